@@ -1,0 +1,7 @@
+//! s2spec: conformance tests and partner simulator for XMPP server-to-server federation.
+
+pub mod matrix;
+pub mod oracle;
+pub mod outcome;
+pub mod policy;
+pub mod runner;

@@ -1,0 +1,96 @@
+//! What a run leaves behind: the one stream of events that every report is made from.
+
+use std::time::Duration;
+
+use simulated_partners::event::Event;
+
+use crate::matrix::Case;
+use crate::oracle::Expectation;
+use crate::outcome::Outcome;
+
+/// The judgement of a case. These words are used in every report unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The outcome is one that the standards want.
+    Pass,
+    /// It is tolerated: legal, but a weaker or older choice.
+    Warn,
+    /// It is not allowed.
+    Fail,
+    /// The target cannot be set so; never run.
+    Unsupported,
+    /// The sources disagree, and the outcome fits one of them.
+    Disputed,
+    /// Repetitions ended differently.
+    Unstable,
+    /// The harness or its environment failed; says nothing of the target.
+    Error,
+}
+
+/// Where the time of a case went. Nothing where it did not come so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Timings {
+    /// From start to the TCP connection.
+    pub connect: Option<Duration>,
+    /// Of the TLS handshake.
+    pub tls: Option<Duration>,
+    /// From then until authenticated.
+    pub auth: Option<Duration>,
+    /// From then until the stanza had arrived (and its answer, where one was asked for).
+    pub probe: Option<Duration>,
+    /// The whole case.
+    pub total: Duration,
+}
+
+/// The result of one case.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// What was run.
+    pub case: Case,
+    /// What was allowed.
+    pub expectation: Expectation,
+    /// What happened; none where it was not run (`unsupported`, some of `error`).
+    pub outcome: Option<Outcome>,
+    /// The judgement.
+    pub verdict: Verdict,
+    /// Why that judgement, in a sentence.
+    pub why: String,
+    /// Id of the accepting neighbour of a case that has to be refused.
+    pub control: Option<String>,
+    /// Whether the case ran only as somebody's control.
+    pub added_as_control: bool,
+    /// Where the time went.
+    pub timings: Timings,
+    /// All observations, in order. Empty for a pass unless transcripts were asked for.
+    pub events: Vec<Event>,
+    /// The negotiation in one line: who sent what, in order.
+    pub wire: String,
+}
+
+/// What happens during a run.
+#[derive(Clone, Debug)]
+pub enum RunEvent {
+    /// The run begins.
+    Started {
+        /// Name and version of the target.
+        target: String,
+        /// How many cases will be run, controls included.
+        cases: usize,
+        /// How many of them were added as controls.
+        controls: usize,
+        /// The seed of the run.
+        seed: u64,
+    },
+    /// A case has its result.
+    Finished(Box<Record>),
+    /// Something that is not of one case, such as a target that could not be started.
+    Trouble(String),
+    /// The run is over.
+    Ended {
+        /// Wall time.
+        elapsed: Duration,
+        /// Whether it was broken off.
+        interrupted: bool,
+    },
+}

@@ -1,0 +1,1 @@
+//! Sockets to machines: the only code here that waits.

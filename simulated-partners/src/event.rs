@@ -1,0 +1,153 @@
+//! What happened on the wire of one case, as a partner saw it.
+//!
+//! The one stream that outcomes, transcripts and reports are made from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::wire::Frame;
+
+/// One of the two ends of a connection, seen from the test bench.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Party {
+    /// The proxy or server under test.
+    Target,
+    /// The simulated server.
+    Partner,
+}
+
+/// A connection of a case, numbered from 1 in the order of opening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Leg(pub u16);
+
+/// Why a connection was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LegKind {
+    /// The target dialled the partner, for stanzas or to have a key verified.
+    Incoming,
+    /// The partner dialled the target to get a stanza through.
+    Outgoing,
+    /// The partner dialled the target as its authoritative server (XEP-0220 §2.1.2).
+    Verify,
+}
+
+/// How two servers came to trust each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Method {
+    /// SASL EXTERNAL over TLS (XEP-0178).
+    SaslTls,
+    /// Server dialback over TLS (XEP-0220).
+    TlsDialback,
+    /// Server dialback without TLS.
+    TcpDialback,
+}
+
+/// One observation.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// The connection it happened on.
+    pub leg: Leg,
+    /// Time since the partner was started.
+    pub at: Duration,
+    /// What it was.
+    pub what: What,
+}
+
+/// What was observed.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// TCP was connected.
+    Opened(LegKind),
+    /// TCP could not be connected.
+    ConnectFailed(LegKind, std::io::ErrorKind),
+    /// A whole unit of the stream, in either direction.
+    Frame {
+        /// Who sent it.
+        from: Party,
+        /// Whether TLS protected it.
+        encrypted: bool,
+        /// The unit with its raw bytes.
+        frame: Arc<Frame>,
+    },
+    /// Bytes that are no part of a legal stream: sent on purpose by the partner, or a fault of the
+    /// target (`fault` says which).
+    Raw {
+        /// Who sent them.
+        from: Party,
+        /// The first bytes, at most 1 KiB.
+        bytes: Vec<u8>,
+        /// The rule that they broke, when the target sent them.
+        fault: Option<String>,
+    },
+    /// A TLS handshake was completed.
+    TlsUp(TlsFacts),
+    /// A TLS handshake failed.
+    TlsFailed {
+        /// Who ended it.
+        by: Party,
+        /// What the partner saw or did.
+        signal: TlsSignal,
+    },
+    /// The leg is authenticated as far as the partner can see: `<success/>` was exchanged and the
+    /// stream restarted, or a typed `valid` passed.
+    Established(Method),
+    /// The connection ended, or one side announced its end first (`</stream:stream>` is a
+    /// [`What::Frame`] of its own before this).
+    Closed {
+        /// Who ended it first.
+        by: Party,
+        /// How TCP ended.
+        how: Close,
+    },
+    /// The partner's own deadline passed and it gave up waiting.
+    GaveUp {
+        /// What it had waited for, such as `features`.
+        waiting_for: &'static str,
+    },
+}
+
+/// How a TCP connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Close {
+    /// After `</stream:stream>` from at least one side.
+    Stream,
+    /// A FIN (or TLS close_notify) with no stream end before it.
+    Fin,
+    /// A reset.
+    Reset,
+}
+
+/// What a failed handshake looked like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TlsSignal {
+    /// An alert, by its name in RFC 8446 §6 in snake case, such as `unknown_ca`.
+    Alert(String),
+    /// TCP was closed or reset in the middle.
+    Closed,
+    /// Bytes that are no TLS, or TLS that could not be understood.
+    Garbage(String),
+}
+
+/// What a handshake agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFacts {
+    /// `1.2` or `1.3`.
+    pub version: &'static str,
+    /// The suite's IANA name.
+    pub suite: String,
+    /// The server name that the initiator asked for.
+    pub sni: Option<String>,
+    /// What the target's certificate is worth.
+    pub target_certificate: CertificateSeen,
+}
+
+/// The judgement of a certificate that the target presented.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateSeen {
+    /// None was presented, or none was asked for.
+    None,
+    /// Chain, dates and name are right.
+    Good,
+    /// Something is wrong, in words.
+    Bad(String),
+}

@@ -1,0 +1,16 @@
+//! Simulated XMPP servers for tests of server-to-server federation.
+//!
+//! A [`Partner`](driver::Partner) is a correct XMPP server that does what its
+//! [`Persona`](persona::Persona) says, wrong things included, and records all that happens as
+//! [`Event`](event::Event)s. It knows nothing of verdicts. Start at [`driver`].
+
+pub mod dns;
+pub mod driver;
+pub mod event;
+pub mod negotiate;
+pub mod persona;
+pub mod pki;
+pub mod reaction;
+pub mod stream;
+pub mod tls;
+pub mod wire;

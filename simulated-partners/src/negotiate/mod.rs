@@ -1,0 +1,1 @@
+//! STARTTLS, SASL EXTERNAL and dialback.

@@ -1,0 +1,209 @@
+//! What a simulated server offers and how it behaves: the contents of a persona file.
+
+use serde::{Deserialize, Serialize};
+
+use crate::reaction::Reaction;
+
+/// A named kind of partner, read from `personas/<name>.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Persona {
+    /// The file's name without its ending; filled in by the reader.
+    #[serde(skip)]
+    pub name: String,
+    /// What it is, in one line.
+    pub title: String,
+    /// Which real software behaves so, in one line, where that is known.
+    #[serde(default)]
+    pub seen_in: Option<String>,
+    /// What it offers and demands.
+    pub offer: Offer,
+    /// What an observer has to know of its deviations: the reactions in words of the standards.
+    #[serde(default)]
+    pub facts: Facts,
+    /// Its deviations from a correct server.
+    #[serde(default, rename = "reaction")]
+    pub reactions: Vec<Reaction>,
+}
+
+/// What a partner offers when dialled, uses when dialling, and demands in both directions.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Offer {
+    /// STARTTLS: never, if the other side wants it, or always.
+    pub tls: Tls,
+    /// EXTERNAL is offered after TLS to who showed a good certificate, and used where it is offered.
+    pub external: bool,
+    /// EXTERNAL is also offered before TLS, which RFC 6120 §6.3.4 forbids.
+    #[serde(default)]
+    pub external_on_plaintext: bool,
+    /// The partner does its part of dialback.
+    pub dialback: bool,
+    /// It gives up without EXTERNAL, and refuses dialback.
+    #[serde(default)]
+    pub needs_external: bool,
+    /// Which certificate it shows, in both TLS roles.
+    #[serde(default)]
+    pub certificate: Certificate,
+    /// The kind of key in that certificate.
+    #[serde(default)]
+    pub key: Key,
+    /// TLS versions that it speaks.
+    #[serde(default = "Offer::both_versions")]
+    pub tls_versions: Vec<TlsVersion>,
+}
+
+impl Offer {
+    fn both_versions() -> Vec<TlsVersion> {
+        vec![TlsVersion::V12, TlsVersion::V13]
+    }
+}
+
+/// How a partner stands to STARTTLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tls {
+    /// Not offered, not used.
+    None,
+    /// Offered beside other features; used where offered.
+    Offered,
+    /// Nothing happens without it.
+    Required,
+}
+
+/// The certificate a partner shows.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Certificate {
+    /// For its own domain, from the lab's authority, both key usages.
+    #[default]
+    Good,
+    /// Out of date.
+    Expired,
+    /// For another domain.
+    WrongName,
+    /// Signed by its own key.
+    SelfSigned,
+    /// From an authority that nobody trusts.
+    UnknownCa,
+    /// Good, but with serverAuth as its only extended key usage.
+    NoClientAuth,
+    /// Good, but the intermediate certificate is not sent.
+    MissingIntermediate,
+    /// None at all: no handshake as a server, no client certificate as a client.
+    None,
+}
+
+/// Algorithm of a certificate's key.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize,
+)]
+pub enum Key {
+    /// ECDSA on P-256.
+    #[default]
+    #[serde(rename = "p256")]
+    P256,
+    /// RSA with 2048 bits.
+    #[serde(rename = "rsa2048")]
+    Rsa2048,
+    /// Ed25519.
+    #[serde(rename = "ed25519")]
+    Ed25519,
+}
+
+/// A protocol version that rustls speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+pub enum TlsVersion {
+    /// TLS 1.2.
+    #[serde(rename = "1.2")]
+    V12,
+    /// TLS 1.3.
+    #[serde(rename = "1.3")]
+    V13,
+}
+
+/// Deviations in words that an oracle understands. Whatever is not named is as the standards want it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Facts {
+    /// What it does as a listening server, before anything is negotiated.
+    pub stream: StreamFact,
+    /// What becomes of `<starttls/>` and the handshake.
+    pub starttls: StarttlsFact,
+    /// What its SASL server says to EXTERNAL.
+    pub external: ExternalFact,
+    /// How it answers as the authoritative server for its own domain.
+    pub authority: AuthorityFact,
+}
+
+/// What a listening partner does with a new stream.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum StreamFact {
+    /// Answers with header and features.
+    #[default]
+    Normal,
+    /// Its header has no `version`, and no features follow.
+    NoVersion,
+    /// Its header has no `id`.
+    NoId,
+    /// Accepts TCP and never says anything.
+    Silent,
+    /// Resets the connection instead of sending features.
+    ResetAtFeatures,
+}
+
+/// What becomes of TLS.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum StarttlsFact {
+    /// `<proceed/>` and a good handshake.
+    #[default]
+    Proceeds,
+    /// As a listener: `<failure/>` and close. As a dialler: no deviation.
+    Refused,
+    /// After `<proceed/>` (sent or received) the handshake breaks with garbage.
+    Broken,
+    /// After `<proceed/>` (sent or received) it speaks TLS 1.0 only.
+    Legacy,
+}
+
+/// What a listening partner says to `<auth mechanism='EXTERNAL'/>`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExternalFact {
+    /// `<success/>` for a good certificate.
+    #[default]
+    Accepted,
+    /// `<failure/>`, the stream stays.
+    RefusedKept,
+    /// `<failure/>`, then the stream is closed.
+    RefusedClosed,
+}
+
+/// How a partner answers db:verify for its own domain.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuthorityFact {
+    /// As the key deserves.
+    #[default]
+    Truthful,
+    /// Always `invalid`.
+    Invalid,
+    /// `valid`, but in the name of another domain.
+    WrongDomain,
+    /// Never.
+    Silent,
+    /// DNS points to a port where nobody listens.
+    Unreachable,
+}

@@ -1,0 +1,1 @@
+//! Streams: header, features, errors; the initiating and the receiving machine.

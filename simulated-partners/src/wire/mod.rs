@@ -1,0 +1,29 @@
+//! Bytes of an XMPP stream to frames and back.
+//!
+//! [`Framer`] cuts what arrives into whole units without waiting; [`Element`] is what a unit says.
+//! It refuses what RFC 6120 §11 forbids and knows nothing of the order of negotiation.
+
+mod element;
+mod framer;
+
+pub use element::{Attribute, Element, Node};
+pub use framer::{Frame, Framer, Kind, Limits, WireError};
+
+/// Namespace of stream header, features and errors.
+pub const NS_STREAM: &str = "http://etherx.jabber.org/streams";
+/// Content namespace between servers.
+pub const NS_SERVER: &str = "jabber:server";
+/// Namespace of dialback elements.
+pub const NS_DIALBACK: &str = "jabber:server:dialback";
+/// Namespace of STARTTLS.
+pub const NS_TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
+/// Namespace of SASL.
+pub const NS_SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+/// Namespace of stanza error conditions.
+pub const NS_STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
+/// Namespace of stream error conditions.
+pub const NS_STREAMS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
+/// Namespace of the dialback stream feature.
+pub const NS_DIALBACK_FEATURE: &str = "urn:xmpp:features:dialback";
+/// Namespace of XMPP pings.
+pub const NS_PING: &str = "urn:xmpp:ping";
