@@ -50,7 +50,7 @@ async fn shake(server: Arc<ServerConfig>, client: Arc<ClientConfig>) -> Connecte
 /// A target that checks what it sees.
 fn strict_client(versions: &[TlsVersion]) -> Arc<ClientConfig> {
     Arc::new(
-        ClientConfig::builder_with_provider(config::provider())
+        ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&config::supported(versions))
             .unwrap()
             .with_root_certificates(authority().roots())
@@ -61,7 +61,7 @@ fn strict_client(versions: &[TlsVersion]) -> Arc<ClientConfig> {
 fn strict_server(versions: &[TlsVersion], mandatory: bool) -> Arc<ServerConfig> {
     let builder = rustls::server::WebPkiClientVerifier::builder_with_provider(
         authority().roots(),
-        config::provider(),
+        provider(),
     );
     let builder = if mandatory {
         builder
@@ -70,7 +70,7 @@ fn strict_server(versions: &[TlsVersion], mandatory: bool) -> Arc<ServerConfig> 
     };
     let identity = identity("a.example", Certificate::Good).unwrap();
     Arc::new(
-        ServerConfig::builder_with_provider(config::provider())
+        ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&config::supported(versions))
             .unwrap()
             .with_client_cert_verifier(builder.build().unwrap())
