@@ -50,7 +50,7 @@ pub(super) fn load(path: &Path) -> Result<Config, ConfigError> {
 }
 
 pub(super) fn from_toml(text: &str, path: &Path) -> Result<Config, ConfigError> {
-    let folder = path.parent().unwrap_or(Path::new(""));
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
     read(text, folder).map_err(|mistakes| ConfigError::Mistaken {
         mistakes: mistakes.len(),
         report: render(&mistakes, text, &path.to_string_lossy()),
