@@ -27,7 +27,8 @@ impl Authority {
         }
     }
 
-    fn params(name: &str) -> CertificateParams {
+    /// Parameters of an authority.
+    pub(crate) fn params(name: &str) -> CertificateParams {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
@@ -35,9 +36,9 @@ impl Authority {
     }
 
     /// An authority below this one.
-    pub(crate) fn below(&self, name: &str) -> Self {
+    pub(crate) fn below(&self, params: CertificateParams) -> Self {
         let key = KeyPair::generate().expect("a key");
-        let issuer = CertifiedIssuer::signed_by(Self::params(name), key, &self.issuer);
+        let issuer = CertifiedIssuer::signed_by(params, key, &self.issuer);
         Self {
             issuer: issuer.expect("an authority"),
         }

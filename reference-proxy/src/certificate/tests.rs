@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use rcgen::{CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, date_time_ymd};
+use rcgen::{
+    CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, GeneralSubtree,
+    NameConstraints, date_time_ymd,
+};
 use rstest::rstest;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::ResolvesServerCert;
@@ -162,7 +165,7 @@ fn key_usage_has_to_leave_room_for_tls() {
 fn chain_has_to_reach_a_trusted_authority() {
     let root = Authority::new("CA");
     let judge = Judge::new(root.authorities(), false);
-    let intermediate = root.below("Intermediate");
+    let intermediate = root.below(Authority::params("Intermediate"));
     let stranger = Authority::new("Other CA");
     let impostor = Authority::new("CA");
     let below = intermediate.issue(&["fp.example"]).der();
@@ -195,6 +198,41 @@ fn chain_has_to_reach_a_trusted_authority() {
             Judged::Bad(Fault::Malformed),
         ),
     ] {
+        assert_eq!(judged_by(&judge, Presenter::Server, &chain), expected);
+    }
+}
+
+#[test]
+fn intermediate_has_to_keep_the_rules_too() {
+    let root = Authority::new("CA");
+    let judge = Judge::new(root.authorities(), false);
+    let usual = || Authority::params("Intermediate");
+    let mut expired = usual();
+    expired.not_after = date_time_ymd(2020, 1, 1);
+    let constrained = |permitted: &str| {
+        let mut params = usual();
+        params.name_constraints = Some(NameConstraints {
+            permitted_subtrees: vec![GeneralSubtree::DnsName(permitted.to_owned())],
+            excluded_subtrees: Vec::new(),
+        });
+        params
+    };
+    let mut no_authority = leaf(&["fp2.example"]);
+    no_authority
+        .distinguished_name
+        .push(DnType::CommonName, "Intermediate");
+    for (params, expected) in [
+        (usual(), Judged::Good),
+        (constrained("example"), Judged::Good),
+        (constrained("test"), Judged::Bad(Fault::Constraint)),
+        (expired, Judged::Bad(Fault::Expired)),
+        (no_authority, Judged::Bad(Fault::Constraint)),
+    ] {
+        let intermediate = root.below(params);
+        let chain = [
+            intermediate.issue(&["fp.example"]).der(),
+            intermediate.der(),
+        ];
         assert_eq!(judged_by(&judge, Presenter::Server, &chain), expected);
     }
 }

@@ -362,6 +362,21 @@ fn pem_files_are_found_beside_the_configuration() {
 }
 
 #[test]
+fn message_about_a_key_does_not_show_it() {
+    let good = text("", "");
+    let wrong = good.replace("PRIVATE KEY", "HIDDEN THING");
+    let body = good
+        .lines()
+        .skip_while(|line| !line.contains("PRIVATE KEY"))
+        .nth(1)
+        .expect("a line of the key");
+    let error = Config::from_toml(&wrong, "proxy.toml").expect_err("refused");
+    let report = error.to_string();
+    assert!(report.contains("no private key in it"), "{report}");
+    assert!(!report.contains(body), "{report}");
+}
+
+#[test]
 fn sample_shows_words_that_are_read() {
     let sample = include_str!("../../proxy.toml");
     let report = Config::from_toml(sample, "proxy.toml").map(|_| ());
