@@ -143,7 +143,12 @@ mod tests {
     #[test]
     fn keys_the_hmac_with_the_digits_and_not_with_the_raw_digest() {
         assert_ne!(
-            key("s3cr3tf0rd14lb4ck", "xmpp.example.com", "example.org", "D60000229F"),
+            key(
+                "s3cr3tf0rd14lb4ck",
+                "xmpp.example.com",
+                "example.org",
+                "D60000229F"
+            ),
             "4530485cd3f519a56e49b11b294b990ee9697dddaa9e95949e4cb0e64e9f017f"
         );
     }

@@ -105,10 +105,7 @@ mod tests {
 
     #[test]
     fn refuses_another_identity() {
-        assert_eq!(
-            judge(&request("b.example"), CLAIM),
-            Err("invalid-authzid")
-        );
+        assert_eq!(judge(&request("b.example"), CLAIM), Err("invalid-authzid"));
     }
 
     #[test]

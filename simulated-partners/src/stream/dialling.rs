@@ -99,7 +99,11 @@ impl Machine {
             return self.reset();
         }
         // A key is checked in good faith whatever the persona does with its own streams.
-        if !self.is_verifying() && self.react(When::ProceedReceived, Point::default()).is_done() {
+        if !self.is_verifying()
+            && self
+                .react(When::ProceedReceived, Point::default())
+                .is_done()
+        {
             return;
         }
         self.begin_tls(TlsRole::Client);

@@ -114,10 +114,7 @@ impl Machine {
                 for (kind, raw) in units {
                     match kind {
                         Kind::Header(_) => self.stream.opened = true,
-                        Kind::Declaration
-                        | Kind::Element(_)
-                        | Kind::Whitespace(_)
-                        | Kind::End => {}
+                        Kind::Declaration | Kind::Element(_) | Kind::Whitespace(_) | Kind::End => {}
                     }
                     self.send(kind, raw);
                 }

@@ -128,9 +128,14 @@ impl State {
             (S::AwaitHeader | S::AwaitFeatures, Step::AskResult) => S::AwaitResult,
             (S::AwaitHeader | S::AwaitFeatures, Step::AskVerify) => S::AwaitAnswer,
             (S::Negotiating | S::AwaitFeatures | S::AwaitResult, Step::Establish) => S::Established,
-            (S::Idle | S::Held | S::Closing | S::Ended, Step::Hold) => return Err(self.illegal(step)),
+            (S::Idle | S::Held | S::Closing | S::Ended, Step::Hold) => {
+                return Err(self.illegal(step));
+            }
             (_, Step::Hold) => S::Held,
-            (S::Idle | S::AwaitTls | S::Opaque | S::Held | S::Closing | S::Ended, Step::BreakTls) => {
+            (
+                S::Idle | S::AwaitTls | S::Opaque | S::Held | S::Closing | S::Ended,
+                Step::BreakTls,
+            ) => {
                 return Err(self.illegal(step));
             }
             // A persona may break it anywhere.
