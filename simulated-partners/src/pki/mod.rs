@@ -12,3 +12,6 @@ pub use authority::Authority;
 pub use identity::Identity;
 
 pub(crate) use clock::unix_time;
+
+#[cfg(test)]
+mod tests;

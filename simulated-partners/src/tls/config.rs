@@ -73,7 +73,7 @@ fn verifier() -> Arc<Lenient> {
     }))
 }
 
-fn supported(versions: &[TlsVersion]) -> Vec<&'static SupportedProtocolVersion> {
+pub(super) fn supported(versions: &[TlsVersion]) -> Vec<&'static SupportedProtocolVersion> {
     versions
         .iter()
         .map(|version| match version {

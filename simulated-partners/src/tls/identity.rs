@@ -32,10 +32,11 @@ impl Name {
         }
     }
 
-    /// How it is shown to people.
+    /// How it is shown to people: the domain alone where it is one.
     pub(super) fn text(&self) -> &str {
         match self {
-            Self::Dns(name) | Self::Srv(name) | Self::Xmpp(name) => name,
+            Self::Dns(name) | Self::Xmpp(name) => name,
+            Self::Srv(name) => name.strip_prefix(SERVICE).unwrap_or(name),
         }
     }
 }

@@ -17,3 +17,6 @@ pub use config::{client_config, server_config};
 pub use facts::{client_facts, server_facts};
 pub use failure::failure;
 pub use judge::judge;
+
+#[cfg(test)]
+mod tests;
