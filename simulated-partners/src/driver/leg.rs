@@ -44,10 +44,9 @@ struct Connection<'a> {
     socket: Socket,
     machine: Machine,
     deadline: Option<Instant>,
-    verdicts: (
-        mpsc::UnboundedSender<(u32, Verdict)>,
-        mpsc::UnboundedReceiver<(u32, Verdict)>,
-    ),
+    /// Where those put their verdicts whom this connection asked.
+    verdicts: mpsc::UnboundedSender<(u32, Verdict)>,
+    decided: mpsc::UnboundedReceiver<(u32, Verdict)>,
     report: Option<Report>,
     outbox: Vec<u8>,
     /// Writing failed; what the peer sent before is still read.
@@ -63,13 +62,15 @@ pub(super) async fn run(
     report: Option<Report>,
 ) {
     let leg = shared.recorder.opened(errand.kind());
+    let (verdicts, decided) = mpsc::unbounded_channel();
     let mut connection = Connection {
         shared,
         leg,
         socket: Socket::Plain(Tcp::new(stream)),
         machine: Machine::new(Arc::clone(&shared.profile), leg.0, errand),
         deadline: None,
-        verdicts: mpsc::unbounded_channel(),
+        verdicts,
+        decided,
         report,
         outbox: Vec::new(),
         mute: false,
@@ -89,7 +90,7 @@ impl Connection<'_> {
             let input = tokio::select! {
                 biased;
                 _ = stop.wait_for(|stopped| *stopped), if !self.stopping => self.stopped(),
-                Some((ticket, verdict)) = self.verdicts.1.recv() => {
+                Some((ticket, verdict)) = self.decided.recv() => {
                     Input::Verified { ticket, verdict }
                 }
                 read = self.socket.read(&mut buffer) => match read {
@@ -152,7 +153,7 @@ impl Connection<'_> {
                     self.deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
                 }
                 Action::Ask { ticket, question } => {
-                    let to = self.verdicts.0.clone();
+                    let to = self.verdicts.clone();
                     self.shared.verify(question, Report { ticket, to });
                 }
                 Action::Answer(stanza) => self.shared.dial(Errand::Deliver(stanza), None),

@@ -8,6 +8,9 @@ mod leg;
 mod recorder;
 mod socket;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;

@@ -43,35 +43,28 @@ pub(super) fn offered(profile: &Profile, standing: Standing) -> Element {
             features
         };
     }
-    let mut features = features;
-    let mut informs = false;
-    if offer.external_on_plaintext {
-        features = features.child(external());
-        informs = true;
-    }
-    if profile.accepts_dialback() && !profile.requires_tls() {
-        features = features.child(dialback());
-        informs = true;
-    }
-    match offer.tls {
+    let mut features = match offer.tls {
         Tls::None => features,
+        Tls::Offered => features.child(Element::new(NS_TLS, "starttls")),
         Tls::Required => {
             features.child(Element::new(NS_TLS, "starttls").child(Element::new(NS_TLS, "required")))
         }
-        Tls::Offered => {
-            let features = features.child(Element::new(NS_TLS, "starttls"));
-            if informs {
-                features
-            } else {
-                features.child(
-                    Element::new(NS_CAPS, "c")
-                        .attr("hash", "sha-1")
-                        .attr("node", "urn:s2spec:partner")
-                        .attr("ver", CAPS_OF_NOTHING),
-                )
-            }
-        }
+    };
+    if offer.external_on_plaintext {
+        features = features.child(external());
     }
+    if profile.accepts_dialback() && !profile.requires_tls() {
+        features = features.child(dialback());
+    }
+    if offer.tls == Tls::Offered && features.children.len() == 1 {
+        features = features.child(
+            Element::new(NS_CAPS, "c")
+                .attr("hash", "sha-1")
+                .attr("node", "urn:s2spec:partner")
+                .attr("ver", CAPS_OF_NOTHING),
+        );
+    }
+    features
 }
 
 fn external() -> Element {

@@ -17,12 +17,13 @@ pub(super) struct Opaque {
     told: bool,
 }
 
-/// How a handshake is broken.
+/// How a handshake is broken. A listening side waits for the hello, since what it sent before would
+/// be taken for bytes in clear behind `<proceed/>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Broken {
     /// With bytes that are no TLS.
     Garbage,
-    /// With records of TLS 1.0; a listening side speaks after it saw a hello.
+    /// With records of TLS 1.0.
     Legacy,
 }
 
@@ -32,8 +33,8 @@ impl Machine {
         self.go(Step::BreakTls);
         self.opaque.kind = Some(how);
         match how {
+            _ if self.is_listening() => {}
             Broken::Garbage => self.send_opaque(legacy::garbage().to_vec()),
-            Broken::Legacy if self.is_listening() => {}
             Broken::Legacy => {
                 let hello = legacy::client_hello_tls10(Some(&self.profile.target_domain));
                 self.send_opaque(hello);
@@ -52,10 +53,13 @@ impl Machine {
         match legacy::read_answer(&self.opaque.received) {
             legacy::Answer::Alert(name) => self.tell(Party::Target, TlsSignal::Alert(name)),
             legacy::Answer::ClientHello => {
-                if self.opaque.kind == Some(Broken::Legacy) {
-                    // Once; what follows the hello is all that is read from now on.
-                    self.opaque.kind = None;
-                    self.send_opaque(legacy::server_hello_tls10([0x53; 32]));
+                // Once; what follows the hello is all that is read from now on.
+                match self.opaque.kind.take() {
+                    Some(Broken::Garbage) => self.send_opaque(legacy::garbage().to_vec()),
+                    Some(Broken::Legacy) => {
+                        self.send_opaque(legacy::server_hello_tls10([0x53; 32]));
+                    }
+                    None => {}
                 }
                 if let Some(name) = legacy::read_alert(&self.opaque.received) {
                     self.tell(Party::Target, TlsSignal::Alert(name));

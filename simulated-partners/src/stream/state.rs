@@ -114,38 +114,47 @@ impl State {
     /// # Errors
     /// When the step is not possible here.
     pub fn after(self, step: Step) -> Result<Self, IllegalMove> {
-        use State as S;
         let next = match (self, step) {
-            (S::Idle, Step::Open) => S::AwaitHeader,
-            (S::AwaitHeader, Step::Answer) => S::Negotiating,
-            (S::AwaitHeader, Step::Header) => S::AwaitFeatures,
-            (S::AwaitFeatures, Step::AskTls) => S::AwaitProceed,
-            (S::Negotiating | S::AwaitProceed, Step::BeginTls) => S::AwaitTls,
-            (S::AwaitTls, Step::SecureStream) => S::AwaitHeader,
-            (S::AwaitFeatures, Step::AskSasl) => S::AwaitSuccess,
-            (S::Negotiating | S::AwaitSuccess, Step::RestartStream) => S::AwaitHeader,
-            (S::AwaitSuccess, Step::RefuseSasl) => S::AwaitFeatures,
-            (S::AwaitHeader | S::AwaitFeatures, Step::AskResult) => S::AwaitResult,
-            (S::AwaitHeader | S::AwaitFeatures, Step::AskVerify) => S::AwaitAnswer,
-            (S::Negotiating | S::AwaitFeatures | S::AwaitResult, Step::Establish) => S::Established,
-            (S::Idle | S::Held | S::Closing | S::Ended, Step::Hold) => {
+            (Self::Idle, Step::Open) => Self::AwaitHeader,
+            (Self::AwaitHeader, Step::Answer) => Self::Negotiating,
+            (Self::AwaitHeader, Step::Header) => Self::AwaitFeatures,
+            (Self::AwaitFeatures, Step::AskTls) => Self::AwaitProceed,
+            (Self::Negotiating | Self::AwaitProceed, Step::BeginTls) => Self::AwaitTls,
+            (Self::AwaitTls, Step::SecureStream) => Self::AwaitHeader,
+            (Self::AwaitFeatures, Step::AskSasl) => Self::AwaitSuccess,
+            (Self::Negotiating | Self::AwaitSuccess, Step::RestartStream) => Self::AwaitHeader,
+            (Self::AwaitSuccess, Step::RefuseSasl) => Self::AwaitFeatures,
+            (Self::AwaitHeader | Self::AwaitFeatures, Step::AskResult) => Self::AwaitResult,
+            (Self::AwaitHeader | Self::AwaitFeatures, Step::AskVerify) => Self::AwaitAnswer,
+            (Self::Negotiating | Self::AwaitFeatures | Self::AwaitResult, Step::Establish) => {
+                Self::Established
+            }
+            (Self::Idle | Self::Held | Self::Closing | Self::Ended, Step::Hold) => {
                 return Err(self.illegal(step));
             }
-            (_, Step::Hold) => S::Held,
+            (_, Step::Hold) => Self::Held,
             (
-                S::Idle | S::AwaitTls | S::Opaque | S::Held | S::Closing | S::Ended,
+                Self::Idle
+                | Self::AwaitTls
+                | Self::Opaque
+                | Self::Held
+                | Self::Closing
+                | Self::Ended,
                 Step::BreakTls,
             ) => {
                 return Err(self.illegal(step));
             }
             // A persona may break it anywhere.
-            (_, Step::BreakTls) => S::Opaque,
-            (S::Idle | S::AwaitTls | S::Opaque | S::Closing | S::Ended, Step::EndStream) => {
+            (_, Step::BreakTls) => Self::Opaque,
+            (
+                Self::Idle | Self::AwaitTls | Self::Opaque | Self::Closing | Self::Ended,
+                Step::EndStream,
+            ) => {
                 return Err(self.illegal(step));
             }
-            (_, Step::EndStream) => S::Closing,
-            (S::Ended, Step::End) => return Err(self.illegal(step)),
-            (_, Step::End) => S::Ended,
+            (_, Step::EndStream) => Self::Closing,
+            (Self::Ended, Step::End) => return Err(self.illegal(step)),
+            (_, Step::End) => Self::Ended,
             (
                 _,
                 Step::Open

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{brief, profile};
-use crate::event::{CertificateSeen, TlsFacts, What};
+use crate::event::{CertificateSeen, LegKind, TlsFacts, What};
 use crate::persona::{Certificate, Persona};
 use crate::stream::{Action, Errand, Input, Machine, Profile, State, Verdict};
 use crate::wire::Element;
@@ -17,6 +17,7 @@ struct End {
     partner: usize,
     machine: Machine,
     asks_for_tls: bool,
+    waits: bool,
     /// Who wants the verdict: connection, side, ticket.
     asker: Option<(usize, usize, u32)>,
     seen: Vec<What>,
@@ -62,14 +63,23 @@ impl Network {
         self.run();
     }
 
-    /// The deadlines of everything that still waits.
+    /// Deadlines pass: first those of verifications, which are waited for by others.
     pub(super) fn let_time_pass(&mut self) {
-        for connection in 0..self.connections.len() {
-            for side in 0..2 {
-                self.feed(connection, side, Input::Deadline);
+        for kinds in [
+            [LegKind::Verify, LegKind::Verify],
+            [LegKind::Incoming, LegKind::Outgoing],
+        ] {
+            for connection in 0..self.connections.len() {
+                for side in 0..2 {
+                    let end = &mut self.connections[connection][side];
+                    if kinds.contains(&end.machine.errand.kind()) && std::mem::take(&mut end.waits)
+                    {
+                        self.feed(connection, side, Input::Deadline);
+                    }
+                }
             }
+            self.run();
         }
-        self.run();
     }
 
     pub(super) fn stop(&mut self) {
@@ -92,6 +102,7 @@ impl Network {
                     errand,
                 ),
                 asks_for_tls: false,
+                waits: false,
                 asker,
                 seen: Vec::new(),
             }
@@ -163,7 +174,9 @@ impl Network {
                 }
                 Action::Close => self.queue.push_back((connection, other, Delivery::Closed)),
                 Action::Reset => self.queue.push_back((connection, other, Delivery::Reset)),
-                Action::Deadline(_) => {}
+                Action::Deadline(wait) => {
+                    self.connections[connection][side].waits = wait.is_some();
+                }
             }
         }
     }

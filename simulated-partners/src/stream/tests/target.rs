@@ -10,6 +10,7 @@ use crate::event::{CertificateSeen, Party, TlsFacts, TlsSignal};
 use crate::negotiate::dialback;
 use crate::persona::Persona;
 use crate::stream::{Action, Errand, Input, Machine, Question, State, Verdict};
+use crate::tls::legacy;
 
 const DOMAIN: &str = "p.example";
 const TARGET: &str = "t.example";
@@ -115,7 +116,9 @@ impl Hand {
 /// An action in a few words; what the target sent is known.
 pub(super) fn word(action: &Action) -> Option<String> {
     match action {
-        Action::Observe(what) => Some(brief(what)).filter(|text| !text.starts_with("← <")),
+        Action::Observe(what) => {
+            Some(brief(what)).filter(|text| !text.starts_with("← <") && !text.starts_with("←* <"))
+        }
         Action::Send(_) => None,
         Action::StartTls(role) => Some(format!("start TLS as {role:?}")),
         Action::Deadline(wait) => Some(wait.map_or("no deadline", |_| "deadline").to_owned()),
@@ -318,6 +321,70 @@ fn what_is_pipelined_behind_proceed_breaks_the_connection() {
     assert_eq!(
         hand().told(PROCEED),
         "AwaitTls: start TLS as Client, deadline"
+    );
+}
+
+/// A fatal alert, `protocol_version`, as a record of TLS 1.0.
+const ALERT: &[u8] = &[21, 3, 1, 0, 2, 2, 70];
+
+fn breaking(how: &str) -> Arc<Persona> {
+    persona(&format!(
+        "{}[[reaction]]\nwhen = 'proceed-sent'\ndo = ['{how}']\n\
+         [[reaction]]\nwhen = 'proceed-received'\ndo = ['{how}']\n",
+        offer("offered", true, true)
+    ))
+}
+
+#[test]
+fn a_listener_breaks_the_handshake_after_the_hello() {
+    let hello = legacy::client_hello_tls10(None);
+    for (how, length) in [("break-tls", 16), ("legacy-tls", 47)] {
+        let hand = || Hand::serve(&breaking(how)).send(HEADER).send(STARTTLS);
+        assert_eq!(hand().machine.state(), State::Opaque);
+        assert_eq!(
+            hand().then(Input::Bytes(&hello)),
+            format!("Opaque: → {length} raw bytes")
+        );
+        let mut told = hand();
+        for byte in &hello {
+            told.machine.handle(Input::Bytes(&[*byte]));
+        }
+        assert_eq!(
+            told.then(Input::Bytes(ALERT)),
+            "Opaque: TLS failed by Target: Alert(\"protocol_version\")"
+        );
+    }
+}
+
+#[test]
+fn a_dialler_breaks_the_handshake_at_once() {
+    for how in ["break-tls", "legacy-tls"] {
+        let mut hand = Hand::new(&breaking(how), Errand::Deliver(ping(DOMAIN, TARGET)))
+            .send(HEADER)
+            .send(FEATURES);
+        let actions = hand.machine.handle(Input::Bytes(PROCEED.as_bytes()));
+        assert!(
+            actions
+                .iter()
+                .any(|action| matches!(action, Action::Send(_)))
+        );
+        assert_eq!(hand.machine.state(), State::Opaque);
+        assert_eq!(
+            hand.then(Input::Bytes(ALERT)),
+            "Opaque: TLS failed by Target: Alert(\"protocol_version\")"
+        );
+    }
+    let hand = Hand::new(
+        &breaking("legacy-tls"),
+        Errand::Deliver(ping(DOMAIN, TARGET)),
+    )
+    .send(HEADER)
+    .send(FEATURES)
+    .send(PROCEED);
+    let taken_up = legacy::server_hello_tls10([0; 32]);
+    assert_eq!(
+        hand.then(Input::Bytes(&taken_up)),
+        "Opaque: ← 47 raw bytes: a hello of TLS 1.0 was accepted"
     );
 }
 
