@@ -18,8 +18,11 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 use crate::event::{Party, TlsFacts, TlsSignal};
 use crate::tls;
 
-/// How long an alert may take that a broken handshake left behind.
+/// How long the peer may take for its end, and for an alert that a broken handshake left behind.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// Reads that are made after our end, of 1 KiB at most each.
+const IGNORED: usize = 64;
 
 /// TCP without delays: no waiting for more to send, and each segment acknowledged at once. A peer
 /// that waits for acknowledgements would lose 40 ms a session otherwise.
@@ -169,14 +172,24 @@ impl Socket {
         Ok(facts)
     }
 
-    /// Ends our side: close_notify where TLS is up, then FIN.
+    /// Ends our side, with close_notify where TLS is up, and lets the peer end its own: what it
+    /// still sends would otherwise be answered with a reset.
     pub(super) async fn close(&mut self) {
-        // The peer may be gone already; there is nobody to tell.
-        let _ = match self {
-            Self::Plain(tcp) => timeout(LAST_WORDS, tcp.shutdown()).await,
-            Self::Tls(stream) => timeout(LAST_WORDS, stream.shutdown()).await,
-            Self::Closed => Ok(Ok(())),
+        let farewell = async {
+            // The peer may be gone already; there is nobody to tell.
+            let ended = match self {
+                Self::Plain(tcp) => tcp.shutdown().await,
+                Self::Tls(stream) => stream.shutdown().await,
+                Self::Closed => return,
+            };
+            let mut ignored = [0; 1024];
+            let mut chunks = if ended.is_ok() { IGNORED } else { 0 };
+            while chunks > 0 && matches!(self.read(&mut ignored).await, Ok(1..)) {
+                chunks -= 1;
+            }
         };
+        // Whether it made it or not, there is nothing left to wait for.
+        let _ = timeout(LAST_WORDS, farewell).await;
         *self = Self::Closed;
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use rustls::RootCertStore;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::{Partner, PartnerSetup};
@@ -435,4 +436,104 @@ async fn stopping_closes_every_socket() {
         address
     };
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+/// A target whose TLS trusts nobody that a partner could be.
+async fn distrusting_target() -> (std::net::SocketAddr, tokio::task::JoinHandle<()>) {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let identity = AUTHORITY
+        .issue(
+            &["b.example"],
+            persona::Certificate::Good,
+            persona::Key::P256,
+        )
+        .expect("good certificates can be issued");
+    let roots = Authority::new(99).roots();
+    let verifier =
+        rustls::server::WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
+            .build()
+            .expect("there are roots");
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("both versions are there")
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(identity.chain().to_vec(), identity.key().clone_key())
+        .expect("the certificate is good");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    let task = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("the partner dials");
+        let mut buffer = [0; 4096];
+        let _ = stream.read(&mut buffer).await;
+        let hello = "<stream:stream xmlns='jabber:server' \
+            xmlns:stream='http://etherx.jabber.org/streams' from='b.example' to='a.example' \
+            id='1' version='1.0'><stream:features>\
+            <starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features>";
+        stream
+            .write_all(hello.as_bytes())
+            .await
+            .expect("the partner listens");
+        let _ = stream.read(&mut buffer).await;
+        let proceed = "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+        stream
+            .write_all(proceed.as_bytes())
+            .await
+            .expect("the partner listens");
+        let refused = tokio_rustls::TlsAcceptor::from(Arc::new(config))
+            .accept(stream)
+            .await;
+        assert!(refused.is_err());
+    });
+    (address, task)
+}
+
+#[tokio::test]
+async fn a_refused_client_certificate_shows_as_an_alert_in_each_version() {
+    for name in ["tls12-only", "modern"] {
+        let (address, target) = distrusting_target().await;
+        let mut setup = setup("a.example", "b.example", &named(name));
+        setup.target = address;
+        let mut partner = Partner::start(setup).await.expect("it starts");
+        partner.dial(ping());
+        let mut seen = Vec::new();
+        while !seen.last().is_some_and(is_end) {
+            seen.extend(within(partner.next_event()).await);
+        }
+        assert!(
+            has(&seen, |what| matches!(
+                what,
+                What::TlsFailed {
+                    by: Party::Target,
+                    signal: TlsSignal::Alert(_)
+                }
+            )),
+            "{name}: {seen:#?}"
+        );
+        within(target).await.expect("the target did not panic");
+    }
+}
+
+#[tokio::test]
+async fn a_flood_ends_in_a_reset_and_not_in_memory() {
+    let partner = Partner::start(setup("b.example", "a.example", &named("google-talk")))
+        .await
+        .expect("it starts");
+    let mut stream = tokio::net::TcpStream::connect(partner.address())
+        .await
+        .expect("it listens");
+    let header = "<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+        xmlns:stream='http://etherx.jabber.org/streams' from='a.example' to='b.example' \
+        version='1.0'>";
+    stream
+        .write_all(header.as_bytes())
+        .await
+        .expect("it takes a header");
+    // Unasked answers have no effect, but are observed, and here nobody takes the observations.
+    let answer = "<db:result from='a.example' to='b.example' type='valid'/>".repeat(1000);
+    let flood = async { while stream.write_all(answer.as_bytes()).await.is_ok() {} };
+    within(flood).await;
+    let seen = within(partner.stop()).await;
+    assert!(seen.len() < 50_000, "{} events", seen.len());
 }

@@ -319,6 +319,10 @@ impl Machine {
         let raw = raw.into_bytes();
         let offset = self.stream.sent;
         self.stream.sent += raw.len() as u64;
+        if kind == Kind::End {
+            self.ended_by.get_or_insert(Party::Partner);
+            self.stream_ended = true;
+        }
         self.observe(What::Frame {
             from: Party::Partner,
             encrypted: self.encrypted,
@@ -458,8 +462,6 @@ impl Machine {
         }
         self.decide(Verdict::Undecided("remote-server-timeout"));
         self.send(Kind::End, "</stream:stream>".to_owned());
-        self.ended_by.get_or_insert(Party::Partner);
-        self.stream_ended = true;
         self.go(Step::EndStream);
     }
 

@@ -239,6 +239,24 @@ impl Network {
             .count()
     }
 
+    /// How the first connection ended up, as its dialler sees it.
+    pub(super) fn outcome(&self) -> String {
+        let [dialler, _] = &self.connections[0];
+        match dialler.machine.established {
+            Some(method) => format!("{method:?}"),
+            None => {
+                let last: Vec<String> = dialler
+                    .seen
+                    .iter()
+                    .map(brief)
+                    .filter(|text| !text.ends_with("</stream>"))
+                    .collect();
+                let tail = last.len().saturating_sub(2);
+                last[tail..].join(", ")
+            }
+        }
+    }
+
     pub(super) fn all_ended(&self) -> bool {
         self.connections
             .iter()

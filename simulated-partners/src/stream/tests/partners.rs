@@ -294,6 +294,30 @@ fn stopping_ends_every_stream_in_order() {
 }
 
 #[test]
+fn each_persona_meets_a_modern_server() {
+    let modern = modern();
+    let mut out = String::new();
+    for persona in crate::persona::builtin() {
+        let name = persona.name.clone();
+        let persona = Arc::new(persona);
+        let outcome = |mut network: Network| {
+            network.let_time_pass();
+            let outcome = network.outcome();
+            network.stop();
+            network.let_time_pass();
+            assert!(network.all_ended(), "{name}: {}", network.transcript());
+            outcome
+        };
+        out += &format!(
+            "{name}: dialled {}, dialling {}\n",
+            outcome(meet(&modern, &persona)),
+            outcome(meet(&persona, &modern)),
+        );
+    }
+    assert_snapshot!("personas", out);
+}
+
+#[test]
 fn byte_by_byte_delivery_changes_nothing() {
     let tls = |name| persona(&offer(name, false, true));
     for (a, b) in [
