@@ -144,8 +144,32 @@ fn from_toml(error: &toml::de::Error, text: &str) -> Mistake {
     let span = error.span().unwrap_or(text.len()..text.len());
     match message.split_once(", expected ") {
         Some((title, valid)) => Mistake::new(span, title).help(format!("expected {valid}")),
-        None => Mistake::new(span, message),
+        None => {
+            let mistake = Mistake::new(span, message);
+            match message
+                .strip_prefix("missing field `")
+                .and_then(|rest| rest.strip_suffix('`'))
+                .and_then(example)
+            {
+                Some(example) => mistake.help(format!("add {example}")),
+                None => mistake,
+            }
+        }
     }
+}
+
+/// What a field without default can be.
+fn example(field: &str) -> Option<&'static str> {
+    Some(match field {
+        "title" => "`title = \"what it is, in one line\"`",
+        "offer" => "the table `[offer]` with `tls`, `external` and `dialback`",
+        "tls" => "`tls = \"none\"`, `tls = \"offered\"` or `tls = \"required\"`",
+        "external" => "`external = true` or `external = false`",
+        "dialback" => "`dialback = true` or `dialback = false`",
+        "when" => "`when` with the point at which it reacts, such as `when = \"auth\"`",
+        "do" => "`do` with a list of actions, such as `do = [\"close\"]`",
+        _ => return None,
+    })
 }
 
 /// The text once more, with the place of each value.

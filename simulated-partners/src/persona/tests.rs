@@ -184,6 +184,8 @@ fn shows_a_missing_key() {
       |
     4 | [offer]
       | ^^^^^^^
+      |
+      = help: add `dialback = true` or `dialback = false`
     ");
 }
 
@@ -505,7 +507,7 @@ fn shows_reactions_that_can_never_fire() {
 }
 
 #[test]
-fn shows_reactions_after_silence_or_without_features() {
+fn shows_reactions_after_silence() {
     let silent = format!(
         "{GOOD}[facts]\nstream = \"silent\"\n[[reaction]]\nwhen = \"accepted\"\ndo = [\"hold\"]\n\
          [[reaction]]\nwhen = \"stanza\"\ndo = [\"close\"]\n"

@@ -158,6 +158,7 @@ fn refused(error: &quick_xml::Error, at: usize, text: &str) -> Fault {
     match error {
         quick_xml::Error::IllFormed(IllFormedError::UnclosedReference) => {
             let after = text.get(at + 1..).unwrap_or_default();
+            let after = after.split('<').next().unwrap_or_default();
             Rule::BadReference(tag::excerpt(after)).at(at)
         }
         _ => Rule::Tag.at(at),
