@@ -7,6 +7,7 @@
 pub mod dns;
 pub mod driver;
 pub mod event;
+pub mod inner;
 pub mod negotiate;
 pub mod persona;
 pub mod pki;

@@ -1,6 +1,7 @@
 //! Who was asked about.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use hickory_proto::rr::LowerName;
 
@@ -16,6 +17,16 @@ pub struct Query {
     pub kind: String,
     /// Whether it came over TCP.
     pub tcp: bool,
+}
+
+/// A name and all below it, as far as they are in the map: in canonical order (RFC 4034 §6.1) they
+/// stand together.
+pub(super) fn below<V>(map: &BTreeMap<LowerName, V>, name: &LowerName) -> Vec<LowerName> {
+    map.range((Bound::Included(name), Bound::Unbounded))
+        .map(|(known, _)| known)
+        .take_while(|known| name.zone_of(known))
+        .cloned()
+        .collect()
 }
 
 /// A bounded log by name.
@@ -45,7 +56,9 @@ impl Log {
     }
 
     pub(super) fn forget_below(&mut self, name: &LowerName) {
-        self.by_name.retain(|known, _| !name.zone_of(known));
+        for known in below(&self.by_name, name) {
+            self.by_name.remove(&known);
+        }
     }
 
     pub(super) fn lost(&self) -> u64 {

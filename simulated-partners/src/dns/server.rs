@@ -161,7 +161,7 @@ fn unsent(metadata: Metadata) -> ResponseInfo {
 /// Written out, since the trait is declared with the `async_trait` macro, which is not worth a
 /// dependency for one method.
 impl RequestHandler for Responder {
-    fn handle_request<'s, 'r, 'f, R: ResponseHandler, T: Time>(
+    fn handle_request<'s, 'r, 'f, R, T>(
         &'s self,
         request: &'r Request,
         response_handle: R,
@@ -169,8 +169,8 @@ impl RequestHandler for Responder {
     where
         's: 'f,
         'r: 'f,
-        R: 'f,
-        T: 'f,
+        R: ResponseHandler + 'f,
+        T: Time + 'f,
         Self: 'f,
     {
         Box::pin(self.respond(request, response_handle))

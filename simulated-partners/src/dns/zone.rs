@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, SOA, SRV};
 use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
 
-use super::log::{Log, Query};
+use super::log::{Log, Query, below};
 
 /// Seconds that an answer may be kept. None: a case that is run again has another port.
 const TTL: u32 = 0;
@@ -126,14 +126,7 @@ impl Records {
         let Ok(name) = parse(name) else { return };
         let name = LowerName::from(name);
         let mut shared = self.lock();
-        let below: Vec<LowerName> = shared
-            .nodes
-            .range((Bound::Included(&name), Bound::Unbounded))
-            .map(|(known, _)| known)
-            .take_while(|known| name.zone_of(known))
-            .cloned()
-            .collect();
-        for known in below {
+        for known in below(&shared.nodes, &name) {
             shared.nodes.remove(&known);
         }
         shared.log.forget_below(&name);

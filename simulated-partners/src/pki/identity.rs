@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rcgen::{KeyPair, SignatureAlgorithm};
+use rcgen::KeyPair;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
 
@@ -75,18 +76,26 @@ pub(super) struct LeafKey {
 impl LeafKey {
     /// Makes a key. RSA takes a tenth of a second, the others take no time.
     pub(super) fn generate(kind: Key) -> Self {
-        let algorithm: &'static SignatureAlgorithm = match kind {
-            Key::P256 => &rcgen::PKCS_ECDSA_P256_SHA256,
-            Key::Rsa2048 => &rcgen::PKCS_RSA_SHA256,
-            Key::Ed25519 => &rcgen::PKCS_ED25519,
-        };
-        let pair = KeyPair::generate_for(algorithm)
-            .expect("aws-lc makes keys of all three kinds from nothing but randomness");
+        let pair = match kind {
+            Key::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
+            Key::Rsa2048 => KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256),
+            Key::Ed25519 => ed25519(),
+        }
+        .expect("aws-lc makes keys of all three kinds from nothing but randomness");
         let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pair.serialize_der()));
         let signing = rustls::crypto::aws_lc_rs::sign::any_supported_type(&der)
             .expect("rustls reads what the same library wrote");
         Self { pair, signing, der }
     }
+}
+
+/// A key in version 1 of PKCS#8. rcgen's own are of version 2, which OpenSSL 3.0 does not read.
+fn ed25519() -> Result<KeyPair, rcgen::Error> {
+    let document = Ed25519KeyPair::generate()
+        .and_then(|key| key.to_pkcs8v1())
+        .map_err(|_| rcgen::Error::RingUnspecified)?;
+    let der = PrivatePkcs8KeyDer::from(document.as_ref());
+    KeyPair::from_pkcs8_der_and_sign_algo(&der, &rcgen::PKCS_ED25519)
 }
 
 /// PEM with lines of 64 characters (RFC 7468 §2).

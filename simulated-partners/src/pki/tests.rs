@@ -239,7 +239,12 @@ fn pem_is_read_back(#[values(Key::P256, Key::Rsa2048, Key::Ed25519)] key: Key) {
     assert_eq!(chain, identity.chain());
     let read = PrivateKeyDer::from_pem_slice(identity.key_pem().as_bytes()).unwrap();
     assert_eq!(&read, identity.key());
-    assert!(matches!(read, PrivateKeyDer::Pkcs8(_)));
+    // Version 1, as all libraries read it (RFC 5208 §5): SEQUENCE { INTEGER 0, …
+    let PrivateKeyDer::Pkcs8(document) = &read else {
+        panic!("not PKCS#8");
+    };
+    let (_, document) = Any::from_der(document.secret_pkcs8_der()).unwrap();
+    assert_eq!(document.data[..3], [2, 1, 0]);
     assert!(identity.certified().keys_match().is_ok());
     let root = CertificateDer::from_pem_slice(authority().root_pem().as_bytes()).unwrap();
     assert!(X509Certificate::from_der(&root).unwrap().1.is_ca());

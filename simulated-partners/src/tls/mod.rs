@@ -13,6 +13,7 @@ mod judge;
 pub mod legacy;
 
 pub use alert::alert_name;
+pub(crate) use config::provider;
 pub use config::{client_config, server_config};
 pub use facts::{client_facts, server_facts};
 pub use failure::failure;

@@ -2,7 +2,8 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 use rstest::rstest;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
@@ -50,7 +51,7 @@ async fn shake(server: Arc<ServerConfig>, client: Arc<ClientConfig>) -> Connecte
 /// A target that checks what it sees.
 fn strict_client(versions: &[TlsVersion]) -> Arc<ClientConfig> {
     Arc::new(
-        ClientConfig::builder_with_provider(config::provider())
+        ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&config::supported(versions))
             .unwrap()
             .with_root_certificates(authority().roots())
@@ -61,7 +62,7 @@ fn strict_client(versions: &[TlsVersion]) -> Arc<ClientConfig> {
 fn strict_server(versions: &[TlsVersion], mandatory: bool) -> Arc<ServerConfig> {
     let builder = rustls::server::WebPkiClientVerifier::builder_with_provider(
         authority().roots(),
-        config::provider(),
+        provider(),
     );
     let builder = if mandatory {
         builder
@@ -70,7 +71,7 @@ fn strict_server(versions: &[TlsVersion], mandatory: bool) -> Arc<ServerConfig> 
     };
     let identity = identity("a.example", Certificate::Good).unwrap();
     Arc::new(
-        ServerConfig::builder_with_provider(config::provider())
+        ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&config::supported(versions))
             .unwrap()
             .with_client_cert_verifier(builder.build().unwrap())
@@ -154,6 +155,55 @@ async fn any_server_certificate_completes_and_is_judged(
     let roots = authority().roots();
     let facts = client_facts(client.get_ref().1, None, "a.example", &roots);
     assert_eq!(facts.target_certificate, seen);
+}
+
+/// A target that shows a chain with a key that need not belong to it.
+fn mismatched(chain: Vec<CertificateDer<'static>>, key: Key) -> Arc<ServerConfig> {
+    let owner = authority().issue(&["a.example"], Certificate::Good, key);
+    let shown = CertifiedKey::new(chain, Arc::clone(&owner.unwrap().certified().key));
+    Arc::new(
+        ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&config::supported(BOTH))
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(shown))),
+    )
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_unreadable_certificate_completes_and_is_judged(
+    #[values(TlsVersion::V12, TlsVersion::V13)] version: TlsVersion,
+) {
+    let target = mismatched(vec![b"no certificate".to_vec().into()], Key::P256);
+    let partner = client_config(None, &[version]).unwrap();
+    let (server, client) = shake(target, partner).await;
+    server.unwrap();
+    let client = client.unwrap();
+    let roots = authority().roots();
+    let facts = client_facts(client.get_ref().1, None, "a.example", &roots);
+    let bad = CertificateSeen::Bad("no readable certificate".into());
+    assert_eq!(facts.target_certificate, bad);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_certificate_with_the_key_of_another_is_refused(
+    #[values(TlsVersion::V12, TlsVersion::V13)] version: TlsVersion,
+) {
+    let good = identity("a.example", Certificate::Good).unwrap();
+    let stranger = Authority::new(2);
+    let strange = stranger.issue(&["a.example"], Certificate::Good, Key::P256);
+    let chain = strange.unwrap().chain().to_vec();
+    let partner = || client_config(None, &[version]).unwrap();
+    let (server, client) = shake(mismatched(chain, Key::P256), partner()).await;
+    assert_eq!(
+        failure(&client.unwrap_err()),
+        alert(Party::Partner, "decrypt_error")
+    );
+    assert!(server.is_err());
+    let (server, client) = shake(mismatched(good.chain().to_vec(), Key::P256), partner()).await;
+    assert!(server.is_ok() && client.is_ok());
 }
 
 #[rstest]

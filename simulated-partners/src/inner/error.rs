@@ -1,0 +1,89 @@
+//! Why there is no link, or no longer.
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::wire::{Element, NS_STREAM, NS_STREAMS, WireError};
+
+/// Why a link could not be made or used.
+#[derive(Debug, thiserror::Error)]
+pub enum InnerError {
+    /// TCP.
+    #[error("cannot connect to the inner side at {address}")]
+    Connect {
+        /// Whom.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The name under which the target's certificate is looked for.
+    #[error("no server name: {0:?}")]
+    ServerName(String),
+    /// The TLS configuration.
+    #[error("cannot do TLS with what was given")]
+    Config(#[source] rustls::Error),
+    /// The TLS handshake.
+    #[error("TLS with the inner side failed")]
+    Tls(#[source] io::Error),
+    /// The other side did not open its stream as it should.
+    #[error("expected {expected}, got {got}")]
+    Unexpected {
+        /// What comes at this point.
+        expected: &'static str,
+        /// What came.
+        got: String,
+    },
+    /// The link ended.
+    #[error("the inner link ended")]
+    Ended(#[from] Ending),
+}
+
+/// How a link ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Ending {
+    /// It was closed from here.
+    #[error("it was closed here")]
+    Here,
+    /// The other side ended its stream.
+    #[error("the other side ended the stream")]
+    Stream,
+    /// The other side closed TCP with no end of the stream before it.
+    #[error("the other side closed the connection without ending the stream")]
+    Fin,
+    /// The other side sent a stream error (RFC 6120 §4.9).
+    #[error("the other side sent the stream error {condition}{}", text.as_deref().map(|text| format!(" ({text})")).unwrap_or_default())]
+    StreamError {
+        /// Its condition, such as `host-unknown`.
+        condition: String,
+        /// Its text, if it had one.
+        text: Option<String>,
+    },
+    /// What the other side sent is no legal stream.
+    #[error("the other side sent no legal stream")]
+    Wire(#[from] WireError),
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Broken(io::ErrorKind),
+}
+
+impl Ending {
+    /// The ending that an element of the stream brings, if it is a stream error.
+    pub(super) fn of(element: &Element) -> Option<Self> {
+        if !element.is(NS_STREAM, "error") {
+            return None;
+        }
+        let mut condition = None;
+        let mut text = None;
+        for child in element.elements() {
+            match child.name.as_str() {
+                _ if child.namespace != NS_STREAMS => {}
+                "text" => text = Some(child.content()),
+                name => condition = Some(name.to_owned()),
+            }
+        }
+        Some(Self::StreamError {
+            condition: condition.unwrap_or_else(|| "undefined-condition".to_owned()),
+            text,
+        })
+    }
+}

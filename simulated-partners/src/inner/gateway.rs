@@ -1,0 +1,59 @@
+//! The gateway behind a proxy.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::TlsConnector;
+
+use super::error::InnerError;
+use super::link::{Content, Inner};
+use super::opening::{Opening, tcp, unexpected};
+use crate::pki::Identity;
+use crate::tls;
+use crate::wire::{Element, Kind, NS_DIALBACK, NS_SERVER, NS_STREAM};
+
+/// Connects to the inner listener of a proxy: direct TLS, both sides authenticated by certificate,
+/// then a stream of `jabber:server` from and to the gateway's own domain, over which stanzas pass
+/// unchanged.
+///
+/// The proxy's certificate has to be good for `server_name` and come from `roots`.
+///
+/// # Errors
+/// When a step fails; nothing stays open then.
+pub async fn connect(
+    address: SocketAddr,
+    server_name: &str,
+    identity: &Arc<Identity>,
+    roots: &Arc<RootCertStore>,
+    domain: &str,
+) -> Result<Inner, InnerError> {
+    let name = ServerName::try_from(server_name.to_owned())
+        .map_err(|_| InnerError::ServerName(server_name.to_owned()))?;
+    let config = ClientConfig::builder_with_provider(tls::provider())
+        .with_safe_default_protocol_versions()
+        .map_err(InnerError::Config)?
+        .with_root_certificates(Arc::clone(roots))
+        .with_client_auth_cert(identity.chain().to_vec(), identity.key().clone_key())
+        .map_err(InnerError::Config)?;
+    let (tcp, socket) = tcp(address).await?;
+    let stream = TlsConnector::from(Arc::new(config))
+        .connect(name, tcp)
+        .await
+        .map_err(InnerError::Tls)?;
+
+    let header = Element::prefixed("stream", NS_STREAM, "stream")
+        .declare(None, NS_SERVER)
+        .declare(Some("db"), NS_DIALBACK)
+        .attr("from", domain)
+        .attr("to", domain)
+        .attr("version", "1.0");
+    let mut opening = Opening::new(stream, socket);
+    opening.open(&header).await?;
+    let features = opening.element("stream features").await?;
+    if !features.is(NS_STREAM, "features") {
+        return Err(unexpected("stream features", &Kind::Element(features)));
+    }
+    Ok(Inner::start(opening, Content::Server))
+}
