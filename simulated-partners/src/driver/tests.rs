@@ -1,0 +1,539 @@
+//! Partners against each other over loopback.
+
+use std::future::Future;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use rustls::RootCertStore;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::timeout;
+
+use super::{Partner, PartnerSetup};
+use crate::event::{CertificateSeen, Close, Event, Leg, LegKind, Method, Party, TlsSignal, What};
+use crate::persona::{self, Persona};
+use crate::pki::Authority;
+use crate::wire::{Element, Kind, NS_PING, NS_SERVER};
+
+static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new(7));
+
+/// Nothing here takes so long.
+const HANG: Duration = Duration::from_secs(20);
+
+fn setup(domain: &str, target: &str, persona: &Arc<Persona>) -> PartnerSetup {
+    let offer = &persona.offer;
+    let roots: Arc<RootCertStore> = AUTHORITY.roots();
+    PartnerSetup {
+        domain: domain.to_owned(),
+        persona: Arc::clone(persona),
+        identity: AUTHORITY.issue(&[domain], offer.certificate, offer.key),
+        roots,
+        target_domain: target.to_owned(),
+        target: ([127, 0, 0, 1], 9).into(),
+        secret: format!("secret of {domain}"),
+        patience: Duration::from_secs(5),
+        answers: true,
+        seed: 3,
+        listen: ([127, 0, 0, 1], 0).into(),
+    }
+}
+
+fn named(name: &str) -> Arc<Persona> {
+    Arc::new(persona::find(name).expect("a persona of the crate"))
+}
+
+/// A free port, so that both partners know each other's before they start.
+fn free() -> std::net::SocketAddr {
+    let (socket, address) = super::reserve(([127, 0, 0, 1], 0).into()).expect("a free port");
+    drop(socket);
+    address
+}
+
+/// Dials from `a.example` to `b.example` and gives what both saw until `enough`, and after it.
+async fn meet(
+    a: &Arc<Persona>,
+    b: &Arc<Persona>,
+    enough: impl Fn(&Event) -> bool,
+) -> (Vec<Event>, Vec<Event>) {
+    let mut a = setup("a.example", "b.example", a);
+    let mut b = setup("b.example", "a.example", b);
+    a.listen = free();
+    b.target = a.listen;
+    b.patience = Duration::from_secs(1);
+    let b = Partner::start(b).await.expect("b starts");
+    a.target = b.address();
+    let mut a = Partner::start(a).await.expect("a starts");
+    a.dial(ping());
+    let mut seen = Vec::new();
+    loop {
+        let event = within(a.next_event()).await.expect("a is at work");
+        let last = enough(&event);
+        seen.push(event);
+        if last {
+            break;
+        }
+    }
+    seen.extend(within(a.stop()).await);
+    (seen, within(b.stop()).await)
+}
+
+fn ping() -> Element {
+    Element::new(NS_SERVER, "iq")
+        .attr("type", "get")
+        .attr("id", "p1")
+        .attr("from", "a.example")
+        .attr("to", "b.example")
+        .child(Element::new(NS_PING, "ping"))
+}
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    timeout(HANG, future).await.expect("it hangs")
+}
+
+/// The result of the ping came back.
+fn is_answer(event: &Event) -> bool {
+    match &event.what {
+        What::Frame {
+            from: Party::Target,
+            frame,
+            ..
+        } => match &frame.kind {
+            Kind::Element(element) => {
+                element.is(NS_SERVER, "iq") && element.attribute("type") == Some("result")
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+fn is_end(event: &Event) -> bool {
+    event.leg == Leg(1) && matches!(event.what, What::Closed { .. })
+}
+
+fn methods(events: &[Event]) -> Vec<(Leg, Method)> {
+    events
+        .iter()
+        .filter_map(|event| match event.what {
+            What::Established(method) => Some((event.leg, method)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn kinds(events: &[Event]) -> Vec<LegKind> {
+    events
+        .iter()
+        .filter_map(|event| match event.what {
+            What::Opened(kind) => Some(kind),
+            _ => None,
+        })
+        .collect()
+}
+
+fn elements<'a>(events: &'a [Event], name: &str, by: Party) -> Vec<&'a Element> {
+    events
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::Frame { from, frame, .. } if *from == by => match &frame.kind {
+                Kind::Element(element) if element.name == name => Some(element),
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect()
+}
+
+fn has(events: &[Event], wanted: impl Fn(&What) -> bool) -> bool {
+    events.iter().any(|event| wanted(&event.what))
+}
+
+#[tokio::test]
+async fn external_carries_a_ping_and_its_answer() {
+    for name in ["modern", "tls12-only", "strict-tls"] {
+        let (a, b) = meet(&named(name), &named(name), is_answer).await;
+        assert_eq!(
+            methods(&a),
+            [(Leg(1), Method::SaslTls), (Leg(2), Method::SaslTls)],
+            "{name}: {a:#?}"
+        );
+        assert_eq!(kinds(&a), [LegKind::Outgoing, LegKind::Incoming]);
+        assert_eq!(kinds(&b), [LegKind::Incoming, LegKind::Outgoing]);
+        assert!(has(&a, |what| matches!(what, What::TlsUp(facts)
+            if facts.target_certificate == CertificateSeen::Good
+                && facts.sni.as_deref() == Some("b.example"))));
+        assert!(has(&b, |what| matches!(what, What::TlsUp(facts)
+            if facts.target_certificate == CertificateSeen::Good
+                && facts.sni.as_deref() == Some("b.example"))));
+    }
+}
+
+#[tokio::test]
+async fn dialback_over_tls_is_verified_over_tls() {
+    let dialback = named("tls-required-dialback");
+    let (a, b) = meet(&dialback, &dialback, is_answer).await;
+    assert_eq!(
+        methods(&a),
+        [(Leg(1), Method::TlsDialback), (Leg(3), Method::TlsDialback)],
+        "{a:#?}"
+    );
+    assert_eq!(
+        kinds(&b),
+        [
+            LegKind::Incoming,
+            LegKind::Verify,
+            LegKind::Outgoing,
+            LegKind::Incoming
+        ]
+    );
+}
+
+#[tokio::test]
+async fn dialback_works_in_clear() {
+    let old = named("google-talk");
+    let (a, b) = meet(&old, &old, is_answer).await;
+    assert_eq!(
+        methods(&b),
+        [(Leg(1), Method::TcpDialback), (Leg(3), Method::TcpDialback)],
+        "{b:#?}"
+    );
+    assert!(!has(&a, |what| matches!(what, What::TlsUp(_))));
+}
+
+#[tokio::test]
+async fn bad_certificates_are_judged_and_leave_dialback() {
+    for name in [
+        "cert-expired",
+        "cert-wrong-name",
+        "cert-self-signed",
+        "cert-unknown-ca",
+        "cert-missing-intermediate",
+    ] {
+        let (a, b) = meet(&named(name), &named("modern"), is_answer).await;
+        assert_eq!(
+            methods(&a)[0],
+            (Leg(1), Method::TlsDialback),
+            "{name}: {a:#?}"
+        );
+        assert!(
+            has(&b, |what| matches!(what, What::TlsUp(facts)
+                if matches!(facts.target_certificate, CertificateSeen::Bad(_)))),
+            "{name}: {b:#?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_refused_starttls_ends_the_stream() {
+    let (a, _) = meet(&named("modern"), &named("starttls-failure"), is_end).await;
+    assert_eq!(elements(&a, "failure", Party::Target).len(), 1, "{a:#?}");
+    assert_eq!(methods(&a), []);
+}
+
+#[tokio::test]
+async fn a_broken_handshake_is_seen_from_both_sides() {
+    let (a, b) = meet(&named("modern"), &named("handshake-broken"), is_end).await;
+    assert!(
+        has(&a, |what| matches!(
+            what,
+            What::TlsFailed {
+                by: Party::Partner,
+                signal: TlsSignal::Garbage(_)
+            }
+        )),
+        "{a:#?}"
+    );
+    assert!(
+        has(&b, |what| matches!(
+            what,
+            What::TlsFailed {
+                by: Party::Target,
+                signal: TlsSignal::Alert(_)
+            }
+        )),
+        "{b:#?}"
+    );
+    let (a, b) = meet(&named("handshake-broken"), &named("modern"), is_end).await;
+    assert!(
+        has(&a, |what| matches!(
+            what,
+            What::TlsFailed {
+                by: Party::Target,
+                signal: TlsSignal::Alert(_)
+            }
+        )),
+        "{a:#?}"
+    );
+    assert!(
+        has(&b, |what| matches!(what, What::TlsFailed { .. })),
+        "{b:#?}"
+    );
+}
+
+#[tokio::test]
+async fn tls_1_0_is_refused_by_alert() {
+    let refused = |what: &What| {
+        matches!(what, What::TlsFailed { by: Party::Target, signal: TlsSignal::Alert(alert) }
+            if alert == "protocol_version" || alert == "handshake_failure")
+    };
+    let (a, b) = meet(&named("modern"), &named("legacy-tls"), is_end).await;
+    assert!(has(&b, refused), "{b:#?}");
+    assert_eq!(methods(&a), []);
+    let (a, _) = meet(&named("legacy-tls"), &named("modern"), is_end).await;
+    assert!(has(&a, refused), "{a:#?}");
+}
+
+#[tokio::test]
+async fn external_refused_leaves_dialback_where_the_stream_stays() {
+    let (a, _) = meet(&named("modern"), &named("external-refused-kept"), is_answer).await;
+    assert_eq!(methods(&a)[0], (Leg(1), Method::TlsDialback), "{a:#?}");
+    assert_eq!(elements(&a, "failure", Party::Target).len(), 1);
+    let (a, _) = meet(&named("modern"), &named("external-refused-closed"), is_end).await;
+    assert_eq!(methods(&a), [], "{a:#?}");
+    assert_eq!(elements(&a, "failure", Party::Target).len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_counts_only_when_the_authority_says_so() {
+    let answer = |name: &'static str| async move {
+        let (a, _) = meet(&named(name), &named("dialback-only"), |event| {
+            is_end(event)
+                || event.leg == Leg(1)
+                    && matches!(&event.what, What::Frame { from: Party::Target, frame, .. }
+                        if matches!(&frame.kind, Kind::Element(one) if one.name == "result"))
+        })
+        .await;
+        let answers: Vec<_> = elements(&a, "result", Party::Target)
+            .iter()
+            .map(|answer| {
+                let condition = answer
+                    .find(NS_SERVER, "error")
+                    .and_then(|error| error.elements().next())
+                    .map(|condition| condition.name.clone());
+                (answer.attribute("type").map(str::to_owned), condition)
+            })
+            .collect();
+        assert_eq!(answers.len(), 1, "{name}: {a:#?}");
+        answers.into_iter().next().expect("one answer")
+    };
+    let error = |condition: &str| (Some("error".to_owned()), Some(condition.to_owned()));
+    assert_eq!(
+        answer("dialback-only").await,
+        (Some("valid".to_owned()), None)
+    );
+    assert_eq!(
+        answer("authority-invalid").await,
+        (Some("invalid".to_owned()), None)
+    );
+    assert_eq!(
+        answer("authority-wrong-domain").await,
+        error("remote-server-timeout")
+    );
+    assert_eq!(
+        answer("authority-silent").await,
+        error("remote-server-timeout")
+    );
+    assert_eq!(
+        answer("authority-unreachable").await,
+        error("remote-connection-failed")
+    );
+}
+
+#[tokio::test]
+async fn silence_is_seen_as_silence_and_a_reset_as_a_reset() {
+    let mut impatient = setup("a.example", "b.example", &named("modern"));
+    impatient.patience = Duration::from_millis(200);
+    let silent = setup("b.example", "a.example", &named("silent-after-accept"));
+    let silent = Partner::start(silent).await.expect("b starts");
+    impatient.target = silent.address();
+    let mut partner = Partner::start(impatient).await.expect("a starts");
+    partner.dial(ping());
+    let mut seen = Vec::new();
+    while !seen.last().is_some_and(is_end) {
+        seen.extend(within(partner.next_event()).await);
+    }
+    assert!(
+        has(&seen, |what| matches!(
+            what,
+            What::GaveUp {
+                waiting_for: "header"
+            }
+        )),
+        "{seen:#?}"
+    );
+    within(partner.stop()).await;
+    within(silent.stop()).await;
+
+    let (a, _) = meet(&named("modern"), &named("reset-at-features"), is_end).await;
+    assert!(
+        has(&a, |what| matches!(
+            what,
+            What::Closed {
+                by: Party::Target,
+                how: Close::Reset
+            }
+        )),
+        "{a:#?}"
+    );
+}
+
+#[tokio::test]
+async fn a_partner_without_certificate_cannot_do_tls_as_a_server() {
+    let mut bare = (*named("dialback-only")).clone();
+    bare.offer.certificate = persona::Certificate::None;
+    let bare = Arc::new(bare);
+    let (a, _) = meet(&named("modern"), &bare, is_end).await;
+    assert!(
+        has(
+            &a,
+            |what| matches!(what, What::TlsFailed { by: Party::Target, signal: TlsSignal::Alert(alert) }
+            if alert == "handshake_failure")
+        ),
+        "{a:#?}"
+    );
+    let (_, b) = meet(&bare, &named("dialback-only"), |event| {
+        matches!(
+            event.what,
+            What::Frame {
+                from: Party::Target,
+                encrypted: true,
+                ..
+            }
+        )
+    })
+    .await;
+    assert!(has(&b, |what| matches!(what, What::TlsUp(facts)
+        if facts.target_certificate == CertificateSeen::None)));
+}
+
+#[tokio::test]
+async fn an_unreachable_target_is_told() {
+    let mut setup = setup("a.example", "b.example", &named("modern"));
+    let (_reserved, address) = super::reserve(([127, 0, 0, 1], 0).into()).expect("a port");
+    setup.target = address;
+    let mut partner = Partner::start(setup).await.expect("it starts");
+    partner.dial(ping());
+    let event = within(partner.next_event()).await.expect("it is at work");
+    assert!(matches!(
+        event.what,
+        What::ConnectFailed(LegKind::Outgoing, std::io::ErrorKind::ConnectionRefused)
+    ));
+}
+
+#[tokio::test]
+async fn stopping_closes_every_socket() {
+    let address = {
+        let partner = Partner::start(setup("a.example", "b.example", &named("modern")))
+            .await
+            .expect("it starts");
+        let address = partner.address();
+        let idle = tokio::net::TcpStream::connect(address)
+            .await
+            .expect("it listens");
+        within(partner.stop()).await;
+        let mut buffer = [0; 16];
+        idle.readable().await.expect("the end is readable");
+        assert!(!matches!(idle.try_read(&mut buffer), Ok(1..)));
+        address
+    };
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+/// A target whose TLS trusts nobody that a partner could be.
+async fn distrusting_target() -> (std::net::SocketAddr, tokio::task::JoinHandle<()>) {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let identity = AUTHORITY
+        .issue(
+            &["b.example"],
+            persona::Certificate::Good,
+            persona::Key::P256,
+        )
+        .expect("good certificates can be issued");
+    let roots = Authority::new(99).roots();
+    let verifier =
+        rustls::server::WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
+            .build()
+            .expect("there are roots");
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("both versions are there")
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(identity.chain().to_vec(), identity.key().clone_key())
+        .expect("the certificate is good");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    let task = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("the partner dials");
+        let mut buffer = [0; 4096];
+        let _ = stream.read(&mut buffer).await;
+        let hello = "<stream:stream xmlns='jabber:server' \
+            xmlns:stream='http://etherx.jabber.org/streams' from='b.example' to='a.example' \
+            id='1' version='1.0'><stream:features>\
+            <starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features>";
+        stream
+            .write_all(hello.as_bytes())
+            .await
+            .expect("the partner listens");
+        let _ = stream.read(&mut buffer).await;
+        let proceed = "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+        stream
+            .write_all(proceed.as_bytes())
+            .await
+            .expect("the partner listens");
+        let refused = tokio_rustls::TlsAcceptor::from(Arc::new(config))
+            .accept(stream)
+            .await;
+        assert!(refused.is_err());
+    });
+    (address, task)
+}
+
+#[tokio::test]
+async fn a_refused_client_certificate_shows_as_an_alert_in_each_version() {
+    for name in ["tls12-only", "modern"] {
+        let (address, target) = distrusting_target().await;
+        let mut setup = setup("a.example", "b.example", &named(name));
+        setup.target = address;
+        let mut partner = Partner::start(setup).await.expect("it starts");
+        partner.dial(ping());
+        let mut seen = Vec::new();
+        while !seen.last().is_some_and(is_end) {
+            seen.extend(within(partner.next_event()).await);
+        }
+        assert!(
+            has(&seen, |what| matches!(
+                what,
+                What::TlsFailed {
+                    by: Party::Target,
+                    signal: TlsSignal::Alert(_)
+                }
+            )),
+            "{name}: {seen:#?}"
+        );
+        within(target).await.expect("the target did not panic");
+    }
+}
+
+#[tokio::test]
+async fn a_flood_ends_in_a_reset_and_not_in_memory() {
+    let partner = Partner::start(setup("b.example", "a.example", &named("google-talk")))
+        .await
+        .expect("it starts");
+    let mut stream = tokio::net::TcpStream::connect(partner.address())
+        .await
+        .expect("it listens");
+    let header = "<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+        xmlns:stream='http://etherx.jabber.org/streams' from='a.example' to='b.example' \
+        version='1.0'>";
+    stream
+        .write_all(header.as_bytes())
+        .await
+        .expect("it takes a header");
+    // Unasked answers have no effect, but are observed, and here nobody takes the observations.
+    let answer = "<db:result from='a.example' to='b.example' type='valid'/>".repeat(1000);
+    let flood = async { while stream.write_all(answer.as_bytes()).await.is_ok() {} };
+    within(flood).await;
+    let seen = within(partner.stop()).await;
+    assert!(seen.len() < 50_000, "{} events", seen.len());
+}
