@@ -233,3 +233,66 @@ pub enum Fit {
     /// This reason does not look like that.
     No,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matrix::Direction;
+    use crate::outcome::{Closer, Phase, Refusal, Signal};
+
+    fn expectation() -> Expectation {
+        Expectation {
+            rule: "I5.clear-retry",
+            clause: "RFC 6120 §5.4.3.2",
+            allowed: vec![
+                Allowed::refused(Reason::TlsFail),
+                Allowed::established(Method::TcpDialback).warned("downgradable"),
+            ],
+        }
+    }
+
+    fn refused(phase: Phase, signal: Signal) -> Outcome {
+        Outcome::Refused(Refusal {
+            phase,
+            closer: Closer::Target,
+            signal,
+        })
+    }
+
+    #[test]
+    fn outcomes_are_judged_by_their_best_fit() {
+        let judge = |outcome| expectation().judge(Direction::Outbound, &outcome);
+        assert_eq!(judge(refused(Phase::Tls, Signal::TlsBroken)), Fit::Expected);
+        assert_eq!(
+            judge(Outcome::Established(Method::TcpDialback)),
+            Fit::Tolerated("downgradable")
+        );
+        assert_eq!(judge(Outcome::Established(Method::SaslTls)), Fit::No);
+        assert_eq!(judge(Outcome::Stalled(Phase::Tls)), Fit::No);
+        let elsewhere = refused(Phase::Dialback, Signal::DialbackInvalid);
+        assert_eq!(judge(elsewhere), Fit::No);
+    }
+
+    #[test]
+    fn unanimity_looks_at_all_ends() {
+        let mut expectation = expectation();
+        assert!(!expectation.unanimously_established());
+        assert!(!expectation.unanimously_refused());
+        let tolerated = expectation.allowed.pop();
+        assert!(expectation.unanimously_refused());
+        expectation.allowed = tolerated.into_iter().collect();
+        assert!(expectation.unanimously_established());
+    }
+
+    #[test]
+    fn ends_are_named_as_in_the_tables() {
+        let allowed = expectation().allowed;
+        assert_eq!(allowed[0].to_string(), "refused tls-fail");
+        assert_eq!(allowed[1].to_string(), "tcp-dialback (warn: downgradable)");
+        let json = serde_json::to_string(&allowed).expect("plain data");
+        assert_eq!(
+            json,
+            r#"[{"end":{"refused":"tls-fail"}},{"end":{"established":"tcp-dialback"},"warn":"downgradable"}]"#
+        );
+    }
+}

@@ -28,3 +28,4 @@ pub use opinion::{Opinion, second_opinions};
 pub use rule::{Rule, expectation, rule, rules};
 pub use seen::{CertificateClass, Seen};
 pub use situation::{Profile, Situation, return_established};
+pub use verification::Verification;

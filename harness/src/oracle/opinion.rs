@@ -68,3 +68,77 @@ pub fn second_opinions(case: &Case, profile: Profile) -> Vec<Opinion> {
     }
     opinions
 }
+
+#[cfg(test)]
+mod tests {
+    use simulated_partners::persona::builtin;
+
+    use super::*;
+    use crate::matrix::cases;
+    use crate::outcome::{Closer, Phase, Refusal, Signal};
+
+    fn case(id: &str) -> Case {
+        let all = cases(&builtin());
+        all.into_iter().find(|case| case.id == id).expect("a case")
+    }
+
+    fn disputed(id: &str, outcome: &Outcome) -> Vec<&'static str> {
+        let case = case(id);
+        let profile = Profile::default();
+        let expectation = case.expectation(profile);
+        second_opinions(&case, profile)
+            .iter()
+            .filter(|opinion| opinion.disputes(&expectation, outcome))
+            .map(|opinion| opinion.source)
+            .collect()
+    }
+
+    #[test]
+    fn both_sources_know_a_case_of_the_policies() {
+        let opinions = second_opinions(&case("policies/row09/row07/outbound"), Profile::default());
+        assert_eq!(
+            opinions,
+            [
+                Opinion {
+                    source: classes::SOURCE,
+                    ends: vec![Some(Method::SaslTls)],
+                },
+                Opinion {
+                    source: xep0238::SOURCE,
+                    ends: vec![Some(Method::TlsDialback), Some(Method::SaslTls)],
+                },
+            ]
+        );
+    }
+
+    #[test]
+    fn dialback_between_trusted_services_is_disputed_and_in_clear_is_not() {
+        let id = "policies/row09/row07/outbound";
+        let outcome = Outcome::Established(Method::TlsDialback);
+        assert_eq!(disputed(id, &outcome), [xep0238::SOURCE]);
+        assert!(disputed(id, &Outcome::Established(Method::TcpDialback)).is_empty());
+    }
+
+    #[test]
+    fn refusal_for_a_wrong_reason_is_not_disputed() {
+        let refused = Outcome::Refused(Refusal {
+            phase: Phase::Stanza,
+            closer: Closer::Target,
+            signal: Signal::Fin,
+        });
+        assert!(disputed("policies/row17/row07/outbound", &refused).is_empty());
+        // Where the rules know no refusal at all, a source that does would dispute them.
+        let opinion = Opinion {
+            source: "test",
+            ends: vec![None],
+        };
+        let established = case("policies/row07/row07/outbound").expectation(Profile::default());
+        assert!(opinion.disputes(&established, &refused));
+    }
+
+    #[test]
+    fn nobody_else_knows_personas_that_deviate() {
+        let case = case("personas/row09/handshake-broken/outbound");
+        assert!(second_opinions(&case, Profile::default()).is_empty());
+    }
+}

@@ -46,3 +46,29 @@ pub fn return_established(situation: &Situation<'_>) -> bool {
     })
     .unanimously_established()
 }
+
+#[cfg(test)]
+mod tests {
+    use simulated_partners::persona::find;
+
+    use super::*;
+    use crate::policy::Row;
+
+    #[test]
+    fn return_is_certain_only_where_the_other_direction_cannot_be_refused() {
+        let returns = |row, name| {
+            let persona = find(name).expect("built in");
+            return_established(&Situation {
+                policy: Row::new(row).expect("1 to 18").policy(),
+                profile: Profile::default(),
+                direction: Direction::Inbound,
+                partner: &persona.offer,
+                facts: &persona.facts,
+            })
+        };
+        assert!(returns(7, "modern"));
+        // Dialled, this partner refuses EXTERNAL, and the target may leave it at that.
+        assert!(!returns(7, "external-refused-kept"));
+        assert!(!returns(7, "silent-after-accept"));
+    }
+}

@@ -126,3 +126,103 @@ pub(super) fn verified(seen: &Seen, method: Method) -> Vec<Allowed> {
     }
     ends
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use simulated_partners::persona::{Certificate, Offer, Tls};
+
+    use super::*;
+    use crate::matrix::Direction;
+    use crate::oracle::{Profile, Situation};
+    use crate::policy::Row;
+
+    fn found(row: u8, tls: Tls, certificate: Certificate, facts: &Facts) -> String {
+        let partner = Offer {
+            tls,
+            certificate,
+            ..Row::new(9).expect("1 to 18").policy().as_offer()
+        };
+        let seen = Seen::of(&Situation {
+            policy: Row::new(row).expect("1 to 18").policy(),
+            profile: Profile::default(),
+            direction: Direction::Inbound,
+            partner: &partner,
+            facts,
+        });
+        let words = seen.verification.iter().map(|(verification, ground)| {
+            let word = match verification {
+                Verification::Works => "works",
+                Verification::Negative => "negative",
+                Verification::Impossible => "impossible",
+            };
+            if ground.is_some() {
+                format!("({word})")
+            } else {
+                word.to_owned()
+            }
+        });
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    #[rstest]
+    #[case(7, Tls::Offered, Certificate::Good, "works")]
+    #[case(7, Tls::Offered, Certificate::NoClientAuth, "works")]
+    #[case(7, Tls::Offered, Certificate::Expired, "works impossible")]
+    #[case(7, Tls::Required, Certificate::None, "impossible")]
+    #[case(9, Tls::Offered, Certificate::None, "impossible (works)")]
+    #[case(17, Tls::Offered, Certificate::None, "works")]
+    #[case(9, Tls::None, Certificate::None, "works")]
+    fn listener_of_a_correct_partner_is_asked(
+        #[case] row: u8,
+        #[case] tls: Tls,
+        #[case] certificate: Certificate,
+        #[case] wanted: &str,
+    ) {
+        assert_eq!(found(row, tls, certificate, &Facts::default()), wanted);
+    }
+
+    #[rstest]
+    #[case(7, StreamFact::Silent, "impossible")]
+    #[case(7, StreamFact::ResetAtFeatures, "impossible")]
+    #[case(7, StreamFact::NoVersion, "impossible")]
+    #[case(9, StreamFact::NoVersion, "works (impossible)")]
+    #[case(7, StreamFact::NoId, "works impossible")]
+    fn listener_that_breaks_the_stream_is_asked(
+        #[case] row: u8,
+        #[case] stream: StreamFact,
+        #[case] wanted: &str,
+    ) {
+        let facts = Facts {
+            stream,
+            ..Facts::default()
+        };
+        assert_eq!(found(row, Tls::Offered, Certificate::Good, &facts), wanted);
+    }
+
+    #[rstest]
+    #[case(7, "impossible")]
+    #[case(9, "impossible (works)")]
+    #[case(17, "works")]
+    fn required_tls_never_asks_in_clear(#[case] row: u8, #[case] wanted: &str) {
+        let facts = Facts {
+            starttls: StarttlsFact::Refused,
+            ..Facts::default()
+        };
+        assert_eq!(found(row, Tls::Offered, Certificate::Good, &facts), wanted);
+    }
+
+    #[rstest]
+    #[case(AuthorityFact::Truthful, "works")]
+    #[case(AuthorityFact::Invalid, "negative")]
+    #[case(AuthorityFact::WrongDomain, "impossible negative")]
+    #[case(AuthorityFact::Silent, "impossible")]
+    #[case(AuthorityFact::Unreachable, "impossible")]
+    fn authority_answers(#[case] authority: AuthorityFact, #[case] wanted: &str) {
+        let facts = Facts {
+            authority,
+            ..Facts::default()
+        };
+        assert_eq!(found(17, Tls::None, Certificate::None, &facts), wanted);
+    }
+}
