@@ -1,0 +1,510 @@
+//! The form of a transcript that is the same in every run of a case.
+//!
+//! The one place that knows what varies: stream ids, dialback keys, ids of stanzas, ports, numbers in
+//! error texts, order of attributes, and the races at the end of connections.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use simulated_partners::event::{CertificateSeen, Event, Leg, LegKind, Party, TlsSignal, What};
+use simulated_partners::wire::{
+    Element, Frame, Kind, NS_DIALBACK, NS_SERVER, NS_STREAM, NS_STREAMS, Node,
+};
+
+use super::render::{Detail, line};
+use super::xml;
+
+/// Bytes of something that is no XML which are the same each time: the header of a TLS record.
+const STABLE_BYTES: usize = 5;
+
+/// Texts shorter than this are never looked for inside other texts.
+const TELLING_LENGTH: usize = 8;
+
+/// The same events in a form that does not vary between runs.
+///
+/// - Connections stand one after the other, each verification after the stream it belongs to, and
+///   are numbered anew.
+/// - A connection ends at its decisive event: the last stanza, the answer to `db:verify`, or the
+///   first sign of a refusal. What follows is teardown, whose order is chance.
+/// - Stream ids become `{id-1}`, keys `{key-1}`, stanza ids `{stanza-1}`, in order of appearance;
+///   ports become `{port}`, long numbers in texts `{n}`; times become zero.
+/// - White space between stanzas is left out; attributes are sorted, and so are features.
+///
+/// Applying it twice is the same as applying it once.
+pub fn canonical(events: &[Event]) -> Vec<Event> {
+    let mut legs: BTreeMap<Leg, Vec<&Event>> = BTreeMap::new();
+    for event in events {
+        legs.entry(event.leg).or_default().push(event);
+    }
+    let Some((&first, of_first)) = legs.first_key_value() else {
+        return Vec::new();
+    };
+    let decided_at = decision(of_first);
+
+    let mut kept: BTreeMap<Leg, CutLeg> = BTreeMap::new();
+    for (&leg, events) in &legs {
+        let role = if leg == first {
+            Role::First
+        } else if decided_at.is_none_or(|at| events[0].at <= at) {
+            Role::Early
+        } else {
+            Role::Late
+        };
+        let cut = cut(events, role);
+        if role != Role::Late || cut.decided {
+            kept.insert(leg, cut);
+        }
+    }
+
+    let mut placeholders = Placeholders::default();
+    let mut result = Vec::new();
+    let mut number = 0_u16;
+    for leg in causal_order(&kept) {
+        let Some(cut) = kept.remove(&leg) else {
+            continue;
+        };
+        number = number.saturating_add(1);
+        for mut what in cut.what {
+            placeholders.collect(&mut what);
+            result.push(Event {
+                leg: Leg(number),
+                // One step of the clock keeps what opened after the decision apart from the rest.
+                at: Duration::from_nanos(u64::from(cut.role == Role::Late)),
+                what,
+            });
+        }
+    }
+    for event in &mut result {
+        placeholders.apply(&mut event.what);
+    }
+    result
+}
+
+/// The canonical form as text, a line an event, nothing shortened.
+pub fn canonical_text(events: &[Event]) -> String {
+    let mut text = String::new();
+    for (index, event) in canonical(events).iter().enumerate() {
+        text.push_str(&line(index + 1, event, Detail::Full));
+        text.push('\n');
+    }
+    text
+}
+
+/// Where a connection stands in the order of things.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// The one that the case is about.
+    First,
+    /// Opened while that was still undecided: a verification. Whether the target closes it before or
+    /// after the case has ended is chance.
+    Early,
+    /// Opened later: the way back, or another attempt. What was not decided was cut short by chance.
+    Late,
+}
+
+struct CutLeg {
+    what: Vec<What>,
+    role: Role,
+    decided: bool,
+}
+
+/// When a connection was decided: got through, or began to end.
+fn decision(events: &[&Event]) -> Option<Duration> {
+    let established = events
+        .iter()
+        .find(|e| matches!(e.what, What::Established(_)));
+    established
+        .or_else(|| events.iter().find(|e| ends(&e.what)))
+        .map(|e| e.at)
+}
+
+/// The first sign of an end: what comes after it on the same connection is only its consequence.
+fn ends(what: &What) -> bool {
+    match what {
+        What::Frame { frame, .. } => match &frame.kind {
+            Kind::End => true,
+            Kind::Element(e) => is_stream_error(e),
+            Kind::Declaration | Kind::Header(_) | Kind::Whitespace(_) => false,
+        },
+        What::Raw { fault, .. } => fault.is_some(),
+        What::ConnectFailed(..)
+        | What::TlsFailed { .. }
+        | What::Closed { .. }
+        | What::GaveUp { .. } => true,
+        What::Opened(_) | What::TlsUp(_) | What::Established(_) => false,
+    }
+}
+
+/// A close that says nothing but that the target is done with the connection.
+fn plain_close_of_target(what: &What) -> bool {
+    match what {
+        What::Frame {
+            from: Party::Target,
+            frame,
+            ..
+        } => frame.kind == Kind::End,
+        What::Closed { by, .. } => *by == Party::Target,
+        _ => false,
+    }
+}
+
+fn cut(events: &[&Event], role: Role) -> CutLeg {
+    let mut what: Vec<What> = events
+        .iter()
+        .map(|e| &e.what)
+        .filter(|what| !is_whitespace(what))
+        .cloned()
+        .collect();
+    forget_handshake_judged_late(&mut what);
+
+    let reached = what
+        .iter()
+        .rposition(|w| matches!(w, What::Established(_)) || is_stanza(w) || is_dialback_answer(w));
+    let end = what.iter().position(ends);
+    // A connection that only verified a key is done with the answer.
+    let through = what
+        .iter()
+        .any(|w| matches!(w, What::Established(_)) || is_verify_answer(w));
+    let last = match (through, reached, end) {
+        (true, Some(reached), Some(end)) if end > reached && is_real_error(&what[end]) => Some(end),
+        (true, Some(reached), _) => Some(reached),
+        (_, _, end) => end,
+    };
+    let mut decided = last.is_some();
+    if let Some(last) = last {
+        what.truncate(last + 1);
+    }
+    if role == Role::Early && what.last().is_some_and(plain_close_of_target) {
+        what.pop();
+        decided = false;
+    }
+    CutLeg {
+        what,
+        role,
+        decided,
+    }
+}
+
+/// In TLS 1.3 a client is done before the server has judged its certificate (RFC 8446 §4.4.2.4): what
+/// it sent in between is chance, the alert is what counts.
+fn forget_handshake_judged_late(what: &mut Vec<What>) {
+    let Some(failed) = what
+        .iter()
+        .position(|w| matches!(w, What::TlsFailed { .. }))
+    else {
+        return;
+    };
+    let Some(up) = what[..failed]
+        .iter()
+        .rposition(|w| matches!(w, What::TlsUp(_)))
+    else {
+        return;
+    };
+    let target_spoke = what[up..failed].iter().any(|w| {
+        matches!(
+            w,
+            What::Frame {
+                from: Party::Target,
+                ..
+            }
+        )
+    });
+    if !target_spoke {
+        what.drain(up..failed);
+    }
+}
+
+/// An error that is not only the announcement of a shutdown.
+fn is_real_error(what: &What) -> bool {
+    match element(what) {
+        Some(e) => {
+            is_stream_error(e)
+                && !children(e).any(|c| c.namespace == NS_STREAMS && c.name == "system-shutdown")
+        }
+        None => matches!(what, What::Raw { .. } | What::TlsFailed { .. }),
+    }
+}
+
+/// The order of connections: as opened, but each verification right after the stream whose id it
+/// asks about.
+fn causal_order(legs: &BTreeMap<Leg, CutLeg>) -> Vec<Leg> {
+    let mut streams: BTreeMap<&str, Leg> = BTreeMap::new();
+    for (&leg, cut) in legs {
+        for what in &cut.what {
+            if let Some(id) = header(what).and_then(|h| attribute(h, "id")) {
+                streams.entry(id).or_insert(leg);
+            }
+        }
+    }
+    let mut children: BTreeMap<Leg, Vec<Leg>> = BTreeMap::new();
+    let mut roots = Vec::new();
+    for (&leg, cut) in legs {
+        let asked = cut.what.iter().find_map(|what| {
+            let e = element(what)?;
+            (e.namespace == NS_DIALBACK && e.name == "verify" && attribute(e, "type").is_none())
+                .then(|| attribute(e, "id"))?
+        });
+        // Only an older one can be the parent, so that there are no circles.
+        match asked.and_then(|id| streams.get(id)) {
+            Some(&parent) if parent < leg => children.entry(parent).or_default().push(leg),
+            _ => roots.push(leg),
+        }
+    }
+    let mut order = Vec::new();
+    let mut open: Vec<Leg> = roots.into_iter().rev().collect();
+    let mut seen = BTreeSet::new();
+    while let Some(leg) = open.pop() {
+        if seen.insert(leg) {
+            order.push(leg);
+            if let Some(children) = children.get(&leg) {
+                open.extend(children.iter().rev());
+            }
+        }
+    }
+    order
+}
+
+/// What has got a name in this transcript.
+#[derive(Default)]
+struct Placeholders {
+    ids: Vec<String>,
+    keys: Vec<String>,
+    stanzas: Vec<String>,
+}
+
+fn placeholder(list: &mut Vec<String>, word: &str, value: &str) -> String {
+    let index = list.iter().position(|v| v == value).unwrap_or_else(|| {
+        list.push(value.to_owned());
+        list.len() - 1
+    });
+    format!("{{{word}-{}}}", index + 1)
+}
+
+impl Placeholders {
+    /// Names values at the places where they are known to vary.
+    fn collect(&mut self, what: &mut What) {
+        let What::Frame { frame, .. } = what else {
+            return;
+        };
+        let mut kind = frame.kind.clone();
+        match &mut kind {
+            Kind::Header(element) => {
+                self.name_attribute(element, Name::Id);
+            }
+            Kind::Element(element) if element.namespace == NS_DIALBACK => {
+                self.name_attribute(element, Name::Id);
+                for node in &mut element.children {
+                    if let Node::Text(text) = node
+                        && !text.trim().is_empty()
+                    {
+                        *text = placeholder(&mut self.keys, "key", text.trim());
+                    }
+                }
+            }
+            Kind::Element(element) if is_stanza_element(element) => {
+                self.name_attribute(element, Name::Stanza);
+            }
+            Kind::Element(_) | Kind::Declaration | Kind::Whitespace(_) | Kind::End => {}
+        }
+        *frame = Arc::new(Frame {
+            raw: frame.raw.clone(),
+            offset: 0,
+            kind,
+        });
+    }
+
+    fn name_attribute(&mut self, element: &mut Element, name: Name) {
+        for attribute in &mut element.attributes {
+            if attribute.prefix.is_none() && attribute.name == "id" {
+                attribute.value = match name {
+                    Name::Id => placeholder(&mut self.ids, "id", &attribute.value),
+                    Name::Stanza => placeholder(&mut self.stanzas, "stanza", &attribute.value),
+                };
+            }
+        }
+    }
+
+    /// Replaces named values wherever else they are quoted, and everything else that varies.
+    fn apply(&self, what: &mut What) {
+        match what {
+            What::Frame { frame, .. } => {
+                let mut kind = frame.kind.clone();
+                if let Kind::Header(element) | Kind::Element(element) = &mut kind {
+                    self.apply_to_element(element);
+                    xml::sort(element);
+                }
+                let raw = match &kind {
+                    Kind::Declaration => b"<?xml version='1.0'?>".to_vec(),
+                    Kind::Header(element) => xml::open_tag(element).into_bytes(),
+                    Kind::Element(element) => xml::whole(element).into_bytes(),
+                    Kind::Whitespace(_) => Vec::new(),
+                    Kind::End => b"</stream:stream>".to_vec(),
+                };
+                *frame = Arc::new(Frame {
+                    kind,
+                    raw,
+                    offset: 0,
+                });
+            }
+            What::Raw { from, bytes, fault } => {
+                // How much of it arrived in one piece is chance.
+                if *from == Party::Target && fault.is_some() {
+                    bytes.clear();
+                } else if std::str::from_utf8(bytes).is_err() {
+                    bytes.truncate(STABLE_BYTES);
+                }
+                if let Some(fault) = fault {
+                    *fault = self.text(fault);
+                }
+            }
+            What::TlsUp(facts) => {
+                if let CertificateSeen::Bad(why) = &mut facts.target_certificate {
+                    *why = self.text(why);
+                }
+            }
+            What::TlsFailed { signal, .. } => {
+                if let TlsSignal::Garbage(why) = signal {
+                    *why = self.text(why);
+                }
+            }
+            What::Opened(_)
+            | What::ConnectFailed(..)
+            | What::Established(_)
+            | What::Closed { .. }
+            | What::GaveUp { .. } => {}
+        }
+    }
+
+    fn apply_to_element(&self, element: &mut Element) {
+        for attribute in &mut element.attributes {
+            attribute.value = self.text(&attribute.value);
+        }
+        for node in &mut element.children {
+            match node {
+                Node::Element(child) => self.apply_to_element(child),
+                Node::Text(text) => *text = self.text(text),
+            }
+        }
+    }
+
+    fn text(&self, text: &str) -> String {
+        let mut result = text.to_owned();
+        for (word, list) in [
+            ("id", &self.ids),
+            ("key", &self.keys),
+            ("stanza", &self.stanzas),
+        ] {
+            for (index, value) in list.iter().enumerate() {
+                if value.len() >= TELLING_LENGTH && result.contains(value.as_str()) {
+                    result = result.replace(value.as_str(), &format!("{{{word}-{}}}", index + 1));
+                }
+            }
+        }
+        mask_numbers(&result)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Name {
+    Id,
+    Stanza,
+}
+
+/// Ports become `{port}`, other numbers of six digits and more (times, mostly) `{n}`.
+fn mask_numbers(text: &str) -> String {
+    const LONG: usize = 6;
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, from) = rest.split_at(at);
+        result.push_str(before);
+        let length = from
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(from.len());
+        let (digits, after) = from.split_at(length);
+        let after_letter = result.ends_with(|c: char| c.is_alphanumeric());
+        let after_address = result.ends_with("127.0.0.1:") || result.ends_with("[::1]:");
+        if after_address {
+            result.push_str("{port}");
+        } else if length >= LONG && !after_letter {
+            result.push_str("{n}");
+        } else {
+            result.push_str(digits);
+        }
+        rest = after;
+    }
+    result.push_str(rest);
+    result
+}
+
+fn element(what: &What) -> Option<&Element> {
+    match what {
+        What::Frame { frame, .. } => match &frame.kind {
+            Kind::Element(element) => Some(element),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn header(what: &What) -> Option<&Element> {
+    match what {
+        What::Frame { frame, .. } => match &frame.kind {
+            Kind::Header(element) => Some(element),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+pub(super) fn attribute<'a>(element: &'a Element, name: &str) -> Option<&'a str> {
+    element
+        .attributes
+        .iter()
+        .find(|a| a.prefix.is_none() && a.name == name)
+        .map(|a| a.value.as_str())
+}
+
+pub(super) fn children(element: &Element) -> impl Iterator<Item = &Element> {
+    element.children.iter().filter_map(|node| match node {
+        Node::Element(e) => Some(e),
+        Node::Text(_) => None,
+    })
+}
+
+fn is_whitespace(what: &What) -> bool {
+    matches!(what, What::Frame { frame, .. } if matches!(frame.kind, Kind::Whitespace(_)))
+}
+
+fn is_stream_error(element: &Element) -> bool {
+    element.namespace == NS_STREAM && element.name == "error"
+}
+
+fn is_stanza_element(element: &Element) -> bool {
+    element.namespace == NS_SERVER
+        && matches!(element.name.as_str(), "iq" | "message" | "presence")
+}
+
+fn is_stanza(what: &What) -> bool {
+    element(what).is_some_and(is_stanza_element)
+}
+
+fn is_dialback_answer(what: &What) -> bool {
+    element(what).is_some_and(|e| e.namespace == NS_DIALBACK && attribute(e, "type").is_some())
+}
+
+fn is_verify_answer(what: &What) -> bool {
+    element(what).is_some_and(|e| {
+        e.namespace == NS_DIALBACK && e.name == "verify" && attribute(e, "type").is_some()
+    })
+}
+
+/// Who dials whom on a connection, in words.
+pub(super) fn leg_words(kind: LegKind) -> &'static str {
+    match kind {
+        LegKind::Incoming => "target dials partner",
+        LegKind::Outgoing => "partner dials target",
+        LegKind::Verify => "partner dials target to verify a key",
+    }
+}
