@@ -39,6 +39,10 @@ pub struct Offer {
     pub external_on_plaintext: bool,
     /// The partner does its part of dialback.
     pub dialback: bool,
+    /// It refuses dialback on a stream whose header does not declare `xmlns:db`
+    /// (XEP-0220 §2.4.1).
+    #[serde(default)]
+    pub insists_on_db_namespace: bool,
     /// It gives up without EXTERNAL, and refuses dialback.
     #[serde(default)]
     pub needs_external: bool,

@@ -1,6 +1,11 @@
 //! Cuts incoming bytes into whole units of a stream.
 
-use super::Element;
+use bytes::{Buf, BytesMut};
+
+use super::rule::{Fault, WireError};
+use super::scan::{Scanner, Unit};
+use super::scope::Scope;
+use super::{Element, parse};
 
 /// A whole unit of the stream, with the bytes it came as.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,9 +27,10 @@ pub enum Kind {
     Header(Element),
     /// A child of the stream, whole.
     Element(Element),
-    /// White space between children: so many bytes.
+    /// White space between children: so many bytes. It is reported as it arrives, so that a run
+    /// that comes in two pieces is two units; all other units are the same at any segmentation.
     Whitespace(usize),
-    /// `</stream:stream>`.
+    /// `</stream:stream>`. After a header that is an empty element it has no bytes of its own.
     End,
 }
 
@@ -49,51 +55,125 @@ impl Default for Limits {
     }
 }
 
-/// Why bytes are no legal stream. Nothing can be read after it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{rule} at byte {offset}")]
-pub struct WireError {
-    /// The rule that was broken, in words.
-    pub rule: String,
-    /// Where, counted as [`Frame::offset`].
-    pub offset: u64,
-    /// The stream error that answers it, such as `not-well-formed` (RFC 6120 §4.9.3).
-    pub condition: &'static str,
-}
-
 /// A push parser: bytes in at any segmentation, the same units out.
+///
+/// A unit that grows over a limit is refused with the first byte too many, so no more is held than
+/// one unit and what the caller pushes before it asks for the next.
 #[derive(Debug)]
-pub struct Framer {}
+pub struct Framer {
+    limits: Limits,
+    /// What is held; the first byte is the first of a unit.
+    buffer: BytesMut,
+    /// Offset of the first held byte.
+    offset: u64,
+    scanner: Scanner,
+    /// Namespaces that the stream header declared.
+    scope: Scope,
+    /// Name of the root element as its start tag has it.
+    root: String,
+    /// The header was an empty element, and its end was not reported yet.
+    owes_end: bool,
+    failure: Option<WireError>,
+}
 
 impl Framer {
     /// A framer before the first byte of a stream.
     pub fn new(limits: Limits) -> Self {
-        let _ = limits;
-        todo!()
+        Self {
+            limits,
+            buffer: BytesMut::new(),
+            offset: 0,
+            scanner: Scanner::new(),
+            scope: Scope::default(),
+            root: String::new(),
+            owes_end: false,
+            failure: None,
+        }
     }
 
-    /// Takes bytes in. They are held until [`Framer::next`] asks for units.
+    /// Takes bytes in. They are held until [`Framer::next`] asks for units, and dropped after an
+    /// error.
     pub fn push(&mut self, bytes: &[u8]) {
-        let _ = bytes;
-        todo!()
+        if self.failure.is_none() {
+            self.buffer.extend_from_slice(bytes);
+        }
     }
 
     /// The next whole unit, or nothing yet.
     ///
     /// # Errors
     /// When the bytes break a rule or a limit; each later call gives the same error.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "nothing yet is not the end, as it would be of an iterator"
+    )]
     pub fn next(&mut self) -> Result<Option<Frame>, WireError> {
-        todo!()
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        self.try_next().map_err(|fault| {
+            let failure = fault.in_unit_at(self.offset);
+            self.failure = Some(failure.clone());
+            failure
+        })
     }
 
     /// Bytes that are held and not yet part of a unit: after `<starttls/>` or `<proceed/>` there must
-    /// be none (RFC 6120 §5.4.3.3).
+    /// be none (RFC 6120 §5.4.3.3). After an error, the bytes of the unit that broke the rule.
     pub fn pending(&self) -> &[u8] {
-        todo!()
+        &self.buffer
     }
 
-    /// Forgets the old stream and expects a new header (RFC 6120 §4.3.3). Pending bytes stay.
+    /// Forgets the old stream and expects a new header (RFC 6120 §4.3.3). Pending bytes stay, and so
+    /// does an error.
     pub fn restart(&mut self) {
-        todo!()
+        self.offset = 0;
+        self.scanner = Scanner::new();
+        self.scope = Scope::default();
+        self.root.clear();
+        self.owes_end = false;
+    }
+
+    fn try_next(&mut self) -> Result<Option<Frame>, Fault> {
+        if std::mem::take(&mut self.owes_end) {
+            return Ok(Some(self.take(Kind::End, 0)));
+        }
+        let Some((unit, length)) = self.scanner.scan(&self.buffer, &self.limits)? else {
+            return Ok(None);
+        };
+        let kind = match unit {
+            Unit::Whitespace => Kind::Whitespace(length),
+            Unit::Declaration => {
+                parse::declaration(parse::text(&self.buffer[..length])?)?;
+                Kind::Declaration
+            }
+            Unit::Header | Unit::HeaderAndEnd => {
+                let text = parse::text(&self.buffer[..length])?;
+                let header = parse::header(text, &mut self.scope)?;
+                self.root = header.qualified_name();
+                self.owes_end = unit == Unit::HeaderAndEnd;
+                Kind::Header(header)
+            }
+            Unit::Element => {
+                let text = parse::text(&self.buffer[..length])?;
+                Kind::Element(parse::element(text, &mut self.scope)?)
+            }
+            Unit::End => {
+                parse::end(parse::text(&self.buffer[..length])?, &self.root)?;
+                Kind::End
+            }
+        };
+        Ok(Some(self.take(kind, length)))
+    }
+
+    fn take(&mut self, kind: Kind, length: usize) -> Frame {
+        let frame = Frame {
+            kind,
+            raw: self.buffer[..length].to_vec(),
+            offset: self.offset,
+        };
+        self.buffer.advance(length);
+        self.offset += length as u64;
+        frame
     }
 }

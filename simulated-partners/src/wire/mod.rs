@@ -3,11 +3,23 @@
 //! [`Framer`] cuts what arrives into whole units without waiting; [`Element`] is what a unit says.
 //! It refuses what RFC 6120 §11 forbids and knows nothing of the order of negotiation.
 
+mod character;
 mod element;
 mod framer;
+mod parse;
+mod rule;
+mod scan;
+mod scope;
+mod tag;
+mod write;
+
+#[cfg(test)]
+mod tests;
 
 pub use element::{Attribute, Element, Node};
-pub use framer::{Frame, Framer, Kind, Limits, WireError};
+pub use framer::{Frame, Framer, Kind, Limits};
+pub use rule::WireError;
+pub use write::escape;
 
 /// Namespace of stream header, features and errors.
 pub const NS_STREAM: &str = "http://etherx.jabber.org/streams";
@@ -27,3 +39,7 @@ pub const NS_STREAMS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
 pub const NS_DIALBACK_FEATURE: &str = "urn:xmpp:features:dialback";
 /// Namespace of XMPP pings.
 pub const NS_PING: &str = "urn:xmpp:ping";
+/// What the prefix `xml` always means, as in `xml:lang`.
+pub const NS_XML: &str = "http://www.w3.org/XML/1998/namespace";
+/// What the prefix `xmlns` always means.
+const NS_XMLNS: &str = "http://www.w3.org/2000/xmlns/";
