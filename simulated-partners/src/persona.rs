@@ -1,29 +1,52 @@
 //! What a simulated server offers and how it behaves: the contents of a persona file.
+//!
+//! Start at [`builtin`] for those that come with the crate and at [`Persona::load`] for others.
+
+mod builtin;
+mod check;
+mod file;
+mod mistake;
+
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
 use crate::reaction::Reaction;
 
+pub use builtin::{builtin, find};
+pub use file::PersonaError;
+pub use mistake::{Mistake, Mistakes};
+
 /// A named kind of partner, read from `personas/<name>.toml`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Persona {
-    /// The file's name without its ending; filled in by the reader.
-    #[serde(skip)]
+    /// The file's name without its ending.
     pub name: String,
     /// What it is, in one line.
     pub title: String,
     /// Which real software behaves so, in one line, where that is known.
-    #[serde(default)]
     pub seen_in: Option<String>,
     /// What it offers and demands.
     pub offer: Offer,
     /// What an observer has to know of its deviations: the reactions in words of the standards.
-    #[serde(default)]
     pub facts: Facts,
     /// Its deviations from a correct server.
-    #[serde(default, rename = "reaction")]
     pub reactions: Vec<Reaction>,
+}
+
+impl Persona {
+    /// A partner without deviations.
+    pub fn correct(name: &str, title: &str, offer: Offer) -> Self {
+        Self {
+            name: name.to_owned(),
+            title: title.to_owned(),
+            seen_in: None,
+            offer,
+            facts: Facts::default(),
+            reactions: Vec::new(),
+        }
+    }
 }
 
 /// What a partner offers when dialled, uses when dialling, and demands in both directions.

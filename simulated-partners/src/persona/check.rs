@@ -1,0 +1,421 @@
+//! What a persona file can say in correct words and still get wrong.
+//!
+//! Each finding names the place, the place that it contradicts, and the ways out.
+
+use std::ops::Range;
+
+use super::file::Document;
+use super::mistake::Mistake;
+use super::{AuthorityFact, Certificate, ExternalFact, Persona, StarttlsFact, StreamFact, Tls};
+use crate::reaction::{Do, Values, When};
+
+/// Attributes that a stream header can be sent without.
+const HEADER_ATTRIBUTES: [&str; 6] = ["from", "id", "to", "version", "xml:lang", "xmlns:db"];
+
+/// All mistakes of meaning, in the order of the file's tables.
+pub(super) fn check(persona: &Persona, document: &Document<'_>) -> Vec<Mistake> {
+    let mut check = Check {
+        persona,
+        document,
+        found: Vec::new(),
+    };
+    check.offer();
+    check.facts_against_offer();
+    check.facts_against_reactions();
+    check.reactions();
+    check.found
+}
+
+struct Check<'a> {
+    persona: &'a Persona,
+    document: &'a Document<'a>,
+    found: Vec<Mistake>,
+}
+
+impl Check<'_> {
+    /// The place of a value of `[offer]`, or of the table where the value is not written.
+    fn offer_at(&self, key: &str) -> Range<usize> {
+        self.document
+            .value("offer", key)
+            .or_else(|| self.document.table("offer"))
+            .unwrap_or_default()
+    }
+
+    fn fact_at(&self, key: &str) -> Range<usize> {
+        self.document.value("facts", key).unwrap_or_default()
+    }
+
+    fn offer(&mut self) {
+        let offer = &self.persona.offer;
+        let tls = self.document.value("offer", "tls");
+        let external = self.document.value("offer", "external");
+        let mut found = Vec::new();
+        if offer.needs_external && !offer.external {
+            found.push(
+                Mistake::new(
+                    self.offer_at("needs-external"),
+                    "`needs-external` without `external`",
+                )
+                .label("gives up without EXTERNAL")
+                .also(external.clone(), "but never has it")
+                .help("set `external = true`, or leave `needs-external` out"),
+            );
+        }
+        if offer.needs_external && offer.dialback {
+            found.push(
+                Mistake::new(
+                    self.offer_at("needs-external"),
+                    "`needs-external` together with `dialback`",
+                )
+                .label("refuses dialback")
+                .also(self.document.value("offer", "dialback"), "but does it")
+                .help("set `dialback = false`, or leave `needs-external` out"),
+            );
+        }
+        if offer.external && offer.tls == Tls::None && !offer.external_on_plaintext {
+            found.push(
+                Mistake::new(self.offer_at("external"), "`external` without TLS")
+                    .label("EXTERNAL needs a certificate")
+                    .also(tls.clone(), "but there is no TLS to show one in")
+                    .help(
+                        "set `tls = \"offered\"` or `external = false`; \
+                         to break RFC 6120 §6.3.4 on purpose, add `external-on-plaintext = true`",
+                    ),
+            );
+        }
+        if offer.external_on_plaintext && !offer.external {
+            found.push(
+                Mistake::new(
+                    self.offer_at("external-on-plaintext"),
+                    "`external-on-plaintext` without `external`",
+                )
+                .also(external.clone(), "EXTERNAL is never offered")
+                .help("set `external = true`, or leave `external-on-plaintext` out"),
+            );
+        }
+        if offer.insists_on_db_namespace && !offer.dialback {
+            found.push(
+                Mistake::new(
+                    self.offer_at("insists-on-db-namespace"),
+                    "`insists-on-db-namespace` without `dialback`",
+                )
+                .also(
+                    self.document.value("offer", "dialback"),
+                    "there is no dialback to insist for",
+                )
+                .help("set `dialback = true`, or leave `insists-on-db-namespace` out"),
+            );
+        }
+        if offer.tls == Tls::None {
+            for key in ["certificate", "key", "tls-versions"] {
+                if let Some(span) = self.document.value("offer", key) {
+                    found.push(
+                        Mistake::new(span, format!("`{key}` without TLS"))
+                            .label("nobody would see it")
+                            .also(tls.clone(), "there is no TLS")
+                            .help(format!("set `tls = \"offered\"`, or leave `{key}` out")),
+                    );
+                }
+            }
+        } else if offer.certificate == Certificate::None && offer.external {
+            found.push(
+                Mistake::new(
+                    self.offer_at("certificate"),
+                    "EXTERNAL without a certificate",
+                )
+                .also(external, "EXTERNAL shows the certificate")
+                .help("choose another `certificate`, or set `external = false`"),
+            );
+        }
+        let versions = &offer.tls_versions;
+        if versions.is_empty() {
+            found.push(
+                Mistake::new(self.offer_at("tls-versions"), "no TLS version")
+                    .help("expected `\"1.2\"`, `\"1.3\"` or both; for no TLS at all, set `tls = \"none\"`"),
+            );
+        } else if (1..versions.len()).any(|at| versions[..at].contains(&versions[at])) {
+            found.push(
+                Mistake::new(
+                    self.offer_at("tls-versions"),
+                    "a TLS version is named twice",
+                )
+                .help("expected `\"1.2\"`, `\"1.3\"` or both"),
+            );
+        }
+        self.found.append(&mut found);
+    }
+
+    fn facts_against_offer(&mut self) {
+        let Persona { offer, facts, .. } = self.persona;
+        let contradictions = [
+            (
+                facts.stream == StreamFact::NoVersion && offer.tls != Tls::None,
+                ("stream", "tls"),
+                "without features no STARTTLS can be offered",
+                "set `tls = \"none\"`",
+            ),
+            (
+                facts.stream == StreamFact::NoVersion && offer.external_on_plaintext,
+                ("stream", "external-on-plaintext"),
+                "without features no EXTERNAL can be offered",
+                "leave `external-on-plaintext` out",
+            ),
+            (
+                facts.starttls != StarttlsFact::Proceeds && offer.tls == Tls::None,
+                ("starttls", "tls"),
+                "STARTTLS is never offered",
+                "set `tls = \"offered\"`",
+            ),
+            (
+                facts.external != ExternalFact::Accepted && !offer.external,
+                ("external", "external"),
+                "EXTERNAL is never offered",
+                "set `external = true`",
+            ),
+            (
+                facts.authority != AuthorityFact::Truthful && !offer.dialback,
+                ("authority", "dialback"),
+                "no key is ever sent that could be verified",
+                "set `dialback = true`",
+            ),
+        ];
+        for (is_one, (fact, key), reason, way_out) in contradictions {
+            if is_one {
+                self.found.push(
+                    Mistake::new(
+                        self.fact_at(fact),
+                        format!("fact `{fact}` contradicts the offer"),
+                    )
+                    .also(self.document.value("offer", key), reason)
+                    .help(format!("{way_out}, or leave the fact out")),
+                );
+            }
+        }
+    }
+
+    /// Facts are what an oracle judges by, so each needs what makes it true, and the reverse.
+    fn facts_against_reactions(&mut self) {
+        let facts = &self.persona.facts;
+        let starttls = match facts.starttls {
+            StarttlsFact::Proceeds => &[][..],
+            StarttlsFact::Refused => &[When::Starttls],
+            StarttlsFact::Broken | StarttlsFact::Legacy => {
+                &[When::ProceedSent, When::ProceedReceived]
+            }
+        };
+        let stream = match facts.stream {
+            StreamFact::Normal => &[][..],
+            StreamFact::NoVersion | StreamFact::NoId => &[When::Header],
+            StreamFact::Silent => &[When::Accepted],
+            StreamFact::ResetAtFeatures => &[When::Features],
+        };
+        let external = match facts.external {
+            ExternalFact::Accepted => &[][..],
+            ExternalFact::RefusedKept | ExternalFact::RefusedClosed => &[When::Auth],
+        };
+        let authority = match facts.authority {
+            AuthorityFact::Truthful | AuthorityFact::Unreachable => &[][..],
+            AuthorityFact::Invalid | AuthorityFact::WrongDomain | AuthorityFact::Silent => {
+                &[When::DbVerify]
+            }
+        };
+        for (fact, points) in [
+            ("stream", stream),
+            ("starttls", starttls),
+            ("external", external),
+            ("authority", authority),
+        ] {
+            for &point in points {
+                if !self.persona.reactions.iter().any(|one| one.when == point) {
+                    let word = word(point);
+                    self.found.push(
+                        Mistake::new(
+                            self.fact_at(fact),
+                            format!("nothing makes fact `{fact}` true"),
+                        )
+                        .label(format!("needs a reaction to `{word}`"))
+                        .help(format!(
+                            "add a `[[reaction]]` with `when = \"{word}\"`, or leave the fact out"
+                        )),
+                    );
+                }
+            }
+        }
+        for (at, reaction) in self.persona.reactions.iter().enumerate() {
+            let (fact, is_normal) = match reaction.when {
+                When::Accepted | When::Header | When::Features => {
+                    ("stream", facts.stream == StreamFact::Normal)
+                }
+                When::Starttls | When::ProceedSent | When::ProceedReceived => {
+                    ("starttls", facts.starttls == StarttlsFact::Proceeds)
+                }
+                When::Auth => ("external", facts.external == ExternalFact::Accepted),
+                When::DbVerify => ("authority", facts.authority == AuthorityFact::Truthful),
+                When::DbResult | When::Stanza => continue,
+            };
+            if is_normal && reaction.actions.last() != Some(&Do::Proceed) {
+                self.found.push(
+                    Mistake::new(
+                        self.document.when(at).unwrap_or_default(),
+                        "a deviation that no fact tells of",
+                    )
+                    .label("a correct answer would be expected here")
+                    .help(format!(
+                        "name it under `[facts]` as `{fact}`, or end the actions with `\"proceed\"`"
+                    )),
+                );
+            }
+        }
+    }
+
+    fn reactions(&mut self) {
+        for (at, reaction) in self.persona.reactions.iter().enumerate() {
+            self.never_fires(at, reaction.when);
+            self.actions(at, reaction.when, &reaction.actions);
+        }
+    }
+
+    fn never_fires(&mut self, at: usize, when: When) {
+        let Persona {
+            offer,
+            facts,
+            reactions,
+            ..
+        } = self.persona;
+        let reason = match when {
+            _ if reactions[..at].iter().any(|before| before.when == when) => {
+                Some("an earlier reaction has the same `when`")
+            }
+            When::Starttls | When::ProceedSent | When::ProceedReceived
+                if offer.tls == Tls::None =>
+            {
+                Some("the offer has `tls = \"none\"`")
+            }
+            When::Auth if !offer.external => Some("the offer has `external = false`"),
+            When::Features if facts.stream == StreamFact::NoVersion => {
+                Some("by its facts it sends no features")
+            }
+            When::DbVerify if facts.authority == AuthorityFact::Unreachable => {
+                Some("by its facts nobody can reach it to verify a key")
+            }
+            When::Accepted | When::ProceedReceived => None,
+            _ if facts.stream == StreamFact::Silent => Some("by its facts it never answers"),
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            self.found.push(
+                Mistake::new(
+                    self.document.when(at).unwrap_or_default(),
+                    "this reaction can never fire",
+                )
+                .label(reason)
+                .help("leave the reaction out"),
+            );
+        }
+    }
+
+    fn actions(&mut self, at: usize, when: When, actions: &[Do]) {
+        if actions.is_empty() {
+            self.found.push(
+                Mistake::new(
+                    self.document.actions(at).unwrap_or_default(),
+                    "a reaction without actions",
+                )
+                .help("to say nothing, write `do = [\"ignore\"]`"),
+            );
+        }
+        for (number, action) in actions.iter().enumerate() {
+            let span = self.document.action(at, number).unwrap_or_default();
+            if action.is_last() && number + 1 < actions.len() {
+                self.found.push(
+                    Mistake::new(span.clone(), "nothing can come after this action")
+                        .also(self.document.action(at, number + 1), "never done")
+                        .help("make it the last one"),
+                );
+            }
+            self.action(when, action, &span);
+        }
+    }
+
+    fn action(&mut self, when: When, action: &Do, span: &Range<usize>) {
+        let places = match action {
+            Do::HeaderWithout(_) => &[When::Header][..],
+            Do::Features => &[When::Header, When::Features],
+            Do::BreakTls | Do::LegacyTls => &[When::ProceedSent, When::ProceedReceived],
+            _ => &[],
+        };
+        if !places.is_empty() && !places.contains(&when) {
+            let places: Vec<String> = places
+                .iter()
+                .map(|&place| format!("`{}`", word(place)))
+                .collect();
+            self.found.push(
+                Mistake::new(span.clone(), format!("not possible at `{}`", word(when)))
+                    .help(format!("it belongs to {}", places.join(" or "))),
+            );
+        }
+        match action {
+            Do::HeaderWithout(names) => {
+                for name in names {
+                    if !HEADER_ATTRIBUTES.contains(&name.as_str()) {
+                        let known = HEADER_ATTRIBUTES.map(|name| format!("`{name}`"));
+                        self.found.push(
+                            Mistake::new(
+                                span.clone(),
+                                format!("a stream header has no attribute `{name}`"),
+                            )
+                            .help(format!("expected one of {}", known.join(", "))),
+                        );
+                    }
+                }
+            }
+            Do::Send(text) => {
+                for name in placeholders(text) {
+                    let is_key = name == "key" && !matches!(when, When::DbResult | When::DbVerify);
+                    let title = if !Values::NAMES.contains(&name) {
+                        format!("unknown placeholder `{{{name}}}`")
+                    } else if is_key {
+                        format!("there is no key at `{}`", word(when))
+                    } else {
+                        continue;
+                    };
+                    let known = Values::NAMES
+                        .iter()
+                        .filter(|&&known| !(is_key && known == "key"))
+                        .map(|known| format!("`{{{known}}}`"))
+                        .collect::<Vec<_>>();
+                    self.found.push(
+                        Mistake::new(span.clone(), title)
+                            .help(format!("expected one of {}", known.join(", "))),
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Words in braces: what looks like a placeholder.
+fn placeholders(text: &str) -> impl Iterator<Item = &str> {
+    text.split('{').skip(1).filter_map(|after| {
+        let (name, _) = after.split_once('}')?;
+        let is_word = !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase());
+        is_word.then_some(name)
+    })
+}
+
+/// The point as a file spells it.
+fn word(when: When) -> &'static str {
+    match when {
+        When::Accepted => "accepted",
+        When::Header => "header",
+        When::Features => "features",
+        When::Starttls => "starttls",
+        When::ProceedSent => "proceed-sent",
+        When::ProceedReceived => "proceed-received",
+        When::Auth => "auth",
+        When::DbResult => "db-result",
+        When::DbVerify => "db-verify",
+        When::Stanza => "stanza",
+    }
+}

@@ -1,0 +1,121 @@
+//! Mistakes in a file, shown as rustc shows them.
+
+use std::fmt;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+/// One mistake in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// What is wrong, in one line.
+    pub title: String,
+    /// Where, in bytes of the text.
+    pub span: Range<usize>,
+    /// What is said at that place; empty for carets alone.
+    pub label: String,
+    /// Other places that have to do with it.
+    pub also: Vec<(Range<usize>, String)>,
+    /// What would be valid.
+    pub help: Option<String>,
+}
+
+impl Mistake {
+    /// A mistake at one place.
+    pub fn new(span: Range<usize>, title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            span,
+            label: String::new(),
+            also: Vec::new(),
+            help: None,
+        }
+    }
+
+    /// Says something at the place.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// Points at another place too, if there is one.
+    pub fn also(mut self, span: Option<Range<usize>>, label: impl Into<String>) -> Self {
+        self.also.extend(span.map(|span| (span, label.into())));
+        self
+    }
+
+    /// Says what would be valid.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// All mistakes of one file, at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistakes {
+    /// The file as the reader knows it.
+    pub file: String,
+    /// Its text.
+    pub text: String,
+    /// The mistakes, in the order in which they should be read.
+    pub list: Vec<Mistake>,
+}
+
+impl Mistakes {
+    /// Them all with file, line, caret and what is valid; `coloured` for a terminal.
+    pub fn render(&self, coloured: bool) -> String {
+        let renderer = if coloured {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
+        let shown: Vec<String> = self
+            .list
+            .iter()
+            .map(|mistake| self.render_one(mistake, &renderer))
+            .collect();
+        shown.join("\n\n")
+    }
+
+    fn render_one(&self, mistake: &Mistake, renderer: &Renderer) -> String {
+        let label = Some(mistake.label.as_str()).filter(|label| !label.is_empty());
+        let primary = AnnotationKind::Primary
+            .span(self.within(&mistake.span))
+            .label(label);
+        let also = mistake.also.iter().map(|(span, label)| {
+            AnnotationKind::Context
+                .span(self.within(span))
+                .label(label.as_str())
+        });
+        let snippet = Snippet::source(self.text.as_str())
+            .path(self.file.as_str())
+            .annotation(primary)
+            .annotations(also);
+        let mut group = Level::ERROR
+            .primary_title(mistake.title.as_str())
+            .element(snippet);
+        if let Some(help) = &mistake.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        renderer.render(&[group])
+    }
+
+    /// A span that surely lies in the text, whatever its source claims.
+    fn within(&self, span: &Range<usize>) -> Range<usize> {
+        let boundary = |at: usize| {
+            (0..=at.min(self.text.len()))
+                .rev()
+                .find(|&at| self.text.is_char_boundary(at))
+                .unwrap_or_default()
+        };
+        let start = boundary(span.start);
+        start..boundary(span.end).max(start)
+    }
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
