@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use owo_colors::OwoColorize as _;
 
 use super::mark::{Charset, Mark};
-use super::words::{allowed_text, describe_direction, describe_offer, describe_policy, outcome_text};
+use super::words::{
+    allowed_text, describe_direction, describe_offer, describe_policy, outcome_text,
+};
 use crate::runner::Record;
 use crate::transcript::{Detail, line, printable};
 
@@ -48,7 +50,7 @@ pub(super) fn block(
     let _ = writeln!(
         out,
         "{} {}",
-        format!("{} {}", mark.symbol(charset), mark.meaning()).style(mark.style()),
+        format!("{} {}", mark.symbol(charset), mark.meaning()).style(mark.colour()),
         case.id.bold()
     );
     let mut field = |name: &str, text: &str| {
@@ -58,18 +60,33 @@ pub(super) fn block(
     };
     field(
         "set to",
-        &format!("{} {}: {}", case.row.label(), policy, describe_policy(&policy)),
+        &format!(
+            "{} {}: {}",
+            case.row.label(),
+            policy,
+            describe_policy(&policy)
+        ),
     );
     field(
         "partner",
-        &format!("{}: {}", case.partner.name, describe_offer(&case.partner.offer)),
+        &format!(
+            "{}: {}",
+            case.partner.name,
+            describe_offer(&case.partner.offer)
+        ),
     );
     field("direction", describe_direction(case.direction));
     field("allowed", &allowed_text(&record.expectation.allowed));
-    field("observed", &printable(&outcome_text(record.outcome.as_ref())));
+    field(
+        "observed",
+        &printable(&outcome_text(record.outcome.as_ref())),
+    );
     field(
         "rule",
-        &format!("{} ({})", record.expectation.rule, record.expectation.clause),
+        &format!(
+            "{} ({})",
+            record.expectation.rule, record.expectation.clause
+        ),
     );
     field("why", &printable(&record.why));
     field("control", record.control.as_deref().unwrap_or_default());
@@ -78,7 +95,12 @@ pub(super) fn block(
         out.push_str(&transcript(record, width, whole_transcript));
     }
     // Never wrapped, so that it can be copied.
-    let _ = writeln!(out, "  {:<LABEL$}{}", "rerun", rerun.command(&case.id).bold());
+    let _ = writeln!(
+        out,
+        "  {:<LABEL$}{}",
+        "rerun",
+        rerun.command(&case.id).bold()
+    );
     out
 }
 
@@ -104,12 +126,22 @@ pub(super) fn transcript(record: &Record, width: usize, whole: bool) -> String {
 
 /// `  name        text`, continued under the text.
 pub(super) fn wrapped(name: &str, text: &str, width: usize) -> String {
-    let indent = LABEL + 2;
+    wrap(&format!("  {name:<LABEL$}"), LABEL + 2, text, width)
+}
+
+/// A paragraph. Colours do not count as columns.
+pub(super) fn filled(text: &str, width: usize) -> String {
+    wrap("", 0, text, width)
+}
+
+fn wrap(first: &str, indent: usize, text: &str, width: usize) -> String {
     let room = width.saturating_sub(indent).max(24);
-    let mut out = format!("  {name:<LABEL$}");
+    let mut out = first.to_owned();
     let mut used = 0;
     for word in text.split(' ') {
-        let length = word.chars().count();
+        let length = anstream::adapter::strip_str(word)
+            .map(|s| s.chars().count())
+            .sum::<usize>();
         if used > 0 && used + 1 + length > room {
             let _ = write!(out, "\n{:indent$}", "");
             used = 0;

@@ -92,9 +92,7 @@ impl Report {
     /// The slowest cases, slowest first.
     pub fn slowest(&self, count: usize) -> Vec<&Record> {
         let mut ran: Vec<&Record> = self.ran().collect();
-        ran.sort_by(|a, b| {
-            (b.timings.total, &a.case.id).cmp(&(a.timings.total, &b.case.id))
-        });
+        ran.sort_by(|a, b| (b.timings.total, &a.case.id).cmp(&(a.timings.total, &b.case.id)));
         ran.truncate(count);
         ran
     }

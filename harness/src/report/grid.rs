@@ -105,7 +105,7 @@ impl Grid {
                                 out,
                                 "{:gap$}{}",
                                 "",
-                                mark.symbol(charset).style(mark.style())
+                                mark.symbol(charset).style(mark.colour())
                             );
                             gap = 0;
                         }
@@ -188,7 +188,14 @@ mod tests {
 
     #[test]
     fn codes_are_initials_and_never_the_same() {
-        let names = ["dialback-only", "google-talk", "modern", "modest", "mo", "o"];
+        let names = [
+            "dialback-only",
+            "google-talk",
+            "modern",
+            "modest",
+            "mo",
+            "o",
+        ];
         let codes = codes(&names);
         assert_eq!(codes[0], "do");
         assert_eq!(codes[1], "gt");

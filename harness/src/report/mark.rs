@@ -98,7 +98,7 @@ impl Mark {
         }
     }
 
-    pub(super) const fn style(self) -> Style {
+    pub(super) const fn colour(self) -> Style {
         match self {
             Self::Established => Style::new().green().bold(),
             Self::Refused => Style::new().cyan(),

@@ -18,4 +18,11 @@ pub use json::{SCHEMA, to_json};
 pub use mark::Charset;
 pub use progress::Progress;
 pub use terminal::{View, render};
-pub use words::{describe_direction, describe_offer, describe_policy, end_text, outcome_text, word};
+pub use words::{
+    allowed_text, describe_direction, describe_offer, describe_policy, outcome_text, word,
+};
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;

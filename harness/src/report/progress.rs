@@ -20,8 +20,7 @@ pub struct Progress {
 impl Progress {
     /// A bar that is not drawn yet.
     pub fn new(wanted: bool, charset: Charset) -> Self {
-        let shown =
-            wanted && std::io::stderr().is_terminal() && std::env::var_os("CI").is_none();
+        let shown = wanted && std::io::stderr().is_terminal() && std::env::var_os("CI").is_none();
         let target = if shown {
             ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND)
         } else {

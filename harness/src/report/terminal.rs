@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use owo_colors::OwoColorize as _;
 
-use super::failure::{self, Rerun, wrapped};
+use super::failure::{self, Rerun, filled, wrapped};
 use super::gather::Report;
 use super::grid::{Grid, Heading, in_columns};
 use super::mark::{Charset, Mark};
@@ -51,7 +51,7 @@ pub fn render(report: &Report, view: &View) -> String {
     if !report.trouble.is_empty() {
         out.push('\n');
     }
-    summary(report, &mut out);
+    summary(report, view, &mut out);
     match view.charset {
         Charset::Unicode => out,
         Charset::Ascii => ascii(&out),
@@ -78,7 +78,7 @@ fn tables(report: &Report, view: &View, out: &mut String) {
                 Heading::Names,
             ),
             Set::Offers => (
-                "offers: STARTTLS and certificate, with and without EXTERNAL and dialback",
+                "offers: STARTTLS and certificate, the rest in one mark",
                 Heading::Codes,
             ),
         };
@@ -126,9 +126,14 @@ fn grid(records: &[&Record], set: Set) -> Grid {
 }
 
 fn legend(marks: &BTreeSet<Mark>, view: &View, out: &mut String) {
-    out.push_str("Rows: TLS/SASL/dialback of the target; R required, O optional, N not supported.\n");
+    out.push_str(
+        "Rows: TLS/SASL/dialback of the target; R required, O optional, N not supported.\n",
+    );
     out.push_str("Cells: outbound (target dials), then inbound (partner dials).\n");
-    let shown: Vec<Mark> = Mark::ALL.into_iter().filter(|m| marks.contains(m)).collect();
+    let shown: Vec<Mark> = Mark::ALL
+        .into_iter()
+        .filter(|m| marks.contains(m))
+        .collect();
     let entries: Vec<String> = shown
         .iter()
         .map(|m| format!("{} {}", m.symbol(view.charset), m.meaning()))
@@ -139,7 +144,7 @@ fn legend(marks: &BTreeSet<Mark>, view: &View, out: &mut String) {
     for (mark, entry) in shown.iter().zip(&entries) {
         let coloured = format!(
             "{} {}",
-            mark.symbol(view.charset).style(mark.style()),
+            mark.symbol(view.charset).style(mark.colour()),
             mark.meaning()
         );
         text = text.replacen(entry.as_str(), &coloured, 1);
@@ -165,7 +170,12 @@ fn warnings(report: &Report, view: &View, out: &mut String) {
         for (why, ids) in grounds {
             let mut text = match ids.as_slice() {
                 [only] => format!("{} ({only})", printable(why)),
-                ids => format!("{} ({} cases, such as {})", printable(why), ids.len(), ids[0]),
+                ids => format!(
+                    "{} ({} cases, such as {})",
+                    printable(why),
+                    ids.len(),
+                    ids[0]
+                ),
             };
             if view.verbose && ids.len() > 1 {
                 text = format!("{} ({})", printable(why), ids.join(" "));
@@ -212,7 +222,7 @@ fn unexpected(report: &Report, view: &View, out: &mut String) {
             let _ = writeln!(
                 out,
                 "  {} {}",
-                mark.symbol(view.charset).style(mark.style()),
+                mark.symbol(view.charset).style(mark.colour()),
                 record.case.id
             );
         }
@@ -237,7 +247,7 @@ fn transcripts(report: &Report, view: &View, out: &mut String) {
         let _ = writeln!(
             out,
             "{} {}",
-            mark.symbol(view.charset).style(mark.style()),
+            mark.symbol(view.charset).style(mark.colour()),
             record.case.id.bold()
         );
         out.push_str(&failure::transcript(record, view.width, true));
@@ -245,7 +255,7 @@ fn transcripts(report: &Report, view: &View, out: &mut String) {
     }
 }
 
-fn summary(report: &Report, out: &mut String) {
+fn summary(report: &Report, view: &View, out: &mut String) {
     let tally = report.tally();
     let mut parts = Vec::new();
     for (count, verdict, mark) in [
@@ -258,7 +268,9 @@ fn summary(report: &Report, out: &mut String) {
         (tally.error, "error", Mark::Error),
     ] {
         if count > 0 {
-            let mut part = format!("{count} {verdict}").style(mark.style()).to_string();
+            let mut part = format!("{count} {verdict}")
+                .style(mark.colour())
+                .to_string();
             if verdict == "pass" {
                 let _ = write!(
                     part,
@@ -270,30 +282,28 @@ fn summary(report: &Report, out: &mut String) {
         }
     }
     if report.partial() {
-        let _ = writeln!(
-            out,
+        let word = if report.interrupted {
+            "INTERRUPTED:"
+        } else {
+            "INCOMPLETE:"
+        };
+        let text = format!(
             "{} {} of {} cases were run; these results are partial.",
-            if report.interrupted {
-                "INTERRUPTED:"
-            } else {
-                "INCOMPLETE:"
-            }
-            .red()
-            .bold(),
+            word.red().bold(),
             report.records.len(),
             report.cases
         );
+        out.push_str(&filled(&text, view.width));
     }
-    let _ = write!(
-        out,
-        "{} cases against {} in {}: {}",
-        report.records.len(),
+    let mut text = format!(
+        "{} against {} in {:.2} s: {}",
+        counted(report.records.len()),
         if report.target.is_empty() {
             "no target".to_owned()
         } else {
             printable(&report.target)
         },
-        seconds(report.elapsed),
+        report.elapsed.as_secs_f64(),
         if parts.is_empty() {
             "nothing was run".to_owned()
         } else {
@@ -301,13 +311,14 @@ fn summary(report: &Report, out: &mut String) {
         }
     );
     if report.controls > 0 {
-        let _ = write!(out, "; {} run as controls only", report.controls);
+        let _ = write!(text, "; {} run as controls only", report.controls);
     }
-    let _ = writeln!(out, "; seed {}", report.seed);
-    timing(report, out);
+    let _ = write!(text, "; seed {}", report.seed);
+    out.push_str(&filled(&text, view.width));
+    timing(report, view, out);
 }
 
-fn timing(report: &Report, out: &mut String) {
+fn timing(report: &Report, view: &View, out: &mut String) {
     let [connect, tls, auth, probe, Some(total)] = report.medians() else {
         return;
     };
@@ -320,20 +331,25 @@ fn timing(report: &Report, out: &mut String) {
     .into_iter()
     .filter_map(|(name, time)| Some(format!("{name} {}", millis(time?))))
     .collect();
-    let _ = write!(out, "Median of a case {}", millis(total));
+    let mut text = format!("Median of a case {}", millis(total));
     if !parts.is_empty() {
-        let _ = write!(out, " ({})", parts.join(", "));
+        let _ = write!(text, " ({})", parts.join(", "));
     }
     let slowest: Vec<String> = report
         .slowest(3)
         .into_iter()
         .map(|r| format!("{} {}", r.case.id, millis(r.timings.total)))
         .collect();
-    let _ = writeln!(out, "; slowest: {}", slowest.join(", "));
+    let _ = write!(text, "; slowest: {}", slowest.join(", "));
+    out.push_str(&filled(&text, view.width));
 }
 
-fn seconds(time: Duration) -> String {
-    format!("{:.2} s", time.as_secs_f64())
+fn counted(cases: usize) -> String {
+    if cases == 1 {
+        "1 case".to_owned()
+    } else {
+        format!("{cases} cases")
+    }
 }
 
 fn millis(time: Duration) -> String {
@@ -350,7 +366,7 @@ fn ascii(text: &str) -> String {
             '←' => result.push('<'),
             '…' => result.push('~'),
             '–' => result.push('-'),
-            '’' => result.push('\''),
+            '§' => result.push_str("section "),
             _ => result.push('?'),
         }
     }

@@ -4,8 +4,8 @@ use serde::Serialize;
 use simulated_partners::persona::{Offer, Tls, TlsVersion};
 
 use crate::matrix::Direction;
-use crate::oracle::{Allowed, End};
-use crate::outcome::{Outcome, Refusal, method_name};
+use crate::oracle::Allowed;
+use crate::outcome::{Outcome, Refusal};
 use crate::policy::{Level, Policy};
 
 /// The name of a plain enum value as the JSON report writes it, such as `tls-fail`.
@@ -17,23 +17,9 @@ pub fn word(value: &impl Serialize) -> String {
     }
 }
 
-/// `sasl-tls` or `refused: no-tls`.
-pub fn end_text(end: &End) -> String {
-    match end {
-        End::Established(method) => method_name(*method).to_owned(),
-        End::Refused(reason) => format!("refused: {}", word(reason)),
-    }
-}
-
 /// All allowed ends, expected first, tolerated ones marked.
-pub(super) fn allowed_text(allowed: &[Allowed]) -> String {
-    let ends: Vec<String> = allowed
-        .iter()
-        .map(|a| match a.warn {
-            None => end_text(&a.end),
-            Some(ground) => format!("{} [warn: {ground}]", end_text(&a.end)),
-        })
-        .collect();
+pub fn allowed_text(allowed: &[Allowed]) -> String {
+    let ends: Vec<String> = allowed.iter().map(ToString::to_string).collect();
     ends.join(" or ")
 }
 

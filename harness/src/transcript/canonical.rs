@@ -109,12 +109,13 @@ struct CutLeg {
     decided: bool,
 }
 
-/// When a connection was decided: got through, or began to end.
+/// When a connection was decided: got through, did its verification, or began to end.
 fn decision(events: &[&Event]) -> Option<Duration> {
     let established = events
         .iter()
         .find(|e| matches!(e.what, What::Established(_)));
     established
+        .or_else(|| events.iter().rfind(|e| is_verify_answer(&e.what)))
         .or_else(|| events.iter().find(|e| ends(&e.what)))
         .map(|e| e.at)
 }
@@ -482,8 +483,7 @@ fn is_stream_error(element: &Element) -> bool {
 }
 
 fn is_stanza_element(element: &Element) -> bool {
-    element.namespace == NS_SERVER
-        && matches!(element.name.as_str(), "iq" | "message" | "presence")
+    element.namespace == NS_SERVER && matches!(element.name.as_str(), "iq" | "message" | "presence")
 }
 
 fn is_stanza(what: &What) -> bool {

@@ -11,3 +11,8 @@ mod xml;
 pub use canonical::{canonical, canonical_text};
 pub use render::{Detail, line, printable, render, shorten};
 pub use summary::wire_summary;
+
+#[cfg(test)]
+pub(crate) mod script;
+#[cfg(test)]
+mod tests;

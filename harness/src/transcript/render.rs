@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use simulated_partners::event::{
     CertificateSeen, Close, Event, LegKind, Party, TlsFacts, TlsSignal, What,
 };
-use simulated_partners::wire::Frame;
+use simulated_partners::wire::{Frame, Kind};
 
 use super::canonical::leg_words;
 use crate::outcome::method_name;
@@ -147,6 +147,9 @@ const fn dialler(kind: LegKind) -> &'static str {
 }
 
 fn frame_text(frame: &Frame, detail: Detail) -> String {
+    if let Kind::Whitespace(bytes) = frame.kind {
+        return format!("white space, {bytes} bytes");
+    }
     let text = String::from_utf8_lossy(&frame.raw);
     match detail {
         Detail::Full => printable(&text),
@@ -161,16 +164,14 @@ fn without_namespaces(text: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find(" xmlns") {
         let after = &rest[at + " xmlns".len()..];
-        let end = after
-            .find('=')
-            .and_then(|equals| {
-                let quote = after[equals + 1..].chars().next()?;
-                (quote == '\'' || quote == '"').then_some(())?;
-                let value = equals + 1 + quote.len_utf8();
-                let close = after[value..].find(quote)?;
-                let name = &after[..equals];
-                (name.is_empty() || name.starts_with(':')).then_some(value + close + quote.len_utf8())
-            });
+        let end = after.find('=').and_then(|equals| {
+            let quote = after[equals + 1..].chars().next()?;
+            (quote == '\'' || quote == '"').then_some(())?;
+            let value = equals + 1 + quote.len_utf8();
+            let close = after[value..].find(quote)?;
+            let name = &after[..equals];
+            (name.is_empty() || name.starts_with(':')).then_some(value + close + quote.len_utf8())
+        });
         match end {
             Some(end) => {
                 result.push_str(&rest[..at]);

@@ -78,9 +78,10 @@ const fn letter(party: Party) -> char {
 fn token(what: &What) -> (Option<Party>, String) {
     match what {
         What::Opened(kind) => (None, format!("{}:", dialled(*kind))),
-        What::ConnectFailed(kind, error) => {
-            (None, format!("{}: connect-failed[{error:?}]", dialled(*kind)))
-        }
+        What::ConnectFailed(kind, error) => (
+            None,
+            format!("{}: connect-failed[{error:?}]", dialled(*kind)),
+        ),
         What::Frame { from, frame, .. } => (
             Some(*from),
             match &frame.kind {
@@ -125,10 +126,7 @@ fn token(what: &What) -> (Option<Party>, String) {
             }
             .to_owned(),
         ),
-        What::GaveUp { waiting_for } => (
-            Some(Party::Partner),
-            format!("gave-up[{waiting_for}]"),
-        ),
+        What::GaveUp { waiting_for } => (Some(Party::Partner), format!("gave-up[{waiting_for}]")),
     }
 }
 
