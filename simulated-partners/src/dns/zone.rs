@@ -1,0 +1,320 @@
+//! What the server knows, changed while it runs.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, SOA, SRV};
+use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
+
+use super::log::{Log, Query};
+
+/// Seconds that an answer may be kept. None: a case that is run again has another port.
+const TTL: u32 = 0;
+/// CNAMEs that are followed for one question.
+const CHAIN: usize = 8;
+
+/// What a question can be about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// IPv4 addresses.
+    A,
+    /// IPv6 addresses.
+    Aaaa,
+    /// An alias, which answers every other type of question too.
+    Cname,
+    /// Services (RFC 2782).
+    Srv,
+    /// Every type that has no answer of its own at this name.
+    Any,
+}
+
+/// The content of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Data {
+    /// A or AAAA.
+    Address(IpAddr),
+    /// CNAME.
+    Alias(String),
+    /// SRV.
+    Service {
+        /// Lower ones are tried first.
+        priority: u16,
+        /// Share among those of the same priority.
+        weight: u16,
+        /// Port.
+        port: u16,
+        /// Host, or `.` for "no such service here" (RFC 2782).
+        target: String,
+    },
+}
+
+/// How a question is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// With these records.
+    Records(Vec<Data>),
+    /// With these records over TCP; over UDP it is cut (RFC 2181 §9).
+    RecordsOverTcp(Vec<Data>),
+    /// The name exists, the type does not.
+    NoData,
+    /// The name does not exist.
+    NxDomain,
+    /// SERVFAIL.
+    ServFail,
+    /// REFUSED.
+    Refused,
+    /// Not at all.
+    Silence,
+}
+
+/// A text that is no domain name.
+#[derive(Debug, thiserror::Error)]
+#[error("no domain name: {name:?}")]
+pub struct BadName {
+    name: String,
+    source: hickory_proto::ProtoError,
+}
+
+/// A handle to the records of a running [`Dns`](super::Dns). Changes hold from the next question on.
+#[derive(Clone, Debug, Default)]
+pub struct Records {
+    shared: Arc<Mutex<Shared>>,
+}
+
+impl Records {
+    /// Sets the usual records of an XMPP server: SRV `_xmpp-server._tcp.<domain>` to
+    /// `xmpp.<domain>` with the port, and that host's address.
+    ///
+    /// # Errors
+    /// When the domain is no domain name.
+    pub fn server(&self, domain: &str, address: SocketAddr) -> Result<(), BadName> {
+        let host = format!("xmpp.{}", domain.strip_suffix('.').unwrap_or(domain));
+        let service = Data::Service {
+            priority: 0,
+            weight: 0,
+            port: address.port(),
+            target: host.clone(),
+        };
+        let kind = match address.ip() {
+            IpAddr::V4(_) => Kind::A,
+            IpAddr::V6(_) => Kind::Aaaa,
+        };
+        let addresses = vec![Data::Address(address.ip())];
+        self.set(&host, kind, Answer::Records(addresses))?;
+        let service_name = format!("_xmpp-server._tcp.{domain}");
+        self.set(&service_name, Kind::Srv, Answer::Records(vec![service]))
+    }
+
+    /// Sets how questions of this kind about this name are answered, in place of what was there.
+    ///
+    /// # Errors
+    /// When the name, or one in the answer, is no domain name.
+    pub fn set(&self, name: &str, kind: Kind, answer: Answer) -> Result<(), BadName> {
+        let owner = parse(name)?;
+        let reply = Reply::new(&owner, answer)?;
+        let mut shared = self.lock();
+        let node = shared.nodes.entry(owner.into()).or_default();
+        node.insert(kind, Arc::new(reply));
+        Ok(())
+    }
+
+    /// Forgets a name, all below it, and what was asked about them. A name that is no domain name
+    /// has nothing to forget.
+    pub fn remove(&self, name: &str) {
+        let Ok(name) = parse(name) else { return };
+        let name = LowerName::from(name);
+        let mut shared = self.lock();
+        let below: Vec<LowerName> = shared
+            .nodes
+            .range((Bound::Included(&name), Bound::Unbounded))
+            .map(|(known, _)| known)
+            .take_while(|known| name.zone_of(known))
+            .cloned()
+            .collect();
+        for known in below {
+            shared.nodes.remove(&known);
+        }
+        shared.log.forget_below(&name);
+    }
+
+    /// What was asked about a name so far, oldest first, at most 64 questions.
+    pub fn queries(&self, name: &str) -> Vec<Query> {
+        parse(name)
+            .map(|name| self.lock().log.of(&name.into()))
+            .unwrap_or_default()
+    }
+
+    /// How many questions found no room in the log.
+    pub fn queries_lost(&self) -> u64 {
+        self.lock().log.lost()
+    }
+
+    /// Logs a question and finds its answer.
+    pub(super) fn ask(&self, name: &LowerName, kind: RecordType, tcp: bool) -> Found {
+        let mut shared = self.lock();
+        let query = Query {
+            kind: kind.to_string(),
+            tcp,
+        };
+        shared.log.record(name, query);
+        shared.find(name, kind, tcp)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What to send.
+#[derive(Debug, PartialEq)]
+pub(super) enum Found {
+    /// These records; for none, the name exists without them.
+    Records(Vec<Record>),
+    /// "Ask again over TCP."
+    Truncated,
+    /// No such name. Aliases that led there come with it.
+    NxDomain(Vec<Record>),
+    ServFail,
+    Refused,
+    Silence,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// In canonical order (RFC 4034 §6.1): a name is followed by all below it.
+    nodes: BTreeMap<LowerName, BTreeMap<Kind, Arc<Reply>>>,
+    log: Log,
+}
+
+impl Shared {
+    fn find(&self, name: &LowerName, kind: RecordType, tcp: bool) -> Found {
+        let mut answers = Vec::new();
+        let mut name = name.clone();
+        for _ in 0..CHAIN {
+            let Some(node) = self.nodes.get(&name) else {
+                return if self.has_below(&name) {
+                    Found::Records(answers)
+                } else {
+                    Found::NxDomain(answers)
+                };
+            };
+            let own = kind_of(kind).and_then(|kind| node.get(&kind));
+            let alias = node.get(&Kind::Cname);
+            let Some(reply) = own.or(alias).or_else(|| node.get(&Kind::Any)) else {
+                return Found::Records(answers);
+            };
+            match &**reply {
+                Reply::Records { over_tcp: true, .. } if !tcp => return Found::Truncated,
+                Reply::Records { records, .. } => answers.extend(records.iter().cloned()),
+                Reply::NoData => return Found::Records(answers),
+                Reply::NxDomain => return Found::NxDomain(answers),
+                Reply::ServFail => return Found::ServFail,
+                Reply::Refused => return Found::Refused,
+                Reply::Silence => return Found::Silence,
+            }
+            match reply.alias() {
+                Some(next) if kind != RecordType::CNAME => name = next,
+                _ => return Found::Records(answers),
+            }
+        }
+        // A loop: the chain so far is what an authoritative server gives.
+        Found::Records(answers)
+    }
+
+    /// Whether a name exists though nothing is set at it (RFC 8020 §2).
+    fn has_below(&self, name: &LowerName) -> bool {
+        self.nodes
+            .range((Bound::Excluded(name), Bound::Unbounded))
+            .next()
+            .is_some_and(|(next, _)| name.zone_of(next))
+    }
+}
+
+/// An [`Answer`] whose names were read.
+#[derive(Debug)]
+enum Reply {
+    Records {
+        records: Vec<Record>,
+        over_tcp: bool,
+    },
+    NoData,
+    NxDomain,
+    ServFail,
+    Refused,
+    Silence,
+}
+
+impl Reply {
+    fn new(owner: &Name, answer: Answer) -> Result<Self, BadName> {
+        let over_tcp = matches!(answer, Answer::RecordsOverTcp(_));
+        Ok(match answer {
+            Answer::Records(data) | Answer::RecordsOverTcp(data) => Self::Records {
+                records: data
+                    .into_iter()
+                    .map(|data| Ok(Record::from_rdata(owner.clone(), TTL, rdata(data)?)))
+                    .collect::<Result<_, BadName>>()?,
+                over_tcp,
+            },
+            Answer::NoData => Self::NoData,
+            Answer::NxDomain => Self::NxDomain,
+            Answer::ServFail => Self::ServFail,
+            Answer::Refused => Self::Refused,
+            Answer::Silence => Self::Silence,
+        })
+    }
+
+    /// Where to go on.
+    fn alias(&self) -> Option<LowerName> {
+        let Self::Records { records, .. } = self else {
+            return None;
+        };
+        records.iter().find_map(|record| match &record.data {
+            RData::CNAME(CNAME(target)) => Some(target.into()),
+            _ => None,
+        })
+    }
+}
+
+/// The start of authority that goes with every negative answer (RFC 2308 §3), of the topmost zone
+/// of the name.
+pub(super) fn authority_of(name: &Name) -> Record {
+    let apex = name.trim_to(1);
+    let soa = SOA::new(apex.clone(), apex.clone(), 1, 3600, 600, 86_400, TTL);
+    Record::from_rdata(apex, TTL, RData::SOA(soa))
+}
+
+fn kind_of(kind: RecordType) -> Option<Kind> {
+    match kind {
+        RecordType::A => Some(Kind::A),
+        RecordType::AAAA => Some(Kind::Aaaa),
+        RecordType::CNAME => Some(Kind::Cname),
+        RecordType::SRV => Some(Kind::Srv),
+        _ => None,
+    }
+}
+
+fn rdata(data: Data) -> Result<RData, BadName> {
+    Ok(match data {
+        Data::Address(IpAddr::V4(address)) => RData::A(A(address)),
+        Data::Address(IpAddr::V6(address)) => RData::AAAA(AAAA(address)),
+        Data::Alias(target) => RData::CNAME(CNAME(parse(&target)?)),
+        Data::Service {
+            priority,
+            weight,
+            port,
+            target,
+        } => RData::SRV(SRV::new(priority, weight, port, parse(&target)?)),
+    })
+}
+
+/// Names are absolute, with or without a dot at the end.
+fn parse(name: &str) -> Result<Name, BadName> {
+    let mut parsed = Name::from_ascii(name).map_err(|source| BadName {
+        name: name.to_owned(),
+        source,
+    })?;
+    parsed.set_fqdn(true);
+    Ok(parsed)
+}

@@ -1,0 +1,107 @@
+//! A certificate with its chain and key.
+
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rcgen::{KeyPair, SignatureAlgorithm};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::sign::{CertifiedKey, SigningKey};
+
+use crate::persona::Key;
+
+/// What a server shows of itself in a handshake: a chain, leaf first, and the leaf's key.
+pub struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    leaf: Arc<LeafKey>,
+    certified: Arc<CertifiedKey>,
+}
+
+impl Identity {
+    pub(super) fn new(chain: Vec<CertificateDer<'static>>, leaf: &Arc<LeafKey>) -> Self {
+        let certified = CertifiedKey::new(chain.clone(), Arc::clone(&leaf.signing));
+        Self {
+            chain,
+            leaf: Arc::clone(leaf),
+            certified: Arc::new(certified),
+        }
+    }
+
+    /// The certificates as they are sent, leaf first, the root left out.
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.chain
+    }
+
+    /// The private key.
+    pub fn key(&self) -> &PrivateKeyDer<'static> {
+        &self.leaf.der
+    }
+
+    /// Chain and key in the form that a resolver hands to rustls.
+    pub fn certified(&self) -> &Arc<CertifiedKey> {
+        &self.certified
+    }
+
+    /// The chain as PEM, leaf first.
+    pub fn chain_pem(&self) -> String {
+        self.chain
+            .iter()
+            .map(|der| pem("CERTIFICATE", der))
+            .collect()
+    }
+
+    /// The private key as PEM of PKCS#8 (RFC 5958).
+    pub fn key_pem(&self) -> String {
+        pem("PRIVATE KEY", self.leaf.der.secret_der())
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("certificates", &self.chain.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A key in the three forms in which it is needed.
+pub(super) struct LeafKey {
+    pub(super) pair: KeyPair,
+    signing: Arc<dyn SigningKey>,
+    der: PrivateKeyDer<'static>,
+}
+
+impl LeafKey {
+    /// Makes a key. RSA takes a tenth of a second, the others take no time.
+    pub(super) fn generate(kind: Key) -> Self {
+        let algorithm: &'static SignatureAlgorithm = match kind {
+            Key::P256 => &rcgen::PKCS_ECDSA_P256_SHA256,
+            Key::Rsa2048 => &rcgen::PKCS_RSA_SHA256,
+            Key::Ed25519 => &rcgen::PKCS_ED25519,
+        };
+        let pair = KeyPair::generate_for(algorithm)
+            .expect("aws-lc makes keys of all three kinds from nothing but randomness");
+        let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pair.serialize_der()));
+        let signing = rustls::crypto::aws_lc_rs::sign::any_supported_type(&der)
+            .expect("rustls reads what the same library wrote");
+        Self { pair, signing, der }
+    }
+}
+
+/// PEM with lines of 64 characters (RFC 7468 §2).
+pub(super) fn pem(label: &str, der: &[u8]) -> String {
+    let body = STANDARD.encode(der);
+    let mut text = format!("-----BEGIN {label}-----\n");
+    let mut rest = body.as_str();
+    while !rest.is_empty() {
+        let (line, tail) = rest.split_at(rest.len().min(64));
+        text.push_str(line);
+        text.push('\n');
+        rest = tail;
+    }
+    text.push_str("-----END ");
+    text.push_str(label);
+    text.push_str("-----\n");
+    text
+}

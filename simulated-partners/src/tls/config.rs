@@ -1,0 +1,254 @@
+//! Configurations of rustls for a partner in both roles.
+
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, Resumption};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert};
+use rustls::sign::{CertifiedKey, Signer, SigningKey};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, ServerConfig,
+    SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion,
+};
+
+use crate::persona::TlsVersion;
+use crate::pki::Identity;
+
+/// How a partner does TLS when it was dialled: it shows this identity whatever name is asked for,
+/// asks for a client certificate without insisting, and refuses none.
+///
+/// Without an identity it has no cipher suite in common with anybody: `handshake_failure`. Build it
+/// once per partner, not per connection.
+///
+/// # Errors
+/// When no version is given.
+pub fn server_config(
+    identity: Option<&Arc<Identity>>,
+    versions: &[TlsVersion],
+) -> Result<Arc<ServerConfig>, Error> {
+    let shown = identity.map_or_else(nothing_to_show, |identity| Arc::clone(identity.certified()));
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&supported(versions))?
+        .with_client_cert_verifier(verifier())
+        .with_cert_resolver(Arc::new(Shows(Some(shown))));
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    Ok(Arc::new(config))
+}
+
+/// How a partner does TLS when it dials: it refuses no certificate, and shows this identity when it
+/// is asked for one.
+///
+/// # Errors
+/// When no version is given.
+pub fn client_config(
+    identity: Option<&Arc<Identity>>,
+    versions: &[TlsVersion],
+) -> Result<Arc<ClientConfig>, Error> {
+    let shown = identity.map(|identity| Arc::clone(identity.certified()));
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&supported(versions))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier())
+        .with_client_cert_resolver(Arc::new(Shows(shown)));
+    config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
+/// The crypto of all partners.
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    Arc::clone(PROVIDER.get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider())))
+}
+
+fn verifier() -> Arc<Lenient> {
+    static VERIFIER: OnceLock<Arc<Lenient>> = OnceLock::new();
+    Arc::clone(VERIFIER.get_or_init(|| {
+        Arc::new(Lenient {
+            algorithms: provider().signature_verification_algorithms,
+        })
+    }))
+}
+
+pub(super) fn supported(versions: &[TlsVersion]) -> Vec<&'static SupportedProtocolVersion> {
+    versions
+        .iter()
+        .map(|version| match version {
+            TlsVersion::V12 => &rustls::version::TLS12,
+            TlsVersion::V13 => &rustls::version::TLS13,
+        })
+        .collect()
+}
+
+/// Takes any certificate, for [`judge`](super::judge) to look at afterwards.
+///
+/// Signatures of the handshake are checked all the same: a wrong one means that the certificate is
+/// not that of the target, or that what it wrote is not TLS.
+#[derive(Debug)]
+struct Lenient {
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Lenient {
+    /// A certificate that cannot be read has no key to check a signature with; the judgement tells.
+    fn unless_unreadable(
+        certificate: &CertificateDer<'_>,
+        verdict: Result<HandshakeSignatureValid, Error>,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        match verdict {
+            Err(Error::InvalidCertificate(fault))
+                if fault != CertificateError::BadSignature
+                    && ParsedCertificate::try_from(certificate).is_err() =>
+            {
+                Ok(HandshakeSignatureValid::assertion())
+            }
+            verdict => verdict,
+        }
+    }
+
+    fn tls12(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let verdict =
+            rustls::crypto::verify_tls12_signature(message, certificate, signed, &self.algorithms);
+        Self::unless_unreadable(certificate, verdict)
+    }
+
+    fn tls13(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let verdict =
+            rustls::crypto::verify_tls13_signature(message, certificate, signed, &self.algorithms);
+        Self::unless_unreadable(certificate, verdict)
+    }
+}
+
+impl ServerCertVerifier for Lenient {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.tls12(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.tls13(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+impl ClientCertVerifier for Lenient {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    /// None: some servers send no certificate where the issuer of theirs is not hinted at.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.tls12(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.tls13(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// Shows the same certificate to everybody, good or bad. rustls's own ways refuse some bad ones.
+#[derive(Debug)]
+struct Shows(Option<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Shows {
+    fn resolve(&self, _client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.0.clone()
+    }
+}
+
+impl ResolvesClientCert for Shows {
+    fn resolve(
+        &self,
+        _root_hint_subjects: &[&[u8]],
+        _schemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        self.0.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+/// Stands for a server that was set up without certificate. A resolver that gives nothing would
+/// make rustls say `access_denied`, which no other server says at this point.
+fn nothing_to_show() -> Arc<CertifiedKey> {
+    Arc::new(CertifiedKey::new(Vec::new(), Arc::new(NoKey)))
+}
+
+/// A key of no algorithm.
+#[derive(Debug)]
+struct NoKey;
+
+impl SigningKey for NoKey {
+    fn choose_scheme(&self, _offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        None
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        SignatureAlgorithm::Anonymous
+    }
+}

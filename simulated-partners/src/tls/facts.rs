@@ -1,0 +1,58 @@
+//! What a finished handshake agreed on.
+
+use std::sync::Arc;
+
+use rustls::{
+    ClientConnection, CommonState, ProtocolVersion, RootCertStore, ServerConnection, Side,
+};
+
+use super::judge::judge;
+use crate::event::TlsFacts;
+
+/// What a connection agreed on that the target opened. `domain` is the one that the target says it
+/// speaks for.
+pub fn server_facts(
+    connection: &ServerConnection,
+    domain: &str,
+    roots: &Arc<RootCertStore>,
+) -> TlsFacts {
+    let sni = connection.server_name().map(str::to_owned);
+    facts(connection, sni, Side::Client, domain, roots)
+}
+
+/// What a connection agreed on that the partner opened. `sni` is the name it asked for, `domain` the
+/// one that the target has to speak for.
+pub fn client_facts(
+    connection: &ClientConnection,
+    sni: Option<&str>,
+    domain: &str,
+    roots: &Arc<RootCertStore>,
+) -> TlsFacts {
+    let sni = sni.map(str::to_owned);
+    facts(connection, sni, Side::Server, domain, roots)
+}
+
+fn facts(
+    state: &CommonState,
+    sni: Option<String>,
+    shown_by: Side,
+    domain: &str,
+    roots: &Arc<RootCertStore>,
+) -> TlsFacts {
+    let chain = state.peer_certificates().unwrap_or_default();
+    TlsFacts {
+        version: match state.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => "1.2",
+            Some(ProtocolVersion::TLSv1_3) => "1.3",
+            _ => "unknown",
+        },
+        suite: state
+            .negotiated_cipher_suite()
+            .and_then(|suite| suite.suite().as_str())
+            // rustls tells the suites of TLS 1.3 apart in their names, the registry does not.
+            .map(|name| name.replacen("TLS13_", "TLS_", 1))
+            .unwrap_or_else(|| "unknown".to_owned()),
+        sni,
+        target_certificate: judge(chain, shown_by, domain, roots),
+    }
+}

@@ -1,0 +1,134 @@
+//! The judgement of a certificate after its handshake.
+
+use std::sync::Arc;
+
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use rustls::{CertificateError, Error, RootCertStore, Side};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+
+use super::config::provider;
+use super::identity;
+use crate::event::CertificateSeen;
+use crate::pki;
+
+/// What the chain that the target presented is worth: chain, dates, key usage, and a name for the
+/// domain as dNSName, SRVName or id-on-xmppAddr (RFC 6120 §13.7.2).
+///
+/// `shown_by` is the target's role in TLS. As a client it may show a certificate for either
+/// usage, since public authorities issue for serverAuth only. The words of
+/// [`CertificateSeen::Bad`] are the same in each run.
+pub fn judge(
+    chain: &[CertificateDer<'_>],
+    shown_by: Side,
+    domain: &str,
+    roots: &Arc<RootCertStore>,
+) -> CertificateSeen {
+    let Some((end_entity, intermediates)) = chain.split_first() else {
+        return CertificateSeen::None;
+    };
+    match fault(end_entity, intermediates, shown_by, domain, roots) {
+        None => CertificateSeen::Good,
+        Some(fault) => CertificateSeen::Bad(fault),
+    }
+}
+
+fn fault(
+    end_entity: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    shown_by: Side,
+    domain: &str,
+    roots: &Arc<RootCertStore>,
+) -> Option<String> {
+    let Ok((_, readable)) = X509Certificate::from_der(end_entity) else {
+        return Some("no readable certificate".to_owned());
+    };
+    if let Err(error) = verify_chain(end_entity, intermediates, shown_by, roots) {
+        let self_signed = readable.subject() == readable.issuer();
+        return Some(words(&error, self_signed));
+    }
+    let names = identity::names(&readable);
+    if identity::any_covers(&names, domain) {
+        return None;
+    }
+    if names.is_empty() {
+        return Some("no name of a server".to_owned());
+    }
+    let mut shown: Vec<&str> = Vec::new();
+    for name in &names {
+        if !shown.contains(&name.text()) && shown.len() < 4 {
+            shown.push(name.text());
+        }
+    }
+    Some(format!("for {}, not for {domain}", shown.join(", ")))
+}
+
+fn verify_chain(
+    end_entity: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    shown_by: Side,
+    roots: &Arc<RootCertStore>,
+) -> Result<(), Error> {
+    let now = pki::unix_time();
+    let for_server = verify_server_cert_signed_by_trust_anchor(
+        &ParsedCertificate::try_from(end_entity)?,
+        roots,
+        intermediates,
+        now,
+        provider().signature_verification_algorithms.all,
+    );
+    match for_server {
+        Err(error) if shown_by == Side::Client && is_purpose(&error) => {
+            verify_for_client(end_entity, intermediates, now, roots)
+        }
+        verdict => verdict,
+    }
+}
+
+fn verify_for_client(
+    end_entity: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    now: UnixTime,
+    roots: &Arc<RootCertStore>,
+) -> Result<(), Error> {
+    WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), provider())
+        .build()
+        .map_err(|error| Error::General(error.to_string()))?
+        .verify_client_cert(end_entity, intermediates, now)
+        .map(|_| ())
+}
+
+fn is_purpose(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::InvalidCertificate(
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. }
+        )
+    )
+}
+
+/// The fault without what varies between runs, such as dates.
+fn words(error: &Error, self_signed: bool) -> String {
+    let Error::InvalidCertificate(fault) = error else {
+        return error.to_string();
+    };
+    match fault {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "not yet valid"
+        }
+        CertificateError::UnknownIssuer if self_signed => "self-signed",
+        CertificateError::UnknownIssuer => "unknown issuer",
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "extended key usage does not fit"
+        }
+        CertificateError::BadEncoding => "no readable certificate",
+        CertificateError::BadSignature => "wrong signature in the chain",
+        CertificateError::UnhandledCriticalExtension => "unknown critical extension",
+        CertificateError::Revoked => "revoked",
+        other => return other.to_string(),
+    }
+    .to_owned()
+}
