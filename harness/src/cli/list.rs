@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::error::{CliError, Exit};
 use super::run::Judging;
-use super::{explain, output, select};
+use super::{output, select};
 use crate::report::allowed_text;
 
 /// Options of `list`.
@@ -23,12 +23,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
-    let cases = select::cases(&args.ids)?;
+    let all = select::all();
     let mut out = String::new();
-    for case in &cases {
+    for case in select::among(&all, &args.ids)? {
         out.push_str(&case.id);
         if args.long {
-            let expectation = explain::expectation(case, args.judging);
+            let expectation = case.expectation(args.judging.profile());
             let _ = write!(
                 out,
                 "\t{}\t{}",

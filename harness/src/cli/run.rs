@@ -11,9 +11,10 @@ use super::error::{CliError, Exit};
 use super::json_file::JsonFile;
 use super::{Color, logging, output, select};
 use crate::matrix::Case;
+use crate::oracle::Profile;
 use crate::policy::Mode;
 use crate::report::{self, Progress, Report, Rerun, View};
-use crate::runner::RunEvent;
+use crate::runner::{RunEvent, Verdict};
 
 /// Seconds that a case may take before it counts as stalled.
 const DEFAULT_TIMEOUT: &str = "10";
@@ -54,15 +55,14 @@ pub(super) struct Judging {
 }
 
 impl Judging {
-    pub(super) const fn mode(self) -> Mode {
-        match self.mode {
-            ModeName::Matrix => Mode::Matrix,
-            ModeName::Strict => Mode::Strict,
+    pub(super) const fn profile(self) -> Profile {
+        Profile {
+            mode: match self.mode {
+                ModeName::Matrix => Mode::Matrix,
+                ModeName::Strict => Mode::Strict,
+            },
+            strict_certificates: self.strict_certificates,
         }
-    }
-
-    pub(super) const fn strict_certificates(self) -> bool {
-        self.strict_certificates
     }
 
     /// The options that differ from the defaults.
@@ -190,10 +190,8 @@ pub struct Order {
     pub seed: u64,
     /// How long one case may take.
     pub timeout: Duration,
-    /// How a required SASL beside dialback is read.
-    pub mode: Mode,
-    /// The target refuses bad certificates in the handshake.
-    pub strict_certificates: bool,
+    /// How the target is to be read.
+    pub profile: Profile,
     /// Records keep their events even for a pass.
     pub keep_events: bool,
     /// Becomes true when the user wants an end: no new cases, then `Ended { interrupted: true }`.
@@ -219,7 +217,8 @@ fn run(args: &Args, start: Start) -> Result<Exit, CliError> {
     let options = &args.options;
     options.color.apply();
     logging::start("off");
-    let cases = select::cases(&args.ids)?;
+    let all = select::all();
+    let cases = select::among(&all, &args.ids)?.into_iter().cloned().collect();
     let json = options.json.as_deref().map(JsonFile::open).transpose()?;
     let jobs = match options.jobs {
         Some(jobs) => jobs,
@@ -236,8 +235,7 @@ fn run(args: &Args, start: Start) -> Result<Exit, CliError> {
         jobs,
         seed: options.seed,
         timeout: options.timeout,
-        mode: options.judging.mode(),
-        strict_certificates: options.judging.strict_certificates(),
+        profile: options.judging.profile(),
         keep_events: options.transcripts,
         interrupt: interrupted,
     };
@@ -283,7 +281,10 @@ async fn follow(
                 None => break,
                 Some(event) => {
                     if let RunEvent::Finished(record) = &event {
-                        unexpected += usize::from(!select::expected(record.verdict));
+                        unexpected += usize::from(matches!(
+                            record.verdict,
+                            Verdict::Fail | Verdict::Unstable | Verdict::Error
+                        ));
                     }
                     report.take(event);
                     progress.show(&report, unexpected);
