@@ -1,1 +1,287 @@
-//! Sockets to machines: the only code here that waits.
+//! Sockets, TLS and clocks for the machines of [`stream`](crate::stream): the only code of the
+//! partners that waits.
+//!
+//! A [`Partner`] listens and dials as one simulated server. Each connection is a task that carries
+//! bytes to its machine and the machine's actions out; what a byte means is none of its business.
+
+mod leg;
+mod recorder;
+mod socket;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::timeout;
+
+use crate::event::Event;
+use crate::persona::{AuthorityFact, Persona};
+use crate::pki;
+use crate::stream::{Errand, Profile, Question, Verdict};
+use crate::tls;
+use crate::wire::Element;
+use recorder::Recorder;
+
+/// Connections that a partner has at a time; more are refused.
+const LEGS: usize = 32;
+
+/// How long an orderly end may take when a partner is stopped.
+const FAREWELL: Duration = Duration::from_millis(100);
+
+/// What makes a partner.
+#[derive(Clone, Debug)]
+pub struct PartnerSetup {
+    /// The domain that it speaks for.
+    pub domain: String,
+    /// How it behaves.
+    pub persona: Arc<Persona>,
+    /// What it shows in handshakes; none for a persona without a certificate.
+    pub identity: Option<Arc<pki::Identity>>,
+    /// What it trusts.
+    pub roots: Arc<RootCertStore>,
+    /// The domain of the server under test.
+    pub target_domain: String,
+    /// Where to dial it.
+    pub target: SocketAddr,
+    /// What its dialback keys are made from.
+    pub secret: String,
+    /// How long it waits for each step.
+    pub patience: Duration,
+    /// Whether it answers IQ requests, on connections of its own.
+    pub answers: bool,
+    /// What its stream ids are made from.
+    pub seed: u64,
+    /// Where to listen; port 0 takes any free one.
+    pub listen: SocketAddr,
+}
+
+/// A simulated server at work. Dropping it stops it.
+pub struct Partner {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    events: recorder::Events,
+    stop: watch::Sender<bool>,
+    ended: mpsc::Receiver<()>,
+    /// Keeps a port from others on which nobody listens.
+    _reserved: Option<socket2::Socket>,
+}
+
+/// What the tasks of a partner have in common. It is gone when the last of them has ended.
+struct Shared {
+    profile: Arc<Profile>,
+    target: SocketAddr,
+    server_name: Option<ServerName<'static>>,
+    roots: Arc<RootCertStore>,
+    server_tls: Arc<ServerConfig>,
+    client_tls: Arc<ClientConfig>,
+    recorder: Recorder,
+    slots: Arc<Semaphore>,
+    stop: watch::Receiver<bool>,
+    runtime: Handle,
+    _ended: mpsc::Sender<()>,
+}
+
+impl Partner {
+    /// Starts a partner on the runtime that this is called from.
+    ///
+    /// A persona whose authority is unreachable gets a port on which nobody listens.
+    ///
+    /// # Errors
+    /// When it cannot listen, or speaks no TLS version at all.
+    pub async fn start(setup: PartnerSetup) -> io::Result<Self> {
+        let offer = &setup.persona.offer;
+        let identity = setup.identity.as_ref();
+        let server_tls =
+            tls::server_config(identity, &offer.tls_versions).map_err(io::Error::other)?;
+        let client_tls =
+            tls::client_config(identity, &offer.tls_versions).map_err(io::Error::other)?;
+        let unreachable = setup.persona.facts.authority == AuthorityFact::Unreachable;
+        let (listener, reserved, address) = if unreachable {
+            let (socket, address) = reserve(setup.listen)?;
+            (None, Some(socket), address)
+        } else {
+            let listener = TcpListener::bind(setup.listen).await?;
+            let address = listener.local_addr()?;
+            (Some(listener), None, address)
+        };
+        let (recorder, events) = Recorder::new();
+        let (stop, stopped) = watch::channel(false);
+        let (ended_sender, ended) = mpsc::channel(1);
+        let shared = Arc::new(Shared {
+            server_name: ServerName::try_from(setup.target_domain.clone()).ok(),
+            profile: Arc::new(Profile {
+                domain: setup.domain,
+                persona: setup.persona,
+                target_domain: setup.target_domain,
+                secret: setup.secret,
+                patience: setup.patience,
+                answers: setup.answers,
+                seed: setup.seed,
+            }),
+            target: setup.target,
+            roots: setup.roots,
+            server_tls,
+            client_tls,
+            recorder,
+            slots: Arc::new(Semaphore::new(LEGS)),
+            stop: stopped,
+            runtime: Handle::current(),
+            _ended: ended_sender,
+        });
+        if let Some(listener) = listener {
+            tokio::spawn(accept(Arc::clone(&shared), listener));
+        }
+        Ok(Self {
+            shared,
+            address,
+            events,
+            stop,
+            ended,
+            _reserved: reserved,
+        })
+    }
+
+    /// Where it listens, or would.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Dials the target to get a stanza through.
+    pub fn dial(&self, stanza: Element) {
+        self.shared.dial(Errand::Deliver(stanza), None);
+    }
+
+    /// The next observation, in the order in which things happened. Waits for ever while nothing
+    /// happens; can be cancelled without loss.
+    pub async fn next_event(&mut self) -> Option<Event> {
+        self.events.next().await
+    }
+
+    /// Ends all connections and gives what was observed and not taken yet. All tasks have ended and
+    /// all sockets are closed when it returns.
+    pub async fn stop(self) -> Vec<Event> {
+        let Self {
+            shared,
+            mut events,
+            stop,
+            mut ended,
+            ..
+        } = self;
+        // Without a receiver no task is left to be told.
+        let _ = stop.send(true);
+        drop(shared);
+        let _ = ended.recv().await;
+        let mut rest = Vec::new();
+        while let Some(event) = events.next().await {
+            rest.push(event);
+        }
+        rest
+    }
+}
+
+impl fmt::Debug for Partner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Partner")
+            .field("domain", &self.shared.profile.domain)
+            .field("persona", &self.shared.profile.persona.name)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Opens a connection to the target. `report` gets the verdict of a verification.
+    fn dial(self: &Arc<Self>, errand: Errand, report: Option<leg::Report>) {
+        let shared = Arc::clone(self);
+        self.runtime.spawn(async move {
+            let kind = errand.kind();
+            let slot = Arc::clone(&shared.slots).try_acquire_owned();
+            let connected = match &slot {
+                Ok(_) => shared.connect().await,
+                Err(_) => Err(io::ErrorKind::ResourceBusy.into()),
+            };
+            match connected {
+                Ok(stream) => leg::run(&shared, stream, errand, report).await,
+                Err(error) => {
+                    shared.recorder.connect_failed(kind, error.kind());
+                    if let Some(report) = report {
+                        report.send(Verdict::Undecided(match error.kind() {
+                            io::ErrorKind::TimedOut => "remote-server-timeout",
+                            _ => "remote-connection-failed",
+                        }));
+                    }
+                }
+            }
+            drop(slot);
+        });
+    }
+
+    async fn connect(&self) -> io::Result<TcpStream> {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stopped| *stopped) => Err(io::ErrorKind::Interrupted.into()),
+            connected = timeout(self.profile.patience, TcpStream::connect(self.target)) => {
+                connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            }
+        }
+    }
+
+    fn verify(self: &Arc<Self>, question: Question, report: leg::Report) {
+        self.dial(Errand::Verify(question), Some(report));
+    }
+}
+
+async fn accept(shared: Arc<Shared>, listener: TcpListener) {
+    let mut stop = shared.stop.clone();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stopped| *stopped) => return,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept");
+                // Out of descriptors, as a rule: others have to end first.
+                let stopped = timeout(FAREWELL, stop.wait_for(|stopped| *stopped)).await;
+                if stopped.is_ok() {
+                    return;
+                }
+                continue;
+            }
+        };
+        let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
+            tracing::warn!(domain = shared.profile.domain, "too many connections");
+            continue;
+        };
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            leg::run(&shared, stream, Errand::Serve, None).await;
+            drop(slot);
+        });
+    }
+}
+
+/// Binds a port without listening, so that connections to it are refused for sure.
+fn reserve(address: SocketAddr) -> io::Result<(socket2::Socket, SocketAddr)> {
+    let socket = socket2::Socket::new(
+        socket2::Domain::for_address(address),
+        socket2::Type::STREAM,
+        None,
+    )?;
+    socket.bind(&address.into())?;
+    let bound = socket
+        .local_addr()?
+        .as_socket()
+        .ok_or(io::ErrorKind::AddrNotAvailable)?;
+    Ok((socket, bound))
+}

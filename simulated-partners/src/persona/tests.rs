@@ -42,7 +42,45 @@ when = "starttls"
 do = [{ send = "<x/>" }, "close"]
 "#;
     let persona = Persona::parse("mine", "mine.toml", text).unwrap();
-    insta::assert_debug_snapshot!(persona, @"");
+    insta::assert_debug_snapshot!(persona, @r#"
+    Persona {
+        name: "mine",
+        title: "Refuses TLS",
+        seen_in: Some(
+            "nothing",
+        ),
+        offer: Offer {
+            tls: Required,
+            external: true,
+            external_on_plaintext: false,
+            dialback: false,
+            insists_on_db_namespace: false,
+            needs_external: true,
+            certificate: Expired,
+            key: Rsa2048,
+            tls_versions: [
+                V13,
+            ],
+        },
+        facts: Facts {
+            stream: Normal,
+            starttls: Refused,
+            external: Accepted,
+            authority: Truthful,
+        },
+        reactions: [
+            Reaction {
+                when: Starttls,
+                actions: [
+                    Send(
+                        "<x/>",
+                    ),
+                    Close,
+                ],
+            },
+        ],
+    }
+    "#);
 }
 
 #[test]
@@ -57,48 +95,110 @@ fn refuses_names_that_are_no_part_of_an_id() {
 #[test]
 fn names_the_file_that_cannot_be_read() {
     let error = Persona::load(std::path::Path::new("no/such.toml")).unwrap_err();
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"cannot read persona file no/such.toml");
 }
 
 #[test]
 fn shows_broken_toml() {
-    insta::assert_snapshot!(report("format = 1\ntitle = \n"), @"");
+    insta::assert_snapshot!(report("format = 1\ntitle = \n"), @r"
+    error: string values must be quoted
+     --> mine.toml:2:9
+      |
+    2 | title = 
+      |         ^
+      |
+      = help: expected literal string
+    ");
 }
 
 #[test]
 fn shows_a_missing_format() {
-    insta::assert_snapshot!(report("title = \"A partner\"\n"), @"");
+    insta::assert_snapshot!(report("title = \"A partner\"\n"), @r#"
+    error: `format` is missing
+     --> mine.toml:1:1
+      |
+    1 | title = "A partner"
+      | ^
+      |
+      = help: begin the file with `format = 1`
+    "#);
 }
 
 #[test]
 fn shows_an_unknown_format_before_unknown_words() {
-    insta::assert_snapshot!(report("format = 2\nflavour = \"new\"\n"), @"");
+    insta::assert_snapshot!(report("format = 2\nflavour = \"new\"\n"), @r"
+    error: unknown format
+     --> mine.toml:1:10
+      |
+    1 | format = 2
+      |          ^
+      |
+      = help: this version reads `format = 1`
+    ");
 }
 
 #[test]
 fn shows_an_unknown_key() {
-    insta::assert_snapshot!(report(&GOOD.replace("external", "sasl")), @"");
+    insta::assert_snapshot!(report(&GOOD.replace("external", "sasl")), @r"
+    error: unknown field `sasl`
+     --> mine.toml:6:1
+      |
+    6 | sasl = true
+      | ^^^^
+      |
+      = help: expected one of `tls`, `external`, `external-on-plaintext`, `dialback`, `insists-on-db-namespace`, `needs-external`, `certificate`, `key`, `tls-versions`
+    ");
 }
 
 #[test]
 fn shows_an_unknown_value() {
-    insta::assert_snapshot!(report(&GOOD.replace("offered", "maybe")), @"");
+    insta::assert_snapshot!(report(&GOOD.replace("offered", "maybe")), @r#"
+    error: unknown variant `maybe`
+     --> mine.toml:5:7
+      |
+    5 | tls = "maybe"
+      |       ^^^^^^^
+      |
+      = help: expected one of `none`, `offered`, `required`
+    "#);
 }
 
 #[test]
 fn shows_a_value_of_another_type() {
-    insta::assert_snapshot!(report(&GOOD.replace("external = true", "external = \"yes\"")), @"");
+    insta::assert_snapshot!(report(&GOOD.replace("external = true", "external = \"yes\"")), @r#"
+    error: invalid type: string "yes"
+     --> mine.toml:6:12
+      |
+    6 | external = "yes"
+      |            ^^^^^
+      |
+      = help: expected a boolean
+    "#);
 }
 
 #[test]
 fn shows_a_missing_key() {
-    insta::assert_snapshot!(report(&GOOD.replace("dialback = true\n", "")), @"");
+    insta::assert_snapshot!(report(&GOOD.replace("dialback = true\n", "")), @r"
+    error: missing field `dialback`
+     --> mine.toml:4:1
+      |
+    4 | [offer]
+      | ^^^^^^^
+    ");
 }
 
 #[test]
 fn shows_an_unknown_action() {
     let text = format!("{GOOD}[[reaction]]\nwhen = \"auth\"\ndo = [\"sleep\"]\n");
-    insta::assert_snapshot!(report(&text), @"");
+    insta::assert_snapshot!(report(&text), @r#"
+    error: unknown variant `sleep`
+      --> mine.toml:10:7
+       |
+    10 | do = ["sleep"]
+       |       ^^^^^^^
+       |
+       = help: expected one of `send`, `header-without`, `features`, `close`, `reset`, `hold`, `ignore`, `break-tls`, `legacy-tls`, `proceed`
+    "#);
 }
 
 #[test]
@@ -106,7 +206,18 @@ fn shows_needs_external_without_external() {
     let text = GOOD
         .replace("external = true", "external = false")
         .replace("dialback = true", "dialback = false\nneeds-external = true");
-    insta::assert_snapshot!(report(&text), @"");
+    insta::assert_snapshot!(report(&text), @r"
+    error: `needs-external` without `external`
+     --> mine.toml:8:18
+      |
+    6 | external = false
+      |            ----- but never has it
+    7 | dialback = false
+    8 | needs-external = true
+      |                  ^^^^ gives up without EXTERNAL
+      |
+      = help: set `external = true`, or leave `needs-external` out
+    ");
     assert_eq!(
         report(&text.replace("external = false", "external = true")),
         ""
@@ -116,13 +227,33 @@ fn shows_needs_external_without_external() {
 #[test]
 fn shows_needs_external_together_with_dialback() {
     let text = format!("{GOOD}needs-external = true\n");
-    insta::assert_snapshot!(report(&text), @"");
+    insta::assert_snapshot!(report(&text), @r"
+    error: `needs-external` together with `dialback`
+     --> mine.toml:8:18
+      |
+    7 | dialback = true
+      |            ---- but does it
+    8 | needs-external = true
+      |                  ^^^^ refuses dialback
+      |
+      = help: set `dialback = false`, or leave `needs-external` out
+    ");
 }
 
 #[test]
 fn shows_external_without_tls() {
     let text = GOOD.replace("offered", "none");
-    insta::assert_snapshot!(report(&text), @"");
+    insta::assert_snapshot!(report(&text), @r#"
+    error: `external` without TLS
+     --> mine.toml:6:12
+      |
+    5 | tls = "none"
+      |       ------ but there is no TLS to show one in
+    6 | external = true
+      |            ^^^^ EXTERNAL needs a certificate
+      |
+      = help: set `tls = "offered"` or `external = false`; to break RFC 6120 §6.3.4 on purpose, add `external-on-plaintext = true`
+    "#);
     assert_eq!(report(&format!("{text}external-on-plaintext = true\n")), "");
     assert_eq!(
         report(&text.replace("external = true", "external = false")),
@@ -136,13 +267,34 @@ fn shows_external_on_plaintext_without_external() {
         "external = true",
         "external = false\nexternal-on-plaintext = true",
     );
-    insta::assert_snapshot!(report(&text), @"");
+    insta::assert_snapshot!(report(&text), @r"
+    error: `external-on-plaintext` without `external`
+     --> mine.toml:7:25
+      |
+    6 | external = false
+      |            ----- EXTERNAL is never offered
+    7 | external-on-plaintext = true
+      |                         ^^^^
+      |
+      = help: set `external = true`, or leave `external-on-plaintext` out
+    ");
 }
 
 #[test]
 fn shows_external_without_a_certificate() {
     let text = format!("{GOOD}certificate = \"none\"\n");
-    insta::assert_snapshot!(report(&text), @"");
+    insta::assert_snapshot!(report(&text), @r#"
+    error: EXTERNAL without a certificate
+     --> mine.toml:8:15
+      |
+    6 | external = true
+      |            ---- EXTERNAL shows the certificate
+    7 | dialback = true
+    8 | certificate = "none"
+      |               ^^^^^^
+      |
+      = help: choose another `certificate`, or set `external = false`
+    "#);
     assert_eq!(
         report(&text.replace("external = true", "external = false")),
         ""
@@ -155,22 +307,59 @@ fn shows_what_nobody_would_see_without_tls() {
         .replace("offered", "none")
         .replace("external = true", "external = false")
         + "key = \"p256\"\n";
-    insta::assert_snapshot!(report(&text), @"");
+    insta::assert_snapshot!(report(&text), @r#"
+    error: `key` without TLS
+     --> mine.toml:8:7
+      |
+    5 | tls = "none"
+      |       ------ there is no TLS
+    ...
+    8 | key = "p256"
+      |       ^^^^^^ nobody would see it
+      |
+      = help: set `tls = "offered"`, or leave `key` out
+    "#);
 }
 
 #[test]
 fn shows_tls_versions_missing_or_named_twice() {
     let text = format!("{GOOD}tls-versions = []\n");
-    insta::assert_snapshot!(report(&text), @"");
+    insta::assert_snapshot!(report(&text), @r#"
+    error: no TLS version
+     --> mine.toml:8:16
+      |
+    8 | tls-versions = []
+      |                ^^
+      |
+      = help: expected `"1.2"`, `"1.3"` or both; for no TLS at all, set `tls = "none"`
+    "#);
     let text = format!("{GOOD}tls-versions = [\"1.2\", \"1.2\"]\n");
-    insta::assert_snapshot!(report(&text), @"");
+    insta::assert_snapshot!(report(&text), @r#"
+    error: a TLS version is named twice
+     --> mine.toml:8:16
+      |
+    8 | tls-versions = ["1.2", "1.2"]
+      |                ^^^^^^^^^^^^^^
+      |
+      = help: expected `"1.2"`, `"1.3"` or both
+    "#);
 }
 
 #[test]
 fn shows_insistence_on_a_namespace_without_dialback() {
     let text =
         GOOD.replace("dialback = true", "dialback = false") + "insists-on-db-namespace = true\n";
-    insta::assert_snapshot!(report(&text), @"");
+    insta::assert_snapshot!(report(&text), @r"
+    error: `insists-on-db-namespace` without `dialback`
+     --> mine.toml:8:27
+      |
+    7 | dialback = false
+      |            ----- there is no dialback to insist for
+    8 | insists-on-db-namespace = true
+      |                           ^^^^
+      |
+      = help: set `dialback = true`, or leave `insists-on-db-namespace` out
+    ");
 }
 
 #[test]
@@ -180,17 +369,85 @@ fn shows_facts_that_contradict_the_offer() {
         .replace("external = true", "external = false")
         .replace("dialback = true", "dialback = false")
         + "[facts]\nauthority = \"unreachable\"\nstarttls = \"refused\"\nexternal = \"refused-kept\"\n";
-    insta::assert_snapshot!(report(&text), @"");
+    insta::assert_snapshot!(report(&text), @r#"
+    error: fact `starttls` contradicts the offer
+      --> mine.toml:10:12
+       |
+     5 | tls = "none"
+       |       ------ STARTTLS is never offered
+    ...
+    10 | starttls = "refused"
+       |            ^^^^^^^^^
+       |
+       = help: set `tls = "offered"`, or leave the fact out
+
+    error: fact `external` contradicts the offer
+      --> mine.toml:11:12
+       |
+     6 | external = false
+       |            ----- EXTERNAL is never offered
+    ...
+    11 | external = "refused-kept"
+       |            ^^^^^^^^^^^^^^
+       |
+       = help: set `external = true`, or leave the fact out
+
+    error: fact `authority` contradicts the offer
+     --> mine.toml:9:13
+      |
+    7 | dialback = false
+      |            ----- no key is ever sent that could be verified
+    8 | [facts]
+    9 | authority = "unreachable"
+      |             ^^^^^^^^^^^^^
+      |
+      = help: set `dialback = true`, or leave the fact out
+
+    error: nothing makes fact `starttls` true
+      --> mine.toml:10:12
+       |
+    10 | starttls = "refused"
+       |            ^^^^^^^^^ needs a reaction to `starttls`
+       |
+       = help: add a `[[reaction]]` with `when = "starttls"`, or leave the fact out
+
+    error: nothing makes fact `external` true
+      --> mine.toml:11:12
+       |
+    11 | external = "refused-kept"
+       |            ^^^^^^^^^^^^^^ needs a reaction to `auth`
+       |
+       = help: add a `[[reaction]]` with `when = "auth"`, or leave the fact out
+    "#);
     let text = format!(
         "{GOOD}[facts]\nstream = \"no-version\"\n\n[[reaction]]\nwhen = \"header\"\ndo = [{{ header-without = [\"version\"] }}]\n"
     );
-    insta::assert_snapshot!(report(&text), @"");
+    insta::assert_snapshot!(report(&text), @r#"
+    error: fact `stream` contradicts the offer
+     --> mine.toml:9:10
+      |
+    5 | tls = "offered"
+      |       --------- without features no STARTTLS can be offered
+    ...
+    9 | stream = "no-version"
+      |          ^^^^^^^^^^^^
+      |
+      = help: set `tls = "none"`, or leave the fact out
+    "#);
 }
 
 #[test]
 fn shows_a_fact_that_nothing_makes_true() {
     let text = format!("{GOOD}[facts]\nexternal = \"refused-kept\"\n");
-    insta::assert_snapshot!(report(&text), @"");
+    insta::assert_snapshot!(report(&text), @r#"
+    error: nothing makes fact `external` true
+     --> mine.toml:9:12
+      |
+    9 | external = "refused-kept"
+      |            ^^^^^^^^^^^^^^ needs a reaction to `auth`
+      |
+      = help: add a `[[reaction]]` with `when = "auth"`, or leave the fact out
+    "#);
     let text = format!("{GOOD}[facts]\nauthority = \"unreachable\"\n");
     assert_eq!(report(&text), "");
 }
@@ -198,7 +455,15 @@ fn shows_a_fact_that_nothing_makes_true() {
 #[test]
 fn shows_a_deviation_that_no_fact_tells_of() {
     let text = format!("{GOOD}[[reaction]]\nwhen = \"auth\"\ndo = [\"close\"]\n");
-    insta::assert_snapshot!(report(&text), @"");
+    insta::assert_snapshot!(report(&text), @r#"
+    error: a deviation that no fact tells of
+     --> mine.toml:9:8
+      |
+    9 | when = "auth"
+      |        ^^^^^^ a correct answer would be expected here
+      |
+      = help: name it under `[facts]` as `external`, or end the actions with `"proceed"`
+    "#);
     assert_eq!(report(&text.replace("close", "proceed")), "");
     assert_eq!(report(&text.replace("auth", "stanza")), "");
 }
@@ -212,7 +477,31 @@ fn shows_reactions_that_can_never_fire() {
            [[reaction]]\nwhen = \"auth\"\ndo = [\"proceed\"]\n\
            [[reaction]]\nwhen = \"stanza\"\ndo = [\"ignore\"]\n\
            [[reaction]]\nwhen = \"stanza\"\ndo = [\"close\"]\n";
-    insta::assert_snapshot!(report(&text), @"");
+    insta::assert_snapshot!(report(&text), @r#"
+    error: this reaction can never fire
+     --> mine.toml:9:8
+      |
+    9 | when = "starttls"
+      |        ^^^^^^^^^^ the offer has `tls = "none"`
+      |
+      = help: leave the reaction out
+
+    error: this reaction can never fire
+      --> mine.toml:12:8
+       |
+    12 | when = "auth"
+       |        ^^^^^^ the offer has `external = false`
+       |
+       = help: leave the reaction out
+
+    error: this reaction can never fire
+      --> mine.toml:18:8
+       |
+    18 | when = "stanza"
+       |        ^^^^^^^^ an earlier reaction has the same `when`
+       |
+       = help: leave the reaction out
+    "#);
 }
 
 #[test]
@@ -221,7 +510,15 @@ fn shows_reactions_after_silence_or_without_features() {
         "{GOOD}[facts]\nstream = \"silent\"\n[[reaction]]\nwhen = \"accepted\"\ndo = [\"hold\"]\n\
          [[reaction]]\nwhen = \"stanza\"\ndo = [\"close\"]\n"
     );
-    insta::assert_snapshot!(report(&silent), @"");
+    insta::assert_snapshot!(report(&silent), @r#"
+    error: this reaction can never fire
+      --> mine.toml:14:8
+       |
+    14 | when = "stanza"
+       |        ^^^^^^^^ by its facts it never answers
+       |
+       = help: leave the reaction out
+    "#);
 }
 
 #[test]
@@ -231,7 +528,47 @@ fn shows_actions_that_make_no_sense() {
          do = [{{ send = \"<a>{{nick}} {{key}} {{id}}</a>\" }}, \"break-tls\", \"close\"]\n\
          [[reaction]]\nwhen = \"db-result\"\ndo = []\n"
     );
-    insta::assert_snapshot!(report(&text), @"");
+    insta::assert_snapshot!(report(&text), @r#"
+    error: unknown placeholder `{nick}`
+      --> mine.toml:12:7
+       |
+    12 | do = [{ send = "<a>{nick} {key} {id}</a>" }, "break-tls", "close"]
+       |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: expected one of `{id}`, `{from}`, `{to}`, `{domain}`, `{target}`, `{key}`
+
+    error: there is no key at `auth`
+      --> mine.toml:12:7
+       |
+    12 | do = [{ send = "<a>{nick} {key} {id}</a>" }, "break-tls", "close"]
+       |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: expected one of `{id}`, `{from}`, `{to}`, `{domain}`, `{target}`
+
+    error: nothing can come after this action
+      --> mine.toml:12:46
+       |
+    12 | do = [{ send = "<a>{nick} {key} {id}</a>" }, "break-tls", "close"]
+       |                                              ^^^^^^^^^^^  ------- never done
+       |
+       = help: make it the last one
+
+    error: not possible at `auth`
+      --> mine.toml:12:46
+       |
+    12 | do = [{ send = "<a>{nick} {key} {id}</a>" }, "break-tls", "close"]
+       |                                              ^^^^^^^^^^^
+       |
+       = help: it belongs to `proceed-sent` or `proceed-received`
+
+    error: a reaction without actions
+      --> mine.toml:15:6
+       |
+    15 | do = []
+       |      ^^
+       |
+       = help: to say nothing, write `do = ["ignore"]`
+    "#);
 }
 
 #[test]
@@ -240,7 +577,15 @@ fn shows_an_unknown_header_attribute() {
         "{GOOD}[facts]\nstream = \"no-id\"\n[[reaction]]\nwhen = \"header\"\n\
          do = [{{ header-without = [\"lang\"] }}, \"features\"]\n"
     );
-    insta::assert_snapshot!(report(&text), @"");
+    insta::assert_snapshot!(report(&text), @r#"
+    error: a stream header has no attribute `lang`
+      --> mine.toml:12:7
+       |
+    12 | do = [{ header-without = ["lang"] }, "features"]
+       |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: expected one of `from`, `id`, `to`, `version`, `xml:lang`, `xmlns:db`
+    "#);
     assert_eq!(report(&text.replace("\"lang\"", "\"xml:lang\"")), "");
 }
 

@@ -1,1 +1,24 @@
-//! Streams: header, features, errors; the initiating and the receiving machine.
+//! The machine of one connection of a simulated server, without sockets, clocks or randomness.
+//!
+//! [`Machine`] takes [`Input`]s and returns [`Action`]s; [`driver`](crate::driver) carries them to
+//! the network and tests carry them to another machine. What may follow what is in [`State`]. It
+//! knows nothing of verdicts: whatever happens is observed, and judged elsewhere.
+
+mod action;
+mod dialling;
+mod features;
+mod header;
+mod listening;
+mod machine;
+mod opaque;
+mod profile;
+mod reacting;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+pub use action::{Action, Input, Question, TlsRole, Verdict};
+pub use machine::Machine;
+pub use profile::{Errand, Profile};
+pub use state::{IllegalMove, State, Step};

@@ -1,0 +1,143 @@
+//! One stream of events out of many tasks, in the order in which things happened.
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::event::{Event, Leg, LegKind, What};
+
+/// Bytes of observations that nobody has taken yet. Past it connections are broken off: a target
+/// that sends without end must not fill memory.
+const HELD: usize = 8 * 1024 * 1024;
+
+/// What an event costs beside its bytes.
+const OVERHEAD: usize = 256;
+
+/// The end of the tasks.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    started: Instant,
+    legs: Mutex<u16>,
+    sender: mpsc::UnboundedSender<Event>,
+    held: Arc<AtomicUsize>,
+}
+
+/// The end of the observer.
+#[derive(Debug)]
+pub(super) struct Events {
+    receiver: mpsc::UnboundedReceiver<Event>,
+    held: Arc<AtomicUsize>,
+}
+
+/// More is waiting to be taken than may be held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Overflow;
+
+impl Recorder {
+    pub(super) fn new() -> (Self, Events) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let held = Arc::new(AtomicUsize::new(0));
+        let recorder = Self {
+            started: Instant::now(),
+            legs: Mutex::new(0),
+            sender,
+            held: Arc::clone(&held),
+        };
+        (recorder, Events { receiver, held })
+    }
+
+    /// Numbers a connection that was opened.
+    pub(super) fn opened(&self, kind: LegKind) -> Leg {
+        self.number(What::Opened(kind))
+    }
+
+    /// Numbers a connection that could not be opened.
+    pub(super) fn connect_failed(&self, kind: LegKind, error: io::ErrorKind) {
+        self.number(What::ConnectFailed(kind, error));
+    }
+
+    fn number(&self, what: What) -> Leg {
+        // Counting and sending are one step, so that numbers and order agree.
+        let mut legs = self.legs.lock().unwrap_or_else(PoisonError::into_inner);
+        *legs = legs.saturating_add(1);
+        let leg = Leg(*legs);
+        self.push(leg, what);
+        leg
+    }
+
+    /// Adds an event.
+    pub(super) fn record(&self, leg: Leg, what: What) -> Result<(), Overflow> {
+        if self.held.load(Ordering::Relaxed) > HELD {
+            return Err(Overflow);
+        }
+        self.push(leg, what);
+        Ok(())
+    }
+
+    fn push(&self, leg: Leg, what: What) {
+        self.held.fetch_add(cost(&what), Ordering::Relaxed);
+        let at = self.started.elapsed();
+        // Without a receiver nobody wants to know any more.
+        let _ = self.sender.send(Event { leg, at, what });
+    }
+}
+
+impl Events {
+    /// The next event; none when all tasks have ended.
+    pub(super) async fn next(&mut self) -> Option<Event> {
+        let event = self.receiver.recv().await?;
+        self.held.fetch_sub(cost(&event.what), Ordering::Relaxed);
+        Some(event)
+    }
+}
+
+fn cost(what: &What) -> usize {
+    OVERHEAD
+        + match what {
+            // The parsed form takes about as much again.
+            What::Frame { frame, .. } => 2 * frame.raw.len(),
+            What::Raw { bytes, .. } => bytes.len(),
+            What::Opened(_)
+            | What::ConnectFailed(..)
+            | What::TlsUp(_)
+            | What::TlsFailed { .. }
+            | What::Established(_)
+            | What::Closed { .. }
+            | What::GaveUp { .. } => 0,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn refuses_more_than_may_be_held_until_something_is_taken() {
+        let (recorder, mut events) = Recorder::new();
+        let leg = recorder.opened(LegKind::Incoming);
+        let big = || What::Raw {
+            from: crate::event::Party::Target,
+            bytes: vec![0; HELD],
+            fault: None,
+        };
+        assert_eq!(recorder.record(leg, big()), Ok(()));
+        assert_eq!(recorder.record(leg, big()), Err(Overflow));
+        assert!(events.next().await.is_some());
+        assert!(events.next().await.is_some());
+        assert_eq!(recorder.record(leg, big()), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn numbers_connections_in_the_order_of_opening() {
+        let (recorder, mut events) = Recorder::new();
+        recorder.connect_failed(LegKind::Verify, io::ErrorKind::ConnectionRefused);
+        assert_eq!(recorder.opened(LegKind::Outgoing), Leg(2));
+        drop(recorder);
+        assert_eq!(events.next().await.map(|event| event.leg), Some(Leg(1)));
+        assert_eq!(events.next().await.map(|event| event.leg), Some(Leg(2)));
+        assert!(events.next().await.is_none());
+    }
+}

@@ -1,0 +1,215 @@
+//! A TCP connection that may be wrapped in TLS on the way.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use rustls::RootCertStore;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+use crate::event::{Party, TlsFacts, TlsSignal};
+use crate::tls;
+
+/// How long an alert may take that a broken handshake left behind.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// TCP without delays: no waiting for more to send, and each segment acknowledged at once. A peer
+/// that waits for acknowledgements would lose 40 ms a session otherwise.
+#[derive(Debug)]
+pub(super) struct Tcp(TcpStream);
+
+impl Tcp {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        // A connection that is gone already shows when it is read.
+        let _ = stream.set_nodelay(true);
+        let tcp = Self(stream);
+        tcp.acknowledge();
+        tcp
+    }
+
+    /// The kernel forgets it now and then.
+    fn acknowledge(&self) {
+        let _ = SockRef::from(&self.0).set_tcp_quickack(true);
+    }
+}
+
+impl AsyncRead for Tcp {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = ready!(Pin::new(&mut self.0).poll_read(cx, buffer));
+        self.acknowledge();
+        Poll::Ready(read)
+    }
+}
+
+impl AsyncWrite for Tcp {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) enum Socket {
+    /// In clear.
+    Plain(Tcp),
+    /// Under TLS.
+    Tls(Box<TlsStream<Tcp>>),
+    /// Gone.
+    Closed,
+}
+
+/// A side of a handshake with all it takes.
+#[derive(Debug)]
+pub(super) enum Handshake {
+    /// Ours is the ClientHello.
+    Client(Arc<ClientConfig>, ServerName<'static>),
+    /// We answer it.
+    Server(Arc<ServerConfig>),
+}
+
+impl Socket {
+    pub(super) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(tcp) => tcp.read(buffer).await,
+            Self::Tls(stream) => stream.read(buffer).await,
+            Self::Closed => Ok(0),
+        }
+    }
+
+    pub(super) async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(tcp) => tcp.write_all(bytes).await,
+            Self::Tls(stream) => {
+                stream.write_all(bytes).await?;
+                stream.flush().await
+            }
+            Self::Closed => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Wraps the connection in TLS. `domain` is what the target's certificate is judged for.
+    ///
+    /// # Errors
+    /// Who ended the handshake and how; the connection is gone then.
+    pub(super) async fn secure(
+        &mut self,
+        handshake: Handshake,
+        domain: &str,
+        roots: &Arc<RootCertStore>,
+    ) -> Result<TlsFacts, (Party, TlsSignal)> {
+        let Self::Plain(tcp) = std::mem::replace(self, Self::Closed) else {
+            return Err((
+                Party::Partner,
+                TlsSignal::Garbage("a second layer of TLS".to_owned()),
+            ));
+        };
+        let (done, facts) = match handshake {
+            Handshake::Client(config, name) => {
+                let sni = match &name {
+                    ServerName::DnsName(name) => Some(name.as_ref().to_owned()),
+                    _ => None,
+                };
+                let connect = TlsConnector::from(config).connect(name, tcp);
+                match connect.into_fallible().await {
+                    Ok(stream) => {
+                        let facts =
+                            tls::client_facts(stream.get_ref().1, sni.as_deref(), domain, roots);
+                        (TlsStream::Client(stream), facts)
+                    }
+                    Err((error, tcp)) => return Err(last_words(&error, tcp).await),
+                }
+            }
+            Handshake::Server(config) => {
+                match TlsAcceptor::from(config).accept(tcp).into_fallible().await {
+                    Ok(stream) => {
+                        let facts = tls::server_facts(stream.get_ref().1, domain, roots);
+                        (TlsStream::Server(stream), facts)
+                    }
+                    Err((error, tcp)) => return Err(last_words(&error, tcp).await),
+                }
+            }
+        };
+        *self = Self::Tls(Box::new(done));
+        Ok(facts)
+    }
+
+    /// Ends our side: close_notify where TLS is up, then FIN.
+    pub(super) async fn close(&mut self) {
+        // The peer may be gone already; there is nobody to tell.
+        let _ = match self {
+            Self::Plain(tcp) => timeout(LAST_WORDS, tcp.shutdown()).await,
+            Self::Tls(stream) => timeout(LAST_WORDS, stream.shutdown()).await,
+            Self::Closed => Ok(Ok(())),
+        };
+        *self = Self::Closed;
+    }
+
+    /// Resets TCP.
+    pub(super) fn reset(&mut self) {
+        let tcp = match self {
+            Self::Plain(tcp) => Some(&tcp.0),
+            Self::Tls(stream) => Some(&stream.get_ref().0.0),
+            Self::Closed => None,
+        };
+        if let Some(tcp) = tcp {
+            // With no time to linger, closing resets.
+            let _ = SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+        }
+        *self = Self::Closed;
+    }
+}
+
+/// What a handshake failed of. Where our own write failed first, the peer's alert may be there
+/// unread.
+async fn last_words(error: &io::Error, mut tcp: Tcp) -> (Party, TlsSignal) {
+    let (by, signal) = tls::failure(error);
+    if signal != TlsSignal::Closed {
+        // Sends FIN behind an alert of ours, if there was one.
+        let _ = timeout(LAST_WORDS, tcp.shutdown()).await;
+        return (by, signal);
+    }
+    let mut words = Vec::new();
+    let mut limited = tcp.take(4096);
+    // Whatever came until it broke is read all the same.
+    let _ = timeout(LAST_WORDS, limited.read_to_end(&mut words)).await;
+    match tls::legacy::read_alert(&words) {
+        Some(name) => (Party::Target, TlsSignal::Alert(name)),
+        None => (by, signal),
+    }
+}

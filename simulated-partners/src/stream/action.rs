@@ -1,0 +1,101 @@
+//! What a machine takes in and what it wants done.
+
+use std::time::Duration;
+
+use crate::event::{Party, TlsFacts, TlsSignal, What};
+use crate::wire::Element;
+
+/// Something that happened to a connection.
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// TCP is connected.
+    Opened,
+    /// Bytes arrived, decrypted where TLS is up.
+    Bytes(&'a [u8]),
+    /// The handshake that [`Action::StartTls`] asked for is complete.
+    TlsUp(TlsFacts),
+    /// That handshake failed, or TLS broke down later.
+    TlsFailed {
+        /// Who ended it.
+        by: Party,
+        /// What it looked like.
+        signal: TlsSignal,
+    },
+    /// The peer will send nothing more: FIN, or close_notify.
+    PeerClosed,
+    /// The peer reset the connection, or it broke.
+    PeerReset,
+    /// The time of [`Action::Deadline`] has come.
+    Deadline,
+    /// A question of [`Action::Ask`] is decided.
+    Verified {
+        /// Which question.
+        ticket: u32,
+        /// How.
+        verdict: Verdict,
+    },
+    /// The partner is being stopped.
+    Stop,
+}
+
+/// Something that a machine wants done, in the order given.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Add to the transcript.
+    Observe(What),
+    /// Send these bytes, under TLS where it is up.
+    Send(Vec<u8>),
+    /// Start a handshake; nothing else may be read from TCP before it ends.
+    StartTls(TlsRole),
+    /// From now on wait this long for the next step, or for ever. Replaces the wait before.
+    Deadline(Option<Duration>),
+    /// Have a dialback key checked by the authoritative server on a connection of its own, and hand
+    /// the result back as [`Input::Verified`] (XEP-0220 §2.1.2).
+    Ask {
+        /// Names the question.
+        ticket: u32,
+        /// The question.
+        question: Question,
+    },
+    /// Get this answer to the target on a connection of its own (RFC 6120 §4.5).
+    Answer(Element),
+    /// The errand of a verifying connection is done.
+    Decide(Verdict),
+    /// Close TLS and TCP in order. No input matters after it.
+    Close,
+    /// Reset TCP. No input matters after it.
+    Reset,
+}
+
+/// Which side of a handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsRole {
+    /// The side that sends the ClientHello, asking for the target's domain.
+    Client,
+    /// The side that answers it.
+    Server,
+}
+
+/// A dialback key that an initiating entity sent, to be checked with who can know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The domain that the initiating entity claims, whose authoritative server is asked.
+    pub sender: String,
+    /// The partner's domain, to which the key was sent.
+    pub receiver: String,
+    /// The partner's stream id on the connection that the key came on.
+    pub id: String,
+    /// The key, as received.
+    pub key: String,
+}
+
+/// What became of a [`Question`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The authoritative server knows the key.
+    Valid,
+    /// It does not.
+    Invalid,
+    /// Nobody could tell; the dialback error condition to pass on (XEP-0220 §2.5).
+    Undecided(&'static str),
+}

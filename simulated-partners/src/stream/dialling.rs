@@ -1,0 +1,205 @@
+//! The partner as initiating entity: to get a stanza through, or to have a key checked.
+
+use super::action::{TlsRole, Verdict};
+use super::features;
+use super::header::{has_right_namespaces, has_version, same_domain};
+use super::machine::Machine;
+use super::profile::Errand;
+use super::reacting::Point;
+use super::state::{State, Step};
+use crate::negotiate::dialback::{self, Answer};
+use crate::negotiate::{sasl, starttls};
+use crate::persona::Tls;
+use crate::reaction::When;
+use crate::wire::{Element, NS_DIALBACK, NS_SASL, NS_STREAM, NS_TLS};
+
+/// EXTERNAL needs no challenge; one is answered, in case the initial response got lost.
+const CHALLENGES: u8 = 1;
+
+impl Machine {
+    /// The target's header, as the answer to ours (RFC 6120 §4.7).
+    pub(super) fn read_header(&mut self, header: &Element) {
+        if !has_right_namespaces(header) {
+            return self.fail_stream("invalid-namespace");
+        }
+        let from = header.attribute("from");
+        if from.is_some_and(|from| !same_domain(from, &self.profile.target_domain)) {
+            return self.fail_stream("invalid-from");
+        }
+        self.stream.from = from.map(str::to_owned);
+        self.stream.id = header
+            .attribute("id")
+            .filter(|id| !id.is_empty())
+            .map(str::to_owned);
+        if has_version(header) {
+            return self.go(Step::Header);
+        }
+        // A server from before version 1.0 knows dialback and nothing else (RFC 6120 §4.7.5).
+        self.stream.without_features = true;
+        if self.sasl_done || (self.lacks_tls() && !self.is_verifying()) {
+            return self.fail_stream("unsupported-version");
+        }
+        self.try_dialback();
+    }
+
+    /// A child of the stream that the partner opened.
+    pub(super) fn answered(&mut self, element: &Element) {
+        match self.state {
+            State::AwaitFeatures if element.is(NS_STREAM, "features") => self.choose(element),
+            State::AwaitProceed if element.is(NS_TLS, "proceed") => self.proceed(),
+            State::AwaitProceed if element.is(NS_TLS, "failure") => {
+                self.decide(Verdict::Undecided("remote-connection-failed"));
+                self.end_stream();
+            }
+            State::AwaitSuccess if element.namespace == NS_SASL => self.sasl_answer(element),
+            State::AwaitResult if element.is(NS_DIALBACK, "result") => self.result(element),
+            State::AwaitAnswer if element.is(NS_DIALBACK, "verify") => self.verification(element),
+            State::AwaitFeatures | State::AwaitProceed | State::AwaitSuccess => {
+                self.fail_stream("unsupported-stanza-type");
+            }
+            // Without bidi nothing that comes this way is authentic, and no answer that was not
+            // asked for has an effect (RFC 6120 §4.5, XEP-0220 §3.1).
+            _ => {}
+        }
+    }
+
+    /// Takes the best way that both sides have.
+    fn choose(&mut self, features: &Element) {
+        let offer = &self.profile.persona.offer;
+        if self.sasl_done {
+            return self.through();
+        }
+        if !self.encrypted && offer.tls != Tls::None && features::has_starttls(features) {
+            self.go(Step::AskTls);
+            return self.send_element(starttls::request());
+        }
+        if self.is_verifying() {
+            return self.try_dialback();
+        }
+        if self.lacks_tls() {
+            return self.fail_stream("policy-violation");
+        }
+        if self.encrypted && offer.external && features::has_external(features) {
+            self.go(Step::AskSasl);
+            let request = sasl::request(&self.profile.domain);
+            return self.send_element(request);
+        }
+        self.try_dialback();
+    }
+
+    fn is_verifying(&self) -> bool {
+        matches!(self.errand, Errand::Verify(_))
+    }
+
+    fn proceed(&mut self) {
+        if !self.unread().is_empty() {
+            self.show_unread("bytes in clear after <proceed/>");
+            self.decide(Verdict::Undecided("remote-connection-failed"));
+            // They would count as if TLS had protected them (RFC 6120 §5.4.3.3).
+            return self.reset();
+        }
+        // A key is checked in good faith whatever the persona does with its own streams.
+        if !self.is_verifying()
+            && self
+                .react(When::ProceedReceived, Point::default())
+                .is_done()
+        {
+            return;
+        }
+        self.begin_tls(TlsRole::Client);
+    }
+
+    fn sasl_answer(&mut self, element: &Element) {
+        match element.name.as_str() {
+            "success" => {
+                self.sasl_done = true;
+                self.restart(Step::RestartStream);
+            }
+            "challenge" if self.tries < CHALLENGES => {
+                self.tries += 1;
+                let response = sasl::response(&self.profile.domain);
+                self.send_element(response);
+            }
+            "failure" => {
+                self.go(Step::RefuseSasl);
+                self.try_dialback();
+            }
+            _ => self.fail_stream("unsupported-stanza-type"),
+        }
+    }
+
+    /// Sends a key, whether or not the target says that it knows dialback: its answer is what
+    /// counts, and older servers say nothing.
+    fn try_dialback(&mut self) {
+        if let Errand::Verify(question) = &self.errand {
+            let request = dialback::verify_request(
+                &question.receiver,
+                &question.sender,
+                &question.id,
+                &question.key,
+            );
+            self.go(Step::AskVerify);
+            return self.send_element(request);
+        }
+        if !self.profile.accepts_dialback() {
+            return self.end_stream();
+        }
+        let Some(id) = self.stream.id.as_deref() else {
+            // No key can be made (XEP-0220 §2.1.1).
+            return self.fail_stream("bad-format");
+        };
+        let profile = &self.profile;
+        let key = dialback::key(&profile.secret, &profile.target_domain, &profile.domain, id);
+        let request = dialback::result_request(&profile.domain, &profile.target_domain, &key);
+        self.go(Step::AskResult);
+        self.send_element(request);
+    }
+
+    fn is_between_us(&self, element: &Element) -> bool {
+        let is = |name, domain: &str| {
+            element
+                .attribute(name)
+                .is_some_and(|value| same_domain(value, domain))
+        };
+        is("from", &self.profile.target_domain) && is("to", &self.profile.domain)
+    }
+
+    /// The answer to our key. One for another pair was not asked for (XEP-0220 §3.1).
+    fn result(&mut self, element: &Element) {
+        if !self.is_between_us(element) {
+            return;
+        }
+        match dialback::read_answer(element) {
+            Some(Answer::Valid) => self.through(),
+            Some(Answer::Invalid | Answer::Error(_)) => self.end_stream(),
+            None => {}
+        }
+    }
+
+    /// The answer to a question about somebody's key; what does not match it is dropped.
+    fn verification(&mut self, element: &Element) {
+        let Errand::Verify(question) = &self.errand else {
+            return;
+        };
+        if !self.is_between_us(element) || element.attribute("id") != Some(question.id.as_str()) {
+            return;
+        }
+        let verdict = match dialback::read_answer(element) {
+            Some(Answer::Valid) => Verdict::Valid,
+            Some(Answer::Invalid) => Verdict::Invalid,
+            Some(Answer::Error(_)) => Verdict::Undecided("remote-server-not-found"),
+            None => return,
+        };
+        self.decide(verdict);
+        self.end_stream();
+    }
+
+    /// Authenticated: the stanza goes out.
+    fn through(&mut self) {
+        self.establish();
+        if let Errand::Deliver(stanza) = &self.errand {
+            let stanza = stanza.clone();
+            self.send_element(stanza);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Stream features: what we show in each state, and what the target shows (RFC 6120 §4.3.2).
+
+use super::profile::Profile;
+use crate::persona::Tls;
+use crate::wire::{Element, NS_DIALBACK_FEATURE, NS_SASL, NS_STREAM, NS_TLS};
+
+const NS_CAPS: &str = "http://jabber.org/protocol/caps";
+
+/// Base64 of a SHA-1, as `ver` has to be; of an empty set of capabilities (XEP-0115 §5.1).
+const CAPS_OF_NOTHING: &str = "2jmj7l5rSw0yVb/vlWAYkK/YBwk=";
+
+/// Where a stream stands when features are sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    /// TLS is up.
+    pub(super) encrypted: bool,
+    /// The target showed a good certificate for the stream's `from`.
+    pub(super) trusted: bool,
+    /// SASL is done.
+    pub(super) authenticated: bool,
+}
+
+/// Features of a listening partner.
+///
+/// STARTTLS as the only feature would count as mandatory (RFC 6120 §5.3.1). Where it is not, and
+/// dialback is no choice, entity capabilities stand beside it: XEP-0115 §6.3 allows them to
+/// servers, they only inform, and nobody can negotiate them.
+pub(super) fn offered(profile: &Profile, standing: Standing) -> Element {
+    let offer = &profile.persona.offer;
+    let features = Element::prefixed("stream", NS_STREAM, "features");
+    if standing.authenticated {
+        return features;
+    }
+    if standing.encrypted {
+        let features = if offer.external && standing.trusted {
+            features.child(external())
+        } else {
+            features
+        };
+        return if profile.accepts_dialback() {
+            features.child(dialback())
+        } else {
+            features
+        };
+    }
+    let mut features = features;
+    let mut informs = false;
+    if offer.external_on_plaintext {
+        features = features.child(external());
+        informs = true;
+    }
+    if profile.accepts_dialback() && !profile.requires_tls() {
+        features = features.child(dialback());
+        informs = true;
+    }
+    match offer.tls {
+        Tls::None => features,
+        Tls::Required => {
+            features.child(Element::new(NS_TLS, "starttls").child(Element::new(NS_TLS, "required")))
+        }
+        Tls::Offered => {
+            let features = features.child(Element::new(NS_TLS, "starttls"));
+            if informs {
+                features
+            } else {
+                features.child(
+                    Element::new(NS_CAPS, "c")
+                        .attr("hash", "sha-1")
+                        .attr("node", "urn:s2spec:partner")
+                        .attr("ver", CAPS_OF_NOTHING),
+                )
+            }
+        }
+    }
+}
+
+fn external() -> Element {
+    Element::new(NS_SASL, "mechanisms").child(Element::new(NS_SASL, "mechanism").text("EXTERNAL"))
+}
+
+/// Dialback errors are understood (XEP-0220 §2.4.2).
+fn dialback() -> Element {
+    Element::new(NS_DIALBACK_FEATURE, "dialback").child(Element::new(NS_DIALBACK_FEATURE, "errors"))
+}
+
+/// Whether STARTTLS is among the target's features.
+pub(super) fn has_starttls(features: &Element) -> bool {
+    features.find(NS_TLS, "starttls").is_some()
+}
+
+/// Whether SASL EXTERNAL is among the target's features.
+pub(super) fn has_external(features: &Element) -> bool {
+    features
+        .find(NS_SASL, "mechanisms")
+        .is_some_and(|mechanisms| {
+            mechanisms
+                .elements()
+                .any(|one| one.is(NS_SASL, "mechanism") && one.content().trim() == "EXTERNAL")
+        })
+}

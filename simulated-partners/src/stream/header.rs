@@ -1,0 +1,127 @@
+//! Stream headers: writing ours, reading the peer's (RFC 6120 §4.7).
+
+use super::profile::Profile;
+use crate::wire::{Attribute, Element, NS_DIALBACK, NS_SERVER, NS_STREAM};
+
+const NS_XML: &str = "http://www.w3.org/XML/1998/namespace";
+
+/// The declaration before each header of ours (RFC 6120 §11.5).
+pub(super) const DECLARATION: &str = "<?xml version='1.0'?>";
+
+/// A header to the target.
+pub(super) struct Outgoing<'a> {
+    /// Who sends it.
+    pub(super) profile: &'a Profile,
+    /// The id, where one is given out: by the listening side.
+    pub(super) id: Option<&'a str>,
+    /// The domain that it answers to; on the dialling side the one that is dialled.
+    pub(super) to: Option<&'a str>,
+    /// Whether `xmlns:db` is declared.
+    pub(super) dialback: bool,
+    /// Whether `version='1.0'` is given; not to a peer that has none (RFC 6120 §4.7.5).
+    pub(super) version: bool,
+}
+
+impl Outgoing<'_> {
+    /// The element, without the attributes named.
+    pub(super) fn element(&self, without: &[String]) -> Element {
+        let mut declarations = vec![
+            (None, NS_SERVER.to_owned()),
+            (Some("stream".to_owned()), NS_STREAM.to_owned()),
+        ];
+        if self.dialback {
+            declarations.push((Some("db".to_owned()), NS_DIALBACK.to_owned()));
+        }
+        let attribute = |name: &str, value: &str| Attribute {
+            prefix: None,
+            name: name.to_owned(),
+            namespace: String::new(),
+            value: value.to_owned(),
+        };
+        let mut attributes = vec![attribute("from", &self.profile.domain)];
+        if let Some(to) = self.to {
+            attributes.push(attribute("to", to));
+        }
+        if let Some(id) = self.id {
+            attributes.push(attribute("id", id));
+        }
+        if self.version {
+            attributes.push(attribute("version", "1.0"));
+        }
+        attributes.push(Attribute {
+            prefix: Some("xml".to_owned()),
+            name: "lang".to_owned(),
+            namespace: NS_XML.to_owned(),
+            value: "en".to_owned(),
+        });
+        attributes.retain(|attribute| !without.contains(&attribute.name));
+        declarations.retain(|(prefix, _)| {
+            prefix
+                .as_ref()
+                .is_none_or(|prefix| !without.contains(&format!("xmlns:{prefix}")))
+        });
+        Element {
+            prefix: Some("stream".to_owned()),
+            name: "stream".to_owned(),
+            namespace: NS_STREAM.to_owned(),
+            attributes,
+            declarations,
+            children: Vec::new(),
+        }
+    }
+}
+
+/// The content namespace is the one of servers, and the root is a stream.
+pub(super) fn has_right_namespaces(header: &Element) -> bool {
+    header.is(NS_STREAM, "stream")
+        && header
+            .declarations
+            .iter()
+            .any(|(prefix, name)| prefix.is_none() && name == NS_SERVER)
+}
+
+/// Whether any prefix is bound to the dialback namespace (XEP-0220 §2.4.1).
+pub(super) fn declares_dialback(header: &Element) -> bool {
+    header
+        .declarations
+        .iter()
+        .any(|(_, name)| name == NS_DIALBACK)
+}
+
+/// Whether the peer knows features: `version` is 1.0 or higher (RFC 6120 §4.7.5).
+pub(super) fn has_version(header: &Element) -> bool {
+    header
+        .attribute("version")
+        .and_then(|version| version.split_once('.'))
+        .and_then(|(major, minor)| {
+            let minor_is_number = !minor.is_empty() && minor.bytes().all(|b| b.is_ascii_digit());
+            major.parse::<u32>().ok().filter(|_| minor_is_number)
+        })
+        .is_some_and(|major| major >= 1)
+}
+
+/// Whether two domains are the same; case does not count.
+pub(super) fn same_domain(left: &str, right: &str) -> bool {
+    left.eq_ignore_ascii_case(right)
+}
+
+/// Whether this could be a domain at all (RFC 7622 §3.2): nothing of it may reach a resolver
+/// otherwise.
+pub(super) fn could_be_domain(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 253
+        && name.split('.').all(|label| {
+            !label.is_empty()
+                && label.len() <= 63
+                && label
+                    .chars()
+                    .all(|c| c.is_alphanumeric() || c == '-' || c == '_')
+        })
+}
+
+/// The domain of an address: what is between the first `@` and the first `/`
+/// (RFC 7622 §3.1).
+pub(super) fn domain_of(address: &str) -> &str {
+    let bare = address.split_once('/').map_or(address, |(bare, _)| bare);
+    bare.split_once('@').map_or(bare, |(_, domain)| domain)
+}

@@ -1,0 +1,329 @@
+//! The partner as receiving entity, and as the authoritative server for its own domain.
+
+use super::action::{Action, Question, TlsRole, Verdict};
+use super::header::{
+    could_be_domain, declares_dialback, domain_of, has_right_namespaces, has_version, same_domain,
+};
+use super::machine::{Machine, Pending};
+use super::reacting::Point;
+use super::state::{State, Step};
+use crate::event::LegKind;
+use crate::negotiate::dialback::{self, Answer};
+use crate::negotiate::{sasl, starttls};
+use crate::persona::Tls;
+use crate::reaction::When;
+use crate::wire::{Element, NS_DIALBACK, NS_SASL, NS_SERVER, NS_TLS};
+
+/// Failed SASL tries on one stream (RFC 6120 §6.4.5).
+const TRIES: u8 = 5;
+
+/// Keys of one connection that are being checked at a time.
+const QUESTIONS: usize = 8;
+
+impl Machine {
+    pub(super) fn accepted(&mut self) {
+        // Nothing is known of the peer yet, so "go on" and "nothing to say" are the same.
+        let _ = self.react(When::Accepted, Point::default());
+    }
+
+    /// The target's header: is it one to answer?
+    pub(super) fn answer_header(&mut self, header: &Element) {
+        debug_assert_eq!(self.errand.kind(), LegKind::Incoming);
+        let from = header.attribute("from");
+        self.stream.from = from.map(str::to_owned);
+        self.stream.without_features = !has_version(header);
+        if let Err(condition) = self.judge_header(header) {
+            return self.fail_stream(condition);
+        }
+        let point = Point::of(header);
+        if self.react_answering(When::Header, point) {
+            return;
+        }
+        if !self.stream.opened {
+            self.send_header(&[]);
+        }
+        if self.react_answering(When::Features, point) {
+            return;
+        }
+        if !self.stream.without_features {
+            self.send_features();
+        }
+        self.answered_header();
+    }
+
+    /// Runs a reaction in place of the rest of the answer to a header.
+    fn react_answering(&mut self, when: When, point: Point<'_>) -> bool {
+        if !self.reacts(when) {
+            return false;
+        }
+        self.answered_header();
+        self.react(when, point).is_done()
+    }
+
+    /// Header and features are out, or what the persona has in their place.
+    fn answered_header(&mut self) {
+        if self.state == State::AwaitHeader {
+            self.go(Step::Answer);
+            if self.sasl_done {
+                self.establish();
+            }
+        }
+    }
+
+    fn judge_header(&self, header: &Element) -> Result<(), &'static str> {
+        let profile = &self.profile;
+        if !has_right_namespaces(header) {
+            return Err("invalid-namespace");
+        }
+        match header.attribute("to") {
+            None => return Err("improper-addressing"),
+            Some(to) if !same_domain(to, &profile.domain) => return Err("host-unknown"),
+            Some(_) => {}
+        }
+        let from = header.attribute("from");
+        if from.is_some_and(|from| !could_be_domain(from) || same_domain(from, &profile.domain)) {
+            return Err("invalid-from");
+        }
+        // Who it is was settled before the restart and cannot change (RFC 6120 §6.4.6).
+        if self.sasl_done && !from.is_some_and(|from| same_domain(from, &profile.target_domain)) {
+            return Err("invalid-from");
+        }
+        if profile.persona.offer.insists_on_db_namespace && !declares_dialback(header) {
+            return Err("invalid-namespace");
+        }
+        if self.stream.without_features && self.lacks_tls() {
+            return Err("unsupported-version");
+        }
+        Ok(())
+    }
+
+    /// A child of the stream that the target opened.
+    pub(super) fn asked(&mut self, element: &Element) {
+        match (element.namespace.as_str(), element.name.as_str()) {
+            (NS_TLS, "starttls") => self.asked_for_tls(element),
+            (NS_SASL, "auth") => self.asked_for_sasl(element),
+            (NS_SASL, "abort") => self.send_element(sasl::failure("aborted")),
+            (NS_DIALBACK, "result" | "verify") if element.attribute("type").is_some() => {
+                // An answer on a stream that asks nothing has no effect (XEP-0220 §3.1).
+            }
+            (NS_DIALBACK, "result") => self.asked_for_result(element),
+            (NS_DIALBACK, "verify") => self.asked_for_verification(element),
+            (NS_SERVER, "iq" | "message" | "presence") => self.stanza(element),
+            _ if self.established.is_none() => self.fail_stream("not-authorized"),
+            _ => self.fail_stream("unsupported-stanza-type"),
+        }
+    }
+
+    fn asked_for_tls(&mut self, element: &Element) {
+        if self.react(When::Starttls, Point::of(element)).is_done() {
+            return;
+        }
+        if !self.unread().is_empty() {
+            self.show_unread("bytes in clear after <starttls/>");
+            return self.refuse_tls();
+        }
+        let wanted = self.profile.persona.offer.tls != Tls::None;
+        if !wanted || self.encrypted || self.state != State::Negotiating {
+            return self.refuse_tls();
+        }
+        self.send_element(starttls::proceed());
+        if self.react(When::ProceedSent, Point::of(element)).is_done() {
+            return;
+        }
+        self.begin_tls(TlsRole::Server);
+    }
+
+    fn refuse_tls(&mut self) {
+        self.send_element(starttls::failure());
+        self.end_stream();
+    }
+
+    fn asked_for_sasl(&mut self, element: &Element) {
+        if self.react(When::Auth, Point::of(element)).is_done() {
+            return;
+        }
+        if self.state != State::Negotiating {
+            return self.fail_stream("policy-violation");
+        }
+        let claim = sasl::Claim {
+            encrypted: self.encrypted,
+            offered: self.profile.persona.offer.external,
+            trusted: self.standing().trusted,
+            from: self.stream.from.as_deref(),
+        };
+        match sasl::judge(element, claim) {
+            Ok(()) => {
+                self.send_element(sasl::success());
+                self.sasl_done = true;
+                self.restart(Step::RestartStream);
+            }
+            Err(condition) => {
+                self.tries += 1;
+                self.send_element(sasl::failure(condition));
+                if self.tries >= TRIES {
+                    self.fail_stream("policy-violation");
+                }
+            }
+        }
+    }
+
+    /// Somebody claims a domain; its authoritative server decides (XEP-0220 §2.2.1).
+    fn asked_for_result(&mut self, element: &Element) {
+        if self.react(When::DbResult, Point::of(element)).is_done() {
+            return;
+        }
+        let (Some(from), Some(to)) = (element.attribute("from"), element.attribute("to")) else {
+            return self.fail_stream("improper-addressing");
+        };
+        if !self.profile.persona.offer.dialback {
+            return self.fail_stream(if self.lacks_tls() {
+                "policy-violation"
+            } else {
+                "unsupported-stanza-type"
+            });
+        }
+        let refusal = if self.profile.persona.offer.needs_external {
+            Some(("not-authorized", true))
+        } else if self.lacks_tls() {
+            Some(("policy-violation", true))
+        } else if !same_domain(to, &self.profile.domain) {
+            Some(("item-not-found", false))
+        } else if !could_be_domain(from) {
+            Some(("not-acceptable", false))
+        } else if same_domain(from, &self.profile.domain) {
+            Some(("policy-violation", false))
+        } else if !same_domain(from, &self.profile.target_domain) {
+            Some(("remote-server-not-found", false))
+        } else if self.pending.len() >= QUESTIONS {
+            Some(("resource-constraint", false))
+        } else {
+            None
+        };
+        if let Some((condition, closes)) = refusal {
+            let answer = dialback::result_answer(to, from, Answer::Error(condition));
+            self.send_element(answer);
+            if closes {
+                self.end_stream();
+            }
+            return;
+        }
+        self.tickets += 1;
+        let ticket = self.tickets;
+        self.pending.push(Pending {
+            ticket,
+            sender: from.to_owned(),
+        });
+        let question = Question {
+            sender: from.to_owned(),
+            receiver: self.profile.domain.clone(),
+            id: self.stream.id.clone().unwrap_or_default(),
+            key: element.content().trim().to_owned(),
+        };
+        self.actions.push(Action::Ask { ticket, question });
+    }
+
+    /// A question is decided: pass it on.
+    pub(super) fn verified(&mut self, ticket: u32, verdict: Verdict) {
+        let Some(index) = self.pending.iter().position(|one| one.ticket == ticket) else {
+            return;
+        };
+        let sender = self.pending.remove(index).sender;
+        if !matches!(self.state, State::Negotiating | State::Established) {
+            return;
+        }
+        let domain = self.profile.domain.clone();
+        let answer = |answer| dialback::result_answer(&domain, &sender, answer);
+        match verdict {
+            Verdict::Valid => {
+                self.send_element(answer(Answer::Valid));
+                self.establish();
+            }
+            Verdict::Invalid => {
+                self.send_element(answer(Answer::Invalid));
+                if self.established.is_none() {
+                    self.end_stream();
+                }
+            }
+            Verdict::Undecided(condition) => {
+                self.send_element(answer(Answer::Error(condition)));
+            }
+        }
+    }
+
+    /// Somebody asks about a key of ours (XEP-0220 §2.2.2).
+    fn asked_for_verification(&mut self, element: &Element) {
+        if self.react(When::DbVerify, Point::of(element)).is_done() {
+            self.served = true;
+            return;
+        }
+        let (Some(from), Some(to)) = (element.attribute("from"), element.attribute("to")) else {
+            return self.fail_stream("improper-addressing");
+        };
+        if !self.profile.persona.offer.dialback {
+            return self.fail_stream(if self.lacks_tls() {
+                "policy-violation"
+            } else {
+                "unsupported-stanza-type"
+            });
+        }
+        let id = element.attribute("id").unwrap_or_default();
+        let profile = &self.profile;
+        let answer = if self.lacks_tls() {
+            Answer::Error("policy-violation")
+        } else if !same_domain(to, &profile.domain) {
+            Answer::Error("item-not-found")
+        } else if id.is_empty() {
+            Answer::Error("bad-request")
+        } else if dialback::is_key(
+            &element.content(),
+            &profile.secret,
+            &from.to_ascii_lowercase(),
+            &profile.domain,
+            id,
+        ) {
+            Answer::Valid
+        } else {
+            Answer::Invalid
+        };
+        let refused = self.lacks_tls();
+        let answer = dialback::verify_answer(to, from, id, answer);
+        self.send_element(answer);
+        self.served = true;
+        if refused {
+            self.end_stream();
+        }
+    }
+
+    fn stanza(&mut self, stanza: &Element) {
+        if self.react(When::Stanza, Point::of(stanza)).is_done() {
+            return;
+        }
+        if self.established.is_none() {
+            return self.fail_stream(if self.lacks_tls() {
+                "policy-violation"
+            } else {
+                "not-authorized"
+            });
+        }
+        let (Some(from), Some(to)) = (stanza.attribute("from"), stanza.attribute("to")) else {
+            return self.fail_stream("improper-addressing");
+        };
+        if !same_domain(domain_of(from), &self.profile.target_domain) {
+            return self.fail_stream("invalid-from");
+        }
+        if !same_domain(domain_of(to), &self.profile.domain) {
+            return self.fail_stream("improper-addressing");
+        }
+        if self.profile.answers
+            && stanza.is(NS_SERVER, "iq")
+            && stanza.attribute("type") == Some("get")
+        {
+            let result = Element::new(NS_SERVER, "iq")
+                .attr("type", "result")
+                .attr("id", stanza.attribute("id").unwrap_or_default())
+                .attr("from", to)
+                .attr("to", from);
+            self.actions.push(Action::Answer(result));
+        }
+    }
+}

@@ -1,0 +1,522 @@
+//! The machine: inputs in, actions out. What a frame means is decided in `listening`, `dialling`
+//! and `reacting`.
+
+use std::sync::Arc;
+
+use super::action::{Action, Input, TlsRole, Verdict};
+use super::features::{self, Standing};
+use super::header;
+use super::opaque::Opaque;
+use super::profile::{Errand, Profile};
+use super::state::{State, Step};
+use crate::event::{CertificateSeen, Close, LegKind, Method, Party, What};
+use crate::persona::Tls;
+use crate::wire::{Element, Frame, Framer, Kind, Limits, NS_STREAM, NS_STREAMS};
+
+/// As many bytes are shown of what is no legal stream.
+const SHOWN: usize = 1024;
+
+/// What is known of the stream that runs, forgotten at each restart (RFC 6120 §4.3.3).
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    /// Our header is out.
+    pub(super) opened: bool,
+    /// The id that the listening side gave: ours when listening, the target's when dialling.
+    pub(super) id: Option<String>,
+    /// The `from` of the target's header.
+    pub(super) from: Option<String>,
+    /// The target's header had no version, so that there are no features.
+    pub(super) without_features: bool,
+    /// Bytes of ours on this stream so far.
+    pub(super) sent: u64,
+}
+
+/// A question that waits for its verdict.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) ticket: u32,
+    pub(super) sender: String,
+}
+
+/// One connection of a simulated server.
+///
+/// Feed it with [`Machine::handle`], beginning with [`Input::Opened`], and carry out what it
+/// returns. After [`Action::Close`] or [`Action::Reset`] it takes no more inputs.
+#[derive(Debug)]
+pub struct Machine {
+    pub(super) profile: Arc<Profile>,
+    pub(super) errand: Errand,
+    leg: u16,
+    pub(super) state: State,
+    /// A step was taken while the input at hand was handled.
+    moved: bool,
+    framer: Framer,
+    /// The target broke the rules of XML: nothing can be read any more.
+    unreadable: bool,
+    pub(super) encrypted: bool,
+    pub(super) certificate: CertificateSeen,
+    pub(super) stream: Stream,
+    streams: u32,
+    pub(super) sasl_done: bool,
+    pub(super) established: Option<Method>,
+    pub(super) pending: Vec<Pending>,
+    pub(super) tickets: u32,
+    /// Failed tries of the target, or challenges.
+    pub(super) tries: u8,
+    /// A key was checked for somebody: such a connection may stay idle.
+    pub(super) served: bool,
+    pub(super) opaque: Opaque,
+    ended_by: Option<Party>,
+    stream_ended: bool,
+    decided: bool,
+    pub(super) actions: Vec<Action>,
+}
+
+impl Machine {
+    /// A machine before TCP is connected. `leg` is the connection's number among those of the
+    /// partner; with the profile's seed it makes ids unique.
+    pub fn new(profile: Arc<Profile>, leg: u16, errand: Errand) -> Self {
+        Self {
+            profile,
+            errand,
+            leg,
+            state: State::Idle,
+            moved: false,
+            framer: Framer::new(Limits::default()),
+            unreadable: false,
+            encrypted: false,
+            certificate: CertificateSeen::None,
+            stream: Stream::default(),
+            streams: 0,
+            sasl_done: false,
+            established: None,
+            pending: Vec::new(),
+            tickets: 0,
+            tries: 0,
+            served: false,
+            opaque: Opaque::default(),
+            ended_by: None,
+            stream_ended: false,
+            decided: false,
+            actions: Vec::new(),
+        }
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Takes an input in and says what is to be done, in order.
+    pub fn handle(&mut self, input: Input<'_>) -> Vec<Action> {
+        if self.state != State::Ended {
+            let (waiting, served) = (self.pending.len(), self.served);
+            self.moved = false;
+            match input {
+                Input::Opened => self.opened(),
+                Input::Bytes(bytes) => self.bytes(bytes),
+                Input::TlsUp(facts) => {
+                    if self.state == State::AwaitTls {
+                        self.certificate = facts.target_certificate.clone();
+                        self.observe(What::TlsUp(facts));
+                        self.encrypted = true;
+                        self.framer = Framer::new(Limits::default());
+                        self.restart(Step::SecureStream);
+                    }
+                }
+                Input::TlsFailed { by, signal } => {
+                    self.observe(What::TlsFailed { by, signal });
+                    self.decide(Verdict::Undecided("remote-connection-failed"));
+                    self.ended_by.get_or_insert(by);
+                    self.close(Close::Fin);
+                }
+                Input::PeerClosed => self.peer_gone(Close::Fin),
+                Input::PeerReset => self.peer_gone(Close::Reset),
+                Input::Deadline => self.out_of_time(),
+                Input::Verified { ticket, verdict } => self.verified(ticket, verdict),
+                Input::Stop => self.stop(),
+            }
+            if self.moved || self.pending.len() != waiting || self.served != served {
+                self.wait();
+            }
+        }
+        std::mem::take(&mut self.actions)
+    }
+
+    /// Sets the time for what is waited for now.
+    fn wait(&mut self) {
+        let idle = self.state == State::Negotiating && (self.served || !self.pending.is_empty());
+        let wait = self
+            .state
+            .waits_for()
+            .filter(|_| !idle)
+            .map(|_| self.profile.patience);
+        if self.state != State::Ended {
+            self.actions.push(Action::Deadline(wait));
+        }
+    }
+
+    fn opened(&mut self) {
+        if self.state != State::Idle {
+            return;
+        }
+        self.go(Step::Open);
+        if self.is_listening() {
+            self.accepted();
+        } else {
+            self.open_stream();
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        match self.state {
+            State::Opaque => return self.opaque_bytes(bytes),
+            // The driver reads nothing while it is at the handshake.
+            State::AwaitTls | State::Idle | State::Ended => return,
+            _ if self.unreadable => return,
+            _ => self.framer.push(bytes),
+        }
+        while !matches!(self.state, State::AwaitTls | State::Opaque | State::Ended) {
+            match self.framer.next() {
+                Ok(Some(frame)) => self.frame(frame),
+                Ok(None) => break,
+                Err(error) => {
+                    let shown = self.framer.pending();
+                    let shown = shown[..shown.len().min(SHOWN)].to_vec();
+                    self.observe(What::Raw {
+                        from: Party::Target,
+                        bytes: shown,
+                        fault: Some(error.to_string()),
+                    });
+                    self.unreadable = true;
+                    if !matches!(self.state, State::Held | State::Closing) {
+                        self.fail_stream(error.condition);
+                    }
+                    break;
+                }
+            }
+        }
+    }
+
+    fn frame(&mut self, frame: Frame) {
+        let frame = Arc::new(frame);
+        self.observe(What::Frame {
+            from: Party::Target,
+            encrypted: self.encrypted,
+            frame: Arc::clone(&frame),
+        });
+        match (&frame.kind, self.state) {
+            (Kind::Declaration | Kind::Whitespace(_), _) | (_, State::Held) => {}
+            (Kind::End, _) => self.peer_ended(),
+            (_, State::Closing) => {}
+            (Kind::Header(header), State::AwaitHeader) => {
+                if self.is_listening() {
+                    self.answer_header(header);
+                } else {
+                    self.read_header(header);
+                }
+            }
+            // The framer gives a header only first, and after a restart.
+            (Kind::Header(_), _) => self.fail_stream("bad-format"),
+            (Kind::Element(element), _) if element.is(NS_STREAM, "error") => {
+                self.peer_failed(element);
+            }
+            (Kind::Element(element), _) => {
+                if self.is_listening() {
+                    self.asked(element);
+                } else {
+                    self.answered(element);
+                }
+            }
+        }
+    }
+
+    /// `</stream:stream>` came: answer it, and TCP may go (RFC 6120 §4.4).
+    fn peer_ended(&mut self) {
+        self.ended_by.get_or_insert(Party::Target);
+        if self.state != State::Closing {
+            self.decide(Verdict::Undecided("remote-server-timeout"));
+            self.end_stream();
+        }
+        self.stream_ended = true;
+        self.close(Close::Stream);
+    }
+
+    /// A stream error came; the end has to follow (RFC 6120 §4.9.1.1).
+    fn peer_failed(&mut self, error: &Element) {
+        let unknown = ["host-unknown", "host-gone"];
+        let condition = error
+            .elements()
+            .find(|child| child.namespace == NS_STREAMS)
+            .map_or("", |child| child.name.as_str());
+        self.decide(Verdict::Undecided(if unknown.contains(&condition) {
+            "remote-server-not-found"
+        } else {
+            "remote-server-timeout"
+        }));
+        self.ended_by.get_or_insert(Party::Target);
+        self.end_stream();
+    }
+
+    fn peer_gone(&mut self, how: Close) {
+        if self.state == State::Opaque {
+            self.opaque_closed();
+        }
+        self.decide(Verdict::Undecided("remote-server-timeout"));
+        self.ended_by.get_or_insert(Party::Target);
+        self.close(how);
+    }
+
+    fn out_of_time(&mut self) {
+        let Some(waiting_for) = self.state.waits_for() else {
+            return;
+        };
+        if self.state == State::Closing {
+            return self.close(Close::Fin);
+        }
+        self.observe(What::GaveUp { waiting_for });
+        self.decide(Verdict::Undecided("remote-server-timeout"));
+        match self.state {
+            State::AwaitTls | State::Opaque => self.close(Close::Fin),
+            _ => self.fail_stream("connection-timeout"),
+        }
+    }
+
+    fn stop(&mut self) {
+        self.decide(Verdict::Undecided("remote-server-timeout"));
+        match self.state {
+            State::Closing => {}
+            State::Held => self.close(Close::Fin),
+            _ if self.stream.opened && self.state.after(Step::EndStream).is_ok() => {
+                self.end_stream();
+            }
+            _ => self.close(Close::Fin),
+        }
+    }
+
+    /// Moves along the table. Handlers take only steps that it has for their states; a test of
+    /// arbitrary inputs holds them to it.
+    pub(super) fn go(&mut self, step: Step) {
+        match self.state.after(step) {
+            Ok(next) => {
+                self.state = next;
+                self.moved = true;
+            }
+            Err(illegal) => debug_assert!(false, "{illegal}"),
+        }
+    }
+
+    pub(super) fn is_listening(&self) -> bool {
+        self.errand.kind() == LegKind::Incoming
+    }
+
+    pub(super) fn observe(&mut self, what: What) {
+        self.actions.push(Action::Observe(what));
+    }
+
+    /// Sends a unit and shows it.
+    pub(super) fn send(&mut self, kind: Kind, raw: String) {
+        let raw = raw.into_bytes();
+        let offset = self.stream.sent;
+        self.stream.sent += raw.len() as u64;
+        self.observe(What::Frame {
+            from: Party::Partner,
+            encrypted: self.encrypted,
+            frame: Arc::new(Frame {
+                kind,
+                raw: raw.clone(),
+                offset,
+            }),
+        });
+        self.actions.push(Action::Send(raw));
+    }
+
+    pub(super) fn send_element(&mut self, element: Element) {
+        let raw = element.to_xml();
+        self.send(Kind::Element(element), raw);
+    }
+
+    /// Sends declaration and header. A listening side gives itself an id.
+    pub(super) fn send_header(&mut self, without: &[String]) {
+        self.streams += 1;
+        if self.is_listening() {
+            let id = self.profile.stream_id(self.leg, self.streams);
+            let given = !without.iter().any(|name| name == "id");
+            self.stream.id = Some(if given { id } else { String::new() });
+        }
+        let listening = self.is_listening();
+        let element = header::Outgoing {
+            profile: &self.profile,
+            id: self.stream.id.as_deref().filter(|_| listening),
+            to: if listening {
+                self.stream.from.as_deref()
+            } else {
+                Some(&self.profile.target_domain)
+            },
+            dialback: self.profile.persona.offer.dialback
+                || matches!(self.errand, Errand::Verify(_)),
+            version: !(listening && self.stream.without_features),
+        }
+        .element(without);
+        let raw = element.to_open_tag();
+        self.stream.opened = true;
+        self.send(Kind::Declaration, header::DECLARATION.to_owned());
+        self.send(Kind::Header(element), raw);
+    }
+
+    pub(super) fn send_features(&mut self) {
+        let standing = self.standing();
+        self.send_element(features::offered(&self.profile, standing));
+    }
+
+    /// Where the stream stands for features and SASL.
+    pub(super) fn standing(&self) -> Standing {
+        let speaks_for_target = self
+            .stream
+            .from
+            .as_deref()
+            .is_some_and(|from| header::same_domain(from, &self.profile.target_domain));
+        Standing {
+            encrypted: self.encrypted,
+            trusted: self.encrypted
+                && speaks_for_target
+                && self.certificate == CertificateSeen::Good,
+            authenticated: self.sasl_done,
+        }
+    }
+
+    /// Begins the stream again after TLS or SASL: nothing of the old one counts.
+    pub(super) fn restart(&mut self, step: Step) {
+        if step == Step::RestartStream {
+            self.framer.restart();
+        }
+        self.stream = Stream::default();
+        self.pending.clear();
+        self.go(step);
+        if !self.is_listening() {
+            self.open_stream();
+        }
+    }
+
+    /// A header that declares what ours does.
+    pub(super) fn header_in_scope(&self) -> String {
+        header::Outgoing {
+            profile: &self.profile,
+            id: None,
+            to: None,
+            dialback: true,
+            version: true,
+        }
+        .element(&[])
+        .to_open_tag()
+    }
+
+    pub(super) fn open_stream(&mut self) {
+        self.send_header(&[]);
+    }
+
+    /// Starts the handshake, if nothing came in clear behind the word for it
+    /// (RFC 6120 §5.4.3.3).
+    pub(super) fn begin_tls(&mut self, role: TlsRole) {
+        self.go(Step::BeginTls);
+        self.actions.push(Action::StartTls(role));
+    }
+
+    /// Bytes that came and were not read yet.
+    pub(super) fn unread(&self) -> &[u8] {
+        self.framer.pending()
+    }
+
+    /// Shows bytes that should not be there.
+    pub(super) fn show_unread(&mut self, fault: &str) {
+        let unread = self.framer.pending();
+        let bytes = unread[..unread.len().min(SHOWN)].to_vec();
+        self.observe(What::Raw {
+            from: Party::Target,
+            bytes,
+            fault: Some(fault.to_owned()),
+        });
+    }
+
+    /// Ends the stream with an error (RFC 6120 §4.9). A header has to come before it.
+    pub(super) fn fail_stream(&mut self, condition: &str) {
+        if !self.stream.opened {
+            self.send_header(&[]);
+        }
+        self.send_element(
+            Element::prefixed("stream", NS_STREAM, "error")
+                .child(Element::new(NS_STREAMS, condition)),
+        );
+        self.end_stream();
+    }
+
+    /// Sends `</stream:stream>` and waits for the peer's (RFC 6120 §4.4).
+    pub(super) fn end_stream(&mut self) {
+        if !self.stream.opened {
+            self.ended_by.get_or_insert(Party::Partner);
+            return self.close(Close::Fin);
+        }
+        self.decide(Verdict::Undecided("remote-server-timeout"));
+        self.send(Kind::End, "</stream:stream>".to_owned());
+        self.ended_by.get_or_insert(Party::Partner);
+        self.stream_ended = true;
+        self.go(Step::EndStream);
+    }
+
+    /// Closes TCP, and TLS before it.
+    pub(super) fn close(&mut self, how: Close) {
+        if self.state == State::Ended {
+            return;
+        }
+        self.end(if how == Close::Fin && self.stream_ended {
+            Close::Stream
+        } else {
+            how
+        });
+        self.actions.push(Action::Close);
+    }
+
+    /// Resets TCP.
+    pub(super) fn reset(&mut self) {
+        if self.state == State::Ended {
+            return;
+        }
+        self.ended_by.get_or_insert(Party::Partner);
+        self.end(Close::Reset);
+        self.actions.push(Action::Reset);
+    }
+
+    fn end(&mut self, how: Close) {
+        self.decide(Verdict::Undecided("remote-server-timeout"));
+        let by = self.ended_by.unwrap_or(Party::Partner);
+        self.go(Step::End);
+        self.observe(What::Closed { by, how });
+    }
+
+    /// Hands the verdict of a verifying connection out, once.
+    pub(super) fn decide(&mut self, verdict: Verdict) {
+        if matches!(self.errand, Errand::Verify(_)) && !self.decided {
+            self.decided = true;
+            self.actions.push(Action::Decide(verdict));
+        }
+    }
+
+    /// Marks the connection as authenticated, once.
+    pub(super) fn establish(&mut self) {
+        let method = match (self.sasl_done, self.encrypted) {
+            (true, _) => Method::SaslTls,
+            (false, true) => Method::TlsDialback,
+            (false, false) => Method::TcpDialback,
+        };
+        if self.established.is_none() {
+            self.established = Some(method);
+            self.go(Step::Establish);
+            self.observe(What::Established(method));
+        }
+    }
+
+    /// Whether TLS has still to be done before anything else may be.
+    pub(super) fn lacks_tls(&self) -> bool {
+        !self.encrypted && self.profile.persona.offer.tls == Tls::Required
+    }
+}

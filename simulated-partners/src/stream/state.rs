@@ -1,0 +1,210 @@
+//! Where a connection stands, and the table of what may follow what.
+
+/// Where a connection stands. Named after what is waited for, where something is.
+///
+/// ```text
+/// listening  Idle → AwaitHeader → Negotiating ─┬→ AwaitTls → AwaitHeader …
+///                                              ├→ AwaitHeader (SASL) → Established
+///                                              └→ Established (dialback)
+/// dialling   Idle → AwaitHeader → AwaitFeatures ─┬→ AwaitProceed → AwaitTls → AwaitHeader …
+///                                                ├→ AwaitSuccess → AwaitHeader …
+///                                                ├→ AwaitResult ─┬→ Established
+///                                                └→ AwaitAnswer  └→ Closing → Ended
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// TCP is not connected yet.
+    Idle,
+    /// For the peer's stream header, the first or one after a restart.
+    AwaitHeader,
+    /// Listening: features are out, the target chooses.
+    Negotiating,
+    /// Dialling: for features.
+    AwaitFeatures,
+    /// Dialling: for the answer to `<starttls/>`.
+    AwaitProceed,
+    /// For the end of a TLS handshake.
+    AwaitTls,
+    /// Dialling: for the answer to `<auth/>`.
+    AwaitSuccess,
+    /// Dialling: for the answer to an untyped `db:result`.
+    AwaitResult,
+    /// Verifying: for the answer to an untyped `db:verify`.
+    AwaitAnswer,
+    /// Stanzas may pass.
+    Established,
+    /// Bytes that are no XML any more: the handshake is being broken on purpose.
+    Opaque,
+    /// Open and silent on purpose.
+    Held,
+    /// Our end of the stream is out; for the peer's.
+    Closing,
+    /// Nothing more happens.
+    Ended,
+}
+
+/// A step of a negotiation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// TCP was connected, and the dialling side sent its header.
+    Open,
+    /// Listening: header and features (if the version has them) were answered.
+    Answer,
+    /// Dialling: the peer's header came, features have to follow.
+    Header,
+    /// `<starttls/>` was sent.
+    AskTls,
+    /// `<proceed/>` passed; the handshake begins.
+    BeginTls,
+    /// `<proceed/>` passed; no honest handshake begins.
+    BreakTls,
+    /// The handshake was completed; the stream starts again.
+    SecureStream,
+    /// `<auth/>` was sent.
+    AskSasl,
+    /// `<success/>` passed; the stream starts again.
+    RestartStream,
+    /// SASL failed; features are chosen from again.
+    RefuseSasl,
+    /// An untyped `db:result` was sent.
+    AskResult,
+    /// An untyped `db:verify` was sent.
+    AskVerify,
+    /// The peer is who it claims to be, or we are to it.
+    Establish,
+    /// The connection is left open in silence.
+    Hold,
+    /// `</stream:stream>` was sent.
+    EndStream,
+    /// TCP is over.
+    End,
+}
+
+/// A step that is not possible from where the connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no step {step:?} from {state:?}")]
+pub struct IllegalMove {
+    /// Where it stood.
+    pub state: State,
+    /// What was to be done.
+    pub step: Step,
+}
+
+impl State {
+    /// All states.
+    pub const ALL: [Self; 14] = [
+        Self::Idle,
+        Self::AwaitHeader,
+        Self::Negotiating,
+        Self::AwaitFeatures,
+        Self::AwaitProceed,
+        Self::AwaitTls,
+        Self::AwaitSuccess,
+        Self::AwaitResult,
+        Self::AwaitAnswer,
+        Self::Established,
+        Self::Opaque,
+        Self::Held,
+        Self::Closing,
+        Self::Ended,
+    ];
+
+    /// The table: where a step leads.
+    ///
+    /// # Errors
+    /// When the step is not possible here.
+    pub fn after(self, step: Step) -> Result<Self, IllegalMove> {
+        use State as S;
+        let next = match (self, step) {
+            (S::Idle, Step::Open) => S::AwaitHeader,
+            (S::AwaitHeader, Step::Answer) => S::Negotiating,
+            (S::AwaitHeader, Step::Header) => S::AwaitFeatures,
+            (S::AwaitFeatures, Step::AskTls) => S::AwaitProceed,
+            (S::Negotiating | S::AwaitProceed, Step::BeginTls) => S::AwaitTls,
+            (S::AwaitTls, Step::SecureStream) => S::AwaitHeader,
+            (S::AwaitFeatures, Step::AskSasl) => S::AwaitSuccess,
+            (S::Negotiating | S::AwaitSuccess, Step::RestartStream) => S::AwaitHeader,
+            (S::AwaitSuccess, Step::RefuseSasl) => S::AwaitFeatures,
+            (S::AwaitHeader | S::AwaitFeatures, Step::AskResult) => S::AwaitResult,
+            (S::AwaitHeader | S::AwaitFeatures, Step::AskVerify) => S::AwaitAnswer,
+            (S::Negotiating | S::AwaitFeatures | S::AwaitResult, Step::Establish) => S::Established,
+            (S::Idle | S::Held | S::Closing | S::Ended, Step::Hold) => {
+                return Err(self.illegal(step));
+            }
+            (_, Step::Hold) => S::Held,
+            (
+                S::Idle | S::AwaitTls | S::Opaque | S::Held | S::Closing | S::Ended,
+                Step::BreakTls,
+            ) => {
+                return Err(self.illegal(step));
+            }
+            // A persona may break it anywhere.
+            (_, Step::BreakTls) => S::Opaque,
+            (S::Idle | S::AwaitTls | S::Opaque | S::Closing | S::Ended, Step::EndStream) => {
+                return Err(self.illegal(step));
+            }
+            (_, Step::EndStream) => S::Closing,
+            (S::Ended, Step::End) => return Err(self.illegal(step)),
+            (_, Step::End) => S::Ended,
+            (
+                _,
+                Step::Open
+                | Step::Answer
+                | Step::Header
+                | Step::AskTls
+                | Step::BeginTls
+                | Step::SecureStream
+                | Step::AskSasl
+                | Step::RestartStream
+                | Step::RefuseSasl
+                | Step::AskResult
+                | Step::AskVerify
+                | Step::Establish,
+            ) => return Err(self.illegal(step)),
+        };
+        Ok(next)
+    }
+
+    fn illegal(self, step: Step) -> IllegalMove {
+        IllegalMove { state: self, step }
+    }
+
+    /// What is waited for here, where a wait has to end.
+    pub fn waits_for(self) -> Option<&'static str> {
+        match self {
+            Self::AwaitHeader => Some("header"),
+            Self::Negotiating => Some("authentication"),
+            Self::AwaitFeatures => Some("features"),
+            Self::AwaitProceed => Some("proceed"),
+            Self::AwaitTls => Some("TLS handshake"),
+            Self::AwaitSuccess => Some("SASL answer"),
+            Self::AwaitResult => Some("dialback result"),
+            Self::AwaitAnswer => Some("verification"),
+            Self::Opaque => Some("end of the broken handshake"),
+            Self::Closing => Some("stream end"),
+            Self::Idle | Self::Established | Self::Held | Self::Ended => None,
+        }
+    }
+}
+
+impl Step {
+    /// All steps.
+    pub const ALL: [Self; 16] = [
+        Self::Open,
+        Self::Answer,
+        Self::Header,
+        Self::AskTls,
+        Self::BeginTls,
+        Self::BreakTls,
+        Self::SecureStream,
+        Self::AskSasl,
+        Self::RestartStream,
+        Self::RefuseSasl,
+        Self::AskResult,
+        Self::AskVerify,
+        Self::Establish,
+        Self::Hold,
+        Self::EndStream,
+        Self::End,
+    ];
+}

@@ -1,0 +1,134 @@
+//! Machines against machines, without sockets.
+
+mod network;
+mod partners;
+mod properties;
+mod table;
+mod target;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Profile;
+use crate::event::{Close, Party, What};
+use crate::persona::Persona;
+use crate::wire::{Element, Kind};
+
+/// A persona from the lines of a file that matter.
+pub(super) fn persona(text: &str) -> Arc<Persona> {
+    let text = format!("format = 1\ntitle = 'test'\n{text}");
+    Arc::new(toml::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}")))
+}
+
+pub(super) fn offer(tls: &str, external: bool, dialback: bool) -> String {
+    format!("[offer]\ntls = '{tls}'\nexternal = {external}\ndialback = {dialback}\n")
+}
+
+pub(super) fn profile(domain: &str, target: &str, persona: &Arc<Persona>) -> Arc<Profile> {
+    Arc::new(Profile {
+        domain: domain.to_owned(),
+        persona: Arc::clone(persona),
+        target_domain: target.to_owned(),
+        secret: format!("secret of {domain}"),
+        patience: Duration::from_secs(5),
+        answers: true,
+        seed: 1,
+    })
+}
+
+pub(super) fn ping(from: &str, to: &str) -> Element {
+    Element::new(crate::wire::NS_SERVER, "iq")
+        .attr("type", "get")
+        .attr("id", "p1")
+        .attr("from", from)
+        .attr("to", to)
+        .child(Element::new(crate::wire::NS_PING, "ping"))
+}
+
+/// An observation in a few words.
+pub(super) fn brief(what: &What) -> String {
+    match what {
+        What::Opened(kind) => format!("opened {kind:?}"),
+        What::ConnectFailed(kind, error) => format!("connect failed {kind:?} {error:?}"),
+        What::Frame {
+            from,
+            encrypted,
+            frame,
+        } => format!(
+            "{}{} {}",
+            arrow(*from),
+            if *encrypted { "*" } else { "" },
+            unit(&frame.kind)
+        ),
+        What::Raw { from, bytes, fault } => format!(
+            "{} {} raw bytes{}",
+            arrow(*from),
+            bytes.len(),
+            fault
+                .as_ref()
+                .map(|fault| format!(": {fault}"))
+                .unwrap_or_default()
+        ),
+        What::TlsUp(_) => "TLS up".to_owned(),
+        What::TlsFailed { by, signal } => format!("TLS failed by {by:?}: {signal:?}"),
+        What::Established(method) => format!("established {method:?}"),
+        What::Closed { by, how } => format!(
+            "closed by {by:?}{}",
+            match how {
+                Close::Stream => "",
+                Close::Fin => " without a word",
+                Close::Reset => " with a reset",
+            }
+        ),
+        What::GaveUp { waiting_for } => format!("gave up waiting for {waiting_for}"),
+    }
+}
+
+fn arrow(from: Party) -> &'static str {
+    match from {
+        Party::Partner => "→",
+        Party::Target => "←",
+    }
+}
+
+fn unit(kind: &Kind) -> String {
+    match kind {
+        Kind::Declaration => "<?xml?>".to_owned(),
+        Kind::Header(header) => {
+            let has = |name| header.attribute(name).is_some();
+            format!(
+                "<stream{}{}{}>",
+                if has("id") { " id" } else { "" },
+                if has("version") { " version" } else { "" },
+                if super::header::declares_dialback(header) {
+                    " db"
+                } else {
+                    ""
+                }
+            )
+        }
+        Kind::Element(element) => {
+            let inner: Vec<String> = element
+                .elements()
+                .map(|child| {
+                    child
+                        .elements()
+                        .map(|inner| inner.name.as_str())
+                        .fold(child.name.clone(), |text, inner| format!("{text}/{inner}"))
+                })
+                .collect();
+            let kind = element
+                .attribute("type")
+                .map(|kind| format!(" {kind}"))
+                .unwrap_or_default();
+            let inner = if inner.is_empty() {
+                String::new()
+            } else {
+                format!(" [{}]", inner.join(" "))
+            };
+            format!("<{}{kind}{inner}>", element.name)
+        }
+        Kind::Whitespace(count) => format!("{count} blanks"),
+        Kind::End => "</stream>".to_owned(),
+    }
+}

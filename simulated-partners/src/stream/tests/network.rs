@@ -1,0 +1,243 @@
+//! Two partners whose machines are wired to each other. TLS is an agreement between both ends, time
+//! stands still until it is told to pass.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::{brief, profile};
+use crate::event::{CertificateSeen, TlsFacts, What};
+use crate::persona::{Certificate, Persona};
+use crate::stream::{Action, Errand, Input, Machine, Profile, State, Verdict};
+use crate::wire::Element;
+
+/// Steps after which two partners must have come to an end.
+const STEPS: usize = 200_000;
+
+struct End {
+    partner: usize,
+    machine: Machine,
+    asks_for_tls: bool,
+    /// Who wants the verdict: connection, side, ticket.
+    asker: Option<(usize, usize, u32)>,
+    seen: Vec<What>,
+}
+
+enum Delivery {
+    Bytes(Vec<u8>),
+    TlsUp(TlsFacts),
+    Closed,
+    Reset,
+    Verified(u32, Verdict),
+}
+
+/// Partners `a.example` and `b.example`.
+pub(super) struct Network {
+    partners: [Arc<Profile>; 2],
+    connections: Vec<[End; 2]>,
+    queue: VecDeque<(usize, usize, Delivery)>,
+    chunk: usize,
+    legs: [u16; 2],
+    pub(super) delivered: usize,
+}
+
+impl Network {
+    /// Bytes are delivered in chunks of this size.
+    pub(super) fn new(a: &Arc<Persona>, b: &Arc<Persona>, chunk: usize) -> Self {
+        Self {
+            partners: [
+                profile("a.example", "b.example", a),
+                profile("b.example", "a.example", b),
+            ],
+            connections: Vec::new(),
+            queue: VecDeque::new(),
+            chunk,
+            legs: [0; 2],
+            delivered: 0,
+        }
+    }
+
+    /// Partner `a` dials with a stanza; runs until nothing happens any more.
+    pub(super) fn dial(&mut self, stanza: Element) {
+        self.connect(0, Errand::Deliver(stanza), None);
+        self.run();
+    }
+
+    /// The deadlines of everything that still waits.
+    pub(super) fn let_time_pass(&mut self) {
+        for connection in 0..self.connections.len() {
+            for side in 0..2 {
+                self.feed(connection, side, Input::Deadline);
+            }
+        }
+        self.run();
+    }
+
+    pub(super) fn stop(&mut self) {
+        for connection in 0..self.connections.len() {
+            for side in 0..2 {
+                self.feed(connection, side, Input::Stop);
+            }
+        }
+        self.run();
+    }
+
+    fn connect(&mut self, from: usize, errand: Errand, asker: Option<(usize, usize, u32)>) {
+        let mut end = |partner: usize, errand, asker| {
+            self.legs[partner] += 1;
+            End {
+                partner,
+                machine: Machine::new(
+                    Arc::clone(&self.partners[partner]),
+                    self.legs[partner],
+                    errand,
+                ),
+                asks_for_tls: false,
+                asker,
+                seen: Vec::new(),
+            }
+        };
+        let ends = [end(from, errand, asker), end(1 - from, Errand::Serve, None)];
+        self.connections.push(ends);
+        let connection = self.connections.len() - 1;
+        self.feed(connection, 0, Input::Opened);
+        self.feed(connection, 1, Input::Opened);
+    }
+
+    fn run(&mut self) {
+        let mut steps = 0;
+        while let Some((connection, side, delivery)) = self.queue.pop_front() {
+            steps += 1;
+            assert!(steps < STEPS, "it goes on for ever");
+            match delivery {
+                Delivery::Bytes(bytes) => {
+                    for chunk in bytes.chunks(self.chunk) {
+                        self.feed(connection, side, Input::Bytes(chunk));
+                    }
+                }
+                Delivery::TlsUp(facts) => self.feed(connection, side, Input::TlsUp(facts)),
+                Delivery::Closed => self.feed(connection, side, Input::PeerClosed),
+                Delivery::Reset => self.feed(connection, side, Input::PeerReset),
+                Delivery::Verified(ticket, verdict) => {
+                    self.feed(connection, side, Input::Verified { ticket, verdict });
+                }
+            }
+        }
+    }
+
+    fn feed(&mut self, connection: usize, side: usize, input: Input<'_>) {
+        let other = 1 - side;
+        let end = &mut self.connections[connection][side];
+        let actions = end.machine.handle(input);
+        let (partner, asker) = (end.partner, end.asker);
+        for action in actions {
+            match action {
+                Action::Observe(what) => self.connections[connection][side].seen.push(what),
+                Action::Send(bytes) => {
+                    self.queue
+                        .push_back((connection, other, Delivery::Bytes(bytes)));
+                }
+                Action::StartTls(_) => {
+                    let ends = &mut self.connections[connection];
+                    ends[side].asks_for_tls = true;
+                    if ends[other].asks_for_tls {
+                        for side in 0..2 {
+                            let facts = self.facts(connection, 1 - side);
+                            self.connections[connection][side].asks_for_tls = false;
+                            self.queue
+                                .push_back((connection, side, Delivery::TlsUp(facts)));
+                        }
+                    }
+                }
+                Action::Ask { ticket, question } => {
+                    let asker = Some((connection, side, ticket));
+                    self.connect(partner, Errand::Verify(question), asker);
+                }
+                Action::Answer(stanza) => {
+                    self.delivered += 1;
+                    self.connect(partner, Errand::Deliver(stanza), None);
+                }
+                Action::Decide(verdict) => {
+                    let (connection, side, ticket) = asker.expect("only verify legs decide");
+                    let delivery = Delivery::Verified(ticket, verdict);
+                    self.queue.push_back((connection, side, delivery));
+                }
+                Action::Close => self.queue.push_back((connection, other, Delivery::Closed)),
+                Action::Reset => self.queue.push_back((connection, other, Delivery::Reset)),
+                Action::Deadline(_) => {}
+            }
+        }
+    }
+
+    /// What one end sees of the certificate at the end `shown_by`.
+    fn facts(&self, connection: usize, shown_by: usize) -> TlsFacts {
+        let partner = self.connections[connection][shown_by].partner;
+        TlsFacts {
+            version: "1.3",
+            suite: "TLS_AES_128_GCM_SHA256".to_owned(),
+            sni: None,
+            target_certificate: match self.partners[partner].persona.offer.certificate {
+                Certificate::Good => CertificateSeen::Good,
+                Certificate::None => CertificateSeen::None,
+                bad => CertificateSeen::Bad(format!("{bad:?}")),
+            },
+        }
+    }
+
+    /// Everything that both ends of each connection saw, in lines. What one end sends and the other
+    /// receives is shown once, as the end that opened the connection saw it.
+    pub(super) fn transcript(&self) -> String {
+        let mut out = String::new();
+        for (number, [dialler, listener]) in self.connections.iter().enumerate() {
+            out += &format!(
+                "connection {} by {} for {:?}: {:?}, {:?}\n",
+                number + 1,
+                ["a", "b"][dialler.partner],
+                dialler.machine.errand.kind(),
+                dialler.machine.state(),
+                listener.machine.state(),
+            );
+            for what in &dialler.seen {
+                out += &format!("  {}\n", brief(what));
+            }
+            for what in &listener.seen {
+                if !matches!(what, What::Frame { .. } | What::TlsUp(_)) {
+                    out += &format!("  listener: {}\n", brief(what));
+                }
+            }
+        }
+        out
+    }
+
+    /// All observations in words, for comparison.
+    pub(super) fn observations(&self) -> Vec<String> {
+        self.connections
+            .iter()
+            .flatten()
+            .flat_map(|end| &end.seen)
+            .map(|what| format!("{what:?}"))
+            .collect()
+    }
+
+    pub(super) fn established(&self) -> usize {
+        self.connections
+            .iter()
+            .flatten()
+            .filter(|end| end.machine.state() == State::Established)
+            .count()
+    }
+
+    pub(super) fn all_ended(&self) -> bool {
+        self.connections
+            .iter()
+            .flatten()
+            .all(|end| end.machine.state() == State::Ended)
+    }
+
+    pub(super) fn saw(&self, wanted: &str) -> bool {
+        self.connections
+            .iter()
+            .flatten()
+            .flat_map(|end| &end.seen)
+            .any(|what| brief(what) == wanted)
+    }
+}

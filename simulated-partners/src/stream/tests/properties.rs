@@ -1,0 +1,177 @@
+//! Arbitrary inputs: nothing panics, nothing grows, nothing goes on after the end.
+
+use proptest::prelude::*;
+
+use super::target::{FEATURES, HEADER, UNITS, facts};
+use super::{offer, persona, ping, profile};
+use crate::event::{CertificateSeen, Party, TlsSignal};
+use crate::stream::{Action, Errand, Input, Machine, Question, State, Verdict};
+
+#[derive(Clone, Debug)]
+enum Arbitrary {
+    Unit(usize),
+    Bytes(Vec<u8>),
+    TlsUp(bool),
+    TlsFailed,
+    Closed,
+    Reset,
+    Deadline,
+    Verified(u32, bool),
+    Stop,
+}
+
+fn inputs() -> impl Strategy<Value = Vec<Arbitrary>> {
+    let one = prop_oneof![
+        12 => (0..UNITS.len()).prop_map(Arbitrary::Unit),
+        1 => prop::collection::vec(any::<u8>(), 0..40).prop_map(Arbitrary::Bytes),
+        4 => any::<bool>().prop_map(Arbitrary::TlsUp),
+        1 => Just(Arbitrary::TlsFailed),
+        1 => Just(Arbitrary::Closed),
+        1 => Just(Arbitrary::Reset),
+        1 => Just(Arbitrary::Deadline),
+        3 => (0..4_u32, any::<bool>()).prop_map(|(ticket, valid)| Arbitrary::Verified(ticket, valid)),
+        1 => Just(Arbitrary::Stop),
+    ];
+    prop::collection::vec(one, 0..40)
+}
+
+const POINTS: [&str; 10] = [
+    "accepted",
+    "header",
+    "features",
+    "starttls",
+    "proceed-sent",
+    "proceed-received",
+    "auth",
+    "db-result",
+    "db-verify",
+    "stanza",
+];
+const DEEDS: [&str; 11] = [
+    "{ send = '<a/>' }",
+    "{ send = '</stream:stream>' }",
+    "{ send = '<' }",
+    "{ header-without = ['id'] }",
+    "'features'",
+    "'close'",
+    "'reset'",
+    "'hold'",
+    "'break-tls'",
+    "'legacy-tls'",
+    "'proceed'",
+];
+
+fn reactions() -> impl Strategy<Value = String> {
+    let one = (
+        prop::sample::select(&POINTS[..]),
+        prop::collection::vec(prop::sample::select(&DEEDS[..]), 1..4),
+    )
+        .prop_map(|(when, deeds)| {
+            format!(
+                "[[reaction]]\nwhen = '{when}'\ndo = [{}]\n",
+                deeds.join(", ")
+            )
+        });
+    prop::collection::vec(one, 0..4).prop_map(|all| all.concat())
+}
+
+fn errand(which: u8) -> Errand {
+    match which {
+        0 => Errand::Serve,
+        1 => Errand::Deliver(ping("p.example", "t.example")),
+        _ => Errand::Verify(Question {
+            sender: "t.example".to_owned(),
+            receiver: "p.example".to_owned(),
+            id: "i1".to_owned(),
+            key: "key".to_owned(),
+        }),
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_sequence_of_inputs_breaks_a_machine(
+        which in 0..3_u8,
+        tls in prop::sample::select(vec!["none", "offered", "required"]),
+        external in any::<bool>(),
+        dialback in any::<bool>(),
+        reactions in reactions(),
+        inputs in inputs(),
+    ) {
+        let persona = persona(&format!("{}{reactions}", offer(tls, external, dialback)));
+        let profile = profile("p.example", "t.example", &persona);
+        let mut machine = Machine::new(profile, 1, errand(which));
+        let mut ended = false;
+        let mut decided = 0;
+        let mut feed = |machine: &mut Machine, input: Input<'_>| {
+            let actions = machine.handle(input);
+            prop_assert!(!ended || actions.is_empty());
+            prop_assert!(actions.len() < 64, "{} actions", actions.len());
+            for action in &actions {
+                match action {
+                    Action::Close | Action::Reset => ended = true,
+                    Action::Decide(_) => decided += 1,
+                    _ => prop_assert!(!ended || matches!(action, Action::Deadline(_))),
+                }
+            }
+            prop_assert_eq!(ended, machine.state() == State::Ended);
+            Ok(())
+        };
+        feed(&mut machine, Input::Opened)?;
+        for input in inputs {
+            match input {
+                Arbitrary::Unit(index) => feed(&mut machine, Input::Bytes(UNITS[index].1.as_bytes()))?,
+                Arbitrary::Bytes(bytes) => feed(&mut machine, Input::Bytes(&bytes))?,
+                Arbitrary::TlsUp(good) => feed(
+                    &mut machine,
+                    Input::TlsUp(facts(if good { CertificateSeen::Good } else { CertificateSeen::None })),
+                )?,
+                Arbitrary::TlsFailed => feed(
+                    &mut machine,
+                    Input::TlsFailed { by: Party::Target, signal: TlsSignal::Closed },
+                )?,
+                Arbitrary::Closed => feed(&mut machine, Input::PeerClosed)?,
+                Arbitrary::Reset => feed(&mut machine, Input::PeerReset)?,
+                Arbitrary::Deadline => feed(&mut machine, Input::Deadline)?,
+                Arbitrary::Verified(ticket, valid) => feed(
+                    &mut machine,
+                    Input::Verified {
+                        ticket,
+                        verdict: if valid { Verdict::Valid } else { Verdict::Invalid },
+                    },
+                )?,
+                Arbitrary::Stop => feed(&mut machine, Input::Stop)?,
+            }
+        }
+        feed(&mut machine, Input::PeerClosed)?;
+        prop_assert_eq!(decided, u32::from(which == 2));
+    }
+
+    #[test]
+    fn a_unit_without_end_is_cut_off(filler in prop::sample::select(vec!["<a>", "x", " ", "<a b='"])) {
+        let persona = persona(&offer("offered", true, true));
+        let mut machine = Machine::new(profile("p.example", "t.example", &persona), 1, Errand::Serve);
+        machine.handle(Input::Opened);
+        machine.handle(Input::Bytes(HEADER.as_bytes()));
+        machine.handle(Input::Bytes(b"<message from='t.example' to='p.example'>"));
+        let chunk = filler.repeat(4096);
+        for _ in 0..1000 {
+            machine.handle(Input::Bytes(chunk.as_bytes()));
+            prop_assert!(machine.unread().len() <= 300_000, "{} bytes held", machine.unread().len());
+        }
+        prop_assert_eq!(machine.state(), State::Closing);
+    }
+}
+
+#[test]
+fn features_come_only_after_a_header() {
+    let persona = persona(&offer("offered", true, true));
+    let mut machine = Machine::new(
+        profile("p.example", "t.example", &persona),
+        1,
+        Errand::Deliver(ping("p.example", "t.example")),
+    );
+    machine.handle(Input::Opened);
+    machine.handle(Input::Bytes(FEATURES.as_bytes()));
+    assert_eq!(machine.state(), State::Closing);
+}
