@@ -1,9 +1,7 @@
 //! `s2spec explain`.
 
 use owo_colors::OwoColorize as _;
-use simulated_partners::persona::{
-    AuthorityFact, ExternalFact, Facts, StarttlsFact, StreamFact,
-};
+use simulated_partners::persona::{AuthorityFact, ExternalFact, Facts, StarttlsFact, StreamFact};
 
 use super::error::{CliError, Exit};
 use super::run::Judging;
@@ -85,9 +83,16 @@ pub(super) fn text(case: &Case, all: &[Case], judging: Judging, width: usize) ->
         };
         say(name, &format!("{allowed}: {}", meaning(&allowed.end)));
     }
-    for opinion in second_opinions(case) {
-        let ends: Vec<String> = opinion.ends.iter().map(ToString::to_string).collect();
-        say("also says", &format!("{}: {}", opinion.source, ends.join(" or ")));
+    for opinion in second_opinions(case, profile) {
+        let ends: Vec<&str> = opinion
+            .ends
+            .iter()
+            .map(|end| end.map_or("refused", method_name))
+            .collect();
+        say(
+            "also says",
+            &format!("{}: {}", opinion.source, ends.join(" or ")),
+        );
     }
     if let Some(control) = control_of(case, all, profile) {
         say(
@@ -98,7 +103,11 @@ pub(super) fn text(case: &Case, all: &[Case], judging: Judging, width: usize) ->
     let rerun = Rerun {
         options: judging.options(),
     };
-    out.push_str(&format!("  {:<12}{}\n", "run it", rerun.command(&case.id).bold()));
+    out.push_str(&format!(
+        "  {:<12}{}\n",
+        "run it",
+        rerun.command(&case.id).bold()
+    ));
     out
 }
 
@@ -106,7 +115,10 @@ pub(super) fn text(case: &Case, all: &[Case], judging: Judging, width: usize) ->
 fn story(case: &Case) -> String {
     let partner = match case.set {
         Set::Personas => format!("a simulated server of the kind {}", case.partner.name),
-        Set::Policies => format!("a correct server that is itself set to {}", case.partner.name),
+        Set::Policies => format!(
+            "a correct server that is itself set to {}",
+            case.partner.name
+        ),
         Set::Offers => "a correct server with just this offer".to_owned(),
     };
     if !case.row.policy().valid() {

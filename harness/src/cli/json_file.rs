@@ -1,7 +1,7 @@
 //! Where the JSON report goes.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -38,6 +38,12 @@ impl JsonFile {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
+        if !folder.is_dir() {
+            return Err(failed(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("{} is no folder", folder.display()),
+            )));
+        }
         let mut builder = tempfile::Builder::new();
         builder.prefix(".s2spec-").suffix(".json");
         #[cfg(unix)]
@@ -55,9 +61,8 @@ impl JsonFile {
     /// # Errors
     /// When the disk is full, or the folder went away meanwhile.
     pub(super) fn write(self, text: &str) -> Result<(), CliError> {
-        let failed = |path: &Path, e| {
-            CliError::environment(format!("cannot write {}", path.display()), e)
-        };
+        let failed =
+            |path: &Path, e| CliError::environment(format!("cannot write {}", path.display()), e);
         match self {
             Self::Stdout => output::print(text),
             Self::InPlace(path, mut file) => file

@@ -12,7 +12,11 @@ pub(super) fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>)
         .filter(|(likeness, _)| *likeness >= ALIKE)
         .collect();
     rated.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    rated.into_iter().take(SHOWN).map(|(_, name)| name).collect()
+    rated
+        .into_iter()
+        .take(SHOWN)
+        .map(|(_, name)| name)
+        .collect()
 }
 
 /// `; did you mean a or b?`, or nothing.

@@ -18,7 +18,10 @@ const WIDTHS: std::ops::RangeInclusive<usize> = 40..=200;
 /// When the output cannot be written for another reason, such as a full disk.
 pub(super) fn print(text: &str) -> Result<(), CliError> {
     let mut stdout = anstream::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.map_err(|e| CliError::environment("cannot write to standard output", e)),
     }

@@ -16,8 +16,7 @@ pub(super) struct Args {
 /// Runs the embedded proxy until it is told to stop.
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     logging::start("info");
-    serve(&args.config)
-        .map_err(|error| CliError::environment("cannot run the proxy", error))?;
+    serve(&args.config).map_err(|error| CliError::environment("cannot run the proxy", error))?;
     Ok(Exit::Expected)
 }
 

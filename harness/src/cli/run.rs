@@ -110,7 +110,13 @@ pub(super) struct Options {
     transcripts: bool,
 
     /// When to use colours
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN", env = "S2SPEC_COLOR")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        env = "S2SPEC_COLOR"
+    )]
     color: Color,
 
     /// Tell of every unexpected case at length
@@ -210,15 +216,23 @@ const START: Start = |_order| {
 
 /// Selects, runs, reports.
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
-    run(args, START)
+    run(args, START, output::print)
 }
 
-fn run(args: &Args, start: Start) -> Result<Exit, CliError> {
+/// `print` gets the table.
+fn run(
+    args: &Args,
+    start: Start,
+    print: fn(&str) -> Result<(), CliError>,
+) -> Result<Exit, CliError> {
     let options = &args.options;
     options.color.apply();
     logging::start("off");
     let all = select::all();
-    let cases = select::among(&all, &args.ids)?.into_iter().cloned().collect();
+    let cases = select::among(&all, &args.ids)?
+        .into_iter()
+        .cloned()
+        .collect();
     let json = options.json.as_deref().map(JsonFile::open).transpose()?;
     let jobs = match options.jobs {
         Some(jobs) => jobs,
@@ -248,7 +262,7 @@ fn run(args: &Args, start: Start) -> Result<Exit, CliError> {
 
     let on_stdout = matches!(json, Some(JsonFile::Stdout));
     if !on_stdout {
-        output::print(&report::render(&report, &view))?;
+        print(&report::render(&report, &view))?;
     }
     if let Some(json) = json {
         let text = report::to_json(&report)
@@ -299,6 +313,7 @@ async fn follow(
                 Ok(()) => {
                     asked = true;
                     interrupt.send_replace(true);
+                    output::note("interrupted: the cases under way are ended; once more to not wait");
                 }
             },
         }

@@ -20,7 +20,7 @@ use super::error::{CliError, Exit};
 use super::nearest::{did_you_mean, nearest};
 use super::{Color, logging, output};
 use crate::report::describe_offer;
-use crate::transcript::{Detail, line};
+use crate::transcript::{Detail, line, telling};
 
 /// Options of `serve`.
 #[derive(Debug, clap::Args)]
@@ -29,21 +29,39 @@ pub(super) struct Args {
     persona: String,
 
     /// Where the partner listens
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:15269", env = "S2SPEC_LISTEN")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:15269",
+        env = "S2SPEC_LISTEN"
+    )]
     listen: SocketAddr,
 
     /// The domain that it speaks for
-    #[arg(long, value_name = "DOMAIN", default_value = "partner.example", env = "S2SPEC_DOMAIN")]
+    #[arg(
+        long,
+        value_name = "DOMAIN",
+        default_value = "partner.example",
+        env = "S2SPEC_DOMAIN"
+    )]
     domain: String,
 
     /// The domain of the server that is tried against it
-    #[arg(long, value_name = "DOMAIN", default_value = "target.example",
-          env = "S2SPEC_TARGET_DOMAIN")]
+    #[arg(
+        long,
+        value_name = "DOMAIN",
+        default_value = "target.example",
+        env = "S2SPEC_TARGET_DOMAIN"
+    )]
     target_domain: String,
 
     /// Where that server listens
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5269",
-          env = "S2SPEC_TARGET_ADDRESS")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:5269",
+        env = "S2SPEC_TARGET_ADDRESS"
+    )]
     target: SocketAddr,
 
     /// Also answer DNS for the partner's domain here, with UDP and TCP
@@ -76,7 +94,13 @@ pub(super) struct Args {
     patience: u64,
 
     /// When to use colours
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN", env = "S2SPEC_COLOR")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        env = "S2SPEC_COLOR"
+    )]
     color: Color,
 }
 
@@ -121,7 +145,9 @@ async fn serve(args: &Args, setup: PartnerSetup, pem: &str) -> Result<(), CliErr
         .await
         .map_err(|e| CliError::environment(format!("cannot listen on {}", args.listen), e))?;
     let announced = announced(partner.address());
-    let dns = args.dns.map(|address| dns(address, &args.domain, announced));
+    let dns = args
+        .dns
+        .map(|address| dns(address, &args.domain, announced));
     let dns = dns.transpose()?;
 
     let mut intro = format!(
@@ -134,7 +160,10 @@ async fn serve(args: &Args, setup: PartnerSetup, pem: &str) -> Result<(), CliErr
         zone(&args.domain, announced)
     );
     if let Some(dns) = &dns {
-        intro.push_str(&format!("They are served on {} (UDP and TCP).\n", dns.address()));
+        intro.push_str(&format!(
+            "They are served on {} (UDP and TCP).\n",
+            dns.address()
+        ));
     }
     match &args.ca {
         Some(file) => intro.push_str(&format!(
@@ -157,6 +186,9 @@ async fn serve(args: &Args, setup: PartnerSetup, pem: &str) -> Result<(), CliErr
     let mut number = 0;
     let mut show = |event: &Event| {
         number += 1;
+        if !args.full && !telling(event) {
+            return Ok(());
+        }
         output::print(&format!("{}\n", line(number, event, detail)))
     };
     loop {
@@ -277,7 +309,10 @@ mod tests {
     fn an_unknown_persona_is_wrong_usage_and_the_nearest_is_named() {
         let error = find("gogle-talk").unwrap_err();
         assert_eq!(error.exit(), Exit::Usage);
-        assert!(error.chain().contains("did you mean google-talk"), "{error}");
+        assert!(
+            error.chain().contains("did you mean google-talk"),
+            "{error}"
+        );
         assert_eq!(find("google-talk").unwrap().name, "google-talk");
     }
 

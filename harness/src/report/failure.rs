@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 
 use owo_colors::OwoColorize as _;
+use simulated_partners::event::Event;
 
 use super::mark::{Charset, Mark};
 use super::words::{
     allowed_text, describe_direction, describe_offer, describe_policy, outcome_text,
 };
 use crate::runner::Record;
-use crate::transcript::{Detail, line, printable};
+use crate::transcript::{Detail, line, printable, telling};
 
 /// How many events of a transcript's end are shown.
 const TAIL: usize = 16;
@@ -107,17 +108,23 @@ pub(super) fn block(
 /// The end of a transcript, or all of it.
 pub(super) fn transcript(record: &Record, width: usize, whole: bool) -> String {
     let mut out = String::new();
+    let told: Vec<(usize, &Event)> = record
+        .events
+        .iter()
+        .enumerate()
+        .filter(|(_, event)| telling(event))
+        .collect();
     let skipped = if whole {
         0
     } else {
-        record.events.len().saturating_sub(TAIL)
+        told.len().saturating_sub(TAIL)
     };
     let _ = match skipped {
         0 => writeln!(out, "  transcript"),
         1 => writeln!(out, "  transcript  (1 event before)"),
         n => writeln!(out, "  transcript  ({n} events before)"),
     };
-    for (index, event) in record.events.iter().enumerate().skip(skipped) {
+    for (index, event) in &told[skipped..] {
         let text = line(index + 1, event, Detail::Columns(width.saturating_sub(4)));
         let _ = writeln!(out, "    {text}");
     }
@@ -125,7 +132,7 @@ pub(super) fn transcript(record: &Record, width: usize, whole: bool) -> String {
 }
 
 /// `  name        text`, continued under the text.
-pub(super) fn wrapped(name: &str, text: &str, width: usize) -> String {
+pub(crate) fn wrapped(name: &str, text: &str, width: usize) -> String {
     wrap(&format!("  {name:<LABEL$}"), LABEL + 2, text, width)
 }
 

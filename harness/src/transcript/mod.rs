@@ -9,10 +9,12 @@ mod summary;
 mod xml;
 
 pub use canonical::{canonical, canonical_text};
-pub use render::{Detail, line, printable, render, shorten};
+pub use render::{Detail, line, printable, render, shorten, telling};
 pub use summary::wire_summary;
 
 #[cfg(test)]
 pub(crate) mod script;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wire_tests;

@@ -29,6 +29,14 @@ pub fn render(events: &[Event], detail: Detail) -> String {
     text
 }
 
+/// Whether an event says something: an XML declaration and white space between stanzas do not.
+pub fn telling(event: &Event) -> bool {
+    match &event.what {
+        What::Frame { frame, .. } => !matches!(frame.kind, Kind::Declaration | Kind::Whitespace(_)),
+        _ => true,
+    }
+}
+
 /// One event: number, connection, direction (`→` is partner to target), layer, what.
 pub fn line(number: usize, event: &Event, detail: Detail) -> String {
     let (arrow, layer, what) = describe(&event.what, detail);

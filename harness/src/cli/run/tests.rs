@@ -13,6 +13,10 @@ fn args(line: &str) -> Args {
     <Only as clap::Parser>::try_parse_from(words).unwrap().args
 }
 
+fn quiet(_: &str) -> Result<(), CliError> {
+    Ok(())
+}
+
 fn play(events: Vec<RunEvent>) -> mpsc::Receiver<RunEvent> {
     let (sender, receiver) = mpsc::channel(4);
     tokio::spawn(async move {
@@ -48,7 +52,7 @@ fn a_run_writes_its_report_and_gives_the_exit_code() {
         assert_eq!(order.timeout, Duration::from_secs(10));
         play(fixture::run(false))
     };
-    assert_eq!(run(&args, start).unwrap(), Exit::Unexpected);
+    assert_eq!(run(&args, start, quiet).unwrap(), Exit::Unexpected);
     let text = std::fs::read_to_string(file).unwrap();
     let report: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(report["schema"], 1);
@@ -58,7 +62,10 @@ fn a_run_writes_its_report_and_gives_the_exit_code() {
 #[test]
 fn a_runner_that_goes_away_is_an_error_of_the_harness() {
     let start: Start = |_| play(Vec::new());
-    assert_eq!(run(&args("--color never"), start).unwrap(), Exit::Environment);
+    assert_eq!(
+        run(&args("--color never"), start, quiet).unwrap(),
+        Exit::Environment
+    );
 }
 
 #[test]
@@ -75,6 +82,6 @@ fn the_command_that_reruns_a_case_has_what_differs_from_the_defaults() {
 #[test]
 fn an_id_that_is_not_there_runs_nothing() {
     let start: Start = |_| unreachable!("nothing was selected");
-    let error = run(&args("personas/row99"), start).unwrap_err();
+    let error = run(&args("personas/row99"), start, quiet).unwrap_err();
     assert_eq!(error.exit(), Exit::NothingSelected);
 }
