@@ -33,7 +33,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
             found.first().map_or("none", |case| &case.id)
         )));
     };
-    output::print(&text(case, &all, args.judging, output::width()))?;
+    output::show(text(case, &all, args.judging, output::width()))?;
     Ok(Exit::Expected)
 }
 

@@ -27,6 +27,14 @@ pub(super) fn print(text: &str) -> Result<(), CliError> {
     }
 }
 
+/// [`print`] in the characters that the terminal knows.
+///
+/// # Errors
+/// As [`print`].
+pub(super) fn show(text: String) -> Result<(), CliError> {
+    print(&charset().fit(text))
+}
+
 /// One line on standard error.
 pub(super) fn error(error: &CliError) {
     note(&format!("{} {}", "error:".red().bold(), error.chain()));

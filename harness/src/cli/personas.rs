@@ -36,6 +36,6 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
             }
         }
     }
-    output::print(&out)?;
+    output::show(out)?;
     Ok(Exit::Expected)
 }

@@ -173,7 +173,7 @@ async fn serve(args: &Args, setup: PartnerSetup, pem: &str) -> Result<(), CliErr
         None => intro.push_str(&format!("\nAuthority of its certificate:\n{pem}")),
     }
     intro.push_str("\n→ partner to server, ← server to partner. Ctrl-C ends it.\n\n");
-    output::print(&intro)?;
+    output::show(intro)?;
 
     if args.dial {
         partner.dial(ping(&args.domain, &args.target_domain));
@@ -189,7 +189,7 @@ async fn serve(args: &Args, setup: PartnerSetup, pem: &str) -> Result<(), CliErr
         if !args.full && !telling(event) {
             return Ok(());
         }
-        output::print(&format!("{}\n", line(number, event, detail)))
+        output::show(format!("{}\n", line(number, event, detail)))
     };
     loop {
         tokio::select! {

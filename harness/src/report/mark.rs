@@ -14,6 +14,29 @@ pub enum Charset {
     Ascii,
 }
 
+impl Charset {
+    /// The text in these characters, with the nearest ones for those that are not among them.
+    pub fn fit(self, text: String) -> String {
+        if self == Self::Unicode || text.is_ascii() {
+            return text;
+        }
+        let mut result = String::with_capacity(text.len());
+        for c in text.chars() {
+            match c {
+                c if c.is_ascii() => result.push(c),
+                '→' => result.push('>'),
+                '←' => result.push('<'),
+                '…' => result.push('~'),
+                '–' => result.push('-'),
+                '×' => result.push('x'),
+                '§' => result.push_str("section "),
+                _ => result.push('?'),
+            }
+        }
+        result
+    }
+}
+
 /// What a cell of a table says, from harmless to grave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mark {

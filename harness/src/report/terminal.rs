@@ -52,10 +52,7 @@ pub fn render(report: &Report, view: &View) -> String {
         out.push('\n');
     }
     summary(report, view, &mut out);
-    match view.charset {
-        Charset::Unicode => out,
-        Charset::Ascii => ascii(&out),
-    }
+    view.charset.fit(out)
 }
 
 fn tables(report: &Report, view: &View, out: &mut String) {
@@ -354,21 +351,4 @@ fn counted(cases: usize) -> String {
 
 fn millis(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1000.0)
-}
-
-/// The same text for terminals that know no more than ASCII.
-fn ascii(text: &str) -> String {
-    let mut result = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            c if c.is_ascii() => result.push(c),
-            '→' => result.push('>'),
-            '←' => result.push('<'),
-            '…' => result.push('~'),
-            '–' => result.push('-'),
-            '§' => result.push_str("section "),
-            _ => result.push('?'),
-        }
-    }
-    result
 }

@@ -4,6 +4,8 @@
 //! [`wire_summary`] tells a negotiation in one line. Nothing here judges.
 
 mod canonical;
+mod look;
+mod placeholder;
 mod render;
 mod summary;
 mod xml;

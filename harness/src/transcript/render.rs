@@ -7,7 +7,7 @@ use simulated_partners::event::{
 };
 use simulated_partners::wire::{Frame, Kind};
 
-use super::canonical::leg_words;
+use super::look::leg_words;
 use crate::outcome::method_name;
 
 /// How much of an event is shown.

@@ -9,7 +9,8 @@ use simulated_partners::wire::{
     Element, Kind, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STANZAS, NS_STREAM, NS_STREAMS, NS_TLS, Node,
 };
 
-use super::canonical::{attribute, canonical, children};
+use super::canonical::canonical;
+use super::look::{attribute, children};
 use super::render::printable;
 use crate::outcome::method_name;
 
