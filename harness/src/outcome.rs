@@ -1,5 +1,7 @@
 //! How a case ended, as the partner saw it on the wire.
 
+use std::fmt;
+
 use serde::Serialize;
 
 pub use simulated_partners::event::Method;
@@ -16,6 +18,16 @@ pub enum Outcome {
     Stalled(Phase),
 }
 
+impl fmt::Display for Outcome {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Established(method) => to.write_str(method_name(*method)),
+            Self::Refused(refusal) => write!(to, "refused: {refusal}"),
+            Self::Stalled(phase) => write!(to, "stalled at {phase}"),
+        }
+    }
+}
+
 /// Where, by whom and how it was refused.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -26,6 +38,17 @@ pub struct Refusal {
     pub closer: Closer,
     /// What that looked like.
     pub signal: Signal,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            phase,
+            closer,
+            signal,
+        } = self;
+        write!(to, "{signal} at {phase}, ended by {closer}")
+    }
 }
 
 /// Phases of a negotiation, in order.
@@ -52,6 +75,22 @@ pub enum Phase {
     Stanza,
 }
 
+impl fmt::Display for Phase {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.pad(match self {
+            Self::Config => "config",
+            Self::Connect => "connect",
+            Self::Stream => "stream",
+            Self::Starttls => "starttls",
+            Self::Tls => "tls",
+            Self::Method => "method",
+            Self::Sasl => "sasl",
+            Self::Dialback => "dialback",
+            Self::Stanza => "stanza",
+        })
+    }
+}
+
 /// Who ended it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -62,6 +101,16 @@ pub enum Closer {
     Partner,
     /// Neither: it stayed open, and the case ended on other evidence (the bounce).
     Nobody,
+}
+
+impl fmt::Display for Closer {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.pad(match self {
+            Self::Target => "target",
+            Self::Partner => "partner",
+            Self::Nobody => "nobody",
+        })
+    }
 }
 
 /// The first thing that told of the refusal.
@@ -94,6 +143,26 @@ pub enum Signal {
     Reset,
     /// Nothing: the connection stayed open and silent.
     Silence,
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ConfigRefused(why) => write!(to, "configuration refused ({why})"),
+            Self::NoConnection => to.write_str("no connection"),
+            Self::StreamError(condition) => write!(to, "stream error {condition}"),
+            Self::SaslFailure(condition) => write!(to, "SASL failure {condition}"),
+            Self::DialbackError(condition) => write!(to, "dialback error {condition}"),
+            Self::DialbackInvalid => to.write_str("dialback invalid"),
+            Self::TlsFailure => to.write_str("STARTTLS failure"),
+            Self::TlsAlert(name) => write!(to, "TLS alert {name}"),
+            Self::TlsBroken => to.write_str("broken TLS handshake"),
+            Self::StreamEnd => to.write_str("end of stream"),
+            Self::Fin => to.write_str("end of TCP"),
+            Self::Reset => to.write_str("TCP reset"),
+            Self::Silence => to.write_str("silence"),
+        }
+    }
 }
 
 mod method {

@@ -1,6 +1,14 @@
 //! The 18 rows: what a target is set to for one partner domain (Lync's negotiation settings).
+//!
+//! A [`Policy`] leaves a set of [`Methods`]; the sets are the meaning of the rows. Nothing here
+//! knows what a partner does with them.
 
-use serde::Serialize;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use simulated_partners::persona::{Certificate, Key, Offer, Tls, TlsVersion};
+
+use crate::outcome::Method;
 
 /// Support for one part of the negotiation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -12,6 +20,41 @@ pub enum Level {
     Optional,
     /// Neither offered nor used.
     NotSupported,
+}
+
+impl Level {
+    /// All levels, in the order of the rows.
+    pub const ALL: [Self; 3] = [Self::Required, Self::Optional, Self::NotSupported];
+
+    /// `R`, `O` or `N`.
+    pub fn letter(self) -> char {
+        match self {
+            Self::Required => 'R',
+            Self::Optional => 'O',
+            Self::NotSupported => 'N',
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.pad(match self {
+            Self::Required => "required",
+            Self::Optional => "optional",
+            Self::NotSupported => "not-supported",
+        })
+    }
+}
+
+/// How a required SASL beside dialback is read (rows 3 and 5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// As the negotiation matrix lists the rows: dialback stays possible.
+    #[default]
+    Matrix,
+    /// As the word says: EXTERNAL or nothing.
+    Strict,
 }
 
 /// TLS × SASL × dialback.
@@ -26,6 +69,304 @@ pub struct Policy {
     pub dialback: bool,
 }
 
-/// Number of a row in the negotiation table, 1 to 18.
+impl Policy {
+    /// Row 18: nothing supported.
+    pub(crate) const LEAST: Self = Self {
+        tls: Level::NotSupported,
+        sasl: Level::NotSupported,
+        dialback: false,
+    };
+
+    /// The methods that the policy leaves open.
+    pub fn methods(self, mode: Mode) -> Methods {
+        let tls = self.tls != Level::NotSupported;
+        let only_external = match mode {
+            Mode::Matrix => false,
+            Mode::Strict => self.sasl == Level::Required,
+        };
+        let inert = self.tls == Level::Required && self.sasl == Level::Required;
+        Methods {
+            sasl_tls: tls && self.sasl != Level::NotSupported,
+            tls_dialback: self.dialback && tls && !inert && !only_external,
+            tcp_dialback: self.dialback && self.tls != Level::Required && !only_external,
+        }
+    }
+
+    /// Whether the matrix calls the row valid: at least one method is left.
+    pub fn valid(self) -> bool {
+        !self.methods(Mode::Matrix).is_empty()
+    }
+
+    /// Its row.
+    pub fn row(self) -> Row {
+        let rank = |level| match level {
+            Level::Required => 0,
+            Level::Optional => 1,
+            Level::NotSupported => 2,
+        };
+        Row(6 * rank(self.sasl) + 2 * rank(self.tls) + u8::from(!self.dialback) + 1)
+    }
+
+    /// What an administrator who sets this row is told.
+    pub fn note(self) -> Note {
+        let Self {
+            tls,
+            sasl,
+            dialback,
+        } = self;
+        match (tls, sasl, dialback) {
+            (Level::Required, Level::Required, true) => {
+                Note::Warning("with TLS and SASL both required, dialback never runs")
+            }
+            (Level::NotSupported, Level::Required, false) => {
+                Note::Invalid("SASL cannot run without TLS, and dialback is off: no method is left")
+            }
+            (Level::NotSupported, Level::Optional, false) => Note::Invalid(
+                "without TLS there is no SASL either, and dialback is off: no method is left",
+            ),
+            (_, Level::NotSupported, false) => {
+                Note::Invalid("neither SASL nor dialback is on: no method is left")
+            }
+            (Level::Optional | Level::NotSupported, Level::Required | Level::Optional, _) => {
+                Note::Warning("SASL needs TLS; where TLS does not come up, negotiation may fail")
+            }
+            (Level::Required, Level::NotSupported, true) => {
+                Note::Plain("dialback over TLS is what is left")
+            }
+            (Level::Optional, Level::NotSupported, true) => {
+                Note::Plain("the partner decides whether dialback runs over TLS or in clear")
+            }
+            (Level::NotSupported, Level::NotSupported, true) => {
+                Note::Plain("dialback in clear is all there is")
+            }
+            (Level::Required, Level::Required | Level::Optional, _) => Note::None,
+        }
+    }
+
+    /// A partner that is set to this policy, with a good certificate: what it offers when dialled and
+    /// uses when dialling.
+    ///
+    /// EXTERNAL and dialback follow from the methods that the policy leaves, so that the inert
+    /// dialback of row 1 and the impossible SASL of row 5 are not offered.
+    pub fn as_offer(self) -> Offer {
+        let methods = self.methods(Mode::Matrix);
+        let dialback = methods.tls_dialback || methods.tcp_dialback;
+        Offer {
+            tls: match self.tls {
+                Level::Required => Tls::Required,
+                Level::Optional => Tls::Offered,
+                Level::NotSupported => Tls::None,
+            },
+            external: methods.sasl_tls,
+            external_on_plaintext: false,
+            dialback,
+            insists_on_db_namespace: false,
+            needs_external: methods.sasl_tls && !dialback,
+            certificate: Certificate::Good,
+            key: Key::P256,
+            tls_versions: vec![TlsVersion::V12, TlsVersion::V13],
+        }
+    }
+}
+
+/// The short form: TLS, SASL and dialback as in `R/O/T`.
+impl fmt::Display for Policy {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dialback = if self.dialback { 'T' } else { 'F' };
+        to.pad(&format!(
+            "{}/{}/{dialback}",
+            self.tls.letter(),
+            self.sasl.letter()
+        ))
+    }
+}
+
+/// A set of methods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Methods {
+    /// SASL EXTERNAL over TLS.
+    pub sasl_tls: bool,
+    /// Dialback over TLS.
+    pub tls_dialback: bool,
+    /// Dialback in clear.
+    pub tcp_dialback: bool,
+}
+
+impl Methods {
+    /// All methods, the best first.
+    pub const PREFERENCE: [Method; 3] = [Method::SaslTls, Method::TlsDialback, Method::TcpDialback];
+
+    /// Whether a method is in the set.
+    pub fn contains(self, method: Method) -> bool {
+        match method {
+            Method::SaslTls => self.sasl_tls,
+            Method::TlsDialback => self.tls_dialback,
+            Method::TcpDialback => self.tcp_dialback,
+        }
+    }
+
+    /// The methods of the set, the best first.
+    pub fn iter(self) -> impl Iterator<Item = Method> {
+        Self::PREFERENCE
+            .into_iter()
+            .filter(move |method| self.contains(*method))
+    }
+
+    /// Whether no method is left.
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// What is to be said of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "text")]
+pub enum Note {
+    /// Nothing.
+    None,
+    /// An explanation.
+    Plain(&'static str),
+    /// It works, but perhaps not as one thinks.
+    Warning(&'static str),
+    /// It leaves no method; the configuration has to be refused.
+    Invalid(&'static str),
+}
+
+impl Note {
+    /// The words, where there are any.
+    pub fn text(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Plain(text) | Self::Warning(text) | Self::Invalid(text) => Some(text),
+        }
+    }
+}
+
+/// Number of a row in the negotiation table, 1 to 18.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Row(u8);
+
+impl Row {
+    /// How many there are.
+    pub const COUNT: u8 = 18;
+
+    /// The row with this number, if there is one.
+    pub fn new(number: u8) -> Option<Self> {
+        (1..=Self::COUNT).contains(&number).then_some(Self(number))
+    }
+
+    /// All rows in order.
+    pub fn all() -> impl DoubleEndedIterator<Item = Self> + ExactSizeIterator {
+        (0..Self::COUNT).map(|before| Self(before + 1))
+    }
+
+    /// Its number, from 1.
+    pub fn number(self) -> u8 {
+        self.0
+    }
+
+    /// What it says.
+    pub fn policy(self) -> Policy {
+        let index = usize::from(self.0 - 1);
+        Policy {
+            tls: Level::ALL[index / 2 % 3],
+            sasl: Level::ALL[index / 6],
+            dialback: index.is_multiple_of(2),
+        }
+    }
+
+    /// `row07`: its name in ids.
+    pub fn label(self) -> String {
+        self.to_string()
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.pad(&format!("row{:02}", self.0))
+    }
+}
+
+impl Serialize for Row {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u8(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// Policy, methods (S, L, C) and kind of note as the documents list them.
+    #[rstest]
+    #[case(1, "R/R/T", "S", "warning")]
+    #[case(2, "R/R/F", "S", "none")]
+    #[case(3, "O/R/T", "SLC", "warning")]
+    #[case(4, "O/R/F", "S", "warning")]
+    #[case(5, "N/R/T", "C", "warning")]
+    #[case(6, "N/R/F", "", "invalid")]
+    #[case(7, "R/O/T", "SL", "none")]
+    #[case(8, "R/O/F", "S", "none")]
+    #[case(9, "O/O/T", "SLC", "warning")]
+    #[case(10, "O/O/F", "S", "warning")]
+    #[case(11, "N/O/T", "C", "warning")]
+    #[case(12, "N/O/F", "", "invalid")]
+    #[case(13, "R/N/T", "L", "plain")]
+    #[case(14, "R/N/F", "", "invalid")]
+    #[case(15, "O/N/T", "LC", "plain")]
+    #[case(16, "O/N/F", "", "invalid")]
+    #[case(17, "N/N/T", "C", "plain")]
+    #[case(18, "N/N/F", "", "invalid")]
+    fn rows_are_those_of_the_negotiation_matrix(
+        #[case] number: u8,
+        #[case] short: &str,
+        #[case] methods: &str,
+        #[case] note: &str,
+    ) {
+        let row = Row::new(number).expect("1 to 18");
+        let policy = row.policy();
+        assert_eq!(policy.to_string(), short);
+        assert_eq!(policy.row(), row);
+        assert_eq!(row.label(), format!("row{number:02}"));
+        let letters: String = policy
+            .methods(Mode::Matrix)
+            .iter()
+            .map(|method| match method {
+                Method::SaslTls => 'S',
+                Method::TlsDialback => 'L',
+                Method::TcpDialback => 'C',
+            })
+            .collect();
+        assert_eq!(letters, methods);
+        let kind = match policy.note() {
+            Note::None => "none",
+            Note::Plain(_) => "plain",
+            Note::Warning(_) => "warning",
+            Note::Invalid(_) => "invalid",
+        };
+        assert_eq!(kind, note);
+        assert_eq!(policy.valid(), note != "invalid");
+    }
+
+    #[test]
+    fn strict_reading_changes_rows_3_and_5_only() {
+        let changed: Vec<(u8, Vec<Method>)> = Row::all()
+            .filter(|row| row.policy().methods(Mode::Matrix) != row.policy().methods(Mode::Strict))
+            .map(|row| {
+                let left = row.policy().methods(Mode::Strict);
+                (row.number(), left.iter().collect())
+            })
+            .collect();
+        assert_eq!(changed, [(3, vec![Method::SaslTls]), (5, vec![])]);
+    }
+
+    #[test]
+    fn there_is_no_row_outside_1_to_18() {
+        assert_eq!(Row::new(0), None);
+        assert_eq!(Row::new(19), None);
+        assert_eq!(Row::all().len(), 18);
+    }
+}

@@ -1,0 +1,235 @@
+//! The oracle's answer: a rule, its clause and the allowed ends.
+
+use std::fmt;
+
+use crate::outcome::{Method, Outcome, method_name};
+
+/// What a situation may end in.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Expectation {
+    /// The rule that decided, such as `I6.good.external`.
+    pub rule: &'static str,
+    /// The clause behind it, such as `XEP-0178 §3 step 11`.
+    pub clause: &'static str,
+    /// All allowed ends, the expected one first.
+    pub allowed: Vec<Allowed>,
+}
+
+impl Expectation {
+    /// Whether every allowed end is an established session: a refusal is wrong then.
+    pub fn unanimously_established(&self) -> bool {
+        self.allowed
+            .iter()
+            .all(|allowed| matches!(allowed.end, End::Established(_)))
+    }
+
+    /// Whether every allowed end is a refusal.
+    pub fn unanimously_refused(&self) -> bool {
+        self.allowed
+            .iter()
+            .all(|allowed| matches!(allowed.end, End::Refused(_)))
+    }
+
+    /// The allowed end that an established session by this method is, if it is allowed.
+    pub fn established(&self, method: Method) -> Option<&Allowed> {
+        let end = End::Established(method);
+        self.allowed.iter().find(|allowed| allowed.end == end)
+    }
+
+    /// The reasons for which it may be refused, the expected one first.
+    pub fn reasons(&self) -> impl Iterator<Item = (Reason, Option<&'static str>)> {
+        self.allowed.iter().filter_map(|allowed| match allowed.end {
+            End::Refused(reason) => Some((reason, allowed.warn)),
+            End::Established(_) => None,
+        })
+    }
+
+    /// How well an outcome fits the set: the best fit over all allowed ends.
+    pub fn judge(&self, direction: crate::matrix::Direction, outcome: &Outcome) -> Fit {
+        let fits = self.allowed.iter().map(|allowed| {
+            let fit = match (&allowed.end, outcome) {
+                (End::Established(wanted), Outcome::Established(method)) if wanted == method => {
+                    Fit::Expected
+                }
+                (End::Refused(reason), Outcome::Refused(refusal)) => {
+                    reason.admits(direction, refusal)
+                }
+                (_, Outcome::Established(_) | Outcome::Refused(_) | Outcome::Stalled(_)) => Fit::No,
+            };
+            match (fit, allowed.warn) {
+                (Fit::Expected, Some(ground)) => Fit::Tolerated(ground),
+                (fit, _) => fit,
+            }
+        });
+        let mut best = Fit::No;
+        for fit in fits {
+            match fit {
+                Fit::Expected => return Fit::Expected,
+                Fit::Tolerated(_) if best == Fit::No => best = fit,
+                Fit::Tolerated(_) | Fit::No => {}
+            }
+        }
+        best
+    }
+}
+
+/// One allowed end.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Allowed {
+    /// The end.
+    pub end: End,
+    /// Why it is only tolerated: the verdict becomes `warn`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warn: Option<&'static str>,
+}
+
+impl Allowed {
+    /// An established session that the tables want.
+    pub(super) fn established(method: Method) -> Self {
+        Self {
+            end: End::Established(method),
+            warn: None,
+        }
+    }
+
+    /// A refusal that the tables want.
+    pub(super) fn refused(reason: Reason) -> Self {
+        Self {
+            end: End::Refused(reason),
+            warn: None,
+        }
+    }
+
+    /// The same end, only tolerated on this ground.
+    pub(super) fn warned(self, ground: &'static str) -> Self {
+        Self {
+            warn: Some(ground),
+            ..self
+        }
+    }
+}
+
+impl fmt::Display for Allowed {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{}", self.end)?;
+        match self.warn {
+            Some(ground) => write!(to, " (warn: {ground})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An end in the oracle's words.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// A stanza gets through by this method.
+    Established(#[serde(serialize_with = "method")] Method),
+    /// It is refused for this reason.
+    Refused(Reason),
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Established(method) => to.write_str(method_name(*method)),
+            Self::Refused(reason) => write!(to, "refused {reason}"),
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn method<S: serde::Serializer>(method: &Method, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(method_name(*method))
+}
+
+/// Why a negotiation may be refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// The policy leaves no method.
+    Config,
+    /// The target demands TLS, the partner has none.
+    NoTls,
+    /// The partner demands TLS, the target has none.
+    PeerTls,
+    /// STARTTLS was refused or the handshake failed.
+    TlsFail,
+    /// The partner's certificate is not good enough.
+    BadCert,
+    /// EXTERNAL failed.
+    SaslFail,
+    /// No method is common to both.
+    NoMethod,
+    /// The authoritative server denied the key.
+    VerificationNegative,
+    /// The authoritative server could not be asked, or did not answer.
+    VerificationImpossible,
+    /// The partner gave up because its own demands were not met.
+    PeerGivesUp,
+    /// The partner broke the stream: no id, silence, reset, nobody listening.
+    PeerBroken,
+}
+
+impl Reason {
+    /// All reasons.
+    pub const ALL: [Self; 11] = [
+        Self::Config,
+        Self::NoTls,
+        Self::PeerTls,
+        Self::TlsFail,
+        Self::BadCert,
+        Self::SaslFail,
+        Self::NoMethod,
+        Self::VerificationNegative,
+        Self::VerificationImpossible,
+        Self::PeerGivesUp,
+        Self::PeerBroken,
+    ];
+
+    /// A sentence for people.
+    pub fn says(self) -> &'static str {
+        match self {
+            Self::Config => "the policy leaves no method",
+            Self::NoTls => "the target demands TLS and the partner has none",
+            Self::PeerTls => "the partner demands TLS and the target has none",
+            Self::TlsFail => "STARTTLS was refused or the handshake failed",
+            Self::BadCert => "the partner's certificate is not good enough",
+            Self::SaslFail => "EXTERNAL failed",
+            Self::NoMethod => "no method is common to both",
+            Self::VerificationNegative => "the authoritative server denied the key",
+            Self::VerificationImpossible => "the authoritative server gave no usable answer",
+            Self::PeerGivesUp => "the partner's own demands are not met",
+            Self::PeerBroken => "the partner broke the stream",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.pad(match self {
+            Self::Config => "config",
+            Self::NoTls => "no-tls",
+            Self::PeerTls => "peer-tls",
+            Self::TlsFail => "tls-fail",
+            Self::BadCert => "bad-cert",
+            Self::SaslFail => "sasl-fail",
+            Self::NoMethod => "no-method",
+            Self::VerificationNegative => "verification-negative",
+            Self::VerificationImpossible => "verification-impossible",
+            Self::PeerGivesUp => "peer-gives-up",
+            Self::PeerBroken => "peer-broken",
+        })
+    }
+}
+
+/// How well an observed refusal fits a reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// As the tables want it.
+    Expected,
+    /// Tolerated, with the ground.
+    Tolerated(&'static str),
+    /// This reason does not look like that.
+    No,
+}

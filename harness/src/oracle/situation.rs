@@ -1,0 +1,48 @@
+//! What the oracle is asked: a policy, a partner, a direction.
+
+use simulated_partners::persona::{Facts, Offer};
+
+use crate::matrix::Direction;
+use crate::policy::{Mode, Policy};
+
+use super::rule::expectation;
+
+/// How the target is to be read, for all cases of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Profile {
+    /// The reading of a required SASL beside dialback.
+    pub mode: Mode,
+    /// Whether the target refuses TLS with a certificate that it cannot verify. Where not, a
+    /// certificate decides about EXTERNAL only.
+    pub strict_certificates: bool,
+}
+
+/// One question to the oracle.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// What the target is set to for the partner's domain.
+    pub policy: Policy,
+    /// How the target is to be read.
+    pub profile: Profile,
+    /// Who dials.
+    pub direction: Direction,
+    /// What the partner offers and uses.
+    pub partner: &'a Offer,
+    /// How the partner deviates from a correct server.
+    pub facts: &'a Facts,
+}
+
+/// Whether a stanza of the other direction certainly gets through: the answer to a probe can be
+/// waited for only then.
+pub fn return_established(situation: &Situation<'_>) -> bool {
+    let direction = match situation.direction {
+        Direction::Outbound => Direction::Inbound,
+        Direction::Inbound => Direction::Outbound,
+    };
+    expectation(&Situation {
+        direction,
+        ..*situation
+    })
+    .unanimously_established()
+}
