@@ -1,0 +1,198 @@
+//! `s2spec explain`.
+
+use owo_colors::OwoColorize as _;
+use simulated_partners::persona::{AuthorityFact, ExternalFact, Facts, StarttlsFact, StreamFact};
+
+use super::error::{CliError, Exit};
+use super::run::Judging;
+use super::{output, select};
+use crate::matrix::{Case, Direction, Set, control_of};
+use crate::oracle::{self, End, second_opinions};
+use crate::outcome::{Method, method_name};
+use crate::report::{Rerun, describe_direction, describe_offer, describe_policy, field};
+
+/// Options of `explain`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Id of a case, as `s2spec list` prints it
+    #[arg(value_name = "ID")]
+    id: String,
+
+    #[command(flatten)]
+    judging: Judging,
+}
+
+pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
+    let all = select::all();
+    let found = select::among(&all, std::slice::from_ref(&args.id))?;
+    let [case] = found.as_slice() else {
+        return Err(CliError::Usage(format!(
+            "{} selects {} cases, and one is explained at a time, such as {}",
+            args.id,
+            found.len(),
+            found.first().map_or("none", |case| &case.id)
+        )));
+    };
+    output::show(text(case, &all, args.judging, output::width()))?;
+    Ok(Exit::Expected)
+}
+
+/// The whole explanation.
+pub(super) fn text(case: &Case, all: &[Case], judging: Judging, width: usize) -> String {
+    let profile = judging.profile();
+    let policy = case.row.policy();
+    let partner = &case.partner;
+    let expectation = case.expectation(profile);
+    let mut out = format!("{}\n\n", case.id.bold());
+    let mut say = |name: &str, text: &str| out.push_str(&field(name, text, width));
+
+    say("what", &story(case));
+    say(
+        "set to",
+        &format!(
+            "{} {policy}: {}",
+            case.row.label(),
+            describe_policy(&policy)
+        ),
+    );
+    if let Some(note) = policy.note().text() {
+        say("", note);
+    }
+    say("methods", &methods(policy.methods(profile.mode).iter()));
+    say("partner", &format!("{}: {}", partner.name, partner.title));
+    if let Some(seen) = &partner.seen_in {
+        say("seen in", seen);
+    }
+    say("offers", &describe_offer(&partner.offer));
+    for (index, deviation) in deviations(&partner.facts).iter().enumerate() {
+        say(if index == 0 { "deviates" } else { "" }, deviation);
+    }
+    say("direction", describe_direction(case.direction));
+    let rule = expectation.rule;
+    match oracle::rule(rule) {
+        Some(found) => say("rule", &format!("{rule}: {}", found.says)),
+        None => say("rule", rule),
+    }
+    say("clause", expectation.clause);
+    for (index, allowed) in expectation.allowed.iter().enumerate() {
+        let name = match (index, expectation.allowed.len()) {
+            (0, 1) => "allowed",
+            (0, _) => "expected",
+            (1, _) => "or also",
+            _ => "",
+        };
+        say(name, &format!("{allowed}: {}", meaning(&allowed.end)));
+    }
+    for opinion in second_opinions(case, profile) {
+        let ends: Vec<&str> = opinion
+            .ends
+            .iter()
+            .map(|end| end.map_or("refused", method_name))
+            .collect();
+        say(
+            "also says",
+            &format!("{}: {}", opinion.source, ends.join(" or ")),
+        );
+    }
+    if let Some(control) = control_of(case, all, profile) {
+        say(
+            "control",
+            &format!("{control} has to be established in the same run"),
+        );
+    }
+    let rerun = Rerun {
+        options: judging.options(),
+    };
+    out.push_str(&format!(
+        "  {:<12}{}\n",
+        "run it",
+        rerun.command(&case.id).bold()
+    ));
+    out
+}
+
+/// What happens in the case, in plain words.
+fn story(case: &Case) -> String {
+    let partner = match case.set {
+        Set::Personas => format!("a simulated server of the kind {}", case.partner.name),
+        Set::Policies => format!(
+            "a correct server that is itself set to {}",
+            case.partner.name
+        ),
+        Set::Offers => "a correct server with just this offer".to_owned(),
+    };
+    if !case.row.policy().valid() {
+        return format!(
+            "The target is told to federate with {partner}. The setting leaves no method, so the \
+             configuration has to be refused, and no stanza may pass."
+        );
+    }
+    match case.direction {
+        Direction::Outbound => format!(
+            "The target has a stanza for {partner} and dials it. They negotiate; the stanza has to \
+             arrive if a session is allowed, and must not if it is not."
+        ),
+        Direction::Inbound => format!(
+            "The target is dialled by {partner}, which has a stanza for it. They negotiate, and with \
+             dialback the target dials back to have the key verified; the stanza has to arrive if a \
+             session is allowed, and must not if it is not."
+        ),
+    }
+}
+
+fn methods(methods: impl Iterator<Item = Method>) -> String {
+    let names: Vec<&str> = methods.map(method_name).collect();
+    if names.is_empty() {
+        "none is left to the target".to_owned()
+    } else {
+        format!("{} (as the target prefers them)", names.join(", "))
+    }
+}
+
+fn meaning(end: &End) -> &'static str {
+    match end {
+        End::Established(Method::SaslTls) => {
+            "the stanza gets through, authenticated by SASL EXTERNAL over TLS"
+        }
+        End::Established(Method::TlsDialback) => {
+            "the stanza gets through, authenticated by dialback over TLS"
+        }
+        End::Established(Method::TcpDialback) => {
+            "the stanza gets through, authenticated by dialback without TLS"
+        }
+        End::Refused(reason) => reason.says(),
+    }
+}
+
+/// What the partner does other than a correct server.
+fn deviations(facts: &Facts) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    found.extend(match facts.stream {
+        StreamFact::Normal => None,
+        StreamFact::NoVersion => Some("its header has no version, and no features follow"),
+        StreamFact::NoId => Some("its header has no id"),
+        StreamFact::Silent => Some("it accepts connections and never says anything"),
+        StreamFact::ResetAtFeatures => Some("it resets the connection in place of features"),
+    });
+    found.extend(match facts.starttls {
+        StarttlsFact::Proceeds => None,
+        StarttlsFact::Refused => Some("it answers STARTTLS with a failure"),
+        StarttlsFact::Broken => Some("after STARTTLS its handshake is broken"),
+        StarttlsFact::Legacy => Some("after STARTTLS it speaks TLS 1.0 only"),
+    });
+    found.extend(match facts.external {
+        ExternalFact::Accepted => None,
+        ExternalFact::RefusedKept => Some("it refuses EXTERNAL and keeps the stream"),
+        ExternalFact::RefusedClosed => Some("it refuses EXTERNAL and closes the stream"),
+    });
+    found.extend(match facts.authority {
+        AuthorityFact::Truthful => None,
+        AuthorityFact::Invalid => Some("asked to verify a key, it always says invalid"),
+        AuthorityFact::WrongDomain => {
+            Some("asked to verify a key, it answers in the name of another domain")
+        }
+        AuthorityFact::Silent => Some("asked to verify a key, it never answers"),
+        AuthorityFact::Unreachable => Some("its address in DNS is one where nobody listens"),
+    });
+    found
+}

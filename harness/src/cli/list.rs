@@ -1,0 +1,43 @@
+//! `s2spec list`.
+
+use std::fmt::Write as _;
+
+use super::error::{CliError, Exit};
+use super::run::Judging;
+use super::{output, select};
+use crate::report::allowed_text;
+
+/// Options of `list`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Ids of cases, beginnings of ids, or globs; all cases without any
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+
+    /// Also say what is allowed, and by which rule
+    #[arg(short, long)]
+    long: bool,
+
+    #[command(flatten)]
+    judging: Judging,
+}
+
+pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
+    let all = select::all();
+    let mut out = String::new();
+    for case in select::among(&all, &args.ids)? {
+        out.push_str(&case.id);
+        if args.long {
+            let expectation = case.expectation(args.judging.profile());
+            let _ = write!(
+                out,
+                "\t{}\t{}",
+                allowed_text(&expectation.allowed),
+                expectation.rule
+            );
+        }
+        out.push('\n');
+    }
+    output::print(&out)?;
+    Ok(Exit::Expected)
+}

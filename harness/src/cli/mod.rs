@@ -1,0 +1,125 @@
+//! The command line: one file a subcommand.
+//!
+//! Results go to standard output, everything else to standard error. [`Exit`] says what the exit codes
+//! mean.
+
+mod error;
+mod explain;
+mod json_file;
+mod list;
+mod logging;
+mod nearest;
+mod output;
+mod personas;
+mod proxy;
+mod run;
+mod select;
+mod serve;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use error::{CliError, Exit};
+pub use run::{Order, Start, Target};
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  all as expected
+  1  at least one unexpected result
+  2  wrong usage, or an unknown persona
+  3  environment or harness error, or the run was interrupted
+  4  no case was selected
+
+Each option of `run` can also be set by a variable: --jobs by S2SPEC_JOBS and so on.
+NO_COLOR, CLICOLOR_FORCE, CI and COLUMNS are respected; RUST_LOG shows logs.";
+
+/// Conformance tests and partner simulator for XMPP server-to-server federation.
+///
+/// Without a command, runs every case against the embedded reference proxy.
+#[derive(Debug, Parser)]
+#[command(name = "s2spec", version, after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(flatten)]
+    run: run::Options,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run cases and print the matrix (the default)
+    Run(run::Args),
+    /// List the ids of cases, one a line
+    List(list::Args),
+    /// Say what a case does, what may come out of it, and why
+    Explain(explain::Args),
+    /// Put a simulated partner on the network, to try a server of one's own against it
+    Serve(serve::Args),
+    /// List the personas
+    Personas(personas::Args),
+    /// Run the embedded reference proxy alone
+    Proxy(proxy::Args),
+}
+
+/// When colours are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Color {
+    /// On a terminal, unless the environment says otherwise.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Color {
+    fn apply(self) {
+        match self {
+            Self::Auto => anstream::ColorChoice::Auto,
+            Self::Always => anstream::ColorChoice::AlwaysAnsi,
+            Self::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+    }
+}
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> ExitCode {
+    from_arguments(std::env::args_os()).into()
+}
+
+fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Expected
+            };
+            // Nobody may be reading any more; there is nothing left to say then.
+            let _ = error.print();
+            return exit;
+        }
+    };
+    let result = match cli.command {
+        None => run::command(&cli.run.into()),
+        Some(Command::Run(args)) => run::command(&args),
+        Some(Command::List(args)) => list::command(&args),
+        Some(Command::Explain(args)) => explain::command(&args),
+        Some(Command::Serve(args)) => serve::command(&args),
+        Some(Command::Personas(args)) => personas::command(&args),
+        Some(Command::Proxy(args)) => proxy::command(&args),
+    };
+    result.unwrap_or_else(|error| {
+        output::error(&error);
+        error.exit()
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! Writing to the terminal: its width, its characters, and readers that go away.
+
+use std::io::{self, Write as _};
+
+use owo_colors::OwoColorize as _;
+
+use super::error::CliError;
+use crate::report::Charset;
+
+/// Width where nobody knows it: a file, a pipe, a CI log.
+const DEFAULT_WIDTH: usize = 100;
+/// Below this a table cannot be read, above it lines cannot.
+const WIDTHS: std::ops::RangeInclusive<usize> = 40..=200;
+
+/// Writes to standard output. A reader that went away (`| head`) is no error: the rest is dropped.
+///
+/// # Errors
+/// When the output cannot be written for another reason, such as a full disk.
+pub(super) fn print(text: &str) -> Result<(), CliError> {
+    let mut stdout = anstream::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(|e| CliError::environment("cannot write to standard output", e)),
+    }
+}
+
+/// [`print`] in the characters that the terminal knows.
+///
+/// # Errors
+/// As [`print`].
+pub(super) fn show(text: String) -> Result<(), CliError> {
+    print(&charset().fit(text))
+}
+
+/// One line on standard error.
+pub(super) fn error(error: &CliError) {
+    note(&format!("{} {}", "error:".red().bold(), error.chain()));
+}
+
+/// A remark on standard error. If that is closed, there is nobody to tell.
+pub(super) fn note(text: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+/// Columns to use: `COLUMNS` if set, else the terminal's, else a width for files.
+pub(super) fn width() -> usize {
+    let asked = std::env::var("COLUMNS").ok().and_then(|v| v.parse().ok());
+    let width = asked.or_else(|| {
+        terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
+    });
+    width
+        .unwrap_or(DEFAULT_WIDTH)
+        .clamp(*WIDTHS.start(), *WIDTHS.end())
+}
+
+/// What the locale allows. Without any locale (containers, CI) UTF-8 is the safer guess.
+pub(super) fn charset() -> Charset {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|value| !value.is_empty());
+    charset_of(locale.as_deref())
+}
+
+fn charset_of(locale: Option<&str>) -> Charset {
+    match locale {
+        None => Charset::Unicode,
+        Some(locale) => {
+            let locale = locale.to_ascii_lowercase();
+            if locale.contains("utf-8") || locale.contains("utf8") {
+                Charset::Unicode
+            } else {
+                Charset::Ascii
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_locale_without_utf_8_means_ascii() {
+        assert_eq!(charset_of(None), Charset::Unicode);
+        assert_eq!(charset_of(Some("de_DE.UTF-8")), Charset::Unicode);
+        assert_eq!(charset_of(Some("C.utf8")), Charset::Unicode);
+        assert_eq!(charset_of(Some("C")), Charset::Ascii);
+        assert_eq!(charset_of(Some("de_DE@euro")), Charset::Ascii);
+    }
+}

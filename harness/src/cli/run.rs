@@ -1,0 +1,337 @@
+//! `s2spec run`, and `s2spec` alone.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use tokio::sync::{mpsc, watch};
+
+use super::error::{CliError, Exit};
+use super::json_file::JsonFile;
+use super::{Color, logging, output, select};
+use crate::matrix::Case;
+use crate::oracle::Profile;
+use crate::policy::Mode;
+use crate::report::{self, Progress, Report, Rerun, View};
+use crate::runner::{RunEvent, Verdict};
+
+/// Seconds that a case may take before it counts as stalled.
+const DEFAULT_TIMEOUT: &str = "10";
+/// More than this is a mistake in the unit.
+const LONGEST_TIMEOUT: f64 = 3600.0;
+const DEFAULT_SEED: u64 = 1;
+
+/// What is run against.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Target {
+    /// The embedded reference proxy.
+    #[default]
+    Reference,
+    /// Prosody, from the system's packages.
+    Prosody,
+}
+
+/// How a required SASL beside dialback is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum ModeName {
+    /// As the negotiation matrix lists the rows: dialback stays possible.
+    #[default]
+    Matrix,
+    /// As the word says: EXTERNAL or nothing.
+    Strict,
+}
+
+/// What decides which outcomes are allowed.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub(super) struct Judging {
+    /// How a required SASL beside dialback is read
+    #[arg(long, value_enum, default_value_t, env = "S2SPEC_MODE")]
+    mode: ModeName,
+
+    /// The target refuses bad certificates in the TLS handshake
+    #[arg(long, env = "S2SPEC_STRICT_CERTIFICATES", value_parser = FalseyValueParser::new())]
+    strict_certificates: bool,
+}
+
+impl Judging {
+    pub(super) const fn profile(self) -> Profile {
+        Profile {
+            mode: match self.mode {
+                ModeName::Matrix => Mode::Matrix,
+                ModeName::Strict => Mode::Strict,
+            },
+            strict_certificates: self.strict_certificates,
+        }
+    }
+
+    /// The options that differ from the defaults.
+    pub(super) fn options(self) -> Vec<String> {
+        let mut options = Vec::new();
+        if self.mode == ModeName::Strict {
+            options.push("--mode strict".to_owned());
+        }
+        if self.strict_certificates {
+            options.push("--strict-certificates".to_owned());
+        }
+        options
+    }
+}
+
+/// Options of `run` and of `s2spec` alone.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Options {
+    /// What to run against
+    #[arg(short, long, value_enum, default_value_t, env = "S2SPEC_TARGET")]
+    target: Target,
+
+    /// Cases at the same time [default: one for each core]
+    #[arg(short, long, value_name = "N", env = "S2SPEC_JOBS")]
+    jobs: Option<NonZeroUsize>,
+
+    /// Where ids, keys and the order of cases come from
+    #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_SEED, env = "S2SPEC_SEED")]
+    seed: u64,
+
+    /// Write the report as JSON too; `-` writes it to standard output in place of the table
+    #[arg(long, value_name = "FILE", env = "S2SPEC_JSON")]
+    json: Option<PathBuf>,
+
+    /// Time that a case may take
+    #[arg(long, value_name = "SECONDS", default_value = DEFAULT_TIMEOUT,
+          value_parser = timeout, env = "S2SPEC_TIMEOUT")]
+    timeout: Duration,
+
+    #[command(flatten)]
+    judging: Judging,
+
+    /// Keep and print the transcript of every case
+    #[arg(long, env = "S2SPEC_TRANSCRIPTS", value_parser = FalseyValueParser::new())]
+    transcripts: bool,
+
+    /// When to use colours
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        env = "S2SPEC_COLOR"
+    )]
+    color: Color,
+
+    /// Tell of every unexpected case at length
+    #[arg(short, long, env = "S2SPEC_VERBOSE", value_parser = FalseyValueParser::new())]
+    verbose: bool,
+}
+
+/// Arguments of `run`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    /// Ids of cases, beginnings of ids, or globs: `policies`, 'personas/row07/**', '**/inbound'
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+
+    #[command(flatten)]
+    options: Options,
+}
+
+impl From<Options> for Args {
+    fn from(options: Options) -> Self {
+        Self {
+            ids: Vec::new(),
+            options,
+        }
+    }
+}
+
+impl Options {
+    /// How a case of this run is run again.
+    fn rerun(&self) -> Rerun {
+        let mut options = Vec::new();
+        if self.target == Target::Prosody {
+            options.push("--target prosody".to_owned());
+        }
+        options.extend(self.judging.options());
+        if self.seed != DEFAULT_SEED {
+            options.push(format!("--seed {}", self.seed));
+        }
+        if Ok(self.timeout) != timeout(DEFAULT_TIMEOUT) {
+            options.push(format!("--timeout {}", self.timeout.as_secs_f64()));
+        }
+        Rerun { options }
+    }
+
+    fn view(&self) -> View {
+        View {
+            width: output::width(),
+            charset: output::charset(),
+            verbose: self.verbose,
+            transcripts: self.transcripts,
+            rerun: self.rerun(),
+        }
+    }
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= LONGEST_TIMEOUT => {
+            Ok(Duration::from_secs_f64(seconds))
+        }
+        _ => Err(format!(
+            "seconds are wanted, more than 0 and at most {LONGEST_TIMEOUT}"
+        )),
+    }
+}
+
+/// What a run is to do.
+#[derive(Debug)]
+pub struct Order {
+    /// The cases that were asked for; controls come on top.
+    pub cases: Vec<Case>,
+    /// What to run them against.
+    pub target: Target,
+    /// How many at the same time.
+    pub jobs: NonZeroUsize,
+    /// Where ids, keys and order come from.
+    pub seed: u64,
+    /// How long one case may take.
+    pub timeout: Duration,
+    /// How the target is to be read.
+    pub profile: Profile,
+    /// Records keep their events even for a pass.
+    pub keep_events: bool,
+    /// Becomes true when the user wants an end: no new cases, then `Ended { interrupted: true }`.
+    pub interrupt: watch::Receiver<bool>,
+}
+
+/// Begins a run. Called inside a tokio runtime; the events end with [`RunEvent::Ended`].
+pub type Start = fn(Order) -> mpsc::Receiver<RunEvent>;
+
+/// The runner of this build.
+const START: Start = |_order| {
+    let (events, receiver) = mpsc::channel(1);
+    let _ = events.try_send(RunEvent::Trouble("this build has no runner".to_owned()));
+    receiver
+};
+
+/// Selects, runs, reports.
+pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
+    run(args, START, output::print)
+}
+
+/// `print` gets the table.
+fn run(
+    args: &Args,
+    start: Start,
+    print: fn(&str) -> Result<(), CliError>,
+) -> Result<Exit, CliError> {
+    let options = &args.options;
+    options.color.apply();
+    logging::start("off");
+    let all = select::all();
+    let cases = select::among(&all, &args.ids)?
+        .into_iter()
+        .cloned()
+        .collect();
+    let json = options.json.as_deref().map(JsonFile::open).transpose()?;
+    let jobs = match options.jobs {
+        Some(jobs) => jobs,
+        None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| CliError::environment("cannot start threads", e))?;
+    let (interrupt, interrupted) = watch::channel(false);
+    let order = Order {
+        cases,
+        target: options.target,
+        jobs,
+        seed: options.seed,
+        timeout: options.timeout,
+        profile: options.judging.profile(),
+        keep_events: options.transcripts,
+        interrupt: interrupted,
+    };
+    let view = options.view();
+    let progress = Progress::new(true, view.charset);
+    let report = runtime.block_on(async { follow(start(order), &interrupt, &progress).await });
+    progress.clear();
+    // What still runs after a second interrupt has to end with the process, not before the report.
+    runtime.shutdown_background();
+
+    let on_stdout = matches!(json, Some(JsonFile::Stdout));
+    if !on_stdout {
+        print(&report::render(&report, &view))?;
+    }
+    if let Some(json) = json {
+        let text = report::to_json(&report)
+            .map_err(|e| CliError::environment("cannot write the report as JSON", e))?;
+        json.write(&text)?;
+    }
+    if on_stdout {
+        for trouble in &report.trouble {
+            output::note(&format!("trouble: {trouble}"));
+        }
+    }
+    Ok(exit(&report))
+}
+
+/// Gathers the events of a run. The first Ctrl-C asks the runner to end, the second one does not wait
+/// for it.
+async fn follow(
+    mut events: mpsc::Receiver<RunEvent>,
+    interrupt: &watch::Sender<bool>,
+    progress: &Progress,
+) -> Report {
+    let mut report = Report::default();
+    let mut unexpected = 0;
+    let mut asked = false;
+    // Without a handler Ctrl-C ends the process at once, as it would anyway.
+    let mut listening = true;
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                None => break,
+                Some(event) => {
+                    if let RunEvent::Finished(record) = &event {
+                        unexpected += usize::from(matches!(
+                            record.verdict,
+                            Verdict::Fail | Verdict::Unstable | Verdict::Error
+                        ));
+                    }
+                    report.take(event);
+                    progress.show(&report, unexpected);
+                }
+            },
+            signal = tokio::signal::ctrl_c(), if listening => match signal {
+                Err(_) => listening = false,
+                Ok(()) if asked => {
+                    report.interrupted = true;
+                    break;
+                }
+                Ok(()) => {
+                    asked = true;
+                    interrupt.send_replace(true);
+                    output::note("interrupted: the cases under way are ended; once more to not wait");
+                }
+            },
+        }
+    }
+    report
+}
+
+/// The exit code of a run. A proven deviation weighs more than a run that is not complete.
+fn exit(report: &Report) -> Exit {
+    let tally = report.tally();
+    if tally.unexpected() > 0 {
+        Exit::Unexpected
+    } else if tally.error > 0 || !report.trouble.is_empty() || report.partial() {
+        Exit::Environment
+    } else {
+        Exit::Expected
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+use std::time::Duration;
+
+use super::*;
+use crate::report::fixture;
+
+fn args(line: &str) -> Args {
+    #[derive(clap::Parser)]
+    struct Only {
+        #[command(flatten)]
+        args: Args,
+    }
+    let words = std::iter::once("run").chain(line.split_whitespace());
+    <Only as clap::Parser>::try_parse_from(words).unwrap().args
+}
+
+fn quiet(_: &str) -> Result<(), CliError> {
+    Ok(())
+}
+
+fn play(events: Vec<RunEvent>) -> mpsc::Receiver<RunEvent> {
+    let (sender, receiver) = mpsc::channel(4);
+    tokio::spawn(async move {
+        for event in events {
+            if sender.send(event).await.is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+#[test]
+fn failures_outweigh_errors_and_errors_outweigh_passes() {
+    let exit_of = |events| exit(&fixture::report(events));
+    assert_eq!(exit_of(fixture::generated()), Exit::Expected);
+    assert_eq!(exit_of(fixture::run(false)), Exit::Unexpected);
+    let mut records = vec![fixture::failed()];
+    records[0].verdict = Verdict::Error;
+    assert_eq!(exit_of(fixture::gather(records, false)), Exit::Environment);
+    let mut lost = fixture::generated();
+    lost.pop();
+    assert_eq!(exit_of(lost), Exit::Environment);
+}
+
+#[test]
+fn a_run_writes_its_report_and_gives_the_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.json");
+    let args = args(&format!("policies --color never --json {}", file.display()));
+    let start: Start = |order| {
+        assert_eq!(order.cases.len(), 648);
+        assert_eq!(order.timeout, Duration::from_secs(10));
+        play(fixture::run(false))
+    };
+    assert_eq!(run(&args, start, quiet).unwrap(), Exit::Unexpected);
+    let text = std::fs::read_to_string(file).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(report["schema"], 1);
+    assert_eq!(report["cases"].as_array().unwrap().len(), 972);
+}
+
+#[test]
+fn a_runner_that_goes_away_is_an_error_of_the_harness() {
+    let start: Start = |_| play(Vec::new());
+    assert_eq!(
+        run(&args("--color never"), start, quiet).unwrap(),
+        Exit::Environment
+    );
+}
+
+#[test]
+fn the_command_that_reruns_a_case_has_what_differs_from_the_defaults() {
+    assert_eq!(args("").options.rerun().command("a/b"), "s2spec run a/b");
+    let options = "--target prosody --mode strict --strict-certificates --seed 7 --timeout 2.5";
+    let args = args(&format!("{options} --jobs 3 -v"));
+    assert_eq!(
+        args.options.rerun().command("a/b"),
+        format!("s2spec run a/b {options}")
+    );
+}
+
+#[test]
+fn an_id_that_is_not_there_runs_nothing() {
+    let start: Start = |_| unreachable!("nothing was selected");
+    let error = run(&args("personas/row99"), start, quiet).unwrap_err();
+    assert_eq!(error.exit(), Exit::NothingSelected);
+}

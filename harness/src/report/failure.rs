@@ -1,0 +1,164 @@
+//! What is told of a case that did not end as expected.
+
+use std::fmt::Write as _;
+
+use owo_colors::OwoColorize as _;
+use simulated_partners::event::Event;
+
+use super::mark::{Charset, Mark};
+use super::words::{
+    allowed_text, describe_direction, describe_offer, describe_policy, outcome_text,
+};
+use crate::runner::Record;
+use crate::transcript::{Detail, line, printable, telling};
+
+/// How many events of a transcript's end are shown.
+const TAIL: usize = 16;
+const LABEL: usize = 12;
+
+/// The command that runs one case again the same way.
+#[derive(Clone, Debug, Default)]
+pub struct Rerun {
+    /// Options that differ from the defaults, ready to be pasted, such as `--target prosody`.
+    pub options: Vec<String>,
+}
+
+impl Rerun {
+    /// The command for a case.
+    pub fn command(&self, id: &str) -> String {
+        let mut command = format!("s2spec run {id}");
+        for option in &self.options {
+            command.push(' ');
+            command.push_str(option);
+        }
+        command
+    }
+}
+
+/// Id, what was set and offered, what was allowed and what happened, the rule, the end of the
+/// transcript, and the command to run it again.
+pub(super) fn block(
+    record: &Record,
+    rerun: &Rerun,
+    width: usize,
+    charset: Charset,
+    whole_transcript: bool,
+) -> String {
+    let mark = Mark::of(record);
+    let case = &record.case;
+    let policy = case.row.policy();
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "{} {}",
+        format!("{} {}", mark.symbol(charset), mark.meaning()).style(mark.colour()),
+        case.id.bold()
+    );
+    let mut field = |name: &str, text: &str| {
+        if !text.is_empty() {
+            out.push_str(&wrapped(name, text, width));
+        }
+    };
+    field(
+        "set to",
+        &format!(
+            "{} {}: {}",
+            case.row.label(),
+            policy,
+            describe_policy(&policy)
+        ),
+    );
+    field(
+        "partner",
+        &format!(
+            "{}: {}",
+            case.partner.name,
+            describe_offer(&case.partner.offer)
+        ),
+    );
+    field("direction", describe_direction(case.direction));
+    field("allowed", &allowed_text(&record.expectation.allowed));
+    field(
+        "observed",
+        &printable(&outcome_text(record.outcome.as_ref())),
+    );
+    field(
+        "rule",
+        &format!(
+            "{} ({})",
+            record.expectation.rule, record.expectation.clause
+        ),
+    );
+    field("why", &printable(&record.why));
+    field("control", record.control.as_deref().unwrap_or_default());
+    field("wire", &record.wire);
+    if !record.events.is_empty() {
+        out.push_str(&transcript(record, width, whole_transcript));
+    }
+    // Never wrapped, so that it can be copied.
+    let _ = writeln!(
+        out,
+        "  {:<LABEL$}{}",
+        "rerun",
+        rerun.command(&case.id).bold()
+    );
+    out
+}
+
+/// The end of a transcript, or all of it.
+pub(super) fn transcript(record: &Record, width: usize, whole: bool) -> String {
+    let mut out = String::new();
+    let told: Vec<(usize, &Event)> = record
+        .events
+        .iter()
+        .enumerate()
+        .filter(|(_, event)| telling(event))
+        .collect();
+    let skipped = if whole {
+        0
+    } else {
+        told.len().saturating_sub(TAIL)
+    };
+    let _ = match skipped {
+        0 => writeln!(out, "  transcript"),
+        1 => writeln!(out, "  transcript  (1 event before)"),
+        n => writeln!(out, "  transcript  ({n} events before)"),
+    };
+    for (index, event) in &told[skipped..] {
+        let text = line(index + 1, event, Detail::Columns(width.saturating_sub(4)));
+        let _ = writeln!(out, "    {text}");
+    }
+    out
+}
+
+/// `  name        text`, continued under the text.
+pub(crate) fn wrapped(name: &str, text: &str, width: usize) -> String {
+    wrap(&format!("  {name:<LABEL$}"), LABEL + 2, text, width)
+}
+
+/// A paragraph. Colours do not count as columns.
+pub(super) fn filled(text: &str, width: usize) -> String {
+    wrap("", 0, text, width)
+}
+
+fn wrap(first: &str, indent: usize, text: &str, width: usize) -> String {
+    let room = width.saturating_sub(indent).max(24);
+    let mut out = first.to_owned();
+    let mut used = 0;
+    for word in text.split(' ') {
+        let length = anstream::adapter::strip_str(word)
+            .map(|s| s.chars().count())
+            .sum::<usize>();
+        if used > 0 && used + 1 + length > room {
+            let _ = write!(out, "\n{:indent$}", "");
+            used = 0;
+        } else if used > 0 {
+            out.push(' ');
+            used += 1;
+        }
+        out.push_str(word);
+        used += length;
+    }
+    out.push('\n');
+    out
+}

@@ -1,0 +1,226 @@
+//! Hand-made runs for tests of reports.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use simulated_partners::event::Method;
+use simulated_partners::persona::{self, Certificate, Persona, Tls};
+
+use super::{Charset, Report, Rerun, View};
+use crate::matrix::{Case, Direction, Set};
+use crate::oracle::{Allowed, End, Expectation, Reason};
+use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
+use crate::policy::Row;
+use crate::runner::{Record, RunEvent, Timings, Verdict};
+use crate::transcript::{script, wire_summary};
+
+const BOTH: [Direction; 2] = [Direction::Outbound, Direction::Inbound];
+
+fn refusal(phase: Phase, closer: Closer, signal: Signal) -> Outcome {
+    Outcome::Refused(Refusal {
+        phase,
+        closer,
+        signal,
+    })
+}
+
+fn expectation(end: End) -> Expectation {
+    Expectation {
+        rule: "I4.none.required",
+        clause: "RFC 6120 §5.3.1",
+        allowed: vec![Allowed { end, warn: None }],
+    }
+}
+
+/// A case that passed.
+pub(crate) fn passed(set: Set, row: Row, partner: &Arc<Persona>, direction: Direction) -> Record {
+    let word = super::word(&set);
+    let way = super::word(&direction);
+    let established = !(usize::from(row.number()) + partner.name.len()).is_multiple_of(3);
+    let (end, outcome) = if established && row.policy().valid() {
+        (
+            End::Established(Method::SaslTls),
+            Outcome::Established(Method::SaslTls),
+        )
+    } else {
+        (
+            End::Refused(Reason::NoTls),
+            refusal(
+                Phase::Stream,
+                Closer::Target,
+                Signal::StreamError("policy-violation".to_owned()),
+            ),
+        )
+    };
+    Record {
+        case: Case {
+            id: format!("{word}/{}/{}/{way}", row.label(), partner.name),
+            set,
+            row,
+            partner: Arc::clone(partner),
+            direction,
+        },
+        expectation: expectation(end),
+        outcome: Some(outcome),
+        verdict: Verdict::Pass,
+        why: "as the tables want it".to_owned(),
+        control: None,
+        added_as_control: false,
+        timings: Timings {
+            connect: Some(Duration::from_micros(120)),
+            tls: Some(Duration::from_micros(900)),
+            auth: Some(Duration::from_micros(210)),
+            probe: None,
+            total: Duration::from_micros(1500 + u64::from(row.number())),
+        },
+        events: Vec::new(),
+        wire: "T→P: T:header".to_owned(),
+    }
+}
+
+/// A failure with a transcript.
+pub(crate) fn failed() -> Record {
+    let partner = Arc::new(persona::find("google-talk").unwrap());
+    let row = Row::new(7).unwrap();
+    let mut record = passed(Set::Personas, row, &partner, Direction::Inbound);
+    record.expectation = Expectation {
+        rule: "R2.required",
+        clause: "RFC 6120 §5.3.1",
+        allowed: vec![
+            Allowed {
+                end: End::Refused(Reason::NoTls),
+                warn: None,
+            },
+            Allowed {
+                end: End::Refused(Reason::PeerGivesUp),
+                warn: Some("the partner closes first"),
+            },
+        ],
+    };
+    record.outcome = Some(Outcome::Established(Method::TcpDialback));
+    record.verdict = Verdict::Fail;
+    record.why = "a stanza got through without TLS although the policy demands it".to_owned();
+    record.control = Some("personas/row09/google-talk/inbound".to_owned());
+    record.events = script::dialback_session("51d0", "abcdef0123456789", false);
+    record.wire = wire_summary(&record.events);
+    record.timings.total = Duration::from_millis(34);
+    record
+}
+
+/// Events of a run of all personas with one result of each verdict.
+pub(crate) fn run(interrupted: bool) -> Vec<RunEvent> {
+    let mut records = Vec::new();
+    for partner in persona::builtin() {
+        let partner = Arc::new(partner);
+        for row in Row::all() {
+            for direction in BOTH {
+                records.push(passed(Set::Personas, row, &partner, direction));
+            }
+        }
+    }
+    let failed = failed();
+    for record in &mut records {
+        let verdict = match record.case.id.as_str() {
+            "personas/row03/modern/outbound" => Verdict::Warn,
+            "personas/row05/modern/inbound" => Verdict::Disputed,
+            "personas/row08/tls12-only/inbound" => Verdict::Unstable,
+            "personas/row09/tls12-only/inbound" => Verdict::Error,
+            id if id.starts_with("personas/row16") => Verdict::Unsupported,
+            id if id == failed.case.id => {
+                *record = failed.clone();
+                continue;
+            }
+            _ => continue,
+        };
+        record.verdict = verdict;
+        record.why = match verdict {
+            Verdict::Warn => "dialback where EXTERNAL was to be had",
+            Verdict::Disputed => "allowed by the class table, not by the rule table",
+            Verdict::Unstable => "3 of 5 repetitions ended otherwise",
+            Verdict::Error => "the partner could not listen: address in use",
+            _ => "the target has no such setting",
+        }
+        .to_owned();
+        if matches!(verdict, Verdict::Unsupported | Verdict::Error) {
+            record.outcome = None;
+        }
+    }
+    gather(records, interrupted)
+}
+
+/// Events of a run of the generated sets.
+pub(crate) fn generated() -> Vec<RunEvent> {
+    let mut records = Vec::new();
+    let model = persona::find("modern").unwrap();
+    for row in Row::all() {
+        for direction in BOTH {
+            for other in Row::all() {
+                let mut partner = model.clone();
+                partner.name = other.label();
+                records.push(passed(Set::Policies, row, &Arc::new(partner), direction));
+            }
+            for tls in [Tls::None, Tls::Offered, Tls::Required] {
+                for certificate in [Certificate::Good, Certificate::Expired, Certificate::None] {
+                    for dialback in [true, false] {
+                        let mut partner = model.clone();
+                        partner.offer.tls = tls;
+                        partner.offer.certificate = certificate;
+                        partner.offer.dialback = dialback;
+                        partner.name = format!(
+                            "{}-{}-{}",
+                            super::word(&tls),
+                            if dialback { "db" } else { "nodb" },
+                            super::word(&certificate)
+                        );
+                        records.push(passed(Set::Offers, row, &Arc::new(partner), direction));
+                    }
+                }
+            }
+        }
+    }
+    gather(records, false)
+}
+
+/// Events of a run with these results, in any order.
+pub(crate) fn gather(records: Vec<Record>, interrupted: bool) -> Vec<RunEvent> {
+    let mut events = vec![RunEvent::Started {
+        target: "reference 0.1.0".to_owned(),
+        cases: records.len() + usize::from(interrupted) * 100,
+        controls: 0,
+        seed: 1,
+    }];
+    events.extend(
+        records
+            .into_iter()
+            .rev()
+            .map(|r| RunEvent::Finished(Box::new(r))),
+    );
+    if interrupted {
+        events.push(RunEvent::Trouble("prosody could not be started".to_owned()));
+    }
+    events.push(RunEvent::Ended {
+        elapsed: Duration::from_millis(1900),
+        interrupted,
+    });
+    events
+}
+
+pub(crate) fn report(events: Vec<RunEvent>) -> Report {
+    let mut report = Report::default();
+    for event in events {
+        report.take(event);
+    }
+    report
+}
+
+pub(crate) fn view(width: usize, charset: Charset) -> View {
+    View {
+        width,
+        charset,
+        verbose: false,
+        transcripts: false,
+        rerun: Rerun {
+            options: vec!["--seed 7".to_owned()],
+        },
+    }
+}

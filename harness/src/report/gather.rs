@@ -1,0 +1,153 @@
+//! The events of a run, gathered.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::outcome::Outcome;
+use crate::runner::{Record, RunEvent, Verdict};
+
+/// What is known of a run so far.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Name and version of the target; empty before the run has begun.
+    pub target: String,
+    /// The seed.
+    pub seed: u64,
+    /// How many cases were to be run, controls included.
+    pub cases: usize,
+    /// How many of them were added as controls.
+    pub controls: usize,
+    /// Results by case id.
+    pub records: BTreeMap<String, Record>,
+    /// What went wrong apart from cases.
+    pub trouble: Vec<String>,
+    /// Wall time; zero before the end.
+    pub elapsed: Duration,
+    /// The run was broken off: results are partial.
+    pub interrupted: bool,
+    /// The run's end was seen.
+    pub ended: bool,
+}
+
+impl Report {
+    /// Takes in the next event.
+    pub fn take(&mut self, event: RunEvent) {
+        match event {
+            RunEvent::Started {
+                target,
+                cases,
+                controls,
+                seed,
+            } => {
+                self.target = target;
+                self.cases = cases;
+                self.controls = controls;
+                self.seed = seed;
+            }
+            RunEvent::Finished(record) => {
+                self.records.insert(record.case.id.clone(), *record);
+            }
+            RunEvent::Trouble(what) => self.trouble.push(what),
+            RunEvent::Ended {
+                elapsed,
+                interrupted,
+            } => {
+                self.elapsed = elapsed;
+                self.interrupted = interrupted;
+                self.ended = true;
+            }
+        }
+    }
+
+    /// Whether some results are missing.
+    pub fn partial(&self) -> bool {
+        self.interrupted || !self.ended || self.records.len() < self.cases
+    }
+
+    /// Results by verdict.
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for record in self.records.values() {
+            tally.add(record);
+        }
+        tally
+    }
+
+    /// Medians of the times that were measured: connect, TLS, auth, probe, total.
+    pub fn medians(&self) -> [Option<Duration>; 5] {
+        let mut times: [Vec<Duration>; 5] = Default::default();
+        for record in self.ran() {
+            let t = &record.timings;
+            let measured = [t.connect, t.tls, t.auth, t.probe, Some(t.total)];
+            for (list, time) in times.iter_mut().zip(measured) {
+                list.extend(time);
+            }
+        }
+        times.map(|mut list| {
+            list.sort_unstable();
+            list.get(list.len() / 2).copied()
+        })
+    }
+
+    /// The slowest cases, slowest first.
+    pub fn slowest(&self, count: usize) -> Vec<&Record> {
+        let mut ran: Vec<&Record> = self.ran().collect();
+        ran.sort_by(|a, b| (b.timings.total, &a.case.id).cmp(&(a.timings.total, &b.case.id)));
+        ran.truncate(count);
+        ran
+    }
+
+    fn ran(&self) -> impl Iterator<Item = &Record> {
+        self.records.values().filter(|r| r.outcome.is_some())
+    }
+}
+
+/// How many cases got which verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Tally {
+    /// `pass`, both kinds.
+    pub pass: usize,
+    /// Of the passes: a stanza got through.
+    #[serde(skip)]
+    pub established: usize,
+    /// Of the passes: rightly refused.
+    #[serde(skip)]
+    pub refused: usize,
+    /// `warn`.
+    pub warn: usize,
+    /// `fail`.
+    pub fail: usize,
+    /// `disputed`.
+    pub disputed: usize,
+    /// `unstable`.
+    pub unstable: usize,
+    /// `unsupported`.
+    pub unsupported: usize,
+    /// `error`.
+    pub error: usize,
+}
+
+impl Tally {
+    fn add(&mut self, record: &Record) {
+        match record.verdict {
+            Verdict::Pass => {
+                self.pass += 1;
+                match record.outcome {
+                    Some(Outcome::Established(_)) => self.established += 1,
+                    Some(Outcome::Refused(_) | Outcome::Stalled(_)) | None => self.refused += 1,
+                }
+            }
+            Verdict::Warn => self.warn += 1,
+            Verdict::Fail => self.fail += 1,
+            Verdict::Unsupported => self.unsupported += 1,
+            Verdict::Disputed => self.disputed += 1,
+            Verdict::Unstable => self.unstable += 1,
+            Verdict::Error => self.error += 1,
+        }
+    }
+
+    /// Results that nobody expected of a conforming target.
+    pub const fn unexpected(&self) -> usize {
+        self.fail + self.unstable
+    }
+}

@@ -1,0 +1,155 @@
+//! The report for machines. Sorted, and the same bytes each time but for `elapsed_us` and
+//! `timings_us`.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use simulated_partners::persona::{Facts, Offer};
+
+use super::gather::{Report, Tally};
+use super::words::reason_text;
+use crate::matrix::{Direction, Set};
+use crate::oracle::Expectation;
+use crate::outcome::Outcome;
+use crate::policy::Policy;
+use crate::runner::{Record, Timings, Verdict};
+
+/// Version of the document's form. It grows when a field changes its meaning or goes away.
+pub const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    tool: Tool,
+    target: &'a str,
+    seed: u64,
+    /// True when results are missing: broken off, or the harness failed.
+    partial: bool,
+    interrupted: bool,
+    summary: Summary,
+    trouble: &'a [String],
+    cases: Vec<CaseReport<'a>>,
+    elapsed_us: u64,
+}
+
+#[derive(Serialize)]
+struct Tool {
+    name: &'static str,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    selected: usize,
+    controls: usize,
+    run: usize,
+    #[serde(flatten)]
+    verdicts: Tally,
+}
+
+#[derive(Serialize)]
+struct CaseReport<'a> {
+    id: &'a str,
+    set: Set,
+    direction: Direction,
+    row: u8,
+    policy: Policy,
+    partner: Partner<'a>,
+    expectation: &'a Expectation,
+    outcome: Option<&'a Outcome>,
+    /// What told of a refusal, in words.
+    reason: Option<String>,
+    verdict: Verdict,
+    why: &'a str,
+    control: Option<&'a str>,
+    added_as_control: bool,
+    wire: &'a str,
+    timings_us: TimingsReport,
+}
+
+#[derive(Serialize)]
+struct Partner<'a> {
+    name: &'a str,
+    title: &'a str,
+    offer: &'a Offer,
+    facts: &'a Facts,
+}
+
+#[derive(Serialize)]
+struct TimingsReport {
+    connect: Option<u64>,
+    tls: Option<u64>,
+    auth: Option<u64>,
+    probe: Option<u64>,
+    total: u64,
+}
+
+/// The whole report as one indented JSON document with a line feed at its end.
+///
+/// # Errors
+/// When a value has no JSON form, which is a fault of the harness.
+pub fn to_json(report: &Report) -> Result<String, serde_json::Error> {
+    let document = Document {
+        schema: SCHEMA,
+        tool: Tool {
+            name: "s2spec",
+            version: env!("CARGO_PKG_VERSION"),
+        },
+        target: &report.target,
+        seed: report.seed,
+        partial: report.partial(),
+        interrupted: report.interrupted,
+        summary: Summary {
+            selected: report.cases,
+            controls: report.controls,
+            run: report.records.len(),
+            verdicts: report.tally(),
+        },
+        trouble: &report.trouble,
+        cases: report.records.values().map(case).collect(),
+        elapsed_us: micros(report.elapsed),
+    };
+    let mut text = serde_json::to_string_pretty(&document)?;
+    text.push('\n');
+    Ok(text)
+}
+
+fn case(record: &Record) -> CaseReport<'_> {
+    let case = &record.case;
+    CaseReport {
+        id: &case.id,
+        set: case.set,
+        direction: case.direction,
+        row: case.row.number(),
+        policy: case.row.policy(),
+        partner: Partner {
+            name: &case.partner.name,
+            title: &case.partner.title,
+            offer: &case.partner.offer,
+            facts: &case.partner.facts,
+        },
+        expectation: &record.expectation,
+        outcome: record.outcome.as_ref(),
+        reason: reason_text(record.outcome.as_ref()),
+        verdict: record.verdict,
+        why: &record.why,
+        control: record.control.as_deref(),
+        added_as_control: record.added_as_control,
+        wire: &record.wire,
+        timings_us: timings(&record.timings),
+    }
+}
+
+fn timings(timings: &Timings) -> TimingsReport {
+    TimingsReport {
+        connect: timings.connect.map(micros),
+        tls: timings.tls.map(micros),
+        auth: timings.auth.map(micros),
+        probe: timings.probe.map(micros),
+        total: micros(timings.total),
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

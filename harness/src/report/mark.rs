@@ -1,0 +1,136 @@
+//! One mark and one colour for each kind of result. The marks alone tell them apart.
+
+use owo_colors::Style;
+
+use crate::outcome::Outcome;
+use crate::runner::{Record, Verdict};
+
+/// Which characters a terminal can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charset {
+    /// Anything.
+    Unicode,
+    /// Only ASCII.
+    Ascii,
+}
+
+impl Charset {
+    /// The text in these characters, with the nearest ones for those that are not among them.
+    pub fn fit(self, text: String) -> String {
+        if self == Self::Unicode || text.is_ascii() {
+            return text;
+        }
+        let mut result = String::with_capacity(text.len());
+        for c in text.chars() {
+            match c {
+                c if c.is_ascii() => result.push(c),
+                '→' => result.push('>'),
+                '←' => result.push('<'),
+                '…' => result.push('~'),
+                '–' => result.push('-'),
+                '×' => result.push('x'),
+                '§' => result.push_str("section "),
+                _ => result.push('?'),
+            }
+        }
+        result
+    }
+}
+
+/// What a cell of a table says, from harmless to grave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Mark {
+    Unsupported,
+    Refused,
+    Established,
+    Mixed,
+    Warn,
+    Disputed,
+    Unstable,
+    Error,
+    Fail,
+}
+
+impl Mark {
+    pub(super) const ALL: [Self; 9] = [
+        Self::Established,
+        Self::Refused,
+        Self::Mixed,
+        Self::Warn,
+        Self::Fail,
+        Self::Disputed,
+        Self::Unstable,
+        Self::Unsupported,
+        Self::Error,
+    ];
+
+    pub(super) const fn of(record: &Record) -> Self {
+        match record.verdict {
+            Verdict::Pass => match record.outcome {
+                Some(Outcome::Established(_)) => Self::Established,
+                Some(Outcome::Refused(_) | Outcome::Stalled(_)) | None => Self::Refused,
+            },
+            Verdict::Warn => Self::Warn,
+            Verdict::Fail => Self::Fail,
+            Verdict::Unsupported => Self::Unsupported,
+            Verdict::Disputed => Self::Disputed,
+            Verdict::Unstable => Self::Unstable,
+            Verdict::Error => Self::Error,
+        }
+    }
+
+    /// The mark of several results in one cell: the gravest, unless all is well.
+    pub(super) fn with(self, other: Self) -> Self {
+        match (self.min(other), self.max(other)) {
+            (Self::Refused, Self::Established) => Self::Mixed,
+            (_, graver) => graver,
+        }
+    }
+
+    pub(super) const fn symbol(self, charset: Charset) -> char {
+        match (charset, self) {
+            (Charset::Unicode, Self::Established) => '✓',
+            (Charset::Unicode, Self::Refused) => '–',
+            (Charset::Unicode, Self::Mixed) => '±',
+            (Charset::Unicode, Self::Fail) => '✕',
+            (Charset::Unicode, Self::Disputed) => '≠',
+            (Charset::Unicode, Self::Unsupported) => '·',
+            (Charset::Ascii, Self::Established) => '+',
+            (Charset::Ascii, Self::Refused) => '-',
+            (Charset::Ascii, Self::Mixed) => '*',
+            (Charset::Ascii, Self::Fail) => 'X',
+            (Charset::Ascii, Self::Disputed) => '#',
+            (Charset::Ascii, Self::Unsupported) => '.',
+            (_, Self::Warn) => '!',
+            (_, Self::Unstable) => '~',
+            (_, Self::Error) => '?',
+        }
+    }
+
+    pub(super) const fn meaning(self) -> &'static str {
+        match self {
+            Self::Established => "pass, established",
+            Self::Refused => "pass, rightly refused",
+            Self::Mixed => "pass, some of each",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+            Self::Disputed => "disputed",
+            Self::Unstable => "unstable",
+            Self::Unsupported => "unsupported",
+            Self::Error => "error",
+        }
+    }
+
+    pub(super) const fn colour(self) -> Style {
+        match self {
+            Self::Established => Style::new().green().bold(),
+            Self::Refused => Style::new().cyan(),
+            Self::Mixed => Style::new().green(),
+            Self::Warn => Style::new().yellow().bold(),
+            Self::Fail => Style::new().red().bold(),
+            Self::Disputed | Self::Unstable => Style::new().magenta().bold(),
+            Self::Unsupported => Style::new().dimmed(),
+            Self::Error => Style::new().red().reversed(),
+        }
+    }
+}

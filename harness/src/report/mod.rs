@@ -1,0 +1,29 @@
+//! Views of one run: a table with the failures below it, a JSON document, a progress bar.
+//!
+//! All of them read [`RunEvent`](crate::runner::RunEvent)s, gathered in a [`Report`]; none of them
+//! judges anything.
+
+mod failure;
+mod gather;
+mod grid;
+mod json;
+mod mark;
+mod progress;
+mod terminal;
+mod words;
+
+pub use failure::Rerun;
+pub(crate) use failure::wrapped as field;
+pub use gather::{Report, Tally};
+pub use json::{SCHEMA, to_json};
+pub use mark::Charset;
+pub use progress::Progress;
+pub use terminal::{View, render};
+pub use words::{
+    allowed_text, describe_direction, describe_offer, describe_policy, outcome_text, word,
+};
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;

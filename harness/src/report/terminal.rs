@@ -1,0 +1,354 @@
+//! The report on a terminal: tables of marks, totals, and what is to be said of single cases.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use owo_colors::OwoColorize as _;
+
+use super::failure::{self, Rerun, filled, wrapped};
+use super::gather::Report;
+use super::grid::{Grid, Heading, in_columns};
+use super::mark::{Charset, Mark};
+use super::words::word;
+use crate::matrix::Set;
+use crate::runner::{Record, Verdict};
+use crate::transcript::printable;
+
+/// How many cases are told of at length; more are listed by id.
+const AT_LENGTH: usize = 10;
+/// How many ids are listed after those.
+const LISTED: usize = 40;
+
+/// How a report is shown. Colours are always in the text; the stream drops them where they do not
+/// belong.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// Columns of the terminal.
+    pub width: usize,
+    /// What the terminal can show.
+    pub charset: Charset,
+    /// Tells of every unexpected case at length, and lists every warning.
+    pub verbose: bool,
+    /// Shows the whole transcript of every case that has one.
+    pub transcripts: bool,
+    /// How a case is run again.
+    pub rerun: Rerun,
+}
+
+/// The whole report as text.
+pub fn render(report: &Report, view: &View) -> String {
+    let mut out = String::new();
+    tables(report, view, &mut out);
+    if view.transcripts {
+        transcripts(report, view, &mut out);
+    }
+    warnings(report, view, &mut out);
+    unexpected(report, view, &mut out);
+    for trouble in &report.trouble {
+        let _ = writeln!(out, "{} {}", "trouble:".red().bold(), printable(trouble));
+    }
+    if !report.trouble.is_empty() {
+        out.push('\n');
+    }
+    summary(report, view, &mut out);
+    view.charset.fit(out)
+}
+
+fn tables(report: &Report, view: &View, out: &mut String) {
+    let mut marks = BTreeSet::new();
+    for set in [Set::Personas, Set::Policies, Set::Offers] {
+        let records: Vec<&Record> = report
+            .records
+            .values()
+            .filter(|r| r.case.set == set && !r.added_as_control)
+            .collect();
+        let grid = grid(&records, set);
+        if grid.is_empty() {
+            continue;
+        }
+        marks.extend(grid.marks());
+        let (title, heading) = match set {
+            Set::Personas => ("personas: a kind of server each", Heading::Codes),
+            Set::Policies => (
+                "policies: a partner set to the row of that number",
+                Heading::Names,
+            ),
+            Set::Offers => (
+                "offers: STARTTLS and certificate, the rest in one mark",
+                Heading::Codes,
+            ),
+        };
+        let _ = writeln!(out, "{}", title.bold());
+        out.push_str(&grid.render(heading, view.width, view.charset));
+        if heading == Heading::Codes {
+            out.push('\n');
+        }
+    }
+    if !marks.is_empty() {
+        legend(&marks, view, out);
+    }
+}
+
+fn grid(records: &[&Record], set: Set) -> Grid {
+    let mut grid = Grid::default();
+    for record in records {
+        let case = &record.case;
+        let row = case.row.number();
+        let column = match set {
+            Set::Personas => case.partner.name.clone(),
+            // The second segment of the id, `row03`.
+            Set::Policies => case
+                .id
+                .split('/')
+                .nth(2)
+                .and_then(|label| label.strip_prefix("row"))
+                .unwrap_or("??")
+                .to_owned(),
+            Set::Offers => format!(
+                "{} {}",
+                word(&case.partner.offer.tls),
+                word(&case.partner.offer.certificate)
+            ),
+        };
+        grid.add(
+            row,
+            format!("{row:>2} {}", case.row.policy()),
+            column,
+            case.direction,
+            Mark::of(record),
+        );
+    }
+    grid
+}
+
+fn legend(marks: &BTreeSet<Mark>, view: &View, out: &mut String) {
+    out.push_str(
+        "Rows: TLS/SASL/dialback of the target; R required, O optional, N not supported.\n",
+    );
+    out.push_str("Cells: outbound (target dials), then inbound (partner dials).\n");
+    let shown: Vec<Mark> = Mark::ALL
+        .into_iter()
+        .filter(|m| marks.contains(m))
+        .collect();
+    let entries: Vec<String> = shown
+        .iter()
+        .map(|m| format!("{} {}", m.symbol(view.charset), m.meaning()))
+        .collect();
+    let mut text = in_columns(&entries, view.width);
+    // Coloured after the layout, so that the codes do not count as columns. Each symbol stands once
+    // before its meaning.
+    for (mark, entry) in shown.iter().zip(&entries) {
+        let coloured = format!(
+            "{} {}",
+            mark.symbol(view.charset).style(mark.colour()),
+            mark.meaning()
+        );
+        text = text.replacen(entry.as_str(), &coloured, 1);
+    }
+    out.push_str(&text);
+    out.push('\n');
+}
+
+/// Warnings by ground: many cases have the same one.
+fn warnings(report: &Report, view: &View, out: &mut String) {
+    for (verdict, title) in [
+        (Verdict::Warn, "warn"),
+        (Verdict::Disputed, "disputed"),
+        (Verdict::Unsupported, "unsupported"),
+    ] {
+        let mut grounds: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for record in report.records.values() {
+            if record.verdict == verdict {
+                let ids = grounds.entry(&record.why).or_default();
+                ids.push(&record.case.id);
+            }
+        }
+        for (why, ids) in grounds {
+            let mut text = match ids.as_slice() {
+                [only] => format!("{} ({only})", printable(why)),
+                ids => format!(
+                    "{} ({} cases, such as {})",
+                    printable(why),
+                    ids.len(),
+                    ids[0]
+                ),
+            };
+            if view.verbose && ids.len() > 1 {
+                text = format!("{} ({})", printable(why), ids.join(" "));
+            }
+            out.push_str(&wrapped(title, &text, view.width));
+        }
+    }
+    if !out.is_empty() && !out.ends_with("\n\n") {
+        out.push('\n');
+    }
+}
+
+fn unexpected(report: &Report, view: &View, out: &mut String) {
+    let records: Vec<&Record> = report
+        .records
+        .values()
+        .filter(|r| {
+            matches!(
+                r.verdict,
+                Verdict::Fail | Verdict::Unstable | Verdict::Error
+            )
+        })
+        .collect();
+    let at_length = if view.verbose {
+        records.len()
+    } else {
+        AT_LENGTH.min(records.len())
+    };
+    for record in &records[..at_length] {
+        out.push_str(&failure::block(
+            record,
+            &view.rerun,
+            view.width,
+            view.charset,
+            view.transcripts,
+        ));
+        out.push('\n');
+    }
+    let rest = &records[at_length..];
+    if !rest.is_empty() {
+        let _ = writeln!(out, "{} more (-v tells of each at length):", rest.len());
+        for record in rest.iter().take(LISTED) {
+            let mark = Mark::of(record);
+            let _ = writeln!(
+                out,
+                "  {} {}",
+                mark.symbol(view.charset).style(mark.colour()),
+                record.case.id
+            );
+        }
+        if rest.len() > LISTED {
+            let _ = writeln!(out, "  and {} more", rest.len() - LISTED);
+        }
+        out.push('\n');
+    }
+}
+
+/// Transcripts of the cases that are not told of at length anyway.
+fn transcripts(report: &Report, view: &View, out: &mut String) {
+    for record in report.records.values() {
+        let told = matches!(
+            record.verdict,
+            Verdict::Fail | Verdict::Unstable | Verdict::Error
+        );
+        if told || record.events.is_empty() {
+            continue;
+        }
+        let mark = Mark::of(record);
+        let _ = writeln!(
+            out,
+            "{} {}",
+            mark.symbol(view.charset).style(mark.colour()),
+            record.case.id.bold()
+        );
+        out.push_str(&failure::transcript(record, view.width, true));
+        out.push('\n');
+    }
+}
+
+fn summary(report: &Report, view: &View, out: &mut String) {
+    let tally = report.tally();
+    let mut parts = Vec::new();
+    for (count, verdict, mark) in [
+        (tally.pass, "pass", Mark::Established),
+        (tally.warn, "warn", Mark::Warn),
+        (tally.fail, "fail", Mark::Fail),
+        (tally.disputed, "disputed", Mark::Disputed),
+        (tally.unstable, "unstable", Mark::Unstable),
+        (tally.unsupported, "unsupported", Mark::Unsupported),
+        (tally.error, "error", Mark::Error),
+    ] {
+        if count > 0 {
+            let mut part = format!("{count} {verdict}")
+                .style(mark.colour())
+                .to_string();
+            if verdict == "pass" {
+                let _ = write!(
+                    part,
+                    " ({} established, {} rightly refused)",
+                    tally.established, tally.refused
+                );
+            }
+            parts.push(part);
+        }
+    }
+    if report.partial() {
+        let word = if report.interrupted {
+            "INTERRUPTED:"
+        } else {
+            "INCOMPLETE:"
+        };
+        let text = format!(
+            "{} {} of {} cases were run; these results are partial.",
+            word.red().bold(),
+            report.records.len(),
+            report.cases
+        );
+        out.push_str(&filled(&text, view.width));
+    }
+    let mut text = format!(
+        "{} against {} in {:.2} s: {}",
+        counted(report.records.len()),
+        if report.target.is_empty() {
+            "no target".to_owned()
+        } else {
+            printable(&report.target)
+        },
+        report.elapsed.as_secs_f64(),
+        if parts.is_empty() {
+            "nothing was run".to_owned()
+        } else {
+            parts.join(", ")
+        }
+    );
+    if report.controls > 0 {
+        let _ = write!(text, "; {} run as controls only", report.controls);
+    }
+    let _ = write!(text, "; seed {}", report.seed);
+    out.push_str(&filled(&text, view.width));
+    timing(report, view, out);
+}
+
+fn timing(report: &Report, view: &View, out: &mut String) {
+    let [connect, tls, auth, probe, Some(total)] = report.medians() else {
+        return;
+    };
+    let parts: Vec<String> = [
+        ("connect", connect),
+        ("TLS", tls),
+        ("auth", auth),
+        ("probe", probe),
+    ]
+    .into_iter()
+    .filter_map(|(name, time)| Some(format!("{name} {}", millis(time?))))
+    .collect();
+    let mut text = format!("Median of a case {}", millis(total));
+    if !parts.is_empty() {
+        let _ = write!(text, " ({})", parts.join(", "));
+    }
+    let slowest: Vec<String> = report
+        .slowest(3)
+        .into_iter()
+        .map(|r| format!("{} {}", r.case.id, millis(r.timings.total)))
+        .collect();
+    let _ = write!(text, "; slowest: {}", slowest.join(", "));
+    out.push_str(&filled(&text, view.width));
+}
+
+fn counted(cases: usize) -> String {
+    if cases == 1 {
+        "1 case".to_owned()
+    } else {
+        format!("{cases} cases")
+    }
+}
+
+fn millis(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+}

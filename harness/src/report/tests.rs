@@ -1,0 +1,135 @@
+use super::fixture::{failed, gather, generated, report, run, view};
+use super::*;
+use crate::runner::{RunEvent, Verdict};
+
+fn plain(report: &Report, view: &View) -> String {
+    anstream::adapter::strip_str(&render(report, view)).to_string()
+}
+
+#[test]
+fn table_fits_80_columns() {
+    insta::assert_snapshot!(plain(&report(run(false)), &view(80, Charset::Unicode)));
+}
+
+#[test]
+fn table_fits_120_columns() {
+    insta::assert_snapshot!(plain(&report(run(false)), &view(120, Charset::Unicode)));
+}
+
+#[test]
+fn generated_sets_fit_80_columns() {
+    insta::assert_snapshot!(plain(&report(generated()), &view(80, Charset::Unicode)));
+}
+
+#[test]
+fn no_table_line_is_wider_than_the_terminal() {
+    for width in [60, 80, 120] {
+        for events in [run(false), generated()] {
+            let text = plain(&report(events), &view(width, Charset::Unicode));
+            let table = text.split("Rows: ").next().unwrap();
+            let wide = table.lines().find(|l| l.chars().count() > width);
+            assert_eq!(wide, None);
+        }
+    }
+}
+
+#[test]
+fn ascii_terminals_get_ascii_only() {
+    let text = plain(&report(run(false)), &view(80, Charset::Ascii));
+    assert!(text.is_ascii());
+    assert!(
+        text.contains("X fail personas/row07/google-talk/inbound"),
+        "{text}"
+    );
+}
+
+#[test]
+fn partial_results_say_so() {
+    let text = plain(&report(run(true)), &view(80, Charset::Unicode));
+    let text = text.replace('\n', " ");
+    assert!(
+        text.contains("INTERRUPTED: 972 of 1072 cases were run"),
+        "{text}"
+    );
+    assert!(text.contains("trouble: prosody could not be started"));
+    let mut lost = run(false);
+    lost.pop();
+    let text = plain(&report(lost), &view(80, Charset::Unicode));
+    let text = text.replace('\n', " ");
+    assert!(text.contains("INCOMPLETE: 972 of 972"), "{text}");
+}
+
+#[test]
+fn a_failure_is_told_with_the_command_to_run_it_again() {
+    insta::assert_snapshot!(plain(
+        &report(gather(vec![failed()], false)),
+        &view(80, Charset::Unicode)
+    ));
+}
+
+#[test]
+fn many_failures_are_cut_unless_asked_for() {
+    let mut events = run(false);
+    for event in &mut events {
+        if let RunEvent::Finished(record) = event {
+            record.verdict = Verdict::Fail;
+        }
+    }
+    let report = report(events);
+    let short = plain(&report, &view(80, Charset::Unicode));
+    assert_eq!(short.matches("rerun").count(), 10);
+    assert!(short.contains("962 more (-v tells of each at length)"));
+    let long = plain(
+        &report,
+        &View {
+            verbose: true,
+            ..view(80, Charset::Unicode)
+        },
+    );
+    assert_eq!(long.matches("rerun").count(), 972);
+}
+
+#[test]
+fn marks_are_coloured_but_told_apart_without_colour() {
+    let text = render(&report(run(false)), &view(80, Charset::Unicode));
+    assert!(text.contains("\u{1b}[31;1m✕\u{1b}[0m"), "{text}");
+    let plain = anstream::adapter::strip_str(&text).to_string();
+    for mark in ["✓", "–", "!", "✕", "≠", "~", "·", "?"] {
+        assert!(plain.contains(mark), "{mark}");
+    }
+}
+
+#[test]
+fn json_has_every_field_of_a_case() {
+    insta::assert_snapshot!(to_json(&report(gather(vec![failed()], false))).unwrap());
+}
+
+#[test]
+fn json_is_the_same_whatever_the_order_of_results() {
+    let events = run(false);
+    let mut turned = events.clone();
+    let last = turned.len() - 1;
+    turned[1..last].reverse();
+    assert_eq!(
+        to_json(&report(events)).unwrap(),
+        to_json(&report(turned)).unwrap()
+    );
+}
+
+#[test]
+fn text_from_the_wire_is_harmless_in_a_report() {
+    let mut record = failed();
+    record.why = "said \u{1b}[2J".to_owned();
+    let text = plain(
+        &report(gather(vec![record], false)),
+        &view(80, Charset::Unicode),
+    );
+    assert!(text.contains("said \\u{1b}[2J"));
+}
+
+#[test]
+fn nothing_run_is_no_empty_table() {
+    let text = plain(&Report::default(), &view(80, Charset::Unicode));
+    assert!(!text.contains("Rows:"));
+    assert!(text.contains("nothing was run"));
+}

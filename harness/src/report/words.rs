@@ -1,0 +1,95 @@
+//! What is said of cases, in the same words everywhere.
+
+use serde::Serialize;
+use simulated_partners::persona::{Offer, Tls, TlsVersion};
+
+use crate::matrix::Direction;
+use crate::oracle::Allowed;
+use crate::outcome::{Outcome, Refusal};
+use crate::policy::{Level, Policy};
+
+/// The name of a plain enum value as the JSON report writes it, such as `tls-fail`.
+pub fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(name)) => name,
+        Ok(other) => other.to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// All allowed ends, expected first, tolerated ones marked.
+pub fn allowed_text(allowed: &[Allowed]) -> String {
+    let ends: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+    ends.join(" or ")
+}
+
+/// How a case ended, `not run` where it did not.
+pub fn outcome_text(outcome: Option<&Outcome>) -> String {
+    outcome.map_or_else(|| "not run".to_owned(), ToString::to_string)
+}
+
+/// What told of a refusal, for those who group by it: `stream error policy-violation`.
+pub(super) fn reason_text(outcome: Option<&Outcome>) -> Option<String> {
+    match outcome {
+        Some(Outcome::Refused(Refusal { signal, .. })) => Some(signal.to_string()),
+        Some(Outcome::Established(_) | Outcome::Stalled(_)) | None => None,
+    }
+}
+
+/// `TLS required, SASL optional, dialback on`.
+pub fn describe_policy(policy: &Policy) -> String {
+    const fn level(level: Level) -> &'static str {
+        match level {
+            Level::Required => "required",
+            Level::Optional => "optional",
+            Level::NotSupported => "not supported",
+        }
+    }
+    format!(
+        "TLS {}, SASL {}, dialback {}",
+        level(policy.tls),
+        level(policy.sasl),
+        if policy.dialback { "on" } else { "off" }
+    )
+}
+
+/// Who dials, in a clause.
+pub const fn describe_direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Outbound => "the target dials the partner",
+        Direction::Inbound => "the partner dials the target",
+    }
+}
+
+/// What a partner offers, in a clause: `STARTTLS offered, EXTERNAL, dialback, certificate good`.
+pub fn describe_offer(offer: &Offer) -> String {
+    let mut parts = Vec::new();
+    parts.push(match offer.tls {
+        Tls::None => "no STARTTLS".to_owned(),
+        Tls::Offered => "STARTTLS offered".to_owned(),
+        Tls::Required => "STARTTLS required".to_owned(),
+    });
+    parts.push(match (offer.external, offer.needs_external) {
+        (true, true) => "EXTERNAL demanded".to_owned(),
+        (true, false) => "EXTERNAL".to_owned(),
+        (false, true) => "EXTERNAL demanded but not offered".to_owned(),
+        (false, false) => "no EXTERNAL".to_owned(),
+    });
+    if offer.external_on_plaintext {
+        parts.push("EXTERNAL also before TLS".to_owned());
+    }
+    parts.push(if offer.dialback {
+        "dialback".to_owned()
+    } else {
+        "no dialback".to_owned()
+    });
+    if offer.tls != Tls::None {
+        parts.push(format!("certificate {}", word(&offer.certificate)));
+        match offer.tls_versions.as_slice() {
+            [TlsVersion::V12] => parts.push("TLS 1.2 only".to_owned()),
+            [TlsVersion::V13] => parts.push("TLS 1.3 only".to_owned()),
+            _ => {}
+        }
+    }
+    parts.join(", ")
+}

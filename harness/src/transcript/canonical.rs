@@ -1,0 +1,260 @@
+//! The form of a transcript that is the same in every run of a case: which connections and which of
+//! their events are shown, and in which order. Names for values that vary are `placeholder`'s part.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use simulated_partners::event::{Event, Leg, Party, What};
+use simulated_partners::wire::{Kind, NS_DIALBACK, NS_STREAMS};
+
+use super::look::{
+    attribute, children, element, header, is_dialback_answer, is_stanza, is_stream_error,
+    is_verify_answer, is_whitespace,
+};
+use super::placeholder::Placeholders;
+use super::render::{Detail, line};
+
+/// The same events in a form that does not vary between runs.
+///
+/// - Connections stand one after the other, each verification after the stream it belongs to, and
+///   are numbered anew.
+/// - A connection ends at its decisive event: the last stanza, the answer to `db:verify`, or the
+///   first sign of a refusal. What follows is teardown, whose order is chance.
+/// - Stream ids become `{id-1}`, keys `{key-1}`, stanza ids `{stanza-1}`, in order of appearance;
+///   ports become `{port}`, long numbers in texts `{n}`; times become zero.
+/// - White space between stanzas is left out; attributes are sorted, and so are features.
+///
+/// Applying it twice is the same as applying it once.
+pub fn canonical(events: &[Event]) -> Vec<Event> {
+    let mut legs: BTreeMap<Leg, Vec<&Event>> = BTreeMap::new();
+    for event in events {
+        legs.entry(event.leg).or_default().push(event);
+    }
+    let Some((&first, of_first)) = legs.first_key_value() else {
+        return Vec::new();
+    };
+    let decided_at = decision(of_first);
+
+    let mut kept: BTreeMap<Leg, CutLeg> = BTreeMap::new();
+    for (&leg, events) in &legs {
+        let role = if leg == first {
+            Role::First
+        } else if decided_at.is_none_or(|at| events[0].at <= at) {
+            Role::Early
+        } else {
+            Role::Late
+        };
+        let cut = cut(events, role);
+        if role != Role::Late || cut.decided {
+            kept.insert(leg, cut);
+        }
+    }
+
+    let mut placeholders = Placeholders::default();
+    let mut result = Vec::new();
+    let mut number = 0_u16;
+    for leg in causal_order(&kept) {
+        let Some(cut) = kept.remove(&leg) else {
+            continue;
+        };
+        number = number.saturating_add(1);
+        for mut what in cut.what {
+            placeholders.collect(&mut what);
+            result.push(Event {
+                leg: Leg(number),
+                // One step of the clock keeps what opened after the decision apart from the rest.
+                at: Duration::from_nanos(u64::from(cut.role == Role::Late)),
+                what,
+            });
+        }
+    }
+    for event in &mut result {
+        placeholders.apply(&mut event.what);
+    }
+    result
+}
+
+/// The canonical form as text, a line an event, nothing shortened.
+pub fn canonical_text(events: &[Event]) -> String {
+    let mut text = String::new();
+    for (index, event) in canonical(events).iter().enumerate() {
+        text.push_str(&line(index + 1, event, Detail::Full));
+        text.push('\n');
+    }
+    text
+}
+
+/// Where a connection stands in the order of things.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// The one that the case is about.
+    First,
+    /// Opened while that was still undecided: a verification. Whether the target closes it before or
+    /// after the case has ended is chance.
+    Early,
+    /// Opened later: the way back, or another attempt. What was not decided was cut short by chance.
+    Late,
+}
+
+struct CutLeg {
+    what: Vec<What>,
+    role: Role,
+    decided: bool,
+}
+
+/// When a connection was decided: got through, did its verification, or began to end.
+fn decision(events: &[&Event]) -> Option<Duration> {
+    let established = events
+        .iter()
+        .find(|e| matches!(e.what, What::Established(_)));
+    established
+        .or_else(|| events.iter().rfind(|e| is_verify_answer(&e.what)))
+        .or_else(|| events.iter().find(|e| ends(&e.what)))
+        .map(|e| e.at)
+}
+
+/// The first sign of an end: what comes after it on the same connection is only its consequence.
+fn ends(what: &What) -> bool {
+    match what {
+        What::Frame { frame, .. } => match &frame.kind {
+            Kind::End => true,
+            Kind::Element(e) => is_stream_error(e),
+            Kind::Declaration | Kind::Header(_) | Kind::Whitespace(_) => false,
+        },
+        What::Raw { fault, .. } => fault.is_some(),
+        What::ConnectFailed(..)
+        | What::TlsFailed { .. }
+        | What::Closed { .. }
+        | What::GaveUp { .. } => true,
+        What::Opened(_) | What::TlsUp(_) | What::Established(_) => false,
+    }
+}
+
+/// A close that says nothing but that the target is done with the connection.
+fn plain_close_of_target(what: &What) -> bool {
+    match what {
+        What::Frame {
+            from: Party::Target,
+            frame,
+            ..
+        } => frame.kind == Kind::End,
+        What::Closed { by, .. } => *by == Party::Target,
+        _ => false,
+    }
+}
+
+fn cut(events: &[&Event], role: Role) -> CutLeg {
+    let mut what: Vec<What> = events
+        .iter()
+        .map(|e| &e.what)
+        .filter(|what| !is_whitespace(what))
+        .cloned()
+        .collect();
+    forget_handshake_judged_late(&mut what);
+
+    let reached = what
+        .iter()
+        .rposition(|w| matches!(w, What::Established(_)) || is_stanza(w) || is_dialback_answer(w));
+    let end = what.iter().position(ends);
+    // A connection that only verified a key is done with the answer.
+    let through = what
+        .iter()
+        .any(|w| matches!(w, What::Established(_)) || is_verify_answer(w));
+    let last = match (through, reached, end) {
+        (true, Some(reached), Some(end)) if end > reached && is_real_error(&what[end]) => Some(end),
+        (true, Some(reached), _) => Some(reached),
+        (_, _, end) => end,
+    };
+    let mut decided = last.is_some();
+    if let Some(last) = last {
+        what.truncate(last + 1);
+    }
+    if role == Role::Early && what.last().is_some_and(plain_close_of_target) {
+        what.pop();
+        decided = false;
+    }
+    CutLeg {
+        what,
+        role,
+        decided,
+    }
+}
+
+/// In TLS 1.3 a client is done before the server has judged its certificate (RFC 8446 §4.4.2.4): what
+/// it sent in between is chance, the alert is what counts.
+fn forget_handshake_judged_late(what: &mut Vec<What>) {
+    let Some(failed) = what
+        .iter()
+        .position(|w| matches!(w, What::TlsFailed { .. }))
+    else {
+        return;
+    };
+    let Some(up) = what[..failed]
+        .iter()
+        .rposition(|w| matches!(w, What::TlsUp(_)))
+    else {
+        return;
+    };
+    let target_spoke = what[up..failed].iter().any(|w| {
+        matches!(
+            w,
+            What::Frame {
+                from: Party::Target,
+                ..
+            }
+        )
+    });
+    if !target_spoke {
+        what.drain(up..failed);
+    }
+}
+
+/// An error that is not only the announcement of a shutdown.
+fn is_real_error(what: &What) -> bool {
+    match element(what) {
+        Some(e) => {
+            is_stream_error(e)
+                && !children(e).any(|c| c.namespace == NS_STREAMS && c.name == "system-shutdown")
+        }
+        None => matches!(what, What::Raw { .. } | What::TlsFailed { .. }),
+    }
+}
+
+/// The order of connections: as opened, but each verification right after the stream whose id it
+/// asks about.
+fn causal_order(legs: &BTreeMap<Leg, CutLeg>) -> Vec<Leg> {
+    let mut streams: BTreeMap<&str, Leg> = BTreeMap::new();
+    for (&leg, cut) in legs {
+        for what in &cut.what {
+            if let Some(id) = header(what).and_then(|h| attribute(h, "id")) {
+                streams.entry(id).or_insert(leg);
+            }
+        }
+    }
+    let mut children: BTreeMap<Leg, Vec<Leg>> = BTreeMap::new();
+    let mut roots = Vec::new();
+    for (&leg, cut) in legs {
+        let asked = cut.what.iter().find_map(|what| {
+            let e = element(what)?;
+            (e.namespace == NS_DIALBACK && e.name == "verify" && attribute(e, "type").is_none())
+                .then(|| attribute(e, "id"))?
+        });
+        // Only an older one can be the parent, so that there are no circles.
+        match asked.and_then(|id| streams.get(id)) {
+            Some(&parent) if parent < leg => children.entry(parent).or_default().push(leg),
+            _ => roots.push(leg),
+        }
+    }
+    let mut order = Vec::new();
+    let mut open: Vec<Leg> = roots.into_iter().rev().collect();
+    let mut seen = BTreeSet::new();
+    while let Some(leg) = open.pop() {
+        if seen.insert(leg) {
+            order.push(leg);
+            if let Some(children) = children.get(&leg) {
+                open.extend(children.iter().rev());
+            }
+        }
+    }
+    order
+}

@@ -1,0 +1,74 @@
+//! Questions that are asked of events again and again.
+
+use simulated_partners::event::{LegKind, What};
+use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_SERVER, NS_STREAM, Node};
+
+pub(super) fn element(what: &What) -> Option<&Element> {
+    match what {
+        What::Frame { frame, .. } => match &frame.kind {
+            Kind::Element(element) => Some(element),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+pub(super) fn header(what: &What) -> Option<&Element> {
+    match what {
+        What::Frame { frame, .. } => match &frame.kind {
+            Kind::Header(element) => Some(element),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+pub(super) fn attribute<'a>(element: &'a Element, name: &str) -> Option<&'a str> {
+    element
+        .attributes
+        .iter()
+        .find(|a| a.prefix.is_none() && a.name == name)
+        .map(|a| a.value.as_str())
+}
+
+pub(super) fn children(element: &Element) -> impl Iterator<Item = &Element> {
+    element.children.iter().filter_map(|node| match node {
+        Node::Element(e) => Some(e),
+        Node::Text(_) => None,
+    })
+}
+
+pub(super) fn is_whitespace(what: &What) -> bool {
+    matches!(what, What::Frame { frame, .. } if matches!(frame.kind, Kind::Whitespace(_)))
+}
+
+pub(super) fn is_stream_error(element: &Element) -> bool {
+    element.namespace == NS_STREAM && element.name == "error"
+}
+
+pub(super) fn is_stanza_element(element: &Element) -> bool {
+    element.namespace == NS_SERVER && matches!(element.name.as_str(), "iq" | "message" | "presence")
+}
+
+pub(super) fn is_stanza(what: &What) -> bool {
+    element(what).is_some_and(is_stanza_element)
+}
+
+pub(super) fn is_dialback_answer(what: &What) -> bool {
+    element(what).is_some_and(|e| e.namespace == NS_DIALBACK && attribute(e, "type").is_some())
+}
+
+pub(super) fn is_verify_answer(what: &What) -> bool {
+    element(what).is_some_and(|e| {
+        e.namespace == NS_DIALBACK && e.name == "verify" && attribute(e, "type").is_some()
+    })
+}
+
+/// Who dials whom on a connection, in words.
+pub(super) fn leg_words(kind: LegKind) -> &'static str {
+    match kind {
+        LegKind::Incoming => "target dials partner",
+        LegKind::Outgoing => "partner dials target",
+        LegKind::Verify => "partner dials target to verify a key",
+    }
+}

@@ -1,0 +1,22 @@
+//! What happened, as text: for people, for snapshots, and in one line.
+//!
+//! [`canonical`] names what varies between runs, [`line`] and [`render`] show events to a person,
+//! [`wire_summary`] tells a negotiation in one line. Nothing here judges.
+
+mod canonical;
+mod look;
+mod placeholder;
+mod render;
+mod summary;
+mod xml;
+
+pub use canonical::{canonical, canonical_text};
+pub use render::{Detail, line, printable, render, shorten, telling};
+pub use summary::wire_summary;
+
+#[cfg(test)]
+pub(crate) mod script;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod wire_tests;

@@ -1,0 +1,237 @@
+//! Events for a person to read: a line each, the directions seen from the partner.
+
+use std::fmt::Write as _;
+
+use simulated_partners::event::{
+    CertificateSeen, Close, Event, LegKind, Party, TlsFacts, TlsSignal, What,
+};
+use simulated_partners::wire::{Frame, Kind};
+
+use super::look::leg_words;
+use crate::outcome::method_name;
+
+/// How much of an event is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// At most so many columns a line; the middle of long XML gives way to `…`.
+    Columns(usize),
+    /// All bytes, in one line however long it is.
+    Full,
+}
+
+/// All events, a line each, numbered from 1.
+pub fn render(events: &[Event], detail: Detail) -> String {
+    let mut text = String::new();
+    for (index, event) in events.iter().enumerate() {
+        text.push_str(&line(index + 1, event, detail));
+        text.push('\n');
+    }
+    text
+}
+
+/// Whether an event says something: an XML declaration and white space between stanzas do not.
+pub fn telling(event: &Event) -> bool {
+    match &event.what {
+        What::Frame { frame, .. } => !matches!(frame.kind, Kind::Declaration | Kind::Whitespace(_)),
+        _ => true,
+    }
+}
+
+/// One event: number, connection, direction (`→` is partner to target), layer, what.
+pub fn line(number: usize, event: &Event, detail: Detail) -> String {
+    let (arrow, layer, what) = describe(&event.what, detail);
+    let mut line = String::new();
+    // Writing to a string cannot fail.
+    let _ = write!(line, "{number:>3} #{} {arrow} {layer} ", event.leg.0);
+    match detail {
+        Detail::Columns(width) => {
+            let room = width.saturating_sub(line.chars().count()).max(16);
+            line.push_str(&shorten(&what, room));
+        }
+        Detail::Full => line.push_str(&what),
+    }
+    line
+}
+
+/// Cuts out the middle of a text that is longer than `room` characters; the ends of an element say
+/// most.
+pub fn shorten(text: &str, room: usize) -> String {
+    let count = text.chars().count();
+    if count <= room {
+        return text.to_owned();
+    }
+    let kept = room.saturating_sub(1);
+    let tail = kept / 3;
+    let head = kept - tail;
+    let mut result: String = text.chars().take(head).collect();
+    result.push('…');
+    result.extend(text.chars().skip(count - tail));
+    result
+}
+
+/// Text from the wire made safe for a terminal: control characters and those that turn the writing
+/// direction are shown by number.
+pub fn printable(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => result.push_str("\\n"),
+            '\r' => result.push_str("\\r"),
+            '\t' => result.push_str("\\t"),
+            c if c.is_control() || turns_direction(c) => {
+                let _ = write!(result, "\\u{{{:x}}}", u32::from(c));
+            }
+            c => result.push(c),
+        }
+    }
+    result
+}
+
+fn turns_direction(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+const fn arrow(from: Party) -> &'static str {
+    match from {
+        Party::Partner => "→",
+        Party::Target => "←",
+    }
+}
+
+const fn party(party: Party) -> &'static str {
+    match party {
+        Party::Partner => "partner",
+        Party::Target => "target",
+    }
+}
+
+fn describe(what: &What, detail: Detail) -> (&'static str, &'static str, String) {
+    match what {
+        What::Opened(kind) => (dialler(*kind), "tcp", format!("open: {}", leg_words(*kind))),
+        What::ConnectFailed(kind, error) => (
+            dialler(*kind),
+            "tcp",
+            format!("connect failed: {error} ({})", leg_words(*kind)),
+        ),
+        What::Frame { from, frame, .. } => (arrow(*from), "xml", frame_text(frame, detail)),
+        What::Raw { from, bytes, fault } => (arrow(*from), "raw", raw_text(bytes, fault, detail)),
+        What::TlsUp(facts) => (" ", "tls", tls_text(facts)),
+        What::TlsFailed { by, signal } => (
+            arrow(*by),
+            "tls",
+            match signal {
+                TlsSignal::Alert(name) => format!("alert {}", printable(name)),
+                TlsSignal::Closed => format!("handshake cut by {}", party(*by)),
+                TlsSignal::Garbage(why) => format!("no TLS: {}", printable(why)),
+            },
+        ),
+        What::Established(method) => (
+            " ",
+            "xml",
+            format!("established by {}", method_name(*method)),
+        ),
+        What::Closed { by, how } => (
+            arrow(*by),
+            "tcp",
+            format!(
+                "{} by {}",
+                match how {
+                    Close::Stream => "closed after the stream's end",
+                    Close::Fin => "closed with no stream end",
+                    Close::Reset => "reset",
+                },
+                party(*by)
+            ),
+        ),
+        What::GaveUp { waiting_for } => (" ", "---", format!("gave up waiting for {waiting_for}")),
+    }
+}
+
+const fn dialler(kind: LegKind) -> &'static str {
+    match kind {
+        LegKind::Incoming => "←",
+        LegKind::Outgoing | LegKind::Verify => "→",
+    }
+}
+
+fn frame_text(frame: &Frame, detail: Detail) -> String {
+    if let Kind::Whitespace(bytes) = frame.kind {
+        return format!("white space, {bytes} bytes");
+    }
+    let text = String::from_utf8_lossy(&frame.raw);
+    match detail {
+        Detail::Full => printable(&text),
+        // Namespaces are what a reader knows and what takes most of a line.
+        Detail::Columns(_) => printable(&without_namespaces(&text)),
+    }
+}
+
+/// Leaves out ` xmlns…='…'` between the tags' names and their end. Only for show.
+fn without_namespaces(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(" xmlns") {
+        let after = &rest[at + " xmlns".len()..];
+        let end = after.find('=').and_then(|equals| {
+            let quote = after[equals + 1..].chars().next()?;
+            (quote == '\'' || quote == '"').then_some(())?;
+            let value = equals + 1 + quote.len_utf8();
+            let close = after[value..].find(quote)?;
+            let name = &after[..equals];
+            (name.is_empty() || name.starts_with(':')).then_some(value + close + quote.len_utf8())
+        });
+        match end {
+            Some(end) => {
+                result.push_str(&rest[..at]);
+                rest = &after[end..];
+            }
+            None => {
+                result.push_str(&rest[..at + " xmlns".len()]);
+                rest = after;
+            }
+        }
+    }
+    result.push_str(rest);
+    result
+}
+
+fn raw_text(bytes: &[u8], fault: &Option<String>, detail: Detail) -> String {
+    const SHOWN: usize = 24;
+    let shown = match std::str::from_utf8(bytes) {
+        Ok(text) => printable(text),
+        Err(_) => {
+            let limit = match detail {
+                Detail::Full => bytes.len(),
+                Detail::Columns(_) => SHOWN,
+            };
+            let mut hex = String::new();
+            for byte in bytes.iter().take(limit) {
+                let _ = write!(hex, "{byte:02x} ");
+            }
+            if bytes.len() > limit {
+                hex.push('…');
+            }
+            hex.trim_end().to_owned()
+        }
+    };
+    match fault {
+        Some(fault) if shown.is_empty() => format!("not legal: {}", printable(fault)),
+        Some(fault) => format!("not legal: {}: {shown}", printable(fault)),
+        None => shown,
+    }
+}
+
+fn tls_text(facts: &TlsFacts) -> String {
+    let mut text = format!("TLS {} {}", facts.version, facts.suite);
+    if let Some(sni) = &facts.sni {
+        let _ = write!(text, ", SNI {}", printable(sni));
+    }
+    match &facts.target_certificate {
+        CertificateSeen::None => text.push_str(", target shows no certificate"),
+        CertificateSeen::Good => text.push_str(", target's certificate good"),
+        CertificateSeen::Bad(why) => {
+            let _ = write!(text, ", target's certificate bad: {}", printable(why));
+        }
+    }
+    text
+}

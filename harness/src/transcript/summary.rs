@@ -1,0 +1,227 @@
+//! A negotiation in one line.
+
+use std::fmt::Write as _;
+
+use simulated_partners::event::{
+    CertificateSeen, Close, Event, Leg, LegKind, Party, TlsSignal, What,
+};
+use simulated_partners::wire::{
+    Element, Kind, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STANZAS, NS_STREAM, NS_STREAMS, NS_TLS, Node,
+};
+
+use super::canonical::canonical;
+use super::look::{attribute, children};
+use super::render::printable;
+use crate::outcome::method_name;
+
+/// Who sent what, in order, each connection up to its decisive event.
+///
+/// Connections are separated by ` | ` and begin with who dials: `T→P:` the target, `P→T:` the
+/// partner, `verify P→T:` the partner as a server that checks a key. `T:` and `P:` say who sent;
+/// what one side sent in a row is joined by `+`; in brackets stands what matters about it. `!` after
+/// a feature: required. `=sasl-tls`: authenticated so. Nothing that varies between runs is in it.
+///
+/// ```text
+/// T→P: T:header P:header+features[dialback,starttls] T:starttls P:proceed TLS1.3 T:header
+/// P:header+features[EXTERNAL] T:auth P:success T:header P:header+features[] =sasl-tls T:iq[get]
+/// ```
+pub fn wire_summary(events: &[Event]) -> String {
+    let mut line = String::new();
+    let mut leg: Option<Leg> = None;
+    let mut speaker: Option<Party> = None;
+    for event in &canonical(events) {
+        if leg != Some(event.leg) {
+            if leg.is_some() {
+                line.push_str(" | ");
+            }
+            leg = Some(event.leg);
+            speaker = None;
+        } else if !line.is_empty() && !matches!(event.what, What::Opened(_)) {
+            line.push(' ');
+        }
+        let (from, token) = token(&event.what);
+        if token.is_empty() {
+            trim_space(&mut line);
+            continue;
+        }
+        match from {
+            Some(from) if speaker == Some(from) => {
+                trim_space(&mut line);
+                line.push('+');
+            }
+            Some(Party::Partner) => line.push_str("P:"),
+            Some(Party::Target) => line.push_str("T:"),
+            None => {}
+        }
+        speaker = from;
+        line.push_str(&token);
+    }
+    if line.is_empty() {
+        "-".to_owned()
+    } else {
+        line
+    }
+}
+
+fn trim_space(line: &mut String) {
+    if line.ends_with(' ') && !line.ends_with("| ") {
+        line.pop();
+    }
+}
+
+const fn letter(party: Party) -> char {
+    match party {
+        Party::Partner => 'P',
+        Party::Target => 'T',
+    }
+}
+
+fn token(what: &What) -> (Option<Party>, String) {
+    match what {
+        What::Opened(kind) => (None, format!("{}:", dialled(*kind))),
+        What::ConnectFailed(kind, error) => (
+            None,
+            format!("{}: connect-failed[{error:?}]", dialled(*kind)),
+        ),
+        What::Frame { from, frame, .. } => (
+            Some(*from),
+            match &frame.kind {
+                Kind::Declaration | Kind::Whitespace(_) => return (None, String::new()),
+                Kind::Header(header) => header_token(header),
+                Kind::Element(element) => element_token(element),
+                Kind::End => "end".to_owned(),
+            },
+        ),
+        What::Raw { from, fault, .. } => (
+            Some(*from),
+            match fault {
+                Some(fault) => format!("fault[{}]", printable(fault)),
+                None => "raw".to_owned(),
+            },
+        ),
+        What::TlsUp(facts) => (
+            None,
+            match facts.target_certificate {
+                CertificateSeen::Good => format!("TLS{}", facts.version),
+                CertificateSeen::None => format!("TLS{}[no-certificate]", facts.version),
+                CertificateSeen::Bad(_) => format!("TLS{}[bad-certificate]", facts.version),
+            },
+        ),
+        What::TlsFailed { by, signal } => (
+            None,
+            match signal {
+                TlsSignal::Alert(name) => {
+                    format!("TLS-failed[{}:{}]", letter(*by), printable(name))
+                }
+                TlsSignal::Closed => format!("TLS-failed[{}:cut]", letter(*by)),
+                TlsSignal::Garbage(_) => format!("TLS-failed[{}:no-tls]", letter(*by)),
+            },
+        ),
+        What::Established(method) => (None, format!("={}", method_name(*method))),
+        What::Closed { by, how } => (
+            Some(*by),
+            match how {
+                Close::Stream => "close",
+                Close::Fin => "fin",
+                Close::Reset => "reset",
+            }
+            .to_owned(),
+        ),
+        What::GaveUp { waiting_for } => (Some(Party::Partner), format!("gave-up[{waiting_for}]")),
+    }
+}
+
+const fn dialled(kind: LegKind) -> &'static str {
+    match kind {
+        LegKind::Incoming => "T→P",
+        LegKind::Outgoing => "P→T",
+        LegKind::Verify => "verify P→T",
+    }
+}
+
+/// A header; said is what is unusual.
+fn header_token(header: &Element) -> String {
+    let mut missing = Vec::new();
+    if attribute(header, "version").is_none() {
+        missing.push("no-version");
+    }
+    if header
+        .declarations
+        .iter()
+        .all(|(_, namespace)| namespace != NS_DIALBACK)
+    {
+        missing.push("no-db");
+    }
+    if missing.is_empty() {
+        "header".to_owned()
+    } else {
+        format!("header[{}]", missing.join(","))
+    }
+}
+
+fn element_token(element: &Element) -> String {
+    let name = element.name.as_str();
+    match (element.namespace.as_str(), name) {
+        (NS_STREAM, "features") => format!("features[{}]", features(element).join(",")),
+        (NS_STREAM, "error") => format!("error[{}]", condition(element, NS_STREAMS)),
+        (NS_TLS, "failure") => "tls-failure".to_owned(),
+        (NS_SASL, "auth") => match attribute(element, "mechanism") {
+            Some("EXTERNAL") => "auth".to_owned(),
+            mechanism => format!("auth[{}]", printable(mechanism.unwrap_or("none"))),
+        },
+        (NS_SASL, "failure") => format!("failure[{}]", condition(element, NS_SASL)),
+        (NS_DIALBACK, _) => typed(&format!("db:{name}"), element),
+        (NS_SERVER, "iq" | "message" | "presence") => typed(name, element),
+        (NS_TLS | NS_SASL, _) => printable(name),
+        _ => format!("<{}>", printable(name)),
+    }
+}
+
+/// An element with its type, and with the condition where the type is `error`.
+fn typed(name: &str, element: &Element) -> String {
+    let name = printable(name);
+    match attribute(element, "type") {
+        None => name,
+        Some("error") => {
+            let condition = children(element)
+                .find(|child| child.name == "error")
+                .map_or_else(|| "undefined".to_owned(), |e| condition(e, NS_STANZAS));
+            format!("{name}[error:{condition}]")
+        }
+        Some(kind) => format!("{name}[{}]", printable(kind)),
+    }
+}
+
+fn condition(element: &Element, namespace: &str) -> String {
+    children(element)
+        .find(|child| child.namespace == namespace && child.name != "text")
+        .map_or_else(|| "none".to_owned(), |child| printable(&child.name))
+}
+
+fn features(element: &Element) -> Vec<String> {
+    let mut names = Vec::new();
+    for feature in children(element) {
+        if feature.namespace == NS_SASL && feature.name == "mechanisms" {
+            names.extend(children(feature).map(|m| printable(&content(m))));
+            continue;
+        }
+        let mut name = printable(&feature.name);
+        if children(feature).any(|child| child.name == "required") {
+            let _ = write!(name, "!");
+        }
+        names.push(name);
+    }
+    names.sort();
+    names
+}
+
+fn content(element: &Element) -> String {
+    element
+        .children
+        .iter()
+        .map(|node| match node {
+            Node::Text(text) => text.as_str(),
+            Node::Element(_) => "",
+        })
+        .collect()
+}

@@ -1,0 +1,151 @@
+//! Real sessions over loopback: whatever races there, the canonical transcript stays.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use simulated_partners::driver::{Partner, PartnerSetup};
+use simulated_partners::event::{Event, LegKind, What};
+use simulated_partners::persona;
+use simulated_partners::pki::Authority;
+use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_PING, NS_SERVER};
+
+use super::{canonical_text, wire_summary};
+
+const RUNS: usize = 12;
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A port that nobody else takes before its owner listens on it: the loopback address is this
+/// process's own.
+fn free_port() -> SocketAddr {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let socket = std::net::TcpListener::bind((Ipv4Addr::new(127, 77, high, low), 0)).unwrap();
+    socket.local_addr().unwrap()
+}
+
+async fn start(
+    authority: &Authority,
+    persona: &str,
+    domains: [&str; 2],
+    addresses: [SocketAddr; 2],
+    seed: u64,
+) -> Partner {
+    let persona = persona::find(persona).unwrap();
+    let offer = &persona.offer;
+    Partner::start(PartnerSetup {
+        identity: authority.issue(&[domains[0]], offer.certificate, offer.key),
+        domain: domains[0].to_owned(),
+        persona: Arc::new(persona),
+        roots: authority.roots(),
+        target_domain: domains[1].to_owned(),
+        target: addresses[1],
+        secret: format!("secret {seed}"),
+        patience: Duration::from_secs(5),
+        answers: true,
+        seed,
+        listen: addresses[0],
+    })
+    .await
+    .unwrap()
+}
+
+/// The answer came, or a connection that was to carry a stanza has ended without.
+fn decided(events: &[Event]) -> bool {
+    let Some(last) = events.last() else {
+        return false;
+    };
+    match &last.what {
+        What::Frame { frame, .. } => match &frame.kind {
+            Kind::Element(e) => e.name == "iq" && e.attribute("type") == Some("result"),
+            _ => false,
+        },
+        What::Closed { .. } => !events.iter().any(|event| {
+            event.leg == last.leg
+                && match &event.what {
+                    What::Established(_) | What::Opened(LegKind::Verify) => true,
+                    What::Frame { frame, .. } => {
+                        matches!(&frame.kind, Kind::Element(e) if e.is(NS_DIALBACK, "verify"))
+                    }
+                    _ => false,
+                }
+        }),
+        _ => false,
+    }
+}
+
+/// A persona against a correct server, which dials or is dialled; what the persona saw.
+async fn session(
+    authority: &Authority,
+    persona: &str,
+    partner_dials: bool,
+    seed: u64,
+) -> Vec<Event> {
+    let domains = ["partner.example", "target.example"];
+    let addresses = [free_port(), free_port()];
+    let [theirs, ours] = domains;
+    let mut partner = start(authority, persona, domains, addresses, seed).await;
+    let target = start(
+        authority,
+        "modern",
+        [ours, theirs],
+        [addresses[1], addresses[0]],
+        seed + 1,
+    )
+    .await;
+    let (dialler, from, to) = if partner_dials {
+        (&partner, theirs, ours)
+    } else {
+        (&target, ours, theirs)
+    };
+    dialler.dial(
+        Element::new(NS_SERVER, "iq")
+            .attr("type", "get")
+            .attr("id", &format!("ping-{seed}"))
+            .attr("from", from)
+            .attr("to", to)
+            .child(Element::new(NS_PING, "ping")),
+    );
+    let mut events = Vec::new();
+    let watch = async {
+        while let Some(event) = partner.next_event().await {
+            events.push(event);
+            if decided(&events) {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, watch).await.expect(persona);
+    events.extend(partner.stop().await);
+    target.stop().await;
+    events
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_sessions_have_one_canonical_transcript_each() {
+    let authority = Authority::new(1);
+    for persona in [
+        "modern",
+        "tls12-only",
+        "dialback-only",
+        "cert-expired",
+        "external-refused-kept",
+        "external-refused-closed",
+        "handshake-broken",
+        "starttls-failure",
+        "authority-invalid",
+        "reset-at-features",
+    ] {
+        for partner_dials in [false, true] {
+            let mut first: Option<(String, String)> = None;
+            for run in 0..RUNS {
+                let seed = 10 + 2 * run as u64;
+                let events = session(&authority, persona, partner_dials, seed).await;
+                let text = (canonical_text(&events), wire_summary(&events));
+                match &first {
+                    None => first = Some(text),
+                    Some(first) => assert_eq!(&text, first, "{persona} {partner_dials} {run}"),
+                }
+            }
+        }
+    }
+}
