@@ -48,7 +48,7 @@ impl Terms {
 impl Rules {
     /// The rules of a configuration.
     pub(crate) fn new(config: Arc<Config>) -> Self {
-        let keys = DialbackKeys::new(&config.settings().secret);
+        let keys = config.keys().clone();
         Self { config, keys }
     }
 
