@@ -24,7 +24,9 @@ pub(crate) fn domain_of(address: &str) -> Result<Domain, Malformed> {
     let domain = match bare.split_once('@') {
         Some((local, domain)) => {
             let forbidden = |character: char| {
-                character.is_whitespace() || character.is_control() || "\"&'/:<>@".contains(character)
+                character.is_whitespace()
+                    || character.is_control()
+                    || "\"&'/:<>@".contains(character)
             };
             if !fits(local) || local.contains(forbidden) {
                 return Err(Malformed);
@@ -62,7 +64,10 @@ mod tests {
             ("fp.example/a@bank.example", "fp.example"),
             ("u@fp.example/x/y@z", "fp.example"),
         ] {
-            assert_eq!(domain_of(address).map(|d| d.to_string()), Ok(domain.to_owned()));
+            assert_eq!(
+                domain_of(address).map(|d| d.to_string()),
+                Ok(domain.to_owned())
+            );
         }
     }
 

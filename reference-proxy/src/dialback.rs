@@ -52,8 +52,16 @@ impl Problem {
         (Self::NotAcceptable, "not-acceptable", "modify"),
         (Self::NotAuthorized, "not-authorized", "auth"),
         (Self::PolicyViolation, "policy-violation", "cancel"),
-        (Self::RemoteConnectionFailed, "remote-connection-failed", "cancel"),
-        (Self::RemoteServerNotFound, "remote-server-not-found", "cancel"),
+        (
+            Self::RemoteConnectionFailed,
+            "remote-connection-failed",
+            "cancel",
+        ),
+        (
+            Self::RemoteServerNotFound,
+            "remote-server-not-found",
+            "cancel",
+        ),
         (Self::RemoteServerTimeout, "remote-server-timeout", "wait"),
         (Self::ResourceConstraint, "resource-constraint", "wait"),
     ];
@@ -109,7 +117,11 @@ impl Dialback {
             "verify" if element.namespace == DIALBACK => Step::Verify,
             _ => return None,
         };
-        let domain = |name| element.attribute(name).and_then(|text| Domain::parse(text).ok());
+        let domain = |name| {
+            element
+                .attribute(name)
+                .and_then(|text| Domain::parse(text).ok())
+        };
         let answer = element.attribute("type").map(|kind| match kind {
             "valid" => Answer::Valid,
             "invalid" => Answer::Invalid,
@@ -132,7 +144,10 @@ impl Dialback {
 
 fn problem(element: &Element) -> Option<Problem> {
     // Peers put the error into their stream's default namespace or into dialback's.
-    let error = element.children.iter().find(|child| child.name == "error")?;
+    let error = element
+        .children
+        .iter()
+        .find(|child| child.name == "error")?;
     let condition = error
         .children
         .iter()
@@ -159,8 +174,7 @@ pub(crate) fn answer(step: Step, asked: &Pair, id: Option<&str>, answer: Verdict
         Verdict::Invalid => element(step, &back, id, Some("invalid"), ""),
         Verdict::Failed(problem) => {
             let (_, name, kind) = problem.row();
-            let error =
-                format!("<error type='{kind}'><{name} xmlns='{STANZA_ERRORS}'/></error>");
+            let error = format!("<error type='{kind}'><{name} xmlns='{STANZA_ERRORS}'/></error>");
             element(step, &back, id, Some("error"), &error)
         }
     }

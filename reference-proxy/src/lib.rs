@@ -21,6 +21,7 @@ pub mod partner;
 pub mod resolve;
 
 mod address;
+mod context;
 mod dialback;
 mod inbound;
 mod internal;
@@ -29,6 +30,7 @@ mod proxy;
 mod route;
 mod rules;
 mod stream;
+mod task;
 mod xml;
 
 pub use proxy::{Proxy, StartError};

@@ -67,13 +67,14 @@ impl Rules {
         self.config.serves(domain)
     }
 
+    /// The first of this side's domains.
+    pub(crate) fn own_domain(&self) -> Option<&Domain> {
+        self.config.settings().domains.first()
+    }
+
     /// The domain that speaks where the peer asked for none that is served.
     pub(crate) fn own_name(&self) -> &str {
-        self.config
-            .settings()
-            .domains
-            .first()
-            .map_or("", |domain| domain.as_str())
+        self.own_domain().map_or("", Domain::as_str)
     }
 
     /// The partner that has the domain.

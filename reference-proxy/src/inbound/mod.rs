@@ -7,4 +7,5 @@ mod request;
 mod sasl;
 mod serve;
 
-pub(crate) use serve::{Listener, listen};
+pub(crate) use receiving::Method;
+pub(crate) use serve::{listen, unclaimed};

@@ -9,14 +9,16 @@
 //! Each state is consumed by what it waits for. No state touches a socket, a clock or a generator
 //! of random numbers.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::request::AwaitRequest;
 use crate::certificate::Judged;
 use crate::config::Domain;
 use crate::dialback::Verdict;
 use crate::rules::{Rules, Terms};
-use crate::stream::{Condition, Opening, Pair, Shown, Starttls, Version, closing, domain, error, version};
+use crate::stream::{
+    Condition, Opening, Pair, Shown, Starttls, Version, closing, domain, error, language, version,
+};
 use crate::xml::{Element, Header, Kind, ReadError, Stanza};
 
 /// What happens to a stream.
@@ -131,7 +133,7 @@ pub(crate) struct AwaitHandshake {
 /// The peer's closing tag is due.
 #[derive(Debug)]
 pub(crate) struct AwaitClosingTag {
-    pub(super) pairs: BTreeMap<Pair, ()>,
+    pub(super) pairs: BTreeSet<Pair>,
 }
 
 impl Receiving {
@@ -162,13 +164,13 @@ impl Receiving {
     pub(crate) fn finish(
         self,
         fault: Option<(Condition, &str)>,
-        id: String,
+        id: &str,
         rules: &Rules,
         out: &mut Vec<Action>,
     ) -> Self {
         match (self, fault) {
             (Self::AwaitHeader(state), Some((condition, text))) => {
-                state.refuse(None, condition, text, &id, rules, out)
+                state.refuse(None, condition, text, id, rules, out)
             }
             (Self::AwaitRequest(state), None) => state.close(out),
             (Self::AwaitRequest(_), Some((condition, text))) => {
@@ -203,12 +205,12 @@ impl AwaitHeader {
 
     fn on(self, input: Input, rules: &Rules, out: &mut Vec<Action>) -> Receiving {
         match input {
-            Input::Header { header, id, certificate } => {
-                self.header(&header, id, certificate, rules, out)
-            }
-            Input::Unreadable { error, id } => {
-                self.refuse(None, error.into(), "", &id, rules, out)
-            }
+            Input::Header {
+                header,
+                id,
+                certificate,
+            } => self.header(&header, id, certificate, rules, out),
+            Input::Unreadable { error, id } => self.refuse(None, error.into(), "", &id, rules, out),
             // Nothing else can come before a header.
             _ => Receiving::Ended,
         }
@@ -241,7 +243,7 @@ impl AwaitHeader {
             id: Some(&id),
             dialback: shown.dialback,
             versioned: version != Version::Legacy,
-            language: header.element_language(),
+            language: language(header),
         }
         .text();
         if version == Version::One {
@@ -297,10 +299,9 @@ impl AwaitHeader {
             },
         };
         match &addressed.from {
-            Some(from) if rules.partner(from).is_none() => Err((
-                Condition::PolicyViolation,
-                "no federation with this domain",
-            )),
+            Some(from) if rules.partner(from).is_none() => {
+                Err((Condition::PolicyViolation, "no federation with this domain"))
+            }
             Some(_) | None => Ok(addressed),
         }
     }
@@ -379,7 +380,11 @@ impl AwaitHeader {
             versioned: true,
             language: "en",
         };
-        out.push(Action::Send(format!("{}{}", opening.text(), error(condition, text))));
+        out.push(Action::Send(format!(
+            "{}{}",
+            opening.text(),
+            error(condition, text)
+        )));
         Receiving::Ended
     }
 }
@@ -389,7 +394,7 @@ impl AwaitClosingTag {
         match input {
             Input::Stanza(stanza) => {
                 if let Ok(pair) = crate::address::pair(&stanza)
-                    && self.pairs.contains_key(&pair)
+                    && self.pairs.contains(&pair)
                 {
                     out.push(Action::Deliver(pair, stanza));
                 }
@@ -403,7 +408,7 @@ impl AwaitClosingTag {
 
 impl Receiving {
     /// The state after this side's closing tag, with pairs whose stanzas still count.
-    pub(super) fn closing(pairs: BTreeMap<Pair, ()>, out: &mut Vec<Action>) -> Self {
+    pub(super) fn closing(pairs: BTreeSet<Pair>, out: &mut Vec<Action>) -> Self {
         out.push(Action::Send(closing().to_owned()));
         Self::AwaitClosingTag(AwaitClosingTag { pairs })
     }

@@ -99,7 +99,10 @@ mod tests {
         for (text, expected) in [
             ("", Ok(Request::Begin)),
             ("=", Ok(Request::Identity(None))),
-            ("ZnAuZXhhbXBsZQ==", Ok(Request::Identity(Some(domain.clone())))),
+            (
+                "ZnAuZXhhbXBsZQ==",
+                Ok(Request::Identity(Some(domain.clone()))),
+            ),
             ("RlAuRXhhbXBsZQ==", Ok(Request::Identity(Some(domain)))),
             ("ZnAuZXhhbXBsZQ", Err(Failure::IncorrectEncoding)),
             ("ZnAuZXhh bXBsZQ==", Err(Failure::IncorrectEncoding)),

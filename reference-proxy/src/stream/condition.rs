@@ -34,7 +34,7 @@ pub(crate) enum Condition {
     /// The proxy stops.
     SystemShutdown,
     /// Any other.
-    UndefinedCondition,
+    Undefined,
     /// Not UTF-8.
     UnsupportedEncoding,
     /// The peer requires what this side has not.
@@ -61,7 +61,7 @@ impl Condition {
         (Self::ResourceConstraint, "resource-constraint"),
         (Self::RestrictedXml, "restricted-xml"),
         (Self::SystemShutdown, "system-shutdown"),
-        (Self::UndefinedCondition, "undefined-condition"),
+        (Self::Undefined, "undefined-condition"),
         (Self::UnsupportedEncoding, "unsupported-encoding"),
         (Self::UnsupportedFeature, "unsupported-feature"),
         (Self::UnsupportedStanzaType, "unsupported-stanza-type"),
@@ -88,7 +88,7 @@ impl Condition {
                     .find(|(_, name)| *name == child.name)
                     .map(|(condition, _)| *condition)
             })
-            .unwrap_or(Self::UndefinedCondition)
+            .unwrap_or(Self::Undefined)
     }
 }
 

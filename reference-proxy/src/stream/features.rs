@@ -83,7 +83,11 @@ impl Offered {
         });
         let unknown_required = element.children.iter().any(|feature| {
             let known = [TLS, SASL, DIALBACK_FEATURE].contains(&feature.namespace.as_str());
-            !known && feature.children.iter().any(|child| child.name == "required")
+            !known
+                && feature
+                    .children
+                    .iter()
+                    .any(|child| child.name == "required")
         });
         Some(Self {
             starttls,

@@ -1,7 +1,7 @@
 //! The stream header (RFC 6120 §4.7).
 
 use crate::config::Domain;
-use crate::xml::{DIALBACK, Header, SERVER, STREAMS, escape};
+use crate::xml::{DIALBACK, Header, SERVER, STREAMS, XML, escape};
 
 /// A header of this side.
 #[derive(Clone, Copy, Debug)]
@@ -68,11 +68,29 @@ pub(crate) fn version(header: &Header) -> Version {
         let legible = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         legible.then(|| digits.trim_start_matches('0').to_owned())
     };
-    match text.split_once('.').map(|(major, minor)| (number(major), number(minor))) {
+    match text
+        .split_once('.')
+        .map(|(major, minor)| (number(major), number(minor)))
+    {
         Some((Some(major), Some(_))) if major.is_empty() => Version::Legacy,
         Some((Some(_), Some(_))) => Version::One,
         Some(_) | None => Version::Illegible,
     }
+}
+
+/// The language to answer in: the peer's, if it names one (RFC 6120 §4.7.4).
+pub(crate) fn language(header: &Header) -> &str {
+    header
+        .element
+        .attributes
+        .iter()
+        .find(|(namespace, name, _)| namespace == XML && name == "lang")
+        .map(|(_, _, value)| value.as_str())
+        .filter(|value| {
+            let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+            !value.is_empty() && value.len() <= 35 && value.bytes().all(legal)
+        })
+        .unwrap_or("en")
 }
 
 /// A domain in a header's attribute: absent, legible, or neither.
@@ -108,7 +126,10 @@ mod tests {
                 let attribute = (String::new(), "version".to_owned(), text.to_owned());
                 element.attributes.push(attribute);
             }
-            let header = Header { element, ..Header::default() };
+            let header = Header {
+                element,
+                ..Header::default()
+            };
             assert_eq!(version(&header), expected, "{text:?}");
         }
     }

@@ -6,10 +6,10 @@ mod connection;
 mod features;
 mod header;
 
-pub(crate) use condition::{Condition, closing, error};
-pub(crate) use connection::{Connection, Lost, Secured};
-pub(crate) use features::{Offered, Shown};
-pub(crate) use header::{Opening, Version, version};
+pub(crate) use condition::{Condition, closing, error, is_error};
+pub(crate) use connection::{Connection, Incoming, Lost, Outgoing, Tls, Transport};
+pub(crate) use features::{Offered, Shown, Starttls};
+pub(crate) use header::{Opening, Version, domain, language, version};
 
 use crate::config::Domain;
 

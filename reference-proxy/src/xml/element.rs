@@ -10,7 +10,7 @@ pub(crate) struct Element {
     /// Attributes as namespace, local name and value.
     pub(crate) attributes: Vec<(String, String, String)>,
     /// Child elements in their order.
-    pub(crate) children: Vec<Element>,
+    pub(crate) children: Vec<Self>,
     /// All character data directly inside, run together.
     pub(crate) text: String,
 }
@@ -63,9 +63,6 @@ mod tests {
 
     #[test]
     fn escapes_all_that_could_end_an_attribute_or_open_an_element() {
-        assert_eq!(
-            escape("a<b>&\"'\n"),
-            "a&lt;b&gt;&amp;&quot;&apos;&#10;"
-        );
+        assert_eq!(escape("a<b>&\"'\n"), "a&lt;b&gt;&amp;&quot;&apos;&#10;");
     }
 }

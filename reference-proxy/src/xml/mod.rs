@@ -10,6 +10,8 @@ mod reader;
 pub(crate) use element::{Element, escape};
 pub(crate) use reader::{Bounds, Frame, Header, Kind, ReadError, Reader, Stanza};
 
+/// The namespace that the prefix `xml` has by itself.
+pub(crate) const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// Namespace of the stream element itself (RFC 6120 §4.8.2).
 pub(crate) const STREAMS: &str = "http://etherx.jabber.org/streams";
 /// Content namespace of server-to-server streams (RFC 6120 §4.8.3).

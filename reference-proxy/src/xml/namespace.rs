@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-const XML: &str = "http://www.w3.org/XML/1998/namespace";
+use super::XML;
 
 /// A prefix, or none for the default namespace.
 pub(super) type Prefix = Option<String>;

@@ -146,8 +146,15 @@ struct Tag {
 
 enum Open {
     Nothing,
-    Tree { path: Vec<Element>, elements: usize },
-    Stanza { head: Element, kind: Kind, borrowed: BTreeSet<Prefix> },
+    Tree {
+        path: Vec<Element>,
+        elements: usize,
+    },
+    Stanza {
+        head: Element,
+        kind: Kind,
+        borrowed: BTreeSet<Prefix>,
+    },
 }
 
 impl std::fmt::Debug for Reader {
@@ -283,7 +290,12 @@ impl Reader {
 
     /// A start tag is complete.
     fn begin(&mut self, tag: Tag) -> Result<Option<Frame>, ReadError> {
-        let Tag { prefix, name, attributes, declarations } = tag;
+        let Tag {
+            prefix,
+            name,
+            attributes,
+            declarations,
+        } = tag;
         self.scopes.push(declarations);
         self.depth += 1;
         let mut borrowed = BTreeSet::new();
@@ -326,8 +338,15 @@ impl Reader {
             (_, Open::Nothing) => {
                 let kind = Kind::of(&element.name).filter(|_| element.namespace == SERVER);
                 self.open = match kind {
-                    Some(kind) => Open::Stanza { head: element, kind, borrowed },
-                    None => Open::Tree { path: vec![element], elements: 1 },
+                    Some(kind) => Open::Stanza {
+                        head: element,
+                        kind,
+                        borrowed,
+                    },
+                    None => Open::Tree {
+                        path: vec![element],
+                        elements: 1,
+                    },
                 };
             }
             (_, Open::Tree { path, elements }) => {
@@ -337,7 +356,12 @@ impl Reader {
                 }
                 path.push(element);
             }
-            (_, Open::Stanza { borrowed: known, .. }) => known.extend(borrowed),
+            (
+                _,
+                Open::Stanza {
+                    borrowed: known, ..
+                },
+            ) => known.extend(borrowed),
         }
         Ok(None)
     }
@@ -365,7 +389,11 @@ impl Reader {
         match std::mem::replace(&mut self.open, Open::Nothing) {
             Open::Nothing => None,
             Open::Tree { mut path, .. } => path.pop().map(Frame::Element),
-            Open::Stanza { head, kind, borrowed } => {
+            Open::Stanza {
+                head,
+                kind,
+                borrowed,
+            } => {
                 self.forget_padding();
                 let attribute = |name: &str| head.attribute(name).map(str::to_owned);
                 Some(Frame::Stanza(Stanza {
@@ -416,7 +444,11 @@ impl Reader {
 
     /// Drops blanks before an element, so that keep-alives cost nothing.
     fn forget_padding(&mut self) {
-        let blanks = self.bytes.iter().take_while(|byte| is_blank(**byte)).count();
+        let blanks = self
+            .bytes
+            .iter()
+            .take_while(|byte| is_blank(**byte))
+            .count();
         self.bytes.drain(..blanks);
     }
 }

@@ -7,7 +7,11 @@ const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:server' 
     xmlns:q='urn:q' from='a.example' to='b.example' version='1.0'>";
 
 fn bounds(bytes: usize) -> Bounds {
-    Bounds { bytes, depth: 64, attributes: 64 }
+    Bounds {
+        bytes,
+        depth: 64,
+        attributes: 64,
+    }
 }
 
 fn read_all(bytes: &[u8], step: usize, limit: usize) -> Result<Vec<Frame>, ReadError> {
@@ -22,7 +26,10 @@ fn read_all(bytes: &[u8], step: usize, limit: usize) -> Result<Vec<Frame>, ReadE
                 return Ok(frames);
             }
         }
-        assert!(input.is_empty(), "what a reader asks more for, it has taken");
+        assert!(
+            input.is_empty(),
+            "what a reader asks more for, it has taken"
+        );
     }
     Ok(frames)
 }
@@ -50,7 +57,11 @@ fn any_segmentation_gives_the_same_frames() {
     let whole = read_all(text.as_bytes(), usize::MAX, 10_000).expect("readable");
     assert_eq!(whole.len(), 5);
     for step in 1..40 {
-        assert_eq!(read_all(text.as_bytes(), step, 10_000).as_ref(), Ok(&whole), "step {step}");
+        assert_eq!(
+            read_all(text.as_bytes(), step, 10_000).as_ref(),
+            Ok(&whole),
+            "step {step}"
+        );
     }
 }
 
@@ -95,7 +106,10 @@ fn bytes_after_a_frame_stay_with_the_caller() {
     let mut reader = Reader::new(bounds(10_000));
     let mut input = text.as_bytes();
     reader.read(&mut input).expect("readable").expect("header");
-    reader.read(&mut input).expect("readable").expect("starttls");
+    reader
+        .read(&mut input)
+        .expect("readable")
+        .expect("starttls");
     assert_eq!(input, b"\x16\x03\x01");
 }
 
@@ -117,7 +131,10 @@ fn forbidden_constructs_are_told_apart() {
         ("<a></b>", ReadError::Malformed),
         ("<a b='1' b='2'/>", ReadError::Malformed),
         ("<a xmlns='x' xmlns='y'/>", ReadError::Malformed),
-        ("<a xmlns:p='u' xmlns:q='u' p:b='1' q:b='2'/>", ReadError::Malformed),
+        (
+            "<a xmlns:p='u' xmlns:q='u' p:b='1' q:b='2'/>",
+            ReadError::Malformed,
+        ),
         ("<u:a/>", ReadError::Malformed),
         ("<a xmlns:u=''/>", ReadError::Malformed),
         ("<a>&#0;</a>", ReadError::Malformed),
@@ -131,48 +148,83 @@ fn forbidden_constructs_are_told_apart() {
         Err(ReadError::Restricted)
     );
     assert_eq!(
-        read_all(b"<?xml version='1.0' encoding='ISO-8859-1'?><a/>", usize::MAX, 1000),
+        read_all(
+            b"<?xml version='1.0' encoding='ISO-8859-1'?><a/>",
+            usize::MAX,
+            1000
+        ),
         Err(ReadError::Encoding)
     );
-    assert_eq!(read_all(b"\xff\xfe<\0a\0", usize::MAX, 1000), Err(ReadError::Encoding));
+    assert_eq!(
+        read_all(b"\xff\xfe<\0a\0", usize::MAX, 1000),
+        Err(ReadError::Encoding)
+    );
 }
 
 #[test]
 fn element_at_the_limit_is_read_and_one_byte_more_is_not() {
     let stanza = |length: usize| {
         let shell = "<message to='b'></message>";
-        format!("<message to='b'>{}</message>", "x".repeat(length - shell.len()))
+        format!(
+            "<message to='b'>{}</message>",
+            "x".repeat(length - shell.len())
+        )
     };
     let limit = 1000;
     for step in [1, 7, usize::MAX] {
         let fits = format!("{HEADER}  {}", stanza(limit));
-        assert_eq!(read_all(fits.as_bytes(), step, limit).map(|frames| frames.len()), Ok(2));
+        assert_eq!(
+            read_all(fits.as_bytes(), step, limit).map(|frames| frames.len()),
+            Ok(2)
+        );
         let exceeds = format!("{HEADER}  {}", stanza(limit + 1));
-        assert_eq!(read_all(exceeds.as_bytes(), step, limit), Err(ReadError::TooLarge));
+        assert_eq!(
+            read_all(exceeds.as_bytes(), step, limit),
+            Err(ReadError::TooLarge)
+        );
     }
 }
 
 #[test]
 fn endless_tokens_end_at_the_limit() {
-    for start in ["<message a='", "<message ", "<message><![CDATA[", "<message><body>", "<"] {
+    for start in [
+        "<message a='",
+        "<message ",
+        "<message><![CDATA[",
+        "<message><body>",
+        "<",
+    ] {
         let text = format!("{HEADER}{start}{}", "x".repeat(20_000));
-        assert_eq!(read_all(text.as_bytes(), 1000, 10_000), Err(ReadError::TooLarge), "{start}");
+        assert_eq!(
+            read_all(text.as_bytes(), 1000, 10_000),
+            Err(ReadError::TooLarge),
+            "{start}"
+        );
     }
 }
 
 #[test]
 fn blanks_between_elements_cost_nothing() {
     let text = format!("{HEADER}{}<message/>", " \n".repeat(200_000));
-    assert_eq!(read_all(text.as_bytes(), 4096, 1000).map(|frames| frames.len()), Ok(2));
+    assert_eq!(
+        read_all(text.as_bytes(), 4096, 1000).map(|frames| frames.len()),
+        Ok(2)
+    );
 }
 
 #[test]
 fn depth_attributes_and_elements_are_bounded() {
     assert_eq!(after_header(&"<a>".repeat(200)), Err(ReadError::TooLarge));
     let attributes: String = (0..200).map(|n| format!(" a{n}=''")).collect();
-    assert_eq!(after_header(&format!("<a{attributes}/>")), Err(ReadError::TooLarge));
+    assert_eq!(
+        after_header(&format!("<a{attributes}/>")),
+        Err(ReadError::TooLarge)
+    );
     let children = "<b/>".repeat(600);
-    assert_eq!(after_header(&format!("<a>{children}</a>")), Err(ReadError::TooLarge));
+    assert_eq!(
+        after_header(&format!("<a>{children}</a>")),
+        Err(ReadError::TooLarge)
+    );
     assert!(after_header(&format!("<message>{children}</message>")).is_ok());
 }
 
