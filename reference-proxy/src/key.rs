@@ -7,6 +7,13 @@ use aws_lc_rs::{digest, hmac, rand};
 
 use crate::config::Domain;
 
+/// A number that nobody outside can guess.
+pub(crate) fn random_number() -> Result<u64, NoRandomness> {
+    let mut bytes = [0; 8];
+    rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
 /// The passphrase that the proxies of a pool share. It is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);

@@ -206,3 +206,69 @@ fn semaphore(limit: u32) -> Arc<Semaphore> {
     let places = usize::try_from(limit).unwrap_or(usize::MAX);
     Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::settings;
+
+    fn domain(text: &str) -> Domain {
+        Domain::parse(text).expect("a domain")
+    }
+
+    fn connections() -> (Connections, Partner, Partner) {
+        let mut one = Partner::new(domain("one.example"));
+        one.connection_limit = Some(1);
+        one.additional_domains.push(domain("more.example"));
+        let two = Partner::new(domain("two.example"));
+        let mut settings = settings();
+        settings.limits.connections = 3;
+        settings.limits.partner_connections = 2;
+        settings.partners = vec![one.clone(), two.clone()];
+        let config = Config::checked(settings).expect("a configuration");
+        (Connections::new(&config), one, two)
+    }
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let limits = Limits::default();
+        assert_eq!(limits.connections, 1000);
+        assert_eq!(limits.partner_connections, 20);
+        assert_eq!(limits.keep_alive_interval.as_secs(), 300);
+        assert_eq!(limits.stream_establishment_timeout.as_secs(), 60);
+        assert_eq!(limits.stream_inactivity_timeout.as_secs(), 600);
+    }
+
+    #[test]
+    fn places_run_out_and_come_back_when_dropped() {
+        let (connections, ..) = connections();
+        let mut held: Vec<ConnectionPermit> = (0..3)
+            .map(|_| connections.admit().expect("a place"))
+            .collect();
+        assert_eq!(connections.open(), 3);
+        let clone = connections.clone();
+        let refused = clone.admit().expect_err("full");
+        assert_eq!(refused, Full::Proxy { limit: 3 });
+        held.pop();
+        assert_eq!(connections.open(), 2);
+        assert!(connections.admit().is_ok());
+        held.clear();
+        assert_eq!(connections.open(), 0);
+    }
+
+    #[test]
+    fn each_partner_has_places_of_its_own() {
+        let (connections, one, two) = connections();
+        let first = connections.claim(&one).expect("a place");
+        let full = connections.claim(&one).expect_err("full");
+        assert_eq!(full, Full::Partner { limit: 1 });
+        let _second = connections.claim(&two).expect("a place");
+        let _third = connections.claim(&two).expect("a place");
+        let full = connections.claim(&two).expect_err("full");
+        assert_eq!(full, Full::Partner { limit: 2 });
+        drop(first);
+        assert!(connections.claim(&one).is_ok());
+        let stranger = Partner::new(domain("stranger.example"));
+        assert!(connections.claim(&stranger).is_err());
+    }
+}

@@ -1,8 +1,8 @@
 //! Authorities and certificates for tests.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, SanType,
+    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -27,7 +27,8 @@ impl Authority {
         }
     }
 
-    fn params(name: &str) -> CertificateParams {
+    /// Parameters of an authority.
+    pub(crate) fn params(name: &str) -> CertificateParams {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
@@ -35,9 +36,9 @@ impl Authority {
     }
 
     /// An authority below this one.
-    pub(crate) fn below(&self, name: &str) -> Self {
+    pub(crate) fn below(&self, params: CertificateParams) -> Self {
         let key = KeyPair::generate().expect("a key");
-        let issuer = CertifiedIssuer::signed_by(Self::params(name), key, &self.issuer);
+        let issuer = CertifiedIssuer::signed_by(params, key, &self.issuer);
         Self {
             issuer: issuer.expect("an authority"),
         }
@@ -57,10 +58,10 @@ impl Authority {
 
     /// A leaf with DNS-IDs, good for servers and clients.
     pub(crate) fn issue(&self, names: &[&str]) -> Leaf {
-        self.issue_with(leaf(names))
+        self.issue_with(&leaf(names))
     }
 
-    pub(crate) fn issue_with(&self, params: CertificateParams) -> Leaf {
+    pub(crate) fn issue_with(&self, params: &CertificateParams) -> Leaf {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a leaf");
         Leaf { certificate, key }
@@ -83,7 +84,7 @@ pub(crate) fn leaf(names: &[&str]) -> CertificateParams {
 }
 
 impl Leaf {
-    pub(crate) fn self_signed(params: CertificateParams) -> Self {
+    pub(crate) fn self_signed(params: &CertificateParams) -> Self {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.self_signed(&key).expect("a leaf");
         Self { certificate, key }
@@ -104,4 +105,59 @@ impl Leaf {
     pub(crate) fn credentials(&self) -> Credentials {
         Credentials::from_der(vec![self.der()], self.key()).expect("credentials")
     }
+}
+
+/// A subject alternative name as DER.
+pub(crate) fn dns_name(name: &str) -> Vec<u8> {
+    tlv(0x82, name.as_bytes())
+}
+
+/// An otherName id-on-dnsSRV with the given string type.
+pub(crate) fn srv_name(string_tag: u8, text: &str) -> Vec<u8> {
+    other_name(7, string_tag, text)
+}
+
+/// An otherName id-on-xmppAddr with the given string type.
+pub(crate) fn xmpp_addr(string_tag: u8, text: &str) -> Vec<u8> {
+    other_name(5, string_tag, text)
+}
+
+/// Universal tag of an IA5String.
+pub(crate) const IA5: u8 = 0x16;
+/// Universal tag of a UTF8String.
+pub(crate) const UTF8: u8 = 0x0c;
+
+fn other_name(kind: u8, string_tag: u8, text: &str) -> Vec<u8> {
+    // 1.3.6.1.5.5.7.8.kind
+    let mut content = tlv(0x06, &[0x2b, 6, 1, 5, 5, 7, 8, kind]);
+    content.extend(tlv(0xa0, &tlv(string_tag, text.as_bytes())));
+    tlv(0xa0, &content)
+}
+
+fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len();
+    let mut der = vec![tag];
+    match u8::try_from(length) {
+        Ok(short @ 0..=0x7f) => der.push(short),
+        _ => {
+            der.push(0x82);
+            der.extend(
+                u16::try_from(length)
+                    .expect("a small element")
+                    .to_be_bytes(),
+            );
+        }
+    }
+    der.extend_from_slice(content);
+    der
+}
+
+/// Parameters of a leaf with exactly these subject alternative names, given as DER.
+pub(crate) fn leaf_with_names(names: &[Vec<u8>]) -> CertificateParams {
+    let mut params = leaf(&[]);
+    let content = tlv(0x30, &names.concat());
+    params
+        .custom_extensions
+        .push(CustomExtension::from_oid_content(&[2, 5, 29, 17], content));
+    params
 }

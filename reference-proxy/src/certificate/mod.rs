@@ -15,3 +15,5 @@ pub use tls::{ClientCertificate, GatewayTls, PartnerTls, TlsError};
 
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;

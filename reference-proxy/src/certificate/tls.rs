@@ -97,7 +97,7 @@ impl PartnerTls {
         })
     }
 
-    /// For dialling a partner: the name of the handshake has to be [`server_name`] of the
+    /// For dialling a partner: the name of the handshake has to be [`Domain::server_name`] of the
     /// partner's domain. The proxy's own certificate is presented whenever it is asked for.
     ///
     /// With `strict-certificates` a bad certificate ends the handshake with the fitting alert.
@@ -291,6 +291,12 @@ impl PeerVerifier {
             .signature_verification_algorithms
             .supported_schemes()
     }
+}
+
+/// For clients of tests: any server will do, as long as it has the key of its certificate.
+#[cfg(test)]
+pub(super) fn any_server() -> Arc<dyn ServerCertVerifier> {
+    Arc::new(PeerVerifier::new(Demand::Nothing))
 }
 
 /// The key of a certificate, even of one that webpki does not read (an old version, an unknown

@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Config, ConfigWarning, Domain, Settings};
-use crate::key::{DialbackKeys, Secret};
+use crate::key::{DialbackKeys, NoRandomness, Secret, random_number};
 use crate::limits::Limits;
 use crate::partner::Partner;
 
@@ -121,36 +121,37 @@ pub(super) fn check(mut settings: Settings) -> Result<Config, Refused> {
     }
     findings.check_limits(&settings.limits);
     let partners = findings.check_partners(&settings);
-    let keys = match settings.secret.take().map_or_else(Secret::random, Ok) {
-        Ok(secret) if secret.is_empty() => {
-            findings.add_with_help(
-                Place::Secret,
-                "the secret may not be empty",
-                "leave it out for a random one",
-            );
-            None
-        }
-        Ok(secret) => {
-            let keys = DialbackKeys::new(&secret);
-            settings.secret = Some(secret);
-            Some(keys)
-        }
+    let (secret, seed) = match drawn(&settings) {
+        Ok(drawn) => drawn,
         Err(error) => {
             findings.add(Place::Secret, error.to_string());
-            None
+            return Err(findings.refused());
         }
     };
-    match keys {
-        Some(keys) if findings.problems.is_empty() => Ok(Config {
-            settings,
-            partners,
-            keys,
-            warnings: findings.warnings,
-        }),
-        _ => Err(Refused {
-            problems: findings.problems,
-        }),
+    if secret.is_empty() {
+        let help = "leave it out for a random one";
+        findings.add_with_help(Place::Secret, "the secret may not be empty", help);
     }
+    if !findings.problems.is_empty() {
+        return Err(findings.refused());
+    }
+    let keys = DialbackKeys::new(&secret);
+    settings.secret = Some(secret);
+    Ok(Config {
+        served: settings.domains.iter().cloned().collect(),
+        settings,
+        partners,
+        keys,
+        seed,
+        warnings: findings.warnings,
+    })
+}
+
+/// Secret and seed, random where they are not given.
+fn drawn(settings: &Settings) -> Result<(Secret, u64), NoRandomness> {
+    let secret = settings.secret.clone().map_or_else(Secret::random, Ok)?;
+    let seed = settings.seed.map_or_else(random_number, Ok)?;
+    Ok((secret, seed))
 }
 
 #[derive(Default)]
@@ -160,6 +161,12 @@ struct Findings {
 }
 
 impl Findings {
+    fn refused(self) -> Refused {
+        Refused {
+            problems: self.problems,
+        }
+    }
+
     fn add(&mut self, place: Place, message: impl Into<String>) {
         self.problems.push(Problem {
             place,

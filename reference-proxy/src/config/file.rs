@@ -50,7 +50,7 @@ pub(super) fn load(path: &Path) -> Result<Config, ConfigError> {
 }
 
 pub(super) fn from_toml(text: &str, path: &Path) -> Result<Config, ConfigError> {
-    let folder = path.parent().unwrap_or(Path::new(""));
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
     read(text, folder).map_err(|mistakes| ConfigError::Mistaken {
         mistakes: mistakes.len(),
         report: render(&mistakes, text, &path.to_string_lossy()),
@@ -434,11 +434,11 @@ impl Reader<'_> {
         match Credentials::from_pem(&chain_text?, &key_text?) {
             Ok(credentials) => Some(credentials),
             Err(error) => {
-                let span = match error {
-                    CredentialsError::NoKey => key.span(),
-                    _ => certificate.span(),
+                let text = match error {
+                    CredentialsError::NoKey => key,
+                    _ => certificate,
                 };
-                self.add(span, chained(&error), None);
+                self.add(opening(text), chained(&error), None);
                 None
             }
         }
@@ -448,7 +448,7 @@ impl Reader<'_> {
         match Authorities::from_pem(&self.pem(ca)?) {
             Ok(authorities) => Some(authorities),
             Err(error) => {
-                self.add(ca.span(), chained(&error), None);
+                self.add(opening(ca), chained(&error), None);
                 None
             }
         }
@@ -478,6 +478,12 @@ impl Reader<'_> {
             help,
         });
     }
+}
+
+/// The first byte of a text that may hold a key over several lines, so that no message shows it.
+fn opening(text: &Spanned<String>) -> Range<usize> {
+    let start = text.span().start;
+    start..start.saturating_add(1)
 }
 
 /// An error with its sources on one line.

@@ -9,10 +9,13 @@ mod file;
 mod report;
 mod seconds;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use check::{PartnerField, Place, Problem, Refused};
 pub use domain::{Domain, DomainError, ProxyAddress, XMPP_SERVER_PORT};
@@ -149,9 +152,11 @@ impl fmt::Display for ConfigWarning {
 #[derive(Clone, Debug)]
 pub struct Config {
     settings: Settings,
+    served: BTreeSet<Domain>,
     /// Each partner's domains, with the partner's place in the settings.
     partners: BTreeMap<Domain, usize>,
     keys: DialbackKeys,
+    seed: u64,
     warnings: Vec<ConfigWarning>,
 }
 
@@ -190,7 +195,7 @@ impl Config {
     /// Whether the proxy serves the domain.
     #[must_use]
     pub fn serves(&self, domain: &Domain) -> bool {
-        self.settings.domains.contains(domain)
+        self.served.contains(domain)
     }
 
     /// The partner that has exactly this domain.
@@ -204,6 +209,12 @@ impl Config {
     #[must_use]
     pub fn keys(&self) -> &DialbackKeys {
         &self.keys
+    }
+
+    /// Where the choice among SRV records of equal priority starts.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// The partners whose rows may disappoint.

@@ -118,6 +118,8 @@ impl Resolver {
         // Two tries within the patience: one datagram may get lost.
         options.attempts = 1;
         options.timeout = patience.div_f64(2.5);
+        // Beyond this a question fails at once instead of waiting its turn.
+        options.max_active_requests = 1024;
         options.negative_max_ttl = Some(NEGATIVE_TTL);
         let dns = builder.build().map_err(|_| ResolveError::NoNameServer)?;
         Ok(Self {
@@ -235,7 +237,7 @@ impl Resolver {
                     }
                 }
                 Err(error) => {
-                    trouble.get_or_insert(failure(domain, error));
+                    trouble.get_or_insert_with(|| failure(domain, error));
                 }
             }
         }
@@ -354,4 +356,17 @@ fn name_servers(resolv_conf: &str) -> Vec<SocketAddr> {
         .filter_map(|word| word.parse().ok())
         .map(|ip: IpAddr| SocketAddr::new(ip, 53))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_servers_of_the_system_are_read() {
+        let text = "# comment\nsearch example\nnameserver 192.0.2.1\n nameserver\t::1 # x\n\
+                    nameserver fe80::1%eth0\nnameserver\noptions ndots:2\n";
+        let found: Vec<String> = name_servers(text).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["192.0.2.1:53", "[::1]:53"]);
+    }
 }

@@ -2,5 +2,7 @@
 
 mod lookup;
 mod selection;
+#[cfg(test)]
+mod tests;
 
 pub use lookup::{ResolveError, Resolver};

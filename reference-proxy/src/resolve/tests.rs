@@ -1,0 +1,437 @@
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use hickory_proto::op::{Message, OpCode, ResponseCode};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, SRV};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::config::{Domain, ProxyAddress};
+
+const PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Clone)]
+enum Answer {
+    /// These records; the first belongs to the name that is asked for.
+    Records(Vec<(&'static str, RData)>),
+    /// An answer without records, with this code.
+    Code(ResponseCode),
+    /// Over UDP: too long. Over TCP: these records.
+    Long(Vec<(&'static str, RData)>),
+    Silence,
+}
+
+type Zone = BTreeMap<(&'static str, RecordType), Answer>;
+
+/// A name server on loopback that answers from a table, NXDOMAIN otherwise.
+struct NameServer {
+    address: SocketAddr,
+    asked: Arc<Mutex<Vec<String>>>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Drop for NameServer {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl NameServer {
+    async fn start(zone: Zone) -> Self {
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = tcp.local_addr().unwrap();
+        let udp = UdpSocket::bind(address).await.unwrap();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (udp_zone, udp_asked) = (zone.clone(), Arc::clone(&asked));
+        let over_udp = tokio::spawn(async move {
+            let mut buffer = [0; 4096];
+            loop {
+                let (length, peer) = udp.recv_from(&mut buffer).await.unwrap();
+                if let Some(answer) = reply(&udp_zone, &buffer[..length], true, &udp_asked) {
+                    udp.send_to(&answer, peer).await.unwrap();
+                }
+            }
+        });
+        let tcp_asked = Arc::clone(&asked);
+        let over_tcp = tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = tcp.accept().await.unwrap();
+                let length = stream.read_u16().await.unwrap();
+                let mut query = vec![0; usize::from(length)];
+                stream.read_exact(&mut query).await.unwrap();
+                if let Some(answer) = reply(&zone, &query, false, &tcp_asked) {
+                    let length = u16::try_from(answer.len()).unwrap();
+                    stream.write_u16(length).await.unwrap();
+                    stream.write_all(&answer).await.unwrap();
+                }
+            }
+        });
+        Self {
+            address,
+            asked,
+            tasks: [over_udp, over_tcp],
+        }
+    }
+
+    fn resolver(&self) -> Resolver {
+        Resolver::new(&[self.address], PATIENCE, 1).unwrap()
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+fn reply(zone: &Zone, query: &[u8], udp: bool, asked: &Mutex<Vec<String>>) -> Option<Vec<u8>> {
+    let query = Message::from_vec(query).ok()?;
+    let question = query.queries.first()?.clone();
+    let name = question.name().to_lowercase().to_string();
+    let kind = question.query_type();
+    asked.lock().unwrap().push(format!("{kind} {name}"));
+    let mut message = Message::response(query.metadata.id, OpCode::Query);
+    message.add_query(question);
+    let answer = zone.get(&(name.as_str(), kind)).cloned();
+    match answer.unwrap_or(Answer::Code(ResponseCode::NXDomain)) {
+        Answer::Long(_) if udp => message.metadata.truncation = true,
+        Answer::Records(records) | Answer::Long(records) => {
+            message.add_answers(
+                records.into_iter().map(|(owner, data)| {
+                    Record::from_rdata(Name::from_str(owner).unwrap(), 60, data)
+                }),
+            );
+        }
+        Answer::Code(code) => message.metadata.response_code = code,
+        Answer::Silence => return None,
+    }
+    message.to_vec().ok()
+}
+
+const SERVICE: &str = "_xmpp-server._tcp.beta.example.";
+
+fn srv(priority: u16, port: u16, target: &str) -> (&'static str, RData) {
+    let target = Name::from_str(target).unwrap();
+    (SERVICE, RData::SRV(SRV::new(priority, 0, port, target)))
+}
+
+fn v4(owner: &'static str, last: u8) -> (&'static str, RData) {
+    (owner, RData::A(A(Ipv4Addr::new(192, 0, 2, last))))
+}
+
+fn zone(answers: &[(&'static str, RecordType, Answer)]) -> Zone {
+    let entries = answers.iter().cloned();
+    entries
+        .map(|(name, kind, answer)| ((name, kind), answer))
+        .collect()
+}
+
+fn records(records: &[(&'static str, RData)]) -> Answer {
+    Answer::Records(records.to_vec())
+}
+
+fn beta() -> Domain {
+    Domain::parse("beta.example").unwrap()
+}
+
+async fn targets(answers: &[(&'static str, RecordType, Answer)]) -> Result<Vec<String>, String> {
+    let server = NameServer::start(zone(answers)).await;
+    resolved(&server.resolver(), None).await
+}
+
+async fn resolved(
+    resolver: &Resolver,
+    proxy: Option<&ProxyAddress>,
+) -> Result<Vec<String>, String> {
+    match resolver.targets(&beta(), proxy).await {
+        Ok(addresses) => Ok(addresses.iter().map(ToString::to_string).collect()),
+        Err(error) => Err(kind(&error).to_owned()),
+    }
+}
+
+fn kind(error: &ResolveError) -> &'static str {
+    match error {
+        ResolveError::NoNameServer => "no name server",
+        ResolveError::NotFound { .. } => "not found",
+        ResolveError::RefusesService { .. } => "refuses service",
+        ResolveError::Temporary { .. } => "temporary",
+        ResolveError::Timeout { .. } => "timeout",
+    }
+}
+
+fn addresses(texts: &[&str]) -> Result<Vec<String>, String> {
+    Ok(texts.iter().map(|text| (*text).to_owned()).collect())
+}
+
+#[tokio::test]
+async fn srv_records_give_priority_port_and_both_families() {
+    let v6 = RData::AAAA(AAAA("2001:db8::1".parse().unwrap()));
+    let found = targets(&[
+        (
+            SERVICE,
+            RecordType::SRV,
+            records(&[
+                srv(20, 5269, "two.example."),
+                srv(10, 15269, "one.example."),
+            ]),
+        ),
+        (
+            "one.example.",
+            RecordType::A,
+            records(&[v4("one.example.", 1)]),
+        ),
+        (
+            "one.example.",
+            RecordType::AAAA,
+            records(&[("one.example.", v6)]),
+        ),
+        (
+            "two.example.",
+            RecordType::A,
+            records(&[v4("two.example.", 2)]),
+        ),
+    ])
+    .await;
+    let expected = ["[2001:db8::1]:15269", "192.0.2.1:15269", "192.0.2.2:5269"];
+    assert_eq!(found, addresses(&expected));
+}
+
+#[tokio::test]
+async fn without_srv_records_the_domain_itself_counts() {
+    let own = (
+        "beta.example.",
+        RecordType::A,
+        records(&[v4("beta.example.", 7)]),
+    );
+    for none in [ResponseCode::NXDomain, ResponseCode::NoError] {
+        let found = targets(&[(SERVICE, RecordType::SRV, Answer::Code(none)), own.clone()]).await;
+        assert_eq!(found, addresses(&["192.0.2.7:5269"]));
+    }
+}
+
+#[tokio::test]
+async fn no_fallback_where_srv_exists_or_its_lookup_failed() {
+    let own = (
+        "beta.example.",
+        RecordType::A,
+        records(&[v4("beta.example.", 7)]),
+    );
+    for (answer, error) in [
+        (records(&[srv(0, 0, ".")]), "refuses service"),
+        (records(&[srv(0, 5269, "gone.example.")]), "not found"),
+        (Answer::Code(ResponseCode::ServFail), "temporary"),
+        (Answer::Code(ResponseCode::Refused), "temporary"),
+        (Answer::Silence, "timeout"),
+    ] {
+        let server = NameServer::start(zone(&[(SERVICE, RecordType::SRV, answer), own.clone()]));
+        let server = server.await;
+        let start = Instant::now();
+        assert_eq!(
+            resolved(&server.resolver(), None).await,
+            Err(error.to_owned())
+        );
+        assert!(start.elapsed() < PATIENCE + Duration::from_secs(1));
+        assert!(
+            !server.asked().contains(&"A beta.example.".to_owned()),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nothing_at_all_is_not_found() {
+    assert_eq!(targets(&[]).await, Err("not found".to_owned()));
+}
+
+#[tokio::test]
+async fn dead_target_does_not_hide_the_living() {
+    let service = records(&[
+        srv(0, 1, "."),
+        srv(10, 5269, "gone.example."),
+        srv(20, 5269, "broken.example."),
+        srv(30, 5269, "two.example."),
+    ]);
+    let broken = Answer::Code(ResponseCode::ServFail);
+    let found = targets(&[
+        (SERVICE, RecordType::SRV, service),
+        ("broken.example.", RecordType::A, broken.clone()),
+        ("broken.example.", RecordType::AAAA, broken),
+        (
+            "two.example.",
+            RecordType::A,
+            records(&[v4("two.example.", 2)]),
+        ),
+    ])
+    .await;
+    assert_eq!(found, addresses(&["192.0.2.2:5269"]));
+}
+
+#[tokio::test]
+async fn silent_family_or_later_target_does_not_hold_up_the_first() {
+    let start = Instant::now();
+    let found = targets(&[
+        (
+            SERVICE,
+            RecordType::SRV,
+            records(&[srv(10, 5269, "one.example."), srv(20, 5269, "two.example.")]),
+        ),
+        (
+            "one.example.",
+            RecordType::A,
+            records(&[v4("one.example.", 1)]),
+        ),
+        ("one.example.", RecordType::AAAA, Answer::Silence),
+        ("two.example.", RecordType::A, Answer::Silence),
+        ("two.example.", RecordType::AAAA, Answer::Silence),
+    ])
+    .await;
+    assert_eq!(found, addresses(&["192.0.2.1:5269"]));
+    assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn cname_of_a_target_is_followed() {
+    let alias = RData::CNAME(CNAME(Name::from_str("real.example.").unwrap()));
+    let found = targets(&[
+        (
+            SERVICE,
+            RecordType::SRV,
+            records(&[srv(0, 5269, "alias.example.")]),
+        ),
+        (
+            "alias.example.",
+            RecordType::A,
+            records(&[("alias.example.", alias), v4("real.example.", 3)]),
+        ),
+    ])
+    .await;
+    assert_eq!(found, addresses(&["192.0.2.3:5269"]));
+}
+
+#[tokio::test]
+async fn long_answer_is_fetched_over_tcp() {
+    let many = (0..40).map(|port| srv(port, 6000 + port, "one.example."));
+    let found = targets(&[
+        (SERVICE, RecordType::SRV, Answer::Long(many.collect())),
+        (
+            "one.example.",
+            RecordType::A,
+            records(&[v4("one.example.", 1)]),
+        ),
+    ])
+    .await
+    .unwrap();
+    assert_eq!(found.len(), 16);
+    assert_eq!(found[0], "192.0.2.1:6000");
+}
+
+#[tokio::test]
+async fn addresses_are_bounded_and_tried_once() {
+    let many: Vec<_> = (0..=255).map(|last| v4("one.example.", last)).collect();
+    let service = [srv(10, 5269, "one.example."), srv(20, 5269, "one.example.")];
+    let found = targets(&[
+        (SERVICE, RecordType::SRV, records(&service)),
+        ("one.example.", RecordType::A, Answer::Long(many)),
+    ])
+    .await
+    .unwrap();
+    assert_eq!(found.len(), 32);
+}
+
+#[tokio::test]
+async fn proxy_address_overrides_srv() {
+    let server = NameServer::start(zone(&[
+        (
+            SERVICE,
+            RecordType::SRV,
+            records(&[srv(0, 5269, "one.example.")]),
+        ),
+        (
+            "one.example.",
+            RecordType::A,
+            records(&[v4("one.example.", 1)]),
+        ),
+        (
+            "proxy.example.",
+            RecordType::A,
+            records(&[v4("proxy.example.", 9)]),
+        ),
+    ]))
+    .await;
+    let resolver = server.resolver();
+    for (proxy, expected) in [
+        ("proxy.example", Ok("192.0.2.9:5269")),
+        ("proxy.example:15269", Ok("192.0.2.9:15269")),
+        ("127.0.0.1:15269", Ok("127.0.0.1:15269")),
+        ("gone.example", Err("not found".to_owned())),
+    ] {
+        let proxy = ProxyAddress::parse(proxy).unwrap();
+        let found = resolved(&resolver, Some(&proxy)).await;
+        assert_eq!(found, expected.map(|address| vec![address.to_owned()]));
+    }
+    let asked = server.asked();
+    assert!(
+        !asked.iter().any(|query| query.starts_with("SRV")),
+        "{asked:?}"
+    );
+    assert_eq!(
+        resolved(&resolver, None).await,
+        addresses(&["192.0.2.1:5269"])
+    );
+}
+
+#[tokio::test]
+async fn dead_name_server_is_an_error_in_time() {
+    let closed = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = closed.local_addr().unwrap();
+    drop(closed);
+    let resolver = Resolver::new(&[address], PATIENCE, 1).unwrap();
+    let start = Instant::now();
+    let error = resolver.targets(&beta(), None).await.expect_err("refused");
+    assert!(matches!(kind(&error), "temporary" | "timeout"), "{error:?}");
+    assert!(start.elapsed() < PATIENCE + Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn second_name_server_stands_in_for_a_silent_one() {
+    let own = (
+        "beta.example.",
+        RecordType::A,
+        records(&[v4("beta.example.", 7)]),
+    );
+    let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let silent = (silent.local_addr().unwrap(), silent);
+    let alive = NameServer::start(zone(&[own])).await;
+    let resolver = Resolver::new(&[silent.0, alive.address], PATIENCE, 1).unwrap();
+    let found = resolver.targets(&beta(), None).await.unwrap();
+    assert_eq!(found[0].to_string(), "192.0.2.7:5269");
+}
+
+#[tokio::test]
+async fn many_lookups_at_once_all_succeed() {
+    let own = (
+        "beta.example.",
+        RecordType::A,
+        records(&[v4("beta.example.", 7)]),
+    );
+    let server = NameServer::start(zone(&[own])).await;
+    let resolver = server.resolver();
+    let mut lookups = tokio::task::JoinSet::new();
+    for number in 0..300 {
+        let resolver = resolver.clone();
+        let domain = if number % 2 == 0 {
+            beta()
+        } else {
+            Domain::parse(&format!("p{number}.example")).unwrap()
+        };
+        lookups.spawn(async move { resolver.targets(&domain, None).await.is_ok() });
+    }
+    let outcomes = lookups.join_all().await;
+    assert_eq!(outcomes.iter().filter(|found| **found).count(), 150);
+}
