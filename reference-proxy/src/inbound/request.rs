@@ -324,11 +324,7 @@ impl AwaitRequest {
     }
 
     fn verified(mut self, pair: &Pair, verdict: Verdict, out: &mut Vec<Action>) -> Receiving {
-        let Some(progress) = self
-            .pairs
-            .get_mut(pair)
-            .filter(|progress| progress.pending)
-        else {
+        let Some(progress) = self.pairs.get_mut(pair).filter(|progress| progress.pending) else {
             return Receiving::AwaitRequest(self);
         };
         progress.pending = false;

@@ -150,7 +150,9 @@ async fn establish(
     };
     let from = domain(&header, "from").ok().flatten();
     let to = domain(&header, "to").ok().flatten();
-    let name = to.as_ref().map_or_else(|| context.rules.own_name(), Domain::as_str);
+    let name = to
+        .as_ref()
+        .map_or_else(|| context.rules.own_name(), Domain::as_str);
     let mut text = opening(name, from.as_ref(), &id);
     text.push_str("<stream:features/>");
     connection.send(text.as_bytes()).await?;
