@@ -1,0 +1,11 @@
+//! Partners that dial in: the receiving and the authoritative server's part.
+//!
+//! [`Receiving`] decides, without sockets; [`serve`] carries out.
+
+mod receiving;
+mod request;
+mod sasl;
+mod serve;
+
+pub(crate) use receiving::Method;
+pub(crate) use serve::{listen, unclaimed};

@@ -1,0 +1,118 @@
+//! SASL EXTERNAL as the receiving entity sees it (RFC 6120 §6, XEP-0178 §3).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::config::Domain;
+use crate::xml::{Element, SASL};
+
+/// Why an authentication fails (RFC 6120 §6.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    Aborted,
+    EncryptionRequired,
+    IncorrectEncoding,
+    InvalidAuthzid,
+    InvalidMechanism,
+    MalformedRequest,
+    NotAuthorized,
+}
+
+impl Failure {
+    /// The element that says so.
+    pub(super) fn text(self) -> String {
+        let name = match self {
+            Self::Aborted => "aborted",
+            Self::EncryptionRequired => "encryption-required",
+            Self::IncorrectEncoding => "incorrect-encoding",
+            Self::InvalidAuthzid => "invalid-authzid",
+            Self::InvalidMechanism => "invalid-mechanism",
+            Self::MalformedRequest => "malformed-request",
+            Self::NotAuthorized => "not-authorized",
+        };
+        format!("<failure xmlns='{SASL}'><{name}/></failure>")
+    }
+}
+
+/// What an initiating entity asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    /// `<auth/>` without an initial response: an empty challenge is due.
+    Begin,
+    /// An authorization identity, or none: then the stream's `from` counts.
+    Identity(Option<Domain>),
+}
+
+/// Reads `<auth/>`.
+pub(super) fn auth(element: &Element) -> Result<Request, Failure> {
+    if element.attribute("mechanism") != Some("EXTERNAL") {
+        return Err(Failure::InvalidMechanism);
+    }
+    if !element.children.is_empty() {
+        return Err(Failure::MalformedRequest);
+    }
+    match element.text.as_str() {
+        "" => Ok(Request::Begin),
+        text => identity(text).map(Request::Identity),
+    }
+}
+
+/// Reads `<response/>`.
+pub(super) fn response(element: &Element) -> Result<Request, Failure> {
+    if !element.children.is_empty() {
+        return Err(Failure::MalformedRequest);
+    }
+    match element.text.as_str() {
+        "" => Ok(Request::Identity(None)),
+        text => identity(text).map(Request::Identity),
+    }
+}
+
+fn identity(text: &str) -> Result<Option<Domain>, Failure> {
+    if text == "=" {
+        return Ok(None);
+    }
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|_| Failure::IncorrectEncoding)?;
+    let name = String::from_utf8(bytes).map_err(|_| Failure::InvalidAuthzid)?;
+    let domain = Domain::parse(&name).map_err(|_| Failure::InvalidAuthzid)?;
+    Ok(Some(domain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Request, Failure> {
+        let mechanism = (String::new(), "mechanism".to_owned(), "EXTERNAL".to_owned());
+        auth(&Element {
+            attributes: vec![mechanism],
+            text: text.to_owned(),
+            ..Element::default()
+        })
+    }
+
+    #[test]
+    fn identity_is_a_domain_alone() {
+        let domain = Domain::parse("fp.example").expect("domain");
+        for (text, expected) in [
+            ("", Ok(Request::Begin)),
+            ("=", Ok(Request::Identity(None))),
+            (
+                "ZnAuZXhhbXBsZQ==",
+                Ok(Request::Identity(Some(domain.clone()))),
+            ),
+            ("RlAuRXhhbXBsZQ==", Ok(Request::Identity(Some(domain)))),
+            ("ZnAuZXhhbXBsZQ", Err(Failure::IncorrectEncoding)),
+            ("ZnAuZXhh bXBsZQ==", Err(Failure::IncorrectEncoding)),
+            ("***", Err(Failure::IncorrectEncoding)),
+            ("ZnAuZXhhbXBsZQ===", Err(Failure::IncorrectEncoding)),
+            ("AA==", Err(Failure::InvalidAuthzid)),
+            ("dUBmcC5leGFtcGxl", Err(Failure::InvalidAuthzid)),
+            ("/w==", Err(Failure::InvalidAuthzid)),
+        ] {
+            assert_eq!(read(text), expected, "{text:?}");
+        }
+    }
+}

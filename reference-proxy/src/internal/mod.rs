@@ -1,0 +1,5 @@
+//! Gateways: mutual TLS, a stream, and stanzas that pass unchanged.
+
+mod gateway;
+
+pub(crate) use gateway::listen;

@@ -1,0 +1,183 @@
+//! Dialling a partner, and carrying out what the initiating entity decides.
+
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::initiating::{Action, Failure, Initiating, Input, Plan, Undecided};
+use crate::certificate::Presenter;
+use crate::config::Domain;
+use crate::context::Context;
+use crate::dialback::Verdict;
+use crate::inbound::Method;
+use crate::resolve::ResolveError;
+use crate::stream::{Condition, Connection, Lost, Tls, error};
+
+/// Why no TCP connection came about.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unreachable {
+    /// No address.
+    #[error("the partner has no address")]
+    Unresolved(#[source] ResolveError),
+    /// No address answered.
+    #[error("none of {addresses} addresses answers")]
+    Unanswered { addresses: usize },
+}
+
+/// Connects to a partner, trying its addresses in their order.
+///
+/// # Errors
+///
+/// [`Unreachable`] when there are none or none answers.
+pub(crate) async fn dial(context: &Context, domain: &Domain) -> Result<TcpStream, Unreachable> {
+    let proxy = context
+        .rules
+        .partner(domain)
+        .and_then(|partner| partner.proxy.as_ref());
+    let addresses = context
+        .resolver
+        .targets(domain, proxy)
+        .await
+        .map_err(Unreachable::Unresolved)?;
+    let patience = context.rules.limits().connect_timeout;
+    for address in &addresses {
+        match timeout(patience, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => tracing::debug!(%domain, %address, %error, "no connection"),
+            Err(_) => tracing::debug!(%domain, %address, "no connection in time"),
+        }
+    }
+    Err(Unreachable::Unanswered {
+        addresses: addresses.len(),
+    })
+}
+
+/// How a negotiation ended.
+#[derive(Debug)]
+pub(crate) enum Negotiated {
+    /// The stream is open for stanzas.
+    Open(Connection, Method),
+    /// The question is answered.
+    Told(Connection, Verdict),
+    /// The partner could not judge the key, and the stream is still there.
+    Undecided(Connection, Undecided),
+    /// It came to nothing; the connection, where it still is, has been told.
+    Failed(Option<Connection>, Failure),
+    /// The time was up.
+    TimedOut(Connection),
+}
+
+/// Opens a stream on a connection, by the plan and before the deadline.
+pub(crate) async fn open(
+    context: &Context,
+    connection: Connection,
+    plan: Plan,
+    deadline: Instant,
+) -> Negotiated {
+    let mut actions = Vec::new();
+    let partner = plan.pair.to.clone();
+    let state = Initiating::open(plan, &mut actions);
+    negotiate(context, connection, state, actions, &partner, deadline).await
+}
+
+/// Sends a key once more on a stream that is there.
+pub(crate) async fn ask_again(
+    context: &Context,
+    connection: Connection,
+    undecided: Undecided,
+    partner: &Domain,
+    deadline: Instant,
+) -> Negotiated {
+    let mut actions = Vec::new();
+    let state = undecided.ask_again(&context.rules, &mut actions);
+    negotiate(context, connection, state, actions, partner, deadline).await
+}
+
+async fn negotiate(
+    context: &Context,
+    mut connection: Connection,
+    mut state: Initiating,
+    mut actions: Vec<Action>,
+    partner: &Domain,
+    mut deadline: Instant,
+) -> Negotiated {
+    let rules = &context.rules;
+    let mut asked = false;
+    loop {
+        let mut text = String::new();
+        let mut handshake = false;
+        for action in actions.drain(..) {
+            match action {
+                Action::Send(more) => text.push_str(&more),
+                Action::Restart => connection.incoming().restart(),
+                Action::StartTls => handshake = true,
+            }
+        }
+        if !text.is_empty() && connection.send(text.as_bytes()).await.is_err() {
+            return Negotiated::Failed(None, state.lost());
+        }
+        if handshake {
+            // Clear text that came along with the consent may be anybody's (RFC 6120 §5.4.3.3).
+            if connection.has_unread() {
+                return Negotiated::Failed(Some(connection), Failure::TlsRefused);
+            }
+            let tls = Tls::Connect(context.tls.connector(), partner.server_name());
+            connection = match timeout_at(deadline, connection.secure(tls)).await {
+                Ok(Ok(connection)) => connection,
+                Ok(Err(error)) => {
+                    log_handshake(partner, &error);
+                    return Negotiated::Failed(None, Failure::TlsRefused);
+                }
+                Err(_) => return Negotiated::Failed(None, Failure::TlsRefused),
+            };
+            let certificates = connection.certificates();
+            let judged = context.tls.judge(certificates, Presenter::Server, partner);
+            state = state.on(Input::Secured(judged), rules, &mut actions);
+            continue;
+        }
+        match state {
+            Initiating::Open(method) => {
+                connection.incoming().trust(rules.limits().stanza_bytes);
+                return Negotiated::Open(connection, method);
+            }
+            Initiating::Told(verdict) => return Negotiated::Told(connection, verdict),
+            Initiating::Undecided(undecided) => {
+                return Negotiated::Undecided(connection, undecided);
+            }
+            Initiating::Failed(failure) => return Negotiated::Failed(Some(connection), failure),
+            _ => {}
+        }
+        if state.awaits_answer() && !asked {
+            asked = true;
+            deadline = deadline.min(Instant::now() + rules.limits().dialback_timeout);
+        }
+        let frame = match timeout_at(deadline, connection.next()).await {
+            Ok(Ok(frame)) => frame,
+            Ok(Err(Lost::Unreadable(fault))) => {
+                let text = error(Condition::from(fault), "");
+                let _ = connection.send(text.as_bytes()).await;
+                return Negotiated::Failed(Some(connection), Failure::Confused);
+            }
+            Ok(Err(Lost::Ended | Lost::Broken(_) | Lost::Stuck)) => {
+                return Negotiated::Failed(None, state.lost());
+            }
+            Err(_) => {
+                let text = error(Condition::ConnectionTimeout, "");
+                let _ = connection.send(text.as_bytes()).await;
+                return Negotiated::TimedOut(connection);
+            }
+        };
+        state = state.on(Input::Frame(frame), rules, &mut actions);
+    }
+}
+
+fn log_handshake(partner: &Domain, error: &Lost) {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    tracing::info!(%partner, reason = source.as_deref().unwrap_or("closed"), "TLS handshake failed");
+}
+
+/// Closes a connection without keeping the caller.
+pub(crate) fn hang_up(context: &Arc<Context>, connection: Connection) {
+    context.tasks.spawn(connection.close());
+}

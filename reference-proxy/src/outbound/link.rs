@@ -1,0 +1,493 @@
+//! One link for each pair towards a partner: it opens a stream when something waits, empties the
+//! queue through it, and sends back what can't go.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::dial::{self, Negotiated, Unreachable, dial};
+use super::initiating::{Failure, Plan, Purpose, Undecided};
+use crate::context::Context;
+use crate::dialback::Problem;
+use crate::inbound::Method;
+use crate::limits::{ConnectionPermit, PartnerPermit};
+use crate::resolve::ResolveError;
+use crate::route::{Origin, Placed, Queued, Undeliverable, bounce};
+use crate::stream::{Condition, Connection, Lost, Pair, closing, error, is_error};
+use crate::task::Stop;
+use crate::xml::Frame;
+
+/// Bytes that are gathered into one write.
+const BATCH: usize = 16_384;
+/// How long a partner is given to answer a closing tag.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Why nothing goes to a partner at the moment.
+#[derive(Debug)]
+enum Hindrance {
+    Full,
+    Unreachable(Unreachable),
+    Failed(Failure),
+    KeyUndecided(Option<Problem>),
+    TimedOut,
+    ShortLived,
+}
+
+impl fmt::Display for Hindrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("connection limit reached"),
+            Self::Unreachable(Unreachable::Unresolved(error)) => error.fmt(f),
+            Self::Unreachable(unreachable) => unreachable.fmt(f),
+            Self::Failed(failure) => failure.fmt(f),
+            Self::KeyUndecided(Some(problem)) => write!(f, "dialback error: {}", problem.name()),
+            Self::KeyUndecided(None) => f.write_str("dialback error"),
+            Self::TimedOut => f.write_str("the partner's server does not answer"),
+            Self::ShortLived => f.write_str("the partner closed the stream at once"),
+        }
+    }
+}
+
+impl Hindrance {
+    /// What senders are told.
+    fn consequence(&self) -> Undeliverable {
+        match self {
+            Self::Full => Undeliverable::ResourceConstraint,
+            Self::Unreachable(Unreachable::Unresolved(
+                ResolveError::NotFound { .. } | ResolveError::RefusesService { .. },
+            ))
+            | Self::Failed(Failure::Closed(Some(Condition::HostUnknown | Condition::HostGone))) => {
+                Undeliverable::RemoteServerNotFound
+            }
+            Self::Failed(Failure::KeyInvalid) => Undeliverable::InternalServerError,
+            Self::Unreachable(_)
+            | Self::Failed(_)
+            | Self::KeyUndecided(_)
+            | Self::TimedOut
+            | Self::ShortLived => Undeliverable::RemoteServerTimeout,
+        }
+    }
+}
+
+/// Sends a stanza to a partner: it waits for the pair's stream, or comes back as an error.
+pub(crate) async fn send(context: &Arc<Context>, pair: &Pair, queued: Queued) {
+    if context.rules.partner(&pair.to).is_none() {
+        return_to_sender(context, pair, queued, Undeliverable::PolicyViolation, "").await;
+        return;
+    }
+    match context.router.enqueue(pair, queued, Instant::now()) {
+        Placed::Waiting => {}
+        Placed::Unattended => {
+            let task = attend(Arc::clone(context), pair.clone(), context.tasks.stop());
+            context.tasks.spawn(task);
+        }
+        Placed::Refused(queued, why) => return_to_sender(context, pair, queued, why, "").await,
+    }
+}
+
+/// Tells the sender of a stanza, unless that must not be.
+async fn return_to_sender(
+    context: &Context,
+    pair: &Pair,
+    queued: Queued,
+    why: Undeliverable,
+    text: &str,
+) {
+    let Origin::Gateway(gateway) = queued.origin else {
+        return;
+    };
+    if let Some(error) = bounce(&queued.stanza, why, text)
+        && context
+            .router
+            .give_back(&pair.from, gateway, error)
+            .await
+            .is_err()
+    {
+        tracing::debug!(%pair, "no gateway is left to take an error");
+    }
+}
+
+/// Works on a pair's queue until it is empty and its stream is over.
+async fn attend(context: Arc<Context>, pair: Pair, mut stop: Stop) {
+    loop {
+        let hindrance = match connect(&context, &pair).await {
+            Ok(Reached::Open(stream)) => {
+                context.router.opened(&pair);
+                match stream.carry(&context, &pair, &mut stop).await {
+                    Carried::Something => None,
+                    Carried::Nothing => Some(Hindrance::ShortLived),
+                }
+            }
+            Ok(Reached::Undecided(stream, undecided)) => {
+                let problem = undecided.problem;
+                give_up(&context, &pair, &Hindrance::KeyUndecided(problem)).await;
+                linger(&context, &pair, stream, undecided, &mut stop).await;
+                None
+            }
+            Err(hindrance) => Some(hindrance),
+        };
+        if let Some(hindrance) = hindrance {
+            give_up(&context, &pair, &hindrance).await;
+        }
+        if context.router.leave(&pair) {
+            return;
+        }
+        if stop.is_asked() {
+            give_up(&context, &pair, &Hindrance::TimedOut).await;
+        }
+    }
+}
+
+/// Sends back all that waits.
+async fn give_up(context: &Context, pair: &Pair, hindrance: &Hindrance) {
+    let why = hindrance.consequence();
+    let text = hindrance.to_string();
+    let returned = context.router.failed(pair, why, Instant::now());
+    tracing::info!(
+        %pair,
+        stanzas = returned.len(),
+        condition = why.condition().0,
+        reason = text,
+        "stanzas can't be delivered"
+    );
+    for queued in returned {
+        return_to_sender(context, pair, queued, why, &text).await;
+    }
+}
+
+/// A connection with its places among the limits.
+struct Stream {
+    connection: Connection,
+    method: Option<Method>,
+    places: Places,
+    keep_alive: bool,
+}
+
+type Places = (ConnectionPermit, PartnerPermit);
+
+enum Reached {
+    Open(Stream),
+    Undecided(Stream, Undecided),
+}
+
+/// Opens a stream, with as many connections as the terms make sense of: a second one without
+/// EXTERNAL where that failed, or with the same hopes where the partner was short of resources.
+async fn connect(context: &Arc<Context>, pair: &Pair) -> Result<Reached, Hindrance> {
+    let limits = context.rules.limits();
+    let (Some(partner), Some(terms)) = (
+        context.rules.partner(&pair.to),
+        context.rules.terms(&pair.to),
+    ) else {
+        return Err(Hindrance::Full);
+    };
+    let mut external_failed = false;
+    let mut retried = false;
+    loop {
+        let place = context.connections.admit().map_err(|_| Hindrance::Full)?;
+        let partner_place = context
+            .connections
+            .claim(partner)
+            .map_err(|_| Hindrance::Full)?;
+        let stream = dial(context, &pair.to)
+            .await
+            .map_err(Hindrance::Unreachable)?;
+        let deadline = Instant::now() + limits.stream_establishment_timeout;
+        let plan = Plan {
+            pair: pair.clone(),
+            terms,
+            strict: context.rules.strict(),
+            purpose: Purpose::Deliver { external_failed },
+        };
+        let connection = Connection::new(stream, limits);
+        let stream = |connection, method| Stream {
+            connection,
+            method,
+            places: (place, partner_place),
+            keep_alive: partner.keep_alive,
+        };
+        match dial::open(context, connection, plan, deadline).await {
+            Negotiated::Open(connection, method) => {
+                tracing::info!(%pair, method = method.name(), "stream open");
+                return Ok(Reached::Open(stream(connection, Some(method))));
+            }
+            Negotiated::Undecided(connection, undecided) => {
+                let short = undecided.problem == Some(Problem::ResourceConstraint);
+                if short && !retried {
+                    retried = true;
+                    farewell(context, connection).await;
+                    continue;
+                }
+                return Ok(Reached::Undecided(stream(connection, None), undecided));
+            }
+            Negotiated::Failed(connection, failure) => {
+                if let Some(connection) = connection {
+                    dial::hang_up(context, connection);
+                }
+                let dialback_left = terms.methods.tls_dialback && !external_failed;
+                if failure == Failure::SaslRefused && dialback_left {
+                    external_failed = true;
+                    continue;
+                }
+                return Err(Hindrance::Failed(failure));
+            }
+            Negotiated::TimedOut(connection) | Negotiated::Told(connection, _) => {
+                dial::hang_up(context, connection);
+                return Err(Hindrance::TimedOut);
+            }
+        }
+    }
+}
+
+/// Closes in good order, in the background.
+async fn farewell(context: &Arc<Context>, mut connection: Connection) {
+    if connection.send(closing().as_bytes()).await.is_ok() {
+        dial::hang_up(context, connection);
+    }
+}
+
+/// Keeps a stream whose pair was not decided: a later stanza may try once more on it.
+async fn linger(
+    context: &Arc<Context>,
+    pair: &Pair,
+    stream: Stream,
+    undecided: Undecided,
+    stop: &mut Stop,
+) {
+    let patience = context.rules.limits().stream_establishment_timeout;
+    let wake = context.router.wake(pair);
+    let (mut stream, mut undecided) = (stream, undecided);
+    loop {
+        let deadline = Instant::now() + patience;
+        let waiting = async {
+            loop {
+                tokio::select! {
+                    frame = stream.connection.next() => match frame {
+                        Ok(Frame::Closed) | Err(_) => return false,
+                        Ok(Frame::Element(element)) if is_error(&element) => return false,
+                        Ok(_) => {}
+                    },
+                    () = wake.notified() => return true,
+                    () = stop.asked() => return false,
+                }
+            }
+        };
+        if !timeout_at(deadline, waiting).await.unwrap_or(false) {
+            farewell(context, stream.connection).await;
+            return;
+        }
+        let Stream {
+            connection,
+            places,
+            keep_alive,
+            ..
+        } = stream;
+        let deadline = Instant::now() + patience;
+        let partner = &pair.to;
+        match dial::ask_again(context, connection, undecided, partner, deadline).await {
+            Negotiated::Open(connection, method) => {
+                context.router.opened(pair);
+                let method = Some(method);
+                let stream = Stream {
+                    connection,
+                    method,
+                    places,
+                    keep_alive,
+                };
+                stream.carry(context, pair, stop).await;
+                return;
+            }
+            Negotiated::Undecided(connection, again) => {
+                let hindrance = Hindrance::KeyUndecided(again.problem);
+                give_up(context, pair, &hindrance).await;
+                stream = Stream {
+                    connection,
+                    method: None,
+                    places,
+                    keep_alive,
+                };
+                undecided = again;
+            }
+            Negotiated::Failed(connection, failure) => {
+                if let Some(connection) = connection {
+                    dial::hang_up(context, connection);
+                }
+                give_up(context, pair, &Hindrance::Failed(failure)).await;
+                return;
+            }
+            Negotiated::TimedOut(connection) | Negotiated::Told(connection, _) => {
+                dial::hang_up(context, connection);
+                give_up(context, pair, &Hindrance::TimedOut).await;
+                return;
+            }
+        }
+    }
+}
+
+/// Whether a stream was of any use.
+enum Carried {
+    Something,
+    Nothing,
+}
+
+enum Turn {
+    Frame(Result<Frame, Lost>),
+    KeepAlive,
+    Idle,
+    Stop,
+    Wake,
+}
+
+impl Stream {
+    /// Empties the queue, again and again, until the stream is over.
+    async fn carry(mut self, context: &Arc<Context>, pair: &Pair, stop: &mut Stop) -> Carried {
+        let limits = context.rules.limits();
+        let wake = context.router.wake(pair);
+        let mut carried = Carried::Nothing;
+        let mut last_stanza = Instant::now();
+        let mut last_sent = last_stanza;
+        let orderly = loop {
+            match self.flush(context, pair).await {
+                Ok(0) => {}
+                Ok(_) => {
+                    carried = Carried::Something;
+                    last_stanza = Instant::now();
+                    last_sent = last_stanza;
+                }
+                Err(_) => {
+                    self.log_end(pair, "broken");
+                    return Carried::Something;
+                }
+            }
+            match self.turn(limits, &wake, stop, last_stanza, last_sent).await {
+                Turn::Wake => {}
+                Turn::KeepAlive => {
+                    // Well within the interval that the partner may hold this side to.
+                    last_sent = Instant::now();
+                    if self.connection.send(b" ").await.is_err() {
+                        break false;
+                    }
+                }
+                Turn::Idle => break true,
+                Turn::Stop => {
+                    // What waits already is still sent.
+                    let _ = self.flush(context, pair).await;
+                    break true;
+                }
+                Turn::Frame(Ok(Frame::Closed)) => {
+                    let _ = self.connection.send(closing().as_bytes()).await;
+                    self.log_end(pair, "closed by the partner");
+                    dial::hang_up(context, self.connection);
+                    return carried;
+                }
+                Turn::Frame(Ok(Frame::Element(element))) if is_error(&element) => {
+                    let condition = Condition::received(&element);
+                    tracing::info!(%pair, condition = condition.name(), "stream error from the partner");
+                    let _ = self.connection.send(closing().as_bytes()).await;
+                    dial::hang_up(context, self.connection);
+                    return carried;
+                }
+                // Only answers could come this way, and all are decided.
+                Turn::Frame(Ok(_)) => {}
+                Turn::Frame(Err(Lost::Unreadable(fault))) => {
+                    let text = error(Condition::from(fault), "");
+                    let _ = self.connection.send(text.as_bytes()).await;
+                    self.log_end(pair, "unreadable");
+                    dial::hang_up(context, self.connection);
+                    return carried;
+                }
+                Turn::Frame(Err(_)) => break false,
+            }
+        };
+        if orderly {
+            self.log_end(pair, "closed");
+            self.close(context).await;
+        } else {
+            self.log_end(pair, "broken");
+        }
+        carried
+    }
+
+    /// Waits for whatever comes first. The partner's bytes count before this side's stanzas, so
+    /// that none is written into a stream that is known to be over.
+    async fn turn(
+        &mut self,
+        limits: &crate::limits::Limits,
+        wake: &tokio::sync::Notify,
+        stop: &mut Stop,
+        last_stanza: Instant,
+        last_sent: Instant,
+    ) -> Turn {
+        let idle = last_stanza + limits.stream_inactivity_timeout;
+        let keep_alive = match self.keep_alive {
+            true => last_sent + limits.keep_alive_interval / 2,
+            false => idle,
+        };
+        let waiting = async {
+            tokio::select! {
+                biased;
+                frame = self.connection.next() => Turn::Frame(frame),
+                () = wake.notified() => Turn::Wake,
+                () = stop.asked() => Turn::Stop,
+            }
+        };
+        match timeout_at(idle.min(keep_alive), waiting).await {
+            Ok(turn) => turn,
+            Err(_) if idle <= keep_alive => Turn::Idle,
+            Err(_) => Turn::KeepAlive,
+        }
+    }
+
+    /// Sends what waits, several stanzas in a write. Stanzas of a write that failed come back.
+    async fn flush(&mut self, context: &Context, pair: &Pair) -> Result<usize, Lost> {
+        let mut sent = 0;
+        loop {
+            let mut batch = Vec::new();
+            let mut bytes = Vec::new();
+            while bytes.len() < BATCH
+                && let Some(queued) = context.router.take(pair)
+            {
+                bytes.extend_from_slice(&queued.stanza.bytes);
+                batch.push(queued);
+            }
+            if batch.is_empty() {
+                return Ok(sent);
+            }
+            if let Err(lost) = self.connection.send(&bytes).await {
+                let why = Undeliverable::RemoteServerTimeout;
+                for queued in batch {
+                    return_to_sender(context, pair, queued, why, "the stream broke").await;
+                }
+                return Err(lost);
+            }
+            sent += batch.len();
+        }
+    }
+
+    /// Closes in good order: closing tag, the partner's closing tag, then TLS and TCP.
+    async fn close(mut self, context: &Arc<Context>) {
+        if self.connection.send(closing().as_bytes()).await.is_err() {
+            return;
+        }
+        let places = self.places;
+        let mut connection = self.connection;
+        context.tasks.spawn(async move {
+            let _ = timeout_at(Instant::now() + FAREWELL, async {
+                while let Ok(frame) = connection.next().await {
+                    if frame == Frame::Closed {
+                        return;
+                    }
+                }
+            })
+            .await;
+            connection.close().await;
+            drop(places);
+        });
+    }
+
+    fn log_end(&self, pair: &Pair, how: &str) {
+        let method = self.method.map_or("none", Method::name);
+        tracing::info!(%pair, method, how, "stream over");
+    }
+}

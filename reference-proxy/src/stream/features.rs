@@ -1,0 +1,99 @@
+//! Stream features, shown and read (RFC 6120 §4.3.2).
+
+use crate::xml::{DIALBACK_FEATURE, Element, SASL, STREAMS, TLS};
+
+/// STARTTLS among the features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Starttls {
+    /// Not among them.
+    Absent,
+    /// The peer may go on without.
+    Offered,
+    /// The peer may not.
+    Required,
+}
+
+/// Features that this side shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// STARTTLS.
+    pub(crate) starttls: Starttls,
+    /// SASL EXTERNAL.
+    pub(crate) external: bool,
+    /// Dialback, with dialback errors (XEP-0220 §2.4.2).
+    pub(crate) dialback: bool,
+}
+
+impl Shown {
+    /// The features as text.
+    pub(crate) fn text(self) -> String {
+        let mut out = String::from("<stream:features>");
+        match self.starttls {
+            Starttls::Absent => {}
+            Starttls::Offered => out.push_str(&format!("<starttls xmlns='{TLS}'/>")),
+            Starttls::Required => {
+                out.push_str(&format!("<starttls xmlns='{TLS}'><required/></starttls>"));
+            }
+        }
+        if self.external {
+            out.push_str(&format!(
+                "<mechanisms xmlns='{SASL}'><mechanism>EXTERNAL</mechanism></mechanisms>"
+            ));
+        }
+        if self.dialback {
+            out.push_str(&format!(
+                "<dialback xmlns='{DIALBACK_FEATURE}'><errors/></dialback>"
+            ));
+        }
+        out.push_str("</stream:features>");
+        out
+    }
+}
+
+/// Features that a peer shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Offered {
+    /// STARTTLS. As the only feature it is required, marked or not (RFC 6120 §5.3.1).
+    pub(crate) starttls: Starttls,
+    /// SASL EXTERNAL.
+    pub(crate) external: bool,
+    /// Dialback.
+    pub(crate) dialback: bool,
+    /// A feature marked as required that this side does not know.
+    pub(crate) unknown_required: bool,
+}
+
+impl Offered {
+    /// Reads an element; `None` if it is not the features.
+    pub(crate) fn read(element: &Element) -> Option<Self> {
+        if !element.is(STREAMS, "features") {
+            return None;
+        }
+        let starttls = match element.child(TLS, "starttls") {
+            None => Starttls::Absent,
+            Some(feature) if feature.child(TLS, "required").is_some() => Starttls::Required,
+            Some(_) if element.children.len() == 1 => Starttls::Required,
+            Some(_) => Starttls::Offered,
+        };
+        let external = element.child(SASL, "mechanisms").is_some_and(|mechanisms| {
+            mechanisms
+                .children
+                .iter()
+                .any(|child| child.is(SASL, "mechanism") && child.text.trim() == "EXTERNAL")
+        });
+        let unknown_required = element.children.iter().any(|feature| {
+            let known = [TLS, SASL, DIALBACK_FEATURE].contains(&feature.namespace.as_str());
+            !known
+                && feature
+                    .children
+                    .iter()
+                    .any(|child| child.name == "required")
+        });
+        Some(Self {
+            starttls,
+            external,
+            dialback: element.child(DIALBACK_FEATURE, "dialback").is_some(),
+            unknown_required,
+        })
+    }
+}

@@ -1,0 +1,68 @@
+//! A small tree for the elements of negotiation; stanzas never become trees.
+
+/// An element with its names resolved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Element {
+    /// Namespace, empty for none.
+    pub(crate) namespace: String,
+    /// Local name.
+    pub(crate) name: String,
+    /// Attributes as namespace, local name and value.
+    pub(crate) attributes: Vec<(String, String, String)>,
+    /// Child elements in their order.
+    pub(crate) children: Vec<Self>,
+    /// All character data directly inside, run together.
+    pub(crate) text: String,
+}
+
+impl Element {
+    /// Whether this element has that expanded name.
+    pub(crate) fn is(&self, namespace: &str, name: &str) -> bool {
+        self.namespace == namespace && self.name == name
+    }
+
+    /// The value of an attribute in no namespace.
+    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes
+            .iter()
+            .find(|(namespace, local, _)| namespace.is_empty() && local == name)
+            .map(|(_, _, value)| value.as_str())
+    }
+
+    /// The first child of that expanded name.
+    pub(crate) fn child(&self, namespace: &str, name: &str) -> Option<&Self> {
+        self.children.iter().find(|child| child.is(namespace, name))
+    }
+}
+
+/// Escapes text for element content and for attribute values in either kind of quotes.
+///
+/// Line breaks and tabs become references, since a parser would turn them into blanks inside an
+/// attribute (XML 1.0 §3.3.3).
+pub(crate) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&apos;"),
+            '\n' => out.push_str("&#10;"),
+            '\r' => out.push_str("&#13;"),
+            '\t' => out.push_str("&#9;"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_all_that_could_end_an_attribute_or_open_an_element() {
+        assert_eq!(escape("a<b>&\"'\n"), "a&lt;b&gt;&amp;&quot;&apos;&#10;");
+    }
+}

@@ -1,0 +1,56 @@
+//! Namespace scopes over the raw parser's prefixes (Namespaces in XML 1.0).
+//!
+//! Resolving them here and not in the parser keeps the prefixes, which tell whether a stanza
+//! borrows a declaration from its stream header and so could not stand on another stream as it is.
+
+use std::collections::BTreeMap;
+
+use super::XML;
+
+/// A prefix, or none for the default namespace.
+pub(super) type Prefix = Option<String>;
+
+/// The declarations in force, outermost first.
+#[derive(Debug, Default)]
+pub(super) struct Scopes {
+    levels: Vec<BTreeMap<Prefix, String>>,
+}
+
+impl Scopes {
+    /// Opens the scope of one element.
+    pub(super) fn push(&mut self, declarations: BTreeMap<Prefix, String>) {
+        self.levels.push(declarations);
+    }
+
+    /// Ends the innermost scope.
+    pub(super) fn pop(&mut self) {
+        self.levels.pop();
+    }
+
+    /// The namespace of a prefix and the level that declared it; `None` when nothing did.
+    ///
+    /// The default namespace is always declared: it is empty at level `usize::MAX` when no element
+    /// says otherwise.
+    pub(super) fn resolve(&self, prefix: &Prefix) -> Option<(&str, usize)> {
+        if prefix.as_deref() == Some("xml") {
+            return Some((XML, usize::MAX));
+        }
+        let declared = self
+            .levels
+            .iter()
+            .enumerate()
+            .rev()
+            .find_map(|(level, scope)| Some((scope.get(prefix)?.as_str(), level)));
+        match (declared, prefix) {
+            (None, None) => Some(("", usize::MAX)),
+            (found, _) => found,
+        }
+    }
+
+    /// Whether any declaration of the outermost element names `namespace`.
+    pub(super) fn outermost_declares(&self, namespace: &str) -> bool {
+        self.levels
+            .first()
+            .is_some_and(|scope| scope.values().any(|declared| declared == namespace))
+    }
+}
