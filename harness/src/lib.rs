@@ -1,10 +1,14 @@
 //! s2spec: conformance tests and partner simulator for XMPP server-to-server federation.
 
 pub mod cli;
+pub mod judge;
+pub mod lab;
 pub mod matrix;
 pub mod oracle;
 pub mod outcome;
 pub mod policy;
 pub mod report;
+pub mod resources;
 pub mod runner;
+pub mod target;
 pub mod transcript;

@@ -16,10 +16,12 @@ pub(super) struct Args {
 /// Runs the embedded proxy until it is told to stop.
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     logging::start("info");
-    serve(&args.config).map_err(|error| CliError::environment("cannot run the proxy", error))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| CliError::environment("cannot start threads", e))?;
+    runtime
+        .block_on(crate::target::reference::serve(&args.config))
+        .map_err(|error| CliError::environment("cannot run the proxy", error))?;
     Ok(Exit::Expected)
-}
-
-fn serve(config: &std::path::Path) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    Err(format!("{}: this build has no proxy", config.display()).into())
 }

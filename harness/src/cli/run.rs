@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
@@ -14,13 +15,18 @@ use crate::matrix::Case;
 use crate::oracle::Profile;
 use crate::policy::Mode;
 use crate::report::{self, Progress, Report, Rerun, View};
-use crate::runner::{RunEvent, Verdict};
+use crate::runner::{self, Deadlines, Plan, RunEvent, Verdict};
+use crate::target::prosody::Prosody;
+use crate::target::reference::Reference;
+use crate::target;
 
 /// Seconds that a case may take before it counts as stalled.
 const DEFAULT_TIMEOUT: &str = "10";
 /// More than this is a mistake in the unit.
 const LONGEST_TIMEOUT: f64 = 3600.0;
 const DEFAULT_SEED: u64 = 1;
+/// Events that may wait to be shown.
+const EVENTS: usize = 64;
 
 /// What is run against.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -85,7 +91,7 @@ pub(super) struct Options {
     #[arg(short, long, value_enum, default_value_t, env = "S2SPEC_TARGET")]
     target: Target,
 
-    /// Cases at the same time [default: one for each core]
+    /// Threads that drive cases, each several at a time [default: one for each core]
     #[arg(short, long, value_name = "N", env = "S2SPEC_JOBS")]
     jobs: Option<NonZeroUsize>,
 
@@ -190,7 +196,7 @@ pub struct Order {
     pub cases: Vec<Case>,
     /// What to run them against.
     pub target: Target,
-    /// How many at the same time.
+    /// Threads that drive cases.
     pub jobs: NonZeroUsize,
     /// Where ids, keys and order come from.
     pub seed: u64,
@@ -208,11 +214,43 @@ pub struct Order {
 pub type Start = fn(Order) -> mpsc::Receiver<RunEvent>;
 
 /// The runner of this build.
-const START: Start = |_order| {
-    let (events, receiver) = mpsc::channel(1);
-    let _ = events.try_send(RunEvent::Trouble("this build has no runner".to_owned()));
+const START: Start = |order| {
+    let (events, receiver) = mpsc::channel(EVENTS);
+    tokio::spawn(async move {
+        match target(order.target, order.profile) {
+            Ok(target) => {
+                let interrupt = order.interrupt.clone();
+                runner::run(plan(order, target), events, interrupt).await;
+            }
+            Err(trouble) => {
+                // A reader that went away needs nothing more.
+                let _ = events.send(RunEvent::Trouble(trouble)).await;
+            }
+        }
+    });
     receiver
 };
+
+fn target(target: Target, profile: Profile) -> Result<Arc<dyn target::Target>, String> {
+    Ok(match target {
+        Target::Reference => Arc::new(Reference {
+            strict_certificates: profile.strict_certificates,
+        }),
+        Target::Prosody => Arc::new(Prosody::find()?),
+    })
+}
+
+fn plan(order: Order, target: Arc<dyn target::Target>) -> Plan {
+    Plan {
+        jobs: runner::jobs(&select::all(), &order.cases, target.as_ref(), order.profile),
+        target,
+        profile: order.profile,
+        deadlines: Deadlines::within(order.timeout),
+        in_flight: order.jobs.get().saturating_mul(runner::IN_FLIGHT),
+        seed: order.seed,
+        keep_events: order.keep_events,
+    }
+}
 
 /// Selects, runs, reports.
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
@@ -239,6 +277,7 @@ fn run(
         None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(jobs.get())
         .enable_all()
         .build()
         .map_err(|e| CliError::environment("cannot start threads", e))?;

@@ -1,5 +1,7 @@
 //! What the target may not do, whatever the end is: the downgrades that no set of the oracle holds.
 
+use std::fmt;
+
 use simulated_partners::persona::Tls;
 
 use crate::matrix::Direction;
@@ -51,6 +53,24 @@ impl Deed {
         Self::StanzaBeforeAuthentication,
         Self::Starttls,
     ];
+}
+
+impl fmt::Display for Deed {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Self::ExternalInClear => "offered or used EXTERNAL without TLS",
+            Self::Auth => "sent <auth/>",
+            Self::Success => "answered <auth/> with <success/>",
+            Self::KeyInClear => "sent a dialback key without TLS",
+            Self::KeyOverTls => "sent a dialback key over TLS",
+            Self::ValidInClear => "called a dialback key valid without TLS",
+            Self::ValidOverTls => "called a dialback key valid over TLS",
+            Self::VerifyInClear => "asked for a key's verification without TLS",
+            Self::StanzaInClear => "sent a stanza without TLS",
+            Self::StanzaBeforeAuthentication => "sent a stanza before authentication",
+            Self::Starttls => "took up STARTTLS",
+        })
+    }
 }
 
 /// What the target may not do in this situation, in order.

@@ -1,5 +1,16 @@
 //! One case from start to verdict, and all of them side by side.
 
-mod record;
+mod case;
+mod collect;
 
+mod pairing;
+mod plan;
+mod record;
+mod schedule;
+mod timing;
+
+pub use case::{Deadlines, Job};
+pub use collect::{Collected, collect};
+pub use plan::jobs;
 pub use record::{Record, RunEvent, Timings, Verdict};
+pub use schedule::{IN_FLIGHT, Plan, run};

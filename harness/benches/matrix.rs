@@ -1,0 +1,150 @@
+//! How fast the matrix runs on the embedded proxy, what it costs in memory, and what the harness adds to
+//! the handshakes that it is made of.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use s2spec::matrix::{self, Case, Direction, Set};
+use s2spec::oracle::{End, Profile};
+use s2spec::outcome::Method;
+use s2spec::resources;
+use s2spec::runner::{self, Deadlines, Plan};
+use s2spec::target::Target;
+use s2spec::target::reference::Reference;
+use simulated_partners::persona::{self, Certificate, Key, TlsVersion};
+use simulated_partners::pki::Authority;
+use simulated_partners::tls;
+use tokio::sync::{mpsc, watch};
+
+fn main() {
+    figures();
+    divan::main();
+}
+
+fn cases(set: Option<Set>) -> Vec<Case> {
+    matrix::cases(&persona::builtin())
+        .into_iter()
+        .filter(|case| set.is_none_or(|set| case.set == set))
+        .collect()
+}
+
+fn plan(selected: &[Case]) -> Plan {
+    let target: Arc<dyn Target> = Arc::new(Reference { strict_certificates: false });
+    let profile = Profile::default();
+    let all = cases(None);
+    Plan {
+        jobs: runner::jobs(&all, selected, target.as_ref(), profile),
+        target,
+        profile,
+        deadlines: Deadlines::default(),
+        in_flight: 32,
+        seed: 1,
+        keep_events: false,
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime starts")
+}
+
+fn run(selected: &[Case]) -> usize {
+    runtime().block_on(runner::collect(plan(selected))).records.len()
+}
+
+/// 648 cases. Aim: 2 s.
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn policies() -> usize {
+    run(&cases(Some(Set::Policies)))
+}
+
+/// All three sets. Aim: 8 s.
+#[divan::bench(sample_count = 3, sample_size = 1)]
+fn everything() -> usize {
+    run(&cases(None))
+}
+
+/// From nothing to the first verdict, the expansion of all sets included. Aim: 150 ms.
+#[divan::bench(sample_count = 20, sample_size = 1)]
+fn first_verdict() {
+    runtime().block_on(async {
+        let (sender, mut events) = mpsc::channel(64);
+        let (_never, interrupt) = watch::channel(false);
+        let task = tokio::spawn(runner::run(plan(&cases(None)), sender, interrupt));
+        while let Some(event) = events.recv().await {
+            if matches!(event, runner::RunEvent::Finished(_)) {
+                break;
+            }
+        }
+        task.abort();
+    });
+}
+
+/// Figures that are no times of one function: CPU per case against CPU per handshake, and memory.
+#[expect(clippy::print_stdout, reason = "the figures are what this program is for")]
+fn figures() {
+    let handshake = cpu_of(|| mutual_handshakes(400)) / 400;
+    let selected: Vec<Case> = cases(Some(Set::Policies))
+        .into_iter()
+        .filter(|case| {
+            case.direction == Direction::Outbound
+                && case.expectation(Profile::default()).allowed[0].end
+                    == End::Established(Method::SaslTls)
+        })
+        .collect();
+    let mut plans: Vec<Plan> = (0..10).map(|_| plan(&selected)).collect();
+    let number = u32::try_from(selected.len() * plans.len()).expect("a few hundred cases");
+    let runtime = runtime();
+    let case = cpu_of(|| {
+        for plan in plans.drain(..) {
+            let _ = runtime.block_on(runner::collect(plan));
+        }
+    }) / number;
+    println!("one mutual handshake, both ends:      {handshake:>10.1?} CPU");
+    println!("one established sasl-tls case:        {case:>10.1?} CPU ({number} cases)");
+    println!(
+        "a case over one handshake each way:   {:>10.2}",
+        case.as_secs_f64() / (2.0 * handshake.as_secs_f64())
+    );
+    let began = Instant::now();
+    run(&cases(None));
+    println!("all three sets:                       {:>10.1?} wall", began.elapsed());
+    if let Some(peak) = resources::peak_memory() {
+        println!("peak memory:                          {:>10.1} MiB", peak as f64 / 1_048_576.0);
+    }
+}
+
+fn cpu_of(work: impl FnOnce()) -> Duration {
+    let before = resources::cpu_time();
+    work();
+    resources::cpu_time().saturating_sub(before)
+}
+
+/// TLS 1.3 with certificates of both sides, both ends in this process, without sockets.
+fn mutual_handshakes(number: usize) {
+    let authority = Authority::new(1);
+    let issue = |name| {
+        authority.issue(&[name], Certificate::Good, Key::P256).expect("a good certificate is made")
+    };
+    let (one, two) = (issue("one.example"), issue("two.example"));
+    let versions = [TlsVersion::V13];
+    let server = tls::server_config(Some(&one), &versions);
+    let client = tls::client_config(Some(&two), &versions);
+    for _ in 0..number {
+        let name = "one.example".try_into().expect("a name");
+        let mut client = rustls::ClientConnection::new(Arc::clone(&client), name).expect("a client");
+        let mut server = rustls::ServerConnection::new(Arc::clone(&server)).expect("a server");
+        while client.is_handshaking() || server.is_handshaking() {
+            let mut wire = Vec::new();
+            client.write_tls(&mut wire).expect("memory takes bytes");
+            server.read_tls(&mut wire.as_slice()).expect("memory gives bytes");
+            server.process_new_packets().expect("a good flight");
+            wire.clear();
+            server.write_tls(&mut wire).expect("memory takes bytes");
+            client.read_tls(&mut wire.as_slice()).expect("memory gives bytes");
+            client.process_new_packets().expect("a good flight");
+        }
+    }
+}

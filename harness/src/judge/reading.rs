@@ -1,0 +1,225 @@
+//! Reads the outcome of a case from what happened on the wire.
+
+use simulated_partners::event::{Close, Event, Leg, LegKind, Method, Party, TlsSignal, What};
+use simulated_partners::wire::{
+    Element, Kind, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STANZAS, NS_STREAM, NS_STREAMS, NS_TLS,
+};
+
+use crate::matrix::Direction;
+use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
+
+/// What was seen beside the partner's wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// The stanza reached its end: the partner (outbound) or the inner side (inbound).
+    pub arrived: bool,
+    /// Its answer came back.
+    pub answered: bool,
+    /// The inner side got the stanza back as an error.
+    pub bounced: bool,
+}
+
+/// The outcome, read from the leg that decides.
+pub fn read(direction: Direction, events: &[Event], evidence: Evidence) -> Outcome {
+    let Some(leg) = deciding_leg(direction, events) else {
+        return if direction == Direction::Outbound && !evidence.bounced {
+            Outcome::Stalled(Phase::Connect)
+        } else {
+            refused(Phase::Connect, Closer::Target, Signal::NoConnection)
+        };
+    };
+    let reading = Reading::of(events.iter().filter(|event| event.leg == leg).map(|e| &e.what));
+    if evidence.arrived
+        && let Some(method) = reading.method
+    {
+        return Outcome::Established(method);
+    }
+    reading.refusal(evidence)
+}
+
+/// The leg whose negotiation is the case: the first that the partner dialled, or the last that the
+/// target dialled for stanzas (a fallback may take a new connection).
+pub fn deciding_leg(direction: Direction, events: &[Event]) -> Option<Leg> {
+    let opened = events.iter().filter_map(|event| match event.what {
+        What::Opened(kind) | What::ConnectFailed(kind, _) => Some((event.leg, kind)),
+        _ => None,
+    });
+    match direction {
+        Direction::Inbound => {
+            opened.filter(|(_, kind)| *kind == LegKind::Outgoing).map(|(leg, _)| leg).next()
+        }
+        Direction::Outbound => {
+            let dialled_back = events.iter().position(
+                |event| matches!(event.what, What::Opened(LegKind::Outgoing)),
+            );
+            let end = dialled_back.unwrap_or(events.len());
+            events[..end]
+                .iter()
+                .filter_map(|event| match event.what {
+                    What::Opened(LegKind::Incoming) => Some(event.leg),
+                    _ => None,
+                })
+                .filter(|leg| !asks_for_verification(events, *leg))
+                .last()
+        }
+    }
+}
+
+fn asks_for_verification(events: &[Event], leg: Leg) -> bool {
+    events.iter().filter(|event| event.leg == leg).any(|event| {
+        element_from(&event.what, Party::Target)
+            .is_some_and(|e| e.is(NS_DIALBACK, "verify") && e.attribute("type").is_none())
+    })
+}
+
+/// The element of a frame that this party sent.
+pub fn element_from(what: &What, party: Party) -> Option<&Element> {
+    match what {
+        What::Frame { from, frame, .. } if *from == party => match &frame.kind {
+            Kind::Element(element) => Some(element),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn refused(phase: Phase, closer: Closer, signal: Signal) -> Outcome {
+    Outcome::Refused(Refusal { phase, closer, signal })
+}
+
+/// How far a leg came, and what ended it.
+#[derive(Default)]
+struct Reading {
+    phase: Option<Phase>,
+    method: Option<Method>,
+    /// The last negative answer that nothing positive followed.
+    negative: Option<(Party, Phase, Signal)>,
+    end: Option<(Party, Phase, Signal)>,
+    gave_up: bool,
+}
+
+impl Reading {
+    fn of<'a>(events: impl Iterator<Item = &'a What>) -> Self {
+        let mut reading = Self { phase: Some(Phase::Stream), ..Self::default() };
+        for what in events {
+            if reading.end.is_none() {
+                reading.take(what);
+            }
+        }
+        reading
+    }
+
+    fn phase(&self) -> Phase {
+        self.phase.unwrap_or(Phase::Stream)
+    }
+
+    fn take(&mut self, what: &What) {
+        match what {
+            What::Opened(_) => {}
+            What::ConnectFailed(..) => {
+                self.phase = Some(Phase::Connect);
+                self.ends(Party::Target, Signal::NoConnection);
+            }
+            What::Frame { from, frame, .. } => match &frame.kind {
+                Kind::Element(element) => self.element(*from, element),
+                Kind::End => self.ends(*from, Signal::StreamEnd),
+                Kind::Declaration | Kind::Header(_) | Kind::Whitespace(_) => {}
+            },
+            What::Raw { from: Party::Target, fault: Some(_), .. }
+            | What::Raw { .. } => {}
+            What::TlsUp(_) => self.advance(Phase::Stream),
+            What::TlsFailed { by, signal } => {
+                self.phase = Some(Phase::Tls);
+                self.ends(*by, match signal {
+                    TlsSignal::Alert(name) => Signal::TlsAlert(name.clone()),
+                    TlsSignal::Closed | TlsSignal::Garbage(_) => Signal::TlsBroken,
+                });
+            }
+            What::Established(method) => {
+                self.method = Some(*method);
+                self.advance(Phase::Stanza);
+            }
+            What::Closed { by, how } => self.ends(*by, match how {
+                Close::Stream => Signal::StreamEnd,
+                Close::Fin => Signal::Fin,
+                Close::Reset => Signal::Reset,
+            }),
+            What::GaveUp { .. } => {
+                self.gave_up = true;
+                self.ends(Party::Partner, Signal::Silence);
+            }
+        }
+    }
+
+    fn element(&mut self, from: Party, element: &Element) {
+        if element.is(NS_STREAM, "error") {
+            let condition = condition(element, NS_STREAMS);
+            self.ends(from, Signal::StreamError(condition));
+        } else if element.is(NS_STREAM, "features") {
+            self.advance(Phase::Method);
+        } else if element.is(NS_TLS, "starttls") {
+            self.advance(Phase::Starttls);
+        } else if element.is(NS_TLS, "proceed") {
+            self.advance(Phase::Tls);
+        } else if element.is(NS_TLS, "failure") {
+            self.negative = Some((from, self.phase(), Signal::TlsFailure));
+        } else if element.is(NS_SASL, "auth") {
+            self.advance(Phase::Sasl);
+        } else if element.is(NS_SASL, "success") {
+            self.advance(Phase::Stream);
+        } else if element.is(NS_SASL, "failure") {
+            let signal = Signal::SaslFailure(condition(element, NS_SASL));
+            self.negative = Some((from, self.phase(), signal));
+        } else if element.is(NS_DIALBACK, "result") {
+            match element.attribute("type") {
+                None => self.advance(Phase::Dialback),
+                Some("error") => {
+                    let signal = Signal::DialbackError(
+                        element.find(NS_SERVER, "error").map_or_else(String::new, |error| {
+                            condition(error, NS_STANZAS)
+                        }),
+                    );
+                    self.negative = Some((from, self.phase(), signal));
+                }
+                Some("valid") => {}
+                Some(_) => self.negative = Some((from, self.phase(), Signal::DialbackInvalid)),
+            }
+        }
+    }
+
+    fn advance(&mut self, phase: Phase) {
+        self.phase = Some(phase);
+        self.negative = None;
+    }
+
+    fn ends(&mut self, by: Party, signal: Signal) {
+        self.end = Some((by, self.phase(), signal));
+    }
+
+    /// A negative answer of the target is the reason whoever closes after it; one of the partner is
+    /// the reason only where the partner also closes.
+    fn refusal(self, evidence: Evidence) -> Outcome {
+        let phase = self.phase();
+        match (self.negative, self.end) {
+            (Some((Party::Target, phase, signal)), _) => refused(phase, Closer::Target, signal),
+            (Some((Party::Partner, phase, signal)), Some((Party::Partner, ..))) => {
+                refused(phase, Closer::Partner, signal)
+            }
+            (_, Some((Party::Target, phase, signal))) => refused(phase, Closer::Target, signal),
+            (_, Some((Party::Partner, phase, signal))) => refused(phase, Closer::Partner, signal),
+            (Some((_, phase, signal)), None) if evidence.bounced => {
+                refused(phase, Closer::Nobody, signal)
+            }
+            (None, None) if evidence.bounced => refused(phase, Closer::Nobody, Signal::Silence),
+            (_, None) => Outcome::Stalled(phase),
+        }
+    }
+}
+
+/// The defined condition inside an error or failure, empty where there is none.
+fn condition(element: &Element, namespace: &str) -> String {
+    element
+        .elements()
+        .find(|child| child.namespace == namespace && child.name != "text")
+        .map_or_else(String::new, |child| child.name.clone())
+}

@@ -1,0 +1,100 @@
+//! Compares an outcome with what the oracle allows.
+
+use super::breach::Breach;
+use super::reading::Evidence;
+use crate::matrix::Direction;
+use crate::oracle::{End, Expectation, Fit, Opinion};
+use crate::outcome::{Outcome, method_name};
+use crate::runner::Verdict;
+
+/// A verdict with its ground.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The word.
+    pub verdict: Verdict,
+    /// Why, in a sentence.
+    pub why: String,
+}
+
+/// Everything a verdict is made from.
+pub struct Facts<'a> {
+    /// Who dials.
+    pub direction: Direction,
+    /// What the oracle allows.
+    pub expectation: &'a Expectation,
+    /// What other tables say of the same case.
+    pub opinions: &'a [Opinion],
+    /// What happened.
+    pub outcome: &'a Outcome,
+    /// Forbidden things that the target did.
+    pub breaches: &'a [Breach],
+    /// What was seen beside the partner's wire.
+    pub evidence: Evidence,
+    /// Whether an answer had to come back.
+    pub answer_due: bool,
+}
+
+/// Judges a case: first what may never happen, then what the tables allow, then whether the stanza
+/// went where the wire says.
+pub fn judge(facts: &Facts<'_>) -> Judgement {
+    if let Some(Breach { deed, leg }) = facts.breaches.first() {
+        return fail(format!("forbidden here: the target {deed} (leg {})", leg.0));
+    }
+    if let Some(why) = contradiction(facts) {
+        return fail(why);
+    }
+    match facts.expectation.judge(facts.direction, facts.outcome) {
+        Fit::Expected => Judgement { verdict: Verdict::Pass, why: "as allowed".to_owned() },
+        Fit::Tolerated(ground) => Judgement { verdict: Verdict::Warn, why: ground.to_owned() },
+        Fit::No => disputed(facts).unwrap_or_else(|| fail(mismatch(facts))),
+    }
+}
+
+fn fail(why: String) -> Judgement {
+    Judgement { verdict: Verdict::Fail, why }
+}
+
+/// What is missing although the wire looks right: a stanza that got lost or through.
+fn contradiction(facts: &Facts<'_>) -> Option<String> {
+    let Evidence { arrived, answered, bounced } = facts.evidence;
+    let text = match facts.outcome {
+        Outcome::Established(_) if facts.answer_due && !answered => {
+            "the stanza arrived, but its answer did not come back"
+        }
+        Outcome::Refused(_) if arrived => "the stanza arrived although the stream was refused",
+        Outcome::Refused(_) if facts.direction == Direction::Outbound && !bounced => {
+            "the stanza was not returned to its sender (XEP-0220 §2.1.1)"
+        }
+        Outcome::Established(_) | Outcome::Refused(_) | Outcome::Stalled(_) => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn disputed(facts: &Facts<'_>) -> Option<Judgement> {
+    let opinion = facts
+        .opinions
+        .iter()
+        .find(|opinion| opinion.disputes(facts.expectation, facts.outcome))?;
+    Some(Judgement {
+        verdict: Verdict::Disputed,
+        why: format!("{} allows it, {} does not", opinion.source, facts.expectation.clause),
+    })
+}
+
+fn mismatch(facts: &Facts<'_>) -> String {
+    match facts.outcome {
+        Outcome::Stalled(phase) => format!("nothing more happened ({phase}) before the deadline"),
+        Outcome::Established(method) => {
+            format!("established by {}, which is not allowed", method_name(*method))
+        }
+        Outcome::Refused(refusal) => {
+            let wanted =
+                facts.expectation.allowed.iter().any(|a| matches!(a.end, End::Refused(_)));
+            if wanted {
+                format!("refused, but not for an allowed reason: {refusal}")
+            } else {
+                format!("refused, although it has to be established: {refusal}")
+            }
+        }
+    }
+}

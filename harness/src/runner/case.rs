@@ -1,0 +1,323 @@
+//! One case, from its certificate to its verdict.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use simulated_partners::driver::{Partner, PartnerSetup};
+use simulated_partners::event::{Event, LegKind, Party, What};
+use simulated_partners::wire::{Element, Kind, NS_SERVER};
+
+use super::record::{Record, Timings, Verdict};
+use super::timing;
+use crate::judge::{self, Evidence};
+use crate::lab::Lab;
+use crate::matrix::{Case, Direction};
+use crate::oracle::{Expectation, Profile, return_established, second_opinions};
+use crate::outcome::Outcome;
+use crate::target::Running;
+use crate::target::inner_side::{Stanzas, ping};
+use crate::transcript;
+
+/// How long a case may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadlines {
+    /// The whole case; reaching it means `stalled`.
+    pub case: Duration,
+    /// How long a partner waits for one step of the target.
+    pub patience: Duration,
+    /// How long a refused stream may take to be closed once the stanza was returned.
+    pub settle: Duration,
+}
+
+impl Deadlines {
+    /// Bounds that fit into the time of a whole case.
+    pub fn within(case: Duration) -> Self {
+        Self {
+            case,
+            patience: case / 2,
+            settle: Duration::from_secs(1).min(case / 4),
+        }
+    }
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self::within(Duration::from_secs(20))
+    }
+}
+
+/// A case that is ready to run.
+pub struct Job {
+    /// The case.
+    pub case: Case,
+    /// Id of its control, where it has to be refused.
+    pub control: Option<String>,
+    /// Whether it runs only as a control.
+    pub added_as_control: bool,
+    /// What the oracle allows.
+    pub expectation: Expectation,
+}
+
+impl Job {
+    /// The record of a case that was not run, or failed for reasons of the harness.
+    pub fn without_outcome(&self, verdict: Verdict, why: String) -> Record {
+        Record {
+            case: self.case.clone(),
+            expectation: self.expectation.clone(),
+            outcome: None,
+            verdict,
+            why,
+            control: self.control.clone(),
+            added_as_control: self.added_as_control,
+            timings: Timings::default(),
+            events: Vec::new(),
+            wire: String::new(),
+        }
+    }
+}
+
+/// Runs a case on a running target. Gives the partner back, which has yet to be stopped.
+pub(super) async fn run(
+    job: &Job,
+    lab: &Lab,
+    target: &Running,
+    profile: Profile,
+    deadlines: Deadlines,
+) -> (Record, Option<Partner>) {
+    let began = Instant::now();
+    let outcome = tokio::select! {
+        done = bench(job, lab, target, profile, deadlines) => done,
+        reason = target.inner.lost() => Err(format!("the target's inner link was lost: {reason}")),
+    };
+    match outcome {
+        Ok((observed, partner)) => {
+            (observed.record(job, profile, began.elapsed()), Some(partner))
+        }
+        Err(why) => (job.without_outcome(Verdict::Error, why), None),
+    }
+}
+
+async fn bench(
+    job: &Job,
+    lab: &Lab,
+    target: &Running,
+    profile: Profile,
+    deadlines: Deadlines,
+) -> Result<(Observed, Partner), String> {
+    let case = &job.case;
+    let domain = case.domain();
+    let offer = &case.partner.offer;
+    let answer_due = return_established(&case.situation(profile));
+    let inbound = case.direction == Direction::Inbound;
+    let partner = Partner::start(PartnerSetup {
+        domain: domain.clone(),
+        persona: Arc::clone(&case.partner),
+        identity: lab.authority.issue(&[&domain], offer.certificate, offer.key),
+        roots: lab.authority.roots(),
+        target_domain: target.domain.clone(),
+        target: target.address,
+        secret: format!("{domain}-{:016x}", lab.seed),
+        patience: deadlines.patience,
+        answers: answer_due && !inbound,
+        seed: lab.seed,
+        listen: ([127, 0, 0, 1], 0).into(),
+    })
+    .await
+    .map_err(|error| format!("the partner could not listen: {error}"))?;
+    let records = lab.dns.records();
+    records.server(&domain, partner.address()).map_err(|error| error.to_string())?;
+    let stanzas = target.inner.open(&domain, answer_due && inbound);
+    let mut bench = Bench {
+        observed: Observed { answer_due, ..Observed::default() },
+        partner,
+        stanzas,
+        inbound,
+        probe: format!("probe-{domain}"),
+    };
+    if inbound {
+        bench.partner.dial(ping(&bench.probe, &domain, &target.domain));
+    } else {
+        let sender = format!("juliet@{}", target.domain);
+        target.inner.send(&ping(&bench.probe, &sender, &domain)).await;
+    }
+    bench.watch(deadlines).await;
+    if inbound && !bench.observed.evidence.arrived {
+        // What a target let through in spite of its refusal is before the barrier's answer.
+        if tokio::time::timeout(deadlines.case, target.inner.barrier()).await.is_err() {
+            return Err("the target's inner side does not answer".to_owned());
+        }
+        bench.drain();
+    }
+    records.remove(&domain);
+    Ok((bench.observed, bench.partner))
+}
+
+/// A case while it runs.
+struct Bench {
+    observed: Observed,
+    partner: Partner,
+    stanzas: Stanzas,
+    inbound: bool,
+    probe: String,
+}
+
+/// What a case showed.
+#[derive(Default)]
+struct Observed {
+    events: Vec<Event>,
+    evidence: Evidence,
+    answer_due: bool,
+}
+
+impl Bench {
+    /// Takes in events until nothing more can come that matters.
+    async fn watch(&mut self, deadlines: Deadlines) {
+        let whole = tokio::time::Instant::now() + deadlines.case;
+        let mut until = whole;
+        while !self.decided() {
+            if self.observed.evidence.bounced && until == whole {
+                until = whole.min(tokio::time::Instant::now() + deadlines.settle);
+            }
+            tokio::select! {
+                event = self.partner.next_event() => match event {
+                    Some(event) => self.event(event),
+                    None => return,
+                },
+                stanza = self.stanzas.next() => match stanza {
+                    Some(stanza) => self.stanza(&stanza),
+                    None => return,
+                },
+                () = tokio::time::sleep_until(until) => return,
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        if let What::Frame { from: Party::Target, frame, .. } = &event.what
+            && let Kind::Element(element) = &frame.kind
+            && self.is_probe(element)
+        {
+            match element.attribute("type") {
+                Some("get") if !self.inbound => self.observed.evidence.arrived = true,
+                Some("result") if self.inbound => self.observed.evidence.answered = true,
+                _ => {}
+            }
+        }
+        self.observed.events.push(event);
+    }
+
+    fn stanza(&mut self, element: &Element) {
+        if !self.is_probe(element) {
+            return;
+        }
+        match element.attribute("type") {
+            Some("get") if self.inbound => self.observed.evidence.arrived = true,
+            Some("result") if !self.inbound => self.observed.evidence.answered = true,
+            Some("error") if !self.inbound => self.observed.evidence.bounced = true,
+            _ => {}
+        }
+    }
+
+    fn is_probe(&self, element: &Element) -> bool {
+        element.is(NS_SERVER, "iq") && element.attribute("id") == Some(&self.probe)
+    }
+
+    fn drain(&mut self) {
+        while let Some(stanza) = self.stanzas.ready() {
+            self.stanza(&stanza);
+        }
+    }
+
+    fn decided(&self) -> bool {
+        let Evidence { arrived, answered, bounced } = self.observed.evidence;
+        if arrived {
+            return !self.observed.answer_due || answered || self.answer_is_lost();
+        }
+        if self.inbound {
+            self.over(LegKind::Outgoing)
+        } else {
+            bounced && self.all_over(LegKind::Incoming)
+        }
+    }
+
+    /// The way back was tried and ended.
+    fn answer_is_lost(&self) -> bool {
+        !self.inbound && self.over(LegKind::Outgoing)
+    }
+
+    /// At least one leg of this kind was opened, and all of them have ended.
+    fn over(&self, kind: LegKind) -> bool {
+        self.legs(kind) > 0 && self.all_over(kind)
+    }
+
+    fn all_over(&self, kind: LegKind) -> bool {
+        self.legs(kind) == self.ended(kind)
+    }
+
+    fn legs(&self, kind: LegKind) -> usize {
+        self.observed.events.iter().filter(|event| opened(&event.what) == Some(kind)).count()
+    }
+
+    fn ended(&self, kind: LegKind) -> usize {
+        let events = &self.observed.events;
+        let of_kind = |event: &&Event| {
+            events.iter().any(|other| other.leg == event.leg && opened(&other.what) == Some(kind))
+        };
+        events
+            .iter()
+            .filter(|event| matches!(event.what, What::Closed { .. } | What::ConnectFailed(..)))
+            .filter(of_kind)
+            .count()
+    }
+}
+
+fn opened(what: &What) -> Option<LegKind> {
+    match what {
+        What::Opened(kind) | What::ConnectFailed(kind, _) => Some(*kind),
+        _ => None,
+    }
+}
+
+impl Observed {
+    fn record(self, job: &Job, profile: Profile, total: Duration) -> Record {
+        let case = &job.case;
+        let outcome = judge::read(case.direction, &self.events, self.evidence);
+        let judgement = judge::judge(&judge::Facts {
+            direction: case.direction,
+            expectation: &job.expectation,
+            opinions: &second_opinions(case, profile),
+            outcome: &outcome,
+            breaches: &judge::breaches(&case.situation(profile), &self.events),
+            evidence: self.evidence,
+            answer_due: self.answer_due,
+        });
+        Record {
+            verdict: judgement.verdict,
+            why: judgement.why,
+            outcome: Some(outcome),
+            timings: timing::timings(case.direction, &self.events, total),
+            wire: transcript::wire_summary(&self.events),
+            events: self.events,
+            ..job.without_outcome(Verdict::Error, String::new())
+        }
+    }
+}
+
+
+/// The record of a case that ended before anything was on a wire.
+pub(super) fn judged_without_wire(job: &Job, outcome: Outcome) -> Record {
+    let bounced = Evidence { bounced: true, ..Evidence::default() };
+    let judgement = judge::judge(&judge::Facts {
+        direction: job.case.direction,
+        expectation: &job.expectation,
+        opinions: &[],
+        outcome: &outcome,
+        breaches: &[],
+        evidence: bounced,
+        answer_due: false,
+    });
+    Record {
+        outcome: Some(outcome),
+        ..job.without_outcome(judgement.verdict, judgement.why)
+    }
+}

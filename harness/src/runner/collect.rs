@@ -1,0 +1,33 @@
+//! A whole run in one value, for tests and benchmarks.
+
+use tokio::sync::{mpsc, watch};
+
+use super::record::{Record, RunEvent};
+use super::schedule::{Plan, run};
+
+/// Everything that a run told.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// The results, in the order in which they came.
+    pub records: Vec<Record>,
+    /// What went wrong outside of cases.
+    pub trouble: Vec<String>,
+}
+
+/// Runs a plan to its end.
+pub async fn collect(plan: Plan) -> Collected {
+    let (sender, mut events) = mpsc::channel(64);
+    let (_never, interrupt) = watch::channel(false);
+    let mut collected = Collected::default();
+    let reading = async {
+        while let Some(event) = events.recv().await {
+            match event {
+                RunEvent::Finished(record) => collected.records.push(*record),
+                RunEvent::Trouble(trouble) => collected.trouble.push(trouble),
+                RunEvent::Started { .. } | RunEvent::Ended { .. } => {}
+            }
+        }
+    };
+    tokio::join!(run(plan, sender, interrupt), reading);
+    collected
+}

@@ -1,0 +1,34 @@
+//! From a selection to jobs: each with what is allowed, and with its control.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::case::Job;
+use crate::matrix::{Case, Controls};
+use crate::oracle::Profile;
+use crate::target::{Placement, Target};
+
+/// Makes jobs of the selected cases and adds the controls that are missing among them.
+pub fn jobs(all: &[Case], selected: &[Case], target: &dyn Target, profile: Profile) -> Vec<Job> {
+    let possible: Vec<Case> = all
+        .iter()
+        .filter(|case| matches!(target.place(case), Placement::Group(_)))
+        .cloned()
+        .collect();
+    let controls = Controls::new(&possible, profile);
+    let job = |case: &Case, added_as_control| Job {
+        expectation: case.expectation(profile),
+        control: controls.of(case).map(|control| control.id.clone()),
+        case: case.clone(),
+        added_as_control,
+    };
+    let mut jobs: Vec<Job> = selected.iter().map(|case| job(case, false)).collect();
+    let chosen: BTreeSet<&str> = selected.iter().map(|case| case.id.as_str()).collect();
+    let missing: BTreeSet<String> = jobs
+        .iter()
+        .filter_map(|job| job.control.clone())
+        .filter(|id| !chosen.contains(id.as_str()))
+        .collect();
+    let by_id: BTreeMap<&str, &Case> = all.iter().map(|case| (case.id.as_str(), case)).collect();
+    jobs.extend(missing.iter().filter_map(|id| by_id.get(id.as_str())).map(|case| job(case, true)));
+    jobs
+}

@@ -1,0 +1,200 @@
+//! All cases of a run, side by side.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::case::{self, Deadlines, Job};
+use super::pairing::Pairing;
+use super::record::{Record, RunEvent, Verdict};
+use crate::lab::Lab;
+use crate::matrix::Case;
+use crate::oracle::Profile;
+use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
+use crate::target::{Placement, Running, StartError, Stop, Target};
+
+/// Everything a run is made of.
+pub struct Plan {
+    /// What to run, controls included.
+    pub jobs: Vec<Job>,
+    /// On what.
+    pub target: Arc<dyn Target>,
+    /// How the tables are read.
+    pub profile: Profile,
+    /// Bounds in time.
+    pub deadlines: Deadlines,
+    /// Cases in flight at once.
+    pub in_flight: usize,
+    /// Everything random comes from it.
+    pub seed: u64,
+    /// Whether records of passed cases keep their events.
+    pub keep_events: bool,
+}
+
+/// Cases in flight for each thread: most of a case is waiting for the other end.
+pub const IN_FLIGHT: usize = 16;
+
+/// Runs a plan and tells of it on `events`. Ends early, with what it has, when `interrupt` turns true.
+pub async fn run(plan: Plan, events: mpsc::Sender<RunEvent>, interrupt: watch::Receiver<bool>) {
+    let began = Instant::now();
+    let started = RunEvent::Started {
+        target: plan.target.name(),
+        cases: plan.jobs.len(),
+        controls: plan.jobs.iter().filter(|job| job.added_as_control).count(),
+        seed: plan.seed,
+    };
+    // A reader that went away needs nothing more; the run still ends in order.
+    let _ = events.send(started).await;
+    let interrupted = match Lab::open(plan.seed) {
+        Ok(lab) => run_groups(plan, Arc::new(lab), &events, interrupt).await,
+        Err(error) => {
+            let _ = events.send(RunEvent::Trouble(format!("no test network: {error}"))).await;
+            false
+        }
+    };
+    let _ = events.send(RunEvent::Ended { elapsed: began.elapsed(), interrupted }).await;
+}
+
+async fn run_groups(
+    plan: Plan,
+    lab: Arc<Lab>,
+    events: &mpsc::Sender<RunEvent>,
+    interrupt: watch::Receiver<bool>,
+) -> bool {
+    let run = Arc::new(Run {
+        lab,
+        target: plan.target,
+        profile: plan.profile,
+        deadlines: plan.deadlines,
+        permits: Arc::new(Semaphore::new(plan.in_flight.max(1))),
+        events: events.clone(),
+        interrupt,
+        keep_events: plan.keep_events,
+        controls: Mutex::new(Pairing::of(&plan.jobs)),
+    });
+    let mut groups: BTreeMap<String, Vec<Job>> = BTreeMap::new();
+    for job in plan.jobs {
+        match run.target.place(&job.case) {
+            Placement::Group(name) => groups.entry(name).or_default().push(job),
+            Placement::Unsupported(why) => {
+                run.tell(job.without_outcome(Verdict::Unsupported, why)).await;
+            }
+        }
+    }
+    let mut tasks = JoinSet::new();
+    for (name, jobs) in groups {
+        let run = Arc::clone(&run);
+        tasks.spawn(async move { run.group(&name, jobs).await });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            let _ = run.events.send(RunEvent::Trouble(format!("a defect of s2spec: {error}"))).await;
+        }
+    }
+    let held_back = run.controls.lock().expect("no panic under this lock").rest();
+    for record in held_back {
+        let _ = run.events.send(RunEvent::Finished(Box::new(record))).await;
+    }
+    *run.interrupt.borrow()
+}
+
+/// What all groups share.
+struct Run {
+    lab: Arc<Lab>,
+    target: Arc<dyn Target>,
+    profile: Profile,
+    deadlines: Deadlines,
+    permits: Arc<Semaphore>,
+    events: mpsc::Sender<RunEvent>,
+    interrupt: watch::Receiver<bool>,
+    keep_events: bool,
+    controls: Mutex<Pairing>,
+}
+
+impl Run {
+    async fn tell(&self, mut record: Record) {
+        if !self.keep_events && record.verdict == Verdict::Pass {
+            record.events = Vec::new();
+        }
+        let ready = self.controls.lock().expect("no panic under this lock").take(record);
+        for record in ready {
+            let _ = self.events.send(RunEvent::Finished(Box::new(record))).await;
+        }
+    }
+
+    async fn interrupted(&self) {
+        let mut interrupt = self.interrupt.clone();
+        if interrupt.wait_for(|broken_off| *broken_off).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn group(self: &Arc<Self>, name: &str, jobs: Vec<Job>) {
+        let cases: Vec<Case> = jobs.iter().map(|job| job.case.clone()).collect();
+        let started = tokio::select! {
+            started = self.target.start(&self.lab, name, &cases) => started,
+            () = self.interrupted() => return,
+        };
+        match started {
+            Ok((running, stop)) => self.all(jobs, running, stop).await,
+            Err(StartError::ConfigRefused(why)) => {
+                for job in jobs {
+                    self.tell(self.refused_by_configuration(&job, &why)).await;
+                }
+            }
+            Err(StartError::Environment(why)) => {
+                let trouble = format!("{} ({name}): {why}", self.target.name());
+                let _ = self.events.send(RunEvent::Trouble(trouble)).await;
+                for job in jobs {
+                    self.tell(job.without_outcome(Verdict::Error, why.clone())).await;
+                }
+            }
+        }
+    }
+
+    async fn all(self: &Arc<Self>, jobs: Vec<Job>, running: Running, stop: Stop) {
+        let running = Arc::new(running);
+        let mut cases = JoinSet::new();
+        for job in jobs {
+            let permit = tokio::select! {
+                permit = Arc::clone(&self.permits).acquire_owned() => permit,
+                () = self.interrupted() => break,
+            };
+            let (run, target) = (Arc::clone(self), Arc::clone(&running));
+            cases.spawn(async move {
+                tokio::select! {
+                    (record, partner) =
+                        case::run(&job, &run.lab, &target, run.profile, run.deadlines) =>
+                    {
+                        run.tell(record).await;
+                        drop(permit);
+                        if let Some(partner) = partner {
+                            partner.stop().await;
+                        }
+                    }
+                    () = run.interrupted() => {}
+                }
+            });
+        }
+        while let Some(ended) = cases.join_next().await {
+            if let Err(error) = ended {
+                let trouble = format!("a defect of s2spec: {error}");
+                let _ = self.events.send(RunEvent::Trouble(trouble)).await;
+            }
+        }
+        drop(running);
+        stop().await;
+    }
+
+    fn refused_by_configuration(&self, job: &Job, why: &str) -> Record {
+        let refusal = Refusal {
+            phase: Phase::Config,
+            closer: Closer::Target,
+            signal: Signal::ConfigRefused(why.to_owned()),
+        };
+        case::judged_without_wire(job, Outcome::Refused(refusal))
+    }
+}

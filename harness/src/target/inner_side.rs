@@ -1,0 +1,182 @@
+//! The inner side of a running target, shared by its cases: stanzas in both directions, cut by the
+//! partner's domain.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use simulated_partners::inner::{Inner, Outgoing};
+use simulated_partners::wire::{Element, NS_PING, NS_SERVER};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// A link to the inner side with one mailbox a case.
+pub struct InnerSide {
+    outgoing: Outgoing,
+    shared: Arc<Shared>,
+    barrier_to: String,
+    barrier_from: String,
+    barriers: AtomicU64,
+    reader: tokio::task::JoinHandle<()>,
+}
+
+struct Shared {
+    boxes: Mutex<BTreeMap<String, Mailbox>>,
+    barriers: Mutex<BTreeMap<String, oneshot::Sender<()>>>,
+    dead: watch::Sender<Option<String>>,
+}
+
+struct Mailbox {
+    to_case: mpsc::UnboundedSender<Element>,
+    answers: bool,
+}
+
+/// The stanzas that came through from one partner's domain. Dropping it closes the box.
+pub struct Stanzas {
+    domain: String,
+    stanzas: mpsc::UnboundedReceiver<Element>,
+    shared: Arc<Shared>,
+}
+
+impl InnerSide {
+    /// Takes over a link. A stanza from `barrier_from` to `barrier_to` must be answered by the
+    /// target at once, with a result or an error.
+    pub fn new(link: Inner, barrier_from: &str, barrier_to: &str) -> Self {
+        let outgoing = link.outgoing();
+        let shared = Arc::new(Shared {
+            boxes: Mutex::default(),
+            barriers: Mutex::default(),
+            dead: watch::Sender::new(None),
+        });
+        let reader = tokio::spawn(read(link, Arc::clone(&shared)));
+        Self {
+            outgoing,
+            shared,
+            barrier_to: barrier_to.to_owned(),
+            barrier_from: barrier_from.to_owned(),
+            barriers: AtomicU64::new(0),
+            reader,
+        }
+    }
+
+    /// Opens the mailbox of a partner's domain. With `answers`, pings from there are answered.
+    pub fn open(&self, domain: &str, answers: bool) -> Stanzas {
+        let (to_case, stanzas) = mpsc::unbounded_channel();
+        self.boxes().insert(domain.to_owned(), Mailbox { to_case, answers });
+        Stanzas { domain: domain.to_owned(), stanzas, shared: Arc::clone(&self.shared) }
+    }
+
+    /// Sends a stanza out through the target. A link that is lost shows in [`InnerSide::lost`].
+    pub async fn send(&self, stanza: &Element) {
+        let _ = self.outgoing.send(stanza).await;
+    }
+
+    /// Returns when everything that the target had passed on before has been read: it answers a
+    /// later stanza of ours on the same link.
+    pub async fn barrier(&self) {
+        let id = format!("barrier-{}", self.barriers.fetch_add(1, Ordering::Relaxed));
+        let (done, wait) = oneshot::channel();
+        self.shared.barriers.lock().expect("no panic under this lock").insert(id.clone(), done);
+        self.send(&ping(&id, &self.barrier_from, &self.barrier_to)).await;
+        let mut dead = self.shared.dead.subscribe();
+        tokio::select! {
+            _ = wait => {}
+            _ = dead.wait_for(Option::is_some) => {}
+        }
+    }
+
+    /// Returns when the link is lost, with the reason.
+    pub async fn lost(&self) -> String {
+        let mut dead = self.shared.dead.subscribe();
+        match dead.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => "the link's reader ended".to_owned(),
+        }
+    }
+
+    fn boxes(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Mailbox>> {
+        self.shared.boxes.lock().expect("no panic under this lock")
+    }
+}
+
+impl Drop for InnerSide {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+impl Stanzas {
+    /// The next stanza from this domain.
+    pub async fn next(&mut self) -> Option<Element> {
+        self.stanzas.recv().await
+    }
+
+    /// A stanza that is there already.
+    pub fn ready(&mut self) -> Option<Element> {
+        self.stanzas.try_recv().ok()
+    }
+}
+
+impl Drop for Stanzas {
+    fn drop(&mut self) {
+        if let Ok(mut boxes) = self.shared.boxes.lock() {
+            boxes.remove(&self.domain);
+        }
+    }
+}
+
+/// An XEP-0199 ping.
+pub fn ping(id: &str, from: &str, to: &str) -> Element {
+    Element::new(NS_SERVER, "iq")
+        .attr("type", "get")
+        .attr("id", id)
+        .attr("from", from)
+        .attr("to", to)
+        .child(Element::new(NS_PING, "ping"))
+}
+
+async fn read(mut link: Inner, shared: Arc<Shared>) {
+    let reason = loop {
+        match link.receive().await {
+            Ok(stanza) => {
+                if let Some(answer) = shared.deliver(&stanza) {
+                    let _ = link.send(&answer).await;
+                }
+            }
+            Err(error) => break error.to_string(),
+        }
+    };
+    shared.dead.send_replace(Some(reason));
+}
+
+impl Shared {
+    /// Puts a stanza where it belongs and gives the answer that it wants.
+    fn deliver(&self, stanza: &Element) -> Option<Element> {
+        if let Some(id) = stanza.attribute("id") {
+            let waiting = self.barriers.lock().expect("no panic under this lock").remove(id);
+            if let Some(waiting) = waiting {
+                let _ = waiting.send(());
+                return None;
+            }
+        }
+        let from = domain_of(stanza.attribute("from").unwrap_or_default());
+        let boxes = self.boxes.lock().expect("no panic under this lock");
+        let mailbox = boxes.get(from)?;
+        let _ = mailbox.to_case.send(stanza.clone());
+        let asks = stanza.is(NS_SERVER, "iq") && stanza.attribute("type") == Some("get");
+        (mailbox.answers && asks).then(|| pong(stanza))
+    }
+}
+
+fn pong(ping: &Element) -> Element {
+    let attribute = |name| ping.attribute(name).unwrap_or_default();
+    Element::new(NS_SERVER, "iq")
+        .attr("type", "result")
+        .attr("id", attribute("id"))
+        .attr("from", attribute("to"))
+        .attr("to", attribute("from"))
+}
+
+fn domain_of(address: &str) -> &str {
+    let bare = address.split('/').next().unwrap_or(address);
+    bare.rsplit('@').next().unwrap_or(bare)
+}

@@ -1,0 +1,69 @@
+//! Servers under test. The runner knows them by [`Target`] alone.
+
+pub mod inner_side;
+pub mod prosody;
+pub mod reference;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use crate::lab::Lab;
+use crate::matrix::Case;
+use inner_side::InnerSide;
+
+/// A boxed future, so that targets can be chosen at run time.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A kind of server that can be put under test.
+pub trait Target: Send + Sync {
+    /// Name and version, as reports show it.
+    fn name(&self) -> String;
+
+    /// Which instance a case belongs to. Cases of one group share a running instance.
+    fn place(&self, case: &Case) -> Placement;
+
+    /// Starts the instance for a group.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    fn start<'a>(
+        &'a self,
+        lab: &'a Lab,
+        group: &'a str,
+        cases: &'a [Case],
+    ) -> Pending<'a, Result<(Running, Stop), StartError>>;
+}
+
+/// Where a case runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// On the instance with this name.
+    Group(String),
+    /// Nowhere: the target cannot be set so, for this reason.
+    Unsupported(String),
+}
+
+/// Why an instance does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The target looked at its configuration and refused it: the outcome of its cases.
+    #[error("the configuration was refused: {0}")]
+    ConfigRefused(String),
+    /// Something else is in the way: a port, a missing program, a crash.
+    #[error("{0}")]
+    Environment(String),
+}
+
+/// An instance that runs.
+pub struct Running {
+    /// The domain that it serves.
+    pub domain: String,
+    /// Where it takes streams from other servers.
+    pub address: SocketAddr,
+    /// Its other side.
+    pub inner: InnerSide,
+}
+
+/// Ends an instance in order, within a bounded time.
+pub type Stop = Box<dyn FnOnce() -> Pending<'static, ()> + Send>;

@@ -1,0 +1,247 @@
+//! Prosody as a target: Debian's package, one process a policy, everything in a temporary folder.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use simulated_partners::inner::{Inner, component as component_link};
+use simulated_partners::persona::{Certificate, Key};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+
+use super::inner_side::InnerSide;
+use super::{Pending, Placement, Running, StartError, Stop, Target};
+use crate::lab::Lab;
+use crate::matrix::Case;
+use crate::policy::{Level, Policy, Row};
+
+const TEMPLATE: &str = include_str!("../../targets/prosody.cfg.lua");
+const HOST: &str = "prosody.example";
+const DOMAIN: &str = "im.prosody.example";
+const SECRET: &str = "component-secret";
+const START: Duration = Duration::from_secs(15);
+
+/// Prosody from the machine's packages.
+pub struct Prosody {
+    program: PathBuf,
+    version: String,
+}
+
+impl Prosody {
+    /// Looks for the program.
+    ///
+    /// # Errors
+    /// When Prosody is not installed, with what to do about it.
+    pub fn find() -> Result<Self, String> {
+        let paths = std::env::var_os("PATH").unwrap_or_default();
+        let program = std::env::split_paths(&paths)
+            .map(|folder| folder.join("prosody"))
+            .find(|program| program.is_file())
+            .ok_or("prosody is not installed (Debian: apt-get install prosody lua-unbound)")?;
+        let version = version().unwrap_or_else(|| "of unknown version".to_owned());
+        Ok(Self { program, version })
+    }
+}
+
+/// `prosody --version` would start a server; prosodyctl tells without.
+fn version() -> Option<String> {
+    let output = std::process::Command::new("prosodyctl").arg("about").output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text.lines().find(|line| line.starts_with("Prosody "))?;
+    Some(line.trim_start_matches("Prosody ").trim().to_owned())
+}
+
+impl Target for Prosody {
+    fn name(&self) -> String {
+        format!("prosody {}", self.version)
+    }
+
+    fn place(&self, case: &Case) -> Placement {
+        match settings(case.row.policy()) {
+            Ok(_) => Placement::Group(case.row.label()),
+            Err(why) => Placement::Unsupported(why.to_owned()),
+        }
+    }
+
+    fn start<'a>(
+        &'a self,
+        lab: &'a Lab,
+        group: &'a str,
+        cases: &'a [Case],
+    ) -> Pending<'a, Result<(Running, Stop), StartError>> {
+        Box::pin(async move {
+            let row = cases.first().map(|case| case.row).ok_or_else(|| {
+                StartError::Environment(format!("group {group} has no cases"))
+            })?;
+            self.launch(lab, row).await
+        })
+    }
+}
+
+impl Prosody {
+    async fn launch(&self, lab: &Lab, row: Row) -> Result<(Running, Stop), StartError> {
+        let settings = settings(row.policy())
+            .map_err(|why| StartError::Environment(format!("{}: {why}", row.label())))?;
+        let folder = tempfile::Builder::new().prefix("s2spec-prosody-").tempdir().map_err(io_trouble)?;
+        let s2s = free_port().map_err(io_trouble)?;
+        let component = free_port().map_err(io_trouble)?;
+        write_files(&folder, lab, &settings, s2s, component).map_err(io_trouble)?;
+        let mut child = Command::new(&self.program)
+            .arg("--config")
+            .arg(folder.path().join("prosody.cfg.lua"))
+            .arg("-F")
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| {
+                StartError::Environment(format!("{}: {error}", self.program.display()))
+            })?;
+        let log = child.stdout.take().expect("stdout was piped");
+        let log = listening(log, s2s, component).await.map_err(StartError::Environment)?;
+        let link = component_link::connect((Ipv4Addr::LOCALHOST, component).into(), DOMAIN, SECRET)
+            .await
+            .map_err(|error| StartError::Environment(format!("prosody's component port: {error}")))?;
+        let inner = inner_side(link);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, s2s));
+        let stop: Stop = Box::new(move || Box::pin(end(child, log, folder)));
+        Ok((Running { domain: DOMAIN.to_owned(), address, inner }, stop))
+    }
+}
+
+fn inner_side(link: Inner) -> InnerSide {
+    InnerSide::new(link, &format!("barrier@{DOMAIN}"), HOST)
+}
+
+fn io_trouble(error: io::Error) -> StartError {
+    StartError::Environment(format!("prosody's folder or port: {error}"))
+}
+
+/// The part of a configuration that a policy decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Settings {
+    modules: Vec<&'static str>,
+    require_encryption: bool,
+    secure_auth: bool,
+}
+
+/// How a policy is said in Prosody's configuration, or why it cannot be.
+fn settings(policy: Policy) -> Result<Settings, &'static str> {
+    if policy.tls == Level::NotSupported && !policy.dialback {
+        return Err("Prosody has no setting for neither TLS nor dialback");
+    }
+    if policy.sasl == Level::Required && policy.tls != Level::Required {
+        return Err("Prosody forces TLS where it requires certificates (s2s_secure_auth)");
+    }
+    let mut modules = vec!["s2s", "disco", "ping"];
+    if policy.tls != Level::NotSupported {
+        modules.push("tls");
+    }
+    if policy.sasl != Level::NotSupported {
+        modules.push("saslauth");
+    }
+    if policy.dialback {
+        modules.push("dialback");
+    }
+    Ok(Settings {
+        modules,
+        require_encryption: policy.tls == Level::Required,
+        secure_auth: policy.sasl == Level::Required,
+    })
+}
+
+fn write_files(
+    folder: &TempDir,
+    lab: &Lab,
+    settings: &Settings,
+    s2s: u16,
+    component: u16,
+) -> io::Result<()> {
+    let identity = lab
+        .authority
+        .issue(&[DOMAIN, HOST], Certificate::Good, Key::P256)
+        .ok_or_else(|| io::Error::other("no certificate could be made"))?;
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("ca.crt"), lab.authority.root_pem())?;
+    std::fs::write(path("server.crt"), identity.chain_pem())?;
+    std::fs::write(path("server.key"), identity.key_pem())?;
+    std::fs::write(
+        path("prosody.cfg.lua"),
+        configuration(folder.path(), lab.dns.address(), settings, s2s, component),
+    )
+}
+
+fn configuration(
+    folder: &Path,
+    dns: SocketAddr,
+    settings: &Settings,
+    s2s: u16,
+    component: u16,
+) -> String {
+    let modules: Vec<String> =
+        settings.modules.iter().map(|module| format!("\"{module}\"")).collect();
+    [
+        ("folder", folder.display().to_string()),
+        ("s2s-port", s2s.to_string()),
+        ("component-port", component.to_string()),
+        ("modules", modules.join(", ")),
+        ("require-encryption", settings.require_encryption.to_string()),
+        ("secure-auth", settings.secure_auth.to_string()),
+        ("dns", format!("{}@{}", dns.ip(), dns.port())),
+        ("host", HOST.to_owned()),
+        ("domain", DOMAIN.to_owned()),
+        ("secret", SECRET.to_owned()),
+    ]
+    .iter()
+    .fold(TEMPLATE.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+}
+
+/// A port that is free now. Prosody takes it a moment later; if somebody else was faster, the start
+/// fails with a clear line.
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// Reads the log until both ports are announced; gives the log back to be drained.
+async fn listening(
+    log: ChildStdout,
+    s2s: u16,
+    component: u16,
+) -> Result<tokio::task::JoinHandle<()>, String> {
+    let mut lines = BufReader::new(log).lines();
+    let mut seen = Vec::new();
+    let mut missing = vec![format!("]:{s2s}"), format!("]:{component}")];
+    let ready = async {
+        while !missing.is_empty() {
+            let line = lines.next_line().await.map_err(|error| error.to_string())?;
+            let line = line.ok_or("it ended")?;
+            if line.contains("Activated service") {
+                missing.retain(|port| !line.contains(port.as_str()));
+            }
+            seen.push(line);
+        }
+        Ok::<(), String>(())
+    };
+    match tokio::time::timeout(START, ready).await {
+        Ok(Ok(())) => Ok(tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} })),
+        Ok(Err(why)) => Err(format!("prosody did not start: {why}: {}", last(&seen))),
+        Err(_) => Err(format!("prosody did not listen within {START:?}: {}", last(&seen))),
+    }
+}
+
+fn last(lines: &[String]) -> String {
+    lines.last().cloned().unwrap_or_else(|| "nothing was logged".to_owned())
+}
+
+/// Ends the process; the folder goes with it.
+async fn end(mut child: Child, log: tokio::task::JoinHandle<()>, folder: TempDir) {
+    // Nothing of an instance is kept, so there is nothing that a gentle end would save.
+    let _ = child.kill().await;
+    log.abort();
+    drop(folder);
+}

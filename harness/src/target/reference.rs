@@ -1,0 +1,179 @@
+//! The embedded proxy as a target: started, addressed and stopped here, and touched nowhere else.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reference_proxy::Proxy;
+use reference_proxy::config::Config;
+use simulated_partners::inner::gateway;
+use simulated_partners::persona::{Certificate, Key};
+use simulated_partners::pki::Identity;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::inner_side::InnerSide;
+use super::{Pending, Placement, Running, StartError, Stop, Target};
+use crate::lab::Lab;
+use crate::matrix::Case;
+use crate::policy::{Level, Policy};
+
+const DOMAIN: &str = "contoso.example";
+const GATEWAY: &str = "gateway.contoso.example";
+
+/// The proxy of the crate `reference-proxy`, in this process.
+pub struct Reference {
+    /// Whether it refuses TLS with any certificate that it cannot verify.
+    pub strict_certificates: bool,
+}
+
+impl Target for Reference {
+    fn name(&self) -> String {
+        format!("reference-proxy {}", env!("CARGO_PKG_VERSION"))
+    }
+
+    fn place(&self, case: &Case) -> Placement {
+        Placement::Group(if !case.row.policy().valid() {
+            format!("invalid-{}", case.row.label())
+        } else if case.waits() {
+            "impatient".to_owned()
+        } else {
+            "patient".to_owned()
+        })
+    }
+
+    fn start<'a>(
+        &'a self,
+        lab: &'a Lab,
+        group: &'a str,
+        cases: &'a [Case],
+    ) -> Pending<'a, Result<(Running, Stop), StartError>> {
+        Box::pin(self.launch(lab, group, cases))
+    }
+}
+
+impl Reference {
+    async fn launch(
+        &self,
+        lab: &Lab,
+        group: &str,
+        cases: &[Case],
+    ) -> Result<(Running, Stop), StartError> {
+        let side = identity(lab, DOMAIN)?;
+        let gateway = identity(lab, GATEWAY)?;
+        let text = self.configuration(lab, group, cases, &side);
+        let config = Config::from_toml(&text, "generated proxy.toml")
+            .map_err(|error| StartError::ConfigRefused(first_line(&error.to_string())))?;
+        let proxy = Proxy::start(config)
+            .map_err(|error| StartError::Environment(format!("the embedded proxy: {error}")))?;
+        let link = gateway::connect(
+            proxy.internal_address(),
+            DOMAIN,
+            &gateway,
+            &lab.authority.roots(),
+            DOMAIN,
+        )
+        .await
+        .map_err(|error| StartError::Environment(format!("the proxy's inner side: {error}")))?;
+        let inner =
+            InnerSide::new(link, &format!("barrier@{DOMAIN}"), "nobody@unlisted.example");
+        let address = proxy.external_address();
+        let stop: Stop = Box::new(move || Box::pin(proxy.stop()));
+        Ok((Running { domain: DOMAIN.to_owned(), address, inner }, stop))
+    }
+
+    fn configuration(&self, lab: &Lab, group: &str, cases: &[Case], side: &Identity) -> String {
+        let pem = format!(
+            "certificate = '''{}'''\nkey = '''{}'''\nca = '''{}'''\n",
+            side.chain_pem(),
+            side.key_pem(),
+            lab.authority.root_pem(),
+        );
+        let patience = if group == "impatient" { Duration::from_millis(600) } else { PATIENCE };
+        let mut text = format!(
+            "domains = [\"{DOMAIN}\"]\n\
+             dns = [\"{dns}\"]\n\
+             validation = \"matrix\"\n\
+             strict-certificates = {strict}\n\
+             secret = \"secret-{seed:016x}\"\n\
+             [external]\n\
+             listen = \"127.0.0.1:0\"\n{pem}\
+             [internal]\n\
+             listen = \"127.0.0.1:0\"\n{pem}\
+             gateways = [\"{GATEWAY}\"]\n\
+             [limits]\n\
+             connections = 10000\n\
+             stream-establishment-timeout = \"{patience}ms\"\n\
+             dialback-timeout = \"{dialback}ms\"\n",
+            dns = lab.dns.address(),
+            strict = self.strict_certificates,
+            seed = lab.seed,
+            pem = pem,
+            patience = patience.as_millis(),
+            dialback = patience.as_millis() / 2,
+        );
+        let mut written = BTreeSet::new();
+        for case in cases {
+            let domain = case.domain();
+            if written.insert(domain.clone()) {
+                partner(&mut text, &domain, case.row.policy());
+            }
+        }
+        text
+    }
+}
+
+/// How long the proxy waits for a partner that is not expected to be silent.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn partner(text: &mut String, domain: &str, policy: Policy) {
+    let word = |level| match level {
+        Level::Required => "required",
+        Level::Optional => "optional",
+        Level::NotSupported => "not-supported",
+    };
+    write!(
+        text,
+        "[[partner]]\ndomain = \"{domain}\"\ntls = \"{}\"\nsasl = \"{}\"\ndialback = {}\n",
+        word(policy.tls),
+        word(policy.sasl),
+        policy.dialback,
+    )
+    .expect("a String takes all text");
+}
+
+fn identity(lab: &Lab, name: &str) -> Result<Arc<Identity>, StartError> {
+    lab.authority
+        .issue(&[name], Certificate::Good, Key::P256)
+        .ok_or_else(|| StartError::Environment(format!("no certificate could be made for {name}")))
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+/// Runs the proxy alone until Ctrl-C or a termination signal.
+///
+/// # Errors
+/// When the configuration or a port cannot be had; the text says where and why.
+pub async fn serve(path: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let config = Config::load(path)?;
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let proxy = Proxy::start(config)?;
+    tracing::info!(
+        external = %proxy.external_address(),
+        internal = %proxy.internal_address(),
+        "the proxy listens"
+    );
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminated.recv() => {}
+    }
+    proxy.stop().await;
+    Ok(())
+}
