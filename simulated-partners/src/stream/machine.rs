@@ -1,10 +1,10 @@
 //! The machine: inputs in, actions out. What a frame means is decided in `listening`, `dialling`
-//! and `reacting`.
+//! and `reacting`; what goes out in `sending`.
 
 use std::sync::Arc;
 
 use super::action::{Action, Input, TlsRole, Verdict};
-use super::features::{self, Standing};
+use super::features::Standing;
 use super::header;
 use super::opaque::Opaque;
 use super::profile::{Errand, Profile};
@@ -46,7 +46,7 @@ pub(super) struct Pending {
 pub struct Machine {
     pub(super) profile: Arc<Profile>,
     pub(super) errand: Errand,
-    leg: u16,
+    pub(super) leg: u16,
     pub(super) state: State,
     /// A step was taken while the input at hand was handled.
     moved: bool,
@@ -56,7 +56,7 @@ pub struct Machine {
     pub(super) encrypted: bool,
     pub(super) certificate: CertificateSeen,
     pub(super) stream: Stream,
-    streams: u32,
+    pub(super) streams: u32,
     pub(super) sasl_done: bool,
     pub(super) established: Option<Method>,
     pub(super) pending: Vec<Pending>,
@@ -66,8 +66,8 @@ pub struct Machine {
     /// A key was checked for somebody: such a connection may stay idle.
     pub(super) served: bool,
     pub(super) opaque: Opaque,
-    ended_by: Option<Party>,
-    stream_ended: bool,
+    pub(super) ended_by: Option<Party>,
+    pub(super) stream_ended: bool,
     decided: bool,
     pub(super) actions: Vec<Action>,
 }
@@ -314,65 +314,6 @@ impl Machine {
         self.actions.push(Action::Observe(what));
     }
 
-    /// Sends a unit and shows it.
-    pub(super) fn send(&mut self, kind: Kind, raw: String) {
-        let raw = raw.into_bytes();
-        let offset = self.stream.sent;
-        self.stream.sent += raw.len() as u64;
-        if kind == Kind::End {
-            self.ended_by.get_or_insert(Party::Partner);
-            self.stream_ended = true;
-        }
-        self.observe(What::Frame {
-            from: Party::Partner,
-            encrypted: self.encrypted,
-            frame: Arc::new(Frame {
-                kind,
-                raw: raw.clone(),
-                offset,
-            }),
-        });
-        self.actions.push(Action::Send(raw));
-    }
-
-    pub(super) fn send_element(&mut self, element: Element) {
-        let raw = element.to_xml();
-        self.send(Kind::Element(element), raw);
-    }
-
-    /// Sends declaration and header. A listening side gives itself an id.
-    pub(super) fn send_header(&mut self, without: &[String]) {
-        self.streams += 1;
-        if self.is_listening() {
-            let id = self.profile.stream_id(self.leg, self.streams);
-            let given = !without.iter().any(|name| name == "id");
-            self.stream.id = Some(if given { id } else { String::new() });
-        }
-        let listening = self.is_listening();
-        let element = header::Outgoing {
-            profile: &self.profile,
-            id: self.stream.id.as_deref().filter(|_| listening),
-            to: if listening {
-                self.stream.from.as_deref()
-            } else {
-                Some(&self.profile.target_domain)
-            },
-            dialback: self.profile.persona.offer.dialback
-                || matches!(self.errand, Errand::Verify(_)),
-            version: !(listening && self.stream.without_features),
-        }
-        .element(without);
-        let raw = element.to_open_tag();
-        self.stream.opened = true;
-        self.send(Kind::Declaration, header::DECLARATION.to_owned());
-        self.send(Kind::Header(element), raw);
-    }
-
-    pub(super) fn send_features(&mut self) {
-        let standing = self.standing();
-        self.send_element(features::offered(&self.profile, standing));
-    }
-
     /// Where the stream stands for features and SASL.
     pub(super) fn standing(&self) -> Standing {
         let speaks_for_target = self
@@ -402,19 +343,6 @@ impl Machine {
         }
     }
 
-    /// A header that declares what ours does.
-    pub(super) fn header_in_scope(&self) -> String {
-        header::Outgoing {
-            profile: &self.profile,
-            id: None,
-            to: None,
-            dialback: true,
-            version: true,
-        }
-        .element(&[])
-        .to_open_tag()
-    }
-
     pub(super) fn open_stream(&mut self) {
         self.send_header(&[]);
     }
@@ -440,59 +368,6 @@ impl Machine {
             bytes,
             fault: Some(fault.to_owned()),
         });
-    }
-
-    /// Ends the stream with an error (RFC 6120 §4.9). A header has to come before it.
-    pub(super) fn fail_stream(&mut self, condition: &str) {
-        if !self.stream.opened {
-            self.send_header(&[]);
-        }
-        self.send_element(
-            Element::prefixed("stream", NS_STREAM, "error")
-                .child(Element::new(NS_STREAMS, condition)),
-        );
-        self.end_stream();
-    }
-
-    /// Sends `</stream:stream>` and waits for the peer's (RFC 6120 §4.4).
-    pub(super) fn end_stream(&mut self) {
-        if !self.stream.opened {
-            self.ended_by.get_or_insert(Party::Partner);
-            return self.close(Close::Fin);
-        }
-        self.decide(Verdict::Undecided("remote-server-timeout"));
-        self.send(Kind::End, "</stream:stream>".to_owned());
-        self.go(Step::EndStream);
-    }
-
-    /// Closes TCP, and TLS before it.
-    pub(super) fn close(&mut self, how: Close) {
-        if self.state == State::Ended {
-            return;
-        }
-        self.end(if how == Close::Fin && self.stream_ended {
-            Close::Stream
-        } else {
-            how
-        });
-        self.actions.push(Action::Close);
-    }
-
-    /// Resets TCP.
-    pub(super) fn reset(&mut self) {
-        if self.state == State::Ended {
-            return;
-        }
-        self.ended_by.get_or_insert(Party::Partner);
-        self.end(Close::Reset);
-        self.actions.push(Action::Reset);
-    }
-
-    fn end(&mut self, how: Close) {
-        self.decide(Verdict::Undecided("remote-server-timeout"));
-        let by = self.ended_by.unwrap_or(Party::Partner);
-        self.go(Step::End);
-        self.observe(What::Closed { by, how });
     }
 
     /// Hands the verdict of a verifying connection out, once.
