@@ -29,7 +29,9 @@ fn cases(set: Option<Set>) -> Vec<Case> {
 }
 
 fn plan(selected: &[Case]) -> Plan {
-    let target: Arc<dyn Target> = Arc::new(Reference { strict_certificates: false });
+    let target: Arc<dyn Target> = Arc::new(Reference {
+        strict_certificates: false,
+    });
     let profile = Profile::default();
     let all = cases(None);
     Plan {
@@ -51,7 +53,10 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 fn run(selected: &[Case]) -> usize {
-    runtime().block_on(runner::collect(plan(selected))).records.len()
+    runtime()
+        .block_on(runner::collect(plan(selected)))
+        .records
+        .len()
 }
 
 /// 648 cases. Aim: 2 s.
@@ -83,7 +88,10 @@ fn first_verdict() {
 }
 
 /// Figures that are no times of one function: CPU per case against CPU per handshake, and memory.
-#[expect(clippy::print_stdout, reason = "the figures are what this program is for")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the figures are what this program is for"
+)]
 fn figures() {
     let handshake = cpu_of(|| mutual_handshakes(400)) / 400;
     let selected: Vec<Case> = cases(Some(Set::Policies))
@@ -110,9 +118,15 @@ fn figures() {
     );
     let began = Instant::now();
     run(&cases(None));
-    println!("all three sets:                       {:>10.1?} wall", began.elapsed());
+    println!(
+        "all three sets:                       {:>10.1?} wall",
+        began.elapsed()
+    );
     if let Some(peak) = resources::peak_memory() {
-        println!("peak memory:                          {:>10.1} MiB", peak as f64 / 1_048_576.0);
+        println!(
+            "peak memory:                          {:>10.1} MiB",
+            peak as f64 / 1_048_576.0
+        );
     }
 }
 
@@ -126,7 +140,9 @@ fn cpu_of(work: impl FnOnce()) -> Duration {
 fn mutual_handshakes(number: usize) {
     let authority = Authority::new(1);
     let issue = |name| {
-        authority.issue(&[name], Certificate::Good, Key::P256).expect("a good certificate is made")
+        authority
+            .issue(&[name], Certificate::Good, Key::P256)
+            .expect("a good certificate is made")
     };
     let (one, two) = (issue("one.example"), issue("two.example"));
     let versions = [TlsVersion::V13];
@@ -134,16 +150,21 @@ fn mutual_handshakes(number: usize) {
     let client = tls::client_config(Some(&two), &versions);
     for _ in 0..number {
         let name = "one.example".try_into().expect("a name");
-        let mut client = rustls::ClientConnection::new(Arc::clone(&client), name).expect("a client");
+        let mut client =
+            rustls::ClientConnection::new(Arc::clone(&client), name).expect("a client");
         let mut server = rustls::ServerConnection::new(Arc::clone(&server)).expect("a server");
         while client.is_handshaking() || server.is_handshaking() {
             let mut wire = Vec::new();
             client.write_tls(&mut wire).expect("memory takes bytes");
-            server.read_tls(&mut wire.as_slice()).expect("memory gives bytes");
+            server
+                .read_tls(&mut wire.as_slice())
+                .expect("memory gives bytes");
             server.process_new_packets().expect("a good flight");
             wire.clear();
             server.write_tls(&mut wire).expect("memory takes bytes");
-            client.read_tls(&mut wire.as_slice()).expect("memory gives bytes");
+            client
+                .read_tls(&mut wire.as_slice())
+                .expect("memory gives bytes");
             client.process_new_packets().expect("a good flight");
         }
     }

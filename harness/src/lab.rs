@@ -21,6 +21,10 @@ impl Lab {
     /// # Errors
     /// When no loopback port can be had for DNS.
     pub fn open(seed: u64) -> io::Result<Self> {
-        Ok(Self { authority: Authority::new(seed), dns: Dns::start()?, seed })
+        Ok(Self {
+            authority: Authority::new(seed),
+            dns: Dns::start()?,
+            seed,
+        })
     }
 }

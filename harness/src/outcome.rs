@@ -63,7 +63,7 @@ pub enum Phase {
     Stream,
     /// From `<starttls/>` to `<proceed/>` or `<failure/>`.
     Starttls,
-    /// The TLS handshake.
+    /// From `<proceed/>` through the handshake to the features of the new stream.
     Tls,
     /// After the features of the last stream (restarted or not): a method has to be chosen.
     Method,

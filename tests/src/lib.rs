@@ -20,7 +20,15 @@ pub fn all_cases() -> Vec<Case> {
 /// Runs cases, with their controls, and gives the records of the cases themselves, by id.
 pub fn run(target: Arc<dyn Target>, profile: Profile, selected: &[Case]) -> Vec<Record> {
     let jobs = runner::jobs(&all_cases(), selected, target.as_ref(), profile);
-    let plan = Plan { jobs, target, profile, deadlines: Deadlines::default(), in_flight: 16, seed: 7, keep_events: true };
+    let plan = Plan {
+        jobs,
+        target,
+        profile,
+        deadlines: Deadlines::default(),
+        in_flight: 16,
+        seed: 7,
+        keep_events: true,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -28,15 +36,20 @@ pub fn run(target: Arc<dyn Target>, profile: Profile, selected: &[Case]) -> Vec<
         .expect("a runtime starts");
     let report = runtime.block_on(runner::collect(plan));
     assert_eq!(report.trouble, Vec::<String>::new());
-    let mut records: Vec<Record> =
-        report.records.into_iter().filter(|record| !record.added_as_control).collect();
+    let mut records: Vec<Record> = report
+        .records
+        .into_iter()
+        .filter(|record| !record.added_as_control)
+        .collect();
     records.sort_by(|a, b| a.case.id.cmp(&b.case.id));
     records
 }
 
 /// The embedded proxy as it is tested by default.
 pub fn reference() -> Arc<dyn Target> {
-    Arc::new(Reference { strict_certificates: false })
+    Arc::new(Reference {
+        strict_certificates: false,
+    })
 }
 
 /// How a case ended, in a few words.

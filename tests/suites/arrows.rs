@@ -3,10 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use serde_json::Value;
 use s2spec_tests::root;
+use serde_json::Value;
 
-const OURS: [&str; 4] = ["s2spec", "simulated-partners", "reference-proxy", "s2spec-tests"];
+const OURS: [&str; 4] = [
+    "s2spec",
+    "simulated-partners",
+    "reference-proxy",
+    "s2spec-tests",
+];
 
 /// Direct dependencies, development ones included, of each package.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
@@ -20,9 +25,16 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     packages
         .iter()
         .map(|package| {
-            let name = package["name"].as_str().expect("a package has a name").to_owned();
+            let name = package["name"]
+                .as_str()
+                .expect("a package has a name")
+                .to_owned();
             let needs = package["dependencies"].as_array().expect("a list");
-            let needs = needs.iter().filter_map(|d| d["name"].as_str()).map(str::to_owned).collect();
+            let needs = needs
+                .iter()
+                .filter_map(|d| d["name"].as_str())
+                .map(str::to_owned)
+                .collect();
             (name, needs)
         })
         .collect()
@@ -30,7 +42,11 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
 
 fn of_ours(name: &str) -> BTreeSet<String> {
     let all = dependencies();
-    all[name].iter().filter(|need| OURS.contains(&need.as_str())).cloned().collect()
+    all[name]
+        .iter()
+        .filter(|need| OURS.contains(&need.as_str()))
+        .cloned()
+        .collect()
 }
 
 #[test]
@@ -60,9 +76,16 @@ fn the_proxy_is_touched_in_one_file_of_the_harness() {
     let touching: Vec<String> = files
         .iter()
         .filter(|path| {
-            std::fs::read_to_string(path).expect("a source is text").contains("reference_proxy")
+            std::fs::read_to_string(path)
+                .expect("a source is text")
+                .contains("reference_proxy")
         })
-        .map(|path| path.file_name().expect("a file has a name").to_string_lossy().into_owned())
+        .map(|path| {
+            path.file_name()
+                .expect("a file has a name")
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     assert_eq!(touching, ["reference.rs"]);
 }

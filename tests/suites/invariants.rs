@@ -31,22 +31,30 @@ fn offer() -> impl Strategy<Value = Offer> {
         Just(vec![TlsVersion::V13]),
         Just(vec![TlsVersion::V12, TlsVersion::V13]),
     ];
-    (tls, any::<bool>(), any::<bool>(), any::<bool>(), certificate, versions).prop_map(
-        |(tls, external, dialback, needs_external, certificate, tls_versions)| {
-            let external = external && tls != Tls::None;
-            Offer {
-                tls,
-                external,
-                external_on_plaintext: false,
-                insists_on_db_namespace: false,
-                dialback,
-                needs_external: needs_external && external,
-                certificate,
-                key: Key::P256,
-                tls_versions,
-            }
-        },
+    (
+        tls,
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        certificate,
+        versions,
     )
+        .prop_map(
+            |(tls, external, dialback, needs_external, certificate, tls_versions)| {
+                let external = external && tls != Tls::None;
+                Offer {
+                    tls,
+                    external,
+                    external_on_plaintext: false,
+                    insists_on_db_namespace: false,
+                    dialback,
+                    needs_external: needs_external && external,
+                    certificate,
+                    key: Key::P256,
+                    tls_versions,
+                }
+            },
+        )
 }
 
 fn case(number: usize) -> impl Strategy<Value = Case> {
@@ -65,7 +73,10 @@ fn case(number: usize) -> impl Strategy<Value = Case> {
         let partner = Persona {
             name: format!("random-{number}"),
             offer,
-            facts: Facts { authority, ..Facts::default() },
+            facts: Facts {
+                authority,
+                ..Facts::default()
+            },
             reactions,
             ..simulated_partners::persona::find("modern").expect("the persona is built in")
         };
@@ -80,16 +91,23 @@ fn case(number: usize) -> impl Strategy<Value = Case> {
 }
 
 fn reactions_of(name: &str) -> Vec<simulated_partners::reaction::Reaction> {
-    simulated_partners::persona::find(name).expect("the persona is built in").reactions
+    simulated_partners::persona::find(name)
+        .expect("the persona is built in")
+        .reactions
 }
 
 /// What is wrong with an accepted stream, if anything.
 fn never(record: &Record) -> Option<&'static str> {
-    let Some(Outcome::Established(method)) = &record.outcome else { return None };
+    let Some(Outcome::Established(method)) = &record.outcome else {
+        return None;
+    };
     let policy = record.case.row.policy();
     let offer = &record.case.partner.offer;
     let dialback = *method != Method::SaslTls;
-    let good = matches!(offer.certificate, Certificate::Good | Certificate::NoClientAuth);
+    let good = matches!(
+        offer.certificate,
+        Certificate::Good | Certificate::NoClientAuth
+    );
     if !policy.valid() {
         Some("an invalid policy accepted somebody")
     } else if *method == Method::TcpDialback && policy.tls == Level::Required {

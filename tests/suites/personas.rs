@@ -60,13 +60,22 @@ fn ends_as_recorded(
         Direction::Outbound => "outbound",
         Direction::Inbound => "inbound",
     };
-    assert_snapshot("reference", &format!("{name}-{way}"), &title, &story(&records));
+    assert_snapshot(
+        "reference",
+        &format!("{name}-{way}"),
+        &title,
+        &story(&records),
+    );
 }
 
 #[test]
 fn no_persona_is_left_out() {
     let named = include_str!("personas.rs");
     for persona in persona::builtin() {
-        assert!(named.contains(&format!("\"{}\"", persona.name)), "{} has no snapshot", persona.name);
+        assert!(
+            named.contains(&format!("\"{}\"", persona.name)),
+            "{} has no snapshot",
+            persona.name
+        );
     }
 }

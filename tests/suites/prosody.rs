@@ -33,20 +33,32 @@ fn a_real_prosody_ends_as_the_tables_say() {
     };
     let selected: Vec<Case> = all_cases()
         .into_iter()
-        .filter(|case| {
-            case.set == Set::Personas && PARTNERS.contains(&case.partner.name.as_str())
-        })
+        .filter(|case| case.set == Set::Personas && PARTNERS.contains(&case.partner.name.as_str()))
         .collect();
     assert_eq!(selected.len(), PARTNERS.len() * 18 * 2);
     let records = run(Arc::new(prosody), Profile::default(), &selected);
     let wrong: Vec<String> = records
         .iter()
         .filter(|record| {
-            !matches!(record.verdict, Verdict::Pass | Verdict::Warn | Verdict::Unsupported)
+            !matches!(
+                record.verdict,
+                Verdict::Pass | Verdict::Warn | Verdict::Unsupported
+            )
         })
-        .map(|record| format!("{}: {:?}: {}\n{}", record.case.id, record.verdict, record.why, record.wire))
+        .map(|record| {
+            format!(
+                "{}: {:?}: {}\n{}",
+                record.case.id, record.verdict, record.why, record.wire
+            )
+        })
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let ran = records.iter().filter(|record| record.verdict != Verdict::Unsupported).count();
-    assert!(ran >= 10 * PARTNERS.len() * 2, "only {ran} cases could be expressed");
+    let ran = records
+        .iter()
+        .filter(|record| record.verdict != Verdict::Unsupported)
+        .count();
+    assert!(
+        ran >= 10 * PARTNERS.len() * 2,
+        "only {ran} cases could be expressed"
+    );
 }

@@ -13,7 +13,10 @@ use s2spec::transcript;
 use s2spec_tests::{all_cases, assert_snapshot, reference, run};
 
 fn of(set: Set) -> Vec<Case> {
-    all_cases().into_iter().filter(|case| case.set == set).collect()
+    all_cases()
+        .into_iter()
+        .filter(|case| case.set == set)
+        .collect()
 }
 
 fn unexpected(records: &[Record]) -> Vec<String> {
@@ -84,7 +87,10 @@ fn offers_end_as_the_tables_say() {
 
 /// How often the set `policies` is run: a few times by default, `S2SPEC_REPEAT` times on request.
 fn repetitions() -> usize {
-    std::env::var("S2SPEC_REPEAT").ok().and_then(|times| times.parse().ok()).unwrap_or(3)
+    std::env::var("S2SPEC_REPEAT")
+        .ok()
+        .and_then(|times| times.parse().ok())
+        .unwrap_or(3)
 }
 
 #[test]
@@ -92,7 +98,10 @@ fn repetitions_give_the_same_verdicts_and_the_same_transcripts() {
     let cases = of(Set::Policies);
     let told = |records: &[Record]| -> Vec<String> {
         let canonical = |r: &Record| transcript::canonical_text(&r.events);
-        records.iter().map(|r| format!("{} {:?}\n{}", r.case.id, r.verdict, canonical(r))).collect()
+        records
+            .iter()
+            .map(|r| format!("{} {:?}\n{}", r.case.id, r.verdict, canonical(r)))
+            .collect()
     };
     let first = told(&run(reference(), Profile::default(), &cases));
     for repetition in 1..repetitions() {

@@ -16,9 +16,9 @@ use crate::oracle::Profile;
 use crate::policy::Mode;
 use crate::report::{self, Progress, Report, Rerun, View};
 use crate::runner::{self, Deadlines, Plan, RunEvent, Verdict};
+use crate::target;
 use crate::target::prosody::Prosody;
 use crate::target::reference::Reference;
-use crate::target;
 
 /// Seconds that a case may take before it counts as stalled.
 const DEFAULT_TIMEOUT: &str = "10";

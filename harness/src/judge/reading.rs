@@ -28,7 +28,12 @@ pub fn read(direction: Direction, events: &[Event], evidence: Evidence) -> Outco
             refused(Phase::Connect, Closer::Target, Signal::NoConnection)
         };
     };
-    let reading = Reading::of(events.iter().filter(|event| event.leg == leg).map(|e| &e.what));
+    let reading = Reading::of(
+        events
+            .iter()
+            .filter(|event| event.leg == leg)
+            .map(|e| &e.what),
+    );
     if evidence.arrived
         && let Some(method) = reading.method
     {
@@ -45,13 +50,14 @@ pub fn deciding_leg(direction: Direction, events: &[Event]) -> Option<Leg> {
         _ => None,
     });
     match direction {
-        Direction::Inbound => {
-            opened.filter(|(_, kind)| *kind == LegKind::Outgoing).map(|(leg, _)| leg).next()
-        }
+        Direction::Inbound => opened
+            .filter(|(_, kind)| *kind == LegKind::Outgoing)
+            .map(|(leg, _)| leg)
+            .next(),
         Direction::Outbound => {
-            let dialled_back = events.iter().position(
-                |event| matches!(event.what, What::Opened(LegKind::Outgoing)),
-            );
+            let dialled_back = events
+                .iter()
+                .position(|event| matches!(event.what, What::Opened(LegKind::Outgoing)));
             let end = dialled_back.unwrap_or(events.len());
             events[..end]
                 .iter()
@@ -84,7 +90,11 @@ pub fn element_from(what: &What, party: Party) -> Option<&Element> {
 }
 
 fn refused(phase: Phase, closer: Closer, signal: Signal) -> Outcome {
-    Outcome::Refused(Refusal { phase, closer, signal })
+    Outcome::Refused(Refusal {
+        phase,
+        closer,
+        signal,
+    })
 }
 
 /// How far a leg came, and what ended it.
@@ -100,7 +110,10 @@ struct Reading {
 
 impl Reading {
     fn of<'a>(events: impl Iterator<Item = &'a What>) -> Self {
-        let mut reading = Self { phase: Some(Phase::Stream), ..Self::default() };
+        let mut reading = Self {
+            phase: Some(Phase::Stream),
+            ..Self::default()
+        };
         for what in events {
             if reading.end.is_none() {
                 reading.take(what);
@@ -125,25 +138,35 @@ impl Reading {
                 Kind::End => self.ends(*from, Signal::StreamEnd),
                 Kind::Declaration | Kind::Header(_) | Kind::Whitespace(_) => {}
             },
-            What::Raw { from: Party::Target, fault: Some(_), .. }
+            What::Raw {
+                from: Party::Target,
+                fault: Some(_),
+                ..
+            }
             | What::Raw { .. } => {}
-            What::TlsUp(_) => self.advance(Phase::Stream),
+            What::TlsUp(_) => self.advance(Phase::Tls),
             What::TlsFailed { by, signal } => {
                 self.phase = Some(Phase::Tls);
-                self.ends(*by, match signal {
-                    TlsSignal::Alert(name) => Signal::TlsAlert(name.clone()),
-                    TlsSignal::Closed | TlsSignal::Garbage(_) => Signal::TlsBroken,
-                });
+                self.ends(
+                    *by,
+                    match signal {
+                        TlsSignal::Alert(name) => Signal::TlsAlert(name.clone()),
+                        TlsSignal::Closed | TlsSignal::Garbage(_) => Signal::TlsBroken,
+                    },
+                );
             }
             What::Established(method) => {
                 self.method = Some(*method);
                 self.advance(Phase::Stanza);
             }
-            What::Closed { by, how } => self.ends(*by, match how {
-                Close::Stream => Signal::StreamEnd,
-                Close::Fin => Signal::Fin,
-                Close::Reset => Signal::Reset,
-            }),
+            What::Closed { by, how } => self.ends(
+                *by,
+                match how {
+                    Close::Stream => Signal::StreamEnd,
+                    Close::Fin => Signal::Fin,
+                    Close::Reset => Signal::Reset,
+                },
+            ),
             What::GaveUp { .. } => {
                 self.gave_up = true;
                 self.ends(Party::Partner, Signal::Silence);
@@ -166,7 +189,7 @@ impl Reading {
         } else if element.is(NS_SASL, "auth") {
             self.advance(Phase::Sasl);
         } else if element.is(NS_SASL, "success") {
-            self.advance(Phase::Stream);
+            self.advance(Phase::Sasl);
         } else if element.is(NS_SASL, "failure") {
             let signal = Signal::SaslFailure(condition(element, NS_SASL));
             self.negative = Some((from, self.phase(), signal));
@@ -175,9 +198,9 @@ impl Reading {
                 None => self.advance(Phase::Dialback),
                 Some("error") => {
                     let signal = Signal::DialbackError(
-                        element.find(NS_SERVER, "error").map_or_else(String::new, |error| {
-                            condition(error, NS_STANZAS)
-                        }),
+                        element
+                            .find(NS_SERVER, "error")
+                            .map_or_else(String::new, |error| condition(error, NS_STANZAS)),
                     );
                     self.negative = Some((from, self.phase(), signal));
                 }

@@ -1,8 +1,12 @@
 //! Compares an outcome with what the oracle allows.
 
-use super::breach::Breach;
+use std::collections::BTreeSet;
+
+use simulated_partners::event::Leg;
+
 use super::reading::Evidence;
 use crate::matrix::Direction;
+use crate::oracle::never::Deed;
 use crate::oracle::{End, Expectation, Fit, Opinion};
 use crate::outcome::{Outcome, method_name};
 use crate::runner::Verdict;
@@ -27,7 +31,7 @@ pub struct Facts<'a> {
     /// What happened.
     pub outcome: &'a Outcome,
     /// Forbidden things that the target did.
-    pub breaches: &'a [Breach],
+    pub violations: &'a BTreeSet<(Leg, Deed)>,
     /// What was seen beside the partner's wire.
     pub evidence: Evidence,
     /// Whether an answer had to come back.
@@ -37,26 +41,39 @@ pub struct Facts<'a> {
 /// Judges a case: first what may never happen, then what the tables allow, then whether the stanza
 /// went where the wire says.
 pub fn judge(facts: &Facts<'_>) -> Judgement {
-    if let Some(Breach { deed, leg }) = facts.breaches.first() {
+    if let Some((leg, deed)) = facts.violations.first() {
         return fail(format!("forbidden here: the target {deed} (leg {})", leg.0));
     }
     if let Some(why) = contradiction(facts) {
         return fail(why);
     }
     match facts.expectation.judge(facts.direction, facts.outcome) {
-        Fit::Expected => Judgement { verdict: Verdict::Pass, why: "as allowed".to_owned() },
-        Fit::Tolerated(ground) => Judgement { verdict: Verdict::Warn, why: ground.to_owned() },
+        Fit::Expected => Judgement {
+            verdict: Verdict::Pass,
+            why: "as allowed".to_owned(),
+        },
+        Fit::Tolerated(ground) => Judgement {
+            verdict: Verdict::Warn,
+            why: ground.to_owned(),
+        },
         Fit::No => disputed(facts).unwrap_or_else(|| fail(mismatch(facts))),
     }
 }
 
 fn fail(why: String) -> Judgement {
-    Judgement { verdict: Verdict::Fail, why }
+    Judgement {
+        verdict: Verdict::Fail,
+        why,
+    }
 }
 
 /// What is missing although the wire looks right: a stanza that got lost or through.
 fn contradiction(facts: &Facts<'_>) -> Option<String> {
-    let Evidence { arrived, answered, bounced } = facts.evidence;
+    let Evidence {
+        arrived,
+        answered,
+        bounced,
+    } = facts.evidence;
     let text = match facts.outcome {
         Outcome::Established(_) if facts.answer_due && !answered => {
             "the stanza arrived, but its answer did not come back"
@@ -77,7 +94,10 @@ fn disputed(facts: &Facts<'_>) -> Option<Judgement> {
         .find(|opinion| opinion.disputes(facts.expectation, facts.outcome))?;
     Some(Judgement {
         verdict: Verdict::Disputed,
-        why: format!("{} allows it, {} does not", opinion.source, facts.expectation.clause),
+        why: format!(
+            "{} allows it, {} does not",
+            opinion.source, facts.expectation.clause
+        ),
     })
 }
 
@@ -85,11 +105,17 @@ fn mismatch(facts: &Facts<'_>) -> String {
     match facts.outcome {
         Outcome::Stalled(phase) => format!("nothing more happened ({phase}) before the deadline"),
         Outcome::Established(method) => {
-            format!("established by {}, which is not allowed", method_name(*method))
+            format!(
+                "established by {}, which is not allowed",
+                method_name(*method)
+            )
         }
         Outcome::Refused(refusal) => {
-            let wanted =
-                facts.expectation.allowed.iter().any(|a| matches!(a.end, End::Refused(_)));
+            let wanted = facts
+                .expectation
+                .allowed
+                .iter()
+                .any(|a| matches!(a.end, End::Refused(_)));
             if wanted {
                 format!("refused, but not for an allowed reason: {refusal}")
             } else {

@@ -247,7 +247,57 @@ impl Shown {
             dialback_in_clear: seen.methods.tcp_dialback,
             external_over_tls: seen.methods.sasl_tls && seen.certificate == CertificateClass::Good,
             dialback_over_tls: seen.methods.tls_dialback,
-            asks_for_certificate: seen.sasl_level != Level::NotSupported,
+            asks_for_certificate: seen.methods.sasl_tls,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use simulated_partners::persona::{Certificate, Facts, Offer};
+
+    use super::*;
+    use crate::matrix::Direction;
+    use crate::oracle::{Profile, Situation};
+    use crate::policy::Row;
+
+    /// Marks: `c` dialback in clear, `E` EXTERNAL over TLS, `l` dialback over TLS, `r` certificate
+    /// requested.
+    #[rstest]
+    #[case(1, Certificate::Good, Tls::Required, "Er")]
+    #[case(7, Certificate::Good, Tls::Required, "Elr")]
+    #[case(7, Certificate::Expired, Tls::Required, "lr")]
+    #[case(9, Certificate::Good, Tls::Offered, "cElr")]
+    #[case(13, Certificate::Good, Tls::Required, "l")]
+    #[case(17, Certificate::Good, Tls::None, "c")]
+    fn target_shows_what_its_policy_and_the_certificate_leave(
+        #[case] row: u8,
+        #[case] certificate: Certificate,
+        #[case] starttls: Tls,
+        #[case] marks: &str,
+    ) {
+        let partner = Offer {
+            certificate,
+            ..Row::new(9).expect("1 to 18").policy().as_offer()
+        };
+        let shown = Shown::to(&Seen::of(&Situation {
+            policy: Row::new(row).expect("1 to 18").policy(),
+            profile: Profile::default(),
+            direction: Direction::Inbound,
+            partner: &partner,
+            facts: &Facts::default(),
+        }));
+        assert_eq!(shown.starttls, starttls);
+        let found: String = [
+            (shown.dialback_in_clear, 'c'),
+            (shown.external_over_tls, 'E'),
+            (shown.dialback_over_tls, 'l'),
+            (shown.asks_for_certificate, 'r'),
+        ]
+        .into_iter()
+        .filter_map(|(holds, mark)| holds.then_some(mark))
+        .collect();
+        assert_eq!(found, marks);
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A [`Situation`] goes in, an [`Expectation`] comes out: a rule of the tables in [`outbound`] or
 //! [`inbound`], its clause and the set of allowed ends. [`Reason::admits`] says whether a refusal on
-//! the wire looks like its reason, [`never`] what the target may not do whatever the end is, and
-//! [`second_opinions`] what other sources say of the same case.
+//! the wire looks like its reason, [`never::violations`] what the target did of what it may not do
+//! whatever the end is, and [`second_opinions`] what other sources say of the same case.
 
 pub mod classes;
 mod expectation;

@@ -1,5 +1,6 @@
 //! One case, from its certificate to its verdict.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use super::timing;
 use crate::judge::{self, Evidence};
 use crate::lab::Lab;
 use crate::matrix::{Case, Direction};
+use crate::oracle::never::violations;
 use crate::oracle::{Expectation, Profile, return_established, second_opinions};
 use crate::outcome::Outcome;
 use crate::target::Running;
@@ -90,9 +92,10 @@ pub(super) async fn run(
         reason = target.inner.lost() => Err(format!("the target's inner link was lost: {reason}")),
     };
     match outcome {
-        Ok((observed, partner)) => {
-            (observed.record(job, profile, began.elapsed()), Some(partner))
-        }
+        Ok((observed, partner)) => (
+            observed.record(job, profile, began.elapsed()),
+            Some(partner),
+        ),
         Err(why) => (job.without_outcome(Verdict::Error, why), None),
     }
 }
@@ -112,7 +115,9 @@ async fn bench(
     let partner = Partner::start(PartnerSetup {
         domain: domain.clone(),
         persona: Arc::clone(&case.partner),
-        identity: lab.authority.issue(&[&domain], offer.certificate, offer.key),
+        identity: lab
+            .authority
+            .issue(&[&domain], offer.certificate, offer.key),
         roots: lab.authority.roots(),
         target_domain: target.domain.clone(),
         target: target.address,
@@ -125,25 +130,38 @@ async fn bench(
     .await
     .map_err(|error| format!("the partner could not listen: {error}"))?;
     let records = lab.dns.records();
-    records.server(&domain, partner.address()).map_err(|error| error.to_string())?;
+    records
+        .server(&domain, partner.address())
+        .map_err(|error| error.to_string())?;
     let stanzas = target.inner.open(&domain, answer_due && inbound);
     let mut bench = Bench {
-        observed: Observed { answer_due, ..Observed::default() },
+        observed: Observed {
+            answer_due,
+            ..Observed::default()
+        },
         partner,
         stanzas,
         inbound,
         probe: format!("probe-{domain}"),
     };
     if inbound {
-        bench.partner.dial(ping(&bench.probe, &domain, &target.domain));
+        bench
+            .partner
+            .dial(ping(&bench.probe, &domain, &target.domain));
     } else {
         let sender = format!("juliet@{}", target.domain);
-        target.inner.send(&ping(&bench.probe, &sender, &domain)).await;
+        target
+            .inner
+            .send(&ping(&bench.probe, &sender, &domain))
+            .await;
     }
     bench.watch(deadlines).await;
     if inbound && !bench.observed.evidence.arrived {
         // What a target let through in spite of its refusal is before the barrier's answer.
-        if tokio::time::timeout(deadlines.case, target.inner.barrier()).await.is_err() {
+        if tokio::time::timeout(deadlines.case, target.inner.barrier())
+            .await
+            .is_err()
+        {
             return Err("the target's inner side does not answer".to_owned());
         }
         bench.drain();
@@ -193,7 +211,11 @@ impl Bench {
     }
 
     fn event(&mut self, event: Event) {
-        if let What::Frame { from: Party::Target, frame, .. } = &event.what
+        if let What::Frame {
+            from: Party::Target,
+            frame,
+            ..
+        } = &event.what
             && let Kind::Element(element) = &frame.kind
             && self.is_probe(element)
         {
@@ -229,7 +251,11 @@ impl Bench {
     }
 
     fn decided(&self) -> bool {
-        let Evidence { arrived, answered, bounced } = self.observed.evidence;
+        let Evidence {
+            arrived,
+            answered,
+            bounced,
+        } = self.observed.evidence;
         if arrived {
             return !self.observed.answer_due || answered || self.answer_is_lost();
         }
@@ -255,13 +281,19 @@ impl Bench {
     }
 
     fn legs(&self, kind: LegKind) -> usize {
-        self.observed.events.iter().filter(|event| opened(&event.what) == Some(kind)).count()
+        self.observed
+            .events
+            .iter()
+            .filter(|event| opened(&event.what) == Some(kind))
+            .count()
     }
 
     fn ended(&self, kind: LegKind) -> usize {
         let events = &self.observed.events;
         let of_kind = |event: &&Event| {
-            events.iter().any(|other| other.leg == event.leg && opened(&other.what) == Some(kind))
+            events
+                .iter()
+                .any(|other| other.leg == event.leg && opened(&other.what) == Some(kind))
         };
         events
             .iter()
@@ -287,7 +319,7 @@ impl Observed {
             expectation: &job.expectation,
             opinions: &second_opinions(case, profile),
             outcome: &outcome,
-            breaches: &judge::breaches(&case.situation(profile), &self.events),
+            violations: &violations(&case.situation(profile), &self.events),
             evidence: self.evidence,
             answer_due: self.answer_due,
         });
@@ -303,16 +335,18 @@ impl Observed {
     }
 }
 
-
 /// The record of a case that ended before anything was on a wire.
 pub(super) fn judged_without_wire(job: &Job, outcome: Outcome) -> Record {
-    let bounced = Evidence { bounced: true, ..Evidence::default() };
+    let bounced = Evidence {
+        bounced: true,
+        ..Evidence::default()
+    };
     let judgement = judge::judge(&judge::Facts {
         direction: job.case.direction,
         expectation: &job.expectation,
         opinions: &[],
         outcome: &outcome,
-        breaches: &[],
+        violations: &BTreeSet::new(),
         evidence: bounced,
         answer_due: false,
     });

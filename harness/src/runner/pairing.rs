@@ -25,7 +25,11 @@ impl Pairing {
             .filter_map(|job| job.control.clone())
             .filter(|control| ids.contains(control.as_str()))
             .collect();
-        Self { pending, accepted: BTreeMap::new(), waiting: BTreeMap::new() }
+        Self {
+            pending,
+            accepted: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+        }
     }
 
     /// Takes a result and gives back all that can be told now.
@@ -36,13 +40,20 @@ impl Pairing {
             let good = matches!(record.outcome, Some(Outcome::Established(_)))
                 && matches!(record.verdict, Verdict::Pass | Verdict::Warn);
             ready.extend(
-                self.waiting.remove(&id).into_iter().flatten().map(|held| proven(held, good)),
+                self.waiting
+                    .remove(&id)
+                    .into_iter()
+                    .flatten()
+                    .map(|held| proven(held, good)),
             );
             self.accepted.insert(id, good);
         }
         match record.control.as_ref().filter(|_| needs_control(&record)) {
             Some(control) if self.pending.contains(control) => {
-                self.waiting.entry(control.clone()).or_default().push(record);
+                self.waiting
+                    .entry(control.clone())
+                    .or_default()
+                    .push(record);
             }
             Some(control) => {
                 let good = self.accepted.get(control).copied().unwrap_or(false);

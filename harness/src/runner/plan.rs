@@ -29,6 +29,11 @@ pub fn jobs(all: &[Case], selected: &[Case], target: &dyn Target, profile: Profi
         .filter(|id| !chosen.contains(id.as_str()))
         .collect();
     let by_id: BTreeMap<&str, &Case> = all.iter().map(|case| (case.id.as_str(), case)).collect();
-    jobs.extend(missing.iter().filter_map(|id| by_id.get(id.as_str())).map(|case| job(case, true)));
+    jobs.extend(
+        missing
+            .iter()
+            .filter_map(|id| by_id.get(id.as_str()))
+            .map(|case| job(case, true)),
+    );
     jobs
 }

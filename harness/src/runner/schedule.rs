@@ -51,11 +51,18 @@ pub async fn run(plan: Plan, events: mpsc::Sender<RunEvent>, interrupt: watch::R
     let interrupted = match Lab::open(plan.seed) {
         Ok(lab) => run_groups(plan, Arc::new(lab), &events, interrupt).await,
         Err(error) => {
-            let _ = events.send(RunEvent::Trouble(format!("no test network: {error}"))).await;
+            let _ = events
+                .send(RunEvent::Trouble(format!("no test network: {error}")))
+                .await;
             false
         }
     };
-    let _ = events.send(RunEvent::Ended { elapsed: began.elapsed(), interrupted }).await;
+    let _ = events
+        .send(RunEvent::Ended {
+            elapsed: began.elapsed(),
+            interrupted,
+        })
+        .await;
 }
 
 async fn run_groups(
@@ -80,7 +87,8 @@ async fn run_groups(
         match run.target.place(&job.case) {
             Placement::Group(name) => groups.entry(name).or_default().push(job),
             Placement::Unsupported(why) => {
-                run.tell(job.without_outcome(Verdict::Unsupported, why)).await;
+                run.tell(job.without_outcome(Verdict::Unsupported, why))
+                    .await;
             }
         }
     }
@@ -91,10 +99,17 @@ async fn run_groups(
     }
     while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended {
-            let _ = run.events.send(RunEvent::Trouble(format!("a defect of s2spec: {error}"))).await;
+            let _ = run
+                .events
+                .send(RunEvent::Trouble(format!("a defect of s2spec: {error}")))
+                .await;
         }
     }
-    let held_back = run.controls.lock().expect("no panic under this lock").rest();
+    let held_back = run
+        .controls
+        .lock()
+        .expect("no panic under this lock")
+        .rest();
     for record in held_back {
         let _ = run.events.send(RunEvent::Finished(Box::new(record))).await;
     }
@@ -119,7 +134,11 @@ impl Run {
         if !self.keep_events && record.verdict == Verdict::Pass {
             record.events = Vec::new();
         }
-        let ready = self.controls.lock().expect("no panic under this lock").take(record);
+        let ready = self
+            .controls
+            .lock()
+            .expect("no panic under this lock")
+            .take(record);
         for record in ready {
             let _ = self.events.send(RunEvent::Finished(Box::new(record))).await;
         }
@@ -149,7 +168,8 @@ impl Run {
                 let trouble = format!("{} ({name}): {why}", self.target.name());
                 let _ = self.events.send(RunEvent::Trouble(trouble)).await;
                 for job in jobs {
-                    self.tell(job.without_outcome(Verdict::Error, why.clone())).await;
+                    self.tell(job.without_outcome(Verdict::Error, why.clone()))
+                        .await;
                 }
             }
         }

@@ -11,10 +11,16 @@ use crate::matrix::Direction;
 /// Splits the time of the deciding leg.
 pub(super) fn timings(direction: Direction, events: &[Event], total: Duration) -> Timings {
     let Some(leg) = deciding_leg(direction, events) else {
-        return Timings { total, ..Timings::default() };
+        return Timings {
+            total,
+            ..Timings::default()
+        };
     };
     let at = |wanted: &dyn Fn(&What) -> bool| {
-        events.iter().find(|event| event.leg == leg && wanted(&event.what)).map(|event| event.at)
+        events
+            .iter()
+            .find(|event| event.leg == leg && wanted(&event.what))
+            .map(|event| event.at)
     };
     let opened = at(&|what| matches!(what, What::Opened(_)));
     let secured = at(&|what| matches!(what, What::TlsUp(_)));

@@ -61,8 +61,13 @@ impl InnerSide {
     /// Opens the mailbox of a partner's domain. With `answers`, pings from there are answered.
     pub fn open(&self, domain: &str, answers: bool) -> Stanzas {
         let (to_case, stanzas) = mpsc::unbounded_channel();
-        self.boxes().insert(domain.to_owned(), Mailbox { to_case, answers });
-        Stanzas { domain: domain.to_owned(), stanzas, shared: Arc::clone(&self.shared) }
+        self.boxes()
+            .insert(domain.to_owned(), Mailbox { to_case, answers });
+        Stanzas {
+            domain: domain.to_owned(),
+            stanzas,
+            shared: Arc::clone(&self.shared),
+        }
     }
 
     /// Sends a stanza out through the target. A link that is lost shows in [`InnerSide::lost`].
@@ -75,8 +80,13 @@ impl InnerSide {
     pub async fn barrier(&self) {
         let id = format!("barrier-{}", self.barriers.fetch_add(1, Ordering::Relaxed));
         let (done, wait) = oneshot::channel();
-        self.shared.barriers.lock().expect("no panic under this lock").insert(id.clone(), done);
-        self.send(&ping(&id, &self.barrier_from, &self.barrier_to)).await;
+        self.shared
+            .barriers
+            .lock()
+            .expect("no panic under this lock")
+            .insert(id.clone(), done);
+        self.send(&ping(&id, &self.barrier_from, &self.barrier_to))
+            .await;
         let mut dead = self.shared.dead.subscribe();
         tokio::select! {
             _ = wait => {}
@@ -152,7 +162,11 @@ impl Shared {
     /// Puts a stanza where it belongs and gives the answer that it wants.
     fn deliver(&self, stanza: &Element) -> Option<Element> {
         if let Some(id) = stanza.attribute("id") {
-            let waiting = self.barriers.lock().expect("no panic under this lock").remove(id);
+            let waiting = self
+                .barriers
+                .lock()
+                .expect("no panic under this lock")
+                .remove(id);
             if let Some(waiting) = waiting {
                 let _ = waiting.send(());
                 return None;

@@ -48,7 +48,10 @@ impl Prosody {
 
 /// `prosody --version` would start a server; prosodyctl tells without.
 fn version() -> Option<String> {
-    let output = std::process::Command::new("prosodyctl").arg("about").output().ok()?;
+    let output = std::process::Command::new("prosodyctl")
+        .arg("about")
+        .output()
+        .ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let line = text.lines().find(|line| line.starts_with("Prosody "))?;
     Some(line.trim_start_matches("Prosody ").trim().to_owned())
@@ -73,9 +76,10 @@ impl Target for Prosody {
         cases: &'a [Case],
     ) -> Pending<'a, Result<(Running, Stop), StartError>> {
         Box::pin(async move {
-            let row = cases.first().map(|case| case.row).ok_or_else(|| {
-                StartError::Environment(format!("group {group} has no cases"))
-            })?;
+            let row = cases
+                .first()
+                .map(|case| case.row)
+                .ok_or_else(|| StartError::Environment(format!("group {group} has no cases")))?;
             self.launch(lab, row).await
         })
     }
@@ -85,7 +89,10 @@ impl Prosody {
     async fn launch(&self, lab: &Lab, row: Row) -> Result<(Running, Stop), StartError> {
         let settings = settings(row.policy())
             .map_err(|why| StartError::Environment(format!("{}: {why}", row.label())))?;
-        let folder = tempfile::Builder::new().prefix("s2spec-prosody-").tempdir().map_err(io_trouble)?;
+        let folder = tempfile::Builder::new()
+            .prefix("s2spec-prosody-")
+            .tempdir()
+            .map_err(io_trouble)?;
         let s2s = free_port().map_err(io_trouble)?;
         let component = free_port().map_err(io_trouble)?;
         write_files(&folder, lab, &settings, s2s, component).map_err(io_trouble)?;
@@ -103,14 +110,25 @@ impl Prosody {
                 StartError::Environment(format!("{}: {error}", self.program.display()))
             })?;
         let log = child.stdout.take().expect("stdout was piped");
-        let log = listening(log, s2s, component).await.map_err(StartError::Environment)?;
+        let log = listening(log, s2s, component)
+            .await
+            .map_err(StartError::Environment)?;
         let link = component_link::connect((Ipv4Addr::LOCALHOST, component).into(), DOMAIN, SECRET)
             .await
-            .map_err(|error| StartError::Environment(format!("prosody's component port: {error}")))?;
+            .map_err(|error| {
+                StartError::Environment(format!("prosody's component port: {error}"))
+            })?;
         let inner = inner_side(link);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, s2s));
         let stop: Stop = Box::new(move || Box::pin(end(child, log, folder)));
-        Ok((Running { domain: DOMAIN.to_owned(), address, inner }, stop))
+        Ok((
+            Running {
+                domain: DOMAIN.to_owned(),
+                address,
+                inner,
+            },
+            stop,
+        ))
     }
 }
 
@@ -183,14 +201,20 @@ fn configuration(
     s2s: u16,
     component: u16,
 ) -> String {
-    let modules: Vec<String> =
-        settings.modules.iter().map(|module| format!("\"{module}\"")).collect();
+    let modules: Vec<String> = settings
+        .modules
+        .iter()
+        .map(|module| format!("\"{module}\""))
+        .collect();
     [
         ("folder", folder.display().to_string()),
         ("s2s-port", s2s.to_string()),
         ("component-port", component.to_string()),
         ("modules", modules.join(", ")),
-        ("require-encryption", settings.require_encryption.to_string()),
+        (
+            "require-encryption",
+            settings.require_encryption.to_string(),
+        ),
         ("secure-auth", settings.secure_auth.to_string()),
         ("dns", format!("{}@{}", dns.ip(), dns.port())),
         ("host", HOST.to_owned()),
@@ -198,13 +222,17 @@ fn configuration(
         ("secret", SECRET.to_owned()),
     ]
     .iter()
-    .fold(TEMPLATE.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+    .fold(TEMPLATE.to_owned(), |text, (name, value)| {
+        text.replace(&format!("{{{name}}}"), value)
+    })
 }
 
 /// A port that is free now. Prosody takes it a moment later; if somebody else was faster, the start
 /// fails with a clear line.
 fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+        .local_addr()?
+        .port())
 }
 
 /// Reads the log until both ports are announced; gives the log back to be drained.
@@ -228,14 +256,22 @@ async fn listening(
         Ok::<(), String>(())
     };
     match tokio::time::timeout(START, ready).await {
-        Ok(Ok(())) => Ok(tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} })),
+        Ok(Ok(())) => Ok(tokio::spawn(async move {
+            while let Ok(Some(_)) = lines.next_line().await {}
+        })),
         Ok(Err(why)) => Err(format!("prosody did not start: {why}: {}", last(&seen))),
-        Err(_) => Err(format!("prosody did not listen within {START:?}: {}", last(&seen))),
+        Err(_) => Err(format!(
+            "prosody did not listen within {START:?}: {}",
+            last(&seen)
+        )),
     }
 }
 
 fn last(lines: &[String]) -> String {
-    lines.last().cloned().unwrap_or_else(|| "nothing was logged".to_owned())
+    lines
+        .last()
+        .cloned()
+        .unwrap_or_else(|| "nothing was logged".to_owned())
 }
 
 /// Ends the process; the folder goes with it.

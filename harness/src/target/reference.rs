@@ -77,11 +77,21 @@ impl Reference {
         )
         .await
         .map_err(|error| StartError::Environment(format!("the proxy's inner side: {error}")))?;
-        let inner =
-            InnerSide::new(link, &format!("barrier@{DOMAIN}"), "nobody@unlisted.example");
+        let inner = InnerSide::new(
+            link,
+            &format!("barrier@{DOMAIN}"),
+            "nobody@unlisted.example",
+        );
         let address = proxy.external_address();
         let stop: Stop = Box::new(move || Box::pin(proxy.stop()));
-        Ok((Running { domain: DOMAIN.to_owned(), address, inner }, stop))
+        Ok((
+            Running {
+                domain: DOMAIN.to_owned(),
+                address,
+                inner,
+            },
+            stop,
+        ))
     }
 
     fn configuration(&self, lab: &Lab, group: &str, cases: &[Case], side: &Identity) -> String {
@@ -91,7 +101,11 @@ impl Reference {
             side.key_pem(),
             lab.authority.root_pem(),
         );
-        let patience = if group == "impatient" { Duration::from_millis(600) } else { PATIENCE };
+        let patience = if group == "impatient" {
+            Duration::from_millis(600)
+        } else {
+            PATIENCE
+        };
         let mut text = format!(
             "domains = [\"{DOMAIN}\"]\n\
              dns = [\"{dns}\"]\n\
@@ -151,7 +165,11 @@ fn identity(lab: &Lab, name: &str) -> Result<Arc<Identity>, StartError> {
 }
 
 fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+    text.lines()
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("error: ")
+        .to_owned()
 }
 
 /// Runs the proxy alone until Ctrl-C or a termination signal.
