@@ -71,11 +71,20 @@ pub fn deciding_leg(direction: Direction, events: &[Event]) -> Option<Leg> {
     }
 }
 
+/// Whether the target opened a leg to have keys verified and for nothing else. Some servers verify on
+/// the stream that also carries their stanzas.
 fn asks_for_verification(events: &[Event], leg: Leg) -> bool {
-    events.iter().filter(|event| event.leg == leg).any(|event| {
-        element_from(&event.what, Party::Target)
-            .is_some_and(|e| e.is(NS_DIALBACK, "verify") && e.attribute("type").is_none())
-    })
+    let sent = || {
+        events
+            .iter()
+            .filter(move |event| event.leg == leg)
+            .filter_map(|event| element_from(&event.what, Party::Target))
+    };
+    let untyped = |element: &Element| element.attribute("type").is_none();
+    sent().any(|element| element.is(NS_DIALBACK, "verify") && untyped(element))
+        && !sent().any(|element| {
+            element.is(NS_SASL, "auth") || (element.is(NS_DIALBACK, "result") && untyped(element))
+        })
 }
 
 /// The element of a frame that this party sent.

@@ -163,7 +163,10 @@ fn settings(policy: Policy) -> Result<Settings, &'static str> {
     if policy.sasl != Level::NotSupported {
         modules.push("saslauth");
     }
-    if policy.dialback {
+    // With the module loaded Prosody takes dialback over TLS for EXTERNAL wherever the certificate is
+    // valid; where both are required dialback has to stay without effect.
+    let inert = policy.tls == Level::Required && policy.sasl == Level::Required;
+    if policy.dialback && !inert {
         modules.push("dialback");
     }
     Ok(Settings {
