@@ -127,6 +127,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         secret: format!("s2spec serve {}", args.seed),
         patience: Duration::from_secs(args.patience),
         answers: true,
+        insists: false,
         seed: args.seed,
         listen: args.listen,
         persona: Arc::new(persona),

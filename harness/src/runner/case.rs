@@ -124,6 +124,7 @@ async fn bench(
         secret: format!("{domain}-{:016x}", lab.seed),
         patience: deadlines.patience,
         answers: answer_due && !inbound,
+        insists: true,
         seed: lab.seed,
         listen: ([127, 0, 0, 1], 0).into(),
     })
@@ -164,8 +165,8 @@ async fn bench(
         {
             return Err("the target's inner side does not answer".to_owned());
         }
-        bench.drain();
     }
+    bench.catch_up().await;
     records.remove(&domain);
     Ok((bench.observed, bench.partner))
 }
@@ -244,9 +245,16 @@ impl Bench {
         element.is(NS_SERVER, "iq") && element.attribute("id") == Some(&self.probe)
     }
 
-    fn drain(&mut self) {
-        while let Some(stanza) = self.stanzas.ready() {
-            self.stanza(&stanza);
+    /// Takes in what has happened already. The two sides tell of one and the same moment separately: a
+    /// stanza may be seen to arrive before it is seen to be sent.
+    async fn catch_up(&mut self) {
+        loop {
+            tokio::select! {
+                biased;
+                Some(event) = self.partner.next_event() => self.event(event),
+                Some(stanza) = self.stanzas.next() => self.stanza(&stanza),
+                () = std::future::ready(()) => return,
+            }
         }
     }
 

@@ -119,11 +119,6 @@ impl Stanzas {
     pub async fn next(&mut self) -> Option<Element> {
         self.stanzas.recv().await
     }
-
-    /// A stanza that is there already.
-    pub fn ready(&mut self) -> Option<Element> {
-        self.stanzas.try_recv().ok()
-    }
 }
 
 impl Drop for Stanzas {

@@ -42,6 +42,7 @@ async fn start(
         secret: format!("secret {seed}"),
         patience: Duration::from_secs(5),
         answers: true,
+        insists: false,
         seed,
         listen: addresses[0],
     })

@@ -59,6 +59,8 @@ pub struct PartnerSetup {
     pub patience: Duration,
     /// Whether it answers IQ requests, on connections of its own.
     pub answers: bool,
+    /// Whether a stanza that was refused is sent all the same, right before the end of the stream.
+    pub insists: bool,
     /// What its stream ids are made from.
     pub seed: u64,
     /// Where to listen; port 0 takes any free one.
@@ -126,6 +128,7 @@ impl Partner {
                 secret: setup.secret,
                 patience: setup.patience,
                 answers: setup.answers,
+                insists: setup.insists,
                 seed: setup.seed,
             }),
             target: setup.target,

@@ -32,6 +32,7 @@ fn setup(domain: &str, target: &str, persona: &Arc<Persona>) -> PartnerSetup {
         secret: format!("secret of {domain}"),
         patience: Duration::from_secs(5),
         answers: true,
+        insists: false,
         seed: 3,
         listen: ([127, 0, 0, 1], 0).into(),
     }

@@ -65,6 +65,8 @@ pub struct Machine {
     pub(super) tries: u8,
     /// A key was checked for somebody: such a connection may stay idle.
     pub(super) served: bool,
+    /// The refused stanza was sent in spite of its refusal.
+    pub(super) insisted: bool,
     pub(super) opaque: Opaque,
     pub(super) ended_by: Option<Party>,
     pub(super) stream_ended: bool,
@@ -94,6 +96,7 @@ impl Machine {
             tickets: 0,
             tries: 0,
             served: false,
+            insisted: false,
             opaque: Opaque::default(),
             ended_by: None,
             stream_ended: false,

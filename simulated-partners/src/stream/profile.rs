@@ -25,6 +25,9 @@ pub struct Profile {
     pub patience: Duration,
     /// Whether it answers IQ requests.
     pub answers: bool,
+    /// Whether a stanza that was refused is sent all the same, right before the end of the stream: a
+    /// target that lets it through has refused in words only.
+    pub insists: bool,
     /// What its ids come from.
     pub seed: u64,
 }

@@ -88,6 +88,7 @@ impl Machine {
         if !self.stream.opened {
             self.send_header(&[]);
         }
+        self.insist();
         self.send_element(
             Element::prefixed("stream", NS_STREAM, "error")
                 .child(Element::new(NS_STREAMS, condition)),
@@ -102,8 +103,22 @@ impl Machine {
             return self.close(Close::Fin);
         }
         self.decide(Verdict::Undecided("remote-server-timeout"));
+        self.insist();
         self.send(Kind::End, "</stream:stream>".to_owned());
         self.go(Step::EndStream);
+    }
+
+    /// Sends the stanza that was refused, once: nothing may come of it (RFC 6120 §4.9.3.12).
+    fn insist(&mut self) {
+        if let Errand::Deliver(stanza) = &self.errand
+            && self.profile.insists
+            && self.established.is_none()
+            && !self.insisted
+        {
+            let stanza = stanza.clone();
+            self.insisted = true;
+            self.send_element(stanza);
+        }
     }
 
     /// Closes TCP, and TLS before it.

@@ -15,6 +15,21 @@ use super::{
 /// The table, by reason; within a reason what is expected comes before what is tolerated.
 pub(super) static LOOKS: &[Look] = &[
     // Config: whatever ends it before any authentication.
+    // A partner that breaks things on its own ends it before the configuration can.
+    Look {
+        reason: Reason::Config,
+        closers: ANYBODY,
+        phases: (Phase::Stream, Phase::Tls),
+        signals: &[TlsFailure, AnyTlsAlert, TlsBroken],
+        tolerated: None,
+    },
+    Look {
+        reason: Reason::Config,
+        closers: PARTNER,
+        phases: (Phase::Stream, Phase::Tls),
+        signals: &[AnyStreamError, Fin, Reset, Silence],
+        tolerated: None,
+    },
     Look {
         reason: Reason::Config,
         closers: ANYBODY,

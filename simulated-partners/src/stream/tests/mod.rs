@@ -44,6 +44,7 @@ pub(super) fn profile(domain: &str, target: &str, persona: &Arc<Persona>) -> Arc
         secret: format!("secret of {domain}"),
         patience: Duration::from_secs(5),
         answers: true,
+        insists: false,
         seed: 1,
     })
 }
