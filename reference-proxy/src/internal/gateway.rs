@@ -27,8 +27,9 @@ use crate::xml::{Frame, Stanza};
 const GATEWAYS: usize = 64;
 /// Stanzas gathered into one write.
 const BATCH: usize = 64;
-/// How long a gateway is given to answer a closing tag.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a gateway is still read after the proxy's closing tag. What it sends by then can't go
+/// anywhere any more; it is read so that the closing tag is not lost with the connection.
+const FAREWELL: Duration = Duration::from_millis(250);
 /// Pause after a failure to accept.
 const BREATH: Duration = Duration::from_millis(100);
 

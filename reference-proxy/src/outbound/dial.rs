@@ -12,7 +12,8 @@ use crate::context::Context;
 use crate::dialback::Verdict;
 use crate::inbound::Method;
 use crate::resolve::ResolveError;
-use crate::stream::{Condition, Connection, Lost, Tls, error};
+use crate::stream::{Condition, Connection, Lost, Tls, closing, error};
+use crate::task::Stop;
 
 /// Why no TCP connection came about.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +65,8 @@ pub(crate) enum Negotiated {
     Undecided(Connection, Undecided),
     /// It came to nothing; the connection, where it still is, has been told.
     Failed(Option<Connection>, Failure),
+    /// The proxy stops; the stream is closed.
+    Stopped(Connection),
     /// The time was up.
     TimedOut(Connection),
 }
@@ -74,11 +77,15 @@ pub(crate) async fn open(
     connection: Connection,
     plan: Plan,
     deadline: Instant,
+    stop: &mut Stop,
 ) -> Negotiated {
     let mut actions = Vec::new();
     let partner = plan.pair.to.clone();
     let state = Initiating::open(plan, &mut actions);
-    negotiate(context, connection, state, actions, &partner, deadline).await
+    negotiate(
+        context, connection, state, actions, &partner, deadline, stop,
+    )
+    .await
 }
 
 /// Sends a key once more on a stream that is there.
@@ -88,10 +95,11 @@ pub(crate) async fn ask_again(
     undecided: Undecided,
     partner: &Domain,
     deadline: Instant,
+    stop: &mut Stop,
 ) -> Negotiated {
     let mut actions = Vec::new();
     let state = undecided.ask_again(&context.rules, &mut actions);
-    negotiate(context, connection, state, actions, partner, deadline).await
+    negotiate(context, connection, state, actions, partner, deadline, stop).await
 }
 
 async fn negotiate(
@@ -101,6 +109,7 @@ async fn negotiate(
     mut actions: Vec<Action>,
     partner: &Domain,
     mut deadline: Instant,
+    stop: &mut Stop,
 ) -> Negotiated {
     let rules = &context.rules;
     let mut asked = false;
@@ -152,7 +161,21 @@ async fn negotiate(
             asked = true;
             deadline = deadline.min(Instant::now() + rules.limits().dialback_timeout);
         }
-        let frame = match timeout_at(deadline, connection.next()).await {
+        let next = async {
+            tokio::select! {
+                frame = connection.next() => Some(frame),
+                () = stop.asked() => None,
+            }
+        };
+        let frame = match timeout_at(deadline, next).await {
+            Ok(None) => {
+                let _ = connection.send(closing().as_bytes()).await;
+                return Negotiated::Stopped(connection);
+            }
+            Ok(Some(frame)) => Ok(frame),
+            Err(overdue) => Err(overdue),
+        };
+        let frame = match frame {
             Ok(Ok(frame)) => frame,
             Ok(Err(Lost::Unreadable(fault))) => {
                 let text = error(Condition::from(fault), "");

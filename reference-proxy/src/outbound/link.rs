@@ -33,6 +33,7 @@ enum Hindrance {
     KeyUndecided(Option<Problem>),
     TimedOut,
     ShortLived,
+    Stopping,
 }
 
 impl fmt::Display for Hindrance {
@@ -45,6 +46,7 @@ impl fmt::Display for Hindrance {
             Self::KeyUndecided(Some(problem)) => write!(f, "dialback error: {}", problem.name()),
             Self::KeyUndecided(None) => f.write_str("dialback error"),
             Self::TimedOut => f.write_str("the partner's server does not answer"),
+            Self::Stopping => f.write_str("the proxy stops"),
             Self::ShortLived => f.write_str("the partner closed the stream at once"),
         }
     }
@@ -66,7 +68,8 @@ impl Hindrance {
             | Self::Failed(_)
             | Self::KeyUndecided(_)
             | Self::TimedOut
-            | Self::ShortLived => Undeliverable::RemoteServerTimeout,
+            | Self::ShortLived
+            | Self::Stopping => Undeliverable::RemoteServerTimeout,
         }
     }
 }
@@ -112,7 +115,7 @@ async fn return_to_sender(
 /// Works on a pair's queue until it is empty and its stream is over.
 async fn attend(context: Arc<Context>, pair: Pair, mut stop: Stop) {
     loop {
-        let hindrance = match connect(&context, &pair).await {
+        let hindrance = match connect(&context, &pair, &mut stop).await {
             Ok(Reached::Open(stream)) => {
                 context.router.opened(&pair);
                 match stream.carry(&context, &pair, &mut stop).await {
@@ -135,7 +138,7 @@ async fn attend(context: Arc<Context>, pair: Pair, mut stop: Stop) {
             return;
         }
         if stop.is_asked() {
-            give_up(&context, &pair, &Hindrance::TimedOut).await;
+            give_up(&context, &pair, &Hindrance::Stopping).await;
         }
     }
 }
@@ -174,7 +177,11 @@ enum Reached {
 
 /// Opens a stream, with as many connections as the terms make sense of: a second one without
 /// EXTERNAL where that failed, or with the same hopes where the partner was short of resources.
-async fn connect(context: &Arc<Context>, pair: &Pair) -> Result<Reached, Hindrance> {
+async fn connect(
+    context: &Arc<Context>,
+    pair: &Pair,
+    stop: &mut Stop,
+) -> Result<Reached, Hindrance> {
     let limits = context.rules.limits();
     let (Some(partner), Some(terms)) = (
         context.rules.partner(&pair.to),
@@ -190,9 +197,10 @@ async fn connect(context: &Arc<Context>, pair: &Pair) -> Result<Reached, Hindran
             .connections
             .claim(partner)
             .map_err(|_| Hindrance::Full)?;
-        let stream = dial(context, &pair.to)
-            .await
-            .map_err(Hindrance::Unreachable)?;
+        let stream = tokio::select! {
+            dialled = dial(context, &pair.to) => dialled.map_err(Hindrance::Unreachable)?,
+            () = stop.asked() => return Err(Hindrance::Stopping),
+        };
         let deadline = Instant::now() + limits.stream_establishment_timeout;
         let plan = Plan {
             pair: pair.clone(),
@@ -207,7 +215,7 @@ async fn connect(context: &Arc<Context>, pair: &Pair) -> Result<Reached, Hindran
             places: (place, partner_place),
             keep_alive: partner.keep_alive,
         };
-        match dial::open(context, connection, plan, deadline).await {
+        match dial::open(context, connection, plan, deadline, stop).await {
             Negotiated::Open(connection, method) => {
                 tracing::info!(%pair, method = method.name(), "stream open");
                 return Ok(Reached::Open(stream(connection, Some(method))));
@@ -231,6 +239,10 @@ async fn connect(context: &Arc<Context>, pair: &Pair) -> Result<Reached, Hindran
                     continue;
                 }
                 return Err(Hindrance::Failed(failure));
+            }
+            Negotiated::Stopped(connection) => {
+                dial::hang_up(context, connection);
+                return Err(Hindrance::Stopping);
             }
             Negotiated::TimedOut(connection) | Negotiated::Told(connection, _) => {
                 dial::hang_up(context, connection);
@@ -268,7 +280,9 @@ async fn linger(
                         Ok(Frame::Element(element)) if is_error(&element) => return false,
                         Ok(_) => {}
                     },
-                    () = wake.notified() => return true,
+                    () = wake.notified() => if context.router.waits(pair) {
+                        return true;
+                    },
                     () = stop.asked() => return false,
                 }
             }
@@ -285,7 +299,7 @@ async fn linger(
         } = stream;
         let deadline = Instant::now() + patience;
         let partner = &pair.to;
-        match dial::ask_again(context, connection, undecided, partner, deadline).await {
+        match dial::ask_again(context, connection, undecided, partner, deadline, stop).await {
             Negotiated::Open(connection, method) => {
                 context.router.opened(pair);
                 let method = Some(method);
@@ -314,6 +328,11 @@ async fn linger(
                     dial::hang_up(context, connection);
                 }
                 give_up(context, pair, &Hindrance::Failed(failure)).await;
+                return;
+            }
+            Negotiated::Stopped(connection) => {
+                dial::hang_up(context, connection);
+                give_up(context, pair, &Hindrance::Stopping).await;
                 return;
             }
             Negotiated::TimedOut(connection) | Negotiated::Told(connection, _) => {

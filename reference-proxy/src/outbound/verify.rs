@@ -55,10 +55,19 @@ async fn ask(context: &Arc<Context>, asserted: &Pair, stream_id: String, key: St
         strict: context.rules.strict(),
         purpose: Purpose::Verify { stream_id, key },
     };
-    let (connection, verdict) = match dial::open(context, connection, plan, deadline).await {
+    let (connection, verdict) = match dial::open(
+        context,
+        connection,
+        plan,
+        deadline,
+        &mut context.tasks.stop(),
+    )
+    .await
+    {
         Negotiated::Told(connection, verdict) => (Some(connection), verdict),
         Negotiated::Failed(connection, failure) => (connection, Verdict::Failed(blame(failure))),
         Negotiated::TimedOut(connection)
+        | Negotiated::Stopped(connection)
         | Negotiated::Open(connection, _)
         | Negotiated::Undecided(connection, _) => (
             Some(connection),

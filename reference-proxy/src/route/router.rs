@@ -144,6 +144,13 @@ impl Router {
         Arc::clone(&self.tables().routes.entry(pair.clone()).or_default().wake)
     }
 
+    /// Whether something waits for the pair. A wake-up may be about what was taken since.
+    pub(crate) fn waits(&self, pair: &Pair) -> bool {
+        let tables = self.tables();
+        let route = tables.routes.get(pair);
+        route.is_some_and(|route| !route.waiting.is_empty())
+    }
+
     /// Takes the first stanza out of the pair's queue.
     pub(crate) fn take(&self, pair: &Pair) -> Option<Queued> {
         let mut tables = self.tables();

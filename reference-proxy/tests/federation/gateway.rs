@@ -1,0 +1,139 @@
+//! The internal side.
+
+use reference_proxy::partner::Partner;
+
+use crate::support::{Net, domain, header, message, row};
+
+const A: &str = "alpha.example";
+const B: &str = "beta.example";
+
+#[tokio::test]
+async fn only_a_gateway_with_its_certificate_gets_in() {
+    let net = Net::new().await;
+    let proxy = net.start(net.settings(A, B, row(9)));
+    for certificate in [None, Some("other.internal.example")] {
+        // With TLS 1.3 the client may believe in the handshake until it reads.
+        if let Ok(mut gateway) = net.gateway_tls(&proxy, certificate).await {
+            assert_eq!(gateway.rest().await, "", "{certificate:?}");
+        }
+    }
+    let certificate = Some("gateway.internal.example");
+    let mut gateway = net.gateway_tls(&proxy, certificate).await.expect("TLS");
+    gateway.send(&header(A, "proxy.internal.example")).await;
+    let answer = gateway.expect("<stream:features/>").await;
+    assert!(answer.contains(" id='"), "{answer}");
+    proxy.stop().await;
+    assert_eq!(gateway.rest().await, "</stream:stream>");
+}
+
+#[tokio::test]
+async fn stanzas_that_cannot_go_come_back_with_the_reason() {
+    let net = Net::new().await;
+    let (proxy, mut gateway) = net.station(net.settings(A, B, row(9))).await;
+    for (from, to, condition) in [
+        (A, "gamma.example", "policy-violation"),
+        (A, B, "remote-server-not-found"),
+        ("other.example", B, "not-allowed"),
+        (A, "b_d.example", "jid-malformed"),
+    ] {
+        gateway.send(&message(from, to, "m")).await;
+        let bounce = gateway.expect("</message>").await;
+        assert!(bounce.contains(&format!("<{condition} ")), "{bounce}");
+        assert!(bounce.contains(&format!("to='u@{from}'")), "{bounce}");
+    }
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn errors_and_results_never_come_back() {
+    let net = Net::new().await;
+    let (proxy, mut gateway) = net.station(net.settings(A, B, row(9))).await;
+    gateway
+        .send(
+            "<iq type='result' id='1' from='alpha.example' to='beta.example'/>\
+             <message type='error' from='alpha.example' to='beta.example'/>\
+             <iq type='get' id='2' from='alpha.example' to='gamma.example'/>",
+        )
+        .await;
+    let bounce = gateway.expect("</iq>").await;
+    assert!(bounce.starts_with("<iq from='gamma.example'"), "{bounce}");
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn gateway_that_comes_back_takes_over() {
+    let net = Net::new().await;
+    let (alpha, mut alpha_gateway) = net.station(net.settings(A, B, row(9))).await;
+    let (beta, first) = net.station(net.settings(B, A, row(9))).await;
+    drop(first);
+    let mut second = net.gateway(&beta, B).await;
+    let there = message(A, B, "there");
+    alpha_gateway.send(&there).await;
+    assert_eq!(second.expect("</message>").await, there);
+    // Without any gateway the sender is told, unless what it sent was an error itself.
+    second.send("</stream:stream>").await;
+    second.rest().await;
+    alpha_gateway.send(&message(A, B, "nobody")).await;
+    let error = alpha_gateway.expect("</message>").await;
+    assert!(error.contains("<service-unavailable "), "{error}");
+    assert!(
+        error.contains("from='v@beta.example' to='u@alpha.example'"),
+        "{error}"
+    );
+    alpha.stop().await;
+    beta.stop().await;
+}
+
+#[tokio::test]
+async fn gateway_of_another_domain_is_left_alone() {
+    let net = Net::new().await;
+    let mut settings = net.settings(A, B, row(17));
+    settings.domains.push(domain("second.example"));
+    let (alpha, mut first) = net.station(settings).await;
+    let mut second = net.gateway(&alpha, "second.example").await;
+    let mut settings = net.settings(B, A, row(17));
+    settings.partners[0]
+        .additional_domains
+        .push(domain("second.example"));
+    net.dns.add("second.example", alpha.external_address());
+    let (beta, mut beta_gateway) = net.station(settings).await;
+    let to_first = message(B, A, "first");
+    let to_second = message(B, "second.example", "second");
+    beta_gateway.send(&format!("{to_second}{to_first}")).await;
+    assert_eq!(first.expect("</message>").await, to_first);
+    assert_eq!(second.expect("</message>").await, to_second);
+    alpha.stop().await;
+    beta.stop().await;
+}
+
+#[tokio::test]
+async fn unreadable_gateway_is_told_why() {
+    let net = Net::new().await;
+    let (proxy, mut gateway) = net.station(net.settings(A, B, row(9))).await;
+    gateway.send("<message><!-- x --></message>").await;
+    let rest = gateway.rest().await;
+    assert!(rest.contains("<restricted-xml "), "{rest}");
+    assert!(rest.ends_with("</stream:stream>"), "{rest}");
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn unlisted_partner_is_refused_in_both_directions() {
+    let net = Net::new().await;
+    let mut settings = net.settings(A, B, row(9));
+    settings.partners = vec![Partner::new(domain("gamma.example"))];
+    let (alpha, mut alpha_gateway) = net.station(settings).await;
+    let (beta, mut beta_gateway) = net.station(net.settings(B, A, row(9))).await;
+    alpha_gateway.send(&message(A, B, "there")).await;
+    assert!(
+        alpha_gateway
+            .expect("</message>")
+            .await
+            .contains("<policy-violation ")
+    );
+    beta_gateway.send(&message(B, A, "back")).await;
+    let bounce = beta_gateway.expect("</message>").await;
+    assert!(bounce.contains("policy-violation"), "{bounce}");
+    alpha.stop().await;
+    beta.stop().await;
+}

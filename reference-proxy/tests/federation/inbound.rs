@@ -1,0 +1,321 @@
+//! A partner that dials, played by hand.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::support::{Net, Peer, header, message, response, row};
+
+const A: &str = "alpha.example";
+const B: &str = "beta.example";
+
+#[tokio::test]
+async fn external_carries_stanzas_after_success_and_restart() {
+    let net = Net::new().await;
+    let (proxy, mut gateway) = net.station(net.settings(A, B, row(2))).await;
+    let mut partner = net.dial(&proxy).await;
+    partner.send(&header(B, A)).await;
+    let features = partner.expect("</stream:features>").await;
+    assert!(features.contains("<required/>"), "{features}");
+    assert!(!features.contains("mechanism"), "{features}");
+    partner
+        .send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+        .await;
+    partner
+        .expect("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+        .await;
+    let mut partner = net.secure(partner, A, Some(B)).await.expect("TLS");
+    partner.send(&header(B, A)).await;
+    partner.expect("<mechanism>EXTERNAL</mechanism>").await;
+    partner.expect("</stream:features>").await;
+    partner
+        .send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>")
+        .await;
+    partner
+        .expect("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>")
+        .await;
+    partner.send(&header(B, A)).await;
+    partner.expect("</stream:features>").await;
+    let there = message(B, A, "there");
+    partner.send(&there).await;
+    assert_eq!(gateway.expect("</message>").await, there);
+    // One domain is authenticated and no other.
+    partner.send(&message("gamma.example", A, "forged")).await;
+    assert!(partner.rest().await.contains("<invalid-from "));
+    proxy.stop().await;
+    assert_eq!(gateway.rest().await, "</stream:stream>");
+}
+
+#[tokio::test]
+async fn certificate_of_another_name_gets_no_external() {
+    let net = Net::new().await;
+    for (number, certificate, dialback) in [
+        (2, Some("gamma.example"), false),
+        (2, None, false),
+        (7, Some("gamma.example"), true),
+        (7, None, true),
+    ] {
+        let proxy = net.start(net.settings(A, B, row(number)));
+        let mut partner = net.dial(&proxy).await;
+        partner.send(&header(B, A)).await;
+        partner.expect("</stream:features>").await;
+        partner
+            .send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+            .await;
+        partner
+            .expect("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+            .await;
+        let mut partner = net.secure(partner, A, certificate).await.expect("TLS");
+        partner.send(&header(B, A)).await;
+        if dialback {
+            let features = partner.expect("</stream:features>").await;
+            assert!(features.contains("<errors/>"), "{features}");
+            assert!(!features.contains("EXTERNAL"), "{features}");
+            partner
+                .send(
+                    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>",
+                )
+                .await;
+            partner.expect("<not-authorized/></failure>").await;
+        } else {
+            let rest = partner.rest().await;
+            assert!(rest.contains("<policy-violation "), "{rest}");
+        }
+        proxy.stop().await;
+    }
+}
+
+/// A partner's authoritative server, played by hand: answers one question.
+async fn authoritative(listener: &tokio::net::TcpListener, verdict: &str) -> String {
+    let (stream, _) = listener.accept().await.expect("a connection");
+    let mut asker = Peer::new(stream);
+    asker.expect("version='1.0'>").await;
+    asker.send(&response(B, A, "v1")).await;
+    asker
+        .send("<stream:features><dialback xmlns='urn:xmpp:features:dialback'/></stream:features>")
+        .await;
+    let question = asker.expect("</db:verify>").await;
+    let id = question
+        .split("id='")
+        .nth(1)
+        .and_then(|rest| rest.split('\'').next());
+    let id = id.expect("an id").to_owned();
+    // Answers that fit another question have no effect.
+    for wrong in [
+        format!("<db:verify from='{B}' to='{A}' id='other' type='valid'/>"),
+        format!("<db:verify from='gamma.example' to='{A}' id='{id}' type='valid'/>"),
+        format!("<db:verify from='{B}' to='gamma.example' id='{id}' type='valid'/>"),
+    ] {
+        asker.send(&wrong).await;
+    }
+    asker
+        .send(&format!(
+            "<db:verify from='{B}' to='{A}' id='{id}' type='{verdict}'/>"
+        ))
+        .await;
+    asker.expect("</stream:stream>").await;
+    question
+}
+
+#[tokio::test]
+async fn dialback_asks_the_authoritative_server_and_believes_it() {
+    let net = Net::new().await;
+    let listener = net.listen(B).await;
+    let (proxy, mut gateway) = net.station(net.settings(A, B, row(17))).await;
+    for (verdict, valid) in [("valid", true), ("invalid", false)] {
+        let mut partner = net.dial(&proxy).await;
+        partner.send(&header(B, A)).await;
+        partner.expect("</stream:features>").await;
+        partner
+            .send(&format!(
+                "<db:result from='{B}' to='{A}'>te&amp;st</db:result>"
+            ))
+            .await;
+        let question = authoritative(&listener, verdict).await;
+        assert!(
+            question.contains(&format!("<db:verify from='{A}' to='{B}' id='")),
+            "{question}"
+        );
+        assert!(question.ends_with(">te&amp;st</db:verify>"), "{question}");
+        partner
+            .expect(&format!(
+                "<db:result from='{A}' to='{B}' type='{verdict}'/>"
+            ))
+            .await;
+        if valid {
+            let there = message(B, A, "there");
+            partner.send(&there).await;
+            assert_eq!(gateway.expect("</message>").await, there);
+            partner.send("</stream:stream>").await;
+        }
+        assert_eq!(partner.rest().await, "</stream:stream>");
+    }
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn unreachable_authoritative_server_is_an_error_and_the_stream_stays() {
+    let net = Net::new().await;
+    let proxy = net.start(net.settings(A, B, row(17)));
+    let mut partner = net.dial(&proxy).await;
+    partner.send(&header(B, A)).await;
+    partner.expect("</stream:features>").await;
+    let request = format!("<db:result from='{B}' to='{A}'>key</db:result>");
+    partner.send(&request).await;
+    let answer = partner.expect("</db:result>").await;
+    assert!(answer.contains("type='error'"), "{answer}");
+    assert!(answer.contains("<remote-server-not-found "), "{answer}");
+    let closed = net.listen(B).await;
+    drop(closed);
+    partner
+        .send(&format!(
+            "<db:result from='{B}' to='nosuch.example'>key</db:result>"
+        ))
+        .await;
+    assert!(
+        partner
+            .expect("</db:result>")
+            .await
+            .contains("<item-not-found ")
+    );
+    proxy.stop().await;
+    assert_eq!(partner.rest().await, "</stream:stream>");
+}
+
+#[tokio::test]
+async fn authoritative_role_knows_its_own_keys() {
+    let net = Net::new().await;
+    let mut settings = net.settings("capulet.example", "montague.example", row(17));
+    settings.secret = Some(reference_proxy::key::Secret::new("d14lb4ck43v3r"));
+    let proxy = net.start(settings);
+    let mut asker = net.dial(&proxy).await;
+    asker
+        .send(&header("montague.example", "capulet.example"))
+        .await;
+    asker.expect("</stream:features>").await;
+    let ask = |id: &str, key: &str| {
+        format!(
+            "<db:verify from='montague.example' to='capulet.example' id='{id}'>\n {key}\n</db:verify>"
+        )
+    };
+    let secret = reference_proxy::key::DialbackKeys::new(&reference_proxy::key::Secret::new(
+        "d14lb4ck43v3r",
+    ));
+    let (receiving, originating) = (
+        crate::support::domain("montague.example"),
+        crate::support::domain("capulet.example"),
+    );
+    let key = secret.issue(&receiving, &originating, "417GAF25");
+    asker.send(&ask("417GAF25", &key)).await;
+    asker
+        .expect(
+            "<db:verify from='capulet.example' to='montague.example' id='417GAF25' type='valid'/>",
+        )
+        .await;
+    asker.send(&ask("417GAF26", &key)).await;
+    asker.expect("id='417GAF26' type='invalid'/>").await;
+    // Two hundred questions on one stream, half of them wrong.
+    for n in 0..200 {
+        let key = secret.issue(&receiving, &originating, &format!("{}", n / 2 * 2));
+        asker.send(&ask(&n.to_string(), &key)).await;
+        let verdict = if n % 2 == 0 { "valid" } else { "invalid" };
+        asker.expect(&format!("id='{n}' type='{verdict}'/>")).await;
+    }
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn faulty_headers_are_answered_inside_a_stream() {
+    let net = Net::new().await;
+    let proxy = net.start(net.settings(A, B, row(9)));
+    for (text, condition) in [
+        (header(B, "nosuch.example"), "host-unknown"),
+        (header("gamma.example", A), "policy-violation"),
+        (header("u@beta.example", A), "improper-addressing"),
+        (
+            header(B, A).replace("'jabber:server'", "'jabber:client'"),
+            "invalid-namespace",
+        ),
+        (
+            header(B, A).replace(" version='1.0'>", " version='abc'>"),
+            "unsupported-version",
+        ),
+        (
+            header(B, A).replace(&format!("to='{A}'"), ""),
+            "improper-addressing",
+        ),
+        ("<!DOCTYPE x>".to_owned(), "restricted-xml"),
+        ("\u{1}".to_owned(), "not-well-formed"),
+        (
+            format!("<stream:stream a='{}", "x".repeat(100_000)),
+            "policy-violation",
+        ),
+    ] {
+        let mut partner = net.dial(&proxy).await;
+        partner.send(&text).await;
+        let rest = partner.rest().await;
+        assert!(
+            rest.starts_with("<?xml version='1.0'?><stream:stream "),
+            "{rest}"
+        );
+        assert!(
+            rest.contains(&format!("<stream:error><{condition} ")),
+            "{condition}: {rest}"
+        );
+        assert!(rest.ends_with("</stream:stream>"), "{rest}");
+    }
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn plaintext_behind_starttls_is_never_taken_for_more() {
+    let net = Net::new().await;
+    let proxy = net.start(net.settings(A, B, row(9)));
+    let mut partner = net.dial(&proxy).await;
+    partner.send(&header(B, A)).await;
+    partner.expect("</stream:features>").await;
+    partner
+        .send(&format!(
+            "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>{}",
+            header(B, A)
+        ))
+        .await;
+    let rest = partner.rest().await;
+    assert!(rest.contains("<policy-violation "), "{rest}");
+    assert!(!rest.contains("proceed"), "{rest}");
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn stream_that_does_not_get_established_ends_in_time() {
+    let net = Net::new().await;
+    let mut settings = net.settings(A, B, row(9));
+    settings.limits.stream_establishment_timeout = Duration::from_millis(300);
+    let proxy = net.start(settings);
+    let began = Instant::now();
+    let mut silent = net.dial(&proxy).await;
+    let mut header_only = net.dial(&proxy).await;
+    header_only.send(&header(B, A)).await;
+    assert!(silent.rest().await.contains("<connection-timeout "));
+    assert!(header_only.rest().await.contains("<connection-timeout "));
+    assert!(began.elapsed() >= Duration::from_millis(300));
+    proxy.stop().await;
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_are_told_so() {
+    let net = Net::new().await;
+    let mut settings = net.settings(A, B, row(9));
+    settings.limits.connections = 1;
+    settings.limits.partner_connections = 1;
+    let proxy = net.start(settings);
+    let mut first = net.dial(&proxy).await;
+    first.send(&header(B, A)).await;
+    first.expect("</stream:features>").await;
+    let mut second = net.dial(&proxy).await;
+    assert!(second.rest().await.contains("<resource-constraint "));
+    first.send("</stream:stream>").await;
+    assert_eq!(first.rest().await, "</stream:stream>");
+    drop(first);
+    proxy.stop().await;
+}

@@ -1,0 +1,162 @@
+//! Two proxies, each with its gateway: what the rows allow, and what they refuse.
+
+use reference_proxy::negotiation::Negotiation;
+
+use crate::support::{Net, message, row};
+
+const A: &str = "alpha.example";
+const B: &str = "beta.example";
+
+/// Two proxies with those settings towards each other, messages both ways.
+async fn federate(alpha: Negotiation, beta: Negotiation) {
+    let net = Net::new().await;
+    let (alpha, mut alpha_gateway) = net.station(net.settings(A, B, alpha)).await;
+    let (beta, mut beta_gateway) = net.station(net.settings(B, A, beta)).await;
+    let there = message(A, B, "there");
+    alpha_gateway.send(&there).await;
+    assert_eq!(beta_gateway.expect("</message>").await, there);
+    let back = message(B, A, "back");
+    beta_gateway.send(&back).await;
+    assert_eq!(alpha_gateway.expect("</message>").await, back);
+    alpha.stop().await;
+    beta.stop().await;
+}
+
+/// Nothing gets through, and the sender is told.
+async fn refuse(alpha: Negotiation, beta: Negotiation) -> String {
+    let net = Net::new().await;
+    let (alpha, mut alpha_gateway) = net.station(net.settings(A, B, alpha)).await;
+    let (beta, mut beta_gateway) = net.station(net.settings(B, A, beta)).await;
+    alpha_gateway.send(&message(A, B, "there")).await;
+    let bounce = alpha_gateway.expect("</message>").await;
+    assert!(bounce.contains("id='there' type='error'"), "{bounce}");
+    assert!(bounce.contains("<remote-server-timeout "), "{bounce}");
+    alpha.stop().await;
+    beta.stop().await;
+    assert_eq!(beta_gateway.rest().await, "</stream:stream>");
+    bounce
+}
+
+#[tokio::test]
+async fn same_rows_federate() {
+    for number in [1, 2, 3, 7, 8, 9, 13, 15, 17] {
+        federate(row(number), row(number)).await;
+    }
+}
+
+#[tokio::test]
+async fn different_rows_federate_by_the_best_common_method() {
+    for (alpha, beta) in [
+        (2, 9),
+        (9, 2),
+        (7, 13),
+        (13, 7),
+        (9, 15),
+        (15, 9),
+        (9, 17),
+        (17, 9),
+        (15, 17),
+        (17, 15),
+        (5, 11),
+    ] {
+        federate(row(alpha), row(beta)).await;
+    }
+}
+
+#[tokio::test]
+async fn rows_without_a_common_method_refuse() {
+    for (alpha, beta) in [
+        (2, 13),
+        (13, 2),
+        (2, 17),
+        (17, 2),
+        (7, 17),
+        (17, 7),
+        (13, 17),
+        (17, 13),
+        (2, 15),
+        (15, 2),
+        (8, 5),
+    ] {
+        refuse(row(alpha), row(beta)).await;
+    }
+}
+
+#[tokio::test]
+async fn untrusted_certificate_leaves_dialback_and_nothing_else() {
+    for (number, federates) in [
+        (1, false),
+        (2, false),
+        (7, true),
+        (8, false),
+        (9, true),
+        (13, true),
+    ] {
+        let net = Net::new().await;
+        let (alpha, mut alpha_gateway) = net.station(net.settings(A, B, row(number))).await;
+        let mut settings = net.settings(B, A, row(9));
+        settings.external.credentials = crate::support::Authority::new().credentials(B);
+        let (beta, mut beta_gateway) = net.station(settings).await;
+        // Outbound: the server's certificate is judged.
+        let there = message(A, B, "there");
+        alpha_gateway.send(&there).await;
+        // Inbound: the client's.
+        let back = message(B, A, "back");
+        beta_gateway.send(&back).await;
+        if federates {
+            assert_eq!(beta_gateway.expect("</message>").await, there);
+            assert_eq!(alpha_gateway.expect("</message>").await, back);
+        } else {
+            for gateway in [&mut alpha_gateway, &mut beta_gateway] {
+                let bounce = gateway.expect("</message>").await;
+                assert!(
+                    bounce.contains("<remote-server-timeout "),
+                    "row {number}: {bounce}"
+                );
+            }
+        }
+        alpha.stop().await;
+        beta.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn strict_certificates_refuse_what_dialback_would_allow() {
+    let net = Net::new().await;
+    let mut strict = net.settings(A, B, row(9));
+    strict.strict_certificates = true;
+    let (alpha, mut alpha_gateway) = net.station(strict).await;
+    let mut settings = net.settings(B, A, row(9));
+    settings.external.credentials = crate::support::Authority::new().credentials(B);
+    let (beta, mut beta_gateway) = net.station(settings).await;
+    alpha_gateway.send(&message(A, B, "there")).await;
+    assert!(
+        alpha_gateway
+            .expect("</message>")
+            .await
+            .contains("<remote-server-timeout ")
+    );
+    beta_gateway.send(&message(B, A, "back")).await;
+    assert!(
+        beta_gateway
+            .expect("</message>")
+            .await
+            .contains("<remote-server-timeout ")
+    );
+    alpha.stop().await;
+    beta.stop().await;
+}
+
+#[tokio::test]
+async fn many_stanzas_arrive_in_order() {
+    let net = Net::new().await;
+    let (alpha, mut alpha_gateway) = net.station(net.settings(A, B, row(9))).await;
+    let (beta, mut beta_gateway) = net.station(net.settings(B, A, row(9))).await;
+    let all: Vec<String> = (0..200).map(|n| message(A, B, &format!("m{n}"))).collect();
+    alpha_gateway.send(&all.concat()).await;
+    for one in &all {
+        assert_eq!(&beta_gateway.expect("</message>").await, one);
+    }
+    alpha.stop().await;
+    beta.stop().await;
+}

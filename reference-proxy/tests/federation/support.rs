@@ -1,0 +1,374 @@
+//! A small federation on loopback: an authority, a name server, proxies, gateways, and a partner
+//! that is played byte by byte.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hickory_proto::op::{Message, OpCode, ResponseCode};
+use hickory_proto::rr::rdata::{A, SRV};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+    SanType,
+};
+use reference_proxy::Proxy;
+use reference_proxy::certificate::{Authorities, Credentials};
+use reference_proxy::config::{Config, Domain, External, Internal, Settings};
+use reference_proxy::negotiation::{Negotiation, Support, Validation};
+use reference_proxy::partner::Partner;
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// Nothing here takes longer, unless it is broken.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(crate) fn domain(name: &str) -> Domain {
+    Domain::parse(name).expect("a domain")
+}
+
+/// A row of the table: TLS, SASL, dialback.
+pub(crate) fn row(number: u8) -> Negotiation {
+    let support = |n| match n {
+        0 => Support::Required,
+        1 => Support::Optional,
+        _ => Support::NotSupported,
+    };
+    let index = number - 1;
+    let negotiation = Negotiation {
+        sasl: support(index / 6),
+        tls: support(index % 6 / 2),
+        dialback: index % 2 == 0,
+    };
+    assert_eq!(negotiation.row(), number);
+    negotiation
+}
+
+pub(crate) struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "Test CA");
+        let key = KeyPair::generate().expect("a key");
+        Self {
+            issuer: CertifiedIssuer::self_signed(params, key).expect("an authority"),
+        }
+    }
+
+    pub(crate) fn authorities(&self) -> Authorities {
+        Authorities::from_der([self.issuer.der().clone()]).expect("an authority")
+    }
+
+    fn leaf(&self, name: &str) -> (rcgen::Certificate, PrivateKeyDer<'static>) {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        let name = name.try_into().expect("ASCII");
+        params.subject_alt_names = vec![SanType::DnsName(name)];
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a leaf");
+        (
+            certificate,
+            PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+        )
+    }
+
+    pub(crate) fn credentials(&self, name: &str) -> Credentials {
+        let (certificate, key) = self.leaf(name);
+        Credentials::from_der(vec![certificate.der().clone()], key).expect("credentials")
+    }
+
+    fn client(&self, name: Option<&str>) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).expect("a root");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots);
+        Arc::new(match name {
+            Some(name) => {
+                let (certificate, key) = self.leaf(name);
+                builder
+                    .with_client_auth_cert(vec![certificate.der().clone()], key)
+                    .expect("a client")
+            }
+            None => builder.with_no_client_auth(),
+        })
+    }
+}
+
+type Zone = Arc<Mutex<BTreeMap<String, SocketAddr>>>;
+
+/// A name server: each domain has one SRV record, and what is not there is NXDOMAIN.
+pub(crate) struct Dns {
+    pub(crate) address: SocketAddr,
+    zone: Zone,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Dns {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Dns {
+    pub(crate) async fn start() -> Self {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a socket");
+        let address = socket.local_addr().expect("an address");
+        let zone = Zone::default();
+        let answers = Arc::clone(&zone);
+        let task = tokio::spawn(async move {
+            let mut buffer = [0; 4096];
+            while let Ok((length, peer)) = socket.recv_from(&mut buffer).await {
+                if let Some(answer) = reply(&answers, &buffer[..length]) {
+                    let _ = socket.send_to(&answer, peer).await;
+                }
+            }
+        });
+        Self {
+            address,
+            zone,
+            task,
+        }
+    }
+
+    pub(crate) fn add(&self, name: &str, address: SocketAddr) {
+        self.zone
+            .lock()
+            .expect("a zone")
+            .insert(name.to_owned(), address);
+    }
+}
+
+fn reply(zone: &Zone, query: &[u8]) -> Option<Vec<u8>> {
+    let query = Message::from_vec(query).ok()?;
+    let question = query.queries.first()?.clone();
+    let name = question.name().to_lowercase().to_string();
+    let mut message = Message::response(query.metadata.id, OpCode::Query);
+    let zone = zone.lock().expect("a zone");
+    let found = zone
+        .iter()
+        .find_map(|(domain, address)| match question.query_type() {
+            RecordType::SRV if name == format!("_xmpp-server._tcp.{domain}.") => {
+                let target = Name::from_str(&format!("host.{domain}.")).expect("a name");
+                Some(Some(RData::SRV(SRV::new(1, 1, address.port(), target))))
+            }
+            RecordType::A if name == format!("host.{domain}.") => {
+                Some(Some(RData::A(A(Ipv4Addr::LOCALHOST))))
+            }
+            _ if name == format!("host.{domain}.") => Some(None),
+            _ => None,
+        });
+    match found {
+        Some(Some(data)) => {
+            message.add_answer(Record::from_rdata(question.name().clone(), 60, data));
+        }
+        Some(None) => {}
+        None => message.metadata.response_code = ResponseCode::NXDomain,
+    }
+    message.add_query(question);
+    message.to_vec().ok()
+}
+
+/// What the proxies of a test share.
+pub(crate) struct Net {
+    pub(crate) authority: Authority,
+    pub(crate) gateways: Authority,
+    pub(crate) dns: Dns,
+}
+
+impl Net {
+    pub(crate) async fn new() -> Self {
+        Self {
+            authority: Authority::new(),
+            gateways: Authority::new(),
+            dns: Dns::start().await,
+        }
+    }
+
+    /// Settings of a proxy for one domain that federates with another by that row.
+    pub(crate) fn settings(&self, own: &str, partner: &str, negotiation: Negotiation) -> Settings {
+        let external = External {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            credentials: self.authority.credentials(own),
+            authorities: self.authority.authorities(),
+        };
+        let internal = Internal {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            credentials: self.gateways.credentials("proxy.internal.example"),
+            authorities: self.gateways.authorities(),
+            gateways: vec![domain("gateway.internal.example")],
+        };
+        let mut settings = Settings::new(vec![domain(own)], external, internal);
+        settings.dns = vec![self.dns.address];
+        settings.validation = Validation::Matrix;
+        settings.partners = vec![Partner {
+            negotiation,
+            ..Partner::new(domain(partner))
+        }];
+        settings
+    }
+
+    /// Starts a proxy and publishes its address.
+    pub(crate) fn start(&self, settings: Settings) -> Proxy {
+        let own = settings.domains[0].clone();
+        let proxy = Proxy::start(Config::checked(settings).expect("valid")).expect("started");
+        self.dns.add(own.as_str(), proxy.external_address());
+        proxy
+    }
+
+    /// A proxy with a gateway.
+    pub(crate) async fn station(&self, settings: Settings) -> (Proxy, Peer<TlsStream<TcpStream>>) {
+        let own = settings.domains[0].clone();
+        let proxy = self.start(settings);
+        let gateway = self.gateway(&proxy, own.as_str()).await;
+        (proxy, gateway)
+    }
+
+    /// A gateway with its stream open.
+    pub(crate) async fn gateway(&self, proxy: &Proxy, served: &str) -> Peer<TlsStream<TcpStream>> {
+        let certificate = Some("gateway.internal.example");
+        let mut gateway = self.gateway_tls(proxy, certificate).await.expect("TLS");
+        gateway
+            .send(&header(served, "proxy.internal.example"))
+            .await;
+        gateway.expect("<stream:features/>").await;
+        gateway
+    }
+
+    pub(crate) async fn gateway_tls(
+        &self,
+        proxy: &Proxy,
+        certificate: Option<&str>,
+    ) -> std::io::Result<Peer<TlsStream<TcpStream>>> {
+        let stream = TcpStream::connect(proxy.internal_address()).await?;
+        let name = ServerName::try_from("proxy.internal.example").expect("a name");
+        let connector = TlsConnector::from(self.gateways.client(certificate));
+        Ok(Peer::new(connector.connect(name, stream).await?))
+    }
+
+    /// A partner's connection that is played by hand.
+    pub(crate) async fn dial(&self, proxy: &Proxy) -> Peer<TcpStream> {
+        let address = proxy.external_address();
+        Peer::new(TcpStream::connect(address).await.expect("a connection"))
+    }
+
+    /// A partner's server that is played by hand.
+    pub(crate) async fn listen(&self, name: &str) -> TcpListener {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a listener");
+        self.dns
+            .add(name, listener.local_addr().expect("an address"));
+        listener
+    }
+
+    /// TLS over a connection played by hand, with a certificate of that name.
+    pub(crate) async fn secure(
+        &self,
+        peer: Peer<TcpStream>,
+        server: &str,
+        certificate: Option<&str>,
+    ) -> std::io::Result<Peer<TlsStream<TcpStream>>> {
+        let name = ServerName::try_from(server.to_owned()).expect("a name");
+        let connector = TlsConnector::from(self.authority.client(certificate));
+        Ok(Peer::new(connector.connect(name, peer.stream).await?))
+    }
+}
+
+pub(crate) fn header(from: &str, to: &str) -> String {
+    format!(
+        "<?xml version='1.0'?><stream:stream xmlns='jabber:server' \
+         xmlns:stream='http://etherx.jabber.org/streams' xmlns:db='jabber:server:dialback' \
+         from='{from}' to='{to}' version='1.0'>"
+    )
+}
+
+/// A server's header of a partner played by hand.
+pub(crate) fn response(from: &str, to: &str, id: &str) -> String {
+    header(from, to).replace(" version='1.0'>", &format!(" id='{id}' version='1.0'>"))
+}
+
+/// One end of a connection, read as text.
+pub(crate) struct Peer<S> {
+    stream: S,
+    text: String,
+}
+
+impl<S: AsyncReadExt + AsyncWriteExt + Unpin> Peer<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self {
+            stream,
+            text: String::new(),
+        }
+    }
+
+    pub(crate) async fn send(&mut self, text: &str) {
+        self.stream
+            .write_all(text.as_bytes())
+            .await
+            .expect("written");
+        self.stream.flush().await.expect("flushed");
+    }
+
+    /// Reads until the text has come, and takes everything up to its end.
+    pub(crate) async fn expect(&mut self, wanted: &str) -> String {
+        loop {
+            if let Some(at) = self.text.find(wanted) {
+                let rest = self.text.split_off(at + wanted.len());
+                return std::mem::replace(&mut self.text, rest);
+            }
+            let more = timeout(PATIENCE, self.more()).await;
+            match more {
+                Ok(true) => {}
+                Ok(false) => panic!("no {wanted:?} before the end of {:?}", self.text),
+                Err(_) => panic!("no {wanted:?} in time, but {:?}", self.text),
+            }
+        }
+    }
+
+    /// Reads to the end of the connection.
+    pub(crate) async fn rest(&mut self) -> String {
+        loop {
+            match timeout(PATIENCE, self.more()).await {
+                Ok(true) => {}
+                Ok(false) => return std::mem::take(&mut self.text),
+                Err(_) => panic!("no end in time, but {:?}", self.text),
+            }
+        }
+    }
+
+    async fn more(&mut self) -> bool {
+        let mut buffer = [0; 4096];
+        match self.stream.read(&mut buffer).await {
+            Ok(0) | Err(_) => false,
+            Ok(count) => {
+                self.text
+                    .push_str(&String::from_utf8_lossy(&buffer[..count]));
+                true
+            }
+        }
+    }
+}
+
+/// A message with a text of its own.
+pub(crate) fn message(from: &str, to: &str, text: &str) -> String {
+    format!("<message from='u@{from}' to='v@{to}' id='{text}'><body>{text}</body></message>")
+}
