@@ -9,13 +9,15 @@ use clap::builder::FalseyValueParser;
 use tokio::sync::{mpsc, watch};
 
 use super::error::{CliError, Exit};
+use super::expecting::Expecting;
 use super::json_file::JsonFile;
 use super::{Color, logging, output, select};
+use crate::baseline::Settlement;
 use crate::matrix::Case;
 use crate::oracle::Profile;
 use crate::policy::Mode;
 use crate::report::{self, Progress, Report, Rerun, View};
-use crate::runner::{self, Deadlines, Plan, RunEvent, Verdict};
+use crate::runner::{self, Deadlines, Plan, Repetition, RunEvent, Verdict};
 use crate::target;
 use crate::target::prosody::Prosody;
 use crate::target::reference::Reference;
@@ -113,6 +115,9 @@ pub(super) struct Options {
     #[command(flatten)]
     judging: Judging,
 
+    #[command(flatten)]
+    expecting: Expecting,
+
     /// Keep and print the transcript of every case
     #[arg(long, env = "S2SPEC_TRANSCRIPTS", value_parser = FalseyValueParser::new())]
     transcripts: bool,
@@ -160,6 +165,7 @@ impl Options {
             options.push("--target prosody".to_owned());
         }
         options.extend(self.judging.options());
+        options.extend(self.expecting.options());
         if self.seed != DEFAULT_SEED {
             options.push(format!("--seed {}", self.seed));
         }
@@ -208,6 +214,10 @@ pub struct Order {
     pub profile: Profile,
     /// Records keep their events even for a pass.
     pub keep_events: bool,
+    /// How often they are run.
+    pub repetition: Repetition,
+    /// What is expected of them.
+    pub settlement: Arc<Settlement>,
     /// Becomes true when the user wants an end: no new cases, then `Ended { interrupted: true }`.
     pub interrupt: watch::Receiver<bool>,
 }
@@ -222,7 +232,9 @@ const START: Start = |order| {
         match target(order.target, order.profile) {
             Ok(target) => {
                 let interrupt = order.interrupt.clone();
-                runner::run(plan(order, target), events, interrupt).await;
+                let (repetition, settlement) = (order.repetition, Arc::clone(&order.settlement));
+                let plan = plan(order, target);
+                runner::repeat(plan, repetition, settlement, events, interrupt).await;
             }
             Err(trouble) => {
                 // A reader that went away needs nothing more.
@@ -273,6 +285,8 @@ fn run(
         .into_iter()
         .cloned()
         .collect();
+    let settlement = Arc::new(options.expecting.settlement(&all)?);
+    let new_baseline = options.expecting.open_new()?;
     let json = options.json.as_deref().map(JsonFile::open).transpose()?;
     let jobs = match options.jobs {
         Some(jobs) => jobs,
@@ -292,6 +306,8 @@ fn run(
         timeout: options.timeout,
         profile: options.judging.profile(),
         keep_events: options.transcripts,
+        repetition: options.expecting.repetition(),
+        settlement: Arc::clone(&settlement),
         interrupt: interrupted,
     };
     let view = options.view();
@@ -316,6 +332,9 @@ fn run(
             output::note(&format!("trouble: {trouble}"));
         }
     }
+    if let Some(new) = new_baseline {
+        new.write(&report, &settlement, &all)?;
+    }
     Ok(exit(&report))
 }
 
@@ -339,10 +358,9 @@ async fn follow(
                 None => break,
                 Some(event) => {
                     if let RunEvent::Finished(record) = &event {
-                        unexpected += usize::from(matches!(
-                            record.verdict,
-                            Verdict::Fail | Verdict::Unstable | Verdict::Error
-                        ));
+                        unexpected += usize::from(
+                            record.verdict.is_unexpected() || record.verdict == Verdict::Error
+                        );
                     }
                     report.take(event);
                     progress.show(&report, unexpected);

@@ -6,8 +6,9 @@ use owo_colors::OwoColorize as _;
 use simulated_partners::event::Event;
 
 use super::mark::{Charset, Mark};
+use super::repetition;
 use super::words::{
-    allowed_text, describe_direction, describe_offer, describe_policy, outcome_text,
+    allowed_text, describe_direction, describe_offer, describe_policy, shown_text,
 };
 use crate::runner::Record;
 use crate::transcript::{Detail, line, printable, telling};
@@ -80,7 +81,7 @@ pub(super) fn block(
     field("allowed", &allowed_text(&record.expectation.allowed));
     field(
         "observed",
-        &printable(&outcome_text(record.outcome.as_ref())),
+        &printable(&shown_text(record)),
     );
     field(
         "rule",
@@ -90,6 +91,9 @@ pub(super) fn block(
         ),
     );
     field("why", &printable(&record.why));
+    for (name, text) in repetition::parting(record) {
+        field(&name, &printable(&text));
+    }
     field("control", record.control.as_deref().unwrap_or_default());
     field("wire", &record.wire);
     if !record.events.is_empty() {

@@ -6,6 +6,7 @@ mod collect;
 mod pairing;
 mod plan;
 mod record;
+mod repeat;
 mod schedule;
 mod timing;
 
@@ -13,4 +14,5 @@ pub use case::{Deadlines, Job};
 pub use collect::{Collected, collect};
 pub use plan::jobs;
 pub use record::{Record, RunEvent, Timings, Verdict};
+pub use repeat::{Divergence, Repeated, Repetition, Rounds, repeat};
 pub use schedule::{IN_FLIGHT, Plan, run};

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::Job;
 use super::record::{Record, Verdict};
+use crate::judge::Fault;
 use crate::outcome::Outcome;
 
 /// Holds refusals back until their controls are known.
@@ -86,6 +87,7 @@ fn proven(mut record: Record, control_accepted: bool) -> Record {
             "refused as it has to be, but its control {control} was not accepted: \
              this refusal proves nothing"
         );
+        record.fault = Some(Fault::Unproven);
         record.verdict = Verdict::Warn;
     }
     record

@@ -9,6 +9,7 @@ mod identity;
 mod names;
 
 pub use authority::Authority;
+pub use clock::today;
 pub use identity::Identity;
 
 pub(crate) use clock::unix_time;
