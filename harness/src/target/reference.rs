@@ -182,11 +182,6 @@ pub async fn serve(path: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
         tracing::warn!("{warning}");
     }
     let proxy = Proxy::start(config)?;
-    tracing::info!(
-        external = %proxy.external_address(),
-        internal = %proxy.internal_address(),
-        "the proxy listens"
-    );
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,
