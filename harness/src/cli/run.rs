@@ -27,6 +27,8 @@ const LONGEST_TIMEOUT: f64 = 3600.0;
 const DEFAULT_SEED: u64 = 1;
 /// Events that may wait to be shown.
 const EVENTS: usize = 64;
+/// How long the end of tasks may keep back the report.
+const WIND_DOWN: Duration = Duration::from_secs(2);
 
 /// What is run against.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -296,8 +298,9 @@ fn run(
     let progress = Progress::new(true, view.charset);
     let report = runtime.block_on(async { follow(start(order), &interrupt, &progress).await });
     progress.clear();
-    // What still runs after a second interrupt has to end with the process, not before the report.
-    runtime.shutdown_background();
+    // After a second interrupt cases are still under way: their tasks end here, and with them the
+    // processes that they have started.
+    runtime.shutdown_timeout(WIND_DOWN);
 
     let on_stdout = matches!(json, Some(JsonFile::Stdout));
     if !on_stdout {
@@ -328,6 +331,8 @@ async fn follow(
     let mut asked = false;
     // Without a handler Ctrl-C ends the process at once, as it would anyway.
     let mut listening = true;
+    // One future for all turns: a signal that comes between two of them is not lost.
+    let mut signal = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
             event = events.recv() => match event {
@@ -343,7 +348,7 @@ async fn follow(
                     progress.show(&report, unexpected);
                 }
             },
-            signal = tokio::signal::ctrl_c(), if listening => match signal {
+            caught = signal.as_mut(), if listening => match caught {
                 Err(_) => listening = false,
                 Ok(()) if asked => {
                     report.interrupted = true;
@@ -351,6 +356,7 @@ async fn follow(
                 }
                 Ok(()) => {
                     asked = true;
+                    signal.set(tokio::signal::ctrl_c());
                     interrupt.send_replace(true);
                     output::note("interrupted: the cases under way are ended; once more to not wait");
                 }

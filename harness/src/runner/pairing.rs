@@ -66,8 +66,10 @@ impl Pairing {
 
     /// Refusals whose controls never ended, because the run was broken off.
     pub(super) fn rest(&mut self) -> Vec<Record> {
-        let mut records: Vec<Record> =
-            std::mem::take(&mut self.waiting).into_values().flatten().collect();
+        let mut records: Vec<Record> = std::mem::take(&mut self.waiting)
+            .into_values()
+            .flatten()
+            .collect();
         for record in &mut records {
             record.why.push_str("; its control was not run any more");
         }
