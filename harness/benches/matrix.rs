@@ -146,8 +146,8 @@ fn mutual_handshakes(number: usize) {
     };
     let (one, two) = (issue("one.example"), issue("two.example"));
     let versions = [TlsVersion::V13];
-    let server = tls::server_config(Some(&one), &versions);
-    let client = tls::client_config(Some(&two), &versions);
+    let server = tls::server_config(Some(&one), &versions).expect("a version is given");
+    let client = tls::client_config(Some(&two), &versions).expect("a version is given");
     for _ in 0..number {
         let name = "one.example".try_into().expect("a name");
         let mut client =
