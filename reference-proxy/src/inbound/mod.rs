@@ -11,4 +11,4 @@ pub(crate) use receiving::Method;
 pub(crate) use serve::{listen, unclaimed};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -16,7 +16,7 @@ use crate::xml::{Bounds, Frame, Reader};
 
 /// One partner for each row: `row1.example` to `row18.example`; served are `a.example` and
 /// `a2.example`.
-static RULES: LazyLock<Rules> = LazyLock::new(|| rules(false));
+pub(crate) static RULES: LazyLock<Rules> = LazyLock::new(|| rules(false));
 static STRICT: LazyLock<Rules> = LazyLock::new(|| rules(true));
 
 fn rules(strict: bool) -> Rules {
