@@ -390,7 +390,7 @@ fn pairs_are_verified_one_by_one() {
     let actions = peer.input(verdict(&first, Verdict::Valid));
     assert_eq!(
         actions[0],
-        Action::Authenticated(first.clone(), Method::TcpDialback)
+        Action::Authenticated(first, Method::TcpDialback)
     );
     assert!(matches!(
         peer.send(stanza).as_slice(),
