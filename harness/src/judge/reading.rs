@@ -65,8 +65,7 @@ pub fn deciding_leg(direction: Direction, events: &[Event]) -> Option<Leg> {
                     What::Opened(LegKind::Incoming) => Some(event.leg),
                     _ => None,
                 })
-                .filter(|leg| !asks_for_verification(events, *leg))
-                .next_back()
+                .rfind(|leg| !asks_for_verification(events, *leg))
         }
     }
 }
