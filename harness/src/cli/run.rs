@@ -231,10 +231,15 @@ const START: Start = |order| {
     tokio::spawn(async move {
         match target(order.target, order.profile) {
             Ok(target) => {
-                let interrupt = order.interrupt.clone();
-                let (repetition, settlement) = (order.repetition, Arc::clone(&order.settlement));
-                let plan = plan(order, target);
-                runner::repeat(plan, repetition, settlement, events, interrupt).await;
+                let plan = plan(&order, target);
+                runner::repeat(
+                    plan,
+                    order.repetition,
+                    order.settlement,
+                    events,
+                    order.interrupt,
+                )
+                .await;
             }
             Err(trouble) => {
                 // A reader that went away needs nothing more.
@@ -254,7 +259,7 @@ fn target(target: Target, profile: Profile) -> Result<Arc<dyn target::Target>, S
     })
 }
 
-fn plan(order: Order, target: Arc<dyn target::Target>) -> Plan {
+fn plan(order: &Order, target: Arc<dyn target::Target>) -> Plan {
     Plan {
         jobs: runner::jobs(&select::all(), &order.cases, target.as_ref(), order.profile),
         target,

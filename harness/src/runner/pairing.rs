@@ -67,11 +67,14 @@ impl Pairing {
 
     /// Refusals whose controls never ended, because the run was broken off.
     pub(super) fn rest(&mut self) -> Vec<Record> {
-        std::mem::take(&mut self.waiting)
+        let mut records: Vec<Record> = std::mem::take(&mut self.waiting)
             .into_values()
             .flatten()
-            .map(|record| proven(record, false))
-            .collect()
+            .collect();
+        for record in &mut records {
+            record.why.push_str("; its control was not run any more");
+        }
+        records
     }
 }
 
