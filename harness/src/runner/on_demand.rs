@@ -89,7 +89,10 @@ impl OnDemand {
             }
         }
         Ok(Self {
-            lab: Lab::open(seed)?,
+            lab: Lab {
+                hosts: target.partner_hosts(),
+                ..Lab::open(seed)?
+            },
             target,
             profile,
             deadlines,
