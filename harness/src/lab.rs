@@ -1,8 +1,9 @@
 //! The test network of one run: certificate authority, DNS and the seed that everything comes from.
 
 use std::io;
+use std::net::SocketAddr;
 
-use simulated_partners::dns::Dns;
+use simulated_partners::dns::{Answer, BadName, Data, Dns, Kind};
 use simulated_partners::pki::Authority;
 
 /// What all cases of a run share. Nothing in it leaves the loopback interface.
@@ -13,6 +14,19 @@ pub struct Lab {
     pub dns: Dns,
     /// Ids, keys and orders come from it.
     pub seed: u64,
+    /// How SRV records name the hosts of partners.
+    pub hosts: Hosts,
+}
+
+/// How an SRV record names the host of a partner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hosts {
+    /// By a name of its own, `xmpp.<domain>`, whose address is another question to the lab's DNS.
+    #[default]
+    Names,
+    /// By its address in digits. For targets that ask the lab for services, but the machine's C
+    /// library for addresses: it takes digits without asking anybody.
+    Digits,
 }
 
 impl Lab {
@@ -25,6 +39,28 @@ impl Lab {
             authority: Authority::new(seed),
             dns: Dns::start()?,
             seed,
+            hosts: Hosts::default(),
         })
+    }
+
+    /// Publishes where a partner's domain is served.
+    ///
+    /// # Errors
+    /// When the domain is no domain name.
+    pub fn publish(&self, domain: &str, address: SocketAddr) -> Result<(), BadName> {
+        let records = self.dns.records();
+        match self.hosts {
+            Hosts::Names => records.server(domain, address),
+            Hosts::Digits => {
+                let service = Data::Service {
+                    priority: 0,
+                    weight: 0,
+                    port: address.port(),
+                    target: address.ip().to_string(),
+                };
+                let name = format!("_xmpp-server._tcp.{domain}");
+                records.set(&name, Kind::Srv, Answer::Records(vec![service]))
+            }
+        }
     }
 }

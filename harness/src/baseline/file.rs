@@ -156,9 +156,12 @@ fn entry(known: &Known, line: usize, all: &[Case]) -> Result<Entry, Vec<Mistake>
     let shown = known.outcome.get_ref().parse::<Shown>();
     if let Err(error) = &shown {
         mistakes.push(
-            Mistake::new(known.outcome.span(), "`outcome` is not what a case can show")
-                .label(&error.wrong)
-                .help(&error.valid),
+            Mistake::new(
+                known.outcome.span(),
+                "`outcome` is not what a case can show",
+            )
+            .label(&error.wrong)
+            .help(&error.valid),
         );
     }
     if known.why.get_ref().trim().is_empty() {

@@ -71,9 +71,8 @@ impl Settlement {
             }
             return;
         };
-        let fits = |(_, entry): &&(String, &Entry)| {
-            entry.covers == failure && entry.shown == ran.shown
-        };
+        let fits =
+            |(_, entry): &&(String, &Entry)| entry.covers == failure && entry.shown == ran.shown;
         if let Some((place, entry)) = valid.iter().find(fits) {
             record.why = format!("{} ({place}{})", entry.why, linked(entry));
             record.verdict = Verdict::Xfail;

@@ -172,7 +172,9 @@ fn parse_signal(text: &str) -> Result<Signal, SpellingError> {
     }
     for (prefix, signal) in WITH_WORD {
         match text.strip_prefix(prefix) {
-            Some(word) if !word.contains(char::is_whitespace) => return Ok(signal(word.to_owned())),
+            Some(word) if !word.contains(char::is_whitespace) => {
+                return Ok(signal(word.to_owned()));
+            }
             _ => {}
         }
     }
@@ -235,18 +237,15 @@ mod tests {
     }
 
     fn outcomes() -> impl Strategy<Value = Outcome> {
-        let refusal = (
-            select(PHASES.to_vec()),
-            select(CLOSERS.to_vec()),
-            signals(),
-        )
-            .prop_map(|(phase, closer, signal)| {
+        let refusal = (select(PHASES.to_vec()), select(CLOSERS.to_vec()), signals()).prop_map(
+            |(phase, closer, signal)| {
                 Outcome::Refused(Refusal {
                     phase,
                     closer,
                     signal,
                 })
-            });
+            },
+        );
         prop_oneof![
             select(METHODS.to_vec()).prop_map(Outcome::Established),
             select(PHASES.to_vec()).prop_map(Outcome::Stalled),
@@ -278,7 +277,11 @@ mod tests {
             ("sasl", "`sasl` is no outcome", "`sasl-tls`"),
             ("stalled at tcp", "`tcp` is no phase", "`connect`"),
             ("refused: silence at tls", "who ended it", "`target`"),
-            ("refused: silence, ended by target", "in which phase", "`tls`"),
+            (
+                "refused: silence, ended by target",
+                "in which phase",
+                "`tls`",
+            ),
             (
                 "refused: silence at tls, ended by me",
                 "`me` is nobody who ends a case",

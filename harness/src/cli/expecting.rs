@@ -111,7 +111,8 @@ impl Expecting {
         };
         if path == Path::new("-") {
             return Err(CliError::Usage(
-                "--write-baseline wants the name of a file, standard output has the report".to_owned(),
+                "--write-baseline wants the name of a file, standard output has the report"
+                    .to_owned(),
             ));
         }
         Ok(Some(NewBaseline {

@@ -19,6 +19,7 @@ use crate::policy::Mode;
 use crate::report::{self, Progress, Report, Rerun, View};
 use crate::runner::{self, Deadlines, Plan, Repetition, RunEvent, Verdict};
 use crate::target;
+use crate::target::ejabberd::Ejabberd;
 use crate::target::prosody::Prosody;
 use crate::target::reference::Reference;
 
@@ -40,6 +41,8 @@ pub enum Target {
     Reference,
     /// Prosody, from the system's packages.
     Prosody,
+    /// ejabberd, from the system's packages.
+    Ejabberd,
 }
 
 /// How a required SASL beside dialback is read.
@@ -161,8 +164,10 @@ impl Options {
     /// How a case of this run is run again.
     fn rerun(&self) -> Rerun {
         let mut options = Vec::new();
-        if self.target == Target::Prosody {
-            options.push("--target prosody".to_owned());
+        match self.target {
+            Target::Reference => {}
+            Target::Prosody => options.push("--target prosody".to_owned()),
+            Target::Ejabberd => options.push("--target ejabberd".to_owned()),
         }
         options.extend(self.judging.options());
         options.extend(self.expecting.options());
@@ -256,6 +261,7 @@ fn target(target: Target, profile: Profile) -> Result<Arc<dyn target::Target>, S
             strict_certificates: profile.strict_certificates,
         }),
         Target::Prosody => Arc::new(Prosody::find()?),
+        Target::Ejabberd => Arc::new(Ejabberd::find()?),
     })
 }
 

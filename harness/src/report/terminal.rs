@@ -191,9 +191,7 @@ fn unexpected(report: &Report, view: &View, out: &mut String) {
     let records: Vec<&Record> = report
         .records
         .values()
-        .filter(|r| {
-            r.verdict.is_unexpected() || r.verdict == Verdict::Error
-        })
+        .filter(|r| r.verdict.is_unexpected() || r.verdict == Verdict::Error)
         .collect();
     let at_length = if view.verbose {
         records.len()
@@ -203,7 +201,7 @@ fn unexpected(report: &Report, view: &View, out: &mut String) {
     for record in &records[..at_length] {
         out.push_str(&failure::block(
             record,
-            &view.rerun,
+            &view.rerun.command(&record.case.id),
             view.width,
             view.charset,
             view.transcripts,

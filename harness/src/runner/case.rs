@@ -134,9 +134,7 @@ async fn bench(
     })
     .await
     .map_err(|error| format!("the partner could not listen: {error}"))?;
-    let records = lab.dns.records();
-    records
-        .server(&domain, partner.address())
+    lab.publish(&domain, partner.address())
         .map_err(|error| error.to_string())?;
     let stanzas = target.inner.open(&domain, answer_due && inbound);
     let mut bench = Bench {
@@ -171,7 +169,7 @@ async fn bench(
         }
     }
     bench.catch_up().await;
-    records.remove(&domain);
+    lab.dns.records().remove(&domain);
     Ok((bench.observed, bench.partner))
 }
 

@@ -38,8 +38,7 @@ impl Pairing {
         let mut ready = Vec::new();
         let id = record.case.id.clone();
         if self.pending.remove(&id) {
-            let good = matches!(record.outcome, Some(Outcome::Established(_)))
-                && matches!(record.verdict, Verdict::Pass | Verdict::Warn);
+            let good = accepted(&record);
             ready.extend(
                 self.waiting
                     .remove(&id)
@@ -78,12 +77,20 @@ impl Pairing {
     }
 }
 
-fn needs_control(record: &Record) -> bool {
+/// Whether a control was established, as it has to be.
+pub(super) fn accepted(record: &Record) -> bool {
+    matches!(record.outcome, Some(Outcome::Established(_)))
+        && matches!(record.verdict, Verdict::Pass | Verdict::Warn)
+}
+
+/// Whether a result is a refusal that proves nothing without its control.
+pub(super) fn needs_control(record: &Record) -> bool {
     matches!(record.outcome, Some(Outcome::Refused(_)))
         && matches!(record.verdict, Verdict::Pass | Verdict::Warn)
 }
 
-fn proven(mut record: Record, control_accepted: bool) -> Record {
+/// A refusal in the light of its control.
+pub(super) fn proven(mut record: Record, control_accepted: bool) -> Record {
     if !control_accepted {
         let control = record.control.as_deref().unwrap_or("none");
         record.why = format!(

@@ -168,9 +168,7 @@ impl Repeater {
         let mut interrupted = false;
         while of.is_none_or(|of| round < of) {
             round += 1;
-            interrupted = self
-                .round(plan.clone(), Taking::Comparing(round, of))
-                .await;
+            interrupted = self.round(plan.clone(), Taking::Comparing(round, of)).await;
             if interrupted || (rounds.until_unexpected && self.unexpected) {
                 break;
             }
@@ -354,7 +352,8 @@ impl History {
             }
         } else if let Some(parted) = parted {
             self.went_otherwise += 1;
-            if self.other.is_none() && (self.divergence.is_none() || (parted.decides && !was_decisive))
+            if self.other.is_none()
+                && (self.divergence.is_none() || (parted.decides && !was_decisive))
             {
                 self.divergence = Some(parted);
             }
@@ -487,5 +486,8 @@ fn wording(event: &Event) -> String {
         ..event.clone()
     };
     let text = line(0, &nowhere, Detail::Full);
-    text.trim_start().trim_start_matches("0 #0").trim_start().to_owned()
+    text.trim_start()
+        .trim_start_matches("0 #0")
+        .trim_start()
+        .to_owned()
 }

@@ -50,7 +50,11 @@ pub async fn run(plan: Plan, events: mpsc::Sender<RunEvent>, interrupt: watch::R
     // A reader that went away needs nothing more; the run still ends in order.
     let _ = events.send(started).await;
     let interrupted = match Lab::open(plan.seed) {
-        Ok(lab) => run_groups(plan, Arc::new(lab), &events, interrupt).await,
+        Ok(lab) => {
+            let hosts = plan.target.partner_hosts();
+            let lab = Lab { hosts, ..lab };
+            run_groups(plan, Arc::new(lab), &events, interrupt).await
+        }
         Err(error) => {
             let _ = events
                 .send(RunEvent::Trouble(format!("no test network: {error}")))

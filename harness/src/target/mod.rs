@@ -1,6 +1,8 @@
 //! Servers under test. The runner knows them by [`Target`] alone.
 
+pub mod ejabberd;
 pub mod inner_side;
+mod process;
 pub mod prosody;
 pub mod reference;
 
@@ -8,7 +10,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
-use crate::lab::Lab;
+use crate::lab::{Hosts, Lab};
 use crate::matrix::Case;
 use inner_side::InnerSide;
 
@@ -33,6 +35,11 @@ pub trait Target: Send + Sync {
         group: &'a str,
         cases: &'a [Case],
     ) -> Pending<'a, Result<(Running, Stop), StartError>>;
+
+    /// How SRV records name the hosts of partners, so that this target finds them.
+    fn partner_hosts(&self) -> Hosts {
+        Hosts::Names
+    }
 }
 
 /// Where a case runs.
