@@ -9,7 +9,7 @@ use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinSet;
 
 use super::case::{self, Deadlines, Job};
-use super::pairing::{accepted, needs_control, proven};
+use super::pairing::{Control, accepted, needs_control, proven};
 use super::record::{Record, Verdict};
 use crate::lab::Lab;
 use crate::matrix::Case;
@@ -156,7 +156,7 @@ impl OnDemand {
         let control = record.control.as_ref().and_then(|id| self.jobs.get(id));
         let good = match control {
             Some(control) => accepted(&self.once(control).await),
-            None => false,
+            None => Control::Refused,
         };
         proven(record, good)
     }

@@ -11,8 +11,8 @@ use crate::outcome::Outcome;
 pub(super) struct Pairing {
     /// Ids that are somebody's control and have not ended yet.
     pending: BTreeSet<String>,
-    /// How the others ended: whether they were established as they had to be.
-    accepted: BTreeMap<String, bool>,
+    /// How the others ended.
+    accepted: BTreeMap<String, Control>,
     /// Refusals by the control that they wait for.
     waiting: BTreeMap<String, Vec<Record>>,
 }
@@ -56,7 +56,11 @@ impl Pairing {
                     .push(record);
             }
             Some(control) => {
-                let good = self.accepted.get(control).copied().unwrap_or(false);
+                let good = self
+                    .accepted
+                    .get(control)
+                    .copied()
+                    .unwrap_or(Control::Refused);
                 ready.push(proven(record, good));
             }
             None => ready.push(record),
@@ -77,10 +81,24 @@ impl Pairing {
     }
 }
 
-/// Whether a control was established, as it has to be.
-pub(super) fn accepted(record: &Record) -> bool {
-    matches!(record.outcome, Some(Outcome::Established(_)))
-        && matches!(record.verdict, Verdict::Pass | Verdict::Warn)
+/// What a control is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Control {
+    /// It was established, as it has to be.
+    Accepted,
+    /// It was not.
+    Refused,
+    /// The harness or its environment failed.
+    NotRun,
+}
+
+/// What a control has come to.
+pub(super) fn accepted(record: &Record) -> Control {
+    match (&record.outcome, record.verdict) {
+        (_, Verdict::Error) => Control::NotRun,
+        (Some(Outcome::Established(_)), Verdict::Pass | Verdict::Warn) => Control::Accepted,
+        _ => Control::Refused,
+    }
 }
 
 /// Whether a result is a refusal that proves nothing without its control.
@@ -90,15 +108,17 @@ pub(super) fn needs_control(record: &Record) -> bool {
 }
 
 /// A refusal in the light of its control.
-pub(super) fn proven(mut record: Record, control_accepted: bool) -> Record {
-    if !control_accepted {
-        let control = record.control.as_deref().unwrap_or("none");
-        record.why = format!(
-            "refused as it has to be, but its control {control} was not accepted: \
-             this refusal proves nothing"
-        );
-        record.fault = Some(Fault::Unproven);
-        record.verdict = Verdict::Warn;
-    }
+pub(super) fn proven(mut record: Record, worth: Control) -> Record {
+    let (control, verdict) = match worth {
+        Control::Accepted => return record,
+        Control::Refused => ("was not accepted", Verdict::Warn),
+        Control::NotRun => ("could not be run", Verdict::Error),
+    };
+    record.why = format!(
+        "refused as it has to be, but its control {} {control}: this refusal proves nothing",
+        record.control.as_deref().unwrap_or("none")
+    );
+    record.fault = Some(Fault::Unproven);
+    record.verdict = verdict;
     record
 }
