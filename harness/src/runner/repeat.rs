@@ -10,21 +10,24 @@
 //!   §2.1), and when it closes them. Where only these differ the verdict stays, and the difference is
 //!   reported beside it.
 
+mod history;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
 
-use simulated_partners::event::{Event, Leg};
 use tokio::sync::{mpsc, watch};
 
 use super::record::{Record, RunEvent, Verdict};
 use super::schedule::{Plan, run};
 use crate::baseline::Settlement;
-use crate::judge::deciding_leg;
-use crate::matrix::Direction;
-use crate::report::outcome_text;
-use crate::transcript::{Detail, canonical, line};
+use history::History;
+
+pub use history::{Divergence, Repeated};
+
+#[cfg(test)]
+mod tests;
 
 /// How often cases are run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,32 +48,6 @@ pub struct Rounds {
     pub at_most: Option<NonZeroU32>,
     /// The round with an unexpected result is the last.
     pub until_unexpected: bool,
-}
-
-/// What repetitions of a case showed.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Repeated {
-    /// How often it was run.
-    pub runs: u32,
-    /// How often it had another verdict or outcome than the first time.
-    pub ended_otherwise: u32,
-    /// How often only the transcript was another one than the first time.
-    pub went_otherwise: u32,
-    /// Where two transcripts part for the first time.
-    pub divergence: Option<Divergence>,
-}
-
-/// The first event in which two canonical transcripts differ.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Divergence {
-    /// The rounds that are compared, counted from 1.
-    pub rounds: [u32; 2],
-    /// The event's number in both, counted from 1.
-    pub event: usize,
-    /// What it was in each; none where that transcript was at its end.
-    pub lines: [Option<String>; 2],
-    /// Whether it is on the connection that decides the case.
-    pub decides: bool,
 }
 
 /// Runs a plan as often as wanted, and tells of each case once, when it is settled. The events end with
@@ -285,209 +262,4 @@ impl Repeater {
     async fn send(&self, event: RunEvent) {
         let _ = self.events.send(event).await;
     }
-}
-
-/// What is kept of a case over all rounds: two records at most, and one transcript.
-struct History {
-    first: Record,
-    round: u32,
-    transcript: Transcript,
-    runs: u32,
-    /// The first that ended otherwise.
-    other: Option<(u32, Record)>,
-    /// Why a round says nothing of the target.
-    error: Option<(u32, Record)>,
-    ended_otherwise: u32,
-    went_otherwise: u32,
-    divergence: Option<Divergence>,
-}
-
-impl History {
-    fn new(first: Record, round: u32, keep_events: bool) -> Self {
-        let error = (first.verdict == Verdict::Error).then(|| (round, first.clone()));
-        Self {
-            transcript: Transcript::of(first.case.direction, &first.events),
-            first: trimmed(first, keep_events),
-            round,
-            runs: 1,
-            other: None,
-            error,
-            ended_otherwise: 0,
-            went_otherwise: 0,
-            divergence: None,
-        }
-    }
-
-    fn add(&mut self, record: Record, round: u32, keep_events: bool) {
-        self.runs += 1;
-        if record.verdict == Verdict::Error {
-            self.error.get_or_insert((round, record));
-            return;
-        }
-        if self.first.verdict == Verdict::Error {
-            let error = self.error.take();
-            let runs = self.runs;
-            *self = Self::new(record, round, keep_events);
-            (self.error, self.runs) = (error, runs);
-            return;
-        }
-        let transcript = Transcript::of(record.case.direction, &record.events);
-        let divergence = self.transcript.parting(&transcript);
-        let same_end = record.verdict == self.first.verdict
-            && record.outcome == self.first.outcome
-            && record.fault == self.first.fault;
-        let parted = divergence.map(|(event, lines, decides)| Divergence {
-            rounds: [self.round, round],
-            event,
-            lines,
-            decides,
-        });
-        let was_decisive = self.divergence.as_ref().is_some_and(|d| d.decides);
-        if !same_end {
-            self.ended_otherwise += 1;
-            if self.other.is_none() {
-                // The transcripts that matter most are those of two different ends.
-                self.divergence = parted;
-                self.other = Some((round, trimmed(record, keep_events)));
-            }
-        } else if let Some(parted) = parted {
-            self.went_otherwise += 1;
-            if self.other.is_none()
-                && (self.divergence.is_none() || (parted.decides && !was_decisive))
-            {
-                self.divergence = Some(parted);
-            }
-        }
-    }
-
-    /// The result of all rounds so far.
-    fn verdict(&self) -> Record {
-        let repeated = (self.runs > 1).then(|| Repeated {
-            runs: self.runs,
-            ended_otherwise: self.ended_otherwise,
-            went_otherwise: self.went_otherwise,
-            divergence: self.divergence.clone(),
-        });
-        let record = match (&self.other, &self.error) {
-            (Some((round, other)), _) => self.ended_otherwise(*round, other),
-            (None, Some((round, error))) => Record {
-                why: format!("in round {round} of {}: {}", self.runs, error.why),
-                ..error.clone()
-            },
-            (None, None) if self.divergence.as_ref().is_some_and(|d| d.decides) => Record {
-                verdict: Verdict::Unstable,
-                why: format!(
-                    "the same end each time, but {} of {} runs went another way there",
-                    self.went_otherwise, self.runs
-                ),
-                ..self.first.clone()
-            },
-            (None, None) => self.first.clone(),
-        };
-        Record { repeated, ..record }
-    }
-
-    fn ended_otherwise(&self, round: u32, other: &Record) -> Record {
-        let told = |record: &Record| {
-            let fault = record
-                .fault
-                .map_or_else(String::new, |fault| format!(", but {fault}"));
-            let word = crate::report::word(&record.verdict);
-            let outcome = outcome_text(record.outcome.as_ref());
-            format!("{word} with `{outcome}{fault}`")
-        };
-        let why = format!(
-            "{} of {} runs ended otherwise: round {} {}, round {round} {}",
-            self.ended_otherwise,
-            self.runs,
-            self.round,
-            told(&self.first),
-            told(other)
-        );
-        let shown = if self.first.verdict == Verdict::Fail {
-            &self.first
-        } else {
-            other
-        };
-        Record {
-            verdict: Verdict::Unstable,
-            why,
-            ..shown.clone()
-        }
-    }
-}
-
-/// A pass is told of without its events, unless they were asked for.
-fn trimmed(mut record: Record, keep_events: bool) -> Record {
-    if record.verdict == Verdict::Pass && !keep_events {
-        record.events = Vec::new();
-    }
-    record
-}
-
-/// A canonical transcript, line by line.
-struct Transcript {
-    lines: Vec<(Leg, Box<str>)>,
-    decides: Option<Leg>,
-}
-
-/// The number of the event, what it was in each transcript, and whether its connection decides.
-type Parting = (usize, [Option<String>; 2], bool);
-
-impl Transcript {
-    fn of(direction: Direction, events: &[Event]) -> Self {
-        let events = canonical(events);
-        let decides = deciding_leg(direction, &events);
-        let lines = events
-            .iter()
-            .map(|event| (event.leg, wording(event).into()))
-            .collect();
-        Self { lines, decides }
-    }
-
-    /// Where two part: on the connections that decide, else anywhere.
-    fn parting(&self, other: &Self) -> Option<Parting> {
-        let deciding = |transcript: &Self| -> Vec<(usize, String)> {
-            let lines = transcript.lines.iter().enumerate();
-            lines
-                .filter(|(_, (leg, _))| transcript.decides == Some(*leg))
-                .map(|(at, (_, text))| (at, text.to_string()))
-                .collect()
-        };
-        let all = |transcript: &Self| -> Vec<(usize, String)> {
-            let lines = transcript.lines.iter().enumerate();
-            lines
-                .map(|(at, (leg, text))| (at, format!("#{} {text}", leg.0)))
-                .collect()
-        };
-        let of = |lines: [Vec<(usize, String)>; 2], decides: bool| {
-            let [one, other] = lines;
-            let at = (0..one.len().max(other.len()))
-                .find(|&at| one.get(at).map(|l| &l.1) != other.get(at).map(|l| &l.1))?;
-            let number = one
-                .get(at)
-                .or_else(|| other.get(at))
-                .map_or(at, |(number, _)| *number);
-            let text = |lines: &[(usize, String)]| lines.get(at).map(|(_, text)| text.clone());
-            Some((number + 1, [text(&one), text(&other)], decides))
-        };
-        // Most transcripts are the same, line for line.
-        if self.lines == other.lines {
-            return None;
-        }
-        of([deciding(self), deciding(other)], true).or_else(|| of([all(self), all(other)], false))
-    }
-}
-
-/// An event without its number and that of its connection.
-fn wording(event: &Event) -> String {
-    let nowhere = Event {
-        leg: Leg(0),
-        ..event.clone()
-    };
-    let text = line(0, &nowhere, Detail::Full);
-    text.trim_start()
-        .trim_start_matches("0 #0")
-        .trim_start()
-        .to_owned()
 }
