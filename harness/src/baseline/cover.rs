@@ -8,7 +8,7 @@ const ALTERNATIVES: usize = 12;
 /// Patterns that together match all `wanted` ids and none of the `other` ones, sorted. Ids are made of
 /// segments; a pattern has `*` for whole segments, and `{a,b}` where few are meant.
 pub(super) fn cover(wanted: &BTreeSet<&str>, others: &BTreeSet<&str>) -> Vec<String> {
-    merged(stars(wanted, others))
+    merged(&stars(wanted, others))
 }
 
 type Segments = Vec<BTreeSet<String>>;
@@ -68,7 +68,7 @@ fn generalised(id: &str) -> Vec<String> {
 }
 
 /// Patterns that differ in one segment become one with alternatives there.
-fn merged(patterns: Vec<String>) -> Vec<String> {
+fn merged(patterns: &[String]) -> Vec<String> {
     let split = |pattern: &String| -> Segments {
         let segments = pattern.split('/');
         segments.map(|s| BTreeSet::from([s.to_owned()])).collect()

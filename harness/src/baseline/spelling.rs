@@ -33,8 +33,9 @@ const PLAIN: [Signal; 8] = [
     Signal::Reset,
     Signal::Silence,
 ];
-/// Signals that carry a word from the wire.
-const WITH_WORD: [(&str, fn(String) -> Signal); 4] = [
+/// What a signal begins with that carries a word from the wire.
+type WithWord = (&'static str, fn(String) -> Signal);
+const WITH_WORD: [WithWord; 4] = [
     ("stream error ", Signal::StreamError),
     ("SASL failure ", Signal::SaslFailure),
     ("dialback error ", Signal::DialbackError),

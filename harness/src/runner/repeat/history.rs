@@ -342,7 +342,7 @@ mod tests {
         let events = session("51d0", "abcdef0123456789");
         for rounds in [
             vec![record(events.clone()), failed.clone()],
-            vec![failed.clone(), record(events.clone())],
+            vec![failed, record(events)],
         ] {
             let record = after(rounds);
             assert_eq!(record.verdict, Verdict::Error);
