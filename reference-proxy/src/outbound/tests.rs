@@ -193,7 +193,7 @@ fn features_under_tls_lead_where_row_and_certificate_say() {
         (4, BAD, both.as_str(), "BadCertificate(Bad(Expired))"),
         (7, GOOD, both.as_str(), "auth"),
         (7, BAD, both.as_str(), "key"),
-        (7, BAD, EXTERNAL, "NoMethod"),
+        (7, BAD, EXTERNAL, "BadCertificate(Bad(Expired))"),
         (8, GOOD, both.as_str(), "auth"),
         (8, BAD, both.as_str(), "BadCertificate(Bad(Expired))"),
         (9, GOOD, "", "NoMethod"),
