@@ -13,6 +13,7 @@ use rustls::RootCertStore;
 use simulated_partners::inner::{Inner, InnerError, component, gateway};
 use simulated_partners::persona::{Certificate, Key};
 use simulated_partners::pki::Identity;
+use tokio::time::Instant;
 
 use crate::lab::Lab;
 use crate::matrix::Case;
@@ -22,6 +23,9 @@ use crate::target::{Pending, Placement, Running, StartError, Stop, Target};
 
 /// How long an instance may take to start, and to stop.
 const BOUND: Duration = Duration::from_secs(60);
+
+/// How long the inner side may take to answer a stanza.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// A server of another project, started and stopped by its own tests.
 ///
@@ -259,7 +263,12 @@ async fn running(lab: &Lab, instance: Instance) -> Result<(Running, Stop), Start
         mut kept,
     } = instance;
     let linked = tokio::time::timeout(BOUND, link(lab, &domain, inner.as_ref())).await;
-    let linked = linked.unwrap_or_else(|_| Err(late("the link to its inner side", BOUND)));
+    let mut linked = linked.unwrap_or_else(|_| Err(late("the link to its inner side", BOUND)));
+    if let Ok((inner, _)) = &linked
+        && let Err(error) = answers(inner).await
+    {
+        linked = Err(error);
+    }
     let stop: Stop = Box::new(move || {
         Box::pin(async move {
             if let Some(stop) = stop {
@@ -317,6 +326,19 @@ async fn link(
         None => Err(environment(
             "it has no inner side: add Instance::component or Instance::gateway".to_owned(),
         )),
+    }
+}
+
+/// Some servers say that a link is open a moment before stanzas take it.
+async fn answers(inner: &InnerSide) -> Result<(), StartError> {
+    tokio::select! {
+        () = inner.barrier() => Ok(()),
+        why = inner.lost() => Err(environment(format!("the link to its inner side: {why}"))),
+        () = tokio::time::sleep_until(Instant::now() + ANSWER) => Err(environment(format!(
+            "its inner side did not answer a ping within {} s, with a result or an error: {}",
+            ANSWER.as_secs(),
+            "how a refusal is proved to be one would not be known"
+        ))),
     }
 }
 
