@@ -19,7 +19,9 @@ use crate::lab::Lab;
 use crate::matrix::Case;
 use crate::policy::Policy;
 use crate::target::inner_side::InnerSide;
-use crate::target::{Pending, Placement, Running, StartError, Stop, Target};
+use crate::target::{
+    Hidden, Inside, Pending, Placement, Running, StartError, Stop, Target, Trigger,
+};
 
 /// How long an instance may take to start, and to stop.
 const BOUND: Duration = Duration::from_secs(60);
@@ -152,6 +154,10 @@ enum InnerLink {
 
 impl Instance {
     /// A server for this domain that takes streams from other servers at this address, with STARTTLS.
+    ///
+    /// Nothing else is needed: a ping to the domain, which the server has to answer, makes it dial.
+    /// More can be seen, and policies that let no partner in can be tried in both directions, with
+    /// [`Instance::component`] or [`Instance::gateway`].
     pub fn at(domain: impl Into<String>, address: SocketAddr) -> Self {
         Self {
             domain: domain.into(),
@@ -264,7 +270,7 @@ async fn running(lab: &Lab, instance: Instance) -> Result<(Running, Stop), Start
     } = instance;
     let linked = tokio::time::timeout(BOUND, link(lab, &domain, inner.as_ref())).await;
     let mut linked = linked.unwrap_or_else(|_| Err(late("the link to its inner side", BOUND)));
-    if let Ok((inner, _)) = &linked
+    if let Ok((Inside::Linked(inner), _)) = &linked
         && let Err(error) = answers(inner).await
     {
         linked = Err(error);
@@ -299,7 +305,7 @@ async fn link(
     lab: &Lab,
     domain: &str,
     inner: Option<&InnerLink>,
-) -> Result<(InnerSide, Option<String>), StartError> {
+) -> Result<(Inside, Option<String>), StartError> {
     match inner {
         Some(InnerLink::Component {
             address,
@@ -309,7 +315,7 @@ async fn link(
             let link = component::connect(*address, component, secret).await;
             let link = opened(link, "port for components", *address)?;
             let side = InnerSide::new(link, &format!("barrier@{component}"), domain);
-            Ok((side, Some(component.clone())))
+            Ok((side.into(), Some(component.clone())))
         }
         Some(InnerLink::Gateway { address, name }) => {
             let identity = lab
@@ -321,11 +327,9 @@ async fn link(
             let link = opened(link, "listener for the gateway", *address)?;
             let barrier = format!("barrier@{domain}");
             let side = InnerSide::new(link, &barrier, "nobody@unlisted.example");
-            Ok((side, None))
+            Ok((side.into(), None))
         }
-        None => Err(environment(
-            "it has no inner side: add Instance::component or Instance::gateway".to_owned(),
-        )),
+        None => Ok((Inside::Hidden(Hidden::new(Trigger::Reply, None)), None)),
     }
 }
 
