@@ -168,11 +168,11 @@ impl Federation {
     fn selected<'a>(&self, all: &'a [Case]) -> Result<Vec<&'a Case>, (Exit, String)> {
         let mut selected = Selection::new(&self.patterns)
             .and_then(|selection| selection.select(all))
-            .map_err(unselected)?;
+            .map_err(|error| unselected(&error))?;
         if !self.left_out.is_empty() {
-            let left_out = Selection::new(&self.left_out).map_err(unselected)?;
+            let left_out = Selection::new(&self.left_out).map_err(|error| unselected(&error))?;
             // A pattern that matches nothing is as wrong here as above.
-            left_out.select(all).map_err(unselected)?;
+            left_out.select(all).map_err(|error| unselected(&error))?;
             selected.retain(|case| !left_out.contains(case));
         }
         if selected.is_empty() {
@@ -232,12 +232,12 @@ fn tested(
     }
 }
 
-fn unselected(error: SelectionError) -> (Exit, String) {
+fn unselected(error: &SelectionError) -> (Exit, String) {
     let exit = match error {
         SelectionError::Syntax { .. } => Exit::Usage,
         SelectionError::Unknown { .. } => Exit::NothingSelected,
     };
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
     (exit, format!("{error}{}", cause.unwrap_or_default()))
 }
 
