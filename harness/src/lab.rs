@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use simulated_partners::dns::{Answer, BadName, Data, Dns, Kind};
 use simulated_partners::pki::Authority;
 
+use crate::target::Target;
+
 /// What all cases of a run share. Nothing in it leaves the loopback interface.
 pub struct Lab {
     /// Issues every certificate of the run.
@@ -41,6 +43,16 @@ impl Lab {
             seed,
             hosts: Hosts::default(),
         })
+    }
+
+    /// The network as a target needs it.
+    #[must_use]
+    pub fn fit_for(self, target: &dyn Target) -> Self {
+        Self {
+            authority: self.authority.naming(target.name_forms()),
+            hosts: target.partner_hosts(),
+            ..self
+        }
     }
 
     /// Publishes where a partner's domain is served.

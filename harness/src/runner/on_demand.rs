@@ -89,10 +89,7 @@ impl OnDemand {
             }
         }
         Ok(Self {
-            lab: Lab {
-                hosts: target.partner_hosts(),
-                ..Lab::open(seed)?
-            },
+            lab: Lab::open(seed)?.fit_for(target.as_ref()),
             target,
             profile,
             deadlines,

@@ -50,8 +50,7 @@ pub async fn run(plan: Plan, events: mpsc::Sender<RunEvent>, interrupt: watch::R
     let _ = events.send(started).await;
     let interrupted = match Lab::open(plan.seed) {
         Ok(lab) => {
-            let hosts = plan.target.partner_hosts();
-            let lab = Lab { hosts, ..lab };
+            let lab = lab.fit_for(plan.target.as_ref());
             run_groups(plan, Arc::new(lab), &events, interrupt).await
         }
         Err(error) => {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use simulated_partners::inner::component as component_link;
 use simulated_partners::persona::{Certificate, Key};
+use simulated_partners::pki::NameForms;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -131,6 +132,12 @@ impl Target for Ejabberd {
 
     fn partner_hosts(&self) -> Hosts {
         Hosts::Digits
+    }
+
+    /// Where a certificate has an id-on-xmppAddr, p1_xmpp 1.6 takes its name for a list and crashes, so
+    /// that no certificate could be tested.
+    fn name_forms(&self) -> NameForms {
+        NameForms::WithoutXmppAddr
     }
 }
 

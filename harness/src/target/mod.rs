@@ -10,6 +10,8 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
+use simulated_partners::pki::NameForms;
+
 use crate::lab::{Hosts, Lab};
 use crate::matrix::Case;
 use inner_side::InnerSide;
@@ -39,6 +41,11 @@ pub trait Target: Send + Sync {
     /// How SRV records name the hosts of partners, so that this target finds them.
     fn partner_hosts(&self) -> Hosts {
         Hosts::Names
+    }
+
+    /// In which forms certificates of the lab name a domain, so that this target can read them.
+    fn name_forms(&self) -> NameForms {
+        NameForms::All
     }
 }
 
