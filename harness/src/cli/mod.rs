@@ -9,7 +9,7 @@ mod json_file;
 mod list;
 mod logging;
 mod nearest;
-mod output;
+pub(crate) mod output;
 mod personas;
 mod proxy;
 mod run;

@@ -18,6 +18,7 @@ use crate::policy::Mode;
 use crate::report::{self, Progress, Report, Rerun, View};
 use crate::runner::{self, Deadlines, Plan, RunEvent, Verdict};
 use crate::target;
+use crate::target::ejabberd::Ejabberd;
 use crate::target::prosody::Prosody;
 use crate::target::reference::Reference;
 
@@ -28,6 +29,8 @@ const LONGEST_TIMEOUT: f64 = 3600.0;
 const DEFAULT_SEED: u64 = 1;
 /// Events that may wait to be shown.
 const EVENTS: usize = 64;
+/// How long the end of tasks may keep back the report.
+const WIND_DOWN: Duration = Duration::from_secs(2);
 
 /// What is run against.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -37,6 +40,8 @@ pub enum Target {
     Reference,
     /// Prosody, from the system's packages.
     Prosody,
+    /// ejabberd, from the system's packages.
+    Ejabberd,
 }
 
 /// How a required SASL beside dialback is read.
@@ -89,7 +94,7 @@ impl Judging {
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Options {
     /// What to run against
-    /// reference, prosody, or a target file ending in .toml
+    /// reference, prosody, ejabberd, or a target file ending in .toml
     #[arg(
         short,
         long,
@@ -246,6 +251,9 @@ fn target(options: &Options) -> Result<Arc<dyn target::Target>, CliError> {
         Chosen::Named(Target::Prosody) => Arc::new(
             Prosody::find().map_err(|why| CliError::environment("cannot run Prosody", why))?,
         ),
+        Chosen::Named(Target::Ejabberd) => Arc::new(
+            Ejabberd::find().map_err(|why| CliError::environment("cannot run ejabberd", why))?,
+        ),
         Chosen::File(path) => super::target::load(path, options.allow_remote)?,
     })
 }
@@ -311,8 +319,9 @@ fn run(
     let progress = Progress::new(true, view.charset);
     let report = runtime.block_on(async { follow(start(order), &interrupt, &progress).await });
     progress.clear();
-    // What still runs after a second interrupt has to end with the process, not before the report.
-    runtime.shutdown_background();
+    // After a second interrupt cases are still under way: their tasks end here, and with them the
+    // processes that they have started.
+    runtime.shutdown_timeout(WIND_DOWN);
     target::remote::end_all();
 
     let on_stdout = matches!(json, Some(JsonFile::Stdout));
@@ -344,6 +353,8 @@ async fn follow(
     let mut asked = false;
     // Without a handler Ctrl-C ends the process at once, as it would anyway.
     let mut listening = true;
+    // One future for all turns: a signal that comes between two of them is not lost.
+    let mut signal = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
             event = events.recv() => match event {
@@ -359,7 +370,7 @@ async fn follow(
                     progress.show(&report, unexpected);
                 }
             },
-            signal = tokio::signal::ctrl_c(), if listening => match signal {
+            caught = signal.as_mut(), if listening => match caught {
                 Err(_) => listening = false,
                 Ok(()) if asked => {
                     report.interrupted = true;
@@ -367,6 +378,7 @@ async fn follow(
                 }
                 Ok(()) => {
                     asked = true;
+                    signal.set(tokio::signal::ctrl_c());
                     interrupt.send_replace(true);
                     output::note("interrupted: the cases under way are ended; once more to not wait");
                 }

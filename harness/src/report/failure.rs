@@ -37,9 +37,9 @@ impl Rerun {
 
 /// Id, what was set and offered, what was allowed and what happened, the rule, the end of the
 /// transcript, and the command to run it again.
-pub(super) fn block(
+pub(crate) fn block(
     record: &Record,
-    rerun: &Rerun,
+    rerun: &str,
     width: usize,
     charset: Charset,
     whole_transcript: bool,
@@ -96,12 +96,7 @@ pub(super) fn block(
         out.push_str(&transcript(record, width, whole_transcript));
     }
     // Never wrapped, so that it can be copied.
-    let _ = writeln!(
-        out,
-        "  {:<LABEL$}{}",
-        "rerun",
-        rerun.command(&case.id).bold()
-    );
+    let _ = writeln!(out, "  {:<LABEL$}{}", "rerun", rerun.bold());
     out
 }
 

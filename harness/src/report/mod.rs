@@ -13,6 +13,7 @@ mod terminal;
 mod words;
 
 pub use failure::Rerun;
+pub(crate) use failure::block as failure;
 pub(crate) use failure::wrapped as field;
 pub use gather::{Report, Tally};
 pub use json::{SCHEMA, to_json};

@@ -204,7 +204,7 @@ fn unexpected(report: &Report, view: &View, out: &mut String) {
     for record in &records[..at_length] {
         out.push_str(&failure::block(
             record,
-            &view.rerun,
+            &view.rerun.command(&record.case.id),
             view.width,
             view.charset,
             view.transcripts,

@@ -60,6 +60,8 @@ pub(super) fn check(
         direct_tls,
         dns,
         partner_address,
+        partner_hosts: file.partner_hosts,
+        certificate_names: file.certificate_names,
         policies,
         ca: Ca {
             certificate: folder.join(certificate),

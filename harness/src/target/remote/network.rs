@@ -41,6 +41,7 @@ pub(super) fn open(file: &TargetFile, seed: u64) -> io::Result<Lab> {
         dns,
         partners: file.partner_address,
         seed,
+        hosts: file.partner_hosts.into(),
     })
 }
 
