@@ -1,5 +1,6 @@
 //! Servers under test. The runner knows them by [`Target`] alone.
 
+pub mod by_hand;
 pub mod ejabberd;
 pub mod inner_side;
 mod inside;

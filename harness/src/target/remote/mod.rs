@@ -24,6 +24,7 @@ pub use file::{
     Ca, CertificateNames, FORMAT, PartnerHosts, Setting, Start, TargetFile, TargetFileError,
     Timeouts, TriggerKind,
 };
+pub(crate) use network::write_new;
 pub use process::{Call, CallError, Process, UNSUPPORTED, Words, end_all};
 
 use super::inner_side::InnerSide;
