@@ -18,6 +18,7 @@ use crate::policy::Mode;
 use crate::report::{self, Progress, Report, Rerun, View};
 use crate::runner::{self, Deadlines, Plan, RunEvent, Verdict};
 use crate::target;
+use crate::target::ejabberd::Ejabberd;
 use crate::target::prosody::Prosody;
 use crate::target::reference::Reference;
 
@@ -39,6 +40,8 @@ pub enum Target {
     Reference,
     /// Prosody, from the system's packages.
     Prosody,
+    /// ejabberd, from the system's packages.
+    Ejabberd,
 }
 
 /// How a required SASL beside dialback is read.
@@ -91,7 +94,7 @@ impl Judging {
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Options {
     /// What to run against
-    /// reference, prosody, or a target file ending in .toml
+    /// reference, prosody, ejabberd, or a target file ending in .toml
     #[arg(
         short,
         long,
@@ -247,6 +250,9 @@ fn target(options: &Options) -> Result<Arc<dyn target::Target>, CliError> {
         }),
         Chosen::Named(Target::Prosody) => Arc::new(
             Prosody::find().map_err(|why| CliError::environment("cannot run Prosody", why))?,
+        ),
+        Chosen::Named(Target::Ejabberd) => Arc::new(
+            Ejabberd::find().map_err(|why| CliError::environment("cannot run ejabberd", why))?,
         ),
         Chosen::File(path) => super::target::load(path, options.allow_remote)?,
     })

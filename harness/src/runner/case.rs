@@ -123,9 +123,7 @@ async fn bench(
         ..setup(lab, target, &domain, &case.partner, deadlines)
     };
     let partner = start(setup).await?;
-    let records = lab.dns.records();
-    records
-        .server(&domain, partner.address())
+    lab.publish(&domain, partner.address())
         .map_err(|error| error.to_string())?;
     let stanzas = inner.open(&domain, answer_due && inbound);
     let mut bench = Bench {
@@ -157,7 +155,7 @@ async fn bench(
         }
     }
     bench.catch_up().await;
-    records.remove(&domain);
+    lab.dns.records().remove(&domain);
     Ok((bench.observed, bench.partner))
 }
 

@@ -6,12 +6,34 @@ use super::case::Job;
 use super::record::{Record, Verdict};
 use crate::outcome::Outcome;
 
+/// What became of a control.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Control {
+    /// Established, as it had to be.
+    Accepted,
+    /// Not established, or broken off.
+    Missed,
+    /// The target turned out not to be able to do it: there is no control, as where none exists.
+    Unsupported,
+}
+
+impl Control {
+    /// How a control ended.
+    fn of(record: &Record) -> Self {
+        match (record.verdict, &record.outcome) {
+            (Verdict::Unsupported, _) => Self::Unsupported,
+            (Verdict::Pass | Verdict::Warn, Some(Outcome::Established(_))) => Self::Accepted,
+            _ => Self::Missed,
+        }
+    }
+}
+
 /// Holds refusals back until their controls are known.
 pub(super) struct Pairing {
     /// Ids that are somebody's control and have not ended yet.
     pending: BTreeSet<String>,
-    /// How the others ended: whether they were established as they had to be.
-    accepted: BTreeMap<String, bool>,
+    /// How the others ended.
+    ended: BTreeMap<String, Control>,
     /// Refusals by the control that they wait for.
     waiting: BTreeMap<String, Vec<Record>>,
 }
@@ -27,7 +49,7 @@ impl Pairing {
             .collect();
         Self {
             pending,
-            accepted: BTreeMap::new(),
+            ended: BTreeMap::new(),
             waiting: BTreeMap::new(),
         }
     }
@@ -37,16 +59,15 @@ impl Pairing {
         let mut ready = Vec::new();
         let id = record.case.id.clone();
         if self.pending.remove(&id) {
-            let good = matches!(record.outcome, Some(Outcome::Established(_)))
-                && matches!(record.verdict, Verdict::Pass | Verdict::Warn);
+            let ended = Control::of(&record);
             ready.extend(
                 self.waiting
                     .remove(&id)
                     .into_iter()
                     .flatten()
-                    .map(|held| proven(held, good)),
+                    .map(|held| proven(held, ended)),
             );
-            self.accepted.insert(id, good);
+            self.ended.insert(id, ended);
         }
         match record.control.as_ref().filter(|_| needs_control(&record)) {
             Some(control) if self.pending.contains(control) => {
@@ -56,8 +77,8 @@ impl Pairing {
                     .push(record);
             }
             Some(control) => {
-                let good = self.accepted.get(control).copied().unwrap_or(false);
-                ready.push(proven(record, good));
+                let ended = self.ended.get(control).copied();
+                ready.push(proven(record, ended.unwrap_or(Control::Missed)));
             }
             None => ready.push(record),
         }
@@ -77,19 +98,25 @@ impl Pairing {
     }
 }
 
+/// Whether a result is a refusal that proves nothing without its control.
 fn needs_control(record: &Record) -> bool {
     matches!(record.outcome, Some(Outcome::Refused(_)))
         && matches!(record.verdict, Verdict::Pass | Verdict::Warn)
 }
 
-fn proven(mut record: Record, control_accepted: bool) -> Record {
-    if !control_accepted {
-        let control = record.control.as_deref().unwrap_or("none");
-        record.why = format!(
-            "refused as it has to be, but its control {control} was not accepted: \
-             this refusal proves nothing"
-        );
-        record.verdict = Verdict::Warn;
+/// A refusal in the light of its control.
+fn proven(mut record: Record, control: Control) -> Record {
+    match control {
+        Control::Accepted => {}
+        Control::Unsupported => record.control = None,
+        Control::Missed => {
+            let control = record.control.as_deref().unwrap_or("none");
+            record.why = format!(
+                "refused as it has to be, but its control {control} was not accepted: \
+                 this refusal proves nothing"
+            );
+            record.verdict = Verdict::Warn;
+        }
     }
     record
 }

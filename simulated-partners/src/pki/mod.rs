@@ -10,6 +10,7 @@ mod names;
 
 pub use authority::{Authority, BadAuthority};
 pub use identity::Identity;
+pub use names::NameForms;
 
 pub(crate) use clock::unix_time;
 

@@ -16,15 +16,20 @@ use std::io;
 use std::sync::Arc;
 
 use simulated_partners::inner::component;
+use simulated_partners::pki::NameForms;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-pub use file::{Ca, FORMAT, Setting, Start, TargetFile, TargetFileError, Timeouts, TriggerKind};
+pub use file::{
+    Ca, CertificateNames, FORMAT, PartnerHosts, Setting, Start, TargetFile, TargetFileError,
+    Timeouts, TriggerKind,
+};
+pub(crate) use network::write_new;
 pub use process::{Call, CallError, Process, UNSUPPORTED, Words, end_all};
 
 use super::inner_side::InnerSide;
 use super::{Hidden, Inside, Pending, Placement, Running, StartError, Stop, Target, Trigger};
-use crate::lab::Lab;
+use crate::lab::{Hosts, Lab};
 use crate::matrix::{Case, Direction};
 use crate::policy::{Level, Row};
 use server::{Launch, LaunchError};
@@ -221,6 +226,18 @@ impl Target for Remote {
 
     fn lab(&self, seed: u64) -> io::Result<Lab> {
         network::open(&self.file, seed)
+    }
+
+    fn side_by_side(&self) -> bool {
+        self.file.policies.len() < 2
+    }
+
+    fn partner_hosts(&self) -> Hosts {
+        self.file.partner_hosts.into()
+    }
+
+    fn name_forms(&self) -> NameForms {
+        self.file.certificate_names.into()
     }
 
     fn start<'a>(
