@@ -17,7 +17,8 @@ const DOMAIN: &str = "proxy.example";
 
 fn main() -> ExitCode {
     federation(ReferenceProxy)
-        .cases("policies/**")
+        .cases("policies/row07/**")
+        .cases("policies/row18/**")
         .cases("personas/*/google-talk/**")
         .run()
 }

@@ -6,6 +6,7 @@
 mod error;
 mod expecting;
 mod explain;
+mod init;
 mod json_file;
 mod list;
 mod logging;
@@ -16,6 +17,7 @@ mod proxy;
 mod run;
 mod select;
 mod serve;
+mod target;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -24,6 +26,8 @@ use clap::{Parser, Subcommand};
 
 pub use error::{CliError, Exit};
 pub use run::{Order, Start, Target};
+pub use target::Chosen;
+pub(crate) use target::read as target_file;
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -61,6 +65,8 @@ enum Command {
     Serve(serve::Args),
     /// List the personas
     Personas(personas::Args),
+    /// Write a target file for a server of one's own, or set one up like a built-in target
+    Init(init::Args),
     /// Run the embedded reference proxy alone
     Proxy(proxy::Args),
 }
@@ -114,6 +120,7 @@ fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Explain(args)) => explain::command(&args),
         Some(Command::Serve(args)) => serve::command(&args),
         Some(Command::Personas(args)) => personas::command(&args),
+        Some(Command::Init(args)) => init::command(&args),
         Some(Command::Proxy(args)) => proxy::command(&args),
     };
     result.unwrap_or_else(|error| {

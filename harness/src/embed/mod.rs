@@ -15,7 +15,10 @@
 //! harness = false
 //! ```
 //!
-//! ```
+//! The server below is the reader's own, so that this is compiled and not run;
+//! `examples/federation.rs` is the same with a server that is there.
+//!
+//! ```no_run
 //! // tests/federation.rs
 //! use std::process::ExitCode;
 //!
@@ -51,9 +54,10 @@
 //! fn main() -> ExitCode {
 //!     federation(MyServer).cases("policies/**").run()
 //! }
-//! # // An example that is compiled as a whole program has its own `main` and is run without arguments.
-//! # // Nothing of the target can start here: that each case says so is tested elsewhere.
 //! ```
+//!
+//! A server that runs anyway, or is no Rust program, is described by a file:
+//! `federation(target_file("tests/server.toml"))`.
 
 mod federation;
 mod in_process;
@@ -66,4 +70,4 @@ mod tests;
 pub use crate::target::{Placement, StartError};
 pub use federation::{Federation, federation};
 pub use in_process::{InProcess, Instance, Setup};
-pub use subject::Subject;
+pub use subject::{Subject, target_file};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use simulated_partners::event::Leg;
 
 use super::fault::Fault;
-use super::reading::Evidence;
+use super::reading::{Bounce, Evidence};
 use crate::matrix::Direction;
 use crate::oracle::never::Deed;
 use crate::oracle::{End, Expectation, Fit, Opinion};
@@ -88,8 +88,10 @@ fn contradiction(facts: &Facts<'_>) -> Option<Fault> {
     } = facts.evidence;
     match facts.outcome {
         Outcome::Established(_) if facts.answer_due && !answered => Some(Fault::Unanswered),
-        Outcome::Refused(_) if arrived => Some(Fault::Arrived),
-        Outcome::Refused(_) if facts.direction == Direction::Outbound && !bounced => {
+        Outcome::Refused(_) if arrived.is_seen() => Some(Fault::Arrived),
+        Outcome::Refused(_)
+            if facts.direction == Direction::Outbound && bounced == Bounce::NotSeen =>
+        {
             Some(Fault::NotReturned)
         }
         Outcome::Established(_) | Outcome::Refused(_) | Outcome::Stalled(_) => None,

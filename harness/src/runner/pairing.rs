@@ -7,12 +7,37 @@ use super::record::{Record, Verdict};
 use crate::judge::Fault;
 use crate::outcome::Outcome;
 
+/// What became of a control.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Control {
+    /// Established, as it had to be.
+    Accepted,
+    /// Not established, or broken off.
+    Missed,
+    /// The harness or its environment failed.
+    NotRun,
+    /// The target turned out not to be able to do it: there is no control, as where none exists.
+    Unsupported,
+}
+
+impl Control {
+    /// How a control ended.
+    fn of(record: &Record) -> Self {
+        match (record.verdict, &record.outcome) {
+            (Verdict::Unsupported, _) => Self::Unsupported,
+            (Verdict::Error, _) => Self::NotRun,
+            (Verdict::Pass | Verdict::Warn, Some(Outcome::Established(_))) => Self::Accepted,
+            _ => Self::Missed,
+        }
+    }
+}
+
 /// Holds refusals back until their controls are known.
 pub(super) struct Pairing {
     /// Ids that are somebody's control and have not ended yet.
     pending: BTreeSet<String>,
     /// How the others ended.
-    accepted: BTreeMap<String, Control>,
+    ended: BTreeMap<String, Control>,
     /// Refusals by the control that they wait for.
     waiting: BTreeMap<String, Vec<Record>>,
 }
@@ -28,7 +53,7 @@ impl Pairing {
             .collect();
         Self {
             pending,
-            accepted: BTreeMap::new(),
+            ended: BTreeMap::new(),
             waiting: BTreeMap::new(),
         }
     }
@@ -38,15 +63,15 @@ impl Pairing {
         let mut ready = Vec::new();
         let id = record.case.id.clone();
         if self.pending.remove(&id) {
-            let good = accepted(&record);
+            let ended = Control::of(&record);
             ready.extend(
                 self.waiting
                     .remove(&id)
                     .into_iter()
                     .flatten()
-                    .map(|held| proven(held, good)),
+                    .map(|held| proven(held, ended)),
             );
-            self.accepted.insert(id, good);
+            self.ended.insert(id, ended);
         }
         match record.control.as_ref().filter(|_| needs_control(&record)) {
             Some(control) if self.pending.contains(control) => {
@@ -56,12 +81,8 @@ impl Pairing {
                     .push(record);
             }
             Some(control) => {
-                let good = self
-                    .accepted
-                    .get(control)
-                    .copied()
-                    .unwrap_or(Control::Refused);
-                ready.push(proven(record, good));
+                let ended = self.ended.get(control).copied();
+                ready.push(proven(record, ended.unwrap_or(Control::Missed)));
             }
             None => ready.push(record),
         }
@@ -81,41 +102,25 @@ impl Pairing {
     }
 }
 
-/// What a control is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Control {
-    /// It was established, as it has to be.
-    Accepted,
-    /// It was not.
-    Refused,
-    /// The harness or its environment failed.
-    NotRun,
-}
-
-/// What a control has come to.
-pub(super) fn accepted(record: &Record) -> Control {
-    match (&record.outcome, record.verdict) {
-        (_, Verdict::Error) => Control::NotRun,
-        (Some(Outcome::Established(_)), Verdict::Pass | Verdict::Warn) => Control::Accepted,
-        _ => Control::Refused,
-    }
-}
-
 /// Whether a result is a refusal that proves nothing without its control.
-pub(super) fn needs_control(record: &Record) -> bool {
+fn needs_control(record: &Record) -> bool {
     matches!(record.outcome, Some(Outcome::Refused(_)))
         && matches!(record.verdict, Verdict::Pass | Verdict::Warn)
 }
 
 /// A refusal in the light of its control.
-pub(super) fn proven(mut record: Record, worth: Control) -> Record {
-    let (control, verdict) = match worth {
+fn proven(mut record: Record, control: Control) -> Record {
+    let (what, verdict) = match control {
         Control::Accepted => return record,
-        Control::Refused => ("was not accepted", Verdict::Warn),
+        Control::Unsupported => {
+            record.control = None;
+            return record;
+        }
+        Control::Missed => ("was not accepted", Verdict::Warn),
         Control::NotRun => ("could not be run", Verdict::Error),
     };
     record.why = format!(
-        "refused as it has to be, but its control {} {control}: this refusal proves nothing",
+        "refused as it has to be, but its control {} {what}: this refusal proves nothing",
         record.control.as_deref().unwrap_or("none")
     );
     record.fault = Some(Fault::Unproven);

@@ -9,13 +9,16 @@ use std::time::Duration;
 
 use simulated_partners::inner::component as component_link;
 use simulated_partners::persona::{Certificate, Key};
+use simulated_partners::pki::NameForms;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use super::by_hand::{Sheet, Site};
 use super::inner_side::InnerSide;
 use super::process::{Launch, Process, environment, fill, free_port};
+use super::remote::{CertificateNames, PartnerHosts};
 use super::{Pending, Placement, Running, StartError, Stop, Target};
 use crate::lab::{Hosts, Lab};
 use crate::matrix::Case;
@@ -132,6 +135,12 @@ impl Target for Ejabberd {
     fn partner_hosts(&self) -> Hosts {
         Hosts::Digits
     }
+
+    /// Where a certificate has an id-on-xmppAddr, p1_xmpp 1.6 takes its name for a list and crashes, so
+    /// that no certificate could be tested.
+    fn name_forms(&self) -> NameForms {
+        NameForms::WithoutXmppAddr
+    }
 }
 
 impl Ejabberd {
@@ -170,7 +179,7 @@ impl Ejabberd {
         let running = Running {
             domain: DOMAIN.to_owned(),
             address,
-            inner,
+            inner: inner.into(),
         };
         Ok((running, stop))
     }
@@ -280,6 +289,40 @@ fn settings(policy: Policy) -> Result<Settings, &'static str> {
     Ok(Settings {
         tls,
         dialback: dialback && !inert,
+    })
+}
+
+/// The configuration for a policy, to be set up by hand.
+///
+/// # Errors
+/// When ejabberd cannot be set so, with the reason.
+pub fn by_hand(policy: Policy, site: &Site) -> Result<Sheet, &'static str> {
+    let settings = settings(policy)?;
+    let Site {
+        folder,
+        dns,
+        s2s,
+        component,
+    } = site;
+    let shown = folder.display();
+    Ok(Sheet {
+        files: vec![
+            (
+                "ejabberd.yml",
+                configuration(folder, settings, *s2s, *component),
+            ),
+            ("inetrc", resolver(*dns)),
+        ],
+        host: HOST,
+        component: DOMAIN,
+        secret: SECRET,
+        command: format!(
+            "ERL_LIBS=/usr/lib/x86_64-linux-gnu ERL_INETRC={shown}/inetrc HOME={shown} \
+             EJABBERD_CONFIG_PATH={shown}/ejabberd.yml EJABBERD_LOG_PATH={shown}/server.log \
+             erl -noinput +K true +sbwt none -mnesia dir '\"{shown}/database\"' -s ejabberd"
+        ),
+        partner_hosts: PartnerHosts::Digits,
+        certificate_names: CertificateNames::WithoutXmppAddr,
     })
 }
 

@@ -10,8 +10,10 @@ use simulated_partners::persona::{Certificate, Key};
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use super::by_hand::{Sheet, Site};
 use super::inner_side::InnerSide;
 use super::process::{Launch, Process, environment, fill, free_port};
+use super::remote::{CertificateNames, PartnerHosts};
 use super::{Pending, Placement, Running, StartError, Stop, Target};
 use crate::lab::Lab;
 use crate::matrix::Case;
@@ -120,7 +122,7 @@ impl Prosody {
             Running {
                 domain: DOMAIN.to_owned(),
                 address,
-                inner,
+                inner: inner.into(),
             },
             stop,
         ))
@@ -168,6 +170,35 @@ fn settings(policy: Policy) -> Result<Settings, &'static str> {
         modules,
         require_encryption: policy.tls == Level::Required,
         secure_auth: policy.sasl == Level::Required,
+    })
+}
+
+/// The configuration for a policy, to be set up by hand.
+///
+/// # Errors
+/// When Prosody cannot be set so, with the reason.
+pub fn by_hand(policy: Policy, site: &Site) -> Result<Sheet, &'static str> {
+    let settings = settings(policy)?;
+    let Site {
+        folder,
+        dns,
+        s2s,
+        component,
+    } = site;
+    Ok(Sheet {
+        files: vec![(
+            "prosody.cfg.lua",
+            configuration(folder, *dns, &settings, *s2s, *component),
+        )],
+        host: HOST,
+        component: DOMAIN,
+        secret: SECRET,
+        command: format!(
+            "prosody --config {} -F",
+            folder.join("prosody.cfg.lua").display()
+        ),
+        partner_hosts: PartnerHosts::Names,
+        certificate_names: CertificateNames::All,
     })
 }
 

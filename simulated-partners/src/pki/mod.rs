@@ -8,9 +8,10 @@ mod clock;
 mod identity;
 mod names;
 
-pub use authority::Authority;
+pub use authority::{Authority, BadAuthority};
 pub use clock::today;
 pub use identity::Identity;
+pub use names::NameForms;
 
 pub(crate) use clock::unix_time;
 

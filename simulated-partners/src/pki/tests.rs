@@ -109,12 +109,8 @@ fn key_usages_differ_only_without_client_auth() {
     assert_eq!(extended_key_usage(&parse(&server_only)), (true, false));
 }
 
-#[test]
-fn names_are_in_three_forms_with_the_right_string_types() {
-    let identity = authority()
-        .issue(&[NAME, "b.example"], Certificate::Good, Key::P256)
-        .unwrap();
-    let certificate = parse(&identity);
+/// The alternative names of a certificate, their string types checked.
+fn names_in(certificate: &X509Certificate<'_>) -> Vec<String> {
     let san = certificate.subject_alternative_name().unwrap().unwrap();
     assert!(!san.critical);
     let mut seen = Vec::new();
@@ -134,8 +130,17 @@ fn names_are_in_three_forms_with_the_right_string_types() {
             other => panic!("unexpected {other:?}"),
         }
     }
+    seen
+}
+
+#[test]
+fn names_are_in_three_forms_with_the_right_string_types() {
+    let identity = authority()
+        .issue(&[NAME, "b.example"], Certificate::Good, Key::P256)
+        .unwrap();
+    let certificate = parse(&identity);
     assert_eq!(
-        seen,
+        names_in(&certificate),
         [
             "dns a.example",
             "a.example",
@@ -156,6 +161,18 @@ fn names_are_in_three_forms_with_the_right_string_types() {
         })
         .count();
     assert_eq!(count, 1);
+}
+
+#[test]
+fn an_authority_leaves_out_the_names_that_a_target_cannot_read() {
+    let identity = Authority::new(1)
+        .naming(NameForms::WithoutXmppAddr)
+        .issue(&[NAME], Certificate::Good, Key::P256)
+        .unwrap();
+    assert_eq!(
+        names_in(&parse(&identity)),
+        ["dns a.example", "_xmpp-server.a.example"]
+    );
 }
 
 #[test]

@@ -1,0 +1,62 @@
+//! A partner alone in a test: what a server's author writes to see how it gets on with Google Talk.
+//!
+//! The server under test is a second partner here, of the persona `dialback-only`.
+
+use std::error::Error;
+use std::io::Write as _;
+
+use simulated_partners::event::Method;
+use simulated_partners::testing::{Network, Partner};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let transcript = federate().await?;
+    std::io::stdout().write_all(transcript.as_bytes())?;
+    Ok(())
+}
+
+/// Two servers meet. Gives what the partner saw.
+async fn federate() -> Result<String, Box<dyn Error>> {
+    // Without a network of its own, `Partner::named("google-talk").start()` makes one.
+    let network = Network::start()?;
+    let mut talk = Partner::named("google-talk")
+        .domain("talk.example")
+        .facing("my.example")
+        .on(&network)
+        .start()
+        .await?;
+
+    // The server under test is told `talk.dns()` and `talk.ca_pem()`, and gets its certificate from
+    // `talk.certificate(&["my.example"])`.
+    let server = Partner::named("dialback-only")
+        .domain("my.example")
+        .facing("talk.example")
+        .on(&network)
+        .start()
+        .await?;
+    server.faces(talk.address())?;
+
+    talk.faces(server.address())?;
+    let id = talk.ping();
+    assert_eq!(talk.established().await?, Method::TcpDialback);
+    assert_eq!(talk.stanza().await?.attribute("id"), Some(id.as_str()));
+    Ok(talk.transcript().await)
+}
+
+#[tokio::test]
+async fn google_talk_is_spoken_to_without_tls() -> Result<(), Box<dyn Error>> {
+    let transcript = federate().await?;
+    assert!(transcript.contains("established by dialback without TLS"));
+    assert!(!transcript.contains("<starttls/>"));
+    Ok(())
+}
+
+/// Without async; whoever is not there is told of at once.
+#[test]
+fn a_server_that_is_not_there_is_found_out() -> Result<(), Box<dyn Error>> {
+    let mut partner = Partner::named("modern").start_blocking()?;
+    partner.ping();
+    let error = partner.established().unwrap_err();
+    assert!(error.to_string().contains("connect failed"));
+    Ok(())
+}
