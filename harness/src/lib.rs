@@ -1,6 +1,7 @@
 //! s2spec: conformance tests and partner simulator for XMPP server-to-server federation.
 
 pub mod cli;
+pub mod doctor;
 pub mod judge;
 pub mod lab;
 pub mod matrix;

@@ -11,6 +11,7 @@ pub mod inner;
 pub mod negotiate;
 pub mod persona;
 pub mod pki;
+pub mod probe;
 pub mod reaction;
 pub mod stream;
 pub mod tls;

@@ -178,7 +178,7 @@ impl Options {
     }
 }
 
-fn timeout(text: &str) -> Result<Duration, String> {
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds <= LONGEST_TIMEOUT => {
             Ok(Duration::from_secs_f64(seconds))
@@ -231,7 +231,7 @@ const START: Start = |order| {
     receiver
 };
 
-fn target(target: Target, profile: Profile) -> Result<Arc<dyn target::Target>, String> {
+pub(super) fn target(target: Target, profile: Profile) -> Result<Arc<dyn target::Target>, String> {
     Ok(match target {
         Target::Reference => Arc::new(Reference {
             strict_certificates: profile.strict_certificates,

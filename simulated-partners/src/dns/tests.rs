@@ -339,3 +339,24 @@ async fn a_resolver_finds_the_server() {
     assert!(gone.unwrap_err().is_nx_domain());
     assert_eq!(dns.records().queries("b.example").len(), 1);
 }
+
+#[tokio::test]
+async fn a_question_about_a_name_below_is_waited_for_and_others_are_not_taken_for_it() {
+    let dns = Dns::start().unwrap();
+    let records = dns.records().clone();
+    udp(&dns, "_xmpp-server._tcp.b.example.", RecordType::SRV).await;
+    assert!(records.queries_below("a.example").is_empty());
+    let waiting = tokio::spawn(async move {
+        records.asked_below("a.example").await;
+        records.queries_below("a.example")
+    });
+    udp(&dns, "_xmpp-server._tcp.a.example.", RecordType::SRV).await;
+    let asked = timeout(PATIENCE, waiting).await.expect("woken").unwrap();
+    let (name, query) = &asked[0];
+    assert_eq!(name, "_xmpp-server._tcp.a.example");
+    assert_eq!(query.kind, "SRV");
+    // What was asked before is no reason to wait.
+    timeout(PATIENCE, dns.records().asked_below("b.example"))
+        .await
+        .expect("asked already");
+}

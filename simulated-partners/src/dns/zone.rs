@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, SOA, SRV};
 use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
+use tokio::sync::Notify;
 
 use super::log::{Log, Query, below};
 
@@ -81,6 +82,7 @@ pub struct BadName {
 #[derive(Clone, Debug, Default)]
 pub struct Records {
     shared: Arc<Mutex<Shared>>,
+    asked: Arc<Notify>,
 }
 
 impl Records {
@@ -139,6 +141,30 @@ impl Records {
             .unwrap_or_default()
     }
 
+    /// What was asked about a name and all below it so far: the names without a dot at the end, in
+    /// canonical order, with their questions as [`Records::queries`] has them.
+    pub fn queries_below(&self, name: &str) -> Vec<(String, Query)> {
+        let Ok(name) = parse(name) else {
+            return Vec::new();
+        };
+        self.lock().log.of_all_below(&name.into())
+    }
+
+    /// Returns as soon as something was asked about a name or one below it; waits for ever while
+    /// nothing is. Can be cancelled without loss.
+    pub async fn asked_below(&self, name: &str) {
+        loop {
+            let next = self.asked.notified();
+            tokio::pin!(next);
+            // From here on no question is missed.
+            next.as_mut().enable();
+            if !self.queries_below(name).is_empty() {
+                return;
+            }
+            next.await;
+        }
+    }
+
     /// How many questions found no room in the log.
     pub fn queries_lost(&self) -> u64 {
         self.lock().log.lost()
@@ -152,6 +178,7 @@ impl Records {
             tcp,
         };
         shared.log.record(name, query);
+        self.asked.notify_waiters();
         shared.find(name, kind, tcp)
     }
 

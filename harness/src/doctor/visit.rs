@@ -1,0 +1,221 @@
+//! A target started, examined and stopped; and the cheap part of it before every run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use simulated_partners::persona;
+use simulated_partners::tls::Details;
+
+use super::finding::{Blame, Check, Checked, Diagnosis, Finding, Severity};
+use super::{Depth, Subject, World, examine};
+use crate::lab::Lab;
+use crate::matrix::{Case, Direction, Set};
+use crate::oracle::Profile;
+use crate::policy::Row;
+use crate::report::describe_policy;
+use crate::target::{Pending, Placement, Running, StartError, Stop, Target};
+
+/// Rows that show the most, best first; the others come after them.
+const TELLING: [u8; 4] = [7, 9, 8, 1];
+
+/// How a target is examined.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    /// The policy to set it to; the most telling one that it can be set to where none is given.
+    pub row: Option<Row>,
+    /// How policies are read.
+    pub profile: Profile,
+    /// Where ids and keys come from.
+    pub seed: u64,
+    /// How long each check may take.
+    pub patience: Duration,
+    /// Who is asked for the target's records.
+    pub world: World,
+    /// More that is known of it.
+    pub extra: Extra,
+}
+
+/// Ports beside the one for servers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extra {
+    /// For TLS at once.
+    pub direct_tls: Option<std::net::SocketAddr>,
+    /// Of a proxy, for its gateway.
+    pub inner: Option<std::net::SocketAddr>,
+}
+
+/// Starts a target, examines it in full and stops it. A target that does not start is a finding.
+///
+/// # Errors
+/// When there is no test network, or no policy to examine it with; the text says which.
+pub async fn visit(target: &dyn Target, visit: &Visit) -> Result<Diagnosis, String> {
+    let lab = Lab::open(visit.seed).map_err(|error| format!("no test network: {error}"))?;
+    let (row, group) = placed(target, visit.row)?;
+    let cases = ["modern", "cert-unknown-ca"].map(|name| case(name, row));
+    let [Some(good), Some(unknown)] = cases else {
+        return Err("a persona of the doctor is missing".to_owned());
+    };
+    let partners = [good.domain(), unknown.domain()];
+    let cases = [good, unknown];
+    match target.start(&lab, &group, &cases).await {
+        Ok((running, stop)) => {
+            let subject = subject(target, &running, &lab, row, visit.profile, &partners);
+            let subject = Subject {
+                world: visit.world.clone(),
+                direct_tls: visit.extra.direct_tls,
+                inner: visit.extra.inner,
+                ..subject
+            };
+            // Behind a proxy somebody has to answer.
+            let answering = running.inner.open(&partners[0], true);
+            let diagnosis = examine(&subject, &lab, Depth::Full, visit.patience).await;
+            drop(answering);
+            drop(running);
+            stop().await;
+            Ok(diagnosis)
+        }
+        Err(error) => Ok(not_started(target, row, &error)),
+    }
+}
+
+fn subject(
+    target: &dyn Target,
+    running: &Running,
+    lab: &Lab,
+    row: Row,
+    profile: Profile,
+    partners: &[String; 2],
+) -> Subject {
+    Subject {
+        name: target.name(),
+        domain: running.domain.clone(),
+        address: running.address,
+        direct_tls: None,
+        inner: None,
+        row: Some(row),
+        profile,
+        roots: lab.authority.roots(),
+        world: World::System { remote: false },
+        partners: partners.clone(),
+        listen: std::net::Ipv4Addr::LOCALHOST.into(),
+    }
+}
+
+fn not_started(target: &dyn Target, row: Row, error: &StartError) -> Diagnosis {
+    let finding = Finding::new(
+        Severity::Blocking,
+        Blame::Configuration,
+        error.to_string(),
+        "start it by hand with the same configuration and read its log",
+    );
+    Diagnosis {
+        target: target.name(),
+        domain: "its domain".to_owned(),
+        address: "no address".to_owned(),
+        policy: Some(format!("{row}: {}", describe_policy(&row.policy()))),
+        checks: vec![Checked {
+            check: Check::Start,
+            result: finding.into(),
+        }],
+    }
+}
+
+/// A row that the target can be set to, with the instance's name.
+fn placed(target: &dyn Target, wanted: Option<Row>) -> Result<(Row, String), String> {
+    let place = |row: Row| match case("modern", row) {
+        Some(case) => target.place(&case),
+        None => Placement::Unsupported("there is no persona modern".to_owned()),
+    };
+    if let Some(row) = wanted {
+        return match place(row) {
+            Placement::Group(group) => Ok((row, group)),
+            Placement::Unsupported(why) => Err(format!("{row} cannot be had: {why}")),
+        };
+    }
+    let telling = TELLING.into_iter().filter_map(Row::new);
+    let mut why = String::new();
+    for row in telling.chain(Row::all().filter(|row| row.policy().valid())) {
+        match place(row) {
+            Placement::Group(group) => return Ok((row, group)),
+            Placement::Unsupported(reason) => why = reason,
+        }
+    }
+    Err(format!("the target can be set to no policy: {why}"))
+}
+
+/// A case of the doctor's own. Its domain is new each time, so that nothing that a target remembers
+/// of a former visit matters.
+fn case(persona: &str, row: Row) -> Option<Case> {
+    let partner = persona::find(persona)?;
+    Some(Case {
+        id: format!("doctor/{row}/{persona}-{:x}/inbound", Details::now()),
+        set: Set::Personas,
+        row,
+        partner: Arc::new(partner),
+        direction: Direction::Inbound,
+    })
+}
+
+/// A target that is looked at each time it was started, before any case: a run does not begin on a
+/// finding for which it would prove nothing.
+pub struct Examined {
+    target: Arc<dyn Target>,
+    profile: Profile,
+    patience: Duration,
+}
+
+impl Examined {
+    /// Puts the cheap part before a target.
+    pub fn new(target: Arc<dyn Target>, profile: Profile, patience: Duration) -> Self {
+        Self {
+            target,
+            profile,
+            patience,
+        }
+    }
+}
+
+impl Target for Examined {
+    fn name(&self) -> String {
+        self.target.name()
+    }
+
+    fn place(&self, case: &Case) -> Placement {
+        self.target.place(case)
+    }
+
+    fn start<'a>(
+        &'a self,
+        lab: &'a Lab,
+        group: &'a str,
+        cases: &'a [Case],
+    ) -> Pending<'a, Result<(Running, Stop), StartError>> {
+        Box::pin(async move {
+            let (running, stop) = self.target.start(lab, group, cases).await?;
+            let Some(first) = cases.iter().find(|case| case.row.policy().valid()) else {
+                return Ok((running, stop));
+            };
+            let partners = ["doctor".to_owned(), "unknown".to_owned()].map(|name| {
+                let domain = first.domain();
+                format!("{name}.{domain}")
+            });
+            let target = self.target.as_ref();
+            let subject = subject(target, &running, lab, first.row, self.profile, &partners);
+            let diagnosis = examine(&subject, lab, Depth::Quick, self.patience).await;
+            match diagnosis.blocking() {
+                None => Ok((running, stop)),
+                Some((check, finding)) => {
+                    let why = format!(
+                        "{}: {}; to do: {} (--no-doctor runs the cases all the same)",
+                        check.name(),
+                        finding.what,
+                        finding.advice
+                    );
+                    drop(running);
+                    stop().await;
+                    Err(StartError::Environment(why))
+                }
+            }
+        })
+    }
+}
