@@ -8,9 +8,8 @@ use simulated_partners::dns::Query;
 use simulated_partners::driver::{Partner, PartnerSetup};
 use simulated_partners::event::{Event, LegKind, Method, Party, TlsSignal, What};
 use simulated_partners::persona::{self, TlsVersion};
-use simulated_partners::probe::offers_external;
 use simulated_partners::tls::Details;
-use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_SERVER, NS_STREAM};
+use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_SERVER};
 use tokio::time::{Instant, sleep_until};
 
 use super::Subject;
@@ -173,25 +172,6 @@ impl Meeting {
                 What::Established(method) => Some(method),
                 _ => None,
             })
-    }
-
-    /// Whether EXTERNAL was among the features over TLS.
-    pub(super) fn offered_external(&self) -> bool {
-        self.legs(LegKind::Outgoing).any(|event| {
-            matches!(
-                event.what,
-                What::Frame {
-                    encrypted: true,
-                    ..
-                }
-            ) && from_target(event)
-                .is_some_and(|e| e.is(NS_STREAM, "features") && offers_external(e))
-        })
-    }
-
-    /// Whether TLS came up on the way in.
-    pub(super) fn tls_came_up(&self) -> bool {
-        self.count(LegKind::Outgoing, |what| matches!(what, What::TlsUp(_))) > 0
     }
 
     /// The alert with which the target ended TLS on connections of this kind.

@@ -123,6 +123,8 @@ pub async fn examine(subject: &Subject, lab: &Lab, depth: Depth, patience: Durat
         let good = meetings.as_ref().ok().map(|[good, _]| good);
         diagnosis.add(Check::Clock, clock::clock(details.as_ref(), good));
         diagnosis.add(Check::Records, world::records(subject, patience).await);
+    } else {
+        diagnosis.add(Check::Trust, partner::trust_in_sight(subject, &sight));
     }
     diagnosis
 }

@@ -1,15 +1,15 @@
 //! What partners of the lab find: trust, names, and the way back.
 
 use simulated_partners::event::{LegKind, Method};
-use simulated_partners::probe::Sight;
+use simulated_partners::probe::{Fault, Sight, offers_external};
 
 use super::Subject;
 use super::finding::{Blame, Check, Diagnosis, Finding, Result, Severity};
 use super::meeting::Meeting;
-use super::stream::trust_advice;
+use super::stream::{trust_advice, words};
 use crate::lab::Lab;
 
-/// All checks that need a partner.
+/// All checks that need a partner; `meetings` says why there is none.
 pub(super) fn checks(
     subject: &Subject,
     lab: &Lab,
@@ -17,11 +17,14 @@ pub(super) fn checks(
     meetings: &std::result::Result<[Meeting; 2], String>,
     diagnosis: &mut Diagnosis,
 ) {
-    let all = [Check::Trust, Check::LabDns, Check::WayBack];
     let reached = sight.clear.as_ref().is_some_and(|o| o.header.is_some());
     match meetings {
         Ok([good, unknown]) => {
-            diagnosis.add(Check::Trust, trust(subject, good, unknown));
+            let trust = match trust_in_sight(subject, sight) {
+                Result::Fine { .. } => trust(good, unknown),
+                other @ (Result::Found { .. } | Result::NotSeen { .. }) => other,
+            };
+            diagnosis.add(Check::Trust, trust);
             let dns = lab.dns.address().to_string();
             diagnosis.add(Check::LabDns, lab_dns(&dns, good));
             diagnosis.add(Check::WayBack, way_back(good));
@@ -32,37 +35,50 @@ pub(super) fn checks(
             diagnosis.add(Check::Trust, finding.into());
         }
         Err(why) => {
-            for check in all {
+            for check in [Check::Trust, Check::LabDns, Check::WayBack] {
                 diagnosis.add(check, Result::not_seen(why.as_str()));
             }
         }
     }
 }
 
-/// Whether the lab's authority is trusted, and only it.
-fn trust(subject: &Subject, good: &Meeting, unknown: &Meeting) -> Result {
+/// What one look shows of trust in the lab's authority.
+pub(super) fn trust_in_sight(subject: &Subject, sight: &Sight) -> Result {
     if !subject.methods().sasl_tls {
         return Result::not_seen("the policy has no EXTERNAL: certificates decide nothing");
     }
+    let (Some(secured), Some(opened)) = (sight.secured(), &sight.over_tls) else {
+        return Result::not_seen("there is no TLS");
+    };
+    if !secured.asked_for_certificate {
+        return Result::not_seen("no client certificate is asked for");
+    }
+    let blocking = |what: String| -> Result {
+        let blame = Blame::Configuration;
+        Finding::new(Severity::Blocking, blame, what, trust_advice()).into()
+    };
+    match &opened.fault {
+        Some(Fault::Tls(alert)) => blocking(format!(
+            "the target ends TLS with a partner from the lab's authority (alert {alert})"
+        )),
+        Some(fault) => blocking(format!(
+            "TLS comes up, and then the target turns a partner with a good certificate from \
+             the lab's authority away: {}",
+            words(fault)
+        )),
+        None if !opened.features.as_ref().is_some_and(offers_external) => blocking(
+            "the target does not offer EXTERNAL to a good certificate from the lab's authority"
+                .to_owned(),
+        ),
+        None => Result::fine("EXTERNAL for the lab's authority"),
+    }
+}
+
+/// Whether EXTERNAL works with the lab's authority, and with no other.
+fn trust(good: &Meeting, unknown: &Meeting) -> Result {
     let blocking = |what: String, advice: &str| -> Result {
         Finding::new(Severity::Blocking, Blame::Configuration, what, advice).into()
     };
-    if let Some(alert) = good.alert(LegKind::Outgoing) {
-        return blocking(
-            format!("the target ends TLS with a partner from the lab's authority (alert {alert})"),
-            trust_advice(),
-        );
-    }
-    if !good.tls_came_up() {
-        return Result::not_seen("TLS did not come up");
-    }
-    if !good.offered_external() {
-        return blocking(
-            "the target does not offer EXTERNAL to a good certificate from the lab's authority"
-                .to_owned(),
-            trust_advice(),
-        );
-    }
     if good.method() != Some(Method::SaslTls) {
         return blocking(
             format!(

@@ -172,24 +172,15 @@ pub(super) fn starttls(subject: &Subject, sight: &Sight) -> Result {
                 .as_ref()
                 .and_then(|opened| opened.fault.as_ref());
             match fault {
-                None => Result::fine(format!("TLS {}, {}", secured.version, secured.suite)),
-                Some(Fault::Tls(alert)) => Finding::new(
-                    Severity::Blocking,
-                    Blame::Configuration,
-                    format!(
-                        "the target ends TLS with a partner from the lab's authority \
-                         (alert {alert})"
-                    ),
-                    trust_advice(),
-                )
-                .into(),
-                Some(fault) => Finding::new(
+                // What a target says to who showed a certificate is a matter of trust.
+                Some(fault) if !secured.asked_for_certificate => Finding::new(
                     Severity::Blocking,
                     Blame::Target,
-                    format!("after STARTTLS no stream opens: {}", words(fault)),
+                    format!("TLS comes up, and then no stream opens: {}", words(fault)),
                     "the server's log should say why",
                 )
                 .into(),
+                Some(_) | None => Result::fine(format!("TLS {}, {}", secured.version, secured.suite)),
             }
         }
         Some(Err(broken)) => Finding::new(
