@@ -2,16 +2,19 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 
 use super::error::{CliError, Exit};
 use super::json_file::JsonFile;
-use super::run::{self, Judging, Target};
+use super::run::{self, Judging};
+use super::target::{self, Chosen};
 use super::{Color, logging, output};
 use crate::doctor::{self, Diagnosis, Extra, Visit, World};
 use crate::policy::Row;
+use crate::target::remote::{self, Remote};
 
 /// Lines on a terminal that is wider than this are hard to read.
 const WIDEST: usize = 100;
@@ -22,9 +25,15 @@ const WIDEST: usize = 100;
 Exit codes: 0 nothing blocks a run, 3 something does.
 The first line says what to mend first; the checks stand in the order of causes.")]
 pub(super) struct Args {
-    /// What to examine
-    #[arg(short, long, value_enum, default_value_t, env = "S2SPEC_TARGET")]
-    target: Target,
+    /// What to examine: reference, prosody, or a target file ending in .toml
+    #[arg(
+        short,
+        long,
+        value_name = "TARGET",
+        default_value_t,
+        env = "S2SPEC_TARGET"
+    )]
+    target: Chosen,
 
     /// The policy that it is set to, or is to be set to [default: the one that shows most]
     #[arg(long, value_name = "NUMBER", value_parser = row, env = "S2SPEC_ROW")]
@@ -47,7 +56,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDRESS", env = "S2SPEC_NAMESERVER")]
     nameserver: Option<SocketAddr>,
 
-    /// Ask the system's name server also where it is on another machine
+    /// Let other machines be asked: a target file's server, and the system's name server
     #[arg(long, env = "S2SPEC_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
     allow_remote: bool,
 
@@ -87,8 +96,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     }
     let json = args.json.as_deref().map(JsonFile::open).transpose()?;
     let profile = args.judging.profile();
-    let target =
-        run::target(args.target, profile).map_err(|why| CliError::environment("no target", why))?;
+    let (target, extra) = chosen(args)?;
     let visit = Visit {
         row: args.row,
         profile,
@@ -100,7 +108,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
                 remote: args.allow_remote,
             },
         },
-        extra: Extra::default(),
+        extra,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -113,6 +121,9 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
             _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
         }
     });
+    // What was started for a target file ends with this, also after an interrupt.
+    runtime.shutdown_background();
+    remote::end_all();
     let diagnosis = diagnosis.map_err(|why| CliError::environment("nothing examined", why))?;
     let on_stdout = matches!(json, Some(JsonFile::Stdout));
     if !on_stdout {
@@ -125,6 +136,24 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         json.write(&text)?;
     }
     Ok(exit(&diagnosis))
+}
+
+/// The target, with what only its file knows.
+fn chosen(args: &Args) -> Result<(Arc<dyn crate::target::Target>, Extra), CliError> {
+    match &args.target {
+        Chosen::Named(_) => {
+            let target = run::target(&args.target, args.judging.profile(), args.allow_remote)?;
+            Ok((target, Extra::default()))
+        }
+        Chosen::File(path) => {
+            let file = target::file(path, args.allow_remote)?;
+            let extra = Extra {
+                direct_tls: file.direct_tls,
+                ..Extra::default()
+            };
+            Ok((Arc::new(Remote::new(file)), extra))
+        }
+    }
 }
 
 fn exit(diagnosis: &Diagnosis) -> Exit {

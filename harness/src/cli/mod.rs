@@ -16,6 +16,7 @@ mod proxy;
 mod run;
 mod select;
 mod serve;
+mod target;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ use clap::{Parser, Subcommand};
 
 pub use error::{CliError, Exit};
 pub use run::{Order, Start, Target};
+pub use target::Chosen;
 
 const AFTER_HELP: &str = "\
 Exit codes:

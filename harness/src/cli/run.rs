@@ -10,7 +10,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::error::{CliError, Exit};
 use super::json_file::JsonFile;
+use super::target::Chosen;
 use super::{Color, logging, output, select};
+use crate::doctor::Examined;
 use crate::matrix::Case;
 use crate::oracle::Profile;
 use crate::policy::Mode;
@@ -88,8 +90,23 @@ impl Judging {
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Options {
     /// What to run against
-    #[arg(short, long, value_enum, default_value_t, env = "S2SPEC_TARGET")]
-    target: Target,
+    /// reference, prosody, or a target file ending in .toml
+    #[arg(
+        short,
+        long,
+        value_name = "TARGET",
+        default_value_t,
+        env = "S2SPEC_TARGET"
+    )]
+    target: Chosen,
+
+    /// Let a target file name other machines: they are sent broken and hostile streams
+    #[arg(long, env = "S2SPEC_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
+    allow_remote: bool,
+
+    /// Do not look at the server of a target file before its cases are run
+    #[arg(long, env = "S2SPEC_NO_DOCTOR", value_parser = FalseyValueParser::new())]
+    no_doctor: bool,
 
     /// Threads that drive cases, each several at a time [default: one for each core]
     #[arg(short, long, value_name = "N", env = "S2SPEC_JOBS")]
@@ -154,8 +171,14 @@ impl Options {
     /// How a case of this run is run again.
     fn rerun(&self) -> Rerun {
         let mut options = Vec::new();
-        if self.target == Target::Prosody {
-            options.push("--target prosody".to_owned());
+        if !self.target.is_default() {
+            options.push(format!("--target {}", self.target));
+        }
+        if self.allow_remote {
+            options.push("--allow-remote".to_owned());
+        }
+        if self.no_doctor {
+            options.push("--no-doctor".to_owned());
         }
         options.extend(self.judging.options());
         if self.seed != DEFAULT_SEED {
@@ -190,12 +213,11 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
 }
 
 /// What a run is to do.
-#[derive(Debug)]
 pub struct Order {
     /// The cases that were asked for; controls come on top.
     pub cases: Vec<Case>,
     /// What to run them against.
-    pub target: Target,
+    pub target: Arc<dyn target::Target>,
     /// Threads that drive cases.
     pub jobs: NonZeroUsize,
     /// Where ids, keys and order come from.
@@ -217,33 +239,50 @@ pub type Start = fn(Order) -> mpsc::Receiver<RunEvent>;
 const START: Start = |order| {
     let (events, receiver) = mpsc::channel(EVENTS);
     tokio::spawn(async move {
-        match target(order.target, order.profile) {
-            Ok(target) => {
-                let interrupt = order.interrupt.clone();
-                runner::run(plan(order, target), events, interrupt).await;
-            }
-            Err(trouble) => {
-                // A reader that went away needs nothing more.
-                let _ = events.send(RunEvent::Trouble(trouble)).await;
-            }
-        }
+        let interrupt = order.interrupt.clone();
+        runner::run(plan(order), events, interrupt).await;
     });
     receiver
 };
 
-pub(super) fn target(target: Target, profile: Profile) -> Result<Arc<dyn target::Target>, String> {
-    Ok(match target {
-        Target::Reference => Arc::new(Reference {
+/// What to run against.
+pub(super) fn target(
+    chosen: &Chosen,
+    profile: Profile,
+    allow_remote: bool,
+) -> Result<Arc<dyn target::Target>, CliError> {
+    Ok(match chosen {
+        Chosen::Named(Target::Reference) => Arc::new(Reference {
             strict_certificates: profile.strict_certificates,
         }),
-        Target::Prosody => Arc::new(Prosody::find()?),
+        Chosen::Named(Target::Prosody) => Arc::new(
+            Prosody::find().map_err(|why| CliError::environment("cannot run Prosody", why))?,
+        ),
+        Chosen::File(path) => super::target::load(path, allow_remote)?,
     })
 }
 
-fn plan(order: Order, target: Arc<dyn target::Target>) -> Plan {
+/// The target of a run; that of a file is looked at before its cases.
+fn examined(options: &Options) -> Result<Arc<dyn target::Target>, CliError> {
+    let profile = options.judging.profile();
+    let target = target(&options.target, profile, options.allow_remote)?;
+    Ok(match &options.target {
+        Chosen::File(_) if !options.no_doctor => {
+            Arc::new(Examined::new(target, profile, options.timeout / 2))
+        }
+        Chosen::File(_) | Chosen::Named(_) => target,
+    })
+}
+
+fn plan(order: Order) -> Plan {
     Plan {
-        jobs: runner::jobs(&select::all(), &order.cases, target.as_ref(), order.profile),
-        target,
+        jobs: runner::jobs(
+            &select::all(),
+            &order.cases,
+            order.target.as_ref(),
+            order.profile,
+        ),
+        target: order.target,
         profile: order.profile,
         deadlines: Deadlines::within(order.timeout),
         in_flight: order.jobs.get().saturating_mul(runner::IN_FLIGHT),
@@ -284,7 +323,7 @@ fn run(
     let (interrupt, interrupted) = watch::channel(false);
     let order = Order {
         cases,
-        target: options.target,
+        target: examined(options)?,
         jobs,
         seed: options.seed,
         timeout: options.timeout,
@@ -298,6 +337,7 @@ fn run(
     progress.clear();
     // What still runs after a second interrupt has to end with the process, not before the report.
     runtime.shutdown_background();
+    target::remote::end_all();
 
     let on_stdout = matches!(json, Some(JsonFile::Stdout));
     if !on_stdout {

@@ -180,7 +180,9 @@ pub(super) fn starttls(subject: &Subject, sight: &Sight) -> Result {
                     "the server's log should say why",
                 )
                 .into(),
-                Some(_) | None => Result::fine(format!("TLS {}, {}", secured.version, secured.suite)),
+                Some(_) | None => {
+                    Result::fine(format!("TLS {}, {}", secured.version, secured.suite))
+                }
             }
         }
         Some(Err(broken)) => Finding::new(

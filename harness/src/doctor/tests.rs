@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::matrix::{Case, Direction, Set};
 use crate::target::reference::Reference;
-use crate::target::{Running, StartError, Stop, Target};
+use crate::target::{Inside, Running, StartError, Stop, Target};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -291,7 +291,10 @@ async fn proxy(lab: &Lab, row: u8) -> (Subject, Running, Stop) {
 }
 
 async fn in_full(subject: &Subject, running: &Running, lab: &Lab, wait: Duration) -> Diagnosis {
-    let _answering = running.inner.open(&subject.partners[0], true);
+    let Inside::Linked(inner) = &running.inner else {
+        unreachable!("the proxy has an inner side");
+    };
+    let _answering = inner.open(&subject.partners[0], true);
     examine(subject, lab, Depth::Full, wait).await
 }
 
@@ -352,11 +355,13 @@ async fn a_target_that_asks_other_dns_is_told_as_such() {
             let Lab {
                 authority,
                 dns,
+                partners,
                 seed,
             } = theirs;
             let lab = Lab {
                 authority,
                 dns: others,
+                partners,
                 seed,
             };
             (lab, dns)

@@ -1,5 +1,6 @@
 //! A target started, examined and stopped; and the cheap part of it before every run.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::matrix::{Case, Direction, Set};
 use crate::oracle::Profile;
 use crate::policy::Row;
 use crate::report::describe_policy;
-use crate::target::{Pending, Placement, Running, StartError, Stop, Target};
+use crate::target::{Inside, Pending, Placement, Running, StartError, Stop, Target};
 
 /// Rows that show the most, best first; the others come after them.
 const TELLING: [u8; 4] = [7, 9, 8, 1];
@@ -49,7 +50,9 @@ pub struct Extra {
 /// # Errors
 /// When there is no test network, or no policy to examine it with; the text says which.
 pub async fn visit(target: &dyn Target, visit: &Visit) -> Result<Diagnosis, String> {
-    let lab = Lab::open(visit.seed).map_err(|error| format!("no test network: {error}"))?;
+    let lab = target
+        .lab(visit.seed)
+        .map_err(|error| format!("no test network: {error}"))?;
     let (row, group) = placed(target, visit.row)?;
     let cases = ["modern", "cert-unknown-ca"].map(|name| case(name, row));
     let [Some(good), Some(unknown)] = cases else {
@@ -67,7 +70,10 @@ pub async fn visit(target: &dyn Target, visit: &Visit) -> Result<Diagnosis, Stri
                 ..subject
             };
             // Behind a proxy somebody has to answer.
-            let answering = running.inner.open(&partners[0], true);
+            let answering = match &running.inner {
+                Inside::Linked(inner) => Some(inner.open(&partners[0], true)),
+                Inside::Hidden(_) => None,
+            };
             let diagnosis = examine(&subject, &lab, Depth::Full, visit.patience).await;
             drop(answering);
             drop(running);
@@ -97,7 +103,7 @@ fn subject(
         roots: lab.authority.roots(),
         world: World::System { remote: false },
         partners: partners.clone(),
-        listen: std::net::Ipv4Addr::LOCALHOST.into(),
+        listen: lab.partners,
     }
 }
 
@@ -182,6 +188,10 @@ impl Target for Examined {
 
     fn place(&self, case: &Case) -> Placement {
         self.target.place(case)
+    }
+
+    fn lab(&self, seed: u64) -> io::Result<Lab> {
+        self.target.lab(seed)
     }
 
     fn start<'a>(

@@ -1,16 +1,19 @@
 //! Servers under test. The runner knows them by [`Target`] alone.
 
 pub mod inner_side;
+mod inside;
 pub mod prosody;
 pub mod reference;
+pub mod remote;
 
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
 use crate::lab::Lab;
 use crate::matrix::Case;
-use inner_side::InnerSide;
+pub use inside::{Hidden, Inside, Trigger};
 
 /// A boxed future, so that targets can be chosen at run time.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -22,6 +25,14 @@ pub trait Target: Send + Sync {
 
     /// Which instance a case belongs to. Cases of one group share a running instance.
     fn place(&self, case: &Case) -> Placement;
+
+    /// Opens the test network that the target can be run in.
+    ///
+    /// # Errors
+    /// When an address or a file of it cannot be had.
+    fn lab(&self, seed: u64) -> io::Result<Lab> {
+        Lab::open(seed)
+    }
 
     /// Starts the instance for a group.
     ///
@@ -50,6 +61,9 @@ pub enum StartError {
     /// The target looked at its configuration and refused it: the outcome of its cases.
     #[error("the configuration was refused: {0}")]
     ConfigRefused(String),
+    /// The target cannot be set so after all, for this reason.
+    #[error("{0}")]
+    Unsupported(String),
     /// Something else is in the way: a port, a missing program, a crash.
     #[error("{0}")]
     Environment(String),
@@ -61,8 +75,8 @@ pub struct Running {
     pub domain: String,
     /// Where it takes streams from other servers.
     pub address: SocketAddr,
-    /// Its other side.
-    pub inner: InnerSide,
+    /// Its other side, as far as there is a way to it.
+    pub inner: Inside,
 }
 
 /// Ends an instance in order, within a bounded time.

@@ -125,7 +125,7 @@ impl Prosody {
             Running {
                 domain: DOMAIN.to_owned(),
                 address,
-                inner,
+                inner: inner.into(),
             },
             stop,
         ))

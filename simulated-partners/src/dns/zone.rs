@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, SOA, SRV};
 use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::log::{Log, Query, below};
 
@@ -82,7 +82,6 @@ pub struct BadName {
 #[derive(Clone, Debug, Default)]
 pub struct Records {
     shared: Arc<Mutex<Shared>>,
-    asked: Arc<Notify>,
 }
 
 impl Records {
@@ -150,18 +149,14 @@ impl Records {
         self.lock().log.of_all_below(&name.into())
     }
 
-    /// Returns as soon as something was asked about a name or one below it; waits for ever while
-    /// nothing is. Can be cancelled without loss.
-    pub async fn asked_below(&self, name: &str) {
-        loop {
-            let next = self.asked.notified();
-            tokio::pin!(next);
-            // From here on no question is missed.
-            next.as_mut().enable();
-            if !self.queries_below(name).is_empty() {
-                return;
+    /// Returns when a question about a name is in the log. Waits for ever where nobody asks, or where
+    /// it is no domain name.
+    pub async fn asked(&self, name: &str) {
+        let mut questions = self.lock().questions.subscribe();
+        while self.queries(name).is_empty() {
+            if questions.changed().await.is_err() {
+                std::future::pending::<()>().await;
             }
-            next.await;
         }
     }
 
@@ -178,7 +173,7 @@ impl Records {
             tcp,
         };
         shared.log.record(name, query);
-        self.asked.notify_waiters();
+        shared.questions.send_modify(|count| *count += 1);
         shared.find(name, kind, tcp)
     }
 
@@ -206,6 +201,8 @@ struct Shared {
     /// In canonical order (RFC 4034 §6.1): a name is followed by all below it.
     nodes: BTreeMap<LowerName, BTreeMap<Kind, Arc<Reply>>>,
     log: Log,
+    /// How many were asked so far.
+    questions: watch::Sender<u64>,
 }
 
 impl Shared {
