@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
@@ -10,11 +9,11 @@ use clap::builder::FalseyValueParser;
 use super::error::{CliError, Exit};
 use super::json_file::JsonFile;
 use super::run::{self, Judging};
-use super::target::{self, Chosen};
+use super::target::Chosen;
 use super::{Color, logging, output};
-use crate::doctor::{self, Diagnosis, Extra, Visit, World};
+use crate::doctor::{self, Depth, Diagnosis, Visit, World};
 use crate::policy::Row;
-use crate::target::remote::{self, Remote};
+use crate::target::remote;
 
 /// Lines on a terminal that is wider than this are hard to read.
 const WIDEST: usize = 100;
@@ -96,12 +95,13 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     }
     let json = args.json.as_deref().map(JsonFile::open).transpose()?;
     let profile = args.judging.profile();
-    let (target, extra) = chosen(args)?;
+    let (target, extra) = run::target(&args.target, profile, args.allow_remote)?;
     let visit = Visit {
         row: args.row,
         profile,
         seed: args.seed,
         patience: args.timeout,
+        depth: Depth::Full,
         world: match args.nameserver {
             Some(server) => World::NameServer(server),
             None => World::System {
@@ -136,24 +136,6 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         json.write(&text)?;
     }
     Ok(exit(&diagnosis))
-}
-
-/// The target, with what only its file knows.
-fn chosen(args: &Args) -> Result<(Arc<dyn crate::target::Target>, Extra), CliError> {
-    match &args.target {
-        Chosen::Named(_) => {
-            let target = run::target(&args.target, args.judging.profile(), args.allow_remote)?;
-            Ok((target, Extra::default()))
-        }
-        Chosen::File(path) => {
-            let file = target::file(path, args.allow_remote)?;
-            let extra = Extra {
-                direct_tls: file.direct_tls,
-                ..Extra::default()
-            };
-            Ok((Arc::new(Remote::new(file)), extra))
-        }
-    }
 }
 
 fn exit(diagnosis: &Diagnosis) -> Exit {

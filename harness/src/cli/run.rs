@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
 use super::error::{CliError, Exit};
 use super::json_file::JsonFile;
 use super::target::Chosen;
 use super::{Color, logging, output, select};
-use crate::doctor::Examined;
+use crate::doctor::{self, Depth, Examined, Extra, Visit, World};
 use crate::matrix::Case;
 use crate::oracle::Profile;
 use crate::policy::Mode;
@@ -21,6 +22,7 @@ use crate::runner::{self, Deadlines, Plan, RunEvent, Verdict};
 use crate::target;
 use crate::target::prosody::Prosody;
 use crate::target::reference::Reference;
+use crate::target::remote::Remote;
 
 /// Seconds that a case may take before it counts as stalled.
 const DEFAULT_TIMEOUT: &str = "10";
@@ -245,33 +247,59 @@ const START: Start = |order| {
     receiver
 };
 
-/// What to run against.
+/// What to run against, with what only its file knows.
 pub(super) fn target(
     chosen: &Chosen,
     profile: Profile,
     allow_remote: bool,
-) -> Result<Arc<dyn target::Target>, CliError> {
-    Ok(match chosen {
+) -> Result<(Arc<dyn target::Target>, Extra), CliError> {
+    let target: Arc<dyn target::Target> = match chosen {
         Chosen::Named(Target::Reference) => Arc::new(Reference {
             strict_certificates: profile.strict_certificates,
         }),
         Chosen::Named(Target::Prosody) => Arc::new(
             Prosody::find().map_err(|why| CliError::environment("cannot run Prosody", why))?,
         ),
-        Chosen::File(path) => super::target::load(path, allow_remote)?,
-    })
+        Chosen::File(path) => {
+            let file = super::target::file(path, allow_remote)?;
+            let extra = super::target::extra(&file);
+            return Ok((Arc::new(Remote::new(file)), extra));
+        }
+    };
+    Ok((target, Extra::default()))
 }
 
-/// The target of a run; that of a file is looked at before its cases.
-fn examined(options: &Options) -> Result<Arc<dyn target::Target>, CliError> {
+/// The target of a run. That of a file is looked at first: at once where it has to run already, else
+/// each time that it was started.
+fn examined(options: &Options, runtime: &Runtime) -> Result<Arc<dyn target::Target>, CliError> {
     let profile = options.judging.profile();
-    let target = target(&options.target, profile, options.allow_remote)?;
-    Ok(match &options.target {
-        Chosen::File(_) if !options.no_doctor => {
-            Arc::new(Examined::new(target, profile, options.timeout / 2))
+    let (target, extra) = target(&options.target, profile, options.allow_remote)?;
+    if options.no_doctor || matches!(options.target, Chosen::Named(_)) {
+        return Ok(target);
+    }
+    let patience = options.timeout / 2;
+    if !extra.runs_already {
+        return Ok(Arc::new(Examined::new(target, extra, profile, patience)));
+    }
+    let visit = Visit {
+        row: None,
+        profile,
+        seed: options.seed,
+        patience,
+        depth: Depth::Quick,
+        world: World::System { remote: false },
+        extra,
+    };
+    let diagnosis = runtime
+        .block_on(doctor::visit(target.as_ref(), &visit))
+        .map_err(|why| CliError::environment("not run", why))?;
+    match diagnosis.blocking() {
+        None => Ok(target),
+        Some((check, finding)) => {
+            let why = doctor::refusal(check, finding);
+            Err(CliError::environment("not run", why))
         }
-        Chosen::File(_) | Chosen::Named(_) => target,
-    })
+    }
 }
 
 fn plan(order: Order) -> Plan {
@@ -323,7 +351,7 @@ fn run(
     let (interrupt, interrupted) = watch::channel(false);
     let order = Order {
         cases,
-        target: examined(options)?,
+        target: examined(options, &runtime)?,
         jobs,
         seed: options.seed,
         timeout: options.timeout,

@@ -199,10 +199,10 @@ pub struct Checked {
 pub struct Diagnosis {
     /// Name of the target.
     pub target: String,
-    /// Its domain.
-    pub domain: String,
-    /// Where it was looked for.
-    pub address: String,
+    /// Its domain, where it is known.
+    pub domain: Option<String>,
+    /// Where it was looked for, where that is known.
+    pub address: Option<String>,
     /// The policy in words, where it is known.
     pub policy: Option<String>,
     /// The checks.
@@ -213,8 +213,8 @@ impl Diagnosis {
     pub(super) fn of(subject: &Subject) -> Self {
         Self {
             target: subject.name.clone(),
-            domain: subject.domain.clone(),
-            address: subject.address.to_string(),
+            domain: Some(subject.domain.clone()),
+            address: Some(subject.address.to_string()),
             policy: subject
                 .row
                 .map(|row| format!("{row}: {}", describe_policy(&row.policy()))),

@@ -35,7 +35,7 @@ use meeting::Meeting;
 
 pub use finding::{Blame, Check, Checked, Diagnosis, Finding, Result, Severity};
 pub use view::{SCHEMA, render, to_json};
-pub use visit::{Examined, Extra, Visit, visit};
+pub use visit::{Examined, Extra, Visit, refusal, visit};
 pub use world::World;
 
 /// A target as the doctor needs to know it.

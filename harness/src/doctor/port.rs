@@ -9,14 +9,17 @@ use simulated_partners::probe::{Broken, Fault, Sight};
 use super::finding::{Blame, Finding, Result, Severity};
 use super::{Subject, stream};
 
+const START_IT: &str =
+    "start the server, or correct its address; `ss -ltn` lists what listens here";
+
+/// Why nobody was reached at the port for other servers.
+pub(super) fn no_connection(address: SocketAddr, error: &io::Error) -> Finding {
+    unconnected(error, address, "the S2S port", START_IT)
+}
+
 /// The port for other servers.
 pub(super) fn external(subject: &Subject, sight: &Sight) -> Result {
-    connected(
-        sight,
-        subject.address,
-        "the S2S port",
-        "start the server, or correct its address; `ss -ltn` lists what listens here",
-    )
+    connected(sight, subject.address, "the S2S port", START_IT)
 }
 
 /// The port where TLS comes first.
@@ -87,15 +90,16 @@ pub(super) fn inner(address: SocketAddr, sight: &Sight) -> Result {
 }
 
 fn connected(sight: &Sight, address: SocketAddr, port: &str, advice: &str) -> Result {
-    let error = match &sight.connected {
-        Ok(took) => {
-            return Result::fine(format!(
-                "{address} takes connections ({:.1} ms)",
-                took.as_secs_f64() * 1000.0
-            ));
-        }
-        Err(error) => error,
-    };
+    match &sight.connected {
+        Ok(took) => Result::fine(format!(
+            "{address} takes connections ({:.1} ms)",
+            took.as_secs_f64() * 1000.0
+        )),
+        Err(error) => unconnected(error, address, port, advice).into(),
+    }
+}
+
+fn unconnected(error: &io::Error, address: SocketAddr, port: &str, advice: &str) -> Finding {
     let (blame, what) = match error.kind() {
         io::ErrorKind::ConnectionRefused => (
             Blame::Configuration,
@@ -114,7 +118,7 @@ fn connected(sight: &Sight, address: SocketAddr, port: &str, advice: &str) -> Re
             format!("no connection to {address}, {port}: {error}"),
         ),
     };
-    Finding::new(Severity::Blocking, blame, what, advice).into()
+    Finding::new(Severity::Blocking, blame, what, advice)
 }
 
 /// A port that no case of today needs.

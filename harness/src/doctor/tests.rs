@@ -156,7 +156,7 @@ async fn a_policy_that_is_not_the_one_set_is_told() {
     let lab = lab();
     for (name, row, severity, words) in [
         (
-            "dialback-only",
+            "google-talk",
             7,
             Severity::Blocking,
             "STARTTLS is not offered",
@@ -174,13 +174,9 @@ async fn a_policy_that_is_not_the_one_set_is_told() {
     ] {
         let diagnosis = quick(&lab, name, row, PATIENCE).await;
         let found = diagnosis.result(Check::Policy).expect("it was made");
-        let finding = found.findings().first().expect(name);
+        let told = |finding: &&Finding| finding.what.contains(words);
+        let finding = found.findings().iter().find(told).expect(name);
         assert_eq!(finding.severity, severity, "{name} {row}: {}", finding.what);
-        assert!(
-            finding.what.contains(words),
-            "{name} {row}: {}",
-            finding.what
-        );
         assert_eq!(finding.blame, Blame::Configuration);
     }
 }
@@ -338,7 +334,13 @@ async fn an_authority_that_is_not_trusted_is_told_as_such() {
                 (Check::Trust, Severity::Blocking),
                 "row {row}"
             );
-            assert!(what.contains("does not offer EXTERNAL"), "{what}");
+            let words = if row == 8 {
+                // Without dialback nothing is left to say than goodbye.
+                "turns a partner with a good certificate"
+            } else {
+                "does not offer EXTERNAL"
+            };
+            assert!(what.contains(words), "{what}");
         }
         drop(running);
         stop().await;

@@ -22,14 +22,14 @@ pub fn render(diagnosis: &Diagnosis, width: usize, charset: Charset) -> String {
     if let Some((_, finding)) = diagnosis.blocking() {
         out.push_str(&wrap("To do: ", 7, &finding.advice, width));
     }
-    let policy = diagnosis
-        .policy
-        .as_ref()
-        .map_or_else(String::new, |policy| format!("; {policy}"));
-    let about = format!(
-        "{}: {} at {}{policy}",
-        diagnosis.target, diagnosis.domain, diagnosis.address
-    );
+    let mut about = clean(&diagnosis.target);
+    if let (Some(domain), Some(address)) = (&diagnosis.domain, &diagnosis.address) {
+        let _ = write!(about, ": {domain} at {address}");
+    }
+    if let Some(policy) = &diagnosis.policy {
+        about.push_str("; ");
+        about.push_str(policy);
+    }
     out.push('\n');
     out.push_str(&wrap("", 0, &about, width));
     for checked in &diagnosis.checks {
@@ -179,8 +179,8 @@ struct Document<'a> {
     schema: u32,
     tool: Tool,
     target: &'a str,
-    domain: &'a str,
-    address: &'a str,
+    domain: Option<&'a str>,
+    address: Option<&'a str>,
     policy: Option<&'a str>,
     /// Whether a run would prove nothing.
     blocked: bool,
@@ -226,8 +226,8 @@ pub fn to_json(diagnosis: &Diagnosis) -> std::result::Result<String, serde_json:
             version: env!("CARGO_PKG_VERSION"),
         },
         target: &diagnosis.target,
-        domain: &diagnosis.domain,
-        address: &diagnosis.address,
+        domain: diagnosis.domain.as_deref(),
+        address: diagnosis.address.as_deref(),
         policy: diagnosis.policy.as_deref(),
         blocked: first.is_some(),
         first,

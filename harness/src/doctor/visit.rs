@@ -1,14 +1,17 @@
 //! A target started, examined and stopped; and the cheap part of it before every run.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use simulated_partners::persona;
 use simulated_partners::tls::Details;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::finding::{Blame, Check, Checked, Diagnosis, Finding, Severity};
-use super::{Depth, Subject, World, examine};
+use super::{Depth, Subject, World, examine, port};
 use crate::lab::Lab;
 use crate::matrix::{Case, Direction, Set};
 use crate::oracle::Profile;
@@ -30,22 +33,38 @@ pub struct Visit {
     pub seed: u64,
     /// How long each check may take.
     pub patience: Duration,
+    /// How much is looked at.
+    pub depth: Depth,
     /// Who is asked for the target's records.
     pub world: World,
     /// More that is known of it.
     pub extra: Extra,
 }
 
-/// Ports beside the one for servers.
-#[derive(Clone, Copy, Debug, Default)]
+/// What a target file says of a server, beside what a [`Target`] tells.
+#[derive(Clone, Debug, Default)]
 pub struct Extra {
-    /// For TLS at once.
-    pub direct_tls: Option<std::net::SocketAddr>,
-    /// Of a proxy, for its gateway.
-    pub inner: Option<std::net::SocketAddr>,
+    /// Its domain and address, where they are known before it is started.
+    pub place: Option<(String, SocketAddr)>,
+    /// Whether it has to run already: nothing here starts or changes it.
+    pub runs_already: bool,
+    /// Its port for TLS at once.
+    pub direct_tls: Option<SocketAddr>,
+    /// The port of a proxy for its gateway.
+    pub inner: Option<SocketAddr>,
 }
 
-/// Starts a target, examines it in full and stops it. A target that does not start is a finding.
+impl Extra {
+    /// Why a server that has to run already is not to be waited for.
+    async fn absent(&self, patience: Duration) -> Option<Finding> {
+        let (_, address) = self.place.as_ref().filter(|_| self.runs_already)?;
+        let connected = timeout(patience, TcpStream::connect(address)).await;
+        let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        Some(port::no_connection(*address, &connected.err()?))
+    }
+}
+
+/// Starts a target, examines it and stops it. A target that does not start is a finding.
 ///
 /// # Errors
 /// When there is no test network, or no policy to examine it with; the text says which.
@@ -60,6 +79,9 @@ pub async fn visit(target: &dyn Target, visit: &Visit) -> Result<Diagnosis, Stri
     };
     let partners = [good.domain(), unknown.domain()];
     let cases = [good, unknown];
+    if let Some(finding) = visit.extra.absent(visit.patience).await {
+        return Ok(only(target, row, &visit.extra, Check::Port, finding));
+    }
     match target.start(&lab, &group, &cases).await {
         Ok((running, stop)) => {
             let subject = subject(target, &running, &lab, row, visit.profile, &partners);
@@ -74,13 +96,21 @@ pub async fn visit(target: &dyn Target, visit: &Visit) -> Result<Diagnosis, Stri
                 Inside::Linked(inner) => Some(inner.open(&partners[0], true)),
                 Inside::Hidden(_) => None,
             };
-            let diagnosis = examine(&subject, &lab, Depth::Full, visit.patience).await;
+            let diagnosis = examine(&subject, &lab, visit.depth, visit.patience).await;
             drop(answering);
             drop(running);
             stop().await;
             Ok(diagnosis)
         }
-        Err(error) => Ok(not_started(target, row, &error)),
+        Err(error) => {
+            let finding = Finding::new(
+                Severity::Blocking,
+                Blame::Configuration,
+                error.to_string(),
+                "start it by hand with the same configuration and read its log",
+            );
+            Ok(only(target, row, &visit.extra, Check::Start, finding))
+        }
     }
 }
 
@@ -107,20 +137,15 @@ fn subject(
     }
 }
 
-fn not_started(target: &dyn Target, row: Row, error: &StartError) -> Diagnosis {
-    let finding = Finding::new(
-        Severity::Blocking,
-        Blame::Configuration,
-        error.to_string(),
-        "start it by hand with the same configuration and read its log",
-    );
+/// A diagnosis that ended with its first check.
+fn only(target: &dyn Target, row: Row, extra: &Extra, check: Check, finding: Finding) -> Diagnosis {
     Diagnosis {
         target: target.name(),
-        domain: "its domain".to_owned(),
-        address: "no address".to_owned(),
+        domain: extra.place.as_ref().map(|(domain, _)| domain.clone()),
+        address: extra.place.as_ref().map(|(_, address)| address.to_string()),
         policy: Some(format!("{row}: {}", describe_policy(&row.policy()))),
         checks: vec![Checked {
-            check: Check::Start,
+            check,
             result: finding.into(),
         }],
     }
@@ -166,19 +191,36 @@ fn case(persona: &str, row: Row) -> Option<Case> {
 /// finding for which it would prove nothing.
 pub struct Examined {
     target: Arc<dyn Target>,
+    extra: Extra,
     profile: Profile,
     patience: Duration,
 }
 
 impl Examined {
     /// Puts the cheap part before a target.
-    pub fn new(target: Arc<dyn Target>, profile: Profile, patience: Duration) -> Self {
+    pub fn new(
+        target: Arc<dyn Target>,
+        extra: Extra,
+        profile: Profile,
+        patience: Duration,
+    ) -> Self {
         Self {
             target,
+            extra,
             profile,
             patience,
         }
     }
+}
+
+/// Why a run does not begin, in a line.
+pub fn refusal(check: Check, finding: &Finding) -> String {
+    format!(
+        "{}: {}; to do: {} (`s2spec doctor` says more, --no-doctor runs the cases all the same)",
+        check.name(),
+        finding.what,
+        finding.advice
+    )
 }
 
 impl Target for Examined {
@@ -201,6 +243,9 @@ impl Target for Examined {
         cases: &'a [Case],
     ) -> Pending<'a, Result<(Running, Stop), StartError>> {
         Box::pin(async move {
+            if let Some(finding) = self.extra.absent(self.patience).await {
+                return Err(StartError::Environment(refusal(Check::Port, &finding)));
+            }
             let (running, stop) = self.target.start(lab, group, cases).await?;
             let Some(first) = cases.iter().find(|case| case.row.policy().valid()) else {
                 return Ok((running, stop));
@@ -215,12 +260,7 @@ impl Target for Examined {
             match diagnosis.blocking() {
                 None => Ok((running, stop)),
                 Some((check, finding)) => {
-                    let why = format!(
-                        "{}: {}; to do: {} (--no-doctor runs the cases all the same)",
-                        check.name(),
-                        finding.what,
-                        finding.advice
-                    );
+                    let why = refusal(check, finding);
                     drop(running);
                     stop().await;
                     Err(StartError::Environment(why))
