@@ -2,6 +2,7 @@
 
 pub mod baseline;
 pub mod cli;
+pub mod doctor;
 pub mod embed;
 pub mod judge;
 pub mod lab;

@@ -12,6 +12,7 @@ pub mod inner;
 pub mod negotiate;
 pub mod persona;
 pub mod pki;
+pub mod probe;
 pub mod reaction;
 pub mod stream;
 pub mod testing;

@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. [`Exit`] says what the exit codes
 //! mean.
 
+mod doctor;
 mod error;
 mod expecting;
 mod explain;
@@ -61,6 +62,8 @@ enum Command {
     List(list::Args),
     /// Say what a case does, what may come out of it, and why
     Explain(explain::Args),
+    /// Find out whether a target can be tested: ports, certificate, trust, DNS, clock
+    Doctor(doctor::Args),
     /// Put a simulated partner on the network, to try a server of one's own against it
     Serve(serve::Args),
     /// List the personas
@@ -118,6 +121,7 @@ fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Run(args)) => run::command(&args),
         Some(Command::List(args)) => list::command(&args),
         Some(Command::Explain(args)) => explain::command(&args),
+        Some(Command::Doctor(args)) => doctor::command(&args),
         Some(Command::Serve(args)) => serve::command(&args),
         Some(Command::Personas(args)) => personas::command(&args),
         Some(Command::Init(args)) => init::command(&args),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
 use super::error::{CliError, Exit};
@@ -14,6 +15,7 @@ use super::json_file::JsonFile;
 use super::target::Chosen;
 use super::{Color, logging, output, select};
 use crate::baseline::Settlement;
+use crate::doctor::{self, Depth, Examined, Extra, Visit, World};
 use crate::matrix::Case;
 use crate::oracle::Profile;
 use crate::policy::Mode;
@@ -23,6 +25,7 @@ use crate::target;
 use crate::target::ejabberd::Ejabberd;
 use crate::target::prosody::Prosody;
 use crate::target::reference::Reference;
+use crate::target::remote::Remote;
 
 /// Seconds that a case may take before it counts as stalled.
 const DEFAULT_TIMEOUT: &str = "10";
@@ -110,6 +113,10 @@ pub(super) struct Options {
     #[arg(long, env = "S2SPEC_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
     allow_remote: bool,
 
+    /// Do not look at the server of a target file before its cases are run
+    #[arg(long, env = "S2SPEC_NO_DOCTOR", value_parser = FalseyValueParser::new())]
+    no_doctor: bool,
+
     /// Threads that drive cases, each several at a time [default: one for each core]
     #[arg(short, long, value_name = "N", env = "S2SPEC_JOBS")]
     jobs: Option<NonZeroUsize>,
@@ -182,6 +189,9 @@ impl Options {
         if self.allow_remote {
             options.push("--allow-remote".to_owned());
         }
+        if self.no_doctor {
+            options.push("--no-doctor".to_owned());
+        }
         options.extend(self.judging.options());
         options.extend(self.expecting.options());
         if self.seed != DEFAULT_SEED {
@@ -204,7 +214,7 @@ impl Options {
     }
 }
 
-fn timeout(text: &str) -> Result<Duration, String> {
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds <= LONGEST_TIMEOUT => {
             Ok(Duration::from_secs_f64(seconds))
@@ -259,9 +269,13 @@ const START: Start = |order| {
     receiver
 };
 
-fn target(options: &Options) -> Result<Arc<dyn target::Target>, CliError> {
-    let profile = options.judging.profile();
-    Ok(match &options.target {
+/// What to run against, with what only its file knows.
+pub(super) fn target(
+    chosen: &Chosen,
+    profile: Profile,
+    allow_remote: bool,
+) -> Result<(Arc<dyn target::Target>, Extra), CliError> {
+    let target: Arc<dyn target::Target> = match chosen {
         Chosen::Named(Target::Reference) => Arc::new(Reference {
             strict_certificates: profile.strict_certificates,
         }),
@@ -271,8 +285,46 @@ fn target(options: &Options) -> Result<Arc<dyn target::Target>, CliError> {
         Chosen::Named(Target::Ejabberd) => Arc::new(
             Ejabberd::find().map_err(|why| CliError::environment("cannot run ejabberd", why))?,
         ),
-        Chosen::File(path) => super::target::load(path, options.allow_remote)?,
-    })
+        Chosen::File(path) => {
+            let file = super::target::read(path, allow_remote)?;
+            let extra = super::target::extra(&file);
+            return Ok((Arc::new(Remote::new(file)), extra));
+        }
+    };
+    Ok((target, Extra::default()))
+}
+
+/// The target of a run. That of a file is looked at first: at once where it has to run already, else
+/// each time that it was started.
+fn examined(options: &Options, runtime: &Runtime) -> Result<Arc<dyn target::Target>, CliError> {
+    let profile = options.judging.profile();
+    let (target, extra) = target(&options.target, profile, options.allow_remote)?;
+    if options.no_doctor || matches!(options.target, Chosen::Named(_)) {
+        return Ok(target);
+    }
+    let patience = options.timeout / 2;
+    if !extra.runs_already {
+        return Ok(Arc::new(Examined::new(target, extra, profile, patience)));
+    }
+    let visit = Visit {
+        row: None,
+        profile,
+        seed: options.seed,
+        patience,
+        depth: Depth::Quick,
+        world: World::System { remote: false },
+        extra,
+    };
+    let diagnosis = runtime
+        .block_on(doctor::visit(target.as_ref(), &visit))
+        .map_err(|why| CliError::environment("not run", why))?;
+    match diagnosis.blocking() {
+        None => Ok(target),
+        Some((check, finding)) => {
+            let why = doctor::refusal(check, finding);
+            Err(CliError::environment("not run", why))
+        }
+    }
 }
 
 fn plan(order: &Order) -> Plan {
@@ -326,7 +378,7 @@ fn run(
     let (interrupt, interrupted) = watch::channel(false);
     let order = Order {
         cases,
-        target: target(options)?,
+        target: examined(options, &runtime)?,
         jobs,
         seed: options.seed,
         timeout: options.timeout,

@@ -2,15 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
 
 use clap::ValueEnum as _;
 
 use super::error::CliError;
 use super::nearest::{did_you_mean, nearest};
 use super::run::Target;
-use crate::target;
-use crate::target::remote::{Remote, TargetFile, TargetFileError};
+use crate::doctor::Extra;
+use crate::target::remote::{TargetFile, TargetFileError};
 
 /// A built-in target by its name, or the file of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,18 +67,10 @@ impl Chosen {
     }
 }
 
-/// Reads a target file.
+/// What a target file says.
 ///
 /// # Errors
 /// When it cannot be read (its nearest neighbours are named), or is no target file.
-pub(super) fn load(path: &Path, allow_remote: bool) -> Result<Arc<dyn target::Target>, CliError> {
-    Ok(Arc::new(Remote::new(read(path, allow_remote)?)))
-}
-
-/// The same before it is made a target.
-///
-/// # Errors
-/// As [`load`].
 pub(crate) fn read(path: &Path, allow_remote: bool) -> Result<TargetFile, CliError> {
     match TargetFile::load(path, allow_remote) {
         Ok(file) => Ok(file),
@@ -107,6 +98,17 @@ pub(crate) fn read(path: &Path, allow_remote: bool) -> Result<TargetFile, CliErr
             format!("cannot read target file {}", path.display()),
             source,
         )),
+    }
+}
+
+/// What a target file tells the doctor.
+pub(super) fn extra(file: &TargetFile) -> Extra {
+    let switched = file.policies.iter().any(|policy| policy.switch.is_some());
+    Extra {
+        place: Some((file.domain.clone(), file.address)),
+        runs_already: file.start.is_none() && !switched,
+        direct_tls: file.direct_tls,
+        inner: None,
     }
 }
 

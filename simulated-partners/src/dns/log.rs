@@ -55,6 +55,19 @@ impl Log {
         self.by_name.get(name).cloned().unwrap_or_default()
     }
 
+    pub(super) fn of_all_below(&self, name: &LowerName) -> Vec<(String, Query)> {
+        below(&self.by_name, name)
+            .into_iter()
+            .flat_map(|known| {
+                let text = known.to_string();
+                let text = text.strip_suffix('.').unwrap_or(&text).to_owned();
+                self.of(&known)
+                    .into_iter()
+                    .map(move |query| (text.clone(), query))
+            })
+            .collect()
+    }
+
     pub(super) fn forget_below(&mut self, name: &LowerName) {
         for known in below(&self.by_name, name) {
             self.by_name.remove(&known);

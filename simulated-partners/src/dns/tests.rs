@@ -339,3 +339,20 @@ async fn a_resolver_finds_the_server() {
     assert!(gone.unwrap_err().is_nx_domain());
     assert_eq!(dns.records().queries("b.example").len(), 1);
 }
+
+#[tokio::test]
+async fn questions_below_a_name_are_told_and_those_beside_it_are_not() {
+    let dns = Dns::start().unwrap();
+    let records = dns.records();
+    udp(&dns, "_xmpp-server._tcp.b.example.", RecordType::SRV).await;
+    assert!(records.queries_below("a.example").is_empty());
+    udp(&dns, "_xmpp-server._tcp.a.example.", RecordType::SRV).await;
+    udp(&dns, "a.example.", RecordType::A).await;
+    let asked: Vec<(String, String)> = records
+        .queries_below("a.example")
+        .into_iter()
+        .map(|(name, query)| (name, query.kind))
+        .collect();
+    let wanted = [("a.example", "A"), ("_xmpp-server._tcp.a.example", "SRV")];
+    assert_eq!(asked, wanted.map(|(a, b)| (a.to_owned(), b.to_owned())));
+}

@@ -140,6 +140,15 @@ impl Records {
             .unwrap_or_default()
     }
 
+    /// What was asked about a name and all below it so far: the names without a dot at the end, in
+    /// canonical order, with their questions as [`Records::queries`] has them.
+    pub fn queries_below(&self, name: &str) -> Vec<(String, Query)> {
+        let Ok(name) = parse(name) else {
+            return Vec::new();
+        };
+        self.lock().log.of_all_below(&name.into())
+    }
+
     /// Returns when a question about a name is in the log. Waits for ever where nobody asks, or where
     /// it is no domain name.
     pub async fn asked(&self, name: &str) {

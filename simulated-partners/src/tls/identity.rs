@@ -10,7 +10,7 @@ const SERVICE: &str = "_xmpp-server.";
 
 /// A name for which a certificate stands (RFC 6125 §1.8, RFC 6120 §13.7.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Name {
+pub enum Name {
     /// dNSName; the leftmost label may be `*`.
     Dns(String),
     /// SRVName, without checks of its service (RFC 4985).
@@ -21,7 +21,7 @@ pub(super) enum Name {
 
 impl Name {
     /// Whether it covers this domain. Case does not matter; a wildcard stands for exactly one label.
-    fn covers(&self, domain: &str) -> bool {
+    pub fn covers(&self, domain: &str) -> bool {
         match self {
             Self::Dns(pattern) => dns_covers(pattern, domain),
             Self::Srv(name) => name
@@ -33,7 +33,7 @@ impl Name {
     }
 
     /// How it is shown to people: the domain alone where it is one.
-    pub(super) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         match self {
             Self::Dns(name) | Self::Xmpp(name) => name,
             Self::Srv(name) => name.strip_prefix(SERVICE).unwrap_or(name),

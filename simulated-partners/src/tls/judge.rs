@@ -71,7 +71,33 @@ fn verify_chain(
     shown_by: Side,
     roots: &Arc<RootCertStore>,
 ) -> Result<(), Error> {
-    let now = pki::unix_time();
+    verify_chain_at(end_entity, intermediates, shown_by, roots, pki::unix_time())
+}
+
+/// Why a chain does not lead to one of the roots, leaving out the end entity's own dates and
+/// purpose. They are faults of their own.
+pub(super) fn chain_fault(
+    end_entity: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    roots: &Arc<RootCertStore>,
+    at: UnixTime,
+    self_signed: bool,
+) -> Option<String> {
+    // Whoever allows the use as a client or as a server takes each purpose that matters here.
+    match verify_chain_at(end_entity, intermediates, Side::Client, roots, at) {
+        Ok(()) => None,
+        Err(error) if is_purpose(&error) => None,
+        Err(error) => Some(words(&error, self_signed)),
+    }
+}
+
+fn verify_chain_at(
+    end_entity: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    shown_by: Side,
+    roots: &Arc<RootCertStore>,
+    now: UnixTime,
+) -> Result<(), Error> {
     let for_server = verify_server_cert_signed_by_trust_anchor(
         &ParsedCertificate::try_from(end_entity)?,
         roots,

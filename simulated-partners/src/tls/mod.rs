@@ -6,6 +6,7 @@
 
 mod alert;
 mod config;
+mod details;
 mod facts;
 mod failure;
 mod identity;
@@ -15,8 +16,10 @@ pub mod legacy;
 pub use alert::alert_name;
 pub(crate) use config::provider;
 pub use config::{client_config, server_config};
+pub use details::{Details, Usage};
 pub use facts::{client_facts, server_facts};
 pub use failure::failure;
+pub use identity::Name;
 pub use judge::judge;
 
 #[cfg(test)]

@@ -1,0 +1,147 @@
+//! `s2spec doctor`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+
+use super::error::{CliError, Exit};
+use super::json_file::JsonFile;
+use super::run::{self, Judging};
+use super::target::Chosen;
+use super::{Color, logging, output};
+use crate::doctor::{self, Depth, Diagnosis, Visit, World};
+use crate::policy::Row;
+use crate::target::remote;
+
+/// Lines on a terminal that is wider than this are hard to read.
+const WIDEST: usize = 100;
+
+/// Options of `doctor`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes: 0 nothing blocks a run, 3 something does.
+The first line says what to mend first; the checks stand in the order of causes.")]
+pub(super) struct Args {
+    /// What to examine: reference, prosody, or a target file ending in .toml
+    #[arg(
+        short,
+        long,
+        value_name = "TARGET",
+        default_value_t,
+        env = "S2SPEC_TARGET"
+    )]
+    target: Chosen,
+
+    /// The policy that it is set to, or is to be set to [default: the one that shows most]
+    #[arg(long, value_name = "NUMBER", value_parser = row, env = "S2SPEC_ROW")]
+    row: Option<Row>,
+
+    /// Time that a check may take
+    #[arg(long, value_name = "SECONDS", default_value = "5",
+          value_parser = run::timeout, env = "S2SPEC_TIMEOUT")]
+    timeout: Duration,
+
+    #[command(flatten)]
+    judging: Judging,
+
+    /// Where ids and keys come from
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, env = "S2SPEC_SEED")]
+    seed: u64,
+
+    /// Who is asked for the target's own records [default: the system's name server, if it is on this
+    /// machine]
+    #[arg(long, value_name = "ADDRESS", env = "S2SPEC_NAMESERVER")]
+    nameserver: Option<SocketAddr>,
+
+    /// Let other machines be asked: a target file's server, and the system's name server
+    #[arg(long, env = "S2SPEC_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
+    allow_remote: bool,
+
+    /// Write the findings as JSON too; `-` writes them to standard output in place of the text
+    #[arg(long, value_name = "FILE", env = "S2SPEC_JSON")]
+    json: Option<PathBuf>,
+
+    /// When to use colours
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        env = "S2SPEC_COLOR"
+    )]
+    color: Color,
+}
+
+fn row(text: &str) -> Result<Row, String> {
+    text.parse()
+        .ok()
+        .and_then(Row::new)
+        .ok_or_else(|| format!("a row from 1 to {} is wanted", Row::COUNT))
+}
+
+/// Examines a target.
+pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
+    args.color.apply();
+    logging::start("off");
+    if let Some(server) = args.nameserver
+        && !server.ip().is_loopback()
+        && !args.allow_remote
+    {
+        return Err(CliError::Usage(format!(
+            "the name server {server} is not on this machine; --allow-remote lets it be asked"
+        )));
+    }
+    let json = args.json.as_deref().map(JsonFile::open).transpose()?;
+    let profile = args.judging.profile();
+    let (target, extra) = run::target(&args.target, profile, args.allow_remote)?;
+    let visit = Visit {
+        row: args.row,
+        profile,
+        seed: args.seed,
+        patience: args.timeout,
+        depth: Depth::Full,
+        world: match args.nameserver {
+            Some(server) => World::NameServer(server),
+            None => World::System {
+                remote: args.allow_remote,
+            },
+        },
+        extra,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| CliError::environment("cannot start threads", e))?;
+    let diagnosis = runtime.block_on(async {
+        tokio::select! {
+            diagnosis = doctor::visit(target.as_ref(), &visit) => diagnosis,
+            _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
+        }
+    });
+    // What was started for a target file ends with this, also after an interrupt.
+    runtime.shutdown_background();
+    remote::end_all();
+    let diagnosis = diagnosis.map_err(|why| CliError::environment("nothing examined", why))?;
+    let on_stdout = matches!(json, Some(JsonFile::Stdout));
+    if !on_stdout {
+        let width = output::width().min(WIDEST);
+        output::print(&doctor::render(&diagnosis, width, output::charset()))?;
+    }
+    if let Some(json) = json {
+        let text = doctor::to_json(&diagnosis)
+            .map_err(|e| CliError::environment("cannot write the findings as JSON", e))?;
+        json.write(&text)?;
+    }
+    Ok(exit(&diagnosis))
+}
+
+fn exit(diagnosis: &Diagnosis) -> Exit {
+    if diagnosis.blocking().is_some() {
+        Exit::Environment
+    } else {
+        Exit::Expected
+    }
+}

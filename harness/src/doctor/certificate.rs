@@ -1,0 +1,362 @@
+//! The target's certificate, point by point.
+
+use simulated_partners::probe::Sight;
+use simulated_partners::tls::{Details, Name, Usage};
+
+use super::Subject;
+use super::finding::{Blame, Check, Diagnosis, Finding, Result, Severity};
+
+const DAY: i64 = 86_400;
+/// A certificate that ends within this time is told of.
+const SOON: i64 = 14 * DAY;
+/// Shorter keys are refused by many (RFC 7590 §3.4, NIST SP 800-57).
+const SHORT_RSA: usize = 2048;
+/// Names that are listed.
+const NAMES: usize = 4;
+
+/// All checks of a certificate.
+pub(super) fn checks(
+    subject: &Subject,
+    sight: &Sight,
+    details: Option<&Details>,
+    diagnosis: &mut Diagnosis,
+) {
+    let all = [
+        Check::Chain,
+        Check::Dates,
+        Check::Names,
+        Check::Usage,
+        Check::Key,
+    ];
+    let Some(secured) = sight.secured() else {
+        for check in all {
+            diagnosis.add(check, Result::not_seen("there is no TLS"));
+        }
+        return;
+    };
+    let Some(details) = details else {
+        let what = if secured.chain.is_empty() {
+            "the target shows no certificate"
+        } else {
+            "the target's certificate cannot be read"
+        };
+        let advice = "give the server a certificate for its domain";
+        diagnosis.add(
+            Check::Chain,
+            Finding::new(severity(subject), Blame::Configuration, what, advice).into(),
+        );
+        for check in &all[1..] {
+            diagnosis.add(*check, Result::not_seen("there is no certificate"));
+        }
+        return;
+    };
+    diagnosis.add(Check::Chain, chain(subject, details, secured.chain.len()));
+    diagnosis.add(Check::Dates, dates(subject, details, Details::now()));
+    diagnosis.add(Check::Names, names(subject, details));
+    diagnosis.add(Check::Usage, usage(subject, details));
+    diagnosis.add(Check::Key, key(details));
+}
+
+/// Partners offer EXTERNAL only to who shows a good certificate. Where the policy has no EXTERNAL,
+/// nobody looks at it.
+fn severity(subject: &Subject) -> Severity {
+    if subject.methods().sasl_tls {
+        Severity::Blocking
+    } else {
+        Severity::Warning
+    }
+}
+
+fn chain(subject: &Subject, details: &Details, shown: usize) -> Result {
+    let (what, advice) = match details.chain_fault.as_deref() {
+        None => {
+            return Result::fine(format!(
+                "{shown} {} from {}",
+                if shown == 1 {
+                    "certificate"
+                } else {
+                    "certificates"
+                },
+                details.issuer
+            ));
+        }
+        Some("self-signed") => (
+            "the target's certificate is signed by its own key".to_owned(),
+            "give the server a certificate from the lab's authority",
+        ),
+        Some("unknown issuer") => (
+            format!(
+                "the target's certificate does not lead to an authority that the partners \
+                 trust; its issuer is {}, {shown} shown",
+                details.issuer
+            ),
+            "give the server a certificate from the lab's authority, or name the authority \
+             of its own in the target file; were the intermediate certificates sent along?",
+        ),
+        Some(fault) => (
+            format!("the chain of the target's certificate is broken: {fault}"),
+            "renew the certificate, with all intermediate ones in its file",
+        ),
+    };
+    Finding::new(severity(subject), Blame::Configuration, what, advice).into()
+}
+
+fn dates(subject: &Subject, details: &Details, now: i64) -> Result {
+    let [from, until] = &details.dates;
+    let advice = "renew it and load it anew; or is a clock wrong?";
+    if now > details.not_after {
+        return Finding::new(
+            severity(subject),
+            Blame::Configuration,
+            format!(
+                "the target's certificate expired on {until}, {} ago",
+                span(now - details.not_after)
+            ),
+            advice,
+        )
+        .into();
+    }
+    if now < details.not_before {
+        return Finding::new(
+            severity(subject),
+            Blame::Configuration,
+            format!(
+                "the target's certificate is valid from {from} on, in {}",
+                span(details.not_before - now)
+            ),
+            advice,
+        )
+        .into();
+    }
+    if details.not_after - now < SOON {
+        return Finding::new(
+            Severity::Note,
+            Blame::Configuration,
+            format!(
+                "the target's certificate expires on {until}, in {}",
+                span(details.not_after - now)
+            ),
+            "renew it in time",
+        )
+        .into();
+    }
+    Result::fine(format!("valid until {until}"))
+}
+
+/// Days where there are some, else hours and minutes.
+pub(super) fn span(seconds: i64) -> String {
+    let (value, unit) = match seconds {
+        s if s >= 2 * DAY => (s / DAY, "day"),
+        s if s >= 7200 => (s / 3600, "hour"),
+        s if s >= 120 => (s / 60, "minute"),
+        s => (s, "second"),
+    };
+    format!("{value} {unit}{}", if value == 1 { "" } else { "s" })
+}
+
+fn names(subject: &Subject, details: &Details) -> Result {
+    let listed = listed(&details.names);
+    if details.covers(&subject.domain) {
+        return Result::fine(listed);
+    }
+    let what = if details.names.is_empty() {
+        format!(
+            "the target's certificate has no name of a server ({}); a common name does not count",
+            details.subject
+        )
+    } else {
+        format!(
+            "the target's certificate is for {listed}, not for {}",
+            subject.domain
+        )
+    };
+    Finding::new(
+        severity(subject),
+        Blame::Configuration,
+        what,
+        format!(
+            "issue it with {0} as dNSName, as SRVName _xmpp-server.{0} or as id-on-xmppAddr \
+             (RFC 6120 §13.7.1)",
+            subject.domain
+        ),
+    )
+    .into()
+}
+
+fn listed(names: &[Name]) -> String {
+    let mut shown: Vec<String> = names
+        .iter()
+        .take(NAMES)
+        .map(|name| match name {
+            Name::Dns(name) => format!("{name} (DNS)"),
+            Name::Srv(name) => format!("{name} (SRV)"),
+            Name::Xmpp(name) => format!("{name} (xmppAddr)"),
+        })
+        .collect();
+    if names.len() > NAMES {
+        shown.push(format!("{} more", names.len() - NAMES));
+    }
+    shown.join(", ")
+}
+
+fn usage(subject: &Subject, details: &Details) -> Result {
+    let (server, client) = match details.usage {
+        Usage::Any => return Result::fine("any"),
+        Usage::Only { server, client } => (server, client),
+    };
+    match (server, client) {
+        (true, true) => Result::fine("serverAuth, clientAuth"),
+        (true, false) => Finding::new(
+            Severity::Note,
+            Blame::Configuration,
+            "the target's certificate is for servers only (no clientAuth)",
+            "partners here take it for EXTERNAL all the same; some servers do not (RFC 5280 \
+             §4.2.1.12)",
+        )
+        .into(),
+        (false, _) => Finding::new(
+            severity(subject),
+            Blame::Configuration,
+            "the target's certificate is not for servers (no serverAuth)",
+            "issue it with both extended key usages, serverAuth and clientAuth",
+        )
+        .into(),
+    }
+}
+
+fn key(details: &Details) -> Result {
+    let text = if details.key_bits == 0 {
+        details.key.to_owned()
+    } else {
+        format!("{}, {} bits", details.key, details.key_bits)
+    };
+    if details.key == "RSA" && details.key_bits < SHORT_RSA {
+        return Finding::new(
+            Severity::Warning,
+            Blame::Configuration,
+            format!("the key of the target's certificate is short: {text}"),
+            "use RSA of 2048 bits at least, or ECDSA on P-256",
+        )
+        .into();
+    }
+    Result::fine(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use simulated_partners::persona::{Certificate, Key};
+    use simulated_partners::pki::Authority;
+
+    use super::super::tests::subject;
+    use super::*;
+
+    fn details(kind: Certificate) -> Details {
+        let authority = Authority::new(5);
+        let identity = authority
+            .issue(&["im.example"], kind, Key::P256)
+            .expect("a certificate");
+        Details::read(identity.chain(), &authority.roots()).expect("readable")
+    }
+
+    fn first(result: &Result) -> Option<(Severity, &str)> {
+        let finding = result.findings().first()?;
+        Some((finding.severity, finding.what.as_str()))
+    }
+
+    #[test]
+    fn an_expired_certificate_is_told_with_its_date_and_a_valid_one_is_fine() {
+        let expired = details(Certificate::Expired);
+        let result = dates(&subject(7), &expired, Details::now());
+        let (severity, what) = first(&result).expect("a finding");
+        assert_eq!(severity, Severity::Blocking);
+        assert!(
+            what.contains(&expired.dates[1]) && what.ends_with("30 days ago"),
+            "{what}"
+        );
+        // Dialback alone looks at no certificate.
+        let (severity, _) = first(&dates(&subject(13), &expired, Details::now()))
+            .map(|(severity, what)| (severity, what.to_owned()))
+            .expect("a finding");
+        assert_eq!(severity, Severity::Warning);
+        let good = details(Certificate::Good);
+        assert_eq!(first(&dates(&subject(7), &good, Details::now())), None);
+    }
+
+    #[test]
+    fn one_that_begins_later_or_ends_soon_is_told() {
+        let good = details(Certificate::Good);
+        let early = dates(&subject(7), &good, good.not_before - 3 * DAY);
+        let (severity, what) = first(&early).expect("a finding");
+        assert_eq!(severity, Severity::Blocking);
+        assert!(what.ends_with("in 3 days"), "{what}");
+        let late = dates(&subject(7), &good, good.not_after - 5 * 3600);
+        let (severity, what) = first(&late).expect("a finding");
+        assert_eq!(severity, Severity::Note);
+        assert!(what.ends_with("in 5 hours"), "{what}");
+    }
+
+    #[test]
+    fn names_have_to_cover_the_domain() {
+        assert_eq!(
+            first(&names(&subject(7), &details(Certificate::Good))),
+            None
+        );
+        let wrong = names(&subject(7), &details(Certificate::WrongName));
+        let (severity, what) = first(&wrong).expect("a finding");
+        assert_eq!(severity, Severity::Blocking);
+        assert!(what.contains("somebody-else.example (DNS)"), "{what}");
+        assert!(what.ends_with("not for im.example"), "{what}");
+    }
+
+    #[test]
+    fn a_chain_has_to_lead_to_an_authority_that_is_known() {
+        assert_eq!(
+            first(&chain(&subject(7), &details(Certificate::Good), 2)),
+            None
+        );
+        for (kind, word) in [
+            (Certificate::UnknownCa, "does not lead to"),
+            (Certificate::SelfSigned, "its own key"),
+            (Certificate::MissingIntermediate, "does not lead to"),
+        ] {
+            let result = chain(&subject(7), &details(kind), 1);
+            let (_, what) = first(&result).expect("a finding");
+            assert!(what.contains(word), "{kind:?}: {what}");
+        }
+    }
+
+    #[test]
+    fn purpose_and_key_are_looked_at() {
+        assert_eq!(
+            first(&usage(&subject(7), &details(Certificate::Good))),
+            None
+        );
+        let result = usage(&subject(7), &details(Certificate::NoClientAuth));
+        assert_eq!(
+            first(&result).map(|(severity, _)| severity),
+            Some(Severity::Note)
+        );
+        let client_only = Details {
+            usage: Usage::Only {
+                server: false,
+                client: true,
+            },
+            ..details(Certificate::Good)
+        };
+        let result = usage(&subject(7), &client_only);
+        assert_eq!(
+            first(&result).map(|(severity, _)| severity),
+            Some(Severity::Blocking)
+        );
+        assert_eq!(first(&key(&details(Certificate::Good))), None);
+        let short = Details {
+            key: "RSA",
+            key_bits: 1024,
+            ..details(Certificate::Good)
+        };
+        assert_eq!(
+            first(&key(&short)).map(|(severity, _)| severity),
+            Some(Severity::Warning)
+        );
+    }
+}

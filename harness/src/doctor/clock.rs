@@ -1,0 +1,178 @@
+//! The target's clock against ours, as far as it can be seen.
+
+use simulated_partners::event::Method;
+use simulated_partners::tls::Details;
+use simulated_partners::wire::Element;
+
+use super::certificate::span;
+use super::finding::{Blame, Finding, Result, Severity};
+use super::meeting::{Meeting, NS_TIME};
+
+const MINUTE: i64 = 60;
+/// The lab's certificates begin so long before its own time.
+const BEHIND: i64 = 86_400;
+/// And they end so long after it.
+const AHEAD: i64 = 365 * 86_400;
+
+/// Compares the clocks.
+pub(super) fn clock(details: Option<&Details>, good: Option<&Meeting>) -> Result {
+    let Some(good) = good else {
+        return Result::not_seen("no partner got an answer");
+    };
+    let told = good
+        .answer
+        .as_ref()
+        .and_then(|(answer, at)| Some((utc(answer)?, *at)));
+    let Some((theirs, ours)) = told else {
+        return unseen(details, good);
+    };
+    let ahead = theirs - ours;
+    let apart = ahead.abs();
+    if apart <= MINUTE {
+        return Result::fine(format!(
+            "the target tells the same time, to {}",
+            span(apart)
+        ));
+    }
+    let unusable = ahead < -BEHIND || ahead > AHEAD;
+    let severity = if unusable {
+        Severity::Blocking
+    } else {
+        Severity::Warning
+    };
+    let side = if ahead > 0 { "ahead of" } else { "behind" };
+    let what = format!(
+        "the target's clock is {} {side} this machine's",
+        span(apart)
+    );
+    let what = if unusable {
+        format!("{what}: to it the lab's certificates are out of date")
+    } else {
+        what
+    };
+    let advice = "set both clocks (NTP); certificates are judged by them";
+    Finding::new(severity, Blame::Configuration, what, advice).into()
+}
+
+/// The time cannot be asked for; trust in a certificate still says something.
+fn unseen(details: Option<&Details>, good: &Meeting) -> Result {
+    let silent = match &good.answer {
+        Some((answer, _)) => match answer.attribute("type") {
+            Some("error") => "the target refuses to tell the time (XEP-0202)",
+            _ => "the target's answer holds no time (XEP-0202)",
+        },
+        None => "the target gave no answer (XEP-0202)",
+    };
+    if good.method() == Some(Method::SaslTls) {
+        return Result::not_seen(format!(
+            "{silent}; it takes a certificate that is valid since yesterday and for a year, \
+             so that it cannot be wrong by more"
+        ));
+    }
+    match details {
+        Some(details) if details.not_before > Details::now() => Result::not_seen(format!(
+            "{silent}; its certificate begins in the future, so that one of the two clocks \
+             may be wrong"
+        )),
+        _ => Result::not_seen(silent),
+    }
+}
+
+fn utc(answer: &Element) -> Option<i64> {
+    let time = answer.find(NS_TIME, "time")?;
+    date_time(time.find(NS_TIME, "utc")?.content().trim())
+}
+
+/// `2026-01-31T12:00:00Z`, fractions left out (XEP-0082 §3.2).
+fn date_time(text: &str) -> Option<i64> {
+    let text = text.strip_suffix('Z')?;
+    let (date, time) = text.split_once('T')?;
+    let number = |text: &str| -> Option<i64> {
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        text.parse().ok().filter(|_| digits && text.len() <= 4)
+    };
+    let mut date = date.split('-').map(number);
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let time = time.split_once('.').map_or(time, |(whole, _)| whole);
+    let mut time = time.split(':').map(number);
+    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
+    let valid = (1..=12).contains(&month)
+        && (1..=31).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second <= 60
+        && date.next().is_none()
+        && time.next().is_none();
+    valid.then(|| days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+/// Days since 1970 in the Gregorian calendar, counted in years that begin in March.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let month = (month + 9) % 12;
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    365 * year + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use simulated_partners::wire::NS_SERVER;
+
+    use super::*;
+
+    const NOW: i64 = 1_790_000_000;
+
+    fn told(utc: &str) -> Meeting {
+        let time = Element::new(NS_TIME, "time")
+            .child(Element::new(NS_TIME, "tzo").text("+00:00"))
+            .child(Element::new(NS_TIME, "utc").text(utc));
+        let answer = Element::new(NS_SERVER, "iq")
+            .attr("type", "result")
+            .child(time);
+        Meeting {
+            domain: "good.example".to_owned(),
+            address: ([127, 0, 0, 1], 1).into(),
+            events: Vec::new(),
+            queries: Vec::new(),
+            answer: Some((answer, NOW)),
+        }
+    }
+
+    fn severity(utc: &str) -> Option<Severity> {
+        let result = clock(None, Some(&told(utc)));
+        result.findings().first().map(|finding| finding.severity)
+    }
+
+    #[test]
+    fn dates_are_read_as_the_standard_has_them() {
+        assert_eq!(date_time("1970-01-01T00:00:00Z"), Some(0));
+        assert_eq!(date_time("2026-09-21T14:13:20Z"), Some(NOW));
+        assert_eq!(date_time("2000-02-29T00:00:01.25Z"), Some(951_782_401));
+        for wrong in [
+            "",
+            "Z",
+            "2026-09-21",
+            "2026-13-01T00:00:00Z",
+            "2026-09-21T14:13:20",
+        ] {
+            assert_eq!(date_time(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_clock_is_wrong_when_the_labs_certificates_are_out_of_date_to_it() {
+        assert_eq!(severity("2026-09-21T14:13:00Z"), None);
+        assert_eq!(severity("2026-09-21T13:00:00Z"), Some(Severity::Warning));
+        assert_eq!(severity("2026-10-21T13:00:00Z"), Some(Severity::Warning));
+        assert_eq!(severity("2026-09-19T13:00:00Z"), Some(Severity::Blocking));
+        assert_eq!(severity("2028-09-21T13:00:00Z"), Some(Severity::Blocking));
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_said_to_be_unseen() {
+        for meeting in [None, Some(told("soon"))] {
+            let result = clock(None, meeting.as_ref());
+            assert!(matches!(result, Result::NotSeen { .. }), "{result:?}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What is offered, against what the policy says (rule R0 of the oracle).
+
+use simulated_partners::persona::{self, Tls};
+use simulated_partners::probe::{Sight, offers_external, starttls_offer};
+
+use super::Subject;
+use super::finding::{Blame, Finding, Result, Severity};
+use crate::matrix::Direction;
+use crate::oracle::inbound::Shown;
+use crate::oracle::{Seen, Situation};
+use crate::policy::Row;
+use crate::report::describe_policy;
+
+const ADVICE: &str = "set the server to the policy, or correct the policy in the target file: \
+                      every verdict is judged by it";
+
+/// Compares both.
+pub(super) fn policy(subject: &Subject, sight: &Sight) -> Result {
+    let Some(row) = subject.row else {
+        return Result::not_seen("no policy was given");
+    };
+    if !row.policy().valid() {
+        return Result::not_seen(format!(
+            "{row} leaves no method, so that nothing has to be shown"
+        ));
+    }
+    let (Some(clear), Some(expected)) = (&sight.clear, expected(subject, row)) else {
+        return Result::not_seen("there is no stream");
+    };
+    if clear.fault.is_some() {
+        return Result::not_seen("there is no stream");
+    }
+    let mut findings = Vec::new();
+    let mut tell = |severity, what: String| {
+        let what = format!("{what}; {row} says {}", describe_policy(&row.policy()));
+        findings.push(Finding::new(severity, Blame::Configuration, what, ADVICE));
+    };
+    let starttls = clear.features.as_ref().and_then(starttls_offer);
+    match (expected.starttls, starttls) {
+        (Tls::None, Some(_)) => tell(Severity::Blocking, "STARTTLS is offered".to_owned()),
+        (Tls::Required | Tls::Offered, None) => {
+            tell(Severity::Blocking, "STARTTLS is not offered".to_owned());
+        }
+        (Tls::Required, Some(false)) => tell(
+            Severity::Note,
+            "STARTTLS is offered, but not marked as required".to_owned(),
+        ),
+        (Tls::Offered, Some(true)) => tell(
+            Severity::Warning,
+            "STARTTLS is required, not only offered".to_owned(),
+        ),
+        (Tls::None, None) | (Tls::Required, Some(true)) | (Tls::Offered, Some(false)) => {}
+    }
+    if clear.features.as_ref().is_some_and(offers_external) {
+        tell(
+            Severity::Warning,
+            "EXTERNAL is offered before TLS".to_owned(),
+        );
+    }
+    if expected.dialback_in_clear && !clear.declares_dialback() && !clear.offers_dialback() {
+        tell(
+            Severity::Warning,
+            "dialback is not announced before TLS, neither as a namespace nor as a feature"
+                .to_owned(),
+        );
+    }
+    if let (Some(secured), Some(over_tls)) = (sight.secured(), &sight.over_tls)
+        && over_tls.fault.is_none()
+    {
+        let external = over_tls.features.as_ref().is_some_and(offers_external);
+        if expected.asks_for_certificate && !secured.asked_for_certificate {
+            tell(
+                Severity::Blocking,
+                "no client certificate is asked for, so that EXTERNAL is out of reach".to_owned(),
+            );
+        } else if external && !expected.external_over_tls {
+            tell(Severity::Warning, "EXTERNAL is offered over TLS".to_owned());
+        }
+        let dialback = over_tls.declares_dialback() || over_tls.offers_dialback();
+        if expected.dialback_over_tls && !dialback {
+            tell(
+                Severity::Warning,
+                "dialback is not announced over TLS".to_owned(),
+            );
+        }
+        if !row.policy().dialback && over_tls.offers_dialback() {
+            tell(
+                Severity::Warning,
+                "dialback is among the features over TLS".to_owned(),
+            );
+        }
+    }
+    Result::of(findings, format!("what is offered fits {row}"))
+}
+
+/// What a partner with all methods and a good certificate has to be shown.
+fn expected(subject: &Subject, row: Row) -> Option<Shown> {
+    let modern = persona::find("modern")?;
+    Some(Shown::to(&Seen::of(&Situation {
+        policy: row.policy(),
+        profile: subject.profile,
+        direction: Direction::Inbound,
+        partner: &modern.offer,
+        facts: &modern.facts,
+    })))
+}

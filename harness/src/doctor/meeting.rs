@@ -1,0 +1,229 @@
+//! A partner that tries the target once, and all that came of it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use simulated_partners::dns::Query;
+use simulated_partners::driver::{Partner, PartnerSetup};
+use simulated_partners::event::{Event, LegKind, Method, Party, TlsSignal, What};
+use simulated_partners::persona::{self, TlsVersion};
+use simulated_partners::tls::Details;
+use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_SERVER};
+use tokio::time::{Instant, sleep_until};
+
+use super::Subject;
+use crate::judge::{Evidence, read};
+use crate::lab::Lab;
+use crate::matrix::Direction;
+use crate::outcome::Outcome;
+
+/// Of the question for the time (XEP-0202).
+pub(super) const NS_TIME: &str = "urn:xmpp:time";
+const QUESTION: &str = "doctor-time";
+
+/// What a partner saw.
+pub(super) struct Meeting {
+    /// The partner's domain.
+    pub(super) domain: String,
+    /// Where it listened.
+    pub(super) address: SocketAddr,
+    /// All that happened on its connections.
+    pub(super) events: Vec<Event>,
+    /// What the lab's DNS was asked about it.
+    pub(super) queries: Vec<(String, Query)>,
+    /// The answer to its question, with the time at which it came, in seconds since 1970.
+    pub(super) answer: Option<(Element, i64)>,
+}
+
+/// Lets a partner dial the target and ask it for the time, an answer to which makes the target dial
+/// back.
+///
+/// # Errors
+/// When the partner could not be put on the network, in a clause.
+pub(super) async fn meet(
+    subject: &Subject,
+    lab: &Lab,
+    persona: &str,
+    domain: &str,
+    patience: Duration,
+) -> Result<Meeting, String> {
+    let mut persona =
+        persona::find(persona).ok_or_else(|| format!("there is no persona {persona}"))?;
+    // A target that speaks an older version only is no reason for a finding here.
+    persona.offer.tls_versions = vec![TlsVersion::V12, TlsVersion::V13];
+    let offer = &persona.offer;
+    let trusted = offer.certificate == persona::Certificate::Good;
+    let mut partner = Partner::start(PartnerSetup {
+        domain: domain.to_owned(),
+        identity: lab.authority.issue(&[domain], offer.certificate, offer.key),
+        persona: Arc::new(persona.clone()),
+        roots: Arc::clone(&subject.roots),
+        target_domain: subject.domain.clone(),
+        target: subject.address,
+        secret: format!("{domain}-{:016x}", lab.seed),
+        patience,
+        answers: false,
+        insists: false,
+        seed: lab.seed,
+        listen: SocketAddr::new(subject.listen, 0),
+    })
+    .await
+    .map_err(|error| format!("a partner could not listen on {}: {error}", subject.listen))?;
+    let records = lab.dns.records();
+    records
+        .server(domain, partner.address())
+        .map_err(|error| error.to_string())?;
+    let mut meeting = Meeting {
+        domain: domain.to_owned(),
+        address: partner.address(),
+        events: Vec::new(),
+        queries: Vec::new(),
+        answer: None,
+    };
+    partner.dial(question(domain, &subject.domain));
+    let deadline = Instant::now() + patience;
+    while !meeting.enough(trusted) {
+        tokio::select! {
+            event = partner.next_event() => match event {
+                Some(event) => meeting.take(event),
+                None => break,
+            },
+            () = sleep_until(deadline) => break,
+        }
+    }
+    for event in partner.stop().await {
+        // The ends that stopping brings are the partner's own.
+        if !matches!(
+            event.what,
+            What::Closed {
+                by: Party::Partner,
+                ..
+            }
+        ) {
+            meeting.take(event);
+        }
+    }
+    meeting.queries = records.queries_below(domain);
+    records.remove(domain);
+    Ok(meeting)
+}
+
+fn question(from: &str, to: &str) -> Element {
+    Element::new(NS_SERVER, "iq")
+        .attr("type", "get")
+        .attr("id", QUESTION)
+        .attr("from", from)
+        .attr("to", to)
+        .child(Element::new(NS_TIME, "time"))
+}
+
+impl Meeting {
+    fn take(&mut self, event: Event) {
+        if let Some(element) = from_target(&event)
+            && element.is(NS_SERVER, "iq")
+            && element.attribute("id") == Some(QUESTION)
+            && element.attribute("type") != Some("get")
+        {
+            self.answer = Some((element.clone(), Details::now()));
+        }
+        self.events.push(event);
+    }
+
+    /// One that is trusted waits for its answer, unless it was refused; of the other, only the way in
+    /// is of interest.
+    fn enough(&self, trusted: bool) -> bool {
+        let refused = self.method().is_none() && self.over(LegKind::Outgoing);
+        if trusted {
+            self.answer.is_some() || (refused && self.none_is_open(LegKind::Incoming))
+        } else {
+            refused || self.method().is_some()
+        }
+    }
+
+    fn legs(&self, kind: LegKind) -> impl Iterator<Item = &Event> {
+        let events = &self.events;
+        events.iter().filter(move |event| {
+            events.iter().any(|other| {
+                other.leg == event.leg
+                    && matches!(other.what, What::Opened(k) | What::ConnectFailed(k, _) if k == kind)
+            })
+        })
+    }
+
+    fn count(&self, kind: LegKind, wanted: fn(&What) -> bool) -> usize {
+        self.legs(kind).filter(|event| wanted(&event.what)).count()
+    }
+
+    fn none_is_open(&self, kind: LegKind) -> bool {
+        let opened = |what: &What| matches!(what, What::Opened(_) | What::ConnectFailed(..));
+        let ended = |what: &What| matches!(what, What::Closed { .. } | What::ConnectFailed(..));
+        self.count(kind, opened) == self.count(kind, ended)
+    }
+
+    fn over(&self, kind: LegKind) -> bool {
+        self.legs(kind).next().is_some() && self.none_is_open(kind)
+    }
+
+    /// How the partner got in.
+    pub(super) fn method(&self) -> Option<Method> {
+        self.legs(LegKind::Outgoing)
+            .find_map(|event| match event.what {
+                What::Established(method) => Some(method),
+                _ => None,
+            })
+    }
+
+    /// The alert with which the target ended TLS on connections of this kind.
+    pub(super) fn alert(&self, kind: LegKind) -> Option<&str> {
+        self.legs(kind).find_map(|event| match &event.what {
+            What::TlsFailed {
+                by: Party::Target,
+                signal: TlsSignal::Alert(name),
+            } => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Whether the target had a reason to look for the partner: a key to check, or an answer to send.
+    pub(super) fn gave_reason(&self) -> bool {
+        self.method().is_some()
+            || self.legs(LegKind::Outgoing).any(|event| {
+                matches!(&event.what, What::Frame { from: Party::Partner, frame, .. }
+                    if matches!(&frame.kind, Kind::Element(e) if e.is(NS_DIALBACK, "result")))
+            })
+    }
+
+    /// Whether the target came to the partner's port.
+    pub(super) fn dialled_back(&self) -> bool {
+        self.legs(LegKind::Incoming).next().is_some()
+    }
+
+    /// How the way in ended.
+    pub(super) fn way_in(&self) -> Outcome {
+        self.read(Direction::Inbound)
+    }
+
+    /// How the way back ended.
+    pub(super) fn way_out(&self) -> Outcome {
+        self.read(Direction::Outbound)
+    }
+
+    fn read(&self, direction: Direction) -> Outcome {
+        read(direction, &self.events, Evidence::default())
+    }
+}
+
+fn from_target(event: &Event) -> Option<&Element> {
+    match &event.what {
+        What::Frame {
+            from: Party::Target,
+            frame,
+            ..
+        } => match &frame.kind {
+            Kind::Element(element) => Some(element),
+            Kind::Declaration | Kind::Header(_) | Kind::Whitespace(_) | Kind::End => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,161 @@
+//! Whether a target can be tested at all: its ports, stream, certificate, trust, DNS and clock.
+//!
+//! Each check is a function from what was seen to a [`Result`](finding::Result); they stand in the
+//! order of causes, so that the first finding is the one to mend first. What the standards say of a
+//! target's behaviour is the business of a run, not of this. Start at [`examine`].
+
+mod certificate;
+mod clock;
+mod features;
+mod finding;
+mod meeting;
+mod partner;
+mod port;
+mod stream;
+mod view;
+mod visit;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::RootCertStore;
+use simulated_partners::persona::{Certificate, Key};
+use simulated_partners::probe::{self, Look};
+use simulated_partners::tls::Details;
+
+use crate::lab::Lab;
+use crate::oracle::Profile;
+use crate::policy::{Methods, Row};
+use meeting::Meeting;
+
+pub use finding::{Blame, Check, Checked, Diagnosis, Finding, Result, Severity};
+pub use view::{SCHEMA, render, to_json};
+pub use visit::{Examined, Extra, Visit, refusal, visit};
+pub use world::World;
+
+/// A target as the doctor needs to know it.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Name and version, or the file.
+    pub name: String,
+    /// The domain that it serves.
+    pub domain: String,
+    /// Where it takes streams from other servers.
+    pub address: SocketAddr,
+    /// Where it takes them over TLS at once (XEP-0368).
+    pub direct_tls: Option<SocketAddr>,
+    /// Where a proxy takes its gateway.
+    pub inner: Option<SocketAddr>,
+    /// The policy that it is set to, where that is known.
+    pub row: Option<Row>,
+    /// How that policy is read.
+    pub profile: Profile,
+    /// Authorities besides the lab's that a certificate of it may come from.
+    pub roots: Arc<RootCertStore>,
+    /// Who is asked for its records.
+    pub world: World,
+    /// The domains of the two partners that try it: one with a good certificate, one with a
+    /// certificate from an authority that nobody trusts.
+    pub partners: [String; 2],
+    /// Where the partners listen.
+    pub listen: IpAddr,
+}
+
+impl Subject {
+    /// The methods that its policy leaves, all where the policy is not known.
+    fn methods(&self) -> Methods {
+        self.row.map_or(
+            Methods {
+                sasl_tls: true,
+                tls_dialback: true,
+                tcp_dialback: true,
+            },
+            |row| row.policy().methods(self.profile.mode),
+        )
+    }
+}
+
+/// How much is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// What one connection shows, without a partner: a few milliseconds.
+    Quick,
+    /// Everything.
+    Full,
+}
+
+/// Examines a target that runs.
+pub async fn examine(subject: &Subject, lab: &Lab, depth: Depth, patience: Duration) -> Diagnosis {
+    let mut diagnosis = Diagnosis::of(subject);
+    let sight = probe::look(&look(subject, lab, subject.address, false, patience)).await;
+    let details = sight
+        .secured()
+        .and_then(|secured| Details::read(&secured.chain, &subject.roots));
+    diagnosis.add(Check::Port, port::external(subject, &sight));
+    diagnosis.add(Check::Stream, stream::stream(subject, &sight));
+    diagnosis.add(Check::Starttls, stream::starttls(subject, &sight));
+    certificate::checks(subject, &sight, details.as_ref(), &mut diagnosis);
+    diagnosis.add(Check::Policy, features::policy(subject, &sight));
+    if let Some(address) = subject.direct_tls {
+        let sight = probe::look(&look(subject, lab, address, true, patience)).await;
+        diagnosis.add(Check::DirectTls, port::direct_tls(subject, address, &sight));
+    }
+    if let Some(address) = subject.inner {
+        let sight = probe::look(&look(subject, lab, address, true, patience)).await;
+        diagnosis.add(Check::Inner, port::inner(address, &sight));
+    }
+    if depth == Depth::Full {
+        let reachable = sight
+            .clear
+            .as_ref()
+            .is_some_and(|opened| opened.header.is_some());
+        let meetings = if reachable {
+            meet_both(subject, lab, patience).await
+        } else {
+            Err("the target answers no stream".to_owned())
+        };
+        partner::checks(subject, lab, &sight, &meetings, &mut diagnosis);
+        let good = meetings.as_ref().ok().map(|[good, _]| good);
+        diagnosis.add(Check::Clock, clock::clock(details.as_ref(), good));
+        diagnosis.add(Check::Records, world::records(subject, patience).await);
+    } else {
+        diagnosis.add(Check::Trust, partner::trust_in_sight(subject, &sight));
+    }
+    diagnosis
+}
+
+async fn meet_both(
+    subject: &Subject,
+    lab: &Lab,
+    patience: Duration,
+) -> std::result::Result<[Meeting; 2], String> {
+    let [good, unknown] = &subject.partners;
+    let (good, unknown) = tokio::join!(
+        meeting::meet(subject, lab, "modern", good, patience),
+        meeting::meet(subject, lab, "cert-unknown-ca", unknown, patience),
+    );
+    Ok([good?, unknown?])
+}
+
+fn look(
+    subject: &Subject,
+    lab: &Lab,
+    address: SocketAddr,
+    direct_tls: bool,
+    patience: Duration,
+) -> Look {
+    let from = &subject.partners[0];
+    Look {
+        address,
+        domain: subject.domain.clone(),
+        from: from.clone(),
+        identity: lab.authority.issue(&[from], Certificate::Good, Key::P256),
+        direct_tls,
+        patience,
+    }
+}

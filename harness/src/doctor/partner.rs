@@ -1,0 +1,223 @@
+//! What partners of the lab find: trust, names, and the way back.
+
+use simulated_partners::event::{LegKind, Method};
+use simulated_partners::probe::{Fault, Sight, offers_external};
+
+use super::Subject;
+use super::finding::{Blame, Check, Diagnosis, Finding, Result, Severity};
+use super::meeting::Meeting;
+use super::stream::{trust_advice, words};
+use crate::lab::Lab;
+
+/// All checks that need a partner; `meetings` says why there is none.
+pub(super) fn checks(
+    subject: &Subject,
+    lab: &Lab,
+    sight: &Sight,
+    meetings: &std::result::Result<[Meeting; 2], String>,
+    diagnosis: &mut Diagnosis,
+) {
+    let reached = sight.clear.as_ref().is_some_and(|o| o.header.is_some());
+    match meetings {
+        Ok([good, unknown]) => {
+            let trust = match trust_in_sight(subject, sight) {
+                Result::Fine { .. } => trust(good, unknown),
+                other @ (Result::Found { .. } | Result::NotSeen { .. }) => other,
+            };
+            diagnosis.add(Check::Trust, trust);
+            let dns = lab.dns.address().to_string();
+            diagnosis.add(Check::LabDns, lab_dns(&dns, good));
+            diagnosis.add(Check::WayBack, way_back(good));
+        }
+        Err(why) if reached => {
+            let advice = "give an address of this machine for the partners to listen on";
+            let finding = Finding::new(Severity::Blocking, Blame::Harness, why, advice);
+            diagnosis.add(Check::Trust, finding.into());
+        }
+        Err(why) => {
+            for check in [Check::Trust, Check::LabDns, Check::WayBack] {
+                diagnosis.add(check, Result::not_seen(why.as_str()));
+            }
+        }
+    }
+}
+
+/// What one look shows of trust in the lab's authority.
+pub(super) fn trust_in_sight(subject: &Subject, sight: &Sight) -> Result {
+    if !subject.methods().sasl_tls {
+        return Result::not_seen("the policy has no EXTERNAL: certificates decide nothing");
+    }
+    let (Some(secured), Some(opened)) = (sight.secured(), &sight.over_tls) else {
+        return Result::not_seen("there is no TLS");
+    };
+    if !secured.asked_for_certificate {
+        return Result::not_seen("no client certificate is asked for");
+    }
+    let blocking = |what: String| -> Result {
+        let blame = Blame::Configuration;
+        Finding::new(Severity::Blocking, blame, what, trust_advice()).into()
+    };
+    match &opened.fault {
+        Some(Fault::Tls(alert)) => blocking(format!(
+            "the target ends TLS with a partner from the lab's authority (alert {alert})"
+        )),
+        Some(fault) => blocking(format!(
+            "TLS comes up, and then the target turns a partner with a good certificate from \
+             the lab's authority away: {}",
+            words(fault)
+        )),
+        None if !opened.features.as_ref().is_some_and(offers_external) => blocking(
+            "the target does not offer EXTERNAL to a good certificate from the lab's authority"
+                .to_owned(),
+        ),
+        None => Result::fine("EXTERNAL for the lab's authority"),
+    }
+}
+
+/// Whether EXTERNAL works with the lab's authority, and with no other.
+fn trust(good: &Meeting, unknown: &Meeting) -> Result {
+    let blocking = |what: String, advice: &str| -> Result {
+        Finding::new(Severity::Blocking, Blame::Configuration, what, advice).into()
+    };
+    if good.method() != Some(Method::SaslTls) {
+        return blocking(
+            format!(
+                "the target offers EXTERNAL to a good certificate from the lab's authority, \
+                 and then refuses it: {}",
+                good.way_in()
+            ),
+            "its log should say what it dislikes in the certificate or the domain",
+        );
+    }
+    if unknown.method() == Some(Method::SaslTls) {
+        return Finding::new(
+            Severity::Warning,
+            Blame::Target,
+            "the target takes EXTERNAL with a certificate from an authority that nobody trusts",
+            "does the server check certificates at all? every domain can be forged like this",
+        )
+        .into();
+    }
+    Result::fine("EXTERNAL for the lab's authority, and not for an unknown one")
+}
+
+/// Whether the target looks partners up in the lab's DNS.
+fn lab_dns(dns: &str, good: &Meeting) -> Result {
+    if !good.queries.is_empty() {
+        let mut asked: Vec<String> = Vec::new();
+        for (name, query) in &good.queries {
+            let short = name.strip_suffix(good.domain.as_str()).unwrap_or(name);
+            let short = short.trim_end_matches('.');
+            let text = format!("{} {short}", query.kind).trim_end().to_owned();
+            if !asked.contains(&text) {
+                asked.push(text);
+            }
+        }
+        return Result::fine(format!("{dns} was asked for {}", asked.join(", ")));
+    }
+    if good.dialled_back() {
+        return Finding::new(
+            Severity::Warning,
+            Blame::Configuration,
+            format!(
+                "the target found {} without asking the lab's DNS at {dns}",
+                good.domain
+            ),
+            "is there a hosts file or a fixed route? each case has a domain of its own, which \
+             has to be looked up",
+        )
+        .into();
+    }
+    if !good.gave_reason() {
+        return Result::not_seen(
+            "no partner came so far that the target had a reason to look for it",
+        );
+    }
+    Finding::new(
+        Severity::Blocking,
+        Blame::Configuration,
+        format!(
+            "the target did not ask the lab's DNS at {dns} for {}",
+            good.domain
+        ),
+        format!(
+            "let it resolve names there (Prosody: unbound = {{ resolvconf = false; forward = \
+             {{ \"{}\" }} }}; ejabberd: ERL_INETRC and resolv.conf)",
+            dns.replace(':', "@")
+        ),
+    )
+    .into()
+}
+
+/// Whether the target comes back to where DNS points, and gets in.
+fn way_back(good: &Meeting) -> Result {
+    if !good.dialled_back() {
+        return not_dialled(good);
+    }
+    if let Some(alert) = good.alert(LegKind::Incoming) {
+        return Finding::new(
+            Severity::Blocking,
+            Blame::Configuration,
+            format!(
+                "the target dials the partner, but refuses its certificate from the lab's \
+                 authority (alert {alert})"
+            ),
+            trust_advice(),
+        )
+        .into();
+    }
+    if good.answer.is_some() {
+        return Result::fine(format!("it dialled {} and answered", good.address));
+    }
+    let (what, advice) = if good.method().is_some() {
+        (
+            format!(
+                "the target dialled the partner, but its answer to a question did not arrive: {}",
+                good.way_out()
+            ),
+            "outbound cases show where it fails; its log should say why",
+        )
+    } else {
+        (
+            format!("the partner was not let in: {}", good.way_in()),
+            "is the partner's domain allowed? its log should say why",
+        )
+    };
+    Finding::new(Severity::Warning, Blame::Target, what, advice).into()
+}
+
+fn not_dialled(good: &Meeting) -> Result {
+    if good.queries.is_empty() {
+        return Result::not_seen("the target did not look for the partner");
+    }
+    let host = format!("xmpp.{}", good.domain);
+    let asked_address = good
+        .queries
+        .iter()
+        .any(|(name, query)| *name == host && matches!(query.kind.as_str(), "A" | "AAAA"));
+    if asked_address {
+        return Finding::new(
+            Severity::Blocking,
+            Blame::Partner,
+            format!(
+                "the target knows from DNS that {host} is at {}, but does not come there",
+                good.address
+            ),
+            "can the target's machine reach that address? the partners have to listen where \
+             it can",
+        )
+        .into();
+    }
+    Finding::new(
+        Severity::Blocking,
+        Blame::Configuration,
+        format!(
+            "the target asked the lab's DNS for the service of {}, but not for the address \
+             of {host}",
+            good.domain
+        ),
+        "it looks addresses up elsewhere (ejabberd does, through the system's resolv.conf \
+         and hosts file): point that to the lab's DNS, too",
+    )
+    .into()
+}

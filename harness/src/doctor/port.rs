@@ -1,0 +1,158 @@
+//! Ports: who listens.
+
+use std::io;
+use std::net::SocketAddr;
+
+use simulated_partners::event::{Party, TlsSignal};
+use simulated_partners::probe::{Broken, Fault, Sight};
+
+use super::finding::{Blame, Finding, Result, Severity};
+use super::{Subject, stream};
+
+const START_IT: &str =
+    "start the server, or correct its address; `ss -ltn` lists what listens here";
+
+/// Why nobody was reached at the port for other servers.
+pub(super) fn no_connection(address: SocketAddr, error: &io::Error) -> Finding {
+    unconnected(error, address, "the S2S port", START_IT)
+}
+
+/// The port for other servers.
+pub(super) fn external(subject: &Subject, sight: &Sight) -> Result {
+    connected(sight, subject.address, "the S2S port", START_IT)
+}
+
+/// The port where TLS comes first.
+pub(super) fn direct_tls(subject: &Subject, address: SocketAddr, sight: &Sight) -> Result {
+    if sight.connected.is_err() {
+        let advice = "switch direct TLS on in the server, or leave its port out";
+        return weaker(connected(sight, address, "the direct TLS port", advice));
+    }
+    match &sight.tls {
+        Some(Ok(secured)) => {
+            let opened = sight.over_tls.as_ref();
+            match opened.and_then(|opened| opened.fault.as_ref()) {
+                None => Result::fine(format!("TLS {} and a stream at {address}", secured.version)),
+                Some(fault) => Finding::new(
+                    Severity::Warning,
+                    Blame::Target,
+                    format!(
+                        "the direct TLS port {address} answers TLS, but no stream for {}: {}",
+                        subject.domain,
+                        stream::words(fault)
+                    ),
+                    "is it the port for servers, not the one for clients?",
+                )
+                .into(),
+            }
+        }
+        Some(Err(broken)) => Finding::new(
+            Severity::Warning,
+            Blame::Configuration,
+            format!(
+                "no TLS at the direct TLS port {address}: {}",
+                broken_words(broken)
+            ),
+            "give the port on which TLS comes first (XEP-0368), not one for STARTTLS",
+        )
+        .into(),
+        None => Result::not_seen("no handshake was tried"),
+    }
+}
+
+/// The port of a proxy for the gateway behind it.
+pub(super) fn inner(address: SocketAddr, sight: &Sight) -> Result {
+    if sight.connected.is_err() {
+        let advice = "start the proxy's inner listener, or correct its address";
+        return connected(sight, address, "the proxy's inner port", advice);
+    }
+    match &sight.tls {
+        Some(Ok(secured)) if !secured.asked_for_certificate => Finding::new(
+            Severity::Warning,
+            Blame::Target,
+            format!("the inner port {address} asks for no client certificate"),
+            "set the proxy to authenticate its gateway: anybody could take its place",
+        )
+        .into(),
+        Some(Ok(secured)) => Result::fine(format!("mutual TLS {} at {address}", secured.version)),
+        Some(Err(broken)) => Finding::new(
+            Severity::Blocking,
+            Blame::Configuration,
+            format!(
+                "no TLS at the inner port {address}: {}",
+                broken_words(broken)
+            ),
+            "give the inner listener a certificate, and let it trust the lab's authority",
+        )
+        .into(),
+        None => Result::not_seen("no handshake was tried"),
+    }
+}
+
+fn connected(sight: &Sight, address: SocketAddr, port: &str, advice: &str) -> Result {
+    match &sight.connected {
+        Ok(took) => Result::fine(format!(
+            "{address} takes connections ({:.1} ms)",
+            took.as_secs_f64() * 1000.0
+        )),
+        Err(error) => unconnected(error, address, port, advice).into(),
+    }
+}
+
+fn unconnected(error: &io::Error, address: SocketAddr, port: &str, advice: &str) -> Finding {
+    let (blame, what) = match error.kind() {
+        io::ErrorKind::ConnectionRefused => (
+            Blame::Configuration,
+            format!("nothing listens on {address}, {port}"),
+        ),
+        io::ErrorKind::TimedOut => (
+            Blame::Configuration,
+            format!("{address}, {port}, does not answer: a firewall, or a wrong address"),
+        ),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::AddrNotAvailable => (
+            Blame::Harness,
+            format!("this machine may not connect to {address}, {port}: {error}"),
+        ),
+        _ => (
+            Blame::Configuration,
+            format!("no connection to {address}, {port}: {error}"),
+        ),
+    };
+    Finding::new(Severity::Blocking, blame, what, advice)
+}
+
+/// A port that no case of today needs.
+fn weaker(result: Result) -> Result {
+    match result {
+        Result::Found { findings } => Result::Found {
+            findings: findings
+                .into_iter()
+                .map(|finding| Finding {
+                    severity: Severity::Warning,
+                    ..finding
+                })
+                .collect(),
+        },
+        other @ (Result::Fine { .. } | Result::NotSeen { .. }) => other,
+    }
+}
+
+/// Why there is no TLS, in a clause.
+pub(super) fn broken_words(broken: &Broken) -> String {
+    match broken {
+        Broken::NotGranted(Fault::Unexpected(what)) => {
+            format!("the answer to <starttls/> was {what}")
+        }
+        Broken::NotGranted(fault) => format!("no <proceed/>: {}", stream::words(fault)),
+        Broken::Handshake(by, signal) => match (by, signal) {
+            (Party::Target, TlsSignal::Alert(name)) => format!("it sent the TLS alert {name}"),
+            (Party::Partner, TlsSignal::Alert(name)) => {
+                format!("its handshake was refused here with the TLS alert {name}")
+            }
+            (_, TlsSignal::Closed) => "the connection was closed in the handshake".to_owned(),
+            (_, TlsSignal::Garbage(text)) => format!("what it sent is no TLS ({text})"),
+        },
+        Broken::Timeout => "the handshake did not end in time".to_owned(),
+        Broken::Name => "the domain is no name that TLS could ask for".to_owned(),
+    }
+}

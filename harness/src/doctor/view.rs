@@ -1,0 +1,244 @@
+//! A diagnosis for people and for machines.
+
+use std::fmt::Write as _;
+
+use owo_colors::{OwoColorize as _, Style};
+use serde::Serialize;
+
+use super::finding::{Checked, Diagnosis, Finding, Result, Severity};
+use crate::report::{Charset, word};
+
+/// Version of the JSON document's form. It grows when a field changes its meaning or goes away.
+pub const SCHEMA: u32 = 1;
+
+/// Columns of mark and name before the text.
+const LABEL: usize = 14;
+
+/// The diagnosis on a terminal: the first cause, then all checks in order.
+pub fn render(diagnosis: &Diagnosis, width: usize, charset: Charset) -> String {
+    let mut out = String::new();
+    let first = headline(diagnosis);
+    out.push_str(&wrap("", 0, &first, width));
+    if let Some((_, finding)) = diagnosis.blocking() {
+        out.push_str(&wrap("To do: ", 7, &finding.advice, width));
+    }
+    let mut about = clean(&diagnosis.target);
+    if let (Some(domain), Some(address)) = (&diagnosis.domain, &diagnosis.address) {
+        let _ = write!(about, ": {domain} at {address}");
+    }
+    if let Some(policy) = &diagnosis.policy {
+        about.push_str("; ");
+        about.push_str(policy);
+    }
+    out.push('\n');
+    out.push_str(&wrap("", 0, &about, width));
+    for checked in &diagnosis.checks {
+        out.push_str(&line(checked, width, charset));
+    }
+    charset.fit(out)
+}
+
+/// What matters most, in a sentence.
+fn headline(diagnosis: &Diagnosis) -> String {
+    let (warnings, notes) = (
+        diagnosis.count(Severity::Warning),
+        diagnosis.count(Severity::Note),
+    );
+    if let Some((check, finding)) = diagnosis.blocking() {
+        let others = diagnosis.count(Severity::Blocking) - 1;
+        let more = match others {
+            0 => String::new(),
+            1 => " One more finding blocks below.".to_owned(),
+            n => format!(" {n} more findings block below."),
+        };
+        return format!(
+            "{} ({}): {}.{more}",
+            "Blocked".style(Severity::Blocking.colour()),
+            check.name(),
+            clean(&finding.what)
+        );
+    }
+    let counted = |count: usize, name: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {name}")),
+        n => Some(format!("{n} {name}s")),
+    };
+    let rest: Vec<String> = [counted(warnings, "warning"), counted(notes, "note")]
+        .into_iter()
+        .flatten()
+        .collect();
+    let ready = "Ready to be tested".green().bold().to_string();
+    if rest.is_empty() {
+        format!("{ready}.")
+    } else {
+        format!("{ready}, with {}.", rest.join(" and "))
+    }
+}
+
+fn line(checked: &Checked, width: usize, charset: Charset) -> String {
+    let name = checked.check.name();
+    let mark = |unicode: char, ascii: char| match charset {
+        Charset::Unicode => unicode,
+        Charset::Ascii => ascii,
+    };
+    let start = |mark: char, style: Style| format!("{} {name:<12}", mark.style(style));
+    match &checked.result {
+        Result::Fine { seen } => wrap(
+            &start(mark('✓', '+'), Style::new().green()),
+            LABEL,
+            &clean(seen),
+            width,
+        ),
+        Result::NotSeen { why } => wrap(
+            &start(mark('·', '.'), Style::new().dimmed()),
+            LABEL,
+            &format!("not seen: {}", clean(why)),
+            width,
+        ),
+        Result::Found { findings } => findings
+            .iter()
+            .map(|finding| {
+                let symbol = match finding.severity {
+                    Severity::Blocking => mark('✕', 'X'),
+                    Severity::Warning => '!',
+                    Severity::Note => mark('–', '-'),
+                };
+                found(&start(symbol, finding.severity.colour()), finding, width)
+            })
+            .collect(),
+    }
+}
+
+fn found(start: &str, finding: &Finding, width: usize) -> String {
+    let what = format!(
+        "{} [{}, {}]",
+        clean(&finding.what),
+        word(&finding.severity),
+        word(&finding.blame)
+    );
+    let mut out = wrap(start, LABEL, &what, width);
+    let indent = format!("{:LABEL$}", "");
+    out.push_str(&wrap(
+        &indent,
+        LABEL,
+        &format!("To do: {}", finding.advice),
+        width,
+    ));
+    out
+}
+
+impl Severity {
+    const fn colour(self) -> Style {
+        match self {
+            Self::Blocking => Style::new().red().bold(),
+            Self::Warning => Style::new().yellow().bold(),
+            Self::Note => Style::new().cyan(),
+        }
+    }
+}
+
+/// A paragraph behind its start, continued under the text. Colours do not count as columns.
+fn wrap(start: &str, indent: usize, text: &str, width: usize) -> String {
+    let room = width.saturating_sub(indent).max(24);
+    let mut out = start.to_owned();
+    let mut used = 0;
+    for word in text.split(' ') {
+        let length = anstream::adapter::strip_str(word)
+            .map(|part| part.chars().count())
+            .sum::<usize>();
+        if used > 0 && used + 1 + length > room {
+            let _ = write!(out, "\n{:indent$}", "");
+            used = 0;
+        } else if used > 0 {
+            out.push(' ');
+            used += 1;
+        }
+        out.push_str(word);
+        used += length;
+    }
+    out.push('\n');
+    out
+}
+
+/// What a target said may hold anything, and be of any length.
+fn clean(text: &str) -> String {
+    const LONGEST: usize = 400;
+    let mut cleaned: String = text
+        .chars()
+        .take(LONGEST)
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect();
+    if text.chars().nth(LONGEST).is_some() {
+        cleaned.push('…');
+    }
+    cleaned
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    tool: Tool,
+    target: &'a str,
+    domain: Option<&'a str>,
+    address: Option<&'a str>,
+    policy: Option<&'a str>,
+    /// Whether a run would prove nothing.
+    blocked: bool,
+    /// The first cause of that.
+    first: Option<First<'a>>,
+    summary: Summary,
+    checks: &'a [Checked],
+}
+
+#[derive(Serialize)]
+struct Tool {
+    name: &'static str,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct First<'a> {
+    check: &'static str,
+    #[serde(flatten)]
+    finding: &'a Finding,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    blocking: usize,
+    warning: usize,
+    note: usize,
+}
+
+/// The diagnosis as one indented JSON document with a line feed at its end.
+///
+/// # Errors
+/// When a value has no JSON form, which is a fault of the harness.
+pub fn to_json(diagnosis: &Diagnosis) -> std::result::Result<String, serde_json::Error> {
+    let first = diagnosis.blocking().map(|(check, finding)| First {
+        check: check.name(),
+        finding,
+    });
+    let document = Document {
+        schema: SCHEMA,
+        tool: Tool {
+            name: "s2spec",
+            version: env!("CARGO_PKG_VERSION"),
+        },
+        target: &diagnosis.target,
+        domain: diagnosis.domain.as_deref(),
+        address: diagnosis.address.as_deref(),
+        policy: diagnosis.policy.as_deref(),
+        blocked: first.is_some(),
+        first,
+        summary: Summary {
+            blocking: diagnosis.count(Severity::Blocking),
+            warning: diagnosis.count(Severity::Warning),
+            note: diagnosis.count(Severity::Note),
+        },
+        checks: &diagnosis.checks,
+    };
+    let mut text = serde_json::to_string_pretty(&document)?;
+    text.push('\n');
+    Ok(text)
+}

@@ -1,0 +1,271 @@
+//! A target started, examined and stopped; and the cheap part of it before every run.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use simulated_partners::persona;
+use simulated_partners::tls::Details;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::finding::{Blame, Check, Checked, Diagnosis, Finding, Severity};
+use super::{Depth, Subject, World, examine, port};
+use crate::lab::Lab;
+use crate::matrix::{Case, Direction, Set};
+use crate::oracle::Profile;
+use crate::policy::Row;
+use crate::report::describe_policy;
+use crate::target::{Inside, Pending, Placement, Running, StartError, Stop, Target};
+
+/// Rows that show the most, best first; the others come after them.
+const TELLING: [u8; 4] = [7, 9, 8, 1];
+
+/// How a target is examined.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    /// The policy to set it to; the most telling one that it can be set to where none is given.
+    pub row: Option<Row>,
+    /// How policies are read.
+    pub profile: Profile,
+    /// Where ids and keys come from.
+    pub seed: u64,
+    /// How long each check may take.
+    pub patience: Duration,
+    /// How much is looked at.
+    pub depth: Depth,
+    /// Who is asked for the target's records.
+    pub world: World,
+    /// More that is known of it.
+    pub extra: Extra,
+}
+
+/// What a target file says of a server, beside what a [`Target`] tells.
+#[derive(Clone, Debug, Default)]
+pub struct Extra {
+    /// Its domain and address, where they are known before it is started.
+    pub place: Option<(String, SocketAddr)>,
+    /// Whether it has to run already: nothing here starts or changes it.
+    pub runs_already: bool,
+    /// Its port for TLS at once.
+    pub direct_tls: Option<SocketAddr>,
+    /// The port of a proxy for its gateway.
+    pub inner: Option<SocketAddr>,
+}
+
+impl Extra {
+    /// Why a server that has to run already is not to be waited for.
+    async fn absent(&self, patience: Duration) -> Option<Finding> {
+        let (_, address) = self.place.as_ref().filter(|_| self.runs_already)?;
+        let connected = timeout(patience, TcpStream::connect(address)).await;
+        let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        Some(port::no_connection(*address, &connected.err()?))
+    }
+}
+
+/// Starts a target, examines it and stops it. A target that does not start is a finding.
+///
+/// # Errors
+/// When there is no test network, or no policy to examine it with; the text says which.
+pub async fn visit(target: &dyn Target, visit: &Visit) -> Result<Diagnosis, String> {
+    let lab = target
+        .lab(visit.seed)
+        .map_err(|error| format!("no test network: {error}"))?;
+    let (row, group) = placed(target, visit.row)?;
+    let cases = ["modern", "cert-unknown-ca"].map(|name| case(name, row));
+    let [Some(good), Some(unknown)] = cases else {
+        return Err("a persona of the doctor is missing".to_owned());
+    };
+    let partners = [good.domain(), unknown.domain()];
+    let cases = [good, unknown];
+    if let Some(finding) = visit.extra.absent(visit.patience).await {
+        return Ok(only(target, row, &visit.extra, Check::Port, finding));
+    }
+    match target.start(&lab, &group, &cases).await {
+        Ok((running, stop)) => {
+            let subject = subject(target, &running, &lab, row, visit.profile, &partners);
+            let subject = Subject {
+                world: visit.world.clone(),
+                direct_tls: visit.extra.direct_tls,
+                inner: visit.extra.inner,
+                ..subject
+            };
+            // Behind a proxy somebody has to answer.
+            let answering = match &running.inner {
+                Inside::Linked(inner) => Some(inner.open(&partners[0], true)),
+                Inside::Hidden(_) => None,
+            };
+            let diagnosis = examine(&subject, &lab, visit.depth, visit.patience).await;
+            drop(answering);
+            drop(running);
+            stop().await;
+            Ok(diagnosis)
+        }
+        Err(error) => {
+            let finding = Finding::new(
+                Severity::Blocking,
+                Blame::Configuration,
+                error.to_string(),
+                "start it by hand with the same configuration and read its log",
+            );
+            Ok(only(target, row, &visit.extra, Check::Start, finding))
+        }
+    }
+}
+
+fn subject(
+    target: &dyn Target,
+    running: &Running,
+    lab: &Lab,
+    row: Row,
+    profile: Profile,
+    partners: &[String; 2],
+) -> Subject {
+    Subject {
+        name: target.name(),
+        domain: running.domain.clone(),
+        address: running.address,
+        direct_tls: None,
+        inner: None,
+        row: Some(row),
+        profile,
+        roots: lab.authority.roots(),
+        world: World::System { remote: false },
+        partners: partners.clone(),
+        listen: lab.partners,
+    }
+}
+
+/// A diagnosis that ended with its first check.
+fn only(target: &dyn Target, row: Row, extra: &Extra, check: Check, finding: Finding) -> Diagnosis {
+    Diagnosis {
+        target: target.name(),
+        domain: extra.place.as_ref().map(|(domain, _)| domain.clone()),
+        address: extra.place.as_ref().map(|(_, address)| address.to_string()),
+        policy: Some(format!("{row}: {}", describe_policy(&row.policy()))),
+        checks: vec![Checked {
+            check,
+            result: finding.into(),
+        }],
+    }
+}
+
+/// A row that the target can be set to, with the instance's name.
+fn placed(target: &dyn Target, wanted: Option<Row>) -> Result<(Row, String), String> {
+    let place = |row: Row| match case("modern", row) {
+        Some(case) => target.place(&case),
+        None => Placement::Unsupported("there is no persona modern".to_owned()),
+    };
+    if let Some(row) = wanted {
+        return match place(row) {
+            Placement::Group(group) => Ok((row, group)),
+            Placement::Unsupported(why) => Err(format!("{row} cannot be had: {why}")),
+        };
+    }
+    let telling = TELLING.into_iter().filter_map(Row::new);
+    let mut why = String::new();
+    for row in telling.chain(Row::all().filter(|row| row.policy().valid())) {
+        match place(row) {
+            Placement::Group(group) => return Ok((row, group)),
+            Placement::Unsupported(reason) => why = reason,
+        }
+    }
+    Err(format!("the target can be set to no policy: {why}"))
+}
+
+/// A case of the doctor's own. Its domain is new each time, so that nothing that a target remembers
+/// of a former visit matters.
+fn case(persona: &str, row: Row) -> Option<Case> {
+    let partner = persona::find(persona)?;
+    Some(Case {
+        id: format!("doctor/{row}/{persona}-{:x}/inbound", Details::now()),
+        set: Set::Personas,
+        row,
+        partner: Arc::new(partner),
+        direction: Direction::Inbound,
+    })
+}
+
+/// A target that is looked at each time it was started, before any case: a run does not begin on a
+/// finding for which it would prove nothing.
+pub struct Examined {
+    target: Arc<dyn Target>,
+    extra: Extra,
+    profile: Profile,
+    patience: Duration,
+}
+
+impl Examined {
+    /// Puts the cheap part before a target.
+    pub fn new(
+        target: Arc<dyn Target>,
+        extra: Extra,
+        profile: Profile,
+        patience: Duration,
+    ) -> Self {
+        Self {
+            target,
+            extra,
+            profile,
+            patience,
+        }
+    }
+}
+
+/// Why a run does not begin, in a line.
+pub fn refusal(check: Check, finding: &Finding) -> String {
+    format!(
+        "{}: {}; to do: {} (`s2spec doctor` says more, --no-doctor runs the cases all the same)",
+        check.name(),
+        finding.what,
+        finding.advice
+    )
+}
+
+impl Target for Examined {
+    fn name(&self) -> String {
+        self.target.name()
+    }
+
+    fn place(&self, case: &Case) -> Placement {
+        self.target.place(case)
+    }
+
+    fn lab(&self, seed: u64) -> io::Result<Lab> {
+        self.target.lab(seed)
+    }
+
+    fn start<'a>(
+        &'a self,
+        lab: &'a Lab,
+        group: &'a str,
+        cases: &'a [Case],
+    ) -> Pending<'a, Result<(Running, Stop), StartError>> {
+        Box::pin(async move {
+            if let Some(finding) = self.extra.absent(self.patience).await {
+                return Err(StartError::Environment(refusal(Check::Port, &finding)));
+            }
+            let (running, stop) = self.target.start(lab, group, cases).await?;
+            let Some(first) = cases.iter().find(|case| case.row.policy().valid()) else {
+                return Ok((running, stop));
+            };
+            let partners = ["doctor".to_owned(), "unknown".to_owned()].map(|name| {
+                let domain = first.domain();
+                format!("{name}.{domain}")
+            });
+            let target = self.target.as_ref();
+            let subject = subject(target, &running, lab, first.row, self.profile, &partners);
+            let diagnosis = examine(&subject, lab, Depth::Quick, self.patience).await;
+            match diagnosis.blocking() {
+                None => Ok((running, stop)),
+                Some((check, finding)) => {
+                    let why = refusal(check, finding);
+                    drop(running);
+                    stop().await;
+                    Err(StartError::Environment(why))
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,337 @@
+//! The target's own records, as other servers would find them.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::rr::rdata::SRV;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use tokio::time::timeout;
+
+use super::Subject;
+use super::finding::{Blame, Finding, Result, Severity};
+
+/// Where a server listens without records (RFC 6120 §3.2.2).
+const PORT: u16 = 5269;
+/// Records of one kind that are followed.
+const MOST: usize = 8;
+
+/// Who is asked for the target's records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum World {
+    /// This name server.
+    NameServer(SocketAddr),
+    /// The name servers of `/etc/resolv.conf`.
+    System {
+        /// Also where they are not on this machine.
+        remote: bool,
+    },
+}
+
+impl World {
+    fn servers(&self) -> std::result::Result<Vec<SocketAddr>, String> {
+        let remote = match self {
+            Self::NameServer(address) => return Ok(vec![*address]),
+            Self::System { remote } => *remote,
+        };
+        let text = std::fs::read_to_string("/etc/resolv.conf")
+            .map_err(|error| format!("/etc/resolv.conf cannot be read: {error}"))?;
+        let servers = name_servers(&text);
+        if servers.is_empty() {
+            return Err("/etc/resolv.conf names no server".to_owned());
+        }
+        if let Some(far) = servers.iter().find(|server| !server.ip().is_loopback())
+            && !remote
+        {
+            return Err(format!(
+                "the system's name server {} is not on this machine, and nothing leaves it \
+                 unasked: --nameserver names one, --allow-remote lets this one be asked",
+                far.ip()
+            ));
+        }
+        Ok(servers)
+    }
+}
+
+fn name_servers(resolv_conf: &str) -> Vec<SocketAddr> {
+    resolv_conf
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            (words.next() == Some("nameserver")).then(|| words.next())?
+        })
+        .filter_map(|word| word.parse().ok())
+        .map(|ip: IpAddr| SocketAddr::new(ip, 53))
+        .take(MOST)
+        .collect()
+}
+
+/// Looks the target up.
+pub(super) async fn records(subject: &Subject, patience: Duration) -> Result {
+    let servers = match subject.world.servers() {
+        Ok(servers) => servers,
+        Err(why) => return Result::not_seen(why),
+    };
+    let asked: Vec<String> = servers.iter().map(ToString::to_string).collect();
+    let asked = asked.join(", ");
+    let found = match resolver(&servers, patience) {
+        Ok(resolver) => timeout(patience, find(&resolver, &subject.domain)).await,
+        Err(why) => return Result::not_seen(why),
+    };
+    match found {
+        Ok(Ok(found)) => judge(subject, &found, &asked),
+        Ok(Err(why)) => Result::not_seen(format!("{asked} gave no answer: {why}")),
+        Err(_) => Result::not_seen(format!("{asked} did not answer in time")),
+    }
+}
+
+fn resolver(
+    servers: &[SocketAddr],
+    patience: Duration,
+) -> std::result::Result<TokioResolver, String> {
+    let configs = servers.iter().map(|server| {
+        let connections =
+            [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+                connection.port = server.port();
+                connection
+            });
+        NameServerConfig::new(server.ip(), true, connections.into())
+    });
+    let config = ResolverConfig::from_name_servers(configs.collect());
+    let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+    let options = builder.options_mut();
+    options.use_hosts_file = ResolveHosts::Never;
+    options.ndots = 0;
+    options.attempts = 1;
+    options.timeout = patience.div_f64(3.0);
+    builder.build().map_err(|error| error.to_string())
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+struct Found {
+    /// Targets and ports of `_xmpp-server._tcp`; none where there is no such record.
+    services: Vec<(String, u16)>,
+    /// Whether the service is declared not to exist (RFC 2782: a target of `.`).
+    declined: bool,
+    /// Where a connection would go.
+    addresses: Vec<SocketAddr>,
+}
+
+async fn find(resolver: &TokioResolver, domain: &str) -> std::result::Result<Found, String> {
+    let mut found = Found::default();
+    let services = ask(
+        resolver,
+        &format!("_xmpp-server._tcp.{domain}"),
+        RecordType::SRV,
+    )
+    .await?;
+    let mut places: Vec<(String, u16)> = Vec::new();
+    for data in &services {
+        if let RData::SRV(SRV { target, port, .. }) = data {
+            if target.is_root() {
+                found.declined = true;
+            } else {
+                places.push((target.to_ascii(), *port));
+            }
+        }
+    }
+    found.services.clone_from(&places);
+    if places.is_empty() && !found.declined {
+        places.push((domain.to_owned(), PORT));
+    }
+    for (host, port) in places {
+        for kind in [RecordType::A, RecordType::AAAA] {
+            for data in ask(resolver, &host, kind).await? {
+                let ip = match data {
+                    RData::A(address) => IpAddr::V4(address.0),
+                    RData::AAAA(address) => IpAddr::V6(address.0),
+                    _ => continue,
+                };
+                found.addresses.push(SocketAddr::new(ip, port));
+            }
+        }
+    }
+    Ok(found)
+}
+
+async fn ask(
+    resolver: &TokioResolver,
+    name: &str,
+    kind: RecordType,
+) -> std::result::Result<Vec<RData>, String> {
+    let mut name = Name::from_ascii(name).map_err(|error| format!("{name}: {error}"))?;
+    name.set_fqdn(true);
+    match resolver.lookup(name, kind).await {
+        Ok(found) => Ok(found
+            .answers()
+            .iter()
+            .map(|record| record.data.clone())
+            .take(MOST)
+            .collect()),
+        Err(NetError::Dns(DnsError::NoRecordsFound(_))) => Ok(Vec::new()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn judge(subject: &Subject, found: &Found, asked: &str) -> Result {
+    let domain = &subject.domain;
+    let finding = |severity, what: String, advice: String| -> Result {
+        Finding::new(severity, Blame::Configuration, what, advice).into()
+    };
+    let wanted = format!(
+        "_xmpp-server._tcp.{domain} SRV 0 0 {} and the address {}",
+        subject.address.port(),
+        subject.address.ip()
+    );
+    if found.declined {
+        return finding(
+            Severity::Warning,
+            format!("the SRV record of {domain} says that it takes no servers (target '.')"),
+            format!("other servers will not come; publish {wanted}"),
+        );
+    }
+    if found.addresses.is_empty() {
+        let hosts: Vec<&str> = found
+            .services
+            .iter()
+            .map(|(host, _)| host.as_str())
+            .collect();
+        let (severity, what) = if hosts.is_empty() {
+            (
+                Severity::Note,
+                format!("{domain} has neither an SRV record nor an address, says {asked}"),
+            )
+        } else {
+            (
+                Severity::Warning,
+                format!(
+                    "the SRV record of {domain} leads to {}, which has no address",
+                    hosts.join(", ")
+                ),
+            )
+        };
+        return finding(
+            severity,
+            what,
+            format!("a run does not need it; for other servers publish {wanted}"),
+        );
+    }
+    let places: Vec<String> = found.addresses.iter().map(ToString::to_string).collect();
+    let places = places.join(", ");
+    if !found.addresses.contains(&subject.address) {
+        return finding(
+            Severity::Warning,
+            format!(
+                "other servers would find {domain} at {places}, not at {}",
+                subject.address
+            ),
+            format!("is the right server under test? else publish {wanted}"),
+        );
+    }
+    if found.services.is_empty() {
+        return Result::fine(format!("{places}, without an SRV record"));
+    }
+    Result::fine(format!("SRV and address lead to {places}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use simulated_partners::dns::{Answer, Data, Dns, Kind};
+
+    use super::super::tests::subject;
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    async fn looked_up(set: impl FnOnce(&Dns, &Subject)) -> Result {
+        let dns = Dns::start().expect("a free port");
+        let subject = Subject {
+            world: World::NameServer(dns.address()),
+            ..subject(7)
+        };
+        set(&dns, &subject);
+        records(&subject, PATIENCE).await
+    }
+
+    fn what(result: &Result) -> (Severity, &str) {
+        let finding = result.findings().first().expect("a finding");
+        (finding.severity, &finding.what)
+    }
+
+    #[tokio::test]
+    async fn records_that_lead_to_the_target_are_fine() {
+        let result = looked_up(|dns, subject| {
+            let records = dns.records();
+            records
+                .server(&subject.domain, subject.address)
+                .expect("names");
+        })
+        .await;
+        assert!(matches!(result, Result::Fine { .. }), "{result:?}");
+    }
+
+    #[tokio::test]
+    async fn records_that_lead_elsewhere_or_nowhere_are_told() {
+        let elsewhere = looked_up(|dns, subject| {
+            let other = ([127, 0, 0, 1], 4).into();
+            dns.records().server(&subject.domain, other).expect("names");
+        })
+        .await;
+        let (severity, text) = what(&elsewhere);
+        assert_eq!(severity, Severity::Warning);
+        assert!(
+            text.contains("at 127.0.0.1:4, not at 127.0.0.1:9"),
+            "{text}"
+        );
+
+        let nowhere = looked_up(|_, _| {}).await;
+        let (severity, text) = what(&nowhere);
+        assert_eq!(severity, Severity::Note);
+        assert!(
+            text.contains("neither an SRV record nor an address"),
+            "{text}"
+        );
+
+        let declined = looked_up(|dns, subject| {
+            let service = Data::Service {
+                priority: 0,
+                weight: 0,
+                port: 0,
+                target: ".".to_owned(),
+            };
+            let name = format!("_xmpp-server._tcp.{}", subject.domain);
+            let records = dns.records();
+            records
+                .set(&name, Kind::Srv, Answer::Records(vec![service]))
+                .expect("names");
+        })
+        .await;
+        assert!(
+            what(&declined).1.contains("takes no servers"),
+            "{declined:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_name_server_that_fails_is_no_finding_about_the_target() {
+        let result = looked_up(|dns, subject| {
+            let name = format!("_xmpp-server._tcp.{}", subject.domain);
+            dns.records()
+                .set(&name, Kind::Srv, Answer::ServFail)
+                .expect("names");
+        })
+        .await;
+        assert!(matches!(result, Result::NotSeen { .. }), "{result:?}");
+    }
+
+    #[test]
+    fn name_servers_of_the_system_are_read() {
+        let text = "# x\nsearch example\nnameserver 192.0.2.1\n nameserver\t::1\nnameserver\n";
+        let found: Vec<String> = name_servers(text).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["192.0.2.1:53", "[::1]:53"]);
+    }
+}

@@ -1,0 +1,241 @@
+//! A look at a server from outside: its header and features, its handshake, its certificate.
+//!
+//! A [`Partner`](crate::driver::Partner) negotiates for real; a probe stops before it authenticates,
+//! and leaves nothing behind. It says what was seen and judges nothing. Start at [`look`].
+
+mod opened;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustls::client::ResolvesClientCert;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, SignatureScheme};
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::event::{Party, TlsSignal};
+use crate::persona::TlsVersion;
+use crate::pki::Identity;
+use crate::tls;
+use crate::wire::{Element, NS_SASL, NS_TLS};
+
+pub use opened::{Fault, Opened};
+use opened::{Units, end, open};
+
+/// What to look at, and as whom.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// Where.
+    pub address: SocketAddr,
+    /// The domain that is asked for.
+    pub domain: String,
+    /// The domain that asks.
+    pub from: String,
+    /// What is shown where a client certificate is asked for.
+    pub identity: Option<Arc<Identity>>,
+    /// Whether TLS comes first (XEP-0368) instead of a stream in clear.
+    pub direct_tls: bool,
+    /// How long all of it may take.
+    pub patience: Duration,
+}
+
+/// What was seen, as far as it came.
+#[derive(Debug)]
+pub struct Sight {
+    /// How long TCP took, or why there was none.
+    pub connected: io::Result<Duration>,
+    /// The stream in clear; none with direct TLS.
+    pub clear: Option<Opened>,
+    /// The handshake; none where STARTTLS was not offered.
+    pub tls: Option<Result<Secured, Broken>>,
+    /// The stream over TLS.
+    pub over_tls: Option<Opened>,
+}
+
+/// A handshake that was completed.
+#[derive(Clone, Debug)]
+pub struct Secured {
+    /// What the server showed, leaf first.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// `1.2` or `1.3`.
+    pub version: &'static str,
+    /// The suite's IANA name.
+    pub suite: String,
+    /// Whether a client certificate was asked for.
+    pub asked_for_certificate: bool,
+    /// How long the handshake took.
+    pub took: Duration,
+}
+
+/// STARTTLS or a handshake that came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// There was no `<proceed/>`.
+    NotGranted(Fault),
+    /// The handshake failed.
+    Handshake(Party, TlsSignal),
+    /// It did not end in time.
+    Timeout,
+    /// The domain is no name that TLS could ask for.
+    Name,
+}
+
+impl Sight {
+    fn failed(error: io::Error) -> Self {
+        Self {
+            connected: Err(error),
+            clear: None,
+            tls: None,
+            over_tls: None,
+        }
+    }
+
+    /// The handshake's result where it was completed.
+    pub fn secured(&self) -> Option<&Secured> {
+        self.tls.as_ref()?.as_ref().ok()
+    }
+}
+
+/// Looks at a server: TCP, a stream in clear, STARTTLS where it is offered, a stream over TLS.
+pub async fn look(what: &Look) -> Sight {
+    let deadline = Instant::now() + what.patience;
+    let began = Instant::now();
+    let connected = timeout_at(deadline, TcpStream::connect(what.address)).await;
+    let mut tcp = match connected {
+        Ok(Ok(tcp)) => tcp,
+        Ok(Err(error)) => return Sight::failed(error),
+        Err(_) => return Sight::failed(io::ErrorKind::TimedOut.into()),
+    };
+    // A connection that is gone already shows when it is read.
+    let _ = tcp.set_nodelay(true);
+    let _ = SockRef::from(&tcp).set_tcp_quickack(true);
+    let mut sight = Sight {
+        connected: Ok(began.elapsed()),
+        clear: None,
+        tls: None,
+        over_tls: None,
+    };
+    if !what.direct_tls {
+        let mut units = Units::new();
+        let opened = open(&mut tcp, &mut units, what, deadline).await;
+        let starttls = opened.offers_starttls();
+        sight.clear = Some(opened);
+        if !starttls {
+            end(&mut tcp).await;
+            return sight;
+        }
+        if let Err(fault) = opened::starttls(&mut tcp, &mut units, deadline).await {
+            sight.tls = Some(Err(Broken::NotGranted(fault)));
+            end(&mut tcp).await;
+            return sight;
+        }
+    }
+    match secure(tcp, what, deadline).await {
+        Ok((mut stream, secured)) => {
+            sight.tls = Some(Ok(secured));
+            sight.over_tls = Some(open(&mut stream, &mut Units::new(), what, deadline).await);
+            end(&mut stream).await;
+        }
+        Err(broken) => sight.tls = Some(Err(broken)),
+    }
+    sight
+}
+
+async fn secure(
+    tcp: TcpStream,
+    what: &Look,
+    deadline: Instant,
+) -> Result<(TlsStream<TcpStream>, Secured), Broken> {
+    let name = ServerName::try_from(what.domain.clone()).map_err(|_| Broken::Name)?;
+    let asked = Arc::new(Asked {
+        identity: what.identity.clone(),
+        asked: AtomicBool::new(false),
+    });
+    let config = config(&asked)?;
+    let began = Instant::now();
+    let connect = TlsConnector::from(Arc::new(config)).connect(name, tcp);
+    let stream = timeout_at(deadline, connect.into_fallible())
+        .await
+        .map_err(|_| Broken::Timeout)?
+        .map_err(|(error, _)| {
+            let (by, signal) = tls::failure(&error);
+            Broken::Handshake(by, signal)
+        })?;
+    let facts = {
+        let connection = stream.get_ref().1;
+        // Judged elsewhere, point by point: here only what was agreed on matters.
+        let roots = Arc::new(rustls::RootCertStore::empty());
+        tls::client_facts(connection, None, &what.domain, &roots)
+    };
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let secured = Secured {
+        chain: chain.to_vec(),
+        version: facts.version,
+        suite: facts.suite,
+        asked_for_certificate: asked.asked.load(Ordering::Relaxed),
+        took: began.elapsed(),
+    };
+    Ok((stream, secured))
+}
+
+fn config(asked: &Arc<Asked>) -> Result<ClientConfig, Broken> {
+    let versions = [TlsVersion::V12, TlsVersion::V13];
+    let config = tls::client_config(asked.identity.as_ref(), &versions).map_err(|error| {
+        Broken::Handshake(Party::Partner, TlsSignal::Garbage(error.to_string()))
+    })?;
+    let mut config = Arc::unwrap_or_clone(config);
+    config.client_auth_cert_resolver = Arc::clone(asked) as Arc<dyn ResolvesClientCert>;
+    Ok(config)
+}
+
+/// Shows a certificate and remembers that it was asked for.
+#[derive(Debug)]
+struct Asked {
+    identity: Option<Arc<Identity>>,
+    asked: AtomicBool,
+}
+
+impl ResolvesClientCert for Asked {
+    fn resolve(
+        &self,
+        _root_hint_subjects: &[&[u8]],
+        _schemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        self.asked.store(true, Ordering::Relaxed);
+        let identity = self.identity.as_ref()?;
+        Some(Arc::clone(identity.certified()))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+/// Whether EXTERNAL is among stream features.
+pub fn offers_external(features: &Element) -> bool {
+    features
+        .find(NS_SASL, "mechanisms")
+        .is_some_and(|mechanisms| {
+            mechanisms
+                .elements()
+                .any(|one| one.is(NS_SASL, "mechanism") && one.content().trim() == "EXTERNAL")
+        })
+}
+
+/// STARTTLS as stream features have it: `Some(true)` where it is required.
+pub fn starttls_offer(features: &Element) -> Option<bool> {
+    let starttls = features.find(NS_TLS, "starttls")?;
+    // The only feature counts as required as well (RFC 6120 §5.3.1).
+    let alone = features.elements().count() == 1;
+    Some(alone || starttls.find(NS_TLS, "required").is_some())
+}

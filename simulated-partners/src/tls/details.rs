@@ -1,0 +1,193 @@
+//! What a certificate says, point by point, for who has to tell its owner what is wrong with it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::RootCertStore;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
+use x509_parser::public_key::PublicKey;
+
+use super::identity::{self, Name};
+use super::judge::chain_fault;
+use crate::pki;
+
+/// What the extended key usage allows (RFC 5280 §4.2.1.12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Usage {
+    /// There is no such extension, or it allows all: every use.
+    Any,
+    /// These uses alone.
+    Only {
+        /// TLS as a server.
+        server: bool,
+        /// TLS as a client.
+        client: bool,
+    },
+}
+
+/// A certificate, read.
+#[derive(Clone, Debug)]
+pub struct Details {
+    /// Who it was issued to.
+    pub subject: String,
+    /// Who issued it.
+    pub issuer: String,
+    /// The names that can stand for an XMPP server.
+    pub names: Vec<Name>,
+    /// The first second of its validity, in seconds since 1970.
+    pub not_before: i64,
+    /// The last one.
+    pub not_after: i64,
+    /// `1 Jan 2030` and the like, for [`Details::not_before`] and [`Details::not_after`].
+    pub dates: [String; 2],
+    /// The kind of its key, such as `RSA`.
+    pub key: &'static str,
+    /// The length of its key.
+    pub key_bits: usize,
+    /// What it may be used for.
+    pub usage: Usage,
+    /// Why the chain does not lead to a root that is known; its dates, purpose and names aside.
+    pub chain_fault: Option<String>,
+}
+
+impl Details {
+    /// Reads the first certificate of a chain. Nothing where it cannot be read, or there is none.
+    pub fn read(chain: &[CertificateDer<'_>], roots: &Arc<RootCertStore>) -> Option<Self> {
+        let (end_entity, intermediates) = chain.split_first()?;
+        let (_, readable) = X509Certificate::from_der(end_entity).ok()?;
+        let validity = readable.validity();
+        let (not_before, not_after) = (
+            validity.not_before.timestamp(),
+            validity.not_after.timestamp(),
+        );
+        // The moment nearest to now at which its own dates are no reason to refuse it.
+        let now = i64::try_from(pki::unix_time().as_secs()).unwrap_or(i64::MAX);
+        let within = now.min(not_after).max(not_before);
+        let at = UnixTime::since_unix_epoch(Duration::from_secs(
+            u64::try_from(within).unwrap_or_default(),
+        ));
+        let self_signed = readable.subject() == readable.issuer();
+        let (key, key_bits) = key(&readable);
+        Some(Self {
+            subject: readable.subject().to_string(),
+            issuer: readable.issuer().to_string(),
+            names: identity::names(&readable),
+            not_before,
+            not_after,
+            dates: [date(not_before), date(not_after)],
+            key,
+            key_bits,
+            usage: usage(&readable),
+            chain_fault: chain_fault(end_entity, intermediates, roots, at, self_signed),
+        })
+    }
+
+    /// Whether one of the names covers a domain (RFC 6120 §13.7.2).
+    pub fn covers(&self, domain: &str) -> bool {
+        identity::any_covers(&self.names, domain)
+    }
+
+    /// Now, as its dates are counted.
+    pub fn now() -> i64 {
+        i64::try_from(pki::unix_time().as_secs()).unwrap_or(i64::MAX)
+    }
+}
+
+fn key(certificate: &X509Certificate<'_>) -> (&'static str, usize) {
+    let info = certificate.public_key();
+    match info.parsed() {
+        Ok(PublicKey::RSA(key)) => ("RSA", key.key_size()),
+        Ok(PublicKey::EC(key)) => ("ECDSA", key.key_size()),
+        Ok(PublicKey::DSA(_)) => ("DSA", 0),
+        // The parser has no kind of its own for it; 1.3.101.112 and .113 are Ed25519 and Ed448.
+        _ => match info.algorithm.algorithm.to_id_string().as_str() {
+            "1.3.101.112" => ("Ed25519", 256),
+            "1.3.101.113" => ("Ed448", 456),
+            _ => ("of an unknown kind", 0),
+        },
+    }
+}
+
+fn usage(certificate: &X509Certificate<'_>) -> Usage {
+    match certificate.extended_key_usage() {
+        Ok(Some(extension)) if !extension.value.any => Usage::Only {
+            server: extension.value.server_auth,
+            client: extension.value.client_auth,
+        },
+        _ => Usage::Any,
+    }
+}
+
+/// A date for people, in UTC.
+fn date(seconds: i64) -> String {
+    time::OffsetDateTime::from_unix_timestamp(seconds).map_or_else(
+        |_| "an impossible date".to_owned(),
+        |date| {
+            let (date, hour, minute) = (date.date(), date.hour(), date.minute());
+            format!("{date} {hour:02}:{minute:02} UTC")
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::persona::{Certificate, Key};
+    use crate::pki::Authority;
+
+    use super::*;
+
+    fn details(kind: Certificate, key: Key) -> Details {
+        let authority = Authority::new(3);
+        let identity = authority.issue(&["a.example"], kind, key).unwrap();
+        Details::read(identity.chain(), &authority.roots()).unwrap()
+    }
+
+    #[test]
+    fn a_good_certificate_has_no_fault() {
+        let details = details(Certificate::Good, Key::P256);
+        assert_eq!(details.chain_fault, None);
+        assert!(details.covers("a.example") && !details.covers("b.example"));
+        assert_eq!((details.key, details.key_bits), ("ECDSA", 256));
+        let both = Usage::Only {
+            server: true,
+            client: true,
+        };
+        assert_eq!(details.usage, both);
+        assert!(details.not_before < Details::now() && Details::now() < details.not_after);
+    }
+
+    #[test]
+    fn each_fault_is_told_apart_from_the_others() {
+        let expired = details(Certificate::Expired, Key::Rsa2048);
+        assert!(expired.not_after < Details::now());
+        assert_eq!(expired.chain_fault, None);
+        assert_eq!((expired.key, expired.key_bits), ("RSA", 2048));
+        let unknown = details(Certificate::UnknownCa, Key::Ed25519);
+        assert_eq!(unknown.chain_fault.as_deref(), Some("unknown issuer"));
+        assert_eq!(unknown.key, "Ed25519");
+        let own = details(Certificate::SelfSigned, Key::P256);
+        assert_eq!(own.chain_fault.as_deref(), Some("self-signed"));
+        let purpose = details(Certificate::NoClientAuth, Key::P256);
+        assert_eq!(purpose.chain_fault, None);
+        let server = Usage::Only {
+            server: true,
+            client: false,
+        };
+        assert_eq!(purpose.usage, server);
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_nothing() {
+        let roots = Authority::new(3).roots();
+        assert!(Details::read(&[], &roots).is_none());
+        assert!(Details::read(&[b"no".to_vec().into()], &roots).is_none());
+    }
+
+    #[test]
+    fn dates_are_written_the_same_everywhere() {
+        assert_eq!(date(0), "1970-01-01 00:00 UTC");
+        assert_eq!(date(i64::MAX), "an impossible date");
+    }
+}
