@@ -1,5 +1,6 @@
 //! s2spec: conformance tests and partner simulator for XMPP server-to-server federation.
 
+pub mod baseline;
 pub mod cli;
 pub mod embed;
 pub mod judge;

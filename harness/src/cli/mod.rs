@@ -4,6 +4,7 @@
 //! mean.
 
 mod error;
+mod expecting;
 mod explain;
 mod init;
 mod json_file;

@@ -9,14 +9,16 @@ use clap::builder::FalseyValueParser;
 use tokio::sync::{mpsc, watch};
 
 use super::error::{CliError, Exit};
+use super::expecting::Expecting;
 use super::json_file::JsonFile;
 use super::target::Chosen;
 use super::{Color, logging, output, select};
+use crate::baseline::Settlement;
 use crate::matrix::Case;
 use crate::oracle::Profile;
 use crate::policy::Mode;
 use crate::report::{self, Progress, Report, Rerun, View};
-use crate::runner::{self, Deadlines, Plan, RunEvent, Verdict};
+use crate::runner::{self, Deadlines, Plan, Repetition, RunEvent, Verdict};
 use crate::target;
 use crate::target::ejabberd::Ejabberd;
 use crate::target::prosody::Prosody;
@@ -128,6 +130,9 @@ pub(super) struct Options {
     #[command(flatten)]
     judging: Judging,
 
+    #[command(flatten)]
+    expecting: Expecting,
+
     /// Keep and print the transcript of every case
     #[arg(long, env = "S2SPEC_TRANSCRIPTS", value_parser = FalseyValueParser::new())]
     transcripts: bool,
@@ -178,6 +183,7 @@ impl Options {
             options.push("--allow-remote".to_owned());
         }
         options.extend(self.judging.options());
+        options.extend(self.expecting.options());
         if self.seed != DEFAULT_SEED {
             options.push(format!("--seed {}", self.seed));
         }
@@ -225,6 +231,10 @@ pub struct Order {
     pub profile: Profile,
     /// Records keep their events even for a pass.
     pub keep_events: bool,
+    /// How often they are run.
+    pub repetition: Repetition,
+    /// What is expected of them.
+    pub settlement: Arc<Settlement>,
     /// Becomes true when the user wants an end: no new cases, then `Ended { interrupted: true }`.
     pub interrupt: watch::Receiver<bool>,
 }
@@ -236,8 +246,15 @@ pub type Start = fn(Order) -> mpsc::Receiver<RunEvent>;
 const START: Start = |order| {
     let (events, receiver) = mpsc::channel(EVENTS);
     tokio::spawn(async move {
-        let interrupt = order.interrupt.clone();
-        runner::run(plan(order), events, interrupt).await;
+        let plan = plan(&order);
+        runner::repeat(
+            plan,
+            order.repetition,
+            order.settlement,
+            events,
+            order.interrupt,
+        )
+        .await;
     });
     receiver
 };
@@ -258,7 +275,7 @@ fn target(options: &Options) -> Result<Arc<dyn target::Target>, CliError> {
     })
 }
 
-fn plan(order: Order) -> Plan {
+fn plan(order: &Order) -> Plan {
     Plan {
         jobs: runner::jobs(
             &select::all(),
@@ -266,7 +283,7 @@ fn plan(order: Order) -> Plan {
             order.target.as_ref(),
             order.profile,
         ),
-        target: order.target,
+        target: Arc::clone(&order.target),
         profile: order.profile,
         deadlines: Deadlines::within(order.timeout),
         in_flight: order.jobs.get().saturating_mul(runner::IN_FLIGHT),
@@ -294,6 +311,8 @@ fn run(
         .into_iter()
         .cloned()
         .collect();
+    let settlement = Arc::new(options.expecting.settlement(&all)?);
+    let new_baseline = options.expecting.open_new()?;
     let json = options.json.as_deref().map(JsonFile::open).transpose()?;
     let jobs = match options.jobs {
         Some(jobs) => jobs,
@@ -313,6 +332,8 @@ fn run(
         timeout: options.timeout,
         profile: options.judging.profile(),
         keep_events: options.transcripts,
+        repetition: options.expecting.repetition(),
+        settlement: Arc::clone(&settlement),
         interrupt: interrupted,
     };
     let view = options.view();
@@ -338,6 +359,9 @@ fn run(
             output::note(&format!("trouble: {trouble}"));
         }
     }
+    if let Some(new) = new_baseline {
+        new.write(&report, &settlement, &all)?;
+    }
     Ok(exit(&report))
 }
 
@@ -361,10 +385,9 @@ async fn follow(
                 None => break,
                 Some(event) => {
                     if let RunEvent::Finished(record) = &event {
-                        unexpected += usize::from(matches!(
-                            record.verdict,
-                            Verdict::Fail | Verdict::Unstable | Verdict::Error
-                        ));
+                        unexpected += usize::from(
+                            record.verdict.is_unexpected() || record.verdict == Verdict::Error
+                        );
                     }
                     report.take(event);
                     progress.show(&report, unexpected);

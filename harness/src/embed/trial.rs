@@ -62,7 +62,7 @@ impl Opened {
     fn result(&self, record: &Record) -> Result<Completion, Failed> {
         match record.verdict {
             Verdict::Pass => Ok(Completion::Completed),
-            Verdict::Warn | Verdict::Disputed => {
+            Verdict::Warn | Verdict::Disputed | Verdict::Xfail => {
                 let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
                 let ground = (record.verdict, record.why.clone());
                 remarks
@@ -72,7 +72,9 @@ impl Opened {
                 Ok(Completion::Completed)
             }
             Verdict::Unsupported => Ok(Completion::ignored_with(record.why.replace('\n', " "))),
-            Verdict::Fail | Verdict::Unstable | Verdict::Error => Err(self.failure(record).into()),
+            Verdict::Fail | Verdict::Unstable | Verdict::Xpass | Verdict::Error => {
+                Err(self.failure(record).into())
+            }
         }
     }
 

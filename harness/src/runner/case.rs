@@ -50,6 +50,7 @@ impl Default for Deadlines {
 }
 
 /// A case that is ready to run.
+#[derive(Clone)]
 pub struct Job {
     /// The case.
     pub case: Case,
@@ -70,6 +71,9 @@ impl Job {
             outcome: None,
             verdict,
             why,
+            fault: None,
+            settled: None,
+            repeated: None,
             control: self.control.clone(),
             added_as_control: self.added_as_control,
             timings: Timings::default(),
@@ -360,6 +364,7 @@ impl Observed {
         Record {
             verdict: judgement.verdict,
             why: judgement.why,
+            fault: judgement.fault,
             outcome: Some(outcome),
             timings: timing::timings(case.direction, &self.events, total),
             wire: transcript::wire_summary(&self.events),
@@ -386,6 +391,7 @@ pub(super) fn judged_without_wire(job: &Job, outcome: Outcome) -> Record {
     });
     Record {
         outcome: Some(outcome),
+        fault: judgement.fault,
         ..job.without_outcome(judgement.verdict, judgement.why)
     }
 }

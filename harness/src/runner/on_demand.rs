@@ -9,7 +9,7 @@ use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinSet;
 
 use super::case::{self, Deadlines, Job};
-use super::pairing::{Control, needs_control, proven};
+use super::pairing::{Control, accepted, needs_control, proven};
 use super::record::{Record, Verdict};
 use crate::lab::Lab;
 use crate::matrix::Case;
@@ -97,7 +97,10 @@ impl OnDemand {
             }
         }
         Ok(Self {
-            lab: target.lab(seed)?.fit_for(target.as_ref()),
+            lab: Lab {
+                hosts: target.partner_hosts(),
+                ..target.lab(seed)?
+            },
             target,
             profile,
             deadlines,
@@ -159,11 +162,11 @@ impl OnDemand {
             return record;
         }
         let control = record.control.as_ref().and_then(|id| self.jobs.get(id));
-        let ended = match control {
-            Some(control) => Control::of(&self.once(control).await),
-            None => Control::Missed,
+        let good = match control {
+            Some(control) => accepted(&self.once(control).await),
+            None => Control::Refused,
         };
-        proven(record, ended)
+        proven(record, good)
     }
 
     /// A control runs once, whoever asks for it: twice at a time it would meet itself under the same

@@ -4,36 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::Job;
 use super::record::{Record, Verdict};
+use crate::judge::Fault;
 use crate::outcome::Outcome;
-
-/// What became of a control.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Control {
-    /// Established, as it had to be.
-    Accepted,
-    /// Not established, or broken off.
-    Missed,
-    /// The target turned out not to be able to do it: there is no control, as where none exists.
-    Unsupported,
-}
-
-impl Control {
-    /// How a control ended.
-    pub(super) fn of(record: &Record) -> Self {
-        match (record.verdict, &record.outcome) {
-            (Verdict::Unsupported, _) => Self::Unsupported,
-            (Verdict::Pass | Verdict::Warn, Some(Outcome::Established(_))) => Self::Accepted,
-            _ => Self::Missed,
-        }
-    }
-}
 
 /// Holds refusals back until their controls are known.
 pub(super) struct Pairing {
     /// Ids that are somebody's control and have not ended yet.
     pending: BTreeSet<String>,
     /// How the others ended.
-    ended: BTreeMap<String, Control>,
+    accepted: BTreeMap<String, Control>,
     /// Refusals by the control that they wait for.
     waiting: BTreeMap<String, Vec<Record>>,
 }
@@ -49,7 +28,7 @@ impl Pairing {
             .collect();
         Self {
             pending,
-            ended: BTreeMap::new(),
+            accepted: BTreeMap::new(),
             waiting: BTreeMap::new(),
         }
     }
@@ -59,15 +38,15 @@ impl Pairing {
         let mut ready = Vec::new();
         let id = record.case.id.clone();
         if self.pending.remove(&id) {
-            let ended = Control::of(&record);
+            let good = accepted(&record);
             ready.extend(
                 self.waiting
                     .remove(&id)
                     .into_iter()
                     .flatten()
-                    .map(|held| proven(held, ended)),
+                    .map(|held| proven(held, good)),
             );
-            self.ended.insert(id, ended);
+            self.accepted.insert(id, good);
         }
         match record.control.as_ref().filter(|_| needs_control(&record)) {
             Some(control) if self.pending.contains(control) => {
@@ -77,8 +56,12 @@ impl Pairing {
                     .push(record);
             }
             Some(control) => {
-                let ended = self.ended.get(control).copied();
-                ready.push(proven(record, ended.unwrap_or(Control::Missed)));
+                let good = self
+                    .accepted
+                    .get(control)
+                    .copied()
+                    .unwrap_or(Control::Refused);
+                ready.push(proven(record, good));
             }
             None => ready.push(record),
         }
@@ -98,6 +81,29 @@ impl Pairing {
     }
 }
 
+/// What a control is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Control {
+    /// It was established, as it has to be.
+    Accepted,
+    /// It was not.
+    Refused,
+    /// The harness or its environment failed.
+    NotRun,
+    /// The target turned out not to be able to do it: there is no control, as where none exists.
+    Unsupported,
+}
+
+/// What a control has come to.
+pub(super) fn accepted(record: &Record) -> Control {
+    match (&record.outcome, record.verdict) {
+        (_, Verdict::Error) => Control::NotRun,
+        (_, Verdict::Unsupported) => Control::Unsupported,
+        (Some(Outcome::Established(_)), Verdict::Pass | Verdict::Warn) => Control::Accepted,
+        _ => Control::Refused,
+    }
+}
+
 /// Whether a result is a refusal that proves nothing without its control.
 pub(super) fn needs_control(record: &Record) -> bool {
     matches!(record.outcome, Some(Outcome::Refused(_)))
@@ -105,18 +111,21 @@ pub(super) fn needs_control(record: &Record) -> bool {
 }
 
 /// A refusal in the light of its control.
-pub(super) fn proven(mut record: Record, control: Control) -> Record {
-    match control {
-        Control::Accepted => {}
-        Control::Unsupported => record.control = None,
-        Control::Missed => {
-            let control = record.control.as_deref().unwrap_or("none");
-            record.why = format!(
-                "refused as it has to be, but its control {control} was not accepted: \
-                 this refusal proves nothing"
-            );
-            record.verdict = Verdict::Warn;
+pub(super) fn proven(mut record: Record, worth: Control) -> Record {
+    let (control, verdict) = match worth {
+        Control::Accepted => return record,
+        Control::Unsupported => {
+            record.control = None;
+            return record;
         }
-    }
+        Control::Refused => ("was not accepted", Verdict::Warn),
+        Control::NotRun => ("could not be run", Verdict::Error),
+    };
+    record.why = format!(
+        "refused as it has to be, but its control {} {control}: this refusal proves nothing",
+        record.control.as_deref().unwrap_or("none")
+    );
+    record.fault = Some(Fault::Unproven);
+    record.verdict = verdict;
     record
 }

@@ -17,6 +17,7 @@ use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
 use crate::target::{Placement, Running, StartError, Stop, Target};
 
 /// Everything a run is made of.
+#[derive(Clone)]
 pub struct Plan {
     /// What to run, controls included.
     pub jobs: Vec<Job>,
@@ -63,6 +64,7 @@ pub async fn run(plan: Plan, events: mpsc::Sender<RunEvent>, interrupt: watch::R
     let _ = events
         .send(RunEvent::Ended {
             elapsed: began.elapsed(),
+            rounds: 1,
             interrupted,
         })
         .await;

@@ -9,6 +9,7 @@ mod identity;
 mod names;
 
 pub use authority::{Authority, BadAuthority};
+pub use clock::today;
 pub use identity::Identity;
 pub use names::NameForms;
 
