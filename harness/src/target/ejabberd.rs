@@ -317,9 +317,10 @@ pub fn by_hand(policy: Policy, site: &Site) -> Result<Sheet, &'static str> {
         component: DOMAIN,
         secret: SECRET,
         command: format!(
-            "ERL_LIBS=/usr/lib/x86_64-linux-gnu ERL_INETRC={shown}/inetrc HOME={shown} \
+            "ERL_LIBS=/usr/lib/{}-linux-gnu ERL_INETRC={shown}/inetrc HOME={shown} \
              EJABBERD_CONFIG_PATH={shown}/ejabberd.yml EJABBERD_LOG_PATH={shown}/server.log \
-             erl -noinput +K true +sbwt none -mnesia dir '\"{shown}/database\"' -s ejabberd"
+             erl -noinput +K true +sbwt none -mnesia dir '\"{shown}/database\"' -s ejabberd",
+            std::env::consts::ARCH,
         ),
         partner_hosts: PartnerHosts::Digits,
         certificate_names: CertificateNames::WithoutXmppAddr,

@@ -266,3 +266,50 @@ fn pem_is_read_back(#[values(Key::P256, Key::Rsa2048, Key::Ed25519)] key: Key) {
     let root = CertificateDer::from_pem_slice(authority().root_pem().as_bytes()).unwrap();
     assert!(X509Certificate::from_der(&root).unwrap().1.is_ca());
 }
+
+#[test]
+fn an_authority_can_be_read_back_and_issues_what_is_good_for_the_same_root() {
+    let first = Authority::new(1);
+    let (root, key) = (first.root_pem(), first.root_key_pem().unwrap());
+    let again = Authority::from_pem(2, &root, &key).unwrap();
+    assert_eq!(again.root_pem(), root);
+    assert_eq!(again.root_key_pem(), None);
+    let identity = again.issue(&[NAME], Certificate::Good, Key::P256).unwrap();
+    let seen = judge(identity.chain(), Side::Server, NAME, &first.roots());
+    assert_eq!(seen, good());
+    let elsewhere = Authority::new(1);
+    let seen = judge(identity.chain(), Side::Server, NAME, &elsewhere.roots());
+    assert_ne!(seen, good());
+}
+
+#[test]
+fn what_is_no_authority_is_refused_with_the_reason() {
+    let one = Authority::new(1);
+    let (root, key) = (one.root_pem(), one.root_key_pem().unwrap());
+    let leaf = one.issue(&[NAME], Certificate::Good, Key::P256).unwrap();
+    let why = |certificate: &str, key: &str| Authority::from_pem(1, certificate, key).err();
+    assert_eq!(why("", &key), Some(BadAuthority::NoCertificate));
+    assert_eq!(why(&root, ""), Some(BadAuthority::NoKey));
+    assert_eq!(
+        why(&leaf.chain_pem(), &leaf.key_pem()),
+        Some(BadAuthority::NoAuthority)
+    );
+    let other = Authority::new(1).root_key_pem().unwrap();
+    assert_eq!(why(&root, &other), Some(BadAuthority::OtherKey));
+    // The lab's intermediate has a path length of 0.
+    let chain = leaf.chain_pem();
+    let intermediate = &chain[chain.rfind("-----BEGIN").unwrap()..];
+    assert_eq!(why(intermediate, &key), Some(BadAuthority::NoIntermediate));
+}
+
+#[test]
+fn another_authority_can_be_trusted_beside_the_own_one() {
+    let mut one = Authority::new(1);
+    let other = Authority::new(2);
+    let identity = other.issue(&[NAME], Certificate::Good, Key::P256).unwrap();
+    let seen = |one: &Authority| judge(identity.chain(), Side::Server, NAME, &one.roots());
+    assert_ne!(seen(&one), good());
+    one.trust(&other.root_pem()).unwrap();
+    assert_eq!(seen(&one), good());
+    assert_eq!(one.trust("nothing"), Err(BadAuthority::NoCertificate));
+}

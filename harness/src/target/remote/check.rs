@@ -30,7 +30,7 @@ pub(super) fn check(
         mistakes: Vec::new(),
         allow_remote,
     };
-    let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+    let folder = path.parent().map_or_else(|| ".".into(), Path::to_owned);
     let name = check.name(file.name, path);
     let domain = check.domain(&file.domain);
     let address = check.address(&file.address, "address");

@@ -14,6 +14,7 @@ mod tests;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use simulated_partners::inner::component;
 use simulated_partners::pki::NameForms;
@@ -33,6 +34,9 @@ use crate::lab::{Hosts, Lab};
 use crate::matrix::{Case, Direction};
 use crate::policy::{Level, Row};
 use server::{Launch, LaunchError};
+
+/// How long a server that nobody starts or switches may take to show that it is there.
+const PRESENCE: Duration = Duration::from_secs(1);
 
 /// The server of a target file.
 pub struct Remote {
@@ -55,13 +59,7 @@ impl Remote {
         &self.file
     }
 
-    fn call(
-        &self,
-        purpose: &'static str,
-        command: &[String],
-        timeout: std::time::Duration,
-        row: Row,
-    ) -> Call {
+    fn call(&self, purpose: &'static str, command: &[String], timeout: Duration, row: Row) -> Call {
         let file = &self.file;
         let policy = row.policy();
         let level = |level: Level| level.to_string();
@@ -118,7 +116,11 @@ impl Remote {
                 .map(|stop| self.call("stop", stop, timeouts.stop, row)),
             stop_timeout: timeouts.stop,
             logs: file.logs.clone(),
-            timeout: timeouts.start,
+            timeout: if setting.switch.is_some() {
+                timeouts.start
+            } else {
+                PRESENCE
+            },
         };
         let server = launch.run().await.map_err(|error| match error {
             LaunchError::Call(error) => failed(&error),

@@ -91,7 +91,7 @@ fn read(path: &Path) -> io::Result<String> {
 /// Writes a file at once or not at all.
 pub(crate) fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let written = || {
-        let folder = path.parent().unwrap_or(Path::new("."));
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(text.as_bytes())?;
         let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);

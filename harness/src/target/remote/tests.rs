@@ -224,7 +224,7 @@ fn a_trigger_has_what_its_kind_needs_and_nothing_else() {
 fn times_are_seconds_within_reason() {
     let with = |times: &str| parse(&format!("{GOOD}\n[timeouts]\n{times}\n"));
     let file = with("start = 0.5\nstop = 2").expect("both are times");
-    assert_eq!(file.timeouts.start, std::time::Duration::from_millis(500));
+    assert_eq!(file.timeouts.start, Duration::from_millis(500));
     for wrong in ["start = 0", "start = -1", "start = 1e9", "start = nan"] {
         says(
             &with(wrong).expect_err("no time"),
