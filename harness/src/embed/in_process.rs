@@ -289,7 +289,7 @@ async fn running(lab: &Lab, instance: Instance) -> Result<(Running, Stop), Start
             Running {
                 domain: component.unwrap_or(domain),
                 address,
-                inner: inner.into(),
+                inner,
             },
             stop,
         )),
