@@ -53,7 +53,7 @@ impl Pairing {
             .collect();
         Self {
             pending,
-            accepted: BTreeMap::new(),
+            ended: BTreeMap::new(),
             waiting: BTreeMap::new(),
         }
     }
@@ -63,15 +63,15 @@ impl Pairing {
         let mut ready = Vec::new();
         let id = record.case.id.clone();
         if self.pending.remove(&id) {
-            let good = accepted(&record);
+            let ended = Control::of(&record);
             ready.extend(
                 self.waiting
                     .remove(&id)
                     .into_iter()
                     .flatten()
-                    .map(|held| proven(held, good)),
+                    .map(|held| proven(held, ended)),
             );
-            self.accepted.insert(id, good);
+            self.ended.insert(id, ended);
         }
         match record.control.as_ref().filter(|_| needs_control(&record)) {
             Some(control) if self.pending.contains(control) => {
