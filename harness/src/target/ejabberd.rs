@@ -146,10 +146,11 @@ impl Ejabberd {
         let folder = tempfile::Builder::new()
             .prefix("s2spec-ejabberd-")
             .tempdir()
-            .map_err(io_trouble)?;
-        let s2s = free_port().map_err(io_trouble)?;
-        let component = free_port().map_err(io_trouble)?;
-        write_files(folder.path(), lab, settings, s2s, component).map_err(io_trouble)?;
+            .map_err(|error| io_trouble(&error))?;
+        let s2s = free_port().map_err(|error| io_trouble(&error))?;
+        let component = free_port().map_err(|error| io_trouble(&error))?;
+        write_files(folder.path(), lab, settings, s2s, component)
+            .map_err(|error| io_trouble(&error))?;
         let launch = Launch {
             name: "ejabberd",
             command: self.command(folder.path()),
@@ -211,7 +212,7 @@ fn escaped(path: &Path) -> String {
     path.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-fn io_trouble(error: io::Error) -> StartError {
+fn io_trouble(error: &io::Error) -> StartError {
     environment(format!("ejabberd's folder or port: {error}"))
 }
 
