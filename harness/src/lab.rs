@@ -1,19 +1,20 @@
 //! The test network of one run: certificate authority, DNS and the seed that everything comes from.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use simulated_partners::dns::{Answer, BadName, Data, Dns, Kind};
 use simulated_partners::pki::Authority;
 
-use crate::target::Target;
-
-/// What all cases of a run share. Nothing in it leaves the loopback interface.
+/// What all cases of a run share. Nothing in it leaves the loopback interface, unless a target file
+/// says so.
 pub struct Lab {
     /// Issues every certificate of the run.
     pub authority: Authority,
     /// Answers for every domain of the run.
     pub dns: Dns,
+    /// Where partners listen.
+    pub partners: IpAddr,
     /// Ids, keys and orders come from it.
     pub seed: u64,
     /// How SRV records name the hosts of partners.
@@ -40,19 +41,10 @@ impl Lab {
         Ok(Self {
             authority: Authority::new(seed),
             dns: Dns::start()?,
+            partners: Ipv4Addr::LOCALHOST.into(),
             seed,
             hosts: Hosts::default(),
         })
-    }
-
-    /// The network as a target needs it.
-    #[must_use]
-    pub fn fit_for(self, target: &dyn Target) -> Self {
-        Self {
-            authority: self.authority.naming(target.name_forms()),
-            hosts: target.partner_hosts(),
-            ..self
-        }
     }
 
     /// Publishes where a partner's domain is served.

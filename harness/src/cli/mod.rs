@@ -15,6 +15,7 @@ mod proxy;
 mod run;
 mod select;
 mod serve;
+mod target;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ use clap::{Parser, Subcommand};
 
 pub use error::{CliError, Exit};
 pub use run::{Order, Start, Target};
+pub use target::Chosen;
 
 const AFTER_HELP: &str = "\
 Exit codes:

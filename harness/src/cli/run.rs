@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::error::{CliError, Exit};
 use super::json_file::JsonFile;
+use super::target::Chosen;
 use super::{Color, logging, output, select};
 use crate::matrix::Case;
 use crate::oracle::Profile;
@@ -93,8 +94,19 @@ impl Judging {
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Options {
     /// What to run against
-    #[arg(short, long, value_enum, default_value_t, env = "S2SPEC_TARGET")]
-    target: Target,
+    /// reference, prosody, or a target file ending in .toml
+    #[arg(
+        short,
+        long,
+        value_name = "TARGET",
+        default_value_t,
+        env = "S2SPEC_TARGET"
+    )]
+    target: Chosen,
+
+    /// Let a target file name other machines: they are sent broken and hostile streams
+    #[arg(long, env = "S2SPEC_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
+    allow_remote: bool,
 
     /// Threads that drive cases, each several at a time [default: one for each core]
     #[arg(short, long, value_name = "N", env = "S2SPEC_JOBS")]
@@ -159,10 +171,11 @@ impl Options {
     /// How a case of this run is run again.
     fn rerun(&self) -> Rerun {
         let mut options = Vec::new();
-        match self.target {
-            Target::Reference => {}
-            Target::Prosody => options.push("--target prosody".to_owned()),
-            Target::Ejabberd => options.push("--target ejabberd".to_owned()),
+        if !self.target.is_default() {
+            options.push(format!("--target {}", self.target));
+        }
+        if self.allow_remote {
+            options.push("--allow-remote".to_owned());
         }
         options.extend(self.judging.options());
         if self.seed != DEFAULT_SEED {
@@ -197,12 +210,11 @@ fn timeout(text: &str) -> Result<Duration, String> {
 }
 
 /// What a run is to do.
-#[derive(Debug)]
 pub struct Order {
     /// The cases that were asked for; controls come on top.
     pub cases: Vec<Case>,
     /// What to run them against.
-    pub target: Target,
+    pub target: Arc<dyn target::Target>,
     /// Threads that drive cases.
     pub jobs: NonZeroUsize,
     /// Where ids, keys and order come from.
@@ -224,34 +236,37 @@ pub type Start = fn(Order) -> mpsc::Receiver<RunEvent>;
 const START: Start = |order| {
     let (events, receiver) = mpsc::channel(EVENTS);
     tokio::spawn(async move {
-        match target(order.target, order.profile) {
-            Ok(target) => {
-                let plan = plan(&order, target);
-                runner::run(plan, events, order.interrupt).await;
-            }
-            Err(trouble) => {
-                // A reader that went away needs nothing more.
-                let _ = events.send(RunEvent::Trouble(trouble)).await;
-            }
-        }
+        let interrupt = order.interrupt.clone();
+        runner::run(plan(&order), events, interrupt).await;
     });
     receiver
 };
 
-fn target(target: Target, profile: Profile) -> Result<Arc<dyn target::Target>, String> {
-    Ok(match target {
-        Target::Reference => Arc::new(Reference {
+fn target(options: &Options) -> Result<Arc<dyn target::Target>, CliError> {
+    let profile = options.judging.profile();
+    Ok(match &options.target {
+        Chosen::Named(Target::Reference) => Arc::new(Reference {
             strict_certificates: profile.strict_certificates,
         }),
-        Target::Prosody => Arc::new(Prosody::find()?),
-        Target::Ejabberd => Arc::new(Ejabberd::find()?),
+        Chosen::Named(Target::Prosody) => Arc::new(
+            Prosody::find().map_err(|why| CliError::environment("cannot run Prosody", why))?,
+        ),
+        Chosen::Named(Target::Ejabberd) => Arc::new(
+            Ejabberd::find().map_err(|why| CliError::environment("cannot run ejabberd", why))?,
+        ),
+        Chosen::File(path) => super::target::load(path, options.allow_remote)?,
     })
 }
 
-fn plan(order: &Order, target: Arc<dyn target::Target>) -> Plan {
+fn plan(order: &Order) -> Plan {
     Plan {
-        jobs: runner::jobs(&select::all(), &order.cases, target.as_ref(), order.profile),
-        target,
+        jobs: runner::jobs(
+            &select::all(),
+            &order.cases,
+            order.target.as_ref(),
+            order.profile,
+        ),
+        target: Arc::clone(&order.target),
         profile: order.profile,
         deadlines: Deadlines::within(order.timeout),
         in_flight: order.jobs.get().saturating_mul(runner::IN_FLIGHT),
@@ -292,7 +307,7 @@ fn run(
     let (interrupt, interrupted) = watch::channel(false);
     let order = Order {
         cases,
-        target: options.target,
+        target: target(options)?,
         jobs,
         seed: options.seed,
         timeout: options.timeout,
@@ -307,6 +322,7 @@ fn run(
     // After a second interrupt cases are still under way: their tasks end here, and with them the
     // processes that they have started.
     runtime.shutdown_timeout(WIND_DOWN);
+    target::remote::end_all();
 
     let on_stdout = matches!(json, Some(JsonFile::Stdout));
     if !on_stdout {

@@ -3,5 +3,5 @@
 mod reading;
 mod verdict;
 
-pub use reading::{Evidence, deciding_leg, element_from, read};
+pub use reading::{Arrival, Bounce, Evidence, deciding_leg, element_from, read};
 pub use verdict::{Facts, Judgement, judge};

@@ -11,18 +11,60 @@ use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
 /// What was seen beside the partner's wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// The stanza reached its end: the partner (outbound) or the inner side (inbound).
-    pub arrived: bool,
+    /// The stanza reached its end: the partner (outbound), or the inner side or what stands for it
+    /// (inbound).
+    pub arrived: Arrival,
     /// Its answer came back.
     pub answered: bool,
-    /// The inner side got the stanza back as an error.
-    pub bounced: bool,
+    /// Whether who sent the stanza through the target got it back as an error.
+    pub bounced: Bounce,
+}
+
+/// Whether a stanza reached its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Arrival {
+    /// It did not, and it would have been seen.
+    #[default]
+    NotSeen,
+    /// It did.
+    Seen,
+    /// Nobody can tell: the other end is not ours to look at.
+    NotObservable,
+}
+
+impl Arrival {
+    /// Whether it is known to have arrived.
+    pub fn is_seen(self) -> bool {
+        self == Self::Seen
+    }
+}
+
+/// Whether a stanza was returned to its sender.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bounce {
+    /// It was not, and it would have been seen.
+    #[default]
+    NotSeen,
+    /// It was.
+    Seen,
+    /// Nobody can tell: the sender is not ours to look at.
+    NotObservable {
+        /// The target's attempts had ended, and no other came in the time for one.
+        settled: bool,
+    },
+}
+
+impl Bounce {
+    /// Whether the target has given the stanza up, as far as can be known.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Seen | Self::NotObservable { settled: true })
+    }
 }
 
 /// The outcome, read from the leg that decides.
 pub fn read(direction: Direction, events: &[Event], evidence: Evidence) -> Outcome {
     let Some(leg) = deciding_leg(direction, events) else {
-        return if direction == Direction::Outbound && !evidence.bounced {
+        return if direction == Direction::Outbound && !evidence.bounced.is_final() {
             Outcome::Stalled(Phase::Connect)
         } else {
             refused(Phase::Connect, Closer::Target, Signal::NoConnection)
@@ -34,9 +76,12 @@ pub fn read(direction: Direction, events: &[Event], evidence: Evidence) -> Outco
             .filter(|event| event.leg == leg)
             .map(|e| &e.what),
     );
-    if evidence.arrived
-        && let Some(method) = reading.method
-    {
+    let through = match evidence.arrived {
+        Arrival::Seen => true,
+        Arrival::NotObservable => reading.end.is_none() && reading.negative.is_none(),
+        Arrival::NotSeen => false,
+    };
+    if through && let Some(method) = reading.method {
         return Outcome::Established(method);
     }
     reading.refusal(evidence)
@@ -228,10 +273,12 @@ impl Reading {
             }
             (_, Some((Party::Target, phase, signal))) => refused(phase, Closer::Target, signal),
             (_, Some((Party::Partner, phase, signal))) => refused(phase, Closer::Partner, signal),
-            (Some((_, phase, signal)), None) if evidence.bounced => {
+            (Some((_, phase, signal)), None) if evidence.bounced.is_final() => {
                 refused(phase, Closer::Nobody, signal)
             }
-            (None, None) if evidence.bounced => refused(phase, Closer::Nobody, Signal::Silence),
+            (None, None) if evidence.bounced.is_final() => {
+                refused(phase, Closer::Nobody, Signal::Silence)
+            }
             (_, None) => Outcome::Stalled(phase),
         }
     }

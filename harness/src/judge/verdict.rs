@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use simulated_partners::event::Leg;
 
-use super::reading::Evidence;
+use super::reading::{Bounce, Evidence};
 use crate::matrix::Direction;
 use crate::oracle::never::Deed;
 use crate::oracle::{End, Expectation, Fit, Opinion};
@@ -78,8 +78,12 @@ fn contradiction(facts: &Facts<'_>) -> Option<String> {
         Outcome::Established(_) if facts.answer_due && !answered => {
             "the stanza arrived, but its answer did not come back"
         }
-        Outcome::Refused(_) if arrived => "the stanza arrived although the stream was refused",
-        Outcome::Refused(_) if facts.direction == Direction::Outbound && !bounced => {
+        Outcome::Refused(_) if arrived.is_seen() => {
+            "the stanza arrived although the stream was refused"
+        }
+        Outcome::Refused(_)
+            if facts.direction == Direction::Outbound && bounced == Bounce::NotSeen =>
+        {
             "the stanza was not returned to its sender (XEP-0220 §2.1.1)"
         }
         Outcome::Established(_) | Outcome::Refused(_) | Outcome::Stalled(_) => return None,

@@ -6,18 +6,19 @@ use std::time::{Duration, Instant};
 
 use simulated_partners::driver::{Partner, PartnerSetup};
 use simulated_partners::event::{Event, LegKind, Party, What};
+use simulated_partners::persona::Persona;
 use simulated_partners::wire::{Element, Kind, NS_SERVER};
 
 use super::record::{Record, Timings, Verdict};
-use super::timing;
-use crate::judge::{self, Evidence};
+use super::{timing, wire_only};
+use crate::judge::{self, Arrival, Bounce, Evidence};
 use crate::lab::Lab;
 use crate::matrix::{Case, Direction};
 use crate::oracle::never::violations;
 use crate::oracle::{Expectation, Profile, return_established, second_opinions};
 use crate::outcome::Outcome;
-use crate::target::Running;
 use crate::target::inner_side::{Stanzas, ping};
+use crate::target::{Inside, Running};
 use crate::transcript;
 
 /// How long a case may take.
@@ -89,7 +90,7 @@ pub(super) async fn run(
     let began = Instant::now();
     let outcome = tokio::select! {
         done = bench(job, lab, target, profile, deadlines) => done,
-        reason = target.inner.lost() => Err(format!("the target's inner link was lost: {reason}")),
+        reason = target.inner.lost() => Err(reason),
     };
     match outcome {
         Ok((observed, partner)) => (
@@ -107,32 +108,24 @@ async fn bench(
     profile: Profile,
     deadlines: Deadlines,
 ) -> Result<(Observed, Partner), String> {
+    let inner = match &target.inner {
+        Inside::Linked(inner) => inner,
+        Inside::Hidden(hidden) => {
+            return wire_only::bench(job, lab, target, hidden, profile, deadlines).await;
+        }
+    };
     let case = &job.case;
     let domain = case.domain();
-    let offer = &case.partner.offer;
     let answer_due = return_established(&case.situation(profile));
     let inbound = case.direction == Direction::Inbound;
-    let partner = Partner::start(PartnerSetup {
-        domain: domain.clone(),
-        persona: Arc::clone(&case.partner),
-        identity: lab
-            .authority
-            .issue(&[&domain], offer.certificate, offer.key),
-        roots: lab.authority.roots(),
-        target_domain: target.domain.clone(),
-        target: target.address,
-        secret: format!("{domain}-{:016x}", lab.seed),
-        patience: deadlines.patience,
+    let setup = PartnerSetup {
         answers: answer_due && !inbound,
-        insists: true,
-        seed: lab.seed,
-        listen: ([127, 0, 0, 1], 0).into(),
-    })
-    .await
-    .map_err(|error| format!("the partner could not listen: {error}"))?;
+        ..setup(lab, target, &domain, &case.partner, deadlines)
+    };
+    let partner = start(setup).await?;
     lab.publish(&domain, partner.address())
         .map_err(|error| error.to_string())?;
-    let stanzas = target.inner.open(&domain, answer_due && inbound);
+    let stanzas = inner.open(&domain, answer_due && inbound);
     let mut bench = Bench {
         observed: Observed {
             answer_due,
@@ -149,15 +142,12 @@ async fn bench(
             .dial(ping(&bench.probe, &domain, &target.domain));
     } else {
         let sender = format!("juliet@{}", target.domain);
-        target
-            .inner
-            .send(&ping(&bench.probe, &sender, &domain))
-            .await;
+        inner.send(&ping(&bench.probe, &sender, &domain)).await;
     }
     bench.watch(deadlines).await;
-    if inbound && !bench.observed.evidence.arrived {
+    if inbound && !bench.observed.evidence.arrived.is_seen() {
         // What a target let through in spite of its refusal is before the barrier's answer.
-        if tokio::time::timeout(deadlines.case, target.inner.barrier())
+        if tokio::time::timeout(deadlines.case, inner.barrier())
             .await
             .is_err()
         {
@@ -167,6 +157,37 @@ async fn bench(
     bench.catch_up().await;
     lab.dns.records().remove(&domain);
     Ok((bench.observed, bench.partner))
+}
+
+/// A partner that speaks for a domain as a persona does, and answers nothing.
+pub(super) fn setup(
+    lab: &Lab,
+    target: &Running,
+    domain: &str,
+    persona: &Arc<Persona>,
+    deadlines: Deadlines,
+) -> PartnerSetup {
+    let offer = &persona.offer;
+    PartnerSetup {
+        domain: domain.to_owned(),
+        persona: Arc::clone(persona),
+        identity: lab.authority.issue(&[domain], offer.certificate, offer.key),
+        roots: lab.authority.roots(),
+        target_domain: target.domain.clone(),
+        target: target.address,
+        secret: format!("{domain}-{:016x}", lab.seed),
+        patience: deadlines.patience,
+        answers: false,
+        insists: true,
+        seed: lab.seed,
+        listen: (lab.partners, 0).into(),
+    }
+}
+
+pub(super) async fn start(setup: PartnerSetup) -> Result<Partner, String> {
+    Partner::start(setup)
+        .await
+        .map_err(|error| format!("the partner could not listen: {error}"))
 }
 
 /// A case while it runs.
@@ -180,10 +201,10 @@ struct Bench {
 
 /// What a case showed.
 #[derive(Default)]
-struct Observed {
-    events: Vec<Event>,
-    evidence: Evidence,
-    answer_due: bool,
+pub(super) struct Observed {
+    pub(super) events: Vec<Event>,
+    pub(super) evidence: Evidence,
+    pub(super) answer_due: bool,
 }
 
 impl Bench {
@@ -192,7 +213,7 @@ impl Bench {
         let whole = tokio::time::Instant::now() + deadlines.case;
         let mut until = whole;
         while !self.decided() {
-            if self.observed.evidence.bounced && until == whole {
+            if self.observed.evidence.bounced.is_final() && until == whole {
                 until = whole.min(tokio::time::Instant::now() + deadlines.settle);
             }
             tokio::select! {
@@ -219,7 +240,7 @@ impl Bench {
             && self.is_probe(element)
         {
             match element.attribute("type") {
-                Some("get") if !self.inbound => self.observed.evidence.arrived = true,
+                Some("get") if !self.inbound => self.observed.evidence.arrived = Arrival::Seen,
                 Some("result") if self.inbound => self.observed.evidence.answered = true,
                 _ => {}
             }
@@ -232,9 +253,9 @@ impl Bench {
             return;
         }
         match element.attribute("type") {
-            Some("get") if self.inbound => self.observed.evidence.arrived = true,
+            Some("get") if self.inbound => self.observed.evidence.arrived = Arrival::Seen,
             Some("result") if !self.inbound => self.observed.evidence.answered = true,
-            Some("error") if !self.inbound => self.observed.evidence.bounced = true,
+            Some("error") if !self.inbound => self.observed.evidence.bounced = Bounce::Seen,
             _ => {}
         }
     }
@@ -262,13 +283,13 @@ impl Bench {
             answered,
             bounced,
         } = self.observed.evidence;
-        if arrived {
+        if arrived.is_seen() {
             return !self.observed.answer_due || answered || self.answer_is_lost();
         }
         if self.inbound {
             self.over(LegKind::Outgoing)
         } else {
-            bounced && self.all_over(LegKind::Incoming)
+            bounced.is_final() && self.all_over(LegKind::Incoming)
         }
     }
 
@@ -279,23 +300,30 @@ impl Bench {
 
     /// At least one leg of this kind was opened, and all of them have ended.
     fn over(&self, kind: LegKind) -> bool {
-        self.legs(kind) > 0 && self.all_over(kind)
+        self.observed.legs(kind) > 0 && self.all_over(kind)
     }
 
     fn all_over(&self, kind: LegKind) -> bool {
-        self.legs(kind) == self.ended(kind)
+        self.observed.all_over(kind)
     }
+}
 
-    fn legs(&self, kind: LegKind) -> usize {
-        self.observed
-            .events
+impl Observed {
+    /// How many legs of this kind were opened, or tried to be.
+    pub(super) fn legs(&self, kind: LegKind) -> usize {
+        self.events
             .iter()
             .filter(|event| opened(&event.what) == Some(kind))
             .count()
     }
 
+    /// Whether all of them have ended.
+    pub(super) fn all_over(&self, kind: LegKind) -> bool {
+        self.legs(kind) == self.ended(kind)
+    }
+
     fn ended(&self, kind: LegKind) -> usize {
-        let events = &self.observed.events;
+        let events = &self.events;
         let of_kind = |event: &&Event| {
             events
                 .iter()
@@ -309,7 +337,7 @@ impl Bench {
     }
 }
 
-fn opened(what: &What) -> Option<LegKind> {
+pub(super) fn opened(what: &What) -> Option<LegKind> {
     match what {
         What::Opened(kind) | What::ConnectFailed(kind, _) => Some(*kind),
         _ => None,
@@ -344,7 +372,7 @@ impl Observed {
 /// The record of a case that ended before anything was on a wire.
 pub(super) fn judged_without_wire(job: &Job, outcome: Outcome) -> Record {
     let bounced = Evidence {
-        bounced: true,
+        bounced: Bounce::Seen,
         ..Evidence::default()
     };
     let judgement = judge::judge(&judge::Facts {

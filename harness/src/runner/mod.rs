@@ -8,6 +8,7 @@ mod plan;
 mod record;
 mod schedule;
 mod timing;
+mod wire_only;
 
 pub use case::{Deadlines, Job};
 pub use collect::{Collected, collect};

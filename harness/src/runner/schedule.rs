@@ -48,11 +48,8 @@ pub async fn run(plan: Plan, events: mpsc::Sender<RunEvent>, interrupt: watch::R
     };
     // A reader that went away needs nothing more; the run still ends in order.
     let _ = events.send(started).await;
-    let interrupted = match Lab::open(plan.seed) {
-        Ok(lab) => {
-            let lab = lab.fit_for(plan.target.as_ref());
-            run_groups(plan, Arc::new(lab), &events, interrupt).await
-        }
+    let interrupted = match plan.target.lab(plan.seed) {
+        Ok(lab) => run_groups(plan, Arc::new(lab), &events, interrupt).await,
         Err(error) => {
             let _ = events
                 .send(RunEvent::Trouble(format!("no test network: {error}")))
@@ -165,6 +162,12 @@ impl Run {
             Err(StartError::ConfigRefused(why)) => {
                 for job in jobs {
                     self.tell(self.refused_by_configuration(&job, &why)).await;
+                }
+            }
+            Err(StartError::Unsupported(why)) => {
+                for job in jobs {
+                    self.tell(job.without_outcome(Verdict::Unsupported, why.clone()))
+                        .await;
                 }
             }
             Err(StartError::Environment(why)) => {

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::inner_side::InnerSide;
 use super::process::{Launch, Process, environment, fill, free_port};
-use super::{Pending, Placement, Running, StartError, Stop, Target};
+use super::{Inside, Pending, Placement, Running, StartError, Stop, Target};
 use crate::lab::{Hosts, Lab};
 use crate::matrix::Case;
 use crate::policy::{Level, Policy};
@@ -114,6 +114,18 @@ impl Target for Ejabberd {
         }
     }
 
+    /// Services are asked of the lab's DNS, addresses of the machine's C library. And where a
+    /// certificate has an id-on-xmppAddr, p1_xmpp 1.6 takes its name for a list and crashes: no
+    /// certificate could be tested.
+    fn lab(&self, seed: u64) -> io::Result<Lab> {
+        let lab = Lab::open(seed)?;
+        Ok(Lab {
+            hosts: Hosts::Digits,
+            authority: lab.authority.naming(NameForms::WithoutXmppAddr),
+            ..lab
+        })
+    }
+
     fn start<'a>(
         &'a self,
         lab: &'a Lab,
@@ -128,16 +140,6 @@ impl Target for Ejabberd {
                 .map_err(|why| environment(format!("{}: {why}", case.row.label())))?;
             self.launch(lab, settings).await
         })
-    }
-
-    fn partner_hosts(&self) -> Hosts {
-        Hosts::Digits
-    }
-
-    /// Where a certificate has an id-on-xmppAddr, p1_xmpp 1.6 takes its name for a list and crashes, so
-    /// that no certificate could be tested.
-    fn name_forms(&self) -> NameForms {
-        NameForms::WithoutXmppAddr
     }
 }
 
@@ -174,6 +176,7 @@ impl Ejabberd {
             }
         }
         let inner = InnerSide::new(link, &format!("barrier@{DOMAIN}"), HOST);
+        let inner = Inside::Linked(inner);
         let stop: Stop = Box::new(move || Box::pin(process.end()));
         let running = Running {
             domain: DOMAIN.to_owned(),

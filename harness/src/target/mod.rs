@@ -2,19 +2,20 @@
 
 pub mod ejabberd;
 pub mod inner_side;
+mod inside;
 mod process;
 pub mod prosody;
 pub mod reference;
+pub mod remote;
 
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
-use simulated_partners::pki::NameForms;
-
-use crate::lab::{Hosts, Lab};
+use crate::lab::Lab;
 use crate::matrix::Case;
-use inner_side::InnerSide;
+pub use inside::{Hidden, Inside, Trigger};
 
 /// A boxed future, so that targets can be chosen at run time.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -27,6 +28,14 @@ pub trait Target: Send + Sync {
     /// Which instance a case belongs to. Cases of one group share a running instance.
     fn place(&self, case: &Case) -> Placement;
 
+    /// Opens the test network that the target can be run in.
+    ///
+    /// # Errors
+    /// When an address or a file of it cannot be had.
+    fn lab(&self, seed: u64) -> io::Result<Lab> {
+        Lab::open(seed)
+    }
+
     /// Starts the instance for a group.
     ///
     /// # Errors
@@ -37,16 +46,6 @@ pub trait Target: Send + Sync {
         group: &'a str,
         cases: &'a [Case],
     ) -> Pending<'a, Result<(Running, Stop), StartError>>;
-
-    /// How SRV records name the hosts of partners, so that this target finds them.
-    fn partner_hosts(&self) -> Hosts {
-        Hosts::Names
-    }
-
-    /// In which forms certificates of the lab name a domain, so that this target can read them.
-    fn name_forms(&self) -> NameForms {
-        NameForms::All
-    }
 }
 
 /// Where a case runs.
@@ -64,6 +63,9 @@ pub enum StartError {
     /// The target looked at its configuration and refused it: the outcome of its cases.
     #[error("the configuration was refused: {0}")]
     ConfigRefused(String),
+    /// The target cannot be set so after all, for this reason.
+    #[error("{0}")]
+    Unsupported(String),
     /// Something else is in the way: a port, a missing program, a crash.
     #[error("{0}")]
     Environment(String),
@@ -75,8 +77,8 @@ pub struct Running {
     pub domain: String,
     /// Where it takes streams from other servers.
     pub address: SocketAddr,
-    /// Its other side.
-    pub inner: InnerSide,
+    /// Its other side, as far as there is a way to it.
+    pub inner: Inside,
 }
 
 /// Ends an instance in order, within a bounded time.

@@ -120,7 +120,7 @@ impl Prosody {
             Running {
                 domain: DOMAIN.to_owned(),
                 address,
-                inner,
+                inner: inner.into(),
             },
             stop,
         ))

@@ -88,7 +88,7 @@ impl Reference {
             Running {
                 domain: DOMAIN.to_owned(),
                 address,
-                inner,
+                inner: inner.into(),
             },
             stop,
         ))

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, SOA, SRV};
 use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
+use tokio::sync::watch;
 
 use super::log::{Log, Query, below};
 
@@ -139,6 +140,17 @@ impl Records {
             .unwrap_or_default()
     }
 
+    /// Returns when a question about a name is in the log. Waits for ever where nobody asks, or where
+    /// it is no domain name.
+    pub async fn asked(&self, name: &str) {
+        let mut questions = self.lock().questions.subscribe();
+        while self.queries(name).is_empty() {
+            if questions.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// How many questions found no room in the log.
     pub fn queries_lost(&self) -> u64 {
         self.lock().log.lost()
@@ -152,6 +164,7 @@ impl Records {
             tcp,
         };
         shared.log.record(name, query);
+        shared.questions.send_modify(|count| *count += 1);
         shared.find(name, kind, tcp)
     }
 
@@ -179,6 +192,8 @@ struct Shared {
     /// In canonical order (RFC 4034 §6.1): a name is followed by all below it.
     nodes: BTreeMap<LowerName, BTreeMap<Kind, Arc<Reply>>>,
     log: Log,
+    /// How many were asked so far.
+    questions: watch::Sender<u64>,
 }
 
 impl Shared {

@@ -11,8 +11,9 @@ use super::recorder::Overflow;
 use super::socket::{Handshake, Socket, Tcp};
 use super::{FAREWELL, Shared};
 use crate::event::{Leg, Party, TlsSignal};
-use crate::stream::{Action, Errand, Input, Machine, TlsRole, Verdict};
+use crate::stream::{Action, Errand, Input, Machine, State, TlsRole, Verdict};
 use crate::tls;
+use crate::wire::Element;
 
 /// Bytes taken from a socket at a time.
 const CHUNK: usize = 8 * 1024;
@@ -48,6 +49,8 @@ struct Connection<'a> {
     verdicts: mpsc::UnboundedSender<(u32, Verdict)>,
     decided: mpsc::UnboundedReceiver<(u32, Verdict)>,
     report: Option<Report>,
+    /// Stanzas that are to be sent once the connection is authenticated.
+    stanzas: Option<mpsc::UnboundedReceiver<Element>>,
     outbox: Vec<u8>,
     /// Writing failed; what the peer sent before is still read.
     mute: bool,
@@ -60,6 +63,7 @@ pub(super) async fn run(
     stream: TcpStream,
     errand: Errand,
     report: Option<Report>,
+    stanzas: Option<mpsc::UnboundedReceiver<Element>>,
 ) {
     let leg = shared.recorder.opened(errand.kind());
     let (verdicts, decided) = mpsc::unbounded_channel();
@@ -72,6 +76,7 @@ pub(super) async fn run(
         verdicts,
         decided,
         report,
+        stanzas,
         outbox: Vec::new(),
         mute: false,
         stopping: false,
@@ -92,6 +97,11 @@ impl Connection<'_> {
                 _ = stop.wait_for(|stopped| *stopped), if !self.stopping => self.stopped(),
                 Some((ticket, verdict)) = self.decided.recv() => {
                     Input::Verified { ticket, verdict }
+                }
+                Some(stanza) = handed_in(&mut self.stanzas),
+                    if self.machine.state() == State::Established =>
+                {
+                    Input::Send(stanza)
                 }
                 read = self.socket.read(&mut buffer) => match read {
                     Ok(0) => Input::PeerClosed,
@@ -156,7 +166,7 @@ impl Connection<'_> {
                     let to = self.verdicts.clone();
                     self.shared.verify(question, Report { ticket, to });
                 }
-                Action::Answer(stanza) => self.shared.dial(Errand::Deliver(stanza), None),
+                Action::Answer(stanza) => self.shared.dial(Errand::Deliver(stanza), None, None),
                 Action::Decide(verdict) => {
                     if let Some(report) = self.report.take() {
                         report.send(verdict);
@@ -232,6 +242,11 @@ impl Connection<'_> {
             Some(Err(_)) => Input::Deadline,
         }
     }
+}
+
+/// The next stanza for a connection that takes some.
+async fn handed_in(stanzas: &mut Option<mpsc::UnboundedReceiver<Element>>) -> Option<Element> {
+    stanzas.as_mut()?.recv().await
 }
 
 /// What an error of reading means. Under TLS it may be the target's judgement of our certificate:

@@ -78,6 +78,22 @@ pub struct Partner {
     _reserved: Option<socket2::Socket>,
 }
 
+/// A connection to the target on which stanzas are sent when they are wanted. It lives as long as its
+/// partner.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    stanzas: mpsc::UnboundedSender<Element>,
+}
+
+impl Entry {
+    /// Sends a stanza as soon as the connection is authenticated. Where that never comes the stanza is
+    /// dropped; the partner's events tell why.
+    pub fn send(&self, stanza: Element) {
+        // A connection that is gone has told so among the events.
+        let _ = self.stanzas.send(stanza);
+    }
+}
+
 /// What the tasks of a partner have in common. It is gone when the last of them has ended.
 struct Shared {
     profile: Arc<Profile>,
@@ -161,7 +177,14 @@ impl Partner {
 
     /// Dials the target to get a stanza through.
     pub fn dial(&self, stanza: Element) {
-        self.shared.dial(Errand::Deliver(stanza), None);
+        self.shared.dial(Errand::Deliver(stanza), None, None);
+    }
+
+    /// Dials the target and authenticates. Stanzas follow when they are handed to the entry.
+    pub fn enter(&self) -> Entry {
+        let (stanzas, receiver) = mpsc::unbounded_channel();
+        self.shared.dial(Errand::Enter, None, Some(receiver));
+        Entry { stanzas }
     }
 
     /// The next observation, in the order in which things happened. Waits for ever while nothing
@@ -203,8 +226,14 @@ impl fmt::Debug for Partner {
 }
 
 impl Shared {
-    /// Opens a connection to the target. `report` gets the verdict of a verification.
-    fn dial(self: &Arc<Self>, errand: Errand, report: Option<leg::Report>) {
+    /// Opens a connection to the target. `report` gets the verdict of a verification, `stanzas` are
+    /// what an entered connection sends.
+    fn dial(
+        self: &Arc<Self>,
+        errand: Errand,
+        report: Option<leg::Report>,
+        stanzas: Option<mpsc::UnboundedReceiver<Element>>,
+    ) {
         let shared = Arc::clone(self);
         self.runtime.spawn(async move {
             let kind = errand.kind();
@@ -214,7 +243,7 @@ impl Shared {
                 Err(_) => Err(io::ErrorKind::ResourceBusy.into()),
             };
             match connected {
-                Ok(stream) => leg::run(&shared, stream, errand, report).await,
+                Ok(stream) => leg::run(&shared, stream, errand, report, stanzas).await,
                 Err(error) => {
                     shared.recorder.connect_failed(kind, error.kind());
                     if let Some(report) = report {
@@ -241,7 +270,7 @@ impl Shared {
     }
 
     fn verify(self: &Arc<Self>, question: Question, report: leg::Report) {
-        self.dial(Errand::Verify(question), Some(report));
+        self.dial(Errand::Verify(question), Some(report), None);
     }
 }
 
@@ -271,7 +300,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener) {
         };
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
-            leg::run(&shared, stream, Errand::Serve, None).await;
+            leg::run(&shared, stream, Errand::Serve, None, None).await;
             drop(slot);
         });
     }

@@ -138,23 +138,17 @@ fn check_format(document: &Document<'_>) -> Result<(), Mistake> {
     }
 }
 
-/// Parts a message such as "unknown field `a`, expected `b`" into what is wrong and what is valid.
+/// A mistake that the parser found, with an example of what is missing.
 fn from_toml(error: &toml::de::Error, text: &str) -> Mistake {
-    let message = error.message().trim_end();
-    let span = error.span().unwrap_or(text.len()..text.len());
-    match message.split_once(", expected ") {
-        Some((title, valid)) => Mistake::new(span, title).help(format!("expected {valid}")),
-        None => {
-            let mistake = Mistake::new(span, message);
-            match message
-                .strip_prefix("missing field `")
-                .and_then(|rest| rest.strip_suffix('`'))
-                .and_then(example)
-            {
-                Some(example) => mistake.help(format!("add {example}")),
-                None => mistake,
-            }
-        }
+    let mistake = Mistake::from_toml(error, text);
+    match mistake
+        .title
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.strip_suffix('`'))
+        .and_then(example)
+    {
+        Some(example) => mistake.help(format!("add {example}")),
+        None => mistake,
     }
 }
 

@@ -32,6 +32,17 @@ impl Mistake {
         }
     }
 
+    /// A mistake that TOML's parser found. A message such as "unknown field `a`, expected `b`" is
+    /// parted into what is wrong and what is valid.
+    pub fn from_toml(error: &toml::de::Error, text: &str) -> Self {
+        let message = error.message().trim_end();
+        let span = error.span().unwrap_or(text.len()..text.len());
+        match message.split_once(", expected ") {
+            Some((title, valid)) => Self::new(span, title).help(format!("expected {valid}")),
+            None => Self::new(span, message),
+        }
+    }
+
     /// Says something at the place.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();

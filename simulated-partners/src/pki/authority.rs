@@ -10,6 +10,7 @@ use rcgen::{
 };
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 
@@ -20,6 +21,26 @@ use crate::persona::{Certificate, Key};
 
 /// For whom [`Certificate::WrongName`] is issued.
 const SOMEBODY_ELSE: &str = "somebody-else.example";
+
+/// Why a file is of no use as an authority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadAuthority {
+    /// No PEM certificate could be read.
+    #[error("it holds no certificate (PEM, `BEGIN CERTIFICATE`) that can be read")]
+    NoCertificate,
+    /// No PEM key could be read.
+    #[error("it holds no private key (PEM of PKCS#8, `BEGIN PRIVATE KEY`) that can be read")]
+    NoKey,
+    /// The certificate is no authority's.
+    #[error("it is not the certificate of an authority (basic constraints without CA)")]
+    NoAuthority,
+    /// The path length constraint leaves no room.
+    #[error("its path length constraint of 0 allows no intermediate authority below it")]
+    NoIntermediate,
+    /// Certificate and key are of different pairs.
+    #[error("certificate and key do not belong together")]
+    OtherKey,
+}
 
 /// A certificate authority with a root, an intermediate, and a rival that is in no trust store.
 ///
@@ -41,7 +62,24 @@ impl Authority {
     /// between runs may hold one.
     pub fn new(seed: u64) -> Self {
         let now = OffsetDateTime::from(clock::system_time());
-        let trusted = Line::new(seed, now, "s2spec lab");
+        Self::with(seed, now, Line::new(seed, now, "s2spec lab"))
+    }
+
+    /// The authority of a given root certificate with its key, both as PEM: what was issued in
+    /// another run is good in this one, too.
+    ///
+    /// # Errors
+    /// When they are not a certificate and its key, or when the certificate allows no intermediate.
+    pub fn from_pem(seed: u64, certificate: &str, key: &str) -> Result<Self, BadAuthority> {
+        let now = OffsetDateTime::from(clock::system_time());
+        Ok(Self::with(
+            seed,
+            now,
+            Line::below(seed, now, certificate, key)?,
+        ))
+    }
+
+    fn with(seed: u64, now: OffsetDateTime, trusted: Line) -> Self {
         let untrusted = Line::new(seed, now, "s2spec untrusted");
         let mut roots = RootCertStore::empty();
         roots
@@ -104,7 +142,36 @@ impl Authority {
         pem("CERTIFICATE", &self.trusted.root)
     }
 
-    /// A trust store with the trusted root alone.
+    /// The key of the trusted root as PEM of PKCS#8, where it was made here.
+    pub fn root_key_pem(&self) -> Option<String> {
+        self.trusted
+            .root_key
+            .as_deref()
+            .map(|der| pem("PRIVATE KEY", der))
+    }
+
+    /// Takes another authority, given as PEM, into the trust store: that of a target whose certificate
+    /// is not from the lab.
+    ///
+    /// # Errors
+    /// When the text holds no certificate, or one that cannot be an authority's.
+    pub fn trust(&mut self, certificates: &str) -> Result<(), BadAuthority> {
+        let mut roots = RootCertStore::clone(&self.roots);
+        let before = roots.len();
+        for certificate in CertificateDer::pem_slice_iter(certificates.as_bytes()) {
+            let certificate = certificate.map_err(|_| BadAuthority::NoCertificate)?;
+            roots
+                .add(certificate)
+                .map_err(|_| BadAuthority::NoCertificate)?;
+        }
+        if roots.len() == before {
+            return Err(BadAuthority::NoCertificate);
+        }
+        self.roots = Arc::new(roots);
+        Ok(())
+    }
+
+    /// A trust store with the trusted root, and what else was taken in.
     pub fn roots(&self) -> Arc<RootCertStore> {
         Arc::clone(&self.roots)
     }
@@ -157,6 +224,8 @@ struct Line {
     root: CertificateDer<'static>,
     intermediate: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
+    /// PKCS#8 of the root's key, where it was made here.
+    root_key: Option<Vec<u8>>,
 }
 
 impl Line {
@@ -167,18 +236,73 @@ impl Line {
         let root_key = KeyPair::generate().expect(NO_INPUT);
         let root = root_params.self_signed(&root_key).expect(NO_INPUT);
         let root_issuer = Issuer::from_params(&root_params, &root_key);
-
-        let name = format!("{name} intermediate");
-        let mut params = authority_params(seed, now, &name, BasicConstraints::Constrained(0));
-        params.use_authority_key_identifier_extension = true;
-        let key = KeyPair::generate().expect(NO_INPUT);
-        let intermediate = params.signed_by(&key, &root_issuer).expect(NO_INPUT);
+        let (intermediate, issuer) = intermediate(seed, now, name, &root_issuer).expect(NO_INPUT);
         Self {
             root: root.into(),
-            intermediate: intermediate.into(),
-            issuer: Issuer::new(params, key),
+            intermediate,
+            issuer,
+            root_key: Some(root_key.serialize_der()),
         }
     }
+
+    /// A line below a root that was made elsewhere.
+    fn below(
+        seed: u64,
+        now: OffsetDateTime,
+        certificate: &str,
+        key: &str,
+    ) -> Result<Self, BadAuthority> {
+        let root = CertificateDer::from_pem_slice(certificate.as_bytes())
+            .map_err(|_| BadAuthority::NoCertificate)?
+            .into_owned();
+        let key = KeyPair::from_pem(key).map_err(|_| BadAuthority::NoKey)?;
+        fits(&root, &key)?;
+        let root_issuer =
+            Issuer::from_ca_cert_der(&root, key).map_err(|_| BadAuthority::NoCertificate)?;
+        let (intermediate, issuer) =
+            intermediate(seed, now, "s2spec lab", &root_issuer).map_err(|_| BadAuthority::NoKey)?;
+        Ok(Self {
+            root,
+            intermediate,
+            issuer,
+            root_key: None,
+        })
+    }
+}
+
+/// Whether a certificate may sign an intermediate with this key.
+fn fits(root: &CertificateDer<'_>, key: &KeyPair) -> Result<(), BadAuthority> {
+    let (_, parsed) =
+        x509_parser::parse_x509_certificate(root).map_err(|_| BadAuthority::NoCertificate)?;
+    let constraints = parsed
+        .basic_constraints()
+        .ok()
+        .flatten()
+        .map(|extension| extension.value)
+        .filter(|constraints| constraints.ca)
+        .ok_or(BadAuthority::NoAuthority)?;
+    if constraints.path_len_constraint == Some(0) {
+        return Err(BadAuthority::NoIntermediate);
+    }
+    if parsed.public_key().subject_public_key.data.as_ref() != key.public_key_raw() {
+        return Err(BadAuthority::OtherKey);
+    }
+    Ok(())
+}
+
+/// What signs for a root.
+fn intermediate(
+    seed: u64,
+    now: OffsetDateTime,
+    name: &str,
+    root: &Issuer<'_, impl rcgen::SigningKey>,
+) -> Result<(CertificateDer<'static>, Issuer<'static, KeyPair>), rcgen::Error> {
+    let name = format!("{name} intermediate");
+    let mut params = authority_params(seed, now, &name, BasicConstraints::Constrained(0));
+    params.use_authority_key_identifier_extension = true;
+    let key = KeyPair::generate()?;
+    let certificate = params.signed_by(&key, root)?;
+    Ok((certificate.into(), Issuer::new(params, key)))
 }
 
 fn authority_params(

@@ -8,7 +8,7 @@ mod clock;
 mod identity;
 mod names;
 
-pub use authority::Authority;
+pub use authority::{Authority, BadAuthority};
 pub use identity::Identity;
 pub use names::NameForms;
 

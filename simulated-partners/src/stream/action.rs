@@ -34,6 +34,10 @@ pub enum Input<'a> {
         /// How.
         verdict: Verdict,
     },
+    /// A stanza for an authenticated connection of [`Errand::Enter`]; on any other it is dropped.
+    ///
+    /// [`Errand::Enter`]: super::Errand::Enter
+    Send(Element),
     /// The partner is being stopped.
     Stop,
 }

@@ -144,6 +144,7 @@ impl Machine {
                 Input::PeerReset => self.peer_gone(Close::Reset),
                 Input::Deadline => self.out_of_time(),
                 Input::Verified { ticket, verdict } => self.verified(ticket, verdict),
+                Input::Send(stanza) => self.send_later(stanza),
                 Input::Stop => self.stop(),
             }
             if self.moved || self.pending.len() != waiting || self.served != served {
@@ -303,6 +304,13 @@ impl Machine {
         match self.state {
             State::AwaitTls | State::Opaque => self.close(Close::Fin),
             _ => self.fail_stream("connection-timeout"),
+        }
+    }
+
+    /// A stanza on a connection that waits for some.
+    fn send_later(&mut self, stanza: Element) {
+        if matches!(self.errand, Errand::Enter) && self.state == State::Established {
+            self.send_element(stanza);
         }
     }
 

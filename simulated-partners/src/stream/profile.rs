@@ -64,6 +64,10 @@ pub enum Errand {
     Serve,
     /// Gets a stanza to the target.
     Deliver(Element),
+    /// Authenticates to the target; stanzas are handed in later, as [`Input::Send`].
+    ///
+    /// [`Input::Send`]: super::Input::Send
+    Enter,
     /// Has a key checked.
     Verify(Question),
 }
@@ -73,7 +77,7 @@ impl Errand {
     pub fn kind(&self) -> LegKind {
         match self {
             Self::Serve => LegKind::Incoming,
-            Self::Deliver(_) => LegKind::Outgoing,
+            Self::Deliver(_) | Self::Enter => LegKind::Outgoing,
             Self::Verify(_) => LegKind::Verify,
         }
     }

@@ -1,0 +1,131 @@
+//! What `--target` names: a built-in server, or a target file.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use clap::ValueEnum as _;
+
+use super::error::CliError;
+use super::nearest::{did_you_mean, nearest};
+use super::run::Target;
+use crate::target;
+use crate::target::remote::{Remote, TargetFile, TargetFileError};
+
+/// A built-in target by its name, or the file of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    /// One that s2spec brings along.
+    Named(Target),
+    /// One that a file describes.
+    File(PathBuf),
+}
+
+impl Default for Chosen {
+    fn default() -> Self {
+        Self::Named(Target::default())
+    }
+}
+
+impl std::fmt::Display for Chosen {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Named(target) => match target.to_possible_value() {
+                Some(value) => to.write_str(value.get_name()),
+                None => write!(to, "{target:?}"),
+            },
+            Self::File(path) => write!(to, "{}", path.display()),
+        }
+    }
+}
+
+impl FromStr for Chosen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.ends_with(".toml") {
+            return Ok(Self::File(text.into()));
+        }
+        Target::from_str(text, false).map(Self::Named).map_err(|_| {
+            let names: Vec<String> = Target::value_variants()
+                .iter()
+                .map(|target| Self::Named(*target).to_string())
+                .collect();
+            let alike = nearest(text, names.iter().map(String::as_str));
+            format!(
+                "there are {}, and files whose names end in .toml{}",
+                names.join(", "),
+                did_you_mean(&alike)
+            )
+        })
+    }
+}
+
+impl Chosen {
+    /// Whether it is the target that is taken without being asked for.
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Reads a target file.
+///
+/// # Errors
+/// When it cannot be read (its nearest neighbours are named), or is no target file.
+pub(super) fn load(path: &Path, allow_remote: bool) -> Result<Arc<dyn target::Target>, CliError> {
+    match TargetFile::load(path, allow_remote) {
+        Ok(file) => Ok(Arc::new(Remote::new(file))),
+        Err(TargetFileError::Mistakes(mistakes)) => {
+            let coloured = anstream::stderr().is_terminal_with_colours();
+            Err(CliError::Usage(format!(
+                "{} is no target file\n{}",
+                path.display(),
+                mistakes.render(coloured)
+            )))
+        }
+        Err(TargetFileError::Read { path, source })
+            if source.kind() == std::io::ErrorKind::NotFound =>
+        {
+            let names = neighbours(&path);
+            let wrong = path.file_name().unwrap_or_default().to_string_lossy();
+            let alike = nearest(&wrong, names.iter().map(String::as_str));
+            Err(CliError::Usage(format!(
+                "there is no target file {}{} (`s2spec init` writes one)",
+                path.display(),
+                did_you_mean(&alike)
+            )))
+        }
+        Err(TargetFileError::Read { path, source }) => Err(CliError::environment(
+            format!("cannot read target file {}", path.display()),
+            source,
+        )),
+    }
+}
+
+/// TOML files in the same folder.
+fn neighbours(path: &Path) -> Vec<String> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.ends_with(".toml"))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Whether a stream shows colours.
+trait Coloured {
+    fn is_terminal_with_colours(&self) -> bool;
+}
+
+impl<S: anstream::stream::RawStream> Coloured for anstream::AutoStream<S> {
+    fn is_terminal_with_colours(&self) -> bool {
+        !matches!(self.current_choice(), anstream::ColorChoice::Never)
+    }
+}

@@ -1,0 +1,118 @@
+//! The test network of a target file: its DNS where the server asks, its authority in the files that
+//! the server trusts.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use simulated_partners::dns::Dns;
+use simulated_partners::pki::Authority;
+
+use super::file::TargetFile;
+use crate::lab::{Hosts, Lab};
+
+/// Opens the network.
+///
+/// # Errors
+/// When the address for DNS cannot be had, or a file of the authority not read or written; the text
+/// says which.
+pub(super) fn open(file: &TargetFile, seed: u64) -> io::Result<Lab> {
+    let mut authority = authority(file, seed)?;
+    if let Some(server) = &file.ca.server {
+        authority
+            .trust(&read(server)?)
+            .map_err(|error| about(server, error))?;
+    }
+    let dns = Dns::start_at(file.dns).map_err(|error| {
+        let why = match error.kind() {
+            io::ErrorKind::AddrInUse => "something else listens there",
+            io::ErrorKind::AddrNotAvailable => "it is no address of this machine",
+            io::ErrorKind::PermissionDenied => "the port is for the administrator only",
+            _ => "it cannot be listened at",
+        };
+        io::Error::new(
+            error.kind(),
+            format!("the lab's DNS has to be at {}: {why} ({error})", file.dns),
+        )
+    })?;
+    Ok(Lab {
+        authority,
+        dns,
+        partners: file.partner_address,
+        seed,
+        hosts: Hosts::Names,
+    })
+}
+
+/// The authority of the files, which are written where they are missing.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn authority(file: &TargetFile, seed: u64) -> io::Result<Authority> {
+    let certificate = &file.ca.certificate;
+    let Some(key) = &file.ca.key else {
+        let authority = Authority::new(seed);
+        write(certificate, &authority.root_pem(), 0o644)?;
+        return Ok(authority);
+    };
+    match (certificate.exists(), key.exists()) {
+        (true, true) => Authority::from_pem(seed, &read(certificate)?, &read(key)?)
+            .map_err(|error| about(certificate, error)),
+        (false, false) => {
+            let authority = Authority::new(seed);
+            let pem = authority
+                .root_key_pem()
+                .ok_or_else(|| io::Error::other("the new authority has no key"))?;
+            write(key, &pem, 0o600)?;
+            write(certificate, &authority.root_pem(), 0o644)?;
+            Ok(authority)
+        }
+        (true, false) => Err(lonely(key, certificate)),
+        (false, true) => Err(lonely(certificate, key)),
+    }
+}
+
+fn lonely(missing: &Path, there: &Path) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        format!(
+            "{} is missing beside {}: put it there, or remove both to have them made",
+            missing.display(),
+            there.display()
+        ),
+    )
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    std::fs::read_to_string(path).map_err(|error| about(path, error))
+}
+
+/// Writes a file at once or not at all.
+pub(crate) fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    let written = || {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        file.as_file().set_permissions(permissions)?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    written().map_err(|error: io::Error| about(path, error))
+}
+
+fn about(path: &Path, error: impl std::fmt::Display) -> io::Error {
+    io::Error::other(format!("{}: {error}", path.display()))
+}
+
+/// Writes a file that must not be there yet.
+pub(crate) fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error| about(path, error))
+}
