@@ -37,7 +37,8 @@ impl Pairing {
         let mut ready = Vec::new();
         let id = record.case.id.clone();
         if self.pending.remove(&id) {
-            let good = accepted(&record);
+            let good = matches!(record.outcome, Some(Outcome::Established(_)))
+                && matches!(record.verdict, Verdict::Pass | Verdict::Warn);
             ready.extend(
                 self.waiting
                     .remove(&id)
@@ -76,20 +77,12 @@ impl Pairing {
     }
 }
 
-/// Whether a control was established, as it has to be.
-pub(super) fn accepted(record: &Record) -> bool {
-    matches!(record.outcome, Some(Outcome::Established(_)))
-        && matches!(record.verdict, Verdict::Pass | Verdict::Warn)
-}
-
-/// Whether a result is a refusal that proves nothing without its control.
-pub(super) fn needs_control(record: &Record) -> bool {
+fn needs_control(record: &Record) -> bool {
     matches!(record.outcome, Some(Outcome::Refused(_)))
         && matches!(record.verdict, Verdict::Pass | Verdict::Warn)
 }
 
-/// A refusal in the light of its control.
-pub(super) fn proven(mut record: Record, control_accepted: bool) -> Record {
+fn proven(mut record: Record, control_accepted: bool) -> Record {
     if !control_accepted {
         let control = record.control.as_deref().unwrap_or("none");
         record.why = format!(

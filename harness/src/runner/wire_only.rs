@@ -336,11 +336,7 @@ impl Bench<'_> {
         let Ok(mut partner) = Partner::start(setup).await else {
             return;
         };
-        if self
-            .lab
-            .publish(&domain, partner.address())
-            .is_err()
-        {
+        if self.lab.publish(&domain, partner.address()).is_err() {
             return;
         }
         let id = format!("control-{}", self.probe);
