@@ -1,10 +1,12 @@
 //! The test network of one run: certificate authority, DNS and the seed that everything comes from.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use simulated_partners::dns::Dns;
+use simulated_partners::dns::{Answer, BadName, Data, Dns, Kind};
 use simulated_partners::pki::Authority;
+
+use crate::target::Target;
 
 /// What all cases of a run share. Nothing in it leaves the loopback interface, unless a target file
 /// says so.
@@ -17,6 +19,19 @@ pub struct Lab {
     pub partners: IpAddr,
     /// Ids, keys and orders come from it.
     pub seed: u64,
+    /// How SRV records name the hosts of partners.
+    pub hosts: Hosts,
+}
+
+/// How an SRV record names the host of a partner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hosts {
+    /// By a name of its own, `xmpp.<domain>`, whose address is another question to the lab's DNS.
+    #[default]
+    Names,
+    /// By its address in digits. For targets that ask the lab for services, but the machine's C
+    /// library for addresses: it takes digits without asking anybody.
+    Digits,
 }
 
 impl Lab {
@@ -30,6 +45,38 @@ impl Lab {
             dns: Dns::start()?,
             partners: Ipv4Addr::LOCALHOST.into(),
             seed,
+            hosts: Hosts::default(),
         })
+    }
+
+    /// The network as a target needs it.
+    #[must_use]
+    pub fn fit_for(self, target: &dyn Target) -> Self {
+        Self {
+            authority: self.authority.naming(target.name_forms()),
+            hosts: target.partner_hosts(),
+            ..self
+        }
+    }
+
+    /// Publishes where a partner's domain is served.
+    ///
+    /// # Errors
+    /// When the domain is no domain name.
+    pub fn publish(&self, domain: &str, address: SocketAddr) -> Result<(), BadName> {
+        let records = self.dns.records();
+        match self.hosts {
+            Hosts::Names => records.server(domain, address),
+            Hosts::Digits => {
+                let service = Data::Service {
+                    priority: 0,
+                    weight: 0,
+                    port: address.port(),
+                    target: address.ip().to_string(),
+                };
+                let name = format!("_xmpp-server._tcp.{domain}");
+                records.set(&name, Kind::Srv, Answer::Records(vec![service]))
+            }
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! s2spec: conformance tests and partner simulator for XMPP server-to-server federation.
 
+pub mod baseline;
 pub mod cli;
 pub mod doctor;
+pub mod embed;
 pub mod judge;
 pub mod lab;
 pub mod matrix;

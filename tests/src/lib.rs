@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use s2spec::matrix::{self, Case};
 use s2spec::oracle::Profile;
-use s2spec::outcome::{Outcome, method_name};
-use s2spec::runner::{self, Deadlines, Plan, Record};
+use s2spec::runner::{self, Deadlines, Plan, Record, Verdict};
 use s2spec::target::Target;
 use s2spec::target::reference::Reference;
 use simulated_partners::persona;
@@ -55,30 +54,81 @@ pub fn reference() -> Arc<dyn Target> {
 /// How a case ended, in a few words.
 pub fn ending(record: &Record) -> String {
     match &record.outcome {
-        None => format!("- {}", record.why),
-        Some(Outcome::Established(method)) => method_name(*method).to_owned(),
-        Some(Outcome::Refused(refusal)) => format!("refused {refusal}"),
-        Some(Outcome::Stalled(phase)) => format!("stalled {phase:?}"),
+        None => format!("not run: {}", record.why),
+        Some(outcome) => outcome.to_string(),
     }
 }
 
-/// A block a case: outcome, rule, verdict, wire.
+/// What a reviewer reads of a persona: a table with a line a row, then the negotiations themselves.
+/// Rows that negotiated alike share one, which the table names by its letter.
 pub fn story(records: &[Record]) -> String {
-    let mut text = String::new();
+    let mut negotiations: Vec<&str> = Vec::new();
+    let mut table = String::new();
     for record in records {
-        let policy = record.case.row.policy();
-        writeln!(
-            text,
-            "{} {policy}  {:?}  {}  [{}]\n    {}",
-            record.case.row.label(),
-            record.verdict,
-            ending(record),
-            record.expectation.rule,
-            record.wire,
-        )
-        .expect("a String takes all text");
+        let place = negotiations
+            .iter()
+            .position(|wire| *wire == record.wire)
+            .unwrap_or_else(|| {
+                negotiations.push(&record.wire);
+                negotiations.len() - 1
+            });
+        let row = record.case.row;
+        let warning = match record.verdict {
+            Verdict::Pass => String::new(),
+            _ => format!("  ({})", record.why),
+        };
+        line(
+            &mut table,
+            &format!(
+                "{} {}  {}  {:<4}  {:<26}  {}{warning}",
+                row.label(),
+                row.policy(),
+                letter(place),
+                word(record.verdict),
+                record.expectation.rule,
+                ending(record),
+            ),
+        );
     }
-    text
+    for (place, wire) in negotiations.into_iter().enumerate() {
+        table.push('\n');
+        if wire.is_empty() {
+            line(&mut table, &format!("{}  nothing on a wire", letter(place)));
+            continue;
+        }
+        for (number, leg) in wire.split(" | ").enumerate() {
+            let mark = if number == 0 { letter(place) } else { ' ' };
+            line(&mut table, &format!("{mark}  {leg}"));
+        }
+    }
+    table
+}
+
+/// What the oracle allows, the expected end first.
+pub fn allowed(record: &Record) -> String {
+    let ends: Vec<String> = record
+        .expectation
+        .allowed
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    ends.join(" | ")
+}
+
+fn line(text: &mut String, line: &str) {
+    writeln!(text, "{}", line.trim_end()).expect("a String takes all text");
+}
+
+fn letter(place: usize) -> char {
+    u8::try_from(place).map_or('?', |place| char::from(b'a' + place))
+}
+
+/// A verdict as all reports write it.
+pub fn word(verdict: Verdict) -> String {
+    match serde_json::to_value(verdict) {
+        Ok(serde_json::Value::String(word)) => word,
+        other => panic!("a verdict is a word, not {other:?}"),
+    }
 }
 
 /// Asserts a snapshot below `snapshots/`.

@@ -5,12 +5,14 @@
 
 mod doctor;
 mod error;
+mod expecting;
 mod explain;
+mod init;
 mod json_file;
 mod list;
 mod logging;
 mod nearest;
-mod output;
+pub(crate) mod output;
 mod personas;
 mod proxy;
 mod run;
@@ -65,6 +67,8 @@ enum Command {
     Serve(serve::Args),
     /// List the personas
     Personas(personas::Args),
+    /// Write a target file for a server of one's own, or set one up like a built-in target
+    Init(init::Args),
     /// Run the embedded reference proxy alone
     Proxy(proxy::Args),
 }
@@ -119,6 +123,7 @@ fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Doctor(args)) => doctor::command(&args),
         Some(Command::Serve(args)) => serve::command(&args),
         Some(Command::Personas(args)) => personas::command(&args),
+        Some(Command::Init(args)) => init::command(&args),
         Some(Command::Proxy(args)) => proxy::command(&args),
     };
     result.unwrap_or_else(|error| {

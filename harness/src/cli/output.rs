@@ -41,12 +41,12 @@ pub(super) fn error(error: &CliError) {
 }
 
 /// A remark on standard error. If that is closed, there is nobody to tell.
-pub(super) fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
 /// Columns to use: `COLUMNS` if set, else the terminal's, else a width for files.
-pub(super) fn width() -> usize {
+pub(crate) fn width() -> usize {
     let asked = std::env::var("COLUMNS").ok().and_then(|v| v.parse().ok());
     let width = asked.or_else(|| {
         terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
@@ -57,7 +57,7 @@ pub(super) fn width() -> usize {
 }
 
 /// What the locale allows. Without any locale (containers, CI) UTF-8 is the safer guess.
-pub(super) fn charset() -> Charset {
+pub(crate) fn charset() -> Charset {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()
         .filter_map(|name| std::env::var(name).ok())

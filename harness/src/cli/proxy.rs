@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::error::{CliError, Exit};
 use super::logging;
+use crate::target::reference::{ServeError, serve};
 
 /// Options of `proxy`.
 #[derive(Debug, clap::Args)]
@@ -20,8 +21,12 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         .enable_all()
         .build()
         .map_err(|e| CliError::environment("cannot start threads", e))?;
-    runtime
-        .block_on(crate::target::reference::serve(&args.config))
-        .map_err(|error| CliError::environment("cannot run the proxy", error))?;
-    Ok(Exit::Expected)
+    match runtime.block_on(serve(&args.config)) {
+        Ok(()) => Ok(Exit::Expected),
+        Err(ServeError::Configuration(mistakes)) => {
+            let mistakes = mistakes.strip_prefix("error: ").unwrap_or(&mistakes);
+            Err(CliError::Usage(mistakes.to_owned()))
+        }
+        Err(error) => Err(CliError::environment("cannot run the proxy", error)),
+    }
 }

@@ -10,16 +10,19 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
 use super::error::{CliError, Exit};
+use super::expecting::Expecting;
 use super::json_file::JsonFile;
 use super::target::Chosen;
 use super::{Color, logging, output, select};
+use crate::baseline::Settlement;
 use crate::doctor::{self, Depth, Examined, Extra, Visit, World};
 use crate::matrix::Case;
 use crate::oracle::Profile;
 use crate::policy::Mode;
 use crate::report::{self, Progress, Report, Rerun, View};
-use crate::runner::{self, Deadlines, Plan, RunEvent, Verdict};
+use crate::runner::{self, Deadlines, Plan, Repetition, RunEvent, Verdict};
 use crate::target;
+use crate::target::ejabberd::Ejabberd;
 use crate::target::prosody::Prosody;
 use crate::target::reference::Reference;
 use crate::target::remote::Remote;
@@ -31,6 +34,8 @@ const LONGEST_TIMEOUT: f64 = 3600.0;
 const DEFAULT_SEED: u64 = 1;
 /// Events that may wait to be shown.
 const EVENTS: usize = 64;
+/// How long the end of tasks may keep back the report.
+const WIND_DOWN: Duration = Duration::from_secs(2);
 
 /// What is run against.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -40,6 +45,8 @@ pub enum Target {
     Reference,
     /// Prosody, from the system's packages.
     Prosody,
+    /// ejabberd, from the system's packages.
+    Ejabberd,
 }
 
 /// How a required SASL beside dialback is read.
@@ -92,7 +99,7 @@ impl Judging {
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Options {
     /// What to run against
-    /// reference, prosody, or a target file ending in .toml
+    /// reference, prosody, ejabberd, or a target file ending in .toml
     #[arg(
         short,
         long,
@@ -129,6 +136,9 @@ pub(super) struct Options {
 
     #[command(flatten)]
     judging: Judging,
+
+    #[command(flatten)]
+    expecting: Expecting,
 
     /// Keep and print the transcript of every case
     #[arg(long, env = "S2SPEC_TRANSCRIPTS", value_parser = FalseyValueParser::new())]
@@ -183,6 +193,7 @@ impl Options {
             options.push("--no-doctor".to_owned());
         }
         options.extend(self.judging.options());
+        options.extend(self.expecting.options());
         if self.seed != DEFAULT_SEED {
             options.push(format!("--seed {}", self.seed));
         }
@@ -230,6 +241,10 @@ pub struct Order {
     pub profile: Profile,
     /// Records keep their events even for a pass.
     pub keep_events: bool,
+    /// How often they are run.
+    pub repetition: Repetition,
+    /// What is expected of them.
+    pub settlement: Arc<Settlement>,
     /// Becomes true when the user wants an end: no new cases, then `Ended { interrupted: true }`.
     pub interrupt: watch::Receiver<bool>,
 }
@@ -241,8 +256,15 @@ pub type Start = fn(Order) -> mpsc::Receiver<RunEvent>;
 const START: Start = |order| {
     let (events, receiver) = mpsc::channel(EVENTS);
     tokio::spawn(async move {
-        let interrupt = order.interrupt.clone();
-        runner::run(plan(order), events, interrupt).await;
+        let plan = plan(&order);
+        runner::repeat(
+            plan,
+            order.repetition,
+            order.settlement,
+            events,
+            order.interrupt,
+        )
+        .await;
     });
     receiver
 };
@@ -259,6 +281,9 @@ pub(super) fn target(
         }),
         Chosen::Named(Target::Prosody) => Arc::new(
             Prosody::find().map_err(|why| CliError::environment("cannot run Prosody", why))?,
+        ),
+        Chosen::Named(Target::Ejabberd) => Arc::new(
+            Ejabberd::find().map_err(|why| CliError::environment("cannot run ejabberd", why))?,
         ),
         Chosen::File(path) => {
             let file = super::target::file(path, allow_remote)?;
@@ -302,7 +327,7 @@ fn examined(options: &Options, runtime: &Runtime) -> Result<Arc<dyn target::Targ
     }
 }
 
-fn plan(order: Order) -> Plan {
+fn plan(order: &Order) -> Plan {
     Plan {
         jobs: runner::jobs(
             &select::all(),
@@ -310,7 +335,7 @@ fn plan(order: Order) -> Plan {
             order.target.as_ref(),
             order.profile,
         ),
-        target: order.target,
+        target: Arc::clone(&order.target),
         profile: order.profile,
         deadlines: Deadlines::within(order.timeout),
         in_flight: order.jobs.get().saturating_mul(runner::IN_FLIGHT),
@@ -338,6 +363,8 @@ fn run(
         .into_iter()
         .cloned()
         .collect();
+    let settlement = Arc::new(options.expecting.settlement(&all)?);
+    let new_baseline = options.expecting.open_new()?;
     let json = options.json.as_deref().map(JsonFile::open).transpose()?;
     let jobs = match options.jobs {
         Some(jobs) => jobs,
@@ -357,14 +384,17 @@ fn run(
         timeout: options.timeout,
         profile: options.judging.profile(),
         keep_events: options.transcripts,
+        repetition: options.expecting.repetition(),
+        settlement: Arc::clone(&settlement),
         interrupt: interrupted,
     };
     let view = options.view();
     let progress = Progress::new(true, view.charset);
     let report = runtime.block_on(async { follow(start(order), &interrupt, &progress).await });
     progress.clear();
-    // What still runs after a second interrupt has to end with the process, not before the report.
-    runtime.shutdown_background();
+    // After a second interrupt cases are still under way: their tasks end here, and with them the
+    // processes that they have started.
+    runtime.shutdown_timeout(WIND_DOWN);
     target::remote::end_all();
 
     let on_stdout = matches!(json, Some(JsonFile::Stdout));
@@ -381,6 +411,9 @@ fn run(
             output::note(&format!("trouble: {trouble}"));
         }
     }
+    if let Some(new) = new_baseline {
+        new.write(&report, &settlement, &all)?;
+    }
     Ok(exit(&report))
 }
 
@@ -396,22 +429,23 @@ async fn follow(
     let mut asked = false;
     // Without a handler Ctrl-C ends the process at once, as it would anyway.
     let mut listening = true;
+    // One future for all turns: a signal that comes between two of them is not lost.
+    let mut signal = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
             event = events.recv() => match event {
                 None => break,
                 Some(event) => {
                     if let RunEvent::Finished(record) = &event {
-                        unexpected += usize::from(matches!(
-                            record.verdict,
-                            Verdict::Fail | Verdict::Unstable | Verdict::Error
-                        ));
+                        unexpected += usize::from(
+                            record.verdict.is_unexpected() || record.verdict == Verdict::Error
+                        );
                     }
                     report.take(event);
                     progress.show(&report, unexpected);
                 }
             },
-            signal = tokio::signal::ctrl_c(), if listening => match signal {
+            caught = signal.as_mut(), if listening => match caught {
                 Err(_) => listening = false,
                 Ok(()) if asked => {
                     report.interrupted = true;
@@ -419,6 +453,7 @@ async fn follow(
                 }
                 Ok(()) => {
                     asked = true;
+                    signal.set(tokio::signal::ctrl_c());
                     interrupt.send_replace(true);
                     output::note("interrupted: the cases under way are ended; once more to not wait");
                 }

@@ -192,13 +192,14 @@ async fn serve(args: &Args, setup: PartnerSetup, pem: &str) -> Result<(), CliErr
         }
         output::show(format!("{}\n", line(number, event, detail)))
     };
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
             event = partner.next_event() => match event {
                 None => break,
                 Some(event) => show(&event)?,
             },
-            _ = tokio::signal::ctrl_c() => break,
+            _ = interrupted.as_mut() => break,
         }
     }
     for event in partner.stop().await {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use simulated_partners::event::Leg;
 
+use super::fault::Fault;
 use super::reading::{Bounce, Evidence};
 use crate::matrix::Direction;
 use crate::oracle::never::Deed;
@@ -18,6 +19,8 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// Why, in a sentence.
     pub why: String,
+    /// What is wrong beside the outcome.
+    pub fault: Option<Fault>,
 }
 
 /// Everything a verdict is made from.
@@ -42,19 +45,27 @@ pub struct Facts<'a> {
 /// went where the wire says.
 pub fn judge(facts: &Facts<'_>) -> Judgement {
     if let Some((leg, deed)) = facts.violations.first() {
-        return fail(format!("forbidden here: the target {deed} (leg {})", leg.0));
+        return Judgement {
+            fault: Some(Fault::Forbidden(*deed)),
+            ..fail(format!("forbidden here: the target {deed} (leg {})", leg.0))
+        };
     }
-    if let Some(why) = contradiction(facts) {
-        return fail(why);
+    if let Some(fault) = contradiction(facts) {
+        return Judgement {
+            fault: Some(fault),
+            ..fail(fault.sentence())
+        };
     }
     match facts.expectation.judge(facts.direction, facts.outcome) {
         Fit::Expected => Judgement {
             verdict: Verdict::Pass,
             why: "as allowed".to_owned(),
+            fault: None,
         },
         Fit::Tolerated(ground) => Judgement {
             verdict: Verdict::Warn,
             why: ground.to_owned(),
+            fault: None,
         },
         Fit::No => disputed(facts).unwrap_or_else(|| fail(mismatch(facts))),
     }
@@ -64,31 +75,27 @@ fn fail(why: String) -> Judgement {
     Judgement {
         verdict: Verdict::Fail,
         why,
+        fault: None,
     }
 }
 
 /// What is missing although the wire looks right: a stanza that got lost or through.
-fn contradiction(facts: &Facts<'_>) -> Option<String> {
+fn contradiction(facts: &Facts<'_>) -> Option<Fault> {
     let Evidence {
         arrived,
         answered,
         bounced,
     } = facts.evidence;
-    let text = match facts.outcome {
-        Outcome::Established(_) if facts.answer_due && !answered => {
-            "the stanza arrived, but its answer did not come back"
-        }
-        Outcome::Refused(_) if arrived.is_seen() => {
-            "the stanza arrived although the stream was refused"
-        }
+    match facts.outcome {
+        Outcome::Established(_) if facts.answer_due && !answered => Some(Fault::Unanswered),
+        Outcome::Refused(_) if arrived.is_seen() => Some(Fault::Arrived),
         Outcome::Refused(_)
             if facts.direction == Direction::Outbound && bounced == Bounce::NotSeen =>
         {
-            "the stanza was not returned to its sender (XEP-0220 §2.1.1)"
+            Some(Fault::NotReturned)
         }
-        Outcome::Established(_) | Outcome::Refused(_) | Outcome::Stalled(_) => return None,
-    };
-    Some(text.to_owned())
+        Outcome::Established(_) | Outcome::Refused(_) | Outcome::Stalled(_) => None,
+    }
 }
 
 fn disputed(facts: &Facts<'_>) -> Option<Judgement> {
@@ -102,6 +109,7 @@ fn disputed(facts: &Facts<'_>) -> Option<Judgement> {
             "{} allows it, {} does not",
             opinion.source, facts.expectation.clause
         ),
+        fault: None,
     })
 }
 

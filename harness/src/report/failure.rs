@@ -6,9 +6,8 @@ use owo_colors::OwoColorize as _;
 use simulated_partners::event::Event;
 
 use super::mark::{Charset, Mark};
-use super::words::{
-    allowed_text, describe_direction, describe_offer, describe_policy, outcome_text,
-};
+use super::repetition;
+use super::words::{allowed_text, describe_direction, describe_offer, describe_policy, shown_text};
 use crate::runner::Record;
 use crate::transcript::{Detail, line, printable, telling};
 
@@ -37,9 +36,9 @@ impl Rerun {
 
 /// Id, what was set and offered, what was allowed and what happened, the rule, the end of the
 /// transcript, and the command to run it again.
-pub(super) fn block(
+pub(crate) fn block(
     record: &Record,
-    rerun: &Rerun,
+    rerun: &str,
     width: usize,
     charset: Charset,
     whole_transcript: bool,
@@ -78,10 +77,7 @@ pub(super) fn block(
     );
     field("direction", describe_direction(case.direction));
     field("allowed", &allowed_text(&record.expectation.allowed));
-    field(
-        "observed",
-        &printable(&outcome_text(record.outcome.as_ref())),
-    );
+    field("observed", &printable(&shown_text(record)));
     field(
         "rule",
         &format!(
@@ -90,18 +86,16 @@ pub(super) fn block(
         ),
     );
     field("why", &printable(&record.why));
+    for (name, text) in repetition::parting(record) {
+        field(&name, &printable(&text));
+    }
     field("control", record.control.as_deref().unwrap_or_default());
     field("wire", &record.wire);
     if !record.events.is_empty() {
         out.push_str(&transcript(record, width, whole_transcript));
     }
     // Never wrapped, so that it can be copied.
-    let _ = writeln!(
-        out,
-        "  {:<LABEL$}{}",
-        "rerun",
-        rerun.command(&case.id).bold()
-    );
+    let _ = writeln!(out, "  {:<LABEL$}{}", "rerun", rerun.bold());
     out
 }
 

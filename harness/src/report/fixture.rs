@@ -64,6 +64,9 @@ pub(crate) fn passed(set: Set, row: Row, partner: &Arc<Persona>, direction: Dire
         outcome: Some(outcome),
         verdict: Verdict::Pass,
         why: "as the tables want it".to_owned(),
+        fault: None,
+        settled: None,
+        repeated: None,
         control: None,
         added_as_control: false,
         timings: Timings {
@@ -200,6 +203,7 @@ pub(crate) fn gather(records: Vec<Record>, interrupted: bool) -> Vec<RunEvent> {
     }
     events.push(RunEvent::Ended {
         elapsed: Duration::from_millis(1900),
+        rounds: 1,
         interrupted,
     });
     events

@@ -21,6 +21,10 @@ pub struct Report {
     pub records: BTreeMap<String, Record>,
     /// What went wrong apart from cases.
     pub trouble: Vec<String>,
+    /// How many times the cases were run; 0 before the end.
+    pub rounds: u32,
+    /// The round under way, and how many of its cases have ended.
+    pub repeating: Option<Repeating>,
     /// Wall time; zero before the end.
     pub elapsed: Duration,
     /// The run was broken off: results are partial.
@@ -47,12 +51,17 @@ impl Report {
             RunEvent::Finished(record) => {
                 self.records.insert(record.case.id.clone(), *record);
             }
+            RunEvent::Repeating { round, of, done } => {
+                self.repeating = Some(Repeating { round, of, done });
+            }
             RunEvent::Trouble(what) => self.trouble.push(what),
             RunEvent::Ended {
                 elapsed,
+                rounds,
                 interrupted,
             } => {
                 self.elapsed = elapsed;
+                self.rounds = rounds;
                 self.interrupted = interrupted;
                 self.ended = true;
             }
@@ -102,6 +111,17 @@ impl Report {
     }
 }
 
+/// How far repetitions have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeating {
+    /// The round, counted from 1.
+    pub round: u32,
+    /// How many there will be at most.
+    pub of: Option<u32>,
+    /// Cases of this round that have ended.
+    pub done: usize,
+}
+
 /// How many cases got which verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Tally {
@@ -125,6 +145,10 @@ pub struct Tally {
     pub unsupported: usize,
     /// `error`.
     pub error: usize,
+    /// `xfail`.
+    pub xfail: usize,
+    /// `xpass`.
+    pub xpass: usize,
 }
 
 impl Tally {
@@ -143,11 +167,13 @@ impl Tally {
             Verdict::Disputed => self.disputed += 1,
             Verdict::Unstable => self.unstable += 1,
             Verdict::Error => self.error += 1,
+            Verdict::Xfail => self.xfail += 1,
+            Verdict::Xpass => self.xpass += 1,
         }
     }
 
-    /// Results that nobody expected of a conforming target.
+    /// Results that nobody expected, see [`Verdict::is_unexpected`].
     pub const fn unexpected(&self) -> usize {
-        self.fail + self.unstable
+        self.fail + self.unstable + self.xpass
     }
 }

@@ -8,11 +8,12 @@ use simulated_partners::persona::{Facts, Offer};
 
 use super::gather::{Report, Tally};
 use super::words::reason_text;
+use crate::baseline::Settled;
 use crate::matrix::{Direction, Set};
 use crate::oracle::Expectation;
 use crate::outcome::Outcome;
 use crate::policy::Policy;
-use crate::runner::{Record, Timings, Verdict};
+use crate::runner::{Record, Repeated, Timings, Verdict};
 
 /// Version of the document's form. It grows when a field changes its meaning or goes away.
 pub const SCHEMA: u32 = 1;
@@ -26,6 +27,8 @@ struct Document<'a> {
     /// True when results are missing: broken off, or the harness failed.
     partial: bool,
     interrupted: bool,
+    /// How many times the cases were run.
+    rounds: u32,
     summary: Summary,
     trouble: &'a [String],
     cases: Vec<CaseReport<'a>>,
@@ -61,6 +64,12 @@ struct CaseReport<'a> {
     reason: Option<String>,
     verdict: Verdict,
     why: &'a str,
+    /// What is wrong beside the outcome, in words.
+    fault: Option<String>,
+    /// The verdict before the baseline or strictness changed it, and the entry that did.
+    settled: Option<&'a Settled>,
+    /// What repetitions showed.
+    repeated: Option<&'a Repeated>,
     control: Option<&'a str>,
     added_as_control: bool,
     wire: &'a str,
@@ -99,6 +108,7 @@ pub fn to_json(report: &Report) -> Result<String, serde_json::Error> {
         seed: report.seed,
         partial: report.partial(),
         interrupted: report.interrupted,
+        rounds: report.rounds,
         summary: Summary {
             selected: report.cases,
             controls: report.controls,
@@ -133,6 +143,9 @@ fn case(record: &Record) -> CaseReport<'_> {
         reason: reason_text(record.outcome.as_ref()),
         verdict: record.verdict,
         why: &record.why,
+        fault: record.fault.map(|fault| fault.to_string()),
+        settled: record.settled.as_ref(),
+        repeated: record.repeated.as_ref(),
         control: record.control.as_deref(),
         added_as_control: record.added_as_control,
         wire: &record.wire,

@@ -45,19 +45,23 @@ pub(super) enum Mark {
     Established,
     Mixed,
     Warn,
+    Xfail,
     Disputed,
     Unstable,
     Error,
+    Xpass,
     Fail,
 }
 
 impl Mark {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Established,
         Self::Refused,
         Self::Mixed,
         Self::Warn,
         Self::Fail,
+        Self::Xfail,
+        Self::Xpass,
         Self::Disputed,
         Self::Unstable,
         Self::Unsupported,
@@ -76,6 +80,8 @@ impl Mark {
             Verdict::Disputed => Self::Disputed,
             Verdict::Unstable => Self::Unstable,
             Verdict::Error => Self::Error,
+            Verdict::Xfail => Self::Xfail,
+            Verdict::Xpass => Self::Xpass,
         }
     }
 
@@ -104,6 +110,8 @@ impl Mark {
             (_, Self::Warn) => '!',
             (_, Self::Unstable) => '~',
             (_, Self::Error) => '?',
+            (_, Self::Xfail) => 'x',
+            (_, Self::Xpass) => '^',
         }
     }
 
@@ -118,6 +126,8 @@ impl Mark {
             Self::Unstable => "unstable",
             Self::Unsupported => "unsupported",
             Self::Error => "error",
+            Self::Xfail => "xfail",
+            Self::Xpass => "xpass",
         }
     }
 
@@ -127,7 +137,8 @@ impl Mark {
             Self::Refused => Style::new().cyan(),
             Self::Mixed => Style::new().green(),
             Self::Warn => Style::new().yellow().bold(),
-            Self::Fail => Style::new().red().bold(),
+            Self::Fail | Self::Xpass => Style::new().red().bold(),
+            Self::Xfail => Style::new().yellow(),
             Self::Disputed | Self::Unstable => Style::new().magenta().bold(),
             Self::Unsupported => Style::new().dimmed(),
             Self::Error => Style::new().red().reversed(),

@@ -9,18 +9,21 @@ mod grid;
 mod json;
 mod mark;
 mod progress;
+mod repetition;
 mod terminal;
 mod words;
 
 pub use failure::Rerun;
+pub(crate) use failure::block as failure;
 pub(crate) use failure::wrapped as field;
-pub use gather::{Report, Tally};
+pub use gather::{Repeating, Report, Tally};
 pub use json::{SCHEMA, to_json};
 pub use mark::Charset;
 pub use progress::Progress;
 pub use terminal::{View, render};
 pub use words::{
-    allowed_text, describe_direction, describe_offer, describe_policy, outcome_text, word,
+    allowed_text, describe_direction, describe_offer, describe_policy, outcome_text, shown_text,
+    word,
 };
 
 #[cfg(test)]

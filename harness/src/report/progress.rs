@@ -42,9 +42,14 @@ impl Progress {
     /// Shows what is known now.
     pub fn show(&self, report: &Report, unexpected: usize) {
         self.bar.set_length(report.cases as u64);
-        self.bar.set_position(report.records.len() as u64);
+        let done = report.repeating.map_or(report.records.len(), |r| r.done);
+        self.bar.set_position(done as u64);
+        let mut message = super::repetition::progress(report.repeating);
         if unexpected > 0 {
-            self.bar.set_message(format!("{unexpected} unexpected"));
+            message.push_str(&format!("{unexpected} unexpected"));
+        }
+        if !message.is_empty() {
+            self.bar.set_message(message);
         }
     }
 

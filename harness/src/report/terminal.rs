@@ -44,6 +44,7 @@ pub fn render(report: &Report, view: &View) -> String {
         transcripts(report, view, &mut out);
     }
     warnings(report, view, &mut out);
+    super::repetition::remarks(report, view, &mut out);
     unexpected(report, view, &mut out);
     for trouble in &report.trouble {
         let _ = writeln!(out, "{} {}", "trouble:".red().bold(), printable(trouble));
@@ -155,6 +156,7 @@ fn warnings(report: &Report, view: &View, out: &mut String) {
     for (verdict, title) in [
         (Verdict::Warn, "warn"),
         (Verdict::Disputed, "disputed"),
+        (Verdict::Xfail, "xfail"),
         (Verdict::Unsupported, "unsupported"),
     ] {
         let mut grounds: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -189,12 +191,7 @@ fn unexpected(report: &Report, view: &View, out: &mut String) {
     let records: Vec<&Record> = report
         .records
         .values()
-        .filter(|r| {
-            matches!(
-                r.verdict,
-                Verdict::Fail | Verdict::Unstable | Verdict::Error
-            )
-        })
+        .filter(|r| r.verdict.is_unexpected() || r.verdict == Verdict::Error)
         .collect();
     let at_length = if view.verbose {
         records.len()
@@ -204,7 +201,7 @@ fn unexpected(report: &Report, view: &View, out: &mut String) {
     for record in &records[..at_length] {
         out.push_str(&failure::block(
             record,
-            &view.rerun,
+            &view.rerun.command(&record.case.id),
             view.width,
             view.charset,
             view.transcripts,
@@ -233,10 +230,7 @@ fn unexpected(report: &Report, view: &View, out: &mut String) {
 /// Transcripts of the cases that are not told of at length anyway.
 fn transcripts(report: &Report, view: &View, out: &mut String) {
     for record in report.records.values() {
-        let told = matches!(
-            record.verdict,
-            Verdict::Fail | Verdict::Unstable | Verdict::Error
-        );
+        let told = record.verdict.is_unexpected() || record.verdict == Verdict::Error;
         if told || record.events.is_empty() {
             continue;
         }
@@ -259,6 +253,8 @@ fn summary(report: &Report, view: &View, out: &mut String) {
         (tally.pass, "pass", Mark::Established),
         (tally.warn, "warn", Mark::Warn),
         (tally.fail, "fail", Mark::Fail),
+        (tally.xfail, "xfail", Mark::Xfail),
+        (tally.xpass, "xpass", Mark::Xpass),
         (tally.disputed, "disputed", Mark::Disputed),
         (tally.unstable, "unstable", Mark::Unstable),
         (tally.unsupported, "unsupported", Mark::Unsupported),
@@ -310,6 +306,7 @@ fn summary(report: &Report, view: &View, out: &mut String) {
     if report.controls > 0 {
         let _ = write!(text, "; {} run as controls only", report.controls);
     }
+    text.push_str(&super::repetition::summary(report));
     let _ = write!(text, "; seed {}", report.seed);
     out.push_str(&filled(&text, view.width));
     timing(report, view, out);
@@ -341,7 +338,7 @@ fn timing(report: &Report, view: &View, out: &mut String) {
     out.push_str(&filled(&text, view.width));
 }
 
-fn counted(cases: usize) -> String {
+pub(super) fn counted(cases: usize) -> String {
     if cases == 1 {
         "1 case".to_owned()
     } else {

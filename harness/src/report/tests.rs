@@ -133,3 +133,43 @@ fn nothing_run_is_no_empty_table() {
     assert!(!text.contains("Rows:"));
     assert!(text.contains("nothing was run"));
 }
+
+#[test]
+fn repetitions_are_told_with_the_point_where_they_part() {
+    use crate::runner::{Divergence, Repeated};
+    let mut unstable = failed();
+    unstable.verdict = Verdict::Unstable;
+    unstable.why = "2 of 5 runs ended otherwise".to_owned();
+    let mut remarked = failed();
+    remarked.case.id = "personas/row08/google-talk/inbound".to_owned();
+    remarked.verdict = Verdict::Pass;
+    let mut xfail = failed();
+    xfail.case.id = "personas/row09/google-talk/inbound".to_owned();
+    xfail.verdict = Verdict::Xfail;
+    xfail.why = "a bug (known.toml:2)".to_owned();
+    let mut xpass = failed();
+    xpass.case.id = "personas/row10/google-talk/inbound".to_owned();
+    xpass.verdict = Verdict::Xpass;
+    xpass.why = "known.toml:7 lists it as fail with `sasl-tls`, but now it is pass".to_owned();
+    for (record, decides) in [(&mut unstable, true), (&mut remarked, false)] {
+        record.repeated = Some(Repeated {
+            runs: 5,
+            ended_otherwise: 0,
+            went_otherwise: 2,
+            divergence: Some(Divergence {
+                rounds: [1, 3],
+                event: 7,
+                lines: [Some("← xml <success/>".to_owned()), None],
+                decides,
+            }),
+        });
+    }
+    for record in [&mut unstable, &mut xpass] {
+        record.events.clear();
+    }
+    let mut events = gather(vec![unstable, remarked, xfail, xpass], false);
+    if let Some(RunEvent::Ended { rounds, .. }) = events.last_mut() {
+        *rounds = 5;
+    }
+    insta::assert_snapshot!(plain(&report(events), &view(80, Charset::Unicode)));
+}

@@ -3,10 +3,12 @@
 use serde::Serialize;
 use simulated_partners::persona::{Offer, Tls, TlsVersion};
 
+use crate::baseline::Shown;
 use crate::matrix::Direction;
 use crate::oracle::Allowed;
 use crate::outcome::{Outcome, Refusal};
 use crate::policy::{Level, Policy};
+use crate::runner::Record;
 
 /// The name of a plain enum value as the JSON report writes it, such as `tls-fail`.
 pub fn word(value: &impl Serialize) -> String {
@@ -26,6 +28,18 @@ pub fn allowed_text(allowed: &[Allowed]) -> String {
 /// How a case ended, `not run` where it did not.
 pub fn outcome_text(outcome: Option<&Outcome>) -> String {
     outcome.map_or_else(|| "not run".to_owned(), ToString::to_string)
+}
+
+/// How a case ended and what was wrong beside that, as a baseline lists it.
+pub fn shown_text(record: &Record) -> String {
+    match (&record.outcome, record.fault) {
+        (Some(outcome), fault) => Shown {
+            outcome: outcome.clone(),
+            fault,
+        }
+        .to_string(),
+        (None, _) => outcome_text(None),
+    }
 }
 
 /// What told of a refusal, for those who group by it: `stream error policy-violation`.

@@ -50,6 +50,7 @@ impl Default for Deadlines {
 }
 
 /// A case that is ready to run.
+#[derive(Clone)]
 pub struct Job {
     /// The case.
     pub case: Case,
@@ -70,6 +71,9 @@ impl Job {
             outcome: None,
             verdict,
             why,
+            fault: None,
+            settled: None,
+            repeated: None,
             control: self.control.clone(),
             added_as_control: self.added_as_control,
             timings: Timings::default(),
@@ -123,9 +127,7 @@ async fn bench(
         ..setup(lab, target, &domain, &case.partner, deadlines)
     };
     let partner = start(setup).await?;
-    let records = lab.dns.records();
-    records
-        .server(&domain, partner.address())
+    lab.publish(&domain, partner.address())
         .map_err(|error| error.to_string())?;
     let stanzas = inner.open(&domain, answer_due && inbound);
     let mut bench = Bench {
@@ -157,7 +159,7 @@ async fn bench(
         }
     }
     bench.catch_up().await;
-    records.remove(&domain);
+    lab.dns.records().remove(&domain);
     Ok((bench.observed, bench.partner))
 }
 
@@ -362,6 +364,7 @@ impl Observed {
         Record {
             verdict: judgement.verdict,
             why: judgement.why,
+            fault: judgement.fault,
             outcome: Some(outcome),
             timings: timing::timings(case.direction, &self.events, total),
             wire: transcript::wire_summary(&self.events),
@@ -388,6 +391,7 @@ pub(super) fn judged_without_wire(job: &Job, outcome: Outcome) -> Record {
     });
     Record {
         outcome: Some(outcome),
+        fault: judgement.fault,
         ..job.without_outcome(judgement.verdict, judgement.why)
     }
 }

@@ -24,7 +24,7 @@ pub async fn collect(plan: Plan) -> Collected {
             match event {
                 RunEvent::Finished(record) => collected.records.push(*record),
                 RunEvent::Trouble(trouble) => collected.trouble.push(trouble),
-                RunEvent::Started { .. } | RunEvent::Ended { .. } => {}
+                RunEvent::Started { .. } | RunEvent::Repeating { .. } | RunEvent::Ended { .. } => {}
             }
         }
     };

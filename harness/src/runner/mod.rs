@@ -2,16 +2,19 @@
 
 mod case;
 mod collect;
-
+mod on_demand;
 mod pairing;
 mod plan;
 mod record;
+mod repeat;
 mod schedule;
 mod timing;
 mod wire_only;
 
 pub use case::{Deadlines, Job};
 pub use collect::{Collected, collect};
+pub use on_demand::{BrokenOff, OnDemand};
 pub use plan::jobs;
 pub use record::{Record, RunEvent, Timings, Verdict};
+pub use repeat::{Divergence, Repeated, Repetition, Rounds, repeat};
 pub use schedule::{IN_FLIGHT, Plan, run};

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::Job;
 use super::record::{Record, Verdict};
+use crate::judge::Fault;
 use crate::outcome::Outcome;
 
 /// Holds refusals back until their controls are known.
 pub(super) struct Pairing {
     /// Ids that are somebody's control and have not ended yet.
     pending: BTreeSet<String>,
-    /// How the others ended: whether they were established as they had to be.
-    accepted: BTreeMap<String, bool>,
+    /// How the others ended.
+    accepted: BTreeMap<String, Control>,
     /// Refusals by the control that they wait for.
     waiting: BTreeMap<String, Vec<Record>>,
 }
@@ -37,8 +38,7 @@ impl Pairing {
         let mut ready = Vec::new();
         let id = record.case.id.clone();
         if self.pending.remove(&id) {
-            let good = matches!(record.outcome, Some(Outcome::Established(_)))
-                && matches!(record.verdict, Verdict::Pass | Verdict::Warn);
+            let good = accepted(&record);
             ready.extend(
                 self.waiting
                     .remove(&id)
@@ -56,7 +56,11 @@ impl Pairing {
                     .push(record);
             }
             Some(control) => {
-                let good = self.accepted.get(control).copied().unwrap_or(false);
+                let good = self
+                    .accepted
+                    .get(control)
+                    .copied()
+                    .unwrap_or(Control::Refused);
                 ready.push(proven(record, good));
             }
             None => ready.push(record),
@@ -66,27 +70,62 @@ impl Pairing {
 
     /// Refusals whose controls never ended, because the run was broken off.
     pub(super) fn rest(&mut self) -> Vec<Record> {
-        std::mem::take(&mut self.waiting)
+        let mut records: Vec<Record> = std::mem::take(&mut self.waiting)
             .into_values()
             .flatten()
-            .map(|record| proven(record, false))
-            .collect()
+            .collect();
+        for record in &mut records {
+            record.why.push_str("; its control was not run any more");
+        }
+        records
     }
 }
 
-fn needs_control(record: &Record) -> bool {
+/// What a control is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Control {
+    /// It was established, as it has to be.
+    Accepted,
+    /// It was not.
+    Refused,
+    /// The harness or its environment failed.
+    NotRun,
+    /// The target turned out not to be able to do it: there is no control, as where none exists.
+    Unsupported,
+}
+
+/// What a control has come to.
+pub(super) fn accepted(record: &Record) -> Control {
+    match (&record.outcome, record.verdict) {
+        (_, Verdict::Error) => Control::NotRun,
+        (_, Verdict::Unsupported) => Control::Unsupported,
+        (Some(Outcome::Established(_)), Verdict::Pass | Verdict::Warn) => Control::Accepted,
+        _ => Control::Refused,
+    }
+}
+
+/// Whether a result is a refusal that proves nothing without its control.
+pub(super) fn needs_control(record: &Record) -> bool {
     matches!(record.outcome, Some(Outcome::Refused(_)))
         && matches!(record.verdict, Verdict::Pass | Verdict::Warn)
 }
 
-fn proven(mut record: Record, control_accepted: bool) -> Record {
-    if !control_accepted {
-        let control = record.control.as_deref().unwrap_or("none");
-        record.why = format!(
-            "refused as it has to be, but its control {control} was not accepted: \
-             this refusal proves nothing"
-        );
-        record.verdict = Verdict::Warn;
-    }
+/// A refusal in the light of its control.
+pub(super) fn proven(mut record: Record, worth: Control) -> Record {
+    let (control, verdict) = match worth {
+        Control::Accepted => return record,
+        Control::Unsupported => {
+            record.control = None;
+            return record;
+        }
+        Control::Refused => ("was not accepted", Verdict::Warn),
+        Control::NotRun => ("could not be run", Verdict::Error),
+    };
+    record.why = format!(
+        "refused as it has to be, but its control {} {control}: this refusal proves nothing",
+        record.control.as_deref().unwrap_or("none")
+    );
+    record.fault = Some(Fault::Unproven);
+    record.verdict = verdict;
     record
 }

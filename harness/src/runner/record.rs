@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use simulated_partners::event::Event;
 
+use super::repeat::Repeated;
+use crate::baseline::Settled;
+use crate::judge::Fault;
 use crate::matrix::Case;
 use crate::oracle::Expectation;
 use crate::outcome::Outcome;
@@ -26,6 +29,25 @@ pub enum Verdict {
     Unstable,
     /// The harness or its environment failed; says nothing of the target.
     Error,
+    /// It fails as the baseline lists it.
+    Xfail,
+    /// The baseline lists a failure that did not show.
+    Xpass,
+}
+
+impl Verdict {
+    /// Whether nobody expected it of a conforming target with this baseline.
+    pub const fn is_unexpected(self) -> bool {
+        match self {
+            Self::Fail | Self::Unstable | Self::Xpass => true,
+            Self::Pass
+            | Self::Warn
+            | Self::Unsupported
+            | Self::Disputed
+            | Self::Error
+            | Self::Xfail => false,
+        }
+    }
 }
 
 /// Where the time of a case went. Nothing where it did not come so far.
@@ -56,6 +78,12 @@ pub struct Record {
     pub verdict: Verdict,
     /// Why that judgement, in a sentence.
     pub why: String,
+    /// What is wrong beside the outcome.
+    pub fault: Option<Fault>,
+    /// What the baseline, or strictness, made of the verdict.
+    pub settled: Option<Settled>,
+    /// What repetitions showed, where there were any.
+    pub repeated: Option<Repeated>,
     /// Id of the accepting neighbour of a case that has to be refused.
     pub control: Option<String>,
     /// Whether the case ran only as somebody's control.
@@ -84,12 +112,23 @@ pub enum RunEvent {
     },
     /// A case has its result.
     Finished(Box<Record>),
+    /// Cases are run again and again; results come when all rounds are over.
+    Repeating {
+        /// The round, counted from 1.
+        round: u32,
+        /// How many there will be at most; none where nobody knows.
+        of: Option<u32>,
+        /// Cases of this round that have ended.
+        done: usize,
+    },
     /// Something that is not of one case, such as a target that could not be started.
     Trouble(String),
     /// The run is over.
     Ended {
         /// Wall time.
         elapsed: Duration,
+        /// How many times the cases were run.
+        rounds: u32,
         /// Whether it was broken off.
         interrupted: bool,
     },

@@ -17,6 +17,7 @@ use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
 use crate::target::{Placement, Running, StartError, Stop, Target};
 
 /// Everything a run is made of.
+#[derive(Clone)]
 pub struct Plan {
     /// What to run, controls included.
     pub jobs: Vec<Job>,
@@ -49,7 +50,10 @@ pub async fn run(plan: Plan, events: mpsc::Sender<RunEvent>, interrupt: watch::R
     // A reader that went away needs nothing more; the run still ends in order.
     let _ = events.send(started).await;
     let interrupted = match plan.target.lab(plan.seed) {
-        Ok(lab) => run_groups(plan, Arc::new(lab), &events, interrupt).await,
+        Ok(lab) => {
+            let lab = lab.fit_for(plan.target.as_ref());
+            run_groups(plan, Arc::new(lab), &events, interrupt).await
+        }
         Err(error) => {
             let _ = events
                 .send(RunEvent::Trouble(format!("no test network: {error}")))
@@ -60,6 +64,7 @@ pub async fn run(plan: Plan, events: mpsc::Sender<RunEvent>, interrupt: watch::R
     let _ = events
         .send(RunEvent::Ended {
             elapsed: began.elapsed(),
+            rounds: 1,
             interrupted,
         })
         .await;

@@ -336,13 +336,7 @@ impl Bench<'_> {
         let Ok(mut partner) = Partner::start(setup).await else {
             return;
         };
-        if self
-            .lab
-            .dns
-            .records()
-            .server(&domain, partner.address())
-            .is_err()
-        {
+        if self.lab.publish(&domain, partner.address()).is_err() {
             return;
         }
         let id = format!("control-{}", self.probe);
@@ -369,9 +363,7 @@ impl Bench<'_> {
 
     fn point_to(&self, partner: &Partner) -> Result<(), String> {
         self.lab
-            .dns
-            .records()
-            .server(&self.domain, partner.address())
+            .publish(&self.domain, partner.address())
             .map_err(|error| error.to_string())
     }
 }

@@ -1,7 +1,10 @@
 //! Servers under test. The runner knows them by [`Target`] alone.
 
+pub mod by_hand;
+pub mod ejabberd;
 pub mod inner_side;
 mod inside;
+mod process;
 pub mod prosody;
 pub mod reference;
 pub mod remote;
@@ -11,7 +14,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
-use crate::lab::Lab;
+use simulated_partners::pki::NameForms;
+
+use crate::lab::{Hosts, Lab};
 use crate::matrix::Case;
 pub use inside::{Hidden, Inside, Trigger};
 
@@ -34,6 +39,12 @@ pub trait Target: Send + Sync {
         Lab::open(seed)
     }
 
+    /// Whether instances of several groups can run at a time. Where not, a start waits until the one
+    /// before it has been stopped.
+    fn side_by_side(&self) -> bool {
+        true
+    }
+
     /// Starts the instance for a group.
     ///
     /// # Errors
@@ -44,6 +55,16 @@ pub trait Target: Send + Sync {
         group: &'a str,
         cases: &'a [Case],
     ) -> Pending<'a, Result<(Running, Stop), StartError>>;
+
+    /// How SRV records name the hosts of partners, so that this target finds them.
+    fn partner_hosts(&self) -> Hosts {
+        Hosts::Names
+    }
+
+    /// In which forms certificates of the lab name a domain, so that this target can read them.
+    fn name_forms(&self) -> NameForms {
+        NameForms::All
+    }
 }
 
 /// Where a case runs.

@@ -1,18 +1,19 @@
 //! Prosody as a target: Debian's package, one process a policy, everything in a temporary folder.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use simulated_partners::inner::{Inner, component as component_link};
 use simulated_partners::persona::{Certificate, Key};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::Command;
 
+use super::by_hand::{Sheet, Site};
 use super::inner_side::InnerSide;
+use super::process::{Launch, Process, environment, fill, free_port};
+use super::remote::{CertificateNames, PartnerHosts};
 use super::{Pending, Placement, Running, StartError, Stop, Target};
 use crate::lab::Lab;
 use crate::matrix::Case;
@@ -92,35 +93,31 @@ impl Prosody {
         let folder = tempfile::Builder::new()
             .prefix("s2spec-prosody-")
             .tempdir()
-            .map_err(io_trouble)?;
-        let s2s = free_port().map_err(io_trouble)?;
-        let component = free_port().map_err(io_trouble)?;
-        write_files(&folder, lab, &settings, s2s, component).map_err(io_trouble)?;
-        let mut child = Command::new(&self.program)
+            .map_err(|error| io_trouble(&error))?;
+        let s2s = free_port().map_err(|error| io_trouble(&error))?;
+        let component = free_port().map_err(|error| io_trouble(&error))?;
+        write_files(&folder, lab, &settings, s2s, component).map_err(|error| io_trouble(&error))?;
+        let mut command = Command::new(&self.program);
+        command
             .arg("--config")
             .arg(folder.path().join("prosody.cfg.lua"))
-            .arg("-F")
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| {
-                StartError::Environment(format!("{}: {error}", self.program.display()))
-            })?;
-        let log = child.stdout.take().expect("stdout was piped");
-        let log = listening(log, s2s, component)
-            .await
-            .map_err(StartError::Environment)?;
+            .arg("-F");
+        let launch = Launch {
+            name: "prosody",
+            command,
+            folder,
+            ends_with_stdin: false,
+            within: START,
+        };
+        // Both ports are announced in "Activated service ..." lines.
+        let marks = [s2s, component].map(|port| format!("]:{port}"));
+        let process = Process::start(launch, &marks).await?;
         let link = component_link::connect((Ipv4Addr::LOCALHOST, component).into(), DOMAIN, SECRET)
             .await
-            .map_err(|error| {
-                StartError::Environment(format!("prosody's component port: {error}"))
-            })?;
+            .map_err(|error| environment(format!("prosody's component port: {error}")))?;
         let inner = inner_side(link);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, s2s));
-        let stop: Stop = Box::new(move || Box::pin(end(child, log, folder)));
+        let stop: Stop = Box::new(move || Box::pin(process.end()));
         Ok((
             Running {
                 domain: DOMAIN.to_owned(),
@@ -136,7 +133,7 @@ fn inner_side(link: Inner) -> InnerSide {
     InnerSide::new(link, &format!("barrier@{DOMAIN}"), HOST)
 }
 
-fn io_trouble(error: io::Error) -> StartError {
+fn io_trouble(error: &io::Error) -> StartError {
     StartError::Environment(format!("prosody's folder or port: {error}"))
 }
 
@@ -176,6 +173,35 @@ fn settings(policy: Policy) -> Result<Settings, &'static str> {
     })
 }
 
+/// The configuration for a policy, to be set up by hand.
+///
+/// # Errors
+/// When Prosody cannot be set so, with the reason.
+pub fn by_hand(policy: Policy, site: &Site) -> Result<Sheet, &'static str> {
+    let settings = settings(policy)?;
+    let Site {
+        folder,
+        dns,
+        s2s,
+        component,
+    } = site;
+    Ok(Sheet {
+        files: vec![(
+            "prosody.cfg.lua",
+            configuration(folder, *dns, &settings, *s2s, *component),
+        )],
+        host: HOST,
+        component: DOMAIN,
+        secret: SECRET,
+        command: format!(
+            "prosody --config {} -F",
+            folder.join("prosody.cfg.lua").display()
+        ),
+        partner_hosts: PartnerHosts::Names,
+        certificate_names: CertificateNames::All,
+    })
+}
+
 fn write_files(
     folder: &TempDir,
     lab: &Lab,
@@ -209,7 +235,7 @@ fn configuration(
         .iter()
         .map(|module| format!("\"{module}\""))
         .collect();
-    [
+    let values = [
         ("folder", folder.display().to_string()),
         ("s2s-port", s2s.to_string()),
         ("component-port", component.to_string()),
@@ -223,64 +249,6 @@ fn configuration(
         ("host", HOST.to_owned()),
         ("domain", DOMAIN.to_owned()),
         ("secret", SECRET.to_owned()),
-    ]
-    .iter()
-    .fold(TEMPLATE.to_owned(), |text, (name, value)| {
-        text.replace(&format!("{{{name}}}"), value)
-    })
-}
-
-/// A port that is free now. Prosody takes it a moment later; if somebody else was faster, the start
-/// fails with a clear line.
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
-}
-
-/// Reads the log until both ports are announced; gives the log back to be drained.
-async fn listening(
-    log: ChildStdout,
-    s2s: u16,
-    component: u16,
-) -> Result<tokio::task::JoinHandle<()>, String> {
-    let mut lines = BufReader::new(log).lines();
-    let mut seen = Vec::new();
-    let mut missing = vec![format!("]:{s2s}"), format!("]:{component}")];
-    let ready = async {
-        while !missing.is_empty() {
-            let line = lines.next_line().await.map_err(|error| error.to_string())?;
-            let line = line.ok_or("it ended")?;
-            if line.contains("Activated service") {
-                missing.retain(|port| !line.contains(port.as_str()));
-            }
-            seen.push(line);
-        }
-        Ok::<(), String>(())
-    };
-    match tokio::time::timeout(START, ready).await {
-        Ok(Ok(())) => Ok(tokio::spawn(async move {
-            while let Ok(Some(_)) = lines.next_line().await {}
-        })),
-        Ok(Err(why)) => Err(format!("prosody did not start: {why}: {}", last(&seen))),
-        Err(_) => Err(format!(
-            "prosody did not listen within {START:?}: {}",
-            last(&seen)
-        )),
-    }
-}
-
-fn last(lines: &[String]) -> String {
-    lines
-        .last()
-        .cloned()
-        .unwrap_or_else(|| "nothing was logged".to_owned())
-}
-
-/// Ends the process; the folder goes with it.
-async fn end(mut child: Child, log: tokio::task::JoinHandle<()>, folder: TempDir) {
-    // Nothing of an instance is kept, so there is nothing that a gentle end would save.
-    let _ = child.kill().await;
-    log.abort();
-    drop(folder);
+    ];
+    fill(TEMPLATE, &values)
 }

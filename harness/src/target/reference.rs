@@ -172,21 +172,31 @@ fn first_line(text: &str) -> String {
         .to_owned()
 }
 
+/// Why the proxy does not run alone.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The configuration has mistakes; the text shows each with file, line and what would be right.
+    #[error("{0}")]
+    Configuration(String),
+    /// A port or a signal cannot be had.
+    #[error(transparent)]
+    Environment(Box<dyn Error + Send + Sync>),
+}
+
 /// Runs the proxy alone until Ctrl-C or a termination signal.
 ///
 /// # Errors
-/// When the configuration or a port cannot be had; the text says where and why.
-pub async fn serve(path: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let config = Config::load(path)?;
+/// See [`ServeError`].
+pub async fn serve(path: &Path) -> Result<(), ServeError> {
+    let config = Config::load(path).map_err(|e| ServeError::Configuration(e.to_string()))?;
+    run_alone(config).await.map_err(ServeError::Environment)
+}
+
+async fn run_alone(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
     let proxy = Proxy::start(config)?;
-    tracing::info!(
-        external = %proxy.external_address(),
-        internal = %proxy.internal_address(),
-        "the proxy listens"
-    );
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use simulated_partners::event::{Event, Leg, Party, What};
-use simulated_partners::wire::{Kind, NS_DIALBACK, NS_STREAMS};
+use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_STREAMS};
 
 use super::look::{
-    attribute, children, element, header, is_dialback_answer, is_stanza, is_stream_error,
-    is_verify_answer, is_whitespace,
+    attribute, children, element, header, is_dialback, is_dialback_answer, is_stanza,
+    is_stream_error, is_whitespace,
 };
 use super::placeholder::Placeholders;
 use super::render::{Detail, line};
@@ -33,7 +33,7 @@ pub fn canonical(events: &[Event]) -> Vec<Event> {
     let Some((&first, of_first)) = legs.first_key_value() else {
         return Vec::new();
     };
-    let decided_at = decision(of_first);
+    let decided_at = cut(of_first, Role::First).decided_at;
 
     let mut kept: BTreeMap<Leg, CutLeg> = BTreeMap::new();
     for (&leg, events) in &legs {
@@ -45,7 +45,7 @@ pub fn canonical(events: &[Event]) -> Vec<Event> {
             Role::Late
         };
         let cut = cut(events, role);
-        if role != Role::Late || cut.decided {
+        if role != Role::Late || cut.decided_at.is_some() {
             kept.insert(leg, cut);
         }
     }
@@ -96,21 +96,12 @@ enum Role {
     Late,
 }
 
+/// A connection up to its decisive event.
 struct CutLeg {
     what: Vec<What>,
     role: Role,
-    decided: bool,
-}
-
-/// When a connection was decided: got through, did its verification, or began to end.
-fn decision(events: &[&Event]) -> Option<Duration> {
-    let established = events
-        .iter()
-        .find(|e| matches!(e.what, What::Established(_)));
-    established
-        .or_else(|| events.iter().rfind(|e| is_verify_answer(&e.what)))
-        .or_else(|| events.iter().find(|e| ends(&e.what)))
-        .map(|e| e.at)
+    /// When it got through, had asked its question, or began to end.
+    decided_at: Option<Duration>,
 }
 
 /// The first sign of an end: what comes after it on the same connection is only its consequence.
@@ -130,74 +121,106 @@ fn ends(what: &What) -> bool {
     }
 }
 
-/// A close that says nothing but that the target is done with the connection.
-fn plain_close_of_target(what: &What) -> bool {
+/// What says nothing but that the target is done with the connection, or tired of it.
+fn teardown_by_target(what: &What) -> bool {
     match what {
         What::Frame {
             from: Party::Target,
             frame,
             ..
-        } => frame.kind == Kind::End,
+        } => match &frame.kind {
+            Kind::End => true,
+            Kind::Element(e) => is_stream_error(e) && is_farewell(e),
+            Kind::Declaration | Kind::Header(_) | Kind::Whitespace(_) => false,
+        },
         What::Closed { by, .. } => *by == Party::Target,
         _ => false,
     }
 }
 
-fn cut(events: &[&Event], role: Role) -> CutLeg {
-    let mut what: Vec<What> = events
-        .iter()
-        .map(|e| &e.what)
-        .filter(|what| !is_whitespace(what))
-        .cloned()
-        .collect();
-    forget_handshake_judged_late(&mut what);
+/// Stream errors that come whenever a server stops or has waited long enough (RFC 6120 §4.9.3).
+fn is_farewell(error: &Element) -> bool {
+    children(error).any(|condition| {
+        condition.namespace == NS_STREAMS
+            && matches!(
+                condition.name.as_str(),
+                "connection-timeout" | "system-shutdown"
+            )
+    })
+}
 
-    let reached = what
+fn cut(events: &[&Event], role: Role) -> CutLeg {
+    let mut told: Vec<(Duration, What)> = events
         .iter()
-        .rposition(|w| matches!(w, What::Established(_)) || is_stanza(w) || is_dialback_answer(w));
-    let end = what.iter().position(ends);
-    // A connection that only verified a key is done with the answer.
-    let through = what
-        .iter()
-        .any(|w| matches!(w, What::Established(_)) || is_verify_answer(w));
-    let last = match (through, reached, end) {
-        (true, Some(reached), Some(end)) if end > reached && is_real_error(&what[end]) => Some(end),
-        (true, Some(reached), _) => Some(reached),
-        (_, _, end) => end,
-    };
-    let mut decided = last.is_some();
-    if let Some(last) = last {
-        what.truncate(last + 1);
+        .filter(|event| !is_whitespace(&event.what))
+        .map(|event| (event.at, event.what.clone()))
+        .collect();
+    forget_handshake_judged_late(&mut told);
+
+    let mut decisive = decisive(&told);
+    let mut decided_at = decisive.map(|at| match established(&told) {
+        Some(established) => told[established].0,
+        None => told[at].0,
+    });
+    if role == Role::Early && decisive.is_some_and(|at| teardown_by_target(&told[at].1)) {
+        decided_at = None;
+        decisive = decisive.and_then(|at| at.checked_sub(1));
     }
-    if role == Role::Early && what.last().is_some_and(plain_close_of_target) {
-        what.pop();
-        decided = false;
+    if let Some(decisive) = decisive {
+        told.truncate(decisive + 1);
     }
     CutLeg {
-        what,
+        what: told.into_iter().map(|(_, what)| what).collect(),
         role,
-        decided,
+        decided_at,
     }
+}
+
+fn established(told: &[(Duration, What)]) -> Option<usize> {
+    told.iter()
+        .position(|(_, what)| matches!(what, What::Established(_)))
+}
+
+/// The last event of a connection that is not teardown.
+fn decisive(told: &[(Duration, What)]) -> Option<usize> {
+    let end = told.iter().position(|(_, what)| ends(what));
+    if established(told).is_some() {
+        let reached = told.iter().rposition(|(_, what)| {
+            matches!(what, What::Established(_)) || is_stanza(what) || is_dialback_answer(what)
+        });
+        let broken = end.filter(|end| Some(*end) > reached && is_real_error(&told[*end].1));
+        return broken.or(reached);
+    }
+    // A connection on which nothing but a key is verified has done its work with the answer. Without
+    // an answer it ends whenever the asking side tells the result elsewhere.
+    let before = &told[..end.unwrap_or(told.len())];
+    if before.iter().any(|(_, what)| is_dialback(what, "result")) {
+        return end;
+    }
+    let verify = before
+        .iter()
+        .rposition(|(_, what)| is_dialback(what, "verify"));
+    verify.or(end)
 }
 
 /// In TLS 1.3 a client is done before the server has judged its certificate (RFC 8446 §4.4.2.4): what
 /// it sent in between is chance, the alert is what counts.
-fn forget_handshake_judged_late(what: &mut Vec<What>) {
-    let Some(failed) = what
+fn forget_handshake_judged_late(told: &mut Vec<(Duration, What)>) {
+    let failed = told
         .iter()
-        .position(|w| matches!(w, What::TlsFailed { .. }))
-    else {
+        .position(|(_, what)| matches!(what, What::TlsFailed { .. }));
+    let Some(failed) = failed else {
         return;
     };
-    let Some(up) = what[..failed]
+    let up = told[..failed]
         .iter()
-        .rposition(|w| matches!(w, What::TlsUp(_)))
-    else {
+        .rposition(|(_, what)| matches!(what, What::TlsUp(_)));
+    let Some(up) = up else {
         return;
     };
-    let target_spoke = what[up..failed].iter().any(|w| {
+    let target_spoke = told[up..failed].iter().any(|(_, what)| {
         matches!(
-            w,
+            what,
             What::Frame {
                 from: Party::Target,
                 ..
@@ -205,17 +228,14 @@ fn forget_handshake_judged_late(what: &mut Vec<What>) {
         )
     });
     if !target_spoke {
-        what.drain(up..failed);
+        told.drain(up..failed);
     }
 }
 
-/// An error that is not only the announcement of a shutdown.
+/// An error that is a judgement, not only a farewell.
 fn is_real_error(what: &What) -> bool {
     match element(what) {
-        Some(e) => {
-            is_stream_error(e)
-                && !children(e).any(|c| c.namespace == NS_STREAMS && c.name == "system-shutdown")
-        }
+        Some(e) => is_stream_error(e) && !is_farewell(e),
         None => matches!(what, What::Raw { .. } | What::TlsFailed { .. }),
     }
 }

@@ -58,10 +58,8 @@ pub(super) fn is_dialback_answer(what: &What) -> bool {
     element(what).is_some_and(|e| e.namespace == NS_DIALBACK && attribute(e, "type").is_some())
 }
 
-pub(super) fn is_verify_answer(what: &What) -> bool {
-    element(what).is_some_and(|e| {
-        e.namespace == NS_DIALBACK && e.name == "verify" && attribute(e, "type").is_some()
-    })
+pub(super) fn is_dialback(what: &What, name: &str) -> bool {
+    element(what).is_some_and(|e| e.namespace == NS_DIALBACK && e.name == name)
 }
 
 /// Who dials whom on a connection, in words.

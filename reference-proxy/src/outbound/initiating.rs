@@ -326,7 +326,7 @@ impl AwaitHeader {
                 fail(Failure::TlsMissing, Some(Condition::PolicyViolation), out)
             }
             // Without features dialback is all that such a server can know.
-            (_, stage) => authenticate(plan, stage, stream, true, rules, out),
+            (_, stage) => authenticate(plan, stage, stream, true, NOTHING_IN_COMMON, rules, out),
         }
     }
 }
@@ -356,7 +356,7 @@ impl AwaitFeatures {
                     fail(Failure::TlsMissing, Some(Condition::PolicyViolation), out)
                 }
                 (_, Starttls::Absent | Starttls::Offered) => {
-                    authenticate(plan, stage, stream, dialback, rules, out)
+                    authenticate(plan, stage, stream, dialback, NOTHING_IN_COMMON, rules, out)
                 }
             },
             Stage::Secured(judged) => {
@@ -364,12 +364,14 @@ impl AwaitFeatures {
                     Purpose::Deliver { external_failed } => external_failed,
                     Purpose::Verify { .. } => true,
                 };
-                let external = offered.external
-                    && judged == Judged::Good
-                    && plan.terms.methods.sasl_tls
-                    && !external_failed;
-                if !external {
-                    return authenticate(plan, stage, stream, dialback, rules, out);
+                let external = offered.external && plan.terms.methods.sasl_tls && !external_failed;
+                if !external || judged != Judged::Good {
+                    let otherwise = if external {
+                        (Failure::BadCertificate(judged), Condition::PolicyViolation)
+                    } else {
+                        NOTHING_IN_COMMON
+                    };
+                    return authenticate(plan, stage, stream, dialback, otherwise, rules, out);
                 }
                 // The identity is given for older servers, which want it (XEP-0178 §3).
                 let identity = STANDARD.encode(plan.pair.from.as_str());
@@ -390,12 +392,16 @@ impl AwaitFeatures {
     }
 }
 
-/// Dialback, if it is left; or the question that the stream is for.
+/// Why it ends where no method is left that both sides have.
+const NOTHING_IN_COMMON: (Failure, Condition) = (Failure::NoMethod, Condition::UnsupportedFeature);
+
+/// Dialback, if it is left; or the question that the stream is for; or else the end.
 fn authenticate(
     plan: Plan,
     stage: Stage,
     stream: Stream,
     dialback: bool,
+    otherwise: (Failure, Condition),
     rules: &Rules,
     out: &mut Vec<Action>,
 ) -> Initiating {
@@ -411,7 +417,8 @@ fn authenticate(
     }
     let secured = stage != Stage::Plain;
     if !dialback || !plan.terms.allows_dialback(secured) {
-        return fail(Failure::NoMethod, Some(Condition::UnsupportedFeature), out);
+        let (failure, condition) = otherwise;
+        return fail(failure, Some(condition), out);
     }
     let method = match secured {
         true => Method::TlsDialback,

@@ -356,3 +356,29 @@ async fn questions_below_a_name_are_told_and_those_beside_it_are_not() {
     let wanted = [("a.example", "A"), ("_xmpp-server._tcp.a.example", "SRV")];
     assert_eq!(asked, wanted.map(|(a, b)| (a.to_owned(), b.to_owned())));
 }
+
+#[tokio::test]
+async fn a_question_can_be_waited_for() {
+    let dns = Dns::start().unwrap();
+    let records = dns.records().clone();
+    let waiting = tokio::spawn(async move { records.asked("wanted.example").await });
+    let ask = async |name: &str| {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.connect(dns.address()).await.unwrap();
+        let mut question = vec![0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for label in name.split('.') {
+            question.push(u8::try_from(label.len()).unwrap());
+            question.extend(label.as_bytes());
+        }
+        question.extend([0, 0, 1, 0, 1]);
+        socket.send(&question).await.unwrap();
+        socket.recv(&mut [0; 512]).await.unwrap();
+    };
+    ask("other.example").await;
+    assert!(!waiting.is_finished());
+    ask("wanted.example").await;
+    tokio::time::timeout(std::time::Duration::from_secs(10), waiting)
+        .await
+        .unwrap()
+        .unwrap();
+}

@@ -538,3 +538,48 @@ async fn a_flood_ends_in_a_reset_and_not_in_memory() {
     let seen = within(partner.stop()).await;
     assert!(seen.len() < 50_000, "{} events", seen.len());
 }
+
+#[tokio::test]
+async fn an_entry_authenticates_first_and_sends_what_it_is_handed_later() {
+    let modern = named("modern");
+    let mut a = setup("a.example", "b.example", &modern);
+    let mut b = setup("b.example", "a.example", &modern);
+    a.listen = free();
+    b.target = a.listen;
+    let b = Partner::start(b).await.expect("b starts");
+    a.target = b.address();
+    let mut a = Partner::start(a).await.expect("a starts");
+    let entry = a.enter();
+    let mut seen = Vec::new();
+    while methods(&seen).is_empty() {
+        seen.push(within(a.next_event()).await.expect("a is at work"));
+    }
+    assert!(elements(&seen, "iq", Party::Partner).is_empty());
+    entry.send(ping());
+    loop {
+        let event = within(a.next_event()).await.expect("a is at work");
+        if is_answer(&event) {
+            break;
+        }
+    }
+    within(a.stop()).await;
+    within(b.stop()).await;
+}
+
+#[tokio::test]
+async fn an_entry_that_finds_no_way_sends_nothing() {
+    let mut a = setup("a.example", "b.example", &named("no-methods"));
+    a.insists = true;
+    let b = setup("b.example", "a.example", &named("modern"));
+    let b = Partner::start(b).await.expect("b starts");
+    a.target = b.address();
+    let mut a = Partner::start(a).await.expect("a starts");
+    a.enter().send(ping());
+    let mut seen = Vec::new();
+    while !seen.iter().any(is_end) {
+        seen.push(within(a.next_event()).await.expect("a is at work"));
+    }
+    seen.extend(within(a.stop()).await);
+    assert!(elements(&seen, "iq", Party::Partner).is_empty());
+    within(b.stop()).await;
+}

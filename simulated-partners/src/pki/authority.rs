@@ -16,7 +16,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::clock;
 use super::identity::{Identity, LeafKey, pem};
-use super::names;
+use super::names::{self, NameForms};
 use crate::persona::{Certificate, Key};
 
 /// For whom [`Certificate::WrongName`] is issued.
@@ -47,6 +47,7 @@ pub enum BadAuthority {
 /// All dates are anchored to the moment of its making: certificates are good for a year from then.
 pub struct Authority {
     seed: u64,
+    forms: NameForms,
     now: OffsetDateTime,
     trusted: Line,
     untrusted: Line,
@@ -86,6 +87,7 @@ impl Authority {
             .expect("a root that was made a moment ago can be read");
         Self {
             seed,
+            forms: NameForms::default(),
             now,
             trusted,
             untrusted,
@@ -94,11 +96,17 @@ impl Authority {
         }
     }
 
+    /// The same authority, issuing with names in these forms.
+    #[must_use]
+    pub fn naming(self, forms: NameForms) -> Self {
+        Self { forms, ..self }
+    }
+
     /// A certificate of this kind for these domains (A-labels), or nothing for
     /// [`Certificate::None`].
     ///
-    /// A good one has for each domain a dNSName, an id-on-xmppAddr and an SRVName, and both key
-    /// usages; the others differ from it in the one point that gives them their name. The same
+    /// A good one has for each domain a dNSName, an id-on-xmppAddr and an SRVName (see
+    /// [`Authority::naming`]), and both key usages; the others differ from it in the one point that gives them their name. The same
     /// request gives the same serial number.
     pub fn issue(&self, names: &[&str], kind: Certificate, key: Key) -> Option<Arc<Identity>> {
         if kind == Certificate::None {
@@ -196,7 +204,7 @@ impl Authority {
                 .extended_key_usages
                 .push(ExtendedKeyUsagePurpose::ClientAuth);
         }
-        params.custom_extensions = vec![names::subject_alt_name(names)];
+        params.custom_extensions = vec![names::subject_alt_name(names, self.forms)];
         params.use_authority_key_identifier_extension = kind != Certificate::SelfSigned;
         params
     }

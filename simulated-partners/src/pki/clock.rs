@@ -13,6 +13,11 @@ pub(super) fn system_time() -> SystemTime {
     SystemTime::now()
 }
 
+/// The lab's day, as dates in files are compared with.
+pub fn today() -> time::Date {
+    time::OffsetDateTime::from(system_time()).date()
+}
+
 /// The date at which a certificate is judged.
 pub(crate) fn unix_time() -> UnixTime {
     // A clock before 1970 finds every certificate not yet valid, as it should.

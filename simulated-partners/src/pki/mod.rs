@@ -9,7 +9,9 @@ mod identity;
 mod names;
 
 pub use authority::{Authority, BadAuthority};
+pub use clock::today;
 pub use identity::Identity;
+pub use names::NameForms;
 
 pub(crate) use clock::unix_time;
 

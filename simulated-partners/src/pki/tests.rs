@@ -109,12 +109,8 @@ fn key_usages_differ_only_without_client_auth() {
     assert_eq!(extended_key_usage(&parse(&server_only)), (true, false));
 }
 
-#[test]
-fn names_are_in_three_forms_with_the_right_string_types() {
-    let identity = authority()
-        .issue(&[NAME, "b.example"], Certificate::Good, Key::P256)
-        .unwrap();
-    let certificate = parse(&identity);
+/// The alternative names of a certificate, their string types checked.
+fn names_in(certificate: &X509Certificate<'_>) -> Vec<String> {
     let san = certificate.subject_alternative_name().unwrap().unwrap();
     assert!(!san.critical);
     let mut seen = Vec::new();
@@ -134,8 +130,17 @@ fn names_are_in_three_forms_with_the_right_string_types() {
             other => panic!("unexpected {other:?}"),
         }
     }
+    seen
+}
+
+#[test]
+fn names_are_in_three_forms_with_the_right_string_types() {
+    let identity = authority()
+        .issue(&[NAME, "b.example"], Certificate::Good, Key::P256)
+        .unwrap();
+    let certificate = parse(&identity);
     assert_eq!(
-        seen,
+        names_in(&certificate),
         [
             "dns a.example",
             "a.example",
@@ -156,6 +161,18 @@ fn names_are_in_three_forms_with_the_right_string_types() {
         })
         .count();
     assert_eq!(count, 1);
+}
+
+#[test]
+fn an_authority_leaves_out_the_names_that_a_target_cannot_read() {
+    let identity = Authority::new(1)
+        .naming(NameForms::WithoutXmppAddr)
+        .issue(&[NAME], Certificate::Good, Key::P256)
+        .unwrap();
+    assert_eq!(
+        names_in(&parse(&identity)),
+        ["dns a.example", "_xmpp-server.a.example"]
+    );
 }
 
 #[test]
@@ -248,4 +265,51 @@ fn pem_is_read_back(#[values(Key::P256, Key::Rsa2048, Key::Ed25519)] key: Key) {
     assert!(identity.certified().keys_match().is_ok());
     let root = CertificateDer::from_pem_slice(authority().root_pem().as_bytes()).unwrap();
     assert!(X509Certificate::from_der(&root).unwrap().1.is_ca());
+}
+
+#[test]
+fn an_authority_can_be_read_back_and_issues_what_is_good_for_the_same_root() {
+    let first = Authority::new(1);
+    let (root, key) = (first.root_pem(), first.root_key_pem().unwrap());
+    let again = Authority::from_pem(2, &root, &key).unwrap();
+    assert_eq!(again.root_pem(), root);
+    assert_eq!(again.root_key_pem(), None);
+    let identity = again.issue(&[NAME], Certificate::Good, Key::P256).unwrap();
+    let seen = judge(identity.chain(), Side::Server, NAME, &first.roots());
+    assert_eq!(seen, good());
+    let elsewhere = Authority::new(1);
+    let seen = judge(identity.chain(), Side::Server, NAME, &elsewhere.roots());
+    assert_ne!(seen, good());
+}
+
+#[test]
+fn what_is_no_authority_is_refused_with_the_reason() {
+    let one = Authority::new(1);
+    let (root, key) = (one.root_pem(), one.root_key_pem().unwrap());
+    let leaf = one.issue(&[NAME], Certificate::Good, Key::P256).unwrap();
+    let why = |certificate: &str, key: &str| Authority::from_pem(1, certificate, key).err();
+    assert_eq!(why("", &key), Some(BadAuthority::NoCertificate));
+    assert_eq!(why(&root, ""), Some(BadAuthority::NoKey));
+    assert_eq!(
+        why(&leaf.chain_pem(), &leaf.key_pem()),
+        Some(BadAuthority::NoAuthority)
+    );
+    let other = Authority::new(1).root_key_pem().unwrap();
+    assert_eq!(why(&root, &other), Some(BadAuthority::OtherKey));
+    // The lab's intermediate has a path length of 0.
+    let chain = leaf.chain_pem();
+    let intermediate = &chain[chain.rfind("-----BEGIN").unwrap()..];
+    assert_eq!(why(intermediate, &key), Some(BadAuthority::NoIntermediate));
+}
+
+#[test]
+fn another_authority_can_be_trusted_beside_the_own_one() {
+    let mut one = Authority::new(1);
+    let other = Authority::new(2);
+    let identity = other.issue(&[NAME], Certificate::Good, Key::P256).unwrap();
+    let seen = |one: &Authority| judge(identity.chain(), Side::Server, NAME, &one.roots());
+    assert_ne!(seen(&one), good());
+    one.trust(&other.root_pem()).unwrap();
+    assert_eq!(seen(&one), good());
+    assert_eq!(one.trust("nothing"), Err(BadAuthority::NoCertificate));
 }

@@ -85,3 +85,72 @@ fn an_id_that_is_not_there_runs_nothing() {
     let error = run(&args("personas/row99"), start, quiet).unwrap_err();
     assert_eq!(error.exit(), Exit::NothingSelected);
 }
+
+#[test]
+fn a_known_failure_is_no_unexpected_result_and_a_known_failure_that_is_gone_is_one() {
+    let exit_of = |verdict| {
+        let mut record = fixture::failed();
+        record.verdict = verdict;
+        exit(&fixture::report(fixture::gather(vec![record], false)))
+    };
+    assert_eq!(exit_of(Verdict::Xfail), Exit::Expected);
+    assert_eq!(exit_of(Verdict::Xpass), Exit::Unexpected);
+    assert_eq!(exit_of(Verdict::Unstable), Exit::Unexpected);
+}
+
+#[test]
+fn a_baseline_with_mistakes_runs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("known.toml");
+    let start: Start = |_| unreachable!("the baseline has mistakes");
+    let args = args(&format!("--baseline {}", file.display()));
+    let error = run(&args, start, quiet).unwrap_err();
+    assert_eq!(error.exit(), Exit::Environment);
+    std::fs::write(&file, "format = 1\n[[known]]\ncase = \"**\"\n").unwrap();
+    let error = run(&args, start, quiet).unwrap_err();
+    assert_eq!(error.exit(), Exit::Usage);
+    assert!(error.chain().contains("1 mistake in baseline"), "{error}");
+}
+
+#[test]
+fn a_new_baseline_is_written_of_what_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("new.toml");
+    let args = args(&format!("--write-baseline {}", file.display()));
+    let start: Start = |_| play(fixture::run(false));
+    assert_eq!(run(&args, start, quiet).unwrap(), Exit::Unexpected);
+    let text = std::fs::read_to_string(file).unwrap();
+    assert_eq!(text.matches("[[known]]").count(), 1, "{text}");
+    assert!(text.contains("case = \"personas/row07/google-talk/inbound\""));
+}
+
+#[test]
+fn how_often_cases_are_run_follows_from_the_options() {
+    use crate::runner::{Repetition, Rounds};
+    let repetition = |line: &str| args(line).options.expecting.repetition();
+    let number = |n| std::num::NonZeroU32::new(n).unwrap();
+    assert_eq!(repetition(""), Repetition::Once);
+    assert_eq!(repetition("--retries 0"), Repetition::Once);
+    assert_eq!(repetition("--retries 2"), Repetition::Retries(number(2)));
+    let rounds = |at_most, until_unexpected| {
+        Repetition::Rounds(Rounds {
+            at_most,
+            until_unexpected,
+        })
+    };
+    assert_eq!(repetition("--repeat 5"), rounds(Some(number(5)), false));
+    assert_eq!(repetition("--until-fail"), rounds(None, true));
+    assert_eq!(
+        repetition("--until-fail --repeat 9"),
+        rounds(Some(number(9)), true)
+    );
+}
+
+#[test]
+fn a_rerun_is_held_to_the_same_expectations() {
+    let args = args("--strict --baseline it's.toml --repeat 3");
+    assert_eq!(
+        args.options.rerun().command("a/b"),
+        "s2spec run a/b --baseline 'it'\\''s.toml' --strict"
+    );
+}

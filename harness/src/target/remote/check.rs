@@ -30,7 +30,7 @@ pub(super) fn check(
         mistakes: Vec::new(),
         allow_remote,
     };
-    let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+    let folder = path.parent().map_or_else(|| ".".into(), Path::to_owned);
     let name = check.name(file.name, path);
     let domain = check.domain(&file.domain);
     let address = check.address(&file.address, "address");
@@ -38,6 +38,16 @@ pub(super) fn check(
         .direct_tls
         .map(|address| check.address(&address, "direct-tls"));
     let dns = check.address(&file.dns, "dns");
+    let far = |ip: IpAddr| !ip.to_canonical().is_loopback();
+    if allow_remote && far(address.ip()) && !far(dns.ip()) {
+        check.wrong(
+            Mistake::new(
+                file.dns.span(),
+                format!("the server cannot ask {}", dns.ip()),
+            )
+            .help("an address of this machine that the server can reach"),
+        );
+    }
     let partner_address = check.partner_address(file.partner_address.as_ref(), &file.address);
     let started = file.start.is_some();
     let policies = check.policies(file.policies.0, started);
@@ -60,6 +70,8 @@ pub(super) fn check(
         direct_tls,
         dns,
         partner_address,
+        partner_hosts: file.partner_hosts,
+        certificate_names: file.certificate_names,
         policies,
         ca: Ca {
             certificate: folder.join(certificate),

@@ -9,10 +9,12 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny};
 use simulated_partners::persona::{Mistake, Mistakes};
+use simulated_partners::pki::NameForms;
 use toml::Spanned;
 use toml::de::DeTable;
 
 use super::check;
+use crate::lab::Hosts;
 use crate::policy::{Level, Row};
 
 /// The format that this version reads.
@@ -53,6 +55,10 @@ pub struct TargetFile {
     pub dns: SocketAddr,
     /// Where partners listen.
     pub partner_address: IpAddr,
+    /// How DNS names the hosts of partners.
+    pub partner_hosts: PartnerHosts,
+    /// How certificates name partners.
+    pub certificate_names: CertificateNames,
     /// What it is set to, or can be.
     pub policies: Vec<Setting>,
     /// Whom it trusts, and who issued its own certificate.
@@ -67,6 +73,46 @@ pub struct TargetFile {
     pub logs: Vec<PathBuf>,
     /// How long its commands may take.
     pub timeouts: Timeouts,
+}
+
+/// How the SRV records of partners name their hosts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PartnerHosts {
+    /// By names, whose addresses the server asks the lab for.
+    #[default]
+    Names,
+    /// By addresses in digits: for servers that ask somebody else for addresses, as ejabberd does.
+    Digits,
+}
+
+impl From<PartnerHosts> for Hosts {
+    fn from(hosts: PartnerHosts) -> Self {
+        match hosts {
+            PartnerHosts::Names => Self::Names,
+            PartnerHosts::Digits => Self::Digits,
+        }
+    }
+}
+
+/// In which forms certificates of partners name their domains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CertificateNames {
+    /// In all that XMPP knows.
+    #[default]
+    All,
+    /// Without id-on-xmppAddr: for servers that cannot read it, as ejabberd of Debian 12.
+    WithoutXmppAddr,
+}
+
+impl From<CertificateNames> for NameForms {
+    fn from(names: CertificateNames) -> Self {
+        match names {
+            CertificateNames::All => Self::All,
+            CertificateNames::WithoutXmppAddr => Self::WithoutXmppAddr,
+        }
+    }
 }
 
 /// One of the 18 policies.
@@ -265,6 +311,10 @@ pub(super) struct File {
     pub(super) direct_tls: Option<Spanned<SocketAddr>>,
     pub(super) dns: Spanned<SocketAddr>,
     pub(super) partner_address: Option<Spanned<IpAddr>>,
+    #[serde(default)]
+    pub(super) partner_hosts: PartnerHosts,
+    #[serde(default)]
+    pub(super) certificate_names: CertificateNames,
     #[serde(rename = "policy")]
     pub(super) policies: Policies,
     pub(super) ca: CaTable,

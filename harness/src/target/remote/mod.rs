@@ -14,20 +14,29 @@ mod tests;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use simulated_partners::inner::component;
+use simulated_partners::pki::NameForms;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-pub use file::{Ca, FORMAT, Setting, Start, TargetFile, TargetFileError, Timeouts, TriggerKind};
+pub use file::{
+    Ca, CertificateNames, FORMAT, PartnerHosts, Setting, Start, TargetFile, TargetFileError,
+    Timeouts, TriggerKind,
+};
+pub(crate) use network::write_new;
 pub use process::{Call, CallError, Process, UNSUPPORTED, Words, end_all};
 
 use super::inner_side::InnerSide;
 use super::{Hidden, Inside, Pending, Placement, Running, StartError, Stop, Target, Trigger};
-use crate::lab::Lab;
+use crate::lab::{Hosts, Lab};
 use crate::matrix::{Case, Direction};
 use crate::policy::{Level, Row};
 use server::{Launch, LaunchError};
+
+/// How long a server that nobody starts or switches may take to show that it is there.
+const PRESENCE: Duration = Duration::from_secs(1);
 
 /// The server of a target file.
 pub struct Remote {
@@ -50,13 +59,7 @@ impl Remote {
         &self.file
     }
 
-    fn call(
-        &self,
-        purpose: &'static str,
-        command: &[String],
-        timeout: std::time::Duration,
-        row: Row,
-    ) -> Call {
+    fn call(&self, purpose: &'static str, command: &[String], timeout: Duration, row: Row) -> Call {
         let file = &self.file;
         let policy = row.policy();
         let level = |level: Level| level.to_string();
@@ -113,7 +116,11 @@ impl Remote {
                 .map(|stop| self.call("stop", stop, timeouts.stop, row)),
             stop_timeout: timeouts.stop,
             logs: file.logs.clone(),
-            timeout: timeouts.start,
+            timeout: if setting.switch.is_some() {
+                timeouts.start
+            } else {
+                PRESENCE
+            },
         };
         let server = launch.run().await.map_err(|error| match error {
             LaunchError::Call(error) => failed(&error),
@@ -221,6 +228,18 @@ impl Target for Remote {
 
     fn lab(&self, seed: u64) -> io::Result<Lab> {
         network::open(&self.file, seed)
+    }
+
+    fn side_by_side(&self) -> bool {
+        self.file.policies.len() < 2
+    }
+
+    fn partner_hosts(&self) -> Hosts {
+        self.file.partner_hosts.into()
+    }
+
+    fn name_forms(&self) -> NameForms {
+        self.file.certificate_names.into()
     }
 
     fn start<'a>(

@@ -41,6 +41,7 @@ pub(super) fn open(file: &TargetFile, seed: u64) -> io::Result<Lab> {
         dns,
         partners: file.partner_address,
         seed,
+        hosts: file.partner_hosts.into(),
     })
 }
 
@@ -90,7 +91,7 @@ fn read(path: &Path) -> io::Result<String> {
 /// Writes a file at once or not at all.
 pub(crate) fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let written = || {
-        let folder = path.parent().unwrap_or(Path::new("."));
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(text.as_bytes())?;
         let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
@@ -106,6 +107,9 @@ fn about(path: &Path, error: impl std::fmt::Display) -> io::Error {
 }
 
 /// Writes a file that must not be there yet.
+///
+/// # Errors
+/// When it is there, or cannot be written.
 pub(crate) fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     OpenOptions::new()
         .write(true)
@@ -113,5 +117,4 @@ pub(crate) fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
         .mode(mode)
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(|error| about(path, error))
 }

@@ -407,7 +407,7 @@ pub(super) fn last_line(bytes: &[u8]) -> String {
         .find(|line| !line.is_empty());
     line.unwrap_or_default()
         .chars()
-        .filter(|c| !c.is_control())
+        .map(|c| if c.is_control() { ' ' } else { c })
         .take(SHOWN)
         .collect()
 }

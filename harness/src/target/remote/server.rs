@@ -104,7 +104,11 @@ impl Launch {
             }
         }
         if timeout_at(deadline, self.ports_answer()).await.is_err() {
-            return Err(self.not_ready(self.timeout, "").await);
+            let after = match &self.start {
+                Some(start) => start.timeout,
+                None => self.timeout,
+            };
+            return Err(self.not_ready(after, "").await);
         }
         let (ended, keeper) = match process {
             Some(process) => {

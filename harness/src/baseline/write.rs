@@ -1,0 +1,170 @@
+//! Makes a baseline of the failures of a run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use time::Date;
+use toml::Value;
+
+use super::cover::cover;
+use super::entry::{Baseline, Covers, Entry};
+use super::file::FORMAT;
+use super::settlement::Settlement;
+use super::spelling::Shown;
+use crate::matrix::Case;
+use crate::report::Report;
+use crate::runner::{Record, Verdict};
+
+/// A new baseline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The text of the file.
+    pub text: String,
+    /// Entries for failures that were not known: their `why` has to be filled in.
+    pub new: usize,
+    /// Entries of the old baseline that it keeps.
+    pub kept: usize,
+}
+
+/// The failures of a run as the text of a baseline: those that the old one explains with their
+/// explanation, the others with an empty `why`. Entries for cases that did not run are kept; those that
+/// came out wrong are left out. A glob stands for several cases only if all of them show the same.
+pub fn write(report: &Report, settlement: &Settlement, all: &[Case]) -> Written {
+    let old = settlement.baseline.as_ref();
+    let mut text = format!(
+        "# Known deviations of {}, as s2spec {} saw them.\n\
+         # Each entry needs a `why`: the clause that leaves it open, a documented choice of the\n\
+         # server, or its bug. A reader refuses an entry without.\n\
+         format = {FORMAT}\n",
+        one_line(&report.target),
+        env!("CARGO_PKG_VERSION"),
+    );
+    let kept = old.map_or_else(Vec::new, |old| still_right(old, report, settlement.strict));
+    for entry in &kept {
+        entry_text(
+            &mut text,
+            &entry.case,
+            &entry.shown.to_string(),
+            entry.covers,
+            &entry.why,
+            entry.link.as_deref(),
+            entry.expires,
+        );
+    }
+    let explained = |record: &Record| {
+        record.verdict == Verdict::Xfail && kept.iter().any(|entry| entry.matches(&record.case.id))
+    };
+    let mut failures: BTreeMap<(Covers, String), BTreeSet<&str>> = BTreeMap::new();
+    let mut unsupported: BTreeSet<&str> = BTreeSet::new();
+    for (id, record) in &report.records {
+        if record.verdict == Verdict::Unsupported {
+            unsupported.insert(id);
+        } else if let Some(failure) = failure(record)
+            && !explained(record)
+        {
+            failures.entry(failure).or_default().insert(id);
+        }
+    }
+    let mut new = 0;
+    for ((covers, shown), ids) in &failures {
+        let others = all
+            .iter()
+            .map(|case| case.id.as_str())
+            .filter(|id| !ids.contains(id) && !unsupported.contains(id))
+            .collect();
+        for pattern in cover(ids, &others) {
+            new += 1;
+            entry_text(&mut text, &pattern, shown, *covers, "", None, None);
+        }
+    }
+    Written {
+        text,
+        new,
+        kept: kept.len(),
+    }
+}
+
+/// The entries that no case of the run speaks against.
+fn still_right<'a>(baseline: &'a Baseline, report: &Report, strict: bool) -> Vec<&'a Entry> {
+    let mut wrong: BTreeSet<usize> = BTreeSet::new();
+    for (id, record) in &report.records {
+        if says_something(record) && record.verdict != Verdict::Xfail {
+            wrong.extend(baseline.of(id).iter().map(|entry| entry.line));
+        }
+    }
+    let untouched = |entry: &Entry| entry.covers == Covers::Warn && !strict;
+    baseline
+        .entries
+        .iter()
+        .filter(|entry| untouched(entry) || !wrong.contains(&entry.line))
+        .collect()
+}
+
+const fn says_something(record: &Record) -> bool {
+    match record.verdict {
+        Verdict::Pass
+        | Verdict::Warn
+        | Verdict::Fail
+        | Verdict::Disputed
+        | Verdict::Xfail
+        | Verdict::Xpass => true,
+        Verdict::Unsupported | Verdict::Unstable | Verdict::Error => false,
+    }
+}
+
+/// What an entry for a result would say.
+fn failure(record: &Record) -> Option<(Covers, String)> {
+    if !matches!(record.verdict, Verdict::Fail | Verdict::Xfail) {
+        return None;
+    }
+    let was = record
+        .settled
+        .as_ref()
+        .map_or(record.verdict, |settled| settled.was);
+    let covers = if was == Verdict::Warn {
+        Covers::Warn
+    } else {
+        Covers::Fail
+    };
+    let shown = Shown {
+        outcome: record.outcome.clone()?,
+        fault: record.fault,
+    };
+    Some((covers, shown.to_string()))
+}
+
+fn entry_text(
+    out: &mut String,
+    case: &str,
+    shown: &str,
+    covers: Covers,
+    why: &str,
+    link: Option<&str>,
+    expires: Option<Date>,
+) {
+    let _ = write!(
+        out,
+        "\n[[known]]\ncase = {}\noutcome = {}\n",
+        quoted(case),
+        quoted(shown)
+    );
+    if covers == Covers::Warn {
+        out.push_str("verdict = \"warn\"\n");
+    }
+    let _ = writeln!(out, "why = {}", quoted(why));
+    if let Some(link) = link {
+        let _ = writeln!(out, "link = {}", quoted(link));
+    }
+    if let Some(last) = expires {
+        let _ = writeln!(out, "expires = {last}");
+    }
+}
+
+/// A TOML string, with escapes where they are needed.
+fn quoted(text: &str) -> String {
+    Value::String(text.to_owned()).to_string()
+}
+
+fn one_line(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}

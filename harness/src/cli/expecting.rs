@@ -1,0 +1,168 @@
+//! Options of `run` that say what is expected, and how often a case is run to see it.
+
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use clap::builder::FalseyValueParser;
+use simulated_partners::pki;
+
+use super::error::CliError;
+use super::json_file::JsonFile;
+use super::output;
+use crate::baseline::{self, Baseline, BaselineError, Settlement};
+use crate::matrix::Case;
+use crate::report::Report;
+use crate::runner::{Repetition, Rounds};
+
+/// What is expected of the target.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct Expecting {
+    /// Known deviations of the target: a case that fails as listed is `xfail`, one that does not, or
+    /// otherwise, is unexpected
+    #[arg(long, value_name = "FILE", env = "S2SPEC_BASELINE")]
+    baseline: Option<PathBuf>,
+
+    /// Write the failures of this run as a baseline whose reasons are to be filled in
+    #[arg(long, value_name = "FILE", env = "S2SPEC_WRITE_BASELINE")]
+    write_baseline: Option<PathBuf>,
+
+    /// Take a warning for a failure
+    #[arg(long, env = "S2SPEC_STRICT", value_parser = FalseyValueParser::new())]
+    strict: bool,
+
+    /// Run a case that fails up to N times more: `unstable` if it ends otherwise then, never a pass
+    #[arg(long, value_name = "N", env = "S2SPEC_RETRIES",
+          conflicts_with_all = ["repeat", "until_fail"])]
+    retries: Option<u32>,
+
+    /// Run each case N times: `unstable` if not all of them end the same
+    #[arg(long, value_name = "N", env = "S2SPEC_REPEAT")]
+    repeat: Option<NonZeroU32>,
+
+    /// Repeat the cases until a result is unexpected, or Ctrl-C; at most `--repeat` times
+    #[arg(long, env = "S2SPEC_UNTIL_FAIL", value_parser = FalseyValueParser::new())]
+    until_fail: bool,
+}
+
+impl Expecting {
+    /// Reads the baseline.
+    ///
+    /// # Errors
+    /// When it cannot be read or has mistakes.
+    pub(super) fn settlement(&self, all: &[Case]) -> Result<Settlement, CliError> {
+        let load = |path: &PathBuf| {
+            Baseline::load(path, all).map_err(|error| match error {
+                BaselineError::Mistakes(mistakes) => {
+                    let count = mistakes.list.len();
+                    output::note(&mistakes.render(true));
+                    CliError::Usage(format!(
+                        "{} in baseline {}",
+                        if count == 1 {
+                            "1 mistake".to_owned()
+                        } else {
+                            format!("{count} mistakes")
+                        },
+                        path.display()
+                    ))
+                }
+                BaselineError::Read { path, source } => CliError::environment(
+                    format!("cannot read baseline {}", path.display()),
+                    source,
+                ),
+            })
+        };
+        Ok(Settlement {
+            baseline: self.baseline.as_ref().map(load).transpose()?,
+            strict: self.strict,
+            today: pki::today(),
+        })
+    }
+
+    pub(super) fn repetition(&self) -> Repetition {
+        match (self.retries.and_then(NonZeroU32::new), self.repeat) {
+            (Some(retries), _) => Repetition::Retries(retries),
+            (None, None) if !self.until_fail => Repetition::Once,
+            (None, at_most) => Repetition::Rounds(Rounds {
+                at_most,
+                until_unexpected: self.until_fail,
+            }),
+        }
+    }
+
+    /// The options that change how one case ends.
+    pub(super) fn options(&self) -> Vec<String> {
+        let mut options = Vec::new();
+        if let Some(path) = &self.baseline {
+            options.push(format!("--baseline {}", shell_word(path)));
+        }
+        if self.strict {
+            options.push("--strict".to_owned());
+        }
+        options
+    }
+
+    /// Sees that the new baseline can be written, before the run.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub(super) fn open_new(&self) -> Result<Option<NewBaseline>, CliError> {
+        let Some(path) = &self.write_baseline else {
+            return Ok(None);
+        };
+        if path == Path::new("-") {
+            return Err(CliError::Usage(
+                "--write-baseline wants the name of a file, standard output has the report"
+                    .to_owned(),
+            ));
+        }
+        Ok(Some(NewBaseline {
+            path: path.clone(),
+            file: JsonFile::open(path)?,
+        }))
+    }
+}
+
+/// A baseline that is written after the run.
+pub(super) struct NewBaseline {
+    path: PathBuf,
+    file: JsonFile,
+}
+
+impl NewBaseline {
+    /// Writes what the run showed, and says what is left to do.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(super) fn write(
+        self,
+        report: &Report,
+        settlement: &Settlement,
+        all: &[Case],
+    ) -> Result<(), CliError> {
+        let written = baseline::write(report, settlement, all);
+        self.file.write(&written.text)?;
+        let todo = if written.new > 0 {
+            "; fill in each empty `why`"
+        } else {
+            ""
+        };
+        output::note(&format!(
+            "{}: {} new, {} kept{todo}",
+            self.path.display(),
+            written.new,
+            written.kept
+        ));
+        Ok(())
+    }
+}
+
+/// A path that can be pasted into a shell.
+fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}

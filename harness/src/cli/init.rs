@@ -1,0 +1,345 @@
+//! `s2spec init`: the target file of a server, from a few facts.
+
+mod ask;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use simulated_partners::persona::{Certificate, Key};
+use simulated_partners::pki::{Authority, NameForms};
+
+use super::error::{CliError, Exit};
+use super::output;
+use crate::policy::{Level, Policy, Row};
+use crate::target::by_hand::{Sheet, Site};
+use crate::target::remote::{CertificateNames, PartnerHosts, TargetFile, write_new};
+use crate::target::{ejabberd, prosody};
+use ask::Asking;
+use text::{Facts, target_file};
+
+/// Where the lab's DNS listens unless told otherwise.
+const DNS_PORT: u16 = 15353;
+/// The usual port for components (XEP-0114 §2).
+const COMPONENT_PORT: u16 = 5347;
+const DEFAULT_FILE: &str = "target.toml";
+
+/// Options of `init`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Print the configuration of a built-in target for a server set up by hand, and a target file
+    /// that fits it; with --output, write both and their certificates into that folder
+    #[arg(long, value_enum, value_name = "TARGET")]
+    like: Option<Like>,
+
+    /// The domain that the server serves
+    #[arg(long, value_name = "DOMAIN", conflicts_with = "like")]
+    domain: Option<String>,
+
+    /// Where the server takes streams from other servers [default: 127.0.0.1:5269]
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<SocketAddr>,
+
+    /// What the server is set to: 7, row07, or tls/sasl/dialback as in required/optional/on
+    #[arg(long, value_name = "POLICY")]
+    policy: Option<PolicyName>,
+
+    /// What makes the server send a stanza to a partner
+    #[arg(long, value_enum, value_name = "TRIGGER")]
+    trigger: Option<TriggerName>,
+
+    /// Where the lab's DNS listens, which the server has to ask [default: port 15353 where partners
+    /// listen]
+    #[arg(long, value_name = "ADDRESS")]
+    dns: Option<SocketAddr>,
+
+    /// Where partners listen: an address of this machine that the server can reach
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    partner_address: IpAddr,
+
+    /// The file to write (a folder with --like), `-` for standard output [default: target.toml]
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+}
+
+impl Args {
+    fn dns(&self) -> SocketAddr {
+        self.dns
+            .unwrap_or_else(|| (self.partner_address, DNS_PORT).into())
+    }
+
+    /// A server elsewhere has to reach the lab.
+    fn reachable_from(&self, address: SocketAddr) -> Result<(), CliError> {
+        let far = !address.ip().to_canonical().is_loopback();
+        if far && self.partner_address.to_canonical().is_loopback() {
+            return Err(CliError::Usage(format!(
+                "a server at {address} cannot reach partners at {}: --partner-address names an \
+                 address of this machine that it can reach",
+                self.partner_address
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// A built-in target whose configuration can be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Like {
+    /// Prosody.
+    Prosody,
+    /// ejabberd.
+    Ejabberd,
+}
+
+/// A kind of trigger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum TriggerName {
+    /// A partner's ping that the server has to answer: needs nothing
+    #[default]
+    Reply,
+    /// A component of the server (XEP-0114)
+    Component,
+    /// A command that makes the server send
+    Command,
+}
+
+/// A policy as one writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PolicyName(Row);
+
+impl FromStr for PolicyName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const WANTED: &str = "a row from 1 to 18 is wanted, such as 7 or row07, or \
+             tls/sasl/dialback such as required/optional/on";
+        let number = text.strip_prefix("row").unwrap_or(text);
+        if let Ok(number) = number.parse() {
+            return Row::new(number).map(Self).ok_or_else(|| WANTED.to_owned());
+        }
+        let level = |word: &str| {
+            Level::ALL
+                .into_iter()
+                .find(|level| level.to_string() == word || level.letter().to_string() == word)
+        };
+        let mut words = text.split('/');
+        let (Some(tls), Some(sasl), Some(dialback), None) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            return Err(WANTED.to_owned());
+        };
+        let dialback = match dialback {
+            "on" | "true" | "T" => true,
+            "off" | "false" | "F" => false,
+            other => return Err(format!("dialback is on or off, not {other:?}")),
+        };
+        match (level(tls), level(sasl)) {
+            (Some(tls), Some(sasl)) => {
+                let policy = Policy {
+                    tls,
+                    sasl,
+                    dialback,
+                };
+                Ok(Self(policy.row()))
+            }
+            _ => Err("TLS and SASL are required, optional or not-supported".to_owned()),
+        }
+    }
+}
+
+/// Writes what was asked for.
+pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
+    match args.like {
+        Some(like) => set_up(args, like)?,
+        None => describe(args, &mut Asking::of_the_terminal())?,
+    }
+    Ok(Exit::Expected)
+}
+
+/// The target file of a server that is there.
+fn describe(args: &Args, asking: &mut Asking) -> Result<(), CliError> {
+    let domain = asking.or(
+        args.domain.clone(),
+        "domain",
+        "Domain that the server serves",
+        None,
+    )?;
+    let address = asking.or(
+        args.address,
+        "address",
+        "Where it takes streams from other servers",
+        Some(SocketAddr::from(([127, 0, 0, 1], 5269))),
+    )?;
+    args.reachable_from(address)?;
+    let PolicyName(row) = asking.or(
+        args.policy,
+        "policy",
+        "What it is set to (a row, or tls/sasl/dialback)",
+        PolicyName::from_str("7").ok(),
+    )?;
+    let trigger = asking.or(
+        args.trigger,
+        "trigger",
+        "What makes it send (reply, component, command)",
+        Some(TriggerName::Reply),
+    )?;
+    let facts = Facts {
+        component: format!("component.{domain}"),
+        secret: "the secret that the server knows".to_owned(),
+        component_port: COMPONENT_PORT,
+        domain,
+        address,
+        dns: args.dns(),
+        partner_address: args.partner_address,
+        row,
+        trigger,
+        partner_hosts: PartnerHosts::default(),
+        certificate_names: CertificateNames::default(),
+        head: String::new(),
+    };
+    let text = target_file(&facts);
+    let output = args.output.clone().unwrap_or_else(|| DEFAULT_FILE.into());
+    checked(&output, &text)?;
+    if output == Path::new("-") {
+        return output::print(&text);
+    }
+    write(&output, &text, 0o644)?;
+    output::note(&format!(
+        "{} is written: read it, then `s2spec run --target {}`",
+        output.display(),
+        output.display()
+    ));
+    Ok(())
+}
+
+/// A server like a built-in target, with its target file.
+fn set_up(args: &Args, like: Like) -> Result<(), CliError> {
+    let row = args.policy.map_or_else(default_row, |PolicyName(row)| row);
+    let address = args
+        .address
+        .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5269)));
+    if !address.ip().to_canonical().is_loopback() {
+        return Err(CliError::Usage(format!(
+            "these configurations listen on this machine alone, not at {address}"
+        )));
+    }
+    let folder = match &args.output {
+        Some(folder) if folder != Path::new("-") => Some(
+            std::path::absolute(folder)
+                .map_err(|error| CliError::environment("cannot tell where that is", error))?,
+        ),
+        _ => None,
+    };
+    let site = Site {
+        folder: folder.clone().unwrap_or_else(|| "/path/to/folder".into()),
+        dns: args.dns(),
+        s2s: address.port(),
+        component: COMPONENT_PORT,
+    };
+    let sheet = match like {
+        Like::Prosody => prosody::by_hand(row.policy(), &site),
+        Like::Ejabberd => ejabberd::by_hand(row.policy(), &site),
+    }
+    .map_err(|why| {
+        CliError::Usage(format!(
+            "{why}: {row} ({}) cannot be had from it; another --policy can",
+            row.policy()
+        ))
+    })?;
+    let facts = Facts {
+        domain: sheet.host.to_owned(),
+        address,
+        dns: args.dns(),
+        partner_address: args.partner_address,
+        row,
+        trigger: args.trigger.unwrap_or_default(),
+        component: sheet.component.to_owned(),
+        component_port: COMPONENT_PORT,
+        secret: sheet.secret.to_owned(),
+        partner_hosts: sheet.partner_hosts,
+        certificate_names: sheet.certificate_names,
+        head: format!("# Start the server first:\n#   {}\n", sheet.command),
+    };
+    let text = target_file(&facts);
+    match folder {
+        None => {
+            let mut shown = String::new();
+            for (name, file) in &sheet.files {
+                shown.push_str(&format!("### {name}\n{}\n\n", file.trim_end()));
+            }
+            output::print(&format!("{shown}### {DEFAULT_FILE}\n{text}"))
+        }
+        Some(folder) => {
+            checked(&folder.join(DEFAULT_FILE), &text)?;
+            fill(&folder, &sheet, &text)?;
+            output::note(&format!(
+                "{} is ready. Start the server, then test it:\n  {}\n  s2spec run --target {}",
+                folder.display(),
+                sheet.command,
+                folder.join(DEFAULT_FILE).display()
+            ));
+            Ok(())
+        }
+    }
+}
+
+fn default_row() -> Row {
+    Policy {
+        tls: Level::Required,
+        sasl: Level::Optional,
+        dialback: true,
+    }
+    .row()
+}
+
+/// Writes a folder in which nothing may be lost.
+fn fill(folder: &Path, sheet: &Sheet, target: &str) -> Result<(), CliError> {
+    std::fs::create_dir_all(folder)
+        .map_err(|e| CliError::environment(format!("cannot make {}", folder.display()), e))?;
+    let authority = Authority::new(0).naming(match sheet.certificate_names {
+        CertificateNames::All => NameForms::All,
+        CertificateNames::WithoutXmppAddr => NameForms::WithoutXmppAddr,
+    });
+    let names = [sheet.component, sheet.host];
+    let (Some(identity), Some(key)) = (
+        authority.issue(&names, Certificate::Good, Key::P256),
+        authority.root_key_pem(),
+    ) else {
+        return Err(CliError::environment(
+            "cannot make certificates",
+            "the authority issued nothing",
+        ));
+    };
+    for (name, text) in &sheet.files {
+        write(&folder.join(name), text, 0o644)?;
+    }
+    write(&folder.join("ca.crt"), &authority.root_pem(), 0o644)?;
+    write(&folder.join("ca.key"), &key, 0o600)?;
+    write(&folder.join("server.crt"), &identity.chain_pem(), 0o644)?;
+    write(&folder.join("server.key"), &identity.key_pem(), 0o600)?;
+    write(&folder.join(DEFAULT_FILE), target, 0o644)
+}
+
+fn write(path: &Path, text: &str, mode: u32) -> Result<(), CliError> {
+    write_new(path, text, mode).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => CliError::Usage(format!(
+            "{} is there already and stays as it is; --output names another place",
+            path.display()
+        )),
+        _ => CliError::environment(format!("cannot write {}", path.display()), error),
+    })
+}
+
+/// What is written has to be what is read. Addresses of other machines are the user's to allow later.
+fn checked(path: &Path, text: &str) -> Result<(), CliError> {
+    match TargetFile::parse(path, text, true) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(CliError::Usage(format!(
+            "these facts make no target file\n{error}"
+        ))),
+    }
+}

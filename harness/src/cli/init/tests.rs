@@ -1,0 +1,151 @@
+use super::*;
+
+fn args(line: &str) -> Result<Args, clap::Error> {
+    #[derive(clap::Parser)]
+    struct Only {
+        #[command(flatten)]
+        args: Args,
+    }
+    let words = std::iter::once("init").chain(line.split_whitespace());
+    <Only as clap::Parser>::try_parse_from(words).map(|only| only.args)
+}
+
+fn read(path: &Path) -> TargetFile {
+    TargetFile::load(path, false).expect("what init writes is a target file")
+}
+
+#[test]
+fn a_policy_is_a_row_or_its_parts() {
+    let row = |text: &str| PolicyName::from_str(text).map(|PolicyName(row)| row.number());
+    for text in ["7", "row07", "row7", "required/optional/on", "R/O/T"] {
+        assert_eq!(row(text), Ok(7), "{text}");
+    }
+    assert_eq!(row("not-supported/not-supported/off"), Ok(18));
+    for text in [
+        "0",
+        "19",
+        "",
+        "row",
+        "required/optional",
+        "required/maybe/on",
+        "a/b/c/d",
+    ] {
+        assert!(row(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn what_is_written_is_what_was_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.toml");
+    for (kind, line) in [
+        ("reply", ""),
+        ("component", "--trigger component"),
+        ("command", "--trigger command"),
+    ] {
+        let _ = std::fs::remove_file(&path);
+        let line = format!(
+            "--domain im.example.org --address 127.0.0.1:5299 --policy 9 {line} --output {}",
+            path.display()
+        );
+        describe(&args(&line).unwrap(), &mut Asking::of(None)).unwrap();
+        let file = read(&path);
+        assert_eq!(file.domain, "im.example.org");
+        assert_eq!(file.address, SocketAddr::from(([127, 0, 0, 1], 5299)));
+        assert_eq!(file.dns, SocketAddr::from(([127, 0, 0, 1], 15353)));
+        assert_eq!(file.rows().map(Row::number).collect::<Vec<_>>(), [9]);
+        assert_eq!(file.name, "mine");
+        assert!(
+            format!("{:?}", file.trigger)
+                .to_lowercase()
+                .starts_with(kind)
+        );
+    }
+}
+
+#[test]
+fn a_file_that_is_there_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("target.toml");
+    std::fs::write(&path, "mine").unwrap();
+    let line = format!("--domain a.example --output {}", path.display());
+    let error = describe(&args(&line).unwrap(), &mut Asking::of(None)).unwrap_err();
+    assert!(error.to_string().contains("is there already"), "{error}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+}
+
+#[test]
+fn who_sits_at_a_terminal_is_asked_until_the_answer_makes_sense() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("target.toml");
+    let answers = "\nim.example.org\nsomewhere\n127.0.0.1:5270\n\ncomponent\n";
+    let line = format!("--output {}", path.display());
+    describe(&args(&line).unwrap(), &mut Asking::of(Some(answers))).unwrap();
+    let file = read(&path);
+    assert_eq!(file.domain, "im.example.org");
+    assert_eq!(file.address.port(), 5270);
+    assert_eq!(file.rows().map(Row::number).collect::<Vec<_>>(), [7]);
+}
+
+#[test]
+fn without_a_terminal_the_domain_is_needed() {
+    let error = describe(&args("").unwrap(), &mut Asking::of(None)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "--domain is needed where nobody sits at a terminal to be asked"
+    );
+}
+
+#[test]
+fn a_domain_that_is_none_is_shown_in_the_file_that_it_would_make() {
+    let line = "--domain no_such..domain --output -";
+    let error = describe(&args(line).unwrap(), &mut Asking::of(None)).unwrap_err();
+    assert!(error.to_string().contains("is no domain name"), "{error}");
+}
+
+#[test]
+fn a_server_elsewhere_needs_a_way_back() {
+    let far = "--domain a.example --address 192.0.2.7:5269 --output -";
+    let error = describe(&args(far).unwrap(), &mut Asking::of(None)).unwrap_err();
+    assert!(error.to_string().contains("--partner-address"), "{error}");
+    let near = format!("{far} --partner-address 192.0.2.1");
+    describe(&args(&near).unwrap(), &mut Asking::of(None)).unwrap();
+}
+
+#[test]
+fn a_built_in_target_comes_with_all_that_it_needs() {
+    for (like, files) in [
+        (Like::Prosody, &["prosody.cfg.lua"][..]),
+        (Like::Ejabberd, &["ejabberd.yml", "inetrc"][..]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("server");
+        let line = format!("--output {}", place.display());
+        let args = args(&line).unwrap();
+        set_up(&args, like).unwrap();
+        let certificates = ["ca.crt", "ca.key", "server.crt", "server.key"];
+        for name in files.iter().chain(&certificates) {
+            let text = std::fs::read_to_string(place.join(name)).unwrap();
+            assert!(!text.contains("{folder}"), "{name}");
+        }
+        let file = read(&place.join("target.toml"));
+        let network = crate::target::remote::Remote::new(TargetFile {
+            dns: SocketAddr::from(([127, 0, 0, 1], 0)),
+            ..file
+        });
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let lab = runtime.block_on(async { crate::target::Target::lab(&network, 1) });
+        assert!(lab.is_ok(), "the authority can be read back");
+        assert!(set_up(&args, like).is_err(), "nothing is overwritten");
+    }
+}
+
+#[test]
+fn a_policy_that_a_built_in_target_has_not_is_refused_with_the_reason() {
+    let error = set_up(&args("--policy 18").unwrap(), Like::Prosody).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Prosody has no setting for neither TLS nor dialback: row18 (N/N/F) cannot be had from \
+         it; another --policy can"
+    );
+}

@@ -1,0 +1,92 @@
+//! The commented text of a target file.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::TriggerName;
+use crate::policy::Row;
+use crate::target::remote::{CertificateNames, PartnerHosts};
+
+const TEMPLATE: &str = include_str!("../../../targets/target.toml");
+
+/// What is known of a server.
+pub(super) struct Facts {
+    pub(super) domain: String,
+    pub(super) address: SocketAddr,
+    pub(super) dns: SocketAddr,
+    pub(super) partner_address: IpAddr,
+    pub(super) row: Row,
+    pub(super) trigger: TriggerName,
+    pub(super) component: String,
+    pub(super) component_port: u16,
+    pub(super) secret: String,
+    pub(super) partner_hosts: PartnerHosts,
+    pub(super) certificate_names: CertificateNames,
+    /// Comment lines that come first.
+    pub(super) head: String,
+}
+
+/// The text. What does not apply stays in it as a comment.
+pub(super) fn target_file(facts: &Facts) -> String {
+    let policy = facts.row.policy();
+    let dialback = if policy.dialback { "on" } else { "off" };
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let component = SocketAddr::new(facts.address.ip(), facts.component_port);
+    let trigger = match facts.trigger {
+        TriggerName::Reply => "kind = \"reply\"".to_owned(),
+        TriggerName::Component => format!(
+            "kind = \"component\"\naddress = \"{component}\"\ndomain = {}\nsecret = {}",
+            quoted(&facts.component),
+            quoted(&facts.secret),
+        ),
+        TriggerName::Command => "kind = \"command\"\n\
+             command = [\"./send-stanza\", \"{sender}\", \"{receiver}\", \"{body}\"]"
+            .to_owned(),
+    };
+    let hosts = match facts.partner_hosts {
+        PartnerHosts::Names => "# partner-hosts = \"digits\"",
+        PartnerHosts::Digits => "partner-hosts = \"digits\"",
+    };
+    let names = match facts.certificate_names {
+        CertificateNames::All => "# certificate-names = \"without-xmpp-addr\"",
+        CertificateNames::WithoutXmppAddr => "certificate-names = \"without-xmpp-addr\"",
+    };
+    let values = [
+        ("{head}", facts.head.clone()),
+        ("{domain}", quoted(&facts.domain)),
+        ("{address}", facts.address.to_string()),
+        ("{dns}", facts.dns.to_string()),
+        ("{row}", facts.row.number().to_string()),
+        (
+            "{policy}",
+            format!(
+                "TLS {}, SASL {}, dialback {dialback}",
+                policy.tls, policy.sasl
+            ),
+        ),
+        ("{trigger}", trigger),
+        ("{partner-hosts}", hosts.to_owned()),
+        ("{certificate-names}", names.to_owned()),
+        ("{partner-address}", facts.partner_address.to_string()),
+    ];
+    // One pass, so that braces in a value stay what they are.
+    let mut text = String::with_capacity(TEMPLATE.len() + 256);
+    let mut rest = TEMPLATE;
+    while let Some(at) = rest.find('{') {
+        let found = values
+            .iter()
+            .find_map(|(name, value)| Some((value, rest[at..].strip_prefix(name)?)));
+        match found {
+            Some((value, after)) => {
+                text.push_str(&rest[..at]);
+                text.push_str(value);
+                rest = after;
+            }
+            None => {
+                text.push_str(&rest[..=at]);
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    text.push_str(rest);
+    text
+}

@@ -1,0 +1,345 @@
+//! From a selection of cases to tests that were run.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Trial};
+use simulated_partners::persona::{self, Persona};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::subject::Subject;
+use super::trial::{Bench, Opened, Remarks, Rerun, lines};
+use crate::cli::{Exit, output};
+use crate::matrix::{self, Case, Selection, SelectionError};
+use crate::oracle::Profile;
+use crate::runner::{self, Deadlines, IN_FLIGHT, OnDemand};
+use crate::target::{Placement, Target};
+
+/// How a shell sees a program that a signal ended: 128 and SIGINT.
+const INTERRUPTED: u8 = 130;
+
+/// Tests of how a server federates, one a case.
+///
+/// Without [`Federation::cases`] these are all cases that there are.
+pub struct Federation {
+    subject: Subject,
+    patterns: Vec<String>,
+    left_out: Vec<String>,
+    personas: Vec<Persona>,
+    profile: Profile,
+    seed: u64,
+    timeout: Duration,
+}
+
+/// Begins tests of a target: a value that is [`InProcess`](super::InProcess), or any other
+/// [`Subject`].
+pub fn federation(target: impl Into<Subject>) -> Federation {
+    Federation {
+        subject: target.into(),
+        patterns: Vec::new(),
+        left_out: Vec::new(),
+        personas: persona::builtin(),
+        profile: Profile::default(),
+        seed: 1,
+        timeout: Duration::from_secs(10),
+    }
+}
+
+impl Federation {
+    /// Adds cases by id, beginning of an id, or glob: `policies`, `personas/row07/**`, `**/inbound`.
+    #[must_use]
+    pub fn cases(mut self, pattern: impl Into<String>) -> Self {
+        self.patterns.push(pattern.into());
+        self
+    }
+
+    /// Leaves out cases that were selected, in the same words.
+    #[must_use]
+    pub fn without(mut self, pattern: impl Into<String>) -> Self {
+        self.left_out.push(pattern.into());
+        self
+    }
+
+    /// Adds a persona to those that come with the crate.
+    #[must_use]
+    pub fn persona(mut self, persona: Persona) -> Self {
+        self.personas.push(persona);
+        self
+    }
+
+    /// How the target is to be read: whether a required SASL leaves room for dialback, whether it
+    /// refuses bad certificates in the handshake.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// Where ids and keys come from; 1 if nothing is said.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// How long a case may take; ten seconds if nothing is said.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Runs the tests that the program's arguments ask for, which are those of every Rust test, and
+    /// stops all that was started. To be returned from `main`.
+    #[must_use = "the exit code tells cargo whether tests failed"]
+    pub fn run(self) -> ExitCode {
+        self.run_with(&Arguments::from_args())
+    }
+
+    /// [`run`](Federation::run) with these arguments. The first is the program's name.
+    #[must_use = "the exit code tells cargo whether tests failed"]
+    pub fn run_from<A>(self, arguments: impl IntoIterator<Item = A>) -> ExitCode
+    where
+        A: Into<OsString> + Clone,
+    {
+        self.run_with(&Arguments::from_iter(arguments))
+    }
+
+    fn run_with(self, arguments: &Arguments) -> ExitCode {
+        match self.try_run(arguments) {
+            Ok(code) => code,
+            Err((exit, why)) => {
+                output::note(&format!("error: {why}"));
+                exit.into()
+            }
+        }
+    }
+
+    fn try_run(self, arguments: &Arguments) -> Result<ExitCode, (Exit, String)> {
+        let all = matrix::cases(&self.personas);
+        let selected = self.selected(&all)?;
+        let target = self
+            .subject
+            .target
+            .clone()
+            .map_err(|why| (Exit::Usage, why))?;
+        let bench = Bench::default();
+        let trials: Vec<Trial> = selected
+            .iter()
+            .map(|case| trial(case, target.as_ref(), &bench, arguments))
+            .collect();
+        if arguments.list {
+            return Ok(libtest_mimic::run(arguments, trials).exit_code());
+        }
+        let wanted: Vec<Case> = selected
+            .iter()
+            .zip(&trials)
+            .filter(|(_, trial)| !arguments.is_filtered_out(trial) && !arguments.is_ignored(trial))
+            .map(|(case, _)| (*case).clone())
+            .collect();
+        let runtime = runtime().map_err(|error| {
+            let why = format!("cannot start threads: {error}");
+            (Exit::Environment, why)
+        })?;
+        let jobs = runner::jobs(&all, &wanted, target.as_ref(), self.profile);
+        drop(all);
+        self.on(&runtime, target, jobs, bench, arguments, trials)
+    }
+
+    fn on(
+        &self,
+        runtime: &Runtime,
+        target: Arc<dyn Target>,
+        jobs: Vec<runner::Job>,
+        bench: Bench,
+        arguments: &Arguments,
+        trials: Vec<Trial>,
+    ) -> Result<ExitCode, (Exit, String)> {
+        let cases = {
+            let _entered = runtime.enter();
+            let deadlines = Deadlines::within(self.timeout);
+            OnDemand::open(jobs, target, self.profile, deadlines, self.seed)
+        };
+        let cases = Arc::new(cases.map_err(|error| {
+            let why = format!("no test network: {error}");
+            (Exit::Environment, why)
+        })?);
+        let watcher = runtime.spawn(break_off_on_signal(Arc::clone(&cases)));
+        bench.open(Opened {
+            cases,
+            runtime: runtime.handle().clone(),
+            rerun: self.rerun(),
+            remarks: Mutex::new(Remarks::new()),
+        });
+        let mut arguments = arguments.clone();
+        // Most of a case is waiting for the other end.
+        arguments.test_threads = arguments.test_threads.or_else(default_threads);
+        let conclusion = libtest_mimic::run(&arguments, trials);
+
+        watcher.abort();
+        // Its share in the cases is gone only when it has ended.
+        let _ = runtime.block_on(watcher);
+        let opened = bench.into_opened();
+        let opened = opened.expect("all tests, which had shares in the bench, have ended");
+        let remarks = opened
+            .remarks
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        for line in lines(&remarks) {
+            output::note(&line);
+        }
+        let interrupted = opened.cases.is_broken_off();
+        let cases = Arc::into_inner(opened.cases);
+        let cases = cases.expect("the watcher, which had the other share, has ended");
+        runtime.block_on(cases.close());
+        if interrupted && !conclusion.has_failed() {
+            output::note("interrupted: tests that had no result yet are shown as ignored");
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        Ok(conclusion.exit_code())
+    }
+
+    fn selected<'a>(&self, all: &'a [Case]) -> Result<Vec<&'a Case>, (Exit, String)> {
+        let mut selected = Selection::new(&self.patterns)
+            .and_then(|selection| selection.select(all))
+            .map_err(unselected)?;
+        if !self.left_out.is_empty() {
+            let left_out = Selection::new(&self.left_out).map_err(unselected)?;
+            // A pattern that matches nothing is as wrong here as above.
+            left_out.select(all).map_err(unselected)?;
+            selected.retain(|case| !left_out.contains(case));
+        }
+        if selected.is_empty() {
+            let why = "every selected case is left out again".to_owned();
+            return Err((Exit::NothingSelected, why));
+        }
+        Ok(selected)
+    }
+
+    fn rerun(&self) -> Rerun {
+        match &self.subject.options {
+            Some(options) => Rerun::CommandLine(options.clone()),
+            None => Rerun::Cargo(cargo_arguments()),
+        }
+    }
+}
+
+fn unselected(error: SelectionError) -> (Exit, String) {
+    let exit = match error {
+        SelectionError::Syntax { .. } => Exit::Usage,
+        SelectionError::Unknown { .. } => Exit::NothingSelected,
+    };
+    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+    (exit, format!("{error}{}", cause.unwrap_or_default()))
+}
+
+/// A case as a test. Whatever asks before it runs learns by a flag that a case is unsupported, since
+/// that is all that a listing can say; whoever runs tests gets the reason as well.
+fn trial(case: &Case, target: &dyn Target, bench: &Bench, arguments: &Arguments) -> Trial {
+    let bench = bench.clone();
+    let id = case.id.clone();
+    let trial = Trial::ignorable_test(id.clone(), move || bench.run(&id));
+    let by_flag = arguments.list || arguments.ignored;
+    trial.with_ignored_flag(by_flag && matches!(target.place(case), Placement::Unsupported(_)))
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread().enable_all().build()
+}
+
+/// `RUST_TEST_THREADS`, else as many cases in flight as the command line has.
+fn default_threads() -> Option<usize> {
+    let asked = std::env::var("RUST_TEST_THREADS").ok();
+    let asked = asked.and_then(|text| text.parse().ok());
+    asked.or_else(|| {
+        let cores = std::thread::available_parallelism().ok()?;
+        Some(cores.get().saturating_mul(IN_FLIGHT))
+    })
+}
+
+/// Ctrl-C or a runner's deadline: cases under way end, the others do not begin, instances are stopped
+/// in order. A second one does not wait for that.
+async fn break_off_on_signal(cases: Arc<OnDemand>) {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        // Then signals end the process at once, as they would anyway.
+        return;
+    };
+    for first in [true, false] {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if first {
+            cases.break_off();
+        } else {
+            abandon();
+        }
+    }
+}
+
+#[expect(
+    clippy::exit,
+    reason = "asked for twice; nothing else ends tests that are under way"
+)]
+fn abandon() {
+    std::process::exit(INTERRUPTED.into());
+}
+
+/// What cargo has to be told to run this test program: `-p my-server --test federation`.
+fn cargo_arguments() -> String {
+    let package = std::env::var("CARGO_PKG_NAME");
+    let program = std::env::current_exe().ok();
+    arguments_for(package.as_deref().ok(), program.as_deref())
+}
+
+fn arguments_for(package: Option<&str>, program: Option<&Path>) -> String {
+    let mut arguments = Vec::new();
+    arguments.extend(package.map(|package| format!("-p {package}")));
+    let folder = program
+        .and_then(Path::parent)
+        .and_then(Path::file_name)
+        .map(|folder| folder.to_string_lossy());
+    let kind = match folder.as_deref() {
+        Some("examples") => "--example",
+        _ => "--test",
+    };
+    let stem = program
+        .and_then(Path::file_stem)
+        .map(|stem| stem.to_string_lossy());
+    arguments.extend(stem.map(|stem| format!("{kind} {}", without_hash(&stem))));
+    arguments.join(" ")
+}
+
+/// Cargo adds a hash to the names of test programs.
+fn without_hash(stem: &str) -> &str {
+    match stem.rsplit_once('-') {
+        Some((name, hash)) if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            name
+        }
+        _ => stem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_to_run_a_test_again_names_package_and_program() {
+        let program = Path::new("/t/debug/deps/federation-0123456789abcdef");
+        assert_eq!(
+            arguments_for(Some("my-server"), Some(program)),
+            "-p my-server --test federation"
+        );
+        let program = Path::new("/t/debug/examples/my-tests");
+        assert_eq!(arguments_for(None, Some(program)), "--example my-tests");
+    }
+}

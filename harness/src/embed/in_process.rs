@@ -1,0 +1,364 @@
+//! A server that the test starts itself.
+
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use rustls::RootCertStore;
+use simulated_partners::inner::{Inner, InnerError, component, gateway};
+use simulated_partners::persona::{Certificate, Key};
+use simulated_partners::pki::Identity;
+
+use crate::lab::Lab;
+use crate::matrix::Case;
+use crate::policy::Policy;
+use crate::target::inner_side::InnerSide;
+use crate::target::{Pending, Placement, Running, StartError, Stop, Target};
+
+/// How long an instance may take to start, and to stop.
+const BOUND: Duration = Duration::from_secs(60);
+
+/// A server of another project, started and stopped by its own tests.
+///
+/// One value stands for the server; [`start`](InProcess::start) is called once for each instance that
+/// the selected cases need, when the first of them runs. All of it happens on a tokio runtime with
+/// several threads. Programs of their own are as good as tasks: hold the child with
+/// [`Instance::keeping`] and let it be killed on drop.
+pub trait InProcess: Send + Sync + 'static {
+    /// Name and version, as reports show it.
+    fn name(&self) -> String;
+
+    /// Which instance a case runs on: by default one for each policy. Cases with the same name share
+    /// an instance; a policy that the server has no setting for is
+    /// [`Placement::Unsupported`], with the reason.
+    ///
+    /// A case for which [`Case::waits`] holds ends only by the server's own timeouts. Those have to be
+    /// below ten seconds, or those cases on an instance where they are.
+    fn place(&self, case: &Case) -> Placement {
+        Placement::Group(case.row.label())
+    }
+
+    /// Starts an instance for these cases, with everything that it asks for being given: DNS, the
+    /// authority, the partners' domains. It may take a minute.
+    ///
+    /// # Errors
+    /// [`StartError::ConfigRefused`] where the server looked at the policy and refused it, which is an
+    /// outcome of the cases; [`StartError::Environment`] for everything else, which fails them.
+    fn start(&self, setup: Setup<'_>) -> impl Future<Output = Result<Instance, StartError>> + Send;
+}
+
+/// What an instance is given.
+#[derive(Clone, Copy)]
+pub struct Setup<'a> {
+    lab: &'a Lab,
+    name: &'a str,
+    cases: &'a [Case],
+}
+
+impl<'a> Setup<'a> {
+    /// The instance's name, from [`InProcess::place`].
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// The policy to set. Where cases of several policies share the instance it is that of the first;
+    /// then [`Setup::partners`] tells the others.
+    pub fn policy(&self) -> Policy {
+        let first = self.cases.first();
+        first
+            .expect("an instance is started for a case")
+            .row
+            .policy()
+    }
+
+    /// The partners' domains, each with the policy that holds for it: for servers that are set by
+    /// domain, or that federate with listed ones only.
+    pub fn partners(&self) -> impl Iterator<Item = (String, Policy)> + 'a {
+        let cases = self.cases;
+        cases.iter().map(|case| (case.domain(), case.row.policy()))
+    }
+
+    /// The cases themselves.
+    pub fn cases(&self) -> &'a [Case] {
+        self.cases
+    }
+
+    /// The only DNS server to ask, with UDP and TCP. It knows no other names than those of the
+    /// partners.
+    pub fn dns(&self) -> SocketAddr {
+        self.lab.dns.address()
+    }
+
+    /// The only authority to trust, as PEM.
+    pub fn ca_pem(&self) -> String {
+        self.lab.authority.root_pem()
+    }
+
+    /// The same as a trust store.
+    pub fn roots(&self) -> Arc<RootCertStore> {
+        self.lab.authority.roots()
+    }
+
+    /// A certificate for the server that all partners trust, good for both ends of TLS: the chain and
+    /// the key as PEM.
+    pub fn certificate(&self, domains: &[&str]) -> (String, String) {
+        let identity = self.identity(domains);
+        (identity.chain_pem(), identity.key_pem())
+    }
+
+    /// The same in the forms of rustls.
+    pub fn identity(&self, domains: &[&str]) -> Arc<Identity> {
+        self.lab
+            .authority
+            .issue(domains, Certificate::Good, Key::P256)
+            .expect("a good certificate can always be issued")
+    }
+
+    /// A number to make secrets and ids from, the same in each run.
+    pub fn seed(&self) -> u64 {
+        self.lab.seed
+    }
+}
+
+/// An instance that was started.
+pub struct Instance {
+    domain: String,
+    address: SocketAddr,
+    inner: Option<InnerLink>,
+    stop: Option<Pending<'static, ()>>,
+    kept: Vec<Box<dyn Any + Send>>,
+}
+
+enum InnerLink {
+    Component {
+        address: SocketAddr,
+        domain: String,
+        secret: String,
+    },
+    Gateway {
+        address: SocketAddr,
+        name: String,
+    },
+}
+
+impl Instance {
+    /// A server for this domain that takes streams from other servers at this address, with STARTTLS.
+    pub fn at(domain: impl Into<String>, address: SocketAddr) -> Self {
+        Self {
+            domain: domain.into(),
+            address,
+            inner: None,
+            stop: None,
+            kept: Vec::new(),
+        }
+    }
+
+    /// It has a port for components (XEP-0114). Stanzas are then sent and received as this component,
+    /// below the server's domain.
+    #[must_use]
+    pub fn component(
+        mut self,
+        address: SocketAddr,
+        domain: impl Into<String>,
+        secret: impl Into<String>,
+    ) -> Self {
+        self.inner = Some(InnerLink::Component {
+            address,
+            domain: domain.into(),
+            secret: secret.into(),
+        });
+        self
+    }
+
+    /// It is a proxy, and this is its listener for the gateway behind it: direct TLS with
+    /// certificates on both sides, then a stream of `jabber:server` in its domain. `name` is what the
+    /// gateway's certificate says. A stanza from there to a domain without a partner has to be
+    /// returned at once.
+    #[must_use]
+    pub fn gateway(mut self, address: SocketAddr, name: impl Into<String>) -> Self {
+        self.inner = Some(InnerLink::Gateway {
+            address,
+            name: name.into(),
+        });
+        self
+    }
+
+    /// How it is stopped once its last case has ended. It may take a minute.
+    #[must_use]
+    pub fn stopped_by(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.stop = Some(Box::pin(stop));
+        self
+    }
+
+    /// Holds something until the instance was stopped, then drops it: a server that stops by being
+    /// dropped, a child process, a temporary folder. What was given last is dropped first.
+    #[must_use]
+    pub fn keeping(mut self, value: impl Send + 'static) -> Self {
+        self.kept.push(Box::new(value));
+        self
+    }
+}
+
+impl std::fmt::Debug for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Instance")
+            .field("domain", &self.domain)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The server as a target.
+pub(super) fn target(server: impl InProcess) -> Arc<dyn Target> {
+    Arc::new(Adapted(server))
+}
+
+struct Adapted<T>(T);
+
+impl<T: InProcess> Target for Adapted<T> {
+    fn name(&self) -> String {
+        self.0.name()
+    }
+
+    fn place(&self, case: &Case) -> Placement {
+        self.0.place(case)
+    }
+
+    fn start<'a>(
+        &'a self,
+        lab: &'a Lab,
+        group: &'a str,
+        cases: &'a [Case],
+    ) -> Pending<'a, Result<(Running, Stop), StartError>> {
+        Box::pin(async move {
+            let setup = Setup {
+                lab,
+                name: group,
+                cases,
+            };
+            let instance = tokio::time::timeout(BOUND, whole(self.0.start(setup)))
+                .await
+                .map_err(|_| late("its start", BOUND))?
+                .map_err(|panic| environment(format!("its start panicked: {panic}")))??;
+            running(lab, instance).await
+        })
+    }
+}
+
+async fn running(lab: &Lab, instance: Instance) -> Result<(Running, Stop), StartError> {
+    let Instance {
+        domain,
+        address,
+        inner,
+        stop,
+        mut kept,
+    } = instance;
+    let linked = tokio::time::timeout(BOUND, link(lab, &domain, inner.as_ref())).await;
+    let linked = linked.unwrap_or_else(|_| Err(late("the link to its inner side", BOUND)));
+    let stop: Stop = Box::new(move || {
+        Box::pin(async move {
+            if let Some(stop) = stop {
+                // A stop that hangs or panics ends here all the same; the process is about to end.
+                let _ = tokio::time::timeout(BOUND, whole(stop)).await;
+            }
+            while kept.pop().is_some() {}
+        })
+    });
+    match linked {
+        Ok((inner, component)) => Ok((
+            Running {
+                domain: component.unwrap_or(domain),
+                address,
+                inner: inner.into(),
+            },
+            stop,
+        )),
+        Err(error) => {
+            stop().await;
+            Err(error)
+        }
+    }
+}
+
+/// Connects to the inner side. Gives the component's domain where it is one.
+async fn link(
+    lab: &Lab,
+    domain: &str,
+    inner: Option<&InnerLink>,
+) -> Result<(InnerSide, Option<String>), StartError> {
+    match inner {
+        Some(InnerLink::Component {
+            address,
+            domain: component,
+            secret,
+        }) => {
+            let link = component::connect(*address, component, secret).await;
+            let link = opened(link, "port for components", *address)?;
+            let side = InnerSide::new(link, &format!("barrier@{component}"), domain);
+            Ok((side, Some(component.clone())))
+        }
+        Some(InnerLink::Gateway { address, name }) => {
+            let identity = lab
+                .authority
+                .issue(&[name], Certificate::Good, Key::P256)
+                .ok_or_else(|| environment(format!("no certificate could be made for {name}")))?;
+            let roots = lab.authority.roots();
+            let link = gateway::connect(*address, domain, &identity, &roots, domain).await;
+            let link = opened(link, "listener for the gateway", *address)?;
+            let barrier = format!("barrier@{domain}");
+            let side = InnerSide::new(link, &barrier, "nobody@unlisted.example");
+            Ok((side, None))
+        }
+        None => Err(environment(
+            "it has no inner side: add Instance::component or Instance::gateway".to_owned(),
+        )),
+    }
+}
+
+fn opened(
+    link: Result<Inner, InnerError>,
+    what: &str,
+    address: SocketAddr,
+) -> Result<Inner, StartError> {
+    link.map_err(|error| {
+        let mut text = format!("its {what} at {address}: {error}");
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            text.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        environment(text)
+    })
+}
+
+fn environment(why: String) -> StartError {
+    StartError::Environment(why)
+}
+
+fn late(what: &str, bound: Duration) -> StartError {
+    environment(format!("{what} took more than {} s", bound.as_secs()))
+}
+
+/// A future whose panic is a value: it must not be repeated by each case that waits for it.
+async fn whole<T>(future: impl Future<Output = T>) -> Result<T, String> {
+    let mut future = pin!(future);
+    poll_fn(
+        move |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
+            Err(panic) => Poll::Ready(Err(panic_text(panic.as_ref()))),
+        },
+    )
+    .await
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "with no text".to_owned())
+}

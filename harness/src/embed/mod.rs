@@ -1,0 +1,69 @@
+//! The cases as tests of another project: one test a case, in its own `cargo test`.
+//!
+//! Tests are named after the ids of cases, so that `cargo test -- policies/row07` and nextest's
+//! filters, partitions and reruns work on them. A test that fails prints what the command line prints
+//! for the same failure; a case that the target has no setting for is ignored, with the reason. This
+//! module knows nothing of protocols. Start at [`federation`].
+//!
+//! ```toml
+//! # Cargo.toml
+//! [dev-dependencies]
+//! s2spec = "0.1"
+//!
+//! [[test]]
+//! name = "federation"
+//! harness = false
+//! ```
+//!
+//! ```
+//! // tests/federation.rs
+//! use std::process::ExitCode;
+//!
+//! use s2spec::embed::{InProcess, Instance, Setup, StartError, federation};
+//! # use std::net::SocketAddr;
+//! # struct Server;
+//! # impl Server {
+//! #     async fn start(_policy: String, _dns: SocketAddr, _ca: String, _chain: String, _key: String)
+//! #         -> Result<Self, std::io::Error> { Err(std::io::Error::other("not here")) }
+//! #     fn address(&self) -> SocketAddr { ([127, 0, 0, 1], 5269).into() }
+//! #     fn component_address(&self) -> SocketAddr { ([127, 0, 0, 1], 5347).into() }
+//! # }
+//!
+//! struct MyServer;
+//!
+//! impl InProcess for MyServer {
+//!     fn name(&self) -> String {
+//!         "my-server 1.2".to_owned()
+//!     }
+//!
+//!     async fn start(&self, setup: Setup<'_>) -> Result<Instance, StartError> {
+//!         let (chain, key) = setup.certificate(&["my.example", "im.my.example"]);
+//!         let policy = setup.policy().to_string();
+//!         let server = Server::start(policy, setup.dns(), setup.ca_pem(), chain, key)
+//!             .await
+//!             .map_err(|error| StartError::Environment(error.to_string()))?;
+//!         Ok(Instance::at("my.example", server.address())
+//!             .component(server.component_address(), "im.my.example", "secret")
+//!             .keeping(server))
+//!     }
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     federation(MyServer).cases("policies/**").run()
+//! }
+//! # // An example that is compiled as a whole program has its own `main` and is run without arguments.
+//! # // Nothing of the target can start here: that each case says so is tested elsewhere.
+//! ```
+
+mod federation;
+mod in_process;
+mod subject;
+mod trial;
+
+#[cfg(test)]
+mod tests;
+
+pub use crate::target::{Placement, StartError};
+pub use federation::{Federation, federation};
+pub use in_process::{InProcess, Instance, Setup};
+pub use subject::Subject;

@@ -1,0 +1,93 @@
+//! What is said of cases that were run again and again.
+
+use super::failure::wrapped;
+use super::gather::{Repeating, Report};
+use super::terminal::View;
+use crate::runner::{Record, Verdict};
+use crate::transcript::printable;
+
+/// `round 3 of 20, `, or nothing.
+pub(super) fn progress(repeating: Option<Repeating>) -> String {
+    match repeating {
+        None => String::new(),
+        Some(Repeating {
+            round,
+            of: Some(of),
+            ..
+        }) => format!("round {round} of {of} "),
+        Some(Repeating { round, .. }) => format!("round {round} "),
+    }
+}
+
+/// `; each run 20 times, none unstable`, or nothing.
+pub(super) fn summary(report: &Report) -> String {
+    if report.rounds <= 1 {
+        return String::new();
+    }
+    let repeated = |record: &&Record| record.repeated.is_some();
+    let count = report.records.values().filter(repeated).count();
+    let unstable = match report.tally().unstable {
+        0 => "none".to_owned(),
+        number => number.to_string(),
+    };
+    format!(
+        "; {count} of them run {} times, {unstable} unstable",
+        report.rounds
+    )
+}
+
+/// Where two runs of a case part, as fields of its block.
+pub(super) fn parting(record: &Record) -> Vec<(String, String)> {
+    let divergence = record
+        .repeated
+        .as_ref()
+        .and_then(|repeated| repeated.divergence.as_ref());
+    let Some(divergence) = divergence else {
+        return Vec::new();
+    };
+    let mut fields = vec![(
+        "parts at".to_owned(),
+        format!("event {} of the canonical transcript", divergence.event),
+    )];
+    for (round, line) in divergence.rounds.iter().zip(&divergence.lines) {
+        let text = line.as_deref().unwrap_or("(its end)");
+        fields.push((format!("  round {round}"), text.to_owned()));
+    }
+    fields
+}
+
+/// Cases that ended the same each time but whose further connections went otherwise: no verdict, but
+/// not kept quiet either.
+pub(super) fn remarks(report: &Report, view: &View, out: &mut String) {
+    let went_otherwise: Vec<&Record> = report
+        .records
+        .values()
+        .filter(|record| record.verdict != Verdict::Unstable)
+        .filter(|record| {
+            let repeated = record.repeated.as_ref();
+            repeated.is_some_and(|repeated| repeated.went_otherwise > 0)
+        })
+        .collect();
+    let Some(first) = went_otherwise.first() else {
+        return;
+    };
+    let shown = if view.verbose {
+        went_otherwise.as_slice()
+    } else {
+        std::slice::from_ref(first)
+    };
+    let text = format!(
+        "{} ended the same each time, with other transcripts of further connections, which the \
+         standards leave open{}",
+        super::terminal::counted(went_otherwise.len()),
+        if view.verbose { ":" } else { "; such as" }
+    );
+    out.push_str(&wrapped("remark", &text, view.width));
+    for record in shown {
+        out.push_str(&wrapped("", &record.case.id, view.width));
+        for (name, text) in parting(record) {
+            out.push_str(&wrapped(&name, &printable(&text), view.width));
+        }
+    }
+    out.push('\n');
+}

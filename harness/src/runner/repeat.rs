@@ -1,0 +1,265 @@
+//! The same cases again: to tell a target that fails from one that fails now and then.
+//!
+//! Each round is a whole run with a test network and targets of its own, so that nothing is left over
+//! from the one before. Rounds are compared case by case:
+//!
+//! - Another verdict or another outcome makes a case [`Verdict::Unstable`].
+//! - So does another canonical transcript of the connection that decides the case: what is said there,
+//!   and in which order, the standards fix.
+//! - They leave open how many further connections a server makes, whether it uses one again (XEP-0220
+//!   §2.1), and when it closes them. Where only these differ the verdict stays, and the difference is
+//!   reported beside it.
+
+mod history;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{mpsc, watch};
+
+use super::record::{Record, RunEvent, Verdict};
+use super::schedule::{Plan, run};
+use crate::baseline::Settlement;
+use history::History;
+
+pub use history::{Divergence, Repeated};
+
+#[cfg(test)]
+mod tests;
+
+/// How often cases are run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Repetition {
+    /// Once.
+    #[default]
+    Once,
+    /// Those that fail unexpectedly as many times more.
+    Retries(NonZeroU32),
+    /// All of them.
+    Rounds(Rounds),
+}
+
+/// How many rounds there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rounds {
+    /// At most as many; none for no end.
+    pub at_most: Option<NonZeroU32>,
+    /// The round with an unexpected result is the last.
+    pub until_unexpected: bool,
+}
+
+/// Runs a plan as often as wanted, and tells of each case once, when it is settled. The events end with
+/// [`RunEvent::Ended`].
+pub async fn repeat(
+    plan: Plan,
+    repetition: Repetition,
+    settlement: Arc<Settlement>,
+    events: mpsc::Sender<RunEvent>,
+    interrupt: watch::Receiver<bool>,
+) {
+    let mut repeater = Repeater {
+        settlement,
+        events,
+        interrupt,
+        keep_events: plan.keep_events,
+        histories: BTreeMap::new(),
+        trouble: BTreeSet::new(),
+        unexpected: false,
+    };
+    let began = Instant::now();
+    let (rounds, interrupted) = match repetition {
+        Repetition::Once => (1, repeater.once(plan).await),
+        Repetition::Retries(times) => repeater.retry(plan, times).await,
+        Repetition::Rounds(rounds) => repeater.rounds(plan, rounds).await,
+    };
+    let ended = RunEvent::Ended {
+        elapsed: began.elapsed(),
+        rounds,
+        interrupted,
+    };
+    repeater.send(ended).await;
+}
+
+struct Repeater {
+    settlement: Arc<Settlement>,
+    events: mpsc::Sender<RunEvent>,
+    interrupt: watch::Receiver<bool>,
+    keep_events: bool,
+    histories: BTreeMap<String, History>,
+    /// Each trouble is told of once, however many rounds it comes back in.
+    trouble: BTreeSet<String>,
+    unexpected: bool,
+}
+
+/// What becomes of the results of a round.
+#[derive(Clone, Copy)]
+enum Taking {
+    /// They are told of at once.
+    Telling,
+    /// Unexpected failures are kept for another try, the rest is told of at once.
+    KeepingFailures,
+    /// They are kept and compared. With how many rounds there will be.
+    Comparing(u32, Option<u32>),
+}
+
+impl Repeater {
+    async fn once(&mut self, plan: Plan) -> bool {
+        self.round(plan, Taking::Telling).await
+    }
+
+    async fn retry(&mut self, plan: Plan, times: NonZeroU32) -> (u32, bool) {
+        let again = Plan {
+            keep_events: true,
+            ..plan.clone()
+        };
+        let mut interrupted = self.round(plan, Taking::KeepingFailures).await;
+        let failed: BTreeSet<String> = self.histories.keys().cloned().collect();
+        let controls: BTreeSet<String> = again
+            .jobs
+            .iter()
+            .filter(|job| failed.contains(&job.case.id))
+            .filter_map(|job| job.control.clone())
+            .collect();
+        let mut again = again;
+        again
+            .jobs
+            .retain(|job| failed.contains(&job.case.id) || controls.contains(&job.case.id));
+        let mut rounds = 1;
+        let last = times.get().saturating_add(1);
+        while !failed.is_empty() && !interrupted && rounds < last {
+            rounds += 1;
+            interrupted = self
+                .round(again.clone(), Taking::Comparing(rounds, Some(last)))
+                .await;
+        }
+        self.tell_histories().await;
+        (rounds, interrupted)
+    }
+
+    async fn rounds(&mut self, mut plan: Plan, rounds: Rounds) -> (u32, bool) {
+        plan.keep_events = true;
+        let of = rounds.at_most.map(NonZeroU32::get);
+        let mut round = 0;
+        let mut interrupted = false;
+        while of.is_none_or(|of| round < of) {
+            round += 1;
+            interrupted = self.round(plan.clone(), Taking::Comparing(round, of)).await;
+            if interrupted || (rounds.until_unexpected && self.unexpected) {
+                break;
+            }
+            // What the target cannot be set to it cannot be set to the next time either.
+            plan.jobs
+                .retain(|job| self.histories.contains_key(&job.case.id));
+            if plan.jobs.is_empty() {
+                break;
+            }
+        }
+        if interrupted && of.is_none() && round > 1 {
+            // Without a last round the interrupt is the end that was waited for.
+            round -= 1;
+            interrupted = false;
+        }
+        self.tell_histories().await;
+        (round, interrupted)
+    }
+
+    /// Runs a plan once. True if it was broken off.
+    async fn round(&mut self, plan: Plan, taking: Taking) -> bool {
+        let (sender, mut results) = mpsc::channel(64);
+        let running = tokio::spawn(run(plan, sender, self.interrupt.clone()));
+        let mut interrupted = false;
+        let mut done = 0;
+        while let Some(event) = results.recv().await {
+            match event {
+                RunEvent::Started { .. } => match taking {
+                    Taking::Comparing(2.., _) => {}
+                    _ => self.send(event).await,
+                },
+                RunEvent::Finished(record) => {
+                    done += 1;
+                    self.take(*record, taking).await;
+                    if let Taking::Comparing(round, of) = taking {
+                        self.send(RunEvent::Repeating { round, of, done }).await;
+                    }
+                }
+                RunEvent::Trouble(what) => {
+                    self.unexpected = true;
+                    if self.trouble.insert(what.clone()) {
+                        self.send(RunEvent::Trouble(what)).await;
+                    }
+                }
+                RunEvent::Ended {
+                    interrupted: broken_off,
+                    ..
+                } => interrupted = broken_off,
+                RunEvent::Repeating { .. } => {}
+            }
+        }
+        if let Err(error) = running.await {
+            let trouble = format!("a defect of s2spec: {error}");
+            self.unexpected = true;
+            self.send(RunEvent::Trouble(trouble)).await;
+        }
+        interrupted
+    }
+
+    async fn take(&mut self, record: Record, taking: Taking) {
+        match taking {
+            Taking::Telling => self.tell(record).await,
+            Taking::KeepingFailures => {
+                let mut settled = record.clone();
+                self.settlement.settle(&mut settled);
+                if settled.verdict == Verdict::Fail {
+                    let id = record.case.id.clone();
+                    self.histories
+                        .insert(id, History::new(record, 1, self.keep_events));
+                } else {
+                    self.tell_settled(settled).await;
+                }
+            }
+            Taking::Comparing(round, _) => {
+                if record.verdict == Verdict::Unsupported {
+                    self.tell(record).await;
+                    return;
+                }
+                let id = record.case.id.clone();
+                match self.histories.get_mut(&id) {
+                    Some(history) => history.add(record, round, self.keep_events),
+                    None if round == 1 => {
+                        self.histories
+                            .insert(id.clone(), History::new(record, round, self.keep_events));
+                    }
+                    // A control of a case that is tried again.
+                    None => return,
+                }
+                if let Some(history) = self.histories.get(&id) {
+                    let mut now = history.verdict();
+                    self.settlement.settle(&mut now);
+                    self.unexpected |= now.verdict.is_unexpected() || now.verdict == Verdict::Error;
+                }
+            }
+        }
+    }
+
+    async fn tell_histories(&mut self) {
+        for history in std::mem::take(&mut self.histories).into_values() {
+            self.tell(history.verdict()).await;
+        }
+    }
+
+    async fn tell(&self, mut record: Record) {
+        self.settlement.settle(&mut record);
+        self.tell_settled(record).await;
+    }
+
+    async fn tell_settled(&self, record: Record) {
+        self.send(RunEvent::Finished(Box::new(record))).await;
+    }
+
+    /// A reader that went away needs nothing more.
+    async fn send(&self, event: RunEvent) {
+        let _ = self.events.send(event).await;
+    }
+}

@@ -1,0 +1,352 @@
+//! One case over all rounds: what it ended in, and where two of its transcripts part.
+
+use simulated_partners::event::{Event, Leg};
+
+use crate::judge::deciding_leg;
+use crate::matrix::Direction;
+use crate::report::{outcome_text, word};
+use crate::runner::{Record, Verdict};
+use crate::transcript::{Detail, canonical, line};
+
+/// What repetitions of a case showed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Repeated {
+    /// How often it was run.
+    pub runs: u32,
+    /// How often it had another verdict or outcome than the first time.
+    pub ended_otherwise: u32,
+    /// How often only the transcript was another one than the first time.
+    pub went_otherwise: u32,
+    /// Where two transcripts part for the first time.
+    pub divergence: Option<Divergence>,
+}
+
+/// The first event in which two canonical transcripts differ.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Divergence {
+    /// The rounds that are compared, counted from 1.
+    pub rounds: [u32; 2],
+    /// The event's number in both, counted from 1.
+    pub event: usize,
+    /// What it was in each; none where that transcript was at its end.
+    pub lines: [Option<String>; 2],
+    /// Whether it is on the connection that decides the case.
+    pub decides: bool,
+}
+
+/// What is kept of a case over all rounds: two records at most, and one transcript.
+pub(super) struct History {
+    first: Record,
+    round: u32,
+    transcript: Transcript,
+    runs: u32,
+    /// The first that ended otherwise.
+    other: Option<(u32, Record)>,
+    /// Why a round says nothing of the target.
+    error: Option<(u32, Record)>,
+    ended_otherwise: u32,
+    went_otherwise: u32,
+    divergence: Option<Divergence>,
+}
+
+impl History {
+    pub(super) fn new(first: Record, round: u32, keep_events: bool) -> Self {
+        let error = (first.verdict == Verdict::Error).then(|| (round, first.clone()));
+        Self {
+            transcript: Transcript::of(first.case.direction, &first.events),
+            first: trimmed(first, keep_events),
+            round,
+            runs: 1,
+            other: None,
+            error,
+            ended_otherwise: 0,
+            went_otherwise: 0,
+            divergence: None,
+        }
+    }
+
+    pub(super) fn add(&mut self, record: Record, round: u32, keep_events: bool) {
+        self.runs += 1;
+        if record.verdict == Verdict::Error {
+            self.error.get_or_insert((round, record));
+            return;
+        }
+        if self.first.verdict == Verdict::Error {
+            let error = self.error.take();
+            let runs = self.runs;
+            *self = Self::new(record, round, keep_events);
+            (self.error, self.runs) = (error, runs);
+            return;
+        }
+        let transcript = Transcript::of(record.case.direction, &record.events);
+        let divergence = self.transcript.parting(&transcript);
+        let same_end = record.verdict == self.first.verdict
+            && record.outcome == self.first.outcome
+            && record.fault == self.first.fault;
+        let parted = divergence.map(|(event, lines, decides)| Divergence {
+            rounds: [self.round, round],
+            event,
+            lines,
+            decides,
+        });
+        let was_decisive = self.divergence.as_ref().is_some_and(|d| d.decides);
+        if !same_end {
+            self.ended_otherwise += 1;
+            if self.other.is_none() {
+                // The transcripts that matter most are those of two different ends.
+                self.divergence = parted;
+                self.other = Some((round, trimmed(record, keep_events)));
+            }
+        } else if let Some(parted) = parted {
+            self.went_otherwise += 1;
+            if self.other.is_none()
+                && (self.divergence.is_none() || (parted.decides && !was_decisive))
+            {
+                self.divergence = Some(parted);
+            }
+        }
+    }
+
+    /// The result of all rounds so far.
+    pub(super) fn verdict(&self) -> Record {
+        let repeated = (self.runs > 1).then(|| Repeated {
+            runs: self.runs,
+            ended_otherwise: self.ended_otherwise,
+            went_otherwise: self.went_otherwise,
+            divergence: self.divergence.clone(),
+        });
+        let record = match (&self.other, &self.error) {
+            (Some((round, other)), _) => self.ended_otherwise(*round, other),
+            (None, Some((round, error))) => Record {
+                why: format!("in round {round} of {}: {}", self.runs, error.why),
+                ..error.clone()
+            },
+            (None, None) if self.divergence.as_ref().is_some_and(|d| d.decides) => Record {
+                verdict: Verdict::Unstable,
+                why: format!(
+                    "the same end each time, but {} of {} runs went another way there",
+                    self.went_otherwise, self.runs
+                ),
+                ..self.first.clone()
+            },
+            (None, None) => self.first.clone(),
+        };
+        Record { repeated, ..record }
+    }
+
+    fn ended_otherwise(&self, round: u32, other: &Record) -> Record {
+        let told = |record: &Record| {
+            let fault = record
+                .fault
+                .map_or_else(String::new, |fault| format!(", but {fault}"));
+            let word = word(&record.verdict);
+            let outcome = outcome_text(record.outcome.as_ref());
+            format!("{word} with `{outcome}{fault}`")
+        };
+        let why = format!(
+            "{} of {} runs ended otherwise: round {} {}, round {round} {}",
+            self.ended_otherwise,
+            self.runs,
+            self.round,
+            told(&self.first),
+            told(other)
+        );
+        let shown = if self.first.verdict == Verdict::Fail {
+            &self.first
+        } else {
+            other
+        };
+        Record {
+            verdict: Verdict::Unstable,
+            why,
+            ..shown.clone()
+        }
+    }
+}
+
+/// A pass is told of without its events, unless they were asked for.
+fn trimmed(mut record: Record, keep_events: bool) -> Record {
+    if record.verdict == Verdict::Pass && !keep_events {
+        record.events = Vec::new();
+    }
+    record
+}
+
+/// A canonical transcript, line by line.
+struct Transcript {
+    lines: Vec<(Leg, Box<str>)>,
+    decides: Option<Leg>,
+}
+
+/// The number of the event, what it was in each transcript, and whether its connection decides.
+type Parting = (usize, [Option<String>; 2], bool);
+
+impl Transcript {
+    fn of(direction: Direction, events: &[Event]) -> Self {
+        let events = canonical(events);
+        let decides = deciding_leg(direction, &events);
+        let lines = events
+            .iter()
+            .map(|event| (event.leg, wording(event).into()))
+            .collect();
+        Self { lines, decides }
+    }
+
+    /// Where two part: on the connections that decide, else anywhere.
+    fn parting(&self, other: &Self) -> Option<Parting> {
+        let deciding = |transcript: &Self| -> Vec<(usize, String)> {
+            let lines = transcript.lines.iter().enumerate();
+            lines
+                .filter(|(_, (leg, _))| transcript.decides == Some(*leg))
+                .map(|(at, (_, text))| (at, text.to_string()))
+                .collect()
+        };
+        let all = |transcript: &Self| -> Vec<(usize, String)> {
+            let lines = transcript.lines.iter().enumerate();
+            lines
+                .map(|(at, (leg, text))| (at, format!("#{} {text}", leg.0)))
+                .collect()
+        };
+        let of = |lines: [Vec<(usize, String)>; 2], decides: bool| {
+            let [one, other] = lines;
+            let at = (0..one.len().max(other.len()))
+                .find(|&at| one.get(at).map(|l| &l.1) != other.get(at).map(|l| &l.1))?;
+            let number = one
+                .get(at)
+                .or_else(|| other.get(at))
+                .map_or(at, |(number, _)| *number);
+            let text = |lines: &[(usize, String)]| lines.get(at).map(|(_, text)| text.clone());
+            Some((number + 1, [text(&one), text(&other)], decides))
+        };
+        // Most transcripts are the same, line for line.
+        if self.lines == other.lines {
+            return None;
+        }
+        of([deciding(self), deciding(other)], true).or_else(|| of([all(self), all(other)], false))
+    }
+}
+
+/// An event without its number and that of its connection.
+fn wording(event: &Event) -> String {
+    let nowhere = Event {
+        leg: Leg(0),
+        ..event.clone()
+    };
+    let text = line(0, &nowhere, Detail::Full);
+    text.trim_start()
+        .trim_start_matches("0 #0")
+        .trim_start()
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::{Method, Outcome};
+    use crate::report::fixture;
+    use crate::transcript::script;
+
+    fn record(events: Vec<Event>) -> Record {
+        Record {
+            verdict: Verdict::Pass,
+            events,
+            ..fixture::failed()
+        }
+    }
+
+    fn session(id: &str, key: &str) -> Vec<Event> {
+        script::dialback_session(id, key, false)
+    }
+
+    fn after(rounds: Vec<Record>) -> Record {
+        let mut rounds = rounds.into_iter();
+        let mut history = History::new(rounds.next().unwrap(), 1, false);
+        for (record, round) in rounds.zip(2..) {
+            history.add(record, round, false);
+        }
+        history.verdict()
+    }
+
+    #[test]
+    fn other_ids_and_keys_are_the_same_transcript() {
+        let record = after(vec![
+            record(session("51d0", "abcdef0123456789")),
+            record(session("a7f3", "0011223344556677")),
+        ]);
+        assert_eq!(record.verdict, Verdict::Pass);
+        let repeated = record.repeated.unwrap();
+        assert_eq!((repeated.runs, repeated.divergence), (2, None));
+    }
+
+    #[test]
+    fn the_same_end_by_another_way_on_the_deciding_connection_is_unstable() {
+        let mut other = session("51d0", "abcdef0123456789");
+        let at = other
+            .iter()
+            .position(|event| matches!(event.what, simulated_partners::event::What::Established(_)))
+            .unwrap();
+        other.remove(at - 1);
+        let record = after(vec![
+            record(session("51d0", "abcdef0123456789")),
+            record(other),
+        ]);
+        assert_eq!(record.verdict, Verdict::Unstable, "{}", record.why);
+        let divergence = record.repeated.unwrap().divergence.unwrap();
+        assert!(divergence.decides);
+        assert!(divergence.lines[0].as_ref().unwrap().contains("valid"));
+    }
+
+    #[test]
+    fn another_course_of_a_further_connection_is_told_but_no_verdict() {
+        let mut other = session("51d0", "abcdef0123456789");
+        other.retain(|event| event.leg == Leg(1));
+        let record = after(vec![
+            record(session("51d0", "abcdef0123456789")),
+            record(other),
+        ]);
+        assert_eq!(record.verdict, Verdict::Pass, "{}", record.why);
+        let repeated = record.repeated.unwrap();
+        assert_eq!(repeated.went_otherwise, 1);
+        let divergence = repeated.divergence.unwrap();
+        assert!(!divergence.decides);
+        assert!(divergence.lines[0].as_ref().unwrap().starts_with("#2"));
+        assert_eq!(divergence.lines[1], None);
+    }
+
+    #[test]
+    fn another_outcome_weighs_more_than_another_transcript() {
+        let events = session("51d0", "abcdef0123456789");
+        let mut shorter = events.clone();
+        shorter.retain(|event| event.leg == Leg(1));
+        let other = Record {
+            outcome: Some(Outcome::Established(Method::SaslTls)),
+            ..record(events.clone())
+        };
+        let record = after(vec![record(events), record(shorter), other]);
+        assert_eq!(record.verdict, Verdict::Unstable);
+        assert_eq!(
+            record.why,
+            "1 of 3 runs ended otherwise: round 1 pass with `tcp-dialback`, round 3 pass with \
+             `sasl-tls`"
+        );
+    }
+
+    #[test]
+    fn a_round_that_the_harness_failed_in_is_an_error_and_no_instability() {
+        let failed = Record {
+            verdict: Verdict::Error,
+            outcome: None,
+            why: "no port".to_owned(),
+            ..record(Vec::new())
+        };
+        let events = session("51d0", "abcdef0123456789");
+        for rounds in [
+            vec![record(events.clone()), failed.clone()],
+            vec![failed, record(events)],
+        ] {
+            let record = after(rounds);
+            assert_eq!(record.verdict, Verdict::Error);
+            assert!(record.why.ends_with(" of 2: no port"), "{}", record.why);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use simulated_partners::persona::builtin;
+
+use super::*;
+use crate::lab::Lab;
+use crate::matrix::{Case, Selection, cases};
+use crate::oracle::Profile;
+use crate::runner::{Deadlines, jobs};
+use crate::target::reference::Reference;
+use crate::target::{Pending, Placement, Running, StartError, Stop, Target};
+
+/// Established by any target that works.
+const CASE: &str = "policies/row09/row03/inbound";
+
+/// The reference proxy, which refuses its configuration at some of its starts.
+struct Moody {
+    proxy: Reference,
+    starts: AtomicU32,
+    refuses_at: fn(u32) -> bool,
+}
+
+impl Target for Moody {
+    fn name(&self) -> String {
+        self.proxy.name()
+    }
+
+    fn place(&self, case: &Case) -> Placement {
+        self.proxy.place(case)
+    }
+
+    fn start<'a>(
+        &'a self,
+        lab: &'a Lab,
+        group: &'a str,
+        cases: &'a [Case],
+    ) -> Pending<'a, Result<(Running, Stop), StartError>> {
+        let start = 1 + self.starts.fetch_add(1, Ordering::Relaxed);
+        if (self.refuses_at)(start) {
+            Box::pin(async { Err(StartError::ConfigRefused("not in the mood".to_owned())) })
+        } else {
+            self.proxy.start(lab, group, cases)
+        }
+    }
+}
+
+fn plan(ids: &[&str], refuses_at: fn(u32) -> bool) -> Plan {
+    let target = Moody {
+        proxy: Reference {
+            strict_certificates: false,
+        },
+        starts: AtomicU32::new(0),
+        refuses_at,
+    };
+    let all = cases(&builtin());
+    let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+    let selection = Selection::new(&ids).unwrap();
+    let selected: Vec<Case> = selection
+        .select(&all)
+        .unwrap()
+        .into_iter()
+        .cloned()
+        .collect();
+    let profile = Profile::default();
+    Plan {
+        jobs: jobs(&all, &selected, &target, profile),
+        target: Arc::new(target),
+        profile,
+        deadlines: Deadlines::default(),
+        in_flight: 8,
+        seed: 5,
+        keep_events: false,
+    }
+}
+
+/// All results, and how many rounds there were; whether the run was broken off.
+async fn told(plan: Plan, repetition: Repetition) -> (Vec<Record>, u32, bool) {
+    let (sender, mut events) = mpsc::channel(64);
+    let (_never, interrupt) = watch::channel(false);
+    let settlement = Arc::new(Settlement::none());
+    tokio::spawn(repeat(plan, repetition, settlement, sender, interrupt));
+    let mut records = Vec::new();
+    while let Some(event) = events.recv().await {
+        match event {
+            RunEvent::Finished(record) => records.push(*record),
+            RunEvent::Ended {
+                rounds,
+                interrupted,
+                ..
+            } => return (records, rounds, interrupted),
+            RunEvent::Trouble(what) => panic!("{what}"),
+            RunEvent::Started { .. } | RunEvent::Repeating { .. } => {}
+        }
+    }
+    panic!("the run has no end");
+}
+
+const fn times(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap()
+}
+
+#[tokio::test]
+async fn a_case_that_fails_once_and_passes_then_is_unstable_and_no_pass() {
+    let plan = plan(&[CASE], |start| start == 1);
+    let (records, rounds, _) = told(plan, Repetition::Retries(times(2))).await;
+    assert_eq!((records.len(), rounds), (1, 3));
+    let record = &records[0];
+    assert_eq!(record.verdict, Verdict::Unstable, "{}", record.why);
+    assert!(
+        record
+            .why
+            .starts_with("2 of 3 runs ended otherwise: round 1 fail"),
+        "{}",
+        record.why
+    );
+    let repeated = record.repeated.as_ref().unwrap();
+    let divergence = repeated.divergence.as_ref().unwrap();
+    assert_eq!((divergence.rounds, divergence.event), ([1, 2], 1));
+    assert_eq!(divergence.lines[0], None);
+    assert!(divergence.lines[1].as_ref().unwrap().contains("open"));
+}
+
+#[tokio::test]
+async fn a_case_that_fails_each_time_stays_a_failure() {
+    let plan = plan(&[CASE], |_| true);
+    let (records, rounds, _) = told(plan, Repetition::Retries(times(2))).await;
+    assert_eq!((records[0].verdict, rounds), (Verdict::Fail, 3));
+    assert_eq!(records[0].repeated.as_ref().unwrap().runs, 3);
+}
+
+#[tokio::test]
+async fn what_passes_is_not_tried_again() {
+    let plan = plan(&[CASE], |_| false);
+    let (records, rounds, _) = told(plan, Repetition::Retries(times(2))).await;
+    assert_eq!((records[0].verdict, rounds), (Verdict::Pass, 1));
+    assert_eq!(records[0].repeated, None);
+}
+
+#[tokio::test]
+async fn rounds_that_end_the_same_are_one_result() {
+    let ids = [CASE, "personas/row07/{modern,google-talk,cert-expired}"];
+    let rounds = Rounds {
+        at_most: Some(times(3)),
+        until_unexpected: false,
+    };
+    let plan = plan(&ids, |_| false);
+    let wanted = plan.jobs.len();
+    let (records, rounds, interrupted) = told(plan, Repetition::Rounds(rounds)).await;
+    assert_eq!((records.len(), rounds, interrupted), (wanted, 3, false));
+    for record in records {
+        assert_eq!(record.verdict, Verdict::Pass, "{}", record.why);
+        let repeated = record.repeated.unwrap();
+        assert_eq!((repeated.runs, repeated.divergence), (3, None));
+        assert!(record.events.is_empty(), "kept although nobody asked");
+    }
+}
+
+#[tokio::test]
+async fn repetition_ends_with_the_first_unexpected_round() {
+    let rounds = Rounds {
+        at_most: None,
+        until_unexpected: true,
+    };
+    let plan = plan(&[CASE], |start| start == 3);
+    let (records, rounds, interrupted) = told(plan, Repetition::Rounds(rounds)).await;
+    assert_eq!((rounds, interrupted), (3, false));
+    assert_eq!(records[0].verdict, Verdict::Unstable);
+}
+
+#[tokio::test]
+async fn an_interrupt_is_a_good_end_of_endless_rounds_and_keeps_their_results() {
+    let (sender, mut events) = mpsc::channel(64);
+    let (interrupt, interrupted) = watch::channel(false);
+    let rounds = Repetition::Rounds(Rounds {
+        at_most: None,
+        until_unexpected: true,
+    });
+    let settlement = Arc::new(Settlement::none());
+    let plan = plan(&[CASE], |_| false);
+    tokio::spawn(repeat(plan, rounds, settlement, sender, interrupted));
+    let mut verdicts = Vec::new();
+    let mut end = None;
+    while let Some(event) = events.recv().await {
+        match event {
+            RunEvent::Repeating { round: 2, .. } => {
+                interrupt.send_replace(true);
+            }
+            RunEvent::Finished(record) => verdicts.push(record.verdict),
+            RunEvent::Ended { interrupted, .. } => end = Some(interrupted),
+            _ => {}
+        }
+    }
+    assert_eq!((verdicts, end), (vec![Verdict::Pass], Some(false)));
+}

@@ -1,0 +1,133 @@
+//! A server that is known by a target file alone ends as the same server does with an inner side.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::Path;
+use std::sync::Arc;
+
+use s2spec::matrix::{Case, Set};
+use s2spec::oracle::Profile;
+use s2spec::policy::Row;
+use s2spec::runner::{Record, Verdict};
+use s2spec::target::by_hand::Site;
+use s2spec::target::prosody::{self, Prosody};
+use s2spec::target::remote::{Remote, TargetFile};
+use s2spec_tests::{all_cases, run};
+use simulated_partners::persona::{Certificate, Key};
+use simulated_partners::pki::Authority;
+
+/// EXTERNAL gets a trigger in, dialback over TLS, dialback in clear.
+const ROWS: [u8; 3] = [7, 13, 17];
+
+const PARTNERS: [&str; 8] = [
+    "authority-unreachable",
+    "cert-unknown-ca",
+    "dialback-only",
+    "external-refused-kept",
+    "google-talk",
+    "modern",
+    "no-methods",
+    "starttls-failure",
+];
+
+#[test]
+#[expect(clippy::print_stderr, reason = "says why nothing was tested")]
+fn a_server_is_judged_alike_with_and_without_an_inner_side() {
+    let built_in = match Prosody::find() {
+        Ok(prosody) => prosody,
+        Err(why) if std::env::var_os("S2SPEC_REQUIRE_PEERS").is_some() => panic!("{why}"),
+        Err(why) => {
+            eprintln!("nothing tested against Prosody: {why}");
+            return;
+        }
+    };
+    let rows: Vec<Row> = ROWS.into_iter().filter_map(Row::new).collect();
+    let selected: Vec<Case> = all_cases()
+        .into_iter()
+        .filter(|case| case.set == Set::Personas && rows.contains(&case.row))
+        .filter(|case| PARTNERS.contains(&case.partner.name.as_str()))
+        .collect();
+    assert_eq!(selected.len(), ROWS.len() * PARTNERS.len() * 2);
+    let folder = tempfile::tempdir().expect("a folder");
+    let remote = Remote::new(set_up(folder.path(), &rows));
+    let seen = run(Arc::new(remote), Profile::default(), &selected);
+    let linked = run(Arc::new(built_in), Profile::default(), &selected);
+    let linked: BTreeMap<&str, &Record> = linked
+        .iter()
+        .map(|record| (record.case.id.as_str(), record))
+        .collect();
+    let different: Vec<String> = seen
+        .iter()
+        .filter_map(|record| {
+            let other = linked.get(record.case.id.as_str())?;
+            (record.outcome != other.outcome || record.outcome.is_none()).then(|| {
+                format!(
+                    "{}: {:?} ({}), with an inner side {:?}",
+                    record.case.id, record.outcome, record.why, other.outcome
+                )
+            })
+        })
+        .collect();
+    assert!(different.is_empty(), "{}", different.join("\n"));
+    assert_eq!(seen.len(), linked.len());
+    let bad = seen
+        .iter()
+        .find(|record| !matches!(record.verdict, Verdict::Pass | Verdict::Warn));
+    assert!(bad.is_none(), "{bad:?}");
+}
+
+/// A Prosody for each policy, started by a script as somebody would write it.
+fn set_up(folder: &Path, rows: &[Row]) -> TargetFile {
+    let site = Site {
+        folder: folder.to_owned(),
+        dns: free(),
+        s2s: free().port(),
+        component: free().port(),
+    };
+    let authority = Authority::new(1);
+    let mut names = ("", "");
+    let mut policies = String::new();
+    for row in rows {
+        let sheet = prosody::by_hand(row.policy(), &site).expect("Prosody has this policy");
+        names = (sheet.host, sheet.component);
+        let name = format!("row{}.cfg.lua", row.number());
+        for (_, text) in sheet.files {
+            write(folder, &name, &text);
+        }
+        policies.push_str(&format!("[[policy]]\nrow = {}\n", row.number()));
+    }
+    let identity = authority
+        .issue(&[names.0, names.1], Certificate::Good, Key::P256)
+        .expect("a good certificate is one");
+    write(folder, "ca.crt", &authority.root_pem());
+    write(
+        folder,
+        "ca.key",
+        &authority.root_key_pem().expect("made here"),
+    );
+    write(folder, "server.crt", &identity.chain_pem());
+    write(folder, "server.key", &identity.key_pem());
+    let text = format!(
+        "format = 1\ndomain = {:?}\naddress = \"127.0.0.1:{}\"\ndns = \"{}\"\n\
+         ca = {{ certificate = \"ca.crt\", key = \"ca.key\" }}\n{policies}\n[start]\n\
+         command = [\"sh\", \"-c\", \"exec prosody --config row$S2SPEC_ROW.cfg.lua -F\"]\n\
+         ready = \"Activated service 's2s'\"\n",
+        names.0, site.s2s, site.dns,
+    );
+    TargetFile::parse(&folder.join("target.toml"), &text, false).expect("no mistake in it")
+}
+
+fn write(folder: &Path, name: &str, text: &str) {
+    std::fs::write(folder.join(name), text).expect("the folder is ours");
+}
+
+/// An address that is free for UDP and TCP now.
+fn free() -> SocketAddr {
+    loop {
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let address = tcp.local_addr().expect("bound");
+        if UdpSocket::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
