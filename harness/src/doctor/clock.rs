@@ -34,7 +34,7 @@ pub(super) fn clock(details: Option<&Details>, good: Option<&Meeting>) -> Result
             span(apart)
         ));
     }
-    let unusable = ahead < -BEHIND || ahead > AHEAD;
+    let unusable = !(-BEHIND..=AHEAD).contains(&ahead);
     let severity = if unusable {
         Severity::Blocking
     } else {

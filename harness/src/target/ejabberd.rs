@@ -134,14 +134,16 @@ impl Target for Ejabberd {
         })
     }
 
-    fn partner_hosts(&self) -> Hosts {
-        Hosts::Digits
-    }
-
-    /// Where a certificate has an id-on-xmppAddr, p1_xmpp 1.6 takes its name for a list and crashes, so
-    /// that no certificate could be tested.
-    fn name_forms(&self) -> NameForms {
-        NameForms::WithoutXmppAddr
+    /// Services are asked of the lab's DNS, addresses of the machine's C library. And where a
+    /// certificate has an id-on-xmppAddr, p1_xmpp 1.6 takes its name for a list and crashes, so that
+    /// no certificate could be tested.
+    fn lab(&self, seed: u64) -> io::Result<Lab> {
+        let lab = Lab::open(seed)?;
+        Ok(Lab {
+            hosts: Hosts::Digits,
+            authority: lab.authority.naming(NameForms::WithoutXmppAddr),
+            ..lab
+        })
     }
 }
 

@@ -363,7 +363,7 @@ async fn a_question_can_be_waited_for() {
     let records = dns.records().clone();
     let waiting = tokio::spawn(async move { records.asked("wanted.example").await });
     let ask = async |name: &str| {
-        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         socket.connect(dns.address()).await.unwrap();
         let mut question = vec![0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
         for label in name.split('.') {
@@ -377,7 +377,7 @@ async fn a_question_can_be_waited_for() {
     ask("other.example").await;
     assert!(!waiting.is_finished());
     ask("wanted.example").await;
-    tokio::time::timeout(std::time::Duration::from_secs(10), waiting)
+    timeout(Duration::from_secs(10), waiting)
         .await
         .unwrap()
         .unwrap();

@@ -4,8 +4,6 @@
 //! and leaves nothing behind. It says what was seen and judges nothing. Start at [`look`].
 
 mod opened;
-#[cfg(test)]
-mod tests;
 
 use std::io;
 use std::net::SocketAddr;

@@ -234,14 +234,6 @@ impl Target for Remote {
         self.file.policies.len() < 2
     }
 
-    fn partner_hosts(&self) -> Hosts {
-        self.file.partner_hosts.into()
-    }
-
-    fn name_forms(&self) -> NameForms {
-        self.file.certificate_names.into()
-    }
-
     fn start<'a>(
         &'a self,
         _lab: &'a Lab,
