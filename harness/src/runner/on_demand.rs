@@ -97,10 +97,7 @@ impl OnDemand {
             }
         }
         Ok(Self {
-            lab: Lab {
-                hosts: target.partner_hosts(),
-                ..target.lab(seed)?
-            },
+            lab: target.lab(seed)?.fit_for(target.as_ref()),
             target,
             profile,
             deadlines,
