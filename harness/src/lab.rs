@@ -6,8 +6,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use simulated_partners::dns::{Answer, BadName, Data, Dns, Kind};
 use simulated_partners::pki::Authority;
 
-use crate::target::Target;
-
 /// What all cases of a run share. Nothing in it leaves the loopback interface, unless a target file
 /// says so.
 pub struct Lab {
@@ -47,16 +45,6 @@ impl Lab {
             seed,
             hosts: Hosts::default(),
         })
-    }
-
-    /// The network as a target needs it.
-    #[must_use]
-    pub fn fit_for(self, target: &dyn Target) -> Self {
-        Self {
-            authority: self.authority.naming(target.name_forms()),
-            hosts: target.partner_hosts(),
-            ..self
-        }
     }
 
     /// Publishes where a partner's domain is served.

@@ -2,7 +2,8 @@
 //!
 //! A [`Partner`](driver::Partner) is a correct XMPP server that does what its
 //! [`Persona`](persona::Persona) says, wrong things included, and records all that happens as
-//! [`Event`](event::Event)s. It knows nothing of verdicts. Start at [`driver`].
+//! [`Event`](event::Event)s. It knows nothing of verdicts. Start at [`driver`], or at [`testing`] for a
+//! partner alone in a test.
 
 pub mod dns;
 pub mod driver;
@@ -13,5 +14,6 @@ pub mod persona;
 pub mod pki;
 pub mod reaction;
 pub mod stream;
+pub mod testing;
 pub mod tls;
 pub mod wire;

@@ -21,7 +21,6 @@ const PARTNERS: [&str; 9] = [
 ];
 
 #[test]
-#[expect(clippy::print_stderr, reason = "says why nothing was tested")]
 fn a_real_prosody_ends_as_the_tables_say() {
     let prosody = match Prosody::find() {
         Ok(prosody) => prosody,

@@ -28,6 +28,7 @@ use clap::{Parser, Subcommand};
 pub use error::{CliError, Exit};
 pub use run::{Order, Start, Target};
 pub use target::Chosen;
+pub(crate) use target::read as target_file;
 
 const AFTER_HELP: &str = "\
 Exit codes:

@@ -73,8 +73,16 @@ impl Chosen {
 /// # Errors
 /// When it cannot be read (its nearest neighbours are named), or is no target file.
 pub(super) fn load(path: &Path, allow_remote: bool) -> Result<Arc<dyn target::Target>, CliError> {
+    Ok(Arc::new(Remote::new(read(path, allow_remote)?)))
+}
+
+/// The same before it is made a target.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn read(path: &Path, allow_remote: bool) -> Result<TargetFile, CliError> {
     match TargetFile::load(path, allow_remote) {
-        Ok(file) => Ok(Arc::new(Remote::new(file))),
+        Ok(file) => Ok(file),
         Err(TargetFileError::Mistakes(mistakes)) => {
             let coloured = anstream::stderr().is_terminal_with_colours();
             Err(CliError::Usage(format!(

@@ -2,26 +2,29 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Trial};
 use simulated_partners::persona::{self, Persona};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
 
 use super::subject::Subject;
-use super::trial::{Bench, Opened, Remarks, Rerun, lines};
+use super::trial::{Bench, Rerun};
 use crate::cli::{Exit, output};
 use crate::matrix::{self, Case, Selection, SelectionError};
 use crate::oracle::Profile;
-use crate::runner::{self, Deadlines, IN_FLIGHT, OnDemand};
-use crate::target::{Placement, Target};
+use crate::runner::{self, Deadlines, IN_FLIGHT, Plan};
+use crate::target::{self, Placement, Target};
 
 /// How a shell sees a program that a signal ended: 128 and SIGINT.
 const INTERRUPTED: u8 = 130;
+/// Results that may wait to be handed out.
+const EVENTS: usize = 64;
 
 /// Tests of how a server federates, one a case.
 ///
@@ -123,95 +126,53 @@ impl Federation {
     fn try_run(self, arguments: &Arguments) -> Result<ExitCode, (Exit, String)> {
         let all = matrix::cases(&self.personas);
         let selected = self.selected(&all)?;
-        let target = self
-            .subject
-            .target
-            .clone()
-            .map_err(|why| (Exit::Usage, why))?;
-        let bench = Bench::default();
+        let target = self.subject.target.clone()?;
+        let bench = Bench::new(self.rerun());
         let trials: Vec<Trial> = selected
             .iter()
             .map(|case| trial(case, target.as_ref(), &bench, arguments))
             .collect();
-        if arguments.list {
-            return Ok(libtest_mimic::run(arguments, trials).exit_code());
-        }
         let wanted: Vec<Case> = selected
             .iter()
             .zip(&trials)
             .filter(|(_, trial)| !arguments.is_filtered_out(trial) && !arguments.is_ignored(trial))
             .map(|(case, _)| (*case).clone())
             .collect();
+        if arguments.list || wanted.is_empty() {
+            return Ok(libtest_mimic::run(arguments, trials).exit_code());
+        }
+        let mut arguments = arguments.clone();
+        let threads = arguments.test_threads.unwrap_or_else(threads).max(1);
+        arguments.test_threads = Some(threads);
+        let plan = Plan {
+            jobs: runner::jobs(&all, &wanted, target.as_ref(), self.profile),
+            target,
+            profile: self.profile,
+            deadlines: Deadlines::within(self.timeout),
+            in_flight: threads,
+            seed: self.seed,
+            keep_events: false,
+        };
+        drop(all);
+        let _turn = self.subject.turn().map_err(|error| {
+            let why = format!("cannot wait for other tests of the same server: {error}");
+            (Exit::Environment, why)
+        })?;
         let runtime = runtime().map_err(|error| {
             let why = format!("cannot start threads: {error}");
             (Exit::Environment, why)
         })?;
-        let jobs = runner::jobs(&all, &wanted, target.as_ref(), self.profile);
-        drop(all);
-        self.on(&runtime, target, jobs, bench, arguments, trials)
-    }
-
-    fn on(
-        &self,
-        runtime: &Runtime,
-        target: Arc<dyn Target>,
-        jobs: Vec<runner::Job>,
-        bench: Bench,
-        arguments: &Arguments,
-        trials: Vec<Trial>,
-    ) -> Result<ExitCode, (Exit, String)> {
-        let cases = {
-            let _entered = runtime.enter();
-            let deadlines = Deadlines::within(self.timeout);
-            OnDemand::open(jobs, target, self.profile, deadlines, self.seed)
-        };
-        let cases = Arc::new(cases.map_err(|error| {
-            let why = format!("no test network: {error}");
-            (Exit::Environment, why)
-        })?);
-        let watcher = runtime.spawn(break_off_on_signal(Arc::clone(&cases)));
-        bench.open(Opened {
-            cases,
-            runtime: runtime.handle().clone(),
-            rerun: self.rerun(),
-            remarks: Mutex::new(Remarks::new()),
-        });
-        let mut arguments = arguments.clone();
-        // Most of a case is waiting for the other end.
-        arguments.test_threads = arguments.test_threads.or_else(default_threads);
-        let conclusion = libtest_mimic::run(&arguments, trials);
-
-        watcher.abort();
-        // Its share in the cases is gone only when it has ended.
-        let _ = runtime.block_on(watcher);
-        let opened = bench.into_opened();
-        let opened = opened.expect("all tests, which had shares in the bench, have ended");
-        let remarks = opened
-            .remarks
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
-        for line in lines(&remarks) {
-            output::note(&line);
-        }
-        let interrupted = opened.cases.is_broken_off();
-        let cases = Arc::into_inner(opened.cases);
-        let cases = cases.expect("the watcher, which had the other share, has ended");
-        runtime.block_on(cases.close());
-        if interrupted && !conclusion.has_failed() {
-            output::note("interrupted: tests that had no result yet are shown as ignored");
-            return Ok(ExitCode::from(INTERRUPTED));
-        }
-        Ok(conclusion.exit_code())
+        Ok(tested(&runtime, plan, &bench, &wanted, &arguments, trials))
     }
 
     fn selected<'a>(&self, all: &'a [Case]) -> Result<Vec<&'a Case>, (Exit, String)> {
         let mut selected = Selection::new(&self.patterns)
             .and_then(|selection| selection.select(all))
-            .map_err(unselected)?;
+            .map_err(|error| unselected(&error))?;
         if !self.left_out.is_empty() {
-            let left_out = Selection::new(&self.left_out).map_err(unselected)?;
+            let left_out = Selection::new(&self.left_out).map_err(|error| unselected(&error))?;
             // A pattern that matches nothing is as wrong here as above.
-            left_out.select(all).map_err(unselected)?;
+            left_out.select(all).map_err(|error| unselected(&error))?;
             selected.retain(|case| !left_out.contains(case));
         }
         if selected.is_empty() {
@@ -229,12 +190,54 @@ impl Federation {
     }
 }
 
-fn unselected(error: SelectionError) -> (Exit, String) {
+/// Runs a plan, and the tests that wait for its results.
+fn tested(
+    runtime: &Runtime,
+    plan: Plan,
+    bench: &Bench,
+    wanted: &[Case],
+    arguments: &Arguments,
+    trials: Vec<Trial>,
+) -> ExitCode {
+    let results = bench.expect(wanted.iter().map(|case| case.id.as_str()));
+    let (interrupt, interrupted) = watch::channel(false);
+    let (events, receiver) = mpsc::channel(EVENTS);
+    let watcher = runtime.spawn(break_off_on_signal(interrupt));
+    let running = runtime.spawn(runner::run(plan, events, interrupted));
+    let following = runtime.spawn(results.follow(receiver));
+    let conclusion = libtest_mimic::run(arguments, trials);
+
+    // All instances have been stopped when these have ended.
+    let ended = runtime.block_on(async { (running.await, following.await) });
+    watcher.abort();
+    target::remote::end_all();
+    let mut remarks = bench.remarks();
+    for ended in [ended.0, ended.1] {
+        if let Err(error) = ended {
+            remarks.trouble.push(format!("a defect of s2spec: {error}"));
+        }
+    }
+    for line in remarks.lines() {
+        output::note(&line);
+    }
+    if conclusion.has_failed() {
+        conclusion.exit_code()
+    } else if remarks.interrupted {
+        output::note("interrupted: tests without a result are shown as ignored");
+        ExitCode::from(INTERRUPTED)
+    } else if remarks.trouble.is_empty() {
+        conclusion.exit_code()
+    } else {
+        Exit::Environment.into()
+    }
+}
+
+fn unselected(error: &SelectionError) -> (Exit, String) {
     let exit = match error {
         SelectionError::Syntax { .. } => Exit::Usage,
         SelectionError::Unknown { .. } => Exit::NothingSelected,
     };
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
     (exit, format!("{error}{}", cause.unwrap_or_default()))
 }
 
@@ -252,33 +255,34 @@ fn runtime() -> io::Result<Runtime> {
     Builder::new_multi_thread().enable_all().build()
 }
 
-/// `RUST_TEST_THREADS`, else as many cases in flight as the command line has.
-fn default_threads() -> Option<usize> {
+/// `RUST_TEST_THREADS`, else as many cases in flight as the command line has: most of a case is
+/// waiting for the other end.
+fn threads() -> usize {
     let asked = std::env::var("RUST_TEST_THREADS").ok();
-    let asked = asked.and_then(|text| text.parse().ok());
-    asked.or_else(|| {
-        let cores = std::thread::available_parallelism().ok()?;
-        Some(cores.get().saturating_mul(IN_FLIGHT))
-    })
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    asked
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| cores.saturating_mul(IN_FLIGHT))
 }
 
 /// Ctrl-C or a runner's deadline: cases under way end, the others do not begin, instances are stopped
 /// in order. A second one does not wait for that.
-async fn break_off_on_signal(cases: Arc<OnDemand>) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
+async fn break_off_on_signal(interrupt: watch::Sender<bool>) {
+    let (Ok(mut interrupted), Ok(mut terminated)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
     ) else {
-        // Then signals end the process at once, as they would anyway.
-        return;
+        // Then signals end the process at once, as they would anyway. Whoever watches for an interrupt
+        // must not take the end of this for one.
+        return std::future::pending().await;
     };
     for first in [true, false] {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
         }
         if first {
-            cases.break_off();
+            interrupt.send_replace(true);
         } else {
             abandon();
         }
@@ -290,6 +294,7 @@ async fn break_off_on_signal(cases: Arc<OnDemand>) {
     reason = "asked for twice; nothing else ends tests that are under way"
 )]
 fn abandon() {
+    target::remote::end_all();
     std::process::exit(INTERRUPTED.into());
 }
 

@@ -13,15 +13,21 @@ use rustls::RootCertStore;
 use simulated_partners::inner::{Inner, InnerError, component, gateway};
 use simulated_partners::persona::{Certificate, Key};
 use simulated_partners::pki::Identity;
+use tokio::time::Instant;
 
 use crate::lab::Lab;
 use crate::matrix::Case;
 use crate::policy::Policy;
 use crate::target::inner_side::InnerSide;
-use crate::target::{Pending, Placement, Running, StartError, Stop, Target};
+use crate::target::{
+    Hidden, Inside, Pending, Placement, Running, StartError, Stop, Target, Trigger,
+};
 
 /// How long an instance may take to start, and to stop.
 const BOUND: Duration = Duration::from_secs(60);
+
+/// How long the inner side may take to answer a stanza.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// A server of another project, started and stopped by its own tests.
 ///
@@ -148,6 +154,10 @@ enum InnerLink {
 
 impl Instance {
     /// A server for this domain that takes streams from other servers at this address, with STARTTLS.
+    ///
+    /// Nothing else is needed: a ping to the domain, which the server has to answer, makes it dial.
+    /// More can be seen, and policies that let no partner in can be tried in both directions, with
+    /// [`Instance::component`] or [`Instance::gateway`].
     pub fn at(domain: impl Into<String>, address: SocketAddr) -> Self {
         Self {
             domain: domain.into(),
@@ -259,7 +269,12 @@ async fn running(lab: &Lab, instance: Instance) -> Result<(Running, Stop), Start
         mut kept,
     } = instance;
     let linked = tokio::time::timeout(BOUND, link(lab, &domain, inner.as_ref())).await;
-    let linked = linked.unwrap_or_else(|_| Err(late("the link to its inner side", BOUND)));
+    let mut linked = linked.unwrap_or_else(|_| Err(late("the link to its inner side", BOUND)));
+    if let Ok((Inside::Linked(inner), _)) = &linked
+        && let Err(error) = answers(inner).await
+    {
+        linked = Err(error);
+    }
     let stop: Stop = Box::new(move || {
         Box::pin(async move {
             if let Some(stop) = stop {
@@ -274,7 +289,7 @@ async fn running(lab: &Lab, instance: Instance) -> Result<(Running, Stop), Start
             Running {
                 domain: component.unwrap_or(domain),
                 address,
-                inner: inner.into(),
+                inner,
             },
             stop,
         )),
@@ -290,7 +305,7 @@ async fn link(
     lab: &Lab,
     domain: &str,
     inner: Option<&InnerLink>,
-) -> Result<(InnerSide, Option<String>), StartError> {
+) -> Result<(Inside, Option<String>), StartError> {
     match inner {
         Some(InnerLink::Component {
             address,
@@ -300,7 +315,7 @@ async fn link(
             let link = component::connect(*address, component, secret).await;
             let link = opened(link, "port for components", *address)?;
             let side = InnerSide::new(link, &format!("barrier@{component}"), domain);
-            Ok((side, Some(component.clone())))
+            Ok((side.into(), Some(component.clone())))
         }
         Some(InnerLink::Gateway { address, name }) => {
             let identity = lab
@@ -312,11 +327,22 @@ async fn link(
             let link = opened(link, "listener for the gateway", *address)?;
             let barrier = format!("barrier@{domain}");
             let side = InnerSide::new(link, &barrier, "nobody@unlisted.example");
-            Ok((side, None))
+            Ok((side.into(), None))
         }
-        None => Err(environment(
-            "it has no inner side: add Instance::component or Instance::gateway".to_owned(),
-        )),
+        None => Ok((Inside::Hidden(Hidden::new(Trigger::Reply, None)), None)),
+    }
+}
+
+/// Some servers say that a link is open a moment before stanzas take it.
+async fn answers(inner: &InnerSide) -> Result<(), StartError> {
+    tokio::select! {
+        () = inner.barrier() => Ok(()),
+        why = inner.lost() => Err(environment(format!("the link to its inner side: {why}"))),
+        () = tokio::time::sleep_until(Instant::now() + ANSWER) => Err(environment(format!(
+            "its inner side did not answer a ping within {} s, with a result or an error: {}",
+            ANSWER.as_secs(),
+            "how a refusal is proved to be one would not be known"
+        ))),
     }
 }
 

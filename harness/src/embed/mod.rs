@@ -66,4 +66,4 @@ mod tests;
 pub use crate::target::{Placement, StartError};
 pub use federation::{Federation, federation};
 pub use in_process::{InProcess, Instance, Setup};
-pub use subject::Subject;
+pub use subject::{Subject, target_file};

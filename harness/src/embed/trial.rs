@@ -1,25 +1,26 @@
 //! One case as a test, and what is to be said of all of them at the end.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use libtest_mimic::{Completion, Failed};
-use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::cli::output;
 use crate::report;
-use crate::runner::{OnDemand, Record, Verdict};
+use crate::runner::{Record, RunEvent, Verdict};
 use crate::transcript::printable;
 
-/// What the tests of one process share. It is empty where tests are only listed.
-#[derive(Clone, Default)]
-pub(super) struct Bench(Arc<OnceLock<Opened>>);
+/// Where tests wait for the results of the run behind them.
+#[derive(Clone, Debug)]
+pub(super) struct Bench(Arc<Shared>);
 
-pub(super) struct Opened {
-    pub(super) cases: Arc<OnDemand>,
-    pub(super) runtime: Handle,
-    pub(super) rerun: Rerun,
-    pub(super) remarks: Mutex<Remarks>,
+#[derive(Debug)]
+struct Shared {
+    rerun: Rerun,
+    /// Results to come, by id. Each is waited for by one test.
+    results: Mutex<BTreeMap<String, oneshot::Receiver<Box<Record>>>>,
+    remarks: Mutex<Remarks>,
 }
 
 /// How a single test is run again.
@@ -31,41 +32,74 @@ pub(super) enum Rerun {
     Cargo(String),
 }
 
-/// Verdicts that fail no test, by their grounds: how many cases, and one of them.
-pub(super) type Remarks = BTreeMap<(Verdict, String), (usize, String)>;
+/// What fails no test and has to be said all the same.
+#[derive(Debug, Default)]
+pub(super) struct Remarks {
+    /// Verdicts with their grounds: how many cases, and one of them.
+    verdicts: BTreeMap<(Verdict, String), (usize, String)>,
+    /// What went wrong apart from cases.
+    pub(super) trouble: Vec<String>,
+    /// Whether the run was broken off.
+    pub(super) interrupted: bool,
+}
+
+/// Hands results out to the tests that wait for them.
+pub(super) struct Results {
+    bench: Bench,
+    waiting: BTreeMap<String, oneshot::Sender<Box<Record>>>,
+}
 
 impl Bench {
-    /// Opens the bench, once.
-    pub(super) fn open(&self, opened: Opened) {
-        let first = self.0.set(opened).is_ok();
-        debug_assert!(first, "a bench is opened once");
+    /// A bench on which nothing is run yet.
+    pub(super) fn new(rerun: Rerun) -> Self {
+        Self(Arc::new(Shared {
+            rerun,
+            results: Mutex::default(),
+            remarks: Mutex::default(),
+        }))
     }
 
-    /// Runs a case as a test.
-    pub(super) fn run(&self, id: &str) -> Result<Completion, Failed> {
-        let Some(opened) = self.0.get() else {
-            return Ok(Completion::ignored_with("nothing is run in this process"));
-        };
-        match opened.runtime.block_on(opened.cases.run(id)) {
-            Ok(record) => opened.result(&record),
-            Err(broken_off) => Ok(Completion::ignored_with(broken_off)),
+    /// Lets tests wait for the results of these cases.
+    pub(super) fn expect<'a>(&self, ids: impl Iterator<Item = &'a str>) -> Results {
+        let mut waiting = BTreeMap::new();
+        let mut results = locked(&self.0.results);
+        for id in ids {
+            let (result, wait) = oneshot::channel();
+            waiting.insert(id.to_owned(), result);
+            results.insert(id.to_owned(), wait);
+        }
+        drop(results);
+        Results {
+            bench: self.clone(),
+            waiting,
         }
     }
 
-    /// Takes the bench apart at the end.
-    pub(super) fn into_opened(self) -> Option<Opened> {
-        Arc::into_inner(self.0).and_then(OnceLock::into_inner)
+    /// Waits for the result of a case, as a test.
+    pub(super) fn run(&self, id: &str) -> Result<Completion, Failed> {
+        let wait = locked(&self.0.results).remove(id);
+        let Some(wait) = wait else {
+            return Err("a defect of s2spec: this test was not expected to run".into());
+        };
+        match wait.blocking_recv() {
+            Ok(record) => self.result(&record),
+            // The run ended without it.
+            Err(_) => self.without_result(),
+        }
     }
-}
 
-impl Opened {
+    /// What was gathered beside results.
+    pub(super) fn remarks(&self) -> MutexGuard<'_, Remarks> {
+        locked(&self.0.remarks)
+    }
+
     fn result(&self, record: &Record) -> Result<Completion, Failed> {
         match record.verdict {
             Verdict::Pass => Ok(Completion::Completed),
             Verdict::Warn | Verdict::Disputed | Verdict::Xfail => {
-                let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
                 let ground = (record.verdict, record.why.clone());
-                remarks
+                self.remarks()
+                    .verdicts
                     .entry(ground)
                     .or_insert_with(|| (0, record.case.id.clone()))
                     .0 += 1;
@@ -78,10 +112,22 @@ impl Opened {
         }
     }
 
+    fn without_result(&self) -> Result<Completion, Failed> {
+        let remarks = self.remarks();
+        if remarks.interrupted {
+            return Ok(Completion::ignored_with("the run was broken off"));
+        }
+        let trouble = remarks.trouble.join("\n");
+        Err(match trouble.as_str() {
+            "" => "the run ended without a result for this case".into(),
+            trouble => trouble.into(),
+        })
+    }
+
     /// What the command line tells of the same failure.
     fn failure(&self, record: &Record) -> String {
         let charset = output::charset();
-        let command = self.rerun.command(&record.case.id);
+        let command = self.0.rerun.command(&record.case.id);
         charset.fit(report::failure(
             record,
             &command,
@@ -89,6 +135,27 @@ impl Opened {
             charset,
             false,
         ))
+    }
+}
+
+impl Results {
+    /// Follows a run to its end. Tests whose results do not come then are told so.
+    pub(super) async fn follow(mut self, mut events: mpsc::Receiver<RunEvent>) {
+        while let Some(event) = events.recv().await {
+            match event {
+                RunEvent::Started { .. } | RunEvent::Repeating { .. } => {}
+                RunEvent::Finished(record) => {
+                    // One that runs only as a control has nobody who waits for it.
+                    if let Some(result) = self.waiting.remove(&record.case.id) {
+                        let _ = result.send(record);
+                    }
+                }
+                RunEvent::Trouble(what) => self.bench.remarks().trouble.push(what),
+                RunEvent::Ended { interrupted, .. } => {
+                    self.bench.remarks().interrupted = interrupted;
+                }
+            }
+        }
     }
 }
 
@@ -104,17 +171,24 @@ impl Rerun {
     }
 }
 
-/// The remarks as lines.
-pub(super) fn lines(remarks: &Remarks) -> Vec<String> {
-    remarks
-        .iter()
-        .map(|((verdict, why), (count, id))| {
+impl Remarks {
+    /// All of them, one a line.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let verdicts = self.verdicts.iter().map(|((verdict, why), (count, id))| {
             let verdict = report::word(verdict);
             let why = printable(why);
             match count {
                 1 => format!("{verdict}: {why} ({id})"),
                 count => format!("{verdict}: {why} ({count} cases, such as {id})"),
             }
-        })
-        .collect()
+        });
+        let trouble = self.trouble.iter();
+        verdicts
+            .chain(trouble.map(|what| format!("trouble: {}", printable(what))))
+            .collect()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

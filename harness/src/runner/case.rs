@@ -221,6 +221,10 @@ impl Bench {
                 until = whole.min(tokio::time::Instant::now() + deadlines.settle);
             }
             tokio::select! {
+                // The wire before the inner side: what led to a returned stanza has to be known when
+                // that is taken in, or nothing at all seems to have been tried.
+                biased;
+                () = tokio::time::sleep_until(until) => return,
                 event = self.partner.next_event() => match event {
                     Some(event) => self.event(event),
                     None => return,
@@ -229,7 +233,6 @@ impl Bench {
                     Some(stanza) => self.stanza(&stanza),
                     None => return,
                 },
-                () = tokio::time::sleep_until(until) => return,
             }
         }
     }

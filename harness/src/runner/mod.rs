@@ -2,7 +2,6 @@
 
 mod case;
 mod collect;
-mod on_demand;
 mod pairing;
 mod plan;
 mod record;
@@ -13,7 +12,6 @@ mod wire_only;
 
 pub use case::{Deadlines, Job};
 pub use collect::{Collected, collect};
-pub use on_demand::{BrokenOff, OnDemand};
 pub use plan::jobs;
 pub use record::{Record, RunEvent, Timings, Verdict};
 pub use repeat::{Divergence, Repeated, Repetition, Rounds, repeat};

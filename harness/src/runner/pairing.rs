@@ -83,7 +83,7 @@ impl Pairing {
 
 /// What a control is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Control {
+enum Control {
     /// It was established, as it has to be.
     Accepted,
     /// It was not.
@@ -95,7 +95,7 @@ pub(super) enum Control {
 }
 
 /// What a control has come to.
-pub(super) fn accepted(record: &Record) -> Control {
+fn accepted(record: &Record) -> Control {
     match (&record.outcome, record.verdict) {
         (_, Verdict::Error) => Control::NotRun,
         (_, Verdict::Unsupported) => Control::Unsupported,
@@ -105,13 +105,13 @@ pub(super) fn accepted(record: &Record) -> Control {
 }
 
 /// Whether a result is a refusal that proves nothing without its control.
-pub(super) fn needs_control(record: &Record) -> bool {
+fn needs_control(record: &Record) -> bool {
     matches!(record.outcome, Some(Outcome::Refused(_)))
         && matches!(record.verdict, Verdict::Pass | Verdict::Warn)
 }
 
 /// A refusal in the light of its control.
-pub(super) fn proven(mut record: Record, worth: Control) -> Record {
+fn proven(mut record: Record, worth: Control) -> Record {
     let (control, verdict) = match worth {
         Control::Accepted => return record,
         Control::Unsupported => {

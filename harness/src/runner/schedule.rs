@@ -50,10 +50,7 @@ pub async fn run(plan: Plan, events: mpsc::Sender<RunEvent>, interrupt: watch::R
     // A reader that went away needs nothing more; the run still ends in order.
     let _ = events.send(started).await;
     let interrupted = match plan.target.lab(plan.seed) {
-        Ok(lab) => {
-            let lab = lab.fit_for(plan.target.as_ref());
-            run_groups(plan, Arc::new(lab), &events, interrupt).await
-        }
+        Ok(lab) => run_groups(plan, Arc::new(lab), &events, interrupt).await,
         Err(error) => {
             let _ = events
                 .send(RunEvent::Trouble(format!("no test network: {error}")))

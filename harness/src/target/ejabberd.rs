@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use simulated_partners::inner::component as component_link;
+use simulated_partners::inner::{Inner, component as component_link};
 use simulated_partners::persona::{Certificate, Key};
 use simulated_partners::pki::NameForms;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -19,7 +19,7 @@ use super::by_hand::{Sheet, Site};
 use super::inner_side::InnerSide;
 use super::process::{Launch, Process, environment, fill, free_port};
 use super::remote::{CertificateNames, PartnerHosts};
-use super::{Pending, Placement, Running, StartError, Stop, Target};
+use super::{Inside, Pending, Placement, Running, StartError, Stop, Target};
 use crate::lab::{Hosts, Lab};
 use crate::matrix::Case;
 use crate::policy::{Level, Policy};
@@ -33,10 +33,12 @@ const SECRET: &str = "component-secret";
 const START: Duration = Duration::from_secs(40);
 const WARM_UP: Duration = Duration::from_secs(5);
 const READY: &str = "s2spec: ejabberd has started";
-/// Runs after `-s ejabberd`: tells that all ports are open, and ends the server with its input, so
-/// that none is left behind, whatever happens to s2spec.
-const AFTER_START: &str = "io:put_chars(\"s2spec: ejabberd has started\\n\"), \
-     spawn(fun() -> io:get_line(\"\"), erlang:halt(0, [{flush, false}]) end).";
+/// Runs before everything else: ends the server with its input, so that none is left behind, whatever
+/// happens to s2spec.
+const WATCH_INPUT: &str =
+    "spawn(fun() -> io:get_line(\"\"), erlang:halt(0, [{flush, false}]) end).";
+/// Runs once `-s ejabberd` has returned: all ports are open then.
+const TELL: &str = "io:put_chars(\"s2spec: ejabberd has started\\n\").";
 
 /// ejabberd from the machine's packages.
 pub struct Ejabberd {
@@ -116,6 +118,18 @@ impl Target for Ejabberd {
         }
     }
 
+    /// Services are asked of the lab's DNS, addresses of the machine's C library. And where a
+    /// certificate has an id-on-xmppAddr, p1_xmpp 1.6 takes its name for a list and crashes: no
+    /// certificate could be tested.
+    fn lab(&self, seed: u64) -> io::Result<Lab> {
+        let lab = Lab::open(seed)?;
+        Ok(Lab {
+            hosts: Hosts::Digits,
+            authority: lab.authority.naming(NameForms::WithoutXmppAddr),
+            ..lab
+        })
+    }
+
     fn start<'a>(
         &'a self,
         lab: &'a Lab,
@@ -131,16 +145,6 @@ impl Target for Ejabberd {
             self.launch(lab, settings).await
         })
     }
-
-    fn partner_hosts(&self) -> Hosts {
-        Hosts::Digits
-    }
-
-    /// Where a certificate has an id-on-xmppAddr, p1_xmpp 1.6 takes its name for a list and crashes, so
-    /// that no certificate could be tested.
-    fn name_forms(&self) -> NameForms {
-        NameForms::WithoutXmppAddr
-    }
 }
 
 impl Ejabberd {
@@ -148,10 +152,11 @@ impl Ejabberd {
         let folder = tempfile::Builder::new()
             .prefix("s2spec-ejabberd-")
             .tempdir()
-            .map_err(io_trouble)?;
-        let s2s = free_port().map_err(io_trouble)?;
-        let component = free_port().map_err(io_trouble)?;
-        write_files(folder.path(), lab, settings, s2s, component).map_err(io_trouble)?;
+            .map_err(|error| io_trouble(&error))?;
+        let s2s = free_port().map_err(|error| io_trouble(&error))?;
+        let component = free_port().map_err(|error| io_trouble(&error))?;
+        write_files(folder.path(), lab, settings, s2s, component)
+            .map_err(|error| io_trouble(&error))?;
         let launch = Launch {
             name: "ejabberd",
             command: self.command(folder.path()),
@@ -162,24 +167,17 @@ impl Ejabberd {
         let process = Process::start(launch, &[READY.to_owned()]).await?;
         let component = SocketAddr::from((Ipv4Addr::LOCALHOST, component));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, s2s));
-        let link = component_link::connect(component, DOMAIN, SECRET)
-            .await
-            .map_err(|error| environment(format!("ejabberd's component port: {error}")))?;
-        match timeout(WARM_UP, warm_up(address)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(environment(format!("ejabberd's first stream: {error}"))),
-            Err(_) => {
-                let after = WARM_UP.as_secs();
-                let why = format!("ejabberd did not answer its first stream within {after} s");
-                return Err(environment(why));
-            }
-        }
+        let link = match opened(component, address).await {
+            Ok(link) => link,
+            Err(why) => return Err(process.give_up(why).await),
+        };
         let inner = InnerSide::new(link, &format!("barrier@{DOMAIN}"), HOST);
+        let inner = Inside::Linked(inner);
         let stop: Stop = Box::new(move || Box::pin(process.end()));
         let running = Running {
             domain: DOMAIN.to_owned(),
             address,
-            inner: inner.into(),
+            inner,
         };
         Ok((running, stop))
     }
@@ -202,7 +200,7 @@ impl Ejabberd {
             .arg(&self.code)
             .args([OsString::from("-mnesia"), "dir".into()])
             .arg(format!("\"{}\"", escaped(&folder.join("database"))))
-            .args(["-s", "ejabberd", "-eval", AFTER_START]);
+            .args(["-eval", WATCH_INPUT, "-s", "ejabberd", "-eval", TELL]);
         command
     }
 }
@@ -213,8 +211,23 @@ fn escaped(path: &Path) -> String {
     path.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-fn io_trouble(error: io::Error) -> StartError {
+fn io_trouble(error: &io::Error) -> StartError {
     environment(format!("ejabberd's folder or port: {error}"))
+}
+
+/// Links to the inner side and warms the outer one up.
+async fn opened(component: SocketAddr, address: SocketAddr) -> Result<Inner, String> {
+    let link = component_link::connect(component, DOMAIN, SECRET)
+        .await
+        .map_err(|error| format!("ejabberd's component port: {error}"))?;
+    match timeout(WARM_UP, warm_up(address)).await {
+        Ok(Ok(())) => Ok(link),
+        Ok(Err(error)) => Err(format!("ejabberd's first stream: {error}")),
+        Err(_) => Err(format!(
+            "ejabberd did not answer its first stream within {} s",
+            WARM_UP.as_secs()
+        )),
+    }
 }
 
 /// Has a stream opened and closes it. The first one after a start takes much longer than all others.

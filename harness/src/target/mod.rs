@@ -14,9 +14,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
-use simulated_partners::pki::NameForms;
-
-use crate::lab::{Hosts, Lab};
+use crate::lab::Lab;
 use crate::matrix::Case;
 pub use inside::{Hidden, Inside, Trigger};
 
@@ -39,12 +37,6 @@ pub trait Target: Send + Sync {
         Lab::open(seed)
     }
 
-    /// Whether instances of several groups can run at a time. Where not, a start waits until the one
-    /// before it has been stopped.
-    fn side_by_side(&self) -> bool {
-        true
-    }
-
     /// Starts the instance for a group.
     ///
     /// # Errors
@@ -55,16 +47,6 @@ pub trait Target: Send + Sync {
         group: &'a str,
         cases: &'a [Case],
     ) -> Pending<'a, Result<(Running, Stop), StartError>>;
-
-    /// How SRV records name the hosts of partners, so that this target finds them.
-    fn partner_hosts(&self) -> Hosts {
-        Hosts::Names
-    }
-
-    /// In which forms certificates of the lab name a domain, so that this target can read them.
-    fn name_forms(&self) -> NameForms {
-        NameForms::All
-    }
 }
 
 /// Where a case runs.

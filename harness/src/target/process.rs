@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -48,9 +48,11 @@ pub(super) struct Launch {
 
 /// A server that runs. Dropping it ends it at once.
 pub(super) struct Process {
+    name: &'static str,
     child: Child,
     stdin: Option<ChildStdin>,
     logs: Vec<JoinHandle<()>>,
+    tail: Tail,
     _folder: TempDir,
 }
 
@@ -97,9 +99,11 @@ impl Process {
             logs.push(tokio::spawn(drain(err, tail.clone(), told)));
         }
         let mut process = Self {
+            name,
             stdin: child.stdin.take(),
             child,
             logs,
+            tail,
             _folder: folder,
         };
         let why = match timeout(within, ready(lines, marks)).await {
@@ -107,17 +111,32 @@ impl Process {
             Ok(false) => format!("{name} ended at its start ({})", process.ended().await),
             Err(_) => format!("{name} was not ready within {} s", within.as_secs()),
         };
+        let last = process.tail.last();
         process.end().await;
-        Err(environment(format!("{why}: {}", tail.last())))
+        Err(environment(format!("{why}: {last}")))
     }
 
     /// How it ended, if it did.
     async fn ended(&mut self) -> String {
         match timeout(FAREWELL, self.child.wait()).await {
-            Ok(Ok(status)) => describe(status),
+            Ok(Ok(status)) => status.to_string(),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "its output is closed".to_owned(),
         }
+    }
+
+    /// Ends a server that could not be used, and says why: that it is gone, if it is.
+    pub(super) async fn give_up(mut self, why: String) -> StartError {
+        let why = match self.child.try_wait() {
+            Ok(Some(status)) => format!(
+                "{} ended right after its start ({status}): {}",
+                self.name,
+                self.tail.last()
+            ),
+            Ok(None) | Err(_) => why,
+        };
+        self.end().await;
+        environment(why)
     }
 
     /// Ends the server, by asking where that is possible, and forgets its folder.
@@ -142,10 +161,6 @@ impl Drop for Process {
             log.abort();
         }
     }
-}
-
-fn describe(status: ExitStatus) -> String {
-    status.to_string()
 }
 
 pub(super) fn environment(why: String) -> StartError {
@@ -352,6 +367,35 @@ mod tests {
         let (text, pid) = why.rsplit_once(": ").expect("the pid was logged");
         assert_eq!(text, "the shell was not ready within 0 s");
         assert!(!runs(pid.parse().expect("a pid")));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_cannot_be_used_is_ended_with_the_reason() {
+        let kept = Process::start(
+            shell("echo ready; exec tail -f /dev/null", false),
+            &marks(&["ready"]),
+        )
+        .await
+        .expect("it starts");
+        let pid = kept.child.id().expect("it runs");
+        let why = kept.give_up("its port is closed".to_owned()).await;
+        assert_eq!(why.to_string(), "its port is closed");
+        assert!(!runs(pid));
+
+        let script = "echo ready; echo fatal error; exit 2";
+        let mut gone = Process::start(shell(script, false), &marks(&["ready"]))
+            .await
+            .expect("it starts");
+        gone.ended().await;
+        for log in &mut gone.logs {
+            log.await.expect("it ends with the output");
+        }
+        assert_eq!(
+            gone.give_up("its port is closed".to_owned())
+                .await
+                .to_string(),
+            "the shell ended right after its start (exit status: 2): fatal error"
+        );
     }
 
     #[tokio::test]

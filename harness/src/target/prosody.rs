@@ -12,7 +12,7 @@ use tokio::process::Command;
 
 use super::by_hand::{Sheet, Site};
 use super::inner_side::InnerSide;
-use super::process::{Launch, Process, environment, fill, free_port};
+use super::process::{Launch, Process, fill, free_port};
 use super::remote::{CertificateNames, PartnerHosts};
 use super::{Pending, Placement, Running, StartError, Stop, Target};
 use crate::lab::Lab;
@@ -112,9 +112,14 @@ impl Prosody {
         // Both ports are announced in "Activated service ..." lines.
         let marks = [s2s, component].map(|port| format!("]:{port}"));
         let process = Process::start(launch, &marks).await?;
-        let link = component_link::connect((Ipv4Addr::LOCALHOST, component).into(), DOMAIN, SECRET)
-            .await
-            .map_err(|error| environment(format!("prosody's component port: {error}")))?;
+        let component = SocketAddr::from((Ipv4Addr::LOCALHOST, component));
+        let link = match component_link::connect(component, DOMAIN, SECRET).await {
+            Ok(link) => link,
+            Err(error) => {
+                let why = format!("prosody's component port: {error}");
+                return Err(process.give_up(why).await);
+            }
+        };
         let inner = inner_side(link);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, s2s));
         let stop: Stop = Box::new(move || Box::pin(process.end()));

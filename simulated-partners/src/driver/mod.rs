@@ -14,7 +14,7 @@ mod tests;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
@@ -97,7 +97,7 @@ impl Entry {
 /// What the tasks of a partner have in common. It is gone when the last of them has ended.
 struct Shared {
     profile: Arc<Profile>,
-    target: SocketAddr,
+    target: Mutex<SocketAddr>,
     server_name: Option<ServerName<'static>>,
     roots: Arc<RootCertStore>,
     server_tls: Arc<ServerConfig>,
@@ -147,7 +147,7 @@ impl Partner {
                 insists: setup.insists,
                 seed: setup.seed,
             }),
-            target: setup.target,
+            target: Mutex::new(setup.target),
             roots: setup.roots,
             server_tls,
             client_tls,
@@ -173,6 +173,11 @@ impl Partner {
     /// Where it listens, or would.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Dials the target at another address from now on.
+    pub fn faces(&self, target: SocketAddr) {
+        *self.shared.target() = target;
     }
 
     /// Dials the target to get a stanza through.
@@ -258,12 +263,17 @@ impl Shared {
         });
     }
 
+    fn target(&self) -> MutexGuard<'_, SocketAddr> {
+        self.target.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn connect(&self) -> io::Result<TcpStream> {
         let mut stop = self.stop.clone();
+        let target = *self.target();
         tokio::select! {
             biased;
             _ = stop.wait_for(|stopped| *stopped) => Err(io::ErrorKind::Interrupted.into()),
-            connected = timeout(self.profile.patience, TcpStream::connect(self.target)) => {
+            connected = timeout(self.profile.patience, TcpStream::connect(target)) => {
                 connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             }
         }

@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use simulated_partners::inner::component;
-use simulated_partners::pki::NameForms;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -30,7 +29,7 @@ pub use process::{Call, CallError, Process, UNSUPPORTED, Words, end_all};
 
 use super::inner_side::InnerSide;
 use super::{Hidden, Inside, Pending, Placement, Running, StartError, Stop, Target, Trigger};
-use crate::lab::{Hosts, Lab};
+use crate::lab::Lab;
 use crate::matrix::{Case, Direction};
 use crate::policy::{Level, Row};
 use server::{Launch, LaunchError};
@@ -228,18 +227,6 @@ impl Target for Remote {
 
     fn lab(&self, seed: u64) -> io::Result<Lab> {
         network::open(&self.file, seed)
-    }
-
-    fn side_by_side(&self) -> bool {
-        self.file.policies.len() < 2
-    }
-
-    fn partner_hosts(&self) -> Hosts {
-        self.file.partner_hosts.into()
-    }
-
-    fn name_forms(&self) -> NameForms {
-        self.file.certificate_names.into()
     }
 
     fn start<'a>(

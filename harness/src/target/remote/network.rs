@@ -37,7 +37,7 @@ pub(super) fn open(file: &TargetFile, seed: u64) -> io::Result<Lab> {
         )
     })?;
     Ok(Lab {
-        authority,
+        authority: authority.naming(file.certificate_names.into()),
         dns,
         partners: file.partner_address,
         seed,

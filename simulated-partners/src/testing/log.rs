@@ -1,0 +1,119 @@
+//! Events as lines to read.
+
+use std::fmt::Write as _;
+
+use crate::event::{Event, LegKind, Method, Party, TlsSignal, What};
+use crate::wire::Kind;
+
+/// Characters of one unit that are shown.
+const SHOWN: usize = 400;
+
+/// One line an event: connection, direction, what. `→` is from the partner, `←` from the server under
+/// test.
+pub(super) fn transcript(events: &[Event]) -> String {
+    let mut text = String::new();
+    for event in events {
+        if let What::Frame { frame, .. } = &event.what
+            && matches!(frame.kind, Kind::Declaration | Kind::Whitespace(_))
+        {
+            continue;
+        }
+        let (arrow, what) = describe(&event.what);
+        let _ = writeln!(text, "{:>2} {arrow} {what}", event.leg.0);
+    }
+    if text.is_empty() {
+        text.push_str("nothing happened\n");
+    }
+    text
+}
+
+fn describe(what: &What) -> (&'static str, String) {
+    match what {
+        What::Opened(kind) => (dialler(*kind), format!("connected {}", purpose(*kind))),
+        What::ConnectFailed(kind, error) => (
+            dialler(*kind),
+            format!("connect failed: {error} ({})", purpose(*kind)),
+        ),
+        What::Frame { from, frame, .. } => (arrow(*from), readable(&frame.raw)),
+        What::Raw { from, bytes, fault } => {
+            let bytes = readable(bytes);
+            let text = match fault {
+                Some(fault) => format!("not legal: {fault}: {bytes}"),
+                None => bytes,
+            };
+            (arrow(*from), text)
+        }
+        What::TlsUp(facts) => (" ", format!("TLS {} {}", facts.version, facts.suite)),
+        What::TlsFailed { by, signal } => (
+            arrow(*by),
+            match signal {
+                TlsSignal::Alert(name) => format!("TLS alert {name}"),
+                TlsSignal::Closed => "TLS handshake cut".to_owned(),
+                TlsSignal::Garbage(why) => format!("no TLS: {why}"),
+            },
+        ),
+        What::Established(method) => (" ", format!("established by {}", name(*method))),
+        What::Closed { by, how } => (arrow(*by), format!("closed: {how:?}").to_ascii_lowercase()),
+        What::GaveUp { waiting_for } => ("→", format!("gave up waiting for {waiting_for}")),
+    }
+}
+
+const fn arrow(from: Party) -> &'static str {
+    match from {
+        Party::Partner => "→",
+        Party::Target => "←",
+    }
+}
+
+const fn dialler(kind: LegKind) -> &'static str {
+    match kind {
+        LegKind::Incoming => "←",
+        LegKind::Outgoing | LegKind::Verify => "→",
+    }
+}
+
+const fn purpose(kind: LegKind) -> &'static str {
+    match kind {
+        LegKind::Incoming => "to the partner",
+        LegKind::Outgoing => "to get a stanza through",
+        LegKind::Verify => "to have a dialback key verified",
+    }
+}
+
+const fn name(method: Method) -> &'static str {
+    match method {
+        Method::SaslTls => "SASL EXTERNAL over TLS",
+        Method::TlsDialback => "dialback over TLS",
+        Method::TcpDialback => "dialback without TLS",
+    }
+}
+
+/// Bytes from the wire, safe for a terminal.
+fn readable(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut result = String::new();
+    for (count, c) in text.chars().enumerate() {
+        if count == SHOWN {
+            let _ = write!(result, "… ({} bytes)", bytes.len());
+            break;
+        }
+        if c.is_control() {
+            result.extend(c.escape_default());
+        } else {
+            result.push(c);
+        }
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_from_the_wire_are_safe_and_bounded() {
+        assert_eq!(readable(b"<a>\x1b[2J</a>"), "<a>\\u{1b}[2J</a>");
+        let long = vec![b'x'; 1000];
+        assert!(readable(&long).ends_with("x… (1000 bytes)"));
+    }
+}

@@ -1,0 +1,452 @@
+//! One partner, its surroundings, and what it has seen.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::RootCertStore;
+use tokio::time::{Instant, timeout_at};
+
+use super::blocking;
+use super::log;
+use super::network::Network;
+use crate::dns::{BadName, Query, Records};
+use crate::driver::{self, PartnerSetup};
+use crate::event::{Event, LegKind, Method, Party, What};
+use crate::persona::{self, Persona};
+use crate::pki::Identity;
+use crate::wire::{Element, Frame, Kind, NS_DIALBACK, NS_PING, NS_SERVER};
+
+/// How long is waited where nothing else was said: for an event, and by the partner for each step.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Bytes of observations that are kept. Whoever sends more is cut off.
+const KEPT: usize = 32 * 1024 * 1024;
+
+/// What an event costs beside its bytes.
+const OVERHEAD: usize = 256;
+
+/// A partner that does not run yet.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    persona: Result<Persona, String>,
+    domain: String,
+    target_domain: String,
+    target: SocketAddr,
+    network: Option<Arc<Network>>,
+    patience: Duration,
+    seed: u64,
+}
+
+/// Why a partner does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No persona of the crate has this name.
+    #[error("no persona is called {0:?}; there are {names}", names = names())]
+    UnknownPersona(String),
+    /// A domain cannot stand in DNS.
+    #[error(transparent)]
+    Domain(#[from] BadName),
+    /// No port could be had.
+    #[error("the partner cannot listen")]
+    Listen(#[source] io::Error),
+    /// No port could be had for DNS, or there is no tokio runtime.
+    #[error("the partner's DNS server cannot start")]
+    Dns(#[source] io::Error),
+    /// No thread could be had.
+    #[error("the partner's thread cannot start")]
+    Thread(#[source] io::Error),
+    /// [`Builder::start_blocking`] within a tokio runtime, where nothing may block.
+    #[error("this is an async test: use start().await in place of start_blocking()")]
+    Async,
+}
+
+fn names() -> String {
+    let all = persona::builtin();
+    let names: Vec<&str> = all.iter().map(|persona| persona.name.as_str()).collect();
+    names.join(", ")
+}
+
+/// What was waited for did not come. Shown with all that happened until then, by `{}` and by `{:?}`.
+#[derive(Clone, thiserror::Error)]
+#[error("{why}; what the partner saw:\n{transcript}")]
+pub struct Waited {
+    why: String,
+    transcript: String,
+}
+
+impl fmt::Debug for Waited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What `unwrap` prints.
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A simulated server on a free loopback port. Dropping it stops it.
+#[derive(Debug)]
+pub struct Partner {
+    driver: driver::Partner,
+    network: Arc<Network>,
+    domain: String,
+    target_domain: String,
+    seen: Vec<Event>,
+    /// What `seen` costs.
+    kept: usize,
+    /// How many of `seen` lie before what was last waited for.
+    cursor: usize,
+    pings: u32,
+}
+
+impl Builder {
+    /// The domain that it speaks for; `partner.example` if nothing is said.
+    #[must_use]
+    pub fn domain(mut self, domain: impl Into<String>) -> Self {
+        self.domain = domain.into();
+        self
+    }
+
+    /// The domain of the server under test; `target.example` if nothing is said. Where it listens is
+    /// said by [`Partner::faces`].
+    #[must_use]
+    pub fn facing(mut self, domain: impl Into<String>) -> Self {
+        self.target_domain = domain.into();
+        self
+    }
+
+    /// Shares the authority and DNS of other partners.
+    #[must_use]
+    pub fn on(mut self, network: &Arc<Network>) -> Self {
+        self.network = Some(Arc::clone(network));
+        self
+    }
+
+    /// How long the partner waits for each step of the server; ten seconds if nothing is said.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Where its stream ids come from; the same ones in each run.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Starts it, within the current tokio runtime.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(self) -> Result<Partner, StartError> {
+        let persona = self.persona.map_err(StartError::UnknownPersona)?;
+        let network = match self.network {
+            Some(network) => network,
+            None => Network::start().map_err(StartError::Dns)?,
+        };
+        // Before anything listens: a domain that is none shows here.
+        network.records().server(&self.domain, self.target)?;
+        let offer = &persona.offer;
+        let identity = network
+            .authority
+            .issue(&[&self.domain], offer.certificate, offer.key);
+        let driver = driver::Partner::start(PartnerSetup {
+            secret: format!("{} {}", self.domain, self.seed),
+            domain: self.domain.clone(),
+            persona: Arc::new(persona),
+            identity,
+            roots: network.roots(),
+            target_domain: self.target_domain.clone(),
+            target: self.target,
+            patience: self.patience,
+            answers: true,
+            insists: false,
+            seed: self.seed,
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+        })
+        .await
+        .map_err(StartError::Listen)?;
+        network.records().server(&self.domain, driver.address())?;
+        Ok(Partner {
+            driver,
+            network,
+            domain: self.domain,
+            target_domain: self.target_domain,
+            seen: Vec::new(),
+            kept: 0,
+            cursor: 0,
+            pings: 0,
+        })
+    }
+
+    /// Starts it with a thread of its own, for tests without async.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start_blocking(self) -> Result<blocking::Partner, StartError> {
+        blocking::Partner::start(self)
+    }
+}
+
+impl Partner {
+    /// A persona that comes with the crate: `google-talk`, `modern`, `dialback-only` …
+    pub fn named(name: &str) -> Builder {
+        builder(persona::find(name).ok_or_else(|| name.to_owned()))
+    }
+
+    /// Any persona, such as one from a file.
+    pub fn of(persona: Persona) -> Builder {
+        builder(Ok(persona))
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.driver.address()
+    }
+
+    /// The domain that it speaks for.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// What it shares with other partners.
+    pub fn network(&self) -> &Arc<Network> {
+        &self.network
+    }
+
+    /// Where DNS is answered, with UDP and TCP: an SRV record leads to the partner.
+    pub fn dns(&self) -> SocketAddr {
+        self.network.dns()
+    }
+
+    /// What DNS answers, to be changed at any time.
+    pub fn records(&self) -> &Records {
+        self.network.records()
+    }
+
+    /// What was asked about a name so far, `_xmpp-server._tcp.partner.example` for example.
+    pub fn queries(&self, name: &str) -> Vec<Query> {
+        self.records().queries(name)
+    }
+
+    /// The root of its certificate as PEM.
+    pub fn ca_pem(&self) -> String {
+        self.network.ca_pem()
+    }
+
+    /// The root of its certificate as a trust store.
+    pub fn roots(&self) -> Arc<RootCertStore> {
+        self.network.roots()
+    }
+
+    /// A certificate for the server under test that the partner trusts.
+    pub fn certificate(&self, domains: &[&str]) -> Arc<Identity> {
+        self.network.certificate(domains)
+    }
+
+    /// Says where the server under test listens: for the partner, which dials it to send and to have
+    /// dialback keys verified, and for DNS. Until then its dialling fails.
+    ///
+    /// # Errors
+    /// When the server's domain is no domain name.
+    pub fn faces(&self, target: SocketAddr) -> Result<(), BadName> {
+        self.records().server(&self.target_domain, target)?;
+        self.driver.faces(target);
+        Ok(())
+    }
+
+    /// Dials the server to get an XEP-0199 ping through. Gives the ping's id.
+    pub fn ping(&mut self) -> String {
+        self.pings += 1;
+        let id = format!("ping-{}", self.pings);
+        let ping = Element::new(NS_SERVER, "iq")
+            .attr("type", "get")
+            .attr("id", &id)
+            .attr("from", &self.domain)
+            .attr("to", &self.target_domain)
+            .child(Element::new(NS_PING, "ping"));
+        self.send(ping);
+        id
+    }
+
+    /// Dials the server to get any stanza through.
+    pub fn send(&self, stanza: Element) {
+        self.driver.dial(stanza);
+    }
+
+    /// What happened so far, in order.
+    pub async fn events(&mut self) -> &[Event] {
+        // A deadline that has passed takes what is there and waits for nothing.
+        let now = Instant::now();
+        while self.take(now).await.is_ok() {}
+        &self.seen
+    }
+
+    /// What happened so far, as lines to read.
+    pub async fn transcript(&mut self) -> String {
+        log::transcript(self.events().await)
+    }
+
+    /// Waits ten seconds at most for the next event of a kind, after the one last waited for. `what`
+    /// stands in the error.
+    ///
+    /// # Errors
+    /// When it does not come.
+    pub async fn wait_for(
+        &mut self,
+        what: &str,
+        wanted: impl FnMut(&Event) -> bool,
+    ) -> Result<&Event, Waited> {
+        self.wait_until(Instant::now() + PATIENCE, what, wanted)
+            .await
+    }
+
+    /// [`wait_for`](Partner::wait_for) with a bound of one's own.
+    ///
+    /// # Errors
+    /// When it does not come.
+    pub async fn wait_until(
+        &mut self,
+        deadline: Instant,
+        what: &str,
+        mut wanted: impl FnMut(&Event) -> bool,
+    ) -> Result<&Event, Waited> {
+        loop {
+            while self.cursor < self.seen.len() {
+                let index = self.cursor;
+                self.cursor += 1;
+                if wanted(&self.seen[index]) {
+                    return Ok(&self.seen[index]);
+                }
+            }
+            if let Err(why) = self.take(deadline).await {
+                return Err(self.waited(&format!("waited for {what}: {why}")));
+            }
+        }
+    }
+
+    /// Waits until a connection is authenticated.
+    ///
+    /// # Errors
+    /// When none is within ten seconds, or at once when one that was to carry stanzas cannot be opened
+    /// or ends.
+    pub async fn established(&mut self) -> Result<Method, Waited> {
+        let mut for_keys = BTreeSet::new();
+        let event = self
+            .wait_for("an authenticated connection", |event| match &event.what {
+                What::Opened(LegKind::Verify) | What::ConnectFailed(LegKind::Verify, _) => {
+                    for_keys.insert(event.leg);
+                    false
+                }
+                // Whoever asks about a key on a connection may need it for nothing else.
+                What::Frame { from, frame, .. } if asks_about_a_key(*from, frame) => {
+                    for_keys.insert(event.leg);
+                    false
+                }
+                What::Established(_) => true,
+                What::ConnectFailed(..) | What::Closed { .. } => !for_keys.contains(&event.leg),
+                _ => false,
+            })
+            .await?;
+        match event.what {
+            What::Established(method) => Ok(method),
+            _ => Err(self.waited("the connection ended without being authenticated")),
+        }
+    }
+
+    /// Waits for the next stanza from the server under test.
+    ///
+    /// # Errors
+    /// When none comes within ten seconds.
+    pub async fn stanza(&mut self) -> Result<Element, Waited> {
+        let event = self
+            .wait_for("a stanza", |event| stanza(event).is_some())
+            .await?;
+        Ok(stanza(event).cloned().expect("it was one a moment ago"))
+    }
+
+    /// Stops it, with all connections closed, and gives all that happened.
+    pub async fn stop(mut self) -> Vec<Event> {
+        self.events().await;
+        let mut seen = self.seen;
+        seen.extend(self.driver.stop().await);
+        seen
+    }
+
+    /// Takes in the next event.
+    async fn take(&mut self, deadline: Instant) -> Result<(), &'static str> {
+        if self.kept > KEPT {
+            return Err("the server sends without end; its connections are cut off");
+        }
+        match timeout_at(deadline, self.driver.next_event()).await {
+            Ok(Some(event)) => {
+                self.kept += cost(&event);
+                self.seen.push(event);
+                Ok(())
+            }
+            Ok(None) => Err("the partner has ended"),
+            Err(_) => Err("it did not come in time"),
+        }
+    }
+
+    fn waited(&self, why: &str) -> Waited {
+        Waited {
+            why: why.to_owned(),
+            transcript: log::transcript(&self.seen),
+        }
+    }
+}
+
+fn builder(persona: Result<Persona, String>) -> Builder {
+    Builder {
+        persona,
+        domain: "partner.example".to_owned(),
+        target_domain: "target.example".to_owned(),
+        // Nobody can listen there.
+        target: (Ipv4Addr::LOCALHOST, 0).into(),
+        network: None,
+        patience: PATIENCE,
+        seed: 1,
+    }
+}
+
+fn stanza(event: &Event) -> Option<&Element> {
+    match &event.what {
+        What::Frame {
+            from: Party::Target,
+            frame,
+            ..
+        } => match &frame.kind {
+            Kind::Element(element)
+                if element.namespace == NS_SERVER
+                    && matches!(element.name.as_str(), "iq" | "message" | "presence") =>
+            {
+                Some(element)
+            }
+            Kind::Element(_)
+            | Kind::Declaration
+            | Kind::Header(_)
+            | Kind::Whitespace(_)
+            | Kind::End => None,
+        },
+        _ => None,
+    }
+}
+
+fn asks_about_a_key(from: Party, frame: &Frame) -> bool {
+    from == Party::Target
+        && matches!(&frame.kind, Kind::Element(element) if element.is(NS_DIALBACK, "verify"))
+}
+
+fn cost(event: &Event) -> usize {
+    OVERHEAD
+        + match &event.what {
+            // The parsed form takes about as much again.
+            What::Frame { frame, .. } => 2 * frame.raw.len(),
+            What::Raw { bytes, .. } => bytes.len(),
+            _ => 0,
+        }
+}

@@ -1,0 +1,130 @@
+//! Every policy that ejabberd can express against partners of all sorts, in both directions.
+
+use std::io;
+use std::sync::Arc;
+
+use s2spec::lab::Lab;
+use s2spec::matrix::{Case, Direction, Set};
+use s2spec::oracle::Profile;
+use s2spec::outcome::Outcome;
+use s2spec::runner::{Record, Verdict};
+use s2spec::target::ejabberd::Ejabberd;
+use s2spec::target::{Pending, Placement, Running, StartError, Stop, Target};
+use s2spec_tests::{all_cases, run};
+use simulated_partners::pki::NameForms;
+
+const PARTNERS: [&str; 9] = [
+    "cert-expired",
+    "cert-unknown-ca",
+    "dialback-only",
+    "google-talk",
+    "modern",
+    "no-methods",
+    "starttls-failure",
+    "strict-tls",
+    "tls12-only",
+];
+
+#[expect(clippy::print_stderr, reason = "says why nothing was tested")]
+fn ejabberd() -> Option<Ejabberd> {
+    match Ejabberd::find() {
+        Ok(ejabberd) => Some(ejabberd),
+        Err(why) if std::env::var_os("S2SPEC_REQUIRE_PEERS").is_some() => panic!("{why}"),
+        Err(why) => {
+            eprintln!("nothing tested against ejabberd: {why}");
+            None
+        }
+    }
+}
+
+fn told(record: &Record) -> String {
+    format!(
+        "{}: {:?}: {}\n{}",
+        record.case.id, record.verdict, record.why, record.wire
+    )
+}
+
+#[test]
+fn a_real_ejabberd_ends_as_the_tables_say() {
+    let Some(ejabberd) = ejabberd() else { return };
+    let selected: Vec<Case> = all_cases()
+        .into_iter()
+        .filter(|case| case.set == Set::Personas && PARTNERS.contains(&case.partner.name.as_str()))
+        .collect();
+    assert_eq!(selected.len(), PARTNERS.len() * 18 * 2);
+    let records = run(Arc::new(ejabberd), Profile::default(), &selected);
+    let expected = |record: &&Record| {
+        matches!(
+            record.verdict,
+            Verdict::Pass | Verdict::Warn | Verdict::Unsupported
+        )
+    };
+    let wrong: Vec<String> = records
+        .iter()
+        .filter(|record| !expected(record))
+        .map(told)
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let ran = records
+        .iter()
+        .filter(|record| record.verdict != Verdict::Unsupported)
+        .count();
+    assert_eq!(ran, 9 * PARTNERS.len() * 2);
+}
+
+/// ejabberd in a lab whose certificates name domains in all forms.
+struct InFull(Ejabberd);
+
+impl Target for InFull {
+    fn name(&self) -> String {
+        self.0.name()
+    }
+
+    fn place(&self, case: &Case) -> Placement {
+        self.0.place(case)
+    }
+
+    fn start<'a>(
+        &'a self,
+        lab: &'a Lab,
+        group: &'a str,
+        cases: &'a [Case],
+    ) -> Pending<'a, Result<(Running, Stop), StartError>> {
+        self.0.start(lab, group, cases)
+    }
+
+    fn lab(&self, seed: u64) -> io::Result<Lab> {
+        let lab = self.0.lab(seed)?;
+        Ok(Lab {
+            authority: lab.authority.naming(NameForms::All),
+            ..lab
+        })
+    }
+}
+
+/// RFC 6120 §13.7.1.4 has servers accept id-on-xmppAddr. Once this fails, the lab of ejabberd can name
+/// domains in full.
+#[test]
+fn a_real_ejabberd_accepts_a_good_certificate_unless_it_has_an_xmpp_address() {
+    let Some(ejabberd) = ejabberd() else { return };
+    let selected: Vec<Case> = all_cases()
+        .into_iter()
+        .filter(|case| case.id == "personas/row07/modern/inbound")
+        .collect();
+    let profile = Profile::default();
+    let plain = run(Arc::new(ejabberd), profile, &selected).remove(0);
+    assert_eq!(plain.verdict, Verdict::Pass, "{}", told(&plain));
+    assert!(matches!(plain.outcome, Some(Outcome::Established(_))));
+
+    let Some(ejabberd) = self::ejabberd() else {
+        return;
+    };
+    let full = run(Arc::new(InFull(ejabberd)), profile, &selected).remove(0);
+    assert_eq!(full.case.direction, Direction::Inbound);
+    assert_eq!(full.verdict, Verdict::Fail, "{}", told(&full));
+    assert!(
+        full.wire.ends_with("P:auth T:end"),
+        "the stream ends instead of an answer: {}",
+        told(&full)
+    );
+}
