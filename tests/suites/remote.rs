@@ -31,7 +31,6 @@ const PARTNERS: [&str; 8] = [
 ];
 
 #[test]
-#[expect(clippy::print_stderr, reason = "says why nothing was tested")]
 fn a_server_is_judged_alike_with_and_without_an_inner_side() {
     let built_in = match Prosody::find() {
         Ok(prosody) => prosody,

@@ -18,6 +18,7 @@ mod proxy;
 mod run;
 mod select;
 mod serve;
+mod signal;
 mod target;
 
 use std::ffi::OsString;

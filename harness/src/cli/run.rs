@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use super::error::{CliError, Exit};
 use super::expecting::Expecting;
 use super::json_file::JsonFile;
+use super::signal::end_wanted;
 use super::target::Chosen;
 use super::{Color, logging, output, select};
 use crate::baseline::Settlement;
@@ -427,10 +428,10 @@ async fn follow(
     let mut report = Report::default();
     let mut unexpected = 0;
     let mut asked = false;
-    // Without a handler Ctrl-C ends the process at once, as it would anyway.
+    // Without a handler a signal ends the process at once, as it would anyway.
     let mut listening = true;
     // One future for all turns: a signal that comes between two of them is not lost.
-    let mut signal = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut signal = std::pin::pin!(end_wanted());
     loop {
         tokio::select! {
             event = events.recv() => match event {
@@ -453,7 +454,7 @@ async fn follow(
                 }
                 Ok(()) => {
                     asked = true;
-                    signal.set(tokio::signal::ctrl_c());
+                    signal.set(end_wanted());
                     interrupt.send_replace(true);
                     output::note("interrupted: the cases under way are ended; once more to not wait");
                 }

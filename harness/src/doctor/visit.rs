@@ -236,10 +236,6 @@ impl Target for Examined {
         self.target.lab(seed)
     }
 
-    fn side_by_side(&self) -> bool {
-        self.target.side_by_side()
-    }
-
     fn start<'a>(
         &'a self,
         lab: &'a Lab,

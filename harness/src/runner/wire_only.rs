@@ -173,6 +173,7 @@ impl Bench<'_> {
             Trigger::Command(call) => {
                 let mut subject = self.partner(&self.job.case.partner).await?;
                 self.point_to(&subject)?;
+                let turn = self.hidden.turn().await;
                 let sender = format!("juliet@{}", self.target.domain);
                 call.filled(&[
                     ("sender", &sender),
@@ -185,6 +186,7 @@ impl Bench<'_> {
                 .run()
                 .await
                 .map_err(|error| error.to_string())?;
+                drop(turn);
                 let observed = self.outbound_watch(&mut subject, None).await?;
                 Ok((observed, subject))
             }
@@ -262,6 +264,7 @@ impl Bench<'_> {
         observed.evidence.bounced = Bounce::NotObservable { settled: false };
         let unreachable = self.job.case.partner.facts.authority == AuthorityFact::Unreachable;
         let service = format!("_xmpp-server._tcp.{}", self.domain);
+        let whole = Instant::now() + self.deadlines.case;
         let mut settling = None;
         while !observed.evidence.arrived.is_seen() {
             let tried = observed.legs(LegKind::Incoming) > 0;
@@ -270,7 +273,7 @@ impl Bench<'_> {
             } else if tried {
                 settling = None;
             }
-            let until = settling.map_or(self.whole, |at| self.whole.min(at));
+            let until = settling.map_or(whole, |at| whole.min(at));
             tokio::select! {
                 event = subject.next_event() => match event {
                     Some(event) => self.outbound_event(&mut observed, event),

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, MutexGuard, watch};
 
 use super::inner_side::InnerSide;
 use super::remote::Call;
@@ -22,6 +22,7 @@ pub struct Hidden {
     /// Tells when its process has ended, and how; none where it was not started from here.
     pub process: Option<watch::Receiver<Option<String>>>,
     controls: AtomicU64,
+    turn: Mutex<()>,
 }
 
 /// What makes a target send a stanza to a partner.
@@ -40,7 +41,14 @@ impl Hidden {
             trigger,
             process,
             controls: AtomicU64::new(0),
+            turn: Mutex::new(()),
         }
+    }
+
+    /// Waits for the turn to run a trigger command: programs that administrate a server do not expect
+    /// to run many at a time.
+    pub async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
     }
 
     /// A domain for a control partner that nobody has had yet in this run of the target.

@@ -37,12 +37,6 @@ pub trait Target: Send + Sync {
         Lab::open(seed)
     }
 
-    /// Whether instances of several groups can run at a time. Where not, a start waits until the one
-    /// before it has been stopped.
-    fn side_by_side(&self) -> bool {
-        true
-    }
-
     /// Starts the instance for a group.
     ///
     /// # Errors

@@ -362,23 +362,8 @@ async fn a_question_can_be_waited_for() {
     let dns = Dns::start().unwrap();
     let records = dns.records().clone();
     let waiting = tokio::spawn(async move { records.asked("wanted.example").await });
-    let ask = async |name: &str| {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        socket.connect(dns.address()).await.unwrap();
-        let mut question = vec![0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-        for label in name.split('.') {
-            question.push(u8::try_from(label.len()).unwrap());
-            question.extend(label.as_bytes());
-        }
-        question.extend([0, 0, 1, 0, 1]);
-        socket.send(&question).await.unwrap();
-        socket.recv(&mut [0; 512]).await.unwrap();
-    };
-    ask("other.example").await;
+    udp(&dns, "other.example", RecordType::SRV).await;
     assert!(!waiting.is_finished());
-    ask("wanted.example").await;
-    timeout(Duration::from_secs(10), waiting)
-        .await
-        .unwrap()
-        .unwrap();
+    udp(&dns, "wanted.example", RecordType::SRV).await;
+    timeout(PATIENCE, waiting).await.unwrap().unwrap();
 }

@@ -229,10 +229,6 @@ impl Target for Remote {
         network::open(&self.file, seed)
     }
 
-    fn side_by_side(&self) -> bool {
-        self.file.policies.len() < 2
-    }
-
     fn start<'a>(
         &'a self,
         _lab: &'a Lab,

@@ -265,3 +265,59 @@ fn cases_of_other_policies_are_unsupported_with_the_reason() {
         Placement::Group("row18".to_owned())
     );
 }
+
+#[test]
+fn the_examples_are_target_files() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("targets/examples");
+    let mut names: Vec<String> = std::fs::read_dir(&folder)
+        .expect("there are examples")
+        .map(|entry| {
+            let path = entry.expect("can be listed").path();
+            let file = TargetFile::load(&path, false).map_err(|error| error.to_string());
+            file.expect("an example has no mistakes").name
+        })
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "our server, all policies",
+            "our server, staging",
+            "prosody, as a component"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_switch_that_says_unsupported_is_no_trouble_and_one_that_fails_is() {
+    let launched = async |status: i32| {
+        let switch = format!("row = 7\nswitch = [\"sh\", \"-c\", \"exit {status}\"]");
+        let text = GOOD.replace("row = 7", &switch);
+        let path = std::env::temp_dir().join("mine.toml");
+        let file = TargetFile::parse(&path, &text, false).expect("good");
+        let row = Row::new(7).expect("1 to 18");
+        Remote::new(file).launch(row).await.err()
+    };
+    assert!(matches!(
+        launched(UNSUPPORTED).await,
+        Some(StartError::Unsupported(_))
+    ));
+    assert!(matches!(
+        launched(3).await,
+        Some(StartError::Environment(_))
+    ));
+}
+
+#[tokio::test]
+async fn what_listens_already_is_not_tested_in_place_of_what_is_started() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let text = GOOD.replace("127.0.0.1:5269", &address.to_string());
+    let text = format!("{text}\n[start]\ncommand = [\"sleep\", \"60\"]\n");
+    let path = std::env::temp_dir().join("mine.toml");
+    let file = TargetFile::parse(&path, &text, false).expect("good");
+    let row = Row::new(7).expect("1 to 18");
+    let error = Remote::new(file).launch(row).await.err();
+    let text = error.expect("the port is taken").to_string();
+    assert!(text.starts_with("something listens at"), "{text}");
+}
