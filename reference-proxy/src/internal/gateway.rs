@@ -70,7 +70,7 @@ async fn serve(context: Arc<Context>, stream: TcpStream, peer: SocketAddr, tls: 
         established = timeout_at(due, establish(&context, stream, &tls)) => established,
         () = stop.asked() => return,
     };
-    let (connection, serves) = match established {
+    let (mut connection, serves, greeting) = match established {
         Ok(Ok(established)) => established,
         Ok(Err(error)) => {
             let source = std::error::Error::source(&error).map(ToString::to_string);
@@ -87,7 +87,15 @@ async fn serve(context: Arc<Context>, stream: TcpStream, peer: SocketAddr, tls: 
         }
     };
     let (queue, stanzas) = mpsc::channel(context.rules.limits().gateway_queue_stanzas.max(1));
+    // The greeting tells the gateway that it is connected, so it has to be true by then.
     let id = context.router.join(serves.clone(), queue);
+    let greeted = timeout_at(due, connection.send(greeting.as_bytes())).await;
+    if !matches!(greeted, Ok(Ok(()))) {
+        context.router.part(id);
+        redirect(&context, left(Vec::new(), stanzas)).await;
+        tracing::warn!(%peer, "gateway gone before it was greeted");
+        return;
+    }
     tracing::info!(%peer, ?serves, "gateway connected");
     let (mut incoming, outgoing) = connection.split();
     let (say, last_word) = oneshot::channel();
@@ -131,12 +139,12 @@ enum Ended {
     Lost,
 }
 
-/// TLS, then the headers. Says what the gateway takes stanzas for.
+/// TLS, then the gateway's header. Says what the gateway takes stanzas for, and what to greet it with.
 async fn establish(
     context: &Context,
     stream: TcpStream,
     tls: &GatewayTls,
-) -> Result<(Connection, Serves), Lost> {
+) -> Result<(Connection, Serves, String), Lost> {
     let limits = context.rules.limits();
     let connection = Connection::new(stream, limits);
     let mut connection = connection.secure(Tls::Accept(tls.acceptor())).await?;
@@ -156,13 +164,13 @@ async fn establish(
         .map_or_else(|| context.rules.own_name(), Domain::as_str);
     let mut text = opening(name, from.as_ref(), &id);
     text.push_str("<stream:features/>");
-    connection.send(text.as_bytes()).await?;
     connection.incoming().trust(limits.stanza_bytes);
     let served = [from, to]
         .into_iter()
         .flatten()
         .find(|domain| context.rules.serves(domain));
-    Ok((connection, served.map_or(Serves::All, Serves::Domain)))
+    let serves = served.map_or(Serves::All, Serves::Domain);
+    Ok((connection, serves, text))
 }
 
 fn opening(from: &str, to: Option<&Domain>, id: &str) -> String {
