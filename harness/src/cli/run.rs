@@ -221,8 +221,8 @@ const START: Start = |order| {
     tokio::spawn(async move {
         match target(order.target, order.profile) {
             Ok(target) => {
-                let interrupt = order.interrupt.clone();
-                runner::run(plan(order, target), events, interrupt).await;
+                let plan = plan(&order, target);
+                runner::run(plan, events, order.interrupt).await;
             }
             Err(trouble) => {
                 // A reader that went away needs nothing more.
@@ -242,7 +242,7 @@ fn target(target: Target, profile: Profile) -> Result<Arc<dyn target::Target>, S
     })
 }
 
-fn plan(order: Order, target: Arc<dyn target::Target>) -> Plan {
+fn plan(order: &Order, target: Arc<dyn target::Target>) -> Plan {
     Plan {
         jobs: runner::jobs(&select::all(), &order.cases, target.as_ref(), order.profile),
         target,

@@ -65,8 +65,7 @@ pub fn deciding_leg(direction: Direction, events: &[Event]) -> Option<Leg> {
                     What::Opened(LegKind::Incoming) => Some(event.leg),
                     _ => None,
                 })
-                .filter(|leg| !asks_for_verification(events, *leg))
-                .last()
+                .rfind(|leg| !asks_for_verification(events, *leg))
         }
     }
 }
@@ -137,7 +136,7 @@ impl Reading {
 
     fn take(&mut self, what: &What) {
         match what {
-            What::Opened(_) => {}
+            What::Opened(_) | What::Raw { .. } => {}
             What::ConnectFailed(..) => {
                 self.phase = Some(Phase::Connect);
                 self.ends(Party::Target, Signal::NoConnection);
@@ -147,12 +146,6 @@ impl Reading {
                 Kind::End => self.ends(*from, Signal::StreamEnd),
                 Kind::Declaration | Kind::Header(_) | Kind::Whitespace(_) => {}
             },
-            What::Raw {
-                from: Party::Target,
-                fault: Some(_),
-                ..
-            }
-            | What::Raw { .. } => {}
             What::TlsUp(_) => self.advance(Phase::Tls),
             What::TlsFailed { by, signal } => {
                 self.phase = Some(Phase::Tls);
@@ -184,39 +177,35 @@ impl Reading {
     }
 
     fn element(&mut self, from: Party, element: &Element) {
-        if element.is(NS_STREAM, "error") {
-            let condition = condition(element, NS_STREAMS);
-            self.ends(from, Signal::StreamError(condition));
-        } else if element.is(NS_STREAM, "features") {
-            self.advance(Phase::Method);
-        } else if element.is(NS_TLS, "starttls") {
-            self.advance(Phase::Starttls);
-        } else if element.is(NS_TLS, "proceed") {
-            self.advance(Phase::Tls);
-        } else if element.is(NS_TLS, "failure") {
-            self.negative = Some((from, self.phase(), Signal::TlsFailure));
-        } else if element.is(NS_SASL, "auth") {
-            self.advance(Phase::Sasl);
-        } else if element.is(NS_SASL, "success") {
-            self.advance(Phase::Sasl);
-        } else if element.is(NS_SASL, "failure") {
-            let signal = Signal::SaslFailure(condition(element, NS_SASL));
-            self.negative = Some((from, self.phase(), signal));
-        } else if element.is(NS_DIALBACK, "result") {
-            match element.attribute("type") {
-                None => self.advance(Phase::Dialback),
-                Some("error") => {
-                    let signal = Signal::DialbackError(
-                        element
-                            .find(NS_SERVER, "error")
-                            .map_or_else(String::new, |error| condition(error, NS_STANZAS)),
-                    );
-                    self.negative = Some((from, self.phase(), signal));
-                }
-                Some("valid") => {}
-                Some(_) => self.negative = Some((from, self.phase(), Signal::DialbackInvalid)),
+        match (element.namespace.as_str(), element.name.as_str()) {
+            (NS_STREAM, "error") => {
+                let condition = condition(element, NS_STREAMS);
+                self.ends(from, Signal::StreamError(condition));
             }
+            (NS_STREAM, "features") => self.advance(Phase::Method),
+            (NS_TLS, "starttls") => self.advance(Phase::Starttls),
+            (NS_TLS, "proceed") => self.advance(Phase::Tls),
+            (NS_TLS, "failure") => self.refuses(from, Signal::TlsFailure),
+            (NS_SASL, "auth" | "success") => self.advance(Phase::Sasl),
+            (NS_SASL, "failure") => {
+                self.refuses(from, Signal::SaslFailure(condition(element, NS_SASL)));
+            }
+            (NS_DIALBACK, "result") => match element.attribute("type") {
+                None => self.advance(Phase::Dialback),
+                Some("valid") => {}
+                Some("error") => {
+                    let error = element.find(NS_SERVER, "error");
+                    let condition = error.map(|error| condition(error, NS_STANZAS));
+                    self.refuses(from, Signal::DialbackError(condition.unwrap_or_default()));
+                }
+                Some(_) => self.refuses(from, Signal::DialbackInvalid),
+            },
+            _ => {}
         }
+    }
+
+    fn refuses(&mut self, by: Party, signal: Signal) {
+        self.negative = Some((by, self.phase(), signal));
     }
 
     fn advance(&mut self, phase: Phase) {

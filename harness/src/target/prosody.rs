@@ -92,10 +92,10 @@ impl Prosody {
         let folder = tempfile::Builder::new()
             .prefix("s2spec-prosody-")
             .tempdir()
-            .map_err(io_trouble)?;
-        let s2s = free_port().map_err(io_trouble)?;
-        let component = free_port().map_err(io_trouble)?;
-        write_files(&folder, lab, &settings, s2s, component).map_err(io_trouble)?;
+            .map_err(|error| io_trouble(&error))?;
+        let s2s = free_port().map_err(|error| io_trouble(&error))?;
+        let component = free_port().map_err(|error| io_trouble(&error))?;
+        write_files(&folder, lab, &settings, s2s, component).map_err(|error| io_trouble(&error))?;
         let mut child = Command::new(&self.program)
             .arg("--config")
             .arg(folder.path().join("prosody.cfg.lua"))
@@ -136,7 +136,7 @@ fn inner_side(link: Inner) -> InnerSide {
     InnerSide::new(link, &format!("barrier@{DOMAIN}"), HOST)
 }
 
-fn io_trouble(error: io::Error) -> StartError {
+fn io_trouble(error: &io::Error) -> StartError {
     StartError::Environment(format!("prosody's folder or port: {error}"))
 }
 

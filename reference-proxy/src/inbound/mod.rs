@@ -9,3 +9,6 @@ mod serve;
 
 pub(crate) use receiving::Method;
 pub(crate) use serve::{listen, unclaimed};
+
+#[cfg(test)]
+pub(crate) mod tests;

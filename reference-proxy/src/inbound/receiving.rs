@@ -410,6 +410,10 @@ impl Receiving {
     /// The state after this side's closing tag, with pairs whose stanzas still count.
     pub(super) fn closing(pairs: BTreeSet<Pair>, out: &mut Vec<Action>) -> Self {
         out.push(Action::Send(closing().to_owned()));
-        Self::AwaitClosingTag(AwaitClosingTag { pairs })
+        match pairs.is_empty() {
+            // Nothing that still comes could count.
+            true => Self::Ended,
+            false => Self::AwaitClosingTag(AwaitClosingTag { pairs }),
+        }
     }
 }

@@ -22,7 +22,7 @@ use crate::task::Stop;
 use crate::xml::{Frame, Stanza};
 
 /// How long a peer is given to answer a closing tag.
-const FAREWELL: Duration = Duration::from_secs(5);
+const FAREWELL: Duration = Duration::from_secs(2);
 /// Pause after a failure to accept: usually file descriptors are short, and trying at once again
 /// would only spin.
 const BREATH: Duration = Duration::from_millis(100);

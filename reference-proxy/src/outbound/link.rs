@@ -22,7 +22,7 @@ use crate::xml::Frame;
 /// Bytes that are gathered into one write.
 const BATCH: usize = 16_384;
 /// How long a partner is given to answer a closing tag.
-const FAREWELL: Duration = Duration::from_secs(5);
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why nothing goes to a partner at the moment.
 #[derive(Debug)]

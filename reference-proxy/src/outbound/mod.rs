@@ -11,3 +11,6 @@ mod verify;
 
 pub(crate) use link::send;
 pub(crate) use verify::verify;
+
+#[cfg(test)]
+mod tests;

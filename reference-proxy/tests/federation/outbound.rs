@@ -161,7 +161,7 @@ async fn partner_without_what_the_row_needs_is_left_at_once() {
         );
         let bounce = gateway.expect("</message>").await;
         assert!(bounce.contains("<remote-server-timeout "), "{bounce}");
-        proxy.stop().await;
+        drop(proxy);
     }
 }
 
@@ -182,7 +182,7 @@ async fn legacy_partner_gets_its_key_without_features() {
         } else {
             assert!(partner.rest().await.contains("<policy-violation "));
         }
-        proxy.stop().await;
+        drop(proxy);
     }
 }
 
@@ -224,7 +224,7 @@ async fn broken_tls_is_never_followed_by_clear_text() {
         assert!(bounce.contains("<remote-server-timeout "), "{bounce}");
         let second = timeout(Duration::from_millis(50), listener.accept()).await;
         assert!(second.is_err(), "no retry in clear");
-        proxy.stop().await;
+        drop(proxy);
     }
 }
 
@@ -255,7 +255,7 @@ async fn partner_that_goes_away_bounces_at_once() {
                 .await
                 .contains("id='two' type='error'")
         );
-        proxy.stop().await;
+        drop(proxy);
     }
 }
 
@@ -271,7 +271,7 @@ async fn silent_partner_bounces_in_time() {
     let bounce = gateway.expect("</message>").await;
     assert!(bounce.contains("<remote-server-timeout "), "{bounce}");
     assert!(partner.rest().await.contains("<connection-timeout "));
-    proxy.stop().await;
+    drop(proxy);
 }
 
 #[tokio::test]
@@ -324,7 +324,7 @@ async fn idle_stream_is_kept_alive_and_then_closed_in_good_order() {
     assert!(blanks.len() >= 3 && blanks.trim().is_empty(), "{rest:?}");
     partner.send("</stream:stream>").await;
     assert_eq!(partner.rest().await, "");
-    proxy.stop().await;
+    drop(proxy);
 }
 
 #[tokio::test]

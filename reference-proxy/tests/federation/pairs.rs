@@ -18,8 +18,8 @@ async fn federate(alpha: Negotiation, beta: Negotiation) {
     let back = message(B, A, "back");
     beta_gateway.send(&back).await;
     assert_eq!(alpha_gateway.expect("</message>").await, back);
-    alpha.stop().await;
-    beta.stop().await;
+    drop((alpha_gateway, beta_gateway));
+    tokio::join!(alpha.stop(), beta.stop());
 }
 
 /// Nothing gets through, and the sender is told.
@@ -31,8 +31,7 @@ async fn refuse(alpha: Negotiation, beta: Negotiation) -> String {
     let bounce = alpha_gateway.expect("</message>").await;
     assert!(bounce.contains("id='there' type='error'"), "{bounce}");
     assert!(bounce.contains("<remote-server-timeout "), "{bounce}");
-    alpha.stop().await;
-    beta.stop().await;
+    tokio::join!(alpha.stop(), beta.stop());
     assert_eq!(beta_gateway.rest().await, "</stream:stream>");
     bounce
 }
@@ -115,8 +114,8 @@ async fn untrusted_certificate_leaves_dialback_and_nothing_else() {
                 );
             }
         }
-        alpha.stop().await;
-        beta.stop().await;
+        drop((alpha_gateway, beta_gateway));
+        tokio::join!(alpha.stop(), beta.stop());
     }
 }
 
@@ -143,8 +142,8 @@ async fn strict_certificates_refuse_what_dialback_would_allow() {
             .await
             .contains("<remote-server-timeout ")
     );
-    alpha.stop().await;
-    beta.stop().await;
+    drop((alpha_gateway, beta_gateway));
+    tokio::join!(alpha.stop(), beta.stop());
 }
 
 #[tokio::test]
@@ -157,6 +156,6 @@ async fn many_stanzas_arrive_in_order() {
     for one in &all {
         assert_eq!(&beta_gateway.expect("</message>").await, one);
     }
-    alpha.stop().await;
-    beta.stop().await;
+    drop((alpha_gateway, beta_gateway));
+    tokio::join!(alpha.stop(), beta.stop());
 }

@@ -46,7 +46,7 @@ pub(crate) fn row(number: u8) -> Negotiation {
     let negotiation = Negotiation {
         sasl: support(index / 6),
         tls: support(index % 6 / 2),
-        dialback: index % 2 == 0,
+        dialback: index.is_multiple_of(2),
     };
     assert_eq!(negotiation.row(), number);
     negotiation

@@ -16,6 +16,10 @@ use crate::wire::{Element, Frame, Framer, Kind, Limits, NS_STREAM, NS_STREAMS};
 /// As many bytes are shown of what is no legal stream.
 const SHOWN: usize = 1024;
 
+/// Bytes that a target may send before it is authenticated (RFC 6120 §13.12 leaves the number to us):
+/// some hundred times what a negotiation takes.
+pub(super) const STRANGERS_BYTES: usize = 262_144;
+
 /// What is known of the stream that runs, forgotten at each restart (RFC 6120 §4.3.3).
 #[derive(Debug, Default)]
 pub(super) struct Stream {
@@ -65,6 +69,8 @@ pub struct Machine {
     pub(super) tries: u8,
     /// A key was checked for somebody: such a connection may stay idle.
     pub(super) served: bool,
+    /// Bytes of all streams of the connection.
+    received: usize,
     /// The refused stanza was sent in spite of its refusal.
     pub(super) insisted: bool,
     pub(super) opaque: Opaque,
@@ -97,6 +103,7 @@ impl Machine {
             tries: 0,
             served: false,
             insisted: false,
+            received: 0,
             opaque: Opaque::default(),
             ended_by: None,
             stream_ended: false,
@@ -179,6 +186,15 @@ impl Machine {
             _ if self.unreadable => return,
             _ => self.framer.push(bytes),
         }
+        self.received = self.received.saturating_add(bytes.len());
+        if self.is_stranger() && self.received > STRANGERS_BYTES {
+            self.show_unread("more bytes than a stranger may send");
+            self.unreadable = true;
+            if !matches!(self.state, State::Held | State::Closing) {
+                self.fail_stream("policy-violation");
+            }
+            return;
+        }
         while !matches!(self.state, State::AwaitTls | State::Opaque | State::Ended) {
             match self.framer.next() {
                 Ok(Some(frame)) => self.frame(frame),
@@ -199,6 +215,11 @@ impl Machine {
                 }
             }
         }
+    }
+
+    /// Whether the target has shown nothing yet that would speak for it.
+    fn is_stranger(&self) -> bool {
+        self.established.is_none() && !self.served
     }
 
     fn frame(&mut self, frame: Frame) {

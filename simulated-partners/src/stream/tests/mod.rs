@@ -1,5 +1,6 @@
 //! Machines against machines, without sockets.
 
+mod bounds;
 mod network;
 mod partners;
 mod properties;
