@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use s2spec::matrix::{self, Case};
 use s2spec::oracle::Profile;
@@ -12,18 +12,31 @@ use s2spec::target::reference::Reference;
 use simulated_partners::persona;
 
 /// Every case of the three sets.
-pub fn all_cases() -> Vec<Case> {
-    matrix::cases(&persona::builtin())
+pub fn all_cases() -> &'static [Case] {
+    static ALL: LazyLock<Vec<Case>> = LazyLock::new(|| matrix::cases(&persona::builtin()));
+    &ALL
 }
 
 /// Runs cases, with their controls, and gives the records of the cases themselves, by id.
 pub fn run(target: Arc<dyn Target>, profile: Profile, selected: &[Case]) -> Vec<Record> {
-    let jobs = runner::jobs(&all_cases(), selected, target.as_ref(), profile);
+    let mut records = run_within(Deadlines::default(), target, profile, selected);
+    records.retain(|record| !record.added_as_control);
+    records
+}
+
+/// The same with the controls among the records, and other bounds in time.
+pub fn run_within(
+    deadlines: Deadlines,
+    target: Arc<dyn Target>,
+    profile: Profile,
+    selected: &[Case],
+) -> Vec<Record> {
+    let jobs = runner::jobs(all_cases(), selected, target.as_ref(), profile);
     let plan = Plan {
         jobs,
         target,
         profile,
-        deadlines: Deadlines::default(),
+        deadlines,
         in_flight: 16,
         seed: 7,
         keep_events: true,
@@ -35,11 +48,7 @@ pub fn run(target: Arc<dyn Target>, profile: Profile, selected: &[Case]) -> Vec<
         .expect("a runtime starts");
     let report = runtime.block_on(runner::collect(plan));
     assert_eq!(report.trouble, Vec::<String>::new());
-    let mut records: Vec<Record> = report
-        .records
-        .into_iter()
-        .filter(|record| !record.added_as_control)
-        .collect();
+    let mut records = report.records;
     records.sort_by(|a, b| a.case.id.cmp(&b.case.id));
     records
 }

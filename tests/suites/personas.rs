@@ -42,10 +42,11 @@ fn ends_as_recorded(
     #[values(Direction::Outbound, Direction::Inbound)] direction: Direction,
 ) {
     let selected: Vec<Case> = all_cases()
-        .into_iter()
+        .iter()
         .filter(|case| {
             case.set == Set::Personas && case.partner.name == name && case.direction == direction
         })
+        .cloned()
         .collect();
     assert_eq!(selected.len(), 18, "one case a row");
     let records = run(reference(), Profile::default(), &selected);

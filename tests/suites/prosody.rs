@@ -31,8 +31,9 @@ fn a_real_prosody_ends_as_the_tables_say() {
         }
     };
     let selected: Vec<Case> = all_cases()
-        .into_iter()
+        .iter()
         .filter(|case| case.set == Set::Personas && PARTNERS.contains(&case.partner.name.as_str()))
+        .cloned()
         .collect();
     assert_eq!(selected.len(), PARTNERS.len() * 18 * 2);
     let records = run(Arc::new(prosody), Profile::default(), &selected);

@@ -14,8 +14,9 @@ use s2spec_tests::{all_cases, assert_snapshot, reference, run};
 
 fn of(set: Set) -> Vec<Case> {
     all_cases()
-        .into_iter()
+        .iter()
         .filter(|case| case.set == set)
+        .cloned()
         .collect()
 }
 

@@ -170,7 +170,11 @@ pub(super) static RULES: [Rule; 24] = [
         clause: "RFC 6120 §6.4.5",
         says: "EXTERNAL is refused, and dialback is no way round it.",
         holds: |seen| over_good_tls(seen) && seen.sasl_tls(),
-        ends: |seen| tls_expected(seen, vec![Allowed::refused(Reason::SaslFail)]),
+        ends: |seen| {
+            let mut ends = vec![Allowed::refused(Reason::SaslFail)];
+            ends.extend(dialback_in_vain(seen));
+            tls_expected(seen, ends)
+        },
     },
     Rule {
         id: "I6.good.dialback",
@@ -218,6 +222,7 @@ pub(super) static RULES: [Rule; 24] = [
         holds: |seen| seen.tries_tls() && seen.sasl_tls(),
         ends: |seen| {
             let mut ends = vec![Allowed::refused(Reason::BadCert)];
+            ends.extend(dialback_in_vain(seen));
             if seen.sasl_level != Level::Required {
                 ends.extend(external_to_stranger(seen));
             }
@@ -280,6 +285,13 @@ fn after_external_failed(seen: &Seen) -> Vec<Allowed> {
         Allowed::refused(Reason::SaslFail),
     ];
     tls_expected(seen, ends)
+}
+
+/// A target that has dialback may find out by trying that the partner refuses it.
+fn dialback_in_vain(seen: &Seen) -> Option<Allowed> {
+    seen.methods
+        .tls_dialback
+        .then(|| Allowed::refused(Reason::NoMethod))
 }
 
 /// EXTERNAL authenticates the initiating side only, so it can run with a partner whose own
