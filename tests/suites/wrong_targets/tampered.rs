@@ -1,0 +1,283 @@
+//! The embedded proxy with somebody in the way: between it and its gateway, or between it and the
+//! partners that dial it.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use s2spec::lab::Lab;
+use s2spec::matrix::Case;
+use s2spec::target::inner_side::InnerSide;
+use s2spec::target::reference::Reference;
+use s2spec::target::{Inside, Pending, Placement, Running, StartError, Stop, Target};
+use simulated_partners::inner::component;
+use simulated_partners::wire::{Element, Framer, Kind, Limits, NS_SERVER, NS_STREAM, Node};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+const NS_COMPONENT: &str = "jabber:component:accept";
+const UNLISTED: &str = "unlisted.example";
+const CHUNK: usize = 8192;
+
+/// Which way a stanza goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// From the proxy to its gateway.
+    In,
+    /// From the gateway to the proxy.
+    Out,
+}
+
+/// What becomes of a stanza: what goes on in its place.
+pub(crate) type Stanzas = fn(Way, Element) -> Vec<(Way, Element)>;
+
+/// What a partner that dials gets to see.
+#[derive(Clone, Copy)]
+pub(crate) enum Front {
+    /// The proxy itself.
+    Proxy,
+    /// The proxy with another text: the first replaced by the second where TLS does not hide it.
+    Rewritten(&'static str, &'static str),
+    /// A listener that takes connections and is silent.
+    Silent,
+}
+
+/// The embedded proxy, tampered with.
+pub(crate) struct Tampered {
+    pub(crate) stanzas: Stanzas,
+    pub(crate) front: Front,
+}
+
+/// Changes nothing.
+pub(crate) fn faithful(way: Way, stanza: Element) -> Vec<(Way, Element)> {
+    vec![(way, stanza)]
+}
+
+const PROXY: Reference = Reference {
+    strict_certificates: false,
+};
+
+impl Target for Tampered {
+    fn name(&self) -> String {
+        "a proxy that is tampered with".to_owned()
+    }
+
+    fn place(&self, case: &Case) -> Placement {
+        PROXY.place(case)
+    }
+
+    fn start<'a>(
+        &'a self,
+        lab: &'a Lab,
+        group: &'a str,
+        cases: &'a [Case],
+    ) -> Pending<'a, Result<(Running, Stop), StartError>> {
+        Box::pin(async move {
+            let (proxy, stop_proxy) = PROXY.start(lab, group, cases).await?;
+            let Running {
+                domain,
+                address,
+                inner: Inside::Linked(inner),
+            } = proxy
+            else {
+                return Err(trouble(&io::Error::other("the proxy has an inner side")));
+            };
+            let mut tasks = JoinSet::new();
+            let inner = self
+                .gateway(&domain, inner, cases, &mut tasks)
+                .await
+                .map_err(|error| trouble(&error))?;
+            let address = self
+                .front(address, &mut tasks)
+                .await
+                .map_err(|error| trouble(&error))?;
+            let stop: Stop = Box::new(move || {
+                Box::pin(async move {
+                    tasks.shutdown().await;
+                    stop_proxy().await;
+                })
+            });
+            Ok((
+                Running {
+                    domain,
+                    address,
+                    inner: inner.into(),
+                },
+                stop,
+            ))
+        })
+    }
+}
+
+impl Tampered {
+    /// A link of the harness's own that leads to the proxy's gateway side.
+    async fn gateway(
+        &self,
+        domain: &str,
+        behind: InnerSide,
+        cases: &[Case],
+        tasks: &mut JoinSet<()>,
+    ) -> io::Result<InnerSide> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let (to_gateway, from_proxy) = mpsc::unbounded_channel();
+        let domains = cases.iter().map(Case::domain);
+        for domain in domains.chain([UNLISTED.to_owned()]) {
+            let mut stanzas = behind.open(&domain, false);
+            let to_gateway = to_gateway.clone();
+            tasks.spawn(async move {
+                while let Some(stanza) = stanzas.next().await {
+                    if to_gateway.send(stanza).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        let stanzas = self.stanzas;
+        tasks.spawn(async move {
+            // An end of any kind ends the link, which the harness sees.
+            let _ = bridge(&listener, &behind, from_proxy, stanzas).await;
+        });
+        let link = component::connect(address, domain, "")
+            .await
+            .map_err(io::Error::other)?;
+        let from = format!("barrier@{domain}");
+        Ok(InnerSide::new(link, &from, &format!("nobody@{UNLISTED}")))
+    }
+
+    async fn front(&self, proxy: SocketAddr, tasks: &mut JoinSet<()>) -> io::Result<SocketAddr> {
+        if matches!(self.front, Front::Proxy) {
+            return Ok(proxy);
+        }
+        let front = self.front;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.spawn(async move {
+                    match front {
+                        Front::Rewritten(from, to) => {
+                            let _ = relay(stream, proxy, from, to).await;
+                        }
+                        Front::Silent | Front::Proxy => {
+                            let mut stream = stream;
+                            let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+                        }
+                    }
+                });
+            }
+        });
+        Ok(address)
+    }
+}
+
+fn trouble(error: &io::Error) -> StartError {
+    StartError::Environment(error.to_string())
+}
+
+/// A server of XEP-0114 for one component that takes any secret.
+async fn bridge(
+    listener: &TcpListener,
+    behind: &InnerSide,
+    mut from_proxy: mpsc::UnboundedReceiver<Element>,
+    stanzas: Stanzas,
+) -> io::Result<()> {
+    let (mut stream, _) = listener.accept().await?;
+    let mut framer = Framer::new(Limits::default());
+    let mut chunk = [0; CHUNK];
+    loop {
+        while let Some(frame) = framer.next().map_err(io::Error::other)? {
+            let passed = match frame.kind {
+                Kind::Header(_) => {
+                    let header = Element::prefixed("stream", NS_STREAM, "stream")
+                        .declare(None, NS_COMPONENT)
+                        .attr("id", "1");
+                    stream.write_all(header.to_open_tag().as_bytes()).await?;
+                    continue;
+                }
+                Kind::Element(element) if element.is(NS_COMPONENT, "handshake") => {
+                    stream.write_all(b"<handshake/>").await?;
+                    continue;
+                }
+                Kind::Element(mut element) => {
+                    rename(&mut element, NS_COMPONENT, NS_SERVER);
+                    stanzas(Way::Out, element)
+                }
+                Kind::End => return Ok(()),
+                Kind::Declaration | Kind::Whitespace(_) => continue,
+            };
+            pass(passed, behind, &mut stream).await?;
+        }
+        tokio::select! {
+            read = stream.read(&mut chunk) => match read? {
+                0 => return Ok(()),
+                length => framer.push(&chunk[..length]),
+            },
+            Some(stanza) = from_proxy.recv() => {
+                pass(stanzas(Way::In, stanza), behind, &mut stream).await?;
+            }
+        }
+    }
+}
+
+async fn pass(
+    stanzas: Vec<(Way, Element)>,
+    behind: &InnerSide,
+    stream: &mut TcpStream,
+) -> io::Result<()> {
+    for (way, mut stanza) in stanzas {
+        match way {
+            Way::Out => behind.send(&stanza).await,
+            Way::In if stanza.name == CUT => return Err(io::ErrorKind::ConnectionAborted.into()),
+            Way::In => {
+                rename(&mut stanza, NS_SERVER, NS_COMPONENT);
+                stream.write_all(stanza.to_xml().as_bytes()).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A stanza of this name ends the link instead of being passed in.
+pub(crate) const CUT: &str = "cut";
+
+fn rename(element: &mut Element, from: &str, to: &str) {
+    if element.namespace == from {
+        element.namespace = to.to_owned();
+    }
+    for node in &mut element.children {
+        if let Node::Element(child) = node {
+            rename(child, from, to);
+        }
+    }
+}
+
+async fn relay(mut near: TcpStream, proxy: SocketAddr, from: &str, to: &str) -> io::Result<()> {
+    let mut far = TcpStream::connect(proxy).await?;
+    let (mut near_in, mut near_out) = near.split();
+    let (mut far_in, mut far_out) = far.split();
+    let forth = async {
+        tokio::io::copy(&mut near_in, &mut far_out).await?;
+        far_out.shutdown().await
+    };
+    let back = async {
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let length = far_in.read(&mut chunk).await?;
+            if length == 0 {
+                return near_out.shutdown().await;
+            }
+            match std::str::from_utf8(&chunk[..length]) {
+                Ok(text) => {
+                    near_out
+                        .write_all(text.replace(from, to).as_bytes())
+                        .await?
+                }
+                Err(_) => near_out.write_all(&chunk[..length]).await?,
+            }
+        }
+    };
+    tokio::try_join!(forth, back).map(|_| ())
+}
