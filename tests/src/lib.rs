@@ -1,11 +1,15 @@
 //! What the suites share: running cases and writing them down.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-use s2spec::matrix::{self, Case};
+use s2spec::baseline::{Baseline, Settlement};
+use s2spec::matrix::{self, Case, Direction, Set};
 use s2spec::oracle::Profile;
+use s2spec::outcome::{Outcome, method_name};
+use s2spec::policy::Row;
 use s2spec::runner::{self, Deadlines, Plan, Record, Verdict};
 use s2spec::target::Target;
 use s2spec::target::reference::Reference;
@@ -37,7 +41,8 @@ pub fn run_within(
         target,
         profile,
         deadlines,
-        in_flight: 16,
+        // Most of them only wait, for the other end or for a deadline.
+        in_flight: 96,
         seed: 7,
         keep_events: true,
     };
@@ -113,6 +118,43 @@ pub fn story(records: &[Record]) -> String {
     table
 }
 
+/// One short word an outcome, so that a table of hundreds can be read.
+fn short(record: &Record) -> String {
+    match &record.outcome {
+        Some(Outcome::Established(method)) => method_name(*method).to_owned(),
+        Some(Outcome::Refused(refusal)) => format!("- {refusal}"),
+        Some(Outcome::Stalled(phase)) => format!("stalled {phase:?}"),
+        None => format!("{:?}", record.verdict),
+    }
+}
+
+/// A line an outcome of each policy: which partners end so.
+pub fn table(records: &[Record]) -> String {
+    let mut text = String::new();
+    for direction in [Direction::Outbound, Direction::Inbound] {
+        writeln!(text, "{direction:?}").expect("a String takes all text");
+        for row in Row::all() {
+            let mut endings: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+            for record in records {
+                if record.case.row == row && record.case.direction == direction {
+                    let partner = record.case.partner.name.as_str();
+                    endings.entry(short(record)).or_default().push(partner);
+                }
+            }
+            writeln!(text, "  {} {}", row.label(), row.policy()).expect("a String takes all text");
+            if endings.len() == 1 && endings.contains_key("Unsupported") {
+                writeln!(text, "    unsupported").expect("a String takes all text");
+                continue;
+            }
+            for (ending, partners) in endings {
+                writeln!(text, "    {ending}: {}", partners.join(" "))
+                    .expect("a String takes all text");
+            }
+        }
+    }
+    text
+}
+
 /// What the oracle allows, the expected end first.
 pub fn allowed(record: &Record) -> String {
     let ends: Vec<String> = record
@@ -153,4 +195,45 @@ pub fn assert_snapshot(folder: &str, name: &str, description: &str, text: &str) 
 /// The workspace's folder.
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Runs the set `personas` on a server that nobody here wrote, holds each result to its reviewed
+/// baseline (warnings included) and the outcomes to the snapshot of that version.
+#[expect(clippy::print_stderr, reason = "says what was not compared")]
+pub fn hold_to_record(name: &str, version: &str, target: Arc<dyn Target>) {
+    let file = root().join(format!("harness/baselines/{name}.toml"));
+    let baseline = Baseline::load(&file, all_cases()).expect("the baseline can be read");
+    let settlement = Settlement {
+        baseline: Some(baseline),
+        strict: true,
+        ..Settlement::none()
+    };
+    let found = target.name();
+    let selected: Vec<Case> = all_cases()
+        .iter()
+        .filter(|case| case.set == Set::Personas)
+        .cloned()
+        .collect();
+    let mut records = run(target, Profile::default(), &selected);
+    let outcomes = table(&records);
+    for record in &mut records {
+        settlement.settle(record);
+    }
+    let expected = [Verdict::Pass, Verdict::Xfail, Verdict::Unsupported];
+    let wrong: Vec<String> = records
+        .iter()
+        .filter(|record| !expected.contains(&record.verdict))
+        .map(|r| format!("{}: {:?}: {}\n{}", r.case.id, r.verdict, r.why, r.wire))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let ran = records
+        .iter()
+        .filter(|record| record.verdict != Verdict::Unsupported)
+        .count();
+    assert!(ran > 400, "only {ran} cases could be run");
+    if found == version {
+        assert_snapshot(name, "personas", version, &outcomes);
+    } else {
+        eprintln!("{found} is not compared with the record of {version}");
+    }
 }

@@ -4,26 +4,14 @@ use std::io;
 use std::sync::Arc;
 
 use s2spec::lab::Lab;
-use s2spec::matrix::{Case, Direction, Set};
+use s2spec::matrix::{Case, Direction};
 use s2spec::oracle::Profile;
 use s2spec::outcome::Outcome;
 use s2spec::runner::{Record, Verdict};
 use s2spec::target::ejabberd::Ejabberd;
 use s2spec::target::{Pending, Placement, Running, StartError, Stop, Target};
-use s2spec_tests::{all_cases, run};
+use s2spec_tests::{all_cases, hold_to_record, run};
 use simulated_partners::pki::NameForms;
-
-const PARTNERS: [&str; 9] = [
-    "cert-expired",
-    "cert-unknown-ca",
-    "dialback-only",
-    "google-talk",
-    "modern",
-    "no-methods",
-    "starttls-failure",
-    "strict-tls",
-    "tls12-only",
-];
 
 #[expect(clippy::print_stderr, reason = "says why nothing was tested")]
 fn ejabberd() -> Option<Ejabberd> {
@@ -46,30 +34,9 @@ fn told(record: &Record) -> String {
 
 #[test]
 fn a_real_ejabberd_ends_as_the_tables_say() {
-    let Some(ejabberd) = ejabberd() else { return };
-    let selected: Vec<Case> = all_cases()
-        .into_iter()
-        .filter(|case| case.set == Set::Personas && PARTNERS.contains(&case.partner.name.as_str()))
-        .collect();
-    assert_eq!(selected.len(), PARTNERS.len() * 18 * 2);
-    let records = run(Arc::new(ejabberd), Profile::default(), &selected);
-    let expected = |record: &&Record| {
-        matches!(
-            record.verdict,
-            Verdict::Pass | Verdict::Warn | Verdict::Unsupported
-        )
-    };
-    let wrong: Vec<String> = records
-        .iter()
-        .filter(|record| !expected(record))
-        .map(told)
-        .collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let ran = records
-        .iter()
-        .filter(|record| record.verdict != Verdict::Unsupported)
-        .count();
-    assert_eq!(ran, 9 * PARTNERS.len() * 2);
+    if let Some(ejabberd) = ejabberd() {
+        hold_to_record("ejabberd", "ejabberd 23.01-1", Arc::new(ejabberd));
+    }
 }
 
 /// ejabberd in a lab whose certificates name domains in all forms.
@@ -108,8 +75,9 @@ impl Target for InFull {
 fn a_real_ejabberd_accepts_a_good_certificate_unless_it_has_an_xmpp_address() {
     let Some(ejabberd) = ejabberd() else { return };
     let selected: Vec<Case> = all_cases()
-        .into_iter()
+        .iter()
         .filter(|case| case.id == "personas/row07/modern/inbound")
+        .cloned()
         .collect();
     let profile = Profile::default();
     let plain = run(Arc::new(ejabberd), profile, &selected).remove(0);

@@ -17,7 +17,7 @@ use simulated_partners::persona::{Certificate, Key};
 use simulated_partners::pki::Authority;
 
 /// EXTERNAL gets a trigger in, dialback over TLS, dialback in clear.
-const ROWS: [u8; 3] = [7, 13, 17];
+const ROWS: [u8; 2] = [7, 17];
 
 const PARTNERS: [&str; 8] = [
     "authority-unreachable",
@@ -42,9 +42,10 @@ fn a_server_is_judged_alike_with_and_without_an_inner_side() {
     };
     let rows: Vec<Row> = ROWS.into_iter().filter_map(Row::new).collect();
     let selected: Vec<Case> = all_cases()
-        .into_iter()
+        .iter()
         .filter(|case| case.set == Set::Personas && rows.contains(&case.row))
         .filter(|case| PARTNERS.contains(&case.partner.name.as_str()))
+        .cloned()
         .collect();
     assert_eq!(selected.len(), ROWS.len() * PARTNERS.len() * 2);
     let folder = tempfile::tempdir().expect("a folder");

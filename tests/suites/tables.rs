@@ -1,16 +1,11 @@
 //! The sets `policies` and `offers` against the embedded proxy: each case as the oracle wants it, a
 //! table of the outcomes as a snapshot, and the same again on every repetition.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-
-use s2spec::matrix::{Case, Direction, Set};
+use s2spec::matrix::{Case, Set};
 use s2spec::oracle::Profile;
-use s2spec::outcome::{Outcome, method_name};
-use s2spec::policy::Row;
 use s2spec::runner::{Record, Verdict};
 use s2spec::transcript;
-use s2spec_tests::{all_cases, assert_snapshot, reference, run};
+use s2spec_tests::{all_cases, assert_snapshot, reference, run, table};
 
 fn of(set: Set) -> Vec<Case> {
     all_cases()
@@ -26,39 +21,6 @@ fn unexpected(records: &[Record]) -> Vec<String> {
         .filter(|record| !matches!(record.verdict, Verdict::Pass | Verdict::Warn))
         .map(|record| format!("{}: {:?}: {}", record.case.id, record.verdict, record.why))
         .collect()
-}
-
-/// One short word an outcome, so that a table of hundreds can be read.
-fn short(record: &Record) -> String {
-    match &record.outcome {
-        Some(Outcome::Established(method)) => method_name(*method).to_owned(),
-        Some(Outcome::Refused(refusal)) => format!("- {refusal}"),
-        Some(Outcome::Stalled(phase)) => format!("stalled {phase:?}"),
-        None => format!("{:?}", record.verdict),
-    }
-}
-
-/// A line an outcome of each policy: which partners end so.
-fn table(records: &[Record]) -> String {
-    let mut text = String::new();
-    for direction in [Direction::Outbound, Direction::Inbound] {
-        writeln!(text, "{direction:?}").expect("a String takes all text");
-        for row in Row::all() {
-            let mut endings: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-            for record in records {
-                if record.case.row == row && record.case.direction == direction {
-                    let partner = record.case.partner.name.as_str();
-                    endings.entry(short(record)).or_default().push(partner);
-                }
-            }
-            writeln!(text, "  {} {}", row.label(), row.policy()).expect("a String takes all text");
-            for (ending, partners) in endings {
-                writeln!(text, "    {ending}: {}", partners.join(" "))
-                    .expect("a String takes all text");
-            }
-        }
-    }
-    text
 }
 
 #[test]
