@@ -1,0 +1,207 @@
+//! The program as its user meets it.
+
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn s2spec(arguments: &[&str]) -> Output {
+    command(arguments).output().expect("the program runs")
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_s2spec"));
+    command
+        .args(arguments)
+        .env("COLUMNS", "100")
+        .env("NO_COLOR", "1")
+        .env_remove("RUST_LOG");
+    command
+}
+
+fn code(output: &Output) -> Option<i32> {
+    output.status.code()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("what is printed is text")
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("what is printed is text")
+}
+
+fn json(arguments: &[&str]) -> Value {
+    let output = s2spec(&[&["run", "--json", "-"], arguments].concat());
+    assert_eq!(code(&output), Some(0), "{}", err(&output));
+    serde_json::from_slice(&output.stdout).expect("the report is JSON")
+}
+
+#[test]
+fn a_run_as_expected_ends_with_0_and_prints_the_matrix() {
+    let output = s2spec(&["run", "personas/row07/modern"]);
+    assert_eq!(code(&output), Some(0), "{}", err(&output));
+    let text = out(&output);
+    assert!(text.contains("7 R/O/T"), "{text}");
+    assert!(text.contains("2 cases against reference-proxy"), "{text}");
+    assert!(!text.contains('\u{1b}'), "no colours: {text}");
+    assert_eq!(err(&output), "", "no progress where there is no terminal");
+}
+
+#[test]
+fn an_unknown_id_names_the_nearest_and_ends_with_4() {
+    let output = s2spec(&["run", "personas/row07/modrn/inbound"]);
+    assert_eq!(code(&output), Some(4));
+    assert!(
+        err(&output).contains("personas/row07/modern/inbound"),
+        "{}",
+        err(&output)
+    );
+    assert_eq!(err(&output).lines().count(), 1, "one line");
+}
+
+#[test]
+fn an_unknown_persona_names_the_nearest_and_ends_with_2() {
+    let output = s2spec(&["serve", "gogle-talk"]);
+    assert_eq!(code(&output), Some(2));
+    assert!(err(&output).contains("google-talk"), "{}", err(&output));
+}
+
+#[test]
+fn a_wrong_option_ends_with_2() {
+    assert_eq!(code(&s2spec(&["run", "--no-such-option"])), Some(2));
+    assert_eq!(code(&s2spec(&["run", "--jobs", "0"])), Some(2));
+    assert_eq!(
+        code(&s2spec(&["run", "--jobs", "1", "personas/row07/modern"])),
+        Some(0)
+    );
+}
+
+#[test]
+fn a_broken_proxy_configuration_is_shown_with_its_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("proxy.toml");
+    std::fs::write(
+        &file,
+        "domains = [\"contoso.example\"]\nvalidation = \"matrx\"\n",
+    )
+    .expect("the file is written");
+    let output = s2spec(&["proxy", "--config", file.to_str().expect("a path in text")]);
+    assert_eq!(code(&output), Some(2));
+    let text = err(&output);
+    for part in ["proxy.toml:2:14", "^^^^^^^", "control-panel"] {
+        assert!(text.contains(part), "{part} is missing: {text}");
+    }
+}
+
+#[test]
+fn a_broken_persona_is_shown_with_its_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("mine.toml");
+    std::fs::write(
+        &file,
+        "format = 1\ntitle = \"x\"\n[offer]\ntls = \"maybe\"\n",
+    )
+    .expect("the file is written");
+    let output = s2spec(&["serve", file.to_str().expect("a path in text")]);
+    assert_eq!(code(&output), Some(2), "{}", err(&output));
+    let text = err(&output);
+    for part in ["mine.toml:4:7", "^^^^^^^", "offered"] {
+        assert!(text.contains(part), "{part} is missing: {text}");
+    }
+}
+
+#[test]
+fn a_port_in_use_is_told_in_a_line_and_ends_with_3() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("it is bound").to_string();
+    let output = s2spec(&["serve", "modern", "--listen", &address]);
+    assert_eq!(code(&output), Some(3));
+    let text = err(&output);
+    assert!(text.contains(&address) && text.contains("in use"), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+}
+
+#[test]
+fn two_runs_write_the_same_report_but_for_times() {
+    let strip = |mut report: Value| {
+        report
+            .as_object_mut()
+            .expect("an object")
+            .remove("elapsed_us");
+        for case in report["cases"].as_array_mut().expect("a list") {
+            case.as_object_mut()
+                .expect("an object")
+                .remove("timings_us");
+        }
+        report
+    };
+    let first = strip(json(&["policies/row07"]));
+    let cases = first["cases"].as_array().map(Vec::len);
+    assert_eq!(cases, Some(38), "36 and two controls");
+    let second = strip(json(&["policies/row07"]));
+    assert!(first == second, "the reports differ");
+}
+
+#[test]
+fn explain_gives_the_command_that_runs_the_case() {
+    let output = s2spec(&["explain", "personas/row07/cert-expired/inbound"]);
+    assert_eq!(code(&output), Some(0));
+    let text = out(&output);
+    for part in [
+        "XEP-0178",
+        "tls-dialback",
+        "s2spec run personas/row07/cert-expired/inbound",
+    ] {
+        assert!(text.contains(part), "{part} is missing: {text}");
+    }
+}
+
+#[test]
+fn list_gives_an_id_a_line() {
+    let output = s2spec(&["list", "policies"]);
+    assert_eq!(code(&output), Some(0));
+    assert_eq!(out(&output).lines().count(), 648);
+}
+
+/// The program is interrupted once its first progress is certain: a case that waits for a deadline of
+/// the target cannot have ended before.
+#[test]
+fn an_interrupt_prints_what_there_is_and_says_so() {
+    let mut child = command(&["run", "--timeout", "60", "personas"]);
+    let child = child
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let pid = child.id().to_string();
+    let started = std::time::Instant::now();
+    // A handler has to be there first: it is once the process has opened sockets of its own.
+    while started.elapsed().as_secs() < 20 && !has_sockets(&pid) {
+        std::thread::yield_now();
+    }
+    let killed = Command::new("kill")
+        .args(["-INT", &pid])
+        .status()
+        .expect("kill runs");
+    assert!(killed.success());
+    let output = child.wait_with_output().expect("it ends");
+    let text = out(&output);
+    if code(&output) == Some(0) {
+        // All cases had ended before the signal.
+        assert!(text.contains("972 cases"), "{text}");
+        return;
+    }
+    assert_eq!(code(&output), Some(3), "{text}{}", err(&output));
+    assert!(text.contains("INTERRUPTED"), "{text}");
+}
+
+fn has_sockets(pid: &str) -> bool {
+    let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return false;
+    };
+    let sockets = entries.filter_map(Result::ok).filter(|entry| {
+        std::fs::read_link(entry.path())
+            .is_ok_and(|target| target.to_string_lossy().starts_with("socket:"))
+    });
+    sockets.count() > 6
+}
