@@ -128,7 +128,11 @@ pub(crate) fn run(interrupted: bool) -> Vec<RunEvent> {
             "personas/row05/modern/inbound" => Verdict::Disputed,
             "personas/row08/tls12-only/inbound" => Verdict::Unstable,
             "personas/row09/tls12-only/inbound" => Verdict::Error,
-            id if id.starts_with("personas/row16") => Verdict::Unsupported,
+            id if id.starts_with("personas/row16")
+                || id.starts_with("personas/row15/google-talk") =>
+            {
+                Verdict::Unsupported
+            }
             id if id == failed.case.id => {
                 *record = failed.clone();
                 continue;

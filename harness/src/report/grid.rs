@@ -46,6 +46,26 @@ impl Grid {
         *half = Some(half.map_or(mark, |before| before.with(mark)));
     }
 
+    /// Takes rows out in which nothing could be run, unless that is so in all of them, and says which.
+    pub(super) fn take_unsupported_rows(&mut self) -> Vec<u8> {
+        let supported: BTreeSet<u8> = self
+            .cells
+            .iter()
+            .filter(|(_, halves)| halves.iter().flatten().any(|m| *m != Mark::Unsupported))
+            .map(|((row, _), _)| *row)
+            .collect();
+        if supported.is_empty() {
+            return Vec::new();
+        }
+        let rows = std::mem::take(&mut self.rows);
+        let (kept, taken): (BTreeMap<_, _>, BTreeMap<_, _>) = rows
+            .into_iter()
+            .partition(|(row, _)| supported.contains(row));
+        self.rows = kept;
+        self.cells.retain(|(row, _), _| supported.contains(row));
+        taken.into_keys().collect()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.cells.is_empty()
     }

@@ -64,10 +64,11 @@ fn tables(report: &Report, view: &View, out: &mut String) {
             .values()
             .filter(|r| r.case.set == set && !r.added_as_control)
             .collect();
-        let grid = grid(&records, set);
+        let mut grid = grid(&records, set);
         if grid.is_empty() {
             continue;
         }
+        let left_out = grid.take_unsupported_rows();
         marks.extend(grid.marks());
         let (title, heading) = match set {
             Set::Personas => ("personas: a kind of server each", Heading::Codes),
@@ -82,6 +83,11 @@ fn tables(report: &Report, view: &View, out: &mut String) {
         };
         let _ = writeln!(out, "{}", title.bold());
         out.push_str(&grid.render(heading, view.width, view.charset));
+        if !left_out.is_empty() {
+            let rows: Vec<String> = left_out.iter().map(u8::to_string).collect();
+            let text = format!("rows without a case that can be run: {}", rows.join(", "));
+            out.push_str(&wrapped("unsupported", &text, view.width));
+        }
         if heading == Heading::Codes {
             out.push('\n');
         }

@@ -92,7 +92,7 @@ impl Remote {
             .policies
             .iter()
             .find(|setting| setting.row == row)
-            .ok_or_else(|| StartError::Unsupported(self.without(row)))?;
+            .ok_or_else(|| StartError::Unsupported(self.other_policies()))?;
         let timeouts = file.timeouts;
         if let Some(switch) = &setting.switch {
             let switch = self.call("switch", switch, timeouts.switch, row);
@@ -194,11 +194,11 @@ impl Remote {
         }
     }
 
-    fn without(&self, row: Row) -> String {
+    /// The same words for each row, so that a report needs one line for all of them.
+    fn other_policies(&self) -> String {
         let rows: Vec<String> = self.file.rows().map(Row::label).collect();
         format!(
-            "the target file has no policy {row} ({}); it has {}",
-            row.policy(),
+            "the target file does not have this policy; it has {}",
             rows.join(", ")
         )
     }
@@ -211,7 +211,7 @@ impl Target for Remote {
 
     fn place(&self, case: &Case) -> Placement {
         if !self.file.rows().any(|row| row == case.row) {
-            return Placement::Unsupported(self.without(case.row));
+            return Placement::Unsupported(self.other_policies());
         }
         let needs_entry =
             self.file.trigger == TriggerKind::Reply && case.direction == Direction::Outbound;

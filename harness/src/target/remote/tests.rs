@@ -252,7 +252,7 @@ fn cases_of_other_policies_are_unsupported_with_the_reason() {
     assert_eq!(
         place(&target, "personas/row09/modern/outbound"),
         Placement::Unsupported(
-            "the target file has no policy row09 (O/O/T); it has row07".to_owned()
+            "the target file does not have this policy; it has row07".to_owned()
         )
     );
     let closed = Remote::new(parse(&GOOD.replace("row = 7", "row = 18")).expect("good"));
