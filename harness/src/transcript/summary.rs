@@ -29,6 +29,7 @@ pub fn wire_summary(events: &[Event]) -> String {
     let mut line = String::new();
     let mut leg: Option<Leg> = None;
     let mut speaker: Option<Party> = None;
+    let mut dialler: Option<Party> = None;
     for event in &canonical(events) {
         if leg != Some(event.leg) {
             if leg.is_some() {
@@ -39,7 +40,13 @@ pub fn wire_summary(events: &[Event]) -> String {
         } else if !line.is_empty() && !matches!(event.what, What::Opened(_)) {
             line.push(' ');
         }
-        let (from, token) = token(&event.what);
+        if let What::Opened(kind) = &event.what {
+            dialler = Some(match kind {
+                LegKind::Incoming => Party::Target,
+                LegKind::Outgoing | LegKind::Verify => Party::Partner,
+            });
+        }
+        let (from, token) = token(&event.what, dialler);
         if token.is_empty() {
             trim_space(&mut line);
             continue;
@@ -76,7 +83,8 @@ const fn letter(party: Party) -> char {
     }
 }
 
-fn token(what: &What) -> (Option<Party>, String) {
+/// `dialler` is who opened the connection: the other one's header has to have an id.
+fn token(what: &What, dialler: Option<Party>) -> (Option<Party>, String) {
     match what {
         What::Opened(kind) => (None, format!("{}:", dialled(*kind))),
         What::ConnectFailed(kind, error) => (
@@ -87,7 +95,7 @@ fn token(what: &What) -> (Option<Party>, String) {
             Some(*from),
             match &frame.kind {
                 Kind::Declaration | Kind::Whitespace(_) => return (None, String::new()),
-                Kind::Header(header) => header_token(header),
+                Kind::Header(header) => header_token(header, dialler != Some(*from)),
                 Kind::Element(element) => element_token(element),
                 Kind::End => "end".to_owned(),
             },
@@ -140,8 +148,11 @@ const fn dialled(kind: LegKind) -> &'static str {
 }
 
 /// A header; said is what is unusual.
-fn header_token(header: &Element) -> String {
+fn header_token(header: &Element, answers: bool) -> String {
     let mut missing = Vec::new();
+    if answers && attribute(header, "id").is_none() {
+        missing.push("no-id");
+    }
     if attribute(header, "version").is_none() {
         missing.push("no-version");
     }
