@@ -194,7 +194,8 @@ impl Machine {
             if !matches!(self.state, State::Held | State::Closing) {
                 self.fail_stream("policy-violation");
             }
-            return;
+            // Whoever talks without end would not end its stream either.
+            return self.close(Close::Fin);
         }
         while !matches!(self.state, State::AwaitTls | State::Opaque | State::Ended) {
             match self.framer.next() {

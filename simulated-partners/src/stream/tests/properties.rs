@@ -159,7 +159,8 @@ proptest! {
             machine.handle(Input::Bytes(chunk.as_bytes()));
             prop_assert!(machine.unread().len() <= 300_000, "{} bytes held", machine.unread().len());
         }
-        prop_assert_eq!(machine.state(), State::Closing);
+        // A broken rule ends the stream, too many bytes the connection as well.
+        prop_assert!(matches!(machine.state(), State::Closing | State::Ended));
     }
 }
 
