@@ -108,7 +108,7 @@ pub(super) fn extra(file: &TargetFile) -> Extra {
         place: Some((file.domain.clone(), file.address)),
         runs_already: file.start.is_none() && !switched,
         direct_tls: file.direct_tls,
-        inner: None,
+        inner: file.inner,
     }
 }
 

@@ -74,6 +74,7 @@ pub(crate) fn passed(set: Set, row: Row, partner: &Arc<Persona>, direction: Dire
             tls: Some(Duration::from_micros(900)),
             auth: Some(Duration::from_micros(210)),
             probe: None,
+            delayed: false,
             total: Duration::from_micros(1500 + u64::from(row.number())),
         },
         events: Vec::new(),

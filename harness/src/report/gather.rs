@@ -98,6 +98,17 @@ impl Report {
         })
     }
 
+    /// Cases in which the target let about 40 ms pass, of those that came as far as TCP, where they are
+    /// at least half: fewer are accidents of a busy machine.
+    pub fn delayed(&self) -> Option<(usize, usize)> {
+        let connected = || self.ran().filter(|record| record.timings.connect.is_some());
+        let (all, late) = (
+            connected().count(),
+            connected().filter(|r| r.timings.delayed).count(),
+        );
+        (late > 0 && late * 2 >= all).then_some((late, all))
+    }
+
     /// The slowest cases, slowest first.
     pub fn slowest(&self, count: usize) -> Vec<&Record> {
         let mut ran: Vec<&Record> = self.ran().collect();

@@ -90,6 +90,7 @@ struct TimingsReport {
     tls: Option<u64>,
     auth: Option<u64>,
     probe: Option<u64>,
+    delayed: bool,
     total: u64,
 }
 
@@ -159,6 +160,7 @@ fn timings(timings: &Timings) -> TimingsReport {
         tls: timings.tls.map(micros),
         auth: timings.auth.map(micros),
         probe: timings.probe.map(micros),
+        delayed: timings.delayed,
         total: micros(timings.total),
     }
 }

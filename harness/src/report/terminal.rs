@@ -342,6 +342,13 @@ fn timing(report: &Report, view: &View, out: &mut String) {
         .collect();
     let _ = write!(text, "; slowest: {}", slowest.join(", "));
     out.push_str(&filled(&text, view.width));
+    if let Some((late, all)) = report.delayed() {
+        let text = format!(
+            "In {late} of {all} cases the target let about 40 ms pass before it sent something: it seems \
+             to wait for delayed acknowledgements (TCP_NODELAY on its sockets ends that)."
+        );
+        out.push_str(&filled(&text, view.width));
+    }
 }
 
 pub(super) fn counted(cases: usize) -> String {

@@ -1,5 +1,12 @@
-use super::fixture::{failed, gather, generated, report, run, view};
+use std::sync::Arc;
+use std::time::Duration;
+
+use simulated_partners::persona;
+
+use super::fixture::{failed, gather, generated, passed, report, run, view};
 use super::*;
+use crate::matrix::{Direction, Set};
+use crate::policy::Row;
 use crate::runner::{RunEvent, Verdict};
 
 fn plain(report: &Report, view: &View) -> String {
@@ -97,6 +104,30 @@ fn marks_are_coloured_but_told_apart_without_colour() {
     for mark in ["✓", "–", "!", "✕", "≠", "~", "·", "?"] {
         assert!(plain.contains(mark), "{mark}");
     }
+}
+
+#[test]
+fn a_target_that_waits_for_acknowledgements_is_told_and_a_single_accident_is_not() {
+    let told = |delayed: usize| {
+        let records = (1..=4).map(|row| {
+            let row = Row::new(row).expect("1 to 18");
+            let partner = Arc::new(persona::find("modern").expect("it is built in"));
+            let mut record = passed(Set::Personas, row, &partner, Direction::Inbound);
+            record.timings.connect = Some(Duration::from_millis(1));
+            record.timings.delayed = usize::from(row.number()) <= delayed;
+            record
+        });
+        plain(
+            &report(gather(records.collect(), false)),
+            &view(100, Charset::Unicode),
+        )
+    };
+    assert!(
+        told(2).contains("In 2 of 4 cases the target let about 40 ms pass"),
+        "{}",
+        told(2)
+    );
+    assert!(!told(1).contains("40 ms"), "{}", told(1));
 }
 
 #[test]

@@ -61,6 +61,9 @@ pub struct Timings {
     pub auth: Option<Duration>,
     /// From then until the stanza had arrived (and its answer, where one was asked for).
     pub probe: Option<Duration>,
+    /// The target let about 40 ms pass before it sent something: as long as a delayed acknowledgement
+    /// takes, for which a sender without TCP_NODELAY waits.
+    pub delayed: bool,
     /// The whole case.
     pub total: Duration,
 }

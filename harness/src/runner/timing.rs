@@ -2,11 +2,29 @@
 
 use std::time::Duration;
 
-use simulated_partners::event::{Event, Party, What};
+use simulated_partners::event::{Event, Leg, Party, What};
 
 use super::record::Timings;
 use crate::judge::deciding_leg;
 use crate::matrix::Direction;
+
+/// What a delayed acknowledgement costs (RFC 1122 §4.2.3.2; Linux takes 40 ms).
+const DELAYED: std::ops::Range<Duration> = Duration::from_millis(38)..Duration::from_millis(48);
+
+/// Whether something of the target came so long after what was before it on the leg.
+fn delayed(leg: Leg, events: &[Event]) -> bool {
+    let of_leg: Vec<&Event> = events.iter().filter(|event| event.leg == leg).collect();
+    of_leg.windows(2).any(|pair| {
+        let from_target = matches!(
+            pair[1].what,
+            What::Frame {
+                from: Party::Target,
+                ..
+            }
+        );
+        from_target && DELAYED.contains(&pair[1].at.saturating_sub(pair[0].at))
+    })
+}
 
 /// Splits the time of the deciding leg.
 pub(super) fn timings(direction: Direction, events: &[Event], total: Duration) -> Timings {
@@ -37,6 +55,55 @@ pub(super) fn timings(direction: Direction, events: &[Event], total: Duration) -
         tls: between(proceed, secured),
         auth: between(secured.or(opened), trusted),
         probe: trusted.map(|trusted| total.saturating_sub(trusted)),
+        delayed: delayed(leg, events),
         total,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use simulated_partners::event::LegKind;
+    use simulated_partners::wire::{Frame, Kind};
+
+    use super::*;
+
+    fn event(millis: u64, what: What) -> Event {
+        Event {
+            leg: Leg(1),
+            at: Duration::from_millis(millis),
+            what,
+        }
+    }
+
+    fn sent(from: Party) -> What {
+        What::Frame {
+            from,
+            encrypted: true,
+            frame: Arc::new(Frame {
+                kind: Kind::End,
+                raw: Vec::new(),
+                offset: 0,
+            }),
+        }
+    }
+
+    fn late(millis: u64, from: Party) -> bool {
+        let events = [
+            event(0, What::Opened(LegKind::Outgoing)),
+            event(5, sent(Party::Partner)),
+            event(5 + millis, sent(from)),
+        ];
+        timings(Direction::Inbound, &events, Duration::from_millis(60)).delayed
+    }
+
+    #[test]
+    fn forty_milliseconds_of_the_target_are_seen_and_others_are_not() {
+        assert!(late(40, Party::Target));
+        assert!(late(44, Party::Target));
+        assert!(!late(40, Party::Partner));
+        assert!(!late(5, Party::Target));
+        assert!(!late(100, Party::Target));
     }
 }

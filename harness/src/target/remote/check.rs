@@ -37,6 +37,7 @@ pub(super) fn check(
     let direct_tls = file
         .direct_tls
         .map(|address| check.address(&address, "direct-tls"));
+    let inner = file.inner.map(|address| check.address(&address, "inner"));
     let dns = check.address(&file.dns, "dns");
     let far = |ip: IpAddr| !ip.to_canonical().is_loopback();
     if allow_remote && far(address.ip()) && !far(dns.ip()) {
@@ -68,6 +69,7 @@ pub(super) fn check(
         domain,
         address,
         direct_tls,
+        inner,
         dns,
         partner_address,
         partner_hosts: file.partner_hosts,

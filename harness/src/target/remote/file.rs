@@ -51,6 +51,8 @@ pub struct TargetFile {
     pub address: SocketAddr,
     /// Where it takes them with TLS from the first byte.
     pub direct_tls: Option<SocketAddr>,
+    /// Where a proxy takes its gateway: mutual TLS from the first byte.
+    pub inner: Option<SocketAddr>,
     /// Where the lab's DNS has to listen, so that the server asks it.
     pub dns: SocketAddr,
     /// Where partners listen.
@@ -309,6 +311,7 @@ pub(super) struct File {
     pub(super) domain: Spanned<String>,
     pub(super) address: Spanned<SocketAddr>,
     pub(super) direct_tls: Option<Spanned<SocketAddr>>,
+    pub(super) inner: Option<Spanned<SocketAddr>>,
     pub(super) dns: Spanned<SocketAddr>,
     pub(super) partner_address: Option<Spanned<IpAddr>>,
     #[serde(default)]
