@@ -71,8 +71,7 @@ pub(super) async fn meet(
     .await
     .map_err(|error| format!("a partner could not listen on {}: {error}", subject.listen))?;
     let records = lab.dns.records();
-    records
-        .server(domain, partner.address())
+    lab.publish(domain, partner.address())
         .map_err(|error| error.to_string())?;
     let mut meeting = Meeting {
         domain: domain.to_owned(),

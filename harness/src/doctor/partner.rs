@@ -217,7 +217,8 @@ fn not_dialled(good: &Meeting) -> Result {
             good.domain
         ),
         "it looks addresses up elsewhere (ejabberd does, through the system's resolv.conf \
-         and hosts file): point that to the lab's DNS, too",
+         and hosts file): point that to the lab's DNS, too, or write `partner-hosts = \"digits\"` \
+         into the target file",
     )
     .into()
 }
