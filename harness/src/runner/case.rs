@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use simulated_partners::driver::{Partner, PartnerSetup};
+use simulated_partners::board::Board;
+use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::{Event, LegKind, Party, What};
 use simulated_partners::persona::Persona;
 use simulated_partners::wire::{Element, Kind, NS_SERVER};
@@ -184,6 +185,9 @@ pub(super) fn setup(
         answers: false,
         insists: true,
         seed: lab.seed,
+        board: Board::default(),
+        values: Arc::default(),
+        connections: CONNECTIONS,
         listen: (lab.partners, 0).into(),
     }
 }
