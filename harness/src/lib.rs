@@ -3,6 +3,7 @@
 pub mod baseline;
 pub mod cli;
 pub mod doctor;
+pub mod embedded;
 pub mod embed;
 pub mod judge;
 pub mod lab;
@@ -11,7 +12,9 @@ pub mod oracle;
 pub mod outcome;
 pub mod policy;
 pub mod report;
+pub mod requirement;
 pub mod resources;
 pub mod runner;
+pub mod scenario;
 pub mod target;
 pub mod transcript;
