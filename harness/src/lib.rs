@@ -2,6 +2,7 @@
 
 pub mod baseline;
 pub mod cli;
+pub mod coverage;
 pub mod doctor;
 pub mod embed;
 pub mod embedded;

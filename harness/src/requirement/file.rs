@@ -1,5 +1,6 @@
 //! Reads the files of `scenarios/requirements/`.
 
+use std::fmt::Display;
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -73,7 +74,7 @@ pub(super) fn area(name: &str, text: &str) -> Result<(Area, Vec<Requirement>), V
         let id = match row.id.get_ref().parse::<RowId>() {
             Ok(id) => id,
             Err(error) => {
-                mistakes.push(Mistake::new(row.id.span(), error.to_string()));
+                mistakes.push(error.at(row.id.span()));
                 continue;
             }
         };
@@ -84,10 +85,7 @@ pub(super) fn area(name: &str, text: &str) -> Result<(Area, Vec<Requirement>), V
             );
         }
         if let Some(before) = rows.last().filter(|before| before.id >= id) {
-            mistakes.push(
-                Mistake::new(row.id.span(), format!("{id} comes after {}", before.id))
-                    .help("rows stand in the order of their numbers, each once"),
-            );
+            mistakes.push(out_of_order(row.id.span(), &id, &before.id));
         }
         non_empty(&row.source, "source", &mut mistakes);
         sentence(&row.text, "text", &mut mistakes);
@@ -134,12 +132,10 @@ pub(super) fn bugs(text: &str) -> Result<Vec<UncheckedBug>, Vec<Mistake>> {
                 .help("expected `B` or `S` and two digits, such as `B01`"),
             );
         }
-        if let Some(before) = bugs.last().filter(|b| b.id.get_ref() >= bug.id.get_ref()) {
-            let (id, before) = (bug.id.get_ref(), before.id.get_ref());
-            mistakes.push(
-                Mistake::new(bug.id.span(), format!("{id} comes after {before}"))
-                    .help("bugs stand in the order of their ids, each once"),
-            );
+        if let Some(before) = bugs.last().map(|before| before.id.get_ref())
+            && before >= bug.id.get_ref()
+        {
+            mistakes.push(out_of_order(bug.id.span(), bug.id.get_ref(), before));
         }
         non_empty(&bug.source, "source", &mut mistakes);
         sentence(&bug.text, "text", &mut mistakes);
@@ -154,12 +150,9 @@ pub(super) fn bugs(text: &str) -> Result<Vec<UncheckedBug>, Vec<Mistake>> {
         }
         let mut requirements = Vec::new();
         for id in bug.requirements.into_inner() {
-            match id.get_ref().parse() {
+            match id.get_ref().parse::<RowId>() {
                 Ok(row) => requirements.push((id.span(), row)),
-                Err(error) => {
-                    let error: super::NotARow = error;
-                    mistakes.push(Mistake::new(id.span(), error.to_string()));
-                }
+                Err(error) => mistakes.push(error.at(id.span())),
             }
         }
         bugs.push(UncheckedBug {
@@ -180,6 +173,15 @@ pub(super) fn bugs(text: &str) -> Result<Vec<UncheckedBug>, Vec<Mistake>> {
 pub(super) fn is_bug(text: &str) -> bool {
     matches!(text.as_bytes(), [b'B' | b'S', tens, ones]
         if tens.is_ascii_digit() && ones.is_ascii_digit())
+}
+
+fn out_of_order<T: Display + PartialEq>(span: Range<usize>, id: &T, before: &T) -> Mistake {
+    let title = if id == before {
+        format!("{id} is there twice")
+    } else {
+        format!("{id} comes after {before}")
+    };
+    Mistake::new(span, title).help("they stand in the order of their ids, each once")
 }
 
 fn non_empty(value: &Spanned<String>, key: &str, mistakes: &mut Vec<Mistake>) {

@@ -1,9 +1,11 @@
 //! Ids of requirements.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use simulated_partners::persona::Mistake;
 
 /// The id of a requirement, such as `STR-01`: its area and its number there.
 ///
@@ -29,10 +31,18 @@ impl RowId {
 
 /// A text that is no id of a requirement.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is no id of a requirement, expected two or three capitals, a hyphen and a number, such as `STR-01`"
-)]
+#[error("`{0}` is no id of a requirement")]
 pub struct NotARow(String);
+
+impl NotARow {
+    /// What would be one.
+    pub const VALID: &'static str = "expected an area and a number, such as `STR-01`";
+
+    /// The mistake of writing it at a place of a file.
+    pub fn at(&self, span: Range<usize>) -> Mistake {
+        Mistake::new(span, self.to_string()).help(Self::VALID)
+    }
+}
 
 impl FromStr for RowId {
     type Err = NotARow;
