@@ -5,13 +5,12 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-#[expect(
-    clippy::print_stdout,
-    reason = "that is how a build script talks to cargo"
-)]
 fn main() -> Result<(), Box<dyn Error>> {
     let manifest = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
-    let root = manifest.join("../scenarios").canonicalize()?;
+    let root = manifest.join("../scenarios");
+    let root = root
+        .canonicalize()
+        .map_err(|e| format!("cannot find the folder {}: {e}", root.display()))?;
     // Cargo looks at everything below it.
     println!("cargo::rerun-if-changed={}", root.display());
     println!("cargo::rerun-if-changed=build.rs");

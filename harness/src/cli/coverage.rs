@@ -13,10 +13,6 @@ use crate::requirement::{Area, Registry, Requirement};
 
 /// Options of `coverage`.
 #[derive(Debug, clap::Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a view of its own on the command line"
-)]
 pub(super) struct Args {
     /// Only these areas, such as STR; all without any
     #[arg(long = "area", value_name = "AREA")]

@@ -71,7 +71,7 @@ pub fn to_text(table: &Table) -> String {
         "
 Of each level: covered by a scenario / of those that can be judged from outside.
 A breach of must, derived and security fails, one of should and practice warns,
-may is recorded. --open and --unjudgeable list rows; s2spec explain tells of one.
+one of may is recorded. --open and --unjudgeable list rows.
 ",
     );
     out
