@@ -2,9 +2,11 @@
 
 pub mod baseline;
 pub mod cli;
+pub mod coverage;
 pub mod doctor;
 pub mod embedded;
 pub mod embed;
+pub mod embedded;
 pub mod judge;
 pub mod lab;
 pub mod matrix;

@@ -5,7 +5,7 @@ use simulated_partners::persona::{AuthorityFact, ExternalFact, Facts, StarttlsFa
 
 use super::error::{CliError, Exit};
 use super::run::Judging;
-use super::{output, select};
+use super::{output, requirement, select};
 use crate::matrix::{Case, Direction, Set, control_of};
 use crate::oracle::{self, End, second_opinions};
 use crate::outcome::{Method, method_name};
@@ -14,7 +14,8 @@ use crate::report::{Rerun, describe_direction, describe_offer, describe_policy, 
 /// Options of `explain`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Id of a case, as `s2spec list` prints it
+    /// Id of a case, as `s2spec list` prints it, of a requirement such as STR-01, or of a bug such
+    /// as B01
     #[arg(value_name = "ID")]
     id: String,
 
@@ -23,6 +24,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
+    if let Some(text) = requirement::explain(&args.id, output::width())? {
+        output::show(text)?;
+        return Ok(Exit::Expected);
+    }
     let all = select::all();
     let found = select::among(&all, std::slice::from_ref(&args.id))?;
     let [case] = found.as_slice() else {
