@@ -86,7 +86,8 @@ fn services(
     fill: &dyn Fn(&str) -> String,
     port_of: &dyn Fn(&str) -> Option<u16>,
 ) -> Result<Vec<Data>, RecordError> {
-    let port = match srv.port.as_str() {
+    let word = fill(&srv.port);
+    let port = match word.as_str() {
         "closed" => CLOSED,
         word => port_of(word)
             .or_else(|| word.parse().ok())
