@@ -163,7 +163,7 @@ impl Authority {
     pub(super) fn sent(
         &self,
         recipe: &Recipe,
-        leaf: CertificateDer<'static>,
+        leaf: &CertificateDer<'static>,
         above: Option<&Above>,
     ) -> Result<Vec<CertificateDer<'static>>, RecipeError> {
         const USUAL: &[Sent] = &[Sent::Leaf, Sent::Intermediates];

@@ -45,7 +45,7 @@ impl Authority {
         let above = self.above(recipe, fill)?;
         let issuer = above.as_ref().map(|above| &*above.signatory);
         let leaf = self.leaf(recipe, issuer, Owner::Leaf, fill)?;
-        let chain = self.sent(recipe, leaf, above.as_ref())?;
+        let chain = self.sent(recipe, &leaf, above.as_ref())?;
         let owner = match recipe.possession {
             Possession::Own => Owner::Leaf,
             Possession::OtherKey => Owner::Other,
