@@ -183,6 +183,7 @@ async fn shake(
 #[case::unknown("public-key = 'unknown-curve'")]
 #[case::critical("unknown-critical-extension = true")]
 #[case::random("malformed = 'random'")]
+#[case::empty("malformed = 'empty'")]
 #[case::truncated("malformed = 'truncated'")]
 #[case::huge_length("malformed = 'huge-length'")]
 #[case::trailing("malformed = 'trailing'")]
@@ -263,4 +264,24 @@ async fn a_stolen_certificate_gets_through_nowhere_but_with_the_blind() {
     let client = || client_config(Some(&stolen), BOTH).unwrap();
     assert!(shake(blind_server(), client()).await.0.is_ok());
     assert!(shake(strict_server(), client()).await.0.is_err());
+}
+
+#[rstest]
+#[case("padding = 1000000")]
+#[case("names = [{dns='n{n}.example', times=10000}]")]
+#[case("intermediate = {authorities = 200}")]
+#[tokio::test]
+async fn a_monster_is_sent_and_its_refusal_is_seen(
+    #[case] toml: &str,
+    #[values(TlsVersion::V12, TlsVersion::V13)] version: TlsVersion,
+) {
+    let identity = cook(toml);
+    let server = server_config(Some(&identity), &[version]).unwrap();
+    let (_, client) = shake(server, strict_client()).await;
+    assert!(client.is_err());
+
+    let client = client_config(Some(&identity), &[version]).unwrap();
+    let (server, client) = shake(strict_server(), client).await;
+    assert!(server.is_err());
+    assert!(client.is_err());
 }
