@@ -26,7 +26,8 @@ impl Identity {
         }
     }
 
-    /// The certificates as they are sent, leaf first, the root left out.
+    /// The certificates as they are sent: leaf first and the root left out, unless a recipe says
+    /// otherwise.
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.certified.cert
     }

@@ -43,7 +43,7 @@ pub enum KeyKind {
     Rsa1024,
     /// RSA with 2048 bits.
     Rsa2048,
-    /// RSA with 4096 bits. Making it takes seconds, once a run.
+    /// RSA with 4096 bits. Making it takes some tenths of a second or more, once a run.
     Rsa4096,
 }
 
@@ -217,7 +217,7 @@ pub(super) enum Owner {
     Leaf,
     /// That of somebody else, with another key of the same kind.
     Other,
-    /// An intermediate authority whose algorithm a recipe chose.
+    /// An intermediate authority whose algorithm a recipe chose, or another leaf that signs.
     Intermediate,
 }
 

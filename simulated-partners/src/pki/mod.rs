@@ -10,6 +10,7 @@ mod clock;
 mod identity;
 mod key;
 mod line;
+mod md5;
 mod names;
 mod recipe;
 mod weak;

@@ -9,7 +9,6 @@ use time::Duration;
 use super::cook::validity;
 use super::data::{Intermediate, IssuedBy, Recipe, Sent, Signature};
 use super::error::RecipeError;
-use crate::persona::Certificate;
 use crate::pki::Authority;
 use crate::pki::certificate::{Validity, key_id, serial};
 use crate::pki::key::{KeyKind, Owner, Pair};
@@ -125,7 +124,8 @@ impl Authority {
         }
     }
 
-    /// A good certificate of another domain signs.
+    /// A good certificate of another domain signs. The authority above it has room for one more, so
+    /// that nothing is wrong but that the signing certificate is not an authority's.
     fn below_a_leaf(&self, recipe: &Recipe) -> Result<Above, RecipeError> {
         let kind = match is_weak(recipe.signature) {
             true => KeyKind::Rsa2048,
@@ -134,20 +134,28 @@ impl Authority {
         let another = Recipe {
             domains: Some(vec![ANOTHER.to_owned()]),
             key: kind,
-            ..Certificate::Good.recipe().unwrap_or_default()
+            intermediate: Intermediate {
+                path_length: Some(1),
+                ..Intermediate::default()
+            },
+            ..Recipe::default()
         };
-        let identity = self.cook(&another, &str::to_owned)?;
-        let pair = Arc::clone(&self.keys().key(kind, Owner::Leaf).pair);
-        let line = self.trusted();
+        let as_is = &str::to_owned;
+        let above = self.special_line(self.trusted(), &another, false, as_is)?;
+        let owner = Owner::Intermediate;
+        let certificate = self.leaf(&another, Some(&above.signatory), owner, as_is)?;
+        let pair = Arc::clone(&self.keys().key(kind, owner).pair);
+        let mut path = vec![certificate];
+        path.extend(above.path);
         Ok(Above {
             signatory: Arc::new(Signatory {
                 name: names::subject(Some(ANOTHER)),
                 key_id: Some(key_id(&pair.public_key_info())),
                 pair,
             }),
-            path: identity.chain().to_vec(),
-            parent: Arc::clone(&line.signatory),
-            root: line.root.clone(),
+            path,
+            parent: above.signatory,
+            root: above.root,
         })
     }
 
@@ -155,7 +163,7 @@ impl Authority {
     pub(super) fn sent(
         &self,
         recipe: &Recipe,
-        leaf: CertificateDer<'static>,
+        leaf: &CertificateDer<'static>,
         above: Option<&Above>,
     ) -> Result<Vec<CertificateDer<'static>>, RecipeError> {
         const USUAL: &[Sent] = &[Sent::Leaf, Sent::Intermediates];

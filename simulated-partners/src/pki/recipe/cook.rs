@@ -43,8 +43,9 @@ impl Authority {
             return self.stolen(&fill(text));
         }
         let above = self.above(recipe, fill)?;
-        let leaf = self.leaf(recipe, above.as_ref().map(|above| &*above.signatory), fill)?;
-        let chain = self.sent(recipe, leaf, above.as_ref())?;
+        let issuer = above.as_ref().map(|above| &*above.signatory);
+        let leaf = self.leaf(recipe, issuer, Owner::Leaf, fill)?;
+        let chain = self.sent(recipe, &leaf, above.as_ref())?;
         let owner = match recipe.possession {
             Possession::Own => Owner::Leaf,
             Possession::OtherKey => Owner::Other,
@@ -63,13 +64,14 @@ impl Authority {
         Ok(Arc::new(Identity::new(chain, &key)))
     }
 
-    fn leaf(
+    pub(super) fn leaf(
         &self,
         recipe: &Recipe,
         issuer: Option<&Signatory>,
+        owner: Owner,
         fill: &dyn Fn(&str) -> String,
     ) -> Result<CertificateDer<'static>, RecipeError> {
-        let key = self.keys().key(recipe.key, Owner::Leaf);
+        let key = self.keys().key(recipe.key, owner);
         let public_key_info = match recipe.public_key {
             Some(odd) => odd_key::public_key_info(odd),
             None => key.pair.public_key_info(),

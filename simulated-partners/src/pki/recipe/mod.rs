@@ -5,6 +5,7 @@
 
 mod alt_name;
 mod chain;
+mod check;
 mod cook;
 mod data;
 mod error;
