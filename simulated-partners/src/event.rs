@@ -99,6 +99,15 @@ pub enum What {
         /// How TCP ended.
         how: Close,
     },
+    /// The partner sent the same text many times over.
+    Repeated {
+        /// The first of it, at most 1 KiB.
+        bytes: Vec<u8>,
+        /// How often.
+        times: u32,
+    },
+    /// The partner put a name on the board of its scenario.
+    Raised(String),
     /// The partner's own deadline passed and it gave up waiting.
     GaveUp {
         /// What it had waited for, such as `features`.

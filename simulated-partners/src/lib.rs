@@ -5,6 +5,7 @@
 //! [`Event`](event::Event)s. It knows nothing of verdicts. Start at [`driver`], or at [`testing`] for a
 //! partner alone in a test.
 
+pub mod board;
 pub mod dns;
 pub mod driver;
 pub mod event;

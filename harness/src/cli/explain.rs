@@ -125,6 +125,7 @@ fn story(case: &Case) -> String {
             case.partner.name
         ),
         Set::Offers => "a correct server with just this offer".to_owned(),
+        Set::Scenarios => format!("a script, beginning as {}", case.partner.name),
     };
     if !case.row.policy().valid() {
         return format!(

@@ -9,8 +9,9 @@ use owo_colors::OwoColorize as _;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use simulated_partners::board::Board;
 use simulated_partners::dns::Dns;
-use simulated_partners::driver::{Partner, PartnerSetup};
+use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::Event;
 use simulated_partners::persona::{self, Persona};
 use simulated_partners::pki::Authority;
@@ -129,6 +130,9 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         answers: true,
         insists: false,
         seed: args.seed,
+        board: Board::default(),
+        values: Arc::default(),
+        connections: CONNECTIONS,
         listen: args.listen,
         persona: Arc::new(persona),
     };

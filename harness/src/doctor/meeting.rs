@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use simulated_partners::board::Board;
 use simulated_partners::dns::Query;
-use simulated_partners::driver::{Partner, PartnerSetup};
+use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::{Event, LegKind, Method, Party, TlsSignal, What};
 use simulated_partners::persona::{self, TlsVersion};
 use simulated_partners::tls::Details;
@@ -66,6 +67,9 @@ pub(super) async fn meet(
         answers: false,
         insists: false,
         seed: lab.seed,
+        board: Board::default(),
+        values: Arc::default(),
+        connections: CONNECTIONS,
         listen: SocketAddr::new(subject.listen, 0),
     })
     .await

@@ -2,8 +2,9 @@
 
 use std::net::Ipv4Addr;
 
+use simulated_partners::board::Board;
 use simulated_partners::dns::Dns;
-use simulated_partners::driver::{Partner, PartnerSetup};
+use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::persona;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -64,6 +65,9 @@ async fn stand_in(lab: &Lab, name: &str, listen: SocketAddr) -> Partner {
         answers: true,
         insists: false,
         seed: 1,
+        board: Board::default(),
+        values: Arc::default(),
+        connections: CONNECTIONS,
         listen,
     })
     .await
@@ -270,6 +274,7 @@ async fn proxy(lab: &Lab, row: u8) -> (Subject, Running, Stop) {
         row: Row::new(row).expect("1 to 18"),
         partner: Arc::new(persona::find(name).expect("a persona of the crate")),
         direction: Direction::Inbound,
+        script: None,
     });
     let target = Reference {
         strict_certificates: false,

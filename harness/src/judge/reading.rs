@@ -181,7 +181,7 @@ impl Reading {
 
     fn take(&mut self, what: &What) {
         match what {
-            What::Opened(_) | What::Raw { .. } => {}
+            What::Opened(_) | What::Raw { .. } | What::Repeated { .. } | What::Raised(_) => {}
             What::ConnectFailed(..) => {
                 self.phase = Some(Phase::Connect);
                 self.ends(Party::Target, Signal::NoConnection);

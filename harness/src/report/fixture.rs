@@ -59,6 +59,7 @@ pub(crate) fn passed(set: Set, row: Row, partner: &Arc<Persona>, direction: Dire
             row,
             partner: Arc::clone(partner),
             direction,
+            script: None,
         },
         expectation: expectation(end),
         outcome: Some(outcome),

@@ -194,12 +194,12 @@ impl Run {
             let (run, target) = (Arc::clone(self), Arc::clone(&running));
             cases.spawn(async move {
                 tokio::select! {
-                    (record, partner) =
+                    (record, partners) =
                         case::run(&job, &run.lab, &target, run.profile, run.deadlines) =>
                     {
                         run.tell(record).await;
                         drop(permit);
-                        if let Some(partner) = partner {
+                        for partner in partners {
                             partner.stop().await;
                         }
                     }

@@ -117,7 +117,11 @@ fn ends(what: &What) -> bool {
         | What::TlsFailed { .. }
         | What::Closed { .. }
         | What::GaveUp { .. } => true,
-        What::Opened(_) | What::TlsUp(_) | What::Established(_) => false,
+        What::Opened(_)
+        | What::Repeated { .. }
+        | What::Raised(_)
+        | What::TlsUp(_)
+        | What::Established(_) => false,
     }
 }
 

@@ -120,6 +120,8 @@ impl Placeholders {
             }
             What::Opened(_)
             | What::ConnectFailed(..)
+            | What::Repeated { .. }
+            | What::Raised(_)
             | What::Established(_)
             | What::Closed { .. }
             | What::GaveUp { .. } => {}

@@ -143,6 +143,12 @@ fn describe(what: &What, detail: Detail) -> (&'static str, &'static str, String)
                 party(*by)
             ),
         ),
+        What::Repeated { bytes, times } => (
+            arrow(Party::Partner),
+            "raw",
+            format!("{times} times {}", raw_text(bytes, &None, detail)),
+        ),
+        What::Raised(name) => (" ", "---", format!("raised {}", printable(name))),
         What::GaveUp { waiting_for } => (" ", "---", format!("gave up waiting for {waiting_for}")),
     }
 }

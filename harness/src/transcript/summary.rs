@@ -135,6 +135,8 @@ fn token(what: &What, dialler: Option<Party>) -> (Option<Party>, String) {
             }
             .to_owned(),
         ),
+        What::Repeated { times, .. } => (Some(Party::Partner), format!("raw[{times} times]")),
+        What::Raised(name) => (None, format!("raised[{}]", printable(name))),
         What::GaveUp { waiting_for } => (Some(Party::Partner), format!("gave-up[{waiting_for}]")),
     }
 }

@@ -4,7 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use simulated_partners::driver::{Partner, PartnerSetup};
+use simulated_partners::board::Board;
+use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::{Event, LegKind, What};
 use simulated_partners::persona;
 use simulated_partners::pki::Authority;
@@ -46,6 +47,9 @@ async fn start(
         answers: true,
         insists: false,
         seed,
+        board: Board::default(),
+        values: Arc::default(),
+        connections: CONNECTIONS,
         listen: addresses[0],
     })
     .await

@@ -11,6 +11,7 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 
+use crate::board::Board;
 use crate::event::Event;
 use crate::persona::{AuthorityFact, Persona};
 use crate::pki;
@@ -32,8 +34,11 @@ use crate::tls;
 use crate::wire::Element;
 use recorder::Recorder;
 
-/// Connections that a partner has at a time; more are refused.
-const LEGS: usize = 32;
+/// Connections that a partner has at a time, as a rule.
+pub const CONNECTIONS: usize = 32;
+
+/// Connections that a partner can have at a time at most.
+pub const MOST_CONNECTIONS: usize = 256;
 
 /// How long an orderly end may take when a partner is stopped.
 const FAREWELL: Duration = Duration::from_millis(100);
@@ -63,6 +68,12 @@ pub struct PartnerSetup {
     pub insists: bool,
     /// What its stream ids are made from.
     pub seed: u64,
+    /// What it shares with the other partners of its scenario.
+    pub board: Board,
+    /// Placeholders of its scenario, without the braces, for the texts of its reactions.
+    pub values: Arc<BTreeMap<String, String>>,
+    /// Connections that it has at a time, from 1 to [`MOST_CONNECTIONS`]; more are refused.
+    pub connections: usize,
     /// Where to listen; port 0 takes any free one.
     pub listen: SocketAddr,
 }
@@ -152,7 +163,7 @@ impl Partner {
             server_tls,
             client_tls,
             recorder,
-            slots: Arc::new(Semaphore::new(LEGS)),
+            slots: Arc::new(Semaphore::new(setup.connections.clamp(1, MOST_CONNECTIONS))),
             stop: stopped,
             runtime: Handle::current(),
             _ended: ended_sender,

@@ -99,7 +99,8 @@ fn cost(what: &What) -> usize {
         + match what {
             // The parsed form takes about as much again.
             What::Frame { frame, .. } => 2 * frame.raw.len(),
-            What::Raw { bytes, .. } => bytes.len(),
+            What::Raw { bytes, .. } | What::Repeated { bytes, .. } => bytes.len(),
+            What::Raised(name) => name.len(),
             What::Opened(_)
             | What::ConnectFailed(..)
             | What::TlsUp(_)

@@ -8,7 +8,8 @@ use rustls::RootCertStore;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-use super::{Partner, PartnerSetup};
+use super::{CONNECTIONS, Partner, PartnerSetup};
+use crate::board::Board;
 use crate::event::{CertificateSeen, Close, Event, Leg, LegKind, Method, Party, TlsSignal, What};
 use crate::persona::{self, Persona};
 use crate::pki::Authority;
@@ -34,6 +35,9 @@ fn setup(domain: &str, target: &str, persona: &Arc<Persona>) -> PartnerSetup {
         answers: true,
         insists: false,
         seed: 3,
+        board: Board::default(),
+        values: Arc::default(),
+        connections: CONNECTIONS,
         listen: ([127, 0, 0, 1], 0).into(),
     }
 }

@@ -226,7 +226,7 @@ impl Check<'_> {
         ] {
             for &point in points {
                 if !self.persona.reactions.iter().any(|one| one.when == point) {
-                    let word = word(point);
+                    let word = point.word();
                     self.found.push(
                         Mistake::new(
                             self.fact_at(fact),
@@ -241,6 +241,9 @@ impl Check<'_> {
             }
         }
         for (at, reaction) in self.persona.reactions.iter().enumerate() {
+            if reaction.actions.last() == Some(&Do::Proceed) {
+                continue;
+            }
             let (fact, is_normal) = match reaction.when {
                 When::Accepted | When::Header | When::Features => {
                     ("stream", facts.stream == StreamFact::Normal)
@@ -251,8 +254,21 @@ impl Check<'_> {
                 When::Auth => ("external", facts.external == ExternalFact::Accepted),
                 When::DbVerify => ("authority", facts.authority == AuthorityFact::Truthful),
                 When::DbResult | When::Stanza => continue,
+                _ => {
+                    self.found.push(
+                        Mistake::new(
+                            self.document.when(at).unwrap_or_default(),
+                            "a deviation that no fact tells of",
+                        )
+                        .label("no fact has words for what happens here")
+                        .help(
+                            "end the actions with `\"proceed\"`, or move the reaction to a scenario",
+                        ),
+                    );
+                    continue;
+                }
             };
-            if is_normal && reaction.actions.last() != Some(&Do::Proceed) {
+            if is_normal {
                 self.found.push(
                     Mistake::new(
                         self.document.when(at).unwrap_or_default(),
@@ -265,21 +281,5 @@ impl Check<'_> {
                 );
             }
         }
-    }
-}
-
-/// The point as a file spells it.
-fn word(when: When) -> &'static str {
-    match when {
-        When::Accepted => "accepted",
-        When::Header => "header",
-        When::Features => "features",
-        When::Starttls => "starttls",
-        When::ProceedSent => "proceed-sent",
-        When::ProceedReceived => "proceed-received",
-        When::Auth => "auth",
-        When::DbResult => "db-result",
-        When::DbVerify => "db-verify",
-        When::Stanza => "stanza",
     }
 }

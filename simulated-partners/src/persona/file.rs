@@ -197,6 +197,11 @@ impl<'a> Document<'a> {
         Some(self.reaction(reaction)?.get("when")?.span())
     }
 
+    /// Where a filter of a reaction is.
+    pub(super) fn filter(&self, reaction: usize, name: &str) -> Option<Range<usize>> {
+        Some(self.reaction(reaction)?.get(name)?.span())
+    }
+
     /// Where an action of a reaction is, both counted from 0.
     pub(super) fn action(&self, reaction: usize, action: usize) -> Option<Range<usize>> {
         let actions = self.reaction(reaction)?.get("do")?;

@@ -83,6 +83,7 @@ impl Machine {
                     return Reacted::Done;
                 }
                 Do::Proceed => return Reacted::GoOn,
+                other => tracing::debug!(word = other.word(), "not done yet"),
             }
         }
         Reacted::Done
@@ -103,6 +104,7 @@ impl Machine {
             domain: &profile.domain,
             target: &profile.target_domain,
             key: key.trim(),
+            ..Values::default()
         }
         .fill(template)
     }

@@ -54,6 +54,8 @@ fn describe(what: &What) -> (&'static str, String) {
         ),
         What::Established(method) => (" ", format!("established by {}", name(*method))),
         What::Closed { by, how } => (arrow(*by), format!("closed: {how:?}").to_ascii_lowercase()),
+        What::Repeated { bytes, times } => ("→", format!("{times} times: {}", readable(bytes))),
+        What::Raised(name) => (" ", format!("raised {name}")),
         What::GaveUp { waiting_for } => ("→", format!("gave up waiting for {waiting_for}")),
     }
 }

@@ -13,8 +13,9 @@ use tokio::time::{Instant, timeout_at};
 use super::blocking;
 use super::log;
 use super::network::Network;
+use crate::board::Board;
 use crate::dns::{BadName, Query, Records};
-use crate::driver::{self, PartnerSetup};
+use crate::driver::{self, CONNECTIONS, PartnerSetup};
 use crate::event::{Event, LegKind, Method, Party, What};
 use crate::persona::{self, Persona};
 use crate::pki::Identity;
@@ -165,6 +166,9 @@ impl Builder {
             answers: true,
             insists: false,
             seed: self.seed,
+            board: Board::default(),
+            values: Arc::default(),
+            connections: CONNECTIONS,
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
         })
         .await

@@ -2,47 +2,93 @@
 
 use std::ops::Range;
 
-use super::{Check, word};
+use super::Check;
 use crate::persona::mistake::Mistake;
 use crate::persona::{AuthorityFact, Persona, StreamFact, Tls};
-use crate::reaction::{Do, Values, When};
-
-/// Attributes that a stream header can be sent without.
-const HEADER_ATTRIBUTES: [&str; 6] = ["from", "id", "to", "version", "xml:lang", "xmlns:db"];
+use crate::reaction::{self, Do, Place, Reaction, Values, When, placeholders};
 
 impl Check<'_> {
     pub(super) fn reactions(&mut self) {
         for (at, reaction) in self.persona.reactions.iter().enumerate() {
-            self.never_fires(at, reaction.when);
-            self.actions(at, reaction.when, &reaction.actions);
+            self.never_fires(at, reaction);
+            for mistake in reaction::mistakes(reaction) {
+                let mut found = Mistake::new(self.place(at, mistake.place), mistake.title);
+                if let Place::Action(number) = mistake.place
+                    && reaction.actions[number].is_last()
+                    && number + 1 < reaction.actions.len()
+                {
+                    found = found.also(self.document.action(at, number + 1), "never done");
+                }
+                self.found.push(found.help(mistake.help));
+            }
+            for (number, action) in reaction.actions.iter().enumerate() {
+                let span = self.place(at, Place::Action(number));
+                self.placeholders(reaction.when, action, &span);
+            }
         }
     }
 
-    fn never_fires(&mut self, at: usize, when: When) {
+    fn place(&self, at: usize, place: Place) -> Range<usize> {
+        match place {
+            Place::When => self.document.when(at),
+            Place::Filter(name) => self.document.filter(at, name),
+            Place::Actions => self.document.actions(at),
+            Place::Action(number) => self.document.action(at, number),
+        }
+        .unwrap_or_default()
+    }
+
+    fn never_fires(&mut self, at: usize, reaction: &Reaction) {
         let Persona {
             offer,
             facts,
             reactions,
             ..
         } = self.persona;
+        let when = reaction.when;
         let reason = match when {
-            _ if reactions[..at].iter().any(|before| before.when == when) => {
+            _ if reactions[..at]
+                .iter()
+                .any(|before| covers(before, reaction)) =>
+            {
                 Some("an earlier reaction has the same `when`")
             }
-            When::Starttls | When::ProceedSent | When::ProceedReceived
+            When::Starttls
+            | When::ProceedSent
+            | When::ProceedReceived
+            | When::Secured
+            | When::TlsFailed
                 if offer.tls == Tls::None =>
             {
                 Some("the offer has `tls = \"none\"`")
             }
-            When::Auth if !offer.external => Some("the offer has `external = false`"),
+            When::Auth
+            | When::Response
+            | When::ChallengeReceived
+            | When::SuccessReceived
+            | When::FailureReceived
+                if !offer.external =>
+            {
+                Some("the offer has `external = false`")
+            }
             When::Features if facts.stream == StreamFact::NoVersion => {
                 Some("by its facts it sends no features")
             }
             When::DbVerify if facts.authority == AuthorityFact::Unreachable => {
                 Some("by its facts nobody can reach it to verify a key")
             }
-            When::Accepted | When::ProceedReceived => None,
-            _ if facts.stream == StreamFact::Silent => Some("by its facts it never answers"),
+            When::Header
+            | When::Features
+            | When::Starttls
+            | When::ProceedSent
+            | When::Auth
+            | When::DbResult
+            | When::DbVerify
+            | When::Stanza
+                if facts.stream == StreamFact::Silent =>
+            {
+                Some("by its facts it never answers")
+            }
             _ => None,
         };
         if let Some(reason) = reason {
@@ -57,92 +103,47 @@ impl Check<'_> {
         }
     }
 
-    fn actions(&mut self, at: usize, when: When, actions: &[Do]) {
-        if actions.is_empty() {
-            self.found.push(
-                Mistake::new(
-                    self.document.actions(at).unwrap_or_default(),
-                    "a reaction without actions",
-                )
-                .help("to say nothing, write `do = [\"ignore\"]`"),
-            );
-        }
-        for (number, action) in actions.iter().enumerate() {
-            let span = self.document.action(at, number).unwrap_or_default();
-            if action.is_last() && number + 1 < actions.len() {
-                self.found.push(
-                    Mistake::new(span.clone(), "nothing can come after this action")
-                        .also(self.document.action(at, number + 1), "never done")
-                        .help("make it the last one"),
-                );
-            }
-            self.action(when, action, &span);
-        }
-    }
-
-    fn action(&mut self, when: When, action: &Do, span: &Range<usize>) {
-        let places = match action {
-            Do::HeaderWithout(_) => &[When::Header][..],
-            Do::Features => &[When::Header, When::Features],
-            Do::BreakTls | Do::LegacyTls => &[When::ProceedSent, When::ProceedReceived],
-            _ => &[],
-        };
-        if !places.is_empty() && !places.contains(&when) {
-            let places: Vec<String> = places
+    /// Names in braces: a persona stands alone, so there is nothing but what is always there.
+    fn placeholders(&mut self, when: When, action: &Do, span: &Range<usize>) {
+        let has_key = matches!(
+            when,
+            When::DbResult | When::DbVerify | When::ResultReceived | When::VerificationReceived
+        );
+        for name in action.texts().flat_map(placeholders) {
+            let is_counter = name == "n" && matches!(action, Do::Repeat(_));
+            let lacks_key = name == "key" && !has_key;
+            let title = if lacks_key {
+                format!("there is no key at `{}`", when.word())
+            } else if is_counter || Values::NAMES.contains(&name) {
+                continue;
+            } else {
+                format!("unknown placeholder `{{{name}}}`")
+            };
+            let known = Values::NAMES
                 .iter()
-                .map(|&place| format!("`{}`", word(place)))
-                .collect();
+                .filter(|&&known| !(lacks_key && known == "key"))
+                .map(|known| format!("`{{{known}}}`"))
+                .collect::<Vec<_>>();
             self.found.push(
-                Mistake::new(span.clone(), format!("not possible at `{}`", word(when)))
-                    .help(format!("it belongs to {}", places.join(" or "))),
+                Mistake::new(span.clone(), title)
+                    .help(format!("expected one of {}", known.join(", "))),
             );
-        }
-        match action {
-            Do::HeaderWithout(names) => {
-                for name in names {
-                    if !HEADER_ATTRIBUTES.contains(&name.as_str()) {
-                        let known = HEADER_ATTRIBUTES.map(|name| format!("`{name}`"));
-                        self.found.push(
-                            Mistake::new(
-                                span.clone(),
-                                format!("a stream header has no attribute `{name}`"),
-                            )
-                            .help(format!("expected one of {}", known.join(", "))),
-                        );
-                    }
-                }
-            }
-            Do::Send(text) => {
-                for name in placeholders(text) {
-                    let is_key = name == "key" && !matches!(when, When::DbResult | When::DbVerify);
-                    let title = if !Values::NAMES.contains(&name) {
-                        format!("unknown placeholder `{{{name}}}`")
-                    } else if is_key {
-                        format!("there is no key at `{}`", word(when))
-                    } else {
-                        continue;
-                    };
-                    let known = Values::NAMES
-                        .iter()
-                        .filter(|&&known| !(is_key && known == "key"))
-                        .map(|known| format!("`{{{known}}}`"))
-                        .collect::<Vec<_>>();
-                    self.found.push(
-                        Mistake::new(span.clone(), title)
-                            .help(format!("expected one of {}", known.join(", "))),
-                    );
-                }
-            }
-            _ => {}
         }
     }
 }
 
-/// Words in braces: what looks like a placeholder.
-fn placeholders(text: &str) -> impl Iterator<Item = &str> {
-    text.split('{').skip(1).filter_map(|after| {
-        let (name, _) = after.split_once('}')?;
-        let is_word = !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase());
-        is_word.then_some(name)
-    })
+/// Whether the first is taken wherever the second fits.
+fn covers(first: &Reaction, second: &Reaction) -> bool {
+    fn as_wide<T: PartialEq>(first: Option<T>, second: Option<T>) -> bool {
+        first.is_none() || first == second
+    }
+    first.when == second.when
+        && (first.on == second.on || (first.on.is_none() && !is_verification(second)))
+        && as_wide(first.stage, second.stage)
+        && as_wide(first.nth, second.nth)
+        && as_wide(first.connection, second.connection)
+}
+
+fn is_verification(reaction: &Reaction) -> bool {
+    reaction.on == Some(reaction::On::Verification)
 }

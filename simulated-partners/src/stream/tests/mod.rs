@@ -94,6 +94,8 @@ pub(super) fn brief(what: &What) -> String {
                 Close::Reset => " with a reset",
             }
         ),
+        What::Repeated { bytes, times } => format!("→ {} bytes {times} times", bytes.len()),
+        What::Raised(name) => format!("raised {name}"),
         What::GaveUp { waiting_for } => format!("gave up waiting for {waiting_for}"),
     }
 }

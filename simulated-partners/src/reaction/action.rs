@@ -1,0 +1,214 @@
+//! What a partner does in place of a correct answer.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a partner does at a point.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Do {
+    /// Sends text as it is, with the placeholders of [`Values`](super::Values) filled in. What is
+    /// sent at one point without a `flush` between goes out in one piece.
+    Send(String),
+    /// Sends bytes, written as pairs of hexadecimal digits with blanks anywhere between pairs.
+    SendBytes(String),
+    /// Sends a text many times over.
+    Repeat(Repeat),
+    /// From here on sends everything in segments, or under TLS in records, of so many bytes. Zero
+    /// ends it.
+    Split(u16),
+    /// Makes what was sent so far a segment of its own.
+    Flush,
+    /// Answers with a correct stream header without these attributes.
+    HeaderWithout(Vec<String>),
+    /// Sends the correct features for this state.
+    Features,
+    /// Goes on with the list after so many milliseconds; the connection goes on reading.
+    Wait(#[schemars(range(min = 1, max = 600_000))] u32),
+    /// Goes on with the list when this name is on the board; at once if it already is.
+    WaitFor(String),
+    /// Puts a name on the board, which other connections and partners of the scenario see.
+    Raise(String),
+    /// Puts a filled-in text on the board, and its name with it.
+    Keep(Keep),
+    /// Goes on from here as if a correct server stood there, once the list is through.
+    Await(Await),
+    /// Stops reading; the connection stays.
+    Deafen,
+    /// Sends FIN after what was sent, and goes on reading.
+    Shut,
+    /// Begins a TLS handshake in the natural role: client on dialled connections, else server.
+    StartTls,
+    /// Ends the stream and closes TCP.
+    Close,
+    /// Closes TCP with neither an end of the stream nor of TLS.
+    Cut,
+    /// Resets TCP.
+    Reset,
+    /// Says nothing more on this connection and leaves it open.
+    Hold,
+    /// Says nothing to what was received; the connection goes on.
+    Ignore,
+    /// Sends bytes that are no TLS where the handshake should be, then closes.
+    BreakTls,
+    /// Speaks TLS 1.0 at the record layer.
+    LegacyTls,
+    /// Goes on as a correct server would, after the actions before.
+    Proceed,
+}
+
+/// A text that is sent many times over.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Repeat {
+    /// The text; `{n}` in it is the number of the repetition, counted from 1.
+    pub send: String,
+    /// How often.
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub times: u32,
+}
+
+/// A text for the board.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Keep {
+    /// The name under which it is kept, and by which it becomes a placeholder.
+    pub name: String,
+    /// The text, with placeholders.
+    pub value: String,
+}
+
+/// What a connection waits for after a reaction, where it does not show from what was sent.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Await {
+    /// A stream header: the stream starts again.
+    Header,
+    /// Features.
+    Features,
+    /// The answer to `<starttls/>`.
+    Proceed,
+    /// The answer to `<auth/>`.
+    Success,
+    /// The answer to an untyped `db:result`.
+    Result,
+    /// The answer to an untyped `db:verify`.
+    Answer,
+    /// Nothing: whatever comes is matched to its point and has no effect otherwise.
+    Nothing,
+}
+
+impl Do {
+    /// The action as a file spells it.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Send(_) => "send",
+            Self::SendBytes(_) => "send-bytes",
+            Self::Repeat(_) => "repeat",
+            Self::Split(_) => "split",
+            Self::Flush => "flush",
+            Self::HeaderWithout(_) => "header-without",
+            Self::Features => "features",
+            Self::Wait(_) => "wait",
+            Self::WaitFor(_) => "wait-for",
+            Self::Raise(_) => "raise",
+            Self::Keep(_) => "keep",
+            Self::Await(_) => "await",
+            Self::Deafen => "deafen",
+            Self::Shut => "shut",
+            Self::StartTls => "start-tls",
+            Self::Close => "close",
+            Self::Cut => "cut",
+            Self::Reset => "reset",
+            Self::Hold => "hold",
+            Self::Ignore => "ignore",
+            Self::BreakTls => "break-tls",
+            Self::LegacyTls => "legacy-tls",
+            Self::Proceed => "proceed",
+        }
+    }
+
+    /// Nothing can come after it at the same point.
+    pub const fn is_last(&self) -> bool {
+        match self {
+            Self::Send(_)
+            | Self::SendBytes(_)
+            | Self::Repeat(_)
+            | Self::Split(_)
+            | Self::Flush
+            | Self::HeaderWithout(_)
+            | Self::Features
+            | Self::Wait(_)
+            | Self::WaitFor(_)
+            | Self::Raise(_)
+            | Self::Keep(_)
+            | Self::Await(_)
+            | Self::Deafen
+            | Self::Shut => false,
+            Self::StartTls
+            | Self::Close
+            | Self::Cut
+            | Self::Reset
+            | Self::Hold
+            | Self::Ignore
+            | Self::BreakTls
+            | Self::LegacyTls
+            | Self::Proceed => true,
+        }
+    }
+
+    /// Whether bytes go out by it.
+    pub const fn sends(&self) -> bool {
+        matches!(
+            self,
+            Self::Send(_)
+                | Self::SendBytes(_)
+                | Self::Repeat(_)
+                | Self::HeaderWithout(_)
+                | Self::Features
+        )
+    }
+
+    /// Its texts: what is sent, and names of the board.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let (one, two) = match self {
+            Self::Send(text) | Self::SendBytes(text) | Self::WaitFor(text) | Self::Raise(text) => {
+                (Some(text), None)
+            }
+            Self::Repeat(repeat) => (Some(&repeat.send), None),
+            Self::Keep(keep) => (Some(&keep.name), Some(&keep.value)),
+            _ => (None, None),
+        };
+        one.into_iter().chain(two).map(String::as_str)
+    }
+
+    pub(super) fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let (one, two) = match self {
+            Self::Send(text) | Self::SendBytes(text) | Self::WaitFor(text) | Self::Raise(text) => {
+                (Some(text), None)
+            }
+            Self::Repeat(repeat) => (Some(&mut repeat.send), None),
+            Self::Keep(keep) => (Some(&mut keep.name), Some(&mut keep.value)),
+            _ => (None, None),
+        };
+        one.into_iter().chain(two)
+    }
+}
+
+/// Bytes from pairs of hexadecimal digits; nothing where it is something else.
+pub(crate) fn hex(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for group in text.split_ascii_whitespace() {
+        if group.len() % 2 != 0 {
+            return None;
+        }
+        for pair in group.as_bytes().chunks(2) {
+            let digit = |byte: u8| char::from(byte).to_digit(16);
+            let (high, low) = (digit(pair[0])?, digit(pair[1])?);
+            bytes.push(u8::try_from(high * 16 + low).ok()?);
+        }
+    }
+    Some(bytes)
+}

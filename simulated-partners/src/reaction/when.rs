@@ -1,0 +1,198 @@
+//! Points of a negotiation, and where on a connection they lie.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::event::LegKind;
+
+/// Points at which a reaction can take over. "Sent" points come right after the partner's own send.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum When {
+    /// A connection was accepted: before anything, and in place of nothing.
+    Accepted,
+    /// The target was dialled: in place of the first stream header.
+    Connected,
+    /// A stream header was received on an accepted connection, after each restart too: in place of
+    /// header and features.
+    Header,
+    /// The answering header was sent, after each restart too: in place of the features.
+    Features,
+    /// The target's header came (dialling), after each restart too: in place of waiting for
+    /// features.
+    HeaderReceived,
+    /// Features came (dialling): in place of choosing from them.
+    FeaturesReceived,
+    /// `<starttls/>` was received.
+    Starttls,
+    /// `<proceed/>` was sent (listening): in place of the handshake.
+    ProceedSent,
+    /// `<proceed/>` was received (dialling): in place of the handshake.
+    ProceedReceived,
+    /// A handshake is complete. Dialling: in place of the new header. Accepted: before anything,
+    /// and in place of nothing.
+    Secured,
+    /// A handshake failed. Nothing can be sent any more.
+    TlsFailed,
+    /// `<auth/>` was received.
+    Auth,
+    /// A SASL `<response/>` was received.
+    Response,
+    /// A SASL `<challenge/>` was received.
+    ChallengeReceived,
+    /// SASL `<success/>` was received: in place of the restart.
+    SuccessReceived,
+    /// A SASL `<failure/>` was received: in place of trying something else.
+    FailureReceived,
+    /// An untyped `db:result` was received.
+    DbResult,
+    /// An untyped `db:verify` was received.
+    DbVerify,
+    /// A typed `db:result` was received.
+    ResultReceived,
+    /// A typed `db:verify` was received.
+    VerificationReceived,
+    /// The connection is authenticated. Dialling: in place of the stanza that was to be sent.
+    /// Accepted: in place of nothing.
+    Established,
+    /// A stanza was received.
+    Stanza,
+    /// A stream error was received.
+    StreamError,
+    /// The target's end of its stream was received: in place of ours.
+    StreamEnd,
+    /// Any other element was received.
+    Element,
+}
+
+impl When {
+    /// All points.
+    pub const ALL: [Self; 25] = [
+        Self::Accepted,
+        Self::Connected,
+        Self::Header,
+        Self::Features,
+        Self::HeaderReceived,
+        Self::FeaturesReceived,
+        Self::Starttls,
+        Self::ProceedSent,
+        Self::ProceedReceived,
+        Self::Secured,
+        Self::TlsFailed,
+        Self::Auth,
+        Self::Response,
+        Self::ChallengeReceived,
+        Self::SuccessReceived,
+        Self::FailureReceived,
+        Self::DbResult,
+        Self::DbVerify,
+        Self::ResultReceived,
+        Self::VerificationReceived,
+        Self::Established,
+        Self::Stanza,
+        Self::StreamError,
+        Self::StreamEnd,
+        Self::Element,
+    ];
+
+    /// The point as a file spells it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Connected => "connected",
+            Self::Header => "header",
+            Self::Features => "features",
+            Self::HeaderReceived => "header-received",
+            Self::FeaturesReceived => "features-received",
+            Self::Starttls => "starttls",
+            Self::ProceedSent => "proceed-sent",
+            Self::ProceedReceived => "proceed-received",
+            Self::Secured => "secured",
+            Self::TlsFailed => "tls-failed",
+            Self::Auth => "auth",
+            Self::Response => "response",
+            Self::ChallengeReceived => "challenge-received",
+            Self::SuccessReceived => "success-received",
+            Self::FailureReceived => "failure-received",
+            Self::DbResult => "db-result",
+            Self::DbVerify => "db-verify",
+            Self::ResultReceived => "result-received",
+            Self::VerificationReceived => "verification-received",
+            Self::Established => "established",
+            Self::Stanza => "stanza",
+            Self::StreamError => "stream-error",
+            Self::StreamEnd => "stream-end",
+            Self::Element => "element",
+        }
+    }
+
+    /// Whether only a connection of this kind gets there in a correct negotiation.
+    pub(super) const fn only_on(self) -> Option<Side> {
+        match self {
+            Self::Accepted | Self::Header | Self::Features | Self::ProceedSent => {
+                Some(Side::Accepted)
+            }
+            Self::Connected | Self::HeaderReceived => Some(Side::Dialling),
+            _ => None,
+        }
+    }
+}
+
+/// The side of a connection that a point belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// The target dialled.
+    Accepted,
+    /// The partner dialled.
+    Dialling,
+}
+
+/// Kinds of connections.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum On {
+    /// The target dialled the partner.
+    Accepted,
+    /// The partner dialled the target to get a stanza through.
+    Dialled,
+    /// The partner dialled the target by itself to have a key verified.
+    Verification,
+}
+
+impl On {
+    /// The word for a connection in a file.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Dialled => "dialled",
+            Self::Verification => "verification",
+        }
+    }
+
+    /// The kind of connection that is meant.
+    pub const fn kind(self) -> LegKind {
+        match self {
+            Self::Accepted => LegKind::Incoming,
+            Self::Dialled => LegKind::Outgoing,
+            Self::Verification => LegKind::Verify,
+        }
+    }
+}
+
+/// How far a connection is.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// In clear, and nobody's identity is proved.
+    Clear,
+    /// TLS is up, and nobody's identity is proved.
+    Secured,
+    /// An identity is proved: SASL succeeded or a key was found valid.
+    Authenticated,
+}
