@@ -4,7 +4,6 @@ pub mod baseline;
 pub mod cli;
 pub mod coverage;
 pub mod doctor;
-pub mod embedded;
 pub mod embed;
 pub mod embedded;
 pub mod judge;
