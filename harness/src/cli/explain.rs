@@ -20,6 +20,9 @@ pub(super) struct Args {
     id: String,
 
     #[command(flatten)]
+    sources: select::Sources,
+
+    #[command(flatten)]
     judging: Judging,
 }
 
@@ -28,7 +31,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         output::show(text)?;
         return Ok(Exit::Expected);
     }
-    let all = select::all();
+    let all = args.sources.all()?;
     let found = select::among(&all, std::slice::from_ref(&args.id))?;
     let [case] = found.as_slice() else {
         return Err(CliError::Usage(format!(

@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. [`Exit`] says what the exit codes
 //! mean.
 
+mod check;
 mod coverage;
 mod doctor;
 mod error;
@@ -65,6 +66,8 @@ enum Command {
     List(list::Args),
     /// Say what a case does, what may come out of it, and why; or what a requirement demands
     Explain(explain::Args),
+    /// Check scenario files: every mistake with its place and what would be right
+    Check(check::Args),
     /// Count the requirements that scenarios cover, by area and level
     Coverage(coverage::Args),
     /// Find out whether a target can be tested: ports, certificate, trust, DNS, clock
@@ -126,6 +129,7 @@ fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Run(args)) => run::command(&args),
         Some(Command::List(args)) => list::command(&args),
         Some(Command::Explain(args)) => explain::command(&args),
+        Some(Command::Check(args)) => check::command(&args),
         Some(Command::Coverage(args)) => coverage::command(&args),
         Some(Command::Doctor(args)) => doctor::command(&args),
         Some(Command::Serve(args)) => serve::command(&args),

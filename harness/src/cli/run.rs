@@ -136,6 +136,9 @@ pub(super) struct Options {
     timeout: Duration,
 
     #[command(flatten)]
+    sources: select::Sources,
+
+    #[command(flatten)]
     judging: Judging,
 
     #[command(flatten)]
@@ -193,6 +196,7 @@ impl Options {
         if self.no_doctor {
             options.push("--no-doctor".to_owned());
         }
+        options.extend(self.sources.options());
         options.extend(self.judging.options());
         options.extend(self.expecting.options());
         if self.seed != DEFAULT_SEED {
@@ -228,6 +232,8 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
 
 /// What a run is to do.
 pub struct Order {
+    /// All cases that there are.
+    pub all: Arc<[Case]>,
     /// The cases that were asked for; controls come on top.
     pub cases: Vec<Case>,
     /// What to run them against.
@@ -331,7 +337,7 @@ fn examined(options: &Options, runtime: &Runtime) -> Result<Arc<dyn target::Targ
 fn plan(order: &Order) -> Plan {
     Plan {
         jobs: runner::jobs(
-            &select::all(),
+            &order.all,
             &order.cases,
             order.target.as_ref(),
             order.profile,
@@ -359,7 +365,7 @@ fn run(
     let options = &args.options;
     options.color.apply();
     logging::start("off");
-    let all = select::all();
+    let all = options.sources.all()?;
     let cases = select::among(&all, &args.ids)?
         .into_iter()
         .cloned()
@@ -378,6 +384,7 @@ fn run(
         .map_err(|e| CliError::environment("cannot start threads", e))?;
     let (interrupt, interrupted) = watch::channel(false);
     let order = Order {
+        all: all.clone().into(),
         cases,
         target: examined(options, &runtime)?,
         jobs,

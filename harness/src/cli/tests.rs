@@ -87,7 +87,7 @@ fn every_option_of_run_has_a_variable() {
 
 #[test]
 fn an_unknown_id_selects_nothing_and_the_nearest_is_named() {
-    let all = select::all();
+    let all = select::Sources::default().all().expect("built in");
     let error = select::among(&all, &["personas/row07/gogle-talk/inbound".to_owned()]);
     let error = error.unwrap_err();
     assert_eq!(error.exit(), Exit::NothingSelected);
@@ -103,7 +103,7 @@ fn an_unknown_id_selects_nothing_and_the_nearest_is_named() {
 
 #[test]
 fn explanation_says_what_why_and_how_to_run_it() {
-    let all = select::all();
+    let all = select::Sources::default().all().expect("built in");
     for id in [
         "personas/row07/google-talk/inbound",
         "personas/row03/authority-silent/outbound",

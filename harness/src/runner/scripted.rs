@@ -154,7 +154,12 @@ impl<'a> Bench<'a> {
             let plain = setup(self.lab, self.target, &domain, &role.persona, deadlines);
             let identity = match &role.certificate {
                 None => plain.identity.clone(),
-                Some(_) => return Err("recipes".to_owned()),
+                Some(recipe) => Some(
+                    self.lab
+                        .authority
+                        .cook(recipe, &|text| self.names.fill(text, &domain, &self.board))
+                        .map_err(|error| format!("the certificate of `{}`: {error}", role.name))?,
+                ),
             };
             let listen = if role.default_port {
                 SocketAddr::from((own_address(&self.names, number), DEFAULT_PORT))

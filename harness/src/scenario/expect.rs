@@ -118,18 +118,30 @@ impl Expect {
         }
     }
 
-    /// Whether a refusal is what it wants to see.
+    /// Whether a refusal is what it wants to see: of who has done nothing wrong, the same must be
+    /// accepted.
     pub fn is_refusal(&self) -> bool {
-        self.is_negative()
-            || matches!(
-                self.sees,
-                Sees::StreamError
-                    | Sees::SaslFailure
-                    | Sees::TlsFailure
-                    | Sees::TlsFailed
-                    | Sees::Returned
-                    | Sees::Closed
-            )
+        let gain = matches!(
+            self.sees,
+            Sees::Delivered
+                | Sees::Answered
+                | Sees::Stanza
+                | Sees::Message
+                | Sees::Presence
+                | Sees::Iq
+                | Sees::Success
+                | Sees::Established
+        );
+        let end = matches!(
+            self.sees,
+            Sees::StreamError
+                | Sees::SaslFailure
+                | Sees::TlsFailure
+                | Sees::TlsFailed
+                | Sees::Returned
+                | Sees::Closed
+        );
+        if self.is_negative() { gain } else { end }
     }
 
     /// Whether it is met by nothing being there.

@@ -6,13 +6,12 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use simulated_partners::persona::{Certificate, Key, Tls, TlsVersion};
+use simulated_partners::pki::Recipe;
 use simulated_partners::reaction::Reaction;
 
 use super::expect::Expect;
 use crate::matrix::Direction;
 use crate::outcome::{Method, Outcome};
-
-type Recipe = BTreeMap<String, String>;
 
 /// One case of the conformance suite, with its variants.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

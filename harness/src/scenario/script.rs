@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use simulated_partners::persona::{self, Offer, Persona};
-type Recipe = BTreeMap<String, String>;
+use simulated_partners::pki::Recipe;
 use simulated_partners::reaction::Reaction;
 
 use super::expect::Expect;
