@@ -13,6 +13,7 @@ mod when;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use action::hex;
 pub use action::{Await, Do, Keep, Repeat};
 pub use mistake::{Mistake, Place, mistakes};
 pub use template::{Line, Values, placeholders};

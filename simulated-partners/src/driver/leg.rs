@@ -1,15 +1,20 @@
 //! One connection: its socket, its machine, and the loop between them.
 
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::outbox::{Outbox, Step};
 use super::recorder::Overflow;
 use super::socket::{Handshake, Socket, Tcp};
 use super::{FAREWELL, Shared};
+use crate::board::Snapshot;
 use crate::event::{Leg, Party, TlsSignal};
 use crate::stream::{Action, Errand, Input, Machine, State, TlsRole, Verdict};
 use crate::tls;
@@ -17,6 +22,9 @@ use crate::wire::Element;
 
 /// Bytes taken from a socket at a time.
 const CHUNK: usize = 8 * 1024;
+
+/// Bytes that may wait to be sent before nothing more is read.
+const BACKLOG: usize = 256 * 1024;
 
 /// Where the verdict of a verification goes.
 #[derive(Debug)]
@@ -51,9 +59,12 @@ struct Connection<'a> {
     report: Option<Report>,
     /// Stanzas that are to be sent once the connection is authenticated.
     stanzas: Option<mpsc::UnboundedReceiver<Element>>,
-    outbox: Vec<u8>,
-    /// Writing failed; what the peer sent before is still read.
-    mute: bool,
+    outbox: Outbox,
+    /// When a paused list goes on.
+    timer: Option<Instant>,
+    board: watch::Receiver<Snapshot>,
+    /// Whether the machine wants to hear the peer.
+    reads: bool,
     stopping: bool,
 }
 
@@ -62,23 +73,29 @@ pub(super) async fn run(
     shared: &Arc<Shared>,
     stream: TcpStream,
     errand: Errand,
+    number: u16,
     report: Option<Report>,
     stanzas: Option<mpsc::UnboundedReceiver<Element>>,
 ) {
     let leg = shared.recorder.opened(errand.kind());
     let (verdicts, decided) = mpsc::unbounded_channel();
+    let mut board = shared.board.subscribe();
+    // What is on it already has to be told as well.
+    board.mark_changed();
     let mut connection = Connection {
         shared,
         leg,
         socket: Socket::Plain(Tcp::new(stream)),
-        machine: Machine::new(Arc::clone(&shared.profile), leg.0, errand),
+        machine: Machine::new(Arc::clone(&shared.profile), leg.0, errand).as_connection(number),
         deadline: None,
         verdicts,
         decided,
         report,
         stanzas,
-        outbox: Vec::new(),
-        mute: false,
+        outbox: Outbox::new(),
+        timer: None,
+        board,
+        reads: true,
         stopping: false,
     };
     connection.converse(shared.stop.clone()).await;
@@ -91,10 +108,15 @@ impl Connection<'_> {
             return;
         }
         loop {
-            let deadline = self.deadline;
+            let (deadline, timer) = (self.deadline, self.timer);
+            let stalled = self
+                .outbox
+                .writing_since()
+                .map(|since| since + self.patience());
+            let reads = self.reads && self.outbox.backlog() < BACKLOG;
             let input = tokio::select! {
                 biased;
-                _ = stop.wait_for(|stopped| *stopped), if !self.stopping => self.stopped(),
+                () = told(&mut stop), if !self.stopping => self.stopped(),
                 Some((ticket, verdict)) = self.decided.recv() => {
                     Input::Verified { ticket, verdict }
                 }
@@ -103,16 +125,38 @@ impl Connection<'_> {
                 {
                     Input::Send(stanza)
                 }
-                read = self.socket.read(&mut buffer) => match read {
-                    Ok(0) => Input::PeerClosed,
-                    Ok(length) => Input::Bytes(&buffer[..length]),
-                    Err(error) => broken(&error),
+                Ok(()) = self.board.changed() => {
+                    let snapshot = Arc::clone(&self.board.borrow_and_update());
+                    Input::Board(snapshot)
+                }
+                () = at(timer), if timer.is_some() => {
+                    self.timer = None;
+                    Input::Timer
+                }
+                step = traffic(&mut self.outbox, &mut self.socket, &mut buffer, reads) => match step {
+                    Traffic::Read(Ok(0)) => Input::PeerClosed,
+                    Traffic::Read(Ok(length)) => Input::Bytes(&buffer[..length]),
+                    Traffic::Read(Err(error)) => broken(&error),
+                    Traffic::Step(step) => {
+                        self.step(step).await;
+                        continue;
+                    }
                 },
-                () = async { sleep_until(deadline.unwrap_or_else(Instant::now)).await },
-                    if deadline.is_some() =>
-                {
+                () = at(deadline), if deadline.is_some() => {
                     self.deadline = None;
+                    // What the machine waits for cannot come before it was asked for.
+                    if let Some(later) = stalled.filter(|&later| later > Instant::now())
+                        && !self.stopping
+                    {
+                        self.deadline = Some(later);
+                        continue;
+                    }
                     Input::Deadline
+                }
+                () = at(stalled), if stalled.is_some() => {
+                    // A peer that takes nothing shows when it is read, with its last words.
+                    self.outbox.mute();
+                    continue;
                 }
             };
             if self.take(input, &mut stop).await == Flow::Over {
@@ -128,15 +172,33 @@ impl Connection<'_> {
         Input::Stop
     }
 
+    fn patience(&self) -> Duration {
+        if self.stopping {
+            FAREWELL
+        } else {
+            self.shared.profile.patience
+        }
+    }
+
     /// Hands an input to the machine and carries out what it wants.
     async fn take(&mut self, input: Input<'_>, stop: &mut watch::Receiver<bool>) -> Flow {
-        let mut role = match self.carry_out(input).await {
+        if matches!(input, Input::PeerClosed | Input::PeerReset) {
+            self.outbox.stop_repeating();
+        }
+        // What others have raised before counts before.
+        if self.board.has_changed().unwrap_or(false) && !matches!(input, Input::Board(_)) {
+            let snapshot = Arc::clone(&self.board.borrow_and_update());
+            if let Err(flow) = self.carry_out(Input::Board(snapshot), stop).await {
+                return flow;
+            }
+        }
+        let mut role = match self.carry_out(input, stop).await {
             Ok(role) => role,
             Err(flow) => return flow,
         };
         while let Some(side) = role {
             let input = self.handshake(side, stop).await;
-            role = match self.carry_out(input).await {
+            role = match self.carry_out(input, stop).await {
                 Ok(role) => role,
                 Err(flow) => return flow,
             };
@@ -145,7 +207,11 @@ impl Connection<'_> {
     }
 
     /// Carries the answer to one input out: whether a handshake is due, or that it is over.
-    async fn carry_out(&mut self, input: Input<'_>) -> Result<Option<TlsRole>, Flow> {
+    async fn carry_out(
+        &mut self,
+        input: Input<'_>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<Option<TlsRole>, Flow> {
         let mut role = None;
         for action in self.machine.handle(input) {
             match action {
@@ -156,7 +222,17 @@ impl Connection<'_> {
                         return Err(Flow::Over);
                     }
                 }
-                Action::Send(bytes) => self.outbox.extend(bytes),
+                Action::Send(bytes) => self.outbox.send(bytes),
+                Action::SendMany { line, times } => self.outbox.send_many(line, times),
+                Action::Flush => self.outbox.flush(),
+                Action::Segments(length) => self.outbox.segments(length),
+                Action::ShutWrite => self.outbox.step(Step::ShutWrite),
+                Action::Read(reads) => self.reads = reads,
+                Action::Timer(time) => {
+                    self.timer = None;
+                    self.outbox.step(Step::Timer(time));
+                }
+                Action::Raise { name, value } => self.outbox.step(Step::Raise { name, value }),
                 Action::StartTls(side) => role = Some(side),
                 Action::Deadline(_) if self.stopping => {}
                 Action::Deadline(wait) => {
@@ -173,37 +249,73 @@ impl Connection<'_> {
                     }
                 }
                 Action::Close => {
-                    self.flush().await;
+                    self.drain(stop).await;
                     self.socket.close().await;
                     return Err(Flow::Over);
                 }
+                Action::Cut => {
+                    self.drain(stop).await;
+                    self.socket.cut().await;
+                    return Err(Flow::Over);
+                }
                 Action::Reset => {
-                    self.flush().await;
+                    self.drain(stop).await;
                     self.socket.reset();
                     return Err(Flow::Over);
                 }
             }
         }
-        self.flush().await;
+        if role.is_some() {
+            self.drain(stop).await;
+        }
         Ok(role)
     }
 
-    /// Sends what is to be sent, in one piece.
-    async fn flush(&mut self) {
-        if self.outbox.is_empty() {
-            return;
+    /// Does a step that is due between two writes.
+    async fn step(&mut self, step: Step) {
+        match step {
+            Step::Timer(time) => self.timer = Instant::now().checked_add(time),
+            Step::Raise { name, value } => self.shared.board.raise(name, value),
+            Step::ShutWrite => {
+                self.socket.shut_write().await;
+                self.outbox.mute();
+            }
+            Step::Yield => tokio::task::yield_now().await,
         }
-        let patience = if self.stopping {
-            FAREWELL
-        } else {
-            self.shared.profile.patience
-        };
-        if !self.mute {
-            // A peer that is gone, or takes nothing, shows when it is read, with its last words.
-            let written = timeout(patience, self.socket.write_all(&self.outbox)).await;
-            self.mute = !matches!(written, Ok(Ok(())));
+    }
+
+    /// Sends all that is to be sent, as long as the peer takes something now and then.
+    async fn drain(&mut self, stop: &mut watch::Receiver<bool>) {
+        if self.stopping {
+            self.outbox.stop_repeating();
         }
-        self.outbox.clear();
+        while !self.outbox.is_empty() {
+            let patience = if *stop.borrow() {
+                FAREWELL
+            } else {
+                self.patience()
+            };
+            let stalled = self.outbox.writing_since().map(|since| since + patience);
+            let (outbox, socket) = (&mut self.outbox, &mut self.socket);
+            let step = tokio::select! {
+                biased;
+                step = poll_fn(|cx| outbox.poll_next(cx, socket)) => step,
+                () = told(stop), if !self.stopping => {
+                    // Little time is left, and none for repetitions.
+                    self.stopping = true;
+                    self.outbox.stop_repeating();
+                    continue;
+                }
+                () = at(stalled), if stalled.is_some() => {
+                    self.outbox.mute();
+                    continue;
+                }
+            };
+            match step {
+                Some(step) => self.step(step).await,
+                None => return,
+            }
+        }
     }
 
     async fn handshake(
@@ -229,7 +341,7 @@ impl Connection<'_> {
             .unwrap_or_else(|| Instant::now() + shared.profile.patience);
         let done = tokio::select! {
             biased;
-            _ = stop.wait_for(|stopped| *stopped), if !self.stopping => None,
+            () = told(stop), if !self.stopping => None,
             done = timeout_at(
                 deadline,
                 self.socket.secure(handshake, &shared.profile.target_domain, &shared.roots),
@@ -241,6 +353,46 @@ impl Connection<'_> {
             Some(Ok(Err((by, signal)))) => Input::TlsFailed { by, signal },
             Some(Err(_)) => Input::Deadline,
         }
+    }
+}
+
+/// What happened between socket and machine.
+enum Traffic {
+    Read(io::Result<usize>),
+    Step(Step),
+}
+
+/// Writes what is to be written, and reads meanwhile. Can be cancelled without loss.
+async fn traffic(
+    outbox: &mut Outbox,
+    socket: &mut Socket,
+    buffer: &mut [u8],
+    reads: bool,
+) -> Traffic {
+    poll_fn(|cx| {
+        if let Poll::Ready(Some(step)) = outbox.poll_next(cx, socket) {
+            return Poll::Ready(Traffic::Step(step));
+        }
+        if reads {
+            socket.poll_read(cx, buffer).map(Traffic::Read)
+        } else {
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+/// Waits for the word to stop.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    // Whose partner is gone has been told as well.
+    let _ = stop.wait_for(|stopped| *stopped).await;
+}
+
+/// Waits for a time, if there is one.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -5,6 +5,7 @@
 //! bytes to its machine and the machine's actions out; what a byte means is none of its business.
 
 mod leg;
+mod outbox;
 mod recorder;
 mod socket;
 
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,7 +28,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 
 use crate::board::Board;
-use crate::event::Event;
+use crate::event::{Event, LegKind};
 use crate::persona::{AuthorityFact, Persona};
 use crate::pki;
 use crate::stream::{Errand, Profile, Question, Verdict};
@@ -117,7 +119,32 @@ struct Shared {
     slots: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
     runtime: Handle,
+    board: Board,
+    numbers: Numbers,
     _ended: mpsc::Sender<()>,
+}
+
+/// How many connections of each kind there were.
+#[derive(Debug, Default)]
+struct Numbers {
+    incoming: AtomicU16,
+    outgoing: AtomicU16,
+    verify: AtomicU16,
+}
+
+impl Numbers {
+    /// The number of one more, from 1. Past the last number all have that.
+    fn next(&self, kind: LegKind) -> u16 {
+        let number = match kind {
+            LegKind::Incoming => &self.incoming,
+            LegKind::Outgoing => &self.outgoing,
+            LegKind::Verify => &self.verify,
+        };
+        let before = number.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |number| {
+            number.checked_add(1)
+        });
+        before.map_or(u16::MAX, |before| before + 1)
+    }
 }
 
 impl Partner {
@@ -156,6 +183,7 @@ impl Partner {
                 patience: setup.patience,
                 answers: setup.answers,
                 insists: setup.insists,
+                values: setup.values,
                 seed: setup.seed,
             }),
             target: Mutex::new(setup.target),
@@ -166,6 +194,8 @@ impl Partner {
             slots: Arc::new(Semaphore::new(setup.connections.clamp(1, MOST_CONNECTIONS))),
             stop: stopped,
             runtime: Handle::current(),
+            board: setup.board,
+            numbers: Numbers::default(),
             _ended: ended_sender,
         });
         if let Some(listener) = listener {
@@ -251,15 +281,16 @@ impl Shared {
         stanzas: Option<mpsc::UnboundedReceiver<Element>>,
     ) {
         let shared = Arc::clone(self);
+        let kind = errand.kind();
+        let number = self.numbers.next(kind);
         self.runtime.spawn(async move {
-            let kind = errand.kind();
             let slot = Arc::clone(&shared.slots).try_acquire_owned();
             let connected = match &slot {
                 Ok(_) => shared.connect().await,
                 Err(_) => Err(io::ErrorKind::ResourceBusy.into()),
             };
             match connected {
-                Ok(stream) => leg::run(&shared, stream, errand, report, stanzas).await,
+                Ok(stream) => leg::run(&shared, stream, errand, number, report, stanzas).await,
                 Err(error) => {
                     shared.recorder.connect_failed(kind, error.kind());
                     if let Some(report) = report {
@@ -320,8 +351,9 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener) {
             continue;
         };
         let shared = Arc::clone(&shared);
+        let number = shared.numbers.next(LegKind::Incoming);
         tokio::spawn(async move {
-            leg::run(&shared, stream, Errand::Serve, None, None).await;
+            leg::run(&shared, stream, Errand::Serve, number, None, None).await;
             drop(slot);
         });
     }

@@ -107,23 +107,55 @@ pub(super) enum Handshake {
 }
 
 impl Socket {
-    pub(super) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        std::future::poll_fn(|cx| self.poll_read(cx, buffer)).await
+    }
+
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        let read = match self {
+            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, &mut buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
+            Self::Closed => Poll::Ready(Ok(())),
+        };
+        read.map_ok(|()| buffer.filled().len())
+    }
+
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Plain(tcp) => tcp.read(buffer).await,
-            Self::Tls(stream) => stream.read(buffer).await,
-            Self::Closed => Ok(0),
+            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Closed => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
-    pub(super) async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Plain(tcp) => tcp.write_all(bytes).await,
-            Self::Tls(stream) => {
-                stream.write_all(bytes).await?;
-                stream.flush().await
-            }
-            Self::Closed => Err(io::ErrorKind::NotConnected.into()),
+            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Closed => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
+    }
+
+    /// Ends our side, with close_notify where TLS is up, and leaves the peer's open.
+    pub(super) async fn shut_write(&mut self) {
+        let ended = async {
+            match self {
+                Self::Plain(tcp) => tcp.shutdown().await,
+                Self::Tls(stream) => stream.shutdown().await,
+                Self::Closed => Ok(()),
+            }
+        };
+        // A peer that is gone shows when it is read.
+        let _ = timeout(LAST_WORDS, ended).await;
     }
 
     /// Wraps the connection in TLS. `domain` is what the target's certificate is judged for.
@@ -191,6 +223,28 @@ impl Socket {
         // Whether it made it or not, there is nothing left to wait for.
         let _ = timeout(LAST_WORDS, farewell).await;
         *self = Self::Closed;
+    }
+
+    /// Ends TCP on our side without a word of TLS, and is gone once the peer has ended too.
+    pub(super) async fn cut(&mut self) {
+        if let Self::Tls(stream) = self {
+            // Nobody else writes any more, so that no close_notify follows.
+            let tcp = match &mut **stream {
+                TlsStream::Client(stream) => stream.get_mut().0,
+                TlsStream::Server(stream) => stream.get_mut().0,
+            };
+            let farewell = async {
+                let _ = tcp.shutdown().await;
+                let mut ignored = [0; 1024];
+                let mut chunks = IGNORED;
+                while chunks > 0 && matches!(tcp.read(&mut ignored).await, Ok(1..)) {
+                    chunks -= 1;
+                }
+            };
+            let _ = timeout(LAST_WORDS, farewell).await;
+            *self = Self::Closed;
+        }
+        self.close().await;
     }
 
     /// Resets TCP.

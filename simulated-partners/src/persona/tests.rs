@@ -71,6 +71,10 @@ do = [{ send = "<x/>" }, "close"]
         reactions: [
             Reaction {
                 when: Starttls,
+                on: None,
+                stage: None,
+                nth: None,
+                connection: None,
                 actions: [
                     Send(
                         "<x/>",
@@ -199,7 +203,7 @@ fn shows_an_unknown_action() {
     10 | do = ["sleep"]
        |       ^^^^^^^
        |
-       = help: expected one of `send`, `header-without`, `features`, `close`, `reset`, `hold`, `ignore`, `break-tls`, `legacy-tls`, `proceed`
+       = help: expected one of `send`, `send-bytes`, `repeat`, `split`, `flush`, `header-without`, `features`, `wait`, `wait-for`, `raise`, `keep`, `await`, `deafen`, `shut`, `start-tls`, `close`, `cut`, `reset`, `hold`, `ignore`, `break-tls`, `legacy-tls`, `proceed`
     "#);
 }
 
@@ -537,7 +541,7 @@ fn shows_actions_that_make_no_sense() {
     12 | do = [{ send = "<a>{nick} {key} {id}</a>" }, "break-tls", "close"]
        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
-       = help: expected one of `{id}`, `{from}`, `{to}`, `{domain}`, `{target}`, `{key}`
+       = help: expected one of `{id}`, `{from}`, `{to}`, `{domain}`, `{target}`, `{key}`, `{stream-id}`, `{dialback-key}`
 
     error: there is no key at `auth`
       --> mine.toml:12:7
@@ -545,7 +549,7 @@ fn shows_actions_that_make_no_sense() {
     12 | do = [{ send = "<a>{nick} {key} {id}</a>" }, "break-tls", "close"]
        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
-       = help: expected one of `{id}`, `{from}`, `{to}`, `{domain}`, `{target}`
+       = help: expected one of `{id}`, `{from}`, `{to}`, `{domain}`, `{target}`, `{stream-id}`, `{dialback-key}`
 
     error: nothing can come after this action
       --> mine.toml:12:46

@@ -29,6 +29,8 @@ pub enum Place {
 pub struct Mistake {
     /// Where.
     pub place: Place,
+    /// An action that has to do with it, and what it is then.
+    pub also: Option<(usize, &'static str)>,
     /// What is wrong, as the beginning of a sentence.
     pub title: String,
     /// What would be right.
@@ -39,6 +41,7 @@ impl Mistake {
     fn new(place: Place, title: impl Into<String>, help: impl Into<String>) -> Self {
         Self {
             place,
+            also: None,
             title: title.into(),
             help: help.into(),
         }
@@ -62,11 +65,14 @@ pub fn mistakes(reaction: &Reaction) -> Vec<Mistake> {
     for (number, action) in reaction.actions.iter().enumerate() {
         let place = Place::Action(number);
         if action.is_last() && number < last {
-            found.push(Mistake::new(
-                place,
-                "nothing can come after this action",
-                "make it the last one",
-            ));
+            found.push(Mistake {
+                also: Some((number + 1, "never done")),
+                ..Mistake::new(
+                    place,
+                    "nothing can come after this action",
+                    "make it the last one",
+                )
+            });
         }
         if shut && action.sends() {
             found.push(Mistake::new(

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use crate::board::Snapshot;
 use crate::event::{Party, TlsFacts, TlsSignal, What};
+use crate::reaction::Line;
 use crate::wire::Element;
 
 /// Something that happened to a connection.
@@ -27,6 +29,10 @@ pub enum Input<'a> {
     PeerReset,
     /// The time of [`Action::Deadline`] has come.
     Deadline,
+    /// The time of [`Action::Timer`] has come.
+    Timer,
+    /// What is on the board of the scenario now.
+    Board(Snapshot),
     /// A question of [`Action::Ask`] is decided.
     Verified {
         /// Which question.
@@ -49,6 +55,31 @@ pub enum Action {
     Observe(What),
     /// Send these bytes, under TLS where it is up.
     Send(Vec<u8>),
+    /// Send this so many times, numbered from 1, before what comes after; go on reading meanwhile.
+    /// Without a peer that takes it, the rest is left out.
+    SendMany {
+        /// What is repeated.
+        line: Line,
+        /// How often.
+        times: u32,
+    },
+    /// Let what was sent so far be a segment of its own.
+    Flush,
+    /// From here on send in segments, under TLS in records, of so many bytes; zero is no bound.
+    Segments(usize),
+    /// Send nothing more: FIN, and close_notify before it under TLS. Reading goes on.
+    ShutWrite,
+    /// Read from the socket or, from now on, do not.
+    Read(bool),
+    /// Hand in [`Input::Timer`] so long after what was sent before is out. Replaces the one before.
+    Timer(Duration),
+    /// Put this on the board once what was sent before is out.
+    Raise {
+        /// The name.
+        name: String,
+        /// Its text.
+        value: String,
+    },
     /// Start a handshake; nothing else may be read from TCP before it ends.
     StartTls(TlsRole),
     /// From now on wait this long for the next step, or for ever. Replaces the wait before.
@@ -67,6 +98,8 @@ pub enum Action {
     Decide(Verdict),
     /// Close TLS and TCP in order. No input matters after it.
     Close,
+    /// Close TCP without a word of TLS. No input matters after it.
+    Cut,
     /// Reset TCP. No input matters after it.
     Reset,
 }

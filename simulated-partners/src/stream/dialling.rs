@@ -5,13 +5,12 @@ use super::features;
 use super::header::{has_right_namespaces, has_version, same_domain};
 use super::machine::Machine;
 use super::profile::Errand;
-use super::reacting::Point;
 use super::state::{State, Step};
 use crate::negotiate::dialback::{self, Answer};
 use crate::negotiate::{sasl, starttls};
 use crate::persona::Tls;
 use crate::reaction::When;
-use crate::wire::{Element, NS_DIALBACK, NS_SASL, NS_STREAM, NS_TLS};
+use crate::wire::{Element, NS_TLS};
 
 /// EXTERNAL needs no challenge; one is answered, in case the initial response got lost.
 const CHALLENGES: u8 = 1;
@@ -19,6 +18,16 @@ const CHALLENGES: u8 = 1;
 impl Machine {
     /// The target's header, as the answer to ours (RFC 6120 §4.7).
     pub(super) fn read_header(&mut self, header: &Element) {
+        self.stream.from = header.attribute("from").map(str::to_owned);
+        self.stream.id = header
+            .attribute("id")
+            .filter(|id| !id.is_empty())
+            .map(str::to_owned);
+        self.point(When::HeaderReceived, Some(header));
+    }
+
+    /// Is it one to go on with?
+    pub(super) fn header_came(&mut self, header: &Element) {
         if !has_right_namespaces(header) {
             return self.fail_stream("invalid-namespace");
         }
@@ -26,11 +35,6 @@ impl Machine {
         if from.is_some_and(|from| !same_domain(from, &self.profile.target_domain)) {
             return self.fail_stream("invalid-from");
         }
-        self.stream.from = from.map(str::to_owned);
-        self.stream.id = header
-            .attribute("id")
-            .filter(|id| !id.is_empty())
-            .map(str::to_owned);
         if has_version(header) {
             return self.go(Step::Header);
         }
@@ -42,19 +46,51 @@ impl Machine {
         self.try_dialback();
     }
 
-    /// A child of the stream that the partner opened.
-    pub(super) fn answered(&mut self, element: &Element) {
-        match self.state {
-            State::AwaitFeatures if element.is(NS_STREAM, "features") => self.choose(element),
-            State::AwaitProceed if element.is(NS_TLS, "proceed") => self.proceed(),
-            State::AwaitProceed if element.is(NS_TLS, "failure") => {
+    /// Whether bytes in clear came behind `<proceed/>`: they would count as if TLS had protected
+    /// them (RFC 6120 §5.4.3.3), so that nothing goes on from there.
+    pub(super) fn is_premature(&mut self, element: &Element) -> bool {
+        let is_one = self.state == State::AwaitProceed
+            && element.is(NS_TLS, "proceed")
+            && !self.unread().is_empty();
+        if is_one {
+            self.show_unread("bytes in clear after <proceed/>");
+            self.decide(Verdict::Undecided("remote-connection-failed"));
+            self.reset();
+        }
+        is_one
+    }
+
+    /// A child of the stream that the partner opened. In a scripted state it is what a reaction
+    /// wants it to be.
+    pub(super) fn answered(&mut self, when: When, element: &Element) {
+        let waits = |state| self.state == state || self.state == State::Scripted;
+        match when {
+            When::FeaturesReceived if waits(State::AwaitFeatures) => self.choose(element),
+            When::ProceedReceived if waits(State::AwaitProceed) => self.proceed(),
+            _ if self.state == State::AwaitProceed && element.is(NS_TLS, "failure") => {
                 self.decide(Verdict::Undecided("remote-connection-failed"));
                 self.end_stream();
             }
-            State::AwaitSuccess if element.namespace == NS_SASL => self.sasl_answer(element),
-            State::AwaitResult if element.is(NS_DIALBACK, "result") => self.result(element),
-            State::AwaitAnswer if element.is(NS_DIALBACK, "verify") => self.verification(element),
-            State::AwaitFeatures | State::AwaitProceed | State::AwaitSuccess => {
+            When::SuccessReceived if waits(State::AwaitSuccess) => self.succeeded(),
+            When::ChallengeReceived if waits(State::AwaitSuccess) && self.tries < CHALLENGES => {
+                self.tries += 1;
+                if self.state == State::Scripted {
+                    self.go(Step::AskSasl);
+                }
+                let response = sasl::response(&self.profile.domain);
+                self.send_element(response);
+            }
+            When::FailureReceived if waits(State::AwaitSuccess) => {
+                self.go(Step::RefuseSasl);
+                self.try_dialback();
+            }
+            When::ResultReceived if waits(State::AwaitResult) => self.result(element),
+            When::VerificationReceived if waits(State::AwaitAnswer) => self.verification(element),
+            _ if matches!(
+                self.state,
+                State::AwaitFeatures | State::AwaitProceed | State::AwaitSuccess
+            ) =>
+            {
                 self.fail_stream("unsupported-stanza-type");
             }
             // Without bidi nothing that comes this way is authentic, and no answer that was not
@@ -92,40 +128,13 @@ impl Machine {
     }
 
     fn proceed(&mut self) {
-        if !self.unread().is_empty() {
-            self.show_unread("bytes in clear after <proceed/>");
-            self.decide(Verdict::Undecided("remote-connection-failed"));
-            // They would count as if TLS had protected them (RFC 6120 §5.4.3.3).
-            return self.reset();
-        }
-        // A key is checked in good faith whatever the persona does with its own streams.
-        if !self.is_verifying()
-            && self
-                .react(When::ProceedReceived, Point::default())
-                .is_done()
-        {
-            return;
-        }
         self.begin_tls(TlsRole::Client);
     }
 
-    fn sasl_answer(&mut self, element: &Element) {
-        match element.name.as_str() {
-            "success" => {
-                self.sasl_done = true;
-                self.restart(Step::RestartStream);
-            }
-            "challenge" if self.tries < CHALLENGES => {
-                self.tries += 1;
-                let response = sasl::response(&self.profile.domain);
-                self.send_element(response);
-            }
-            "failure" => {
-                self.go(Step::RefuseSasl);
-                self.try_dialback();
-            }
-            _ => self.fail_stream("unsupported-stanza-type"),
-        }
+    fn succeeded(&mut self) {
+        self.sasl_done = true;
+        self.restart(Step::RestartStream);
+        self.open_stream();
     }
 
     /// Sends a key, whether or not the target says that it knows dialback: its answer is what
@@ -194,9 +203,13 @@ impl Machine {
         self.end_stream();
     }
 
-    /// Authenticated: the stanza goes out.
+    /// Authenticated.
     fn through(&mut self) {
         self.establish();
+    }
+
+    /// The stanza goes out.
+    pub(super) fn deliver(&mut self) {
         if let Errand::Deliver(stanza) = &self.errand {
             let stanza = stanza.clone();
             self.send_element(stanza);

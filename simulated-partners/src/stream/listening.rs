@@ -1,18 +1,17 @@
 //! The partner as receiving entity, and as the authoritative server for its own domain.
 
-use super::action::{Action, Question, TlsRole, Verdict};
+use super::action::{Action, Question, Verdict};
 use super::header::{
     could_be_domain, declares_dialback, domain_of, has_right_namespaces, has_version, same_domain,
 };
 use super::machine::{Machine, Pending};
-use super::reacting::Point;
 use super::state::{State, Step};
 use crate::event::LegKind;
 use crate::negotiate::dialback::{self, Answer};
 use crate::negotiate::{sasl, starttls};
 use crate::persona::Tls;
 use crate::reaction::When;
-use crate::wire::{Element, NS_DIALBACK, NS_SASL, NS_SERVER, NS_TLS};
+use crate::wire::{Element, NS_SASL, NS_SERVER};
 
 /// Failed SASL tries on one stream (RFC 6120 §6.4.5).
 const TRIES: u8 = 5;
@@ -21,11 +20,6 @@ const TRIES: u8 = 5;
 const QUESTIONS: usize = 8;
 
 impl Machine {
-    pub(super) fn accepted(&mut self) {
-        // Nothing is known of the peer yet, so "go on" and "nothing to say" are the same.
-        let _ = self.react(When::Accepted, Point::default());
-    }
-
     /// The target's header: is it one to answer?
     pub(super) fn answer_header(&mut self, header: &Element) {
         debug_assert_eq!(self.errand.kind(), LegKind::Incoming);
@@ -35,33 +29,25 @@ impl Machine {
         if let Err(condition) = self.judge_header(header) {
             return self.fail_stream(condition);
         }
-        let point = Point::of(header);
-        if self.react_answering(When::Header, point) {
-            return;
-        }
+        self.point(When::Header, Some(header));
+    }
+
+    pub(super) fn answer_with_header(&mut self, header: &Element) {
         if !self.stream.opened {
             self.send_header(&[]);
         }
-        if self.react_answering(When::Features, point) {
-            return;
-        }
+        self.point(When::Features, Some(header));
+    }
+
+    pub(super) fn answer_with_features(&mut self) {
         if !self.stream.without_features {
             self.send_features();
         }
         self.answered_header();
     }
 
-    /// Runs a reaction in place of the rest of the answer to a header.
-    fn react_answering(&mut self, when: When, point: Point<'_>) -> bool {
-        if !self.reacts(when) {
-            return false;
-        }
-        self.answered_header();
-        self.react(when, point).is_done()
-    }
-
     /// Header and features are out, or what the persona has in their place.
-    fn answered_header(&mut self) {
+    pub(super) fn answered_header(&mut self) {
         if self.state == State::AwaitHeader {
             self.go(Step::Answer);
             if self.sasl_done {
@@ -98,39 +84,38 @@ impl Machine {
     }
 
     /// A child of the stream that the target opened.
-    pub(super) fn asked(&mut self, element: &Element) {
-        match (element.namespace.as_str(), element.name.as_str()) {
-            (NS_TLS, "starttls") => self.asked_for_tls(element),
-            (NS_SASL, "auth") => self.asked_for_sasl(element),
-            (NS_SASL, "abort") => self.send_element(sasl::failure("aborted")),
-            (NS_DIALBACK, "result" | "verify") if element.attribute("type").is_some() => {
-                // An answer on a stream that asks nothing has no effect (XEP-0220 §3.1).
-            }
-            (NS_DIALBACK, "result") => self.asked_for_result(element),
-            (NS_DIALBACK, "verify") => self.asked_for_verification(element),
-            (NS_SERVER, "iq" | "message" | "presence") => self.stanza(element),
+    pub(super) fn asked(&mut self, when: When, element: &Element) {
+        match when {
+            When::Starttls => self.asked_for_tls(element),
+            When::Auth => self.asked_for_sasl(element),
+            // An answer on a stream that asks nothing has no effect (XEP-0220 §3.1).
+            When::ResultReceived | When::VerificationReceived => {}
+            When::DbResult => self.asked_for_result(element),
+            When::DbVerify => self.asked_for_verification(element),
+            When::Stanza => self.stanza(element),
+            _ if element.is(NS_SASL, "abort") => self.send_element(sasl::failure("aborted")),
             _ if self.established.is_none() => self.fail_stream("not-authorized"),
             _ => self.fail_stream("unsupported-stanza-type"),
         }
     }
 
     fn asked_for_tls(&mut self, element: &Element) {
-        if self.react(When::Starttls, Point::of(element)).is_done() {
-            return;
-        }
-        if !self.unread().is_empty() {
+        if self.has_more() {
             self.show_unread("bytes in clear after <starttls/>");
             return self.refuse_tls();
         }
         let wanted = self.profile.persona.offer.tls != Tls::None;
-        if !wanted || self.encrypted || self.state != State::Negotiating {
+        if !wanted || self.encrypted || !self.is_negotiating() {
             return self.refuse_tls();
         }
         self.send_element(starttls::proceed());
-        if self.react(When::ProceedSent, Point::of(element)).is_done() {
-            return;
-        }
-        self.begin_tls(TlsRole::Server);
+        self.proceeds = true;
+        self.point(When::ProceedSent, Some(element));
+    }
+
+    /// Whether the target may choose from features now.
+    fn is_negotiating(&self) -> bool {
+        matches!(self.state, State::Negotiating | State::Scripted)
     }
 
     fn refuse_tls(&mut self) {
@@ -139,10 +124,7 @@ impl Machine {
     }
 
     fn asked_for_sasl(&mut self, element: &Element) {
-        if self.react(When::Auth, Point::of(element)).is_done() {
-            return;
-        }
-        if self.state != State::Negotiating {
+        if !self.is_negotiating() {
             return self.fail_stream("policy-violation");
         }
         let claim = sasl::Claim {
@@ -169,9 +151,6 @@ impl Machine {
 
     /// Somebody claims a domain; its authoritative server decides (XEP-0220 §2.2.1).
     fn asked_for_result(&mut self, element: &Element) {
-        if self.react(When::DbResult, Point::of(element)).is_done() {
-            return;
-        }
         let (Some(from), Some(to)) = (element.attribute("from"), element.attribute("to")) else {
             return self.fail_stream("improper-addressing");
         };
@@ -228,7 +207,10 @@ impl Machine {
             return;
         };
         let sender = self.pending.remove(index).sender;
-        if !matches!(self.state, State::Negotiating | State::Established) {
+        if !matches!(
+            self.state,
+            State::Negotiating | State::Established | State::Scripted
+        ) {
             return;
         }
         let domain = self.profile.domain.clone();
@@ -252,10 +234,6 @@ impl Machine {
 
     /// Somebody asks about a key of ours (XEP-0220 §2.2.2).
     fn asked_for_verification(&mut self, element: &Element) {
-        if self.react(When::DbVerify, Point::of(element)).is_done() {
-            self.served = true;
-            return;
-        }
         let (Some(from), Some(to)) = (element.attribute("from"), element.attribute("to")) else {
             return self.fail_stream("improper-addressing");
         };
@@ -295,9 +273,6 @@ impl Machine {
     }
 
     fn stanza(&mut self, stanza: &Element) {
-        if self.react(When::Stanza, Point::of(stanza)).is_done() {
-            return;
-        }
         if self.established.is_none() {
             return self.fail_stream(if self.lacks_tls() {
                 "policy-violation"

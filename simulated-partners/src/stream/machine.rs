@@ -1,6 +1,7 @@
 //! The machine: inputs in, actions out. What a frame means is decided in `listening`, `dialling`
 //! and `reacting`; what goes out in `sending`.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::action::{Action, Input, TlsRole, Verdict};
@@ -8,10 +9,17 @@ use super::features::Standing;
 use super::header;
 use super::opaque::Opaque;
 use super::profile::{Errand, Profile};
+use super::reacting::{Kept, Paused};
+use super::script::Script;
 use super::state::{State, Step};
+use crate::board::Snapshot;
 use crate::event::{CertificateSeen, Close, LegKind, Method, Party, What};
 use crate::persona::Tls;
-use crate::wire::{Element, Frame, Framer, Kind, Limits, NS_STREAM, NS_STREAMS};
+use crate::reaction::When;
+use crate::wire::{
+    Element, Frame, Framer, Kind, Limits, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAM, NS_STREAMS,
+    NS_TLS,
+};
 
 /// As many bytes are shown of what is no legal stream.
 const SHOWN: usize = 1024;
@@ -51,9 +59,11 @@ pub struct Machine {
     pub(super) profile: Arc<Profile>,
     pub(super) errand: Errand,
     pub(super) leg: u16,
+    /// Its number among the partner's connections of its kind, from 1.
+    pub(super) connection: u16,
     pub(super) state: State,
     /// A step was taken while the input at hand was handled.
-    moved: bool,
+    pub(super) moved: bool,
     framer: Framer,
     /// The target broke the rules of XML: nothing can be read any more.
     unreadable: bool,
@@ -74,6 +84,25 @@ pub struct Machine {
     /// The refused stanza was sent in spite of its refusal.
     pub(super) insisted: bool,
     pub(super) opaque: Opaque,
+    /// How often each point was reached.
+    pub(super) reached: BTreeMap<When, u32>,
+    pub(super) script: Script,
+    pub(super) paused: Option<Paused>,
+    /// Points that were reached in the middle of something else.
+    pub(super) due: VecDeque<When>,
+    /// What came while a list was paused.
+    pub(super) kept: Kept,
+    pub(super) board: Snapshot,
+    /// `<proceed/>` is out, and a handshake is what comes next.
+    pub(super) proceeds: bool,
+    /// Nothing is read any more.
+    pub(super) deaf: bool,
+    /// Nothing can be sent any more.
+    pub(super) shut: bool,
+    /// `</stream:stream>` of ours is out.
+    pub(super) end_sent: bool,
+    /// The target's came.
+    pub(super) peer_end: bool,
     pub(super) ended_by: Option<Party>,
     pub(super) stream_ended: bool,
     decided: bool,
@@ -88,6 +117,7 @@ impl Machine {
             profile,
             errand,
             leg,
+            connection: 1,
             state: State::Idle,
             moved: false,
             framer: Framer::new(Limits::default()),
@@ -105,11 +135,28 @@ impl Machine {
             insisted: false,
             received: 0,
             opaque: Opaque::default(),
+            reached: BTreeMap::new(),
+            script: Script::default(),
+            paused: None,
+            due: VecDeque::new(),
+            kept: Kept::default(),
+            board: Snapshot::default(),
+            proceeds: false,
+            deaf: false,
+            shut: false,
+            end_sent: false,
+            peer_end: false,
             ended_by: None,
             stream_ended: false,
             decided: false,
             actions: Vec::new(),
         }
+    }
+
+    /// The same machine as the partner's nth connection of its kind, counted from 1.
+    #[must_use]
+    pub fn as_connection(self, connection: u16) -> Self {
+        Self { connection, ..self }
     }
 
     /// Where it stands.
@@ -130,12 +177,16 @@ impl Machine {
                         self.certificate = facts.target_certificate.clone();
                         self.observe(What::TlsUp(facts));
                         self.encrypted = true;
+                        self.proceeds = false;
                         self.framer = Framer::new(Limits::default());
+                        self.kept.clear();
                         self.restart(Step::SecureStream);
+                        self.point(When::Secured, None);
                     }
                 }
                 Input::TlsFailed { by, signal } => {
                     self.observe(What::TlsFailed { by, signal });
+                    self.point(When::TlsFailed, None);
                     self.decide(Verdict::Undecided("remote-connection-failed"));
                     self.ended_by.get_or_insert(by);
                     self.close(Close::Fin);
@@ -143,10 +194,13 @@ impl Machine {
                 Input::PeerClosed => self.peer_gone(Close::Fin),
                 Input::PeerReset => self.peer_gone(Close::Reset),
                 Input::Deadline => self.out_of_time(),
+                Input::Timer => self.timer(),
+                Input::Board(board) => self.board_changed(board),
                 Input::Verified { ticket, verdict } => self.verified(ticket, verdict),
                 Input::Send(stanza) => self.send_later(stanza),
                 Input::Stop => self.stop(),
             }
+            self.settle();
             if self.moved || self.pending.len() != waiting || self.served != served {
                 self.wait();
             }
@@ -161,7 +215,7 @@ impl Machine {
             .state
             .waits_for()
             .filter(|_| !idle)
-            .map(|_| self.profile.patience);
+            .map(|_| self.profile.patience.saturating_add(self.paused_for()));
         if self.state != State::Ended {
             self.actions.push(Action::Deadline(wait));
         }
@@ -172,11 +226,14 @@ impl Machine {
             return;
         }
         self.go(Step::Open);
-        if self.is_listening() {
-            self.accepted();
-        } else {
-            self.open_stream();
-        }
+        self.point(
+            if self.is_listening() {
+                When::Accepted
+            } else {
+                When::Connected
+            },
+            None,
+        );
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
@@ -199,7 +256,15 @@ impl Machine {
         }
         while !matches!(self.state, State::AwaitTls | State::Opaque | State::Ended) {
             match self.framer.next() {
-                Ok(Some(frame)) => self.frame(frame),
+                Ok(Some(frame)) => {
+                    let frame = Arc::new(frame);
+                    self.observe(What::Frame {
+                        from: Party::Target,
+                        encrypted: self.encrypted,
+                        frame: Arc::clone(&frame),
+                    });
+                    self.take_frame(frame);
+                }
                 Ok(None) => break,
                 Err(error) => {
                     let shown = self.framer.pending();
@@ -210,7 +275,7 @@ impl Machine {
                         fault: Some(error.to_string()),
                     });
                     self.unreadable = true;
-                    if !matches!(self.state, State::Held | State::Closing) {
+                    if !matches!(self.state, State::Held | State::Closing) && !self.peer_end {
                         self.fail_stream(error.condition);
                     }
                     break;
@@ -224,13 +289,8 @@ impl Machine {
         self.established.is_none() && !self.served
     }
 
-    fn frame(&mut self, frame: Frame) {
-        let frame = Arc::new(frame);
-        self.observe(What::Frame {
-            from: Party::Target,
-            encrypted: self.encrypted,
-            frame: Arc::clone(&frame),
-        });
+    /// Does what a unit asks for.
+    pub(super) fn frame(&mut self, frame: &Frame) {
         match (&frame.kind, self.state) {
             (Kind::Declaration | Kind::Whitespace(_), _) | (_, State::Held) => {}
             (Kind::End, _) => self.peer_ended(),
@@ -242,16 +302,15 @@ impl Machine {
                     self.read_header(header);
                 }
             }
+            (Kind::Header(header), State::Scripted) => self.scripted_header(header),
             // The framer gives a header only first, and after a restart.
             (Kind::Header(_), _) => self.fail_stream("bad-format"),
-            (Kind::Element(element), _) if element.is(NS_STREAM, "error") => {
+            (Kind::Element(element), _) if is_stream_error(element) => {
                 self.peer_failed(element);
             }
             (Kind::Element(element), _) => {
-                if self.is_listening() {
-                    self.asked(element);
-                } else {
-                    self.answered(element);
+                if !self.is_premature(element) {
+                    self.point(point_of(element), Some(element));
                 }
             }
         }
@@ -260,12 +319,13 @@ impl Machine {
     /// `</stream:stream>` came: answer it, and TCP may go (RFC 6120 §4.4).
     fn peer_ended(&mut self) {
         self.ended_by.get_or_insert(Party::Target);
-        if self.state != State::Closing {
-            self.decide(Verdict::Undecided("remote-server-timeout"));
-            self.end_stream();
-        }
         self.stream_ended = true;
-        self.close(Close::Stream);
+        self.peer_end = true;
+        if self.state == State::Closing || self.end_sent {
+            return self.close(Close::Stream);
+        }
+        self.decide(Verdict::Undecided("remote-server-timeout"));
+        self.point(When::StreamEnd, None);
     }
 
     /// A stream error came; the end has to follow (RFC 6120 §4.9.1.1).
@@ -281,7 +341,19 @@ impl Machine {
             "remote-server-timeout"
         }));
         self.ended_by.get_or_insert(Party::Target);
-        self.end_stream();
+        self.point(When::StreamError, Some(error));
+    }
+
+    /// A header where a script stands in the place of the engine.
+    fn scripted_header(&mut self, header: &Element) {
+        self.stream.from = header.attribute("from").map(str::to_owned);
+        if self.is_listening() {
+            self.stream.without_features = !header::has_version(header);
+            self.point(When::Header, Some(header));
+        } else {
+            self.stream.id = header.attribute("id").map(str::to_owned);
+            self.point(When::HeaderReceived, Some(header));
+        }
     }
 
     fn peer_gone(&mut self, how: Close) {
@@ -371,9 +443,6 @@ impl Machine {
         self.stream = Stream::default();
         self.pending.clear();
         self.go(step);
-        if !self.is_listening() {
-            self.open_stream();
-        }
     }
 
     pub(super) fn open_stream(&mut self) {
@@ -390,6 +459,11 @@ impl Machine {
     /// Bytes that came and were not read yet.
     pub(super) fn unread(&self) -> &[u8] {
         self.framer.pending()
+    }
+
+    /// Whether something came that was not looked at yet.
+    pub(super) fn has_more(&self) -> bool {
+        !self.unread().is_empty() || !self.kept.is_empty()
     }
 
     /// Shows bytes that should not be there.
@@ -411,7 +485,7 @@ impl Machine {
         }
     }
 
-    /// Marks the connection as authenticated, once.
+    /// Marks the connection as authenticated. It is told once.
     pub(super) fn establish(&mut self) {
         let method = match (self.sasl_done, self.encrypted) {
             (true, _) => Method::SaslTls,
@@ -422,11 +496,39 @@ impl Machine {
             self.established = Some(method);
             self.go(Step::Establish);
             self.observe(What::Established(method));
+            self.due.push_back(When::Established);
+        } else if self.state.after(Step::Establish).is_ok() {
+            self.go(Step::Establish);
         }
     }
 
     /// Whether TLS has still to be done before anything else may be.
     pub(super) fn lacks_tls(&self) -> bool {
         !self.encrypted && self.profile.persona.offer.tls == Tls::Required
+    }
+}
+
+pub(super) fn is_stream_error(element: &Element) -> bool {
+    element.is(NS_STREAM, "error")
+}
+
+/// The point that an element belongs to, on whichever side it comes.
+fn point_of(element: &Element) -> When {
+    let typed = element.attribute("type").is_some();
+    match (element.namespace.as_str(), element.name.as_str()) {
+        (NS_STREAM, "features") => When::FeaturesReceived,
+        (NS_TLS, "starttls") => When::Starttls,
+        (NS_TLS, "proceed") => When::ProceedReceived,
+        (NS_SASL, "auth") => When::Auth,
+        (NS_SASL, "response") => When::Response,
+        (NS_SASL, "challenge") => When::ChallengeReceived,
+        (NS_SASL, "success") => When::SuccessReceived,
+        (NS_SASL, "failure") => When::FailureReceived,
+        (NS_DIALBACK, "result") if typed => When::ResultReceived,
+        (NS_DIALBACK, "verify") if typed => When::VerificationReceived,
+        (NS_DIALBACK, "result") => When::DbResult,
+        (NS_DIALBACK, "verify") => When::DbVerify,
+        (NS_SERVER, "iq" | "message" | "presence") => When::Stanza,
+        _ => When::Element,
     }
 }

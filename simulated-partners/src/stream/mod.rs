@@ -13,6 +13,7 @@ mod machine;
 mod opaque;
 mod profile;
 mod reacting;
+mod script;
 mod sending;
 mod state;
 

@@ -1,5 +1,6 @@
 //! What a machine knows before anything happens.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub struct Profile {
     /// Whether a stanza that was refused is sent all the same, right before the end of the stream: a
     /// target that lets it through has refused in words only.
     pub insists: bool,
+    /// Placeholders of its scenario, for the texts of its reactions.
+    pub values: Arc<BTreeMap<String, String>>,
     /// What its ids come from.
     pub seed: u64,
 }

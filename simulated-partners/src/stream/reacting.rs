@@ -1,150 +1,407 @@
-//! A persona's reactions: what it does in place of a correct server's answer.
+//! Points and reactions: what is done at a point of the negotiation, and how lists of actions run,
+//! pause and end.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::action::{Action, TlsRole};
 use super::machine::Machine;
 use super::opaque::Broken;
-use super::state::Step;
-use crate::event::{Party, What};
-use crate::reaction::{Do, Values, When};
-use crate::wire::{Element, Framer, Kind, Limits};
+use super::script::Script;
+use super::state::{State, Step};
+use crate::event::{Close, What};
+use crate::reaction::{Do, Reaction, Stage, When};
+use crate::wire::{Element, Frame, Kind};
 
-/// What was received at the point of a reaction.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Point<'a> {
-    element: Option<&'a Element>,
+/// Units that are kept for later while a list is paused, and bytes of them. What is more is only
+/// observed.
+const KEPT_UNITS: usize = 256;
+const KEPT_BYTES: usize = 262_144;
+
+/// A list of actions on its way.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// The reaction, by its place in the persona.
+    reaction: usize,
+    /// The action that comes next.
+    next: usize,
+    pub(super) when: When,
+    pub(super) element: Option<Element>,
 }
 
-impl<'a> Point<'a> {
-    pub(super) fn of(element: &'a Element) -> Self {
-        Self {
-            element: Some(element),
+/// A list that waits for something.
+#[derive(Debug)]
+pub(super) struct Paused {
+    run: Run,
+    wake: Wake,
+}
+
+/// What a paused list waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wake {
+    /// The time is over.
+    Timer(Duration),
+    /// A name is on the board.
+    Name(String),
+}
+
+/// What comes after an action.
+enum Next {
+    /// The next one.
+    On,
+    /// The rest, later.
+    Pause(Wake),
+    /// Nothing: the connection is where the action left it.
+    Over,
+    /// Nothing more of this list.
+    Through,
+    /// What a correct server would do.
+    Proceed,
+}
+
+/// What came while a list was paused.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    frames: std::collections::VecDeque<Arc<Frame>>,
+    bytes: usize,
+}
+
+impl Kept {
+    fn push(&mut self, frame: Arc<Frame>) {
+        if self.frames.len() < KEPT_UNITS && self.bytes + frame.raw.len() <= KEPT_BYTES {
+            self.bytes += frame.raw.len();
+            self.frames.push_back(frame);
         }
     }
-}
 
-/// Whether the engine has something left to do at a point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reacted {
-    /// There is no reaction, or it ends in "proceed": a correct server's answer follows.
-    GoOn,
-    /// The reaction was the answer.
-    Done,
-}
+    fn pop(&mut self) -> Option<Arc<Frame>> {
+        let frame = self.frames.pop_front()?;
+        self.bytes -= frame.raw.len();
+        Some(frame)
+    }
 
-impl Reacted {
-    pub(super) fn is_done(self) -> bool {
-        self == Self::Done
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
     }
 }
 
 impl Machine {
-    pub(super) fn reacts(&self, when: When) -> bool {
-        self.profile
+    /// A point is reached: the reaction that fits, or what a correct server does.
+    pub(super) fn point(&mut self, when: When, element: Option<&Element>) {
+        let reached = self.reached.entry(when).or_insert(0);
+        *reached = reached.saturating_add(1);
+        let nth = *reached;
+        let fitting = self
+            .profile
             .persona
             .reactions
             .iter()
-            .any(|reaction| reaction.when == when)
-    }
-
-    /// Does what the persona has for this point, if it has anything.
-    pub(super) fn react(&mut self, when: When, point: Point<'_>) -> Reacted {
-        let persona = std::sync::Arc::clone(&self.profile.persona);
-        let Some(reaction) = persona.reactions.iter().find(|one| one.when == when) else {
-            return Reacted::GoOn;
+            .position(|reaction| self.fits(reaction, when, nth));
+        let Some(reaction) = fitting else {
+            return self.standard(when, element, false);
         };
-        for action in &reaction.actions {
-            match action {
-                Do::Send(template) => {
-                    let text = self.fill(template, point);
-                    self.send_text(text);
-                }
-                Do::HeaderWithout(attributes) => {
-                    self.send_header(attributes);
-                }
-                Do::Features => self.send_features(),
-                Do::Close => {
-                    self.end_stream();
-                    return Reacted::Done;
-                }
-                Do::Reset => {
-                    self.reset();
-                    return Reacted::Done;
-                }
-                Do::Hold => {
-                    self.go(Step::Hold);
-                    return Reacted::Done;
-                }
-                Do::Ignore => return Reacted::Done,
-                Do::BreakTls => {
-                    self.break_tls(Broken::Garbage);
-                    return Reacted::Done;
-                }
-                Do::LegacyTls => {
-                    self.break_tls(Broken::Legacy);
-                    return Reacted::Done;
-                }
-                Do::Proceed => return Reacted::GoOn,
-                other => tracing::debug!(word = other.word(), "not done yet"),
+        if self.is_listening() {
+            match when {
+                // They stand in place of the answer, so that it counts as given.
+                When::Header | When::Features => self.answered_header(),
+                When::DbVerify => self.served = true,
+                _ => {}
             }
         }
-        Reacted::Done
+        self.paused = None;
+        self.script = Script::default();
+        self.run(Run {
+            reaction,
+            next: 0,
+            when,
+            element: element.cloned(),
+        });
     }
 
-    fn fill(&self, template: &str, point: Point<'_>) -> String {
-        let attribute = |name| point.element.and_then(|element| element.attribute(name));
-        let profile = &self.profile;
-        let key = point.element.map(Element::content).unwrap_or_default();
-        Values {
-            id: attribute("id")
-                .or(self.stream.id.as_deref())
-                .unwrap_or_default(),
-            from: attribute("from")
-                .or(self.stream.from.as_deref())
-                .unwrap_or_default(),
-            to: attribute("to").unwrap_or(&profile.domain),
-            domain: &profile.domain,
-            target: &profile.target_domain,
-            key: key.trim(),
-            ..Values::default()
-        }
-        .fill(template)
-    }
-
-    /// Sends text as it is, and shows it as units where it is some.
-    fn send_text(&mut self, text: String) {
-        match self.units(&text) {
-            Some(units) => {
-                for (kind, raw) in units {
-                    match kind {
-                        Kind::Header(_) => self.stream.opened = true,
-                        Kind::Declaration | Kind::Element(_) | Kind::Whitespace(_) | Kind::End => {}
-                    }
-                    self.send(kind, raw);
-                }
+    fn fits(&self, reaction: &Reaction, when: When, nth: u32) -> bool {
+        use crate::event::LegKind;
+        let kind = self.errand.kind();
+        reaction.when == when
+            && match reaction.on {
+                // A key is checked in good faith whatever the partner does with its own streams.
+                None => kind != LegKind::Verify,
+                Some(on) => on.kind() == kind,
             }
-            None => {
-                let shown = text.len().min(1024);
-                self.observe(What::Raw {
-                    from: Party::Partner,
-                    bytes: text.as_bytes()[..shown].to_vec(),
-                    fault: None,
+            && reaction.stage.is_none_or(|stage| stage == self.stage())
+            && reaction.nth.is_none_or(|wanted| wanted == nth)
+            && reaction
+                .connection
+                .is_none_or(|wanted| wanted == self.connection)
+    }
+
+    fn stage(&self) -> Stage {
+        if self.sasl_done || self.established.is_some() {
+            Stage::Authenticated
+        } else if self.encrypted {
+            Stage::Secured
+        } else {
+            Stage::Clear
+        }
+    }
+
+    fn run(&mut self, mut run: Run) {
+        let persona = Arc::clone(&self.profile.persona);
+        let actions = &persona.reactions[run.reaction].actions;
+        while let Some(action) = actions.get(run.next) {
+            run.next += 1;
+            match self.act(action, &run) {
+                Next::On => {}
+                Next::Pause(wake) => return self.pause(run, wake),
+                Next::Over => return,
+                Next::Through => break,
+                Next::Proceed => return self.standard(run.when, run.element.as_ref(), true),
+            }
+            if self.state == State::Ended {
+                return;
+            }
+        }
+        self.through_list(run.when);
+    }
+
+    fn act(&mut self, action: &Do, run: &Run) -> Next {
+        let is_text = matches!(action, Do::Raise(_) | Do::Keep(_) | Do::Proceed);
+        if run.when == When::TlsFailed && !is_text {
+            // There is nobody left to send anything to.
+            return Next::On;
+        }
+        match action {
+            Do::Send(template) => {
+                let text = self.fill(run.element.as_ref(), |values| values.fill(template));
+                self.send_text(text);
+            }
+            Do::SendBytes(text) => self.send_hex(text),
+            Do::Repeat(repeat) => {
+                let line = self.fill(run.element.as_ref(), |values| {
+                    values.fill_line(&repeat.send)
                 });
-                self.actions.push(super::Action::Send(text.into_bytes()));
+                self.send_many(line, repeat.times);
+            }
+            Do::Split(length) => self.actions.push(Action::Segments(usize::from(*length))),
+            Do::Flush => self.actions.push(Action::Flush),
+            Do::HeaderWithout(attributes) => {
+                self.send_header(attributes);
+                self.script.sent_header();
+            }
+            Do::Features => self.send_features(),
+            Do::Wait(time) => {
+                return Next::Pause(Wake::Timer(Duration::from_millis(u64::from(*time))));
+            }
+            Do::WaitFor(name) if self.board.contains_key(name) => {}
+            Do::WaitFor(name) => return Next::Pause(Wake::Name(name.clone())),
+            Do::Raise(name) => self.raise(name, None),
+            Do::Keep(keep) => {
+                let value = self.fill(run.element.as_ref(), |values| {
+                    values.fill_plain(&keep.value)
+                });
+                self.raise(&keep.name, Some(value));
+            }
+            Do::Await(wanted) => self.script.expects(*wanted),
+            Do::Deafen => {
+                self.deaf = true;
+                self.actions.push(Action::Read(false));
+            }
+            Do::Shut => self.shut_write(),
+            Do::StartTls => {
+                if self.state.after(Step::BeginTls).is_ok() {
+                    self.start_tls();
+                    return Next::Over;
+                }
+            }
+            Do::Close => {
+                self.end_stream();
+                if self.peer_end {
+                    self.close(Close::Stream);
+                }
+                return Next::Over;
+            }
+            Do::Cut => {
+                self.cut();
+                return Next::Over;
+            }
+            Do::Reset => {
+                self.reset();
+                return Next::Over;
+            }
+            Do::Hold => {
+                self.go(Step::Hold);
+                return Next::Over;
+            }
+            Do::Ignore => return Next::Through,
+            Do::BreakTls => {
+                self.break_tls(Broken::Garbage);
+                return Next::Over;
+            }
+            Do::LegacyTls => {
+                self.break_tls(Broken::Legacy);
+                return Next::Over;
+            }
+            Do::Proceed => return Next::Proceed,
+        }
+        Next::On
+    }
+
+    fn raise(&mut self, name: &str, value: Option<String>) {
+        let value = value
+            .or_else(|| self.board.get(name).cloned())
+            .unwrap_or_default();
+        // What the same list does next has to see it.
+        Arc::make_mut(&mut self.board).insert(name.to_owned(), value.clone());
+        self.observe(What::Raised(name.to_owned()));
+        self.actions.push(Action::Raise {
+            name: name.to_owned(),
+            value,
+        });
+    }
+
+    /// Begins the handshake in the role that is natural here. What came in clear before it is lost.
+    pub(super) fn start_tls(&mut self) {
+        if !self.unread().is_empty() {
+            self.show_unread("bytes in clear before a handshake");
+        }
+        self.begin_tls(if self.is_listening() {
+            TlsRole::Server
+        } else {
+            TlsRole::Client
+        });
+    }
+
+    fn pause(&mut self, run: Run, wake: Wake) {
+        if let Wake::Timer(time) = wake {
+            self.actions.push(Action::Timer(time));
+        }
+        if self.proceeds {
+            // What comes now is a handshake, and not for the framer.
+            self.actions.push(Action::Read(false));
+        }
+        self.paused = Some(Paused { run, wake });
+        self.moved = true;
+    }
+
+    fn resume(&mut self) {
+        let Some(Paused { run, .. }) = self.paused.take() else {
+            return;
+        };
+        if self.proceeds && !self.deaf {
+            self.actions.push(Action::Read(true));
+        }
+        self.moved = true;
+        self.run(run);
+    }
+
+    /// The time of [`Action::Timer`] has come.
+    pub(super) fn timer(&mut self) {
+        if matches!(&self.paused, Some(paused) if matches!(paused.wake, Wake::Timer(_))) {
+            self.resume();
+        }
+    }
+
+    /// The board has changed.
+    pub(super) fn board_changed(&mut self, board: crate::board::Snapshot) {
+        self.board = board;
+        let is_there = match &self.paused {
+            Some(Paused {
+                wake: Wake::Name(name),
+                ..
+            }) => self.board.contains_key(name),
+            _ => false,
+        };
+        if is_there {
+            self.resume();
+        }
+    }
+
+    /// How long a paused list waits by itself.
+    pub(super) fn paused_for(&self) -> Duration {
+        match &self.paused {
+            Some(Paused {
+                wake: Wake::Timer(time),
+                ..
+            }) => *time,
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// A unit that came: it is for later where a list is paused.
+    pub(super) fn take_frame(&mut self, frame: Arc<Frame>) {
+        let is_urgent = match &frame.kind {
+            Kind::End => true,
+            Kind::Element(element) => super::machine::is_stream_error(element),
+            Kind::Declaration | Kind::Header(_) | Kind::Whitespace(_) => false,
+        };
+        if self.paused.is_some() && !is_urgent {
+            self.kept.push(frame);
+        } else {
+            self.frame(&frame);
+            self.settle();
+        }
+    }
+
+    /// Does what is due after the step at hand, and takes up what came while a list was paused.
+    pub(super) fn settle(&mut self) {
+        loop {
+            match self.state {
+                State::Closing | State::Ended | State::Held | State::Opaque => {
+                    self.paused = None;
+                    self.kept.clear();
+                    self.due.clear();
+                    return;
+                }
+                State::AwaitTls => return,
+                _ if self.paused.is_some() => return,
+                _ => {}
+            }
+            if let Some(when) = self.due.pop_front() {
+                self.point(when, None);
+            } else if let Some(frame) = self.kept.pop() {
+                self.frame(&frame);
+            } else {
+                return;
             }
         }
     }
 
-    /// The text as whole units in the scope of our header; nothing where it is not all that.
-    fn units(&self, text: &str) -> Option<Vec<(Kind, String)>> {
-        let mut framer = Framer::new(Limits::default());
-        if self.stream.opened {
-            framer.push(self.header_in_scope().as_bytes());
-            framer.next().ok()??;
+    /// What a correct server does at a point. `asked` where a list ended in "proceed": in a scripted
+    /// state nothing is done otherwise to what was received.
+    fn standard(&mut self, when: When, element: Option<&Element>, asked: bool) {
+        let is_own_step = ends(when) || matches!(when, When::Features | When::ProceedSent);
+        if self.state == State::Scripted && !asked && element.is_some() && !is_own_step {
+            return;
         }
-        framer.push(text.as_bytes());
-        let mut units = Vec::new();
-        while let Some(frame) = framer.next().ok()? {
-            units.push((frame.kind, String::from_utf8(frame.raw).ok()?));
+        match (when, element) {
+            (When::Accepted | When::TlsFailed, _) => {}
+            (When::Connected, _) => self.open_stream(),
+            (When::Secured, _) => {
+                if !self.is_listening() {
+                    self.open_stream();
+                }
+            }
+            (When::Established, _) => self.deliver(),
+            (When::StreamError, _) => self.end_stream(),
+            (When::StreamEnd, _) => {
+                self.end_stream();
+                self.close(Close::Stream);
+            }
+            (When::Header, Some(header)) => self.answer_with_header(header),
+            (When::Features, _) => self.answer_with_features(),
+            (When::HeaderReceived, Some(header)) => self.header_came(header),
+            (When::ProceedSent, _) => self.begin_tls(TlsRole::Server),
+            (_, Some(element)) if self.is_listening() => self.asked(when, element),
+            (_, Some(element)) => self.answered(when, element),
+            (_, None) => {}
         }
-        framer.pending().is_empty().then_some(units)
     }
+}
+
+/// Points at the end of a stream.
+pub(super) fn ends(when: When) -> bool {
+    matches!(when, When::StreamError | When::StreamEnd)
 }

@@ -13,12 +13,16 @@ use crate::wire::{Element, Frame, Kind, NS_STREAM, NS_STREAMS};
 impl Machine {
     /// Sends a unit and shows it.
     pub(super) fn send(&mut self, kind: Kind, raw: String) {
+        if self.shut {
+            return;
+        }
         let raw = raw.into_bytes();
         let offset = self.stream.sent;
         self.stream.sent += raw.len() as u64;
         if kind == Kind::End {
             self.ended_by.get_or_insert(Party::Partner);
             self.stream_ended = true;
+            self.end_sent = true;
         }
         self.observe(What::Frame {
             from: Party::Partner,
@@ -85,6 +89,9 @@ impl Machine {
 
     /// Ends the stream with an error (RFC 6120 §4.9). A header has to come before it.
     pub(super) fn fail_stream(&mut self, condition: &str) {
+        if self.end_sent {
+            return self.end_stream();
+        }
         if !self.stream.opened {
             self.send_header(&[]);
         }
@@ -103,8 +110,10 @@ impl Machine {
             return self.close(Close::Fin);
         }
         self.decide(Verdict::Undecided("remote-server-timeout"));
-        self.insist();
-        self.send(Kind::End, "</stream:stream>".to_owned());
+        if !self.end_sent {
+            self.insist();
+            self.send(Kind::End, "</stream:stream>".to_owned());
+        }
         self.go(Step::EndStream);
     }
 
@@ -132,6 +141,25 @@ impl Machine {
             how
         });
         self.actions.push(Action::Close);
+    }
+
+    /// Sends nothing more, and goes on reading.
+    pub(super) fn shut_write(&mut self) {
+        if !self.shut {
+            self.shut = true;
+            self.ended_by.get_or_insert(Party::Partner);
+            self.actions.push(Action::ShutWrite);
+        }
+    }
+
+    /// Closes TCP without a word before it.
+    pub(super) fn cut(&mut self) {
+        if self.state == State::Ended {
+            return;
+        }
+        self.ended_by.get_or_insert(Party::Partner);
+        self.end(Close::Fin);
+        self.actions.push(Action::Cut);
     }
 
     /// Resets TCP.

@@ -10,6 +10,7 @@
 ///                                                ├→ AwaitSuccess → AwaitHeader …
 ///                                                ├→ AwaitResult ─┬→ Established
 ///                                                └→ AwaitAnswer  └→ Closing → Ended
+/// scripted   any of them → Scripted → where the script says
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
@@ -33,6 +34,9 @@ pub enum State {
     AwaitAnswer,
     /// Stanzas may pass.
     Established,
+    /// A reaction has taken the place of the engine: whatever comes is matched to its point and has
+    /// no effect otherwise.
+    Scripted,
     /// Bytes that are no XML any more: the handshake is being broken on purpose.
     Opaque,
     /// Open and silent on purpose.
@@ -72,6 +76,8 @@ pub enum Step {
     AskVerify,
     /// The peer is who it claims to be, or we are to it.
     Establish,
+    /// A reaction took the place of what a correct server does next.
+    Script,
     /// The connection is left open in silence.
     Hold,
     /// `</stream:stream>` was sent.
@@ -92,7 +98,7 @@ pub struct IllegalMove {
 
 impl State {
     /// All states.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Idle,
         Self::AwaitHeader,
         Self::Negotiating,
@@ -103,6 +109,7 @@ impl State {
         Self::AwaitResult,
         Self::AwaitAnswer,
         Self::Established,
+        Self::Scripted,
         Self::Opaque,
         Self::Held,
         Self::Closing,
@@ -117,18 +124,38 @@ impl State {
         let next = match (self, step) {
             (Self::Idle, Step::Open) => Self::AwaitHeader,
             (Self::AwaitHeader, Step::Answer) => Self::Negotiating,
-            (Self::AwaitHeader, Step::Header) => Self::AwaitFeatures,
-            (Self::AwaitFeatures, Step::AskTls) => Self::AwaitProceed,
-            (Self::Negotiating | Self::AwaitProceed, Step::BeginTls) => Self::AwaitTls,
-            (Self::AwaitTls, Step::SecureStream) => Self::AwaitHeader,
-            (Self::AwaitFeatures, Step::AskSasl) => Self::AwaitSuccess,
-            (Self::Negotiating | Self::AwaitSuccess, Step::RestartStream) => Self::AwaitHeader,
-            (Self::AwaitSuccess, Step::RefuseSasl) => Self::AwaitFeatures,
-            (Self::AwaitHeader | Self::AwaitFeatures, Step::AskResult) => Self::AwaitResult,
-            (Self::AwaitHeader | Self::AwaitFeatures, Step::AskVerify) => Self::AwaitAnswer,
-            (Self::Negotiating | Self::AwaitFeatures | Self::AwaitResult, Step::Establish) => {
-                Self::Established
+            (Self::AwaitHeader | Self::Scripted, Step::Header) => Self::AwaitFeatures,
+            (Self::AwaitFeatures | Self::Scripted, Step::AskTls) => Self::AwaitProceed,
+            (
+                Self::Idle
+                | Self::AwaitTls
+                | Self::Opaque
+                | Self::Held
+                | Self::Closing
+                | Self::Ended,
+                Step::BeginTls | Step::Script,
+            ) => {
+                return Err(self.illegal(step));
             }
+            // A script may begin it anywhere.
+            (_, Step::BeginTls) => Self::AwaitTls,
+            (_, Step::Script) => Self::Scripted,
+            (Self::AwaitTls, Step::SecureStream) => Self::AwaitHeader,
+            (Self::AwaitFeatures | Self::Scripted, Step::AskSasl) => Self::AwaitSuccess,
+            (Self::Negotiating | Self::AwaitSuccess | Self::Scripted, Step::RestartStream) => {
+                Self::AwaitHeader
+            }
+            (Self::AwaitSuccess | Self::Scripted, Step::RefuseSasl) => Self::AwaitFeatures,
+            (Self::AwaitHeader | Self::AwaitFeatures | Self::Scripted, Step::AskResult) => {
+                Self::AwaitResult
+            }
+            (Self::AwaitHeader | Self::AwaitFeatures | Self::Scripted, Step::AskVerify) => {
+                Self::AwaitAnswer
+            }
+            (
+                Self::Negotiating | Self::AwaitFeatures | Self::AwaitResult | Self::Scripted,
+                Step::Establish,
+            ) => Self::Established,
             (Self::Idle | Self::Held | Self::Closing | Self::Ended, Step::Hold) => {
                 return Err(self.illegal(step));
             }
@@ -161,7 +188,6 @@ impl State {
                 | Step::Answer
                 | Step::Header
                 | Step::AskTls
-                | Step::BeginTls
                 | Step::SecureStream
                 | Step::AskSasl
                 | Step::RestartStream
@@ -189,6 +215,7 @@ impl State {
             Self::AwaitSuccess => Some("SASL answer"),
             Self::AwaitResult => Some("dialback result"),
             Self::AwaitAnswer => Some("verification"),
+            Self::Scripted => Some("next step"),
             Self::Opaque => Some("end of the broken handshake"),
             Self::Closing => Some("stream end"),
             Self::Idle | Self::Established | Self::Held | Self::Ended => None,
@@ -198,7 +225,7 @@ impl State {
 
 impl Step {
     /// All steps.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Open,
         Self::Answer,
         Self::Header,
@@ -212,6 +239,7 @@ impl Step {
         Self::AskResult,
         Self::AskVerify,
         Self::Establish,
+        Self::Script,
         Self::Hold,
         Self::EndStream,
         Self::End,

@@ -11,21 +11,29 @@ impl Check<'_> {
     pub(super) fn reactions(&mut self) {
         for (at, reaction) in self.persona.reactions.iter().enumerate() {
             self.never_fires(at, reaction);
-            for mistake in reaction::mistakes(reaction) {
-                let mut found = Mistake::new(self.place(at, mistake.place), mistake.title);
-                if let Place::Action(number) = mistake.place
-                    && reaction.actions[number].is_last()
-                    && number + 1 < reaction.actions.len()
-                {
-                    found = found.also(self.document.action(at, number + 1), "never done");
-                }
-                self.found.push(found.help(mistake.help));
-            }
+            let mut mistakes = reaction::mistakes(reaction);
+            mistakes.sort_by_key(|mistake| mistake.place);
+            let mut mistakes = mistakes.into_iter().peekable();
             for (number, action) in reaction.actions.iter().enumerate() {
-                let span = self.place(at, Place::Action(number));
+                let place = Place::Action(number);
+                while let Some(mistake) = mistakes.next_if(|mistake| mistake.place <= place) {
+                    self.tell(at, mistake);
+                }
+                let span = self.place(at, place);
                 self.placeholders(reaction.when, action, &span);
             }
+            for mistake in mistakes {
+                self.tell(at, mistake);
+            }
         }
+    }
+
+    fn tell(&mut self, at: usize, mistake: reaction::Mistake) {
+        let mut found = Mistake::new(self.place(at, mistake.place), mistake.title);
+        if let Some((action, label)) = mistake.also {
+            found = found.also(self.document.action(at, action), label);
+        }
+        self.found.push(found.help(mistake.help));
     }
 
     fn place(&self, at: usize, place: Place) -> Range<usize> {

@@ -46,6 +46,7 @@ pub(super) fn profile(domain: &str, target: &str, persona: &Arc<Persona>) -> Arc
         patience: Duration::from_secs(5),
         answers: true,
         insists: false,
+        values: Arc::default(),
         seed: 1,
     })
 }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{brief, profile};
+use crate::board::Board;
 use crate::event::{CertificateSeen, LegKind, TlsFacts, What};
 use crate::persona::{Certificate, Persona};
 use crate::stream::{Action, Errand, Input, Machine, Profile, State, Verdict};
@@ -29,6 +30,8 @@ enum Delivery {
     Closed,
     Reset,
     Verified(u32, Verdict),
+    Timer,
+    Board,
 }
 
 /// Partners `a.example` and `b.example`.
@@ -37,6 +40,7 @@ pub(super) struct Network {
     connections: Vec<[End; 2]>,
     queue: VecDeque<(usize, usize, Delivery)>,
     chunk: usize,
+    pub(super) board: Board,
     legs: [u16; 2],
     pub(super) delivered: usize,
 }
@@ -52,6 +56,7 @@ impl Network {
             connections: Vec::new(),
             queue: VecDeque::new(),
             chunk,
+            board: Board::default(),
             legs: [0; 2],
             delivered: 0,
         }
@@ -110,6 +115,10 @@ impl Network {
         let ends = [end(from, errand, asker), end(1 - from, Errand::Serve, None)];
         self.connections.push(ends);
         let connection = self.connections.len() - 1;
+        for side in 0..2 {
+            let snapshot = self.board.snapshot();
+            self.feed(connection, side, Input::Board(snapshot));
+        }
         self.feed(connection, 0, Input::Opened);
         self.feed(connection, 1, Input::Opened);
     }
@@ -127,6 +136,11 @@ impl Network {
                 }
                 Delivery::TlsUp(facts) => self.feed(connection, side, Input::TlsUp(facts)),
                 Delivery::Closed => self.feed(connection, side, Input::PeerClosed),
+                Delivery::Timer => self.feed(connection, side, Input::Timer),
+                Delivery::Board => {
+                    let snapshot = self.board.snapshot();
+                    self.feed(connection, side, Input::Board(snapshot));
+                }
                 Delivery::Reset => self.feed(connection, side, Input::PeerReset),
                 Delivery::Verified(ticket, verdict) => {
                     self.feed(connection, side, Input::Verified { ticket, verdict });
@@ -172,6 +186,28 @@ impl Network {
                     let delivery = Delivery::Verified(ticket, verdict);
                     self.queue.push_back((connection, side, delivery));
                 }
+                Action::SendMany { line, times } => {
+                    let mut bytes = Vec::new();
+                    for number in 1..=times.min(1000) {
+                        line.write(number, &mut bytes);
+                    }
+                    self.queue
+                        .push_back((connection, other, Delivery::Bytes(bytes)));
+                }
+                Action::Flush | Action::Segments(_) | Action::Read(_) => {}
+                Action::ShutWrite => {
+                    self.queue.push_back((connection, other, Delivery::Closed));
+                }
+                Action::Timer(_) => self.queue.push_back((connection, side, Delivery::Timer)),
+                Action::Raise { name, value } => {
+                    self.board.raise(name, value);
+                    for connection in 0..self.connections.len() {
+                        for side in 0..2 {
+                            self.queue.push_back((connection, side, Delivery::Board));
+                        }
+                    }
+                }
+                Action::Cut => self.queue.push_back((connection, other, Delivery::Closed)),
                 Action::Close => self.queue.push_back((connection, other, Delivery::Closed)),
                 Action::Reset => self.queue.push_back((connection, other, Delivery::Reset)),
                 Action::Deadline(wait) => {

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::target::{FEATURES, HEADER, UNITS, facts};
 use super::{offer, persona, ping, profile};
 use crate::event::{CertificateSeen, Party, TlsSignal};
+use crate::reaction::When;
 use crate::stream::{Action, Errand, Input, Machine, Question, State, Verdict};
 
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ enum Arbitrary {
     Reset,
     Deadline,
     Verified(u32, bool),
+    Timer,
+    Board,
     Stop,
 }
 
@@ -30,30 +33,49 @@ fn inputs() -> impl Strategy<Value = Vec<Arbitrary>> {
         1 => Just(Arbitrary::Reset),
         1 => Just(Arbitrary::Deadline),
         3 => (0..4_u32, any::<bool>()).prop_map(|(ticket, valid)| Arbitrary::Verified(ticket, valid)),
+        3 => Just(Arbitrary::Timer),
+        2 => Just(Arbitrary::Board),
         1 => Just(Arbitrary::Stop),
     ];
     prop::collection::vec(one, 0..40)
 }
 
-const POINTS: [&str; 10] = [
-    "accepted",
-    "header",
-    "features",
-    "starttls",
-    "proceed-sent",
-    "proceed-received",
-    "auth",
-    "db-result",
-    "db-verify",
-    "stanza",
-];
-const DEEDS: [&str; 11] = [
+const DEEDS: [&str; 40] = [
     "{ send = '<a/>' }",
     "{ send = '</stream:stream>' }",
     "{ send = '<' }",
+    "{ send = \"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' id='h'>\" }",
+    "{ send = \"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>\" }",
+    "{ send = \"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>\" }",
+    "{ send = \"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>\" }",
+    "{ send = \"<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>\" }",
+    "{ send = '<db:result>{dialback-key}</db:result>' }",
+    "{ send = \"<db:result type='valid'/>\" }",
+    "{ send = '<db:verify>{key}</db:verify>' }",
     "{ header-without = ['id'] }",
+    "{ send-bytes = 'c0 af' }",
+    "{ repeat = { send = '<a>{n}</a>', times = 3 } }",
+    "{ split = 1 }",
+    "{ wait = 1 }",
+    "{ wait = 2 }",
+    "{ wait-for = 'x' }",
+    "{ wait-for = 'y' }",
+    "{ raise = 'y' }",
+    "{ keep = { name = 'x', value = '{id}' } }",
+    "{ await = 'header' }",
+    "{ await = 'features' }",
+    "{ await = 'proceed' }",
+    "{ await = 'success' }",
+    "{ await = 'result' }",
+    "{ await = 'answer' }",
+    "{ await = 'nothing' }",
+    "'flush'",
     "'features'",
+    "'deafen'",
+    "'shut'",
+    "'start-tls'",
     "'close'",
+    "'cut'",
     "'reset'",
     "'hold'",
     "'break-tls'",
@@ -63,16 +85,25 @@ const DEEDS: [&str; 11] = [
 
 fn reactions() -> impl Strategy<Value = String> {
     let one = (
-        prop::sample::select(&POINTS[..]),
+        prop::sample::select(&When::ALL[..]),
+        prop::sample::select(
+            &[
+                "",
+                "on = 'verification'\n",
+                "nth = 2\n",
+                "stage = 'clear'\n",
+            ][..],
+        ),
         prop::collection::vec(prop::sample::select(&DEEDS[..]), 1..4),
     )
-        .prop_map(|(when, deeds)| {
+        .prop_map(|(when, filter, deeds)| {
             format!(
-                "[[reaction]]\nwhen = '{when}'\ndo = [{}]\n",
+                "[[reaction]]\nwhen = '{}'\n{filter}do = [{}]\n",
+                when.word(),
                 deeds.join(", ")
             )
         });
-    prop::collection::vec(one, 0..4).prop_map(|all| all.concat())
+    prop::collection::vec(one, 0..5).prop_map(|all| all.concat())
 }
 
 fn errand(which: u8) -> Errand {
@@ -109,7 +140,7 @@ proptest! {
             prop_assert!(actions.len() < 64, "{} actions", actions.len());
             for action in &actions {
                 match action {
-                    Action::Close | Action::Reset => ended = true,
+                    Action::Close | Action::Cut | Action::Reset => ended = true,
                     Action::Decide(_) => decided += 1,
                     _ => prop_assert!(!ended || matches!(action, Action::Deadline(_))),
                 }
@@ -140,6 +171,11 @@ proptest! {
                         verdict: if valid { Verdict::Valid } else { Verdict::Invalid },
                     },
                 )?,
+                Arbitrary::Timer => feed(&mut machine, Input::Timer)?,
+                Arbitrary::Board => {
+                    let names = std::collections::BTreeMap::from([("x".to_owned(), "1".to_owned())]);
+                    feed(&mut machine, Input::Board(std::sync::Arc::new(names)))?;
+                }
                 Arbitrary::Stop => feed(&mut machine, Input::Stop)?,
             }
         }

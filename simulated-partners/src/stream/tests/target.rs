@@ -119,7 +119,15 @@ pub(super) fn word(action: &Action) -> Option<String> {
         Action::Observe(what) => {
             Some(brief(what)).filter(|text| !text.starts_with("← <") && !text.starts_with("←* <"))
         }
-        Action::Send(_) => None,
+        Action::Send(_)
+        | Action::SendMany { .. }
+        | Action::Flush
+        | Action::Segments(_)
+        | Action::Raise { .. } => None,
+        Action::ShutWrite => Some("shut".to_owned()),
+        Action::Read(reads) => Some(format!("read {reads}")),
+        Action::Timer(time) => Some(format!("timer {time:?}")),
+        Action::Cut => Some("cut".to_owned()),
         Action::StartTls(role) => Some(format!("start TLS as {role:?}")),
         Action::Deadline(wait) => Some(wait.map_or("no deadline", |_| "deadline").to_owned()),
         Action::Ask { question, .. } => Some(format!("ask {}", question.sender)),
@@ -171,6 +179,14 @@ fn machines(state: State, errand: Errand) -> Option<Hand> {
             .send(HEADER)
             .send("<stream:features/>")
             .send(RESULT_VALID),
+        State::Scripted => {
+            let scripted = persona(&format!(
+                "{}[[reaction]]\nwhen = 'header'\ndo = [{{ await = 'nothing' }}]\n\
+                 [[reaction]]\nwhen = 'header-received'\ndo = ['ignore']\n",
+                offer("offered", true, true)
+            ));
+            Hand::new(&scripted, errand).send(HEADER)
+        }
         State::Opaque => {
             let broken = persona(&format!(
                 "{}[[reaction]]\nwhen = 'proceed-sent'\ndo = ['break-tls']\n\

@@ -1,0 +1,226 @@
+//! What goes out of a connection, in order: bytes, and what is to happen between them.
+//!
+//! Writing goes on beside reading, so that a peer that answers while it is being talked to is heard.
+
+use std::collections::VecDeque;
+use std::io;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::socket::Socket;
+use crate::reaction::Line;
+
+/// Bytes of repeated lines that are made at a time.
+const BATCH: usize = 16 * 1024;
+
+/// Something to be done when all before it is out.
+#[derive(Debug)]
+enum Out {
+    Bytes(Vec<u8>),
+    Many { line: Line, next: u32, times: u32 },
+    Flush,
+    Segments(usize),
+    Step(Step),
+}
+
+/// A step that is not the outbox's own.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// The clock of a pause begins to run.
+    Timer(Duration),
+    /// A name goes to the board.
+    Raise {
+        /// The name.
+        name: String,
+        /// Its text.
+        value: String,
+    },
+    /// Writing ends.
+    ShutWrite,
+    /// A segment is out, and the peer may have a look at it.
+    Yield,
+}
+
+/// What is to go out.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    queue: VecDeque<Out>,
+    /// What is being written, and how much of it is out.
+    chunk: Vec<u8>,
+    written: usize,
+    /// Where the segment ends that is being written.
+    segment_end: usize,
+    /// Most bytes of a segment; zero is no bound.
+    segment: usize,
+    needs_flush: bool,
+    /// Nothing can be written any more.
+    mute: bool,
+    progress: Instant,
+}
+
+impl Outbox {
+    pub(super) fn new() -> Self {
+        Self {
+            queue: VecDeque::new(),
+            chunk: Vec::new(),
+            written: 0,
+            segment_end: 0,
+            segment: 0,
+            needs_flush: false,
+            mute: false,
+            progress: Instant::now(),
+        }
+    }
+
+    pub(super) fn send(&mut self, bytes: Vec<u8>) {
+        self.begin();
+        match self.queue.back_mut() {
+            Some(Out::Bytes(before)) => before.extend(bytes),
+            _ => self.queue.push_back(Out::Bytes(bytes)),
+        }
+    }
+
+    pub(super) fn send_many(&mut self, line: Line, times: u32) {
+        self.begin();
+        self.queue.push_back(Out::Many {
+            line,
+            next: 1,
+            times,
+        });
+    }
+
+    pub(super) fn flush(&mut self) {
+        self.queue.push_back(Out::Flush);
+    }
+
+    pub(super) fn segments(&mut self, length: usize) {
+        self.queue.push_back(Out::Segments(length));
+    }
+
+    pub(super) fn step(&mut self, step: Step) {
+        self.queue.push_back(Out::Step(step));
+    }
+
+    /// The time that a write may take begins when there is something to write.
+    fn begin(&mut self) {
+        if !self.is_writing() {
+            self.progress = Instant::now();
+        }
+    }
+
+    /// Whether nothing is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty() && !self.is_writing()
+    }
+
+    fn is_writing(&self) -> bool {
+        self.written < self.chunk.len()
+            || self.needs_flush
+            || self
+                .queue
+                .iter()
+                .any(|out| matches!(out, Out::Bytes(_) | Out::Many { .. }))
+    }
+
+    /// When the peer last took something, while there is something to take.
+    pub(super) fn writing_since(&self) -> Option<Instant> {
+        (!self.mute && self.is_writing()).then_some(self.progress)
+    }
+
+    /// Bytes that wait, without those that are not made yet.
+    pub(super) fn backlog(&self) -> usize {
+        let queued = self.queue.iter().map(|out| match out {
+            Out::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        });
+        self.chunk.len() - self.written + queued.sum::<usize>()
+    }
+
+    /// The peer takes nothing any more: what is left to write is dropped, and what waits for it done.
+    pub(super) fn mute(&mut self) {
+        self.mute = true;
+        self.chunk.clear();
+        self.written = 0;
+        self.segment_end = 0;
+        self.needs_flush = false;
+        self.queue.retain(|out| matches!(out, Out::Step(_)));
+    }
+
+    /// The peer has ended: repetitions make no sense any more.
+    pub(super) fn stop_repeating(&mut self) {
+        self.queue.retain(|out| !matches!(out, Out::Many { .. }));
+    }
+
+    /// Writes as much as can be. Gives the next step that somebody else has to do, or nothing when
+    /// all is out.
+    pub(super) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: &mut Socket,
+    ) -> Poll<Option<Step>> {
+        loop {
+            match ready!(self.poll_chunk(cx, socket)) {
+                Ok(true) => return Poll::Ready(Some(Step::Yield)),
+                Ok(false) => {}
+                Err(_) => self.mute(),
+            }
+            let Some(next) = self.queue.pop_front() else {
+                return Poll::Ready(None);
+            };
+            match next {
+                Out::Step(step) => return Poll::Ready(Some(step)),
+                Out::Bytes(_) | Out::Many { .. } if self.mute => {}
+                Out::Bytes(bytes) => self.chunk = bytes,
+                Out::Many { line, next, times } => self.batch(line, next, times),
+                Out::Segments(length) => self.segment = length,
+                Out::Flush => return Poll::Ready(Some(Step::Yield)),
+            }
+        }
+    }
+
+    fn batch(&mut self, line: Line, mut next: u32, times: u32) {
+        while next <= times && self.chunk.len() < BATCH {
+            line.write(next, &mut self.chunk);
+            next = next.saturating_add(1);
+        }
+        if next <= times {
+            self.queue.push_front(Out::Many { line, next, times });
+        }
+    }
+
+    /// Writes what is being written: whether a segment was ended that another one follows.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>, socket: &mut Socket) -> Poll<io::Result<bool>> {
+        while self.written < self.chunk.len() {
+            if self.segment_end <= self.written {
+                self.segment_end = match self.segment {
+                    0 => self.chunk.len(),
+                    length => self.chunk.len().min(self.written + length),
+                };
+            }
+            let rest = &self.chunk[self.written..self.segment_end];
+            let count = ready!(socket.poll_write(cx, rest))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written += count;
+            self.needs_flush = true;
+            self.progress = Instant::now();
+            if self.written == self.segment_end && self.written < self.chunk.len() {
+                ready!(socket.poll_flush(cx))?;
+                self.needs_flush = false;
+                return Poll::Ready(Ok(true));
+            }
+        }
+        if self.needs_flush {
+            ready!(socket.poll_flush(cx))?;
+            self.needs_flush = false;
+            self.progress = Instant::now();
+        }
+        self.chunk.clear();
+        self.written = 0;
+        self.segment_end = 0;
+        Poll::Ready(Ok(false))
+    }
+}

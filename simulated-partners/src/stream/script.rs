@@ -1,0 +1,290 @@
+//! Where a list of actions leaves a connection: what was sent by hand counts as if a correct server
+//! had sent it.
+
+use super::action::Action;
+use super::machine::Machine;
+use super::reacting::ends;
+use super::state::{State, Step};
+use crate::event::{Party, What};
+use crate::negotiate::dialback;
+use crate::reaction::{Await, Line, Values, When};
+use crate::wire::{Element, Framer, Kind, Limits, NS_DIALBACK, NS_SASL, NS_STREAM, NS_TLS};
+
+/// As much is shown of what is sent that is no whole unit.
+const SHOWN: usize = 1024;
+
+/// What the list at hand has said so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Script {
+    /// What it wants to wait for, in so many words.
+    wanted: Option<Await>,
+    /// What the last unit that asks for something waits for (dialling).
+    inferred: Option<Await>,
+    /// A typed valid `db:result` was sent (listening).
+    valid: bool,
+    /// `<proceed/>` was sent (listening).
+    proceeds: bool,
+}
+
+impl Script {
+    pub(super) fn expects(&mut self, wanted: Await) {
+        self.wanted = Some(wanted);
+    }
+
+    pub(super) fn sent_header(&mut self) {
+        self.inferred = Some(Await::Header);
+    }
+
+    fn sent(&mut self, element: &Element) {
+        let typed = element.attribute("type");
+        match (element.namespace.as_str(), element.name.as_str()) {
+            (NS_TLS, "starttls") => self.inferred = Some(Await::Proceed),
+            (NS_SASL, "auth" | "response") => self.inferred = Some(Await::Success),
+            (NS_DIALBACK, "result") if typed.is_none() => self.inferred = Some(Await::Result),
+            (NS_DIALBACK, "verify") if typed.is_none() => self.inferred = Some(Await::Answer),
+            (NS_DIALBACK, "result") => self.valid |= typed == Some("valid"),
+            _ => {}
+        }
+    }
+}
+
+impl Machine {
+    /// Hands out what the placeholders of a text stand for.
+    pub(super) fn fill<T>(
+        &self,
+        element: Option<&Element>,
+        fill: impl FnOnce(&Values<'_>) -> T,
+    ) -> T {
+        let attribute = |name| element.and_then(|element| element.attribute(name));
+        let profile = &self.profile;
+        let key = element.map(Element::content).unwrap_or_default();
+        let stream_id = self.stream.id.as_deref().unwrap_or_default();
+        let own_key = dialback::key(
+            &profile.secret,
+            &profile.target_domain,
+            &profile.domain,
+            stream_id,
+        );
+        fill(&Values {
+            id: attribute("id").unwrap_or(stream_id),
+            from: attribute("from")
+                .or(self.stream.from.as_deref())
+                .unwrap_or_default(),
+            to: attribute("to").unwrap_or(&profile.domain),
+            domain: &profile.domain,
+            target: &profile.target_domain,
+            key: key.trim(),
+            stream_id,
+            dialback_key: &own_key,
+            fixed: Some(&profile.values),
+            board: Some(&self.board),
+        })
+    }
+
+    /// Sends text as it is, and shows it as units as far as it is some.
+    pub(super) fn send_text(&mut self, text: String) {
+        if self.shut {
+            return;
+        }
+        let (units, rest) = self.units(&text);
+        for (kind, raw) in units {
+            let said = kind.clone();
+            self.send(kind, raw);
+            match said {
+                Kind::Header(header) => self.sent_header(&header),
+                Kind::Element(element) => self.sent_element(&element),
+                Kind::Declaration | Kind::Whitespace(_) | Kind::End => {}
+            }
+        }
+        self.send_raw(rest);
+    }
+
+    /// Sends bytes that are written in hexadecimal.
+    pub(super) fn send_hex(&mut self, text: &str) {
+        match crate::reaction::hex(text) {
+            Some(bytes) => self.send_raw(bytes),
+            None => tracing::warn!(text, "no hexadecimal"),
+        }
+    }
+
+    fn send_raw(&mut self, bytes: Vec<u8>) {
+        if bytes.is_empty() || self.shut {
+            return;
+        }
+        self.observe(What::Raw {
+            from: Party::Partner,
+            bytes: bytes[..bytes.len().min(SHOWN)].to_vec(),
+            fault: None,
+        });
+        self.actions.push(Action::Send(bytes));
+    }
+
+    pub(super) fn send_many(&mut self, line: Line, times: u32) {
+        if self.shut {
+            return;
+        }
+        let mut bytes = Vec::new();
+        line.write(1, &mut bytes);
+        bytes.truncate(SHOWN);
+        self.observe(What::Repeated { bytes, times });
+        self.actions.push(Action::SendMany { line, times });
+    }
+
+    fn sent_header(&mut self, header: &Element) {
+        if !header.is(NS_STREAM, "stream") {
+            return;
+        }
+        if self.is_listening() && !self.stream.opened {
+            self.stream.id = header.attribute("id").map(str::to_owned);
+        }
+        self.stream.opened = true;
+        self.script.sent_header();
+    }
+
+    fn sent_element(&mut self, element: &Element) {
+        self.script.sent(element);
+        if !self.is_listening() {
+            return;
+        }
+        if element.is(NS_SASL, "success") && self.state.after(Step::RestartStream).is_ok() {
+            // What comes from the target now is a new stream already.
+            self.sasl_done = true;
+            self.restart(Step::RestartStream);
+        }
+        if element.is(NS_TLS, "proceed") && !self.encrypted {
+            self.proceeds = true;
+            self.script.proceeds = true;
+        }
+    }
+
+    /// The text as whole units, and what is left of it.
+    fn units(&self, text: &str) -> (Vec<(Kind, String)>, Vec<u8>) {
+        let mut framer = Framer::new(Limits::default());
+        if !begins_stream(text) {
+            framer.push(self.header_in_scope().as_bytes());
+            if !matches!(framer.next(), Ok(Some(_))) {
+                return (Vec::new(), text.as_bytes().to_vec());
+            }
+        }
+        framer.push(text.as_bytes());
+        let (mut units, mut used) = (Vec::new(), 0);
+        while let Ok(Some(frame)) = framer.next() {
+            let length = frame.raw.len();
+            let Ok(raw) = String::from_utf8(frame.raw) else {
+                break;
+            };
+            let restarts = self.is_listening()
+                && matches!(&frame.kind, Kind::Element(element) if element.is(NS_SASL, "success"));
+            let ends = frame.kind == Kind::End;
+            used += length;
+            units.push((frame.kind, raw));
+            if restarts {
+                framer.restart();
+            }
+            if ends {
+                break;
+            }
+        }
+        (units, text.as_bytes()[used..].to_vec())
+    }
+
+    /// A list has come to its end without saying that a correct server's answer follows.
+    pub(super) fn through_list(&mut self, when: When) {
+        if when == When::TlsFailed
+            || matches!(
+                self.state,
+                State::AwaitTls
+                    | State::Opaque
+                    | State::Held
+                    | State::Closing
+                    | State::Ended
+                    | State::Idle
+            )
+        {
+            return;
+        }
+        if self.end_sent {
+            self.go(Step::EndStream);
+            if self.peer_end {
+                self.close(crate::event::Close::Stream);
+            }
+            return;
+        }
+        let script = self.script;
+        match script.wanted {
+            Some(wanted) => self.expect(wanted),
+            None if ends(when) => self.go(Step::Script),
+            None if self.is_listening() => self.listen_on(script),
+            None if self.was_awaited(when) => match script.inferred {
+                Some(wanted) => self.expect(wanted),
+                None => self.go(Step::Script),
+            },
+            // What was waited for is still to come.
+            None => {}
+        }
+    }
+
+    fn listen_on(&mut self, script: Script) {
+        self.proceeds = false;
+        if script.proceeds && self.state.after(Step::BeginTls).is_ok() {
+            self.start_tls();
+        } else if script.valid && self.state.after(Step::Establish).is_ok() {
+            self.establish();
+        }
+    }
+
+    /// Whether the point was the next step of a dialling connection.
+    fn was_awaited(&self, when: When) -> bool {
+        match self.state {
+            State::Scripted => true,
+            State::AwaitHeader => {
+                matches!(when, When::Connected | When::Secured | When::HeaderReceived)
+            }
+            State::AwaitFeatures => when == When::FeaturesReceived,
+            State::AwaitProceed => when == When::ProceedReceived,
+            State::AwaitSuccess => matches!(
+                when,
+                When::ChallengeReceived | When::SuccessReceived | When::FailureReceived
+            ),
+            State::AwaitResult => when == When::ResultReceived,
+            State::AwaitAnswer => when == When::VerificationReceived,
+            _ => false,
+        }
+    }
+
+    /// Stands where a correct server would that waits for this.
+    fn expect(&mut self, wanted: Await) {
+        self.go(Step::Script);
+        match wanted {
+            Await::Header => {
+                let opened = self.stream.opened && !self.is_listening();
+                self.restart(Step::RestartStream);
+                self.stream.opened = opened;
+            }
+            // A listening partner asks for nothing.
+            _ if self.is_listening() => {}
+            Await::Features => self.go(Step::Header),
+            Await::Proceed => self.go(Step::AskTls),
+            Await::Success => self.go(Step::AskSasl),
+            Await::Result => self.go(Step::AskResult),
+            Await::Answer => self.go(Step::AskVerify),
+            Await::Nothing => {}
+        }
+    }
+}
+
+/// Whether a text is the beginning of a stream, and not a part of one.
+fn begins_stream(text: &str) -> bool {
+    let text = text.trim_start();
+    if text.starts_with("<?xml") {
+        return true;
+    }
+    let Some(tag) = text.strip_prefix('<') else {
+        return false;
+    };
+    let name = tag
+        .split(|c: char| c.is_ascii_whitespace() || c == '>' || c == '/')
+        .next()
+        .unwrap_or_default();
+    name.rsplit(':').next() == Some("stream")
+}
