@@ -18,7 +18,7 @@ pub(super) struct Args {
     #[arg(long = "area", value_name = "AREA")]
     areas: Vec<String>,
 
-    /// List the requirements without a scenario
+    /// List the requirements without a scenario, and the known bugs that no scenario names
     #[arg(long, group = "view")]
     open: bool,
 
@@ -57,11 +57,19 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         output::print(&format!("{:#}\n", to_json(&coverage, &table)))?;
     } else if args.open || args.unjudgeable {
         let (state, none) = if args.open {
-            (State::Open, "Every requirement is covered.\n")
+            (State::Open, "Everything is covered.\n")
         } else {
             (State::Unjudgeable, "Every requirement can be judged.\n")
         };
-        let text = list(&coverage, &table, state, output::width());
+        let width = output::width();
+        let mut text = list(&coverage, &table, state, width);
+        if args.open && areas.is_empty() {
+            text.extend(
+                coverage
+                    .open_bugs()
+                    .map(|bug| field(&bug.id, &bug.text, width)),
+            );
+        }
         output::show(if text.is_empty() {
             none.to_owned()
         } else {

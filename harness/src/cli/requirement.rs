@@ -113,6 +113,13 @@ fn of_bug(registry: &Registry, bug: &Bug, covering: &Covering, width: usize) -> 
     let mut say = |name: &str, text: &str| out.push_str(&field(name, text, width));
     say("bug", &bug.text);
     say("seen in", &bug.source);
+    let hunters = coverage.hunters(bug);
+    if hunters.is_empty() {
+        say("hunted by", "no scenario by name yet");
+    }
+    for (index, scenario) in hunters.iter().enumerate() {
+        say(if index == 0 { "hunted by" } else { "" }, scenario);
+    }
     for row in &bug.requirements {
         let Some(found) = registry.get(row) else {
             continue;

@@ -8,7 +8,7 @@ use crate::requirement::{Level, Requirement};
 /// Version of the document's form.
 pub const SCHEMA: u32 = 1;
 
-/// The table, and each of its rows with its requirement and its scenarios.
+/// The table, each requirement in it with its scenarios, and all known bugs with theirs.
 pub fn to_json(coverage: &Coverage<'_>, table: &Table) -> Value {
     let registry = coverage.registry();
     let areas: Vec<Value> = table
@@ -32,11 +32,25 @@ pub fn to_json(coverage: &Coverage<'_>, table: &Table) -> Value {
         .flat_map(|(area, _)| registry.of(&area.name))
         .map(|row| of_row(coverage, row))
         .collect();
+    let bugs: Vec<Value> = registry
+        .bugs()
+        .iter()
+        .map(|bug| {
+            json!({
+                "id": bug.id,
+                "source": bug.source,
+                "text": bug.text,
+                "requirements": bug.requirements,
+                "scenarios": coverage.hunters(bug),
+            })
+        })
+        .collect();
     json!({
         "schema": SCHEMA,
         "total": counted(&table.total.all),
         "areas": areas,
         "rows": rows,
+        "bugs": bugs,
     })
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::requirement::{Registry, Requirement, RowId};
+use crate::requirement::{Bug, Registry, Requirement, RowId};
 
 pub use count::Count;
 pub use json::{SCHEMA, to_json};
@@ -25,8 +25,14 @@ mod tests;
 /// The id of a scenario: its file's path below `scenarios/`, without the ending.
 pub type ScenarioId = String;
 
-/// Rows and the scenarios that test them.
-pub type Covering = BTreeMap<RowId, Vec<ScenarioId>>;
+/// What scenarios say of themselves, turned round.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Covering {
+    /// Rows and the scenarios that test them.
+    pub rows: BTreeMap<RowId, Vec<ScenarioId>>,
+    /// Ids of bugs and the scenarios that hunt them by name.
+    pub bugs: BTreeMap<String, Vec<ScenarioId>>,
+}
 
 /// How it stands with a requirement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -60,7 +66,20 @@ impl<'a> Coverage<'a> {
 
     /// The scenarios that test a row, by id.
     pub fn scenarios(&self, row: &RowId) -> &'a [ScenarioId] {
-        self.covering.get(row).map_or(&[], Vec::as_slice)
+        self.covering.rows.get(row).map_or(&[], Vec::as_slice)
+    }
+
+    /// The scenarios that hunt a bug by name, by id.
+    pub fn hunters(&self, bug: &Bug) -> &'a [ScenarioId] {
+        self.covering.bugs.get(&bug.id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The bugs that no scenario names.
+    pub fn open_bugs(&self) -> impl Iterator<Item = &'a Bug> {
+        self.registry
+            .bugs()
+            .iter()
+            .filter(|bug| self.hunters(bug).is_empty())
     }
 
     /// How it stands with a row.

@@ -1,5 +1,6 @@
-//! Reads of scenario files the one thing that matters here: which requirements they test.
+//! Reads of scenario files what matters here: which requirements they test and which bugs they hunt.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -13,8 +14,19 @@ use crate::requirement::{Registry, RowId};
 /// A scenario file as far as coverage needs it. The rest of the file is read elsewhere.
 #[derive(Deserialize)]
 struct Names {
-    requirements: Spanned<Vec<Spanned<String>>>,
+    requirements: List,
+    bugs: Option<List>,
+    #[serde(default)]
+    variants: BTreeMap<String, Variant>,
 }
+
+/// A variant may test other requirements than its file.
+#[derive(Deserialize)]
+struct Variant {
+    requirements: Option<List>,
+}
+
+type List = Spanned<Vec<Spanned<String>>>;
 
 /// What the scenarios that came with the source cover of the requirements that did.
 ///
@@ -28,23 +40,35 @@ pub fn builtin() -> Result<Covering, Vec<Mistakes>> {
     covering(Registry::builtin(), scenarios)
 }
 
-/// Which scenarios test which rows, from files given by path below `scenarios/` and text.
+/// Which scenarios test which rows and hunt which bugs, from files given by path below `scenarios/`
+/// and text.
 ///
 /// # Errors
-/// All mistakes, file by file: a row that there is not, one named twice, and one that the registry
-/// says nobody can judge.
+/// All mistakes, file by file: a row or bug that there is not, one named twice in a list, and a row
+/// that the registry says nobody can judge.
 pub fn covering<'a>(
     registry: &Registry,
     files: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> Result<Covering, Vec<Mistakes>> {
-    let mut covering = Covering::new();
+    let mut covering = Covering::default();
     let mut wrong = Vec::new();
     for (path, text) in files {
-        match rows(registry, text) {
-            Ok(rows) => {
+        match named(registry, text) {
+            Ok(named) => {
                 let scenario = path.strip_suffix(".toml").unwrap_or(path);
-                for row in rows {
-                    covering.entry(row).or_default().push(scenario.to_owned());
+                for row in named.rows {
+                    covering
+                        .rows
+                        .entry(row)
+                        .or_default()
+                        .push(scenario.to_owned());
+                }
+                for bug in named.bugs {
+                    covering
+                        .bugs
+                        .entry(bug)
+                        .or_default()
+                        .push(scenario.to_owned());
                 }
             }
             Err(list) => wrong.push(Mistakes {
@@ -54,7 +78,7 @@ pub fn covering<'a>(
             }),
         }
     }
-    for scenarios in covering.values_mut() {
+    for scenarios in covering.rows.values_mut().chain(covering.bugs.values_mut()) {
         scenarios.sort();
     }
     if wrong.is_empty() {
@@ -64,7 +88,14 @@ pub fn covering<'a>(
     }
 }
 
-fn rows(registry: &Registry, text: &str) -> Result<Vec<RowId>, Vec<Mistake>> {
+/// What one file names.
+#[derive(Default)]
+struct Named {
+    rows: BTreeSet<RowId>,
+    bugs: BTreeSet<String>,
+}
+
+fn named(registry: &Registry, text: &str) -> Result<Named, Vec<Mistake>> {
     let names: Names = toml::from_str(text).map_err(|error| {
         let mistake = Mistake::from_toml(&error, text);
         let about_rows = ["missing field", "invalid type"]
@@ -83,25 +114,60 @@ fn rows(registry: &Registry, text: &str) -> Result<Vec<RowId>, Vec<Mistake>> {
         return Err(vec![mistake]);
     }
     let mut mistakes = Vec::new();
-    let mut rows: Vec<(RowId, Range<usize>)> = Vec::new();
-    for name in names.requirements.get_ref() {
-        match checked(registry, name, &rows) {
-            Ok(row) => rows.push((row, name.span())),
-            Err(mistake) => mistakes.push(mistake),
+    let mut named = Named::default();
+    let of_variants = names
+        .variants
+        .values()
+        .filter_map(|v| v.requirements.as_ref());
+    for list in std::iter::once(&names.requirements).chain(of_variants) {
+        twice(list, &mut mistakes);
+        for name in list.get_ref() {
+            match checked(registry, name) {
+                Ok(row) => {
+                    named.rows.insert(row);
+                }
+                Err(mistake) => mistakes.push(mistake),
+            }
+        }
+    }
+    if let Some(list) = &names.bugs {
+        twice(list, &mut mistakes);
+        for name in list.get_ref() {
+            if registry.bug(name.get_ref()).is_some() {
+                named.bugs.insert(name.get_ref().clone());
+            } else {
+                let title = format!("no known bug is called {}", name.get_ref());
+                mistakes.push(
+                    Mistake::new(name.span(), title)
+                        .help("scenarios/requirements/bugs.toml lists them"),
+                );
+            }
         }
     }
     if mistakes.is_empty() {
-        Ok(rows.into_iter().map(|(row, _)| row).collect())
+        Ok(named)
     } else {
         Err(mistakes)
     }
 }
 
-fn checked(
-    registry: &Registry,
-    name: &Spanned<String>,
-    before: &[(RowId, Range<usize>)],
-) -> Result<RowId, Mistake> {
+/// A name that a list has already is most likely another one misspelt.
+fn twice(list: &List, mistakes: &mut Vec<Mistake>) {
+    let mut seen: BTreeMap<&str, Range<usize>> = BTreeMap::new();
+    for name in list.get_ref() {
+        if let Some(first) = seen.get(name.get_ref().as_str()) {
+            mistakes.push(
+                Mistake::new(name.span(), format!("{} is named twice", name.get_ref()))
+                    .also(Some(first.clone()), "first here")
+                    .help("leave one of the two out"),
+            );
+        } else {
+            seen.insert(name.get_ref(), name.span());
+        }
+    }
+}
+
+fn checked(registry: &Registry, name: &Spanned<String>) -> Result<RowId, Mistake> {
     let row: RowId = name
         .get_ref()
         .parse()
@@ -109,11 +175,6 @@ fn checked(
     let Some(found) = registry.get(&row) else {
         return Err(registry.unknown_row(name.span(), &row));
     };
-    if let Some((_, first)) = before.iter().find(|(known, _)| *known == row) {
-        return Err(Mistake::new(name.span(), format!("{row} is named twice"))
-            .also(Some(first.clone()), "first here")
-            .help("leave one of the two out"));
-    }
     match &found.unjudgeable {
         None => Ok(row),
         Some(reason) => Err(

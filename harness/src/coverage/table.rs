@@ -17,6 +17,26 @@ pub struct Table {
     pub areas: Vec<(Area, Counts)>,
     /// All of them together.
     pub total: Counts,
+    /// Known bugs, and how many of them scenarios hunt by name; none in a table of a few areas.
+    pub bugs: Option<Bugs>,
+}
+
+/// Known bugs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bugs {
+    /// All of them.
+    pub known: usize,
+    /// Those that a scenario names.
+    pub hunted: usize,
+}
+
+impl Bugs {
+    fn text(self) -> String {
+        format!(
+            "Known bugs of real servers hunted by name: {} of {}.\n",
+            self.hunted, self.known
+        )
+    }
 }
 
 /// Counts of one row of a table.
@@ -41,6 +61,7 @@ impl Table {
                 all: coverage.count(rows.iter().copied()),
             }
         };
+        let shown_all = areas.is_empty();
         let shown: Vec<&Area> = registry
             .areas()
             .iter()
@@ -51,7 +72,13 @@ impl Table {
             .into_iter()
             .map(|area| (area.clone(), counts(&[area])))
             .collect();
-        Self { areas, total }
+        let bugs = || {
+            let known = registry.bugs().len();
+            let hunted = known - coverage.open_bugs().count();
+            Bugs { known, hunted }
+        };
+        let bugs = (shown_all && !registry.bugs().is_empty()).then(bugs);
+        Self { areas, total, bugs }
     }
 }
 
@@ -67,8 +94,10 @@ pub fn to_text(table: &Table) -> String {
     if table.areas.len() != 1 {
         count_line(&mut out, "all", &table.total);
     }
+    out.push('\n');
+    out.push_str(&table.bugs.map(Bugs::text).unwrap_or_default());
     out.push_str(
-        "
+        "\
 Of each level: covered by a scenario / of those that can be judged from outside.
 A breach of must, derived and security fails, one of should and practice warns,
 one of may is recorded. --open and --unjudgeable list rows.
@@ -110,6 +139,10 @@ pub fn to_markdown(table: &Table) -> String {
         markdown_line(&mut out, &area.name, &area.title, counts);
     }
     markdown_line(&mut out, "all", "", &table.total);
+    if let Some(bugs) = table.bugs {
+        out.push('\n');
+        out.push_str(&bugs.text());
+    }
     out
 }
 

@@ -38,8 +38,23 @@ role = \"both\"
 text = \"It helps.\"
 ";
 
+const BUGS: &str = "format = 1
+
+[[bug]]
+id = \"B01\"
+source = \"Some server\"
+text = \"It broke.\"
+requirements = [\"ABC-01\"]
+
+[[bug]]
+id = \"S01\"
+source = \"Another server\"
+text = \"It leaked.\"
+requirements = [\"ABC-03\"]
+";
+
 fn registry() -> Registry {
-    Registry::read([("abc.toml", ABC), ("x9.toml", X9)]).unwrap()
+    Registry::read([("abc.toml", ABC), ("x9.toml", X9), ("bugs.toml", BUGS)]).unwrap()
 }
 
 fn of(files: &[(&str, &str)]) -> Result<Covering, String> {
@@ -75,6 +90,30 @@ fn scenarios_cover_the_rows_that_they_name() {
 }
 
 #[test]
+fn variants_cover_rows_of_their_own_and_a_file_counts_once() {
+    let covering = of(&[(
+        "a.toml",
+        "requirements = [\"ABC-01\"]\n[variants.b]\nrequirements = [\"ABC-01\", \"X9-01\"]\n\
+         [variants.c]\ntitle = \"c\"\n",
+    )])
+    .unwrap();
+    let scenarios: Vec<&Vec<ScenarioId>> = covering.rows.values().collect();
+    assert_eq!(scenarios, [&["a"], &["a"]]);
+}
+
+#[test]
+fn bugs_are_hunted_by_the_scenarios_that_name_them() {
+    let registry = registry();
+    let covering = of(&[("a.toml", "requirements = [\"ABC-01\"]\nbugs = [\"S01\"]")]).unwrap();
+    let coverage = Coverage::new(&registry, &covering);
+    assert_eq!(coverage.hunters(registry.bug("S01").unwrap()), ["a"]);
+    let open: Vec<&str> = coverage.open_bugs().map(|bug| bug.id.as_str()).collect();
+    assert_eq!(open, ["B01"]);
+    let json = to_json(&coverage, &Table::new(&coverage, &[]));
+    assert_eq!(json["bugs"][1]["scenarios"][0], "a");
+}
+
+#[test]
 fn a_scenario_that_names_no_known_row_is_shown_with_its_place() {
     let shown: Vec<String> = [
         "title = \"t\"",
@@ -85,6 +124,8 @@ fn a_scenario_that_names_no_known_row_is_shown_with_its_place() {
         "requirements = [\"abc 1\"]",
         "requirements = [\"ABC-01\", \"ABC-03\", \"ABC-01\"]",
         "requirements = [\"ABC-02\"]",
+        "requirements = [\"ABC-01\"]\nbugs = [\"B01\", \"B02\", \"B01\"]",
+        "requirements = [\"ABC-01\"]\n[variants.a]\nrequirements = [\"ABC-07\"]",
         "requirements = [",
     ]
     .iter()
@@ -130,7 +171,7 @@ fn tables_count_by_area_and_level() {
 #[test]
 fn sums_agree_with_the_registry() {
     let registry = Registry::builtin();
-    let covering = Covering::new();
+    let covering = Covering::default();
     let table = Table::new(&Coverage::new(registry, &covering), &[]);
     assert_eq!(table.total.all.rows(), registry.all().count());
     let by_area: usize = table
@@ -148,10 +189,13 @@ fn sums_agree_with_the_registry() {
 #[test]
 fn the_table_fits_80_columns_even_when_all_is_covered() {
     let registry = Registry::builtin();
-    let covering: Covering = registry
-        .all()
-        .map(|row| (row.id.clone(), vec!["scenario".to_owned()]))
-        .collect();
+    let covering = Covering {
+        rows: registry
+            .all()
+            .map(|row| (row.id.clone(), vec!["scenario".to_owned()]))
+            .collect(),
+        ..Covering::default()
+    };
     let text = to_text(&Table::new(&Coverage::new(registry, &covering), &[]));
     for line in text.lines() {
         assert!(line.chars().count() <= 80, "{line}");

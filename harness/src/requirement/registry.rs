@@ -50,6 +50,11 @@ impl Registry {
                 continue;
             }
             match file::area(&stem.to_ascii_uppercase(), text) {
+                Ok((area, _)) if registry.area(&area.name).is_some() => {
+                    let title = format!("the area {} has another file already", area.name);
+                    let mistake = Mistake::new(0..0, title).help("an area has one file");
+                    wrong.push(mistakes(path, text, vec![mistake]));
+                }
                 Ok((area, rows)) => {
                     registry.areas.push(area);
                     let rows = rows.into_iter().map(|row| (row.id.clone(), row));

@@ -163,6 +163,14 @@ fn mistakes_are_shown_with_their_place() {
 }
 
 #[test]
+fn an_area_has_one_file() {
+    let shown = mistake(&[("abc.toml", TWO_ROWS), ("more/abc.toml", TWO_ROWS)]);
+    assert!(shown.contains("the area ABC has another file"), "{shown}");
+    let other = TWO_ROWS.replace("ABC-", "ABD-");
+    assert!(read(&[("abc.toml", TWO_ROWS), ("more/abd.toml", &other)]).is_ok());
+}
+
+#[test]
 fn a_bug_names_rows_that_there_are() {
     let bug = |requirements: &str| {
         let text = format!(
