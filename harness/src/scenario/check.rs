@@ -335,8 +335,8 @@ impl<'a> Check<'a> {
             known.extend(layer.values.keys().cloned());
             for name in layer.parts.keys().map(String::as_str).chain([MAIN]) {
                 known.insert(name.to_owned());
-                known.insert(format!("{name}.address"));
-                known.insert(format!("{name}.port"));
+                known.insert(format!("{name}-address"));
+                known.insert(format!("{name}-port"));
             }
             for (_, list) in layer.reactions() {
                 for action in list.iter().flat_map(|reaction| &reaction.actions) {

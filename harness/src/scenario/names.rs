@@ -87,8 +87,8 @@ impl Names {
     pub fn values(&self, domain: &str) -> BTreeMap<String, String> {
         let mut values = self.roles.clone();
         for (name, at) in &self.listening {
-            values.insert(format!("{name}.address"), at.ip().to_string());
-            values.insert(format!("{name}.port"), at.port().to_string());
+            values.insert(format!("{name}-address"), at.ip().to_string());
+            values.insert(format!("{name}-port"), at.port().to_string());
         }
         let own = [
             ("domain", domain.to_owned()),
