@@ -20,6 +20,8 @@ pub(super) struct Script {
     wanted: Option<Await>,
     /// What the last unit that asks for something waits for (dialling).
     inferred: Option<Await>,
+    /// Something was sent.
+    pub(super) sends: bool,
     /// A typed valid `db:result` was sent (listening).
     valid: bool,
     /// `<proceed/>` was sent (listening).

@@ -213,8 +213,8 @@ impl Network {
                 Action::ShutWrite => {
                     self.queue.push_back((connection, other, Delivery::Closed));
                 }
-                Action::Timer(_) => self.queue.push_back((connection, side, Delivery::Timer)),
-                Action::Raise { name, value } => {
+                Action::Timer { .. } => self.queue.push_back((connection, side, Delivery::Timer)),
+                Action::Raise { name, value, .. } => {
                     self.board.raise(name, value);
                     self.tell_of_the_board();
                 }

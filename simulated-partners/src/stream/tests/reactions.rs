@@ -513,7 +513,7 @@ fn texts_know_the_stream_the_scenario_and_the_board() {
         "{}",
         hand.sent
     );
-    hand.has_said("Raise { name: \"mine\", value: \"i1\" }");
+    hand.has_said("Raise { name: \"mine\", value: \"i1\", after_sent: false }");
 }
 
 #[test]
