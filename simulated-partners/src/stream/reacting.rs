@@ -177,7 +177,7 @@ impl Machine {
         match action {
             Do::Send(template) => {
                 let text = self.fill(run.element.as_ref(), |values| values.fill(template));
-                self.send_text(text);
+                self.send_text(&text);
             }
             Do::SendBytes(text) => self.send_hex(text),
             Do::Repeat(repeat) => {

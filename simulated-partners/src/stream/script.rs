@@ -84,11 +84,11 @@ impl Machine {
     }
 
     /// Sends text as it is, and shows it as units as far as it is some.
-    pub(super) fn send_text(&mut self, text: String) {
+    pub(super) fn send_text(&mut self, text: &str) {
         if self.shut {
             return;
         }
-        let (units, rest) = self.units(&text);
+        let (units, rest) = self.units(text);
         for (kind, raw) in units {
             let said = kind.clone();
             self.send(kind, raw);
