@@ -113,6 +113,7 @@ impl Connection<'_> {
                 .outbox
                 .writing_since()
                 .map(|since| since + self.patience());
+            let paced = self.outbox.paced_until();
             let reads = self.reads && self.outbox.backlog() < BACKLOG;
             let input = tokio::select! {
                 biased;
@@ -152,6 +153,10 @@ impl Connection<'_> {
                         continue;
                     }
                     Input::Deadline
+                }
+                () = at(paced), if paced.is_some() => {
+                    self.outbox.go_on();
+                    continue;
                 }
                 () = at(stalled), if stalled.is_some() => {
                     // A peer that takes nothing shows when it is read, with its last words.
@@ -223,7 +228,9 @@ impl Connection<'_> {
                     }
                 }
                 Action::Send(bytes) => self.outbox.send(bytes),
-                Action::SendMany { line, times } => self.outbox.send_many(line, times),
+                Action::SendMany { line, times, every } => {
+                    self.outbox.send_many(line, times, every)
+                }
                 Action::Flush => self.outbox.flush(),
                 Action::Segments(length) => self.outbox.segments(length),
                 Action::ShutWrite => self.outbox.step_after(Step::ShutWrite, true),
@@ -302,6 +309,7 @@ impl Connection<'_> {
                 self.patience()
             };
             let stalled = self.outbox.writing_since().map(|since| since + patience);
+            let paced = self.outbox.paced_until();
             let (outbox, socket) = (&mut self.outbox, &mut self.socket);
             let step = tokio::select! {
                 biased;
@@ -310,6 +318,10 @@ impl Connection<'_> {
                     // Little time is left, and none for repetitions.
                     self.stopping = true;
                     self.outbox.stop_repeating();
+                    continue;
+                }
+                () = at(paced), if paced.is_some() => {
+                    self.outbox.go_on();
                     continue;
                 }
                 () = at(stalled), if stalled.is_some() => {
@@ -375,15 +387,19 @@ async fn traffic(
     buffer: &mut [u8],
     reads: bool,
 ) -> Traffic {
+    // Whoever came last is first, so that neither waits for the other's end.
+    let reads_first = reads && outbox.takes_turns();
     poll_fn(|cx| {
+        if reads_first && let Poll::Ready(read) = socket.poll_read(cx, buffer) {
+            return Poll::Ready(Traffic::Read(read));
+        }
         if let Poll::Ready(Some(step)) = outbox.poll_next(cx, socket) {
             return Poll::Ready(Traffic::Step(step));
         }
-        if reads {
-            socket.poll_read(cx, buffer).map(Traffic::Read)
-        } else {
-            Poll::Pending
+        if reads && !reads_first {
+            return socket.poll_read(cx, buffer).map(Traffic::Read);
         }
+        Poll::Pending
     })
     .await
 }

@@ -19,7 +19,12 @@ const BATCH: usize = 16 * 1024;
 #[derive(Debug)]
 enum Out {
     Bytes(Vec<u8>),
-    Many { line: Line, next: u32, times: u32 },
+    Many {
+        line: Line,
+        next: u32,
+        times: u32,
+        every: Option<Duration>,
+    },
     Flush,
     Segments(usize),
     Step(Step),
@@ -60,6 +65,10 @@ pub(super) struct Outbox {
     /// Nothing can be written any more.
     mute: bool,
     progress: Instant,
+    /// When the next repetition is due.
+    paced_until: Option<Instant>,
+    /// Reading has the next turn.
+    turn: bool,
 }
 
 impl Outbox {
@@ -74,6 +83,8 @@ impl Outbox {
             needs_flush: false,
             mute: false,
             progress: Instant::now(),
+            paced_until: None,
+            turn: false,
         }
     }
 
@@ -85,12 +96,13 @@ impl Outbox {
         }
     }
 
-    pub(super) fn send_many(&mut self, line: Line, times: u32) {
+    pub(super) fn send_many(&mut self, line: Line, times: u32, every: Option<Duration>) {
         self.begin();
         self.queue.push_back(Out::Many {
             line,
             next: 1,
             times,
+            every,
         });
     }
 
@@ -137,6 +149,22 @@ impl Outbox {
         (!self.mute && self.is_writing()).then_some(self.progress)
     }
 
+    /// When the next repetition is due, where they are spread.
+    pub(super) fn paced_until(&self) -> Option<Instant> {
+        self.paced_until
+    }
+
+    /// It is due.
+    pub(super) fn go_on(&mut self) {
+        self.paced_until = None;
+    }
+
+    /// Whether it is the peer's turn: every other time.
+    pub(super) fn takes_turns(&mut self) -> bool {
+        self.turn = !self.turn;
+        self.turn
+    }
+
     /// Bytes that wait, without those that are not made yet.
     pub(super) fn backlog(&self) -> usize {
         let queued = self.queue.iter().map(|out| match out {
@@ -153,11 +181,13 @@ impl Outbox {
         self.written = 0;
         self.segment_end = 0;
         self.needs_flush = false;
+        self.paced_until = None;
         self.queue.retain(|out| matches!(out, Out::Step(_)));
     }
 
     /// The peer has ended: repetitions make no sense any more.
     pub(super) fn stop_repeating(&mut self) {
+        self.paced_until = None;
         self.queue.retain(|out| !matches!(out, Out::Many { .. }));
     }
 
@@ -172,6 +202,9 @@ impl Outbox {
             return Poll::Ready(Some(step));
         }
         loop {
+            if self.paced_until.is_some() {
+                return Poll::Pending;
+            }
             match ready!(self.poll_chunk(cx, socket)) {
                 Ok(true) => return Poll::Ready(Some(Step::Yield)),
                 Ok(false) => {}
@@ -184,20 +217,45 @@ impl Outbox {
                 Out::Step(step) => return Poll::Ready(Some(step)),
                 Out::Bytes(_) | Out::Many { .. } if self.mute => {}
                 Out::Bytes(bytes) => self.chunk = bytes,
-                Out::Many { line, next, times } => self.batch(line, next, times),
+                Out::Many {
+                    line,
+                    next,
+                    times,
+                    every,
+                } => {
+                    self.batch(line, next, times, every);
+                    if next > 1 {
+                        // Others may have their turn between two batches.
+                        return Poll::Ready(Some(Step::Yield));
+                    }
+                }
                 Out::Segments(length) => self.segment = length,
                 Out::Flush => return Poll::Ready(Some(Step::Yield)),
             }
         }
     }
 
-    fn batch(&mut self, line: Line, mut next: u32, times: u32) {
-        while next <= times && self.chunk.len() < BATCH {
+    fn batch(&mut self, line: Line, mut next: u32, times: u32, every: Option<Duration>) {
+        if let Some(every) = every
+            && next > 1
+        {
+            let due = Instant::now() + every;
+            self.paced_until = Some(due);
+            // Until then nobody is waited for.
+            self.progress = due;
+        }
+        let batch = if every.is_some() { 1 } else { BATCH };
+        while next <= times && self.chunk.len() < batch {
             line.write(next, &mut self.chunk);
             next = next.saturating_add(1);
         }
         if next <= times {
-            self.queue.push_front(Out::Many { line, next, times });
+            self.queue.push_front(Out::Many {
+                line,
+                next,
+                times,
+                every,
+            });
         }
     }
 

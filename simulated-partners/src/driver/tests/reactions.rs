@@ -274,6 +274,68 @@ async fn repetitions_are_numbered_and_do_not_stop_reading() {
 }
 
 #[tokio::test]
+async fn repetitions_leave_time_between_them_and_outlast_the_patience() {
+    let (listener, target) = raw_target().await;
+    let actions = "{ repeat = { send = 'x', times = 8, every = 25 } }, 'shut'";
+    let persona = reacting("none", &[("when = 'connected'", actions)]);
+    let mut partner = Partner::start(PartnerSetup {
+        target,
+        patience: Duration::from_millis(100),
+        ..setup("a.example", "b.example", &persona)
+    })
+    .await
+    .expect("it starts");
+    partner.dial(ping());
+    let (mut stream, _) = within(listener.accept()).await.expect("it dials");
+    let begun = tokio::time::Instant::now();
+    let mut said = String::new();
+    within(stream.read_to_string(&mut said))
+        .await
+        .expect("it ends its side");
+    assert_eq!(said, "xxxxxxxx");
+    assert!(begun.elapsed() >= Duration::from_millis(6 * 25));
+    drop(stream);
+    while !is_end(&within(partner.next_event()).await.expect("it is at work")) {}
+    within(partner.stop()).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_everything_is_heard_all_the_same() {
+    let (listener, target) = raw_target().await;
+    let persona = reacting(
+        "none",
+        &[
+            (
+                "when = 'connected'",
+                "{ repeat = { send = '<a/>', times = 100000000 } }",
+            ),
+            ("when = 'header-received'", "{ raise = 'heard' }"),
+        ],
+    );
+    let board = Board::default();
+    let partner = Partner::start(PartnerSetup {
+        target,
+        board: board.clone(),
+        ..setup("a.example", "b.example", &persona)
+    })
+    .await
+    .expect("it starts");
+    partner.dial(ping());
+    let (stream, _) = within(listener.accept()).await.expect("it dials");
+    let (mut read, mut write) = stream.into_split();
+    let reading = tokio::spawn(async move {
+        let _ = tokio::io::copy(&mut read, &mut tokio::io::sink()).await;
+    });
+    write
+        .write_all(b"<stream:stream xmlns:stream='http://etherx.jabber.org/streams' xmlns='jabber:server'>")
+        .await
+        .expect("it is there");
+    within(board.wait_for("heard")).await;
+    within(partner.stop()).await;
+    within(reading).await.expect("it ends");
+}
+
+#[tokio::test]
 async fn repetitions_end_quietly_when_the_peer_goes() {
     let (listener, target) = raw_target().await;
     let actions = "{ repeat = { send = '<a/>', times = 100000000 } }, { raise = 'out' }";
