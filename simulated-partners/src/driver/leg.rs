@@ -173,6 +173,7 @@ impl Connection<'_> {
     /// From here on there is little time.
     fn stopped(&mut self) -> Input<'static> {
         self.stopping = true;
+        self.outbox.stop_repeating();
         self.deadline = Some(Instant::now() + FAREWELL);
         Input::Stop
     }
@@ -299,27 +300,22 @@ impl Connection<'_> {
 
     /// Sends all that is to be sent, as long as the peer takes something now and then.
     async fn drain(&mut self, stop: &mut watch::Receiver<bool>) {
-        if self.stopping {
-            self.outbox.stop_repeating();
-        }
+        // The machine is told to stop in its turn.
+        let mut hurries = self.stopping;
         while !self.outbox.is_empty() {
-            let patience = if *stop.borrow() {
-                FAREWELL
-            } else {
-                self.patience()
-            };
+            let patience = if hurries { FAREWELL } else { self.patience() };
             let stalled = self.outbox.writing_since().map(|since| since + patience);
             let paced = self.outbox.paced_until();
             let (outbox, socket) = (&mut self.outbox, &mut self.socket);
             let step = tokio::select! {
                 biased;
-                step = poll_fn(|cx| outbox.poll_next(cx, socket)) => step,
-                () = told(stop), if !self.stopping => {
+                () = told(stop), if !hurries => {
                     // Little time is left, and none for repetitions.
-                    self.stopping = true;
+                    hurries = true;
                     self.outbox.stop_repeating();
                     continue;
                 }
+                step = poll_fn(|cx| outbox.poll_next(cx, socket)) => step,
                 () = at(paced), if paced.is_some() => {
                     self.outbox.go_on();
                     continue;

@@ -129,6 +129,9 @@ impl Machine {
         }
         let mut bytes = Vec::new();
         line.write(1, &mut bytes);
+        if bytes.is_empty() {
+            return;
+        }
         bytes.truncate(SHOWN);
         self.observe(What::Repeated { bytes, times });
         self.actions.push(Action::SendMany { line, times, every });

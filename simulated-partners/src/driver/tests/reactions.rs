@@ -377,7 +377,12 @@ async fn a_partner_can_be_stopped_in_the_middle_of_repetitions() {
     let reading = tokio::spawn(async move {
         let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
     });
+    let begun = tokio::time::Instant::now();
     within(partner.stop()).await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "it goes on to the end"
+    );
     within(reading).await.expect("it ends");
 }
 
