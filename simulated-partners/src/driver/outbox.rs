@@ -293,3 +293,99 @@ impl Outbox {
         Poll::Ready(Ok(false))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::super::socket::Tcp;
+    use super::*;
+
+    async fn pair() -> (Socket, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let ours = TcpStream::connect(address).await.expect("it listens");
+        let (peer, _) = listener.accept().await.expect("it was dialled");
+        (Socket::Plain(Tcp::new(ours)), peer)
+    }
+
+    /// What a peer reads that is always faster than the next write.
+    async fn segments(mut outbox: Outbox) -> Vec<String> {
+        let (mut socket, mut peer) = pair().await;
+        let mut read = Vec::new();
+        let mut buffer = [0; 4096];
+        loop {
+            let step = poll_fn(|cx| outbox.poll_next(cx, &mut socket)).await;
+            // After each step something is there.
+            let length = peer.read(&mut buffer).await.expect("it is there");
+            read.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+            if step.is_none() {
+                return read;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn bytes_go_out_in_one_segment_unless_flushed_or_split() {
+        let mut whole = Outbox::new();
+        whole.send(b"one ".to_vec());
+        whole.send(b"two".to_vec());
+        assert_eq!(segments(whole).await, ["one two"]);
+
+        let mut flushed = Outbox::new();
+        flushed.send(b"one ".to_vec());
+        flushed.flush();
+        flushed.send(b"two".to_vec());
+        assert_eq!(segments(flushed).await, ["one ", "two"]);
+
+        let mut split = Outbox::new();
+        split.segments(3);
+        split.send(b"one two".to_vec());
+        assert_eq!(segments(split).await, ["one", " tw", "o"]);
+
+        let mut ended = Outbox::new();
+        ended.segments(1);
+        ended.segments(0);
+        ended.send(b"one two".to_vec());
+        assert_eq!(segments(ended).await, ["one two"]);
+    }
+
+    #[tokio::test]
+    async fn steps_keep_their_place_behind_what_is_sent() {
+        let (mut socket, _peer) = pair().await;
+        let mut outbox = Outbox::new();
+        let raise = |name: &str| Step::Raise {
+            name: name.to_owned(),
+            value: String::new(),
+        };
+        outbox.send(b"x".to_vec());
+        outbox.step_after(raise("late"), true);
+        outbox.step_after(raise("early"), false);
+        let mut names = Vec::new();
+        while let Some(step) = poll_fn(|cx| outbox.poll_next(cx, &mut socket)).await {
+            if let Step::Raise { name, .. } = step {
+                names.push((name, outbox.backlog()));
+            }
+        }
+        assert_eq!(names, [("early".to_owned(), 1), ("late".to_owned(), 0)]);
+        assert!(outbox.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_mute_outbox_drops_bytes_and_keeps_steps() {
+        let mut outbox = Outbox::new();
+        outbox.send(b"x".to_vec());
+        outbox.step_after(Step::Timer(Duration::ZERO), true);
+        outbox.mute();
+        outbox.send(b"y".to_vec());
+        let mut socket = Socket::Closed;
+        let step = poll_fn(|cx| outbox.poll_next(cx, &mut socket)).await;
+        assert!(matches!(step, Some(Step::Timer(_))), "{step:?}");
+        let step = poll_fn(|cx| outbox.poll_next(cx, &mut socket)).await;
+        assert!(step.is_none(), "{step:?}");
+        assert_eq!(outbox.writing_since(), None);
+    }
+}
