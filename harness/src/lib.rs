@@ -2,8 +2,10 @@
 
 pub mod baseline;
 pub mod cli;
+pub mod coverage;
 pub mod doctor;
 pub mod embed;
+pub mod embedded;
 pub mod judge;
 pub mod lab;
 pub mod matrix;
@@ -11,7 +13,9 @@ pub mod oracle;
 pub mod outcome;
 pub mod policy;
 pub mod report;
+pub mod requirement;
 pub mod resources;
 pub mod runner;
+pub mod scenario;
 pub mod target;
 pub mod transcript;

@@ -86,6 +86,7 @@ fn case(number: usize) -> impl Strategy<Value = Case> {
             row: Row::new(row).expect("the row is in range"),
             partner: Arc::new(partner),
             direction,
+            script: None,
         }
     })
 }

@@ -19,11 +19,14 @@ pub(super) struct Args {
     long: bool,
 
     #[command(flatten)]
+    sources: select::Sources,
+
+    #[command(flatten)]
     judging: Judging,
 }
 
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
-    let all = select::all();
+    let all = args.sources.all()?;
     let mut out = String::new();
     for case in select::among(&all, &args.ids)? {
         out.push_str(&case.id);

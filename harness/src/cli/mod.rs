@@ -3,6 +3,8 @@
 //! Results go to standard output, everything else to standard error. [`Exit`] says what the exit codes
 //! mean.
 
+mod check;
+mod coverage;
 mod doctor;
 mod error;
 mod expecting;
@@ -15,6 +17,7 @@ mod nearest;
 pub(crate) mod output;
 mod personas;
 mod proxy;
+mod requirement;
 mod run;
 mod select;
 mod serve;
@@ -61,8 +64,12 @@ enum Command {
     Run(run::Args),
     /// List the ids of cases, one a line
     List(list::Args),
-    /// Say what a case does, what may come out of it, and why
+    /// Say what a case does, what may come out of it, and why; or what a requirement demands
     Explain(explain::Args),
+    /// Check scenario files: every mistake with its place and what would be right
+    Check(check::Args),
+    /// Count the requirements that scenarios cover, by area and level
+    Coverage(coverage::Args),
     /// Find out whether a target can be tested: ports, certificate, trust, DNS, clock
     Doctor(doctor::Args),
     /// Put a simulated partner on the network, to try a server of one's own against it
@@ -122,6 +129,8 @@ fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Run(args)) => run::command(&args),
         Some(Command::List(args)) => list::command(&args),
         Some(Command::Explain(args)) => explain::command(&args),
+        Some(Command::Check(args)) => check::command(&args),
+        Some(Command::Coverage(args)) => coverage::command(&args),
         Some(Command::Doctor(args)) => doctor::command(&args),
         Some(Command::Serve(args)) => serve::command(&args),
         Some(Command::Personas(args)) => personas::command(&args),

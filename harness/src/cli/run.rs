@@ -136,6 +136,9 @@ pub(super) struct Options {
     timeout: Duration,
 
     #[command(flatten)]
+    sources: select::Sources,
+
+    #[command(flatten)]
     judging: Judging,
 
     #[command(flatten)]
@@ -144,6 +147,10 @@ pub(super) struct Options {
     /// Keep and print the transcript of every case
     #[arg(long, env = "S2SPEC_TRANSCRIPTS", value_parser = FalseyValueParser::new())]
     transcripts: bool,
+
+    /// Show of each expectation of a scenario that it can fail
+    #[arg(long, env = "S2SPEC_PROVE", value_parser = FalseyValueParser::new())]
+    prove: bool,
 
     /// When to use colours
     #[arg(
@@ -193,6 +200,7 @@ impl Options {
         if self.no_doctor {
             options.push("--no-doctor".to_owned());
         }
+        options.extend(self.sources.options());
         options.extend(self.judging.options());
         options.extend(self.expecting.options());
         if self.seed != DEFAULT_SEED {
@@ -228,6 +236,8 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
 
 /// What a run is to do.
 pub struct Order {
+    /// All cases that there are.
+    pub all: Arc<[Case]>,
     /// The cases that were asked for; controls come on top.
     pub cases: Vec<Case>,
     /// What to run them against.
@@ -242,6 +252,8 @@ pub struct Order {
     pub profile: Profile,
     /// Records keep their events even for a pass.
     pub keep_events: bool,
+    /// Whether expectations of scenarios are shown to be able to fail.
+    pub prove: bool,
     /// How often they are run.
     pub repetition: Repetition,
     /// What is expected of them.
@@ -331,7 +343,7 @@ fn examined(options: &Options, runtime: &Runtime) -> Result<Arc<dyn target::Targ
 fn plan(order: &Order) -> Plan {
     Plan {
         jobs: runner::jobs(
-            &select::all(),
+            &order.all,
             &order.cases,
             order.target.as_ref(),
             order.profile,
@@ -342,6 +354,7 @@ fn plan(order: &Order) -> Plan {
         in_flight: order.jobs.get().saturating_mul(runner::IN_FLIGHT),
         seed: order.seed,
         keep_events: order.keep_events,
+        prove: order.prove,
     }
 }
 
@@ -359,7 +372,7 @@ fn run(
     let options = &args.options;
     options.color.apply();
     logging::start("off");
-    let all = select::all();
+    let all = options.sources.all()?;
     let cases = select::among(&all, &args.ids)?
         .into_iter()
         .cloned()
@@ -378,6 +391,7 @@ fn run(
         .map_err(|e| CliError::environment("cannot start threads", e))?;
     let (interrupt, interrupted) = watch::channel(false);
     let order = Order {
+        all: all.clone().into(),
         cases,
         target: examined(options, &runtime)?,
         jobs,
@@ -385,6 +399,7 @@ fn run(
         timeout: options.timeout,
         profile: options.judging.profile(),
         keep_events: options.transcripts,
+        prove: options.prove,
         repetition: options.expecting.repetition(),
         settlement: Arc::clone(&settlement),
         interrupt: interrupted,

@@ -1,13 +1,55 @@
 //! Ids on the command line to cases.
 
+use std::path::{Path, PathBuf};
+
 use simulated_partners::persona;
 
 use super::error::CliError;
 use crate::matrix::{self, Case, Selection, SelectionError};
+use crate::scenario::{Library, LibraryError};
 
-/// Every case of the built-in personas and the two generated sets.
-pub(super) fn all() -> Vec<Case> {
-    matrix::cases(&persona::builtin())
+/// Where scenarios come from.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct Sources {
+    /// Take scenarios from this folder (or file) in place of the built-in ones
+    #[arg(long, value_name = "PATH", env = "S2SPEC_SCENARIOS")]
+    pub(super) scenarios: Option<PathBuf>,
+}
+
+impl Sources {
+    /// The options that differ from the defaults.
+    pub(super) fn options(&self) -> Option<String> {
+        let path = self.scenarios.as_ref()?;
+        Some(format!("--scenarios {}", path.display()))
+    }
+
+    /// Every case: of the built-in personas, the two generated sets, and the conformance suite.
+    ///
+    /// # Errors
+    /// When a scenario cannot be read, or has mistakes.
+    pub(super) fn all(&self) -> Result<Vec<Case>, CliError> {
+        let mut all = matrix::cases(&persona::builtin());
+        match &self.scenarios {
+            None => all.extend(Library::builtin().cases()),
+            Some(path) => all.extend(load(path)?.cases()),
+        }
+        Ok(all)
+    }
+}
+
+/// The scenarios of a folder or file, with all that is wrong with them.
+pub(super) fn load(path: &Path) -> Result<Library, CliError> {
+    Library::load(path).map_err(|errors| {
+        let texts: Vec<String> = errors.iter().map(shown).collect();
+        CliError::Usage(texts.join("\n\n"))
+    })
+}
+
+fn shown(error: &LibraryError) -> String {
+    match error {
+        LibraryError::Mistakes(mistakes) => mistakes.render(true),
+        LibraryError::Read { .. } => with_cause(error),
+    }
 }
 
 /// Those of `all` that the ids, beginnings or globs select; all when there are none.

@@ -37,6 +37,8 @@ fn nonsense_is_refused_with_usage() {
         "s2spec run --target openfire",
         "s2spec run --mode lax",
         "s2spec explain",
+        "s2spec coverage --open --json",
+        "s2spec coverage --update README.md --area STR",
         "s2spec serve",
         "s2spec serve modern --listen nowhere",
         "s2spec proxy",
@@ -54,6 +56,9 @@ fn nonsense_is_refused_with_usage() {
         "s2spec serve modern --listen 127.0.0.1:0 --dial --dns 127.0.0.1:0",
         "s2spec proxy --config proxy.toml",
         "s2spec personas -l",
+        "s2spec explain STR-01",
+        "s2spec coverage",
+        "s2spec coverage --area STR --area tls --unjudgeable",
     ] {
         assert!(parse(line).is_ok(), "{line}");
     }
@@ -82,7 +87,7 @@ fn every_option_of_run_has_a_variable() {
 
 #[test]
 fn an_unknown_id_selects_nothing_and_the_nearest_is_named() {
-    let all = select::all();
+    let all = select::Sources::default().all().expect("built in");
     let error = select::among(&all, &["personas/row07/gogle-talk/inbound".to_owned()]);
     let error = error.unwrap_err();
     assert_eq!(error.exit(), Exit::NothingSelected);
@@ -98,7 +103,7 @@ fn an_unknown_id_selects_nothing_and_the_nearest_is_named() {
 
 #[test]
 fn explanation_says_what_why_and_how_to_run_it() {
-    let all = select::all();
+    let all = select::Sources::default().all().expect("built in");
     for id in [
         "personas/row07/google-talk/inbound",
         "personas/row03/authority-silent/outbound",
@@ -109,4 +114,72 @@ fn explanation_says_what_why_and_how_to_run_it() {
         let text = anstream::adapter::strip_str(&text).to_string();
         insta::assert_snapshot!(id.replace('/', "-"), text);
     }
+}
+
+#[test]
+fn requirements_and_bugs_are_explained_in_letters_of_any_case() {
+    let explained = |id: &str| requirement::explain(id, 80).unwrap().unwrap();
+    let row = explained("DB-104");
+    assert_eq!(explained("db-104"), row);
+    let shown = format!("{row}\n{}", explained("IDL-05"));
+    // Which scenarios there are is no matter of this test.
+    let fixed: Vec<&str> = shown
+        .lines()
+        .filter(|line| !line.starts_with("  covered by"))
+        .collect();
+    insta::assert_snapshot!(anstream::adapter::strip_str(&fixed.join("\n")).to_string());
+    assert!(explained("b18").contains("DB-22"));
+}
+
+#[test]
+fn ids_of_cases_are_not_taken_for_requirements() {
+    for id in [
+        "personas/row07/modern/inbound",
+        "policies",
+        "modern",
+        "B1",
+        "B99",
+        "",
+    ] {
+        assert!(requirement::explain(id, 80).unwrap().is_none(), "{id}");
+    }
+    let error = requirement::explain("STR-99", 80).unwrap_err();
+    assert_eq!(error.exit(), Exit::NothingSelected);
+    assert!(error.to_string().contains("STR-09"), "{error}");
+}
+
+#[test]
+fn coverage_names_the_areas_that_there_are() {
+    let words = |line: &str| {
+        line.split_whitespace()
+            .map(OsString::from)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        from_arguments(words("s2spec coverage --area XMP")),
+        Exit::Usage
+    );
+    assert_eq!(
+        from_arguments(words("s2spec coverage --area xml --json")),
+        Exit::Expected
+    );
+}
+
+#[test]
+fn coverage_updates_only_a_file_with_a_place_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = folder.path().join("with.md");
+    let without = folder.path().join("without.md");
+    let text = format!("{}\n{}\n", crate::coverage::START, crate::coverage::END);
+    std::fs::write(&with, text).unwrap();
+    std::fs::write(&without, "# Nothing\n").unwrap();
+    let update = |path: &std::path::Path| {
+        let words = ["s2spec", "coverage", "--update"].map(OsString::from);
+        from_arguments(words.into_iter().chain([path.into()]))
+    };
+    assert_eq!(update(&with), Exit::Expected);
+    assert!(std::fs::read_to_string(&with).unwrap().contains("| STR |"));
+    assert_eq!(update(&without), Exit::Usage);
+    assert_eq!(std::fs::read_to_string(&without).unwrap(), "# Nothing\n");
+    assert_eq!(update(&folder.path().join("none.md")), Exit::Environment);
 }

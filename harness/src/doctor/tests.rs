@@ -274,6 +274,7 @@ async fn proxy(lab: &Lab, row: u8) -> (Subject, Running, Stop) {
         row: Row::new(row).expect("1 to 18"),
         partner: Arc::new(persona::find(name).expect("a persona of the crate")),
         direction: Direction::Inbound,
+        script: None,
     });
     let target = Reference {
         strict_certificates: false,

@@ -184,6 +184,7 @@ fn case(persona: &str, row: Row) -> Option<Case> {
         row,
         partner: Arc::new(partner),
         direction: Direction::Inbound,
+        script: None,
     })
 }
 

@@ -19,6 +19,7 @@ use crate::cli::{Exit, output};
 use crate::matrix::{self, Case, Selection, SelectionError};
 use crate::oracle::Profile;
 use crate::runner::{self, Deadlines, IN_FLIGHT, Plan};
+use crate::scenario::Library;
 use crate::target::{self, Placement, Target};
 
 /// How a shell sees a program that a signal ended: 128 and SIGINT.
@@ -124,7 +125,8 @@ impl Federation {
     }
 
     fn try_run(self, arguments: &Arguments) -> Result<ExitCode, (Exit, String)> {
-        let all = matrix::cases(&self.personas);
+        let mut all = matrix::cases(&self.personas);
+        all.extend(Library::builtin().cases());
         let selected = self.selected(&all)?;
         let target = self.subject.target.clone()?;
         let bench = Bench::new(self.rerun());
@@ -152,6 +154,7 @@ impl Federation {
             in_flight: threads,
             seed: self.seed,
             keep_events: false,
+            prove: false,
         };
         drop(all);
         let _turn = self.subject.turn().map_err(|error| {

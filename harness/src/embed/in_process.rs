@@ -287,6 +287,7 @@ async fn running(lab: &Lab, instance: Instance) -> Result<(Running, Stop), Start
     match linked {
         Ok((inner, component)) => Ok((
             Running {
+                second: component.as_ref().map(|_| domain.clone()),
                 domain: component.unwrap_or(domain),
                 address,
                 inner,

@@ -7,9 +7,22 @@ use simulated_partners::persona::{AuthorityFact, Persona, StreamFact};
 
 use crate::oracle::{Expectation, Profile, Situation, expectation};
 use crate::policy::Row;
+use crate::scenario::{Script, Setting};
 
 /// Who dials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Deserialize,
+    serde::Serialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// The target dials the partner.
@@ -42,11 +55,18 @@ pub enum Set {
     Policies,
     /// 18 policies × every coherent partner offer.
     Offers,
+    /// The conformance suite: what scenario files say.
+    Scenarios,
 }
 
 impl Set {
     /// All sets, in the order in which they are run.
-    pub const ALL: [Self; 3] = [Self::Personas, Self::Policies, Self::Offers];
+    pub const ALL: [Self; 4] = [
+        Self::Personas,
+        Self::Policies,
+        Self::Offers,
+        Self::Scenarios,
+    ];
 }
 
 impl fmt::Display for Set {
@@ -55,6 +75,7 @@ impl fmt::Display for Set {
             Self::Personas => "personas",
             Self::Policies => "policies",
             Self::Offers => "offers",
+            Self::Scenarios => "scenarios",
         })
     }
 }
@@ -62,7 +83,7 @@ impl fmt::Display for Set {
 /// One policy, one partner, one direction.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// Stable and readable: `personas/row07/google-talk/inbound`. Made of `[a-z0-9-]` and `/`.
+    /// Stable and readable: `personas/row07/google-talk/inbound`. Made of letters, digits, `-` and `/`.
     pub id: String,
     /// The family.
     pub set: Set,
@@ -72,6 +93,8 @@ pub struct Case {
     pub partner: Arc<Persona>,
     /// Who dials.
     pub direction: Direction,
+    /// What happens in it, where it is one of the conformance suite.
+    pub script: Option<Arc<Script>>,
 }
 
 /// Octets of a DNS label (RFC 1035 §2.3.4).
@@ -86,7 +109,8 @@ impl Case {
     ///
     /// Valid in DNS and different for different ids.
     pub fn domain(&self) -> String {
-        let labels: Vec<&str> = self.id.rsplit('/').collect();
+        let id = self.id.to_ascii_lowercase();
+        let labels: Vec<&str> = id.rsplit('/').collect();
         let valid = labels.iter().all(|label| is_label(label));
         let plain = format!("{}.{SUFFIX}", labels.join("."));
         if valid && plain.len() <= NAME {
@@ -104,6 +128,14 @@ impl Case {
         format!("{direction}.partner-{fingerprint:016x}.{row}.{set}.{SUFFIX}")
     }
 
+    /// All domains that a target has to take streams for, or dial, in this case.
+    pub fn domains(&self) -> Vec<String> {
+        match &self.script {
+            None => vec![self.domain()],
+            Some(script) => script.listed(&self.domain()),
+        }
+    }
+
     /// The case as a question to the oracle.
     pub fn situation(&self, profile: Profile) -> Situation<'_> {
         Situation {
@@ -117,12 +149,18 @@ impl Case {
 
     /// What it may end in.
     pub fn expectation(&self, profile: Profile) -> Expectation {
+        if self.script.is_some() {
+            return Expectation::of_scenario();
+        }
         expectation(&self.situation(profile))
     }
 
     /// Whether it may take as long as the target's own timeouts: the partner is silent where the
     /// target waits for it.
     pub fn waits(&self) -> bool {
+        if let Some(script) = &self.script {
+            return script.setting == Setting::Impatient;
+        }
         let facts = &self.partner.facts;
         let policy = self.row.policy();
         let silent = facts.stream == StreamFact::Silent;
@@ -150,7 +188,7 @@ fn is_label(text: &str) -> bool {
 }
 
 /// FNV-1a: stable over releases of the compiler, unlike the standard library's hasher.
-fn fingerprint(text: &str) -> u64 {
+pub fn fingerprint(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })

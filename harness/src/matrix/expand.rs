@@ -43,6 +43,7 @@ pub fn cases(personas: &[Persona]) -> Vec<Case> {
                         row,
                         partner: Arc::clone(partner),
                         direction,
+                        script: None,
                     });
                 }
             }

@@ -9,7 +9,7 @@ mod expand;
 mod offers;
 mod selection;
 
-pub use case::{Case, Direction, Set};
+pub use case::{Case, Direction, Set, fingerprint};
 pub use control::{Controls, control_of};
 pub use expand::cases;
 pub use offers::{coherent, offers};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use globset::{Glob, GlobBuilder, GlobMatcher};
 
-use super::case::Case;
+use super::case::{Case, Set};
 
 /// What to run: ids, prefixes of ids and globs. `*` stands for anything within a segment, `**` for
 /// any number of segments; a prefix selects everything below it.
@@ -71,11 +71,7 @@ impl Selection {
 
     /// Whether a case is selected.
     pub fn contains(&self, case: &Case) -> bool {
-        self.patterns.is_empty()
-            || self
-                .patterns
-                .iter()
-                .any(|pattern| pattern.selects(&case.id))
+        self.patterns.is_empty() || self.patterns.iter().any(|pattern| pattern.selects(case))
     }
 
     /// The selected cases, in the order of `all`.
@@ -84,7 +80,7 @@ impl Selection {
     /// When a pattern selects nothing, with the nearest ids.
     pub fn select<'a>(&self, all: &'a [Case]) -> Result<Vec<&'a Case>, SelectionError> {
         for pattern in &self.patterns {
-            if !all.iter().any(|case| pattern.selects(&case.id)) {
+            if !all.iter().any(|case| pattern.selects(case)) {
                 return Err(SelectionError::Unknown {
                     pattern: pattern.text.clone(),
                     nearest: nearest(&pattern.text, all),
@@ -96,9 +92,13 @@ impl Selection {
 }
 
 impl Pattern {
-    /// Whether the pattern matches an id or something that the id lies below.
-    fn selects(&self, id: &str) -> bool {
-        self.matcher.is_match(id)
+    /// Whether the pattern matches an id or something that the id lies below. All scenarios lie below
+    /// the name of their set, too.
+    fn selects(&self, case: &Case) -> bool {
+        let id = case.id.as_str();
+        let set = case.set.to_string();
+        (case.set == Set::Scenarios && self.matcher.is_match(&set))
+            || self.matcher.is_match(id)
             || id
                 .match_indices('/')
                 .any(|(end, _)| self.matcher.is_match(&id[..end]))

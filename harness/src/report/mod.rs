@@ -3,6 +3,7 @@
 //! All of them read [`RunEvent`](crate::runner::RunEvent)s, gathered in a [`Report`]; none of them
 //! judges anything.
 
+mod areas;
 mod failure;
 mod gather;
 mod grid;

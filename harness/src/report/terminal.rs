@@ -80,6 +80,8 @@ fn tables(report: &Report, view: &View, out: &mut String) {
                 "offers: STARTTLS and certificate, the rest in one mark",
                 Heading::Codes,
             ),
+            // They have a table of their own.
+            Set::Scenarios => continue,
         };
         let _ = writeln!(out, "{}", title.bold());
         out.push_str(&grid.render(heading, view.width, view.charset));
@@ -95,6 +97,7 @@ fn tables(report: &Report, view: &View, out: &mut String) {
     if !marks.is_empty() {
         legend(&marks, view, out);
     }
+    out.push_str(&super::areas::render(report));
 }
 
 fn grid(records: &[&Record], set: Set) -> Grid {
@@ -112,7 +115,7 @@ fn grid(records: &[&Record], set: Set) -> Grid {
                 .and_then(|label| label.strip_prefix("row"))
                 .unwrap_or("??")
                 .to_owned(),
-            Set::Offers => format!(
+            Set::Offers | Set::Scenarios => format!(
                 "{} {}",
                 word(&case.partner.offer.tls),
                 word(&case.partner.offer.certificate)

@@ -11,13 +11,14 @@ use simulated_partners::persona::Persona;
 use simulated_partners::wire::{Element, Kind, NS_SERVER};
 
 use super::record::{Record, Timings, Verdict};
-use super::{timing, wire_only};
+use super::{scripted, timing, wire_only};
 use crate::judge::{self, Arrival, Bounce, Evidence};
 use crate::lab::Lab;
 use crate::matrix::{Case, Direction};
 use crate::oracle::never::violations;
 use crate::oracle::{Expectation, Profile, return_established, second_opinions};
 use crate::outcome::Outcome;
+use crate::scenario::{self, Need, Script};
 use crate::target::inner_side::{Stanzas, ping};
 use crate::target::{Inside, Running};
 use crate::transcript;
@@ -73,6 +74,8 @@ impl Job {
             verdict,
             why,
             fault: None,
+            breaches: Vec::new(),
+            vacuous: Vec::new(),
             settled: None,
             repeated: None,
             control: self.control.clone(),
@@ -91,8 +94,12 @@ pub(super) async fn run(
     target: &Running,
     profile: Profile,
     deadlines: Deadlines,
-) -> (Record, Option<Partner>) {
+    prove: bool,
+) -> (Record, Vec<Partner>) {
     let began = Instant::now();
+    if let Some(script) = &job.case.script {
+        return scripted(job, script, lab, target, deadlines, prove).await;
+    }
     let outcome = tokio::select! {
         done = bench(job, lab, target, profile, deadlines) => done,
         reason = target.inner.lost() => Err(reason),
@@ -100,10 +107,56 @@ pub(super) async fn run(
     match outcome {
         Ok((observed, partner)) => (
             observed.record(job, profile, began.elapsed()),
-            Some(partner),
+            vec![partner],
         ),
-        Err(why) => (job.without_outcome(Verdict::Error, why), None),
+        Err(why) => (job.without_outcome(Verdict::Error, why), Vec::new()),
     }
+}
+
+/// Runs a case of the conformance suite.
+async fn scripted(
+    job: &Job,
+    script: &Script,
+    lab: &Lab,
+    target: &Running,
+    deadlines: Deadlines,
+    prove: bool,
+) -> (Record, Vec<Partner>) {
+    let began = Instant::now();
+    let Inside::Linked(inner) = &target.inner else {
+        let why = Need::InnerSide.lacking().to_owned();
+        let record = job.without_outcome(Verdict::Unsupported, why);
+        return (record, Vec::new());
+    };
+    let done = tokio::select! {
+        done = scripted::bench(job, script, lab, target, inner, deadlines, prove) => done,
+        reason = target.inner.lost() => Err(reason),
+    };
+    let (shown, partners) = match done {
+        Ok(done) => done,
+        Err(why) => return (job.without_outcome(Verdict::Error, why), Vec::new()),
+    };
+    let case = &job.case;
+    let breaches = shown.verdicts.breaches(script);
+    let (verdict, why) = match shown.vacuous.as_slice() {
+        [] => scenario::judged(&breaches),
+        vacuous => {
+            let why = format!("it proves nothing: {}", vacuous.join("; "));
+            (Verdict::Error, why)
+        }
+    };
+    let record = Record {
+        verdict,
+        why,
+        breaches,
+        vacuous: shown.vacuous,
+        outcome: Some(shown.outcome),
+        timings: timing::timings(case.direction, &shown.events, began.elapsed()),
+        wire: transcript::wire_summary(&shown.events),
+        events: shown.events,
+        ..job.without_outcome(Verdict::Error, String::new())
+    };
+    (record, partners)
 }
 
 async fn bench(

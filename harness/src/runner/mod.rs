@@ -7,6 +7,7 @@ mod plan;
 mod record;
 mod repeat;
 mod schedule;
+mod scripted;
 mod timing;
 mod wire_only;
 

@@ -27,6 +27,8 @@ impl Control {
             (Verdict::Unsupported, _) => Self::Unsupported,
             (Verdict::Error, _) => Self::NotRun,
             (Verdict::Pass | Verdict::Warn, Some(Outcome::Established(_))) => Self::Accepted,
+            // What its scenario says of it was seen.
+            (Verdict::Pass | Verdict::Warn, _) if record.case.script.is_some() => Self::Accepted,
             _ => Self::Missed,
         }
     }
@@ -104,7 +106,8 @@ impl Pairing {
 
 /// Whether a result is a refusal that proves nothing without its control.
 fn needs_control(record: &Record) -> bool {
-    matches!(record.outcome, Some(Outcome::Refused(_)))
+    let is_refusal = matches!(record.outcome, Some(Outcome::Refused(_)));
+    (is_refusal || record.case.script.is_some())
         && matches!(record.verdict, Verdict::Pass | Verdict::Warn)
 }
 

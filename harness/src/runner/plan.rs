@@ -11,13 +11,17 @@ use crate::target::{Placement, Target};
 pub fn jobs(all: &[Case], selected: &[Case], target: &dyn Target, profile: Profile) -> Vec<Job> {
     let possible: Vec<Case> = all
         .iter()
+        .filter(|case| case.script.is_none())
         .filter(|case| matches!(target.place(case), Placement::Group(_)))
         .cloned()
         .collect();
     let controls = Controls::new(&possible, profile);
     let job = |case: &Case, added_as_control| Job {
         expectation: case.expectation(profile),
-        control: controls.of(case).map(|control| control.id.clone()),
+        control: match &case.script {
+            Some(script) => script.control_of(&case.id),
+            None => controls.of(case).map(|control| control.id.clone()),
+        },
         case: case.clone(),
         added_as_control,
     };

@@ -10,6 +10,7 @@ use crate::judge::Fault;
 use crate::matrix::Case;
 use crate::oracle::Expectation;
 use crate::outcome::Outcome;
+use crate::scenario::Breach;
 
 /// The judgement of a case. These words are used in every report unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -83,6 +84,10 @@ pub struct Record {
     pub why: String,
     /// What is wrong beside the outcome.
     pub fault: Option<Fault>,
+    /// Requirements that were not kept, in a case of the conformance suite.
+    pub breaches: Vec<Breach>,
+    /// Expectations of such a case that cannot fail, where that was asked for.
+    pub vacuous: Vec<String>,
     /// What the baseline, or strictness, made of the verdict.
     pub settled: Option<Settled>,
     /// What repetitions showed, where there were any.

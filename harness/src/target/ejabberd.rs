@@ -175,6 +175,7 @@ impl Ejabberd {
         let stop: Stop = Box::new(move || Box::pin(process.end()));
         let running = Running {
             domain: DOMAIN.to_owned(),
+            second: Some(HOST.to_owned()),
             address,
             inner: inner.into(),
         };

@@ -25,14 +25,17 @@ struct Shared {
     dead: watch::Sender<Option<String>>,
 }
 
+#[derive(Clone)]
 struct Mailbox {
     to_case: mpsc::UnboundedSender<Element>,
     answers: bool,
+    /// Stanzas that hold it are for this box, wherever they claim to come from.
+    mark: Option<String>,
 }
 
 /// The stanzas that came through from one partner's domain. Dropping it closes the box.
 pub struct Stanzas {
-    domain: String,
+    domains: Vec<String>,
     stanzas: mpsc::UnboundedReceiver<Element>,
     shared: Arc<Shared>,
 }
@@ -60,11 +63,27 @@ impl InnerSide {
 
     /// Opens the mailbox of a partner's domain. With `answers`, pings from there are answered.
     pub fn open(&self, domain: &str, answers: bool) -> Stanzas {
+        self.place(&[domain.to_owned()], answers, None)
+    }
+
+    /// Opens one mailbox for several domains, and for every stanza whose id or text holds `mark`.
+    pub fn open_marked(&self, domains: &[String], mark: &str) -> Stanzas {
+        self.place(domains, false, Some(mark.to_owned()))
+    }
+
+    fn place(&self, domains: &[String], answers: bool, mark: Option<String>) -> Stanzas {
         let (to_case, stanzas) = mpsc::unbounded_channel();
-        self.boxes()
-            .insert(domain.to_owned(), Mailbox { to_case, answers });
+        let mailbox = Mailbox {
+            to_case,
+            answers,
+            mark,
+        };
+        let mut boxes = self.boxes();
+        for domain in domains {
+            boxes.insert(domain.clone(), mailbox.clone());
+        }
         Stanzas {
-            domain: domain.to_owned(),
+            domains: domains.to_vec(),
             stanzas,
             shared: Arc::clone(&self.shared),
         }
@@ -124,7 +143,9 @@ impl Stanzas {
 impl Drop for Stanzas {
     fn drop(&mut self) {
         if let Ok(mut boxes) = self.shared.boxes.lock() {
-            boxes.remove(&self.domain);
+            for domain in &self.domains {
+                boxes.remove(domain);
+            }
         }
     }
 }
@@ -169,7 +190,14 @@ impl Shared {
         }
         let from = domain_of(stanza.attribute("from").unwrap_or_default());
         let boxes = self.boxes.lock().expect("no panic under this lock");
-        let mailbox = boxes.get(from)?;
+        let mailbox = boxes.get(from).or_else(|| {
+            let is_for = |mark: &str| {
+                let id = stanza.attribute("id");
+                id.is_some_and(|id| id.contains(mark)) || stanza.to_xml().contains(mark)
+            };
+            let mut all = boxes.values();
+            all.find(|one| one.mark.as_deref().is_some_and(is_for))
+        })?;
         let _ = mailbox.to_case.send(stanza.clone());
         let asks = stanza.is(NS_SERVER, "iq") && stanza.attribute("type") == Some("get");
         (mailbox.answers && asks).then(|| pong(stanza))

@@ -76,6 +76,8 @@ pub enum StartError {
 pub struct Running {
     /// The domain that it serves.
     pub domain: String,
+    /// Another domain that it serves, where it does.
+    pub second: Option<String>,
     /// Where it takes streams from other servers.
     pub address: SocketAddr,
     /// Its other side, as far as there is a way to it.

@@ -126,6 +126,7 @@ impl Prosody {
         Ok((
             Running {
                 domain: DOMAIN.to_owned(),
+                second: Some(HOST.to_owned()),
                 address,
                 inner: inner.into(),
             },

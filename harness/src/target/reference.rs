@@ -19,9 +19,24 @@ use super::{Pending, Placement, Running, StartError, Stop, Target};
 use crate::lab::Lab;
 use crate::matrix::Case;
 use crate::policy::{Level, Policy};
+use crate::scenario::{Need, Setting};
 
 const DOMAIN: &str = "contoso.example";
+const SECOND: &str = "chat.contoso.example";
 const GATEWAY: &str = "gateway.contoso.example";
+
+/// What it can do of what scenarios need.
+const ABILITIES: [Need; 4] = [
+    Need::SecondDomain,
+    Need::ShortTimeouts,
+    Need::InnerSide,
+    Need::KnownSecret,
+];
+
+fn is_strict(case: &Case) -> bool {
+    let script = case.script.as_ref();
+    script.is_some_and(|script| script.setting == Setting::StrictCertificates)
+}
 
 /// The proxy of the crate `reference-proxy`, in this process.
 pub struct Reference {
@@ -35,8 +50,17 @@ impl Target for Reference {
     }
 
     fn place(&self, case: &Case) -> Placement {
+        let missing = case.script.as_ref().and_then(|script| {
+            let lacks = |need: &&Need| !ABILITIES.contains(need);
+            script.needs.iter().find(lacks).copied()
+        });
+        if let Some(need) = missing {
+            return Placement::Unsupported(need.lacking().to_owned());
+        }
         Placement::Group(if !case.row.policy().valid() {
             format!("invalid-{}", case.row.label())
+        } else if is_strict(case) {
+            "strict".to_owned()
         } else if case.waits() {
             "impatient".to_owned()
         } else {
@@ -61,8 +85,8 @@ impl Reference {
         group: &str,
         cases: &[Case],
     ) -> Result<(Running, Stop), StartError> {
-        let side = identity(lab, DOMAIN)?;
-        let gateway = identity(lab, GATEWAY)?;
+        let side = identity(lab, &[DOMAIN, SECOND])?;
+        let gateway = identity(lab, &[GATEWAY])?;
         let text = self.configuration(lab, group, cases, &side);
         let config = Config::from_toml(&text, "generated proxy.toml")
             .map_err(|error| StartError::ConfigRefused(first_line(&error.to_string())))?;
@@ -87,6 +111,7 @@ impl Reference {
         Ok((
             Running {
                 domain: DOMAIN.to_owned(),
+                second: Some(SECOND.to_owned()),
                 address,
                 inner: inner.into(),
             },
@@ -107,7 +132,7 @@ impl Reference {
             PATIENCE
         };
         let mut text = format!(
-            "domains = [\"{DOMAIN}\"]\n\
+            "domains = [\"{DOMAIN}\", \"{SECOND}\"]\n\
              dns = [\"{dns}\"]\n\
              validation = \"matrix\"\n\
              strict-certificates = {strict}\n\
@@ -122,7 +147,7 @@ impl Reference {
              stream-establishment-timeout = \"{patience}ms\"\n\
              dialback-timeout = \"{dialback}ms\"\n",
             dns = lab.dns.address(),
-            strict = self.strict_certificates,
+            strict = self.strict_certificates || group == "strict",
             seed = lab.seed,
             pem = pem,
             patience = patience.as_millis(),
@@ -130,9 +155,10 @@ impl Reference {
         );
         let mut written = BTreeSet::new();
         for case in cases {
-            let domain = case.domain();
-            if written.insert(domain.clone()) {
-                partner(&mut text, &domain, case.row.policy());
+            for domain in case.domains() {
+                if written.insert(domain.clone()) {
+                    partner(&mut text, &domain, case.row.policy());
+                }
             }
         }
         text
@@ -158,10 +184,13 @@ fn partner(text: &mut String, domain: &str, policy: Policy) {
     .expect("a String takes all text");
 }
 
-fn identity(lab: &Lab, name: &str) -> Result<Arc<Identity>, StartError> {
+fn identity(lab: &Lab, names: &[&str]) -> Result<Arc<Identity>, StartError> {
     lab.authority
-        .issue(&[name], Certificate::Good, Key::P256)
-        .ok_or_else(|| StartError::Environment(format!("no certificate could be made for {name}")))
+        .issue(names, Certificate::Good, Key::P256)
+        .ok_or_else(|| {
+            let names = names.join(" and ");
+            StartError::Environment(format!("no certificate could be made for {names}"))
+        })
 }
 
 fn first_line(text: &str) -> String {

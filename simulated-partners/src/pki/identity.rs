@@ -3,35 +3,33 @@
 use std::fmt;
 use std::sync::Arc;
 
-use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rcgen::KeyPair;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::sign::{CertifiedKey, SigningKey};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 
-use crate::persona::Key;
+use super::key::LeafKey;
 
-/// What a server shows of itself in a handshake: a chain, leaf first, and the leaf's key.
+/// What a server shows of itself in a handshake: a chain, leaf first, and the key it signs with.
 pub struct Identity {
-    chain: Vec<CertificateDer<'static>>,
     leaf: Arc<LeafKey>,
     certified: Arc<CertifiedKey>,
 }
 
 impl Identity {
+    /// The key need not be that of the first certificate.
     pub(super) fn new(chain: Vec<CertificateDer<'static>>, leaf: &Arc<LeafKey>) -> Self {
-        let certified = CertifiedKey::new(chain.clone(), Arc::clone(&leaf.signing));
+        let certified = CertifiedKey::new(chain, Arc::clone(&leaf.signing));
         Self {
-            chain,
             leaf: Arc::clone(leaf),
             certified: Arc::new(certified),
         }
     }
 
-    /// The certificates as they are sent, leaf first, the root left out.
+    /// The certificates as they are sent: leaf first and the root left out, unless a recipe says
+    /// otherwise.
     pub fn chain(&self) -> &[CertificateDer<'static>] {
-        &self.chain
+        &self.certified.cert
     }
 
     /// The private key.
@@ -46,7 +44,7 @@ impl Identity {
 
     /// The chain as PEM, leaf first.
     pub fn chain_pem(&self) -> String {
-        self.chain
+        self.chain()
             .iter()
             .map(|der| pem("CERTIFICATE", der))
             .collect()
@@ -61,41 +59,9 @@ impl Identity {
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity")
-            .field("certificates", &self.chain.len())
+            .field("certificates", &self.chain().len())
             .finish_non_exhaustive()
     }
-}
-
-/// A key in the three forms in which it is needed.
-pub(super) struct LeafKey {
-    pub(super) pair: KeyPair,
-    signing: Arc<dyn SigningKey>,
-    der: PrivateKeyDer<'static>,
-}
-
-impl LeafKey {
-    /// Makes a key. RSA takes a tenth of a second, the others take no time.
-    pub(super) fn generate(kind: Key) -> Self {
-        let pair = match kind {
-            Key::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
-            Key::Rsa2048 => KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256),
-            Key::Ed25519 => ed25519(),
-        }
-        .expect("aws-lc makes keys of all three kinds from nothing but randomness");
-        let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pair.serialize_der()));
-        let signing = rustls::crypto::aws_lc_rs::sign::any_supported_type(&der)
-            .expect("rustls reads what the same library wrote");
-        Self { pair, signing, der }
-    }
-}
-
-/// A key in version 1 of PKCS#8. rcgen's own are of version 2, which OpenSSL 3.0 does not read.
-fn ed25519() -> Result<KeyPair, rcgen::Error> {
-    let document = Ed25519KeyPair::generate()
-        .and_then(|key| key.to_pkcs8v1())
-        .map_err(|_| rcgen::Error::RingUnspecified)?;
-    let der = PrivatePkcs8KeyDer::from(document.as_ref());
-    KeyPair::from_pkcs8_der_and_sign_algo(&der, &rcgen::PKCS_ED25519)
 }
 
 /// PEM with lines of 64 characters (RFC 7468 §2).

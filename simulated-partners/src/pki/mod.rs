@@ -1,17 +1,29 @@
 //! The lab's certificate factory: an authority and certificates of every kind, good and bad.
 //!
 //! Keys are made once per [`Authority`] and shared by all certificates of their kind, so that a
-//! certificate costs one signature. Start at [`Authority::issue`].
+//! certificate costs one signature. Start at [`Authority::issue`], or at [`Recipe`] for certificates
+//! that are wrong in more ways.
 
 mod authority;
+mod certificate;
 mod clock;
 mod identity;
+mod key;
+mod line;
+mod md5;
 mod names;
+mod recipe;
+mod weak;
 
 pub use authority::{Authority, BadAuthority};
 pub use clock::today;
 pub use identity::Identity;
+pub use key::KeyKind;
 pub use names::NameForms;
+pub use recipe::{
+    AltName, ExtendedKeyUsage, Intermediate, IssuedBy, KeyUsage, Malformed, Offset, OtherName,
+    Possession, PublicKey, RawName, Recipe, RecipeError, Sent, Signature, StringType,
+};
 
 pub(crate) use clock::unix_time;
 

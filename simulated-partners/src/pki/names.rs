@@ -1,13 +1,15 @@
-//! The subject alternative names of an XMPP server, written by hand.
+//! Names in certificates, written by hand.
 
-use rcgen::CustomExtension;
 use yasna::Tag;
 use yasna::models::ObjectIdentifier;
-use yasna::tags::TAG_IA5STRING;
+use yasna::tags::{TAG_IA5STRING, TAG_PRINTABLESTRING, TAG_UTF8STRING};
 
-const SUBJECT_ALT_NAME: &[u64] = &[2, 5, 29, 17];
+use super::certificate::Extension;
+
 const ID_ON_XMPP_ADDR: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 8, 5];
 const ID_ON_DNS_SRV: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 8, 7];
+/// Upper bound of a common name (RFC 5280 Appendix A.1).
+const UB_COMMON_NAME: usize = 64;
 
 /// In which forms certificates name a domain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,48 +22,169 @@ pub enum NameForms {
     WithoutXmppAddr,
 }
 
-/// For each name a dNSName, an id-on-xmppAddr (RFC 6120 §13.7.1.4) and the SRVName
-/// `_xmpp-server.<name>` (RFC 4985 §2, RFC 6120 §13.7.1.2.1).
+/// An entry of the subject alternative names (RFC 5280 §4.2.1.6).
 ///
-/// Written here because an SRVName is an IA5String, which rcgen's otherName cannot hold. Names are
-/// taken as they are: one that is no ASCII gives the broken certificate that was asked for.
-pub(super) fn subject_alt_name(names: &[&str], forms: NameForms) -> CustomExtension {
+/// Texts are written as they are, right or wrong: one that is no ASCII, or that holds a NUL, gives
+/// the broken certificate that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum GeneralName {
+    /// Any of the primitive kinds, by its context tag.
+    Primitive(u8, Vec<u8>),
+    /// otherName with a string.
+    Other {
+        id: Vec<u64>,
+        string: Tag,
+        content: Vec<u8>,
+    },
+}
+
+impl GeneralName {
+    pub(super) fn dns(name: &str) -> Self {
+        Self::Primitive(2, name.as_bytes().to_vec())
+    }
+
+    pub(super) fn uri(uri: &str) -> Self {
+        Self::Primitive(6, uri.as_bytes().to_vec())
+    }
+
+    /// id-on-xmppAddr, a UTF8String (RFC 6120 §13.7.1.4).
+    pub(super) fn xmpp(address: &str) -> Self {
+        Self::Other {
+            id: ID_ON_XMPP_ADDR.to_vec(),
+            string: TAG_UTF8STRING,
+            content: address.as_bytes().to_vec(),
+        }
+    }
+
+    /// SRVName, an IA5String such as `_xmpp-server.a.example` (RFC 4985 §2). rcgen's otherName
+    /// cannot hold one.
+    pub(super) fn srv(name: &str) -> Self {
+        Self::Other {
+            id: ID_ON_DNS_SRV.to_vec(),
+            string: TAG_IA5STRING,
+            content: name.as_bytes().to_vec(),
+        }
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn length(&self) -> usize {
+        match self {
+            Self::Primitive(_, content) => content.len() + 4,
+            Self::Other { id, content, .. } => content.len() + 2 * id.len() + 12,
+        }
+    }
+
+    fn write(&self, writer: yasna::DERWriter<'_>) {
+        match self {
+            Self::Primitive(tag, content) => {
+                writer.write_tagged_implicit(Tag::context(u64::from(*tag)), |writer| {
+                    writer.write_bytes(content);
+                });
+            }
+            // `otherName [0] { type-id, [0] EXPLICIT value }`.
+            Self::Other {
+                id,
+                string,
+                content,
+            } => writer.write_tagged_implicit(Tag::context(0), |writer| {
+                writer.write_sequence(|fields| {
+                    fields.next().write_oid(&ObjectIdentifier::from_slice(id));
+                    fields.next().write_tagged(Tag::context(0), |writer| {
+                        writer.write_tagged_implicit(*string, |writer| writer.write_bytes(content));
+                    });
+                });
+            }),
+        }
+    }
+}
+
+/// The usual names of XMPP servers: for each domain a dNSName, an id-on-xmppAddr and the SRVName
+/// `_xmpp-server.<domain>` (RFC 6120 §13.7.1.2.1).
+pub(super) fn of_domains(domains: &[String], forms: NameForms) -> Vec<GeneralName> {
+    let mut names = Vec::new();
+    for domain in domains {
+        names.push(GeneralName::dns(domain));
+        if forms == NameForms::All {
+            names.push(GeneralName::xmpp(domain));
+        }
+        names.push(GeneralName::srv(&format!("_xmpp-server.{domain}")));
+    }
+    names
+}
+
+pub(super) fn subject_alt_name(names: &[GeneralName]) -> Extension {
     let content = yasna::construct_der(|writer| {
         writer.write_sequence(|general_names| {
             for name in names {
-                general_names
-                    .next()
-                    .write_tagged_implicit(Tag::context(2), |writer| {
-                        writer.write_bytes(name.as_bytes());
-                    });
-                if forms == NameForms::All {
-                    other_name(general_names.next(), ID_ON_XMPP_ADDR, |writer| {
-                        writer.write_utf8_string(name);
-                    });
+                name.write(general_names.next());
+            }
+        });
+    });
+    Extension::new(&[2, 5, 29, 17], content)
+}
+
+/// Name constraints on dNSNames (RFC 5280 §4.2.1.10).
+pub(super) fn constraints(permitted: &[String], excluded: &[String]) -> Extension {
+    let content = yasna::construct_der(|writer| {
+        writer.write_sequence(|fields| {
+            for (tag, domains) in [(0, permitted), (1, excluded)] {
+                if domains.is_empty() {
+                    continue;
                 }
-                other_name(general_names.next(), ID_ON_DNS_SRV, |writer| {
-                    writer.write_tagged_implicit(TAG_IA5STRING, |writer| {
-                        writer.write_bytes(format!("_xmpp-server.{name}").as_bytes());
+                fields
+                    .next()
+                    .write_tagged_implicit(Tag::context(tag), |writer| {
+                        writer.write_sequence(|subtrees| {
+                            for domain in domains {
+                                subtrees.next().write_sequence(|subtree| {
+                                    GeneralName::dns(domain).write(subtree.next());
+                                });
+                            }
+                        });
+                    });
+            }
+        });
+    });
+    Extension::new(&[2, 5, 29, 30], content).critical()
+}
+
+/// The name of an authority.
+pub(super) fn authority(common_name: &str) -> Vec<u8> {
+    distinguished_name(&[(&[2, 5, 4, 3], common_name)])
+}
+
+/// A subject that nobody should match names against, for the eyes of who reads a log.
+pub(super) fn subject(common_name: Option<&str>) -> Vec<u8> {
+    const ORGANIZATION: (&[u64], &str) = (&[2, 5, 4, 10], "s2spec lab");
+    match common_name {
+        Some(name) => distinguished_name(&[ORGANIZATION, (&[2, 5, 4, 3], name)]),
+        None => distinguished_name(&[ORGANIZATION]),
+    }
+}
+
+/// The common name for a domain, where it is short enough.
+pub(super) fn common_name(domain: &str) -> Option<&str> {
+    (domain.chars().count() <= UB_COMMON_NAME).then_some(domain)
+}
+
+fn distinguished_name(attributes: &[(&[u64], &str)]) -> Vec<u8> {
+    yasna::construct_der(|writer| {
+        writer.write_sequence(|names| {
+            for (id, text) in attributes {
+                names.next().write_set(|set| {
+                    set.next().write_sequence(|attribute| {
+                        attribute
+                            .next()
+                            .write_oid(&ObjectIdentifier::from_slice(id));
+                        attribute.next().write_utf8_string(text);
                     });
                 });
             }
         });
-    });
-    CustomExtension::from_oid_content(SUBJECT_ALT_NAME, content)
+    })
 }
 
-/// `otherName [0] { type-id, [0] EXPLICIT value }` (RFC 5280 §4.2.1.6).
-fn other_name(
-    writer: yasna::DERWriter<'_>,
-    type_id: &[u64],
-    value: impl FnOnce(yasna::DERWriter<'_>),
-) {
-    writer.write_tagged_implicit(Tag::context(0), |writer| {
-        writer.write_sequence(|fields| {
-            fields
-                .next()
-                .write_oid(&ObjectIdentifier::from_slice(type_id));
-            fields.next().write_tagged(Tag::context(0), value);
-        });
-    });
-}
+/// The string types in which names come.
+pub(super) const UTF8: Tag = TAG_UTF8STRING;
+pub(super) const IA5: Tag = TAG_IA5STRING;
+pub(super) const PRINTABLE: Tag = TAG_PRINTABLESTRING;

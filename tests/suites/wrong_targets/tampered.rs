@@ -101,6 +101,7 @@ impl Target for Tampered {
             Ok((
                 Running {
                     domain,
+                    second: None,
                     address,
                     inner: inner.into(),
                 },

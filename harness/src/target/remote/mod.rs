@@ -133,6 +133,7 @@ impl Remote {
             }
         };
         let running = Running {
+            second: Some(&file.domain).filter(|host| **host != domain).cloned(),
             domain,
             address: file.address,
             inner,

@@ -1,0 +1,46 @@
+//! `s2spec check`.
+
+use std::path::PathBuf;
+
+use super::error::{CliError, Exit};
+use super::{output, select};
+use crate::scenario::schema;
+
+/// Options of `check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Scenario files, or folders of areas with scenario files
+    #[arg(value_name = "PATH", default_value = "scenarios")]
+    paths: Vec<PathBuf>,
+
+    /// Print the JSON schema of scenario files, for editors
+    #[arg(long, conflicts_with = "paths")]
+    schema: bool,
+}
+
+pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
+    if args.schema {
+        output::print(&schema())?;
+        return Ok(Exit::Expected);
+    }
+    let mut wrong = Vec::new();
+    let (mut files, mut cases) = (0, 0);
+    for path in &args.paths {
+        match select::load(path) {
+            Ok(library) => {
+                files += library.len();
+                cases += library.cases().len();
+            }
+            Err(CliError::Usage(text)) => wrong.push(text),
+            Err(error) => return Err(error),
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(CliError::Usage(wrong.join("\n\n")));
+    }
+    output::print(&format!(
+        "{files} scenario{} with {cases} cases: no mistakes\n",
+        if files == 1 { "" } else { "s" }
+    ))?;
+    Ok(Exit::Expected)
+}

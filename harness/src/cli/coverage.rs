@@ -1,0 +1,133 @@
+//! `s2spec coverage`.
+
+use std::path::{Path, PathBuf};
+
+use super::error::{CliError, Exit};
+use super::nearest::{did_you_mean, nearest};
+use super::{output, requirement};
+use crate::coverage::{
+    Coverage, END, START, State, Table, in_document, to_json, to_markdown, to_text,
+};
+use crate::report::field;
+use crate::requirement::{Area, Registry, Requirement};
+
+/// Options of `coverage`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Only these areas, such as STR; all without any
+    #[arg(long = "area", value_name = "AREA")]
+    areas: Vec<String>,
+
+    /// List the requirements without a scenario, and the known bugs that no scenario names
+    #[arg(long, group = "view")]
+    open: bool,
+
+    /// List the requirements that nobody can judge from outside, with the reason
+    #[arg(long, group = "view")]
+    unjudgeable: bool,
+
+    /// Print everything as JSON: the table, all requirements and their scenarios
+    #[arg(long, group = "view")]
+    json: bool,
+
+    /// Print the table in Markdown
+    #[arg(long, group = "view")]
+    markdown: bool,
+
+    /// Bring the table in a Markdown file up to date, between its two marks
+    #[arg(long, value_name = "FILE", group = "view", conflicts_with = "areas")]
+    update: Option<PathBuf>,
+}
+
+pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
+    let registry = Registry::builtin();
+    let areas = args
+        .areas
+        .iter()
+        .map(|name| area(registry, name))
+        .collect::<Result<Vec<&Area>, CliError>>()?;
+    let covering = requirement::covering()?;
+    let coverage = Coverage::new(registry, &covering);
+    let table = Table::new(&coverage, &areas);
+    if let Some(path) = &args.update {
+        update(path, &to_markdown(&table))?;
+    } else if args.markdown {
+        output::print(&to_markdown(&table))?;
+    } else if args.json {
+        output::print(&format!("{:#}\n", to_json(&coverage, &table)))?;
+    } else if args.open || args.unjudgeable {
+        let (state, none) = if args.open {
+            (State::Open, "Everything is covered.\n")
+        } else {
+            (State::Unjudgeable, "Every requirement can be judged.\n")
+        };
+        let width = output::width();
+        let mut text = list(&coverage, &table, state, width);
+        if args.open && areas.is_empty() {
+            text.extend(
+                coverage
+                    .open_bugs()
+                    .map(|bug| field(&bug.id, &bug.text, width)),
+            );
+        }
+        output::show(if text.is_empty() {
+            none.to_owned()
+        } else {
+            text
+        })?;
+    } else {
+        output::show(to_text(&table))?;
+    }
+    Ok(Exit::Expected)
+}
+
+/// The area of that name, in letters of any case.
+fn area<'a>(registry: &'a Registry, name: &str) -> Result<&'a Area, CliError> {
+    let upper = name.to_ascii_uppercase();
+    registry.area(&upper).ok_or_else(|| {
+        let names: Vec<&str> = registry.areas().iter().map(|a| a.name.as_str()).collect();
+        let alike = nearest(&upper, names.iter().copied());
+        CliError::Usage(format!(
+            "no area is called {name}{}; there are {}",
+            did_you_mean(&alike),
+            names.join(", ")
+        ))
+    })
+}
+
+/// The rows in a state, one a paragraph.
+fn list(coverage: &Coverage<'_>, table: &Table, state: State, width: usize) -> String {
+    let registry = coverage.registry();
+    table
+        .areas
+        .iter()
+        .flat_map(|(area, _)| registry.of(&area.name))
+        .filter(|row| coverage.state(row) == state)
+        .map(|row| paragraph(row, width))
+        .collect()
+}
+
+fn paragraph(row: &Requirement, width: usize) -> String {
+    let text = format!("{}: {}", row.level.name(), row.text);
+    let mut out = field(&row.id.to_string(), &text, width);
+    if let Some(reason) = &row.unjudgeable {
+        out.push_str(&field("", reason, width));
+    }
+    out
+}
+
+fn update(path: &Path, markdown: &str) -> Result<(), CliError> {
+    let name = path.display();
+    let before = std::fs::read_to_string(path)
+        .map_err(|e| CliError::environment(format!("cannot read {name}"), e))?;
+    let after = in_document(&before, markdown).ok_or_else(|| {
+        CliError::Usage(format!(
+            "{name} has no place for the table; put {START} and {END} on lines of their own there"
+        ))
+    })?;
+    if after != before {
+        std::fs::write(path, after)
+            .map_err(|e| CliError::environment(format!("cannot write {name}"), e))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! What `s2spec explain` says of a requirement or a bug.
+
+use owo_colors::OwoColorize as _;
+
+use super::error::CliError;
+use super::nearest::{did_you_mean, nearest};
+use super::output;
+use crate::coverage::{self, Coverage, Covering};
+use crate::report::field;
+use crate::requirement::{Bug, Level, Registry, Requirement, RowId, VerdictClass};
+
+/// What the scenarios cover.
+///
+/// # Errors
+/// When a scenario file has mistakes; they are shown.
+pub(super) fn covering() -> Result<Covering, CliError> {
+    coverage::builtin().map_err(|wrong| {
+        for file in &wrong {
+            output::note(&format!("{}\n", file.render(true)));
+        }
+        CliError::Usage(match wrong.as_slice() {
+            [one] => format!("mistakes in {}", one.file),
+            more => format!("mistakes in {} scenario files", more.len()),
+        })
+    })
+}
+
+/// The explanation of a requirement or a bug, in letters of any case; none if the text is an id of
+/// neither kind.
+///
+/// # Errors
+/// When it is such an id and there is none of it, or when a scenario file has mistakes.
+pub(super) fn explain(id: &str, width: usize) -> Result<Option<String>, CliError> {
+    let registry = Registry::builtin();
+    let id = id.to_ascii_uppercase();
+    if let Some(bug) = registry.bug(&id) {
+        return Ok(Some(of_bug(registry, bug, &covering()?, width)));
+    }
+    let Ok(row) = id.parse::<RowId>() else {
+        return Ok(None);
+    };
+    match registry.get(&row) {
+        Some(found) => {
+            let covering = covering()?;
+            let coverage = Coverage::new(registry, &covering);
+            Ok(Some(of_row(&coverage, found, width)))
+        }
+        None => {
+            let ids: Vec<String> = registry.all().map(|row| row.id.to_string()).collect();
+            Err(CliError::NothingSelected(format!(
+                "no requirement is called {row}{} (`s2spec coverage` shows all areas)",
+                did_you_mean(&nearest(&id, ids.iter().map(String::as_str)))
+            )))
+        }
+    }
+}
+
+fn of_row(coverage: &Coverage<'_>, row: &Requirement, width: usize) -> String {
+    let mut out = format!("{}\n\n", row.id.to_string().bold());
+    let mut say = |name: &str, text: &str| out.push_str(&field(name, text, width));
+    say("demands", &row.text);
+    say("source", &row.source);
+    say("level", &level(row.level));
+    say("role", &format!("{}: {}", row.role.name(), row.role.says()));
+    if let Some(area) = coverage.registry().area(row.id.area()) {
+        say("area", &format!("{}: {}", area.name, area.title));
+    }
+    if let Some(note) = &row.note {
+        say("note", note);
+    }
+    if let Some(reason) = &row.unjudgeable {
+        say("unjudgeable", reason);
+    }
+    for (index, bug) in coverage.registry().bugs_of(&row.id).enumerate() {
+        let name = if index == 0 { "broken in" } else { "" };
+        say(name, &format!("{}, {}: {}", bug.id, bug.source, bug.text));
+    }
+    covered(coverage, &row.id, row.unjudgeable.is_some(), &mut say);
+    out
+}
+
+fn covered(
+    coverage: &Coverage<'_>,
+    row: &RowId,
+    unjudgeable: bool,
+    say: &mut impl FnMut(&str, &str),
+) {
+    let scenarios = coverage.scenarios(row);
+    if scenarios.is_empty() && !unjudgeable {
+        say("covered by", "no scenario yet");
+    }
+    for (index, scenario) in scenarios.iter().enumerate() {
+        say(if index == 0 { "covered by" } else { "" }, scenario);
+    }
+}
+
+fn level(level: Level) -> String {
+    format!(
+        "{}: {}; a breach is {}",
+        level.name(),
+        level.says(),
+        match level.verdict_class() {
+            VerdictClass::Fail => "a failure",
+            VerdictClass::Warn => "a warning",
+            VerdictClass::Recorded => "recorded and no failure",
+        }
+    )
+}
+
+fn of_bug(registry: &Registry, bug: &Bug, covering: &Covering, width: usize) -> String {
+    let coverage = Coverage::new(registry, covering);
+    let mut out = format!("{}\n\n", bug.id.bold());
+    let mut say = |name: &str, text: &str| out.push_str(&field(name, text, width));
+    say("bug", &bug.text);
+    say("seen in", &bug.source);
+    let hunters = coverage.hunters(bug);
+    if hunters.is_empty() {
+        say("hunted by", "no scenario by name yet");
+    }
+    for (index, scenario) in hunters.iter().enumerate() {
+        say(if index == 0 { "hunted by" } else { "" }, scenario);
+    }
+    for row in &bug.requirements {
+        let Some(found) = registry.get(row) else {
+            continue;
+        };
+        say("breaks", &format!("{row}: {}", found.text));
+        covered(&coverage, row, found.unjudgeable.is_some(), &mut say);
+    }
+    out
+}

@@ -1,0 +1,104 @@
+//! Which requirements have a scenario, which cannot have one, and which are open.
+//!
+//! Knows scenarios by nothing but the rows that they name. Start at [`Coverage::new`]; who names what
+//! is read by [`covering`].
+
+mod count;
+mod json;
+mod scenario_file;
+mod table;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::requirement::{Bug, Registry, Requirement, RowId};
+
+pub use count::Count;
+pub use json::{SCHEMA, to_json};
+pub use scenario_file::{builtin, covering};
+pub use table::{END, START, Table, in_document, to_markdown, to_text};
+
+#[cfg(test)]
+mod tests;
+
+/// The id of a scenario: its file's path below `scenarios/`, without the ending.
+pub type ScenarioId = String;
+
+/// What scenarios say of themselves, turned round.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Covering {
+    /// Rows and the scenarios that test them.
+    pub rows: BTreeMap<RowId, Vec<ScenarioId>>,
+    /// Ids of bugs and the scenarios that hunt them by name.
+    pub bugs: BTreeMap<String, Vec<ScenarioId>>,
+}
+
+/// How it stands with a requirement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// At least one scenario tests it.
+    Covered,
+    /// No scenario tests it yet.
+    Open,
+    /// No scenario can, for the reason that the registry gives.
+    Unjudgeable,
+}
+
+/// The requirements beside the scenarios that test them.
+#[derive(Clone, Copy, Debug)]
+pub struct Coverage<'a> {
+    registry: &'a Registry,
+    covering: &'a Covering,
+}
+
+impl<'a> Coverage<'a> {
+    /// Of these requirements by these scenarios.
+    pub const fn new(registry: &'a Registry, covering: &'a Covering) -> Self {
+        Self { registry, covering }
+    }
+
+    /// The requirements that are covered or not.
+    pub const fn registry(&self) -> &'a Registry {
+        self.registry
+    }
+
+    /// The scenarios that test a row, by id.
+    pub fn scenarios(&self, row: &RowId) -> &'a [ScenarioId] {
+        self.covering.rows.get(row).map_or(&[], Vec::as_slice)
+    }
+
+    /// The scenarios that hunt a bug by name, by id.
+    pub fn hunters(&self, bug: &Bug) -> &'a [ScenarioId] {
+        self.covering.bugs.get(&bug.id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The bugs that no scenario names.
+    pub fn open_bugs(&self) -> impl Iterator<Item = &'a Bug> {
+        self.registry
+            .bugs()
+            .iter()
+            .filter(|bug| self.hunters(bug).is_empty())
+    }
+
+    /// How it stands with a row.
+    pub fn state(&self, row: &Requirement) -> State {
+        if !self.scenarios(&row.id).is_empty() {
+            State::Covered
+        } else if row.unjudgeable.is_some() {
+            State::Unjudgeable
+        } else {
+            State::Open
+        }
+    }
+
+    /// Counts rows by how it stands with them.
+    pub fn count(&self, rows: impl IntoIterator<Item = &'a Requirement>) -> Count {
+        let mut count = Count::default();
+        for row in rows {
+            count.add(self.state(row));
+        }
+        count
+    }
+}

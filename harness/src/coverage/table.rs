@@ -1,0 +1,170 @@
+//! Coverage by area and level, for a terminal and for a document.
+
+use std::fmt::Write as _;
+
+use super::{Count, Coverage};
+use crate::requirement::{Area, Level, Requirement};
+
+/// Begins the table in a document.
+pub const START: &str = "<!-- coverage -->";
+/// Ends it.
+pub const END: &str = "<!-- /coverage -->";
+
+/// What a table counts, row by row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// The areas, by name, with their counts.
+    pub areas: Vec<(Area, Counts)>,
+    /// All of them together.
+    pub total: Counts,
+    /// Known bugs, and how many of them scenarios hunt by name; none in a table of a few areas.
+    pub bugs: Option<Bugs>,
+}
+
+/// Known bugs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bugs {
+    /// All of them.
+    pub known: usize,
+    /// Those that a scenario names.
+    pub hunted: usize,
+}
+
+impl Bugs {
+    fn text(self) -> String {
+        format!(
+            "Known bugs of real servers hunted by name: {} of {}.\n",
+            self.hunted, self.known
+        )
+    }
+}
+
+/// Counts of one row of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// By level, in the order of [`Level::ALL`].
+    pub levels: [Count; 6],
+    /// Over all levels.
+    pub all: Count,
+}
+
+impl Table {
+    /// Of some areas, or of all if none is named.
+    pub fn new(coverage: &Coverage<'_>, areas: &[&Area]) -> Self {
+        let registry = coverage.registry();
+        let counts = |areas: &[&Area]| {
+            let rows: Vec<&Requirement> = areas.iter().flat_map(|a| registry.of(&a.name)).collect();
+            Counts {
+                levels: Level::ALL.map(|level| {
+                    coverage.count(rows.iter().copied().filter(|row| row.level == level))
+                }),
+                all: coverage.count(rows.iter().copied()),
+            }
+        };
+        let shown_all = areas.is_empty();
+        let shown: Vec<&Area> = registry
+            .areas()
+            .iter()
+            .filter(|area| areas.is_empty() || areas.contains(area))
+            .collect();
+        let total = counts(&shown);
+        let areas = shown
+            .into_iter()
+            .map(|area| (area.clone(), counts(&[area])))
+            .collect();
+        let bugs = || {
+            let known = registry.bugs().len();
+            let hunted = known - coverage.open_bugs().count();
+            Bugs { known, hunted }
+        };
+        let bugs = (shown_all && !registry.bugs().is_empty()).then(bugs);
+        Self { areas, total, bugs }
+    }
+}
+
+/// For a terminal; 79 columns wide.
+pub fn to_text(table: &Table) -> String {
+    let mut out = String::new();
+    let headings = ["must", "derived", "secur.", "should", "pract.", "may"];
+    let last = ["rows", "covered", "unjudg.", "open"].map(str::to_owned);
+    text_line(&mut out, "", &headings.map(str::to_owned), &last);
+    for (area, counts) in &table.areas {
+        count_line(&mut out, &area.name, counts);
+    }
+    if table.areas.len() != 1 {
+        count_line(&mut out, "all", &table.total);
+    }
+    out.push('\n');
+    out.push_str(&table.bugs.map(Bugs::text).unwrap_or_default());
+    out.push_str(
+        "\
+Of each level: covered by a scenario / of those that can be judged from outside.
+A breach of must, derived and security fails, one of should and practice warns,
+one of may is recorded. --open and --unjudgeable list rows.
+",
+    );
+    out
+}
+
+fn count_line(out: &mut String, name: &str, counts: &Counts) {
+    let all = &counts.all;
+    text_line(
+        out,
+        name,
+        &counts.levels.map(|count| count.share()),
+        &[all.rows(), all.covered, all.unjudgeable, all.open].map(|number| number.to_string()),
+    );
+}
+
+fn text_line(out: &mut String, name: &str, levels: &[String; 6], last: &[String; 4]) {
+    const WIDTHS: [usize; 10] = [8, 8, 7, 8, 7, 7, 5, 8, 8, 5];
+    let mut line = format!("{name:<4}");
+    for (cell, width) in levels.iter().chain(last).zip(WIDTHS) {
+        let _ = write!(line, "{cell:>width$}");
+    }
+    out.push_str(&line);
+    out.push('\n');
+}
+
+/// For a document, in Markdown.
+pub fn to_markdown(table: &Table) -> String {
+    let mut out = String::from("| area | | ");
+    for level in Level::ALL {
+        let _ = write!(out, "{} | ", level.name());
+    }
+    out.push_str("rows | covered | unjudgeable | open |\n|---|---|");
+    out.push_str(&"--:|".repeat(Level::ALL.len() + 4));
+    out.push('\n');
+    for (area, counts) in &table.areas {
+        markdown_line(&mut out, &area.name, &area.title, counts);
+    }
+    markdown_line(&mut out, "all", "", &table.total);
+    if let Some(bugs) = table.bugs {
+        out.push('\n');
+        out.push_str(&bugs.text());
+    }
+    out
+}
+
+fn markdown_line(out: &mut String, name: &str, title: &str, counts: &Counts) {
+    let _ = write!(out, "| {name} | {title} |");
+    for count in &counts.levels {
+        let _ = write!(out, " {} |", count.share());
+    }
+    let all = &counts.all;
+    let _ = writeln!(
+        out,
+        " {} | {} | {} | {} |",
+        all.rows(),
+        all.covered,
+        all.unjudgeable,
+        all.open
+    );
+}
+
+/// A document with what stands between [`START`] and [`END`] replaced; none if it has not both.
+pub fn in_document(document: &str, markdown: &str) -> Option<String> {
+    let (before, rest) = document.split_once(START)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{START}\n{markdown}{END}{after}"))
+}

@@ -1,0 +1,232 @@
+use super::*;
+use crate::requirement::Level;
+
+const ABC: &str = "format = 1
+title = \"A, b and c\"
+
+[[requirement]]
+id = \"ABC-01\"
+source = \"RFC 6120 §1\"
+level = \"must\"
+role = \"both\"
+text = \"It holds.\"
+
+[[requirement]]
+id = \"ABC-02\"
+source = \"RFC 6120 §2\"
+level = \"must\"
+role = \"initiating\"
+text = \"It holds too.\"
+unjudgeable = \"Nobody sees it.\"
+
+[[requirement]]
+id = \"ABC-03\"
+source = \"RFC 6120 §3\"
+level = \"may\"
+role = \"receiving\"
+text = \"It may hold.\"
+";
+
+const X9: &str = "format = 1
+title = \"X\"
+
+[[requirement]]
+id = \"X9-01\"
+source = \"practice\"
+level = \"practice\"
+role = \"both\"
+text = \"It helps.\"
+";
+
+const BUGS: &str = "format = 1
+
+[[bug]]
+id = \"B01\"
+source = \"Some server\"
+text = \"It broke.\"
+requirements = [\"ABC-01\"]
+
+[[bug]]
+id = \"S01\"
+source = \"Another server\"
+text = \"It leaked.\"
+requirements = [\"ABC-03\"]
+";
+
+fn registry() -> Registry {
+    Registry::read([("abc.toml", ABC), ("x9.toml", X9), ("bugs.toml", BUGS)]).unwrap()
+}
+
+fn of(files: &[(&str, &str)]) -> Result<Covering, String> {
+    covering(&registry(), files.iter().copied()).map_err(|wrong| {
+        let told: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+        told.join("\n\n")
+    })
+}
+
+#[test]
+fn scenarios_cover_the_rows_that_they_name() {
+    let covering = of(&[
+        (
+            "x/X9-01-b.toml",
+            "title = \"t\"\nrequirements = [\"X9-01\"]\n[[more]]\nkey = 1\n",
+        ),
+        (
+            "abc/ABC-01-a.toml",
+            "requirements = [\"ABC-01\", \"X9-01\"]",
+        ),
+    ]);
+    let covering = covering.unwrap();
+    let registry = registry();
+    let coverage = Coverage::new(&registry, &covering);
+    let row = |id: &str| registry.get(&id.parse().unwrap()).unwrap();
+    assert_eq!(
+        coverage.scenarios(&row("X9-01").id),
+        ["abc/ABC-01-a", "x/X9-01-b"]
+    );
+    let states = ["ABC-01", "ABC-02", "ABC-03", "X9-01"].map(|id| coverage.state(row(id)));
+    use State::{Covered, Open, Unjudgeable};
+    assert_eq!(states, [Covered, Unjudgeable, Open, Covered]);
+}
+
+#[test]
+fn variants_cover_rows_of_their_own_and_a_file_counts_once() {
+    let covering = of(&[(
+        "a.toml",
+        "requirements = [\"ABC-01\"]\n[variants.b]\nrequirements = [\"ABC-01\", \"X9-01\"]\n\
+         [variants.c]\ntitle = \"c\"\n",
+    )])
+    .unwrap();
+    let scenarios: Vec<&Vec<ScenarioId>> = covering.rows.values().collect();
+    assert_eq!(scenarios, [&["a"], &["a"]]);
+}
+
+#[test]
+fn bugs_are_hunted_by_the_scenarios_that_name_them() {
+    let registry = registry();
+    let covering = of(&[("a.toml", "requirements = [\"ABC-01\"]\nbugs = [\"S01\"]")]).unwrap();
+    let coverage = Coverage::new(&registry, &covering);
+    assert_eq!(coverage.hunters(registry.bug("S01").unwrap()), ["a"]);
+    let open: Vec<&str> = coverage.open_bugs().map(|bug| bug.id.as_str()).collect();
+    assert_eq!(open, ["B01"]);
+    let json = to_json(&coverage, &Table::new(&coverage, &[]));
+    assert_eq!(json["bugs"][1]["scenarios"][0], "a");
+}
+
+#[test]
+fn a_scenario_that_names_no_known_row_is_shown_with_its_place() {
+    let shown: Vec<String> = [
+        "title = \"t\"",
+        "requirements = []",
+        "requirements = \"ABC-01\"",
+        "requirements = [\"ABC-01\", \"ABC-04\"]",
+        "requirements = [\"XYZ-01\"]",
+        "requirements = [\"abc 1\"]",
+        "requirements = [\"ABC-01\", \"ABC-03\", \"ABC-01\"]",
+        "requirements = [\"ABC-02\"]",
+        "requirements = [\"ABC-01\"]\nbugs = [\"B01\", \"B02\", \"B01\"]",
+        "requirements = [\"ABC-01\"]\n[variants.a]\nrequirements = [\"ABC-07\"]",
+        "requirements = [",
+    ]
+    .iter()
+    .map(|text| of(&[("abc/ABC-01-a.toml", text)]).unwrap_err())
+    .collect();
+    insta::assert_snapshot!(shown.join("\n\n"));
+}
+
+#[test]
+fn every_file_with_mistakes_is_told() {
+    let wrong = of(&[
+        ("abc/a.toml", "requirements = []"),
+        ("abc/b.toml", "requirements = [\"ABC-01\"]"),
+        ("abc/c.toml", "requirements = []"),
+    ])
+    .unwrap_err();
+    assert!(wrong.contains("scenarios/abc/a.toml") && wrong.contains("scenarios/abc/c.toml"));
+    assert!(!wrong.contains("b.toml"));
+}
+
+#[test]
+fn scenarios_of_the_source_name_known_rows() {
+    if let Err(wrong) = builtin() {
+        let told: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+        panic!("{}", told.join("\n\n"));
+    }
+}
+
+#[test]
+fn tables_count_by_area_and_level() {
+    let registry = registry();
+    let covering = of(&[("a.toml", "requirements = [\"ABC-01\"]")]).unwrap();
+    let coverage = Coverage::new(&registry, &covering);
+    let table = Table::new(&coverage, &[]);
+    insta::assert_snapshot!(format!("{}\n{}", to_text(&table), to_markdown(&table)));
+
+    let only = Table::new(&coverage, &[registry.area("X9").unwrap()]);
+    assert_eq!(only.areas.len(), 1);
+    assert_eq!(only.total.all.rows(), 1);
+    assert!(!to_text(&only).contains("\nall"));
+}
+
+#[test]
+fn sums_agree_with_the_registry() {
+    let registry = Registry::builtin();
+    let covering = Covering::default();
+    let table = Table::new(&Coverage::new(registry, &covering), &[]);
+    assert_eq!(table.total.all.rows(), registry.all().count());
+    let by_area: usize = table
+        .areas
+        .iter()
+        .map(|(_, counts)| counts.all.rows())
+        .sum();
+    assert_eq!(by_area, table.total.all.rows());
+    for (index, level) in Level::ALL.into_iter().enumerate() {
+        let rows = registry.all().filter(|row| row.level == level).count();
+        assert_eq!(table.total.levels[index].rows(), rows, "{level:?}");
+    }
+}
+
+#[test]
+fn the_table_fits_80_columns_even_when_all_is_covered() {
+    let registry = Registry::builtin();
+    let covering = Covering {
+        rows: registry
+            .all()
+            .map(|row| (row.id.clone(), vec!["scenario".to_owned()]))
+            .collect(),
+        ..Covering::default()
+    };
+    let text = to_text(&Table::new(&Coverage::new(registry, &covering), &[]));
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    let full = text.lines().find(|line| line.starts_with("all")).unwrap();
+    assert!(full.contains(" 531 "), "cells run into each other: {full}");
+}
+
+#[test]
+fn json_holds_every_row_with_its_scenarios() {
+    let registry = registry();
+    let covering = of(&[("a/b.toml", "requirements = [\"ABC-01\"]")]).unwrap();
+    let coverage = Coverage::new(&registry, &covering);
+    let value = to_json(&coverage, &Table::new(&coverage, &[]));
+    assert_eq!(value["schema"], SCHEMA);
+    assert_eq!(value["total"]["open"], 2);
+    assert_eq!(value["areas"][0]["levels"]["must"]["covered"], 1);
+    let rows = value["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 4);
+    assert_eq!(rows[0]["scenarios"][0], "a/b");
+    assert_eq!(rows[0]["state"], "covered");
+    assert_eq!(rows[0]["breach"], "fail");
+    assert_eq!(rows[1]["unjudgeable"], "Nobody sees it.");
+}
+
+#[test]
+fn only_what_stands_between_the_marks_is_replaced() {
+    let document = format!("# A\n\n{START}\nold\n{END}\n\nend\n");
+    let new = in_document(&document, "new\n").unwrap();
+    assert_eq!(new, format!("# A\n\n{START}\nnew\n{END}\n\nend\n"));
+    assert_eq!(in_document(&new, "new\n").unwrap(), new);
+    assert_eq!(in_document("no marks", "new"), None);
+    assert_eq!(in_document(START, "new"), None);
+}

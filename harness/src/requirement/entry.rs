@@ -1,0 +1,168 @@
+//! What the registry holds.
+
+use serde::{Deserialize, Serialize};
+
+use super::RowId;
+
+/// A part of federation with requirements of its own, one file in `scenarios/requirements/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Area {
+    /// Beginning of its rows' ids, such as `STR`.
+    pub name: String,
+    /// What it is about, in a line.
+    pub title: String,
+}
+
+/// One rule that a target has to keep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requirement {
+    /// Its id, for ever: scenarios, baselines and reports name it.
+    pub id: RowId,
+    /// Where it is written, such as `RFC 6120 §4.7.1`.
+    pub source: String,
+    /// How binding it is.
+    pub level: Level,
+    /// Which part the target plays.
+    pub role: Role,
+    /// The rule, in a sentence of our own.
+    pub text: String,
+    /// What a judge has to know of the source: what it leaves open, or what could not be verified.
+    pub note: Option<String>,
+    /// Why nobody can tell from outside whether the target keeps it, where that is so.
+    pub unjudgeable: Option<String>,
+}
+
+/// How binding a requirement is, the most binding first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// MUST or MUST NOT in its source (RFC 2119).
+    Must,
+    /// No sentence says it in these words, but a MUST cannot hold otherwise.
+    Derived,
+    /// A duty that follows from security considerations or from a published vulnerability.
+    Security,
+    /// SHOULD or SHOULD NOT.
+    Should,
+    /// Written nowhere, but what partners rely on.
+    Practice,
+    /// MAY, or a choice that the source leaves open.
+    May,
+}
+
+impl Level {
+    /// All of them, in order.
+    pub const ALL: [Self; 6] = [
+        Self::Must,
+        Self::Derived,
+        Self::Security,
+        Self::Should,
+        Self::Practice,
+        Self::May,
+    ];
+
+    /// As files and reports write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Must => "must",
+            Self::Derived => "derived",
+            Self::Security => "security",
+            Self::Should => "should",
+            Self::Practice => "practice",
+            Self::May => "may",
+        }
+    }
+
+    /// What it means, in a clause.
+    pub const fn says(self) -> &'static str {
+        match self {
+            Self::Must => "a MUST of its source",
+            Self::Derived => "follows from a MUST that could not hold otherwise",
+            Self::Security => "a duty from security considerations or a known vulnerability",
+            Self::Should => "a SHOULD of its source",
+            Self::Practice => "what partners rely on in practice",
+            Self::May => "left open by its source",
+        }
+    }
+
+    /// What a breach comes to.
+    pub const fn verdict_class(self) -> VerdictClass {
+        match self {
+            Self::Must | Self::Derived | Self::Security => VerdictClass::Fail,
+            Self::Should | Self::Practice => VerdictClass::Warn,
+            Self::May => VerdictClass::Recorded,
+        }
+    }
+}
+
+/// What becomes of a breach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerdictClass {
+    /// The verdict is `fail`.
+    Fail,
+    /// The verdict is `warn`, with `--strict` `fail`.
+    Warn,
+    /// It is written down and is no verdict.
+    Recorded,
+}
+
+impl VerdictClass {
+    /// As reports write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Warn => "warn",
+            Self::Recorded => "recorded",
+        }
+    }
+}
+
+/// Which part of a stream the target plays where the rule holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// It answers whether a dialback key is its own (XEP-0220 §2.2.2).
+    Authoritative,
+    /// More than one of the others.
+    Both,
+    /// It opens the stream.
+    Initiating,
+    /// It accepts the stream.
+    Receiving,
+}
+
+impl Role {
+    /// As files and reports write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Authoritative => "authoritative",
+            Self::Both => "both",
+            Self::Initiating => "initiating",
+            Self::Receiving => "receiving",
+        }
+    }
+
+    /// What the target does in it, in a clause.
+    pub const fn says(self) -> &'static str {
+        match self {
+            Self::Authoritative => "the target is asked whether a dialback key is its own",
+            Self::Both => "whoever opened the stream",
+            Self::Initiating => "the target opens the stream",
+            Self::Receiving => "the partner opens the stream",
+        }
+    }
+}
+
+/// A bug that some server really had, and that the suite hunts in others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bug {
+    /// `B01` for one with a public thread, `S01` for one from an advisory or a commit.
+    pub id: String,
+    /// Project and thread, advisory or commit.
+    pub source: String,
+    /// What went wrong, in a sentence of our own.
+    pub text: String,
+    /// The rows that carry its test.
+    pub requirements: Vec<RowId>,
+}

@@ -1,0 +1,127 @@
+//! Ids of requirements.
+
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use simulated_partners::persona::Mistake;
+
+/// The id of a requirement, such as `STR-01`: its area and its number there.
+///
+/// Sorts by area, then by number, so that `DB-13` comes before `DB-104`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RowId {
+    area: String,
+    number: u16,
+}
+
+impl RowId {
+    /// The area's name, such as `STR`.
+    pub fn area(&self) -> &str {
+        &self.area
+    }
+
+    /// The number within the area.
+    pub const fn number(&self) -> u16 {
+        self.number
+    }
+}
+
+/// A text that is no id of a requirement.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no id of a requirement")]
+pub struct NotARow(String);
+
+impl NotARow {
+    /// What would be one.
+    pub const VALID: &'static str = "expected an area and a number, such as `STR-01`";
+
+    /// The mistake of writing it at a place of a file.
+    pub fn at(&self, span: Range<usize>) -> Mistake {
+        Mistake::new(span, self.to_string()).help(Self::VALID)
+    }
+}
+
+impl FromStr for RowId {
+    type Err = NotARow;
+
+    fn from_str(text: &str) -> Result<Self, NotARow> {
+        let wrong = || NotARow(text.to_owned());
+        let (area, digits) = text.split_once('-').ok_or_else(wrong)?;
+        let capitals = area.starts_with(|c: char| c.is_ascii_uppercase())
+            && area
+                .chars()
+                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+        let number = digits.parse().map_err(|_| wrong())?;
+        let id = Self {
+            area: area.to_owned(),
+            number,
+        };
+        // One spelling an id: what is compared as text elsewhere must not differ.
+        if capitals && (2..=3).contains(&area.len()) && id.to_string() == text {
+            Ok(id)
+        } else {
+            Err(wrong())
+        }
+    }
+}
+
+impl TryFrom<String> for RowId {
+    type Error = NotARow;
+
+    fn try_from(text: String) -> Result<Self, NotARow> {
+        text.parse()
+    }
+}
+
+impl From<RowId> for String {
+    fn from(id: RowId) -> Self {
+        id.to_string()
+    }
+}
+
+impl fmt::Display for RowId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{:02}", self.area, self.number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_one_spelling() {
+        for good in ["STR-01", "T90-15", "DB-104", "NG-01"] {
+            let id: RowId = good.parse().unwrap();
+            assert_eq!(id.to_string(), good);
+        }
+        for bad in [
+            "",
+            "STR",
+            "STR-",
+            "STR-1",
+            "STR-001",
+            "str-01",
+            "STRX-01",
+            "S-01",
+            "90-01",
+            "STR-+1",
+            "STR--1",
+            "STR-01 ",
+            "STR_01",
+            "STR-99999",
+        ] {
+            assert!(bad.parse::<RowId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ids_sort_by_number_and_not_by_digits() {
+        let of = |text: &str| text.parse::<RowId>().unwrap();
+        assert!(of("DB-13") < of("DB-104"));
+        assert!(of("ADR-17") < of("DB-01"));
+    }
+}

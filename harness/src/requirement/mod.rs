@@ -1,0 +1,16 @@
+//! The requirements that a target is held to: the one place where a clause is written down.
+//!
+//! They are data, `scenarios/requirements/*.toml`, one file an area. Nothing here knows how a row is
+//! tested; who covers what is told by [`coverage`](crate::coverage). Start at [`Registry::builtin`].
+
+mod entry;
+mod file;
+mod id;
+mod registry;
+
+pub use entry::{Area, Bug, Level, Requirement, Role, VerdictClass};
+pub use id::{NotARow, RowId};
+pub use registry::Registry;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! All requirements together.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use simulated_partners::persona::{Mistake, Mistakes};
+
+use super::{Area, Bug, Requirement, RowId, file};
+use crate::embedded;
+
+/// The file that lists bugs rather than the rows of an area.
+const BUGS: &str = "bugs";
+
+/// The requirements of all areas, and the known bugs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registry {
+    areas: Vec<Area>,
+    rows: BTreeMap<RowId, Requirement>,
+    bugs: Vec<Bug>,
+}
+
+impl Registry {
+    /// The one that came with the source.
+    pub fn builtin() -> &'static Self {
+        static BUILTIN: LazyLock<Registry> = LazyLock::new(|| {
+            let files = embedded::FILES
+                .iter()
+                .copied()
+                .filter(|(name, _)| name.starts_with(embedded::REQUIREMENTS));
+            Registry::read(files).expect("a test reads all files of the registry")
+        });
+        &BUILTIN
+    }
+
+    /// Reads files, given by path and text: `bugs.toml` and `<area>.toml`, wherever they lie.
+    ///
+    /// # Errors
+    /// All mistakes, file by file. Bugs are only checked once the areas are without mistakes.
+    pub fn read<'a>(
+        files: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, Vec<Mistakes>> {
+        let mut registry = Self::default();
+        let mut wrong = Vec::new();
+        let mut bugs = Vec::new();
+        for (path, text) in files {
+            let stem = path.rsplit('/').next().unwrap_or(path);
+            let stem = stem.strip_suffix(".toml").unwrap_or(stem);
+            if stem == BUGS {
+                bugs.push((path, text));
+                continue;
+            }
+            match file::area(&stem.to_ascii_uppercase(), text) {
+                Ok((area, _)) if registry.area(&area.name).is_some() => {
+                    let title = format!("the area {} has another file already", area.name);
+                    let mistake = Mistake::new(0..0, title).help("an area has one file");
+                    wrong.push(mistakes(path, text, vec![mistake]));
+                }
+                Ok((area, rows)) => {
+                    registry.areas.push(area);
+                    let rows = rows.into_iter().map(|row| (row.id.clone(), row));
+                    registry.rows.extend(rows);
+                }
+                Err(list) => wrong.push(mistakes(path, text, list)),
+            }
+        }
+        registry.areas.sort_by(|a, b| a.name.cmp(&b.name));
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        for (path, text) in bugs {
+            match registry.checked(text) {
+                Ok(list) => registry.bugs.extend(list),
+                Err(list) => wrong.push(mistakes(path, text, list)),
+            }
+        }
+        if wrong.is_empty() {
+            Ok(registry)
+        } else {
+            Err(wrong)
+        }
+    }
+
+    fn checked(&self, text: &str) -> Result<Vec<Bug>, Vec<Mistake>> {
+        let bugs = file::bugs(text)?;
+        let unknown: Vec<Mistake> = bugs
+            .iter()
+            .flat_map(|bug| &bug.requirements)
+            .filter(|(_, row)| self.get(row).is_none())
+            .map(|(span, row)| self.unknown_row(span.clone(), row))
+            .collect();
+        if !unknown.is_empty() {
+            return Err(unknown);
+        }
+        Ok(bugs
+            .into_iter()
+            .map(|bug| Bug {
+                id: bug.id.into_inner(),
+                source: bug.source,
+                text: bug.text,
+                requirements: bug.requirements.into_iter().map(|(_, row)| row).collect(),
+            })
+            .collect())
+    }
+
+    /// The mistake of naming a row that there is not, with what may have been meant.
+    pub fn unknown_row(&self, span: std::ops::Range<usize>, row: &RowId) -> Mistake {
+        let mistake = Mistake::new(span, format!("no requirement is called {row}"));
+        let first = self.of(row.area()).next();
+        let last = self.of(row.area()).next_back();
+        match first.zip(last) {
+            Some((first, last)) => mistake.help(format!(
+                "the area {} has rows from {} to {}",
+                row.area(),
+                first.id,
+                last.id
+            )),
+            None => {
+                let names: Vec<&str> = self.areas.iter().map(|a| a.name.as_str()).collect();
+                mistake.help(format!("there are the areas {}", names.join(", ")))
+            }
+        }
+    }
+
+    /// The areas, by name.
+    pub fn areas(&self) -> &[Area] {
+        &self.areas
+    }
+
+    /// The area of that name.
+    pub fn area(&self, name: &str) -> Option<&Area> {
+        self.areas.iter().find(|area| area.name == name)
+    }
+
+    /// All requirements, by id.
+    pub fn all(&self) -> impl DoubleEndedIterator<Item = &Requirement> {
+        self.rows.values()
+    }
+
+    /// Those of an area, by number.
+    pub fn of<'a>(&'a self, area: &str) -> impl DoubleEndedIterator<Item = &'a Requirement> {
+        self.rows.values().filter(move |row| row.id.area() == area)
+    }
+
+    /// The one of that id.
+    pub fn get(&self, id: &RowId) -> Option<&Requirement> {
+        self.rows.get(id)
+    }
+
+    /// The known bugs, by id.
+    pub fn bugs(&self) -> &[Bug] {
+        &self.bugs
+    }
+
+    /// The bug of that id.
+    pub fn bug(&self, id: &str) -> Option<&Bug> {
+        self.bugs.iter().find(|bug| bug.id == id)
+    }
+
+    /// The bugs whose test a row carries.
+    pub fn bugs_of<'a>(&'a self, row: &RowId) -> impl Iterator<Item = &'a Bug> {
+        self.bugs
+            .iter()
+            .filter(move |bug| bug.requirements.contains(row))
+    }
+}
+
+fn mistakes(path: &str, text: &str, list: Vec<Mistake>) -> Mistakes {
+    Mistakes {
+        file: path.to_owned(),
+        text: text.to_owned(),
+        list,
+    }
+}

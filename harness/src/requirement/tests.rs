@@ -1,0 +1,188 @@
+use std::collections::BTreeSet;
+
+use simulated_partners::persona::Mistakes;
+
+use super::*;
+use crate::embedded;
+
+fn read(files: &[(&str, &str)]) -> Result<Registry, Vec<Mistakes>> {
+    Registry::read(files.iter().copied())
+}
+
+/// The first mistake as a reader sees it.
+fn mistake(files: &[(&str, &str)]) -> String {
+    let mistakes = read(files).expect_err("there is a mistake");
+    mistakes[0].to_string()
+}
+
+const TWO_ROWS: &str = "format = 1
+title = \"A\"
+
+[[requirement]]
+id = \"ABC-01\"
+source = \"RFC 6120 §1\"
+level = \"must\"
+role = \"both\"
+text = \"It holds.\"
+
+[[requirement]]
+id = \"ABC-02\"
+source = \"RFC 6120 §2\"
+level = \"may\"
+role = \"initiating\"
+text = \"It may hold.\"
+unjudgeable = \"Nobody sees it.\"
+";
+
+#[test]
+fn all_files_are_correct() {
+    let files = embedded::FILES
+        .iter()
+        .copied()
+        .filter(|(name, _)| name.starts_with(embedded::REQUIREMENTS));
+    if let Err(mistakes) = Registry::read(files) {
+        let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        panic!("{}", told.join("\n\n"));
+    }
+}
+
+#[test]
+fn no_row_and_no_bug_is_lost() {
+    let registry = Registry::builtin();
+    assert_eq!(registry.all().count(), 531);
+    assert_eq!(registry.areas().len(), 23);
+    let by_area: usize = registry
+        .areas()
+        .iter()
+        .map(|area| registry.of(&area.name).count())
+        .sum();
+    assert_eq!(by_area, 531);
+    let bugs: Vec<&str> = registry.bugs().iter().map(|bug| bug.id.as_str()).collect();
+    let expected: Vec<String> = (1..=20)
+        .map(|n| format!("B{n:02}"))
+        .chain((1..=8).map(|n| format!("S{n:02}")))
+        .collect();
+    assert_eq!(bugs, expected);
+}
+
+#[test]
+fn rows_speak_of_target_and_partner() {
+    for row in Registry::builtin().all() {
+        let texts = [Some(&row.text), row.note.as_ref(), row.unjudgeable.as_ref()];
+        for text in texts.into_iter().flatten() {
+            for jargon in ["SUT", "FP", "LU", "(check)"] {
+                let mut words = text.split([' ', ',', '.', ';']);
+                assert!(!words.any(|word| word == jargon), "{}: {jargon}", row.id);
+            }
+            assert!(text.len() <= 260, "{} is long: {text}", row.id);
+        }
+    }
+}
+
+#[test]
+fn sections_of_a_standard_are_written_with_their_sign() {
+    for row in Registry::builtin().all() {
+        for part in row.source.split("; ") {
+            let mut words = part.split(' ');
+            let number = match words.next() {
+                Some("RFC") => words.next(),
+                Some(first) if first.starts_with("XEP-") => Some(first),
+                _ => continue,
+            };
+            assert!(number.is_some(), "{}: {part}", row.id);
+            if let Some(section) = words.next() {
+                let named = section.starts_with('§')
+                    || ["appendix", "schema"].contains(&section)
+                    || part.contains(", ");
+                assert!(named, "{}: {part}", row.id);
+            }
+        }
+    }
+}
+
+#[test]
+fn texts_are_different() {
+    let mut seen = BTreeSet::new();
+    for row in Registry::builtin().all() {
+        assert!(seen.insert(&row.text), "{} says what another says", row.id);
+    }
+}
+
+#[test]
+fn most_rows_can_be_judged() {
+    let blind: Vec<String> = Registry::builtin()
+        .all()
+        .filter(|row| row.unjudgeable.is_some())
+        .map(|row| row.id.to_string())
+        .collect();
+    assert!(blind.len() <= 25, "{blind:?}");
+}
+
+#[test]
+fn a_breach_fails_warns_or_is_recorded() {
+    let classes = Level::ALL.map(|level| level.verdict_class());
+    use VerdictClass::{Fail, Recorded, Warn};
+    assert_eq!(classes, [Fail, Fail, Fail, Warn, Warn, Recorded]);
+}
+
+#[test]
+fn finds_by_id_area_and_bug() {
+    let registry = read(&[("x/abc.toml", TWO_ROWS)]).unwrap();
+    let row = registry.get(&"ABC-02".parse().unwrap()).unwrap();
+    assert_eq!(row.unjudgeable.as_deref(), Some("Nobody sees it."));
+    assert!(registry.get(&"ABC-03".parse().unwrap()).is_none());
+    assert_eq!(registry.area("ABC").unwrap().title, "A");
+    assert_eq!(registry.of("ABC").count(), 2);
+    let builtin = Registry::builtin();
+    let forged: RowId = "DB-104".parse().unwrap();
+    let bugs: Vec<&str> = builtin.bugs_of(&forged).map(|b| b.id.as_str()).collect();
+    assert_eq!(bugs, ["S02"]);
+    assert!(builtin.bug("B21").is_none());
+}
+
+#[test]
+fn mistakes_are_shown_with_their_place() {
+    let replaced = |from: &str, to: &str| {
+        assert!(TWO_ROWS.contains(from), "{from}");
+        let text = TWO_ROWS.replacen(from, to, 1);
+        mistake(&[("requirements/abc.toml", &text)])
+    };
+    let shown = [
+        replaced("format = 1\n", ""),
+        replaced("format = 1", "format = 2"),
+        replaced("level = \"must\"", "level = \"MUST\""),
+        replaced("role = \"both\"", "roles = \"both\""),
+        replaced("ABC-02", "ABC-01"),
+        replaced("ABC-02", "ABD-02"),
+        replaced("ABC-02", "ABC-2"),
+        replaced("It holds.", "It holds"),
+        replaced("It holds.", ""),
+        replaced("RFC 6120 §1", " "),
+    ];
+    insta::assert_snapshot!(shown.join("\n\n"));
+}
+
+#[test]
+fn an_area_has_one_file() {
+    let shown = mistake(&[("abc.toml", TWO_ROWS), ("more/abc.toml", TWO_ROWS)]);
+    assert!(shown.contains("the area ABC has another file"), "{shown}");
+    let other = TWO_ROWS.replace("ABC-", "ABD-");
+    assert!(read(&[("abc.toml", TWO_ROWS), ("more/abd.toml", &other)]).is_ok());
+}
+
+#[test]
+fn a_bug_names_rows_that_there_are() {
+    let bug = |requirements: &str| {
+        let text = format!(
+            "format = 1\n\n[[bug]]\nid = \"B01\"\nsource = \"x\"\ntext = \"It broke.\"\n\
+             requirements = {requirements}\n"
+        );
+        read(&[("abc.toml", TWO_ROWS), ("bugs.toml", &text)])
+    };
+    assert_eq!(bug("[\"ABC-01\"]").unwrap().bugs().len(), 1);
+    let shown: Vec<String> = ["[]", "[\"ABC-09\"]", "[\"XY-01\"]", "[\"abc\"]"]
+        .into_iter()
+        .map(|rows| bug(rows).unwrap_err()[0].to_string())
+        .collect();
+    insta::assert_snapshot!(shown.join("\n\n"));
+}

@@ -1,0 +1,552 @@
+//! A case of the conformance suite: partners that follow a script, until everything that has to be
+//! seen was seen, or nothing more can come.
+
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use simulated_partners::board::Board;
+use simulated_partners::driver::{Partner, PartnerSetup};
+use simulated_partners::event::{Event, LegKind, What};
+use simulated_partners::persona;
+use simulated_partners::wire::Element;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::case::{Deadlines, Job, setup, start};
+use crate::judge::{self, Arrival, Bounce, Evidence};
+use crate::lab::Lab;
+use crate::outcome::Outcome;
+use crate::scenario::names::Names;
+use crate::scenario::{
+    Dials, Eye, Grade, Line, MAIN, Role, Script, Sees, Sight, Verdicts, grade, sight, unnoticed,
+};
+use crate::target::Running;
+use crate::target::inner_side::{InnerSide, Stanzas, ping};
+
+/// How long nothing may happen, with all connections ended, before nothing more is expected.
+const QUIET: Duration = Duration::from_millis(700);
+/// What a partner listens at that has to be found without SRV records (RFC 6120 §3.2.2).
+const DEFAULT_PORT: u16 = 5269;
+/// The persona that gets in wherever there is a way.
+const BEST: &str = "modern";
+
+/// What a scripted case showed.
+pub(super) struct Shown {
+    /// Events of the main partner, in order.
+    pub(super) events: Vec<Event>,
+    /// How the main partner's negotiation ended.
+    pub(super) outcome: Outcome,
+    /// How its expectations stand.
+    pub(super) verdicts: Verdicts,
+    /// Expectations that cannot fail, where that was asked for.
+    pub(super) vacuous: Vec<String>,
+}
+
+/// Runs a scripted case. Gives the partners back, which have yet to be stopped.
+pub(super) async fn bench(
+    job: &Job,
+    script: &Script,
+    lab: &Lab,
+    target: &Running,
+    inner: &InnerSide,
+    deadlines: Deadlines,
+    prove: bool,
+) -> Result<(Shown, Vec<Partner>), String> {
+    let began = Instant::now();
+    let whole = script.seconds.map_or(deadlines.case, |seconds| {
+        Duration::from_secs(seconds.into())
+    });
+    let names = Names::of(
+        script,
+        &job.case.domain(),
+        &target.domain,
+        target.second.as_deref(),
+    );
+    let board = Board::default();
+    let domains: Vec<String> = names.domains(script).into_iter().collect();
+    let stanzas = inner.open_marked(&domains, names.probe());
+    let _records = Records {
+        lab,
+        domain: job.case.domain(),
+    };
+    let mut bench = Bench {
+        script,
+        lab,
+        target,
+        inner,
+        names,
+        board,
+        partners: Vec::new(),
+        stanzas,
+        eye: Eye::default(),
+        sights: Vec::new(),
+        events: Vec::new(),
+        evidence: Evidence::default(),
+        counts: BTreeMap::new(),
+        began,
+        open: 0,
+    };
+    bench.start_partners(deadlines).await?;
+    bench.publish()?;
+    bench.run(began + whole).await?;
+    let alive = bench.finish(deadlines).await?;
+    let outcome = judge::read(job.case.direction, &bench.events, bench.evidence);
+    let verdicts = bench.verdicts(&outcome, alive);
+    let vacuous = if prove { bench.vacuous() } else { Vec::new() };
+    let partners = bench.partners.into_iter().map(|one| one.partner).collect();
+    Ok((
+        Shown {
+            events: bench.events,
+            outcome,
+            verdicts,
+            vacuous,
+        },
+        partners,
+    ))
+}
+
+/// The records of a case's domains, for as long as it runs.
+struct Records<'a> {
+    lab: &'a Lab,
+    domain: String,
+}
+
+impl Drop for Records<'_> {
+    fn drop(&mut self) {
+        self.lab.dns.records().remove(&self.domain);
+    }
+}
+
+struct Started<'a> {
+    role: &'a Role,
+    partner: Partner,
+}
+
+/// Something that waits for a name on the board.
+#[derive(Clone, Copy)]
+enum Due {
+    Dial(usize),
+    Local(usize),
+    Dns(usize),
+}
+
+struct Bench<'a> {
+    script: &'a Script,
+    lab: &'a Lab,
+    target: &'a Running,
+    inner: &'a InnerSide,
+    names: Names,
+    board: Board,
+    partners: Vec<Started<'a>>,
+    stanzas: Stanzas,
+    eye: Eye,
+    sights: Vec<Sight>,
+    /// Of the main partner.
+    events: Vec<Event>,
+    evidence: Evidence,
+    /// How often names were raised from here.
+    counts: BTreeMap<&'static str, u32>,
+    began: Instant,
+    /// Connections that were opened and have not ended.
+    open: usize,
+}
+
+impl<'a> Bench<'a> {
+    async fn start_partners(&mut self, deadlines: Deadlines) -> Result<(), String> {
+        for (number, role) in self.script.roles.iter().enumerate() {
+            let domain = self.names.of_role(role);
+            let plain = setup(self.lab, self.target, &domain, &role.persona, deadlines);
+            let identity = match &role.certificate {
+                None => plain.identity.clone(),
+                Some(recipe) => Some(
+                    self.lab
+                        .authority
+                        .cook(recipe, &|text| self.names.fill(text, &domain, &self.board))
+                        .map_err(|error| format!("the certificate of `{}`: {error}", role.name))?,
+                ),
+            };
+            let listen = if role.default_port {
+                SocketAddr::from((own_address(&self.names, number), DEFAULT_PORT))
+            } else {
+                plain.listen
+            };
+            let partner = start(PartnerSetup {
+                identity,
+                listen,
+                insists: role.insists,
+                answers: role.answers,
+                patience: role
+                    .patience
+                    .map_or(plain.patience, |ms| Duration::from_millis(ms.into())),
+                board: self.board.clone(),
+                values: Arc::new(self.names.values(&domain)),
+                ..plain
+            })
+            .await?;
+            self.names.listens(&role.name, partner.address());
+            self.partners.push(Started { role, partner });
+        }
+        Ok(())
+    }
+
+    /// Sets the records that hold from the start.
+    fn publish(&mut self) -> Result<(), String> {
+        for one in &self.partners {
+            if one.role.serves {
+                let domain = self.names.of_role(one.role);
+                // A domain that is none is a part of the script.
+                let _ = self.lab.publish(&domain, one.partner.address());
+            }
+        }
+        for at in 0..self.script.dns.len() {
+            if self.script.dns[at].when.is_none() {
+                self.set_records(at)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn set_records(&self, at: usize) -> Result<(), String> {
+        let fill = |text: &str| self.names.fill(text, self.names.domain(), &self.board);
+        crate::scenario::records::set(
+            &self.script.dns[at],
+            &self.lab.dns.records(),
+            &fill,
+            &|name| {
+                self.names
+                    .port(name)
+                    .or((name == "target").then(|| self.target.address.port()))
+            },
+        )
+        .map_err(|error| error.to_string())
+    }
+
+    /// Goes on until everything wanted was seen, or nothing more can come.
+    async fn run(&mut self, until: Instant) -> Result<(), String> {
+        let (due, mut dues) = mpsc::unbounded_channel();
+        let mut waiting = JoinSet::new();
+        let mut wait = |name: &str, what: Due| {
+            let (board, name, due) = (self.board.clone(), name.to_owned(), due.clone());
+            waiting.spawn(async move {
+                board.wait_for(&name).await;
+                // The bench may have ended.
+                let _ = due.send(what);
+            });
+        };
+        let mut now = Vec::new();
+        for (at, role) in self.script.roles.iter().enumerate() {
+            match &role.dials {
+                Dials::Plain(true) => now.push(Due::Dial(at)),
+                Dials::Plain(false) => {}
+                Dials::When(name) => wait(name, Due::Dial(at)),
+            }
+        }
+        for (at, local) in self.script.local.iter().enumerate() {
+            match &local.when {
+                None => now.push(Due::Local(at)),
+                Some(name) => wait(name, Due::Local(at)),
+            }
+        }
+        for (at, dns) in self.script.dns.iter().enumerate() {
+            if let Some(name) = &dns.when {
+                wait(name, Due::Dns(at));
+            }
+        }
+        for due in now {
+            self.due(due).await?;
+        }
+        if self.script.sends_by_itself() {
+            let sender = format!("juliet@{}", self.target.domain);
+            let probe = ping(self.names.probe(), &sender, self.names.domain());
+            self.inner.send(&probe).await;
+        }
+        let mut last = Instant::now();
+        loop {
+            if self.is_complete() {
+                return Ok(());
+            }
+            let quiet = if self.open == 0 && !self.sights.is_empty() {
+                until.min(last + QUIET)
+            } else {
+                until
+            };
+            tokio::select! {
+                biased;
+                (at, event) = next_event(&mut self.partners) => self.event(at, event),
+                Some(stanza) = self.stanzas.next() => self.stanza(&stanza),
+                Some(due) = dues.recv() => self.due(due).await?,
+                () = sleep_until(quiet) => return Ok(()),
+            }
+            self.drain();
+            last = Instant::now();
+        }
+    }
+
+    async fn due(&mut self, due: Due) -> Result<(), String> {
+        match due {
+            Due::Dial(at) => {
+                let Some(one) = self.partners.get(at) else {
+                    return Ok(());
+                };
+                let domain = self.names.of_role(one.role);
+                for _ in 0..one.role.times {
+                    let probe = ping(self.names.probe(), &domain, &self.target.domain);
+                    one.partner.dial(probe);
+                }
+            }
+            Due::Local(at) => {
+                let local = &self.script.local[at];
+                for number in 1..=local.times {
+                    let text = local.send.replace("{n}", &number.to_string());
+                    let text = self.names.fill(&text, self.names.domain(), &self.board);
+                    let stanza = crate::scenario::names::stanza(&text)
+                        .map_err(|why| format!("what the local side sends: {why}"))?;
+                    self.inner.send(&stanza).await;
+                }
+            }
+            Due::Dns(at) => self.set_records(at)?,
+        }
+        Ok(())
+    }
+
+    /// Takes in what has happened already.
+    fn drain(&mut self) {
+        loop {
+            if let Some((at, event)) = ready(next_event(&mut self.partners)) {
+                self.event(at, event);
+            } else if let Some(Some(stanza)) = ready(self.stanzas.next()) {
+                self.stanza(&stanza);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn event(&mut self, at: usize, event: Event) {
+        let name = Arc::clone(&self.partners[at].role.name);
+        match &event.what {
+            What::Opened(_) => self.open += 1,
+            What::Closed { .. } => self.open = self.open.saturating_sub(1),
+            _ => {}
+        }
+        let sights = self.eye.look(&name, self.began.elapsed(), &event);
+        for sight in &sights {
+            if sight.sees == Sees::Stanza || Sees::Stanza.covers(sight.sees) {
+                self.evidence_of(sight);
+            }
+        }
+        self.sights.extend(sights);
+        if &*name == MAIN {
+            self.events.push(event);
+        }
+    }
+
+    /// Outbound, the probe has arrived when its partner has it.
+    fn evidence_of(&mut self, sight: &Sight) {
+        let is_probe = sight
+            .attribute("id")
+            .is_some_and(|id| id.starts_with(self.names.probe()));
+        if is_probe && sight.by == simulated_partners::event::Party::Target {
+            self.evidence.arrived = Arrival::Seen;
+        }
+    }
+
+    fn stanza(&mut self, stanza: &Element) {
+        let sight = sight::local(stanza, self.began.elapsed());
+        let word = match sight.sees {
+            Sees::Answered => "answered",
+            Sees::Returned => {
+                self.evidence.bounced = Bounce::Seen;
+                "returned"
+            }
+            _ => {
+                self.evidence.arrived = Arrival::Seen;
+                "delivered"
+            }
+        };
+        let count = self.counts.entry(word).or_default();
+        *count += 1;
+        self.board.raise(word, "");
+        self.board.raise(&format!("{word}-{count}"), "");
+        self.sights.push(sight);
+    }
+
+    /// Whether everything that has to be seen was seen.
+    fn is_complete(&mut self) -> bool {
+        let Some(first) = self.script.expect.iter().find(|one| !one.is_negative()) else {
+            // Only what must not be: it is over when all is over.
+            return false;
+        };
+        // Most of the time the first one is not there yet.
+        if !self.stands(first).is_met() {
+            return false;
+        }
+        self.script
+            .expect
+            .iter()
+            .filter(|one| !one.is_negative())
+            .all(|one| self.stands(one).is_met())
+    }
+
+    fn stands(&self, expect: &crate::scenario::Expect) -> Grade {
+        let fill = |text: &str| self.names.fill(text, self.names.domain(), &self.board);
+        if expect.sees == Sees::Query {
+            let mut sights = self.sights.clone();
+            sights.extend(self.queries());
+            return grade(expect, &sights, &fill);
+        }
+        grade(expect, &self.sights, &fill)
+    }
+
+    fn queries(&self) -> Vec<Sight> {
+        let at = self.began.elapsed();
+        self.lab
+            .dns
+            .records()
+            .queries_below(self.names.domain())
+            .into_iter()
+            .map(|(name, query)| sight::query(&name, &query.kind, query.tcp, at))
+            .collect()
+    }
+
+    /// Everything that was on its way has arrived when this is through: the inner side answers, and a
+    /// correct partner has got a stanza to it.
+    async fn finish(&mut self, deadlines: Deadlines) -> Result<Option<String>, String> {
+        let alive = if self.script.alive {
+            self.probe_life(deadlines).await?
+        } else {
+            None
+        };
+        if timeout(deadlines.case, self.inner.barrier()).await.is_err() {
+            return Err("the target's inner side does not answer".to_owned());
+        }
+        self.drain();
+        let queries = self.queries();
+        self.sights.extend(queries);
+        Ok(alive)
+    }
+
+    /// What is wrong with the target afterwards, if anything is.
+    async fn probe_life(&self, deadlines: Deadlines) -> Result<Option<String>, String> {
+        let best = persona::find(BEST).ok_or("the built-in persona for probes is missing")?;
+        let domain = self.names.living();
+        let mut stanzas = self.inner.open(&domain, false);
+        let setup = setup(self.lab, self.target, &domain, &Arc::new(best), deadlines);
+        let mut partner = start(setup).await?;
+        self.lab
+            .publish(&domain, partner.address())
+            .map_err(|error| error.to_string())?;
+        partner.dial(ping(
+            &format!("probe-{domain}"),
+            &domain,
+            &self.target.domain,
+        ));
+        let arrived = async {
+            loop {
+                tokio::select! {
+                    stanza = stanzas.next() => return stanza.is_some(),
+                    event = partner.next_event() => match event.map(|event| event.what) {
+                        None => return false,
+                        Some(What::ConnectFailed(LegKind::Outgoing, _)) => return false,
+                        Some(_) => {}
+                    }
+                }
+            }
+        };
+        let got_through = timeout(deadlines.patience, arrived).await;
+        partner.stop().await;
+        Ok(match got_through {
+            Ok(true) => None,
+            Ok(false) => Some("takes no connection any more".to_owned()),
+            Err(_) => Some("a correct partner does not get through any more".to_owned()),
+        })
+    }
+
+    /// Expectations that a wrong target, or the accepting neighbour, would meet as well.
+    fn vacuous(&self) -> Vec<String> {
+        let fill = |text: &str| self.names.fill(text, self.names.domain(), &self.board);
+        let mut vacuous = Vec::new();
+        for expect in &self.script.expect {
+            let unnoticed = unnoticed(expect, &self.sights, &fill);
+            vacuous.extend(
+                unnoticed
+                    .into_iter()
+                    .map(|what| format!("`{expect}` is met even where {what}")),
+            );
+        }
+        for (name, expected) in &self.script.siblings {
+            let all_met = expected
+                .iter()
+                .all(|expect| grade(expect, &self.sights, &fill).is_met());
+            if all_met {
+                vacuous.push(format!("the control meets all that `{name}` expects"));
+            }
+        }
+        vacuous
+    }
+
+    fn verdicts(&self, outcome: &Outcome, alive: Option<String>) -> Verdicts {
+        let lines = self
+            .script
+            .expect
+            .iter()
+            .map(|expect| Line {
+                expect: expect.clone(),
+                grade: {
+                    let fill = |text: &str| self.names.fill(text, self.names.domain(), &self.board);
+                    grade(expect, &self.sights, &fill)
+                },
+            })
+            .collect();
+        let allowed = &self.script.outcome;
+        let fits = allowed.is_empty() || allowed.iter().any(|word| word.admits(outcome));
+        let outcome = (!fits).then(|| {
+            let words: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+            format!(
+                "it ended as {outcome}, where {} is allowed",
+                words.join(" or ")
+            )
+        });
+        Verdicts {
+            lines,
+            alive,
+            outcome,
+        }
+    }
+}
+
+/// An address of the loopback net for a listener at the default port.
+fn own_address(names: &Names, number: usize) -> Ipv4Addr {
+    let mark = crate::matrix::fingerprint(names.domain()).wrapping_add(number as u64);
+    let [first, second, third, ..] = mark.to_be_bytes();
+    // Neither 127.0.*.* nor an address that ends in 0 or 255.
+    Ipv4Addr::new(127, first.max(1), second, third.clamp(1, 254))
+}
+
+/// The next event of any partner; cancelled without loss.
+async fn next_event(partners: &mut [Started<'_>]) -> (usize, Event) {
+    poll_fn(|context| {
+        for (at, one) in partners.iter_mut().enumerate() {
+            if let Poll::Ready(Some(event)) = pin!(one.partner.next_event()).poll(context) {
+                return Poll::Ready((at, event));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// What is there without waiting.
+fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match pin!(future).poll(&mut context) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}

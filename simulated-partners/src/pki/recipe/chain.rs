@@ -1,0 +1,224 @@
+//! Who signs a certificate, and what is sent along with it.
+
+use std::sync::Arc;
+
+use rcgen::KeyPair;
+use rustls::pki_types::CertificateDer;
+use time::Duration;
+
+use super::cook::validity;
+use super::data::{Intermediate, IssuedBy, Recipe, Sent, Signature};
+use super::error::RecipeError;
+use crate::pki::Authority;
+use crate::pki::certificate::{Validity, key_id, serial};
+use crate::pki::key::{KeyKind, Owner, Pair};
+use crate::pki::line::{Line, Signatory, Terms, usual_validity};
+use crate::pki::names;
+
+/// For whom the certificate is that signs as if it were an authority's.
+const ANOTHER: &str = "another.example";
+
+/// The authorities above a certificate.
+pub(super) struct Above {
+    pub(super) signatory: Arc<Signatory>,
+    /// The lowest first, without the root.
+    path: Vec<CertificateDer<'static>>,
+    /// Who signed for the lowest.
+    parent: Arc<Signatory>,
+    root: CertificateDer<'static>,
+}
+
+impl Authority {
+    /// Nobody is above a certificate that signs itself.
+    pub(super) fn above(
+        &self,
+        recipe: &Recipe,
+        fill: &dyn Fn(&str) -> String,
+    ) -> Result<Option<Above>, RecipeError> {
+        let line = match recipe.issuer {
+            IssuedBy::Itself => return Ok(None),
+            IssuedBy::LeafOfAnother => return self.below_a_leaf(recipe).map(Some),
+            IssuedBy::Impostor => self.impostor(),
+            IssuedBy::Lab => self.trusted(),
+            IssuedBy::Untrusted => self.untrusted(),
+        };
+        let weak = is_weak(recipe.signature);
+        if recipe.intermediate == Intermediate::default() && !weak {
+            return Ok(Some(Above {
+                signatory: Arc::clone(&line.signatory),
+                path: vec![line.intermediate.clone()],
+                parent: Arc::clone(&line.root_signatory),
+                root: line.root.clone(),
+            }));
+        }
+        self.special_line(line, recipe, weak, fill).map(Some)
+    }
+
+    /// Intermediates that are as the recipe wants them. Each set has names and keys of its own, so
+    /// that no cache of a target can take one for another.
+    fn special_line(
+        &self,
+        line: &Line,
+        recipe: &Recipe,
+        weak: bool,
+        fill: &dyn Fn(&str) -> String,
+    ) -> Result<Above, RecipeError> {
+        let wanted = &recipe.intermediate;
+        let filled = |texts: &[String]| texts.iter().map(|text| fill(text)).collect::<Vec<_>>();
+        let (permitted, excluded) = (filled(&wanted.permitted), filled(&wanted.excluded));
+        let count = wanted.authorities.unwrap_or(1);
+        let room = u8::try_from(count - 1).unwrap_or(u8::MAX);
+        let request = format!(
+            "{:?} {weak} {wanted:?} {permitted:?} {excluded:?}",
+            recipe.issuer
+        );
+        let number = serial(self.seed(), &[request.as_bytes()]);
+        let number: String = number[..4]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+
+        let usual = usual_validity(self.now());
+        let validity = validity(self.now(), wanted.not_before, wanted.not_after, usual);
+        let mut parent = Arc::clone(&line.root_signatory);
+        let mut signatory = Arc::clone(&parent);
+        let mut path = Vec::new();
+        for level in 1..=count {
+            let kind = match wanted.key {
+                _ if level < count => KeyKind::P256,
+                Some(kind) => kind,
+                None if weak => KeyKind::Rsa2048,
+                None => KeyKind::P256,
+            };
+            let name = format!("s2spec intermediate {number} {level}");
+            let next = Arc::new(Signatory::with(&name, self.intermediate_pair(kind)));
+            let request = format!("{request} {level}");
+            let mut terms = Terms {
+                validity,
+                ..Terms::new(self.seed(), self.now(), &request)
+            };
+            if level == 1 {
+                terms.path_length = Some(wanted.path_length.unwrap_or(room));
+                terms.permitted = &permitted;
+                terms.excluded = &excluded;
+            }
+            path.insert(0, next.certificate(&signatory, &terms)?);
+            parent = signatory;
+            signatory = next;
+        }
+        Ok(Above {
+            signatory,
+            path,
+            parent,
+            root: line.root.clone(),
+        })
+    }
+
+    fn intermediate_pair(&self, kind: KeyKind) -> Arc<Pair> {
+        match kind {
+            KeyKind::P256 => {
+                let pair = KeyPair::generate().expect("a key comes from nothing but randomness");
+                Arc::new(Pair::Sound(pair))
+            }
+            kind => Arc::clone(&self.keys().key(kind, Owner::Intermediate).pair),
+        }
+    }
+
+    /// A good certificate of another domain signs. The authority above it has room for one more, so
+    /// that nothing is wrong but that the signing certificate is not an authority's.
+    fn below_a_leaf(&self, recipe: &Recipe) -> Result<Above, RecipeError> {
+        let kind = match is_weak(recipe.signature) {
+            true => KeyKind::Rsa2048,
+            false => KeyKind::P256,
+        };
+        let another = Recipe {
+            domains: Some(vec![ANOTHER.to_owned()]),
+            key: kind,
+            intermediate: Intermediate {
+                path_length: Some(1),
+                ..Intermediate::default()
+            },
+            ..Recipe::default()
+        };
+        let as_is = &str::to_owned;
+        let above = self.special_line(self.trusted(), &another, false, as_is)?;
+        let owner = Owner::Intermediate;
+        let certificate = self.leaf(&another, Some(&above.signatory), owner, as_is)?;
+        let pair = Arc::clone(&self.keys().key(kind, owner).pair);
+        let mut path = vec![certificate];
+        path.extend(above.path);
+        Ok(Above {
+            signatory: Arc::new(Signatory {
+                name: names::subject(Some(ANOTHER)),
+                key_id: Some(key_id(&pair.public_key_info())),
+                pair,
+            }),
+            path,
+            parent: above.signatory,
+            root: above.root,
+        })
+    }
+
+    /// The chain in the order in which it goes to the peer.
+    pub(super) fn sent(
+        &self,
+        recipe: &Recipe,
+        leaf: &CertificateDer<'static>,
+        above: Option<&Above>,
+    ) -> Result<Vec<CertificateDer<'static>>, RecipeError> {
+        const USUAL: &[Sent] = &[Sent::Leaf, Sent::Intermediates];
+        const ALONE: &[Sent] = &[Sent::Leaf];
+
+        let usual = if above.is_some() { USUAL } else { ALONE };
+        let mut chain = Vec::new();
+        for (place, what) in recipe.sent.as_deref().unwrap_or(usual).iter().enumerate() {
+            match (what, above) {
+                (Sent::Leaf, _) => chain.push(leaf.clone()),
+                (Sent::Unrelated, _) => chain.push(self.unrelated(place)?),
+                (Sent::Intermediates, Some(above)) => chain.extend(above.path.iter().cloned()),
+                (Sent::Root, Some(above)) => chain.push(above.root.clone()),
+                (Sent::ExpiredIntermediate, Some(above)) => chain.push(self.expired_twin(above)?),
+                (Sent::CrossSigned, Some(above)) => {
+                    let root = match recipe.issuer {
+                        IssuedBy::Untrusted => self.trusted(),
+                        _ => self.untrusted(),
+                    };
+                    chain.push(self.twin(above, &root.root_signatory)?);
+                }
+                (what, None) => return Err(RecipeError::NothingToSend(what.word())),
+            }
+        }
+        Ok(chain)
+    }
+
+    fn unrelated(&self, place: usize) -> Result<CertificateDer<'static>, RecipeError> {
+        let name = format!("s2spec unrelated {place}");
+        let signatory = Signatory::new(&name);
+        let terms = Terms::new(self.seed(), self.now(), &name);
+        Ok(signatory.certificate(&signatory, &terms)?)
+    }
+
+    fn expired_twin(&self, above: &Above) -> Result<CertificateDer<'static>, RecipeError> {
+        let terms = Terms {
+            validity: Validity {
+                not_before: self.now() - Duration::days(60),
+                not_after: self.now() - Duration::days(30),
+            },
+            ..Terms::new(self.seed(), self.now(), "expired twin")
+        };
+        Ok(above.signatory.certificate(&above.parent, &terms)?)
+    }
+
+    fn twin(
+        &self,
+        above: &Above,
+        issuer: &Signatory,
+    ) -> Result<CertificateDer<'static>, RecipeError> {
+        let terms = Terms::new(self.seed(), self.now(), "cross-signed twin");
+        Ok(above.signatory.certificate(issuer, &terms)?)
+    }
+}
+
+pub(super) fn is_weak(signature: Signature) -> bool {
+    matches!(signature, Signature::Md5 | Signature::Sha1)
+}

@@ -1,0 +1,271 @@
+//! From a recipe to an identity.
+
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use sha2::{Digest as _, Sha256};
+use time::{Duration, OffsetDateTime};
+
+use super::data::{ExtendedKeyUsage, KeyUsage, Malformed, Possession, Recipe, Signature};
+use super::error::RecipeError;
+use super::odd_key;
+use super::offset::Offset;
+use crate::pki::certificate::{Draft, Extension, Validity, serial};
+use crate::pki::key::{KeyKind, Owner};
+use crate::pki::line::Signatory;
+use crate::pki::names::{self, GeneralName};
+use crate::pki::weak::Hash;
+use crate::pki::{Authority, Identity};
+
+/// Half of what the length of a handshake message can say (RFC 8446 §4).
+const MOST_BYTES: usize = 8 << 20;
+/// Below a UUID, where nobody else can register (X.667).
+const UNKNOWN_CRITICAL: &[u64] = &[2, 25, 4_886_718_346];
+const PADDING: &[u64] = &[2, 25, 4_886_718_347];
+const TLS_FEATURE: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 24];
+
+impl Authority {
+    /// The identity that a recipe describes. `fill` replaces the placeholders in a text, `{domain}`
+    /// among them.
+    ///
+    /// The same recipe with the same texts gives the same serial number.
+    ///
+    /// # Errors
+    /// When the recipe contradicts itself, or when a text is of no use once it is filled.
+    pub fn cook(
+        &self,
+        recipe: &Recipe,
+        fill: &dyn Fn(&str) -> String,
+    ) -> Result<Arc<Identity>, RecipeError> {
+        recipe.check()?;
+        if let Some(text) = &recipe.stolen {
+            return self.stolen(&fill(text));
+        }
+        let above = self.above(recipe, fill)?;
+        let issuer = above.as_ref().map(|above| &*above.signatory);
+        let leaf = self.leaf(recipe, issuer, Owner::Leaf, fill)?;
+        let chain = self.sent(recipe, &leaf, above.as_ref())?;
+        let owner = match recipe.possession {
+            Possession::Own => Owner::Leaf,
+            Possession::OtherKey => Owner::Other,
+        };
+        self.identity(chain, recipe.key, owner)
+    }
+
+    fn identity(
+        &self,
+        chain: Vec<CertificateDer<'static>>,
+        kind: KeyKind,
+        owner: Owner,
+    ) -> Result<Arc<Identity>, RecipeError> {
+        fits(chain.iter().map(|certificate| certificate.len()).sum())?;
+        let key = self.keys().key(kind, owner);
+        Ok(Arc::new(Identity::new(chain, &key)))
+    }
+
+    pub(super) fn leaf(
+        &self,
+        recipe: &Recipe,
+        issuer: Option<&Signatory>,
+        owner: Owner,
+        fill: &dyn Fn(&str) -> String,
+    ) -> Result<CertificateDer<'static>, RecipeError> {
+        let key = self.keys().key(recipe.key, owner);
+        let public_key_info = match recipe.public_key {
+            Some(odd) => odd_key::public_key_info(odd),
+            None => key.pair.public_key_info(),
+        };
+        let (names, common_name) = self.names(recipe, fill)?;
+        let names = names.map(|names| names::subject_alt_name(&names));
+        let subject = names::subject(common_name.as_deref());
+        let serial = serial(
+            self.seed(),
+            &[
+                format!("{recipe:?} ").as_bytes(),
+                &subject,
+                names.as_ref().map(Extension::content).unwrap_or_default(),
+            ],
+        );
+        let mut extensions = Vec::new();
+        let issuer_key_id = issuer.and_then(|issuer| issuer.key_id.as_deref());
+        extensions.extend(issuer_key_id.map(Extension::authority_key_id));
+        extensions.extend(names);
+        extensions.extend(extensions_of(recipe));
+        let now = self.now();
+        let usual = Validity {
+            not_before: now - Duration::days(1),
+            not_after: now + Duration::days(365),
+        };
+        let hash = match recipe.signature {
+            Signature::Broken | Signature::Sound => Hash::Sha256,
+            Signature::Md5 => Hash::Md5,
+            Signature::Sha1 => Hash::Sha1,
+        };
+        let certificate = Draft {
+            serial,
+            issuer: issuer.map_or(&subject, |issuer| &issuer.name),
+            subject: &subject,
+            validity: validity(now, recipe.not_before, recipe.not_after, usual),
+            public_key_info: &public_key_info,
+            extensions: &extensions,
+        }
+        .sign(issuer.map_or(&key.pair, |issuer| &issuer.pair), hash)?;
+        Ok(spoilt(&certificate, recipe))
+    }
+
+    /// The alternative names, if any, and the common name.
+    fn names(
+        &self,
+        recipe: &Recipe,
+        fill: &dyn Fn(&str) -> String,
+    ) -> Result<(Option<Vec<GeneralName>>, Option<String>), RecipeError> {
+        let common_name = recipe.common_name.as_deref().map(fill);
+        if recipe.no_san {
+            return Ok((None, common_name));
+        }
+        let Some(wanted) = &recipe.names else {
+            let usual = ["{domain}".to_owned()];
+            let domains = recipe.domains.as_deref().unwrap_or(&usual);
+            let domains: Vec<String> = domains.iter().map(|domain| fill(domain)).collect();
+            let first = domains.first().and_then(|name| names::common_name(name));
+            let common_name = common_name.or_else(|| first.map(str::to_owned));
+            let names = names::of_domains(&domains, self.forms());
+            fits(names.iter().map(GeneralName::length).sum())?;
+            return Ok((Some(names), common_name));
+        };
+        let mut names = Vec::new();
+        let mut length = 0;
+        for name in wanted {
+            for number in 1..=name.count() {
+                let name = name.written(number, fill)?;
+                length += name.length();
+                fits(length)?;
+                names.push(name);
+            }
+        }
+        Ok((Some(names), common_name))
+    }
+
+    /// Somebody else's chain, signed for with a key that would fit.
+    fn stolen(&self, text: &str) -> Result<Arc<Identity>, RecipeError> {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(text.as_bytes())
+            .collect::<Result<_, _>>()
+            .map_err(|_| RecipeError::NothingStolen)?;
+        let leaf = chain.first().ok_or(RecipeError::NothingStolen)?;
+        let kind = kind_of(leaf).ok_or(RecipeError::NothingStolen)?;
+        self.identity(chain, kind, Owner::Other)
+    }
+}
+
+/// The dates that are given, or the usual ones.
+pub(super) fn validity(
+    now: OffsetDateTime,
+    not_before: Option<Offset>,
+    not_after: Option<Offset>,
+    usual: Validity,
+) -> Validity {
+    Validity {
+        not_before: not_before.map_or(usual.not_before, |offset| now + offset.duration()),
+        not_after: not_after.map_or(usual.not_after, |offset| now + offset.duration()),
+    }
+}
+
+/// What a certificate says of its use.
+fn extensions_of(recipe: &Recipe) -> Vec<Extension> {
+    let mut extensions = Vec::new();
+    let usual = match recipe.key.is_rsa() {
+        // TLS 1.2 without forward secrecy is still spoken to old partners.
+        true => &[KeyUsage::DigitalSignature, KeyUsage::KeyEncipherment][..],
+        false => &[KeyUsage::DigitalSignature],
+    };
+    let usages = recipe.key_usage.as_deref().unwrap_or(usual);
+    if !usages.is_empty() {
+        let bits: Vec<u8> = usages.iter().map(|usage| usage.bit()).collect();
+        extensions.push(Extension::key_usage(&bits));
+    }
+    let usual = &[ExtendedKeyUsage::ServerAuth, ExtendedKeyUsage::ClientAuth];
+    let purposes = recipe.extended_key_usage.as_deref().unwrap_or(usual);
+    if !purposes.is_empty() {
+        let ids: Vec<&[u64]> = purposes.iter().map(|purpose| purpose.id()).collect();
+        extensions.push(Extension::extended_key_usage(&ids));
+    }
+    if recipe.ca {
+        extensions.push(Extension::authority(None));
+    }
+    if recipe.must_staple {
+        /// The number of status_request (RFC 6066 §8).
+        const STATUS_REQUEST: u8 = 5;
+        let content = yasna::construct_der(|writer| {
+            writer.write_sequence(|features| features.next().write_u8(STATUS_REQUEST));
+        });
+        extensions.push(Extension::new(TLS_FEATURE, content));
+    }
+    if recipe.unknown_critical_extension {
+        let content = yasna::construct_der(|writer| writer.write_null());
+        extensions.push(Extension::new(UNKNOWN_CRITICAL, content).critical());
+    }
+    if let Ok(length @ 1..) = usize::try_from(recipe.padding) {
+        let content = yasna::construct_der(|writer| writer.write_bytes(&vec![0; length]));
+        extensions.push(Extension::new(PADDING, content));
+    }
+    extensions
+}
+
+/// The certificate with what is to be wrong about its bytes.
+fn spoilt(certificate: &[u8], recipe: &Recipe) -> CertificateDer<'static> {
+    const NONSENSE: usize = 16;
+
+    let mut bytes = certificate.to_vec();
+    if recipe.signature == Signature::Broken
+        && let Some(last) = bytes.last_mut()
+    {
+        *last ^= 1;
+    }
+    match recipe.malformed {
+        None => {}
+        Some(Malformed::Empty) => bytes.clear(),
+        Some(Malformed::HugeLength) => {
+            bytes.splice(..4, [0x30, 0x84, 0xff, 0xff, 0xff, 0xff]);
+        }
+        Some(Malformed::Random) => {
+            // Not random between runs. The first bit of each tag says that it is private.
+            bytes = (0..NONSENSE)
+                .flat_map(|part| Sha256::digest([0xc0, part as u8]))
+                .collect();
+            bytes[0] |= 0xc0;
+        }
+        Some(Malformed::Trailing) => bytes.extend(b"trailing"),
+        Some(Malformed::Truncated) => bytes.truncate(certificate.len() / 2),
+    }
+    bytes.into()
+}
+
+/// The kind of key that a certificate speaks of, or nothing where it is no certificate. For an
+/// unknown one any will do: the signature is wrong in each case.
+fn kind_of(certificate: &[u8]) -> Option<KeyKind> {
+    use x509_parser::public_key::PublicKey;
+
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let info = certificate.public_key();
+    Some(match info.parsed() {
+        Ok(PublicKey::RSA(_)) => KeyKind::Rsa2048,
+        Ok(PublicKey::EC(point)) => match point.key_size() {
+            384 => KeyKind::P384,
+            521..=528 => KeyKind::P521,
+            _ => KeyKind::P256,
+        },
+        _ if info.algorithm.algorithm.to_id_string() == "1.3.101.112" => KeyKind::Ed25519,
+        _ => KeyKind::P256,
+    })
+}
+
+fn fits(bytes: usize) -> Result<(), RecipeError> {
+    if bytes <= MOST_BYTES {
+        return Ok(());
+    }
+    Err(RecipeError::TooBig {
+        bytes,
+        most: MOST_BYTES,
+    })
+}

@@ -1,0 +1,333 @@
+//! Recipes as they stand in a file.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::alt_name::AltName;
+use super::offset::Offset;
+use crate::persona::Certificate;
+use crate::pki::key::KeyKind;
+
+/// For whom [`Certificate::WrongName`] is issued.
+const SOMEBODY_ELSE: &str = "somebody-else.example";
+
+/// A certificate with its chain and the key that signs with it. What is left out is as in a good
+/// one: for the partner's own domain, from the lab's authority, for clients and servers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Recipe {
+    /// The domains it stands for, each in all usual forms; `["{domain}"]` when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domains: Option<Vec<String>>,
+    /// The subject alternative names one by one, instead of `domains`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub names: Option<Vec<AltName>>,
+    /// No subject alternative names at all.
+    #[serde(skip_serializing_if = "is_false")]
+    pub no_san: bool,
+    /// The common name in the subject; the first of `domains` when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub common_name: Option<String>,
+    /// From when it is good; `-1d` when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Offset>,
+    /// Until when it is good; `+365d` when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Offset>,
+    /// Algorithm and size of its key.
+    #[serde(skip_serializing_if = "is_default")]
+    pub key: KeyKind,
+    /// A public key that nobody has the private one of. The handshake is signed with one of `key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<PublicKey>,
+    /// The extended key usages (RFC 5280 §4.2.1.12); an empty list leaves the extension out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extended_key_usage: Option<Vec<ExtendedKeyUsage>>,
+    /// The key usages (RFC 5280 §4.2.1.3); an empty list leaves the extension out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_usage: Option<Vec<KeyUsage>>,
+    /// Basic constraints say that it is an authority's (RFC 5280 §4.2.1.9).
+    #[serde(skip_serializing_if = "is_false")]
+    pub ca: bool,
+    /// A critical extension that nobody knows (RFC 5280 §4.2).
+    #[serde(skip_serializing_if = "is_false")]
+    pub unknown_critical_extension: bool,
+    /// TLS feature status_request, "must staple" (RFC 7633).
+    #[serde(skip_serializing_if = "is_false")]
+    pub must_staple: bool,
+    /// So many bytes in an extension that may be ignored, to make it big.
+    #[serde(skip_serializing_if = "is_default")]
+    #[schemars(range(max = 4_194_304))]
+    pub padding: u32,
+    /// Who signs it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub issuer: IssuedBy,
+    /// What is peculiar about the intermediate authorities.
+    #[serde(skip_serializing_if = "is_default")]
+    pub intermediate: Intermediate,
+    /// What is sent, in this order; `["leaf", "intermediates"]` when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent: Option<Vec<Sent>>,
+    /// How it is signed.
+    #[serde(skip_serializing_if = "is_default")]
+    pub signature: Signature,
+    /// Whether the handshake is signed with the certificate's key.
+    #[serde(skip_serializing_if = "is_default")]
+    pub possession: Possession,
+    /// Something that is no certificate in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub malformed: Option<Malformed>,
+    /// This chain (PEM) without its key, and nothing else: somebody else's certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stolen: Option<String>,
+}
+
+/// The intermediate authorities between root and certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Intermediate {
+    /// From when they are good; `-90d` when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Offset>,
+    /// Until when they are good; ten years when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Offset>,
+    /// How many there are, one below the other; 1 when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 200))]
+    pub authorities: Option<u16>,
+    /// The path length constraint of the highest (RFC 5280 §4.2.1.9); what the others need when left
+    /// out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 127))]
+    pub path_length: Option<u8>,
+    /// Name constraints of the highest: dNSNames have to be below one of these (RFC 5280 §4.2.1.10).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub permitted: Vec<String>,
+    /// Name constraints of the highest: dNSNames must not be below one of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub excluded: Vec<String>,
+    /// Algorithm and size of the key of the lowest; `rsa2048` when left out under a weak
+    /// `signature`, else `p256`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyKind>,
+}
+
+/// Who signs a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum IssuedBy {
+    /// One with the lab's names and key identifiers, and keys of its own.
+    Impostor,
+    /// The lab's authority, which targets trust.
+    #[default]
+    Lab,
+    /// The certificate of another domain that the lab issued, which is no authority's.
+    LeafOfAnother,
+    /// It itself.
+    #[serde(rename = "self")]
+    Itself,
+    /// An authority that nobody trusts.
+    Untrusted,
+}
+
+/// What can be sent in a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sent {
+    /// The lowest authority's name and key, signed by another root: the untrusted one, or the lab's
+    /// for an untrusted authority.
+    CrossSigned,
+    /// The lowest authority's name and key in a certificate that is out of date.
+    ExpiredIntermediate,
+    /// All authorities between root and certificate, the lowest first.
+    Intermediates,
+    /// The certificate itself.
+    Leaf,
+    /// The root.
+    Root,
+    /// An authority that has to do with nothing else.
+    Unrelated,
+}
+
+/// How a certificate is signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Signature {
+    /// One bit of it is wrong.
+    Broken,
+    /// With RSA over MD5.
+    Md5,
+    /// With RSA over SHA-1.
+    Sha1,
+    /// As it should be.
+    #[default]
+    Sound,
+}
+
+/// With what a handshake is signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Possession {
+    /// Another key of the same algorithm.
+    OtherKey,
+    /// The certificate's own key.
+    #[default]
+    Own,
+}
+
+/// A purpose in the extended key usage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExtendedKeyUsage {
+    /// anyExtendedKeyUsage.
+    Any,
+    /// id-kp-clientAuth.
+    ClientAuth,
+    /// id-kp-codeSigning.
+    CodeSigning,
+    /// id-kp-emailProtection.
+    EmailProtection,
+    /// id-kp-serverAuth.
+    ServerAuth,
+}
+
+impl ExtendedKeyUsage {
+    pub(super) fn id(self) -> &'static [u64] {
+        match self {
+            Self::Any => &[2, 5, 29, 37, 0],
+            Self::ClientAuth => &[1, 3, 6, 1, 5, 5, 7, 3, 2],
+            Self::CodeSigning => &[1, 3, 6, 1, 5, 5, 7, 3, 3],
+            Self::EmailProtection => &[1, 3, 6, 1, 5, 5, 7, 3, 4],
+            Self::ServerAuth => &[1, 3, 6, 1, 5, 5, 7, 3, 1],
+        }
+    }
+}
+
+/// A key usage, in the standard's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyUsage {
+    /// digitalSignature.
+    DigitalSignature,
+    /// nonRepudiation.
+    NonRepudiation,
+    /// keyEncipherment.
+    KeyEncipherment,
+    /// dataEncipherment.
+    DataEncipherment,
+    /// keyAgreement.
+    KeyAgreement,
+    /// keyCertSign.
+    KeyCertSign,
+    /// cRLSign.
+    CrlSign,
+}
+
+impl KeyUsage {
+    /// Its number in the bit string.
+    pub(super) fn bit(self) -> u8 {
+        match self {
+            Self::DigitalSignature => 0,
+            Self::NonRepudiation => 1,
+            Self::KeyEncipherment => 2,
+            Self::DataEncipherment => 3,
+            Self::KeyAgreement => 4,
+            Self::KeyCertSign => 5,
+            Self::CrlSign => 6,
+        }
+    }
+}
+
+/// A public key for which there is no private one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PublicKey {
+    /// A curve over a field whose order is no prime, with a compressed base point: of the kind that
+    /// some libraries never came back from (CVE-2022-0778).
+    CompositeField,
+    /// A curve with parameters of its own instead of a name (RFC 5480 §2.1.1 forbids it).
+    ExplicitCurve,
+    /// RSA with a modulus of 16 kB.
+    HugeRsa,
+    /// A point that is not on P-256.
+    OffCurve,
+    /// A curve of a name that nobody knows.
+    UnknownCurve,
+    /// RSA with a modulus and an exponent of zero.
+    ZeroRsa,
+}
+
+/// What stands in a certificate's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Malformed {
+    /// No bytes.
+    Empty,
+    /// The outermost length says 4 GB.
+    HugeLength,
+    /// Bytes without sense.
+    Random,
+    /// Bytes after its end.
+    Trailing,
+    /// The first half of it.
+    Truncated,
+}
+
+impl Sent {
+    /// As it stands in a file.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::CrossSigned => "cross-signed",
+            Self::ExpiredIntermediate => "expired-intermediate",
+            Self::Intermediates => "intermediates",
+            Self::Leaf => "leaf",
+            Self::Root => "root",
+            Self::Unrelated => "unrelated",
+        }
+    }
+}
+
+impl Certificate {
+    /// How certificates of this kind are made, or nothing for [`Certificate::None`].
+    pub fn recipe(self) -> Option<Recipe> {
+        let recipe = Recipe::default();
+        Some(match self {
+            Self::Good => recipe,
+            Self::Expired => Recipe {
+                not_before: Some(Offset::days(-60)),
+                not_after: Some(Offset::days(-30)),
+                ..recipe
+            },
+            Self::WrongName => Recipe {
+                domains: Some(vec![SOMEBODY_ELSE.to_owned()]),
+                ..recipe
+            },
+            Self::SelfSigned => Recipe {
+                issuer: IssuedBy::Itself,
+                ..recipe
+            },
+            Self::UnknownCa => Recipe {
+                issuer: IssuedBy::Untrusted,
+                ..recipe
+            },
+            Self::NoClientAuth => Recipe {
+                extended_key_usage: Some(vec![ExtendedKeyUsage::ServerAuth]),
+                ..recipe
+            },
+            Self::MissingIntermediate => Recipe {
+                sent: Some(vec![Sent::Leaf]),
+                ..recipe
+            },
+            Self::None => return None,
+        })
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
+}

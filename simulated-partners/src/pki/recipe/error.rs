@@ -1,0 +1,79 @@
+//! What is wrong with a recipe.
+
+use crate::pki::key::CannotSign;
+
+/// Why a recipe cannot be cooked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecipeError {
+    /// Two things that exclude each other.
+    #[error("`{one}` and `{other}` contradict each other: leave one of them out")]
+    Contradiction {
+        /// The one that was found second.
+        one: &'static str,
+        /// The one it contradicts.
+        other: &'static str,
+    },
+    /// A name of several kinds, or of none.
+    #[error(
+        "a name is of one kind: give exactly one of `dns`, `srv`, `xmpp`, `ip`, `uri`, `other` and \
+         `raw`"
+    )]
+    NotOneKind,
+    /// A number that is too small or too large.
+    #[error("`{field}` is {given}: from {least} to {most} would be right")]
+    OutOfRange {
+        /// Where.
+        field: &'static str,
+        /// What was found.
+        given: u64,
+        /// The least that is allowed.
+        least: u64,
+        /// The most that is allowed.
+        most: u64,
+    },
+    /// Not an address.
+    #[error("`ip = \"{0}\"` is no IP address, such as `127.0.0.1` or `::1`")]
+    BadAddress(String),
+    /// Not an object identifier.
+    #[error("`oid = \"{0}\"` is no object identifier, such as `1.3.6.1.5.5.7.8.5`")]
+    BadObjectIdentifier(String),
+    /// An escape without two digits.
+    #[error("`{0}` holds a `\\x` without the two hexadecimal digits of a byte, such as `\\xff`")]
+    BadEscape(String),
+    /// The dates in the wrong order.
+    #[error(
+        "`not-after` lies before `not-before`: give both (left out, they are -1d and +365d, for \
+         intermediates -90d and +3650d)"
+    )]
+    EndsBeforeItBegins,
+    /// A weak signature by a key that makes none.
+    #[error(
+        "a signature over SHA-1 or MD5 needs an RSA key of whoever signs: with `issuer = \"self\"` \
+         give `key = \"rsa2048\"`, else `key` of the `intermediate`"
+    )]
+    NeedsRsa,
+    /// Something to send that this chain does not have.
+    #[error("`sent` has `{0}`, and there is none with this `issuer`")]
+    NothingToSend(&'static str),
+    /// Sent is nothing at all.
+    #[error("`sent` is empty: a server without certificate has `certificate = \"none\"`")]
+    NothingSent,
+    /// A text that is to be the target's chain.
+    #[error("`stolen` holds no certificate (PEM, `BEGIN CERTIFICATE`) that can be read")]
+    NothingStolen,
+    /// It goes over the length that a handshake message can have (RFC 8446 §4.4.2).
+    #[error("its certificates are of {bytes} bytes; {most} can be sent")]
+    TooBig {
+        /// The length.
+        bytes: usize,
+        /// The most that is sent.
+        most: usize,
+    },
+}
+
+impl From<CannotSign> for RecipeError {
+    /// Only weak signatures can be beyond a key.
+    fn from(_: CannotSign) -> Self {
+        Self::NeedsRsa
+    }
+}
