@@ -132,7 +132,21 @@ impl Expect {
                 | Sees::Success
                 | Sees::Established
         );
-        let end = matches!(
+        if self.is_negative() {
+            gain
+        } else {
+            self.is_end()
+        }
+    }
+
+    /// Whether nothing but a refusal will do.
+    pub fn demands_refusal(&self) -> bool {
+        let ends = |one: &Self| !one.is_negative() && one.is_end() && one.warn.is_none();
+        ends(self) && self.or.iter().all(ends)
+    }
+
+    const fn is_end(&self) -> bool {
+        matches!(
             self.sees,
             Sees::StreamError
                 | Sees::SaslFailure
@@ -140,8 +154,7 @@ impl Expect {
                 | Sees::TlsFailed
                 | Sees::Returned
                 | Sees::Closed
-        );
-        if self.is_negative() { gain } else { end }
+        )
     }
 
     /// Whether it is met by nothing being there.

@@ -59,7 +59,7 @@ pub struct Script {
     pub is_control: bool,
     /// Whether there is one.
     pub has_control: bool,
-    /// Of an accepting neighbour: what the others expect, none of which it may meet.
+    /// Of an accepting neighbour: what those expect that have to be refused, none of which it may meet.
     pub siblings: Vec<(String, Vec<Expect>)>,
 }
 
@@ -271,12 +271,17 @@ fn script(
 /// What a file's variants expect, each with its name.
 fn siblings(file: &File) -> Vec<(String, Vec<Expect>)> {
     if file.variants.is_empty() {
-        return vec![("the scenario".to_owned(), file.expect.clone())];
+        return if file.expect.iter().any(Expect::demands_refusal) {
+            vec![("the scenario".to_owned(), file.expect.clone())]
+        } else {
+            Vec::new()
+        };
     }
     let expected = |patch: &Patch| patch.expect.clone().unwrap_or_else(|| file.expect.clone());
     file.variants
         .iter()
         .map(|(name, patch)| (name.clone(), expected(patch)))
+        .filter(|(_, expected)| expected.iter().any(Expect::demands_refusal))
         .collect()
 }
 
