@@ -341,8 +341,10 @@ pub enum Setting {
     /// As it comes.
     #[default]
     Usual,
-    /// Its timeouts are short: negotiation 600 ms, silence and idleness a second.
+    /// Its timeouts are short: negotiation 600 ms, dialback 300 ms.
     Impatient,
+    /// It closes streams on which no stanza has come for 400 milliseconds.
+    ShortIdle,
     /// TLS with a certificate that cannot be verified is refused.
     StrictCertificates,
 }

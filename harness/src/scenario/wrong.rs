@@ -138,7 +138,8 @@ fn spoil(sight: &mut Sight) {
 fn grow(element: &mut Element, path: &str) {
     let (step, rest) = path.split_once('/').unwrap_or((path, ""));
     let (name, text) = step.split_once('=').unwrap_or((step, ""));
-    let mut child = Element::new(STRANGE, name);
+    let (name, namespace) = name.split_once('@').unwrap_or((name, STRANGE));
+    let mut child = Element::new(namespace, name);
     if !text.is_empty() {
         child.children.push(Node::Text(text.to_owned()));
     }
