@@ -69,6 +69,8 @@ pub struct Expect {
     pub never: bool,
     /// The values of this attribute differ from each other in all that is seen.
     pub distinct: Option<String>,
+    /// The numbers at the end of this attribute rise in all that is seen.
+    pub ascending: Option<String>,
     /// An alternative that is only tolerated, with the reason.
     pub warn: Option<String>,
     /// Any of these will do as well.
@@ -113,6 +115,7 @@ impl Expect {
             at_most: None,
             never: false,
             distinct: None,
+            ascending: None,
             warn: None,
             or: Vec::new(),
         }
@@ -336,6 +339,9 @@ impl fmt::Display for Expect {
         }
         if let Some(attribute) = &self.distinct {
             write!(to, " with a different {attribute} each")?;
+        }
+        if let Some(attribute) = &self.ascending {
+            write!(to, " with a rising {attribute}")?;
         }
         if let Some(on) = self.on {
             write!(

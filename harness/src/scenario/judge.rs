@@ -131,7 +131,26 @@ fn count(expect: &Expect, found: &[&Sight]) -> Result<(), String> {
             }
         }
     }
+    if let Some(attribute) = &expect.ascending {
+        let mut last: Option<u64> = None;
+        for sight in found {
+            let value = value(sight, attribute).unwrap_or_default();
+            let Some(number) = number_at_end(&value) else {
+                return Err(format!("`{attribute}` is `{value}`, without a number at its end"));
+            };
+            if let Some(before) = last.filter(|before| *before >= number) {
+                return Err(format!("`{attribute}` ends in {number} after {before}"));
+            }
+            last = Some(number);
+        }
+    }
     Ok(())
+}
+
+/// The digits at the end of a text.
+fn number_at_end(text: &str) -> Option<u64> {
+    let digits = text.bytes().rev().take_while(u8::is_ascii_digit).count();
+    text[text.len() - digits..].parse().ok()
 }
 
 /// An attribute, or the element's text for `text`.
@@ -348,4 +367,32 @@ fn short(sight: &Sight) -> String {
         text.push('…');
     }
     text.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::sight;
+    use simulated_partners::wire::NS_SERVER;
+
+    fn rising(ids: &[&str]) -> Grade {
+        let sights: Vec<Sight> = ids
+            .iter()
+            .map(|id| Element::new(NS_SERVER, "message").attr("id", id))
+            .map(|message| sight::local(&message, Duration::ZERO))
+            .collect();
+        let expect = Expect {
+            ascending: Some("id".to_owned()),
+            ..Expect::new(Sees::Delivered)
+        };
+        grade(&expect, &sights, &str::to_owned)
+    }
+
+    #[test]
+    fn numbers_at_the_end_rise_as_numbers() {
+        assert_eq!(rising(&["p-9", "p-10", "p-12"]), Grade::Met);
+        assert!(!rising(&["p-9", "p-10", "p-10"]).is_met());
+        assert!(!rising(&["p-10", "p-9"]).is_met());
+        assert!(!rising(&["p-"]).is_met());
+    }
 }
