@@ -366,3 +366,31 @@ fn short(sight: &Sight) -> String {
     }
     text.trim_end().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::sight;
+    use simulated_partners::wire::NS_SERVER;
+
+    fn rising(ids: &[&str]) -> Grade {
+        let sights: Vec<Sight> = ids
+            .iter()
+            .map(|id| Element::new(NS_SERVER, "message").attr("id", id))
+            .map(|message| sight::local(&message, Duration::ZERO))
+            .collect();
+        let expect = Expect {
+            ascending: Some("id".to_owned()),
+            ..Expect::new(Sees::Delivered)
+        };
+        grade(&expect, &sights, &str::to_owned)
+    }
+
+    #[test]
+    fn numbers_at_the_end_rise_as_numbers() {
+        assert_eq!(rising(&["p-9", "p-10", "p-12"]), Grade::Met);
+        assert!(!rising(&["p-9", "p-10", "p-10"]).is_met());
+        assert!(!rising(&["p-10", "p-9"]).is_met());
+        assert!(!rising(&["p-"]).is_met());
+    }
+}

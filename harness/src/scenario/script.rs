@@ -353,7 +353,7 @@ fn apply(offer: &mut Offer, patch: &OfferPatch) {
 
 /// A reaction with the scenario's values in its texts. They may hold placeholders and XML: they are
 /// part of the script, not of what came from outside.
-fn with_values(reaction: &Reaction, values: &BTreeMap<String, String>) -> Reaction {
+pub(super) fn with_values(reaction: &Reaction, values: &BTreeMap<String, String>) -> Reaction {
     reaction.map_texts(|text| insert(text, values))
 }
 
