@@ -8,6 +8,7 @@ use serde::Deserialize;
 use simulated_partners::persona::{Certificate, Key, Tls, TlsVersion};
 use simulated_partners::pki::Recipe;
 use simulated_partners::reaction::Reaction;
+use simulated_partners::tls::Habits;
 
 use super::expect::Expect;
 use crate::matrix::Direction;
@@ -134,6 +135,8 @@ pub struct Part {
     pub offer: OfferPatch,
     /// The certificate that it shows, ingredient by ingredient, in place of the persona's.
     pub certificate: Option<Recipe>,
+    /// What it does in handshakes beside that: sessions, application protocols, names.
+    pub handshake: Option<Habits>,
     /// Its domain, with placeholders. The case's own for the main partner, `name.{domain}` for others.
     pub domain: Option<String>,
     /// When it dials the target: `true` at once, `false` not at all, or when this name is raised. The

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use simulated_partners::persona::{self, Offer, Persona};
 use simulated_partners::pki::Recipe;
 use simulated_partners::reaction::Reaction;
+use simulated_partners::tls::Habits;
 
 use super::expect::{Expect, Sees};
 use super::file::{Dials, Dns, File, Local, Need, OfferPatch, OutcomeWord, Part, Patch, Setting};
@@ -72,6 +73,8 @@ pub struct Role {
     pub persona: Arc<Persona>,
     /// Its certificate, where it is not one of the persona's kinds.
     pub certificate: Option<Recipe>,
+    /// What it does in handshakes beside that.
+    pub handshake: Habits,
     /// Its domain, with placeholders.
     pub domain: String,
     /// When it dials.
@@ -310,6 +313,7 @@ fn role(
         name: Arc::from(name),
         persona: Arc::new(persona),
         certificate: part.certificate.clone(),
+        handshake: part.handshake.clone().unwrap_or_default(),
         domain: part.domain.clone().unwrap_or_else(|| {
             if is_main {
                 "{domain}".to_owned()
@@ -407,6 +411,7 @@ impl Part {
                 .certificate
                 .clone()
                 .or_else(|| self.certificate.clone()),
+            handshake: other.handshake.clone().or_else(|| self.handshake.clone()),
             domain: other.domain.clone().or_else(|| self.domain.clone()),
             dials: other.dials.clone().or_else(|| self.dials.clone()),
             times: other.times.or(self.times),
