@@ -73,7 +73,7 @@ pub struct Expect {
     pub warn: Option<String>,
     /// Any of these will do as well.
     #[serde(default)]
-    pub or: Vec<Expect>,
+    pub or: Vec<Self>,
 }
 
 impl Expect {
@@ -296,7 +296,9 @@ pub struct Mark {
 }
 
 /// What a breach means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, serde::Serialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Weight {
     /// It is recorded.

@@ -199,7 +199,7 @@ pub struct Dns {
     pub name: String,
     /// SRV records.
     pub srv: Option<Vec<Srv>>,
-    /// A and AAAA records; `{name.address}` is where a partner listens.
+    /// A and AAAA records; `{name-address}` is where a partner listens.
     pub address: Option<Vec<String>>,
     /// A CNAME.
     pub alias: Option<String>,

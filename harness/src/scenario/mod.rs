@@ -14,6 +14,7 @@ mod script;
 pub mod sight;
 mod verdict;
 mod vocabulary;
+mod wrong;
 
 #[cfg(test)]
 mod tests;
@@ -26,3 +27,4 @@ pub use library::{Library, LibraryError, schema};
 pub use script::{CONTROL, MAIN, NoPersona, Role, Script, cases};
 pub use sight::{Eye, Sight};
 pub use verdict::{Breach, Line, Verdicts, judged};
+pub use wrong::unnoticed;

@@ -87,8 +87,8 @@ impl Names {
     pub fn values(&self, domain: &str) -> BTreeMap<String, String> {
         let mut values = self.roles.clone();
         for (name, at) in &self.listening {
-            values.insert(format!("{name}.address"), at.ip().to_string());
-            values.insert(format!("{name}.port"), at.port().to_string());
+            values.insert(format!("{name}-address"), at.ip().to_string());
+            values.insert(format!("{name}-port"), at.port().to_string());
         }
         let own = [
             ("domain", domain.to_owned()),
@@ -97,11 +97,7 @@ impl Names {
             ("alive", self.living()),
         ];
         values.extend(own.map(|(name, value)| (name.to_owned(), value)));
-        values.extend(
-            self.second
-                .clone()
-                .map(|name| ("target2".to_owned(), name)),
-        );
+        values.extend(self.second.clone().map(|name| ("target2".to_owned(), name)));
         values
     }
 

@@ -173,17 +173,19 @@ impl Machine {
             // There is nobody left to send anything to.
             return Next::On;
         }
+        self.script.sends |= action.sends();
         match action {
             Do::Send(template) => {
                 let text = self.fill(run.element.as_ref(), |values| values.fill(template));
-                self.send_text(text);
+                self.send_text(&text);
             }
             Do::SendBytes(text) => self.send_hex(text),
             Do::Repeat(repeat) => {
                 let line = self.fill(run.element.as_ref(), |values| {
                     values.fill_line(&repeat.send)
                 });
-                self.send_many(line, repeat.times);
+                let every = repeat.every.map(u64::from).map(Duration::from_millis);
+                self.send_many(line, repeat.times, every);
             }
             Do::Split(length) => self.actions.push(Action::Segments(usize::from(*length))),
             Do::Flush => self.actions.push(Action::Flush),
@@ -259,6 +261,7 @@ impl Machine {
         self.actions.push(Action::Raise {
             name: name.to_owned(),
             value,
+            after_sent: self.script.sends,
         });
     }
 
@@ -276,7 +279,10 @@ impl Machine {
 
     fn pause(&mut self, run: Run, wake: Wake) {
         if let Wake::Timer(time) = wake {
-            self.actions.push(Action::Timer(time));
+            self.actions.push(Action::Timer {
+                time,
+                after_sent: self.script.sends,
+            });
         }
         if self.proceeds {
             // What comes now is a handshake, and not for the framer.
@@ -338,7 +344,9 @@ impl Machine {
             Kind::Declaration | Kind::Header(_) | Kind::Whitespace(_) => false,
         };
         if self.paused.is_some() && !is_urgent {
-            self.kept.push(frame);
+            if matches!(frame.kind, Kind::Header(_) | Kind::Element(_)) {
+                self.kept.push(frame);
+            }
         } else {
             self.frame(&frame);
             self.settle();

@@ -1,6 +1,8 @@
 //! Where a list of actions leaves a connection: what was sent by hand counts as if a correct server
 //! had sent it.
 
+use std::time::Duration;
+
 use super::action::Action;
 use super::machine::Machine;
 use super::reacting::ends;
@@ -20,6 +22,8 @@ pub(super) struct Script {
     wanted: Option<Await>,
     /// What the last unit that asks for something waits for (dialling).
     inferred: Option<Await>,
+    /// Something was sent.
+    pub(super) sends: bool,
     /// A typed valid `db:result` was sent (listening).
     valid: bool,
     /// `<proceed/>` was sent (listening).
@@ -82,11 +86,11 @@ impl Machine {
     }
 
     /// Sends text as it is, and shows it as units as far as it is some.
-    pub(super) fn send_text(&mut self, text: String) {
+    pub(super) fn send_text(&mut self, text: &str) {
         if self.shut {
             return;
         }
-        let (units, rest) = self.units(&text);
+        let (units, rest) = self.units(text);
         for (kind, raw) in units {
             let said = kind.clone();
             self.send(kind, raw);
@@ -119,15 +123,18 @@ impl Machine {
         self.actions.push(Action::Send(bytes));
     }
 
-    pub(super) fn send_many(&mut self, line: Line, times: u32) {
+    pub(super) fn send_many(&mut self, line: Line, times: u32, every: Option<Duration>) {
         if self.shut {
             return;
         }
         let mut bytes = Vec::new();
         line.write(1, &mut bytes);
+        if bytes.is_empty() {
+            return;
+        }
         bytes.truncate(SHOWN);
         self.observe(What::Repeated { bytes, times });
-        self.actions.push(Action::SendMany { line, times });
+        self.actions.push(Action::SendMany { line, times, every });
     }
 
     fn sent_header(&mut self, header: &Element) {
