@@ -194,7 +194,7 @@ fn seen(what: &What, sight: impl Fn(Sees, Party) -> Sight) -> Vec<Sight> {
                 match &facts.target_certificate {
                     CertificateSeen::None => "none".to_owned(),
                     CertificateSeen::Good => "good".to_owned(),
-                    CertificateSeen::Bad(fault) => fault.clone(),
+                    CertificateSeen::Bad(why) => format!("bad: {why}"),
                 },
             ));
             for (name, is_so) in [
