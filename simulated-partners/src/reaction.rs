@@ -10,6 +10,9 @@ mod mistake;
 mod template;
 mod when;
 
+#[cfg(test)]
+mod tests;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -45,6 +45,7 @@ pub fn run_within(
         in_flight: 96,
         seed: 7,
         keep_events: true,
+        prove: false,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -18,9 +18,9 @@ use crate::matrix::{Case, Direction};
 use crate::oracle::never::violations;
 use crate::oracle::{Expectation, Profile, return_established, second_opinions};
 use crate::outcome::Outcome;
+use crate::scenario::{self, Need, Script};
 use crate::target::inner_side::{Stanzas, ping};
 use crate::target::{Inside, Running};
-use crate::scenario::{self, Need, Script};
 use crate::transcript;
 
 /// How long a case may take.
@@ -75,6 +75,7 @@ impl Job {
             why,
             fault: None,
             breaches: Vec::new(),
+            vacuous: Vec::new(),
             settled: None,
             repeated: None,
             control: self.control.clone(),
@@ -93,10 +94,11 @@ pub(super) async fn run(
     target: &Running,
     profile: Profile,
     deadlines: Deadlines,
+    prove: bool,
 ) -> (Record, Vec<Partner>) {
     let began = Instant::now();
     if let Some(script) = &job.case.script {
-        return scripted(job, script, lab, target, deadlines).await;
+        return scripted(job, script, lab, target, deadlines, prove).await;
     }
     let outcome = tokio::select! {
         done = bench(job, lab, target, profile, deadlines) => done,
@@ -118,6 +120,7 @@ async fn scripted(
     lab: &Lab,
     target: &Running,
     deadlines: Deadlines,
+    prove: bool,
 ) -> (Record, Vec<Partner>) {
     let began = Instant::now();
     let Inside::Linked(inner) = &target.inner else {
@@ -126,7 +129,7 @@ async fn scripted(
         return (record, Vec::new());
     };
     let done = tokio::select! {
-        done = scripted::bench(job, script, lab, target, inner, deadlines) => done,
+        done = scripted::bench(job, script, lab, target, inner, deadlines, prove) => done,
         reason = target.inner.lost() => Err(reason),
     };
     let (shown, partners) = match done {
@@ -135,11 +138,18 @@ async fn scripted(
     };
     let case = &job.case;
     let breaches = shown.verdicts.breaches(script);
-    let (verdict, why) = scenario::judged(&breaches);
+    let (verdict, why) = match shown.vacuous.as_slice() {
+        [] => scenario::judged(&breaches),
+        vacuous => {
+            let why = format!("it proves nothing: {}", vacuous.join("; "));
+            (Verdict::Error, why)
+        }
+    };
     let record = Record {
         verdict,
         why,
         breaches,
+        vacuous: shown.vacuous,
         outcome: Some(shown.outcome),
         timings: timing::timings(case.direction, &shown.events, began.elapsed()),
         wire: transcript::wire_summary(&shown.events),

@@ -24,7 +24,7 @@ use crate::lab::Lab;
 use crate::outcome::Outcome;
 use crate::scenario::names::Names;
 use crate::scenario::{
-    Dials, Eye, Grade, Line, MAIN, Role, Script, Sees, Sight, Verdicts, grade, sight,
+    Dials, Eye, Grade, Line, MAIN, Role, Script, Sees, Sight, Verdicts, grade, sight, unnoticed,
 };
 use crate::target::Running;
 use crate::target::inner_side::{InnerSide, Stanzas, ping};
@@ -44,6 +44,8 @@ pub(super) struct Shown {
     pub(super) outcome: Outcome,
     /// How its expectations stand.
     pub(super) verdicts: Verdicts,
+    /// Expectations that cannot fail, where that was asked for.
+    pub(super) vacuous: Vec<String>,
 }
 
 /// Runs a scripted case. Gives the partners back, which have yet to be stopped.
@@ -54,12 +56,18 @@ pub(super) async fn bench(
     target: &Running,
     inner: &InnerSide,
     deadlines: Deadlines,
+    prove: bool,
 ) -> Result<(Shown, Vec<Partner>), String> {
     let began = Instant::now();
-    let whole = script
-        .seconds
-        .map_or(deadlines.case, |seconds| Duration::from_secs(seconds.into()));
-    let names = Names::of(script, &job.case.domain(), &target.domain, target.second.as_deref());
+    let whole = script.seconds.map_or(deadlines.case, |seconds| {
+        Duration::from_secs(seconds.into())
+    });
+    let names = Names::of(
+        script,
+        &job.case.domain(),
+        &target.domain,
+        target.second.as_deref(),
+    );
     let board = Board::default();
     let domains: Vec<String> = names.domains(script).into_iter().collect();
     let stanzas = inner.open_marked(&domains, names.probe());
@@ -90,12 +98,14 @@ pub(super) async fn bench(
     let alive = bench.finish(deadlines).await?;
     let outcome = judge::read(job.case.direction, &bench.events, bench.evidence);
     let verdicts = bench.verdicts(&outcome, alive);
+    let vacuous = if prove { bench.vacuous() } else { Vec::new() };
     let partners = bench.partners.into_iter().map(|one| one.partner).collect();
     Ok((
         Shown {
             events: bench.events,
             outcome,
             verdicts,
+            vacuous,
         },
         partners,
     ))
@@ -220,7 +230,11 @@ impl<'a> Bench<'a> {
             &self.script.dns[at],
             &self.lab.dns.records(),
             &fill,
-            &|name| self.names.port(name).or((name == "target").then(|| self.target.address.port())),
+            &|name| {
+                self.names
+                    .port(name)
+                    .or((name == "target").then(|| self.target.address.port()))
+            },
         )
         .map_err(|error| error.to_string())
     }
@@ -302,9 +316,7 @@ impl<'a> Bench<'a> {
                 let local = &self.script.local[at];
                 for number in 1..=local.times {
                     let text = local.send.replace("{n}", &number.to_string());
-                    let text = self
-                        .names
-                        .fill(&text, self.names.domain(), &self.board);
+                    let text = self.names.fill(&text, self.names.domain(), &self.board);
                     let stanza = crate::scenario::names::stanza(&text)
                         .map_err(|why| format!("what the local side sends: {why}"))?;
                     self.inner.send(&stanza).await;
@@ -450,7 +462,11 @@ impl<'a> Bench<'a> {
         self.lab
             .publish(&domain, partner.address())
             .map_err(|error| error.to_string())?;
-        partner.dial(ping(&format!("probe-{domain}"), &domain, &self.target.domain));
+        partner.dial(ping(
+            &format!("probe-{domain}"),
+            &domain,
+            &self.target.domain,
+        ));
         let arrived = async {
             loop {
                 tokio::select! {
@@ -472,6 +488,29 @@ impl<'a> Bench<'a> {
         })
     }
 
+    /// Expectations that a wrong target, or the accepting neighbour, would meet as well.
+    fn vacuous(&self) -> Vec<String> {
+        let fill = |text: &str| self.names.fill(text, self.names.domain(), &self.board);
+        let mut vacuous = Vec::new();
+        for expect in &self.script.expect {
+            let unnoticed = unnoticed(expect, &self.sights, &fill);
+            vacuous.extend(
+                unnoticed
+                    .into_iter()
+                    .map(|what| format!("`{expect}` is met even where {what}")),
+            );
+        }
+        for (name, expected) in &self.script.siblings {
+            let all_met = expected
+                .iter()
+                .all(|expect| grade(expect, &self.sights, &fill).is_met());
+            if all_met {
+                vacuous.push(format!("the control meets all that `{name}` expects"));
+            }
+        }
+        vacuous
+    }
+
     fn verdicts(&self, outcome: &Outcome, alive: Option<String>) -> Verdicts {
         let lines = self
             .script
@@ -480,8 +519,7 @@ impl<'a> Bench<'a> {
             .map(|expect| Line {
                 expect: expect.clone(),
                 grade: {
-                    let fill =
-                        |text: &str| self.names.fill(text, self.names.domain(), &self.board);
+                    let fill = |text: &str| self.names.fill(text, self.names.domain(), &self.board);
                     grade(expect, &self.sights, &fill)
                 },
             })
@@ -490,7 +528,10 @@ impl<'a> Bench<'a> {
         let fits = allowed.is_empty() || allowed.iter().any(|word| word.admits(outcome));
         let outcome = (!fits).then(|| {
             let words: Vec<String> = allowed.iter().map(ToString::to_string).collect();
-            format!("it ended as {outcome}, where {} is allowed", words.join(" or "))
+            format!(
+                "it ended as {outcome}, where {} is allowed",
+                words.join(" or ")
+            )
         });
         Verdicts {
             lines,

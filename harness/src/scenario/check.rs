@@ -163,7 +163,11 @@ impl<'a> Check<'a> {
             );
         }
         if self.file.title.trim().is_empty() {
-            self.tell("title", "no title", "say in one line what happens and what has to come of it");
+            self.tell(
+                "title",
+                "no title",
+                "say in one line what happens and what has to come of it",
+            );
         }
         let stem = self.name.rsplit('/').next().unwrap_or_default();
         let ids = self.file.requirements.iter().chain(&self.file.bugs);
@@ -296,7 +300,9 @@ impl<'a> Check<'a> {
             for (name, part) in layer.parts {
                 parts.push((format!("partners.{name}"), part));
                 let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-                let taken = name == MAIN || Values::NAMES.contains(&name.as_str()) || KNOWN.contains(&name.as_str());
+                let taken = name == MAIN
+                    || Values::NAMES.contains(&name.as_str())
+                    || KNOWN.contains(&name.as_str());
                 if !name.chars().all(letters) || taken {
                     self.tell(
                         &layer.at(&format!("partners.{name}")),
@@ -372,9 +378,9 @@ impl<'a> Check<'a> {
             }
         }
         for (path, name) in waits {
-            let numbered = name
-                .rsplit_once('-')
-                .is_some_and(|(word, number)| RAISED.contains(&word) && number.parse::<u32>().is_ok());
+            let numbered = name.rsplit_once('-').is_some_and(|(word, number)| {
+                RAISED.contains(&word) && number.parse::<u32>().is_ok()
+            });
             if !raised.contains(&name) && !numbered {
                 let all: Vec<&str> = raised.iter().map(String::as_str).collect();
                 self.tell(
@@ -456,7 +462,11 @@ impl<'a> Check<'a> {
                         self.tell(
                             &format!("{path}.{key}.{at}"),
                             format!("`{word}` is no condition of {}", expect.sees),
-                            meant(word, known, &format!("expected one of {}", known.join(", "))),
+                            meant(
+                                word,
+                                known,
+                                &format!("expected one of {}", known.join(", ")),
+                            ),
                         );
                     }
                 }
@@ -532,11 +542,7 @@ impl<'a> Check<'a> {
 }
 
 /// Texts with placeholders, and names that are waited for, each with its place.
-fn gather(
-    layer: &Layer<'_>,
-    texts: &mut Vec<(String, String)>,
-    waits: &mut Vec<(String, String)>,
-) {
+fn gather(layer: &Layer<'_>, texts: &mut Vec<(String, String)>, waits: &mut Vec<(String, String)>) {
     for (name, value) in layer.values {
         texts.push((layer.at(&format!("values.{name}")), value.clone()));
     }
@@ -602,7 +608,10 @@ fn expected(path: &str, expect: &Expect, texts: &mut Vec<(String, String)>) {
         texts.push((format!("{path}.with.{name}"), value.clone()));
     }
     for (key, list) in [("has", &expect.has), ("lacks", &expect.lacks)] {
-        texts.extend(list.iter().map(|one| (format!("{path}.{key}"), one.clone())));
+        texts.extend(
+            list.iter()
+                .map(|one| (format!("{path}.{key}"), one.clone())),
+        );
     }
     for (key, text) in [("text", &expect.text), ("raw", &expect.raw)] {
         texts.extend(text.clone().map(|text| (format!("{path}.{key}"), text)));

@@ -102,10 +102,12 @@ fn alone(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> Gr
 /// Whether the number is right, and what differs from each other where it has to.
 fn count(expect: &Expect, found: &[&Sight]) -> Result<(), String> {
     let number = u32::try_from(found.len()).unwrap_or(u32::MAX);
-    let most = if expect.never { Some(0) } else { expect.at_most };
-    let least = expect
-        .at_least
-        .unwrap_or(u32::from(most.is_none()));
+    let most = if expect.never {
+        Some(0)
+    } else {
+        expect.at_most
+    };
+    let least = expect.at_least.unwrap_or(u32::from(most.is_none()));
     if number < least {
         return Err(if least == 1 {
             "not seen".to_owned()
@@ -137,13 +139,16 @@ fn count(expect: &Expect, found: &[&Sight]) -> Result<(), String> {
 /// An attribute, or the element's text for `text`.
 fn value(sight: &Sight, name: &str) -> Option<String> {
     if name == "text" {
-        return sight.element.as_ref().map(|element| element.content().trim().to_owned());
+        return sight
+            .element
+            .as_ref()
+            .map(|element| element.content().trim().to_owned());
     }
     sight.attribute(name).map(str::to_owned)
 }
 
 /// Whether everything but the condition and the time fits.
-fn is_candidate(expect: &Expect, sight: &Sight, fill: &dyn Fn(&str) -> String) -> bool {
+pub(super) fn is_candidate(expect: &Expect, sight: &Sight, fill: &dyn Fn(&str) -> String) -> bool {
     let attributes = || {
         expect.with.iter().all(|(name, wanted)| {
             sight
@@ -191,12 +196,7 @@ fn is_candidate(expect: &Expect, sight: &Sight, fill: &dyn Fn(&str) -> String) -
 }
 
 /// Whether it lies between the marks.
-fn is_in_time(
-    expect: &Expect,
-    at: usize,
-    sights: &[Sight],
-    fill: &dyn Fn(&str) -> String,
-) -> bool {
+fn is_in_time(expect: &Expect, at: usize, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> bool {
     let sight = &sights[at];
     let since = match &expect.after {
         None => Some(Duration::ZERO),

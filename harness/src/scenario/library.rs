@@ -162,8 +162,8 @@ fn read(name: &str, shown: &str, text: &str) -> Result<File, Mistakes> {
         text: text.to_owned(),
         list,
     };
-    let file: File = toml::from_str(text)
-        .map_err(|error| mistakes(vec![Mistake::from_toml(&error, text)]))?;
+    let file: File =
+        toml::from_str(text).map_err(|error| mistakes(vec![Mistake::from_toml(&error, text)]))?;
     let found = check(name, &file, text);
     if found.is_empty() {
         Ok(file)

@@ -14,9 +14,7 @@ mod script;
 pub mod sight;
 mod verdict;
 mod vocabulary;
-
-#[cfg(test)]
-mod tests;
+mod wrong;
 
 pub use check::check;
 pub use expect::{Expect, Mark, Sees, Weight};
@@ -26,3 +24,4 @@ pub use library::{Library, LibraryError, schema};
 pub use script::{CONTROL, MAIN, NoPersona, Role, Script, cases};
 pub use sight::{Eye, Sight};
 pub use verdict::{Breach, Line, Verdicts, judged};
+pub use wrong::unnoticed;

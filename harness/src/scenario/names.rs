@@ -108,11 +108,7 @@ impl Names {
             ("alive", self.living()),
         ];
         values.extend(own.map(|(name, value)| (name.to_owned(), value)));
-        values.extend(
-            self.second
-                .clone()
-                .map(|name| ("target2".to_owned(), name)),
-        );
+        values.extend(self.second.clone().map(|name| ("target2".to_owned(), name)));
         values
     }
 

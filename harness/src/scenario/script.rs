@@ -59,6 +59,8 @@ pub struct Script {
     pub is_control: bool,
     /// Whether there is one.
     pub has_control: bool,
+    /// Of an accepting neighbour: what the others expect, none of which it may meet.
+    pub siblings: Vec<(String, Vec<Expect>)>,
 }
 
 /// A partner of a script.
@@ -107,9 +109,13 @@ impl Script {
         if !self.has_control {
             return None;
         }
-        let below = id.strip_prefix(self.scenario.as_str())?.trim_start_matches('/');
+        let below = id
+            .strip_prefix(self.scenario.as_str())?
+            .trim_start_matches('/');
         let row = match &self.variant {
-            Some(variant) => below.strip_prefix(variant.as_str())?.trim_start_matches('/'),
+            Some(variant) => below
+                .strip_prefix(variant.as_str())?
+                .trim_start_matches('/'),
             None => below,
         };
         let mut control = format!("{}/{CONTROL}", self.scenario);
@@ -183,10 +189,14 @@ fn script(
     values.extend(patch.values.clone());
     let mut main = file.partner.over(&patch.partner);
     let reactions = patch.reaction.as_ref().unwrap_or(&file.reaction);
-    main.reaction.get_or_insert_default().extend(reactions.iter().cloned());
+    main.reaction
+        .get_or_insert_default()
+        .extend(reactions.iter().cloned());
     let mut parts = file.partners.clone();
     for (name, part) in &patch.partners {
-        let merged = parts.get(name).map_or_else(|| part.clone(), |base| base.over(part));
+        let merged = parts
+            .get(name)
+            .map_or_else(|| part.clone(), |base| base.over(part));
         parts.insert(name.clone(), merged);
     }
     let mut roles = vec![role(MAIN, &main, direction, &values)?];
@@ -206,7 +216,11 @@ fn script(
         scenario: scenario.to_owned(),
         variant: variant.map(str::to_owned),
         title,
-        requirements: patch.requirements.as_ref().unwrap_or(&file.requirements).clone(),
+        requirements: patch
+            .requirements
+            .as_ref()
+            .unwrap_or(&file.requirements)
+            .clone(),
         bugs: file.bugs.clone(),
         direction,
         needs: patch.needs.as_ref().unwrap_or(&file.needs).clone(),
@@ -225,7 +239,24 @@ fn script(
         seconds: patch.seconds.or(file.seconds),
         is_control,
         has_control: file.control.is_some() && !is_control,
+        siblings: if is_control {
+            siblings(file)
+        } else {
+            Vec::new()
+        },
     })
+}
+
+/// What a file's variants expect, each with its name.
+fn siblings(file: &File) -> Vec<(String, Vec<Expect>)> {
+    if file.variants.is_empty() {
+        return vec![("the scenario".to_owned(), file.expect.clone())];
+    }
+    let expected = |patch: &Patch| patch.expect.clone().unwrap_or_else(|| file.expect.clone());
+    file.variants
+        .iter()
+        .map(|(name, patch)| (name.clone(), expected(patch)))
+        .collect()
 }
 
 fn role(
@@ -237,12 +268,17 @@ fn role(
     let word = part.persona.as_deref().unwrap_or(PERSONA);
     let mut persona = persona::find(word).ok_or_else(|| NoPersona(word.to_owned()))?;
     apply(&mut persona.offer, &part.offer);
-    let own = part.reaction.iter().flatten().map(|one| with_values(one, values));
+    let own = part
+        .reaction
+        .iter()
+        .flatten()
+        .map(|one| with_values(one, values));
     persona.reactions = own.chain(persona.reactions.iter().cloned()).collect();
     let is_main = name == MAIN;
-    let dials = part.dials.clone().unwrap_or(Dials::Plain(
-        is_main && direction == Direction::Inbound,
-    ));
+    let dials = part
+        .dials
+        .clone()
+        .unwrap_or(Dials::Plain(is_main && direction == Direction::Inbound));
     let own_domain = part.domain.is_none() || is_main;
     Ok(Role {
         name: Arc::from(name),
@@ -342,7 +378,10 @@ impl Part {
         Self {
             persona: other.persona.clone().or_else(|| self.persona.clone()),
             offer,
-            certificate: other.certificate.clone().or_else(|| self.certificate.clone()),
+            certificate: other
+                .certificate
+                .clone()
+                .or_else(|| self.certificate.clone()),
             domain: other.domain.clone().or_else(|| self.domain.clone()),
             dials: other.dials.clone().or_else(|| self.dials.clone()),
             times: other.times.or(self.times),

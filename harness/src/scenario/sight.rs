@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use simulated_partners::event::{Close, Event, Leg, LegKind, Party, TlsSignal, What};
-use simulated_partners::wire::{
-    Element, Frame, Kind, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAM, NS_TLS,
-};
 use simulated_partners::reaction::{On, Stage};
+use simulated_partners::wire::{
+    Element, Frame, Kind, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAM, NS_TLS, NS_XML,
+};
 
 use super::expect::Sees;
 
@@ -43,6 +43,7 @@ impl Sight {
     /// An attribute, of the element or of what is none.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         match &self.element {
+            Some(element) if name == "xml:lang" => element.attribute_in(NS_XML, "lang"),
             Some(element) => element.attribute(name),
             None => self.facts.get(name).map(String::as_str),
         }

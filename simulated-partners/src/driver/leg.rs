@@ -226,13 +226,19 @@ impl Connection<'_> {
                 Action::SendMany { line, times } => self.outbox.send_many(line, times),
                 Action::Flush => self.outbox.flush(),
                 Action::Segments(length) => self.outbox.segments(length),
-                Action::ShutWrite => self.outbox.step(Step::ShutWrite),
+                Action::ShutWrite => self.outbox.step_after(Step::ShutWrite, true),
                 Action::Read(reads) => self.reads = reads,
-                Action::Timer(time) => {
+                Action::Timer { time, after_sent } => {
                     self.timer = None;
-                    self.outbox.step(Step::Timer(time));
+                    self.outbox.step_after(Step::Timer(time), after_sent);
                 }
-                Action::Raise { name, value } => self.outbox.step(Step::Raise { name, value }),
+                Action::Raise {
+                    name,
+                    value,
+                    after_sent,
+                } => self
+                    .outbox
+                    .step_after(Step::Raise { name, value }, after_sent),
                 Action::StartTls(side) => role = Some(side),
                 Action::Deadline(_) if self.stopping => {}
                 Action::Deadline(wait) => {

@@ -47,6 +47,8 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct Outbox {
     queue: VecDeque<Out>,
+    /// What waits for nothing.
+    steps: VecDeque<Step>,
     /// What is being written, and how much of it is out.
     chunk: Vec<u8>,
     written: usize,
@@ -64,6 +66,7 @@ impl Outbox {
     pub(super) fn new() -> Self {
         Self {
             queue: VecDeque::new(),
+            steps: VecDeque::new(),
             chunk: Vec::new(),
             written: 0,
             segment_end: 0,
@@ -99,8 +102,13 @@ impl Outbox {
         self.queue.push_back(Out::Segments(length));
     }
 
-    pub(super) fn step(&mut self, step: Step) {
-        self.queue.push_back(Out::Step(step));
+    /// Has a step done after what is to be sent, or as soon as can be.
+    pub(super) fn step_after(&mut self, step: Step, sent: bool) {
+        if sent {
+            self.queue.push_back(Out::Step(step));
+        } else {
+            self.steps.push_back(step);
+        }
     }
 
     /// The time that a write may take begins when there is something to write.
@@ -112,7 +120,7 @@ impl Outbox {
 
     /// Whether nothing is left.
     pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty() && !self.is_writing()
+        self.queue.is_empty() && self.steps.is_empty() && !self.is_writing()
     }
 
     fn is_writing(&self) -> bool {
@@ -160,6 +168,9 @@ impl Outbox {
         cx: &mut Context<'_>,
         socket: &mut Socket,
     ) -> Poll<Option<Step>> {
+        if let Some(step) = self.steps.pop_front() {
+            return Poll::Ready(Some(step));
+        }
         loop {
             match ready!(self.poll_chunk(cx, socket)) {
                 Ok(true) => return Poll::Ready(Some(Step::Yield)),

@@ -15,6 +15,8 @@ use crate::persona::{self, Persona};
 use crate::pki::Authority;
 use crate::wire::{Element, Kind, NS_PING, NS_SERVER};
 
+mod reactions;
+
 static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new(7));
 
 /// Nothing here takes so long.

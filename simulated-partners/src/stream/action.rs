@@ -71,14 +71,21 @@ pub enum Action {
     ShutWrite,
     /// Read from the socket or, from now on, do not.
     Read(bool),
-    /// Hand in [`Input::Timer`] so long after what was sent before is out. Replaces the one before.
-    Timer(Duration),
-    /// Put this on the board once what was sent before is out.
+    /// Hand in [`Input::Timer`] after a time. Replaces the one before.
+    Timer {
+        /// How long after.
+        time: Duration,
+        /// The time begins when all is out that was sent before.
+        after_sent: bool,
+    },
+    /// Put this on the board.
     Raise {
         /// The name.
         name: String,
         /// Its text.
         value: String,
+        /// Not before all is out that was sent before.
+        after_sent: bool,
     },
     /// Start a handshake; nothing else may be read from TCP before it ends.
     StartTls(TlsRole),

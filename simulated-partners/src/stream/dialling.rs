@@ -60,6 +60,11 @@ impl Machine {
         is_one
     }
 
+    /// Whether `<success/>` means that the target takes us for who we say we are.
+    pub(super) fn awaits_success(&self) -> bool {
+        !self.is_listening() && matches!(self.state, State::AwaitSuccess | State::Scripted)
+    }
+
     /// A child of the stream that the partner opened. In a scripted state it is what a reaction
     /// wants it to be.
     pub(super) fn answered(&mut self, when: When, element: &Element) {
@@ -132,7 +137,6 @@ impl Machine {
     }
 
     fn succeeded(&mut self) {
-        self.sasl_done = true;
         self.restart(Step::RestartStream);
         self.open_stream();
     }

@@ -310,7 +310,9 @@ impl Machine {
             }
             (Kind::Element(element), _) => {
                 if !self.is_premature(element) {
-                    self.point(point_of(element), Some(element));
+                    let when = point_of(element);
+                    self.sasl_done |= when == When::SuccessReceived && self.awaits_success();
+                    self.point(when, Some(element));
                 }
             }
         }

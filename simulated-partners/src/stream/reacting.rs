@@ -173,10 +173,11 @@ impl Machine {
             // There is nobody left to send anything to.
             return Next::On;
         }
+        self.script.sends |= action.sends();
         match action {
             Do::Send(template) => {
                 let text = self.fill(run.element.as_ref(), |values| values.fill(template));
-                self.send_text(text);
+                self.send_text(&text);
             }
             Do::SendBytes(text) => self.send_hex(text),
             Do::Repeat(repeat) => {
@@ -259,6 +260,7 @@ impl Machine {
         self.actions.push(Action::Raise {
             name: name.to_owned(),
             value,
+            after_sent: self.script.sends,
         });
     }
 
@@ -276,7 +278,10 @@ impl Machine {
 
     fn pause(&mut self, run: Run, wake: Wake) {
         if let Wake::Timer(time) = wake {
-            self.actions.push(Action::Timer(time));
+            self.actions.push(Action::Timer {
+                time,
+                after_sent: self.script.sends,
+            });
         }
         if self.proceeds {
             // What comes now is a handshake, and not for the framer.

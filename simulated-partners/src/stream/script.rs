@@ -20,6 +20,8 @@ pub(super) struct Script {
     wanted: Option<Await>,
     /// What the last unit that asks for something waits for (dialling).
     inferred: Option<Await>,
+    /// Something was sent.
+    pub(super) sends: bool,
     /// A typed valid `db:result` was sent (listening).
     valid: bool,
     /// `<proceed/>` was sent (listening).
@@ -82,11 +84,11 @@ impl Machine {
     }
 
     /// Sends text as it is, and shows it as units as far as it is some.
-    pub(super) fn send_text(&mut self, text: String) {
+    pub(super) fn send_text(&mut self, text: &str) {
         if self.shut {
             return;
         }
-        let (units, rest) = self.units(&text);
+        let (units, rest) = self.units(text);
         for (kind, raw) in units {
             let said = kind.clone();
             self.send(kind, raw);

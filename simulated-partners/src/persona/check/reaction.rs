@@ -142,7 +142,7 @@ impl Check<'_> {
 
 /// Whether the first is taken wherever the second fits.
 fn covers(first: &Reaction, second: &Reaction) -> bool {
-    fn as_wide<T: PartialEq>(first: Option<T>, second: Option<T>) -> bool {
+    fn as_wide<T: PartialEq + Copy>(first: Option<T>, second: Option<T>) -> bool {
         first.is_none() || first == second
     }
     first.when == second.when

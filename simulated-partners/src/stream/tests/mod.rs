@@ -4,6 +4,7 @@ mod bounds;
 mod network;
 mod partners;
 mod properties;
+mod reactions;
 mod table;
 mod target;
 

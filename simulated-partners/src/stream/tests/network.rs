@@ -68,6 +68,21 @@ impl Network {
         self.run();
     }
 
+    /// Somebody else puts a name on the board.
+    pub(super) fn raise(&mut self, name: &str) {
+        self.board.raise(name, "");
+        self.tell_of_the_board();
+        self.run();
+    }
+
+    fn tell_of_the_board(&mut self) {
+        for connection in 0..self.connections.len() {
+            for side in 0..2 {
+                self.queue.push_back((connection, side, Delivery::Board));
+            }
+        }
+    }
+
     /// Deadlines pass: first those of verifications, which are waited for by others.
     pub(super) fn let_time_pass(&mut self) {
         for kinds in [
@@ -198,14 +213,10 @@ impl Network {
                 Action::ShutWrite => {
                     self.queue.push_back((connection, other, Delivery::Closed));
                 }
-                Action::Timer(_) => self.queue.push_back((connection, side, Delivery::Timer)),
-                Action::Raise { name, value } => {
+                Action::Timer { .. } => self.queue.push_back((connection, side, Delivery::Timer)),
+                Action::Raise { name, value, .. } => {
                     self.board.raise(name, value);
-                    for connection in 0..self.connections.len() {
-                        for side in 0..2 {
-                            self.queue.push_back((connection, side, Delivery::Board));
-                        }
-                    }
+                    self.tell_of_the_board();
                 }
                 Action::Cut => self.queue.push_back((connection, other, Delivery::Closed)),
                 Action::Close => self.queue.push_back((connection, other, Delivery::Closed)),

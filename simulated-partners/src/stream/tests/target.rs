@@ -126,7 +126,7 @@ pub(super) fn word(action: &Action) -> Option<String> {
         | Action::Raise { .. } => None,
         Action::ShutWrite => Some("shut".to_owned()),
         Action::Read(reads) => Some(format!("read {reads}")),
-        Action::Timer(time) => Some(format!("timer {time:?}")),
+        Action::Timer { time, .. } => Some(format!("timer {time:?}")),
         Action::Cut => Some("cut".to_owned()),
         Action::StartTls(role) => Some(format!("start TLS as {role:?}")),
         Action::Deadline(wait) => Some(wait.map_or("no deadline", |_| "deadline").to_owned()),

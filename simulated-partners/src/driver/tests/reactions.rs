@@ -1,0 +1,503 @@
+//! What reactions look like on the wire.
+
+use std::net::SocketAddr;
+
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::persona::Offer;
+use crate::reaction::Reaction;
+use crate::stream::State;
+
+/// Tries of what depends on how fast the reader is.
+const TRIES: usize = 50;
+
+#[derive(serde::Deserialize)]
+struct Lines {
+    offer: Offer,
+    #[serde(default)]
+    reaction: Vec<Reaction>,
+}
+
+fn reacting(tls: &str, reactions: &[(&str, &str)]) -> Arc<Persona> {
+    let mut text = format!("[offer]\ntls = '{tls}'\nexternal = true\ndialback = true\n");
+    for (head, actions) in reactions {
+        text += &format!("[[reaction]]\n{head}\ndo = [{actions}]\n");
+    }
+    let lines: Lines = toml::from_str(&text).expect("the text is right");
+    for reaction in &lines.reaction {
+        assert_eq!(crate::reaction::mistakes(reaction), [], "{text}");
+    }
+    Arc::new(Persona {
+        reactions: lines.reaction,
+        ..Persona::correct("test", "test", lines.offer)
+    })
+}
+
+/// A target that is nothing but a socket.
+async fn raw_target() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    (listener, address)
+}
+
+async fn dialling(persona: &Arc<Persona>, target: SocketAddr) -> Partner {
+    let setup = PartnerSetup {
+        target,
+        ..setup("a.example", "b.example", persona)
+    };
+    Partner::start(setup).await.expect("it starts")
+}
+
+/// What a partner says on a connection, read by read, until it ends its side.
+async fn reads(persona: &Arc<Persona>) -> Vec<String> {
+    let (listener, target) = raw_target().await;
+    let partner = dialling(persona, target).await;
+    partner.dial(ping());
+    let (mut stream, _) = within(listener.accept()).await.expect("it dials");
+    let mut reads = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        match within(stream.read(&mut buffer)).await {
+            Ok(0) | Err(_) => break,
+            Ok(length) => reads.push(String::from_utf8_lossy(&buffer[..length]).into_owned()),
+        }
+    }
+    drop(stream);
+    within(partner.stop()).await;
+    reads
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sends_of_one_point_are_one_segment_unless_flushed_or_split() {
+    let persona = |actions: &str| reacting("none", &[("when = 'connected'", actions)]);
+    let whole = persona("{ send = 'one ' }, { send-bytes = '74 77 6f' }, 'shut'");
+    let flushed = persona("{ send = 'one ' }, 'flush', { send-bytes = '74 77 6f' }, 'shut'");
+    let split =
+        persona("{ split = 2 }, { send = 'one ' }, { split = 0 }, { send = 'two' }, 'shut'");
+    let (mut flushes, mut splits) = (false, false);
+    for _ in 0..TRIES {
+        assert_eq!(reads(&whole).await, ["one two"]);
+        let flushed = reads(&flushed).await;
+        assert_eq!(flushed.concat(), "one two");
+        flushes |= flushed == ["one ", "two"];
+        let split = reads(&split).await;
+        assert_eq!(split.concat(), "one two");
+        splits |= split[0] == "on";
+        if flushes && splits {
+            return;
+        }
+    }
+    panic!("flushed {flushes}, split {splits}");
+}
+
+/// Carries one connection to `target`, and gives the lengths of the TLS records with application
+/// data that came from who dialled.
+async fn relay(listener: TcpListener, target: SocketAddr) -> Vec<usize> {
+    let (near, _) = listener.accept().await.expect("somebody dials");
+    let far = TcpStream::connect(target).await.expect("somebody listens");
+    let (mut near_read, mut near_write) = near.into_split();
+    let (mut far_read, mut far_write) = far.into_split();
+    let back = tokio::spawn(async move {
+        let _ = tokio::io::copy(&mut far_read, &mut near_write).await;
+        let _ = near_write.shutdown().await;
+    });
+    let mut all = Vec::new();
+    let mut buffer = [0; 4096];
+    while let Ok(length @ 1..) = near_read.read(&mut buffer).await {
+        all.extend_from_slice(&buffer[..length]);
+        if far_write.write_all(&buffer[..length]).await.is_err() {
+            break;
+        }
+    }
+    let _ = far_write.shutdown().await;
+    let _ = back.await;
+    // In clear there is XML first.
+    let hello = all.windows(3).position(|three| three == [22, 3, 1]);
+    let mut rest = &all[hello.unwrap_or(all.len())..];
+    let mut lengths = Vec::new();
+    while let [kind, _, _, high, low, after @ ..] = rest {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        if *kind == 23 {
+            lengths.push(length);
+        }
+        rest = &after[length.min(after.len())..];
+    }
+    lengths
+}
+
+/// The records of a dialling partner with these reactions, before a correct one.
+async fn records(reactions: &[(&str, &str)], enough: impl Fn(&What) -> bool) -> Vec<usize> {
+    let (listener, address) = raw_target().await;
+    let b = setup("b.example", "a.example", &reacting("offered", &[]));
+    let b = Partner::start(PartnerSetup {
+        answers: false,
+        ..b
+    })
+    .await
+    .expect("b starts");
+    let relayed = tokio::spawn(relay(listener, b.address()));
+    let mut a = dialling(&reacting("offered", reactions), address).await;
+    a.dial(ping());
+    loop {
+        let event = within(a.next_event()).await.expect("a is at work");
+        if enough(&event.what) {
+            break;
+        }
+    }
+    within(a.stop()).await;
+    within(b.stop()).await;
+    within(relayed).await.expect("the relay works")
+}
+
+fn is_closed(what: &What) -> bool {
+    matches!(what, What::Closed { .. })
+}
+
+#[tokio::test]
+async fn split_cuts_tls_into_records() {
+    let text = "<x/>".repeat(5);
+    let tail = |records: Vec<usize>, count: usize| records[records.len() - count..].to_vec();
+    let send = format!("{{ send = '{text}' }}, 'cut'");
+    let whole = records(&[("when = 'established'", &send)], is_closed).await;
+    assert_eq!(tail(whole, 1), [20 + 17]);
+    let send = format!("{{ split = 1 }}, {send}");
+    let split = records(&[("when = 'established'", &send)], is_closed).await;
+    assert_eq!(tail(split, 20), [1 + 17; 20]);
+}
+
+#[tokio::test]
+async fn shut_ends_tls_and_cut_does_not() {
+    let cut = records(&[("when = 'established'", "'cut'")], is_closed).await;
+    let shut = records(&[("when = 'established'", "'shut'")], is_closed).await;
+    assert_eq!(shut.len(), cut.len() + 1, "{cut:?} {shut:?}");
+}
+
+#[tokio::test]
+async fn shut_goes_on_reading() {
+    let (listener, target) = raw_target().await;
+    let persona = reacting("none", &[("when = 'connected'", "{ send = 'x' }, 'shut'")]);
+    let mut partner = dialling(&persona, target).await;
+    partner.dial(ping());
+    let (mut stream, _) = within(listener.accept()).await.expect("it dials");
+    let mut said = Vec::new();
+    within(stream.read_to_end(&mut said))
+        .await
+        .expect("it ends its side");
+    assert_eq!(said, b"x");
+    stream
+        .write_all(b"<?xml version='1.0'?>")
+        .await
+        .expect("it still reads");
+    loop {
+        let event = within(partner.next_event()).await.expect("it is at work");
+        if matches!(
+            &event.what,
+            What::Frame {
+                from: Party::Target,
+                ..
+            }
+        ) {
+            break;
+        }
+    }
+    within(partner.stop()).await;
+}
+
+#[tokio::test]
+async fn a_deaf_partner_takes_nothing_and_stays() {
+    let (listener, target) = raw_target().await;
+    let persona = reacting(
+        "none",
+        &[("when = 'connected'", "{ send = 'x' }, 'deafen'")],
+    );
+    let partner = dialling(&persona, target).await;
+    partner.dial(ping());
+    let (mut stream, _) = within(listener.accept()).await.expect("it dials");
+    let mut said = [0];
+    within(stream.read_exact(&mut said))
+        .await
+        .expect("it speaks");
+    stream
+        .write_all(b"<?xml version='1.0'?>")
+        .await
+        .expect("it is there");
+    let events = within(partner.stop()).await;
+    assert!(
+        !has(&events, |what| matches!(
+            what,
+            What::Frame {
+                from: Party::Target,
+                ..
+            }
+        )),
+        "{events:#?}"
+    );
+}
+
+#[tokio::test]
+async fn repetitions_are_numbered_and_do_not_stop_reading() {
+    const TIMES: usize = 200_000;
+    let (listener, target) = raw_target().await;
+    let actions = format!(
+        "{{ repeat = {{ send = '<a>{{x*100}}{{n}}</a>', times = {TIMES} }} }}, {{ raise = 'out' }}, 'shut'"
+    );
+    let heard = ("when = 'header-received'", "{ raise = 'heard' }");
+    let persona = reacting("none", &[("when = 'connected'", &actions), heard]);
+    let board = Board::default();
+    let partner = Partner::start(PartnerSetup {
+        target,
+        board: board.clone(),
+        ..setup("a.example", "b.example", &persona)
+    })
+    .await
+    .expect("it starts");
+    partner.dial(ping());
+    let (mut stream, _) = within(listener.accept()).await.expect("it dials");
+    // Nothing is read yet, so that it must be in the middle of writing when it hears this.
+    stream
+        .write_all(b"<stream:stream xmlns:stream='http://etherx.jabber.org/streams' xmlns='jabber:server'>")
+        .await
+        .expect("it is there");
+    within(board.wait_for("heard")).await;
+    assert_eq!(board.get("out"), None);
+    let mut said = String::new();
+    within(stream.read_to_string(&mut said))
+        .await
+        .expect("it ends its side");
+    let expected: String = (1..=TIMES)
+        .map(|n| format!("<a>{}{n}</a>", "x".repeat(100)))
+        .collect();
+    assert!(said == expected, "{} bytes", said.len());
+    within(board.wait_for("out")).await;
+    within(partner.stop()).await;
+}
+
+#[tokio::test]
+async fn repetitions_end_quietly_when_the_peer_goes() {
+    let (listener, target) = raw_target().await;
+    let actions = "{ repeat = { send = '<a/>', times = 100000000 } }, { raise = 'out' }";
+    let persona = reacting("none", &[("when = 'connected'", actions)]);
+    let mut partner = dialling(&persona, target).await;
+    partner.dial(ping());
+    let (mut stream, _) = within(listener.accept()).await.expect("it dials");
+    let mut some = [0; 1000];
+    within(stream.read_exact(&mut some))
+        .await
+        .expect("it speaks");
+    drop(stream);
+    loop {
+        let event = within(partner.next_event()).await.expect("it is at work");
+        if is_end(&event) {
+            break;
+        }
+    }
+    let rest = within(partner.stop()).await;
+    assert!(
+        !has(&rest, |what| matches!(what, What::GaveUp { .. })),
+        "{rest:#?}"
+    );
+}
+
+#[tokio::test]
+async fn a_partner_can_be_stopped_in_the_middle_of_repetitions() {
+    let (listener, target) = raw_target().await;
+    let actions = "{ repeat = { send = '<a/>', times = 100000000 } }, 'close'";
+    let persona = reacting("none", &[("when = 'connected'", actions)]);
+    let partner = dialling(&persona, target).await;
+    partner.dial(ping());
+    let (mut stream, _) = within(listener.accept()).await.expect("it dials");
+    let mut some = [0; 1000];
+    within(stream.read_exact(&mut some))
+        .await
+        .expect("it speaks");
+    // The peer goes on reading, so that nothing but the word to stop can end it.
+    let reading = tokio::spawn(async move {
+        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    });
+    within(partner.stop()).await;
+    within(reading).await.expect("it ends");
+}
+
+#[tokio::test]
+async fn tls_can_begin_at_once() {
+    let direct = reacting(
+        "offered",
+        &[
+            ("when = 'connected'", "'start-tls'"),
+            ("when = 'accepted'", "'start-tls'"),
+        ],
+    );
+    let (a, _) = meet(&direct, &direct, is_answer).await;
+    assert_eq!(methods(&a)[0], (Leg(1), Method::SaslTls), "{a:#?}");
+    assert!(!has(&a, |what| matches!(
+        what,
+        What::Frame {
+            encrypted: false,
+            ..
+        }
+    )));
+}
+
+#[tokio::test]
+async fn a_delayed_handshake_is_none_the_worse() {
+    let proceed =
+        "{ send = \"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>\" }, { wait = 20 }";
+    let by_hand = reacting("offered", &[("when = 'starttls'", proceed)]);
+    let late = reacting(
+        "offered",
+        &[
+            ("when = 'proceed-sent'", "{ wait = 20 }, 'proceed'"),
+            ("when = 'proceed-received'", "{ wait = 20 }, 'proceed'"),
+        ],
+    );
+    for b in [by_hand, late] {
+        let (a, _) = meet(&reacting("offered", &[]), &b, is_answer).await;
+        assert_eq!(methods(&a)[0], (Leg(1), Method::SaslTls), "{a:#?}");
+    }
+}
+
+#[tokio::test]
+async fn partners_wait_for_each_other_on_a_board() {
+    let board = Board::default();
+    let keeps = reacting(
+        "none",
+        &[(
+            "when = 'db-result'",
+            "{ keep = { name = 'seen-key', value = '{key}' } }, 'ignore'",
+        )],
+    );
+    let b = Partner::start(PartnerSetup {
+        board: board.clone(),
+        ..setup("b.example", "a.example", &keeps)
+    })
+    .await
+    .expect("b starts");
+    let (listener, target) = raw_target().await;
+    let forges = reacting(
+        "none",
+        &[(
+            "when = 'connected'",
+            "{ wait-for = 'seen-key' }, { send = 'got {seen-key}' }, 'shut'",
+        )],
+    );
+    let c = Partner::start(PartnerSetup {
+        target,
+        board: board.clone(),
+        ..setup("c.example", "b.example", &forges)
+    })
+    .await
+    .expect("c starts");
+    c.dial(ping());
+    let (mut stream, _) = within(listener.accept()).await.expect("c dials");
+    let a = dialling(&reacting("none", &[]), b.address()).await;
+    a.dial(ping());
+    let mut said = String::new();
+    within(stream.read_to_string(&mut said))
+        .await
+        .expect("c ends its side");
+    let key = board.get("seen-key").expect("it was kept");
+    assert_eq!(key.len(), 64);
+    assert_eq!(said, format!("got {key}"));
+    let events = within(b.stop()).await;
+    assert!(has(
+        &events,
+        |what| matches!(what, What::Raised(name) if name == "seen-key")
+    ));
+    within(a.stop()).await;
+    within(c.stop()).await;
+}
+
+#[tokio::test]
+async fn connections_are_numbered_by_kind() {
+    let (listener, target) = raw_target().await;
+    let say = |word: &str| format!("{{ send = '{word}' }}, 'shut'");
+    let (second, other) = (say("second"), say("other"));
+    let persona = reacting(
+        "none",
+        &[
+            ("when = 'connected'\nconnection = 2", &second),
+            ("when = 'connected'", &other),
+        ],
+    );
+    let partner = dialling(&persona, target).await;
+    for _ in 0..3 {
+        partner.dial(ping());
+    }
+    let mut said = Vec::new();
+    for _ in 0..3 {
+        let (mut stream, _) = within(listener.accept()).await.expect("it dials");
+        let mut text = String::new();
+        within(stream.read_to_string(&mut text))
+            .await
+            .expect("it ends its side");
+        said.push(text);
+    }
+    said.sort();
+    assert_eq!(said, ["other", "other", "second"]);
+    within(partner.stop()).await;
+}
+
+#[tokio::test]
+async fn as_many_connections_as_wanted_are_taken() {
+    let mut taken = Vec::new();
+    for connections in [2, 40] {
+        let partner = Partner::start(PartnerSetup {
+            connections,
+            ..setup(
+                "a.example",
+                "b.example",
+                &reacting("none", &[("when = 'accepted'", "{ send = 'x' }")]),
+            )
+        })
+        .await
+        .expect("it starts");
+        let mut open = Vec::new();
+        for _ in 0..40 {
+            let mut stream = TcpStream::connect(partner.address())
+                .await
+                .expect("it listens");
+            let mut said = [0];
+            if within(stream.read(&mut said))
+                .await
+                .is_ok_and(|length| length == 1)
+            {
+                open.push(stream);
+            }
+        }
+        taken.push(open.len());
+        within(partner.stop()).await;
+    }
+    assert_eq!(taken, [2, 40]);
+}
+
+#[tokio::test]
+async fn a_failed_handshake_is_a_point() {
+    let board = Board::default();
+    let persona = reacting(
+        "offered",
+        &[("when = 'tls-failed'", "{ raise = 'failed' }")],
+    );
+    let partner = Partner::start(PartnerSetup {
+        board: board.clone(),
+        ..setup("a.example", "b.example", &persona)
+    })
+    .await
+    .expect("it starts");
+    let broken = named("handshake-broken");
+    let b = Partner::start(PartnerSetup {
+        target: partner.address(),
+        ..setup("b.example", "a.example", &broken)
+    })
+    .await
+    .expect("b starts");
+    b.dial(ping());
+    within(board.wait_for("failed")).await;
+    within(b.stop()).await;
+    within(partner.stop()).await;
+}
+
+#[test]
+fn a_scripted_connection_ends_by_itself() {
+    assert!(State::Scripted.waits_for().is_some());
+}
