@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -178,6 +178,8 @@ impl<'a> Bench<'a> {
             };
             let listen = if role.default_port {
                 SocketAddr::from((own_address(&self.names, number), DEFAULT_PORT))
+            } else if role.over_ipv6 {
+                SocketAddr::from((Ipv6Addr::LOCALHOST, 0))
             } else {
                 plain.listen
             };
@@ -210,6 +212,16 @@ impl<'a> Bench<'a> {
 
     /// Sets the records that hold from the start.
     fn publish(&mut self) -> Result<(), String> {
+        if !self.script.dns.is_empty() {
+            for one in &self.partners {
+                let host = format!("{}-host.{}", one.role.name, self.names.domain());
+                let host = self
+                    .lab
+                    .host(&host, one.partner.address().ip())
+                    .map_err(|error| error.to_string())?;
+                self.names.is_hosted(&one.role.name, host);
+            }
+        }
         for one in &self.partners {
             if one.role.serves {
                 let domain = self.names.of_role(one.role);
@@ -440,11 +452,19 @@ impl<'a> Bench<'a> {
 
     fn queries(&self) -> Vec<Sight> {
         let at = self.began.elapsed();
-        self.lab
-            .dns
-            .records()
-            .queries_below(self.names.domain())
+        let records = self.lab.dns.records();
+        let own = self.names.domain();
+        let below = format!(".{own}");
+        // Domains of partners are below the case's own, or stand for themselves.
+        let domains = self.names.domains(self.script);
+        let others = domains
+            .iter()
+            .filter(|domain| *domain != own && !domain.ends_with(&below))
+            .flat_map(|domain| records.queries_below(domain));
+        records
+            .queries_below(own)
             .into_iter()
+            .chain(others)
             .map(|(name, query)| sight::query(&name, &query.kind, query.tcp, at))
             .collect()
     }

@@ -343,6 +343,7 @@ impl<'a> Check<'a> {
                 known.insert(name.to_owned());
                 known.insert(format!("{name}-address"));
                 known.insert(format!("{name}-port"));
+                known.insert(format!("{name}-host"));
             }
             for (_, list) in layer.reactions() {
                 for action in list.iter().flat_map(|reaction| &reaction.actions) {

@@ -148,6 +148,8 @@ pub struct Part {
     pub serves: Option<bool>,
     /// It listens at the default port 5269, on an address of its own.
     pub default_port: Option<bool>,
+    /// It listens at `::1`.
+    pub over_ipv6: Option<bool>,
     /// It sends its stanza in spite of a refusal, right before its end.
     pub insists: Option<bool>,
     /// It answers requests, on connections of its own.

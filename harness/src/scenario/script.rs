@@ -85,6 +85,8 @@ pub struct Role {
     pub serves: bool,
     /// Whether it listens at port 5269.
     pub default_port: bool,
+    /// Whether it listens at `::1`.
+    pub over_ipv6: bool,
     /// Whether it sends its stanza in spite of a refusal.
     pub insists: bool,
     /// Whether it answers requests.
@@ -325,6 +327,7 @@ fn role(
         times: part.times.unwrap_or(1),
         serves: part.serves.unwrap_or(own_domain),
         default_port: part.default_port.unwrap_or_default(),
+        over_ipv6: part.over_ipv6.unwrap_or_default(),
         insists: part.insists.unwrap_or_default(),
         answers: part.answers.unwrap_or_default(),
         patience: part.patience,
@@ -417,6 +420,7 @@ impl Part {
             times: other.times.or(self.times),
             serves: other.serves.or(self.serves),
             default_port: other.default_port.or(self.default_port),
+            over_ipv6: other.over_ipv6.or(self.over_ipv6),
             insists: other.insists.or(self.insists),
             answers: other.answers.or(self.answers),
             patience: other.patience.or(self.patience),
