@@ -7,7 +7,7 @@ use simulated_partners::persona::{self, Offer, Persona};
 use simulated_partners::pki::Recipe;
 use simulated_partners::reaction::Reaction;
 
-use super::expect::Expect;
+use super::expect::{Expect, Sees};
 use super::file::{Dials, Dns, File, Local, Need, OfferPatch, OutcomeWord, Part, Patch, Setting};
 use super::names::Names;
 use crate::matrix::{Case, Direction, Set};
@@ -121,6 +121,29 @@ impl Script {
             control = format!("{control}/{row}");
         }
         Some(control)
+    }
+
+    /// The same for a target behind which nothing can be seen: what is delivered shows in its answer
+    /// to a ping, and what has to be delivered otherwise cannot be told. Nothing where too little is
+    /// left of it.
+    pub fn from_outside(&self) -> Option<Self> {
+        let is_inside = |expect: &Expect| {
+            matches!(
+                expect.sees,
+                Sees::Delivered | Sees::Answered | Sees::Returned
+            )
+        };
+        let expect: Vec<Expect> = self
+            .expect
+            .iter()
+            .filter(|expect| expect.is_negative() || !is_inside(expect))
+            .cloned()
+            .collect();
+        let tells = expect.iter().any(|expect| !expect.is_negative());
+        (self.direction == Direction::Inbound && self.local.is_empty() && tells).then(|| Self {
+            expect,
+            ..self.clone()
+        })
     }
 
     /// Whether the local side sends a ping without being told.
@@ -276,7 +299,7 @@ fn role(
     let dials = part
         .dials
         .clone()
-        .unwrap_or(Dials::Plain(is_main && direction == Direction::Inbound));
+        .unwrap_or_else(|| Dials::Plain(is_main && direction == Direction::Inbound));
     let own_domain = part.domain.is_none() || is_main;
     Ok(Role {
         name: Arc::from(name),
