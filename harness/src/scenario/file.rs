@@ -275,6 +275,8 @@ pub struct Local {
 pub enum Need {
     /// It serves a second domain, `{target2}`.
     SecondDomain,
+    /// Its inner side sends for that domain, too.
+    SecondSender,
     /// It can be set to give up within a second.
     ShortTimeouts,
     /// It speaks XEP-0288.
@@ -294,6 +296,7 @@ impl Need {
     pub const fn lacking(self) -> &'static str {
         match self {
             Self::SecondDomain => "it serves one domain only",
+            Self::SecondSender => "its inner side sends for one domain only",
             Self::ShortTimeouts => "its timeouts cannot be set short enough",
             Self::Bidi => "it does not speak XEP-0288",
             Self::StreamManagement => "it does not speak XEP-0198 between servers",

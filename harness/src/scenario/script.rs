@@ -187,7 +187,7 @@ pub fn cases(scenario: &str, file: &File) -> Result<Vec<Case>, NoPersona> {
             if let Some(variant) = variant {
                 id = format!("{id}/{variant}");
             }
-            if file.policies.len() > 1 {
+            if file.policies.len() > 1 || policies.len() > 1 {
                 id = format!("{id}/{}", row.label());
             }
             cases.push(Case {

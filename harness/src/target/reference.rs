@@ -26,8 +26,9 @@ const SECOND: &str = "chat.contoso.example";
 const GATEWAY: &str = "gateway.contoso.example";
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 4] = [
+const ABILITIES: [Need; 5] = [
     Need::SecondDomain,
+    Need::SecondSender,
     Need::ShortTimeouts,
     Need::InnerSide,
     Need::KnownSecret,
