@@ -78,6 +78,8 @@ pub struct Running {
     pub domain: String,
     /// Another domain that it serves, where it does.
     pub second: Option<String>,
+    /// What its dialback keys are made from, where that is known and they are made as XEP-0185 says.
+    pub secret: Option<String>,
     /// Where it takes streams from other servers.
     pub address: SocketAddr,
     /// Its other side, as far as there is a way to it.

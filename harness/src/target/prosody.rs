@@ -127,6 +127,7 @@ impl Prosody {
             Running {
                 domain: DOMAIN.to_owned(),
                 second: Some(HOST.to_owned()),
+                secret: None,
                 address,
                 inner: inner.into(),
             },
