@@ -216,12 +216,12 @@ impl<'a> Bench<'a> {
         let fill = |text: &str| self.names.fill(text, self.names.domain(), &self.board);
         crate::scenario::records::set(
             &self.script.dns[at],
-            &self.lab.dns.records(),
+            self.lab.dns.records(),
             &fill,
             &|name| {
                 self.names
                     .port(name)
-                    .or((name == "target").then(|| self.target.address.port()))
+                    .or_else(|| (name == "target").then(|| self.target.address.port()))
             },
         )
         .map_err(|error| error.to_string())
@@ -373,7 +373,7 @@ impl<'a> Bench<'a> {
         let count = self.counts.entry(word).or_default();
         *count += 1;
         self.board.raise(word, "");
-        self.board.raise(&format!("{word}-{count}"), "");
+        self.board.raise(format!("{word}-{count}"), "");
         self.sights.push(sight);
     }
 

@@ -73,7 +73,7 @@ pub struct Expect {
     pub warn: Option<String>,
     /// Any of these will do as well.
     #[serde(default)]
-    pub or: Vec<Expect>,
+    pub or: Vec<Self>,
 }
 
 impl Expect {

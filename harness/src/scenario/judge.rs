@@ -107,7 +107,7 @@ fn count(expect: &Expect, found: &[&Sight]) -> Result<(), String> {
     } else {
         expect.at_most
     };
-    let least = expect.at_least.unwrap_or(u32::from(most.is_none()));
+    let least = expect.at_least.unwrap_or_else(|| u32::from(most.is_none()));
     if number < least {
         return Err(if least == 1 {
             "not seen".to_owned()

@@ -16,6 +16,9 @@ mod verdict;
 mod vocabulary;
 mod wrong;
 
+#[cfg(test)]
+mod tests;
+
 pub use check::check;
 pub use expect::{Expect, Mark, Sees, Weight};
 pub use file::{Dials, Dns, File, Local, Need, OutcomeWord, Part, Patch, Setting, Srv};

@@ -276,7 +276,7 @@ fn role(
     let dials = part
         .dials
         .clone()
-        .unwrap_or(Dials::Plain(is_main && direction == Direction::Inbound));
+        .unwrap_or_else(|| Dials::Plain(is_main && direction == Direction::Inbound));
     let own_domain = part.domain.is_none() || is_main;
     Ok(Role {
         name: Arc::from(name),
