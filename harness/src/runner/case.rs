@@ -128,6 +128,10 @@ async fn scripted(
         let record = job.without_outcome(Verdict::Unsupported, why);
         return (record, Vec::new());
     };
+    if let Some(need) = target.lacks(&script.needs) {
+        let record = job.without_outcome(Verdict::Unsupported, need.lacking().to_owned());
+        return (record, Vec::new());
+    }
     let done = tokio::select! {
         done = scripted::bench(job, script, lab, target, inner, deadlines, prove) => done,
         reason = target.inner.lost() => Err(reason),

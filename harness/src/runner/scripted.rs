@@ -67,7 +67,8 @@ pub(super) async fn bench(
         &job.case.domain(),
         &target.domain,
         target.second.as_deref(),
-    );
+    )
+    .with_secret(target.secret.as_deref());
     let board = Board::default();
     let domains: Vec<String> = names.domains(script).into_iter().collect();
     let stanzas = inner.open_marked(&domains, names.probe());

@@ -69,6 +69,11 @@ pub struct Expect {
     pub never: bool,
     /// The values of this attribute differ from each other in all that is seen.
     pub distinct: Option<String>,
+    /// The text is so many hexadecimal digits.
+    pub hex: Option<u16>,
+    /// The values of this attribute, or the texts for `text`, are nothing that somebody else could
+    /// guess: neither counters nor times, and as a dialback key nothing that is made without a secret.
+    pub unguessable: Option<String>,
     /// An alternative that is only tolerated, with the reason.
     pub warn: Option<String>,
     /// Any of these will do as well.
@@ -113,6 +118,8 @@ impl Expect {
             at_most: None,
             never: false,
             distinct: None,
+            hex: None,
+            unguessable: None,
             warn: None,
             or: Vec::new(),
         }
@@ -338,6 +345,12 @@ impl fmt::Display for Expect {
         }
         if let Some(attribute) = &self.distinct {
             write!(to, " with a different {attribute} each")?;
+        }
+        if let Some(digits) = self.hex {
+            write!(to, " of {digits} hexadecimal digits")?;
+        }
+        if let Some(attribute) = &self.unguessable {
+            write!(to, " with a {attribute} that cannot be guessed")?;
         }
         if let Some(on) = self.on {
             write!(

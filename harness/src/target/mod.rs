@@ -16,6 +16,7 @@ use std::pin::Pin;
 
 use crate::lab::Lab;
 use crate::matrix::Case;
+use crate::scenario::Need;
 pub use inside::{Hidden, Inside, Trigger};
 
 /// A boxed future, so that targets can be chosen at run time.
@@ -84,6 +85,18 @@ pub struct Running {
     pub address: SocketAddr,
     /// Its other side, as far as there is a way to it.
     pub inner: Inside,
+}
+
+impl Running {
+    /// What of these it cannot do, as far as it shows once the instance runs.
+    pub fn lacks(&self, needs: &[Need]) -> Option<Need> {
+        needs.iter().copied().find(|need| match need {
+            Need::SecondDomain => self.second.is_none(),
+            Need::KnownSecret => self.secret.is_none(),
+            Need::InnerSide => !matches!(self.inner, Inside::Linked(_)),
+            Need::ShortTimeouts | Need::Bidi | Need::StreamManagement | Need::DirectTls => false,
+        })
+    }
 }
 
 /// Ends an instance in order, within a bounded time.

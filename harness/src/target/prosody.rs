@@ -23,6 +23,7 @@ const TEMPLATE: &str = include_str!("../../targets/prosody.cfg.lua");
 const HOST: &str = "prosody.example";
 const DOMAIN: &str = "im.prosody.example";
 const SECRET: &str = "component-secret";
+const DIALBACK_SECRET: &str = "dialback-secret";
 const START: Duration = Duration::from_secs(15);
 
 /// Prosody from the machine's packages.
@@ -127,7 +128,7 @@ impl Prosody {
             Running {
                 domain: DOMAIN.to_owned(),
                 second: Some(HOST.to_owned()),
-                secret: None,
+                secret: Some(DIALBACK_SECRET.to_owned()),
                 address,
                 inner: inner.into(),
             },
@@ -256,6 +257,7 @@ fn configuration(
         ("host", HOST.to_owned()),
         ("domain", DOMAIN.to_owned()),
         ("secret", SECRET.to_owned()),
+        ("dialback-secret", DIALBACK_SECRET.to_owned()),
     ];
     fill(TEMPLATE, &values)
 }
