@@ -333,7 +333,10 @@ impl<'a> Bench<'a> {
         let name = Arc::clone(&self.partners[at].role.name);
         match &event.what {
             What::Opened(_) => self.open += 1,
-            What::Closed { .. } => self.open = self.open.saturating_sub(1),
+            What::Closed { .. } => {
+                self.open = self.open.saturating_sub(1);
+                self.raise("ended");
+            }
             _ => {}
         }
         let sights = self.eye.look(&name, self.began.elapsed(), &event);
@@ -371,11 +374,16 @@ impl<'a> Bench<'a> {
                 "delivered"
             }
         };
+        self.raise(word);
+        self.sights.push(sight);
+    }
+
+    /// Puts a word on the board, and the same with how often it was there.
+    fn raise(&mut self, word: &'static str) {
         let count = self.counts.entry(word).or_default();
         *count += 1;
         self.board.raise(word, "");
         self.board.raise(format!("{word}-{count}"), "");
-        self.sights.push(sight);
     }
 
     /// Whether everything that has to be seen was seen.
