@@ -134,6 +134,10 @@ async fn scripted(
             return (record, Vec::new());
         }
     };
+    if let Some(need) = target.lacks(&script.needs) {
+        let record = job.without_outcome(Verdict::Unsupported, need.lacking().to_owned());
+        return (record, Vec::new());
+    }
     let done = tokio::select! {
         done = scripted::bench(job, script, lab, target, deadlines, prove) => done,
         reason = target.inner.lost() => Err(reason),

@@ -67,7 +67,8 @@ pub(super) async fn bench(
         &job.case.domain(),
         &target.domain,
         target.second.as_deref(),
-    );
+    )
+    .with_secret(target.secret.as_deref());
     let board = Board::default();
     let domains: Vec<String> = names.domains(script).into_iter().collect();
     let inner = match &target.inner {
@@ -363,7 +364,10 @@ impl<'a> Bench<'a> {
         let name = Arc::clone(&self.partners[at].role.name);
         match &event.what {
             What::Opened(_) => self.open += 1,
-            What::Closed { .. } => self.open = self.open.saturating_sub(1),
+            What::Closed { .. } => {
+                self.open = self.open.saturating_sub(1);
+                self.raise("ended");
+            }
             _ => {}
         }
         let sights = self.eye.look(&name, self.began.elapsed(), &event);
@@ -417,6 +421,12 @@ impl<'a> Bench<'a> {
                 "delivered"
             }
         };
+        self.raise(word);
+        self.sights.push(sight);
+    }
+
+    /// Puts a word on the board, and the same with how often it was there.
+    fn raise(&mut self, word: &'static str) {
         let count = self.counts.entry(word).or_default();
         *count += 1;
         self.board.raise(word, "");

@@ -73,6 +73,11 @@ pub struct Expect {
     pub ascending: Option<String>,
     /// The values of this attribute, of many that are seen, cannot be guessed from one another.
     pub random: Option<String>,
+    /// The text is so many hexadecimal digits.
+    pub hex: Option<u16>,
+    /// The values of this attribute, or the texts for `text`, are nothing that somebody else could
+    /// guess: neither counters nor times, and as a dialback key nothing that is made without a secret.
+    pub unguessable: Option<String>,
     /// An alternative that is only tolerated, with the reason.
     pub warn: Option<String>,
     /// Any of these will do as well.
@@ -119,6 +124,8 @@ impl Expect {
             distinct: None,
             ascending: None,
             random: None,
+            hex: None,
+            unguessable: None,
             warn: None,
             or: Vec::new(),
         }
@@ -363,6 +370,12 @@ impl fmt::Display for Expect {
         }
         if let Some(attribute) = &self.random {
             write!(to, " with a random {attribute}")?;
+        }
+        if let Some(digits) = self.hex {
+            write!(to, " of {digits} hexadecimal digits")?;
+        }
+        if let Some(attribute) = &self.unguessable {
+            write!(to, " with a {attribute} that cannot be guessed")?;
         }
         if let Some(on) = self.on {
             write!(

@@ -82,6 +82,12 @@ fn wrongs(
             spoil(sight);
         });
     }
+    if let Some(name) = &expect.unguessable {
+        altered(format!("{name} can be guessed"), &|sight| match &mut sight.element {
+            Some(element) if name == "text" => element.children = vec![Node::Text("1".to_owned())],
+            _ => set(sight, name, "1"),
+        });
+    }
     for path in &expect.lacks {
         let path = fill(path);
         altered(format!("{path} is there"), &|sight| {

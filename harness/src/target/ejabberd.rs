@@ -183,6 +183,7 @@ impl Ejabberd {
         let running = Running {
             domain: DOMAIN.to_owned(),
             second: Some(HOST.to_owned()),
+            secret: None,
             address,
             inner: inner.into(),
         };

@@ -24,6 +24,7 @@ const TEMPLATE: &str = include_str!("../../targets/prosody.cfg.lua");
 const HOST: &str = "prosody.example";
 const DOMAIN: &str = "im.prosody.example";
 const SECRET: &str = "component-secret";
+const DIALBACK_SECRET: &str = "dialback-secret";
 const START: Duration = Duration::from_secs(15);
 
 /// What it can do of what scenarios need.
@@ -161,6 +162,7 @@ impl Prosody {
             Running {
                 domain: DOMAIN.to_owned(),
                 second: Some(HOST.to_owned()),
+                secret: Some(DIALBACK_SECRET.to_owned()),
                 address,
                 inner: inner.into(),
             },
@@ -289,6 +291,7 @@ fn configuration(
         ("host", HOST.to_owned()),
         ("domain", DOMAIN.to_owned()),
         ("secret", SECRET.to_owned()),
+        ("dialback-secret", DIALBACK_SECRET.to_owned()),
     ];
     fill(TEMPLATE, &values)
 }

@@ -111,6 +111,7 @@ impl Reference {
             Running {
                 domain: DOMAIN.to_owned(),
                 second: Some(SECOND.to_owned()),
+                secret: Some(secret(lab)),
                 address,
                 inner: inner.into(),
             },
@@ -136,7 +137,7 @@ impl Reference {
              dns = [\"{dns}\"]\n\
              validation = \"matrix\"\n\
              strict-certificates = {strict}\n\
-             secret = \"secret-{seed:016x}\"\n\
+             secret = \"{secret}\"\n\
              [external]\n\
              listen = \"127.0.0.1:0\"\n{pem}\
              [internal]\n\
@@ -151,7 +152,7 @@ impl Reference {
              connect-timeout = \"{connect}ms\"\n",
             dns = lab.dns.address(),
             strict = self.strict_certificates || group == "strict",
-            seed = lab.seed,
+            secret = secret(lab),
             pem = pem,
             patience = patience.as_millis(),
             dialback = patience.as_millis() / 2,
@@ -169,6 +170,11 @@ impl Reference {
         }
         text
     }
+}
+
+/// What the proxy's dialback keys are made from.
+fn secret(lab: &Lab) -> String {
+    format!("secret-{:016x}", lab.seed)
 }
 
 /// How long the proxy waits for a partner that is not expected to be silent.
