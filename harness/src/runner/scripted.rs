@@ -265,6 +265,13 @@ impl<'a> Bench<'a> {
                 let _ = due.send(what);
             });
         };
+        let (board, records) = (self.board.clone(), self.lab.dns.records().clone());
+        let service = format!("_xmpp-server._tcp.{}", self.names.domain());
+        let mut asked = JoinSet::new();
+        asked.spawn(async move {
+            records.asked(&service).await;
+            board.raise("asked", "");
+        });
         let mut now = Vec::new();
         for (at, role) in self.script.roles.iter().enumerate() {
             match &role.dials {

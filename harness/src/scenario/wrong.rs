@@ -11,7 +11,7 @@ use simulated_partners::wire::{
 };
 
 use super::expect::{Expect, Mark, Sees};
-use super::judge::{self, Grade, grade};
+use super::judge::{self, grade};
 use super::sight::Sight;
 
 /// A text that no scenario wants to see.
