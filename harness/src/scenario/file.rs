@@ -289,6 +289,8 @@ pub enum Need {
     InnerSide,
     /// Its dialback secret is known (`{secret}`), and keys are made as XEP-0185 says.
     KnownSecret,
+    /// It can be set to refuse a bad certificate even where dialback would do.
+    StrictCertificates,
 }
 
 impl Need {
@@ -303,6 +305,7 @@ impl Need {
             Self::DirectTls => "it does not take direct TLS (XEP-0368)",
             Self::InnerSide => "nothing of what is behind it can be seen",
             Self::KnownSecret => "its dialback secret is not known",
+            Self::StrictCertificates => "it is not set to refuse bad certificates beside dialback",
         }
     }
 }
