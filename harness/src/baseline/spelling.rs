@@ -320,7 +320,7 @@ mod tests {
             outcome in outcomes(),
             fault in proptest::option::of(select(Fault::all().collect::<Vec<_>>())),
         ) {
-            let shown = Shown { outcome, fault };
+            let shown = Shown::Ended { outcome, fault };
             prop_assert_eq!(shown.to_string().parse::<Shown>(), Ok(shown));
         }
 

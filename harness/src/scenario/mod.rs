@@ -6,6 +6,7 @@
 mod check;
 mod expect;
 mod file;
+mod guess;
 mod judge;
 mod library;
 pub mod names;
@@ -16,6 +17,9 @@ pub mod sight;
 mod verdict;
 mod vocabulary;
 mod wrong;
+
+#[cfg(test)]
+mod tests;
 
 pub use check::check;
 pub use expect::{Expect, Mark, Sees, Weight};

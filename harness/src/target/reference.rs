@@ -26,8 +26,9 @@ const SECOND: &str = "chat.contoso.example";
 const GATEWAY: &str = "gateway.contoso.example";
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 4] = [
+const ABILITIES: [Need; 5] = [
     Need::SecondDomain,
+    Need::SecondSender,
     Need::ShortTimeouts,
     Need::InnerSide,
     Need::KnownSecret,
@@ -110,6 +111,7 @@ impl Reference {
             Running {
                 domain: DOMAIN.to_owned(),
                 second: Some(SECOND.to_owned()),
+                secret: Some(secret(lab)),
                 address,
                 inner: inner.into(),
             },
@@ -124,7 +126,8 @@ impl Reference {
             side.key_pem(),
             lab.authority.root_pem(),
         );
-        let patience = if group == "impatient" {
+        let impatient = group == "impatient";
+        let patience = if impatient {
             Duration::from_millis(600)
         } else {
             PATIENCE
@@ -134,7 +137,7 @@ impl Reference {
              dns = [\"{dns}\"]\n\
              validation = \"matrix\"\n\
              strict-certificates = {strict}\n\
-             secret = \"secret-{seed:016x}\"\n\
+             secret = \"{secret}\"\n\
              [external]\n\
              listen = \"127.0.0.1:0\"\n{pem}\
              [internal]\n\
@@ -144,14 +147,23 @@ impl Reference {
              connections = 10000\n\
              stream-establishment-timeout = \"{patience}ms\"\n\
              dialback-timeout = \"{dialback}ms\"\n\
-             stream-inactivity-timeout = \"{idle}ms\"\n",
+             stream-inactivity-timeout = \"{idle}ms\"\n\
+             dns-timeout = \"{dns_patience}ms\"\n\
+             connect-timeout = \"{connect}ms\"\n",
             dns = lab.dns.address(),
             strict = self.strict_certificates || group == "strict",
-            seed = lab.seed,
+            secret = secret(lab),
             pem = pem,
             patience = patience.as_millis(),
             dialback = patience.as_millis() / 2,
-            idle = if group == "short-idle" { SHORT_IDLE } else { IDLE }.as_millis(),
+            idle = if group == "short-idle" {
+                SHORT_IDLE
+            } else {
+                IDLE
+            }
+            .as_millis(),
+            dns_patience = if impatient { 400 } else { 5000 },
+            connect = if impatient { 300 } else { 10_000 },
         );
         let mut written = BTreeSet::new();
         for case in cases {
@@ -163,6 +175,11 @@ impl Reference {
         }
         text
     }
+}
+
+/// What the proxy's dialback keys are made from.
+fn secret(lab: &Lab) -> String {
+    format!("secret-{:016x}", lab.seed)
 }
 
 /// How long the proxy waits for a partner that is not expected to be silent.
