@@ -231,6 +231,9 @@ pub enum Sees {
     Element,
     /// A stream error.
     StreamError,
+    /// A stream error that is not made as RFC 6120 §4.9.2 says, beside `stream-error`. `condition`
+    /// tells what is wrong with it.
+    MalformedError,
     /// `</stream:stream>`.
     StreamEnd,
     /// Whitespace between elements.
@@ -286,6 +289,7 @@ impl fmt::Display for Sees {
             Self::OtherElement => "other-element",
             Self::Element => "element",
             Self::StreamError => "stream-error",
+            Self::MalformedError => "malformed-error",
             Self::StreamEnd => "stream-end",
             Self::Whitespace => "whitespace",
             Self::Illegal => "illegal",
