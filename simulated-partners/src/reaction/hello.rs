@@ -55,6 +55,8 @@ pub enum Flight {
     Dh512,
     /// The certificate and a finite-field group of 1024 bits.
     Dh1024,
+    /// The certificate and a finite-field group of 2048 bits.
+    Dh2048,
 }
 
 /// Versions of SSL and TLS.
