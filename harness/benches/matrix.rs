@@ -43,6 +43,7 @@ fn plan(selected: &[Case]) -> Plan {
         in_flight: 32,
         seed: 1,
         keep_events: false,
+        prove: false,
     }
 }
 

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::expect::Expect;
 use super::file::{Dials, Dns, File, Local, Part, Patch};
 use super::names::KNOWN;
-use super::script::{CONTROL, MAIN};
+use super::script::{CONTROL, MAIN, with_values};
 use super::vocabulary;
 use crate::policy::Row;
 use crate::requirement::{Registry, RowId};
@@ -18,7 +18,7 @@ use crate::requirement::{Registry, RowId};
 /// The format that this version reads.
 const FORMAT: u8 = 1;
 /// Names that the bench raises by itself.
-const RAISED: [&str; 3] = ["delivered", "answered", "returned"];
+const RAISED: [&str; 4] = ["delivered", "answered", "returned", "ended"];
 /// Below this likeness a guess is no help.
 const LIKENESS: f64 = 0.6;
 
@@ -163,7 +163,11 @@ impl<'a> Check<'a> {
             );
         }
         if self.file.title.trim().is_empty() {
-            self.tell("title", "no title", "say in one line what happens and what has to come of it");
+            self.tell(
+                "title",
+                "no title",
+                "say in one line what happens and what has to come of it",
+            );
         }
         let stem = self.name.rsplit('/').next().unwrap_or_default();
         let ids = self.file.requirements.iter().chain(&self.file.bugs);
@@ -296,7 +300,9 @@ impl<'a> Check<'a> {
             for (name, part) in layer.parts {
                 parts.push((format!("partners.{name}"), part));
                 let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-                let taken = name == MAIN || Values::NAMES.contains(&name.as_str()) || KNOWN.contains(&name.as_str());
+                let taken = name == MAIN
+                    || Values::NAMES.contains(&name.as_str())
+                    || KNOWN.contains(&name.as_str());
                 if !name.chars().all(letters) || taken {
                     self.tell(
                         &layer.at(&format!("partners.{name}")),
@@ -337,6 +343,7 @@ impl<'a> Check<'a> {
                 known.insert(name.to_owned());
                 known.insert(format!("{name}-address"));
                 known.insert(format!("{name}-port"));
+                known.insert(format!("{name}-host"));
             }
             for (_, list) in layer.reactions() {
                 for action in list.iter().flat_map(|reaction| &reaction.actions) {
@@ -371,9 +378,9 @@ impl<'a> Check<'a> {
             }
         }
         for (path, name) in waits {
-            let numbered = name
-                .rsplit_once('-')
-                .is_some_and(|(word, number)| RAISED.contains(&word) && number.parse::<u32>().is_ok());
+            let numbered = name.rsplit_once('-').is_some_and(|(word, number)| {
+                RAISED.contains(&word) && number.parse::<u32>().is_ok()
+            });
             if !raised.contains(&name) && !numbered {
                 let all: Vec<&str> = raised.iter().map(String::as_str).collect();
                 self.tell(
@@ -386,18 +393,42 @@ impl<'a> Check<'a> {
     }
 
     fn reactions(&mut self) {
-        for layer in self.layers() {
+        let layers = self.layers();
+        let mut told = BTreeSet::new();
+        for layer in &layers {
             for (path, list) in layer.reactions() {
-                for (at, one) in list.iter().enumerate() {
-                    for mistake in reaction::mistakes(one) {
-                        let place = match mistake.place {
-                            Place::When => "when".to_owned(),
-                            Place::Filter(name) => name.to_owned(),
-                            Place::Actions => "do".to_owned(),
-                            Place::Action(number) => format!("do.{number}"),
-                        };
-                        self.tell(&format!("{path}.{at}.{place}"), mistake.title, mistake.help);
-                    }
+                // What the base says is held against the values of every variant, too.
+                let over = layers
+                    .iter()
+                    .filter(|other| layer.path.is_empty() || other.path == layer.path);
+                for values in over.map(|other| other.values) {
+                    let mut filled = self.file.values.clone();
+                    filled.extend(values.clone());
+                    self.list(&path, list, &filled, &mut told);
+                }
+            }
+        }
+    }
+
+    /// The mistakes of a list of reactions with these values, but for those that were told.
+    fn list(
+        &mut self,
+        path: &str,
+        list: &[Reaction],
+        values: &BTreeMap<String, String>,
+        told: &mut BTreeSet<String>,
+    ) {
+        for (at, one) in list.iter().enumerate() {
+            for mistake in reaction::mistakes(&with_values(one, values)) {
+                let place = match mistake.place {
+                    Place::When => "when".to_owned(),
+                    Place::Filter(name) => name.to_owned(),
+                    Place::Actions => "do".to_owned(),
+                    Place::Action(number) => format!("do.{number}"),
+                };
+                let place = format!("{path}.{at}.{place}");
+                if told.insert(format!("{place} {}", mistake.title)) {
+                    self.tell(&place, mistake.title, mistake.help);
                 }
             }
         }
@@ -455,7 +486,11 @@ impl<'a> Check<'a> {
                         self.tell(
                             &format!("{path}.{key}.{at}"),
                             format!("`{word}` is no condition of {}", expect.sees),
-                            meant(word, known, &format!("expected one of {}", known.join(", "))),
+                            meant(
+                                word,
+                                known,
+                                &format!("expected one of {}", known.join(", ")),
+                            ),
                         );
                     }
                 }
@@ -531,11 +566,7 @@ impl<'a> Check<'a> {
 }
 
 /// Texts with placeholders, and names that are waited for, each with its place.
-fn gather(
-    layer: &Layer<'_>,
-    texts: &mut Vec<(String, String)>,
-    waits: &mut Vec<(String, String)>,
-) {
+fn gather(layer: &Layer<'_>, texts: &mut Vec<(String, String)>, waits: &mut Vec<(String, String)>) {
     for (name, value) in layer.values {
         texts.push((layer.at(&format!("values.{name}")), value.clone()));
     }
@@ -601,7 +632,10 @@ fn expected(path: &str, expect: &Expect, texts: &mut Vec<(String, String)>) {
         texts.push((format!("{path}.with.{name}"), value.clone()));
     }
     for (key, list) in [("has", &expect.has), ("lacks", &expect.lacks)] {
-        texts.extend(list.iter().map(|one| (format!("{path}.{key}"), one.clone())));
+        texts.extend(
+            list.iter()
+                .map(|one| (format!("{path}.{key}"), one.clone())),
+        );
     }
     for (key, text) in [("text", &expect.text), ("raw", &expect.raw)] {
         texts.extend(text.clone().map(|text| (format!("{path}.{key}"), text)));

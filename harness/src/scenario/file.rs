@@ -148,6 +148,8 @@ pub struct Part {
     pub serves: Option<bool>,
     /// It listens at the default port 5269, on an address of its own.
     pub default_port: Option<bool>,
+    /// It listens at `::1`.
+    pub over_ipv6: Option<bool>,
     /// It sends its stanza in spite of a refusal, right before its end.
     pub insists: Option<bool>,
     /// It answers requests, on connections of its own.
@@ -273,6 +275,8 @@ pub struct Local {
 pub enum Need {
     /// It serves a second domain, `{target2}`.
     SecondDomain,
+    /// Its inner side sends for that domain, too.
+    SecondSender,
     /// It can be set to give up within a second.
     ShortTimeouts,
     /// It speaks XEP-0288.
@@ -292,6 +296,7 @@ impl Need {
     pub const fn lacking(self) -> &'static str {
         match self {
             Self::SecondDomain => "it serves one domain only",
+            Self::SecondSender => "its inner side sends for one domain only",
             Self::ShortTimeouts => "its timeouts cannot be set short enough",
             Self::Bidi => "it does not speak XEP-0288",
             Self::StreamManagement => "it does not speak XEP-0198 between servers",
@@ -344,8 +349,10 @@ pub enum Setting {
     /// As it comes.
     #[default]
     Usual,
-    /// Its timeouts are short: negotiation 600 ms, silence and idleness a second.
+    /// Its timeouts are short: negotiation 600 ms, dialback 300 ms.
     Impatient,
+    /// It closes streams on which no stanza has come for 400 milliseconds.
+    ShortIdle,
     /// TLS with a certificate that cannot be verified is refused.
     StrictCertificates,
 }

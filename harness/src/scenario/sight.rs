@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use simulated_partners::event::{CertificateSeen, Close, Event, Leg, LegKind, Party, TlsSignal, What};
-use simulated_partners::wire::{
-    Element, Frame, Kind, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAM, NS_TLS,
+use simulated_partners::event::{
+    CertificateSeen, Close, Event, Leg, LegKind, Party, TlsSignal, What,
 };
 use simulated_partners::reaction::{On, Stage};
+use simulated_partners::wire::{
+    Element, Frame, Kind, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAM, NS_TLS, NS_XML,
+};
 
 use super::expect::Sees;
 
@@ -43,6 +45,7 @@ impl Sight {
     /// An attribute, of the element or of what is none.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         match &self.element {
+            Some(element) if name == "xml:lang" => element.attribute_in(NS_XML, "lang"),
             Some(element) => element.attribute(name),
             None => self.facts.get(name).map(String::as_str),
         }
@@ -196,7 +199,7 @@ fn seen(what: &What, sight: impl Fn(Sees, Party) -> Sight) -> Vec<Sight> {
                 match &facts.target_certificate {
                     CertificateSeen::None => "none".to_owned(),
                     CertificateSeen::Good => "good".to_owned(),
-                    CertificateSeen::Bad(fault) => fault.clone(),
+                    CertificateSeen::Bad(why) => format!("bad: {why}"),
                 },
             ));
             for (name, is_so) in [
