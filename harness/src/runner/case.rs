@@ -8,8 +8,8 @@ use simulated_partners::board::Board;
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::{Event, LegKind, Party, What};
 use simulated_partners::persona::Persona;
-use simulated_partners::wire::{Element, Kind, NS_SERVER};
 use simulated_partners::tls::Habits;
+use simulated_partners::wire::{Element, Kind, NS_SERVER};
 
 use super::record::{Record, Timings, Verdict};
 use super::{scripted, timing, wire_only};

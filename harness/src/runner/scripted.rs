@@ -396,7 +396,7 @@ impl<'a> Bench<'a> {
                 let at = self.began.elapsed();
                 let mut delivered = sight::local(answer, at);
                 delivered.sees = Sees::Delivered;
-                self.raise(&delivered);
+                self.tell(&delivered);
                 self.sights.push(delivered);
             }
         }
@@ -404,12 +404,12 @@ impl<'a> Bench<'a> {
 
     fn stanza(&mut self, stanza: &Element) {
         let sight = sight::local(stanza, self.began.elapsed());
-        self.raise(&sight);
+        self.tell(&sight);
         self.sights.push(sight);
     }
 
     /// Tells the partners of what reached the local side.
-    fn raise(&mut self, sight: &Sight) {
+    fn tell(&mut self, sight: &Sight) {
         let word = match sight.sees {
             Sees::Answered => "answered",
             Sees::Returned => {
@@ -422,7 +422,6 @@ impl<'a> Bench<'a> {
             }
         };
         self.raise(word);
-        self.sights.push(sight);
     }
 
     /// Puts a word on the board, and the same with how often it was there.

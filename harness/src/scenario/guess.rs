@@ -20,7 +20,9 @@ pub(super) fn weakness(name: &str, found: &[&Sight], sights: &[Sight]) -> Option
         .map(|sight| value(sight, name).unwrap_or_default())
         .collect();
     if let Some(weak) = predictable(&values) {
-        return Some(format!("`{name}` can be guessed: `{weak}` is all that changes"));
+        return Some(format!(
+            "`{name}` can be guessed: `{weak}` is all that changes"
+        ));
     }
     if name != "text" {
         return None;
@@ -53,7 +55,10 @@ fn predictable(values: &[String]) -> Option<String> {
     let first = values.first()?;
     let (mut head, mut tail) = (0, 0);
     if values.len() > 1 {
-        head = values.iter().map(|one| shared(first.bytes(), one.bytes())).min()?;
+        head = values
+            .iter()
+            .map(|one| shared(first.bytes(), one.bytes()))
+            .min()?;
         let backwards = |text: &str| text.bytes().rev().collect::<Vec<u8>>();
         let last = backwards(first);
         tail = values
@@ -67,14 +72,19 @@ fn predictable(values: &[String]) -> Option<String> {
     };
     let cores: Vec<String> = values.iter().map(|value| changing(value)).collect();
     let letters: BTreeSet<char> = cores.iter().flat_map(|core| core.chars()).collect();
-    let letter = u32::try_from(letters.len()).map_or(0.0, f64::from).max(1.0).log2();
+    let letter = u32::try_from(letters.len())
+        .map_or(0.0, f64::from)
+        .max(1.0)
+        .log2();
     cores
         .into_iter()
         .find(|core| u32::try_from(core.len()).map_or(0.0, f64::from) * letter < BITS)
 }
 
 fn shared(one: impl Iterator<Item = u8>, other: impl Iterator<Item = u8>) -> usize {
-    one.zip(other).take_while(|(one, other)| one == other).count()
+    one.zip(other)
+        .take_while(|(one, other)| one == other)
+        .count()
 }
 
 #[cfg(test)]
@@ -88,11 +98,21 @@ mod tests {
 
     #[test]
     fn counters_times_and_short_values_can_be_guessed() {
-        assert!(weak(&["stream-0000000000000001", "stream-0000000000000002"]));
-        assert!(weak(&["1700000000123456", "1700000000124999", "1700000000130000"]));
+        assert!(weak(&[
+            "stream-0000000000000001",
+            "stream-0000000000000002"
+        ]));
+        assert!(weak(&[
+            "1700000000123456",
+            "1700000000124999",
+            "1700000000130000"
+        ]));
         assert!(weak(&["a1f3", "77c0"]));
         assert!(weak(&[""]));
-        assert!(weak(&["53dadfd2e2a6f97ca7bd8eeb84d5e390", "53dadfd2e2a6f97ca7bd8eeb84d5e390"]));
+        assert!(weak(&[
+            "53dadfd2e2a6f97ca7bd8eeb84d5e390",
+            "53dadfd2e2a6f97ca7bd8eeb84d5e390"
+        ]));
     }
 
     #[test]

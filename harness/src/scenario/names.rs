@@ -117,7 +117,11 @@ impl Names {
             ("alive", self.living()),
         ];
         values.extend(own.map(|(name, value)| (name.to_owned(), value)));
-        values.extend(self.secret.clone().map(|secret| ("secret".to_owned(), secret)));
+        values.extend(
+            self.secret
+                .clone()
+                .map(|secret| ("secret".to_owned(), secret)),
+        );
         values.extend(self.second.clone().map(|name| ("target2".to_owned(), name)));
         values
     }

@@ -59,8 +59,11 @@ pub enum Placement {
     Unsupported(String),
 }
 
+/// What may be there with any server: it shows once an instance runs.
+pub(crate) const ANYWHERE: [Need; 2] = [Need::SecondDomain, Need::InnerSide];
+
 /// Where a case does not run because of what it needs of the target.
-fn lacking(case: &Case, abilities: &[Need]) -> Option<Placement> {
+pub(crate) fn lacking(case: &Case, abilities: &[Need]) -> Option<Placement> {
     let lacks = |need: &&Need| !abilities.contains(need);
     let need = case.script.as_ref()?.needs.iter().find(lacks)?;
     Some(Placement::Unsupported(need.lacking().to_owned()))
@@ -101,7 +104,12 @@ impl Running {
             Need::SecondDomain => self.second.is_none(),
             Need::KnownSecret => self.secret.is_none(),
             Need::InnerSide => !matches!(self.inner, Inside::Linked(_)),
-            Need::ShortTimeouts | Need::Bidi | Need::StreamManagement | Need::DirectTls => false,
+            // Told before it is started, by what kind of target it is.
+            Need::SecondSender
+            | Need::ShortTimeouts
+            | Need::Bidi
+            | Need::StreamManagement
+            | Need::DirectTls => false,
         })
     }
 }

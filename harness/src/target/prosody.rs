@@ -17,8 +17,8 @@ use super::remote::{CertificateNames, PartnerHosts};
 use super::{Pending, Placement, Running, StartError, Stop, Target};
 use crate::lab::Lab;
 use crate::matrix::Case;
-use crate::scenario::Need;
 use crate::policy::{Level, Policy, Row};
+use crate::scenario::Need;
 
 const TEMPLATE: &str = include_str!("../../targets/prosody.cfg.lua");
 const HOST: &str = "prosody.example";
@@ -42,10 +42,7 @@ fn extras(case: &Case) -> Vec<&'static str> {
         let script = case.script.as_ref();
         script.is_some_and(|script| script.needs.contains(&need))
     };
-    let modules = [
-        (Need::Bidi, "s2s_bidi"),
-        (Need::StreamManagement, "smacks"),
-    ];
+    let modules = [(Need::Bidi, "s2s_bidi"), (Need::StreamManagement, "smacks")];
     let needed = modules.into_iter().filter(|(need, _)| needs(*need));
     needed.map(|(_, module)| module).collect()
 }
@@ -93,9 +90,11 @@ impl Target for Prosody {
             return lacking;
         }
         match settings(case.row.policy()) {
-            Ok(_) => Placement::Group(extras(case).iter().fold(case.row.label(), |name, module| {
-                format!("{name}-{module}")
-            })),
+            Ok(_) => Placement::Group(
+                extras(case)
+                    .iter()
+                    .fold(case.row.label(), |name, module| format!("{name}-{module}")),
+            ),
             Err(why) => Placement::Unsupported(why.to_owned()),
         }
     }

@@ -156,7 +156,12 @@ impl Reference {
             pem = pem,
             patience = patience.as_millis(),
             dialback = patience.as_millis() / 2,
-            idle = if group == "short-idle" { SHORT_IDLE } else { IDLE }.as_millis(),
+            idle = if group == "short-idle" {
+                SHORT_IDLE
+            } else {
+                IDLE
+            }
+            .as_millis(),
             dns_patience = if impatient { 400 } else { 5000 },
             connect = if impatient { 300 } else { 10_000 },
         );

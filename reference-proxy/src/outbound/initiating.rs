@@ -98,9 +98,7 @@ impl Failure {
         match self {
             Self::Closed(condition) => !matches!(
                 condition,
-                Some(
-                    Condition::HostUnknown | Condition::HostGone | Condition::PolicyViolation
-                )
+                Some(Condition::HostUnknown | Condition::HostGone | Condition::PolicyViolation)
             ),
             Self::Confused | Self::TlsRefused => true,
             Self::BadCertificate(_)

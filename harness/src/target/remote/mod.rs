@@ -212,6 +212,9 @@ impl Target for Remote {
     }
 
     fn place(&self, case: &Case) -> Placement {
+        if let Some(lacking) = super::lacking(case, &super::ANYWHERE) {
+            return lacking;
+        }
         if !self.file.rows().any(|row| row == case.row) {
             return Placement::Unsupported(self.other_policies());
         }
