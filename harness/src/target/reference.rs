@@ -26,13 +26,22 @@ const SECOND: &str = "chat.contoso.example";
 const GATEWAY: &str = "gateway.contoso.example";
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 5] = [
+const ABILITIES: [Need; 6] = [
+    Need::DirectTls,
     Need::SecondDomain,
     Need::SecondSender,
     Need::ShortTimeouts,
     Need::InnerSide,
     Need::KnownSecret,
 ];
+
+/// Where TLS may come first, and is looked for in DNS.
+const DIRECT: &str = "direct";
+
+fn needs_direct_tls(case: &Case) -> bool {
+    let script = case.script.as_ref();
+    script.is_some_and(|script| script.needs.contains(&Need::DirectTls))
+}
 
 fn is_set(case: &Case, setting: Setting) -> bool {
     let script = case.script.as_ref();
@@ -56,6 +65,8 @@ impl Target for Reference {
         }
         Placement::Group(if !case.row.policy().valid() {
             format!("invalid-{}", case.row.label())
+        } else if needs_direct_tls(case) {
+            DIRECT.to_owned()
         } else if is_set(case, Setting::StrictCertificates) {
             "strict".to_owned()
         } else if is_set(case, Setting::ShortIdle) {
@@ -139,7 +150,8 @@ impl Reference {
              strict-certificates = {strict}\n\
              secret = \"{secret}\"\n\
              [external]\n\
-             listen = \"127.0.0.1:0\"\n{pem}\
+             listen = \"127.0.0.1:0\"\n\
+             direct-tls = {direct}\n{pem}\
              [internal]\n\
              listen = \"127.0.0.1:0\"\n{pem}\
              gateways = [\"{GATEWAY}\"]\n\
@@ -151,6 +163,7 @@ impl Reference {
              dns-timeout = \"{dns_patience}ms\"\n\
              connect-timeout = \"{connect}ms\"\n",
             dns = lab.dns.address(),
+            direct = group == DIRECT,
             strict = self.strict_certificates || group == "strict",
             secret = secret(lab),
             pem = pem,
