@@ -26,8 +26,9 @@ const SECOND: &str = "chat.contoso.example";
 const GATEWAY: &str = "gateway.contoso.example";
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 6] = [
+const ABILITIES: [Need; 7] = [
     Need::DirectTls,
+    Need::DirectTlsPort,
     Need::SecondDomain,
     Need::SecondSender,
     Need::ShortTimeouts,
@@ -40,7 +41,8 @@ const DIRECT: &str = "direct";
 
 fn needs_direct_tls(case: &Case) -> bool {
     let script = case.script.as_ref();
-    script.is_some_and(|script| script.needs.contains(&Need::DirectTls))
+    let direct = |need: &Need| matches!(need, Need::DirectTls | Need::DirectTlsPort);
+    script.is_some_and(|script| script.needs.iter().any(direct))
 }
 
 fn is_set(case: &Case, setting: Setting) -> bool {
