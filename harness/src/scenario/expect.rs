@@ -196,6 +196,8 @@ pub enum Sees {
     Proceed,
     /// `<failure/>` of STARTTLS.
     TlsFailure,
+    /// A message of a handshake in clear that the partner makes by hand; `message` is its name.
+    Handshake,
     /// A handshake was completed.
     Tls,
     /// A handshake failed, or TLS broke down, by the target's doing. `condition` is the alert's name
@@ -272,6 +274,7 @@ impl fmt::Display for Sees {
             Self::Starttls => "starttls",
             Self::Proceed => "proceed",
             Self::TlsFailure => "tls-failure",
+            Self::Handshake => "handshake",
             Self::Tls => "tls",
             Self::TlsFailed => "tls-failed",
             Self::Auth => "auth",

@@ -189,6 +189,11 @@ fn seen(what: &What, sight: impl Fn(Sees, Party) -> Sight) -> Vec<Sight> {
                 .extend(fault.clone().map(|fault| ("condition", fault)));
             vec![sight]
         }
+        What::Handshake(facts) => {
+            let mut sight = sight(Sees::Handshake, Party::Target);
+            sight.facts.extend(facts.clone());
+            vec![sight]
+        }
         What::TlsUp(facts) => {
             let mut shown = vec![
                 ("version", facts.version.to_owned()),

@@ -333,6 +333,7 @@ fn element(sees: Sees) -> Option<Element> {
         Sees::Connection
         | Sees::ConnectFailed
         | Sees::Declaration
+        | Sees::Handshake
         | Sees::Tls
         | Sees::TlsFailed
         | Sees::Stanza
