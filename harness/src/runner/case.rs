@@ -8,6 +8,7 @@ use simulated_partners::board::Board;
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::{Event, LegKind, Party, What};
 use simulated_partners::persona::Persona;
+use simulated_partners::tls::Habits;
 use simulated_partners::wire::{Element, Kind, NS_SERVER};
 
 use super::record::{Record, Timings, Verdict};
@@ -133,6 +134,10 @@ async fn scripted(
             return (record, Vec::new());
         }
     };
+    if let Some(need) = target.lacks(&script.needs) {
+        let record = job.without_outcome(Verdict::Unsupported, need.lacking().to_owned());
+        return (record, Vec::new());
+    }
     let done = tokio::select! {
         done = scripted::bench(job, script, lab, target, deadlines, prove) => done,
         reason = target.inner.lost() => Err(reason),
@@ -235,6 +240,7 @@ pub(super) fn setup(
         domain: domain.to_owned(),
         persona: Arc::clone(persona),
         identity: lab.authority.issue(&[domain], offer.certificate, offer.key),
+        habits: Habits::default(),
         roots: lab.authority.roots(),
         target_domain: target.domain.clone(),
         target: target.address,

@@ -6,11 +6,13 @@
 mod check;
 mod expect;
 mod file;
+mod guess;
 mod judge;
 mod library;
 pub mod names;
 pub mod records;
 mod script;
+mod sequence;
 pub mod sight;
 mod verdict;
 mod vocabulary;

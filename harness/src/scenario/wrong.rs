@@ -11,7 +11,7 @@ use simulated_partners::wire::{
 };
 
 use super::expect::{Expect, Mark, Sees};
-use super::judge::{self, Grade, grade};
+use super::judge::{self, grade};
 use super::sight::Sight;
 
 /// A text that no scenario wants to see.
@@ -19,19 +19,31 @@ const STRANGE: &str = "something-else";
 
 /// What is wrong with an expectation that cannot fail: which wrong doing it does not notice.
 pub fn unnoticed(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> Vec<String> {
+    // What an alternative makes of an altered thing is another matter.
+    let own = Expect {
+        or: Vec::new(),
+        ..expect.clone()
+    };
     wrongs(expect, sights, fill)
         .into_iter()
-        .filter(|(_, wrong)| !matches!(grade(expect, wrong, fill), Grade::Unmet(_)))
-        .map(|(what, _)| what)
+        .filter(|wrong| {
+            let held = if wrong.altered { &own } else { expect };
+            grade(held, &wrong.sights, fill).is_met()
+        })
+        .map(|wrong| wrong.what)
         .collect()
 }
 
-/// Wrong doings with what would be seen of each.
-fn wrongs(
-    expect: &Expect,
-    sights: &[Sight],
-    fill: &dyn Fn(&str) -> String,
-) -> Vec<(String, Vec<Sight>)> {
+/// A wrong doing, and what would be seen of it.
+struct Wrong {
+    what: String,
+    sights: Vec<Sight>,
+    /// Something is otherwise than wanted, rather than there or not there.
+    altered: bool,
+}
+
+/// All wrong doings.
+fn wrongs(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> Vec<Wrong> {
     if expect.is_negative() {
         let most = if expect.never {
             0
@@ -42,24 +54,33 @@ fn wrongs(
         for _ in 0..=most {
             insert(expect, &mut seen, fill);
         }
-        return vec![(format!("{} is seen", expect.sees), seen)];
+        return vec![Wrong {
+            what: format!("{} is seen", expect.sees),
+            sights: seen,
+            altered: false,
+        }];
     }
-    let mut wrongs = vec![(
-        format!("{} is left out", expect.sees),
-        without(expect, sights, fill),
-    )];
+    let mut wrongs = vec![Wrong {
+        what: format!("{} is left out", expect.sees),
+        sights: without(expect, sights, fill),
+        altered: false,
+    }];
     let mut altered = |what: String, change: &dyn Fn(&mut Sight)| {
         let changed = sights
             .iter()
             .map(|sight| {
-                let mut sight = sight.clone();
-                if is_for(expect, &sight, fill) {
-                    change(&mut sight);
+                let mut altered = sight.clone();
+                if judge::is_candidate(expect, sight, fill) {
+                    change(&mut altered);
                 }
-                sight
+                altered
             })
             .collect();
-        wrongs.push((what, changed));
+        wrongs.push(Wrong {
+            what,
+            sights: changed,
+            altered: true,
+        });
     };
     for name in expect.with.keys().filter(|name| expect.with[*name] != "*") {
         altered(format!("{name} is something else"), &|sight| {
@@ -71,10 +92,21 @@ fn wrongs(
             set(sight, name, STRANGE)
         });
     }
-    if !expect.condition.is_empty() && expect.or.is_empty() {
+    if !expect.condition.is_empty() {
         altered("the condition is something else".to_owned(), &|sight| {
             spoil(sight);
         });
+    }
+    if let Some(name) = &expect.unguessable {
+        altered(
+            format!("{name} can be guessed"),
+            &|sight| match &mut sight.element {
+                Some(element) if name == "text" => {
+                    element.children = vec![Node::Text("1".to_owned())]
+                }
+                _ => set(sight, name, "1"),
+            },
+        );
     }
     for path in &expect.lacks {
         let path = fill(path);
@@ -132,7 +164,8 @@ fn spoil(sight: &mut Sight) {
 fn grow(element: &mut Element, path: &str) {
     let (step, rest) = path.split_once('/').unwrap_or((path, ""));
     let (name, text) = step.split_once('=').unwrap_or((step, ""));
-    let mut child = Element::new(STRANGE, name);
+    let (name, namespace) = name.split_once('@').unwrap_or((name, STRANGE));
+    let mut child = Element::new(namespace, name);
     if !text.is_empty() {
         child.children.push(Node::Text(text.to_owned()));
     }
@@ -146,12 +179,15 @@ fn grow(element: &mut Element, path: &str) {
 fn insert(expect: &Expect, sights: &mut Vec<Sight>, fill: &dyn Fn(&str) -> String) {
     let made = make(expect, fill);
     let marked = |mark: &Mark| {
-        sights.iter().position(|sight| {
+        let is_it = |sight: &Sight| {
             mark.sees.covers(sight.sees)
                 && (sight.leg.is_none()
                     || sight.sees == Sees::Raised
                     || mark.ours == (sight.by == Party::Partner))
-        })
+        };
+        let nth = mark.nth.map_or(0, |nth| usize::from(nth.saturating_sub(1)));
+        let found = sights.iter().enumerate().filter(|(_, sight)| is_it(sight));
+        found.map(|(at, _)| at).nth(nth)
     };
     let (at, near) = match (&expect.after, &expect.before) {
         (Some(mark), _) => match marked(mark) {
@@ -246,11 +282,17 @@ fn make(expect: &Expect, fill: &dyn Fn(&str) -> String) -> Sight {
 }
 
 /// What is known of things that are no elements.
-const FACTS: [&str; 8] = [
+const FACTS: [&str; 14] = [
+    "alpn",
+    "asked",
     "by",
+    "certificate",
     "condition",
+    "early-data",
     "kind",
     "name",
+    "offered",
+    "resumed",
     "sni",
     "suite",
     "tcp",
