@@ -289,6 +289,7 @@ async fn running(lab: &Lab, instance: Instance) -> Result<(Running, Stop), Start
             Running {
                 second: component.as_ref().map(|_| domain.clone()),
                 domain: component.unwrap_or(domain),
+                second_sends: false,
                 secret: None,
                 address,
                 inner,

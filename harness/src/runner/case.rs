@@ -123,17 +123,22 @@ async fn scripted(
     prove: bool,
 ) -> (Record, Vec<Partner>) {
     let began = Instant::now();
-    let Inside::Linked(inner) = &target.inner else {
-        let why = Need::InnerSide.lacking().to_owned();
-        let record = job.without_outcome(Verdict::Unsupported, why);
-        return (record, Vec::new());
+    let outside = matches!(target.inner, Inside::Hidden(_)).then(|| script.from_outside());
+    let script = match &outside {
+        None => script,
+        Some(Some(script)) => script,
+        Some(None) => {
+            let why = Need::InnerSide.lacking().to_owned();
+            let record = job.without_outcome(Verdict::Unsupported, why);
+            return (record, Vec::new());
+        }
     };
     if let Some(need) = target.lacks(&script.needs) {
         let record = job.without_outcome(Verdict::Unsupported, need.lacking().to_owned());
         return (record, Vec::new());
     }
     let done = tokio::select! {
-        done = scripted::bench(job, script, lab, target, inner, deadlines, prove) => done,
+        done = scripted::bench(job, script, lab, target, deadlines, prove) => done,
         reason = target.inner.lost() => Err(reason),
     };
     let (shown, partners) = match done {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use simulated_partners::board::Board;
 use simulated_partners::driver::{Partner, PartnerSetup};
-use simulated_partners::event::{Event, LegKind, What};
+use simulated_partners::event::{Event, LegKind, Party, What};
 use simulated_partners::persona;
 use simulated_partners::wire::Element;
 use tokio::sync::mpsc;
@@ -26,8 +26,8 @@ use crate::scenario::names::Names;
 use crate::scenario::{
     Dials, Eye, Grade, Line, MAIN, Role, Script, Sees, Sight, Verdicts, grade, sight, unnoticed,
 };
-use crate::target::Running;
 use crate::target::inner_side::{InnerSide, Stanzas, ping};
+use crate::target::{Inside, Running};
 
 /// How long nothing may happen, with all connections ended, before nothing more is expected.
 const QUIET: Duration = Duration::from_millis(700);
@@ -54,7 +54,6 @@ pub(super) async fn bench(
     script: &Script,
     lab: &Lab,
     target: &Running,
-    inner: &InnerSide,
     deadlines: Deadlines,
     prove: bool,
 ) -> Result<(Shown, Vec<Partner>), String> {
@@ -71,7 +70,11 @@ pub(super) async fn bench(
     .with_secret(target.secret.as_deref());
     let board = Board::default();
     let domains: Vec<String> = names.domains(script).into_iter().collect();
-    let stanzas = inner.open_marked(&domains, names.probe());
+    let inner = match &target.inner {
+        Inside::Linked(inner) => Some(inner),
+        Inside::Hidden(_) => None,
+    };
+    let stanzas = inner.map(|inner| inner.open_marked(&domains, names.probe()));
     let _records = Records {
         lab,
         domain: job.case.domain(),
@@ -141,11 +144,12 @@ struct Bench<'a> {
     script: &'a Script,
     lab: &'a Lab,
     target: &'a Running,
-    inner: &'a InnerSide,
+    /// What is behind the target, where that can be seen.
+    inner: Option<&'a InnerSide>,
     names: Names,
     board: Board,
     partners: Vec<Started<'a>>,
-    stanzas: Stanzas,
+    stanzas: Option<Stanzas>,
     eye: Eye,
     sights: Vec<Sight>,
     /// Of the main partner.
@@ -265,7 +269,7 @@ impl<'a> Bench<'a> {
         if self.script.sends_by_itself() {
             let sender = format!("juliet@{}", self.target.domain);
             let probe = ping(self.names.probe(), &sender, self.names.domain());
-            self.inner.send(&probe).await;
+            self.send(&probe).await;
         }
         let mut last = Instant::now();
         loop {
@@ -280,12 +284,18 @@ impl<'a> Bench<'a> {
             tokio::select! {
                 biased;
                 (at, event) = next_event(&mut self.partners) => self.event(at, event),
-                Some(stanza) = self.stanzas.next() => self.stanza(&stanza),
+                Some(stanza) = next_stanza(&mut self.stanzas) => self.stanza(&stanza),
                 Some(due) = dues.recv() => self.due(due).await?,
                 () = sleep_until(quiet) => return Ok(()),
             }
             self.drain();
             last = Instant::now();
+        }
+    }
+
+    async fn send(&self, stanza: &Element) {
+        if let Some(inner) = self.inner {
+            inner.send(stanza).await;
         }
     }
 
@@ -308,7 +318,7 @@ impl<'a> Bench<'a> {
                     let text = self.names.fill(&text, self.names.domain(), &self.board);
                     let stanza = crate::scenario::names::stanza(&text)
                         .map_err(|why| format!("what the local side sends: {why}"))?;
-                    self.inner.send(&stanza).await;
+                    self.send(&stanza).await;
                 }
             }
             Due::Dns(at) => self.set_records(at)?,
@@ -321,7 +331,7 @@ impl<'a> Bench<'a> {
         loop {
             if let Some((at, event)) = ready(next_event(&mut self.partners)) {
                 self.event(at, event);
-            } else if let Some(Some(stanza)) = ready(self.stanzas.next()) {
+            } else if let Some(Some(stanza)) = ready(next_stanza(&mut self.stanzas)) {
                 self.stanza(&stanza);
             } else {
                 return;
@@ -335,7 +345,7 @@ impl<'a> Bench<'a> {
             What::Opened(_) => self.open += 1,
             What::Closed { .. } => {
                 self.open = self.open.saturating_sub(1);
-                self.raise("ended");
+                self.count("ended");
             }
             _ => {}
         }
@@ -356,13 +366,29 @@ impl<'a> Bench<'a> {
         let is_probe = sight
             .attribute("id")
             .is_some_and(|id| id.starts_with(self.names.probe()));
-        if is_probe && sight.by == simulated_partners::event::Party::Target {
+        if is_probe && sight.by == Party::Target {
             self.evidence.arrived = Arrival::Seen;
+            // An answer shows that the question was delivered.
+            if self.inner.is_none()
+                && let Some(answer) = &sight.element
+            {
+                let at = self.began.elapsed();
+                let mut delivered = sight::local(answer, at);
+                delivered.sees = Sees::Delivered;
+                self.raise(&delivered);
+                self.sights.push(delivered);
+            }
         }
     }
 
     fn stanza(&mut self, stanza: &Element) {
         let sight = sight::local(stanza, self.began.elapsed());
+        self.raise(&sight);
+        self.sights.push(sight);
+    }
+
+    /// Tells the partners of what reached the local side.
+    fn raise(&mut self, sight: &Sight) {
         let word = match sight.sees {
             Sees::Answered => "answered",
             Sees::Returned => {
@@ -374,12 +400,11 @@ impl<'a> Bench<'a> {
                 "delivered"
             }
         };
-        self.raise(word);
-        self.sights.push(sight);
+        self.count(word);
     }
 
     /// Puts a word on the board, and the same with how often it was there.
-    fn raise(&mut self, word: &'static str) {
+    fn count(&mut self, word: &'static str) {
         let count = self.counts.entry(word).or_default();
         *count += 1;
         self.board.raise(word, "");
@@ -432,7 +457,9 @@ impl<'a> Bench<'a> {
         } else {
             None
         };
-        if timeout(deadlines.case, self.inner.barrier()).await.is_err() {
+        if let Some(inner) = self.inner
+            && timeout(deadlines.case, inner.barrier()).await.is_err()
+        {
             return Err("the target's inner side does not answer".to_owned());
         }
         self.drain();
@@ -445,25 +472,28 @@ impl<'a> Bench<'a> {
     async fn probe_life(&self, deadlines: Deadlines) -> Result<Option<String>, String> {
         let best = persona::find(BEST).ok_or("the built-in persona for probes is missing")?;
         let domain = self.names.living();
-        let mut stanzas = self.inner.open(&domain, false);
+        let mut stanzas = self.inner.map(|inner| inner.open(&domain, false));
         let setup = setup(self.lab, self.target, &domain, &Arc::new(best), deadlines);
         let mut partner = start(setup).await?;
         self.lab
             .publish(&domain, partner.address())
             .map_err(|error| error.to_string())?;
-        partner.dial(ping(
-            &format!("probe-{domain}"),
-            &domain,
-            &self.target.domain,
-        ));
+        let id = format!("probe-{domain}");
+        partner.dial(ping(&id, &domain, &self.target.domain));
         let arrived = async {
             loop {
                 tokio::select! {
-                    stanza = stanzas.next() => return stanza.is_some(),
+                    stanza = next_stanza(&mut stanzas) => return stanza.is_some(),
                     event = partner.next_event() => match event.map(|event| event.what) {
                         None => return false,
                         Some(What::ConnectFailed(LegKind::Outgoing, _)) => return false,
-                        Some(_) => {}
+                        Some(what) => {
+                            let answered = judge::element_from(&what, Party::Target)
+                                .is_some_and(|element| element.attribute("id") == Some(&id));
+                            if answered {
+                                return true;
+                            }
+                        }
                     }
                 }
             }
@@ -492,7 +522,7 @@ impl<'a> Bench<'a> {
         for (name, expected) in &self.script.siblings {
             let all_met = expected
                 .iter()
-                .all(|expect| grade(expect, &self.sights, &fill).is_met());
+                .all(|expect| grade(expect, &self.sights, &fill) == Grade::Met);
             if all_met {
                 vacuous.push(format!("the control meets all that `{name}` expects"));
             }
@@ -549,6 +579,14 @@ async fn next_event(partners: &mut [Started<'_>]) -> (usize, Event) {
         Poll::Pending
     })
     .await
+}
+
+/// The next stanza on the local side, where that can be seen.
+async fn next_stanza(stanzas: &mut Option<Stanzas>) -> Option<Element> {
+    match stanzas {
+        Some(stanzas) => stanzas.next().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// What is there without waiting.

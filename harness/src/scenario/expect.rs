@@ -71,9 +71,13 @@ pub struct Expect {
     pub distinct: Option<String>,
     /// The text is so many hexadecimal digits.
     pub hex: Option<u16>,
-    /// The values of this attribute, or the texts for `text`, are nothing that somebody else could
-    /// guess: neither counters nor times, and as a dialback key nothing that is made without a secret.
-    pub unguessable: Option<String>,
+    /// The texts are dialback keys that nobody could make without a secret.
+    #[serde(default)]
+    pub keyed: bool,
+    /// The numbers at the end of this attribute rise from each to the next.
+    pub ascending: Option<String>,
+    /// The values of this attribute, of many that are seen, cannot be guessed from one another.
+    pub random: Option<String>,
     /// An alternative that is only tolerated, with the reason.
     pub warn: Option<String>,
     /// Any of these will do as well.
@@ -119,7 +123,9 @@ impl Expect {
             never: false,
             distinct: None,
             hex: None,
-            unguessable: None,
+            keyed: false,
+            ascending: None,
+            random: None,
             warn: None,
             or: Vec::new(),
         }
@@ -139,7 +145,21 @@ impl Expect {
                 | Sees::Success
                 | Sees::Established
         );
-        let end = matches!(
+        if self.is_negative() {
+            gain
+        } else {
+            self.is_end()
+        }
+    }
+
+    /// Whether nothing but a refusal will do.
+    pub fn demands_refusal(&self) -> bool {
+        let ends = |one: &Self| !one.is_negative() && one.is_end() && one.warn.is_none();
+        ends(self) && self.or.iter().all(ends)
+    }
+
+    const fn is_end(&self) -> bool {
+        matches!(
             self.sees,
             Sees::StreamError
                 | Sees::SaslFailure
@@ -147,8 +167,7 @@ impl Expect {
                 | Sees::TlsFailed
                 | Sees::Returned
                 | Sees::Closed
-        );
-        if self.is_negative() { gain } else { end }
+        )
     }
 
     /// Whether it is met by nothing being there.
@@ -349,8 +368,14 @@ impl fmt::Display for Expect {
         if let Some(digits) = self.hex {
             write!(to, " of {digits} hexadecimal digits")?;
         }
-        if let Some(attribute) = &self.unguessable {
-            write!(to, " with a {attribute} that cannot be guessed")?;
+        if self.keyed {
+            write!(to, " that takes a secret")?;
+        }
+        if let Some(attribute) = &self.ascending {
+            write!(to, " in the order of {attribute}")?;
+        }
+        if let Some(attribute) = &self.random {
+            write!(to, " with a random {attribute}")?;
         }
         if let Some(on) = self.on {
             write!(

@@ -270,6 +270,8 @@ pub struct Local {
 pub enum Need {
     /// It serves a second domain, `{target2}`.
     SecondDomain,
+    /// What is behind it sends from that second domain, too.
+    SecondSender,
     /// It can be set to give up within a second.
     ShortTimeouts,
     /// It speaks XEP-0288.
@@ -289,6 +291,7 @@ impl Need {
     pub const fn lacking(self) -> &'static str {
         match self {
             Self::SecondDomain => "it serves one domain only",
+            Self::SecondSender => "nothing behind it sends from a second domain",
             Self::ShortTimeouts => "its timeouts cannot be set short enough",
             Self::Bidi => "it does not speak XEP-0288",
             Self::StreamManagement => "it does not speak XEP-0198 between servers",
@@ -341,8 +344,10 @@ pub enum Setting {
     /// As it comes.
     #[default]
     Usual,
-    /// Its timeouts are short: negotiation 600 ms, silence and idleness a second.
+    /// Its timeouts are short: negotiation 600 ms, dialback 300 ms.
     Impatient,
+    /// It closes streams on which no stanza has come for 400 milliseconds.
+    ShortIdle,
     /// TLS with a certificate that cannot be verified is refused.
     StrictCertificates,
 }

@@ -7,7 +7,7 @@ use simulated_partners::persona::{self, Offer, Persona};
 use simulated_partners::pki::Recipe;
 use simulated_partners::reaction::Reaction;
 
-use super::expect::Expect;
+use super::expect::{Expect, Sees};
 use super::file::{Dials, Dns, File, Local, Need, OfferPatch, OutcomeWord, Part, Patch, Setting};
 use super::names::Names;
 use crate::matrix::{Case, Direction, Set};
@@ -59,7 +59,7 @@ pub struct Script {
     pub is_control: bool,
     /// Whether there is one.
     pub has_control: bool,
-    /// Of an accepting neighbour: what the others expect, none of which it may meet.
+    /// Of an accepting neighbour: what those expect that have to be refused, none of which it may meet.
     pub siblings: Vec<(String, Vec<Expect>)>,
 }
 
@@ -121,6 +121,29 @@ impl Script {
             control = format!("{control}/{row}");
         }
         Some(control)
+    }
+
+    /// The same for a target behind which nothing can be seen: what is delivered shows in its answer
+    /// to a ping, and what has to be delivered otherwise cannot be told. Nothing where too little is
+    /// left of it.
+    pub fn from_outside(&self) -> Option<Self> {
+        let is_inside = |expect: &Expect| {
+            matches!(
+                expect.sees,
+                Sees::Delivered | Sees::Answered | Sees::Returned
+            )
+        };
+        let expect: Vec<Expect> = self
+            .expect
+            .iter()
+            .filter(|expect| expect.is_negative() || !is_inside(expect))
+            .cloned()
+            .collect();
+        let tells = expect.iter().any(|expect| !expect.is_negative());
+        (self.direction == Direction::Inbound && self.local.is_empty() && tells).then(|| Self {
+            expect,
+            ..self.clone()
+        })
     }
 
     /// Whether the local side sends a ping without being told.
@@ -248,12 +271,17 @@ fn script(
 /// What a file's variants expect, each with its name.
 fn siblings(file: &File) -> Vec<(String, Vec<Expect>)> {
     if file.variants.is_empty() {
-        return vec![("the scenario".to_owned(), file.expect.clone())];
+        return if file.expect.iter().any(Expect::demands_refusal) {
+            vec![("the scenario".to_owned(), file.expect.clone())]
+        } else {
+            Vec::new()
+        };
     }
     let expected = |patch: &Patch| patch.expect.clone().unwrap_or_else(|| file.expect.clone());
     file.variants
         .iter()
         .map(|(name, patch)| (name.clone(), expected(patch)))
+        .filter(|(_, expected)| expected.iter().any(Expect::demands_refusal))
         .collect()
 }
 
@@ -325,7 +353,7 @@ fn apply(offer: &mut Offer, patch: &OfferPatch) {
 
 /// A reaction with the scenario's values in its texts. They may hold placeholders and XML: they are
 /// part of the script, not of what came from outside.
-fn with_values(reaction: &Reaction, values: &BTreeMap<String, String>) -> Reaction {
+pub(super) fn with_values(reaction: &Reaction, values: &BTreeMap<String, String>) -> Reaction {
     reaction.map_texts(|text| insert(text, values))
 }
 

@@ -66,6 +66,10 @@ pub struct Repeat {
     /// How often.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub times: u32,
+    /// Milliseconds between two of them, for a peer that is to be kept busy slowly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 600_000))]
+    pub every: Option<u32>,
 }
 
 /// A text for the board.

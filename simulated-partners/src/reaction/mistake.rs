@@ -168,6 +168,8 @@ fn contents(reaction: &Reaction, action: &Do, place: Place, found: &mut Vec<Mist
                 }
             }
         }
+        // What a value stands for is seen once it is filled in.
+        Do::SendBytes(text) if text.contains('{') => {}
         Do::SendBytes(text) => match hex(text) {
             Some(bytes) if bytes.is_empty() => tell(
                 "no bytes".to_owned(),
@@ -182,6 +184,12 @@ fn contents(reaction: &Reaction, action: &Do, place: Place, found: &mut Vec<Mist
         Do::Repeat(repeat) if repeat.times == 0 || repeat.times > MOST_TIMES => tell(
             format!("`times = {}` is out of bounds", repeat.times),
             format!("expected a number from 1 to {MOST_TIMES}"),
+        ),
+        Do::Repeat(super::Repeat {
+            every: Some(time), ..
+        }) if *time == 0 || *time > LONGEST_WAIT => tell(
+            format!("`every = {time}` is out of bounds"),
+            format!("expected milliseconds from 1 to {LONGEST_WAIT}"),
         ),
         Do::Repeat(repeat) if repeat.send.is_empty() => tell(
             "nothing to repeat".to_owned(),

@@ -185,7 +185,8 @@ impl Machine {
                 let line = self.fill(run.element.as_ref(), |values| {
                     values.fill_line(&repeat.send)
                 });
-                self.send_many(line, repeat.times);
+                let every = repeat.every.map(u64::from).map(Duration::from_millis);
+                self.send_many(line, repeat.times, every);
             }
             Do::Split(length) => self.actions.push(Action::Segments(usize::from(*length))),
             Do::Flush => self.actions.push(Action::Flush),
@@ -348,7 +349,9 @@ impl Machine {
             Kind::Declaration | Kind::Header(_) | Kind::Whitespace(_) => false,
         };
         if self.paused.is_some() && !is_urgent {
-            self.kept.push(frame);
+            if matches!(frame.kind, Kind::Header(_) | Kind::Element(_)) {
+                self.kept.push(frame);
+            }
         } else {
             self.frame(&frame);
             self.settle();

@@ -135,6 +135,7 @@ impl Remote {
         let running = Running {
             second: Some(&file.domain).filter(|host| **host != domain).cloned(),
             domain,
+            second_sends: false,
             secret: None,
             address: file.address,
             inner,
