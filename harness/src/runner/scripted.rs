@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -13,6 +13,7 @@ use simulated_partners::board::Board;
 use simulated_partners::driver::{Partner, PartnerSetup};
 use simulated_partners::event::{Event, LegKind, Party, What};
 use simulated_partners::persona;
+use simulated_partners::tls::Habits;
 use simulated_partners::wire::Element;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -178,12 +179,22 @@ impl<'a> Bench<'a> {
             };
             let listen = if role.default_port {
                 SocketAddr::from((own_address(&self.names, number), DEFAULT_PORT))
+            } else if role.over_ipv6 {
+                SocketAddr::from((Ipv6Addr::LOCALHOST, 0))
             } else {
                 plain.listen
             };
             let partner = start(PartnerSetup {
                 identity,
                 listen,
+                habits: Habits {
+                    server_name: role
+                        .handshake
+                        .server_name
+                        .as_ref()
+                        .map(|name| self.names.fill(name, &domain, &self.board)),
+                    ..role.handshake.clone()
+                },
                 insists: role.insists,
                 answers: role.answers,
                 patience: role
@@ -202,6 +213,16 @@ impl<'a> Bench<'a> {
 
     /// Sets the records that hold from the start.
     fn publish(&mut self) -> Result<(), String> {
+        if !self.script.dns.is_empty() {
+            for one in &self.partners {
+                let host = format!("{}-host.{}", one.role.name, self.names.domain());
+                let host = self
+                    .lab
+                    .host(&host, one.partner.address().ip())
+                    .map_err(|error| error.to_string())?;
+                self.names.is_hosted(&one.role.name, host);
+            }
+        }
         for one in &self.partners {
             if one.role.serves {
                 let domain = self.names.of_role(one.role);
@@ -244,6 +265,13 @@ impl<'a> Bench<'a> {
                 let _ = due.send(what);
             });
         };
+        let (board, records) = (self.board.clone(), self.lab.dns.records().clone());
+        let service = format!("_xmpp-server._tcp.{}", self.names.domain());
+        let mut asked = JoinSet::new();
+        asked.spawn(async move {
+            records.asked(&service).await;
+            board.raise("asked", "");
+        });
         let mut now = Vec::new();
         for (at, role) in self.script.roles.iter().enumerate() {
             match &role.dials {
@@ -375,7 +403,7 @@ impl<'a> Bench<'a> {
                 let at = self.began.elapsed();
                 let mut delivered = sight::local(answer, at);
                 delivered.sees = Sees::Delivered;
-                self.raise(&delivered);
+                self.tell(&delivered);
                 self.sights.push(delivered);
             }
         }
@@ -383,12 +411,12 @@ impl<'a> Bench<'a> {
 
     fn stanza(&mut self, stanza: &Element) {
         let sight = sight::local(stanza, self.began.elapsed());
-        self.raise(&sight);
+        self.tell(&sight);
         self.sights.push(sight);
     }
 
     /// Tells the partners of what reached the local side.
-    fn raise(&mut self, sight: &Sight) {
+    fn tell(&mut self, sight: &Sight) {
         let word = match sight.sees {
             Sees::Answered => "answered",
             Sees::Returned => {
@@ -440,11 +468,19 @@ impl<'a> Bench<'a> {
 
     fn queries(&self) -> Vec<Sight> {
         let at = self.began.elapsed();
-        self.lab
-            .dns
-            .records()
-            .queries_below(self.names.domain())
+        let records = self.lab.dns.records();
+        let own = self.names.domain();
+        let below = format!(".{own}");
+        // Domains of partners are below the case's own, or stand for themselves.
+        let domains = self.names.domains(self.script);
+        let others = domains
+            .iter()
+            .filter(|domain| *domain != own && !domain.ends_with(&below))
+            .flat_map(|domain| records.queries_below(domain));
+        records
+            .queries_below(own)
             .into_iter()
+            .chain(others)
             .map(|(name, query)| sight::query(&name, &query.kind, query.tcp, at))
             .collect()
     }

@@ -18,7 +18,7 @@ use crate::requirement::{Registry, RowId};
 /// The format that this version reads.
 const FORMAT: u8 = 1;
 /// Names that the bench raises by itself.
-const RAISED: [&str; 4] = ["delivered", "answered", "returned", "ended"];
+const RAISED: [&str; 5] = ["delivered", "answered", "returned", "ended", "asked"];
 /// Below this likeness a guess is no help.
 const LIKENESS: f64 = 0.6;
 
@@ -343,6 +343,7 @@ impl<'a> Check<'a> {
                 known.insert(name.to_owned());
                 known.insert(format!("{name}-address"));
                 known.insert(format!("{name}-port"));
+                known.insert(format!("{name}-host"));
             }
             for (_, list) in layer.reactions() {
                 for action in list.iter().flat_map(|reaction| &reaction.actions) {

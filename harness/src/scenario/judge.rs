@@ -191,7 +191,11 @@ pub(super) fn is_candidate(expect: &Expect, sight: &Sight, fill: &dyn Fn(&str) -
                 .as_ref()
                 .is_some_and(|element| fits(&fill(wanted), element.content().trim()))
         }) && expect.hex.is_none_or(|digits| {
-            let text = sight.element.as_ref().map(Element::content).unwrap_or_default();
+            let text = sight
+                .element
+                .as_ref()
+                .map(Element::content)
+                .unwrap_or_default();
             let text = text.trim();
             text.len() == usize::from(digits) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
         }) && expect

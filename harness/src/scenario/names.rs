@@ -22,6 +22,8 @@ pub struct Names {
     /// Domains of partners.
     roles: BTreeMap<String, String>,
     listening: BTreeMap<String, SocketAddr>,
+    /// What SRV records call their hosts.
+    hosts: BTreeMap<String, String>,
 }
 
 /// Names that a scenario can use beside its own, as [`Names::fill`] knows them.
@@ -39,6 +41,7 @@ impl Names {
             values: script.values.clone(),
             roles: BTreeMap::new(),
             listening: BTreeMap::new(),
+            hosts: BTreeMap::new(),
         };
         for role in &script.roles {
             let filled = names.fill(&role.domain, domain, &Board::default());
@@ -87,6 +90,11 @@ impl Names {
         self.listening.insert(name.to_string(), address);
     }
 
+    /// Remembers what SRV records call a partner's host.
+    pub fn is_hosted(&mut self, name: &Arc<str>, host: String) {
+        self.hosts.insert(name.to_string(), host);
+    }
+
     /// The port of a partner.
     pub fn port(&self, name: &str) -> Option<u16> {
         self.listening.get(name).map(SocketAddr::port)
@@ -99,6 +107,9 @@ impl Names {
             values.insert(format!("{name}-address"), at.ip().to_string());
             values.insert(format!("{name}-port"), at.port().to_string());
         }
+        for (name, host) in &self.hosts {
+            values.insert(format!("{name}-host"), host.clone());
+        }
         let own = [
             ("domain", domain.to_owned()),
             ("target", self.target.clone()),
@@ -106,7 +117,11 @@ impl Names {
             ("alive", self.living()),
         ];
         values.extend(own.map(|(name, value)| (name.to_owned(), value)));
-        values.extend(self.secret.clone().map(|secret| ("secret".to_owned(), secret)));
+        values.extend(
+            self.secret
+                .clone()
+                .map(|secret| ("secret".to_owned(), secret)),
+        );
         values.extend(self.second.clone().map(|name| ("target2".to_owned(), name)));
         values
     }

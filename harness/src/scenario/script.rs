@@ -6,6 +6,7 @@ use std::sync::Arc;
 use simulated_partners::persona::{self, Offer, Persona};
 use simulated_partners::pki::Recipe;
 use simulated_partners::reaction::Reaction;
+use simulated_partners::tls::Habits;
 
 use super::expect::{Expect, Sees};
 use super::file::{Dials, Dns, File, Local, Need, OfferPatch, OutcomeWord, Part, Patch, Setting};
@@ -72,6 +73,8 @@ pub struct Role {
     pub persona: Arc<Persona>,
     /// Its certificate, where it is not one of the persona's kinds.
     pub certificate: Option<Recipe>,
+    /// What it does in handshakes beside that.
+    pub handshake: Habits,
     /// Its domain, with placeholders.
     pub domain: String,
     /// When it dials.
@@ -82,6 +85,8 @@ pub struct Role {
     pub serves: bool,
     /// Whether it listens at port 5269.
     pub default_port: bool,
+    /// Whether it listens at `::1`.
+    pub over_ipv6: bool,
     /// Whether it sends its stanza in spite of a refusal.
     pub insists: bool,
     /// Whether it answers requests.
@@ -182,7 +187,7 @@ pub fn cases(scenario: &str, file: &File) -> Result<Vec<Case>, NoPersona> {
             if let Some(variant) = variant {
                 id = format!("{id}/{variant}");
             }
-            if file.policies.len() > 1 {
+            if file.policies.len() > 1 || policies.len() > 1 {
                 id = format!("{id}/{}", row.label());
             }
             cases.push(Case {
@@ -310,6 +315,7 @@ fn role(
         name: Arc::from(name),
         persona: Arc::new(persona),
         certificate: part.certificate.clone(),
+        handshake: part.handshake.clone().unwrap_or_default(),
         domain: part.domain.clone().unwrap_or_else(|| {
             if is_main {
                 "{domain}".to_owned()
@@ -321,6 +327,7 @@ fn role(
         times: part.times.unwrap_or(1),
         serves: part.serves.unwrap_or(own_domain),
         default_port: part.default_port.unwrap_or_default(),
+        over_ipv6: part.over_ipv6.unwrap_or_default(),
         insists: part.insists.unwrap_or_default(),
         answers: part.answers.unwrap_or_default(),
         patience: part.patience,
@@ -407,11 +414,13 @@ impl Part {
                 .certificate
                 .clone()
                 .or_else(|| self.certificate.clone()),
+            handshake: other.handshake.clone().or_else(|| self.handshake.clone()),
             domain: other.domain.clone().or_else(|| self.domain.clone()),
             dials: other.dials.clone().or_else(|| self.dials.clone()),
             times: other.times.or(self.times),
             serves: other.serves.or(self.serves),
             default_port: other.default_port.or(self.default_port),
+            over_ipv6: other.over_ipv6.or(self.over_ipv6),
             insists: other.insists.or(self.insists),
             answers: other.answers.or(self.answers),
             patience: other.patience.or(self.patience),

@@ -22,8 +22,8 @@ use super::remote::{CertificateNames, PartnerHosts};
 use super::{Pending, Placement, Running, StartError, Stop, Target};
 use crate::lab::{Hosts, Lab};
 use crate::matrix::Case;
-use crate::scenario::Need;
 use crate::policy::{Level, Policy};
+use crate::scenario::Need;
 
 const TEMPLATE: &str = include_str!("../../targets/ejabberd.yml");
 const RESOLVER: &str = include_str!("../../targets/ejabberd.inetrc");
@@ -183,7 +183,6 @@ impl Ejabberd {
         let running = Running {
             domain: DOMAIN.to_owned(),
             second: Some(HOST.to_owned()),
-            second_sends: false,
             secret: None,
             address,
             inner: inner.into(),
@@ -408,8 +407,8 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::policy::Row;
     use crate::scenario::Need;
-use crate::policy::Row;
 
     #[test]
     fn nine_rows_can_be_set_in_five_ways() {

@@ -59,8 +59,11 @@ pub enum Placement {
     Unsupported(String),
 }
 
+/// What may be there with any server: it shows once an instance runs.
+pub(crate) const ANYWHERE: [Need; 2] = [Need::SecondDomain, Need::InnerSide];
+
 /// Where a case does not run because of what it needs of the target.
-fn lacking(case: &Case, abilities: &[Need]) -> Option<Placement> {
+pub(crate) fn lacking(case: &Case, abilities: &[Need]) -> Option<Placement> {
     let lacks = |need: &&Need| !abilities.contains(need);
     let need = case.script.as_ref()?.needs.iter().find(lacks)?;
     Some(Placement::Unsupported(need.lacking().to_owned()))
@@ -86,8 +89,6 @@ pub struct Running {
     pub domain: String,
     /// Another domain that it serves, where it does.
     pub second: Option<String>,
-    /// Whether its other side sends from that domain, too.
-    pub second_sends: bool,
     /// What its dialback keys are made from, where that is known and they are made as XEP-0185 says.
     pub secret: Option<String>,
     /// Where it takes streams from other servers.
@@ -101,10 +102,14 @@ impl Running {
     pub fn lacks(&self, needs: &[Need]) -> Option<Need> {
         needs.iter().copied().find(|need| match need {
             Need::SecondDomain => self.second.is_none(),
-            Need::SecondSender => self.second.is_none() || !self.second_sends,
             Need::KnownSecret => self.secret.is_none(),
             Need::InnerSide => !matches!(self.inner, Inside::Linked(_)),
-            Need::ShortTimeouts | Need::Bidi | Need::StreamManagement | Need::DirectTls => false,
+            // Told before it is started, by what kind of target it is.
+            Need::SecondSender
+            | Need::ShortTimeouts
+            | Need::Bidi
+            | Need::StreamManagement
+            | Need::DirectTls => false,
         })
     }
 }

@@ -17,8 +17,8 @@ use super::remote::{CertificateNames, PartnerHosts};
 use super::{Pending, Placement, Running, StartError, Stop, Target};
 use crate::lab::Lab;
 use crate::matrix::Case;
-use crate::scenario::Need;
 use crate::policy::{Level, Policy, Row};
+use crate::scenario::Need;
 
 const TEMPLATE: &str = include_str!("../../targets/prosody.cfg.lua");
 const HOST: &str = "prosody.example";
@@ -28,9 +28,10 @@ const DIALBACK_SECRET: &str = "dialback-secret";
 const START: Duration = Duration::from_secs(15);
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 4] = [
+const ABILITIES: [Need; 5] = [
     Need::Bidi,
     Need::InnerSide,
+    Need::KnownSecret,
     Need::SecondDomain,
     Need::StreamManagement,
 ];
@@ -42,10 +43,7 @@ fn extras(case: &Case) -> Vec<&'static str> {
         let script = case.script.as_ref();
         script.is_some_and(|script| script.needs.contains(&need))
     };
-    let modules = [
-        (Need::Bidi, "s2s_bidi"),
-        (Need::StreamManagement, "smacks"),
-    ];
+    let modules = [(Need::Bidi, "s2s_bidi"), (Need::StreamManagement, "smacks")];
     let needed = modules.into_iter().filter(|(need, _)| needs(*need));
     needed.map(|(_, module)| module).collect()
 }
@@ -93,9 +91,11 @@ impl Target for Prosody {
             return lacking;
         }
         match settings(case.row.policy()) {
-            Ok(_) => Placement::Group(extras(case).iter().fold(case.row.label(), |name, module| {
-                format!("{name}-{module}")
-            })),
+            Ok(_) => Placement::Group(
+                extras(case)
+                    .iter()
+                    .fold(case.row.label(), |name, module| format!("{name}-{module}")),
+            ),
             Err(why) => Placement::Unsupported(why.to_owned()),
         }
     }
@@ -162,7 +162,6 @@ impl Prosody {
             Running {
                 domain: DOMAIN.to_owned(),
                 second: Some(HOST.to_owned()),
-                second_sends: false,
                 secret: Some(DIALBACK_SECRET.to_owned()),
                 address,
                 inner: inner.into(),

@@ -111,7 +111,6 @@ impl Reference {
             Running {
                 domain: DOMAIN.to_owned(),
                 second: Some(SECOND.to_owned()),
-                second_sends: true,
                 secret: Some(secret(lab)),
                 address,
                 inner: inner.into(),
@@ -127,7 +126,8 @@ impl Reference {
             side.key_pem(),
             lab.authority.root_pem(),
         );
-        let patience = if group == "impatient" {
+        let impatient = group == "impatient";
+        let patience = if impatient {
             Duration::from_millis(600)
         } else {
             PATIENCE
@@ -147,14 +147,23 @@ impl Reference {
              connections = 10000\n\
              stream-establishment-timeout = \"{patience}ms\"\n\
              dialback-timeout = \"{dialback}ms\"\n\
-             stream-inactivity-timeout = \"{idle}ms\"\n",
+             stream-inactivity-timeout = \"{idle}ms\"\n\
+             dns-timeout = \"{dns_patience}ms\"\n\
+             connect-timeout = \"{connect}ms\"\n",
             dns = lab.dns.address(),
             strict = self.strict_certificates || group == "strict",
             secret = secret(lab),
             pem = pem,
             patience = patience.as_millis(),
             dialback = patience.as_millis() / 2,
-            idle = if group == "short-idle" { SHORT_IDLE } else { IDLE }.as_millis(),
+            idle = if group == "short-idle" {
+                SHORT_IDLE
+            } else {
+                IDLE
+            }
+            .as_millis(),
+            dns_patience = if impatient { 400 } else { 5000 },
+            connect = if impatient { 300 } else { 10_000 },
         );
         let mut written = BTreeSet::new();
         for case in cases {

@@ -25,12 +25,11 @@ pub fn way(key: &str, stream_id: &str, receiving: &str, originating: &str) -> Op
     if key.len() <= 10 && key.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some("a number of 32 bits".to_owned());
     }
-    let parts = [
-        ("id", stream_id),
-        ("to", receiving),
-        ("from", originating),
-    ];
-    if let Some((name, _)) = parts.iter().find(|(_, part)| part.eq_ignore_ascii_case(&key)) {
+    let parts = [("id", stream_id), ("to", receiving), ("from", originating)];
+    if let Some((name, _)) = parts
+        .iter()
+        .find(|(_, part)| part.eq_ignore_ascii_case(&key))
+    {
         return Some(format!("it is `{name}`"));
     }
     for order in orders() {
@@ -73,7 +72,10 @@ fn made_from(text: &str, key: &str) -> Option<String> {
             return Some(format!("the secret `{secret}`"));
         }
         for (name, algorithm) in macs {
-            let mac = hmac::sign(&hmac::Key::new(algorithm, secret.as_bytes()), text.as_bytes());
+            let mac = hmac::sign(
+                &hmac::Key::new(algorithm, secret.as_bytes()),
+                text.as_bytes(),
+            );
             if hex(mac.as_ref()) == key {
                 return Some(format!("{name} with the secret `{secret}`"));
             }
