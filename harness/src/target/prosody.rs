@@ -32,6 +32,7 @@ const ABILITIES: [Need; 5] = [
     Need::Bidi,
     Need::DirectTls,
     Need::InnerSide,
+    Need::KnownSecret,
     Need::SecondDomain,
     Need::StreamManagement,
 ];
