@@ -314,7 +314,7 @@ fn element(sees: Sees) -> Option<Element> {
     let (namespace, name) = match sees {
         Sees::Header => (NS_STREAM, "stream"),
         Sees::Features => (NS_STREAM, "features"),
-        Sees::StreamError => (NS_STREAM, "error"),
+        Sees::StreamError | Sees::MalformedError => (NS_STREAM, "error"),
         Sees::Starttls => (NS_TLS, "starttls"),
         Sees::Proceed => (NS_TLS, "proceed"),
         Sees::TlsFailure => (NS_TLS, "failure"),
