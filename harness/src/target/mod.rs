@@ -110,6 +110,7 @@ impl Running {
             | Need::Bidi
             | Need::StreamManagement
             | Need::DirectTls
+            | Need::DirectTlsPort
             | Need::StrictCertificates => false,
         })
     }
