@@ -270,7 +270,7 @@ impl<'a> Bench<'a> {
         let mut asked = JoinSet::new();
         asked.spawn(async move {
             records.asked(&service).await;
-            board.raise("asked", "");
+            board.raise("looked-up", "");
         });
         let mut now = Vec::new();
         for (at, role) in self.script.roles.iter().enumerate() {

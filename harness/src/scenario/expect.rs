@@ -196,6 +196,8 @@ pub enum Sees {
     Proceed,
     /// `<failure/>` of STARTTLS.
     TlsFailure,
+    /// A message of a handshake in clear that the partner makes by hand; `message` is its name.
+    Handshake,
     /// A handshake was completed.
     Tls,
     /// A handshake failed, or TLS broke down, by the target's doing. `condition` is the alert's name
@@ -231,6 +233,9 @@ pub enum Sees {
     Element,
     /// A stream error.
     StreamError,
+    /// A stream error that is not made as RFC 6120 §4.9.2 says, beside `stream-error`. `condition`
+    /// tells what is wrong with it.
+    MalformedError,
     /// `</stream:stream>`.
     StreamEnd,
     /// Whitespace between elements.
@@ -269,6 +274,7 @@ impl fmt::Display for Sees {
             Self::Starttls => "starttls",
             Self::Proceed => "proceed",
             Self::TlsFailure => "tls-failure",
+            Self::Handshake => "handshake",
             Self::Tls => "tls",
             Self::TlsFailed => "tls-failed",
             Self::Auth => "auth",
@@ -286,6 +292,7 @@ impl fmt::Display for Sees {
             Self::OtherElement => "other-element",
             Self::Element => "element",
             Self::StreamError => "stream-error",
+            Self::MalformedError => "malformed-error",
             Self::StreamEnd => "stream-end",
             Self::Whitespace => "whitespace",
             Self::Illegal => "illegal",

@@ -282,21 +282,31 @@ fn make(expect: &Expect, fill: &dyn Fn(&str) -> String) -> Sight {
 }
 
 /// What is known of things that are no elements.
-const FACTS: [&str; 14] = [
+const FACTS: [&str; 24] = [
     "alpn",
     "asked",
     "by",
     "certificate",
     "condition",
+    "deflate",
+    "downgrade",
     "early-data",
+    "fallback",
     "kind",
+    "malformed",
+    "message",
     "name",
     "offered",
+    "renegotiation",
     "resumed",
+    "resumes",
     "sni",
+    "stream",
     "suite",
+    "suites",
     "tcp",
     "version",
+    "versions",
 ];
 
 fn with_condition(element: Element, sees: Sees, condition: &str) -> Element {
@@ -314,7 +324,7 @@ fn element(sees: Sees) -> Option<Element> {
     let (namespace, name) = match sees {
         Sees::Header => (NS_STREAM, "stream"),
         Sees::Features => (NS_STREAM, "features"),
-        Sees::StreamError => (NS_STREAM, "error"),
+        Sees::StreamError | Sees::MalformedError => (NS_STREAM, "error"),
         Sees::Starttls => (NS_TLS, "starttls"),
         Sees::Proceed => (NS_TLS, "proceed"),
         Sees::TlsFailure => (NS_TLS, "failure"),
@@ -333,6 +343,7 @@ fn element(sees: Sees) -> Option<Element> {
         Sees::Connection
         | Sees::ConnectFailed
         | Sees::Declaration
+        | Sees::Handshake
         | Sees::Tls
         | Sees::TlsFailed
         | Sees::Stanza
