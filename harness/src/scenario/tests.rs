@@ -2,10 +2,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rstest::rstest;
+use simulated_partners::board::Board;
 use simulated_partners::event::{Event, Leg, LegKind, Party, What};
+use simulated_partners::negotiate::dialback;
 use simulated_partners::persona::Mistakes;
 use simulated_partners::wire::{Element, Frame, Kind, NS_SERVER, NS_STREAM, NS_STREAMS};
 
+use super::names::Names;
 use super::sight::local;
 use super::*;
 
@@ -405,4 +408,56 @@ fn a_target_that_is_dead_afterwards_has_failed() {
     let (verdict, why) = judged(&verdicts.breaches(script));
     assert_eq!(verdict, crate::runner::Verdict::Fail);
     assert!(why.contains("not alive"), "{why}");
+}
+
+/// A stream with the id `1234` that a partner accepted, and the key that the target sent there.
+fn with_key(key: &str) -> Vec<Sight> {
+    let header = Element::prefixed("stream", NS_STREAM, "stream").attr("id", "1234");
+    let request = dialback::result_request("target.example", "partner.example", key);
+    let frames = [(Party::Partner, header), (Party::Target, request)];
+    let mut sights = seen(LegKind::Incoming, &frames);
+    for sight in &mut sights {
+        if sight.by == Party::Partner {
+            sight.sees = Sees::Header;
+        }
+    }
+    sights
+}
+
+#[test]
+fn a_key_that_takes_a_secret_is_told_from_one_that_anybody_could_make() {
+    let expect = expectation("sees = \"db-result\"\nkeyed = true");
+    let key = |secret| dialback::key(secret, "partner.example", "target.example", "1234");
+    let good = with_key(&key("known to nobody"));
+    assert_eq!(grade(&expect, &good, &plain), Grade::Met);
+    assert_eq!(unnoticed(&expect, &good, &plain), Vec::<String>::new());
+    for weak in [key(""), key("secret"), "1234".to_owned()] {
+        let grade = grade(&expect, &with_key(&weak), &plain);
+        assert!(
+            matches!(&grade, Grade::Unmet(why) if why.contains("takes no secret")),
+            "{grade:?}"
+        );
+    }
+}
+
+#[rstest]
+#[case("00ff", true)]
+#[case("00FF\n", true)]
+#[case("00ff0", false)]
+#[case("00fg", false)]
+#[case("", false)]
+fn a_text_is_counted_in_hexadecimal_digits(#[case] key: &str, #[case] wanted: bool) {
+    let expect = expectation("sees = \"db-result\"\nhex = 4");
+    assert_eq!(grade(&expect, &with_key(key), &plain).is_met(), wanted);
+}
+
+#[test]
+fn the_secret_is_a_placeholder_where_it_is_known() {
+    let text = CORRECT.replace("values.unit = \" \"", "values.unit = \"{secret}\"");
+    let cases = script::cases("xml/XML-01-comment", &file(&text)).expect("the persona is there");
+    let script = cases[0].script.as_ref().expect("it is a scenario");
+    let names = Names::of(script, "case.example", "target.example", None);
+    let fill = |names: &Names| names.fill("{secret}", "case.example", &Board::default());
+    assert_eq!(fill(&names), "{secret}");
+    assert_eq!(fill(&names.with_secret(Some("s3cr3t"))), "s3cr3t");
 }

@@ -517,6 +517,26 @@ fn texts_know_the_stream_the_scenario_and_the_board() {
 }
 
 #[test]
+fn a_text_is_kept_as_the_key_that_a_secret_makes_of_it() {
+    let mut hand = Hand::dialling(
+        &clear(),
+        &[(
+            "when = 'features-received'",
+            "{ keep = { name = 'k', value = '{domain} {target} {stream-id}', secret = '{other}' } }, \
+             { send = '<a>{k}</a>' }",
+        )],
+    );
+    hand.raised("other", "s3cr3t");
+    hand.told(HEADER).told("<stream:features/>");
+    let key = crate::negotiate::dialback::key("s3cr3t", DOMAIN, TARGET, "i1");
+    assert!(
+        hand.sent.ends_with(&format!("<a>{key}</a>")),
+        "{}",
+        hand.sent
+    );
+}
+
+#[test]
 fn the_id_of_a_hand_sent_header_is_the_id_of_the_stream() {
     let header = "{ send = \"<?xml version='1.0'?><stream:stream xmlns='jabber:server' \
                   xmlns:stream='http://etherx.jabber.org/streams' xmlns:db='jabber:server:dialback' \
