@@ -47,6 +47,25 @@ impl Lab {
         })
     }
 
+    /// What an SRV record has to call a host at an address. A name is published.
+    ///
+    /// # Errors
+    /// When the name is no domain name.
+    pub fn host(&self, name: &str, address: IpAddr) -> Result<String, BadName> {
+        match self.hosts {
+            Hosts::Names => {
+                let kind = match address {
+                    IpAddr::V4(_) => Kind::A,
+                    IpAddr::V6(_) => Kind::Aaaa,
+                };
+                let answer = Answer::Records(vec![Data::Address(address)]);
+                self.dns.records().set(name, kind, answer)?;
+                Ok(name.to_owned())
+            }
+            Hosts::Digits => Ok(address.to_string()),
+        }
+    }
+
     /// Publishes where a partner's domain is served.
     ///
     /// # Errors

@@ -11,13 +11,18 @@ use s2spec::oracle::Profile;
 use s2spec::outcome::{Outcome, method_name};
 use s2spec::policy::Row;
 use s2spec::runner::{self, Deadlines, Plan, Record, Verdict};
+use s2spec::scenario::Library;
 use s2spec::target::Target;
 use s2spec::target::reference::Reference;
 use simulated_partners::persona;
 
-/// Every case of the three sets.
+/// Every case of the three sets and of the conformance suite.
 pub fn all_cases() -> &'static [Case] {
-    static ALL: LazyLock<Vec<Case>> = LazyLock::new(|| matrix::cases(&persona::builtin()));
+    static ALL: LazyLock<Vec<Case>> = LazyLock::new(|| {
+        let mut all = matrix::cases(&persona::builtin());
+        all.extend(Library::builtin().cases());
+        all
+    });
     &ALL
 }
 
@@ -28,12 +33,33 @@ pub fn run(target: Arc<dyn Target>, profile: Profile, selected: &[Case]) -> Vec<
     records
 }
 
+/// The same for scenarios, each expectation of which is shown to be able to fail.
+pub fn prove(target: Arc<dyn Target>, selected: &[Case]) -> Vec<Record> {
+    run_plan(
+        Deadlines::default(),
+        target,
+        Profile::default(),
+        selected,
+        true,
+    )
+}
+
 /// The same with the controls among the records, and other bounds in time.
 pub fn run_within(
     deadlines: Deadlines,
     target: Arc<dyn Target>,
     profile: Profile,
     selected: &[Case],
+) -> Vec<Record> {
+    run_plan(deadlines, target, profile, selected, false)
+}
+
+fn run_plan(
+    deadlines: Deadlines,
+    target: Arc<dyn Target>,
+    profile: Profile,
+    selected: &[Case],
+    prove: bool,
 ) -> Vec<Record> {
     let jobs = runner::jobs(all_cases(), selected, target.as_ref(), profile);
     let plan = Plan {
@@ -45,6 +71,7 @@ pub fn run_within(
         in_flight: 96,
         seed: 7,
         keep_events: true,
+        prove,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

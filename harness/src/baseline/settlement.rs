@@ -132,10 +132,7 @@ impl Ran {
             | Verdict::Xpass => return None,
         };
         Some(Self {
-            shown: Shown {
-                outcome: record.outcome.clone()?,
-                fault: record.fault,
-            },
+            shown: Shown::of(record)?,
             failure,
         })
     }

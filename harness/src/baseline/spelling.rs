@@ -3,11 +3,15 @@
 //! `sasl-tls`, `stalled at connect`, `refused: stream error policy-violation at stream, ended by
 //! target`; what is wrong beside the outcome follows: `tls-dialback, but no answer came back`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use crate::judge::Fault;
 use crate::outcome::{Closer, Method, Outcome, Phase, Refusal, Signal, method_name};
+use crate::requirement::RowId;
+use crate::runner::Record;
+use crate::scenario::Weight;
 
 const METHODS: [Method; 3] = [Method::SaslTls, Method::TlsDialback, Method::TcpDialback];
 const PHASES: [Phase; 9] = [
@@ -42,20 +46,59 @@ const WITH_WORD: [WithWord; 4] = [
     ("TLS alert ", Signal::TlsAlert),
 ];
 
-/// What a case showed: how it ended, and what was wrong beside that.
+/// What a case showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown {
-    /// How it ended.
-    pub outcome: Outcome,
-    /// What was wrong beside the outcome.
-    pub fault: Option<Fault>,
+pub enum Shown {
+    /// How it ended, and what was wrong beside that.
+    Ended {
+        /// How it ended.
+        outcome: Outcome,
+        /// What was wrong beside the outcome.
+        fault: Option<Fault>,
+    },
+    /// Which requirements were not kept, in a case of the conformance suite.
+    Broke(BTreeSet<RowId>),
+}
+
+/// What the requirements that were not kept are told by.
+const BREAKS: &str = "breaks ";
+
+impl Shown {
+    /// What a result shows, if the case was run.
+    pub fn of(record: &Record) -> Option<Self> {
+        let heaviest = record.breaches.iter().map(|breach| breach.weight).max();
+        let broken: BTreeSet<RowId> = record
+            .breaches
+            .iter()
+            .filter(|breach| Some(breach.weight) == heaviest)
+            .flat_map(|breach| &breach.rows)
+            .filter_map(|row| row.parse().ok())
+            .collect();
+        if record.fault.is_none() && heaviest > Some(Weight::May) && !broken.is_empty() {
+            return Some(Self::Broke(broken));
+        }
+        Some(Self::Ended {
+            outcome: record.outcome.clone()?,
+            fault: record.fault,
+        })
+    }
 }
 
 impl fmt::Display for Shown {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.fault {
-            None => write!(to, "{}", self.outcome),
-            Some(fault) => write!(to, "{}, but {fault}", self.outcome),
+        match self {
+            Self::Ended {
+                outcome,
+                fault: None,
+            } => write!(to, "{outcome}"),
+            Self::Ended {
+                outcome,
+                fault: Some(fault),
+            } => write!(to, "{outcome}, but {fault}"),
+            Self::Broke(rows) => {
+                let rows: Vec<String> = rows.iter().map(ToString::to_string).collect();
+                write!(to, "{BREAKS}{}", rows.join(", "))
+            }
         }
     }
 }
@@ -83,6 +126,9 @@ impl FromStr for Shown {
     type Err = SpellingError;
 
     fn from_str(text: &str) -> Result<Self, SpellingError> {
+        if let Some(rows) = text.strip_prefix(BREAKS) {
+            return broken(text, rows);
+        }
         let with_fault = Fault::all().find_map(|fault| {
             let outcome = text.strip_suffix(&format!(", but {fault}"))?;
             Some((outcome, fault))
@@ -91,19 +137,33 @@ impl FromStr for Shown {
             Some((outcome, fault)) => (outcome, Some(fault)),
             None => (text, None),
         };
-        let shown = Self {
+        let shown = Self::Ended {
             outcome: parse_outcome(outcome)?,
             fault,
         };
-        if shown.to_string() == text {
-            Ok(shown)
-        } else {
-            Err(SpellingError::new(
-                "an outcome is spelled in one way only",
-                format!("write `{shown}`"),
-            ))
-        }
+        spelled(shown, text)
     }
+}
+
+/// What was read, if it is written as it has to be.
+fn spelled(shown: Shown, text: &str) -> Result<Shown, SpellingError> {
+    if shown.to_string() == text {
+        Ok(shown)
+    } else {
+        Err(SpellingError::new(
+            "an outcome is spelled in one way only",
+            format!("write `{shown}`"),
+        ))
+    }
+}
+
+fn broken(text: &str, rows: &str) -> Result<Shown, SpellingError> {
+    let rows = rows
+        .split(',')
+        .map(|row| row.trim().parse::<RowId>())
+        .collect::<Result<BTreeSet<_>, _>>()
+        .map_err(|error| SpellingError::new(error.to_string(), "write `breaks STR-08, STR-09`"))?;
+    spelled(Shown::Broke(rows), text)
 }
 
 fn parse_outcome(text: &str) -> Result<Outcome, SpellingError> {
@@ -260,7 +320,7 @@ mod tests {
             outcome in outcomes(),
             fault in proptest::option::of(select(Fault::all().collect::<Vec<_>>())),
         ) {
-            let shown = Shown { outcome, fault };
+            let shown = Shown::Ended { outcome, fault };
             prop_assert_eq!(shown.to_string().parse::<Shown>(), Ok(shown));
         }
 

@@ -126,10 +126,7 @@ fn failure(record: &Record) -> Option<(Covers, String)> {
     } else {
         Covers::Fail
     };
-    let shown = Shown {
-        outcome: record.outcome.clone()?,
-        fault: record.fault,
-    };
+    let shown = Shown::of(record)?;
     Some((covers, shown.to_string()))
 }
 

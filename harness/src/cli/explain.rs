@@ -2,6 +2,7 @@
 
 use owo_colors::OwoColorize as _;
 use simulated_partners::persona::{AuthorityFact, ExternalFact, Facts, StarttlsFact, StreamFact};
+use simulated_partners::reaction::Do;
 
 use super::error::{CliError, Exit};
 use super::run::Judging;
@@ -10,6 +11,8 @@ use crate::matrix::{Case, Direction, Set, control_of};
 use crate::oracle::{self, End, second_opinions};
 use crate::outcome::{Method, method_name};
 use crate::report::{Rerun, describe_direction, describe_offer, describe_policy, field};
+use crate::requirement::Registry;
+use crate::scenario::Script;
 
 /// Options of `explain`.
 #[derive(Debug, clap::Args)]
@@ -76,12 +79,18 @@ pub(super) fn text(case: &Case, all: &[Case], judging: Judging, width: usize) ->
         say(if index == 0 { "deviates" } else { "" }, deviation);
     }
     say("direction", describe_direction(case.direction));
-    let rule = expectation.rule;
-    match oracle::rule(rule) {
-        Some(found) => say("rule", &format!("{rule}: {}", found.says)),
-        None => say("rule", rule),
+    if let Some(script) = &case.script {
+        for (name, text) in scripted(script) {
+            say(name, &text);
+        }
+    } else {
+        let rule = expectation.rule;
+        match oracle::rule(rule) {
+            Some(found) => say("rule", &format!("{rule}: {}", found.says)),
+            None => say("rule", rule),
+        }
+        say("clause", expectation.clause);
     }
-    say("clause", expectation.clause);
     for (index, allowed) in expectation.allowed.iter().enumerate() {
         let name = match (index, expectation.allowed.len()) {
             (0, 1) => "allowed",
@@ -102,7 +111,11 @@ pub(super) fn text(case: &Case, all: &[Case], judging: Judging, width: usize) ->
             &format!("{}: {}", opinion.source, ends.join(" or ")),
         );
     }
-    if let Some(control) = control_of(case, all, profile) {
+    let control = match &case.script {
+        None => control_of(case, all, profile),
+        Some(script) => script.control_of(&case.id),
+    };
+    if let Some(control) = control {
         say(
             "control",
             &format!("{control} has to be established in the same run"),
@@ -119,6 +132,45 @@ pub(super) fn text(case: &Case, all: &[Case], judging: Judging, width: usize) ->
     out
 }
 
+/// What a scenario judges, and by what.
+fn scripted(script: &Script) -> Vec<(&'static str, String)> {
+    let mut lines = vec![("file", format!("scenarios/{}.toml", script.scenario))];
+    let registry = Registry::builtin();
+    let rows = script
+        .requirements
+        .iter()
+        .filter_map(|row| row.parse().ok());
+    for found in rows.filter_map(|row| registry.get(&row)) {
+        let level = found.level.name();
+        lines.push((
+            "judges",
+            format!("{} ({level}, {}): {}", found.id, found.source, found.text),
+        ));
+    }
+    for found in script.bugs.iter().filter_map(|id| registry.bug(id)) {
+        lines.push((
+            "hunts",
+            format!("{} ({}): {}", found.id, found.source, found.text),
+        ));
+    }
+    for role in &script.roles {
+        for reaction in &role.persona.reactions {
+            let actions: Vec<&str> = reaction.actions.iter().map(Do::word).collect();
+            lines.push((
+                "reacts",
+                format!(
+                    "{} at {}: {}",
+                    role.name,
+                    reaction.when.word(),
+                    actions.join(", ")
+                ),
+            ));
+        }
+    }
+    lines.extend(script.expect.iter().map(|one| ("expects", one.to_string())));
+    lines
+}
+
 /// What happens in the case, in plain words.
 fn story(case: &Case) -> String {
     let partner = match case.set {
@@ -130,6 +182,9 @@ fn story(case: &Case) -> String {
         Set::Offers => "a correct server with just this offer".to_owned(),
         Set::Scenarios => format!("a script, beginning as {}", case.partner.name),
     };
+    if let Some(script) = &case.script {
+        return format!("{}.", script.title);
+    }
     if !case.row.policy().valid() {
         return format!(
             "The target is told to federate with {partner}. The setting leaves no method, so the \

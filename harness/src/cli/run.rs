@@ -148,6 +148,10 @@ pub(super) struct Options {
     #[arg(long, env = "S2SPEC_TRANSCRIPTS", value_parser = FalseyValueParser::new())]
     transcripts: bool,
 
+    /// Show of each expectation of a scenario that it can fail
+    #[arg(long, env = "S2SPEC_PROVE", value_parser = FalseyValueParser::new())]
+    prove: bool,
+
     /// When to use colours
     #[arg(
         long,
@@ -248,6 +252,8 @@ pub struct Order {
     pub profile: Profile,
     /// Records keep their events even for a pass.
     pub keep_events: bool,
+    /// Whether expectations of scenarios are shown to be able to fail.
+    pub prove: bool,
     /// How often they are run.
     pub repetition: Repetition,
     /// What is expected of them.
@@ -348,6 +354,7 @@ fn plan(order: &Order) -> Plan {
         in_flight: order.jobs.get().saturating_mul(runner::IN_FLIGHT),
         seed: order.seed,
         keep_events: order.keep_events,
+        prove: order.prove,
     }
 }
 
@@ -392,6 +399,7 @@ fn run(
         timeout: options.timeout,
         profile: options.judging.profile(),
         keep_events: options.transcripts,
+        prove: options.prove,
         repetition: options.expecting.repetition(),
         settlement: Arc::clone(&settlement),
         interrupt: interrupted,

@@ -154,6 +154,7 @@ impl Federation {
             in_flight: threads,
             seed: self.seed,
             keep_events: false,
+            prove: false,
         };
         drop(all);
         let _turn = self.subject.turn().map_err(|error| {

@@ -71,11 +71,7 @@ impl Selection {
 
     /// Whether a case is selected.
     pub fn contains(&self, case: &Case) -> bool {
-        self.patterns.is_empty()
-            || self
-                .patterns
-                .iter()
-                .any(|pattern| pattern.selects(case))
+        self.patterns.is_empty() || self.patterns.iter().any(|pattern| pattern.selects(case))
     }
 
     /// The selected cases, in the order of `all`.

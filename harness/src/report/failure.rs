@@ -1,5 +1,6 @@
 //! What is told of a case that did not end as expected.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use owo_colors::OwoColorize as _;
@@ -8,6 +9,7 @@ use simulated_partners::event::Event;
 use super::mark::{Charset, Mark};
 use super::repetition;
 use super::words::{allowed_text, describe_direction, describe_offer, describe_policy, shown_text};
+use crate::requirement::{Registry, RowId};
 use crate::runner::Record;
 use crate::transcript::{Detail, line, printable, telling};
 
@@ -78,13 +80,21 @@ pub(crate) fn block(
     field("direction", describe_direction(case.direction));
     field("allowed", &allowed_text(&record.expectation.allowed));
     field("observed", &printable(&shown_text(record)));
-    field(
-        "rule",
-        &format!(
-            "{} ({})",
-            record.expectation.rule, record.expectation.clause
+    match &case.script {
+        None => field(
+            "rule",
+            &format!(
+                "{} ({})",
+                record.expectation.rule, record.expectation.clause
+            ),
         ),
-    );
+        Some(script) => {
+            field("scenario", &script.title);
+            for row in broken(record) {
+                field("requires", &row);
+            }
+        }
+    }
     field("why", &printable(&record.why));
     for (name, text) in repetition::parting(record) {
         field(&name, &printable(&text));
@@ -97,6 +107,28 @@ pub(crate) fn block(
     // Never wrapped, so that it can be copied.
     let _ = writeln!(out, "  {:<LABEL$}{}", "rerun", rerun.bold());
     out
+}
+
+/// The requirements that were not kept, with what they say.
+fn broken(record: &Record) -> Vec<String> {
+    let rows: BTreeSet<RowId> = record
+        .breaches
+        .iter()
+        .flat_map(|breach| &breach.rows)
+        .filter_map(|row| row.parse().ok())
+        .collect();
+    rows.iter()
+        .filter_map(|row| Registry::builtin().get(row))
+        .map(|found| {
+            format!(
+                "{} ({}, {}): {}",
+                found.id,
+                found.level.name(),
+                found.source,
+                found.text
+            )
+        })
+        .collect()
 }
 
 /// The end of a transcript, or all of it.

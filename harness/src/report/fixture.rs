@@ -66,6 +66,8 @@ pub(crate) fn passed(set: Set, row: Row, partner: &Arc<Persona>, direction: Dire
         verdict: Verdict::Pass,
         why: "as the tables want it".to_owned(),
         fault: None,
+        breaches: Vec::new(),
+        vacuous: Vec::new(),
         settled: None,
         repeated: None,
         control: None,

@@ -14,6 +14,7 @@ use crate::oracle::Expectation;
 use crate::outcome::Outcome;
 use crate::policy::Policy;
 use crate::runner::{Record, Repeated, Timings, Verdict};
+use crate::scenario::Breach;
 
 /// Version of the document's form. It grows when a field changes its meaning or goes away.
 pub const SCHEMA: u32 = 1;
@@ -66,6 +67,9 @@ struct CaseReport<'a> {
     why: &'a str,
     /// What is wrong beside the outcome, in words.
     fault: Option<String>,
+    /// What a case of the conformance suite judges, and what of it was not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scenario: Option<ScenarioReport<'a>>,
     /// The verdict before the baseline or strictness changed it, and the entry that did.
     settled: Option<&'a Settled>,
     /// What repetitions showed.
@@ -74,6 +78,14 @@ struct CaseReport<'a> {
     added_as_control: bool,
     wire: &'a str,
     timings_us: TimingsReport,
+}
+
+#[derive(Serialize)]
+struct ScenarioReport<'a> {
+    title: &'a str,
+    requirements: &'a [String],
+    bugs: &'a [String],
+    breaches: &'a [Breach],
 }
 
 #[derive(Serialize)]
@@ -145,6 +157,12 @@ fn case(record: &Record) -> CaseReport<'_> {
         verdict: record.verdict,
         why: &record.why,
         fault: record.fault.map(|fault| fault.to_string()),
+        scenario: case.script.as_ref().map(|script| ScenarioReport {
+            title: &script.title,
+            requirements: &script.requirements,
+            bugs: &script.bugs,
+            breaches: &record.breaches,
+        }),
         settled: record.settled.as_ref(),
         repeated: record.repeated.as_ref(),
         control: record.control.as_deref(),

@@ -32,14 +32,7 @@ pub fn outcome_text(outcome: Option<&Outcome>) -> String {
 
 /// How a case ended and what was wrong beside that, as a baseline lists it.
 pub fn shown_text(record: &Record) -> String {
-    match (&record.outcome, record.fault) {
-        (Some(outcome), fault) => Shown {
-            outcome: outcome.clone(),
-            fault,
-        }
-        .to_string(),
-        (None, _) => outcome_text(None),
-    }
+    Shown::of(record).map_or_else(|| outcome_text(None), |shown| shown.to_string())
 }
 
 /// What told of a refusal, for those who group by it: `stream error policy-violation`.

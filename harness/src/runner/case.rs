@@ -8,6 +8,7 @@ use simulated_partners::board::Board;
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::{Event, LegKind, Party, What};
 use simulated_partners::persona::Persona;
+use simulated_partners::tls::Habits;
 use simulated_partners::wire::{Element, Kind, NS_SERVER};
 
 use super::record::{Record, Timings, Verdict};
@@ -18,9 +19,9 @@ use crate::matrix::{Case, Direction};
 use crate::oracle::never::violations;
 use crate::oracle::{Expectation, Profile, return_established, second_opinions};
 use crate::outcome::Outcome;
+use crate::scenario::{self, Need, Script};
 use crate::target::inner_side::{Stanzas, ping};
 use crate::target::{Inside, Running};
-use crate::scenario::{self, Need, Script};
 use crate::transcript;
 
 /// How long a case may take.
@@ -75,6 +76,7 @@ impl Job {
             why,
             fault: None,
             breaches: Vec::new(),
+            vacuous: Vec::new(),
             settled: None,
             repeated: None,
             control: self.control.clone(),
@@ -93,10 +95,11 @@ pub(super) async fn run(
     target: &Running,
     profile: Profile,
     deadlines: Deadlines,
+    prove: bool,
 ) -> (Record, Vec<Partner>) {
     let began = Instant::now();
     if let Some(script) = &job.case.script {
-        return scripted(job, script, lab, target, deadlines).await;
+        return scripted(job, script, lab, target, deadlines, prove).await;
     }
     let outcome = tokio::select! {
         done = bench(job, lab, target, profile, deadlines) => done,
@@ -118,15 +121,25 @@ async fn scripted(
     lab: &Lab,
     target: &Running,
     deadlines: Deadlines,
+    prove: bool,
 ) -> (Record, Vec<Partner>) {
     let began = Instant::now();
-    let Inside::Linked(inner) = &target.inner else {
-        let why = Need::InnerSide.lacking().to_owned();
-        let record = job.without_outcome(Verdict::Unsupported, why);
-        return (record, Vec::new());
+    let outside = matches!(target.inner, Inside::Hidden(_)).then(|| script.from_outside());
+    let script = match &outside {
+        None => script,
+        Some(Some(script)) => script,
+        Some(None) => {
+            let why = Need::InnerSide.lacking().to_owned();
+            let record = job.without_outcome(Verdict::Unsupported, why);
+            return (record, Vec::new());
+        }
     };
+    if let Some(need) = target.lacks(&script.needs) {
+        let record = job.without_outcome(Verdict::Unsupported, need.lacking().to_owned());
+        return (record, Vec::new());
+    }
     let done = tokio::select! {
-        done = scripted::bench(job, script, lab, target, inner, deadlines) => done,
+        done = scripted::bench(job, script, lab, target, deadlines, prove) => done,
         reason = target.inner.lost() => Err(reason),
     };
     let (shown, partners) = match done {
@@ -135,11 +148,18 @@ async fn scripted(
     };
     let case = &job.case;
     let breaches = shown.verdicts.breaches(script);
-    let (verdict, why) = scenario::judged(&breaches);
+    let (verdict, why) = match shown.vacuous.as_slice() {
+        [] => scenario::judged(&breaches),
+        vacuous => {
+            let why = format!("it proves nothing: {}", vacuous.join("; "));
+            (Verdict::Error, why)
+        }
+    };
     let record = Record {
         verdict,
         why,
         breaches,
+        vacuous: shown.vacuous,
         outcome: Some(shown.outcome),
         timings: timing::timings(case.direction, &shown.events, began.elapsed()),
         wire: transcript::wire_summary(&shown.events),
@@ -220,6 +240,7 @@ pub(super) fn setup(
         domain: domain.to_owned(),
         persona: Arc::clone(persona),
         identity: lab.authority.issue(&[domain], offer.certificate, offer.key),
+        habits: Habits::default(),
         roots: lab.authority.roots(),
         target_domain: target.domain.clone(),
         target: target.address,

@@ -86,6 +86,8 @@ pub struct Record {
     pub fault: Option<Fault>,
     /// Requirements that were not kept, in a case of the conformance suite.
     pub breaches: Vec<Breach>,
+    /// Expectations of such a case that cannot fail, where that was asked for.
+    pub vacuous: Vec<String>,
     /// What the baseline, or strictness, made of the verdict.
     pub settled: Option<Settled>,
     /// What repetitions showed, where there were any.

@@ -33,6 +33,9 @@ pub struct Plan {
     pub seed: u64,
     /// Whether records of passed cases keep their events.
     pub keep_events: bool,
+    /// Whether each expectation of the conformance suite is also held against wrong doings, to show
+    /// that it can fail.
+    pub prove: bool,
 }
 
 /// Cases in flight for each thread: most of a case is waiting for the other end.
@@ -82,6 +85,7 @@ async fn run_groups(
         events: events.clone(),
         interrupt,
         keep_events: plan.keep_events,
+        prove: plan.prove,
         controls: Mutex::new(Pairing::of(&plan.jobs)),
     });
     let mut groups: BTreeMap<String, Vec<Job>> = BTreeMap::new();
@@ -128,6 +132,7 @@ struct Run {
     events: mpsc::Sender<RunEvent>,
     interrupt: watch::Receiver<bool>,
     keep_events: bool,
+    prove: bool,
     controls: Mutex<Pairing>,
 }
 
@@ -195,7 +200,7 @@ impl Run {
             cases.spawn(async move {
                 tokio::select! {
                     (record, partners) =
-                        case::run(&job, &run.lab, &target, run.profile, run.deadlines) =>
+                        case::run(&job, &run.lab, &target, run.profile, run.deadlines, run.prove) =>
                     {
                         run.tell(record).await;
                         drop(permit);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use simulated_partners::board::Board;
 use simulated_partners::driver::{Partner, PartnerSetup};
-use simulated_partners::event::{Event, LegKind, What};
+use simulated_partners::event::{Event, LegKind, Party, What};
 use simulated_partners::persona;
+use simulated_partners::tls::Habits;
 use simulated_partners::wire::Element;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -24,10 +25,10 @@ use crate::lab::Lab;
 use crate::outcome::Outcome;
 use crate::scenario::names::Names;
 use crate::scenario::{
-    Dials, Eye, Grade, Line, MAIN, Role, Script, Sees, Sight, Verdicts, grade, sight,
+    Dials, Eye, Grade, Line, MAIN, Role, Script, Sees, Sight, Verdicts, grade, sight, unnoticed,
 };
-use crate::target::Running;
 use crate::target::inner_side::{InnerSide, Stanzas, ping};
+use crate::target::{Inside, Running};
 
 /// How long nothing may happen, with all connections ended, before nothing more is expected.
 const QUIET: Duration = Duration::from_millis(700);
@@ -44,6 +45,8 @@ pub(super) struct Shown {
     pub(super) outcome: Outcome,
     /// How its expectations stand.
     pub(super) verdicts: Verdicts,
+    /// Expectations that cannot fail, where that was asked for.
+    pub(super) vacuous: Vec<String>,
 }
 
 /// Runs a scripted case. Gives the partners back, which have yet to be stopped.
@@ -52,17 +55,27 @@ pub(super) async fn bench(
     script: &Script,
     lab: &Lab,
     target: &Running,
-    inner: &InnerSide,
     deadlines: Deadlines,
+    prove: bool,
 ) -> Result<(Shown, Vec<Partner>), String> {
     let began = Instant::now();
-    let whole = script
-        .seconds
-        .map_or(deadlines.case, |seconds| Duration::from_secs(seconds.into()));
-    let names = Names::of(script, &job.case.domain(), &target.domain, target.second.as_deref());
+    let whole = script.seconds.map_or(deadlines.case, |seconds| {
+        Duration::from_secs(seconds.into())
+    });
+    let names = Names::of(
+        script,
+        &job.case.domain(),
+        &target.domain,
+        target.second.as_deref(),
+    )
+    .with_secret(target.secret.as_deref());
     let board = Board::default();
     let domains: Vec<String> = names.domains(script).into_iter().collect();
-    let stanzas = inner.open_marked(&domains, names.probe());
+    let inner = match &target.inner {
+        Inside::Linked(inner) => Some(inner),
+        Inside::Hidden(_) => None,
+    };
+    let stanzas = inner.map(|inner| inner.open_marked(&domains, names.probe()));
     let _records = Records {
         lab,
         domain: job.case.domain(),
@@ -90,12 +103,14 @@ pub(super) async fn bench(
     let alive = bench.finish(deadlines).await?;
     let outcome = judge::read(job.case.direction, &bench.events, bench.evidence);
     let verdicts = bench.verdicts(&outcome, alive);
+    let vacuous = if prove { bench.vacuous() } else { Vec::new() };
     let partners = bench.partners.into_iter().map(|one| one.partner).collect();
     Ok((
         Shown {
             events: bench.events,
             outcome,
             verdicts,
+            vacuous,
         },
         partners,
     ))
@@ -130,11 +145,12 @@ struct Bench<'a> {
     script: &'a Script,
     lab: &'a Lab,
     target: &'a Running,
-    inner: &'a InnerSide,
+    /// What is behind the target, where that can be seen.
+    inner: Option<&'a InnerSide>,
     names: Names,
     board: Board,
     partners: Vec<Started<'a>>,
-    stanzas: Stanzas,
+    stanzas: Option<Stanzas>,
     eye: Eye,
     sights: Vec<Sight>,
     /// Of the main partner.
@@ -163,12 +179,22 @@ impl<'a> Bench<'a> {
             };
             let listen = if role.default_port {
                 SocketAddr::from((own_address(&self.names, number), DEFAULT_PORT))
+            } else if role.over_ipv6 {
+                SocketAddr::from((Ipv6Addr::LOCALHOST, 0))
             } else {
                 plain.listen
             };
             let partner = start(PartnerSetup {
                 identity,
                 listen,
+                habits: Habits {
+                    server_name: role
+                        .handshake
+                        .server_name
+                        .as_ref()
+                        .map(|name| self.names.fill(name, &domain, &self.board)),
+                    ..role.handshake.clone()
+                },
                 insists: role.insists,
                 answers: role.answers,
                 patience: role
@@ -187,6 +213,16 @@ impl<'a> Bench<'a> {
 
     /// Sets the records that hold from the start.
     fn publish(&mut self) -> Result<(), String> {
+        if !self.script.dns.is_empty() {
+            for one in &self.partners {
+                let host = format!("{}-host.{}", one.role.name, self.names.domain());
+                let host = self
+                    .lab
+                    .host(&host, one.partner.address().ip())
+                    .map_err(|error| error.to_string())?;
+                self.names.is_hosted(&one.role.name, host);
+            }
+        }
         for one in &self.partners {
             if one.role.serves {
                 let domain = self.names.of_role(one.role);
@@ -206,9 +242,13 @@ impl<'a> Bench<'a> {
         let fill = |text: &str| self.names.fill(text, self.names.domain(), &self.board);
         crate::scenario::records::set(
             &self.script.dns[at],
-            &self.lab.dns.records(),
+            self.lab.dns.records(),
             &fill,
-            &|name| self.names.port(name).or((name == "target").then(|| self.target.address.port())),
+            &|name| {
+                self.names
+                    .port(name)
+                    .or_else(|| (name == "target").then(|| self.target.address.port()))
+            },
         )
         .map_err(|error| error.to_string())
     }
@@ -225,6 +265,13 @@ impl<'a> Bench<'a> {
                 let _ = due.send(what);
             });
         };
+        let (board, records) = (self.board.clone(), self.lab.dns.records().clone());
+        let service = format!("_xmpp-server._tcp.{}", self.names.domain());
+        let mut asked = JoinSet::new();
+        asked.spawn(async move {
+            records.asked(&service).await;
+            board.raise("looked-up", "");
+        });
         let mut now = Vec::new();
         for (at, role) in self.script.roles.iter().enumerate() {
             match &role.dials {
@@ -250,7 +297,7 @@ impl<'a> Bench<'a> {
         if self.script.sends_by_itself() {
             let sender = format!("juliet@{}", self.target.domain);
             let probe = ping(self.names.probe(), &sender, self.names.domain());
-            self.inner.send(&probe).await;
+            self.send(&probe).await;
         }
         let mut last = Instant::now();
         loop {
@@ -265,12 +312,18 @@ impl<'a> Bench<'a> {
             tokio::select! {
                 biased;
                 (at, event) = next_event(&mut self.partners) => self.event(at, event),
-                Some(stanza) = self.stanzas.next() => self.stanza(&stanza),
+                Some(stanza) = next_stanza(&mut self.stanzas) => self.stanza(&stanza),
                 Some(due) = dues.recv() => self.due(due).await?,
                 () = sleep_until(quiet) => return Ok(()),
             }
             self.drain();
             last = Instant::now();
+        }
+    }
+
+    async fn send(&self, stanza: &Element) {
+        if let Some(inner) = self.inner {
+            inner.send(stanza).await;
         }
     }
 
@@ -290,12 +343,10 @@ impl<'a> Bench<'a> {
                 let local = &self.script.local[at];
                 for number in 1..=local.times {
                     let text = local.send.replace("{n}", &number.to_string());
-                    let text = self
-                        .names
-                        .fill(&text, self.names.domain(), &self.board);
+                    let text = self.names.fill(&text, self.names.domain(), &self.board);
                     let stanza = crate::scenario::names::stanza(&text)
                         .map_err(|why| format!("what the local side sends: {why}"))?;
-                    self.inner.send(&stanza).await;
+                    self.send(&stanza).await;
                 }
             }
             Due::Dns(at) => self.set_records(at)?,
@@ -308,7 +359,7 @@ impl<'a> Bench<'a> {
         loop {
             if let Some((at, event)) = ready(next_event(&mut self.partners)) {
                 self.event(at, event);
-            } else if let Some(Some(stanza)) = ready(self.stanzas.next()) {
+            } else if let Some(Some(stanza)) = ready(next_stanza(&mut self.stanzas)) {
                 self.stanza(&stanza);
             } else {
                 return;
@@ -320,7 +371,10 @@ impl<'a> Bench<'a> {
         let name = Arc::clone(&self.partners[at].role.name);
         match &event.what {
             What::Opened(_) => self.open += 1,
-            What::Closed { .. } => self.open = self.open.saturating_sub(1),
+            What::Closed { .. } => {
+                self.open = self.open.saturating_sub(1);
+                self.raise("ended");
+            }
             _ => {}
         }
         let sights = self.eye.look(&name, self.began.elapsed(), &event);
@@ -340,13 +394,29 @@ impl<'a> Bench<'a> {
         let is_probe = sight
             .attribute("id")
             .is_some_and(|id| id.starts_with(self.names.probe()));
-        if is_probe && sight.by == simulated_partners::event::Party::Target {
+        if is_probe && sight.by == Party::Target {
             self.evidence.arrived = Arrival::Seen;
+            // An answer shows that the question was delivered.
+            if self.inner.is_none()
+                && let Some(answer) = &sight.element
+            {
+                let at = self.began.elapsed();
+                let mut delivered = sight::local(answer, at);
+                delivered.sees = Sees::Delivered;
+                self.tell(&delivered);
+                self.sights.push(delivered);
+            }
         }
     }
 
     fn stanza(&mut self, stanza: &Element) {
         let sight = sight::local(stanza, self.began.elapsed());
+        self.tell(&sight);
+        self.sights.push(sight);
+    }
+
+    /// Tells the partners of what reached the local side.
+    fn tell(&mut self, sight: &Sight) {
         let word = match sight.sees {
             Sees::Answered => "answered",
             Sees::Returned => {
@@ -358,11 +428,15 @@ impl<'a> Bench<'a> {
                 "delivered"
             }
         };
+        self.raise(word);
+    }
+
+    /// Puts a word on the board, and the same with how often it was there.
+    fn raise(&mut self, word: &'static str) {
         let count = self.counts.entry(word).or_default();
         *count += 1;
         self.board.raise(word, "");
-        self.board.raise(&format!("{word}-{count}"), "");
-        self.sights.push(sight);
+        self.board.raise(format!("{word}-{count}"), "");
     }
 
     /// Whether everything that has to be seen was seen.
@@ -394,11 +468,19 @@ impl<'a> Bench<'a> {
 
     fn queries(&self) -> Vec<Sight> {
         let at = self.began.elapsed();
-        self.lab
-            .dns
-            .records()
-            .queries_below(self.names.domain())
+        let records = self.lab.dns.records();
+        let own = self.names.domain();
+        let below = format!(".{own}");
+        // Domains of partners are below the case's own, or stand for themselves.
+        let domains = self.names.domains(self.script);
+        let others = domains
+            .iter()
+            .filter(|domain| *domain != own && !domain.ends_with(&below))
+            .flat_map(|domain| records.queries_below(domain));
+        records
+            .queries_below(own)
             .into_iter()
+            .chain(others)
             .map(|(name, query)| sight::query(&name, &query.kind, query.tcp, at))
             .collect()
     }
@@ -411,7 +493,9 @@ impl<'a> Bench<'a> {
         } else {
             None
         };
-        if timeout(deadlines.case, self.inner.barrier()).await.is_err() {
+        if let Some(inner) = self.inner
+            && timeout(deadlines.case, inner.barrier()).await.is_err()
+        {
             return Err("the target's inner side does not answer".to_owned());
         }
         self.drain();
@@ -424,21 +508,28 @@ impl<'a> Bench<'a> {
     async fn probe_life(&self, deadlines: Deadlines) -> Result<Option<String>, String> {
         let best = persona::find(BEST).ok_or("the built-in persona for probes is missing")?;
         let domain = self.names.living();
-        let mut stanzas = self.inner.open(&domain, false);
+        let mut stanzas = self.inner.map(|inner| inner.open(&domain, false));
         let setup = setup(self.lab, self.target, &domain, &Arc::new(best), deadlines);
         let mut partner = start(setup).await?;
         self.lab
             .publish(&domain, partner.address())
             .map_err(|error| error.to_string())?;
-        partner.dial(ping(&format!("probe-{domain}"), &domain, &self.target.domain));
+        let id = format!("probe-{domain}");
+        partner.dial(ping(&id, &domain, &self.target.domain));
         let arrived = async {
             loop {
                 tokio::select! {
-                    stanza = stanzas.next() => return stanza.is_some(),
+                    stanza = next_stanza(&mut stanzas) => return stanza.is_some(),
                     event = partner.next_event() => match event.map(|event| event.what) {
                         None => return false,
                         Some(What::ConnectFailed(LegKind::Outgoing, _)) => return false,
-                        Some(_) => {}
+                        Some(what) => {
+                            let answered = judge::element_from(&what, Party::Target)
+                                .is_some_and(|element| element.attribute("id") == Some(&id));
+                            if answered {
+                                return true;
+                            }
+                        }
                     }
                 }
             }
@@ -452,6 +543,29 @@ impl<'a> Bench<'a> {
         })
     }
 
+    /// Expectations that a wrong target, or the accepting neighbour, would meet as well.
+    fn vacuous(&self) -> Vec<String> {
+        let fill = |text: &str| self.names.fill(text, self.names.domain(), &self.board);
+        let mut vacuous = Vec::new();
+        for expect in &self.script.expect {
+            let unnoticed = unnoticed(expect, &self.sights, &fill);
+            vacuous.extend(
+                unnoticed
+                    .into_iter()
+                    .map(|what| format!("`{expect}` is met even where {what}")),
+            );
+        }
+        for (name, expected) in &self.script.siblings {
+            let all_met = expected
+                .iter()
+                .all(|expect| grade(expect, &self.sights, &fill) == Grade::Met);
+            if all_met {
+                vacuous.push(format!("the control meets all that `{name}` expects"));
+            }
+        }
+        vacuous
+    }
+
     fn verdicts(&self, outcome: &Outcome, alive: Option<String>) -> Verdicts {
         let lines = self
             .script
@@ -460,8 +574,7 @@ impl<'a> Bench<'a> {
             .map(|expect| Line {
                 expect: expect.clone(),
                 grade: {
-                    let fill =
-                        |text: &str| self.names.fill(text, self.names.domain(), &self.board);
+                    let fill = |text: &str| self.names.fill(text, self.names.domain(), &self.board);
                     grade(expect, &self.sights, &fill)
                 },
             })
@@ -470,7 +583,10 @@ impl<'a> Bench<'a> {
         let fits = allowed.is_empty() || allowed.iter().any(|word| word.admits(outcome));
         let outcome = (!fits).then(|| {
             let words: Vec<String> = allowed.iter().map(ToString::to_string).collect();
-            format!("it ended as {outcome}, where {} is allowed", words.join(" or "))
+            format!(
+                "it ended as {outcome}, where {} is allowed",
+                words.join(" or ")
+            )
         });
         Verdicts {
             lines,
@@ -499,6 +615,14 @@ async fn next_event(partners: &mut [Started<'_>]) -> (usize, Event) {
         Poll::Pending
     })
     .await
+}
+
+/// The next stanza on the local side, where that can be seen.
+async fn next_stanza(stanzas: &mut Option<Stanzas>) -> Option<Element> {
+    match stanzas {
+        Some(stanzas) => stanzas.next().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// What is there without waiting.

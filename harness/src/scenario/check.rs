@@ -18,7 +18,7 @@ use crate::requirement::{Registry, RowId};
 /// The format that this version reads.
 const FORMAT: u8 = 1;
 /// Names that the bench raises by itself.
-const RAISED: [&str; 3] = ["delivered", "answered", "returned"];
+const RAISED: [&str; 5] = ["delivered", "answered", "returned", "ended", "looked-up"];
 /// Below this likeness a guess is no help.
 const LIKENESS: f64 = 0.6;
 
@@ -40,6 +40,7 @@ pub fn check(name: &str, file: &File, text: &str) -> Vec<Mistake> {
     check.partners();
     check.names();
     check.reactions();
+    check.taken_names();
     check.expectations();
     check.control();
     check.found
@@ -163,7 +164,11 @@ impl<'a> Check<'a> {
             );
         }
         if self.file.title.trim().is_empty() {
-            self.tell("title", "no title", "say in one line what happens and what has to come of it");
+            self.tell(
+                "title",
+                "no title",
+                "say in one line what happens and what has to come of it",
+            );
         }
         let stem = self.name.rsplit('/').next().unwrap_or_default();
         let ids = self.file.requirements.iter().chain(&self.file.bugs);
@@ -225,11 +230,21 @@ impl<'a> Check<'a> {
                 let place = format!("{path}.{at}");
                 match id.parse::<RowId>() {
                     Err(error) => self.tell(&place, error.to_string(), "see `s2spec coverage`"),
-                    Ok(row) if registry.get(&row).is_none() => {
-                        let mistake = registry.unknown_row(self.place(&place), &row);
-                        self.found.push(mistake);
-                    }
-                    Ok(_) => {}
+                    Ok(row) => match registry.get(&row) {
+                        None => {
+                            let mistake = registry.unknown_row(self.place(&place), &row);
+                            self.found.push(mistake);
+                        }
+                        Some(found) => {
+                            if let Some(why) = &found.unjudgeable {
+                                self.tell(
+                                    &place,
+                                    format!("{row} is registered as one that nobody can judge"),
+                                    format!("the registry says: {why}"),
+                                );
+                            }
+                        }
+                    },
                 }
             }
         }
@@ -296,7 +311,9 @@ impl<'a> Check<'a> {
             for (name, part) in layer.parts {
                 parts.push((format!("partners.{name}"), part));
                 let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-                let taken = name == MAIN || Values::NAMES.contains(&name.as_str()) || KNOWN.contains(&name.as_str());
+                let taken = name == MAIN
+                    || Values::NAMES.contains(&name.as_str())
+                    || KNOWN.contains(&name.as_str());
                 if !name.chars().all(letters) || taken {
                     self.tell(
                         &layer.at(&format!("partners.{name}")),
@@ -337,6 +354,7 @@ impl<'a> Check<'a> {
                 known.insert(name.to_owned());
                 known.insert(format!("{name}-address"));
                 known.insert(format!("{name}-port"));
+                known.insert(format!("{name}-host"));
             }
             for (_, list) in layer.reactions() {
                 for action in list.iter().flat_map(|reaction| &reaction.actions) {
@@ -371,9 +389,9 @@ impl<'a> Check<'a> {
             }
         }
         for (path, name) in waits {
-            let numbered = name
-                .rsplit_once('-')
-                .is_some_and(|(word, number)| RAISED.contains(&word) && number.parse::<u32>().is_ok());
+            let numbered = name.rsplit_once('-').is_some_and(|(word, number)| {
+                RAISED.contains(&word) && number.parse::<u32>().is_ok()
+            });
             if !raised.contains(&name) && !numbered {
                 let all: Vec<&str> = raised.iter().map(String::as_str).collect();
                 self.tell(
@@ -398,6 +416,27 @@ impl<'a> Check<'a> {
                     let mut filled = self.file.values.clone();
                     filled.extend(values.clone());
                     self.list(&path, list, &filled, &mut told);
+                }
+            }
+        }
+    }
+
+    /// Names that the bench raises by itself, raised by a partner.
+    fn taken_names(&mut self) {
+        for layer in self.layers() {
+            for (path, list) in layer.reactions() {
+                for (at, one) in list.iter().enumerate() {
+                    for (number, action) in one.actions.iter().enumerate() {
+                        if let Do::Raise(name) = action
+                            && RAISED.contains(&name.as_str())
+                        {
+                            self.tell(
+                                &format!("{path}.{at}.do.{number}"),
+                                format!("`{name}` is raised by the bench itself"),
+                                "choose another name",
+                            );
+                        }
+                    }
                 }
             }
         }
@@ -479,7 +518,11 @@ impl<'a> Check<'a> {
                         self.tell(
                             &format!("{path}.{key}.{at}"),
                             format!("`{word}` is no condition of {}", expect.sees),
-                            meant(word, known, &format!("expected one of {}", known.join(", "))),
+                            meant(
+                                word,
+                                known,
+                                &format!("expected one of {}", known.join(", ")),
+                            ),
                         );
                     }
                 }
@@ -555,11 +598,7 @@ impl<'a> Check<'a> {
 }
 
 /// Texts with placeholders, and names that are waited for, each with its place.
-fn gather(
-    layer: &Layer<'_>,
-    texts: &mut Vec<(String, String)>,
-    waits: &mut Vec<(String, String)>,
-) {
+fn gather(layer: &Layer<'_>, texts: &mut Vec<(String, String)>, waits: &mut Vec<(String, String)>) {
     for (name, value) in layer.values {
         texts.push((layer.at(&format!("values.{name}")), value.clone()));
     }
@@ -625,7 +664,10 @@ fn expected(path: &str, expect: &Expect, texts: &mut Vec<(String, String)>) {
         texts.push((format!("{path}.with.{name}"), value.clone()));
     }
     for (key, list) in [("has", &expect.has), ("lacks", &expect.lacks)] {
-        texts.extend(list.iter().map(|one| (format!("{path}.{key}"), one.clone())));
+        texts.extend(
+            list.iter()
+                .map(|one| (format!("{path}.{key}"), one.clone())),
+        );
     }
     for (key, text) in [("text", &expect.text), ("raw", &expect.raw)] {
         texts.extend(text.clone().map(|text| (format!("{path}.{key}"), text)));

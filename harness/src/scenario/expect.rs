@@ -69,13 +69,20 @@ pub struct Expect {
     pub never: bool,
     /// The values of this attribute differ from each other in all that is seen.
     pub distinct: Option<String>,
-    /// The numbers at the end of this attribute rise in all that is seen.
+    /// The numbers at the end of this attribute rise from each to the next.
     pub ascending: Option<String>,
+    /// The values of this attribute, of many that are seen, cannot be guessed from one another.
+    pub random: Option<String>,
+    /// The text is so many hexadecimal digits.
+    pub hex: Option<u16>,
+    /// The values of this attribute, or the texts for `text`, are nothing that somebody else could
+    /// guess: neither counters nor times, and as a dialback key nothing that is made without a secret.
+    pub unguessable: Option<String>,
     /// An alternative that is only tolerated, with the reason.
     pub warn: Option<String>,
     /// Any of these will do as well.
     #[serde(default)]
-    pub or: Vec<Expect>,
+    pub or: Vec<Self>,
 }
 
 impl Expect {
@@ -116,6 +123,9 @@ impl Expect {
             never: false,
             distinct: None,
             ascending: None,
+            random: None,
+            hex: None,
+            unguessable: None,
             warn: None,
             or: Vec::new(),
         }
@@ -135,7 +145,21 @@ impl Expect {
                 | Sees::Success
                 | Sees::Established
         );
-        let end = matches!(
+        if self.is_negative() {
+            gain
+        } else {
+            self.is_end()
+        }
+    }
+
+    /// Whether nothing but a refusal will do.
+    pub fn demands_refusal(&self) -> bool {
+        let ends = |one: &Self| !one.is_negative() && one.is_end() && one.warn.is_none();
+        ends(self) && self.or.iter().all(ends)
+    }
+
+    const fn is_end(&self) -> bool {
+        matches!(
             self.sees,
             Sees::StreamError
                 | Sees::SaslFailure
@@ -143,8 +167,7 @@ impl Expect {
                 | Sees::TlsFailed
                 | Sees::Returned
                 | Sees::Closed
-        );
-        if self.is_negative() { gain } else { end }
+        )
     }
 
     /// Whether it is met by nothing being there.
@@ -303,7 +326,9 @@ pub struct Mark {
 }
 
 /// What a breach means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, serde::Serialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Weight {
     /// It is recorded.
@@ -345,7 +370,16 @@ impl fmt::Display for Expect {
             write!(to, " with a different {attribute} each")?;
         }
         if let Some(attribute) = &self.ascending {
-            write!(to, " with a rising {attribute}")?;
+            write!(to, " in the order of {attribute}")?;
+        }
+        if let Some(attribute) = &self.random {
+            write!(to, " with a random {attribute}")?;
+        }
+        if let Some(digits) = self.hex {
+            write!(to, " of {digits} hexadecimal digits")?;
+        }
+        if let Some(attribute) = &self.unguessable {
+            write!(to, " with a {attribute} that cannot be guessed")?;
         }
         if let Some(on) = self.on {
             write!(

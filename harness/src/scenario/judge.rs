@@ -8,6 +8,7 @@ use simulated_partners::event::Party;
 use simulated_partners::wire::Element;
 
 use super::expect::{Expect, Mark, Sees};
+use super::sequence;
 use super::sight::Sight;
 
 /// How an expectation stands.
@@ -77,7 +78,7 @@ fn alone(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> Gr
     } else {
         with_condition(&expect.condition)
     };
-    let exactly = count(expect, &exact);
+    let exactly = count(expect, &exact, sights);
     if exactly.is_ok() || expect.tolerated.is_empty() {
         return match exactly {
             Ok(()) => Grade::Met,
@@ -85,7 +86,7 @@ fn alone(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> Gr
         };
     }
     let lenient = with_condition(&expect.tolerated);
-    match count(expect, &lenient) {
+    match count(expect, &lenient, sights) {
         Ok(()) => {
             let condition = lenient.first().and_then(|sight| sight.condition());
             Grade::Tolerated(format!(
@@ -100,12 +101,14 @@ fn alone(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> Gr
 }
 
 /// Whether the number is right, and what differs from each other where it has to.
-fn count(expect: &Expect, found: &[&Sight]) -> Result<(), String> {
+fn count(expect: &Expect, found: &[&Sight], sights: &[Sight]) -> Result<(), String> {
     let number = u32::try_from(found.len()).unwrap_or(u32::MAX);
-    let most = if expect.never { Some(0) } else { expect.at_most };
-    let least = expect
-        .at_least
-        .unwrap_or(u32::from(most.is_none()));
+    let most = if expect.never {
+        Some(0)
+    } else {
+        expect.at_most
+    };
+    let least = expect.at_least.unwrap_or_else(|| u32::from(most.is_none()));
     if number < least {
         return Err(if least == 1 {
             "not seen".to_owned()
@@ -131,38 +134,37 @@ fn count(expect: &Expect, found: &[&Sight]) -> Result<(), String> {
             }
         }
     }
+    let values = |attribute: &String| -> Vec<String> {
+        let all = found.iter().map(|sight| value(sight, attribute));
+        all.map(Option::unwrap_or_default).collect()
+    };
     if let Some(attribute) = &expect.ascending {
-        let mut last: Option<u64> = None;
-        for sight in found {
-            let value = value(sight, attribute).unwrap_or_default();
-            let Some(number) = number_at_end(&value) else {
-                return Err(format!("`{attribute}` is `{value}`, without a number at its end"));
-            };
-            if let Some(before) = last.filter(|before| *before >= number) {
-                return Err(format!("`{attribute}` ends in {number} after {before}"));
-            }
-            last = Some(number);
-        }
+        sequence::ascends(&values(attribute)).map_err(|why| format!("`{attribute}` {why}"))?;
+    }
+    if let Some(attribute) = &expect.random {
+        sequence::is_random(&values(attribute)).map_err(|why| format!("`{attribute}` {why}"))?;
+    }
+    if let Some(attribute) = &expect.unguessable
+        && let Some(weakness) = super::guess::weakness(attribute, found, sights)
+    {
+        return Err(weakness);
     }
     Ok(())
 }
 
-/// The digits at the end of a text.
-fn number_at_end(text: &str) -> Option<u64> {
-    let digits = text.bytes().rev().take_while(u8::is_ascii_digit).count();
-    text[text.len() - digits..].parse().ok()
-}
-
 /// An attribute, or the element's text for `text`.
-fn value(sight: &Sight, name: &str) -> Option<String> {
+pub(super) fn value(sight: &Sight, name: &str) -> Option<String> {
     if name == "text" {
-        return sight.element.as_ref().map(|element| element.content().trim().to_owned());
+        return sight
+            .element
+            .as_ref()
+            .map(|element| element.content().trim().to_owned());
     }
     sight.attribute(name).map(str::to_owned)
 }
 
 /// Whether everything but the condition and the time fits.
-fn is_candidate(expect: &Expect, sight: &Sight, fill: &dyn Fn(&str) -> String) -> bool {
+pub(super) fn is_candidate(expect: &Expect, sight: &Sight, fill: &dyn Fn(&str) -> String) -> bool {
     let attributes = || {
         expect.with.iter().all(|(name, wanted)| {
             sight
@@ -188,6 +190,14 @@ fn is_candidate(expect: &Expect, sight: &Sight, fill: &dyn Fn(&str) -> String) -
                 .element
                 .as_ref()
                 .is_some_and(|element| fits(&fill(wanted), element.content().trim()))
+        }) && expect.hex.is_none_or(|digits| {
+            let text = sight
+                .element
+                .as_ref()
+                .map(Element::content)
+                .unwrap_or_default();
+            let text = text.trim();
+            text.len() == usize::from(digits) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
         }) && expect
             .raw
             .as_ref()
@@ -210,12 +220,7 @@ fn is_candidate(expect: &Expect, sight: &Sight, fill: &dyn Fn(&str) -> String) -
 }
 
 /// Whether it lies between the marks.
-fn is_in_time(
-    expect: &Expect,
-    at: usize,
-    sights: &[Sight],
-    fill: &dyn Fn(&str) -> String,
-) -> bool {
+fn is_in_time(expect: &Expect, at: usize, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> bool {
     let sight = &sights[at];
     let since = match &expect.after {
         None => Some(Duration::ZERO),
@@ -264,7 +269,8 @@ fn is_mark(mark: &Mark, other: &Sight, sight: &Sight, fill: &dyn Fn(&str) -> Str
         })
 }
 
-/// Whether a path of local names leads somewhere. The last may have a text: `mechanism=EXTERNAL`.
+/// Whether a path of local names leads somewhere. Each may have a namespace without slashes,
+/// `x@urn:x`, and the last a text: `mechanism=EXTERNAL`.
 fn leads(element: &Element, path: &str) -> bool {
     let (step, rest) = match path.split_once('/') {
         Some((step, rest)) => (step, Some(rest)),
@@ -274,9 +280,14 @@ fn leads(element: &Element, path: &str) -> bool {
         Some((name, text)) => (name, Some(text)),
         None => (step, None),
     };
+    let (name, namespace) = match name.split_once('@') {
+        Some((name, namespace)) => (name, Some(namespace)),
+        None => (name, None),
+    };
     element
         .elements()
         .filter(|child| child.name == name)
+        .filter(|child| namespace.is_none_or(|wanted| child.namespace == wanted))
         .filter(|child| text.is_none_or(|text| fits(text, child.content().trim())))
         .any(|child| rest.is_none_or(|rest| leads(child, rest)))
 }

@@ -156,14 +156,14 @@ fn load(path: &Path) -> Result<(String, File), LibraryError> {
 }
 
 /// Reads a scenario's text. `name` is its place, `shown` what mistakes are reported with.
-fn read(name: &str, shown: &str, text: &str) -> Result<File, Mistakes> {
+pub(super) fn read(name: &str, shown: &str, text: &str) -> Result<File, Mistakes> {
     let mistakes = |list: Vec<Mistake>| Mistakes {
         file: shown.to_owned(),
         text: text.to_owned(),
         list,
     };
-    let file: File = toml::from_str(text)
-        .map_err(|error| mistakes(vec![Mistake::from_toml(&error, text)]))?;
+    let file: File =
+        toml::from_str(text).map_err(|error| mistakes(vec![Mistake::from_toml(&error, text)]))?;
     let found = check(name, &file, text);
     if found.is_empty() {
         Ok(file)

@@ -6,14 +6,17 @@
 mod check;
 mod expect;
 mod file;
+mod guess;
 mod judge;
 mod library;
 pub mod names;
 pub mod records;
 mod script;
+mod sequence;
 pub mod sight;
 mod verdict;
 mod vocabulary;
+mod wrong;
 
 #[cfg(test)]
 mod tests;
@@ -26,3 +29,4 @@ pub use library::{Library, LibraryError, schema};
 pub use script::{CONTROL, MAIN, NoPersona, Role, Script, cases};
 pub use sight::{Eye, Sight};
 pub use verdict::{Breach, Line, Verdicts, judged};
+pub use wrong::unnoticed;

@@ -16,15 +16,18 @@ pub struct Names {
     domain: String,
     target: String,
     second: Option<String>,
+    secret: Option<String>,
     probe: String,
     values: BTreeMap<String, String>,
     /// Domains of partners.
     roles: BTreeMap<String, String>,
     listening: BTreeMap<String, SocketAddr>,
+    /// What SRV records call their hosts.
+    hosts: BTreeMap<String, String>,
 }
 
 /// Names that a scenario can use beside its own, as [`Names::fill`] knows them.
-pub const KNOWN: [&str; 5] = ["domain", "target", "target2", "probe", "alive"];
+pub const KNOWN: [&str; 6] = ["domain", "target", "target2", "secret", "probe", "alive"];
 
 impl Names {
     /// The names of a script's case with this domain.
@@ -33,16 +36,25 @@ impl Names {
             domain: domain.to_owned(),
             target: target.to_owned(),
             second: second.map(str::to_owned),
+            secret: None,
             probe: format!("probe-{domain}"),
             values: script.values.clone(),
             roles: BTreeMap::new(),
             listening: BTreeMap::new(),
+            hosts: BTreeMap::new(),
         };
         for role in &script.roles {
             let filled = names.fill(&role.domain, domain, &Board::default());
             names.roles.insert(role.name.to_string(), filled);
         }
         names
+    }
+
+    /// The same where the secret of the target's dialback keys is known.
+    #[must_use]
+    pub fn with_secret(self, secret: Option<&str>) -> Self {
+        let secret = secret.map(str::to_owned);
+        Self { secret, ..self }
     }
 
     /// The case's own domain.
@@ -78,6 +90,11 @@ impl Names {
         self.listening.insert(name.to_string(), address);
     }
 
+    /// Remembers what SRV records call a partner's host.
+    pub fn is_hosted(&mut self, name: &Arc<str>, host: String) {
+        self.hosts.insert(name.to_string(), host);
+    }
+
     /// The port of a partner.
     pub fn port(&self, name: &str) -> Option<u16> {
         self.listening.get(name).map(SocketAddr::port)
@@ -90,6 +107,9 @@ impl Names {
             values.insert(format!("{name}-address"), at.ip().to_string());
             values.insert(format!("{name}-port"), at.port().to_string());
         }
+        for (name, host) in &self.hosts {
+            values.insert(format!("{name}-host"), host.clone());
+        }
         let own = [
             ("domain", domain.to_owned()),
             ("target", self.target.clone()),
@@ -98,10 +118,11 @@ impl Names {
         ];
         values.extend(own.map(|(name, value)| (name.to_owned(), value)));
         values.extend(
-            self.second
+            self.secret
                 .clone()
-                .map(|name| ("target2".to_owned(), name)),
+                .map(|secret| ("secret".to_owned(), secret)),
         );
+        values.extend(self.second.clone().map(|name| ("target2".to_owned(), name)));
         values
     }
 

@@ -63,8 +63,7 @@ pub fn set(
                     .map_err(|_| RecordError::Address(text))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let (four, six): (Vec<IpAddr>, Vec<IpAddr>) =
-            parsed.into_iter().partition(IpAddr::is_ipv4);
+        let (four, six): (Vec<IpAddr>, Vec<IpAddr>) = parsed.into_iter().partition(IpAddr::is_ipv4);
         for (kind, addresses) in [(Kind::A, four), (Kind::Aaaa, six)] {
             let data: Vec<Data> = addresses.into_iter().map(Data::Address).collect();
             let answer = if data.is_empty() {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use simulated_partners::persona::{self, Offer, Persona};
 use simulated_partners::pki::Recipe;
 use simulated_partners::reaction::Reaction;
+use simulated_partners::tls::Habits;
 
-use super::expect::Expect;
+use super::expect::{Expect, Sees};
 use super::file::{Dials, Dns, File, Local, Need, OfferPatch, OutcomeWord, Part, Patch, Setting};
 use super::names::Names;
 use crate::matrix::{Case, Direction, Set};
@@ -59,6 +60,8 @@ pub struct Script {
     pub is_control: bool,
     /// Whether there is one.
     pub has_control: bool,
+    /// Of an accepting neighbour: what those expect that have to be refused, none of which it may meet.
+    pub siblings: Vec<(String, Vec<Expect>)>,
 }
 
 /// A partner of a script.
@@ -70,6 +73,8 @@ pub struct Role {
     pub persona: Arc<Persona>,
     /// Its certificate, where it is not one of the persona's kinds.
     pub certificate: Option<Recipe>,
+    /// What it does in handshakes beside that.
+    pub handshake: Habits,
     /// Its domain, with placeholders.
     pub domain: String,
     /// When it dials.
@@ -80,6 +85,8 @@ pub struct Role {
     pub serves: bool,
     /// Whether it listens at port 5269.
     pub default_port: bool,
+    /// Whether it listens at `::1`.
+    pub over_ipv6: bool,
     /// Whether it sends its stanza in spite of a refusal.
     pub insists: bool,
     /// Whether it answers requests.
@@ -105,9 +112,13 @@ impl Script {
         if !self.has_control {
             return None;
         }
-        let below = id.strip_prefix(self.scenario.as_str())?.trim_start_matches('/');
+        let below = id
+            .strip_prefix(self.scenario.as_str())?
+            .trim_start_matches('/');
         let row = match &self.variant {
-            Some(variant) => below.strip_prefix(variant.as_str())?.trim_start_matches('/'),
+            Some(variant) => below
+                .strip_prefix(variant.as_str())?
+                .trim_start_matches('/'),
             None => below,
         };
         let mut control = format!("{}/{CONTROL}", self.scenario);
@@ -115,6 +126,29 @@ impl Script {
             control = format!("{control}/{row}");
         }
         Some(control)
+    }
+
+    /// The same for a target behind which nothing can be seen: what is delivered shows in its answer
+    /// to a ping, and what has to be delivered otherwise cannot be told. Nothing where too little is
+    /// left of it.
+    pub fn from_outside(&self) -> Option<Self> {
+        let is_inside = |expect: &Expect| {
+            matches!(
+                expect.sees,
+                Sees::Delivered | Sees::Answered | Sees::Returned
+            )
+        };
+        let expect: Vec<Expect> = self
+            .expect
+            .iter()
+            .filter(|expect| expect.is_negative() || !is_inside(expect))
+            .cloned()
+            .collect();
+        let tells = expect.iter().any(|expect| !expect.is_negative());
+        (self.direction == Direction::Inbound && self.local.is_empty() && tells).then(|| Self {
+            expect,
+            ..self.clone()
+        })
     }
 
     /// Whether the local side sends a ping without being told.
@@ -153,7 +187,7 @@ pub fn cases(scenario: &str, file: &File) -> Result<Vec<Case>, NoPersona> {
             if let Some(variant) = variant {
                 id = format!("{id}/{variant}");
             }
-            if file.policies.len() > 1 {
+            if file.policies.len() > 1 || policies.len() > 1 {
                 id = format!("{id}/{}", row.label());
             }
             cases.push(Case {
@@ -181,10 +215,14 @@ fn script(
     values.extend(patch.values.clone());
     let mut main = file.partner.over(&patch.partner);
     let reactions = patch.reaction.as_ref().unwrap_or(&file.reaction);
-    main.reaction.get_or_insert_default().extend(reactions.iter().cloned());
+    main.reaction
+        .get_or_insert_default()
+        .extend(reactions.iter().cloned());
     let mut parts = file.partners.clone();
     for (name, part) in &patch.partners {
-        let merged = parts.get(name).map_or_else(|| part.clone(), |base| base.over(part));
+        let merged = parts
+            .get(name)
+            .map_or_else(|| part.clone(), |base| base.over(part));
         parts.insert(name.clone(), merged);
     }
     let mut roles = vec![role(MAIN, &main, direction, &values)?];
@@ -204,7 +242,11 @@ fn script(
         scenario: scenario.to_owned(),
         variant: variant.map(str::to_owned),
         title,
-        requirements: patch.requirements.as_ref().unwrap_or(&file.requirements).clone(),
+        requirements: patch
+            .requirements
+            .as_ref()
+            .unwrap_or(&file.requirements)
+            .clone(),
         bugs: file.bugs.clone(),
         direction,
         needs: patch.needs.as_ref().unwrap_or(&file.needs).clone(),
@@ -223,7 +265,29 @@ fn script(
         seconds: patch.seconds.or(file.seconds),
         is_control,
         has_control: file.control.is_some() && !is_control,
+        siblings: if is_control {
+            siblings(file)
+        } else {
+            Vec::new()
+        },
     })
+}
+
+/// What a file's variants expect, each with its name.
+fn siblings(file: &File) -> Vec<(String, Vec<Expect>)> {
+    if file.variants.is_empty() {
+        return if file.expect.iter().any(Expect::demands_refusal) {
+            vec![("the scenario".to_owned(), file.expect.clone())]
+        } else {
+            Vec::new()
+        };
+    }
+    let expected = |patch: &Patch| patch.expect.clone().unwrap_or_else(|| file.expect.clone());
+    file.variants
+        .iter()
+        .map(|(name, patch)| (name.clone(), expected(patch)))
+        .filter(|(_, expected)| expected.iter().any(Expect::demands_refusal))
+        .collect()
 }
 
 fn role(
@@ -235,17 +299,23 @@ fn role(
     let word = part.persona.as_deref().unwrap_or(PERSONA);
     let mut persona = persona::find(word).ok_or_else(|| NoPersona(word.to_owned()))?;
     apply(&mut persona.offer, &part.offer);
-    let own = part.reaction.iter().flatten().map(|one| with_values(one, values));
+    let own = part
+        .reaction
+        .iter()
+        .flatten()
+        .map(|one| with_values(one, values));
     persona.reactions = own.chain(persona.reactions.iter().cloned()).collect();
     let is_main = name == MAIN;
-    let dials = part.dials.clone().unwrap_or(Dials::Plain(
-        is_main && direction == Direction::Inbound,
-    ));
+    let dials = part
+        .dials
+        .clone()
+        .unwrap_or_else(|| Dials::Plain(is_main && direction == Direction::Inbound));
     let own_domain = part.domain.is_none() || is_main;
     Ok(Role {
         name: Arc::from(name),
         persona: Arc::new(persona),
         certificate: part.certificate.clone(),
+        handshake: part.handshake.clone().unwrap_or_default(),
         domain: part.domain.clone().unwrap_or_else(|| {
             if is_main {
                 "{domain}".to_owned()
@@ -257,6 +327,7 @@ fn role(
         times: part.times.unwrap_or(1),
         serves: part.serves.unwrap_or(own_domain),
         default_port: part.default_port.unwrap_or_default(),
+        over_ipv6: part.over_ipv6.unwrap_or_default(),
         insists: part.insists.unwrap_or_default(),
         answers: part.answers.unwrap_or_default(),
         patience: part.patience,
@@ -339,12 +410,17 @@ impl Part {
         Self {
             persona: other.persona.clone().or_else(|| self.persona.clone()),
             offer,
-            certificate: other.certificate.clone().or_else(|| self.certificate.clone()),
+            certificate: other
+                .certificate
+                .clone()
+                .or_else(|| self.certificate.clone()),
+            handshake: other.handshake.clone().or_else(|| self.handshake.clone()),
             domain: other.domain.clone().or_else(|| self.domain.clone()),
             dials: other.dials.clone().or_else(|| self.dials.clone()),
             times: other.times.or(self.times),
             serves: other.serves.or(self.serves),
             default_port: other.default_port.or(self.default_port),
+            over_ipv6: other.over_ipv6.or(self.over_ipv6),
             insists: other.insists.or(self.insists),
             answers: other.answers.or(self.answers),
             patience: other.patience.or(self.patience),

@@ -27,7 +27,7 @@ pub struct Verdicts {
 }
 
 /// A requirement that was not kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Breach {
     /// The requirements behind the expectation.
     pub rows: Vec<String>,
@@ -47,9 +47,10 @@ impl Verdicts {
                 let rows = rows(&line.expect, script).to_vec();
                 let (weight, what) = match &line.grade {
                     Grade::Met => return None,
-                    Grade::Tolerated(why) => {
-                        (weight(&line.expect, script).min(Weight::Should), why.clone())
-                    }
+                    Grade::Tolerated(why) => (
+                        weight(&line.expect, script).min(Weight::Should),
+                        why.clone(),
+                    ),
                     Grade::Unmet(why) => (
                         weight(&line.expect, script),
                         format!("{}: {why}", line.expect),

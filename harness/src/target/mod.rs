@@ -16,6 +16,7 @@ use std::pin::Pin;
 
 use crate::lab::Lab;
 use crate::matrix::Case;
+use crate::scenario::Need;
 pub use inside::{Hidden, Inside, Trigger};
 
 /// A boxed future, so that targets can be chosen at run time.
@@ -58,6 +59,16 @@ pub enum Placement {
     Unsupported(String),
 }
 
+/// What may be there with any server: it shows once an instance runs.
+pub(crate) const ANYWHERE: [Need; 2] = [Need::SecondDomain, Need::InnerSide];
+
+/// Where a case does not run because of what it needs of the target.
+pub(crate) fn lacking(case: &Case, abilities: &[Need]) -> Option<Placement> {
+    let lacks = |need: &&Need| !abilities.contains(need);
+    let need = case.script.as_ref()?.needs.iter().find(lacks)?;
+    Some(Placement::Unsupported(need.lacking().to_owned()))
+}
+
 /// Why an instance does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -78,10 +89,29 @@ pub struct Running {
     pub domain: String,
     /// Another domain that it serves, where it does.
     pub second: Option<String>,
+    /// What its dialback keys are made from, where that is known and they are made as XEP-0185 says.
+    pub secret: Option<String>,
     /// Where it takes streams from other servers.
     pub address: SocketAddr,
     /// Its other side, as far as there is a way to it.
     pub inner: Inside,
+}
+
+impl Running {
+    /// What of these it cannot do, as far as it shows once the instance runs.
+    pub fn lacks(&self, needs: &[Need]) -> Option<Need> {
+        needs.iter().copied().find(|need| match need {
+            Need::SecondDomain => self.second.is_none(),
+            Need::KnownSecret => self.secret.is_none(),
+            Need::InnerSide => !matches!(self.inner, Inside::Linked(_)),
+            // Told before it is started, by what kind of target it is.
+            Need::SecondSender
+            | Need::ShortTimeouts
+            | Need::Bidi
+            | Need::StreamManagement
+            | Need::DirectTls => false,
+        })
+    }
 }
 
 /// Ends an instance in order, within a bounded time.

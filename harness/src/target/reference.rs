@@ -26,16 +26,17 @@ const SECOND: &str = "chat.contoso.example";
 const GATEWAY: &str = "gateway.contoso.example";
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 4] = [
+const ABILITIES: [Need; 5] = [
     Need::SecondDomain,
+    Need::SecondSender,
     Need::ShortTimeouts,
     Need::InnerSide,
     Need::KnownSecret,
 ];
 
-fn is_strict(case: &Case) -> bool {
+fn is_set(case: &Case, setting: Setting) -> bool {
     let script = case.script.as_ref();
-    script.is_some_and(|script| script.setting == Setting::StrictCertificates)
+    script.is_some_and(|script| script.setting == setting)
 }
 
 /// The proxy of the crate `reference-proxy`, in this process.
@@ -50,17 +51,15 @@ impl Target for Reference {
     }
 
     fn place(&self, case: &Case) -> Placement {
-        let missing = case.script.as_ref().and_then(|script| {
-            let lacks = |need: &&Need| !ABILITIES.contains(need);
-            script.needs.iter().find(lacks).copied()
-        });
-        if let Some(need) = missing {
-            return Placement::Unsupported(need.lacking().to_owned());
+        if let Some(lacking) = super::lacking(case, &ABILITIES) {
+            return lacking;
         }
         Placement::Group(if !case.row.policy().valid() {
             format!("invalid-{}", case.row.label())
-        } else if is_strict(case) {
+        } else if is_set(case, Setting::StrictCertificates) {
             "strict".to_owned()
+        } else if is_set(case, Setting::ShortIdle) {
+            "short-idle".to_owned()
         } else if case.waits() {
             "impatient".to_owned()
         } else {
@@ -112,6 +111,7 @@ impl Reference {
             Running {
                 domain: DOMAIN.to_owned(),
                 second: Some(SECOND.to_owned()),
+                secret: Some(secret(lab)),
                 address,
                 inner: inner.into(),
             },
@@ -126,7 +126,8 @@ impl Reference {
             side.key_pem(),
             lab.authority.root_pem(),
         );
-        let patience = if group == "impatient" {
+        let impatient = group == "impatient";
+        let patience = if impatient {
             Duration::from_millis(600)
         } else {
             PATIENCE
@@ -136,7 +137,7 @@ impl Reference {
              dns = [\"{dns}\"]\n\
              validation = \"matrix\"\n\
              strict-certificates = {strict}\n\
-             secret = \"secret-{seed:016x}\"\n\
+             secret = \"{secret}\"\n\
              [external]\n\
              listen = \"127.0.0.1:0\"\n{pem}\
              [internal]\n\
@@ -145,13 +146,24 @@ impl Reference {
              [limits]\n\
              connections = 10000\n\
              stream-establishment-timeout = \"{patience}ms\"\n\
-             dialback-timeout = \"{dialback}ms\"\n",
+             dialback-timeout = \"{dialback}ms\"\n\
+             stream-inactivity-timeout = \"{idle}ms\"\n\
+             dns-timeout = \"{dns_patience}ms\"\n\
+             connect-timeout = \"{connect}ms\"\n",
             dns = lab.dns.address(),
             strict = self.strict_certificates || group == "strict",
-            seed = lab.seed,
+            secret = secret(lab),
             pem = pem,
             patience = patience.as_millis(),
             dialback = patience.as_millis() / 2,
+            idle = if group == "short-idle" {
+                SHORT_IDLE
+            } else {
+                IDLE
+            }
+            .as_millis(),
+            dns_patience = if impatient { 400 } else { 5000 },
+            connect = if impatient { 300 } else { 10_000 },
         );
         let mut written = BTreeSet::new();
         for case in cases {
@@ -165,8 +177,17 @@ impl Reference {
     }
 }
 
+/// What the proxy's dialback keys are made from.
+fn secret(lab: &Lab) -> String {
+    format!("secret-{:016x}", lab.seed)
+}
+
 /// How long the proxy waits for a partner that is not expected to be silent.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long it keeps a stream without a stanza: longer than any case.
+const IDLE: Duration = Duration::from_secs(600);
+/// The same where the end of idle streams is the case.
+const SHORT_IDLE: Duration = Duration::from_millis(400);
 
 fn partner(text: &mut String, domain: &str, policy: Policy) {
     let word = |level| match level {

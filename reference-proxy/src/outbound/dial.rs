@@ -1,5 +1,7 @@
 //! Dialling a partner, and carrying out what the initiating entity decides.
 
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
@@ -26,32 +28,95 @@ pub(crate) enum Unreachable {
     Unanswered { addresses: usize },
 }
 
+/// As many servers of a partner are given a stream at most before its stanzas come back.
+const MOST_SERVERS: usize = 3;
+
+/// The servers of a partner that are left to try, in their order.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    left: VecDeque<SocketAddr>,
+    /// Where the last connection went.
+    last: Option<SocketAddr>,
+    addresses: usize,
+    tried: usize,
+}
+
+impl Servers {
+    /// Looks a partner's servers up.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreachable`] when it has none.
+    pub(crate) async fn of(context: &Context, domain: &Domain) -> Result<Self, Unreachable> {
+        let proxy = context
+            .rules
+            .partner(domain)
+            .and_then(|partner| partner.proxy.as_ref());
+        let addresses = context
+            .resolver
+            .targets(domain, proxy)
+            .await
+            .map_err(Unreachable::Unresolved)?;
+        Ok(Self {
+            addresses: addresses.len(),
+            left: addresses.into(),
+            last: None,
+            tried: 0,
+        })
+    }
+
+    /// Connects to the first that answers.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreachable`] when none does.
+    pub(crate) async fn connect(
+        &mut self,
+        context: &Context,
+        domain: &Domain,
+    ) -> Result<TcpStream, Unreachable> {
+        let patience = context.rules.limits().connect_timeout;
+        while let Some(address) = self.left.pop_front() {
+            match timeout(patience, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    self.last = Some(address);
+                    self.tried += 1;
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => tracing::debug!(%domain, %address, %error, "no connection"),
+                Err(_) => tracing::debug!(%domain, %address, "no connection in time"),
+            }
+        }
+        Err(Unreachable::Unanswered {
+            addresses: self.addresses,
+        })
+    }
+
+    /// The next connection goes to the same server as the last.
+    pub(crate) fn stay(&mut self) {
+        if let Some(address) = self.last.take() {
+            self.left.push_front(address);
+            self.tried -= 1;
+        }
+    }
+
+    /// Whether another one may be tried after one that took a connection and made nothing of it
+    /// (RFC 2782: the client goes on until a service answers).
+    pub(crate) fn has_more(&self) -> bool {
+        self.tried < MOST_SERVERS && !self.left.is_empty()
+    }
+}
+
 /// Connects to a partner, trying its addresses in their order.
 ///
 /// # Errors
 ///
 /// [`Unreachable`] when there are none or none answers.
 pub(crate) async fn dial(context: &Context, domain: &Domain) -> Result<TcpStream, Unreachable> {
-    let proxy = context
-        .rules
-        .partner(domain)
-        .and_then(|partner| partner.proxy.as_ref());
-    let addresses = context
-        .resolver
-        .targets(domain, proxy)
+    Servers::of(context, domain)
+        .await?
+        .connect(context, domain)
         .await
-        .map_err(Unreachable::Unresolved)?;
-    let patience = context.rules.limits().connect_timeout;
-    for address in &addresses {
-        match timeout(patience, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => tracing::debug!(%domain, %address, %error, "no connection"),
-            Err(_) => tracing::debug!(%domain, %address, "no connection in time"),
-        }
-    }
-    Err(Unreachable::Unanswered {
-        addresses: addresses.len(),
-    })
 }
 
 /// How a negotiation ended.

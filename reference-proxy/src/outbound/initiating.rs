@@ -91,6 +91,26 @@ pub(crate) enum Failure {
     TlsRefused,
 }
 
+impl Failure {
+    /// Whether it is one of a single server, so that another of the same partner may do better. What
+    /// is said about the domain or its terms, another one would say too.
+    pub(crate) fn is_of_server(self) -> bool {
+        match self {
+            Self::Closed(condition) => !matches!(
+                condition,
+                Some(Condition::HostUnknown | Condition::HostGone | Condition::PolicyViolation)
+            ),
+            Self::Confused | Self::TlsRefused => true,
+            Self::BadCertificate(_)
+            | Self::KeyInvalid
+            | Self::NoMethod
+            | Self::PeerRequiresTls
+            | Self::SaslRefused
+            | Self::TlsMissing => false,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -322,11 +342,16 @@ impl AwaitHeader {
                 stream,
             }),
             (_, Stage::Authenticated) => Initiating::Open(Method::SaslTls),
-            (_, Stage::Plain) if plan.terms.requires_tls() => {
-                fail(Failure::TlsMissing, Some(Condition::PolicyViolation), out)
-            }
+            (_, Stage::Plain) if plan.terms.requires_tls() => fail(
+                Failure::TlsMissing,
+                Some(Condition::UnsupportedVersion),
+                out,
+            ),
             // Without features dialback is all that such a server can know.
-            (_, stage) => authenticate(plan, stage, stream, true, NOTHING_IN_COMMON, rules, out),
+            (_, stage) => {
+                let otherwise = (Failure::NoMethod, Condition::UnsupportedVersion);
+                authenticate(plan, stage, stream, true, otherwise, rules, out)
+            }
         }
     }
 }

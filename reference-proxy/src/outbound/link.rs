@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::dial::{self, Negotiated, Unreachable, dial};
+use super::dial::{self, Negotiated, Servers, Unreachable};
 use super::initiating::{Failure, Plan, Purpose, Undecided};
 use crate::context::Context;
 use crate::dialback::Problem;
@@ -176,7 +176,8 @@ enum Reached {
 }
 
 /// Opens a stream, with as many connections as the terms make sense of: a second one without
-/// EXTERNAL where that failed, or with the same hopes where the partner was short of resources.
+/// EXTERNAL where that failed, or with the same hopes where the partner was short of resources; and
+/// one to the next server where a server takes connections and is broken.
 async fn connect(
     context: &Arc<Context>,
     pair: &Pair,
@@ -191,6 +192,11 @@ async fn connect(
     };
     let mut external_failed = false;
     let mut retried = false;
+    let mut broken = None;
+    let mut servers = tokio::select! {
+        found = Servers::of(context, &pair.to) => found.map_err(Hindrance::Unreachable)?,
+        () = stop.asked() => return Err(Hindrance::Stopping),
+    };
     loop {
         let place = context.connections.admit().map_err(|_| Hindrance::Full)?;
         let partner_place = context
@@ -198,7 +204,11 @@ async fn connect(
             .claim(partner)
             .map_err(|_| Hindrance::Full)?;
         let stream = tokio::select! {
-            dialled = dial(context, &pair.to) => dialled.map_err(Hindrance::Unreachable)?,
+            dialled = servers.connect(context, &pair.to) => match (dialled, broken) {
+                (Ok(stream), _) => stream,
+                (Err(_), Some(hindrance)) => return Err(hindrance),
+                (Err(unreachable), None) => return Err(Hindrance::Unreachable(unreachable)),
+            },
             () = stop.asked() => return Err(Hindrance::Stopping),
         };
         let deadline = Instant::now() + limits.stream_establishment_timeout;
@@ -224,6 +234,8 @@ async fn connect(
                 let short = undecided.problem == Some(Problem::ResourceConstraint);
                 if short && !retried {
                     retried = true;
+                    broken = None;
+                    servers.stay();
                     farewell(context, connection).await;
                     continue;
                 }
@@ -236,9 +248,14 @@ async fn connect(
                 let dialback_left = terms.methods.tls_dialback && !external_failed;
                 if failure == Failure::SaslRefused && dialback_left {
                     external_failed = true;
+                    broken = None;
+                    servers.stay();
                     continue;
                 }
-                return Err(Hindrance::Failed(failure));
+                if !failure.is_of_server() || !servers.has_more() {
+                    return Err(Hindrance::Failed(failure));
+                }
+                broken = Some(Hindrance::Failed(failure));
             }
             Negotiated::Stopped(connection) => {
                 dial::hang_up(context, connection);
@@ -246,7 +263,10 @@ async fn connect(
             }
             Negotiated::TimedOut(connection) | Negotiated::Told(connection, _) => {
                 dial::hang_up(context, connection);
-                return Err(Hindrance::TimedOut);
+                if !servers.has_more() {
+                    return Err(Hindrance::TimedOut);
+                }
+                broken = Some(Hindrance::TimedOut);
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use hickory_proto::rr::LowerName;
+use hickory_proto::rr::{LowerName, Name};
 
 /// Queries that are remembered for one name.
 const QUERIES_OF_A_NAME: usize = 64;
@@ -59,7 +59,8 @@ impl Log {
         below(&self.by_name, name)
             .into_iter()
             .flat_map(|known| {
-                let text = known.to_string();
+                // A-labels, as they were asked for: the plain text shows U-labels.
+                let text = Name::from(known.clone()).to_ascii();
                 let text = text.strip_suffix('.').unwrap_or(&text).to_owned();
                 self.of(&known)
                     .into_iter()

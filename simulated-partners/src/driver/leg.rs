@@ -113,6 +113,7 @@ impl Connection<'_> {
                 .outbox
                 .writing_since()
                 .map(|since| since + self.patience());
+            let paced = self.outbox.paced_until();
             let reads = self.reads && self.outbox.backlog() < BACKLOG;
             let input = tokio::select! {
                 biased;
@@ -153,6 +154,10 @@ impl Connection<'_> {
                     }
                     Input::Deadline
                 }
+                () = at(paced), if paced.is_some() => {
+                    self.outbox.go_on();
+                    continue;
+                }
                 () = at(stalled), if stalled.is_some() => {
                     // A peer that takes nothing shows when it is read, with its last words.
                     self.outbox.mute();
@@ -168,6 +173,7 @@ impl Connection<'_> {
     /// From here on there is little time.
     fn stopped(&mut self) -> Input<'static> {
         self.stopping = true;
+        self.outbox.stop_repeating();
         self.deadline = Some(Instant::now() + FAREWELL);
         Input::Stop
     }
@@ -223,7 +229,9 @@ impl Connection<'_> {
                     }
                 }
                 Action::Send(bytes) => self.outbox.send(bytes),
-                Action::SendMany { line, times } => self.outbox.send_many(line, times),
+                Action::SendMany { line, times, every } => {
+                    self.outbox.send_many(line, times, every)
+                }
                 Action::Flush => self.outbox.flush(),
                 Action::Segments(length) => self.outbox.segments(length),
                 Action::ShutWrite => self.outbox.step_after(Step::ShutWrite, true),
@@ -292,24 +300,24 @@ impl Connection<'_> {
 
     /// Sends all that is to be sent, as long as the peer takes something now and then.
     async fn drain(&mut self, stop: &mut watch::Receiver<bool>) {
-        if self.stopping {
-            self.outbox.stop_repeating();
-        }
+        // The machine is told to stop in its turn.
+        let mut hurries = self.stopping;
         while !self.outbox.is_empty() {
-            let patience = if *stop.borrow() {
-                FAREWELL
-            } else {
-                self.patience()
-            };
+            let patience = if hurries { FAREWELL } else { self.patience() };
             let stalled = self.outbox.writing_since().map(|since| since + patience);
+            let paced = self.outbox.paced_until();
             let (outbox, socket) = (&mut self.outbox, &mut self.socket);
             let step = tokio::select! {
                 biased;
-                step = poll_fn(|cx| outbox.poll_next(cx, socket)) => step,
-                () = told(stop), if !self.stopping => {
+                () = told(stop), if !hurries => {
                     // Little time is left, and none for repetitions.
-                    self.stopping = true;
+                    hurries = true;
                     self.outbox.stop_repeating();
+                    continue;
+                }
+                step = poll_fn(|cx| outbox.poll_next(cx, socket)) => step,
+                () = at(paced), if paced.is_some() => {
+                    self.outbox.go_on();
                     continue;
                 }
                 () = at(stalled), if stalled.is_some() => {
@@ -375,15 +383,19 @@ async fn traffic(
     buffer: &mut [u8],
     reads: bool,
 ) -> Traffic {
+    // Whoever came last is first, so that neither waits for the other's end.
+    let reads_first = reads && outbox.takes_turns();
     poll_fn(|cx| {
+        if reads_first && let Poll::Ready(read) = socket.poll_read(cx, buffer) {
+            return Poll::Ready(Traffic::Read(read));
+        }
         if let Poll::Ready(Some(step)) = outbox.poll_next(cx, socket) {
             return Poll::Ready(Traffic::Step(step));
         }
-        if reads {
-            socket.poll_read(cx, buffer).map(Traffic::Read)
-        } else {
-            Poll::Pending
+        if reads && !reads_first {
+            return socket.poll_read(cx, buffer).map(Traffic::Read);
         }
+        Poll::Pending
     })
     .await
 }

@@ -19,7 +19,12 @@ const BATCH: usize = 16 * 1024;
 #[derive(Debug)]
 enum Out {
     Bytes(Vec<u8>),
-    Many { line: Line, next: u32, times: u32 },
+    Many {
+        line: Line,
+        next: u32,
+        times: u32,
+        every: Option<Duration>,
+    },
     Flush,
     Segments(usize),
     Step(Step),
@@ -60,6 +65,10 @@ pub(super) struct Outbox {
     /// Nothing can be written any more.
     mute: bool,
     progress: Instant,
+    /// When the next repetition is due.
+    paced_until: Option<Instant>,
+    /// Reading has the next turn.
+    turn: bool,
 }
 
 impl Outbox {
@@ -74,6 +83,8 @@ impl Outbox {
             needs_flush: false,
             mute: false,
             progress: Instant::now(),
+            paced_until: None,
+            turn: false,
         }
     }
 
@@ -85,12 +96,13 @@ impl Outbox {
         }
     }
 
-    pub(super) fn send_many(&mut self, line: Line, times: u32) {
+    pub(super) fn send_many(&mut self, line: Line, times: u32, every: Option<Duration>) {
         self.begin();
         self.queue.push_back(Out::Many {
             line,
             next: 1,
             times,
+            every,
         });
     }
 
@@ -137,6 +149,22 @@ impl Outbox {
         (!self.mute && self.is_writing()).then_some(self.progress)
     }
 
+    /// When the next repetition is due, where they are spread.
+    pub(super) fn paced_until(&self) -> Option<Instant> {
+        self.paced_until
+    }
+
+    /// It is due.
+    pub(super) fn go_on(&mut self) {
+        self.paced_until = None;
+    }
+
+    /// Whether it is the peer's turn: every other time.
+    pub(super) fn takes_turns(&mut self) -> bool {
+        self.turn = !self.turn;
+        self.turn
+    }
+
     /// Bytes that wait, without those that are not made yet.
     pub(super) fn backlog(&self) -> usize {
         let queued = self.queue.iter().map(|out| match out {
@@ -153,11 +181,13 @@ impl Outbox {
         self.written = 0;
         self.segment_end = 0;
         self.needs_flush = false;
+        self.paced_until = None;
         self.queue.retain(|out| matches!(out, Out::Step(_)));
     }
 
     /// The peer has ended: repetitions make no sense any more.
     pub(super) fn stop_repeating(&mut self) {
+        self.paced_until = None;
         self.queue.retain(|out| !matches!(out, Out::Many { .. }));
     }
 
@@ -172,6 +202,9 @@ impl Outbox {
             return Poll::Ready(Some(step));
         }
         loop {
+            if self.paced_until.is_some() {
+                return Poll::Pending;
+            }
             match ready!(self.poll_chunk(cx, socket)) {
                 Ok(true) => return Poll::Ready(Some(Step::Yield)),
                 Ok(false) => {}
@@ -184,20 +217,45 @@ impl Outbox {
                 Out::Step(step) => return Poll::Ready(Some(step)),
                 Out::Bytes(_) | Out::Many { .. } if self.mute => {}
                 Out::Bytes(bytes) => self.chunk = bytes,
-                Out::Many { line, next, times } => self.batch(line, next, times),
+                Out::Many {
+                    line,
+                    next,
+                    times,
+                    every,
+                } => {
+                    self.batch(line, next, times, every);
+                    if next > 1 {
+                        // Others may have their turn between two batches.
+                        return Poll::Ready(Some(Step::Yield));
+                    }
+                }
                 Out::Segments(length) => self.segment = length,
                 Out::Flush => return Poll::Ready(Some(Step::Yield)),
             }
         }
     }
 
-    fn batch(&mut self, line: Line, mut next: u32, times: u32) {
-        while next <= times && self.chunk.len() < BATCH {
+    fn batch(&mut self, line: Line, mut next: u32, times: u32, every: Option<Duration>) {
+        if let Some(every) = every
+            && next > 1
+        {
+            let due = Instant::now() + every;
+            self.paced_until = Some(due);
+            // Until then nobody is waited for.
+            self.progress = due;
+        }
+        let batch = if every.is_some() { 1 } else { BATCH };
+        while next <= times && self.chunk.len() < batch {
             line.write(next, &mut self.chunk);
             next = next.saturating_add(1);
         }
         if next <= times {
-            self.queue.push_front(Out::Many { line, next, times });
+            self.queue.push_front(Out::Many {
+                line,
+                next,
+                times,
+                every,
+            });
         }
     }
 
@@ -233,5 +291,101 @@ impl Outbox {
         self.written = 0;
         self.segment_end = 0;
         Poll::Ready(Ok(false))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::super::socket::Tcp;
+    use super::*;
+
+    async fn pair() -> (Socket, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let ours = TcpStream::connect(address).await.expect("it listens");
+        let (peer, _) = listener.accept().await.expect("it was dialled");
+        (Socket::Plain(Tcp::new(ours)), peer)
+    }
+
+    /// What a peer reads that is always faster than the next write.
+    async fn segments(mut outbox: Outbox) -> Vec<String> {
+        let (mut socket, mut peer) = pair().await;
+        let mut read = Vec::new();
+        let mut buffer = [0; 4096];
+        loop {
+            let step = poll_fn(|cx| outbox.poll_next(cx, &mut socket)).await;
+            // After each step something is there.
+            let length = peer.read(&mut buffer).await.expect("it is there");
+            read.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+            if step.is_none() {
+                return read;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn bytes_go_out_in_one_segment_unless_flushed_or_split() {
+        let mut whole = Outbox::new();
+        whole.send(b"one ".to_vec());
+        whole.send(b"two".to_vec());
+        assert_eq!(segments(whole).await, ["one two"]);
+
+        let mut flushed = Outbox::new();
+        flushed.send(b"one ".to_vec());
+        flushed.flush();
+        flushed.send(b"two".to_vec());
+        assert_eq!(segments(flushed).await, ["one ", "two"]);
+
+        let mut split = Outbox::new();
+        split.segments(3);
+        split.send(b"one two".to_vec());
+        assert_eq!(segments(split).await, ["one", " tw", "o"]);
+
+        let mut ended = Outbox::new();
+        ended.segments(1);
+        ended.segments(0);
+        ended.send(b"one two".to_vec());
+        assert_eq!(segments(ended).await, ["one two"]);
+    }
+
+    #[tokio::test]
+    async fn steps_keep_their_place_behind_what_is_sent() {
+        let (mut socket, _peer) = pair().await;
+        let mut outbox = Outbox::new();
+        let raise = |name: &str| Step::Raise {
+            name: name.to_owned(),
+            value: String::new(),
+        };
+        outbox.send(b"x".to_vec());
+        outbox.step_after(raise("late"), true);
+        outbox.step_after(raise("early"), false);
+        let mut names = Vec::new();
+        while let Some(step) = poll_fn(|cx| outbox.poll_next(cx, &mut socket)).await {
+            if let Step::Raise { name, .. } = step {
+                names.push((name, outbox.backlog()));
+            }
+        }
+        assert_eq!(names, [("early".to_owned(), 1), ("late".to_owned(), 0)]);
+        assert!(outbox.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_mute_outbox_drops_bytes_and_keeps_steps() {
+        let mut outbox = Outbox::new();
+        outbox.send(b"x".to_vec());
+        outbox.step_after(Step::Timer(Duration::ZERO), true);
+        outbox.mute();
+        outbox.send(b"y".to_vec());
+        let mut socket = Socket::Closed;
+        let step = poll_fn(|cx| outbox.poll_next(cx, &mut socket)).await;
+        assert!(matches!(step, Some(Step::Timer(_))), "{step:?}");
+        let step = poll_fn(|cx| outbox.poll_next(cx, &mut socket)).await;
+        assert!(step.is_none(), "{step:?}");
+        assert_eq!(outbox.writing_since(), None);
     }
 }

@@ -66,6 +66,10 @@ pub struct Repeat {
     /// How often.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub times: u32,
+    /// Milliseconds between two of them, for a peer that is to be kept busy slowly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 600_000))]
+    pub every: Option<u32>,
 }
 
 /// A text for the board.
@@ -76,6 +80,11 @@ pub struct Keep {
     pub name: String,
     /// The text, with placeholders.
     pub value: String,
+    /// In place of the text, the dialback key that this secret, with placeholders, makes of it
+    /// (XEP-0185 §3). It should then be `{domain} {target} {stream-id}`: receiving domain,
+    /// originating domain and stream id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
 }
 
 /// What a connection waits for after a reaction, where it does not show from what was sent.
@@ -173,27 +182,31 @@ impl Do {
 
     /// Its texts: what is sent, and names of the board.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
-        let (one, two) = match self {
+        let (one, two, three) = match self {
             Self::Send(text) | Self::SendBytes(text) | Self::WaitFor(text) | Self::Raise(text) => {
-                (Some(text), None)
+                (Some(text), None, None)
             }
-            Self::Repeat(repeat) => (Some(&repeat.send), None),
-            Self::Keep(keep) => (Some(&keep.name), Some(&keep.value)),
-            _ => (None, None),
+            Self::Repeat(repeat) => (Some(&repeat.send), None, None),
+            Self::Keep(keep) => (Some(&keep.name), Some(&keep.value), keep.secret.as_ref()),
+            _ => (None, None, None),
         };
-        one.into_iter().chain(two).map(String::as_str)
+        one.into_iter().chain(two).chain(three).map(String::as_str)
     }
 
     pub(super) fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
-        let (one, two) = match self {
+        let (one, two, three) = match self {
             Self::Send(text) | Self::SendBytes(text) | Self::WaitFor(text) | Self::Raise(text) => {
-                (Some(text), None)
+                (Some(text), None, None)
             }
-            Self::Repeat(repeat) => (Some(&mut repeat.send), None),
-            Self::Keep(keep) => (Some(&mut keep.name), Some(&mut keep.value)),
-            _ => (None, None),
+            Self::Repeat(repeat) => (Some(&mut repeat.send), None, None),
+            Self::Keep(keep) => (
+                Some(&mut keep.name),
+                Some(&mut keep.value),
+                keep.secret.as_mut(),
+            ),
+            _ => (None, None, None),
         };
-        one.into_iter().chain(two)
+        one.into_iter().chain(two).chain(three)
     }
 }
 

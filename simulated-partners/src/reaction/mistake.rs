@@ -185,6 +185,12 @@ fn contents(reaction: &Reaction, action: &Do, place: Place, found: &mut Vec<Mist
             format!("`times = {}` is out of bounds", repeat.times),
             format!("expected a number from 1 to {MOST_TIMES}"),
         ),
+        Do::Repeat(super::Repeat {
+            every: Some(time), ..
+        }) if *time == 0 || *time > LONGEST_WAIT => tell(
+            format!("`every = {time}` is out of bounds"),
+            format!("expected milliseconds from 1 to {LONGEST_WAIT}"),
+        ),
         Do::Repeat(repeat) if repeat.send.is_empty() => tell(
             "nothing to repeat".to_owned(),
             "write what is to be sent as `send`".to_owned(),

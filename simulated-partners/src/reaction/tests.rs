@@ -173,6 +173,11 @@ fn contents_have_to_make_sense() {
         "when = 'auth'\ndo = [{ repeat = { send = 'x', times = 100000000 } }]",
     );
     refuses(
+        "when = 'auth'\ndo = [{ repeat = { send = 'x', times = 2, every = 0 } }]",
+        "`every = 0` is out of bounds",
+        "when = 'auth'\ndo = [{ repeat = { send = 'x', times = 2, every = 1 } }]",
+    );
+    refuses(
         "when = 'auth'\ndo = [{ repeat = { send = '', times = 1 } }]",
         "nothing to repeat",
         "when = 'auth'\ndo = [{ repeat = { send = ' ', times = 1 } }]",

@@ -62,6 +62,8 @@ pub enum Action {
         line: Line,
         /// How often.
         times: u32,
+        /// How long after one the next is due.
+        every: Option<Duration>,
     },
     /// Let what was sent so far be a segment of its own.
     Flush,

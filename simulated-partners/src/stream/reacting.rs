@@ -10,6 +10,7 @@ use super::opaque::Broken;
 use super::script::Script;
 use super::state::{State, Step};
 use crate::event::{Close, What};
+use crate::negotiate::dialback;
 use crate::reaction::{Do, Reaction, Stage, When};
 use crate::wire::{Element, Frame, Kind};
 
@@ -184,7 +185,8 @@ impl Machine {
                 let line = self.fill(run.element.as_ref(), |values| {
                     values.fill_line(&repeat.send)
                 });
-                self.send_many(line, repeat.times);
+                let every = repeat.every.map(u64::from).map(Duration::from_millis);
+                self.send_many(line, repeat.times, every);
             }
             Do::Split(length) => self.actions.push(Action::Segments(usize::from(*length))),
             Do::Flush => self.actions.push(Action::Flush),
@@ -201,7 +203,11 @@ impl Machine {
             Do::Raise(name) => self.raise(name, None),
             Do::Keep(keep) => {
                 let value = self.fill(run.element.as_ref(), |values| {
-                    values.fill_plain(&keep.value)
+                    let text = values.fill_plain(&keep.value);
+                    match &keep.secret {
+                        Some(secret) => dialback::key_of(&values.fill_plain(secret), &text),
+                        None => text,
+                    }
                 });
                 self.raise(&keep.name, Some(value));
             }
@@ -343,7 +349,9 @@ impl Machine {
             Kind::Declaration | Kind::Header(_) | Kind::Whitespace(_) => false,
         };
         if self.paused.is_some() && !is_urgent {
-            self.kept.push(frame);
+            if matches!(frame.kind, Kind::Header(_) | Kind::Element(_)) {
+                self.kept.push(frame);
+            }
         } else {
             self.frame(&frame);
             self.settle();

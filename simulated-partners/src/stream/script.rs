@@ -1,6 +1,8 @@
 //! Where a list of actions leaves a connection: what was sent by hand counts as if a correct server
 //! had sent it.
 
+use std::time::Duration;
+
 use super::action::Action;
 use super::machine::Machine;
 use super::reacting::ends;
@@ -121,15 +123,18 @@ impl Machine {
         self.actions.push(Action::Send(bytes));
     }
 
-    pub(super) fn send_many(&mut self, line: Line, times: u32) {
+    pub(super) fn send_many(&mut self, line: Line, times: u32, every: Option<Duration>) {
         if self.shut {
             return;
         }
         let mut bytes = Vec::new();
         line.write(1, &mut bytes);
+        if bytes.is_empty() {
+            return;
+        }
         bytes.truncate(SHOWN);
         self.observe(What::Repeated { bytes, times });
-        self.actions.push(Action::SendMany { line, times });
+        self.actions.push(Action::SendMany { line, times, every });
     }
 
     fn sent_header(&mut self, header: &Element) {

@@ -77,6 +77,7 @@ impl Target for Tampered {
             let (proxy, stop_proxy) = PROXY.start(lab, group, cases).await?;
             let Running {
                 domain,
+                second,
                 address,
                 inner: Inside::Linked(inner),
             } = proxy
@@ -101,7 +102,7 @@ impl Target for Tampered {
             Ok((
                 Running {
                     domain,
-                    second: None,
+                    second,
                     address,
                     inner: inner.into(),
                 },

@@ -70,6 +70,7 @@ fn plan(ids: &[&str], refuses_at: fn(u32) -> bool) -> Plan {
         in_flight: 8,
         seed: 5,
         keep_events: false,
+        prove: false,
     }
 }
 

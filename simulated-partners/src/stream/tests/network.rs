@@ -201,7 +201,7 @@ impl Network {
                     let delivery = Delivery::Verified(ticket, verdict);
                     self.queue.push_back((connection, side, delivery));
                 }
-                Action::SendMany { line, times } => {
+                Action::SendMany { line, times, .. } => {
                     let mut bytes = Vec::new();
                     for number in 1..=times.min(1000) {
                         line.write(number, &mut bytes);
@@ -240,6 +240,7 @@ impl Network {
                 Certificate::None => CertificateSeen::None,
                 bad => CertificateSeen::Bad(format!("{bad:?}")),
             },
+            ..TlsFacts::default()
         }
     }
 

@@ -1,0 +1,165 @@
+//! The conformance suite: what the embedded proxy makes of it, and that none of it is empty.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use s2spec::lab::Lab;
+use s2spec::matrix::{Case, Direction, Set};
+use s2spec::oracle::Profile;
+use s2spec::runner::{Deadlines, Record, Verdict};
+use s2spec::scenario::{Library, schema};
+use s2spec::target::{Pending, Placement, Running, StartError, Stop, Target};
+use s2spec_tests::{all_cases, assert_snapshot, ending, prove, reference, root, run_within};
+use tokio::net::TcpListener;
+
+fn scenarios(wanted: impl Fn(&Case) -> bool) -> Vec<Case> {
+    let all = all_cases().iter();
+    all.filter(|case| case.set == Set::Scenarios && wanted(case))
+        .cloned()
+        .collect()
+}
+
+fn area(record: &Record) -> &str {
+    record.case.id.split('/').next().unwrap_or_default()
+}
+
+#[test]
+fn the_embedded_proxy_keeps_every_requirement_and_every_expectation_can_fail() {
+    let records = prove(reference(), &scenarios(|_| true));
+    let wrong: Vec<String> = records
+        .iter()
+        .filter(|record| !matches!(record.verdict, Verdict::Pass | Verdict::Unsupported))
+        .map(|record| format!("{}: {:?}: {}", record.case.id, record.verdict, record.why))
+        .collect();
+    assert_eq!(wrong, Vec::<String>::new());
+
+    let mut areas: BTreeMap<&str, String> = BTreeMap::new();
+    for record in &records {
+        let story = areas.entry(area(record)).or_default();
+        let end = match record.verdict {
+            Verdict::Unsupported => format!("unsupported: {}", record.why),
+            _ => ending(record),
+        };
+        let _ = writeln!(story, "{:<60} {end}", record.case.id);
+    }
+    for (area, story) in areas {
+        assert_snapshot(
+            "reference",
+            &format!("scenarios-{area}"),
+            "How each scenario of the area ends",
+            &story,
+        );
+    }
+}
+
+#[test]
+fn a_target_that_says_nothing_meets_no_scenario() {
+    // Those that end in no time of their own: the deaf one is waited for.
+    let inbound = scenarios(|case| case.direction == Direction::Inbound);
+    let deadlines = Deadlines {
+        case: Duration::from_millis(400),
+        patience: Duration::from_millis(200),
+        settle: Duration::from_millis(100),
+    };
+    let records = run_within(
+        deadlines,
+        Arc::new(Deaf(reference())),
+        Profile::default(),
+        &inbound,
+    );
+    assert_eq!(records.len(), inbound.len());
+    let content: Vec<&str> = records
+        .iter()
+        .filter(|record| matches!(record.verdict, Verdict::Pass | Verdict::Warn))
+        .map(|record| record.case.id.as_str())
+        .collect();
+    assert_eq!(content, Vec::<&str>::new());
+}
+
+/// Takes connections and says nothing on them; behind it is a proxy that is never reached.
+struct Deaf(Arc<dyn Target>);
+
+impl Target for Deaf {
+    fn name(&self) -> String {
+        "a deaf server".to_owned()
+    }
+
+    fn place(&self, case: &Case) -> Placement {
+        self.0.place(case)
+    }
+
+    fn start<'a>(
+        &'a self,
+        lab: &'a Lab,
+        group: &'a str,
+        cases: &'a [Case],
+    ) -> Pending<'a, Result<(Running, Stop), StartError>> {
+        Box::pin(async move {
+            let (running, stop) = self.0.start(lab, group, cases).await?;
+            let trouble = |error: std::io::Error| StartError::Environment(error.to_string());
+            let listener = TcpListener::bind("127.0.0.1:0").await.map_err(trouble)?;
+            let address = listener.local_addr().map_err(trouble)?;
+            let deaf = tokio::spawn(async move {
+                let mut held = Vec::new();
+                while let Ok((stream, _)) = listener.accept().await {
+                    held.push(stream);
+                }
+            });
+            let stop: Stop = Box::new(move || {
+                Box::pin(async move {
+                    deaf.abort();
+                    stop().await;
+                })
+            });
+            Ok((Running { address, ..running }, stop))
+        })
+    }
+}
+
+#[test]
+fn examples_of_the_documentation_are_scenarios() {
+    let text = std::fs::read_to_string(root().join("scenarios/README.md")).expect("it is there");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let area = folder.path().join("examples");
+    std::fs::create_dir(&area).expect("it is empty");
+    let mut examples = 0;
+    for block in text.split("```toml\n").skip(1) {
+        let example = block.split("```").next().unwrap_or_default();
+        if !example.starts_with("format = 1") {
+            continue;
+        }
+        let id = example.split('"').nth(3).expect("title, then requirements");
+        std::fs::write(area.join(format!("{id}-example.toml")), example).expect("it has room");
+        examples += 1;
+    }
+    assert_eq!(examples, 5);
+    let library = Library::load(folder.path()).unwrap_or_else(|errors| panic!("{errors:?}"));
+    assert_eq!(library.len(), examples);
+}
+
+#[test]
+fn the_published_schema_is_that_of_the_types() {
+    let path = root().join("scenarios/scenario.schema.json");
+    let published = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        published == schema(),
+        "out of date: cargo run -p s2spec -- check --schema > scenarios/scenario.schema.json"
+    );
+}
+
+#[test]
+fn every_known_bug_is_hunted_by_name() {
+    let named: BTreeSet<&str> = Library::builtin()
+        .files()
+        .flat_map(|(_, file)| file.bugs.iter().map(String::as_str))
+        .collect();
+    let missing: Vec<&str> = s2spec::requirement::Registry::builtin()
+        .bugs()
+        .iter()
+        .map(|bug| bug.id.as_str())
+        .filter(|id| !named.contains(id))
+        .collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
