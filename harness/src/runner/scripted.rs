@@ -373,7 +373,7 @@ impl<'a> Bench<'a> {
             What::Opened(_) => self.open += 1,
             What::Closed { .. } => {
                 self.open = self.open.saturating_sub(1);
-                self.raise("ended");
+                self.count("ended");
             }
             _ => {}
         }
@@ -428,11 +428,11 @@ impl<'a> Bench<'a> {
                 "delivered"
             }
         };
-        self.raise(word);
+        self.count(word);
     }
 
     /// Puts a word on the board, and the same with how often it was there.
-    fn raise(&mut self, word: &'static str) {
+    fn count(&mut self, word: &'static str) {
         let count = self.counts.entry(word).or_default();
         *count += 1;
         self.board.raise(word, "");

@@ -9,8 +9,7 @@ use simulated_partners::event::{
 };
 use simulated_partners::reaction::{On, Stage};
 use simulated_partners::wire::{
-    Element, Frame, Kind, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAM, NS_STREAMS, NS_TLS,
-    NS_XML,
+    Element, Frame, Kind, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAM, NS_STREAMS, NS_TLS, NS_XML,
 };
 
 use super::expect::Sees;
@@ -188,6 +187,11 @@ fn seen(what: &What, sight: impl Fn(Sees, Party) -> Sight) -> Vec<Sight> {
             sight
                 .facts
                 .extend(fault.clone().map(|fault| ("condition", fault)));
+            vec![sight]
+        }
+        What::Handshake(facts) => {
+            let mut sight = sight(Sees::Handshake, Party::Target);
+            sight.facts.extend(facts.clone());
             vec![sight]
         }
         What::TlsUp(facts) => {
