@@ -318,10 +318,19 @@ fn error_fault(error: &Element) -> Option<&'static str> {
     if error.elements().filter(is_text).count() > 1 {
         return Some("several texts");
     }
-    if error.elements().filter(is_text).any(|text| text.elements().next().is_some()) {
+    if error
+        .elements()
+        .filter(is_text)
+        .any(|text| text.elements().next().is_some())
+    {
         return Some("elements in the text");
     }
-    if error.elements().filter(|child| !in_namespace(child)).count() > 1 {
+    if error
+        .elements()
+        .filter(|child| !in_namespace(child))
+        .count()
+        > 1
+    {
         return Some("several elements of applications");
     }
     (!error.content().trim().is_empty()).then_some("text beside the condition")
