@@ -11,6 +11,13 @@ use super::error::{Ending, InnerError};
 use super::link::{CHUNK, rearm};
 use crate::wire::{Element, Framer, Kind, Limits, NS_STREAM};
 
+/// A target may take more than a partner does, and the link serves all cases.
+const ROOMY: Limits = Limits {
+    unit: 16 << 20,
+    depth: 1024,
+    attributes: 65_536,
+};
+
 /// Connects without delays on either side of it, and gives a second handle to tune the socket with
 /// while TLS has the first.
 pub(super) async fn tcp(address: SocketAddr) -> Result<(TcpStream, Socket), InnerError> {
@@ -37,7 +44,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
         Self {
             stream,
             socket,
-            framer: Framer::new(Limits::default()),
+            framer: Framer::new(ROOMY),
         }
     }
 
