@@ -282,21 +282,30 @@ fn make(expect: &Expect, fill: &dyn Fn(&str) -> String) -> Sight {
 }
 
 /// What is known of things that are no elements.
-const FACTS: [&str; 14] = [
+const FACTS: [&str; 23] = [
     "alpn",
     "asked",
     "by",
     "certificate",
     "condition",
+    "deflate",
+    "downgrade",
     "early-data",
+    "fallback",
     "kind",
+    "malformed",
+    "message",
     "name",
     "offered",
+    "renegotiation",
     "resumed",
+    "resumes",
     "sni",
     "suite",
+    "suites",
     "tcp",
     "version",
+    "versions",
 ];
 
 fn with_condition(element: Element, sees: Sees, condition: &str) -> Element {
