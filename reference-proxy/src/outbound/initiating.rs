@@ -348,11 +348,16 @@ impl AwaitHeader {
                 stream,
             }),
             (_, Stage::Authenticated) => Initiating::Open(Method::SaslTls),
-            (_, Stage::Plain) if plan.terms.requires_tls() => {
-                fail(Failure::TlsMissing, Some(Condition::PolicyViolation), out)
-            }
+            (_, Stage::Plain) if plan.terms.requires_tls() => fail(
+                Failure::TlsMissing,
+                Some(Condition::UnsupportedVersion),
+                out,
+            ),
             // Without features dialback is all that such a server can know.
-            (_, stage) => authenticate(plan, stage, stream, true, NOTHING_IN_COMMON, rules, out),
+            (_, stage) => {
+                let otherwise = (Failure::NoMethod, Condition::UnsupportedVersion);
+                authenticate(plan, stage, stream, true, otherwise, rules, out)
+            }
         }
     }
 }

@@ -54,25 +54,20 @@ async fn ask(context: &Arc<Context>, asserted: &Pair, stream_id: String, key: St
         strict: context.rules.strict(),
         purpose: Purpose::Verify { stream_id, key },
     };
-    let (connection, verdict) = match dial::open(
-        context,
-        dialled,
-        plan,
-        deadline,
-        &mut context.tasks.stop(),
-    )
-    .await
-    {
-        Negotiated::Told(connection, verdict) => (Some(connection), verdict),
-        Negotiated::Failed(connection, failure) => (connection, Verdict::Failed(blame(failure))),
-        Negotiated::TimedOut(connection)
-        | Negotiated::Stopped(connection)
-        | Negotiated::Open(connection, _)
-        | Negotiated::Undecided(connection, _) => (
-            Some(connection),
-            Verdict::Failed(Problem::RemoteServerTimeout),
-        ),
-    };
+    let (connection, verdict) =
+        match dial::open(context, dialled, plan, deadline, &mut context.tasks.stop()).await {
+            Negotiated::Told(connection, verdict) => (Some(connection), verdict),
+            Negotiated::Failed(connection, failure) => {
+                (connection, Verdict::Failed(blame(failure)))
+            }
+            Negotiated::TimedOut(connection)
+            | Negotiated::Stopped(connection)
+            | Negotiated::Open(connection, _)
+            | Negotiated::Undecided(connection, _) => (
+                Some(connection),
+                Verdict::Failed(Problem::RemoteServerTimeout),
+            ),
+        };
     if let Some(connection) = connection {
         dial::hang_up(context, connection);
     }

@@ -393,7 +393,10 @@ async fn dead_name_server_is_an_error_in_time() {
     drop(closed);
     let resolver = Resolver::new(&[address], PATIENCE, 1).unwrap();
     let start = Instant::now();
-    let error = resolver.targets(&beta(), None, false).await.expect_err("refused");
+    let error = resolver
+        .targets(&beta(), None, false)
+        .await
+        .expect_err("refused");
     assert!(matches!(kind(&error), "temporary" | "timeout"), "{error:?}");
     assert!(start.elapsed() < PATIENCE + Duration::from_secs(1));
 }

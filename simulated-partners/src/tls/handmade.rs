@@ -65,7 +65,14 @@ pub(crate) fn client_hello(hello: &Hello, name: &str) -> Vec<u8> {
     let mut body = legacy_version(hello.version).to_vec();
     body.extend(RANDOM);
     let session = [0x53; 32];
-    vector8(&mut body, if hello.version == HelloVersion::V13 { &session } else { &[] });
+    vector8(
+        &mut body,
+        if hello.version == HelloVersion::V13 {
+            &session
+        } else {
+            &[]
+        },
+    );
     vector16(&mut body, &offered_suites(hello));
     vector8(&mut body, if hello.deflate { &[1, 0] } else { &[0] });
     if hello.version != HelloVersion::Ssl3 {
@@ -101,7 +108,11 @@ pub(crate) fn server_hello(hello: &Hello, heard: &Heard, shown: Option<&Certifie
         push_extension(&mut extensions, extension::RENEGOTIATION, &[0]);
     }
     if !hello.alpn.is_empty() {
-        push_extension(&mut extensions, extension::ALPN, &protocols(&hello.alpn[..1]));
+        push_extension(
+            &mut extensions,
+            extension::ALPN,
+            &protocols(&hello.alpn[..1]),
+        );
     }
     if !extensions.is_empty() {
         vector16(&mut body, &extensions);
@@ -186,7 +197,11 @@ fn client_extensions(hello: &Hello, name: &str) -> Vec<u8> {
     if hello.version < HelloVersion::V12 {
         signatures.extend([0x0203, 0x0201]);
     }
-    push_extension(&mut out, extension::SIGNATURES, &vectored(&numbers(&signatures)));
+    push_extension(
+        &mut out,
+        extension::SIGNATURES,
+        &vectored(&numbers(&signatures)),
+    );
     if !hello.alpn.is_empty() {
         push_extension(&mut out, extension::ALPN, &protocols(&hello.alpn));
     }
@@ -251,7 +266,13 @@ fn offered_suites(hello: &Hello) -> Vec<u8> {
 
 /// A hello of SSL 2.0: RC4, RC2 and DES with their lengths of then.
 fn ssl2_hello() -> Vec<u8> {
-    let suites = [0x01_00_80_u32, 0x02_00_80, 0x03_00_80, 0x06_00_40, 0x07_00_c0];
+    let suites = [
+        0x01_00_80_u32,
+        0x02_00_80,
+        0x03_00_80,
+        0x06_00_40,
+        0x07_00_c0,
+    ];
     let mut body = vec![1, 0, 2, 0, 15, 0, 0, 0, 16];
     for suite in suites {
         body.extend(&suite.to_be_bytes()[1..]);
@@ -304,7 +325,10 @@ fn protocols(names: &[String]) -> Vec<u8> {
 }
 
 fn numbers(values: &[u16]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_be_bytes()).collect()
+    values
+        .iter()
+        .flat_map(|value| value.to_be_bytes())
+        .collect()
 }
 
 fn push_extension(extensions: &mut Vec<u8>, kind: u16, content: &[u8]) {

@@ -200,7 +200,8 @@ fn server_hello(body: &[u8], heard: &mut Heard) -> Option<()> {
             _ => {}
         }
     }
-    let downgrade = heard.random.ends_with(b"DOWNGRD\x01") || heard.random.ends_with(b"DOWNGRD\x00");
+    let downgrade =
+        heard.random.ends_with(b"DOWNGRD\x01") || heard.random.ends_with(b"DOWNGRD\x00");
     heard.facts.extend([
         ("version", version_name(version)),
         ("suite", suite_name(suite)),
@@ -247,7 +248,9 @@ fn protocols(list: &[u8]) -> Option<String> {
 
 fn numbers(bytes: &[u8]) -> Vec<u16> {
     let pairs = bytes.chunks_exact(2);
-    pairs.map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect()
+    pairs
+        .map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
+        .collect()
 }
 
 /// What is left to be read.
