@@ -462,7 +462,12 @@ async fn found_directly(
 
 #[tokio::test]
 async fn records_for_direct_tls_and_for_starttls_make_one_order() {
-    let plain = || vec![srv(10, 5269, "host.example."), srv(30, 5270, "host.example.")];
+    let plain = || {
+        vec![
+            srv(10, 5269, "host.example."),
+            srv(30, 5270, "host.example."),
+        ]
+    };
     let found = found_directly(Some(plain()), Some(vec![srv(20, 5270, "host.example.")])).await;
     let expected = [
         "192.0.2.1:5269",

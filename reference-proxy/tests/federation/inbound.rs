@@ -350,7 +350,12 @@ async fn tls_may_come_first_only_where_it_is_allowed_to() {
     // STARTTLS stays as it is on the same port.
     let mut other = net.dial(&proxy).await;
     other.send(&header(B, A)).await;
-    assert!(other.expect("</stream:features>").await.contains("starttls"));
+    assert!(
+        other
+            .expect("</stream:features>")
+            .await
+            .contains("starttls")
+    );
 
     let proxy = net.start(net.settings(A, B, row(2)));
     let refused = net.secure(net.dial(&proxy).await, A, Some(B)).await;

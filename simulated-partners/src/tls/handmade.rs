@@ -458,7 +458,10 @@ mod tests {
                 ..Hello::default()
             };
             let answer = answer(&hello);
-            assert!(matches!(answer.first(), Some(Found::Alert(_))), "{answer:?}");
+            assert!(
+                matches!(answer.first(), Some(Found::Alert(_))),
+                "{answer:?}"
+            );
         }
     }
 

@@ -397,6 +397,18 @@ proptest::proptest! {
     fn reading_answers_never_panics(bytes: Vec<u8>) {
         let _ = legacy::read_answer(&bytes);
         let _ = legacy::read_alert(&bytes);
+        let _ = read(&bytes);
+        // A record with a hello of any content.
+        let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX).min(16_000);
+        let content = &bytes[..length.into()];
+        for kind in [1, 2] {
+            let mut record = vec![22, 3, 3];
+            record.extend((length + 4).to_be_bytes());
+            record.extend([kind, 0]);
+            record.extend(length.to_be_bytes());
+            record.extend(content);
+            assert_eq!(read(&record).len(), 1);
+        }
     }
 
     #[test]
