@@ -91,11 +91,9 @@ pub(crate) fn server_hello(hello: &Hello, heard: &Heard, shown: Option<&Certifie
     }
     body.extend(random);
     vector8(&mut body, if is_new { &heard.session } else { &[] });
-    let chosen = hello
-        .suites
-        .first()
-        .and_then(|name| suite(name))
-        .unwrap_or_else(|| if is_new { 0x1301 } else { 0xc02b });
+    let usual = if is_new { 0x1301 } else { 0xc02b };
+    let named = hello.suites.first().and_then(|name| suite(name));
+    let chosen = named.unwrap_or(usual);
     body.extend(chosen.to_be_bytes());
     body.push(u8::from(hello.deflate));
     let mut extensions = Vec::new();
@@ -408,8 +406,8 @@ mod tests {
             alpn: vec!["h2".to_owned(), "xmpp-server".to_owned()],
             ..Hello::default()
         };
-        let heard = heard(&client_hello(&hello, "a.example"));
-        let fact = |name| heard.facts.get(name).map(String::as_str);
+        let asked = heard(&client_hello(&hello, "a.example"));
+        let fact = |name| asked.facts.get(name).map(String::as_str);
         assert_eq!(fact("message"), Some("client-hello"));
         assert_eq!(fact("version"), Some("1.2"));
         assert_eq!(
@@ -418,12 +416,12 @@ mod tests {
         );
         assert_eq!(fact("sni"), Some("a.example"));
         assert_eq!(fact("alpn"), Some("h2,xmpp-server"));
-        assert!(heard.is("deflate") && heard.is("fallback") && heard.is("renegotiation"));
+        assert!(asked.is("deflate") && asked.is("fallback") && asked.is("renegotiation"));
         let plain = Hello {
             without_renegotiation: true,
             ..Hello::default()
         };
-        let plain = super::tests::heard(&client_hello(&plain, ""));
+        let plain = heard(&client_hello(&plain, ""));
         assert!(!plain.is("deflate") && !plain.is("fallback") && !plain.is("renegotiation"));
         assert_eq!(plain.facts.get("sni"), None);
     }
@@ -506,7 +504,7 @@ mod tests {
             assert_eq!(read(&whole[..length]), Vec::new());
         }
         assert_eq!(read(b"<stream:error/>"), vec![Found::NotTls]);
-        let mut broken = whole.clone();
+        let mut broken = whole;
         broken.truncate(60);
         broken[4] = 55;
         broken[8] = 51;
