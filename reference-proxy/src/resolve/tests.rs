@@ -438,3 +438,59 @@ async fn many_lookups_at_once_all_succeed() {
     let outcomes = lookups.join_all().await;
     assert_eq!(outcomes.iter().filter(|found| **found).count(), 150);
 }
+
+const SECURE: &str = "_xmpps-server._tcp.beta.example.";
+
+/// What is found with direct TLS, one host with the address 192.0.2.1 behind all records.
+async fn found_directly(
+    plain: Option<Vec<(&'static str, RData)>>,
+    secure: Option<Vec<(&'static str, RData)>>,
+) -> Result<Vec<String>, String> {
+    let host = |name| (name, RecordType::A, records(&[v4(name, 1)]));
+    let mut answers = vec![host("host.example."), host("beta.example.")];
+    answers.extend(plain.map(|found| (SERVICE, RecordType::SRV, records(&found))));
+    answers.extend(secure.map(|found| {
+        let found: Vec<_> = found.into_iter().map(|(_, data)| (SECURE, data)).collect();
+        (SECURE, RecordType::SRV, records(&found))
+    }));
+    let server = NameServer::start(zone(&answers)).await;
+    match server.resolver().targets(&beta(), None, true).await {
+        Ok(servers) => Ok(servers.iter().map(ToString::to_string).collect()),
+        Err(error) => Err(kind(&error).to_owned()),
+    }
+}
+
+#[tokio::test]
+async fn records_for_direct_tls_and_for_starttls_make_one_order() {
+    let plain = || {
+        vec![
+            srv(10, 5269, "host.example."),
+            srv(30, 5270, "host.example."),
+        ]
+    };
+    let found = found_directly(Some(plain()), Some(vec![srv(20, 5270, "host.example.")])).await;
+    let expected = [
+        "192.0.2.1:5269",
+        "192.0.2.1:5270 with direct TLS",
+        "192.0.2.1:5270",
+    ];
+    assert_eq!(found, addresses(&expected));
+    let found = found_directly(Some(plain()), None).await;
+    assert_eq!(found, addresses(&["192.0.2.1:5269", "192.0.2.1:5270"]));
+    let found = found_directly(None, Some(vec![srv(1, 5270, "host.example.")])).await;
+    assert_eq!(found, addresses(&["192.0.2.1:5270 with direct TLS"]));
+}
+
+#[tokio::test]
+async fn no_direct_tls_leaves_the_other_records_and_no_fallback() {
+    let none = || Some(vec![srv(0, 0, ".")]);
+    let found = found_directly(Some(vec![srv(1, 5269, "host.example.")]), none()).await;
+    assert_eq!(found, addresses(&["192.0.2.1:5269"]));
+    let refused = Err("refuses service".to_owned());
+    assert_eq!(found_directly(None, none()).await, refused);
+    assert_eq!(found_directly(none(), none()).await, refused);
+    assert_eq!(
+        found_directly(None, None).await,
+        addresses(&["192.0.2.1:5269"])
+    );
+}

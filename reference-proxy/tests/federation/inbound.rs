@@ -319,3 +319,45 @@ async fn connections_beyond_the_limit_are_told_so() {
     drop(first);
     proxy.stop().await;
 }
+
+#[tokio::test]
+async fn tls_may_come_first_only_where_it_is_allowed_to() {
+    let net = Net::new().await;
+    let mut settings = net.settings(A, B, row(2));
+    settings.external.direct_tls = true;
+    let (proxy, mut gateway) = net.station(settings).await;
+    let mut partner = net
+        .secure(net.dial(&proxy).await, A, Some(B))
+        .await
+        .expect("TLS");
+    partner.send(&header(B, A)).await;
+    let features = partner.expect("</stream:features>").await;
+    assert!(
+        features.contains("<mechanism>EXTERNAL</mechanism>") && !features.contains("starttls"),
+        "{features}"
+    );
+    partner
+        .send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>")
+        .await;
+    partner
+        .expect("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>")
+        .await;
+    partner.send(&header(B, A)).await;
+    partner.expect("</stream:features>").await;
+    let there = message(B, A, "there");
+    partner.send(&there).await;
+    assert_eq!(gateway.expect("</message>").await, there);
+    // STARTTLS stays as it is on the same port.
+    let mut other = net.dial(&proxy).await;
+    other.send(&header(B, A)).await;
+    assert!(
+        other
+            .expect("</stream:features>")
+            .await
+            .contains("starttls")
+    );
+
+    let proxy = net.start(net.settings(A, B, row(2)));
+    let refused = net.secure(net.dial(&proxy).await, A, Some(B)).await;
+    assert!(refused.is_err());
+}

@@ -91,11 +91,9 @@ pub(crate) fn server_hello(hello: &Hello, heard: &Heard, shown: Option<&Certifie
     }
     body.extend(random);
     vector8(&mut body, if is_new { &heard.session } else { &[] });
-    let chosen = hello
-        .suites
-        .first()
-        .and_then(|name| suite(name))
-        .unwrap_or_else(|| if is_new { 0x1301 } else { 0xc02b });
+    let usual = if is_new { 0x1301 } else { 0xc02b };
+    let named = hello.suites.first().and_then(|name| suite(name));
+    let chosen = named.unwrap_or(usual);
     body.extend(chosen.to_be_bytes());
     body.push(u8::from(hello.deflate));
     let mut extensions = Vec::new();
@@ -359,4 +357,158 @@ fn vector24(out: &mut Vec<u8>, content: &[u8]) {
     let length = u32::try_from(content.len()).unwrap_or_default();
     out.extend(&length.to_be_bytes()[1..]);
     out.extend(content);
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::ServerConnection;
+
+    use super::*;
+    use crate::persona::{Certificate, Key, TlsVersion};
+    use crate::pki::Authority;
+    use crate::tls::{Found, read, server_config};
+
+    fn heard(bytes: &[u8]) -> Heard {
+        match read(bytes).into_iter().next() {
+            Some(Found::Message(heard)) => heard,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What a server of ours answers.
+    fn answer(hello: &Hello) -> Vec<Found> {
+        let identity = Authority::new(3).issue(&["a.example"], Certificate::Good, Key::P256);
+        let versions = [TlsVersion::V12, TlsVersion::V13];
+        let config = server_config(identity.as_ref(), &versions).unwrap();
+        let mut server = ServerConnection::new(config).unwrap();
+        let bytes = client_hello(hello, "a.example");
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            server.read_tls(&mut rest).unwrap();
+            if server.process_new_packets().is_err() {
+                break;
+            }
+        }
+        let mut out = Vec::new();
+        while server.wants_write() {
+            server.write_tls(&mut out).unwrap();
+        }
+        read(&out)
+    }
+
+    #[test]
+    fn a_hello_says_what_was_wanted() {
+        let hello = Hello {
+            version: HelloVersion::V12,
+            suites: vec!["TLS_RSA_WITH_RC4_128_SHA".to_owned()],
+            deflate: true,
+            fallback: true,
+            alpn: vec!["h2".to_owned(), "xmpp-server".to_owned()],
+            ..Hello::default()
+        };
+        let asked = heard(&client_hello(&hello, "a.example"));
+        let fact = |name| asked.facts.get(name).map(String::as_str);
+        assert_eq!(fact("message"), Some("client-hello"));
+        assert_eq!(fact("version"), Some("1.2"));
+        assert_eq!(
+            fact("suites"),
+            Some("TLS_RSA_WITH_RC4_128_SHA,0x00ff,0x5600")
+        );
+        assert_eq!(fact("sni"), Some("a.example"));
+        assert_eq!(fact("alpn"), Some("h2,xmpp-server"));
+        assert!(asked.is("deflate") && asked.is("fallback") && asked.is("renegotiation"));
+        let plain = Hello {
+            without_renegotiation: true,
+            ..Hello::default()
+        };
+        let plain = heard(&client_hello(&plain, ""));
+        assert!(!plain.is("deflate") && !plain.is("fallback") && !plain.is("renegotiation"));
+        assert_eq!(plain.facts.get("sni"), None);
+    }
+
+    #[test]
+    fn hellos_of_all_sizes_are_answered() {
+        for (version, name) in [(HelloVersion::V13, "1.3"), (HelloVersion::V12, "1.2")] {
+            for (grease, padding, record) in [(false, 0, 0), (true, 1600, 100), (true, 20_000, 0)] {
+                let hello = Hello {
+                    version,
+                    grease,
+                    padding,
+                    record,
+                    ..Hello::default()
+                };
+                match answer(&hello).first() {
+                    Some(Found::Message(heard)) => {
+                        assert!(heard.is_message("server-hello"), "{heard:?}");
+                        assert_eq!(heard.facts.get("version").map(String::as_str), Some(name));
+                    }
+                    other => panic!("{hello:?}: {other:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn old_hellos_are_refused_by_an_alert() {
+        for version in [HelloVersion::Ssl3, HelloVersion::V10, HelloVersion::V11] {
+            let hello = Hello {
+                version,
+                ..Hello::default()
+            };
+            let answer = answer(&hello);
+            assert!(
+                matches!(answer.first(), Some(Found::Alert(_))),
+                "{answer:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_answer_chooses_what_was_wanted() {
+        let identity = Authority::new(3)
+            .issue(&["a.example"], Certificate::Good, Key::Rsa2048)
+            .unwrap();
+        let asked = heard(&client_hello(&Hello::default(), "a.example"));
+        let hello = Hello {
+            suites: vec!["TLS_DHE_RSA_WITH_AES_128_GCM_SHA256".to_owned()],
+            downgrade: true,
+            flight: Some(Flight::Dh1024),
+            ..Hello::default()
+        };
+        let found = read(&server_hello(&hello, &asked, Some(identity.certified())));
+        let names: Vec<&str> = found
+            .iter()
+            .map(|found| match found {
+                Found::Message(heard) => heard.facts["message"].as_str(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let whole = [
+            "server-hello",
+            "certificate",
+            "server-key-exchange",
+            "server-hello-done",
+        ];
+        assert_eq!(names, whole);
+        let Some(Found::Message(first)) = found.first() else {
+            panic!("{found:?}");
+        };
+        assert!(first.is("downgrade") && first.is("renegotiation") && !first.is("deflate"));
+        assert_eq!(first.facts["suite"], "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256");
+    }
+
+    #[test]
+    fn what_is_cut_or_no_tls_is_told_apart() {
+        let whole = client_hello(&Hello::default(), "a.example");
+        for length in 0..whole.len() {
+            assert_eq!(read(&whole[..length]), Vec::new());
+        }
+        assert_eq!(read(b"<stream:error/>"), vec![Found::NotTls]);
+        let mut broken = whole;
+        broken.truncate(60);
+        broken[4] = 55;
+        broken[8] = 51;
+        let broken = heard(&broken);
+        assert!(broken.is("malformed"), "{broken:?}");
+    }
 }

@@ -95,10 +95,17 @@ async fn both_sides_know_what_was_agreed(
     let server = server_config(shown("a.example").as_ref(), BOTH).unwrap();
     let client = client_config(shown("b.example").as_ref(), &[version]).unwrap();
     let (server, client) = shake(server, client).await;
-    let (server, client) = (server.unwrap(), client.unwrap());
+    let (mut server, client) = (server.unwrap(), client.unwrap());
 
-    let at_server = server_facts(server.get_ref().1, "b.example", &roots);
-    let at_client = client_facts(client.get_ref().1, Some("a.example"), "a.example", &roots);
+    let witness = Witness::default();
+    let at_server = server_facts(server.get_mut().1, &witness, "b.example", &roots);
+    let at_client = client_facts(
+        client.get_ref().1,
+        &witness,
+        Some("a.example"),
+        "a.example",
+        &roots,
+    );
     assert_eq!(at_server, at_client);
     let (version, prefix) = match version {
         TlsVersion::V12 => ("1.2", "TLS_ECDHE_"),
@@ -108,7 +115,7 @@ async fn both_sides_know_what_was_agreed(
     assert!(at_server.suite.starts_with(prefix), "{}", at_server.suite);
     assert_eq!(at_server.sni.as_deref(), Some("a.example"));
     assert_eq!(at_server.target_certificate, CertificateSeen::Good);
-    let stranger = server_facts(server.get_ref().1, "a.example", &roots);
+    let stranger = server_facts(server.get_mut().1, &witness, "a.example", &roots);
     assert_ne!(stranger.target_certificate, CertificateSeen::Good);
 }
 
@@ -130,7 +137,8 @@ async fn any_client_certificate_completes_and_is_judged(
     let (server, client) = shake(server, client).await;
     client.unwrap();
     let facts = server_facts(
-        server.unwrap().get_ref().1,
+        server.unwrap().get_mut().1,
+        &Witness::default(),
         "b.example",
         &authority().roots(),
     );
@@ -153,7 +161,13 @@ async fn any_server_certificate_completes_and_is_judged(
     server.unwrap();
     let client = client.unwrap();
     let roots = authority().roots();
-    let facts = client_facts(client.get_ref().1, None, "a.example", &roots);
+    let facts = client_facts(
+        client.get_ref().1,
+        &Witness::default(),
+        None,
+        "a.example",
+        &roots,
+    );
     assert_eq!(facts.target_certificate, seen);
 }
 
@@ -181,7 +195,13 @@ async fn an_unreadable_certificate_completes_and_is_judged(
     server.unwrap();
     let client = client.unwrap();
     let roots = authority().roots();
-    let facts = client_facts(client.get_ref().1, None, "a.example", &roots);
+    let facts = client_facts(
+        client.get_ref().1,
+        &Witness::default(),
+        None,
+        "a.example",
+        &roots,
+    );
     let bad = CertificateSeen::Bad("no readable certificate".into());
     assert_eq!(facts.target_certificate, bad);
 }
@@ -377,6 +397,18 @@ proptest::proptest! {
     fn reading_answers_never_panics(bytes: Vec<u8>) {
         let _ = legacy::read_answer(&bytes);
         let _ = legacy::read_alert(&bytes);
+        let _ = read(&bytes);
+        // A record with a hello of any content.
+        let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX).min(16_000);
+        let content = &bytes[..length.into()];
+        for kind in [1, 2] {
+            let mut record = vec![22, 3, 3];
+            record.extend((length + 4).to_be_bytes());
+            record.extend([kind, 0]);
+            record.extend(length.to_be_bytes());
+            record.extend(content);
+            assert_eq!(read(&record).len(), 1);
+        }
     }
 
     #[test]
@@ -390,6 +422,53 @@ proptest::proptest! {
                 let seen = judge(&[bytes.clone().into()], side, "a.example", &roots);
                 assert_ne!(seen, CertificateSeen::Good);
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_for_and_offered_is_seen() {
+    let roots = authority().roots();
+    let shown = identity("a.example", Certificate::Good);
+    let habits = Habits {
+        alpn: vec!["h2".to_owned(), "xmpp-server".to_owned()],
+        ..Habits::default()
+    };
+    let server = Habits {
+        alpn: vec!["xmpp-server".to_owned()],
+        ..Habits::default()
+    };
+    let server = server.server(shown.as_ref(), BOTH, &roots).unwrap();
+    let (server, at_server) = Witness::server(&server);
+    let (client, at_client) = Witness::client(&habits.client(shown.as_ref(), BOTH).unwrap());
+    let (server, client) = shake(server, client).await;
+    let (mut server, client) = (server.unwrap(), client.unwrap());
+    let facts = server_facts(server.get_mut().1, &at_server, "a.example", &roots);
+    assert_eq!(facts.offered, ["h2", "xmpp-server"]);
+    assert_eq!(facts.alpn.as_deref(), Some("xmpp-server"));
+    assert!(!facts.resumed && !facts.early_data);
+    let facts = client_facts(client.get_ref().1, &at_client, None, "a.example", &roots);
+    assert!(facts.asked && facts.offered.is_empty());
+}
+
+#[tokio::test]
+async fn sessions_are_resumed_by_who_has_the_habit() {
+    let shown = identity("a.example", Certificate::Good);
+    for resumes in [true, false] {
+        let habits = Habits {
+            resumes,
+            ..Habits::default()
+        };
+        let roots = authority().roots();
+        let versions = [TlsVersion::V12];
+        let server = habits.server(shown.as_ref(), &versions, &roots).unwrap();
+        let client = habits.client(shown.as_ref(), &versions).unwrap();
+        for again in [false, true] {
+            let (_, client) = shake(Arc::clone(&server), Arc::clone(&client)).await;
+            let client = client.unwrap();
+            let witness = Witness::default();
+            let facts = client_facts(client.get_ref().1, &witness, None, "a.example", &roots);
+            assert_eq!(facts.resumed, resumes && again);
         }
     }
 }

@@ -405,6 +405,61 @@ fn a_dialler_breaks_the_handshake_at_once() {
     );
 }
 
+fn by_hand(action: &str) -> Arc<Persona> {
+    persona(&format!(
+        "{}[[reaction]]\nwhen = 'proceed-sent'\ndo = [{action}]\n\
+         [[reaction]]\nwhen = 'proceed-received'\ndo = [{action}]\n",
+        offer("offered", true, true)
+    ))
+}
+
+#[test]
+fn a_hello_by_hand_is_sent_and_its_answer_shown() {
+    let persona = by_hand("{ hello = { version = '1.1' } }");
+    let hello = legacy::client_hello_tls10(None);
+    let told = Hand::serve(&persona)
+        .send(HEADER)
+        .send(STARTTLS)
+        .then(Input::Bytes(&hello));
+    assert!(
+        told.starts_with("Opaque: ← by hand: ")
+            && told.contains("\"message\": \"client-hello\"")
+            && told.ends_with("raw bytes"),
+        "{told}"
+    );
+
+    let hand = Hand::new(&persona, Errand::Deliver(ping(DOMAIN, TARGET)))
+        .send(HEADER)
+        .send(FEATURES)
+        .send(PROCEED);
+    assert_eq!(hand.machine.state(), State::Opaque);
+    let told = hand.then(Input::Bytes(&legacy::server_hello_tls10([0; 32])));
+    assert!(told.contains("\"version\": \"1.0\""), "{told}");
+}
+
+#[test]
+fn silence_in_place_of_a_handshake_shows_what_comes() {
+    let hello = legacy::client_hello_tls10(None);
+    let hand = || {
+        Hand::serve(&by_hand("'stall-tls'"))
+            .send(HEADER)
+            .send(STARTTLS)
+    };
+    let told = hand().then(Input::Bytes(&hello));
+    assert!(
+        told.contains("client-hello") && !told.contains("raw bytes"),
+        "{told}"
+    );
+    assert_eq!(
+        hand().then(Input::Bytes(b"<stream:error/>")),
+        "Opaque: ← 15 raw bytes: no TLS where a handshake is due"
+    );
+    assert_eq!(
+        hand().then(Input::Bytes(ALERT)),
+        "Opaque: TLS failed by Target: Alert(\"protocol_version\")"
+    );
+}
+
 #[test]
 fn external_needs_a_good_certificate_for_the_stream_s_name() {
     let after = |certificate, header: &str| {
