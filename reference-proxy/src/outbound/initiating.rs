@@ -396,7 +396,7 @@ impl AwaitFeatures {
                     return authenticate(plan, stage, stream, dialback, otherwise, rules, out);
                 }
                 // The identity is given for older servers, which want it (XEP-0178 §3).
-                let identity = STANDARD.encode(plan.pair.from.as_str());
+                let identity = STANDARD.encode(&*plan.pair.from.in_addresses());
                 out.push(Action::Send(format!(
                     "<auth xmlns='{SASL}' mechanism='EXTERNAL'>{identity}</auth>"
                 )));
@@ -495,7 +495,7 @@ impl AwaitSuccess {
             }
             "challenge" if element.namespace == SASL && !self.challenged => {
                 self.challenged = true;
-                let identity = STANDARD.encode(self.plan.pair.from.as_str());
+                let identity = STANDARD.encode(&*self.plan.pair.from.in_addresses());
                 out.push(Action::Send(format!(
                     "<response xmlns='{SASL}'>{identity}</response>"
                 )));
@@ -621,8 +621,8 @@ fn header(plan: &Plan) -> String {
         Purpose::Verify { .. } => true,
     };
     Opening {
-        from: plan.pair.from.as_str(),
-        to: Some(plan.pair.to.as_str()),
+        from: &plan.pair.from.in_addresses(),
+        to: Some(&plan.pair.to.in_addresses()),
         id: None,
         dialback,
         versioned: true,
