@@ -138,7 +138,7 @@ pub enum TlsSignal {
 }
 
 /// What a handshake agreed on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFacts {
     /// `1.2` or `1.3`.
     pub version: &'static str,
@@ -148,12 +148,23 @@ pub struct TlsFacts {
     pub sni: Option<String>,
     /// What the target's certificate is worth.
     pub target_certificate: CertificateSeen,
+    /// The application protocol that was agreed on (RFC 7301).
+    pub alpn: Option<String>,
+    /// The application protocols that the target offered, where it opened the connection.
+    pub offered: Vec<String>,
+    /// Whether the target asked for a certificate, where it accepted the connection.
+    pub asked: bool,
+    /// Whether a session from before was resumed.
+    pub resumed: bool,
+    /// Whether the target sent, or accepted, early data (RFC 8446 §2.3).
+    pub early_data: bool,
 }
 
 /// The judgement of a certificate that the target presented.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum CertificateSeen {
     /// None was presented, or none was asked for.
+    #[default]
     None,
     /// Chain, dates and name are right.
     Good,

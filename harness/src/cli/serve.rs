@@ -16,6 +16,7 @@ use simulated_partners::event::Event;
 use simulated_partners::persona::{self, Persona};
 use simulated_partners::pki::Authority;
 use simulated_partners::wire::{Element, NS_PING, NS_SERVER};
+use simulated_partners::tls::Habits;
 
 use super::error::{CliError, Exit};
 use super::nearest::{did_you_mean, nearest};
@@ -122,6 +123,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let setup = PartnerSetup {
         identity: authority.issue(&[domain], persona.offer.certificate, persona.offer.key),
         domain: domain.to_owned(),
+        habits: Habits::default(),
         roots,
         target_domain: target_domain.to_owned(),
         target: args.target,

@@ -11,6 +11,7 @@ use simulated_partners::event::{Event, LegKind, Method, Party, TlsSignal, What};
 use simulated_partners::persona::{self, TlsVersion};
 use simulated_partners::tls::Details;
 use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_SERVER};
+use simulated_partners::tls::Habits;
 use tokio::time::{Instant, sleep_until};
 
 use super::Subject;
@@ -59,6 +60,7 @@ pub(super) async fn meet(
         domain: domain.to_owned(),
         identity: lab.authority.issue(&[domain], offer.certificate, offer.key),
         persona: Arc::new(persona.clone()),
+        habits: Habits::default(),
         roots: Arc::clone(&subject.roots),
         target_domain: subject.domain.clone(),
         target: subject.address,

@@ -6,6 +6,7 @@ use simulated_partners::board::Board;
 use simulated_partners::dns::Dns;
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::persona;
+use simulated_partners::tls::Habits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -57,6 +58,7 @@ async fn stand_in(lab: &Lab, name: &str, listen: SocketAddr) -> Partner {
             .authority
             .issue(&["im.example"], offer.certificate, offer.key),
         persona: Arc::new(persona.clone()),
+        habits: Habits::default(),
         roots: lab.authority.roots(),
         target_domain: "good.doctor.example".to_owned(),
         target: ([127, 0, 0, 1], 9).into(),

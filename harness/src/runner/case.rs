@@ -9,6 +9,7 @@ use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::{Event, LegKind, Party, What};
 use simulated_partners::persona::Persona;
 use simulated_partners::wire::{Element, Kind, NS_SERVER};
+use simulated_partners::tls::Habits;
 
 use super::record::{Record, Timings, Verdict};
 use super::{scripted, timing, wire_only};
@@ -235,6 +236,7 @@ pub(super) fn setup(
         domain: domain.to_owned(),
         persona: Arc::clone(persona),
         identity: lab.authority.issue(&[domain], offer.certificate, offer.key),
+        habits: Habits::default(),
         roots: lab.authority.roots(),
         target_domain: target.domain.clone(),
         target: target.address,

@@ -13,6 +13,7 @@ use simulated_partners::board::Board;
 use simulated_partners::driver::{Partner, PartnerSetup};
 use simulated_partners::event::{Event, LegKind, Party, What};
 use simulated_partners::persona;
+use simulated_partners::tls::Habits;
 use simulated_partners::wire::Element;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -185,6 +186,14 @@ impl<'a> Bench<'a> {
             let partner = start(PartnerSetup {
                 identity,
                 listen,
+                habits: Habits {
+                    server_name: role
+                        .handshake
+                        .server_name
+                        .as_ref()
+                        .map(|name| self.names.fill(name, &domain, &self.board)),
+                    ..role.handshake.clone()
+                },
                 insists: role.insists,
                 answers: role.answers,
                 patience: role
@@ -533,7 +542,7 @@ impl<'a> Bench<'a> {
         for (name, expected) in &self.script.siblings {
             let all_met = expected
                 .iter()
-                .all(|expect| grade(expect, &self.sights, &fill).is_met());
+                .all(|expect| grade(expect, &self.sights, &fill) == Grade::Met);
             if all_met {
                 vacuous.push(format!("the control meets all that `{name}` expects"));
             }

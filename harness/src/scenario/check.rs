@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::expect::Expect;
 use super::file::{Dials, Dns, File, Local, Part, Patch};
 use super::names::KNOWN;
-use super::script::{CONTROL, MAIN};
+use super::script::{CONTROL, MAIN, with_values};
 use super::vocabulary;
 use crate::policy::Row;
 use crate::requirement::{Registry, RowId};
@@ -393,18 +393,42 @@ impl<'a> Check<'a> {
     }
 
     fn reactions(&mut self) {
-        for layer in self.layers() {
+        let layers = self.layers();
+        let mut told = BTreeSet::new();
+        for layer in &layers {
             for (path, list) in layer.reactions() {
-                for (at, one) in list.iter().enumerate() {
-                    for mistake in reaction::mistakes(one) {
-                        let place = match mistake.place {
-                            Place::When => "when".to_owned(),
-                            Place::Filter(name) => name.to_owned(),
-                            Place::Actions => "do".to_owned(),
-                            Place::Action(number) => format!("do.{number}"),
-                        };
-                        self.tell(&format!("{path}.{at}.{place}"), mistake.title, mistake.help);
-                    }
+                // What the base says is held against the values of every variant, too.
+                let over = layers
+                    .iter()
+                    .filter(|other| layer.path.is_empty() || other.path == layer.path);
+                for values in over.map(|other| other.values) {
+                    let mut filled = self.file.values.clone();
+                    filled.extend(values.clone());
+                    self.list(&path, list, &filled, &mut told);
+                }
+            }
+        }
+    }
+
+    /// The mistakes of a list of reactions with these values, but for those that were told.
+    fn list(
+        &mut self,
+        path: &str,
+        list: &[Reaction],
+        values: &BTreeMap<String, String>,
+        told: &mut BTreeSet<String>,
+    ) {
+        for (at, one) in list.iter().enumerate() {
+            for mistake in reaction::mistakes(&with_values(one, values)) {
+                let place = match mistake.place {
+                    Place::When => "when".to_owned(),
+                    Place::Filter(name) => name.to_owned(),
+                    Place::Actions => "do".to_owned(),
+                    Place::Action(number) => format!("do.{number}"),
+                };
+                let place = format!("{path}.{at}.{place}");
+                if told.insert(format!("{place} {}", mistake.title)) {
+                    self.tell(&place, mistake.title, mistake.help);
                 }
             }
         }

@@ -69,6 +69,10 @@ pub struct Expect {
     pub never: bool,
     /// The values of this attribute differ from each other in all that is seen.
     pub distinct: Option<String>,
+    /// The numbers at the end of this attribute rise from each to the next.
+    pub ascending: Option<String>,
+    /// The values of this attribute, of many that are seen, cannot be guessed from one another.
+    pub random: Option<String>,
     /// An alternative that is only tolerated, with the reason.
     pub warn: Option<String>,
     /// Any of these will do as well.
@@ -113,6 +117,8 @@ impl Expect {
             at_most: None,
             never: false,
             distinct: None,
+            ascending: None,
+            random: None,
             warn: None,
             or: Vec::new(),
         }
@@ -132,7 +138,21 @@ impl Expect {
                 | Sees::Success
                 | Sees::Established
         );
-        let end = matches!(
+        if self.is_negative() {
+            gain
+        } else {
+            self.is_end()
+        }
+    }
+
+    /// Whether nothing but a refusal will do.
+    pub fn demands_refusal(&self) -> bool {
+        let ends = |one: &Self| !one.is_negative() && one.is_end() && one.warn.is_none();
+        ends(self) && self.or.iter().all(ends)
+    }
+
+    const fn is_end(&self) -> bool {
+        matches!(
             self.sees,
             Sees::StreamError
                 | Sees::SaslFailure
@@ -140,8 +160,7 @@ impl Expect {
                 | Sees::TlsFailed
                 | Sees::Returned
                 | Sees::Closed
-        );
-        if self.is_negative() { gain } else { end }
+        )
     }
 
     /// Whether it is met by nothing being there.
@@ -338,6 +357,12 @@ impl fmt::Display for Expect {
         }
         if let Some(attribute) = &self.distinct {
             write!(to, " with a different {attribute} each")?;
+        }
+        if let Some(attribute) = &self.ascending {
+            write!(to, " in the order of {attribute}")?;
+        }
+        if let Some(attribute) = &self.random {
+            write!(to, " with a random {attribute}")?;
         }
         if let Some(on) = self.on {
             write!(

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use simulated_partners::persona::{Certificate, Key, Tls, TlsVersion};
 use simulated_partners::pki::Recipe;
 use simulated_partners::reaction::Reaction;
+use simulated_partners::tls::Habits;
 
 use super::expect::Expect;
 use crate::matrix::Direction;
@@ -134,6 +135,8 @@ pub struct Part {
     pub offer: OfferPatch,
     /// The certificate that it shows, ingredient by ingredient, in place of the persona's.
     pub certificate: Option<Recipe>,
+    /// What it does in handshakes beside that: sessions, application protocols, names.
+    pub handshake: Option<Habits>,
     /// Its domain, with placeholders. The case's own for the main partner, `name.{domain}` for others.
     pub domain: Option<String>,
     /// When it dials the target: `true` at once, `false` not at all, or when this name is raised. The
@@ -272,6 +275,8 @@ pub struct Local {
 pub enum Need {
     /// It serves a second domain, `{target2}`.
     SecondDomain,
+    /// Its inner side sends for that domain, too.
+    SecondSender,
     /// It can be set to give up within a second.
     ShortTimeouts,
     /// It speaks XEP-0288.
@@ -291,6 +296,7 @@ impl Need {
     pub const fn lacking(self) -> &'static str {
         match self {
             Self::SecondDomain => "it serves one domain only",
+            Self::SecondSender => "its inner side sends for one domain only",
             Self::ShortTimeouts => "its timeouts cannot be set short enough",
             Self::Bidi => "it does not speak XEP-0288",
             Self::StreamManagement => "it does not speak XEP-0198 between servers",
@@ -343,8 +349,10 @@ pub enum Setting {
     /// As it comes.
     #[default]
     Usual,
-    /// Its timeouts are short: negotiation 600 ms, silence and idleness a second.
+    /// Its timeouts are short: negotiation 600 ms, dialback 300 ms.
     Impatient,
+    /// It closes streams on which no stanza has come for 400 milliseconds.
+    ShortIdle,
     /// TLS with a certificate that cannot be verified is refused.
     StrictCertificates,
 }

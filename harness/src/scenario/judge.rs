@@ -8,6 +8,7 @@ use simulated_partners::event::Party;
 use simulated_partners::wire::Element;
 
 use super::expect::{Expect, Mark, Sees};
+use super::sequence;
 use super::sight::Sight;
 
 /// How an expectation stands.
@@ -133,6 +134,16 @@ fn count(expect: &Expect, found: &[&Sight]) -> Result<(), String> {
             }
         }
     }
+    let values = |attribute: &String| -> Vec<String> {
+        let all = found.iter().map(|sight| value(sight, attribute));
+        all.map(Option::unwrap_or_default).collect()
+    };
+    if let Some(attribute) = &expect.ascending {
+        sequence::ascends(&values(attribute)).map_err(|why| format!("`{attribute}` {why}"))?;
+    }
+    if let Some(attribute) = &expect.random {
+        sequence::is_random(&values(attribute)).map_err(|why| format!("`{attribute}` {why}"))?;
+    }
     Ok(())
 }
 
@@ -245,7 +256,8 @@ fn is_mark(mark: &Mark, other: &Sight, sight: &Sight, fill: &dyn Fn(&str) -> Str
         })
 }
 
-/// Whether a path of local names leads somewhere. The last may have a text: `mechanism=EXTERNAL`.
+/// Whether a path of local names leads somewhere. Each may have a namespace without slashes,
+/// `x@urn:x`, and the last a text: `mechanism=EXTERNAL`.
 fn leads(element: &Element, path: &str) -> bool {
     let (step, rest) = match path.split_once('/') {
         Some((step, rest)) => (step, Some(rest)),
@@ -255,9 +267,14 @@ fn leads(element: &Element, path: &str) -> bool {
         Some((name, text)) => (name, Some(text)),
         None => (step, None),
     };
+    let (name, namespace) = match name.split_once('@') {
+        Some((name, namespace)) => (name, Some(namespace)),
+        None => (name, None),
+    };
     element
         .elements()
         .filter(|child| child.name == name)
+        .filter(|child| namespace.is_none_or(|wanted| child.namespace == wanted))
         .filter(|child| text.is_none_or(|text| fits(text, child.content().trim())))
         .any(|child| rest.is_none_or(|rest| leads(child, rest)))
 }
@@ -348,4 +365,32 @@ fn short(sight: &Sight) -> String {
         text.push('…');
     }
     text.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::sight;
+    use simulated_partners::wire::NS_SERVER;
+
+    fn rising(ids: &[&str]) -> Grade {
+        let sights: Vec<Sight> = ids
+            .iter()
+            .map(|id| Element::new(NS_SERVER, "message").attr("id", id))
+            .map(|message| sight::local(&message, Duration::ZERO))
+            .collect();
+        let expect = Expect {
+            ascending: Some("id".to_owned()),
+            ..Expect::new(Sees::Delivered)
+        };
+        grade(&expect, &sights, &str::to_owned)
+    }
+
+    #[test]
+    fn numbers_at_the_end_rise_as_numbers() {
+        assert_eq!(rising(&["p-9", "p-10", "p-12"]), Grade::Met);
+        assert!(!rising(&["p-9", "p-10", "p-10"]).is_met());
+        assert!(!rising(&["p-10", "p-9"]).is_met());
+        assert!(!rising(&["p-"]).is_met());
+    }
 }

@@ -11,6 +11,7 @@ mod library;
 pub mod names;
 pub mod records;
 mod script;
+mod sequence;
 pub mod sight;
 mod verdict;
 mod vocabulary;

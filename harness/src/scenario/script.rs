@@ -6,6 +6,7 @@ use std::sync::Arc;
 use simulated_partners::persona::{self, Offer, Persona};
 use simulated_partners::pki::Recipe;
 use simulated_partners::reaction::Reaction;
+use simulated_partners::tls::Habits;
 
 use super::expect::{Expect, Sees};
 use super::file::{Dials, Dns, File, Local, Need, OfferPatch, OutcomeWord, Part, Patch, Setting};
@@ -59,7 +60,7 @@ pub struct Script {
     pub is_control: bool,
     /// Whether there is one.
     pub has_control: bool,
-    /// Of an accepting neighbour: what the others expect, none of which it may meet.
+    /// Of an accepting neighbour: what those expect that have to be refused, none of which it may meet.
     pub siblings: Vec<(String, Vec<Expect>)>,
 }
 
@@ -72,6 +73,8 @@ pub struct Role {
     pub persona: Arc<Persona>,
     /// Its certificate, where it is not one of the persona's kinds.
     pub certificate: Option<Recipe>,
+    /// What it does in handshakes beside that.
+    pub handshake: Habits,
     /// Its domain, with placeholders.
     pub domain: String,
     /// When it dials.
@@ -184,7 +187,7 @@ pub fn cases(scenario: &str, file: &File) -> Result<Vec<Case>, NoPersona> {
             if let Some(variant) = variant {
                 id = format!("{id}/{variant}");
             }
-            if file.policies.len() > 1 {
+            if file.policies.len() > 1 || policies.len() > 1 {
                 id = format!("{id}/{}", row.label());
             }
             cases.push(Case {
@@ -273,12 +276,17 @@ fn script(
 /// What a file's variants expect, each with its name.
 fn siblings(file: &File) -> Vec<(String, Vec<Expect>)> {
     if file.variants.is_empty() {
-        return vec![("the scenario".to_owned(), file.expect.clone())];
+        return if file.expect.iter().any(Expect::demands_refusal) {
+            vec![("the scenario".to_owned(), file.expect.clone())]
+        } else {
+            Vec::new()
+        };
     }
     let expected = |patch: &Patch| patch.expect.clone().unwrap_or_else(|| file.expect.clone());
     file.variants
         .iter()
         .map(|(name, patch)| (name.clone(), expected(patch)))
+        .filter(|(_, expected)| expected.iter().any(Expect::demands_refusal))
         .collect()
 }
 
@@ -307,6 +315,7 @@ fn role(
         name: Arc::from(name),
         persona: Arc::new(persona),
         certificate: part.certificate.clone(),
+        handshake: part.handshake.clone().unwrap_or_default(),
         domain: part.domain.clone().unwrap_or_else(|| {
             if is_main {
                 "{domain}".to_owned()
@@ -351,7 +360,7 @@ fn apply(offer: &mut Offer, patch: &OfferPatch) {
 
 /// A reaction with the scenario's values in its texts. They may hold placeholders and XML: they are
 /// part of the script, not of what came from outside.
-fn with_values(reaction: &Reaction, values: &BTreeMap<String, String>) -> Reaction {
+pub(super) fn with_values(reaction: &Reaction, values: &BTreeMap<String, String>) -> Reaction {
     reaction.map_texts(|text| insert(text, values))
 }
 
@@ -405,6 +414,7 @@ impl Part {
                 .certificate
                 .clone()
                 .or_else(|| self.certificate.clone()),
+            handshake: other.handshake.clone().or_else(|| self.handshake.clone()),
             domain: other.domain.clone().or_else(|| self.domain.clone()),
             dials: other.dials.clone().or_else(|| self.dials.clone()),
             times: other.times.or(self.times),

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use simulated_partners::event::{Close, Event, Leg, LegKind, Party, TlsSignal, What};
+use simulated_partners::event::{
+    CertificateSeen, Close, Event, Leg, LegKind, Party, TlsSignal, What,
+};
 use simulated_partners::reaction::{On, Stage};
 use simulated_partners::wire::{
     Element, Frame, Kind, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAM, NS_TLS, NS_XML,
@@ -183,6 +185,25 @@ fn seen(what: &What, sight: impl Fn(Sees, Party) -> Sight) -> Vec<Sight> {
                 ("suite", facts.suite.clone()),
             ];
             shown.extend(facts.sni.clone().map(|name| ("sni", name)));
+            shown.extend(facts.alpn.clone().map(|name| ("alpn", name)));
+            if !facts.offered.is_empty() {
+                shown.push(("offered", facts.offered.join(",")));
+            }
+            shown.push((
+                "certificate",
+                match &facts.target_certificate {
+                    CertificateSeen::None => "none".to_owned(),
+                    CertificateSeen::Good => "good".to_owned(),
+                    CertificateSeen::Bad(why) => format!("bad: {why}"),
+                },
+            ));
+            for (name, is_so) in [
+                ("asked", facts.asked),
+                ("resumed", facts.resumed),
+                ("early-data", facts.early_data),
+            ] {
+                shown.push((name, is_so.to_string()));
+            }
             with(Sees::Tls, Party::Target, &shown)
         }
         What::TlsFailed { by, signal } => {

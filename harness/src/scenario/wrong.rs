@@ -48,15 +48,21 @@ fn wrongs(
         format!("{} is left out", expect.sees),
         without(expect, sights, fill),
     )];
+    let is_own = |sight: &Sight| judge::is_candidate(expect, sight, fill);
+    // What an alternative is met by is another matter.
+    let relevant: Vec<&Sight> = sights
+        .iter()
+        .filter(|sight| is_own(sight) || !expect.or.iter().any(|other| is_for(other, sight, fill)))
+        .collect();
     let mut altered = |what: String, change: &dyn Fn(&mut Sight)| {
-        let changed = sights
+        let changed = relevant
             .iter()
             .map(|sight| {
-                let mut sight = sight.clone();
-                if is_for(expect, &sight, fill) {
-                    change(&mut sight);
+                let mut altered = (*sight).clone();
+                if is_own(sight) {
+                    change(&mut altered);
                 }
-                sight
+                altered
             })
             .collect();
         wrongs.push((what, changed));
@@ -71,7 +77,7 @@ fn wrongs(
             set(sight, name, STRANGE)
         });
     }
-    if !expect.condition.is_empty() && expect.or.is_empty() {
+    if !expect.condition.is_empty() {
         altered("the condition is something else".to_owned(), &|sight| {
             spoil(sight);
         });
@@ -132,7 +138,8 @@ fn spoil(sight: &mut Sight) {
 fn grow(element: &mut Element, path: &str) {
     let (step, rest) = path.split_once('/').unwrap_or((path, ""));
     let (name, text) = step.split_once('=').unwrap_or((step, ""));
-    let mut child = Element::new(STRANGE, name);
+    let (name, namespace) = name.split_once('@').unwrap_or((name, STRANGE));
+    let mut child = Element::new(namespace, name);
     if !text.is_empty() {
         child.children.push(Node::Text(text.to_owned()));
     }
@@ -146,12 +153,15 @@ fn grow(element: &mut Element, path: &str) {
 fn insert(expect: &Expect, sights: &mut Vec<Sight>, fill: &dyn Fn(&str) -> String) {
     let made = make(expect, fill);
     let marked = |mark: &Mark| {
-        sights.iter().position(|sight| {
+        let is_it = |sight: &Sight| {
             mark.sees.covers(sight.sees)
                 && (sight.leg.is_none()
                     || sight.sees == Sees::Raised
                     || mark.ours == (sight.by == Party::Partner))
-        })
+        };
+        let nth = mark.nth.map_or(0, |nth| usize::from(nth.saturating_sub(1)));
+        let found = sights.iter().enumerate().filter(|(_, sight)| is_it(sight));
+        found.map(|(at, _)| at).nth(nth)
     };
     let (at, near) = match (&expect.after, &expect.before) {
         (Some(mark), _) => match marked(mark) {

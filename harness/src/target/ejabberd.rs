@@ -22,6 +22,7 @@ use super::remote::{CertificateNames, PartnerHosts};
 use super::{Pending, Placement, Running, StartError, Stop, Target};
 use crate::lab::{Hosts, Lab};
 use crate::matrix::Case;
+use crate::scenario::Need;
 use crate::policy::{Level, Policy};
 
 const TEMPLATE: &str = include_str!("../../targets/ejabberd.yml");
@@ -39,6 +40,9 @@ const WATCH_INPUT: &str =
     "spawn(fun() -> io:get_line(\"\"), erlang:halt(0, [{flush, false}]) end).";
 /// Runs once `-s ejabberd` has returned: all ports are open then.
 const TELL: &str = "io:put_chars(\"s2spec: ejabberd has started\\n\").";
+
+/// What it can do of what scenarios need.
+const ABILITIES: [Need; 2] = [Need::InnerSide, Need::SecondDomain];
 
 /// ejabberd from the machine's packages.
 pub struct Ejabberd {
@@ -112,6 +116,9 @@ impl Target for Ejabberd {
     }
 
     fn place(&self, case: &Case) -> Placement {
+        if let Some(lacking) = super::lacking(case, &ABILITIES) {
+            return lacking;
+        }
         match settings(case.row.policy()) {
             Ok(settings) => Placement::Group(settings.label()),
             Err(why) => Placement::Unsupported(why.to_owned()),
@@ -399,7 +406,8 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::policy::Row;
+    use crate::scenario::Need;
+use crate::policy::Row;
 
     #[test]
     fn nine_rows_can_be_set_in_five_ways() {

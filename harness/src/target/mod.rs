@@ -16,6 +16,7 @@ use std::pin::Pin;
 
 use crate::lab::Lab;
 use crate::matrix::Case;
+use crate::scenario::Need;
 pub use inside::{Hidden, Inside, Trigger};
 
 /// A boxed future, so that targets can be chosen at run time.
@@ -56,6 +57,13 @@ pub enum Placement {
     Group(String),
     /// Nowhere: the target cannot be set so, for this reason.
     Unsupported(String),
+}
+
+/// Where a case does not run because of what it needs of the target.
+fn lacking(case: &Case, abilities: &[Need]) -> Option<Placement> {
+    let lacks = |need: &&Need| !abilities.contains(need);
+    let need = case.script.as_ref()?.needs.iter().find(lacks)?;
+    Some(Placement::Unsupported(need.lacking().to_owned()))
 }
 
 /// Why an instance does not run.

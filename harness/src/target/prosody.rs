@@ -17,6 +17,7 @@ use super::remote::{CertificateNames, PartnerHosts};
 use super::{Pending, Placement, Running, StartError, Stop, Target};
 use crate::lab::Lab;
 use crate::matrix::Case;
+use crate::scenario::Need;
 use crate::policy::{Level, Policy, Row};
 
 const TEMPLATE: &str = include_str!("../../targets/prosody.cfg.lua");
@@ -24,6 +25,29 @@ const HOST: &str = "prosody.example";
 const DOMAIN: &str = "im.prosody.example";
 const SECRET: &str = "component-secret";
 const START: Duration = Duration::from_secs(15);
+
+/// What it can do of what scenarios need.
+const ABILITIES: [Need; 4] = [
+    Need::Bidi,
+    Need::InnerSide,
+    Need::SecondDomain,
+    Need::StreamManagement,
+];
+
+/// Modules beside those of the policy, which only cases have that need them: they change what is
+/// offered.
+fn extras(case: &Case) -> Vec<&'static str> {
+    let needs = |need| {
+        let script = case.script.as_ref();
+        script.is_some_and(|script| script.needs.contains(&need))
+    };
+    let modules = [
+        (Need::Bidi, "s2s_bidi"),
+        (Need::StreamManagement, "smacks"),
+    ];
+    let needed = modules.into_iter().filter(|(need, _)| needs(*need));
+    needed.map(|(_, module)| module).collect()
+}
 
 /// Prosody from the machine's packages.
 pub struct Prosody {
@@ -64,8 +88,13 @@ impl Target for Prosody {
     }
 
     fn place(&self, case: &Case) -> Placement {
+        if let Some(lacking) = super::lacking(case, &ABILITIES) {
+            return lacking;
+        }
         match settings(case.row.policy()) {
-            Ok(_) => Placement::Group(case.row.label()),
+            Ok(_) => Placement::Group(extras(case).iter().fold(case.row.label(), |name, module| {
+                format!("{name}-{module}")
+            })),
             Err(why) => Placement::Unsupported(why.to_owned()),
         }
     }
@@ -77,19 +106,24 @@ impl Target for Prosody {
         cases: &'a [Case],
     ) -> Pending<'a, Result<(Running, Stop), StartError>> {
         Box::pin(async move {
-            let row = cases
+            let case = cases
                 .first()
-                .map(|case| case.row)
                 .ok_or_else(|| StartError::Environment(format!("group {group} has no cases")))?;
-            self.launch(lab, row).await
+            self.launch(lab, case.row, &extras(case)).await
         })
     }
 }
 
 impl Prosody {
-    async fn launch(&self, lab: &Lab, row: Row) -> Result<(Running, Stop), StartError> {
-        let settings = settings(row.policy())
+    async fn launch(
+        &self,
+        lab: &Lab,
+        row: Row,
+        extras: &[&'static str],
+    ) -> Result<(Running, Stop), StartError> {
+        let mut settings = settings(row.policy())
             .map_err(|why| StartError::Environment(format!("{}: {why}", row.label())))?;
+        settings.modules.extend(extras);
         let folder = tempfile::Builder::new()
             .prefix("s2spec-prosody-")
             .tempdir()

@@ -26,16 +26,17 @@ const SECOND: &str = "chat.contoso.example";
 const GATEWAY: &str = "gateway.contoso.example";
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 4] = [
+const ABILITIES: [Need; 5] = [
     Need::SecondDomain,
+    Need::SecondSender,
     Need::ShortTimeouts,
     Need::InnerSide,
     Need::KnownSecret,
 ];
 
-fn is_strict(case: &Case) -> bool {
+fn is_set(case: &Case, setting: Setting) -> bool {
     let script = case.script.as_ref();
-    script.is_some_and(|script| script.setting == Setting::StrictCertificates)
+    script.is_some_and(|script| script.setting == setting)
 }
 
 /// The proxy of the crate `reference-proxy`, in this process.
@@ -50,17 +51,15 @@ impl Target for Reference {
     }
 
     fn place(&self, case: &Case) -> Placement {
-        let missing = case.script.as_ref().and_then(|script| {
-            let lacks = |need: &&Need| !ABILITIES.contains(need);
-            script.needs.iter().find(lacks).copied()
-        });
-        if let Some(need) = missing {
-            return Placement::Unsupported(need.lacking().to_owned());
+        if let Some(lacking) = super::lacking(case, &ABILITIES) {
+            return lacking;
         }
         Placement::Group(if !case.row.policy().valid() {
             format!("invalid-{}", case.row.label())
-        } else if is_strict(case) {
+        } else if is_set(case, Setting::StrictCertificates) {
             "strict".to_owned()
+        } else if is_set(case, Setting::ShortIdle) {
+            "short-idle".to_owned()
         } else if case.waits() {
             "impatient".to_owned()
         } else {
@@ -147,6 +146,7 @@ impl Reference {
              connections = 10000\n\
              stream-establishment-timeout = \"{patience}ms\"\n\
              dialback-timeout = \"{dialback}ms\"\n\
+             stream-inactivity-timeout = \"{idle}ms\"\n\
              dns-timeout = \"{dns_patience}ms\"\n\
              connect-timeout = \"{connect}ms\"\n",
             dns = lab.dns.address(),
@@ -155,6 +155,7 @@ impl Reference {
             pem = pem,
             patience = patience.as_millis(),
             dialback = patience.as_millis() / 2,
+            idle = if group == "short-idle" { SHORT_IDLE } else { IDLE }.as_millis(),
             dns_patience = if impatient { 400 } else { 5000 },
             connect = if impatient { 300 } else { 10_000 },
         );
@@ -172,6 +173,10 @@ impl Reference {
 
 /// How long the proxy waits for a partner that is not expected to be silent.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long it keeps a stream without a stanza: longer than any case.
+const IDLE: Duration = Duration::from_secs(600);
+/// The same where the end of idle streams is the case.
+const SHORT_IDLE: Duration = Duration::from_millis(400);
 
 fn partner(text: &mut String, domain: &str, policy: Policy) {
     let word = |level| match level {

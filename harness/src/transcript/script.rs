@@ -81,6 +81,7 @@ impl Script {
                 suite: "TLS13_AES_256_GCM_SHA384".to_owned(),
                 sni: Some("p.example".to_owned()),
                 target_certificate: CertificateSeen::Good,
+                ..TlsFacts::default()
             }),
         )
     }

@@ -10,6 +10,7 @@ use simulated_partners::event::{Event, LegKind, What};
 use simulated_partners::persona;
 use simulated_partners::pki::Authority;
 use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_PING, NS_SERVER};
+use simulated_partners::tls::Habits;
 
 use super::{canonical_text, wire_summary};
 
@@ -39,6 +40,7 @@ async fn start(
         identity: authority.issue(&[domains[0]], offer.certificate, offer.key),
         domain: domains[0].to_owned(),
         persona: Arc::new(persona),
+        habits: Habits::default(),
         roots: authority.roots(),
         target_domain: domains[1].to_owned(),
         target: addresses[1],

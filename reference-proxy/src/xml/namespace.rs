@@ -7,8 +7,21 @@ use std::collections::BTreeMap;
 
 use super::XML;
 
+/// The namespace of declarations, to which nothing may be bound.
+const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
+
 /// A prefix, or none for the default namespace.
 pub(super) type Prefix = Option<String>;
+
+/// Whether a prefix may be bound to a namespace (Namespaces in XML 1.0 §3, §5).
+pub(super) fn is_bindable(prefix: &Prefix, namespace: &str) -> bool {
+    match prefix.as_deref() {
+        Some("xml") => namespace == XML,
+        Some("xmlns") => false,
+        Some(_) => !namespace.is_empty() && namespace != XML && namespace != XMLNS,
+        None => namespace != XML && namespace != XMLNS,
+    }
+}
 
 /// The declarations in force, outermost first.
 #[derive(Debug, Default)]
@@ -52,5 +65,23 @@ impl Scopes {
         self.levels
             .first()
             .is_some_and(|scope| scope.values().any(|declared| declared == namespace))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_names_keep_their_meaning() {
+        let bindable = |prefix: Option<&str>, namespace: &str| {
+            is_bindable(&prefix.map(str::to_owned), namespace)
+        };
+        assert!(bindable(None, "urn:x") && bindable(None, "") && bindable(Some("a"), "urn:x"));
+        assert!(bindable(Some("xml"), XML) && !bindable(Some("xml"), "urn:x"));
+        assert!(!bindable(Some("a"), XML) && !bindable(None, XML));
+        assert!(!bindable(Some("a"), XMLNS) && !bindable(None, XMLNS));
+        assert!(!bindable(Some("xmlns"), XMLNS) && !bindable(Some("xmlns"), "urn:x"));
+        assert!(!bindable(Some("a"), ""));
     }
 }

@@ -10,7 +10,7 @@ use rxml::error::EndOrError;
 use rxml::{Parse, RawEvent, RawParser, WithOptions};
 use thiserror::Error;
 
-use super::namespace::{Prefix, Scopes};
+use super::namespace::{Prefix, Scopes, is_bindable};
 use super::{DIALBACK, Element, SERVER, STREAMS, escape};
 
 /// Elements in one tree of negotiation.
@@ -271,6 +271,9 @@ impl Reader {
                 };
                 match declared {
                     Some(declared) => {
+                        if !is_bindable(&declared, &value) {
+                            return Err(ReadError::Malformed);
+                        }
                         if tag.declarations.insert(declared, value).is_some() {
                             return Err(ReadError::Malformed);
                         }

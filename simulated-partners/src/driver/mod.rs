@@ -54,6 +54,8 @@ pub struct PartnerSetup {
     pub persona: Arc<Persona>,
     /// What it shows in handshakes; none for a persona without a certificate.
     pub identity: Option<Arc<pki::Identity>>,
+    /// What it does in handshakes beside that.
+    pub habits: tls::Habits,
     /// What it trusts.
     pub roots: Arc<RootCertStore>,
     /// The domain of the server under test.
@@ -157,10 +159,14 @@ impl Partner {
     pub async fn start(setup: PartnerSetup) -> io::Result<Self> {
         let offer = &setup.persona.offer;
         let identity = setup.identity.as_ref();
-        let server_tls =
-            tls::server_config(identity, &offer.tls_versions).map_err(io::Error::other)?;
-        let client_tls =
-            tls::client_config(identity, &offer.tls_versions).map_err(io::Error::other)?;
+        let (habits, versions) = (&setup.habits, &offer.tls_versions);
+        let server_tls = habits
+            .server(identity, versions, &setup.roots)
+            .map_err(io::Error::other)?;
+        let client_tls = habits.client(identity, versions).map_err(io::Error::other)?;
+        let server_name = habits
+            .asks_for()
+            .or_else(|| ServerName::try_from(setup.target_domain.clone()).ok());
         let unreachable = setup.persona.facts.authority == AuthorityFact::Unreachable;
         let (listener, reserved, address) = if unreachable {
             let (socket, address) = reserve(setup.listen)?;
@@ -174,7 +180,7 @@ impl Partner {
         let (stop, stopped) = watch::channel(false);
         let (ended_sender, ended) = mpsc::channel(1);
         let shared = Arc::new(Shared {
-            server_name: ServerName::try_from(setup.target_domain.clone()).ok(),
+            server_name,
             profile: Arc::new(Profile {
                 domain: setup.domain,
                 persona: setup.persona,

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use crate::event::{Party, TlsFacts, TlsSignal};
-use crate::tls;
+use crate::tls::{self, Witness};
 
 /// How long the peer may take for its end, and for an alert that a broken handshake left behind.
 const LAST_WORDS: Duration = Duration::from_millis(100);
@@ -180,20 +180,26 @@ impl Socket {
                     ServerName::DnsName(name) => Some(name.as_ref().to_owned()),
                     _ => None,
                 };
+                // Without the extension nothing is asked for.
+                let sni = sni.filter(|_| config.enable_sni);
+                let (config, witness) = Witness::client(&config);
                 let connect = TlsConnector::from(config).connect(name, tcp);
                 match connect.into_fallible().await {
                     Ok(stream) => {
-                        let facts =
-                            tls::client_facts(stream.get_ref().1, sni.as_deref(), domain, roots);
+                        let connection = stream.get_ref().1;
+                        let sni = sni.as_deref();
+                        let facts = tls::client_facts(connection, &witness, sni, domain, roots);
                         (TlsStream::Client(stream), facts)
                     }
                     Err((error, tcp)) => return Err(last_words(&error, tcp).await),
                 }
             }
             Handshake::Server(config) => {
+                let (config, witness) = Witness::server(&config);
                 match TlsAcceptor::from(config).accept(tcp).into_fallible().await {
-                    Ok(stream) => {
-                        let facts = tls::server_facts(stream.get_ref().1, domain, roots);
+                    Ok(mut stream) => {
+                        let connection = stream.get_mut().1;
+                        let facts = tls::server_facts(connection, &witness, domain, roots);
                         (TlsStream::Server(stream), facts)
                     }
                     Err((error, tcp)) => return Err(last_words(&error, tcp).await),

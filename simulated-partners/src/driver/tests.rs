@@ -14,6 +14,7 @@ use crate::event::{CertificateSeen, Close, Event, Leg, LegKind, Method, Party, T
 use crate::persona::{self, Persona};
 use crate::pki::Authority;
 use crate::wire::{Element, Kind, NS_PING, NS_SERVER};
+use crate::tls::Habits;
 
 mod reactions;
 
@@ -29,6 +30,7 @@ fn setup(domain: &str, target: &str, persona: &Arc<Persona>) -> PartnerSetup {
         domain: domain.to_owned(),
         persona: Arc::clone(persona),
         identity: AUTHORITY.issue(&[domain], offer.certificate, offer.key),
+        habits: Habits::default(),
         roots,
         target_domain: target.to_owned(),
         target: ([127, 0, 0, 1], 9).into(),

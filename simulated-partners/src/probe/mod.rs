@@ -24,7 +24,7 @@ use tokio_rustls::client::TlsStream;
 use crate::event::{Party, TlsSignal};
 use crate::persona::TlsVersion;
 use crate::pki::Identity;
-use crate::tls;
+use crate::tls::{self, Witness};
 use crate::wire::{Element, NS_SASL, NS_TLS};
 
 pub use opened::{Fault, Opened};
@@ -173,7 +173,7 @@ async fn secure(
         let connection = stream.get_ref().1;
         // Judged elsewhere, point by point: here only what was agreed on matters.
         let roots = Arc::new(rustls::RootCertStore::empty());
-        tls::client_facts(connection, None, &what.domain, &roots)
+        tls::client_facts(connection, &Witness::default(), None, &what.domain, &roots)
     };
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let secured = Secured {

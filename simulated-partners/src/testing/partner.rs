@@ -20,6 +20,7 @@ use crate::event::{Event, LegKind, Method, Party, What};
 use crate::persona::{self, Persona};
 use crate::pki::Identity;
 use crate::wire::{Element, Frame, Kind, NS_DIALBACK, NS_PING, NS_SERVER};
+use crate::tls::Habits;
 
 /// How long is waited where nothing else was said: for an event, and by the partner for each step.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -159,6 +160,7 @@ impl Builder {
             domain: self.domain.clone(),
             persona: Arc::new(persona),
             identity,
+            habits: Habits::default(),
             roots: network.roots(),
             target_domain: self.target_domain.clone(),
             target: self.target,

@@ -29,14 +29,35 @@ pub fn server_config(
     identity: Option<&Arc<Identity>>,
     versions: &[TlsVersion],
 ) -> Result<Arc<ServerConfig>, Error> {
+    server(identity, versions, verifier()).map(Arc::new)
+}
+
+/// The same, naming these authorities in its request for a certificate.
+pub(super) fn hinting_server(
+    identity: Option<&Arc<Identity>>,
+    versions: &[TlsVersion],
+    hints: Vec<DistinguishedName>,
+) -> Result<ServerConfig, Error> {
+    let lenient = Lenient {
+        algorithms: provider().signature_verification_algorithms,
+        hints,
+    };
+    server(identity, versions, Arc::new(lenient))
+}
+
+fn server(
+    identity: Option<&Arc<Identity>>,
+    versions: &[TlsVersion],
+    verifier: Arc<Lenient>,
+) -> Result<ServerConfig, Error> {
     let shown = identity.map_or_else(nothing_to_show, |identity| Arc::clone(identity.certified()));
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&supported(versions))?
-        .with_client_cert_verifier(verifier())
+        .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(Shows(Some(shown))));
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    Ok(Arc::new(config))
+    Ok(config)
 }
 
 /// How a partner does TLS when it dials: it refuses no certificate, and shows this identity when it
@@ -69,6 +90,7 @@ fn verifier() -> Arc<Lenient> {
     Arc::clone(VERIFIER.get_or_init(|| {
         Arc::new(Lenient {
             algorithms: provider().signature_verification_algorithms,
+            hints: Vec::new(),
         })
     }))
 }
@@ -90,6 +112,7 @@ pub(super) fn supported(versions: &[TlsVersion]) -> Vec<&'static SupportedProtoc
 #[derive(Debug)]
 struct Lenient {
     algorithms: WebPkiSupportedAlgorithms,
+    hints: Vec<DistinguishedName>,
 }
 
 impl Lenient {
@@ -172,9 +195,9 @@ impl ClientCertVerifier for Lenient {
         false
     }
 
-    /// None: some servers send no certificate where the issuer of theirs is not hinted at.
+    /// None as a rule: some servers send no certificate where the issuer of theirs is not hinted at.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
+        &self.hints
     }
 
     fn verify_client_cert(

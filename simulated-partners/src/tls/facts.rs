@@ -3,33 +3,44 @@
 use std::sync::Arc;
 
 use rustls::{
-    ClientConnection, CommonState, ProtocolVersion, RootCertStore, ServerConnection, Side,
+    ClientConnection, CommonState, HandshakeKind, ProtocolVersion, RootCertStore, ServerConnection, Side,
 };
 
 use super::judge::judge;
+use super::witness::Witness;
 use crate::event::TlsFacts;
 
 /// What a connection agreed on that the target opened. `domain` is the one that the target says it
 /// speaks for.
 pub fn server_facts(
-    connection: &ServerConnection,
+    connection: &mut ServerConnection,
+    witness: &Witness,
     domain: &str,
     roots: &Arc<RootCertStore>,
 ) -> TlsFacts {
     let sni = connection.server_name().map(str::to_owned);
-    facts(connection, sni, Side::Client, domain, roots)
+    TlsFacts {
+        early_data: connection.early_data().is_some(),
+        offered: witness.offered().to_vec(),
+        ..facts(connection, sni, Side::Client, domain, roots)
+    }
 }
 
 /// What a connection agreed on that the partner opened. `sni` is the name it asked for, `domain` the
 /// one that the target has to speak for.
 pub fn client_facts(
     connection: &ClientConnection,
+    witness: &Witness,
     sni: Option<&str>,
     domain: &str,
     roots: &Arc<RootCertStore>,
 ) -> TlsFacts {
     let sni = sni.map(str::to_owned);
-    facts(connection, sni, Side::Server, domain, roots)
+    TlsFacts {
+        early_data: connection.is_early_data_accepted(),
+        asked: witness.was_asked(),
+        ..facts(connection, sni, Side::Server, domain, roots)
+    }
 }
 
 fn facts(
@@ -54,5 +65,12 @@ fn facts(
             .unwrap_or_else(|| "unknown".to_owned()),
         sni,
         target_certificate: judge(chain, shown_by, domain, roots),
+        alpn: state
+            .alpn_protocol()
+            .map(|name| String::from_utf8_lossy(name).into_owned()),
+        offered: Vec::new(),
+        asked: false,
+        resumed: state.handshake_kind() == Some(HandshakeKind::Resumed),
+        early_data: false,
     }
 }

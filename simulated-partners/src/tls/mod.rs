@@ -9,9 +9,11 @@ mod config;
 mod details;
 mod facts;
 mod failure;
+mod habits;
 mod identity;
 mod judge;
 pub mod legacy;
+mod witness;
 
 pub use alert::alert_name;
 pub(crate) use config::provider;
@@ -19,8 +21,10 @@ pub use config::{client_config, server_config};
 pub use details::{Details, Usage};
 pub use facts::{client_facts, server_facts};
 pub use failure::failure;
+pub use habits::{Habits, Hints};
 pub use identity::Name;
 pub use judge::judge;
+pub use witness::Witness;
 
 #[cfg(test)]
 mod tests;

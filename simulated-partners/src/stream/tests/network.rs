@@ -240,6 +240,7 @@ impl Network {
                 Certificate::None => CertificateSeen::None,
                 bad => CertificateSeen::Bad(format!("{bad:?}")),
             },
+            ..TlsFacts::default()
         }
     }
 

@@ -68,6 +68,7 @@ pub(super) fn facts(certificate: CertificateSeen) -> TlsFacts {
         suite: "TLS_AES_128_GCM_SHA256".to_owned(),
         sni: None,
         target_certificate: certificate,
+        ..TlsFacts::default()
     }
 }
 

@@ -1,0 +1,117 @@
+//! What a partner does in handshakes beside versions and certificates: sessions, protocols, names.
+
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::pki_types::ServerName;
+use rustls::server::ServerSessionMemoryCache;
+use rustls::{ClientConfig, DistinguishedName, Error, RootCertStore, ServerConfig};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::config::{client_config, hinting_server, server_config};
+use crate::persona::TlsVersion;
+use crate::pki::Identity;
+
+/// Sessions that a partner remembers.
+const SESSIONS: usize = 32;
+/// Early data that its tickets allow, in bytes.
+const EARLY_DATA: u32 = 16_384;
+/// `O=Nobody`, without the outermost header.
+const NOBODY: [u8; 17] = *b"\x31\x0f\x30\x0d\x06\x03\x55\x04\x0a\x0c\x06Nobody";
+
+/// Ways of a partner's TLS. Where nothing is said, no session is resumed, no application protocol
+/// named, and the target's domain asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Habits {
+    /// It hands out tickets that allow early data (RFC 8446 §2.3), and resumes sessions of its own.
+    pub resumes: bool,
+    /// The application protocols that it knows (RFC 7301), the best first.
+    pub alpn: Vec<String>,
+    /// The server name that it asks for, with placeholders; empty for none (RFC 6066 §3).
+    pub server_name: Option<String>,
+    /// The names of authorities in its request for a certificate (RFC 8446 §4.2.4).
+    pub hints: Hints,
+}
+
+/// Whom a request for a certificate names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hints {
+    /// Nobody: any authority will do.
+    #[default]
+    None,
+    /// An authority that issued nothing.
+    Strange,
+    /// The lab's authority.
+    Lab,
+}
+
+impl Habits {
+    /// How the partner does TLS when it was dialled; [`server_config`] says more.
+    ///
+    /// # Errors
+    /// When no version is given.
+    pub fn server(
+        &self,
+        identity: Option<&Arc<Identity>>,
+        versions: &[TlsVersion],
+        roots: &RootCertStore,
+    ) -> Result<Arc<ServerConfig>, Error> {
+        if *self == Self::default() {
+            return server_config(identity, versions);
+        }
+        let subjects = roots.roots.iter().map(|anchor| &anchor.subject);
+        let hints = match self.hints {
+            Hints::None => Vec::new(),
+            Hints::Strange => vec![DistinguishedName::in_sequence(&NOBODY)],
+            Hints::Lab => subjects
+                .map(|subject| DistinguishedName::in_sequence(subject))
+                .collect(),
+        };
+        let mut config = hinting_server(identity, versions, hints)?;
+        config.alpn_protocols = self.protocols();
+        if self.resumes {
+            config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
+            config.send_tls13_tickets = 1;
+            config.max_early_data_size = EARLY_DATA;
+        }
+        Ok(Arc::new(config))
+    }
+
+    /// How the partner does TLS when it dials; [`client_config`] says more.
+    ///
+    /// # Errors
+    /// When no version is given.
+    pub fn client(
+        &self,
+        identity: Option<&Arc<Identity>>,
+        versions: &[TlsVersion],
+    ) -> Result<Arc<ClientConfig>, Error> {
+        let plain = client_config(identity, versions)?;
+        if *self == Self::default() {
+            return Ok(plain);
+        }
+        let mut config = ClientConfig::clone(&plain);
+        config.alpn_protocols = self.protocols();
+        if self.resumes {
+            config.resumption = Resumption::in_memory_sessions(SESSIONS);
+            config.enable_early_data = true;
+        }
+        config.enable_sni = self.server_name.as_deref() != Some("");
+        Ok(Arc::new(config))
+    }
+
+    /// The name to ask for, where it is another than the target's.
+    pub fn asks_for(&self) -> Option<ServerName<'static>> {
+        let name = self.server_name.as_ref()?;
+        ServerName::try_from(name.clone()).ok()
+    }
+
+    fn protocols(&self) -> Vec<Vec<u8>> {
+        let name = |protocol: &String| protocol.as_bytes().to_vec();
+        self.alpn.iter().map(name).collect()
+    }
+}
+
