@@ -285,6 +285,8 @@ pub enum Need {
     StreamManagement,
     /// It takes direct TLS (XEP-0368).
     DirectTls,
+    /// It asks the lab's DNS for addresses too, not the machine's C library.
+    LabAddresses,
     /// What is behind it is a part of the case: a component or a gateway link.
     InnerSide,
     /// Its dialback secret is known (`{secret}`), and keys are made as XEP-0185 says.
@@ -301,6 +303,7 @@ impl Need {
             Self::Bidi => "it does not speak XEP-0288",
             Self::StreamManagement => "it does not speak XEP-0198 between servers",
             Self::DirectTls => "it does not take direct TLS (XEP-0368)",
+            Self::LabAddresses => "it asks the machine, not the lab, for addresses",
             Self::InnerSide => "nothing of what is behind it can be seen",
             Self::KnownSecret => "its dialback secret is not known",
         }

@@ -27,9 +27,10 @@ const SECRET: &str = "component-secret";
 const START: Duration = Duration::from_secs(15);
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 4] = [
+const ABILITIES: [Need; 5] = [
     Need::Bidi,
     Need::InnerSide,
+    Need::LabAddresses,
     Need::SecondDomain,
     Need::StreamManagement,
 ];

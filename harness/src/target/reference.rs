@@ -26,12 +26,13 @@ const SECOND: &str = "chat.contoso.example";
 const GATEWAY: &str = "gateway.contoso.example";
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 5] = [
+const ABILITIES: [Need; 6] = [
     Need::SecondDomain,
     Need::SecondSender,
     Need::ShortTimeouts,
     Need::InnerSide,
     Need::KnownSecret,
+    Need::LabAddresses,
 ];
 
 fn is_set(case: &Case, setting: Setting) -> bool {
