@@ -48,6 +48,24 @@ pub(crate) struct Plan {
     pub(crate) purpose: Purpose,
 }
 
+/// A stream that is open for stanzas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Opened {
+    /// How this side proved its name.
+    pub(crate) method: Method,
+    /// Bytes of the largest stanza that the partner takes, where it said so (XEP-0478).
+    pub(crate) largest_stanza: Option<usize>,
+}
+
+impl From<Method> for Opened {
+    fn from(method: Method) -> Self {
+        Self {
+            method,
+            largest_stanza: None,
+        }
+    }
+}
+
 /// What happens to a stream.
 #[derive(Debug)]
 pub(crate) enum Input {
@@ -153,7 +171,7 @@ pub(crate) enum Initiating {
     /// The answer to `db:verify` is due.
     AwaitVerdict(AwaitVerdict),
     /// Stanzas may flow.
-    Open(Method),
+    Open(Opened),
     /// The question is answered.
     Told(Verdict),
     /// The partner could not judge the key; the stream stays.
@@ -343,7 +361,7 @@ impl AwaitHeader {
                 stage,
                 stream,
             }),
-            (_, Stage::Authenticated) => Initiating::Open(Method::SaslTls),
+            (_, Stage::Authenticated) => Initiating::Open(Method::SaslTls.into()),
             (_, Stage::Plain) if plan.terms.requires_tls() => {
                 fail(Failure::TlsMissing, Some(Condition::PolicyViolation), out)
             }
@@ -409,7 +427,10 @@ impl AwaitFeatures {
             Stage::Authenticated if offered.unknown_required => {
                 fail(Failure::NoMethod, Some(Condition::UnsupportedFeature), out)
             }
-            Stage::Authenticated => Initiating::Open(Method::SaslTls),
+            Stage::Authenticated => Initiating::Open(Opened {
+                method: Method::SaslTls,
+                largest_stanza: offered.largest_stanza,
+            }),
         }
     }
 }
@@ -554,7 +575,7 @@ impl AwaitResult {
             return unexpected(element, Initiating::AwaitResult(self), out);
         };
         let problem = match answer {
-            Answer::Valid => return Initiating::Open(self.method),
+            Answer::Valid => return Initiating::Open(self.method.into()),
             Answer::Invalid => {
                 out.push(Action::Send(closing().to_owned()));
                 return Initiating::Failed(Failure::KeyInvalid);
