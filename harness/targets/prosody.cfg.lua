@@ -21,6 +21,8 @@ modules_disabled = { "c2s", "offline", "http", "admin_shell" }
 
 s2s_require_encryption = {require-encryption}
 s2s_secure_auth = {secure-auth}
+-- Known, so that keys can be held against those that XEP-0185 makes of it.
+dialback_secret = "{dialback-secret}"
 -- Short, because a case that has to be refused may otherwise wait for it.
 s2s_timeout = 4
 

@@ -118,7 +118,7 @@ pub(super) fn text(case: &Case, all: &[Case], judging: Judging, width: usize) ->
     if let Some(control) = control {
         say(
             "control",
-            &format!("{control} has to be established in the same run"),
+            &format!("{control} has to get through in the same run"),
         );
     }
     let rerun = Rerun {

@@ -30,7 +30,9 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let mut out = String::new();
     for case in select::among(&all, &args.ids)? {
         out.push_str(&case.id);
-        if args.long {
+        if let Some(script) = case.script.as_ref().filter(|_| args.long) {
+            let _ = write!(out, "\t{}\t{}", script.title, script.requirements.join(" "));
+        } else if args.long {
             let expectation = case.expectation(args.judging.profile());
             let _ = write!(
                 out,

@@ -15,8 +15,8 @@ use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::Event;
 use simulated_partners::persona::{self, Persona};
 use simulated_partners::pki::Authority;
-use simulated_partners::wire::{Element, NS_PING, NS_SERVER};
 use simulated_partners::tls::Habits;
+use simulated_partners::wire::{Element, NS_PING, NS_SERVER};
 
 use super::error::{CliError, Exit};
 use super::nearest::{did_you_mean, nearest};

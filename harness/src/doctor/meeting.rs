@@ -10,8 +10,8 @@ use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::{Event, LegKind, Method, Party, TlsSignal, What};
 use simulated_partners::persona::{self, TlsVersion};
 use simulated_partners::tls::Details;
-use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_SERVER};
 use simulated_partners::tls::Habits;
+use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_SERVER};
 use tokio::time::{Instant, sleep_until};
 
 use super::Subject;

@@ -236,7 +236,8 @@ impl<T: InProcess> Target for Adapted<T> {
     }
 
     fn place(&self, case: &Case) -> Placement {
-        self.0.place(case)
+        let lacking = crate::target::lacking(case, &crate::target::ANYWHERE);
+        lacking.unwrap_or_else(|| self.0.place(case))
     }
 
     fn start<'a>(
@@ -289,6 +290,7 @@ async fn running(lab: &Lab, instance: Instance) -> Result<(Running, Stop), Start
             Running {
                 second: component.as_ref().map(|_| domain.clone()),
                 domain: component.unwrap_or(domain),
+                secret: None,
                 address,
                 inner,
             },

@@ -8,8 +8,8 @@ use simulated_partners::board::Board;
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::{Event, LegKind, Party, What};
 use simulated_partners::persona::Persona;
-use simulated_partners::wire::{Element, Kind, NS_SERVER};
 use simulated_partners::tls::Habits;
+use simulated_partners::wire::{Element, Kind, NS_SERVER};
 
 use super::record::{Record, Timings, Verdict};
 use super::{scripted, timing, wire_only};
@@ -134,6 +134,10 @@ async fn scripted(
             return (record, Vec::new());
         }
     };
+    if let Some(need) = target.lacks(&script.needs) {
+        let record = job.without_outcome(Verdict::Unsupported, need.lacking().to_owned());
+        return (record, Vec::new());
+    }
     let done = tokio::select! {
         done = scripted::bench(job, script, lab, target, deadlines, prove) => done,
         reason = target.inner.lost() => Err(reason),

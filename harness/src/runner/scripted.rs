@@ -67,7 +67,8 @@ pub(super) async fn bench(
         &job.case.domain(),
         &target.domain,
         target.second.as_deref(),
-    );
+    )
+    .with_secret(target.secret.as_deref());
     let board = Board::default();
     let domains: Vec<String> = names.domains(script).into_iter().collect();
     let inner = match &target.inner {
@@ -265,6 +266,13 @@ impl<'a> Bench<'a> {
                 let _ = due.send(what);
             });
         };
+        let (board, records) = (self.board.clone(), self.lab.dns.records().clone());
+        let service = format!("_xmpp-server._tcp.{}", self.names.domain());
+        let mut asked = JoinSet::new();
+        asked.spawn(async move {
+            records.asked(&service).await;
+            board.raise("looked-up", "");
+        });
         let mut now = Vec::new();
         for (at, role) in self.script.roles.iter().enumerate() {
             match &role.dials {
@@ -364,7 +372,10 @@ impl<'a> Bench<'a> {
         let name = Arc::clone(&self.partners[at].role.name);
         match &event.what {
             What::Opened(_) => self.open += 1,
-            What::Closed { .. } => self.open = self.open.saturating_sub(1),
+            What::Closed { .. } => {
+                self.open = self.open.saturating_sub(1);
+                self.count("ended");
+            }
             _ => {}
         }
         let sights = self.eye.look(&name, self.began.elapsed(), &event);
@@ -393,7 +404,7 @@ impl<'a> Bench<'a> {
                 let at = self.began.elapsed();
                 let mut delivered = sight::local(answer, at);
                 delivered.sees = Sees::Delivered;
-                self.raise(&delivered);
+                self.tell(&delivered);
                 self.sights.push(delivered);
             }
         }
@@ -401,12 +412,12 @@ impl<'a> Bench<'a> {
 
     fn stanza(&mut self, stanza: &Element) {
         let sight = sight::local(stanza, self.began.elapsed());
-        self.raise(&sight);
+        self.tell(&sight);
         self.sights.push(sight);
     }
 
     /// Tells the partners of what reached the local side.
-    fn raise(&mut self, sight: &Sight) {
+    fn tell(&mut self, sight: &Sight) {
         let word = match sight.sees {
             Sees::Answered => "answered",
             Sees::Returned => {
@@ -418,6 +429,11 @@ impl<'a> Bench<'a> {
                 "delivered"
             }
         };
+        self.count(word);
+    }
+
+    /// Puts a word on the board, and the same with how often it was there.
+    fn count(&mut self, word: &'static str) {
         let count = self.counts.entry(word).or_default();
         *count += 1;
         self.board.raise(word, "");

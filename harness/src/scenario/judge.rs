@@ -78,7 +78,7 @@ fn alone(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> Gr
     } else {
         with_condition(&expect.condition)
     };
-    let exactly = count(expect, &exact);
+    let exactly = count(expect, &exact, sights);
     if exactly.is_ok() || expect.tolerated.is_empty() {
         return match exactly {
             Ok(()) => Grade::Met,
@@ -86,7 +86,7 @@ fn alone(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> Gr
         };
     }
     let lenient = with_condition(&expect.tolerated);
-    match count(expect, &lenient) {
+    match count(expect, &lenient, sights) {
         Ok(()) => {
             let condition = lenient.first().and_then(|sight| sight.condition());
             Grade::Tolerated(format!(
@@ -101,7 +101,7 @@ fn alone(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> Gr
 }
 
 /// Whether the number is right, and what differs from each other where it has to.
-fn count(expect: &Expect, found: &[&Sight]) -> Result<(), String> {
+fn count(expect: &Expect, found: &[&Sight], sights: &[Sight]) -> Result<(), String> {
     let number = u32::try_from(found.len()).unwrap_or(u32::MAX);
     let most = if expect.never {
         Some(0)
@@ -134,6 +134,11 @@ fn count(expect: &Expect, found: &[&Sight]) -> Result<(), String> {
             }
         }
     }
+    if expect.keyed
+        && let Some(way) = super::guess::way(found, sights)
+    {
+        return Err(way);
+    }
     let values = |attribute: &String| -> Vec<String> {
         let all = found.iter().map(|sight| value(sight, attribute));
         all.map(Option::unwrap_or_default).collect()
@@ -148,7 +153,7 @@ fn count(expect: &Expect, found: &[&Sight]) -> Result<(), String> {
 }
 
 /// An attribute, or the element's text for `text`.
-fn value(sight: &Sight, name: &str) -> Option<String> {
+pub(super) fn value(sight: &Sight, name: &str) -> Option<String> {
     if name == "text" {
         return sight
             .element
@@ -185,6 +190,14 @@ pub(super) fn is_candidate(expect: &Expect, sight: &Sight, fill: &dyn Fn(&str) -
                 .element
                 .as_ref()
                 .is_some_and(|element| fits(&fill(wanted), element.content().trim()))
+        }) && expect.hex.is_none_or(|digits| {
+            let text = sight
+                .element
+                .as_ref()
+                .map(Element::content)
+                .unwrap_or_default();
+            let text = text.trim();
+            text.len() == usize::from(digits) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
         }) && expect
             .raw
             .as_ref()

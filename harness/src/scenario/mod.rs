@@ -6,6 +6,7 @@
 mod check;
 mod expect;
 mod file;
+mod guess;
 mod judge;
 mod library;
 pub mod names;

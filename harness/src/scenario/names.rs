@@ -16,6 +16,7 @@ pub struct Names {
     domain: String,
     target: String,
     second: Option<String>,
+    secret: Option<String>,
     probe: String,
     values: BTreeMap<String, String>,
     /// Domains of partners.
@@ -26,7 +27,7 @@ pub struct Names {
 }
 
 /// Names that a scenario can use beside its own, as [`Names::fill`] knows them.
-pub const KNOWN: [&str; 5] = ["domain", "target", "target2", "probe", "alive"];
+pub const KNOWN: [&str; 6] = ["domain", "target", "target2", "secret", "probe", "alive"];
 
 impl Names {
     /// The names of a script's case with this domain.
@@ -35,6 +36,7 @@ impl Names {
             domain: domain.to_owned(),
             target: target.to_owned(),
             second: second.map(str::to_owned),
+            secret: None,
             probe: format!("probe-{domain}"),
             values: script.values.clone(),
             roles: BTreeMap::new(),
@@ -46,6 +48,13 @@ impl Names {
             names.roles.insert(role.name.to_string(), filled);
         }
         names
+    }
+
+    /// The same where the secret of the target's dialback keys is known.
+    #[must_use]
+    pub fn with_secret(self, secret: Option<&str>) -> Self {
+        let secret = secret.map(str::to_owned);
+        Self { secret, ..self }
     }
 
     /// The case's own domain.
@@ -108,6 +117,11 @@ impl Names {
             ("alive", self.living()),
         ];
         values.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        values.extend(
+            self.secret
+                .clone()
+                .map(|secret| ("secret".to_owned(), secret)),
+        );
         values.extend(self.second.clone().map(|name| ("target2".to_owned(), name)));
         values
     }

@@ -8,19 +8,22 @@ const BITS: f64 = 48.0;
 /// Whether the numbers at the end of the values rise.
 ///
 /// # Errors
-/// The first two that do not.
+/// The first two that do not, or one that has none.
 pub(super) fn ascends(values: &[String]) -> Result<(), String> {
     let number = |value: &String| {
         let head = value.trim_end_matches(|digit: char| digit.is_ascii_digit());
         value[head.len()..].parse::<u64>().ok()
     };
-    for pair in values.windows(2) {
-        match (number(&pair[0]), number(&pair[1])) {
-            (Some(before), Some(after)) if before < after => {}
-            _ => return Err(format!("is `{}` after `{}`", pair[1], pair[0])),
-        }
+    if let Some(without) = values.iter().find(|value| number(value).is_none()) {
+        return Err(format!("is `{without}`, with no number at its end"));
     }
-    Ok(())
+    match values
+        .windows(2)
+        .find(|pair| number(&pair[0]) >= number(&pair[1]))
+    {
+        None => Ok(()),
+        Some(pair) => Err(format!("is `{}` after `{}`", pair[1], pair[0])),
+    }
 }
 
 /// Whether values show no pattern: the characters at each place vary enough, and numbers among them

@@ -11,7 +11,7 @@ use simulated_partners::wire::{
 };
 
 use super::expect::{Expect, Mark, Sees};
-use super::judge::{self, Grade, grade};
+use super::judge::{self, grade};
 use super::sight::Sight;
 
 /// A text that no scenario wants to see.
@@ -19,19 +19,31 @@ const STRANGE: &str = "something-else";
 
 /// What is wrong with an expectation that cannot fail: which wrong doing it does not notice.
 pub fn unnoticed(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> Vec<String> {
+    // What an alternative makes of an altered thing is another matter.
+    let own = Expect {
+        or: Vec::new(),
+        ..expect.clone()
+    };
     wrongs(expect, sights, fill)
         .into_iter()
-        .filter(|(_, wrong)| !matches!(grade(expect, wrong, fill), Grade::Unmet(_)))
-        .map(|(what, _)| what)
+        .filter(|wrong| {
+            let held = if wrong.altered { &own } else { expect };
+            grade(held, &wrong.sights, fill).is_met()
+        })
+        .map(|wrong| wrong.what)
         .collect()
 }
 
-/// Wrong doings with what would be seen of each.
-fn wrongs(
-    expect: &Expect,
-    sights: &[Sight],
-    fill: &dyn Fn(&str) -> String,
-) -> Vec<(String, Vec<Sight>)> {
+/// A wrong doing, and what would be seen of it.
+struct Wrong {
+    what: String,
+    sights: Vec<Sight>,
+    /// Something is otherwise than wanted, rather than there or not there.
+    altered: bool,
+}
+
+/// All wrong doings.
+fn wrongs(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> Vec<Wrong> {
     if expect.is_negative() {
         let most = if expect.never {
             0
@@ -42,30 +54,33 @@ fn wrongs(
         for _ in 0..=most {
             insert(expect, &mut seen, fill);
         }
-        return vec![(format!("{} is seen", expect.sees), seen)];
+        return vec![Wrong {
+            what: format!("{} is seen", expect.sees),
+            sights: seen,
+            altered: false,
+        }];
     }
-    let mut wrongs = vec![(
-        format!("{} is left out", expect.sees),
-        without(expect, sights, fill),
-    )];
-    let is_own = |sight: &Sight| judge::is_candidate(expect, sight, fill);
-    // What an alternative is met by is another matter.
-    let relevant: Vec<&Sight> = sights
-        .iter()
-        .filter(|sight| is_own(sight) || !expect.or.iter().any(|other| is_for(other, sight, fill)))
-        .collect();
+    let mut wrongs = vec![Wrong {
+        what: format!("{} is left out", expect.sees),
+        sights: without(expect, sights, fill),
+        altered: false,
+    }];
     let mut altered = |what: String, change: &dyn Fn(&mut Sight)| {
-        let changed = relevant
+        let changed = sights
             .iter()
             .map(|sight| {
-                let mut altered = (*sight).clone();
-                if is_own(sight) {
+                let mut altered = sight.clone();
+                if judge::is_candidate(expect, sight, fill) {
                     change(&mut altered);
                 }
                 altered
             })
             .collect();
-        wrongs.push((what, changed));
+        wrongs.push(Wrong {
+            what,
+            sights: changed,
+            altered: true,
+        });
     };
     for name in expect.with.keys().filter(|name| expect.with[*name] != "*") {
         altered(format!("{name} is something else"), &|sight| {
@@ -80,6 +95,13 @@ fn wrongs(
     if !expect.condition.is_empty() {
         altered("the condition is something else".to_owned(), &|sight| {
             spoil(sight);
+        });
+    }
+    if expect.keyed {
+        altered("the key takes no secret".to_owned(), &|sight| {
+            if let Some(element) = &mut sight.element {
+                element.children = vec![Node::Text("1".to_owned())];
+            }
         });
     }
     for path in &expect.lacks {
@@ -158,6 +180,10 @@ fn insert(expect: &Expect, sights: &mut Vec<Sight>, fill: &dyn Fn(&str) -> Strin
                 && (sight.leg.is_none()
                     || sight.sees == Sees::Raised
                     || mark.ours == (sight.by == Party::Partner))
+                && mark.with.iter().all(|(name, wanted)| {
+                    let value = sight.attribute(name);
+                    value.is_some_and(|value| judge::fits(&fill(wanted), value))
+                })
         };
         let nth = mark.nth.map_or(0, |nth| usize::from(nth.saturating_sub(1)));
         let found = sights.iter().enumerate().filter(|(_, sight)| is_it(sight));
@@ -256,15 +282,31 @@ fn make(expect: &Expect, fill: &dyn Fn(&str) -> String) -> Sight {
 }
 
 /// What is known of things that are no elements.
-const FACTS: [&str; 8] = [
+const FACTS: [&str; 24] = [
+    "alpn",
+    "asked",
     "by",
+    "certificate",
     "condition",
+    "deflate",
+    "downgrade",
+    "early-data",
+    "fallback",
     "kind",
+    "malformed",
+    "message",
     "name",
+    "offered",
+    "renegotiation",
+    "resumed",
+    "resumes",
     "sni",
+    "stream",
     "suite",
+    "suites",
     "tcp",
     "version",
+    "versions",
 ];
 
 fn with_condition(element: Element, sees: Sees, condition: &str) -> Element {
@@ -282,7 +324,7 @@ fn element(sees: Sees) -> Option<Element> {
     let (namespace, name) = match sees {
         Sees::Header => (NS_STREAM, "stream"),
         Sees::Features => (NS_STREAM, "features"),
-        Sees::StreamError => (NS_STREAM, "error"),
+        Sees::StreamError | Sees::MalformedError => (NS_STREAM, "error"),
         Sees::Starttls => (NS_TLS, "starttls"),
         Sees::Proceed => (NS_TLS, "proceed"),
         Sees::TlsFailure => (NS_TLS, "failure"),
@@ -301,6 +343,7 @@ fn element(sees: Sees) -> Option<Element> {
         Sees::Connection
         | Sees::ConnectFailed
         | Sees::Declaration
+        | Sees::Handshake
         | Sees::Tls
         | Sees::TlsFailed
         | Sees::Stanza

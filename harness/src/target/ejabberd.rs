@@ -22,8 +22,8 @@ use super::remote::{CertificateNames, PartnerHosts};
 use super::{Pending, Placement, Running, StartError, Stop, Target};
 use crate::lab::{Hosts, Lab};
 use crate::matrix::Case;
-use crate::scenario::Need;
 use crate::policy::{Level, Policy};
+use crate::scenario::Need;
 
 const TEMPLATE: &str = include_str!("../../targets/ejabberd.yml");
 const RESOLVER: &str = include_str!("../../targets/ejabberd.inetrc");
@@ -42,7 +42,7 @@ const WATCH_INPUT: &str =
 const TELL: &str = "io:put_chars(\"s2spec: ejabberd has started\\n\").";
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 2] = [Need::InnerSide, Need::SecondDomain];
+const ABILITIES: [Need; 3] = [Need::DirectTls, Need::InnerSide, Need::SecondDomain];
 
 /// ejabberd from the machine's packages.
 pub struct Ejabberd {
@@ -183,6 +183,7 @@ impl Ejabberd {
         let running = Running {
             domain: DOMAIN.to_owned(),
             second: Some(HOST.to_owned()),
+            secret: None,
             address,
             inner: inner.into(),
         };
@@ -406,8 +407,8 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::policy::Row;
     use crate::scenario::Need;
-use crate::policy::Row;
 
     #[test]
     fn nine_rows_can_be_set_in_five_ways() {

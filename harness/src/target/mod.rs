@@ -59,8 +59,11 @@ pub enum Placement {
     Unsupported(String),
 }
 
+/// What may be there with any server: it shows once an instance runs.
+pub(crate) const ANYWHERE: [Need; 2] = [Need::SecondDomain, Need::InnerSide];
+
 /// Where a case does not run because of what it needs of the target.
-fn lacking(case: &Case, abilities: &[Need]) -> Option<Placement> {
+pub(crate) fn lacking(case: &Case, abilities: &[Need]) -> Option<Placement> {
     let lacks = |need: &&Need| !abilities.contains(need);
     let need = case.script.as_ref()?.needs.iter().find(lacks)?;
     Some(Placement::Unsupported(need.lacking().to_owned()))
@@ -86,10 +89,31 @@ pub struct Running {
     pub domain: String,
     /// Another domain that it serves, where it does.
     pub second: Option<String>,
+    /// What its dialback keys are made from, where that is known and they are made as XEP-0185 says.
+    pub secret: Option<String>,
     /// Where it takes streams from other servers.
     pub address: SocketAddr,
     /// Its other side, as far as there is a way to it.
     pub inner: Inside,
+}
+
+impl Running {
+    /// What of these it cannot do, as far as it shows once the instance runs.
+    pub fn lacks(&self, needs: &[Need]) -> Option<Need> {
+        needs.iter().copied().find(|need| match need {
+            Need::SecondDomain => self.second.is_none(),
+            Need::KnownSecret => self.secret.is_none(),
+            Need::InnerSide => !matches!(self.inner, Inside::Linked(_)),
+            // Told before it is started, by what kind of target it is.
+            Need::SecondSender
+            | Need::ShortTimeouts
+            | Need::Bidi
+            | Need::StreamManagement
+            | Need::DirectTls
+            | Need::DirectTlsPort
+            | Need::LabAddresses => false,
+        })
+    }
 }
 
 /// Ends an instance in order, within a bounded time.

@@ -17,19 +17,22 @@ use super::remote::{CertificateNames, PartnerHosts};
 use super::{Pending, Placement, Running, StartError, Stop, Target};
 use crate::lab::Lab;
 use crate::matrix::Case;
-use crate::scenario::Need;
 use crate::policy::{Level, Policy, Row};
+use crate::scenario::Need;
 
 const TEMPLATE: &str = include_str!("../../targets/prosody.cfg.lua");
 const HOST: &str = "prosody.example";
 const DOMAIN: &str = "im.prosody.example";
 const SECRET: &str = "component-secret";
+const DIALBACK_SECRET: &str = "dialback-secret";
 const START: Duration = Duration::from_secs(15);
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 5] = [
+const ABILITIES: [Need; 7] = [
     Need::Bidi,
+    Need::DirectTls,
     Need::InnerSide,
+    Need::KnownSecret,
     Need::LabAddresses,
     Need::SecondDomain,
     Need::StreamManagement,
@@ -42,10 +45,7 @@ fn extras(case: &Case) -> Vec<&'static str> {
         let script = case.script.as_ref();
         script.is_some_and(|script| script.needs.contains(&need))
     };
-    let modules = [
-        (Need::Bidi, "s2s_bidi"),
-        (Need::StreamManagement, "smacks"),
-    ];
+    let modules = [(Need::Bidi, "s2s_bidi"), (Need::StreamManagement, "smacks")];
     let needed = modules.into_iter().filter(|(need, _)| needs(*need));
     needed.map(|(_, module)| module).collect()
 }
@@ -93,9 +93,11 @@ impl Target for Prosody {
             return lacking;
         }
         match settings(case.row.policy()) {
-            Ok(_) => Placement::Group(extras(case).iter().fold(case.row.label(), |name, module| {
-                format!("{name}-{module}")
-            })),
+            Ok(_) => Placement::Group(
+                extras(case)
+                    .iter()
+                    .fold(case.row.label(), |name, module| format!("{name}-{module}")),
+            ),
             Err(why) => Placement::Unsupported(why.to_owned()),
         }
     }
@@ -162,6 +164,7 @@ impl Prosody {
             Running {
                 domain: DOMAIN.to_owned(),
                 second: Some(HOST.to_owned()),
+                secret: Some(DIALBACK_SECRET.to_owned()),
                 address,
                 inner: inner.into(),
             },
@@ -290,6 +293,7 @@ fn configuration(
         ("host", HOST.to_owned()),
         ("domain", DOMAIN.to_owned()),
         ("secret", SECRET.to_owned()),
+        ("dialback-secret", DIALBACK_SECRET.to_owned()),
     ];
     fill(TEMPLATE, &values)
 }

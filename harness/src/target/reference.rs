@@ -26,7 +26,9 @@ const SECOND: &str = "chat.contoso.example";
 const GATEWAY: &str = "gateway.contoso.example";
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 6] = [
+const ABILITIES: [Need; 8] = [
+    Need::DirectTls,
+    Need::DirectTlsPort,
     Need::SecondDomain,
     Need::SecondSender,
     Need::ShortTimeouts,
@@ -34,6 +36,15 @@ const ABILITIES: [Need; 6] = [
     Need::KnownSecret,
     Need::LabAddresses,
 ];
+
+/// Where TLS may come first, and is looked for in DNS.
+const DIRECT: &str = "direct";
+
+fn needs_direct_tls(case: &Case) -> bool {
+    let script = case.script.as_ref();
+    let direct = |need: &Need| matches!(need, Need::DirectTls | Need::DirectTlsPort);
+    script.is_some_and(|script| script.needs.iter().any(direct))
+}
 
 fn is_set(case: &Case, setting: Setting) -> bool {
     let script = case.script.as_ref();
@@ -57,6 +68,8 @@ impl Target for Reference {
         }
         Placement::Group(if !case.row.policy().valid() {
             format!("invalid-{}", case.row.label())
+        } else if needs_direct_tls(case) {
+            DIRECT.to_owned()
         } else if is_set(case, Setting::StrictCertificates) {
             "strict".to_owned()
         } else if is_set(case, Setting::ShortIdle) {
@@ -112,6 +125,7 @@ impl Reference {
             Running {
                 domain: DOMAIN.to_owned(),
                 second: Some(SECOND.to_owned()),
+                secret: Some(secret(lab)),
                 address,
                 inner: inner.into(),
             },
@@ -137,9 +151,10 @@ impl Reference {
              dns = [\"{dns}\"]\n\
              validation = \"matrix\"\n\
              strict-certificates = {strict}\n\
-             secret = \"secret-{seed:016x}\"\n\
+             secret = \"{secret}\"\n\
              [external]\n\
-             listen = \"127.0.0.1:0\"\n{pem}\
+             listen = \"127.0.0.1:0\"\n\
+             direct-tls = {direct}\n{pem}\
              [internal]\n\
              listen = \"127.0.0.1:0\"\n{pem}\
              gateways = [\"{GATEWAY}\"]\n\
@@ -151,12 +166,18 @@ impl Reference {
              dns-timeout = \"{dns_patience}ms\"\n\
              connect-timeout = \"{connect}ms\"\n",
             dns = lab.dns.address(),
+            direct = group == DIRECT,
             strict = self.strict_certificates || group == "strict",
-            seed = lab.seed,
+            secret = secret(lab),
             pem = pem,
             patience = patience.as_millis(),
             dialback = patience.as_millis() / 2,
-            idle = if group == "short-idle" { SHORT_IDLE } else { IDLE }.as_millis(),
+            idle = if group == "short-idle" {
+                SHORT_IDLE
+            } else {
+                IDLE
+            }
+            .as_millis(),
             dns_patience = if impatient { 400 } else { 5000 },
             connect = if impatient { 300 } else { 10_000 },
         );
@@ -170,6 +191,11 @@ impl Reference {
         }
         text
     }
+}
+
+/// What the proxy's dialback keys are made from.
+fn secret(lab: &Lab) -> String {
+    format!("secret-{:016x}", lab.seed)
 }
 
 /// How long the proxy waits for a partner that is not expected to be silent.

@@ -9,8 +9,8 @@ use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::{Event, LegKind, What};
 use simulated_partners::persona;
 use simulated_partners::pki::Authority;
-use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_PING, NS_SERVER};
 use simulated_partners::tls::Habits;
+use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_PING, NS_SERVER};
 
 use super::{canonical_text, wire_summary};
 

@@ -116,9 +116,7 @@ impl Failure {
         match self {
             Self::Closed(condition) => !matches!(
                 condition,
-                Some(
-                    Condition::HostUnknown | Condition::HostGone | Condition::PolicyViolation
-                )
+                Some(Condition::HostUnknown | Condition::HostGone | Condition::PolicyViolation)
             ),
             Self::Confused | Self::TlsRefused => true,
             Self::BadCertificate(_)
@@ -253,6 +251,12 @@ impl Initiating {
         AwaitHeader::enter(plan, Stage::Plain, out)
     }
 
+    /// Opens a stream under TLS that comes first (XEP-0368).
+    pub(crate) fn open_secured(plan: Plan, out: &mut Vec<Action>) -> Self {
+        out.push(Action::StartTls);
+        Self::AwaitHandshake(AwaitHandshake { plan })
+    }
+
     /// Takes an input; the actions are added to `out`.
     pub(crate) fn on(self, input: Input, rules: &Rules, out: &mut Vec<Action>) -> Self {
         let frame = match (self, input) {
@@ -362,11 +366,16 @@ impl AwaitHeader {
                 stream,
             }),
             (_, Stage::Authenticated) => Initiating::Open(Method::SaslTls.into()),
-            (_, Stage::Plain) if plan.terms.requires_tls() => {
-                fail(Failure::TlsMissing, Some(Condition::PolicyViolation), out)
-            }
+            (_, Stage::Plain) if plan.terms.requires_tls() => fail(
+                Failure::TlsMissing,
+                Some(Condition::UnsupportedVersion),
+                out,
+            ),
             // Without features dialback is all that such a server can know.
-            (_, stage) => authenticate(plan, stage, stream, true, NOTHING_IN_COMMON, rules, out),
+            (_, stage) => {
+                let otherwise = (Failure::NoMethod, Condition::UnsupportedVersion);
+                authenticate(plan, stage, stream, true, otherwise, rules, out)
+            }
         }
     }
 }

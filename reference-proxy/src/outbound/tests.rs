@@ -334,6 +334,22 @@ fn starttls_is_followed_by_tls_or_by_the_end() {
 }
 
 #[test]
+fn header_without_a_version_leads_to_dialback_or_names_the_version() {
+    const LEGACY: &str = "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' id='i'>";
+    let mut optional = Partner::of_row(9);
+    optional.send(LEGACY);
+    assert!(optional.sent.contains("<db:result "), "{}", optional.sent);
+    // TLS is required, or dialback is off.
+    for row in [7, 10] {
+        let mut partner = Partner::of_row(row);
+        partner.send(LEGACY);
+        let sent = &partner.sent;
+        assert!(sent.contains("<unsupported-version "), "row {row}: {sent}");
+        assert!(!sent.contains("<db:result "), "row {row}: {sent}");
+    }
+}
+
+#[test]
 fn header_without_an_id_or_of_another_namespace_ends_it() {
     for (header, condition) in [
         (

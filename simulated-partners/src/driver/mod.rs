@@ -163,7 +163,9 @@ impl Partner {
         let server_tls = habits
             .server(identity, versions, &setup.roots)
             .map_err(io::Error::other)?;
-        let client_tls = habits.client(identity, versions).map_err(io::Error::other)?;
+        let client_tls = habits
+            .client(identity, versions)
+            .map_err(io::Error::other)?;
         let server_name = habits
             .asks_for()
             .or_else(|| ServerName::try_from(setup.target_domain.clone()).ok());
@@ -184,6 +186,7 @@ impl Partner {
             profile: Arc::new(Profile {
                 domain: setup.domain,
                 persona: setup.persona,
+                identity: setup.identity,
                 target_domain: setup.target_domain,
                 secret: setup.secret,
                 patience: setup.patience,

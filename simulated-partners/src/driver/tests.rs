@@ -13,8 +13,8 @@ use crate::board::Board;
 use crate::event::{CertificateSeen, Close, Event, Leg, LegKind, Method, Party, TlsSignal, What};
 use crate::persona::{self, Persona};
 use crate::pki::Authority;
-use crate::wire::{Element, Kind, NS_PING, NS_SERVER};
 use crate::tls::Habits;
+use crate::wire::{Element, Kind, NS_PING, NS_SERVER};
 
 mod reactions;
 

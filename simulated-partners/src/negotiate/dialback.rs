@@ -9,10 +9,12 @@ use crate::wire::{Element, NS_DIALBACK, NS_STANZAS};
 /// The key that an originating server sends (XEP-0185 §3): bound to both domains and to the stream
 /// id of the receiving server.
 pub fn key(secret: &str, receiving: &str, originating: &str, stream_id: &str) -> String {
-    let mac = keyed(secret)
-        .chain_update(format!("{receiving} {originating} {stream_id}"))
-        .finalize();
-    hex(&mac.into_bytes())
+    key_of(secret, &format!("{receiving} {originating} {stream_id}"))
+}
+
+/// The key for a text that is already put together: both domains and the stream id.
+pub fn key_of(secret: &str, text: &str) -> String {
+    hex(&keyed(secret).chain_update(text).finalize().into_bytes())
 }
 
 /// Whether a key is the one that [`key`] makes. White space around it does not count.

@@ -4,6 +4,7 @@
 //! The order in which they happen is the business of [`stream`](crate::stream).
 
 pub mod dialback;
+pub mod guess;
 pub mod sasl;
 pub mod starttls;
 

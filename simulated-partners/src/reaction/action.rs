@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::hello::Hello;
+
 /// What a partner does at a point.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -53,6 +55,10 @@ pub enum Do {
     BreakTls,
     /// Speaks TLS 1.0 at the record layer.
     LegacyTls,
+    /// Sends a hello made by hand where the handshake should be, and looks at the answer.
+    Hello(Box<Hello>),
+    /// Stays silent where the handshake should be, and looks at what comes.
+    StallTls,
     /// Goes on as a correct server would, after the actions before.
     Proceed,
 }
@@ -80,6 +86,11 @@ pub struct Keep {
     pub name: String,
     /// The text, with placeholders.
     pub value: String,
+    /// In place of the text, the dialback key that this secret, with placeholders, makes of it
+    /// (XEP-0185 §3). It should then be `{domain} {target} {stream-id}`: receiving domain,
+    /// originating domain and stream id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
 }
 
 /// What a connection waits for after a reaction, where it does not show from what was sent.
@@ -130,6 +141,8 @@ impl Do {
             Self::Ignore => "ignore",
             Self::BreakTls => "break-tls",
             Self::LegacyTls => "legacy-tls",
+            Self::Hello(_) => "hello",
+            Self::StallTls => "stall-tls",
             Self::Proceed => "proceed",
         }
     }
@@ -159,6 +172,8 @@ impl Do {
             | Self::Ignore
             | Self::BreakTls
             | Self::LegacyTls
+            | Self::Hello(_)
+            | Self::StallTls
             | Self::Proceed => true,
         }
     }
@@ -177,27 +192,31 @@ impl Do {
 
     /// Its texts: what is sent, and names of the board.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
-        let (one, two) = match self {
+        let (one, two, three) = match self {
             Self::Send(text) | Self::SendBytes(text) | Self::WaitFor(text) | Self::Raise(text) => {
-                (Some(text), None)
+                (Some(text), None, None)
             }
-            Self::Repeat(repeat) => (Some(&repeat.send), None),
-            Self::Keep(keep) => (Some(&keep.name), Some(&keep.value)),
-            _ => (None, None),
+            Self::Repeat(repeat) => (Some(&repeat.send), None, None),
+            Self::Keep(keep) => (Some(&keep.name), Some(&keep.value), keep.secret.as_ref()),
+            _ => (None, None, None),
         };
-        one.into_iter().chain(two).map(String::as_str)
+        one.into_iter().chain(two).chain(three).map(String::as_str)
     }
 
     pub(super) fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
-        let (one, two) = match self {
+        let (one, two, three) = match self {
             Self::Send(text) | Self::SendBytes(text) | Self::WaitFor(text) | Self::Raise(text) => {
-                (Some(text), None)
+                (Some(text), None, None)
             }
-            Self::Repeat(repeat) => (Some(&mut repeat.send), None),
-            Self::Keep(keep) => (Some(&mut keep.name), Some(&mut keep.value)),
-            _ => (None, None),
+            Self::Repeat(repeat) => (Some(&mut repeat.send), None, None),
+            Self::Keep(keep) => (
+                Some(&mut keep.name),
+                Some(&mut keep.value),
+                keep.secret.as_mut(),
+            ),
+            _ => (None, None, None),
         };
-        one.into_iter().chain(two)
+        one.into_iter().chain(two).chain(three)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Texts with placeholders.
 //!
-//! A placeholder is `{name}`, with `|base64`, `|upper` or `|lower` behind the name if the value is
-//! to be changed, or `{x*100}` for the text `x` a hundred times, or `{x^100}` for as many `x` as make
-//! the whole text a hundred bytes long.
+//! A placeholder is `{name}`, with `|base64`, `|upper`, `|lower`, `|cut` (without its last character)
+//! or `|flip` (with another last character) behind the name if the value is to be changed, or
+//! `{x*100}` for the text `x` a hundred times, or `{x^100}` for as many `x` as make the whole text a
+//! hundred bytes long.
 
 use std::collections::BTreeMap;
 
@@ -229,6 +230,10 @@ enum Change {
     Upper,
     /// Lower case.
     Lower,
+    /// Without its last character.
+    Cut,
+    /// With another digit as its last character.
+    Flip,
 }
 
 impl Change {
@@ -238,8 +243,19 @@ impl Change {
             Self::Base64 => STANDARD.encode(value).into(),
             Self::Upper => value.to_uppercase().into(),
             Self::Lower => value.to_lowercase().into(),
+            Self::Cut => cut(value).into(),
+            Self::Flip => {
+                let last = if value.ends_with('0') { '1' } else { '0' };
+                format!("{}{last}", cut(value)).into()
+            }
         }
     }
+}
+
+fn cut(value: &str) -> &str {
+    let mut characters = value.chars();
+    characters.next_back();
+    characters.as_str()
 }
 
 impl<'a> Iterator for Template<'a> {
@@ -296,6 +312,8 @@ fn placeholder(text: &str) -> Option<(Part<'_>, &str)> {
         Some((name, "base64")) => (name, Change::Base64),
         Some((name, "upper")) => (name, Change::Upper),
         Some((name, "lower")) => (name, Change::Lower),
+        Some((name, "cut")) => (name, Change::Cut),
+        Some((name, "flip")) => (name, Change::Flip),
         Some(_) => return None,
     };
     is_name(name).then_some((
@@ -355,6 +373,15 @@ mod tests {
         assert_eq!(
             values.fill("{domain|base64} {domain|upper} {domain|lower} {domain|odd}"),
             "cC5FeGFtcGxl P.EXAMPLE p.example {domain|odd}"
+        );
+        let values = Values {
+            key: "a0",
+            id: "aé",
+            ..Values::default()
+        };
+        assert_eq!(
+            values.fill("{key|cut} {key|flip} {id|cut} {id|flip} {to|flip}"),
+            "a a1 a a0 0"
         );
     }
 

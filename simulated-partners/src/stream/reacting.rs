@@ -10,6 +10,7 @@ use super::opaque::Broken;
 use super::script::Script;
 use super::state::{State, Step};
 use crate::event::{Close, What};
+use crate::negotiate::dialback;
 use crate::reaction::{Do, Reaction, Stage, When};
 use crate::wire::{Element, Frame, Kind};
 
@@ -202,7 +203,11 @@ impl Machine {
             Do::Raise(name) => self.raise(name, None),
             Do::Keep(keep) => {
                 let value = self.fill(run.element.as_ref(), |values| {
-                    values.fill_plain(&keep.value)
+                    let text = values.fill_plain(&keep.value);
+                    match &keep.secret {
+                        Some(secret) => dialback::key_of(&values.fill_plain(secret), &text),
+                        None => text,
+                    }
                 });
                 self.raise(&keep.name, Some(value));
             }
@@ -244,6 +249,14 @@ impl Machine {
             }
             Do::LegacyTls => {
                 self.break_tls(Broken::Legacy);
+                return Next::Over;
+            }
+            Do::Hello(hello) => {
+                self.break_tls(Broken::Hello(hello.clone()));
+                return Next::Over;
+            }
+            Do::StallTls => {
+                self.break_tls(Broken::Silence);
                 return Next::Over;
             }
             Do::Proceed => return Next::Proceed,

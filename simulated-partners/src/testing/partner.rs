@@ -19,8 +19,8 @@ use crate::driver::{self, CONNECTIONS, PartnerSetup};
 use crate::event::{Event, LegKind, Method, Party, What};
 use crate::persona::{self, Persona};
 use crate::pki::Identity;
-use crate::wire::{Element, Frame, Kind, NS_DIALBACK, NS_PING, NS_SERVER};
 use crate::tls::Habits;
+use crate::wire::{Element, Frame, Kind, NS_DIALBACK, NS_PING, NS_SERVER};
 
 /// How long is waited where nothing else was said: for an event, and by the partner for each step.
 const PATIENCE: Duration = Duration::from_secs(10);

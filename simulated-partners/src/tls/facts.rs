@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use rustls::{
-    ClientConnection, CommonState, HandshakeKind, ProtocolVersion, RootCertStore, ServerConnection, Side,
+    ClientConnection, CommonState, HandshakeKind, ProtocolVersion, RootCertStore, ServerConnection,
+    Side,
 };
 
 use super::judge::judge;

@@ -114,4 +114,3 @@ impl Habits {
         self.alpn.iter().map(name).collect()
     }
 }
-

@@ -135,6 +135,7 @@ impl Remote {
         let running = Running {
             second: Some(&file.domain).filter(|host| **host != domain).cloned(),
             domain,
+            secret: None,
             address: file.address,
             inner,
         };
@@ -211,6 +212,9 @@ impl Target for Remote {
     }
 
     fn place(&self, case: &Case) -> Placement {
+        if let Some(lacking) = super::lacking(case, &super::ANYWHERE) {
+            return lacking;
+        }
         if !self.file.rows().any(|row| row == case.row) {
             return Placement::Unsupported(self.other_policies());
         }
