@@ -89,11 +89,8 @@ impl Domain {
         if !self.0.split('.').any(|label| label.starts_with("xn--")) {
             return Cow::Borrowed(&self.0);
         }
-        let (text, result) = Uts46::new().to_unicode(
-            self.0.as_bytes(),
-            AsciiDenyList::STD3,
-            Hyphens::Check,
-        );
+        let (text, result) =
+            Uts46::new().to_unicode(self.0.as_bytes(), AsciiDenyList::STD3, Hyphens::Check);
         match result {
             Ok(()) => text,
             Err(_) => Cow::Borrowed(&self.0),
