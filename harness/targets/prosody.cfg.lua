@@ -6,7 +6,7 @@ data_path = "{folder}"
 log = { info = "*console" }
 
 interfaces = { "127.0.0.1" }
-use_ipv6 = false
+use_ipv6 = true
 c2s_ports = {}
 c2s_direct_tls_ports = {}
 http_ports = {}

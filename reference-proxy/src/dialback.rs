@@ -193,7 +193,11 @@ pub(crate) enum Verdict {
 
 fn element(step: Step, pair: &Pair, id: Option<&str>, kind: Option<&str>, inner: &str) -> String {
     let name = step.name();
-    let mut out = format!("<db:{name} from='{}' to='{}'", pair.from, pair.to);
+    let mut out = format!(
+        "<db:{name} from='{}' to='{}'",
+        pair.from.in_addresses(),
+        pair.to.in_addresses()
+    );
     if let Some(id) = id {
         out.push_str(&format!(" id='{}'", escape(id)));
     }

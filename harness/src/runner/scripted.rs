@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use simulated_partners::board::Board;
-use simulated_partners::driver::{Partner, PartnerSetup};
+use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::{Event, LegKind, Party, What};
 use simulated_partners::persona;
 use simulated_partners::tls::Habits;
@@ -195,6 +195,7 @@ impl<'a> Bench<'a> {
                         .map(|name| self.names.fill(name, &domain, &self.board)),
                     ..role.handshake.clone()
                 },
+                connections: CONNECTIONS + usize::from(role.times),
                 insists: role.insists,
                 answers: role.answers,
                 patience: role

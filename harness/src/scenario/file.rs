@@ -285,6 +285,8 @@ pub enum Need {
     StreamManagement,
     /// It dials with direct TLS where a partner's records say so (XEP-0368).
     DirectTls,
+    /// It asks the lab's DNS for addresses too, not the machine's C library.
+    LabAddresses,
     /// It takes direct TLS at the address where it takes streams.
     DirectTlsPort,
     /// What is behind it is a part of the case: a component or a gateway link.
@@ -304,6 +306,7 @@ impl Need {
             Self::ShortTimeouts => "its timeouts cannot be set short enough",
             Self::Bidi => "it does not speak XEP-0288",
             Self::StreamManagement => "it does not speak XEP-0198 between servers",
+            Self::LabAddresses => "it asks the machine, not the lab, for addresses",
             Self::DirectTls => "it does not dial with direct TLS (XEP-0368)",
             Self::DirectTlsPort => "it does not take direct TLS where it takes streams",
             Self::InnerSide => "nothing of what is behind it can be seen",

@@ -111,7 +111,8 @@ impl Running {
             | Need::StreamManagement
             | Need::DirectTls
             | Need::DirectTlsPort
-            | Need::StrictCertificates => false,
+            | Need::StrictCertificates
+            | Need::LabAddresses => false,
         })
     }
 }

@@ -28,11 +28,12 @@ const DIALBACK_SECRET: &str = "dialback-secret";
 const START: Duration = Duration::from_secs(15);
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 6] = [
+const ABILITIES: [Need; 7] = [
     Need::Bidi,
     Need::DirectTls,
     Need::InnerSide,
     Need::KnownSecret,
+    Need::LabAddresses,
     Need::SecondDomain,
     Need::StreamManagement,
 ];

@@ -26,7 +26,7 @@ const SECOND: &str = "chat.contoso.example";
 const GATEWAY: &str = "gateway.contoso.example";
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 8] = [
+const ABILITIES: [Need; 9] = [
     Need::DirectTls,
     Need::DirectTlsPort,
     Need::SecondDomain,
@@ -35,6 +35,7 @@ const ABILITIES: [Need; 8] = [
     Need::InnerSide,
     Need::KnownSecret,
     Need::StrictCertificates,
+    Need::LabAddresses,
 ];
 
 /// Where TLS may come first, and is looked for in DNS.

@@ -1,5 +1,6 @@
 //! Domain names in the one form in which they are compared: A-labels in lower case.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
@@ -79,6 +80,21 @@ impl Domain {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name as it stands in addresses: with U-labels (RFC 7622 §3.2.1).
+    #[must_use]
+    pub fn in_addresses(&self) -> Cow<'_, str> {
+        // Only the common case is without a copy.
+        if !self.0.split('.').any(|label| label.starts_with("xn--")) {
+            return Cow::Borrowed(&self.0);
+        }
+        let (text, result) =
+            Uts46::new().to_unicode(self.0.as_bytes(), AsciiDenyList::STD3, Hyphens::Check);
+        match result {
+            Ok(()) => text,
+            Err(_) => Cow::Borrowed(&self.0),
+        }
     }
 }
 
@@ -196,6 +212,18 @@ mod tests {
             ("a-b.example", "a-b.example"),
         ] {
             assert_eq!(parsed(text).as_deref(), Ok(form), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_have_u_labels() {
+        for (text, form) in [
+            ("Beta.Example", "beta.example"),
+            ("XN--STRAE-OQA.example", "straße.example"),
+            ("例子.example", "例子.example"),
+        ] {
+            let domain = Domain::parse(text).expect("a domain");
+            assert_eq!(domain.in_addresses(), form, "{text}");
         }
     }
 

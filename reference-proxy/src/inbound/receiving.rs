@@ -245,9 +245,10 @@ impl AwaitHeader {
         if let Some((condition, text)) = refusal {
             return self.refuse(Some(header), condition, text, &id, rules, out);
         }
+        let peer = addressed.from.as_ref().map(Domain::in_addresses);
         let mut text = Opening {
-            from: addressed.to.as_str(),
-            to: addressed.from.as_ref().map(Domain::as_str),
+            from: &addressed.to.in_addresses(),
+            to: peer.as_deref(),
             id: Some(&id),
             dialback: shown.dialback,
             versioned: version != Version::Legacy,
@@ -380,9 +381,10 @@ impl AwaitHeader {
             Some(to) if rules.serves(to) => to.as_str(),
             Some(_) | None => rules.own_name(),
         };
+        let peer = peer.as_ref().map(Domain::in_addresses);
         let opening = Opening {
             from,
-            to: peer.as_ref().map(Domain::as_str),
+            to: peer.as_deref(),
             id: Some(id),
             dialback: false,
             versioned: true,

@@ -7,12 +7,11 @@ use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::initiating::{Action, Failure, Initiating, Input, Plan, Undecided};
+use super::initiating::{Action, Failure, Initiating, Input, Opened, Plan, Undecided};
 use crate::certificate::Presenter;
 use crate::config::Domain;
 use crate::context::Context;
 use crate::dialback::Verdict;
-use crate::inbound::Method;
 use crate::resolve::{ResolveError, Server};
 use crate::stream::{Condition, Connection, Lost, Tls, closing, error};
 use crate::task::Stop;
@@ -136,7 +135,7 @@ pub(crate) async fn dial(context: &Context, domain: &Domain) -> Result<Dialled, 
 #[derive(Debug)]
 pub(crate) enum Negotiated {
     /// The stream is open for stanzas.
-    Open(Connection, Method),
+    Open(Connection, Opened),
     /// The question is answered.
     Told(Connection, Verdict),
     /// The partner could not judge the key, and the stream is still there.
@@ -237,9 +236,9 @@ async fn negotiate(
             continue;
         }
         match state {
-            Initiating::Open(method) => {
+            Initiating::Open(opened) => {
                 connection.incoming().trust(rules.limits().stanza_bytes);
-                return Negotiated::Open(connection, method);
+                return Negotiated::Open(connection, opened);
             }
             Initiating::Told(verdict) => return Negotiated::Told(connection, verdict),
             Initiating::Undecided(undecided) => {

@@ -48,6 +48,24 @@ pub(crate) struct Plan {
     pub(crate) purpose: Purpose,
 }
 
+/// A stream that is open for stanzas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Opened {
+    /// How this side proved its name.
+    pub(crate) method: Method,
+    /// Bytes of the largest stanza that the partner takes, where it said so (XEP-0478).
+    pub(crate) largest_stanza: Option<usize>,
+}
+
+impl From<Method> for Opened {
+    fn from(method: Method) -> Self {
+        Self {
+            method,
+            largest_stanza: None,
+        }
+    }
+}
+
 /// What happens to a stream.
 #[derive(Debug)]
 pub(crate) enum Input {
@@ -151,7 +169,7 @@ pub(crate) enum Initiating {
     /// The answer to `db:verify` is due.
     AwaitVerdict(AwaitVerdict),
     /// Stanzas may flow.
-    Open(Method),
+    Open(Opened),
     /// The question is answered.
     Told(Verdict),
     /// The partner could not judge the key; the stream stays.
@@ -347,7 +365,7 @@ impl AwaitHeader {
                 stage,
                 stream,
             }),
-            (_, Stage::Authenticated) => Initiating::Open(Method::SaslTls),
+            (_, Stage::Authenticated) => Initiating::Open(Method::SaslTls.into()),
             (_, Stage::Plain) if plan.terms.requires_tls() => fail(
                 Failure::TlsMissing,
                 Some(Condition::UnsupportedVersion),
@@ -405,7 +423,7 @@ impl AwaitFeatures {
                     return authenticate(plan, stage, stream, dialback, otherwise, rules, out);
                 }
                 // The identity is given for older servers, which want it (XEP-0178 §3).
-                let identity = STANDARD.encode(plan.pair.from.as_str());
+                let identity = STANDARD.encode(&*plan.pair.from.in_addresses());
                 out.push(Action::Send(format!(
                     "<auth xmlns='{SASL}' mechanism='EXTERNAL'>{identity}</auth>"
                 )));
@@ -418,7 +436,10 @@ impl AwaitFeatures {
             Stage::Authenticated if offered.unknown_required => {
                 fail(Failure::NoMethod, Some(Condition::UnsupportedFeature), out)
             }
-            Stage::Authenticated => Initiating::Open(Method::SaslTls),
+            Stage::Authenticated => Initiating::Open(Opened {
+                method: Method::SaslTls,
+                largest_stanza: offered.largest_stanza,
+            }),
         }
     }
 }
@@ -504,7 +525,7 @@ impl AwaitSuccess {
             }
             "challenge" if element.namespace == SASL && !self.challenged => {
                 self.challenged = true;
-                let identity = STANDARD.encode(self.plan.pair.from.as_str());
+                let identity = STANDARD.encode(&*self.plan.pair.from.in_addresses());
                 out.push(Action::Send(format!(
                     "<response xmlns='{SASL}'>{identity}</response>"
                 )));
@@ -563,7 +584,7 @@ impl AwaitResult {
             return unexpected(element, Initiating::AwaitResult(self), out);
         };
         let problem = match answer {
-            Answer::Valid => return Initiating::Open(self.method),
+            Answer::Valid => return Initiating::Open(self.method.into()),
             Answer::Invalid => {
                 out.push(Action::Send(closing().to_owned()));
                 return Initiating::Failed(Failure::KeyInvalid);
@@ -630,8 +651,8 @@ fn header(plan: &Plan) -> String {
         Purpose::Verify { .. } => true,
     };
     Opening {
-        from: plan.pair.from.as_str(),
-        to: Some(plan.pair.to.as_str()),
+        from: &plan.pair.from.in_addresses(),
+        to: Some(&plan.pair.to.in_addresses()),
         id: None,
         dialback,
         versioned: true,

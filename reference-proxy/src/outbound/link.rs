@@ -8,10 +8,9 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::dial::{self, Negotiated, Servers, Unreachable};
-use super::initiating::{Failure, Plan, Purpose, Undecided};
+use super::initiating::{Failure, Opened, Plan, Purpose, Undecided};
 use crate::context::Context;
 use crate::dialback::Problem;
-use crate::inbound::Method;
 use crate::limits::{ConnectionPermit, PartnerPermit};
 use crate::resolve::ResolveError;
 use crate::route::{Origin, Placed, Queued, Undeliverable, bounce};
@@ -163,7 +162,7 @@ async fn give_up(context: &Context, pair: &Pair, hindrance: &Hindrance) {
 /// A connection with its places among the limits.
 struct Stream {
     connection: Connection,
-    method: Option<Method>,
+    opened: Option<Opened>,
     places: Places,
     keep_alive: bool,
 }
@@ -218,16 +217,16 @@ async fn connect(
             strict: context.rules.strict(),
             purpose: Purpose::Deliver { external_failed },
         };
-        let stream = |connection, method| Stream {
+        let stream = |connection, opened| Stream {
             connection,
-            method,
+            opened,
             places: (place, partner_place),
             keep_alive: partner.keep_alive,
         };
         match dial::open(context, dialled, plan, deadline, stop).await {
-            Negotiated::Open(connection, method) => {
-                tracing::info!(%pair, method = method.name(), "stream open");
-                return Ok(Reached::Open(stream(connection, Some(method))));
+            Negotiated::Open(connection, opened) => {
+                tracing::info!(%pair, method = opened.method.name(), "stream open");
+                return Ok(Reached::Open(stream(connection, Some(opened))));
             }
             Negotiated::Undecided(connection, undecided) => {
                 let short = undecided.problem == Some(Problem::ResourceConstraint);
@@ -319,12 +318,11 @@ async fn linger(
         let deadline = Instant::now() + patience;
         let partner = &pair.to;
         match dial::ask_again(context, connection, undecided, partner, deadline, stop).await {
-            Negotiated::Open(connection, method) => {
+            Negotiated::Open(connection, opened) => {
                 context.router.opened(pair);
-                let method = Some(method);
                 let stream = Stream {
                     connection,
-                    method,
+                    opened: Some(opened),
                     places,
                     keep_alive,
                 };
@@ -336,7 +334,7 @@ async fn linger(
                 give_up(context, pair, &hindrance).await;
                 stream = Stream {
                     connection,
-                    method: None,
+                    opened: None,
                     places,
                     keep_alive,
                 };
@@ -477,7 +475,8 @@ impl Stream {
         }
     }
 
-    /// Sends what waits, several stanzas in a write. Stanzas of a write that failed come back.
+    /// Sends what waits, several stanzas in a write. Stanzas of a write that failed come back, and
+    /// those that the partner finds too large before they are sent (XEP-0478).
     async fn flush(&mut self, context: &Context, pair: &Pair) -> Result<usize, Lost> {
         let mut sent = 0;
         loop {
@@ -486,6 +485,13 @@ impl Stream {
             while bytes.len() < BATCH
                 && let Some(queued) = context.router.take(pair)
             {
+                let largest = self.opened.and_then(|opened| opened.largest_stanza);
+                if largest.is_some_and(|largest| queued.stanza.bytes.len() > largest) {
+                    let why = Undeliverable::PolicyViolation;
+                    return_to_sender(context, pair, queued, why, "larger than the partner takes")
+                        .await;
+                    continue;
+                }
                 bytes.extend_from_slice(&queued.stanza.bytes);
                 batch.push(queued);
             }
@@ -525,7 +531,7 @@ impl Stream {
     }
 
     fn log_end(&self, pair: &Pair, how: &str) {
-        let method = self.method.map_or("none", Method::name);
+        let method = self.opened.map_or("none", |opened| opened.method.name());
         tracing::info!(%pair, method, how, "stream over");
     }
 }

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::initiating::{Action, Failure, Initiating, Input, Plan, Purpose};
+use super::initiating::{Action, Failure, Initiating, Input, Opened, Plan, Purpose};
 use crate::certificate::{Fault, Judged};
 use crate::config::Domain;
 use crate::dialback::{Problem, Verdict};
@@ -140,7 +140,7 @@ impl Partner {
             Initiating::AwaitSuccess(_) => "auth".to_owned(),
             Initiating::AwaitResult(_) => "key".to_owned(),
             Initiating::AwaitVerdict(_) => "question".to_owned(),
-            Initiating::Open(method) => method.name().to_owned(),
+            Initiating::Open(opened) => opened.method.name().to_owned(),
             Initiating::Told(verdict) => format!("{verdict:?}"),
             Initiating::Undecided(_) => "undecided".to_owned(),
             Initiating::Failed(failure) => format!("{failure:?}"),
@@ -463,7 +463,7 @@ proptest! {
                 prop_assert!(!partner.sent.contains("<auth "));
                 prop_assert!(!(partner.sent.contains("<db:") && [1, 7, 13].contains(&row)));
             }
-            if let Initiating::Open(method) = partner.state {
+            if let Initiating::Open(Opened { method, .. }) = partner.state {
                 prop_assert_eq!(method != Method::TcpDialback, secured);
                 prop_assert!(method != Method::SaslTls || good);
             }

@@ -1,6 +1,9 @@
 //! Stream features, shown and read (RFC 6120 §4.3.2).
 
-use crate::xml::{DIALBACK_FEATURE, Element, SASL, STREAMS, TLS};
+use crate::xml::{DIALBACK_FEATURE, Element, SASL, STREAM_LIMITS, STREAMS, TLS};
+
+/// The least that every server has to take (RFC 6120 §13.12).
+const LEAST_STANZA: usize = 10_000;
 
 /// STARTTLS among the features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +62,8 @@ pub(crate) struct Offered {
     pub(crate) external: bool,
     /// Dialback.
     pub(crate) dialback: bool,
+    /// Bytes of the largest stanza that the peer takes, where it says so (XEP-0478).
+    pub(crate) largest_stanza: Option<usize>,
     /// A feature marked as required that this side does not know.
     pub(crate) unknown_required: bool,
 }
@@ -93,7 +98,57 @@ impl Offered {
             starttls,
             external,
             dialback: element.child(DIALBACK_FEATURE, "dialback").is_some(),
+            largest_stanza: largest_stanza(element),
             unknown_required,
         })
+    }
+}
+
+/// What is no number says nothing; nor is less believed than every server has to take.
+fn largest_stanza(features: &Element) -> Option<usize> {
+    let bytes = features
+        .child(STREAM_LIMITS, "limits")?
+        .child(STREAM_LIMITS, "max-bytes")?
+        .text
+        .trim()
+        .parse::<usize>()
+        .ok()?;
+    Some(bytes.max(LEAST_STANZA))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn element(namespace: &str, name: &str, children: Vec<Element>) -> Element {
+        Element {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            children,
+            ..Element::default()
+        }
+    }
+
+    #[test]
+    fn the_largest_stanza_is_a_number_and_no_less_than_all_have_to_take() {
+        for (text, largest) in [
+            (" 262144\n", Some(262_144)),
+            ("10000", Some(10_000)),
+            ("0", Some(10_000)),
+            ("-1", None),
+            ("much", None),
+            ("", None),
+        ] {
+            let bytes = Element {
+                text: text.to_owned(),
+                ..element(STREAM_LIMITS, "max-bytes", Vec::new())
+            };
+            let limits = element(STREAM_LIMITS, "limits", vec![bytes]);
+            let features = element(STREAMS, "features", vec![limits]);
+            let offered = Offered::read(&features).expect("features");
+            assert_eq!(offered.largest_stanza, largest, "{text:?}");
+        }
+        let none = Offered::read(&element(STREAMS, "features", Vec::new())).expect("features");
+        assert_eq!(none.largest_stanza, None);
     }
 }

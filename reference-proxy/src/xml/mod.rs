@@ -20,6 +20,8 @@ pub(crate) const SERVER: &str = "jabber:server";
 pub(crate) const DIALBACK: &str = "jabber:server:dialback";
 /// Namespace of the dialback feature (XEP-0220 §2.4.2).
 pub(crate) const DIALBACK_FEATURE: &str = "urn:xmpp:features:dialback";
+/// Namespace of stream limits (XEP-0478).
+pub(crate) const STREAM_LIMITS: &str = "urn:xmpp:stream-limits:0";
 /// Namespace of STARTTLS (RFC 6120 §5).
 pub(crate) const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
 /// Namespace of SASL (RFC 6120 §6).

@@ -180,7 +180,7 @@ async fn legacy_partner_gets_its_key_without_features() {
         if accepted {
             partner.expect("</db:result>").await;
         } else {
-            assert!(partner.rest().await.contains("<policy-violation "));
+            assert!(partner.rest().await.contains("<unsupported-version "));
         }
         drop(proxy);
     }
@@ -346,4 +346,44 @@ async fn dropping_the_proxy_ends_everything() {
         }
     });
     assert!(again.await.is_ok(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn the_next_server_is_tried_where_one_is_broken() {
+    for (broken, next) in [
+        ("", true),
+        (
+            "<stream:error><internal-server-error xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
+            true,
+        ),
+        (
+            "<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
+            false,
+        ),
+    ] {
+        let net = Net::new().await;
+        let first = net.listen(B).await;
+        let second = net.listen(B).await;
+        let (_proxy, mut gateway) = net.station(net.settings(A, B, row(17))).await;
+        gateway.send(&message(A, B, "one")).await;
+        let mut partner = accept(&first).await;
+        partner.expect("version='1.0'>").await;
+        if !broken.is_empty() {
+            partner
+                .send(&format!("{}{broken}</stream:stream>", response(B, A, "s1")))
+                .await;
+        }
+        drop(partner);
+        if next {
+            let mut partner = accept(&second).await;
+            partner.expect("version='1.0'>").await;
+            partner
+                .send(&format!("{}{}", response(B, A, "s2"), features(DIALBACK)))
+                .await;
+            partner.expect("</db:result>").await;
+        } else {
+            let bounce = gateway.expect("</message>").await;
+            assert!(bounce.contains("<remote-server-not-found "), "{bounce}");
+        }
+    }
 }

@@ -111,9 +111,9 @@ impl Authority {
     }
 }
 
-type Zone = Arc<Mutex<BTreeMap<String, SocketAddr>>>;
+type Zone = Arc<Mutex<BTreeMap<String, Vec<SocketAddr>>>>;
 
-/// A name server: each domain has one SRV record, and what is not there is NXDOMAIN.
+/// A name server: each domain has an SRV record for each server, and what is not there is NXDOMAIN.
 pub(crate) struct Dns {
     pub(crate) address: SocketAddr,
     zone: Zone,
@@ -149,11 +149,14 @@ impl Dns {
         }
     }
 
+    /// A server of the domain, after those that were added before.
     pub(crate) fn add(&self, name: &str, address: SocketAddr) {
         self.zone
             .lock()
             .expect("a zone")
-            .insert(name.to_owned(), address);
+            .entry(name.to_owned())
+            .or_default()
+            .push(address);
     }
 }
 
@@ -165,22 +168,26 @@ fn reply(zone: &Zone, query: &[u8]) -> Option<Vec<u8>> {
     let zone = zone.lock().expect("a zone");
     let found = zone
         .iter()
-        .find_map(|(domain, address)| match question.query_type() {
+        .find_map(|(domain, addresses)| match question.query_type() {
             RecordType::SRV if name == format!("_xmpp-server._tcp.{domain}.") => {
                 let target = Name::from_str(&format!("host.{domain}.")).expect("a name");
-                Some(Some(RData::SRV(SRV::new(1, 1, address.port(), target))))
+                let servers = (1..).zip(addresses).map(|(priority, address)| {
+                    RData::SRV(SRV::new(priority, 1, address.port(), target.clone()))
+                });
+                Some(servers.collect())
             }
             RecordType::A if name == format!("host.{domain}.") => {
-                Some(Some(RData::A(A(Ipv4Addr::LOCALHOST))))
+                Some(vec![RData::A(A(Ipv4Addr::LOCALHOST))])
             }
-            _ if name == format!("host.{domain}.") => Some(None),
+            _ if name == format!("host.{domain}.") => Some(Vec::new()),
             _ => None,
         });
     match found {
-        Some(Some(data)) => {
-            message.add_answer(Record::from_rdata(question.name().clone(), 60, data));
+        Some(all) => {
+            for data in all {
+                message.add_answer(Record::from_rdata(question.name().clone(), 60, data));
+            }
         }
-        Some(None) => {}
         None => message.metadata.response_code = ResponseCode::NXDomain,
     }
     message.add_query(question);

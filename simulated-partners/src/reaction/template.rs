@@ -1,7 +1,9 @@
 //! Texts with placeholders.
 //!
 //! A placeholder is `{name}`, with `|base64`, `|upper`, `|lower`, `|cut` (without its last character)
-//! or `|flip` (with another last character) behind the name if the value is to be changed, or `{x*100}` for the text `x` a hundred times.
+//! or `|flip` (with another last character) behind the name if the value is to be changed, or
+//! `{x*100}` for the text `x` a hundred times, or `{x^100}` for as many `x` as make the whole text a
+//! hundred bytes long.
 
 use std::collections::BTreeMap;
 
@@ -82,6 +84,7 @@ impl<'a> Values<'a> {
     ) -> (Vec<String>, usize) {
         let mut pieces = Vec::new();
         let (mut out, mut length) = (String::new(), 0);
+        let mut open = None;
         for part in Template(template) {
             let before = out.len();
             match part {
@@ -109,10 +112,19 @@ impl<'a> Values<'a> {
                     let room = LONGEST_TEXT.saturating_sub(length) / text.len().max(1);
                     out.push_str(&text.repeat(times.min(room)));
                 }
+                // Only the first: there is nothing left for another one to do.
+                Part::UpTo { text, bytes } => {
+                    open.get_or_insert((pieces.len(), out.len(), text, bytes));
+                }
             }
             length += out.len() - before;
         }
         pieces.push(out);
+        if let Some((piece, at, text, bytes)) = open {
+            let room = bytes.min(LONGEST_TEXT).saturating_sub(length) / text.len().max(1);
+            pieces[piece].insert_str(at, &text.repeat(room));
+            length += text.len() * room;
+        }
         (pieces, length)
     }
 
@@ -158,7 +170,7 @@ impl Line {
 pub fn placeholders(text: &str) -> impl Iterator<Item = &str> {
     Template(text).filter_map(|part| match part {
         Part::Name { name, .. } => Some(name),
-        Part::Text(_) | Part::Times { .. } => None,
+        Part::Text(_) | Part::Times { .. } | Part::UpTo { .. } => None,
     })
 }
 
@@ -167,6 +179,7 @@ pub(super) fn repeated_length(text: &str) -> usize {
     Template(text)
         .map(|part| match part {
             Part::Times { text, times } => text.len().saturating_mul(times),
+            Part::UpTo { bytes, .. } => bytes,
             Part::Text(_) | Part::Name { .. } => 0,
         })
         .fold(0, usize::saturating_add)
@@ -196,6 +209,13 @@ enum Part<'a> {
         text: &'a str,
         /// How often.
         times: usize,
+    },
+    /// A repetition that fills the whole text up.
+    UpTo {
+        /// What is repeated.
+        text: &'a str,
+        /// The length that the whole text gets; less by what is no whole repetition.
+        bytes: usize,
     },
 }
 
@@ -280,6 +300,12 @@ fn placeholder(text: &str) -> Option<(Part<'_>, &str)> {
             times,
         };
         return Some((part, rest));
+    }
+    if let Some((text, bytes)) = inside.rsplit_once('^')
+        && !text.is_empty()
+        && let Ok(bytes) = bytes.parse()
+    {
+        return Some((Part::UpTo { text, bytes }, rest));
     }
     let (name, change) = match inside.split_once('|') {
         None => (inside, Change::None),
@@ -366,6 +392,22 @@ mod tests {
         assert_eq!(values.fill("{*3}{a*}{a*-1}{a*x}"), "{*3}{a*}{a*-1}{a*x}");
         let long = values.fill("{ab*99999999999}{a*5}");
         assert!(long.len() <= LONGEST_TEXT, "{}", long.len());
+    }
+
+    #[test]
+    fn fills_the_whole_text_up() {
+        let values = Values {
+            id: "12345",
+            ..Values::default()
+        };
+        assert_eq!(values.fill("<{a^12}>{id}"), "<aaaaa>12345");
+        assert_eq!(values.fill("<{é^12}>{id}"), "<éé>12345");
+        assert_eq!(values.fill("<{a^3}>{id}{b^9}"), "<>12345");
+        assert_eq!(values.fill("{^3}{a^}"), "{^3}{a^}");
+        let mut out = Vec::new();
+        values.fill_line("{n}<{a^9}>{id}").write(7, &mut out);
+        assert_eq!(out, b"7<aa>12345");
+        assert!(values.fill("{a^99999999999}").len() <= LONGEST_TEXT);
     }
 
     #[test]

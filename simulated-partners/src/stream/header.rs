@@ -100,9 +100,16 @@ pub(super) fn has_version(header: &Element) -> bool {
         .is_some_and(|major| major >= 1)
 }
 
-/// Whether two domains are the same; case does not count.
+/// Whether two domains are the same; neither case nor A-labels or U-labels count (RFC 7622 §3.2).
 pub(super) fn same_domain(left: &str, right: &str) -> bool {
-    left.eq_ignore_ascii_case(right)
+    if left.is_ascii() && right.is_ascii() {
+        return left.eq_ignore_ascii_case(right);
+    }
+    let a_labels = |name: &str| {
+        let name = hickory_proto::rr::Name::from_utf8(name).ok()?;
+        Some(name.to_ascii().to_ascii_lowercase())
+    };
+    a_labels(left).is_some_and(|left| a_labels(right) == Some(left))
 }
 
 /// Whether this could be a domain at all (RFC 7622 §3.2): nothing of it may reach a resolver
@@ -124,4 +131,23 @@ pub(super) fn could_be_domain(name: &str) -> bool {
 pub(super) fn domain_of(address: &str) -> &str {
     let bare = address.split_once('/').map_or(address, |(bare, _)| bare);
     bare.split_once('@').map_or(bare, |(_, domain)| domain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domains_are_the_same_in_either_case_and_form() {
+        for (left, right, same) in [
+            ("p.example", "P.Example", true),
+            ("bücher.example", "xn--bcher-kva.example", true),
+            ("BÜCHER.example", "bücher.example", true),
+            ("bücher.example", "bucher.example", false),
+            ("bü cher.example", "bücher.example", false),
+            ("p.example", "q.example", false),
+        ] {
+            assert_eq!(same_domain(left, right), same, "{left} {right}");
+        }
+    }
 }
