@@ -11,6 +11,7 @@ use s2spec::oracle::{End, Profile};
 use s2spec::outcome::Method;
 use s2spec::resources;
 use s2spec::runner::{self, Deadlines, Plan};
+use s2spec::scenario::Library;
 use s2spec::target::Target;
 use s2spec::target::reference::Reference;
 use simulated_partners::persona::{self, Certificate, Key};
@@ -22,11 +23,16 @@ fn main() {
     divan::main();
 }
 
+/// Those of a set, or of the three sets of the matrix.
 fn cases(set: Option<Set>) -> Vec<Case> {
-    matrix::cases(&persona::builtin())
-        .into_iter()
-        .filter(|case| set.is_none_or(|set| case.set == set))
-        .collect()
+    let mut all = matrix::cases(&persona::builtin());
+    all.extend(Library::builtin().cases());
+    let wanted = |case: &Case| match set {
+        Some(set) => case.set == set,
+        None => case.set != Set::Scenarios,
+    };
+    all.retain(wanted);
+    all
 }
 
 fn plan(selected: &[Case]) -> Plan {
@@ -34,7 +40,8 @@ fn plan(selected: &[Case]) -> Plan {
         strict_certificates: false,
     });
     let profile = Profile::default();
-    let all = cases(None);
+    let mut all = cases(None);
+    all.extend(cases(Some(Set::Scenarios)));
     Plan {
         jobs: runner::jobs(&all, selected, target.as_ref(), profile),
         target,
@@ -71,6 +78,12 @@ fn policies() -> usize {
 #[divan::bench(sample_count = 3, sample_size = 1)]
 fn everything() -> usize {
     run(&cases(None))
+}
+
+/// The conformance suite, controls and probes of life included. Aim: 10 s.
+#[divan::bench(sample_count = 3, sample_size = 1)]
+fn scenarios() -> usize {
+    run(&cases(Some(Set::Scenarios)))
 }
 
 /// From nothing to the first verdict, the expansion of all sets included. Aim: 150 ms.

@@ -57,6 +57,11 @@ impl Rules {
         &self.config.settings().limits
     }
 
+    /// Whether TLS may come before any stream (XEP-0368).
+    pub(crate) fn direct_tls(&self) -> bool {
+        self.config.settings().external.direct_tls
+    }
+
     /// Whether a bad certificate ends a stream even where dialback could authenticate it.
     pub(crate) fn strict(&self) -> bool {
         self.config.settings().strict_certificates

@@ -2,6 +2,7 @@
 //!
 //! The one stream that outcomes, transcripts and reports are made from.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,6 +80,9 @@ pub enum What {
         /// The rule that they broke, when the target sent them.
         fault: Option<String>,
     },
+    /// The target sent a message of a handshake in clear that the partner makes by hand: what it is
+    /// (`message`) and says.
+    Handshake(BTreeMap<&'static str, String>),
     /// A TLS handshake was completed.
     TlsUp(TlsFacts),
     /// A TLS handshake failed.

@@ -6,6 +6,7 @@
 //! [`stream`](crate::stream).
 
 mod action;
+mod hello;
 mod mistake;
 mod template;
 mod when;
@@ -18,6 +19,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use action::hex;
 pub use action::{Await, Do, Keep, Repeat};
+pub use hello::{Flight, Hello, HelloVersion};
+pub(crate) use hello::{suite, suite_name};
 pub use mistake::{Mistake, Place, mistakes};
 pub use template::{Line, Values, placeholders};
 pub use when::{On, Stage, When};

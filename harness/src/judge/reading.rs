@@ -181,7 +181,11 @@ impl Reading {
 
     fn take(&mut self, what: &What) {
         match what {
-            What::Opened(_) | What::Raw { .. } | What::Repeated { .. } | What::Raised(_) => {}
+            What::Opened(_)
+            | What::Raw { .. }
+            | What::Repeated { .. }
+            | What::Handshake(_)
+            | What::Raised(_) => {}
             What::ConnectFailed(..) => {
                 self.phase = Some(Phase::Connect);
                 self.ends(Party::Target, Signal::NoConnection);

@@ -265,6 +265,13 @@ impl<'a> Bench<'a> {
                 let _ = due.send(what);
             });
         };
+        let (board, records) = (self.board.clone(), self.lab.dns.records().clone());
+        let service = format!("_xmpp-server._tcp.{}", self.names.domain());
+        let mut asked = JoinSet::new();
+        asked.spawn(async move {
+            records.asked(&service).await;
+            board.raise("looked-up", "");
+        });
         let mut now = Vec::new();
         for (at, role) in self.script.roles.iter().enumerate() {
             match &role.dials {
@@ -366,7 +373,7 @@ impl<'a> Bench<'a> {
             What::Opened(_) => self.open += 1,
             What::Closed { .. } => {
                 self.open = self.open.saturating_sub(1);
-                self.raise("ended");
+                self.count("ended");
             }
             _ => {}
         }
@@ -421,11 +428,11 @@ impl<'a> Bench<'a> {
                 "delivered"
             }
         };
-        self.raise(word);
+        self.count(word);
     }
 
     /// Puts a word on the board, and the same with how often it was there.
-    fn raise(&mut self, word: &'static str) {
+    fn count(&mut self, word: &'static str) {
         let count = self.counts.entry(word).or_default();
         *count += 1;
         self.board.raise(word, "");

@@ -18,7 +18,7 @@ use crate::requirement::{Registry, RowId};
 /// The format that this version reads.
 const FORMAT: u8 = 1;
 /// Names that the bench raises by itself.
-const RAISED: [&str; 4] = ["delivered", "answered", "returned", "ended"];
+const RAISED: [&str; 5] = ["delivered", "answered", "returned", "ended", "looked-up"];
 /// Below this likeness a guess is no help.
 const LIKENESS: f64 = 0.6;
 
@@ -40,6 +40,7 @@ pub fn check(name: &str, file: &File, text: &str) -> Vec<Mistake> {
     check.partners();
     check.names();
     check.reactions();
+    check.taken_names();
     check.expectations();
     check.control();
     check.found
@@ -229,11 +230,21 @@ impl<'a> Check<'a> {
                 let place = format!("{path}.{at}");
                 match id.parse::<RowId>() {
                     Err(error) => self.tell(&place, error.to_string(), "see `s2spec coverage`"),
-                    Ok(row) if registry.get(&row).is_none() => {
-                        let mistake = registry.unknown_row(self.place(&place), &row);
-                        self.found.push(mistake);
-                    }
-                    Ok(_) => {}
+                    Ok(row) => match registry.get(&row) {
+                        None => {
+                            let mistake = registry.unknown_row(self.place(&place), &row);
+                            self.found.push(mistake);
+                        }
+                        Some(found) => {
+                            if let Some(why) = &found.unjudgeable {
+                                self.tell(
+                                    &place,
+                                    format!("{row} is registered as one that nobody can judge"),
+                                    format!("the registry says: {why}"),
+                                );
+                            }
+                        }
+                    },
                 }
             }
         }
@@ -405,6 +416,27 @@ impl<'a> Check<'a> {
                     let mut filled = self.file.values.clone();
                     filled.extend(values.clone());
                     self.list(&path, list, &filled, &mut told);
+                }
+            }
+        }
+    }
+
+    /// Names that the bench raises by itself, raised by a partner.
+    fn taken_names(&mut self) {
+        for layer in self.layers() {
+            for (path, list) in layer.reactions() {
+                for (at, one) in list.iter().enumerate() {
+                    for (number, action) in one.actions.iter().enumerate() {
+                        if let Do::Raise(name) = action
+                            && RAISED.contains(&name.as_str())
+                        {
+                            self.tell(
+                                &format!("{path}.{at}.do.{number}"),
+                                format!("`{name}` is raised by the bench itself"),
+                                "choose another name",
+                            );
+                        }
+                    }
                 }
             }
         }

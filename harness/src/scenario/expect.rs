@@ -69,15 +69,15 @@ pub struct Expect {
     pub never: bool,
     /// The values of this attribute differ from each other in all that is seen.
     pub distinct: Option<String>,
+    /// The text is so many hexadecimal digits.
+    pub hex: Option<u16>,
+    /// The texts are dialback keys that nobody could make without a secret.
+    #[serde(default)]
+    pub keyed: bool,
     /// The numbers at the end of this attribute rise from each to the next.
     pub ascending: Option<String>,
     /// The values of this attribute, of many that are seen, cannot be guessed from one another.
     pub random: Option<String>,
-    /// The text is so many hexadecimal digits.
-    pub hex: Option<u16>,
-    /// The values of this attribute, or the texts for `text`, are nothing that somebody else could
-    /// guess: neither counters nor times, and as a dialback key nothing that is made without a secret.
-    pub unguessable: Option<String>,
     /// An alternative that is only tolerated, with the reason.
     pub warn: Option<String>,
     /// Any of these will do as well.
@@ -122,10 +122,10 @@ impl Expect {
             at_most: None,
             never: false,
             distinct: None,
+            hex: None,
+            keyed: false,
             ascending: None,
             random: None,
-            hex: None,
-            unguessable: None,
             warn: None,
             or: Vec::new(),
         }
@@ -196,6 +196,8 @@ pub enum Sees {
     Proceed,
     /// `<failure/>` of STARTTLS.
     TlsFailure,
+    /// A message of a handshake in clear that the partner makes by hand; `message` is its name.
+    Handshake,
     /// A handshake was completed.
     Tls,
     /// A handshake failed, or TLS broke down, by the target's doing. `condition` is the alert's name
@@ -231,6 +233,9 @@ pub enum Sees {
     Element,
     /// A stream error.
     StreamError,
+    /// A stream error that is not made as RFC 6120 §4.9.2 says, beside `stream-error`. `condition`
+    /// tells what is wrong with it.
+    MalformedError,
     /// `</stream:stream>`.
     StreamEnd,
     /// Whitespace between elements.
@@ -269,6 +274,7 @@ impl fmt::Display for Sees {
             Self::Starttls => "starttls",
             Self::Proceed => "proceed",
             Self::TlsFailure => "tls-failure",
+            Self::Handshake => "handshake",
             Self::Tls => "tls",
             Self::TlsFailed => "tls-failed",
             Self::Auth => "auth",
@@ -286,6 +292,7 @@ impl fmt::Display for Sees {
             Self::OtherElement => "other-element",
             Self::Element => "element",
             Self::StreamError => "stream-error",
+            Self::MalformedError => "malformed-error",
             Self::StreamEnd => "stream-end",
             Self::Whitespace => "whitespace",
             Self::Illegal => "illegal",
@@ -365,17 +372,17 @@ impl fmt::Display for Expect {
         if let Some(attribute) = &self.distinct {
             write!(to, " with a different {attribute} each")?;
         }
+        if let Some(digits) = self.hex {
+            write!(to, " of {digits} hexadecimal digits")?;
+        }
+        if self.keyed {
+            write!(to, " that takes a secret")?;
+        }
         if let Some(attribute) = &self.ascending {
             write!(to, " in the order of {attribute}")?;
         }
         if let Some(attribute) = &self.random {
             write!(to, " with a random {attribute}")?;
-        }
-        if let Some(digits) = self.hex {
-            write!(to, " of {digits} hexadecimal digits")?;
-        }
-        if let Some(attribute) = &self.unguessable {
-            write!(to, " with a {attribute} that cannot be guessed")?;
         }
         if let Some(on) = self.on {
             write!(

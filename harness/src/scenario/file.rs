@@ -283,8 +283,10 @@ pub enum Need {
     Bidi,
     /// It speaks XEP-0198 between servers.
     StreamManagement,
-    /// It takes direct TLS (XEP-0368).
+    /// It dials with direct TLS where a partner's records say so (XEP-0368).
     DirectTls,
+    /// It takes direct TLS at the address where it takes streams.
+    DirectTlsPort,
     /// What is behind it is a part of the case: a component or a gateway link.
     InnerSide,
     /// Its dialback secret is known (`{secret}`), and keys are made as XEP-0185 says.
@@ -300,7 +302,8 @@ impl Need {
             Self::ShortTimeouts => "its timeouts cannot be set short enough",
             Self::Bidi => "it does not speak XEP-0288",
             Self::StreamManagement => "it does not speak XEP-0198 between servers",
-            Self::DirectTls => "it does not take direct TLS (XEP-0368)",
+            Self::DirectTls => "it does not dial with direct TLS (XEP-0368)",
+            Self::DirectTlsPort => "it does not take direct TLS where it takes streams",
             Self::InnerSide => "nothing of what is behind it can be seen",
             Self::KnownSecret => "its dialback secret is not known",
         }

@@ -134,6 +134,11 @@ fn count(expect: &Expect, found: &[&Sight], sights: &[Sight]) -> Result<(), Stri
             }
         }
     }
+    if expect.keyed
+        && let Some(way) = super::guess::way(found, sights)
+    {
+        return Err(way);
+    }
     let values = |attribute: &String| -> Vec<String> {
         let all = found.iter().map(|sight| value(sight, attribute));
         all.map(Option::unwrap_or_default).collect()
@@ -143,11 +148,6 @@ fn count(expect: &Expect, found: &[&Sight], sights: &[Sight]) -> Result<(), Stri
     }
     if let Some(attribute) = &expect.random {
         sequence::is_random(&values(attribute)).map_err(|why| format!("`{attribute}` {why}"))?;
-    }
-    if let Some(attribute) = &expect.unguessable
-        && let Some(weakness) = super::guess::weakness(attribute, found, sights)
-    {
-        return Err(weakness);
     }
     Ok(())
 }

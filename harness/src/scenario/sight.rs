@@ -9,10 +9,11 @@ use simulated_partners::event::{
 };
 use simulated_partners::reaction::{On, Stage};
 use simulated_partners::wire::{
-    Element, Frame, Kind, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAM, NS_TLS, NS_XML,
+    Element, Frame, Kind, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAM, NS_STREAMS, NS_TLS, NS_XML,
 };
 
 use super::expect::Sees;
+use super::vocabulary::STREAM;
 
 /// One thing that was seen.
 #[derive(Clone, Debug)]
@@ -169,7 +170,16 @@ fn seen(what: &What, sight: impl Fn(Sees, Party) -> Sight) -> Vec<Sight> {
             let mut sight = sight(sees, *from);
             sight.element = element.cloned();
             sight.raw = Arc::from(String::from_utf8_lossy(&frame.raw));
-            vec![sight]
+            let fault = element
+                .filter(|_| sees == Sees::StreamError)
+                .and_then(error_fault);
+            let malformed = fault.map(|fault| Sight {
+                sees: Sees::MalformedError,
+                element: None,
+                facts: BTreeMap::from([("condition", fault.to_owned())]),
+                ..sight.clone()
+            });
+            std::iter::once(sight).chain(malformed).collect()
         }
         What::Raw { from, bytes, fault } => {
             let mut sight = sight(Sees::Illegal, *from);
@@ -177,6 +187,11 @@ fn seen(what: &What, sight: impl Fn(Sees, Party) -> Sight) -> Vec<Sight> {
             sight
                 .facts
                 .extend(fault.clone().map(|fault| ("condition", fault)));
+            vec![sight]
+        }
+        What::Handshake(facts) => {
+            let mut sight = sight(Sees::Handshake, Party::Target);
+            sight.facts.extend(facts.clone());
             vec![sight]
         }
         What::TlsUp(facts) => {
@@ -279,6 +294,48 @@ fn element_word(element: &Element) -> Sees {
     }
 }
 
+/// What is wrong with the form of a stream error (RFC 6120 §4.9.2).
+fn error_fault(error: &Element) -> Option<&'static str> {
+    let in_namespace = |child: &&Element| child.namespace == NS_STREAMS;
+    let is_text = |child: &&Element| in_namespace(child) && child.name == "text";
+    let conditions: Vec<&Element> = error
+        .elements()
+        .filter(|child| in_namespace(child) && !is_text(child))
+        .collect();
+    let [condition] = conditions.as_slice() else {
+        return Some(match conditions.len() {
+            0 => "no condition",
+            _ => "several conditions",
+        });
+    };
+    if !STREAM.contains(&condition.name.as_str()) {
+        return Some("a condition that is not defined");
+    }
+    let is_empty = condition.children.is_empty();
+    if !is_empty && (condition.name != "see-other-host" || condition.elements().next().is_some()) {
+        return Some("a condition with content");
+    }
+    if error.elements().filter(is_text).count() > 1 {
+        return Some("several texts");
+    }
+    if error
+        .elements()
+        .filter(is_text)
+        .any(|text| text.elements().next().is_some())
+    {
+        return Some("elements in the text");
+    }
+    if error
+        .elements()
+        .filter(|child| !in_namespace(child))
+        .count()
+        > 1
+    {
+        return Some("several elements of applications");
+    }
+    (!error.content().trim().is_empty()).then_some("text beside the condition")
+}
+
 /// What a stanza at the local side shows.
 pub fn local(element: &Element, time: Duration) -> Sight {
     let sees = match element.attribute("type") {
@@ -360,6 +417,49 @@ impl Sees {
                     )
             }
             one => one == other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(conditions: &[Element]) -> Option<&'static str> {
+        let error = Element::prefixed("stream", NS_STREAM, "error");
+        error_fault(&conditions.iter().cloned().fold(error, Element::child))
+    }
+
+    fn condition(name: &str) -> Element {
+        Element::new(NS_STREAMS, name)
+    }
+
+    #[test]
+    fn errors_of_the_defined_form_have_no_fault() {
+        let host = condition("see-other-host").text("a.example");
+        let text = condition("text").lang("en").text("why");
+        let own = Element::new("urn:x", "own").child(Element::new("urn:x", "more"));
+        assert_eq!(fault(&[condition("reset")]), None);
+        assert_eq!(fault(&[host]), None);
+        assert_eq!(fault(&[condition("reset"), text, own]), None);
+    }
+
+    #[test]
+    fn errors_of_any_other_form_have_one() {
+        let text = || condition("text").text("why");
+        let own = || Element::new("urn:x", "own");
+        for conditions in [
+            vec![],
+            vec![text()],
+            vec![own()],
+            vec![condition("reset"), condition("conflict")],
+            vec![condition("no-such-condition")],
+            vec![condition("reset").text("why")],
+            vec![condition("reset"), text(), text()],
+            vec![condition("reset"), own(), own()],
+            vec![condition("reset"), text().child(own())],
+        ] {
+            assert!(fault(&conditions).is_some(), "{conditions:?}");
         }
     }
 }

@@ -120,6 +120,18 @@ fn a_correct_file_has_no_mistakes() {
 #[case("{ send = \"{unit}\" }", "\"close\", { send = \"{unit}\" }", "", "")]
 #[case(
     "{ send = \"{unit}\" }",
+    "{ raise = \"delivered\" }",
+    "`delivered` is raised by the bench itself",
+    "choose another name"
+)]
+#[case(
+    "\"XML-01\"]",
+    "\"XML-01\", \"CRT-31\"]",
+    "CRT-31 is registered as one that nobody can judge",
+    "the registry says"
+)]
+#[case(
+    "{ send = \"{unit}\" }",
     "{ wait-for = \"godot\" }",
     "nobody raises `godot`",
     "raise it in a reaction"

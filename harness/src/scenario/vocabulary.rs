@@ -3,7 +3,7 @@
 use super::expect::Sees;
 
 /// RFC 6120 §4.9.3.
-const STREAM: [&str; 25] = [
+pub(super) const STREAM: [&str; 25] = [
     "bad-format",
     "bad-namespace-prefix",
     "conflict",
@@ -103,6 +103,7 @@ pub(super) fn has_conditions(sees: Sees) -> bool {
                 | Sees::ConnectFailed
                 | Sees::GaveUp
                 | Sees::Illegal
+                | Sees::MalformedError
                 | Sees::OtherElement
                 | Sees::Element
                 | Sees::Anything

@@ -97,16 +97,12 @@ fn wrongs(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> V
             spoil(sight);
         });
     }
-    if let Some(name) = &expect.unguessable {
-        altered(
-            format!("{name} can be guessed"),
-            &|sight| match &mut sight.element {
-                Some(element) if name == "text" => {
-                    element.children = vec![Node::Text("1".to_owned())]
-                }
-                _ => set(sight, name, "1"),
-            },
-        );
+    if expect.keyed {
+        altered("the key takes no secret".to_owned(), &|sight| {
+            if let Some(element) = &mut sight.element {
+                element.children = vec![Node::Text("1".to_owned())];
+            }
+        });
     }
     for path in &expect.lacks {
         let path = fill(path);
@@ -184,6 +180,10 @@ fn insert(expect: &Expect, sights: &mut Vec<Sight>, fill: &dyn Fn(&str) -> Strin
                 && (sight.leg.is_none()
                     || sight.sees == Sees::Raised
                     || mark.ours == (sight.by == Party::Partner))
+                && mark.with.iter().all(|(name, wanted)| {
+                    let value = sight.attribute(name);
+                    value.is_some_and(|value| judge::fits(&fill(wanted), value))
+                })
         };
         let nth = mark.nth.map_or(0, |nth| usize::from(nth.saturating_sub(1)));
         let found = sights.iter().enumerate().filter(|(_, sight)| is_it(sight));
@@ -282,21 +282,31 @@ fn make(expect: &Expect, fill: &dyn Fn(&str) -> String) -> Sight {
 }
 
 /// What is known of things that are no elements.
-const FACTS: [&str; 14] = [
+const FACTS: [&str; 24] = [
     "alpn",
     "asked",
     "by",
     "certificate",
     "condition",
+    "deflate",
+    "downgrade",
     "early-data",
+    "fallback",
     "kind",
+    "malformed",
+    "message",
     "name",
     "offered",
+    "renegotiation",
     "resumed",
+    "resumes",
     "sni",
+    "stream",
     "suite",
+    "suites",
     "tcp",
     "version",
+    "versions",
 ];
 
 fn with_condition(element: Element, sees: Sees, condition: &str) -> Element {
@@ -314,7 +324,7 @@ fn element(sees: Sees) -> Option<Element> {
     let (namespace, name) = match sees {
         Sees::Header => (NS_STREAM, "stream"),
         Sees::Features => (NS_STREAM, "features"),
-        Sees::StreamError => (NS_STREAM, "error"),
+        Sees::StreamError | Sees::MalformedError => (NS_STREAM, "error"),
         Sees::Starttls => (NS_TLS, "starttls"),
         Sees::Proceed => (NS_TLS, "proceed"),
         Sees::TlsFailure => (NS_TLS, "failure"),
@@ -333,6 +343,7 @@ fn element(sees: Sees) -> Option<Element> {
         Sees::Connection
         | Sees::ConnectFailed
         | Sees::Declaration
+        | Sees::Handshake
         | Sees::Tls
         | Sees::TlsFailed
         | Sees::Stanza

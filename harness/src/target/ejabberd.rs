@@ -42,7 +42,7 @@ const WATCH_INPUT: &str =
 const TELL: &str = "io:put_chars(\"s2spec: ejabberd has started\\n\").";
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 2] = [Need::InnerSide, Need::SecondDomain];
+const ABILITIES: [Need; 3] = [Need::DirectTls, Need::InnerSide, Need::SecondDomain];
 
 /// ejabberd from the machine's packages.
 pub struct Ejabberd {

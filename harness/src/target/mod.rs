@@ -109,7 +109,8 @@ impl Running {
             | Need::ShortTimeouts
             | Need::Bidi
             | Need::StreamManagement
-            | Need::DirectTls => false,
+            | Need::DirectTls
+            | Need::DirectTlsPort => false,
         })
     }
 }

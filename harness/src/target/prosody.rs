@@ -28,9 +28,11 @@ const DIALBACK_SECRET: &str = "dialback-secret";
 const START: Duration = Duration::from_secs(15);
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 4] = [
+const ABILITIES: [Need; 6] = [
     Need::Bidi,
+    Need::DirectTls,
     Need::InnerSide,
+    Need::KnownSecret,
     Need::SecondDomain,
     Need::StreamManagement,
 ];

@@ -26,13 +26,24 @@ const SECOND: &str = "chat.contoso.example";
 const GATEWAY: &str = "gateway.contoso.example";
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 5] = [
+const ABILITIES: [Need; 7] = [
+    Need::DirectTls,
+    Need::DirectTlsPort,
     Need::SecondDomain,
     Need::SecondSender,
     Need::ShortTimeouts,
     Need::InnerSide,
     Need::KnownSecret,
 ];
+
+/// Where TLS may come first, and is looked for in DNS.
+const DIRECT: &str = "direct";
+
+fn needs_direct_tls(case: &Case) -> bool {
+    let script = case.script.as_ref();
+    let direct = |need: &Need| matches!(need, Need::DirectTls | Need::DirectTlsPort);
+    script.is_some_and(|script| script.needs.iter().any(direct))
+}
 
 fn is_set(case: &Case, setting: Setting) -> bool {
     let script = case.script.as_ref();
@@ -56,6 +67,8 @@ impl Target for Reference {
         }
         Placement::Group(if !case.row.policy().valid() {
             format!("invalid-{}", case.row.label())
+        } else if needs_direct_tls(case) {
+            DIRECT.to_owned()
         } else if is_set(case, Setting::StrictCertificates) {
             "strict".to_owned()
         } else if is_set(case, Setting::ShortIdle) {
@@ -139,7 +152,8 @@ impl Reference {
              strict-certificates = {strict}\n\
              secret = \"{secret}\"\n\
              [external]\n\
-             listen = \"127.0.0.1:0\"\n{pem}\
+             listen = \"127.0.0.1:0\"\n\
+             direct-tls = {direct}\n{pem}\
              [internal]\n\
              listen = \"127.0.0.1:0\"\n{pem}\
              gateways = [\"{GATEWAY}\"]\n\
@@ -151,6 +165,7 @@ impl Reference {
              dns-timeout = \"{dns_patience}ms\"\n\
              connect-timeout = \"{connect}ms\"\n",
             dns = lab.dns.address(),
+            direct = group == DIRECT,
             strict = self.strict_certificates || group == "strict",
             secret = secret(lab),
             pem = pem,

@@ -119,6 +119,7 @@ fn ends(what: &What) -> bool {
         | What::GaveUp { .. } => true,
         What::Opened(_)
         | What::Repeated { .. }
+        | What::Handshake(_)
         | What::Raised(_)
         | What::TlsUp(_)
         | What::Established(_) => false,

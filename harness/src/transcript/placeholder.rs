@@ -121,6 +121,7 @@ impl Placeholders {
             What::Opened(_)
             | What::ConnectFailed(..)
             | What::Repeated { .. }
+            | What::Handshake(_)
             | What::Raised(_)
             | What::Established(_)
             | What::Closed { .. }

@@ -148,6 +148,13 @@ fn describe(what: &What, detail: Detail) -> (&'static str, &'static str, String)
             "raw",
             format!("{times} times {}", raw_text(bytes, &None, detail)),
         ),
+        What::Handshake(facts) => {
+            let facts: Vec<String> = facts
+                .iter()
+                .map(|(name, value)| format!("{name}={}", printable(value)))
+                .collect();
+            (arrow(Party::Target), "tls", facts.join(" "))
+        }
         What::Raised(name) => (" ", "---", format!("raised {}", printable(name))),
         What::GaveUp { waiting_for } => (" ", "---", format!("gave up waiting for {waiting_for}")),
     }

@@ -107,6 +107,12 @@ fn token(what: &What, dialler: Option<Party>) -> (Option<Party>, String) {
                 None => "raw".to_owned(),
             },
         ),
+        What::Handshake(facts) => (
+            Some(Party::Target),
+            facts
+                .get("message")
+                .map_or_else(|| "handshake".to_owned(), |message| printable(message)),
+        ),
         What::TlsUp(facts) => (
             None,
             match facts.target_certificate {

@@ -22,6 +22,9 @@ use super::credentials::{Credentials, provider};
 use super::judge::{Fault, Judge, Judged, Presenter};
 use crate::config::{Config, Domain};
 
+/// The application protocol of streams between servers (XEP-0368 §3).
+const XMPP_SERVER: &[u8] = b"xmpp-server";
+
 /// TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("TLS could not be set up")]
@@ -43,6 +46,8 @@ pub struct PartnerTls {
     credentials: Credentials,
     strict: bool,
     connector: Arc<ClientConfig>,
+    direct_connector: Arc<ClientConfig>,
+    direct_acceptor: Arc<ServerConfig>,
     requesting: Arc<ServerConfig>,
     plain: Arc<ServerConfig>,
 }
@@ -85,13 +90,19 @@ impl PartnerTls {
             )));
         // Each connection is judged by its own certificate, never by a remembered one.
         connector.resumption = Resumption::disabled();
+        let mut direct_connector = connector.clone();
+        direct_connector.alpn_protocols = vec![XMPP_SERVER.to_vec()];
         let requesting = server(&credentials, Some(lenient))?;
+        let mut direct_acceptor = requesting.clone();
+        direct_acceptor.alpn_protocols = vec![XMPP_SERVER.to_vec()];
         let plain = server(&credentials, None)?;
         Ok(Self {
             judge,
             credentials,
             strict,
             connector: Arc::new(connector),
+            direct_connector: Arc::new(direct_connector),
+            direct_acceptor: Arc::new(direct_acceptor),
             requesting: Arc::new(requesting),
             plain: Arc::new(plain),
         })
@@ -104,6 +115,20 @@ impl PartnerTls {
     #[must_use]
     pub fn connector(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.connector)
+    }
+
+    /// For dialling a partner with direct TLS: as [`PartnerTls::connector`], and by ALPN for a
+    /// server's stream (XEP-0368 §3).
+    #[must_use]
+    pub fn direct_connector(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.direct_connector)
+    }
+
+    /// For accepting direct TLS, before anybody has said who it is. A certificate is asked for and
+    /// judged once the stream's header names its domain.
+    #[must_use]
+    pub fn direct_acceptor(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.direct_acceptor)
     }
 
     /// For accepting a connection of the given domain, known from the stream header.

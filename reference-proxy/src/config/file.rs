@@ -104,9 +104,11 @@ struct File {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ExternalTable {
     listen: Option<Spanned<String>>,
+    #[serde(default)]
+    direct_tls: bool,
     certificate: Spanned<String>,
     key: Spanned<String>,
     ca: Spanned<String>,
@@ -328,6 +330,7 @@ impl Reader<'_> {
         let authorities = self.authorities(&table.ca);
         let listen = self.listen(table.listen.as_ref());
         let mut external = External::new(credentials?, authorities?);
+        external.direct_tls = table.direct_tls;
         if let Some(listen) = listen {
             external.listen = listen;
         }

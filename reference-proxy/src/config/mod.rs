@@ -39,6 +39,9 @@ pub struct External {
     pub credentials: Credentials,
     /// Who may have issued the partners' certificates.
     pub authorities: Authorities,
+    /// Whether TLS may come first, before any stream (XEP-0368): on this port, and where a partner's
+    /// records say so.
+    pub direct_tls: bool,
 }
 
 impl External {
@@ -49,6 +52,7 @@ impl External {
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, XMPP_SERVER_PORT)),
             credentials,
             authorities,
+            direct_tls: false,
         }
     }
 }

@@ -142,6 +142,14 @@ impl Receiving {
         Self::AwaitHeader(AwaitHeader::default())
     }
 
+    /// The state of a new connection under TLS that came first (XEP-0368).
+    pub(crate) fn secured() -> Self {
+        Self::AwaitHeader(AwaitHeader {
+            secured: true,
+            ..AwaitHeader::default()
+        })
+    }
+
     /// Takes an input; the actions are added to `out`.
     pub(crate) fn on(self, input: Input, rules: &Rules, out: &mut Vec<Action>) -> Self {
         match self {

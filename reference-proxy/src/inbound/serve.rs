@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -139,6 +140,12 @@ impl Serving {
 
     async fn run(mut self) {
         tracing::debug!(peer = %self.peer, "connection accepted");
+        if self.context.rules.direct_tls() {
+            match self.begin().await {
+                Some(serving) => self = serving,
+                None => return,
+            }
+        }
         loop {
             let event = self.event().await;
             let mut actions = Vec::new();
@@ -353,6 +360,41 @@ impl Serving {
         });
     }
 
+    /// Puts TLS first where the peer does; `None` when it fails.
+    async fn begin(mut self) -> Option<Self> {
+        let due = self.due();
+        let stop = &mut self.stop;
+        let direct = tokio::select! {
+            first = timeout_at(due, self.connection.begins_with_tls()) => first.unwrap_or(false),
+            () = stop.asked() => false,
+        };
+        if direct {
+            let config = self.context.tls.direct_acceptor();
+            self = self.shake_hands(config).await?;
+            self.state = Receiving::secured();
+        }
+        Some(self)
+    }
+
+    /// A handshake with this configuration; `None` when it fails.
+    async fn shake_hands(mut self, config: Arc<ServerConfig>) -> Option<Self> {
+        let due = self.due();
+        match timeout_at(due, self.connection.secure(Tls::Accept(config))).await {
+            Ok(Ok(connection)) => self.connection = connection,
+            Ok(Err(error)) => {
+                let source = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::info!(
+                    peer = %self.peer,
+                    reason = source.as_deref().unwrap_or("closed"),
+                    "TLS handshake failed"
+                );
+                return None;
+            }
+            Err(_) => return None,
+        }
+        Some(self)
+    }
+
     /// The TLS handshake; `None` when it fails, which ends the connection without another word
     /// (RFC 6120 §5.4.3.2).
     async fn secure(mut self, claimed: Option<Domain>, certificate: bool) -> Option<Self> {
@@ -380,20 +422,7 @@ impl Serving {
                 return None;
             }
         };
-        let due = self.due();
-        match timeout_at(due, self.connection.secure(Tls::Accept(config))).await {
-            Ok(Ok(connection)) => self.connection = connection,
-            Ok(Err(error)) => {
-                let source = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::info!(
-                    peer = %self.peer,
-                    reason = source.as_deref().unwrap_or("closed"),
-                    "TLS handshake failed"
-                );
-                return None;
-            }
-            Err(_) => return None,
-        }
+        self = self.shake_hands(config).await?;
         let mut actions = Vec::new();
         self.state = std::mem::replace(&mut self.state, Receiving::Ended).on(
             Input::Secured,

@@ -26,6 +26,7 @@ fn rules(strict: bool) -> Rules {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         credentials: credentials.clone(),
         authorities: authority.authorities(),
+        direct_tls: false,
     };
     let gateways = vec![domain("gateway.example")];
     let internal = Internal::new(credentials, authority.authorities(), gateways);

@@ -1,9 +1,9 @@
 //! Dialling a partner, and carrying out what the initiating entity decides.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
+use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -13,7 +13,7 @@ use crate::config::Domain;
 use crate::context::Context;
 use crate::dialback::Verdict;
 use crate::inbound::Method;
-use crate::resolve::ResolveError;
+use crate::resolve::{ResolveError, Server};
 use crate::stream::{Condition, Connection, Lost, Tls, closing, error};
 use crate::task::Stop;
 
@@ -31,12 +31,20 @@ pub(crate) enum Unreachable {
 /// As many servers of a partner are given a stream at most before its stanzas come back.
 const MOST_SERVERS: usize = 3;
 
+/// A connection to a server.
+#[derive(Debug)]
+pub(crate) struct Dialled {
+    connection: Connection,
+    /// Whether TLS comes first.
+    direct: bool,
+}
+
 /// The servers of a partner that are left to try, in their order.
 #[derive(Debug)]
 pub(crate) struct Servers {
-    left: VecDeque<SocketAddr>,
+    left: VecDeque<Server>,
     /// Where the last connection went.
-    last: Option<SocketAddr>,
+    last: Option<Server>,
     addresses: usize,
     tried: usize,
 }
@@ -52,9 +60,11 @@ impl Servers {
             .rules
             .partner(domain)
             .and_then(|partner| partner.proxy.as_ref());
+        let terms = context.rules.terms(domain);
+        let direct = context.rules.direct_tls() && terms.is_some_and(|terms| terms.allows_tls());
         let addresses = context
             .resolver
-            .targets(domain, proxy)
+            .targets(domain, proxy, direct)
             .await
             .map_err(Unreachable::Unresolved)?;
         Ok(Self {
@@ -74,17 +84,20 @@ impl Servers {
         &mut self,
         context: &Context,
         domain: &Domain,
-    ) -> Result<TcpStream, Unreachable> {
+    ) -> Result<Dialled, Unreachable> {
         let patience = context.rules.limits().connect_timeout;
-        while let Some(address) = self.left.pop_front() {
-            match timeout(patience, TcpStream::connect(address)).await {
+        while let Some(server) = self.left.pop_front() {
+            match timeout(patience, TcpStream::connect(server.address)).await {
                 Ok(Ok(stream)) => {
-                    self.last = Some(address);
+                    self.last = Some(server);
                     self.tried += 1;
-                    return Ok(stream);
+                    return Ok(Dialled {
+                        connection: Connection::new(stream, context.rules.limits()),
+                        direct: server.direct,
+                    });
                 }
-                Ok(Err(error)) => tracing::debug!(%domain, %address, %error, "no connection"),
-                Err(_) => tracing::debug!(%domain, %address, "no connection in time"),
+                Ok(Err(error)) => tracing::debug!(%domain, %server, %error, "no connection"),
+                Err(_) => tracing::debug!(%domain, %server, "no connection in time"),
             }
         }
         Err(Unreachable::Unanswered {
@@ -94,8 +107,8 @@ impl Servers {
 
     /// The next connection goes to the same server as the last.
     pub(crate) fn stay(&mut self) {
-        if let Some(address) = self.last.take() {
-            self.left.push_front(address);
+        if let Some(server) = self.last.take() {
+            self.left.push_front(server);
             self.tried -= 1;
         }
     }
@@ -112,7 +125,7 @@ impl Servers {
 /// # Errors
 ///
 /// [`Unreachable`] when there are none or none answers.
-pub(crate) async fn dial(context: &Context, domain: &Domain) -> Result<TcpStream, Unreachable> {
+pub(crate) async fn dial(context: &Context, domain: &Domain) -> Result<Dialled, Unreachable> {
     Servers::of(context, domain)
         .await?
         .connect(context, domain)
@@ -139,16 +152,24 @@ pub(crate) enum Negotiated {
 /// Opens a stream on a connection, by the plan and before the deadline.
 pub(crate) async fn open(
     context: &Context,
-    connection: Connection,
+    dialled: Dialled,
     plan: Plan,
     deadline: Instant,
     stop: &mut Stop,
 ) -> Negotiated {
     let mut actions = Vec::new();
     let partner = plan.pair.to.clone();
-    let state = Initiating::open(plan, &mut actions);
+    let Dialled { connection, direct } = dialled;
+    let state = match direct {
+        true => Initiating::open_secured(plan, &mut actions),
+        false => Initiating::open(plan, &mut actions),
+    };
+    let connector = match direct {
+        true => context.tls.direct_connector(),
+        false => context.tls.connector(),
+    };
     negotiate(
-        context, connection, state, actions, &partner, deadline, stop,
+        context, connection, connector, state, actions, &partner, deadline, stop,
     )
     .await
 }
@@ -164,12 +185,17 @@ pub(crate) async fn ask_again(
 ) -> Negotiated {
     let mut actions = Vec::new();
     let state = undecided.ask_again(&context.rules, &mut actions);
-    negotiate(context, connection, state, actions, partner, deadline, stop).await
+    let connector = context.tls.connector();
+    negotiate(
+        context, connection, connector, state, actions, partner, deadline, stop,
+    )
+    .await
 }
 
 async fn negotiate(
     context: &Context,
     mut connection: Connection,
+    connector: Arc<ClientConfig>,
     mut state: Initiating,
     mut actions: Vec<Action>,
     partner: &Domain,
@@ -196,7 +222,7 @@ async fn negotiate(
             if connection.has_unread() {
                 return Negotiated::Failed(Some(connection), Failure::TlsRefused);
             }
-            let tls = Tls::Connect(context.tls.connector(), partner.server_name());
+            let tls = Tls::Connect(Arc::clone(&connector), partner.server_name());
             connection = match timeout_at(deadline, connection.secure(tls)).await {
                 Ok(Ok(connection)) => connection,
                 Ok(Err(error)) => {

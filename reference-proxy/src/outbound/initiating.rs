@@ -233,6 +233,12 @@ impl Initiating {
         AwaitHeader::enter(plan, Stage::Plain, out)
     }
 
+    /// Opens a stream under TLS that comes first (XEP-0368).
+    pub(crate) fn open_secured(plan: Plan, out: &mut Vec<Action>) -> Self {
+        out.push(Action::StartTls);
+        Self::AwaitHandshake(AwaitHandshake { plan })
+    }
+
     /// Takes an input; the actions are added to `out`.
     pub(crate) fn on(self, input: Input, rules: &Rules, out: &mut Vec<Action>) -> Self {
         let frame = match (self, input) {

@@ -203,9 +203,9 @@ async fn connect(
             .connections
             .claim(partner)
             .map_err(|_| Hindrance::Full)?;
-        let stream = tokio::select! {
+        let dialled = tokio::select! {
             dialled = servers.connect(context, &pair.to) => match (dialled, broken) {
-                (Ok(stream), _) => stream,
+                (Ok(dialled), _) => dialled,
                 (Err(_), Some(hindrance)) => return Err(hindrance),
                 (Err(unreachable), None) => return Err(Hindrance::Unreachable(unreachable)),
             },
@@ -218,14 +218,13 @@ async fn connect(
             strict: context.rules.strict(),
             purpose: Purpose::Deliver { external_failed },
         };
-        let connection = Connection::new(stream, limits);
         let stream = |connection, method| Stream {
             connection,
             method,
             places: (place, partner_place),
             keep_alive: partner.keep_alive,
         };
-        match dial::open(context, connection, plan, deadline, stop).await {
+        match dial::open(context, dialled, plan, deadline, stop).await {
             Negotiated::Open(connection, method) => {
                 tracing::info!(%pair, method = method.name(), "stream open");
                 return Ok(Reached::Open(stream(connection, Some(method))));

@@ -10,7 +10,7 @@ use super::initiating::{Failure, Plan, Purpose};
 use crate::context::Context;
 use crate::dialback::{Problem, Verdict};
 use crate::resolve::ResolveError;
-use crate::stream::{Condition, Connection, Pair};
+use crate::stream::{Condition, Pair};
 
 /// Asks whether the sender of `asserted` issued the key for the stream with that id.
 ///
@@ -40,12 +40,11 @@ async fn ask(context: &Arc<Context>, asserted: &Pair, stream_id: String, key: St
     let Ok(_permit) = context.connections.admit() else {
         return Verdict::Failed(Problem::ResourceConstraint);
     };
-    let stream = match timeout_at(deadline, dial(context, &asserted.from)).await {
-        Ok(Ok(stream)) => stream,
+    let dialled = match timeout_at(deadline, dial(context, &asserted.from)).await {
+        Ok(Ok(dialled)) => dialled,
         Ok(Err(unreachable)) => return Verdict::Failed(nowhere(&unreachable)),
         Err(_) => return Verdict::Failed(Problem::RemoteServerTimeout),
     };
-    let connection = Connection::new(stream, context.rules.limits());
     let plan = Plan {
         pair: Pair {
             from: asserted.to.clone(),
@@ -55,25 +54,20 @@ async fn ask(context: &Arc<Context>, asserted: &Pair, stream_id: String, key: St
         strict: context.rules.strict(),
         purpose: Purpose::Verify { stream_id, key },
     };
-    let (connection, verdict) = match dial::open(
-        context,
-        connection,
-        plan,
-        deadline,
-        &mut context.tasks.stop(),
-    )
-    .await
-    {
-        Negotiated::Told(connection, verdict) => (Some(connection), verdict),
-        Negotiated::Failed(connection, failure) => (connection, Verdict::Failed(blame(failure))),
-        Negotiated::TimedOut(connection)
-        | Negotiated::Stopped(connection)
-        | Negotiated::Open(connection, _)
-        | Negotiated::Undecided(connection, _) => (
-            Some(connection),
-            Verdict::Failed(Problem::RemoteServerTimeout),
-        ),
-    };
+    let (connection, verdict) =
+        match dial::open(context, dialled, plan, deadline, &mut context.tasks.stop()).await {
+            Negotiated::Told(connection, verdict) => (Some(connection), verdict),
+            Negotiated::Failed(connection, failure) => {
+                (connection, Verdict::Failed(blame(failure)))
+            }
+            Negotiated::TimedOut(connection)
+            | Negotiated::Stopped(connection)
+            | Negotiated::Open(connection, _)
+            | Negotiated::Undecided(connection, _) => (
+                Some(connection),
+                Verdict::Failed(Problem::RemoteServerTimeout),
+            ),
+        };
     if let Some(connection) = connection {
         dial::hang_up(context, connection);
     }

@@ -61,6 +61,31 @@ pub enum ResolveError {
     },
 }
 
+/// Where to connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// The address and port.
+    pub address: SocketAddr,
+    /// Whether TLS comes first, before any stream (XEP-0368).
+    pub direct: bool,
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.direct {
+            true => write!(f, "{} with direct TLS", self.address),
+            false => self.address.fmt(f),
+        }
+    }
+}
+
+/// Where an SRV record leads.
+struct Place {
+    name: Name,
+    port: u16,
+    direct: bool,
+}
+
 /// Finds the servers of domains.
 #[derive(Clone)]
 pub struct Resolver {
@@ -129,9 +154,10 @@ impl Resolver {
         })
     }
 
-    /// The addresses of the domain's servers, in the order in which to try them; at least one.
+    /// The servers of the domain, in the order in which to try them; at least one.
     ///
-    /// SRV records of `_xmpp-server._tcp` lead (RFC 6120 §3.2.1). Only where there are none does
+    /// SRV records of `_xmpp-server._tcp` lead (RFC 6120 §3.2.1), and with `direct` those of
+    /// `_xmpps-server._tcp` beside them, in one order (XEP-0368 §3). Only where there are none does
     /// the domain's own address on port 5269 count (§3.2.2); not where their lookup failed. With
     /// the address of the partner's proxy, SRV records are not asked for.
     ///
@@ -141,26 +167,80 @@ impl Resolver {
         &self,
         domain: &Domain,
         proxy: Option<&ProxyAddress>,
-    ) -> Result<Vec<SocketAddr>, ResolveError> {
-        let targets = match proxy {
-            Some(ProxyAddress::Address(address)) => return Ok(vec![*address]),
-            Some(ProxyAddress::Name { host, port }) => vec![(absolute(host.as_str())?, *port)],
-            None => self.services(domain).await?,
+        direct: bool,
+    ) -> Result<Vec<Server>, ResolveError> {
+        let plain = |name, port| Place {
+            name,
+            port,
+            direct: false,
         };
-        self.addresses_of(targets, domain).await
+        let places = match proxy {
+            Some(ProxyAddress::Address(address)) => {
+                return Ok(vec![Server {
+                    address: *address,
+                    direct: false,
+                }]);
+            }
+            Some(ProxyAddress::Name { host, port }) => vec![plain(absolute(host.as_str())?, *port)],
+            None => match self.services(domain, direct).await? {
+                Some(places) => places,
+                None => vec![plain(absolute(domain.as_str())?, XMPP_SERVER_PORT)],
+            },
+        };
+        self.addresses_of(places, domain).await
     }
 
-    /// The names and ports that the SRV records of the domain lead to.
-    async fn services(&self, domain: &Domain) -> Result<Vec<(Name, u16)>, ResolveError> {
+    /// Where the SRV records of the domain lead; `None` where it has none.
+    async fn services(
+        &self,
+        domain: &Domain,
+        direct: bool,
+    ) -> Result<Option<Vec<Place>>, ResolveError> {
+        let plain = self.records(domain, "_xmpp-server._tcp", false);
+        let secure = async {
+            match direct {
+                true => self.records(domain, "_xmpps-server._tcp", true).await,
+                false => Ok(None),
+            }
+        };
+        let (plain, secure) = tokio::join!(plain, secure);
+        // What direct TLS has records for is enough; without them, that lookup is nobody's trouble.
+        let secure = secure.unwrap_or_default();
+        let found = match (plain, secure) {
+            (Err(_), Some(secure)) if !secure.is_empty() => secure,
+            (Err(error), _) => return Err(error),
+            (Ok(None), None) => return Ok(None),
+            (Ok(plain), secure) => plain.into_iter().chain(secure).flatten().collect(),
+        };
+        if found.is_empty() {
+            return Err(ResolveError::RefusesService {
+                name: domain.to_string(),
+            });
+        }
+        let mut chance = self.chance.lock().unwrap_or_else(PoisonError::into_inner);
+        let ordered = order(found, MOST_TARGETS, &mut chance).into_iter();
+        let places = ordered.map(|target| Place {
+            name: target.name.0,
+            port: target.port,
+            direct: target.name.1,
+        });
+        Ok(Some(places.collect()))
+    }
+
+    /// The usable SRV records of a service; `None` where there are none at all.
+    async fn records(
+        &self,
+        domain: &Domain,
+        service: &str,
+        direct: bool,
+    ) -> Result<Option<Vec<Target<(Name, bool)>>>, ResolveError> {
         // A domain too long for the prefix has no such records.
-        let Ok(service) = absolute(&format!("_xmpp-server._tcp.{domain}")) else {
-            return Ok(vec![(absolute(domain.as_str())?, XMPP_SERVER_PORT)]);
+        let Ok(service) = absolute(&format!("{service}.{domain}")) else {
+            return Ok(None);
         };
         let found = match timeout(self.patience, self.dns.lookup(service, RecordType::SRV)).await {
             Ok(Ok(found)) => found,
-            Ok(Err(error)) if error.is_no_records_found() => {
-                return Ok(vec![(absolute(domain.as_str())?, XMPP_SERVER_PORT)]);
-            }
+            Ok(Err(error)) if error.is_no_records_found() => return Ok(None),
             Ok(Err(error)) => return Err(failure(domain, error)),
             Err(_) => {
                 return Err(ResolveError::Timeout {
@@ -182,38 +262,27 @@ impl Resolver {
             .map(|srv| Target {
                 priority: srv.priority,
                 weight: srv.weight,
-                name: srv.target.clone(),
+                name: (srv.target.clone(), direct),
                 port: srv.port,
             })
             .collect::<Vec<_>>();
-        if !any {
-            return Ok(vec![(absolute(domain.as_str())?, XMPP_SERVER_PORT)]);
-        }
-        if usable.is_empty() {
-            return Err(ResolveError::RefusesService {
-                name: domain.to_string(),
-            });
-        }
-        let mut chance = self.chance.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(order(usable, MOST_TARGETS, &mut chance)
-            .into_iter()
-            .map(|target| (target.name, target.port))
-            .collect())
+        Ok(any.then_some(usable))
     }
 
     /// The addresses of all targets, asked for at once and returned in the targets' order.
     async fn addresses_of(
         &self,
-        targets: Vec<(Name, u16)>,
+        targets: Vec<Place>,
         domain: &Domain,
-    ) -> Result<Vec<SocketAddr>, ResolveError> {
+    ) -> Result<Vec<Server>, ResolveError> {
         let mut deadline = Instant::now() + self.patience;
         let mut found = vec![Vec::new(); targets.len()];
         let mut trouble = None;
         let mut lookups = JoinSet::new();
-        for (index, (name, port)) in targets.into_iter().enumerate() {
+        for (index, place) in targets.into_iter().enumerate() {
             let dns = self.dns.clone();
-            lookups.spawn(async move { (index, port, addresses(&dns, name).await) });
+            let Place { name, port, direct } = place;
+            lookups.spawn(async move { (index, (port, direct), addresses(&dns, name).await) });
         }
         while !lookups.is_empty() {
             let Ok(joined) = timeout_at(deadline, lookups.join_next()).await else {
@@ -222,14 +291,17 @@ impl Resolver {
                 break;
             };
             // A lookup that panicked has no answer.
-            let Some(Ok((index, port, outcome))) = joined else {
+            let Some(Ok((index, (port, direct), outcome))) = joined else {
                 continue;
             };
             match outcome {
                 Ok(ips) => {
                     found[index] = ips
                         .into_iter()
-                        .map(|ip| SocketAddr::new(ip, port))
+                        .map(|ip| Server {
+                            address: SocketAddr::new(ip, port),
+                            direct,
+                        })
                         .collect();
                     // What is tried first is known: the others may not hold it up for long.
                     if index == 0 && !found[0].is_empty() {
@@ -241,7 +313,7 @@ impl Resolver {
                 }
             }
         }
-        let mut addresses: Vec<SocketAddr> = Vec::new();
+        let mut addresses: Vec<Server> = Vec::new();
         for address in found.into_iter().flatten() {
             if addresses.len() < MOST_ADDRESSES && !addresses.contains(&address) {
                 addresses.push(address);

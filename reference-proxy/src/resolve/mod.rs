@@ -5,4 +5,4 @@ mod selection;
 #[cfg(test)]
 mod tests;
 
-pub use lookup::{ResolveError, Resolver};
+pub use lookup::{ResolveError, Resolver, Server};

@@ -149,7 +149,7 @@ async fn resolved(
     resolver: &Resolver,
     proxy: Option<&ProxyAddress>,
 ) -> Result<Vec<String>, String> {
-    match resolver.targets(&beta(), proxy).await {
+    match resolver.targets(&beta(), proxy, false).await {
         Ok(addresses) => Ok(addresses.iter().map(ToString::to_string).collect()),
         Err(error) => Err(kind(&error).to_owned()),
     }
@@ -393,7 +393,10 @@ async fn dead_name_server_is_an_error_in_time() {
     drop(closed);
     let resolver = Resolver::new(&[address], PATIENCE, 1).unwrap();
     let start = Instant::now();
-    let error = resolver.targets(&beta(), None).await.expect_err("refused");
+    let error = resolver
+        .targets(&beta(), None, false)
+        .await
+        .expect_err("refused");
     assert!(matches!(kind(&error), "temporary" | "timeout"), "{error:?}");
     assert!(start.elapsed() < PATIENCE + Duration::from_secs(1));
 }
@@ -409,7 +412,7 @@ async fn second_name_server_stands_in_for_a_silent_one() {
     let silent = (silent.local_addr().unwrap(), silent);
     let alive = NameServer::start(zone(&[own])).await;
     let resolver = Resolver::new(&[silent.0, alive.address], PATIENCE, 1).unwrap();
-    let found = resolver.targets(&beta(), None).await.unwrap();
+    let found = resolver.targets(&beta(), None, false).await.unwrap();
     assert_eq!(found[0].to_string(), "192.0.2.7:5269");
 }
 
@@ -430,7 +433,7 @@ async fn many_lookups_at_once_all_succeed() {
         } else {
             Domain::parse(&format!("p{number}.example")).unwrap()
         };
-        lookups.spawn(async move { resolver.targets(&domain, None).await.is_ok() });
+        lookups.spawn(async move { resolver.targets(&domain, None, false).await.is_ok() });
     }
     let outcomes = lookups.join_all().await;
     assert_eq!(outcomes.iter().filter(|found| **found).count(), 150);

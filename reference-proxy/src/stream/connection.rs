@@ -20,6 +20,8 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 use crate::limits::Limits;
 use crate::xml::{Bounds, Frame, ReadError, Reader};
 
+/// The first byte of a TLS handshake (RFC 8446 §5.1). No XML begins with it.
+const HANDSHAKE: u8 = 22;
 /// Bytes asked of a socket at once.
 const CHUNK: usize = 8192;
 /// How long a closed connection is still read, so that the peer gets the last words.
@@ -192,6 +194,18 @@ impl Connection {
     /// Whether bytes have come that belong to no frame yet.
     pub(crate) fn has_unread(&self) -> bool {
         !self.incoming.buffer.is_empty()
+    }
+
+    /// Whether the first byte is that of a TLS handshake; it stays where it is. Waits for it.
+    pub(crate) async fn begins_with_tls(&self) -> bool {
+        let mut first = [0];
+        match &self.incoming.io {
+            // What keeps it from being seen keeps it from being read, too.
+            Transport::Plain(stream) => {
+                matches!(stream.peek(&mut first).await, Ok(1)) && first == [HANDSHAKE]
+            }
+            Transport::Secured(_) => false,
+        }
     }
 
     /// Puts TLS over the connection; the stream begins anew.

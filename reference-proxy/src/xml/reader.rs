@@ -221,6 +221,7 @@ impl Reader {
                 Ok(None) => return Ok(Some(Frame::Closed)),
                 Err(EndOrError::NeedMoreData) => {
                     self.forget_padding();
+                    self.stray()?;
                     return match self.bytes.len() > self.bounds.bytes {
                         true => Err(ReadError::TooLarge),
                         false => Ok(None),
@@ -408,6 +409,16 @@ impl Reader {
                     bytes: self.detached(&borrowed),
                 }))
             }
+        }
+    }
+
+    /// Text where only markup may be: the parser holds it back until markup follows, and nobody
+    /// has to wait for that.
+    fn stray(&self) -> Result<(), ReadError> {
+        match self.bytes.first() {
+            None | Some(b'<') => Ok(()),
+            Some(_) if self.depth == 0 => Err(ReadError::Malformed),
+            Some(_) => Err(ReadError::Text),
         }
     }
 

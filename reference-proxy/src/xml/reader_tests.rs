@@ -162,6 +162,28 @@ fn forbidden_constructs_are_told_apart() {
 }
 
 #[test]
+fn text_where_only_markup_may_be_is_told_before_markup_follows() {
+    assert_eq!(
+        read_all(b" GET / HTTP/1.1\r\n", usize::MAX, 10_000),
+        Err(ReadError::Malformed)
+    );
+    assert_eq!(after_header(" hello"), Err(ReadError::Text));
+    assert_eq!(after_header(" \r\n\t"), Ok(Vec::new()));
+}
+
+#[test]
+fn reserved_namespaces_are_bound_to_nothing() {
+    for unit in [
+        "<message><a xmlns:b='http://www.w3.org/2000/xmlns/'/></message>",
+        "<message><a xmlns='http://www.w3.org/2000/xmlns/'/></message>",
+        "<message><a xmlns:b=''/></message>",
+    ] {
+        assert_eq!(after_header(unit), Err(ReadError::Malformed), "{unit}");
+    }
+    assert!(after_header("<message><a xmlns='' xmlns:b='urn:b'/></message>").is_ok());
+}
+
+#[test]
 fn element_at_the_limit_is_read_and_one_byte_more_is_not() {
     let stanza = |length: usize| {
         let shell = "<message to='b'></message>";

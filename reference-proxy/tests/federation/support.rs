@@ -209,6 +209,7 @@ impl Net {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             credentials: self.authority.credentials(own),
             authorities: self.authority.authorities(),
+            direct_tls: false,
         };
         let internal = Internal {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),

@@ -186,6 +186,7 @@ impl Partner {
             profile: Arc::new(Profile {
                 domain: setup.domain,
                 persona: setup.persona,
+                identity: setup.identity,
                 target_domain: setup.target_domain,
                 secret: setup.secret,
                 patience: setup.patience,

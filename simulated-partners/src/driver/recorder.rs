@@ -101,6 +101,7 @@ fn cost(what: &What) -> usize {
             What::Frame { frame, .. } => 2 * frame.raw.len(),
             What::Raw { bytes, .. } | What::Repeated { bytes, .. } => bytes.len(),
             What::Raised(name) => name.len(),
+            What::Handshake(facts) => facts.values().map(String::len).sum(),
             What::Opened(_)
             | What::ConnectFailed(..)
             | What::TlsUp(_)

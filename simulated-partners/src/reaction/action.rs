@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::hello::Hello;
+
 /// What a partner does at a point.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -53,6 +55,10 @@ pub enum Do {
     BreakTls,
     /// Speaks TLS 1.0 at the record layer.
     LegacyTls,
+    /// Sends a hello made by hand where the handshake should be, and looks at the answer.
+    Hello(Box<Hello>),
+    /// Stays silent where the handshake should be, and looks at what comes.
+    StallTls,
     /// Goes on as a correct server would, after the actions before.
     Proceed,
 }
@@ -135,6 +141,8 @@ impl Do {
             Self::Ignore => "ignore",
             Self::BreakTls => "break-tls",
             Self::LegacyTls => "legacy-tls",
+            Self::Hello(_) => "hello",
+            Self::StallTls => "stall-tls",
             Self::Proceed => "proceed",
         }
     }
@@ -164,6 +172,8 @@ impl Do {
             | Self::Ignore
             | Self::BreakTls
             | Self::LegacyTls
+            | Self::Hello(_)
+            | Self::StallTls
             | Self::Proceed => true,
         }
     }

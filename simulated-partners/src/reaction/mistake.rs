@@ -1,6 +1,7 @@
 //! What a reaction can say in correct words and still get wrong, wherever it is written.
 
 use super::action::hex;
+use super::hello::suite;
 use super::template::{is_name, repeated_length};
 use super::when::Side;
 use super::{Await, Do, LONGEST_TEXT, MOST_TIMES, On, Reaction, When};
@@ -181,6 +182,16 @@ fn contents(reaction: &Reaction, action: &Do, place: Place, found: &mut Vec<Mist
                 "write pairs of hexadecimal digits, such as `\"c0 af\"`".to_owned(),
             ),
         },
+        Do::Hello(hello) => {
+            for name in &hello.suites {
+                if suite(name).is_none() {
+                    tell(
+                        format!("`{name}` is no suite that is known here"),
+                        "write IANA's name, or its number as `0x1301`".to_owned(),
+                    );
+                }
+            }
+        }
         Do::Repeat(repeat) if repeat.times == 0 || repeat.times > MOST_TIMES => tell(
             format!("`times = {}` is out of bounds", repeat.times),
             format!("expected a number from 1 to {MOST_TIMES}"),

@@ -2,9 +2,10 @@
 //! is read as far as it tells of a refusal.
 
 use super::machine::Machine;
-use super::state::Step;
+use super::state::{State, Step};
 use crate::event::{Party, TlsSignal, What};
-use crate::tls::legacy;
+use crate::reaction::Hello;
+use crate::tls::{self, Found, Heard, handmade, legacy};
 
 /// A hello of any size that occurs, and an alert after it.
 const KEPT: usize = 32 * 1024;
@@ -15,25 +16,52 @@ pub(super) struct Opaque {
     kind: Option<Broken>,
     received: Vec<u8>,
     told: bool,
+    /// So many of what was found by hand were shown.
+    shown: usize,
+    /// An answer in clear may come before the handshake: it was not waited for.
+    preface: bool,
 }
 
 /// How a handshake is broken. A listening side waits for the hello, since what it sent before would
 /// be taken for bytes in clear behind `<proceed/>`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Broken {
     /// With bytes that are no TLS.
     Garbage,
     /// With records of TLS 1.0.
     Legacy,
+    /// With a hello made by hand.
+    Hello(Box<Hello>),
+    /// With silence.
+    Silence,
+}
+
+impl Broken {
+    /// Whether what comes is read message by message.
+    fn is_by_hand(&self) -> bool {
+        matches!(self, Self::Hello(_) | Self::Silence)
+    }
 }
 
 impl Machine {
     /// Breaks the handshake that is due now.
     pub(super) fn break_tls(&mut self, how: Broken) {
+        let asks = self.script.asks_for_tls() || self.state == State::AwaitProceed;
+        self.opaque.preface = !self.is_listening() && asks;
         self.go(Step::BreakTls);
-        self.opaque.kind = Some(how);
+        self.opaque.kind = Some(how.clone());
+        if how.is_by_hand() && self.is_listening() {
+            // The hello may have come with what was read before.
+            let unread = self.unread().to_vec();
+            self.opaque_bytes(&unread);
+        }
         match how {
             _ if self.is_listening() => {}
+            Broken::Silence => {}
+            Broken::Hello(hello) => {
+                let bytes = handmade::client_hello(&hello, &self.profile.target_domain);
+                self.send_opaque(bytes);
+            }
             Broken::Garbage => self.send_opaque(legacy::garbage().to_vec()),
             Broken::Legacy => {
                 let hello = legacy::client_hello_tls10(Some(&self.profile.target_domain));
@@ -50,6 +78,9 @@ impl Machine {
         if self.opaque.told {
             return;
         }
+        if self.opaque.kind.as_ref().is_some_and(Broken::is_by_hand) {
+            return self.by_hand();
+        }
         match legacy::read_answer(&self.opaque.received) {
             legacy::Answer::Alert(name) => self.tell(Party::Target, TlsSignal::Alert(name)),
             legacy::Answer::ClientHello => {
@@ -59,7 +90,7 @@ impl Machine {
                     Some(Broken::Legacy) => {
                         self.send_opaque(legacy::server_hello_tls10([0x53; 32]));
                     }
-                    None => {}
+                    Some(Broken::Hello(_) | Broken::Silence) | None => {}
                 }
                 if let Some(name) = legacy::read_alert(&self.opaque.received) {
                     self.tell(Party::Target, TlsSignal::Alert(name));
@@ -69,6 +100,43 @@ impl Machine {
             legacy::Answer::NotTls => self.show("no TLS where a handshake is due"),
             legacy::Answer::Incomplete => {}
         }
+    }
+
+    /// Shows message by message what comes, and answers the first hello.
+    fn by_hand(&mut self) {
+        let mut received = self.opaque.received.as_slice();
+        if self.opaque.preface && received.first() == Some(&b'<') {
+            match received.iter().position(|byte| *byte == b'>') {
+                Some(end) => received = &received[end + 1..],
+                None => return,
+            }
+        }
+        let found = tls::read(received);
+        let news: Vec<Found> = found.into_iter().skip(self.opaque.shown).collect();
+        self.opaque.shown += news.len();
+        for found in news {
+            match found {
+                Found::Message(heard) => {
+                    self.observe(What::Handshake(heard.facts.clone()));
+                    if self.is_listening() && heard.is_message("client-hello") {
+                        self.answer_by_hand(&heard);
+                    }
+                }
+                Found::Alert(name) => self.tell(Party::Target, TlsSignal::Alert(name)),
+                Found::Encrypted => {}
+                Found::NotTls => self.show("no TLS where a handshake is due"),
+            }
+        }
+    }
+
+    fn answer_by_hand(&mut self, heard: &Heard) {
+        let Some(Broken::Hello(hello)) = &self.opaque.kind else {
+            return;
+        };
+        let shown = self.profile.identity.as_ref();
+        let shown = shown.map(|identity| &**identity.certified());
+        let bytes = handmade::server_hello(hello, heard, shown);
+        self.send_opaque(bytes);
     }
 
     /// TCP ended before anything was told.

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::action::Question;
 use crate::event::LegKind;
 use crate::persona::{Persona, Tls};
+use crate::pki::Identity;
 use crate::wire::Element;
 
 /// A partner as its machines need it.
@@ -18,6 +19,8 @@ pub struct Profile {
     pub domain: String,
     /// How it behaves.
     pub persona: Arc<Persona>,
+    /// What it shows in handshakes that are made by hand.
+    pub identity: Option<Arc<Identity>>,
     /// The domain of the server under test, the only one whose address is known.
     pub target_domain: String,
     /// What dialback keys are made from (XEP-0185).

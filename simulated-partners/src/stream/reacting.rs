@@ -251,6 +251,14 @@ impl Machine {
                 self.break_tls(Broken::Legacy);
                 return Next::Over;
             }
+            Do::Hello(hello) => {
+                self.break_tls(Broken::Hello(hello.clone()));
+                return Next::Over;
+            }
+            Do::StallTls => {
+                self.break_tls(Broken::Silence);
+                return Next::Over;
+            }
             Do::Proceed => return Next::Proceed,
         }
         Next::On

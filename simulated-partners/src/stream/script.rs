@@ -35,6 +35,11 @@ impl Script {
         self.wanted = Some(wanted);
     }
 
+    /// Whether the list at hand has asked for TLS, so that the answer is still to come.
+    pub(super) fn asks_for_tls(&self) -> bool {
+        self.inferred == Some(Await::Proceed)
+    }
+
     pub(super) fn sent_header(&mut self) {
         self.inferred = Some(Await::Header);
     }

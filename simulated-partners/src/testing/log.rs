@@ -56,6 +56,7 @@ fn describe(what: &What) -> (&'static str, String) {
         What::Closed { by, how } => (arrow(*by), format!("closed: {how:?}").to_ascii_lowercase()),
         What::Repeated { bytes, times } => ("→", format!("{times} times: {}", readable(bytes))),
         What::Raised(name) => (" ", format!("raised {name}")),
+        What::Handshake(facts) => ("←", format!("by hand: {facts:?}")),
         What::GaveUp { waiting_for } => ("→", format!("gave up waiting for {waiting_for}")),
     }
 }

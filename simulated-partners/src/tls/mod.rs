@@ -10,9 +10,11 @@ mod details;
 mod facts;
 mod failure;
 mod habits;
+pub(crate) mod handmade;
 mod identity;
 mod judge;
 pub mod legacy;
+mod reading;
 mod witness;
 
 pub use alert::alert_name;
@@ -24,6 +26,7 @@ pub use failure::failure;
 pub use habits::{Habits, Hints};
 pub use identity::Name;
 pub use judge::judge;
+pub use reading::{Found, Heard, read};
 pub use witness::Witness;
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ pub(super) fn profile(domain: &str, target: &str, persona: &Arc<Persona>) -> Arc
     Arc::new(Profile {
         domain: domain.to_owned(),
         persona: Arc::clone(persona),
+        identity: None,
         target_domain: target.to_owned(),
         secret: format!("secret of {domain}"),
         patience: Duration::from_secs(5),
@@ -98,6 +99,7 @@ pub(super) fn brief(what: &What) -> String {
         ),
         What::Repeated { bytes, times } => format!("→ {} bytes {times} times", bytes.len()),
         What::Raised(name) => format!("raised {name}"),
+        What::Handshake(facts) => format!("← by hand: {facts:?}"),
         What::GaveUp { waiting_for } => format!("gave up waiting for {waiting_for}"),
     }
 }

@@ -1,0 +1,146 @@
+//! What a hand-made hello of TLS offers or chooses.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A hello made by hand, for what no library can be made to say: as the client's first flight on
+/// dialled connections, else as the answer to the target's. What is left out is what a careful
+/// implementation of that version does. Nothing can go on from there but the look at the answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Hello {
+    /// The highest version that is offered, or the one that is chosen.
+    pub version: HelloVersion,
+    /// The suites that are offered, by IANA's names or as `0x1301`; the first is the one chosen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub suites: Vec<String>,
+    /// Compression is offered, or chosen (RFC 3749).
+    #[serde(skip_serializing_if = "is_false")]
+    pub deflate: bool,
+    /// A client says that it was refused a higher version before (RFC 7507).
+    #[serde(skip_serializing_if = "is_false")]
+    pub fallback: bool,
+    /// A server marks that it was brought to a lower version (RFC 8446 §4.1.3).
+    #[serde(skip_serializing_if = "is_false")]
+    pub downgrade: bool,
+    /// Values that are reserved so that they have to be ignored (RFC 8701).
+    #[serde(skip_serializing_if = "is_false")]
+    pub grease: bool,
+    /// Nothing is said of secure renegotiation (RFC 5746).
+    #[serde(skip_serializing_if = "is_false")]
+    pub without_renegotiation: bool,
+    /// A client announces early data on a ticket that nobody gave it (RFC 8446 §4.2.10).
+    #[serde(skip_serializing_if = "is_false")]
+    pub early_data: bool,
+    /// So many bytes in an extension that is there to make it big (RFC 7685).
+    #[schemars(range(max = 60_000))]
+    pub padding: u16,
+    /// In records of so many bytes; 0 for one, as far as that goes.
+    pub record: u16,
+    /// Application protocols that are offered, or the one that is chosen (RFC 7301).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alpn: Vec<String>,
+    /// A server sends the rest of its flight, too: its certificate, a Diffie-Hellman group of so many
+    /// bits where the suite wants one, and the end.
+    pub flight: Option<Flight>,
+}
+
+/// What follows a hand-made ServerHello.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flight {
+    /// The certificate, for suites in which its key takes part in the exchange.
+    Plain,
+    /// The certificate and a finite-field group of 512 bits.
+    Dh512,
+    /// The certificate and a finite-field group of 1024 bits.
+    Dh1024,
+    /// The certificate and a finite-field group of 2048 bits.
+    Dh2048,
+}
+
+/// Versions of SSL and TLS.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
+)]
+pub enum HelloVersion {
+    /// SSL 2.0, in a record of its own kind.
+    #[serde(rename = "ssl2")]
+    Ssl2,
+    /// SSL 3.0 (RFC 6101).
+    #[serde(rename = "ssl3")]
+    Ssl3,
+    /// TLS 1.0.
+    #[serde(rename = "1.0")]
+    V10,
+    /// TLS 1.1.
+    #[serde(rename = "1.1")]
+    V11,
+    /// TLS 1.2.
+    #[default]
+    #[serde(rename = "1.2")]
+    V12,
+    /// TLS 1.3.
+    #[serde(rename = "1.3")]
+    V13,
+}
+
+/// The suites that can be named, among them many that nobody should take.
+const SUITES: [(&str, u16); 37] = [
+    ("TLS_RSA_WITH_NULL_MD5", 0x0001),
+    ("TLS_RSA_WITH_NULL_SHA", 0x0002),
+    ("TLS_RSA_EXPORT_WITH_RC4_40_MD5", 0x0003),
+    ("TLS_RSA_WITH_RC4_128_MD5", 0x0004),
+    ("TLS_RSA_WITH_RC4_128_SHA", 0x0005),
+    ("TLS_RSA_EXPORT_WITH_DES40_CBC_SHA", 0x0008),
+    ("TLS_RSA_WITH_DES_CBC_SHA", 0x0009),
+    ("TLS_RSA_WITH_3DES_EDE_CBC_SHA", 0x000a),
+    ("TLS_DHE_RSA_EXPORT_WITH_DES40_CBC_SHA", 0x0014),
+    ("TLS_DHE_RSA_WITH_DES_CBC_SHA", 0x0015),
+    ("TLS_DH_anon_WITH_RC4_128_MD5", 0x0018),
+    ("TLS_RSA_WITH_AES_128_CBC_SHA", 0x002f),
+    ("TLS_DH_anon_WITH_AES_128_CBC_SHA", 0x0034),
+    ("TLS_RSA_WITH_AES_256_CBC_SHA", 0x0035),
+    ("TLS_RSA_WITH_NULL_SHA256", 0x003b),
+    ("TLS_DHE_RSA_WITH_AES_128_CBC_SHA", 0x0033),
+    ("TLS_RSA_WITH_AES_128_GCM_SHA256", 0x009c),
+    ("TLS_RSA_WITH_AES_256_GCM_SHA384", 0x009d),
+    ("TLS_DHE_RSA_WITH_AES_128_GCM_SHA256", 0x009e),
+    ("TLS_DHE_RSA_WITH_AES_256_GCM_SHA384", 0x009f),
+    ("TLS_AES_128_GCM_SHA256", 0x1301),
+    ("TLS_AES_256_GCM_SHA384", 0x1302),
+    ("TLS_CHACHA20_POLY1305_SHA256", 0x1303),
+    ("TLS_ECDHE_ECDSA_WITH_NULL_SHA", 0xc006),
+    ("TLS_ECDHE_ECDSA_WITH_RC4_128_SHA", 0xc007),
+    ("TLS_ECDHE_ECDSA_WITH_3DES_EDE_CBC_SHA", 0xc008),
+    ("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", 0xc009),
+    ("TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA", 0xc00a),
+    ("TLS_ECDHE_RSA_WITH_RC4_128_SHA", 0xc011),
+    ("TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA", 0xc012),
+    ("TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA", 0xc013),
+    ("TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA", 0xc014),
+    ("TLS_ECDH_anon_WITH_AES_128_CBC_SHA", 0xc018),
+    ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", 0xc02b),
+    ("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", 0xc02c),
+    ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", 0xc02f),
+    ("TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", 0xc030),
+];
+
+/// The number of a suite.
+pub(crate) fn suite(name: &str) -> Option<u16> {
+    if let Some(digits) = name.strip_prefix("0x") {
+        return u16::from_str_radix(digits, 16).ok();
+    }
+    let known = SUITES.iter().find(|(known, _)| *known == name);
+    known.map(|(_, number)| *number)
+}
+
+/// The name of a suite, or its number where it is none of those.
+pub(crate) fn suite_name(number: u16) -> String {
+    let known = SUITES.iter().find(|(_, known)| *known == number);
+    known.map_or_else(|| format!("{number:#06x}"), |(name, _)| (*name).to_owned())
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
+}

@@ -1,0 +1,362 @@
+//! Hellos made by hand, as [`Hello`] wants them, and the rest of a server's flight in TLS 1.2.
+//!
+//! No secret ever comes of them: randoms and shares are constants.
+
+use rustls::SignatureScheme;
+use rustls::sign::CertifiedKey;
+
+use super::reading::Heard;
+use crate::reaction::{Flight, Hello, HelloVersion, suite};
+
+const HANDSHAKE: u8 = 22;
+/// Bytes of a record at most (RFC 8446 §5.1).
+const RECORD: usize = 16_384;
+/// A record's length is never nothing, and no hello takes more of them.
+const SMALLEST_RECORD: usize = 1;
+const RANDOM: [u8; 32] = [0x53; 32];
+/// The end of a random of a server that speaks TLS 1.3 and was brought to 1.2 (RFC 8446 §4.1.3).
+const DOWNGRADED: [u8; 8] = *b"DOWNGRD\x01";
+/// TLS_FALLBACK_SCSV (RFC 7507 §2).
+const FALLBACK: u16 = 0x5600;
+/// TLS_EMPTY_RENEGOTIATION_INFO_SCSV (RFC 5746 §3.3).
+const RENEGOTIATION: u16 = 0x00ff;
+/// Values of RFC 8701 §2.
+const GREASE: [u16; 4] = [0x0a0a, 0x3a3a, 0x7a7a, 0xdada];
+
+/// A safe prime of 512 bits.
+const PRIME_512: &str = "F35AD1F268A25A179D52D6DE3703475F462C6EBF8B41DA7D96897015CEDC281F\
+    F1A41AD8CD9943A44D1C83590F042D8C85DA89CB235B962CD72A4093A006560B";
+/// The second Oakley group (RFC 2409 §6.2).
+const PRIME_1024: &str = "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74\
+    020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437\
+    4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED\
+    EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE65381FFFFFFFFFFFFFFFF";
+
+/// Group 14 of RFC 3526 §3.
+const PRIME_2048: &str = "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74\
+    020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437\
+    4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED\
+    EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE45B3DC2007CB8A163BF05\
+    98DA48361C55D39A69163FA8FD24CF5F83655D23DCA3AD961C62F356208552BB\
+    9ED529077096966D670C354E4ABC9804F1746C08CA18217C32905E462E36CE3B\
+    E39E772C180E86039B2783A2EC07A28FB5C55DF06F4C52C9DE2BCBF695581718\
+    3995497CEA956AE515D2261898FA051015728E5A8AACAA68FFFFFFFFFFFFFFFF";
+
+mod extension {
+    pub(super) const SERVER_NAME: u16 = 0;
+    pub(super) const GROUPS: u16 = 10;
+    pub(super) const POINT_FORMATS: u16 = 11;
+    pub(super) const SIGNATURES: u16 = 13;
+    pub(super) const ALPN: u16 = 16;
+    pub(super) const PADDING: u16 = 21;
+    pub(super) const PRE_SHARED_KEY: u16 = 41;
+    pub(super) const EARLY_DATA: u16 = 42;
+    pub(super) const VERSIONS: u16 = 43;
+    pub(super) const KEY_EXCHANGE_MODES: u16 = 45;
+    pub(super) const KEY_SHARE: u16 = 51;
+    pub(super) const RENEGOTIATION: u16 = 0xff01;
+}
+
+/// The first flight of a client.
+pub(crate) fn client_hello(hello: &Hello, name: &str) -> Vec<u8> {
+    if hello.version == HelloVersion::Ssl2 {
+        return ssl2_hello();
+    }
+    let mut body = legacy_version(hello.version).to_vec();
+    body.extend(RANDOM);
+    let session = [0x53; 32];
+    vector8(
+        &mut body,
+        if hello.version == HelloVersion::V13 {
+            &session
+        } else {
+            &[]
+        },
+    );
+    vector16(&mut body, &offered_suites(hello));
+    vector8(&mut body, if hello.deflate { &[1, 0] } else { &[0] });
+    if hello.version != HelloVersion::Ssl3 {
+        vector16(&mut body, &client_extensions(hello, name));
+    }
+    records(hello, &message(1, &body))
+}
+
+/// What a server answers to a client's hello. `shown` is for the rest of its flight.
+pub(crate) fn server_hello(hello: &Hello, heard: &Heard, shown: Option<&CertifiedKey>) -> Vec<u8> {
+    let is_new = hello.version == HelloVersion::V13;
+    let mut body = legacy_version(hello.version).to_vec();
+    let mut random = RANDOM;
+    if hello.downgrade {
+        random[24..].copy_from_slice(&DOWNGRADED);
+    }
+    body.extend(random);
+    vector8(&mut body, if is_new { &heard.session } else { &[] });
+    let chosen = hello
+        .suites
+        .first()
+        .and_then(|name| suite(name))
+        .unwrap_or_else(|| if is_new { 0x1301 } else { 0xc02b });
+    body.extend(chosen.to_be_bytes());
+    body.push(u8::from(hello.deflate));
+    let mut extensions = Vec::new();
+    if is_new {
+        push_extension(&mut extensions, extension::VERSIONS, &[3, 4]);
+        let mut share = 29_u16.to_be_bytes().to_vec();
+        vector16(&mut share, &[9; 32]);
+        push_extension(&mut extensions, extension::KEY_SHARE, &share);
+    } else if !hello.without_renegotiation && heard.is("renegotiation") {
+        push_extension(&mut extensions, extension::RENEGOTIATION, &[0]);
+    }
+    if !hello.alpn.is_empty() {
+        push_extension(
+            &mut extensions,
+            extension::ALPN,
+            &protocols(&hello.alpn[..1]),
+        );
+    }
+    if !extensions.is_empty() {
+        vector16(&mut body, &extensions);
+    }
+    let mut flight = message(2, &body);
+    if let (Some(rest), Some(shown)) = (hello.flight, shown) {
+        flight.extend(server_flight(rest, heard, &random, shown));
+    }
+    records(hello, &flight)
+}
+
+/// Certificate, key exchange where there is one, and the end (RFC 5246 §7.3).
+fn server_flight(flight: Flight, heard: &Heard, random: &[u8], shown: &CertifiedKey) -> Vec<u8> {
+    let mut chain = Vec::new();
+    for certificate in &shown.cert {
+        vector24(&mut chain, certificate);
+    }
+    let mut body = Vec::new();
+    vector24(&mut body, &chain);
+    let mut out = message(11, &body);
+    let prime = match flight {
+        Flight::Plain => None,
+        Flight::Dh512 => Some(PRIME_512),
+        Flight::Dh1024 => Some(PRIME_1024),
+        Flight::Dh2048 => Some(PRIME_2048),
+    };
+    if let Some(prime) = prime.and_then(crate::reaction::hex) {
+        out.extend(key_exchange(&prime, heard, random, shown).unwrap_or_default());
+    }
+    out.extend(message(14, &[]));
+    out
+}
+
+/// A group and a share in it, signed (RFC 5246 §7.4.3). Nothing where the key cannot sign in a way
+/// that the client takes.
+fn key_exchange(
+    prime: &[u8],
+    heard: &Heard,
+    random: &[u8],
+    shown: &CertifiedKey,
+) -> Option<Vec<u8>> {
+    let mut parameters = Vec::new();
+    vector16(&mut parameters, prime);
+    vector16(&mut parameters, &[2]);
+    // A share that is neither small nor one of a small subgroup: a power of the generator.
+    let mut share = vec![0; prime.len() - 1];
+    share[0] = 0x40;
+    vector16(&mut parameters, &share);
+    let offered: Vec<SignatureScheme> = heard
+        .signatures
+        .iter()
+        .copied()
+        .map(SignatureScheme::from)
+        .collect();
+    let signer = shown.key.choose_scheme(&offered)?;
+    let signed = [heard.random.as_slice(), random, &parameters].concat();
+    let signature = signer.sign(&signed).ok()?;
+    parameters.extend(u16::from(signer.scheme()).to_be_bytes());
+    vector16(&mut parameters, &signature);
+    Some(message(12, &parameters))
+}
+
+fn client_extensions(hello: &Hello, name: &str) -> Vec<u8> {
+    let is_new = hello.version == HelloVersion::V13;
+    let mut out = Vec::new();
+    if hello.grease {
+        push_extension(&mut out, GREASE[0], &[]);
+    }
+    if !name.is_empty() && name.len() <= 255 {
+        let mut entry = vec![0]; // host_name (RFC 6066 §3)
+        vector16(&mut entry, name.as_bytes());
+        push_extension(&mut out, extension::SERVER_NAME, &vectored(&entry));
+    }
+    let mut groups = Vec::new();
+    groups.extend(hello.grease.then_some(GREASE[1]));
+    groups.extend([29, 23, 24]); // X25519, P-256, P-384
+    push_extension(&mut out, extension::GROUPS, &vectored(&numbers(&groups)));
+    push_extension(&mut out, extension::POINT_FORMATS, &[1, 0]);
+    let mut signatures = Vec::new();
+    signatures.extend(hello.grease.then_some(GREASE[2]));
+    signatures.extend([0x0403, 0x0503, 0x0804, 0x0805, 0x0401, 0x0501, 0x0807]);
+    if hello.version < HelloVersion::V12 {
+        signatures.extend([0x0203, 0x0201]);
+    }
+    push_extension(
+        &mut out,
+        extension::SIGNATURES,
+        &vectored(&numbers(&signatures)),
+    );
+    if !hello.alpn.is_empty() {
+        push_extension(&mut out, extension::ALPN, &protocols(&hello.alpn));
+    }
+    if is_new {
+        let mut versions = Vec::new();
+        versions.extend(hello.grease.then_some(GREASE[3]));
+        versions.extend([0x0304, 0x0303]);
+        let mut list = Vec::new();
+        vector8(&mut list, &numbers(&versions));
+        push_extension(&mut out, extension::VERSIONS, &list);
+        push_extension(&mut out, extension::KEY_EXCHANGE_MODES, &[1, 1]);
+        let mut shares = Vec::new();
+        if hello.grease {
+            shares.extend(GREASE[1].to_be_bytes());
+            vector16(&mut shares, &[0]);
+        }
+        shares.extend(29_u16.to_be_bytes());
+        vector16(&mut shares, &[9; 32]);
+        push_extension(&mut out, extension::KEY_SHARE, &vectored(&shares));
+    }
+    if hello.padding > 0 {
+        push_extension(&mut out, extension::PADDING, &vec![0; hello.padding.into()]);
+    }
+    if hello.grease {
+        push_extension(&mut out, GREASE[1], &[0]);
+    }
+    if is_new && hello.early_data {
+        push_extension(&mut out, extension::EARLY_DATA, &[]);
+        // It has to be the last (RFC 8446 §4.2.11).
+        let mut identity = Vec::new();
+        vector16(&mut identity, &[0x53; 64]);
+        identity.extend([0; 4]);
+        let mut keys = Vec::new();
+        vector16(&mut keys, &identity);
+        let mut binder = Vec::new();
+        vector8(&mut binder, &[0x53; 32]);
+        vector16(&mut keys, &binder);
+        push_extension(&mut out, extension::PRE_SHARED_KEY, &keys);
+    }
+    out
+}
+
+fn offered_suites(hello: &Hello) -> Vec<u8> {
+    let mut suites: Vec<u16> = Vec::new();
+    suites.extend(hello.grease.then_some(GREASE[0]));
+    let named = hello.suites.iter().filter_map(|name| suite(name));
+    suites.extend(named);
+    if hello.suites.is_empty() {
+        if hello.version == HelloVersion::V13 {
+            suites.extend([0x1301, 0x1302, 0x1303]);
+        }
+        suites.extend(if hello.version >= HelloVersion::V12 {
+            [0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8]
+        } else {
+            [0xc009, 0xc013, 0xc00a, 0xc014, 0x002f, 0x000a]
+        });
+    }
+    suites.extend((!hello.without_renegotiation).then_some(RENEGOTIATION));
+    suites.extend(hello.fallback.then_some(FALLBACK));
+    numbers(&suites)
+}
+
+/// A hello of SSL 2.0: RC4, RC2 and DES with their lengths of then.
+fn ssl2_hello() -> Vec<u8> {
+    let suites = [
+        0x01_00_80_u32,
+        0x02_00_80,
+        0x03_00_80,
+        0x06_00_40,
+        0x07_00_c0,
+    ];
+    let mut body = vec![1, 0, 2, 0, 15, 0, 0, 0, 16];
+    for suite in suites {
+        body.extend(&suite.to_be_bytes()[1..]);
+    }
+    body.extend([0x53; 16]);
+    let length = u16::try_from(body.len()).unwrap_or_default() | 0x8000;
+    let mut record = length.to_be_bytes().to_vec();
+    record.extend(body);
+    record
+}
+
+/// The version where all versions have it (RFC 8446 §4.1.2).
+fn legacy_version(version: HelloVersion) -> [u8; 2] {
+    match version {
+        HelloVersion::Ssl2 => [0, 2],
+        HelloVersion::Ssl3 => [3, 0],
+        HelloVersion::V10 => [3, 1],
+        HelloVersion::V11 => [3, 2],
+        HelloVersion::V12 | HelloVersion::V13 => [3, 3],
+    }
+}
+
+/// Messages in records of the wanted size.
+fn records(hello: &Hello, messages: &[u8]) -> Vec<u8> {
+    let size = match hello.record {
+        0 => RECORD,
+        size => usize::from(size).clamp(SMALLEST_RECORD, RECORD),
+    };
+    let [major, minor] = legacy_version(hello.version);
+    let mut out = Vec::new();
+    for content in messages.chunks(size) {
+        out.extend([HANDSHAKE, major, minor.min(3)]);
+        vector16(&mut out, content);
+    }
+    out
+}
+
+fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut out = vec![kind];
+    vector24(&mut out, body);
+    out
+}
+
+fn protocols(names: &[String]) -> Vec<u8> {
+    let mut list = Vec::new();
+    for name in names {
+        vector8(&mut list, name.as_bytes());
+    }
+    vectored(&list)
+}
+
+fn numbers(values: &[u16]) -> Vec<u8> {
+    values
+        .iter()
+        .flat_map(|value| value.to_be_bytes())
+        .collect()
+}
+
+fn push_extension(extensions: &mut Vec<u8>, kind: u16, content: &[u8]) {
+    extensions.extend(kind.to_be_bytes());
+    vector16(extensions, content);
+}
+
+fn vectored(content: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(content.len() + 2);
+    vector16(&mut out, content);
+    out
+}
+
+/// Vectors with lengths of one, two and three bytes (RFC 8446 §3.4). What is too long is cut.
+fn vector8(out: &mut Vec<u8>, content: &[u8]) {
+    let length = u8::try_from(content.len()).unwrap_or(u8::MAX);
+    out.push(length);
+    out.extend(&content[..length.into()]);
+}
+
+fn vector16(out: &mut Vec<u8>, content: &[u8]) {
+    let length = u16::try_from(content.len()).unwrap_or(u16::MAX);
+    out.extend(length.to_be_bytes());
+    out.extend(&content[..length.into()]);
+}
+
+fn vector24(out: &mut Vec<u8>, content: &[u8]) {
+    let length = u32::try_from(content.len()).unwrap_or_default();
+    out.extend(&length.to_be_bytes()[1..]);
+    out.extend(content);
+}
