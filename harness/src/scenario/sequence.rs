@@ -95,7 +95,7 @@ mod tests {
         // A multiplicative generator stands for chance.
         let mut state = 1_u128;
         let mut next = || {
-            state = state.wrapping_mul(0x0da9_42042_e4dd_58b5).wrapping_add(1);
+            state = state.wrapping_mul(0xda94_2042_e4dd_58b5).wrapping_add(1);
             format!("{:016x}", (state >> 32) & 0xffff_ffff_ffff_ffff)
         };
         let random = texts((0..50).map(|_| next()).skip(10));

@@ -408,7 +408,6 @@ mod tests {
 
     use super::*;
     use crate::policy::Row;
-    use crate::scenario::Need;
 
     #[test]
     fn nine_rows_can_be_set_in_five_ways() {
