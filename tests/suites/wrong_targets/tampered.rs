@@ -78,6 +78,7 @@ impl Target for Tampered {
             let Running {
                 domain,
                 second,
+                secret,
                 address,
                 inner: Inside::Linked(inner),
             } = proxy
@@ -103,6 +104,7 @@ impl Target for Tampered {
                 Running {
                     domain,
                     second,
+                    secret,
                     address,
                     inner: inner.into(),
                 },
