@@ -219,6 +219,21 @@ fn variants_and_policies_make_cases_and_each_knows_its_control() {
 }
 
 #[test]
+fn a_variant_with_more_policies_than_its_file_makes_a_case_of_each() {
+    let text = CORRECT.replacen("values.unit = \"<", "policies = [7, 9]\nvalues.unit = \"<", 1);
+    let cases = cases("xml/XML-01-comment", &file(&text)).expect("all personas exist");
+    let ids: Vec<&str> = cases.iter().map(|case| case.id.as_str()).collect();
+    assert_eq!(
+        ids,
+        [
+            "xml/XML-01-comment/comment/row07",
+            "xml/XML-01-comment/comment/row09",
+            "xml/XML-01-comment/control",
+        ]
+    );
+}
+
+#[test]
 fn values_of_a_variant_are_put_into_reactions() {
     let cases = cases("xml/XML-01-comment", &file(CORRECT)).expect("all personas exist");
     let script = cases[0].script.as_ref().expect("of a scenario");
