@@ -454,7 +454,7 @@ fn a_text_is_counted_in_hexadecimal_digits(#[case] key: &str, #[case] wanted: bo
 #[test]
 fn the_secret_is_a_placeholder_where_it_is_known() {
     let text = CORRECT.replace("values.unit = \" \"", "values.unit = \"{secret}\"");
-    let cases = script::cases("xml/XML-01-comment", &file(&text)).expect("the persona is there");
+    let cases = cases("xml/XML-01-comment", &file(&text)).expect("the persona is there");
     let script = cases[0].script.as_ref().expect("it is a scenario");
     let names = Names::of(script, "case.example", "target.example", None);
     let fill = |names: &Names| names.fill("{secret}", "case.example", &Board::default());
