@@ -39,6 +39,10 @@ pub struct File {
     /// How the target is set beside its policy.
     #[serde(default)]
     pub setting: Setting,
+    /// It may break what is behind a server: servers that are started for the run get one for this
+    /// file alone.
+    #[serde(default)]
+    pub alone: bool,
     /// Texts for placeholders, such as `{unit}`, in everything below. Variants replace them.
     #[serde(default)]
     pub values: BTreeMap<String, String>,

@@ -40,6 +40,8 @@ pub struct Script {
     pub needs: Vec<Need>,
     /// How it is set.
     pub setting: Setting,
+    /// It gets an instance of its own.
+    pub alone: bool,
     /// Texts of placeholders.
     pub values: BTreeMap<String, String>,
     /// The partners, the main one first.
@@ -251,6 +253,7 @@ fn script(
         direction,
         needs: patch.needs.as_ref().unwrap_or(&file.needs).clone(),
         setting: patch.setting.unwrap_or(file.setting),
+        alone: file.alone,
         values,
         roles,
         dns: patch.dns.as_ref().unwrap_or(&file.dns).clone(),

@@ -120,7 +120,7 @@ impl Target for Ejabberd {
             return lacking;
         }
         match settings(case.row.policy()) {
-            Ok(settings) => Placement::Group(settings.label()),
+            Ok(settings) => Placement::Group(super::apart(case, settings.label())),
             Err(why) => Placement::Unsupported(why.to_owned()),
         }
     }

@@ -62,6 +62,14 @@ pub enum Placement {
 /// What may be there with any server: it shows once an instance runs.
 pub(crate) const ANYWHERE: [Need; 2] = [Need::SecondDomain, Need::InnerSide];
 
+/// The name of a group, apart from others where the case wants an instance of its own.
+pub(crate) fn apart(case: &Case, group: String) -> String {
+    match &case.script {
+        Some(script) if script.alone => format!("{group}-{}", script.scenario.replace('/', "-")),
+        _ => group,
+    }
+}
+
 /// Where a case does not run because of what it needs of the target.
 pub(crate) fn lacking(case: &Case, abilities: &[Need]) -> Option<Placement> {
     let lacks = |need: &&Need| !abilities.contains(need);

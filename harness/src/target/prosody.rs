@@ -93,11 +93,12 @@ impl Target for Prosody {
             return lacking;
         }
         match settings(case.row.policy()) {
-            Ok(_) => Placement::Group(
-                extras(case)
+            Ok(_) => {
+                let with_extras = extras(case)
                     .iter()
-                    .fold(case.row.label(), |name, module| format!("{name}-{module}")),
-            ),
+                    .fold(case.row.label(), |name, module| format!("{name}-{module}"));
+                Placement::Group(super::apart(case, with_extras))
+            }
             Err(why) => Placement::Unsupported(why.to_owned()),
         }
     }
