@@ -159,7 +159,7 @@ impl Case {
     /// target waits for it.
     pub fn waits(&self) -> bool {
         if let Some(script) = &self.script {
-            return script.setting == Setting::Impatient;
+            return matches!(script.setting, Setting::Impatient | Setting::ShortIdle);
         }
         let facts = &self.partner.facts;
         let policy = self.row.policy();

@@ -362,7 +362,7 @@ pub enum Setting {
     /// As it comes.
     #[default]
     Usual,
-    /// Its timeouts are short: negotiation 600 ms, dialback 300 ms.
+    /// Its timeouts are short: a second for a negotiation, half of it for dialback and DNS.
     Impatient,
     /// It closes streams on which no stanza has come for 400 milliseconds.
     ShortIdle,

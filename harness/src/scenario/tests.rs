@@ -220,7 +220,11 @@ fn variants_and_policies_make_cases_and_each_knows_its_control() {
 
 #[test]
 fn a_variant_with_more_policies_than_its_file_makes_a_case_of_each() {
-    let text = CORRECT.replacen("values.unit = \"<", "policies = [7, 9]\nvalues.unit = \"<", 1);
+    let text = CORRECT.replacen(
+        "values.unit = \"<",
+        "policies = [7, 9]\nvalues.unit = \"<",
+        1,
+    );
     let cases = cases("xml/XML-01-comment", &file(&text)).expect("all personas exist");
     let ids: Vec<&str> = cases.iter().map(|case| case.id.as_str()).collect();
     assert_eq!(

@@ -142,11 +142,7 @@ impl Reference {
             lab.authority.root_pem(),
         );
         let impatient = group == "impatient";
-        let patience = if impatient {
-            Duration::from_millis(600)
-        } else {
-            PATIENCE
-        };
+        let patience = if impatient { IMPATIENCE } else { PATIENCE };
         let mut text = format!(
             "domains = [\"{DOMAIN}\", \"{SECOND}\"]\n\
              dns = [\"{dns}\"]\n\
@@ -179,8 +175,8 @@ impl Reference {
                 IDLE
             }
             .as_millis(),
-            dns_patience = if impatient { 400 } else { 5000 },
-            connect = if impatient { 300 } else { 10_000 },
+            dns_patience = if impatient { 500 } else { 5000 },
+            connect = if impatient { 400 } else { 10_000 },
         );
         let mut written = BTreeSet::new();
         for case in cases {
@@ -199,6 +195,8 @@ fn secret(lab: &Lab) -> String {
     format!("secret-{:016x}", lab.seed)
 }
 
+/// How long it waits where its timeouts are what the case is about.
+const IMPATIENCE: Duration = Duration::from_secs(1);
 /// How long the proxy waits for a partner that is not expected to be silent.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long it keeps a stream without a stanza: longer than any case.
