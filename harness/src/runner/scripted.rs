@@ -6,6 +6,7 @@ use std::future::{Future, poll_fn};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -167,7 +168,7 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     async fn start_partners(&mut self, deadlines: Deadlines) -> Result<(), String> {
-        for (number, role) in self.script.roles.iter().enumerate() {
+        for role in &self.script.roles {
             let domain = self.names.of_role(role);
             let plain = setup(self.lab, self.target, &domain, &role.persona, deadlines);
             let identity = match &role.certificate {
@@ -180,7 +181,7 @@ impl<'a> Bench<'a> {
                 ),
             };
             let listen = if role.default_port {
-                SocketAddr::from((own_address(&self.names, number), DEFAULT_PORT))
+                SocketAddr::from((own_address(), DEFAULT_PORT))
             } else if role.over_ipv6 {
                 SocketAddr::from((Ipv6Addr::LOCALHOST, 0))
             } else {
@@ -606,10 +607,15 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// An address of the loopback net for a listener at the default port.
-fn own_address(names: &Names, number: usize) -> Ipv4Addr {
-    let mark = crate::matrix::fingerprint(names.domain()).wrapping_add(number as u64);
-    let [first, second, third, ..] = mark.to_be_bytes();
+/// An address of the loopback net for a listener at the default port, which neither another case nor
+/// another process uses now.
+fn own_address() -> Ipv4Addr {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let number = TAKEN.fetch_add(1, Ordering::Relaxed);
+    let mark = std::process::id()
+        .wrapping_mul(0x9E37_79B1)
+        .wrapping_add(number);
+    let [_, first, second, third] = mark.to_be_bytes();
     // Neither 127.0.*.* nor an address that ends in 0 or 255.
     Ipv4Addr::new(127, first.max(1), second, third.clamp(1, 254))
 }
