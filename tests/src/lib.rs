@@ -36,6 +36,7 @@ pub fn run(target: Arc<dyn Target>, profile: Profile, selected: &[Case]) -> Vec<
 /// The same for scenarios, each expectation of which is shown to be able to fail.
 pub fn prove(target: Arc<dyn Target>, selected: &[Case]) -> Vec<Record> {
     run_plan(
+        SIDE_BY_SIDE,
         Deadlines::default(),
         target,
         Profile::default(),
@@ -51,10 +52,31 @@ pub fn run_within(
     profile: Profile,
     selected: &[Case],
 ) -> Vec<Record> {
-    run_plan(deadlines, target, profile, selected, false)
+    run_plan(SIDE_BY_SIDE, deadlines, target, profile, selected, false)
 }
 
+/// The same with so many cases in flight.
+pub fn run_side_by_side(
+    in_flight: usize,
+    deadlines: Deadlines,
+    target: Arc<dyn Target>,
+    selected: &[Case],
+) -> Vec<Record> {
+    run_plan(
+        in_flight,
+        deadlines,
+        target,
+        Profile::default(),
+        selected,
+        false,
+    )
+}
+
+/// Cases in flight: most of them only wait, for the other end or for a deadline.
+const SIDE_BY_SIDE: usize = 96;
+
 fn run_plan(
+    in_flight: usize,
     deadlines: Deadlines,
     target: Arc<dyn Target>,
     profile: Profile,
@@ -67,8 +89,7 @@ fn run_plan(
         target,
         profile,
         deadlines,
-        // Most of them only wait, for the other end or for a deadline.
-        in_flight: 96,
+        in_flight,
         seed: 7,
         keep_events: true,
         prove,
