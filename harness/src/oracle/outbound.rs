@@ -6,7 +6,7 @@ use crate::matrix::Direction;
 use crate::outcome::Method;
 use crate::policy::Level;
 
-use super::expectation::{Allowed, Reason};
+use super::expectation::{Allowed, End, Reason};
 use super::rule::{Rule, decide};
 use super::seen::{CertificateClass, Seen};
 
@@ -81,10 +81,14 @@ pub(super) static RULES: [Rule; 24] = [
         says: "A header without version has no features: dialback in clear, without waiting for them.",
         holds: |seen| seen.stream == StreamFact::NoVersion,
         ends: |seen| {
-            vec![
-                plaintext(seen),
-                Allowed::refused(Reason::PeerBroken).warned(NOT_SO_OLD),
-            ]
+            let plain = plaintext(seen);
+            let too_old = Allowed::refused(Reason::PeerBroken);
+            // Where dialback is off, there is nothing that so old a server could do.
+            let too_old = match plain.end {
+                End::Established(_) => too_old.warned(NOT_SO_OLD),
+                End::Refused(_) => too_old,
+            };
+            vec![plain, too_old]
         },
     },
     Rule {
