@@ -23,20 +23,20 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         output::print(&schema())?;
         return Ok(Exit::Expected);
     }
-    let mut wrong = Vec::new();
     let (mut files, mut cases) = (0, 0);
+    let mut wrong = None;
     for path in &args.paths {
         match select::load(path) {
             Ok(library) => {
                 files += library.len();
                 cases += library.cases().len();
             }
-            Err(CliError::Usage(text)) => wrong.push(text),
-            Err(error) => return Err(error),
+            // What is wrong with the other files is wanted, too.
+            Err(error) => wrong = Some(error),
         }
     }
-    if !wrong.is_empty() {
-        return Err(CliError::Usage(wrong.join("\n\n")));
+    if let Some(error) = wrong {
+        return Err(error);
     }
     output::print(&format!(
         "{files} scenario{} with {cases} cases: no mistakes\n",

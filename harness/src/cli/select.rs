@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use simulated_partners::persona;
 
 use super::error::CliError;
+use super::output;
 use crate::matrix::{self, Case, Selection, SelectionError};
 use crate::scenario::{Library, LibraryError};
 
@@ -37,19 +38,34 @@ impl Sources {
     }
 }
 
-/// The scenarios of a folder or file, with all that is wrong with them.
+/// The scenarios of a folder or file. All mistakes are told before it fails.
+///
+/// # Errors
+/// When a file cannot be read or has mistakes, and when there is none.
 pub(super) fn load(path: &Path) -> Result<Library, CliError> {
-    Library::load(path).map_err(|errors| {
-        let texts: Vec<String> = errors.iter().map(shown).collect();
-        CliError::Usage(texts.join("\n\n"))
-    })
-}
-
-fn shown(error: &LibraryError) -> String {
-    match error {
-        LibraryError::Mistakes(mistakes) => mistakes.render(true),
-        LibraryError::Read { .. } => with_cause(error),
+    let library = Library::load(path).map_err(|errors| {
+        let wrong = errors.len();
+        for error in errors {
+            match error {
+                LibraryError::Mistakes(mistakes) => {
+                    output::note(&format!("{}\n", mistakes.render(true)));
+                }
+                LibraryError::Read { path, source } => {
+                    let doing = format!("cannot read {}", path.display());
+                    return CliError::environment(doing, source);
+                }
+            }
+        }
+        let files = if wrong == 1 { "file has" } else { "files have" };
+        CliError::Usage(format!("{wrong} scenario {files} mistakes"))
+    })?;
+    if library.is_empty() {
+        return Err(CliError::NothingSelected(format!(
+            "no scenario files (`<area>/<ID>-<slug>.toml`) below {}",
+            path.display()
+        )));
     }
+    Ok(library)
 }
 
 /// Those of `all` that the ids, beginnings or globs select; all when there are none.
