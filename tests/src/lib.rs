@@ -249,13 +249,7 @@ pub fn root() -> PathBuf {
 /// baseline (warnings included) and the outcomes to the snapshot of that version.
 #[expect(clippy::print_stderr, reason = "says what was not compared")]
 pub fn hold_to_record(name: &str, version: &str, target: Arc<dyn Target>) {
-    let file = root().join(format!("harness/baselines/{name}.toml"));
-    let baseline = Baseline::load(&file, all_cases()).expect("the baseline can be read");
-    let settlement = Settlement {
-        baseline: Some(baseline),
-        strict: true,
-        ..Settlement::none()
-    };
+    let settlement = recorded(name);
     let found = target.name();
     let selected: Vec<Case> = all_cases()
         .iter()
@@ -264,16 +258,7 @@ pub fn hold_to_record(name: &str, version: &str, target: Arc<dyn Target>) {
         .collect();
     let mut records = run(target, Profile::default(), &selected);
     let outcomes = table(&records);
-    for record in &mut records {
-        settlement.settle(record);
-    }
-    let expected = [Verdict::Pass, Verdict::Xfail, Verdict::Unsupported];
-    let wrong: Vec<String> = records
-        .iter()
-        .filter(|record| !expected.contains(&record.verdict))
-        .map(|r| format!("{}: {:?}: {}\n{}", r.case.id, r.verdict, r.why, r.wire))
-        .collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_as_recorded(&settlement, &mut records);
     let ran = records
         .iter()
         .filter(|record| record.verdict != Verdict::Unsupported)
@@ -284,4 +269,49 @@ pub fn hold_to_record(name: &str, version: &str, target: Arc<dyn Target>) {
     } else {
         eprintln!("{found} is not compared with the record of {version}");
     }
+}
+
+/// Runs areas of the conformance suite on a server that nobody here wrote, and holds each result to
+/// its reviewed baseline (warnings included).
+pub fn hold_suite_to_record(name: &str, target: Arc<dyn Target>, areas: &[&str]) {
+    let settlement = recorded(name);
+    let selected: Vec<Case> = all_cases()
+        .iter()
+        .filter(|case| case.set == Set::Scenarios)
+        .filter(|case| {
+            let area = case.id.split('/').next();
+            area.is_some_and(|area| areas.contains(&area))
+        })
+        .cloned()
+        .collect();
+    for area in areas {
+        let prefix = format!("{area}/");
+        let has_cases = selected.iter().any(|case| case.id.starts_with(&prefix));
+        assert!(has_cases, "there is no area `{area}`");
+    }
+    let mut records = run(target, Profile::default(), &selected);
+    assert_as_recorded(&settlement, &mut records);
+}
+
+fn recorded(name: &str) -> Settlement {
+    let file = root().join(format!("harness/baselines/{name}.toml"));
+    let baseline = Baseline::load(&file, all_cases()).expect("the baseline can be read");
+    Settlement {
+        baseline: Some(baseline),
+        strict: true,
+        ..Settlement::none()
+    }
+}
+
+fn assert_as_recorded(settlement: &Settlement, records: &mut [Record]) {
+    for record in records.iter_mut() {
+        settlement.settle(record);
+    }
+    let expected = [Verdict::Pass, Verdict::Xfail, Verdict::Unsupported];
+    let wrong: Vec<String> = records
+        .iter()
+        .filter(|record| !expected.contains(&record.verdict))
+        .map(|r| format!("{}: {:?}: {}\n{}", r.case.id, r.verdict, r.why, r.wire))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -32,7 +32,7 @@ use crate::target::inner_side::{InnerSide, Stanzas, ping};
 use crate::target::{Inside, Running};
 
 /// How long nothing may happen, with all connections ended, before nothing more is expected.
-const QUIET: Duration = Duration::from_millis(700);
+const QUIET: Duration = Duration::from_millis(2500);
 /// What a partner listens at that has to be found without SRV records (RFC 6120 §3.2.2).
 const DEFAULT_PORT: u16 = 5269;
 /// How often a correct partner tries to get through after a case.
