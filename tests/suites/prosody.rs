@@ -14,6 +14,7 @@ const AREAS: [&str; 10] = [
 /// Its timeouts are short, so what runs at once has to stay within bounds.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
+#[expect(clippy::print_stderr, reason = "says why nothing was tested")]
 fn prosody() -> Option<Prosody> {
     match Prosody::find() {
         Ok(prosody) => Some(prosody),
