@@ -9,6 +9,8 @@ use simulated_partners::inner::{Inner, Outgoing};
 use simulated_partners::wire::{Element, NS_PING, NS_SERVER};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::remote::with_causes;
+
 /// A link to the inner side with one mailbox a case.
 pub struct InnerSide {
     outgoing: Outgoing,
@@ -168,7 +170,7 @@ async fn read(mut link: Inner, shared: Arc<Shared>) {
                     let _ = link.send(&answer).await;
                 }
             }
-            Err(error) => break error.to_string(),
+            Err(error) => break with_causes(&error),
         }
     };
     shared.dead.send_replace(Some(reason));
