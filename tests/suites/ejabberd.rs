@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use s2spec::baseline::{Baseline, Settlement};
 use s2spec::lab::Lab;
 use s2spec::matrix::{Case, Direction};
 use s2spec::oracle::Profile;
@@ -10,7 +11,7 @@ use s2spec::outcome::Outcome;
 use s2spec::runner::{Record, Verdict};
 use s2spec::target::ejabberd::Ejabberd;
 use s2spec::target::{Pending, Placement, Running, StartError, Stop, Target};
-use s2spec_tests::{all_cases, hold_to_record, run};
+use s2spec_tests::{all_cases, hold_to_record, root, run};
 use simulated_partners::pki::NameForms;
 
 #[expect(clippy::print_stderr, reason = "says why nothing was tested")]
@@ -37,6 +38,37 @@ fn a_real_ejabberd_ends_as_the_tables_say() {
     if let Some(ejabberd) = ejabberd() {
         hold_to_record("ejabberd", "ejabberd 23.01-1", Arc::new(ejabberd));
     }
+}
+
+/// Areas of the conformance suite that take a few seconds and need no timeouts.
+const AREAS: [&str; 4] = ["adr/", "crt/", "sas/", "xml/"];
+
+#[test]
+fn a_real_ejabberd_ends_scenarios_as_its_baseline_says() {
+    let Some(ejabberd) = ejabberd() else { return };
+    let file = root().join("harness/baselines/ejabberd.toml");
+    let settlement = Settlement {
+        baseline: Some(Baseline::load(&file, all_cases()).expect("the baseline can be read")),
+        strict: true,
+        ..Settlement::none()
+    };
+    let selected: Vec<Case> = all_cases()
+        .iter()
+        .filter(|case| AREAS.iter().any(|area| case.id.starts_with(area)))
+        .cloned()
+        .collect();
+    let mut records = run(Arc::new(ejabberd), Profile::default(), &selected);
+    for record in &mut records {
+        settlement.settle(record);
+    }
+    let expected = [Verdict::Pass, Verdict::Xfail, Verdict::Unsupported];
+    let wrong: Vec<String> = records
+        .iter()
+        .filter(|record| !expected.contains(&record.verdict))
+        .map(told)
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(records.len() > 200, "only {} cases ran", records.len());
 }
 
 /// ejabberd in a lab whose certificates name domains in all forms.
