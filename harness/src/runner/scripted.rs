@@ -1,33 +1,31 @@
 //! A case of the conformance suite: partners that follow a script, until everything that has to be
 //! seen was seen, or nothing more can come.
 
+mod ending;
+mod polling;
+
 use std::collections::BTreeMap;
-use std::future::{Future, poll_fn};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::pin::pin;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use simulated_partners::board::Board;
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
-use simulated_partners::event::{Event, LegKind, Party, What};
-use simulated_partners::persona;
+use simulated_partners::event::{Event, Party, What};
 use simulated_partners::tls::Habits;
 use simulated_partners::wire::Element;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
+
+use polling::{next_event, next_stanza, own_address, ready};
 
 use super::case::{Deadlines, Job, setup, start};
 use crate::judge::{self, Arrival, Bounce, Evidence};
 use crate::lab::Lab;
 use crate::outcome::Outcome;
 use crate::scenario::names::Names;
-use crate::scenario::{
-    Dials, Eye, Grade, Line, MAIN, Role, Script, Sees, Sight, Verdicts, grade, sight, unnoticed,
-};
+use crate::scenario::{Dials, Eye, Grade, MAIN, Role, Script, Sees, Sight, Verdicts, grade, sight};
 use crate::target::inner_side::{InnerSide, Stanzas, ping};
 use crate::target::{Inside, Running};
 
@@ -35,10 +33,6 @@ use crate::target::{Inside, Running};
 const QUIET: Duration = Duration::from_millis(2500);
 /// What a partner listens at that has to be found without SRV records (RFC 6120 §3.2.2).
 const DEFAULT_PORT: u16 = 5269;
-/// How often a correct partner tries to get through after a case.
-const ATTEMPTS: u32 = 5;
-/// The persona that gets in wherever there is a way.
-const BEST: &str = "modern";
 
 /// What a scripted case showed.
 pub(super) struct Shown {
@@ -487,165 +481,5 @@ impl<'a> Bench<'a> {
             .chain(others)
             .map(|(name, query)| sight::query(&name, &query.kind, query.tcp, at))
             .collect()
-    }
-
-    /// Everything that was on its way has arrived when this is through: the inner side answers, and a
-    /// correct partner has got a stanza to it.
-    async fn finish(&mut self, deadlines: Deadlines) -> Result<Option<String>, String> {
-        let alive = if self.script.alive {
-            self.probe_life(deadlines).await?
-        } else {
-            None
-        };
-        if let Some(inner) = self.inner
-            && timeout(deadlines.case, inner.barrier()).await.is_err()
-        {
-            return Err("the target's inner side does not answer".to_owned());
-        }
-        self.drain();
-        let queries = self.queries();
-        self.sights.extend(queries);
-        Ok(alive)
-    }
-
-    /// What is wrong with the target afterwards, if anything is.
-    async fn probe_life(&self, deadlines: Deadlines) -> Result<Option<String>, String> {
-        let best = persona::find(BEST).ok_or("the built-in persona for probes is missing")?;
-        let domain = self.names.living();
-        let mut stanzas = self.inner.map(|inner| inner.open(&domain, false));
-        let setup = setup(self.lab, self.target, &domain, &Arc::new(best), deadlines);
-        let mut partner = start(setup).await?;
-        self.lab
-            .publish(&domain, partner.address())
-            .map_err(|error| error.to_string())?;
-        let id = format!("probe-{domain}");
-        let probe = ping(&id, &domain, &self.target.domain);
-        partner.dial(probe.clone());
-        let mut attempts = 1;
-        let arrived = async {
-            loop {
-                tokio::select! {
-                    stanza = next_stanza(&mut stanzas) => return stanza.is_some(),
-                    event = partner.next_event() => match event.map(|event| event.what) {
-                        None => return false,
-                        Some(What::ConnectFailed(LegKind::Outgoing, _)) => return false,
-                        // A target with short timeouts may have been too busy for it.
-                        Some(What::Closed { .. }) if attempts < ATTEMPTS => {
-                            attempts += 1;
-                            partner.dial(probe.clone());
-                        }
-                        Some(what) => {
-                            let answered = judge::element_from(&what, Party::Target)
-                                .is_some_and(|element| element.attribute("id") == Some(&id));
-                            if answered {
-                                return true;
-                            }
-                        }
-                    }
-                }
-            }
-        };
-        let got_through = timeout(deadlines.patience, arrived).await;
-        partner.stop().await;
-        Ok(match got_through {
-            Ok(true) => None,
-            Ok(false) => Some("takes no connection any more".to_owned()),
-            Err(_) => Some("a correct partner does not get through any more".to_owned()),
-        })
-    }
-
-    /// Expectations that a wrong target, or the accepting neighbour, would meet as well.
-    fn vacuous(&self) -> Vec<String> {
-        let fill = |text: &str| self.names.fill(text, self.names.domain(), &self.board);
-        let mut vacuous = Vec::new();
-        for expect in &self.script.expect {
-            let unnoticed = unnoticed(expect, &self.sights, &fill);
-            vacuous.extend(
-                unnoticed
-                    .into_iter()
-                    .map(|what| format!("`{expect}` is met even where {what}")),
-            );
-        }
-        for (name, expected) in &self.script.siblings {
-            let all_met = expected
-                .iter()
-                .all(|expect| grade(expect, &self.sights, &fill) == Grade::Met);
-            if all_met {
-                vacuous.push(format!("the control meets all that `{name}` expects"));
-            }
-        }
-        vacuous
-    }
-
-    fn verdicts(&self, outcome: &Outcome, alive: Option<String>) -> Verdicts {
-        let lines = self
-            .script
-            .expect
-            .iter()
-            .map(|expect| Line {
-                expect: expect.clone(),
-                grade: {
-                    let fill = |text: &str| self.names.fill(text, self.names.domain(), &self.board);
-                    grade(expect, &self.sights, &fill)
-                },
-            })
-            .collect();
-        let allowed = &self.script.outcome;
-        let fits = allowed.is_empty() || allowed.iter().any(|word| word.admits(outcome));
-        let outcome = (!fits).then(|| {
-            let words: Vec<String> = allowed.iter().map(ToString::to_string).collect();
-            format!(
-                "it ended as {outcome}, where {} is allowed",
-                words.join(" or ")
-            )
-        });
-        Verdicts {
-            lines,
-            alive,
-            outcome,
-        }
-    }
-}
-
-/// An address of the loopback net for a listener at the default port, which neither another case nor
-/// another process uses now.
-fn own_address() -> Ipv4Addr {
-    static TAKEN: AtomicU32 = AtomicU32::new(0);
-    let number = TAKEN.fetch_add(1, Ordering::Relaxed);
-    let mark = std::process::id()
-        .wrapping_mul(0x9E37_79B1)
-        .wrapping_add(number);
-    let [_, first, second, third] = mark.to_be_bytes();
-    // Neither 127.0.*.* nor an address that ends in 0 or 255.
-    Ipv4Addr::new(127, first.max(1), second, third.clamp(1, 254))
-}
-
-/// The next event of any partner; cancelled without loss.
-async fn next_event(partners: &mut [Started<'_>]) -> (usize, Event) {
-    poll_fn(|context| {
-        for (at, one) in partners.iter_mut().enumerate() {
-            if let Poll::Ready(Some(event)) = pin!(one.partner.next_event()).poll(context) {
-                return Poll::Ready((at, event));
-            }
-        }
-        Poll::Pending
-    })
-    .await
-}
-
-/// The next stanza on the local side, where that can be seen.
-async fn next_stanza(stanzas: &mut Option<Stanzas>) -> Option<Element> {
-    match stanzas {
-        Some(stanzas) => stanzas.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// What is there without waiting.
-fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    match pin!(future).poll(&mut context) {
-        Poll::Ready(value) => Some(value),
-        Poll::Pending => None,
     }
 }
