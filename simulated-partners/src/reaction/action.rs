@@ -59,7 +59,7 @@ pub enum Do {
     Hello(Box<Hello>),
     /// Stays silent where the handshake should be, and looks at what comes.
     StallTls,
-    /// Asks for another handshake under the keys of TLS 1.2, and looks at the answer.
+    /// Asks for another handshake under the keys of TLS 1.2, ends the stream, and looks at the answer.
     Renegotiate(Renegotiate),
     /// Goes on as a correct server would, after the actions before.
     Proceed,

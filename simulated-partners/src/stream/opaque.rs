@@ -78,14 +78,16 @@ impl Machine {
         }
     }
 
-    /// Asks for another handshake where one is complete.
+    /// Asks for another handshake where one is complete, and ends the stream: there are targets that
+    /// keep their refusal until they have something else to send.
     fn renegotiate(&mut self, how: Renegotiate) {
         self.opaque.preface = false;
-        let records = if self.is_listening() {
+        let mut records = if self.is_listening() {
             handmade::hello_request()
         } else {
             handmade::second_hello(how, &self.profile.target_domain)
         };
+        records.extend(handmade::data(b"</stream:stream>"));
         self.show_sent(&records);
         self.actions.push(super::Action::TakeOver(records));
     }

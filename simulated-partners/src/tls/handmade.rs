@@ -9,6 +9,7 @@ use super::reading::Heard;
 use crate::reaction::{Flight, Hello, HelloVersion, Renegotiate, suite};
 
 const HANDSHAKE: u8 = 22;
+const APPLICATION_DATA: u8 = 23;
 /// Bytes of a record at most (RFC 8446 §5.1).
 const RECORD: usize = 16_384;
 /// A record's length is never nothing, and no hello takes more of them.
@@ -84,6 +85,13 @@ pub(crate) fn hello_request() -> Vec<u8> {
         ..Hello::default()
     };
     records(&hello, &message(0, &[]))
+}
+
+/// A record of data, in clear, of TLS 1.2.
+pub(crate) fn data(content: &[u8]) -> Vec<u8> {
+    let mut record = vec![APPLICATION_DATA, 3, 3];
+    vector16(&mut record, content);
+    record
 }
 
 /// With what the client's last handshake ended in (RFC 5746 §3.5), where it is to be said.
