@@ -267,7 +267,8 @@ mod tests {
         let mut good = near.seal(&mut clear.clone()).unwrap().unwrap();
         assert_eq!(far.open(&mut good[..9].to_vec()), Ok(None));
         assert_eq!(far.open(&mut good), Ok(Some(clear.clone())));
-        let mut bad = near.seal(&mut clear.clone()).unwrap().unwrap();
+        let mut again = clear;
+        let mut bad = near.seal(&mut again).unwrap().unwrap();
         bad[20] ^= 1;
         assert_eq!(far.open(&mut bad), Err(Unreadable));
         assert_eq!(far.open(&mut vec![22, 3, 3, 255, 255]), Err(Unreadable));
