@@ -80,7 +80,7 @@ pub enum What {
         /// The rule that they broke, when the target sent them.
         fault: Option<String>,
     },
-    /// The target sent a message of a handshake in clear that the partner makes by hand: what it is
+    /// The target sent a message of a handshake that the partner makes by hand: what it is
     /// (`message`) and says.
     Handshake(BTreeMap<&'static str, String>),
     /// A TLS handshake was completed.

@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use action::hex;
-pub use action::{Await, Do, Keep, Repeat};
+pub use action::{Await, Do, Keep, Renegotiate, Repeat};
 pub use hello::{Flight, Hello, HelloVersion};
 pub(crate) use hello::{suite, suite_name};
 pub use mistake::{Mistake, Place, mistakes};

@@ -47,6 +47,15 @@ enum Flow {
     Over,
 }
 
+/// What is due before anything else is read.
+#[derive(Debug)]
+enum Due {
+    /// A handshake.
+    Handshake(TlsRole),
+    /// To send these records under the keys that rustls has.
+    TakeOver(Vec<u8>),
+}
+
 struct Connection<'a> {
     shared: &'a Arc<Shared>,
     leg: Leg,
@@ -198,27 +207,39 @@ impl Connection<'_> {
                 return flow;
             }
         }
-        let mut role = match self.carry_out(input, stop).await {
-            Ok(role) => role,
+        let mut due = match self.carry_out(input, stop).await {
+            Ok(due) => due,
             Err(flow) => return flow,
         };
-        while let Some(side) = role {
-            let input = self.handshake(side, stop).await;
-            role = match self.carry_out(input, stop).await {
-                Ok(role) => role,
+        while let Some(next) = due {
+            let input = match next {
+                Due::Handshake(side) => self.handshake(side, stop).await,
+                Due::TakeOver(records) => match self.socket.take_over().await {
+                    Ok(()) => {
+                        self.outbox.send(records);
+                        return Flow::GoOn;
+                    }
+                    Err(why) => Input::TlsFailed {
+                        by: Party::Partner,
+                        signal: TlsSignal::Garbage(why),
+                    },
+                },
+            };
+            due = match self.carry_out(input, stop).await {
+                Ok(due) => due,
                 Err(flow) => return flow,
             };
         }
         Flow::GoOn
     }
 
-    /// Carries the answer to one input out: whether a handshake is due, or that it is over.
+    /// Carries the answer to one input out: what is due now, or that it is over.
     async fn carry_out(
         &mut self,
         input: Input<'_>,
         stop: &mut watch::Receiver<bool>,
-    ) -> Result<Option<TlsRole>, Flow> {
-        let mut role = None;
+    ) -> Result<Option<Due>, Flow> {
+        let mut due = None;
         for action in self.machine.handle(input) {
             match action {
                 Action::Observe(what) => {
@@ -247,7 +268,8 @@ impl Connection<'_> {
                 } => self
                     .outbox
                     .step_after(Step::Raise { name, value }, after_sent),
-                Action::StartTls(side) => role = Some(side),
+                Action::StartTls(side) => due = Some(Due::Handshake(side)),
+                Action::TakeOver(records) => due = Some(Due::TakeOver(records)),
                 Action::Deadline(_) if self.stopping => {}
                 Action::Deadline(wait) => {
                     self.deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
@@ -279,10 +301,10 @@ impl Connection<'_> {
                 }
             }
         }
-        if role.is_some() {
+        if due.is_some() {
             self.drain(stop).await;
         }
-        Ok(role)
+        Ok(due)
     }
 
     /// Does a step that is due between two writes.

@@ -8,6 +8,7 @@ mod leg;
 mod outbox;
 mod recorder;
 mod socket;
+mod taken;
 
 #[cfg(test)]
 mod tests;

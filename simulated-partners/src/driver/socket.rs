@@ -15,8 +15,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
+use super::taken::Taken;
 use crate::event::{Party, TlsFacts, TlsSignal};
-use crate::tls::{self, Witness};
+use crate::tls::{self, Takeover, Witness};
 
 /// How long the peer may take for its end, and for an alert that a broken handshake left behind.
 const LAST_WORDS: Duration = Duration::from_millis(100);
@@ -93,6 +94,8 @@ pub(super) enum Socket {
     Plain(Tcp),
     /// Under TLS.
     Tls(Box<TlsStream<Tcp>>),
+    /// Under the keys of TLS, with records made by hand.
+    Taken(Box<Taken>),
     /// Gone.
     Closed,
 }
@@ -120,6 +123,7 @@ impl Socket {
         let read = match self {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, &mut buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
+            Self::Taken(taken) => taken.poll_read(cx, &mut buffer),
             Self::Closed => Poll::Ready(Ok(())),
         };
         read.map_ok(|()| buffer.filled().len())
@@ -133,6 +137,7 @@ impl Socket {
         match self {
             Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Taken(taken) => taken.poll_write(cx, bytes),
             Self::Closed => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -141,6 +146,7 @@ impl Socket {
         match self {
             Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Taken(taken) => taken.poll_flush(cx),
             Self::Closed => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -151,6 +157,7 @@ impl Socket {
             match self {
                 Self::Plain(tcp) => tcp.shutdown().await,
                 Self::Tls(stream) => stream.shutdown().await,
+                Self::Taken(taken) => taken.tcp.shutdown().await,
                 Self::Closed => Ok(()),
             }
         };
@@ -210,6 +217,32 @@ impl Socket {
         Ok(facts)
     }
 
+    /// Takes the keys of TLS over: from here on what is written and read are records in clear. What
+    /// of a record was read before its end is lost.
+    ///
+    /// # Errors
+    /// Why that is not possible; the connection is gone then.
+    pub(super) async fn take_over(&mut self) -> Result<(), String> {
+        let Self::Tls(mut stream) = std::mem::replace(self, Self::Closed) else {
+            return Err("there is no renegotiation without TLS".to_owned());
+        };
+        // A peer that takes nothing leaves something to be sent, and the keys stay where they are.
+        let _ = timeout(LAST_WORDS, stream.flush()).await;
+        let (tcp, connection) = match *stream {
+            TlsStream::Client(stream) => {
+                let (tcp, connection) = stream.into_inner();
+                (tcp, rustls::Connection::from(connection))
+            }
+            TlsStream::Server(stream) => {
+                let (tcp, connection) = stream.into_inner();
+                (tcp, rustls::Connection::from(connection))
+            }
+        };
+        let records = Takeover::of(connection).map_err(|refusal| refusal.to_string())?;
+        *self = Self::Taken(Box::new(Taken::new(tcp, records)));
+        Ok(())
+    }
+
     /// Ends our side, with close_notify where TLS is up, and lets the peer end its own: what it
     /// still sends would otherwise be answered with a reset.
     pub(super) async fn close(&mut self) {
@@ -218,6 +251,7 @@ impl Socket {
             let ended = match self {
                 Self::Plain(tcp) => tcp.shutdown().await,
                 Self::Tls(stream) => stream.shutdown().await,
+                Self::Taken(taken) => taken.tcp.shutdown().await,
                 Self::Closed => return,
             };
             let mut ignored = [0; 1024];
@@ -258,6 +292,7 @@ impl Socket {
         let tcp = match self {
             Self::Plain(tcp) => Some(&tcp.0),
             Self::Tls(stream) => Some(&stream.get_ref().0.0),
+            Self::Taken(taken) => Some(&taken.tcp.0),
             Self::Closed => None,
         };
         if let Some(tcp) = tcp {

@@ -203,7 +203,7 @@ fn shows_an_unknown_action() {
     10 | do = ["sleep"]
        |       ^^^^^^^
        |
-       = help: expected one of `send`, `send-bytes`, `repeat`, `split`, `flush`, `header-without`, `features`, `wait`, `wait-for`, `raise`, `keep`, `await`, `deafen`, `shut`, `start-tls`, `close`, `cut`, `reset`, `hold`, `ignore`, `break-tls`, `legacy-tls`, `hello`, `stall-tls`, `proceed`
+       = help: expected one of `send`, `send-bytes`, `repeat`, `split`, `flush`, `header-without`, `features`, `wait`, `wait-for`, `raise`, `keep`, `await`, `deafen`, `shut`, `start-tls`, `close`, `cut`, `reset`, `hold`, `ignore`, `break-tls`, `legacy-tls`, `hello`, `stall-tls`, `renegotiate`, `proceed`
     "#);
 }
 

@@ -59,6 +59,8 @@ pub enum Do {
     Hello(Box<Hello>),
     /// Stays silent where the handshake should be, and looks at what comes.
     StallTls,
+    /// Asks for another handshake under the keys of TLS 1.2, ends the stream, and looks at the answer.
+    Renegotiate(Renegotiate),
     /// Goes on as a correct server would, after the actions before.
     Proceed,
 }
@@ -76,6 +78,17 @@ pub struct Repeat {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 600_000))]
     pub every: Option<u32>,
+}
+
+/// What a ClientHello under the keys of a connection says of the handshake before it. A listening
+/// side sends a HelloRequest, which says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Renegotiate {
+    /// Nothing, as before RFC 5746.
+    WithoutInfo,
+    /// Something that is not what the handshake before ended in (RFC 5746 §3.5).
+    WrongInfo,
 }
 
 /// A text for the board.
@@ -143,6 +156,7 @@ impl Do {
             Self::LegacyTls => "legacy-tls",
             Self::Hello(_) => "hello",
             Self::StallTls => "stall-tls",
+            Self::Renegotiate(_) => "renegotiate",
             Self::Proceed => "proceed",
         }
     }
@@ -174,6 +188,7 @@ impl Do {
             | Self::LegacyTls
             | Self::Hello(_)
             | Self::StallTls
+            | Self::Renegotiate(_)
             | Self::Proceed => true,
         }
     }

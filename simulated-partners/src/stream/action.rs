@@ -91,6 +91,9 @@ pub enum Action {
     },
     /// Start a handshake; nothing else may be read from TCP before it ends.
     StartTls(TlsRole),
+    /// Take the keys of TLS 1.2 over and send these records, in clear here, under them. What comes
+    /// is handed in as records in clear from then on.
+    TakeOver(Vec<u8>),
     /// From now on wait this long for the next step, or for ever. Replaces the wait before.
     Deadline(Option<Duration>),
     /// Have a dialback key checked by the authoritative server on a connection of its own, and hand

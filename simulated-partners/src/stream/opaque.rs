@@ -4,7 +4,7 @@
 use super::machine::Machine;
 use super::state::{State, Step};
 use crate::event::{Party, TlsSignal, What};
-use crate::reaction::Hello;
+use crate::reaction::{Hello, Renegotiate};
 use crate::tls::{self, Found, Heard, handmade, legacy};
 
 /// A hello of any size that occurs, and an alert after it.
@@ -34,12 +34,17 @@ pub(super) enum Broken {
     Hello(Box<Hello>),
     /// With silence.
     Silence,
+    /// After it was complete, with the wish for another.
+    Renegotiation(Renegotiate),
 }
 
 impl Broken {
     /// Whether what comes is read message by message.
     fn is_by_hand(&self) -> bool {
-        matches!(self, Self::Hello(_) | Self::Silence)
+        matches!(
+            self,
+            Self::Hello(_) | Self::Silence | Self::Renegotiation(_)
+        )
     }
 }
 
@@ -50,6 +55,9 @@ impl Machine {
         self.opaque.preface = !self.is_listening() && asks;
         self.go(Step::BreakTls);
         self.opaque.kind = Some(how.clone());
+        if let Broken::Renegotiation(how) = how {
+            return self.renegotiate(how);
+        }
         if how.is_by_hand() && self.is_listening() {
             // The hello may have come with what was read before.
             let unread = self.unread().to_vec();
@@ -57,7 +65,7 @@ impl Machine {
         }
         match how {
             _ if self.is_listening() => {}
-            Broken::Silence => {}
+            Broken::Silence | Broken::Renegotiation(_) => {}
             Broken::Hello(hello) => {
                 let bytes = handmade::client_hello(&hello, &self.profile.target_domain);
                 self.send_opaque(bytes);
@@ -68,6 +76,20 @@ impl Machine {
                 self.send_opaque(hello);
             }
         }
+    }
+
+    /// Asks for another handshake where one is complete, and ends the stream: there are targets that
+    /// keep their refusal until they have something else to send.
+    fn renegotiate(&mut self, how: Renegotiate) {
+        self.opaque.preface = false;
+        let mut records = if self.is_listening() {
+            handmade::hello_request()
+        } else {
+            handmade::second_hello(how, &self.profile.target_domain)
+        };
+        records.extend(handmade::data(b"</stream:stream>"));
+        self.show_sent(&records);
+        self.actions.push(super::Action::TakeOver(records));
     }
 
     pub(super) fn opaque_bytes(&mut self, bytes: &[u8]) {
@@ -90,7 +112,7 @@ impl Machine {
                     Some(Broken::Legacy) => {
                         self.send_opaque(legacy::server_hello_tls10([0x53; 32]));
                     }
-                    Some(Broken::Hello(_) | Broken::Silence) | None => {}
+                    Some(Broken::Hello(_) | Broken::Silence | Broken::Renegotiation(_)) | None => {}
                 }
                 if let Some(name) = legacy::read_alert(&self.opaque.received) {
                     self.tell(Party::Target, TlsSignal::Alert(name));
@@ -111,7 +133,10 @@ impl Machine {
                 None => return,
             }
         }
-        let found = tls::read(received);
+        let found = match self.opaque.kind {
+            Some(Broken::Renegotiation(_)) => tls::read_opened(received),
+            _ => tls::read(received),
+        };
         let news: Vec<Found> = found.into_iter().skip(self.opaque.shown).collect();
         self.opaque.shown += news.len();
         for found in news {
@@ -163,11 +188,15 @@ impl Machine {
     }
 
     fn send_opaque(&mut self, bytes: Vec<u8>) {
+        self.show_sent(&bytes);
+        self.actions.push(super::Action::Send(bytes));
+    }
+
+    fn show_sent(&mut self, bytes: &[u8]) {
         self.observe(What::Raw {
             from: Party::Partner,
-            bytes: bytes.clone(),
+            bytes: bytes.to_vec(),
             fault: None,
         });
-        self.actions.push(super::Action::Send(bytes));
     }
 }

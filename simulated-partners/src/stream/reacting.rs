@@ -259,6 +259,10 @@ impl Machine {
                 self.break_tls(Broken::Silence);
                 return Next::Over;
             }
+            Do::Renegotiate(how) => {
+                self.break_tls(Broken::Renegotiation(*how));
+                return Next::Over;
+            }
             Do::Proceed => return Next::Proceed,
         }
         Next::On

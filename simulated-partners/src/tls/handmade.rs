@@ -6,9 +6,10 @@ use rustls::SignatureScheme;
 use rustls::sign::CertifiedKey;
 
 use super::reading::Heard;
-use crate::reaction::{Flight, Hello, HelloVersion, suite};
+use crate::reaction::{Flight, Hello, HelloVersion, Renegotiate, suite};
 
 const HANDSHAKE: u8 = 22;
+const APPLICATION_DATA: u8 = 23;
 /// Bytes of a record at most (RFC 8446 §5.1).
 const RECORD: usize = 16_384;
 /// A record's length is never nothing, and no hello takes more of them.
@@ -59,6 +60,42 @@ mod extension {
 
 /// The first flight of a client.
 pub(crate) fn client_hello(hello: &Hello, name: &str) -> Vec<u8> {
+    client_hello_with(hello, name, None)
+}
+
+/// The hello by which a client asks for a renegotiation in TLS 1.2, in clear.
+pub(crate) fn second_hello(how: Renegotiate, name: &str) -> Vec<u8> {
+    let hello = Hello {
+        version: HelloVersion::V12,
+        // The signalling value belongs to first hellos only (RFC 5746 §3.5).
+        without_renegotiation: true,
+        ..Hello::default()
+    };
+    let proof = match how {
+        Renegotiate::WithoutInfo => None,
+        Renegotiate::WrongInfo => Some([0x53; 12].as_slice()),
+    };
+    client_hello_with(&hello, name, proof)
+}
+
+/// A server's wish for a renegotiation in TLS 1.2, in clear (RFC 5246 §7.4.1.1).
+pub(crate) fn hello_request() -> Vec<u8> {
+    let hello = Hello {
+        version: HelloVersion::V12,
+        ..Hello::default()
+    };
+    records(&hello, &message(0, &[]))
+}
+
+/// A record of data, in clear, of TLS 1.2.
+pub(crate) fn data(content: &[u8]) -> Vec<u8> {
+    let mut record = vec![APPLICATION_DATA, 3, 3];
+    vector16(&mut record, content);
+    record
+}
+
+/// With what the client's last handshake ended in (RFC 5746 §3.5), where it is to be said.
+fn client_hello_with(hello: &Hello, name: &str, proof: Option<&[u8]>) -> Vec<u8> {
     if hello.version == HelloVersion::Ssl2 {
         return ssl2_hello();
     }
@@ -76,7 +113,13 @@ pub(crate) fn client_hello(hello: &Hello, name: &str) -> Vec<u8> {
     vector16(&mut body, &offered_suites(hello));
     vector8(&mut body, if hello.deflate { &[1, 0] } else { &[0] });
     if hello.version != HelloVersion::Ssl3 {
-        vector16(&mut body, &client_extensions(hello, name));
+        let mut extensions = client_extensions(hello, name);
+        if let Some(proof) = proof {
+            let mut content = Vec::new();
+            vector8(&mut content, proof);
+            push_extension(&mut extensions, extension::RENEGOTIATION, &content);
+        }
+        vector16(&mut body, &extensions);
     }
     records(hello, &message(1, &body))
 }

@@ -15,6 +15,7 @@ mod identity;
 mod judge;
 pub mod legacy;
 mod reading;
+mod takeover;
 mod witness;
 
 pub use alert::alert_name;
@@ -26,7 +27,9 @@ pub use failure::failure;
 pub use habits::{Habits, Hints};
 pub use identity::Name;
 pub use judge::judge;
+pub(crate) use reading::read_opened;
 pub use reading::{Found, Heard, read};
+pub(crate) use takeover::Takeover;
 pub use witness::Witness;
 
 #[cfg(test)]

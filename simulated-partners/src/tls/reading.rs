@@ -10,6 +10,7 @@ const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 const FATAL: u8 = 2;
+const NO_RENEGOTIATION: u8 = 100;
 
 /// A hello, or another message of a handshake.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,7 +51,17 @@ pub enum Found {
 }
 
 /// All that is whole in the bytes so far, in order. Warnings are left out.
-pub fn read(mut raw: &[u8]) -> Vec<Found> {
+pub fn read(raw: &[u8]) -> Vec<Found> {
+    read_records(raw, false)
+}
+
+/// The same of records that were encrypted: data are left out, and the refusal to negotiate again
+/// is told though it is a warning (RFC 5246 §7.2.2).
+pub(crate) fn read_opened(raw: &[u8]) -> Vec<Found> {
+    read_records(raw, true)
+}
+
+fn read_records(mut raw: &[u8], opened: bool) -> Vec<Found> {
     let mut found = Vec::new();
     let mut messages = Vec::new();
     while let Some(kind) = raw.first() {
@@ -74,7 +85,11 @@ pub fn read(mut raw: &[u8]) -> Vec<Found> {
                 found.extend(whole_messages(&mut messages));
             }
             (ALERT, [FATAL, alert]) => found.push(Found::Alert(alert_name(*alert))),
+            (ALERT, [_, NO_RENEGOTIATION]) if opened => {
+                found.push(Found::Alert(alert_name(NO_RENEGOTIATION)));
+            }
             (ALERT, [_, _]) => {}
+            (APPLICATION_DATA, _) if opened => {}
             _ => {
                 found.push(Found::Encrypted);
                 return found;
@@ -100,6 +115,7 @@ fn whole_messages(bytes: &mut Vec<u8>) -> Vec<Found> {
 
 fn heard(kind: u8, body: &[u8]) -> Heard {
     let name = match kind {
+        0 => "hello-request",
         1 => "client-hello",
         2 => "server-hello",
         4 => "new-session-ticket",

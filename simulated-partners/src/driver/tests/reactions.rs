@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::persona::Offer;
+use crate::persona::{Offer, TlsVersion};
 use crate::reaction::Reaction;
 use crate::stream::State;
 
@@ -554,4 +554,39 @@ async fn a_failed_handshake_is_a_point() {
 #[test]
 fn a_scripted_connection_ends_by_itself() {
     assert!(State::Scripted.waits_for().is_some());
+}
+
+/// How a partner's wish for another handshake ended before a correct partner, with these versions.
+async fn renegotiated(versions: &[TlsVersion]) -> (Party, TlsSignal) {
+    let mut a = reacting(
+        "offered",
+        &[("when = 'established'", "{ renegotiate = 'wrong-info' }")],
+    );
+    Arc::make_mut(&mut a).offer.tls_versions = versions.to_vec();
+    let failed = |event: &Event| matches!(event.what, What::TlsFailed { .. });
+    let (a, _) = meet(&a, &reacting("offered", &[]), failed).await;
+    let failure = a.iter().find_map(|event| match &event.what {
+        What::TlsFailed { by, signal } => Some((*by, signal.clone())),
+        _ => None,
+    });
+    failure.expect("it was waited for")
+}
+
+#[tokio::test]
+async fn a_renegotiation_is_refused_under_the_same_keys() {
+    let refused = TlsSignal::Alert("no_renegotiation".to_owned());
+    assert_eq!(
+        renegotiated(&[TlsVersion::V12]).await,
+        (Party::Target, refused)
+    );
+}
+
+#[tokio::test]
+async fn a_renegotiation_without_tls_1_2_is_told_from_a_refusal() {
+    let (by, signal) = renegotiated(&[TlsVersion::V13]).await;
+    assert_eq!(by, Party::Partner);
+    assert!(
+        matches!(&signal, TlsSignal::Garbage(why) if why.contains("TLS 1.2")),
+        "{signal:?}"
+    );
 }

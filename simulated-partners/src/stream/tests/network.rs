@@ -209,7 +209,7 @@ impl Network {
                     self.queue
                         .push_back((connection, other, Delivery::Bytes(bytes)));
                 }
-                Action::Flush | Action::Segments(_) | Action::Read(_) => {}
+                Action::Flush | Action::Segments(_) | Action::Read(_) | Action::TakeOver(_) => {}
                 Action::ShutWrite => {
                     self.queue.push_back((connection, other, Delivery::Closed));
                 }

@@ -130,6 +130,7 @@ pub(super) fn word(action: &Action) -> Option<String> {
         Action::Timer { time, .. } => Some(format!("timer {time:?}")),
         Action::Cut => Some("cut".to_owned()),
         Action::StartTls(role) => Some(format!("start TLS as {role:?}")),
+        Action::TakeOver(_) => Some("take over".to_owned()),
         Action::Deadline(wait) => Some(wait.map_or("no deadline", |_| "deadline").to_owned()),
         Action::Ask { question, .. } => Some(format!("ask {}", question.sender)),
         Action::Answer(_) => Some("answer".to_owned()),
