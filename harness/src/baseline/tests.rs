@@ -7,6 +7,7 @@ use crate::judge::Fault;
 use crate::matrix::{Case, cases};
 use crate::report::{Report, fixture};
 use crate::runner::{Record, Verdict};
+use crate::scenario::Library;
 
 /// The failure of the fixture.
 const CASE: &str = "personas/row07/google-talk/inbound";
@@ -306,7 +307,8 @@ fn text_from_the_wire_is_quoted_in_a_written_baseline() {
 #[test]
 fn shipped_baselines_are_read_without_a_mistake() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/baselines");
-    let all = all();
+    let mut all = all();
+    all.extend(Library::builtin().cases());
     let mut count = 0;
     for file in std::fs::read_dir(folder).unwrap() {
         let baseline = Baseline::load(&file.unwrap().path(), &all);
