@@ -6,14 +6,17 @@ use std::time::{Duration, Instant};
 
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
-use s2spec::matrix::{self, Case, Set};
-use s2spec::oracle::{End, Profile};
+use s2spec::case::{Case, Set};
+use s2spec::expectation::End;
+use s2spec::matrix;
+use s2spec::oracle::{Profile, expected};
 use s2spec::outcome::Method;
+use s2spec::record::RunEvent;
 use s2spec::resources;
 use s2spec::runner::{self, Deadlines, Plan};
 use s2spec::scenario::Library;
-use s2spec::target::Target;
-use s2spec::target::reference::Reference;
+use s2spec::subject::Target;
+use s2spec::subject::reference::Reference;
 use simulated_partners::persona::{self, Certificate, Key};
 use simulated_partners::pki::Authority;
 use tokio::sync::{mpsc, watch};
@@ -94,7 +97,7 @@ fn first_verdict() {
         let (_never, interrupt) = watch::channel(false);
         let task = tokio::spawn(runner::run(plan(&cases(None)), sender, interrupt));
         while let Some(event) = events.recv().await {
-            if matches!(event, runner::RunEvent::Finished(_)) {
+            if matches!(event, RunEvent::Finished(_)) {
                 break;
             }
         }
@@ -112,7 +115,7 @@ fn figures() {
     let selected: Vec<Case> = cases(None)
         .into_iter()
         .filter(|case| {
-            case.expectation(Profile::default()).allowed[0].end == End::Established(Method::SaslTls)
+            expected(case, Profile::default()).allowed[0].end == End::Established(Method::SaslTls)
         })
         .collect();
     let number = u32::try_from(selected.len()).expect("some hundred cases");

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 
 use reference_proxy::Proxy;
 use reference_proxy::config::Config;
+use s2spec::case::Case;
 use s2spec::embed::{InProcess, Instance, Placement, Setup, StartError, federation};
-use s2spec::matrix::Case;
 
 const DOMAIN: &str = "proxy.example";
 

@@ -1,21 +1,18 @@
 //! s2spec: conformance tests and partner simulator for XMPP server-to-server federation.
 
+pub use s2spec_rules::{
+    case, embedded, expectation, judge, matrix, observe, oracle, outcome, policy, record,
+    requirement, scenario, verdict,
+};
+
 pub mod baseline;
 pub mod cli;
 pub mod coverage;
 pub mod doctor;
 pub mod embed;
-pub mod embedded;
-pub mod judge;
 pub mod lab;
-pub mod matrix;
-pub mod oracle;
-pub mod outcome;
-pub mod policy;
 pub mod report;
-pub mod requirement;
 pub mod resources;
 pub mod runner;
-pub mod scenario;
-pub mod target;
+pub mod subject;
 pub mod transcript;

@@ -6,6 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, VariantArray};
+
 use crate::wire::Frame;
 
 /// One of the two ends of a connection, seen from the test bench.
@@ -21,15 +25,74 @@ pub enum Party {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Leg(pub u16);
 
-/// Why a connection was opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum LegKind {
+/// Who dials, from the target's point of view as everywhere.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Deserialize,
+    Serialize,
+    JsonSchema,
+    Display,
+    EnumString,
+    VariantArray,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Direction {
+    /// The target dials the partner.
+    Outbound,
+    /// The partner dials the target.
+    Inbound,
+}
+
+impl Direction {
+    /// Both.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
+}
+
+/// Who dialled a connection and what for, from the target's point of view.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Deserialize,
+    Serialize,
+    JsonSchema,
+    Display,
+    EnumString,
+    VariantArray,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum ConnectionKind {
     /// The target dialled the partner, for stanzas or to have a key verified.
-    Incoming,
-    /// The partner dialled the target to get a stanza through.
-    Outgoing,
-    /// The partner dialled the target as its authoritative server (XEP-0220 §2.1.2).
-    Verify,
+    Outbound,
+    /// The partner dialled the target to deliver a stanza.
+    Inbound,
+    /// The partner dialled the target, as its authoritative server, to have a key verified
+    /// (XEP-0220 §2.1.2).
+    Verification,
+}
+
+impl ConnectionKind {
+    /// Who dialled.
+    pub const fn direction(self) -> Direction {
+        match self {
+            Self::Outbound => Direction::Outbound,
+            Self::Inbound | Self::Verification => Direction::Inbound,
+        }
+    }
 }
 
 /// How two servers came to trust each other.
@@ -58,9 +121,9 @@ pub struct Event {
 #[derive(Clone, Debug)]
 pub enum What {
     /// TCP was connected.
-    Opened(LegKind),
+    Opened(ConnectionKind),
     /// TCP could not be connected.
-    ConnectFailed(LegKind, std::io::ErrorKind),
+    ConnectFailed(ConnectionKind, std::io::ErrorKind),
     /// A whole unit of the stream, in either direction.
     Frame {
         /// Who sent it.

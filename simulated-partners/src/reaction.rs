@@ -17,13 +17,15 @@ mod tests;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::event::ConnectionKind;
+
 pub(crate) use action::hex;
 pub use action::{Await, Do, Keep, Renegotiate, Repeat};
 pub use hello::{Flight, Hello, HelloVersion};
 pub(crate) use hello::{suite, suite_name};
 pub use mistake::{Mistake, Place, mistakes};
 pub use template::{Line, Values, placeholders};
-pub use when::{On, Stage, When};
+pub use when::{Stage, When};
 
 /// Most that a filled-in text may take: more is cut off, and refused where it is written.
 pub const LONGEST_TEXT: usize = 16 * 1024 * 1024;
@@ -41,7 +43,7 @@ pub struct Reaction {
     /// Only on connections of this kind. Without it on all but those that the partner opens by
     /// itself to have a key verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on: Option<On>,
+    pub on: Option<ConnectionKind>,
     /// Only while the connection is that far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,

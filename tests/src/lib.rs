@@ -6,14 +6,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use s2spec::baseline::{Baseline, Settlement};
-use s2spec::matrix::{self, Case, Direction, Set};
+use s2spec::case::{Case, Direction, Set};
+use s2spec::matrix;
 use s2spec::oracle::Profile;
 use s2spec::outcome::{Outcome, method_name};
 use s2spec::policy::Row;
-use s2spec::runner::{self, Deadlines, Plan, Record, Verdict};
+use s2spec::record::Record;
+use s2spec::runner::{self, Deadlines, Plan};
 use s2spec::scenario::Library;
-use s2spec::target::Target;
-use s2spec::target::reference::Reference;
+use s2spec::subject::Target;
+use s2spec::subject::reference::Reference;
+use s2spec::verdict::Verdict;
 use simulated_partners::persona;
 
 /// Every case of the three sets and of the conformance suite.

@@ -4,13 +4,14 @@ use std::io;
 use std::sync::Arc;
 
 use s2spec::baseline::{Baseline, Settlement};
+use s2spec::case::{Case, Direction};
 use s2spec::lab::Lab;
-use s2spec::matrix::{Case, Direction};
 use s2spec::oracle::Profile;
 use s2spec::outcome::Outcome;
-use s2spec::runner::{Record, Verdict};
-use s2spec::target::ejabberd::Ejabberd;
-use s2spec::target::{Pending, Placement, Running, StartError, Stop, Target};
+use s2spec::record::Record;
+use s2spec::subject::ejabberd::Ejabberd;
+use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
+use s2spec::verdict::Verdict;
 use s2spec_tests::{all_cases, hold_to_record, root, run};
 use simulated_partners::pki::NameForms;
 

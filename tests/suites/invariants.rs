@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use s2spec::matrix::{Case, Direction, Set};
+use s2spec::case::{Case, Direction, Set};
 use s2spec::oracle::Profile;
 use s2spec::outcome::{Method, Outcome};
 use s2spec::policy::{Level, Row};
-use s2spec::runner::{Record, Verdict};
+use s2spec::record::Record;
+use s2spec::verdict::Verdict;
 use s2spec_tests::{reference, run};
 use simulated_partners::persona::{
     AuthorityFact, Certificate, Facts, Key, Offer, Persona, Tls, TlsVersion,

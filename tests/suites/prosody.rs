@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use s2spec::target::prosody::Prosody;
+use s2spec::subject::prosody::Prosody;
 use s2spec_tests::{hold_suite_to_record, hold_to_record};
 
 /// No case of these waits until its deadline.

@@ -5,11 +5,13 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use s2spec::case::{Case, Direction, Set};
 use s2spec::lab::Lab;
-use s2spec::matrix::{Case, Direction, Set};
-use s2spec::runner::{Deadlines, Record, Verdict};
+use s2spec::record::Record;
+use s2spec::runner::Deadlines;
 use s2spec::scenario::{Library, schema};
-use s2spec::target::{Pending, Placement, Running, StartError, Stop, Target};
+use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
+use s2spec::verdict::Verdict;
 use s2spec_tests::{all_cases, assert_snapshot, prove, reference, root, run_side_by_side};
 use tokio::net::TcpListener;
 

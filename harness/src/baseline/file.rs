@@ -15,7 +15,8 @@ use toml::value::Datetime;
 
 use super::entry::{Baseline, Covers, Entry};
 use super::spelling::Shown;
-use crate::matrix::{self, Case};
+use crate::case::Case;
+use crate::matrix;
 
 /// The format that this version reads and writes.
 pub(super) const FORMAT: i64 = 1;

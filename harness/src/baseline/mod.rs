@@ -13,7 +13,7 @@ mod write;
 
 pub use entry::{Baseline, Covers, Entry};
 pub use file::BaselineError;
-pub use settlement::{Settled, Settlement};
+pub use settlement::Settlement;
 pub use spelling::{Shown, SpellingError};
 pub use write::{Written, write};
 

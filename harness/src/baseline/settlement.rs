@@ -4,7 +4,8 @@ use time::Date;
 
 use super::entry::{Baseline, Covers, Entry};
 use super::spelling::Shown;
-use crate::runner::{Record, Verdict};
+use crate::record::{Record, Settled};
+use crate::verdict::Verdict;
 
 /// How results are compared with what is known.
 #[derive(Clone, Debug)]
@@ -15,15 +16,6 @@ pub struct Settlement {
     pub strict: bool,
     /// The day, for entries that expire.
     pub today: Date,
-}
-
-/// How a verdict was settled, kept beside it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Settled {
-    /// The verdict before.
-    pub was: Verdict,
-    /// The entry that decided, as `known.toml:12`; none where it was strictness alone.
-    pub entry: Option<String>,
 }
 
 impl Settlement {

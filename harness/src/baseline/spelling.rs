@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::case::Weight;
 use crate::judge::Fault;
 use crate::outcome::{Closer, Method, Outcome, Phase, Refusal, Signal, method_name};
+use crate::record::Record;
 use crate::requirement::RowId;
-use crate::runner::Record;
-use crate::scenario::Weight;
 
 const METHODS: [Method; 3] = [Method::SaslTls, Method::TlsDialback, Method::TcpDialback];
 const PHASES: [Phase; 9] = [

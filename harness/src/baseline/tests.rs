@@ -3,11 +3,13 @@ use simulated_partners::persona::builtin;
 use time::{Date, Month};
 
 use super::*;
+use crate::case::Case;
 use crate::judge::Fault;
-use crate::matrix::{Case, cases};
+use crate::matrix::cases;
+use crate::record::Record;
 use crate::report::{Report, fixture};
-use crate::runner::{Record, Verdict};
 use crate::scenario::Library;
+use crate::verdict::Verdict;
 
 /// The failure of the fixture.
 const CASE: &str = "personas/row07/google-talk/inbound";
@@ -248,7 +250,7 @@ fn report(records: Vec<Record>, settlement: &Settlement) -> Report {
 fn what_is_written_is_read_once_its_reasons_are_filled_in() {
     let settlement = Settlement::none();
     let report = report(vec![fixture::failed()], &settlement);
-    let written = write(&report, &settlement, &all());
+    let written = write(&report.target, &report.records, &settlement, &all());
     insta::assert_snapshot!(written.text);
     assert_eq!((written.new, written.kept), (1, 0));
     let shown = mistakes(&written.text);
@@ -280,7 +282,7 @@ fn a_new_baseline_keeps_what_is_right_or_was_not_run() {
     let mut passed = with(Verdict::Pass);
     passed.case.id = "personas/row08/google-talk/inbound".to_owned();
     let report = report(vec![fixture::failed(), passed], &settlement);
-    let written = write(&report, &settlement, &all());
+    let written = write(&report.target, &report.records, &settlement, &all());
     assert_eq!((written.new, written.kept), (0, 2));
     assert!(written.text.contains("expires = 2030-01-01"));
     assert!(written.text.contains("offers/row01/**"));
@@ -298,7 +300,8 @@ fn text_from_the_wire_is_quoted_in_a_written_baseline() {
     }));
     let settlement = Settlement::none();
     let shown = Shown::of(&record);
-    let written = write(&report(vec![record], &settlement), &settlement, &all());
+    let report = report(vec![record], &settlement);
+    let written = write(&report.target, &report.records, &settlement, &all());
     let text = written.text.replace("why = \"\"", "why = \"a bug\"");
     let read = Baseline::parse("known.toml", &text, &all()).unwrap();
     assert_eq!(Some(&read.entries[0].shown), shown.as_ref());

@@ -11,9 +11,9 @@ use super::entry::{Baseline, Covers, Entry};
 use super::file::FORMAT;
 use super::settlement::Settlement;
 use super::spelling::Shown;
-use crate::matrix::Case;
-use crate::report::Report;
-use crate::runner::{Record, Verdict};
+use crate::case::Case;
+use crate::record::Record;
+use crate::verdict::Verdict;
 
 /// A new baseline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,17 +29,22 @@ pub struct Written {
 /// The failures of a run as the text of a baseline: those that the old one explains with their
 /// explanation, the others with an empty `why`. Entries for cases that did not run are kept; those that
 /// came out wrong are left out. A glob stands for several cases only if all of them show the same.
-pub fn write(report: &Report, settlement: &Settlement, all: &[Case]) -> Written {
+pub fn write(
+    target: &str,
+    records: &BTreeMap<String, Record>,
+    settlement: &Settlement,
+    all: &[Case],
+) -> Written {
     let old = settlement.baseline.as_ref();
     let mut text = format!(
         "# Known deviations of {}, as s2spec {} saw them.\n\
          # Each entry needs a `why`: the clause that leaves it open, a documented choice of the\n\
          # server, or its bug. A reader refuses an entry without.\n\
          format = {FORMAT}\n",
-        one_line(&report.target),
+        one_line(target),
         env!("CARGO_PKG_VERSION"),
     );
-    let kept = old.map_or_else(Vec::new, |old| still_right(old, report, settlement.strict));
+    let kept = old.map_or_else(Vec::new, |old| still_right(old, records, settlement.strict));
     for entry in &kept {
         entry_text(
             &mut text,
@@ -56,7 +61,7 @@ pub fn write(report: &Report, settlement: &Settlement, all: &[Case]) -> Written 
     };
     let mut failures: BTreeMap<(Covers, String), BTreeSet<&str>> = BTreeMap::new();
     let mut unsupported: BTreeSet<&str> = BTreeSet::new();
-    for (id, record) in &report.records {
+    for (id, record) in records {
         if record.verdict == Verdict::Unsupported {
             unsupported.insert(id);
         } else if let Some(failure) = failure(record)
@@ -85,9 +90,13 @@ pub fn write(report: &Report, settlement: &Settlement, all: &[Case]) -> Written 
 }
 
 /// The entries that no case of the run speaks against.
-fn still_right<'a>(baseline: &'a Baseline, report: &Report, strict: bool) -> Vec<&'a Entry> {
+fn still_right<'a>(
+    baseline: &'a Baseline,
+    records: &BTreeMap<String, Record>,
+    strict: bool,
+) -> Vec<&'a Entry> {
     let mut wrong: BTreeSet<usize> = BTreeSet::new();
-    for (id, record) in &report.records {
+    for (id, record) in records {
         if says_something(record) && record.verdict != Verdict::Xfail {
             wrong.extend(baseline.of(id).iter().map(|entry| entry.line));
         }

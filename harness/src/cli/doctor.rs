@@ -13,7 +13,7 @@ use super::target::Chosen;
 use super::{Color, logging, output};
 use crate::doctor::{self, Depth, Diagnosis, Visit, World};
 use crate::policy::Row;
-use crate::target::remote;
+use crate::subject::remote;
 
 /// Lines on a terminal that is wider than this are hard to read.
 const WIDEST: usize = 100;

@@ -10,7 +10,7 @@ use super::error::CliError;
 use super::json_file::JsonFile;
 use super::output;
 use crate::baseline::{self, Baseline, BaselineError, Settlement};
-use crate::matrix::Case;
+use crate::case::Case;
 use crate::report::Report;
 use crate::runner::{Repetition, Rounds};
 
@@ -139,7 +139,7 @@ impl NewBaseline {
         settlement: &Settlement,
         all: &[Case],
     ) -> Result<(), CliError> {
-        let written = baseline::write(report, settlement, all);
+        let written = baseline::write(&report.target, &report.records, settlement, all);
         self.file.write(&written.text)?;
         let todo = if written.new > 0 {
             "; fill in each empty `why`"

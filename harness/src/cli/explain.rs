@@ -7,12 +7,14 @@ use simulated_partners::reaction::Do;
 use super::error::{CliError, Exit};
 use super::run::Judging;
 use super::{output, requirement, select};
-use crate::matrix::{Case, Direction, Set, control_of};
-use crate::oracle::{self, End, second_opinions};
+use crate::case::Script;
+use crate::case::{Case, Direction, Set};
+use crate::expectation::End;
+use crate::matrix::control_of;
+use crate::oracle::{self, expected, second_opinions};
 use crate::outcome::{Method, method_name};
 use crate::report::{Rerun, describe_direction, describe_offer, describe_policy, field};
 use crate::requirement::Registry;
-use crate::scenario::Script;
 
 /// Options of `explain`.
 #[derive(Debug, clap::Args)]
@@ -53,7 +55,7 @@ pub(super) fn text(case: &Case, all: &[Case], judging: Judging, width: usize) ->
     let profile = judging.profile();
     let policy = case.row.policy();
     let partner = &case.partner;
-    let expectation = case.expectation(profile);
+    let expectation = expected(case, profile);
     let mut out = format!("{}\n\n", case.id.bold());
     let mut say = |name: &str, text: &str| out.push_str(&field(name, text, width));
 

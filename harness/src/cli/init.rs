@@ -16,9 +16,9 @@ use simulated_partners::pki::{Authority, NameForms};
 use super::error::{CliError, Exit};
 use super::output;
 use crate::policy::{Level, Policy, Row};
-use crate::target::by_hand::{Sheet, Site};
-use crate::target::remote::{CertificateNames, PartnerHosts, TargetFile, write_new};
-use crate::target::{ejabberd, prosody};
+use crate::subject::by_hand::{Sheet, Site};
+use crate::subject::remote::{CertificateNames, PartnerHosts, TargetFile, write_new};
+use crate::subject::{ejabberd, prosody};
 use ask::Asking;
 use text::{Facts, target_file};
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::error::{CliError, Exit};
 use super::run::Judging;
 use super::{output, select};
+use crate::oracle::expected;
 use crate::report::allowed_text;
 
 /// Options of `list`.
@@ -33,7 +34,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         if let Some(script) = case.script.as_ref().filter(|_| args.long) {
             let _ = write!(out, "\t{}\t{}", script.title, script.requirements.join(" "));
         } else if args.long {
-            let expectation = case.expectation(args.judging.profile());
+            let expectation = expected(case, args.judging.profile());
             let _ = write!(
                 out,
                 "\t{}\t{}",

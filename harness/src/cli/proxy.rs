@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::error::{CliError, Exit};
 use super::logging;
-use crate::target::reference::{ServeError, serve};
+use crate::subject::reference::{ServeError, serve};
 
 /// Options of `proxy`.
 #[derive(Debug, clap::Args)]

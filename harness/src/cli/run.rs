@@ -16,17 +16,19 @@ use super::signal::end_wanted;
 use super::target::Chosen;
 use super::{Color, logging, output, select};
 use crate::baseline::Settlement;
+use crate::case::Case;
 use crate::doctor::{self, Depth, Examined, Extra, Visit, World};
-use crate::matrix::Case;
 use crate::oracle::Profile;
 use crate::policy::Mode;
+use crate::record::RunEvent;
 use crate::report::{self, Progress, Report, Rerun, View};
-use crate::runner::{self, Deadlines, Plan, Repetition, RunEvent, Verdict};
-use crate::target;
-use crate::target::ejabberd::Ejabberd;
-use crate::target::prosody::Prosody;
-use crate::target::reference::Reference;
-use crate::target::remote::Remote;
+use crate::runner::{self, Deadlines, Plan, Repetition};
+use crate::subject;
+use crate::subject::ejabberd::Ejabberd;
+use crate::subject::prosody::Prosody;
+use crate::subject::reference::Reference;
+use crate::subject::remote::Remote;
+use crate::verdict::Verdict;
 
 /// Seconds that a case may take before it counts as stalled.
 const DEFAULT_TIMEOUT: &str = "10";
@@ -241,7 +243,7 @@ pub struct Order {
     /// The cases that were asked for; controls come on top.
     pub cases: Vec<Case>,
     /// What to run them against.
-    pub target: Arc<dyn target::Target>,
+    pub target: Arc<dyn subject::Target>,
     /// Threads that drive cases.
     pub jobs: NonZeroUsize,
     /// Where ids, keys and order come from.
@@ -287,8 +289,8 @@ pub(super) fn target(
     chosen: &Chosen,
     profile: Profile,
     allow_remote: bool,
-) -> Result<(Arc<dyn target::Target>, Extra), CliError> {
-    let target: Arc<dyn target::Target> = match chosen {
+) -> Result<(Arc<dyn subject::Target>, Extra), CliError> {
+    let target: Arc<dyn subject::Target> = match chosen {
         Chosen::Named(Target::Reference) => Arc::new(Reference {
             strict_certificates: profile.strict_certificates,
         }),
@@ -309,7 +311,7 @@ pub(super) fn target(
 
 /// The target of a run. That of a file is looked at first: at once where it has to run already, else
 /// each time that it was started.
-fn examined(options: &Options, runtime: &Runtime) -> Result<Arc<dyn target::Target>, CliError> {
+fn examined(options: &Options, runtime: &Runtime) -> Result<Arc<dyn subject::Target>, CliError> {
     let profile = options.judging.profile();
     let (target, extra) = target(&options.target, profile, options.allow_remote)?;
     if options.no_doctor || matches!(options.target, Chosen::Named(_)) {
@@ -411,7 +413,7 @@ fn run(
     // After a second interrupt cases are still under way: their tasks end here, and with them the
     // processes that they have started.
     runtime.shutdown_timeout(WIND_DOWN);
-    target::remote::end_all();
+    subject::remote::end_all();
 
     let on_stdout = matches!(json, Some(JsonFile::Stdout));
     if !on_stdout {

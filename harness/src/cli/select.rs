@@ -6,7 +6,8 @@ use simulated_partners::persona;
 
 use super::error::CliError;
 use super::output;
-use crate::matrix::{self, Case, Selection, SelectionError};
+use crate::case::Case;
+use crate::matrix::{self, Selection, SelectionError};
 use crate::scenario::{Library, LibraryError};
 
 /// Where scenarios come from.

@@ -9,7 +9,7 @@ use super::error::CliError;
 use super::nearest::{did_you_mean, nearest};
 use super::run::Target;
 use crate::doctor::Extra;
-use crate::target::remote::{TargetFile, TargetFileError};
+use crate::subject::remote::{TargetFile, TargetFileError};
 
 /// A built-in target by its name, or the file of another.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use simulated_partners::probe::{Sight, offers_external, starttls_offer};
 
 use super::Subject;
 use super::finding::{Blame, Finding, Result, Severity};
-use crate::matrix::Direction;
+use crate::case::Direction;
 use crate::oracle::inbound::Shown;
 use crate::oracle::{Seen, Situation};
 use crate::policy::Row;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use simulated_partners::board::Board;
 use simulated_partners::dns::Query;
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
-use simulated_partners::event::{Event, LegKind, Method, Party, TlsSignal, What};
+use simulated_partners::event::{ConnectionKind, Event, Method, Party, TlsSignal, What};
 use simulated_partners::persona::{self, TlsVersion};
 use simulated_partners::tls::Details;
 use simulated_partners::tls::Habits;
@@ -15,9 +15,9 @@ use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_SERVER};
 use tokio::time::{Instant, sleep_until};
 
 use super::Subject;
+use crate::case::Direction;
 use crate::judge::{Evidence, read};
 use crate::lab::Lab;
-use crate::matrix::Direction;
 use crate::outcome::Outcome;
 
 /// Of the question for the time (XEP-0202).
@@ -138,15 +138,15 @@ impl Meeting {
     /// One that is trusted waits for its answer, unless it was refused; of the other, only the way in
     /// is of interest.
     fn enough(&self, trusted: bool) -> bool {
-        let refused = self.method().is_none() && self.over(LegKind::Outgoing);
+        let refused = self.method().is_none() && self.over(ConnectionKind::Inbound);
         if trusted {
-            self.answer.is_some() || (refused && self.none_is_open(LegKind::Incoming))
+            self.answer.is_some() || (refused && self.none_is_open(ConnectionKind::Outbound))
         } else {
             refused || self.method().is_some()
         }
     }
 
-    fn legs(&self, kind: LegKind) -> impl Iterator<Item = &Event> {
+    fn legs(&self, kind: ConnectionKind) -> impl Iterator<Item = &Event> {
         let events = &self.events;
         events.iter().filter(move |event| {
             events.iter().any(|other| {
@@ -156,23 +156,23 @@ impl Meeting {
         })
     }
 
-    fn count(&self, kind: LegKind, wanted: fn(&What) -> bool) -> usize {
+    fn count(&self, kind: ConnectionKind, wanted: fn(&What) -> bool) -> usize {
         self.legs(kind).filter(|event| wanted(&event.what)).count()
     }
 
-    fn none_is_open(&self, kind: LegKind) -> bool {
+    fn none_is_open(&self, kind: ConnectionKind) -> bool {
         let opened = |what: &What| matches!(what, What::Opened(_) | What::ConnectFailed(..));
         let ended = |what: &What| matches!(what, What::Closed { .. } | What::ConnectFailed(..));
         self.count(kind, opened) == self.count(kind, ended)
     }
 
-    fn over(&self, kind: LegKind) -> bool {
+    fn over(&self, kind: ConnectionKind) -> bool {
         self.legs(kind).next().is_some() && self.none_is_open(kind)
     }
 
     /// How the partner got in.
     pub(super) fn method(&self) -> Option<Method> {
-        self.legs(LegKind::Outgoing)
+        self.legs(ConnectionKind::Inbound)
             .find_map(|event| match event.what {
                 What::Established(method) => Some(method),
                 _ => None,
@@ -180,7 +180,7 @@ impl Meeting {
     }
 
     /// The alert with which the target ended TLS on connections of this kind.
-    pub(super) fn alert(&self, kind: LegKind) -> Option<&str> {
+    pub(super) fn alert(&self, kind: ConnectionKind) -> Option<&str> {
         self.legs(kind).find_map(|event| match &event.what {
             What::TlsFailed {
                 by: Party::Target,
@@ -193,7 +193,7 @@ impl Meeting {
     /// Whether the target had a reason to look for the partner: a key to check, or an answer to send.
     pub(super) fn gave_reason(&self) -> bool {
         self.method().is_some()
-            || self.legs(LegKind::Outgoing).any(|event| {
+            || self.legs(ConnectionKind::Inbound).any(|event| {
                 matches!(&event.what, What::Frame { from: Party::Partner, frame, .. }
                     if matches!(&frame.kind, Kind::Element(e) if e.is(NS_DIALBACK, "result")))
             })
@@ -201,7 +201,7 @@ impl Meeting {
 
     /// Whether the target came to the partner's port.
     pub(super) fn dialled_back(&self) -> bool {
-        self.legs(LegKind::Incoming).next().is_some()
+        self.legs(ConnectionKind::Outbound).next().is_some()
     }
 
     /// How the way in ended.

@@ -1,6 +1,6 @@
 //! What partners of the lab find: trust, names, and the way back.
 
-use simulated_partners::event::{LegKind, Method};
+use simulated_partners::event::{ConnectionKind, Method};
 use simulated_partners::probe::{Fault, Sight, offers_external};
 
 use super::Subject;
@@ -154,7 +154,7 @@ fn way_back(good: &Meeting) -> Result {
     if !good.dialled_back() {
         return not_dialled(good);
     }
-    if let Some(alert) = good.alert(LegKind::Incoming) {
+    if let Some(alert) = good.alert(ConnectionKind::Outbound) {
         return Finding::new(
             Severity::Blocking,
             Blame::Configuration,

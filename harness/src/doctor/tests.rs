@@ -11,9 +11,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::matrix::{Case, Direction, Set};
-use crate::target::reference::Reference;
-use crate::target::{Inside, Running, StartError, Stop, Target};
+use crate::case::{Case, Direction, Set};
+use crate::subject::reference::Reference;
+use crate::subject::{Inside, Running, StartError, Stop, Target};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 

@@ -12,12 +12,12 @@ use tokio::time::timeout;
 
 use super::finding::{Blame, Check, Checked, Diagnosis, Finding, Severity};
 use super::{Depth, Subject, World, examine, port};
+use crate::case::{Case, Direction, Set};
 use crate::lab::Lab;
-use crate::matrix::{Case, Direction, Set};
 use crate::oracle::Profile;
 use crate::policy::Row;
 use crate::report::describe_policy;
-use crate::target::{Inside, Pending, Placement, Running, StartError, Stop, Target};
+use crate::subject::{Inside, Pending, Placement, Running, StartError, Stop, Target};
 
 /// Rows that show the most, best first; the others come after them.
 const TELLING: [u8; 4] = [7, 9, 8, 1];

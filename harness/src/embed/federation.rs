@@ -15,12 +15,13 @@ use tokio::sync::{mpsc, watch};
 
 use super::subject::Subject;
 use super::trial::{Bench, Rerun};
+use crate::case::Case;
 use crate::cli::{Exit, output};
-use crate::matrix::{self, Case, Selection, SelectionError};
+use crate::matrix::{self, Selection, SelectionError};
 use crate::oracle::Profile;
 use crate::runner::{self, Deadlines, IN_FLIGHT, Plan};
 use crate::scenario::Library;
-use crate::target::{self, Placement, Target};
+use crate::subject::{self, Placement, Target};
 
 /// How a shell sees a program that a signal ended: 128 and SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -213,7 +214,7 @@ fn tested(
     // All instances have been stopped when these have ended.
     let ended = runtime.block_on(async { (running.await, following.await) });
     watcher.abort();
-    target::remote::end_all();
+    subject::remote::end_all();
     let mut remarks = bench.remarks();
     for ended in [ended.0, ended.1] {
         if let Err(error) = ended {
@@ -297,7 +298,7 @@ async fn break_off_on_signal(interrupt: watch::Sender<bool>) {
     reason = "asked for twice; nothing else ends tests that are under way"
 )]
 fn abandon() {
-    target::remote::end_all();
+    subject::remote::end_all();
     std::process::exit(INTERRUPTED.into());
 }
 

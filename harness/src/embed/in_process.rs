@@ -15,11 +15,11 @@ use simulated_partners::persona::{Certificate, Key};
 use simulated_partners::pki::Identity;
 use tokio::time::Instant;
 
+use crate::case::Case;
 use crate::lab::Lab;
-use crate::matrix::Case;
 use crate::policy::Policy;
-use crate::target::inner_side::InnerSide;
-use crate::target::{
+use crate::subject::inner_side::InnerSide;
+use crate::subject::{
     Hidden, Inside, Pending, Placement, Running, StartError, Stop, Target, Trigger,
 };
 
@@ -236,7 +236,7 @@ impl<T: InProcess> Target for Adapted<T> {
     }
 
     fn place(&self, case: &Case) -> Placement {
-        let lacking = crate::target::lacking(case, &crate::target::ANYWHERE);
+        let lacking = crate::subject::lacking(case, &crate::subject::ANYWHERE);
         lacking.unwrap_or_else(|| self.0.place(case))
     }
 

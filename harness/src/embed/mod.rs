@@ -67,7 +67,7 @@ mod trial;
 #[cfg(test)]
 mod tests;
 
-pub use crate::target::{Placement, StartError};
+pub use crate::subject::{Placement, StartError};
 pub use federation::{Federation, federation};
 pub use in_process::{InProcess, Instance, Setup};
 pub use subject::{Subject, target_file};

@@ -9,8 +9,8 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::in_process::{self, InProcess};
 use crate::cli::{self, Exit};
-use crate::target::Target;
-use crate::target::remote::{Remote, TargetFile};
+use crate::subject::Target;
+use crate::subject::remote::{Remote, TargetFile};
 
 /// A target for [`federation`](super::federation): a server in the test's own process, the server of a
 /// [`target_file`], or any [`Target`].

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::matrix::Case;
+use crate::case::Case;
 
 const ONE: &str = "policies/row07/row03/inbound";
 

@@ -7,9 +7,10 @@ use libtest_mimic::{Completion, Failed};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::cli::output;
+use crate::record::{Record, RunEvent};
 use crate::report;
-use crate::runner::{Record, RunEvent, Verdict};
 use crate::transcript::printable;
+use crate::verdict::Verdict;
 
 /// Where tests wait for the results of the run behind them.
 #[derive(Clone, Debug)]

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use owo_colors::OwoColorize as _;
 
 use super::Report;
-use crate::matrix::Set;
-use crate::runner::Verdict;
+use crate::case::Set;
+use crate::verdict::Verdict;
 
 /// Cases of an area by what became of them.
 #[derive(Default)]

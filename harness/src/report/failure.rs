@@ -9,8 +9,8 @@ use simulated_partners::event::Event;
 use super::mark::{Charset, Mark};
 use super::repetition;
 use super::words::{allowed_text, describe_direction, describe_offer, describe_policy, shown_text};
+use crate::record::Record;
 use crate::requirement::{Registry, RowId};
-use crate::runner::Record;
 use crate::transcript::{Detail, line, printable, telling};
 
 /// How many events of a transcript's end are shown.

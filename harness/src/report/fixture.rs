@@ -7,12 +7,13 @@ use simulated_partners::event::Method;
 use simulated_partners::persona::{self, Certificate, Persona, Tls};
 
 use super::{Charset, Report, Rerun, View};
-use crate::matrix::{Case, Direction, Set};
-use crate::oracle::{Allowed, End, Expectation, Reason};
+use crate::case::{Case, Direction, Set};
+use crate::expectation::{Allowed, End, Expectation, Reason};
 use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
 use crate::policy::Row;
-use crate::runner::{Record, RunEvent, Timings, Verdict};
+use crate::record::{Record, RunEvent, Timings};
 use crate::transcript::{script, wire_summary};
+use crate::verdict::Verdict;
 
 const BOTH: [Direction; 2] = [Direction::Outbound, Direction::Inbound];
 

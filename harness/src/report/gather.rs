@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::outcome::Outcome;
-use crate::runner::{Record, RunEvent, Verdict};
+use crate::record::{Record, RunEvent};
+use crate::verdict::Verdict;
 
 /// What is known of a run so far.
 #[derive(Debug, Default)]

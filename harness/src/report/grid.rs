@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use owo_colors::OwoColorize as _;
 
 use super::mark::{Charset, Mark};
-use crate::matrix::Direction;
+use crate::case::Direction;
 
 /// Columns of the terminal that a cell takes: two marks and a gap.
 const CELL: usize = 3;

@@ -8,13 +8,14 @@ use simulated_partners::persona::{Facts, Offer};
 
 use super::gather::{Report, Tally};
 use super::words::reason_text;
-use crate::baseline::Settled;
-use crate::matrix::{Direction, Set};
-use crate::oracle::Expectation;
+use crate::case::{Direction, Set};
+use crate::expectation::Expectation;
+use crate::judge::Breach;
 use crate::outcome::Outcome;
 use crate::policy::Policy;
-use crate::runner::{Record, Repeated, Timings, Verdict};
-use crate::scenario::Breach;
+use crate::record::Settled;
+use crate::record::{Record, Repeated, Timings};
+use crate::verdict::Verdict;
 
 /// Version of the document's form. It grows when a field changes its meaning or goes away.
 pub const SCHEMA: u32 = 1;

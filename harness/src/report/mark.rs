@@ -3,7 +3,8 @@
 use owo_colors::Style;
 
 use crate::outcome::Outcome;
-use crate::runner::{Record, Verdict};
+use crate::record::Record;
+use crate::verdict::Verdict;
 
 /// Which characters a terminal can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Views of one run: a table with the failures below it, a JSON document, a progress bar.
 //!
-//! All of them read [`RunEvent`](crate::runner::RunEvent)s, gathered in a [`Report`]; none of them
+//! All of them read [`RunEvent`](crate::record::RunEvent)s, gathered in a [`Report`]; none of them
 //! judges anything.
 
 mod areas;
@@ -23,8 +23,7 @@ pub use mark::Charset;
 pub use progress::Progress;
 pub use terminal::{View, render};
 pub use words::{
-    allowed_text, describe_direction, describe_offer, describe_policy, outcome_text, shown_text,
-    word,
+    allowed_text, describe_direction, describe_offer, describe_policy, shown_text, word,
 };
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use super::failure::wrapped;
 use super::gather::{Repeating, Report};
 use super::terminal::View;
-use crate::runner::{Record, Verdict};
+use crate::record::Record;
 use crate::transcript::printable;
+use crate::verdict::Verdict;
 
 /// `round 3 of 20, `, or nothing.
 pub(super) fn progress(repeating: Option<Repeating>) -> String {

@@ -11,9 +11,10 @@ use super::gather::Report;
 use super::grid::{Grid, Heading, in_columns};
 use super::mark::{Charset, Mark};
 use super::words::word;
-use crate::matrix::Set;
-use crate::runner::{Record, Verdict};
+use crate::case::Set;
+use crate::record::Record;
 use crate::transcript::printable;
+use crate::verdict::Verdict;
 
 /// How many cases are told of at length; more are listed by id.
 const AT_LENGTH: usize = 10;

@@ -5,9 +5,10 @@ use simulated_partners::persona;
 
 use super::fixture::{failed, gather, generated, passed, report, run, view};
 use super::*;
-use crate::matrix::{Direction, Set};
+use crate::case::{Direction, Set};
 use crate::policy::Row;
-use crate::runner::{RunEvent, Verdict};
+use crate::record::RunEvent;
+use crate::verdict::Verdict;
 
 fn plain(report: &Report, view: &View) -> String {
     anstream::adapter::strip_str(&render(report, view)).to_string()
@@ -167,7 +168,7 @@ fn nothing_run_is_no_empty_table() {
 
 #[test]
 fn repetitions_are_told_with_the_point_where_they_part() {
-    use crate::runner::{Divergence, Repeated};
+    use crate::record::{Divergence, Repeated};
     let mut unstable = failed();
     unstable.verdict = Verdict::Unstable;
     unstable.why = "2 of 5 runs ended otherwise".to_owned();

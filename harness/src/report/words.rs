@@ -4,11 +4,12 @@ use serde::Serialize;
 use simulated_partners::persona::{Offer, Tls, TlsVersion};
 
 use crate::baseline::Shown;
-use crate::matrix::Direction;
-use crate::oracle::Allowed;
-use crate::outcome::{Outcome, Refusal};
+use crate::case::Direction;
+use crate::expectation::Allowed;
+use crate::outcome::{Outcome, Refusal, outcome_text};
 use crate::policy::{Level, Policy};
-use crate::runner::{Record, Verdict};
+use crate::record::Record;
+use crate::verdict::Verdict;
 
 /// The name of a plain enum value as the JSON report writes it, such as `tls-fail`.
 pub fn word(value: &impl Serialize) -> String {
@@ -23,11 +24,6 @@ pub fn word(value: &impl Serialize) -> String {
 pub fn allowed_text(allowed: &[Allowed]) -> String {
     let ends: Vec<String> = allowed.iter().map(ToString::to_string).collect();
     ends.join(" or ")
-}
-
-/// How a case ended, `not run` where it did not.
-pub fn outcome_text(outcome: Option<&Outcome>) -> String {
-    outcome.map_or_else(|| "not run".to_owned(), ToString::to_string)
 }
 
 /// How a case ended and what was wrong beside that, as a baseline lists it.

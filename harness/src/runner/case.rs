@@ -6,23 +6,25 @@ use std::time::{Duration, Instant};
 
 use simulated_partners::board::Board;
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
-use simulated_partners::event::{Event, LegKind, Party, What};
+use simulated_partners::event::{ConnectionKind, Event, Party, What};
 use simulated_partners::persona::Persona;
 use simulated_partners::tls::Habits;
 use simulated_partners::wire::{Element, Kind, NS_SERVER};
 
-use super::record::{Record, Timings, Verdict};
 use super::{scripted, timing, wire_only};
+use crate::case::{Case, Direction};
+use crate::case::{Need, Script};
+use crate::expectation::Expectation;
 use crate::judge::{self, Arrival, Bounce, Evidence};
 use crate::lab::Lab;
-use crate::matrix::{Case, Direction};
 use crate::oracle::never::violations;
-use crate::oracle::{Expectation, Profile, return_established, second_opinions};
+use crate::oracle::{Profile, Situation, return_established, second_opinions};
 use crate::outcome::Outcome;
-use crate::scenario::{self, Need, Script};
-use crate::target::inner_side::{Stanzas, ping};
-use crate::target::{Inside, Running};
+use crate::record::{Record, Timings};
+use crate::subject::inner_side::{Stanzas, ping};
+use crate::subject::{Inside, Running};
 use crate::transcript;
+use crate::verdict::Verdict;
 
 /// How long a case may take.
 #[derive(Clone, Copy, Debug)]
@@ -149,7 +151,7 @@ async fn scripted(
     let case = &job.case;
     let breaches = shown.verdicts.breaches(script);
     let (verdict, why) = match shown.vacuous.as_slice() {
-        [] => scenario::judged(&breaches),
+        [] => judge::judged(&breaches),
         vacuous => {
             let why = format!("it proves nothing: {}", vacuous.join("; "));
             (Verdict::Error, why)
@@ -184,7 +186,7 @@ async fn bench(
     };
     let case = &job.case;
     let domain = case.domain();
-    let answer_due = return_established(&case.situation(profile));
+    let answer_due = return_established(&Situation::of(case, profile));
     let inbound = case.direction == Direction::Inbound;
     let setup = PartnerSetup {
         answers: answer_due && !inbound,
@@ -362,30 +364,30 @@ impl Bench {
             return !self.observed.answer_due || answered || self.answer_is_lost();
         }
         if self.inbound {
-            self.over(LegKind::Outgoing)
+            self.over(ConnectionKind::Inbound)
         } else {
-            bounced.is_final() && self.all_over(LegKind::Incoming)
+            bounced.is_final() && self.all_over(ConnectionKind::Outbound)
         }
     }
 
     /// The way back was tried and ended.
     fn answer_is_lost(&self) -> bool {
-        !self.inbound && self.over(LegKind::Outgoing)
+        !self.inbound && self.over(ConnectionKind::Inbound)
     }
 
     /// At least one leg of this kind was opened, and all of them have ended.
-    fn over(&self, kind: LegKind) -> bool {
+    fn over(&self, kind: ConnectionKind) -> bool {
         self.observed.legs(kind) > 0 && self.all_over(kind)
     }
 
-    fn all_over(&self, kind: LegKind) -> bool {
+    fn all_over(&self, kind: ConnectionKind) -> bool {
         self.observed.all_over(kind)
     }
 }
 
 impl Observed {
     /// How many legs of this kind were opened, or tried to be.
-    pub(super) fn legs(&self, kind: LegKind) -> usize {
+    pub(super) fn legs(&self, kind: ConnectionKind) -> usize {
         self.events
             .iter()
             .filter(|event| opened(&event.what) == Some(kind))
@@ -393,11 +395,11 @@ impl Observed {
     }
 
     /// Whether all of them have ended.
-    pub(super) fn all_over(&self, kind: LegKind) -> bool {
+    pub(super) fn all_over(&self, kind: ConnectionKind) -> bool {
         self.legs(kind) == self.ended(kind)
     }
 
-    fn ended(&self, kind: LegKind) -> usize {
+    fn ended(&self, kind: ConnectionKind) -> usize {
         let events = &self.events;
         let of_kind = |event: &&Event| {
             events
@@ -412,7 +414,7 @@ impl Observed {
     }
 }
 
-pub(super) fn opened(what: &What) -> Option<LegKind> {
+pub(super) fn opened(what: &What) -> Option<ConnectionKind> {
     match what {
         What::Opened(kind) | What::ConnectFailed(kind, _) => Some(*kind),
         _ => None,
@@ -428,7 +430,7 @@ impl Observed {
             expectation: &job.expectation,
             opinions: &second_opinions(case, profile),
             outcome: &outcome,
-            violations: &violations(&case.situation(profile), &self.events),
+            violations: &violations(&Situation::of(case, profile), &self.events),
             evidence: self.evidence,
             answer_due: self.answer_due,
         });

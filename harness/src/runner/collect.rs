@@ -2,8 +2,8 @@
 
 use tokio::sync::{mpsc, watch};
 
-use super::record::{Record, RunEvent};
 use super::schedule::{Plan, run};
+use crate::record::{Record, RunEvent};
 
 /// Everything that a run told.
 #[derive(Debug, Default)]

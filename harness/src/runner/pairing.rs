@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::Job;
-use super::record::{Record, Verdict};
 use crate::judge::Fault;
 use crate::outcome::Outcome;
+use crate::record::Record;
+use crate::verdict::Verdict;
 
 /// What became of a control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

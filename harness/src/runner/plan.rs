@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::Job;
-use crate::matrix::{Case, Controls};
-use crate::oracle::Profile;
-use crate::target::{Placement, Target};
+use crate::case::Case;
+use crate::matrix::Controls;
+use crate::oracle::{Profile, expected};
+use crate::subject::{Placement, Target};
 
 /// Makes jobs of the selected cases and adds the controls that are missing among them.
 pub fn jobs(all: &[Case], selected: &[Case], target: &dyn Target, profile: Profile) -> Vec<Job> {
@@ -17,7 +18,7 @@ pub fn jobs(all: &[Case], selected: &[Case], target: &dyn Target, profile: Profi
         .collect();
     let controls = Controls::new(&possible, profile);
     let job = |case: &Case, added_as_control| Job {
-        expectation: case.expectation(profile),
+        expectation: expected(case, profile),
         control: match &case.script {
             Some(script) => script.control_of(&case.id),
             None => controls.of(case).map(|control| control.id.clone()),

@@ -19,12 +19,11 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
 
-use super::record::{Record, RunEvent, Verdict};
 use super::schedule::{Plan, run};
 use crate::baseline::Settlement;
+use crate::record::{Record, RunEvent};
+use crate::verdict::Verdict;
 use history::History;
-
-pub use history::{Divergence, Repeated};
 
 #[cfg(test)]
 mod tests;

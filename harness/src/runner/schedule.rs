@@ -9,12 +9,13 @@ use tokio::task::JoinSet;
 
 use super::case::{self, Deadlines, Job};
 use super::pairing::Pairing;
-use super::record::{Record, RunEvent, Verdict};
+use crate::case::Case;
 use crate::lab::Lab;
-use crate::matrix::Case;
 use crate::oracle::Profile;
 use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
-use crate::target::{Placement, Running, StartError, Stop, Target};
+use crate::record::{Record, RunEvent};
+use crate::subject::{Placement, Running, StartError, Stop, Target};
+use crate::verdict::Verdict;
 
 /// Everything a run is made of.
 #[derive(Clone)]

@@ -21,13 +21,15 @@ use tokio::time::{Instant, sleep_until};
 use polling::{next_event, next_stanza, own_address, ready};
 
 use super::case::{Deadlines, Job, setup, start};
+use crate::case::names::Names;
+use crate::case::{Dials, MAIN, Role, Script, Sees};
 use crate::judge::{self, Arrival, Bounce, Evidence};
+use crate::judge::{Grade, Verdicts, grade};
 use crate::lab::Lab;
+use crate::observe::{self, Eye, Sight};
 use crate::outcome::Outcome;
-use crate::scenario::names::Names;
-use crate::scenario::{Dials, Eye, Grade, MAIN, Role, Script, Sees, Sight, Verdicts, grade, sight};
-use crate::target::inner_side::{InnerSide, Stanzas, ping};
-use crate::target::{Inside, Running};
+use crate::subject::inner_side::{InnerSide, Stanzas, ping};
+use crate::subject::{Inside, Running};
 
 /// How long nothing may happen, with all connections ended, before nothing more is expected.
 const QUIET: Duration = Duration::from_millis(2500);
@@ -238,7 +240,7 @@ impl<'a> Bench<'a> {
 
     fn set_records(&self, at: usize) -> Result<(), String> {
         let fill = |text: &str| self.names.fill(text, self.names.domain(), &self.board);
-        crate::scenario::records::set(
+        super::records::set(
             &self.script.dns[at],
             self.lab.dns.records(),
             &fill,
@@ -342,7 +344,7 @@ impl<'a> Bench<'a> {
                 for number in 1..=local.times {
                     let text = local.send.replace("{n}", &number.to_string());
                     let text = self.names.fill(&text, self.names.domain(), &self.board);
-                    let stanza = crate::scenario::names::stanza(&text)
+                    let stanza = crate::case::names::stanza(&text)
                         .map_err(|why| format!("what the local side sends: {why}"))?;
                     self.send(&stanza).await;
                 }
@@ -399,7 +401,7 @@ impl<'a> Bench<'a> {
                 && let Some(answer) = &sight.element
             {
                 let at = self.began.elapsed();
-                let mut delivered = sight::local(answer, at);
+                let mut delivered = observe::local(answer, at);
                 delivered.sees = Sees::Delivered;
                 self.tell(&delivered);
                 self.sights.push(delivered);
@@ -408,7 +410,7 @@ impl<'a> Bench<'a> {
     }
 
     fn stanza(&mut self, stanza: &Element) {
-        let sight = sight::local(stanza, self.began.elapsed());
+        let sight = observe::local(stanza, self.began.elapsed());
         self.tell(&sight);
         self.sights.push(sight);
     }
@@ -454,7 +456,7 @@ impl<'a> Bench<'a> {
             .all(|one| self.stands(one).is_met())
     }
 
-    fn stands(&self, expect: &crate::scenario::Expect) -> Grade {
+    fn stands(&self, expect: &crate::case::Expect) -> Grade {
         let fill = |text: &str| self.names.fill(text, self.names.domain(), &self.board);
         if expect.sees == Sees::Query {
             let mut sights = self.sights.clone();
@@ -479,7 +481,7 @@ impl<'a> Bench<'a> {
             .queries_below(own)
             .into_iter()
             .chain(others)
-            .map(|(name, query)| sight::query(&name, &query.kind, query.tcp, at))
+            .map(|(name, query)| observe::query(&name, &query.kind, query.tcp, at))
             .collect()
     }
 }

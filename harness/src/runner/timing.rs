@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use simulated_partners::event::{Event, Leg, Party, What};
 
-use super::record::Timings;
+use crate::case::Direction;
 use crate::judge::deciding_leg;
-use crate::matrix::Direction;
+use crate::record::Timings;
 
 /// What a delayed acknowledgement costs (RFC 1122 §4.2.3.2; Linux takes 40 ms).
 const DELAYED: std::ops::Range<Duration> = Duration::from_millis(38)..Duration::from_millis(48);
@@ -64,7 +64,7 @@ pub(super) fn timings(direction: Direction, events: &[Event], total: Duration) -
 mod tests {
     use std::sync::Arc;
 
-    use simulated_partners::event::LegKind;
+    use simulated_partners::event::ConnectionKind;
     use simulated_partners::wire::{Frame, Kind};
 
     use super::*;
@@ -91,7 +91,7 @@ mod tests {
 
     fn late(millis: u64, from: Party) -> bool {
         let events = [
-            event(0, What::Opened(LegKind::Outgoing)),
+            event(0, What::Opened(ConnectionKind::Inbound)),
             event(5, sent(Party::Partner)),
             event(5 + millis, sent(from)),
         ];

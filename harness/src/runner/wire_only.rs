@@ -7,18 +7,18 @@
 use std::sync::Arc;
 
 use simulated_partners::driver::{Partner, PartnerSetup};
-use simulated_partners::event::{Close, Event, LegKind, Party, TlsSignal, What};
+use simulated_partners::event::{Close, ConnectionKind, Event, Party, TlsSignal, What};
 use simulated_partners::persona::{self, AuthorityFact, Persona};
 use simulated_partners::wire::{Element, Kind, NS_SERVER};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::case::{Deadlines, Job, Observed, opened, setup, start};
+use crate::case::Direction;
 use crate::judge::{Arrival, Bounce, element_from};
 use crate::lab::Lab;
-use crate::matrix::Direction;
-use crate::oracle::{Profile, return_established};
-use crate::target::inner_side::ping;
-use crate::target::{Hidden, Running, Trigger};
+use crate::oracle::{Profile, Situation, return_established};
+use crate::subject::inner_side::ping;
+use crate::subject::{Hidden, Running, Trigger};
 
 /// The persona that gets in wherever there is a way.
 const BEST: &str = "modern";
@@ -79,7 +79,7 @@ impl Bench<'_> {
     async fn inbound(&self, profile: Profile) -> Result<(Observed, Partner), String> {
         let case = &self.job.case;
         let mut observed = Observed {
-            answer_due: return_established(&case.situation(profile)),
+            answer_due: return_established(&Situation::of(case, profile)),
             ..Observed::default()
         };
         let mut partner = self.partner(&case.partner).await?;
@@ -116,7 +116,7 @@ impl Bench<'_> {
     }
 
     fn inbound_event(&self, observed: &mut Observed, event: Event) -> Result<(), String> {
-        if let What::ConnectFailed(LegKind::Outgoing, error) = &event.what
+        if let What::ConnectFailed(ConnectionKind::Inbound, error) = &event.what
             && self.job.case.row.policy().valid()
         {
             return Err(format!(
@@ -132,7 +132,8 @@ impl Bench<'_> {
         }
         // A stream that begins after the ping went out authenticated is there to answer it. Those
         // before may have come for a verification.
-        if opened(&event.what) == Some(LegKind::Incoming) && self.was_sent(&observed.events) {
+        if opened(&event.what) == Some(ConnectionKind::Outbound) && self.was_sent(&observed.events)
+        {
             observed.evidence.arrived = Arrival::Seen;
         }
         observed.events.push(event);
@@ -144,7 +145,8 @@ impl Bench<'_> {
         if observed.evidence.answered {
             return true;
         }
-        let over = observed.legs(LegKind::Outgoing) > 0 && observed.all_over(LegKind::Outgoing);
+        let over = observed.legs(ConnectionKind::Inbound) > 0
+            && observed.all_over(ConnectionKind::Inbound);
         over || (!observed.answer_due && self.was_sent(&observed.events))
     }
 
@@ -267,8 +269,8 @@ impl Bench<'_> {
         let whole = Instant::now() + self.deadlines.case;
         let mut settling = None;
         while !observed.evidence.arrived.is_seen() {
-            let tried = observed.legs(LegKind::Incoming) > 0;
-            if tried && observed.all_over(LegKind::Incoming) {
+            let tried = observed.legs(ConnectionKind::Outbound) > 0;
+            if tried && observed.all_over(ConnectionKind::Outbound) {
                 settling.get_or_insert_with(|| Instant::now() + self.deadlines.settle);
             } else if tried {
                 settling = None;
@@ -378,9 +380,9 @@ fn no_way_in(why: &str) -> String {
 /// Whether the partner's own connection is authenticated and has not ended.
 fn is_established(events: &[Event]) -> bool {
     let of_ours = |event: &&Event| {
-        events
-            .iter()
-            .any(|other| other.leg == event.leg && opened(&other.what) == Some(LegKind::Outgoing))
+        events.iter().any(|other| {
+            other.leg == event.leg && opened(&other.what) == Some(ConnectionKind::Inbound)
+        })
     };
     let mut ours = events.iter().filter(of_ours);
     let established = ours

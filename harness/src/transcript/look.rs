@@ -1,6 +1,6 @@
 //! Questions that are asked of events again and again.
 
-use simulated_partners::event::{LegKind, What};
+use simulated_partners::event::{ConnectionKind, What};
 use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_SERVER, NS_STREAM, Node};
 
 pub(super) fn element(what: &What) -> Option<&Element> {
@@ -63,10 +63,10 @@ pub(super) fn is_dialback(what: &What, name: &str) -> bool {
 }
 
 /// Who dials whom on a connection, in words.
-pub(super) fn leg_words(kind: LegKind) -> &'static str {
+pub(super) fn leg_words(kind: ConnectionKind) -> &'static str {
     match kind {
-        LegKind::Incoming => "target dials partner",
-        LegKind::Outgoing => "partner dials target",
-        LegKind::Verify => "partner dials target to verify a key",
+        ConnectionKind::Outbound => "target dials partner",
+        ConnectionKind::Inbound => "partner dials target",
+        ConnectionKind::Verification => "partner dials target to verify a key",
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use simulated_partners::event::{
-    CertificateSeen, Close, Event, LegKind, Party, TlsFacts, TlsSignal, What,
+    CertificateSeen, Close, ConnectionKind, Event, Party, TlsFacts, TlsSignal, What,
 };
 use simulated_partners::wire::{Frame, Kind};
 
@@ -160,10 +160,10 @@ fn describe(what: &What, detail: Detail) -> (&'static str, &'static str, String)
     }
 }
 
-const fn dialler(kind: LegKind) -> &'static str {
+const fn dialler(kind: ConnectionKind) -> &'static str {
     match kind {
-        LegKind::Incoming => "←",
-        LegKind::Outgoing | LegKind::Verify => "→",
+        ConnectionKind::Outbound => "←",
+        ConnectionKind::Inbound | ConnectionKind::Verification => "→",
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use simulated_partners::event::{
-    CertificateSeen, Close, Event, Leg, LegKind, Method, Party, TlsFacts, TlsSignal, What,
+    CertificateSeen, Close, ConnectionKind, Event, Leg, Method, Party, TlsFacts, TlsSignal, What,
 };
 use simulated_partners::wire::{Framer, Limits};
 
@@ -34,7 +34,7 @@ impl Script {
         self
     }
 
-    pub(crate) fn open(self, leg: u16, kind: LegKind) -> Self {
+    pub(crate) fn open(self, leg: u16, kind: ConnectionKind) -> Self {
         self.what(leg, What::Opened(kind))
     }
 
@@ -143,7 +143,7 @@ pub(crate) fn sasl_session(id: &str, ping: &str, swapped: bool) -> Vec<Event> {
         )
     };
     Script::new()
-        .open(1, LegKind::Incoming)
+        .open(1, ConnectionKind::Outbound)
         .target(1, &header("t.example", "p.example", ""))
         .partner(1, &header("p.example", "t.example", &format!("{id}a")))
         .partner(
@@ -183,7 +183,7 @@ pub(crate) fn sasl_session(id: &str, ping: &str, swapped: bool) -> Vec<Event> {
 /// the verifying connection is closed after the session is through.
 pub(crate) fn dialback_session(id: &str, key: &str, late: bool) -> Vec<Event> {
     let mut script = Script::new()
-        .open(1, LegKind::Outgoing)
+        .open(1, ConnectionKind::Inbound)
         .partner(1, &header("p.example", "t.example", ""))
         .target(1, &header("t.example", "p.example", id))
         .target(
@@ -194,7 +194,7 @@ pub(crate) fn dialback_session(id: &str, key: &str, late: bool) -> Vec<Event> {
             1,
             &format!("<db:result from='p.example' to='t.example'>{key}</db:result>"),
         )
-        .open(2, LegKind::Incoming)
+        .open(2, ConnectionKind::Outbound)
         .target(2, &header("t.example", "p.example", ""))
         .partner(2, &header("p.example", "t.example", &format!("{id}v")))
         .partner(2, "<stream:features/>")

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use simulated_partners::event::{
-    CertificateSeen, Close, Event, Leg, LegKind, Party, TlsSignal, What,
+    CertificateSeen, Close, ConnectionKind, Event, Leg, Party, TlsSignal, What,
 };
 use simulated_partners::wire::{
     Element, Kind, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STANZAS, NS_STREAM, NS_STREAMS, NS_TLS, Node,
@@ -42,8 +42,8 @@ pub fn wire_summary(events: &[Event]) -> String {
         }
         if let What::Opened(kind) = &event.what {
             dialler = Some(match kind {
-                LegKind::Incoming => Party::Target,
-                LegKind::Outgoing | LegKind::Verify => Party::Partner,
+                ConnectionKind::Outbound => Party::Target,
+                ConnectionKind::Inbound | ConnectionKind::Verification => Party::Partner,
             });
         }
         let (from, token) = token(&event.what, dialler);
@@ -147,11 +147,11 @@ fn token(what: &What, dialler: Option<Party>) -> (Option<Party>, String) {
     }
 }
 
-const fn dialled(kind: LegKind) -> &'static str {
+const fn dialled(kind: ConnectionKind) -> &'static str {
     match kind {
-        LegKind::Incoming => "T→P",
-        LegKind::Outgoing => "P→T",
-        LegKind::Verify => "verify P→T",
+        ConnectionKind::Outbound => "T→P",
+        ConnectionKind::Inbound => "P→T",
+        ConnectionKind::Verification => "verify P→T",
     }
 }
 

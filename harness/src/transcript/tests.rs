@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use simulated_partners::event::{Close, Event, Leg, LegKind, Method, Party, TlsSignal, What};
+use simulated_partners::event::{
+    Close, ConnectionKind, Event, Leg, Method, Party, TlsSignal, What,
+};
 
 use super::script::{Script, dialback_session, header, sasl_session};
 use super::*;
@@ -53,7 +55,7 @@ fn summary_tells_the_negotiation_in_one_line() {
 #[test]
 fn a_refused_leg_keeps_its_close_and_an_established_one_does_not() {
     let refused = Script::new()
-        .open(1, LegKind::Incoming)
+        .open(1, ConnectionKind::Outbound)
         .target(1, &header("t.example", "p.example", ""))
         .partner(1, &header("p.example", "t.example", "1"))
         .partner(1, "<stream:features/>")
@@ -69,7 +71,7 @@ fn a_refused_leg_keeps_its_close_and_an_established_one_does_not() {
         "T→P: T:header P:header+features[] T:error[policy-violation]"
     );
     let closed = Script::new()
-        .open(1, LegKind::Incoming)
+        .open(1, ConnectionKind::Outbound)
         .target(1, &header("t.example", "p.example", ""))
         .closed(1, Party::Partner, Close::Reset)
         .events();
@@ -80,7 +82,7 @@ fn a_refused_leg_keeps_its_close_and_an_established_one_does_not() {
 #[test]
 fn an_alert_after_the_clients_side_of_the_handshake_was_done_is_a_failed_handshake() {
     let failed = |spoke: bool| {
-        let script = Script::new().open(1, LegKind::Outgoing);
+        let script = Script::new().open(1, ConnectionKind::Inbound);
         let script = if spoke {
             script
                 .tls(1)
@@ -98,9 +100,9 @@ fn an_alert_after_the_clients_side_of_the_handshake_was_done_is_a_failed_handsha
 fn a_verification_that_the_end_of_the_case_cut_short_is_kept_and_a_late_attempt_is_not() {
     let case = |closed_in_time: bool, retried: bool| {
         let mut script = Script::new()
-            .open(1, LegKind::Outgoing)
+            .open(1, ConnectionKind::Inbound)
             .partner(1, &header("p.example", "t.example", ""))
-            .open(2, LegKind::Incoming)
+            .open(2, ConnectionKind::Outbound)
             .target(2, &header("t.example", "p.example", ""));
         if closed_in_time {
             script = script.closed(2, Party::Target, Close::Fin);
@@ -110,7 +112,7 @@ fn a_verification_that_the_end_of_the_case_cut_short_is_kept_and_a_late_attempt_
             .target(1, "</stream:stream>");
         if retried {
             script = script
-                .open(3, LegKind::Incoming)
+                .open(3, ConnectionKind::Outbound)
                 .target(3, &header("t.example", "p.example", ""));
         }
         wire_summary(&script.events())
@@ -143,11 +145,11 @@ fn party() -> impl Strategy<Value = Party> {
     prop_oneof![Just(Party::Target), Just(Party::Partner)]
 }
 
-fn kind() -> impl Strategy<Value = LegKind> {
+fn kind() -> impl Strategy<Value = ConnectionKind> {
     prop_oneof![
-        Just(LegKind::Incoming),
-        Just(LegKind::Outgoing),
-        Just(LegKind::Verify)
+        Just(ConnectionKind::Outbound),
+        Just(ConnectionKind::Inbound),
+        Just(ConnectionKind::Verification)
     ]
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use simulated_partners::board::Board;
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
-use simulated_partners::event::{Event, LegKind, What};
+use simulated_partners::event::{ConnectionKind, Event, What};
 use simulated_partners::persona;
 use simulated_partners::pki::Authority;
 use simulated_partners::tls::Habits;
@@ -71,7 +71,7 @@ fn decided(events: &[Event]) -> bool {
         What::Closed { .. } => !events.iter().any(|event| {
             event.leg == last.leg
                 && match &event.what {
-                    What::Established(_) | What::Opened(LegKind::Verify) => true,
+                    What::Established(_) | What::Opened(ConnectionKind::Verification) => true,
                     What::Frame { frame, .. } => {
                         matches!(&frame.kind, Kind::Element(e) if e.is(NS_DIALBACK, "verify"))
                     }

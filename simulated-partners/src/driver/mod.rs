@@ -29,7 +29,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 
 use crate::board::Board;
-use crate::event::{Event, LegKind};
+use crate::event::{ConnectionKind, Event};
 use crate::persona::{AuthorityFact, Persona};
 use crate::pki;
 use crate::stream::{Errand, Profile, Question, Verdict};
@@ -137,11 +137,11 @@ struct Numbers {
 
 impl Numbers {
     /// The number of one more, from 1. Past the last number all have that.
-    fn next(&self, kind: LegKind) -> u16 {
+    fn next(&self, kind: ConnectionKind) -> u16 {
         let number = match kind {
-            LegKind::Incoming => &self.incoming,
-            LegKind::Outgoing => &self.outgoing,
-            LegKind::Verify => &self.verify,
+            ConnectionKind::Outbound => &self.incoming,
+            ConnectionKind::Inbound => &self.outgoing,
+            ConnectionKind::Verification => &self.verify,
         };
         let before = number.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |number| {
             number.checked_add(1)
@@ -361,7 +361,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener) {
             continue;
         };
         let shared = Arc::clone(&shared);
-        let number = shared.numbers.next(LegKind::Incoming);
+        let number = shared.numbers.next(ConnectionKind::Outbound);
         tokio::spawn(async move {
             leg::run(&shared, stream, Errand::Serve, number, None, None).await;
             drop(slot);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::event::{Event, Leg, LegKind, What};
+use crate::event::{ConnectionKind, Event, Leg, What};
 
 /// Bytes of observations that nobody has taken yet. Past it connections are broken off: a target
 /// that sends without end must not fill memory.
@@ -50,12 +50,12 @@ impl Recorder {
     }
 
     /// Numbers a connection that was opened.
-    pub(super) fn opened(&self, kind: LegKind) -> Leg {
+    pub(super) fn opened(&self, kind: ConnectionKind) -> Leg {
         self.number(What::Opened(kind))
     }
 
     /// Numbers a connection that could not be opened.
-    pub(super) fn connect_failed(&self, kind: LegKind, error: io::ErrorKind) {
+    pub(super) fn connect_failed(&self, kind: ConnectionKind, error: io::ErrorKind) {
         self.number(What::ConnectFailed(kind, error));
     }
 
@@ -119,7 +119,7 @@ mod tests {
     #[tokio::test]
     async fn refuses_more_than_may_be_held_until_something_is_taken() {
         let (recorder, mut events) = Recorder::new();
-        let leg = recorder.opened(LegKind::Incoming);
+        let leg = recorder.opened(ConnectionKind::Outbound);
         let big = || What::Raw {
             from: crate::event::Party::Target,
             bytes: vec![0; HELD],
@@ -135,8 +135,11 @@ mod tests {
     #[tokio::test]
     async fn numbers_connections_in_the_order_of_opening() {
         let (recorder, mut events) = Recorder::new();
-        recorder.connect_failed(LegKind::Verify, io::ErrorKind::ConnectionRefused);
-        assert_eq!(recorder.opened(LegKind::Outgoing), Leg(2));
+        recorder.connect_failed(
+            ConnectionKind::Verification,
+            io::ErrorKind::ConnectionRefused,
+        );
+        assert_eq!(recorder.opened(ConnectionKind::Inbound), Leg(2));
         drop(recorder);
         assert_eq!(events.next().await.map(|event| event.leg), Some(Leg(1)));
         assert_eq!(events.next().await.map(|event| event.leg), Some(Leg(2)));

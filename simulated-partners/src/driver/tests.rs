@@ -10,7 +10,9 @@ use tokio::time::timeout;
 
 use super::{CONNECTIONS, Partner, PartnerSetup};
 use crate::board::Board;
-use crate::event::{CertificateSeen, Close, Event, Leg, LegKind, Method, Party, TlsSignal, What};
+use crate::event::{
+    CertificateSeen, Close, ConnectionKind, Event, Leg, Method, Party, TlsSignal, What,
+};
 use crate::persona::{self, Persona};
 use crate::pki::Authority;
 use crate::tls::Habits;
@@ -129,7 +131,7 @@ fn methods(events: &[Event]) -> Vec<(Leg, Method)> {
         .collect()
 }
 
-fn kinds(events: &[Event]) -> Vec<LegKind> {
+fn kinds(events: &[Event]) -> Vec<ConnectionKind> {
     events
         .iter()
         .filter_map(|event| match event.what {
@@ -165,8 +167,14 @@ async fn external_carries_a_ping_and_its_answer() {
             [(Leg(1), Method::SaslTls), (Leg(2), Method::SaslTls)],
             "{name}: {a:#?}"
         );
-        assert_eq!(kinds(&a), [LegKind::Outgoing, LegKind::Incoming]);
-        assert_eq!(kinds(&b), [LegKind::Incoming, LegKind::Outgoing]);
+        assert_eq!(
+            kinds(&a),
+            [ConnectionKind::Inbound, ConnectionKind::Outbound]
+        );
+        assert_eq!(
+            kinds(&b),
+            [ConnectionKind::Outbound, ConnectionKind::Inbound]
+        );
         assert!(has(&a, |what| matches!(what, What::TlsUp(facts)
             if facts.target_certificate == CertificateSeen::Good
                 && facts.sni.as_deref() == Some("b.example"))));
@@ -188,10 +196,10 @@ async fn dialback_over_tls_is_verified_over_tls() {
     assert_eq!(
         kinds(&b),
         [
-            LegKind::Incoming,
-            LegKind::Verify,
-            LegKind::Outgoing,
-            LegKind::Incoming
+            ConnectionKind::Outbound,
+            ConnectionKind::Verification,
+            ConnectionKind::Inbound,
+            ConnectionKind::Outbound
         ]
     );
 }
@@ -424,7 +432,10 @@ async fn an_unreachable_target_is_told() {
     let event = within(partner.next_event()).await.expect("it is at work");
     assert!(matches!(
         event.what,
-        What::ConnectFailed(LegKind::Outgoing, std::io::ErrorKind::ConnectionRefused)
+        What::ConnectFailed(
+            ConnectionKind::Inbound,
+            std::io::ErrorKind::ConnectionRefused
+        )
     ));
 }
 

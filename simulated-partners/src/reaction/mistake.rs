@@ -3,8 +3,8 @@
 use super::action::hex;
 use super::hello::suite;
 use super::template::{is_name, repeated_length};
-use super::when::Side;
-use super::{Await, Do, LONGEST_TEXT, MOST_TIMES, On, Reaction, When};
+use super::{Await, Do, LONGEST_TEXT, MOST_TIMES, Reaction, When};
+use crate::event::ConnectionKind;
 
 /// Attributes that a stream header can be sent without.
 const HEADER_ATTRIBUTES: [&str; 6] = ["from", "id", "to", "version", "xml:lang", "xmlns:db"];
@@ -102,12 +102,9 @@ fn filters(reaction: &Reaction, found: &mut Vec<Mistake>) {
             ));
         }
     }
-    let never = match (reaction.when.only_on(), reaction.on) {
-        (Some(Side::Accepted), Some(On::Dialled | On::Verification)) => Some("accepted"),
-        (Some(Side::Dialling), Some(On::Accepted)) => Some("dialled"),
-        _ => None,
-    };
-    if let Some(right) = never {
+    if let (Some(right), Some(on)) = (reaction.when.only_on(), reaction.on)
+        && on.direction() != right
+    {
         found.push(Mistake::new(
             Place::Filter("on"),
             format!(
@@ -223,7 +220,7 @@ fn contents(reaction: &Reaction, action: &Do, place: Place, found: &mut Vec<Mist
             "leave one of them out".to_owned(),
         ),
         Do::Await(wanted)
-            if reaction.on == Some(On::Accepted)
+            if reaction.on == Some(ConnectionKind::Outbound)
                 && !matches!(wanted, Await::Header | Await::Nothing) =>
         {
             tell(

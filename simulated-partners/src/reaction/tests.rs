@@ -67,7 +67,7 @@ fn every_word_is_read_as_it_is_written() {
         "when = 'auth'\non = 'accepted'\nstage = 'secured'\nnth = 2\nconnection = 1\ndo = ['ignore']",
     );
     assert!(
-        filtered.is_ok_and(|reaction| reaction.on == Some(On::Accepted)
+        filtered.is_ok_and(|reaction| reaction.on == Some(ConnectionKind::Outbound)
             && reaction.stage == Some(Stage::Secured)
             && reaction.nth == Some(2)
             && reaction.connection == Some(1))

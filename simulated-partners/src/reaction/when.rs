@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::event::LegKind;
+use crate::event::Direction;
 
 /// Points at which a reaction can take over. "Sent" points come right after the partner's own send.
 #[derive(
@@ -128,57 +128,14 @@ impl When {
         }
     }
 
-    /// Whether only a connection of this kind gets there in a correct negotiation.
-    pub(super) const fn only_on(self) -> Option<Side> {
+    /// Whether only connections dialled by this side get there in a correct negotiation.
+    pub(super) const fn only_on(self) -> Option<Direction> {
         match self {
             Self::Accepted | Self::Header | Self::Features | Self::ProceedSent => {
-                Some(Side::Accepted)
+                Some(Direction::Outbound)
             }
-            Self::Connected | Self::HeaderReceived => Some(Side::Dialling),
+            Self::Connected | Self::HeaderReceived => Some(Direction::Inbound),
             _ => None,
-        }
-    }
-}
-
-/// The side of a connection that a point belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
-    /// The target dialled.
-    Accepted,
-    /// The partner dialled.
-    Dialling,
-}
-
-/// Kinds of connections.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum On {
-    /// The target dialled the partner.
-    Accepted,
-    /// The partner dialled the target to get a stanza through.
-    Dialled,
-    /// The partner dialled the target by itself to have a key verified.
-    Verification,
-}
-
-impl On {
-    /// The word for a connection in a file.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Dialled => "dialled",
-            Self::Verification => "verification",
-        }
-    }
-
-    /// The kind of connection that is meant.
-    pub const fn kind(self) -> LegKind {
-        match self {
-            Self::Accepted => LegKind::Incoming,
-            Self::Dialled => LegKind::Outgoing,
-            Self::Verification => LegKind::Verify,
         }
     }
 }

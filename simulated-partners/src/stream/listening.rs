@@ -6,7 +6,7 @@ use super::header::{
 };
 use super::machine::{Machine, Pending};
 use super::state::{State, Step};
-use crate::event::LegKind;
+use crate::event::ConnectionKind;
 use crate::negotiate::dialback::{self, Answer};
 use crate::negotiate::{sasl, starttls};
 use crate::persona::Tls;
@@ -22,7 +22,7 @@ const QUESTIONS: usize = 8;
 impl Machine {
     /// The target's header: is it one to answer?
     pub(super) fn answer_header(&mut self, header: &Element) {
-        debug_assert_eq!(self.errand.kind(), LegKind::Incoming);
+        debug_assert_eq!(self.errand.kind(), ConnectionKind::Outbound);
         let from = header.attribute("from");
         self.stream.from = from.map(str::to_owned);
         self.stream.without_features = !has_version(header);

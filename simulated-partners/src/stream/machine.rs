@@ -13,7 +13,7 @@ use super::reacting::{Kept, Paused};
 use super::script::Script;
 use super::state::{State, Step};
 use crate::board::Snapshot;
-use crate::event::{CertificateSeen, Close, LegKind, Method, Party, What};
+use crate::event::{CertificateSeen, Close, ConnectionKind, Method, Party, What};
 use crate::persona::Tls;
 use crate::reaction::When;
 use crate::wire::{
@@ -414,7 +414,7 @@ impl Machine {
     }
 
     pub(super) fn is_listening(&self) -> bool {
-        self.errand.kind() == LegKind::Incoming
+        self.errand.kind() == ConnectionKind::Outbound
     }
 
     pub(super) fn observe(&mut self, what: What) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::action::Question;
-use crate::event::LegKind;
+use crate::event::ConnectionKind;
 use crate::persona::{Persona, Tls};
 use crate::pki::Identity;
 use crate::wire::Element;
@@ -80,11 +80,11 @@ pub enum Errand {
 
 impl Errand {
     /// The word for it in a transcript.
-    pub fn kind(&self) -> LegKind {
+    pub fn kind(&self) -> ConnectionKind {
         match self {
-            Self::Serve => LegKind::Incoming,
-            Self::Deliver(_) | Self::Enter => LegKind::Outgoing,
-            Self::Verify(_) => LegKind::Verify,
+            Self::Serve => ConnectionKind::Outbound,
+            Self::Deliver(_) | Self::Enter => ConnectionKind::Inbound,
+            Self::Verify(_) => ConnectionKind::Verification,
         }
     }
 }

@@ -124,13 +124,13 @@ impl Machine {
     }
 
     fn fits(&self, reaction: &Reaction, when: When, nth: u32) -> bool {
-        use crate::event::LegKind;
+        use crate::event::ConnectionKind;
         let kind = self.errand.kind();
         reaction.when == when
             && match reaction.on {
                 // A key is checked in good faith whatever the partner does with its own streams.
-                None => kind != LegKind::Verify,
-                Some(on) => on.kind() == kind,
+                None => kind != ConnectionKind::Verification,
+                Some(on) => on == kind,
             }
             && reaction.stage.is_none_or(|stage| stage == self.stage())
             && reaction.nth.is_none_or(|wanted| wanted == nth)

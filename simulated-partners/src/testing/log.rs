@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::event::{Event, LegKind, Method, Party, TlsSignal, What};
+use crate::event::{ConnectionKind, Event, Method, Party, TlsSignal, What};
 use crate::wire::Kind;
 
 /// Characters of one unit that are shown.
@@ -68,18 +68,18 @@ const fn arrow(from: Party) -> &'static str {
     }
 }
 
-const fn dialler(kind: LegKind) -> &'static str {
+const fn dialler(kind: ConnectionKind) -> &'static str {
     match kind {
-        LegKind::Incoming => "←",
-        LegKind::Outgoing | LegKind::Verify => "→",
+        ConnectionKind::Outbound => "←",
+        ConnectionKind::Inbound | ConnectionKind::Verification => "→",
     }
 }
 
-const fn purpose(kind: LegKind) -> &'static str {
+const fn purpose(kind: ConnectionKind) -> &'static str {
     match kind {
-        LegKind::Incoming => "to the partner",
-        LegKind::Outgoing => "to get a stanza through",
-        LegKind::Verify => "to have a dialback key verified",
+        ConnectionKind::Outbound => "to the partner",
+        ConnectionKind::Inbound => "to get a stanza through",
+        ConnectionKind::Verification => "to have a dialback key verified",
     }
 }
 

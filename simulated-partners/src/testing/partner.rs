@@ -16,7 +16,7 @@ use super::network::Network;
 use crate::board::Board;
 use crate::dns::{BadName, Query, Records};
 use crate::driver::{self, CONNECTIONS, PartnerSetup};
-use crate::event::{Event, LegKind, Method, Party, What};
+use crate::event::{ConnectionKind, Event, Method, Party, What};
 use crate::persona::{self, Persona};
 use crate::pki::Identity;
 use crate::tls::Habits;
@@ -343,7 +343,8 @@ impl Partner {
         let mut for_keys = BTreeSet::new();
         let event = self
             .wait_for("an authenticated connection", |event| match &event.what {
-                What::Opened(LegKind::Verify) | What::ConnectFailed(LegKind::Verify, _) => {
+                What::Opened(ConnectionKind::Verification)
+                | What::ConnectFailed(ConnectionKind::Verification, _) => {
                     for_keys.insert(event.leg);
                     false
                 }

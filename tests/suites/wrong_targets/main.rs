@@ -9,13 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rstest::rstest;
-use s2spec::matrix::Case;
-use s2spec::oracle::Profile;
+use s2spec::case::Case;
 use s2spec::oracle::never::{Deed, violations};
+use s2spec::oracle::{Profile, Situation};
 use s2spec::outcome::{Closer, Method, Outcome, Phase, Signal};
-use s2spec::runner::{Deadlines, Record, Verdict};
-use s2spec::target::Target;
-use s2spec::target::reference::Reference;
+use s2spec::record::Record;
+use s2spec::runner::Deadlines;
+use s2spec::subject::Target;
+use s2spec::subject::reference::Reference;
+use s2spec::verdict::Verdict;
 use s2spec_tests::{all_cases, reference, run_within};
 use simulated_partners::wire::Element;
 
@@ -196,7 +198,7 @@ fn a_stanza_before_authentication_is_seen() {
 }
 
 fn forbidden(record: &Record, deed: Deed) {
-    let situation = record.case.situation(Profile::default());
+    let situation = Situation::of(&record.case, Profile::default());
     let done: BTreeSet<Deed> = violations(&situation, &record.events)
         .into_iter()
         .map(|(_, deed)| deed)

@@ -1,10 +1,10 @@
 //! The embedded proxy, set to something else than it was told.
 
+use s2spec::case::Case;
 use s2spec::lab::Lab;
-use s2spec::matrix::Case;
 use s2spec::policy::Row;
-use s2spec::target::reference::Reference;
-use s2spec::target::{Pending, Placement, Running, StartError, Stop, Target};
+use s2spec::subject::reference::Reference;
+use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
 
 /// Treats every partner as this row says, whatever the case says.
 pub(crate) struct Misconfigured {

@@ -4,11 +4,11 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use s2spec::case::Case;
 use s2spec::lab::Lab;
-use s2spec::matrix::Case;
-use s2spec::target::inner_side::InnerSide;
-use s2spec::target::reference::Reference;
-use s2spec::target::{Inside, Pending, Placement, Running, StartError, Stop, Target};
+use s2spec::subject::inner_side::InnerSide;
+use s2spec::subject::reference::Reference;
+use s2spec::subject::{Inside, Pending, Placement, Running, StartError, Stop, Target};
 use simulated_partners::inner::component;
 use simulated_partners::wire::{Element, Framer, Kind, Limits, NS_SERVER, NS_STREAM, Node};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

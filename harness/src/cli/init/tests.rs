@@ -129,12 +129,12 @@ fn a_built_in_target_comes_with_all_that_it_needs() {
             assert!(!text.contains("{folder}"), "{name}");
         }
         let file = read(&place.join("target.toml"));
-        let network = crate::target::remote::Remote::new(TargetFile {
+        let network = crate::subject::remote::Remote::new(TargetFile {
             dns: SocketAddr::from(([127, 0, 0, 1], 0)),
             ..file
         });
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let lab = runtime.block_on(async { crate::target::Target::lab(&network, 1) });
+        let lab = runtime.block_on(async { crate::subject::Target::lab(&network, 1) });
         assert!(lab.is_ok(), "the authority can be read back");
         assert!(set_up(&args, like).is_err(), "nothing is overwritten");
     }

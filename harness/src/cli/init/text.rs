@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::TriggerName;
 use crate::policy::Row;
-use crate::target::remote::{CertificateNames, PartnerHosts};
+use crate::subject::remote::{CertificateNames, PartnerHosts};
 
 const TEMPLATE: &str = include_str!("../../../targets/target.toml");
 

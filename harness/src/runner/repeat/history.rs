@@ -2,37 +2,12 @@
 
 use simulated_partners::event::{Event, Leg};
 
+use crate::case::Direction;
 use crate::judge::deciding_leg;
-use crate::matrix::Direction;
-use crate::report::{outcome_text, word};
-use crate::runner::{Record, Verdict};
+use crate::outcome::outcome_text;
+use crate::record::{Divergence, Record, Repeated};
 use crate::transcript::{Detail, canonical, line};
-
-/// What repetitions of a case showed.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Repeated {
-    /// How often it was run.
-    pub runs: u32,
-    /// How often it had another verdict or outcome than the first time.
-    pub ended_otherwise: u32,
-    /// How often only the transcript was another one than the first time.
-    pub went_otherwise: u32,
-    /// Where two transcripts part for the first time.
-    pub divergence: Option<Divergence>,
-}
-
-/// The first event in which two canonical transcripts differ.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Divergence {
-    /// The rounds that are compared, counted from 1.
-    pub rounds: [u32; 2],
-    /// The event's number in both, counted from 1.
-    pub event: usize,
-    /// What it was in each; none where that transcript was at its end.
-    pub lines: [Option<String>; 2],
-    /// Whether it is on the connection that decides the case.
-    pub decides: bool,
-}
+use crate::verdict::Verdict;
 
 /// What is kept of a case over all rounds: two records at most, and one transcript.
 pub(super) struct History {
@@ -139,7 +114,7 @@ impl History {
             let fault = record
                 .fault
                 .map_or_else(String::new, |fault| format!(", but {fault}"));
-            let word = word(&record.verdict);
+            let word = record.verdict;
             let outcome = outcome_text(record.outcome.as_ref());
             format!("{word} with `{outcome}{fault}`")
         };

@@ -3,12 +3,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use simulated_partners::persona::builtin;
 
 use super::*;
+use crate::case::Case;
 use crate::lab::Lab;
-use crate::matrix::{Case, Selection, cases};
+use crate::matrix::{Selection, cases};
 use crate::oracle::Profile;
 use crate::runner::{Deadlines, jobs};
-use crate::target::reference::Reference;
-use crate::target::{Pending, Placement, Running, StartError, Stop, Target};
+use crate::subject::reference::Reference;
+use crate::subject::{Pending, Placement, Running, StartError, Stop, Target};
 
 /// Established by any target that works.
 const CASE: &str = "policies/row09/row03/inbound";

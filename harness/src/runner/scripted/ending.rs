@@ -3,17 +3,17 @@
 
 use std::sync::Arc;
 
-use simulated_partners::event::{LegKind, Party, What};
+use simulated_partners::event::{ConnectionKind, Party, What};
 use simulated_partners::persona;
 use tokio::time::timeout;
 
 use super::polling::next_stanza;
 use super::{Bench, Deadlines};
 use crate::judge;
+use crate::judge::{Grade, Line, Verdicts, grade, unnoticed};
 use crate::outcome::Outcome;
 use crate::runner::case::{setup, start};
-use crate::scenario::{Grade, Line, Verdicts, grade, unnoticed};
-use crate::target::inner_side::ping;
+use crate::subject::inner_side::ping;
 
 /// How often a correct partner tries to get through after a case.
 const ATTEMPTS: u32 = 5;
@@ -60,7 +60,7 @@ impl Bench<'_> {
                     stanza = next_stanza(&mut stanzas) => return stanza.is_some(),
                     event = partner.next_event() => match event.map(|event| event.what) {
                         None => return false,
-                        Some(What::ConnectFailed(LegKind::Outgoing, _)) => return false,
+                        Some(What::ConnectFailed(ConnectionKind::Inbound, _)) => return false,
                         // A target with short timeouts may have been too busy for it.
                         Some(What::Closed { .. }) if attempts < ATTEMPTS => {
                             attempts += 1;

@@ -10,7 +10,7 @@ use simulated_partners::event::Event;
 use simulated_partners::wire::Element;
 
 use super::Started;
-use crate::target::inner_side::Stanzas;
+use crate::subject::inner_side::Stanzas;
 
 /// An address of the loopback net for a listener at the default port, which neither another case nor
 /// another process uses now.

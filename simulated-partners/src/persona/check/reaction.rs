@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Check;
+use crate::event::ConnectionKind;
 use crate::persona::mistake::Mistake;
 use crate::persona::{AuthorityFact, Persona, StreamFact, Tls};
 use crate::reaction::{self, Do, Place, Reaction, Values, When, placeholders};
@@ -153,5 +154,5 @@ fn covers(first: &Reaction, second: &Reaction) -> bool {
 }
 
 fn is_verification(reaction: &Reaction) -> bool {
-    reaction.on == Some(reaction::On::Verification)
+    reaction.on == Some(ConnectionKind::Verification)
 }

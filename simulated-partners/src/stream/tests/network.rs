@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{brief, profile};
 use crate::board::Board;
-use crate::event::{CertificateSeen, LegKind, TlsFacts, What};
+use crate::event::{CertificateSeen, ConnectionKind, TlsFacts, What};
 use crate::persona::{Certificate, Persona};
 use crate::stream::{Action, Errand, Input, Machine, Profile, State, Verdict};
 use crate::wire::Element;
@@ -86,8 +86,8 @@ impl Network {
     /// Deadlines pass: first those of verifications, which are waited for by others.
     pub(super) fn let_time_pass(&mut self) {
         for kinds in [
-            [LegKind::Verify, LegKind::Verify],
-            [LegKind::Incoming, LegKind::Outgoing],
+            [ConnectionKind::Verification, ConnectionKind::Verification],
+            [ConnectionKind::Outbound, ConnectionKind::Inbound],
         ] {
             for connection in 0..self.connections.len() {
                 for side in 0..2 {

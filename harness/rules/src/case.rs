@@ -1,0 +1,213 @@
+//! One case: which policy meets which partner in which direction, and what happens in it.
+
+use std::sync::Arc;
+
+use simulated_partners::persona::{AuthorityFact, Persona, StreamFact};
+use strum::{Display, VariantArray};
+
+use crate::policy::Row;
+
+pub(crate) mod conditions;
+mod dns;
+mod expect;
+pub mod names;
+mod script;
+
+pub use dns::{Dns, DnsAnswer, Srv};
+pub use expect::{Expect, Mark, OutcomeWord, Sees, Weight};
+pub use script::{CONTROL, Dials, Local, MAIN, Need, Role, Script, Setting};
+pub use simulated_partners::event::Direction;
+
+/// A family of cases.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    Display,
+    VariantArray,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Set {
+    /// 18 policies × every persona.
+    Personas,
+    /// 18 policies × a partner set to each of the 18 policies.
+    Policies,
+    /// 18 policies × every coherent partner offer.
+    Offers,
+    /// The conformance suite: what scenario files say.
+    Scenarios,
+}
+
+impl Set {
+    /// All sets, in the order in which they are run.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
+}
+
+/// One policy, one partner, one direction.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Stable and readable: `personas/row07/google-talk/inbound`. Made of letters, digits, `-` and `/`.
+    pub id: String,
+    /// The family.
+    pub set: Set,
+    /// What the target is set to for the partner's domain.
+    pub row: Row,
+    /// The partner: from a file, or made for the case (sets `policies` and `offers`).
+    pub partner: Arc<Persona>,
+    /// Who dials.
+    pub direction: Direction,
+    /// What happens in it, where it is one of the conformance suite.
+    pub script: Option<Arc<Script>>,
+}
+
+/// Octets of a DNS label (RFC 1035 §2.3.4).
+const LABEL: usize = 63;
+/// Octets of a host name in text form.
+const NAME: usize = 253;
+/// Domains are below this one, which nobody can own (RFC 2606 §3).
+const SUFFIX: &str = "example";
+
+impl Case {
+    /// The partner's domain in this case: `inbound.google-talk.row07.personas.example`.
+    ///
+    /// Valid in DNS and different for different ids.
+    pub fn domain(&self) -> String {
+        let id = self.id.to_ascii_lowercase();
+        let labels: Vec<&str> = id.rsplit('/').collect();
+        let valid = labels.iter().all(|label| is_label(label));
+        let plain = format!("{}.{SUFFIX}", labels.join("."));
+        if valid && plain.len() <= NAME {
+            return plain;
+        }
+        // Only a persona's name can be so long or so odd. Its place is taken by a fingerprint of the
+        // whole id.
+        let fingerprint = fingerprint(&self.id);
+        let Self {
+            set,
+            row,
+            direction,
+            ..
+        } = self;
+        format!("{direction}.partner-{fingerprint:016x}.{row}.{set}.{SUFFIX}")
+    }
+
+    /// All domains that a target has to take streams for, or dial, in this case.
+    pub fn domains(&self) -> Vec<String> {
+        match &self.script {
+            None => vec![self.domain()],
+            Some(script) => script.listed(&self.domain()),
+        }
+    }
+
+    /// Whether it may take as long as the target's own timeouts: the partner is silent where the
+    /// target waits for it.
+    pub fn waits(&self) -> bool {
+        if let Some(script) = &self.script {
+            return matches!(script.setting, Setting::Impatient | Setting::ShortIdle);
+        }
+        let facts = &self.partner.facts;
+        let policy = self.row.policy();
+        let silent = facts.stream == StreamFact::Silent;
+        match self.direction {
+            Direction::Outbound => {
+                silent && policy.valid() && facts.authority != AuthorityFact::Unreachable
+            }
+            // What is asked on the verify leg only.
+            Direction::Inbound => match facts.authority {
+                AuthorityFact::Silent | AuthorityFact::WrongDomain => policy.dialback,
+                AuthorityFact::Truthful | AuthorityFact::Invalid => silent && policy.dialback,
+                AuthorityFact::Unreachable => false,
+            },
+        }
+    }
+}
+
+fn is_label(text: &str) -> bool {
+    (1..=LABEL).contains(&text.len())
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// FNV-1a: stable over releases of the compiler, unlike the standard library's hasher.
+pub fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use simulated_partners::persona::builtin;
+
+    use super::*;
+    use crate::matrix::cases;
+
+    fn persona(name: &str) -> Persona {
+        let mut persona = builtin().swap_remove(0);
+        persona.name = name.to_owned();
+        persona
+    }
+
+    #[test]
+    fn domain_follows_from_the_id() {
+        let all = cases(&[persona("google-talk")]);
+        let case = all
+            .iter()
+            .find(|case| case.id == "personas/row07/google-talk/inbound")
+            .expect("made above");
+        assert_eq!(case.domain(), "inbound.google-talk.row07.personas.example");
+    }
+
+    #[test]
+    fn domains_are_valid_and_unique_even_for_odd_names() {
+        let long = "x".repeat(200);
+        let odd = [
+            persona(&long),
+            persona(&format!("{long}y")),
+            persona("Ünlaut & Söhne"),
+            persona("-"),
+            persona("a_b"),
+            persona("a.b"),
+        ];
+        let all = cases(&odd);
+        let mut domains = BTreeSet::new();
+        let mut ids = BTreeSet::new();
+        for case in &all {
+            let domain = case.domain();
+            assert!(domain.len() <= NAME, "{domain}");
+            assert!(domain.split('.').all(is_label), "{domain}");
+            assert!(domain.ends_with(".example"));
+            assert!(domains.insert(domain.clone()), "{domain} twice");
+            assert!(ids.insert(&case.id), "{} twice", case.id);
+        }
+    }
+
+    #[test]
+    fn only_silent_partners_keep_the_target_waiting() {
+        let waiting: BTreeSet<(String, Direction)> = cases(&builtin())
+            .iter()
+            .filter(|case| case.waits())
+            .map(|case| (case.partner.name.clone(), case.direction))
+            .collect();
+        let wanted = [
+            ("authority-silent", Direction::Inbound),
+            ("authority-wrong-domain", Direction::Inbound),
+            ("silent-after-accept", Direction::Outbound),
+            ("silent-after-accept", Direction::Inbound),
+        ];
+        let wanted = wanted.map(|(name, direction)| (name.to_owned(), direction));
+        assert_eq!(waiting, BTreeSet::from(wanted));
+    }
+}

@@ -1,0 +1,483 @@
+//! What has to be seen: the words of `[[expect]]`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use simulated_partners::event::ConnectionKind;
+use simulated_partners::reaction::Stage;
+
+use super::Direction;
+use crate::outcome::{Method, Outcome};
+
+/// One thing that has to be seen, or must not be.
+///
+/// The requirement decides what a breach means: a must is a failure, a should a warning, a may is
+/// recorded.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Expect {
+    /// What is looked for.
+    pub sees: Sees,
+    /// The requirements behind it; all of the scenario's where nothing is said.
+    #[serde(default)]
+    pub rows: Vec<String>,
+    /// What a breach means, where it is less than the requirement's level says.
+    pub level: Option<Weight>,
+    /// With which partner: its name, `partner` for the main one. Any where nothing is said.
+    pub at: Option<String>,
+    /// On which kind of connection.
+    pub on: Option<ConnectionKind>,
+    /// Only on the partner's nth connection of that kind, from 1.
+    pub connection: Option<u16>,
+    /// How far the connection was.
+    pub stage: Option<Stage>,
+    /// Attributes with their values. `*` stands for any text, placeholders are filled in.
+    #[serde(default)]
+    pub with: BTreeMap<String, String>,
+    /// Attributes that are not there.
+    #[serde(default)]
+    pub without: Vec<String>,
+    /// Descendants that are there, as paths of local names: `starttls/required`,
+    /// `mechanisms/mechanism=EXTERNAL`.
+    #[serde(default)]
+    pub has: Vec<String>,
+    /// Descendants that are not there.
+    #[serde(default)]
+    pub lacks: Vec<String>,
+    /// The condition of an error is one of these.
+    #[serde(default)]
+    pub condition: Vec<String>,
+    /// Or one of these, with a warning.
+    #[serde(default)]
+    pub tolerated: Vec<String>,
+    /// The text in the element, with `*`.
+    pub text: Option<String>,
+    /// The bytes on the wire as text, with `*`.
+    pub raw: Option<String>,
+    /// Only what comes after the first of these.
+    pub after: Option<Mark>,
+    /// Only what comes before the first of these.
+    pub before: Option<Mark>,
+    /// Milliseconds after `after`, or after the start, within which it has to be seen.
+    pub within: Option<u32>,
+    /// How often at least; 1 where nothing is said.
+    pub at_least: Option<u32>,
+    /// How often at most.
+    pub at_most: Option<u32>,
+    /// Not at all.
+    #[serde(default)]
+    pub never: bool,
+    /// The values of this attribute differ from each other in all that is seen.
+    pub distinct: Option<String>,
+    /// The text is so many hexadecimal digits.
+    pub hex: Option<u16>,
+    /// The texts are dialback keys that nobody could make without a secret.
+    #[serde(default)]
+    pub keyed: bool,
+    /// The numbers at the end of this attribute rise from each to the next.
+    pub ascending: Option<String>,
+    /// The values of this attribute, of many that are seen, cannot be guessed from one another.
+    pub random: Option<String>,
+    /// An alternative that is only tolerated, with the reason.
+    pub warn: Option<String>,
+    /// Any of these will do as well.
+    #[serde(default)]
+    pub or: Vec<Self>,
+}
+
+impl Expect {
+    /// What is expected of an accepting neighbour: its probe gets through.
+    pub fn gets_through(direction: Direction) -> Self {
+        let sees = match direction {
+            Direction::Inbound => Sees::Delivered,
+            Direction::Outbound => Sees::Stanza,
+        };
+        let mut expect = Self::new(sees);
+        expect.with.insert("id".to_owned(), "{probe}*".to_owned());
+        expect
+    }
+
+    /// That something is seen at all.
+    pub fn new(sees: Sees) -> Self {
+        Self {
+            sees,
+            rows: Vec::new(),
+            level: None,
+            at: None,
+            on: None,
+            connection: None,
+            stage: None,
+            with: BTreeMap::new(),
+            without: Vec::new(),
+            has: Vec::new(),
+            lacks: Vec::new(),
+            condition: Vec::new(),
+            tolerated: Vec::new(),
+            text: None,
+            raw: None,
+            after: None,
+            before: None,
+            within: None,
+            at_least: None,
+            at_most: None,
+            never: false,
+            distinct: None,
+            hex: None,
+            keyed: false,
+            ascending: None,
+            random: None,
+            warn: None,
+            or: Vec::new(),
+        }
+    }
+
+    /// Whether a refusal is what it wants to see: of who has done nothing wrong, the same must be
+    /// accepted.
+    pub fn is_refusal(&self) -> bool {
+        let gain = matches!(
+            self.sees,
+            Sees::Delivered
+                | Sees::Answered
+                | Sees::Stanza
+                | Sees::Message
+                | Sees::Presence
+                | Sees::Iq
+                | Sees::Success
+                | Sees::Established
+        );
+        if self.is_negative() {
+            gain
+        } else {
+            self.is_end()
+        }
+    }
+
+    /// Whether nothing but a refusal will do.
+    pub fn demands_refusal(&self) -> bool {
+        let ends = |one: &Self| !one.is_negative() && one.is_end() && one.warn.is_none();
+        ends(self) && self.or.iter().all(ends)
+    }
+
+    const fn is_end(&self) -> bool {
+        matches!(
+            self.sees,
+            Sees::StreamError
+                | Sees::SaslFailure
+                | Sees::TlsFailure
+                | Sees::TlsFailed
+                | Sees::Returned
+                | Sees::Closed
+        )
+    }
+
+    /// Whether it is met by nothing being there.
+    pub fn is_negative(&self) -> bool {
+        self.never || self.at_most == Some(0) || (self.at_most.is_some() && self.at_least.is_none())
+    }
+}
+
+/// Something that can be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sees {
+    /// The target opened a connection to a partner.
+    Connection,
+    /// A partner could not connect to the target.
+    ConnectFailed,
+    /// The target's XML declaration.
+    Declaration,
+    /// Its stream header.
+    Header,
+    /// Its features.
+    Features,
+    /// `<starttls/>`.
+    Starttls,
+    /// `<proceed/>`.
+    Proceed,
+    /// `<failure/>` of STARTTLS.
+    TlsFailure,
+    /// A message of a handshake in clear that the partner makes by hand; `message` is its name.
+    Handshake,
+    /// A handshake was completed.
+    Tls,
+    /// A handshake failed, or TLS broke down, by the target's doing. `condition` is the alert's name
+    /// (RFC 8446 §6), or `closed`.
+    TlsFailed,
+    /// `<auth/>`.
+    Auth,
+    /// `<challenge/>`.
+    Challenge,
+    /// `<response/>`.
+    Response,
+    /// `<abort/>`.
+    Abort,
+    /// `<success/>`.
+    Success,
+    /// `<failure/>` of SASL.
+    SaslFailure,
+    /// `db:result`; the attribute `type` tells a request from an answer.
+    DbResult,
+    /// `db:verify`.
+    DbVerify,
+    /// A message.
+    Message,
+    /// A presence.
+    Presence,
+    /// An IQ.
+    Iq,
+    /// Any stanza.
+    Stanza,
+    /// Any element of first level that has no word of its own.
+    OtherElement,
+    /// Any element of first level.
+    Element,
+    /// A stream error.
+    StreamError,
+    /// A stream error that is not made as RFC 6120 §4.9.2 says, beside `stream-error`. `condition`
+    /// tells what is wrong with it.
+    MalformedError,
+    /// `</stream:stream>`.
+    StreamEnd,
+    /// Whitespace between elements.
+    Whitespace,
+    /// Bytes of the target that are no legal stream.
+    Illegal,
+    /// Anything of XML that the target sent.
+    Anything,
+    /// The connection ended; `condition` is `stream`, `fin` or `reset`, and `with.by` is `target` or
+    /// `partner`.
+    Closed,
+    /// A side proved its identity.
+    Established,
+    /// A partner's patience with the target ended.
+    GaveUp,
+    /// A stanza reached the local side.
+    Delivered,
+    /// A result reached the local side.
+    Answered,
+    /// An error reached the local side.
+    Returned,
+    /// A question to DNS: `with.name` and `with.kind`.
+    Query,
+    /// A partner raised a name: `with.name`.
+    Raised,
+}
+
+impl fmt::Display for Sees {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Self::Connection => "connection",
+            Self::ConnectFailed => "connect-failed",
+            Self::Declaration => "declaration",
+            Self::Header => "header",
+            Self::Features => "features",
+            Self::Starttls => "starttls",
+            Self::Proceed => "proceed",
+            Self::TlsFailure => "tls-failure",
+            Self::Handshake => "handshake",
+            Self::Tls => "tls",
+            Self::TlsFailed => "tls-failed",
+            Self::Auth => "auth",
+            Self::Challenge => "challenge",
+            Self::Response => "response",
+            Self::Abort => "abort",
+            Self::Success => "success",
+            Self::SaslFailure => "sasl-failure",
+            Self::DbResult => "db-result",
+            Self::DbVerify => "db-verify",
+            Self::Message => "message",
+            Self::Presence => "presence",
+            Self::Iq => "iq",
+            Self::Stanza => "stanza",
+            Self::OtherElement => "other-element",
+            Self::Element => "element",
+            Self::StreamError => "stream-error",
+            Self::MalformedError => "malformed-error",
+            Self::StreamEnd => "stream-end",
+            Self::Whitespace => "whitespace",
+            Self::Illegal => "illegal",
+            Self::Anything => "anything",
+            Self::Closed => "closed",
+            Self::Established => "established",
+            Self::GaveUp => "gave-up",
+            Self::Delivered => "delivered",
+            Self::Answered => "answered",
+            Self::Returned => "returned",
+            Self::Query => "query",
+            Self::Raised => "raised",
+        })
+    }
+}
+
+/// A point in a connection's course.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Mark {
+    /// What came.
+    pub sees: Sees,
+    /// From the partner, not from the target.
+    #[serde(default)]
+    pub ours: bool,
+    /// On any connection, not on the same one.
+    #[serde(default)]
+    pub anywhere: bool,
+    /// With these attributes.
+    #[serde(default)]
+    pub with: BTreeMap<String, String>,
+    /// The nth of them, from 1.
+    pub nth: Option<u16>,
+}
+
+/// What a breach means.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, serde::Serialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Weight {
+    /// It is recorded.
+    May,
+    /// It is a warning.
+    Should,
+    /// It is a failure.
+    Must,
+}
+
+impl fmt::Display for Expect {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.never || self.at_most == Some(0) {
+            write!(to, "no ")?;
+        }
+        write!(to, "{}", self.sees)?;
+        if !self.condition.is_empty() {
+            write!(to, " with `{}`", self.condition.join("` or `"))?;
+        }
+        for (name, value) in &self.with {
+            write!(to, " {name}='{value}'")?;
+        }
+        for name in &self.without {
+            write!(to, " without {name}")?;
+        }
+        for path in &self.has {
+            write!(to, " holding {path}")?;
+        }
+        for path in &self.lacks {
+            write!(to, " free of {path}")?;
+        }
+        if let Some(text) = &self.text {
+            write!(to, " saying `{text}`")?;
+        }
+        if let Some(raw) = &self.raw {
+            write!(to, " written as `{raw}`")?;
+        }
+        if let Some(attribute) = &self.distinct {
+            write!(to, " with a different {attribute} each")?;
+        }
+        if let Some(digits) = self.hex {
+            write!(to, " of {digits} hexadecimal digits")?;
+        }
+        if self.keyed {
+            write!(to, " that takes a secret")?;
+        }
+        if let Some(attribute) = &self.ascending {
+            write!(to, " in the order of {attribute}")?;
+        }
+        if let Some(attribute) = &self.random {
+            write!(to, " with a random {attribute}")?;
+        }
+        if let Some(on) = self.on {
+            write!(
+                to,
+                " on {} connection",
+                match on {
+                    ConnectionKind::Outbound => "its own",
+                    ConnectionKind::Inbound => "the partner's",
+                    ConnectionKind::Verification => "the verifying",
+                }
+            )?;
+        }
+        if let Some(at) = &self.at {
+            write!(to, " of `{at}`")?;
+        }
+        if let Some(stage) = self.stage {
+            write!(
+                to,
+                " {}",
+                match stage {
+                    Stage::Clear => "in clear",
+                    Stage::Secured => "under TLS",
+                    Stage::Authenticated => "once authenticated",
+                }
+            )?;
+        }
+        if let Some(mark) = &self.after {
+            write!(to, " after {}", mark.sees)?;
+        }
+        if let Some(mark) = &self.before {
+            write!(to, " before {}", mark.sees)?;
+        }
+        if let Some(within) = self.within {
+            write!(to, " within {within} ms")?;
+        }
+        if let Some(least) = self.at_least {
+            write!(to, ", {least} times or more")?;
+        }
+        if let Some(most) = self.at_most.filter(|most| *most > 0) {
+            write!(to, ", {most} times at most")?;
+        }
+        for other in &self.or {
+            write!(to, ", or {other}")?;
+        }
+        Ok(())
+    }
+}
+
+/// An outcome that is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutcomeWord {
+    /// Authenticated by any method.
+    Established,
+    /// By EXTERNAL.
+    SaslTls,
+    /// By dialback over TLS.
+    TlsDialback,
+    /// By dialback in clear.
+    TcpDialback,
+    /// Not let in.
+    Refused,
+}
+
+impl OutcomeWord {
+    /// Whether an outcome is what the word says.
+    pub fn admits(self, outcome: &Outcome) -> bool {
+        match (self, outcome) {
+            (Self::Established, Outcome::Established(_))
+            | (Self::SaslTls, Outcome::Established(Method::SaslTls))
+            | (Self::TlsDialback, Outcome::Established(Method::TlsDialback))
+            | (Self::TcpDialback, Outcome::Established(Method::TcpDialback))
+            | (Self::Refused, Outcome::Refused(_)) => true,
+            (
+                Self::Established
+                | Self::SaslTls
+                | Self::TlsDialback
+                | Self::TcpDialback
+                | Self::Refused,
+                _,
+            ) => false,
+        }
+    }
+}
+
+impl fmt::Display for OutcomeWord {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Self::Established => "established",
+            Self::SaslTls => "sasl-tls",
+            Self::TlsDialback => "tls-dialback",
+            Self::TcpDialback => "tcp-dialback",
+            Self::Refused => "refused",
+        })
+    }
+}

@@ -1,0 +1,189 @@
+//! What placeholders stand for in a case.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use simulated_partners::board::Board;
+use simulated_partners::reaction::{Reaction, Values};
+use simulated_partners::wire::{Element, Framer, Kind, Limits, NS_DIALBACK, NS_SERVER, NS_STREAM};
+
+use super::script::{Role, Script};
+
+/// The names of a case, and what they stand for.
+#[derive(Clone, Debug)]
+pub struct Names {
+    domain: String,
+    target: String,
+    second: Option<String>,
+    secret: Option<String>,
+    probe: String,
+    values: BTreeMap<String, String>,
+    /// Domains of partners.
+    roles: BTreeMap<String, String>,
+    listening: BTreeMap<String, SocketAddr>,
+    /// What SRV records call their hosts.
+    hosts: BTreeMap<String, String>,
+}
+
+/// Names that a scenario can use beside its own, as [`Names::fill`] knows them.
+pub const KNOWN: [&str; 6] = ["domain", "target", "target2", "secret", "probe", "alive"];
+
+impl Names {
+    /// The names of a script's case with this domain.
+    pub fn of(script: &Script, domain: &str, target: &str, second: Option<&str>) -> Self {
+        let mut names = Self {
+            domain: domain.to_owned(),
+            target: target.to_owned(),
+            second: second.map(str::to_owned),
+            secret: None,
+            probe: format!("probe-{domain}"),
+            values: script.values.clone(),
+            roles: BTreeMap::new(),
+            listening: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+        };
+        for role in &script.roles {
+            let filled = names.fill(&role.domain, domain, &Board::default());
+            names.roles.insert(role.name.to_string(), filled);
+        }
+        names
+    }
+
+    /// The same where the secret of the target's dialback keys is known.
+    #[must_use]
+    pub fn with_secret(self, secret: Option<&str>) -> Self {
+        let secret = secret.map(str::to_owned);
+        Self { secret, ..self }
+    }
+
+    /// The case's own domain.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// The id of the stanza that has to get through.
+    pub fn probe(&self) -> &str {
+        &self.probe
+    }
+
+    /// The domain of the partner that shows afterwards whether the target is alive.
+    pub fn living(&self) -> String {
+        format!("alive.{}", self.domain)
+    }
+
+    /// A partner's domain.
+    pub fn of_role(&self, role: &Role) -> String {
+        self.roles
+            .get(&*role.name)
+            .cloned()
+            .unwrap_or_else(|| self.domain.clone())
+    }
+
+    /// The domains from which stanzas may come.
+    pub fn domains(&self, script: &Script) -> BTreeSet<String> {
+        script.roles.iter().map(|role| self.of_role(role)).collect()
+    }
+
+    /// Remembers where a partner listens.
+    pub fn listens(&mut self, name: &Arc<str>, address: SocketAddr) {
+        self.listening.insert(name.to_string(), address);
+    }
+
+    /// Remembers what SRV records call a partner's host.
+    pub fn is_hosted(&mut self, name: &Arc<str>, host: String) {
+        self.hosts.insert(name.to_string(), host);
+    }
+
+    /// The port of a partner.
+    pub fn port(&self, name: &str) -> Option<u16> {
+        self.listening.get(name).map(SocketAddr::port)
+    }
+
+    /// What placeholders stand for with a partner of this domain.
+    pub fn values(&self, domain: &str) -> BTreeMap<String, String> {
+        let mut values = self.roles.clone();
+        for (name, at) in &self.listening {
+            values.insert(format!("{name}-address"), at.ip().to_string());
+            values.insert(format!("{name}-port"), at.port().to_string());
+        }
+        for (name, host) in &self.hosts {
+            values.insert(format!("{name}-host"), host.clone());
+        }
+        let own = [
+            ("domain", domain.to_owned()),
+            ("target", self.target.clone()),
+            ("probe", self.probe.clone()),
+            ("alive", self.living()),
+        ];
+        values.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        values.extend(
+            self.secret
+                .clone()
+                .map(|secret| ("secret".to_owned(), secret)),
+        );
+        values.extend(self.second.clone().map(|name| ("target2".to_owned(), name)));
+        values
+    }
+
+    /// A text with its placeholders filled in, for a partner of this domain.
+    pub fn fill(&self, text: &str, domain: &str, board: &Board) -> String {
+        let text = insert(text, &self.values);
+        if !text.contains('{') {
+            return text;
+        }
+        let (fixed, board) = (self.values(domain), board.snapshot());
+        Values {
+            domain,
+            target: &self.target,
+            fixed: Some(&fixed),
+            board: Some(&board),
+            ..Values::default()
+        }
+        .fill_plain(&text)
+    }
+}
+
+/// A text as one stanza of `jabber:server`.
+///
+/// # Errors
+/// Why it is none, in words.
+pub fn stanza(text: &str) -> Result<Element, String> {
+    let mut framer = Framer::new(Limits::default());
+    let header = format!(
+        "<stream:stream xmlns='{NS_SERVER}' xmlns:stream='{NS_STREAM}' xmlns:db='{NS_DIALBACK}'>"
+    );
+    framer.push(header.as_bytes());
+    framer.push(text.trim().as_bytes());
+    let mut next = || framer.next().map_err(|error| error.to_string());
+    next()?;
+    match next()?.map(|frame| frame.kind) {
+        Some(Kind::Element(element)) => Ok(element),
+        _ => Err(format!("`{}` is no stanza", text.trim())),
+    }
+}
+
+/// A reaction with the scenario's values in its texts. They may hold placeholders and XML: they are
+/// part of the script, not of what came from outside.
+pub fn with_values(reaction: &Reaction, values: &BTreeMap<String, String>) -> Reaction {
+    reaction.map_texts(|text| insert(text, values))
+}
+
+/// How deep values may name values.
+const DEPTH: usize = 8;
+
+/// A text with the values in place of their names.
+fn insert(text: &str, values: &BTreeMap<String, String>) -> String {
+    let mut text = text.to_owned();
+    for _ in 0..DEPTH {
+        let mut done = text.clone();
+        for (name, value) in values {
+            done = done.replace(&format!("{{{name}}}"), value);
+        }
+        if done == text {
+            break;
+        }
+        text = done;
+    }
+    text
+}

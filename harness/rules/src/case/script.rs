@@ -1,0 +1,249 @@
+//! What happens in a case of the conformance suite, as data that is ready to be run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use simulated_partners::persona::Persona;
+use simulated_partners::pki::Recipe;
+use simulated_partners::tls::Habits;
+
+use super::Direction;
+use super::dns::Dns;
+use super::expect::{Expect, OutcomeWord, Sees};
+use super::names::Names;
+
+/// The partner that a case is about.
+pub const MAIN: &str = "partner";
+/// The name of the accepting neighbour among a scenario's variants.
+pub const CONTROL: &str = "control";
+
+/// One variant of a scenario.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// The file below `scenarios/`, without its ending: `str/STR-08-header-then-features`.
+    pub scenario: String,
+    /// The variant, where there are some.
+    pub variant: Option<String>,
+    /// What happens and what has to come of it.
+    pub title: String,
+    /// What it judges.
+    pub requirements: Vec<String>,
+    /// Known failures of real servers that it looks for.
+    pub bugs: Vec<String>,
+    /// Who dials.
+    pub direction: Direction,
+    /// What a target must be able to do.
+    pub needs: Vec<Need>,
+    /// How it is set.
+    pub setting: Setting,
+    /// It gets an instance of its own.
+    pub alone: bool,
+    /// Texts of placeholders.
+    pub values: BTreeMap<String, String>,
+    /// The partners, the main one first.
+    pub roles: Vec<Role>,
+    /// Answers of DNS.
+    pub dns: Vec<Dns>,
+    /// What the local side sends.
+    pub local: Vec<Local>,
+    /// What has to be seen.
+    pub expect: Vec<Expect>,
+    /// Allowed outcomes; all where there are none.
+    pub outcome: Vec<OutcomeWord>,
+    /// A correct partner has to get through afterwards.
+    pub alive: bool,
+    /// Seconds that it may take.
+    pub seconds: Option<u16>,
+    /// Whether it is the accepting neighbour of the others.
+    pub is_control: bool,
+    /// Whether there is one.
+    pub has_control: bool,
+    /// Of an accepting neighbour: what those expect that have to be refused, none of which it may meet.
+    pub siblings: Vec<(String, Vec<Expect>)>,
+}
+
+/// A partner of a script.
+#[derive(Clone, Debug)]
+pub struct Role {
+    /// Its name in the file.
+    pub name: Arc<str>,
+    /// How it behaves, reactions of the scenario included.
+    pub persona: Arc<Persona>,
+    /// Its certificate, where it is not one of the persona's kinds.
+    pub certificate: Option<Recipe>,
+    /// What it does in handshakes beside that.
+    pub handshake: Habits,
+    /// Its domain, with placeholders.
+    pub domain: String,
+    /// When it dials.
+    pub dials: Dials,
+    /// How many connections it opens then.
+    pub times: u16,
+    /// Whether DNS leads to it.
+    pub serves: bool,
+    /// Whether it listens at port 5269.
+    pub default_port: bool,
+    /// Whether it listens at `::1`.
+    pub over_ipv6: bool,
+    /// Whether it sends its stanza in spite of a refusal.
+    pub insists: bool,
+    /// Whether it answers requests.
+    pub answers: bool,
+    /// Milliseconds that it waits for each step.
+    pub patience: Option<u32>,
+    /// Whether the target is not told of its domain.
+    pub unlisted: bool,
+}
+
+/// When a partner dials.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Dials {
+    /// At once, or not at all.
+    Plain(bool),
+    /// When this name is raised.
+    When(String),
+}
+
+/// What the local side sends through the target.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Local {
+    /// A stanza, with placeholders. `from` has to be at the target's domain.
+    pub send: String,
+    /// When this name is raised; at once where nothing is said.
+    pub when: Option<String>,
+    /// This many times, with `{n}` counted from 1.
+    #[serde(default = "once")]
+    pub times: u16,
+}
+
+fn once() -> u16 {
+    1
+}
+
+/// What a target must be able to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Need {
+    /// It serves a second domain, `{target2}`.
+    SecondDomain,
+    /// Its inner side sends for that domain, too.
+    SecondSender,
+    /// It can be set to give up within a second.
+    ShortTimeouts,
+    /// It speaks XEP-0288.
+    Bidi,
+    /// It speaks XEP-0198 between servers.
+    StreamManagement,
+    /// It dials with direct TLS where a partner's records say so (XEP-0368).
+    DirectTls,
+    /// It asks the lab's DNS for addresses too, not the machine's C library.
+    LabAddresses,
+    /// It takes direct TLS at the address where it takes streams.
+    DirectTlsPort,
+    /// What is behind it is a part of the case: a component or a gateway link.
+    InnerSide,
+    /// Its dialback secret is known (`{secret}`), and keys are made as XEP-0185 says.
+    KnownSecret,
+    /// It can be set to refuse a bad certificate even where dialback would do.
+    StrictCertificates,
+}
+
+impl Need {
+    /// Why a target without it is left out.
+    pub const fn lacking(self) -> &'static str {
+        match self {
+            Self::SecondDomain => "it serves one domain only",
+            Self::SecondSender => "its inner side sends for one domain only",
+            Self::ShortTimeouts => "its timeouts cannot be set short enough",
+            Self::Bidi => "it does not speak XEP-0288",
+            Self::StreamManagement => "it does not speak XEP-0198 between servers",
+            Self::LabAddresses => "it asks the machine, not the lab, for addresses",
+            Self::DirectTls => "it does not dial with direct TLS (XEP-0368)",
+            Self::DirectTlsPort => "it does not take direct TLS where it takes streams",
+            Self::InnerSide => "nothing of what is behind it can be seen",
+            Self::KnownSecret => "its dialback secret is not known",
+            Self::StrictCertificates => "it is not set to refuse bad certificates beside dialback",
+        }
+    }
+}
+
+/// How the target is set, beside its policy.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Setting {
+    /// As it comes.
+    #[default]
+    Usual,
+    /// Its timeouts are short: a second for a negotiation, half of it for dialback and DNS.
+    Impatient,
+    /// It closes streams on which no stanza has come for 400 milliseconds.
+    ShortIdle,
+    /// TLS with a certificate that cannot be verified is refused.
+    StrictCertificates,
+}
+
+impl Script {
+    /// The domains that the target is told of, in a case of this domain.
+    pub fn listed(&self, domain: &str) -> Vec<String> {
+        let names = Names::of(self, domain, "", None);
+        let mut domains = vec![domain.to_owned(), names.living()];
+        let others = self.roles.iter().filter(|role| !role.unlisted);
+        domains.extend(others.map(|role| names.of_role(role)));
+        domains
+    }
+
+    /// The id of the accepting neighbour of a case with this id.
+    pub fn control_of(&self, id: &str) -> Option<String> {
+        if !self.has_control {
+            return None;
+        }
+        let below = id
+            .strip_prefix(self.scenario.as_str())?
+            .trim_start_matches('/');
+        let row = match &self.variant {
+            Some(variant) => below
+                .strip_prefix(variant.as_str())?
+                .trim_start_matches('/'),
+            None => below,
+        };
+        let mut control = format!("{}/{CONTROL}", self.scenario);
+        if !row.is_empty() {
+            control = format!("{control}/{row}");
+        }
+        Some(control)
+    }
+
+    /// The same for a target behind which nothing can be seen: what is delivered shows in its answer
+    /// to a ping, and what has to be delivered otherwise cannot be told. Nothing where too little is
+    /// left of it.
+    pub fn from_outside(&self) -> Option<Self> {
+        let is_inside = |expect: &Expect| {
+            matches!(
+                expect.sees,
+                Sees::Delivered | Sees::Answered | Sees::Returned
+            )
+        };
+        let expect: Vec<Expect> = self
+            .expect
+            .iter()
+            .filter(|expect| expect.is_negative() || !is_inside(expect))
+            .cloned()
+            .collect();
+        let tells = expect.iter().any(|expect| !expect.is_negative());
+        (self.direction == Direction::Inbound && self.local.is_empty() && tells).then(|| Self {
+            expect,
+            ..self.clone()
+        })
+    }
+
+    /// Whether the local side sends a ping without being told.
+    pub fn sends_by_itself(&self) -> bool {
+        self.direction == Direction::Outbound && self.local.is_empty()
+    }
+}

@@ -1,0 +1,27 @@
+//! The data files that came with the source: everything below `scenarios/` that is TOML.
+
+/// Their paths below `scenarios/`, with slashes, sorted by folder and name, and their texts.
+pub const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/scenarios.rs"));
+
+/// The folder of [`FILES`] that holds the requirements; all others hold scenarios.
+pub const REQUIREMENTS: &str = "requirements/";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_file_is_embedded_once_as_it_is() {
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios"));
+        let names: BTreeSet<&str> = FILES.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names.len(), FILES.len());
+        for (name, text) in FILES {
+            assert_eq!(std::fs::read_to_string(root.join(name)).unwrap(), *text);
+        }
+        assert!(names.contains("requirements/str.toml"));
+        assert!(!names.iter().any(|name| name.ends_with(".md")));
+    }
+}

@@ -1,0 +1,244 @@
+//! What a case may end in: a rule, its clause and the allowed ends.
+
+use std::fmt;
+
+use crate::outcome::{Method, method_name};
+
+/// What a situation may end in.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Expectation {
+    /// The rule that decided, such as `I6.good.external`.
+    pub rule: &'static str,
+    /// The clause behind it, such as `XEP-0178 §3 step 11`.
+    pub clause: &'static str,
+    /// All allowed ends, the expected one first.
+    pub allowed: Vec<Allowed>,
+}
+
+impl Expectation {
+    /// What a case of the conformance suite has in place of a rule: its scenario says what is allowed.
+    pub const fn of_scenario() -> Self {
+        Self {
+            rule: "scenario",
+            clause: "the requirements that it names",
+            allowed: Vec::new(),
+        }
+    }
+
+    /// Whether every allowed end is an established session: a refusal is wrong then.
+    pub fn unanimously_established(&self) -> bool {
+        self.allowed
+            .iter()
+            .all(|allowed| matches!(allowed.end, End::Established(_)))
+    }
+
+    /// Whether every allowed end is a refusal.
+    pub fn unanimously_refused(&self) -> bool {
+        self.allowed
+            .iter()
+            .all(|allowed| matches!(allowed.end, End::Refused(_)))
+    }
+
+    /// The allowed end that an established session by this method is, if it is allowed.
+    pub fn established(&self, method: Method) -> Option<&Allowed> {
+        let end = End::Established(method);
+        self.allowed.iter().find(|allowed| allowed.end == end)
+    }
+
+    /// The reasons for which it may be refused, the expected one first.
+    pub fn reasons(&self) -> impl Iterator<Item = (Reason, Option<&'static str>)> {
+        self.allowed.iter().filter_map(|allowed| match allowed.end {
+            End::Refused(reason) => Some((reason, allowed.warn)),
+            End::Established(_) => None,
+        })
+    }
+}
+
+/// One allowed end.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Allowed {
+    /// The end.
+    pub end: End,
+    /// Why it is only tolerated: the verdict becomes `warn`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warn: Option<&'static str>,
+}
+
+impl Allowed {
+    /// An established session that the tables want.
+    pub fn established(method: Method) -> Self {
+        Self {
+            end: End::Established(method),
+            warn: None,
+        }
+    }
+
+    /// A refusal that the tables want.
+    pub fn refused(reason: Reason) -> Self {
+        Self {
+            end: End::Refused(reason),
+            warn: None,
+        }
+    }
+
+    /// The same end, only tolerated on this ground.
+    pub fn warned(self, ground: &'static str) -> Self {
+        Self {
+            warn: Some(ground),
+            ..self
+        }
+    }
+}
+
+impl fmt::Display for Allowed {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{}", self.end)?;
+        match self.warn {
+            Some(ground) => write!(to, " (warn: {ground})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An end in the oracle's words.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// A stanza gets through by this method.
+    Established(#[serde(serialize_with = "method")] Method),
+    /// It is refused for this reason.
+    Refused(Reason),
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Established(method) => to.write_str(method_name(*method)),
+            Self::Refused(reason) => write!(to, "refused {reason}"),
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn method<S: serde::Serializer>(method: &Method, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(method_name(*method))
+}
+
+/// Why a negotiation may be refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// The policy leaves no method.
+    Config,
+    /// The target demands TLS, the partner has none.
+    NoTls,
+    /// The partner demands TLS, the target has none.
+    PeerTls,
+    /// STARTTLS was refused or the handshake failed.
+    TlsFail,
+    /// The partner's certificate is not good enough.
+    BadCert,
+    /// EXTERNAL failed.
+    SaslFail,
+    /// No method is common to both.
+    NoMethod,
+    /// The authoritative server denied the key.
+    VerificationNegative,
+    /// The authoritative server could not be asked, or did not answer.
+    VerificationImpossible,
+    /// The partner gave up because its own demands were not met.
+    PeerGivesUp,
+    /// The partner broke the stream: no id, silence, reset, nobody listening.
+    PeerBroken,
+}
+
+impl Reason {
+    /// All reasons.
+    pub const ALL: [Self; 11] = [
+        Self::Config,
+        Self::NoTls,
+        Self::PeerTls,
+        Self::TlsFail,
+        Self::BadCert,
+        Self::SaslFail,
+        Self::NoMethod,
+        Self::VerificationNegative,
+        Self::VerificationImpossible,
+        Self::PeerGivesUp,
+        Self::PeerBroken,
+    ];
+
+    /// A sentence for people.
+    pub fn says(self) -> &'static str {
+        match self {
+            Self::Config => "the policy leaves no method",
+            Self::NoTls => "the target demands TLS and the partner has none",
+            Self::PeerTls => "the partner demands TLS and the target has none",
+            Self::TlsFail => "STARTTLS was refused or the handshake failed",
+            Self::BadCert => "the partner's certificate is not good enough",
+            Self::SaslFail => "EXTERNAL failed",
+            Self::NoMethod => "no method is common to both",
+            Self::VerificationNegative => "the authoritative server denied the key",
+            Self::VerificationImpossible => "the authoritative server gave no usable answer",
+            Self::PeerGivesUp => "the partner's own demands are not met",
+            Self::PeerBroken => "the partner broke the stream",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.pad(match self {
+            Self::Config => "config",
+            Self::NoTls => "no-tls",
+            Self::PeerTls => "peer-tls",
+            Self::TlsFail => "tls-fail",
+            Self::BadCert => "bad-cert",
+            Self::SaslFail => "sasl-fail",
+            Self::NoMethod => "no-method",
+            Self::VerificationNegative => "verification-negative",
+            Self::VerificationImpossible => "verification-impossible",
+            Self::PeerGivesUp => "peer-gives-up",
+            Self::PeerBroken => "peer-broken",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expectation() -> Expectation {
+        Expectation {
+            rule: "I5.clear-retry",
+            clause: "RFC 6120 §5.4.3.2",
+            allowed: vec![
+                Allowed::refused(Reason::TlsFail),
+                Allowed::established(Method::TcpDialback).warned("downgradable"),
+            ],
+        }
+    }
+
+    #[test]
+    fn unanimity_looks_at_all_ends() {
+        let mut expectation = expectation();
+        assert!(!expectation.unanimously_established());
+        assert!(!expectation.unanimously_refused());
+        let tolerated = expectation.allowed.pop();
+        assert!(expectation.unanimously_refused());
+        expectation.allowed = tolerated.into_iter().collect();
+        assert!(expectation.unanimously_established());
+    }
+
+    #[test]
+    fn ends_are_named_as_in_the_tables() {
+        let allowed = expectation().allowed;
+        assert_eq!(allowed[0].to_string(), "refused tls-fail");
+        assert_eq!(allowed[1].to_string(), "tcp-dialback (warn: downgradable)");
+        let json = serde_json::to_string(&allowed).expect("plain data");
+        assert_eq!(
+            json,
+            r#"[{"end":{"refused":"tls-fail"}},{"end":{"established":"tcp-dialback"},"warn":"downgradable"}]"#
+        );
+    }
+}

@@ -1,0 +1,409 @@
+//! Holds what was seen against what is expected.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use simulated_partners::event::Party;
+use simulated_partners::wire::Element;
+
+use super::sequence;
+use crate::case::{Expect, Mark, Sees};
+use crate::observe::Sight;
+
+/// How an expectation stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grade {
+    /// As it should be.
+    Met,
+    /// As it may be, with the reason why that is not best.
+    Tolerated(String),
+    /// Not so; what was seen instead.
+    Unmet(String),
+}
+
+impl Grade {
+    /// Whether nothing more has to come.
+    pub fn is_met(&self) -> bool {
+        !matches!(self, Self::Unmet(_))
+    }
+
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Met => 0,
+            Self::Tolerated(_) => 1,
+            Self::Unmet(_) => 2,
+        }
+    }
+}
+
+/// How an expectation stands after all that was seen. `fill` replaces placeholders.
+pub fn grade(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> Grade {
+    let own = match (alone(expect, sights, fill), &expect.warn) {
+        (Grade::Met, Some(reason)) => Grade::Tolerated(reason.clone()),
+        (grade, _) => grade,
+    };
+    let others = expect.or.iter().map(|other| grade(other, sights, fill));
+    let mut best = own;
+    for other in others {
+        if other.rank() < best.rank() {
+            best = other;
+        }
+    }
+    best
+}
+
+/// The same without its alternatives.
+fn alone(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> Grade {
+    let near: Vec<&Sight> = sights
+        .iter()
+        .enumerate()
+        .filter(|(at, sight)| {
+            is_candidate(expect, sight, fill) && is_in_time(expect, *at, sights, fill)
+        })
+        .map(|(_, sight)| sight)
+        .collect();
+    let with_condition = |wanted: &[String]| {
+        near.iter()
+            .filter(|sight| {
+                sight
+                    .condition()
+                    .is_some_and(|condition| wanted.iter().any(|one| fits(one, condition)))
+            })
+            .copied()
+            .collect::<Vec<_>>()
+    };
+    let exact = if expect.condition.is_empty() {
+        near.clone()
+    } else {
+        with_condition(&expect.condition)
+    };
+    let exactly = count(expect, &exact, sights);
+    if exactly.is_ok() || expect.tolerated.is_empty() {
+        return match exactly {
+            Ok(()) => Grade::Met,
+            Err(why) => Grade::Unmet(describe(&why, expect, &near, sights)),
+        };
+    }
+    let lenient = with_condition(&expect.tolerated);
+    match count(expect, &lenient, sights) {
+        Ok(()) => {
+            let condition = lenient.first().and_then(|sight| sight.condition());
+            Grade::Tolerated(format!(
+                "{} is `{}`, where `{}` says it exactly",
+                expect.sees,
+                condition.unwrap_or_default(),
+                expect.condition.join("` or `")
+            ))
+        }
+        Err(why) => Grade::Unmet(describe(&why, expect, &near, sights)),
+    }
+}
+
+/// Whether the number is right, and what differs from each other where it has to.
+fn count(expect: &Expect, found: &[&Sight], sights: &[Sight]) -> Result<(), String> {
+    let number = u32::try_from(found.len()).unwrap_or(u32::MAX);
+    let most = if expect.never {
+        Some(0)
+    } else {
+        expect.at_most
+    };
+    let least = expect.at_least.unwrap_or_else(|| u32::from(most.is_none()));
+    if number < least {
+        return Err(if least == 1 {
+            "not seen".to_owned()
+        } else {
+            format!("seen {number} times, {least} wanted")
+        });
+    }
+    if let Some(most) = most
+        && number > most
+    {
+        return Err(if most == 0 {
+            "seen, and must not be".to_owned()
+        } else {
+            format!("seen {number} times, {most} at most")
+        });
+    }
+    if let Some(attribute) = &expect.distinct {
+        let mut values = BTreeSet::new();
+        for sight in found {
+            let value = value(sight, attribute).unwrap_or_default();
+            if !values.insert(value.clone()) {
+                return Err(format!("`{attribute}` is `{value}` twice"));
+            }
+        }
+    }
+    if expect.keyed
+        && let Some(way) = super::guess::way(found, sights)
+    {
+        return Err(way);
+    }
+    let values = |attribute: &String| -> Vec<String> {
+        let all = found.iter().map(|sight| value(sight, attribute));
+        all.map(Option::unwrap_or_default).collect()
+    };
+    if let Some(attribute) = &expect.ascending {
+        sequence::ascends(&values(attribute)).map_err(|why| format!("`{attribute}` {why}"))?;
+    }
+    if let Some(attribute) = &expect.random {
+        sequence::is_random(&values(attribute)).map_err(|why| format!("`{attribute}` {why}"))?;
+    }
+    Ok(())
+}
+
+/// An attribute, or the element's text for `text`.
+pub(super) fn value(sight: &Sight, name: &str) -> Option<String> {
+    if name == "text" {
+        return sight
+            .element
+            .as_ref()
+            .map(|element| element.content().trim().to_owned());
+    }
+    sight.attribute(name).map(str::to_owned)
+}
+
+/// Whether everything but the condition and the time fits.
+pub(super) fn is_candidate(expect: &Expect, sight: &Sight, fill: &dyn Fn(&str) -> String) -> bool {
+    let attributes = || {
+        expect.with.iter().all(|(name, wanted)| {
+            sight
+                .attribute(name)
+                .is_some_and(|value| fits(&fill(wanted), value))
+        }) && expect
+            .without
+            .iter()
+            .all(|name| sight.attribute(name).is_none())
+    };
+    let inside = || {
+        let has = |path: &String| {
+            sight
+                .element
+                .as_ref()
+                .is_some_and(|element| leads(element, &fill(path)))
+        };
+        expect.has.iter().all(has) && !expect.lacks.iter().any(has)
+    };
+    let texts = || {
+        expect.text.as_ref().is_none_or(|wanted| {
+            sight
+                .element
+                .as_ref()
+                .is_some_and(|element| fits(&fill(wanted), element.content().trim()))
+        }) && expect.hex.is_none_or(|digits| {
+            let text = sight
+                .element
+                .as_ref()
+                .map(Element::content)
+                .unwrap_or_default();
+            let text = text.trim();
+            text.len() == usize::from(digits) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+        }) && expect
+            .raw
+            .as_ref()
+            .is_none_or(|wanted| fits(&fill(wanted), &sight.raw))
+    };
+    expect.sees.covers(sight.sees)
+        && sight.by == Party::Target
+        && expect
+            .at
+            .as_ref()
+            .is_none_or(|name| sight.at.as_deref() == Some(name))
+        && expect.on.is_none_or(|on| sight.on == Some(on))
+        && expect
+            .connection
+            .is_none_or(|number| sight.connection == number)
+        && expect.stage.is_none_or(|stage| sight.stage == stage)
+        && attributes()
+        && inside()
+        && texts()
+}
+
+/// Whether it lies between the marks.
+fn is_in_time(expect: &Expect, at: usize, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> bool {
+    let sight = &sights[at];
+    let since = match &expect.after {
+        None => Some(Duration::ZERO),
+        Some(mark) => sights[..at]
+            .iter()
+            .filter(|other| is_mark(mark, other, sight, fill))
+            .nth(nth(mark))
+            .map(|other| other.time),
+    };
+    let Some(since) = since else { return false };
+    let early = expect.before.as_ref().is_none_or(|mark| {
+        sights[..at]
+            .iter()
+            .filter(|other| is_mark(mark, other, sight, fill))
+            .nth(nth(mark))
+            .is_none()
+    });
+    let soon = expect
+        .within
+        .is_none_or(|within| sight.time <= since + Duration::from_millis(within.into()));
+    early && soon
+}
+
+fn nth(mark: &Mark) -> usize {
+    mark.nth.map_or(0, |nth| usize::from(nth.saturating_sub(1)))
+}
+
+fn is_mark(mark: &Mark, other: &Sight, sight: &Sight, fill: &dyn Fn(&str) -> String) -> bool {
+    let party = if mark.ours {
+        Party::Partner
+    } else {
+        Party::Target
+    };
+    // What is raised, and what happens away from connections, has no side and no connection.
+    let placeless = other.leg.is_none() || other.sees == Sees::Raised;
+    mark.sees.covers(other.sees)
+        && (placeless || other.by == party)
+        && (mark.anywhere
+            || placeless
+            || sight.leg.is_none()
+            || (other.at == sight.at && other.leg == sight.leg))
+        && mark.with.iter().all(|(name, wanted)| {
+            other
+                .attribute(name)
+                .is_some_and(|value| fits(&fill(wanted), value))
+        })
+}
+
+/// Whether a path of local names leads somewhere. Each may have a namespace without slashes,
+/// `x@urn:x`, and the last a text: `mechanism=EXTERNAL`.
+fn leads(element: &Element, path: &str) -> bool {
+    let (step, rest) = match path.split_once('/') {
+        Some((step, rest)) => (step, Some(rest)),
+        None => (path, None),
+    };
+    let (name, text) = match step.split_once('=') {
+        Some((name, text)) => (name, Some(text)),
+        None => (step, None),
+    };
+    let (name, namespace) = match name.split_once('@') {
+        Some((name, namespace)) => (name, Some(namespace)),
+        None => (name, None),
+    };
+    element
+        .elements()
+        .filter(|child| child.name == name)
+        .filter(|child| namespace.is_none_or(|wanted| child.namespace == wanted))
+        .filter(|child| text.is_none_or(|text| fits(text, child.content().trim())))
+        .any(|child| rest.is_none_or(|rest| leads(child, rest)))
+}
+
+/// Whether a text fits a pattern in which `*` stands for any text.
+pub(super) fn fits(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else {
+        return false;
+    };
+    if !pattern.contains('*') {
+        return rest.is_empty();
+    }
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else {
+        return rest.is_empty();
+    };
+    for part in middle {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.len() >= last.len() && rest.ends_with(last)
+}
+
+/// What is wrong, with what came nearest.
+fn describe(why: &str, expect: &Expect, near: &[&Sight], sights: &[Sight]) -> String {
+    /// As many are named.
+    const SHOWN: usize = 3;
+    let mut text = why.to_owned();
+    let conditions: BTreeSet<&str> = near.iter().filter_map(|sight| sight.condition()).collect();
+    if !expect.condition.is_empty() && !conditions.is_empty() && !expect.is_negative() {
+        let conditions: Vec<&str> = conditions.into_iter().collect();
+        let _ = write!(text, ", but with `{}`", conditions.join("`, `"));
+        return text;
+    }
+    if expect.is_negative() {
+        if let Some(first) = near.first() {
+            let _ = write!(text, ": {}", short(first));
+        }
+        return text;
+    }
+    let alike: Vec<String> = sights
+        .iter()
+        .filter(|sight| expect.sees.covers(sight.sees) && sight.by == Party::Target)
+        .take(SHOWN)
+        .map(short)
+        .collect();
+    if !alike.is_empty() {
+        let _ = write!(text, "; there was {}", alike.join(", "));
+        return text;
+    }
+    let last: Vec<String> = sights
+        .iter()
+        .rev()
+        .filter(|sight| sight.by == Party::Target && sight.leg.is_some())
+        .take(SHOWN)
+        .map(|sight| match sight.condition() {
+            Some(condition) => format!("{} {condition}", sight.sees),
+            None => sight.sees.to_string(),
+        })
+        .collect();
+    if last.is_empty() {
+        text.push_str("; the target showed nothing");
+    } else {
+        let in_order: Vec<String> = last.into_iter().rev().collect();
+        let _ = write!(text, "; the last there was: {}", in_order.join(", "));
+    }
+    text
+}
+
+/// A sight in a few words.
+fn short(sight: &Sight) -> String {
+    const SHOWN: usize = 120;
+    let mut text = if sight.raw.is_empty() {
+        let facts: Vec<String> = sight
+            .facts
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        format!("{} {}", sight.sees, facts.join(" "))
+    } else {
+        sight.raw.to_string()
+    };
+    if let Some((end, _)) = text.char_indices().nth(SHOWN) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe;
+    use simulated_partners::wire::NS_SERVER;
+
+    fn rising(ids: &[&str]) -> Grade {
+        let sights: Vec<Sight> = ids
+            .iter()
+            .map(|id| Element::new(NS_SERVER, "message").attr("id", id))
+            .map(|message| observe::local(&message, Duration::ZERO))
+            .collect();
+        let expect = Expect {
+            ascending: Some("id".to_owned()),
+            ..Expect::new(Sees::Delivered)
+        };
+        grade(&expect, &sights, &str::to_owned)
+    }
+
+    #[test]
+    fn numbers_at_the_end_rise_as_numbers() {
+        assert_eq!(rising(&["p-9", "p-10", "p-12"]), Grade::Met);
+        assert!(!rising(&["p-9", "p-10", "p-10"]).is_met());
+        assert!(!rising(&["p-10", "p-9"]).is_met());
+        assert!(!rising(&["p-"]).is_met());
+    }
+}

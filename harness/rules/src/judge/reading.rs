@@ -1,0 +1,299 @@
+//! Reads the outcome of a case from what happened on the wire.
+
+use simulated_partners::event::{
+    Close, ConnectionKind, Event, Leg, Method, Party, TlsSignal, What,
+};
+use simulated_partners::wire::{
+    Element, Kind, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STANZAS, NS_STREAM, NS_STREAMS, NS_TLS,
+};
+
+use crate::case::Direction;
+use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
+
+/// What was seen beside the partner's wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// The stanza reached its end: the partner (outbound), or the inner side or what stands for it
+    /// (inbound).
+    pub arrived: Arrival,
+    /// Its answer came back.
+    pub answered: bool,
+    /// Whether who sent the stanza through the target got it back as an error.
+    pub bounced: Bounce,
+}
+
+/// Whether a stanza reached its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Arrival {
+    /// It did not, and it would have been seen.
+    #[default]
+    NotSeen,
+    /// It did.
+    Seen,
+    /// Nobody can tell: the other end is not ours to look at.
+    NotObservable,
+}
+
+impl Arrival {
+    /// Whether it is known to have arrived.
+    pub fn is_seen(self) -> bool {
+        self == Self::Seen
+    }
+}
+
+/// Whether a stanza was returned to its sender.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bounce {
+    /// It was not, and it would have been seen.
+    #[default]
+    NotSeen,
+    /// It was.
+    Seen,
+    /// Nobody can tell: the sender is not ours to look at.
+    NotObservable {
+        /// The target's attempts had ended, and no other came in the time for one.
+        settled: bool,
+    },
+}
+
+impl Bounce {
+    /// Whether the target has given the stanza up, as far as can be known.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Seen | Self::NotObservable { settled: true })
+    }
+}
+
+/// The outcome, read from the leg that decides.
+pub fn read(direction: Direction, events: &[Event], evidence: Evidence) -> Outcome {
+    let Some(leg) = deciding_leg(direction, events) else {
+        return if direction == Direction::Outbound && !evidence.bounced.is_final() {
+            Outcome::Stalled(Phase::Connect)
+        } else {
+            refused(Phase::Connect, Closer::Target, Signal::NoConnection)
+        };
+    };
+    let reading = Reading::of(
+        events
+            .iter()
+            .filter(|event| event.leg == leg)
+            .map(|e| &e.what),
+    );
+    let through = match evidence.arrived {
+        Arrival::Seen => true,
+        Arrival::NotObservable => reading.end.is_none() && reading.negative.is_none(),
+        Arrival::NotSeen => false,
+    };
+    if through && let Some(method) = reading.method {
+        return Outcome::Established(method);
+    }
+    reading.refusal(evidence)
+}
+
+/// The leg whose negotiation is the case: the first that the partner dialled, or the last that the
+/// target dialled for stanzas (a fallback may take a new connection).
+pub fn deciding_leg(direction: Direction, events: &[Event]) -> Option<Leg> {
+    let opened = events.iter().filter_map(|event| match event.what {
+        What::Opened(kind) | What::ConnectFailed(kind, _) => Some((event.leg, kind)),
+        _ => None,
+    });
+    match direction {
+        Direction::Inbound => opened
+            .filter(|(_, kind)| *kind == ConnectionKind::Inbound)
+            .map(|(leg, _)| leg)
+            .next(),
+        Direction::Outbound => {
+            let dialled_back = events
+                .iter()
+                .position(|event| matches!(event.what, What::Opened(ConnectionKind::Inbound)));
+            let end = dialled_back.unwrap_or(events.len());
+            events[..end]
+                .iter()
+                .filter_map(|event| match event.what {
+                    What::Opened(ConnectionKind::Outbound) => Some(event.leg),
+                    _ => None,
+                })
+                .rfind(|leg| !asks_for_verification(events, *leg))
+        }
+    }
+}
+
+/// Whether the target opened a leg to have keys verified and for nothing else. Some servers verify on
+/// the stream that also carries their stanzas.
+fn asks_for_verification(events: &[Event], leg: Leg) -> bool {
+    let sent = || {
+        events
+            .iter()
+            .filter(move |event| event.leg == leg)
+            .filter_map(|event| element_from(&event.what, Party::Target))
+    };
+    let untyped = |element: &Element| element.attribute("type").is_none();
+    sent().any(|element| element.is(NS_DIALBACK, "verify") && untyped(element))
+        && !sent().any(|element| {
+            element.is(NS_SASL, "auth") || (element.is(NS_DIALBACK, "result") && untyped(element))
+        })
+}
+
+/// The element of a frame that this party sent.
+pub fn element_from(what: &What, party: Party) -> Option<&Element> {
+    match what {
+        What::Frame { from, frame, .. } if *from == party => match &frame.kind {
+            Kind::Element(element) => Some(element),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn refused(phase: Phase, closer: Closer, signal: Signal) -> Outcome {
+    Outcome::Refused(Refusal {
+        phase,
+        closer,
+        signal,
+    })
+}
+
+/// How far a leg came, and what ended it.
+#[derive(Default)]
+struct Reading {
+    phase: Option<Phase>,
+    method: Option<Method>,
+    /// The last negative answer that nothing positive followed.
+    negative: Option<(Party, Phase, Signal)>,
+    end: Option<(Party, Phase, Signal)>,
+    gave_up: bool,
+}
+
+impl Reading {
+    fn of<'a>(events: impl Iterator<Item = &'a What>) -> Self {
+        let mut reading = Self {
+            phase: Some(Phase::Stream),
+            ..Self::default()
+        };
+        for what in events {
+            if reading.end.is_none() {
+                reading.take(what);
+            }
+        }
+        reading
+    }
+
+    fn phase(&self) -> Phase {
+        self.phase.unwrap_or(Phase::Stream)
+    }
+
+    fn take(&mut self, what: &What) {
+        match what {
+            What::Opened(_)
+            | What::Raw { .. }
+            | What::Repeated { .. }
+            | What::Handshake(_)
+            | What::Raised(_) => {}
+            What::ConnectFailed(..) => {
+                self.phase = Some(Phase::Connect);
+                self.ends(Party::Target, Signal::NoConnection);
+            }
+            What::Frame { from, frame, .. } => match &frame.kind {
+                Kind::Element(element) => self.element(*from, element),
+                Kind::End => self.ends(*from, Signal::StreamEnd),
+                Kind::Declaration | Kind::Header(_) | Kind::Whitespace(_) => {}
+            },
+            What::TlsUp(_) => self.advance(Phase::Tls),
+            What::TlsFailed { by, signal } => {
+                self.phase = Some(Phase::Tls);
+                self.ends(
+                    *by,
+                    match signal {
+                        TlsSignal::Alert(name) => Signal::TlsAlert(name.clone()),
+                        TlsSignal::Closed | TlsSignal::Garbage(_) => Signal::TlsBroken,
+                    },
+                );
+            }
+            What::Established(method) => {
+                self.method = Some(*method);
+                self.advance(Phase::Stanza);
+            }
+            What::Closed { by, how } => self.ends(
+                *by,
+                match how {
+                    Close::Stream => Signal::StreamEnd,
+                    Close::Fin => Signal::Fin,
+                    Close::Reset => Signal::Reset,
+                },
+            ),
+            What::GaveUp { .. } => {
+                self.gave_up = true;
+                self.ends(Party::Partner, Signal::Silence);
+            }
+        }
+    }
+
+    fn element(&mut self, from: Party, element: &Element) {
+        match (element.namespace.as_str(), element.name.as_str()) {
+            (NS_STREAM, "error") => {
+                let condition = condition(element, NS_STREAMS);
+                self.ends(from, Signal::StreamError(condition));
+            }
+            (NS_STREAM, "features") => self.advance(Phase::Method),
+            (NS_TLS, "starttls") => self.advance(Phase::Starttls),
+            (NS_TLS, "proceed") => self.advance(Phase::Tls),
+            (NS_TLS, "failure") => self.refuses(from, Signal::TlsFailure),
+            (NS_SASL, "auth" | "success") => self.advance(Phase::Sasl),
+            (NS_SASL, "failure") => {
+                self.refuses(from, Signal::SaslFailure(condition(element, NS_SASL)));
+            }
+            (NS_DIALBACK, "result") => match element.attribute("type") {
+                None => self.advance(Phase::Dialback),
+                Some("valid") => {}
+                Some("error") => {
+                    let error = element.find(NS_SERVER, "error");
+                    let condition = error.map(|error| condition(error, NS_STANZAS));
+                    self.refuses(from, Signal::DialbackError(condition.unwrap_or_default()));
+                }
+                Some(_) => self.refuses(from, Signal::DialbackInvalid),
+            },
+            _ => {}
+        }
+    }
+
+    fn refuses(&mut self, by: Party, signal: Signal) {
+        self.negative = Some((by, self.phase(), signal));
+    }
+
+    fn advance(&mut self, phase: Phase) {
+        self.phase = Some(phase);
+        self.negative = None;
+    }
+
+    fn ends(&mut self, by: Party, signal: Signal) {
+        self.end = Some((by, self.phase(), signal));
+    }
+
+    /// A negative answer of the target is the reason whoever closes after it; one of the partner is
+    /// the reason only where the partner also closes.
+    fn refusal(self, evidence: Evidence) -> Outcome {
+        let phase = self.phase();
+        match (self.negative, self.end) {
+            (Some((Party::Target, phase, signal)), _) => refused(phase, Closer::Target, signal),
+            (Some((Party::Partner, phase, signal)), Some((Party::Partner, ..))) => {
+                refused(phase, Closer::Partner, signal)
+            }
+            (_, Some((Party::Target, phase, signal))) => refused(phase, Closer::Target, signal),
+            (_, Some((Party::Partner, phase, signal))) => refused(phase, Closer::Partner, signal),
+            (Some((_, phase, signal)), None) if evidence.bounced.is_final() => {
+                refused(phase, Closer::Nobody, signal)
+            }
+            (None, None) if evidence.bounced.is_final() => {
+                refused(phase, Closer::Nobody, Signal::Silence)
+            }
+            (_, None) => Outcome::Stalled(phase),
+        }
+    }
+}
+
+/// The defined condition inside an error or failure, empty where there is none.
+fn condition(element: &Element, namespace: &str) -> String {
+    element
+        .elements()
+        .find(|child| child.namespace == namespace && child.name != "text")
+        .map_or_else(String::new, |child| child.name.clone())
+}

@@ -1,0 +1,253 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use rstest::rstest;
+use simulated_partners::event::{ConnectionKind, Event, Leg, Party, What};
+use simulated_partners::negotiate::dialback;
+use simulated_partners::wire::{Element, Frame, Kind, NS_SERVER, NS_STREAM, NS_STREAMS};
+
+use super::*;
+use crate::case::Script;
+use crate::case::{Expect, Sees, Weight};
+use crate::observe::{Eye, Sight, local};
+use crate::scenario::cases;
+
+/// One that judges a MUST.
+fn script() -> Arc<Script> {
+    let file = toml::from_str(
+        "format = 1\ntitle = 'A comment ends the stream'\nrequirements = ['XML-01']\n\
+         direction = 'inbound'\n[[expect]]\nsees = 'stream-error'\ncondition = ['restricted-xml']\n\
+         tolerated = ['not-well-formed']\n[control]\nvalues.unit = ' '\n",
+    )
+    .expect("it has no mistakes");
+    let cases = cases("xml/XML-01-comment", &file).expect("all personas exist");
+    cases[0].script.clone().expect("of a scenario")
+}
+
+fn seen(kind: ConnectionKind, frames: &[(Party, Element)]) -> Vec<Sight> {
+    let mut eye = Eye::default();
+    let name = Arc::from("partner");
+    let mut sights = Vec::new();
+    let opened = What::Opened(kind);
+    let frames = frames.iter().map(|(from, element)| What::Frame {
+        from: *from,
+        encrypted: false,
+        frame: Arc::new(Frame {
+            raw: element.to_xml().into_bytes(),
+            kind: Kind::Element(element.clone()),
+            offset: 0,
+        }),
+    });
+    for (number, what) in [opened].into_iter().chain(frames).enumerate() {
+        let at = Duration::from_millis(number as u64);
+        let event = Event {
+            leg: Leg(1),
+            at,
+            what,
+        };
+        sights.extend(eye.look(&name, at, &event));
+    }
+    sights
+}
+
+fn stream_error(condition: &str) -> Element {
+    Element::prefixed("stream", NS_STREAM, "error").child(Element::new(NS_STREAMS, condition))
+}
+
+fn plain(text: &str) -> String {
+    text.to_owned()
+}
+
+fn expectation(text: &str) -> Expect {
+    toml::from_str(text).expect("it is an expectation")
+}
+
+#[rstest]
+#[case("restricted-xml", Grade::Met)]
+#[case("not-well-formed", Grade::Tolerated("stream-error is `not-well-formed`, where `restricted-xml` says it exactly".to_owned()))]
+#[case("invalid-from", Grade::Unmet("not seen, but with `invalid-from`".to_owned()))]
+fn conditions_are_right_or_tolerated_or_wrong(#[case] condition: &str, #[case] wanted: Grade) {
+    let sights = seen(
+        ConnectionKind::Inbound,
+        &[(Party::Target, stream_error(condition))],
+    );
+    let expect = expectation(
+        "sees = \"stream-error\"\ncondition = [\"restricted-xml\"]\ntolerated = [\"not-well-formed\"]",
+    );
+    assert_eq!(grade(&expect, &sights, &plain), wanted);
+}
+
+#[test]
+fn an_alternative_will_do_and_may_be_only_tolerated() {
+    let sights = seen(
+        ConnectionKind::Inbound,
+        &[(Party::Target, stream_error("reset"))],
+    );
+    let expect = |warn: &str| {
+        expectation(&format!(
+            "sees = \"sasl-failure\"\nor = [{{ sees = \"stream-error\"{warn} }}]"
+        ))
+    };
+    assert_eq!(grade(&expect(""), &sights, &plain), Grade::Met);
+    assert_eq!(
+        grade(&expect(", warn = \"late\""), &sights, &plain),
+        Grade::Tolerated("late".to_owned())
+    );
+    assert!(!grade(&expect(""), &sights[..0], &plain).is_met());
+}
+
+#[rstest]
+#[case("with = { id = \"a*\" }", true)]
+#[case("with = { id = \"b*\" }", false)]
+#[case("without = [\"id\"]", false)]
+#[case("without = [\"from\"]", true)]
+#[case("has = [\"body\"]", true)]
+#[case("has = [\"body=hel*\"]", true)]
+#[case("has = [\"body=no\"]", false)]
+#[case("lacks = [\"body\"]", false)]
+#[case("on = \"inbound\"", true)]
+#[case("on = \"outbound\"", false)]
+#[case("stage = \"authenticated\"", false)]
+#[case("at-least = 2", false)]
+#[case("at-most = 0", false)]
+#[case("after = { sees = \"presence\" }", false)]
+#[case("after = { sees = \"presence\", ours = true }", true)]
+#[case("before = { sees = \"presence\", ours = true }", false)]
+fn a_message_is_looked_at_from_all_sides(#[case] condition: &str, #[case] wanted: bool) {
+    let message = Element::new(NS_SERVER, "message")
+        .attr("id", "a1")
+        .child(Element::new(NS_SERVER, "body").text("hello"));
+    let presence = Element::new(NS_SERVER, "presence");
+    let sights = seen(
+        ConnectionKind::Inbound,
+        &[(Party::Partner, presence), (Party::Target, message)],
+    );
+    let expect = expectation(&format!("sees = \"message\"\n{condition}"));
+    assert_eq!(grade(&expect, &sights, &plain).is_met(), wanted);
+}
+
+#[rstest]
+#[case("", "", true)]
+#[case("", "a", false)]
+#[case("*", "", true)]
+#[case("a*", "abc", true)]
+#[case("*c", "abc", true)]
+#[case("a*c", "abc", true)]
+#[case("a*b*c", "a-b-c", true)]
+#[case("a*b*c", "a-c-b", false)]
+#[case("ab*ba", "aba", false)]
+#[case("abc", "abcd", false)]
+fn a_star_stands_for_any_text(#[case] pattern: &str, #[case] text: &str, #[case] wanted: bool) {
+    assert_eq!(grade::fits(pattern, text), wanted);
+}
+
+#[test]
+fn stanzas_on_the_local_side_are_told_apart() {
+    let stanza = |name: &str, kind: &str| Element::new(NS_SERVER, name).attr("type", kind);
+    let sees = |element: Element| local(&element, Duration::ZERO).sees;
+    assert_eq!(sees(stanza("iq", "get")), Sees::Delivered);
+    assert_eq!(sees(stanza("iq", "result")), Sees::Answered);
+    assert_eq!(sees(stanza("message", "error")), Sees::Returned);
+}
+
+#[test]
+fn an_expectation_that_cannot_fail_is_found() {
+    let sights = seen(
+        ConnectionKind::Inbound,
+        &[(Party::Target, stream_error("reset"))],
+    );
+    let honest = expectation("sees = \"stream-error\"\ncondition = [\"reset\"]");
+    assert_eq!(unnoticed(&honest, &sights, &plain), Vec::<String>::new());
+    // Whatever the target does, this is met.
+    let empty = expectation("sees = \"stream-error\"\nat-least = 0");
+    assert!(!unnoticed(&empty, &sights, &plain).is_empty());
+    // Nothing is after what never comes, so that this forbids nothing.
+    let blind = expectation("sees = \"stanza\"\nnever = true\nafter = { sees = \"success\" }");
+    assert!(!unnoticed(&blind, &sights, &plain).is_empty());
+    let seeing =
+        expectation("sees = \"stanza\"\nnever = true\nafter = { sees = \"stream-error\" }");
+    assert_eq!(unnoticed(&seeing, &sights, &plain), Vec::<String>::new());
+}
+
+#[test]
+fn the_strongest_requirement_decides_what_a_breach_means() {
+    let script = script();
+    let verdict = |grade: Grade, level: Option<Weight>| {
+        let verdicts = Verdicts {
+            lines: vec![Line {
+                expect: Expect {
+                    level,
+                    ..script.expect[0].clone()
+                },
+                grade,
+            }],
+            alive: None,
+            outcome: None,
+        };
+        judged(&verdicts.breaches(&script)).0
+    };
+    use crate::verdict::Verdict;
+    let unmet = || Grade::Unmet("not seen".to_owned());
+    assert_eq!(verdict(Grade::Met, None), Verdict::Pass);
+    assert_eq!(verdict(unmet(), None), Verdict::Fail);
+    assert_eq!(verdict(unmet(), Some(Weight::Should)), Verdict::Warn);
+    assert_eq!(verdict(unmet(), Some(Weight::May)), Verdict::Pass);
+    assert_eq!(
+        verdict(Grade::Tolerated("odd".to_owned()), None),
+        Verdict::Warn
+    );
+}
+
+#[test]
+fn a_target_that_is_dead_afterwards_has_failed() {
+    let script = script();
+    let verdicts = Verdicts {
+        lines: Vec::new(),
+        alive: Some("takes no connection any more".to_owned()),
+        outcome: None,
+    };
+    let (verdict, why) = judged(&verdicts.breaches(&script));
+    assert_eq!(verdict, crate::verdict::Verdict::Fail);
+    assert!(why.contains("not alive"), "{why}");
+}
+
+/// A stream with the id `1234` that a partner accepted, and the key that the target sent there.
+fn with_key(key: &str) -> Vec<Sight> {
+    let header = Element::prefixed("stream", NS_STREAM, "stream").attr("id", "1234");
+    let request = dialback::result_request("target.example", "partner.example", key);
+    let frames = [(Party::Partner, header), (Party::Target, request)];
+    let mut sights = seen(ConnectionKind::Outbound, &frames);
+    for sight in &mut sights {
+        if sight.by == Party::Partner {
+            sight.sees = Sees::Header;
+        }
+    }
+    sights
+}
+
+#[test]
+fn a_key_that_takes_a_secret_is_told_from_one_that_anybody_could_make() {
+    let expect = expectation("sees = \"db-result\"\nkeyed = true");
+    let key = |secret| dialback::key(secret, "partner.example", "target.example", "1234");
+    let good = with_key(&key("known to nobody"));
+    assert_eq!(grade(&expect, &good, &plain), Grade::Met);
+    assert_eq!(unnoticed(&expect, &good, &plain), Vec::<String>::new());
+    for weak in [key(""), key("secret"), "1234".to_owned()] {
+        let grade = grade(&expect, &with_key(&weak), &plain);
+        assert!(
+            matches!(&grade, Grade::Unmet(why) if why.contains("takes no secret")),
+            "{grade:?}"
+        );
+    }
+}
+
+#[rstest]
+#[case("00ff", true)]
+#[case("00FF\n", true)]
+#[case("00ff0", false)]
+#[case("00fg", false)]
+#[case("", false)]
+fn a_text_is_counted_in_hexadecimal_digits(#[case] key: &str, #[case] wanted: bool) {
+    let expect = expectation("sees = \"db-result\"\nhex = 4");
+    assert_eq!(grade(&expect, &with_key(key), &plain).is_met(), wanted);
+}

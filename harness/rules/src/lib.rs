@@ -1,0 +1,25 @@
+//! The rules of s2spec: which cases there are, what each may end in, and how what happened is judged.
+//!
+//! Nothing here opens a socket or knows a server. From the bottom up:
+//!
+//! - [`policy`], [`outcome`], [`verdict`]: the words.
+//! - [`case`]: one policy, one partner, one direction, and what happens in between.
+//! - [`requirement`]: the registry of what the standards demand.
+//! - [`oracle`]: which ends the tables allow for a case.
+//! - [`scenario`]: cases from files. [`matrix`]: cases from policies and partners.
+//! - [`judge`]: from what was seen to what is wrong with it.
+//! - [`record`]: what becomes of a case.
+
+pub mod case;
+pub mod embedded;
+pub mod expectation;
+pub mod judge;
+pub mod matrix;
+pub mod observe;
+pub mod oracle;
+pub mod outcome;
+pub mod policy;
+pub mod record;
+pub mod requirement;
+pub mod scenario;
+pub mod verdict;

@@ -1,0 +1,153 @@
+//! Controls: the nearest accepting neighbour of a case that may be refused.
+
+use std::collections::BTreeMap;
+
+use simulated_partners::persona::{Facts, Offer, Persona};
+
+use crate::oracle::{Profile, expected};
+use crate::policy::Policy;
+
+use crate::case::{Case, Direction, Set};
+
+/// The cases of a list that have to be established, ready to be paired with refusals.
+///
+/// Leave out of the list what cannot be run against the target: a control has to run.
+#[derive(Clone, Debug)]
+pub struct Controls<'a> {
+    profile: Profile,
+    accepting: BTreeMap<(Set, Direction), Vec<&'a Case>>,
+}
+
+impl<'a> Controls<'a> {
+    /// Those among `all` that have no other allowed end than an established session, and in which no
+    /// timeout is waited for.
+    pub fn new(all: &'a [Case], profile: Profile) -> Self {
+        let mut accepting: BTreeMap<_, Vec<&Case>> = BTreeMap::new();
+        for case in all {
+            if !case.waits() && expected(case, profile).unanimously_established() {
+                accepting
+                    .entry((case.set, case.direction))
+                    .or_default()
+                    .push(case);
+            }
+        }
+        Self { profile, accepting }
+    }
+
+    /// The accepting neighbour of a case: same set, same direction, as few dimensions flipped as
+    /// possible, those of the policy rather than those of the partner. None where the list holds no
+    /// accepting case, or where the case itself has to be established.
+    pub fn of(&self, case: &Case) -> Option<&'a Case> {
+        if expected(case, self.profile).unanimously_established() {
+            return None;
+        }
+        let neighbours = self.accepting.get(&(case.set, case.direction))?;
+        neighbours
+            .iter()
+            .copied()
+            .min_by_key(|other| (distance(case, other), &other.id))
+    }
+}
+
+/// The id of the control of a case among `all`; see [`Controls`] for more than one.
+pub fn control_of(case: &Case, all: &[Case], profile: Profile) -> Option<String> {
+    let control = Controls::new(all, profile);
+    control.of(case).map(|case| case.id.clone())
+}
+
+/// Dimensions flipped in all, then those of the partner.
+fn distance(one: &Case, other: &Case) -> (usize, usize) {
+    let policy = policies(one.row.policy(), other.row.policy());
+    let partner = partners(&one.partner, &other.partner);
+    (policy + partner, partner)
+}
+
+fn policies(one: Policy, other: Policy) -> usize {
+    count([
+        one.tls != other.tls,
+        one.sasl != other.sasl,
+        one.dialback != other.dialback,
+    ])
+}
+
+fn partners(one: &Persona, other: &Persona) -> usize {
+    offers(&one.offer, &other.offer) + facts(&one.facts, &other.facts)
+}
+
+fn offers(one: &Offer, other: &Offer) -> usize {
+    count([
+        one.tls != other.tls,
+        one.external != other.external,
+        one.external_on_plaintext != other.external_on_plaintext,
+        one.dialback != other.dialback,
+        one.insists_on_db_namespace != other.insists_on_db_namespace,
+        one.needs_external != other.needs_external,
+        one.certificate != other.certificate,
+        one.key != other.key,
+        one.tls_versions != other.tls_versions,
+    ])
+}
+
+fn facts(one: &Facts, other: &Facts) -> usize {
+    count([
+        one.stream != other.stream,
+        one.starttls != other.starttls,
+        one.external != other.external,
+        one.authority != other.authority,
+    ])
+}
+
+fn count<const N: usize>(flips: [bool; N]) -> usize {
+    flips.into_iter().filter(|flipped| *flipped).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use simulated_partners::persona::builtin;
+
+    use super::*;
+    use crate::matrix::cases;
+    use crate::policy::Mode;
+
+    #[rstest]
+    #[case(
+        "personas/row07/google-talk/outbound",
+        "personas/row09/google-talk/outbound"
+    )]
+    #[case("policies/row17/row07/inbound", "policies/row13/row07/inbound")]
+    fn policy_is_flipped_before_the_partner(#[case] id: &str, #[case] control: &str) {
+        let all = cases(&builtin());
+        let case = all.iter().find(|case| case.id == id).expect("a case");
+        assert_eq!(
+            control_of(case, &all, Profile::default()).as_deref(),
+            Some(control)
+        );
+    }
+
+    #[test]
+    fn every_case_that_may_be_refused_has_a_control_and_no_other_has() {
+        let all = cases(&builtin());
+        for mode in [Mode::Matrix, Mode::Strict] {
+            for strict_certificates in [false, true] {
+                let profile = Profile {
+                    mode,
+                    strict_certificates,
+                };
+                let controls = Controls::new(&all, profile);
+                for case in &all {
+                    let established = expected(case, profile).unanimously_established();
+                    match controls.of(case) {
+                        Some(control) => {
+                            assert_eq!(control.set, case.set);
+                            assert_eq!(control.direction, case.direction);
+                            assert!(expected(control, profile).unanimously_established());
+                            assert!(!established, "{}", case.id);
+                        }
+                        None => assert!(established, "{} has no control", case.id),
+                    }
+                }
+            }
+        }
+    }
+}

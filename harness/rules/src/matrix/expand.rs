@@ -1,0 +1,121 @@
+//! All cases of the three sets.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use simulated_partners::persona::{Offer, Persona};
+
+use crate::policy::Row;
+
+use super::offers::offers;
+use crate::case::{Case, Direction, Set};
+
+/// All cases: set by set, row by row, partner by partner, outbound before inbound. The same for the
+/// same personas.
+pub fn cases(personas: &[Persona]) -> Vec<Case> {
+    let personas = named(personas);
+    let policies: Vec<_> = Row::all()
+        .map(|row| {
+            let title = format!("a partner set to {} as {row} says", row.policy());
+            made(row.label(), &title, row.policy().as_offer())
+        })
+        .collect();
+    let offers: Vec<_> = offers()
+        .into_iter()
+        .map(|(name, offer)| {
+            let title = format!("a partner with the offer {name}");
+            made(name, &title, offer)
+        })
+        .collect();
+    let partners = personas.len() + policies.len() + offers.len();
+    let mut cases = Vec::with_capacity(partners * usize::from(Row::COUNT) * 2);
+    for (set, partners) in [
+        (Set::Personas, &personas),
+        (Set::Policies, &policies),
+        (Set::Offers, &offers),
+    ] {
+        for row in Row::all() {
+            for (name, partner) in partners {
+                for &direction in Direction::ALL {
+                    cases.push(Case {
+                        id: format!("{set}/{row}/{name}/{direction}"),
+                        set,
+                        row,
+                        partner: Arc::clone(partner),
+                        direction,
+                        script: None,
+                    });
+                }
+            }
+        }
+    }
+    cases
+}
+
+fn made(name: String, title: &str, offer: Offer) -> (String, Arc<Persona>) {
+    let persona = Persona::correct(&name, title, offer);
+    (name, Arc::new(persona))
+}
+
+/// Personas with their names in ids: `[a-z0-9-]`, each once.
+fn named(personas: &[Persona]) -> Vec<(String, Arc<Persona>)> {
+    let mut taken = BTreeSet::new();
+    personas
+        .iter()
+        .map(|persona| {
+            let plain = slug(&persona.name);
+            let mut name = plain.clone();
+            let mut count = 1_u32;
+            while !taken.insert(name.clone()) {
+                count += 1;
+                name = format!("{plain}-{count}");
+            }
+            (name, Arc::new(persona.clone()))
+        })
+        .collect()
+}
+
+fn slug(name: &str) -> String {
+    let mut slug = String::with_capacity(name.len());
+    for char in name.chars() {
+        if char.is_ascii_alphanumeric() {
+            slug.push(char.to_ascii_lowercase());
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    let slug = slug.trim_end_matches('-');
+    if slug.is_empty() { "persona" } else { slug }.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use simulated_partners::persona::builtin;
+
+    use super::*;
+
+    #[test]
+    fn sets_have_their_sizes_and_ids_are_unique() {
+        let personas = builtin();
+        let all = cases(&personas);
+        let count = |set| all.iter().filter(|case| case.set == set).count();
+        assert_eq!(count(Set::Personas), 18 * personas.len() * 2);
+        assert_eq!(count(Set::Policies), 648);
+        assert_eq!(count(Set::Offers), 18 * 38 * 2);
+        let ids: BTreeSet<&str> = all.iter().map(|case| case.id.as_str()).collect();
+        assert_eq!(ids.len(), all.len());
+        for id in [
+            "personas/row07/google-talk/outbound",
+            "policies/row07/row03/inbound",
+            "offers/row07/offered-ext-db-good/inbound",
+        ] {
+            assert!(ids.contains(id), "{id}");
+        }
+    }
+
+    #[test]
+    fn expansion_is_the_same_each_time() {
+        let ids = || -> Vec<String> { cases(&builtin()).into_iter().map(|case| case.id).collect() };
+        assert_eq!(ids(), ids());
+    }
+}

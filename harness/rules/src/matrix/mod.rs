@@ -1,0 +1,14 @@
+//! Cases: which policy meets which partner in which direction, with stable ids.
+//!
+//! [`cases`] makes them all, [`Selection`] picks some, [`Controls`] pairs refusals with their
+//! accepting neighbours. Nothing here runs anything.
+
+mod control;
+mod expand;
+mod offers;
+mod selection;
+
+pub use control::{Controls, control_of};
+pub use expand::cases;
+pub use offers::{coherent, offers};
+pub use selection::{Selection, SelectionError, nearest};

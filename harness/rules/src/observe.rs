@@ -1,0 +1,461 @@
+//! What was seen in a case, in the words that expectations use.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use simulated_partners::event::{
+    CertificateSeen, Close, ConnectionKind, Event, Leg, Party, TlsSignal, What,
+};
+use simulated_partners::reaction::Stage;
+use simulated_partners::wire::{
+    Element, Frame, Kind, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAM, NS_STREAMS, NS_TLS, NS_XML,
+};
+
+use crate::case::Sees;
+use crate::case::conditions::STREAM;
+
+/// One thing that was seen.
+#[derive(Clone, Debug)]
+pub struct Sight {
+    /// What.
+    pub sees: Sees,
+    /// Who did it.
+    pub by: Party,
+    /// The partner that saw it; none for the local side and DNS.
+    pub at: Option<Arc<str>>,
+    /// The connection.
+    pub leg: Option<Leg>,
+    /// Its kind.
+    pub on: Option<ConnectionKind>,
+    /// Its number among those of its kind with this partner, from 1.
+    pub connection: u16,
+    /// How far the connection was.
+    pub stage: Stage,
+    /// When, since the case began.
+    pub time: Duration,
+    /// The element, where it is one.
+    pub element: Option<Element>,
+    /// Attributes of what is no element.
+    pub facts: BTreeMap<&'static str, String>,
+    /// The bytes, as text.
+    pub raw: Arc<str>,
+}
+
+impl Sight {
+    /// An attribute, of the element or of what is none.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        match &self.element {
+            Some(element) if name == "xml:lang" => element.attribute_in(NS_XML, "lang"),
+            Some(element) => element.attribute(name),
+            None => self.facts.get(name).map(String::as_str),
+        }
+    }
+
+    /// The condition of an error, an alert, or the way in which a connection ended.
+    pub fn condition(&self) -> Option<&str> {
+        if let Some(condition) = self.facts.get("condition") {
+            return Some(condition);
+        }
+        let element = self.element.as_ref()?;
+        let holder = match self.sees {
+            Sees::StreamError | Sees::SaslFailure | Sees::TlsFailure => Some(element),
+            _ => element.elements().find(|child| child.name == "error"),
+        };
+        holder?
+            .elements()
+            .find(|child| child.name != "text")
+            .map(|child| child.name.as_str())
+    }
+}
+
+/// A connection as far as it is known.
+#[derive(Clone, Copy)]
+struct Course {
+    on: ConnectionKind,
+    number: u16,
+    secured: bool,
+    authenticated: bool,
+}
+
+/// Turns events into sights, one by one.
+#[derive(Default)]
+pub struct Eye {
+    courses: BTreeMap<(Arc<str>, Leg), Course>,
+    numbers: BTreeMap<(Arc<str>, ConnectionKind), u16>,
+}
+
+impl Eye {
+    /// What an event of a partner shows.
+    pub fn look(&mut self, at: &Arc<str>, time: Duration, event: &Event) -> Vec<Sight> {
+        if let What::Opened(kind) | What::ConnectFailed(kind, _) = &event.what {
+            self.open(at, event.leg, *kind);
+        }
+        let key = (Arc::clone(at), event.leg);
+        let Some(course) = self.courses.get_mut(&key) else {
+            return Vec::new();
+        };
+        let before = *course;
+        match &event.what {
+            What::TlsUp(_) => course.secured = true,
+            What::Established(_) => course.authenticated = true,
+            // EXTERNAL is over with its answer, before the stream has begun again.
+            What::Frame { frame, .. } if is_success(frame) => course.authenticated = true,
+            _ => {}
+        }
+        let sight = |sees, by| Sight {
+            sees,
+            by,
+            at: Some(Arc::clone(at)),
+            leg: Some(event.leg),
+            on: Some(before.on),
+            connection: before.number,
+            stage: stage(before),
+            time,
+            element: None,
+            facts: BTreeMap::new(),
+            raw: Arc::from(""),
+        };
+        seen(&event.what, sight)
+    }
+
+    fn open(&mut self, at: &Arc<str>, leg: Leg, kind: ConnectionKind) {
+        let number = self.numbers.entry((Arc::clone(at), kind)).or_default();
+        *number = number.saturating_add(1);
+        let course = Course {
+            on: kind,
+            number: *number,
+            secured: false,
+            authenticated: false,
+        };
+        self.courses.insert((Arc::clone(at), leg), course);
+    }
+}
+
+fn is_success(frame: &Frame) -> bool {
+    matches!(&frame.kind, Kind::Element(element) if element.is(NS_SASL, "success"))
+}
+
+fn stage(course: Course) -> Stage {
+    match course {
+        Course {
+            authenticated: true,
+            ..
+        } => Stage::Authenticated,
+        Course { secured: true, .. } => Stage::Secured,
+        _ => Stage::Clear,
+    }
+}
+
+fn seen(what: &What, sight: impl Fn(Sees, Party) -> Sight) -> Vec<Sight> {
+    let with = |sees, by, facts: &[(&'static str, String)]| {
+        let mut sight = sight(sees, by);
+        sight.facts.extend(facts.iter().cloned());
+        vec![sight]
+    };
+    match what {
+        What::Opened(ConnectionKind::Outbound) => vec![sight(Sees::Connection, Party::Target)],
+        What::Opened(_) => Vec::new(),
+        What::ConnectFailed(_, error) => with(
+            Sees::ConnectFailed,
+            Party::Target,
+            &[("condition", error.to_string())],
+        ),
+        What::Frame { from, frame, .. } => {
+            let (sees, element) = word(&frame.kind);
+            let mut sight = sight(sees, *from);
+            sight.element = element.cloned();
+            sight.raw = Arc::from(String::from_utf8_lossy(&frame.raw));
+            let fault = element
+                .filter(|_| sees == Sees::StreamError)
+                .and_then(error_fault);
+            let malformed = fault.map(|fault| Sight {
+                sees: Sees::MalformedError,
+                element: None,
+                facts: BTreeMap::from([("condition", fault.to_owned())]),
+                ..sight.clone()
+            });
+            std::iter::once(sight).chain(malformed).collect()
+        }
+        What::Raw { from, bytes, fault } => {
+            let mut sight = sight(Sees::Illegal, *from);
+            sight.raw = Arc::from(String::from_utf8_lossy(bytes));
+            sight
+                .facts
+                .extend(fault.clone().map(|fault| ("condition", fault)));
+            vec![sight]
+        }
+        What::Handshake(facts) => {
+            let mut sight = sight(Sees::Handshake, Party::Target);
+            sight.facts.extend(facts.clone());
+            vec![sight]
+        }
+        What::TlsUp(facts) => {
+            let mut shown = vec![
+                ("version", facts.version.to_owned()),
+                ("suite", facts.suite.clone()),
+            ];
+            shown.extend(facts.sni.clone().map(|name| ("sni", name)));
+            shown.extend(facts.alpn.clone().map(|name| ("alpn", name)));
+            if !facts.offered.is_empty() {
+                shown.push(("offered", facts.offered.join(",")));
+            }
+            shown.push((
+                "certificate",
+                match &facts.target_certificate {
+                    CertificateSeen::None => "none".to_owned(),
+                    CertificateSeen::Good => "good".to_owned(),
+                    CertificateSeen::Bad(why) => format!("bad: {why}"),
+                },
+            ));
+            for (name, is_so) in [
+                ("asked", facts.asked),
+                ("resumed", facts.resumed),
+                ("early-data", facts.early_data),
+            ] {
+                shown.push((name, is_so.to_string()));
+            }
+            with(Sees::Tls, Party::Target, &shown)
+        }
+        What::TlsFailed { by, signal } => {
+            let condition = match signal {
+                TlsSignal::Alert(name) => name.clone(),
+                TlsSignal::Closed => "closed".to_owned(),
+                TlsSignal::Garbage(_) => "garbage".to_owned(),
+            };
+            with(Sees::TlsFailed, *by, &[("condition", condition)])
+        }
+        What::Established(_) => vec![sight(Sees::Established, Party::Target)],
+        What::Closed { by, how } => {
+            let how = match how {
+                Close::Stream => "stream",
+                Close::Fin => "fin",
+                Close::Reset => "reset",
+            };
+            let by_whom = match by {
+                Party::Target => "target",
+                Party::Partner => "partner",
+            };
+            // Judged whoever began: a stream ends on both sides.
+            with(
+                Sees::Closed,
+                Party::Target,
+                &[("condition", how.to_owned()), ("by", by_whom.to_owned())],
+            )
+        }
+        What::GaveUp { waiting_for } => with(
+            Sees::GaveUp,
+            Party::Target,
+            &[("condition", (*waiting_for).to_owned())],
+        ),
+        What::Repeated { bytes, .. } => {
+            let mut sight = sight(Sees::Illegal, Party::Partner);
+            sight.raw = Arc::from(String::from_utf8_lossy(bytes));
+            vec![sight]
+        }
+        What::Raised(name) => with(Sees::Raised, Party::Target, &[("name", name.clone())]),
+    }
+}
+
+/// The word for a unit of a stream.
+fn word(kind: &Kind) -> (Sees, Option<&Element>) {
+    match kind {
+        Kind::Declaration => (Sees::Declaration, None),
+        Kind::Whitespace(_) => (Sees::Whitespace, None),
+        Kind::End => (Sees::StreamEnd, None),
+        Kind::Header(header) => (Sees::Header, Some(header)),
+        Kind::Element(element) => (element_word(element), Some(element)),
+    }
+}
+
+fn element_word(element: &Element) -> Sees {
+    match (element.namespace.as_str(), element.name.as_str()) {
+        (NS_STREAM, "features") => Sees::Features,
+        (NS_STREAM, "error") => Sees::StreamError,
+        (NS_TLS, "starttls") => Sees::Starttls,
+        (NS_TLS, "proceed") => Sees::Proceed,
+        (NS_TLS, "failure") => Sees::TlsFailure,
+        (NS_SASL, "auth") => Sees::Auth,
+        (NS_SASL, "challenge") => Sees::Challenge,
+        (NS_SASL, "response") => Sees::Response,
+        (NS_SASL, "abort") => Sees::Abort,
+        (NS_SASL, "success") => Sees::Success,
+        (NS_SASL, "failure") => Sees::SaslFailure,
+        (NS_DIALBACK, "result") => Sees::DbResult,
+        (NS_DIALBACK, "verify") => Sees::DbVerify,
+        (NS_SERVER, "message") => Sees::Message,
+        (NS_SERVER, "presence") => Sees::Presence,
+        (NS_SERVER, "iq") => Sees::Iq,
+        _ => Sees::OtherElement,
+    }
+}
+
+/// What is wrong with the form of a stream error (RFC 6120 §4.9.2).
+fn error_fault(error: &Element) -> Option<&'static str> {
+    let in_namespace = |child: &&Element| child.namespace == NS_STREAMS;
+    let is_text = |child: &&Element| in_namespace(child) && child.name == "text";
+    let conditions: Vec<&Element> = error
+        .elements()
+        .filter(|child| in_namespace(child) && !is_text(child))
+        .collect();
+    let [condition] = conditions.as_slice() else {
+        return Some(match conditions.len() {
+            0 => "no condition",
+            _ => "several conditions",
+        });
+    };
+    if !STREAM.contains(&condition.name.as_str()) {
+        return Some("a condition that is not defined");
+    }
+    let is_empty = condition.children.is_empty();
+    if !is_empty && (condition.name != "see-other-host" || condition.elements().next().is_some()) {
+        return Some("a condition with content");
+    }
+    if error.elements().filter(is_text).count() > 1 {
+        return Some("several texts");
+    }
+    if error
+        .elements()
+        .filter(is_text)
+        .any(|text| text.elements().next().is_some())
+    {
+        return Some("elements in the text");
+    }
+    if error
+        .elements()
+        .filter(|child| !in_namespace(child))
+        .count()
+        > 1
+    {
+        return Some("several elements of applications");
+    }
+    (!error.content().trim().is_empty()).then_some("text beside the condition")
+}
+
+/// What a stanza at the local side shows.
+pub fn local(element: &Element, time: Duration) -> Sight {
+    let sees = match element.attribute("type") {
+        Some("error") => Sees::Returned,
+        Some("result") if element.name == "iq" => Sees::Answered,
+        _ => Sees::Delivered,
+    };
+    Sight {
+        raw: Arc::from(element.to_xml()),
+        element: Some(element.clone()),
+        ..away(sees, time)
+    }
+}
+
+/// What a question to DNS shows.
+pub fn query(name: &str, kind: &str, tcp: bool, time: Duration) -> Sight {
+    let facts = [
+        ("name", name.to_owned()),
+        ("kind", kind.to_owned()),
+        ("tcp", tcp.to_string()),
+    ];
+    Sight {
+        facts: BTreeMap::from(facts),
+        ..away(Sees::Query, time)
+    }
+}
+
+/// Something that is on no connection.
+fn away(sees: Sees, time: Duration) -> Sight {
+    Sight {
+        sees,
+        by: Party::Target,
+        at: None,
+        leg: None,
+        on: None,
+        connection: 0,
+        stage: Stage::Clear,
+        time,
+        element: None,
+        facts: BTreeMap::new(),
+        raw: Arc::from(""),
+    }
+}
+
+impl Sees {
+    /// Whether this word stands for what another names.
+    pub fn covers(self, other: Self) -> bool {
+        let stanza = matches!(other, Self::Message | Self::Presence | Self::Iq);
+        let element = stanza
+            || matches!(
+                other,
+                Self::Features
+                    | Self::StreamError
+                    | Self::Starttls
+                    | Self::Proceed
+                    | Self::TlsFailure
+                    | Self::Auth
+                    | Self::Challenge
+                    | Self::Response
+                    | Self::Abort
+                    | Self::Success
+                    | Self::SaslFailure
+                    | Self::DbResult
+                    | Self::DbVerify
+                    | Self::OtherElement
+            );
+        match self {
+            Self::Stanza => stanza,
+            Self::Element => element,
+            Self::Anything => {
+                element
+                    || matches!(
+                        other,
+                        Self::Declaration
+                            | Self::Header
+                            | Self::StreamEnd
+                            | Self::Whitespace
+                            | Self::Illegal
+                    )
+            }
+            one => one == other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(conditions: &[Element]) -> Option<&'static str> {
+        let error = Element::prefixed("stream", NS_STREAM, "error");
+        error_fault(&conditions.iter().cloned().fold(error, Element::child))
+    }
+
+    fn condition(name: &str) -> Element {
+        Element::new(NS_STREAMS, name)
+    }
+
+    #[test]
+    fn errors_of_the_defined_form_have_no_fault() {
+        let host = condition("see-other-host").text("a.example");
+        let text = condition("text").lang("en").text("why");
+        let own = Element::new("urn:x", "own").child(Element::new("urn:x", "more"));
+        assert_eq!(fault(&[condition("reset")]), None);
+        assert_eq!(fault(&[host]), None);
+        assert_eq!(fault(&[condition("reset"), text, own]), None);
+    }
+
+    #[test]
+    fn errors_of_any_other_form_have_one() {
+        let text = || condition("text").text("why");
+        let own = || Element::new("urn:x", "own");
+        for conditions in [
+            vec![],
+            vec![text()],
+            vec![own()],
+            vec![condition("reset"), condition("conflict")],
+            vec![condition("no-such-condition")],
+            vec![condition("reset").text("why")],
+            vec![condition("reset"), text(), text()],
+            vec![condition("reset"), own(), own()],
+            vec![condition("reset"), text().child(own())],
+        ] {
+            assert!(fault(&conditions).is_some(), "{conditions:?}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! How well an outcome fits what the tables allow.
+
+use crate::case::Direction;
+use crate::expectation::{End, Expectation};
+use crate::outcome::Outcome;
+
+use super::refusal::admits;
+
+/// How well an observed refusal fits a reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// As the tables want it.
+    Expected,
+    /// Tolerated, with the ground.
+    Tolerated(&'static str),
+    /// This reason does not look like that.
+    No,
+}
+
+/// How well an outcome fits what is allowed: the best fit over all allowed ends.
+pub fn fit(expectation: &Expectation, direction: Direction, outcome: &Outcome) -> Fit {
+    let fits = expectation.allowed.iter().map(|allowed| {
+        let fit = match (&allowed.end, outcome) {
+            (End::Established(wanted), Outcome::Established(method)) if wanted == method => {
+                Fit::Expected
+            }
+            (End::Refused(reason), Outcome::Refused(refusal)) => {
+                admits(*reason, direction, refusal)
+            }
+            (_, Outcome::Established(_) | Outcome::Refused(_) | Outcome::Stalled(_)) => Fit::No,
+        };
+        match (fit, allowed.warn) {
+            (Fit::Expected, Some(ground)) => Fit::Tolerated(ground),
+            (fit, _) => fit,
+        }
+    });
+    let mut best = Fit::No;
+    for fit in fits {
+        match fit {
+            Fit::Expected => return Fit::Expected,
+            Fit::Tolerated(_) if best == Fit::No => best = fit,
+            Fit::Tolerated(_) | Fit::No => {}
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expectation::{Allowed, Reason};
+    use crate::outcome::{Closer, Method, Phase, Refusal, Signal};
+
+    fn refused(phase: Phase, signal: Signal) -> Outcome {
+        Outcome::Refused(Refusal {
+            phase,
+            closer: Closer::Target,
+            signal,
+        })
+    }
+
+    #[test]
+    fn outcomes_are_judged_by_their_best_fit() {
+        let expectation = Expectation {
+            rule: "I5.clear-retry",
+            clause: "RFC 6120 §5.4.3.2",
+            allowed: vec![
+                Allowed::refused(Reason::TlsFail),
+                Allowed::established(Method::TcpDialback).warned("downgradable"),
+            ],
+        };
+        let judge = |outcome| fit(&expectation, Direction::Outbound, &outcome);
+        assert_eq!(judge(refused(Phase::Tls, Signal::TlsBroken)), Fit::Expected);
+        assert_eq!(
+            judge(Outcome::Established(Method::TcpDialback)),
+            Fit::Tolerated("downgradable")
+        );
+        assert_eq!(judge(Outcome::Established(Method::SaslTls)), Fit::No);
+        assert_eq!(judge(Outcome::Stalled(Phase::Tls)), Fit::No);
+        let elsewhere = refused(Phase::Dialback, Signal::DialbackInvalid);
+        assert_eq!(judge(elsewhere), Fit::No);
+    }
+}

@@ -1,0 +1,374 @@
+//! What the target may not do, whatever the end is: the downgrades that no set of the oracle holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use simulated_partners::event::{ConnectionKind, Event, Leg, Party, What};
+use simulated_partners::persona::Tls;
+use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAM, NS_TLS};
+
+use crate::case::Direction;
+use crate::policy::Level;
+
+use super::seen::{CertificateClass, Seen};
+use super::situation::Situation;
+
+/// Something that the target does on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deed {
+    /// Offers EXTERNAL, or sends `<auth/>`, on a stream without TLS (RFC 6120 §6.3.4).
+    ExternalInClear,
+    /// Sends `<auth/>`.
+    Auth,
+    /// Answers `<auth/>` with `<success/>`.
+    Success,
+    /// Sends an untyped `db:result` on a stream without TLS.
+    KeyInClear,
+    /// Sends an untyped `db:result` over TLS.
+    KeyOverTls,
+    /// Calls a key valid on a stream without TLS.
+    ValidInClear,
+    /// Calls a key valid over TLS.
+    ValidOverTls,
+    /// Sends an untyped `db:verify` on a stream without TLS.
+    VerifyInClear,
+    /// Sends a stanza on a stream without TLS.
+    StanzaInClear,
+    /// Sends a stanza before the stream is authenticated (XEP-0220 §2.1.1).
+    StanzaBeforeAuthentication,
+    /// Sends `<starttls/>`, or answers it with `<proceed/>`.
+    Starttls,
+}
+
+impl Deed {
+    /// All deeds.
+    pub const ALL: [Self; 11] = [
+        Self::ExternalInClear,
+        Self::Auth,
+        Self::Success,
+        Self::KeyInClear,
+        Self::KeyOverTls,
+        Self::ValidInClear,
+        Self::ValidOverTls,
+        Self::VerifyInClear,
+        Self::StanzaInClear,
+        Self::StanzaBeforeAuthentication,
+        Self::Starttls,
+    ];
+}
+
+impl fmt::Display for Deed {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Self::ExternalInClear => "offered or used EXTERNAL without TLS",
+            Self::Auth => "sent <auth/>",
+            Self::Success => "answered <auth/> with <success/>",
+            Self::KeyInClear => "sent a dialback key without TLS",
+            Self::KeyOverTls => "sent a dialback key over TLS",
+            Self::ValidInClear => "called a dialback key valid without TLS",
+            Self::ValidOverTls => "called a dialback key valid over TLS",
+            Self::VerifyInClear => "asked for a key's verification without TLS",
+            Self::StanzaInClear => "sent a stanza without TLS",
+            Self::StanzaBeforeAuthentication => "sent a stanza before authentication",
+            Self::Starttls => "took up STARTTLS",
+        })
+    }
+}
+
+/// What the target may not do in this situation on a connection of its direction, in order. On a
+/// connection of a verification only [`Deed::VerifyInClear`] and what is never allowed count.
+pub fn never(situation: &Situation<'_>) -> Vec<Deed> {
+    let seen = Seen::of(situation);
+    Deed::ALL
+        .into_iter()
+        .filter(|deed| forbidden(*deed, situation.direction, &seen))
+        .collect()
+}
+
+/// What the target did of what it may not do, connection by connection.
+///
+/// A case has connections of both directions: the answer to a probe and the verification of a key
+/// travel against it. So each connection is held to the rules of who dialled.
+pub fn violations(situation: &Situation<'_>, events: &[Event]) -> BTreeSet<(Leg, Deed)> {
+    let forbidden = |direction| {
+        never(&Situation {
+            direction,
+            ..*situation
+        })
+    };
+    let dialled = forbidden(Direction::Outbound);
+    let listened = forbidden(Direction::Inbound);
+    let mut legs: BTreeMap<Leg, (ConnectionKind, bool)> = BTreeMap::new();
+    let mut found = BTreeSet::new();
+    for event in events {
+        match &event.what {
+            What::Opened(kind) => {
+                legs.insert(event.leg, (*kind, false));
+            }
+            What::Established(_) => {
+                if let Some((_, established)) = legs.get_mut(&event.leg) {
+                    *established = true;
+                }
+            }
+            What::Frame {
+                from: Party::Target,
+                encrypted,
+                frame,
+            } => {
+                let Kind::Element(element) = &frame.kind else {
+                    continue;
+                };
+                let Some((kind, established)) = legs.get(&event.leg) else {
+                    continue;
+                };
+                let never = match kind {
+                    ConnectionKind::Outbound => &dialled,
+                    ConnectionKind::Inbound | ConnectionKind::Verification => &listened,
+                };
+                let done = deeds(element, *encrypted, *established);
+                let done = done.into_iter().filter(|deed| never.contains(deed));
+                found.extend(done.map(|deed| (event.leg, deed)));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// What the target does by sending an element.
+fn deeds(element: &Element, encrypted: bool, established: bool) -> Vec<Deed> {
+    let mut deeds = Vec::new();
+    let typed = element.attribute("type");
+    match (element.namespace.as_str(), element.name.as_str()) {
+        (NS_SASL, "auth") => {
+            deeds.push(Deed::Auth);
+            if !encrypted {
+                deeds.push(Deed::ExternalInClear);
+            }
+        }
+        (NS_SASL, "success") => deeds.push(Deed::Success),
+        (NS_STREAM, "features") if !encrypted && offers_external(element) => {
+            deeds.push(Deed::ExternalInClear);
+        }
+        (NS_TLS, "starttls" | "proceed") => deeds.push(Deed::Starttls),
+        (NS_DIALBACK, "result") => match (typed, encrypted) {
+            (None, false) => deeds.push(Deed::KeyInClear),
+            (None, true) => deeds.push(Deed::KeyOverTls),
+            (Some("valid"), false) => deeds.push(Deed::ValidInClear),
+            (Some("valid"), true) => deeds.push(Deed::ValidOverTls),
+            (Some(_), _) => {}
+        },
+        (NS_DIALBACK, "verify") if typed.is_none() && !encrypted => {
+            deeds.push(Deed::VerifyInClear);
+        }
+        (NS_SERVER, "message" | "iq" | "presence") => {
+            if !encrypted {
+                deeds.push(Deed::StanzaInClear);
+            }
+            if !established {
+                deeds.push(Deed::StanzaBeforeAuthentication);
+            }
+        }
+        _ => {}
+    }
+    deeds
+}
+
+fn offers_external(features: &Element) -> bool {
+    features
+        .find(NS_SASL, "mechanisms")
+        .into_iter()
+        .flat_map(Element::elements)
+        .any(|mechanism| {
+            mechanism.is(NS_SASL, "mechanism") && mechanism.content().trim() == "EXTERNAL"
+        })
+}
+
+fn forbidden(deed: Deed, direction: Direction, seen: &Seen) -> bool {
+    let outbound = direction == Direction::Outbound;
+    match deed {
+        Deed::ExternalInClear | Deed::StanzaBeforeAuthentication => true,
+        Deed::Auth => {
+            !outbound
+                || !seen.methods.sasl_tls
+                || seen.tls == Tls::None
+                // With both required a certificate that is not good ends it before <auth/>.
+                || (seen.unverifiable()
+                    && seen.demands_tls()
+                    && seen.sasl_level == Level::Required)
+        }
+        Deed::Success => {
+            outbound
+                || !seen.methods.sasl_tls
+                || seen.tls == Tls::None
+                || seen.unverifiable()
+                || seen.certificate == CertificateClass::None
+        }
+        Deed::KeyInClear => !outbound || !seen.methods.tcp_dialback,
+        Deed::KeyOverTls => !outbound || !seen.methods.tls_dialback,
+        Deed::ValidInClear => outbound || !seen.methods.tcp_dialback,
+        Deed::ValidOverTls => outbound || !seen.methods.tls_dialback,
+        Deed::VerifyInClear => seen.demands_tls(),
+        Deed::StanzaInClear => !seen.methods.tcp_dialback,
+        Deed::Starttls => seen.tls_level == Level::NotSupported,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use simulated_partners::persona::{Certificate, Facts, Offer};
+    use simulated_partners::wire::Frame;
+
+    use super::*;
+    use crate::oracle::Profile;
+    use crate::outcome::Method;
+    use crate::policy::Row;
+
+    fn deeds(row: u8, direction: Direction, partner: &Offer) -> Vec<Deed> {
+        never(&Situation {
+            policy: Row::new(row).expect("1 to 18").policy(),
+            profile: Profile::default(),
+            direction,
+            partner,
+            facts: &Facts::default(),
+        })
+    }
+
+    fn partner(certificate: Certificate) -> Offer {
+        Offer {
+            certificate,
+            ..Row::new(9).expect("1 to 18").policy().as_offer()
+        }
+    }
+
+    #[test]
+    fn required_tls_forbids_all_in_clear() {
+        let clear = [Deed::KeyInClear, Deed::ValidInClear, Deed::StanzaInClear];
+        for direction in [Direction::Outbound, Direction::Inbound] {
+            for deed in clear {
+                assert!(deeds(7, direction, &partner(Certificate::Good)).contains(&deed));
+            }
+        }
+        assert!(
+            !deeds(9, Direction::Outbound, &partner(Certificate::Good)).contains(&Deed::KeyInClear)
+        );
+    }
+
+    #[test]
+    fn auth_is_forbidden_to_a_stranger_where_sasl_is_required() {
+        let auth = |row, certificate| {
+            deeds(row, Direction::Outbound, &partner(certificate)).contains(&Deed::Auth)
+        };
+        assert!(auth(1, Certificate::UnknownCa));
+        assert!(!auth(1, Certificate::Good));
+        assert!(!auth(7, Certificate::UnknownCa));
+    }
+
+    #[test]
+    fn success_is_forbidden_for_a_bad_certificate() {
+        let success = |certificate| {
+            deeds(7, Direction::Inbound, &partner(certificate)).contains(&Deed::Success)
+        };
+        assert!(success(Certificate::Expired));
+        assert!(success(Certificate::None));
+        assert!(!success(Certificate::Good));
+        assert!(!success(Certificate::NoClientAuth));
+    }
+
+    fn sent(leg: u16, encrypted: bool, element: Element) -> Event {
+        let frame = Frame {
+            kind: Kind::Element(element),
+            raw: Vec::new(),
+            offset: 0,
+        };
+        event(
+            leg,
+            What::Frame {
+                from: Party::Target,
+                encrypted,
+                frame: Arc::new(frame),
+            },
+        )
+    }
+
+    fn event(leg: u16, what: What) -> Event {
+        Event {
+            leg: Leg(leg),
+            at: Duration::ZERO,
+            what,
+        }
+    }
+
+    fn found(row: u8, events: &[Event]) -> Vec<(Leg, Deed)> {
+        let partner = partner(Certificate::Good);
+        let facts = Facts::default();
+        let situation = Situation {
+            policy: Row::new(row).expect("1 to 18").policy(),
+            profile: Profile::default(),
+            direction: Direction::Outbound,
+            partner: &partner,
+            facts: &facts,
+        };
+        violations(&situation, events).into_iter().collect()
+    }
+
+    #[test]
+    fn key_in_clear_violates_required_tls_and_not_optional() {
+        let events = [
+            event(1, What::Opened(ConnectionKind::Outbound)),
+            sent(1, false, Element::new(NS_DIALBACK, "result").text("key")),
+        ];
+        assert_eq!(found(7, &events), [(Leg(1), Deed::KeyInClear)]);
+        assert_eq!(found(9, &events), []);
+    }
+
+    #[test]
+    fn stanza_is_held_to_the_state_of_its_connection() {
+        let stanza = || sent(1, true, Element::new(NS_SERVER, "iq"));
+        let opened = || event(1, What::Opened(ConnectionKind::Outbound));
+        let early = [opened(), stanza()];
+        assert_eq!(
+            found(7, &early),
+            [(Leg(1), Deed::StanzaBeforeAuthentication)]
+        );
+        let established = event(1, What::Established(Method::SaslTls));
+        assert_eq!(found(7, &[opened(), established, stanza()]), []);
+    }
+
+    #[test]
+    fn external_offered_in_clear_is_a_violation_and_over_tls_is_none() {
+        let features = || {
+            let mechanism = Element::new(NS_SASL, "mechanism").text("EXTERNAL");
+            Element::new(NS_STREAM, "features")
+                .child(Element::new(NS_SASL, "mechanisms").child(mechanism))
+        };
+        let opened = || event(1, What::Opened(ConnectionKind::Inbound));
+        assert_eq!(
+            found(7, &[opened(), sent(1, false, features())]),
+            [(Leg(1), Deed::ExternalInClear)]
+        );
+        assert_eq!(found(7, &[opened(), sent(1, true, features())]), []);
+    }
+
+    #[test]
+    fn each_connection_is_held_to_who_dialled() {
+        let key = || Element::new(NS_DIALBACK, "result").text("key");
+        let valid = || Element::new(NS_DIALBACK, "result").attr("type", "valid");
+        let events = [
+            event(1, What::Opened(ConnectionKind::Outbound)),
+            event(2, What::Opened(ConnectionKind::Inbound)),
+            sent(1, true, key()),
+            sent(2, true, valid()),
+            sent(1, true, valid()),
+            sent(2, true, key()),
+        ];
+        assert_eq!(
+            found(7, &events),
+            [(Leg(1), Deed::ValidOverTls), (Leg(2), Deed::KeyOverTls)]
+        );
+    }
+}

@@ -1,0 +1,176 @@
+//! A situation in the symbols of the rules.
+
+use simulated_partners::persona::{
+    AuthorityFact, Certificate, ExternalFact, StarttlsFact, StreamFact, Tls,
+};
+
+use crate::case::Direction;
+use crate::policy::{Level, Methods};
+
+use super::situation::Situation;
+use super::verification::{Verification, verifications};
+
+/// What a partner's certificate is worth to the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CertificateClass {
+    /// Chain, dates and name are right, for this use too.
+    Good,
+    /// Good, but as a client certificate only by the leave of the target: serverAuth is its only
+    /// purpose.
+    ServerAuthOnly,
+    /// No chain to a trusted authority.
+    Untrusted,
+    /// For another name.
+    WrongName,
+    /// Out of date.
+    Expired,
+    /// Not there.
+    None,
+}
+
+/// A situation in the symbols of the rules: the target's settings, and the partner as the target
+/// sees it in this direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// T: the target's TLS level.
+    pub tls_level: Level,
+    /// S: the target's SASL level.
+    pub sasl_level: Level,
+    /// M: the methods that the target's policy leaves.
+    pub methods: Methods,
+    /// Whether the target refuses TLS with certificates that it cannot verify.
+    pub strict_certificates: bool,
+    /// What the partner's features say of STARTTLS (outbound), or when it uses it (inbound).
+    pub tls: Tls,
+    /// Whether the partner offers (outbound) or uses (inbound) EXTERNAL after TLS.
+    pub external: bool,
+    /// What becomes of `<auth/>` (outbound).
+    pub external_result: ExternalFact,
+    /// The partner's certificate.
+    pub certificate: CertificateClass,
+    /// Whether the partner does its part of dialback.
+    pub dialback: bool,
+    /// Whether the partner refuses dialback and gives up without EXTERNAL.
+    pub needs_external: bool,
+    /// Whether the partner wants the dialback namespace declared on every header (outbound).
+    pub needs_db_namespace: bool,
+    /// Whether somebody listens where DNS points to (outbound).
+    pub reachable: bool,
+    /// How the partner's stream begins (outbound).
+    pub stream: StreamFact,
+    /// What becomes of STARTTLS.
+    pub starttls: StarttlsFact,
+    /// What may come of asking the partner's authoritative server (inbound), expected first.
+    pub verification: Vec<(Verification, Option<&'static str>)>,
+}
+
+impl Seen {
+    /// A situation in symbols.
+    pub fn of(situation: &Situation<'_>) -> Self {
+        let Situation {
+            policy,
+            profile,
+            direction,
+            partner,
+            facts,
+        } = *situation;
+        let outbound = direction == Direction::Outbound;
+        let certificate = match partner.certificate {
+            Certificate::Good => CertificateClass::Good,
+            Certificate::NoClientAuth if outbound => CertificateClass::Good,
+            Certificate::NoClientAuth => CertificateClass::ServerAuthOnly,
+            Certificate::Expired => CertificateClass::Expired,
+            Certificate::WrongName => CertificateClass::WrongName,
+            Certificate::SelfSigned | Certificate::UnknownCa | Certificate::MissingIntermediate => {
+                CertificateClass::Untrusted
+            }
+            Certificate::None => CertificateClass::None,
+        };
+        // Refusing STARTTLS and the facts of streams and SASL are those of a listener; inbound they
+        // matter only to the verify leg.
+        let starttls = match facts.starttls {
+            StarttlsFact::Refused if !outbound => StarttlsFact::Proceeds,
+            fact => fact,
+        };
+        let mut seen = Self {
+            tls_level: policy.tls,
+            sasl_level: policy.sasl,
+            methods: policy.methods(profile.mode),
+            strict_certificates: profile.strict_certificates,
+            tls: partner.tls,
+            external: partner.external,
+            external_result: facts.external,
+            certificate,
+            dialback: partner.dialback,
+            needs_external: partner.needs_external,
+            needs_db_namespace: outbound && partner.insists_on_db_namespace,
+            reachable: true,
+            stream: StreamFact::Normal,
+            starttls,
+            verification: vec![(Verification::Works, None)],
+        };
+        if outbound {
+            seen.reachable = facts.authority != AuthorityFact::Unreachable;
+            seen.stream = facts.stream;
+        } else {
+            seen.verification = verifications(&seen, facts);
+        }
+        seen
+    }
+
+    /// L usable: dialback over TLS is in the target's set and the partner takes part.
+    pub fn tls_dialback(&self) -> bool {
+        self.methods.tls_dialback && self.takes_part()
+    }
+
+    /// C usable: dialback in clear is in the target's set and the partner takes part, TLS or not.
+    pub fn tcp_dialback(&self) -> bool {
+        self.methods.tcp_dialback && self.takes_part() && self.tls != Tls::Required
+    }
+
+    /// EXTERNAL is in the target's set and the partner has it.
+    pub fn sasl_tls(&self) -> bool {
+        self.methods.sasl_tls && self.external
+    }
+
+    fn takes_part(&self) -> bool {
+        self.dialback && !self.needs_external
+    }
+
+    /// Whether the target demands TLS.
+    pub fn demands_tls(&self) -> bool {
+        self.tls_level == Level::Required
+    }
+
+    /// Whether TLS will be tried: the target can, and the partner has it.
+    pub fn tries_tls(&self) -> bool {
+        self.tls_level != Level::NotSupported && self.tls != Tls::None
+    }
+
+    /// Whether TLS may be left unused although both have it.
+    pub fn may_skip_tls(&self) -> bool {
+        self.tls_level == Level::Optional && self.tls == Tls::Offered
+    }
+
+    /// Whether a handshake with the listening partner completes.
+    pub fn handshake_completes(&self) -> bool {
+        self.starttls == StarttlsFact::Proceeds && self.certificate != CertificateClass::None
+    }
+
+    /// A certificate that was shown and cannot be verified.
+    pub fn unverifiable(&self) -> bool {
+        match self.certificate {
+            CertificateClass::Untrusted
+            | CertificateClass::WrongName
+            | CertificateClass::Expired => true,
+            CertificateClass::Good | CertificateClass::ServerAuthOnly | CertificateClass::None => {
+                false
+            }
+        }
+    }
+
+    /// Whether asking the authoritative server gives `valid` and nothing else.
+    pub fn verifies(&self) -> bool {
+        self.verification == [(Verification::Works, None)]
+    }
+}

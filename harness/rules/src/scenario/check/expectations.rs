@@ -1,0 +1,111 @@
+//! Expectations that make no sense.
+
+use std::collections::BTreeSet;
+
+use super::{Check, meant};
+use crate::case::Expect;
+use crate::case::MAIN;
+use crate::case::conditions;
+
+impl Check<'_> {
+    pub(super) fn expectations(&mut self) {
+        let partners: BTreeSet<String> = self
+            .layers()
+            .iter()
+            .flat_map(|layer| layer.parts.keys().cloned())
+            .chain([MAIN.to_owned()])
+            .collect();
+        for layer in self.layers() {
+            let Some(list) = layer.expect else { continue };
+            let path = layer.at("expect");
+            if list.iter().all(Expect::is_negative) {
+                self.tell(
+                    &path,
+                    "nothing has to be seen",
+                    "what must not happen is proved by something that does: expect that, too",
+                );
+            }
+            for (at, expect) in list.iter().enumerate() {
+                self.expectation(&format!("{path}.{at}"), expect, &partners, false);
+            }
+        }
+    }
+
+    pub(super) fn expectation(
+        &mut self,
+        path: &str,
+        expect: &Expect,
+        partners: &BTreeSet<String>,
+        is_alternative: bool,
+    ) {
+        if let Some(name) = &expect.at
+            && !partners.contains(name)
+        {
+            let known: Vec<&str> = partners.iter().map(String::as_str).collect();
+            self.tell(
+                &format!("{path}.at"),
+                format!("there is no partner `{name}`"),
+                meant(name, &known, ""),
+            );
+        }
+        if let Some(known) = conditions::conditions(expect.sees) {
+            for key in ["condition", "tolerated"] {
+                let list = if key == "condition" {
+                    &expect.condition
+                } else {
+                    &expect.tolerated
+                };
+                for (at, word) in list.iter().enumerate() {
+                    if !word.contains('*') && !known.contains(&word.as_str()) {
+                        self.tell(
+                            &format!("{path}.{key}.{at}"),
+                            format!("`{word}` is no condition of {}", expect.sees),
+                            meant(
+                                word,
+                                known,
+                                &format!("expected one of {}", known.join(", ")),
+                            ),
+                        );
+                    }
+                }
+            }
+        } else if !expect.condition.is_empty() && !conditions::has_conditions(expect.sees) {
+            self.tell(
+                &format!("{path}.condition"),
+                format!("{} has no condition", expect.sees),
+                "use `with`, `has` or `text`",
+            );
+        }
+        if !expect.tolerated.is_empty() && expect.condition.is_empty() {
+            self.tell(
+                &format!("{path}.tolerated"),
+                "`tolerated` without `condition`",
+                "name the conditions that are right as `condition`",
+            );
+        }
+        if expect.never && (expect.at_least.is_some() || expect.at_most.is_some()) {
+            self.tell(
+                &format!("{path}.never"),
+                "`never` beside a number",
+                "leave one of them out",
+            );
+        }
+        if expect.never && !expect.or.is_empty() {
+            self.tell(
+                &format!("{path}.or"),
+                "an alternative to what must never be",
+                "write one expectation for each thing that must not be",
+            );
+        }
+        if is_alternative && (!expect.rows.is_empty() || expect.level.is_some()) {
+            self.tell(
+                path,
+                "an alternative has no requirements of its own",
+                "say `rows` and `level` beside `or`, not in it",
+            );
+        }
+        for (at, other) in expect.or.iter().enumerate() {
+            self.expectation(&format!("{path}.or.{at}"), other, partners, true);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+use rstest::rstest;
+use simulated_partners::board::Board;
+use simulated_partners::persona::Mistakes;
+
+use super::*;
+use crate::case::names::Names;
+
+/// A scenario without mistakes.
+const CORRECT: &str = r#"format = 1
+title = "A comment ends the stream"
+requirements = ["XML-01"]
+direction = "inbound"
+
+[[reaction]]
+when = "established"
+do = [{ send = "{unit}" }]
+
+[[expect]]
+sees = "stream-error"
+condition = ["restricted-xml"]
+tolerated = ["not-well-formed"]
+
+[[expect]]
+sees = "delivered"
+never = true
+
+[control]
+values.unit = " "
+
+[variants.comment]
+values.unit = "<!-- x -->"
+"#;
+
+fn read(text: &str) -> Result<File, String> {
+    library::read("xml/XML-01-comment", "XML-01-comment.toml", text)
+        .map_err(|mistakes: Mistakes| mistakes.render(false))
+}
+
+fn file(text: &str) -> File {
+    read(text).expect("it has no mistakes")
+}
+
+#[test]
+fn a_correct_file_has_no_mistakes() {
+    file(CORRECT);
+}
+
+#[rstest]
+#[case(
+    "format = 1",
+    "format = 2",
+    "unknown format",
+    "this version reads `format = 1`"
+)]
+#[case(
+    "\"XML-01\"]",
+    "\"XML-99\"]",
+    "no requirement is called XML-99",
+    "the area XML has rows"
+)]
+#[case("\"XML-01\"]", "\"xml\"]", "`xml` is no id of a requirement", "")]
+#[case(
+    "\"XML-01\"]",
+    "\"STR-08\"]",
+    "the file is called `XML-01-comment`",
+    "`STR-08-…`"
+)]
+#[case(
+    "\"inbound\"",
+    "\"sideways\"",
+    "unknown variant `sideways`",
+    "`outbound` or `inbound`"
+)]
+#[case(
+    "\"established\"",
+    "\"establishd\"",
+    "unknown variant `establishd`",
+    "established"
+)]
+#[case(
+    "\"{unit}\"",
+    "\"{unti}\"",
+    "nothing is called `{unti}`",
+    "did you mean `unit`?"
+)]
+#[case(
+    "\"restricted-xml\"",
+    "\"restricted-xm\"",
+    "`restricted-xm` is no condition of stream-error",
+    "did you mean `restricted-xml`?"
+)]
+#[case(
+    "[control]\nvalues.unit = \" \"\n",
+    "",
+    "a refusal without its control",
+    "no-control"
+)]
+#[case(
+    "condition = [\"restricted-xml\"]\n",
+    "",
+    "`tolerated` without `condition`",
+    "name the conditions"
+)]
+#[case(
+    "sees = \"delivered\"",
+    "sees = \"delivered\"\nat = \"thief\"",
+    "there is no partner `thief`",
+    ""
+)]
+#[case(
+    "never = true",
+    "never = true\nat-least = 1",
+    "`never` beside a number",
+    "leave one of them out"
+)]
+#[case("{ send = \"{unit}\" }", "\"close\", { send = \"{unit}\" }", "", "")]
+#[case(
+    "{ send = \"{unit}\" }",
+    "{ raise = \"delivered\" }",
+    "`delivered` is raised by the bench itself",
+    "choose another name"
+)]
+#[case(
+    "\"XML-01\"]",
+    "\"XML-01\", \"CRT-31\"]",
+    "CRT-31 is registered as one that nobody can judge",
+    "the registry says"
+)]
+#[case(
+    "{ send = \"{unit}\" }",
+    "{ wait-for = \"godot\" }",
+    "nobody raises `godot`",
+    "raise it in a reaction"
+)]
+#[case(
+    "direction = \"inbound\"",
+    "direction = \"inbound\"\npolicies = [19]",
+    "there is no row 19",
+    "rows 1 to 18"
+)]
+#[case(
+    "direction = \"inbound\"",
+    "direction = \"inbound\"\npolicies = [18]",
+    "row 18 leaves no method",
+    ""
+)]
+#[case(
+    "direction = \"inbound\"",
+    "direction = \"inbound\"\nbugs = [\"B99\"]",
+    "no known failure is called `B99`",
+    ""
+)]
+#[case(
+    "direction = \"inbound\"",
+    "direction = \"inbound\"\ncolour = 1",
+    "unknown field `colour`",
+    "expected"
+)]
+#[case(
+    "direction = \"inbound\"",
+    "direction = \"inbound\"\npartner.persona = \"moden\"",
+    "there is no persona `moden`",
+    "did you mean `modern`?"
+)]
+fn a_mistake_is_told_with_its_place_and_what_is_valid(
+    #[case] right: &str,
+    #[case] wrong: &str,
+    #[case] title: &str,
+    #[case] help: &str,
+) {
+    assert!(CORRECT.contains(right), "{right}");
+    let told = read(&CORRECT.replacen(right, wrong, 1)).expect_err("it has a mistake");
+    assert!(told.contains(title), "{told}");
+    assert!(told.contains(help), "{told}");
+    assert!(told.contains("XML-01-comment.toml:"), "{told}");
+    assert!(told.contains('^'), "{told}");
+}
+
+#[test]
+fn what_is_only_forbidden_would_never_be_over() {
+    let text = CORRECT.replacen(
+        "[[expect]]\nsees = \"stream-error\"\ncondition = [\"restricted-xml\"]\ntolerated = [\"not-well-formed\"]\n\n",
+        "",
+        1,
+    );
+    let told = read(&text).expect_err("it has a mistake");
+    assert!(told.contains("nothing has to be seen"), "{told}");
+}
+
+#[test]
+fn variants_and_policies_make_cases_and_each_knows_its_control() {
+    let text = CORRECT.replacen("direction", "policies = [7, 9]\ndirection", 1);
+    let cases = cases("xml/XML-01-comment", &file(&text)).expect("all personas exist");
+    let ids: Vec<&str> = cases.iter().map(|case| case.id.as_str()).collect();
+    assert_eq!(
+        ids,
+        [
+            "xml/XML-01-comment/comment/row07",
+            "xml/XML-01-comment/comment/row09",
+            "xml/XML-01-comment/control/row07",
+            "xml/XML-01-comment/control/row09",
+        ]
+    );
+    let control = |at: usize| {
+        let case: &crate::case::Case = &cases[at];
+        case.script
+            .as_ref()
+            .and_then(|script| script.control_of(&case.id))
+    };
+    assert_eq!(control(1).as_deref(), Some(ids[3]));
+    assert_eq!(control(3), None);
+}
+
+#[test]
+fn a_variant_with_more_policies_than_its_file_makes_a_case_of_each() {
+    let text = CORRECT.replacen(
+        "values.unit = \"<",
+        "policies = [7, 9]\nvalues.unit = \"<",
+        1,
+    );
+    let cases = cases("xml/XML-01-comment", &file(&text)).expect("all personas exist");
+    let ids: Vec<&str> = cases.iter().map(|case| case.id.as_str()).collect();
+    assert_eq!(
+        ids,
+        [
+            "xml/XML-01-comment/comment/row07",
+            "xml/XML-01-comment/comment/row09",
+            "xml/XML-01-comment/control",
+        ]
+    );
+}
+
+#[test]
+fn values_of_a_variant_are_put_into_reactions() {
+    let cases = cases("xml/XML-01-comment", &file(CORRECT)).expect("all personas exist");
+    let script = cases[0].script.as_ref().expect("of a scenario");
+    let first = &script.roles[0].persona.reactions[0];
+    assert_eq!(first.texts().collect::<Vec<_>>(), ["<!-- x -->"]);
+}
+
+/// What a partner sees that accepted, or dialled, one connection.
+#[test]
+fn the_secret_is_a_placeholder_where_it_is_known() {
+    let text = CORRECT.replace("values.unit = \" \"", "values.unit = \"{secret}\"");
+    let cases = cases("xml/XML-01-comment", &file(&text)).expect("the persona is there");
+    let script = cases[0].script.as_ref().expect("it is a scenario");
+    let names = Names::of(script, "case.example", "target.example", None);
+    let fill = |names: &Names| names.fill("{secret}", "case.example", &Board::default());
+    assert_eq!(fill(&names), "{secret}");
+    assert_eq!(fill(&names.with_secret(Some("s3cr3t"))), "s3cr3t");
+}

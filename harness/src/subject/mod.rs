@@ -1,0 +1,129 @@
+//! Servers under test. The runner knows them by [`Target`] alone.
+
+pub mod by_hand;
+pub mod ejabberd;
+pub mod inner_side;
+mod inside;
+mod process;
+pub mod prosody;
+pub mod reference;
+pub mod remote;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use crate::case::Case;
+use crate::case::Need;
+use crate::lab::Lab;
+pub use inside::{Hidden, Inside, Trigger};
+
+/// A boxed future, so that targets can be chosen at run time.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A kind of server that can be put under test.
+pub trait Target: Send + Sync {
+    /// Name and version, as reports show it.
+    fn name(&self) -> String;
+
+    /// Which instance a case belongs to. Cases of one group share a running instance.
+    fn place(&self, case: &Case) -> Placement;
+
+    /// Opens the test network that the target can be run in.
+    ///
+    /// # Errors
+    /// When an address or a file of it cannot be had.
+    fn lab(&self, seed: u64) -> io::Result<Lab> {
+        Lab::open(seed)
+    }
+
+    /// Starts the instance for a group.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    fn start<'a>(
+        &'a self,
+        lab: &'a Lab,
+        group: &'a str,
+        cases: &'a [Case],
+    ) -> Pending<'a, Result<(Running, Stop), StartError>>;
+}
+
+/// Where a case runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// On the instance with this name.
+    Group(String),
+    /// Nowhere: the target cannot be set so, for this reason.
+    Unsupported(String),
+}
+
+/// What may be there with any server: it shows once an instance runs.
+pub(crate) const ANYWHERE: [Need; 2] = [Need::SecondDomain, Need::InnerSide];
+
+/// The name of a group, apart from others where the case wants an instance of its own.
+pub(crate) fn apart(case: &Case, group: String) -> String {
+    match &case.script {
+        Some(script) if script.alone => format!("{group}-{}", script.scenario.replace('/', "-")),
+        _ => group,
+    }
+}
+
+/// Where a case does not run because of what it needs of the target.
+pub(crate) fn lacking(case: &Case, abilities: &[Need]) -> Option<Placement> {
+    let lacks = |need: &&Need| !abilities.contains(need);
+    let need = case.script.as_ref()?.needs.iter().find(lacks)?;
+    Some(Placement::Unsupported(need.lacking().to_owned()))
+}
+
+/// Why an instance does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The target looked at its configuration and refused it: the outcome of its cases.
+    #[error("the configuration was refused: {0}")]
+    ConfigRefused(String),
+    /// The target cannot be set so after all, for this reason.
+    #[error("{0}")]
+    Unsupported(String),
+    /// Something else is in the way: a port, a missing program, a crash.
+    #[error("{0}")]
+    Environment(String),
+}
+
+/// An instance that runs.
+pub struct Running {
+    /// The domain that it serves.
+    pub domain: String,
+    /// Another domain that it serves, where it does.
+    pub second: Option<String>,
+    /// What its dialback keys are made from, where that is known and they are made as XEP-0185 says.
+    pub secret: Option<String>,
+    /// Where it takes streams from other servers.
+    pub address: SocketAddr,
+    /// Its other side, as far as there is a way to it.
+    pub inner: Inside,
+}
+
+impl Running {
+    /// What of these it cannot do, as far as it shows once the instance runs.
+    pub fn lacks(&self, needs: &[Need]) -> Option<Need> {
+        needs.iter().copied().find(|need| match need {
+            Need::SecondDomain => self.second.is_none(),
+            Need::KnownSecret => self.secret.is_none(),
+            Need::InnerSide => !matches!(self.inner, Inside::Linked(_)),
+            // Told before it is started, by what kind of target it is.
+            Need::SecondSender
+            | Need::ShortTimeouts
+            | Need::Bidi
+            | Need::StreamManagement
+            | Need::DirectTls
+            | Need::DirectTlsPort
+            | Need::StrictCertificates
+            | Need::LabAddresses => false,
+        })
+    }
+}
+
+/// Ends an instance in order, within a bounded time.
+pub type Stop = Box<dyn FnOnce() -> Pending<'static, ()> + Send>;

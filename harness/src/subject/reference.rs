@@ -1,0 +1,272 @@
+//! The embedded proxy as a target: started, addressed and stopped here, and touched nowhere else.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reference_proxy::Proxy;
+use reference_proxy::config::Config;
+use simulated_partners::inner::gateway;
+use simulated_partners::persona::{Certificate, Key};
+use simulated_partners::pki::Identity;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::inner_side::InnerSide;
+use super::{Pending, Placement, Running, StartError, Stop, Target};
+use crate::case::Case;
+use crate::case::{Need, Setting};
+use crate::lab::Lab;
+use crate::policy::{Level, Policy};
+
+const DOMAIN: &str = "contoso.example";
+const SECOND: &str = "chat.contoso.example";
+const GATEWAY: &str = "gateway.contoso.example";
+
+/// What it can do of what scenarios need.
+const ABILITIES: [Need; 9] = [
+    Need::DirectTls,
+    Need::DirectTlsPort,
+    Need::SecondDomain,
+    Need::SecondSender,
+    Need::ShortTimeouts,
+    Need::InnerSide,
+    Need::KnownSecret,
+    Need::StrictCertificates,
+    Need::LabAddresses,
+];
+
+/// Where TLS may come first, and is looked for in DNS.
+const DIRECT: &str = "direct";
+
+fn needs_direct_tls(case: &Case) -> bool {
+    let script = case.script.as_ref();
+    let direct = |need: &Need| matches!(need, Need::DirectTls | Need::DirectTlsPort);
+    script.is_some_and(|script| script.needs.iter().any(direct))
+}
+
+fn is_set(case: &Case, setting: Setting) -> bool {
+    let script = case.script.as_ref();
+    script.is_some_and(|script| script.setting == setting)
+}
+
+/// The proxy of the crate `reference-proxy`, in this process.
+pub struct Reference {
+    /// Whether it refuses TLS with any certificate that it cannot verify.
+    pub strict_certificates: bool,
+}
+
+impl Target for Reference {
+    fn name(&self) -> String {
+        format!("reference-proxy {}", env!("CARGO_PKG_VERSION"))
+    }
+
+    fn place(&self, case: &Case) -> Placement {
+        if let Some(lacking) = super::lacking(case, &ABILITIES) {
+            return lacking;
+        }
+        Placement::Group(if !case.row.policy().valid() {
+            format!("invalid-{}", case.row.label())
+        } else if needs_direct_tls(case) {
+            DIRECT.to_owned()
+        } else if is_set(case, Setting::StrictCertificates) {
+            "strict".to_owned()
+        } else if is_set(case, Setting::ShortIdle) {
+            "short-idle".to_owned()
+        } else if case.waits() {
+            "impatient".to_owned()
+        } else {
+            "patient".to_owned()
+        })
+    }
+
+    fn start<'a>(
+        &'a self,
+        lab: &'a Lab,
+        group: &'a str,
+        cases: &'a [Case],
+    ) -> Pending<'a, Result<(Running, Stop), StartError>> {
+        Box::pin(self.launch(lab, group, cases))
+    }
+}
+
+impl Reference {
+    async fn launch(
+        &self,
+        lab: &Lab,
+        group: &str,
+        cases: &[Case],
+    ) -> Result<(Running, Stop), StartError> {
+        let side = identity(lab, &[DOMAIN, SECOND])?;
+        let gateway = identity(lab, &[GATEWAY])?;
+        let text = self.configuration(lab, group, cases, &side);
+        let config = Config::from_toml(&text, "generated proxy.toml")
+            .map_err(|error| StartError::ConfigRefused(first_line(&error.to_string())))?;
+        let proxy = Proxy::start(config)
+            .map_err(|error| StartError::Environment(format!("the embedded proxy: {error}")))?;
+        let link = gateway::connect(
+            proxy.internal_address(),
+            DOMAIN,
+            &gateway,
+            &lab.authority.roots(),
+            DOMAIN,
+        )
+        .await
+        .map_err(|error| StartError::Environment(format!("the proxy's inner side: {error}")))?;
+        let inner = InnerSide::new(
+            link,
+            &format!("barrier@{DOMAIN}"),
+            "nobody@unlisted.example",
+        );
+        let address = proxy.external_address();
+        let stop: Stop = Box::new(move || Box::pin(proxy.stop()));
+        Ok((
+            Running {
+                domain: DOMAIN.to_owned(),
+                second: Some(SECOND.to_owned()),
+                secret: Some(secret(lab)),
+                address,
+                inner: inner.into(),
+            },
+            stop,
+        ))
+    }
+
+    fn configuration(&self, lab: &Lab, group: &str, cases: &[Case], side: &Identity) -> String {
+        let pem = format!(
+            "certificate = '''{}'''\nkey = '''{}'''\nca = '''{}'''\n",
+            side.chain_pem(),
+            side.key_pem(),
+            lab.authority.root_pem(),
+        );
+        let impatient = group == "impatient";
+        let patience = if impatient { IMPATIENCE } else { PATIENCE };
+        let mut text = format!(
+            "domains = [\"{DOMAIN}\", \"{SECOND}\"]\n\
+             dns = [\"{dns}\"]\n\
+             validation = \"matrix\"\n\
+             strict-certificates = {strict}\n\
+             secret = \"{secret}\"\n\
+             [external]\n\
+             listen = \"127.0.0.1:0\"\n\
+             direct-tls = {direct}\n{pem}\
+             [internal]\n\
+             listen = \"127.0.0.1:0\"\n{pem}\
+             gateways = [\"{GATEWAY}\"]\n\
+             [limits]\n\
+             connections = 10000\n\
+             stream-establishment-timeout = \"{patience}ms\"\n\
+             dialback-timeout = \"{dialback}ms\"\n\
+             stream-inactivity-timeout = \"{idle}ms\"\n\
+             dns-timeout = \"{dns_patience}ms\"\n\
+             connect-timeout = \"{connect}ms\"\n",
+            dns = lab.dns.address(),
+            direct = group == DIRECT,
+            strict = self.strict_certificates || group == "strict",
+            secret = secret(lab),
+            pem = pem,
+            patience = patience.as_millis(),
+            dialback = patience.as_millis() / 2,
+            idle = if group == "short-idle" {
+                SHORT_IDLE
+            } else {
+                IDLE
+            }
+            .as_millis(),
+            dns_patience = if impatient { 500 } else { 5000 },
+            connect = if impatient { 400 } else { 10_000 },
+        );
+        let mut written = BTreeSet::new();
+        for case in cases {
+            for domain in case.domains() {
+                if written.insert(domain.clone()) {
+                    partner(&mut text, &domain, case.row.policy());
+                }
+            }
+        }
+        text
+    }
+}
+
+/// What the proxy's dialback keys are made from.
+fn secret(lab: &Lab) -> String {
+    format!("secret-{:016x}", lab.seed)
+}
+
+/// How long it waits where its timeouts are what the case is about.
+const IMPATIENCE: Duration = Duration::from_secs(1);
+/// How long the proxy waits for a partner that is not expected to be silent.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long it keeps a stream without a stanza: longer than any case.
+const IDLE: Duration = Duration::from_secs(600);
+/// The same where the end of idle streams is the case.
+const SHORT_IDLE: Duration = Duration::from_millis(400);
+
+fn partner(text: &mut String, domain: &str, policy: Policy) {
+    let word = |level| match level {
+        Level::Required => "required",
+        Level::Optional => "optional",
+        Level::NotSupported => "not-supported",
+    };
+    write!(
+        text,
+        "[[partner]]\ndomain = \"{domain}\"\ntls = \"{}\"\nsasl = \"{}\"\ndialback = {}\n",
+        word(policy.tls),
+        word(policy.sasl),
+        policy.dialback,
+    )
+    .expect("a String takes all text");
+}
+
+fn identity(lab: &Lab, names: &[&str]) -> Result<Arc<Identity>, StartError> {
+    lab.authority
+        .issue(names, Certificate::Good, Key::P256)
+        .ok_or_else(|| {
+            let names = names.join(" and ");
+            StartError::Environment(format!("no certificate could be made for {names}"))
+        })
+}
+
+fn first_line(text: &str) -> String {
+    text.lines()
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("error: ")
+        .to_owned()
+}
+
+/// Why the proxy does not run alone.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The configuration has mistakes; the text shows each with file, line and what would be right.
+    #[error("{0}")]
+    Configuration(String),
+    /// A port or a signal cannot be had.
+    #[error(transparent)]
+    Environment(Box<dyn Error + Send + Sync>),
+}
+
+/// Runs the proxy alone until Ctrl-C or a termination signal.
+///
+/// # Errors
+/// See [`ServeError`].
+pub async fn serve(path: &Path) -> Result<(), ServeError> {
+    let config = Config::load(path).map_err(|e| ServeError::Configuration(e.to_string()))?;
+    run_alone(config).await.map_err(ServeError::Environment)
+}
+
+async fn run_alone(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let proxy = Proxy::start(config)?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminated.recv() => {}
+    }
+    proxy.stop().await;
+    Ok(())
+}

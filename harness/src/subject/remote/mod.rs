@@ -1,0 +1,270 @@
+//! A server of somebody else's, known by a target file.
+//!
+//! Start at [`TargetFile::load`] and [`Remote`]. The server may run already, or be started, switched
+//! and stopped by commands of the file.
+
+mod check;
+mod file;
+mod network;
+mod process;
+mod server;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use simulated_partners::inner::component;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+pub use file::{
+    Ca, CertificateNames, FORMAT, PartnerHosts, Setting, Start, TargetFile, TargetFileError,
+    Timeouts, TriggerKind,
+};
+pub(crate) use network::write_new;
+pub use process::{Call, CallError, Process, UNSUPPORTED, Words, end_all};
+
+use super::inner_side::InnerSide;
+use super::{Hidden, Inside, Pending, Placement, Running, StartError, Stop, Target, Trigger};
+use crate::case::{Case, Direction};
+use crate::lab::Lab;
+use crate::policy::{Level, Row};
+use server::{Launch, LaunchError};
+
+/// How long a server that nobody starts or switches may take to show that it is there.
+const PRESENCE: Duration = Duration::from_secs(1);
+
+/// The server of a target file.
+pub struct Remote {
+    file: TargetFile,
+    /// There is one server: its policies are run one after the other.
+    turn: Arc<Mutex<()>>,
+}
+
+impl Remote {
+    /// The server that a file describes.
+    pub fn new(file: TargetFile) -> Self {
+        Self {
+            file,
+            turn: Arc::default(),
+        }
+    }
+
+    /// What the file says.
+    pub fn file(&self) -> &TargetFile {
+        &self.file
+    }
+
+    fn call(&self, purpose: &'static str, command: &[String], timeout: Duration, row: Row) -> Call {
+        let file = &self.file;
+        let policy = row.policy();
+        let level = |level: Level| level.to_string();
+        let variables = [
+            ("S2SPEC_DOMAIN", file.domain.clone()),
+            ("S2SPEC_ADDRESS", file.address.to_string()),
+            ("S2SPEC_DNS", file.dns.to_string()),
+            ("S2SPEC_CA", file.ca.certificate.display().to_string()),
+            ("S2SPEC_POLICY", row.label()),
+            ("S2SPEC_ROW", row.number().to_string()),
+            ("S2SPEC_TLS", level(policy.tls)),
+            ("S2SPEC_SASL", level(policy.sasl)),
+            ("S2SPEC_DIALBACK", policy.dialback.to_string()),
+        ];
+        Call {
+            purpose,
+            command: command.to_vec(),
+            folder: file.folder.clone(),
+            environment: variables
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+            timeout,
+        }
+    }
+
+    async fn launch(&self, row: Row) -> Result<(Running, Stop), StartError> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let file = &self.file;
+        let setting = file
+            .policies
+            .iter()
+            .find(|setting| setting.row == row)
+            .ok_or_else(|| StartError::Unsupported(self.other_policies()))?;
+        let timeouts = file.timeouts;
+        if let Some(switch) = &setting.switch {
+            let switch = self.call("switch", switch, timeouts.switch, row);
+            switch.run().await.map_err(|error| failed(&error))?;
+        }
+        let mut ports = vec![file.address];
+        if let TriggerKind::Component { address, .. } = &file.trigger {
+            ports.push(*address);
+        }
+        let launch = Launch {
+            start: file
+                .start
+                .as_ref()
+                .map(|start| self.call("start", &start.command, timeouts.start, row)),
+            ready: file.start.as_ref().and_then(|start| start.ready.clone()),
+            ports,
+            stop: file
+                .stop
+                .as_ref()
+                .map(|stop| self.call("stop", stop, timeouts.stop, row)),
+            stop_timeout: timeouts.stop,
+            logs: file.logs.clone(),
+            timeout: if setting.switch.is_some() {
+                timeouts.start
+            } else {
+                PRESENCE
+            },
+        };
+        let server = launch.run().await.map_err(|error| match error {
+            LaunchError::Call(error) => failed(&error),
+            error => StartError::Environment(error.to_string()),
+        })?;
+        let (domain, inner) = match self.inside(row, &server).await {
+            Ok(inside) => inside,
+            Err(error) => {
+                server.stop().await;
+                return Err(error);
+            }
+        };
+        let running = Running {
+            second: Some(&file.domain).filter(|host| **host != domain).cloned(),
+            domain,
+            secret: None,
+            address: file.address,
+            inner,
+        };
+        let stop: Stop = Box::new(move || {
+            Box::pin(async move {
+                server.stop().await;
+                drop(turn);
+            })
+        });
+        Ok((running, stop))
+    }
+
+    /// What there is of an inner side, and the domain under test.
+    async fn inside(
+        &self,
+        row: Row,
+        server: &server::Server,
+    ) -> Result<(String, Inside), StartError> {
+        let file = &self.file;
+        let hidden = |trigger| Inside::Hidden(Hidden::new(trigger, server.ended.clone()));
+        match &file.trigger {
+            TriggerKind::Reply => Ok((file.domain.clone(), hidden(Trigger::Reply))),
+            TriggerKind::Command(command) => {
+                let call = self.call("trigger", command, file.timeouts.trigger, row);
+                Ok((file.domain.clone(), hidden(Trigger::Command(call))))
+            }
+            TriggerKind::Component {
+                address,
+                domain,
+                secret,
+            } => {
+                let connecting = component::connect(*address, domain, secret);
+                let link = match timeout(file.timeouts.start, connecting).await {
+                    Ok(Ok(link)) => link,
+                    Ok(Err(error)) => {
+                        let why = with_causes(&error);
+                        let hint = if why.contains("not-authorized") {
+                            "; the secret in the target file is not the server's"
+                        } else {
+                            ""
+                        };
+                        return Err(StartError::Environment(format!(
+                            "the server does not take the component {domain} at {address}: \
+                             {why}{hint}"
+                        )));
+                    }
+                    Err(_) => {
+                        return Err(StartError::Environment(format!(
+                            "the server did not answer the component {domain} at {address} within \
+                             {} s",
+                            file.timeouts.start.as_secs_f64()
+                        )));
+                    }
+                };
+                let inner = InnerSide::new(link, &format!("barrier@{domain}"), &file.domain);
+                Ok((domain.clone(), inner.into()))
+            }
+        }
+    }
+
+    /// The same words for each row, so that a report needs one line for all of them.
+    fn other_policies(&self) -> String {
+        let rows: Vec<String> = self.file.rows().map(Row::label).collect();
+        format!(
+            "the target file does not have this policy; it has {}",
+            rows.join(", ")
+        )
+    }
+}
+
+impl Target for Remote {
+    fn name(&self) -> String {
+        self.file.name.clone()
+    }
+
+    fn place(&self, case: &Case) -> Placement {
+        if let Some(lacking) = super::lacking(case, &super::ANYWHERE) {
+            return lacking;
+        }
+        if !self.file.rows().any(|row| row == case.row) {
+            return Placement::Unsupported(self.other_policies());
+        }
+        let needs_entry =
+            self.file.trigger == TriggerKind::Reply && case.direction == Direction::Outbound;
+        if needs_entry && !case.row.policy().valid() {
+            return Placement::Unsupported(
+                "this policy lets no partner in whose ping the server could answer: another \
+                 trigger is needed"
+                    .to_owned(),
+            );
+        }
+        Placement::Group(case.row.label())
+    }
+
+    fn lab(&self, seed: u64) -> io::Result<Lab> {
+        network::open(&self.file, seed)
+    }
+
+    fn start<'a>(
+        &'a self,
+        _lab: &'a Lab,
+        group: &'a str,
+        cases: &'a [Case],
+    ) -> Pending<'a, Result<(Running, Stop), StartError>> {
+        Box::pin(async move {
+            let row = cases
+                .first()
+                .map(|case| case.row)
+                .ok_or_else(|| StartError::Environment(format!("group {group} has no cases")))?;
+            self.launch(row).await
+        })
+    }
+}
+
+fn failed(error: &CallError) -> StartError {
+    if error.is_unsupported() {
+        StartError::Unsupported(error.to_string())
+    } else {
+        StartError::Environment(error.to_string())
+    }
+}
+
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
