@@ -1,10 +1,13 @@
 //! Which crate may know which: the proxy and the partners are strangers to each other.
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use s2spec_tests::root;
 use serde_json::Value;
+
+use support::root;
 
 const OURS: [&str; 4] = [
     "s2spec",

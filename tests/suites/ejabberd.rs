@@ -1,5 +1,7 @@
 //! Every policy that ejabberd can express against partners of all sorts, in both directions.
 
+mod support;
+
 use std::io;
 use std::sync::Arc;
 
@@ -12,8 +14,9 @@ use s2spec::record::Record;
 use s2spec::subject::ejabberd::Ejabberd;
 use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
 use s2spec::verdict::Verdict;
-use s2spec_tests::{all_cases, hold_to_record, root, run};
 use simulated_partners::pki::NameForms;
+
+use support::{all_cases, hold_to_record, root, run};
 
 #[expect(clippy::print_stderr, reason = "says why nothing was tested")]
 fn ejabberd() -> Option<Ejabberd> {

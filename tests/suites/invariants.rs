@@ -1,6 +1,8 @@
 //! What may never be accepted, whatever the tables allow: random policies meet random partners on the
 //! real proxy.
 
+mod support;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -10,10 +12,11 @@ use s2spec::outcome::{Method, Outcome};
 use s2spec::policy::{Level, Row};
 use s2spec::record::Record;
 use s2spec::verdict::Verdict;
-use s2spec_tests::{reference, run};
 use simulated_partners::persona::{
     AuthorityFact, Certificate, Facts, Key, Offer, Persona, Tls, TlsVersion,
 };
+
+use support::{reference, run};
 
 fn offer() -> impl Strategy<Value = Offer> {
     let tls = prop_oneof![Just(Tls::None), Just(Tls::Offered), Just(Tls::Required)];

@@ -1,11 +1,14 @@
 //! Every persona in both directions against all 18 policies of the embedded proxy: a snapshot each.
 
+mod support;
+
 use rstest::rstest;
 use s2spec::case::{Case, Direction, Set};
 use s2spec::oracle::Profile;
 use s2spec::verdict::Verdict;
-use s2spec_tests::{all_cases, assert_snapshot, reference, run, story};
 use simulated_partners::persona;
+
+use support::{all_cases, assert_snapshot, reference, run, story};
 
 #[rstest]
 fn ends_as_recorded(

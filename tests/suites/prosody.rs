@@ -1,10 +1,13 @@
 //! A real Prosody: every persona in both directions against every policy that it can express, and the
 //! areas of the conformance suite in which nothing waits for long.
 
+mod support;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use s2spec::subject::prosody::Prosody;
-use s2spec_tests::{hold_suite_to_record, hold_to_record};
+
+use support::{hold_suite_to_record, hold_to_record};
 
 /// No case of these waits until its deadline.
 const AREAS: [&str; 10] = [

@@ -1,5 +1,7 @@
 //! A server that is known by a target file alone ends as the same server does with an inner side.
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
@@ -13,9 +15,10 @@ use s2spec::subject::by_hand::Site;
 use s2spec::subject::prosody::{self, Prosody};
 use s2spec::subject::remote::{Remote, TargetFile};
 use s2spec::verdict::Verdict;
-use s2spec_tests::{all_cases, run};
 use simulated_partners::persona::{Certificate, Key};
 use simulated_partners::pki::Authority;
+
+use support::{all_cases, run};
 
 /// EXTERNAL gets a trigger in, dialback over TLS, dialback in clear.
 const ROWS: [u8; 2] = [7, 17];

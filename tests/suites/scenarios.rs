@@ -1,5 +1,7 @@
 //! The conformance suite: what the embedded proxy makes of it, and that none of it is empty.
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -12,8 +14,9 @@ use s2spec::runner::Deadlines;
 use s2spec::scenario::{Library, schema};
 use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
 use s2spec::verdict::Verdict;
-use s2spec_tests::{all_cases, assert_snapshot, prove, reference, root, run_side_by_side};
 use tokio::net::TcpListener;
+
+use support::{all_cases, assert_snapshot, prove, reference, root, run_side_by_side};
 
 fn scenarios(wanted: impl Fn(&Case) -> bool) -> Vec<Case> {
     let all = all_cases().iter();

@@ -1,12 +1,15 @@
 //! The sets `policies` and `offers` against the embedded proxy: each case as the oracle wants it, a
 //! table of the outcomes as a snapshot, and the same again on every repetition.
 
+mod support;
+
 use s2spec::case::{Case, Set};
 use s2spec::oracle::Profile;
 use s2spec::record::Record;
 use s2spec::transcript;
 use s2spec::verdict::Verdict;
-use s2spec_tests::{all_cases, assert_snapshot, reference, run, table};
+
+use support::{all_cases, assert_snapshot, reference, run, table};
 
 fn of(set: Set) -> Vec<Case> {
     all_cases()

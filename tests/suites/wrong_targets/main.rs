@@ -2,6 +2,8 @@
 //! the embedded proxy beside it, as it should be, passes the same case.
 
 mod misconfigured;
+#[path = "../support/mod.rs"]
+mod support;
 mod tampered;
 
 use std::collections::BTreeSet;
@@ -18,10 +20,10 @@ use s2spec::runner::Deadlines;
 use s2spec::subject::Target;
 use s2spec::subject::reference::Reference;
 use s2spec::verdict::Verdict;
-use s2spec_tests::{all_cases, reference, run_within};
 use simulated_partners::wire::Element;
 
 use misconfigured::Misconfigured;
+use support::{all_cases, reference, run_within};
 use tampered::{CUT, Front, Tampered, Way, faithful};
 
 /// A target that loses something keeps a case waiting until its end, so that must not be far.

@@ -1,5 +1,7 @@
 //! What the suites share: running cases and writing them down.
 
+#![expect(dead_code, reason = "each suite uses a part of it")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -20,7 +22,7 @@ use s2spec::verdict::Verdict;
 use simulated_partners::persona;
 
 /// Every case of the three sets and of the conformance suite.
-pub fn all_cases() -> &'static [Case] {
+pub(crate) fn all_cases() -> &'static [Case] {
     static ALL: LazyLock<Vec<Case>> = LazyLock::new(|| {
         let mut all = matrix::cases(&persona::builtin());
         all.extend(Library::builtin().cases());
@@ -30,14 +32,14 @@ pub fn all_cases() -> &'static [Case] {
 }
 
 /// Runs cases, with their controls, and gives the records of the cases themselves, by id.
-pub fn run(target: Arc<dyn Target>, profile: Profile, selected: &[Case]) -> Vec<Record> {
+pub(crate) fn run(target: Arc<dyn Target>, profile: Profile, selected: &[Case]) -> Vec<Record> {
     let mut records = run_within(Deadlines::default(), target, profile, selected);
     records.retain(|record| !record.added_as_control);
     records
 }
 
 /// The same for scenarios, each expectation of which is shown to be able to fail.
-pub fn prove(target: Arc<dyn Target>, selected: &[Case]) -> Vec<Record> {
+pub(crate) fn prove(target: Arc<dyn Target>, selected: &[Case]) -> Vec<Record> {
     run_plan(
         SIDE_BY_SIDE,
         Deadlines::default(),
@@ -49,7 +51,7 @@ pub fn prove(target: Arc<dyn Target>, selected: &[Case]) -> Vec<Record> {
 }
 
 /// The same with the controls among the records, and other bounds in time.
-pub fn run_within(
+pub(crate) fn run_within(
     deadlines: Deadlines,
     target: Arc<dyn Target>,
     profile: Profile,
@@ -59,7 +61,7 @@ pub fn run_within(
 }
 
 /// The same with so many cases in flight.
-pub fn run_side_by_side(
+pub(crate) fn run_side_by_side(
     in_flight: usize,
     deadlines: Deadlines,
     target: Arc<dyn Target>,
@@ -110,14 +112,14 @@ fn run_plan(
 }
 
 /// The embedded proxy as it is tested by default.
-pub fn reference() -> Arc<dyn Target> {
+pub(crate) fn reference() -> Arc<dyn Target> {
     Arc::new(Reference {
         strict_certificates: false,
     })
 }
 
 /// How a case ended, in a few words.
-pub fn ending(record: &Record) -> String {
+pub(crate) fn ending(record: &Record) -> String {
     match &record.outcome {
         None => format!("not run: {}", record.why),
         Some(outcome) => outcome.to_string(),
@@ -126,7 +128,7 @@ pub fn ending(record: &Record) -> String {
 
 /// What a reviewer reads of a persona: a table with a line a row, then the negotiations themselves.
 /// Rows that negotiated alike share one, which the table names by its letter.
-pub fn story(records: &[Record]) -> String {
+pub(crate) fn story(records: &[Record]) -> String {
     let mut negotiations: Vec<&str> = Vec::new();
     let mut table = String::new();
     for record in records {
@@ -180,7 +182,7 @@ fn short(record: &Record) -> String {
 }
 
 /// A line an outcome of each policy: which partners end so.
-pub fn table(records: &[Record]) -> String {
+pub(crate) fn table(records: &[Record]) -> String {
     let mut text = String::new();
     for direction in [Direction::Outbound, Direction::Inbound] {
         writeln!(text, "{direction:?}").expect("a String takes all text");
@@ -207,7 +209,7 @@ pub fn table(records: &[Record]) -> String {
 }
 
 /// What the oracle allows, the expected end first.
-pub fn allowed(record: &Record) -> String {
+pub(crate) fn allowed(record: &Record) -> String {
     let ends: Vec<String> = record
         .expectation
         .allowed
@@ -226,7 +228,7 @@ fn letter(place: usize) -> char {
 }
 
 /// A verdict as all reports write it.
-pub fn word(verdict: Verdict) -> String {
+pub(crate) fn word(verdict: Verdict) -> String {
     match serde_json::to_value(verdict) {
         Ok(serde_json::Value::String(word)) => word,
         other => panic!("a verdict is a word, not {other:?}"),
@@ -234,7 +236,7 @@ pub fn word(verdict: Verdict) -> String {
 }
 
 /// Asserts a snapshot below `snapshots/`.
-pub fn assert_snapshot(folder: &str, name: &str, description: &str, text: &str) {
+pub(crate) fn assert_snapshot(folder: &str, name: &str, description: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(root().join("snapshots").join(folder));
     settings.set_prepend_module_to_snapshot(false);
@@ -244,14 +246,14 @@ pub fn assert_snapshot(folder: &str, name: &str, description: &str, text: &str) 
 }
 
 /// The workspace's folder.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// Runs the set `personas` on a server that nobody here wrote, holds each result to its reviewed
 /// baseline (warnings included) and the outcomes to the snapshot of that version.
 #[expect(clippy::print_stderr, reason = "says what was not compared")]
-pub fn hold_to_record(name: &str, version: &str, target: Arc<dyn Target>) {
+pub(crate) fn hold_to_record(name: &str, version: &str, target: Arc<dyn Target>) {
     let settlement = recorded(name);
     let found = target.name();
     let selected: Vec<Case> = all_cases()
@@ -276,7 +278,7 @@ pub fn hold_to_record(name: &str, version: &str, target: Arc<dyn Target>) {
 
 /// Runs areas of the conformance suite on a server that nobody here wrote, and holds each result to
 /// its reviewed baseline (warnings included).
-pub fn hold_suite_to_record(name: &str, target: Arc<dyn Target>, areas: &[&str]) {
+pub(crate) fn hold_suite_to_record(name: &str, target: Arc<dyn Target>, areas: &[&str]) {
     let settlement = recorded(name);
     let selected: Vec<Case> = all_cases()
         .iter()
