@@ -1,7 +1,7 @@
 //! s2spec: conformance tests and partner simulator for XMPP server-to-server federation.
 
 pub use s2spec_rules::{
-    case, embedded, expectation, judge, matrix, observe, oracle, outcome, policy, record,
+    case, embedded, expectation, glob, judge, matrix, observe, oracle, outcome, policy, record,
     requirement, scenario, verdict,
 };
 

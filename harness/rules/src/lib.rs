@@ -7,12 +7,14 @@
 //! - [`requirement`]: the registry of what the standards demand.
 //! - [`oracle`]: which ends the tables allow for a case.
 //! - [`scenario`]: cases from files. [`matrix`]: cases from policies and partners.
+//! - [`glob`]: patterns for ids.
 //! - [`judge`]: from what was seen to what is wrong with it.
 //! - [`record`]: what becomes of a case.
 
 pub mod case;
 pub mod embedded;
 pub mod expectation;
+pub mod glob;
 pub mod judge;
 pub mod matrix;
 pub mod observe;

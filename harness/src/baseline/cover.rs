@@ -117,10 +117,10 @@ fn written(segments: &Segments) -> String {
 
 #[cfg(test)]
 mod tests {
-    use globset::GlobBuilder;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::glob::Glob;
 
     fn all() -> Vec<String> {
         let mut ids = Vec::new();
@@ -180,12 +180,9 @@ mod tests {
                 .filter(|(_, chosen)| **chosen)
                 .map(|(id, _)| id.as_str())
                 .collect();
-            let matchers: Vec<_> = covered(&wanted)
-                .iter()
-                .map(|p| GlobBuilder::new(p).literal_separator(true).build().unwrap().compile_matcher())
-                .collect();
+            let globs: Vec<_> = covered(&wanted).iter().map(|p| Glob::new(p).unwrap()).collect();
             for id in &all {
-                let matched = matchers.iter().any(|m| m.is_match(id));
+                let matched = globs.iter().any(|g| g.is_match(id));
                 prop_assert_eq!(matched, wanted.contains(&id.as_str()));
             }
         }

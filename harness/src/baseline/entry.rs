@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use globset::GlobMatcher;
 use serde::{Deserialize, Serialize};
 use time::Date;
 
 use super::spelling::Shown;
+use crate::glob::Glob;
 
 /// All entries of a file, in its order.
 #[derive(Clone, Debug)]
@@ -34,13 +34,13 @@ pub struct Entry {
     pub link: Option<String>,
     /// The last day on which it counts.
     pub expires: Option<Date>,
-    pub(super) matcher: GlobMatcher,
+    pub(super) glob: Glob,
 }
 
 impl Entry {
     /// Whether the entry speaks of a case.
     pub fn matches(&self, id: &str) -> bool {
-        self.matcher.is_match(id)
+        self.glob.is_match(id)
     }
 
     /// Whether it has ceased to count.

@@ -5,7 +5,6 @@ use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use globset::GlobBuilder;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use simulated_partners::persona::{Mistake, Mistakes};
@@ -16,6 +15,7 @@ use toml::value::Datetime;
 use super::entry::{Baseline, Covers, Entry};
 use super::spelling::Shown;
 use crate::case::Case;
+use crate::glob::Glob;
 use crate::matrix;
 
 /// The format that this version reads and writes.
@@ -138,17 +138,16 @@ fn read(text: &str, all: &[Case]) -> Result<Vec<Entry>, Vec<Mistake>> {
 fn entry(known: &Known, line: usize, all: &[Case]) -> Result<Entry, Vec<Mistake>> {
     let mut mistakes = Vec::new();
     let case = known.case.get_ref();
-    let matcher = match GlobBuilder::new(case).literal_separator(true).build() {
+    let glob = match Glob::new(case) {
         Ok(glob) => {
-            let matcher = glob.compile_matcher();
-            if !all.iter().any(|case| matcher.is_match(&case.id)) {
+            if !all.iter().any(|case| glob.is_match(&case.id)) {
                 mistakes.push(unknown_case(known, all));
             }
-            Some(matcher)
+            Some(glob)
         }
         Err(error) => {
             let mistake = Mistake::new(known.case.span(), "`case` is no glob")
-                .label(error.kind().to_string())
+                .label(error.to_string())
                 .help("`*` stands for anything within a segment, `{a,b}` for either, `**` for segments");
             mistakes.push(mistake);
             None
@@ -197,8 +196,8 @@ fn entry(known: &Known, line: usize, all: &[Case]) -> Result<Entry, Vec<Mistake>
             None
         }
     };
-    match (matcher, shown) {
-        (Some(matcher), Ok(shown)) if mistakes.is_empty() => Ok(Entry {
+    match (glob, shown) {
+        (Some(glob), Ok(shown)) if mistakes.is_empty() => Ok(Entry {
             line,
             case: case.clone(),
             shown,
@@ -206,7 +205,7 @@ fn entry(known: &Known, line: usize, all: &[Case]) -> Result<Entry, Vec<Mistake>
             why: known.why.get_ref().trim().to_owned(),
             link: known.link.as_ref().map(|link| link.get_ref().clone()),
             expires,
-            matcher,
+            glob,
         }),
         _ => Err(mistakes),
     }

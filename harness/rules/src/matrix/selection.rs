@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use globset::{Glob, GlobBuilder, GlobMatcher};
-
 use crate::case::{Case, Set};
+use crate::glob::Glob;
 
 /// What to run: ids, prefixes of ids and globs. `*` stands for anything within a segment, `**` for
 /// any number of segments; a prefix selects everything below it.
@@ -16,7 +15,7 @@ pub struct Selection {
 #[derive(Clone, Debug)]
 struct Pattern {
     text: String,
-    matcher: GlobMatcher,
+    glob: Glob,
 }
 
 /// A selection that cannot be made.
@@ -28,7 +27,7 @@ pub enum SelectionError {
         /// As given.
         pattern: String,
         /// What is wrong with it.
-        source: globset::Error,
+        source: fast_glob::Error,
     },
     /// Nothing has this id, nor lies below it.
     #[error("no case matches {pattern:?}{}", suggestion(nearest))]
@@ -62,8 +61,7 @@ impl Selection {
                     pattern: given.clone(),
                     source,
                 })?;
-                let matcher = glob.compile_matcher();
-                Ok(Pattern { text, matcher })
+                Ok(Pattern { text, glob })
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { patterns })
@@ -95,21 +93,19 @@ impl Pattern {
     /// Whether the pattern matches an id or something that the id lies below. All scenarios lie below
     /// the name of their set, too.
     fn selects(&self, case: &Case) -> bool {
-        let id = case.id.as_str();
+        let id = case.id.to_ascii_lowercase();
         let set = case.set.to_string();
-        (case.set == Set::Scenarios && self.matcher.is_match(&set))
-            || self.matcher.is_match(id)
+        (case.set == Set::Scenarios && self.glob.is_match(&set))
+            || self.glob.is_match(&id)
             || id
                 .match_indices('/')
-                .any(|(end, _)| self.matcher.is_match(&id[..end]))
+                .any(|(end, _)| self.glob.is_match(&id[..end]))
     }
 }
 
-fn glob(text: &str) -> Result<Glob, globset::Error> {
-    GlobBuilder::new(text)
-        .literal_separator(true)
-        .case_insensitive(true)
-        .build()
+/// A pattern for ids in lower case: nobody has to know where an id has capitals.
+fn glob(text: &str) -> Result<Glob, fast_glob::Error> {
+    Glob::new(&text.to_ascii_lowercase())
 }
 
 /// How many guesses are offered.
@@ -121,10 +117,7 @@ const LIKENESS: f64 = 0.5;
 /// also compared with each segment, so that a partner's name leads to its cases.
 pub fn nearest(pattern: &str, all: &[Case]) -> Vec<String> {
     let wanted: Vec<&str> = pattern.split('/').collect();
-    let matchers: Vec<Option<GlobMatcher>> = wanted
-        .iter()
-        .map(|segment| Some(glob(segment).ok()?.compile_matcher()))
-        .collect();
+    let globs: Vec<Option<Glob>> = wanted.iter().map(|segment| glob(segment).ok()).collect();
     let mut candidates = BTreeSet::new();
     for case in all {
         let segments: Vec<&str> = case.id.split('/').collect();
@@ -132,9 +125,9 @@ pub fn nearest(pattern: &str, all: &[Case]) -> Vec<String> {
         let guess: Vec<&str> = segments
             .iter()
             .zip(&wanted)
-            .zip(&matchers)
-            .map(|((segment, wanted), matcher)| match matcher {
-                Some(matcher) if matcher.is_match(segment) => *wanted,
+            .zip(&globs)
+            .map(|((segment, wanted), glob)| match glob {
+                Some(glob) if glob.is_match(&segment.to_ascii_lowercase()) => *wanted,
                 _ => *segment,
             })
             .collect();
