@@ -2,18 +2,24 @@
 
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Shows what `RUST_LOG` asks for, or else `default`. A second call changes nothing.
+/// Shows what `RUST_LOG` asks for, such as `debug` or `rustls=trace,info`, or else `default`. A second
+/// call changes nothing.
 pub(super) fn start(default: &str) {
-    let filter = std::env::var("RUST_LOG")
-        .ok()
-        .filter(|value| !value.is_empty())
-        .and_then(|value| EnvFilter::try_new(value).ok())
-        .unwrap_or_else(|| EnvFilter::new(default));
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let wanted = std::env::var("RUST_LOG").unwrap_or_default();
+    let filter = [wanted.as_str(), default]
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .find_map(|text| text.parse::<Targets>().ok())
+        .unwrap_or_default();
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
+    let _ = tracing_subscriber::registry()
+        .with(lines)
+        .with(filter)
         .try_init();
 }
