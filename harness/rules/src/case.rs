@@ -15,7 +15,7 @@ mod script;
 
 pub use dns::{Dns, DnsAnswer, Srv};
 pub use expect::{Expect, Mark, OutcomeWord, Sees, Weight};
-pub use script::{CONTROL, Dials, Local, MAIN, Need, Role, Script, Setting};
+pub use script::{CONTROL, Dials, Local, MAIN, Need, Role, Script, Setting, Tag};
 pub use simulated_partners::event::Direction;
 
 /// A family of cases.
@@ -104,6 +104,13 @@ impl Case {
             None => vec![self.domain()],
             Some(script) => script.listed(&self.domain()),
         }
+    }
+
+    /// Whether it is of this kind.
+    pub fn has_tag(&self, tag: Tag) -> bool {
+        self.script
+            .as_ref()
+            .is_some_and(|script| script.tags.contains(&tag))
     }
 
     /// Whether it may take as long as the target's own timeouts: the partner is silent where the

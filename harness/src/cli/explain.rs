@@ -137,6 +137,7 @@ pub(super) fn text(case: &Case, all: &[Case], judging: Judging, width: usize) ->
 /// What a scenario judges, and by what.
 fn scripted(script: &Script) -> Vec<(&'static str, String)> {
     let mut lines = vec![("file", format!("scenarios/{}.toml", script.scenario))];
+    lines.extend(script.tags.iter().map(|tag| ("tagged", tag.to_string())));
     let registry = Registry::builtin();
     let rows = script
         .requirements

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use simulated_partners::persona::Persona;
 use simulated_partners::pki::Recipe;
 use simulated_partners::tls::Habits;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Direction;
 use super::dns::Dns;
@@ -32,6 +33,8 @@ pub struct Script {
     pub requirements: Vec<String>,
     /// Known failures of real servers that it looks for.
     pub bugs: Vec<String>,
+    /// What kind of case it is.
+    pub tags: Vec<Tag>,
     /// Who dials.
     pub direction: Direction,
     /// What a target must be able to do.
@@ -122,6 +125,29 @@ pub struct Local {
 
 fn once() -> u16 {
     1
+}
+
+/// A kind of case that is found in all areas.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Deserialize,
+    JsonSchema,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Tag {
+    /// The partner means harm, or sends what only somebody who means harm would send.
+    Hostile,
 }
 
 /// What a target must be able to do.

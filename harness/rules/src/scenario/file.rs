@@ -9,7 +9,7 @@ use simulated_partners::pki::Recipe;
 use simulated_partners::reaction::Reaction;
 use simulated_partners::tls::Habits;
 
-use crate::case::{Dials, Direction, Dns, Expect, Local, Need, OutcomeWord, Setting};
+use crate::case::{Dials, Direction, Dns, Expect, Local, Need, OutcomeWord, Setting, Tag};
 
 /// One case of the conformance suite, with its variants.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -24,6 +24,9 @@ pub struct File {
     /// Known failures of real servers that it looks for, such as `B05`.
     #[serde(default)]
     pub bugs: Vec<String>,
+    /// What kind of case it is, whatever its area.
+    #[serde(default)]
+    pub tags: Vec<Tag>,
     /// Who dials: `inbound` (the partner) or `outbound` (the target).
     pub direction: Direction,
     /// Rows of the 18 policies that the target is set to, each a case. Row 9 where nothing is said:

@@ -104,6 +104,7 @@ fn script(
             .unwrap_or(&file.requirements)
             .clone(),
         bugs: file.bugs.clone(),
+        tags: file.tags.clone(),
         direction,
         needs: patch.needs.as_ref().unwrap_or(&file.needs).clone(),
         setting: patch.setting.unwrap_or(file.setting),

@@ -152,6 +152,12 @@ fn a_correct_file_has_no_mistakes() {
 )]
 #[case(
     "direction = \"inbound\"",
+    "direction = \"inbound\"\ntags = [\"hostle\"]",
+    "unknown variant `hostle`",
+    "expected `hostile`"
+)]
+#[case(
+    "direction = \"inbound\"",
     "direction = \"inbound\"\ncolour = 1",
     "unknown field `colour`",
     "expected"
