@@ -21,7 +21,7 @@ mod tests {
         for (name, text) in FILES {
             assert_eq!(std::fs::read_to_string(root.join(name)).unwrap(), *text);
         }
-        assert!(names.contains("requirements/str.toml"));
+        assert!(names.contains("requirements/streams.toml"));
         assert!(!names.iter().any(|name| name.ends_with(".md")));
     }
 }

@@ -14,7 +14,7 @@ use crate::requirement::{Area, Registry, Requirement};
 /// Options of `coverage`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Only these areas, such as STR; all without any
+    /// Only these areas, such as STR or streams; all without any
     #[arg(long = "area", value_name = "AREA")]
     areas: Vec<String>,
 
@@ -81,16 +81,16 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     Ok(Exit::Expected)
 }
 
-/// The area of that name, in letters of any case.
+/// The area of that code or folder.
 fn area<'a>(registry: &'a Registry, name: &str) -> Result<&'a Area, CliError> {
-    let upper = name.to_ascii_uppercase();
-    registry.area(&upper).ok_or_else(|| {
-        let names: Vec<&str> = registry.areas().iter().map(|a| a.name.as_str()).collect();
-        let alike = nearest(&upper, names.iter().copied());
+    registry.area(name).ok_or_else(|| {
+        let areas = registry.areas();
+        let names = areas.iter().flat_map(|area| [&*area.code, &*area.folder]);
+        let folders: Vec<&str> = areas.iter().map(|area| &*area.folder).collect();
         CliError::Usage(format!(
-            "no area is called {name}{}; there are {}",
-            did_you_mean(&alike),
-            names.join(", ")
+            "no area is called {name}{} (there are {})",
+            did_you_mean(&nearest(name, names)),
+            folders.join(", ")
         ))
     })
 }
@@ -101,7 +101,7 @@ fn list(coverage: &Coverage<'_>, table: &Table, state: State, width: usize) -> S
     table
         .areas
         .iter()
-        .flat_map(|(area, _)| registry.of(&area.name))
+        .flat_map(|(area, _)| registry.of(&area.code))
         .filter(|row| coverage.state(row) == state)
         .map(|row| paragraph(row, width))
         .collect()

@@ -63,7 +63,7 @@ fn of_row(coverage: &Coverage<'_>, row: &Requirement, width: usize) -> String {
     say("level", &level(row.level));
     say("role", &format!("{}: {}", row.role.name(), row.role.says()));
     if let Some(area) = coverage.registry().area(row.id.area()) {
-        say("area", &format!("{}: {}", area.name, area.title));
+        say("area", &format!("{}: {}", area.folder, area.title));
     }
     if let Some(note) = &row.note {
         say("note", note);

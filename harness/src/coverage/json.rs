@@ -16,7 +16,8 @@ pub fn to_json(coverage: &Coverage<'_>, table: &Table) -> Value {
         .iter()
         .map(|(area, counts)| {
             let mut value = counted(&counts.all);
-            value["area"] = json!(area.name);
+            value["area"] = json!(area.code);
+            value["folder"] = json!(area.folder);
             value["title"] = json!(area.title);
             value["levels"] = Level::ALL
                 .iter()
@@ -29,7 +30,7 @@ pub fn to_json(coverage: &Coverage<'_>, table: &Table) -> Value {
     let rows: Vec<Value> = table
         .areas
         .iter()
-        .flat_map(|(area, _)| registry.of(&area.name))
+        .flat_map(|(area, _)| registry.of(&area.code))
         .map(|row| of_row(coverage, row))
         .collect();
     let bugs: Vec<Value> = registry

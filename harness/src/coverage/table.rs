@@ -13,7 +13,7 @@ pub const END: &str = "<!-- /coverage -->";
 /// What a table counts, row by row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// The areas, by name, with their counts.
+    /// The areas, by code, with their counts.
     pub areas: Vec<(Area, Counts)>,
     /// All of them together.
     pub total: Counts,
@@ -53,7 +53,7 @@ impl Table {
     pub fn new(coverage: &Coverage<'_>, areas: &[&Area]) -> Self {
         let registry = coverage.registry();
         let counts = |areas: &[&Area]| {
-            let rows: Vec<&Requirement> = areas.iter().flat_map(|a| registry.of(&a.name)).collect();
+            let rows: Vec<&Requirement> = areas.iter().flat_map(|a| registry.of(&a.code)).collect();
             Counts {
                 levels: Level::ALL.map(|level| {
                     coverage.count(rows.iter().copied().filter(|row| row.level == level))
@@ -89,7 +89,7 @@ pub fn to_text(table: &Table) -> String {
     let last = ["rows", "covered", "unjudg.", "open"].map(str::to_owned);
     text_line(&mut out, "", &headings.map(str::to_owned), &last);
     for (area, counts) in &table.areas {
-        count_line(&mut out, &area.name, counts);
+        count_line(&mut out, &area.code, counts);
     }
     if table.areas.len() != 1 {
         count_line(&mut out, "all", &table.total);
@@ -128,17 +128,17 @@ fn text_line(out: &mut String, name: &str, levels: &[String; 6], last: &[String;
 
 /// For a document, in Markdown.
 pub fn to_markdown(table: &Table) -> String {
-    let mut out = String::from("| area | | ");
+    let mut out = String::from("| area | folder | | ");
     for level in Level::ALL {
         let _ = write!(out, "{} | ", level.name());
     }
-    out.push_str("rows | covered | unjudgeable | open |\n|---|---|");
+    out.push_str("rows | covered | unjudgeable | open |\n|---|---|---|");
     out.push_str(&"--:|".repeat(Level::ALL.len() + 4));
     out.push('\n');
     for (area, counts) in &table.areas {
-        markdown_line(&mut out, &area.name, &area.title, counts);
+        markdown_line(&mut out, [&area.code, &area.folder, &area.title], counts);
     }
-    markdown_line(&mut out, "all", "", &table.total);
+    markdown_line(&mut out, ["all", "", ""], &table.total);
     if let Some(bugs) = table.bugs {
         out.push('\n');
         out.push_str(&bugs.text());
@@ -146,8 +146,8 @@ pub fn to_markdown(table: &Table) -> String {
     out
 }
 
-fn markdown_line(out: &mut String, name: &str, title: &str, counts: &Counts) {
-    let _ = write!(out, "| {name} | {title} |");
+fn markdown_line(out: &mut String, names: [&str; 3], counts: &Counts) {
+    let _ = write!(out, "| {} |", names.join(" | "));
     for count in &counts.levels {
         let _ = write!(out, " {} |", count.share());
     }

@@ -2,6 +2,7 @@ use super::*;
 use crate::requirement::Level;
 
 const ABC: &str = "format = 1
+code = \"ABC\"
 title = \"A, b and c\"
 
 [[requirement]]
@@ -28,6 +29,7 @@ text = \"It may hold.\"
 ";
 
 const X9: &str = "format = 1
+code = \"X9\"
 title = \"X\"
 
 [[requirement]]
@@ -54,7 +56,7 @@ requirements = [\"ABC-03\"]
 ";
 
 fn registry() -> Registry {
-    Registry::read([("abc.toml", ABC), ("x9.toml", X9), ("bugs.toml", BUGS)]).unwrap()
+    Registry::read([("a-b-c.toml", ABC), ("x9.toml", X9), ("bugs.toml", BUGS)]).unwrap()
 }
 
 fn of(files: &[(&str, &str)]) -> Result<Covering, String> {

@@ -8,7 +8,9 @@ use super::RowId;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Area {
     /// Beginning of its rows' ids, such as `STR`.
-    pub name: String,
+    pub code: String,
+    /// Folder of its scenarios, such as `streams`; its file is called after it.
+    pub folder: String,
     /// What it is about, in a line.
     pub title: String,
 }

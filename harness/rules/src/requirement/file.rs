@@ -19,6 +19,7 @@ const FORMAT: i64 = 1;
 struct AreaFile {
     #[serde(rename = "format")]
     _format: IgnoredAny,
+    code: String,
     title: Spanned<String>,
     #[serde(rename = "requirement")]
     requirements: Vec<RequirementText>,
@@ -62,8 +63,8 @@ pub(super) struct UncheckedBug {
     pub(super) requirements: Vec<(Range<usize>, RowId)>,
 }
 
-/// Reads the file of the area `name`.
-pub(super) fn area(name: &str, text: &str) -> Result<(Area, Vec<Requirement>), Vec<Mistake>> {
+/// Reads the file of the area whose scenarios lie in `folder`.
+pub(super) fn area(folder: &str, text: &str) -> Result<(Area, Vec<Requirement>), Vec<Mistake>> {
     check_format(text).map_err(|mistake| vec![mistake])?;
     let file: AreaFile =
         toml::from_str(text).map_err(|error| vec![Mistake::from_toml(&error, text)])?;
@@ -78,10 +79,12 @@ pub(super) fn area(name: &str, text: &str) -> Result<(Area, Vec<Requirement>), V
                 continue;
             }
         };
-        if id.area() != name {
+        if id.area() != file.code {
             mistakes.push(
-                Mistake::new(row.id.span(), format!("{id} is not of the area {name}"))
-                    .help("the file is called after the area of all its rows"),
+                Mistake::new(row.id.span(), format!("{id} is not of this area")).help(format!(
+                    "the ids begin with the file's `code`, {}",
+                    file.code
+                )),
             );
         }
         if let Some(before) = rows.last().filter(|before| before.id >= id) {
@@ -105,7 +108,8 @@ pub(super) fn area(name: &str, text: &str) -> Result<(Area, Vec<Requirement>), V
         });
     }
     let area = Area {
-        name: name.to_owned(),
+        code: file.code,
+        folder: folder.to_owned(),
         title: file.title.into_inner(),
     };
     if mistakes.is_empty() {

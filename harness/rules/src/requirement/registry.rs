@@ -32,7 +32,7 @@ impl Registry {
         &BUILTIN
     }
 
-    /// Reads files, given by path and text: `bugs.toml` and `<area>.toml`, wherever they lie.
+    /// Reads files, given by path and text: `bugs.toml` and `<folder>.toml`, wherever they lie.
     ///
     /// # Errors
     /// All mistakes, file by file. Bugs are only checked once the areas are without mistakes.
@@ -49,9 +49,9 @@ impl Registry {
                 bugs.push((path, text));
                 continue;
             }
-            match file::area(&stem.to_ascii_uppercase(), text) {
-                Ok((area, _)) if registry.area(&area.name).is_some() => {
-                    let title = format!("the area {} has another file already", area.name);
+            match file::area(stem, text) {
+                Ok((area, _)) if registry.area(&area.code).is_some() => {
+                    let title = format!("the area {} has another file already", area.code);
                     let mistake = Mistake::new(0..0, title).help("an area has one file");
                     wrong.push(mistakes(path, text, vec![mistake]));
                 }
@@ -63,7 +63,7 @@ impl Registry {
                 Err(list) => wrong.push(mistakes(path, text, list)),
             }
         }
-        registry.areas.sort_by(|a, b| a.name.cmp(&b.name));
+        registry.areas.sort_by(|a, b| a.code.cmp(&b.code));
         if !wrong.is_empty() {
             return Err(wrong);
         }
@@ -115,20 +115,22 @@ impl Registry {
                 last.id
             )),
             None => {
-                let names: Vec<&str> = self.areas.iter().map(|a| a.name.as_str()).collect();
+                let names: Vec<&str> = self.areas.iter().map(|a| a.code.as_str()).collect();
                 mistake.help(format!("there are the areas {}", names.join(", ")))
             }
         }
     }
 
-    /// The areas, by name.
+    /// The areas, by code.
     pub fn areas(&self) -> &[Area] {
         &self.areas
     }
 
-    /// The area of that name.
+    /// The area of that code or folder, in letters of any case.
     pub fn area(&self, name: &str) -> Option<&Area> {
-        self.areas.iter().find(|area| area.name == name)
+        self.areas.iter().find(|area| {
+            area.code.eq_ignore_ascii_case(name) || area.folder.eq_ignore_ascii_case(name)
+        })
     }
 
     /// All requirements, by id.

@@ -16,6 +16,7 @@ fn mistake(files: &[(&str, &str)]) -> String {
 }
 
 const TWO_ROWS: &str = "format = 1
+code = \"ABC\"
 title = \"A\"
 
 [[requirement]]
@@ -54,7 +55,7 @@ fn no_row_and_no_bug_is_lost() {
     let by_area: usize = registry
         .areas()
         .iter()
-        .map(|area| registry.of(&area.name).count())
+        .map(|area| registry.of(&area.code).count())
         .sum();
     assert_eq!(by_area, 531);
     let bugs: Vec<&str> = registry.bugs().iter().map(|bug| bug.id.as_str()).collect();
@@ -127,11 +128,13 @@ fn a_breach_fails_warns_or_is_recorded() {
 
 #[test]
 fn finds_by_id_area_and_bug() {
-    let registry = read(&[("x/abc.toml", TWO_ROWS)]).unwrap();
+    let registry = read(&[("x/a-b-c.toml", TWO_ROWS)]).unwrap();
     let row = registry.get(&"ABC-02".parse().unwrap()).unwrap();
     assert_eq!(row.unjudgeable.as_deref(), Some("Nobody sees it."));
     assert!(registry.get(&"ABC-03".parse().unwrap()).is_none());
-    assert_eq!(registry.area("ABC").unwrap().title, "A");
+    for name in ["ABC", "abc", "a-b-c"] {
+        assert_eq!(registry.area(name).unwrap().title, "A");
+    }
     assert_eq!(registry.of("ABC").count(), 2);
     let builtin = Registry::builtin();
     let forged: RowId = "DB-104".parse().unwrap();
@@ -153,6 +156,7 @@ fn mistakes_are_shown_with_their_place() {
         replaced("level = \"must\"", "level = \"MUST\""),
         replaced("role = \"both\"", "roles = \"both\""),
         replaced("ABC-02", "ABC-01"),
+        replaced("code = \"ABC\"\n", ""),
         replaced("ABC-02", "ABD-02"),
         replaced("ABC-02", "ABC-2"),
         replaced("It holds.", "It holds"),
@@ -166,7 +170,7 @@ fn mistakes_are_shown_with_their_place() {
 fn an_area_has_one_file() {
     let shown = mistake(&[("abc.toml", TWO_ROWS), ("more/abc.toml", TWO_ROWS)]);
     assert!(shown.contains("the area ABC has another file"), "{shown}");
-    let other = TWO_ROWS.replace("ABC-", "ABD-");
+    let other = TWO_ROWS.replace("ABC", "ABD");
     assert!(read(&[("abc.toml", TWO_ROWS), ("more/abd.toml", &other)]).is_ok());
 }
 
