@@ -10,6 +10,7 @@ use std::time::Duration;
 use s2spec::case::{Case, Direction, Set};
 use s2spec::lab::Lab;
 use s2spec::record::Record;
+use s2spec::requirement::{Registry, RowId};
 use s2spec::runner::Deadlines;
 use s2spec::scenario::{Library, schema};
 use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
@@ -159,12 +160,27 @@ fn the_published_schema_is_that_of_the_types() {
 }
 
 #[test]
+fn every_scenario_lies_in_the_folder_of_its_area() {
+    for (name, file) in Library::builtin().files() {
+        let (folder, stem) = name.split_once('/').expect("it lies in a folder");
+        let mut ids = file.requirements.iter();
+        // A file that is called after a bug lies with the first of its requirements.
+        let id = ids
+            .find(|id| stem.starts_with(&format!("{id}-")))
+            .unwrap_or(&file.requirements[0]);
+        let row: RowId = id.parse().expect("it is checked");
+        let area = Registry::builtin().area(row.area());
+        assert_eq!(area.expect("it is checked").folder, folder, "{name}");
+    }
+}
+
+#[test]
 fn every_known_bug_is_hunted_by_name() {
     let named: BTreeSet<&str> = Library::builtin()
         .files()
         .flat_map(|(_, file)| file.bugs.iter().map(String::as_str))
         .collect();
-    let missing: Vec<&str> = s2spec::requirement::Registry::builtin()
+    let missing: Vec<&str> = Registry::builtin()
         .bugs()
         .iter()
         .map(|bug| bug.id.as_str())

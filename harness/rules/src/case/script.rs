@@ -23,7 +23,7 @@ pub const CONTROL: &str = "control";
 /// One variant of a scenario.
 #[derive(Clone, Debug)]
 pub struct Script {
-    /// The file below `scenarios/`, without its ending: `str/STR-08-header-then-features`.
+    /// The file below `scenarios/`, without its ending: `streams/STR-08-header-then-features`.
     pub scenario: String,
     /// The variant, where there are some.
     pub variant: Option<String>,

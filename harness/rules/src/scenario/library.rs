@@ -17,7 +17,7 @@ const MAX_FILE: u64 = 1 << 20;
 /// The folder of the registry, which holds no scenarios.
 const REQUIREMENTS: &str = "requirements";
 
-/// Scenarios by their place below `scenarios/`, such as `str/STR-08-header-then-features`.
+/// Scenarios by their place below `scenarios/`, such as `streams/STR-08-header-then-features`.
 #[derive(Clone, Debug, Default)]
 pub struct Library {
     files: BTreeMap<String, File>,
