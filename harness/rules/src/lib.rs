@@ -2,6 +2,7 @@
 //!
 //! Nothing here opens a socket or knows a server. From the bottom up:
 //!
+//! - [`nearest`]: what somebody may have meant.
 //! - [`policy`], [`outcome`], [`verdict`]: the words.
 //! - [`case`]: one policy, one partner, one direction, and what happens in between.
 //! - [`requirement`]: the registry of what the standards demand.
@@ -17,6 +18,7 @@ pub mod expectation;
 pub mod glob;
 pub mod judge;
 pub mod matrix;
+pub mod nearest;
 pub mod observe;
 pub mod oracle;
 pub mod outcome;

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::error::{CliError, Exit};
-use super::nearest::{did_you_mean, nearest};
 use super::{output, requirement};
 use crate::coverage::{
     Coverage, END, START, State, Table, in_document, to_json, to_markdown, to_text,
 };
+use crate::nearest::{did_you_mean, nearest};
 use crate::report::field;
 use crate::requirement::{Area, Registry, Requirement};
 

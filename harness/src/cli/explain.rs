@@ -37,7 +37,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         return Ok(Exit::Expected);
     }
     let all = args.sources.all()?;
-    let found = select::among(&all, std::slice::from_ref(&args.id))?;
+    let found = select::among(&all, std::slice::from_ref(&args.id), &[])?;
     let [case] = found.as_slice() else {
         return Err(CliError::Usage(format!(
             "{} selects {} cases, and one is explained at a time, such as {}",

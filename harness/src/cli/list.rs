@@ -11,9 +11,8 @@ use crate::report::allowed_text;
 /// Options of `list`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Ids of cases, beginnings of ids, or globs; all cases without any
-    #[arg(value_name = "ID")]
-    ids: Vec<String>,
+    #[command(flatten)]
+    pub(super) wanted: select::Wanted,
 
     /// Also say what is allowed, and by which rule
     #[arg(short, long)]
@@ -29,7 +28,7 @@ pub(super) struct Args {
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let all = args.sources.all()?;
     let mut out = String::new();
-    for case in select::among(&all, &args.ids)? {
+    for case in args.wanted.among(&all)? {
         out.push_str(&case.id);
         if let Some(script) = case.script.as_ref().filter(|_| args.long) {
             let _ = write!(out, "\t{}\t{}", script.title, script.requirements.join(" "));

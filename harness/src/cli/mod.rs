@@ -13,7 +13,6 @@ mod init;
 mod json_file;
 mod list;
 mod logging;
-mod nearest;
 pub(crate) mod output;
 mod personas;
 mod proxy;

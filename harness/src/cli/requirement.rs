@@ -3,11 +3,10 @@
 use owo_colors::OwoColorize as _;
 
 use super::error::CliError;
-use super::nearest::{did_you_mean, nearest};
 use super::output;
 use crate::coverage::{self, Coverage, Covering};
 use crate::report::field;
-use crate::requirement::{Bug, Level, Registry, Requirement, RowId, VerdictClass};
+use crate::requirement::{Bug, Entry, Level, Registry, Requirement, RowId, VerdictClass};
 
 /// What the scenarios cover.
 ///
@@ -32,27 +31,18 @@ pub(super) fn covering() -> Result<Covering, CliError> {
 /// When it is such an id and there is none of it, or when a scenario file has mistakes.
 pub(super) fn explain(id: &str, width: usize) -> Result<Option<String>, CliError> {
     let registry = Registry::builtin();
-    let id = id.to_ascii_uppercase();
-    if let Some(bug) = registry.bug(&id) {
-        return Ok(Some(of_bug(registry, bug, &covering()?, width)));
-    }
-    let Ok(row) = id.parse::<RowId>() else {
-        return Ok(None);
+    let entry = match registry.find(id) {
+        None => return Ok(None),
+        Some(found) => found.map_err(|error| {
+            CliError::NothingSelected(format!("{error} (`s2spec coverage` shows all areas)"))
+        })?,
     };
-    match registry.get(&row) {
-        Some(found) => {
-            let covering = covering()?;
-            let coverage = Coverage::new(registry, &covering);
-            Ok(Some(of_row(&coverage, found, width)))
-        }
-        None => {
-            let ids: Vec<String> = registry.all().map(|row| row.id.to_string()).collect();
-            Err(CliError::NothingSelected(format!(
-                "no requirement is called {row}{} (`s2spec coverage` shows all areas)",
-                did_you_mean(&nearest(&id, ids.iter().map(String::as_str)))
-            )))
-        }
-    }
+    let covering = covering()?;
+    let coverage = Coverage::new(registry, &covering);
+    Ok(Some(match entry {
+        Entry::Bug(bug) => of_bug(&coverage, bug, width),
+        Entry::Requirement(row) => of_row(&coverage, row, width),
+    }))
 }
 
 fn of_row(coverage: &Coverage<'_>, row: &Requirement, width: usize) -> String {
@@ -107,8 +97,7 @@ fn level(level: Level) -> String {
     )
 }
 
-fn of_bug(registry: &Registry, bug: &Bug, covering: &Covering, width: usize) -> String {
-    let coverage = Coverage::new(registry, covering);
+fn of_bug(coverage: &Coverage<'_>, bug: &Bug, width: usize) -> String {
     let mut out = format!("{}\n\n", bug.id.bold());
     let mut say = |name: &str, text: &str| out.push_str(&field(name, text, width));
     say("bug", &bug.text);
@@ -121,11 +110,11 @@ fn of_bug(registry: &Registry, bug: &Bug, covering: &Covering, width: usize) -> 
         say(if index == 0 { "hunted by" } else { "" }, scenario);
     }
     for row in &bug.requirements {
-        let Some(found) = registry.get(row) else {
+        let Some(found) = coverage.registry().get(row) else {
             continue;
         };
         say("breaks", &format!("{row}: {}", found.text));
-        covered(&coverage, row, found.unjudgeable.is_some(), &mut say);
+        covered(coverage, row, found.unjudgeable.is_some(), &mut say);
     }
     out
 }

@@ -172,9 +172,8 @@ pub(super) struct Options {
 /// Arguments of `run`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
-    /// Ids of cases, beginnings of ids, or globs: `policies`, 'personas/row07/**', '**/inbound'
-    #[arg(value_name = "ID")]
-    ids: Vec<String>,
+    #[command(flatten)]
+    wanted: select::Wanted,
 
     #[command(flatten)]
     options: Options,
@@ -183,7 +182,7 @@ pub(super) struct Args {
 impl From<Options> for Args {
     fn from(options: Options) -> Self {
         Self {
-            ids: Vec::new(),
+            wanted: select::Wanted::default(),
             options,
         }
     }
@@ -375,10 +374,7 @@ fn run(
     options.color.apply();
     logging::start("off");
     let all = options.sources.all()?;
-    let cases = select::among(&all, &args.ids)?
-        .into_iter()
-        .cloned()
-        .collect();
+    let cases = args.wanted.among(&all)?.into_iter().cloned().collect();
     let settlement = Arc::new(options.expecting.settlement(&all)?);
     let new_baseline = options.expecting.open_new()?;
     let json = options.json.as_deref().map(JsonFile::open).transpose()?;

@@ -2,13 +2,49 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use simulated_partners::persona;
+use strum::VariantArray as _;
 
 use super::error::CliError;
 use super::output;
-use crate::case::Case;
+use crate::case::{Case, Tag};
 use crate::matrix::{self, Selection, SelectionError};
 use crate::scenario::{Library, LibraryError};
+
+/// Which cases are meant.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct Wanted {
+    /// Ids of cases, beginnings of ids, or globs: `policies`, 'personas/row07/**', '**/inbound';
+    /// ids of requirements and known bugs: TLS-06, B05; all cases without any
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+
+    /// Only cases with this tag; given more than once, cases with any of the tags
+    #[arg(
+        long = "tag",
+        value_name = "TAG",
+        env = "S2SPEC_TAG",
+        value_delimiter = ',',
+        value_parser = tags()
+    )]
+    tags: Vec<Tag>,
+}
+
+fn tags() -> impl TypedValueParser<Value = Tag> {
+    let words = Tag::VARIANTS.iter().map(|tag| <&str>::from(*tag));
+    PossibleValuesParser::new(words).map(|word| word.parse().expect("it is one of these words"))
+}
+
+impl Wanted {
+    /// Those cases and no others.
+    ///
+    /// # Errors
+    /// When an id is malformed or selects nothing, and when nothing has a tag.
+    pub(super) fn among<'a>(&self, all: &'a [Case]) -> Result<Vec<&'a Case>, CliError> {
+        among(all, &self.ids, &self.tags)
+    }
+}
 
 /// Where scenarios come from.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -69,16 +105,26 @@ pub(super) fn load(path: &Path) -> Result<Library, CliError> {
     Ok(library)
 }
 
-/// Those of `all` that the ids, beginnings or globs select; all when there are none.
+/// The cases that ids and tags select; all when there are none.
 ///
 /// # Errors
-/// When one of them is malformed or selects nothing.
-pub(super) fn among<'a>(all: &'a [Case], ids: &[String]) -> Result<Vec<&'a Case>, CliError> {
-    let selected = Selection::new(ids).and_then(|selection| selection.select(all));
+/// When an id is malformed or selects nothing, and when nothing has a tag.
+pub(super) fn among<'a>(
+    all: &'a [Case],
+    ids: &[String],
+    tags: &[Tag],
+) -> Result<Vec<&'a Case>, CliError> {
+    let selected = Selection::new(ids).and_then(|selection| selection.tagged(tags).select(all));
     selected.map_err(|error| match &error {
         SelectionError::Syntax { .. } => CliError::Usage(with_cause(&error)),
         SelectionError::Unknown { .. } => {
             CliError::NothingSelected(format!("{error} (`s2spec list` shows all ids)"))
+        }
+        SelectionError::NoEntry(_) => {
+            CliError::NothingSelected(format!("{error} (`s2spec coverage` shows all areas)"))
+        }
+        SelectionError::Untested { .. } | SelectionError::Untagged { .. } => {
+            CliError::NothingSelected(error.to_string())
         }
     })
 }

@@ -19,8 +19,8 @@ use simulated_partners::tls::Habits;
 use simulated_partners::wire::{Element, NS_PING, NS_SERVER};
 
 use super::error::{CliError, Exit};
-use super::nearest::{did_you_mean, nearest};
 use super::{Color, logging, output};
+use crate::nearest::{did_you_mean, nearest};
 use crate::report::describe_offer;
 use crate::transcript::{Detail, line, telling};
 

@@ -6,9 +6,9 @@ use std::str::FromStr;
 use clap::ValueEnum as _;
 
 use super::error::CliError;
-use super::nearest::{did_you_mean, nearest};
 use super::run::Target;
 use crate::doctor::Extra;
+use crate::nearest::{did_you_mean, nearest};
 use crate::subject::remote::{TargetFile, TargetFileError};
 
 /// A built-in target by its name, or the file of another.

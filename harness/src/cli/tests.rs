@@ -1,6 +1,9 @@
+use std::collections::BTreeSet;
+
 use clap::CommandFactory as _;
 
 use super::*;
+use crate::scenario::Library;
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(line.split_whitespace())
@@ -88,17 +91,117 @@ fn every_option_of_run_has_a_variable() {
 #[test]
 fn an_unknown_id_selects_nothing_and_the_nearest_is_named() {
     let all = select::Sources::default().all().expect("built in");
-    let error = select::among(&all, &["personas/row07/gogle-talk/inbound".to_owned()]);
+    let error = select::among(&all, &["personas/row07/gogle-talk/inbound".to_owned()], &[]);
     let error = error.unwrap_err();
     assert_eq!(error.exit(), Exit::NothingSelected);
     assert!(
         error.chain().contains("personas/row07/google-talk/inbound"),
         "{error}"
     );
-    let error = select::among(&all, &["personas/[".to_owned()]).unwrap_err();
+    let error = select::among(&all, &["personas/[".to_owned()], &[]).unwrap_err();
     assert_eq!(error.exit(), Exit::Usage);
-    let found = select::among(&all, &["personas/row07/google-talk/*".to_owned()]).unwrap();
+    let found = select::among(&all, &["personas/row07/google-talk/*".to_owned()], &[]).unwrap();
     assert_eq!(found.len(), 2);
+}
+
+/// How many cases there are of ids and tags, or what is said where there are none.
+fn selected(all: &[crate::case::Case], words: &str) -> Result<Vec<String>, String> {
+    let cli = parse(&format!("s2spec list {words}")).map_err(|error| error.to_string())?;
+    let Some(Command::List(args)) = cli.command else {
+        panic!("{words}")
+    };
+    let found = args.wanted.among(all).map_err(|error| error.to_string())?;
+    Ok(found.iter().map(|case| case.id.clone()).collect())
+}
+
+#[test]
+fn cases_are_selected_by_what_they_judge_and_by_tag() {
+    let all = select::Sources::default().all().expect("built in");
+    let found = |words: &str| selected(&all, words).unwrap_or_else(|why| panic!("{words}: {why}"));
+    let of_file = |file: &str| {
+        let below = format!("{file}/");
+        let found: Vec<String> = all
+            .iter()
+            .map(|case| case.id.clone())
+            .filter(|id| id == file || id.starts_with(&below))
+            .collect();
+        assert!(!found.is_empty(), "{file}");
+        found
+    };
+    let refused = of_file("tls/TLS-06-failure-is-no-leave-for-clear-text");
+    assert_eq!(found("tls/TLS-06*"), refused);
+    for id in refused {
+        assert!(found("TLS-06").contains(&id), "{id}");
+    }
+    assert_eq!(found("tls-06"), found("TLS-06"));
+    assert!(found("b02").contains(&"sasl/B02-external-in-clear/row02".to_owned()));
+
+    let hostile = found("--tag hostile");
+    assert!(hostile.len() > 1000, "{}", hostile.len());
+    assert_eq!(found("scenarios --tag hostile"), hostile);
+    let narrowed = found("tls xml/XML-01-comment --tag hostile --tag hostile");
+    assert!(!narrowed.is_empty());
+    assert!(
+        narrowed
+            .iter()
+            .all(|id| id.starts_with("tls/") && hostile.contains(id))
+    );
+}
+
+#[test]
+fn what_covers_a_requirement_is_selected_by_it() {
+    let library = Library::builtin();
+    let all = library.cases();
+    let covering = requirement::covering().expect("built in");
+    let ids = covering
+        .rows
+        .iter()
+        .map(|(id, files)| (id.to_string(), files));
+    let bugs = covering.bugs.iter().map(|(id, files)| (id.clone(), files));
+    for (id, files) in ids.chain(bugs) {
+        let cases = selected(&all, &id).unwrap_or_else(|why| panic!("{why}"));
+        let found: BTreeSet<&str> = cases
+            .iter()
+            .filter_map(|id| {
+                id.match_indices('/')
+                    .nth(1)
+                    .map_or(Some(&**id), |(end, _)| id.get(..end))
+            })
+            .collect();
+        let covering: BTreeSet<&str> = files.iter().map(String::as_str).collect();
+        assert_eq!(found, covering, "{id}");
+    }
+}
+
+#[test]
+fn what_selects_no_case_says_what_would() {
+    let all = select::Sources::default().all().expect("built in");
+    let shown: Vec<String> = [
+        "security",
+        "security/**",
+        "security/TLS-06*",
+        "t90/**",
+        "T90",
+        "str/STR-01-initial-header/row01",
+        "TLS-99",
+        "TLS-6",
+        "T09-01",
+        "B77",
+        "CRT-31",
+        "TLS-16-injection-behind-proced",
+        "policies --tag hostile",
+        "--tag hostle",
+    ]
+    .into_iter()
+    .map(|words| {
+        let why = selected(&all, words).expect_err(words);
+        format!(
+            "{words}\n  {}",
+            why.lines().collect::<Vec<_>>().join("\n  ")
+        )
+    })
+    .collect();
+    insta::assert_snapshot!(anstream::adapter::strip_str(&shown.join("\n\n")).to_string());
 }
 
 #[test]
@@ -109,7 +212,7 @@ fn explanation_says_what_why_and_how_to_run_it() {
         "personas/row03/authority-silent/outbound",
         "policies/row06/row01/outbound",
     ] {
-        let found = select::among(&all, &[id.to_owned()]).unwrap();
+        let found = select::among(&all, &[id.to_owned()], &[]).unwrap();
         let text = explain::text(found[0], &all, run::Judging::default(), 80);
         let text = anstream::adapter::strip_str(&text).to_string();
         insta::assert_snapshot!(id.replace('/', "-"), text);
@@ -138,7 +241,7 @@ fn ids_of_cases_are_not_taken_for_requirements() {
         "policies",
         "modern",
         "B1",
-        "B99",
+        "TLS-06*",
         "",
     ] {
         assert!(requirement::explain(id, 80).unwrap().is_none(), "{id}");
@@ -146,6 +249,8 @@ fn ids_of_cases_are_not_taken_for_requirements() {
     let error = requirement::explain("STR-99", 80).unwrap_err();
     assert_eq!(error.exit(), Exit::NothingSelected);
     assert!(error.to_string().contains("STR-09"), "{error}");
+    let error = requirement::explain("b99", 80).unwrap_err();
+    assert!(error.to_string().contains("B09"), "{error}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::subject::Subject;
 use super::trial::{Bench, Rerun};
-use crate::case::Case;
+use crate::case::{Case, Tag};
 use crate::cli::{Exit, output};
 use crate::matrix::{self, Selection, SelectionError};
 use crate::oracle::Profile;
@@ -34,6 +34,7 @@ const EVENTS: usize = 64;
 pub struct Federation {
     subject: Subject,
     patterns: Vec<String>,
+    tags: Vec<Tag>,
     left_out: Vec<String>,
     personas: Vec<Persona>,
     profile: Profile,
@@ -47,6 +48,7 @@ pub fn federation(target: impl Into<Subject>) -> Federation {
     Federation {
         subject: target.into(),
         patterns: Vec::new(),
+        tags: Vec::new(),
         left_out: Vec::new(),
         personas: persona::builtin(),
         profile: Profile::default(),
@@ -56,10 +58,18 @@ pub fn federation(target: impl Into<Subject>) -> Federation {
 }
 
 impl Federation {
-    /// Adds cases by id, beginning of an id, or glob: `policies`, `personas/row07/**`, `**/inbound`.
+    /// Adds cases by id, beginning of an id, or glob (`policies`, `personas/row07/**`, `**/inbound`),
+    /// or by a requirement or known bug that they are about (`TLS-06`, `B05`).
     #[must_use]
     pub fn cases(mut self, pattern: impl Into<String>) -> Self {
         self.patterns.push(pattern.into());
+        self
+    }
+
+    /// Only cases with this tag, or with one of them where there are several.
+    #[must_use]
+    pub fn tag(mut self, tag: Tag) -> Self {
+        self.tags.push(tag);
         self
     }
 
@@ -171,7 +181,7 @@ impl Federation {
 
     fn selected<'a>(&self, all: &'a [Case]) -> Result<Vec<&'a Case>, (Exit, String)> {
         let mut selected = Selection::new(&self.patterns)
-            .and_then(|selection| selection.select(all))
+            .and_then(|selection| selection.tagged(&self.tags).select(all))
             .map_err(|error| unselected(&error))?;
         if !self.left_out.is_empty() {
             let left_out = Selection::new(&self.left_out).map_err(|error| unselected(&error))?;
@@ -239,7 +249,10 @@ fn tested(
 fn unselected(error: &SelectionError) -> (Exit, String) {
     let exit = match error {
         SelectionError::Syntax { .. } => Exit::Usage,
-        SelectionError::Unknown { .. } => Exit::NothingSelected,
+        SelectionError::NoEntry(_)
+        | SelectionError::Unknown { .. }
+        | SelectionError::Untested { .. }
+        | SelectionError::Untagged { .. } => Exit::NothingSelected,
     };
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
     (exit, format!("{error}{}", cause.unwrap_or_default()))

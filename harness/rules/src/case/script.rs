@@ -224,6 +224,12 @@ impl Script {
         domains
     }
 
+    /// Whether it judges the requirement of this id, as a whole or by one of its expectations.
+    pub fn judges(&self, id: &str) -> bool {
+        let rows = self.expect.iter().flat_map(|expect| &expect.rows);
+        self.requirements.iter().chain(rows).any(|row| row == id)
+    }
+
     /// The id of the accepting neighbour of a case with this id.
     pub fn control_of(&self, id: &str) -> Option<String> {
         if !self.has_control {

@@ -5,10 +5,12 @@
 
 mod control;
 mod expand;
+mod guess;
 mod offers;
 mod selection;
 
 pub use control::{Controls, control_of};
 pub use expand::cases;
+pub use guess::nearest;
 pub use offers::{coherent, offers};
-pub use selection::{Selection, SelectionError, nearest};
+pub use selection::{Selection, SelectionError};

@@ -1,21 +1,33 @@
-//! Cases by id or glob.
+//! Cases by id or glob, by what they judge, and by kind.
 
-use std::collections::BTreeSet;
-
-use crate::case::{Case, Set};
+use super::guess::{is_security, nearest};
+use crate::case::{Case, Set, Tag};
 use crate::glob::Glob;
+use crate::nearest::did_you_mean;
+use crate::requirement::{Entry, NoEntry, Registry};
 
-/// What to run: ids, prefixes of ids and globs. `*` stands for anything within a segment, `**` for
-/// any number of segments; a prefix selects everything below it.
+/// What to run: ids, prefixes of ids and globs, and ids of requirements and known bugs. `*` stands
+/// for anything within a segment, `**` for any number of segments; a prefix selects everything below
+/// it. Tags narrow the rest.
 #[derive(Clone, Debug)]
 pub struct Selection {
-    patterns: Vec<Pattern>,
+    wanted: Vec<Wanted>,
+    tags: Vec<Tag>,
 }
 
 #[derive(Clone, Debug)]
-struct Pattern {
+struct Wanted {
     text: String,
-    glob: Glob,
+    by: By,
+}
+
+#[derive(Clone, Debug)]
+enum By {
+    /// The cases that look for a known bug.
+    Bug(String),
+    Id(Glob),
+    /// The cases that judge a requirement.
+    Requirement(String),
 }
 
 /// A selection that cannot be made.
@@ -29,128 +41,153 @@ pub enum SelectionError {
         /// What is wrong with it.
         source: fast_glob::Error,
     },
+    /// No requirement and no known bug has this id.
+    #[error(transparent)]
+    NoEntry(#[from] NoEntry),
     /// Nothing has this id, nor lies below it.
-    #[error("no case matches {pattern:?}{}", suggestion(nearest))]
+    #[error("no case matches {pattern:?}{}", suggestion(pattern, nearest))]
     Unknown {
         /// As given.
         pattern: String,
         /// What was perhaps meant, the best guess first.
         nearest: Vec<String>,
     },
+    /// No case judges the requirement, or looks for the bug.
+    #[error("no case is about {id}{}", unjudgeable(id))]
+    Untested {
+        /// The id.
+        id: String,
+    },
+    /// None of the cases that are selected otherwise has one of the tags.
+    #[error("none of these cases is tagged {}", words(tags))]
+    Untagged {
+        /// The tags.
+        tags: Vec<Tag>,
+    },
 }
 
-fn suggestion(nearest: &[String]) -> String {
-    if nearest.is_empty() {
-        String::new()
+fn suggestion(pattern: &str, nearest: &[String]) -> String {
+    if nearest.is_empty() && is_security(pattern) {
+        "; hostile scenarios lie in the folders of their areas, and `--tag hostile` selects them"
+            .to_owned()
     } else {
-        format!("; did you mean {}?", nearest.join(" or "))
+        did_you_mean(nearest)
     }
 }
 
+fn unjudgeable(id: &str) -> String {
+    match Registry::builtin().find(id) {
+        Some(Ok(Entry::Requirement(row))) => match &row.unjudgeable {
+            Some(why) => format!(": {why}"),
+            None => String::new(),
+        },
+        _ => String::new(),
+    }
+}
+
+fn words(tags: &[Tag]) -> String {
+    let words: Vec<String> = tags.iter().map(ToString::to_string).collect();
+    words.join(" or ")
+}
+
 impl Selection {
-    /// A selection of all that any of the patterns selects; everything if there are none.
+    /// A selection of all that any of the texts selects; everything if there are none.
     ///
     /// # Errors
-    /// When a pattern is no glob.
-    pub fn new(patterns: &[String]) -> Result<Self, SelectionError> {
-        let patterns = patterns
-            .iter()
-            .map(|given| {
-                let text = given.trim().trim_matches('/').to_owned();
-                let glob = glob(&text).map_err(|source| SelectionError::Syntax {
-                    pattern: given.clone(),
-                    source,
-                })?;
-                Ok(Pattern { text, glob })
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { patterns })
+    /// When a text is no glob, or has the form of a requirement's id or a bug's and is none.
+    pub fn new(texts: &[String]) -> Result<Self, SelectionError> {
+        let wanted = texts.iter().map(|text| Wanted::new(text));
+        Ok(Self {
+            wanted: wanted.collect::<Result<_, _>>()?,
+            tags: Vec::new(),
+        })
+    }
+
+    /// Only those of them that have one of the tags, if there are tags.
+    #[must_use]
+    pub fn tagged(mut self, tags: &[Tag]) -> Self {
+        self.tags.extend(tags);
+        self
     }
 
     /// Whether a case is selected.
     pub fn contains(&self, case: &Case) -> bool {
-        self.patterns.is_empty() || self.patterns.iter().any(|pattern| pattern.selects(case))
+        let wanted = self.wanted.is_empty() || self.wanted.iter().any(|one| one.selects(case));
+        wanted && (self.tags.is_empty() || self.tags.iter().any(|tag| case.has_tag(*tag)))
     }
 
     /// The selected cases, in the order of `all`.
     ///
     /// # Errors
-    /// When a pattern selects nothing, with the nearest ids.
+    /// When a text selects nothing, with the nearest ids, and when nothing selected has a tag.
     pub fn select<'a>(&self, all: &'a [Case]) -> Result<Vec<&'a Case>, SelectionError> {
-        for pattern in &self.patterns {
-            if !all.iter().any(|case| pattern.selects(case)) {
-                return Err(SelectionError::Unknown {
-                    pattern: pattern.text.clone(),
-                    nearest: nearest(&pattern.text, all),
-                });
+        for one in &self.wanted {
+            if !all.iter().any(|case| one.selects(case)) {
+                return Err(one.nothing(all));
             }
         }
-        Ok(all.iter().filter(|case| self.contains(case)).collect())
+        let selected: Vec<&Case> = all.iter().filter(|case| self.contains(case)).collect();
+        if selected.is_empty() && !self.tags.is_empty() {
+            let tags = self.tags.clone();
+            return Err(SelectionError::Untagged { tags });
+        }
+        Ok(selected)
     }
 }
 
-impl Pattern {
-    /// Whether the pattern matches an id or something that the id lies below. All scenarios lie below
-    /// the name of their set, too.
-    fn selects(&self, case: &Case) -> bool {
-        let id = case.id.to_ascii_lowercase();
-        let set = case.set.to_string();
-        (case.set == Set::Scenarios && self.glob.is_match(&set))
-            || self.glob.is_match(&id)
-            || id
-                .match_indices('/')
-                .any(|(end, _)| self.glob.is_match(&id[..end]))
+impl Wanted {
+    fn new(given: &str) -> Result<Self, SelectionError> {
+        let text = given.trim().trim_matches('/').to_owned();
+        // Nobody has to wait for the registry where a case is meant.
+        let entry = (!text.contains('/')).then(|| Registry::builtin().find(&text));
+        let by = match entry.flatten().transpose()? {
+            Some(Entry::Bug(bug)) => By::Bug(bug.id.clone()),
+            Some(Entry::Requirement(row)) => By::Requirement(row.id.to_string()),
+            None => match glob(&text) {
+                Ok(glob) => By::Id(glob),
+                Err(source) => {
+                    let pattern = given.to_owned();
+                    return Err(SelectionError::Syntax { pattern, source });
+                }
+            },
+        };
+        Ok(Self { text, by })
     }
+
+    fn selects(&self, case: &Case) -> bool {
+        let script = case.script.as_ref();
+        match &self.by {
+            By::Bug(id) => script.is_some_and(|script| script.bugs.contains(id)),
+            By::Id(glob) => lies_below(case, glob),
+            By::Requirement(id) => script.is_some_and(|script| script.judges(id)),
+        }
+    }
+
+    fn nothing(&self, all: &[Case]) -> SelectionError {
+        match &self.by {
+            By::Bug(id) | By::Requirement(id) => SelectionError::Untested { id: id.clone() },
+            By::Id(_) => SelectionError::Unknown {
+                pattern: self.text.clone(),
+                nearest: nearest(&self.text, all),
+            },
+        }
+    }
+}
+
+/// Whether a glob matches an id or something that the id lies below. All scenarios lie below the name
+/// of their set, too.
+fn lies_below(case: &Case, glob: &Glob) -> bool {
+    let id = case.id.to_ascii_lowercase();
+    (case.set == Set::Scenarios && glob.is_match(&case.set.to_string()))
+        || glob.is_match(&id)
+        || id
+            .match_indices('/')
+            .any(|(end, _)| glob.is_match(&id[..end]))
 }
 
 /// A pattern for ids in lower case: nobody has to know where an id has capitals.
-fn glob(text: &str) -> Result<Glob, fast_glob::Error> {
+pub(super) fn glob(text: &str) -> Result<Glob, fast_glob::Error> {
     Glob::new(&text.to_ascii_lowercase())
-}
-
-/// How many guesses are offered.
-const GUESSES: usize = 3;
-/// Below this likeness a guess is no help.
-const LIKENESS: f64 = 0.5;
-
-/// Ids, or prefixes as long as the pattern, that are most like it; the best first. A single word is
-/// also compared with each segment, so that a partner's name leads to its cases.
-pub fn nearest(pattern: &str, all: &[Case]) -> Vec<String> {
-    let wanted: Vec<&str> = pattern.split('/').collect();
-    let globs: Vec<Option<Glob>> = wanted.iter().map(|segment| glob(segment).ok()).collect();
-    let mut candidates = BTreeSet::new();
-    for case in all {
-        let segments: Vec<&str> = case.id.split('/').collect();
-        // Where the pattern's own segment matches it stays, so that one guess stands for all rows.
-        let guess: Vec<&str> = segments
-            .iter()
-            .zip(&wanted)
-            .zip(&globs)
-            .map(|((segment, wanted), glob)| match glob {
-                Some(glob) if glob.is_match(&segment.to_ascii_lowercase()) => *wanted,
-                _ => *segment,
-            })
-            .collect();
-        candidates.insert(guess.join("/"));
-        if let ([_], [set, _, name, ..]) = (wanted.as_slice(), segments.as_slice()) {
-            candidates.insert(format!("{set}/*/{name}"));
-        }
-    }
-    let mut ranked: Vec<(f64, String)> = candidates
-        .into_iter()
-        .map(|candidate| {
-            let compared = match (wanted.as_slice(), candidate.rsplit_once("/*/")) {
-                ([_], Some((_, name))) => name,
-                _ => &candidate,
-            };
-            let likeness = strsim::normalized_damerau_levenshtein(pattern, compared);
-            (likeness, candidate)
-        })
-        .filter(|(likeness, _)| *likeness >= LIKENESS)
-        .collect();
-    ranked.sort_by(|(one, a), (other, b)| other.total_cmp(one).then_with(|| a.cmp(b)));
-    ranked.truncate(GUESSES);
-    ranked.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
 #[cfg(test)]
@@ -160,6 +197,7 @@ mod tests {
 
     use super::*;
     use crate::matrix::cases;
+    use crate::matrix::guess::GUESSES;
 
     fn selected(patterns: &[&str]) -> Result<usize, SelectionError> {
         let patterns: Vec<String> = patterns.iter().map(|text| (*text).to_owned()).collect();

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::RowId;
+use crate::nearest::did_you_mean;
 
 /// A part of federation with requirements of its own, one file in `scenarios/requirements/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,4 +168,25 @@ pub struct Bug {
     pub text: String,
     /// The rows that carry its test.
     pub requirements: Vec<RowId>,
+}
+
+/// What an id of the registry stands for.
+#[derive(Clone, Copy, Debug)]
+pub enum Entry<'a> {
+    /// A requirement.
+    Requirement(&'a Requirement),
+    /// A known bug.
+    Bug(&'a Bug),
+}
+
+/// An id that nothing has, though it has the form of one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no {kind} is called {id}{}", did_you_mean(nearest))]
+pub struct NoEntry {
+    /// `requirement` or `known bug`.
+    pub(super) kind: &'static str,
+    /// As given, in capitals.
+    pub(super) id: String,
+    /// What was perhaps meant, the best guess first.
+    pub(super) nearest: Vec<String>,
 }

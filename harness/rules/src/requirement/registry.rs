@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 
 use simulated_partners::persona::{Mistake, Mistakes};
 
-use super::{Area, Bug, Requirement, RowId, file};
+use super::{Area, Bug, Entry, NoEntry, Requirement, RowId, file};
 use crate::embedded;
+use crate::nearest::nearest;
 
 /// The file that lists bugs rather than the rows of an area.
 const BUGS: &str = "bugs";
@@ -158,12 +159,41 @@ impl Registry {
         self.bugs.iter().find(|bug| bug.id == id)
     }
 
+    /// What a text names, in letters of any case; nothing where it has the form of no id.
+    ///
+    /// # Errors
+    /// When it has the form of one, and nothing is called so.
+    pub fn find(&self, text: &str) -> Option<Result<Entry<'_>, NoEntry>> {
+        let id = text.to_ascii_uppercase();
+        if file::is_bug(&id) {
+            let ids = self.bugs.iter().map(|bug| bug.id.clone());
+            let found = self.bug(&id).map(Entry::Bug);
+            return Some(found.ok_or_else(|| no_entry("known bug", id, ids)));
+        }
+        let row = id.parse::<RowId>().ok();
+        let (area, number) = id.split_once('-')?;
+        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+        if row.is_none() && !(digits && self.area(area).is_some()) {
+            return None;
+        }
+        let found = row.and_then(|row| self.get(&row)).map(Entry::Requirement);
+        let ids = self.rows.keys().map(ToString::to_string);
+        Some(found.ok_or_else(|| no_entry("requirement", id, ids)))
+    }
+
     /// The bugs whose test a row carries.
     pub fn bugs_of<'a>(&'a self, row: &RowId) -> impl Iterator<Item = &'a Bug> {
         self.bugs
             .iter()
             .filter(move |bug| bug.requirements.contains(row))
     }
+}
+
+fn no_entry(kind: &'static str, id: String, all: impl Iterator<Item = String>) -> NoEntry {
+    let all: Vec<String> = all.collect();
+    let alike = nearest(&id, all.iter().map(String::as_str));
+    let nearest = alike.into_iter().map(str::to_owned).collect();
+    NoEntry { kind, id, nearest }
 }
 
 fn mistakes(path: &str, text: &str, list: Vec<Mistake>) -> Mistakes {

@@ -1,11 +1,13 @@
 //! What somebody may have meant.
 
+use std::borrow::Borrow;
+
 /// How alike two names must be, from 0 to 1.
 const ALIKE: f64 = 0.7;
 const SHOWN: usize = 3;
 
 /// The names most like a wrong one, best first, at most three.
-pub(super) fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let mut rated: Vec<(f64, &str)> = names
         .into_iter()
         .map(|name| (strsim::jaro_winkler(wrong, name), name))
@@ -20,7 +22,7 @@ pub(super) fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>)
 }
 
 /// `; did you mean a or b?`, or nothing.
-pub(super) fn did_you_mean(names: &[&str]) -> String {
+pub fn did_you_mean<S: Borrow<str>>(names: &[S]) -> String {
     if names.is_empty() {
         String::new()
     } else {
