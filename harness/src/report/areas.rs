@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use owo_colors::OwoColorize as _;
 
 use super::Report;
-use crate::case::Set;
+use crate::case::{Set, Tag};
 use crate::verdict::Verdict;
 
 /// Cases of an area by what became of them.
@@ -31,11 +31,28 @@ impl Tally {
             Verdict::Error => &mut self.error,
         } += 1;
     }
+
+    fn shown(&self) -> [String; 6] {
+        let Self {
+            pass,
+            warn,
+            fail,
+            known,
+            unsupported,
+            error,
+        } = self;
+        [pass, warn, fail, known, unsupported, error].map(|number| match number {
+            0 => "–".to_owned(),
+            number => number.to_string(),
+        })
+    }
 }
 
-/// The table, or nothing where no scenario was run.
+/// The table, or nothing where no scenario was run. Cases with a tag are counted once more below the
+/// areas.
 pub(super) fn render(report: &Report) -> String {
     let mut areas: BTreeMap<&str, Tally> = BTreeMap::new();
+    let mut tags: BTreeMap<Tag, Tally> = BTreeMap::new();
     let records = report
         .records
         .values()
@@ -43,43 +60,30 @@ pub(super) fn render(report: &Report) -> String {
     for record in records {
         let area = record.case.id.split('/').next().unwrap_or_default();
         areas.entry(area).or_default().count(record.verdict);
+        for tag in record.case.script.iter().flat_map(|script| &script.tags) {
+            tags.entry(*tag).or_default().count(record.verdict);
+        }
     }
     if areas.is_empty() {
         return String::new();
     }
     let mut out = format!("{}\n", "scenarios: an area of the standards each".bold());
-    let _ = writeln!(
-        out,
-        "{:<12}{:>6}{:>6}{:>6}{:>7}{:>13}{:>7}",
-        "", "pass", "warn", "fail", "xfail", "unsupported", "error"
-    );
-    let shown = |number: usize| {
-        if number == 0 {
-            "–".to_owned()
-        } else {
-            number.to_string()
-        }
-    };
+    let headings = ["pass", "warn", "fail", "xfail", "unsupported", "error"];
+    line(&mut out, "", headings.map(str::to_owned));
     for (area, tally) in areas {
-        let Tally {
-            pass,
-            warn,
-            fail,
-            known,
-            unsupported,
-            error,
-        } = tally;
-        let _ = writeln!(
-            out,
-            "{area:<12}{:>6}{:>6}{:>6}{:>7}{:>13}{:>7}",
-            shown(pass),
-            shown(warn),
-            shown(fail),
-            shown(known),
-            shown(unsupported),
-            shown(error)
-        );
+        line(&mut out, area, tally.shown());
+    }
+    for (tag, tally) in tags {
+        line(&mut out, &format!("of these {tag}"), tally.shown());
     }
     out.push('\n');
     out
+}
+
+fn line(out: &mut String, name: &str, cells: [String; 6]) {
+    let [pass, warn, fail, known, unsupported, error] = cells;
+    let _ = writeln!(
+        out,
+        "{name:<22}{pass:>6}{warn:>6}{fail:>6}{known:>7}{unsupported:>13}{error:>7}",
+    );
 }
