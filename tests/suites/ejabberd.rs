@@ -33,7 +33,7 @@ fn ejabberd() -> Option<Ejabberd> {
 fn told(record: &Record) -> String {
     format!(
         "{}: {:?}: {}\n{}",
-        record.case.id, record.verdict, record.why, record.wire
+        record.result.case.id, record.verdict, record.why, record.result.wire
     )
 }
 
@@ -63,10 +63,11 @@ fn a_real_ejabberd_ends_scenarios_as_its_baseline_says() {
         .filter(|case| !case.has_tag(Tag::Hostile))
         .cloned()
         .collect();
-    let mut records = run(Arc::new(ejabberd), Profile::default(), &selected);
-    for record in &mut records {
-        settlement.settle(record);
-    }
+    let records = run(Arc::new(ejabberd), Profile::default(), &selected);
+    let records: Vec<Record> = records
+        .into_iter()
+        .map(|record| settlement.judge(record.result))
+        .collect();
     let expected = [Verdict::Pass, Verdict::Xfail, Verdict::Unsupported];
     let wrong: Vec<String> = records
         .iter()
@@ -120,16 +121,19 @@ fn a_real_ejabberd_accepts_a_good_certificate_unless_it_has_an_xmpp_address() {
     let profile = Profile::default();
     let plain = run(Arc::new(ejabberd), profile, &selected).remove(0);
     assert_eq!(plain.verdict, Verdict::Pass, "{}", told(&plain));
-    assert!(matches!(plain.outcome, Some(Outcome::Established(_))));
+    assert!(matches!(
+        plain.result.outcome(),
+        Some(Outcome::Established(_))
+    ));
 
     let Some(ejabberd) = self::ejabberd() else {
         return;
     };
     let full = run(Arc::new(InFull(ejabberd)), profile, &selected).remove(0);
-    assert_eq!(full.case.direction, Direction::Inbound);
+    assert_eq!(full.result.case.direction, Direction::Inbound);
     assert_eq!(full.verdict, Verdict::Fail, "{}", told(&full));
     assert!(
-        full.wire.ends_with("P:auth T:end"),
+        full.result.wire.ends_with("P:auth T:end"),
         "the stream ends instead of an answer: {}",
         told(&full)
     );

@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use s2spec::case::{Case, Direction, Set};
+use s2spec::case::{Case, Direction, Script, Set, Setting};
 use s2spec::oracle::Profile;
 use s2spec::outcome::{Method, Outcome};
 use s2spec::policy::{Level, Row};
@@ -84,13 +84,14 @@ fn case(number: usize) -> impl Strategy<Value = Case> {
             reactions,
             ..simulated_partners::persona::find("modern").expect("the persona is built in")
         };
+        let partner = Arc::new(partner);
         Case {
             id: format!("offers/random/partner{number}/{row}"),
             set: Set::Offers,
             row: Row::new(row).expect("the row is in range"),
-            partner: Arc::new(partner),
+            script: Arc::new(Script::of_matrix(&partner, direction, Setting::Usual)),
+            partner,
             direction,
-            script: None,
         }
     })
 }
@@ -103,11 +104,11 @@ fn reactions_of(name: &str) -> Vec<simulated_partners::reaction::Reaction> {
 
 /// What is wrong with an accepted stream, if anything.
 fn never(record: &Record) -> Option<&'static str> {
-    let Some(Outcome::Established(method)) = &record.outcome else {
+    let Some(Outcome::Established(method)) = &record.result.outcome() else {
         return None;
     };
-    let policy = record.case.row.policy();
-    let offer = &record.case.partner.offer;
+    let policy = record.result.case.row.policy();
+    let offer = &record.result.case.partner.offer;
     let dialback = *method != Method::SaslTls;
     let good = matches!(
         offer.certificate,
@@ -129,11 +130,11 @@ fn never(record: &Record) -> Option<&'static str> {
         Some("dialback was accepted although TLS and EXTERNAL are required")
     } else if !dialback && policy.sasl == Level::NotSupported {
         Some("EXTERNAL was used although the policy excludes it")
-    } else if !dialback && !good && record.case.direction == Direction::Inbound {
+    } else if !dialback && !good && record.result.case.direction == Direction::Inbound {
         Some("EXTERNAL was accepted with a bad certificate")
     } else if dialback
-        && record.case.direction == Direction::Inbound
-        && record.case.partner.facts.authority != AuthorityFact::Truthful
+        && record.result.case.direction == Direction::Inbound
+        && record.result.case.partner.facts.authority != AuthorityFact::Truthful
     {
         Some("a key was accepted that its authoritative server did not confirm")
     } else {
@@ -149,16 +150,16 @@ proptest! {
         cases in (0..24usize).map(case).collect::<Vec<_>>()
     ) {
         for record in run(reference(), Profile::default(), &cases) {
-            prop_assert!(never(&record).is_none(), "{}: {:?}: {}", record.case.id, never(&record), record.wire);
+            prop_assert!(never(&record).is_none(), "{}: {:?}: {}", record.result.case.id, never(&record), record.result.wire);
             prop_assert!(
                 matches!(record.verdict, Verdict::Pass | Verdict::Warn),
                 "{} {:?} {:?} {:?}: {}\n{}",
-                record.case.id,
-                record.case.partner.offer,
+                record.result.case.id,
+                record.result.case.partner.offer,
                 record.verdict,
-                record.expectation,
+                record.result.allowed,
                 record.why,
-                record.wire,
+                record.result.wire,
             );
         }
     }

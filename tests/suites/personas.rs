@@ -56,7 +56,12 @@ fn ends_as_recorded(
     let wrong: Vec<String> = records
         .iter()
         .filter(|record| !matches!(record.verdict, Verdict::Pass | Verdict::Warn))
-        .map(|record| format!("{}: {:?}: {}", record.case.id, record.verdict, record.why))
+        .map(|record| {
+            format!(
+                "{}: {:?}: {}",
+                record.result.case.id, record.verdict, record.why
+            )
+        })
         .collect();
     assert_eq!(wrong, Vec::<String>::new());
     let title = persona::find(name).expect("the persona is built in").title;

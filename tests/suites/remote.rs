@@ -58,18 +58,22 @@ fn a_server_is_judged_alike_with_and_without_an_inner_side() {
     let linked = run(Arc::new(built_in), Profile::default(), &selected);
     let linked: BTreeMap<&str, &Record> = linked
         .iter()
-        .map(|record| (record.case.id.as_str(), record))
+        .map(|record| (record.result.case.id.as_str(), record))
         .collect();
     let different: Vec<String> = seen
         .iter()
         .filter_map(|record| {
-            let other = linked.get(record.case.id.as_str())?;
-            (record.outcome != other.outcome || record.outcome.is_none()).then(|| {
-                format!(
-                    "{}: {:?} ({}), with an inner side {:?}",
-                    record.case.id, record.outcome, record.why, other.outcome
-                )
-            })
+            let other = linked.get(record.result.case.id.as_str())?;
+            (record.result.outcome() != other.result.outcome() || record.result.outcome().is_none())
+                .then(|| {
+                    format!(
+                        "{}: {:?} ({}), with an inner side {:?}",
+                        record.result.case.id,
+                        record.result.outcome(),
+                        record.why,
+                        other.result.outcome()
+                    )
+                })
         })
         .collect();
     assert!(different.is_empty(), "{}", different.join("\n"));

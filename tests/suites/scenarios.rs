@@ -27,7 +27,7 @@ fn scenarios(wanted: impl Fn(&Case) -> bool) -> Vec<Case> {
 }
 
 fn area(record: &Record) -> &str {
-    record.case.id.split('/').next().unwrap_or_default()
+    record.result.case.id.split('/').next().unwrap_or_default()
 }
 
 #[test]
@@ -36,7 +36,12 @@ fn the_embedded_proxy_keeps_every_requirement_and_every_expectation_can_fail() {
     let wrong: Vec<String> = records
         .iter()
         .filter(|record| !matches!(record.verdict, Verdict::Pass | Verdict::Unsupported))
-        .map(|record| format!("{}: {:?}: {}", record.case.id, record.verdict, record.why))
+        .map(|record| {
+            format!(
+                "{}: {:?}: {}",
+                record.result.case.id, record.verdict, record.why
+            )
+        })
         .collect();
     assert_eq!(wrong, Vec::<String>::new());
 
@@ -48,7 +53,7 @@ fn the_embedded_proxy_keeps_every_requirement_and_every_expectation_can_fail() {
             Verdict::Unsupported => format!("unsupported: {}", record.why),
             _ => "pass".to_owned(),
         };
-        let _ = writeln!(story, "{:<60} {end}", record.case.id);
+        let _ = writeln!(story, "{:<60} {end}", record.result.case.id);
     }
     for (area, story) in areas {
         assert_snapshot(
@@ -65,8 +70,8 @@ fn a_target_that_says_nothing_meets_no_scenario() {
     // Those that end in no time of their own: the deaf one is waited for.
     let mut told = BTreeSet::new();
     let mut first_of_its_file = |case: &Case| {
-        let script = case.script.as_ref().expect("it is of a scenario");
-        told.insert(script.scenario.clone())
+        let scenario = case.scenario().expect("it is of a scenario");
+        told.insert(scenario.file.clone())
     };
     let mut inbound = scenarios(|case| case.direction == Direction::Inbound);
     inbound.retain(|case| first_of_its_file(case));
@@ -77,13 +82,13 @@ fn a_target_that_says_nothing_meets_no_scenario() {
     };
     // All of them only wait.
     let mut records = run_side_by_side(400, deadlines, Arc::new(Deaf(reference())), &inbound);
-    records.retain(|record| !record.added_as_control);
+    records.retain(|record| !record.result.added_as_control);
     assert_eq!(records.len(), inbound.len());
     let content: Vec<&str> = records
         .iter()
-        .filter(|record| record.breaches.is_empty())
+        .filter(|record| record.result.findings().is_empty())
         .filter(|record| record.verdict != Verdict::Unsupported)
-        .map(|record| record.case.id.as_str())
+        .map(|record| record.result.case.id.as_str())
         .collect();
     assert_eq!(content, Vec::<&str>::new());
 }

@@ -23,7 +23,12 @@ fn unexpected(records: &[Record]) -> Vec<String> {
     records
         .iter()
         .filter(|record| !matches!(record.verdict, Verdict::Pass | Verdict::Warn))
-        .map(|record| format!("{}: {:?}: {}", record.case.id, record.verdict, record.why))
+        .map(|record| {
+            format!(
+                "{}: {:?}: {}",
+                record.result.case.id, record.verdict, record.why
+            )
+        })
         .collect()
 }
 
@@ -64,10 +69,10 @@ fn repetitions() -> usize {
 fn repetitions_give_the_same_verdicts_and_the_same_transcripts() {
     let cases = of(Set::Policies);
     let told = |records: &[Record]| -> Vec<String> {
-        let canonical = |r: &Record| transcript::canonical_text(&r.events);
+        let canonical = |r: &Record| transcript::canonical_text(&r.result.events);
         records
             .iter()
-            .map(|r| format!("{} {:?}\n{}", r.case.id, r.verdict, canonical(r)))
+            .map(|r| format!("{} {:?}\n{}", r.result.case.id, r.verdict, canonical(r)))
             .collect()
     };
     let first = told(&run(reference(), Profile::default(), &cases));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use simulated_partners::persona::{AuthorityFact, Persona, StreamFact};
+use simulated_partners::persona::Persona;
 use strum::{Display, VariantArray};
 
 use crate::policy::Row;
@@ -14,8 +14,8 @@ pub mod names;
 mod script;
 
 pub use dns::{Dns, DnsAnswer, Srv};
-pub use expect::{Expect, Mark, OutcomeWord, Sees, Weight};
-pub use script::{CONTROL, Dials, Local, MAIN, Need, Role, Script, Setting, Tag};
+pub use expect::{Expect, Mark, OutcomeWord, Sees};
+pub use script::{CONTROL, Dials, Local, MAIN, Need, Role, Scenario, Script, Setting, Tag};
 pub use simulated_partners::event::Direction;
 
 /// A family of cases.
@@ -63,8 +63,8 @@ pub struct Case {
     pub partner: Arc<Persona>,
     /// Who dials.
     pub direction: Direction,
-    /// What happens in it, where it is one of the conformance suite.
-    pub script: Option<Arc<Script>>,
+    /// What happens in it.
+    pub script: Arc<Script>,
 }
 
 /// Octets of a DNS label (RFC 1035 §2.3.4).
@@ -100,39 +100,38 @@ impl Case {
 
     /// All domains that a target has to take streams for, or dial, in this case.
     pub fn domains(&self) -> Vec<String> {
-        match &self.script {
-            None => vec![self.domain()],
-            Some(script) => script.listed(&self.domain()),
-        }
+        self.script.listed(&self.domain())
+    }
+
+    /// The scenario that it is a variant of, where it is one of the conformance suite. The oracle
+    /// decides all others.
+    pub fn scenario(&self) -> Option<&Scenario> {
+        self.script.scenario.as_ref()
+    }
+
+    /// The requirements that its scenario judges, by their ids.
+    pub fn requirements(&self) -> &[String] {
+        self.scenario()
+            .map_or(&[], |scenario| &scenario.requirements)
+    }
+
+    /// Whether it judges the requirement of this id, as a whole or by one of its expectations.
+    pub fn judges(&self, id: &str) -> bool {
+        let by_expectations = self.script.expect.iter().flat_map(|expect| &expect.rows);
+        let mut judged = self.requirements().iter().chain(by_expectations);
+        judged.any(|requirement| requirement == id)
     }
 
     /// Whether it is of this kind.
     pub fn has_tag(&self, tag: Tag) -> bool {
-        self.script
-            .as_ref()
-            .is_some_and(|script| script.tags.contains(&tag))
+        self.scenario()
+            .is_some_and(|scenario| scenario.tags.contains(&tag))
     }
 
     /// Whether it may take as long as the target's own timeouts: the partner is silent where the
     /// target waits for it.
     pub fn waits(&self) -> bool {
-        if let Some(script) = &self.script {
-            return matches!(script.setting, Setting::Impatient | Setting::ShortIdle);
-        }
-        let facts = &self.partner.facts;
-        let policy = self.row.policy();
-        let silent = facts.stream == StreamFact::Silent;
-        match self.direction {
-            Direction::Outbound => {
-                silent && policy.valid() && facts.authority != AuthorityFact::Unreachable
-            }
-            // What is asked on the verify leg only.
-            Direction::Inbound => match facts.authority {
-                AuthorityFact::Silent | AuthorityFact::WrongDomain => policy.dialback,
-                AuthorityFact::Truthful | AuthorityFact::Invalid => silent && policy.dialback,
-                AuthorityFact::Unreachable => false,
-            },
-        }
+        matches!(self.script.setting, Setting::Impatient | Setting::ShortIdle)
     }
 }
 

@@ -16,15 +16,6 @@ pub struct Expectation {
 }
 
 impl Expectation {
-    /// What a case of the conformance suite has in place of a rule: its scenario says what is allowed.
-    pub const fn of_scenario() -> Self {
-        Self {
-            rule: "scenario",
-            clause: "the requirements that it names",
-            allowed: Vec::new(),
-        }
-    }
-
     /// Whether every allowed end is an established session: a refusal is wrong then.
     pub fn unanimously_established(&self) -> bool {
         self.allowed

@@ -15,6 +15,7 @@
 pub mod case;
 pub mod embedded;
 pub mod expectation;
+pub mod finding;
 pub mod glob;
 pub mod judge;
 pub mod matrix;

@@ -1,4 +1,4 @@
-//! What a run leaves behind: the one stream of events that every report is made from.
+//! What becomes of a case: first what it showed, then the verdict on it.
 
 use std::time::Duration;
 
@@ -6,10 +6,155 @@ use simulated_partners::event::Event;
 
 use crate::case::Case;
 use crate::expectation::Expectation;
-use crate::judge::Breach;
-use crate::judge::Fault;
+use crate::finding::Finding;
 use crate::outcome::Outcome;
 use crate::verdict::Verdict;
+
+/// What a case showed. The verdict is made of this, and of what is known of the target.
+#[derive(Clone, Debug)]
+pub struct CaseResult {
+    /// What was run.
+    pub case: Case,
+    /// What the oracle allows. None where a scenario says what is allowed.
+    pub allowed: Option<Expectation>,
+    /// How it went.
+    pub run: Run,
+    /// The neighbour that has to be accepted where this case may be refused.
+    pub control: Option<Control>,
+    /// Whether the case ran only as a control of another.
+    pub added_as_control: bool,
+    /// What repetitions showed, where there were any.
+    pub repeated: Option<Repeated>,
+    /// Where the time went.
+    pub timings: Timings,
+    /// All observations of the main partner, in order. Empty for a pass unless transcripts were asked
+    /// for.
+    pub events: Vec<Event>,
+    /// The negotiation in one line: who sent what, in order.
+    pub wire: String,
+}
+
+/// How a case went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Run {
+    /// It was not run: the target cannot be set so, or lacks something. With the reason.
+    Unsupported(String),
+    /// The harness or its environment failed, which says nothing of the target. With the reason.
+    Failed(String),
+    /// It came to an end.
+    Ended {
+        /// How it ended.
+        outcome: Outcome,
+        /// What is wrong with it.
+        findings: Vec<Finding>,
+    },
+}
+
+/// The neighbour of a case that has to be accepted: without it a refusal proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// The id of its case.
+    pub id: String,
+    /// What became of it.
+    pub state: ControlState,
+}
+
+/// What became of a control.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ControlState {
+    /// Nothing yet.
+    Pending,
+    /// It was established, or showed what its scenario wants.
+    Accepted,
+    /// It was not.
+    Missed,
+    /// The harness or its environment failed.
+    Failed,
+}
+
+impl CaseResult {
+    /// A case that has not been run.
+    pub fn not_run(case: Case, run: Run) -> Self {
+        Self {
+            case,
+            allowed: None,
+            run,
+            control: None,
+            added_as_control: false,
+            repeated: None,
+            timings: Timings::default(),
+            events: Vec::new(),
+            wire: String::new(),
+        }
+    }
+
+    /// How it ended, where it did.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match &self.run {
+            Run::Ended { outcome, .. } => Some(outcome),
+            Run::Unsupported(_) | Run::Failed(_) => None,
+        }
+    }
+
+    /// What is wrong with it.
+    pub fn findings(&self) -> &[Finding] {
+        match &self.run {
+            Run::Ended { findings, .. } => findings,
+            Run::Unsupported(_) | Run::Failed(_) => &[],
+        }
+    }
+}
+
+/// A case with its verdict.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// What it showed.
+    pub result: CaseResult,
+    /// The judgement.
+    pub verdict: Verdict,
+    /// Why, in a sentence.
+    pub why: String,
+    /// What the baseline, or strictness, made of the verdict.
+    pub settled: Option<Settled>,
+}
+
+/// How a verdict was settled.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Settled {
+    /// The verdict without a baseline.
+    pub was: Verdict,
+    /// The entry that decided, as `known.toml:12`; none where it was strictness alone.
+    pub entry: Option<String>,
+}
+
+/// What repetitions of a case showed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Repeated {
+    /// How often it was run.
+    pub runs: u32,
+    /// How often it had another verdict or outcome than the first time.
+    pub ended_otherwise: u32,
+    /// How often only the transcript was another one than the first time.
+    pub went_otherwise: u32,
+    /// Where two transcripts part for the first time.
+    pub divergence: Option<Divergence>,
+    /// Why the runs cannot be taken for one result, where they cannot.
+    #[serde(skip)]
+    pub unstable: Option<String>,
+}
+
+/// The first event in which two canonical transcripts differ.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Divergence {
+    /// The rounds that are compared, counted from 1.
+    pub rounds: [u32; 2],
+    /// The event's number in both, counted from 1.
+    pub event: usize,
+    /// What it was in each; none where that transcript was at its end.
+    pub lines: [Option<String>; 2],
+    /// Whether it is on the connection that decides the case.
+    pub decides: bool,
+}
 
 /// Where the time of a case went. Nothing where it did not come so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -27,41 +172,6 @@ pub struct Timings {
     pub delayed: bool,
     /// The whole case.
     pub total: Duration,
-}
-
-/// The result of one case.
-#[derive(Clone, Debug)]
-pub struct Record {
-    /// What was run.
-    pub case: Case,
-    /// What was allowed.
-    pub expectation: Expectation,
-    /// What happened; none where it was not run (`unsupported`, some of `error`).
-    pub outcome: Option<Outcome>,
-    /// The judgement.
-    pub verdict: Verdict,
-    /// Why that judgement, in a sentence.
-    pub why: String,
-    /// What is wrong beside the outcome.
-    pub fault: Option<Fault>,
-    /// Requirements that were not kept, in a case of the conformance suite.
-    pub breaches: Vec<Breach>,
-    /// Expectations of such a case that cannot fail, where that was asked for.
-    pub vacuous: Vec<String>,
-    /// What the baseline, or strictness, made of the verdict.
-    pub settled: Option<Settled>,
-    /// What repetitions showed, where there were any.
-    pub repeated: Option<Repeated>,
-    /// Id of the accepting neighbour of a case that has to be refused.
-    pub control: Option<String>,
-    /// Whether the case ran only as somebody's control.
-    pub added_as_control: bool,
-    /// Where the time went.
-    pub timings: Timings,
-    /// All observations, in order. Empty for a pass unless transcripts were asked for.
-    pub events: Vec<Event>,
-    /// The negotiation in one line: who sent what, in order.
-    pub wire: String,
 }
 
 /// What happens during a run.
@@ -100,39 +210,4 @@ pub enum RunEvent {
         /// Whether it was broken off.
         interrupted: bool,
     },
-}
-
-/// How a verdict was settled, kept beside it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Settled {
-    /// The verdict before.
-    pub was: Verdict,
-    /// The entry that decided, as `known.toml:12`; none where it was strictness alone.
-    pub entry: Option<String>,
-}
-
-/// What repetitions of a case showed.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Repeated {
-    /// How often it was run.
-    pub runs: u32,
-    /// How often it had another verdict or outcome than the first time.
-    pub ended_otherwise: u32,
-    /// How often only the transcript was another one than the first time.
-    pub went_otherwise: u32,
-    /// Where two transcripts part for the first time.
-    pub divergence: Option<Divergence>,
-}
-
-/// The first event in which two canonical transcripts differ.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Divergence {
-    /// The rounds that are compared, counted from 1.
-    pub rounds: [u32; 2],
-    /// The event's number in both, counted from 1.
-    pub event: usize,
-    /// What it was in each; none where that transcript was at its end.
-    pub lines: [Option<String>; 2],
-    /// Whether it is on the connection that decides the case.
-    pub decides: bool,
 }

@@ -1,20 +1,12 @@
 //! The words in which a case is judged.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use strum::{Display, VariantArray};
 
 /// The judgement of a case. These words are used in every report unchanged.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    serde::Serialize,
-    Display,
-    VariantArray,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Display, VariantArray,
 )]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
@@ -50,6 +42,35 @@ impl Verdict {
             | Self::Disputed
             | Self::Error
             | Self::Xfail => false,
+        }
+    }
+}
+
+/// What something that is not as it should be does to a verdict. The heaviest decides.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Weight {
+    /// It is recorded: the standards leave it open.
+    May,
+    /// It warns.
+    Should,
+    /// The sources disagree about it.
+    #[serde(skip_deserializing)]
+    Disputed,
+    /// It fails.
+    Must,
+}
+
+impl Weight {
+    /// What it does, in a word.
+    pub const fn effect(self) -> &'static str {
+        match self {
+            Self::May => "recorded",
+            Self::Should => "warn",
+            Self::Disputed => "disputed",
+            Self::Must => "fail",
         }
     }
 }

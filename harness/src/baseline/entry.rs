@@ -5,7 +5,6 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use time::Date;
 
-use super::spelling::Shown;
 use crate::glob::Glob;
 
 /// All entries of a file, in its order.
@@ -25,7 +24,7 @@ pub struct Entry {
     /// Id of a case, or a glob.
     pub case: String,
     /// What the cases show.
-    pub shown: Shown,
+    pub shown: String,
     /// The verdict that is known.
     pub covers: Covers,
     /// Why it is as it is.

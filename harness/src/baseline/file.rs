@@ -13,7 +13,6 @@ use toml::Spanned;
 use toml::value::Datetime;
 
 use super::entry::{Baseline, Covers, Entry};
-use super::spelling::Shown;
 use crate::case::Case;
 use crate::glob::Glob;
 use crate::matrix;
@@ -112,7 +111,7 @@ fn read(text: &str, all: &[Case]) -> Result<Vec<Entry>, Vec<Mistake>> {
         let known = known.get_ref();
         match entry(known, line, all) {
             Ok(entry) => {
-                let key = (entry.case.clone(), entry.shown.to_string(), entry.covers);
+                let key = (entry.case.clone(), entry.shown.clone(), entry.covers);
                 match seen.get(&key) {
                     Some(first) => mistakes.push(
                         Mistake::new(known.case.span(), "listed twice")
@@ -153,17 +152,6 @@ fn entry(known: &Known, line: usize, all: &[Case]) -> Result<Entry, Vec<Mistake>
             None
         }
     };
-    let shown = known.outcome.get_ref().parse::<Shown>();
-    if let Err(error) = &shown {
-        mistakes.push(
-            Mistake::new(
-                known.outcome.span(),
-                "`outcome` is not what a case can show",
-            )
-            .label(&error.wrong)
-            .help(&error.valid),
-        );
-    }
     if known.why.get_ref().trim().is_empty() {
         mistakes.push(
             Mistake::new(known.why.span(), "`why` is empty")
@@ -196,11 +184,11 @@ fn entry(known: &Known, line: usize, all: &[Case]) -> Result<Entry, Vec<Mistake>
             None
         }
     };
-    match (glob, shown) {
-        (Some(glob), Ok(shown)) if mistakes.is_empty() => Ok(Entry {
+    match glob {
+        Some(glob) if mistakes.is_empty() => Ok(Entry {
             line,
             case: case.clone(),
-            shown,
+            shown: known.outcome.get_ref().clone(),
             covers: known.verdict,
             why: known.why.get_ref().trim().to_owned(),
             link: known.link.as_ref().map(|link| link.get_ref().clone()),

@@ -8,13 +8,13 @@ mod cover;
 mod entry;
 mod file;
 mod settlement;
-mod spelling;
+mod shown;
 mod write;
 
 pub use entry::{Baseline, Covers, Entry};
 pub use file::BaselineError;
 pub use settlement::Settlement;
-pub use spelling::{Shown, SpellingError};
+pub use shown::shown;
 pub use write::{Written, write};
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use time::Date;
 
 use super::entry::{Baseline, Covers, Entry};
-use super::spelling::Shown;
-use crate::record::{Record, Settled};
+use super::shown::shown;
+use crate::judge::verdict;
+use crate::record::{CaseResult, Record, Settled};
 use crate::verdict::Verdict;
 
 /// How results are compared with what is known.
@@ -18,6 +19,9 @@ pub struct Settlement {
     pub today: Date,
 }
 
+/// A verdict beside the baseline, with its reason and what decided.
+type Judgement = (Verdict, String, Option<Settled>);
+
 impl Settlement {
     /// One that changes nothing.
     pub fn none() -> Self {
@@ -28,7 +32,7 @@ impl Settlement {
         }
     }
 
-    /// Gives a result its last verdict:
+    /// Gives a result its verdict:
     ///
     /// - a failure as listed becomes [`Verdict::Xfail`];
     /// - a failure that is listed, but as another one, stays what it is and says so;
@@ -37,58 +41,81 @@ impl Settlement {
     ///
     /// A result that says nothing of the target, or not always the same, is left alone, and entries
     /// that have expired do not count.
-    pub fn settle(&self, record: &mut Record) {
-        let Some(ran) = Ran::of(record, self.strict) else {
-            return;
+    pub fn judge(&self, result: CaseResult) -> Record {
+        let (was, why) = verdict(&result);
+        let (verdict, why, settled) = match (shown(&result), self.failure(was)) {
+            (Some(shown), Ok(Some(failure))) => self.failed(&result, &shown, failure, was, why),
+            (Some(_), Ok(None)) => self.passed(&result, was, why),
+            (_, Err(SaysNothing)) | (None, _) => (was, why, None),
         };
-        let listed = self.listed(&record.case.id);
-        let (valid, expired): (Vec<_>, Vec<_>) = listed
+        Record {
+            result,
+            verdict,
+            why,
+            settled,
+        }
+    }
+
+    /// What kind of failure a verdict is in this run, if it is one.
+    fn failure(&self, verdict: Verdict) -> Result<Option<Covers>, SaysNothing> {
+        match verdict {
+            Verdict::Fail => Ok(Some(Covers::Fail)),
+            Verdict::Warn => Ok(self.strict.then_some(Covers::Warn)),
+            Verdict::Pass | Verdict::Disputed => Ok(None),
+            Verdict::Unsupported
+            | Verdict::Unstable
+            | Verdict::Error
+            | Verdict::Xfail
+            | Verdict::Xpass => Err(SaysNothing),
+        }
+    }
+
+    fn passed(&self, result: &CaseResult, was: Verdict, why: String) -> Judgement {
+        let listed = self.listed(&result.case.id);
+        let Some((place, entry)) = listed.iter().find(|(_, entry)| !entry.expired(self.today))
+        else {
+            return (was, why, None);
+        };
+        let why = format!(
+            "{place} lists it as {} with `{}`, but now it is {was}: {why}",
+            entry.covers, entry.shown
+        );
+        (Verdict::Xpass, why, settled(was, Some(place)))
+    }
+
+    fn failed(
+        &self,
+        result: &CaseResult,
+        shown: &str,
+        failure: Covers,
+        was: Verdict,
+        mut why: String,
+    ) -> Judgement {
+        let (valid, expired): (Vec<_>, Vec<_>) = self
+            .listed(&result.case.id)
             .into_iter()
             .partition(|(_, entry)| !entry.expired(self.today));
-        let was = record.verdict;
-        let Some(failure) = ran.failure else {
-            if let Some((place, entry)) = valid.first() {
-                record.why = format!(
-                    "{place} lists it as {} with `{}`, but now it is {}: {}",
-                    entry.covers,
-                    entry.shown,
-                    word(was),
-                    record.why
-                );
-                record.verdict = Verdict::Xpass;
-                record.settled = Some(Settled {
-                    was,
-                    entry: Some(place.clone()),
-                });
-            }
-            return;
-        };
-        let fits =
-            |(_, entry): &&(String, &Entry)| entry.covers == failure && entry.shown == ran.shown;
+        let fits = |(_, entry): &&(String, &Entry)| entry.covers == failure && entry.shown == shown;
         if let Some((place, entry)) = valid.iter().find(fits) {
-            record.why = format!("{} ({place}{})", entry.why, linked(entry));
-            record.verdict = Verdict::Xfail;
-            record.settled = Some(Settled {
-                was,
-                entry: Some(place.clone()),
-            });
-            return;
+            let why = format!("{} ({place}{})", entry.why, linked(entry));
+            return (Verdict::Xfail, why, settled(was, Some(place)));
         }
+        let mut decided = None;
         if failure == Covers::Warn {
-            record.why = format!("a warning, and the run is strict: {}", record.why);
-            record.verdict = Verdict::Fail;
-            record.settled = Some(Settled { was, entry: None });
+            why = format!("a warning, and the run is strict: {why}");
+            decided = settled(was, None);
         }
         if let Some((place, entry)) = valid.first() {
-            record.why = format!(
-                "{}; {place} lists it as {} with `{}`, but it shows `{}`",
-                record.why, entry.covers, entry.shown, ran.shown
+            why = format!(
+                "{why}; {place} lists it as {} with `{}`, but it shows `{shown}`",
+                entry.covers, entry.shown
             );
         } else if let Some((place, entry)) = expired.iter().find(fits)
             && let Some(last) = entry.expires
         {
-            record.why = format!("{}; what {place} says of it expired on {last}", record.why);
+            why = format!("{why}; what {place} says of it expired on {last}");
         }
+        (Verdict::Fail, why, decided)
     }
 
     /// What is listed of a case and has an effect in this run, with its place.
@@ -105,29 +132,14 @@ impl Settlement {
     }
 }
 
-/// A case that ran and says something of the target.
-struct Ran {
-    shown: Shown,
-    failure: Option<Covers>,
-}
+/// A verdict that no baseline speaks of.
+struct SaysNothing;
 
-impl Ran {
-    fn of(record: &Record, strict: bool) -> Option<Self> {
-        let failure = match record.verdict {
-            Verdict::Fail => Some(Covers::Fail),
-            Verdict::Warn => strict.then_some(Covers::Warn),
-            Verdict::Pass | Verdict::Disputed => None,
-            Verdict::Unsupported
-            | Verdict::Unstable
-            | Verdict::Error
-            | Verdict::Xfail
-            | Verdict::Xpass => return None,
-        };
-        Some(Self {
-            shown: Shown::of(record)?,
-            failure,
-        })
-    }
+fn settled(was: Verdict, place: Option<&String>) -> Option<Settled> {
+    Some(Settled {
+        was,
+        entry: place.cloned(),
+    })
 }
 
 fn linked(entry: &Entry) -> String {
@@ -135,12 +147,4 @@ fn linked(entry: &Entry) -> String {
         .link
         .as_ref()
         .map_or_else(String::new, |link| format!(", {link}"))
-}
-
-const fn word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Warn => "warn",
-        Verdict::Disputed => "disputed",
-        _ => "pass",
-    }
 }

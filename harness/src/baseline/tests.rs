@@ -4,9 +4,9 @@ use time::{Date, Month};
 
 use super::*;
 use crate::case::Case;
-use crate::judge::Fault;
+use crate::finding::{Against, Fault};
 use crate::matrix::cases;
-use crate::record::Record;
+use crate::record::{CaseResult, Record, Run};
 use crate::report::{Report, fixture};
 use crate::scenario::Library;
 use crate::verdict::Verdict;
@@ -32,25 +32,21 @@ fn day(year: i32) -> Date {
     Date::from_calendar_date(year, Month::June, 15).unwrap()
 }
 
-fn settled_with(entries: &[String], strict: bool, mut record: Record) -> Record {
+fn settled_with(entries: &[String], strict: bool, result: CaseResult) -> Record {
     Settlement {
         baseline: Some(baseline(entries)),
         strict,
         today: day(2026),
     }
-    .settle(&mut record);
-    record
+    .judge(result)
 }
 
 fn settled(entries: &[String]) -> Record {
-    settled_with(entries, false, fixture::failed())
+    settled_with(entries, false, fixture::failed().result)
 }
 
-fn with(verdict: Verdict) -> Record {
-    Record {
-        verdict,
-        ..fixture::failed()
-    }
+fn with(verdict: Verdict) -> CaseResult {
+    fixture::showing(verdict)
 }
 
 fn mistakes(text: &str) -> String {
@@ -78,7 +74,7 @@ fn a_failure_that_shows_something_else_stays_one_and_names_the_entry() {
         entry(CASE, SHOWN, "verdict = \"warn\""),
     ];
     for entry in other {
-        let record = settled_with(&[entry], true, fixture::failed());
+        let record = settled_with(&[entry], true, fixture::failed().result);
         assert_eq!(record.verdict, Verdict::Fail);
         assert!(
             record.why.contains("known.toml:2 lists it as"),
@@ -90,12 +86,14 @@ fn a_failure_that_shows_something_else_stays_one_and_names_the_entry() {
 
 #[test]
 fn another_fault_beside_the_same_outcome_is_another_failure() {
-    let mut record = fixture::failed();
-    record.fault = Some(Fault::Unanswered);
+    let mut result = fixture::failed().result;
+    if let Run::Ended { findings, .. } = &mut result.run {
+        findings[0].against = Against::Fault(Fault::Unanswered);
+    }
     let listed = entry(CASE, "tcp-dialback, but no answer came back", "");
-    let with_fault = settled_with(&[listed], false, record.clone());
+    let with_fault = settled_with(&[listed], false, result.clone());
     assert_eq!(with_fault.verdict, Verdict::Xfail);
-    let without = settled_with(&[entry(CASE, SHOWN, "")], false, record);
+    let without = settled_with(&[entry(CASE, SHOWN, "")], false, result);
     assert_eq!(without.verdict, Verdict::Fail);
 }
 
@@ -181,8 +179,7 @@ fn the_entry_of_one_case_outweighs_a_glob() {
 
 #[test]
 fn without_a_baseline_nothing_changes() {
-    let mut record = fixture::failed();
-    Settlement::none().settle(&mut record);
+    let record = Settlement::none().judge(fixture::failed().result);
     assert_eq!(record.verdict, Verdict::Fail);
     assert_eq!(record.settled, None);
 }
@@ -190,10 +187,9 @@ fn without_a_baseline_nothing_changes() {
 #[test]
 fn mistakes_are_shown_with_line_caret_and_what_is_valid() {
     let text = format!(
-        "format = 1\n{}{}{}{}",
+        "format = 1\n{}{}{}",
         entry("personas/row07/gogle-talk/inbound", SHOWN, ""),
         entry("policies/row07", SHOWN, ""),
-        entry(CASE, "refused: silence at tcp, ended by target", ""),
         "[[known]]\ncase = \"**\"\noutcome = \"sasl-tls\"\nwhy = \" \"\nlink = \"see there\"\n\
          expires = 2027-01-31T12:00:00Z\n"
     );
@@ -235,13 +231,10 @@ fn the_same_entry_twice_is_a_mistake() {
     assert!(shown.contains("first here"), "{shown}");
 }
 
-fn report(records: Vec<Record>, settlement: &Settlement) -> Report {
-    let records = records
+fn report(results: Vec<CaseResult>, settlement: &Settlement) -> Report {
+    let records = results
         .into_iter()
-        .map(|mut record| {
-            settlement.settle(&mut record);
-            record
-        })
+        .map(|result| settlement.judge(result))
         .collect();
     fixture::report(fixture::gather(records, false))
 }
@@ -249,7 +242,7 @@ fn report(records: Vec<Record>, settlement: &Settlement) -> Report {
 #[test]
 fn what_is_written_is_read_once_its_reasons_are_filled_in() {
     let settlement = Settlement::none();
-    let report = report(vec![fixture::failed()], &settlement);
+    let report = report(vec![fixture::failed().result], &settlement);
     let written = write(&report.target, &report.records, &settlement, &all());
     insta::assert_snapshot!(written.text);
     assert_eq!((written.new, written.kept), (1, 0));
@@ -262,8 +255,7 @@ fn what_is_written_is_read_once_its_reasons_are_filled_in() {
         strict: false,
         today: day(2026),
     };
-    let mut record = fixture::failed();
-    settlement.settle(&mut record);
+    let record = settlement.judge(fixture::failed().result);
     assert_eq!(record.verdict, Verdict::Xfail);
 }
 
@@ -281,7 +273,7 @@ fn a_new_baseline_keeps_what_is_right_or_was_not_run() {
     };
     let mut passed = with(Verdict::Pass);
     passed.case.id = "personas/row08/google-talk/inbound".to_owned();
-    let report = report(vec![fixture::failed(), passed], &settlement);
+    let report = report(vec![fixture::failed().result, passed], &settlement);
     let written = write(&report.target, &report.records, &settlement, &all());
     assert_eq!((written.new, written.kept), (0, 2));
     assert!(written.text.contains("expires = 2030-01-01"));
@@ -292,15 +284,17 @@ fn a_new_baseline_keeps_what_is_right_or_was_not_run() {
 #[test]
 fn text_from_the_wire_is_quoted_in_a_written_baseline() {
     use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
-    let mut record = fixture::failed();
-    record.outcome = Some(Outcome::Refused(Refusal {
-        phase: Phase::Config,
-        closer: Closer::Target,
-        signal: Signal::ConfigRefused("line 3:\n\"tls\" = '''no\\yes'''\u{1b}".to_owned()),
-    }));
+    let mut result = fixture::failed().result;
+    if let Run::Ended { outcome, .. } = &mut result.run {
+        *outcome = Outcome::Refused(Refusal {
+            phase: Phase::Config,
+            closer: Closer::Target,
+            signal: Signal::ConfigRefused("line 3:\n\"tls\" = '''no\\yes'''\u{1b}".to_owned()),
+        });
+    }
     let settlement = Settlement::none();
-    let shown = Shown::of(&record);
-    let report = report(vec![record], &settlement);
+    let shown = shown(&result);
+    let report = report(vec![result], &settlement);
     let written = write(&report.target, &report.records, &settlement, &all());
     let text = written.text.replace("why = \"\"", "why = \"a bug\"");
     let read = Baseline::parse("known.toml", &text, &all()).unwrap();

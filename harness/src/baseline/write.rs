@@ -10,7 +10,7 @@ use super::cover::cover;
 use super::entry::{Baseline, Covers, Entry};
 use super::file::FORMAT;
 use super::settlement::Settlement;
-use super::spelling::Shown;
+use super::shown::shown;
 use crate::case::Case;
 use crate::record::Record;
 use crate::verdict::Verdict;
@@ -49,7 +49,7 @@ pub fn write(
         entry_text(
             &mut text,
             &entry.case,
-            &entry.shown.to_string(),
+            &entry.shown,
             entry.covers,
             &entry.why,
             entry.link.as_deref(),
@@ -57,7 +57,10 @@ pub fn write(
         );
     }
     let explained = |record: &Record| {
-        record.verdict == Verdict::Xfail && kept.iter().any(|entry| entry.matches(&record.case.id))
+        record.verdict == Verdict::Xfail
+            && kept
+                .iter()
+                .any(|entry| entry.matches(&record.result.case.id))
     };
     let mut failures: BTreeMap<(Covers, String), BTreeSet<&str>> = BTreeMap::new();
     let mut unsupported: BTreeSet<&str> = BTreeSet::new();
@@ -135,8 +138,7 @@ fn failure(record: &Record) -> Option<(Covers, String)> {
     } else {
         Covers::Fail
     };
-    let shown = Shown::of(record)?;
-    Some((covers, shown.to_string()))
+    Some((covers, shown(&record.result)?))
 }
 
 fn entry_text(

@@ -7,11 +7,11 @@ use simulated_partners::reaction::Do;
 use super::error::{CliError, Exit};
 use super::run::Judging;
 use super::{output, requirement, select};
-use crate::case::Script;
 use crate::case::{Case, Direction, Set};
+use crate::case::{Scenario, Script};
 use crate::expectation::End;
 use crate::matrix::control_of;
-use crate::oracle::{self, expected, second_opinions};
+use crate::oracle::{self, allowed, second_opinions};
 use crate::outcome::{Method, method_name};
 use crate::report::{Rerun, describe_direction, describe_offer, describe_policy, field};
 use crate::requirement::Registry;
@@ -55,7 +55,7 @@ pub(super) fn text(case: &Case, all: &[Case], judging: Judging, width: usize) ->
     let profile = judging.profile();
     let policy = case.row.policy();
     let partner = &case.partner;
-    let expectation = expected(case, profile);
+    let allowed = allowed(case, profile);
     let mut out = format!("{}\n\n", case.id.bold());
     let mut say = |name: &str, text: &str| out.push_str(&field(name, text, width));
 
@@ -81,26 +81,27 @@ pub(super) fn text(case: &Case, all: &[Case], judging: Judging, width: usize) ->
         say(if index == 0 { "deviates" } else { "" }, deviation);
     }
     say("direction", describe_direction(case.direction));
-    if let Some(script) = &case.script {
-        for (name, text) in scripted(script) {
+    if let Some(scenario) = case.scenario() {
+        for (name, text) in scripted(scenario, &case.script) {
             say(name, &text);
         }
-    } else {
+    }
+    if let Some(expectation) = allowed {
         let rule = expectation.rule;
         match oracle::rule(rule) {
             Some(found) => say("rule", &format!("{rule}: {}", found.says)),
             None => say("rule", rule),
         }
         say("clause", expectation.clause);
-    }
-    for (index, allowed) in expectation.allowed.iter().enumerate() {
-        let name = match (index, expectation.allowed.len()) {
-            (0, 1) => "allowed",
-            (0, _) => "expected",
-            (1, _) => "or also",
-            _ => "",
-        };
-        say(name, &format!("{allowed}: {}", meaning(&allowed.end)));
+        for (index, allowed) in expectation.allowed.iter().enumerate() {
+            let name = match (index, expectation.allowed.len()) {
+                (0, 1) => "allowed",
+                (0, _) => "expected",
+                (1, _) => "or also",
+                _ => "",
+            };
+            say(name, &format!("{allowed}: {}", meaning(&allowed.end)));
+        }
     }
     for opinion in second_opinions(case, profile) {
         let ends: Vec<&str> = opinion
@@ -113,9 +114,9 @@ pub(super) fn text(case: &Case, all: &[Case], judging: Judging, width: usize) ->
             &format!("{}: {}", opinion.source, ends.join(" or ")),
         );
     }
-    let control = match &case.script {
+    let control = match case.scenario() {
         None => control_of(case, all, profile),
-        Some(script) => script.control_of(&case.id),
+        Some(scenario) => scenario.control_of(&case.id),
     };
     if let Some(control) = control {
         say(
@@ -135,11 +136,11 @@ pub(super) fn text(case: &Case, all: &[Case], judging: Judging, width: usize) ->
 }
 
 /// What a scenario judges, and by what.
-fn scripted(script: &Script) -> Vec<(&'static str, String)> {
-    let mut lines = vec![("file", format!("scenarios/{}.toml", script.scenario))];
-    lines.extend(script.tags.iter().map(|tag| ("tagged", tag.to_string())));
+fn scripted(scenario: &Scenario, script: &Script) -> Vec<(&'static str, String)> {
+    let mut lines = vec![("file", format!("scenarios/{}.toml", scenario.file))];
+    lines.extend(scenario.tags.iter().map(|tag| ("tagged", tag.to_string())));
     let registry = Registry::builtin();
-    let rows = script
+    let rows = scenario
         .requirements
         .iter()
         .filter_map(|row| row.parse().ok());
@@ -150,7 +151,7 @@ fn scripted(script: &Script) -> Vec<(&'static str, String)> {
             format!("{} ({level}, {}): {}", found.id, found.source, found.text),
         ));
     }
-    for found in script.bugs.iter().filter_map(|id| registry.bug(id)) {
+    for found in scenario.bugs.iter().filter_map(|id| registry.bug(id)) {
         lines.push((
             "hunts",
             format!("{} ({}): {}", found.id, found.source, found.text),
@@ -185,8 +186,8 @@ fn story(case: &Case) -> String {
         Set::Offers => "a correct server with just this offer".to_owned(),
         Set::Scenarios => format!("a script, beginning as {}", case.partner.name),
     };
-    if let Some(script) = &case.script {
-        return format!("{}.", script.title);
+    if case.scenario().is_some() {
+        return format!("{}.", case.script.title);
     }
     if !case.row.policy().valid() {
         return format!(

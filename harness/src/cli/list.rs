@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use super::error::{CliError, Exit};
 use super::run::Judging;
 use super::{output, select};
-use crate::oracle::expected;
+use crate::expectation::Expectation;
+use crate::oracle::allowed;
 use crate::report::allowed_text;
 
 /// Options of `list`.
@@ -30,16 +31,14 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let mut out = String::new();
     for case in args.wanted.among(&all)? {
         out.push_str(&case.id);
-        if let Some(script) = case.script.as_ref().filter(|_| args.long) {
-            let _ = write!(out, "\t{}\t{}", script.title, script.requirements.join(" "));
+        let allowed = allowed(case, args.judging.profile());
+        if args.long
+            && let Some(Expectation { allowed, rule, .. }) = allowed
+        {
+            let _ = write!(out, "\t{}\t{rule}", allowed_text(&allowed));
         } else if args.long {
-            let expectation = expected(case, args.judging.profile());
-            let _ = write!(
-                out,
-                "\t{}\t{}",
-                allowed_text(&expectation.allowed),
-                expectation.rule
-            );
+            let requirements = case.requirements().join(" ");
+            let _ = write!(out, "\t{}\t{requirements}", case.script.title);
         }
         out.push('\n');
     }

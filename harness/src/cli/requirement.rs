@@ -6,7 +6,8 @@ use super::error::CliError;
 use super::output;
 use crate::coverage::{self, Coverage, Covering};
 use crate::report::field;
-use crate::requirement::{Bug, Entry, Level, Registry, Requirement, RowId, VerdictClass};
+use crate::requirement::{Bug, Entry, Level, Registry, Requirement, RowId};
+use crate::verdict::Weight;
 
 /// What the scenarios cover.
 ///
@@ -89,10 +90,10 @@ fn level(level: Level) -> String {
         "{}: {}; a breach is {}",
         level.name(),
         level.says(),
-        match level.verdict_class() {
-            VerdictClass::Fail => "a failure",
-            VerdictClass::Warn => "a warning",
-            VerdictClass::Recorded => "recorded and no failure",
+        match level.weight() {
+            Weight::Must => "a failure",
+            Weight::Should | Weight::Disputed => "a warning",
+            Weight::May => "recorded and no failure",
         }
     )
 }

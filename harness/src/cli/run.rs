@@ -22,7 +22,7 @@ use crate::oracle::Profile;
 use crate::policy::Mode;
 use crate::record::RunEvent;
 use crate::report::{self, Progress, Report, Rerun, View};
-use crate::runner::{self, Deadlines, Plan, Repetition};
+use crate::runner::{self, Deadlines, Judge, Plan, Repetition};
 use crate::subject;
 use crate::subject::ejabberd::Ejabberd;
 use crate::subject::prosody::Prosody;
@@ -271,14 +271,7 @@ const START: Start = |order| {
     let (events, receiver) = mpsc::channel(EVENTS);
     tokio::spawn(async move {
         let plan = plan(&order);
-        runner::repeat(
-            plan,
-            order.repetition,
-            order.settlement,
-            events,
-            order.interrupt,
-        )
-        .await;
+        runner::repeat(plan, order.repetition, events, order.interrupt).await;
     });
     receiver
 };
@@ -341,6 +334,11 @@ fn examined(options: &Options, runtime: &Runtime) -> Result<Arc<dyn subject::Tar
     }
 }
 
+fn judge(settlement: &Arc<Settlement>) -> Judge {
+    let settlement = Arc::clone(settlement);
+    Arc::new(move |result| settlement.judge(result))
+}
+
 fn plan(order: &Order) -> Plan {
     Plan {
         jobs: runner::jobs(
@@ -355,6 +353,7 @@ fn plan(order: &Order) -> Plan {
         in_flight: order.jobs.get().saturating_mul(runner::IN_FLIGHT),
         seed: order.seed,
         keep_events: order.keep_events,
+        judge: judge(&order.settlement),
         prove: order.prove,
     }
 }

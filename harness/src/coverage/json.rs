@@ -74,7 +74,7 @@ fn of_row(coverage: &Coverage<'_>, row: &Requirement) -> Value {
         "id": row.id,
         "source": row.source,
         "level": row.level,
-        "breach": row.level.verdict_class(),
+        "breach": row.level.weight().effect(),
         "role": row.role,
         "text": row.text,
         "note": row.note,

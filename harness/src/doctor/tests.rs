@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::case::{Case, Direction, Set};
+use crate::case::{Case, Direction, Script, Set, Setting};
 use crate::subject::reference::Reference;
 use crate::subject::{Inside, Running, StartError, Stop, Target};
 
@@ -270,13 +270,17 @@ async fn a_closed_port_is_the_one_finding_and_all_else_is_not_seen() {
 
 /// The embedded proxy with the doctor's partners in its configuration.
 async fn proxy(lab: &Lab, row: u8) -> (Subject, Running, Stop) {
-    let cases = ["modern", "cert-unknown-ca"].map(|name| Case {
-        id: format!("doctor/row{row:02}/{name}/inbound"),
-        set: Set::Personas,
-        row: Row::new(row).expect("1 to 18"),
-        partner: Arc::new(persona::find(name).expect("a persona of the crate")),
-        direction: Direction::Inbound,
-        script: None,
+    let cases = ["modern", "cert-unknown-ca"].map(|name| {
+        let partner = Arc::new(persona::find(name).expect("a persona of the crate"));
+        let direction = Direction::Inbound;
+        Case {
+            id: format!("doctor/row{row:02}/{name}/inbound"),
+            set: Set::Personas,
+            row: Row::new(row).expect("1 to 18"),
+            script: Arc::new(Script::of_matrix(&partner, direction, Setting::Usual)),
+            partner,
+            direction,
+        }
     });
     let target = Reference {
         strict_certificates: false,
@@ -297,7 +301,7 @@ async fn in_full(subject: &Subject, running: &Running, lab: &Lab, wait: Duration
     let Inside::Linked(inner) = &running.inner else {
         unreachable!("the proxy has an inner side");
     };
-    let _answering = inner.open(&subject.partners[0], true);
+    let _answering = inner.open(&subject.partners[..1], true, None);
     examine(subject, lab, Depth::Full, wait).await
 }
 

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::finding::{Blame, Check, Checked, Diagnosis, Finding, Severity};
 use super::{Depth, Subject, World, examine, port};
-use crate::case::{Case, Direction, Set};
+use crate::case::{Case, Direction, Script, Set, Setting};
 use crate::lab::Lab;
 use crate::oracle::Profile;
 use crate::policy::Row;
@@ -93,7 +93,7 @@ pub async fn visit(target: &dyn Target, visit: &Visit) -> Result<Diagnosis, Stri
             };
             // Behind a proxy somebody has to answer.
             let answering = match &running.inner {
-                Inside::Linked(inner) => Some(inner.open(&partners[0], true)),
+                Inside::Linked(inner) => Some(inner.open(&partners[..1], true, None)),
                 Inside::Hidden(_) => None,
             };
             let diagnosis = examine(&subject, &lab, visit.depth, visit.patience).await;
@@ -177,14 +177,15 @@ fn placed(target: &dyn Target, wanted: Option<Row>) -> Result<(Row, String), Str
 /// A case of the doctor's own. Its domain is new each time, so that nothing that a target remembers
 /// of a former visit matters.
 fn case(persona: &str, row: Row) -> Option<Case> {
-    let partner = persona::find(persona)?;
+    let partner = Arc::new(persona::find(persona)?);
+    let direction = Direction::Inbound;
     Some(Case {
         id: format!("doctor/{row}/{persona}-{:x}/inbound", Details::now()),
         set: Set::Personas,
         row,
-        partner: Arc::new(partner),
-        direction: Direction::Inbound,
-        script: None,
+        script: Arc::new(Script::of_matrix(&partner, direction, Setting::Usual)),
+        partner,
+        direction,
     })
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Trial};
@@ -15,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::subject::Subject;
 use super::trial::{Bench, Rerun};
+use crate::baseline::Settlement;
 use crate::case::{Case, Tag};
 use crate::cli::{Exit, output};
 use crate::matrix::{self, Selection, SelectionError};
@@ -165,6 +167,7 @@ impl Federation {
             in_flight: threads,
             seed: self.seed,
             keep_events: false,
+            judge: Arc::new(|result| Settlement::none().judge(result)),
             prove: false,
         };
         drop(all);

@@ -102,7 +102,7 @@ impl Bench {
                 self.remarks()
                     .verdicts
                     .entry(ground)
-                    .or_insert_with(|| (0, record.case.id.clone()))
+                    .or_insert_with(|| (0, record.result.case.id.clone()))
                     .0 += 1;
                 Ok(Completion::Completed)
             }
@@ -128,7 +128,7 @@ impl Bench {
     /// What the command line tells of the same failure.
     fn failure(&self, record: &Record) -> String {
         let charset = output::charset();
-        let command = self.0.rerun.command(&record.case.id);
+        let command = self.0.rerun.command(&record.result.case.id);
         charset.fit(report::failure(
             record,
             &command,
@@ -147,7 +147,7 @@ impl Results {
                 RunEvent::Started { .. } | RunEvent::Repeating { .. } => {}
                 RunEvent::Finished(record) => {
                     // One that runs only as a control has nobody who waits for it.
-                    if let Some(result) = self.waiting.remove(&record.case.id) {
+                    if let Some(result) = self.waiting.remove(&record.result.case.id) {
                         let _ = result.send(record);
                     }
                 }

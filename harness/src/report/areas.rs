@@ -53,14 +53,19 @@ impl Tally {
 pub(super) fn render(report: &Report) -> String {
     let mut areas: BTreeMap<&str, Tally> = BTreeMap::new();
     let mut tags: BTreeMap<Tag, Tally> = BTreeMap::new();
-    let records = report
-        .records
-        .values()
-        .filter(|record| record.case.set == Set::Scenarios && !record.added_as_control);
+    let records = report.records.values().filter(|record| {
+        record.result.case.set == Set::Scenarios && !record.result.added_as_control
+    });
     for record in records {
-        let area = record.case.id.split('/').next().unwrap_or_default();
+        let area = record.result.case.id.split('/').next().unwrap_or_default();
         areas.entry(area).or_default().count(record.verdict);
-        for tag in record.case.script.iter().flat_map(|script| &script.tags) {
+        for tag in record
+            .result
+            .case
+            .scenario()
+            .iter()
+            .flat_map(|scenario| &scenario.tags)
+        {
             tags.entry(*tag).or_default().count(record.verdict);
         }
     }

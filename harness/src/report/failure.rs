@@ -9,6 +9,7 @@ use simulated_partners::event::Event;
 use super::mark::{Charset, Mark};
 use super::repetition;
 use super::words::{allowed_text, describe_direction, describe_offer, describe_policy, shown_text};
+use crate::finding::Against;
 use crate::record::Record;
 use crate::requirement::{Registry, RowId};
 use crate::transcript::{Detail, line, printable, telling};
@@ -46,7 +47,7 @@ pub(crate) fn block(
     whole_transcript: bool,
 ) -> String {
     let mark = Mark::of(record);
-    let case = &record.case;
+    let case = &record.result.case;
     let policy = case.row.policy();
     let mut out = String::new();
     let _ = writeln!(
@@ -78,20 +79,16 @@ pub(crate) fn block(
         ),
     );
     field("direction", describe_direction(case.direction));
-    field("allowed", &allowed_text(&record.expectation.allowed));
+    if let Some(allowed) = &record.result.allowed {
+        field("allowed", &allowed_text(&allowed.allowed));
+    }
     field("observed", &printable(&shown_text(record)));
-    match &case.script {
-        None => field(
-            "rule",
-            &format!(
-                "{} ({})",
-                record.expectation.rule, record.expectation.clause
-            ),
-        ),
-        Some(script) => {
-            field("scenario", &script.title);
-            for row in broken(record) {
-                field("requires", &row);
+    match &record.result.allowed {
+        Some(allowed) => field("rule", &format!("{} ({})", allowed.rule, allowed.clause)),
+        None => {
+            field("scenario", &case.script.title);
+            for requirement in broken(record) {
+                field("requires", &requirement);
             }
         }
     }
@@ -99,9 +96,11 @@ pub(crate) fn block(
     for (name, text) in repetition::parting(record) {
         field(&name, &printable(&text));
     }
-    field("control", record.control.as_deref().unwrap_or_default());
-    field("wire", &record.wire);
-    if !record.events.is_empty() {
+    if let Some(control) = &record.result.control {
+        field("control", &control.id);
+    }
+    field("wire", &record.result.wire);
+    if !record.result.events.is_empty() {
         out.push_str(&transcript(record, width, whole_transcript));
     }
     // Never wrapped, so that it can be copied.
@@ -111,14 +110,17 @@ pub(crate) fn block(
 
 /// The requirements that were not kept, with what they say.
 fn broken(record: &Record) -> Vec<String> {
-    let rows: BTreeSet<RowId> = record
-        .breaches
-        .iter()
-        .flat_map(|breach| &breach.rows)
-        .filter_map(|row| row.parse().ok())
+    let findings = record.result.findings().iter();
+    let ids: BTreeSet<RowId> = findings
+        .filter_map(|finding| match &finding.against {
+            Against::Requirements(ids) => Some(ids),
+            Against::Outcome | Against::Fault(_) => None,
+        })
+        .flatten()
+        .filter_map(|id| id.parse().ok())
         .collect();
-    rows.iter()
-        .filter_map(|row| Registry::builtin().get(row))
+    ids.iter()
+        .filter_map(|id| Registry::builtin().get(id))
         .map(|found| {
             format!(
                 "{} ({}, {}): {}",
@@ -135,6 +137,7 @@ fn broken(record: &Record) -> Vec<String> {
 pub(super) fn transcript(record: &Record, width: usize, whole: bool) -> String {
     let mut out = String::new();
     let told: Vec<(usize, &Event)> = record
+        .result
         .events
         .iter()
         .enumerate()

@@ -7,13 +7,15 @@ use simulated_partners::event::Method;
 use simulated_partners::persona::{self, Certificate, Persona, Tls};
 
 use super::{Charset, Report, Rerun, View};
-use crate::case::{Case, Direction, Set};
+use crate::baseline::Settlement;
+use crate::case::{Case, Direction, Script, Set, Setting};
 use crate::expectation::{Allowed, End, Expectation, Reason};
+use crate::finding::{Against, Finding};
 use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
 use crate::policy::Row;
-use crate::record::{Record, RunEvent, Timings};
+use crate::record::{CaseResult, Control, ControlState, Record, Repeated, Run, RunEvent, Timings};
 use crate::transcript::{script, wire_summary};
-use crate::verdict::Verdict;
+use crate::verdict::{Verdict, Weight};
 
 const BOTH: [Direction; 2] = [Direction::Outbound, Direction::Inbound];
 
@@ -35,8 +37,8 @@ fn expectation(end: End) -> Expectation {
 
 /// A case that passed.
 pub(crate) fn passed(set: Set, row: Row, partner: &Arc<Persona>, direction: Direction) -> Record {
-    let word = super::word(&set);
-    let way = super::word(&direction);
+    let word = set;
+    let way = direction;
     let established = !(usize::from(row.number()) + partner.name.len()).is_multiple_of(3);
     let (end, outcome) = if established && row.policy().valid() {
         (
@@ -53,26 +55,8 @@ pub(crate) fn passed(set: Set, row: Row, partner: &Arc<Persona>, direction: Dire
             ),
         )
     };
-    Record {
-        case: Case {
-            id: format!("{word}/{}/{}/{way}", row.label(), partner.name),
-            set,
-            row,
-            partner: Arc::clone(partner),
-            direction,
-            script: None,
-        },
-        expectation: expectation(end),
-        outcome: Some(outcome),
-        verdict: Verdict::Pass,
-        why: "as the tables want it".to_owned(),
-        fault: None,
-        breaches: Vec::new(),
-        vacuous: Vec::new(),
-        settled: None,
-        repeated: None,
-        control: None,
-        added_as_control: false,
+    judged(CaseResult {
+        allowed: Some(expectation(end)),
         timings: Timings {
             connect: Some(Duration::from_micros(120)),
             tls: Some(Duration::from_micros(900)),
@@ -81,8 +65,72 @@ pub(crate) fn passed(set: Set, row: Row, partner: &Arc<Persona>, direction: Dire
             delayed: false,
             total: Duration::from_micros(1500 + u64::from(row.number())),
         },
-        events: Vec::new(),
         wire: "T→P: T:header".to_owned(),
+        ..CaseResult::not_run(
+            Case {
+                id: format!("{word}/{}/{}/{way}", row.label(), partner.name),
+                set,
+                row,
+                partner: Arc::clone(partner),
+                direction,
+                script: Arc::new(Script::of_matrix(partner, direction, Setting::Usual)),
+            },
+            Run::Ended {
+                outcome,
+                findings: Vec::new(),
+            },
+        )
+    })
+}
+
+/// A result with its verdict, where nothing is known of the target.
+pub(crate) fn judged(result: CaseResult) -> Record {
+    Settlement::none().judge(result)
+}
+
+/// The failure with findings that make this verdict.
+pub(crate) fn showing(verdict: Verdict) -> CaseResult {
+    let mut result = failed().result;
+    let weight = match verdict {
+        Verdict::Pass => None,
+        Verdict::Warn => Some(Weight::Should),
+        Verdict::Disputed => Some(Weight::Disputed),
+        Verdict::Fail => Some(Weight::Must),
+        Verdict::Unsupported => {
+            result.run = Run::Unsupported("the target has no such setting".to_owned());
+            return result;
+        }
+        Verdict::Error => {
+            result.run = Run::Failed("the partner could not listen: address in use".to_owned());
+            return result;
+        }
+        Verdict::Unstable => {
+            result.repeated = Some(Repeated {
+                runs: 5,
+                ended_otherwise: 3,
+                went_otherwise: 0,
+                divergence: None,
+                unstable: Some("3 of 5 repetitions ended otherwise".to_owned()),
+            });
+            None
+        }
+        Verdict::Xfail | Verdict::Xpass => panic!("only a baseline makes {verdict}"),
+    };
+    if let Run::Ended { findings, .. } = &mut result.run {
+        *findings = Vec::from_iter(weight.map(|weight| Finding {
+            weight,
+            ..finding("as wanted for a test")
+        }));
+    }
+    result
+}
+
+fn finding(text: &str) -> Finding {
+    Finding {
+        against: Against::Outcome,
+        weight: Weight::Must,
+        text: text.to_owned(),
+        connection: None,
     }
 }
 
@@ -90,8 +138,9 @@ pub(crate) fn passed(set: Set, row: Row, partner: &Arc<Persona>, direction: Dire
 pub(crate) fn failed() -> Record {
     let partner = Arc::new(persona::find("google-talk").unwrap());
     let row = Row::new(7).unwrap();
-    let mut record = passed(Set::Personas, row, &partner, Direction::Inbound);
-    record.expectation = Expectation {
+    let record = passed(Set::Personas, row, &partner, Direction::Inbound);
+    let mut result = record.result;
+    result.allowed = Some(Expectation {
         rule: "R2.required",
         clause: "RFC 6120 §5.3.1",
         allowed: vec![
@@ -104,15 +153,21 @@ pub(crate) fn failed() -> Record {
                 warn: Some("the partner closes first"),
             },
         ],
+    });
+    result.run = Run::Ended {
+        outcome: Outcome::Established(Method::TcpDialback),
+        findings: vec![finding(
+            "a stanza got through without TLS although the policy demands it",
+        )],
     };
-    record.outcome = Some(Outcome::Established(Method::TcpDialback));
-    record.verdict = Verdict::Fail;
-    record.why = "a stanza got through without TLS although the policy demands it".to_owned();
-    record.control = Some("personas/row09/google-talk/inbound".to_owned());
-    record.events = script::dialback_session("51d0", "abcdef0123456789", false);
-    record.wire = wire_summary(&record.events);
-    record.timings.total = Duration::from_millis(34);
-    record
+    result.control = Some(Control {
+        id: "personas/row09/google-talk/inbound".to_owned(),
+        state: ControlState::Accepted,
+    });
+    result.events = script::dialback_session("51d0", "abcdef0123456789", false);
+    result.wire = wire_summary(&result.events);
+    result.timings.total = Duration::from_millis(34);
+    judged(result)
 }
 
 /// Events of a run of all personas with one result of each verdict.
@@ -128,7 +183,7 @@ pub(crate) fn run(interrupted: bool) -> Vec<RunEvent> {
     }
     let failed = failed();
     for record in &mut records {
-        let verdict = match record.case.id.as_str() {
+        let verdict = match record.result.case.id.as_str() {
             "personas/row03/modern/outbound" => Verdict::Warn,
             "personas/row05/modern/inbound" => Verdict::Disputed,
             "personas/row08/tls12-only/inbound" => Verdict::Unstable,
@@ -138,7 +193,7 @@ pub(crate) fn run(interrupted: bool) -> Vec<RunEvent> {
             {
                 Verdict::Unsupported
             }
-            id if id == failed.case.id => {
+            id if id == failed.result.case.id => {
                 *record = failed.clone();
                 continue;
             }
@@ -154,7 +209,7 @@ pub(crate) fn run(interrupted: bool) -> Vec<RunEvent> {
         }
         .to_owned();
         if matches!(verdict, Verdict::Unsupported | Verdict::Error) {
-            record.outcome = None;
+            record.result.run = showing(verdict).run;
         }
     }
     gather(records, interrupted)

@@ -50,7 +50,7 @@ impl Report {
                 self.seed = seed;
             }
             RunEvent::Finished(record) => {
-                self.records.insert(record.case.id.clone(), *record);
+                self.records.insert(record.result.case.id.clone(), *record);
             }
             RunEvent::Repeating { round, of, done } => {
                 self.repeating = Some(Repeating { round, of, done });
@@ -87,7 +87,7 @@ impl Report {
     pub fn medians(&self) -> [Option<Duration>; 5] {
         let mut times: [Vec<Duration>; 5] = Default::default();
         for record in self.ran() {
-            let t = &record.timings;
+            let t = &record.result.timings;
             let measured = [t.connect, t.tls, t.auth, t.probe, Some(t.total)];
             for (list, time) in times.iter_mut().zip(measured) {
                 list.extend(time);
@@ -102,10 +102,13 @@ impl Report {
     /// Cases in which the target let about 40 ms pass, of those that came as far as TCP, where they are
     /// at least half: fewer are accidents of a busy machine.
     pub fn delayed(&self) -> Option<(usize, usize)> {
-        let connected = || self.ran().filter(|record| record.timings.connect.is_some());
+        let connected = || {
+            self.ran()
+                .filter(|record| record.result.timings.connect.is_some())
+        };
         let (all, late) = (
             connected().count(),
-            connected().filter(|r| r.timings.delayed).count(),
+            connected().filter(|r| r.result.timings.delayed).count(),
         );
         (late > 0 && late * 2 >= all).then_some((late, all))
     }
@@ -113,13 +116,18 @@ impl Report {
     /// The slowest cases, slowest first.
     pub fn slowest(&self, count: usize) -> Vec<&Record> {
         let mut ran: Vec<&Record> = self.ran().collect();
-        ran.sort_by(|a, b| (b.timings.total, &a.case.id).cmp(&(a.timings.total, &b.case.id)));
+        ran.sort_by(|a, b| {
+            (b.result.timings.total, &a.result.case.id)
+                .cmp(&(a.result.timings.total, &b.result.case.id))
+        });
         ran.truncate(count);
         ran
     }
 
     fn ran(&self) -> impl Iterator<Item = &Record> {
-        self.records.values().filter(|r| r.outcome.is_some())
+        self.records
+            .values()
+            .filter(|r| r.result.outcome().is_some())
     }
 }
 
@@ -168,7 +176,7 @@ impl Tally {
         match record.verdict {
             Verdict::Pass => {
                 self.pass += 1;
-                match record.outcome {
+                match record.result.outcome() {
                     Some(Outcome::Established(_)) => self.established += 1,
                     Some(Outcome::Refused(_) | Outcome::Stalled(_)) | None => self.refused += 1,
                 }

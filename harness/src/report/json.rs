@@ -10,7 +10,7 @@ use super::gather::{Report, Tally};
 use super::words::reason_text;
 use crate::case::{Direction, Set};
 use crate::expectation::Expectation;
-use crate::judge::Breach;
+use crate::finding::Finding;
 use crate::outcome::Outcome;
 use crate::policy::Policy;
 use crate::record::Settled;
@@ -18,7 +18,7 @@ use crate::record::{Record, Repeated, Timings};
 use crate::verdict::Verdict;
 
 /// Version of the document's form. It grows when a field changes its meaning or goes away.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -60,15 +60,16 @@ struct CaseReport<'a> {
     row: u8,
     policy: Policy,
     partner: Partner<'a>,
-    expectation: &'a Expectation,
+    /// What the oracle allows; none where a scenario says what is allowed.
+    allowed: Option<&'a Expectation>,
     outcome: Option<&'a Outcome>,
     /// What told of a refusal, in words.
     reason: Option<String>,
     verdict: Verdict,
     why: &'a str,
-    /// What is wrong beside the outcome, in words.
-    fault: Option<String>,
-    /// What a case of the conformance suite judges, and what of it was not kept.
+    /// What is wrong, one by one.
+    findings: &'a [Finding],
+    /// What a case of the conformance suite judges.
     #[serde(skip_serializing_if = "Option::is_none")]
     scenario: Option<ScenarioReport<'a>>,
     /// The verdict before the baseline or strictness changed it, and the entry that did.
@@ -86,7 +87,6 @@ struct ScenarioReport<'a> {
     title: &'a str,
     requirements: &'a [String],
     bugs: &'a [String],
-    breaches: &'a [Breach],
 }
 
 #[derive(Serialize)]
@@ -139,7 +139,7 @@ pub fn to_json(report: &Report) -> Result<String, serde_json::Error> {
 }
 
 fn case(record: &Record) -> CaseReport<'_> {
-    let case = &record.case;
+    let case = &record.result.case;
     CaseReport {
         id: &case.id,
         set: case.set,
@@ -152,24 +152,27 @@ fn case(record: &Record) -> CaseReport<'_> {
             offer: &case.partner.offer,
             facts: &case.partner.facts,
         },
-        expectation: &record.expectation,
-        outcome: record.outcome.as_ref(),
-        reason: reason_text(record.outcome.as_ref()),
+        allowed: record.result.allowed.as_ref(),
+        outcome: record.result.outcome(),
+        reason: reason_text(record.result.outcome()),
         verdict: record.verdict,
         why: &record.why,
-        fault: record.fault.map(|fault| fault.to_string()),
-        scenario: case.script.as_ref().map(|script| ScenarioReport {
-            title: &script.title,
-            requirements: &script.requirements,
-            bugs: &script.bugs,
-            breaches: &record.breaches,
+        findings: record.result.findings(),
+        scenario: case.scenario().map(|scenario| ScenarioReport {
+            title: &case.script.title,
+            requirements: &scenario.requirements,
+            bugs: &scenario.bugs,
         }),
         settled: record.settled.as_ref(),
-        repeated: record.repeated.as_ref(),
-        control: record.control.as_deref(),
-        added_as_control: record.added_as_control,
-        wire: &record.wire,
-        timings_us: timings(&record.timings),
+        repeated: record.result.repeated.as_ref(),
+        control: record
+            .result
+            .control
+            .as_ref()
+            .map(|control| control.id.as_str()),
+        added_as_control: record.result.added_as_control,
+        wire: &record.result.wire,
+        timings_us: timings(&record.result.timings),
     }
 }
 

@@ -69,9 +69,9 @@ impl Mark {
         Self::Error,
     ];
 
-    pub(super) const fn of(record: &Record) -> Self {
+    pub(super) fn of(record: &Record) -> Self {
         match record.verdict {
-            Verdict::Pass => match record.outcome {
+            Verdict::Pass => match record.result.outcome() {
                 Some(Outcome::Established(_)) => Self::Established,
                 Some(Outcome::Refused(_) | Outcome::Stalled(_)) | None => Self::Refused,
             },

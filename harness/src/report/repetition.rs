@@ -25,7 +25,7 @@ pub(super) fn summary(report: &Report) -> String {
     if report.rounds <= 1 {
         return String::new();
     }
-    let repeated = |record: &&Record| record.repeated.is_some();
+    let repeated = |record: &&Record| record.result.repeated.is_some();
     let count = report.records.values().filter(repeated).count();
     let unstable = match report.tally().unstable {
         0 => "none".to_owned(),
@@ -40,6 +40,7 @@ pub(super) fn summary(report: &Report) -> String {
 /// Where two runs of a case part, as fields of its block.
 pub(super) fn parting(record: &Record) -> Vec<(String, String)> {
     let divergence = record
+        .result
         .repeated
         .as_ref()
         .and_then(|repeated| repeated.divergence.as_ref());
@@ -65,7 +66,7 @@ pub(super) fn remarks(report: &Report, view: &View, out: &mut String) {
         .values()
         .filter(|record| record.verdict != Verdict::Unstable)
         .filter(|record| {
-            let repeated = record.repeated.as_ref();
+            let repeated = record.result.repeated.as_ref();
             repeated.is_some_and(|repeated| repeated.went_otherwise > 0)
         })
         .collect();
@@ -85,7 +86,7 @@ pub(super) fn remarks(report: &Report, view: &View, out: &mut String) {
     );
     out.push_str(&wrapped("remark", &text, view.width));
     for record in shown {
-        out.push_str(&wrapped("", &record.case.id, view.width));
+        out.push_str(&wrapped("", &record.result.case.id, view.width));
         for (name, text) in parting(record) {
             out.push_str(&wrapped(&name, &printable(&text), view.width));
         }

@@ -63,7 +63,7 @@ fn tables(report: &Report, view: &View, out: &mut String) {
         let records: Vec<&Record> = report
             .records
             .values()
-            .filter(|r| r.case.set == set && !r.added_as_control)
+            .filter(|r| r.result.case.set == set && !r.result.added_as_control)
             .collect();
         let mut grid = grid(&records, set);
         if grid.is_empty() {
@@ -104,7 +104,7 @@ fn tables(report: &Report, view: &View, out: &mut String) {
 fn grid(records: &[&Record], set: Set) -> Grid {
     let mut grid = Grid::default();
     for record in records {
-        let case = &record.case;
+        let case = &record.result.case;
         let row = case.row.number();
         let column = match set {
             Set::Personas => case.partner.name.clone(),
@@ -173,7 +173,7 @@ fn warnings(report: &Report, view: &View, out: &mut String) {
         for record in report.records.values() {
             if record.verdict == verdict {
                 let ids = grounds.entry(&record.why).or_default();
-                ids.push(&record.case.id);
+                ids.push(&record.result.case.id);
             }
         }
         for (why, ids) in grounds {
@@ -211,7 +211,7 @@ fn unexpected(report: &Report, view: &View, out: &mut String) {
     for record in &records[..at_length] {
         out.push_str(&failure::block(
             record,
-            &view.rerun.command(&record.case.id),
+            &view.rerun.command(&record.result.case.id),
             view.width,
             view.charset,
             view.transcripts,
@@ -227,7 +227,7 @@ fn unexpected(report: &Report, view: &View, out: &mut String) {
                 out,
                 "  {} {}",
                 mark.symbol(view.charset).style(mark.colour()),
-                record.case.id
+                record.result.case.id
             );
         }
         if rest.len() > LISTED {
@@ -241,7 +241,7 @@ fn unexpected(report: &Report, view: &View, out: &mut String) {
 fn transcripts(report: &Report, view: &View, out: &mut String) {
     for record in report.records.values() {
         let told = record.verdict.is_unexpected() || record.verdict == Verdict::Error;
-        if told || record.events.is_empty() {
+        if told || record.result.events.is_empty() {
             continue;
         }
         let mark = Mark::of(record);
@@ -249,7 +249,7 @@ fn transcripts(report: &Report, view: &View, out: &mut String) {
             out,
             "{} {}",
             mark.symbol(view.charset).style(mark.colour()),
-            record.case.id.bold()
+            record.result.case.id.bold()
         );
         out.push_str(&failure::transcript(record, view.width, true));
         out.push('\n');
@@ -342,7 +342,7 @@ fn timing(report: &Report, view: &View, out: &mut String) {
     let slowest: Vec<String> = report
         .slowest(3)
         .into_iter()
-        .map(|r| format!("{} {}", r.case.id, millis(r.timings.total)))
+        .map(|r| format!("{} {}", r.result.case.id, millis(r.result.timings.total)))
         .collect();
     let _ = write!(text, "; slowest: {}", slowest.join(", "));
     out.push_str(&filled(&text, view.width));

@@ -114,8 +114,8 @@ fn a_target_that_waits_for_acknowledgements_is_told_and_a_single_accident_is_not
             let row = Row::new(row).expect("1 to 18");
             let partner = Arc::new(persona::find("modern").expect("it is built in"));
             let mut record = passed(Set::Personas, row, &partner, Direction::Inbound);
-            record.timings.connect = Some(Duration::from_millis(1));
-            record.timings.delayed = usize::from(row.number()) <= delayed;
+            record.result.timings.connect = Some(Duration::from_millis(1));
+            record.result.timings.delayed = usize::from(row.number()) <= delayed;
             record
         });
         plain(
@@ -173,18 +173,18 @@ fn repetitions_are_told_with_the_point_where_they_part() {
     unstable.verdict = Verdict::Unstable;
     unstable.why = "2 of 5 runs ended otherwise".to_owned();
     let mut remarked = failed();
-    remarked.case.id = "personas/row08/google-talk/inbound".to_owned();
+    remarked.result.case.id = "personas/row08/google-talk/inbound".to_owned();
     remarked.verdict = Verdict::Pass;
     let mut xfail = failed();
-    xfail.case.id = "personas/row09/google-talk/inbound".to_owned();
+    xfail.result.case.id = "personas/row09/google-talk/inbound".to_owned();
     xfail.verdict = Verdict::Xfail;
     xfail.why = "a bug (known.toml:2)".to_owned();
     let mut xpass = failed();
-    xpass.case.id = "personas/row10/google-talk/inbound".to_owned();
+    xpass.result.case.id = "personas/row10/google-talk/inbound".to_owned();
     xpass.verdict = Verdict::Xpass;
     xpass.why = "known.toml:7 lists it as fail with `sasl-tls`, but now it is pass".to_owned();
     for (record, decides) in [(&mut unstable, true), (&mut remarked, false)] {
-        record.repeated = Some(Repeated {
+        record.result.repeated = Some(Repeated {
             runs: 5,
             ended_otherwise: 0,
             went_otherwise: 2,
@@ -194,10 +194,11 @@ fn repetitions_are_told_with_the_point_where_they_part() {
                 lines: [Some("← xml <success/>".to_owned()), None],
                 decides,
             }),
+            unstable: None,
         });
     }
     for record in [&mut unstable, &mut xpass] {
-        record.events.clear();
+        record.result.events.clear();
     }
     let mut events = gather(vec![unstable, remarked, xfail, xpass], false);
     if let Some(RunEvent::Ended { rounds, .. }) = events.last_mut() {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use simulated_partners::persona::{Offer, Tls, TlsVersion};
 
-use crate::baseline::Shown;
+use crate::baseline::shown;
 use crate::case::Direction;
 use crate::expectation::Allowed;
 use crate::outcome::{Outcome, Refusal, outcome_text};
@@ -28,10 +28,10 @@ pub fn allowed_text(allowed: &[Allowed]) -> String {
 
 /// How a case ended and what was wrong beside that, as a baseline lists it.
 pub fn shown_text(record: &Record) -> String {
-    if record.case.script.is_some() && record.verdict == Verdict::Pass {
+    if record.result.allowed.is_none() && record.verdict == Verdict::Pass {
         return "all that has to be seen".to_owned();
     }
-    Shown::of(record).map_or_else(|| outcome_text(None), |shown| shown.to_string())
+    shown(&record.result).unwrap_or_else(|| outcome_text(None))
 }
 
 /// What told of a refusal, for those who group by it: `stream error policy-violation`.

@@ -1,18 +1,28 @@
-//! One case from start to verdict, and all of them side by side.
+//! Runs cases: each from its partners to its result, all of them side by side, as often as wanted.
+//!
+//! [`jobs`] makes jobs of cases, [`repeat`] runs them. A [`job`] runs as a
+//! [`CaseRun`](case_run::CaseRun) against a [`Backend`](backend::Backend): a link to the target's inner
+//! side, or the wires alone.
 
-mod case;
+mod backend;
+mod case_run;
 mod collect;
+mod ending;
+mod error;
+mod job;
+mod observed;
 mod pairing;
+mod partners;
 mod plan;
 mod records;
 mod repeat;
 mod schedule;
-mod scripted;
 mod timing;
 mod wire_only;
 
-pub use case::{Deadlines, Job};
 pub use collect::{Collected, collect};
+pub use job::Job;
+pub use observed::Deadlines;
 pub use plan::jobs;
 pub use repeat::{Repetition, Rounds, repeat};
-pub use schedule::{IN_FLIGHT, Plan, run};
+pub use schedule::{IN_FLIGHT, Judge, Plan, run};

@@ -2,47 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::case::Job;
-use crate::judge::Fault;
-use crate::outcome::Outcome;
-use crate::record::Record;
-use crate::verdict::Verdict;
-
-/// What became of a control.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Control {
-    /// Established, as it had to be.
-    Accepted,
-    /// Not established, or broken off.
-    Missed,
-    /// The harness or its environment failed.
-    NotRun,
-    /// The target turned out not to be able to do it: there is no control, as where none exists.
-    Unsupported,
-}
-
-impl Control {
-    /// How a control ended.
-    fn of(record: &Record) -> Self {
-        match (record.verdict, &record.outcome) {
-            (Verdict::Unsupported, _) => Self::Unsupported,
-            (Verdict::Error, _) => Self::NotRun,
-            (Verdict::Pass | Verdict::Warn, Some(Outcome::Established(_))) => Self::Accepted,
-            // What its scenario says of it was seen.
-            (Verdict::Pass | Verdict::Warn, _) if record.case.script.is_some() => Self::Accepted,
-            _ => Self::Missed,
-        }
-    }
-}
+use super::job::Job;
+use crate::judge::{control_state, needs_control};
+use crate::record::{CaseResult, ControlState};
 
 /// Holds refusals back until their controls are known.
 pub(super) struct Pairing {
-    /// Ids that are somebody's control and have not ended yet.
+    /// Ids of controls that have not ended yet.
     pending: BTreeSet<String>,
-    /// How the others ended.
-    ended: BTreeMap<String, Control>,
+    /// How the others ended. None for those that the target turned out not to be able to do: there is no
+    /// control then.
+    ended: BTreeMap<String, Option<ControlState>>,
     /// Refusals by the control that they wait for.
-    waiting: BTreeMap<String, Vec<Record>>,
+    waiting: BTreeMap<String, Vec<CaseResult>>,
 }
 
 impl Pairing {
@@ -61,73 +33,45 @@ impl Pairing {
         }
     }
 
-    /// Takes a result and gives back all that can be told now.
-    pub(super) fn take(&mut self, record: Record) -> Vec<Record> {
-        let mut ready = Vec::new();
-        let id = record.case.id.clone();
+    /// Takes a result and gives back all that is complete now.
+    pub(super) fn take(&mut self, result: CaseResult) -> Vec<CaseResult> {
+        let mut complete = Vec::new();
+        let id = result.case.id.clone();
         if self.pending.remove(&id) {
-            let ended = Control::of(&record);
-            ready.extend(
-                self.waiting
-                    .remove(&id)
-                    .into_iter()
-                    .flatten()
-                    .map(|held| proven(held, ended)),
-            );
-            self.ended.insert(id, ended);
+            let state = control_state(&result);
+            let waiting = self.waiting.remove(&id).into_iter().flatten();
+            complete.extend(waiting.map(|held| with_control(held, state)));
+            self.ended.insert(id, state);
         }
-        match record.control.as_ref().filter(|_| needs_control(&record)) {
-            Some(control) if self.pending.contains(control) => {
-                self.waiting
-                    .entry(control.clone())
-                    .or_default()
-                    .push(record);
+        let control = result.control.as_ref().map(|control| control.id.clone());
+        match control.filter(|_| needs_control(&result)) {
+            Some(control) if self.pending.contains(&control) => {
+                self.waiting.entry(control).or_default().push(result);
             }
             Some(control) => {
-                let ended = self.ended.get(control).copied();
-                ready.push(proven(record, ended.unwrap_or(Control::Missed)));
+                let missed = Some(ControlState::Missed);
+                let state = self.ended.get(&control).copied().unwrap_or(missed);
+                complete.push(with_control(result, state));
             }
-            None => ready.push(record),
+            None => complete.push(result),
         }
-        ready
+        complete
     }
 
     /// Refusals whose controls never ended, because the run was broken off.
-    pub(super) fn rest(&mut self) -> Vec<Record> {
-        let mut records: Vec<Record> = std::mem::take(&mut self.waiting)
+    pub(super) fn rest(&mut self) -> Vec<CaseResult> {
+        std::mem::take(&mut self.waiting)
             .into_values()
             .flatten()
-            .collect();
-        for record in &mut records {
-            record.why.push_str("; its control was not run any more");
-        }
-        records
+            .collect()
     }
 }
 
-/// Whether a result is a refusal that proves nothing without its control.
-fn needs_control(record: &Record) -> bool {
-    let is_refusal = matches!(record.outcome, Some(Outcome::Refused(_)));
-    (is_refusal || record.case.script.is_some())
-        && matches!(record.verdict, Verdict::Pass | Verdict::Warn)
-}
-
-/// A refusal in the light of its control.
-fn proven(mut record: Record, control: Control) -> Record {
-    let (what, verdict) = match control {
-        Control::Accepted => return record,
-        Control::Unsupported => {
-            record.control = None;
-            return record;
-        }
-        Control::Missed => ("was not accepted", Verdict::Warn),
-        Control::NotRun => ("could not be run", Verdict::Error),
-    };
-    record.why = format!(
-        "refused as it has to be, but its control {} {what}: this refusal proves nothing",
-        record.control.as_deref().unwrap_or("none")
-    );
-    record.fault = Some(Fault::Unproven);
-    record.verdict = verdict;
-    record
+fn with_control(mut result: CaseResult, state: Option<ControlState>) -> CaseResult {
+    match (state, &mut result.control) {
+        (Some(state), Some(control)) => control.state = state,
+        (None, control) => *control = None,
+        (Some(_), None) => {}
+    }
+    result
 }

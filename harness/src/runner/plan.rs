@@ -2,25 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::case::Job;
+use super::job::Job;
 use crate::case::Case;
 use crate::matrix::Controls;
-use crate::oracle::{Profile, expected};
+use crate::oracle::{Profile, Situation, allowed, return_established};
 use crate::subject::{Placement, Target};
 
 /// Makes jobs of the selected cases and adds the controls that are missing among them.
 pub fn jobs(all: &[Case], selected: &[Case], target: &dyn Target, profile: Profile) -> Vec<Job> {
     let possible: Vec<Case> = all
         .iter()
-        .filter(|case| case.script.is_none())
+        .filter(|case| case.scenario().is_none())
         .filter(|case| matches!(target.place(case), Placement::Group(_)))
         .cloned()
         .collect();
     let controls = Controls::new(&possible, profile);
     let job = |case: &Case, added_as_control| Job {
-        expectation: expected(case, profile),
-        control: match &case.script {
-            Some(script) => script.control_of(&case.id),
+        allowed: allowed(case, profile),
+        answer_due: case.scenario().is_none() && return_established(&Situation::of(case, profile)),
+        control: match case.scenario() {
+            Some(scenario) => scenario.control_of(&case.id),
             None => controls.of(case).map(|control| control.id.clone()),
         },
         case: case.clone(),

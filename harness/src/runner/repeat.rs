@@ -19,8 +19,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
 
-use super::schedule::{Plan, run};
-use crate::baseline::Settlement;
+use super::schedule::{Judge, Plan, run};
 use crate::record::{Record, RunEvent};
 use crate::verdict::Verdict;
 use history::History;
@@ -54,12 +53,11 @@ pub struct Rounds {
 pub async fn repeat(
     plan: Plan,
     repetition: Repetition,
-    settlement: Arc<Settlement>,
     events: mpsc::Sender<RunEvent>,
     interrupt: watch::Receiver<bool>,
 ) {
     let mut repeater = Repeater {
-        settlement,
+        judge: Arc::clone(&plan.judge),
         events,
         interrupt,
         keep_events: plan.keep_events,
@@ -82,7 +80,7 @@ pub async fn repeat(
 }
 
 struct Repeater {
-    settlement: Arc<Settlement>,
+    judge: Judge,
     events: mpsc::Sender<RunEvent>,
     interrupt: watch::Receiver<bool>,
     keep_events: bool,
@@ -208,14 +206,12 @@ impl Repeater {
         match taking {
             Taking::Telling => self.tell(record).await,
             Taking::KeepingFailures => {
-                let mut settled = record.clone();
-                self.settlement.settle(&mut settled);
-                if settled.verdict == Verdict::Fail {
-                    let id = record.case.id.clone();
+                if record.verdict == Verdict::Fail {
+                    let id = record.result.case.id.clone();
                     self.histories
                         .insert(id, History::new(record, 1, self.keep_events));
                 } else {
-                    self.tell_settled(settled).await;
+                    self.tell(record).await;
                 }
             }
             Taking::Comparing(round, _) => {
@@ -223,7 +219,7 @@ impl Repeater {
                     self.tell(record).await;
                     return;
                 }
-                let id = record.case.id.clone();
+                let id = record.result.case.id.clone();
                 match self.histories.get_mut(&id) {
                     Some(history) => history.add(record, round, self.keep_events),
                     None if round == 1 => {
@@ -234,9 +230,8 @@ impl Repeater {
                     None => return,
                 }
                 if let Some(history) = self.histories.get(&id) {
-                    let mut now = history.verdict();
-                    self.settlement.settle(&mut now);
-                    self.unexpected |= now.verdict.is_unexpected() || now.verdict == Verdict::Error;
+                    let verdict = (self.judge)(history.result()).verdict;
+                    self.unexpected |= verdict.is_unexpected() || verdict == Verdict::Error;
                 }
             }
         }
@@ -244,16 +239,11 @@ impl Repeater {
 
     async fn tell_histories(&mut self) {
         for history in std::mem::take(&mut self.histories).into_values() {
-            self.tell(history.verdict()).await;
+            self.tell((self.judge)(history.result())).await;
         }
     }
 
-    async fn tell(&self, mut record: Record) {
-        self.settlement.settle(&mut record);
-        self.tell_settled(record).await;
-    }
-
-    async fn tell_settled(&self, record: Record) {
+    async fn tell(&self, record: Record) {
         self.send(RunEvent::Finished(Box::new(record))).await;
     }
 

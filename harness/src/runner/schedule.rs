@@ -7,13 +7,13 @@ use std::time::Instant;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::case::{self, Deadlines, Job};
+use super::job::{self, Bench, Job};
+use super::observed::Deadlines;
 use super::pairing::Pairing;
 use crate::case::Case;
 use crate::lab::Lab;
 use crate::oracle::Profile;
-use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
-use crate::record::{Record, RunEvent};
+use crate::record::{CaseResult, Record, Run as Ran, RunEvent};
 use crate::subject::{Placement, Running, StartError, Stop, Target};
 use crate::verdict::Verdict;
 
@@ -34,10 +34,15 @@ pub struct Plan {
     pub seed: u64,
     /// Whether records of passed cases keep their events.
     pub keep_events: bool,
+    /// What gives each result its verdict.
+    pub judge: Judge,
     /// Whether each expectation of the conformance suite is also held against wrong doings, to show
     /// that it can fail.
     pub prove: bool,
 }
+
+/// Makes a verdict of a result, with what is known of the target.
+pub type Judge = Arc<dyn Fn(CaseResult) -> Record + Send + Sync>;
 
 /// Cases in flight for each thread: most of a case is waiting for the other end.
 pub const IN_FLIGHT: usize = 16;
@@ -86,6 +91,7 @@ async fn run_groups(
         events: events.clone(),
         interrupt,
         keep_events: plan.keep_events,
+        judge: plan.judge,
         prove: plan.prove,
         controls: Mutex::new(Pairing::of(&plan.jobs)),
     });
@@ -94,8 +100,7 @@ async fn run_groups(
         match run.target.place(&job.case) {
             Placement::Group(name) => groups.entry(name).or_default().push(job),
             Placement::Unsupported(why) => {
-                run.tell(job.without_outcome(Verdict::Unsupported, why))
-                    .await;
+                run.tell(job.result(Ran::Unsupported(why))).await;
             }
         }
     }
@@ -124,9 +129,7 @@ async fn run_groups(
         .lock()
         .expect("no panic under this lock")
         .rest();
-    for record in held_back {
-        let _ = run.events.send(RunEvent::Finished(Box::new(record))).await;
-    }
+    run.send(held_back).await;
     *run.interrupt.borrow()
 }
 
@@ -140,21 +143,28 @@ struct Run {
     events: mpsc::Sender<RunEvent>,
     interrupt: watch::Receiver<bool>,
     keep_events: bool,
+    judge: Judge,
     prove: bool,
     controls: Mutex<Pairing>,
 }
 
 impl Run {
-    async fn tell(&self, mut record: Record) {
-        if !self.keep_events && record.verdict == Verdict::Pass {
-            record.events = Vec::new();
-        }
-        let ready = self
+    /// Takes a result, and sends all that are complete now.
+    async fn tell(&self, result: CaseResult) {
+        let complete = self
             .controls
             .lock()
             .expect("no panic under this lock")
-            .take(record);
-        for record in ready {
+            .take(result);
+        self.send(complete).await;
+    }
+
+    async fn send(&self, results: Vec<CaseResult>) {
+        for result in results {
+            let mut record = (self.judge)(result);
+            if !self.keep_events && record.verdict == Verdict::Pass {
+                record.result.events = Vec::new();
+            }
             let _ = self.events.send(RunEvent::Finished(Box::new(record))).await;
         }
     }
@@ -176,21 +186,19 @@ impl Run {
             Ok((running, stop)) => self.all(jobs, running, stop).await,
             Err(StartError::ConfigRefused(why)) => {
                 for job in jobs {
-                    self.tell(self.refused_by_configuration(&job, &why)).await;
+                    self.tell(job.refused_by_configuration(&why)).await;
                 }
             }
             Err(StartError::Unsupported(why)) => {
                 for job in jobs {
-                    self.tell(job.without_outcome(Verdict::Unsupported, why.clone()))
-                        .await;
+                    self.tell(job.result(Ran::Unsupported(why.clone()))).await;
                 }
             }
             Err(StartError::Environment(why)) => {
                 let trouble = format!("{} ({name}): {why}", self.target.name());
                 let _ = self.events.send(RunEvent::Trouble(trouble)).await;
                 for job in jobs {
-                    self.tell(job.without_outcome(Verdict::Error, why.clone()))
-                        .await;
+                    self.tell(job.result(Ran::Failed(why.clone()))).await;
                 }
             }
         }
@@ -207,10 +215,8 @@ impl Run {
             let (run, target) = (Arc::clone(self), Arc::clone(&running));
             cases.spawn(async move {
                 tokio::select! {
-                    (record, partners) =
-                        case::run(&job, &run.lab, &target, run.profile, run.deadlines, run.prove) =>
-                    {
-                        run.tell(record).await;
+                    (result, partners) = job::run(&job, run.bench(&target)) => {
+                        run.tell(result).await;
                         drop(permit);
                         for partner in partners {
                             partner.stop().await;
@@ -230,12 +236,13 @@ impl Run {
         stop().await;
     }
 
-    fn refused_by_configuration(&self, job: &Job, why: &str) -> Record {
-        let refusal = Refusal {
-            phase: Phase::Config,
-            closer: Closer::Target,
-            signal: Signal::ConfigRefused(why.to_owned()),
-        };
-        case::judged_without_wire(job, Outcome::Refused(refusal))
+    fn bench<'a>(&'a self, target: &'a Running) -> Bench<'a> {
+        Bench {
+            lab: &self.lab,
+            target,
+            profile: self.profile,
+            deadlines: self.deadlines,
+            prove: self.prove,
+        }
     }
 }

@@ -63,22 +63,14 @@ impl InnerSide {
         }
     }
 
-    /// Opens the mailbox of a partner's domain. With `answers`, pings from there are answered.
-    pub fn open(&self, domain: &str, answers: bool) -> Stanzas {
-        self.place(&[domain.to_owned()], answers, None)
-    }
-
-    /// Opens one mailbox for several domains, and for every stanza whose id or text holds `mark`.
-    pub fn open_marked(&self, domains: &[String], mark: &str) -> Stanzas {
-        self.place(domains, false, Some(mark.to_owned()))
-    }
-
-    fn place(&self, domains: &[String], answers: bool, mark: Option<String>) -> Stanzas {
+    /// Opens one mailbox for the stanzas of several domains and, where there is a `mark`, for every
+    /// stanza whose id or text holds it. With `answers`, requests from there are answered.
+    pub fn open(&self, domains: &[String], answers: bool, mark: Option<&str>) -> Stanzas {
         let (to_case, stanzas) = mpsc::unbounded_channel();
         let mailbox = Mailbox {
             to_case,
             answers,
-            mark,
+            mark: mark.map(str::to_owned),
         };
         let mut boxes = self.boxes();
         for domain in domains {

@@ -64,8 +64,10 @@ pub(crate) const ANYWHERE: [Need; 2] = [Need::SecondDomain, Need::InnerSide];
 
 /// The name of a group, apart from others where the case wants an instance of its own.
 pub(crate) fn apart(case: &Case, group: String) -> String {
-    match &case.script {
-        Some(script) if script.alone => format!("{group}-{}", script.scenario.replace('/', "-")),
+    match case.scenario() {
+        Some(scenario) if case.script.alone => {
+            format!("{group}-{}", scenario.file.replace('/', "-"))
+        }
         _ => group,
     }
 }
@@ -73,7 +75,7 @@ pub(crate) fn apart(case: &Case, group: String) -> String {
 /// Where a case does not run because of what it needs of the target.
 pub(crate) fn lacking(case: &Case, abilities: &[Need]) -> Option<Placement> {
     let lacks = |need: &&Need| !abilities.contains(need);
-    let need = case.script.as_ref()?.needs.iter().find(lacks)?;
+    let need = case.script.needs.iter().find(lacks)?;
     Some(Placement::Unsupported(need.lacking().to_owned()))
 }
 

@@ -41,10 +41,7 @@ const ABILITIES: [Need; 7] = [
 /// Modules beside those of the policy, which only cases have that need them: they change what is
 /// offered.
 fn extras(case: &Case) -> Vec<&'static str> {
-    let needs = |need| {
-        let script = case.script.as_ref();
-        script.is_some_and(|script| script.needs.contains(&need))
-    };
+    let needs = |need| case.script.needs.contains(&need);
     let modules = [(Need::Bidi, "s2s_bidi"), (Need::StreamManagement, "smacks")];
     let needed = modules.into_iter().filter(|(need, _)| needs(*need));
     needed.map(|(_, module)| module).collect()

@@ -42,14 +42,8 @@ const ABILITIES: [Need; 9] = [
 const DIRECT: &str = "direct";
 
 fn needs_direct_tls(case: &Case) -> bool {
-    let script = case.script.as_ref();
     let direct = |need: &Need| matches!(need, Need::DirectTls | Need::DirectTlsPort);
-    script.is_some_and(|script| script.needs.iter().any(direct))
-}
-
-fn is_set(case: &Case, setting: Setting) -> bool {
-    let script = case.script.as_ref();
-    script.is_some_and(|script| script.setting == setting)
+    case.script.needs.iter().any(direct)
 }
 
 /// The proxy of the crate `reference-proxy`, in this process.
@@ -71,9 +65,9 @@ impl Target for Reference {
             format!("invalid-{}", case.row.label())
         } else if needs_direct_tls(case) {
             DIRECT.to_owned()
-        } else if is_set(case, Setting::StrictCertificates) {
+        } else if case.script.setting == Setting::StrictCertificates {
             "strict".to_owned()
-        } else if is_set(case, Setting::ShortIdle) {
+        } else if case.script.setting == Setting::ShortIdle {
             "short-idle".to_owned()
         } else if case.waits() {
             "impatient".to_owned()

@@ -34,7 +34,7 @@ pub(crate) fn all_cases() -> &'static [Case] {
 /// Runs cases, with their controls, and gives the records of the cases themselves, by id.
 pub(crate) fn run(target: Arc<dyn Target>, profile: Profile, selected: &[Case]) -> Vec<Record> {
     let mut records = run_within(Deadlines::default(), target, profile, selected);
-    records.retain(|record| !record.added_as_control);
+    records.retain(|record| !record.result.added_as_control);
     records
 }
 
@@ -97,6 +97,7 @@ fn run_plan(
         in_flight,
         seed: 7,
         keep_events: true,
+        judge: Arc::new(|result| Settlement::none().judge(result)),
         prove,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -107,7 +108,7 @@ fn run_plan(
     let report = runtime.block_on(runner::collect(plan));
     assert_eq!(report.trouble, Vec::<String>::new());
     let mut records = report.records;
-    records.sort_by(|a, b| a.case.id.cmp(&b.case.id));
+    records.sort_by(|a, b| a.result.case.id.cmp(&b.result.case.id));
     records
 }
 
@@ -120,7 +121,7 @@ pub(crate) fn reference() -> Arc<dyn Target> {
 
 /// How a case ended, in a few words.
 pub(crate) fn ending(record: &Record) -> String {
-    match &record.outcome {
+    match &record.result.outcome() {
         None => format!("not run: {}", record.why),
         Some(outcome) => outcome.to_string(),
     }
@@ -134,12 +135,12 @@ pub(crate) fn story(records: &[Record]) -> String {
     for record in records {
         let place = negotiations
             .iter()
-            .position(|wire| *wire == record.wire)
+            .position(|wire| *wire == record.result.wire)
             .unwrap_or_else(|| {
-                negotiations.push(&record.wire);
+                negotiations.push(&record.result.wire);
                 negotiations.len() - 1
             });
-        let row = record.case.row;
+        let row = record.result.case.row;
         let warning = match record.verdict {
             Verdict::Pass => String::new(),
             _ => format!("  ({})", record.why),
@@ -152,7 +153,7 @@ pub(crate) fn story(records: &[Record]) -> String {
                 row.policy(),
                 letter(place),
                 word(record.verdict),
-                record.expectation.rule,
+                rule(record),
                 ending(record),
             ),
         );
@@ -173,7 +174,7 @@ pub(crate) fn story(records: &[Record]) -> String {
 
 /// One short word an outcome, so that a table of hundreds can be read.
 fn short(record: &Record) -> String {
-    match &record.outcome {
+    match &record.result.outcome() {
         Some(Outcome::Established(method)) => method_name(*method).to_owned(),
         Some(Outcome::Refused(refusal)) => format!("- {refusal}"),
         Some(Outcome::Stalled(phase)) => format!("stalled {phase:?}"),
@@ -189,8 +190,8 @@ pub(crate) fn table(records: &[Record]) -> String {
         for row in Row::all() {
             let mut endings: BTreeMap<String, Vec<&str>> = BTreeMap::new();
             for record in records {
-                if record.case.row == row && record.case.direction == direction {
-                    let partner = record.case.partner.name.as_str();
+                if record.result.case.row == row && record.result.case.direction == direction {
+                    let partner = record.result.case.partner.name.as_str();
                     endings.entry(short(record)).or_default().push(partner);
                 }
             }
@@ -210,13 +211,21 @@ pub(crate) fn table(records: &[Record]) -> String {
 
 /// What the oracle allows, the expected end first.
 pub(crate) fn allowed(record: &Record) -> String {
-    let ends: Vec<String> = record
-        .expectation
-        .allowed
-        .iter()
+    let allowed = record.result.allowed.iter();
+    let ends: Vec<String> = allowed
+        .flat_map(|expectation| &expectation.allowed)
         .map(ToString::to_string)
         .collect();
     ends.join(" | ")
+}
+
+/// The rule that decided.
+pub(crate) fn rule(record: &Record) -> &'static str {
+    record
+        .result
+        .allowed
+        .as_ref()
+        .map_or("scenario", |allowed| allowed.rule)
 }
 
 fn line(text: &mut String, line: &str) {
@@ -261,9 +270,9 @@ pub(crate) fn hold_to_record(name: &str, version: &str, target: Arc<dyn Target>)
         .filter(|case| case.set == Set::Personas)
         .cloned()
         .collect();
-    let mut records = run(target, Profile::default(), &selected);
+    let records = run(target, Profile::default(), &selected);
     let outcomes = table(&records);
-    assert_as_recorded(&settlement, &mut records);
+    let records = assert_as_recorded(&settlement, records);
     let ran = records
         .iter()
         .filter(|record| record.verdict != Verdict::Unsupported)
@@ -294,8 +303,8 @@ pub(crate) fn hold_suite_to_record(name: &str, target: Arc<dyn Target>, areas: &
         let has_cases = selected.iter().any(|case| case.id.starts_with(&prefix));
         assert!(has_cases, "there is no area `{area}`");
     }
-    let mut records = run(target, Profile::default(), &selected);
-    assert_as_recorded(&settlement, &mut records);
+    let records = run(target, Profile::default(), &selected);
+    assert_as_recorded(&settlement, records);
 }
 
 fn recorded(name: &str) -> Settlement {
@@ -308,15 +317,22 @@ fn recorded(name: &str) -> Settlement {
     }
 }
 
-fn assert_as_recorded(settlement: &Settlement, records: &mut [Record]) {
-    for record in records.iter_mut() {
-        settlement.settle(record);
-    }
+fn assert_as_recorded(settlement: &Settlement, records: Vec<Record>) -> Vec<Record> {
+    let records: Vec<Record> = records
+        .into_iter()
+        .map(|record| settlement.judge(record.result))
+        .collect();
     let expected = [Verdict::Pass, Verdict::Xfail, Verdict::Unsupported];
     let wrong: Vec<String> = records
         .iter()
         .filter(|record| !expected.contains(&record.verdict))
-        .map(|r| format!("{}: {:?}: {}\n{}", r.case.id, r.verdict, r.why, r.wire))
+        .map(|r| {
+            format!(
+                "{}: {:?}: {}\n{}",
+                r.result.case.id, r.verdict, r.why, r.result.wire
+            )
+        })
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    records
 }

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use rstest::rstest;
 use s2spec::case::Case;
-use s2spec::oracle::never::{Deed, violations};
+use s2spec::finding::Violation;
+use s2spec::oracle::never::violations;
 use s2spec::oracle::{Profile, Situation};
 use s2spec::outcome::{Closer, Method, Outcome, Phase, Signal};
 use s2spec::record::Record;
@@ -53,7 +54,7 @@ fn judged_soon(target: impl Target + 'static, id: &str) -> Record {
 fn take(records: Vec<Record>, id: &str) -> Record {
     records
         .into_iter()
-        .find(|record| record.case.id == id)
+        .find(|record| record.result.case.id == id)
         .expect("every case has a record")
 }
 
@@ -112,7 +113,7 @@ fn a_target_with_another_policy_fails(#[case] id: &str, #[case] row: u8, #[case]
         (record.verdict, record.why.as_str()),
         (Verdict::Fail, why),
         "{}",
-        record.wire
+        record.result.wire
     );
     passes_when_done_right(id);
 }
@@ -122,8 +123,8 @@ fn tls_left_unused_is_a_warning() {
     let id = "personas/row09/dialback-only/outbound";
     let record = judged(Misconfigured::to(17), id);
     assert_eq!(
-        record.outcome,
-        Some(Outcome::Established(Method::TcpDialback))
+        record.result.outcome(),
+        Some(&Outcome::Established(Method::TcpDialback))
     );
     assert_eq!(record.verdict, Verdict::Warn);
     assert_eq!(record.why, "TLS was offered and not used");
@@ -149,7 +150,7 @@ fn certificates_judged_more_strictly_than_agreed_are_a_warning() {
         strict_certificates: true,
     };
     let record = judged(strict, id);
-    assert_eq!(record.verdict, Verdict::Warn, "{}", record.wire);
+    assert_eq!(record.verdict, Verdict::Warn, "{}", record.result.wire);
     assert_eq!(
         record.why,
         "closing for the certificate takes the way of dialback, too"
@@ -159,17 +160,17 @@ fn certificates_judged_more_strictly_than_agreed_are_a_warning() {
 
 /// Whatever else is allowed, these deeds are not: a target for each.
 #[rstest]
-#[case(Deed::Auth, "personas/row13/modern/outbound", 9)]
-#[case(Deed::Success, "personas/row13/modern/inbound", 9)]
-#[case(Deed::KeyInClear, "personas/row07/google-talk/outbound", 9)]
-#[case(Deed::KeyOverTls, "personas/row08/dialback-only/outbound", 9)]
-#[case(Deed::ValidInClear, "personas/row07/google-talk/inbound", 9)]
-#[case(Deed::ValidOverTls, "personas/row08/dialback-only/inbound", 9)]
-#[case(Deed::VerifyInClear, "personas/row07/google-talk/inbound", 9)]
-#[case(Deed::StanzaInClear, "personas/row07/google-talk/outbound", 9)]
-#[case(Deed::Starttls, "personas/row17/modern/outbound", 9)]
-#[case(Deed::Starttls, "personas/row17/modern/inbound", 9)]
-fn a_forbidden_deed_is_seen(#[case] deed: Deed, #[case] id: &str, #[case] row: u8) {
+#[case(Violation::Auth, "personas/row13/modern/outbound", 9)]
+#[case(Violation::Success, "personas/row13/modern/inbound", 9)]
+#[case(Violation::KeyInClear, "personas/row07/google-talk/outbound", 9)]
+#[case(Violation::KeyOverTls, "personas/row08/dialback-only/outbound", 9)]
+#[case(Violation::ValidInClear, "personas/row07/google-talk/inbound", 9)]
+#[case(Violation::ValidOverTls, "personas/row08/dialback-only/inbound", 9)]
+#[case(Violation::VerifyInClear, "personas/row07/google-talk/inbound", 9)]
+#[case(Violation::StanzaInClear, "personas/row07/google-talk/outbound", 9)]
+#[case(Violation::Starttls, "personas/row17/modern/outbound", 9)]
+#[case(Violation::Starttls, "personas/row17/modern/inbound", 9)]
+fn a_forbidden_deed_is_seen(#[case] deed: Violation, #[case] id: &str, #[case] row: u8) {
     forbidden(&judged(Misconfigured::to(row), id), deed);
     passes_when_done_right(id);
 }
@@ -183,7 +184,7 @@ fn external_offered_in_clear_is_seen() {
         stanzas: faithful,
         front: Front::Rewritten("</stream:features>", mechanisms),
     };
-    forbidden(&judged(target, id), Deed::ExternalInClear);
+    forbidden(&judged(target, id), Violation::ExternalInClear);
     passes_when_done_right(id);
 }
 
@@ -195,17 +196,17 @@ fn a_stanza_before_authentication_is_seen() {
         stanzas: faithful,
         front: Front::Rewritten("</stream:features>", early),
     };
-    forbidden(&judged(target, id), Deed::StanzaBeforeAuthentication);
+    forbidden(&judged(target, id), Violation::StanzaBeforeAuthentication);
     passes_when_done_right(id);
 }
 
-fn forbidden(record: &Record, deed: Deed) {
-    let situation = Situation::of(&record.case, Profile::default());
-    let done: BTreeSet<Deed> = violations(&situation, &record.events)
+fn forbidden(record: &Record, deed: Violation) {
+    let situation = Situation::of(&record.result.case, Profile::default());
+    let done: BTreeSet<Violation> = violations(&situation, &record.result.events)
         .into_iter()
         .map(|(_, deed)| deed)
         .collect();
-    assert!(done.contains(&deed), "{done:?}: {}", record.wire);
+    assert!(done.contains(&deed), "{done:?}: {}", record.result.wire);
     assert_eq!(record.verdict, Verdict::Fail, "{}", record.why);
     assert!(
         record.why.starts_with("forbidden here: the target "),
@@ -217,8 +218,8 @@ fn forbidden(record: &Record, deed: Deed) {
 #[test]
 fn no_forbidden_deed_is_left_out() {
     let told = include_str!("main.rs");
-    for deed in Deed::ALL {
-        assert!(told.contains(&format!("Deed::{deed:?}")), "{deed:?}");
+    for deed in Violation::ALL {
+        assert!(told.contains(&format!("Violation::{deed:?}")), "{deed:?}");
     }
 }
 
@@ -238,7 +239,10 @@ fn loses_answers(way: Way, stanza: Element) -> Vec<(Way, Element)> {
 #[case("personas/row09/modern/inbound")]
 fn an_answer_that_is_lost_fails(#[case] id: &str) {
     let record = judged_soon(tampered(loses_answers), id);
-    assert!(matches!(record.outcome, Some(Outcome::Established(_))));
+    assert!(matches!(
+        record.result.outcome(),
+        Some(Outcome::Established(_))
+    ));
     assert_eq!(record.verdict, Verdict::Fail);
     assert_eq!(
         record.why,
@@ -257,7 +261,10 @@ fn a_stanza_that_is_lost_on_the_way_in_is_not_established() {
     }
     let id = "personas/row09/modern/inbound";
     let record = judged_soon(tampered(loses_all_that_comes), id);
-    assert!(!matches!(record.outcome, Some(Outcome::Established(_))));
+    assert!(!matches!(
+        record.result.outcome(),
+        Some(Outcome::Established(_))
+    ));
     assert_eq!(record.verdict, Verdict::Fail, "{}", record.why);
     passes_when_done_right(id);
 }
@@ -281,7 +288,7 @@ fn a_stanza_that_gets_through_a_refusal_fails() {
     }
     let id = "personas/row02/google-talk/inbound";
     let record = judged(tampered(leaks), id);
-    assert!(matches!(record.outcome, Some(Outcome::Refused(_))));
+    assert!(matches!(record.result.outcome(), Some(Outcome::Refused(_))));
     assert_eq!(record.verdict, Verdict::Fail);
     assert_eq!(
         record.why,
@@ -301,7 +308,7 @@ fn a_stanza_that_is_not_returned_fails() {
     }
     let id = "personas/row02/google-talk/outbound";
     let record = judged_soon(tampered(loses_errors), id);
-    assert!(matches!(record.outcome, Some(Outcome::Refused(_))));
+    assert!(matches!(record.result.outcome(), Some(Outcome::Refused(_))));
     assert_eq!(record.verdict, Verdict::Fail);
     assert_eq!(
         record.why,
@@ -328,8 +335,8 @@ fn a_target_that_returns_everything_and_never_dials_fails() {
     }
     let id = "personas/row02/dialback-only/outbound";
     let record = judged(tampered(returns), id);
-    let Some(Outcome::Refused(refusal)) = &record.outcome else {
-        panic!("{:?}", record.outcome);
+    let Some(Outcome::Refused(refusal)) = &record.result.outcome() else {
+        panic!("{:?}", record.result.outcome());
     };
     assert_eq!(refusal.signal, Signal::NoConnection);
     assert_eq!(record.verdict, Verdict::Fail);
@@ -347,7 +354,10 @@ fn a_target_that_does_nothing_stalls() {
     }
     let id = "personas/row09/modern/outbound";
     let record = judged_soon(tampered(loses_everything), id);
-    assert_eq!(record.outcome, Some(Outcome::Stalled(Phase::Connect)));
+    assert_eq!(
+        record.result.outcome(),
+        Some(&Outcome::Stalled(Phase::Connect))
+    );
     assert_eq!(record.verdict, Verdict::Fail);
     assert_eq!(
         record.why,
@@ -365,8 +375,8 @@ fn a_target_that_is_silent_fails(#[case] id: &str) {
         front: Front::Silent,
     };
     let record = judged_soon(target, id);
-    let Some(Outcome::Refused(refusal)) = &record.outcome else {
-        panic!("{:?}", record.outcome);
+    let Some(Outcome::Refused(refusal)) = &record.result.outcome() else {
+        panic!("{:?}", record.result.outcome());
     };
     assert_eq!(
         (refusal.phase, refusal.closer, &refusal.signal),
@@ -389,7 +399,7 @@ fn an_inner_side_that_is_lost_is_an_error_and_says_nothing_of_the_target() {
         "{}",
         record.why
     );
-    assert_eq!(record.outcome, None);
+    assert_eq!(record.result.outcome(), None);
     passes_when_done_right(id);
 }
 
@@ -399,15 +409,15 @@ fn a_refusal_by_a_target_that_refuses_everybody_proves_nothing() {
     let all = records(Deadlines::default(), Arc::new(Misconfigured::to(2)), id);
     let control = all
         .iter()
-        .find(|record| record.added_as_control)
+        .find(|record| record.result.added_as_control)
         .expect("a refusal has a control");
     assert_eq!(control.verdict, Verdict::Fail, "{}", control.why);
     let proves_nothing = format!(
         "refused as it has to be, but its control {} was not accepted: this refusal proves nothing",
-        control.case.id
+        control.result.case.id
     );
     let record = take(all, id);
-    assert!(matches!(record.outcome, Some(Outcome::Refused(_))));
+    assert!(matches!(record.result.outcome(), Some(Outcome::Refused(_))));
     assert_eq!(record.verdict, Verdict::Warn);
     assert_eq!(record.why, proves_nothing);
     passes_when_done_right(id);

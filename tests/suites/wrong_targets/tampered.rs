@@ -128,7 +128,7 @@ impl Tampered {
         let (to_gateway, from_proxy) = mpsc::unbounded_channel();
         let domains = cases.iter().map(Case::domain);
         for domain in domains.chain([UNLISTED.to_owned()]) {
-            let mut stanzas = behind.open(&domain, false);
+            let mut stanzas = behind.open(std::slice::from_ref(&domain), false, None);
             let to_gateway = to_gateway.clone();
             tasks.spawn(async move {
                 while let Some(stanza) = stanzas.next().await {

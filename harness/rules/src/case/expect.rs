@@ -10,6 +10,7 @@ use simulated_partners::reaction::Stage;
 
 use super::Direction;
 use crate::outcome::{Method, Outcome};
+use crate::verdict::Weight;
 
 /// One thing that has to be seen, or must not be.
 ///
@@ -328,20 +329,6 @@ pub struct Mark {
     pub with: BTreeMap<String, String>,
     /// The nth of them, from 1.
     pub nth: Option<u16>,
-}
-
-/// What a breach means.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, serde::Serialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Weight {
-    /// It is recorded.
-    May,
-    /// It is a warning.
-    Should,
-    /// It is a failure.
-    Must,
 }
 
 impl fmt::Display for Expect {

@@ -20,21 +20,13 @@ pub const MAIN: &str = "partner";
 /// The name of the accepting neighbour among a scenario's variants.
 pub const CONTROL: &str = "control";
 
-/// One variant of a scenario.
+/// What happens in a case, and what has to come of it.
 #[derive(Clone, Debug)]
 pub struct Script {
-    /// The file below `scenarios/`, without its ending: `streams/STR-08-header-then-features`.
-    pub scenario: String,
-    /// The variant, where there are some.
-    pub variant: Option<String>,
+    /// Where it comes from, where it is no case of the matrix.
+    pub scenario: Option<Scenario>,
     /// What happens and what has to come of it.
     pub title: String,
-    /// What it judges.
-    pub requirements: Vec<String>,
-    /// Known failures of real servers that it looks for.
-    pub bugs: Vec<String>,
-    /// What kind of case it is.
-    pub tags: Vec<Tag>,
     /// Who dials.
     pub direction: Direction,
     /// What a target must be able to do.
@@ -59,6 +51,21 @@ pub struct Script {
     pub alive: bool,
     /// Seconds that it may take.
     pub seconds: Option<u16>,
+}
+
+/// What a variant of a scenario judges, and where it stands.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// The file below `scenarios/`, without its ending: `streams/STR-08-header-then-features`.
+    pub file: String,
+    /// The variant, where there are some.
+    pub variant: Option<String>,
+    /// What it judges.
+    pub requirements: Vec<String>,
+    /// Known failures of real servers that it looks for.
+    pub bugs: Vec<String>,
+    /// What kind of case it is.
+    pub tags: Vec<Tag>,
     /// Whether it is the accepting neighbour of the others.
     pub is_control: bool,
     /// Whether there is one.
@@ -214,41 +221,37 @@ pub enum Setting {
     StrictCertificates,
 }
 
+impl Role {
+    /// The only partner of a case: it sends its stanza in spite of a refusal.
+    fn main(persona: &Arc<Persona>, dials: bool) -> Self {
+        Self {
+            name: MAIN.into(),
+            persona: Arc::clone(persona),
+            certificate: None,
+            handshake: Habits::default(),
+            domain: "{domain}".to_owned(),
+            dials: Dials::Plain(dials),
+            times: 1,
+            serves: true,
+            default_port: false,
+            over_ipv6: false,
+            insists: true,
+            answers: false,
+            patience: None,
+            unlisted: false,
+        }
+    }
+}
+
 impl Script {
     /// The domains that the target is told of, in a case of this domain.
     pub fn listed(&self, domain: &str) -> Vec<String> {
         let names = Names::of(self, domain, "", None);
-        let mut domains = vec![domain.to_owned(), names.living()];
+        let mut domains = vec![domain.to_owned()];
+        domains.extend(self.alive.then(|| names.living()));
         let others = self.roles.iter().filter(|role| !role.unlisted);
         domains.extend(others.map(|role| names.of_role(role)));
         domains
-    }
-
-    /// Whether it judges the requirement of this id, as a whole or by one of its expectations.
-    pub fn judges(&self, id: &str) -> bool {
-        let rows = self.expect.iter().flat_map(|expect| &expect.rows);
-        self.requirements.iter().chain(rows).any(|row| row == id)
-    }
-
-    /// The id of the accepting neighbour of a case with this id.
-    pub fn control_of(&self, id: &str) -> Option<String> {
-        if !self.has_control {
-            return None;
-        }
-        let below = id
-            .strip_prefix(self.scenario.as_str())?
-            .trim_start_matches('/');
-        let row = match &self.variant {
-            Some(variant) => below
-                .strip_prefix(variant.as_str())?
-                .trim_start_matches('/'),
-            None => below,
-        };
-        let mut control = format!("{}/{CONTROL}", self.scenario);
-        if !row.is_empty() {
-            control = format!("{control}/{row}");
-        }
-        Some(control)
     }
 
     /// The same for a target behind which nothing can be seen: what is delivered shows in its answer
@@ -274,8 +277,50 @@ impl Script {
         })
     }
 
+    /// One partner that is this persona, and one stanza: the oracle says what may come of it.
+    pub fn of_matrix(persona: &Arc<Persona>, direction: Direction, setting: Setting) -> Self {
+        let inbound = direction == Direction::Inbound;
+        Self {
+            scenario: None,
+            title: persona.title.clone(),
+            direction,
+            needs: Vec::new(),
+            setting,
+            alone: false,
+            values: BTreeMap::new(),
+            roles: vec![Role::main(persona, inbound)],
+            dns: Vec::new(),
+            local: Vec::new(),
+            expect: Vec::new(),
+            outcome: Vec::new(),
+            alive: false,
+            seconds: None,
+        }
+    }
+
     /// Whether the local side sends a ping without being told.
     pub fn sends_by_itself(&self) -> bool {
         self.direction == Direction::Outbound && self.local.is_empty()
+    }
+}
+
+impl Scenario {
+    /// The id of the accepting neighbour of a case with this id.
+    pub fn control_of(&self, id: &str) -> Option<String> {
+        if !self.has_control {
+            return None;
+        }
+        let below = id.strip_prefix(self.file.as_str())?.trim_start_matches('/');
+        let row = match &self.variant {
+            Some(variant) => below
+                .strip_prefix(variant.as_str())?
+                .trim_start_matches('/'),
+            None => below,
+        };
+        let mut control = format!("{}/{CONTROL}", self.file);
+        if !row.is_empty() {
+            control = format!("{control}/{row}");
+        }
+        Some(control)
     }
 }

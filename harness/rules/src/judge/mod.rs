@@ -1,20 +1,24 @@
-//! From observations to a verdict.
+//! From what was seen of a case to its verdict.
+//!
+//! [`read`] says how a case ended. [`against_oracle`] and [`against_script`] say what is wrong with it,
+//! as [`Finding`](crate::finding::Finding)s. [`verdict`] makes one verdict of findings, control and
+//! repetitions.
 
-mod fault;
+mod against_oracle;
+mod against_script;
 mod grade;
 mod guess;
-mod matrix;
 mod reading;
-mod scenario;
 mod sequence;
+mod verdict;
 mod wrong;
 
 #[cfg(test)]
 mod tests;
 
-pub use fault::Fault;
+pub use against_oracle::{OracleCase, against_oracle};
+pub use against_script::{ScriptCase, against_script};
 pub use grade::{Grade, grade};
-pub use matrix::{Facts, Judgement, judge};
 pub use reading::{Arrival, Bounce, Evidence, deciding_leg, element_from, read};
-pub use scenario::{Breach, Line, Verdicts, judged};
+pub use verdict::{broken, control_state, needs_control, verdict};
 pub use wrong::unnoticed;

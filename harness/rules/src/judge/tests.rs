@@ -8,9 +8,12 @@ use simulated_partners::wire::{Element, Frame, Kind, NS_SERVER, NS_STREAM, NS_ST
 
 use super::*;
 use crate::case::Script;
-use crate::case::{Expect, Sees, Weight};
+use crate::case::{Expect, Sees};
+use crate::finding::Finding;
 use crate::observe::{Eye, Sight, local};
+use crate::outcome::{Method, Outcome};
 use crate::scenario::cases;
+use crate::verdict::Weight;
 
 /// One that judges a MUST.
 fn script() -> Arc<Script> {
@@ -21,7 +24,7 @@ fn script() -> Arc<Script> {
     )
     .expect("it has no mistakes");
     let cases = cases("xml/XML-01-comment", &file).expect("all personas exist");
-    cases[0].script.clone().expect("of a scenario")
+    Arc::clone(&cases[0].script)
 }
 
 fn seen(kind: ConnectionKind, frames: &[(Party, Element)]) -> Vec<Sight> {
@@ -169,46 +172,52 @@ fn an_expectation_that_cannot_fail_is_found() {
     assert_eq!(unnoticed(&seeing, &sights, &plain), Vec::<String>::new());
 }
 
-#[test]
-fn the_strongest_requirement_decides_what_a_breach_means() {
-    let script = script();
-    let verdict = |grade: Grade, level: Option<Weight>| {
-        let verdicts = Verdicts {
-            lines: vec![Line {
-                expect: Expect {
-                    level,
-                    ..script.expect[0].clone()
-                },
-                grade,
-            }],
-            alive: None,
-            outcome: None,
-        };
-        judged(&verdicts.breaches(&script)).0
-    };
-    use crate::verdict::Verdict;
-    let unmet = || Grade::Unmet("not seen".to_owned());
-    assert_eq!(verdict(Grade::Met, None), Verdict::Pass);
-    assert_eq!(verdict(unmet(), None), Verdict::Fail);
-    assert_eq!(verdict(unmet(), Some(Weight::Should)), Verdict::Warn);
-    assert_eq!(verdict(unmet(), Some(Weight::May)), Verdict::Pass);
-    assert_eq!(
-        verdict(Grade::Tolerated("odd".to_owned()), None),
-        Verdict::Warn
+/// What is wrong with a case in which the target showed this.
+fn findings(script: &Script, sights: &[Sight], health: Option<&str>) -> Vec<Finding> {
+    against_script(&ScriptCase {
+        script,
+        requirements: &["XML-01".to_owned()],
+        sights,
+        outcome: &Outcome::Established(Method::SaslTls),
+        health,
+        fill: &str::to_owned,
+    })
+}
+
+#[rstest]
+#[case("restricted-xml", None, None)]
+#[case("not-well-formed", None, Some(Weight::Should))]
+#[case("reset", None, Some(Weight::Must))]
+#[case("reset", Some(Weight::Should), Some(Weight::Should))]
+#[case("reset", Some(Weight::May), Some(Weight::May))]
+fn the_strongest_requirement_decides_what_a_finding_weighs(
+    #[case] condition: &str,
+    #[case] level: Option<Weight>,
+    #[case] weight: Option<Weight>,
+) {
+    let mut script = Script::clone(&script());
+    script.expect[0].level = level;
+    let sights = seen(
+        ConnectionKind::Inbound,
+        &[(Party::Target, stream_error(condition))],
     );
+    let weights: Vec<Weight> = findings(&script, &sights, None)
+        .iter()
+        .map(|finding| finding.weight)
+        .collect();
+    assert_eq!(weights, Vec::from_iter(weight));
 }
 
 #[test]
 fn a_target_that_is_dead_afterwards_has_failed() {
-    let script = script();
-    let verdicts = Verdicts {
-        lines: Vec::new(),
-        alive: Some("takes no connection any more".to_owned()),
-        outcome: None,
-    };
-    let (verdict, why) = judged(&verdicts.breaches(&script));
-    assert_eq!(verdict, crate::verdict::Verdict::Fail);
-    assert!(why.contains("not alive"), "{why}");
+    let sights = seen(
+        ConnectionKind::Inbound,
+        &[(Party::Target, stream_error("restricted-xml"))],
+    );
+    let found = findings(&script(), &sights, Some("it takes no connection any more"));
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].weight, Weight::Must);
+    assert!(found[0].text.contains("no longer accepts"), "{found:?}");
 }
 
 /// A stream with the id `1234` that a partner accepted, and the key that the target sent there.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use simulated_partners::persona::{Facts, Offer, Persona};
 
-use crate::oracle::{Profile, expected};
+use crate::oracle::{Profile, allowed};
 use crate::policy::Policy;
 
 use crate::case::{Case, Direction, Set};
@@ -24,7 +24,7 @@ impl<'a> Controls<'a> {
     pub fn new(all: &'a [Case], profile: Profile) -> Self {
         let mut accepting: BTreeMap<_, Vec<&Case>> = BTreeMap::new();
         for case in all {
-            if !case.waits() && expected(case, profile).unanimously_established() {
+            if !case.waits() && has_to_be_established(case, profile) {
                 accepting
                     .entry((case.set, case.direction))
                     .or_default()
@@ -38,7 +38,7 @@ impl<'a> Controls<'a> {
     /// possible, those of the policy rather than those of the partner. None where the list holds no
     /// accepting case, or where the case itself has to be established.
     pub fn of(&self, case: &Case) -> Option<&'a Case> {
-        if expected(case, self.profile).unanimously_established() {
+        if has_to_be_established(case, self.profile) {
             return None;
         }
         let neighbours = self.accepting.get(&(case.set, case.direction))?;
@@ -47,6 +47,10 @@ impl<'a> Controls<'a> {
             .copied()
             .min_by_key(|other| (distance(case, other), &other.id))
     }
+}
+
+fn has_to_be_established(case: &Case, profile: Profile) -> bool {
+    allowed(case, profile).is_some_and(|allowed| allowed.unanimously_established())
 }
 
 /// The id of the control of a case among `all`; see [`Controls`] for more than one.
@@ -136,12 +140,12 @@ mod tests {
                 };
                 let controls = Controls::new(&all, profile);
                 for case in &all {
-                    let established = expected(case, profile).unanimously_established();
+                    let established = has_to_be_established(case, profile);
                     match controls.of(case) {
                         Some(control) => {
                             assert_eq!(control.set, case.set);
                             assert_eq!(control.direction, case.direction);
-                            assert!(expected(control, profile).unanimously_established());
+                            assert!(has_to_be_established(control, profile));
                             assert!(!established, "{}", case.id);
                         }
                         None => assert!(established, "{} has no control", case.id),

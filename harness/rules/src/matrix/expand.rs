@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use simulated_partners::persona::{Offer, Persona};
+use simulated_partners::persona::{AuthorityFact, Facts, Offer, Persona, StreamFact};
 
-use crate::policy::Row;
+use crate::policy::{Policy, Row};
 
 use super::offers::offers;
-use crate::case::{Case, Direction, Set};
+use crate::case::{Case, Direction, Script, Set, Setting};
 
 /// All cases: set by set, row by row, partner by partner, outbound before inbound. The same for the
 /// same personas.
@@ -37,19 +37,42 @@ pub fn cases(personas: &[Persona]) -> Vec<Case> {
         for row in Row::all() {
             for (name, partner) in partners {
                 for &direction in Direction::ALL {
+                    let setting = setting(row.policy(), &partner.facts, direction);
                     cases.push(Case {
                         id: format!("{set}/{row}/{name}/{direction}"),
                         set,
                         row,
                         partner: Arc::clone(partner),
                         direction,
-                        script: None,
+                        script: Arc::new(Script::of_matrix(partner, direction, setting)),
                     });
                 }
             }
         }
     }
     cases
+}
+
+/// The target has to be impatient where it waits for a silent partner: the case may take as long as the
+/// target's own timeouts.
+fn setting(policy: Policy, facts: &Facts, direction: Direction) -> Setting {
+    let silent = facts.stream == StreamFact::Silent;
+    let waits = match direction {
+        Direction::Outbound => {
+            silent && policy.valid() && facts.authority != AuthorityFact::Unreachable
+        }
+        // What is asked while a key is verified only.
+        Direction::Inbound => match facts.authority {
+            AuthorityFact::Silent | AuthorityFact::WrongDomain => policy.dialback,
+            AuthorityFact::Truthful | AuthorityFact::Invalid => silent && policy.dialback,
+            AuthorityFact::Unreachable => false,
+        },
+    };
+    if waits {
+        Setting::Impatient
+    } else {
+        Setting::Usual
+    }
 }
 
 fn made(name: String, title: &str, offer: Offer) -> (String, Arc<Persona>) {

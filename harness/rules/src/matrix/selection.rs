@@ -155,11 +155,12 @@ impl Wanted {
     }
 
     fn selects(&self, case: &Case) -> bool {
-        let script = case.script.as_ref();
         match &self.by {
-            By::Bug(id) => script.is_some_and(|script| script.bugs.contains(id)),
+            By::Bug(id) => case
+                .scenario()
+                .is_some_and(|scenario| scenario.bugs.contains(id)),
             By::Id(glob) => lies_below(case, glob),
-            By::Requirement(id) => script.is_some_and(|script| script.judges(id)),
+            By::Requirement(id) => case.judges(id),
         }
     }
 

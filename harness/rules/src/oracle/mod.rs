@@ -25,7 +25,7 @@ mod worked_cells;
 
 pub use fit::{Fit, fit};
 pub use opinion::{Opinion, second_opinions};
-pub use rule::{Rule, expectation, expected, rule, rules};
+pub use rule::{Rule, allowed, expectation, rule, rules};
 pub use seen::{CertificateClass, Seen};
 pub use situation::{Profile, Situation, return_established};
 pub use verification::Verification;

@@ -1,87 +1,25 @@
 //! What the target may not do, whatever the end is: the downgrades that no set of the oracle holds.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use simulated_partners::event::{ConnectionKind, Event, Leg, Party, What};
 use simulated_partners::persona::Tls;
 use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAM, NS_TLS};
 
 use crate::case::Direction;
+use crate::finding::Violation;
 use crate::policy::Level;
 
 use super::seen::{CertificateClass, Seen};
 use super::situation::Situation;
 
-/// Something that the target does on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Deed {
-    /// Offers EXTERNAL, or sends `<auth/>`, on a stream without TLS (RFC 6120 §6.3.4).
-    ExternalInClear,
-    /// Sends `<auth/>`.
-    Auth,
-    /// Answers `<auth/>` with `<success/>`.
-    Success,
-    /// Sends an untyped `db:result` on a stream without TLS.
-    KeyInClear,
-    /// Sends an untyped `db:result` over TLS.
-    KeyOverTls,
-    /// Calls a key valid on a stream without TLS.
-    ValidInClear,
-    /// Calls a key valid over TLS.
-    ValidOverTls,
-    /// Sends an untyped `db:verify` on a stream without TLS.
-    VerifyInClear,
-    /// Sends a stanza on a stream without TLS.
-    StanzaInClear,
-    /// Sends a stanza before the stream is authenticated (XEP-0220 §2.1.1).
-    StanzaBeforeAuthentication,
-    /// Sends `<starttls/>`, or answers it with `<proceed/>`.
-    Starttls,
-}
-
-impl Deed {
-    /// All deeds.
-    pub const ALL: [Self; 11] = [
-        Self::ExternalInClear,
-        Self::Auth,
-        Self::Success,
-        Self::KeyInClear,
-        Self::KeyOverTls,
-        Self::ValidInClear,
-        Self::ValidOverTls,
-        Self::VerifyInClear,
-        Self::StanzaInClear,
-        Self::StanzaBeforeAuthentication,
-        Self::Starttls,
-    ];
-}
-
-impl fmt::Display for Deed {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str(match self {
-            Self::ExternalInClear => "offered or used EXTERNAL without TLS",
-            Self::Auth => "sent <auth/>",
-            Self::Success => "answered <auth/> with <success/>",
-            Self::KeyInClear => "sent a dialback key without TLS",
-            Self::KeyOverTls => "sent a dialback key over TLS",
-            Self::ValidInClear => "called a dialback key valid without TLS",
-            Self::ValidOverTls => "called a dialback key valid over TLS",
-            Self::VerifyInClear => "asked for a key's verification without TLS",
-            Self::StanzaInClear => "sent a stanza without TLS",
-            Self::StanzaBeforeAuthentication => "sent a stanza before authentication",
-            Self::Starttls => "took up STARTTLS",
-        })
-    }
-}
-
 /// What the target may not do in this situation on a connection of its direction, in order. On a
-/// connection of a verification only [`Deed::VerifyInClear`] and what is never allowed count.
-pub fn never(situation: &Situation<'_>) -> Vec<Deed> {
+/// connection of a verification only [`Violation::VerifyInClear`] and what is never allowed count.
+pub fn never(situation: &Situation<'_>) -> Vec<Violation> {
     let seen = Seen::of(situation);
-    Deed::ALL
-        .into_iter()
+    Violation::ALL
+        .iter()
+        .copied()
         .filter(|deed| forbidden(*deed, situation.direction, &seen))
         .collect()
 }
@@ -90,7 +28,7 @@ pub fn never(situation: &Situation<'_>) -> Vec<Deed> {
 ///
 /// A case has connections of both directions: the answer to a probe and the verification of a key
 /// travel against it. So each connection is held to the rules of who dialled.
-pub fn violations(situation: &Situation<'_>, events: &[Event]) -> BTreeSet<(Leg, Deed)> {
+pub fn violations(situation: &Situation<'_>, events: &[Event]) -> BTreeSet<(Leg, Violation)> {
     let forbidden = |direction| {
         never(&Situation {
             direction,
@@ -137,37 +75,37 @@ pub fn violations(situation: &Situation<'_>, events: &[Event]) -> BTreeSet<(Leg,
 }
 
 /// What the target does by sending an element.
-fn deeds(element: &Element, encrypted: bool, established: bool) -> Vec<Deed> {
+fn deeds(element: &Element, encrypted: bool, established: bool) -> Vec<Violation> {
     let mut deeds = Vec::new();
     let typed = element.attribute("type");
     match (element.namespace.as_str(), element.name.as_str()) {
         (NS_SASL, "auth") => {
-            deeds.push(Deed::Auth);
+            deeds.push(Violation::Auth);
             if !encrypted {
-                deeds.push(Deed::ExternalInClear);
+                deeds.push(Violation::ExternalInClear);
             }
         }
-        (NS_SASL, "success") => deeds.push(Deed::Success),
+        (NS_SASL, "success") => deeds.push(Violation::Success),
         (NS_STREAM, "features") if !encrypted && offers_external(element) => {
-            deeds.push(Deed::ExternalInClear);
+            deeds.push(Violation::ExternalInClear);
         }
-        (NS_TLS, "starttls" | "proceed") => deeds.push(Deed::Starttls),
+        (NS_TLS, "starttls" | "proceed") => deeds.push(Violation::Starttls),
         (NS_DIALBACK, "result") => match (typed, encrypted) {
-            (None, false) => deeds.push(Deed::KeyInClear),
-            (None, true) => deeds.push(Deed::KeyOverTls),
-            (Some("valid"), false) => deeds.push(Deed::ValidInClear),
-            (Some("valid"), true) => deeds.push(Deed::ValidOverTls),
+            (None, false) => deeds.push(Violation::KeyInClear),
+            (None, true) => deeds.push(Violation::KeyOverTls),
+            (Some("valid"), false) => deeds.push(Violation::ValidInClear),
+            (Some("valid"), true) => deeds.push(Violation::ValidOverTls),
             (Some(_), _) => {}
         },
         (NS_DIALBACK, "verify") if typed.is_none() && !encrypted => {
-            deeds.push(Deed::VerifyInClear);
+            deeds.push(Violation::VerifyInClear);
         }
         (NS_SERVER, "message" | "iq" | "presence") => {
             if !encrypted {
-                deeds.push(Deed::StanzaInClear);
+                deeds.push(Violation::StanzaInClear);
             }
             if !established {
-                deeds.push(Deed::StanzaBeforeAuthentication);
+                deeds.push(Violation::StanzaBeforeAuthentication);
             }
         }
         _ => {}
@@ -185,11 +123,11 @@ fn offers_external(features: &Element) -> bool {
         })
 }
 
-fn forbidden(deed: Deed, direction: Direction, seen: &Seen) -> bool {
+fn forbidden(deed: Violation, direction: Direction, seen: &Seen) -> bool {
     let outbound = direction == Direction::Outbound;
     match deed {
-        Deed::ExternalInClear | Deed::StanzaBeforeAuthentication => true,
-        Deed::Auth => {
+        Violation::ExternalInClear | Violation::StanzaBeforeAuthentication => true,
+        Violation::Auth => {
             !outbound
                 || !seen.methods.sasl_tls
                 || seen.tls == Tls::None
@@ -198,20 +136,20 @@ fn forbidden(deed: Deed, direction: Direction, seen: &Seen) -> bool {
                     && seen.demands_tls()
                     && seen.sasl_level == Level::Required)
         }
-        Deed::Success => {
+        Violation::Success => {
             outbound
                 || !seen.methods.sasl_tls
                 || seen.tls == Tls::None
                 || seen.unverifiable()
                 || seen.certificate == CertificateClass::None
         }
-        Deed::KeyInClear => !outbound || !seen.methods.tcp_dialback,
-        Deed::KeyOverTls => !outbound || !seen.methods.tls_dialback,
-        Deed::ValidInClear => outbound || !seen.methods.tcp_dialback,
-        Deed::ValidOverTls => outbound || !seen.methods.tls_dialback,
-        Deed::VerifyInClear => seen.demands_tls(),
-        Deed::StanzaInClear => !seen.methods.tcp_dialback,
-        Deed::Starttls => seen.tls_level == Level::NotSupported,
+        Violation::KeyInClear => !outbound || !seen.methods.tcp_dialback,
+        Violation::KeyOverTls => !outbound || !seen.methods.tls_dialback,
+        Violation::ValidInClear => outbound || !seen.methods.tcp_dialback,
+        Violation::ValidOverTls => outbound || !seen.methods.tls_dialback,
+        Violation::VerifyInClear => seen.demands_tls(),
+        Violation::StanzaInClear => !seen.methods.tcp_dialback,
+        Violation::Starttls => seen.tls_level == Level::NotSupported,
     }
 }
 
@@ -228,7 +166,7 @@ mod tests {
     use crate::outcome::Method;
     use crate::policy::Row;
 
-    fn deeds(row: u8, direction: Direction, partner: &Offer) -> Vec<Deed> {
+    fn deeds(row: u8, direction: Direction, partner: &Offer) -> Vec<Violation> {
         never(&Situation {
             policy: Row::new(row).expect("1 to 18").policy(),
             profile: Profile::default(),
@@ -247,21 +185,26 @@ mod tests {
 
     #[test]
     fn required_tls_forbids_all_in_clear() {
-        let clear = [Deed::KeyInClear, Deed::ValidInClear, Deed::StanzaInClear];
+        let clear = [
+            Violation::KeyInClear,
+            Violation::ValidInClear,
+            Violation::StanzaInClear,
+        ];
         for direction in [Direction::Outbound, Direction::Inbound] {
             for deed in clear {
                 assert!(deeds(7, direction, &partner(Certificate::Good)).contains(&deed));
             }
         }
         assert!(
-            !deeds(9, Direction::Outbound, &partner(Certificate::Good)).contains(&Deed::KeyInClear)
+            !deeds(9, Direction::Outbound, &partner(Certificate::Good))
+                .contains(&Violation::KeyInClear)
         );
     }
 
     #[test]
     fn auth_is_forbidden_to_a_stranger_where_sasl_is_required() {
         let auth = |row, certificate| {
-            deeds(row, Direction::Outbound, &partner(certificate)).contains(&Deed::Auth)
+            deeds(row, Direction::Outbound, &partner(certificate)).contains(&Violation::Auth)
         };
         assert!(auth(1, Certificate::UnknownCa));
         assert!(!auth(1, Certificate::Good));
@@ -271,7 +214,7 @@ mod tests {
     #[test]
     fn success_is_forbidden_for_a_bad_certificate() {
         let success = |certificate| {
-            deeds(7, Direction::Inbound, &partner(certificate)).contains(&Deed::Success)
+            deeds(7, Direction::Inbound, &partner(certificate)).contains(&Violation::Success)
         };
         assert!(success(Certificate::Expired));
         assert!(success(Certificate::None));
@@ -303,7 +246,7 @@ mod tests {
         }
     }
 
-    fn found(row: u8, events: &[Event]) -> Vec<(Leg, Deed)> {
+    fn found(row: u8, events: &[Event]) -> Vec<(Leg, Violation)> {
         let partner = partner(Certificate::Good);
         let facts = Facts::default();
         let situation = Situation {
@@ -322,7 +265,7 @@ mod tests {
             event(1, What::Opened(ConnectionKind::Outbound)),
             sent(1, false, Element::new(NS_DIALBACK, "result").text("key")),
         ];
-        assert_eq!(found(7, &events), [(Leg(1), Deed::KeyInClear)]);
+        assert_eq!(found(7, &events), [(Leg(1), Violation::KeyInClear)]);
         assert_eq!(found(9, &events), []);
     }
 
@@ -333,7 +276,7 @@ mod tests {
         let early = [opened(), stanza()];
         assert_eq!(
             found(7, &early),
-            [(Leg(1), Deed::StanzaBeforeAuthentication)]
+            [(Leg(1), Violation::StanzaBeforeAuthentication)]
         );
         let established = event(1, What::Established(Method::SaslTls));
         assert_eq!(found(7, &[opened(), established, stanza()]), []);
@@ -349,7 +292,7 @@ mod tests {
         let opened = || event(1, What::Opened(ConnectionKind::Inbound));
         assert_eq!(
             found(7, &[opened(), sent(1, false, features())]),
-            [(Leg(1), Deed::ExternalInClear)]
+            [(Leg(1), Violation::ExternalInClear)]
         );
         assert_eq!(found(7, &[opened(), sent(1, true, features())]), []);
     }
@@ -368,7 +311,10 @@ mod tests {
         ];
         assert_eq!(
             found(7, &events),
-            [(Leg(1), Deed::ValidOverTls), (Leg(2), Deed::KeyOverTls)]
+            [
+                (Leg(1), Violation::ValidOverTls),
+                (Leg(2), Violation::KeyOverTls)
+            ]
         );
     }
 }

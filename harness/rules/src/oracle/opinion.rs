@@ -75,7 +75,7 @@ mod tests {
 
     use super::*;
     use crate::matrix::cases;
-    use crate::oracle::expected;
+    use crate::oracle::allowed;
     use crate::outcome::{Closer, Phase, Refusal, Signal};
 
     fn case(id: &str) -> Case {
@@ -86,7 +86,7 @@ mod tests {
     fn disputed(id: &str, outcome: &Outcome) -> Vec<&'static str> {
         let case = case(id);
         let profile = Profile::default();
-        let expectation = expected(&case, profile);
+        let expectation = allowed(&case, profile).expect("no scenario");
         second_opinions(&case, profile)
             .iter()
             .filter(|opinion| opinion.disputes(&expectation, outcome))
@@ -133,7 +133,8 @@ mod tests {
             source: "test",
             ends: vec![None],
         };
-        let established = expected(&case("policies/row07/row07/outbound"), Profile::default());
+        let established = allowed(&case("policies/row07/row07/outbound"), Profile::default())
+            .expect("no scenario");
         assert!(opinion.disputes(&established, &refused));
     }
 

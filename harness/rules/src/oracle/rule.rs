@@ -38,12 +38,11 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
         .find(|rule| rule.id == id)
 }
 
-/// What a case may end in.
-pub fn expected(case: &Case, profile: Profile) -> Expectation {
-    if case.script.is_some() {
-        return Expectation::of_scenario();
-    }
-    expectation(&Situation::of(case, profile))
+/// What a case may end in. None where its scenario says what is allowed.
+pub fn allowed(case: &Case, profile: Profile) -> Option<Expectation> {
+    case.scenario()
+        .is_none()
+        .then(|| expectation(&Situation::of(case, profile)))
 }
 
 /// What a situation may end in.

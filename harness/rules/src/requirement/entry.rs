@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::verdict::Weight;
+
 use super::RowId;
 use crate::nearest::did_you_mean;
 
@@ -88,35 +90,12 @@ impl Level {
         }
     }
 
-    /// What a breach comes to.
-    pub const fn verdict_class(self) -> VerdictClass {
+    /// What a breach does to the verdict.
+    pub const fn weight(self) -> Weight {
         match self {
-            Self::Must | Self::Derived | Self::Security => VerdictClass::Fail,
-            Self::Should | Self::Practice => VerdictClass::Warn,
-            Self::May => VerdictClass::Recorded,
-        }
-    }
-}
-
-/// What becomes of a breach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum VerdictClass {
-    /// The verdict is `fail`.
-    Fail,
-    /// The verdict is `warn`, with `--strict` `fail`.
-    Warn,
-    /// It is written down and is no verdict.
-    Recorded,
-}
-
-impl VerdictClass {
-    /// As reports write it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Fail => "fail",
-            Self::Warn => "warn",
-            Self::Recorded => "recorded",
+            Self::Must | Self::Derived | Self::Security => Weight::Must,
+            Self::Should | Self::Practice => Weight::Should,
+            Self::May => Weight::May,
         }
     }
 }

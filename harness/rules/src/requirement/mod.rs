@@ -8,7 +8,7 @@ mod file;
 mod id;
 mod registry;
 
-pub use entry::{Area, Bug, Entry, Level, NoEntry, Requirement, Role, VerdictClass};
+pub use entry::{Area, Bug, Entry, Level, NoEntry, Requirement, Role};
 pub use id::{NotARow, RowId};
 pub use registry::Registry;
 

@@ -7,7 +7,7 @@ use simulated_partners::persona::{self, Offer};
 
 use super::file::{File, OfferPatch, Part, Patch};
 use crate::case::names::with_values;
-use crate::case::{CONTROL, Case, Dials, Direction, Expect, MAIN, Role, Script, Set};
+use crate::case::{CONTROL, Case, Dials, Direction, Expect, MAIN, Role, Scenario, Script, Set};
 use crate::policy::Row;
 
 /// The persona that a partner starts from.
@@ -52,7 +52,7 @@ pub fn cases(scenario: &str, file: &File) -> Result<Vec<Case>, NoPersona> {
                 row,
                 partner: Arc::clone(&script.roles[0].persona),
                 direction,
-                script: Some(Arc::clone(&script)),
+                script: Arc::clone(&script),
             });
         }
     }
@@ -95,16 +95,25 @@ fn script(
         None => file.title.clone(),
     };
     Ok(Script {
-        scenario: scenario.to_owned(),
-        variant: variant.map(str::to_owned),
+        scenario: Some(Scenario {
+            file: scenario.to_owned(),
+            variant: variant.map(str::to_owned),
+            requirements: patch
+                .requirements
+                .as_ref()
+                .unwrap_or(&file.requirements)
+                .clone(),
+            bugs: file.bugs.clone(),
+            tags: file.tags.clone(),
+            is_control,
+            has_control: file.control.is_some() && !is_control,
+            siblings: if is_control {
+                siblings(file)
+            } else {
+                Vec::new()
+            },
+        }),
         title,
-        requirements: patch
-            .requirements
-            .as_ref()
-            .unwrap_or(&file.requirements)
-            .clone(),
-        bugs: file.bugs.clone(),
-        tags: file.tags.clone(),
         direction,
         needs: patch.needs.as_ref().unwrap_or(&file.needs).clone(),
         setting: patch.setting.unwrap_or(file.setting),
@@ -121,13 +130,6 @@ fn script(
         },
         alive: patch.alive.unwrap_or(file.alive),
         seconds: patch.seconds.or(file.seconds),
-        is_control,
-        has_control: file.control.is_some() && !is_control,
-        siblings: if is_control {
-            siblings(file)
-        } else {
-            Vec::new()
-        },
     })
 }
 

@@ -209,9 +209,8 @@ fn variants_and_policies_make_cases_and_each_knows_its_control() {
     );
     let control = |at: usize| {
         let case: &crate::case::Case = &cases[at];
-        case.script
-            .as_ref()
-            .and_then(|script| script.control_of(&case.id))
+        case.scenario()
+            .and_then(|scenario| scenario.control_of(&case.id))
     };
     assert_eq!(control(1).as_deref(), Some(ids[3]));
     assert_eq!(control(3), None);
@@ -239,7 +238,7 @@ fn a_variant_with_more_policies_than_its_file_makes_a_case_of_each() {
 #[test]
 fn values_of_a_variant_are_put_into_reactions() {
     let cases = cases("xml/XML-01-comment", &file(CORRECT)).expect("all personas exist");
-    let script = cases[0].script.as_ref().expect("of a scenario");
+    let script = &cases[0].script;
     let first = &script.roles[0].persona.reactions[0];
     assert_eq!(first.texts().collect::<Vec<_>>(), ["<!-- x -->"]);
 }
@@ -249,7 +248,7 @@ fn values_of_a_variant_are_put_into_reactions() {
 fn the_secret_is_a_placeholder_where_it_is_known() {
     let text = CORRECT.replace("values.unit = \" \"", "values.unit = \"{secret}\"");
     let cases = cases("xml/XML-01-comment", &file(&text)).expect("the persona is there");
-    let script = cases[0].script.as_ref().expect("it is a scenario");
+    let script = &cases[0].script;
     let names = Names::of(script, "case.example", "target.example", None);
     let fill = |names: &Names| names.fill("{secret}", "case.example", &Board::default());
     assert_eq!(fill(&names), "{secret}");

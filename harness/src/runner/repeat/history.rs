@@ -3,9 +3,10 @@
 use simulated_partners::event::{Event, Leg};
 
 use crate::case::Direction;
+use crate::finding::{Against, Fault};
 use crate::judge::deciding_leg;
 use crate::outcome::outcome_text;
-use crate::record::{Divergence, Record, Repeated};
+use crate::record::{CaseResult, Divergence, Record, Repeated, Run};
 use crate::transcript::{Detail, canonical, line};
 use crate::verdict::Verdict;
 
@@ -28,7 +29,7 @@ impl History {
     pub(super) fn new(first: Record, round: u32, keep_events: bool) -> Self {
         let error = (first.verdict == Verdict::Error).then(|| (round, first.clone()));
         Self {
-            transcript: Transcript::of(first.case.direction, &first.events),
+            transcript: Transcript::of(first.result.case.direction, &first.result.events),
             first: trimmed(first, keep_events),
             round,
             runs: 1,
@@ -53,11 +54,11 @@ impl History {
             (self.error, self.runs) = (error, runs);
             return;
         }
-        let transcript = Transcript::of(record.case.direction, &record.events);
+        let transcript = Transcript::of(record.result.case.direction, &record.result.events);
         let divergence = self.transcript.parting(&transcript);
         let same_end = record.verdict == self.first.verdict
-            && record.outcome == self.first.outcome
-            && record.fault == self.first.fault;
+            && record.result.outcome() == self.first.result.outcome()
+            && faults(&record.result) == faults(&self.first.result);
         let parted = divergence.map(|(event, lines, decides)| Divergence {
             rounds: [self.round, round],
             event,
@@ -83,66 +84,76 @@ impl History {
     }
 
     /// The result of all rounds so far.
-    pub(super) fn verdict(&self) -> Record {
+    pub(super) fn result(&self) -> CaseResult {
+        let (shown, unstable) = match (&self.other, &self.error) {
+            (Some((round, other)), _) => self.ended_otherwise(*round, other),
+            (None, Some((round, error))) => {
+                let why = format!("in round {round} of {}: {}", self.runs, error.why);
+                let failed = CaseResult {
+                    run: Run::Failed(why),
+                    ..error.result.clone()
+                };
+                (failed, None)
+            }
+            (None, None) if self.divergence.as_ref().is_some_and(|d| d.decides) => {
+                let why = format!(
+                    "the same end each time, but {} of {} runs went another way there",
+                    self.went_otherwise, self.runs
+                );
+                (self.first.result.clone(), Some(why))
+            }
+            (None, None) => (self.first.result.clone(), None),
+        };
         let repeated = (self.runs > 1).then(|| Repeated {
             runs: self.runs,
             ended_otherwise: self.ended_otherwise,
             went_otherwise: self.went_otherwise,
             divergence: self.divergence.clone(),
+            unstable,
         });
-        let record = match (&self.other, &self.error) {
-            (Some((round, other)), _) => self.ended_otherwise(*round, other),
-            (None, Some((round, error))) => Record {
-                why: format!("in round {round} of {}: {}", self.runs, error.why),
-                ..error.clone()
-            },
-            (None, None) if self.divergence.as_ref().is_some_and(|d| d.decides) => Record {
-                verdict: Verdict::Unstable,
-                why: format!(
-                    "the same end each time, but {} of {} runs went another way there",
-                    self.went_otherwise, self.runs
-                ),
-                ..self.first.clone()
-            },
-            (None, None) => self.first.clone(),
-        };
-        Record { repeated, ..record }
+        CaseResult { repeated, ..shown }
     }
 
-    fn ended_otherwise(&self, round: u32, other: &Record) -> Record {
-        let told = |record: &Record| {
-            let fault = record
-                .fault
+    fn ended_otherwise(&self, round: u32, other: &Record) -> (CaseResult, Option<String>) {
+        let words = |record: &Record| {
+            let fault = faults(&record.result)
+                .first()
                 .map_or_else(String::new, |fault| format!(", but {fault}"));
-            let word = record.verdict;
-            let outcome = outcome_text(record.outcome.as_ref());
-            format!("{word} with `{outcome}{fault}`")
+            let outcome = outcome_text(record.result.outcome());
+            format!("{} with `{outcome}{fault}`", record.verdict)
         };
         let why = format!(
             "{} of {} runs ended otherwise: round {} {}, round {round} {}",
             self.ended_otherwise,
             self.runs,
             self.round,
-            told(&self.first),
-            told(other)
+            words(&self.first),
+            words(other)
         );
         let shown = if self.first.verdict == Verdict::Fail {
             &self.first
         } else {
             other
         };
-        Record {
-            verdict: Verdict::Unstable,
-            why,
-            ..shown.clone()
-        }
+        (shown.result.clone(), Some(why))
     }
+}
+
+/// What was wrong beside the outcome.
+fn faults(result: &CaseResult) -> Vec<Fault> {
+    let against = result.findings().iter().map(|finding| &finding.against);
+    against
+        .filter_map(|against| match against {
+            Against::Fault(fault) => Some(*fault),
+            Against::Outcome | Against::Requirements(_) => None,
+        })
+        .collect()
 }
 
 /// A pass is told of without its events, unless they were asked for.
 fn trimmed(mut record: Record, keep_events: bool) -> Record {
     if record.verdict == Verdict::Pass && !keep_events {
-        record.events = Vec::new();
+        record.result.events = Vec::new();
     }
     record
 }
@@ -221,11 +232,10 @@ mod tests {
     use crate::report::fixture;
     use crate::transcript::script;
 
-    fn record(events: Vec<Event>) -> Record {
-        Record {
-            verdict: Verdict::Pass,
+    fn result(events: Vec<Event>) -> CaseResult {
+        CaseResult {
             events,
-            ..fixture::failed()
+            ..fixture::showing(Verdict::Pass)
         }
     }
 
@@ -233,23 +243,23 @@ mod tests {
         script::dialback_session(id, key, false)
     }
 
-    fn after(rounds: Vec<Record>) -> Record {
-        let mut rounds = rounds.into_iter();
+    fn after(rounds: Vec<CaseResult>) -> Record {
+        let mut rounds = rounds.into_iter().map(fixture::judged);
         let mut history = History::new(rounds.next().unwrap(), 1, false);
         for (record, round) in rounds.zip(2..) {
             history.add(record, round, false);
         }
-        history.verdict()
+        fixture::judged(history.result())
     }
 
     #[test]
     fn other_ids_and_keys_are_the_same_transcript() {
         let record = after(vec![
-            record(session("51d0", "abcdef0123456789")),
-            record(session("a7f3", "0011223344556677")),
+            result(session("51d0", "abcdef0123456789")),
+            result(session("a7f3", "0011223344556677")),
         ]);
         assert_eq!(record.verdict, Verdict::Pass);
-        let repeated = record.repeated.unwrap();
+        let repeated = record.result.repeated.unwrap();
         assert_eq!((repeated.runs, repeated.divergence), (2, None));
     }
 
@@ -262,11 +272,11 @@ mod tests {
             .unwrap();
         other.remove(at - 1);
         let record = after(vec![
-            record(session("51d0", "abcdef0123456789")),
-            record(other),
+            result(session("51d0", "abcdef0123456789")),
+            result(other),
         ]);
         assert_eq!(record.verdict, Verdict::Unstable, "{}", record.why);
-        let divergence = record.repeated.unwrap().divergence.unwrap();
+        let divergence = record.result.repeated.unwrap().divergence.unwrap();
         assert!(divergence.decides);
         assert!(divergence.lines[0].as_ref().unwrap().contains("valid"));
     }
@@ -276,11 +286,11 @@ mod tests {
         let mut other = session("51d0", "abcdef0123456789");
         other.retain(|event| event.leg == Leg(1));
         let record = after(vec![
-            record(session("51d0", "abcdef0123456789")),
-            record(other),
+            result(session("51d0", "abcdef0123456789")),
+            result(other),
         ]);
         assert_eq!(record.verdict, Verdict::Pass, "{}", record.why);
-        let repeated = record.repeated.unwrap();
+        let repeated = record.result.repeated.unwrap();
         assert_eq!(repeated.went_otherwise, 1);
         let divergence = repeated.divergence.unwrap();
         assert!(!divergence.decides);
@@ -293,11 +303,14 @@ mod tests {
         let events = session("51d0", "abcdef0123456789");
         let mut shorter = events.clone();
         shorter.retain(|event| event.leg == Leg(1));
-        let other = Record {
-            outcome: Some(Outcome::Established(Method::SaslTls)),
-            ..record(events.clone())
+        let other = CaseResult {
+            run: Run::Ended {
+                outcome: Outcome::Established(Method::SaslTls),
+                findings: Vec::new(),
+            },
+            ..result(events.clone())
         };
-        let record = after(vec![record(events), record(shorter), other]);
+        let record = after(vec![result(events), result(shorter), other]);
         assert_eq!(record.verdict, Verdict::Unstable);
         assert_eq!(
             record.why,
@@ -308,16 +321,14 @@ mod tests {
 
     #[test]
     fn a_round_that_the_harness_failed_in_is_an_error_and_no_instability() {
-        let failed = Record {
-            verdict: Verdict::Error,
-            outcome: None,
-            why: "no port".to_owned(),
-            ..record(Vec::new())
+        let failed = CaseResult {
+            run: Run::Failed("no port".to_owned()),
+            ..result(Vec::new())
         };
         let events = session("51d0", "abcdef0123456789");
         for rounds in [
-            vec![record(events.clone()), failed.clone()],
-            vec![failed, record(events)],
+            vec![result(events.clone()), failed.clone()],
+            vec![failed, result(events)],
         ] {
             let record = after(rounds);
             assert_eq!(record.verdict, Verdict::Error);

@@ -7,6 +7,7 @@ use crate::case::Case;
 use crate::lab::Lab;
 use crate::matrix::{Selection, cases};
 use crate::oracle::Profile;
+use crate::report::fixture;
 use crate::runner::{Deadlines, jobs};
 use crate::subject::reference::Reference;
 use crate::subject::{Pending, Placement, Running, StartError, Stop, Target};
@@ -71,6 +72,7 @@ fn plan(ids: &[&str], refuses_at: fn(u32) -> bool) -> Plan {
         in_flight: 8,
         seed: 5,
         keep_events: false,
+        judge: Arc::new(fixture::judged),
         prove: false,
     }
 }
@@ -79,8 +81,7 @@ fn plan(ids: &[&str], refuses_at: fn(u32) -> bool) -> Plan {
 async fn told(plan: Plan, repetition: Repetition) -> (Vec<Record>, u32, bool) {
     let (sender, mut events) = mpsc::channel(64);
     let (_never, interrupt) = watch::channel(false);
-    let settlement = Arc::new(Settlement::none());
-    tokio::spawn(repeat(plan, repetition, settlement, sender, interrupt));
+    tokio::spawn(repeat(plan, repetition, sender, interrupt));
     let mut records = Vec::new();
     while let Some(event) = events.recv().await {
         match event {
@@ -115,7 +116,7 @@ async fn a_case_that_fails_once_and_passes_then_is_unstable_and_no_pass() {
         "{}",
         record.why
     );
-    let repeated = record.repeated.as_ref().unwrap();
+    let repeated = record.result.repeated.as_ref().unwrap();
     let divergence = repeated.divergence.as_ref().unwrap();
     assert_eq!((divergence.rounds, divergence.event), ([1, 2], 1));
     assert_eq!(divergence.lines[0], None);
@@ -127,7 +128,7 @@ async fn a_case_that_fails_each_time_stays_a_failure() {
     let plan = plan(&[CASE], |_| true);
     let (records, rounds, _) = told(plan, Repetition::Retries(times(2))).await;
     assert_eq!((records[0].verdict, rounds), (Verdict::Fail, 3));
-    assert_eq!(records[0].repeated.as_ref().unwrap().runs, 3);
+    assert_eq!(records[0].result.repeated.as_ref().unwrap().runs, 3);
 }
 
 #[tokio::test]
@@ -135,7 +136,7 @@ async fn what_passes_is_not_tried_again() {
     let plan = plan(&[CASE], |_| false);
     let (records, rounds, _) = told(plan, Repetition::Retries(times(2))).await;
     assert_eq!((records[0].verdict, rounds), (Verdict::Pass, 1));
-    assert_eq!(records[0].repeated, None);
+    assert_eq!(records[0].result.repeated, None);
 }
 
 #[tokio::test]
@@ -151,9 +152,12 @@ async fn rounds_that_end_the_same_are_one_result() {
     assert_eq!((records.len(), rounds, interrupted), (wanted, 3, false));
     for record in records {
         assert_eq!(record.verdict, Verdict::Pass, "{}", record.why);
-        let repeated = record.repeated.unwrap();
+        let repeated = record.result.repeated.unwrap();
         assert_eq!((repeated.runs, repeated.divergence), (3, None));
-        assert!(record.events.is_empty(), "kept although nobody asked");
+        assert!(
+            record.result.events.is_empty(),
+            "kept although nobody asked"
+        );
     }
 }
 
@@ -177,9 +181,8 @@ async fn an_interrupt_is_a_good_end_of_endless_rounds_and_keeps_their_results() 
         at_most: None,
         until_unexpected: true,
     });
-    let settlement = Arc::new(Settlement::none());
     let plan = plan(&[CASE], |_| false);
-    tokio::spawn(repeat(plan, rounds, settlement, sender, interrupted));
+    tokio::spawn(repeat(plan, rounds, sender, interrupted));
     let mut verdicts = Vec::new();
     let mut end = None;
     while let Some(event) = events.recv().await {

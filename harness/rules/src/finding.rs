@@ -1,0 +1,107 @@
+//! What is wrong with a case, one by one.
+
+use serde::{Serialize, Serializer};
+use strum::{Display, VariantArray};
+
+use crate::verdict::Weight;
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What it goes against.
+    pub against: Against,
+    /// What it does to the verdict.
+    pub weight: Weight,
+    /// What was wanted and what was seen, in a sentence.
+    pub text: String,
+    /// Number of the main partner's connection that shows it, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection: Option<u16>,
+}
+
+/// What a finding goes against.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Against {
+    /// The ends that the oracle's rule allows.
+    Outcome,
+    /// What holds whatever the end is.
+    Fault(#[serde(serialize_with = "displayed")] Fault),
+    /// These requirements, by their ids.
+    Requirements(Vec<String>),
+}
+
+/// What can be wrong although the end of a case is an allowed one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// The stanza arrived on a stream that was refused.
+    Arrived,
+    /// The target did what it must not do in this situation.
+    Prohibited(Violation),
+    /// The stanza was refused, and its sender got no error (XEP-0220 §2.1.1).
+    NotReturned,
+    /// The stanza arrived, but its answer did not come back.
+    Unanswered,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Arrived => to.write_str("the stanza arrived"),
+            Self::Prohibited(violation) => violation.fmt(to),
+            Self::NotReturned => to.write_str("the stanza was not returned"),
+            Self::Unanswered => to.write_str("no answer came back"),
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn displayed<S: Serializer>(fault: &Fault, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(fault)
+}
+
+/// Something that a target does on the wire, and must not do in some situations.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Display, VariantArray,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Violation {
+    /// Offers EXTERNAL, or sends `<auth/>`, on a stream without TLS (RFC 6120 §6.3.4).
+    #[strum(to_string = "offered or used EXTERNAL without TLS")]
+    ExternalInClear,
+    /// Sends `<auth/>`.
+    #[strum(to_string = "sent <auth/>")]
+    Auth,
+    /// Answers `<auth/>` with `<success/>`.
+    #[strum(to_string = "answered <auth/> with <success/>")]
+    Success,
+    /// Sends an untyped `db:result` on a stream without TLS.
+    #[strum(to_string = "sent a dialback key without TLS")]
+    KeyInClear,
+    /// Sends an untyped `db:result` over TLS.
+    #[strum(to_string = "sent a dialback key over TLS")]
+    KeyOverTls,
+    /// Calls a key valid on a stream without TLS.
+    #[strum(to_string = "called a dialback key valid without TLS")]
+    ValidInClear,
+    /// Calls a key valid over TLS.
+    #[strum(to_string = "called a dialback key valid over TLS")]
+    ValidOverTls,
+    /// Sends an untyped `db:verify` on a stream without TLS.
+    #[strum(to_string = "asked for a key's verification without TLS")]
+    VerifyInClear,
+    /// Sends a stanza on a stream without TLS.
+    #[strum(to_string = "sent a stanza without TLS")]
+    StanzaInClear,
+    /// Sends a stanza before the stream is authenticated (XEP-0220 §2.1.1).
+    #[strum(to_string = "sent a stanza before authentication")]
+    StanzaBeforeAuthentication,
+    /// Sends `<starttls/>`, or answers it with `<proceed/>`.
+    #[strum(to_string = "took up STARTTLS")]
+    Starttls,
+}
+
+impl Violation {
+    /// All of them.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
+}

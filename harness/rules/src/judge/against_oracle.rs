@@ -1,0 +1,132 @@
+//! What is wrong with a case that the oracle decides.
+
+use std::collections::BTreeSet;
+
+use simulated_partners::event::Leg;
+
+use super::reading::{Bounce, Evidence};
+use crate::case::Direction;
+use crate::expectation::{End, Expectation};
+use crate::finding::{Against, Fault, Finding, Violation};
+use crate::oracle::{Fit, Opinion, fit};
+use crate::outcome::{Outcome, method_name};
+use crate::verdict::Weight;
+
+/// What such a case is judged by.
+pub struct OracleCase<'a> {
+    /// Who dials.
+    pub direction: Direction,
+    /// What the oracle allows.
+    pub allowed: &'a Expectation,
+    /// What other sources say of the same case.
+    pub opinions: &'a [Opinion],
+    /// What happened.
+    pub outcome: &'a Outcome,
+    /// Prohibited things that the target did.
+    pub violations: &'a BTreeSet<(Leg, Violation)>,
+    /// What was seen beside the partner's wire.
+    pub evidence: Evidence,
+    /// Whether an answer had to come back.
+    pub answer_due: bool,
+}
+
+/// What is wrong: what must never happen, whether the stanza went where the wire says, and whether the
+/// tables allow the outcome.
+pub fn against_oracle(case: &OracleCase<'_>) -> Vec<Finding> {
+    let prohibited = case.violations.iter().map(|(leg, violation)| Finding {
+        connection: Some(leg.0),
+        ..fault(
+            Fault::Prohibited(*violation),
+            format!("must not: the target {violation} (#{})", leg.0),
+        )
+    });
+    prohibited
+        .chain(contradiction(case))
+        .chain(outcome(case))
+        .collect()
+}
+
+fn fault(fault: Fault, text: impl Into<String>) -> Finding {
+    Finding {
+        against: Against::Fault(fault),
+        weight: Weight::Must,
+        text: text.into(),
+        connection: None,
+    }
+}
+
+/// What is missing although the wire looks right: a stanza that got lost or through.
+fn contradiction(case: &OracleCase<'_>) -> Option<Finding> {
+    let Evidence {
+        arrived,
+        answered,
+        bounced,
+    } = case.evidence;
+    match case.outcome {
+        Outcome::Established(_) if case.answer_due && !answered => Some(fault(
+            Fault::Unanswered,
+            "the stanza arrived, but its answer did not come back",
+        )),
+        Outcome::Refused(_) if arrived.is_seen() => Some(fault(
+            Fault::Arrived,
+            "the stanza arrived although the stream was refused",
+        )),
+        Outcome::Refused(_)
+            if case.direction == Direction::Outbound && bounced == Bounce::NotSeen =>
+        {
+            Some(fault(
+                Fault::NotReturned,
+                "the stanza was not returned to its sender (XEP-0220 §2.1.1)",
+            ))
+        }
+        Outcome::Established(_) | Outcome::Refused(_) | Outcome::Stalled(_) => None,
+    }
+}
+
+fn outcome(case: &OracleCase<'_>) -> Option<Finding> {
+    let (weight, text) = match fit(case.allowed, case.direction, case.outcome) {
+        Fit::Expected => return None,
+        Fit::Tolerated(ground) => (Weight::Should, ground.to_owned()),
+        Fit::No => disputed(case).unwrap_or_else(|| (Weight::Must, mismatch(case))),
+    };
+    Some(Finding {
+        against: Against::Outcome,
+        weight,
+        text,
+        connection: None,
+    })
+}
+
+fn disputed(case: &OracleCase<'_>) -> Option<(Weight, String)> {
+    let opinion = case
+        .opinions
+        .iter()
+        .find(|opinion| opinion.disputes(case.allowed, case.outcome))?;
+    let text = format!(
+        "{} allows it, {} does not",
+        opinion.source, case.allowed.clause
+    );
+    Some((Weight::Disputed, text))
+}
+
+fn mismatch(case: &OracleCase<'_>) -> String {
+    match case.outcome {
+        Outcome::Stalled(phase) => format!("nothing more happened ({phase}) before the deadline"),
+        Outcome::Established(method) => format!(
+            "established by {}, which is not allowed",
+            method_name(*method)
+        ),
+        Outcome::Refused(refusal) => {
+            let wanted = case
+                .allowed
+                .allowed
+                .iter()
+                .any(|allowed| matches!(allowed.end, End::Refused(_)));
+            if wanted {
+                format!("refused, but not for an allowed reason: {refusal}")
+            } else {
+                format!("refused, although it has to be established: {refusal}")
+            }
+        }
+    }
+}

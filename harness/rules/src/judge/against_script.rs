@@ -1,0 +1,89 @@
+//! What is wrong with a case whose scenario says what has to be seen.
+
+use super::grade::{Grade, grade};
+use crate::case::{Expect, Script};
+use crate::finding::{Against, Finding};
+use crate::observe::Sight;
+use crate::outcome::Outcome;
+use crate::requirement::Registry;
+use crate::verdict::Weight;
+
+/// What such a case is judged by.
+pub struct ScriptCase<'a> {
+    /// What was to happen, and to be seen.
+    pub script: &'a Script,
+    /// The requirements that the scenario judges.
+    pub requirements: &'a [String],
+    /// What was seen.
+    pub sights: &'a [Sight],
+    /// How the main partner's negotiation ended.
+    pub outcome: &'a Outcome,
+    /// What is wrong with the target afterwards, if anything is.
+    pub health: Option<&'a str>,
+    /// Fills in placeholders.
+    pub fill: &'a dyn Fn(&str) -> String,
+}
+
+/// What is wrong: expectations that are not met, an outcome that the scenario does not list, a target
+/// that has broken.
+pub fn against_script(case: &ScriptCase<'_>) -> Vec<Finding> {
+    let unmet = case.script.expect.iter().filter_map(|expect| {
+        let requirements = if expect.rows.is_empty() {
+            case.requirements
+        } else {
+            &expect.rows
+        };
+        let weight = weight(expect, requirements);
+        let (weight, text) = match grade(expect, case.sights, case.fill) {
+            Grade::Met => return None,
+            Grade::Tolerated(why) => (weight.min(Weight::Should), why),
+            Grade::Unmet(why) => (weight, format!("{expect}: {why}")),
+        };
+        Some(finding(requirements, weight, text))
+    });
+    let must = |text| finding(case.requirements, Weight::Must, text);
+    unmet
+        .chain(outcome(case).map(must))
+        .chain(case.health.map(|health| {
+            must(format!(
+                "after the case the target no longer accepts a conforming partner: {health}"
+            ))
+        }))
+        .collect()
+}
+
+fn finding(requirements: &[String], weight: Weight, text: String) -> Finding {
+    Finding {
+        against: Against::Requirements(requirements.to_vec()),
+        weight,
+        text,
+        connection: None,
+    }
+}
+
+/// Why the outcome is none of those that the scenario allows.
+fn outcome(case: &ScriptCase<'_>) -> Option<String> {
+    let allowed = &case.script.outcome;
+    if allowed.is_empty() || allowed.iter().any(|word| word.admits(case.outcome)) {
+        return None;
+    }
+    let words: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+    Some(format!(
+        "it ended as {}, where {} is allowed",
+        case.outcome,
+        words.join(" or ")
+    ))
+}
+
+/// What it weighs when an expectation is not met: as much as the strongest requirement behind it,
+/// unless the scenario says less.
+fn weight(expect: &Expect, requirements: &[String]) -> Weight {
+    let registry = Registry::builtin();
+    let strongest = requirements
+        .iter()
+        .filter_map(|id| registry.get(&id.parse().ok()?))
+        .map(|requirement| requirement.level.weight())
+        .max()
+        .unwrap_or(Weight::Must);
+    expect.level.map_or(strongest, |level| level.min(strongest))
+}

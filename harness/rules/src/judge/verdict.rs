@@ -1,0 +1,117 @@
+//! One verdict from findings, control and repetitions.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use crate::finding::{Against, Finding};
+use crate::outcome::Outcome;
+use crate::record::{CaseResult, Control, ControlState, Run};
+use crate::requirement::RowId;
+use crate::verdict::{Verdict, Weight};
+
+/// The verdict on a case and its reason in a sentence, whatever is known of the target.
+pub fn verdict(result: &CaseResult) -> (Verdict, String) {
+    let findings = match &result.run {
+        Run::Unsupported(why) => return (Verdict::Unsupported, why.clone()),
+        Run::Failed(why) => return (Verdict::Error, why.clone()),
+        Run::Ended { findings, .. } => findings,
+    };
+    if let Some(why) = result.repeated.as_ref().and_then(|r| r.unstable.as_ref()) {
+        return (Verdict::Unstable, why.clone());
+    }
+    let (verdict, why) = of_findings(findings);
+    match result.control.as_ref().filter(|_| needs_control(result)) {
+        None => (verdict, why),
+        Some(Control { id, state }) => {
+            let proves_nothing = |what| {
+                format!(
+                    "refused as it has to be, but its control {id} {what}: this refusal proves nothing"
+                )
+            };
+            match state {
+                ControlState::Accepted => (verdict, why),
+                ControlState::Pending => (verdict, format!("{why}; its control was not run")),
+                ControlState::Missed => (Verdict::Warn, proves_nothing("was not accepted")),
+                ControlState::Failed => (Verdict::Error, proves_nothing("could not be run")),
+            }
+        }
+    }
+}
+
+/// The heaviest finding decides; all are named, the heaviest first.
+fn of_findings(findings: &[Finding]) -> (Verdict, String) {
+    let verdict = match heaviest(findings) {
+        None | Some(Weight::May) => Verdict::Pass,
+        Some(Weight::Should) => Verdict::Warn,
+        Some(Weight::Disputed) => Verdict::Disputed,
+        Some(Weight::Must) => Verdict::Fail,
+    };
+    let mut sorted: Vec<&Finding> = findings.iter().collect();
+    sorted.sort_by_key(|finding| Reverse(finding.weight));
+    let texts: Vec<String> = sorted
+        .iter()
+        .map(|finding| match &finding.against {
+            Against::Requirements(ids) => {
+                let recorded = if finding.weight == Weight::May {
+                    " (recorded)"
+                } else {
+                    ""
+                };
+                format!("{}{recorded}: {}", ids.join(", "), finding.text)
+            }
+            Against::Outcome | Against::Fault(_) => finding.text.clone(),
+        })
+        .collect();
+    if texts.is_empty() {
+        return (verdict, "as allowed".to_owned());
+    }
+    (verdict, texts.join("; "))
+}
+
+/// The weight that decides.
+fn heaviest(findings: &[Finding]) -> Option<Weight> {
+    findings.iter().map(|finding| finding.weight).max()
+}
+
+/// The ids of the requirements that the heaviest findings go against.
+pub fn broken(findings: &[Finding]) -> BTreeSet<RowId> {
+    let heaviest = heaviest(findings);
+    findings
+        .iter()
+        .filter(|finding| Some(finding.weight) == heaviest && finding.weight > Weight::May)
+        .filter_map(|finding| match &finding.against {
+            Against::Requirements(ids) => Some(ids),
+            Against::Outcome | Against::Fault(_) => None,
+        })
+        .flatten()
+        .filter_map(|id| id.parse().ok())
+        .collect()
+}
+
+/// Whether a result proves nothing without its control: a refusal, or a scenario that has one, with
+/// which nothing is wrong.
+pub fn needs_control(result: &CaseResult) -> bool {
+    let Run::Ended { outcome, findings } = &result.run else {
+        return false;
+    };
+    let may_be_refused = matches!(outcome, Outcome::Refused(_)) || result.allowed.is_none();
+    may_be_refused && heaviest(findings) <= Some(Weight::Should)
+}
+
+/// What a result is as the control of another case. None where the target turned out to lack
+/// something, so that there is no control.
+pub fn control_state(result: &CaseResult) -> Option<ControlState> {
+    Some(match &result.run {
+        Run::Unsupported(_) => return None,
+        Run::Failed(_) => ControlState::Failed,
+        Run::Ended { outcome, findings } => {
+            // A scenario was accepted when it showed what it has to show.
+            let accepted = matches!(outcome, Outcome::Established(_)) || result.allowed.is_none();
+            if accepted && heaviest(findings) <= Some(Weight::Should) {
+                ControlState::Accepted
+            } else {
+                ControlState::Missed
+            }
+        }
+    })
+}

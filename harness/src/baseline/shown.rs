@@ -1,0 +1,44 @@
+//! What a result shows, as a baseline lists it: in the words of the reports.
+//!
+//! `sasl-tls`, `stalled at connect`, `refused: stream error policy-violation at stream, ended by
+//! target`; what is wrong beside the outcome follows: `tls-dialback, but no answer came back`. Where
+//! requirements of a scenario are broken: `breaks STR-08, STR-09`.
+
+use crate::finding::Against;
+use crate::judge::{broken, needs_control};
+use crate::record::{CaseResult, ControlState};
+
+/// What a result shows, if the case was run.
+pub fn shown(result: &CaseResult) -> Option<String> {
+    let outcome = result.outcome()?;
+    if let Some(fault) = fault(result) {
+        return Some(format!("{outcome}, but {fault}"));
+    }
+    let broken: Vec<String> = broken(result.findings())
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    if broken.is_empty() {
+        Some(outcome.to_string())
+    } else {
+        Some(format!("breaks {}", broken.join(", ")))
+    }
+}
+
+/// What is wrong beside the outcome.
+fn fault(result: &CaseResult) -> Option<String> {
+    let fault = result
+        .findings()
+        .iter()
+        .find_map(|finding| match finding.against {
+            Against::Fault(fault) => Some(fault.to_string()),
+            Against::Outcome | Against::Requirements(_) => None,
+        });
+    let unproven = || {
+        let missed = result.control.as_ref().is_some_and(|control| {
+            matches!(control.state, ControlState::Missed | ControlState::Failed)
+        });
+        (missed && needs_control(result)).then(|| "its control was not accepted".to_owned())
+    };
+    fault.or_else(unproven)
+}

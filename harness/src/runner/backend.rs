@@ -1,0 +1,145 @@
+//! What stands behind the target in a case: a link to its inner side, or nothing that can be seen.
+
+use simulated_partners::event::{ConnectionKind, Event};
+use simulated_partners::wire::Element;
+
+use super::error::CaseError;
+use super::job::Job;
+use super::observed::Observed;
+use super::partners::ready;
+use super::wire_only::WireOnly;
+use crate::case::names::Names;
+use crate::case::{Direction, Script};
+use crate::judge::Evidence;
+use crate::subject::inner_side::{InnerSide, Stanzas};
+use crate::subject::{Inside, Running};
+
+/// What is behind the target.
+pub(super) enum Backend<'a> {
+    /// Stanzas go in and come out at a link of ours.
+    Attached {
+        inner: &'a InnerSide,
+        /// What came through from the case's domains.
+        stanzas: Stanzas,
+    },
+    /// Only the wires of partners are seen.
+    WireOnly(WireOnly<'a>),
+}
+
+impl<'a> Backend<'a> {
+    /// What is behind a running target, opened for a case.
+    pub(super) fn of(job: &Job, script: &Script, target: &'a Running, domain: &str) -> Self {
+        match &target.inner {
+            Inside::Hidden(hidden) => Self::WireOnly(WireOnly::new(hidden)),
+            Inside::Linked(inner) => {
+                let names = Names::of(script, domain, &target.domain, target.second.as_deref());
+                let domains: Vec<String> = names.domains(script).into_iter().collect();
+                let answers = job.answer_due && job.case.direction == Direction::Inbound;
+                let mark = job.allowed.is_none().then(|| names.probe());
+                Self::Attached {
+                    inner,
+                    stanzas: inner.open(&domains, answers, mark),
+                }
+            }
+        }
+    }
+
+    pub(super) fn is_attached(&self) -> bool {
+        self.inner().is_some()
+    }
+
+    /// The link, where there is one.
+    pub(super) fn inner(&self) -> Option<&'a InnerSide> {
+        match self {
+            Self::Attached { inner, .. } => Some(inner),
+            Self::WireOnly(_) => None,
+        }
+    }
+
+    /// What is known of the probe before anything has happened.
+    pub(super) fn evidence(&self, direction: Direction) -> Evidence {
+        match self {
+            Self::Attached { .. } => Evidence::default(),
+            Self::WireOnly(_) => WireOnly::evidence(direction),
+        }
+    }
+
+    /// Sends a stanza of the local side. Where there is no link to it, nothing can be sent.
+    pub(super) async fn send(&self, stanza: &Element) {
+        if let Some(inner) = self.inner() {
+            inner.send(stanza).await;
+        }
+    }
+
+    /// The next stanza that reaches the local side; cancelled without loss.
+    pub(super) async fn next(
+        &mut self,
+        target: &Running,
+        observed: &Observed,
+    ) -> Result<Element, CaseError> {
+        match self {
+            Self::Attached { stanzas, .. } => match stanzas.next().await {
+                Some(stanza) => Ok(stanza),
+                None => std::future::pending().await,
+            },
+            Self::WireOnly(wire) => Err(wire.trigger_lost(target, observed).await),
+        }
+    }
+
+    /// A stanza that has reached the local side already.
+    pub(super) fn waiting(&mut self) -> Option<Element> {
+        match self {
+            Self::Attached { stanzas, .. } => ready(stanzas.next()).flatten(),
+            Self::WireOnly(_) => None,
+        }
+    }
+
+    /// Looks at an event of the main partner before it is taken in.
+    pub(super) fn event(
+        &self,
+        job: &Job,
+        target: &Running,
+        names: &Names,
+        observed: &mut Observed,
+        event: &Event,
+    ) -> Result<(), CaseError> {
+        match self {
+            Self::WireOnly(_) if job.case.direction == Direction::Inbound => {
+                WireOnly::inbound_event(job, target, names, observed, event)
+            }
+            Self::Attached { .. } | Self::WireOnly(_) => Ok(()),
+        }
+    }
+
+    /// Whether a case that the oracle decides is over.
+    pub(super) fn is_decided(&self, job: &Job, names: &Names, observed: &Observed) -> bool {
+        let evidence = observed.evidence;
+        match (self, job.case.direction) {
+            (Self::Attached { .. }, direction) if evidence.arrived.is_seen() => {
+                // The way back was tried and ended.
+                let is_lost =
+                    direction == Direction::Outbound && observed.over(ConnectionKind::Inbound);
+                !job.answer_due || evidence.answered || is_lost
+            }
+            (Self::Attached { .. }, Direction::Inbound) => observed.over(ConnectionKind::Inbound),
+            (Self::Attached { .. }, Direction::Outbound) => {
+                evidence.bounced.is_final() && observed.all_over(ConnectionKind::Outbound)
+            }
+            (Self::WireOnly(_), Direction::Outbound) => evidence.arrived.is_seen(),
+            (Self::WireOnly(_), Direction::Inbound) => {
+                evidence.answered
+                    || observed.over(ConnectionKind::Inbound)
+                    || (!job.answer_due && observed.was_sent(names.probe()))
+            }
+        }
+    }
+
+    /// Whether only the end of what was refused is waited for, in such a case.
+    pub(super) fn is_settling(&self, job: &Job, observed: &Observed) -> bool {
+        job.case.direction == Direction::Outbound
+            && match self {
+                Self::Attached { .. } => observed.evidence.bounced.is_final(),
+                Self::WireOnly(_) => WireOnly::is_settling(job, observed),
+            }
+    }
+}

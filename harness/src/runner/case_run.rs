@@ -1,0 +1,414 @@
+//! One case: partners follow its script until everything that decides it was seen, or nothing more can
+//! come.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use simulated_partners::board::Board;
+use simulated_partners::driver::Partner;
+use simulated_partners::event::{Event, Party, What};
+use simulated_partners::wire::{Element, NS_SERVER};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::backend::Backend;
+use super::error::CaseError;
+use super::job::Job;
+use super::observed::{Deadlines, Observed};
+use super::partners::{Started, next_event, ready};
+use crate::case::names::{self, Names};
+use crate::case::{Dials, Direction, Expect, MAIN, Script, Sees};
+use crate::judge::{Arrival, Bounce, Grade, grade};
+use crate::lab::Lab;
+use crate::observe::{self, Eye, Sight};
+use crate::subject::Running;
+use crate::subject::inner_side::ping;
+
+/// How long nothing may happen, with all connections ended, before nothing more is expected.
+const QUIET: Duration = Duration::from_millis(2500);
+
+/// A case while it runs.
+pub(super) struct CaseRun<'a> {
+    pub(super) job: &'a Job,
+    pub(super) script: &'a Script,
+    pub(super) lab: &'a Lab,
+    pub(super) target: &'a Running,
+    pub(super) deadlines: Deadlines,
+    pub(super) backend: Backend<'a>,
+    pub(super) names: Names,
+    pub(super) board: Board,
+    pub(super) partners: Vec<Started<'a>>,
+    pub(super) observed: Observed,
+    eye: Eye,
+    /// How often names were raised from here.
+    counts: BTreeMap<&'static str, u32>,
+    began: Instant,
+    /// Connections that were opened and have not ended.
+    open: usize,
+    _records: Records<'a>,
+}
+
+/// The DNS records of a case's domains, for as long as it runs.
+struct Records<'a> {
+    lab: &'a Lab,
+    domain: String,
+}
+
+impl Drop for Records<'_> {
+    fn drop(&mut self) {
+        self.lab.dns.records().remove(&self.domain);
+    }
+}
+
+/// Something that waits for a name on the board.
+#[derive(Clone, Copy)]
+enum Due {
+    Dial(usize),
+    Local(usize),
+    Dns(usize),
+}
+
+impl<'a> CaseRun<'a> {
+    pub(super) fn new(
+        job: &'a Job,
+        script: &'a Script,
+        lab: &'a Lab,
+        target: &'a Running,
+        deadlines: Deadlines,
+    ) -> Self {
+        let domain = job.case.domain();
+        let backend = Backend::of(job, script, target, &domain);
+        let names = Names::of(script, &domain, &target.domain, target.second.as_deref())
+            .with_secret(target.secret.as_deref());
+        Self {
+            observed: Observed {
+                evidence: backend.evidence(job.case.direction),
+                ..Observed::default()
+            },
+            backend,
+            job,
+            script,
+            lab,
+            target,
+            deadlines,
+            names,
+            board: Board::default(),
+            partners: Vec::new(),
+            eye: Eye::default(),
+            counts: BTreeMap::new(),
+            began: Instant::now(),
+            open: 0,
+            _records: Records { lab, domain },
+        }
+    }
+
+    /// Runs the case to its end.
+    pub(super) async fn drive(&mut self) -> Result<(), CaseError> {
+        let whole = self.script.seconds.map_or(self.deadlines.case, |seconds| {
+            Duration::from_secs(seconds.into())
+        });
+        let until = self.began + whole;
+        self.prepare_trigger(until).await?;
+        self.start_partners().await?;
+        self.publish()?;
+        self.watch(until).await
+    }
+
+    /// The partners, which have yet to be stopped.
+    pub(super) fn into_partners(self) -> Vec<Partner> {
+        self.partners.into_iter().map(|one| one.partner).collect()
+    }
+
+    /// What fills in the placeholders of the case's own texts.
+    pub(super) fn fill(&self) -> impl Fn(&str) -> String {
+        |text: &str| self.names.fill(text, self.names.domain(), &self.board)
+    }
+
+    /// Whether the oracle decides the case, not what its scenario wants to see.
+    pub(super) fn by_oracle(&self) -> bool {
+        self.job.allowed.is_some()
+    }
+
+    /// Whether the answer to the probe has to come back, and can be seen.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.job.answer_due && (self.is_inbound() || self.backend.is_attached())
+    }
+
+    pub(super) fn is_inbound(&self) -> bool {
+        self.job.case.direction == Direction::Inbound
+    }
+
+    /// Does what the script has to be done, and takes in what comes of it.
+    async fn watch(&mut self, until: Instant) -> Result<(), CaseError> {
+        let (due, mut dues) = mpsc::unbounded_channel();
+        let mut waiting = JoinSet::new();
+        for due in self.dues(&due, &mut waiting) {
+            self.due(due).await?;
+        }
+        if self.script.sends_by_itself() {
+            self.send_probe().await?;
+        }
+        let records = self.lab.dns.records().clone();
+        let service = format!("_xmpp-server._tcp.{}", self.names.domain());
+        let mut asked = std::pin::pin!(records.asked(&service));
+        let mut last = Instant::now();
+        let mut settling = None;
+        loop {
+            if self.is_decided() {
+                return Ok(());
+            }
+            settling = self
+                .is_settling()
+                .then(|| settling.unwrap_or_else(Instant::now));
+            let end = match settling {
+                Some(since) => until.min(since + self.deadlines.settle),
+                None if self.is_quiet() => until.min(last + QUIET),
+                None => until,
+            };
+            tokio::select! {
+                // The wire before the inner side: what led to a returned stanza has to be known when
+                // that is taken in, or nothing at all seems to have been tried.
+                biased;
+                (at, event) = next_event(&mut self.partners) => self.event(at, event)?,
+                stanza = self.backend.next(self.target, &self.observed) => self.stanza(&stanza?),
+                Some(due) = dues.recv() => self.due(due).await?,
+                () = &mut asked, if !self.observed.looked_up => {
+                    self.observed.looked_up = true;
+                    self.board.raise("looked-up", "");
+                }
+                () = sleep_until(end) => {
+                    if let Bounce::NotObservable { settled } = &mut self.observed.evidence.bounced {
+                        *settled = settling.is_some();
+                    }
+                    return Ok(());
+                }
+            }
+            self.drain()?;
+            last = Instant::now();
+        }
+    }
+
+    /// What is to be done at once. The rest is told of on `due` when its name is raised.
+    fn dues(&self, due: &mpsc::UnboundedSender<Due>, waiting: &mut JoinSet<()>) -> Vec<Due> {
+        let mut wait = |name: &str, what: Due| {
+            let (board, name, due) = (self.board.clone(), name.to_owned(), due.clone());
+            waiting.spawn(async move {
+                board.wait_for(&name).await;
+                // The case may have ended.
+                let _ = due.send(what);
+            });
+        };
+        let mut now = Vec::new();
+        for (at, role) in self.script.roles.iter().enumerate() {
+            match &role.dials {
+                Dials::Plain(true) => now.push(Due::Dial(at)),
+                Dials::Plain(false) => {}
+                Dials::When(name) => wait(name, Due::Dial(at)),
+            }
+        }
+        for (at, local) in self.script.local.iter().enumerate() {
+            match &local.when {
+                None => now.push(Due::Local(at)),
+                Some(name) => wait(name, Due::Local(at)),
+            }
+        }
+        for (at, dns) in self.script.dns.iter().enumerate() {
+            if let Some(name) = &dns.when {
+                wait(name, Due::Dns(at));
+            }
+        }
+        now
+    }
+
+    async fn due(&mut self, due: Due) -> Result<(), CaseError> {
+        match due {
+            Due::Dial(at) => {
+                let Some(one) = self.partners.get(at) else {
+                    return Ok(());
+                };
+                let domain = self.names.of_role(one.role);
+                for _ in 0..one.role.times {
+                    let probe = ping(self.names.probe(), &domain, &self.target.domain);
+                    one.partner.dial(probe);
+                }
+            }
+            Due::Local(at) => {
+                let local = &self.script.local[at];
+                for number in 1..=local.times {
+                    let text = local.send.replace("{n}", &number.to_string());
+                    let stanza = names::stanza(&self.fill()(&text)).map_err(CaseError::Stanza)?;
+                    self.backend.send(&stanza).await;
+                }
+            }
+            Due::Dns(at) => self.set_records(at)?,
+        }
+        Ok(())
+    }
+
+    /// Takes in what has happened already. The two sides tell of one and the same moment separately: a
+    /// stanza may be seen to arrive before it is seen to be sent.
+    pub(super) fn drain(&mut self) -> Result<(), CaseError> {
+        loop {
+            if let Some((at, event)) = ready(next_event(&mut self.partners)) {
+                self.event(at, event)?;
+            } else if let Some(stanza) = self.backend.waiting() {
+                self.stanza(&stanza);
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(super) fn event(&mut self, at: usize, event: Event) -> Result<(), CaseError> {
+        let name = Arc::clone(&self.partners[at].role.name);
+        match &event.what {
+            What::Opened(_) => self.open += 1,
+            What::Closed { .. } => {
+                self.open = self.open.saturating_sub(1);
+                self.count("ended");
+            }
+            _ => {}
+        }
+        let sights = self.eye.look(&name, self.began.elapsed(), &event);
+        for sight in &sights {
+            if Sees::Stanza.covers(sight.sees) {
+                self.stanza_on_the_wire(sight);
+            }
+        }
+        self.observed.sights.extend(sights);
+        if &*name == MAIN {
+            self.backend.event(
+                self.job,
+                self.target,
+                &self.names,
+                &mut self.observed,
+                &event,
+            )?;
+            self.observed.events.push(event);
+        }
+        Ok(())
+    }
+
+    /// Notes that the probe, or the answer to it, has come to a partner.
+    fn stanza_on_the_wire(&mut self, sight: &Sight) {
+        if sight.by != Party::Target || !self.is_probe(sight) {
+            return;
+        }
+        let attached = self.backend.is_attached();
+        let evidence = &mut self.observed.evidence;
+        if self.job.case.direction == Direction::Inbound {
+            evidence.answered |= !attached || sight.attribute("type") == Some("result");
+        }
+        // An answer shows that the question was delivered. Where the oracle decides and the inner side
+        // is there to look at, that is asked.
+        if !(self.is_inbound() && attached && self.by_oracle()) {
+            self.observed.evidence.arrived = Arrival::Seen;
+        }
+        if !attached && let Some(answer) = &sight.element {
+            let mut delivered = observe::local(answer, self.began.elapsed());
+            delivered.sees = Sees::Delivered;
+            self.count("delivered");
+            self.observed.sights.push(delivered);
+        }
+    }
+
+    /// A stanza with the probe's id or, where a command made the target send it, its text.
+    fn is_probe(&self, sight: &Sight) -> bool {
+        let probe = self.names.probe();
+        let by_id = sight
+            .attribute("id")
+            .is_some_and(|id| id.starts_with(probe));
+        by_id
+            || !self.backend.is_attached()
+                && (sight.element.as_ref())
+                    .and_then(|element| element.find(NS_SERVER, "body"))
+                    .is_some_and(|body| body.content().contains(probe))
+    }
+
+    fn stanza(&mut self, stanza: &Element) {
+        let sight = observe::local(stanza, self.began.elapsed());
+        self.tell(&sight);
+        self.observed.sights.push(sight);
+    }
+
+    /// Tells the partners of what reached the local side.
+    fn tell(&mut self, sight: &Sight) {
+        let evidence = &mut self.observed.evidence;
+        let word = match sight.sees {
+            Sees::Answered => {
+                evidence.answered = true;
+                "answered"
+            }
+            Sees::Returned => {
+                evidence.bounced = Bounce::Seen;
+                "returned"
+            }
+            _ => {
+                evidence.arrived = Arrival::Seen;
+                "delivered"
+            }
+        };
+        self.count(word);
+    }
+
+    /// Puts a word on the board, and the same with how often it was there.
+    fn count(&mut self, word: &'static str) {
+        let count = self.counts.entry(word).or_default();
+        *count += 1;
+        self.board.raise(word, "");
+        self.board.raise(format!("{word}-{count}"), "");
+    }
+
+    /// Whether nothing has to be waited for any more.
+    fn is_decided(&self) -> bool {
+        if self.by_oracle() {
+            return self
+                .backend
+                .is_decided(self.job, &self.names, &self.observed);
+        }
+        // Only what must not be: it is over when all is over.
+        let mut wanted = self.script.expect.iter().filter(|one| !one.is_negative());
+        wanted.clone().next().is_some() && wanted.all(|one| self.stands(one).is_met())
+    }
+
+    /// Whether only the end of what was refused is waited for.
+    fn is_settling(&self) -> bool {
+        self.by_oracle() && self.backend.is_settling(self.job, &self.observed)
+    }
+
+    /// Whether all connections of a scenario have ended, so that little more can come.
+    fn is_quiet(&self) -> bool {
+        !self.by_oracle() && self.open == 0 && !self.observed.sights.is_empty()
+    }
+
+    fn stands(&self, expect: &Expect) -> Grade {
+        if expect.sees == Sees::Query {
+            let mut sights = self.observed.sights.clone();
+            sights.extend(self.queries());
+            return grade(expect, &sights, &self.fill());
+        }
+        grade(expect, &self.observed.sights, &self.fill())
+    }
+
+    /// What DNS was asked about the case's domains.
+    pub(super) fn queries(&self) -> Vec<Sight> {
+        let at = self.began.elapsed();
+        let records = self.lab.dns.records();
+        let own = self.names.domain();
+        let below = format!(".{own}");
+        // Domains of partners are below the case's own, or stand for themselves.
+        let domains = self.names.domains(self.script);
+        let others = domains
+            .iter()
+            .filter(|domain| *domain != own && !domain.ends_with(&below))
+            .flat_map(|domain| records.queries_below(domain));
+        records
+            .queries_below(own)
+            .into_iter()
+            .chain(others)
+            .map(|(name, query)| observe::query(&name, &query.kind, query.tcp, at))
+            .collect()
+    }
+}

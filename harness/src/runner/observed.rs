@@ -1,0 +1,120 @@
+//! What a case has shown so far.
+
+use std::time::Duration;
+
+use simulated_partners::event::{ConnectionKind, Event, Party, What};
+use simulated_partners::wire::Kind;
+
+use crate::judge::{Evidence, element_from};
+use crate::observe::Sight;
+
+/// Everything that was seen, in order.
+#[derive(Default)]
+pub(super) struct Observed {
+    /// Of the main partner.
+    pub(super) events: Vec<Event>,
+    /// Of all partners, of the target's other side and of DNS.
+    pub(super) sights: Vec<Sight>,
+    /// What became of the probe.
+    pub(super) evidence: Evidence,
+    /// The partner's domain was looked up.
+    pub(super) looked_up: bool,
+}
+
+/// The kind of a connection that was opened, or could not be.
+pub(super) fn opened(what: &What) -> Option<ConnectionKind> {
+    match what {
+        What::Opened(kind) | What::ConnectFailed(kind, _) => Some(*kind),
+        _ => None,
+    }
+}
+
+impl Observed {
+    /// How many connections of this kind were opened, or tried to be.
+    pub(super) fn connections(&self, kind: ConnectionKind) -> usize {
+        self.events
+            .iter()
+            .filter(|event| opened(&event.what) == Some(kind))
+            .count()
+    }
+
+    /// Whether all of them have ended.
+    pub(super) fn all_over(&self, kind: ConnectionKind) -> bool {
+        let ended = self
+            .of_kind(kind)
+            .filter(|event| matches!(event.what, What::Closed { .. } | What::ConnectFailed(..)));
+        ended.count() == self.connections(kind)
+    }
+
+    /// Whether there was at least one, and all have ended.
+    pub(super) fn over(&self, kind: ConnectionKind) -> bool {
+        self.connections(kind) > 0 && self.all_over(kind)
+    }
+
+    /// The events of connections of a kind.
+    fn of_kind(&self, kind: ConnectionKind) -> impl Iterator<Item = &Event> {
+        self.events.iter().filter(move |event| {
+            self.events
+                .iter()
+                .any(|other| other.leg == event.leg && opened(&other.what) == Some(kind))
+        })
+    }
+
+    /// Whether the partner sent its probe on an authenticated connection.
+    pub(super) fn was_sent(&self, probe: &str) -> bool {
+        let Some(at) = self.events.iter().position(|event| {
+            element_from(&event.what, Party::Partner)
+                .is_some_and(|element| element.attribute("id") == Some(probe))
+        }) else {
+            return false;
+        };
+        self.events[..at].iter().any(|event| {
+            event.leg == self.events[at].leg && matches!(event.what, What::Established(_))
+        })
+    }
+
+    /// Whether the partner's own connection is authenticated and has not ended.
+    pub(super) fn stays_established(&self) -> bool {
+        let mut ours = self.of_kind(ConnectionKind::Inbound);
+        let ended = |event: &Event| match &event.what {
+            What::Closed { .. } | What::GaveUp { .. } => true,
+            What::Frame {
+                from: Party::Target,
+                frame,
+                ..
+            } => frame.kind == Kind::End,
+            _ => false,
+        };
+        self.of_kind(ConnectionKind::Inbound)
+            .any(|event| matches!(event.what, What::Established(_)))
+            && !ours.any(ended)
+    }
+}
+
+/// Bounds in time.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadlines {
+    /// The whole case; reaching it means `stalled`.
+    pub case: Duration,
+    /// How long a partner waits for one step of the target.
+    pub patience: Duration,
+    /// How long a refused stream may take to be closed once the stanza was returned.
+    pub settle: Duration,
+}
+
+impl Deadlines {
+    /// Bounds that fit into the time of a whole case.
+    pub fn within(case: Duration) -> Self {
+        Self {
+            case,
+            patience: case / 2,
+            settle: Duration::from_secs(1).min(case / 4),
+        }
+    }
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self::within(Duration::from_secs(20))
+    }
+}

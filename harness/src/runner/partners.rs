@@ -1,0 +1,201 @@
+//! The partners of a case: started, found by DNS, looked at together.
+
+use std::future::{Future, poll_fn};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use simulated_partners::board::Board;
+use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
+use simulated_partners::event::Event;
+use simulated_partners::persona::{self, Persona};
+use simulated_partners::tls::Habits;
+
+use super::case_run::CaseRun;
+use super::error::CaseError;
+use super::observed::Deadlines;
+use super::records;
+use crate::case::Role;
+use crate::lab::Lab;
+use crate::subject::Running;
+
+/// The persona that gets in wherever there is a way.
+const BEST: &str = "modern";
+/// What a partner listens at that has to be found without SRV records (RFC 6120 §3.2.2).
+const DEFAULT_PORT: u16 = 5269;
+
+/// A partner at work.
+pub(super) struct Started<'a> {
+    pub(super) role: &'a Role,
+    pub(super) partner: Partner,
+}
+
+/// Starts a partner.
+pub(super) async fn start(setup: PartnerSetup) -> Result<Partner, CaseError> {
+    Partner::start(setup).await.map_err(CaseError::Listen)
+}
+
+/// The persona of partners that have to be accepted.
+pub(super) fn best() -> Result<Arc<Persona>, CaseError> {
+    persona::find(BEST)
+        .map(Arc::new)
+        .ok_or(CaseError::Persona(BEST))
+}
+
+/// A partner that speaks for a domain as a persona does, and answers nothing.
+pub(super) fn setup(
+    lab: &Lab,
+    target: &Running,
+    domain: &str,
+    persona: &Arc<Persona>,
+    deadlines: Deadlines,
+) -> PartnerSetup {
+    let offer = &persona.offer;
+    PartnerSetup {
+        domain: domain.to_owned(),
+        persona: Arc::clone(persona),
+        identity: lab.authority.issue(&[domain], offer.certificate, offer.key),
+        habits: Habits::default(),
+        roots: lab.authority.roots(),
+        target_domain: target.domain.clone(),
+        target: target.address,
+        secret: format!("{domain}-{:016x}", lab.seed),
+        patience: deadlines.patience,
+        answers: false,
+        insists: true,
+        seed: lab.seed,
+        board: Board::default(),
+        values: Arc::default(),
+        connections: CONNECTIONS,
+        listen: (lab.partners, 0).into(),
+    }
+}
+
+impl CaseRun<'_> {
+    /// Starts every partner of the script.
+    pub(super) async fn start_partners(&mut self) -> Result<(), CaseError> {
+        let script = self.script;
+        for role in &script.roles {
+            let domain = self.names.of_role(role);
+            let partner = start(self.setup_of(role, &domain)?).await?;
+            self.names.listens(&role.name, partner.address());
+            self.partners.push(Started { role, partner });
+        }
+        Ok(())
+    }
+
+    fn setup_of(&self, role: &Role, domain: &str) -> Result<PartnerSetup, CaseError> {
+        let plain = setup(self.lab, self.target, domain, &role.persona, self.deadlines);
+        let fill = |text: &str| self.names.fill(text, domain, &self.board);
+        let identity = match &role.certificate {
+            None => plain.identity.clone(),
+            Some(recipe) => {
+                let made = self.lab.authority.cook(recipe, &fill);
+                Some(made.map_err(|error| CaseError::Certificate {
+                    role: role.name.to_string(),
+                    why: error.to_string(),
+                })?)
+            }
+        };
+        let listen = if role.default_port {
+            SocketAddr::from((own_address(), DEFAULT_PORT))
+        } else if role.over_ipv6 {
+            SocketAddr::from((Ipv6Addr::LOCALHOST, 0))
+        } else {
+            plain.listen
+        };
+        Ok(PartnerSetup {
+            identity,
+            listen,
+            habits: Habits {
+                server_name: role.handshake.server_name.as_deref().map(fill),
+                ..role.handshake.clone()
+            },
+            connections: CONNECTIONS + usize::from(role.times),
+            insists: role.insists,
+            answers: role.answers || (self.awaits_answer() && !self.is_inbound()),
+            patience: role
+                .patience
+                .map_or(plain.patience, |ms| Duration::from_millis(ms.into())),
+            board: self.board.clone(),
+            values: Arc::new(self.names.values(domain)),
+            ..plain
+        })
+    }
+
+    /// Sets the records that hold from the start.
+    pub(super) fn publish(&mut self) -> Result<(), CaseError> {
+        if !self.script.dns.is_empty() {
+            for one in &self.partners {
+                let host = format!("{}-host.{}", one.role.name, self.names.domain());
+                let host = self.lab.host(&host, one.partner.address().ip())?;
+                self.names.is_hosted(&one.role.name, host);
+            }
+        }
+        for one in &self.partners {
+            if one.role.serves {
+                let domain = self.names.of_role(one.role);
+                // A domain that is none is a part of the script.
+                let _ = self.lab.publish(&domain, one.partner.address());
+            }
+        }
+        for at in 0..self.script.dns.len() {
+            if self.script.dns[at].when.is_none() {
+                self.set_records(at)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_records(&self, at: usize) -> Result<(), CaseError> {
+        records::set(
+            &self.script.dns[at],
+            self.lab.dns.records(),
+            &self.fill(),
+            &|name| {
+                self.names
+                    .port(name)
+                    .or_else(|| (name == "target").then(|| self.target.address.port()))
+            },
+        )?;
+        Ok(())
+    }
+}
+
+/// An address of the loopback net for a listener at the default port, which neither another case nor
+/// another process uses now.
+fn own_address() -> Ipv4Addr {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let number = TAKEN.fetch_add(1, Ordering::Relaxed);
+    let mark = std::process::id()
+        .wrapping_mul(0x9E37_79B1)
+        .wrapping_add(number);
+    let [_, first, second, third] = mark.to_be_bytes();
+    // Neither 127.0.*.* nor an address that ends in 0 or 255.
+    Ipv4Addr::new(127, first.max(1), second, third.clamp(1, 254))
+}
+
+/// The next event of any partner; cancelled without loss.
+pub(super) async fn next_event(partners: &mut [Started<'_>]) -> (usize, Event) {
+    poll_fn(|context| {
+        for (at, one) in partners.iter_mut().enumerate() {
+            if let Poll::Ready(Some(event)) = pin!(one.partner.next_event()).poll(context) {
+                return Poll::Ready((at, event));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// What is there without waiting.
+pub(super) fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match pin!(future).poll(&mut context) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
