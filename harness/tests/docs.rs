@@ -1,0 +1,282 @@
+//! The documentation: links lead somewhere, and the commands work as they are written.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Options of `run` that do not change which cases are selected, and whether a value follows.
+const NOT_OF_LIST: [(&str, bool); 13] = [
+    ("--baseline", true),
+    ("--jobs", true),
+    ("--json", true),
+    ("--prove", false),
+    ("--repeat", true),
+    ("--retries", true),
+    ("--seed", true),
+    ("--strict", false),
+    ("--target", true),
+    ("--transcripts", false),
+    ("--until-fail", false),
+    ("--verbose", false),
+    ("--write-baseline", true),
+];
+
+fn root() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    root.canonicalize().expect("the repository is there")
+}
+
+/// A page, with its path from the root of the repository.
+struct Page {
+    path: String,
+    text: String,
+}
+
+impl Page {
+    fn read(path: &str) -> Self {
+        let text = fs::read_to_string(root().join(path));
+        Self {
+            path: path.to_owned(),
+            text: text.unwrap_or_else(|error| panic!("{path}: {error}")),
+        }
+    }
+
+    fn all() -> Vec<Self> {
+        let beside = [
+            "README.md",
+            "CHANGELOG.md",
+            "CONTRIBUTING.md",
+            "SECURITY.md",
+            "reference-proxy/README.md",
+            "scenarios/README.md",
+        ];
+        let mut paths: BTreeSet<String> = beside.map(str::to_owned).into();
+        for entry in fs::read_dir(root().join("docs")).expect("there is docs/") {
+            let name = entry.expect("an entry").file_name();
+            paths.insert(format!("docs/{}", name.to_string_lossy()));
+        }
+        let pages = paths.iter().filter(|path| path.ends_with(".md"));
+        pages.map(|path| Self::read(path)).collect()
+    }
+
+    /// The lines outside of code blocks.
+    fn prose(&self) -> impl Iterator<Item = &str> {
+        let mut inside = false;
+        self.text.lines().filter(move |line| {
+            let fence = line.trim_start().starts_with("```");
+            inside ^= fence;
+            !inside && !fence
+        })
+    }
+
+    /// The code blocks of a language, without the indentation of a list around them.
+    fn blocks(&self, language: &str) -> Vec<String> {
+        let mut blocks = Vec::new();
+        let mut lines = self.text.lines();
+        while let Some(line) = lines.next() {
+            let fence = line.trim_start();
+            if fence.strip_prefix("```") == Some(language) {
+                let indentation = &line[..line.len() - fence.len()];
+                let block = lines
+                    .by_ref()
+                    .map(|line| line.strip_prefix(indentation).unwrap_or(line));
+                let block = block.take_while(|line| !line.starts_with("```"));
+                blocks.push(block.map(|line| format!("{line}\n")).collect());
+            }
+        }
+        blocks
+    }
+
+    /// Where links of the page lead, web addresses left out.
+    fn links(&self) -> Vec<String> {
+        let ends = self.prose().flat_map(|line| {
+            let parts = line.split("](").skip(1);
+            parts.filter_map(|rest| Some(rest.split_once(')')?.0.to_owned()))
+        });
+        ends.filter(|link| !link.contains("://")).collect()
+    }
+
+    /// The names under which headings can be linked to.
+    fn anchors(&self) -> BTreeSet<String> {
+        let headings = self.prose().filter(|line| line.starts_with('#'));
+        let letters = headings.map(|line| line.trim_start_matches('#').trim().to_lowercase());
+        letters
+            .map(|text| {
+                let kept = |c: &char| c.is_alphanumeric() || "-_ ".contains(*c);
+                text.chars().filter(kept).collect::<String>()
+            })
+            .map(|text| text.replace(' ', "-"))
+            .collect()
+    }
+
+    /// The arguments of each `s2spec` in a block of commands.
+    fn commands(&self) -> Vec<Vec<String>> {
+        let blocks = self.blocks("console");
+        let lines = blocks.iter().flat_map(|block| block.lines());
+        let typed = lines.filter_map(|line| line.strip_prefix("$ "));
+        typed.filter_map(|line| arguments(&words(line))).collect()
+    }
+}
+
+/// A command line as a shell parts it, without its comment.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (index, part) in line.split('\'').enumerate() {
+        if index % 2 == 1 {
+            words.push(part.to_owned());
+            continue;
+        }
+        for word in part.split_whitespace() {
+            if word == "#" || word == "&" {
+                return words;
+            }
+            words.push(word.to_owned());
+        }
+    }
+    words
+}
+
+/// What follows the name of the program, called directly or through cargo.
+fn arguments(words: &[String]) -> Option<Vec<String>> {
+    if words.first()? == "s2spec" {
+        return Some(words[1..].to_vec());
+    }
+    let mut words = words.iter();
+    let cargo = words.next()? == "cargo" && words.next()? == "run";
+    let rest = words.skip_while(|word| *word != "--").skip(1);
+    cargo.then(|| rest.cloned().collect())
+}
+
+fn s2spec(arguments: &[String], folder: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_s2spec"));
+    command.args(arguments).current_dir(folder);
+    command.env("NO_COLOR", "1").env_remove("RUST_LOG");
+    command.output().expect("the program runs")
+}
+
+/// Runs the program for a page and says what went wrong, if it did.
+fn failure(page: &Page, arguments: &[String], folder: &Path) -> Option<String> {
+    let output = s2spec(arguments, folder);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let line = arguments.join(" ");
+    (!output.status.success()).then(|| format!("{}: s2spec {line}\n{errors}", page.path))
+}
+
+/// A folder with the files that the commands of a page name.
+fn folder(page: &Page) -> PathBuf {
+    let name = page.path.replace('/', "-");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("docs")
+        .join(name);
+    let _ = fs::remove_dir_all(&folder);
+    let area = folder.join("my-scenarios/streams");
+    fs::create_dir_all(&area).expect("a folder");
+    let example = &Page::read("docs/scenarios.md").blocks("toml")[0];
+    fs::write(area.join("STR-40-my-case.toml"), example).expect("the scenario is written");
+    std::os::unix::fs::symlink(root().join("scenarios"), folder.join("scenarios"))
+        .expect("the scenarios are linked");
+    folder
+}
+
+/// A command that ends by itself and needs no server: as it is, or as one that selects the same cases.
+fn harmless(arguments: &[String]) -> Option<Vec<String>> {
+    match arguments.first()?.as_str() {
+        "run" => Some(listing(&arguments[1..])),
+        "check" | "explain" | "init" | "list" | "personas" => Some(arguments.to_vec()),
+        // It would write the table into the page.
+        "coverage" if !arguments.contains(&"--update".to_owned()) => Some(arguments.to_vec()),
+        _ => None,
+    }
+}
+
+fn listing(arguments: &[String]) -> Vec<String> {
+    let mut list = vec!["list".to_owned()];
+    let mut arguments = arguments.iter();
+    while let Some(word) = arguments.next() {
+        match NOT_OF_LIST.iter().find(|(option, _)| option == word) {
+            None => list.push(word.clone()),
+            Some((_, true)) => drop(arguments.next()),
+            Some((_, false)) => {}
+        }
+    }
+    list
+}
+
+fn assert_none(wrong: &[String]) {
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn links_lead_to_files_and_headings() {
+    let mut wrong = Vec::new();
+    for page in Page::all() {
+        for link in page.links() {
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let to = match file {
+                "" => root().join(&page.path),
+                file => root().join(&page.path).with_file_name("").join(file),
+            };
+            let known = anchor.is_empty() || {
+                let text = fs::read_to_string(&to).unwrap_or_default();
+                let path = link.clone();
+                Page { path, text }.anchors().contains(anchor)
+            };
+            if !to.exists() || !known {
+                wrong.push(format!("{}: {link}", page.path));
+            }
+        }
+    }
+    assert_none(&wrong);
+}
+
+#[test]
+fn the_index_names_every_page() {
+    let index = Page::read("docs/README.md").links();
+    let pages = Page::all();
+    let names = pages.iter().filter_map(|p| p.path.strip_prefix("docs/"));
+    let missing: Vec<String> = names
+        .filter(|name| *name != "README.md" && !index.iter().any(|link| link == name))
+        .map(str::to_owned)
+        .collect();
+    assert_none(&missing);
+}
+
+/// With `--help` behind it, a command line is read and not obeyed.
+#[test]
+fn commands_are_understood() {
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for page in Page::all() {
+        for mut arguments in page.commands() {
+            arguments.push("--help".to_owned());
+            wrong.extend(failure(&page, &arguments, &root()));
+            count += 1;
+        }
+    }
+    assert_none(&wrong);
+    assert!(count > 40, "the commands are found: {count}");
+}
+
+#[test]
+fn commands_without_a_server_succeed_and_runs_select_cases() {
+    let mut wrong = Vec::new();
+    let mut seen = BTreeSet::new();
+    for page in Page::all() {
+        let folder = folder(&page);
+        let commands = page.commands();
+        for arguments in commands.iter().filter_map(|words| harmless(words)) {
+            if seen.insert(arguments.clone()) {
+                wrong.extend(failure(&page, &arguments, &folder));
+            }
+        }
+    }
+    assert_none(&wrong);
+}
+
+#[test]
+fn the_persona_that_is_shown_is_the_one_there_is() {
+    let shown = &Page::read("docs/personas.md").blocks("toml")[0];
+    let file = Page::read("simulated-partners/personas/starttls-failure.toml");
+    assert_eq!(*shown, file.text);
+}
