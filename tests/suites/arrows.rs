@@ -1,16 +1,19 @@
-//! Which crate may know which: the proxy and the partners are strangers to each other.
+//! Which crate may know which, and which module which: the proxy and the partners are strangers to each
+//! other, and in a crate arrows run one way.
 
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
 use support::root;
 
-const OURS: [&str; 4] = [
+const OURS: [&str; 5] = [
     "s2spec",
+    "s2spec-rules",
     "simulated-partners",
     "reference-proxy",
     "s2spec-tests",
@@ -59,6 +62,14 @@ fn partners_and_proxy_know_nobody_of_ours() {
 }
 
 #[test]
+fn rules_know_partners_and_no_proxy() {
+    assert_eq!(
+        of_ours("s2spec-rules"),
+        BTreeSet::from(["simulated-partners".to_owned()])
+    );
+}
+
+#[test]
 fn only_the_harness_knows_the_proxy() {
     assert!(of_ours("s2spec").contains("reference-proxy"));
     assert!(!of_ours("s2spec-tests").contains("reference-proxy"));
@@ -70,6 +81,184 @@ fn proxy_and_partners_read_xml_with_different_parsers() {
     assert!(all["simulated-partners"].contains("quick-xml"));
     assert!(!all["reference-proxy"].contains("quick-xml"));
     assert!(all["reference-proxy"].contains("rxml"));
+}
+
+/// The floors of each crate, from the ground up. A module may use those below it, and nothing else of
+/// its crate. Modules on one floor do not know each other.
+const FLOORS: [(&str, &[&[&str]]); 3] = [
+    (
+        "harness/rules",
+        &[
+            &["embedded", "glob", "nearest", "outcome", "verdict"],
+            &["expectation", "finding", "policy", "requirement"],
+            &["case"],
+            &["observe", "oracle", "record", "scenario"],
+            &["judge", "matrix"],
+        ],
+    ),
+    (
+        "harness",
+        &[
+            &["lab", "resources", "transcript"],
+            &["baseline", "coverage", "subject"],
+            &["report", "runner"],
+            &["doctor"],
+            &["cli"],
+            &["embed"],
+        ],
+    ),
+    (
+        "simulated-partners",
+        &[
+            &["board", "dns", "wire"],
+            &["event", "negotiate"],
+            &["reaction"],
+            &["persona"],
+            &["pki"],
+            &["tls"],
+            &["inner", "probe", "stream"],
+            &["driver"],
+            &["testing"],
+        ],
+    ),
+];
+
+#[test]
+fn no_module_uses_one_above_it() {
+    for (place, floors) in FLOORS {
+        let floor_of: BTreeMap<&str, usize> = floors
+            .iter()
+            .enumerate()
+            .flat_map(|(floor, modules)| modules.iter().map(move |module| (*module, floor)))
+            .collect();
+        let mut wrong = Vec::new();
+        for (module, uses) in modules(place) {
+            let Some(floor) = floor_of.get(module.as_str()) else {
+                wrong.push(format!("`{module}` stands on no floor"));
+                continue;
+            };
+            for (used, file) in uses {
+                match floor_of.get(used.as_str()) {
+                    Some(below) if below < floor => {}
+                    Some(_) => wrong.push(format!("`{module}` uses `{used}` ({file})")),
+                    // A module of the rules, which the harness shows as its own, or a function.
+                    None => {}
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{place}: {}", wrong.join(", "));
+    }
+}
+
+/// The modules of a crate but for its tests: which others each of them uses, and where.
+fn modules(place: &str) -> BTreeMap<String, BTreeMap<String, String>> {
+    let folder = root().join(place).join("src");
+    let front = read(&folder.join("lib.rs"));
+    declared(&front)
+        .map(|name| {
+            let mut uses = BTreeMap::new();
+            collect(&folder, name, &mut uses);
+            uses.remove(name);
+            (name.to_owned(), uses)
+        })
+        .collect()
+}
+
+/// What a module and the modules in it use of their crate.
+fn collect(folder: &Path, module: &str, uses: &mut BTreeMap<String, String>) {
+    let inside = folder.join(module);
+    let mut file = folder.join(format!("{module}.rs"));
+    if !file.exists() {
+        file = inside.join("mod.rs");
+    }
+    let text = read(&file);
+    for used in used(&text) {
+        let shown = file.strip_prefix(root()).unwrap_or(&file).display();
+        uses.entry(used).or_insert_with(|| shown.to_string());
+    }
+    for name in declared(&text) {
+        collect(&inside, name, uses);
+    }
+}
+
+/// A source without its comments, and without what is compiled for tests only.
+fn read(file: &Path) -> String {
+    let text =
+        std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let mut kept = String::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.trim() == "#[cfg(test)]" {
+            // Tests in the same file are the last thing in it.
+            let item = lines.by_ref().find(|line| !line.trim().starts_with("#["));
+            if item.is_some_and(|item| item.ends_with('{')) {
+                break;
+            }
+        } else {
+            kept.push_str(line.split("//").next().unwrap_or_default());
+            kept.push('\n');
+        }
+    }
+    kept
+}
+
+/// Modules in files of their own.
+fn declared(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| {
+        let (visibility, rest) = line.trim().split_once("mod ")?;
+        let is_item = visibility.is_empty() || visibility.starts_with("pub");
+        rest.strip_suffix(';').filter(|_| is_item)
+    })
+}
+
+/// The modules that a text names by `crate::`.
+fn used(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (at, _) in text.match_indices("crate::") {
+        let path = &text[at + "crate::".len()..];
+        if let Some(list) = path.strip_prefix('{') {
+            let list = list.split("};").next().unwrap_or_default();
+            // The first name of each path in the list: what follows a brace or a comma at depth 0.
+            let mut depth = 0;
+            let mut begins = true;
+            for (at, character) in list.char_indices() {
+                match character {
+                    '{' => depth += 1,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => begins = true,
+                    c if begins && c.is_alphanumeric() => {
+                        found.insert(name(&list[at..]));
+                        begins = false;
+                    }
+                    _ => {}
+                }
+            }
+        } else {
+            found.insert(name(path));
+        }
+    }
+    found
+}
+
+fn name(path: &str) -> String {
+    path.chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect()
+}
+
+#[test]
+fn uses_are_found_in_all_forms_and_tests_are_left_out() {
+    let names = |text: &str| used(text).into_iter().collect::<Vec<_>>();
+    assert_eq!(names("use crate::case::{Case, Set};"), ["case"]);
+    assert_eq!(
+        names("let x = crate::judge::read(crate::outcome::A);"),
+        ["judge", "outcome"]
+    );
+    assert_eq!(names("use crate::{a::{B, C}, d::E,\n f};"), ["a", "d", "f"]);
+    assert_eq!(
+        declared("pub mod a;\nmod b;\nmod c {\n").collect::<Vec<_>>(),
+        ["a", "b"]
+    );
 }
 
 #[test]
@@ -93,7 +282,7 @@ fn the_proxy_is_touched_in_one_file_of_the_harness() {
     assert_eq!(touching, ["reference.rs"]);
 }
 
-fn sources(folder: &std::path::Path, files: &mut Vec<std::path::PathBuf>) {
+fn sources(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("the folder can be read") {
         let path = entry.expect("the entry can be read").path();
         if path.is_dir() {
