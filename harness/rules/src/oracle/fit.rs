@@ -4,18 +4,7 @@ use crate::case::Direction;
 use crate::expectation::{End, Expectation};
 use crate::outcome::Outcome;
 
-use super::refusal::admits;
-
-/// How well an observed refusal fits a reason.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fit {
-    /// As the tables want it.
-    Expected,
-    /// Tolerated, with the ground.
-    Tolerated(&'static str),
-    /// This reason does not look like that.
-    No,
-}
+use super::refusal::{Fit, admits};
 
 /// How well an outcome fits what is allowed: the best fit over all allowed ends.
 pub fn fit(expectation: &Expectation, direction: Direction, outcome: &Outcome) -> Fit {

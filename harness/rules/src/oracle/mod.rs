@@ -23,8 +23,9 @@ mod invariants;
 #[cfg(test)]
 mod worked_cells;
 
-pub use fit::{Fit, fit};
+pub use fit::fit;
 pub use opinion::{Opinion, second_opinions};
+pub use refusal::Fit;
 pub use rule::{Rule, allowed, expectation, rule, rules};
 pub use seen::{CertificateClass, Seen};
 pub use situation::{Profile, Situation, return_established};

@@ -1,6 +1,7 @@
 use rstest::rstest;
 
 use super::*;
+use crate::outcome::{Closer, Phase};
 
 fn fit(reason: Reason, direction: Direction, refusal: (Phase, Closer, Signal)) -> &'static str {
     let (phase, closer, signal) = refusal;
@@ -374,9 +375,9 @@ fn no_end_after_authentication_is_a_refusal() {
 }
 
 #[test]
-fn every_reason_has_a_look() {
+fn every_reason_has_a_pattern() {
     for reason in Reason::ALL {
-        let mut looks = outbound::LOOKS.iter().chain(inbound::LOOKS);
-        assert!(looks.any(|look| look.reason == reason), "{reason}");
+        let found = PATTERNS.iter().any(|pattern| pattern.reason == reason);
+        assert!(found, "{reason}");
     }
 }
