@@ -7,7 +7,7 @@ use crate::outcome::{Method, method_name};
 /// What a situation may end in.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Expectation {
-    /// The rule that decided, such as `I6.good.external`.
+    /// The rule that decided, such as `out.6.good.external`.
     pub rule: &'static str,
     /// The clause behind it, such as `XEP-0178 §3 step 11`.
     pub clause: &'static str,
@@ -201,7 +201,7 @@ mod tests {
 
     fn expectation() -> Expectation {
         Expectation {
-            rule: "I5.clear-retry",
+            rule: "out.5.clear-retry",
             clause: "RFC 6120 §5.4.3.2",
             allowed: vec![
                 Allowed::refused(Reason::TlsFail),

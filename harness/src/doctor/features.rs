@@ -1,4 +1,4 @@
-//! What is offered, against what the policy says (rule R0 of the oracle).
+//! What is offered, against what the policy says (step 0 of the inbound rules).
 
 use simulated_partners::persona::{self, Tls};
 use simulated_partners::probe::{Sight, offers_external, starttls_offer};

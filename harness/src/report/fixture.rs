@@ -29,7 +29,7 @@ fn refusal(phase: Phase, closer: Closer, signal: Signal) -> Outcome {
 
 fn expectation(end: End) -> Expectation {
     Expectation {
-        rule: "I4.none.required",
+        rule: "out.4.no-tls",
         clause: "RFC 6120 §5.3.1",
         allowed: vec![Allowed { end, warn: None }],
     }
@@ -141,7 +141,7 @@ pub(crate) fn failed() -> Record {
     let record = passed(Set::Personas, row, &partner, Direction::Inbound);
     let mut result = record.result;
     result.allowed = Some(Expectation {
-        rule: "R2.required",
+        rule: "in.2.gives-up",
         clause: "RFC 6120 §5.3.1",
         allowed: vec![
             Allowed {

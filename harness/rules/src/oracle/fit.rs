@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn outcomes_are_judged_by_their_best_fit() {
         let expectation = Expectation {
-            rule: "I5.clear-retry",
+            rule: "out.5.clear-retry",
             clause: "RFC 6120 §5.4.3.2",
             allowed: vec![
                 Allowed::refused(Reason::TlsFail),

@@ -1,4 +1,4 @@
-//! The rules for a target that is dialled (steps R1 to R6; R0, what it has to show, is in
+//! The rules for a target that is dialled (steps 1 to 6; step 0, what it has to show, is in
 //! [`Shown`]).
 
 use simulated_partners::persona::{StarttlsFact, Tls};
@@ -16,91 +16,91 @@ const DISABLES_DIALBACK: &str = "closing for the certificate takes the way of di
 /// The table.
 pub(super) static RULES: [Rule; 22] = [
     Rule {
-        id: "R1",
+        id: "in.1",
         clause: "Lync negotiation matrix, rows marked not valid",
         says: "The policy leaves no method: the configuration is refused, or nothing is accepted.",
         holds: |seen| seen.methods.is_empty(),
         ends: |_| vec![Allowed::refused(Reason::Config)],
     },
     Rule {
-        id: "R2.gives-up",
+        id: "in.2.gives-up",
         clause: "RFC 6120 §5.3.1",
         says: "The target has no TLS, and the partner insists on TLS or EXTERNAL.",
         holds: |seen| without_tls(seen) && (seen.tls == Tls::Required || seen.needs_external),
         ends: |_| vec![Allowed::refused(Reason::PeerGivesUp)],
     },
     Rule {
-        id: "R2.dialback",
+        id: "in.2.dialback",
         clause: "XEP-0220 §2.2.1",
         says: "The target has no TLS: dialback in clear.",
         holds: |seen| without_tls(seen) && seen.tcp_dialback() && seen.verifies(),
         ends: |seen| verified(seen, Method::TcpDialback),
     },
     Rule {
-        id: "R2.dialback.verify",
+        id: "in.2.dialback.verify",
         clause: "XEP-0220 §2.1.2, §2.5",
         says: "Dialback in clear, and the authoritative server gives no plain answer.",
         holds: |seen| without_tls(seen) && seen.tcp_dialback(),
         ends: |seen| verified(seen, Method::TcpDialback),
     },
     Rule {
-        id: "R2.no-method",
+        id: "in.2.no-method",
         clause: "RFC 6120 §4.3.3",
         says: "The target has no TLS, and dialback is not common to both.",
         holds: without_tls,
         ends: |_| vec![Allowed::refused(Reason::NoMethod)],
     },
     Rule {
-        id: "R3.no-tls",
+        id: "in.3.no-tls",
         clause: "RFC 6120 §5.3.1, XEP-0220 §2.5",
         says: "The target demands TLS, and the partner does not use it.",
         holds: |seen| seen.tls == Tls::None && seen.demands_tls(),
         ends: |_| vec![Allowed::refused(Reason::NoTls)],
     },
     Rule {
-        id: "R3.gives-up",
+        id: "in.3.gives-up",
         clause: "RFC 6120 §6.3.4",
         says: "The partner uses no TLS and gives up without EXTERNAL, which needs TLS.",
         holds: |seen| seen.tls == Tls::None && seen.needs_external,
         ends: |_| vec![Allowed::refused(Reason::PeerGivesUp)],
     },
     Rule {
-        id: "R3.dialback",
+        id: "in.3.dialback",
         clause: "XEP-0220 §2.2.1",
         says: "The partner uses no TLS, the target does not demand it: dialback in clear.",
         holds: |seen| seen.tls == Tls::None && seen.tcp_dialback() && seen.verifies(),
         ends: |seen| verified(seen, Method::TcpDialback),
     },
     Rule {
-        id: "R3.dialback.verify",
+        id: "in.3.dialback.verify",
         clause: "XEP-0220 §2.1.2, §2.5",
         says: "Dialback in clear, and the authoritative server gives no plain answer.",
         holds: |seen| seen.tls == Tls::None && seen.tcp_dialback(),
         ends: |seen| verified(seen, Method::TcpDialback),
     },
     Rule {
-        id: "R3.no-method",
+        id: "in.3.no-method",
         clause: "RFC 6120 §4.3.3",
         says: "The partner uses no TLS, and dialback is not common to both.",
         holds: |seen| seen.tls == Tls::None,
         ends: |_| vec![Allowed::refused(Reason::NoMethod)],
     },
     Rule {
-        id: "R4.tls-fail",
+        id: "in.4.tls-fail",
         clause: "RFC 6120 §5.4.3.2",
         says: "The partner breaks the handshake.",
         holds: |seen| seen.starttls != StarttlsFact::Proceeds,
         ends: |_| vec![Allowed::refused(Reason::TlsFail)],
     },
     Rule {
-        id: "R4.strict",
+        id: "in.4.strict",
         clause: "XEP-0178 §3 step 7a, RFC 6120 §13.7.2",
         says: "The client certificate cannot be verified, and the target demands one that can.",
         holds: |seen| seen.unverifiable() && seen.strict_certificates,
         ends: |_| vec![Allowed::refused(Reason::BadCert)],
     },
     Rule {
-        id: "R5.server-auth-only.external",
+        id: "in.5.server-auth-only.external",
         clause: "XEP-0178 §3, RFC 5280 §4.2.1.12",
         says: "The certificate is good but for its purpose: EXTERNAL with it, or dialback, or, where \
                there is no dialback, an end.",
@@ -114,7 +114,7 @@ pub(super) static RULES: [Rule; 22] = [
         },
     },
     Rule {
-        id: "R5.server-auth-only.dialback",
+        id: "in.5.server-auth-only.dialback",
         clause: "XEP-0220 §2.2.1",
         says: "The certificate is good but for its purpose, and EXTERNAL is not common to both: \
                dialback over TLS.",
@@ -122,14 +122,14 @@ pub(super) static RULES: [Rule; 22] = [
         ends: |seen| or_purpose_refused(seen, verified(seen, Method::TlsDialback)),
     },
     Rule {
-        id: "R5.external",
+        id: "in.5.external",
         clause: "XEP-0178 §3, RFC 6120 §6.4",
         says: "Both sides have EXTERNAL over TLS.",
         holds: |seen| seen.certificate == CertificateClass::Good && seen.sasl_tls(),
         ends: |_| vec![Allowed::established(Method::SaslTls)],
     },
     Rule {
-        id: "R5.dialback",
+        id: "in.5.dialback",
         clause: "XEP-0220 §2.2.1",
         says: "TLS is up and EXTERNAL not common to both: dialback over TLS.",
         holds: |seen| {
@@ -138,7 +138,7 @@ pub(super) static RULES: [Rule; 22] = [
         ends: |seen| verified(seen, Method::TlsDialback),
     },
     Rule {
-        id: "R5.dialback.verify",
+        id: "in.5.dialback.verify",
         clause: "XEP-0220 §2.1.2, §2.5, XEP-0344 §2.4",
         says: "Dialback over TLS, and the authoritative server gives no plain answer; a trusted \
                certificate may make up for it.",
@@ -146,14 +146,14 @@ pub(super) static RULES: [Rule; 22] = [
         ends: |seen| verified(seen, Method::TlsDialback),
     },
     Rule {
-        id: "R5.gives-up",
+        id: "in.5.gives-up",
         clause: "RFC 6120 §6.4.2",
         says: "TLS is up, and the partner gives up without EXTERNAL.",
         holds: |seen| shows_good(seen) && seen.needs_external,
         ends: |seen| or_purpose_refused(seen, vec![Allowed::refused(Reason::PeerGivesUp)]),
     },
     Rule {
-        id: "R5.no-method",
+        id: "in.5.no-method",
         clause: "RFC 6120 §6.4.5",
         says: "TLS is up and no method common to both.",
         holds: shows_good,
@@ -162,7 +162,7 @@ pub(super) static RULES: [Rule; 22] = [
     // Whether the verify leg succeeds is open in each of these: the listener that is asked shows the
     // same bad certificate.
     Rule {
-        id: "R6.dialback.required",
+        id: "in.6.dialback.required",
         clause: "XEP-0178 §3 step 9, RFC 6120 §6.4.5, XEP-0220 §2.1.2",
         says: "The client certificate is not good: dialback over TLS, or an end, as the target asks \
                for EXTERNAL or for a certificate.",
@@ -170,14 +170,14 @@ pub(super) static RULES: [Rule; 22] = [
         ends: |seen| or_bad_certificate(seen, None),
     },
     Rule {
-        id: "R6.dialback",
+        id: "in.6.dialback",
         clause: "XEP-0178 §3 steps 7 and 9, XEP-0220 §2.1.2",
         says: "The client certificate is not good: dialback over TLS.",
         holds: Seen::tls_dialback,
         ends: |seen| or_bad_certificate(seen, Some(DISABLES_DIALBACK)),
     },
     Rule {
-        id: "R6.bad-cert",
+        id: "in.6.bad-cert",
         clause: "XEP-0178 §3 step 7a, RFC 6120 §6.4.5",
         says: "The client certificate is not good, and dialback over TLS is not common to both.",
         holds: |_| true,
@@ -220,7 +220,7 @@ fn or_bad_certificate(seen: &Seen, warn: Option<&'static str>) -> Vec<Allowed> {
     ends
 }
 
-/// R0: what the target has to show a dialling partner.
+/// Step 0: what the target has to show a dialling partner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shown {
     /// STARTTLS before TLS; never after it.

@@ -379,7 +379,7 @@ fn rule_ids_are_unique_and_found() {
             assert!(rule.says.ends_with('.'));
         }
     }
-    assert!(super::rule("I9").is_none());
+    assert!(super::rule("out.9").is_none());
 }
 
 /// What each persona may end in, row by row, for review. Rows with the same set share a line.

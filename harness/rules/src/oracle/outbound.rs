@@ -1,4 +1,4 @@
-//! The rules for a target that dials (steps I1 to I7).
+//! The rules for a target that dials (steps 1 to 7).
 
 use simulated_partners::persona::{ExternalFact, StreamFact, Tls};
 
@@ -19,35 +19,35 @@ const AUTH_TO_STRANGER: &str = "EXTERNAL was tried with a partner whose certific
 /// The table.
 pub(super) static RULES: [Rule; 24] = [
     Rule {
-        id: "I1",
+        id: "out.1",
         clause: "Lync negotiation matrix, rows marked not valid",
         says: "The policy leaves no method: the configuration is refused, or nothing is negotiated.",
         holds: |seen| seen.methods.is_empty(),
         ends: |_| vec![Allowed::refused(Reason::Config)],
     },
     Rule {
-        id: "I2.unreachable",
+        id: "out.2.unreachable",
         clause: "RFC 6120 §3.2",
         says: "Nobody listens where DNS points to.",
         holds: |seen| !seen.reachable,
         ends: |_| vec![Allowed::refused(Reason::PeerBroken)],
     },
     Rule {
-        id: "I2.silent",
+        id: "out.2.silent",
         clause: "RFC 6120 §4.2",
         says: "The partner never answers the stream header: the target gives up in bounded time.",
         holds: |seen| seen.stream == StreamFact::Silent,
         ends: |_| vec![Allowed::refused(Reason::PeerBroken)],
     },
     Rule {
-        id: "I2.reset",
+        id: "out.2.reset",
         clause: "RFC 6120 §4.3.2",
         says: "The partner resets the connection before its features.",
         holds: |seen| seen.stream == StreamFact::ResetAtFeatures,
         ends: |_| vec![Allowed::refused(Reason::PeerBroken)],
     },
     Rule {
-        id: "I2.no-id",
+        id: "out.2.no-id",
         clause: "RFC 6120 §4.7.3",
         says: "A response header without id carries no dialback. The target closes, or goes on with \
                what needs no id.",
@@ -64,7 +64,7 @@ pub(super) static RULES: [Rule; 24] = [
         },
     },
     Rule {
-        id: "I2.no-version.no-tls",
+        id: "out.2.no-version.no-tls",
         clause: "RFC 6120 §4.7.5, XEP-0238 cell 4→1",
         says: "A header without version has no features, so no STARTTLS, and the target demands TLS.",
         holds: |seen| seen.stream == StreamFact::NoVersion && seen.demands_tls(),
@@ -76,7 +76,7 @@ pub(super) static RULES: [Rule; 24] = [
         },
     },
     Rule {
-        id: "I2.no-version",
+        id: "out.2.no-version",
         clause: "RFC 6120 §4.7.5",
         says: "A header without version has no features: dialback in clear, without waiting for them.",
         holds: |seen| seen.stream == StreamFact::NoVersion,
@@ -92,7 +92,7 @@ pub(super) static RULES: [Rule; 24] = [
         },
     },
     Rule {
-        id: "I2.namespace",
+        id: "out.2.namespace",
         clause: "XEP-0220 §2.4.1",
         says: "The partner wants xmlns:db on every header; a target that can't use dialback in clear \
                need not declare it.",
@@ -108,21 +108,21 @@ pub(super) static RULES: [Rule; 24] = [
         },
     },
     Rule {
-        id: "I3.peer-tls",
+        id: "out.3.peer-tls",
         clause: "RFC 6120 §5.3.1, §4.9.3.23",
         says: "The partner demands TLS, which the target does not use.",
         holds: |seen| seen.tls_level == Level::NotSupported && seen.tls == Tls::Required,
         ends: |_| vec![Allowed::refused(Reason::PeerTls)],
     },
     Rule {
-        id: "I4.no-tls",
+        id: "out.4.no-tls",
         clause: "RFC 7590 §3.1",
         says: "The target demands TLS, which the partner does not offer.",
         holds: |seen| seen.tls == Tls::None && seen.demands_tls(),
         ends: |_| vec![Allowed::refused(Reason::NoTls)],
     },
     Rule {
-        id: "I5.clear-retry",
+        id: "out.5.clear-retry",
         clause: "RFC 6120 §5.4.2.2, §5.4.3.2",
         says: "STARTTLS or the handshake fails: the target gives up, or dials again for dialback in \
                clear, which neither side forbids.",
@@ -135,14 +135,14 @@ pub(super) static RULES: [Rule; 24] = [
         },
     },
     Rule {
-        id: "I5.tls-fail",
+        id: "out.5.tls-fail",
         clause: "RFC 6120 §5.4.2.2, §5.4.3.2",
         says: "STARTTLS or the handshake fails, and there is no way without TLS.",
         holds: |seen| seen.tries_tls() && !seen.handshake_completes(),
         ends: |_| vec![Allowed::refused(Reason::TlsFail)],
     },
     Rule {
-        id: "I6.good.external",
+        id: "out.6.good.external",
         clause: "XEP-0178 §3, RFC 6120 §6.4",
         says: "Both sides have EXTERNAL over TLS: the best method is used.",
         holds: |seen| {
@@ -151,7 +151,7 @@ pub(super) static RULES: [Rule; 24] = [
         ends: |seen| tls_expected(seen, vec![Allowed::established(Method::SaslTls)]),
     },
     Rule {
-        id: "I6.good.external-kept",
+        id: "out.6.good.external-kept",
         clause: "XEP-0178 §3 step 11b",
         says: "EXTERNAL is refused and the stream kept: dialback on it or on a new one, or an end.",
         holds: |seen| {
@@ -163,14 +163,14 @@ pub(super) static RULES: [Rule; 24] = [
         ends: after_external_failed,
     },
     Rule {
-        id: "I6.good.external-closed",
+        id: "out.6.good.external-closed",
         clause: "XEP-0178 §3 step 11b",
         says: "EXTERNAL is refused and the stream closed: dialback on a new one, or an end.",
         holds: |seen| over_good_tls(seen) && seen.sasl_tls() && seen.tls_dialback(),
         ends: after_external_failed,
     },
     Rule {
-        id: "I6.good.external-failed",
+        id: "out.6.good.external-failed",
         clause: "RFC 6120 §6.4.5",
         says: "EXTERNAL is refused, and dialback is no way round it.",
         holds: |seen| over_good_tls(seen) && seen.sasl_tls(),
@@ -181,21 +181,21 @@ pub(super) static RULES: [Rule; 24] = [
         },
     },
     Rule {
-        id: "I6.good.dialback",
+        id: "out.6.good.dialback",
         clause: "XEP-0220 §2.1.1",
         says: "TLS is up and EXTERNAL not common to both: dialback over TLS.",
         holds: |seen| over_good_tls(seen) && seen.tls_dialback(),
         ends: |seen| tls_expected(seen, vec![Allowed::established(Method::TlsDialback)]),
     },
     Rule {
-        id: "I6.good.no-method",
+        id: "out.6.good.no-method",
         clause: "RFC 6120 §4.3.3",
         says: "TLS is up and no method common to both.",
         holds: over_good_tls,
         ends: |seen| tls_expected(seen, vec![Allowed::refused(Reason::NoMethod)]),
     },
     Rule {
-        id: "I6.bad.strict",
+        id: "out.6.bad.strict",
         clause: "RFC 6120 §13.7.2",
         says: "The certificate is not good, and the target demands a good one.",
         holds: |seen| {
@@ -206,7 +206,7 @@ pub(super) static RULES: [Rule; 24] = [
         ends: |seen| tls_expected(seen, vec![Allowed::refused(Reason::BadCert)]),
     },
     Rule {
-        id: "I6.bad.dialback",
+        id: "out.6.bad.dialback",
         clause: "RFC 7590 §3.4, RFC 6120 §13.7.2",
         says: "The certificate is not good: dialback over the encrypted stream, or an end.",
         holds: |seen| seen.tries_tls() && seen.tls_dialback(),
@@ -220,7 +220,7 @@ pub(super) static RULES: [Rule; 24] = [
         },
     },
     Rule {
-        id: "I6.bad.external",
+        id: "out.6.bad.external",
         clause: "RFC 6120 §13.7.2",
         says: "The certificate is not good, and EXTERNAL would be the only way.",
         holds: |seen| seen.tries_tls() && seen.sasl_tls(),
@@ -234,7 +234,7 @@ pub(super) static RULES: [Rule; 24] = [
         },
     },
     Rule {
-        id: "I6.bad.no-method",
+        id: "out.6.bad.no-method",
         clause: "RFC 6120 §13.7.2, §4.3.3",
         says: "The certificate is not good, and no method is common to both.",
         holds: Seen::tries_tls,
@@ -247,14 +247,14 @@ pub(super) static RULES: [Rule; 24] = [
         },
     },
     Rule {
-        id: "I7.dialback",
+        id: "out.7.dialback",
         clause: "XEP-0220 §2.1.1",
         says: "Without TLS there is dialback.",
         holds: Seen::tcp_dialback,
         ends: |_| vec![Allowed::established(Method::TcpDialback)],
     },
     Rule {
-        id: "I7.no-method",
+        id: "out.7.no-method",
         clause: "RFC 6120 §4.3.3",
         says: "Without TLS no method is common to both.",
         holds: |_| true,
@@ -266,7 +266,7 @@ fn over_good_tls(seen: &Seen) -> bool {
     seen.tries_tls() && seen.certificate == CertificateClass::Good
 }
 
-/// Step I7 for a stream that never had TLS.
+/// Step 7 for a stream that never had TLS.
 fn plaintext(seen: &Seen) -> Allowed {
     if seen.tcp_dialback() {
         Allowed::established(Method::TcpDialback)

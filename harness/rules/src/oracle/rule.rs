@@ -10,7 +10,7 @@ use crate::expectation::{Allowed, Expectation};
 /// A line of a rule table. The first line that holds decides.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
-    /// Its name, such as `I6.good.external`: the step of the table, then what tells it apart.
+    /// Its name, such as `out.6.good.external`: the step of the table, then what tells it apart.
     pub id: &'static str,
     /// The clause behind it.
     pub clause: &'static str,
