@@ -7,7 +7,7 @@ use super::Subject;
 use super::finding::{Blame, Finding, Result, Severity};
 use crate::case::Direction;
 use crate::oracle::inbound::Shown;
-use crate::oracle::{Seen, Situation};
+use crate::oracle::{Premises, Situation};
 use crate::policy::Row;
 use crate::report::describe_policy;
 
@@ -96,7 +96,7 @@ pub(super) fn policy(subject: &Subject, sight: &Sight) -> Result {
 /// What a partner with all methods and a good certificate has to be shown.
 fn expected(subject: &Subject, row: Row) -> Option<Shown> {
     let modern = persona::find("modern")?;
-    Some(Shown::to(&Seen::of(&Situation {
+    Some(Shown::to(&Premises::of(&Situation {
         policy: row.policy(),
         profile: subject.profile,
         direction: Direction::Inbound,

@@ -6,8 +6,8 @@ use simulated_partners::persona::{StarttlsFact, Tls};
 use crate::outcome::Method;
 use crate::policy::Level;
 
+use super::premises::{CertificateClass, Premises};
 use super::rule::Rule;
-use super::seen::{CertificateClass, Seen};
 use super::verification::verified;
 use crate::expectation::{Allowed, Reason};
 
@@ -19,29 +19,29 @@ pub(super) static RULES: [Rule; 22] = [
         id: "in.1",
         clause: "Lync negotiation matrix, rows marked not valid",
         says: "The policy leaves no method: the configuration is refused, or nothing is accepted.",
-        holds: |seen| seen.methods.is_empty(),
+        holds: |given| given.methods.is_empty(),
         ends: |_| vec![Allowed::refused(Reason::Config)],
     },
     Rule {
         id: "in.2.gives-up",
         clause: "RFC 6120 §5.3.1",
         says: "The target has no TLS, and the partner insists on TLS or EXTERNAL.",
-        holds: |seen| without_tls(seen) && (seen.tls == Tls::Required || seen.needs_external),
+        holds: |given| without_tls(given) && (given.tls == Tls::Required || given.needs_external),
         ends: |_| vec![Allowed::refused(Reason::PeerGivesUp)],
     },
     Rule {
         id: "in.2.dialback",
         clause: "XEP-0220 §2.2.1",
         says: "The target has no TLS: dialback in clear.",
-        holds: |seen| without_tls(seen) && seen.tcp_dialback() && seen.verifies(),
-        ends: |seen| verified(seen, Method::TcpDialback),
+        holds: |given| without_tls(given) && given.tcp_dialback() && given.verifies(),
+        ends: |given| verified(given, Method::TcpDialback),
     },
     Rule {
         id: "in.2.dialback.verify",
         clause: "XEP-0220 §2.1.2, §2.5",
         says: "Dialback in clear, and the authoritative server gives no plain answer.",
-        holds: |seen| without_tls(seen) && seen.tcp_dialback(),
-        ends: |seen| verified(seen, Method::TcpDialback),
+        holds: |given| without_tls(given) && given.tcp_dialback(),
+        ends: |given| verified(given, Method::TcpDialback),
     },
     Rule {
         id: "in.2.no-method",
@@ -54,49 +54,49 @@ pub(super) static RULES: [Rule; 22] = [
         id: "in.3.no-tls",
         clause: "RFC 6120 §5.3.1, XEP-0220 §2.5",
         says: "The target demands TLS, and the partner does not use it.",
-        holds: |seen| seen.tls == Tls::None && seen.demands_tls(),
+        holds: |given| given.tls == Tls::None && given.demands_tls(),
         ends: |_| vec![Allowed::refused(Reason::NoTls)],
     },
     Rule {
         id: "in.3.gives-up",
         clause: "RFC 6120 §6.3.4",
         says: "The partner uses no TLS and gives up without EXTERNAL, which needs TLS.",
-        holds: |seen| seen.tls == Tls::None && seen.needs_external,
+        holds: |given| given.tls == Tls::None && given.needs_external,
         ends: |_| vec![Allowed::refused(Reason::PeerGivesUp)],
     },
     Rule {
         id: "in.3.dialback",
         clause: "XEP-0220 §2.2.1",
         says: "The partner uses no TLS, the target does not demand it: dialback in clear.",
-        holds: |seen| seen.tls == Tls::None && seen.tcp_dialback() && seen.verifies(),
-        ends: |seen| verified(seen, Method::TcpDialback),
+        holds: |given| given.tls == Tls::None && given.tcp_dialback() && given.verifies(),
+        ends: |given| verified(given, Method::TcpDialback),
     },
     Rule {
         id: "in.3.dialback.verify",
         clause: "XEP-0220 §2.1.2, §2.5",
         says: "Dialback in clear, and the authoritative server gives no plain answer.",
-        holds: |seen| seen.tls == Tls::None && seen.tcp_dialback(),
-        ends: |seen| verified(seen, Method::TcpDialback),
+        holds: |given| given.tls == Tls::None && given.tcp_dialback(),
+        ends: |given| verified(given, Method::TcpDialback),
     },
     Rule {
         id: "in.3.no-method",
         clause: "RFC 6120 §4.3.3",
         says: "The partner uses no TLS, and dialback is not common to both.",
-        holds: |seen| seen.tls == Tls::None,
+        holds: |given| given.tls == Tls::None,
         ends: |_| vec![Allowed::refused(Reason::NoMethod)],
     },
     Rule {
         id: "in.4.tls-fail",
         clause: "RFC 6120 §5.4.3.2",
         says: "The partner breaks the handshake.",
-        holds: |seen| seen.starttls != StarttlsFact::Proceeds,
+        holds: |given| given.starttls != StarttlsFact::Proceeds,
         ends: |_| vec![Allowed::refused(Reason::TlsFail)],
     },
     Rule {
         id: "in.4.strict",
         clause: "XEP-0178 §3 step 7a, RFC 6120 §13.7.2",
         says: "The client certificate cannot be verified, and the target demands one that can.",
-        holds: |seen| seen.unverifiable() && seen.strict_certificates,
+        holds: |given| given.unverifiable() && given.strict_certificates,
         ends: |_| vec![Allowed::refused(Reason::BadCert)],
     },
     Rule {
@@ -104,13 +104,13 @@ pub(super) static RULES: [Rule; 22] = [
         clause: "XEP-0178 §3, RFC 5280 §4.2.1.12",
         says: "The certificate is good but for its purpose: EXTERNAL with it, or dialback, or, where \
                there is no dialback, an end.",
-        holds: |seen| server_auth_only(seen) && seen.sasl_tls(),
-        ends: |seen| {
+        holds: |given| server_auth_only(given) && given.sasl_tls(),
+        ends: |given| {
             let mut ends = vec![Allowed::established(Method::SaslTls)];
-            if seen.tls_dialback() {
-                ends.extend(verified(seen, Method::TlsDialback));
+            if given.tls_dialback() {
+                ends.extend(verified(given, Method::TlsDialback));
             }
-            or_purpose_refused(seen, ends)
+            or_purpose_refused(given, ends)
         },
     },
     Rule {
@@ -118,46 +118,46 @@ pub(super) static RULES: [Rule; 22] = [
         clause: "XEP-0220 §2.2.1",
         says: "The certificate is good but for its purpose, and EXTERNAL is not common to both: \
                dialback over TLS.",
-        holds: |seen| server_auth_only(seen) && seen.tls_dialback(),
-        ends: |seen| or_purpose_refused(seen, verified(seen, Method::TlsDialback)),
+        holds: |given| server_auth_only(given) && given.tls_dialback(),
+        ends: |given| or_purpose_refused(given, verified(given, Method::TlsDialback)),
     },
     Rule {
         id: "in.5.external",
         clause: "XEP-0178 §3, RFC 6120 §6.4",
         says: "Both sides have EXTERNAL over TLS.",
-        holds: |seen| seen.certificate == CertificateClass::Good && seen.sasl_tls(),
+        holds: |given| given.certificate == CertificateClass::Good && given.sasl_tls(),
         ends: |_| vec![Allowed::established(Method::SaslTls)],
     },
     Rule {
         id: "in.5.dialback",
         clause: "XEP-0220 §2.2.1",
         says: "TLS is up and EXTERNAL not common to both: dialback over TLS.",
-        holds: |seen| {
-            seen.certificate == CertificateClass::Good && seen.tls_dialback() && seen.verifies()
+        holds: |given| {
+            given.certificate == CertificateClass::Good && given.tls_dialback() && given.verifies()
         },
-        ends: |seen| verified(seen, Method::TlsDialback),
+        ends: |given| verified(given, Method::TlsDialback),
     },
     Rule {
         id: "in.5.dialback.verify",
         clause: "XEP-0220 §2.1.2, §2.5, XEP-0344 §2.4",
         says: "Dialback over TLS, and the authoritative server gives no plain answer; a trusted \
                certificate may make up for it.",
-        holds: |seen| seen.certificate == CertificateClass::Good && seen.tls_dialback(),
-        ends: |seen| verified(seen, Method::TlsDialback),
+        holds: |given| given.certificate == CertificateClass::Good && given.tls_dialback(),
+        ends: |given| verified(given, Method::TlsDialback),
     },
     Rule {
         id: "in.5.gives-up",
         clause: "RFC 6120 §6.4.2",
         says: "TLS is up, and the partner gives up without EXTERNAL.",
-        holds: |seen| shows_good(seen) && seen.needs_external,
-        ends: |seen| or_purpose_refused(seen, vec![Allowed::refused(Reason::PeerGivesUp)]),
+        holds: |given| shows_good(given) && given.needs_external,
+        ends: |given| or_purpose_refused(given, vec![Allowed::refused(Reason::PeerGivesUp)]),
     },
     Rule {
         id: "in.5.no-method",
         clause: "RFC 6120 §6.4.5",
         says: "TLS is up and no method common to both.",
         holds: shows_good,
-        ends: |seen| or_purpose_refused(seen, vec![Allowed::refused(Reason::NoMethod)]),
+        ends: |given| or_purpose_refused(given, vec![Allowed::refused(Reason::NoMethod)]),
     },
     // Whether the verify leg succeeds is open in each of these: the listener that is asked shows the
     // same bad certificate.
@@ -166,15 +166,15 @@ pub(super) static RULES: [Rule; 22] = [
         clause: "XEP-0178 §3 step 9, RFC 6120 §6.4.5, XEP-0220 §2.1.2",
         says: "The client certificate is not good: dialback over TLS, or an end, as the target asks \
                for EXTERNAL or for a certificate.",
-        holds: |seen| seen.tls_dialback() && asks_for_certificate(seen),
-        ends: |seen| or_bad_certificate(seen, None),
+        holds: |given| given.tls_dialback() && asks_for_certificate(given),
+        ends: |given| or_bad_certificate(given, None),
     },
     Rule {
         id: "in.6.dialback",
         clause: "XEP-0178 §3 steps 7 and 9, XEP-0220 §2.1.2",
         says: "The client certificate is not good: dialback over TLS.",
-        holds: Seen::tls_dialback,
-        ends: |seen| or_bad_certificate(seen, Some(DISABLES_DIALBACK)),
+        holds: Premises::tls_dialback,
+        ends: |given| or_bad_certificate(given, Some(DISABLES_DIALBACK)),
     },
     Rule {
         id: "in.6.bad-cert",
@@ -185,34 +185,34 @@ pub(super) static RULES: [Rule; 22] = [
     },
 ];
 
-fn without_tls(seen: &Seen) -> bool {
-    seen.tls_level == Level::NotSupported
+fn without_tls(given: &Premises) -> bool {
+    given.tls_level == Level::NotSupported
 }
 
-fn server_auth_only(seen: &Seen) -> bool {
-    seen.certificate == CertificateClass::ServerAuthOnly
+fn server_auth_only(given: &Premises) -> bool {
+    given.certificate == CertificateClass::ServerAuthOnly
 }
 
-fn shows_good(seen: &Seen) -> bool {
-    seen.certificate == CertificateClass::Good || server_auth_only(seen)
+fn shows_good(given: &Premises) -> bool {
+    given.certificate == CertificateClass::Good || server_auth_only(given)
 }
 
 /// Whether the target's settings speak for refusing a bad certificate even where dialback is left.
-fn asks_for_certificate(seen: &Seen) -> bool {
-    seen.sasl_level == Level::Required || seen.strict_certificates
+fn asks_for_certificate(given: &Premises) -> bool {
+    given.sasl_level == Level::Required || given.strict_certificates
 }
 
 /// A certificate without clientAuth may be refused where that is no dead end for a partner with
 /// dialback, or where the target refuses what it cannot verify.
-fn or_purpose_refused(seen: &Seen, mut ends: Vec<Allowed>) -> Vec<Allowed> {
-    if server_auth_only(seen) && (seen.strict_certificates || !seen.tls_dialback()) {
+fn or_purpose_refused(given: &Premises, mut ends: Vec<Allowed>) -> Vec<Allowed> {
+    if server_auth_only(given) && (given.strict_certificates || !given.tls_dialback()) {
         ends.push(Allowed::refused(Reason::BadCert));
     }
     ends
 }
 
-fn or_bad_certificate(seen: &Seen, warn: Option<&'static str>) -> Vec<Allowed> {
-    let mut ends = verified(seen, Method::TlsDialback);
+fn or_bad_certificate(given: &Premises, warn: Option<&'static str>) -> Vec<Allowed> {
+    let mut ends = verified(given, Method::TlsDialback);
     ends.push(Allowed {
         warn,
         ..Allowed::refused(Reason::BadCert)
@@ -237,17 +237,18 @@ pub struct Shown {
 
 impl Shown {
     /// What this partner has to be shown. Meaningless where the policy leaves no method.
-    pub fn to(seen: &Seen) -> Self {
+    pub fn to(given: &Premises) -> Self {
         Self {
-            starttls: match seen.tls_level {
+            starttls: match given.tls_level {
                 Level::Required => Tls::Required,
                 Level::Optional => Tls::Offered,
                 Level::NotSupported => Tls::None,
             },
-            dialback_in_clear: seen.methods.tcp_dialback,
-            external_over_tls: seen.methods.sasl_tls && seen.certificate == CertificateClass::Good,
-            dialback_over_tls: seen.methods.tls_dialback,
-            asks_for_certificate: seen.methods.sasl_tls,
+            dialback_in_clear: given.methods.tcp_dialback,
+            external_over_tls: given.methods.sasl_tls
+                && given.certificate == CertificateClass::Good,
+            dialback_over_tls: given.methods.tls_dialback,
+            asks_for_certificate: given.methods.sasl_tls,
         }
     }
 }
@@ -281,7 +282,7 @@ mod tests {
             certificate,
             ..Row::new(9).expect("1 to 18").policy().as_offer()
         };
-        let shown = Shown::to(&Seen::of(&Situation {
+        let shown = Shown::to(&Premises::of(&Situation {
             policy: Row::new(row).expect("1 to 18").policy(),
             profile: Profile::default(),
             direction: Direction::Inbound,

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use simulated_partners::persona::{
     AuthorityFact, Certificate, ExternalFact, Facts, Offer, StarttlsFact, StreamFact, Tls, builtin,
+    find,
 };
 
 use super::never::never;
-use super::{Profile, Situation, allowed, expectation, rules};
+use super::{Profile, Situation, allowed, expectation, return_established, rules};
 use crate::case::Direction;
 use crate::expectation::{End, Expectation, Reason};
 use crate::finding::Violation;
@@ -380,6 +381,24 @@ fn rule_ids_are_unique_and_found() {
         }
     }
     assert!(super::rule("out.9").is_none());
+}
+
+#[test]
+fn return_is_certain_only_where_the_other_direction_cannot_be_refused() {
+    let returns = |row, name| {
+        let persona = find(name).expect("built in");
+        return_established(&Situation {
+            policy: Row::new(row).expect("1 to 18").policy(),
+            profile: Profile::default(),
+            direction: Direction::Inbound,
+            partner: &persona.offer,
+            facts: &persona.facts,
+        })
+    };
+    assert!(returns(7, "modern"));
+    // Dialled, this partner refuses EXTERNAL, and the target may leave it at that.
+    assert!(!returns(7, "external-refused-kept"));
+    assert!(!returns(7, "silent-after-accept"));
 }
 
 /// What each persona may end in, row by row, for review. Rows with the same set share a line.

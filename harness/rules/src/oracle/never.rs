@@ -10,17 +10,17 @@ use crate::case::Direction;
 use crate::finding::Violation;
 use crate::policy::Level;
 
-use super::seen::{CertificateClass, Seen};
+use super::premises::{CertificateClass, Premises};
 use super::situation::Situation;
 
 /// What the target may not do in this situation on a connection of its direction, in order. On a
 /// connection of a verification only [`Violation::VerifyInClear`] and what is never allowed count.
 pub fn never(situation: &Situation<'_>) -> Vec<Violation> {
-    let seen = Seen::of(situation);
+    let given = Premises::of(situation);
     Violation::ALL
         .iter()
         .copied()
-        .filter(|deed| forbidden(*deed, situation.direction, &seen))
+        .filter(|deed| forbidden(*deed, situation.direction, &given))
         .collect()
 }
 
@@ -123,33 +123,33 @@ fn offers_external(features: &Element) -> bool {
         })
 }
 
-fn forbidden(deed: Violation, direction: Direction, seen: &Seen) -> bool {
+fn forbidden(deed: Violation, direction: Direction, given: &Premises) -> bool {
     let outbound = direction == Direction::Outbound;
     match deed {
         Violation::ExternalInClear | Violation::StanzaBeforeAuthentication => true,
         Violation::Auth => {
             !outbound
-                || !seen.methods.sasl_tls
-                || seen.tls == Tls::None
+                || !given.methods.sasl_tls
+                || given.tls == Tls::None
                 // With both required a certificate that is not good ends it before <auth/>.
-                || (seen.unverifiable()
-                    && seen.demands_tls()
-                    && seen.sasl_level == Level::Required)
+                || (given.unverifiable()
+                    && given.demands_tls()
+                    && given.sasl_level == Level::Required)
         }
         Violation::Success => {
             outbound
-                || !seen.methods.sasl_tls
-                || seen.tls == Tls::None
-                || seen.unverifiable()
-                || seen.certificate == CertificateClass::None
+                || !given.methods.sasl_tls
+                || given.tls == Tls::None
+                || given.unverifiable()
+                || given.certificate == CertificateClass::None
         }
-        Violation::KeyInClear => !outbound || !seen.methods.tcp_dialback,
-        Violation::KeyOverTls => !outbound || !seen.methods.tls_dialback,
-        Violation::ValidInClear => outbound || !seen.methods.tcp_dialback,
-        Violation::ValidOverTls => outbound || !seen.methods.tls_dialback,
-        Violation::VerifyInClear => seen.demands_tls(),
-        Violation::StanzaInClear => !seen.methods.tcp_dialback,
-        Violation::Starttls => seen.tls_level == Level::NotSupported,
+        Violation::KeyInClear => !outbound || !given.methods.tcp_dialback,
+        Violation::KeyOverTls => !outbound || !given.methods.tls_dialback,
+        Violation::ValidInClear => outbound || !given.methods.tcp_dialback,
+        Violation::ValidOverTls => outbound || !given.methods.tls_dialback,
+        Violation::VerifyInClear => given.demands_tls(),
+        Violation::StanzaInClear => !given.methods.tcp_dialback,
+        Violation::Starttls => given.tls_level == Level::NotSupported,
     }
 }
 

@@ -2,12 +2,11 @@
 
 use simulated_partners::persona::{ExternalFact, StreamFact, Tls};
 
-use crate::case::Direction;
 use crate::outcome::Method;
 use crate::policy::Level;
 
+use super::premises::{CertificateClass, Premises};
 use super::rule::{Rule, decide};
-use super::seen::{CertificateClass, Seen};
 use crate::expectation::{Allowed, End, Reason};
 
 const TLS_NOT_USED: &str = "TLS was offered and not used";
@@ -22,28 +21,28 @@ pub(super) static RULES: [Rule; 24] = [
         id: "out.1",
         clause: "Lync negotiation matrix, rows marked not valid",
         says: "The policy leaves no method: the configuration is refused, or nothing is negotiated.",
-        holds: |seen| seen.methods.is_empty(),
+        holds: |given| given.methods.is_empty(),
         ends: |_| vec![Allowed::refused(Reason::Config)],
     },
     Rule {
         id: "out.2.unreachable",
         clause: "RFC 6120 §3.2",
         says: "Nobody listens where DNS points to.",
-        holds: |seen| !seen.reachable,
+        holds: |given| !given.reachable,
         ends: |_| vec![Allowed::refused(Reason::PeerBroken)],
     },
     Rule {
         id: "out.2.silent",
         clause: "RFC 6120 §4.2",
         says: "The partner never answers the stream header: the target gives up in bounded time.",
-        holds: |seen| seen.stream == StreamFact::Silent,
+        holds: |given| given.stream == StreamFact::Silent,
         ends: |_| vec![Allowed::refused(Reason::PeerBroken)],
     },
     Rule {
         id: "out.2.reset",
         clause: "RFC 6120 §4.3.2",
         says: "The partner resets the connection before its features.",
-        holds: |seen| seen.stream == StreamFact::ResetAtFeatures,
+        holds: |given| given.stream == StreamFact::ResetAtFeatures,
         ends: |_| vec![Allowed::refused(Reason::PeerBroken)],
     },
     Rule {
@@ -51,15 +50,15 @@ pub(super) static RULES: [Rule; 24] = [
         clause: "RFC 6120 §4.7.3",
         says: "A response header without id carries no dialback. The target closes, or goes on with \
                what needs no id.",
-        holds: |seen| seen.stream == StreamFact::NoId,
-        ends: |seen| {
-            let without_dialback = Seen {
+        holds: |given| given.stream == StreamFact::NoId,
+        ends: |given| {
+            let without_dialback = Premises {
                 stream: StreamFact::Normal,
                 dialback: false,
-                ..seen.clone()
+                ..given.clone()
             };
             let mut ends = vec![Allowed::refused(Reason::PeerBroken)];
-            ends.extend(decide(Direction::Outbound, &without_dialback).allowed);
+            ends.extend(decide(&RULES, &without_dialback).allowed);
             ends
         },
     },
@@ -67,7 +66,7 @@ pub(super) static RULES: [Rule; 24] = [
         id: "out.2.no-version.no-tls",
         clause: "RFC 6120 §4.7.5, XEP-0238 cell 4→1",
         says: "A header without version has no features, so no STARTTLS, and the target demands TLS.",
-        holds: |seen| seen.stream == StreamFact::NoVersion && seen.demands_tls(),
+        holds: |given| given.stream == StreamFact::NoVersion && given.demands_tls(),
         ends: |_| {
             vec![
                 Allowed::refused(Reason::NoTls),
@@ -79,9 +78,9 @@ pub(super) static RULES: [Rule; 24] = [
         id: "out.2.no-version",
         clause: "RFC 6120 §4.7.5",
         says: "A header without version has no features: dialback in clear, without waiting for them.",
-        holds: |seen| seen.stream == StreamFact::NoVersion,
-        ends: |seen| {
-            let plain = plaintext(seen);
+        holds: |given| given.stream == StreamFact::NoVersion,
+        ends: |given| {
+            let plain = plaintext(given);
             let too_old = Allowed::refused(Reason::PeerBroken);
             // Where dialback is off, there is nothing that so old a server could do.
             let too_old = match plain.end {
@@ -96,13 +95,13 @@ pub(super) static RULES: [Rule; 24] = [
         clause: "XEP-0220 §2.4.1",
         says: "The partner wants xmlns:db on every header; a target that can't use dialback in clear \
                need not declare it.",
-        holds: |seen| seen.needs_db_namespace && !seen.methods.tcp_dialback,
-        ends: |seen| {
-            let content = Seen {
+        holds: |given| given.needs_db_namespace && !given.methods.tcp_dialback,
+        ends: |given| {
+            let content = Premises {
                 needs_db_namespace: false,
-                ..seen.clone()
+                ..given.clone()
             };
-            let mut ends = decide(Direction::Outbound, &content).allowed;
+            let mut ends = decide(&RULES, &content).allowed;
             ends.push(Allowed::refused(Reason::PeerGivesUp));
             ends
         },
@@ -111,14 +110,14 @@ pub(super) static RULES: [Rule; 24] = [
         id: "out.3.peer-tls",
         clause: "RFC 6120 §5.3.1, §4.9.3.23",
         says: "The partner demands TLS, which the target does not use.",
-        holds: |seen| seen.tls_level == Level::NotSupported && seen.tls == Tls::Required,
+        holds: |given| given.tls_level == Level::NotSupported && given.tls == Tls::Required,
         ends: |_| vec![Allowed::refused(Reason::PeerTls)],
     },
     Rule {
         id: "out.4.no-tls",
         clause: "RFC 7590 §3.1",
         says: "The target demands TLS, which the partner does not offer.",
-        holds: |seen| seen.tls == Tls::None && seen.demands_tls(),
+        holds: |given| given.tls == Tls::None && given.demands_tls(),
         ends: |_| vec![Allowed::refused(Reason::NoTls)],
     },
     Rule {
@@ -126,7 +125,7 @@ pub(super) static RULES: [Rule; 24] = [
         clause: "RFC 6120 §5.4.2.2, §5.4.3.2",
         says: "STARTTLS or the handshake fails: the target gives up, or dials again for dialback in \
                clear, which neither side forbids.",
-        holds: |seen| seen.tries_tls() && !seen.handshake_completes() && seen.tcp_dialback(),
+        holds: |given| given.tries_tls() && !given.handshake_completes() && given.tcp_dialback(),
         ends: |_| {
             vec![
                 Allowed::refused(Reason::TlsFail),
@@ -138,27 +137,29 @@ pub(super) static RULES: [Rule; 24] = [
         id: "out.5.tls-fail",
         clause: "RFC 6120 §5.4.2.2, §5.4.3.2",
         says: "STARTTLS or the handshake fails, and there is no way without TLS.",
-        holds: |seen| seen.tries_tls() && !seen.handshake_completes(),
+        holds: |given| given.tries_tls() && !given.handshake_completes(),
         ends: |_| vec![Allowed::refused(Reason::TlsFail)],
     },
     Rule {
         id: "out.6.good.external",
         clause: "XEP-0178 §3, RFC 6120 §6.4",
         says: "Both sides have EXTERNAL over TLS: the best method is used.",
-        holds: |seen| {
-            over_good_tls(seen) && seen.sasl_tls() && seen.external_result == ExternalFact::Accepted
+        holds: |given| {
+            over_good_tls(given)
+                && given.sasl_tls()
+                && given.external_result == ExternalFact::Accepted
         },
-        ends: |seen| tls_expected(seen, vec![Allowed::established(Method::SaslTls)]),
+        ends: |given| tls_expected(given, vec![Allowed::established(Method::SaslTls)]),
     },
     Rule {
         id: "out.6.good.external-kept",
         clause: "XEP-0178 §3 step 11b",
         says: "EXTERNAL is refused and the stream kept: dialback on it or on a new one, or an end.",
-        holds: |seen| {
-            over_good_tls(seen)
-                && seen.sasl_tls()
-                && seen.tls_dialback()
-                && seen.external_result == ExternalFact::RefusedKept
+        holds: |given| {
+            over_good_tls(given)
+                && given.sasl_tls()
+                && given.tls_dialback()
+                && given.external_result == ExternalFact::RefusedKept
         },
         ends: after_external_failed,
     },
@@ -166,91 +167,91 @@ pub(super) static RULES: [Rule; 24] = [
         id: "out.6.good.external-closed",
         clause: "XEP-0178 §3 step 11b",
         says: "EXTERNAL is refused and the stream closed: dialback on a new one, or an end.",
-        holds: |seen| over_good_tls(seen) && seen.sasl_tls() && seen.tls_dialback(),
+        holds: |given| over_good_tls(given) && given.sasl_tls() && given.tls_dialback(),
         ends: after_external_failed,
     },
     Rule {
         id: "out.6.good.external-failed",
         clause: "RFC 6120 §6.4.5",
         says: "EXTERNAL is refused, and dialback is no way round it.",
-        holds: |seen| over_good_tls(seen) && seen.sasl_tls(),
-        ends: |seen| {
+        holds: |given| over_good_tls(given) && given.sasl_tls(),
+        ends: |given| {
             let mut ends = vec![Allowed::refused(Reason::SaslFail)];
-            ends.extend(dialback_in_vain(seen));
-            tls_expected(seen, ends)
+            ends.extend(dialback_in_vain(given));
+            tls_expected(given, ends)
         },
     },
     Rule {
         id: "out.6.good.dialback",
         clause: "XEP-0220 §2.1.1",
         says: "TLS is up and EXTERNAL not common to both: dialback over TLS.",
-        holds: |seen| over_good_tls(seen) && seen.tls_dialback(),
-        ends: |seen| tls_expected(seen, vec![Allowed::established(Method::TlsDialback)]),
+        holds: |given| over_good_tls(given) && given.tls_dialback(),
+        ends: |given| tls_expected(given, vec![Allowed::established(Method::TlsDialback)]),
     },
     Rule {
         id: "out.6.good.no-method",
         clause: "RFC 6120 §4.3.3",
         says: "TLS is up and no method common to both.",
         holds: over_good_tls,
-        ends: |seen| tls_expected(seen, vec![Allowed::refused(Reason::NoMethod)]),
+        ends: |given| tls_expected(given, vec![Allowed::refused(Reason::NoMethod)]),
     },
     Rule {
         id: "out.6.bad.strict",
         clause: "RFC 6120 §13.7.2",
         says: "The certificate is not good, and the target demands a good one.",
-        holds: |seen| {
-            seen.tries_tls()
-                && (seen.strict_certificates
-                    || (seen.demands_tls() && seen.sasl_level == Level::Required))
+        holds: |given| {
+            given.tries_tls()
+                && (given.strict_certificates
+                    || (given.demands_tls() && given.sasl_level == Level::Required))
         },
-        ends: |seen| tls_expected(seen, vec![Allowed::refused(Reason::BadCert)]),
+        ends: |given| tls_expected(given, vec![Allowed::refused(Reason::BadCert)]),
     },
     Rule {
         id: "out.6.bad.dialback",
         clause: "RFC 7590 §3.4, RFC 6120 §13.7.2",
         says: "The certificate is not good: dialback over the encrypted stream, or an end.",
-        holds: |seen| seen.tries_tls() && seen.tls_dialback(),
-        ends: |seen| {
+        holds: |given| given.tries_tls() && given.tls_dialback(),
+        ends: |given| {
             let mut ends = vec![
                 Allowed::established(Method::TlsDialback),
                 Allowed::refused(Reason::BadCert),
             ];
-            ends.extend(external_to_stranger(seen));
-            tls_expected(seen, ends)
+            ends.extend(external_to_stranger(given));
+            tls_expected(given, ends)
         },
     },
     Rule {
         id: "out.6.bad.external",
         clause: "RFC 6120 §13.7.2",
         says: "The certificate is not good, and EXTERNAL would be the only way.",
-        holds: |seen| seen.tries_tls() && seen.sasl_tls(),
-        ends: |seen| {
+        holds: |given| given.tries_tls() && given.sasl_tls(),
+        ends: |given| {
             let mut ends = vec![Allowed::refused(Reason::BadCert)];
-            ends.extend(dialback_in_vain(seen));
-            if seen.sasl_level != Level::Required {
-                ends.extend(external_to_stranger(seen));
+            ends.extend(dialback_in_vain(given));
+            if given.sasl_level != Level::Required {
+                ends.extend(external_to_stranger(given));
             }
-            tls_expected(seen, ends)
+            tls_expected(given, ends)
         },
     },
     Rule {
         id: "out.6.bad.no-method",
         clause: "RFC 6120 §13.7.2, §4.3.3",
         says: "The certificate is not good, and no method is common to both.",
-        holds: Seen::tries_tls,
-        ends: |seen| {
+        holds: Premises::tries_tls,
+        ends: |given| {
             let ends = vec![
                 Allowed::refused(Reason::BadCert),
                 Allowed::refused(Reason::NoMethod),
             ];
-            tls_expected(seen, ends)
+            tls_expected(given, ends)
         },
     },
     Rule {
         id: "out.7.dialback",
         clause: "XEP-0220 §2.1.1",
         says: "Without TLS there is dialback.",
-        holds: Seen::tcp_dialback,
+        holds: Premises::tcp_dialback,
         ends: |_| vec![Allowed::established(Method::TcpDialback)],
     },
     Rule {
@@ -262,13 +263,13 @@ pub(super) static RULES: [Rule; 24] = [
     },
 ];
 
-fn over_good_tls(seen: &Seen) -> bool {
-    seen.tries_tls() && seen.certificate == CertificateClass::Good
+fn over_good_tls(given: &Premises) -> bool {
+    given.tries_tls() && given.certificate == CertificateClass::Good
 }
 
 /// Step 7 for a stream that never had TLS.
-fn plaintext(seen: &Seen) -> Allowed {
-    if seen.tcp_dialback() {
+fn plaintext(given: &Premises) -> Allowed {
+    if given.tcp_dialback() {
         Allowed::established(Method::TcpDialback)
     } else {
         Allowed::refused(Reason::NoMethod)
@@ -276,35 +277,36 @@ fn plaintext(seen: &Seen) -> Allowed {
 }
 
 /// Adds what remains legal where both sides leave TLS open: not to use it.
-fn tls_expected(seen: &Seen, mut ends: Vec<Allowed>) -> Vec<Allowed> {
-    if seen.may_skip_tls() && seen.tcp_dialback() {
+fn tls_expected(given: &Premises, mut ends: Vec<Allowed>) -> Vec<Allowed> {
+    if given.may_skip_tls() && given.tcp_dialback() {
         ends.push(Allowed::established(Method::TcpDialback).warned(TLS_NOT_USED));
     }
     ends
 }
 
-fn after_external_failed(seen: &Seen) -> Vec<Allowed> {
+fn after_external_failed(given: &Premises) -> Vec<Allowed> {
     let ends = vec![
         Allowed::established(Method::TlsDialback),
         Allowed::refused(Reason::SaslFail),
     ];
-    tls_expected(seen, ends)
+    tls_expected(given, ends)
 }
 
 /// A target that has dialback may find out by trying that the partner refuses it.
-fn dialback_in_vain(seen: &Seen) -> Option<Allowed> {
-    seen.methods
+fn dialback_in_vain(given: &Premises) -> Option<Allowed> {
+    given
+        .methods
         .tls_dialback
         .then(|| Allowed::refused(Reason::NoMethod))
 }
 
 /// EXTERNAL authenticates the initiating side only, so it can run with a partner whose own
 /// certificate is not good.
-fn external_to_stranger(seen: &Seen) -> Option<Allowed> {
-    if !seen.sasl_tls() {
+fn external_to_stranger(given: &Premises) -> Option<Allowed> {
+    if !given.sasl_tls() {
         return None;
     }
-    Some(match seen.external_result {
+    Some(match given.external_result {
         ExternalFact::Accepted => Allowed::established(Method::SaslTls).warned(NOT_AUTHENTICATED),
         ExternalFact::RefusedKept | ExternalFact::RefusedClosed => {
             Allowed::refused(Reason::SaslFail).warned(AUTH_TO_STRANGER)

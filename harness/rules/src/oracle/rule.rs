@@ -1,10 +1,6 @@
-//! A rule, and the look-up of the first one that holds.
+//! A rule, and the first one of a table that holds.
 
-use crate::case::{Case, Direction};
-
-use super::seen::Seen;
-use super::situation::{Profile, Situation};
-use super::{inbound, outbound};
+use super::premises::Premises;
 use crate::expectation::{Allowed, Expectation};
 
 /// A line of a rule table. The first line that holds decides.
@@ -17,49 +13,21 @@ pub struct Rule {
     /// What it says, in a sentence.
     pub says: &'static str,
     /// Whether it decides, given that no earlier line did.
-    pub(super) holds: fn(&Seen) -> bool,
+    pub(super) holds: fn(&Premises) -> bool,
     /// The allowed ends, the expected one first.
-    pub(super) ends: fn(&Seen) -> Vec<Allowed>,
+    pub(super) ends: fn(&Premises) -> Vec<Allowed>,
 }
 
-/// The table of a direction, in order.
-pub fn rules(direction: Direction) -> &'static [Rule] {
-    match direction {
-        Direction::Outbound => &outbound::RULES,
-        Direction::Inbound => &inbound::RULES,
-    }
-}
-
-/// The rule with this id.
-pub fn rule(id: &str) -> Option<&'static Rule> {
-    [Direction::Outbound, Direction::Inbound]
-        .into_iter()
-        .flat_map(rules)
-        .find(|rule| rule.id == id)
-}
-
-/// What a case may end in. None where its scenario says what is allowed.
-pub fn allowed(case: &Case, profile: Profile) -> Option<Expectation> {
-    case.scenario()
-        .is_none()
-        .then(|| expectation(&Situation::of(case, profile)))
-}
-
-/// What a situation may end in.
-pub fn expectation(situation: &Situation<'_>) -> Expectation {
-    decide(situation.direction, &Seen::of(situation))
-}
-
-/// The same for a situation that is already in symbols.
-pub(super) fn decide(direction: Direction, seen: &Seen) -> Expectation {
-    let rule = rules(direction)
+/// What the first rule that holds allows.
+pub(super) fn decide(rules: &[Rule], given: &Premises) -> Expectation {
+    let rule = rules
         .iter()
-        .find(|rule| (rule.holds)(seen))
+        .find(|rule| (rule.holds)(given))
         .expect("the last line of each table always holds");
     Expectation {
         rule: rule.id,
         clause: rule.clause,
-        allowed: merged((rule.ends)(seen)),
+        allowed: merged((rule.ends)(given)),
     }
 }
 

@@ -5,30 +5,19 @@ use simulated_partners::persona::{AuthorityFact, Facts, StarttlsFact, StreamFact
 
 use crate::outcome::Method;
 
-use super::seen::{CertificateClass, Seen};
+use super::premises::{CertificateClass, Premises, Verification};
 use crate::expectation::{Allowed, End, Reason};
-
-/// What comes of asking the authoritative server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Verification {
-    /// It says `valid`.
-    Works,
-    /// It says `invalid`.
-    Negative,
-    /// It cannot be asked, or gives no answer that counts.
-    Impossible,
-}
 
 const IN_CLEAR: &str = "the key is verified in clear after TLS did not come up";
 const NOT_SO_OLD: &str = "the target does not speak to servers older than XMPP 1.0";
 
 /// What may come of asking this partner, expected first, with the ground where only tolerated.
 pub(super) fn verifications(
-    seen: &Seen,
+    given: &Premises,
     facts: &Facts,
 ) -> Vec<(Verification, Option<&'static str>)> {
     let mut all = Vec::new();
-    for (reached, ground) in reached(seen, facts) {
+    for (reached, ground) in reached(given, facts) {
         if reached == Verification::Works {
             all.extend(answered(facts.authority).iter().map(|end| (*end, ground)));
         } else {
@@ -47,7 +36,7 @@ pub(super) fn verifications(
 }
 
 /// Whether the question arrives; `Works` stands for a question asked.
-fn reached(seen: &Seen, facts: &Facts) -> Vec<(Verification, Option<&'static str>)> {
+fn reached(given: &Premises, facts: &Facts) -> Vec<(Verification, Option<&'static str>)> {
     use Verification::{Impossible, Works};
     if facts.authority == AuthorityFact::Unreachable {
         return vec![(Impossible, None)];
@@ -55,22 +44,23 @@ fn reached(seen: &Seen, facts: &Facts) -> Vec<(Verification, Option<&'static str
     match facts.stream {
         StreamFact::Silent | StreamFact::ResetAtFeatures => return vec![(Impossible, None)],
         // No features, so no STARTTLS (RFC 6120 §4.7.5).
-        StreamFact::NoVersion if seen.demands_tls() => return vec![(Impossible, None)],
+        StreamFact::NoVersion if given.demands_tls() => return vec![(Impossible, None)],
         StreamFact::NoVersion => return vec![(Works, None), (Impossible, Some(NOT_SO_OLD))],
         StreamFact::Normal | StreamFact::NoId => {}
     }
-    let mut ways = if !seen.tries_tls() {
+    let mut ways = if !given.tries_tls() {
         // A partner without TLS comes so far only where the target does not demand it.
         vec![(Works, None)]
-    } else if facts.starttls == StarttlsFact::Proceeds && seen.certificate != CertificateClass::None
+    } else if facts.starttls == StarttlsFact::Proceeds
+        && given.certificate != CertificateClass::None
     {
-        if seen.unverifiable() {
+        if given.unverifiable() {
             // The answer matters, not who gives it (XEP-0220 §2.1.2); a policy may want more.
             vec![(Works, None), (Impossible, None)]
         } else {
             vec![(Works, None)]
         }
-    } else if seen.demands_tls() {
+    } else if given.demands_tls() {
         vec![(Impossible, None)]
     } else {
         vec![(Impossible, None), (Works, Some(IN_CLEAR))]
@@ -94,8 +84,8 @@ fn answered(authority: AuthorityFact) -> &'static [Verification] {
 }
 
 /// The ends of an inbound dialback, expected first.
-pub(super) fn verified(seen: &Seen, method: Method) -> Vec<Allowed> {
-    let mut ends: Vec<Allowed> = seen
+pub(super) fn verified(given: &Premises, method: Method) -> Vec<Allowed> {
+    let mut ends: Vec<Allowed> = given
         .verification
         .iter()
         .map(|(verification, ground)| Allowed {
@@ -107,7 +97,7 @@ pub(super) fn verified(seen: &Seen, method: Method) -> Vec<Allowed> {
             warn: *ground,
         })
         .collect();
-    let trusted = match seen.certificate {
+    let trusted = match given.certificate {
         CertificateClass::Good | CertificateClass::ServerAuthOnly => true,
         CertificateClass::Untrusted
         | CertificateClass::WrongName
@@ -143,14 +133,15 @@ mod tests {
             certificate,
             ..Row::new(9).expect("1 to 18").policy().as_offer()
         };
-        let seen = Seen::of(&Situation {
+        let given = Premises::of(&Situation {
             policy: Row::new(row).expect("1 to 18").policy(),
             profile: Profile::default(),
             direction: Direction::Inbound,
             partner: &partner,
             facts,
         });
-        let words = seen.verification.iter().map(|(verification, ground)| {
+        let found = verifications(&given, facts);
+        let words = found.iter().map(|(verification, ground)| {
             let word = match verification {
                 Verification::Works => "works",
                 Verification::Negative => "negative",

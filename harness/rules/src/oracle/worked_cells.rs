@@ -7,8 +7,7 @@ use rstest::rstest;
 use simulated_partners::persona::{Certificate, ExternalFact, Facts, Offer, StarttlsFact, Tls};
 
 use super::rule::decide;
-use super::verification::Verification;
-use super::{Profile, Seen, Situation};
+use super::{Premises, Profile, Situation, rules};
 use crate::case::Direction;
 use crate::expectation::End::{Established, Refused};
 use crate::expectation::Reason::{
@@ -19,9 +18,7 @@ use crate::outcome::Method::{SaslTls, TcpDialback, TlsDialback};
 use crate::policy::{Mode, Row};
 
 fn decided(situation: &Situation<'_>) -> Expectation {
-    let mut seen = Seen::of(situation);
-    seen.verification = vec![(Verification::Works, None)];
-    decide(situation.direction, &seen)
+    decide(rules(situation.direction), &Premises::of(situation))
 }
 
 /// A partner in the words of the cells: TLS, then marks: `E` EXTERNAL, `D` dialback, `S` needs SASL,

@@ -8,7 +8,6 @@ use crate::case::Direction;
 use crate::policy::{Level, Methods};
 
 use super::situation::Situation;
-use super::verification::{Verification, verifications};
 
 /// What a partner's certificate is worth to the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,10 +27,21 @@ pub enum CertificateClass {
     None,
 }
 
+/// What comes of asking the partner's authoritative server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verification {
+    /// It says `valid`.
+    Works,
+    /// It says `invalid`.
+    Negative,
+    /// It cannot be asked, or gives no answer that counts.
+    Impossible,
+}
+
 /// A situation in the symbols of the rules: the target's settings, and the partner as the target
 /// sees it in this direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct Premises {
     /// T: the target's TLS level.
     pub tls_level: Level,
     /// S: the target's SASL level.
@@ -64,8 +74,8 @@ pub struct Seen {
     pub verification: Vec<(Verification, Option<&'static str>)>,
 }
 
-impl Seen {
-    /// A situation in symbols.
+impl Premises {
+    /// A situation in symbols, with an authoritative server that works.
     pub fn of(situation: &Situation<'_>) -> Self {
         let Situation {
             policy,
@@ -92,7 +102,7 @@ impl Seen {
             StarttlsFact::Refused if !outbound => StarttlsFact::Proceeds,
             fact => fact,
         };
-        let mut seen = Self {
+        let mut given = Self {
             tls_level: policy.tls,
             sasl_level: policy.sasl,
             methods: policy.methods(profile.mode),
@@ -110,12 +120,10 @@ impl Seen {
             verification: vec![(Verification::Works, None)],
         };
         if outbound {
-            seen.reachable = facts.authority != AuthorityFact::Unreachable;
-            seen.stream = facts.stream;
-        } else {
-            seen.verification = verifications(&seen, facts);
+            given.reachable = facts.authority != AuthorityFact::Unreachable;
+            given.stream = facts.stream;
         }
-        seen
+        given
     }
 
     /// L usable: dialback over TLS is in the target's set and the partner takes part.
