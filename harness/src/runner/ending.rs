@@ -13,7 +13,7 @@ use crate::finding::Finding;
 use crate::judge::{
     self, Grade, OracleCase, ScriptCase, against_oracle, against_script, grade, unnoticed,
 };
-use crate::oracle::never::violations;
+use crate::oracle::prohibited::violations;
 use crate::oracle::{Profile, Situation, second_opinions};
 use crate::outcome::Outcome;
 use crate::subject::inner_side::ping;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use rstest::rstest;
 use s2spec::case::Case;
 use s2spec::finding::Violation;
-use s2spec::oracle::never::violations;
+use s2spec::oracle::prohibited::violations;
 use s2spec::oracle::{Profile, Situation};
 use s2spec::outcome::{Closer, Method, Outcome, Phase, Signal};
 use s2spec::record::Record;

@@ -8,7 +8,7 @@ use simulated_partners::persona::{
     find,
 };
 
-use super::never::never;
+use super::prohibited::prohibited;
 use super::{Profile, Situation, allowed, expectation, return_established, rules};
 use crate::case::Direction;
 use crate::expectation::{End, Expectation, Reason};
@@ -180,9 +180,9 @@ proptest! {
         let situation = owned.borrow();
         if owned.row.policy().tls == Level::Required {
             prop_assert!(!may(&expectation(&situation), Method::TcpDialback));
-            let never = never(&situation);
-            for deed in [Violation::KeyInClear, Violation::ValidInClear, Violation::VerifyInClear, Violation::StanzaInClear] {
-                prop_assert!(never.contains(&deed));
+            let prohibited = prohibited(&situation);
+            for act in [Violation::KeyInClear, Violation::ValidInClear, Violation::VerifyInClear, Violation::StanzaInClear] {
+                prop_assert!(prohibited.contains(&act));
             }
         }
     }
@@ -236,20 +236,20 @@ proptest! {
     fn nothing_forbidden_is_needed_for_an_allowed_end(owned in situations()) {
         let situation = owned.borrow();
         let expectation = expectation(&situation);
-        let never = never(&situation);
+        let prohibited = prohibited(&situation);
         let outbound = owned.direction == Direction::Outbound;
-        for (method, deed) in [
+        for (method, act) in [
             (Method::SaslTls, if outbound { Violation::Auth } else { Violation::Success }),
             (Method::TlsDialback, if outbound { Violation::KeyOverTls } else { Violation::ValidOverTls }),
             (Method::TcpDialback, if outbound { Violation::KeyInClear } else { Violation::ValidInClear }),
         ] {
-            prop_assert!(!(may(&expectation, method) && never.contains(&deed)), "{deed:?}");
+            prop_assert!(!(may(&expectation, method) && prohibited.contains(&act)), "{act:?}");
         }
         if may(&expectation, Method::SaslTls) || may(&expectation, Method::TlsDialback) {
-            prop_assert!(!never.contains(&Violation::Starttls));
+            prop_assert!(!prohibited.contains(&Violation::Starttls));
         }
         if may(&expectation, Method::TcpDialback) {
-            prop_assert!(!never.contains(&Violation::StanzaInClear));
+            prop_assert!(!prohibited.contains(&Violation::StanzaInClear));
         }
     }
 

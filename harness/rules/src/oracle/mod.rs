@@ -2,16 +2,16 @@
 //!
 //! A [`Situation`] goes in, an [`Expectation`] comes out: a rule of the tables in [`outbound`] or
 //! [`inbound`], its clause and the set of allowed ends. [`fit`](fit()) says whether an outcome, a
-//! refusal with its reason, is one of them, [`never::violations`] what the target did of what it may
-//! not do whatever the end is, and [`second_opinions`] what other sources say of the same case.
+//! refusal with its reason, is one of them, [`prohibited::violations`] what the target did of what it
+//! may not do whatever the end is, and [`second_opinions`] what other sources say of the same case.
 
 pub mod classes;
 mod fit;
 pub mod inbound;
-pub mod never;
 mod opinion;
 pub mod outbound;
 mod premises;
+pub mod prohibited;
 mod refusal;
 mod rule;
 mod situation;

@@ -15,12 +15,12 @@ use super::situation::Situation;
 
 /// What the target may not do in this situation on a connection of its direction, in order. On a
 /// connection of a verification only [`Violation::VerifyInClear`] and what is never allowed count.
-pub fn never(situation: &Situation<'_>) -> Vec<Violation> {
+pub fn prohibited(situation: &Situation<'_>) -> Vec<Violation> {
     let given = Premises::of(situation);
     Violation::ALL
         .iter()
         .copied()
-        .filter(|deed| forbidden(*deed, situation.direction, &given))
+        .filter(|act| is_prohibited(*act, situation.direction, &given))
         .collect()
 }
 
@@ -29,14 +29,14 @@ pub fn never(situation: &Situation<'_>) -> Vec<Violation> {
 /// A case has connections of both directions: the answer to a probe and the verification of a key
 /// travel against it. So each connection is held to the rules of who dialled.
 pub fn violations(situation: &Situation<'_>, events: &[Event]) -> BTreeSet<(Leg, Violation)> {
-    let forbidden = |direction| {
-        never(&Situation {
+    let against = |direction| {
+        prohibited(&Situation {
             direction,
             ..*situation
         })
     };
-    let dialled = forbidden(Direction::Outbound);
-    let listened = forbidden(Direction::Inbound);
+    let dialled = against(Direction::Outbound);
+    let listened = against(Direction::Inbound);
     let mut legs: BTreeMap<Leg, (ConnectionKind, bool)> = BTreeMap::new();
     let mut found = BTreeSet::new();
     for event in events {
@@ -60,13 +60,13 @@ pub fn violations(situation: &Situation<'_>, events: &[Event]) -> BTreeSet<(Leg,
                 let Some((kind, established)) = legs.get(&event.leg) else {
                     continue;
                 };
-                let never = match kind {
+                let prohibited = match kind {
                     ConnectionKind::Outbound => &dialled,
                     ConnectionKind::Inbound | ConnectionKind::Verification => &listened,
                 };
-                let done = deeds(element, *encrypted, *established);
-                let done = done.into_iter().filter(|deed| never.contains(deed));
-                found.extend(done.map(|deed| (event.leg, deed)));
+                let done = acts(element, *encrypted, *established);
+                let done = done.into_iter().filter(|act| prohibited.contains(act));
+                found.extend(done.map(|act| (event.leg, act)));
             }
             _ => {}
         }
@@ -75,42 +75,42 @@ pub fn violations(situation: &Situation<'_>, events: &[Event]) -> BTreeSet<(Leg,
 }
 
 /// What the target does by sending an element.
-fn deeds(element: &Element, encrypted: bool, established: bool) -> Vec<Violation> {
-    let mut deeds = Vec::new();
+fn acts(element: &Element, encrypted: bool, established: bool) -> Vec<Violation> {
+    let mut acts = Vec::new();
     let typed = element.attribute("type");
     match (element.namespace.as_str(), element.name.as_str()) {
         (NS_SASL, "auth") => {
-            deeds.push(Violation::Auth);
+            acts.push(Violation::Auth);
             if !encrypted {
-                deeds.push(Violation::ExternalInClear);
+                acts.push(Violation::ExternalInClear);
             }
         }
-        (NS_SASL, "success") => deeds.push(Violation::Success),
+        (NS_SASL, "success") => acts.push(Violation::Success),
         (NS_STREAM, "features") if !encrypted && offers_external(element) => {
-            deeds.push(Violation::ExternalInClear);
+            acts.push(Violation::ExternalInClear);
         }
-        (NS_TLS, "starttls" | "proceed") => deeds.push(Violation::Starttls),
+        (NS_TLS, "starttls" | "proceed") => acts.push(Violation::Starttls),
         (NS_DIALBACK, "result") => match (typed, encrypted) {
-            (None, false) => deeds.push(Violation::KeyInClear),
-            (None, true) => deeds.push(Violation::KeyOverTls),
-            (Some("valid"), false) => deeds.push(Violation::ValidInClear),
-            (Some("valid"), true) => deeds.push(Violation::ValidOverTls),
+            (None, false) => acts.push(Violation::KeyInClear),
+            (None, true) => acts.push(Violation::KeyOverTls),
+            (Some("valid"), false) => acts.push(Violation::ValidInClear),
+            (Some("valid"), true) => acts.push(Violation::ValidOverTls),
             (Some(_), _) => {}
         },
         (NS_DIALBACK, "verify") if typed.is_none() && !encrypted => {
-            deeds.push(Violation::VerifyInClear);
+            acts.push(Violation::VerifyInClear);
         }
         (NS_SERVER, "message" | "iq" | "presence") => {
             if !encrypted {
-                deeds.push(Violation::StanzaInClear);
+                acts.push(Violation::StanzaInClear);
             }
             if !established {
-                deeds.push(Violation::StanzaBeforeAuthentication);
+                acts.push(Violation::StanzaBeforeAuthentication);
             }
         }
         _ => {}
     }
-    deeds
+    acts
 }
 
 fn offers_external(features: &Element) -> bool {
@@ -123,9 +123,9 @@ fn offers_external(features: &Element) -> bool {
         })
 }
 
-fn forbidden(deed: Violation, direction: Direction, given: &Premises) -> bool {
+fn is_prohibited(act: Violation, direction: Direction, given: &Premises) -> bool {
     let outbound = direction == Direction::Outbound;
-    match deed {
+    match act {
         Violation::ExternalInClear | Violation::StanzaBeforeAuthentication => true,
         Violation::Auth => {
             !outbound
@@ -166,8 +166,8 @@ mod tests {
     use crate::outcome::Method;
     use crate::policy::Row;
 
-    fn deeds(row: u8, direction: Direction, partner: &Offer) -> Vec<Violation> {
-        never(&Situation {
+    fn against(row: u8, direction: Direction, partner: &Offer) -> Vec<Violation> {
+        prohibited(&Situation {
             policy: Row::new(row).expect("1 to 18").policy(),
             profile: Profile::default(),
             direction,
@@ -191,12 +191,12 @@ mod tests {
             Violation::StanzaInClear,
         ];
         for direction in [Direction::Outbound, Direction::Inbound] {
-            for deed in clear {
-                assert!(deeds(7, direction, &partner(Certificate::Good)).contains(&deed));
+            for act in clear {
+                assert!(against(7, direction, &partner(Certificate::Good)).contains(&act));
             }
         }
         assert!(
-            !deeds(9, Direction::Outbound, &partner(Certificate::Good))
+            !against(9, Direction::Outbound, &partner(Certificate::Good))
                 .contains(&Violation::KeyInClear)
         );
     }
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn auth_is_forbidden_to_a_stranger_where_sasl_is_required() {
         let auth = |row, certificate| {
-            deeds(row, Direction::Outbound, &partner(certificate)).contains(&Violation::Auth)
+            against(row, Direction::Outbound, &partner(certificate)).contains(&Violation::Auth)
         };
         assert!(auth(1, Certificate::UnknownCa));
         assert!(!auth(1, Certificate::Good));
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn success_is_forbidden_for_a_bad_certificate() {
         let success = |certificate| {
-            deeds(7, Direction::Inbound, &partner(certificate)).contains(&Violation::Success)
+            against(7, Direction::Inbound, &partner(certificate)).contains(&Violation::Success)
         };
         assert!(success(Certificate::Expired));
         assert!(success(Certificate::None));
