@@ -64,7 +64,7 @@ fn every_word_is_read_as_it_is_written() {
         assert!(word.is_ok_and(|word| action.contains(word)), "{action}");
     }
     let filtered = read(
-        "when = 'auth'\non = 'accepted'\nstage = 'secured'\nnth = 2\nconnection = 1\ndo = ['ignore']",
+        "when = 'auth'\non = 'outbound'\nstage = 'secured'\nnth = 2\nconnection = 1\ndo = ['ignore']",
     );
     assert!(
         filtered.is_ok_and(|reaction| reaction.on == Some(ConnectionKind::Outbound)
@@ -120,12 +120,12 @@ fn filters_have_to_fit_the_point() {
         "when = 'auth'\nnth = 1\ndo = ['ignore']",
     );
     refuses(
-        "when = 'accepted'\non = 'dialled'\ndo = ['ignore']",
+        "when = 'accepted'\non = 'inbound'\ndo = ['ignore']",
         "`accepted` is never reached on such a connection",
-        "when = 'accepted'\non = 'accepted'\ndo = ['ignore']",
+        "when = 'accepted'\non = 'outbound'\ndo = ['ignore']",
     );
     refuses(
-        "when = 'connected'\non = 'accepted'\ndo = ['ignore']",
+        "when = 'connected'\non = 'outbound'\ndo = ['ignore']",
         "`connected` is never reached on such a connection",
         "when = 'connected'\non = 'verification'\ndo = ['ignore']",
     );
@@ -149,9 +149,9 @@ fn actions_have_to_fit_the_point() {
         "when = 'auth'\ndo = [{ await = 'header' }]",
     );
     refuses(
-        "when = 'auth'\non = 'accepted'\ndo = [{ await = 'success' }]",
+        "when = 'auth'\non = 'outbound'\ndo = [{ await = 'success' }]",
         "a listening partner does not wait for this",
-        "when = 'challenge-received'\non = 'dialled'\ndo = [{ await = 'success' }]",
+        "when = 'challenge-received'\non = 'inbound'\ndo = [{ await = 'success' }]",
     );
 }
 

@@ -221,7 +221,7 @@ fn filters_choose_the_first_reaction_that_fits() {
     let reactions = [
         ("when = 'stanza'\nnth = 2", "{ raise = 'second' }"),
         ("when = 'stanza'\nstage = 'clear'", "{ raise = 'clear' }"),
-        ("when = 'stanza'\non = 'dialled'", "{ raise = 'dialled' }"),
+        ("when = 'stanza'\non = 'inbound'", "{ raise = 'dialled' }"),
         ("when = 'stanza'\nconnection = 2", "{ raise = 'other' }"),
         ("when = 'stanza'", "{ raise = 'any' }"),
     ];
