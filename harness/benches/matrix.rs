@@ -14,13 +14,13 @@ use s2spec::oracle::{Profile, allowed};
 use s2spec::outcome::Method;
 use s2spec::record::RunEvent;
 use s2spec::resources;
-use s2spec::runner::{self, Deadlines, Plan};
+use s2spec::runner::{self, Deadlines, Plan, SLOTS};
 use s2spec::scenario::Library;
 use s2spec::subject::Target;
 use s2spec::subject::reference::Reference;
 use simulated_partners::persona::{self, Certificate, Key};
 use simulated_partners::pki::Authority;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 fn main() {
     figures();
@@ -51,7 +51,7 @@ fn plan(selected: &[Case]) -> Plan {
         target,
         profile,
         deadlines: Deadlines::default(),
-        in_flight: 32,
+        slots: Arc::new(Semaphore::new(2 * SLOTS)),
         seed: 1,
         keep_events: false,
         judge: Arc::new(|result| Settlement::none().judge(result)),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::error::{CliError, Exit};
 use super::expecting::Expecting;
@@ -22,7 +22,7 @@ use crate::oracle::Profile;
 use crate::policy::Mode;
 use crate::record::RunEvent;
 use crate::report::{self, Progress, Report, Rerun, View};
-use crate::runner::{self, Deadlines, Judge, Plan, Repetition};
+use crate::runner::{self, Deadlines, Judge, Plan, Repetition, SLOTS};
 use crate::subject;
 use crate::subject::ejabberd::Ejabberd;
 use crate::subject::prosody::Prosody;
@@ -350,7 +350,7 @@ fn plan(order: &Order) -> Plan {
         target: Arc::clone(&order.target),
         profile: order.profile,
         deadlines: Deadlines::within(order.timeout),
-        in_flight: order.jobs.get().saturating_mul(runner::IN_FLIGHT),
+        slots: Arc::new(Semaphore::new(order.jobs.get().saturating_mul(SLOTS))),
         seed: order.seed,
         keep_events: order.keep_events,
         judge: judge(&order.settlement),

@@ -12,7 +12,7 @@ use libtest_mimic::{Arguments, Trial};
 use simulated_partners::persona::{self, Persona};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::subject::Subject;
 use super::trial::{Bench, Rerun};
@@ -21,7 +21,7 @@ use crate::case::{Case, Tag};
 use crate::cli::{Exit, output};
 use crate::matrix::{self, Selection, SelectionError};
 use crate::oracle::Profile;
-use crate::runner::{self, Deadlines, IN_FLIGHT, Plan};
+use crate::runner::{self, Deadlines, Plan, SLOTS};
 use crate::scenario::Library;
 use crate::subject::{self, Placement, Target};
 
@@ -164,7 +164,7 @@ impl Federation {
             target,
             profile: self.profile,
             deadlines: Deadlines::within(self.timeout),
-            in_flight: threads,
+            slots: Arc::new(Semaphore::new(threads)),
             seed: self.seed,
             keep_events: false,
             judge: Arc::new(|result| Settlement::none().judge(result)),
@@ -275,14 +275,13 @@ fn runtime() -> io::Result<Runtime> {
     Builder::new_multi_thread().enable_all().build()
 }
 
-/// `RUST_TEST_THREADS`, else as many cases in flight as the command line has: most of a case is
-/// waiting for the other end.
+/// `RUST_TEST_THREADS`, else as many cases at once as the command line has.
 fn threads() -> usize {
     let asked = std::env::var("RUST_TEST_THREADS").ok();
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     asked
         .and_then(|text| text.parse().ok())
-        .unwrap_or_else(|| cores.saturating_mul(IN_FLIGHT))
+        .unwrap_or_else(|| cores.saturating_mul(SLOTS))
 }
 
 /// Ctrl-C or a runner's deadline: cases under way end, the others do not begin, instances are stopped

@@ -17,6 +17,7 @@ mod plan;
 mod records;
 mod repeat;
 mod schedule;
+mod slot;
 mod timing;
 mod wire_only;
 
@@ -25,4 +26,5 @@ pub use job::Job;
 pub use observed::Deadlines;
 pub use plan::jobs;
 pub use repeat::{Repetition, Rounds, repeat};
-pub use schedule::{IN_FLIGHT, Judge, Plan, run};
+pub use schedule::{Judge, Plan, run};
+pub use slot::SLOTS;

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::job::{self, Bench, Job};
 use super::observed::Deadlines;
 use super::pairing::Pairing;
+use super::slot;
 use crate::case::Case;
 use crate::lab::Lab;
 use crate::oracle::Profile;
@@ -28,8 +29,8 @@ pub struct Plan {
     pub profile: Profile,
     /// Bounds in time.
     pub deadlines: Deadlines,
-    /// Cases in flight at once.
-    pub in_flight: usize,
+    /// How many cases may have something to do at once; runs beside each other can share it.
+    pub slots: Arc<Semaphore>,
     /// Everything random comes from it.
     pub seed: u64,
     /// Whether records of passed cases keep their events.
@@ -43,9 +44,6 @@ pub struct Plan {
 
 /// Makes a verdict of a result, with what is known of the target.
 pub type Judge = Arc<dyn Fn(CaseResult) -> Record + Send + Sync>;
-
-/// Cases in flight for each thread: most of a case is waiting for the other end.
-pub const IN_FLIGHT: usize = 16;
 
 /// Runs a plan and tells of it on `events`. Ends early, with what it has, when `interrupt` turns true.
 pub async fn run(plan: Plan, events: mpsc::Sender<RunEvent>, interrupt: watch::Receiver<bool>) {
@@ -87,7 +85,7 @@ async fn run_groups(
         target: plan.target,
         profile: plan.profile,
         deadlines: plan.deadlines,
-        permits: Arc::new(Semaphore::new(plan.in_flight.max(1))),
+        slots: plan.slots,
         events: events.clone(),
         interrupt,
         keep_events: plan.keep_events,
@@ -139,7 +137,7 @@ struct Run {
     target: Arc<dyn Target>,
     profile: Profile,
     deadlines: Deadlines,
-    permits: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     events: mpsc::Sender<RunEvent>,
     interrupt: watch::Receiver<bool>,
     keep_events: bool,
@@ -208,16 +206,16 @@ impl Run {
         let running = Arc::new(running);
         let mut cases = JoinSet::new();
         for job in jobs {
-            let permit = tokio::select! {
-                permit = Arc::clone(&self.permits).acquire_owned() => permit,
+            let slot = tokio::select! {
+                slot = Arc::clone(&self.slots).acquire_owned() => slot,
                 () = self.interrupted() => break,
             };
+            let slot = slot.expect("the slots are never closed");
             let (run, target) = (Arc::clone(self), Arc::clone(&running));
             cases.spawn(async move {
                 tokio::select! {
-                    (result, partners) = job::run(&job, run.bench(&target)) => {
+                    (result, partners) = slot::hold(slot, job::run(&job, run.bench(&target))) => {
                         run.tell(result).await;
-                        drop(permit);
                         for partner in partners {
                             partner.stop().await;
                         }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
@@ -20,6 +21,7 @@ use s2spec::subject::Target;
 use s2spec::subject::reference::Reference;
 use s2spec::verdict::Verdict;
 use simulated_partners::persona;
+use tokio::sync::Semaphore;
 
 /// Every case of the three sets and of the conformance suite.
 pub(crate) fn all_cases() -> &'static [Case] {
@@ -41,7 +43,7 @@ pub(crate) fn run(target: Arc<dyn Target>, profile: Profile, selected: &[Case]) 
 /// The same for scenarios, each expectation of which is shown to be able to fail.
 pub(crate) fn prove(target: Arc<dyn Target>, selected: &[Case]) -> Vec<Record> {
     run_plan(
-        SIDE_BY_SIDE,
+        &SLOTS,
         Deadlines::default(),
         target,
         Profile::default(),
@@ -57,18 +59,18 @@ pub(crate) fn run_within(
     profile: Profile,
     selected: &[Case],
 ) -> Vec<Record> {
-    run_plan(SIDE_BY_SIDE, deadlines, target, profile, selected, false)
+    run_plan(&SLOTS, deadlines, target, profile, selected, false)
 }
 
-/// The same with so many cases in flight.
+/// The same with so many cases at once.
 pub(crate) fn run_side_by_side(
-    in_flight: usize,
+    at_once: usize,
     deadlines: Deadlines,
     target: Arc<dyn Target>,
     selected: &[Case],
 ) -> Vec<Record> {
     run_plan(
-        in_flight,
+        &Arc::new(Semaphore::new(at_once)),
         deadlines,
         target,
         Profile::default(),
@@ -77,11 +79,14 @@ pub(crate) fn run_side_by_side(
     )
 }
 
-/// Cases in flight: most of them only wait, for the other end or for a deadline.
-const SIDE_BY_SIDE: usize = 96;
+/// What all tests of a suite share: they run beside each other.
+static SLOTS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    Arc::new(Semaphore::new(cores * runner::SLOTS))
+});
 
 fn run_plan(
-    in_flight: usize,
+    slots: &Arc<Semaphore>,
     deadlines: Deadlines,
     target: Arc<dyn Target>,
     profile: Profile,
@@ -94,7 +99,7 @@ fn run_plan(
         target,
         profile,
         deadlines,
-        in_flight,
+        slots: Arc::clone(slots),
         seed: 7,
         keep_events: true,
         judge: Arc::new(|result| Settlement::none().judge(result)),

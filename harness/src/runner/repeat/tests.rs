@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use simulated_partners::persona::builtin;
+use tokio::sync::Semaphore;
 
 use super::*;
 use crate::case::Case;
@@ -69,7 +70,7 @@ fn plan(ids: &[&str], refuses_at: fn(u32) -> bool) -> Plan {
         target: Arc::new(target),
         profile,
         deadlines: Deadlines::default(),
-        in_flight: 8,
+        slots: Arc::new(Semaphore::new(8)),
         seed: 5,
         keep_events: false,
         judge: Arc::new(fixture::judged),

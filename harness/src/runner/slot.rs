@@ -1,0 +1,72 @@
+//! How many cases may have something to do at once.
+//!
+//! Most of what a case takes is waiting, but a target counts in real time how long its partner is silent.
+//! With more handshakes under way than the machine has cores for, each takes so long that timeouts of the
+//! target end what is only slow, and no run gets any faster.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep_until};
+
+/// Slots for each thread.
+pub const SLOTS: usize = 4;
+
+/// A case in which nothing happens for so long waits for a timeout, the target's or its own.
+const STILL: Duration = Duration::from_millis(500);
+
+/// Runs a case, which holds its slot until it is through or only waits.
+pub(super) async fn hold<T>(slot: OwnedSemaphorePermit, case: impl Future<Output = T>) -> T {
+    let mut slot = Some(slot);
+    let mut still = pin!(sleep_until(Instant::now() + STILL));
+    let mut case = pin!(case);
+    poll_fn(|context| {
+        if let Poll::Ready(done) = case.as_mut().poll(context) {
+            return Poll::Ready(done);
+        }
+        if still.is_elapsed() {
+            slot = None;
+        } else {
+            // Something has happened in the case, or it would not have been woken.
+            still.as_mut().reset(Instant::now() + STILL);
+            let _ = still.as_mut().poll(context);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_case_holds_its_slot_until_it_is_through() {
+        let slots = Arc::new(Semaphore::new(1));
+        let slot = Arc::clone(&slots).try_acquire_owned().unwrap();
+        let case = async {
+            for _ in 0..10 {
+                assert_eq!(slots.available_permits(), 0);
+                yield_now().await;
+            }
+        };
+        hold(slot, case).await;
+        assert_eq!(slots.available_permits(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_case_that_only_waits_gives_its_slot_away() {
+        let slots = Arc::new(Semaphore::new(1));
+        let slot = Arc::clone(&slots).try_acquire_owned().unwrap();
+        let case = async { slots.acquire().await.is_ok() };
+        assert!(hold(slot, case).await);
+    }
+}
