@@ -3,11 +3,11 @@
 
 mod support;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use s2spec::subject::prosody::Prosody;
 
-use support::{hold_suite_to_record, hold_to_record};
+use support::hold_to_record;
 
 /// Without their hostile scenarios, no case of these waits until its deadline.
 const AREAS: [&str; 10] = [
@@ -23,9 +23,6 @@ const AREAS: [&str; 10] = [
     "xml",
 ];
 
-/// Its timeouts are short, so what runs at once has to stay within bounds.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
 #[expect(clippy::print_stderr, reason = "says why nothing was tested")]
 fn prosody() -> Option<Prosody> {
     match Prosody::find() {
@@ -39,17 +36,8 @@ fn prosody() -> Option<Prosody> {
 }
 
 #[test]
-fn a_real_prosody_ends_as_the_tables_say() {
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+fn a_real_prosody_ends_as_recorded() {
     if let Some(prosody) = prosody() {
-        hold_to_record("prosody", "prosody 0.12.3", Arc::new(prosody));
-    }
-}
-
-#[test]
-fn a_real_prosody_does_what_the_standards_say_or_its_baseline_explains() {
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(prosody) = prosody() {
-        hold_suite_to_record("prosody", Arc::new(prosody), &AREAS);
+        hold_to_record("prosody", "prosody 0.12.3", Arc::new(prosody), &AREAS);
     }
 }
