@@ -13,7 +13,6 @@ use super::target::Chosen;
 use super::{Color, logging, output};
 use crate::doctor::{self, Depth, Diagnosis, Visit, World};
 use crate::policy::Row;
-use crate::subject::remote;
 
 /// Lines on a terminal that is wider than this are hard to read.
 const WIDEST: usize = 100;
@@ -121,9 +120,8 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
             _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
         }
     });
-    // What was started for a target file ends with this, also after an interrupt.
+    // What was started for a target file ends with the program, also after an interrupt.
     runtime.shutdown_background();
-    remote::end_all();
     let diagnosis = diagnosis.map_err(|why| CliError::environment("nothing examined", why))?;
     let on_stdout = matches!(json, Some(JsonFile::Stdout));
     if !on_stdout {

@@ -23,6 +23,7 @@ mod serve;
 mod signal;
 mod target;
 
+use crate::subject::remote;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -106,7 +107,10 @@ impl Color {
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
-    from_arguments(std::env::args_os()).into()
+    let exit = from_arguments(std::env::args_os());
+    // Here and not where they are started: a process may run several commands, as tests do.
+    remote::end_all();
+    exit.into()
 }
 
 fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {

@@ -405,10 +405,9 @@ fn run(
     let progress = Progress::new(true, view.charset);
     let report = runtime.block_on(async { follow(start(order), &interrupt, &progress).await });
     progress.clear();
-    // After a second interrupt cases are still under way: their tasks end here, and with them the
-    // processes that they have started.
+    // After a second interrupt cases are still under way: their tasks end here. Processes that they have
+    // started end with the program.
     runtime.shutdown_timeout(WIND_DOWN);
-    subject::remote::end_all();
 
     let on_stdout = matches!(json, Some(JsonFile::Stdout));
     if !on_stdout {

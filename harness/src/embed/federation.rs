@@ -115,7 +115,9 @@ impl Federation {
     /// stops all that was started. To be returned from `main`.
     #[must_use = "the exit code tells cargo whether tests failed"]
     pub fn run(self) -> ExitCode {
-        self.run_with(&Arguments::from_args())
+        let code = self.run_with(&Arguments::from_args());
+        subject::remote::end_all();
+        code
     }
 
     /// [`run`](Federation::run) with these arguments. The first is the program's name.
@@ -227,7 +229,6 @@ fn tested(
     // All instances have been stopped when these have ended.
     let ended = runtime.block_on(async { (running.await, following.await) });
     watcher.abort();
-    subject::remote::end_all();
     let mut remarks = bench.remarks();
     for ended in [ended.0, ended.1] {
         if let Err(error) = ended {
