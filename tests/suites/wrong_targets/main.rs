@@ -105,7 +105,8 @@ fn tampered(stanzas: tampered::Stanzas) -> Tampered {
 #[case::takes_an_invalid_policy(
     "personas/row18/google-talk/inbound",
     17,
-    "forbidden here: the target called a dialback key valid without TLS (leg 1)"
+    "must not: the target called a dialback key valid without TLS (#1); established by tcp-dialback, \
+     which is not allowed"
 )]
 fn a_target_with_another_policy_fails(#[case] id: &str, #[case] row: u8, #[case] why: &str) {
     let record = judged(Misconfigured::to(row), id);
@@ -209,7 +210,7 @@ fn forbidden(record: &Record, deed: Violation) {
     assert!(done.contains(&deed), "{done:?}: {}", record.result.wire);
     assert_eq!(record.verdict, Verdict::Fail, "{}", record.why);
     assert!(
-        record.why.starts_with("forbidden here: the target "),
+        record.why.starts_with("must not: the target "),
         "{}",
         record.why
     );
