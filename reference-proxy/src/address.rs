@@ -1,7 +1,6 @@
 //! Addresses of stanzas, as far as routing needs them (RFC 7622 §3.2).
 
-use crate::config::Domain;
-use crate::stream::Pair;
+use crate::domain::{Domain, Pair};
 use crate::xml::Stanza;
 
 /// Longest local part and resource, in bytes (RFC 7622 §3.3.1, §3.4.1).

@@ -3,7 +3,7 @@
 use aws_lc_rs::rand;
 
 use crate::certificate::PartnerTls;
-use crate::limits::Connections;
+use crate::connections::Connections;
 use crate::resolve::Resolver;
 use crate::route::Router;
 use crate::rules::Rules;

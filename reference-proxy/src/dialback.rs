@@ -1,7 +1,6 @@
 //! Dialback's elements (XEP-0220): requests, answers and errors, as text and as values.
 
-use crate::config::Domain;
-use crate::stream::Pair;
+use crate::domain::{Domain, Pair};
 use crate::xml::{DIALBACK, Element, STANZA_ERRORS, escape};
 
 /// Which of the two elements.
@@ -165,10 +164,7 @@ pub(crate) fn request(step: Step, pair: &Pair, id: Option<&str>, key: &str) -> S
 
 /// The answer to a request, which named the pair the other way round.
 pub(crate) fn answer(step: Step, asked: &Pair, id: Option<&str>, answer: Verdict) -> String {
-    let back = Pair {
-        from: asked.to.clone(),
-        to: asked.from.clone(),
-    };
+    let back = asked.reversed();
     match answer {
         Verdict::Valid => element(step, &back, id, Some("valid"), ""),
         Verdict::Invalid => element(step, &back, id, Some("invalid"), ""),

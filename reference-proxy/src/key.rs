@@ -5,7 +5,7 @@ use std::fmt;
 
 use aws_lc_rs::{digest, hmac, rand};
 
-use crate::config::Domain;
+use crate::domain::Domain;
 
 /// A number that nobody outside can guess.
 pub(crate) fn random_number() -> Result<u64, NoRandomness> {

@@ -14,6 +14,8 @@
 
 pub mod certificate;
 pub mod config;
+pub mod connections;
+pub mod domain;
 pub mod key;
 pub mod limits;
 pub mod negotiation;

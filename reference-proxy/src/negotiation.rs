@@ -64,6 +64,28 @@ impl Methods {
     }
 }
 
+/// How a pair was authenticated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// SASL EXTERNAL over TLS.
+    SaslTls,
+    /// Dialback over TLS.
+    TlsDialback,
+    /// Dialback over TCP alone.
+    TcpDialback,
+}
+
+impl Method {
+    /// The method's name, as logs and reports have it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::SaslTls => "sasl-tls",
+            Self::TlsDialback => "tls-dialback",
+            Self::TcpDialback => "tcp-dialback",
+        }
+    }
+}
+
 /// How strictly a configuration is judged where the sources of the 18 rows disagree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]

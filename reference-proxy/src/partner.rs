@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::config::{Domain, ProxyAddress};
+use crate::domain::{Domain, ProxyAddress};
 use crate::negotiation::Negotiation;
 
 /// How far a partner vouches for its users.

@@ -9,10 +9,10 @@ use socket2::{Domain as Family, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
-use crate::certificate::{GatewayTls, PartnerTls, TlsError};
-use crate::config::Config;
+use crate::certificate::{GatewayTls, Judge, PartnerTls, TlsError};
+use crate::config::{Config, Settings};
+use crate::connections::Connections;
 use crate::context::Context;
-use crate::limits::Connections;
 use crate::resolve::{ResolveError, Resolver};
 use crate::route::Router;
 use crate::rules::Rules;
@@ -73,15 +73,23 @@ impl Proxy {
             None => random_seed().ok_or(StartError::NoRandomness)?,
         };
         let patience = settings.limits.stop_timeout;
-        let tls = PartnerTls::new(&config)?;
-        let gateway_tls = GatewayTls::new(&config)?;
+        let Settings {
+            external: outside,
+            internal: inside,
+            ..
+        } = settings;
+        let judge = Judge::new(outside.authorities.clone(), settings.client_auth_eku);
+        let strict = settings.strict_certificates;
+        let tls = PartnerTls::new(outside.credentials.clone(), judge, strict)?;
+        let (authorities, gateways) = (inside.authorities.clone(), inside.gateways.clone());
+        let gateway_tls = GatewayTls::new(&inside.credentials, authorities, gateways)?;
         let resolver = Resolver::new(&settings.dns, settings.limits.dns_timeout, seed)?;
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
         let (supervisor, tasks): (Supervisor, Tasks) = Supervisor::start(&runtime);
         let context = Arc::new(Context {
-            connections: Connections::new(&config),
+            connections: Connections::new(&settings.limits, &settings.partners),
             router: Router::new(&settings.limits),
             rules: Rules::new(Arc::new(config)),
             tls,

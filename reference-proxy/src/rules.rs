@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::config::{Config, Domain};
+use crate::config::Config;
+use crate::domain::Domain;
+use crate::domain::Pair;
 use crate::key::{DialbackKeys, KeyVerdict};
 use crate::limits::Limits;
 use crate::negotiation::{Methods, Negotiation, Support};
 use crate::partner::Partner;
-use crate::stream::Pair;
 
 /// The configuration as the streams see it.
 #[derive(Clone, Debug)]
@@ -103,5 +104,61 @@ impl Rules {
     /// Whether a key was issued for a pair of this side and a stream with that id.
     pub(crate) fn issued(&self, pair: &Pair, stream_id: &str, key: &str) -> bool {
         self.keys.check(&pair.to, &pair.from, stream_id, key) == KeyVerdict::Valid
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod fixture {
+    use std::net::{Ipv4Addr, SocketAddr};
+    use std::sync::LazyLock;
+
+    use super::*;
+    use crate::certificate::fixture::Authority;
+    use crate::config::{External, Internal, Settings};
+    use crate::negotiation::Validation;
+
+    /// One partner for each row: `row1.example` to `row18.example`; served are `a.example` and
+    /// `a2.example`.
+    pub(crate) static RULES: LazyLock<Rules> = LazyLock::new(|| rules(false));
+    pub(crate) static STRICT: LazyLock<Rules> = LazyLock::new(|| rules(true));
+
+    fn rules(strict: bool) -> Rules {
+        let authority = Authority::new("CA");
+        let credentials = authority.issue(&["a.example"]).credentials();
+        let external = External {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            credentials: credentials.clone(),
+            authorities: authority.authorities(),
+            direct_tls: false,
+        };
+        let gateways = vec![domain("gateway.example")];
+        let internal = Internal::new(credentials, authority.authorities(), gateways);
+        let served = vec![domain("a.example"), domain("a2.example")];
+        let mut settings = Settings::new(served, external, internal);
+        settings.validation = Validation::Matrix;
+        settings.strict_certificates = strict;
+        for tls in [Support::Required, Support::Optional, Support::NotSupported] {
+            for sasl in [Support::Required, Support::Optional, Support::NotSupported] {
+                for dialback in [true, false] {
+                    let negotiation = Negotiation {
+                        tls,
+                        sasl,
+                        dialback,
+                    };
+                    if negotiation.verdict(Validation::Matrix).is_ok() {
+                        let name = format!("row{}.example", negotiation.row());
+                        settings.partners.push(Partner {
+                            negotiation,
+                            ..Partner::new(domain(&name))
+                        });
+                    }
+                }
+            }
+        }
+        Rules::new(Arc::new(Config::checked(settings).expect("valid")))
+    }
+
+    fn domain(name: &str) -> Domain {
+        Domain::parse(name).expect("a domain")
     }
 }

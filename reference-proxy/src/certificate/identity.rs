@@ -7,7 +7,7 @@ use x509_parser::asn1_rs::{Any, Class, FromDer, Oid, Tag, oid};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
-use crate::config::Domain;
+use crate::domain::Domain;
 
 /// id-on-xmppAddr (RFC 6120 §13.7.1.4), a UTF8String.
 const XMPP_ADDR: Oid<'static> = oid!(1.3.6.1.5.5.7.8.5);

@@ -10,7 +10,7 @@ use x509_parser::prelude::FromDer;
 
 use super::credentials::{Authorities, provider};
 use super::identity::{Identity, identity};
-use crate::config::Domain;
+use crate::domain::Domain;
 
 /// What is thought of a peer's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use super::fixture::{
 };
 use super::tls::any_server;
 use super::*;
-use crate::config::{Config, Domain, tests::settings};
+use crate::domain::Domain;
 
 fn domain(text: &str) -> Domain {
     Domain::parse(text).expect("a domain")
@@ -306,12 +306,8 @@ fn pass(from: &mut Connection, to: &mut Connection) -> Result<(), Error> {
 
 /// TLS of a proxy for `alpha.example`, that trusts the authority.
 fn partner_tls(authority: &Authority, own: &Leaf, strict: bool) -> PartnerTls {
-    let mut settings = settings();
-    settings.external.authorities = authority.authorities();
-    settings.external.credentials = own.credentials();
-    settings.strict_certificates = strict;
-    let config = Config::checked(settings).expect("a configuration");
-    PartnerTls::new(&config).expect("TLS")
+    let judge = Judge::new(authority.authorities(), false);
+    PartnerTls::new(own.credentials(), judge, strict).expect("TLS")
 }
 
 /// A client that presents the leaf, or nothing, and accepts any server.
@@ -480,10 +476,11 @@ fn gateway_has_to_present_its_certificate(
     #[values(&TLS12, &TLS13)] version: &'static SupportedProtocolVersion,
 ) {
     let authority = Authority::new("Internal CA");
-    let mut settings = settings();
-    settings.internal.authorities = authority.authorities();
-    settings.internal.credentials = authority.issue(&["proxy.alpha.example"]).credentials();
-    let tls = GatewayTls::new(&Config::checked(settings).expect("a configuration"));
+    let tls = GatewayTls::new(
+        &authority.issue(&["proxy.alpha.example"]).credentials(),
+        authority.authorities(),
+        vec![domain("gateway.alpha.example")],
+    );
     let acceptor = tls.expect("TLS").acceptor();
     let good = authority.issue(&["gateway.alpha.example"]);
     let ended = handshake(

@@ -18,9 +18,9 @@ use webpki::RawPublicKeyEntity;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
-use super::credentials::{Credentials, provider};
+use super::credentials::{Authorities, Credentials, provider};
 use super::judge::{Fault, Judge, Judged, Presenter};
-use crate::config::{Config, Domain};
+use crate::domain::Domain;
 
 /// The application protocol of streams between servers (XEP-0368 §3).
 const XMPP_SERVER: &[u8] = b"xmpp-server";
@@ -63,18 +63,13 @@ impl fmt::Debug for PartnerTls {
 }
 
 impl PartnerTls {
-    /// TLS with the credentials, authorities and strictness of the configuration.
+    /// TLS that presents the credentials, and with `strict` ends a handshake over a certificate
+    /// that the judge finds bad.
     ///
     /// # Errors
     /// [`TlsError`] where rustls refuses the set-up.
-    pub fn new(config: &Config) -> Result<Self, TlsError> {
-        let settings = config.settings();
-        let strict = settings.strict_certificates;
-        let credentials = settings.external.credentials.clone();
-        let judge = Arc::new(Judge::new(
-            settings.external.authorities.clone(),
-            settings.client_auth_eku,
-        ));
+    pub fn new(credentials: Credentials, judge: Judge, strict: bool) -> Result<Self, TlsError> {
+        let judge = Arc::new(judge);
         let lenient = PeerVerifier::new(Demand::Nothing);
         let verifier = if strict {
             PeerVerifier::new(Demand::GoodServer(Arc::clone(&judge)))
@@ -173,17 +168,6 @@ impl PartnerTls {
     }
 }
 
-impl Domain {
-    /// The domain as the name of a TLS server, for SNI and for the strict verdict.
-    ///
-    /// # Panics
-    /// Never: each domain is a DNS name.
-    #[must_use]
-    pub fn server_name(&self) -> ServerName<'static> {
-        ServerName::try_from(self.as_str().to_owned()).expect("a domain is a DNS name")
-    }
-}
-
 /// TLS towards the gateway: both sides authenticate.
 #[derive(Clone)]
 pub struct GatewayTls {
@@ -197,18 +181,21 @@ impl fmt::Debug for GatewayTls {
 }
 
 impl GatewayTls {
-    /// Mutual TLS with the credentials, authorities and gateway names of the configuration.
+    /// Mutual TLS for gateways with one of the names, from one of the authorities.
     ///
     /// # Errors
     /// [`TlsError`] where rustls refuses the set-up.
-    pub fn new(config: &Config) -> Result<Self, TlsError> {
-        let internal = &config.settings().internal;
+    pub fn new(
+        credentials: &Credentials,
+        authorities: Authorities,
+        names: Vec<Domain>,
+    ) -> Result<Self, TlsError> {
         let demand = Demand::GoodClient {
-            judge: Arc::new(Judge::new(internal.authorities.clone(), false)),
-            names: internal.gateways.clone(),
+            judge: Arc::new(Judge::new(authorities, false)),
+            names,
             mandatory: true,
         };
-        let acceptor = server(&internal.credentials, Some(PeerVerifier::new(demand)))?;
+        let acceptor = server(credentials, Some(PeerVerifier::new(demand)))?;
         Ok(Self {
             acceptor: Arc::new(acceptor),
         })

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use super::{Config, ConfigWarning, Domain, Settings};
+use super::{Config, ConfigWarning, Settings};
+use crate::domain::Domain;
 use crate::key::{DialbackKeys, NoRandomness, Secret, random_number};
 use crate::limits::Limits;
 use crate::partner::Partner;

@@ -4,7 +4,6 @@
 //! [file](Config::load) or from an [embedding program](Config::checked).
 
 mod check;
-mod domain;
 mod file;
 mod report;
 mod seconds;
@@ -18,10 +17,10 @@ use std::path::Path;
 pub(crate) mod tests;
 
 pub use check::{PartnerField, Place, Problem, Refused};
-pub use domain::{Domain, DomainError, ProxyAddress, XMPP_SERVER_PORT};
 pub use file::ConfigError;
 
 use crate::certificate::{Authorities, Credentials};
+use crate::domain::{Domain, XMPP_SERVER_PORT};
 use crate::key::{DialbackKeys, Secret};
 use crate::limits::Limits;
 use crate::negotiation::{Validation, Warning};

@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::certificate::fixture::Authority;
+use crate::domain::ProxyAddress;
 use crate::limits::Limits;
 use crate::negotiation::{Negotiation, Support};
 use crate::partner::PartnerType;

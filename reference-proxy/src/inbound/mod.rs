@@ -7,8 +7,7 @@ mod request;
 mod sasl;
 mod serve;
 
-pub(crate) use receiving::Method;
-pub(crate) use serve::{listen, unclaimed};
+pub(crate) use serve::listen;
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -13,11 +13,12 @@ use std::collections::BTreeSet;
 
 use super::request::AwaitRequest;
 use crate::certificate::Judged;
-use crate::config::Domain;
 use crate::dialback::Verdict;
+use crate::domain::{Domain, Pair};
+use crate::negotiation::Method;
 use crate::rules::{Rules, Terms};
 use crate::stream::{
-    Condition, Opening, Pair, Shown, Starttls, Version, closing, domain, error, language, version,
+    Condition, Opening, Shown, Starttls, Version, closing, domain, error, language, version,
 };
 use crate::xml::{Element, Header, Kind, ReadError, Stanza};
 
@@ -43,28 +44,6 @@ pub(crate) enum Input {
     Secured,
     /// The authoritative server's verdict on a pair, or what kept it away.
     Verified { pair: Pair, verdict: Verdict },
-}
-
-/// How a pair was authenticated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Method {
-    /// SASL EXTERNAL over TLS.
-    SaslTls,
-    /// Dialback over TLS.
-    TlsDialback,
-    /// Dialback over TCP alone.
-    TcpDialback,
-}
-
-impl Method {
-    /// The method's name, as logs and reports have it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::SaslTls => "sasl-tls",
-            Self::TlsDialback => "tls-dialback",
-            Self::TcpDialback => "tcp-dialback",
-        }
-    }
 }
 
 /// What has to be done, in this order.

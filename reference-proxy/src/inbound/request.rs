@@ -3,14 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::receiving::{Action, AwaitHandshake, AwaitHeader, Bound, Input, Method, Receiving};
+use super::receiving::{Action, AwaitHandshake, AwaitHeader, Bound, Input, Receiving};
 use super::sasl::{self, Failure, Request};
 use crate::address;
 use crate::certificate::Judged;
-use crate::config::Domain;
 use crate::dialback::{self, Dialback, Problem, Step, Verdict};
+use crate::domain::{Domain, Pair};
+use crate::negotiation::Method;
 use crate::rules::{Rules, Terms};
-use crate::stream::{Condition, Pair, Shown, closing, error, is_error};
+use crate::stream::{Condition, Shown, closing, error, is_error};
 use crate::xml::{Element, SASL, SERVER, STREAMS, Stanza, TLS};
 
 /// So many failed authentications end the stream (RFC 6120 §6.4.5: two to five).
@@ -304,10 +305,7 @@ impl AwaitRequest {
     /// The authoritative server's part (XEP-0220 §2.2.2).
     fn verify(&self, asked: &Pair, id: &str, key: &str, rules: &Rules, out: &mut Vec<Action>) {
         // The request is from the receiving server to this one, so the key's pair is the reverse.
-        let issued = Pair {
-            from: asked.to.clone(),
-            to: asked.from.clone(),
-        };
+        let issued = asked.reversed();
         let verdict = match rules.terms(&asked.from) {
             _ if !rules.serves(&asked.to) => Verdict::Failed(Problem::ItemNotFound),
             Some(terms) if terms.requires_tls() && !self.secured => {

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::config::Domain;
+use crate::domain::Domain;
 use crate::xml::{Element, SASL};
 
 /// Why an authentication fails (RFC 6120 §6.5).

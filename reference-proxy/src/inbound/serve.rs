@@ -12,13 +12,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::receiving::{Action, Input, Receiving};
 use crate::certificate::{ClientCertificate, Judged, Presenter};
-use crate::config::Domain;
+use crate::connections::{ConnectionPermit, PartnerPermit};
 use crate::context::{Context, fresh_id};
 use crate::dialback::Verdict;
-use crate::limits::{ConnectionPermit, PartnerPermit};
+use crate::domain::{Domain, Pair};
 use crate::outbound;
-use crate::route::{Origin, Queued, Undeliverable, bounce};
-use crate::stream::{Condition, Connection, Lost, Opening, Pair, Tls, domain, error};
+use crate::stream::{Condition, Connection, Lost, Opening, Tls, domain, error};
 use crate::task::Stop;
 use crate::xml::{Frame, Stanza};
 
@@ -440,22 +439,6 @@ async fn deliver(context: &Arc<Context>, pair: &Pair, stanza: Stanza, stop: &mut
         () = stop.asked() => return,
     };
     if let Err(stanza) = delivered {
-        unclaimed(context, pair, &stanza).await;
-    }
-}
-
-/// Answers a stanza that no gateway took.
-pub(crate) async fn unclaimed(context: &Arc<Context>, pair: &Pair, stanza: &Stanza) {
-    tracing::debug!(%pair, "no gateway");
-    if let Some(stanza) = bounce(stanza, Undeliverable::ServiceUnavailable, "") {
-        let back = Pair {
-            from: pair.to.clone(),
-            to: pair.from.clone(),
-        };
-        let queued = Queued {
-            stanza,
-            origin: Origin::Proxy,
-        };
-        outbound::send(context, &back, queued).await;
+        outbound::unclaimed(context, pair, &stanza).await;
     }
 }

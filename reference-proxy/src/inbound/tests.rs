@@ -1,59 +1,13 @@
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, LazyLock};
-
 use proptest::prelude::*;
 
-use super::receiving::{Action, Input, Method, Receiving};
-use crate::certificate::fixture::Authority;
+use super::receiving::{Action, Input, Receiving};
 use crate::certificate::{Fault, Judged};
-use crate::config::{Config, Domain, External, Internal, Settings};
 use crate::dialback::{Problem, Verdict};
-use crate::negotiation::{Negotiation, Support, Validation};
-use crate::partner::Partner;
+use crate::domain::{Domain, Pair};
+use crate::negotiation::Method;
 use crate::rules::Rules;
-use crate::stream::Pair;
+use crate::rules::fixture::{RULES, STRICT};
 use crate::xml::{Bounds, Frame, Reader};
-
-/// One partner for each row: `row1.example` to `row18.example`; served are `a.example` and
-/// `a2.example`.
-pub(crate) static RULES: LazyLock<Rules> = LazyLock::new(|| rules(false));
-static STRICT: LazyLock<Rules> = LazyLock::new(|| rules(true));
-
-fn rules(strict: bool) -> Rules {
-    let authority = Authority::new("CA");
-    let credentials = authority.issue(&["a.example"]).credentials();
-    let external = External {
-        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        credentials: credentials.clone(),
-        authorities: authority.authorities(),
-        direct_tls: false,
-    };
-    let gateways = vec![domain("gateway.example")];
-    let internal = Internal::new(credentials, authority.authorities(), gateways);
-    let served = vec![domain("a.example"), domain("a2.example")];
-    let mut settings = Settings::new(served, external, internal);
-    settings.validation = Validation::Matrix;
-    settings.strict_certificates = strict;
-    for tls in [Support::Required, Support::Optional, Support::NotSupported] {
-        for sasl in [Support::Required, Support::Optional, Support::NotSupported] {
-            for dialback in [true, false] {
-                let negotiation = Negotiation {
-                    tls,
-                    sasl,
-                    dialback,
-                };
-                if negotiation.verdict(Validation::Matrix).is_ok() {
-                    let name = format!("row{}.example", negotiation.row());
-                    settings.partners.push(Partner {
-                        negotiation,
-                        ..Partner::new(domain(&name))
-                    });
-                }
-            }
-        }
-    }
-    Rules::new(Arc::new(Config::checked(settings).expect("valid")))
-}
 
 fn domain(name: &str) -> Domain {
     Domain::parse(name).expect("a domain")

@@ -11,9 +11,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::address;
 use crate::certificate::GatewayTls;
-use crate::config::Domain;
 use crate::context::{Context, fresh_id};
-use crate::inbound;
+use crate::domain::Domain;
 use crate::outbound;
 use crate::route::{GatewayId, Origin, Queued, Serves, Undeliverable, bounce};
 use crate::stream::{
@@ -329,7 +328,7 @@ async fn redirect(context: &Arc<Context>, left: Left) {
             continue;
         };
         if let Err(stanza) = context.router.deliver(&pair.to, stanza).await {
-            inbound::unclaimed(context, &pair, &stanza).await;
+            outbound::unclaimed(context, &pair, &stanza).await;
         }
     }
 }

@@ -9,9 +9,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::initiating::{Action, Failure, Initiating, Input, Opened, Plan, Undecided};
 use crate::certificate::Presenter;
-use crate::config::Domain;
 use crate::context::Context;
 use crate::dialback::Verdict;
+use crate::domain::Domain;
 use crate::resolve::{ResolveError, Server};
 use crate::stream::{Condition, Connection, Lost, Tls, closing, error};
 use crate::task::Stop;

@@ -16,10 +16,11 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::certificate::Judged;
 use crate::dialback::{self, Answer, Dialback, Problem, Step, Verdict};
-use crate::inbound::Method;
+use crate::domain::Pair;
+use crate::negotiation::Method;
 use crate::rules::{Rules, Terms};
 use crate::stream::{
-    Condition, Offered, Opening, Pair, Starttls, Version, closing, error, is_error, version,
+    Condition, Offered, Opening, Starttls, Version, closing, error, is_error, version,
 };
 use crate::xml::{DIALBACK, Element, Frame, Header, SASL, TLS};
 

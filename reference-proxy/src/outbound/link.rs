@@ -9,14 +9,15 @@ use tokio::time::{Instant, timeout_at};
 
 use super::dial::{self, Negotiated, Servers, Unreachable};
 use super::initiating::{Failure, Opened, Plan, Purpose, Undecided};
+use crate::connections::{ConnectionPermit, PartnerPermit};
 use crate::context::Context;
 use crate::dialback::Problem;
-use crate::limits::{ConnectionPermit, PartnerPermit};
+use crate::domain::Pair;
 use crate::resolve::ResolveError;
 use crate::route::{Origin, Placed, Queued, Undeliverable, bounce};
-use crate::stream::{Condition, Connection, Lost, Pair, closing, error, is_error};
+use crate::stream::{Condition, Connection, Lost, closing, error, is_error};
 use crate::task::Stop;
-use crate::xml::Frame;
+use crate::xml::{Frame, Stanza};
 
 /// Bytes that are gathered into one write.
 const BATCH: usize = 16_384;
@@ -86,6 +87,18 @@ pub(crate) async fn send(context: &Arc<Context>, pair: &Pair, queued: Queued) {
             context.tasks.spawn(task);
         }
         Placed::Refused(queued, why) => return_to_sender(context, pair, queued, why, "").await,
+    }
+}
+
+/// Answers a stanza that no gateway took.
+pub(crate) async fn unclaimed(context: &Arc<Context>, pair: &Pair, stanza: &Stanza) {
+    tracing::debug!(%pair, "no gateway");
+    if let Some(stanza) = bounce(stanza, Undeliverable::ServiceUnavailable, "") {
+        let queued = Queued {
+            stanza,
+            origin: Origin::Proxy,
+        };
+        send(context, &pair.reversed(), queued).await;
     }
 }
 

@@ -9,7 +9,7 @@ mod initiating;
 mod link;
 mod verify;
 
-pub(crate) use link::send;
+pub(crate) use link::{send, unclaimed};
 pub(crate) use verify::verify;
 
 #[cfg(test)]

@@ -2,11 +2,11 @@ use proptest::prelude::*;
 
 use super::initiating::{Action, Failure, Initiating, Input, Opened, Plan, Purpose};
 use crate::certificate::{Fault, Judged};
-use crate::config::Domain;
 use crate::dialback::{Problem, Verdict};
-use crate::inbound::Method;
-use crate::inbound::tests::RULES;
-use crate::stream::{Condition, Pair};
+use crate::domain::{Domain, Pair};
+use crate::negotiation::Method;
+use crate::rules::fixture::RULES;
+use crate::stream::Condition;
 use crate::xml::{Bounds, Frame, Reader};
 
 const GOOD: Judged = Judged::Good;

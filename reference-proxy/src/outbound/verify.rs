@@ -9,8 +9,9 @@ use super::dial::{self, Negotiated, Unreachable, dial};
 use super::initiating::{Failure, Plan, Purpose};
 use crate::context::Context;
 use crate::dialback::{Problem, Verdict};
+use crate::domain::Pair;
 use crate::resolve::ResolveError;
-use crate::stream::{Condition, Pair};
+use crate::stream::Condition;
 
 /// Asks whether the sender of `asserted` issued the key for the stream with that id.
 ///
@@ -46,10 +47,7 @@ async fn ask(context: &Arc<Context>, asserted: &Pair, stream_id: String, key: St
         Err(_) => return Verdict::Failed(Problem::RemoteServerTimeout),
     };
     let plan = Plan {
-        pair: Pair {
-            from: asserted.to.clone(),
-            to: asserted.from.clone(),
-        },
+        pair: asserted.reversed(),
         terms,
         strict: context.rules.strict(),
         purpose: Purpose::Verify { stream_id, key },

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::selection::{Chance, Target, order};
-use crate::config::{Domain, ProxyAddress, XMPP_SERVER_PORT};
+use crate::domain::{Domain, ProxyAddress, XMPP_SERVER_PORT};
 
 /// So many SRV records of a domain are tried at most.
 const MOST_TARGETS: usize = 16;

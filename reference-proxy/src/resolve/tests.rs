@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::config::{Domain, ProxyAddress};
+use crate::domain::{Domain, ProxyAddress};
 
 const PATIENCE: Duration = Duration::from_secs(2);
 

@@ -11,9 +11,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::bounce::Undeliverable;
-use crate::config::Domain;
+use crate::domain::Domain;
+use crate::domain::Pair;
 use crate::limits::Limits;
-use crate::stream::Pair;
 use crate::xml::Stanza;
 
 /// Silence after the first failure in a row towards a partner; it doubles with each further one.

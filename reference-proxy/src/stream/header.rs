@@ -1,6 +1,6 @@
 //! The stream header (RFC 6120 §4.7).
 
-use crate::config::Domain;
+use crate::domain::Domain;
 use crate::xml::{DIALBACK, Header, SERVER, STREAMS, XML, escape};
 
 /// A header of this side.

@@ -16,7 +16,8 @@ use rcgen::{
 };
 use reference_proxy::Proxy;
 use reference_proxy::certificate::{Authorities, Credentials};
-use reference_proxy::config::{Config, Domain, External, Internal, Settings};
+use reference_proxy::config::{Config, External, Internal, Settings};
+use reference_proxy::domain::Domain;
 use reference_proxy::negotiation::{Negotiation, Support, Validation};
 use reference_proxy::partner::Partner;
 use rustls::pki_types::{PrivateKeyDer, ServerName};

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use idna::AsciiDenyList;
 use idna::uts46::{DnsLength, Hyphens, Uts46};
+use rustls::pki_types::ServerName;
 
 /// A domain name as A-labels in lower case, without a trailing dot (RFC 7622 §3.2).
 ///
@@ -96,6 +97,11 @@ impl Domain {
             Err(_) => Cow::Borrowed(&self.0),
         }
     }
+
+    /// The name that TLS asks for (SNI).
+    pub(crate) fn server_name(&self) -> ServerName<'static> {
+        ServerName::try_from(self.0.clone()).expect("a domain is a DNS name")
+    }
 }
 
 impl FromStr for Domain {
@@ -121,6 +127,29 @@ impl fmt::Display for Domain {
 impl fmt::Debug for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.0)
+    }
+}
+
+/// The two domains that a stanza or a dialback key goes between (XEP-0220 §1.2).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Pair {
+    pub(crate) from: Domain,
+    pub(crate) to: Domain,
+}
+
+impl Pair {
+    /// The pair of the opposite direction.
+    pub(crate) fn reversed(&self) -> Self {
+        Self {
+            from: self.to.clone(),
+            to: self.from.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {}", self.from, self.to)
     }
 }
 
