@@ -1,7 +1,8 @@
 //! Dialback's elements (XEP-0220): requests, answers and errors, as text and as values.
 
 use crate::domain::{Domain, Pair};
-use crate::xml::{DIALBACK, Element, STANZA_ERRORS, escape};
+use crate::xml::namespace::{DIALBACK, STANZA_ERRORS};
+use crate::xml::{Element, escape};
 
 /// Which of the two elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

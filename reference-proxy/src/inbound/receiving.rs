@@ -253,9 +253,7 @@ impl AwaitHeader {
     fn check(&self, header: &Header, rules: &Rules) -> Result<Bound, (Condition, &'static str)> {
         if !header.is_server_stream() {
             let name = header.element.name.as_str();
-            let stanza = [Kind::Message, Kind::Presence, Kind::Iq]
-                .iter()
-                .any(|kind| kind.name() == name);
+            let stanza = name.parse::<Kind>().is_ok();
             return Err(match name {
                 "stream" => (Condition::InvalidNamespace, ""),
                 _ if stanza => (Condition::NotAuthorized, "a stream header is due"),

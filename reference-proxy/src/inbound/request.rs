@@ -12,7 +12,8 @@ use crate::domain::{Domain, Pair};
 use crate::negotiation::Method;
 use crate::rules::{Rules, Terms};
 use crate::stream::{Condition, Shown, closing, error, is_error};
-use crate::xml::{Element, SASL, SERVER, STREAMS, Stanza, TLS};
+use crate::xml::namespace::{SASL, SERVER, STREAMS, TLS};
+use crate::xml::{Element, Stanza};
 
 /// So many failed authentications end the stream (RFC 6120 §6.4.5: two to five).
 const FAILURES: u8 = 5;

@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::domain::Domain;
-use crate::xml::{Element, SASL};
+use crate::xml::Element;
+use crate::xml::namespace::SASL;
 
 /// Why an authentication fails (RFC 6120 §6.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,7 +22,8 @@ use crate::rules::{Rules, Terms};
 use crate::stream::{
     Condition, Offered, Opening, Starttls, Version, closing, error, is_error, version,
 };
-use crate::xml::{DIALBACK, Element, Frame, Header, SASL, TLS};
+use crate::xml::namespace::{DIALBACK, SASL, TLS};
+use crate::xml::{Element, Frame, Header};
 
 /// What a stream is opened for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Stanza errors for what can't be delivered (RFC 6120 §8.3).
 
-use crate::xml::{Kind, STANZA_ERRORS, Stanza, escape};
+use crate::xml::namespace::STANZA_ERRORS;
+use crate::xml::{Kind, Stanza, escape};
 
 /// Why a stanza comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +49,7 @@ pub(crate) fn bounce(stanza: &Stanza, why: Undeliverable, text: &str) -> Option<
         (_, Some("error")) | (Kind::Iq, Some("result")) => return None,
         _ => {}
     }
-    let name = stanza.kind.name();
+    let name = stanza.kind;
     let sender = stanza.from.as_deref()?;
     let mut bytes = format!("<{name}");
     let mut attribute = |name: &str, value: &str| {

@@ -1,6 +1,7 @@
 //! Stream errors (RFC 6120 §4.9).
 
-use crate::xml::{Element, ReadError, STREAM_ERRORS, STREAMS, escape};
+use crate::xml::namespace::{STREAM_ERRORS, STREAMS};
+use crate::xml::{Element, ReadError, escape};
 
 /// The defined conditions that this proxy sends or tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

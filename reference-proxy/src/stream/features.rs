@@ -1,6 +1,7 @@
 //! Stream features, shown and read (RFC 6120 §4.3.2).
 
-use crate::xml::{DIALBACK_FEATURE, Element, SASL, STREAM_LIMITS, STREAMS, TLS};
+use crate::xml::Element;
+use crate::xml::namespace::{DIALBACK_FEATURE, SASL, STREAM_LIMITS, STREAMS, TLS};
 
 /// The least that every server has to take (RFC 6120 §13.12).
 const LEAST_STANZA: usize = 10_000;

@@ -1,7 +1,8 @@
 //! The stream header (RFC 6120 §4.7).
 
 use crate::domain::Domain;
-use crate::xml::{DIALBACK, Header, SERVER, STREAMS, XML, escape};
+use crate::xml::namespace::{DIALBACK, SERVER, STREAMS, XML};
+use crate::xml::{Header, escape};
 
 /// A header of this side.
 #[derive(Clone, Copy, Debug)]

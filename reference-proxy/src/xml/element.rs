@@ -1,22 +1,19 @@
-//! A small tree for the elements of negotiation; stanzas never become trees.
+//! Elements of negotiation as small trees. Stanzas never become trees.
 
 /// An element with its names resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Element {
-    /// Namespace, empty for none.
+    /// Empty for none.
     pub(crate) namespace: String,
-    /// Local name.
     pub(crate) name: String,
     /// Attributes as namespace, local name and value.
     pub(crate) attributes: Vec<(String, String, String)>,
-    /// Child elements in their order.
     pub(crate) children: Vec<Self>,
-    /// All character data directly inside, run together.
+    /// All character data directly inside, joined.
     pub(crate) text: String,
 }
 
 impl Element {
-    /// Whether this element has that expanded name.
     pub(crate) fn is(&self, namespace: &str, name: &str) -> bool {
         self.namespace == namespace && self.name == name
     }
@@ -29,7 +26,6 @@ impl Element {
             .map(|(_, _, value)| value.as_str())
     }
 
-    /// The first child of that expanded name.
     pub(crate) fn child(&self, namespace: &str, name: &str) -> Option<&Self> {
         self.children.iter().find(|child| child.is(namespace, name))
     }
@@ -37,7 +33,7 @@ impl Element {
 
 /// Escapes text for element content and for attribute values in either kind of quotes.
 ///
-/// Line breaks and tabs become references, since a parser would turn them into blanks inside an
+/// Line breaks and tabs become references, because a parser would turn them into blanks inside an
 /// attribute (XML 1.0 §3.3.3).
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

@@ -1,131 +1,36 @@
-//! Bytes in any segmentation to frames: the header, whole first-level elements, the closing tag.
+//! Turns bytes, however they are split, into frames.
 //!
 //! rxml supplies the grammar of restricted XML (RFC 6120 §11.1); limits, namespaces and the raw
-//! bytes of stanzas are kept here. A [`Reader`] serves one stream: a restart begins with a new one,
-//! so that nothing leaks through it.
+//! bytes of stanzas are handled here. A [`Reader`] serves one stream: after a restart a new one
+//! takes over, so that nothing leaks through.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rxml::error::EndOrError;
 use rxml::{Parse, RawEvent, RawParser, WithOptions};
-use thiserror::Error;
 
-use super::namespace::{Prefix, Scopes, is_bindable};
-use super::{DIALBACK, Element, SERVER, STREAMS, escape};
+use super::element::{Element, escape};
+use super::frame::{Frame, Header, Kind, ReadError, Stanza};
+use super::namespace::{DIALBACK, SERVER};
+use super::scopes::{Prefix, Scopes, is_bindable};
 
-/// Elements in one tree of negotiation.
+/// The most elements in one tree of negotiation.
 const ELEMENTS: usize = 512;
-/// Length of one name or attribute value, in bytes.
+/// The most bytes of one name or attribute value.
 const TOKEN: usize = 65_536;
 
-/// What one element may take.
+/// What one element may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {
     /// Bytes of the header and of each first-level element.
     pub(crate) bytes: usize,
-    /// Elements inside one another, the stream's own not counted.
+    /// How deep elements may nest, not counting the stream.
     pub(crate) depth: usize,
     /// Attributes of one element, namespace declarations included.
     pub(crate) attributes: usize,
 }
 
-/// What a stream is made of, seen from its root.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Frame {
-    /// `</stream:stream>`.
-    Closed,
-    /// A first-level element that is no stanza.
-    Element(Element),
-    /// The start tag of the stream.
-    Header(Header),
-    /// A stanza, unread but for its addresses.
-    Stanza(Stanza),
-}
-
-/// The start tag of a stream (RFC 6120 §4.7).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Header {
-    /// The element's name and attributes; it has no children.
-    pub(crate) element: Element,
-    /// The namespace of elements without a prefix.
-    pub(crate) content_namespace: String,
-    /// Whether the dialback namespace is declared, under any prefix.
-    pub(crate) dialback: bool,
-}
-
-impl Header {
-    /// Whether the root is the stream element, and whether it carries server-to-server content.
-    pub(crate) fn is_server_stream(&self) -> bool {
-        self.element.is(STREAMS, "stream") && self.content_namespace == SERVER
-    }
-}
-
-/// The three stanzas (RFC 6120 §8.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// `<message/>`.
-    Message,
-    /// `<presence/>`.
-    Presence,
-    /// `<iq/>`.
-    Iq,
-}
-
-impl Kind {
-    /// The element's name.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Message => "message",
-            Self::Presence => "presence",
-            Self::Iq => "iq",
-        }
-    }
-
-    fn of(name: &str) -> Option<Self> {
-        [Self::Message, Self::Presence, Self::Iq]
-            .into_iter()
-            .find(|kind| kind.name() == name)
-    }
-}
-
-/// A stanza as it came: its bytes, and what routing needs of its start tag.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Stanza {
-    /// Which of the three.
-    pub(crate) kind: Kind,
-    /// Attribute `from`, unescaped.
-    pub(crate) from: Option<String>,
-    /// Attribute `to`, unescaped.
-    pub(crate) to: Option<String>,
-    /// Attribute `id`, unescaped.
-    pub(crate) id: Option<String>,
-    /// Attribute `type`, unescaped.
-    pub(crate) type_: Option<String>,
-    /// The element's bytes, fit for any stream whose default namespace is `jabber:server`.
-    pub(crate) bytes: Vec<u8>,
-}
-
-/// Why a stream can't be read on. All are final.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub(crate) enum ReadError {
-    /// The document declares another encoding.
-    #[error("encoding is not UTF-8")]
-    Encoding,
-    /// XML's or its namespaces' rules are broken.
-    #[error("XML is not well-formed")]
-    Malformed,
-    /// A comment, processing instruction, document type or the like (RFC 6120 §11.1).
-    #[error("XML outside the restricted subset")]
-    Restricted,
-    /// Character data between first-level elements.
-    #[error("text between elements")]
-    Text,
-    /// A limit on size, depth or number is passed.
-    #[error("element passes a limit")]
-    TooLarge,
-}
-
-/// A push reader of one stream.
+/// Reads one stream.
 pub(crate) struct Reader {
     parser: RawParser,
     scopes: Scopes,
@@ -167,7 +72,6 @@ impl std::fmt::Debug for Reader {
 }
 
 impl Reader {
-    /// A reader for a new stream.
     pub(crate) fn new(bounds: Bounds) -> Self {
         let options = rxml::Options {
             max_token_length: TOKEN.min(bounds.bytes.max(1)),
@@ -185,19 +89,14 @@ impl Reader {
         }
     }
 
-    /// Changes the number of bytes that an element may have.
     pub(crate) fn set_bytes(&mut self, bytes: usize) {
         self.bounds.bytes = bytes;
     }
 
     /// Takes bytes off the front of `input` up to the end of the next frame.
     ///
-    /// `Ok(None)` means that all input is taken and more is needed. What follows a frame stays in
-    /// `input`, untouched.
-    ///
-    /// # Errors
-    ///
-    /// As [`ReadError`] says; the same error again on each later call.
+    /// `Ok(None)` means that all input is taken and more is needed. Bytes after a frame stay in
+    /// `input`. An error is final: each later call returns it again.
     pub(crate) fn read(&mut self, input: &mut &[u8]) -> Result<Option<Frame>, ReadError> {
         if let Some(error) = self.failed {
             return Err(error);
@@ -222,24 +121,26 @@ impl Reader {
                 Err(EndOrError::NeedMoreData) => {
                     self.forget_padding();
                     self.stray()?;
-                    return match self.bytes.len() > self.bounds.bytes {
-                        true => Err(ReadError::TooLarge),
-                        false => Ok(None),
-                    };
+                    return self.fits().map(|()| None);
                 }
-                Err(EndOrError::Error(error)) => return Err(blame(&error)),
+                Err(EndOrError::Error(error)) => return Err(classify(&error)),
             };
-            if self.bytes.len() > self.bounds.bytes {
+            if self.fits().is_err() {
                 self.forget_padding();
-                if self.bytes.len() > self.bounds.bytes {
-                    return Err(ReadError::TooLarge);
-                }
+                self.fits()?;
             }
             if let Some(frame) = frame {
                 self.bytes.clear();
                 self.bytes.shrink_to(4096);
                 return Ok(Some(frame));
             }
+        }
+    }
+
+    fn fits(&self) -> Result<(), ReadError> {
+        match self.bytes.len() > self.bounds.bytes {
+            true => Err(ReadError::TooLarge),
+            false => Ok(()),
         }
     }
 
@@ -272,10 +173,8 @@ impl Reader {
                 };
                 match declared {
                     Some(declared) => {
-                        if !is_bindable(&declared, &value) {
-                            return Err(ReadError::Malformed);
-                        }
-                        if tag.declarations.insert(declared, value).is_some() {
+                        let bindable = is_bindable(&declared, &value);
+                        if !bindable || tag.declarations.insert(declared, value).is_some() {
                             return Err(ReadError::Malformed);
                         }
                     }
@@ -292,7 +191,7 @@ impl Reader {
         }
     }
 
-    /// A start tag is complete.
+    /// Handles a complete start tag.
     fn begin(&mut self, tag: Tag) -> Result<Option<Frame>, ReadError> {
         let Tag {
             prefix,
@@ -340,14 +239,13 @@ impl Reader {
                 })));
             }
             (_, Open::Nothing) => {
-                let kind = Kind::of(&element.name).filter(|_| element.namespace == SERVER);
-                self.open = match kind {
-                    Some(kind) => Open::Stanza {
+                self.open = match element.name.parse::<Kind>() {
+                    Ok(kind) if element.namespace == SERVER => Open::Stanza {
                         head: element,
                         kind,
                         borrowed,
                     },
-                    None => Open::Tree {
+                    Ok(_) | Err(_) => Open::Tree {
                         path: vec![element],
                         elements: 1,
                     },
@@ -370,7 +268,7 @@ impl Reader {
         Ok(None)
     }
 
-    /// An end tag is complete.
+    /// Handles an end tag.
     fn end(&mut self) -> Option<Frame> {
         self.scopes.pop();
         self.depth = self.depth.saturating_sub(1);
@@ -412,8 +310,7 @@ impl Reader {
         }
     }
 
-    /// Text where only markup may be: the parser holds it back until markup follows, and nobody
-    /// has to wait for that.
+    /// Finds text where only markup may be. The parser would hold it back until markup follows.
     fn stray(&self) -> Result<(), ReadError> {
         match self.bytes.first() {
             None | Some(b'<') => Ok(()),
@@ -436,7 +333,7 @@ impl Reader {
         }
     }
 
-    /// The stanza's bytes, with the declarations that it borrows from the header written into it.
+    /// The stanza's bytes, with the declarations of the header that it uses copied into it.
     fn detached(&self, borrowed: &BTreeSet<Prefix>) -> Vec<u8> {
         let mut declarations = String::new();
         for prefix in borrowed {
@@ -456,7 +353,7 @@ impl Reader {
         [name, declarations.as_bytes(), rest].concat()
     }
 
-    /// Drops blanks before an element, so that keep-alives cost nothing.
+    /// Drops blanks before an element, so that keep-alives do not count.
     fn forget_padding(&mut self) {
         let blanks = self
             .bytes
@@ -471,8 +368,8 @@ fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-/// The class of a parser's error; its texts are the only mark that some of them have.
-fn blame(error: &rxml::Error) -> ReadError {
+/// Classifies a parser's error. Some can be told apart by their texts only.
+fn classify(error: &rxml::Error) -> ReadError {
     match error {
         rxml::Error::RestrictedXml(text) if text.contains("encoding") => ReadError::Encoding,
         rxml::Error::RestrictedXml(text) if text.contains("long") => ReadError::TooLarge,
@@ -485,7 +382,3 @@ fn blame(error: &rxml::Error) -> ReadError {
         _ => ReadError::Malformed,
     }
 }
-
-#[cfg(test)]
-#[path = "reader_tests.rs"]
-mod tests;

@@ -1,0 +1,73 @@
+//! What a stream is made of.
+
+use strum::{Display, EnumString};
+
+use super::element::Element;
+use super::namespace::{SERVER, STREAMS};
+
+/// One part of a stream, seen from its root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Frame {
+    /// `</stream:stream>`.
+    Closed,
+    /// A first-level element that is not a stanza.
+    Element(Element),
+    /// The start tag of the stream.
+    Header(Header),
+    Stanza(Stanza),
+}
+
+/// The start tag of a stream (RFC 6120 §4.7).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// The element's name and attributes; it has no children.
+    pub(crate) element: Element,
+    /// The namespace of elements without a prefix.
+    pub(crate) content_namespace: String,
+    /// Whether the dialback namespace is declared, under any prefix.
+    pub(crate) dialback: bool,
+}
+
+impl Header {
+    /// Whether the root is the stream element with server-to-server content.
+    pub(crate) fn is_server_stream(&self) -> bool {
+        self.element.is(STREAMS, "stream") && self.content_namespace == SERVER
+    }
+}
+
+/// The three kinds of stanzas (RFC 6120 §8.2).
+#[derive(Clone, Copy, Debug, Display, EnumString, PartialEq, Eq)]
+#[strum(serialize_all = "kebab-case")]
+pub(crate) enum Kind {
+    Message,
+    Presence,
+    Iq,
+}
+
+/// A stanza as it came: its bytes, and the attributes that routing needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stanza {
+    pub(crate) kind: Kind,
+    pub(crate) from: Option<String>,
+    pub(crate) to: Option<String>,
+    pub(crate) id: Option<String>,
+    pub(crate) type_: Option<String>,
+    /// The element's bytes, fit for any stream whose default namespace is `jabber:server`.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Why a stream cannot be read any further.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum ReadError {
+    #[error("encoding is not UTF-8")]
+    Encoding,
+    #[error("XML is not well-formed")]
+    Malformed,
+    /// A comment, processing instruction, document type or the like (RFC 6120 §11.1).
+    #[error("XML outside the restricted subset")]
+    Restricted,
+    #[error("text between elements")]
+    Text,
+    #[error("element exceeds a limit")]
+    TooLarge,
+}
