@@ -5,7 +5,7 @@ use aws_lc_rs::rand;
 use crate::certificate::PartnerTls;
 use crate::connections::Connections;
 use crate::resolve::Resolver;
-use crate::route::Router;
+use crate::router::Router;
 use crate::rules::Rules;
 use crate::task::Tasks;
 

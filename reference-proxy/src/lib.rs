@@ -22,15 +22,15 @@ pub mod negotiation;
 pub mod partner;
 pub mod resolve;
 
-mod address;
 mod context;
 mod dialback;
+mod gateway;
 mod inbound;
-mod internal;
 mod outbound;
 mod proxy;
-mod route;
+mod router;
 mod rules;
+mod stanza;
 mod stream;
 mod task;
 mod xml;

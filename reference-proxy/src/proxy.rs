@@ -14,10 +14,10 @@ use crate::config::{Config, Settings};
 use crate::connections::Connections;
 use crate::context::Context;
 use crate::resolve::{ResolveError, Resolver};
-use crate::route::Router;
+use crate::router::Router;
 use crate::rules::Rules;
 use crate::task::{Supervisor, Tasks};
-use crate::{inbound, internal};
+use crate::{gateway, inbound};
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -97,7 +97,7 @@ impl Proxy {
             tasks: tasks.clone(),
         });
         tasks.spawn(inbound::listen(Arc::clone(&context), external));
-        tasks.spawn(internal::listen(context, internal, gateway_tls));
+        tasks.spawn(gateway::listen(context, internal, gateway_tls));
         tracing::info!(external = %external_address, internal = %internal_address, "proxy started");
         Ok(Self {
             external: external_address,

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use super::request::AwaitRequest;
 use crate::certificate::Judged;
-use crate::dialback::Verdict;
+use crate::dialback::KeyStatus;
 use crate::domain::{Domain, Pair};
 use crate::negotiation::Method;
 use crate::rules::{Rules, Terms};
@@ -43,7 +43,7 @@ pub(crate) enum Input {
     /// The TLS handshake is done.
     Secured,
     /// The authoritative server's verdict on a pair, or what kept it away.
-    Verified { pair: Pair, verdict: Verdict },
+    Verified { pair: Pair, verdict: KeyStatus },
 }
 
 /// What has to be done, in this order.
@@ -380,7 +380,7 @@ impl AwaitClosingTag {
     fn on(self, input: Input, out: &mut Vec<Action>) -> Receiving {
         match input {
             Input::Stanza(stanza) => {
-                if let Ok(pair) = crate::address::pair(&stanza)
+                if let Ok(pair) = crate::stanza::pair(&stanza)
                     && self.pairs.contains(&pair)
                 {
                     out.push(Action::Deliver(pair, stanza));

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::receiving::{Action, AwaitHandshake, AwaitHeader, Bound, Input, Receiving};
 use super::sasl::{self, Failure, Request};
-use crate::address;
 use crate::certificate::Judged;
-use crate::dialback::{self, Dialback, Problem, Step, Verdict};
+use crate::dialback::{self, Dialback, KeyStatus, Step};
 use crate::domain::{Domain, Pair};
 use crate::negotiation::Method;
 use crate::rules::{Rules, Terms};
+use crate::stanza::{self, StanzaError};
 use crate::stream::{Condition, Shown, closing, error, is_error};
 use crate::xml::namespace::{SASL, SERVER, STREAMS, TLS};
 use crate::xml::{Element, Stanza};
@@ -261,12 +261,12 @@ impl AwaitRequest {
         let full = known.is_none() && self.pairs.len() >= rules.limits().stream_pairs;
         let problem = match self.objection(&pair, rules) {
             Some(problem) => Some(problem),
-            None if key.is_empty() => Some(Problem::NotAcceptable),
-            None if full => Some(Problem::ResourceConstraint),
+            None if key.is_empty() => Some(StanzaError::NotAcceptable),
+            None if full => Some(StanzaError::ResourceConstraint),
             None => None,
         };
         if let Some(problem) = problem {
-            let verdict = Verdict::Failed(problem);
+            let verdict = KeyStatus::Failed(problem);
             out.push(Action::Send(dialback::answer(
                 Step::Result,
                 &pair,
@@ -284,23 +284,23 @@ impl AwaitRequest {
     }
 
     /// Why a pair is refused before anybody is asked about its key.
-    fn objection(&self, pair: &Pair, rules: &Rules) -> Option<Problem> {
+    fn objection(&self, pair: &Pair, rules: &Rules) -> Option<StanzaError> {
         if !rules.serves(&pair.to) {
-            return Some(Problem::ItemNotFound);
+            return Some(StanzaError::ItemNotFound);
         }
         if rules.serves(&pair.from) {
-            return Some(Problem::NotAcceptable);
+            return Some(StanzaError::NotAcceptable);
         }
         let Some(terms) = rules.terms(&pair.from) else {
-            return Some(Problem::PolicyViolation);
+            return Some(StanzaError::PolicyViolation);
         };
         if !terms.allows_dialback(self.secured) {
-            return Some(Problem::PolicyViolation);
+            return Some(StanzaError::PolicyViolation);
         }
         // The certificate was judged for the stream's own `from` and no other name.
         let other = self.bound.from.as_ref() != Some(&pair.from);
         let presented = self.certificate != Judged::Absent;
-        (rules.strict() && self.secured && presented && other).then_some(Problem::NotAuthorized)
+        (rules.strict() && self.secured && presented && other).then_some(StanzaError::NotAuthorized)
     }
 
     /// The authoritative server's part (XEP-0220 §2.2.2).
@@ -308,28 +308,28 @@ impl AwaitRequest {
         // The request is from the receiving server to this one, so the key's pair is the reverse.
         let issued = asked.reversed();
         let verdict = match rules.terms(&asked.from) {
-            _ if !rules.serves(&asked.to) => Verdict::Failed(Problem::ItemNotFound),
+            _ if !rules.serves(&asked.to) => KeyStatus::Failed(StanzaError::ItemNotFound),
             Some(terms) if terms.requires_tls() && !self.secured => {
-                Verdict::Failed(Problem::PolicyViolation)
+                KeyStatus::Failed(StanzaError::PolicyViolation)
             }
             Some(terms) if terms.methods.dialback() && rules.issued(&issued, id, key) => {
-                Verdict::Valid
+                KeyStatus::Valid
             }
-            Some(_) | None => Verdict::Invalid,
+            Some(_) | None => KeyStatus::Invalid,
         };
         out.push(Action::Refund);
         let answer = dialback::answer(Step::Verify, asked, Some(id), verdict);
         out.push(Action::Send(answer));
     }
 
-    fn verified(mut self, pair: &Pair, verdict: Verdict, out: &mut Vec<Action>) -> Receiving {
+    fn verified(mut self, pair: &Pair, verdict: KeyStatus, out: &mut Vec<Action>) -> Receiving {
         let Some(progress) = self.pairs.get_mut(pair).filter(|progress| progress.pending) else {
             return Receiving::AwaitRequest(self);
         };
         progress.pending = false;
         let send = |verdict| Action::Send(dialback::answer(Step::Result, pair, None, verdict));
         match verdict {
-            Verdict::Valid => {
+            KeyStatus::Valid => {
                 if !progress.verified {
                     progress.verified = true;
                     let method = match self.secured {
@@ -338,21 +338,21 @@ impl AwaitRequest {
                     };
                     out.push(Action::Authenticated(pair.clone(), method));
                 }
-                out.push(send(Verdict::Valid));
+                out.push(send(KeyStatus::Valid));
             }
-            Verdict::Invalid => {
+            KeyStatus::Invalid => {
                 self.pairs.remove(pair);
                 if self.pairs.is_empty() {
-                    out.push(send(Verdict::Invalid));
+                    out.push(send(KeyStatus::Invalid));
                     return Receiving::closing(BTreeSet::new(), out);
                 }
-                out.push(send(Verdict::Failed(Problem::Forbidden)));
+                out.push(send(KeyStatus::Failed(StanzaError::Forbidden)));
             }
-            Verdict::Failed(problem) => {
+            KeyStatus::Failed(problem) => {
                 if !progress.verified {
                     self.pairs.remove(pair);
                 }
-                out.push(send(Verdict::Failed(problem)));
+                out.push(send(KeyStatus::Failed(problem)));
             }
         }
         Receiving::AwaitRequest(self)
@@ -367,7 +367,7 @@ impl AwaitRequest {
             };
             return fail((condition, ""), out);
         }
-        let Ok(pair) = address::pair(&stanza) else {
+        let Ok(pair) = stanza::pair(&stanza) else {
             return fail((Condition::ImproperAddressing, ""), out);
         };
         let verified = |progress: &Progress| progress.verified;

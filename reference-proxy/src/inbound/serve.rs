@@ -14,7 +14,7 @@ use super::receiving::{Action, Input, Receiving};
 use crate::certificate::{ClientCertificate, Judged, Presenter};
 use crate::connections::{ConnectionPermit, PartnerPermit};
 use crate::context::{Context, fresh_id};
-use crate::dialback::Verdict;
+use crate::dialback::KeyStatus;
 use crate::domain::{Domain, Pair};
 use crate::outbound;
 use crate::stream::{Condition, Connection, Lost, Opening, Tls, domain, error};
@@ -83,8 +83,8 @@ struct Serving {
     peer: SocketAddr,
     state: Receiving,
     stop: Stop,
-    verdicts: mpsc::Receiver<(Pair, Verdict)>,
-    tell: mpsc::Sender<(Pair, Verdict)>,
+    verdicts: mpsc::Receiver<(Pair, KeyStatus)>,
+    tell: mpsc::Sender<(Pair, KeyStatus)>,
     partners: BTreeMap<Domain, PartnerPermit>,
     /// Whether an authenticated partner has to let itself be heard.
     keep_alive: bool,
@@ -97,7 +97,7 @@ struct Serving {
 /// What wakes a connection.
 enum Event {
     Frame(Result<Frame, Lost>),
-    Verdict(Pair, Verdict),
+    KeyStatus(Pair, KeyStatus),
     Stop,
     Overdue,
 }
@@ -178,7 +178,7 @@ impl Serving {
         let waiting = async {
             tokio::select! {
                 frame = self.connection.next() => Event::Frame(frame),
-                Some((pair, verdict)) = self.verdicts.recv() => Event::Verdict(pair, verdict),
+                Some((pair, verdict)) = self.verdicts.recv() => Event::KeyStatus(pair, verdict),
                 () = self.stop.asked(), if !closing => Event::Stop,
             }
         };
@@ -225,7 +225,7 @@ impl Serving {
                 id: fresh_id()?,
             },
             Event::Frame(Err(_)) => return None,
-            Event::Verdict(pair, verdict) => Input::Verified { pair, verdict },
+            Event::KeyStatus(pair, verdict) => Input::Verified { pair, verdict },
             Event::Stop => {
                 self.finish(None, actions)?;
                 return Some(None);

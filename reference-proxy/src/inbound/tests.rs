@@ -2,11 +2,12 @@ use proptest::prelude::*;
 
 use super::receiving::{Action, Input, Receiving};
 use crate::certificate::{Fault, Judged};
-use crate::dialback::{Problem, Verdict};
+use crate::dialback::KeyStatus;
 use crate::domain::{Domain, Pair};
 use crate::negotiation::Method;
 use crate::rules::Rules;
 use crate::rules::fixture::{RULES, STRICT};
+use crate::stanza::StanzaError;
 use crate::xml::{Bounds, Frame, Reader};
 
 fn domain(name: &str) -> Domain {
@@ -342,7 +343,7 @@ fn pairs_are_verified_one_by_one() {
         pair: pair.clone(),
         verdict,
     };
-    let actions = peer.input(verdict(&first, Verdict::Valid));
+    let actions = peer.input(verdict(&first, KeyStatus::Valid));
     assert_eq!(
         actions[0],
         Action::Authenticated(first, Method::TcpDialback)
@@ -351,7 +352,7 @@ fn pairs_are_verified_one_by_one() {
         peer.send(stanza).as_slice(),
         [Action::Deliver(..)]
     ));
-    let actions = peer.input(verdict(&second, Verdict::Invalid));
+    let actions = peer.input(verdict(&second, KeyStatus::Invalid));
     assert!(
         text(&actions).contains("<forbidden "),
         "the first pair goes on: {actions:?}"
@@ -361,7 +362,7 @@ fn pairs_are_verified_one_by_one() {
         [Action::Deliver(..)]
     ));
     assert!(
-        peer.input(verdict(&second, Verdict::Valid)).is_empty(),
+        peer.input(verdict(&second, KeyStatus::Valid)).is_empty(),
         "decided already"
     );
     let actions = peer.send("<message from='row17.example' to='a2.example'/>");
@@ -423,7 +424,7 @@ fn stanzas_of_no_verified_pair_end_the_stream() {
         assert!(waiting.is_empty());
         peer.input(Input::Verified {
             pair: pair("row9.example", "a.example"),
-            verdict: Verdict::Valid,
+            verdict: KeyStatus::Valid,
         });
         let actions = peer.send(stanza);
         match condition {
@@ -453,7 +454,7 @@ fn nothing_counts_before_the_pair_is_verified() {
         assert!(text(&actions).contains("<not-authorized "), "{actions:?}");
         let late = peer.input(Input::Verified {
             pair: pair("row9.example", "a.example"),
-            verdict: Verdict::Valid,
+            verdict: KeyStatus::Valid,
         });
         assert!(late.is_empty());
     }
@@ -464,16 +465,19 @@ fn requests_refused_by_rule_ask_nobody() {
     for (request, problem) in [
         (
             "from='row9.example' to='nosuch.example'",
-            Problem::ItemNotFound,
+            StanzaError::ItemNotFound,
         ),
-        ("from='a2.example' to='a.example'", Problem::NotAcceptable),
+        (
+            "from='a2.example' to='a.example'",
+            StanzaError::NotAcceptable,
+        ),
         (
             "from='unlisted.example' to='a.example'",
-            Problem::PolicyViolation,
+            StanzaError::PolicyViolation,
         ),
         (
             "from='row7.example' to='a.example'",
-            Problem::PolicyViolation,
+            StanzaError::PolicyViolation,
         ),
     ] {
         let mut peer = Peer::new(&RULES);
@@ -482,7 +486,7 @@ fn requests_refused_by_rule_ask_nobody() {
         let [Action::Send(text)] = actions.as_slice() else {
             panic!("{actions:?}");
         };
-        assert!(text.contains(&format!("<{} ", problem.name())), "{text}");
+        assert!(text.contains(&format!("<{problem} ")), "{text}");
         assert!(
             matches!(peer.state, Receiving::AwaitRequest(_)),
             "the stream stays"

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::initiating::{Action, Failure, Initiating, Input, Opened, Plan, Undecided};
 use crate::certificate::Presenter;
 use crate::context::Context;
-use crate::dialback::Verdict;
+use crate::dialback::KeyStatus;
 use crate::domain::Domain;
 use crate::resolve::{ResolveError, Server};
 use crate::stream::{Condition, Connection, Lost, Tls, closing, error};
@@ -137,7 +137,7 @@ pub(crate) enum Negotiated {
     /// The stream is open for stanzas.
     Open(Connection, Opened),
     /// The question is answered.
-    Told(Connection, Verdict),
+    Told(Connection, KeyStatus),
     /// The partner could not judge the key, and the stream is still there.
     Undecided(Connection, Undecided),
     /// It came to nothing; the connection, where it still is, has been told.

@@ -15,10 +15,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::certificate::Judged;
-use crate::dialback::{self, Answer, Dialback, Problem, Step, Verdict};
+use crate::dialback::{self, Answer, Dialback, KeyStatus, Step};
 use crate::domain::Pair;
 use crate::negotiation::Method;
 use crate::rules::{Rules, Terms};
+use crate::stanza::StanzaError;
 use crate::stream::{
     Condition, Offered, Opening, Starttls, Version, closing, error, is_error, version,
 };
@@ -173,7 +174,7 @@ pub(crate) enum Initiating {
     /// Stanzas may flow.
     Open(Opened),
     /// The question is answered.
-    Told(Verdict),
+    Told(KeyStatus),
     /// The partner could not judge the key; the stream stays.
     Undecided(Undecided),
     /// It came to nothing; what had to be said was said.
@@ -325,7 +326,7 @@ pub(crate) struct Undecided {
     method: Method,
     stream_id: String,
     /// Why, in the partner's words.
-    pub(crate) problem: Option<Problem>,
+    pub(crate) problem: Option<StanzaError>,
 }
 
 impl Undecided {
@@ -592,8 +593,6 @@ impl AwaitResult {
                 return Initiating::Failed(Failure::KeyInvalid);
             }
             Answer::Error(problem) => problem,
-            // A word that no standard knows is no success.
-            Answer::Unknown => None,
         };
         Initiating::Undecided(Undecided {
             plan: self.plan,
@@ -611,13 +610,13 @@ impl AwaitVerdict {
             return unexpected(element, Initiating::AwaitVerdict(self), out);
         };
         let verdict = match answer {
-            Answer::Valid => Verdict::Valid,
-            Answer::Invalid => Verdict::Invalid,
+            Answer::Valid => KeyStatus::Valid,
+            Answer::Invalid => KeyStatus::Invalid,
             // XEP-0220 §2.5: what the authoritative server can't find, the initiator is not.
-            Answer::Error(Some(Problem::ItemNotFound)) => {
-                Verdict::Failed(Problem::RemoteServerNotFound)
+            Answer::Error(Some(StanzaError::ItemNotFound)) => {
+                KeyStatus::Failed(StanzaError::RemoteServerNotFound)
             }
-            Answer::Error(_) | Answer::Unknown => Verdict::Failed(Problem::RemoteServerTimeout),
+            Answer::Error(_) => KeyStatus::Failed(StanzaError::RemoteServerTimeout),
         };
         out.push(Action::Send(closing().to_owned()));
         Initiating::Told(verdict)

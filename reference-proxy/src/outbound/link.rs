@@ -11,10 +11,10 @@ use super::dial::{self, Negotiated, Servers, Unreachable};
 use super::initiating::{Failure, Opened, Plan, Purpose, Undecided};
 use crate::connections::{ConnectionPermit, PartnerPermit};
 use crate::context::Context;
-use crate::dialback::Problem;
 use crate::domain::Pair;
 use crate::resolve::ResolveError;
-use crate::route::{Origin, Placed, Queued, Undeliverable, bounce};
+use crate::router::{Origin, Placed, Queued};
+use crate::stanza::{StanzaError, bounce};
 use crate::stream::{Condition, Connection, Lost, closing, error, is_error};
 use crate::task::Stop;
 use crate::xml::{Frame, Stanza};
@@ -30,7 +30,7 @@ enum Hindrance {
     Full,
     Unreachable(Unreachable),
     Failed(Failure),
-    KeyUndecided(Option<Problem>),
+    KeyUndecided(Option<StanzaError>),
     TimedOut,
     ShortLived,
     Stopping,
@@ -43,7 +43,7 @@ impl fmt::Display for Hindrance {
             Self::Unreachable(Unreachable::Unresolved(error)) => error.fmt(f),
             Self::Unreachable(unreachable) => unreachable.fmt(f),
             Self::Failed(failure) => failure.fmt(f),
-            Self::KeyUndecided(Some(problem)) => write!(f, "dialback error: {}", problem.name()),
+            Self::KeyUndecided(Some(problem)) => write!(f, "dialback error: {problem}"),
             Self::KeyUndecided(None) => f.write_str("dialback error"),
             Self::TimedOut => f.write_str("the partner's server does not answer"),
             Self::Stopping => f.write_str("the proxy stops"),
@@ -54,22 +54,22 @@ impl fmt::Display for Hindrance {
 
 impl Hindrance {
     /// What senders are told.
-    fn consequence(&self) -> Undeliverable {
+    fn consequence(&self) -> StanzaError {
         match self {
-            Self::Full => Undeliverable::ResourceConstraint,
+            Self::Full => StanzaError::ResourceConstraint,
             Self::Unreachable(Unreachable::Unresolved(
                 ResolveError::NotFound { .. } | ResolveError::RefusesService { .. },
             ))
             | Self::Failed(Failure::Closed(Some(Condition::HostUnknown | Condition::HostGone))) => {
-                Undeliverable::RemoteServerNotFound
+                StanzaError::RemoteServerNotFound
             }
-            Self::Failed(Failure::KeyInvalid) => Undeliverable::InternalServerError,
+            Self::Failed(Failure::KeyInvalid) => StanzaError::InternalServerError,
             Self::Unreachable(_)
             | Self::Failed(_)
             | Self::KeyUndecided(_)
             | Self::TimedOut
             | Self::ShortLived
-            | Self::Stopping => Undeliverable::RemoteServerTimeout,
+            | Self::Stopping => StanzaError::RemoteServerTimeout,
         }
     }
 }
@@ -77,7 +77,7 @@ impl Hindrance {
 /// Sends a stanza to a partner: it waits for the pair's stream, or comes back as an error.
 pub(crate) async fn send(context: &Arc<Context>, pair: &Pair, queued: Queued) {
     if context.rules.partner(&pair.to).is_none() {
-        return_to_sender(context, pair, queued, Undeliverable::PolicyViolation, "").await;
+        return_to_sender(context, pair, queued, StanzaError::PolicyViolation, "").await;
         return;
     }
     match context.router.enqueue(pair, queued, Instant::now()) {
@@ -93,7 +93,7 @@ pub(crate) async fn send(context: &Arc<Context>, pair: &Pair, queued: Queued) {
 /// Answers a stanza that no gateway took.
 pub(crate) async fn unclaimed(context: &Arc<Context>, pair: &Pair, stanza: &Stanza) {
     tracing::debug!(%pair, "no gateway");
-    if let Some(stanza) = bounce(stanza, Undeliverable::ServiceUnavailable, "") {
+    if let Some(stanza) = bounce(stanza, StanzaError::ServiceUnavailable, "") {
         let queued = Queued {
             stanza,
             origin: Origin::Proxy,
@@ -107,7 +107,7 @@ async fn return_to_sender(
     context: &Context,
     pair: &Pair,
     queued: Queued,
-    why: Undeliverable,
+    why: StanzaError,
     text: &str,
 ) {
     let Origin::Gateway(gateway) = queued.origin else {
@@ -163,7 +163,7 @@ async fn give_up(context: &Context, pair: &Pair, hindrance: &Hindrance) {
     tracing::info!(
         %pair,
         stanzas = returned.len(),
-        condition = why.condition().0,
+        condition = %why,
         reason = text,
         "stanzas can't be delivered"
     );
@@ -242,7 +242,7 @@ async fn connect(
                 return Ok(Reached::Open(stream(connection, Some(opened))));
             }
             Negotiated::Undecided(connection, undecided) => {
-                let short = undecided.problem == Some(Problem::ResourceConstraint);
+                let short = undecided.problem == Some(StanzaError::ResourceConstraint);
                 if short && !retried {
                     retried = true;
                     broken = None;
@@ -500,7 +500,7 @@ impl Stream {
             {
                 let largest = self.opened.and_then(|opened| opened.largest_stanza);
                 if largest.is_some_and(|largest| queued.stanza.bytes.len() > largest) {
-                    let why = Undeliverable::PolicyViolation;
+                    let why = StanzaError::PolicyViolation;
                     return_to_sender(context, pair, queued, why, "larger than the partner takes")
                         .await;
                     continue;
@@ -512,7 +512,7 @@ impl Stream {
                 return Ok(sent);
             }
             if let Err(lost) = self.connection.send(&bytes).await {
-                let why = Undeliverable::RemoteServerTimeout;
+                let why = StanzaError::RemoteServerTimeout;
                 for queued in batch {
                     return_to_sender(context, pair, queued, why, "the stream broke").await;
                 }

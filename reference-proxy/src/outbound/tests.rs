@@ -2,10 +2,11 @@ use proptest::prelude::*;
 
 use super::initiating::{Action, Failure, Initiating, Input, Opened, Plan, Purpose};
 use crate::certificate::{Fault, Judged};
-use crate::dialback::{Problem, Verdict};
+use crate::dialback::KeyStatus;
 use crate::domain::{Domain, Pair};
 use crate::negotiation::Method;
 use crate::rules::fixture::RULES;
+use crate::stanza::StanzaError;
 use crate::stream::Condition;
 use crate::xml::{Bounds, Frame, Reader};
 
@@ -429,10 +430,10 @@ fn question_takes_tls_where_it_is_offered_and_only_the_fitting_answer() {
         assert_eq!(partner.send(&wrong).stands(), "question", "{wrong}");
     }
     partner.send(answer);
-    assert!(matches!(partner.state, Initiating::Told(Verdict::Valid)));
+    assert!(matches!(partner.state, Initiating::Told(KeyStatus::Valid)));
     let mut partner = Partner::new(plan(9, question()));
     partner.offer("").send(&answer.replace("'valid'/>", "'error'><error><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:verify>"));
-    let not_found = Verdict::Failed(Problem::RemoteServerNotFound);
+    let not_found = KeyStatus::Failed(StanzaError::RemoteServerNotFound);
     assert!(matches!(partner.state, Initiating::Told(verdict) if verdict == not_found));
 }
 

@@ -8,9 +8,10 @@ use tokio::time::{Instant, timeout_at};
 use super::dial::{self, Negotiated, Unreachable, dial};
 use super::initiating::{Failure, Plan, Purpose};
 use crate::context::Context;
-use crate::dialback::{Problem, Verdict};
+use crate::dialback::KeyStatus;
 use crate::domain::Pair;
 use crate::resolve::ResolveError;
+use crate::stanza::StanzaError;
 use crate::stream::Condition;
 
 /// Asks whether the sender of `asserted` issued the key for the stream with that id.
@@ -21,30 +22,30 @@ pub(crate) async fn verify(
     asserted: &Pair,
     stream_id: String,
     key: String,
-) -> Verdict {
+) -> KeyStatus {
     let verdict = ask(context, asserted, stream_id, key).await;
     match verdict {
-        Verdict::Valid => tracing::debug!(pair = %asserted, "key is valid"),
-        Verdict::Invalid => tracing::info!(pair = %asserted, "key is invalid"),
-        Verdict::Failed(problem) => {
-            tracing::info!(pair = %asserted, problem = problem.name(), "key is not verified");
+        KeyStatus::Valid => tracing::debug!(pair = %asserted, "key is valid"),
+        KeyStatus::Invalid => tracing::info!(pair = %asserted, "key is invalid"),
+        KeyStatus::Failed(problem) => {
+            tracing::info!(pair = %asserted, %problem, "key is not verified");
         }
     }
     verdict
 }
 
-async fn ask(context: &Arc<Context>, asserted: &Pair, stream_id: String, key: String) -> Verdict {
+async fn ask(context: &Arc<Context>, asserted: &Pair, stream_id: String, key: String) -> KeyStatus {
     let deadline = Instant::now() + context.rules.limits().dialback_timeout;
     let Some(terms) = context.rules.terms(&asserted.from) else {
-        return Verdict::Failed(Problem::PolicyViolation);
+        return KeyStatus::Failed(StanzaError::PolicyViolation);
     };
     let Ok(_permit) = context.connections.admit() else {
-        return Verdict::Failed(Problem::ResourceConstraint);
+        return KeyStatus::Failed(StanzaError::ResourceConstraint);
     };
     let dialled = match timeout_at(deadline, dial(context, &asserted.from)).await {
         Ok(Ok(dialled)) => dialled,
-        Ok(Err(unreachable)) => return Verdict::Failed(nowhere(&unreachable)),
-        Err(_) => return Verdict::Failed(Problem::RemoteServerTimeout),
+        Ok(Err(unreachable)) => return KeyStatus::Failed(nowhere(&unreachable)),
+        Err(_) => return KeyStatus::Failed(StanzaError::RemoteServerTimeout),
     };
     let plan = Plan {
         pair: asserted.reversed(),
@@ -56,14 +57,14 @@ async fn ask(context: &Arc<Context>, asserted: &Pair, stream_id: String, key: St
         match dial::open(context, dialled, plan, deadline, &mut context.tasks.stop()).await {
             Negotiated::Told(connection, verdict) => (Some(connection), verdict),
             Negotiated::Failed(connection, failure) => {
-                (connection, Verdict::Failed(blame(failure)))
+                (connection, KeyStatus::Failed(blame(failure)))
             }
             Negotiated::TimedOut(connection)
             | Negotiated::Stopped(connection)
             | Negotiated::Open(connection, _)
             | Negotiated::Undecided(connection, _) => (
                 Some(connection),
-                Verdict::Failed(Problem::RemoteServerTimeout),
+                KeyStatus::Failed(StanzaError::RemoteServerTimeout),
             ),
         };
     if let Some(connection) = connection {
@@ -72,28 +73,28 @@ async fn ask(context: &Arc<Context>, asserted: &Pair, stream_id: String, key: St
     verdict
 }
 
-fn nowhere(unreachable: &Unreachable) -> Problem {
+fn nowhere(unreachable: &Unreachable) -> StanzaError {
     match unreachable {
         Unreachable::Unresolved(
             ResolveError::NotFound { .. } | ResolveError::RefusesService { .. },
-        ) => Problem::RemoteServerNotFound,
-        Unreachable::Unresolved(_) => Problem::RemoteServerTimeout,
-        Unreachable::Unanswered { .. } => Problem::RemoteConnectionFailed,
+        ) => StanzaError::RemoteServerNotFound,
+        Unreachable::Unresolved(_) => StanzaError::RemoteServerTimeout,
+        Unreachable::Unanswered { .. } => StanzaError::RemoteConnectionFailed,
     }
 }
 
-fn blame(failure: Failure) -> Problem {
+fn blame(failure: Failure) -> StanzaError {
     match failure {
         Failure::Closed(Some(Condition::HostUnknown | Condition::HostGone)) => {
-            Problem::RemoteServerNotFound
+            StanzaError::RemoteServerNotFound
         }
-        Failure::Closed(_) | Failure::Confused => Problem::RemoteServerTimeout,
+        Failure::Closed(_) | Failure::Confused => StanzaError::RemoteServerTimeout,
         Failure::BadCertificate(_)
         | Failure::KeyInvalid
         | Failure::NoMethod
         | Failure::PeerRequiresTls
         | Failure::SaslRefused
         | Failure::TlsMissing
-        | Failure::TlsRefused => Problem::RemoteConnectionFailed,
+        | Failure::TlsRefused => StanzaError::RemoteConnectionFailed,
     }
 }

@@ -1,36 +1,34 @@
-//! The tables of routes: one queue for each pair towards a partner, the gateways that are there.
+//! Where stanzas go: one queue for each pair towards a partner, and the gateways that are connected.
 //!
-//! All tables are under one lock that is never held across a wait. Who empties a queue is the
-//! business of `outbound`.
+//! One lock guards all tables and is never held across a wait. `outbound` empties the queues.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::SendError;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use super::bounce::Undeliverable;
 use crate::domain::Domain;
 use crate::domain::Pair;
 use crate::limits::Limits;
+use crate::stanza::StanzaError;
 use crate::xml::Stanza;
 
-/// Silence after the first failure in a row towards a partner; it doubles with each further one.
+/// How long a partner is not dialled after a failure; doubled with each further one in a row.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// Longest silence.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Tells gateways apart; later ones are greater.
+/// Identifies a gateway; later ones are greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct GatewayId(u64);
 
-/// Who gave a stanza to the proxy, and so is told when it can't be delivered.
+/// Who gave a stanza to the proxy, and gets the error if it cannot be delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// A gateway.
     Gateway(GatewayId),
-    /// The proxy itself, which answers a partner.
+    /// The proxy itself, answering a partner.
     Proxy,
 }
 
@@ -41,27 +39,24 @@ pub(crate) struct Queued {
     pub(crate) origin: Origin,
 }
 
-/// The domains that a gateway takes stanzas for.
+/// The domains that a gateway gets stanzas for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Serves {
-    /// All that have no gateway of their own.
+    /// All domains without a gateway of their own.
     All,
-    /// One.
     Domain(Domain),
 }
 
-/// What becomes of a stanza that was put into a queue.
+/// The fate of a stanza that was put into a queue.
 #[derive(Debug)]
 pub(crate) enum Placed {
-    /// It waits, and somebody is at work on the queue.
+    /// It waits, and a link works on the queue.
     Waiting,
-    /// It waits, and the caller has to set somebody to work on the queue.
+    /// It waits, and the caller has to start a link for the queue.
     Unattended,
-    /// It does not wait.
-    Refused(Queued, Undeliverable),
+    Refused(Queued, StanzaError),
 }
 
-/// The tables.
 #[derive(Debug)]
 pub(crate) struct Router {
     tables: Mutex<Tables>,
@@ -86,17 +81,17 @@ struct Gateway {
 struct Route {
     waiting: VecDeque<Queued>,
     bytes: usize,
-    /// Woken when something waits.
+    /// Notified when a stanza is queued.
     wake: Arc<Notify>,
-    /// Whether a link is at work.
+    /// Whether a link works on it.
     attended: bool,
-    /// Failures in a row, with the latest's consequence.
+    /// Failures in a row.
     failures: u32,
-    pause: Option<(Instant, Undeliverable)>,
+    /// Until when stanzas are refused, and with which error.
+    pause: Option<(Instant, StanzaError)>,
 }
 
 impl Router {
-    /// Tables with nothing in them.
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             tables: Mutex::default(),
@@ -106,20 +101,15 @@ impl Router {
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
-        // No code panics under the lock; and the tables would be whole even then.
+        // No code panics under the lock, and the tables would be consistent even then.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a stanza into the queue of its pair.
-    ///
-    /// The pair has to be one of this side and a partner, so that the number of queues is bounded
-    /// by the configuration.
+    /// Puts a stanza into the queue of its pair, which has to be one of a served domain and a
+    /// partner, so that the configuration bounds the number of queues.
     pub(crate) fn enqueue(&self, pair: &Pair, queued: Queued, now: Instant) -> Placed {
         let mut tables = self.tables();
-        let route = match tables.routes.get_mut(pair) {
-            Some(route) => route,
-            None => tables.routes.entry(pair.clone()).or_default(),
-        };
+        let route = tables.routes.entry(pair.clone()).or_default();
         if let Some((until, why)) = route.pause
             && now < until
         {
@@ -127,7 +117,7 @@ impl Router {
         }
         let bytes = queued.stanza.bytes.len();
         if route.waiting.len() >= self.queue_stanzas || route.bytes + bytes > self.queue_bytes {
-            return Placed::Refused(queued, Undeliverable::ResourceConstraint);
+            return Placed::Refused(queued, StanzaError::ResourceConstraint);
         }
         route.pause = None;
         route.bytes += bytes;
@@ -139,12 +129,12 @@ impl Router {
         }
     }
 
-    /// The signal that something waits for the pair.
+    /// The signal that a stanza was queued for the pair.
     pub(crate) fn wake(&self, pair: &Pair) -> Arc<Notify> {
         Arc::clone(&self.tables().routes.entry(pair.clone()).or_default().wake)
     }
 
-    /// Whether something waits for the pair. A wake-up may be about what was taken since.
+    /// Whether a stanza waits for the pair. It may be gone since the signal.
     pub(crate) fn waits(&self, pair: &Pair) -> bool {
         let tables = self.tables();
         let route = tables.routes.get(pair);
@@ -160,7 +150,7 @@ impl Router {
         Some(queued)
     }
 
-    /// The pair's stream is open: earlier failures are forgotten.
+    /// Forgets earlier failures: the pair's stream is open.
     pub(crate) fn opened(&self, pair: &Pair) {
         if let Some(route) = self.tables().routes.get_mut(pair) {
             route.failures = 0;
@@ -168,9 +158,9 @@ impl Router {
         }
     }
 
-    /// No stream came about: what waits is handed out, and for a while no more is taken. The
-    /// pauses grow, so that an unreachable partner is not dialled for each stanza (RFC 6120 §3.3).
-    pub(crate) fn failed(&self, pair: &Pair, why: Undeliverable, now: Instant) -> Vec<Queued> {
+    /// Hands out the waiting stanzas after a failure, and refuses others for a while. The pauses
+    /// grow, so that an unreachable partner is not dialled for each stanza (RFC 6120 §3.3).
+    pub(crate) fn failed(&self, pair: &Pair, why: StanzaError, now: Instant) -> Vec<Queued> {
         let mut tables = self.tables();
         let Some(route) = tables.routes.get_mut(pair) else {
             return Vec::new();
@@ -184,9 +174,7 @@ impl Router {
         route.waiting.drain(..).collect()
     }
 
-    /// A link is done with the pair, unless something waits again.
-    ///
-    /// Returns whether it may go; otherwise it has to carry on.
+    /// Whether a link may end; not while a stanza waits.
     pub(crate) fn leave(&self, pair: &Pair) -> bool {
         let mut tables = self.tables();
         let Some(route) = tables.routes.get_mut(pair) else {
@@ -196,14 +184,14 @@ impl Router {
             return false;
         }
         route.attended = false;
-        // Nothing is worth remembering but failures.
+        // Only failures are worth remembering.
         if route.failures == 0 {
             tables.routes.remove(pair);
         }
         true
     }
 
-    /// A gateway has come; its stanzas go into `queue`.
+    /// Adds a gateway, whose stanzas go into `queue`.
     pub(crate) fn join(&self, serves: Serves, queue: mpsc::Sender<Stanza>) -> GatewayId {
         let mut tables = self.tables();
         tables.last_gateway += 1;
@@ -212,22 +200,17 @@ impl Router {
         id
     }
 
-    /// A gateway has gone.
     pub(crate) fn part(&self, id: GatewayId) {
         self.tables().gateways.remove(&id);
     }
 
-    /// Hands a stanza to the gateway of one of this side's domains, waiting for its queue.
-    ///
-    /// # Errors
-    ///
-    /// The stanza, where no gateway takes it.
-    pub(crate) async fn deliver(&self, domain: &Domain, stanza: Stanza) -> Result<(), Stanza> {
-        let mut stanza = stanza;
+    /// Hands a stanza to the gateway of a served domain, waiting for its queue. Returns the stanza
+    /// if no gateway takes it.
+    pub(crate) async fn deliver(&self, domain: &Domain, mut stanza: Stanza) -> Result<(), Stanza> {
         while let Some((id, queue)) = self.gateway(domain, None) {
             match queue.send(stanza).await {
                 Ok(()) => return Ok(()),
-                Err(mpsc::error::SendError(back)) => {
+                Err(SendError(back)) => {
                     self.part(id);
                     stanza = back;
                 }
@@ -237,10 +220,7 @@ impl Router {
     }
 
     /// Hands an error to the gateway that the stanza came from, or to another one of the domain.
-    ///
-    /// # Errors
-    ///
-    /// The error, where no gateway takes it.
+    /// Returns the error if no gateway takes it.
     pub(crate) async fn give_back(
         &self,
         domain: &Domain,
@@ -250,13 +230,13 @@ impl Router {
         match self.gateway(domain, Some(origin)) {
             Some((_, queue)) => match queue.send(error).await {
                 Ok(()) => Ok(()),
-                Err(mpsc::error::SendError(back)) => self.deliver(domain, back).await,
+                Err(SendError(back)) => self.deliver(domain, back).await,
             },
             None => Err(error),
         }
     }
 
-    /// The preferred gateway, else the latest for the domain, else the latest for all.
+    /// The preferred gateway, or else the latest for the domain, or else the latest for all.
     fn gateway(
         &self,
         domain: &Domain,
@@ -347,7 +327,7 @@ mod tests {
         let refused = router.enqueue(&pair(), queued(1), now);
         assert!(matches!(
             refused,
-            Placed::Refused(_, Undeliverable::ResourceConstraint)
+            Placed::Refused(_, StanzaError::ResourceConstraint)
         ));
         while router.take(&pair()).is_some() {}
         assert!(matches!(
@@ -357,7 +337,7 @@ mod tests {
         let refused = router.enqueue(&pair(), queued(1), now);
         assert!(matches!(
             refused,
-            Placed::Refused(_, Undeliverable::ResourceConstraint)
+            Placed::Refused(_, StanzaError::ResourceConstraint)
         ));
     }
 
@@ -367,20 +347,20 @@ mod tests {
         let mut now = Instant::now();
         router.enqueue(&pair(), queued(1), now);
         router.enqueue(&pair(), queued(1), now);
-        let handed = router.failed(&pair(), Undeliverable::RemoteServerTimeout, now);
+        let handed = router.failed(&pair(), StanzaError::RemoteServerTimeout, now);
         assert_eq!(handed.len(), 2);
         assert!(router.leave(&pair()));
         let refused = router.enqueue(&pair(), queued(1), now);
         assert!(matches!(
             refused,
-            Placed::Refused(_, Undeliverable::RemoteServerTimeout)
+            Placed::Refused(_, StanzaError::RemoteServerTimeout)
         ));
         now += FIRST_PAUSE;
         assert!(matches!(
             router.enqueue(&pair(), queued(1), now),
             Placed::Unattended
         ));
-        router.failed(&pair(), Undeliverable::RemoteServerTimeout, now);
+        router.failed(&pair(), StanzaError::RemoteServerTimeout, now);
         now += FIRST_PAUSE;
         assert!(matches!(
             router.enqueue(&pair(), queued(1), now),

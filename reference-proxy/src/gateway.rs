@@ -9,12 +9,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::address;
 use crate::certificate::GatewayTls;
 use crate::context::{Context, fresh_id};
 use crate::domain::Domain;
 use crate::outbound;
-use crate::route::{GatewayId, Origin, Queued, Serves, Undeliverable, bounce};
+use crate::router::{GatewayId, Origin, Queued, Serves};
+use crate::stanza::{self, StanzaError, bounce};
 use crate::stream::{
     Condition, Connection, Incoming, Lost, Opening, Outgoing, Tls, Transport, closing, domain,
     error, is_error,
@@ -234,14 +234,14 @@ async fn read(
 
 /// Sends a gateway's stanza to its partner, or back.
 async fn send(context: &Arc<Context>, gateway: GatewayId, stanza: Stanza) {
-    let why = match address::pair(&stanza) {
+    let why = match stanza::pair(&stanza) {
         Ok(pair) if context.rules.serves(&pair.from) => {
             let origin = Origin::Gateway(gateway);
             outbound::send(context, &pair, Queued { stanza, origin }).await;
             return;
         }
-        Ok(_) => Undeliverable::NotAllowed,
-        Err(_) => Undeliverable::JidMalformed,
+        Ok(_) => StanzaError::NotAllowed,
+        Err(_) => StanzaError::JidMalformed,
     };
     let Some(own) = context.rules.own_domain() else {
         return;
@@ -324,7 +324,7 @@ fn left(mut batch: Left, mut stanzas: mpsc::Receiver<Stanza>) -> Left {
 /// Gives stanzas that a gateway was not sent to another one, or answers them.
 async fn redirect(context: &Arc<Context>, left: Left) {
     for stanza in left {
-        let Ok(pair) = address::pair(&stanza) else {
+        let Ok(pair) = stanza::pair(&stanza) else {
             continue;
         };
         if let Err(stanza) = context.router.deliver(&pair.to, stanza).await {

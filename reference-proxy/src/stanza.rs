@@ -1,0 +1,215 @@
+//! Stanzas, as far as routing needs them: their addresses (RFC 7622 §3.2), and the errors that
+//! answer them (RFC 6120 §8.3).
+
+use strum::{Display, EnumString};
+
+use crate::domain::{Domain, Pair};
+use crate::xml::namespace::STANZA_ERRORS;
+use crate::xml::{Kind, Stanza, escape};
+
+/// The most bytes of a local part or a resource (RFC 7622 §3.3.1, §3.4.1).
+const PART: usize = 1023;
+
+/// An address that is missing or malformed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+/// The domain of an address: whatever is left of the first `/` and then right of the first `@`.
+fn domain_of(address: &str) -> Result<Domain, Malformed> {
+    let (bare, resource) = match address.split_once('/') {
+        Some((bare, resource)) => (bare, Some(resource)),
+        None => (address, None),
+    };
+    if resource.is_some_and(|resource| !fits(resource)) {
+        return Err(Malformed);
+    }
+    let domain = match bare.split_once('@') {
+        Some((local, domain)) => {
+            let forbidden = |character: char| {
+                character.is_whitespace()
+                    || character.is_control()
+                    || "\"&'/:<>@".contains(character)
+            };
+            if !fits(local) || local.contains(forbidden) {
+                return Err(Malformed);
+            }
+            domain
+        }
+        None => bare,
+    };
+    Domain::parse(domain).map_err(|_| Malformed)
+}
+
+fn fits(part: &str) -> bool {
+    !part.is_empty() && part.len() <= PART
+}
+
+/// The domains that a stanza goes between.
+pub(crate) fn pair(stanza: &Stanza) -> Result<Pair, Malformed> {
+    let domain = |address: &Option<String>| domain_of(address.as_deref().ok_or(Malformed)?);
+    Ok(Pair {
+        from: domain(&stanza.from)?,
+        to: domain(&stanza.to)?,
+    })
+}
+
+/// Conditions of stanza errors (RFC 6120 §8.3.3), which dialback uses as well (XEP-0220 §2.5).
+#[derive(Clone, Copy, Debug, Display, EnumString, PartialEq, Eq)]
+#[strum(serialize_all = "kebab-case")]
+pub(crate) enum StanzaError {
+    Forbidden,
+    InternalServerError,
+    ItemNotFound,
+    JidMalformed,
+    NotAcceptable,
+    NotAllowed,
+    NotAuthorized,
+    PolicyViolation,
+    RemoteConnectionFailed,
+    RemoteServerNotFound,
+    RemoteServerTimeout,
+    ResourceConstraint,
+    ServiceUnavailable,
+}
+
+impl StanzaError {
+    /// The `<error/>` with an optional text.
+    pub(crate) fn element(self, text: &str) -> String {
+        let kind = match self {
+            Self::Forbidden | Self::NotAuthorized => "auth",
+            Self::JidMalformed | Self::NotAcceptable => "modify",
+            Self::RemoteServerTimeout | Self::ResourceConstraint => "wait",
+            Self::InternalServerError
+            | Self::ItemNotFound
+            | Self::NotAllowed
+            | Self::PolicyViolation
+            | Self::RemoteConnectionFailed
+            | Self::RemoteServerNotFound
+            | Self::ServiceUnavailable => "cancel",
+        };
+        let text = match text {
+            "" => String::new(),
+            text => format!(
+                "<text xmlns='{STANZA_ERRORS}' xml:lang='en'>{}</text>",
+                escape(text)
+            ),
+        };
+        format!("<error type='{kind}'><{self} xmlns='{STANZA_ERRORS}'/>{text}</error>")
+    }
+}
+
+/// The error that answers a stanza. Errors and results are never answered (RFC 6120 §8.3.1), and
+/// without a sender there is nobody to answer.
+///
+/// The payload is left out, so that an error is never larger than its stanza.
+pub(crate) fn bounce(stanza: &Stanza, why: StanzaError, text: &str) -> Option<Stanza> {
+    let kind = stanza.kind;
+    match (kind, stanza.type_.as_deref()) {
+        (_, Some("error")) | (Kind::Iq, Some("result")) => return None,
+        _ => {}
+    }
+    let sender = stanza.from.as_deref()?;
+    let mut bytes = format!("<{kind}");
+    let mut attribute = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            bytes.push_str(&format!(" {name}='{}'", escape(value)));
+        }
+    };
+    attribute("from", stanza.to.as_deref());
+    attribute("to", Some(sender));
+    attribute("id", stanza.id.as_deref());
+    attribute("type", Some("error"));
+    bytes.push_str(&format!(">{}</{kind}>", why.element(text)));
+    Some(Stanza {
+        kind,
+        from: stanza.to.clone(),
+        to: stanza.from.clone(),
+        id: stanza.id.clone(),
+        type_: Some("error".to_owned()),
+        bytes: bytes.into_bytes(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slash_divides_before_at() {
+        for (address, domain) in [
+            ("fp.example", "fp.example"),
+            ("u@FP.example", "fp.example"),
+            ("u@fp.example/r", "fp.example"),
+            ("fp.example/a@bank.example", "fp.example"),
+            ("u@fp.example/x/y@z", "fp.example"),
+        ] {
+            assert_eq!(
+                domain_of(address).map(|d| d.to_string()),
+                Ok(domain.to_owned())
+            );
+        }
+    }
+
+    #[test]
+    fn malformed_addresses_have_no_domain() {
+        let long = format!("{}@fp.example", "x".repeat(1024));
+        for address in [
+            "",
+            "@fp.example",
+            "u@",
+            "a b@fp.example",
+            "u@fp.example/",
+            "u@fp.example@evil.example",
+            "u@fp.example%00.x",
+            "[::1]",
+            &long,
+        ] {
+            assert_eq!(domain_of(address), Err(Malformed), "{address}");
+        }
+        assert!(domain_of(&long[1..]).is_ok());
+    }
+
+    fn stanza(kind: Kind, type_: Option<&str>) -> Stanza {
+        Stanza {
+            kind,
+            from: Some("a@a.example/'".to_owned()),
+            to: Some("b@b.example".to_owned()),
+            id: Some("1".to_owned()),
+            type_: type_.map(str::to_owned),
+            bytes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn error_goes_back_with_its_id_and_without_payload() {
+        let error = bounce(
+            &stanza(Kind::Message, None),
+            StanzaError::RemoteServerNotFound,
+            "",
+        )
+        .expect("an error");
+        assert_eq!(
+            String::from_utf8(error.bytes).expect("UTF-8"),
+            "<message from='b@b.example' to='a@a.example/&apos;' id='1' type='error'>\
+             <error type='cancel'><remote-server-not-found \
+             xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+        );
+    }
+
+    #[test]
+    fn errors_and_results_are_never_answered() {
+        for (kind, type_, answered) in [
+            (Kind::Message, Some("error"), false),
+            (Kind::Presence, Some("error"), false),
+            (Kind::Iq, Some("error"), false),
+            (Kind::Iq, Some("result"), false),
+            (Kind::Iq, Some("get"), true),
+            (Kind::Iq, Some("set"), true),
+            (Kind::Presence, None, true),
+            (Kind::Message, Some("chat"), true),
+        ] {
+            let error = bounce(&stanza(kind, type_), StanzaError::ServiceUnavailable, "");
+            assert_eq!(error.is_some(), answered, "{kind:?} {type_:?}");
+        }
+    }
+}
