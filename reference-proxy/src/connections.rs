@@ -1,4 +1,4 @@
-//! Counts connections, and keeps them within their limits.
+//! Counts connections and keeps them within their limits.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,113 +11,69 @@ use crate::partner::Partner;
 
 /// Why one more connection is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Full {
-    /// As many connections as the proxy may have.
-    #[error("limit of {limit} connections reached")]
-    Proxy {
-        /// The limit.
-        limit: u32,
-    },
-    /// As many connections as this partner may have.
-    #[error("limit of {limit} connections with this partner reached")]
-    Partner {
-        /// The limit.
-        limit: u32,
-    },
+pub(crate) enum Full {
+    #[error("limit of {0} connections reached")]
+    Proxy(usize),
+    #[error("limit of {0} connections with this partner reached")]
+    Partner(usize),
 }
 
-/// Counts connections, in all and by partner. Clones count together.
-#[derive(Clone, Debug)]
-pub struct Connections {
-    limit: u32,
-    all: Arc<Semaphore>,
-    partner_limit: u32,
-    partners: Arc<BTreeMap<Domain, Arc<Semaphore>>>,
-}
+/// One connection's place, in the total or with its partner. Dropping it frees the place.
+pub(crate) type Place = OwnedSemaphorePermit;
 
-/// One connection's place in the total; dropping it frees the place.
+/// Counts connections, in total and by partner.
 #[derive(Debug)]
-pub struct ConnectionPermit {
-    _place: OwnedSemaphorePermit,
-}
-
-/// One connection's place with its partner; dropping it frees the place.
-#[derive(Debug)]
-pub struct PartnerPermit {
-    _place: OwnedSemaphorePermit,
+pub(crate) struct Connections {
+    limit: usize,
+    total: Arc<Semaphore>,
+    partners: BTreeMap<Domain, (usize, Arc<Semaphore>)>,
 }
 
 impl Connections {
-    /// Counters at zero.
-    #[must_use]
-    pub fn new(limits: &Limits, partners: &[Partner]) -> Self {
+    pub(crate) fn new(limits: &Limits, partners: &[Partner]) -> Self {
         let partners = partners.iter().map(|partner| {
-            let limit = partner
-                .connection_limit
-                .unwrap_or(limits.partner_connections);
-            (partner.domain.clone(), semaphore(limit))
+            let limit = partner.connection_limit;
+            let limit = limit.unwrap_or(limits.partner_connections);
+            (partner.domain.clone(), (limit, semaphore(limit)))
         });
         Self {
             limit: limits.connections,
-            all: semaphore(limits.connections),
-            partner_limit: limits.partner_connections,
-            partners: Arc::new(partners.collect()),
+            total: semaphore(limits.connections),
+            partners: partners.collect(),
         }
     }
 
     /// Takes a place for a connection whose partner is not known yet.
-    ///
-    /// # Errors
-    /// [`Full::Proxy`] where none is left.
-    pub fn admit(&self) -> Result<ConnectionPermit, Full> {
-        match Arc::clone(&self.all).try_acquire_owned() {
-            Ok(place) => Ok(ConnectionPermit { _place: place }),
-            Err(_) => Err(Full::Proxy { limit: self.limit }),
-        }
+    pub(crate) fn admit(&self) -> Result<Place, Full> {
+        take(&self.total).ok_or(Full::Proxy(self.limit))
     }
 
-    /// Takes a place with the partner, whichever of its domains the connection is for.
-    ///
-    /// # Errors
-    /// [`Full::Partner`] where none is left, and for a partner that is not configured.
-    pub fn claim(&self, partner: &Partner) -> Result<PartnerPermit, Full> {
-        let limit = partner.connection_limit.unwrap_or(self.partner_limit);
-        let Some(places) = self.partners.get(&partner.domain) else {
-            return Err(Full::Partner { limit: 0 });
-        };
-        match Arc::clone(places).try_acquire_owned() {
-            Ok(place) => Ok(PartnerPermit { _place: place }),
-            Err(_) => Err(Full::Partner { limit }),
+    /// Takes a place with a configured partner, whichever of its domains the connection is for.
+    pub(crate) fn claim(&self, partner: &Partner) -> Result<Place, Full> {
+        match self.partners.get(&partner.domain) {
+            Some((limit, places)) => take(places).ok_or(Full::Partner(*limit)),
+            None => Err(Full::Partner(0)),
         }
-    }
-
-    /// Connections at this moment.
-    #[must_use]
-    pub fn open(&self) -> usize {
-        usize::try_from(self.limit)
-            .unwrap_or(usize::MAX)
-            .saturating_sub(self.all.available_permits())
     }
 }
 
-fn semaphore(limit: u32) -> Arc<Semaphore> {
-    let places = usize::try_from(limit).unwrap_or(usize::MAX);
-    Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)))
+fn semaphore(limit: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)))
+}
+
+fn take(places: &Arc<Semaphore>) -> Option<Place> {
+    Arc::clone(places).try_acquire_owned().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn domain(text: &str) -> Domain {
-        Domain::parse(text).expect("a domain")
-    }
+    use crate::partner::partner;
 
     fn connections() -> (Connections, Partner, Partner) {
-        let mut one = Partner::new(domain("one.example"));
+        let mut one = partner("one.example");
         one.connection_limit = Some(1);
-        one.additional_domains.push(domain("more.example"));
-        let two = Partner::new(domain("two.example"));
+        let two = partner("two.example");
         let limits = Limits {
             connections: 3,
             partner_connections: 2,
@@ -130,18 +86,13 @@ mod tests {
     #[test]
     fn places_run_out_and_come_back_when_dropped() {
         let (connections, ..) = connections();
-        let mut held: Vec<ConnectionPermit> = (0..3)
+        let mut held: Vec<Place> = (0..3)
             .map(|_| connections.admit().expect("a place"))
             .collect();
-        assert_eq!(connections.open(), 3);
-        let clone = connections.clone();
-        let refused = clone.admit().expect_err("full");
-        assert_eq!(refused, Full::Proxy { limit: 3 });
+        assert_eq!(connections.admit().expect_err("full"), Full::Proxy(3));
         held.pop();
-        assert_eq!(connections.open(), 2);
-        assert!(connections.admit().is_ok());
-        held.clear();
-        assert_eq!(connections.open(), 0);
+        held.push(connections.admit().expect("a place"));
+        assert_eq!(connections.admit().expect_err("full"), Full::Proxy(3));
     }
 
     #[test]
@@ -149,14 +100,14 @@ mod tests {
         let (connections, one, two) = connections();
         let first = connections.claim(&one).expect("a place");
         let full = connections.claim(&one).expect_err("full");
-        assert_eq!(full, Full::Partner { limit: 1 });
+        assert_eq!(full, Full::Partner(1));
         let _second = connections.claim(&two).expect("a place");
         let _third = connections.claim(&two).expect("a place");
         let full = connections.claim(&two).expect_err("full");
-        assert_eq!(full, Full::Partner { limit: 2 });
+        assert_eq!(full, Full::Partner(2));
         drop(first);
         assert!(connections.claim(&one).is_ok());
-        let stranger = Partner::new(domain("stranger.example"));
+        let stranger = partner("stranger.example");
         assert!(connections.claim(&stranger).is_err());
     }
 }

@@ -1,60 +1,50 @@
-//! Domain names in the one form in which they are compared: A-labels in lower case.
+//! Domain names, and the pairs of them that stanzas and keys go between.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::str::FromStr;
 
 use idna::AsciiDenyList;
 use idna::uts46::{DnsLength, Hyphens, Uts46};
 use rustls::pki_types::ServerName;
 
+/// The port of server-to-server streams (RFC 6120 §14.7).
+pub(crate) const XMPP_SERVER_PORT: u16 = 5269;
+
 /// A domain name as A-labels in lower case, without a trailing dot (RFC 7622 §3.2).
 ///
-/// Two domains are the same if and only if their texts are. It is never an IP address, never
-/// has a local part or a resource, and is at most 253 bytes long.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Domain(String);
+/// Equal domains have equal texts. A domain is never an IP address and never has a local part or
+/// a resource.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Domain(String);
 
-/// Why a text is not a domain name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DomainError {
-    /// Nothing there.
+pub(crate) enum DomainError {
     #[error("a domain name may not be empty")]
     Empty,
-    /// An IP address, in brackets or bare.
-    #[error("an IP address is no domain name")]
+    #[error("an IP address is not a domain name")]
     IpAddress,
-    /// A character, a label or a length that no domain name may have.
-    #[error("not a legal domain name")]
-    Illegal,
-    /// An address with a local part or a resource.
-    #[error("a domain name alone is wanted, without `@` and `/`")]
+    #[error("not a valid domain name")]
+    Invalid,
+    #[error("expected a domain name without `@` and `/`")]
     NotBare,
 }
 
 impl Domain {
-    /// Reads a domain name, with U-labels or A-labels, in any case; one trailing dot is dropped.
-    ///
-    /// # Errors
-    /// [`DomainError`] where the text is not a domain name.
-    pub fn parse(text: &str) -> Result<Self, DomainError> {
+    /// Reads a domain name, with U-labels or A-labels, in any case. One trailing dot is dropped.
+    pub(crate) fn parse(text: &str) -> Result<Self, DomainError> {
         let text = text.strip_suffix('.').unwrap_or(text);
         if text.is_empty() {
             return Err(DomainError::Empty);
         }
-        // The mapping never shortens a name so far that more than this could become legal.
+        // The mapping never shortens a longer text to a legal name.
         if text.len() > 2048 {
-            return Err(DomainError::Illegal);
+            return Err(DomainError::Invalid);
         }
         if text.contains(['@', '/']) {
             return Err(DomainError::NotBare);
         }
-        let bare = text
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .unwrap_or(text);
-        if bare.parse::<IpAddr>().is_ok() {
+        if without_brackets(text).parse::<IpAddr>().is_ok() {
             return Err(DomainError::IpAddress);
         }
         let ascii = Uts46::new()
@@ -64,29 +54,27 @@ impl Domain {
                 Hyphens::Check,
                 DnsLength::Verify,
             )
-            .map_err(|_| DomainError::Illegal)?;
-        // The mapping folds full-width digits and dots, so an address may only now be visible.
+            .map_err(|_| DomainError::Invalid)?;
+        // The mapping folds full-width digits and dots, so an address may only show up now.
         if ascii.parse::<Ipv4Addr>().is_ok() {
             return Err(DomainError::IpAddress);
         }
-        // No top-level domain is a number (RFC 1123 §2.1); what ends in one is a broken address.
+        // No top-level domain is a number (RFC 1123 §2.1), so this is a broken address.
         let last_label = ascii.rsplit('.').next().unwrap_or_default();
         if last_label.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(DomainError::Illegal);
+            return Err(DomainError::Invalid);
         }
         Ok(Self(ascii.into_owned()))
     }
 
     /// The name as A-labels.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The name as it stands in addresses: with U-labels (RFC 7622 §3.2.1).
-    #[must_use]
-    pub fn in_addresses(&self) -> Cow<'_, str> {
-        // Only the common case is without a copy.
+    /// The name as addresses have it: with U-labels (RFC 7622 §3.2.1).
+    pub(crate) fn in_addresses(&self) -> Cow<'_, str> {
+        // Without A-labels, the common case, the name is not copied.
         if !self.0.split('.').any(|label| label.starts_with("xn--")) {
             return Cow::Borrowed(&self.0);
         }
@@ -98,24 +86,16 @@ impl Domain {
         }
     }
 
-    /// The name that TLS asks for (SNI).
+    /// The name that a TLS client asks for.
     pub(crate) fn server_name(&self) -> ServerName<'static> {
         ServerName::try_from(self.0.clone()).expect("a domain is a DNS name")
     }
 }
 
-impl FromStr for Domain {
-    type Err = DomainError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::parse(text)
-    }
-}
-
-impl AsRef<str> for Domain {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
+fn without_brackets(text: &str) -> &str {
+    text.strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text)
 }
 
 impl fmt::Display for Domain {
@@ -153,41 +133,27 @@ impl fmt::Display for Pair {
     }
 }
 
-/// The port of server-to-server streams (RFC 6120 §14.7).
-pub const XMPP_SERVER_PORT: u16 = 5269;
-
-/// Where a partner's proxy is, when it is not to be looked for through SRV records.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ProxyAddress {
-    /// An IP address, used as it is.
+/// Where a partner's server is, for partners that are not looked up through SRV records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ProxyAddress {
     Address(SocketAddr),
-    /// A name, of which the A and AAAA records are asked.
+    /// A name whose A and AAAA records are looked up.
     Name {
-        /// The fully qualified domain name.
         host: Domain,
-        /// The TCP port.
         port: u16,
     },
 }
 
 impl ProxyAddress {
-    /// Reads `FQDN[:port]`; the port is 5269 where none is given.
-    ///
-    /// # Errors
-    /// [`DomainError`] where the part before the port is no name, or the port no port.
-    pub fn parse(text: &str) -> Result<Self, DomainError> {
+    /// Reads `FQDN[:port]`; the default port is 5269.
+    pub(crate) fn parse(text: &str) -> Result<Self, DomainError> {
         if let Ok(address) = text.parse::<SocketAddr>() {
-            return if address.port() == 0 {
-                Err(DomainError::Illegal)
-            } else {
-                Ok(Self::Address(address))
+            return match address.port() {
+                0 => Err(DomainError::Invalid),
+                _ => Ok(Self::Address(address)),
             };
         }
-        let bare = text
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .unwrap_or(text);
-        if let Ok(address) = bare.parse::<IpAddr>() {
+        if let Ok(address) = without_brackets(text).parse::<IpAddr>() {
             return Ok(Self::Address(SocketAddr::new(address, XMPP_SERVER_PORT)));
         }
         let (host, port) = match text.rsplit_once(':') {
@@ -196,30 +162,13 @@ impl ProxyAddress {
                 Ok(port) if port != 0 && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                     (host, port)
                 }
-                _ => return Err(DomainError::Illegal),
+                _ => return Err(DomainError::Invalid),
             },
         };
         Ok(Self::Name {
             host: Domain::parse(host)?,
             port,
         })
-    }
-}
-
-impl FromStr for ProxyAddress {
-    type Err = DomainError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::parse(text)
-    }
-}
-
-impl fmt::Display for ProxyAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address(address) => address.fmt(f),
-            Self::Name { host, port } => write!(f, "{host}:{port}"),
-        }
     }
 }
 
@@ -257,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_domain_name() {
+    fn refuses_texts_that_are_not_domain_names() {
         let long_label = format!("{}.example", "a".repeat(64));
         let long_name = ["a"; 128].join(".");
         for (text, error) in [
@@ -269,18 +218,18 @@ mod tests {
             ("::1", DomainError::IpAddress),
             ("[::1]", DomainError::IpAddress),
             ("１２７.0.0.1", DomainError::IpAddress),
-            ("127.0.0.300", DomainError::Illegal),
-            ("beta.1", DomainError::Illegal),
-            ("beta..example", DomainError::Illegal),
-            (".example", DomainError::Illegal),
-            ("beta_x.example", DomainError::Illegal),
-            ("*.example", DomainError::Illegal),
-            ("-a.example", DomainError::Illegal),
-            ("a b.example", DomainError::Illegal),
-            ("a\0.example", DomainError::Illegal),
-            ("xn--zzzzzzzz9999.example", DomainError::Illegal),
-            (&long_label, DomainError::Illegal),
-            (&long_name, DomainError::Illegal),
+            ("127.0.0.300", DomainError::Invalid),
+            ("beta.1", DomainError::Invalid),
+            ("beta..example", DomainError::Invalid),
+            (".example", DomainError::Invalid),
+            ("beta_x.example", DomainError::Invalid),
+            ("*.example", DomainError::Invalid),
+            ("-a.example", DomainError::Invalid),
+            ("a b.example", DomainError::Invalid),
+            ("a\0.example", DomainError::Invalid),
+            ("xn--zzzzzzzz9999.example", DomainError::Invalid),
+            (&long_label, DomainError::Invalid),
+            (&long_name, DomainError::Invalid),
         ] {
             assert_eq!(parsed(text), Err(error), "{text:?}");
         }
@@ -298,8 +247,12 @@ mod tests {
             ("::1", "[::1]:5269"),
             ("[::1]:15269", "[::1]:15269"),
         ] {
-            let address = ProxyAddress::parse(text).map(|address| address.to_string());
-            assert_eq!(address.as_deref(), Ok(form), "{text}");
+            let address = match ProxyAddress::parse(text) {
+                Ok(ProxyAddress::Address(address)) => address.to_string(),
+                Ok(ProxyAddress::Name { host, port }) => format!("{host}:{port}"),
+                Err(error) => error.to_string(),
+            };
+            assert_eq!(address, form, "{text}");
         }
         for text in [
             "",
@@ -311,6 +264,19 @@ mod tests {
             "a b.example",
         ] {
             assert!(ProxyAddress::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn each_domain_is_a_fixed_point_and_a_server_name(
+            text in "[a-zA-Z0-9.\\-é_１]{0,40}|.{0,40}",
+        ) {
+            if let Ok(domain) = Domain::parse(&text) {
+                assert_eq!(Domain::parse(domain.as_str()), Ok(domain.clone()));
+                let _ = domain.server_name();
+            }
+            let _ = ProxyAddress::parse(&text);
         }
     }
 }

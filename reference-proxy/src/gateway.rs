@@ -4,15 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use tokio::io::ReadHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::certificate::GatewayTls;
-use crate::context::{Context, fresh_id};
+use crate::context::Context;
 use crate::domain::Domain;
 use crate::outbound;
+use crate::random::stream_id;
 use crate::router::{GatewayId, Origin, Queued, Serves};
 use crate::stanza::{self, StanzaError, bounce};
 use crate::stream::{
@@ -33,7 +34,7 @@ const FAREWELL: Duration = Duration::from_millis(250);
 const BREATH: Duration = Duration::from_millis(100);
 
 /// Accepts gateways until the proxy stops.
-pub(crate) async fn listen(context: Arc<Context>, listener: TcpListener, tls: GatewayTls) {
+pub(crate) async fn listen(context: Arc<Context>, listener: TcpListener, tls: Arc<ServerConfig>) {
     let mut stop = context.tasks.stop();
     let places = Arc::new(Semaphore::new(GATEWAYS));
     loop {
@@ -62,9 +63,9 @@ pub(crate) async fn listen(context: Arc<Context>, listener: TcpListener, tls: Ga
     }
 }
 
-async fn serve(context: Arc<Context>, stream: TcpStream, peer: SocketAddr, tls: GatewayTls) {
+async fn serve(context: Arc<Context>, stream: TcpStream, peer: SocketAddr, tls: Arc<ServerConfig>) {
     let mut stop = context.tasks.stop();
-    let due = Instant::now() + context.rules.limits().stream_establishment_timeout;
+    let due = Instant::now() + context.config.settings.limits.stream_establishment_timeout;
     let established = tokio::select! {
         established = timeout_at(due, establish(&context, stream, &tls)) => established,
         () = stop.asked() => return,
@@ -85,7 +86,8 @@ async fn serve(context: Arc<Context>, stream: TcpStream, peer: SocketAddr, tls: 
             return;
         }
     };
-    let (queue, stanzas) = mpsc::channel(context.rules.limits().gateway_queue_stanzas.max(1));
+    let (queue, stanzas) =
+        mpsc::channel(context.config.settings.limits.gateway_queue_stanzas.max(1));
     // Who has read the features may count on stanzas for it being taken.
     let id = context.router.join(serves.clone(), queue);
     let greeted = timeout_at(due, connection.send(greeting.as_bytes())).await;
@@ -98,7 +100,7 @@ async fn serve(context: Arc<Context>, stream: TcpStream, peer: SocketAddr, tls: 
     tracing::info!(%peer, ?serves, "gateway connected");
     let (mut incoming, outgoing) = connection.split();
     let (say, last_word) = oneshot::channel();
-    let limits = context.rules.limits();
+    let limits = &context.config.settings.limits;
     let mut writing = Box::pin(write(
         outgoing,
         stanzas,
@@ -143,12 +145,12 @@ enum Ended {
 async fn establish(
     context: &Context,
     stream: TcpStream,
-    tls: &GatewayTls,
+    tls: &Arc<ServerConfig>,
 ) -> Result<(Connection, Serves, String), Lost> {
-    let limits = context.rules.limits();
+    let limits = &context.config.settings.limits;
     let connection = Connection::new(stream, limits);
-    let mut connection = connection.secure(Tls::Accept(tls.acceptor())).await?;
-    let id = fresh_id().ok_or(Lost::Ended)?;
+    let mut connection = connection.secure(Tls::Accept(Arc::clone(tls))).await?;
+    let id = stream_id().map_err(|_| Lost::Ended)?;
     let header = match connection.next().await {
         Ok(Frame::Header(header)) if header.is_server_stream() => header,
         Ok(_) => return refuse(context, connection, Condition::InvalidNamespace, &id).await,
@@ -161,14 +163,14 @@ async fn establish(
     let to = domain(&header, "to").ok().flatten();
     let name = to
         .as_ref()
-        .map_or_else(|| context.rules.own_name(), Domain::as_str);
+        .map_or_else(|| context.config.own_domain().as_str(), Domain::as_str);
     let mut text = opening(name, from.as_ref(), &id);
     text.push_str("<stream:features/>");
     connection.incoming().trust(limits.stanza_bytes);
     let served = [from, to]
         .into_iter()
         .flatten()
-        .find(|domain| context.rules.serves(domain));
+        .find(|domain| context.config.serves(domain));
     let serves = served.map_or(Serves::All, Serves::Domain);
     Ok((connection, serves, text))
 }
@@ -193,7 +195,7 @@ async fn refuse<T>(
 ) -> Result<T, Lost> {
     let text = format!(
         "{}{}",
-        opening(context.rules.own_name(), None, id),
+        opening(context.config.own_domain().as_str(), None, id),
         error(condition, "")
     );
     connection.send(text.as_bytes()).await?;
@@ -235,7 +237,7 @@ async fn read(
 /// Sends a gateway's stanza to its partner, or back.
 async fn send(context: &Arc<Context>, gateway: GatewayId, stanza: Stanza) {
     let why = match stanza::pair(&stanza) {
-        Ok(pair) if context.rules.serves(&pair.from) => {
+        Ok(pair) if context.config.serves(&pair.from) => {
             let origin = Origin::Gateway(gateway);
             outbound::send(context, &pair, Queued { stanza, origin }).await;
             return;
@@ -243,9 +245,7 @@ async fn send(context: &Arc<Context>, gateway: GatewayId, stanza: Stanza) {
         Ok(_) => StanzaError::NotAllowed,
         Err(_) => StanzaError::JidMalformed,
     };
-    let Some(own) = context.rules.own_domain() else {
-        return;
-    };
+    let own = context.config.own_domain();
     if let Some(error) = bounce(&stanza, why, "") {
         // The gateway that is being read is there, so this fails only when it goes just now.
         let _ = context.router.give_back(own, gateway, error).await;

@@ -1,48 +1,29 @@
-//! Dialback keys (XEP-0185): issued and checked from one shared secret, so that each proxy of a
-//! pool verifies the keys of the others and none has to remember what it issued.
+//! Dialback keys (XEP-0185): derived from a shared secret, so that each proxy of a pool can verify
+//! the keys of the others and none has to remember the keys that it issued.
 
 use std::fmt;
 
-use aws_lc_rs::{digest, hmac, rand};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::{digest, hmac};
 
-use crate::domain::Domain;
-
-/// A number that nobody outside can guess.
-pub(crate) fn random_number() -> Result<u64, NoRandomness> {
-    let mut bytes = [0; 8];
-    rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
-    Ok(u64::from_ne_bytes(bytes))
-}
+use crate::domain::Pair;
+use crate::random::{NoRandomness, random};
 
 /// The passphrase that the proxies of a pool share. It is never shown.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Vec<u8>);
-
-/// The system gave no random bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the system gave no random bytes")]
-pub struct NoRandomness;
+pub(crate) struct Secret(Vec<u8>);
 
 impl Secret {
-    /// The given passphrase.
-    #[must_use]
-    pub fn new(passphrase: &str) -> Self {
+    pub(crate) fn new(passphrase: &str) -> Self {
         Self(passphrase.as_bytes().to_vec())
     }
 
-    /// A secret of this process alone: keys issued before a restart are invalid after it.
-    ///
-    /// # Errors
-    /// [`NoRandomness`] where the system's generator fails.
-    pub fn random() -> Result<Self, NoRandomness> {
-        let mut bytes = vec![0; 32];
-        rand::fill(&mut bytes).map_err(|_| NoRandomness)?;
-        Ok(Self(bytes))
+    /// A secret of this process alone: after a restart the keys issued before are invalid.
+    pub(crate) fn random() -> Result<Self, NoRandomness> {
+        random::<32>().map(|bytes| Self(bytes.to_vec()))
     }
 
-    /// Whether there is nothing secret in it.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -53,18 +34,9 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Whether a key is the one that was issued.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyVerdict {
-    /// It was issued with this secret for these domains and this stream.
-    Valid,
-    /// It was not.
-    Invalid,
-}
-
-/// Issues and checks keys.
+/// Issues and verifies keys.
 #[derive(Clone)]
-pub struct DialbackKeys {
+pub(crate) struct DialbackKeys {
     hmac: hmac::Key,
 }
 
@@ -75,86 +47,46 @@ impl fmt::Debug for DialbackKeys {
 }
 
 impl DialbackKeys {
-    /// Keys from the given secret.
-    #[must_use]
-    pub fn new(secret: &Secret) -> Self {
-        // The HMAC is keyed with the hexadecimal text of the digest, not with its bytes.
+    pub(crate) fn new(secret: &Secret) -> Self {
+        // The HMAC key is the hexadecimal text of the digest, not its bytes.
         let hashed = hex(digest::digest(&digest::SHA256, &secret.0).as_ref());
         Self {
             hmac: hmac::Key::new(hmac::HMAC_SHA256, hashed.as_bytes()),
         }
     }
 
-    /// The key for a stream from `originating` to `receiving`, whose receiving side gave the
-    /// stream id: 64 hexadecimal digits in lower case (XEP-0185 §3).
-    #[must_use]
-    pub fn issue(&self, receiving: &Domain, originating: &Domain, stream_id: &str) -> String {
-        hex(self.tag(receiving, originating, stream_id).as_ref())
+    /// The key of the pair on a stream with this id, which the receiving server chose: 64
+    /// hexadecimal digits in lower case (XEP-0185 §3).
+    pub(crate) fn issue(&self, pair: &Pair, stream_id: &str) -> String {
+        // A domain has no blanks and the id comes last, so no boundary can be moved.
+        let message = format!("{} {} {stream_id}", pair.to, pair.from);
+        hex(hmac::sign(&self.hmac, message.as_bytes()).as_ref())
     }
 
-    /// Whether the text, white space around it aside, is the key for these domains and this
-    /// stream. The time taken does not depend on how much of it is right.
-    #[must_use]
-    pub fn check(
-        &self,
-        receiving: &Domain,
-        originating: &Domain,
-        stream_id: &str,
-        text: &str,
-    ) -> KeyVerdict {
-        let Some(presented) = unhex(text.trim_matches([' ', '\t', '\r', '\n'])) else {
-            return KeyVerdict::Invalid;
-        };
-        let message = message(receiving, originating, stream_id);
-        match hmac::verify(&self.hmac, message.as_bytes(), &presented) {
-            Ok(()) => KeyVerdict::Valid,
-            Err(_) => KeyVerdict::Invalid,
-        }
+    /// Whether the text, apart from white space around it, is the key of the pair on this stream.
+    /// The time taken does not depend on how much of it is right.
+    pub(crate) fn issued(&self, pair: &Pair, stream_id: &str, text: &str) -> bool {
+        let key = self.issue(pair, stream_id);
+        let text = text.trim_matches([' ', '\t', '\r', '\n']);
+        verify_slices_are_equal(key.as_bytes(), text.as_bytes()).is_ok()
     }
-
-    fn tag(&self, receiving: &Domain, originating: &Domain, stream_id: &str) -> hmac::Tag {
-        let message = message(receiving, originating, stream_id);
-        hmac::sign(&self.hmac, message.as_bytes())
-    }
-}
-
-/// What is signed. A domain holds no blanks and the id comes last, so no boundary can be moved.
-fn message(receiving: &Domain, originating: &Domain, stream_id: &str) -> String {
-    format!("{receiving} {originating} {stream_id}")
 }
 
 fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|nibble| char::from(DIGITS[usize::from(nibble)]))
-        .collect()
-}
-
-/// Reads lower-case hexadecimal only: a key has one spelling.
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    fn nibble(digit: u8) -> Option<u8> {
-        match digit {
-            b'0'..=b'9' => Some(digit - b'0'),
-            b'a'..=b'f' => Some(digit - b'a' + 10),
-            _ => None,
-        }
-    }
-    let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-    }
-    Some(bytes)
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Domain;
 
-    fn domain(text: &str) -> Domain {
-        Domain::parse(text).expect("a domain")
+    fn pair(from: &str, to: &str) -> Pair {
+        let domain = |text| Domain::parse(text).expect("a domain");
+        Pair {
+            from: domain(from),
+            to: domain(to),
+        }
     }
 
     const VECTORS: [[&str; 5]; 3] = [
@@ -185,10 +117,7 @@ mod tests {
     fn issues_the_keys_of_the_standards() {
         for [secret, receiving, originating, id, key] in VECTORS {
             let keys = DialbackKeys::new(&Secret::new(secret));
-            assert_eq!(
-                keys.issue(&domain(receiving), &domain(originating), id),
-                key
-            );
+            assert_eq!(keys.issue(&pair(originating, receiving), id), key);
         }
     }
 
@@ -197,38 +126,41 @@ mod tests {
         let one = DialbackKeys::new(&Secret::new("pool"));
         let two = DialbackKeys::new(&Secret::new("pool"));
         let stranger = DialbackKeys::new(&Secret::new("other"));
-        let (a, b) = (domain("a.example"), domain("b.example"));
-        let key = one.issue(&a, &b, "id-1");
-        assert_eq!(two.check(&a, &b, "id-1", &key), KeyVerdict::Valid);
-        assert_eq!(stranger.check(&a, &b, "id-1", &key), KeyVerdict::Invalid);
+        let pair = pair("b.example", "a.example");
+        let key = one.issue(&pair, "id-1");
+        assert!(two.issued(&pair, "id-1", &key));
+        assert!(!stranger.issued(&pair, "id-1", &key));
     }
 
     #[test]
     fn key_is_bound_to_both_domains_and_the_stream() {
         let keys = DialbackKeys::new(&Secret::new("pool"));
-        let (a, b) = (domain("a.example"), domain("b.example"));
-        let key = keys.issue(&a, &b, "id");
-        assert_eq!(keys.check(&a, &b, "id", &key), KeyVerdict::Valid);
-        for (receiving, originating, id) in [(&b, &a, "id"), (&a, &a, "id"), (&a, &b, "id2")] {
-            let verdict = keys.check(receiving, originating, id, &key);
-            assert_eq!(verdict, KeyVerdict::Invalid);
+        let own = pair("b.example", "a.example");
+        let key = keys.issue(&own, "id");
+        assert!(keys.issued(&own, "id", &key));
+        for (other, id) in [
+            (own.reversed(), "id"),
+            (pair("a.example", "a.example"), "id"),
+            (own, "id2"),
+        ] {
+            assert!(!keys.issued(&other, id, &key));
         }
     }
 
     #[test]
     fn blanks_around_a_key_do_not_matter_and_anything_else_does() {
         let keys = DialbackKeys::new(&Secret::new("pool"));
-        let (a, b) = (domain("a.example"), domain("b.example"));
-        let key = keys.issue(&a, &b, "id");
+        let pair = pair("b.example", "a.example");
+        let key = keys.issue(&pair, "id");
         let padded = format!("\n   {key}\t ");
-        assert_eq!(keys.check(&a, &b, "id", &padded), KeyVerdict::Valid);
+        assert!(keys.issued(&pair, "id", &padded));
         let mut other = key.clone().into_bytes();
         other[63] = if other[63] == b'0' { b'1' } else { b'0' };
         let other = String::from_utf8(other).expect("hexadecimal");
         let long = format!("{key}0");
         let upper = key.to_uppercase();
         for bad in ["", "é", &key[..63], &long, &other, &upper] {
-            assert_eq!(keys.check(&a, &b, "id", bad), KeyVerdict::Invalid, "{bad}");
+            assert!(!keys.issued(&pair, "id", bad), "{bad}");
         }
     }
 

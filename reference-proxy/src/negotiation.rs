@@ -1,16 +1,16 @@
-//! What a partner is set to: TLS × SASL × dialback, and which of the 18 rows work.
+//! What is negotiated with a partner: TLS, SASL and dialback, and which of the 18 combinations
+//! work.
 //!
-//! Knows nothing of streams: it says which methods a row allows, and the streams obey.
-
-use std::fmt;
+//! Knows nothing of streams. It says which methods the terms allow; the streams obey.
 
 use serde::Deserialize;
+use strum::Display;
 
-/// Support for one part of the negotiation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Support {
-    /// Nothing happens without it.
+pub(crate) enum Support {
+    /// Nothing else happens without it.
+    #[default]
     Required,
     /// Used where the partner has it.
     Optional,
@@ -18,134 +18,73 @@ pub enum Support {
     NotSupported,
 }
 
-/// What the proxy is set to for one partner. The default is row 1, as the cmdlets have it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Negotiation {
-    /// STARTTLS (RFC 6120 §5).
-    pub tls: Support,
-    /// SASL EXTERNAL (RFC 6120 §6, XEP-0178).
-    pub sasl: Support,
-    /// Server dialback (XEP-0220).
-    pub dialback: bool,
-}
-
-impl Default for Negotiation {
-    fn default() -> Self {
-        Self {
-            tls: Support::Required,
-            sasl: Support::Required,
-            dialback: true,
-        }
-    }
-}
-
-/// The ways to authenticate that a row leaves. The preference is the order of the fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Methods {
-    /// SASL EXTERNAL over TLS.
-    pub sasl_tls: bool,
-    /// Dialback over TLS.
-    pub tls_dialback: bool,
-    /// Dialback over plain TCP.
-    pub tcp_dialback: bool,
-}
-
-impl Methods {
-    /// Whether a stream can ever be authenticated.
-    #[must_use]
-    pub fn any(self) -> bool {
-        self.sasl_tls || self.tls_dialback || self.tcp_dialback
-    }
-
-    /// Whether dialback is usable at all, over TLS or without it.
-    #[must_use]
-    pub fn dialback(self) -> bool {
-        self.tls_dialback || self.tcp_dialback
-    }
-}
-
-/// How a pair was authenticated.
+/// What is set for one partner. The default is row 1, as with the cmdlets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// STARTTLS (RFC 6120 §5).
+    pub(crate) tls: Support,
+    /// SASL EXTERNAL (RFC 6120 §6, XEP-0178).
+    pub(crate) sasl: Support,
+    /// Server dialback (XEP-0220).
+    pub(crate) dialback: bool,
+}
+
+/// How a pair of domains is authenticated, in the order in which the methods are tried.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
+#[strum(serialize_all = "kebab-case")]
 pub(crate) enum Method {
-    /// SASL EXTERNAL over TLS.
     SaslTls,
-    /// Dialback over TLS.
     TlsDialback,
-    /// Dialback over TCP alone.
     TcpDialback,
 }
 
 impl Method {
-    /// The method's name, as logs and reports have it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::SaslTls => "sasl-tls",
-            Self::TlsDialback => "tls-dialback",
-            Self::TcpDialback => "tcp-dialback",
+    /// Dialback on a stream that TLS secures or not.
+    pub(crate) fn dialback(secured: bool) -> Self {
+        match secured {
+            true => Self::TlsDialback,
+            false => Self::TcpDialback,
         }
     }
 }
 
-/// How strictly a configuration is judged where the sources of the 18 rows disagree.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+/// How strictly terms are checked where the sources of the 18 rows disagree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Validation {
-    /// SASL without TLS is refused (rows 5 and 11), as the Control Panel does at *Commit*.
+pub(crate) enum Validation {
+    /// Refuses SASL without TLS (rows 5 and 11), as the Control Panel does at *Commit*.
     #[default]
     ControlPanel,
-    /// Rows 5 and 11 load with their warning, as the table of the 18 rows has it.
+    /// Loads rows 5 and 11 with a warning, as the table of the 18 rows has it.
     Matrix,
 }
 
-/// Why a row that loads may yet disappoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Warning {
-    /// Row 1: dialback is on, but TLS and SASL are both required.
+/// Why a row that loads may still disappoint.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
+pub(crate) enum Warning {
+    #[strum(to_string = "dialback is never used while TLS and SASL are both required")]
     DialbackInoperative,
-    /// SASL is wanted, but TLS, which it depends on, is optional or absent.
+    #[strum(to_string = "SASL depends on TLS: negotiation can fail unless TLS is required")]
     SaslDependsOnTls,
 }
 
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::DialbackInoperative => {
-                "dialback is never used while TLS and SASL are both required"
-            }
-            Self::SaslDependsOnTls => {
-                "SASL depends on TLS: negotiation can fail unless TLS is required"
-            }
-        })
-    }
-}
-
-/// Why a row is no valid configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum InvalidReason {
-    /// Rows 14, 16, 18: SASL and dialback are both off.
+/// Why a row is not valid.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
+pub(crate) enum InvalidReason {
+    /// Rows 14, 16 and 18.
+    #[strum(to_string = "either SASL or dialback has to be on")]
     NoMethod,
-    /// Rows 6 and 12: only SASL is left, and it cannot run without TLS.
+    /// Rows 6 and 12.
+    #[strum(to_string = "SASL needs TLS, which is not supported here, and dialback is off")]
     SaslNeedsTls,
-    /// Rows 5 and 11 under [`Validation::ControlPanel`]: SASL is wanted and TLS is off.
+    /// Rows 5 and 11 under [`Validation::ControlPanel`].
+    #[strum(to_string = "SASL needs TLS, which is not supported here")]
     SaslWithoutTls,
-}
-
-impl fmt::Display for InvalidReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoMethod => "either SASL or dialback has to be on",
-            Self::SaslNeedsTls => {
-                "SASL needs TLS, which is not supported here, and dialback is off"
-            }
-            Self::SaslWithoutTls => "SASL needs TLS, which is not supported here",
-        })
-    }
 }
 
 impl InvalidReason {
     /// What would make the row valid.
-    #[must_use]
-    pub fn remedy(self) -> &'static str {
+    pub(crate) fn remedy(self) -> &'static str {
         match self {
             Self::NoMethod => "set sasl to required or optional with TLS, or dialback to true",
             Self::SaslNeedsTls => {
@@ -159,73 +98,67 @@ impl InvalidReason {
     }
 }
 
-/// A row that is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("row {row} of the negotiation table is not a valid configuration: {reason}")]
-pub struct Invalid {
-    /// Number of the row, 1 to 18.
-    pub row: u8,
-    /// Why it is refused.
-    pub reason: InvalidReason,
+pub(crate) struct Invalid {
+    pub(crate) row: u8,
+    pub(crate) reason: InvalidReason,
 }
 
-impl Negotiation {
-    /// Number of the row in the negotiation table, 1 to 18.
-    #[must_use]
-    pub fn row(self) -> u8 {
-        let tls = match self.tls {
+impl Terms {
+    /// The number of the row in the negotiation table, 1 to 18.
+    pub(crate) fn row(self) -> u8 {
+        let place = |support| match support {
             Support::Required => 0,
-            Support::Optional => 2,
-            Support::NotSupported => 4,
+            Support::Optional => 1,
+            Support::NotSupported => 2,
         };
-        let sasl = match self.sasl {
-            Support::Required => 0,
-            Support::Optional => 6,
-            Support::NotSupported => 12,
-        };
-        1 + tls + sasl + u8::from(!self.dialback)
+        1 + 6 * place(self.sasl) + 2 * place(self.tls) + u8::from(!self.dialback)
     }
 
-    /// The methods that the row leaves. Only TLS and SASL both required suppress dialback.
-    #[must_use]
-    pub fn methods(self) -> Methods {
-        let tls_possible = self.tls != Support::NotSupported;
-        let sasl_only = self.tls == Support::Required && self.sasl == Support::Required;
-        Methods {
-            sasl_tls: self.sasl != Support::NotSupported && tls_possible,
-            tls_dialback: self.dialback && tls_possible && !sasl_only,
-            tcp_dialback: self.dialback && self.tls != Support::Required,
+    /// Whether nothing but STARTTLS may happen on a plaintext stream.
+    pub(crate) fn requires_tls(self) -> bool {
+        self.tls == Support::Required
+    }
+
+    pub(crate) fn allows_tls(self) -> bool {
+        self.tls != Support::NotSupported
+    }
+
+    pub(crate) fn allows(self, method: Method) -> bool {
+        match method {
+            Method::SaslTls => self.sasl != Support::NotSupported && self.allows_tls(),
+            Method::TlsDialback => {
+                let sasl_only = self.requires_tls() && self.sasl == Support::Required;
+                self.dialback && self.allows_tls() && !sasl_only
+            }
+            Method::TcpDialback => self.dialback && !self.requires_tls(),
         }
+    }
+
+    pub(crate) fn allows_dialback(self) -> bool {
+        self.allows(Method::TlsDialback) || self.allows(Method::TcpDialback)
     }
 
     /// Whether the row may be loaded, and with which warning.
-    ///
-    /// # Errors
-    /// [`Invalid`] for rows 6, 12, 14, 16, 18, and for rows 5 and 11 unless the validation is
-    /// [`Validation::Matrix`].
-    pub fn verdict(self, validation: Validation) -> Result<Option<Warning>, Invalid> {
+    pub(crate) fn check(self, validation: Validation) -> Result<Option<Warning>, Invalid> {
         let sasl_wanted = self.sasl != Support::NotSupported;
-        let tls_off = self.tls == Support::NotSupported;
-        let reason = if !self.methods().any() {
-            Some(if sasl_wanted {
-                InvalidReason::SaslNeedsTls
-            } else {
-                InvalidReason::NoMethod
-            })
-        } else if sasl_wanted && tls_off && validation == Validation::ControlPanel {
-            Some(InvalidReason::SaslWithoutTls)
-        } else {
-            None
+        let invalid = |reason| {
+            let row = self.row();
+            Err(Invalid { row, reason })
         };
-        if let Some(reason) = reason {
-            return Err(Invalid {
-                row: self.row(),
-                reason,
+        if !self.allows(Method::SaslTls) && !self.allows_dialback() {
+            return invalid(match sasl_wanted {
+                true => InvalidReason::SaslNeedsTls,
+                false => InvalidReason::NoMethod,
             });
         }
-        Ok(if sasl_wanted && self.tls != Support::Required {
+        if sasl_wanted && !self.allows_tls() && validation == Validation::ControlPanel {
+            return invalid(InvalidReason::SaslWithoutTls);
+        }
+        Ok(if sasl_wanted && !self.requires_tls() {
             Some(Warning::SaslDependsOnTls)
-        } else if self.dialback && !self.methods().dialback() {
+        } else if self.dialback && !self.allows_dialback() {
             Some(Warning::DialbackInoperative)
         } else {
             None
@@ -261,85 +194,75 @@ mod tests {
         (N, N, false, "", 'x'),
     ];
 
-    fn rows() -> impl Iterator<Item = (u8, Negotiation, &'static str, char)> {
+    fn terms(tls: Support, sasl: Support, dialback: bool) -> Terms {
+        Terms {
+            tls,
+            sasl,
+            dialback,
+        }
+    }
+
+    fn rows() -> impl Iterator<Item = (u8, Terms, &'static str, char)> {
         (1..)
             .zip(TABLE)
             .map(|(row, (tls, sasl, dialback, methods, mark))| {
-                let negotiation = Negotiation {
-                    tls,
-                    sasl,
-                    dialback,
-                };
-                (row, negotiation, methods, mark)
+                (row, terms(tls, sasl, dialback), methods, mark)
             })
     }
 
     #[test]
     fn rows_are_numbered_as_in_the_table() {
-        for (row, negotiation, ..) in rows() {
-            assert_eq!(negotiation.row(), row);
+        for (row, terms, ..) in rows() {
+            assert_eq!(terms.row(), row);
         }
-        assert_eq!(Negotiation::default().row(), 1);
+        assert_eq!(terms(Support::default(), Support::default(), true).row(), 1);
     }
 
     #[test]
     fn methods_are_those_of_the_table() {
-        for (row, negotiation, expected, _) in rows() {
-            let methods = negotiation.methods();
-            let mut found = String::new();
-            for (present, letter) in [
-                (methods.sasl_tls, 'S'),
-                (methods.tls_dialback, 'L'),
-                (methods.tcp_dialback, 'C'),
-            ] {
-                if present {
-                    found.push(letter);
-                }
-            }
+        for (row, terms, expected, _) in rows() {
+            let letters = [
+                (Method::SaslTls, 'S'),
+                (Method::TlsDialback, 'L'),
+                (Method::TcpDialback, 'C'),
+            ];
+            let allowed = letters.iter().filter(|(method, _)| terms.allows(*method));
+            let found: String = allowed.map(|(_, letter)| letter).collect();
             assert_eq!(found, expected, "row {row}");
         }
     }
 
     #[test]
     fn matrix_refuses_five_rows_and_loads_the_others() {
-        for (row, negotiation, _, mark) in rows() {
-            let verdict = negotiation.verdict(Validation::Matrix);
+        for (row, terms, _, mark) in rows() {
+            let checked = terms.check(Validation::Matrix);
             match mark {
-                'x' => assert_eq!(verdict.expect_err("refused").row, row),
-                'd' => assert_eq!(verdict, Ok(Some(Warning::DialbackInoperative))),
-                'w' | 'c' => assert_eq!(verdict, Ok(Some(Warning::SaslDependsOnTls)), "row {row}"),
-                _ => assert_eq!(verdict, Ok(None), "row {row}"),
+                'x' => assert_eq!(checked.expect_err("refused").row, row),
+                'd' => assert_eq!(checked, Ok(Some(Warning::DialbackInoperative))),
+                'w' | 'c' => assert_eq!(checked, Ok(Some(Warning::SaslDependsOnTls)), "row {row}"),
+                _ => assert_eq!(checked, Ok(None), "row {row}"),
             }
         }
     }
 
     #[test]
     fn control_panel_refuses_sasl_without_tls_as_well() {
-        for (row, negotiation, _, mark) in rows() {
-            let verdict = negotiation.verdict(Validation::ControlPanel);
+        for (row, terms, _, mark) in rows() {
+            let checked = terms.check(Validation::ControlPanel);
             if mark == 'c' {
                 let reason = InvalidReason::SaslWithoutTls;
-                assert_eq!(verdict, Err(Invalid { row, reason }));
+                assert_eq!(checked, Err(Invalid { row, reason }));
             } else {
-                assert_eq!(
-                    verdict,
-                    negotiation.verdict(Validation::Matrix),
-                    "row {row}"
-                );
+                assert_eq!(checked, terms.check(Validation::Matrix), "row {row}");
             }
         }
     }
 
     #[test]
     fn refusal_says_row_and_reason() {
-        let row_14 = Negotiation {
-            tls: R,
-            sasl: N,
-            dialback: false,
-        };
         assert_eq!(
-            row_14
-                .verdict(Validation::Matrix)
+            terms(R, N, false)
+                .check(Validation::Matrix)
                 .expect_err("refused")
                 .to_string(),
             "row 14 of the negotiation table is not a valid configuration: \

@@ -1,63 +1,67 @@
 //! One federated partner, as the cmdlets' parameters describe it.
 
 use serde::Deserialize;
+use strum::Display;
 
 use crate::domain::{Domain, ProxyAddress};
-use crate::negotiation::Negotiation;
+use crate::negotiation::Terms;
 
 /// How far a partner vouches for its users.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Display, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum PartnerType {
+#[strum(serialize_all = "kebab-case")]
+pub(crate) enum PartnerType {
     /// High trust: the same enterprise or a business relation.
     Federated,
     /// A public provider that is trusted to vouch for its users.
     PublicVerified,
-    /// A public provider that is not.
+    /// Any other public provider.
     #[default]
     PublicUnverified,
 }
 
 /// A partner that may exchange stanzas with the served domains.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Partner {
+#[derive(Clone, Debug)]
+pub(crate) struct Partner {
     /// The domain that identifies the partner.
-    pub domain: Domain,
+    pub(crate) domain: Domain,
     /// Further domains of the same partner, each matched exactly.
-    pub additional_domains: Vec<Domain>,
-    /// Free text for whoever runs the proxy.
-    pub description: String,
-    /// How far the partner vouches for its users; the gateway's business, carried for it.
-    pub kind: PartnerType,
-    /// What is negotiated on streams to and from the partner.
-    pub negotiation: Negotiation,
+    pub(crate) additional_domains: Vec<Domain>,
+    pub(crate) description: String,
+    /// Only logged: acting on it is up to the gateway.
+    pub(crate) kind: PartnerType,
+    pub(crate) terms: Terms,
     /// Whether the partner has to send something within each keep-alive interval.
-    pub keep_alive: bool,
-    /// Most connections at once, both directions; the general limit where absent.
-    pub connection_limit: Option<u32>,
-    /// Where the partner's proxy is; found through SRV records where absent.
-    pub proxy: Option<ProxyAddress>,
+    pub(crate) keep_alive: bool,
+    /// The most connections at once, in both directions together, if not the general limit.
+    pub(crate) connection_limit: Option<usize>,
+    /// Where the partner's proxy is; found through SRV records if absent.
+    pub(crate) proxy: Option<ProxyAddress>,
 }
 
 impl Partner {
-    /// A partner with the cmdlets' defaults: TLS and SASL required, dialback and keep-alive on,
-    /// public and unverified.
-    #[must_use]
-    pub fn new(domain: Domain) -> Self {
-        Self {
-            domain,
-            additional_domains: Vec::new(),
-            description: String::new(),
-            kind: PartnerType::default(),
-            negotiation: Negotiation::default(),
-            keep_alive: true,
-            connection_limit: None,
-            proxy: None,
-        }
-    }
-
     /// All domains of the partner, the identifying one first.
-    pub fn domains(&self) -> impl Iterator<Item = &Domain> {
+    pub(crate) fn domains(&self) -> impl Iterator<Item = &Domain> {
         std::iter::once(&self.domain).chain(&self.additional_domains)
+    }
+}
+
+/// A partner of row 1 with the defaults of a file.
+#[cfg(test)]
+pub(crate) fn partner(domain: &str) -> Partner {
+    use crate::negotiation::Support;
+    Partner {
+        domain: Domain::parse(domain).expect("a domain"),
+        additional_domains: Vec::new(),
+        description: String::new(),
+        kind: PartnerType::default(),
+        terms: Terms {
+            tls: Support::Required,
+            sasl: Support::Required,
+            dialback: true,
+        },
+        keep_alive: true,
+        connection_limit: None,
+        proxy: None,
     }
 }

@@ -1,5 +1,6 @@
 //! The proxy as a whole: start, addresses, stop.
 
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,13 +10,13 @@ use socket2::{Domain as Family, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
-use crate::certificate::{GatewayTls, Judge, PartnerTls, TlsError};
-use crate::config::{Config, Settings};
+use crate::certificate::{Judge, PartnerTls, gateway_acceptor};
+use crate::config::Config;
 use crate::connections::Connections;
 use crate::context::Context;
-use crate::resolve::{ResolveError, Resolver};
+use crate::random::random;
+use crate::resolve::Resolver;
 use crate::router::Router;
-use crate::rules::Rules;
 use crate::task::{Supervisor, Tasks};
 use crate::{gateway, inbound};
 
@@ -25,30 +26,30 @@ const BACKLOG: i32 = 1024;
 /// Why a proxy does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Called outside of a tokio runtime.
-    #[error("a proxy needs a tokio runtime to run on")]
+    /// [`Proxy::start`] was called outside of a tokio runtime.
+    #[error("the proxy needs a tokio runtime")]
     NoRuntime,
-    /// An address can't be listened on.
-    #[error("can't listen on {address}")]
+    /// An address of the configuration is not available.
+    #[error("could not listen on {address}")]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// DNS can't be asked.
-    #[error("DNS can't be set up")]
-    Resolver(#[from] ResolveError),
-    /// The certificates can't be used.
-    #[error("TLS can't be set up")]
-    Tls(#[from] TlsError),
-    /// The system has no random numbers.
-    #[error("the system gives no random numbers")]
-    NoRandomness,
+    /// DNS, TLS or the random numbers of the system are not usable.
+    #[error("could not set up {what}")]
+    Setup {
+        /// The part of the proxy.
+        what: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
 }
 
-/// A running proxy. Dropping it ends it at once; [`Proxy::stop`] ends it in good order.
+/// A running proxy. Dropping it ends it at once; [`Proxy::stop`] ends it gracefully.
 #[derive(Debug)]
 pub struct Proxy {
     external: SocketAddr,
@@ -58,53 +59,48 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts a proxy on the tokio runtime of the caller. It listens when this returns.
+    /// Starts a proxy on the caller's tokio runtime. It listens when this returns.
     ///
     /// # Errors
     ///
-    /// [`StartError`] when an address, DNS, TLS or the runtime is not to be had.
+    /// [`StartError`] where an address, DNS, TLS or the runtime is not available.
     pub fn start(config: Config) -> Result<Self, StartError> {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
-        let settings = config.settings();
-        let (external, external_address) = listen(settings.external.listen)?;
-        let (internal, internal_address) = listen(settings.internal.listen)?;
-        let seed = match settings.seed {
-            Some(seed) => seed,
-            None => random_seed().ok_or(StartError::NoRandomness)?,
-        };
-        let patience = settings.limits.stop_timeout;
-        let Settings {
-            external: outside,
-            internal: inside,
-            ..
-        } = settings;
+        let settings = &config.settings;
+        let (outside, inside) = (&settings.external, &settings.internal);
+        let (external, external_address) = listen(outside.listen)?;
+        let (internal, internal_address) = listen(inside.listen)?;
         let judge = Judge::new(outside.authorities.clone(), settings.client_auth_eku);
         let strict = settings.strict_certificates;
-        let tls = PartnerTls::new(outside.credentials.clone(), judge, strict)?;
-        let (authorities, gateways) = (inside.authorities.clone(), inside.gateways.clone());
-        let gateway_tls = GatewayTls::new(&inside.credentials, authorities, gateways)?;
-        let resolver = Resolver::new(&settings.dns, settings.limits.dns_timeout, seed)?;
-        for warning in config.warnings() {
-            tracing::warn!("{warning}");
-        }
+        let tls = PartnerTls::new(outside.credentials.clone(), judge, strict)
+            .map_err(unusable("TLS towards partners"))?;
+        let (authorities, names) = (inside.authorities.clone(), settings.gateways.clone());
+        let gateway_tls = gateway_acceptor(&inside.credentials, authorities, names)
+            .map_err(unusable("TLS towards the gateway"))?;
+        let seed = random().map_err(unusable("random numbers"))?;
+        let seed = u64::from_ne_bytes(seed);
+        let resolver = Resolver::new(&settings.dns, settings.limits.dns_timeout, seed)
+            .map_err(unusable("DNS"))?;
+        config.log_partners();
         let (supervisor, tasks): (Supervisor, Tasks) = Supervisor::start(&runtime);
+        let proxy = Self {
+            external: external_address,
+            internal: internal_address,
+            patience: settings.limits.stop_timeout,
+            supervisor,
+        };
         let context = Arc::new(Context {
             connections: Connections::new(&settings.limits, &settings.partners),
             router: Router::new(&settings.limits),
-            rules: Rules::new(Arc::new(config)),
+            config,
             tls,
             resolver,
             tasks: tasks.clone(),
         });
         tasks.spawn(inbound::listen(Arc::clone(&context), external));
         tasks.spawn(gateway::listen(context, internal, gateway_tls));
-        tracing::info!(external = %external_address, internal = %internal_address, "proxy started");
-        Ok(Self {
-            external: external_address,
-            internal: internal_address,
-            patience,
-            supervisor,
-        })
+        tracing::info!(external = %proxy.external, internal = %proxy.internal, "proxy started");
+        Ok(proxy)
     }
 
     /// Where partners connect.
@@ -119,8 +115,8 @@ impl Proxy {
         self.internal
     }
 
-    /// Stops listening, closes each stream with its closing tag, and waits until all is over, for
-    /// as long as the limits say.
+    /// Stops listening, closes each stream with its closing tag, and waits until everything is
+    /// over, at most for the configured time.
     pub async fn stop(self) {
         self.supervisor.stop(self.patience).await;
         tracing::info!("proxy stopped");
@@ -142,8 +138,9 @@ fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> 
     bind().map_err(|source| StartError::Listen { address, source })
 }
 
-fn random_seed() -> Option<u64> {
-    let mut bytes = [0; 8];
-    aws_lc_rs::rand::fill(&mut bytes).ok()?;
-    Some(u64::from_le_bytes(bytes))
+fn unusable<E: Error + Send + Sync + 'static>(what: &'static str) -> impl Fn(E) -> StartError {
+    move |error| StartError::Setup {
+        what,
+        source: Box::new(error),
+    }
 }

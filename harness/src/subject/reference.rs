@@ -252,9 +252,6 @@ pub async fn serve(path: &Path) -> Result<(), ServeError> {
 }
 
 async fn run_alone(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
-    for warning in config.warnings() {
-        tracing::warn!("{warning}");
-    }
     let proxy = Proxy::start(config)?;
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {

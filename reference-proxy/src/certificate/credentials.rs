@@ -1,4 +1,4 @@
-//! What the proxy presents and what it trusts.
+//! What the proxy presents and whom it trusts.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -19,7 +19,7 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 
 /// A certificate chain, leaf first, with the key of the leaf.
 #[derive(Clone)]
-pub struct Credentials {
+pub(crate) struct Credentials {
     pub(super) certified: Arc<CertifiedKey>,
 }
 
@@ -29,52 +29,30 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Why a certificate, a key or a list of authorities is not usable.
+/// Why a certificate, a key or a list of authorities cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum CredentialsError {
-    /// The text is not PEM.
-    #[error("not legible as PEM")]
+pub(crate) enum CredentialsError {
+    #[error("not valid PEM")]
     Pem(#[source] pem::Error),
-    /// No certificate in it.
-    #[error("no certificate in it")]
+    #[error("no certificate found")]
     NoCertificate,
-    /// No private key in it.
-    #[error("no private key in it")]
+    #[error("no private key found")]
     NoKey,
-    /// The key does not fit the certificate, or one of them is not supported.
-    #[error("certificate and key are not usable together")]
+    #[error("certificate and key cannot be used together")]
     Unusable(#[source] rustls::Error),
-    /// None of the certificates can be an authority.
-    #[error("no usable certificate authority in it")]
+    #[error("no usable certificate authority found")]
     NoAuthority,
 }
 
 impl Credentials {
-    /// Reads a chain and a key from PEM.
-    ///
-    /// # Errors
-    /// [`CredentialsError`] where one of them is missing, illegible, or does not fit the other.
-    pub fn from_pem(chain: &str, key: &str) -> Result<Self, CredentialsError> {
+    /// Reads a chain, leaf first, and its key from PEM.
+    pub(crate) fn from_pem(chain: &str, key: &str) -> Result<Self, CredentialsError> {
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|error| match error {
             pem::Error::NoItemsFound => CredentialsError::NoKey,
             other => CredentialsError::Pem(other),
         })?;
-        Self::from_der(certificates(chain)?, key)
-    }
-
-    /// Takes a chain, leaf first, and a key.
-    ///
-    /// # Errors
-    /// [`CredentialsError`] where the chain is empty or the key does not fit the leaf.
-    pub fn from_der(
-        chain: Vec<CertificateDer<'static>>,
-        key: PrivateKeyDer<'static>,
-    ) -> Result<Self, CredentialsError> {
-        if chain.is_empty() {
-            return Err(CredentialsError::NoCertificate);
-        }
-        let certified =
-            CertifiedKey::from_der(chain, key, &PROVIDER).map_err(CredentialsError::Unusable)?;
+        let certified = CertifiedKey::from_der(certificates(chain)?, key, &PROVIDER)
+            .map_err(CredentialsError::Unusable)?;
         Ok(Self {
             certified: Arc::new(certified),
         })
@@ -83,7 +61,7 @@ impl Credentials {
 
 /// The certificate authorities of one side.
 #[derive(Clone)]
-pub struct Authorities {
+pub(crate) struct Authorities {
     pub(super) roots: Arc<RootCertStore>,
 }
 
@@ -94,23 +72,10 @@ impl fmt::Debug for Authorities {
 }
 
 impl Authorities {
-    /// Reads certificates from PEM. As in a system's bundle, ones that cannot be used are skipped.
-    ///
-    /// # Errors
-    /// [`CredentialsError`] where the text is illegible or no usable authority is in it.
-    pub fn from_pem(text: &str) -> Result<Self, CredentialsError> {
-        Self::from_der(certificates(text)?)
-    }
-
-    /// Takes certificates; ones that cannot be used are skipped.
-    ///
-    /// # Errors
-    /// [`CredentialsError::NoAuthority`] where none can be used.
-    pub fn from_der<'a>(
-        certificates: impl IntoIterator<Item = CertificateDer<'a>>,
-    ) -> Result<Self, CredentialsError> {
+    /// Reads certificates from PEM. As in a system's bundle, unusable ones are skipped.
+    pub(crate) fn from_pem(text: &str) -> Result<Self, CredentialsError> {
         let mut roots = RootCertStore::empty();
-        let (added, _skipped) = roots.add_parsable_certificates(certificates);
+        let (added, _skipped) = roots.add_parsable_certificates(certificates(text)?);
         if added == 0 {
             return Err(CredentialsError::NoAuthority);
         }
@@ -124,10 +89,9 @@ fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, CredentialsE
     let found = CertificateDer::pem_slice_iter(text.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .map_err(CredentialsError::Pem)?;
-    if found.is_empty() {
-        Err(CredentialsError::NoCertificate)
-    } else {
-        Ok(found)
+    match found.is_empty() {
+        true => Err(CredentialsError::NoCertificate),
+        false => Ok(found),
     }
 }
 

@@ -49,7 +49,7 @@ impl Authority {
     }
 
     pub(crate) fn authorities(&self) -> Authorities {
-        Authorities::from_der([self.der()]).expect("an authority")
+        Authorities::from_pem(&self.pem()).expect("an authority")
     }
 
     pub(crate) fn pem(&self) -> String {
@@ -103,7 +103,8 @@ impl Leaf {
     }
 
     pub(crate) fn credentials(&self) -> Credentials {
-        Credentials::from_der(vec![self.der()], self.key()).expect("credentials")
+        let (chain, key) = self.pem();
+        Credentials::from_pem(&chain, &key).expect("credentials")
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which domains a certificate is for (RFC 6120 §13.7.1.2, RFC 6125, RFC 9525).
 //!
-//! Only subject alternative names count: DNS-ID, SRV-ID and XmppAddr, each in the string type that
-//! its standard gives it. The common name is never looked at.
+//! Only subject alternative names count: DNS-ID, SRV-ID and XmppAddr, each in the string type of
+//! its standard. The common name is ignored.
 
 use x509_parser::asn1_rs::{Any, Class, FromDer, Oid, Tag, oid};
 use x509_parser::certificate::X509Certificate;
@@ -13,34 +13,17 @@ use crate::domain::Domain;
 const XMPP_ADDR: Oid<'static> = oid!(1.3.6.1.5.5.7.8.5);
 /// id-on-dnsSRV (RFC 4985 §2), an IA5String.
 const SRV_NAME: Oid<'static> = oid!(1.3.6.1.5.5.7.8.7);
-/// The service whose SRV-IDs are good for server-to-server streams.
+/// The service of server-to-server streams in SRV-IDs.
 const SERVICE: &str = "_xmpp-server.";
 
-/// Whether a certificate names a domain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Identity {
-    /// One of its names is the domain.
-    Named,
-    /// None is.
-    NotNamed,
-}
-
 /// Whether the certificate names one of the domains.
-pub(super) fn identity(certificate: &X509Certificate<'_>, domains: &[Domain]) -> Identity {
-    // More than one such extension, or an illegible one, names nothing.
+pub(super) fn names_one_of(certificate: &X509Certificate<'_>, domains: &[Domain]) -> bool {
+    // More than one such extension, or an unreadable one, names nothing.
     let Ok(Some(names)) = certificate.subject_alternative_name() else {
-        return Identity::NotNamed;
+        return false;
     };
-    let named = names
-        .value
-        .general_names
-        .iter()
-        .any(|name| domains.iter().any(|domain| names_domain(name, domain)));
-    if named {
-        Identity::Named
-    } else {
-        Identity::NotNamed
-    }
+    let mut names = names.value.general_names.iter();
+    names.any(|name| domains.iter().any(|domain| names_domain(name, domain)))
 }
 
 fn names_domain(name: &GeneralName<'_>, domain: &Domain) -> bool {
@@ -50,7 +33,7 @@ fn names_domain(name: &GeneralName<'_>, domain: &Domain) -> bool {
             string(value, Tag::Ia5String).is_some_and(|text| srv_id(text, domain.as_str()))
         }
         GeneralName::OtherName(kind, value) if *kind == XMPP_ADDR => {
-            // The domain part alone: `Domain` takes neither local part nor resource nor wildcard.
+            // `Domain` accepts neither local part nor resource nor wildcard.
             string(value, Tag::Utf8String)
                 .and_then(|text| Domain::parse(text).ok())
                 .is_some_and(|named| named == *domain)
@@ -79,7 +62,7 @@ fn srv_id(presented: &str, domain: &str) -> bool {
     }
 }
 
-/// The text inside the explicit tag of an otherName, if it has the right string type.
+/// The text inside the explicit tag of an otherName, if it is of the right string type.
 fn string(value: &[u8], wanted: Tag) -> Option<&str> {
     let (rest, outer) = Any::from_der(value).ok()?;
     if !rest.is_empty() || outer.class() != Class::ContextSpecific || outer.tag() != Tag(0) {

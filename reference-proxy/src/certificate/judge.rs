@@ -1,71 +1,57 @@
 //! The verdict on a peer's certificate: chain, dates, purpose, identity.
 
-use std::fmt;
-
 use rustls::CertificateError;
 use rustls::pki_types::{CertificateDer, UnixTime};
+use strum::Display;
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
 use super::credentials::{Authorities, provider};
-use super::identity::{Identity, identity};
+use super::identity::names_one_of;
 use crate::domain::Domain;
 
-/// What is thought of a peer's certificate.
+/// The verdict on a peer's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judged {
+pub(crate) enum Judged {
     /// It authenticates the peer as the domain.
     Good,
     /// It authenticates nobody.
     Bad(Fault),
-    /// There was none.
     Absent,
 }
 
-/// Why a certificate authenticates nobody. The first fault found is the one told: form, then
+/// Why a certificate authenticates nobody. Of several faults the first one counts: format, then
 /// dates and purpose of the leaf, then the chain, then the name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Not legible as a certificate.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
+pub(crate) enum Fault {
+    #[strum(to_string = "malformed")]
     Malformed,
-    /// Its time is over, or that of one above it.
+    /// Or one above it in the chain is.
+    #[strum(to_string = "expired")]
     Expired,
-    /// Its time has not come.
+    #[strum(to_string = "not yet valid")]
     NotYetValid,
-    /// It may not be used for this: extended key usage (RFC 5280 §4.2.1.12) or key usage.
+    /// By extended key usage (RFC 5280 §4.2.1.12) or key usage.
+    #[strum(to_string = "issued for another purpose")]
     Purpose,
-    /// Its own issuer, and not trusted.
+    #[strum(to_string = "self-signed")]
     SelfSigned,
-    /// No trusted authority issued it, or an intermediate is missing.
+    /// Or an intermediate is missing.
+    #[strum(to_string = "issued by an unknown authority")]
     UnknownIssuer,
-    /// A signature in the chain is wrong, or made with an algorithm that is not supported.
+    /// Wrong, or made with an unsupported algorithm, somewhere in the chain.
+    #[strum(to_string = "signature not valid")]
     Signature,
-    /// A rule of the chain is broken: basic constraints, path length, name constraints, or a
-    /// critical extension that is not understood.
+    /// Basic constraints, path length, name constraints, or an unknown critical extension.
+    #[strum(to_string = "against the rules of its chain")]
     Constraint,
-    /// Good, but for another domain.
+    #[strum(to_string = "issued for another name")]
     WrongName,
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Malformed => "malformed",
-            Self::Expired => "expired",
-            Self::NotYetValid => "not yet valid",
-            Self::Purpose => "issued for another purpose",
-            Self::SelfSigned => "self-signed",
-            Self::UnknownIssuer => "issued by an unknown authority",
-            Self::Signature => "signature not valid",
-            Self::Constraint => "against the rules of its chain",
-            Self::WrongName => "issued for another name",
-        })
-    }
-}
-
 impl Fault {
-    /// The same in the words of rustls, which has the alert for each.
+    /// The error of rustls that sends the fitting alert.
     pub(super) fn tls_error(self) -> rustls::Error {
         rustls::Error::InvalidCertificate(match self {
             Self::Malformed => CertificateError::BadEncoding,
@@ -80,38 +66,34 @@ impl Fault {
     }
 }
 
-/// Which end of the TLS connection presents the certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presenter {
-    /// The peer was dialled.
+/// The peer's end of the TLS connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Presenter {
     Server,
-    /// The peer dialled.
     Client,
 }
 
 /// Judges certificates by the authorities of one side.
 #[derive(Clone, Debug)]
-pub struct Judge {
+pub(crate) struct Judge {
     authorities: Authorities,
     client_auth_eku: bool,
 }
 
 impl Judge {
-    /// A judge that trusts the given authorities.
+    /// A judge that trusts the authorities.
     ///
-    /// With `client_auth_eku` a client's certificate that lists purposes has to list clientAuth;
-    /// without it, serverAuth is as good, as public authorities issue nothing else any more.
-    #[must_use]
-    pub fn new(authorities: Authorities, client_auth_eku: bool) -> Self {
+    /// With `client_auth_eku` a client's certificate that lists purposes has to list clientAuth.
+    /// Without it serverAuth is enough, as public authorities no longer issue anything else.
+    pub(crate) fn new(authorities: Authorities, client_auth_eku: bool) -> Self {
         Self {
             authorities,
             client_auth_eku,
         }
     }
 
-    /// Judges the chain that was presented, leaf first, as that of one of the domains.
-    #[must_use]
-    pub fn judge(
+    /// Judges a chain, leaf first, that has to name one of the domains.
+    pub(crate) fn judge(
         &self,
         presented: Option<&[CertificateDer<'_>]>,
         presenter: Presenter,
@@ -121,56 +103,49 @@ impl Judge {
         let Some((leaf, intermediates)) = presented.and_then(<[_]>::split_first) else {
             return Judged::Absent;
         };
-        match self.fault(leaf, intermediates, presenter, domains, now) {
-            None => Judged::Good,
-            Some(fault) => Judged::Bad(fault),
+        match self.check(leaf, intermediates, presenter, domains, now) {
+            Ok(()) => Judged::Good,
+            Err(fault) => Judged::Bad(fault),
         }
     }
 
-    pub(super) fn fault(
+    pub(super) fn check(
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         presenter: Presenter,
         domains: &[Domain],
         now: UnixTime,
-    ) -> Option<Fault> {
-        let Ok((rest, certificate)) = X509Certificate::from_der(leaf) else {
-            return Some(Fault::Malformed);
+    ) -> Result<(), Fault> {
+        let Ok(([], certificate)) = X509Certificate::from_der(leaf) else {
+            return Err(Fault::Malformed);
         };
-        if !rest.is_empty() {
-            return Some(Fault::Malformed);
-        }
         let self_issued = certificate.subject().as_raw() == certificate.issuer().as_raw();
-        let chain = EndEntityCert::try_from(leaf).and_then(|leaf| {
-            leaf.verify_for_usage(
-                provider().signature_verification_algorithms.all,
-                &self.authorities.roots.roots,
-                intermediates,
-                now,
-                self.purpose(presenter),
-                None,
-                None,
-            )
-            .map(|_| ())
-        });
-        if let Err(error) = chain {
-            return Some(chain_fault(&error, self_issued));
-        }
-        if !may_sign_handshakes(&certificate) {
-            return Some(Fault::Purpose);
-        }
-        match identity(&certificate, domains) {
-            Identity::Named => None,
-            Identity::NotNamed => Some(Fault::WrongName),
-        }
-    }
-
-    fn purpose(&self, presenter: Presenter) -> Purpose {
-        match (presenter, self.client_auth_eku) {
+        let purpose = match (presenter, self.client_auth_eku) {
             (Presenter::Server, _) => Purpose::Server,
             (Presenter::Client, true) => Purpose::Client,
             (Presenter::Client, false) => Purpose::ClientOrServer,
+        };
+        EndEntityCert::try_from(leaf)
+            .and_then(|leaf| {
+                leaf.verify_for_usage(
+                    provider().signature_verification_algorithms.all,
+                    &self.authorities.roots.roots,
+                    intermediates,
+                    now,
+                    purpose,
+                    None,
+                    None,
+                )
+                .map(|_| ())
+            })
+            .map_err(|error| chain_fault(&error, self_issued))?;
+        if !may_sign_handshakes(&certificate) {
+            return Err(Fault::Purpose);
+        }
+        match names_one_of(&certificate, domains) {
+            true => Ok(()),
+            false => Err(Fault::WrongName),
         }
     }
 }
@@ -200,7 +175,7 @@ fn chain_fault(error: &webpki::Error, self_issued: bool) -> Fault {
     }
 }
 
-/// Whether key usage (RFC 5280 §4.2.1.3) leaves room for a TLS handshake; webpki does not look.
+/// Whether key usage (RFC 5280 §4.2.1.3) allows a TLS handshake; webpki does not look at it.
 fn may_sign_handshakes(certificate: &X509Certificate<'_>) -> bool {
     match certificate.key_usage() {
         Ok(None) => true,

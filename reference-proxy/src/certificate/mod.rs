@@ -1,17 +1,20 @@
 //! Certificates: the proxy's own, the authorities it trusts, and the verdict on a peer's.
 //!
 //! A bad certificate does not end a TLS handshake here unless `strict-certificates` is set: the
-//! stream layer asks for the verdict and decides whether EXTERNAL or dialback follows. What always
-//! ends a handshake is a signature that the certificate's key did not make.
+//! stream layer asks for the verdict and decides whether EXTERNAL or dialback follows. A handshake
+//! signature that does not belong to the certificate's key always ends it.
 
 mod credentials;
 mod identity;
 mod judge;
 mod tls;
+mod verifier;
 
-pub use credentials::{Authorities, Credentials, CredentialsError};
-pub use judge::{Fault, Judge, Judged, Presenter};
-pub use tls::{ClientCertificate, GatewayTls, PartnerTls, TlsError};
+pub(crate) use credentials::{Authorities, Credentials, CredentialsError};
+#[cfg(test)]
+pub(crate) use judge::Fault;
+pub(crate) use judge::{Judge, Judged, Presenter};
+pub(crate) use tls::{PartnerTls, gateway_acceptor};
 
 #[cfg(test)]
 pub(crate) mod fixture;

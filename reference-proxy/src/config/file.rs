@@ -1,26 +1,28 @@
-//! The TOML file: its vocabulary, and the way from it to checked settings.
+//! The TOML file: its vocabulary, and how it becomes checked settings.
 
+use std::error::Error;
+use std::fmt;
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
-use std::ops::Range;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde_spanned::Spanned;
 
-use super::check::{PartnerField, Place, Problem};
-use super::report::{Mistake, render};
-use super::seconds::Seconds;
-use super::{Config, External, Internal, Settings};
+use super::checked::{Config, Problem, check};
+use super::report::{Mistake, located, render};
+use super::settings::{Settings, Side};
 use crate::certificate::{Authorities, Credentials, CredentialsError};
-use crate::domain::{Domain, DomainError, ProxyAddress};
+use crate::domain::{Domain, DomainError, ProxyAddress, XMPP_SERVER_PORT};
 use crate::key::Secret;
 use crate::limits::Limits;
-use crate::negotiation::{Negotiation, Support, Validation};
+use crate::negotiation::{Support, Terms, Validation};
 use crate::partner::{Partner, PartnerType};
 
-/// A configuration file that is not usable.
+/// The port of the internal side.
+const GATEWAY_PORT: u16 = 23456;
+
+/// A configuration file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -28,70 +30,72 @@ pub enum ConfigError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// The file says what it must not.
+    /// The file has mistakes.
     #[error("{report}")]
     Mistaken {
-        /// Number of mistakes, at least one.
-        mistakes: usize,
-        /// Each mistake with file, line, caret and what would be valid, over several lines.
+        /// Each mistake with file, line, caret and a hint, over several lines.
         report: String,
     },
 }
 
-pub(super) fn load(path: &Path) -> Result<Config, ConfigError> {
-    let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    from_toml(&text, path)
+impl Config {
+    /// Reads a TOML file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where the file cannot be read, or as for [`Config::from_toml`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::from_toml(&text, &path.to_string_lossy())
+    }
+
+    /// Reads a TOML text. Messages have the name of the file, and paths in the text are relative
+    /// to its folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with each mistake, its line, and what would be valid.
+    pub fn from_toml(text: &str, file_name: &str) -> Result<Self, ConfigError> {
+        let folder = Path::new(file_name).parent();
+        let folder = folder.unwrap_or_else(|| Path::new(""));
+        let read = match toml::from_str(text) {
+            Ok(file) => read(file, folder).map_err(|problems| located(problems, text)),
+            Err(error) => Err(vec![Mistake {
+                span: error.span(),
+                message: error.message().trim_end().to_owned(),
+                help: None,
+            }]),
+        };
+        read.map_err(|mistakes| ConfigError::Mistaken {
+            report: render(&mistakes, text, file_name),
+        })
+    }
 }
 
-pub(super) fn from_toml(text: &str, path: &Path) -> Result<Config, ConfigError> {
-    let folder = path.parent().unwrap_or_else(|| Path::new(""));
-    read(text, folder).map_err(|mistakes| ConfigError::Mistaken {
-        mistakes: mistakes.len(),
-        report: render(&mistakes, text, &path.to_string_lossy()),
-    })
-}
-
-fn read(text: &str, folder: &Path) -> Result<Config, Vec<Mistake>> {
-    let file: File = toml::from_str(text).map_err(|error| {
-        vec![Mistake {
-            span: error.span(),
-            message: error.message().trim_end().to_owned(),
-            help: None,
-        }]
-    })?;
-    let mut reader = Reader {
-        folder,
-        mistakes: Vec::new(),
-    };
-    let settings = reader.settings(&file);
-    // Checks of the whole count positions, so each part has to be legible first.
-    match settings {
-        Some(settings) if reader.mistakes.is_empty() => {
-            Config::checked(settings).map_err(|refused| {
-                let problems = refused.problems.into_iter();
-                problems.map(|problem| file.mistake(problem)).collect()
-            })
-        }
-        _ => Err(reader.mistakes),
+fn read(file: File, folder: &Path) -> Result<Config, Vec<Problem>> {
+    let problems = Vec::new();
+    let mut reader = Reader { folder, problems };
+    match reader.settings(file) {
+        // Checks of the whole go by index, so each part has to be readable first.
+        Some(settings) if reader.problems.is_empty() => check(settings),
+        Some(_) | None => Err(reader.problems),
     }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct File {
-    domains: Spanned<Vec<Spanned<String>>>,
+    domains: Vec<String>,
     external: ExternalTable,
     internal: InternalTable,
     #[serde(default)]
-    dns: Vec<Spanned<String>>,
-    secret: Option<Spanned<String>>,
+    dns: Vec<String>,
+    secret: Option<String>,
     #[serde(default)]
     validation: Validation,
     #[serde(default)]
@@ -99,7 +103,7 @@ struct File {
     #[serde(default)]
     client_auth_eku: bool,
     #[serde(default)]
-    limits: LimitsTable,
+    limits: Limits,
     #[serde(default)]
     partner: Vec<PartnerTable>,
 }
@@ -107,397 +111,206 @@ struct File {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ExternalTable {
-    listen: Option<Spanned<String>>,
+    listen: Option<String>,
+    certificate: String,
+    key: String,
+    ca: String,
     #[serde(default)]
     direct_tls: bool,
-    certificate: Spanned<String>,
-    key: Spanned<String>,
-    ca: Spanned<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InternalTable {
-    listen: Option<Spanned<String>>,
-    certificate: Spanned<String>,
-    key: Spanned<String>,
-    ca: Spanned<String>,
-    gateways: Spanned<Vec<Spanned<String>>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct LimitsTable {
-    connections: Option<Spanned<u32>>,
-    partner_connections: Option<Spanned<u32>>,
-    keep_alive_interval: Option<Spanned<Seconds>>,
-    stream_establishment_timeout: Option<Spanned<Seconds>>,
-    stream_inactivity_timeout: Option<Spanned<Seconds>>,
-    connect_timeout: Option<Spanned<Seconds>>,
-    dialback_timeout: Option<Spanned<Seconds>>,
-    dns_timeout: Option<Spanned<Seconds>>,
-    stop_timeout: Option<Spanned<Seconds>>,
-    bytes_before_authentication: Option<Spanned<usize>>,
-    stanza_bytes: Option<Spanned<usize>>,
-    depth: Option<Spanned<usize>>,
-    attributes: Option<Spanned<usize>>,
-    stream_pairs: Option<Spanned<usize>>,
-    queue_stanzas: Option<Spanned<usize>>,
-    queue_bytes: Option<Spanned<usize>>,
-    gateway_queue_stanzas: Option<Spanned<usize>>,
+    listen: Option<String>,
+    certificate: String,
+    key: String,
+    ca: String,
+    gateways: Vec<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct PartnerTable {
-    domain: Spanned<String>,
+    domain: String,
     #[serde(default)]
-    additional_domains: Vec<Spanned<String>>,
+    additional_domains: Vec<String>,
     #[serde(default)]
     description: String,
     #[serde(default, rename = "type")]
     kind: PartnerType,
-    tls: Option<Spanned<Support>>,
-    sasl: Option<Spanned<Support>>,
-    dialback: Option<Spanned<bool>>,
-    keep_alive: Option<bool>,
-    connection_limit: Option<Spanned<u32>>,
-    proxy_fqdn: Option<Spanned<String>>,
+    #[serde(default)]
+    tls: Support,
+    #[serde(default)]
+    sasl: Support,
+    #[serde(default = "yes")]
+    dialback: bool,
+    #[serde(default = "yes")]
+    keep_alive: bool,
+    connection_limit: Option<usize>,
+    proxy_fqdn: Option<String>,
 }
 
-impl File {
-    fn mistake(&self, problem: Problem) -> Mistake {
-        Mistake {
-            span: self.span(problem.place),
-            message: problem.message,
-            help: problem.help,
-        }
-    }
-
-    fn span(&self, place: Place) -> Option<Range<usize>> {
-        match place {
-            Place::Domain(index) => self.domains.get_ref().get(index).map(Spanned::span),
-            Place::Domains => Some(self.domains.span()),
-            Place::Gateways => Some(self.internal.gateways.span()),
-            Place::Limit(name) => self.limits.span(name),
-            Place::Partner(index, field) => self.partner.get(index)?.span(field),
-            Place::Secret => self.secret.as_ref().map(Spanned::span),
-        }
-    }
+fn yes() -> bool {
+    true
 }
 
-impl PartnerTable {
-    fn span(&self, field: PartnerField) -> Option<Range<usize>> {
-        match field {
-            PartnerField::AdditionalDomain(which) => {
-                self.additional_domains.get(which).map(Spanned::span)
-            }
-            PartnerField::ConnectionLimit => self.connection_limit.as_ref().map(Spanned::span),
-            PartnerField::Domain => Some(self.domain.span()),
-            // The setting that most likely is the odd one; a default has no place in the file.
-            PartnerField::Negotiation => self
-                .sasl
-                .as_ref()
-                .map(Spanned::span)
-                .or_else(|| self.tls.as_ref().map(Spanned::span))
-                .or_else(|| self.dialback.as_ref().map(Spanned::span))
-                .or_else(|| Some(self.domain.span())),
-        }
-    }
-}
-
-impl LimitsTable {
-    fn limits(&self) -> Limits {
-        fn set<T: Copy>(limit: &mut T, given: Option<&Spanned<T>>) {
-            if let Some(given) = given {
-                *limit = *given.get_ref();
-            }
-        }
-        fn time(limit: &mut std::time::Duration, given: Option<&Spanned<Seconds>>) {
-            if let Some(given) = given {
-                *limit = given.get_ref().0;
-            }
-        }
-        let mut limits = Limits::default();
-        set(&mut limits.connections, self.connections.as_ref());
-        set(
-            &mut limits.partner_connections,
-            self.partner_connections.as_ref(),
-        );
-        time(
-            &mut limits.keep_alive_interval,
-            self.keep_alive_interval.as_ref(),
-        );
-        time(
-            &mut limits.stream_establishment_timeout,
-            self.stream_establishment_timeout.as_ref(),
-        );
-        time(
-            &mut limits.stream_inactivity_timeout,
-            self.stream_inactivity_timeout.as_ref(),
-        );
-        time(&mut limits.connect_timeout, self.connect_timeout.as_ref());
-        time(&mut limits.dialback_timeout, self.dialback_timeout.as_ref());
-        time(&mut limits.dns_timeout, self.dns_timeout.as_ref());
-        time(&mut limits.stop_timeout, self.stop_timeout.as_ref());
-        set(
-            &mut limits.bytes_before_authentication,
-            self.bytes_before_authentication.as_ref(),
-        );
-        set(&mut limits.stanza_bytes, self.stanza_bytes.as_ref());
-        set(&mut limits.depth, self.depth.as_ref());
-        set(&mut limits.attributes, self.attributes.as_ref());
-        set(&mut limits.stream_pairs, self.stream_pairs.as_ref());
-        set(&mut limits.queue_stanzas, self.queue_stanzas.as_ref());
-        set(&mut limits.queue_bytes, self.queue_bytes.as_ref());
-        set(
-            &mut limits.gateway_queue_stanzas,
-            self.gateway_queue_stanzas.as_ref(),
-        );
-        limits
-    }
-
-    fn span(&self, name: &str) -> Option<Range<usize>> {
-        fn of<T>(given: Option<&Spanned<T>>) -> Option<Range<usize>> {
-            given.map(Spanned::span)
-        }
-        match name {
-            "connections" => of(self.connections.as_ref()),
-            "partner-connections" => of(self.partner_connections.as_ref()),
-            "keep-alive-interval" => of(self.keep_alive_interval.as_ref()),
-            "stream-establishment-timeout" => of(self.stream_establishment_timeout.as_ref()),
-            "stream-inactivity-timeout" => of(self.stream_inactivity_timeout.as_ref()),
-            "connect-timeout" => of(self.connect_timeout.as_ref()),
-            "dialback-timeout" => of(self.dialback_timeout.as_ref()),
-            "dns-timeout" => of(self.dns_timeout.as_ref()),
-            "stop-timeout" => of(self.stop_timeout.as_ref()),
-            "bytes-before-authentication" => of(self.bytes_before_authentication.as_ref()),
-            "stanza-bytes" => of(self.stanza_bytes.as_ref()),
-            "depth" => of(self.depth.as_ref()),
-            "attributes" => of(self.attributes.as_ref()),
-            "stream-pairs" => of(self.stream_pairs.as_ref()),
-            "queue-stanzas" => of(self.queue_stanzas.as_ref()),
-            // The two have to fit each other; either may be the one that was written.
-            "queue-bytes" => {
-                of(self.queue_bytes.as_ref()).or_else(|| of(self.stanza_bytes.as_ref()))
-            }
-            "gateway-queue-stanzas" => of(self.gateway_queue_stanzas.as_ref()),
-            _ => None,
-        }
-    }
-}
-
-/// Turns texts into what they stand for, and keeps what is wrong with them.
+/// Turns texts into values and collects what is wrong with them. Each setting comes with its path.
 struct Reader<'a> {
     folder: &'a Path,
-    mistakes: Vec<Mistake>,
+    problems: Vec<Problem>,
 }
 
 impl Reader<'_> {
-    fn settings(&mut self, file: &File) -> Option<Settings> {
-        let domains = self.domains(file.domains.get_ref());
-        let external = self.external(&file.external);
-        let internal = self.internal(&file.internal);
-        let dns = file
-            .dns
-            .iter()
-            .filter_map(|text| self.address(text))
-            .collect();
-        let partners = file
-            .partner
-            .iter()
-            .filter_map(|table| self.partner(table))
-            .collect();
+    fn settings(&mut self, file: File) -> Option<Settings> {
+        let File {
+            external, internal, ..
+        } = file;
+        let outside = self.side(
+            "external",
+            external.listen.as_deref(),
+            SocketAddr::from((Ipv4Addr::UNSPECIFIED, XMPP_SERVER_PORT)),
+            [&external.certificate, &external.key, &external.ca],
+        );
+        let inside = self.side(
+            "internal",
+            internal.listen.as_deref(),
+            SocketAddr::from((Ipv4Addr::LOCALHOST, GATEWAY_PORT)),
+            [&internal.certificate, &internal.key, &internal.ca],
+        );
+        let dns = file.dns.iter().enumerate();
         Some(Settings {
-            domains,
-            external: external?,
-            internal: internal?,
-            dns,
-            secret: file
-                .secret
-                .as_ref()
-                .map(|secret| Secret::new(secret.get_ref())),
-            seed: None,
+            domains: self.domains("domains", &file.domains),
+            gateways: self.domains("internal.gateways", &internal.gateways),
+            dns: dns
+                .filter_map(|(index, text)| self.address(&format_args!("dns[{index}]"), text))
+                .collect(),
+            partners: (0..)
+                .zip(file.partner)
+                .filter_map(|(index, table)| self.partner(index, table))
+                .collect(),
+            external: outside?,
+            direct_tls: external.direct_tls,
+            internal: inside?,
+            secret: file.secret.as_deref().map(Secret::new),
             validation: file.validation,
             strict_certificates: file.strict_certificates,
             client_auth_eku: file.client_auth_eku,
-            limits: file.limits.limits(),
-            partners,
+            limits: file.limits,
         })
     }
 
-    fn external(&mut self, table: &ExternalTable) -> Option<External> {
-        let credentials = self.credentials(&table.certificate, &table.key);
-        let authorities = self.authorities(&table.ca);
-        let listen = self.listen(table.listen.as_ref());
-        let mut external = External::new(credentials?, authorities?);
-        external.direct_tls = table.direct_tls;
-        if let Some(listen) = listen {
-            external.listen = listen;
-        }
-        Some(external)
-    }
-
-    fn internal(&mut self, table: &InternalTable) -> Option<Internal> {
-        let credentials = self.credentials(&table.certificate, &table.key);
-        let authorities = self.authorities(&table.ca);
-        let listen = self.listen(table.listen.as_ref());
-        let gateways = self.domains(table.gateways.get_ref());
-        let mut internal = Internal::new(credentials?, authorities?, gateways);
-        if let Some(listen) = listen {
-            internal.listen = listen;
-        }
-        Some(internal)
-    }
-
-    fn partner(&mut self, table: &PartnerTable) -> Option<Partner> {
-        let domain = self.domain(&table.domain);
-        let additional_domains = self.domains(&table.additional_domains);
-        let proxy = match &table.proxy_fqdn {
-            None => None,
-            Some(text) => match ProxyAddress::parse(text.get_ref()) {
-                Ok(address) => Some(address),
-                Err(error) => {
-                    let message = format!("`{}` is not `FQDN[:port]`: {error}", text.get_ref());
-                    self.add(text.span(), message, None);
-                    None
-                }
-            },
-        };
-        let defaults = Negotiation::default();
-        Some(Partner {
-            additional_domains,
-            description: table.description.clone(),
-            kind: table.kind,
-            negotiation: Negotiation {
-                tls: table
-                    .tls
-                    .as_ref()
-                    .map_or(defaults.tls, |tls| *tls.get_ref()),
-                sasl: table
-                    .sasl
-                    .as_ref()
-                    .map_or(defaults.sasl, |sasl| *sasl.get_ref()),
-                dialback: table
-                    .dialback
-                    .as_ref()
-                    .map_or(defaults.dialback, |dialback| *dialback.get_ref()),
-            },
-            keep_alive: table.keep_alive.unwrap_or(true),
-            connection_limit: table
-                .connection_limit
-                .as_ref()
-                .map(|limit| *limit.get_ref()),
-            proxy,
-            ..Partner::new(domain?)
-        })
-    }
-
-    fn domains(&mut self, texts: &[Spanned<String>]) -> Vec<Domain> {
-        texts.iter().filter_map(|text| self.domain(text)).collect()
-    }
-
-    fn domain(&mut self, text: &Spanned<String>) -> Option<Domain> {
-        match Domain::parse(text.get_ref()) {
-            Ok(domain) => Some(domain),
-            Err(error) => {
-                let help = (error == DomainError::Illegal).then(|| {
-                    "labels of letters, digits and inner hyphens, at most 63 bytes each, \
-                     at most 253 in all"
-                        .to_owned()
-                });
-                self.add(text.span(), format!("`{}`: {error}", text.get_ref()), help);
-                None
-            }
-        }
-    }
-
-    fn listen(&mut self, text: Option<&Spanned<String>>) -> Option<SocketAddr> {
-        text.and_then(|text| self.address(text))
-    }
-
-    fn address(&mut self, text: &Spanned<String>) -> Option<SocketAddr> {
-        match text.get_ref().parse() {
-            Ok(address) => Some(address),
-            Err(_) => {
-                let message = format!("`{}` is not an address with a port", text.get_ref());
-                let help = "such as \"127.0.0.1:53\" or \"[::1]:53\"".to_owned();
-                self.add(text.span(), message, Some(help));
-                None
-            }
-        }
-    }
-
-    fn credentials(
+    fn side(
         &mut self,
-        certificate: &Spanned<String>,
-        key: &Spanned<String>,
-    ) -> Option<Credentials> {
-        let chain_text = self.pem(certificate);
-        let key_text = self.pem(key);
-        match Credentials::from_pem(&chain_text?, &key_text?) {
-            Ok(credentials) => Some(credentials),
-            Err(error) => {
-                let text = match error {
-                    CredentialsError::NoKey => key,
-                    _ => certificate,
-                };
-                self.add(opening(text), chained(&error), None);
-                None
-            }
-        }
+        table: &str,
+        listen: Option<&str>,
+        default: SocketAddr,
+        [certificate, key, ca]: [&str; 3],
+    ) -> Option<Side> {
+        let credentials = self.credentials(table, certificate, key);
+        let authorities = self.authorities(&format_args!("{table}.ca"), ca);
+        let listen = match listen {
+            Some(text) => self.address(&format_args!("{table}.listen"), text)?,
+            None => default,
+        };
+        Some(Side {
+            listen,
+            credentials: credentials?,
+            authorities: authorities?,
+        })
     }
 
-    fn authorities(&mut self, ca: &Spanned<String>) -> Option<Authorities> {
-        match Authorities::from_pem(&self.pem(ca)?) {
-            Ok(authorities) => Some(authorities),
-            Err(error) => {
-                self.add(opening(ca), chained(&error), None);
-                None
-            }
-        }
-    }
-
-    /// PEM as it stands there, or from the file that is named.
-    fn pem(&mut self, text: &Spanned<String>) -> Option<String> {
-        if text.get_ref().contains("-----BEGIN ") {
-            return Some(text.get_ref().clone());
-        }
-        let path = self.folder.join(text.get_ref());
-        match fs::read_to_string(&path) {
-            Ok(pem) => Some(pem),
-            Err(error) => {
-                let message = format!("could not read {}: {error}", path.display());
-                let help = "a PEM file, relative to this file, or PEM itself".to_owned();
-                self.add(text.span(), message, Some(help));
-                None
-            }
-        }
-    }
-
-    fn add(&mut self, span: Range<usize>, message: String, help: Option<String>) {
-        self.mistakes.push(Mistake {
-            span: Some(span),
-            message,
-            help,
+    fn partner(&mut self, index: usize, table: PartnerTable) -> Option<Partner> {
+        let place = format!("partner[{index}]");
+        let domain = self.domain(&format_args!("{place}.domain"), &table.domain);
+        let further = format!("{place}.additional-domains");
+        let additional_domains = self.domains(&further, &table.additional_domains);
+        let proxy = table.proxy_fqdn.and_then(|text| {
+            self.keep(ProxyAddress::parse(&text).map_err(|error| {
+                let message = format!("`{text}` is not `FQDN[:port]`: {error}");
+                Problem::new(&format_args!("{place}.proxy-fqdn"), message)
+            }))
         });
+        Some(Partner {
+            domain: domain?,
+            additional_domains,
+            description: table.description,
+            kind: table.kind,
+            terms: Terms {
+                tls: table.tls,
+                sasl: table.sasl,
+                dialback: table.dialback,
+            },
+            keep_alive: table.keep_alive,
+            connection_limit: table.connection_limit,
+            proxy,
+        })
     }
-}
 
-/// The first byte of a text that may hold a key over several lines, so that no message shows it.
-fn opening(text: &Spanned<String>) -> Range<usize> {
-    let start = text.span().start;
-    start..start.saturating_add(1)
+    fn domains(&mut self, place: &str, texts: &[String]) -> Vec<Domain> {
+        let texts = texts.iter().enumerate();
+        texts
+            .filter_map(|(index, text)| self.domain(&format_args!("{place}[{index}]"), text))
+            .collect()
+    }
+
+    fn domain(&mut self, place: &dyn fmt::Display, text: &str) -> Option<Domain> {
+        self.keep(Domain::parse(text).map_err(|error| {
+            let problem = Problem::new(place, format!("`{text}`: {error}"));
+            match error {
+                DomainError::Invalid => problem.help(
+                    "labels of letters, digits and inner hyphens, at most 63 bytes each, \
+                     at most 253 in all",
+                ),
+                _ => problem,
+            }
+        }))
+    }
+
+    fn address(&mut self, place: &dyn fmt::Display, text: &str) -> Option<SocketAddr> {
+        self.keep(text.parse().map_err(|_| {
+            Problem::new(place, format!("`{text}` is not an address with a port"))
+                .help("such as \"127.0.0.1:53\" or \"[::1]:53\"")
+        }))
+    }
+
+    fn credentials(&mut self, table: &str, certificate: &str, key: &str) -> Option<Credentials> {
+        let chain = self.pem(&format_args!("{table}.certificate"), certificate);
+        let key = self.pem(&format_args!("{table}.key"), key);
+        self.keep(Credentials::from_pem(&chain?, &key?).map_err(|error| {
+            let setting = match error {
+                CredentialsError::NoKey => "key",
+                _ => "certificate",
+            };
+            Problem::new(&format_args!("{table}.{setting}"), chained(&error))
+        }))
+    }
+
+    fn authorities(&mut self, place: &dyn fmt::Display, ca: &str) -> Option<Authorities> {
+        let pem = self.pem(place, ca)?;
+        self.keep(Authorities::from_pem(&pem).map_err(|error| Problem::new(place, chained(&error))))
+    }
+
+    /// PEM as it is in the setting, or from the file that the setting names.
+    fn pem(&mut self, place: &dyn fmt::Display, text: &str) -> Option<String> {
+        if text.contains("-----BEGIN ") {
+            return Some(text.to_owned());
+        }
+        let path = self.folder.join(text);
+        self.keep(fs::read_to_string(&path).map_err(|error| {
+            Problem::new(place, format!("could not read {}: {error}", path.display()))
+                .help("a PEM file, relative to this file, or PEM itself")
+        }))
+    }
+
+    fn keep<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
+        result.map_err(|problem| self.problems.push(problem)).ok()
+    }
 }
 
 /// An error with its sources on one line.
-fn chained(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
+fn chained(error: &dyn Error) -> String {
+    let sources = std::iter::successors(Some(error), |error| (*error).source());
+    let texts: Vec<String> = sources.map(ToString::to_string).collect();
+    texts.join(": ")
 }

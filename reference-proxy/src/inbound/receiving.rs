@@ -13,10 +13,11 @@ use std::collections::BTreeSet;
 
 use super::request::AwaitRequest;
 use crate::certificate::Judged;
+use crate::config::Config;
 use crate::dialback::KeyStatus;
 use crate::domain::{Domain, Pair};
 use crate::negotiation::Method;
-use crate::rules::{Rules, Terms};
+use crate::negotiation::Terms;
 use crate::stream::{
     Condition, Opening, Shown, Starttls, Version, closing, domain, error, language, version,
 };
@@ -130,10 +131,10 @@ impl Receiving {
     }
 
     /// Takes an input; the actions are added to `out`.
-    pub(crate) fn on(self, input: Input, rules: &Rules, out: &mut Vec<Action>) -> Self {
+    pub(crate) fn on(self, input: Input, config: &Config, out: &mut Vec<Action>) -> Self {
         match self {
-            Self::AwaitHeader(state) => state.on(input, rules, out),
-            Self::AwaitRequest(state) => state.on(input, rules, out),
+            Self::AwaitHeader(state) => state.on(input, config, out),
+            Self::AwaitRequest(state) => state.on(input, config, out),
             Self::AwaitHandshake(AwaitHandshake { bound }) => match input {
                 Input::Secured => Self::AwaitHeader(AwaitHeader {
                     bound: Some(bound),
@@ -152,12 +153,12 @@ impl Receiving {
         self,
         fault: Option<(Condition, &str)>,
         id: &str,
-        rules: &Rules,
+        config: &Config,
         out: &mut Vec<Action>,
     ) -> Self {
         match (self, fault) {
             (Self::AwaitHeader(state), Some((condition, text))) => {
-                state.refuse(None, condition, text, id, rules, out)
+                state.refuse(None, condition, text, id, config, out)
             }
             (Self::AwaitRequest(state), None) => state.close(out),
             (Self::AwaitRequest(_), Some((condition, text))) => {
@@ -190,14 +191,16 @@ impl AwaitHeader {
         }
     }
 
-    fn on(self, input: Input, rules: &Rules, out: &mut Vec<Action>) -> Receiving {
+    fn on(self, input: Input, config: &Config, out: &mut Vec<Action>) -> Receiving {
         match input {
             Input::Header {
                 header,
                 id,
                 certificate,
-            } => self.header(&header, id, certificate, rules, out),
-            Input::Unreadable { error, id } => self.refuse(None, error.into(), "", &id, rules, out),
+            } => self.header(&header, id, certificate, config, out),
+            Input::Unreadable { error, id } => {
+                self.refuse(None, error.into(), "", &id, config, out)
+            }
             // Nothing else can come before a header.
             _ => Receiving::Ended,
         }
@@ -208,21 +211,21 @@ impl AwaitHeader {
         header: &Header,
         id: String,
         certificate: Judged,
-        rules: &Rules,
+        config: &Config,
         out: &mut Vec<Action>,
     ) -> Receiving {
-        let addressed = match self.check(header, rules) {
+        let addressed = match self.check(header, config) {
             Ok(bound) => bound,
             Err((condition, text)) => {
-                return self.refuse(Some(header), condition, text, &id, rules, out);
+                return self.refuse(Some(header), condition, text, &id, config, out);
             }
         };
         let version = version(header);
-        let terms = addressed.from.as_ref().and_then(|from| rules.terms(from));
+        let terms = addressed.from.as_ref().and_then(|from| config.terms(from));
         let shown = self.features(terms, certificate);
-        let refusal = self.refusal(terms, certificate, version, shown, rules);
+        let refusal = self.refusal(terms, certificate, version, shown, config);
         if let Some((condition, text)) = refusal {
-            return self.refuse(Some(header), condition, text, &id, rules, out);
+            return self.refuse(Some(header), condition, text, &id, config, out);
         }
         let peer = addressed.from.as_ref().map(Domain::in_addresses);
         let mut text = Opening {
@@ -250,7 +253,7 @@ impl AwaitHeader {
     }
 
     /// The header's namespaces and addresses (RFC 6120 §4.7.1, §4.7.2).
-    fn check(&self, header: &Header, rules: &Rules) -> Result<Bound, (Condition, &'static str)> {
+    fn check(&self, header: &Header, config: &Config) -> Result<Bound, (Condition, &'static str)> {
         if !header.is_server_stream() {
             let name = header.element.name.as_str();
             let stanza = name.parse::<Kind>().is_ok();
@@ -261,7 +264,7 @@ impl AwaitHeader {
             });
         }
         let to = match domain(header, "to") {
-            Ok(Some(to)) if rules.serves(&to) => to,
+            Ok(Some(to)) if config.serves(&to) => to,
             Ok(Some(_)) | Err(_) => return Err((Condition::HostUnknown, "")),
             Ok(None) => return Err((Condition::ImproperAddressing, "'to' is missing")),
         };
@@ -285,7 +288,7 @@ impl AwaitHeader {
             },
         };
         match &addressed.from {
-            Some(from) if rules.partner(from).is_none() => {
+            Some(from) if config.partner(from).is_none() => {
                 Err((Condition::PolicyViolation, "no federation with this domain"))
             }
             Some(_) | None => Ok(addressed),
@@ -305,9 +308,9 @@ impl AwaitHeader {
             external: self.secured
                 && self.authenticated.is_none()
                 && certificate == Judged::Good
-                && terms.is_some_and(|terms| terms.methods.sasl_tls),
+                && terms.is_some_and(|terms| terms.allows(Method::SaslTls)),
             // A peer that does not say who it is can still prove it, pair by pair.
-            dialback: terms.is_none_or(|terms| terms.allows_dialback(self.secured)),
+            dialback: terms.is_none_or(|terms| terms.allows(Method::dialback(self.secured))),
         }
     }
 
@@ -318,20 +321,20 @@ impl AwaitHeader {
         certificate: Judged,
         version: Version,
         shown: Shown,
-        rules: &Rules,
+        config: &Config,
     ) -> Option<(Condition, &'static str)> {
         if self.authenticated.is_some() {
             return None;
         }
         let bad = matches!(certificate, Judged::Bad(_));
-        if self.secured && rules.strict() && bad {
+        if self.secured && config.settings.strict_certificates && bad {
             return Some((Condition::PolicyViolation, "certificate not acceptable"));
         }
         if shown.dialback || (version == Version::One && shown.external) {
             return None;
         }
         if self.secured {
-            let wants_certificate = terms.is_some_and(|terms| terms.methods.sasl_tls);
+            let wants_certificate = terms.is_some_and(|terms| terms.allows(Method::SaslTls));
             let text = match (wants_certificate, version) {
                 (true, Version::One) => "a certificate that names the domain is required",
                 _ => "no authentication method is left",
@@ -349,14 +352,14 @@ impl AwaitHeader {
         condition: Condition,
         text: &str,
         id: &str,
-        rules: &Rules,
+        config: &Config,
         out: &mut Vec<Action>,
     ) -> Receiving {
         let asked = header.and_then(|header| domain(header, "to").ok().flatten());
         let peer = header.and_then(|header| domain(header, "from").ok().flatten());
         let from = match &asked {
-            Some(to) if rules.serves(to) => to.as_str(),
-            Some(_) | None => rules.own_name(),
+            Some(to) if config.serves(to) => to.as_str(),
+            Some(_) | None => config.own_domain().as_str(),
         };
         let peer = peer.as_ref().map(Domain::in_addresses);
         let opening = Opening {

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::receiving::{Action, AwaitHandshake, AwaitHeader, Bound, Input, Receiving};
 use super::sasl::{self, Failure, Request};
 use crate::certificate::Judged;
+use crate::config::Config;
 use crate::dialback::{self, Dialback, KeyStatus, Step};
 use crate::domain::{Domain, Pair};
 use crate::negotiation::Method;
-use crate::rules::{Rules, Terms};
+use crate::negotiation::Terms;
 use crate::stanza::{self, StanzaError};
 use crate::stream::{Condition, Shown, closing, error, is_error};
 use crate::xml::namespace::{SASL, SERVER, STREAMS, TLS};
@@ -83,10 +84,10 @@ impl AwaitRequest {
         self.pairs.values().any(|progress| progress.verified)
     }
 
-    pub(super) fn on(self, input: Input, rules: &Rules, out: &mut Vec<Action>) -> Receiving {
+    pub(super) fn on(self, input: Input, config: &Config, out: &mut Vec<Action>) -> Receiving {
         match input {
-            Input::Element(element) => self.element(&element, rules, out),
-            Input::Stanza(stanza) => self.stanza(stanza, rules, out),
+            Input::Element(element) => self.element(&element, config, out),
+            Input::Stanza(stanza) => self.stanza(stanza, config, out),
             Input::Verified { pair, verdict } => self.verified(&pair, verdict, out),
             Input::Closed => {
                 out.push(Action::Send(closing().to_owned()));
@@ -113,7 +114,7 @@ impl AwaitRequest {
             .collect()
     }
 
-    fn element(mut self, element: &Element, rules: &Rules, out: &mut Vec<Action>) -> Receiving {
+    fn element(mut self, element: &Element, config: &Config, out: &mut Vec<Action>) -> Receiving {
         if is_error(element) {
             // An error is never answered by one (RFC 6120 §4.9.1).
             out.push(Action::Send(closing().to_owned()));
@@ -134,7 +135,7 @@ impl AwaitRequest {
             return self.sasl(element, out);
         }
         if let Some(dialback) = Dialback::read(element) {
-            return match self.dialback(dialback, rules, out) {
+            return match self.dialback(dialback, config, out) {
                 Ok(()) => Receiving::AwaitRequest(self),
                 Err(fatal) => fail(fatal, out),
             };
@@ -159,7 +160,7 @@ impl AwaitRequest {
         out.push(Action::Send(format!("<proceed xmlns='{TLS}'/>")));
         out.push(Action::StartTls {
             claimed: self.bound.from.clone(),
-            certificate: self.terms.is_none_or(|terms| terms.methods.sasl_tls),
+            certificate: self.terms.is_none_or(|terms| terms.allows(Method::SaslTls)),
         });
         Receiving::AwaitHandshake(AwaitHandshake { bound: self.bound })
     }
@@ -170,7 +171,11 @@ impl AwaitRequest {
         }
         let request = match element.name.as_str() {
             "auth" if !self.secured => Err(Failure::EncryptionRequired),
-            "auth" if self.terms.is_none_or(|terms| !terms.methods.sasl_tls) => {
+            "auth"
+                if self
+                    .terms
+                    .is_none_or(|terms| !terms.allows(Method::SaslTls)) =>
+            {
                 Err(Failure::InvalidMechanism)
             }
             "auth" => sasl::auth(element),
@@ -219,7 +224,7 @@ impl AwaitRequest {
     fn dialback(
         &mut self,
         dialback: Dialback,
-        rules: &Rules,
+        config: &Config,
         out: &mut Vec<Action>,
     ) -> Result<(), Fatal> {
         // This side asked nothing on this stream, so no answer here has a meaning.
@@ -245,21 +250,21 @@ impl AwaitRequest {
         };
         let pair = Pair { from, to };
         match (step, id) {
-            (Step::Result, _) => self.result(pair, key, rules, out),
-            (Step::Verify, Some(id)) => self.verify(&pair, &id, &key, rules, out),
+            (Step::Result, _) => self.result(pair, key, config, out),
+            (Step::Verify, Some(id)) => self.verify(&pair, &id, &key, config, out),
             (Step::Verify, None) => return Err((Condition::BadFormat, "'id' is missing")),
         }
         Ok(())
     }
 
     /// The receiving server's part (XEP-0220 §2.1.2, §2.2.1).
-    fn result(&mut self, pair: Pair, key: String, rules: &Rules, out: &mut Vec<Action>) {
+    fn result(&mut self, pair: Pair, key: String, config: &Config, out: &mut Vec<Action>) {
         let known = self.pairs.get(&pair);
         if known.is_some_and(|progress| progress.pending) {
             return;
         }
-        let full = known.is_none() && self.pairs.len() >= rules.limits().stream_pairs;
-        let problem = match self.objection(&pair, rules) {
+        let full = known.is_none() && self.pairs.len() >= config.settings.limits.stream_pairs;
+        let problem = match self.objection(&pair, config) {
             Some(problem) => Some(problem),
             None if key.is_empty() => Some(StanzaError::NotAcceptable),
             None if full => Some(StanzaError::ResourceConstraint),
@@ -284,35 +289,36 @@ impl AwaitRequest {
     }
 
     /// Why a pair is refused before anybody is asked about its key.
-    fn objection(&self, pair: &Pair, rules: &Rules) -> Option<StanzaError> {
-        if !rules.serves(&pair.to) {
+    fn objection(&self, pair: &Pair, config: &Config) -> Option<StanzaError> {
+        if !config.serves(&pair.to) {
             return Some(StanzaError::ItemNotFound);
         }
-        if rules.serves(&pair.from) {
+        if config.serves(&pair.from) {
             return Some(StanzaError::NotAcceptable);
         }
-        let Some(terms) = rules.terms(&pair.from) else {
+        let Some(terms) = config.terms(&pair.from) else {
             return Some(StanzaError::PolicyViolation);
         };
-        if !terms.allows_dialback(self.secured) {
+        if !terms.allows(Method::dialback(self.secured)) {
             return Some(StanzaError::PolicyViolation);
         }
         // The certificate was judged for the stream's own `from` and no other name.
         let other = self.bound.from.as_ref() != Some(&pair.from);
         let presented = self.certificate != Judged::Absent;
-        (rules.strict() && self.secured && presented && other).then_some(StanzaError::NotAuthorized)
+        (config.settings.strict_certificates && self.secured && presented && other)
+            .then_some(StanzaError::NotAuthorized)
     }
 
     /// The authoritative server's part (XEP-0220 §2.2.2).
-    fn verify(&self, asked: &Pair, id: &str, key: &str, rules: &Rules, out: &mut Vec<Action>) {
+    fn verify(&self, asked: &Pair, id: &str, key: &str, config: &Config, out: &mut Vec<Action>) {
         // The request is from the receiving server to this one, so the key's pair is the reverse.
         let issued = asked.reversed();
-        let verdict = match rules.terms(&asked.from) {
-            _ if !rules.serves(&asked.to) => KeyStatus::Failed(StanzaError::ItemNotFound),
+        let verdict = match config.terms(&asked.from) {
+            _ if !config.serves(&asked.to) => KeyStatus::Failed(StanzaError::ItemNotFound),
             Some(terms) if terms.requires_tls() && !self.secured => {
                 KeyStatus::Failed(StanzaError::PolicyViolation)
             }
-            Some(terms) if terms.methods.dialback() && rules.issued(&issued, id, key) => {
+            Some(terms) if terms.allows_dialback() && config.keys().issued(&issued, id, key) => {
                 KeyStatus::Valid
             }
             Some(_) | None => KeyStatus::Invalid,
@@ -359,7 +365,7 @@ impl AwaitRequest {
     }
 
     /// RFC 6120 §8.1.1.2, §8.1.2.2.
-    fn stanza(self, stanza: Stanza, rules: &Rules, out: &mut Vec<Action>) -> Receiving {
+    fn stanza(self, stanza: Stanza, config: &Config, out: &mut Vec<Action>) -> Receiving {
         if !self.is_authenticated() {
             let condition = match self.terms {
                 Some(terms) if terms.requires_tls() && !self.secured => Condition::PolicyViolation,
@@ -381,7 +387,7 @@ impl AwaitRequest {
             .any(|(known, progress)| known.from == pair.from && progress.verified);
         let condition = match sender_known {
             false => Condition::InvalidFrom,
-            true if rules.serves(&pair.to) => Condition::NotAuthorized,
+            true if config.serves(&pair.to) => Condition::NotAuthorized,
             true => Condition::HostUnknown,
         };
         fail((condition, ""), out)

@@ -11,12 +11,13 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::receiving::{Action, Input, Receiving};
-use crate::certificate::{ClientCertificate, Judged, Presenter};
-use crate::connections::{ConnectionPermit, PartnerPermit};
-use crate::context::{Context, fresh_id};
+use crate::certificate::{Judged, Presenter};
+use crate::connections::Place;
+use crate::context::Context;
 use crate::dialback::KeyStatus;
 use crate::domain::{Domain, Pair};
 use crate::outbound;
+use crate::random::stream_id;
 use crate::stream::{Condition, Connection, Lost, Opening, Tls, domain, error};
 use crate::task::Stop;
 use crate::xml::{Frame, Stanza};
@@ -56,9 +57,9 @@ pub(crate) async fn listen(context: Arc<Context>, listener: TcpListener) {
 
 /// Tells a peer that there is no room (RFC 6120 §4.9.3.17).
 async fn refuse(context: Arc<Context>, stream: TcpStream) {
-    let Some(id) = fresh_id() else { return };
+    let Ok(id) = stream_id() else { return };
     let opening = Opening {
-        from: context.rules.own_name(),
+        from: context.config.own_domain().as_str(),
         to: None,
         id: Some(&id),
         dialback: false,
@@ -85,13 +86,13 @@ struct Serving {
     stop: Stop,
     verdicts: mpsc::Receiver<(Pair, KeyStatus)>,
     tell: mpsc::Sender<(Pair, KeyStatus)>,
-    partners: BTreeMap<Domain, PartnerPermit>,
+    partners: BTreeMap<Domain, Place>,
     /// Whether an authenticated partner has to let itself be heard.
     keep_alive: bool,
     began: Instant,
     last_stanza: Instant,
     closing_since: Option<Instant>,
-    _place: ConnectionPermit,
+    _place: Place,
 }
 
 /// What wakes a connection.
@@ -109,13 +110,8 @@ enum Course {
 }
 
 impl Serving {
-    fn new(
-        context: Arc<Context>,
-        stream: TcpStream,
-        peer: SocketAddr,
-        place: ConnectionPermit,
-    ) -> Self {
-        let limits = context.rules.limits();
+    fn new(context: Arc<Context>, stream: TcpStream, peer: SocketAddr, place: Place) -> Self {
+        let limits = &context.config.settings.limits;
         let connection = Connection::new(stream, limits);
         let (tell, verdicts) = mpsc::channel(limits.stream_pairs.max(1));
         let stop = context.tasks.stop();
@@ -139,7 +135,7 @@ impl Serving {
 
     async fn run(mut self) {
         tracing::debug!(peer = %self.peer, "connection accepted");
-        if self.context.rules.direct_tls() {
+        if self.context.config.settings.direct_tls {
             match self.begin().await {
                 Some(serving) => self = serving,
                 None => return,
@@ -153,7 +149,7 @@ impl Serving {
             };
             let state = std::mem::replace(&mut self.state, Receiving::Ended);
             self.state = match input {
-                Some(input) => state.on(input, &self.context.rules, &mut actions),
+                Some(input) => state.on(input, &self.context.config, &mut actions),
                 None => state,
             };
             let connection_is_whole;
@@ -187,7 +183,7 @@ impl Serving {
 
     /// When the peer's time is up.
     fn due(&self) -> Instant {
-        let limits = self.context.rules.limits();
+        let limits = &self.context.config.settings.limits;
         if let Some(since) = self.closing_since {
             return since + FAREWELL;
         }
@@ -212,7 +208,7 @@ impl Serving {
             Event::Frame(Ok(Frame::Header(header))) => Input::Header {
                 certificate: self.judge(domain(&header, "from").ok().flatten().as_ref()),
                 header,
-                id: fresh_id()?,
+                id: stream_id().ok()?,
             },
             Event::Frame(Ok(Frame::Element(element))) => Input::Element(element),
             Event::Frame(Ok(Frame::Stanza(stanza))) => {
@@ -222,7 +218,7 @@ impl Serving {
             Event::Frame(Ok(Frame::Closed)) => Input::Closed,
             Event::Frame(Err(Lost::Unreadable(error))) => Input::Unreadable {
                 error,
-                id: fresh_id()?,
+                id: stream_id().ok()?,
             },
             Event::Frame(Err(_)) => return None,
             Event::KeyStatus(pair, verdict) => Input::Verified { pair, verdict },
@@ -232,7 +228,7 @@ impl Serving {
             }
             Event::Overdue => {
                 let silent = self.closing_since.is_none();
-                let limits = self.context.rules.limits();
+                let limits = &self.context.config.settings.limits;
                 let idle = self.state.is_authenticated()
                     && Instant::now() >= self.last_stanza + limits.stream_inactivity_timeout;
                 tracing::info!(peer = %self.peer, idle, "time is up");
@@ -254,9 +250,9 @@ impl Serving {
         fault: Option<(Condition, &str)>,
         actions: &mut Vec<Action>,
     ) -> Option<()> {
-        let id = fresh_id()?;
+        let id = stream_id().ok()?;
         let state = std::mem::replace(&mut self.state, Receiving::Ended);
-        self.state = state.finish(fault, &id, &self.context.rules, actions);
+        self.state = state.finish(fault, &id, &self.context.config, actions);
         Some(())
     }
 
@@ -295,7 +291,7 @@ impl Serving {
                         self.connection.send(text.as_bytes()).await.ok()?;
                         return Some((self, Course::Over));
                     }
-                    tracing::info!(peer = %self.peer, %pair, method = method.name(), "pair authenticated");
+                    tracing::info!(peer = %self.peer, %pair, %method, "pair authenticated");
                 }
                 Action::Deliver(pair, stanza) => {
                     self.flush(&mut text).await?;
@@ -330,7 +326,7 @@ impl Serving {
     /// Counts the connection with its partner, and lifts the limits of strangers.
     fn admit(&mut self, pair: &Pair) -> Result<(), ()> {
         let context = Arc::clone(&self.context);
-        let Some(partner) = context.rules.partner(&pair.from) else {
+        let Some(partner) = context.config.partner(&pair.from) else {
             return Err(());
         };
         if !self.partners.contains_key(&partner.domain) {
@@ -341,7 +337,7 @@ impl Serving {
         }
         self.keep_alive = partner.keep_alive;
         self.last_stanza = Instant::now();
-        let bytes = context.rules.limits().stanza_bytes;
+        let bytes = context.config.settings.limits.stanza_bytes;
         self.connection.incoming().trust(bytes);
         Ok(())
     }
@@ -397,23 +393,8 @@ impl Serving {
     /// The TLS handshake; `None` when it fails, which ends the connection without another word
     /// (RFC 6120 §5.4.3.2).
     async fn secure(mut self, claimed: Option<Domain>, certificate: bool) -> Option<Self> {
-        let config = match &claimed {
-            Some(domain) if certificate => self
-                .context
-                .tls
-                .acceptor(ClientCertificate::Requested, domain),
-            // Without a name there is nothing to judge a certificate by.
-            Some(domain) => self
-                .context
-                .tls
-                .acceptor(ClientCertificate::NotRequested, domain),
-            None => {
-                let own = self.context.rules.own_domain()?;
-                self.context
-                    .tls
-                    .acceptor(ClientCertificate::NotRequested, own)
-            }
-        };
+        let requested = claimed.as_ref().filter(|_| certificate);
+        let config = self.context.tls.acceptor(requested);
         let config = match config {
             Ok(config) => config,
             Err(error) => {
@@ -425,7 +406,7 @@ impl Serving {
         let mut actions = Vec::new();
         self.state = std::mem::replace(&mut self.state, Receiving::Ended).on(
             Input::Secured,
-            &self.context.rules,
+            &self.context.config,
             &mut actions,
         );
         Some(self)

@@ -2,11 +2,11 @@ use proptest::prelude::*;
 
 use super::receiving::{Action, Input, Receiving};
 use crate::certificate::{Fault, Judged};
+use crate::config::Config;
+use crate::config::fixture::{CONFIG, STRICT};
 use crate::dialback::KeyStatus;
 use crate::domain::{Domain, Pair};
 use crate::negotiation::Method;
-use crate::rules::Rules;
-use crate::rules::fixture::{RULES, STRICT};
 use crate::stanza::StanzaError;
 use crate::xml::{Bounds, Frame, Reader};
 
@@ -32,25 +32,25 @@ fn header(from: &str, to: &str) -> String {
 struct Peer {
     reader: Reader,
     state: Receiving,
-    rules: &'static Rules,
+    config: &'static Config,
     certificate: Judged,
     ids: u32,
 }
 
 impl Peer {
-    fn new(rules: &'static Rules) -> Self {
+    fn new(config: &'static Config) -> Self {
         Self {
             reader: reader(),
             state: Receiving::new(),
-            rules,
+            config,
             certificate: Judged::Absent,
             ids: 0,
         }
     }
 
     /// A peer behind TLS with its header sent again.
-    fn secured(rules: &'static Rules, from: &str, certificate: Judged) -> (Self, Vec<Action>) {
-        let mut peer = Self::new(rules);
+    fn secured(config: &'static Config, from: &str, certificate: Judged) -> (Self, Vec<Action>) {
+        let mut peer = Self::new(config);
         peer.send(&header(from, "a.example"));
         peer.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
         peer.certificate = certificate;
@@ -63,7 +63,7 @@ impl Peer {
     fn input(&mut self, input: Input) -> Vec<Action> {
         let mut out = Vec::new();
         let state = std::mem::replace(&mut self.state, Receiving::Ended);
-        self.state = state.on(input, self.rules, &mut out);
+        self.state = state.on(input, self.config, &mut out);
         out
     }
 
@@ -162,12 +162,12 @@ fn features_follow_the_row_and_the_certificate() {
     };
     for (row, plain, good, bad) in table {
         let name = format!("row{row}.example");
-        let opened = Peer::new(&RULES).send(&header(&name, "a.example"));
+        let opened = Peer::new(&CONFIG).send(&header(&name, "a.example"));
         assert_eq!(shown(&text(&opened)), plain, "row {row}");
         if plain.contains("tls") {
-            let (_, opened) = Peer::secured(&RULES, &name, GOOD);
+            let (_, opened) = Peer::secured(&CONFIG, &name, GOOD);
             assert_eq!(shown(&text(&opened)), good, "row {row}, good");
-            let (_, opened) = Peer::secured(&RULES, &name, BAD);
+            let (_, opened) = Peer::secured(&CONFIG, &name, BAD);
             assert_eq!(shown(&text(&opened)), bad, "row {row}, bad");
             let (_, opened) = Peer::secured(&STRICT, &name, BAD);
             assert_eq!(shown(&text(&opened)), "end", "row {row}, strict");
@@ -177,7 +177,7 @@ fn features_follow_the_row_and_the_certificate() {
 
 #[test]
 fn ids_and_addresses_of_headers_are_this_sides() {
-    let opened = Peer::new(&RULES)
+    let opened = Peer::new(&CONFIG)
         .send(&header("Row9.Example", "A.example").replace("from=", "id='x' xml:lang='de' from="));
     let text = text(&opened);
     assert!(
@@ -206,7 +206,7 @@ fn required_tls_cannot_be_passed_by() {
             "<encryption-required/>",
         ),
     ] {
-        let mut peer = Peer::new(&RULES);
+        let mut peer = Peer::new(&CONFIG);
         peer.send(&header("row7.example", "a.example"));
         let actions = peer.send(request);
         assert!(
@@ -222,14 +222,14 @@ fn required_tls_cannot_be_passed_by() {
 
 #[test]
 fn starttls_where_it_is_off_fails_and_closes() {
-    let mut peer = Peer::new(&RULES);
+    let mut peer = Peer::new(&CONFIG);
     peer.send(&header("row17.example", "a.example"));
     let actions = peer.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
     assert_eq!(
         text(&actions),
         "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>"
     );
-    let (mut peer, _) = Peer::secured(&RULES, "row9.example", GOOD);
+    let (mut peer, _) = Peer::secured(&CONFIG, "row9.example", GOOD);
     let actions = peer.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
     assert!(text(&actions).starts_with("<failure "), "no second layer");
 }
@@ -243,7 +243,7 @@ fn external_gives_success_only_for_the_streams_own_name() {
         ("Z2FtbWEuZXhhbXBsZQ==", "<invalid-authzid/>"),
         ("***", "<incorrect-encoding/>"),
     ] {
-        let (mut peer, _) = Peer::secured(&RULES, "row9.example", GOOD);
+        let (mut peer, _) = Peer::secured(&CONFIG, "row9.example", GOOD);
         let auth = format!(
             "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>{payload}</auth>"
         );
@@ -278,7 +278,7 @@ fn failures_of_sasl_name_their_reason_and_are_counted() {
             "<malformed-request/>",
         ),
     ] {
-        let (mut peer, _) = Peer::secured(&RULES, &format!("row{row}.example"), certificate);
+        let (mut peer, _) = Peer::secured(&CONFIG, &format!("row{row}.example"), certificate);
         let actions = peer.send(&request);
         assert!(text(&actions).contains(answer), "{request}: {actions:?}");
         assert!(
@@ -292,18 +292,18 @@ fn failures_of_sasl_name_their_reason_and_are_counted() {
 
 #[test]
 fn restart_never_changes_who_the_peer_is() {
-    let (mut peer, _) = Peer::secured(&RULES, "row9.example", GOOD);
+    let (mut peer, _) = Peer::secured(&CONFIG, "row9.example", GOOD);
     peer.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
     let actions = peer.send(&header("row3.example", "a.example"));
     assert!(text(&actions).contains("<invalid-from "), "{actions:?}");
 
-    let (mut peer, _) = Peer::secured(&RULES, "row9.example", GOOD);
+    let (mut peer, _) = Peer::secured(&CONFIG, "row9.example", GOOD);
     peer.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
     let actions = peer.send(&header("row9.example", "a2.example"));
     assert!(text(&actions).contains("<policy-violation "), "{actions:?}");
 
     // A name that was only said before TLS is forgotten with it.
-    let mut peer = Peer::new(&RULES);
+    let mut peer = Peer::new(&CONFIG);
     peer.send(&header("row9.example", "a.example"));
     peer.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
     peer.reader = reader();
@@ -315,7 +315,7 @@ fn restart_never_changes_who_the_peer_is() {
 
 #[test]
 fn pairs_are_verified_one_by_one() {
-    let mut peer = Peer::new(&RULES);
+    let mut peer = Peer::new(&CONFIG);
     peer.send(&header("row9.example", "a.example"));
     let first = pair("row9.example", "a.example");
     let second = pair("row17.example", "a2.example");
@@ -417,7 +417,7 @@ fn stanzas_of_no_verified_pair_end_the_stream() {
         ),
         ("hello<message/>", Some("bad-format")),
     ] {
-        let mut peer = Peer::new(&RULES);
+        let mut peer = Peer::new(&CONFIG);
         peer.send(&header("row9.example", "a.example"));
         peer.send("<db:result from='row9.example' to='a.example'>k</db:result>");
         let waiting = peer.send("");
@@ -448,7 +448,7 @@ fn nothing_counts_before_the_pair_is_verified() {
         "<db:result from='row9.example' to='a.example'>k</db:result>\
          <message from='row9.example' to='a.example'/>",
     ] {
-        let mut peer = Peer::new(&RULES);
+        let mut peer = Peer::new(&CONFIG);
         peer.send(&header("row9.example", "a.example"));
         let actions = peer.send(early);
         assert!(text(&actions).contains("<not-authorized "), "{actions:?}");
@@ -480,7 +480,7 @@ fn requests_refused_by_rule_ask_nobody() {
             StanzaError::PolicyViolation,
         ),
     ] {
-        let mut peer = Peer::new(&RULES);
+        let mut peer = Peer::new(&CONFIG);
         peer.send(&header("row9.example", "a.example"));
         let actions = peer.send(&format!("<db:result {request}>k</db:result>"));
         let [Action::Send(text)] = actions.as_slice() else {
@@ -498,7 +498,7 @@ fn requests_refused_by_rule_ask_nobody() {
         "from='' to='a.example'",
         "to='a.example'",
     ] {
-        let mut peer = Peer::new(&RULES);
+        let mut peer = Peer::new(&CONFIG);
         peer.send(&header("row9.example", "a.example"));
         let actions = peer.send(&format!("<db:result {request}>k</db:result>"));
         assert!(
@@ -511,12 +511,12 @@ fn requests_refused_by_rule_ask_nobody() {
 #[test]
 fn legacy_peer_gets_no_features() {
     let legacy = |name| header(name, "a.example").replace(" version='1.0'", "");
-    let opened = text(&Peer::new(&RULES).send(&legacy("row9.example")));
+    let opened = text(&Peer::new(&CONFIG).send(&legacy("row9.example")));
     assert!(
         !opened.contains("features") && !opened.contains(" version='1.0'>"),
         "{opened}"
     );
-    let refused = text(&Peer::new(&RULES).send(&legacy("row7.example")));
+    let refused = text(&Peer::new(&CONFIG).send(&legacy("row7.example")));
     assert!(refused.contains("<policy-violation "), "{refused}");
 }
 
@@ -526,7 +526,7 @@ fn closing_tag_and_errors_are_answered_by_the_closing_tag_alone() {
         "</stream:stream>",
         "<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
     ] {
-        let mut peer = Peer::new(&RULES);
+        let mut peer = Peer::new(&CONFIG);
         peer.send(&header("row9.example", "a.example"));
         assert_eq!(text(&peer.send(end)), "</stream:stream>");
         assert!(matches!(peer.state, Receiving::Ended));
@@ -567,7 +567,7 @@ proptest! {
         certificate in prop::sample::select(vec![GOOD, BAD, Judged::Absent]),
         pieces in pieces(),
     ) {
-        let mut peer = Peer::new(&RULES);
+        let mut peer = Peer::new(&CONFIG);
         peer.certificate = certificate;
         let mut authenticated = Vec::new();
         let mut secured = false;

@@ -56,11 +56,12 @@ impl Servers {
     /// [`Unreachable`] when it has none.
     pub(crate) async fn of(context: &Context, domain: &Domain) -> Result<Self, Unreachable> {
         let proxy = context
-            .rules
+            .config
             .partner(domain)
             .and_then(|partner| partner.proxy.as_ref());
-        let terms = context.rules.terms(domain);
-        let direct = context.rules.direct_tls() && terms.is_some_and(|terms| terms.allows_tls());
+        let terms = context.config.terms(domain);
+        let direct =
+            context.config.settings.direct_tls && terms.is_some_and(|terms| terms.allows_tls());
         let addresses = context
             .resolver
             .targets(domain, proxy, direct)
@@ -84,14 +85,14 @@ impl Servers {
         context: &Context,
         domain: &Domain,
     ) -> Result<Dialled, Unreachable> {
-        let patience = context.rules.limits().connect_timeout;
+        let patience = context.config.settings.limits.connect_timeout;
         while let Some(server) = self.left.pop_front() {
             match timeout(patience, TcpStream::connect(server.address)).await {
                 Ok(Ok(stream)) => {
                     self.last = Some(server);
                     self.tried += 1;
                     return Ok(Dialled {
-                        connection: Connection::new(stream, context.rules.limits()),
+                        connection: Connection::new(stream, &context.config.settings.limits),
                         direct: server.direct,
                     });
                 }
@@ -163,10 +164,7 @@ pub(crate) async fn open(
         true => Initiating::open_secured(plan, &mut actions),
         false => Initiating::open(plan, &mut actions),
     };
-    let connector = match direct {
-        true => context.tls.direct_connector(),
-        false => context.tls.connector(),
-    };
+    let connector = context.tls.connector(direct);
     negotiate(
         context, connection, connector, state, actions, &partner, deadline, stop,
     )
@@ -183,8 +181,8 @@ pub(crate) async fn ask_again(
     stop: &mut Stop,
 ) -> Negotiated {
     let mut actions = Vec::new();
-    let state = undecided.ask_again(&context.rules, &mut actions);
-    let connector = context.tls.connector();
+    let state = undecided.ask_again(&context.config, &mut actions);
+    let connector = context.tls.connector(false);
     negotiate(
         context, connection, connector, state, actions, partner, deadline, stop,
     )
@@ -201,7 +199,7 @@ async fn negotiate(
     mut deadline: Instant,
     stop: &mut Stop,
 ) -> Negotiated {
-    let rules = &context.rules;
+    let config = &context.config;
     let mut asked = false;
     loop {
         let mut text = String::new();
@@ -232,12 +230,14 @@ async fn negotiate(
             };
             let certificates = connection.certificates();
             let judged = context.tls.judge(certificates, Presenter::Server, partner);
-            state = state.on(Input::Secured(judged), rules, &mut actions);
+            state = state.on(Input::Secured(judged), config, &mut actions);
             continue;
         }
         match state {
             Initiating::Open(opened) => {
-                connection.incoming().trust(rules.limits().stanza_bytes);
+                connection
+                    .incoming()
+                    .trust(config.settings.limits.stanza_bytes);
                 return Negotiated::Open(connection, opened);
             }
             Initiating::Told(verdict) => return Negotiated::Told(connection, verdict),
@@ -249,7 +249,7 @@ async fn negotiate(
         }
         if state.awaits_answer() && !asked {
             asked = true;
-            deadline = deadline.min(Instant::now() + rules.limits().dialback_timeout);
+            deadline = deadline.min(Instant::now() + config.settings.limits.dialback_timeout);
         }
         let next = async {
             tokio::select! {
@@ -281,7 +281,7 @@ async fn negotiate(
                 return Negotiated::TimedOut(connection);
             }
         };
-        state = state.on(Input::Frame(frame), rules, &mut actions);
+        state = state.on(Input::Frame(frame), config, &mut actions);
     }
 }
 

@@ -15,10 +15,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::certificate::Judged;
+use crate::config::Config;
 use crate::dialback::{self, Answer, Dialback, KeyStatus, Step};
 use crate::domain::Pair;
 use crate::negotiation::Method;
-use crate::rules::{Rules, Terms};
+use crate::negotiation::Terms;
 use crate::stanza::StanzaError;
 use crate::stream::{
     Condition, Offered, Opening, Starttls, Version, closing, error, is_error, version,
@@ -261,7 +262,7 @@ impl Initiating {
     }
 
     /// Takes an input; the actions are added to `out`.
-    pub(crate) fn on(self, input: Input, rules: &Rules, out: &mut Vec<Action>) -> Self {
+    pub(crate) fn on(self, input: Input, config: &Config, out: &mut Vec<Action>) -> Self {
         let frame = match (self, input) {
             (Self::AwaitHandshake(state), Input::Secured(judged)) => {
                 return state.secured(judged, out);
@@ -278,13 +279,13 @@ impl Initiating {
                 out.push(Action::Send(closing().to_owned()));
                 Self::Failed(Failure::Closed(Some(Condition::received(&element))))
             }
-            (Self::AwaitHeader(state), Frame::Header(header)) => state.header(&header, rules, out),
+            (Self::AwaitHeader(state), Frame::Header(header)) => state.header(&header, config, out),
             (Self::AwaitFeatures(state), Frame::Element(element)) => {
-                state.element(&element, rules, out)
+                state.element(&element, config, out)
             }
             (Self::AwaitProceed(state), Frame::Element(element)) => state.element(&element, out),
             (Self::AwaitSuccess(state), Frame::Element(element)) => {
-                state.element(&element, rules, out)
+                state.element(&element, config, out)
             }
             (Self::AwaitResult(state), Frame::Element(element)) => state.element(&element, out),
             (Self::AwaitVerdict(state), Frame::Element(element)) => state.element(&element, out),
@@ -331,14 +332,14 @@ pub(crate) struct Undecided {
 
 impl Undecided {
     /// Sends a key once more.
-    pub(crate) fn ask_again(self, rules: &Rules, out: &mut Vec<Action>) -> Initiating {
+    pub(crate) fn ask_again(self, config: &Config, out: &mut Vec<Action>) -> Initiating {
         let Self {
             plan,
             method,
             stream_id,
             ..
         } = self;
-        AwaitResult::enter(plan, method, stream_id, false, rules, out)
+        AwaitResult::enter(plan, method, stream_id, false, config, out)
     }
 }
 
@@ -348,7 +349,7 @@ impl AwaitHeader {
         Initiating::AwaitHeader(Self { plan, stage })
     }
 
-    fn header(self, header: &Header, rules: &Rules, out: &mut Vec<Action>) -> Initiating {
+    fn header(self, header: &Header, config: &Config, out: &mut Vec<Action>) -> Initiating {
         let Self { plan, stage } = self;
         if !header.is_server_stream() {
             return fail(Failure::Confused, Some(Condition::InvalidNamespace), out);
@@ -377,14 +378,14 @@ impl AwaitHeader {
             // Without features dialback is all that such a server can know.
             (_, stage) => {
                 let otherwise = (Failure::NoMethod, Condition::UnsupportedVersion);
-                authenticate(plan, stage, stream, true, otherwise, rules, out)
+                authenticate(plan, stage, stream, true, otherwise, config, out)
             }
         }
     }
 }
 
 impl AwaitFeatures {
-    fn element(self, element: &Element, rules: &Rules, out: &mut Vec<Action>) -> Initiating {
+    fn element(self, element: &Element, config: &Config, out: &mut Vec<Action>) -> Initiating {
         let Some(offered) = Offered::read(element) else {
             return unexpected(element, Initiating::AwaitFeatures(self), out);
         };
@@ -407,23 +408,30 @@ impl AwaitFeatures {
                 (true, Starttls::Absent) if plan.terms.requires_tls() => {
                     fail(Failure::TlsMissing, Some(Condition::PolicyViolation), out)
                 }
-                (_, Starttls::Absent | Starttls::Offered) => {
-                    authenticate(plan, stage, stream, dialback, NOTHING_IN_COMMON, rules, out)
-                }
+                (_, Starttls::Absent | Starttls::Offered) => authenticate(
+                    plan,
+                    stage,
+                    stream,
+                    dialback,
+                    NOTHING_IN_COMMON,
+                    config,
+                    out,
+                ),
             },
             Stage::Secured(judged) => {
                 let external_failed = match plan.purpose {
                     Purpose::Deliver { external_failed } => external_failed,
                     Purpose::Verify { .. } => true,
                 };
-                let external = offered.external && plan.terms.methods.sasl_tls && !external_failed;
+                let external =
+                    offered.external && plan.terms.allows(Method::SaslTls) && !external_failed;
                 if !external || judged != Judged::Good {
                     let otherwise = if external {
                         (Failure::BadCertificate(judged), Condition::PolicyViolation)
                     } else {
                         NOTHING_IN_COMMON
                     };
-                    return authenticate(plan, stage, stream, dialback, otherwise, rules, out);
+                    return authenticate(plan, stage, stream, dialback, otherwise, config, out);
                 }
                 // The identity is given for older servers, which want it (XEP-0178 §3).
                 let identity = STANDARD.encode(&*plan.pair.from.in_addresses());
@@ -457,7 +465,7 @@ fn authenticate(
     stream: Stream,
     dialback: bool,
     otherwise: (Failure, Condition),
-    rules: &Rules,
+    config: &Config,
     out: &mut Vec<Action>,
 ) -> Initiating {
     if let Purpose::Verify { stream_id, key } = &plan.purpose {
@@ -471,7 +479,7 @@ fn authenticate(
         return Initiating::AwaitVerdict(AwaitVerdict { plan, stream_id });
     }
     let secured = stage != Stage::Plain;
-    if !dialback || !plan.terms.allows_dialback(secured) {
+    if !dialback || !plan.terms.allows(Method::dialback(secured)) {
         let (failure, condition) = otherwise;
         return fail(failure, Some(condition), out);
     }
@@ -479,7 +487,7 @@ fn authenticate(
         true => Method::TlsDialback,
         false => Method::TcpDialback,
     };
-    AwaitResult::enter(plan, method, stream.id, false, rules, out)
+    AwaitResult::enter(plan, method, stream.id, false, config, out)
 }
 
 impl AwaitProceed {
@@ -498,7 +506,7 @@ impl AwaitHandshake {
     fn secured(self, judged: Judged, out: &mut Vec<Action>) -> Initiating {
         let plan = self.plan;
         let needs_good = match plan.purpose {
-            Purpose::Deliver { .. } => plan.strict || !plan.terms.methods.tls_dialback,
+            Purpose::Deliver { .. } => plan.strict || !plan.terms.allows(Method::TlsDialback),
             Purpose::Verify { .. } => plan.strict,
         };
         if needs_good && judged != Judged::Good {
@@ -520,7 +528,7 @@ impl AwaitHandshake {
 }
 
 impl AwaitSuccess {
-    fn element(mut self, element: &Element, rules: &Rules, out: &mut Vec<Action>) -> Initiating {
+    fn element(mut self, element: &Element, config: &Config, out: &mut Vec<Action>) -> Initiating {
         match element.name.as_str() {
             "success" if element.namespace == SASL => {
                 out.push(Action::Restart);
@@ -535,7 +543,7 @@ impl AwaitSuccess {
                 Initiating::AwaitSuccess(self)
             }
             "failure" if element.namespace == SASL => {
-                let usable = self.stream.dialback && self.plan.terms.methods.tls_dialback;
+                let usable = self.stream.dialback && self.plan.terms.allows(Method::TlsDialback);
                 if !usable {
                     out.push(Action::Send(closing().to_owned()));
                     return Initiating::Failed(Failure::SaslRefused);
@@ -545,7 +553,7 @@ impl AwaitSuccess {
                     Method::TlsDialback,
                     self.stream.id,
                     true,
-                    rules,
+                    config,
                     out,
                 )
             }
@@ -564,10 +572,10 @@ impl AwaitResult {
         method: Method,
         stream_id: String,
         external_failed: bool,
-        rules: &Rules,
+        config: &Config,
         out: &mut Vec<Action>,
     ) -> Initiating {
-        let key = rules.key(&plan.pair, &stream_id);
+        let key = config.keys().issue(&plan.pair, &stream_id);
         out.push(Action::Send(dialback::request(
             Step::Result,
             &plan.pair,
@@ -648,7 +656,7 @@ fn unexpected(element: &Element, state: Initiating, out: &mut Vec<Action>) -> In
 
 fn header(plan: &Plan) -> String {
     let dialback = match plan.purpose {
-        Purpose::Deliver { .. } => plan.terms.methods.dialback(),
+        Purpose::Deliver { .. } => plan.terms.allows_dialback(),
         Purpose::Verify { .. } => true,
     };
     Opening {

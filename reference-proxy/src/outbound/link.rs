@@ -9,9 +9,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::dial::{self, Negotiated, Servers, Unreachable};
 use super::initiating::{Failure, Opened, Plan, Purpose, Undecided};
-use crate::connections::{ConnectionPermit, PartnerPermit};
+use crate::connections::Place;
 use crate::context::Context;
 use crate::domain::Pair;
+use crate::negotiation::Method;
 use crate::resolve::ResolveError;
 use crate::router::{Origin, Placed, Queued};
 use crate::stanza::{StanzaError, bounce};
@@ -76,7 +77,7 @@ impl Hindrance {
 
 /// Sends a stanza to a partner: it waits for the pair's stream, or comes back as an error.
 pub(crate) async fn send(context: &Arc<Context>, pair: &Pair, queued: Queued) {
-    if context.rules.partner(&pair.to).is_none() {
+    if context.config.partner(&pair.to).is_none() {
         return_to_sender(context, pair, queued, StanzaError::PolicyViolation, "").await;
         return;
     }
@@ -180,7 +181,7 @@ struct Stream {
     keep_alive: bool,
 }
 
-type Places = (ConnectionPermit, PartnerPermit);
+type Places = (Place, Place);
 
 enum Reached {
     Open(Stream),
@@ -195,10 +196,10 @@ async fn connect(
     pair: &Pair,
     stop: &mut Stop,
 ) -> Result<Reached, Hindrance> {
-    let limits = context.rules.limits();
+    let limits = &context.config.settings.limits;
     let (Some(partner), Some(terms)) = (
-        context.rules.partner(&pair.to),
-        context.rules.terms(&pair.to),
+        context.config.partner(&pair.to),
+        context.config.terms(&pair.to),
     ) else {
         return Err(Hindrance::Full);
     };
@@ -227,7 +228,7 @@ async fn connect(
         let plan = Plan {
             pair: pair.clone(),
             terms,
-            strict: context.rules.strict(),
+            strict: context.config.settings.strict_certificates,
             purpose: Purpose::Deliver { external_failed },
         };
         let stream = |connection, opened| Stream {
@@ -238,7 +239,7 @@ async fn connect(
         };
         match dial::open(context, dialled, plan, deadline, stop).await {
             Negotiated::Open(connection, opened) => {
-                tracing::info!(%pair, method = opened.method.name(), "stream open");
+                tracing::info!(%pair, method = %opened.method, "stream open");
                 return Ok(Reached::Open(stream(connection, Some(opened))));
             }
             Negotiated::Undecided(connection, undecided) => {
@@ -256,7 +257,7 @@ async fn connect(
                 if let Some(connection) = connection {
                     dial::hang_up(context, connection);
                 }
-                let dialback_left = terms.methods.tls_dialback && !external_failed;
+                let dialback_left = terms.allows(Method::TlsDialback) && !external_failed;
                 if failure == Failure::SaslRefused && dialback_left {
                     external_failed = true;
                     broken = None;
@@ -298,7 +299,7 @@ async fn linger(
     undecided: Undecided,
     stop: &mut Stop,
 ) {
-    let patience = context.rules.limits().stream_establishment_timeout;
+    let patience = context.config.settings.limits.stream_establishment_timeout;
     let wake = context.router.wake(pair);
     let (mut stream, mut undecided) = (stream, undecided);
     loop {
@@ -391,7 +392,7 @@ enum Turn {
 impl Stream {
     /// Empties the queue, again and again, until the stream is over.
     async fn carry(mut self, context: &Arc<Context>, pair: &Pair, stop: &mut Stop) -> Carried {
-        let limits = context.rules.limits();
+        let limits = &context.config.settings.limits;
         let wake = context.router.wake(pair);
         let mut carried = Carried::Nothing;
         let mut last_stanza = Instant::now();
@@ -544,7 +545,7 @@ impl Stream {
     }
 
     fn log_end(&self, pair: &Pair, how: &str) {
-        let method = self.opened.map_or("none", |opened| opened.method.name());
+        let method = self.opened.map(|opened| opened.method.to_string());
         tracing::info!(%pair, method, how, "stream over");
     }
 }

@@ -2,10 +2,10 @@ use proptest::prelude::*;
 
 use super::initiating::{Action, Failure, Initiating, Input, Opened, Plan, Purpose};
 use crate::certificate::{Fault, Judged};
+use crate::config::fixture::CONFIG;
 use crate::dialback::KeyStatus;
 use crate::domain::{Domain, Pair};
 use crate::negotiation::Method;
-use crate::rules::fixture::RULES;
 use crate::stanza::StanzaError;
 use crate::stream::Condition;
 use crate::xml::{Bounds, Frame, Reader};
@@ -35,7 +35,7 @@ struct Partner {
 
 fn plan(row: u8, purpose: Purpose) -> Plan {
     let domain = |name: &str| Domain::parse(name).expect("a domain");
-    let terms = RULES
+    let terms = CONFIG
         .terms(&domain(&format!("row{row}.example")))
         .expect("a valid row");
     Plan {
@@ -89,7 +89,7 @@ impl Partner {
     fn input(&mut self, input: Input) {
         let mut out = Vec::new();
         let state = std::mem::replace(&mut self.state, Initiating::Failed(Failure::Confused));
-        self.state = state.on(input, &RULES, &mut out);
+        self.state = state.on(input, &CONFIG, &mut out);
         self.record(out);
     }
 
@@ -141,7 +141,7 @@ impl Partner {
             Initiating::AwaitSuccess(_) => "auth".to_owned(),
             Initiating::AwaitResult(_) => "key".to_owned(),
             Initiating::AwaitVerdict(_) => "question".to_owned(),
-            Initiating::Open(opened) => opened.method.name().to_owned(),
+            Initiating::Open(opened) => opened.method.to_string(),
             Initiating::Told(verdict) => format!("{verdict:?}"),
             Initiating::Undecided(_) => "undecided".to_owned(),
             Initiating::Failed(failure) => format!("{failure:?}"),

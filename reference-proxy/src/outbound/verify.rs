@@ -35,8 +35,8 @@ pub(crate) async fn verify(
 }
 
 async fn ask(context: &Arc<Context>, asserted: &Pair, stream_id: String, key: String) -> KeyStatus {
-    let deadline = Instant::now() + context.rules.limits().dialback_timeout;
-    let Some(terms) = context.rules.terms(&asserted.from) else {
+    let deadline = Instant::now() + context.config.settings.limits.dialback_timeout;
+    let Some(terms) = context.config.terms(&asserted.from) else {
         return KeyStatus::Failed(StanzaError::PolicyViolation);
     };
     let Ok(_permit) = context.connections.admit() else {
@@ -50,7 +50,7 @@ async fn ask(context: &Arc<Context>, asserted: &Pair, stream_id: String, key: St
     let plan = Plan {
         pair: asserted.reversed(),
         terms,
-        strict: context.rules.strict(),
+        strict: context.config.settings.strict_certificates,
         purpose: Purpose::Verify { stream_id, key },
     };
     let (connection, verdict) =

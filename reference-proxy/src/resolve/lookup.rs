@@ -1,85 +1,57 @@
 //! The questions to DNS, and what their answers mean for a stream.
 
 use std::fmt;
-use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::selection::{Chance, Target, order};
+use super::setup::{SetupError, client};
 use crate::domain::{Domain, ProxyAddress, XMPP_SERVER_PORT};
 
-/// So many SRV records of a domain are tried at most.
+/// The most SRV records of a domain that are tried.
 const MOST_TARGETS: usize = 16;
-/// So many addresses are tried at most.
+/// The most addresses that are tried.
 const MOST_ADDRESSES: usize = 32;
-/// How long an answer that is not needed any more is waited for.
+/// How long to wait for answers that are no longer essential.
 const GRACE: Duration = Duration::from_millis(250);
-/// How long the absence of a record is believed: a domain that comes to life is soon reachable.
-const NEGATIVE_TTL: Duration = Duration::from_secs(30);
 
 /// Why there is nowhere to connect to.
 #[derive(Debug, thiserror::Error)]
-pub enum ResolveError {
-    /// The system has no name server, and none was given.
-    #[error("no name server is known")]
-    NoNameServer,
-    /// Neither the domain nor the targets of its SRV records have an address.
-    #[error("no address found for {name}")]
-    NotFound {
-        /// What was asked for.
-        name: String,
-    },
-    /// The domain declares that it has no such service: its SRV target is `.` (RFC 2782).
-    #[error("{name} declares that it takes no server connections")]
-    RefusesService {
-        /// The domain.
-        name: String,
-    },
-    /// DNS failed in a way that may pass.
-    #[error("temporary failure in looking up {name}")]
-    Temporary {
-        /// What was asked for.
-        name: String,
-        /// What happened.
-        #[source]
-        source: Box<NetError>,
-    },
-    /// DNS did not answer in time.
-    #[error("no answer in time in looking up {name}")]
-    Timeout {
-        /// What was asked for.
-        name: String,
-    },
+pub(crate) enum ResolveError {
+    #[error("no address found for {0}")]
+    NotFound(String),
+    /// The target of the domain's SRV record is `.` (RFC 2782).
+    #[error("{0} declares that it takes no server connections")]
+    RefusesService(String),
+    #[error("temporary failure in looking up {0}")]
+    Temporary(String, #[source] Box<NetError>),
+    #[error("no answer in time in looking up {0}")]
+    Timeout(String),
 }
 
 /// Where to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Server {
-    /// The address and port.
-    pub address: SocketAddr,
-    /// Whether TLS comes first, before any stream (XEP-0368).
-    pub direct: bool,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    /// Whether TLS comes before any stream (XEP-0368).
+    pub(crate) direct: bool,
 }
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.direct {
-            true => write!(f, "{} with direct TLS", self.address),
-            false => self.address.fmt(f),
-        }
+        let direct = if self.direct { " with direct TLS" } else { "" };
+        write!(f, "{}{direct}", self.address)
     }
 }
 
-/// Where an SRV record leads.
+/// Where an SRV record points to.
 struct Place {
     name: Name,
     port: u16,
@@ -87,11 +59,10 @@ struct Place {
 }
 
 /// Finds the servers of domains.
-#[derive(Clone)]
-pub struct Resolver {
+pub(crate) struct Resolver {
     dns: TokioResolver,
     patience: Duration,
-    chance: Arc<Mutex<Chance>>,
+    chance: Mutex<Chance>,
 }
 
 impl fmt::Debug for Resolver {
@@ -103,67 +74,29 @@ impl fmt::Debug for Resolver {
 }
 
 impl Resolver {
-    /// A resolver that asks the given name servers, or those of the system where none is given.
+    /// A resolver that asks the name servers, or those of the system if there are none.
     ///
-    /// `patience` bounds the wait for SRV records and, once more, that for addresses. `seed` is
-    /// where the choice among records of equal priority starts.
-    ///
-    /// # Errors
-    /// [`ResolveError::NoNameServer`] where the system has none, or they cannot be used.
-    pub fn new(
+    /// `patience` limits the wait for SRV records and, once more, that for addresses. `seed`
+    /// determines the choice among records of equal priority.
+    pub(crate) fn new(
         servers: &[SocketAddr],
         patience: Duration,
         seed: u64,
-    ) -> Result<Self, ResolveError> {
-        let system;
-        let servers = if servers.is_empty() {
-            system = system_name_servers();
-            &system
-        } else {
-            servers
-        };
-        if servers.is_empty() {
-            return Err(ResolveError::NoNameServer);
-        }
-        let configs = servers.iter().map(|server| {
-            let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()]
-                .map(|mut connection| {
-                    connection.port = server.port();
-                    connection
-                })
-                .into();
-            NameServerConfig::new(server.ip(), true, connections)
-        });
-        let config = ResolverConfig::from_name_servers(configs.collect());
-        let mut builder =
-            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-        let options = builder.options_mut();
-        options.use_hosts_file = ResolveHosts::Never;
-        options.ndots = 0;
-        // Two tries within the patience: one datagram may get lost.
-        options.attempts = 1;
-        options.timeout = patience.div_f64(2.5);
-        // Beyond this a question fails at once instead of waiting its turn.
-        options.max_active_requests = 1024;
-        options.negative_max_ttl = Some(NEGATIVE_TTL);
-        let dns = builder.build().map_err(|_| ResolveError::NoNameServer)?;
+    ) -> Result<Self, SetupError> {
         Ok(Self {
-            dns,
+            dns: client(servers, patience)?,
             patience,
-            chance: Arc::new(Mutex::new(Chance::new(seed))),
+            chance: Mutex::new(Chance::new(seed)),
         })
     }
 
-    /// The servers of the domain, in the order in which to try them; at least one.
+    /// The servers of the domain in the order in which to try them; at least one.
     ///
-    /// SRV records of `_xmpp-server._tcp` lead (RFC 6120 §3.2.1), and with `direct` those of
-    /// `_xmpps-server._tcp` beside them, in one order (XEP-0368 §3). Only where there are none does
-    /// the domain's own address on port 5269 count (§3.2.2); not where their lookup failed. With
-    /// the address of the partner's proxy, SRV records are not asked for.
-    ///
-    /// # Errors
-    /// [`ResolveError`] by kind.
-    pub async fn targets(
+    /// SRV records of `_xmpp-server._tcp` come first (RFC 6120 §3.2.1), with `direct` in one order
+    /// with those of `_xmpps-server._tcp` (XEP-0368 §3). The domain's own address on port 5269
+    /// counts only if there are no such records (§3.2.2), not if their lookup failed. With the
+    /// address of the partner's proxy, SRV records are not looked up.
+    pub(crate) async fn targets(
         &self,
         domain: &Domain,
         proxy: Option<&ProxyAddress>,
@@ -190,7 +123,7 @@ impl Resolver {
         self.addresses_of(places, domain).await
     }
 
-    /// Where the SRV records of the domain lead; `None` where it has none.
+    /// Where the SRV records of the domain point to, if it has any.
     async fn services(
         &self,
         domain: &Domain,
@@ -204,7 +137,7 @@ impl Resolver {
             }
         };
         let (plain, secure) = tokio::join!(plain, secure);
-        // What direct TLS has records for is enough; without them, that lookup is nobody's trouble.
+        // Records for direct TLS are enough; a failed lookup of them does not matter.
         let secure = secure.unwrap_or_default();
         let found = match (plain, secure) {
             (Err(_), Some(secure)) if !secure.is_empty() => secure,
@@ -213,9 +146,7 @@ impl Resolver {
             (Ok(plain), secure) => plain.into_iter().chain(secure).flatten().collect(),
         };
         if found.is_empty() {
-            return Err(ResolveError::RefusesService {
-                name: domain.to_string(),
-            });
+            return Err(ResolveError::RefusesService(domain.to_string()));
         }
         let mut chance = self.chance.lock().unwrap_or_else(PoisonError::into_inner);
         let ordered = order(found, MOST_TARGETS, &mut chance).into_iter();
@@ -227,7 +158,7 @@ impl Resolver {
         Ok(Some(places.collect()))
     }
 
-    /// The usable SRV records of a service; `None` where there are none at all.
+    /// The usable SRV records of a service, if it has any records.
     async fn records(
         &self,
         domain: &Domain,
@@ -242,11 +173,7 @@ impl Resolver {
             Ok(Ok(found)) => found,
             Ok(Err(error)) if error.is_no_records_found() => return Ok(None),
             Ok(Err(error)) => return Err(failure(domain, error)),
-            Err(_) => {
-                return Err(ResolveError::Timeout {
-                    name: domain.to_string(),
-                });
-            }
+            Err(_) => return Err(ResolveError::Timeout(domain.to_string())),
         };
         let records = found
             .answers()
@@ -269,7 +196,7 @@ impl Resolver {
         Ok(any.then_some(usable))
     }
 
-    /// The addresses of all targets, asked for at once and returned in the targets' order.
+    /// The addresses of all targets, looked up at once and returned in the order of the targets.
     async fn addresses_of(
         &self,
         targets: Vec<Place>,
@@ -286,8 +213,7 @@ impl Resolver {
         }
         while !lookups.is_empty() {
             let Ok(joined) = timeout_at(deadline, lookups.join_next()).await else {
-                let name = domain.to_string();
-                trouble.get_or_insert(ResolveError::Timeout { name });
+                trouble.get_or_insert_with(|| ResolveError::Timeout(domain.to_string()));
                 break;
             };
             // A lookup that panicked has no answer.
@@ -303,7 +229,7 @@ impl Resolver {
                             direct,
                         })
                         .collect();
-                    // What is tried first is known: the others may not hold it up for long.
+                    // The first target may be tried: the others must not delay it for long.
                     if index == 0 && !found[0].is_empty() {
                         deadline = deadline.min(Instant::now() + GRACE);
                     }
@@ -322,15 +248,13 @@ impl Resolver {
         if !addresses.is_empty() {
             return Ok(addresses);
         }
-        Err(trouble.unwrap_or_else(|| ResolveError::NotFound {
-            name: domain.to_string(),
-        }))
+        Err(trouble.unwrap_or_else(|| ResolveError::NotFound(domain.to_string())))
     }
 }
 
-/// The addresses of one host, IPv6 first (RFC 6724); empty where it has none.
+/// The addresses of one host, IPv6 first (RFC 6724).
 ///
-/// Where one family has an answer, the other is not waited for beyond the grace.
+/// Once one family has an answer, the other one gets only the grace.
 async fn addresses(dns: &TokioResolver, name: Name) -> Result<Vec<IpAddr>, NetError> {
     let v6 = family(dns, name.clone(), RecordType::AAAA);
     let v4 = family(dns, name, RecordType::A);
@@ -391,54 +315,16 @@ async fn family(
 fn failure(domain: &Domain, error: NetError) -> ResolveError {
     let name = domain.to_string();
     match error {
-        NetError::Timeout => ResolveError::Timeout { name },
-        NetError::Dns(DnsError::NoRecordsFound(_)) => ResolveError::NotFound { name },
-        other => ResolveError::Temporary {
-            name,
-            source: Box::new(other),
-        },
+        NetError::Timeout => ResolveError::Timeout(name),
+        NetError::Dns(DnsError::NoRecordsFound(_)) => ResolveError::NotFound(name),
+        other => ResolveError::Temporary(name, Box::new(other)),
     }
 }
 
-/// The name as a fully qualified one: search lists never apply.
+/// A fully qualified name, so that search lists never apply.
 fn absolute(text: &str) -> Result<Name, ResolveError> {
-    let not_found = |_| ResolveError::NotFound {
-        name: text.to_owned(),
-    };
+    let not_found = |_| ResolveError::NotFound(text.to_owned());
     let mut name = Name::from_ascii(text).map_err(not_found)?;
     name.set_fqdn(true);
     Ok(name)
-}
-
-/// The name servers of `/etc/resolv.conf`. Search lists and options do not matter here.
-fn system_name_servers() -> Vec<SocketAddr> {
-    match fs::read_to_string("/etc/resolv.conf") {
-        Ok(text) => name_servers(&text),
-        Err(_) => Vec::new(),
-    }
-}
-
-fn name_servers(resolv_conf: &str) -> Vec<SocketAddr> {
-    resolv_conf
-        .lines()
-        .filter_map(|line| {
-            let mut words = line.split_whitespace();
-            (words.next() == Some("nameserver")).then(|| words.next())?
-        })
-        .filter_map(|word| word.parse().ok())
-        .map(|ip: IpAddr| SocketAddr::new(ip, 53))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn name_servers_of_the_system_are_read() {
-        let text = "# comment\nsearch example\nnameserver 192.0.2.1\n nameserver\t::1 # x\n\
-                    nameserver fe80::1%eth0\nnameserver\noptions ndots:2\n";
-        let found: Vec<String> = name_servers(text).iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["192.0.2.1:53", "[::1]:53"]);
-    }
 }

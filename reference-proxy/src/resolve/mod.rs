@@ -1,8 +1,9 @@
-//! Where a partner's server is (RFC 6120 §3.2).
+//! Finds a partner's servers (RFC 6120 §3.2).
 
 mod lookup;
 mod selection;
+mod setup;
 #[cfg(test)]
 mod tests;
 
-pub use lookup::{ResolveError, Resolver, Server};
+pub(crate) use lookup::{ResolveError, Resolver, Server};

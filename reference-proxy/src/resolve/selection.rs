@@ -1,19 +1,17 @@
 //! The order in which SRV records are tried (RFC 2782): by priority, then by chance and weight.
 
-/// Where a service is, by one SRV record.
+/// One SRV record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target<N> {
-    /// Lower is tried first.
+    /// Lower ones are tried first.
     pub(super) priority: u16,
-    /// Share among those of equal priority.
+    /// The share among records of equal priority.
     pub(super) weight: u16,
-    /// What to look up.
     pub(super) name: N,
-    /// The TCP port.
     pub(super) port: u16,
 }
 
-/// Chance that can be repeated from a seed (SplitMix64). It spreads load and guards nothing.
+/// Repeatable random numbers (SplitMix64). They spread load and protect nothing.
 #[derive(Clone, Debug)]
 pub(super) struct Chance(u64);
 
@@ -22,7 +20,7 @@ impl Chance {
         Self(seed)
     }
 
-    /// A number from 0 to `most`, inclusive. Its bias is below 2⁻³² for the sums of weights here.
+    /// A number from 0 to `most`, inclusive. For sums of weights the bias is below 2⁻³².
     fn up_to(&mut self, most: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -33,14 +31,14 @@ impl Chance {
     }
 }
 
-/// The first `most` targets in the order in which they are tried.
+/// The first `most` targets in the order in which to try them.
 pub(super) fn order<N: Ord>(
     mut targets: Vec<Target<N>>,
     most: usize,
     chance: &mut Chance,
 ) -> Vec<Target<N>> {
-    // Weight 0 comes first in its priority, as the algorithm wants it. The rest makes the outcome
-    // a matter of the seed alone, not of the order in which the server listed the records.
+    // The algorithm wants weight 0 first in its priority. With the rest of the key the result
+    // depends on the seed alone, not on the order in which the server listed the records.
     targets.sort_by(|one, other| {
         let key = |target: &Target<N>| (target.priority, target.weight, target.port);
         key(one)

@@ -157,11 +157,10 @@ async fn resolved(
 
 fn kind(error: &ResolveError) -> &'static str {
     match error {
-        ResolveError::NoNameServer => "no name server",
-        ResolveError::NotFound { .. } => "not found",
-        ResolveError::RefusesService { .. } => "refuses service",
-        ResolveError::Temporary { .. } => "temporary",
-        ResolveError::Timeout { .. } => "timeout",
+        ResolveError::NotFound(..) => "not found",
+        ResolveError::RefusesService(..) => "refuses service",
+        ResolveError::Temporary(..) => "temporary",
+        ResolveError::Timeout(..) => "timeout",
     }
 }
 
@@ -424,10 +423,10 @@ async fn many_lookups_at_once_all_succeed() {
         records(&[v4("beta.example.", 7)]),
     );
     let server = NameServer::start(zone(&[own])).await;
-    let resolver = server.resolver();
+    let resolver = Arc::new(server.resolver());
     let mut lookups = tokio::task::JoinSet::new();
     for number in 0..300 {
-        let resolver = resolver.clone();
+        let resolver = Arc::clone(&resolver);
         let domain = if number % 2 == 0 {
             beta()
         } else {

@@ -1,8 +1,6 @@
 //! The internal side.
 
-use reference_proxy::partner::Partner;
-
-use crate::support::{Net, domain, header, message, row};
+use crate::support::{Net, header, message};
 
 const A: &str = "alpha.example";
 const B: &str = "beta.example";
@@ -10,7 +8,7 @@ const B: &str = "beta.example";
 #[tokio::test]
 async fn only_a_gateway_with_its_certificate_gets_in() {
     let net = Net::new().await;
-    let proxy = net.start(net.settings(A, B, row(9)));
+    let proxy = net.start(&net.settings(A, B, 9));
     for certificate in [None, Some("other.internal.example")] {
         // With TLS 1.3 the client may believe in the handshake until it reads.
         if let Ok(mut gateway) = net.gateway_tls(&proxy, certificate).await {
@@ -29,7 +27,7 @@ async fn only_a_gateway_with_its_certificate_gets_in() {
 #[tokio::test]
 async fn stanzas_that_cannot_go_come_back_with_the_reason() {
     let net = Net::new().await;
-    let (proxy, mut gateway) = net.station(net.settings(A, B, row(9))).await;
+    let (proxy, mut gateway) = net.station(&net.settings(A, B, 9)).await;
     for (from, to, condition) in [
         (A, "gamma.example", "policy-violation"),
         (A, B, "remote-server-not-found"),
@@ -47,7 +45,7 @@ async fn stanzas_that_cannot_go_come_back_with_the_reason() {
 #[tokio::test]
 async fn errors_and_results_never_come_back() {
     let net = Net::new().await;
-    let (proxy, mut gateway) = net.station(net.settings(A, B, row(9))).await;
+    let (proxy, mut gateway) = net.station(&net.settings(A, B, 9)).await;
     gateway
         .send(
             "<iq type='result' id='1' from='alpha.example' to='beta.example'/>\
@@ -63,8 +61,8 @@ async fn errors_and_results_never_come_back() {
 #[tokio::test]
 async fn gateway_that_comes_back_takes_over() {
     let net = Net::new().await;
-    let (alpha, mut alpha_gateway) = net.station(net.settings(A, B, row(9))).await;
-    let (beta, first) = net.station(net.settings(B, A, row(9))).await;
+    let (alpha, mut alpha_gateway) = net.station(&net.settings(A, B, 9)).await;
+    let (beta, first) = net.station(&net.settings(B, A, 9)).await;
     drop(first);
     let mut second = net.gateway(&beta, B).await;
     let there = message(A, B, "there");
@@ -87,16 +85,14 @@ async fn gateway_that_comes_back_takes_over() {
 #[tokio::test]
 async fn gateway_of_another_domain_is_left_alone() {
     let net = Net::new().await;
-    let mut settings = net.settings(A, B, row(17));
-    settings.domains.push(domain("second.example"));
-    let (alpha, mut first) = net.station(settings).await;
+    let mut settings = net.settings(A, B, 17);
+    settings.domains.push("second.example".to_owned());
+    let (alpha, mut first) = net.station(&settings).await;
     let mut second = net.gateway(&alpha, "second.example").await;
-    let mut settings = net.settings(B, A, row(17));
-    settings.partners[0]
-        .additional_domains
-        .push(domain("second.example"));
+    let mut settings = net.settings(B, A, 17);
+    settings.partner += "additional-domains = ['second.example']\n";
     net.dns.add("second.example", alpha.external_address());
-    let (beta, mut beta_gateway) = net.station(settings).await;
+    let (beta, mut beta_gateway) = net.station(&settings).await;
     let to_first = message(B, A, "first");
     let to_second = message(B, "second.example", "second");
     beta_gateway.send(&format!("{to_second}{to_first}")).await;
@@ -109,7 +105,7 @@ async fn gateway_of_another_domain_is_left_alone() {
 #[tokio::test]
 async fn unreadable_gateway_is_told_why() {
     let net = Net::new().await;
-    let (proxy, mut gateway) = net.station(net.settings(A, B, row(9))).await;
+    let (proxy, mut gateway) = net.station(&net.settings(A, B, 9)).await;
     gateway.send("<message><!-- x --></message>").await;
     let rest = gateway.rest().await;
     assert!(rest.contains("<restricted-xml "), "{rest}");
@@ -120,10 +116,10 @@ async fn unreadable_gateway_is_told_why() {
 #[tokio::test]
 async fn unlisted_partner_is_refused_in_both_directions() {
     let net = Net::new().await;
-    let mut settings = net.settings(A, B, row(9));
-    settings.partners = vec![Partner::new(domain("gamma.example"))];
-    let (alpha, mut alpha_gateway) = net.station(settings).await;
-    let (beta, mut beta_gateway) = net.station(net.settings(B, A, row(9))).await;
+    let mut settings = net.settings(A, B, 9);
+    settings.partner = "domain = 'gamma.example'\n".to_owned();
+    let (alpha, mut alpha_gateway) = net.station(&settings).await;
+    let (beta, mut beta_gateway) = net.station(&net.settings(B, A, 9)).await;
     alpha_gateway.send(&message(A, B, "there")).await;
     assert!(
         alpha_gateway

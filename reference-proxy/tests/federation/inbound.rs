@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::{digest, hmac};
 use tokio::time::Instant;
 
-use crate::support::{Net, Peer, header, message, response, row};
+use crate::support::{Net, Peer, header, message, response};
 
 const A: &str = "alpha.example";
 const B: &str = "beta.example";
@@ -12,7 +13,7 @@ const B: &str = "beta.example";
 #[tokio::test]
 async fn external_carries_stanzas_after_success_and_restart() {
     let net = Net::new().await;
-    let (proxy, mut gateway) = net.station(net.settings(A, B, row(2))).await;
+    let (proxy, mut gateway) = net.station(&net.settings(A, B, 2)).await;
     let mut partner = net.dial(&proxy).await;
     partner.send(&header(B, A)).await;
     let features = partner.expect("</stream:features>").await;
@@ -55,7 +56,7 @@ async fn certificate_of_another_name_gets_no_external() {
         (7, Some("gamma.example"), true),
         (7, None, true),
     ] {
-        let proxy = net.start(net.settings(A, B, row(number)));
+        let proxy = net.start(&net.settings(A, B, number));
         let mut partner = net.dial(&proxy).await;
         partner.send(&header(B, A)).await;
         partner.expect("</stream:features>").await;
@@ -121,7 +122,7 @@ async fn authoritative(listener: &tokio::net::TcpListener, verdict: &str) -> Str
 async fn dialback_asks_the_authoritative_server_and_believes_it() {
     let net = Net::new().await;
     let listener = net.listen(B).await;
-    let (proxy, mut gateway) = net.station(net.settings(A, B, row(17))).await;
+    let (proxy, mut gateway) = net.station(&net.settings(A, B, 17)).await;
     for (verdict, valid) in [("valid", true), ("invalid", false)] {
         let mut partner = net.dial(&proxy).await;
         partner.send(&header(B, A)).await;
@@ -156,7 +157,7 @@ async fn dialback_asks_the_authoritative_server_and_believes_it() {
 #[tokio::test]
 async fn unreachable_authoritative_server_is_an_error_and_the_stream_stays() {
     let net = Net::new().await;
-    let proxy = net.start(net.settings(A, B, row(17)));
+    let proxy = net.start(&net.settings(A, B, 17));
     let mut partner = net.dial(&proxy).await;
     partner.send(&header(B, A)).await;
     partner.expect("</stream:features>").await;
@@ -182,12 +183,21 @@ async fn unreachable_authoritative_server_is_an_error_and_the_stream_stays() {
     assert_eq!(partner.rest().await, "</stream:stream>");
 }
 
+/// The key that `capulet.example` issues for a stream to `montague.example` (XEP-0185 §3).
+fn montagues_key(stream_id: &str) -> String {
+    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+    let secret = hex(digest::digest(&digest::SHA256, b"d14lb4ck43v3r").as_ref());
+    let message = format!("montague.example capulet.example {stream_id}");
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    hex(hmac::sign(&key, message.as_bytes()).as_ref())
+}
+
 #[tokio::test]
 async fn authoritative_role_knows_its_own_keys() {
     let net = Net::new().await;
-    let mut settings = net.settings("capulet.example", "montague.example", row(17));
-    settings.secret = Some(reference_proxy::key::Secret::new("d14lb4ck43v3r"));
-    let proxy = net.start(settings);
+    let mut settings = net.settings("capulet.example", "montague.example", 17);
+    settings.top += "secret = 'd14lb4ck43v3r'\n";
+    let proxy = net.start(&settings);
     let mut asker = net.dial(&proxy).await;
     asker
         .send(&header("montague.example", "capulet.example"))
@@ -198,14 +208,7 @@ async fn authoritative_role_knows_its_own_keys() {
             "<db:verify from='montague.example' to='capulet.example' id='{id}'>\n {key}\n</db:verify>"
         )
     };
-    let secret = reference_proxy::key::DialbackKeys::new(&reference_proxy::key::Secret::new(
-        "d14lb4ck43v3r",
-    ));
-    let (receiving, originating) = (
-        crate::support::domain("montague.example"),
-        crate::support::domain("capulet.example"),
-    );
-    let key = secret.issue(&receiving, &originating, "417GAF25");
+    let key = montagues_key("417GAF25");
     asker.send(&ask("417GAF25", &key)).await;
     asker
         .expect(
@@ -216,7 +219,7 @@ async fn authoritative_role_knows_its_own_keys() {
     asker.expect("id='417GAF26' type='invalid'/>").await;
     // Two hundred questions on one stream, half of them wrong.
     for n in 0..200 {
-        let key = secret.issue(&receiving, &originating, &format!("{}", n / 2 * 2));
+        let key = montagues_key(&(n / 2 * 2).to_string());
         asker.send(&ask(&n.to_string(), &key)).await;
         let verdict = if n % 2 == 0 { "valid" } else { "invalid" };
         asker.expect(&format!("id='{n}' type='{verdict}'/>")).await;
@@ -227,7 +230,7 @@ async fn authoritative_role_knows_its_own_keys() {
 #[tokio::test]
 async fn faulty_headers_are_answered_inside_a_stream() {
     let net = Net::new().await;
-    let proxy = net.start(net.settings(A, B, row(9)));
+    let proxy = net.start(&net.settings(A, B, 9));
     for (text, condition) in [
         (header(B, "nosuch.example"), "host-unknown"),
         (header("gamma.example", A), "policy-violation"),
@@ -270,7 +273,7 @@ async fn faulty_headers_are_answered_inside_a_stream() {
 #[tokio::test]
 async fn plaintext_behind_starttls_is_never_taken_for_more() {
     let net = Net::new().await;
-    let proxy = net.start(net.settings(A, B, row(9)));
+    let proxy = net.start(&net.settings(A, B, 9));
     let mut partner = net.dial(&proxy).await;
     partner.send(&header(B, A)).await;
     partner.expect("</stream:features>").await;
@@ -289,9 +292,9 @@ async fn plaintext_behind_starttls_is_never_taken_for_more() {
 #[tokio::test]
 async fn stream_that_does_not_get_established_ends_in_time() {
     let net = Net::new().await;
-    let mut settings = net.settings(A, B, row(9));
-    settings.limits.stream_establishment_timeout = Duration::from_millis(300);
-    let proxy = net.start(settings);
+    let mut settings = net.settings(A, B, 9);
+    settings.limits += "stream-establishment-timeout = '300ms'\n";
+    let proxy = net.start(&settings);
     let began = Instant::now();
     let mut silent = net.dial(&proxy).await;
     let mut header_only = net.dial(&proxy).await;
@@ -305,10 +308,10 @@ async fn stream_that_does_not_get_established_ends_in_time() {
 #[tokio::test]
 async fn connections_beyond_the_limit_are_told_so() {
     let net = Net::new().await;
-    let mut settings = net.settings(A, B, row(9));
-    settings.limits.connections = 1;
-    settings.limits.partner_connections = 1;
-    let proxy = net.start(settings);
+    let mut settings = net.settings(A, B, 9);
+    settings.limits += "connections = 1\n";
+    settings.limits += "partner-connections = 1\n";
+    let proxy = net.start(&settings);
     let mut first = net.dial(&proxy).await;
     first.send(&header(B, A)).await;
     first.expect("</stream:features>").await;
@@ -323,9 +326,9 @@ async fn connections_beyond_the_limit_are_told_so() {
 #[tokio::test]
 async fn tls_may_come_first_only_where_it_is_allowed_to() {
     let net = Net::new().await;
-    let mut settings = net.settings(A, B, row(2));
-    settings.external.direct_tls = true;
-    let (proxy, mut gateway) = net.station(settings).await;
+    let mut settings = net.settings(A, B, 2);
+    settings.external += "direct-tls = true\n";
+    let (proxy, mut gateway) = net.station(&settings).await;
     let mut partner = net
         .secure(net.dial(&proxy).await, A, Some(B))
         .await
@@ -357,7 +360,7 @@ async fn tls_may_come_first_only_where_it_is_allowed_to() {
             .contains("starttls")
     );
 
-    let proxy = net.start(net.settings(A, B, row(2)));
+    let proxy = net.start(&net.settings(A, B, 2));
     let refused = net.secure(net.dial(&proxy).await, A, Some(B)).await;
     assert!(refused.is_err());
 }

@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use crate::support::{Net, PATIENCE, Peer, message, response, row};
+use crate::support::{Net, PATIENCE, Peer, message, response};
 
 const A: &str = "alpha.example";
 const B: &str = "beta.example";
@@ -26,7 +26,7 @@ fn features(inner: &str) -> String {
 async fn dialback_sends_one_key_and_then_all_that_waits() {
     let net = Net::new().await;
     let listener = net.listen(B).await;
-    let (proxy, mut gateway) = net.station(net.settings(A, B, row(17))).await;
+    let (proxy, mut gateway) = net.station(&net.settings(A, B, 17)).await;
     let all: Vec<String> = (0..100).map(|n| message(A, B, &format!("m{n}"))).collect();
     gateway.send(&all.concat()).await;
     let mut partner = accept(&listener).await;
@@ -82,7 +82,7 @@ async fn dialback_answers_other_than_valid_bounce_at_once() {
     ] {
         let net = Net::new().await;
         let listener = net.listen(B).await;
-        let (proxy, mut gateway) = net.station(net.settings(A, B, row(17))).await;
+        let (proxy, mut gateway) = net.station(&net.settings(A, B, 17)).await;
         gateway.send(&message(A, B, "one")).await;
         let mut partner = accept(&listener).await;
         partner.expect("version='1.0'>").await;
@@ -109,7 +109,7 @@ async fn dialback_answers_other_than_valid_bounce_at_once() {
 async fn shortage_of_the_partner_is_tried_once_more_and_no_further() {
     let net = Net::new().await;
     let listener = net.listen(B).await;
-    let (proxy, mut gateway) = net.station(net.settings(A, B, row(17))).await;
+    let (proxy, mut gateway) = net.station(&net.settings(A, B, 17)).await;
     gateway.send(&message(A, B, "one")).await;
     for _ in 0..2 {
         let mut partner = accept(&listener).await;
@@ -147,7 +147,7 @@ async fn partner_without_what_the_row_needs_is_left_at_once() {
     ] {
         let net = Net::new().await;
         let listener = net.listen(B).await;
-        let (proxy, mut gateway) = net.station(net.settings(A, B, row(number))).await;
+        let (proxy, mut gateway) = net.station(&net.settings(A, B, number)).await;
         gateway.send(&message(A, B, "one")).await;
         let mut partner = accept(&listener).await;
         partner.expect("version='1.0'>").await;
@@ -170,7 +170,7 @@ async fn legacy_partner_gets_its_key_without_features() {
     for (number, accepted) in [(17, true), (9, true), (7, false)] {
         let net = Net::new().await;
         let listener = net.listen(B).await;
-        let (proxy, mut gateway) = net.station(net.settings(A, B, row(number))).await;
+        let (proxy, mut gateway) = net.station(&net.settings(A, B, number)).await;
         gateway.send(&message(A, B, "one")).await;
         let mut partner = accept(&listener).await;
         partner.expect("version='1.0'>").await;
@@ -202,7 +202,7 @@ async fn broken_tls_is_never_followed_by_clear_text() {
     ] {
         let net = Net::new().await;
         let listener = net.listen(B).await;
-        let (proxy, mut gateway) = net.station(net.settings(A, B, row(number))).await;
+        let (proxy, mut gateway) = net.station(&net.settings(A, B, number)).await;
         gateway.send(&message(A, B, "one")).await;
         let mut partner = accept(&listener).await;
         partner.expect("version='1.0'>").await;
@@ -233,7 +233,7 @@ async fn partner_that_goes_away_bounces_at_once() {
     for close in [true, false] {
         let net = Net::new().await;
         let listener = net.listen(B).await;
-        let (proxy, mut gateway) = net.station(net.settings(A, B, row(17))).await;
+        let (proxy, mut gateway) = net.station(&net.settings(A, B, 17)).await;
         gateway.send(&message(A, B, "one")).await;
         let mut partner = accept(&listener).await;
         partner.expect("version='1.0'>").await;
@@ -263,9 +263,9 @@ async fn partner_that_goes_away_bounces_at_once() {
 async fn silent_partner_bounces_in_time() {
     let net = Net::new().await;
     let listener = net.listen(B).await;
-    let mut settings = net.settings(A, B, row(17));
-    settings.limits.stream_establishment_timeout = Duration::from_millis(200);
-    let (proxy, mut gateway) = net.station(settings).await;
+    let mut settings = net.settings(A, B, 17);
+    settings.limits += "stream-establishment-timeout = '200ms'\n";
+    let (proxy, mut gateway) = net.station(&settings).await;
     gateway.send(&message(A, B, "one")).await;
     let mut partner = accept(&listener).await;
     let bounce = gateway.expect("</message>").await;
@@ -278,7 +278,7 @@ async fn silent_partner_bounces_in_time() {
 async fn stream_is_opened_anew_after_the_partner_closed_it() {
     let net = Net::new().await;
     let listener = net.listen(B).await;
-    let (proxy, mut gateway) = net.station(net.settings(A, B, row(17))).await;
+    let (proxy, mut gateway) = net.station(&net.settings(A, B, 17)).await;
     for text in ["one", "two"] {
         gateway.send(&message(A, B, text)).await;
         let mut partner = accept(&listener).await;
@@ -304,10 +304,10 @@ async fn stream_is_opened_anew_after_the_partner_closed_it() {
 async fn idle_stream_is_kept_alive_and_then_closed_in_good_order() {
     let net = Net::new().await;
     let listener = net.listen(B).await;
-    let mut settings = net.settings(A, B, row(17));
-    settings.limits.keep_alive_interval = Duration::from_millis(100);
-    settings.limits.stream_inactivity_timeout = Duration::from_millis(400);
-    let (proxy, mut gateway) = net.station(settings).await;
+    let mut settings = net.settings(A, B, 17);
+    settings.limits += "keep-alive-interval = '100ms'\n";
+    settings.limits += "stream-inactivity-timeout = '400ms'\n";
+    let (proxy, mut gateway) = net.station(&settings).await;
     gateway.send(&message(A, B, "one")).await;
     let mut partner = accept(&listener).await;
     partner.expect("version='1.0'>").await;
@@ -331,7 +331,7 @@ async fn idle_stream_is_kept_alive_and_then_closed_in_good_order() {
 async fn dropping_the_proxy_ends_everything() {
     let net = Net::new().await;
     let listener = net.listen(B).await;
-    let (proxy, mut gateway) = net.station(net.settings(A, B, row(17))).await;
+    let (proxy, mut gateway) = net.station(&net.settings(A, B, 17)).await;
     gateway.send(&message(A, B, "one")).await;
     let mut partner = accept(&listener).await;
     partner.expect("version='1.0'>").await;
@@ -364,7 +364,7 @@ async fn the_next_server_is_tried_where_one_is_broken() {
         let net = Net::new().await;
         let first = net.listen(B).await;
         let second = net.listen(B).await;
-        let (_proxy, mut gateway) = net.station(net.settings(A, B, row(17))).await;
+        let (_proxy, mut gateway) = net.station(&net.settings(A, B, 17)).await;
         gateway.send(&message(A, B, "one")).await;
         let mut partner = accept(&first).await;
         partner.expect("version='1.0'>").await;

@@ -1,17 +1,15 @@
 //! Two proxies, each with its gateway: what the rows allow, and what they refuse.
 
-use reference_proxy::negotiation::Negotiation;
-
-use crate::support::{Net, message, row};
+use crate::support::{Authority, Net, message};
 
 const A: &str = "alpha.example";
 const B: &str = "beta.example";
 
 /// Two proxies with those settings towards each other, messages both ways.
-async fn federate(alpha: Negotiation, beta: Negotiation) {
+async fn federate(alpha: u8, beta: u8) {
     let net = Net::new().await;
-    let (alpha, mut alpha_gateway) = net.station(net.settings(A, B, alpha)).await;
-    let (beta, mut beta_gateway) = net.station(net.settings(B, A, beta)).await;
+    let (alpha, mut alpha_gateway) = net.station(&net.settings(A, B, alpha)).await;
+    let (beta, mut beta_gateway) = net.station(&net.settings(B, A, beta)).await;
     let there = message(A, B, "there");
     alpha_gateway.send(&there).await;
     assert_eq!(beta_gateway.expect("</message>").await, there);
@@ -23,10 +21,10 @@ async fn federate(alpha: Negotiation, beta: Negotiation) {
 }
 
 /// Nothing gets through, and the sender is told.
-async fn refuse(alpha: Negotiation, beta: Negotiation) -> String {
+async fn refuse(alpha: u8, beta: u8) -> String {
     let net = Net::new().await;
-    let (alpha, mut alpha_gateway) = net.station(net.settings(A, B, alpha)).await;
-    let (beta, mut beta_gateway) = net.station(net.settings(B, A, beta)).await;
+    let (alpha, mut alpha_gateway) = net.station(&net.settings(A, B, alpha)).await;
+    let (beta, mut beta_gateway) = net.station(&net.settings(B, A, beta)).await;
     alpha_gateway.send(&message(A, B, "there")).await;
     let bounce = alpha_gateway.expect("</message>").await;
     assert!(bounce.contains("id='there' type='error'"), "{bounce}");
@@ -39,7 +37,7 @@ async fn refuse(alpha: Negotiation, beta: Negotiation) -> String {
 #[tokio::test]
 async fn same_rows_federate() {
     for number in [1, 2, 3, 7, 8, 9, 13, 15, 17] {
-        federate(row(number), row(number)).await;
+        federate(number, number).await;
     }
 }
 
@@ -58,7 +56,7 @@ async fn different_rows_federate_by_the_best_common_method() {
         (17, 15),
         (5, 11),
     ] {
-        federate(row(alpha), row(beta)).await;
+        federate(alpha, beta).await;
     }
 }
 
@@ -77,7 +75,7 @@ async fn rows_without_a_common_method_refuse() {
         (15, 2),
         (8, 5),
     ] {
-        refuse(row(alpha), row(beta)).await;
+        refuse(alpha, beta).await;
     }
 }
 
@@ -92,10 +90,10 @@ async fn untrusted_certificate_leaves_dialback_and_nothing_else() {
         (13, true),
     ] {
         let net = Net::new().await;
-        let (alpha, mut alpha_gateway) = net.station(net.settings(A, B, row(number))).await;
-        let mut settings = net.settings(B, A, row(9));
-        settings.external.credentials = crate::support::Authority::new().credentials(B);
-        let (beta, mut beta_gateway) = net.station(settings).await;
+        let (alpha, mut alpha_gateway) = net.station(&net.settings(A, B, number)).await;
+        let mut settings = net.settings(B, A, 9);
+        settings.external = Authority::new().side(B, &net.authority);
+        let (beta, mut beta_gateway) = net.station(&settings).await;
         // Outbound: the server's certificate is judged.
         let there = message(A, B, "there");
         alpha_gateway.send(&there).await;
@@ -122,12 +120,12 @@ async fn untrusted_certificate_leaves_dialback_and_nothing_else() {
 #[tokio::test]
 async fn strict_certificates_refuse_what_dialback_would_allow() {
     let net = Net::new().await;
-    let mut strict = net.settings(A, B, row(9));
-    strict.strict_certificates = true;
-    let (alpha, mut alpha_gateway) = net.station(strict).await;
-    let mut settings = net.settings(B, A, row(9));
-    settings.external.credentials = crate::support::Authority::new().credentials(B);
-    let (beta, mut beta_gateway) = net.station(settings).await;
+    let mut strict = net.settings(A, B, 9);
+    strict.top += "strict-certificates = true\n";
+    let (alpha, mut alpha_gateway) = net.station(&strict).await;
+    let mut settings = net.settings(B, A, 9);
+    settings.external = Authority::new().side(B, &net.authority);
+    let (beta, mut beta_gateway) = net.station(&settings).await;
     alpha_gateway.send(&message(A, B, "there")).await;
     assert!(
         alpha_gateway
@@ -149,8 +147,8 @@ async fn strict_certificates_refuse_what_dialback_would_allow() {
 #[tokio::test]
 async fn many_stanzas_arrive_in_order() {
     let net = Net::new().await;
-    let (alpha, mut alpha_gateway) = net.station(net.settings(A, B, row(9))).await;
-    let (beta, mut beta_gateway) = net.station(net.settings(B, A, row(9))).await;
+    let (alpha, mut alpha_gateway) = net.station(&net.settings(A, B, 9)).await;
+    let (beta, mut beta_gateway) = net.station(&net.settings(B, A, 9)).await;
     let all: Vec<String> = (0..200).map(|n| message(A, B, &format!("m{n}"))).collect();
     alpha_gateway.send(&all.concat()).await;
     for one in &all {

@@ -15,11 +15,7 @@ use rcgen::{
     SanType,
 };
 use reference_proxy::Proxy;
-use reference_proxy::certificate::{Authorities, Credentials};
-use reference_proxy::config::{Config, External, Internal, Settings};
-use reference_proxy::domain::Domain;
-use reference_proxy::negotiation::{Negotiation, Support, Validation};
-use reference_proxy::partner::Partner;
+use reference_proxy::config::Config;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -32,25 +28,44 @@ use tokio_rustls::client::TlsStream;
 /// Nothing here takes longer, unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(crate) fn domain(name: &str) -> Domain {
-    Domain::parse(name).expect("a domain")
+/// A partner's settings by a row of the table.
+fn row(number: u8) -> String {
+    let index = usize::from(number - 1);
+    let words = ["required", "optional", "not-supported"];
+    format!(
+        "tls = '{}'\nsasl = '{}'\ndialback = {}\n",
+        words[index % 6 / 2],
+        words[index / 6],
+        index.is_multiple_of(2)
+    )
 }
 
-/// A row of the table: TLS, SASL, dialback.
-pub(crate) fn row(number: u8) -> Negotiation {
-    let support = |n| match n {
-        0 => Support::Required,
-        1 => Support::Optional,
-        _ => Support::NotSupported,
-    };
-    let index = number - 1;
-    let negotiation = Negotiation {
-        sasl: support(index / 6),
-        tls: support(index % 6 / 2),
-        dialback: index.is_multiple_of(2),
-    };
-    assert_eq!(negotiation.row(), number);
-    negotiation
+/// The parts of a configuration file; a test may add lines to each.
+pub(crate) struct Settings {
+    pub(crate) domains: Vec<String>,
+    pub(crate) top: String,
+    pub(crate) external: String,
+    internal: String,
+    pub(crate) limits: String,
+    pub(crate) partner: String,
+}
+
+impl Settings {
+    fn config(&self) -> Config {
+        let Self {
+            domains,
+            top,
+            external,
+            internal,
+            limits,
+            partner,
+        } = self;
+        let text = format!(
+            "domains = {domains:?}\n{top}[external]\n{external}[internal]\n{internal}\
+             [limits]\n{limits}[[partner]]\n{partner}"
+        );
+        Config::from_toml(&text, "proxy.toml").unwrap_or_else(|error| panic!("{error}"))
+    }
 }
 
 pub(crate) struct Authority {
@@ -70,26 +85,25 @@ impl Authority {
         }
     }
 
-    pub(crate) fn authorities(&self) -> Authorities {
-        Authorities::from_der([self.issuer.der().clone()]).expect("an authority")
-    }
-
-    fn leaf(&self, name: &str) -> (rcgen::Certificate, PrivateKeyDer<'static>) {
+    fn leaf(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         let name = name.try_into().expect("ASCII");
         params.subject_alt_names = vec![SanType::DnsName(name)];
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a leaf");
-        (
-            certificate,
-            PrivateKeyDer::Pkcs8(key.serialize_der().into()),
-        )
+        (certificate, key)
     }
 
-    pub(crate) fn credentials(&self, name: &str) -> Credentials {
+    /// The settings of one side that trusts an authority, with a certificate from this one.
+    pub(crate) fn side(&self, name: &str, trusted: &Self) -> String {
         let (certificate, key) = self.leaf(name);
-        Credentials::from_der(vec![certificate.der().clone()], key).expect("credentials")
+        format!(
+            "listen = '127.0.0.1:0'\ncertificate = '''{}'''\nkey = '''{}'''\nca = '''{}'''\n",
+            certificate.pem(),
+            key.serialize_pem(),
+            trusted.issuer.pem()
+        )
     }
 
     fn client(&self, name: Option<&str>) -> Arc<ClientConfig> {
@@ -103,6 +117,7 @@ impl Authority {
         Arc::new(match name {
             Some(name) => {
                 let (certificate, key) = self.leaf(name);
+                let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
                 builder
                     .with_client_auth_cert(vec![certificate.der().clone()], key)
                     .expect("a client")
@@ -211,43 +226,31 @@ impl Net {
         }
     }
 
-    /// Settings of a proxy for one domain that federates with another by that row.
-    pub(crate) fn settings(&self, own: &str, partner: &str, negotiation: Negotiation) -> Settings {
-        let external = External {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            credentials: self.authority.credentials(own),
-            authorities: self.authority.authorities(),
-            direct_tls: false,
-        };
-        let internal = Internal {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            credentials: self.gateways.credentials("proxy.internal.example"),
-            authorities: self.gateways.authorities(),
-            gateways: vec![domain("gateway.internal.example")],
-        };
-        let mut settings = Settings::new(vec![domain(own)], external, internal);
-        settings.dns = vec![self.dns.address];
-        settings.validation = Validation::Matrix;
-        settings.partners = vec![Partner {
-            negotiation,
-            ..Partner::new(domain(partner))
-        }];
-        settings
+    /// Settings of a proxy for one domain that federates with another by the row of that number.
+    pub(crate) fn settings(&self, own: &str, partner: &str, number: u8) -> Settings {
+        let gateways = &self.gateways;
+        let internal = gateways.side("proxy.internal.example", gateways);
+        Settings {
+            domains: vec![own.to_owned()],
+            top: format!("dns = ['{}']\nvalidation = 'matrix'\n", self.dns.address),
+            external: self.authority.side(own, &self.authority),
+            internal: format!("{internal}gateways = ['gateway.internal.example']\n"),
+            limits: String::new(),
+            partner: format!("domain = '{partner}'\n{}", row(number)),
+        }
     }
 
     /// Starts a proxy and publishes its address.
-    pub(crate) fn start(&self, settings: Settings) -> Proxy {
-        let own = settings.domains[0].clone();
-        let proxy = Proxy::start(Config::checked(settings).expect("valid")).expect("started");
-        self.dns.add(own.as_str(), proxy.external_address());
+    pub(crate) fn start(&self, settings: &Settings) -> Proxy {
+        let proxy = Proxy::start(settings.config()).expect("started");
+        self.dns.add(&settings.domains[0], proxy.external_address());
         proxy
     }
 
     /// A proxy with a gateway.
-    pub(crate) async fn station(&self, settings: Settings) -> (Proxy, Peer<TlsStream<TcpStream>>) {
-        let own = settings.domains[0].clone();
+    pub(crate) async fn station(&self, settings: &Settings) -> (Proxy, Peer<TlsStream<TcpStream>>) {
         let proxy = self.start(settings);
-        let gateway = self.gateway(&proxy, own.as_str()).await;
+        let gateway = self.gateway(&proxy, &settings.domains[0]).await;
         (proxy, gateway)
     }
 

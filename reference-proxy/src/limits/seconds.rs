@@ -1,47 +1,43 @@
-//! A duration as it is written in a file: a number of seconds, or a text with a unit.
+//! A duration as a file has it: a number of seconds, or a text with a unit.
 
 use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserializer, Error, Visitor};
 
-use super::check::LONGEST;
+/// Adding this much to a clock never overflows.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// `60`, `0.25`, `"250ms"`, `"60s"`, `"5m"` or `"8h"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seconds(pub(super) Duration);
-
-impl<'de> Deserialize<'de> for Seconds {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(SecondsVisitor)
-    }
+/// Reads `60`, `0.25`, `"250ms"`, `"60s"`, `"5m"` or `"8h"`.
+pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    deserializer.deserialize_any(SecondsVisitor)
 }
 
 struct SecondsVisitor;
 
 impl Visitor<'_> for SecondsVisitor {
-    type Value = Seconds;
+    type Value = Duration;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("seconds as a number, or a text such as \"250ms\", \"60s\", \"5m\", \"8h\"")
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Seconds, E> {
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Duration, E> {
         let seconds = u64::try_from(value).map_err(|_| E::custom("a duration is not negative"))?;
         bounded(Duration::from_secs(seconds))
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Seconds, E> {
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Duration, E> {
         bounded(Duration::from_secs(value))
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Seconds, E> {
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Duration, E> {
         let duration = Duration::try_from_secs_f64(value)
             .map_err(|_| E::custom("not a duration, or longer than a year"))?;
         bounded(duration)
     }
 
-    fn visit_str<E: Error>(self, value: &str) -> Result<Seconds, E> {
+    fn visit_str<E: Error>(self, value: &str) -> Result<Duration, E> {
         let digits = value.trim_end_matches(|char: char| char.is_ascii_alphabetic());
         let unit = match &value[digits.len()..] {
             "ms" => 0.001,
@@ -60,11 +56,13 @@ impl Visitor<'_> for SecondsVisitor {
     }
 }
 
-fn bounded<E: Error>(duration: Duration) -> Result<Seconds, E> {
-    if duration > LONGEST {
+fn bounded<E: Error>(duration: Duration) -> Result<Duration, E> {
+    if duration.is_zero() {
+        Err(E::custom("a duration may not be zero"))
+    } else if duration > LONGEST {
         Err(E::custom("longer than a year"))
     } else {
-        Ok(Seconds(duration))
+        Ok(duration)
     }
 }
 
@@ -74,12 +72,13 @@ mod tests {
 
     #[derive(serde::Deserialize)]
     struct One {
-        time: Seconds,
+        #[serde(deserialize_with = "seconds")]
+        time: Duration,
     }
 
     fn read(text: &str) -> Result<Duration, String> {
         toml::from_str::<One>(&format!("time = {text}"))
-            .map(|one| one.time.0)
+            .map(|one| one.time)
             .map_err(|error| error.message().to_owned())
     }
 
@@ -88,7 +87,6 @@ mod tests {
         for (text, milliseconds) in [
             ("60", 60_000),
             ("0.25", 250),
-            ("0", 0),
             ("\"250ms\"", 250),
             ("\"1.5s\"", 1_500),
             ("\"5m\"", 300_000),
@@ -103,8 +101,10 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_duration() {
+    fn refuses_everything_else() {
         for (text, message) in [
+            ("0", "a duration may not be zero"),
+            ("\"0s\"", "a duration may not be zero"),
             ("-1", "a duration is not negative"),
             ("-0.5", "not a duration, or longer than a year"),
             ("nan", "not a duration, or longer than a year"),

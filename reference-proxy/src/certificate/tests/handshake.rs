@@ -1,0 +1,269 @@
+use std::sync::Arc;
+
+use rcgen::date_time_ymd;
+use rstest::rstest;
+use rustls::pki_types::CertificateDer;
+use rustls::server::ResolvesServerCert;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, Connection, Error,
+    ServerConfig, ServerConnection, SupportedProtocolVersion,
+};
+
+use super::{domain, with_extension};
+use crate::certificate::credentials::provider;
+use crate::certificate::fixture::{Authority, Leaf, leaf};
+use crate::certificate::verifier::{Demand, PeerVerifier};
+use crate::certificate::{Fault, Judge, Judged, PartnerTls, Presenter, gateway_acceptor};
+
+/// How a handshake ended at both ends.
+struct Ended {
+    client: Result<(), Error>,
+    server: Result<(), Error>,
+    /// What the client presented.
+    presented: Option<Vec<CertificateDer<'static>>>,
+}
+
+fn handshake(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>, name: &str) -> Ended {
+    let name = domain(name).server_name();
+    let mut client =
+        Connection::from(ClientConnection::new(Arc::clone(client), name).expect("a client"));
+    let mut server = Connection::from(ServerConnection::new(Arc::clone(server)).expect("a server"));
+    let mut client_end = Ok(());
+    let mut server_end = Ok(());
+    for _ in 0..10 {
+        if server_end.is_ok() {
+            server_end = pass(&mut client, &mut server);
+        }
+        if client_end.is_ok() {
+            client_end = pass(&mut server, &mut client);
+        }
+    }
+    if client_end.is_ok() && server_end.is_ok() {
+        assert!(!client.is_handshaking() && !server.is_handshaking());
+    }
+    Ended {
+        client: client_end,
+        server: server_end,
+        presented: server.peer_certificates().map(|chain| {
+            let owned = chain.iter().map(|one| one.clone().into_owned());
+            owned.collect()
+        }),
+    }
+}
+
+fn pass(from: &mut Connection, to: &mut Connection) -> Result<(), Error> {
+    let mut bytes = Vec::new();
+    while from.wants_write() {
+        from.write_tls(&mut bytes).expect("memory");
+    }
+    let mut rest = bytes.as_slice();
+    while !rest.is_empty() {
+        to.read_tls(&mut rest).expect("memory");
+        to.process_new_packets()?;
+    }
+    Ok(())
+}
+
+/// TLS of a proxy for `alpha.example`, that trusts the authority.
+fn partner_tls(authority: &Authority, own: &Leaf, strict: bool) -> PartnerTls {
+    let judge = Judge::new(authority.authorities(), false);
+    PartnerTls::new(own.credentials(), judge, strict).expect("TLS")
+}
+
+/// A client that presents the leaf, or nothing, and accepts any server.
+fn client(leaf: Option<&Leaf>, version: &'static SupportedProtocolVersion) -> Arc<ClientConfig> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[version])
+        .expect("a version")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(PeerVerifier::new(Demand::Nothing)));
+    Arc::new(match leaf {
+        Some(leaf) => builder
+            .with_client_auth_cert(vec![leaf.der()], leaf.key())
+            .expect("a client"),
+        None => builder.with_no_client_auth(),
+    })
+}
+
+fn serving(
+    certified: CertifiedKey,
+    version: &'static SupportedProtocolVersion,
+) -> Arc<ServerConfig> {
+    let resolver: Arc<dyn ResolvesServerCert> = Arc::new(SingleCertAndKey::from(certified));
+    Arc::new(
+        ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[version])
+            .expect("a version")
+            .with_no_client_auth()
+            .with_cert_resolver(resolver),
+    )
+}
+
+fn certified(leaf: &Leaf, key: &Leaf) -> CertifiedKey {
+    let key = provider()
+        .key_provider
+        .load_private_key(key.key())
+        .expect("a key");
+    CertifiedKey::new(vec![leaf.der()], key)
+}
+
+#[rstest]
+fn bad_server_is_refused_only_where_strict(
+    #[values(&TLS12, &TLS13)] version: &'static SupportedProtocolVersion,
+) {
+    let authority = Authority::new("CA");
+    let own = authority.issue(&["alpha.example"]);
+    let lenient = partner_tls(&authority, &own, false).connector(false);
+    let strict = partner_tls(&authority, &own, true).connector(false);
+    let mut expired = leaf(&["fp.example"]);
+    expired.not_after = date_time_ymd(2020, 1, 1);
+    for (leaf, alert) in [
+        (authority.issue(&["fp.example"]), None),
+        (
+            authority.issue(&["fp2.example"]),
+            Some(AlertDescription::BadCertificate),
+        ),
+        (
+            authority.issue_with(&expired),
+            Some(AlertDescription::CertificateExpired),
+        ),
+        (
+            Authority::new("Other").issue(&["fp.example"]),
+            Some(AlertDescription::UnknownCA),
+        ),
+        (
+            authority.issue_with(&with_extension(true)),
+            Some(AlertDescription::BadCertificate),
+        ),
+    ] {
+        let server = serving(certified(&leaf, &leaf), version);
+        let ended = handshake(&lenient, &server, "fp.example");
+        assert_eq!((ended.client, ended.server), (Ok(()), Ok(())));
+        let ended = handshake(&strict, &server, "fp.example");
+        match alert {
+            None => assert_eq!((ended.client, ended.server), (Ok(()), Ok(()))),
+            Some(alert) => {
+                assert!(matches!(ended.client, Err(Error::InvalidCertificate(_))));
+                assert_eq!(ended.server, Err(Error::AlertReceived(alert)));
+            }
+        }
+    }
+}
+
+#[rstest]
+fn signature_of_another_key_is_always_refused(
+    #[values(&TLS12, &TLS13)] version: &'static SupportedProtocolVersion,
+) {
+    let authority = Authority::new("CA");
+    let own = authority.issue(&["alpha.example"]);
+    let lenient = partner_tls(&authority, &own, false);
+    let one = authority.issue(&["fp.example"]);
+    let other = authority.issue(&["fp.example"]);
+    let ended = handshake(
+        &lenient.connector(false),
+        &serving(certified(&one, &other), version),
+        "fp.example",
+    );
+    assert_eq!(
+        ended.client,
+        Err(Error::InvalidCertificate(CertificateError::BadSignature))
+    );
+    let mut cheat = (*client(None, version)).clone();
+    cheat.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified(&one, &other)));
+    let acceptor = lenient.acceptor(Some(&domain("fp.example")));
+    let ended = handshake(&Arc::new(cheat), &acceptor.expect("TLS"), "alpha.example");
+    assert_eq!(
+        ended.server,
+        Err(Error::InvalidCertificate(CertificateError::BadSignature))
+    );
+}
+
+#[rstest]
+fn client_certificate_is_requested_and_judged_not_demanded(
+    #[values(&TLS12, &TLS13)] version: &'static SupportedProtocolVersion,
+) {
+    let authority = Authority::new("CA");
+    let own = authority.issue(&["alpha.example"]);
+    let partner = domain("fp.example");
+    let good = authority.issue(&["fp.example"]);
+    let wrong = authority.issue(&["fp2.example"]);
+    for strict in [false, true] {
+        let tls = partner_tls(&authority, &own, strict);
+        let acceptor = tls.acceptor(Some(&partner));
+        let acceptor = acceptor.expect("TLS");
+        for (leaf, judged) in [
+            (Some(&good), Judged::Good),
+            (Some(&wrong), Judged::Bad(Fault::WrongName)),
+            (None, Judged::Absent),
+        ] {
+            let ended = handshake(&client(leaf, version), &acceptor, "alpha.example");
+            if strict && matches!(judged, Judged::Bad(_)) {
+                assert!(matches!(ended.server, Err(Error::InvalidCertificate(_))));
+                let alert = AlertDescription::BadCertificate;
+                assert_eq!(ended.client, Err(Error::AlertReceived(alert)));
+                continue;
+            }
+            assert_eq!((ended.client, ended.server), (Ok(()), Ok(())));
+            let presented = ended.presented.as_deref();
+            assert_eq!(tls.judge(presented, Presenter::Client, &partner), judged);
+        }
+        let acceptor = tls.acceptor(None);
+        let acceptor = acceptor.expect("TLS");
+        let ended = handshake(&client(Some(&wrong), version), &acceptor, "alpha.example");
+        assert_eq!((ended.client, ended.server), (Ok(()), Ok(())));
+        assert_eq!(ended.presented, None);
+    }
+}
+
+#[test]
+fn two_proxies_authenticate_each_other() {
+    let authority = Authority::new("CA");
+    let alpha = partner_tls(&authority, &authority.issue(&["alpha.example"]), true);
+    let beta = partner_tls(&authority, &authority.issue(&["beta.example"]), true);
+    let acceptor = beta.acceptor(Some(&domain("alpha.example")));
+    let ended = handshake(
+        &alpha.connector(false),
+        &acceptor.expect("TLS"),
+        "beta.example",
+    );
+    assert_eq!((ended.client, ended.server), (Ok(()), Ok(())));
+    let judged = beta.judge(
+        ended.presented.as_deref(),
+        Presenter::Client,
+        &domain("alpha.example"),
+    );
+    assert_eq!(judged, Judged::Good);
+}
+
+#[rstest]
+fn gateway_has_to_present_its_certificate(
+    #[values(&TLS12, &TLS13)] version: &'static SupportedProtocolVersion,
+) {
+    let authority = Authority::new("Internal CA");
+    let acceptor = gateway_acceptor(
+        &authority.issue(&["proxy.alpha.example"]).credentials(),
+        authority.authorities(),
+        vec![domain("gateway.alpha.example")],
+    );
+    let acceptor = acceptor.expect("TLS");
+    let good = authority.issue(&["gateway.alpha.example"]);
+    let ended = handshake(
+        &client(Some(&good), version),
+        &acceptor,
+        "proxy.alpha.example",
+    );
+    assert_eq!((ended.client, ended.server), (Ok(()), Ok(())));
+    let wrong = authority.issue(&["other.alpha.example"]);
+    let foreign = Authority::new("Other").issue(&["gateway.alpha.example"]);
+    for (leaf, alert) in [
+        (None, AlertDescription::CertificateRequired),
+        (Some(&wrong), AlertDescription::BadCertificate),
+        (Some(&foreign), AlertDescription::UnknownCA),
+    ] {
+        let ended = handshake(&client(leaf, version), &acceptor, "proxy.alpha.example");
+        assert!(ended.server.is_err());
+        assert_eq!(ended.client, Err(Error::AlertReceived(alert)));
+    }
+}

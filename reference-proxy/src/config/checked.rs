@@ -1,0 +1,191 @@
+//! Checks of the settings as a whole, and the questions that streams ask of them.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::settings::Settings;
+use crate::domain::Domain;
+use crate::key::{DialbackKeys, Secret};
+use crate::negotiation::Terms;
+use crate::partner::Partner;
+
+/// A configuration that passed every check.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) settings: Settings,
+    served: BTreeSet<Domain>,
+    /// Each partner's domains, with the partner's index in the settings.
+    partners: BTreeMap<Domain, usize>,
+    keys: DialbackKeys,
+}
+
+impl Config {
+    /// Whether the proxy serves the domain.
+    pub(crate) fn serves(&self, domain: &Domain) -> bool {
+        self.served.contains(domain)
+    }
+
+    /// The first of the served domains. It speaks where the peer asked for none of them.
+    pub(crate) fn own_domain(&self) -> &Domain {
+        &self.settings.domains[0]
+    }
+
+    /// The partner that has exactly this domain.
+    pub(crate) fn partner(&self, domain: &Domain) -> Option<&Partner> {
+        let index = *self.partners.get(domain)?;
+        self.settings.partners.get(index)
+    }
+
+    /// The terms of the partner that has this domain.
+    pub(crate) fn terms(&self, domain: &Domain) -> Option<Terms> {
+        self.partner(domain).map(|partner| partner.terms)
+    }
+
+    pub(crate) fn keys(&self) -> &DialbackKeys {
+        &self.keys
+    }
+
+    /// Logs the partners, and warns of those whose terms may disappoint.
+    pub(crate) fn log_partners(&self) {
+        for partner in &self.settings.partners {
+            let Partner {
+                domain,
+                description,
+                kind,
+                terms,
+                ..
+            } = partner;
+            let row = terms.row();
+            tracing::debug!(%domain, row, %kind, description, "partner");
+            if let Ok(Some(warning)) = terms.check(self.settings.validation) {
+                tracing::warn!(%domain, row, "{warning}");
+            }
+        }
+    }
+}
+
+/// Something in the settings that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    /// Paths of settings such as `partner[2].sasl`. The problem is shown at the first one that the
+    /// file has.
+    pub(super) places: Vec<String>,
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+}
+
+impl Problem {
+    pub(super) fn new(place: &(impl ToString + ?Sized), message: impl Into<String>) -> Self {
+        Self {
+            places: vec![place.to_string()],
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    pub(super) fn help(self, help: impl Into<String>) -> Self {
+        Self {
+            help: Some(help.into()),
+            ..self
+        }
+    }
+}
+
+/// Checks what must not be empty, or there twice, or contradict each other.
+pub(super) fn check(settings: Settings) -> Result<Config, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let served = check_domains(&settings.domains, &mut problems);
+    if settings.gateways.is_empty() {
+        let message = "at least one gateway has to be named";
+        problems.push(Problem::new("internal.gateways", message));
+    }
+    let limits = &settings.limits;
+    if limits.queue_bytes < limits.stanza_bytes {
+        problems.push(Problem {
+            places: ["limits.queue-bytes", "limits.stanza-bytes"]
+                .map(str::to_owned)
+                .into(),
+            message: "a queue has to hold one stanza of the largest size".to_owned(),
+            help: Some(format!("at least `stanza-bytes`, {}", limits.stanza_bytes)),
+        });
+    }
+    let partners = check_partners(&settings, &served, &mut problems);
+    match settings.secret.clone().map_or_else(Secret::random, Ok) {
+        Ok(secret) if !secret.is_empty() => {
+            if problems.is_empty() {
+                return Ok(Config {
+                    settings,
+                    served,
+                    partners,
+                    keys: DialbackKeys::new(&secret),
+                });
+            }
+        }
+        Ok(_) => problems.push(
+            Problem::new("secret", "the secret may not be empty")
+                .help("without the setting a random one is used"),
+        ),
+        Err(error) => problems.push(Problem::new("secret", error.to_string())),
+    }
+    Err(problems)
+}
+
+fn check_domains(domains: &[Domain], problems: &mut Vec<Problem>) -> BTreeSet<Domain> {
+    if domains.is_empty() {
+        let message = "at least one domain has to be served";
+        problems.push(Problem::new("domains", message));
+    }
+    let mut served = BTreeSet::new();
+    for (index, domain) in domains.iter().enumerate() {
+        if !served.insert(domain.clone()) {
+            let message = format!("`{domain}` is listed twice");
+            problems.push(Problem::new(&format_args!("domains[{index}]"), message));
+        }
+    }
+    served
+}
+
+fn check_partners(
+    settings: &Settings,
+    served: &BTreeSet<Domain>,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<Domain, usize> {
+    let mut partners = BTreeMap::new();
+    for (index, partner) in settings.partners.iter().enumerate() {
+        let place = |setting: &str| format!("partner[{index}].{setting}");
+        for (position, domain) in partner.domains().enumerate() {
+            let setting = match position.checked_sub(1) {
+                None => "domain".to_owned(),
+                Some(further) => format!("additional-domains[{further}]"),
+            };
+            if served.contains(domain) {
+                let message = format!("`{domain}` is served here and cannot be a partner");
+                problems.push(Problem::new(&place(&setting), message));
+            }
+            match partners.entry(domain.clone()) {
+                Entry::Vacant(entry) => {
+                    entry.insert(index);
+                }
+                Entry::Occupied(entry) => {
+                    let owner = &settings.partners[*entry.get()].domain;
+                    let message = format!("`{domain}` is already a domain of partner {owner}");
+                    problems.push(Problem::new(&place(&setting), message));
+                }
+            }
+        }
+        if let Err(invalid) = partner.terms.check(settings.validation) {
+            problems.push(Problem {
+                // The most likely culprit first; what is left at its default is not in the file.
+                places: ["sasl", "tls", "dialback", "domain"].map(place).into(),
+                message: invalid.to_string(),
+                help: Some(invalid.reason.remedy().to_owned()),
+            });
+        }
+        if partner.connection_limit == Some(0) {
+            let message = "the connection limit may not be zero";
+            let help = "leave the partner out to refuse it";
+            problems.push(Problem::new(&place("connection-limit"), message).help(help));
+        }
+    }
+    partners
+}

@@ -1,0 +1,44 @@
+//! Everything that can be set.
+
+use std::net::SocketAddr;
+
+use crate::certificate::{Authorities, Credentials};
+use crate::domain::Domain;
+use crate::key::Secret;
+use crate::limits::Limits;
+use crate::negotiation::Validation;
+use crate::partner::Partner;
+
+/// The side towards partners, or the one towards the gateway.
+#[derive(Clone, Debug)]
+pub(crate) struct Side {
+    pub(crate) listen: SocketAddr,
+    /// What the proxy presents.
+    pub(crate) credentials: Credentials,
+    /// Who may issue the peers' certificates.
+    pub(crate) authorities: Authorities,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The served domains.
+    pub(crate) domains: Vec<Domain>,
+    pub(crate) external: Side,
+    /// Whether TLS may come before any stream (XEP-0368).
+    pub(crate) direct_tls: bool,
+    pub(crate) internal: Side,
+    /// The gateway's certificate has to have one of these names.
+    pub(crate) gateways: Vec<Domain>,
+    /// The name servers; those of the system if empty.
+    pub(crate) dns: Vec<SocketAddr>,
+    /// What the proxies of a pool share for dialback keys; random if absent.
+    pub(crate) secret: Option<Secret>,
+    pub(crate) validation: Validation,
+    /// Whether a bad certificate ends the TLS handshake.
+    pub(crate) strict_certificates: bool,
+    /// Whether a client's certificate that lists purposes has to list clientAuth.
+    pub(crate) client_auth_eku: bool,
+    pub(crate) limits: Limits,
+    /// Nobody else may exchange stanzas with the served domains.
+    pub(crate) partners: Vec<Partner>,
+}

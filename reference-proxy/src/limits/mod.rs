@@ -1,0 +1,116 @@
+//! Limits and timeouts.
+
+mod seconds;
+
+use std::time::Duration;
+
+use serde::de::{Deserialize, Deserializer, Error};
+
+use seconds::seconds;
+
+/// Everything that is bounded, as `[limits]` of a file has it. The first five have the gateway's
+/// documented defaults.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Limits {
+    /// Connections at once with all partners, in both directions.
+    #[serde(deserialize_with = "at_least::<_, 1>")]
+    pub(crate) connections: usize,
+    /// Connections at once with one partner, unless the partner has its own limit.
+    #[serde(deserialize_with = "at_least::<_, 1>")]
+    pub(crate) partner_connections: usize,
+    /// The longest silence of a partner whose keep-alive is on.
+    #[serde(deserialize_with = "seconds")]
+    pub(crate) keep_alive_interval: Duration,
+    /// The longest time from a connection to an authenticated stream.
+    #[serde(deserialize_with = "seconds")]
+    pub(crate) stream_establishment_timeout: Duration,
+    /// The longest time without a stanza.
+    #[serde(deserialize_with = "seconds")]
+    pub(crate) stream_inactivity_timeout: Duration,
+    /// The longest wait for one TCP connection to one address.
+    #[serde(deserialize_with = "seconds")]
+    pub(crate) connect_timeout: Duration,
+    /// The longest wait for the answer about a dialback key (XEP-0220).
+    #[serde(deserialize_with = "seconds")]
+    pub(crate) dialback_timeout: Duration,
+    /// The longest wait for SRV records and, once more, for the addresses of their targets.
+    #[serde(deserialize_with = "seconds")]
+    pub(crate) dns_timeout: Duration,
+    /// The longest time that a graceful stop takes.
+    #[serde(deserialize_with = "seconds")]
+    pub(crate) stop_timeout: Duration,
+    /// Bytes of XML on a connection before the peer is authenticated. The least leaves room for a
+    /// stream header with generous namespaces, STARTTLS and SASL.
+    #[serde(deserialize_with = "at_least::<_, 4_096>")]
+    pub(crate) bytes_before_authentication: usize,
+    /// Bytes of one stanza or other top-level element. The least is that of RFC 6120 §13.12.
+    #[serde(deserialize_with = "at_least::<_, 10_000>")]
+    pub(crate) stanza_bytes: usize,
+    /// How deep elements may nest, not counting the stream.
+    #[serde(deserialize_with = "at_least::<_, 1>")]
+    pub(crate) depth: usize,
+    /// Attributes of one element, namespace declarations included.
+    #[serde(deserialize_with = "at_least::<_, 1>")]
+    pub(crate) attributes: usize,
+    /// Domain pairs, verified or pending, on one stream.
+    #[serde(deserialize_with = "at_least::<_, 1>")]
+    pub(crate) stream_pairs: usize,
+    /// Stanzas that wait for one outbound stream.
+    #[serde(deserialize_with = "at_least::<_, 1>")]
+    pub(crate) queue_stanzas: usize,
+    /// Bytes of the stanzas that wait for one outbound stream.
+    #[serde(deserialize_with = "at_least::<_, 1>")]
+    pub(crate) queue_bytes: usize,
+    /// Stanzas that wait for the gateway to read.
+    #[serde(deserialize_with = "at_least::<_, 1>")]
+    pub(crate) gateway_queue_stanzas: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1000,
+            partner_connections: 20,
+            keep_alive_interval: Duration::from_secs(300),
+            stream_establishment_timeout: Duration::from_secs(60),
+            stream_inactivity_timeout: Duration::from_secs(600),
+            connect_timeout: Duration::from_secs(10),
+            dialback_timeout: Duration::from_secs(30),
+            dns_timeout: Duration::from_secs(5),
+            stop_timeout: Duration::from_secs(5),
+            bytes_before_authentication: 65_536,
+            stanza_bytes: 262_144,
+            depth: 64,
+            attributes: 64,
+            stream_pairs: 64,
+            queue_stanzas: 256,
+            queue_bytes: 1_048_576,
+            gateway_queue_stanzas: 256,
+        }
+    }
+}
+
+fn at_least<'de, D: Deserializer<'de>, const LEAST: usize>(from: D) -> Result<usize, D::Error> {
+    match usize::deserialize(from)? {
+        amount if amount < LEAST => {
+            Err(D::Error::custom(format_args!("has to be at least {LEAST}")))
+        }
+        amount => Ok(amount),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let limits = Limits::default();
+        assert_eq!(limits.connections, 1000);
+        assert_eq!(limits.partner_connections, 20);
+        assert_eq!(limits.keep_alive_interval.as_secs(), 300);
+        assert_eq!(limits.stream_establishment_timeout.as_secs(), 60);
+        assert_eq!(limits.stream_inactivity_timeout.as_secs(), 600);
+    }
+}
