@@ -1,4 +1,4 @@
-//! One gateway's connection: its stanzas go to partners, partners' stanzas go to it.
+//! Gateways: mutual TLS, a stream, and stanzas that pass unchanged.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,79 +6,61 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::io::ReadHalf;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::context::Context;
 use crate::domain::Domain;
+use crate::listener::Listener;
 use crate::outbound;
 use crate::random::stream_id;
 use crate::router::{GatewayId, Origin, Queued, Serves};
 use crate::stanza::{self, StanzaError, bounce};
 use crate::stream::{
-    Condition, Connection, Incoming, Lost, Opening, Outgoing, Tls, Transport, closing, domain,
+    CLOSING, Condition, Connection, Incoming, Lost, Opening, Outgoing, Tls, Transport, domain,
     error, is_error,
 };
 use crate::task::Stop;
 use crate::xml::{Frame, Stanza};
 
-/// Gateways at once, and connections that may become gateways.
+/// The most gateways at once, including connections that may become gateways.
 const GATEWAYS: usize = 64;
-/// Stanzas gathered into one write.
+/// The most stanzas that are gathered into one write.
 const BATCH: usize = 64;
-/// How long a gateway is still read after the proxy's closing tag. What it sends by then can't go
-/// anywhere any more; it is read so that the closing tag is not lost with the connection.
+/// How long a gateway is still read after the proxy's closing tag. Its stanzas cannot go anywhere
+/// any more; reading them keeps the closing tag from being lost with the connection.
 const FAREWELL: Duration = Duration::from_millis(250);
-/// Pause after a failure to accept.
-const BREATH: Duration = Duration::from_millis(100);
 
 /// Accepts gateways until the proxy stops.
-pub(crate) async fn listen(context: Arc<Context>, listener: TcpListener, tls: Arc<ServerConfig>) {
+pub(crate) async fn listen(context: Arc<Context>, listener: Listener, tls: Arc<ServerConfig>) {
     let mut stop = context.tasks.stop();
     let places = Arc::new(Semaphore::new(GATEWAYS));
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop.asked() => return,
+    while let Some((stream, peer)) = listener.accept(&mut stop).await {
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            tracing::warn!(%peer, "too many gateways");
+            continue;
         };
-        match accepted {
-            Ok((stream, peer)) => {
-                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                    tracing::warn!(%peer, "too many gateways");
-                    continue;
-                };
-                let context = Arc::clone(&context);
-                let tls = tls.clone();
-                context.clone().tasks.spawn(async move {
-                    serve(context, stream, peer, tls).await;
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                tracing::error!(%error, "no gateway could be accepted");
-                let _ = timeout(BREATH, stop.asked()).await;
-            }
-        }
+        let serving = serve(Arc::clone(&context), stream, peer, Arc::clone(&tls));
+        context.tasks.spawn(async move {
+            serving.await;
+            drop(place);
+        });
     }
 }
 
 async fn serve(context: Arc<Context>, stream: TcpStream, peer: SocketAddr, tls: Arc<ServerConfig>) {
     let mut stop = context.tasks.stop();
-    let due = Instant::now() + context.config.settings.limits.stream_establishment_timeout;
+    let limits = &context.config.settings.limits;
+    let due = Instant::now() + limits.stream_establishment_timeout;
     let established = tokio::select! {
-        established = timeout_at(due, establish(&context, stream, &tls)) => established,
+        established = timeout_at(due, establish(&context, stream, tls)) => established,
         () = stop.asked() => return,
     };
     let (mut connection, serves, greeting) = match established {
         Ok(Ok(established)) => established,
-        Ok(Err(error)) => {
-            let source = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::warn!(
-                %peer,
-                reason = source.as_deref().unwrap_or("closed"),
-                "gateway not accepted"
-            );
+        Ok(Err(lost)) => {
+            tracing::warn!(%peer, reason = lost.reason(), "gateway not accepted");
             return;
         }
         Err(_) => {
@@ -86,11 +68,10 @@ async fn serve(context: Arc<Context>, stream: TcpStream, peer: SocketAddr, tls: 
             return;
         }
     };
-    let (queue, stanzas) =
-        mpsc::channel(context.config.settings.limits.gateway_queue_stanzas.max(1));
-    // Who has read the features may count on stanzas for it being taken.
+    let (queue, stanzas) = mpsc::channel(limits.gateway_queue_stanzas);
+    // A gateway that has read the features may rely on getting stanzas.
     let id = context.router.join(serves.clone(), queue);
-    let greeted = timeout_at(due, connection.send(greeting.as_bytes())).await;
+    let greeted = timeout_at(due, connection.send(&greeting)).await;
     if !matches!(greeted, Ok(Ok(()))) {
         tracing::warn!(%peer, "gateway gone before it was greeted");
         context.router.part(id);
@@ -99,16 +80,11 @@ async fn serve(context: Arc<Context>, stream: TcpStream, peer: SocketAddr, tls: 
     }
     tracing::info!(%peer, ?serves, "gateway connected");
     let (mut incoming, outgoing) = connection.split();
-    let (say, last_word) = oneshot::channel();
-    let limits = &context.config.settings.limits;
-    let mut writing = Box::pin(write(
-        outgoing,
-        stanzas,
-        last_word,
-        limits.keep_alive_interval,
-    ));
-    let ended = tokio::select! {
-        ended = read(&context, &mut incoming, id, &mut stop) => Some(ended),
+    let (end, ended) = oneshot::channel();
+    let keep_alive = limits.keep_alive_interval;
+    let mut writing = Box::pin(write(outgoing, stanzas, ended, keep_alive));
+    let ending = tokio::select! {
+        ending = read(&context, &mut incoming, id, &mut stop) => Some(ending),
         // The gateway does not read any more, or the connection broke.
         left = &mut writing => {
             context.router.part(id);
@@ -116,91 +92,70 @@ async fn serve(context: Arc<Context>, stream: TcpStream, peer: SocketAddr, tls: 
             None
         }
     };
-    if let Some(ended) = ended {
+    if let Some(ending) = ending {
         context.router.part(id);
-        let wait = matches!(ended, Ended::Here);
-        let _ = say.send(ended);
+        let by_proxy = matches!(ending, Ending::Proxy);
+        let _ = end.send(ending);
         redirect(&context, writing.await).await;
-        if wait {
-            await_closing_tag(&mut incoming).await;
+        if by_proxy {
+            incoming.await_closing_tag(FAREWELL).await;
         }
     }
     tracing::info!(%peer, "gateway gone");
 }
 
 /// How a gateway's stream ends.
-enum Ended {
-    /// By the gateway.
-    There,
-    /// By the proxy, in good order.
-    Here,
-    /// By an error of the gateway's.
-    Faulty(Condition),
+enum Ending {
+    /// By the gateway, gracefully or with a stream error.
+    Gateway,
+    /// By the proxy, gracefully.
+    Proxy,
+    /// By the proxy, with a stream error.
+    Fault(Condition),
     /// Without a word.
     Lost,
 }
 
-/// TLS, then the gateway's header. Says what the gateway takes stanzas for, and the answer that has yet
-/// to be sent.
+/// TLS, then the gateway's header. Returns with the connection what the gateway serves, and the
+/// answer that is still to be sent.
 async fn establish(
     context: &Context,
     stream: TcpStream,
-    tls: &Arc<ServerConfig>,
+    tls: Arc<ServerConfig>,
 ) -> Result<(Connection, Serves, String), Lost> {
-    let limits = &context.config.settings.limits;
-    let connection = Connection::new(stream, limits);
-    let mut connection = connection.secure(Tls::Accept(Arc::clone(tls))).await?;
+    let config = &context.config;
+    let mut connection = Connection::new(stream, &config.settings.limits);
+    connection.secure(Tls::Accept(tls)).await?;
     let id = stream_id().map_err(|_| Lost::Ended)?;
     let header = match connection.next().await {
-        Ok(Frame::Header(header)) if header.is_server_stream() => header,
-        Ok(_) => return refuse(context, connection, Condition::InvalidNamespace, &id).await,
-        Err(Lost::Unreadable(fault)) => {
-            return refuse(context, connection, fault.into(), &id).await;
-        }
+        Ok(Frame::Header(header)) if header.is_server_stream() => Ok(header),
+        Ok(_) => Err(Condition::InvalidNamespace),
+        Err(Lost::Unreadable(fault)) => Err(fault.into()),
         Err(lost) => return Err(lost),
+    };
+    let header = match header {
+        Ok(header) => header,
+        Err(condition) => {
+            let opening = Opening::new(config.own_domain().as_str(), None, Some(&id));
+            connection.send(opening.refusal(condition, "")).await?;
+            connection.close().await;
+            return Err(Lost::Ended);
+        }
     };
     let from = domain(&header, "from").ok().flatten();
     let to = domain(&header, "to").ok().flatten();
-    let name = to
-        .as_ref()
-        .map_or_else(|| context.config.own_domain().as_str(), Domain::as_str);
-    let mut text = opening(name, from.as_ref(), &id);
-    text.push_str("<stream:features/>");
-    connection.incoming().trust(limits.stanza_bytes);
-    let served = [from, to]
-        .into_iter()
-        .flatten()
-        .find(|domain| context.config.serves(domain));
-    let serves = served.map_or(Serves::All, Serves::Domain);
-    Ok((connection, serves, text))
-}
-
-fn opening(from: &str, to: Option<&Domain>, id: &str) -> String {
-    Opening {
-        from,
-        to: to.map(Domain::as_str),
-        id: Some(id),
-        dialback: false,
-        versioned: true,
-        language: "en",
-    }
-    .text()
-}
-
-async fn refuse<T>(
-    context: &Context,
-    mut connection: Connection,
-    condition: Condition,
-    id: &str,
-) -> Result<T, Lost> {
-    let text = format!(
-        "{}{}",
-        opening(context.config.own_domain().as_str(), None, id),
-        error(condition, "")
-    );
-    connection.send(text.as_bytes()).await?;
-    connection.close().await;
-    Err(Lost::Ended)
+    let own = to.as_ref().unwrap_or_else(|| config.own_domain());
+    let peer = from.as_ref().map(Domain::as_str);
+    let greeting = Opening::new(own.as_str(), peer, Some(&id)).text() + "<stream:features/>";
+    let bytes = config.settings.limits.stanza_bytes;
+    connection.incoming().trust(bytes);
+    let mut named = [from, to].into_iter().flatten();
+    let served = named.find(|domain| config.serves(domain));
+    Ok((
+        connection,
+        served.map_or(Serves::All, Serves::Domain),
+        greeting,
+    ))
 }
 
 async fn read(
@@ -208,35 +163,32 @@ async fn read(
     incoming: &mut Incoming<ReadHalf<Transport>>,
     id: GatewayId,
     stop: &mut Stop,
-) -> Ended {
+) -> Ending {
     loop {
         let frame = tokio::select! {
             frame = incoming.next() => frame,
-            () = stop.asked() => return Ended::Here,
+            () = stop.asked() => return Ending::Proxy,
         };
         match frame {
             Ok(Frame::Stanza(stanza)) => send(context, id, stanza).await,
-            Ok(Frame::Closed) => return Ended::There,
+            Ok(Frame::Closed) => return Ending::Gateway,
             Ok(Frame::Element(element)) if is_error(&element) => {
                 let condition = Condition::received(&element);
-                tracing::warn!(
-                    condition = condition.name(),
-                    "stream error from the gateway"
-                );
-                return Ended::There;
+                tracing::warn!(%condition, "stream error from the gateway");
+                return Ending::Gateway;
             }
             Ok(Frame::Element(_) | Frame::Header(_)) => {
-                return Ended::Faulty(Condition::UnsupportedStanzaType);
+                return Ending::Fault(Condition::UnsupportedStanzaType);
             }
-            Err(Lost::Unreadable(fault)) => return Ended::Faulty(fault.into()),
-            Err(_) => return Ended::Lost,
+            Err(Lost::Unreadable(fault)) => return Ending::Fault(fault.into()),
+            Err(_) => return Ending::Lost,
         }
     }
 }
 
 /// Sends a gateway's stanza to its partner, or back.
 async fn send(context: &Arc<Context>, gateway: GatewayId, stanza: Stanza) {
-    let why = match stanza::pair(&stanza) {
+    let error = match stanza::pair(&stanza) {
         Ok(pair) if context.config.serves(&pair.from) => {
             let origin = Origin::Gateway(gateway);
             outbound::send(context, &pair, Queued { stanza, origin }).await;
@@ -245,52 +197,50 @@ async fn send(context: &Arc<Context>, gateway: GatewayId, stanza: Stanza) {
         Ok(_) => StanzaError::NotAllowed,
         Err(_) => StanzaError::JidMalformed,
     };
-    let own = context.config.own_domain();
-    if let Some(error) = bounce(&stanza, why, "") {
-        // The gateway that is being read is there, so this fails only when it goes just now.
+    if let Some(error) = bounce(&stanza, error, "") {
+        let own = context.config.own_domain();
+        // This fails only if the gateway goes just now.
         let _ = context.router.give_back(own, gateway, error).await;
     }
 }
 
-/// What a gateway was not sent, in order.
+/// The stanzas that a gateway did not get, in order.
 type Left = Vec<Stanza>;
 
-/// Writes what is queued until the reader has the last word or the connection breaks.
+/// Writes queued stanzas until the reader says how the stream ends, or the connection breaks.
 async fn write(
     mut outgoing: Outgoing,
     mut stanzas: mpsc::Receiver<Stanza>,
-    mut last_word: oneshot::Receiver<Ended>,
+    mut ended: oneshot::Receiver<Ending>,
     keep_alive: Duration,
 ) -> Left {
-    let ended = loop {
+    let ending = loop {
         let mut batch = Vec::new();
-        let more = tokio::select! {
-            biased;
-            count = stanzas.recv_many(&mut batch, BATCH) => count > 0,
-            ended = &mut last_word => break ended.unwrap_or(Ended::Lost),
-            // A gateway that vanished without a word is found by writing to it.
-            () = pause(keep_alive) => {
-                if outgoing.send(b" ").await.is_err() {
-                    return left(Vec::new(), stanzas);
-                }
-                true
+        let next = async {
+            tokio::select! {
+                biased;
+                count = stanzas.recv_many(&mut batch, BATCH) => Ok(count),
+                ending = &mut ended => Err(ending.unwrap_or(Ending::Lost)),
             }
         };
-        if !more {
-            // The router has let go of the gateway; the reader says why.
-            break last_word.await.unwrap_or(Ended::Lost);
-        }
-        if !batch.is_empty() && outgoing.send(&joined(&batch)).await.is_err() {
+        let bytes = match timeout(keep_alive, next).await {
+            // The router has dropped the gateway, and the reader knows why.
+            Ok(Ok(0)) => break ended.await.unwrap_or(Ending::Lost),
+            Ok(Ok(_)) => joined(&batch),
+            Ok(Err(ending)) => break ending,
+            // Writing finds out about a gateway that vanished without a word.
+            Err(_) => b" ".to_vec(),
+        };
+        if outgoing.send(&bytes).await.is_err() {
             return left(batch, stanzas);
         }
     };
-    stanzas.close();
     let batch = left(Vec::new(), stanzas);
     let mut text = joined(&batch);
-    match ended {
-        Ended::Lost => return batch,
-        Ended::There | Ended::Here => text.extend_from_slice(closing().as_bytes()),
-        Ended::Faulty(condition) => text.extend_from_slice(error(condition, "").as_bytes()),
+    match ending {
+        Ending::Lost => return batch,
+        Ending::Gateway | Ending::Proxy => text.extend_from_slice(CLOSING.as_bytes()),
+        Ending::Fault(condition) => text.extend_from_slice(error(condition, "").as_bytes()),
     }
     let sent = outgoing.send(&text).await;
     outgoing.close().await;
@@ -300,17 +250,9 @@ async fn write(
     }
 }
 
-async fn pause(time: Duration) {
-    let _ = timeout(time, std::future::pending::<()>()).await;
-}
-
 fn joined(batch: &[Stanza]) -> Vec<u8> {
-    let length = batch.iter().map(|stanza| stanza.bytes.len()).sum();
-    let mut bytes = Vec::with_capacity(length);
-    for stanza in batch {
-        bytes.extend_from_slice(&stanza.bytes);
-    }
-    bytes
+    let stanzas: Vec<&[u8]> = batch.iter().map(|stanza| &*stanza.bytes).collect();
+    stanzas.concat()
 }
 
 fn left(mut batch: Left, mut stanzas: mpsc::Receiver<Stanza>) -> Left {
@@ -321,7 +263,7 @@ fn left(mut batch: Left, mut stanzas: mpsc::Receiver<Stanza>) -> Left {
     batch
 }
 
-/// Gives stanzas that a gateway was not sent to another one, or answers them.
+/// Gives stanzas that a gateway did not get to another one, or answers them.
 async fn redirect(context: &Arc<Context>, left: Left) {
     for stanza in left {
         let Ok(pair) = stanza::pair(&stanza) else {
@@ -331,15 +273,4 @@ async fn redirect(context: &Arc<Context>, left: Left) {
             outbound::unclaimed(context, &pair, &stanza).await;
         }
     }
-}
-
-async fn await_closing_tag(incoming: &mut Incoming<ReadHalf<Transport>>) {
-    let _ = timeout(FAREWELL, async {
-        while let Ok(frame) = incoming.next().await {
-            if frame == Frame::Closed {
-                return;
-            }
-        }
-    })
-    .await;
 }

@@ -22,6 +22,7 @@ mod gateway;
 mod inbound;
 mod key;
 mod limits;
+mod listener;
 mod negotiation;
 mod outbound;
 mod partner;

@@ -6,22 +6,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{Domain as Family, Protocol, Socket, Type};
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
 use crate::certificate::{Judge, PartnerTls, gateway_acceptor};
 use crate::config::Config;
 use crate::connections::Connections;
 use crate::context::Context;
+use crate::listener::Listener;
 use crate::random::random;
 use crate::resolve::Resolver;
 use crate::router::Router;
 use crate::task::{Supervisor, Tasks};
 use crate::{gateway, inbound};
-
-/// Connections that wait to be accepted.
-const BACKLOG: i32 = 1024;
 
 /// Why a proxy does not start.
 #[derive(Debug, thiserror::Error)]
@@ -68,8 +64,8 @@ impl Proxy {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let settings = &config.settings;
         let (outside, inside) = (&settings.external, &settings.internal);
-        let (external, external_address) = listen(outside.listen)?;
-        let (internal, internal_address) = listen(inside.listen)?;
+        let external = listen(outside.listen)?;
+        let internal = listen(inside.listen)?;
         let judge = Judge::new(outside.authorities.clone(), settings.client_auth_eku);
         let strict = settings.strict_certificates;
         let tls = PartnerTls::new(outside.credentials.clone(), judge, strict)
@@ -84,8 +80,8 @@ impl Proxy {
         config.log_partners();
         let (supervisor, tasks): (Supervisor, Tasks) = Supervisor::start(&runtime);
         let proxy = Self {
-            external: external_address,
-            internal: internal_address,
+            external: external.address,
+            internal: internal.address,
             patience: settings.limits.stop_timeout,
             supervisor,
         };
@@ -123,19 +119,8 @@ impl Proxy {
     }
 }
 
-fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let bind = || {
-        let family = Family::for_address(address);
-        let socket = Socket::new(family, Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        let listener = TcpListener::from_std(socket.into())?;
-        let bound = listener.local_addr()?;
-        Ok((listener, bound))
-    };
-    bind().map_err(|source| StartError::Listen { address, source })
+fn listen(address: SocketAddr) -> Result<Listener, StartError> {
+    Listener::bind(address).map_err(|source| StartError::Listen { address, source })
 }
 
 fn unusable<E: Error + Send + Sync + 'static>(what: &'static str) -> impl Fn(E) -> StartError {

@@ -1,7 +1,8 @@
 //! Partners that dial in: the receiving and the authoritative server's part.
 //!
-//! [`Receiving`] decides, without sockets; [`serve`] carries out.
+//! [`Receiving`](receiving::Receiving) decides, without sockets; [`serve`] carries out.
 
+mod action;
 mod receiving;
 mod request;
 mod sasl;

@@ -2,13 +2,15 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use strum::Display;
 
 use crate::domain::Domain;
 use crate::xml::Element;
 use crate::xml::namespace::SASL;
 
 /// Why an authentication fails (RFC 6120 §6.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
+#[strum(serialize_all = "kebab-case")]
 pub(super) enum Failure {
     Aborted,
     EncryptionRequired,
@@ -20,27 +22,18 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// The element that says so.
-    pub(super) fn text(self) -> String {
-        let name = match self {
-            Self::Aborted => "aborted",
-            Self::EncryptionRequired => "encryption-required",
-            Self::IncorrectEncoding => "incorrect-encoding",
-            Self::InvalidAuthzid => "invalid-authzid",
-            Self::InvalidMechanism => "invalid-mechanism",
-            Self::MalformedRequest => "malformed-request",
-            Self::NotAuthorized => "not-authorized",
-        };
-        format!("<failure xmlns='{SASL}'><{name}/></failure>")
+    /// The `<failure/>`.
+    pub(super) fn element(self) -> String {
+        format!("<failure xmlns='{SASL}'><{self}/></failure>")
     }
 }
 
-/// What an initiating entity asks.
+/// What an initiating entity asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request {
-    /// `<auth/>` without an initial response: an empty challenge is due.
+    /// An empty challenge, after `<auth/>` without an initial response.
     Begin,
-    /// An authorization identity, or none: then the stream's `from` counts.
+    /// To be authorized as a domain, or else as the stream's `from`.
     Identity(Option<Domain>),
 }
 

@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::dialback::KeyStatus;
 use crate::domain::Domain;
 use crate::resolve::{ResolveError, Server};
-use crate::stream::{Condition, Connection, Lost, Tls, closing, error};
+use crate::stream::{CLOSING, Condition, Connection, Lost, Tls, error};
 use crate::task::Stop;
 
 /// Why no TCP connection came about.
@@ -211,7 +211,7 @@ async fn negotiate(
                 Action::StartTls => handshake = true,
             }
         }
-        if !text.is_empty() && connection.send(text.as_bytes()).await.is_err() {
+        if !text.is_empty() && connection.send(text).await.is_err() {
             return Negotiated::Failed(None, state.lost());
         }
         if handshake {
@@ -220,14 +220,14 @@ async fn negotiate(
                 return Negotiated::Failed(Some(connection), Failure::TlsRefused);
             }
             let tls = Tls::Connect(Arc::clone(&connector), partner.server_name());
-            connection = match timeout_at(deadline, connection.secure(tls)).await {
-                Ok(Ok(connection)) => connection,
+            match timeout_at(deadline, connection.secure(tls)).await {
+                Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    log_handshake(partner, &error);
+                    tracing::info!(%partner, reason = error.reason(), "TLS handshake failed");
                     return Negotiated::Failed(None, Failure::TlsRefused);
                 }
                 Err(_) => return Negotiated::Failed(None, Failure::TlsRefused),
-            };
+            }
             let certificates = connection.certificates();
             let judged = context.tls.judge(certificates, Presenter::Server, partner);
             state = state.on(Input::Secured(judged), config, &mut actions);
@@ -259,7 +259,7 @@ async fn negotiate(
         };
         let frame = match timeout_at(deadline, next).await {
             Ok(None) => {
-                let _ = connection.send(closing().as_bytes()).await;
+                let _ = connection.send(CLOSING).await;
                 return Negotiated::Stopped(connection);
             }
             Ok(Some(frame)) => Ok(frame),
@@ -269,7 +269,7 @@ async fn negotiate(
             Ok(Ok(frame)) => frame,
             Ok(Err(Lost::Unreadable(fault))) => {
                 let text = error(Condition::from(fault), "");
-                let _ = connection.send(text.as_bytes()).await;
+                let _ = connection.send(text).await;
                 return Negotiated::Failed(Some(connection), Failure::Confused);
             }
             Ok(Err(Lost::Ended | Lost::Broken(_) | Lost::Stuck)) => {
@@ -277,17 +277,12 @@ async fn negotiate(
             }
             Err(_) => {
                 let text = error(Condition::ConnectionTimeout, "");
-                let _ = connection.send(text.as_bytes()).await;
+                let _ = connection.send(text).await;
                 return Negotiated::TimedOut(connection);
             }
         };
         state = state.on(Input::Frame(frame), config, &mut actions);
     }
-}
-
-fn log_handshake(partner: &Domain, error: &Lost) {
-    let source = std::error::Error::source(error).map(ToString::to_string);
-    tracing::info!(%partner, reason = source.as_deref().unwrap_or("closed"), "TLS handshake failed");
 }
 
 /// Closes a connection without keeping the caller.

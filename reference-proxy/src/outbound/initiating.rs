@@ -22,7 +22,7 @@ use crate::negotiation::Method;
 use crate::negotiation::Terms;
 use crate::stanza::StanzaError;
 use crate::stream::{
-    Condition, Offered, Opening, Starttls, Version, closing, error, is_error, version,
+    CLOSING, Condition, Offered, Opening, Starttls, Version, error, is_error, version,
 };
 use crate::xml::namespace::{DIALBACK, SASL, TLS};
 use crate::xml::{Element, Frame, Header};
@@ -141,7 +141,7 @@ impl fmt::Display for Failure {
             }
             Self::BadCertificate(_) => f.write_str("the partner has no certificate"),
             Self::Closed(Some(condition)) => {
-                write!(f, "the partner closed the stream: {}", condition.name())
+                write!(f, "the partner closed the stream: {condition}")
             }
             Self::Closed(None) => f.write_str("the partner closed the stream"),
             Self::Confused => f.write_str("the partner's server sent something unexpected"),
@@ -276,7 +276,7 @@ impl Initiating {
         match frame {
             (state, Frame::Closed) => state.closed(out),
             (_, Frame::Element(element)) if is_error(&element) => {
-                out.push(Action::Send(closing().to_owned()));
+                out.push(Action::Send(CLOSING.to_owned()));
                 Self::Failed(Failure::Closed(Some(Condition::received(&element))))
             }
             (Self::AwaitHeader(state), Frame::Header(header)) => state.header(&header, config, out),
@@ -315,7 +315,7 @@ impl Initiating {
     }
 
     fn closed(self, out: &mut Vec<Action>) -> Self {
-        out.push(Action::Send(closing().to_owned()));
+        out.push(Action::Send(CLOSING.to_owned()));
         Self::Failed(self.lost())
     }
 }
@@ -497,7 +497,7 @@ impl AwaitProceed {
             return Initiating::AwaitHandshake(AwaitHandshake { plan: self.plan });
         }
         // Whatever else it is, there will be no TLS, and clear text would be a downgrade.
-        out.push(Action::Send(closing().to_owned()));
+        out.push(Action::Send(CLOSING.to_owned()));
         Initiating::Failed(Failure::TlsRefused)
     }
 }
@@ -545,7 +545,7 @@ impl AwaitSuccess {
             "failure" if element.namespace == SASL => {
                 let usable = self.stream.dialback && self.plan.terms.allows(Method::TlsDialback);
                 if !usable {
-                    out.push(Action::Send(closing().to_owned()));
+                    out.push(Action::Send(CLOSING.to_owned()));
                     return Initiating::Failed(Failure::SaslRefused);
                 }
                 AwaitResult::enter(
@@ -597,7 +597,7 @@ impl AwaitResult {
         let problem = match answer {
             Answer::Valid => return Initiating::Open(self.method.into()),
             Answer::Invalid => {
-                out.push(Action::Send(closing().to_owned()));
+                out.push(Action::Send(CLOSING.to_owned()));
                 return Initiating::Failed(Failure::KeyInvalid);
             }
             Answer::Error(problem) => problem,
@@ -626,7 +626,7 @@ impl AwaitVerdict {
             }
             Answer::Error(_) => KeyStatus::Failed(StanzaError::RemoteServerTimeout),
         };
-        out.push(Action::Send(closing().to_owned()));
+        out.push(Action::Send(CLOSING.to_owned()));
         Initiating::Told(verdict)
     }
 }

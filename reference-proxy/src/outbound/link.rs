@@ -16,7 +16,7 @@ use crate::negotiation::Method;
 use crate::resolve::ResolveError;
 use crate::router::{Origin, Placed, Queued};
 use crate::stanza::{StanzaError, bounce};
-use crate::stream::{Condition, Connection, Lost, closing, error, is_error};
+use crate::stream::{CLOSING, Condition, Connection, Lost, error, is_error};
 use crate::task::Stop;
 use crate::xml::{Frame, Stanza};
 
@@ -286,7 +286,7 @@ async fn connect(
 
 /// Closes in good order, in the background.
 async fn farewell(context: &Arc<Context>, mut connection: Connection) {
-    if connection.send(closing().as_bytes()).await.is_ok() {
+    if connection.send(CLOSING).await.is_ok() {
         dial::hang_up(context, connection);
     }
 }
@@ -415,7 +415,7 @@ impl Stream {
                 Turn::KeepAlive => {
                     // Well within the interval that the partner may hold this side to.
                     last_sent = Instant::now();
-                    if self.connection.send(b" ").await.is_err() {
+                    if self.connection.send(" ").await.is_err() {
                         break false;
                     }
                 }
@@ -426,15 +426,15 @@ impl Stream {
                     break true;
                 }
                 Turn::Frame(Ok(Frame::Closed)) => {
-                    let _ = self.connection.send(closing().as_bytes()).await;
+                    let _ = self.connection.send(CLOSING).await;
                     self.log_end(pair, "closed by the partner");
                     dial::hang_up(context, self.connection);
                     return carried;
                 }
                 Turn::Frame(Ok(Frame::Element(element))) if is_error(&element) => {
                     let condition = Condition::received(&element);
-                    tracing::info!(%pair, condition = condition.name(), "stream error from the partner");
-                    let _ = self.connection.send(closing().as_bytes()).await;
+                    tracing::info!(%pair, %condition, "stream error from the partner");
+                    let _ = self.connection.send(CLOSING).await;
                     dial::hang_up(context, self.connection);
                     return carried;
                 }
@@ -442,7 +442,7 @@ impl Stream {
                 Turn::Frame(Ok(_)) => {}
                 Turn::Frame(Err(Lost::Unreadable(fault))) => {
                     let text = error(Condition::from(fault), "");
-                    let _ = self.connection.send(text.as_bytes()).await;
+                    let _ = self.connection.send(text).await;
                     self.log_end(pair, "unreadable");
                     dial::hang_up(context, self.connection);
                     return carried;
@@ -525,7 +525,7 @@ impl Stream {
 
     /// Closes in good order: closing tag, the partner's closing tag, then TLS and TCP.
     async fn close(mut self, context: &Arc<Context>) {
-        if self.connection.send(closing().as_bytes()).await.is_err() {
+        if self.connection.send(CLOSING).await.is_err() {
             return;
         }
         let places = self.places;

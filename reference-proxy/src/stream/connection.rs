@@ -1,74 +1,70 @@
 //! A TCP connection with or without TLS, read as frames.
 //!
-//! The only place that reads and writes sockets of partners and gateways. Reading is cancel-safe;
-//! writing has a time limit.
+//! Partners' and gateways' sockets are read and written only here. Reading is cancel-safe; writing
+//! has a time limit.
 
+use std::error::Error;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ServerConfig};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
+use super::transport::Transport;
 use crate::limits::Limits;
 use crate::xml::{Bounds, Frame, ReadError, Reader};
 
 /// The first byte of a TLS handshake (RFC 8446 §5.1). No XML begins with it.
 const HANDSHAKE: u8 = 22;
-/// Bytes asked of a socket at once.
+/// How many bytes are read from a socket at once.
 const CHUNK: usize = 8192;
 /// How long a closed connection is still read, so that the peer gets the last words.
 const LINGER: Duration = Duration::from_secs(2);
-/// Bytes that are read and thrown away meanwhile.
+/// How many bytes are read and dropped during that time.
 const LEFTOVER: usize = 1 << 20;
 
-/// Why a connection gives no more frames.
+/// Why a connection has no more frames.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Lost {
-    /// TCP or TLS ended without the stream's closing tag.
-    #[error("the connection ended")]
+    #[error("the connection ended without a closing tag")]
     Ended,
-    /// TCP or TLS broke.
     #[error("the connection broke")]
     Broken(#[source] io::Error),
-    /// Writing took too long.
     #[error("the peer does not read")]
     Stuck,
-    /// The bytes are no stream.
-    #[error("the stream is unreadable")]
+    #[error("the stream cannot be read")]
     Unreadable(#[source] ReadError),
 }
 
-/// Which part of a TLS handshake is this side's.
+impl Lost {
+    /// The cause in short, for logs.
+    pub(crate) fn reason(&self) -> String {
+        self.source()
+            .map_or_else(|| "closed".to_owned(), ToString::to_string)
+    }
+}
+
+/// This side's part in a TLS handshake.
 pub(crate) enum Tls {
-    /// The server's.
     Accept(Arc<ServerConfig>),
-    /// The client's, with the name that the server is asked for.
+    /// Connects to the server of that name.
     Connect(Arc<ClientConfig>, ServerName<'static>),
 }
 
-/// TCP, or TLS over it.
+/// The reading half: frames from bytes.
 #[derive(Debug)]
-pub(crate) enum Transport {
-    Plain(TcpStream),
-    Secured(Box<TlsStream<TcpStream>>),
-}
-
-/// Frames out of bytes.
-#[derive(Debug)]
-pub(crate) struct Incoming<R> {
+pub(crate) struct Incoming<R = Transport> {
     io: R,
     reader: Reader,
     buffer: BytesMut,
     bounds: Bounds,
-    /// Bytes that the peer may still send; no bound once it is authenticated.
+    /// Bytes that the peer may still send; unlimited once it is authenticated.
     budget: Option<usize>,
     before_authentication: usize,
     heard: Instant,
@@ -77,16 +73,12 @@ pub(crate) struct Incoming<R> {
 /// A connection in both directions.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    incoming: Incoming<Transport>,
+    incoming: Incoming,
     patience: Duration,
 }
 
 impl<R: AsyncRead + Unpin> Incoming<R> {
     /// The next frame. Nothing is lost when the future is dropped.
-    ///
-    /// # Errors
-    ///
-    /// [`Lost`] when there will be no more.
     pub(crate) async fn next(&mut self) -> Result<Frame, Lost> {
         loop {
             let mut input = &self.buffer[..];
@@ -114,24 +106,25 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         }
     }
 
-    /// When the peer's last bytes came.
-    pub(crate) fn heard(&self) -> Instant {
-        self.heard
+    /// Reads up to the peer's closing tag, or until the patience is over.
+    pub(crate) async fn await_closing_tag(&mut self, patience: Duration) {
+        let closed = async { while !matches!(self.next().await, Ok(Frame::Closed) | Err(_)) {} };
+        let _ = timeout(patience, closed).await;
     }
 
-    /// The peer's next bytes begin a new stream.
+    /// Starts over with the next byte: a new stream begins.
     pub(crate) fn restart(&mut self) {
         self.reader = Reader::new(self.bounds);
     }
 
-    /// The peer is authenticated: elements may have that many bytes, and there is no end to them.
+    /// Lifts the limits for strangers: the peer is authenticated.
     pub(crate) fn trust(&mut self, element_bytes: usize) {
         self.budget = None;
         self.bounds.bytes = element_bytes;
         self.reader.set_bytes(element_bytes);
     }
 
-    /// The bytes before authentication count anew.
+    /// Counts the bytes before authentication anew.
     pub(crate) fn refund(&mut self) {
         if let Some(budget) = &mut self.budget {
             *budget = self.before_authentication;
@@ -140,9 +133,8 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
 }
 
 impl Connection {
-    /// A fresh TCP connection.
     pub(crate) fn new(stream: TcpStream, limits: &Limits) -> Self {
-        // Small writes are answers that somebody waits for. A failure shows itself at once anyway.
+        // Somebody waits for the small writes. An error here will show up again when writing.
         let _ = stream.set_nodelay(true);
         let bounds = Bounds {
             bytes: limits.bytes_before_authentication,
@@ -163,104 +155,76 @@ impl Connection {
         }
     }
 
-    /// The reading half's own methods.
-    pub(crate) fn incoming(&mut self) -> &mut Incoming<Transport> {
+    pub(crate) fn incoming(&mut self) -> &mut Incoming {
         &mut self.incoming
     }
 
-    /// The next frame, as [`Incoming::next`].
-    ///
-    /// # Errors
-    ///
-    /// [`Lost`] when there will be no more.
+    /// The next frame, as with [`Incoming::next`].
     pub(crate) async fn next(&mut self) -> Result<Frame, Lost> {
         self.incoming.next().await
     }
 
-    /// Sends bytes, all in one write where the transport takes them.
-    ///
-    /// # Errors
-    ///
-    /// [`Lost`] when the connection broke or the peer does not read.
-    pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), Lost> {
-        write(&mut self.incoming.io, bytes, self.patience).await
+    /// Sends a text, in one write if the transport takes it.
+    pub(crate) async fn send(&mut self, text: impl AsRef<[u8]>) -> Result<(), Lost> {
+        write(&mut self.incoming.io, text.as_ref(), self.patience).await
     }
 
     /// When the peer's last bytes came.
     pub(crate) fn heard(&self) -> Instant {
-        self.incoming.heard()
+        self.incoming.heard
     }
 
-    /// Whether bytes have come that belong to no frame yet.
+    /// Whether there are bytes that belong to no frame yet.
     pub(crate) fn has_unread(&self) -> bool {
         !self.incoming.buffer.is_empty()
     }
 
-    /// Whether the first byte is that of a TLS handshake; it stays where it is. Waits for it.
+    /// Waits for the first byte, without taking it, and tells whether a TLS handshake begins.
     pub(crate) async fn begins_with_tls(&self) -> bool {
         let mut first = [0];
         match &self.incoming.io {
-            // What keeps it from being seen keeps it from being read, too.
+            // An error here will show up again when reading.
             Transport::Plain(stream) => {
                 matches!(stream.peek(&mut first).await, Ok(1)) && first == [HANDSHAKE]
             }
-            Transport::Secured(_) => false,
+            Transport::Secured(_) | Transport::Gone => false,
         }
     }
 
-    /// Puts TLS over the connection; the stream begins anew.
-    ///
-    /// # Errors
-    ///
-    /// [`Lost`] when the handshake fails, or the connection is under TLS already.
-    pub(crate) async fn secure(self, tls: Tls) -> Result<Self, Lost> {
-        let Self {
-            mut incoming,
-            patience,
-        } = self;
-        let Transport::Plain(stream) = incoming.io else {
+    /// Puts TLS over the connection, on which a new stream begins. After an error, and when the
+    /// future is dropped, the connection is gone.
+    pub(crate) async fn secure(&mut self, tls: Tls) -> Result<(), Lost> {
+        let incoming = &mut self.incoming;
+        let Transport::Plain(stream) = std::mem::replace(&mut incoming.io, Transport::Gone) else {
             return Err(Lost::Broken(io::ErrorKind::AlreadyExists.into()));
         };
-        let stream = match tls {
-            Tls::Accept(config) => TlsStream::Server(
-                TlsAcceptor::from(config)
-                    .accept(stream)
-                    .await
-                    .map_err(Lost::Broken)?,
-            ),
-            Tls::Connect(config, name) => TlsStream::Client(
-                TlsConnector::from(config)
-                    .connect(name, stream)
-                    .await
-                    .map_err(Lost::Broken)?,
-            ),
+        let secured: io::Result<TlsStream<TcpStream>> = match tls {
+            Tls::Accept(config) => {
+                let accepted = TlsAcceptor::from(config).accept(stream).await;
+                accepted.map(Into::into)
+            }
+            Tls::Connect(config, name) => {
+                let connected = TlsConnector::from(config).connect(name, stream).await;
+                connected.map(Into::into)
+            }
         };
-        incoming.reader = Reader::new(incoming.bounds);
+        incoming.io = Transport::Secured(Box::new(secured.map_err(Lost::Broken)?));
         incoming.buffer.clear();
-        Ok(Self {
-            incoming: Incoming {
-                io: Transport::Secured(Box::new(stream)),
-                reader: incoming.reader,
-                buffer: incoming.buffer,
-                bounds: incoming.bounds,
-                budget: incoming.budget,
-                before_authentication: incoming.before_authentication,
-                heard: Instant::now(),
-            },
-            patience,
-        })
+        incoming.heard = Instant::now();
+        incoming.restart();
+        Ok(())
     }
 
     /// What the peer presented in the handshake.
     pub(crate) fn certificates(&self) -> Option<&[CertificateDer<'static>]> {
         match &self.incoming.io {
-            Transport::Plain(_) => None,
             Transport::Secured(stream) => stream.get_ref().1.peer_certificates(),
+            Transport::Plain(_) | Transport::Gone => None,
         }
     }
 
-    /// Ends the connection so that the peer can read what was sent: TLS and TCP are closed, and
-    /// what still comes is thrown away for a short while.
+    /// Closes TLS and TCP. For a short while bytes of the peer are still read and dropped, so that
+    /// it can read what was sent.
     pub(crate) async fn close(mut self) {
         let _ = timeout(LINGER, async {
             if self.incoming.io.shutdown().await.is_err() {
@@ -278,7 +242,7 @@ impl Connection {
         .await;
     }
 
-    /// Parts the connection, for traffic in both directions at once.
+    /// Splits the connection, for traffic in both directions at once.
     pub(crate) fn split(self) -> (Incoming<ReadHalf<Transport>>, Outgoing) {
         let Self { incoming, patience } = self;
         let (read, io) = tokio::io::split(incoming.io);
@@ -303,11 +267,6 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Sends bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`Lost`] when the connection broke or the peer does not read.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), Lost> {
         write(&mut self.io, bytes, self.patience).await
     }
@@ -331,45 +290,5 @@ async fn write<W: AsyncWrite + Unpin>(
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(Lost::Broken(error)),
         Err(_) => Err(Lost::Stuck),
-    }
-}
-
-impl AsyncRead for Transport {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Self::Secured(stream) => Pin::new(stream.as_mut()).poll_read(context, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Transport {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            Self::Secured(stream) => Pin::new(stream.as_mut()).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Self::Secured(stream) => Pin::new(stream.as_mut()).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Self::Secured(stream) => Pin::new(stream.as_mut()).poll_shutdown(context),
-        }
     }
 }

@@ -3,24 +3,19 @@
 use crate::xml::Element;
 use crate::xml::namespace::{DIALBACK_FEATURE, SASL, STREAM_LIMITS, STREAMS, TLS};
 
-/// The least that every server has to take (RFC 6120 §13.12).
+/// The stanza size that every server has to accept (RFC 6120 §13.12).
 const LEAST_STANZA: usize = 10_000;
 
-/// STARTTLS among the features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Starttls {
-    /// Not among them.
     Absent,
-    /// The peer may go on without.
     Offered,
-    /// The peer may not.
     Required,
 }
 
-/// Features that this side shows.
+/// The features of this side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shown {
-    /// STARTTLS.
     pub(crate) starttls: Starttls,
     /// SASL EXTERNAL.
     pub(crate) external: bool,
@@ -29,7 +24,6 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
-    /// The features as text.
     pub(crate) fn text(self) -> String {
         let mut out = String::from("<stream:features>");
         match self.starttls {
@@ -54,23 +48,22 @@ impl Shown {
     }
 }
 
-/// Features that a peer shows.
+/// The features of a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Offered {
-    /// STARTTLS. As the only feature it is required, marked or not (RFC 6120 §5.3.1).
+    /// Required, marked or not, where it is the only feature (RFC 6120 §5.3.1).
     pub(crate) starttls: Starttls,
     /// SASL EXTERNAL.
     pub(crate) external: bool,
-    /// Dialback.
     pub(crate) dialback: bool,
-    /// Bytes of the largest stanza that the peer takes, where it says so (XEP-0478).
+    /// Bytes of the largest stanza that the peer accepts, if it says so (XEP-0478).
     pub(crate) largest_stanza: Option<usize>,
-    /// A feature marked as required that this side does not know.
+    /// Whether the peer requires a feature that this side does not know.
     pub(crate) unknown_required: bool,
 }
 
 impl Offered {
-    /// Reads an element; `None` if it is not the features.
+    /// Reads an element, if it is the features.
     pub(crate) fn read(element: &Element) -> Option<Self> {
         if !element.is(STREAMS, "features") {
             return None;
@@ -105,7 +98,7 @@ impl Offered {
     }
 }
 
-/// What is no number says nothing; nor is less believed than every server has to take.
+/// Reads the limit, if it is a number. A smaller one than every server has to accept is raised.
 fn largest_stanza(features: &Element) -> Option<usize> {
     let bytes = features
         .child(STREAM_LIMITS, "limits")?
@@ -131,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_stanza_is_a_number_and_no_less_than_all_have_to_take() {
+    fn the_largest_stanza_is_a_number_and_at_least_what_all_servers_accept() {
         for (text, largest) in [
             (" 262144\n", Some(262_144)),
             ("10000", Some(10_000)),

@@ -1,73 +1,83 @@
 //! The stream header (RFC 6120 §4.7).
 
-use crate::domain::Domain;
+use super::condition::{Condition, error};
+use crate::domain::{Domain, DomainError};
 use crate::xml::namespace::{DIALBACK, SERVER, STREAMS, XML};
 use crate::xml::{Header, escape};
 
 /// A header of this side.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Opening<'a> {
-    /// Who speaks.
     pub(crate) from: &'a str,
-    /// Who is spoken to, where known.
+    /// The peer, where it is known.
     pub(crate) to: Option<&'a str>,
-    /// The stream's id: the receiving side's alone to give.
+    /// The stream id, which only the receiving entity chooses.
     pub(crate) id: Option<&'a str>,
-    /// Whether dialback elements may follow. The prefix `db` is the one that every peer knows.
+    /// Whether to declare dialback's namespace, with the prefix `db` that every peer knows.
     pub(crate) dialback: bool,
-    /// Whether the stream is one of version 1.0. A peer without a version is answered without.
+    /// Whether the stream is one of version 1.0.
     pub(crate) versioned: bool,
-    /// The language of texts without one.
     pub(crate) language: &'a str,
 }
 
-impl Opening<'_> {
-    /// The header as text, XML declaration first.
+impl<'a> Opening<'a> {
+    /// A header of version 1.0 without dialback, in English.
+    pub(crate) fn new(from: &'a str, to: Option<&'a str>, id: Option<&'a str>) -> Self {
+        Self {
+            from,
+            to,
+            id,
+            dialback: false,
+            versioned: true,
+            language: "en",
+        }
+    }
+
+    /// The header as text, after the XML declaration.
     pub(crate) fn text(&self) -> String {
         let mut out = format!(
             "<?xml version='1.0'?><stream:stream xmlns='{SERVER}' xmlns:stream='{STREAMS}'"
         );
-        if self.dialback {
-            out.push_str(&format!(" xmlns:db='{DIALBACK}'"));
-        }
-        let mut attribute = |name: &str, value: &str| {
-            out.push_str(&format!(" {name}='{}'", escape(value)));
+        let mut attribute = |name: &str, value: Option<&str>| {
+            if let Some(value) = value {
+                out.push_str(&format!(" {name}='{}'", escape(value)));
+            }
         };
-        if let Some(id) = self.id {
-            attribute("id", id);
-        }
-        attribute("from", self.from);
-        if let Some(to) = self.to {
-            attribute("to", to);
-        }
-        attribute("xml:lang", self.language);
-        if self.versioned {
-            attribute("version", "1.0");
-        }
+        attribute("xmlns:db", self.dialback.then_some(DIALBACK));
+        attribute("id", self.id);
+        attribute("from", Some(self.from));
+        attribute("to", self.to);
+        attribute("xml:lang", Some(self.language));
+        attribute("version", self.versioned.then_some("1.0"));
         out.push('>');
         out
     }
+
+    /// The header with a stream error inside (RFC 6120 §4.9.1.2).
+    pub(crate) fn refusal(&self, condition: Condition, text: &str) -> String {
+        self.text() + &error(condition, text)
+    }
 }
 
-/// What a header's version makes of a stream (RFC 6120 §4.7.5).
+/// What a header's version means for the stream (RFC 6120 §4.7.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Version {
-    /// No version, or one below 1.0: no features.
+    /// Absent or below 1.0: no features follow.
     Legacy,
     /// 1.0 or later: features follow.
     One,
-    /// Not a version at all.
-    Illegible,
+    /// Not a version.
+    Invalid,
 }
 
-/// Reads the version of a peer's header; its parts are integers and compared as such.
+/// Reads the version of a peer's header, whose parts are compared as integers.
 pub(crate) fn version(header: &Header) -> Version {
     let Some(text) = header.element.attribute("version") else {
         return Version::Legacy;
     };
     let number = |digits: &str| {
-        let legible = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        legible.then(|| digits.trim_start_matches('0').to_owned())
+        let valid = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        valid.then(|| digits.trim_start_matches('0').to_owned())
     };
     match text
         .split_once('.')
@@ -75,11 +85,11 @@ pub(crate) fn version(header: &Header) -> Version {
     {
         Some((Some(major), Some(_))) if major.is_empty() => Version::Legacy,
         Some((Some(_), Some(_))) => Version::One,
-        Some(_) | None => Version::Illegible,
+        Some(_) | None => Version::Invalid,
     }
 }
 
-/// The language to answer in: the peer's, if it names one (RFC 6120 §4.7.4).
+/// The language to answer in: the peer's if it names one (RFC 6120 §4.7.4).
 pub(crate) fn language(header: &Header) -> &str {
     header
         .element
@@ -94,12 +104,10 @@ pub(crate) fn language(header: &Header) -> &str {
         .unwrap_or("en")
 }
 
-/// A domain in a header's attribute: absent, legible, or neither.
-pub(crate) fn domain(header: &Header, attribute: &str) -> Result<Option<Domain>, ()> {
-    match header.element.attribute(attribute) {
-        None => Ok(None),
-        Some(text) => Domain::parse(text).map(Some).map_err(|_| ()),
-    }
+/// The domain in an attribute, if there is the attribute.
+pub(crate) fn domain(header: &Header, attribute: &str) -> Result<Option<Domain>, DomainError> {
+    let text = header.element.attribute(attribute);
+    text.map(Domain::parse).transpose()
 }
 
 #[cfg(test)]
@@ -116,11 +124,11 @@ mod tests {
             (Some("2.0"), Version::One),
             (Some("0.9"), Version::Legacy),
             (None, Version::Legacy),
-            (Some(""), Version::Illegible),
-            (Some("1"), Version::Illegible),
-            (Some("abc"), Version::Illegible),
-            (Some("-1.0"), Version::Illegible),
-            (Some("1.0.0"), Version::Illegible),
+            (Some(""), Version::Invalid),
+            (Some("1"), Version::Invalid),
+            (Some("abc"), Version::Invalid),
+            (Some("-1.0"), Version::Invalid),
+            (Some("1.0.0"), Version::Invalid),
         ] {
             let mut element = Element::default();
             if let Some(text) = text {

@@ -1,0 +1,70 @@
+//! What goes into the receiving entity's states, and what comes out.
+
+use crate::certificate::Judged;
+use crate::dialback::KeyStatus;
+use crate::domain::{Domain, Pair};
+use crate::negotiation::Method;
+use crate::stream::Condition;
+use crate::xml::{Element, Header, ReadError, Stanza};
+
+/// What happens to a stream.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// The peer's header, a fresh id for this side's header, and the verdict on the peer's
+    /// certificate as that of the header's `from`.
+    Header {
+        header: Header,
+        id: String,
+        certificate: Judged,
+    },
+    /// A first-level element that is not a stanza.
+    Element(Element),
+    Stanza(Stanza),
+    /// The peer's closing tag.
+    Closed,
+    /// The peer's bytes cannot be read. The id is for this side's header if it was not sent yet.
+    Unreadable {
+        error: ReadError,
+        id: String,
+    },
+    /// The TLS handshake is done.
+    Secured,
+    /// The authoritative server's answer about a pair's key, or why there is none.
+    Verified {
+        pair: Pair,
+        status: KeyStatus,
+    },
+}
+
+/// What has to be done, in this order.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// A pair is authenticated. The peer does not know yet, so limits may still refuse it.
+    Authenticated(Pair, Method),
+    /// Deliver a stanza of an authenticated pair.
+    Deliver(Pair, Stanza),
+    /// Count the bytes before authentication anew.
+    Refund,
+    /// The peer's next bytes begin a new stream.
+    Restart,
+    /// Send a text to the peer.
+    Send(String),
+    /// Begin TLS, and request the certificate of a domain if it is of use.
+    StartTls { certificate_of: Option<Domain> },
+    /// Ask the authoritative server about a key.
+    Verify {
+        pair: Pair,
+        stream_id: String,
+        key: String,
+    },
+}
+
+/// Why a stream is ended with an error.
+pub(super) type Fatal = (Condition, &'static str);
+
+/// The domains that a stream is between, as its header says.
+#[derive(Clone, Debug)]
+pub(super) struct Bound {
+    pub(super) to: Domain,
+    pub(super) from: Option<Domain>,
+}

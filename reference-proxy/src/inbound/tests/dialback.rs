@@ -1,0 +1,200 @@
+use super::*;
+use crate::config::fixture::CONFIG;
+use crate::dialback::KeyStatus;
+use crate::negotiation::Method;
+use crate::stanza::StanzaError;
+
+#[test]
+fn pairs_are_verified_one_by_one() {
+    let mut peer = Peer::new(&CONFIG);
+    peer.send(&header("row9.example", "a.example"));
+    let first = pair("row9.example", "a.example");
+    let second = pair("row17.example", "a2.example");
+    let stanza = "<message from='row9.example' to='a.example'/>";
+    let asked = peer.send(
+        "<db:result from='row9.example' to='a.example'>k1</db:result>\
+         <db:result from='row17.example' to='a2.example'>k2</db:result>\
+         <db:result from='row9.example' to='a.example'>k1</db:result>",
+    );
+    assert_eq!(
+        asked.len(),
+        2,
+        "a request that waits is not asked again: {asked:?}"
+    );
+    // Answers that nobody asked for have no effect.
+    assert!(
+        peer.send("<db:result from='row9.example' to='a.example' type='valid'/>")
+            .is_empty()
+    );
+    assert!(
+        peer.send("<db:verify from='row9.example' to='a.example' id='id1' type='valid'/>")
+            .is_empty()
+    );
+    let verified = |pair: &Pair, status| Input::Verified {
+        pair: pair.clone(),
+        status,
+    };
+    let actions = peer.input(verified(&first, KeyStatus::Valid));
+    assert_eq!(
+        actions[0],
+        Action::Authenticated(first, Method::TcpDialback)
+    );
+    assert!(matches!(
+        peer.send(stanza).as_slice(),
+        [Action::Deliver(..)]
+    ));
+    let actions = peer.input(verified(&second, KeyStatus::Invalid));
+    assert!(
+        text(&actions).contains("<forbidden "),
+        "the first pair goes on: {actions:?}"
+    );
+    assert!(matches!(
+        peer.send(stanza).as_slice(),
+        [Action::Deliver(..)]
+    ));
+    assert!(
+        peer.input(verified(&second, KeyStatus::Valid)).is_empty(),
+        "decided already"
+    );
+    let actions = peer.send("<message from='row17.example' to='a2.example'/>");
+    assert!(text(&actions).contains("<invalid-from "), "{actions:?}");
+}
+
+#[test]
+fn stanzas_of_no_verified_pair_end_the_stream() {
+    for (stanza, condition) in [
+        ("<message from='row9.example' to='a.example'/>", None),
+        (
+            "<iq from='u@ROW9.example/r' to='v@A.example' type='get' id='1'/>",
+            None,
+        ),
+        (
+            "<message from='row17.example' to='a.example'/>",
+            Some("invalid-from"),
+        ),
+        (
+            "<message from='chat.row9.example' to='a.example'/>",
+            Some("invalid-from"),
+        ),
+        (
+            "<message from='u@row9.example.evil.example' to='a.example'/>",
+            Some("invalid-from"),
+        ),
+        (
+            "<message from='row9.example' to='a2.example'/>",
+            Some("not-authorized"),
+        ),
+        (
+            "<message from='row9.example' to='other.example'/>",
+            Some("host-unknown"),
+        ),
+        ("<message to='a.example'/>", Some("improper-addressing")),
+        (
+            "<message from='row9.example'/>",
+            Some("improper-addressing"),
+        ),
+        (
+            "<message from='row9.example' to='@a.example'/>",
+            Some("improper-addressing"),
+        ),
+        ("<pubsub/>", Some("unsupported-stanza-type")),
+        (
+            "<bidi xmlns='urn:xmpp:bidi'/>",
+            Some("unsupported-stanza-type"),
+        ),
+        (
+            "<stream:stream from='row17.example' to='a.example'/>",
+            Some("bad-format"),
+        ),
+        ("hello<message/>", Some("bad-format")),
+    ] {
+        let mut peer = Peer::new(&CONFIG);
+        peer.send(&header("row9.example", "a.example"));
+        peer.send("<db:result from='row9.example' to='a.example'>k</db:result>");
+        let waiting = peer.send("");
+        assert!(waiting.is_empty());
+        peer.input(Input::Verified {
+            pair: pair("row9.example", "a.example"),
+            status: KeyStatus::Valid,
+        });
+        let actions = peer.send(stanza);
+        match condition {
+            None => assert!(
+                matches!(actions.as_slice(), [Action::Deliver(..)]),
+                "{actions:?}"
+            ),
+            Some(condition) => {
+                let text = text(&actions);
+                assert!(text.contains(&format!("<{condition} ")), "{stanza}: {text}");
+                assert!(matches!(peer.state, Receiving::Ended));
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_counts_before_the_pair_is_verified() {
+    for early in [
+        "<message from='row9.example' to='a.example'/>",
+        "<db:result from='row9.example' to='a.example'>k</db:result>\
+         <message from='row9.example' to='a.example'/>",
+    ] {
+        let mut peer = Peer::new(&CONFIG);
+        peer.send(&header("row9.example", "a.example"));
+        let actions = peer.send(early);
+        assert!(text(&actions).contains("<not-authorized "), "{actions:?}");
+        let late = peer.input(Input::Verified {
+            pair: pair("row9.example", "a.example"),
+            status: KeyStatus::Valid,
+        });
+        assert!(late.is_empty());
+    }
+}
+
+#[test]
+fn requests_refused_by_rule_ask_nobody() {
+    for (request, error) in [
+        (
+            "from='row9.example' to='nosuch.example'",
+            StanzaError::ItemNotFound,
+        ),
+        (
+            "from='a2.example' to='a.example'",
+            StanzaError::NotAcceptable,
+        ),
+        (
+            "from='unlisted.example' to='a.example'",
+            StanzaError::PolicyViolation,
+        ),
+        (
+            "from='row7.example' to='a.example'",
+            StanzaError::PolicyViolation,
+        ),
+    ] {
+        let mut peer = Peer::new(&CONFIG);
+        peer.send(&header("row9.example", "a.example"));
+        let actions = peer.send(&format!("<db:result {request}>k</db:result>"));
+        let [Action::Send(text)] = actions.as_slice() else {
+            panic!("{actions:?}");
+        };
+        assert!(text.contains(&format!("<{} ", error)), "{text}");
+        assert!(
+            matches!(peer.state, Receiving::AwaitRequest(_)),
+            "the stream stays"
+        );
+    }
+    // An illegal name ends it, and still nobody is asked.
+    for request in [
+        "from='u@b.example' to='a.example'",
+        "from='' to='a.example'",
+        "to='a.example'",
+    ] {
+        let mut peer = Peer::new(&CONFIG);
+        peer.send(&header("row9.example", "a.example"));
+        let actions = peer.send(&format!("<db:result {request}>k</db:result>"));
+        assert!(
+            text(&actions).contains("<improper-addressing "),
+            "{actions:?}"
+        );
+    }
+}

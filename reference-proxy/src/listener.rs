@@ -1,0 +1,57 @@
+//! Listening sockets.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::{Domain as Family, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use crate::task::Stop;
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
+/// Pause after a failure to accept. Usually file descriptors are short, and trying again at once
+/// would only spin.
+const BREATH: Duration = Duration::from_millis(100);
+
+pub(crate) struct Listener {
+    tcp: TcpListener,
+    pub(crate) address: SocketAddr,
+}
+
+impl Listener {
+    /// Listens on the address; port 0 takes any free one.
+    pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(
+            Family::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let tcp = TcpListener::from_std(socket.into())?;
+        let address = tcp.local_addr()?;
+        Ok(Self { tcp, address })
+    }
+
+    /// The next connection, or `None` when the proxy stops.
+    pub(crate) async fn accept(&self, stop: &mut Stop) -> Option<(TcpStream, SocketAddr)> {
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.tcp.accept() => accepted,
+                () = stop.asked() => return None,
+            };
+            match accepted {
+                Ok(connection) => return Some(connection),
+                Err(error) => {
+                    tracing::error!(%error, "could not accept a connection");
+                    let _ = timeout(BREATH, stop.asked()).await;
+                }
+            }
+        }
+    }
+}
