@@ -11,9 +11,7 @@ mod tls;
 mod verifier;
 
 pub(crate) use credentials::{Authorities, Credentials, CredentialsError};
-#[cfg(test)]
-pub(crate) use judge::Fault;
-pub(crate) use judge::{Judge, Judged, Presenter};
+pub(crate) use judge::{Fault, Judge, Judged, Presenter};
 pub(crate) use tls::{PartnerTls, gateway_acceptor};
 
 #[cfg(test)]

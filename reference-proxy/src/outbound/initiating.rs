@@ -1,678 +1,415 @@
 //! The initiating entity, from its header to an authenticated stream.
 //!
 //! ```text
-//! AwaitHeader ─► AwaitFeatures ─starttls─► AwaitProceed ─► AwaitHandshake ─► AwaitHeader (TLS)
-//!                  │  │    └──auth──► AwaitSuccess ──► AwaitHeader (SASL) ─► AwaitFeatures ─► open
-//!                  │  └──db:result──► AwaitResult ──► open
-//!                  └─────db:verify──► AwaitVerdict ──► told
+//! Header ─► Features ─starttls─► Proceed ─► Handshake ─► Header (TLS) ─► Features
+//!            │  │  └───auth────► Success ─► Header (SASL) ─► Features ─► open
+//!            │  └────db:result─► Result ─► open
+//!            └───────db:verify─► Answer ─► told
 //! ```
 //!
-//! Each state is consumed by what it waits for. No state touches a socket or a clock.
+//! Each state is consumed by the input that it waits for. No state touches a socket or a clock.
 
-use std::fmt;
+use std::ops::ControlFlow::{self, Break, Continue};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::awaiting::{Action, Awaiting, Input, Request, Stage, Stream};
+use super::plan::{Failure, Opened, Plan, Purpose};
 use crate::certificate::Judged;
 use crate::config::Config;
 use crate::dialback::{self, Answer, Dialback, KeyStatus, Step};
-use crate::domain::Pair;
 use crate::negotiation::Method;
-use crate::negotiation::Terms;
 use crate::stanza::StanzaError;
 use crate::stream::{
     CLOSING, Condition, Offered, Opening, Starttls, Version, error, is_error, version,
 };
-use crate::xml::namespace::{DIALBACK, SASL, TLS};
+use crate::xml::namespace::{SASL, TLS};
 use crate::xml::{Element, Frame, Header};
 
-/// What a stream is opened for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// Stanzas of the pair.
-    Deliver {
-        /// Whether EXTERNAL has failed on an earlier connection and is not tried again.
-        external_failed: bool,
-    },
-    /// A question about a key: the id of the stream that it came on, and the key.
-    Verify { stream_id: String, key: String },
-}
-
-/// What stays the same from the first header to the last element.
-#[derive(Clone, Debug)]
-pub(crate) struct Plan {
-    /// This side's domain and the partner's.
-    pub(crate) pair: Pair,
-    /// The partner's terms.
-    pub(crate) terms: Terms,
-    /// Whether a bad certificate is refused even where dialback would do.
-    pub(crate) strict: bool,
-    /// What the stream is for.
-    pub(crate) purpose: Purpose,
-}
-
-/// A stream that is open for stanzas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Opened {
-    /// How this side proved its name.
-    pub(crate) method: Method,
-    /// Bytes of the largest stanza that the partner takes, where it said so (XEP-0478).
-    pub(crate) largest_stanza: Option<usize>,
-}
-
-impl From<Method> for Opened {
-    fn from(method: Method) -> Self {
-        Self {
-            method,
-            largest_stanza: None,
-        }
-    }
-}
-
-/// What happens to a stream.
+/// A stream on its way to being open.
 #[derive(Debug)]
-pub(crate) enum Input {
-    /// A header, an element, a stanza, the closing tag.
-    Frame(Frame),
-    /// The TLS handshake is done, with this verdict on the partner's certificate.
-    Secured(Judged),
+pub(super) struct Initiating {
+    plan: Plan,
+    pub(super) awaiting: Awaiting,
 }
 
-/// What has to be done, in this order.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// The peer's next bytes begin a new stream.
-    Restart,
-    /// Text for the peer.
-    Send(String),
-    /// TLS begins.
-    StartTls,
-}
-
-/// Why a stream was not opened, or a question not answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// The partner's certificate is not good enough.
-    BadCertificate(Judged),
-    /// The partner closed or sent an error.
-    Closed(Option<Condition>),
-    /// The partner's bytes make no sense at this place.
-    Confused,
-    /// Dialback: the partner holds the key for wrong.
-    KeyInvalid,
-    /// No method that both sides have.
-    NoMethod,
-    /// The partner requires TLS, which the terms exclude.
-    PeerRequiresTls,
-    /// EXTERNAL was refused, and nothing else is left on this connection.
-    SaslRefused,
-    /// TLS is required, and the partner does not offer it.
-    TlsMissing,
-    /// The partner refused STARTTLS, or the handshake broke.
-    TlsRefused,
-}
-
-impl Failure {
-    /// Whether it is one of a single server, so that another of the same partner may do better. What
-    /// is said about the domain or its terms, another one would say too.
-    pub(crate) fn is_of_server(self) -> bool {
-        match self {
-            Self::Closed(condition) => !matches!(
-                condition,
-                Some(Condition::HostUnknown | Condition::HostGone | Condition::PolicyViolation)
-            ),
-            Self::Confused | Self::TlsRefused => true,
-            Self::BadCertificate(_)
-            | Self::KeyInvalid
-            | Self::NoMethod
-            | Self::PeerRequiresTls
-            | Self::SaslRefused
-            | Self::TlsMissing => false,
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BadCertificate(Judged::Bad(fault)) => {
-                write!(f, "the partner's certificate is {fault}")
-            }
-            Self::BadCertificate(_) => f.write_str("the partner has no certificate"),
-            Self::Closed(Some(condition)) => {
-                write!(f, "the partner closed the stream: {condition}")
-            }
-            Self::Closed(None) => f.write_str("the partner closed the stream"),
-            Self::Confused => f.write_str("the partner's server sent something unexpected"),
-            Self::KeyInvalid => f.write_str("the partner holds the dialback key for wrong"),
-            Self::NoMethod => f.write_str("no authentication method in common"),
-            Self::PeerRequiresTls => f.write_str("the partner requires TLS, which is off for it"),
-            Self::SaslRefused => f.write_str("the partner refused authentication"),
-            Self::TlsMissing => f.write_str("TLS is required, and the partner does not offer it"),
-            Self::TlsRefused => f.write_str("TLS could not be started"),
-        }
-    }
-}
-
-/// The states.
+/// How it ends.
 #[derive(Debug)]
-pub(crate) enum Initiating {
-    /// The partner's header is due.
-    AwaitHeader(AwaitHeader),
-    /// The partner's features are due.
-    AwaitFeatures(AwaitFeatures),
-    /// The answer to `<starttls/>` is due.
-    AwaitProceed(AwaitProceed),
-    /// The handshake is under way.
-    AwaitHandshake(AwaitHandshake),
-    /// The answer to `<auth/>` is due.
-    AwaitSuccess(AwaitSuccess),
-    /// The answer to `db:result` is due.
-    AwaitResult(AwaitResult),
-    /// The answer to `db:verify` is due.
-    AwaitVerdict(AwaitVerdict),
+pub(super) enum Outcome {
     /// Stanzas may flow.
     Open(Opened),
     /// The question is answered.
     Told(KeyStatus),
-    /// The partner could not judge the key; the stream stays.
+    /// The partner could not judge the key; the stream stays open for another try.
     Undecided(Undecided),
-    /// It came to nothing; what had to be said was said.
+    /// The partner knows, as far as it has to know.
     Failed(Failure),
 }
 
-/// How far the stream's security has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Plain,
-    Secured(Judged),
-    Authenticated,
-}
-
-/// The partner's header is due.
 #[derive(Debug)]
-pub(crate) struct AwaitHeader {
-    plan: Plan,
-    stage: Stage,
-}
-
-/// The partner's features are due.
-#[derive(Debug)]
-pub(crate) struct AwaitFeatures {
-    plan: Plan,
-    stage: Stage,
-    stream: Stream,
-}
-
-/// What the partner's header said.
-#[derive(Clone, Debug)]
-struct Stream {
-    id: String,
-    dialback: bool,
-}
-
-/// The answer to `<starttls/>` is due.
-#[derive(Debug)]
-pub(crate) struct AwaitProceed {
-    plan: Plan,
-}
-
-/// The handshake is under way.
-#[derive(Debug)]
-pub(crate) struct AwaitHandshake {
-    plan: Plan,
-}
-
-/// The answer to `<auth/>` is due.
-#[derive(Debug)]
-pub(crate) struct AwaitSuccess {
-    plan: Plan,
-    stream: Stream,
-    challenged: bool,
-}
-
-/// The answer to `db:result` is due.
-#[derive(Debug)]
-pub(crate) struct AwaitResult {
+pub(super) struct Undecided {
     plan: Plan,
     method: Method,
     stream_id: String,
-    /// Whether EXTERNAL failed on this very stream.
-    external_failed: bool,
-}
-
-/// The answer to `db:verify` is due.
-#[derive(Debug)]
-pub(crate) struct AwaitVerdict {
-    plan: Plan,
-    stream_id: String,
-}
-
-impl Initiating {
-    /// Opens a stream: the header, and the state that waits for the partner's.
-    pub(crate) fn open(plan: Plan, out: &mut Vec<Action>) -> Self {
-        AwaitHeader::enter(plan, Stage::Plain, out)
-    }
-
-    /// Opens a stream under TLS that comes first (XEP-0368).
-    pub(crate) fn open_secured(plan: Plan, out: &mut Vec<Action>) -> Self {
-        out.push(Action::StartTls);
-        Self::AwaitHandshake(AwaitHandshake { plan })
-    }
-
-    /// Takes an input; the actions are added to `out`.
-    pub(crate) fn on(self, input: Input, config: &Config, out: &mut Vec<Action>) -> Self {
-        let frame = match (self, input) {
-            (Self::AwaitHandshake(state), Input::Secured(judged)) => {
-                return state.secured(judged, out);
-            }
-            (state @ (Self::Open(_) | Self::Told(_) | Self::Undecided(_) | Self::Failed(_)), _) => {
-                return state;
-            }
-            (_, Input::Secured(_)) => return fail(Failure::Confused, None, out),
-            (state, Input::Frame(frame)) => (state, frame),
-        };
-        match frame {
-            (state, Frame::Closed) => state.closed(out),
-            (_, Frame::Element(element)) if is_error(&element) => {
-                out.push(Action::Send(CLOSING.to_owned()));
-                Self::Failed(Failure::Closed(Some(Condition::received(&element))))
-            }
-            (Self::AwaitHeader(state), Frame::Header(header)) => state.header(&header, config, out),
-            (Self::AwaitFeatures(state), Frame::Element(element)) => {
-                state.element(&element, config, out)
-            }
-            (Self::AwaitProceed(state), Frame::Element(element)) => state.element(&element, out),
-            (Self::AwaitSuccess(state), Frame::Element(element)) => {
-                state.element(&element, config, out)
-            }
-            (Self::AwaitResult(state), Frame::Element(element)) => state.element(&element, out),
-            (Self::AwaitVerdict(state), Frame::Element(element)) => state.element(&element, out),
-            // Without bidi nothing but answers may come this way; stanzas here have no standing.
-            (
-                state @ (Self::AwaitFeatures(_) | Self::AwaitResult(_) | Self::AwaitVerdict(_)),
-                Frame::Stanza(_),
-            ) => state,
-            _ => fail(Failure::Confused, Some(Condition::BadFormat), out),
-        }
-    }
-
-    /// The partner closed, in good order or not.
-    pub(crate) fn lost(self) -> Failure {
-        match self {
-            Self::AwaitSuccess(_) => Failure::SaslRefused,
-            Self::AwaitResult(state) if state.external_failed => Failure::SaslRefused,
-            Self::AwaitProceed(_) | Self::AwaitHandshake(_) => Failure::TlsRefused,
-            Self::Failed(failure) => failure,
-            _ => Failure::Closed(None),
-        }
-    }
-
-    /// Whether a dialback answer is due, which has its own time limit.
-    pub(crate) fn awaits_answer(&self) -> bool {
-        matches!(self, Self::AwaitResult(_) | Self::AwaitVerdict(_))
-    }
-
-    fn closed(self, out: &mut Vec<Action>) -> Self {
-        out.push(Action::Send(CLOSING.to_owned()));
-        Self::Failed(self.lost())
-    }
-}
-
-/// A stream on which the pair was not decided, open for another try.
-#[derive(Debug)]
-pub(crate) struct Undecided {
-    plan: Plan,
-    method: Method,
-    stream_id: String,
-    /// Why, in the partner's words.
-    pub(crate) problem: Option<StanzaError>,
+    /// The partner's reason, if it is a known condition.
+    pub(super) error: Option<StanzaError>,
 }
 
 impl Undecided {
     /// Sends a key once more.
-    pub(crate) fn ask_again(self, config: &Config, out: &mut Vec<Action>) -> Initiating {
-        let Self {
-            plan,
-            method,
-            stream_id,
-            ..
-        } = self;
-        AwaitResult::enter(plan, method, stream_id, false, config, out)
+    pub(super) fn ask_again(self, config: &Config, out: &mut Vec<Action>) -> Progress {
+        let plan = self.plan;
+        Turn { plan, config, out }.request(self.method, self.stream_id, false)
     }
 }
 
-impl AwaitHeader {
-    fn enter(plan: Plan, stage: Stage, out: &mut Vec<Action>) -> Initiating {
-        out.push(Action::Send(header(&plan)));
-        Initiating::AwaitHeader(Self { plan, stage })
+pub(super) type Progress = ControlFlow<Outcome, Initiating>;
+
+impl Initiating {
+    /// Opens a stream with a header, or with TLS that comes first (XEP-0368).
+    pub(super) fn open(plan: Plan, direct: bool, out: &mut Vec<Action>) -> Self {
+        let awaiting = match direct {
+            true => {
+                out.push(Action::StartTls);
+                Awaiting::Handshake
+            }
+            false => {
+                out.push(Action::Send(header(&plan)));
+                Awaiting::Header(Stage::Plain)
+            }
+        };
+        Self { plan, awaiting }
     }
 
-    fn header(self, header: &Header, config: &Config, out: &mut Vec<Action>) -> Initiating {
-        let Self { plan, stage } = self;
+    /// Takes an input and adds actions to `out`.
+    pub(super) fn on(self, input: Input, config: &Config, out: &mut Vec<Action>) -> Progress {
+        let Self { plan, awaiting } = self;
+        let turn = Turn { plan, config, out };
+        match (awaiting, input) {
+            (Awaiting::Handshake, Input::Secured(judged)) => turn.secured(judged),
+            (_, Input::Secured(_)) => Break(Outcome::Failed(Failure::Confused)),
+            (awaiting, Input::Frame(frame)) => turn.frame(awaiting, frame),
+        }
+    }
+
+    /// Why it fails when the connection is lost.
+    pub(super) fn lost(&self) -> Failure {
+        self.awaiting.lost()
+    }
+
+    /// Whether a dialback answer is due, which has its own time limit.
+    pub(super) fn awaits_answer(&self) -> bool {
+        matches!(self.awaiting, Awaiting::Result(_) | Awaiting::Answer)
+    }
+}
+
+/// A step from one state to the next.
+struct Turn<'a> {
+    plan: Plan,
+    config: &'a Config,
+    out: &'a mut Vec<Action>,
+}
+
+impl Turn<'_> {
+    fn send(&mut self, text: impl Into<String>) {
+        self.out.push(Action::Send(text.into()));
+    }
+
+    fn wait(self, awaiting: Awaiting) -> Progress {
+        let plan = self.plan;
+        Continue(Initiating { plan, awaiting })
+    }
+
+    fn close(mut self, outcome: Outcome) -> Progress {
+        self.send(CLOSING);
+        Break(outcome)
+    }
+
+    fn fail(mut self, failure: Failure, condition: Condition) -> Progress {
+        self.send(error(condition, ""));
+        Break(Outcome::Failed(failure))
+    }
+
+    fn frame(self, awaiting: Awaiting, frame: Frame) -> Progress {
+        match (awaiting, frame) {
+            (awaiting, Frame::Closed) => self.close(Outcome::Failed(awaiting.lost())),
+            (_, Frame::Element(element)) if is_error(&element) => {
+                let condition = Some(Condition::received(&element));
+                self.close(Outcome::Failed(Failure::Closed(condition)))
+            }
+            (Awaiting::Header(stage), Frame::Header(header)) => self.header(stage, &header),
+            (Awaiting::Features(stage, stream), Frame::Element(element)) => {
+                match Offered::read(&element) {
+                    Some(offered) => self.features(stage, stream, &offered),
+                    None => self.unexpected(&element, Awaiting::Features(stage, stream)),
+                }
+            }
+            (Awaiting::Proceed, Frame::Element(element)) => {
+                if element.is(TLS, "proceed") {
+                    self.out.push(Action::StartTls);
+                    return self.wait(Awaiting::Handshake);
+                }
+                // Anything else means no TLS, and to go on in clear text would be a downgrade.
+                self.close(Outcome::Failed(Failure::TlsRefused))
+            }
+            (Awaiting::Success { stream, challenged }, Frame::Element(element)) => {
+                self.success(stream, challenged, &element)
+            }
+            (Awaiting::Result(request), Frame::Element(element)) => {
+                match self.answer(&element, Step::Result, None) {
+                    Some(answer) => self.result(request, answer),
+                    None => self.unexpected(&element, Awaiting::Result(request)),
+                }
+            }
+            (Awaiting::Answer, Frame::Element(element)) => {
+                let id = match &self.plan.purpose {
+                    Purpose::Verify { stream_id, .. } => Some(stream_id.as_str()),
+                    Purpose::Deliver { .. } => None,
+                };
+                match self.answer(&element, Step::Verify, id) {
+                    Some(answer) => self.told(answer),
+                    None => self.unexpected(&element, Awaiting::Answer),
+                }
+            }
+            // Without bidi only answers may come this way; stanzas are ignored.
+            (
+                awaiting @ (Awaiting::Features(..) | Awaiting::Result(_) | Awaiting::Answer),
+                Frame::Stanza(_),
+            ) => self.wait(awaiting),
+            _ => self.fail(Failure::Confused, Condition::BadFormat),
+        }
+    }
+
+    /// Begins a stream, after TLS or SASL.
+    fn restart(mut self, stage: Stage) -> Progress {
+        self.out.push(Action::Restart);
+        self.send(header(&self.plan));
+        self.wait(Awaiting::Header(stage))
+    }
+
+    fn header(self, stage: Stage, header: &Header) -> Progress {
         if !header.is_server_stream() {
-            return fail(Failure::Confused, Some(Condition::InvalidNamespace), out);
+            return self.fail(Failure::Confused, Condition::InvalidNamespace);
         }
         let id = header.element.attribute("id").unwrap_or_default();
         if id.is_empty() {
-            // RFC 6120 §4.7.3; and no key can be bound to nothing.
-            return fail(Failure::Confused, Some(Condition::BadFormat), out);
+            // RFC 6120 §4.7.3; besides, no key can be bound to an empty id.
+            return self.fail(Failure::Confused, Condition::BadFormat);
         }
         let stream = Stream {
             id: id.to_owned(),
             dialback: header.dialback,
         };
         match (version(header), stage) {
-            (Version::One, _) => Initiating::AwaitFeatures(AwaitFeatures {
-                plan,
-                stage,
-                stream,
-            }),
-            (_, Stage::Authenticated) => Initiating::Open(Method::SaslTls.into()),
-            (_, Stage::Plain) if plan.terms.requires_tls() => fail(
-                Failure::TlsMissing,
-                Some(Condition::UnsupportedVersion),
-                out,
-            ),
-            // Without features dialback is all that such a server can know.
+            (Version::One, _) => self.wait(Awaiting::Features(stage, stream)),
+            (_, Stage::Authenticated) => Break(Outcome::Open(Method::SaslTls.into())),
+            (_, Stage::Plain) if self.plan.terms.requires_tls() => {
+                self.fail(Failure::TlsMissing, Condition::UnsupportedVersion)
+            }
+            // Without features, such a server can only know dialback.
             (_, stage) => {
+                let stream = Stream {
+                    dialback: true,
+                    ..stream
+                };
                 let otherwise = (Failure::NoMethod, Condition::UnsupportedVersion);
-                authenticate(plan, stage, stream, true, otherwise, config, out)
+                self.dialback(stage, stream, otherwise)
             }
         }
     }
-}
 
-impl AwaitFeatures {
-    fn element(self, element: &Element, config: &Config, out: &mut Vec<Action>) -> Initiating {
-        let Some(offered) = Offered::read(element) else {
-            return unexpected(element, Initiating::AwaitFeatures(self), out);
+    fn features(mut self, stage: Stage, stream: Stream, offered: &Offered) -> Progress {
+        let terms = self.plan.terms;
+        let stream = Stream {
+            dialback: offered.dialback || stream.dialback,
+            ..stream
         };
-        let Self {
-            plan,
-            stage,
-            stream,
-        } = self;
-        let dialback = offered.dialback || stream.dialback;
+        let nothing_in_common = (Failure::NoMethod, Condition::UnsupportedFeature);
         match stage {
-            Stage::Plain => match (plan.terms.allows_tls(), offered.starttls) {
+            Stage::Plain => match (terms.allows_tls(), offered.starttls) {
                 (true, Starttls::Offered | Starttls::Required) => {
-                    out.push(Action::Send(format!("<starttls xmlns='{TLS}'/>")));
-                    Initiating::AwaitProceed(AwaitProceed { plan })
+                    self.send(format!("<starttls xmlns='{TLS}'/>"));
+                    self.wait(Awaiting::Proceed)
                 }
                 (false, Starttls::Required) => {
-                    let condition = Some(Condition::UnsupportedFeature);
-                    fail(Failure::PeerRequiresTls, condition, out)
+                    self.fail(Failure::PeerRequiresTls, Condition::UnsupportedFeature)
                 }
-                (true, Starttls::Absent) if plan.terms.requires_tls() => {
-                    fail(Failure::TlsMissing, Some(Condition::PolicyViolation), out)
+                (true, Starttls::Absent) if terms.requires_tls() => {
+                    self.fail(Failure::TlsMissing, Condition::PolicyViolation)
                 }
-                (_, Starttls::Absent | Starttls::Offered) => authenticate(
-                    plan,
-                    stage,
-                    stream,
-                    dialback,
-                    NOTHING_IN_COMMON,
-                    config,
-                    out,
-                ),
+                (_, Starttls::Absent | Starttls::Offered) => {
+                    self.dialback(stage, stream, nothing_in_common)
+                }
             },
             Stage::Secured(judged) => {
-                let external_failed = match plan.purpose {
-                    Purpose::Deliver { external_failed } => external_failed,
-                    Purpose::Verify { .. } => true,
+                let external = offered.external
+                    && terms.allows(Method::SaslTls)
+                    && self.plan.purpose
+                        == Purpose::Deliver {
+                            external_failed: false,
+                        };
+                let failure = match judged {
+                    _ if !external => return self.dialback(stage, stream, nothing_in_common),
+                    Judged::Good => return self.authenticate(stream),
+                    Judged::Bad(fault) => Failure::BadCertificate(fault),
+                    Judged::Absent => Failure::NoCertificate,
                 };
-                let external =
-                    offered.external && plan.terms.allows(Method::SaslTls) && !external_failed;
-                if !external || judged != Judged::Good {
-                    let otherwise = if external {
-                        (Failure::BadCertificate(judged), Condition::PolicyViolation)
-                    } else {
-                        NOTHING_IN_COMMON
-                    };
-                    return authenticate(plan, stage, stream, dialback, otherwise, config, out);
-                }
-                // The identity is given for older servers, which want it (XEP-0178 §3).
-                let identity = STANDARD.encode(&*plan.pair.from.in_addresses());
-                out.push(Action::Send(format!(
-                    "<auth xmlns='{SASL}' mechanism='EXTERNAL'>{identity}</auth>"
-                )));
-                Initiating::AwaitSuccess(AwaitSuccess {
-                    plan,
-                    stream: Stream { dialback, ..stream },
-                    challenged: false,
-                })
+                self.dialback(stage, stream, (failure, Condition::PolicyViolation))
             }
             Stage::Authenticated if offered.unknown_required => {
-                fail(Failure::NoMethod, Some(Condition::UnsupportedFeature), out)
+                self.fail(Failure::NoMethod, Condition::UnsupportedFeature)
             }
-            Stage::Authenticated => Initiating::Open(Opened {
+            Stage::Authenticated => Break(Outcome::Open(Opened {
                 method: Method::SaslTls,
                 largest_stanza: offered.largest_stanza,
-            }),
+            })),
         }
     }
-}
 
-/// Why it ends where no method is left that both sides have.
-const NOTHING_IN_COMMON: (Failure, Condition) = (Failure::NoMethod, Condition::UnsupportedFeature);
-
-/// Dialback, if it is left; or the question that the stream is for; or else the end.
-fn authenticate(
-    plan: Plan,
-    stage: Stage,
-    stream: Stream,
-    dialback: bool,
-    otherwise: (Failure, Condition),
-    config: &Config,
-    out: &mut Vec<Action>,
-) -> Initiating {
-    if let Purpose::Verify { stream_id, key } = &plan.purpose {
-        let stream_id = stream_id.clone();
-        out.push(Action::Send(dialback::request(
-            Step::Verify,
-            &plan.pair,
-            Some(&stream_id),
-            key,
-        )));
-        return Initiating::AwaitVerdict(AwaitVerdict { plan, stream_id });
-    }
-    let secured = stage != Stage::Plain;
-    if !dialback || !plan.terms.allows(Method::dialback(secured)) {
-        let (failure, condition) = otherwise;
-        return fail(failure, Some(condition), out);
-    }
-    let method = match secured {
-        true => Method::TlsDialback,
-        false => Method::TcpDialback,
-    };
-    AwaitResult::enter(plan, method, stream.id, false, config, out)
-}
-
-impl AwaitProceed {
-    fn element(self, element: &Element, out: &mut Vec<Action>) -> Initiating {
-        if element.is(TLS, "proceed") {
-            out.push(Action::StartTls);
-            return Initiating::AwaitHandshake(AwaitHandshake { plan: self.plan });
-        }
-        // Whatever else it is, there will be no TLS, and clear text would be a downgrade.
-        out.push(Action::Send(CLOSING.to_owned()));
-        Initiating::Failed(Failure::TlsRefused)
-    }
-}
-
-impl AwaitHandshake {
-    fn secured(self, judged: Judged, out: &mut Vec<Action>) -> Initiating {
-        let plan = self.plan;
-        let needs_good = match plan.purpose {
-            Purpose::Deliver { .. } => plan.strict || !plan.terms.allows(Method::TlsDialback),
-            Purpose::Verify { .. } => plan.strict,
-        };
-        if needs_good && judged != Judged::Good {
-            let text = match judged {
-                Judged::Bad(fault) => fault.to_string(),
-                Judged::Good | Judged::Absent => "absent".to_owned(),
-            };
-            let text = format!("certificate not acceptable: {text}");
-            out.push(Action::Send(format!(
-                "{}{}",
-                header(&plan),
-                error(Condition::PolicyViolation, &text)
-            )));
-            return Initiating::Failed(Failure::BadCertificate(judged));
-        }
-        out.push(Action::Restart);
-        AwaitHeader::enter(plan, Stage::Secured(judged), out)
-    }
-}
-
-impl AwaitSuccess {
-    fn element(mut self, element: &Element, config: &Config, out: &mut Vec<Action>) -> Initiating {
-        match element.name.as_str() {
-            "success" if element.namespace == SASL => {
-                out.push(Action::Restart);
-                AwaitHeader::enter(self.plan, Stage::Authenticated, out)
+    fn secured(mut self, judged: Judged) -> Progress {
+        let needs_good = match self.plan.purpose {
+            Purpose::Deliver { .. } => {
+                self.plan.strict || !self.plan.terms.allows(Method::TlsDialback)
             }
-            "challenge" if element.namespace == SASL && !self.challenged => {
-                self.challenged = true;
-                let identity = STANDARD.encode(&*self.plan.pair.from.in_addresses());
-                out.push(Action::Send(format!(
-                    "<response xmlns='{SASL}'>{identity}</response>"
-                )));
-                Initiating::AwaitSuccess(self)
+            Purpose::Verify { .. } => self.plan.strict,
+        };
+        let (failure, text) = match judged {
+            Judged::Bad(fault) if needs_good => (Failure::BadCertificate(fault), fault.to_string()),
+            Judged::Absent if needs_good => (Failure::NoCertificate, "absent".to_owned()),
+            Judged::Good | Judged::Bad(_) | Judged::Absent => {
+                return self.restart(Stage::Secured(judged));
+            }
+        };
+        let text = format!("certificate not acceptable: {text}");
+        self.send(header(&self.plan) + &error(Condition::PolicyViolation, &text));
+        Break(Outcome::Failed(failure))
+    }
+
+    /// SASL EXTERNAL. The identity is sent for older servers that want it (XEP-0178 §3).
+    fn authenticate(mut self, stream: Stream) -> Progress {
+        let identity = self.identity();
+        self.send(format!(
+            "<auth xmlns='{SASL}' mechanism='EXTERNAL'>{identity}</auth>"
+        ));
+        self.wait(Awaiting::Success {
+            stream,
+            challenged: false,
+        })
+    }
+
+    fn identity(&self) -> String {
+        STANDARD.encode(&*self.plan.pair.from.in_addresses())
+    }
+
+    fn success(mut self, stream: Stream, challenged: bool, element: &Element) -> Progress {
+        match element.name.as_str() {
+            "success" if element.namespace == SASL => self.restart(Stage::Authenticated),
+            "challenge" if element.namespace == SASL && !challenged => {
+                let identity = self.identity();
+                self.send(format!("<response xmlns='{SASL}'>{identity}</response>"));
+                self.wait(Awaiting::Success {
+                    stream,
+                    challenged: true,
+                })
             }
             "failure" if element.namespace == SASL => {
-                let usable = self.stream.dialback && self.plan.terms.allows(Method::TlsDialback);
-                if !usable {
-                    out.push(Action::Send(CLOSING.to_owned()));
-                    return Initiating::Failed(Failure::SaslRefused);
+                match stream.dialback && self.plan.terms.allows(Method::TlsDialback) {
+                    true => self.request(Method::TlsDialback, stream.id, true),
+                    false => self.close(Outcome::Failed(Failure::SaslRefused)),
                 }
-                AwaitResult::enter(
-                    self.plan,
-                    Method::TlsDialback,
-                    self.stream.id,
-                    true,
-                    config,
-                    out,
-                )
             }
-            _ => fail(
-                Failure::Confused,
-                Some(Condition::UnsupportedStanzaType),
-                out,
-            ),
+            _ => self.fail(Failure::Confused, Condition::UnsupportedStanzaType),
         }
     }
-}
 
-impl AwaitResult {
-    fn enter(
-        plan: Plan,
-        method: Method,
-        stream_id: String,
-        external_failed: bool,
-        config: &Config,
-        out: &mut Vec<Action>,
-    ) -> Initiating {
-        let key = config.keys().issue(&plan.pair, &stream_id);
-        out.push(Action::Send(dialback::request(
-            Step::Result,
-            &plan.pair,
-            None,
-            &key,
-        )));
-        Initiating::AwaitResult(Self {
-            plan,
+    /// Asks the question that the stream is for, or else authenticates by dialback if possible.
+    fn dialback(
+        mut self,
+        stage: Stage,
+        stream: Stream,
+        otherwise: (Failure, Condition),
+    ) -> Progress {
+        if let Purpose::Verify { stream_id, key } = &self.plan.purpose {
+            let request = dialback::request(Step::Verify, &self.plan.pair, Some(stream_id), key);
+            self.send(request);
+            return self.wait(Awaiting::Answer);
+        }
+        let method = Method::dialback(stage != Stage::Plain);
+        if stream.dialback && self.plan.terms.allows(method) {
+            return self.request(method, stream.id, false);
+        }
+        let (failure, condition) = otherwise;
+        self.fail(failure, condition)
+    }
+
+    fn request(mut self, method: Method, stream_id: String, external_failed: bool) -> Progress {
+        let key = self.config.keys().issue(&self.plan.pair, &stream_id);
+        let request = dialback::request(Step::Result, &self.plan.pair, None, &key);
+        self.send(request);
+        self.wait(Awaiting::Result(Request {
             method,
             stream_id,
             external_failed,
-        })
+        }))
     }
 
-    fn element(self, element: &Element, out: &mut Vec<Action>) -> Initiating {
-        let Some(answer) = answer(element, Step::Result, &self.plan.pair, None) else {
-            return unexpected(element, Initiating::AwaitResult(self), out);
-        };
-        let problem = match answer {
-            Answer::Valid => return Initiating::Open(self.method.into()),
-            Answer::Invalid => {
-                out.push(Action::Send(CLOSING.to_owned()));
-                return Initiating::Failed(Failure::KeyInvalid);
-            }
-            Answer::Error(problem) => problem,
-        };
-        Initiating::Undecided(Undecided {
-            plan: self.plan,
-            method: self.method,
-            stream_id: self.stream_id,
-            problem,
-        })
+    /// The answer to this side's own request, if the element is one.
+    fn answer(&self, element: &Element, step: Step, id: Option<&str>) -> Option<Answer> {
+        let dialback = Dialback::read(element)?;
+        let pair = &self.plan.pair;
+        let fits = dialback.step == step
+            && dialback.from.as_ref() == Some(&pair.to)
+            && dialback.to.as_ref() == Some(&pair.from)
+            && (id.is_none() || dialback.id.as_deref() == id);
+        dialback.answer.filter(|_| fits)
     }
-}
 
-impl AwaitVerdict {
-    fn element(self, element: &Element, out: &mut Vec<Action>) -> Initiating {
-        let asked = Some(self.stream_id.as_str());
-        let Some(answer) = answer(element, Step::Verify, &self.plan.pair, asked) else {
-            return unexpected(element, Initiating::AwaitVerdict(self), out);
-        };
-        let verdict = match answer {
+    fn result(self, request: Request, answer: Answer) -> Progress {
+        match answer {
+            Answer::Valid => Break(Outcome::Open(request.method.into())),
+            Answer::Invalid => self.close(Outcome::Failed(Failure::KeyInvalid)),
+            Answer::Error(error) => Break(Outcome::Undecided(Undecided {
+                plan: self.plan,
+                method: request.method,
+                stream_id: request.stream_id,
+                error,
+            })),
+        }
+    }
+
+    fn told(self, answer: Answer) -> Progress {
+        let status = match answer {
             Answer::Valid => KeyStatus::Valid,
             Answer::Invalid => KeyStatus::Invalid,
-            // XEP-0220 §2.5: what the authoritative server can't find, the initiator is not.
+            // XEP-0220 §2.5: the authoritative server does not know the initiator's domain.
             Answer::Error(Some(StanzaError::ItemNotFound)) => {
                 KeyStatus::Failed(StanzaError::RemoteServerNotFound)
             }
             Answer::Error(_) => KeyStatus::Failed(StanzaError::RemoteServerTimeout),
         };
-        out.push(Action::Send(CLOSING.to_owned()));
-        Initiating::Told(verdict)
+        self.close(Outcome::Told(status))
     }
-}
 
-/// The answer to this side's own request for the pair; `None` for anything else.
-fn answer(element: &Element, step: Step, pair: &Pair, id: Option<&str>) -> Option<Answer> {
-    let dialback = Dialback::read(element)?;
-    let fits = dialback.step == step
-        && dialback.from.as_ref() == Some(&pair.to)
-        && dialback.to.as_ref() == Some(&pair.from)
-        && (id.is_none() || dialback.id.as_deref() == id);
-    dialback.answer.filter(|_| fits)
-}
-
-/// An element that nobody asked for: dialback's are left aside (XEP-0220 §3.1), others end it.
-fn unexpected(element: &Element, state: Initiating, out: &mut Vec<Action>) -> Initiating {
-    match element.namespace.as_str() {
-        DIALBACK => state,
-        TLS | SASL => fail(
-            Failure::Confused,
-            Some(Condition::UnsupportedStanzaType),
-            out,
-        ),
-        _ => state,
+    /// An element that nobody asked for. Only those of TLS and SASL end the stream; dialback's are
+    /// ignored like unknown ones (XEP-0220 §3.1).
+    fn unexpected(self, element: &Element, awaiting: Awaiting) -> Progress {
+        match element.namespace.as_str() {
+            TLS | SASL => self.fail(Failure::Confused, Condition::UnsupportedStanzaType),
+            _ => self.wait(awaiting),
+        }
     }
 }
 
 fn header(plan: &Plan) -> String {
+    let (from, to) = (plan.pair.from.in_addresses(), plan.pair.to.in_addresses());
     let dialback = match plan.purpose {
         Purpose::Deliver { .. } => plan.terms.allows_dialback(),
         Purpose::Verify { .. } => true,
     };
     Opening {
-        from: &plan.pair.from.in_addresses(),
-        to: Some(&plan.pair.to.in_addresses()),
-        id: None,
         dialback,
-        versioned: true,
-        language: "en",
+        ..Opening::new(&from, Some(&to), None)
     }
     .text()
-}
-
-fn fail(failure: Failure, condition: Option<Condition>, out: &mut Vec<Action>) -> Initiating {
-    if let Some(condition) = condition {
-        out.push(Action::Send(error(condition, "")));
-    }
-    Initiating::Failed(failure)
 }

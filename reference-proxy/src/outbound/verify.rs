@@ -1,83 +1,84 @@
-//! The question to the authoritative server (XEP-0220 §2.1.2): on a connection of its own, which
-//! ends with the answer.
+//! The question to the authoritative server (XEP-0220 §2.1.2), on a connection that ends with the
+//! answer.
 
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::dial::{self, Negotiated, Unreachable, dial};
-use super::initiating::{Failure, Plan, Purpose};
+use super::dial::{Dialled, Servers, Unreachable};
+use super::negotiate::{Negotiated, hang_up, open};
+use super::plan::{Failure, Plan, Purpose};
 use crate::context::Context;
 use crate::dialback::KeyStatus;
-use crate::domain::Pair;
+use crate::domain::{Domain, Pair};
 use crate::resolve::ResolveError;
 use crate::stanza::StanzaError;
 use crate::stream::Condition;
 
-/// Asks whether the sender of `asserted` issued the key for the stream with that id.
+/// Asks whether the sender of `asserted` issued the key for the stream with this id.
 ///
-/// What keeps the answer away becomes a dialback error (XEP-0220 §2.5).
+/// If there is no answer, the reason becomes a dialback error (XEP-0220 §2.5).
 pub(crate) async fn verify(
     context: &Arc<Context>,
     asserted: &Pair,
     stream_id: String,
     key: String,
 ) -> KeyStatus {
-    let verdict = ask(context, asserted, stream_id, key).await;
-    match verdict {
+    let asked = ask(context, asserted, stream_id, key).await;
+    let status = asked.unwrap_or_else(KeyStatus::Failed);
+    match status {
         KeyStatus::Valid => tracing::debug!(pair = %asserted, "key is valid"),
         KeyStatus::Invalid => tracing::info!(pair = %asserted, "key is invalid"),
-        KeyStatus::Failed(problem) => {
-            tracing::info!(pair = %asserted, %problem, "key is not verified");
+        KeyStatus::Failed(error) => {
+            tracing::info!(pair = %asserted, %error, "key is not verified");
         }
     }
-    verdict
+    status
 }
 
-async fn ask(context: &Arc<Context>, asserted: &Pair, stream_id: String, key: String) -> KeyStatus {
-    let deadline = Instant::now() + context.config.settings.limits.dialback_timeout;
-    let Some(terms) = context.config.terms(&asserted.from) else {
-        return KeyStatus::Failed(StanzaError::PolicyViolation);
-    };
-    let Ok(_permit) = context.connections.admit() else {
-        return KeyStatus::Failed(StanzaError::ResourceConstraint);
-    };
-    let dialled = match timeout_at(deadline, dial(context, &asserted.from)).await {
-        Ok(Ok(dialled)) => dialled,
-        Ok(Err(unreachable)) => return KeyStatus::Failed(nowhere(&unreachable)),
-        Err(_) => return KeyStatus::Failed(StanzaError::RemoteServerTimeout),
-    };
+async fn ask(
+    context: &Arc<Context>,
+    asserted: &Pair,
+    stream_id: String,
+    key: String,
+) -> Result<KeyStatus, StanzaError> {
+    let settings = &context.config.settings;
+    let deadline = Instant::now() + settings.limits.dialback_timeout;
+    let terms = context.config.terms(&asserted.from);
+    let terms = terms.ok_or(StanzaError::PolicyViolation)?;
+    let admitted = context.connections.admit();
+    let _place = admitted.map_err(|_| StanzaError::ResourceConstraint)?;
+    let dialled = timeout_at(deadline, dial(context, &asserted.from))
+        .await
+        .map_err(|_| StanzaError::RemoteServerTimeout)?
+        .map_err(|unreachable| nowhere(&unreachable))?;
     let plan = Plan {
         pair: asserted.reversed(),
         terms,
-        strict: context.config.settings.strict_certificates,
+        strict: settings.strict_certificates,
         purpose: Purpose::Verify { stream_id, key },
     };
-    let (connection, verdict) =
-        match dial::open(context, dialled, plan, deadline, &mut context.tasks.stop()).await {
-            Negotiated::Told(connection, verdict) => (Some(connection), verdict),
-            Negotiated::Failed(connection, failure) => {
-                (connection, KeyStatus::Failed(blame(failure)))
-            }
-            Negotiated::TimedOut(connection)
-            | Negotiated::Stopped(connection)
-            | Negotiated::Open(connection, _)
-            | Negotiated::Undecided(connection, _) => (
-                Some(connection),
-                KeyStatus::Failed(StanzaError::RemoteServerTimeout),
-            ),
-        };
-    if let Some(connection) = connection {
-        dial::hang_up(context, connection);
+    match open(context, dialled, plan, deadline, &mut context.tasks.stop()).await {
+        Negotiated::Told(status) => Ok(status),
+        Negotiated::Failed(failure) => Err(blame(failure)),
+        // Not for this purpose.
+        Negotiated::Open(connection, _) | Negotiated::Undecided(connection, _) => {
+            hang_up(context, connection);
+            Err(StanzaError::RemoteServerTimeout)
+        }
     }
-    verdict
+}
+
+async fn dial(context: &Context, domain: &Domain) -> Result<Dialled, Unreachable> {
+    let mut servers = Servers::of(context, domain).await?;
+    servers.connect(context, domain).await
 }
 
 fn nowhere(unreachable: &Unreachable) -> StanzaError {
     match unreachable {
-        Unreachable::Unresolved(
-            ResolveError::NotFound { .. } | ResolveError::RefusesService { .. },
-        ) => StanzaError::RemoteServerNotFound,
+        Unreachable::Unresolved(ResolveError::NotFound(_) | ResolveError::RefusesService(_)) => {
+            StanzaError::RemoteServerNotFound
+        }
         Unreachable::Unresolved(_) => StanzaError::RemoteServerTimeout,
         Unreachable::Unanswered { .. } => StanzaError::RemoteConnectionFailed,
     }
@@ -88,9 +89,12 @@ fn blame(failure: Failure) -> StanzaError {
         Failure::Closed(Some(Condition::HostUnknown | Condition::HostGone)) => {
             StanzaError::RemoteServerNotFound
         }
-        Failure::Closed(_) | Failure::Confused => StanzaError::RemoteServerTimeout,
+        Failure::Closed(_) | Failure::Confused | Failure::Stopping | Failure::TimedOut => {
+            StanzaError::RemoteServerTimeout
+        }
         Failure::BadCertificate(_)
         | Failure::KeyInvalid
+        | Failure::NoCertificate
         | Failure::NoMethod
         | Failure::PeerRequiresTls
         | Failure::SaslRefused

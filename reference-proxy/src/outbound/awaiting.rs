@@ -1,0 +1,82 @@
+//! The states of the initiating entity: what goes in, what comes out.
+
+use super::plan::Failure;
+use crate::certificate::Judged;
+use crate::negotiation::Method;
+use crate::xml::Frame;
+
+/// What happens to a stream.
+#[derive(Debug)]
+pub(super) enum Input {
+    Frame(Frame),
+    /// The TLS handshake is done, with this verdict on the partner's certificate.
+    Secured(Judged),
+}
+
+/// What has to be done, in this order.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// The peer's next bytes begin a new stream.
+    Restart,
+    /// Send a text to the peer.
+    Send(String),
+    /// Begin TLS.
+    StartTls,
+}
+
+/// What the initiating entity waits for.
+#[derive(Debug)]
+pub(super) enum Awaiting {
+    Header(Stage),
+    Features(Stage, Stream),
+    /// The answer to `<starttls/>`.
+    Proceed,
+    Handshake,
+    /// The answer to `<auth/>`.
+    Success {
+        stream: Stream,
+        challenged: bool,
+    },
+    /// The answer to `db:result`.
+    Result(Request),
+    /// The answer to `db:verify`.
+    Answer,
+}
+
+/// How far the stream's security has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Plain,
+    Secured(Judged),
+    Authenticated,
+}
+
+/// What the partner's header said.
+#[derive(Clone, Debug)]
+pub(super) struct Stream {
+    pub(super) id: String,
+    pub(super) dialback: bool,
+}
+
+/// A request to be authenticated by dialback.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) stream_id: String,
+    /// Whether EXTERNAL failed on this very stream.
+    pub(super) external_failed: bool,
+}
+
+impl Awaiting {
+    /// Why it fails when the connection is lost.
+    pub(super) fn lost(&self) -> Failure {
+        match self {
+            Self::Success { .. } => Failure::SaslRefused,
+            Self::Result(request) if request.external_failed => Failure::SaslRefused,
+            Self::Proceed | Self::Handshake => Failure::TlsRefused,
+            Self::Header(_) | Self::Features(..) | Self::Result(_) | Self::Answer => {
+                Failure::Closed(None)
+            }
+        }
+    }
+}

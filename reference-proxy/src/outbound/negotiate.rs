@@ -1,0 +1,199 @@
+//! Carries out what the initiating entity decides.
+
+use std::ops::ControlFlow::{Break, Continue};
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::awaiting::{Action, Input};
+use super::dial::Dialled;
+use super::initiating::{Initiating, Outcome, Progress, Undecided};
+use super::plan::{Failure, Opened, Plan};
+use crate::certificate::Presenter;
+use crate::context::Context;
+use crate::dialback::KeyStatus;
+use crate::domain::Domain;
+use crate::stream::{CLOSING, Condition, Connection, Lost, Tls, error};
+use crate::task::Stop;
+
+/// How a negotiation ended.
+pub(super) enum Negotiated {
+    /// The stream is open for stanzas.
+    Open(Connection, Opened),
+    /// The question is answered.
+    Told(KeyStatus),
+    /// The partner could not judge the key, and the stream is still open.
+    Undecided(Connection, Undecided),
+    Failed(Failure),
+}
+
+/// Opens a stream on a connection.
+pub(super) async fn open(
+    context: &Arc<Context>,
+    dialled: Dialled,
+    plan: Plan,
+    deadline: Instant,
+    stop: &mut Stop,
+) -> Negotiated {
+    let Dialled { connection, direct } = dialled;
+    let partner = plan.pair.to.clone();
+    let mut actions = Vec::new();
+    let progress = Continue(Initiating::open(plan, direct, &mut actions));
+    let negotiation = Negotiation {
+        context,
+        connection,
+        direct,
+        partner: &partner,
+        deadline,
+        stop,
+    };
+    negotiation.run(progress, actions).await
+}
+
+/// Sends a key once more on an open stream.
+pub(super) async fn ask_again(
+    context: &Arc<Context>,
+    connection: Connection,
+    undecided: Undecided,
+    partner: &Domain,
+    deadline: Instant,
+    stop: &mut Stop,
+) -> Negotiated {
+    let mut actions = Vec::new();
+    let progress = undecided.ask_again(&context.config, &mut actions);
+    let negotiation = Negotiation {
+        context,
+        connection,
+        direct: false,
+        partner,
+        deadline,
+        stop,
+    };
+    negotiation.run(progress, actions).await
+}
+
+/// Closes a connection without making the caller wait.
+pub(super) fn hang_up(context: &Context, connection: Connection) {
+    context.tasks.spawn(connection.close());
+}
+
+struct Negotiation<'a> {
+    context: &'a Arc<Context>,
+    connection: Connection,
+    direct: bool,
+    partner: &'a Domain,
+    deadline: Instant,
+    stop: &'a mut Stop,
+}
+
+impl Negotiation<'_> {
+    async fn run(mut self, progress: Progress, actions: Vec<Action>) -> Negotiated {
+        let outcome = self.outcome(progress, actions).await;
+        match outcome {
+            Ok(Outcome::Open(opened)) => {
+                let bytes = self.context.config.settings.limits.stanza_bytes;
+                self.connection.incoming().trust(bytes);
+                Negotiated::Open(self.connection, opened)
+            }
+            Ok(Outcome::Undecided(undecided)) => Negotiated::Undecided(self.connection, undecided),
+            Ok(Outcome::Told(status)) => {
+                hang_up(self.context, self.connection);
+                Negotiated::Told(status)
+            }
+            Ok(Outcome::Failed(failure)) => {
+                hang_up(self.context, self.connection);
+                Negotiated::Failed(failure)
+            }
+            Err(failure) => Negotiated::Failed(failure),
+        }
+    }
+
+    /// The outcome on a connection that is still there, or the failure of a lost one.
+    async fn outcome(
+        &mut self,
+        mut progress: Progress,
+        mut actions: Vec<Action>,
+    ) -> Result<Outcome, Failure> {
+        let config = &self.context.config;
+        let mut asked = false;
+        loop {
+            let mut text = String::new();
+            let mut handshake = false;
+            for action in actions.drain(..) {
+                match action {
+                    Action::Send(more) => text.push_str(&more),
+                    Action::Restart => self.connection.incoming().restart(),
+                    Action::StartTls => handshake = true,
+                }
+            }
+            if !text.is_empty() && self.connection.send(text).await.is_err() {
+                return Err(match progress {
+                    Continue(state) => state.lost(),
+                    Break(Outcome::Failed(failure)) => failure,
+                    Break(_) => Failure::Closed(None),
+                });
+            }
+            let state = match progress {
+                Continue(state) => state,
+                Break(outcome) => return Ok(outcome),
+            };
+            if handshake {
+                // Anybody may have sent clear text behind the consent (RFC 6120 §5.4.3.3).
+                if self.connection.has_unread() {
+                    return Ok(Outcome::Failed(Failure::TlsRefused));
+                }
+                let secured = self.secure().await?;
+                progress = state.on(secured, config, &mut actions);
+                continue;
+            }
+            if state.awaits_answer() && !asked {
+                asked = true;
+                let patience = config.settings.limits.dialback_timeout;
+                self.deadline = self.deadline.min(Instant::now() + patience);
+            }
+            let frame = tokio::select! {
+                frame = timeout_at(self.deadline, self.connection.next()) => frame,
+                () = self.stop.asked() => {
+                    return Ok(self.give_up(CLOSING.to_owned(), Failure::Stopping).await);
+                }
+            };
+            let (text, failure) = match frame {
+                Ok(Ok(frame)) => {
+                    progress = state.on(Input::Frame(frame), config, &mut actions);
+                    continue;
+                }
+                Ok(Err(Lost::Unreadable(fault))) => (error(fault.into(), ""), Failure::Confused),
+                Ok(Err(Lost::Ended | Lost::Broken(_) | Lost::Stuck)) => return Err(state.lost()),
+                Err(_) => (error(Condition::ConnectionTimeout, ""), Failure::TimedOut),
+            };
+            return Ok(self.give_up(text, failure).await);
+        }
+    }
+
+    /// Sends the last words.
+    async fn give_up(&mut self, text: String, failure: Failure) -> Outcome {
+        let _ = self.connection.send(text).await;
+        Outcome::Failed(failure)
+    }
+
+    async fn secure(&mut self) -> Result<Input, Failure> {
+        let tls = &self.context.tls;
+        let partner = self.partner;
+        let connect = Tls::Connect(tls.connector(self.direct), partner.server_name());
+        match timeout_at(self.deadline, self.connection.secure(connect)).await {
+            Ok(Ok(())) => {
+                let certificates = self.connection.certificates();
+                Ok(Input::Secured(tls.judge(
+                    certificates,
+                    Presenter::Server,
+                    partner,
+                )))
+            }
+            Ok(Err(lost)) => {
+                tracing::info!(%partner, reason = lost.reason(), "TLS handshake failed");
+                Err(Failure::TlsRefused)
+            }
+            Err(_) => Err(Failure::TlsRefused),
+        }
+    }
+}

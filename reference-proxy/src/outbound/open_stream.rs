@@ -1,0 +1,213 @@
+//! A stream that carries a pair's stanzas to the partner.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use super::negotiate::hang_up;
+use super::plan::Opened;
+use super::undelivered::return_to_sender;
+use crate::connections::Place;
+use crate::context::Context;
+use crate::domain::Pair;
+use crate::limits::Limits;
+use crate::stanza::StanzaError;
+use crate::stream::{CLOSING, Condition, Connection, Lost, error, is_error};
+use crate::task::Stop;
+use crate::xml::Frame;
+
+/// The bytes that are gathered into one write.
+const BATCH: usize = 16_384;
+/// How long a partner may take to answer a closing tag.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A stream's places among all connections and among those with the partner.
+pub(super) type Places = (Place, Place);
+
+pub(super) struct OpenStream {
+    connection: Connection,
+    opened: Opened,
+    places: Places,
+    keep_alive: bool,
+    last_stanza: Instant,
+    last_sent: Instant,
+}
+
+enum Turn {
+    Frame(Result<Frame, Lost>),
+    KeepAlive,
+    Idle,
+    Stop,
+    Wake,
+}
+
+impl OpenStream {
+    pub(super) fn new(
+        connection: Connection,
+        opened: Opened,
+        places: Places,
+        keep_alive: bool,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            connection,
+            opened,
+            places,
+            keep_alive,
+            last_stanza: now,
+            last_sent: now,
+        }
+    }
+
+    /// Empties the queue, again and again, until the stream is over. Returns whether the stream
+    /// carried anything.
+    pub(super) async fn carry(
+        mut self,
+        context: &Arc<Context>,
+        pair: &Pair,
+        stop: &mut Stop,
+    ) -> bool {
+        let limits = &context.config.settings.limits;
+        let wake = context.router.wake(pair);
+        let mut carried = false;
+        let (how, last_words) = loop {
+            match self.flush(context, pair).await {
+                Ok(0) => {}
+                Ok(_) => {
+                    carried = true;
+                    self.last_stanza = Instant::now();
+                    self.last_sent = self.last_stanza;
+                }
+                Err(_) => {
+                    self.log_end(pair, "broken");
+                    return true;
+                }
+            }
+            match self.turn(limits, &wake, stop).await {
+                Turn::Wake => {}
+                Turn::KeepAlive => {
+                    self.last_sent = Instant::now();
+                    if self.connection.send(" ").await.is_err() {
+                        self.log_end(pair, "broken");
+                        return carried;
+                    }
+                }
+                Turn::Idle => {
+                    self.close(context, pair).await;
+                    return carried;
+                }
+                Turn::Stop => {
+                    // What already waits is still sent.
+                    let _ = self.flush(context, pair).await;
+                    self.close(context, pair).await;
+                    return carried;
+                }
+                Turn::Frame(Ok(Frame::Closed)) => {
+                    break ("closed by the partner", CLOSING.to_owned());
+                }
+                Turn::Frame(Ok(Frame::Element(element))) if is_error(&element) => {
+                    let condition = Condition::received(&element);
+                    tracing::info!(%pair, %condition, "stream error from the partner");
+                    break ("closed by the partner", CLOSING.to_owned());
+                }
+                // Only answers may come this way, and all questions are answered.
+                Turn::Frame(Ok(_)) => {}
+                Turn::Frame(Err(Lost::Unreadable(fault))) => {
+                    break ("unreadable", error(fault.into(), ""));
+                }
+                Turn::Frame(Err(_)) => {
+                    self.log_end(pair, "broken");
+                    return carried;
+                }
+            }
+        };
+        let _ = self.connection.send(last_words).await;
+        self.log_end(pair, how);
+        hang_up(context, self.connection);
+        carried
+    }
+
+    /// Waits for whatever comes first. The partner's bytes take precedence over stanzas, so that
+    /// none is written into a stream that is known to be over.
+    async fn turn(&mut self, limits: &Limits, wake: &Notify, stop: &mut Stop) -> Turn {
+        let idle = self.last_stanza + limits.stream_inactivity_timeout;
+        let keep_alive = match self.keep_alive {
+            // Well within the interval that the partner may allow this side.
+            true => self.last_sent + limits.keep_alive_interval / 2,
+            false => idle,
+        };
+        let waiting = async {
+            tokio::select! {
+                biased;
+                frame = self.connection.next() => Turn::Frame(frame),
+                () = wake.notified() => Turn::Wake,
+                () = stop.asked() => Turn::Stop,
+            }
+        };
+        match timeout_at(idle.min(keep_alive), waiting).await {
+            Ok(turn) => turn,
+            Err(_) if idle <= keep_alive => Turn::Idle,
+            Err(_) => Turn::KeepAlive,
+        }
+    }
+
+    /// Sends what waits, several stanzas in one write. The stanzas of a failed write come back, as
+    /// do those that are too large for the partner (XEP-0478).
+    async fn flush(&mut self, context: &Context, pair: &Pair) -> Result<usize, Lost> {
+        let mut sent = 0;
+        loop {
+            let mut batch = Vec::new();
+            let mut bytes = Vec::new();
+            while bytes.len() < BATCH
+                && let Some(queued) = context.router.take(pair)
+            {
+                let largest = self.opened.largest_stanza.unwrap_or(usize::MAX);
+                if queued.stanza.bytes.len() > largest {
+                    let (error, text) = (
+                        StanzaError::PolicyViolation,
+                        "larger than the partner takes",
+                    );
+                    return_to_sender(context, pair, queued, error, text).await;
+                    continue;
+                }
+                bytes.extend_from_slice(&queued.stanza.bytes);
+                batch.push(queued);
+            }
+            if batch.is_empty() {
+                return Ok(sent);
+            }
+            if let Err(lost) = self.connection.send(&bytes).await {
+                let error = StanzaError::RemoteServerTimeout;
+                for queued in batch {
+                    return_to_sender(context, pair, queued, error, "the stream broke").await;
+                }
+                return Err(lost);
+            }
+            sent += batch.len();
+        }
+    }
+
+    /// Closes gracefully: closing tag, the partner's closing tag, then TLS and TCP.
+    async fn close(mut self, context: &Context, pair: &Pair) {
+        self.log_end(pair, "closed");
+        if self.connection.send(CLOSING).await.is_err() {
+            return;
+        }
+        let Self {
+            mut connection,
+            places,
+            ..
+        } = self;
+        context.tasks.spawn(async move {
+            connection.incoming().await_closing_tag(FAREWELL).await;
+            connection.close().await;
+            drop(places);
+        });
+    }
+
+    fn log_end(&self, pair: &Pair, how: &str) {
+        tracing::info!(%pair, method = %self.opened.method, how, "stream over");
+    }
+}

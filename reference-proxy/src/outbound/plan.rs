@@ -1,0 +1,108 @@
+//! What a stream is opened for, and how that ends.
+
+use std::fmt;
+
+use crate::certificate::Fault;
+use crate::domain::Pair;
+use crate::negotiation::{Method, Terms};
+use crate::stream::Condition;
+
+/// The purpose of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To deliver stanzas of the pair.
+    Deliver {
+        /// Whether EXTERNAL failed on an earlier connection and is not tried again.
+        external_failed: bool,
+    },
+    /// To ask about a key that came on the stream with this id.
+    Verify { stream_id: String, key: String },
+}
+
+/// What stays the same from the first header to the last element.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// This side's domain and the partner's.
+    pub(super) pair: Pair,
+    /// The partner's terms.
+    pub(super) terms: Terms,
+    /// Whether to refuse a bad certificate even where dialback would be enough.
+    pub(super) strict: bool,
+    pub(super) purpose: Purpose,
+}
+
+/// A stream that is open for stanzas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Opened {
+    /// How this side proved its name.
+    pub(super) method: Method,
+    /// Bytes of the largest stanza that the partner accepts, if it says so (XEP-0478).
+    pub(super) largest_stanza: Option<usize>,
+}
+
+impl From<Method> for Opened {
+    fn from(method: Method) -> Self {
+        Self {
+            method,
+            largest_stanza: None,
+        }
+    }
+}
+
+/// Why a stream was not opened, or a question not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("the partner's certificate is {0}")]
+    BadCertificate(Fault),
+    #[error("the partner closed the stream{}", after_colon(.0.as_ref()))]
+    Closed(Option<Condition>),
+    #[error("the partner's server sent something unexpected")]
+    Confused,
+    #[error("the partner holds the dialback key for wrong")]
+    KeyInvalid,
+    #[error("the partner has no certificate")]
+    NoCertificate,
+    #[error("no authentication method in common")]
+    NoMethod,
+    #[error("the partner requires TLS, which is off for it")]
+    PeerRequiresTls,
+    /// And nothing else is left on this connection.
+    #[error("the partner refused authentication")]
+    SaslRefused,
+    #[error("the proxy stops")]
+    Stopping,
+    #[error("the partner's server does not answer")]
+    TimedOut,
+    #[error("TLS is required, and the partner does not offer it")]
+    TlsMissing,
+    /// By the answer to STARTTLS or in the handshake.
+    #[error("TLS could not be started")]
+    TlsRefused,
+}
+
+/// The text that a value adds to a message, if there is one.
+pub(super) fn after_colon(value: Option<&impl fmt::Display>) -> String {
+    value.map_or_else(String::new, |value| format!(": {value}"))
+}
+
+impl Failure {
+    /// Whether a single server failed, so that another one of the same partner may do better. What
+    /// a server says about the domain or its terms, another one would say too.
+    pub(super) fn is_of_server(self) -> bool {
+        match self {
+            Self::Closed(condition) => !matches!(
+                condition,
+                Some(Condition::HostUnknown | Condition::HostGone | Condition::PolicyViolation)
+            ),
+            Self::Confused | Self::TimedOut | Self::TlsRefused => true,
+            Self::BadCertificate(_)
+            | Self::KeyInvalid
+            | Self::NoCertificate
+            | Self::NoMethod
+            | Self::PeerRequiresTls
+            | Self::SaslRefused
+            | Self::Stopping
+            | Self::TlsMissing => false,
+        }
+    }
+}
