@@ -3,40 +3,52 @@
 use std::time::Duration;
 
 use aws_lc_rs::{digest, hmac};
+use reference_proxy::Proxy;
+use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_rustls::client::TlsStream;
 
 use crate::support::{Net, Peer, header, message, response};
 
 const A: &str = "alpha.example";
 const B: &str = "beta.example";
 
-#[tokio::test]
-async fn external_carries_stanzas_after_success_and_restart() {
-    let net = Net::new().await;
-    let (proxy, mut gateway) = net.station(&net.settings(A, B, 2)).await;
-    let mut partner = net.dial(&proxy).await;
+const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+const PROCEED: &str = "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+const AUTH: &str = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>";
+
+/// Dials and exchanges headers; returns the features as well.
+async fn greet(net: &Net, proxy: &Proxy) -> (Peer<TcpStream>, String) {
+    let mut partner = net.dial(proxy).await;
     partner.send(&header(B, A)).await;
     let features = partner.expect("</stream:features>").await;
-    assert!(features.contains("<required/>"), "{features}");
-    assert!(!features.contains("mechanism"), "{features}");
-    partner
-        .send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
-        .await;
-    partner
-        .expect("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
-        .await;
-    let mut partner = net.secure(partner, A, Some(B)).await.expect("TLS");
-    partner.send(&header(B, A)).await;
-    partner.expect("<mechanism>EXTERNAL</mechanism>").await;
-    partner.expect("</stream:features>").await;
-    partner
-        .send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>")
-        .await;
+    (partner, features)
+}
+
+/// Authenticates by EXTERNAL and begins the stream anew.
+async fn authenticate(partner: &mut Peer<TlsStream<TcpStream>>) {
+    partner.send(AUTH).await;
     partner
         .expect("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>")
         .await;
     partner.send(&header(B, A)).await;
     partner.expect("</stream:features>").await;
+}
+
+#[tokio::test]
+async fn external_carries_stanzas_after_success_and_restart() {
+    let net = Net::new().await;
+    let (proxy, mut gateway) = net.station(&net.settings(A, B, 2)).await;
+    let (mut partner, features) = greet(&net, &proxy).await;
+    assert!(features.contains("<required/>"), "{features}");
+    assert!(!features.contains("mechanism"), "{features}");
+    partner.send(STARTTLS).await;
+    partner.expect(PROCEED).await;
+    let mut partner = net.secure(partner, A, Some(B)).await.expect("TLS");
+    partner.send(&header(B, A)).await;
+    partner.expect("<mechanism>EXTERNAL</mechanism>").await;
+    partner.expect("</stream:features>").await;
+    authenticate(&mut partner).await;
     let there = message(B, A, "there");
     partner.send(&there).await;
     assert_eq!(gateway.expect("</message>").await, there);
@@ -57,26 +69,16 @@ async fn certificate_of_another_name_gets_no_external() {
         (7, None, true),
     ] {
         let proxy = net.start(&net.settings(A, B, number));
-        let mut partner = net.dial(&proxy).await;
-        partner.send(&header(B, A)).await;
-        partner.expect("</stream:features>").await;
-        partner
-            .send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
-            .await;
-        partner
-            .expect("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
-            .await;
+        let (mut partner, _) = greet(&net, &proxy).await;
+        partner.send(STARTTLS).await;
+        partner.expect(PROCEED).await;
         let mut partner = net.secure(partner, A, certificate).await.expect("TLS");
         partner.send(&header(B, A)).await;
         if dialback {
             let features = partner.expect("</stream:features>").await;
             assert!(features.contains("<errors/>"), "{features}");
             assert!(!features.contains("EXTERNAL"), "{features}");
-            partner
-                .send(
-                    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>",
-                )
-                .await;
+            partner.send(AUTH).await;
             partner.expect("<not-authorized/></failure>").await;
         } else {
             let rest = partner.rest().await;
@@ -124,9 +126,7 @@ async fn dialback_asks_the_authoritative_server_and_believes_it() {
     let listener = net.listen(B).await;
     let (proxy, mut gateway) = net.station(&net.settings(A, B, 17)).await;
     for (verdict, valid) in [("valid", true), ("invalid", false)] {
-        let mut partner = net.dial(&proxy).await;
-        partner.send(&header(B, A)).await;
-        partner.expect("</stream:features>").await;
+        let (mut partner, _) = greet(&net, &proxy).await;
         partner
             .send(&format!(
                 "<db:result from='{B}' to='{A}'>te&amp;st</db:result>"
@@ -158,9 +158,7 @@ async fn dialback_asks_the_authoritative_server_and_believes_it() {
 async fn unreachable_authoritative_server_is_an_error_and_the_stream_stays() {
     let net = Net::new().await;
     let proxy = net.start(&net.settings(A, B, 17));
-    let mut partner = net.dial(&proxy).await;
-    partner.send(&header(B, A)).await;
-    partner.expect("</stream:features>").await;
+    let (mut partner, _) = greet(&net, &proxy).await;
     let request = format!("<db:result from='{B}' to='{A}'>key</db:result>");
     partner.send(&request).await;
     let answer = partner.expect("</db:result>").await;
@@ -274,9 +272,7 @@ async fn faulty_headers_are_answered_inside_a_stream() {
 async fn plaintext_behind_starttls_is_never_taken_for_more() {
     let net = Net::new().await;
     let proxy = net.start(&net.settings(A, B, 9));
-    let mut partner = net.dial(&proxy).await;
-    partner.send(&header(B, A)).await;
-    partner.expect("</stream:features>").await;
+    let (mut partner, _) = greet(&net, &proxy).await;
     partner
         .send(&format!(
             "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>{}",
@@ -312,9 +308,7 @@ async fn connections_beyond_the_limit_are_told_so() {
     settings.limits += "connections = 1\n";
     settings.limits += "partner-connections = 1\n";
     let proxy = net.start(&settings);
-    let mut first = net.dial(&proxy).await;
-    first.send(&header(B, A)).await;
-    first.expect("</stream:features>").await;
+    let (mut first, _) = greet(&net, &proxy).await;
     let mut second = net.dial(&proxy).await;
     assert!(second.rest().await.contains("<resource-constraint "));
     first.send("</stream:stream>").await;
@@ -339,14 +333,7 @@ async fn tls_may_come_first_only_where_it_is_allowed_to() {
         features.contains("<mechanism>EXTERNAL</mechanism>") && !features.contains("starttls"),
         "{features}"
     );
-    partner
-        .send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>")
-        .await;
-    partner
-        .expect("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>")
-        .await;
-    partner.send(&header(B, A)).await;
-    partner.expect("</stream:features>").await;
+    authenticate(&mut partner).await;
     let there = message(B, A, "there");
     partner.send(&there).await;
     assert_eq!(gateway.expect("</message>").await, there);

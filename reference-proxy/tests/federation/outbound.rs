@@ -18,6 +18,26 @@ async fn accept(listener: &TcpListener) -> Peer<TcpStream> {
     Peer::new(accepted.expect("in time").expect("a connection").0)
 }
 
+/// Accepts a connection and answers the header with features.
+async fn greet(listener: &TcpListener, offer: &str) -> Peer<TcpStream> {
+    let mut partner = accept(listener).await;
+    partner.expect("version='1.0'>").await;
+    let text = response(B, A, "s1") + &features(offer);
+    partner.send(&text).await;
+    partner
+}
+
+/// Accepts a connection and lets it get to the dialback key.
+async fn take_key(listener: &TcpListener) -> Peer<TcpStream> {
+    let mut partner = greet(listener, DIALBACK).await;
+    partner.expect("</db:result>").await;
+    partner
+}
+
+fn valid() -> String {
+    format!("<db:result from='{B}' to='{A}' type='valid'/>")
+}
+
 fn features(inner: &str) -> String {
     format!("<stream:features>{inner}</stream:features>")
 }
@@ -38,9 +58,7 @@ async fn dialback_sends_one_key_and_then_all_that_waits() {
     assert!(!header.contains(" id="), "{header}");
     partner.send(&response(B, A, "s1")).await;
     // An answer before any question has no effect.
-    partner
-        .send(&format!("<db:result from='{B}' to='{A}' type='valid'/>"))
-        .await;
+    partner.send(&valid()).await;
     partner.send(&features(DIALBACK)).await;
     let key = partner.expect("</db:result>").await;
     assert!(
@@ -84,12 +102,7 @@ async fn dialback_answers_other_than_valid_bounce_at_once() {
         let listener = net.listen(B).await;
         let (proxy, mut gateway) = net.station(&net.settings(A, B, 17)).await;
         gateway.send(&message(A, B, "one")).await;
-        let mut partner = accept(&listener).await;
-        partner.expect("version='1.0'>").await;
-        partner
-            .send(&format!("{}{}", response(B, A, "s1"), features(DIALBACK)))
-            .await;
-        partner.expect("</db:result>").await;
+        let mut partner = take_key(&listener).await;
         partner
             .send(&format!("<db:result from='{B}' to='{A}' {answer}"))
             .await;
@@ -112,12 +125,7 @@ async fn shortage_of_the_partner_is_tried_once_more_and_no_further() {
     let (proxy, mut gateway) = net.station(&net.settings(A, B, 17)).await;
     gateway.send(&message(A, B, "one")).await;
     for _ in 0..2 {
-        let mut partner = accept(&listener).await;
-        partner.expect("version='1.0'>").await;
-        partner
-            .send(&format!("{}{}", response(B, A, "s1"), features(DIALBACK)))
-            .await;
-        partner.expect("</db:result>").await;
+        let mut partner = take_key(&listener).await;
         partner
             .send(&format!(
                 "<db:result from='{B}' to='{A}' type='error'><error type='wait'><resource-constraint \
@@ -149,11 +157,7 @@ async fn partner_without_what_the_row_needs_is_left_at_once() {
         let listener = net.listen(B).await;
         let (proxy, mut gateway) = net.station(&net.settings(A, B, number)).await;
         gateway.send(&message(A, B, "one")).await;
-        let mut partner = accept(&listener).await;
-        partner.expect("version='1.0'>").await;
-        partner
-            .send(&format!("{}{}", response(B, A, "s1"), features(offer)))
-            .await;
+        let mut partner = greet(&listener, offer).await;
         let rest = partner.rest().await;
         assert!(
             rest.starts_with(&format!("<stream:error><{condition} ")),
@@ -204,12 +208,8 @@ async fn broken_tls_is_never_followed_by_clear_text() {
         let listener = net.listen(B).await;
         let (proxy, mut gateway) = net.station(&net.settings(A, B, number)).await;
         gateway.send(&message(A, B, "one")).await;
-        let mut partner = accept(&listener).await;
-        partner.expect("version='1.0'>").await;
         let offer = format!("{STARTTLS}{DIALBACK}");
-        partner
-            .send(&format!("{}{}", response(B, A, "s1"), features(&offer)))
-            .await;
+        let mut partner = greet(&listener, &offer).await;
         partner.expect(STARTTLS).await;
         partner.send(answer).await;
         if number == 7 {
@@ -235,12 +235,7 @@ async fn partner_that_goes_away_bounces_at_once() {
         let listener = net.listen(B).await;
         let (proxy, mut gateway) = net.station(&net.settings(A, B, 17)).await;
         gateway.send(&message(A, B, "one")).await;
-        let mut partner = accept(&listener).await;
-        partner.expect("version='1.0'>").await;
-        partner
-            .send(&format!("{}{}", response(B, A, "s1"), features(DIALBACK)))
-            .await;
-        partner.expect("</db:result>").await;
+        let mut partner = take_key(&listener).await;
         if close {
             partner.send("</stream:stream>").await;
         }
@@ -281,15 +276,8 @@ async fn stream_is_opened_anew_after_the_partner_closed_it() {
     let (proxy, mut gateway) = net.station(&net.settings(A, B, 17)).await;
     for text in ["one", "two"] {
         gateway.send(&message(A, B, text)).await;
-        let mut partner = accept(&listener).await;
-        partner.expect("version='1.0'>").await;
-        partner
-            .send(&format!("{}{}", response(B, A, text), features(DIALBACK)))
-            .await;
-        partner.expect("</db:result>").await;
-        partner
-            .send(&format!("<db:result from='{B}' to='{A}' type='valid'/>"))
-            .await;
+        let mut partner = take_key(&listener).await;
+        partner.send(&valid()).await;
         partner.expect("</message>").await;
         // What a partner sends the wrong way has no standing.
         partner.send(&message(B, A, "wrong way")).await;
@@ -309,15 +297,8 @@ async fn idle_stream_is_kept_alive_and_then_closed_in_good_order() {
     settings.limits += "stream-inactivity-timeout = '400ms'\n";
     let (proxy, mut gateway) = net.station(&settings).await;
     gateway.send(&message(A, B, "one")).await;
-    let mut partner = accept(&listener).await;
-    partner.expect("version='1.0'>").await;
-    partner
-        .send(&format!("{}{}", response(B, A, "s1"), features(DIALBACK)))
-        .await;
-    partner.expect("</db:result>").await;
-    partner
-        .send(&format!("<db:result from='{B}' to='{A}' type='valid'/>"))
-        .await;
+    let mut partner = take_key(&listener).await;
+    partner.send(&valid()).await;
     partner.expect("</message>").await;
     let rest = partner.expect("</stream:stream>").await;
     let blanks = rest.trim_end_matches("</stream:stream>");
@@ -375,12 +356,7 @@ async fn the_next_server_is_tried_where_one_is_broken() {
         }
         drop(partner);
         if next {
-            let mut partner = accept(&second).await;
-            partner.expect("version='1.0'>").await;
-            partner
-                .send(&format!("{}{}", response(B, A, "s2"), features(DIALBACK)))
-                .await;
-            partner.expect("</db:result>").await;
+            take_key(&second).await;
         } else {
             let bounce = gateway.expect("</message>").await;
             assert!(bounce.contains("<remote-server-not-found "), "{bounce}");
