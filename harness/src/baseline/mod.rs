@@ -1,7 +1,7 @@
 //! Known deviations of a target, listed in a file: which cases show them, how they end, and why.
 //!
 //! [`Baseline`] reads the file and points at its mistakes, [`Settlement`] compares results with it,
-//! [`write`] makes one of the failures of a run. An entry is bound to the outcome *and* its reason:
+//! [`write()`] makes one of the failures of a run. An entry is bound to the outcome *and* its reason:
 //! a case that fails otherwise is as unexpected as one that passes.
 
 mod cover;

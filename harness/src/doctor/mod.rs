@@ -1,6 +1,6 @@
 //! Whether a target can be tested at all: its ports, stream, certificate, trust, DNS and clock.
 //!
-//! Each check is a function from what was seen to a [`Result`](finding::Result); they stand in the
+//! Each check is a function from what was seen to a [`Result`]; they stand in the
 //! order of causes, so that the first finding is the one to mend first. What the standards say of a
 //! target's behaviour is the business of a run, not of this. Start at [`examine`].
 

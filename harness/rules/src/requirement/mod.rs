@@ -1,7 +1,7 @@
 //! The requirements that a target is held to: the one place where a clause is written down.
 //!
 //! They are data, `scenarios/requirements/*.toml`, one file an area. Nothing here knows how a row is
-//! tested; who covers what is told by [`coverage`](crate::coverage). Start at [`Registry::builtin`].
+//! tested. The harness counts what is covered. Start at [`Registry::builtin`].
 
 mod entry;
 mod file;
