@@ -19,10 +19,9 @@ const LICENCES: [&str; 11] = [
 ];
 
 /// Crates that come in two versions until the crates that need the older one have moved on.
-const TWICE: [&str; 3] = [
-    "syn",          // asn1-rs and tracing-attributes need 2.
-    "synstructure", // asn1-rs-derive needs 0.13.
-    "untrusted",    // aws-lc-rs needs 0.7.
+const TWICE: [&str; 2] = [
+    "syn",       // asn1-rs and tracing-attributes need 2.
+    "untrusted", // aws-lc-rs needs 0.7.
 ];
 
 /// What a build of the program must not contain.
