@@ -7,15 +7,16 @@ use strum::{Display, VariantArray};
 
 use crate::policy::Row;
 
-pub(crate) mod conditions;
 mod dns;
 mod expect;
 pub mod names;
 mod script;
+mod sees;
 
 pub use dns::{Dns, DnsAnswer, Srv};
-pub use expect::{Expect, Mark, OutcomeWord, Sees};
+pub use expect::{Expect, Mark, OutcomeWord};
 pub use script::{CONTROL, Dials, Local, MAIN, Need, Role, Scenario, Script, Setting, Tag};
+pub use sees::Sees;
 pub use simulated_partners::event::Direction;
 
 /// A family of cases.

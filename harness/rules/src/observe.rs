@@ -8,12 +8,9 @@ use simulated_partners::event::{
     CertificateSeen, Close, ConnectionKind, Event, Leg, Party, TlsSignal, What,
 };
 use simulated_partners::reaction::Stage;
-use simulated_partners::wire::{
-    Element, Frame, Kind, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAM, NS_STREAMS, NS_TLS, NS_XML,
-};
+use simulated_partners::wire::{Element, Frame, Kind, NS_STREAMS, NS_XML, Unit};
 
 use crate::case::Sees;
-use crate::case::conditions::STREAM;
 
 /// One thing that was seen.
 #[derive(Clone, Debug)]
@@ -58,14 +55,11 @@ impl Sight {
             return Some(condition);
         }
         let element = self.element.as_ref()?;
-        let holder = match self.sees {
-            Sees::StreamError | Sees::SaslFailure | Sees::TlsFailure => Some(element),
-            _ => element.elements().find(|child| child.name == "error"),
+        let unit = match self.sees {
+            Sees::Unit(unit) => unit,
+            _ => Unit::Message,
         };
-        holder?
-            .elements()
-            .find(|child| child.name != "text")
-            .map(|child| child.name.as_str())
+        unit.condition(element)
     }
 }
 
@@ -133,7 +127,7 @@ impl Eye {
 }
 
 fn is_success(frame: &Frame) -> bool {
-    matches!(&frame.kind, Kind::Element(element) if element.is(NS_SASL, "success"))
+    matches!(&frame.kind, Kind::Element(element) if Unit::Success.is(element))
 }
 
 fn stage(course: Course) -> Stage {
@@ -167,7 +161,7 @@ fn seen(what: &What, sight: impl Fn(Sees, Party) -> Sight) -> Vec<Sight> {
             sight.element = element.cloned();
             sight.raw = Arc::from(String::from_utf8_lossy(&frame.raw));
             let fault = element
-                .filter(|_| sees == Sees::StreamError)
+                .filter(|_| sees == Sees::Unit(Unit::StreamError))
                 .and_then(error_fault);
             let malformed = fault.map(|fault| Sight {
                 sees: Sees::MalformedError,
@@ -264,29 +258,10 @@ fn word(kind: &Kind) -> (Sees, Option<&Element>) {
         Kind::Whitespace(_) => (Sees::Whitespace, None),
         Kind::End => (Sees::StreamEnd, None),
         Kind::Header(header) => (Sees::Header, Some(header)),
-        Kind::Element(element) => (element_word(element), Some(element)),
-    }
-}
-
-fn element_word(element: &Element) -> Sees {
-    match (element.namespace.as_str(), element.name.as_str()) {
-        (NS_STREAM, "features") => Sees::Features,
-        (NS_STREAM, "error") => Sees::StreamError,
-        (NS_TLS, "starttls") => Sees::Starttls,
-        (NS_TLS, "proceed") => Sees::Proceed,
-        (NS_TLS, "failure") => Sees::TlsFailure,
-        (NS_SASL, "auth") => Sees::Auth,
-        (NS_SASL, "challenge") => Sees::Challenge,
-        (NS_SASL, "response") => Sees::Response,
-        (NS_SASL, "abort") => Sees::Abort,
-        (NS_SASL, "success") => Sees::Success,
-        (NS_SASL, "failure") => Sees::SaslFailure,
-        (NS_DIALBACK, "result") => Sees::DbResult,
-        (NS_DIALBACK, "verify") => Sees::DbVerify,
-        (NS_SERVER, "message") => Sees::Message,
-        (NS_SERVER, "presence") => Sees::Presence,
-        (NS_SERVER, "iq") => Sees::Iq,
-        _ => Sees::OtherElement,
+        Kind::Element(element) => (
+            Unit::of(element).map_or(Sees::OtherElement, Sees::Unit),
+            Some(element),
+        ),
     }
 }
 
@@ -304,7 +279,8 @@ fn error_fault(error: &Element) -> Option<&'static str> {
             _ => "several conditions",
         });
     };
-    if !STREAM.contains(&condition.name.as_str()) {
+    let defined = Unit::StreamError.conditions().unwrap_or_default();
+    if !defined.contains(&condition.name.as_str()) {
         return Some("a condition that is not defined");
     }
     let is_empty = condition.children.is_empty();
@@ -376,53 +352,12 @@ fn away(sees: Sees, time: Duration) -> Sight {
     }
 }
 
-impl Sees {
-    /// Whether this word stands for what another names.
-    pub fn covers(self, other: Self) -> bool {
-        let stanza = matches!(other, Self::Message | Self::Presence | Self::Iq);
-        let element = stanza
-            || matches!(
-                other,
-                Self::Features
-                    | Self::StreamError
-                    | Self::Starttls
-                    | Self::Proceed
-                    | Self::TlsFailure
-                    | Self::Auth
-                    | Self::Challenge
-                    | Self::Response
-                    | Self::Abort
-                    | Self::Success
-                    | Self::SaslFailure
-                    | Self::DbResult
-                    | Self::DbVerify
-                    | Self::OtherElement
-            );
-        match self {
-            Self::Stanza => stanza,
-            Self::Element => element,
-            Self::Anything => {
-                element
-                    || matches!(
-                        other,
-                        Self::Declaration
-                            | Self::Header
-                            | Self::StreamEnd
-                            | Self::Whitespace
-                            | Self::Illegal
-                    )
-            }
-            one => one == other,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn fault(conditions: &[Element]) -> Option<&'static str> {
-        let error = Element::prefixed("stream", NS_STREAM, "error");
+        let error = Unit::StreamError.element();
         error_fault(&conditions.iter().cloned().fold(error, Element::child))
     }
 

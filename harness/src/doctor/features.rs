@@ -1,7 +1,8 @@
 //! What is offered, against what the policy says (step 0 of the inbound rules).
 
+use simulated_partners::negotiate::sasl::offers_external;
 use simulated_partners::persona::{self, Tls};
-use simulated_partners::probe::{Sight, offers_external, starttls_offer};
+use simulated_partners::probe::{Sight, starttls_offer};
 
 use super::Subject;
 use super::finding::{Blame, Finding, Result, Severity};

@@ -1,7 +1,8 @@
 //! What partners of the lab find: trust, names, and the way back.
 
 use simulated_partners::event::{ConnectionKind, Method};
-use simulated_partners::probe::{Fault, Sight, offers_external};
+use simulated_partners::negotiate::sasl::offers_external;
+use simulated_partners::probe::{Fault, Sight};
 
 use super::Subject;
 use super::finding::{Blame, Check, Diagnosis, Finding, Result, Severity};

@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use simulated_partners::event::{Event, Leg, Party, What};
-use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_STREAMS};
+use simulated_partners::wire::{Element, Kind, Unit};
 
 use super::look::{
-    attribute, children, element, header, is_dialback, is_dialback_answer, is_stanza,
-    is_stream_error, is_whitespace,
+    attribute, element, header, is_dialback_answer, is_stanza, is_unit, is_whitespace,
 };
 use super::placeholder::Placeholders;
 use super::render::{Detail, line};
@@ -109,7 +108,7 @@ fn ends(what: &What) -> bool {
     match what {
         What::Frame { frame, .. } => match &frame.kind {
             Kind::End => true,
-            Kind::Element(e) => is_stream_error(e),
+            Kind::Element(e) => Unit::StreamError.is(e),
             Kind::Declaration | Kind::Header(_) | Kind::Whitespace(_) => false,
         },
         What::Raw { fault, .. } => fault.is_some(),
@@ -135,7 +134,7 @@ fn teardown_by_target(what: &What) -> bool {
             ..
         } => match &frame.kind {
             Kind::End => true,
-            Kind::Element(e) => is_stream_error(e) && is_farewell(e),
+            Kind::Element(e) => Unit::StreamError.is(e) && is_farewell(e),
             Kind::Declaration | Kind::Header(_) | Kind::Whitespace(_) => false,
         },
         What::Closed { by, .. } => *by == Party::Target,
@@ -145,13 +144,10 @@ fn teardown_by_target(what: &What) -> bool {
 
 /// Stream errors that come whenever a server stops or has waited long enough (RFC 6120 §4.9.3).
 fn is_farewell(error: &Element) -> bool {
-    children(error).any(|condition| {
-        condition.namespace == NS_STREAMS
-            && matches!(
-                condition.name.as_str(),
-                "connection-timeout" | "system-shutdown"
-            )
-    })
+    matches!(
+        Unit::StreamError.condition(error),
+        Some("connection-timeout" | "system-shutdown")
+    )
 }
 
 fn cut(events: &[&Event], role: Role) -> CutLeg {
@@ -199,12 +195,12 @@ fn decisive(told: &[(Duration, What)]) -> Option<usize> {
     // A connection on which nothing but a key is verified has done its work with the answer. Without
     // an answer it ends whenever the asking side tells the result elsewhere.
     let before = &told[..end.unwrap_or(told.len())];
-    if before.iter().any(|(_, what)| is_dialback(what, "result")) {
+    if before.iter().any(|(_, what)| is_unit(what, Unit::DbResult)) {
         return end;
     }
     let verify = before
         .iter()
-        .rposition(|(_, what)| is_dialback(what, "verify"));
+        .rposition(|(_, what)| is_unit(what, Unit::DbVerify));
     verify.or(end)
 }
 
@@ -240,7 +236,7 @@ fn forget_handshake_judged_late(told: &mut Vec<(Duration, What)>) {
 /// An error that is a judgement, not only a farewell.
 fn is_real_error(what: &What) -> bool {
     match element(what) {
-        Some(e) => is_stream_error(e) && !is_farewell(e),
+        Some(e) => Unit::StreamError.is(e) && !is_farewell(e),
         None => matches!(what, What::Raw { .. } | What::TlsFailed { .. }),
     }
 }
@@ -261,8 +257,7 @@ fn causal_order(legs: &BTreeMap<Leg, CutLeg>) -> Vec<Leg> {
     for (&leg, cut) in legs {
         let asked = cut.what.iter().find_map(|what| {
             let e = element(what)?;
-            (e.namespace == NS_DIALBACK && e.name == "verify" && attribute(e, "type").is_none())
-                .then(|| attribute(e, "id"))?
+            (Unit::DbVerify.is(e) && attribute(e, "type").is_none()).then(|| attribute(e, "id"))?
         });
         // Only an older one can be the parent, so that there are no circles.
         match asked.and_then(|id| streams.get(id)) {

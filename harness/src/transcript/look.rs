@@ -1,7 +1,7 @@
 //! Questions that are asked of events again and again.
 
 use simulated_partners::event::{ConnectionKind, What};
-use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_SERVER, NS_STREAM, Node};
+use simulated_partners::wire::{Element, Kind, NS_DIALBACK, Node, Unit};
 
 pub(super) fn element(what: &What) -> Option<&Element> {
     match what {
@@ -42,12 +42,8 @@ pub(super) fn is_whitespace(what: &What) -> bool {
     matches!(what, What::Frame { frame, .. } if matches!(frame.kind, Kind::Whitespace(_)))
 }
 
-pub(super) fn is_stream_error(element: &Element) -> bool {
-    element.namespace == NS_STREAM && element.name == "error"
-}
-
 pub(super) fn is_stanza_element(element: &Element) -> bool {
-    element.namespace == NS_SERVER && matches!(element.name.as_str(), "iq" | "message" | "presence")
+    Unit::of(element).is_some_and(Unit::is_stanza)
 }
 
 pub(super) fn is_stanza(what: &What) -> bool {
@@ -58,8 +54,8 @@ pub(super) fn is_dialback_answer(what: &What) -> bool {
     element(what).is_some_and(|e| e.namespace == NS_DIALBACK && attribute(e, "type").is_some())
 }
 
-pub(super) fn is_dialback(what: &What, name: &str) -> bool {
-    element(what).is_some_and(|e| e.namespace == NS_DIALBACK && e.name == name)
+pub(super) fn is_unit(what: &What, unit: Unit) -> bool {
+    element(what).is_some_and(|element| unit.is(element))
 }
 
 /// Who dials whom on a connection, in words.

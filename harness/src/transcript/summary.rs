@@ -5,9 +5,7 @@ use std::fmt::Write as _;
 use simulated_partners::event::{
     CertificateSeen, Close, ConnectionKind, Event, Leg, Party, TlsSignal, What,
 };
-use simulated_partners::wire::{
-    Element, Kind, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STANZAS, NS_STREAM, NS_STREAMS, NS_TLS, Node,
-};
+use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_SASL, Node, Unit};
 
 use super::canonical::canonical;
 use super::look::{attribute, children};
@@ -179,42 +177,39 @@ fn header_token(header: &Element, answers: bool) -> String {
 }
 
 fn element_token(element: &Element) -> String {
-    let name = element.name.as_str();
-    match (element.namespace.as_str(), name) {
-        (NS_STREAM, "features") => format!("features[{}]", features(element).join(",")),
-        (NS_STREAM, "error") => format!("error[{}]", condition(element, NS_STREAMS)),
-        (NS_TLS, "failure") => "tls-failure".to_owned(),
-        (NS_SASL, "auth") => match attribute(element, "mechanism") {
+    let Some(unit) = Unit::of(element) else {
+        return format!("<{}>", printable(&element.name));
+    };
+    let condition = || printable(unit.condition(element).unwrap_or("none"));
+    match unit {
+        Unit::Features => format!("features[{}]", features(element).join(",")),
+        Unit::StreamError | Unit::SaslFailure => format!("{}[{}]", unit.name(), condition()),
+        Unit::TlsFailure => "tls-failure".to_owned(),
+        Unit::Auth => match attribute(element, "mechanism") {
             Some("EXTERNAL") => "auth".to_owned(),
             mechanism => format!("auth[{}]", printable(mechanism.unwrap_or("none"))),
         },
-        (NS_SASL, "failure") => format!("failure[{}]", condition(element, NS_SASL)),
-        (NS_DIALBACK, _) => typed(&format!("db:{name}"), element),
-        (NS_SERVER, "iq" | "message" | "presence") => typed(name, element),
-        (NS_TLS | NS_SASL, _) => printable(name),
-        _ => format!("<{}>", printable(name)),
+        Unit::DbResult | Unit::DbVerify => typed(&format!("db:{}", unit.name()), unit, element),
+        Unit::Message | Unit::Presence | Unit::Iq => typed(unit.name(), unit, element),
+        Unit::Starttls
+        | Unit::Proceed
+        | Unit::Challenge
+        | Unit::Response
+        | Unit::Abort
+        | Unit::Success => unit.name().to_owned(),
     }
 }
 
 /// An element with its type, and with the condition where the type is `error`.
-fn typed(name: &str, element: &Element) -> String {
-    let name = printable(name);
+fn typed(name: &str, unit: Unit, element: &Element) -> String {
     match attribute(element, "type") {
-        None => name,
+        None => name.to_owned(),
         Some("error") => {
-            let condition = children(element)
-                .find(|child| child.name == "error")
-                .map_or_else(|| "undefined".to_owned(), |e| condition(e, NS_STANZAS));
-            format!("{name}[error:{condition}]")
+            let condition = unit.condition(element).unwrap_or("none");
+            format!("{name}[error:{}]", printable(condition))
         }
         Some(kind) => format!("{name}[{}]", printable(kind)),
     }
-}
-
-fn condition(element: &Element, namespace: &str) -> String {
-    children(element)
-        .find(|child| child.namespace == namespace && child.name != "text")
-        .map_or_else(|| "none".to_owned(), |child| printable(&child.name))
 }
 
 fn features(element: &Element) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use crate::wire::{Element, NS_STREAM, NS_STREAMS, WireError};
+use crate::wire::{Element, NS_STREAMS, Unit, WireError};
 
 /// Why a link could not be made or used.
 #[derive(Debug, thiserror::Error)]
@@ -69,21 +69,13 @@ pub enum Ending {
 impl Ending {
     /// The ending that an element of the stream brings, if it is a stream error.
     pub(super) fn of(element: &Element) -> Option<Self> {
-        if !element.is(NS_STREAM, "error") {
+        if !Unit::StreamError.is(element) {
             return None;
         }
-        let mut condition = None;
-        let mut text = None;
-        for child in element.elements() {
-            match child.name.as_str() {
-                _ if child.namespace != NS_STREAMS => {}
-                "text" => text = Some(child.content()),
-                name => condition = Some(name.to_owned()),
-            }
-        }
+        let condition = Unit::StreamError.condition(element);
         Some(Self::StreamError {
-            condition: condition.unwrap_or_else(|| "undefined-condition".to_owned()),
-            text,
+            condition: condition.unwrap_or("undefined-condition").to_owned(),
+            text: element.find(NS_STREAMS, "text").map(Element::content),
         })
     }
 }

@@ -12,7 +12,7 @@ use super::link::{Content, Inner};
 use super::opening::{Opening, tcp, unexpected};
 use crate::pki::Identity;
 use crate::tls;
-use crate::wire::{Element, Kind, NS_DIALBACK, NS_SERVER, NS_STREAM};
+use crate::wire::{Element, Kind, NS_DIALBACK, NS_SERVER, NS_STREAM, Unit};
 
 /// Connects to the inner listener of a proxy: direct TLS, both sides authenticated by certificate,
 /// then a stream of `jabber:server` from and to the gateway's own domain, over which stanzas pass
@@ -52,7 +52,7 @@ pub async fn connect(
     let mut opening = Opening::new(stream, socket);
     opening.open(&header).await?;
     let features = opening.element("stream features").await?;
-    if !features.is(NS_STREAM, "features") {
+    if !Unit::Features.is(&features) {
         return Err(unexpected("stream features", &Kind::Element(features)));
     }
     Ok(Inner::start(opening, Content::Server))

@@ -4,7 +4,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
 use super::hex;
-use crate::wire::{Element, NS_DIALBACK, NS_STANZAS};
+use crate::wire::{Element, Unit};
 
 /// The key that an originating server sends (XEP-0185 §3): bound to both domains and to the stream
 /// id of the receiving server.
@@ -43,12 +43,12 @@ fn keyed(secret: &str) -> Hmac<Sha256> {
 
 /// Asks the receiving server to believe us (XEP-0220 §2.1.1).
 pub fn result_request(from: &str, to: &str, key: &str) -> Element {
-    element("result", from, to).text(key)
+    element(Unit::DbResult, from, to).text(key)
 }
 
 /// Asks an authoritative server about a key (XEP-0220 §2.1.2).
 pub fn verify_request(from: &str, to: &str, id: &str, key: &str) -> Element {
-    element("verify", from, to).attr("id", id).text(key)
+    element(Unit::DbVerify, from, to).attr("id", id).text(key)
 }
 
 /// What a typed element says.
@@ -64,12 +64,12 @@ pub enum Answer<'a> {
 
 /// Answers an untyped `db:result` (XEP-0220 §2.2.1).
 pub fn result_answer(from: &str, to: &str, answer: Answer<'_>) -> Element {
-    typed(element("result", from, to), answer)
+    typed(element(Unit::DbResult, from, to), answer)
 }
 
 /// Answers an untyped `db:verify` (XEP-0220 §2.2.2).
 pub fn verify_answer(from: &str, to: &str, id: &str, answer: Answer<'_>) -> Element {
-    typed(element("verify", from, to).attr("id", id), answer)
+    typed(element(Unit::DbVerify, from, to).attr("id", id), answer)
 }
 
 /// The answer in a typed element; nothing in an untyped one and in one of a type that does not
@@ -78,32 +78,25 @@ pub fn read_answer(element: &Element) -> Option<Answer<'_>> {
     match element.attribute("type")? {
         "valid" => Some(Answer::Valid),
         "invalid" => Some(Answer::Invalid),
-        "error" => Some(Answer::Error(
-            element
-                .elements()
-                .find(|child| child.name == "error")
-                .and_then(|error| error.elements().find(|one| one.namespace == NS_STANZAS))
-                .map_or("", |condition| condition.name.as_str()),
-        )),
+        "error" => {
+            let condition = Unit::DbResult.condition(element);
+            Some(Answer::Error(condition.unwrap_or_default()))
+        }
         _ => None,
     }
 }
 
-fn element(name: &str, from: &str, to: &str) -> Element {
-    Element::prefixed("db", NS_DIALBACK, name)
-        .attr("from", from)
-        .attr("to", to)
+fn element(unit: Unit, from: &str, to: &str) -> Element {
+    unit.element().attr("from", from).attr("to", to)
 }
 
 fn typed(element: Element, answer: Answer<'_>) -> Element {
     match answer {
         Answer::Valid => element.attr("type", "valid"),
         Answer::Invalid => element.attr("type", "invalid"),
-        Answer::Error(condition) => element.attr("type", "error").child(
-            Element::new(crate::wire::NS_SERVER, "error")
-                .attr("type", "cancel")
-                .child(Element::new(NS_STANZAS, condition)),
-        ),
+        Answer::Error(condition) => {
+            Unit::DbResult.with_condition(element.attr("type", "error"), condition)
+        }
     }
 }
 

@@ -1,12 +1,10 @@
-//! The three negotiations on a stream, as elements and judgements without state: STARTTLS, SASL
-//! EXTERNAL and server dialback.
+//! SASL EXTERNAL and server dialback, as elements and judgements without state.
 //!
 //! The order in which they happen is the business of [`stream`](crate::stream).
 
 pub mod dialback;
 pub mod guess;
 pub mod sasl;
-pub mod starttls;
 
 /// Lower-case hexadecimal digits of some bytes.
 pub(crate) fn hex(bytes: &[u8]) -> String {

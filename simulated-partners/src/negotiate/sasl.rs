@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::wire::{Element, NS_SASL};
+use crate::wire::{Element, NS_SASL, Unit};
 
 /// What a server holds against or for an initiator that asks for EXTERNAL.
 #[derive(Clone, Copy, Debug)]
@@ -21,24 +21,24 @@ pub struct Claim<'a> {
 /// Asks for EXTERNAL in the name of a domain. The authorization identity is spelt out, which older
 /// servers need (XEP-0178 §3, step 10).
 pub fn request(domain: &str) -> Element {
-    Element::new(NS_SASL, "auth")
+    Unit::Auth
+        .element()
         .attr("mechanism", "EXTERNAL")
         .text(&STANDARD.encode(domain))
 }
 
 /// Answers a challenge, which EXTERNAL has only where the initial response got lost.
 pub fn response(domain: &str) -> Element {
-    Element::new(NS_SASL, "response").text(&STANDARD.encode(domain))
+    Unit::Response.element().text(&STANDARD.encode(domain))
 }
 
-/// Grants it; the stream starts again (RFC 6120 §6.4.6).
-pub fn success() -> Element {
-    Element::new(NS_SASL, "success")
-}
-
-/// Refuses it; the initiator may go on (RFC 6120 §6.4.5).
-pub fn failure(condition: &str) -> Element {
-    Element::new(NS_SASL, "failure").child(Element::new(NS_SASL, condition))
+/// Whether EXTERNAL is among stream features.
+pub fn offers_external(features: &Element) -> bool {
+    let mechanisms = features.find(NS_SASL, "mechanisms");
+    mechanisms
+        .into_iter()
+        .flat_map(Element::elements)
+        .any(|one| one.is(NS_SASL, "mechanism") && one.content().trim() == "EXTERNAL")
 }
 
 /// Judges `<auth/>`.
@@ -90,7 +90,8 @@ mod tests {
     };
 
     fn auth(text: &str) -> Element {
-        Element::new(NS_SASL, "auth")
+        Unit::Auth
+            .element()
             .attr("mechanism", "EXTERNAL")
             .text(text)
     }
@@ -116,10 +117,10 @@ mod tests {
 
     #[test]
     fn refuses_another_mechanism() {
-        let plain = Element::new(NS_SASL, "auth").attr("mechanism", "PLAIN");
+        let plain = Unit::Auth.element().attr("mechanism", "PLAIN");
         assert_eq!(judge(&plain, CLAIM), Err("invalid-mechanism"));
         assert_eq!(
-            judge(&Element::new(NS_SASL, "auth"), CLAIM),
+            judge(&Unit::Auth.element(), CLAIM),
             Err("invalid-mechanism")
         );
     }

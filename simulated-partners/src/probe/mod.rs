@@ -25,7 +25,7 @@ use crate::event::{Party, TlsSignal};
 use crate::persona::TlsVersion;
 use crate::pki::Identity;
 use crate::tls::{self, Witness};
-use crate::wire::{Element, NS_SASL, NS_TLS};
+use crate::wire::{Element, NS_TLS};
 
 pub use opened::{Fault, Opened};
 use opened::{Units, end, open};
@@ -217,17 +217,6 @@ impl ResolvesClientCert for Asked {
     fn has_certs(&self) -> bool {
         true
     }
-}
-
-/// Whether EXTERNAL is among stream features.
-pub fn offers_external(features: &Element) -> bool {
-    features
-        .find(NS_SASL, "mechanisms")
-        .is_some_and(|mechanisms| {
-            mechanisms
-                .elements()
-                .any(|one| one.is(NS_SASL, "mechanism") && one.content().trim() == "EXTERNAL")
-        })
 }
 
 /// STARTTLS as stream features have it: `Some(true)` where it is required.

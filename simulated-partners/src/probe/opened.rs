@@ -11,7 +11,7 @@ use crate::event::{Party, TlsSignal};
 use crate::tls;
 use crate::wire::{
     Element, Framer, Kind, Limits, NS_DIALBACK, NS_DIALBACK_FEATURE, NS_SERVER, NS_STREAM,
-    NS_STREAMS, NS_TLS,
+    NS_STREAMS, NS_TLS, Unit,
 };
 
 /// Bytes of something unexpected that are kept.
@@ -125,7 +125,7 @@ async fn read<S: AsyncRead + Unpin>(
         match units.next(stream).await? {
             Kind::Declaration | Kind::Whitespace(_) => {}
             Kind::Header(header) => opened.header = Some(header),
-            Kind::Element(element) if element.is(NS_STREAM, "features") => {
+            Kind::Element(element) if Unit::Features.is(&element) => {
                 opened.features = Some(element);
                 return Ok(());
             }
@@ -151,15 +151,13 @@ pub(super) async fn starttls<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let request = Element::new(NS_TLS, "starttls")
-        .declare(None, NS_TLS)
-        .to_xml();
+    let request = Unit::Starttls.element().declare(None, NS_TLS).to_xml();
     let answer = timeout_at(deadline, async {
         let _ = stream.write_all(request.as_bytes()).await;
         loop {
             match units.next(stream).await? {
                 Kind::Whitespace(_) => {}
-                Kind::Element(element) if element.is(NS_TLS, "proceed") => return Ok(()),
+                Kind::Element(element) if Unit::Proceed.is(&element) => return Ok(()),
                 other => return Err(fault(&other)),
             }
         }
@@ -214,13 +212,13 @@ impl Units {
 fn fault(kind: &Kind) -> Fault {
     match kind {
         Kind::End => Fault::End,
-        Kind::Element(element) if element.is(NS_STREAM, "error") => {
+        Kind::Element(element) if Unit::StreamError.is(element) => {
             let text = element.find(NS_STREAMS, "text").map(Element::content);
-            let condition = element
-                .elements()
-                .find(|child| child.namespace == NS_STREAMS && child.name != "text")
-                .map_or_else(|| "undefined-condition".to_owned(), |c| c.name.clone());
-            Fault::Error { condition, text }
+            let condition = Unit::StreamError.condition(element);
+            Fault::Error {
+                condition: condition.unwrap_or("undefined-condition").to_owned(),
+                text,
+            }
         }
         Kind::Element(element) | Kind::Header(element) => {
             Fault::Unexpected(format!("<{} xmlns='{}'>", element.name, element.namespace))

@@ -7,10 +7,10 @@ use super::machine::Machine;
 use super::profile::Errand;
 use super::state::{State, Step};
 use crate::negotiate::dialback::{self, Answer};
-use crate::negotiate::{sasl, starttls};
+use crate::negotiate::sasl;
 use crate::persona::Tls;
 use crate::reaction::When;
-use crate::wire::{Element, NS_TLS};
+use crate::wire::{Element, Unit};
 
 /// EXTERNAL needs no challenge; one is answered, in case the initial response got lost.
 const CHALLENGES: u8 = 1;
@@ -50,7 +50,7 @@ impl Machine {
     /// them (RFC 6120 §5.4.3.3), so that nothing goes on from there.
     pub(super) fn is_premature(&mut self, element: &Element) -> bool {
         let is_one = self.state == State::AwaitProceed
-            && element.is(NS_TLS, "proceed")
+            && Unit::Proceed.is(element)
             && !self.unread().is_empty();
         if is_one {
             self.show_unread("bytes in clear after <proceed/>");
@@ -72,7 +72,7 @@ impl Machine {
         match when {
             When::FeaturesReceived if waits(State::AwaitFeatures) => self.choose(element),
             When::ProceedReceived if waits(State::AwaitProceed) => self.proceed(),
-            _ if self.state == State::AwaitProceed && element.is(NS_TLS, "failure") => {
+            _ if self.state == State::AwaitProceed && Unit::TlsFailure.is(element) => {
                 self.decide(Verdict::Undecided("remote-connection-failed"));
                 self.end_stream();
             }
@@ -112,7 +112,7 @@ impl Machine {
         }
         if !self.encrypted && offer.tls != Tls::None && features::has_starttls(features) {
             self.go(Step::AskTls);
-            return self.send_element(starttls::request());
+            return self.send_element(Unit::Starttls.element());
         }
         if self.is_verifying() {
             return self.try_dialback();
@@ -120,7 +120,7 @@ impl Machine {
         if self.lacks_tls() {
             return self.fail_stream("policy-violation");
         }
-        if self.encrypted && offer.external && features::has_external(features) {
+        if self.encrypted && offer.external && sasl::offers_external(features) {
             self.go(Step::AskSasl);
             let request = sasl::request(&self.profile.domain);
             return self.send_element(request);

@@ -2,7 +2,7 @@
 
 use super::profile::Profile;
 use crate::persona::Tls;
-use crate::wire::{Element, NS_DIALBACK_FEATURE, NS_SASL, NS_STREAM, NS_TLS};
+use crate::wire::{Element, NS_DIALBACK_FEATURE, NS_SASL, NS_TLS, Unit};
 
 const NS_CAPS: &str = "http://jabber.org/protocol/caps";
 
@@ -27,7 +27,7 @@ pub(super) struct Standing {
 /// servers, they only inform, and nobody can negotiate them.
 pub(super) fn offered(profile: &Profile, standing: Standing) -> Element {
     let offer = &profile.persona.offer;
-    let features = Element::prefixed("stream", NS_STREAM, "features");
+    let features = Unit::Features.element();
     if standing.authenticated {
         return features;
     }
@@ -45,10 +45,12 @@ pub(super) fn offered(profile: &Profile, standing: Standing) -> Element {
     }
     let mut features = match offer.tls {
         Tls::None => features,
-        Tls::Offered => features.child(Element::new(NS_TLS, "starttls")),
-        Tls::Required => {
-            features.child(Element::new(NS_TLS, "starttls").child(Element::new(NS_TLS, "required")))
-        }
+        Tls::Offered => features.child(Unit::Starttls.element()),
+        Tls::Required => features.child(
+            Unit::Starttls
+                .element()
+                .child(Element::new(NS_TLS, "required")),
+        ),
     };
     if offer.external_on_plaintext {
         features = features.child(external());
@@ -79,15 +81,4 @@ fn dialback() -> Element {
 /// Whether STARTTLS is among the target's features.
 pub(super) fn has_starttls(features: &Element) -> bool {
     features.find(NS_TLS, "starttls").is_some()
-}
-
-/// Whether SASL EXTERNAL is among the target's features.
-pub(super) fn has_external(features: &Element) -> bool {
-    features
-        .find(NS_SASL, "mechanisms")
-        .is_some_and(|mechanisms| {
-            mechanisms
-                .elements()
-                .any(|one| one.is(NS_SASL, "mechanism") && one.content().trim() == "EXTERNAL")
-        })
 }

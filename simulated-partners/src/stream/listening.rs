@@ -8,10 +8,10 @@ use super::machine::{Machine, Pending};
 use super::state::{State, Step};
 use crate::event::ConnectionKind;
 use crate::negotiate::dialback::{self, Answer};
-use crate::negotiate::{sasl, starttls};
+use crate::negotiate::sasl;
 use crate::persona::Tls;
 use crate::reaction::When;
-use crate::wire::{Element, NS_SASL, NS_SERVER};
+use crate::wire::{Element, Unit};
 
 /// Failed SASL tries on one stream (RFC 6120 §6.4.5).
 const TRIES: u8 = 5;
@@ -93,7 +93,7 @@ impl Machine {
             When::DbResult => self.asked_for_result(element),
             When::DbVerify => self.asked_for_verification(element),
             When::Stanza => self.stanza(element),
-            _ if element.is(NS_SASL, "abort") => self.send_element(sasl::failure("aborted")),
+            _ if Unit::Abort.is(element) => self.refuse_sasl("aborted"),
             _ if self.established.is_none() => self.fail_stream("not-authorized"),
             _ => self.fail_stream("unsupported-stanza-type"),
         }
@@ -108,7 +108,7 @@ impl Machine {
         if !wanted || self.encrypted || !self.is_negotiating() {
             return self.refuse_tls();
         }
-        self.send_element(starttls::proceed());
+        self.send_element(Unit::Proceed.element());
         self.proceeds = true;
         self.point(When::ProceedSent, Some(element));
     }
@@ -119,8 +119,13 @@ impl Machine {
     }
 
     fn refuse_tls(&mut self) {
-        self.send_element(starttls::failure());
+        self.send_element(Unit::TlsFailure.element());
         self.end_stream();
+    }
+
+    fn refuse_sasl(&mut self, condition: &str) {
+        let failure = Unit::SaslFailure;
+        self.send_element(failure.with_condition(failure.element(), condition));
     }
 
     fn asked_for_sasl(&mut self, element: &Element) {
@@ -135,13 +140,13 @@ impl Machine {
         };
         match sasl::judge(element, claim) {
             Ok(()) => {
-                self.send_element(sasl::success());
+                self.send_element(Unit::Success.element());
                 self.sasl_done = true;
                 self.restart(Step::RestartStream);
             }
             Err(condition) => {
                 self.tries += 1;
-                self.send_element(sasl::failure(condition));
+                self.refuse_sasl(condition);
                 if self.tries >= TRIES {
                     self.fail_stream("policy-violation");
                 }
@@ -289,11 +294,9 @@ impl Machine {
         if !same_domain(domain_of(to), &self.profile.domain) {
             return self.fail_stream("improper-addressing");
         }
-        if self.profile.answers
-            && stanza.is(NS_SERVER, "iq")
-            && stanza.attribute("type") == Some("get")
-        {
-            let result = Element::new(NS_SERVER, "iq")
+        if self.profile.answers && Unit::Iq.is(stanza) && stanza.attribute("type") == Some("get") {
+            let result = Unit::Iq
+                .element()
                 .attr("type", "result")
                 .attr("id", stanza.attribute("id").unwrap_or_default())
                 .attr("from", to)

@@ -16,10 +16,7 @@ use crate::board::Snapshot;
 use crate::event::{CertificateSeen, Close, ConnectionKind, Method, Party, What};
 use crate::persona::Tls;
 use crate::reaction::When;
-use crate::wire::{
-    Element, Frame, Framer, Kind, Limits, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAM, NS_STREAMS,
-    NS_TLS,
-};
+use crate::wire::{Element, Frame, Framer, Kind, Limits, Unit};
 
 /// As many bytes are shown of what is no legal stream.
 const SHOWN: usize = 1024;
@@ -305,7 +302,7 @@ impl Machine {
             (Kind::Header(header), State::Scripted) => self.scripted_header(header),
             // The framer gives a header only first, and after a restart.
             (Kind::Header(_), _) => self.fail_stream("bad-format"),
-            (Kind::Element(element), _) if is_stream_error(element) => {
+            (Kind::Element(element), _) if Unit::StreamError.is(element) => {
                 self.peer_failed(element);
             }
             (Kind::Element(element), _) => {
@@ -333,10 +330,7 @@ impl Machine {
     /// A stream error came; the end has to follow (RFC 6120 §4.9.1.1).
     fn peer_failed(&mut self, error: &Element) {
         let unknown = ["host-unknown", "host-gone"];
-        let condition = error
-            .elements()
-            .find(|child| child.namespace == NS_STREAMS)
-            .map_or("", |child| child.name.as_str());
+        let condition = Unit::StreamError.condition(error).unwrap_or_default();
         self.decide(Verdict::Undecided(if unknown.contains(&condition) {
             "remote-server-not-found"
         } else {
@@ -510,27 +504,24 @@ impl Machine {
     }
 }
 
-pub(super) fn is_stream_error(element: &Element) -> bool {
-    element.is(NS_STREAM, "error")
-}
-
 /// The point that an element belongs to, on whichever side it comes.
 fn point_of(element: &Element) -> When {
     let typed = element.attribute("type").is_some();
-    match (element.namespace.as_str(), element.name.as_str()) {
-        (NS_STREAM, "features") => When::FeaturesReceived,
-        (NS_TLS, "starttls") => When::Starttls,
-        (NS_TLS, "proceed") => When::ProceedReceived,
-        (NS_SASL, "auth") => When::Auth,
-        (NS_SASL, "response") => When::Response,
-        (NS_SASL, "challenge") => When::ChallengeReceived,
-        (NS_SASL, "success") => When::SuccessReceived,
-        (NS_SASL, "failure") => When::FailureReceived,
-        (NS_DIALBACK, "result") if typed => When::ResultReceived,
-        (NS_DIALBACK, "verify") if typed => When::VerificationReceived,
-        (NS_DIALBACK, "result") => When::DbResult,
-        (NS_DIALBACK, "verify") => When::DbVerify,
-        (NS_SERVER, "iq" | "message" | "presence") => When::Stanza,
-        _ => When::Element,
+    match Unit::of(element) {
+        Some(Unit::Features) => When::FeaturesReceived,
+        Some(Unit::StreamError) => When::StreamError,
+        Some(Unit::Starttls) => When::Starttls,
+        Some(Unit::Proceed) => When::ProceedReceived,
+        Some(Unit::Auth) => When::Auth,
+        Some(Unit::Challenge) => When::ChallengeReceived,
+        Some(Unit::Response) => When::Response,
+        Some(Unit::Success) => When::SuccessReceived,
+        Some(Unit::SaslFailure) => When::FailureReceived,
+        Some(Unit::DbResult) if typed => When::ResultReceived,
+        Some(Unit::DbResult) => When::DbResult,
+        Some(Unit::DbVerify) if typed => When::VerificationReceived,
+        Some(Unit::DbVerify) => When::DbVerify,
+        Some(Unit::Iq | Unit::Message | Unit::Presence) => When::Stanza,
+        Some(Unit::TlsFailure | Unit::Abort) | None => When::Element,
     }
 }

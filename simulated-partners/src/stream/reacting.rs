@@ -12,7 +12,7 @@ use super::state::{State, Step};
 use crate::event::{Close, What};
 use crate::negotiate::dialback;
 use crate::reaction::{Do, Reaction, Stage, When};
-use crate::wire::{Element, Frame, Kind};
+use crate::wire::{Element, Frame, Kind, Unit};
 
 /// Units that are kept for later while a list is paused, and bytes of them. What is more is only
 /// observed.
@@ -357,7 +357,7 @@ impl Machine {
     pub(super) fn take_frame(&mut self, frame: Arc<Frame>) {
         let is_urgent = match &frame.kind {
             Kind::End => true,
-            Kind::Element(element) => super::machine::is_stream_error(element),
+            Kind::Element(element) => Unit::StreamError.is(element),
             Kind::Declaration | Kind::Header(_) | Kind::Whitespace(_) => false,
         };
         if self.paused.is_some() && !is_urgent {

@@ -10,7 +10,7 @@ use super::state::{State, Step};
 use crate::event::{Party, What};
 use crate::negotiate::dialback;
 use crate::reaction::{Await, Line, Values, When};
-use crate::wire::{Element, Framer, Kind, Limits, NS_DIALBACK, NS_SASL, NS_STREAM, NS_TLS};
+use crate::wire::{Element, Framer, Kind, Limits, NS_STREAM, Unit};
 
 /// As much is shown of what is sent that is no whole unit.
 const SHOWN: usize = 1024;
@@ -46,12 +46,12 @@ impl Script {
 
     fn sent(&mut self, element: &Element) {
         let typed = element.attribute("type");
-        match (element.namespace.as_str(), element.name.as_str()) {
-            (NS_TLS, "starttls") => self.inferred = Some(Await::Proceed),
-            (NS_SASL, "auth" | "response") => self.inferred = Some(Await::Success),
-            (NS_DIALBACK, "result") if typed.is_none() => self.inferred = Some(Await::Result),
-            (NS_DIALBACK, "verify") if typed.is_none() => self.inferred = Some(Await::Answer),
-            (NS_DIALBACK, "result") => self.valid |= typed == Some("valid"),
+        match Unit::of(element) {
+            Some(Unit::Starttls) => self.inferred = Some(Await::Proceed),
+            Some(Unit::Auth | Unit::Response) => self.inferred = Some(Await::Success),
+            Some(Unit::DbResult) if typed.is_none() => self.inferred = Some(Await::Result),
+            Some(Unit::DbVerify) if typed.is_none() => self.inferred = Some(Await::Answer),
+            Some(Unit::DbResult) => self.valid |= typed == Some("valid"),
             _ => {}
         }
     }
@@ -158,12 +158,12 @@ impl Machine {
         if !self.is_listening() {
             return;
         }
-        if element.is(NS_SASL, "success") && self.state.after(Step::RestartStream).is_ok() {
+        if Unit::Success.is(element) && self.state.after(Step::RestartStream).is_ok() {
             // What comes from the target now is a new stream already.
             self.sasl_done = true;
             self.restart(Step::RestartStream);
         }
-        if element.is(NS_TLS, "proceed") && !self.encrypted {
+        if Unit::Proceed.is(element) && !self.encrypted {
             self.proceeds = true;
             self.script.proceeds = true;
         }
@@ -186,7 +186,7 @@ impl Machine {
                 break;
             };
             let restarts = self.is_listening()
-                && matches!(&frame.kind, Kind::Element(element) if element.is(NS_SASL, "success"));
+                && matches!(&frame.kind, Kind::Element(element) if Unit::Success.is(element));
             let ends = frame.kind == Kind::End;
             used += length;
             units.push((frame.kind, raw));

@@ -8,7 +8,7 @@ use super::profile::Errand;
 use super::state::{State, Step};
 use super::{features, header};
 use crate::event::{Close, Party, What};
-use crate::wire::{Element, Frame, Kind, NS_STREAM, NS_STREAMS};
+use crate::wire::{Element, Frame, Kind, Unit};
 
 impl Machine {
     /// Sends a unit and shows it.
@@ -96,10 +96,8 @@ impl Machine {
             self.send_header(&[]);
         }
         self.insist();
-        self.send_element(
-            Element::prefixed("stream", NS_STREAM, "error")
-                .child(Element::new(NS_STREAMS, condition)),
-        );
+        let error = Unit::StreamError;
+        self.send_element(error.with_condition(error.element(), condition));
         self.end_stream();
     }
 

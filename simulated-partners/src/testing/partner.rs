@@ -20,7 +20,7 @@ use crate::event::{ConnectionKind, Event, Method, Party, What};
 use crate::persona::{self, Persona};
 use crate::pki::Identity;
 use crate::tls::Habits;
-use crate::wire::{Element, Frame, Kind, NS_DIALBACK, NS_PING, NS_SERVER};
+use crate::wire::{Element, Frame, Kind, NS_PING, Unit};
 
 /// How long is waited where nothing else was said: for an event, and by the partner for each step.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -268,7 +268,8 @@ impl Partner {
     pub fn ping(&mut self) -> String {
         self.pings += 1;
         let id = format!("ping-{}", self.pings);
-        let ping = Element::new(NS_SERVER, "iq")
+        let ping = Unit::Iq
+            .element()
             .attr("type", "get")
             .attr("id", &id)
             .attr("from", &self.domain)
@@ -427,10 +428,7 @@ fn stanza(event: &Event) -> Option<&Element> {
             frame,
             ..
         } => match &frame.kind {
-            Kind::Element(element)
-                if element.namespace == NS_SERVER
-                    && matches!(element.name.as_str(), "iq" | "message" | "presence") =>
-            {
+            Kind::Element(element) if Unit::of(element).is_some_and(Unit::is_stanza) => {
                 Some(element)
             }
             Kind::Element(_)
@@ -445,7 +443,7 @@ fn stanza(event: &Event) -> Option<&Element> {
 
 fn asks_about_a_key(from: Party, frame: &Frame) -> bool {
     from == Party::Target
-        && matches!(&frame.kind, Kind::Element(element) if element.is(NS_DIALBACK, "verify"))
+        && matches!(&frame.kind, Kind::Element(element) if Unit::DbVerify.is(element))
 }
 
 fn cost(event: &Event) -> usize {

@@ -4,6 +4,7 @@
 //! It refuses what RFC 6120 §11 forbids and knows nothing of the order of negotiation.
 
 mod character;
+mod condition;
 mod element;
 mod framer;
 mod parse;
@@ -11,6 +12,7 @@ mod rule;
 mod scan;
 mod scope;
 mod tag;
+mod unit;
 mod write;
 
 #[cfg(test)]
@@ -19,6 +21,7 @@ mod tests;
 pub use element::{Attribute, Element, Node};
 pub use framer::{Frame, Framer, Kind, Limits};
 pub use rule::WireError;
+pub use unit::{Group, Unit};
 pub use write::escape;
 
 /// Namespace of stream header, features and errors.

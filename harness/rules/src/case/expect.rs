@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use simulated_partners::event::ConnectionKind;
 use simulated_partners::reaction::Stage;
+use simulated_partners::wire::Unit;
 
-use super::Direction;
+use super::{Direction, Sees};
 use crate::outcome::{Method, Outcome};
 use crate::verdict::Weight;
 
@@ -142,10 +143,7 @@ impl Expect {
             Sees::Delivered
                 | Sees::Answered
                 | Sees::Stanza
-                | Sees::Message
-                | Sees::Presence
-                | Sees::Iq
-                | Sees::Success
+                | Sees::Unit(Unit::Message | Unit::Presence | Unit::Iq | Unit::Success)
                 | Sees::Established
         );
         if self.is_negative() {
@@ -164,9 +162,7 @@ impl Expect {
     const fn is_end(&self) -> bool {
         matches!(
             self.sees,
-            Sees::StreamError
-                | Sees::SaslFailure
-                | Sees::TlsFailure
+            Sees::Unit(Unit::StreamError | Unit::SaslFailure | Unit::TlsFailure)
                 | Sees::TlsFailed
                 | Sees::Returned
                 | Sees::Closed
@@ -176,139 +172,6 @@ impl Expect {
     /// Whether it is met by nothing being there.
     pub fn is_negative(&self) -> bool {
         self.never || self.at_most == Some(0) || (self.at_most.is_some() && self.at_least.is_none())
-    }
-}
-
-/// Something that can be seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sees {
-    /// The target opened a connection to a partner.
-    Connection,
-    /// A partner could not connect to the target.
-    ConnectFailed,
-    /// The target's XML declaration.
-    Declaration,
-    /// Its stream header.
-    Header,
-    /// Its features.
-    Features,
-    /// `<starttls/>`.
-    Starttls,
-    /// `<proceed/>`.
-    Proceed,
-    /// `<failure/>` of STARTTLS.
-    TlsFailure,
-    /// A message of a handshake in clear that the partner makes by hand; `message` is its name.
-    Handshake,
-    /// A handshake was completed.
-    Tls,
-    /// A handshake failed, or TLS broke down, by the target's doing. `condition` is the alert's name
-    /// (RFC 8446 §6), or `closed`.
-    TlsFailed,
-    /// `<auth/>`.
-    Auth,
-    /// `<challenge/>`.
-    Challenge,
-    /// `<response/>`.
-    Response,
-    /// `<abort/>`.
-    Abort,
-    /// `<success/>`.
-    Success,
-    /// `<failure/>` of SASL.
-    SaslFailure,
-    /// `db:result`; the attribute `type` tells a request from an answer.
-    DbResult,
-    /// `db:verify`.
-    DbVerify,
-    /// A message.
-    Message,
-    /// A presence.
-    Presence,
-    /// An IQ.
-    Iq,
-    /// Any stanza.
-    Stanza,
-    /// Any element of first level that has no word of its own.
-    OtherElement,
-    /// Any element of first level.
-    Element,
-    /// A stream error.
-    StreamError,
-    /// A stream error that is not made as RFC 6120 §4.9.2 says, beside `stream-error`. `condition`
-    /// tells what is wrong with it.
-    MalformedError,
-    /// `</stream:stream>`.
-    StreamEnd,
-    /// Whitespace between elements.
-    Whitespace,
-    /// Bytes of the target that are no legal stream.
-    Illegal,
-    /// Anything of XML that the target sent.
-    Anything,
-    /// The connection ended; `condition` is `stream`, `fin` or `reset`, and `with.by` is `target` or
-    /// `partner`.
-    Closed,
-    /// A side proved its identity.
-    Established,
-    /// A partner's patience with the target ended.
-    GaveUp,
-    /// A stanza reached the local side.
-    Delivered,
-    /// A result reached the local side.
-    Answered,
-    /// An error reached the local side.
-    Returned,
-    /// A question to DNS: `with.name` and `with.kind`.
-    Query,
-    /// A partner raised a name: `with.name`.
-    Raised,
-}
-
-impl fmt::Display for Sees {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str(match self {
-            Self::Connection => "connection",
-            Self::ConnectFailed => "connect-failed",
-            Self::Declaration => "declaration",
-            Self::Header => "header",
-            Self::Features => "features",
-            Self::Starttls => "starttls",
-            Self::Proceed => "proceed",
-            Self::TlsFailure => "tls-failure",
-            Self::Handshake => "handshake",
-            Self::Tls => "tls",
-            Self::TlsFailed => "tls-failed",
-            Self::Auth => "auth",
-            Self::Challenge => "challenge",
-            Self::Response => "response",
-            Self::Abort => "abort",
-            Self::Success => "success",
-            Self::SaslFailure => "sasl-failure",
-            Self::DbResult => "db-result",
-            Self::DbVerify => "db-verify",
-            Self::Message => "message",
-            Self::Presence => "presence",
-            Self::Iq => "iq",
-            Self::Stanza => "stanza",
-            Self::OtherElement => "other-element",
-            Self::Element => "element",
-            Self::StreamError => "stream-error",
-            Self::MalformedError => "malformed-error",
-            Self::StreamEnd => "stream-end",
-            Self::Whitespace => "whitespace",
-            Self::Illegal => "illegal",
-            Self::Anything => "anything",
-            Self::Closed => "closed",
-            Self::Established => "established",
-            Self::GaveUp => "gave-up",
-            Self::Delivered => "delivered",
-            Self::Answered => "answered",
-            Self::Returned => "returned",
-            Self::Query => "query",
-            Self::Raised => "raised",
-        })
     }
 }
 

@@ -12,8 +12,9 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Direction;
 use super::dns::Dns;
-use super::expect::{Expect, OutcomeWord, Sees};
+use super::expect::{Expect, OutcomeWord};
 use super::names::Names;
+use super::sees::Sees;
 
 /// The partner that a case is about.
 pub const MAIN: &str = "partner";

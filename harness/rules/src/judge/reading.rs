@@ -3,9 +3,7 @@
 use simulated_partners::event::{
     Close, ConnectionKind, Event, Leg, Method, Party, TlsSignal, What,
 };
-use simulated_partners::wire::{
-    Element, Kind, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STANZAS, NS_STREAM, NS_STREAMS, NS_TLS,
-};
+use simulated_partners::wire::{Element, Kind, Unit};
 
 use crate::case::Direction;
 use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
@@ -127,9 +125,9 @@ fn asks_for_verification(events: &[Event], leg: Leg) -> bool {
             .filter_map(|event| element_from(&event.what, Party::Target))
     };
     let untyped = |element: &Element| element.attribute("type").is_none();
-    sent().any(|element| element.is(NS_DIALBACK, "verify") && untyped(element))
+    sent().any(|element| Unit::DbVerify.is(element) && untyped(element))
         && !sent().any(|element| {
-            element.is(NS_SASL, "auth") || (element.is(NS_DIALBACK, "result") && untyped(element))
+            Unit::Auth.is(element) || (Unit::DbResult.is(element) && untyped(element))
         })
 }
 
@@ -228,30 +226,31 @@ impl Reading {
     }
 
     fn element(&mut self, from: Party, element: &Element) {
-        match (element.namespace.as_str(), element.name.as_str()) {
-            (NS_STREAM, "error") => {
-                let condition = condition(element, NS_STREAMS);
-                self.ends(from, Signal::StreamError(condition));
-            }
-            (NS_STREAM, "features") => self.advance(Phase::Method),
-            (NS_TLS, "starttls") => self.advance(Phase::Starttls),
-            (NS_TLS, "proceed") => self.advance(Phase::Tls),
-            (NS_TLS, "failure") => self.refuses(from, Signal::TlsFailure),
-            (NS_SASL, "auth" | "success") => self.advance(Phase::Sasl),
-            (NS_SASL, "failure") => {
-                self.refuses(from, Signal::SaslFailure(condition(element, NS_SASL)));
-            }
-            (NS_DIALBACK, "result") => match element.attribute("type") {
+        let Some(unit) = Unit::of(element) else {
+            return;
+        };
+        let condition = || unit.condition(element).unwrap_or_default().to_owned();
+        match unit {
+            Unit::StreamError => self.ends(from, Signal::StreamError(condition())),
+            Unit::Features => self.advance(Phase::Method),
+            Unit::Starttls => self.advance(Phase::Starttls),
+            Unit::Proceed => self.advance(Phase::Tls),
+            Unit::TlsFailure => self.refuses(from, Signal::TlsFailure),
+            Unit::Auth | Unit::Success => self.advance(Phase::Sasl),
+            Unit::SaslFailure => self.refuses(from, Signal::SaslFailure(condition())),
+            Unit::DbResult => match element.attribute("type") {
                 None => self.advance(Phase::Dialback),
                 Some("valid") => {}
-                Some("error") => {
-                    let error = element.find(NS_SERVER, "error");
-                    let condition = error.map(|error| condition(error, NS_STANZAS));
-                    self.refuses(from, Signal::DialbackError(condition.unwrap_or_default()));
-                }
+                Some("error") => self.refuses(from, Signal::DialbackError(condition())),
                 Some(_) => self.refuses(from, Signal::DialbackInvalid),
             },
-            _ => {}
+            Unit::Challenge
+            | Unit::Response
+            | Unit::Abort
+            | Unit::DbVerify
+            | Unit::Message
+            | Unit::Presence
+            | Unit::Iq => {}
         }
     }
 
@@ -288,12 +287,4 @@ impl Reading {
             (_, None) => Outcome::Stalled(phase),
         }
     }
-}
-
-/// The defined condition inside an error or failure, empty where there is none.
-fn condition(element: &Element, namespace: &str) -> String {
-    element
-        .elements()
-        .find(|child| child.namespace == namespace && child.name != "text")
-        .map_or_else(String::new, |child| child.name.clone())
 }

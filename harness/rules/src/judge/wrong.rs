@@ -7,9 +7,7 @@
 use simulated_partners::event::ConnectionKind;
 use simulated_partners::event::{Leg, Party};
 use simulated_partners::reaction::Stage;
-use simulated_partners::wire::{
-    Element, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STANZAS, NS_STREAM, NS_STREAMS, NS_TLS, Node,
-};
+use simulated_partners::wire::{Element, NS_STREAM, Node, Unit};
 
 use super::grade::{self, grade};
 use crate::case::{Expect, Mark, Sees};
@@ -227,9 +225,8 @@ fn insert(expect: &Expect, sights: &mut Vec<Sight>, fill: &dyn Fn(&str) -> Strin
 /// A sight that an expectation is about.
 fn make(expect: &Expect, fill: &dyn Fn(&str) -> String) -> Sight {
     let sees = match expect.sees {
-        Sees::Stanza => Sees::Message,
+        Sees::Stanza | Sees::Anything => Sees::Unit(Unit::Message),
         Sees::Element => Sees::OtherElement,
-        Sees::Anything => Sees::Message,
         one => one,
     };
     let mut sight = Sight {
@@ -311,53 +308,22 @@ const FACTS: [&str; 24] = [
 ];
 
 fn with_condition(element: Element, sees: Sees, condition: &str) -> Element {
-    match sees {
-        Sees::StreamError => element.child(Element::new(NS_STREAMS, condition)),
-        Sees::SaslFailure => element.child(Element::new(NS_SASL, condition)),
-        Sees::TlsFailure => element.child(Element::new(NS_TLS, condition)),
-        _ => element
-            .child(Element::new(NS_SERVER, "error").child(Element::new(NS_STANZAS, condition))),
-    }
+    let unit = match sees {
+        Sees::Unit(unit) => unit,
+        _ => Unit::Message,
+    };
+    unit.with_condition(element, condition)
 }
 
 /// The element that a word stands for.
 fn element(sees: Sees) -> Option<Element> {
-    let (namespace, name) = match sees {
-        Sees::Header => (NS_STREAM, "stream"),
-        Sees::Features => (NS_STREAM, "features"),
-        Sees::StreamError | Sees::MalformedError => (NS_STREAM, "error"),
-        Sees::Starttls => (NS_TLS, "starttls"),
-        Sees::Proceed => (NS_TLS, "proceed"),
-        Sees::TlsFailure => (NS_TLS, "failure"),
-        Sees::Auth => (NS_SASL, "auth"),
-        Sees::Challenge => (NS_SASL, "challenge"),
-        Sees::Response => (NS_SASL, "response"),
-        Sees::Abort => (NS_SASL, "abort"),
-        Sees::Success => (NS_SASL, "success"),
-        Sees::SaslFailure => (NS_SASL, "failure"),
-        Sees::DbResult => (NS_DIALBACK, "result"),
-        Sees::DbVerify => (NS_DIALBACK, "verify"),
-        Sees::Message | Sees::Delivered | Sees::Returned => (NS_SERVER, "message"),
-        Sees::Presence => (NS_SERVER, "presence"),
-        Sees::Iq | Sees::Answered => (NS_SERVER, "iq"),
-        Sees::OtherElement => (STRANGE, STRANGE),
-        Sees::Connection
-        | Sees::ConnectFailed
-        | Sees::Declaration
-        | Sees::Handshake
-        | Sees::Tls
-        | Sees::TlsFailed
-        | Sees::Stanza
-        | Sees::Element
-        | Sees::StreamEnd
-        | Sees::Whitespace
-        | Sees::Illegal
-        | Sees::Anything
-        | Sees::Closed
-        | Sees::Established
-        | Sees::GaveUp
-        | Sees::Query
-        | Sees::Raised => return None,
-    };
-    Some(Element::new(namespace, name))
+    match sees {
+        Sees::Unit(unit) => Some(unit.element()),
+        Sees::Header => Some(Element::prefixed("stream", NS_STREAM, "stream")),
+        Sees::MalformedError => Some(Unit::StreamError.element()),
+        Sees::Delivered | Sees::Returned => Some(Unit::Message.element()),
+        Sees::Answered => Some(Unit::Iq.element()),
+        Sees::OtherElement => Some(Element::new(STRANGE, STRANGE)),
+        _ => None,
+    }
 }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use simulated_partners::event::{ConnectionKind, Event, Leg, Party, What};
+use simulated_partners::negotiate::sasl::offers_external;
 use simulated_partners::persona::Tls;
-use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAM, NS_TLS};
+use simulated_partners::wire::{Element, Kind, Unit};
 
 use crate::case::Direction;
 use crate::finding::Violation;
@@ -78,29 +79,32 @@ pub fn violations(situation: &Situation<'_>, events: &[Event]) -> BTreeSet<(Leg,
 fn acts(element: &Element, encrypted: bool, established: bool) -> Vec<Violation> {
     let mut acts = Vec::new();
     let typed = element.attribute("type");
-    match (element.namespace.as_str(), element.name.as_str()) {
-        (NS_SASL, "auth") => {
+    let Some(unit) = Unit::of(element) else {
+        return acts;
+    };
+    match unit {
+        Unit::Auth => {
             acts.push(Violation::Auth);
             if !encrypted {
                 acts.push(Violation::ExternalInClear);
             }
         }
-        (NS_SASL, "success") => acts.push(Violation::Success),
-        (NS_STREAM, "features") if !encrypted && offers_external(element) => {
+        Unit::Success => acts.push(Violation::Success),
+        Unit::Features if !encrypted && offers_external(element) => {
             acts.push(Violation::ExternalInClear);
         }
-        (NS_TLS, "starttls" | "proceed") => acts.push(Violation::Starttls),
-        (NS_DIALBACK, "result") => match (typed, encrypted) {
+        Unit::Starttls | Unit::Proceed => acts.push(Violation::Starttls),
+        Unit::DbResult => match (typed, encrypted) {
             (None, false) => acts.push(Violation::KeyInClear),
             (None, true) => acts.push(Violation::KeyOverTls),
             (Some("valid"), false) => acts.push(Violation::ValidInClear),
             (Some("valid"), true) => acts.push(Violation::ValidOverTls),
             (Some(_), _) => {}
         },
-        (NS_DIALBACK, "verify") if typed.is_none() && !encrypted => {
+        Unit::DbVerify if typed.is_none() && !encrypted => {
             acts.push(Violation::VerifyInClear);
         }
-        (NS_SERVER, "message" | "iq" | "presence") => {
+        Unit::Message | Unit::Iq | Unit::Presence => {
             if !encrypted {
                 acts.push(Violation::StanzaInClear);
             }
@@ -111,16 +115,6 @@ fn acts(element: &Element, encrypted: bool, established: bool) -> Vec<Violation>
         _ => {}
     }
     acts
-}
-
-fn offers_external(features: &Element) -> bool {
-    features
-        .find(NS_SASL, "mechanisms")
-        .into_iter()
-        .flat_map(Element::elements)
-        .any(|mechanism| {
-            mechanism.is(NS_SASL, "mechanism") && mechanism.content().trim() == "EXTERNAL"
-        })
 }
 
 fn is_prohibited(act: Violation, direction: Direction, given: &Premises) -> bool {
@@ -159,7 +153,7 @@ mod tests {
     use std::time::Duration;
 
     use simulated_partners::persona::{Certificate, Facts, Offer};
-    use simulated_partners::wire::Frame;
+    use simulated_partners::wire::{Frame, NS_SASL};
 
     use super::*;
     use crate::oracle::Profile;
@@ -263,7 +257,7 @@ mod tests {
     fn key_in_clear_violates_required_tls_and_not_optional() {
         let events = [
             event(1, What::Opened(ConnectionKind::Outbound)),
-            sent(1, false, Element::new(NS_DIALBACK, "result").text("key")),
+            sent(1, false, Unit::DbResult.element().text("key")),
         ];
         assert_eq!(found(7, &events), [(Leg(1), Violation::KeyInClear)]);
         assert_eq!(found(9, &events), []);
@@ -271,7 +265,7 @@ mod tests {
 
     #[test]
     fn stanza_is_held_to_the_state_of_its_connection() {
-        let stanza = || sent(1, true, Element::new(NS_SERVER, "iq"));
+        let stanza = || sent(1, true, Unit::Iq.element());
         let opened = || event(1, What::Opened(ConnectionKind::Outbound));
         let early = [opened(), stanza()];
         assert_eq!(
@@ -286,7 +280,8 @@ mod tests {
     fn external_offered_in_clear_is_a_violation_and_over_tls_is_none() {
         let features = || {
             let mechanism = Element::new(NS_SASL, "mechanism").text("EXTERNAL");
-            Element::new(NS_STREAM, "features")
+            Unit::Features
+                .element()
                 .child(Element::new(NS_SASL, "mechanisms").child(mechanism))
         };
         let opened = || event(1, What::Opened(ConnectionKind::Inbound));
@@ -299,8 +294,8 @@ mod tests {
 
     #[test]
     fn each_connection_is_held_to_who_dialled() {
-        let key = || Element::new(NS_DIALBACK, "result").text("key");
-        let valid = || Element::new(NS_DIALBACK, "result").attr("type", "valid");
+        let key = || Unit::DbResult.element().text("key");
+        let valid = || Unit::DbResult.element().attr("type", "valid");
         let events = [
             event(1, What::Opened(ConnectionKind::Outbound)),
             event(2, What::Opened(ConnectionKind::Inbound)),

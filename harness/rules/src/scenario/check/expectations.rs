@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use super::{Check, meant};
 use crate::case::Expect;
 use crate::case::MAIN;
-use crate::case::conditions;
 
 impl Check<'_> {
     pub(super) fn expectations(&mut self) {
@@ -48,7 +47,8 @@ impl Check<'_> {
                 meant(name, &known, ""),
             );
         }
-        if let Some(known) = conditions::conditions(expect.sees) {
+        let known = expect.sees.conditions();
+        if let Some(known) = known.filter(|known| !known.is_empty()) {
             for key in ["condition", "tolerated"] {
                 let list = if key == "condition" {
                     &expect.condition
@@ -69,7 +69,7 @@ impl Check<'_> {
                     }
                 }
             }
-        } else if !expect.condition.is_empty() && !conditions::has_conditions(expect.sees) {
+        } else if !expect.condition.is_empty() && known.is_none() {
             self.tell(
                 &format!("{path}.condition"),
                 format!("{} has no condition", expect.sees),

@@ -1,0 +1,149 @@
+//! What can be seen: the words of `sees`.
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use schemars::JsonSchema;
+use serde::de::{Deserialize, Deserializer, Error as _};
+use simulated_partners::wire::Unit;
+use strum::{EnumIter, IntoEnumIterator as _, IntoStaticStr};
+
+/// Something that can be seen.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, EnumIter, IntoStaticStr,
+)]
+#[schemars(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Sees {
+    /// The target opened a connection to a partner.
+    Connection,
+    /// A partner could not connect to the target.
+    ConnectFailed,
+    /// The target's XML declaration.
+    Declaration,
+    /// Its stream header.
+    Header,
+    /// A message of a handshake in clear that the partner makes by hand; `message` is its name.
+    Handshake,
+    /// A handshake was completed.
+    Tls,
+    /// A handshake failed, or TLS broke down, by the target's doing. `condition` is the alert's name
+    /// (RFC 8446 §6), or `closed`.
+    TlsFailed,
+    /// Any stanza.
+    Stanza,
+    /// Any element of first level that has no word of its own.
+    OtherElement,
+    /// Any element of first level.
+    Element,
+    /// A stream error that is not made as RFC 6120 §4.9.2 says, beside `stream-error`. `condition`
+    /// tells what is wrong with it.
+    MalformedError,
+    /// `</stream:stream>`.
+    StreamEnd,
+    /// Whitespace between elements.
+    Whitespace,
+    /// Bytes of the target that are no legal stream.
+    Illegal,
+    /// Anything of XML that the target sent.
+    Anything,
+    /// The connection ended; `condition` is `stream`, `fin` or `reset`, and `with.by` is `target` or
+    /// `partner`.
+    Closed,
+    /// A side proved its identity.
+    Established,
+    /// A partner's patience with the target ended.
+    GaveUp,
+    /// A stanza reached the local side.
+    Delivered,
+    /// A result reached the local side.
+    Answered,
+    /// An error reached the local side.
+    Returned,
+    /// A question to DNS: `with.name` and `with.kind`.
+    Query,
+    /// A partner raised a name: `with.name`.
+    Raised,
+    /// A unit of the target's stream that has a word.
+    #[strum(disabled)]
+    #[schemars(untagged)]
+    Unit(Unit),
+}
+
+/// How a connection ends.
+const ENDS: [&str; 3] = ["stream", "fin", "reset"];
+
+impl Sees {
+    /// All that can be seen.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let units = Unit::ALL.iter().copied().map(Self::Unit);
+        units.chain(Self::iter())
+    }
+
+    /// Its word in files.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unit(unit) => unit.into(),
+            other => other.into(),
+        }
+    }
+
+    /// Whether this word stands for what another names.
+    pub fn covers(self, other: Self) -> bool {
+        let unit = match other {
+            Self::Unit(unit) => Some(unit),
+            _ => None,
+        };
+        let is_element = unit.is_some() || other == Self::OtherElement;
+        match self {
+            Self::Stanza => unit.is_some_and(Unit::is_stanza),
+            Self::Element => is_element,
+            Self::Anything => {
+                is_element
+                    || matches!(
+                        other,
+                        Self::Declaration
+                            | Self::Header
+                            | Self::StreamEnd
+                            | Self::Whitespace
+                            | Self::Illegal
+                    )
+            }
+            one => one == other,
+        }
+    }
+
+    /// The conditions that it can have, if it can have any; empty where they are no closed set.
+    pub fn conditions(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Unit(unit) => unit.conditions(),
+            Self::Returned | Self::Stanza => Unit::Message.conditions(),
+            Self::Closed => Some(&ENDS),
+            Self::TlsFailed
+            | Self::ConnectFailed
+            | Self::GaveUp
+            | Self::Illegal
+            | Self::MalformedError
+            | Self::OtherElement
+            | Self::Element
+            | Self::Anything => Some(&[]),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Sees {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(self.word())
+    }
+}
+
+impl<'de> Deserialize<'de> for Sees {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        static WORDS: LazyLock<Vec<&str>> = LazyLock::new(|| Sees::all().map(Sees::word).collect());
+        let word = String::deserialize(from)?;
+        Self::all()
+            .find(|sees| sees.word() == word)
+            .ok_or_else(|| D::Error::unknown_variant(&word, &WORDS))
+    }
+}
