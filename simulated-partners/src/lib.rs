@@ -15,6 +15,7 @@ pub mod persona;
 pub mod pki;
 pub mod probe;
 pub mod reaction;
+pub mod stanza;
 pub mod stream;
 pub mod testing;
 pub mod tls;

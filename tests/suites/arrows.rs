@@ -111,7 +111,7 @@ const FLOORS: [(&str, &[&[&str]]); 4] = [
         "simulated-partners",
         &[
             &["board", "dns", "wire"],
-            &["event", "negotiate"],
+            &["event", "negotiate", "stanza"],
             &["reaction"],
             &["persona"],
             &["pki"],

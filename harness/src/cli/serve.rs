@@ -15,8 +15,8 @@ use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::Event;
 use simulated_partners::persona::{self, Persona};
 use simulated_partners::pki::Authority;
+use simulated_partners::stanza::ping;
 use simulated_partners::tls::Habits;
-use simulated_partners::wire::{Element, NS_PING, NS_SERVER};
 
 use super::error::{CliError, Exit};
 use super::{Color, logging, output};
@@ -183,7 +183,7 @@ async fn serve(args: &Args, setup: PartnerSetup, pem: &str) -> Result<(), CliErr
     output::show(intro)?;
 
     if args.dial {
-        partner.dial(ping(&args.domain, &args.target_domain));
+        partner.dial(ping("s2spec-serve", &args.domain, &args.target_domain));
     }
     let detail = if args.full {
         Detail::Full
@@ -298,15 +298,6 @@ fn zone(domain: &str, address: SocketAddr) -> String {
         address.port(),
         address.ip()
     )
-}
-
-fn ping(from: &str, to: &str) -> Element {
-    Element::new(NS_SERVER, "iq")
-        .attr("type", "get")
-        .attr("id", "s2spec-serve")
-        .attr("from", from)
-        .attr("to", to)
-        .child(Element::new(NS_PING, "ping"))
 }
 
 #[cfg(test)]

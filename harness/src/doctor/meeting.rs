@@ -9,9 +9,10 @@ use simulated_partners::dns::Query;
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::{ConnectionKind, Event, Method, Party, TlsSignal, What};
 use simulated_partners::persona::{self, TlsVersion};
+use simulated_partners::stanza;
 use simulated_partners::tls::Details;
 use simulated_partners::tls::Habits;
-use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_SERVER};
+use simulated_partners::wire::{Element, Kind, Unit};
 use tokio::time::{Instant, sleep_until};
 
 use super::Subject;
@@ -115,18 +116,13 @@ pub(super) async fn meet(
 }
 
 fn question(from: &str, to: &str) -> Element {
-    Element::new(NS_SERVER, "iq")
-        .attr("type", "get")
-        .attr("id", QUESTION)
-        .attr("from", from)
-        .attr("to", to)
-        .child(Element::new(NS_TIME, "time"))
+    stanza::question(QUESTION, from, to, Element::new(NS_TIME, "time"))
 }
 
 impl Meeting {
     fn take(&mut self, event: Event) {
         if let Some(element) = from_target(&event)
-            && element.is(NS_SERVER, "iq")
+            && Unit::Iq.is(element)
             && element.attribute("id") == Some(QUESTION)
             && element.attribute("type") != Some("get")
         {
@@ -195,7 +191,7 @@ impl Meeting {
         self.method().is_some()
             || self.legs(ConnectionKind::Inbound).any(|event| {
                 matches!(&event.what, What::Frame { from: Party::Partner, frame, .. }
-                    if matches!(&frame.kind, Kind::Element(e) if e.is(NS_DIALBACK, "result")))
+                    if matches!(&frame.kind, Kind::Element(e) if Unit::DbResult.is(e)))
             })
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use simulated_partners::board::Board;
 use simulated_partners::driver::Partner;
 use simulated_partners::event::{Event, Party, What};
+use simulated_partners::stanza::ping;
 use simulated_partners::wire::{Element, NS_SERVER};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -24,7 +25,6 @@ use crate::judge::{Arrival, Bounce, Grade, grade};
 use crate::lab::Lab;
 use crate::observe::{self, Eye, Sight};
 use crate::subject::Running;
-use crate::subject::inner_side::ping;
 
 /// How long nothing may happen, with all connections ended, before nothing more is expected.
 const QUIET: Duration = Duration::from_millis(2500);

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use simulated_partners::event::{ConnectionKind, Party, What};
+use simulated_partners::stanza::ping;
 use tokio::time::timeout;
 
 use super::case_run::CaseRun;
@@ -16,7 +17,6 @@ use crate::judge::{
 use crate::oracle::prohibited::violations;
 use crate::oracle::{Profile, Situation, second_opinions};
 use crate::outcome::Outcome;
-use crate::subject::inner_side::ping;
 
 /// How long the target's inner side may take to answer. It is no part of what is tested.
 const INNER_SIDE: Duration = Duration::from_secs(20);

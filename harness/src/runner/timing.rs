@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use simulated_partners::event::{Event, Leg, Party, What};
+use simulated_partners::wire::Unit;
 
 use crate::case::Direction;
 use crate::judge::deciding_leg;
@@ -43,9 +44,8 @@ pub(super) fn timings(direction: Direction, events: &[Event], total: Duration) -
     let opened = at(&|what| matches!(what, What::Opened(_)));
     let secured = at(&|what| matches!(what, What::TlsUp(_)));
     let proceed = at(&|what| {
-        use simulated_partners::wire::NS_TLS;
         [Party::Target, Party::Partner].into_iter().any(|party| {
-            crate::judge::element_from(what, party).is_some_and(|e| e.is(NS_TLS, "proceed"))
+            crate::judge::element_from(what, party).is_some_and(|e| Unit::Proceed.is(e))
         })
     });
     let trusted = at(&|what| matches!(what, What::Established(_)));

@@ -7,6 +7,7 @@
 use simulated_partners::driver::{Entry, Partner};
 use simulated_partners::event::{Close, ConnectionKind, Event, Party, TlsSignal, What};
 use simulated_partners::persona::AuthorityFact;
+use simulated_partners::stanza::ping;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::case_run::CaseRun;
@@ -18,7 +19,6 @@ use crate::case::Direction;
 use crate::case::names::Names;
 use crate::judge::{Arrival, Bounce, Evidence, element_from};
 use crate::lab::Lab;
-use crate::subject::inner_side::ping;
 use crate::subject::{Hidden, Running, Trigger};
 
 /// A target behind which nothing is seen.

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use simulated_partners::inner::{Inner, Outgoing};
-use simulated_partners::wire::{Element, NS_PING, NS_SERVER};
+use simulated_partners::stanza::{self, domain_of, ping};
+use simulated_partners::wire::Element;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::remote::with_causes;
@@ -144,16 +145,6 @@ impl Drop for Stanzas {
     }
 }
 
-/// An XEP-0199 ping.
-pub fn ping(id: &str, from: &str, to: &str) -> Element {
-    Element::new(NS_SERVER, "iq")
-        .attr("type", "get")
-        .attr("id", id)
-        .attr("from", from)
-        .attr("to", to)
-        .child(Element::new(NS_PING, "ping"))
-}
-
 async fn read(mut link: Inner, shared: Arc<Shared>) {
     let reason = loop {
         match link.receive().await {
@@ -193,21 +184,6 @@ impl Shared {
             all.find(|one| one.mark.as_deref().is_some_and(is_for))
         })?;
         let _ = mailbox.to_case.send(stanza.clone());
-        let asks = stanza.is(NS_SERVER, "iq") && stanza.attribute("type") == Some("get");
-        (mailbox.answers && asks).then(|| pong(stanza))
+        (mailbox.answers && stanza::is_question(stanza)).then(|| stanza::result(stanza))
     }
-}
-
-fn pong(ping: &Element) -> Element {
-    let attribute = |name| ping.attribute(name).unwrap_or_default();
-    Element::new(NS_SERVER, "iq")
-        .attr("type", "result")
-        .attr("id", attribute("id"))
-        .attr("from", attribute("to"))
-        .attr("to", attribute("from"))
-}
-
-fn domain_of(address: &str) -> &str {
-    let bare = address.split('/').next().unwrap_or(address);
-    bare.rsplit('@').next().unwrap_or(bare)
 }

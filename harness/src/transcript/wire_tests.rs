@@ -9,8 +9,9 @@ use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::{ConnectionKind, Event, What};
 use simulated_partners::persona;
 use simulated_partners::pki::Authority;
+use simulated_partners::stanza::ping;
 use simulated_partners::tls::Habits;
-use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_PING, NS_SERVER};
+use simulated_partners::wire::{Kind, Unit};
 
 use super::{canonical_text, wire_summary};
 
@@ -73,7 +74,7 @@ fn decided(events: &[Event]) -> bool {
                 && match &event.what {
                     What::Established(_) | What::Opened(ConnectionKind::Verification) => true,
                     What::Frame { frame, .. } => {
-                        matches!(&frame.kind, Kind::Element(e) if e.is(NS_DIALBACK, "verify"))
+                        matches!(&frame.kind, Kind::Element(e) if Unit::DbVerify.is(e))
                     }
                     _ => false,
                 }
@@ -106,14 +107,7 @@ async fn session(
     } else {
         (&target, ours, theirs)
     };
-    dialler.dial(
-        Element::new(NS_SERVER, "iq")
-            .attr("type", "get")
-            .attr("id", &format!("ping-{seed}"))
-            .attr("from", from)
-            .attr("to", to)
-            .child(Element::new(NS_PING, "ping")),
-    );
+    dialler.dial(ping(&format!("ping-{seed}"), from, to));
     let mut events = Vec::new();
     let watch = async {
         while let Some(event) = partner.next_event().await {

@@ -15,8 +15,9 @@ use crate::event::{
 };
 use crate::persona::{self, Persona};
 use crate::pki::Authority;
+use crate::stanza;
 use crate::tls::Habits;
-use crate::wire::{Element, Kind, NS_PING, NS_SERVER};
+use crate::wire::{Element, Kind, NS_SERVER};
 
 mod reactions;
 
@@ -88,12 +89,7 @@ async fn meet(
 }
 
 fn ping() -> Element {
-    Element::new(NS_SERVER, "iq")
-        .attr("type", "get")
-        .attr("id", "p1")
-        .attr("from", "a.example")
-        .attr("to", "b.example")
-        .child(Element::new(NS_PING, "ping"))
+    stanza::ping("p1", "a.example", "b.example")
 }
 
 async fn within<T>(future: impl Future<Output = T>) -> T {

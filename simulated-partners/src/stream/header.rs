@@ -126,13 +126,6 @@ pub(super) fn could_be_domain(name: &str) -> bool {
         })
 }
 
-/// The domain of an address: what is between the first `@` and the first `/`
-/// (RFC 7622 §3.1).
-pub(super) fn domain_of(address: &str) -> &str {
-    let bare = address.split_once('/').map_or(address, |(bare, _)| bare);
-    bare.split_once('@').map_or(bare, |(_, domain)| domain)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use super::action::{Action, Question, Verdict};
 use super::header::{
-    could_be_domain, declares_dialback, domain_of, has_right_namespaces, has_version, same_domain,
+    could_be_domain, declares_dialback, has_right_namespaces, has_version, same_domain,
 };
 use super::machine::{Machine, Pending};
 use super::state::{State, Step};
@@ -11,6 +11,7 @@ use crate::negotiate::dialback::{self, Answer};
 use crate::negotiate::sasl;
 use crate::persona::Tls;
 use crate::reaction::When;
+use crate::stanza;
 use crate::wire::{Element, Unit};
 
 /// Failed SASL tries on one stream (RFC 6120 §6.4.5).
@@ -288,20 +289,14 @@ impl Machine {
         let (Some(from), Some(to)) = (stanza.attribute("from"), stanza.attribute("to")) else {
             return self.fail_stream("improper-addressing");
         };
-        if !same_domain(domain_of(from), &self.profile.target_domain) {
+        if !same_domain(stanza::domain_of(from), &self.profile.target_domain) {
             return self.fail_stream("invalid-from");
         }
-        if !same_domain(domain_of(to), &self.profile.domain) {
+        if !same_domain(stanza::domain_of(to), &self.profile.domain) {
             return self.fail_stream("improper-addressing");
         }
-        if self.profile.answers && Unit::Iq.is(stanza) && stanza.attribute("type") == Some("get") {
-            let result = Unit::Iq
-                .element()
-                .attr("type", "result")
-                .attr("id", stanza.attribute("id").unwrap_or_default())
-                .attr("from", to)
-                .attr("to", from);
-            self.actions.push(Action::Answer(result));
+        if self.profile.answers && stanza::is_question(stanza) {
+            self.actions.push(Action::Answer(stanza::result(stanza)));
         }
     }
 }

@@ -19,8 +19,9 @@ use crate::driver::{self, CONNECTIONS, PartnerSetup};
 use crate::event::{ConnectionKind, Event, Method, Party, What};
 use crate::persona::{self, Persona};
 use crate::pki::Identity;
+use crate::stanza;
 use crate::tls::Habits;
-use crate::wire::{Element, Frame, Kind, NS_PING, Unit};
+use crate::wire::{Element, Frame, Kind, Unit};
 
 /// How long is waited where nothing else was said: for an event, and by the partner for each step.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -268,14 +269,7 @@ impl Partner {
     pub fn ping(&mut self) -> String {
         self.pings += 1;
         let id = format!("ping-{}", self.pings);
-        let ping = Unit::Iq
-            .element()
-            .attr("type", "get")
-            .attr("id", &id)
-            .attr("from", &self.domain)
-            .attr("to", &self.target_domain)
-            .child(Element::new(NS_PING, "ping"));
-        self.send(ping);
+        self.send(stanza::ping(&id, &self.domain, &self.target_domain));
         id
     }
 
