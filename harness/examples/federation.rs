@@ -63,7 +63,7 @@ fn configuration(setup: Setup<'_>) -> String {
         setup.seed(),
     );
     for (domain, policy) in setup.partners() {
-        let [tls, sasl] = [policy.tls, policy.sasl].map(|level| s2spec::report::word(&level));
+        let (tls, sasl) = (policy.tls, policy.sasl);
         let dialback = policy.dialback;
         text.push_str(&format!(
             "[[partner]]\ndomain = '{domain}'\ntls = '{tls}'\nsasl = '{sasl}'\ndialback = {dialback}\n"

@@ -13,7 +13,8 @@ use strum::{Display, EnumString, VariantArray};
 use crate::wire::Frame;
 
 /// One of the two ends of a connection, seen from the test bench.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Display)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Party {
     /// The proxy or server under test.
     Target,
@@ -96,7 +97,22 @@ impl ConnectionKind {
 }
 
 /// How two servers came to trust each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Display,
+    EnumString,
+    VariantArray,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Method {
     /// SASL EXTERNAL over TLS (XEP-0178).
     SaslTls,
@@ -104,6 +120,11 @@ pub enum Method {
     TlsDialback,
     /// Server dialback without TLS.
     TcpDialback,
+}
+
+impl Method {
+    /// All methods, the best first.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 }
 
 /// One observation.
@@ -183,7 +204,8 @@ pub enum What {
 }
 
 /// How a TCP connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Display)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Close {
     /// After `</stream:stream>` from at least one side.
     Stream,

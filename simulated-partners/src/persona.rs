@@ -12,6 +12,7 @@ mod tests;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::Display;
 
 use crate::reaction::Reaction;
 
@@ -89,9 +90,21 @@ impl Offer {
 
 /// How a partner stands to STARTTLS.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Deserialize,
+    Serialize,
+    JsonSchema,
+    Display,
 )]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Tls {
     /// Not offered, not used.
     None,
@@ -115,8 +128,10 @@ pub enum Tls {
     Deserialize,
     Serialize,
     JsonSchema,
+    Display,
 )]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Certificate {
     /// For its own domain, from the lab's authority, both key usages.
     #[default]

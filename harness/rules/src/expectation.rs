@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::outcome::{Method, method_name};
+use strum::{Display, VariantArray};
+
+use crate::outcome::Method;
 
 /// What a situation may end in.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -96,7 +98,7 @@ impl fmt::Display for Allowed {
 #[serde(rename_all = "kebab-case")]
 pub enum End {
     /// A stanza gets through by this method.
-    Established(#[serde(serialize_with = "method")] Method),
+    Established(Method),
     /// It is refused for this reason.
     Refused(Reason),
 }
@@ -104,20 +106,28 @@ pub enum End {
 impl fmt::Display for End {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Established(method) => to.write_str(method_name(*method)),
+            Self::Established(method) => write!(to, "{method}"),
             Self::Refused(reason) => write!(to, "refused {reason}"),
         }
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn method<S: serde::Serializer>(method: &Method, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(method_name(*method))
-}
-
 /// Why a negotiation may be refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    Display,
+    VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Reason {
     /// The policy leaves no method.
     Config,
@@ -145,19 +155,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 11] = [
-        Self::Config,
-        Self::NoTls,
-        Self::PeerTls,
-        Self::TlsFail,
-        Self::BadCert,
-        Self::SaslFail,
-        Self::NoMethod,
-        Self::VerificationNegative,
-        Self::VerificationImpossible,
-        Self::PeerGivesUp,
-        Self::PeerBroken,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// A sentence for people.
     pub fn says(self) -> &'static str {
@@ -174,24 +172,6 @@ impl Reason {
             Self::PeerGivesUp => "the partner's own demands are not met",
             Self::PeerBroken => "the partner broke the stream",
         }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.pad(match self {
-            Self::Config => "config",
-            Self::NoTls => "no-tls",
-            Self::PeerTls => "peer-tls",
-            Self::TlsFail => "tls-fail",
-            Self::BadCert => "bad-cert",
-            Self::SaslFail => "sasl-fail",
-            Self::NoMethod => "no-method",
-            Self::VerificationNegative => "verification-negative",
-            Self::VerificationImpossible => "verification-impossible",
-            Self::PeerGivesUp => "peer-gives-up",
-            Self::PeerBroken => "peer-broken",
-        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use simulated_partners::event::{
-    CertificateSeen, Close, ConnectionKind, Event, Leg, Party, TlsSignal, What,
+    CertificateSeen, ConnectionKind, Event, Leg, Party, TlsSignal, What,
 };
 use simulated_partners::reaction::Stage;
 use simulated_partners::wire::{Element, Frame, Kind, NS_STREAMS, NS_XML, Unit};
@@ -221,20 +221,11 @@ fn seen(what: &What, sight: impl Fn(Sees, Party) -> Sight) -> Vec<Sight> {
         }
         What::Established(_) => vec![sight(Sees::Established, Party::Target)],
         What::Closed { by, how } => {
-            let how = match how {
-                Close::Stream => "stream",
-                Close::Fin => "fin",
-                Close::Reset => "reset",
-            };
-            let by_whom = match by {
-                Party::Target => "target",
-                Party::Partner => "partner",
-            };
             // Judged whoever began: a stream ends on both sides.
             with(
                 Sees::Closed,
                 Party::Target,
-                &[("condition", how.to_owned()), ("by", by_whom.to_owned())],
+                &[("condition", how.to_string()), ("by", by.to_string())],
             )
         }
         What::GaveUp { waiting_for } => with(

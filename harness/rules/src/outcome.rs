@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use strum::Display;
 
 pub use simulated_partners::event::Method;
 
@@ -11,7 +12,7 @@ pub use simulated_partners::event::Method;
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// A stanza got through, authenticated by this method.
-    Established(#[serde(with = "method")] Method),
+    Established(Method),
     /// It was refused.
     Refused(Refusal),
     /// Nothing more happened before the case's deadline.
@@ -21,7 +22,7 @@ pub enum Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Established(method) => to.write_str(method_name(*method)),
+            Self::Established(method) => write!(to, "{method}"),
             Self::Refused(refusal) => write!(to, "refused: {refusal}"),
             Self::Stalled(phase) => write!(to, "stalled at {phase}"),
         }
@@ -57,8 +58,9 @@ impl fmt::Display for Refusal {
 }
 
 /// Phases of a negotiation, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Display)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Phase {
     /// The target does not take the configuration.
     Config,
@@ -80,25 +82,10 @@ pub enum Phase {
     Stanza,
 }
 
-impl fmt::Display for Phase {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.pad(match self {
-            Self::Config => "config",
-            Self::Connect => "connect",
-            Self::Stream => "stream",
-            Self::Starttls => "starttls",
-            Self::Tls => "tls",
-            Self::Method => "method",
-            Self::Sasl => "sasl",
-            Self::Dialback => "dialback",
-            Self::Stanza => "stanza",
-        })
-    }
-}
-
 /// Who ended it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Display)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Closer {
     /// The server under test.
     Target,
@@ -106,16 +93,6 @@ pub enum Closer {
     Partner,
     /// Neither: it stayed open, and the case ended on other evidence (the bounce).
     Nobody,
-}
-
-impl fmt::Display for Closer {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.pad(match self {
-            Self::Target => "target",
-            Self::Partner => "partner",
-            Self::Nobody => "nobody",
-        })
-    }
 }
 
 /// The first thing that told of the refusal.
@@ -167,24 +144,5 @@ impl fmt::Display for Signal {
             Self::Reset => to.write_str("TCP reset"),
             Self::Silence => to.write_str("silence"),
         }
-    }
-}
-
-mod method {
-    use super::Method;
-    use serde::Serializer;
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-    pub(super) fn serialize<S: Serializer>(method: &Method, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(super::method_name(*method))
-    }
-}
-
-/// The name of a method as the documents write it.
-pub fn method_name(method: Method) -> &'static str {
-    match method {
-        Method::SaslTls => "sasl-tls",
-        Method::TlsDialback => "tls-dialback",
-        Method::TcpDialback => "tcp-dialback",
     }
 }

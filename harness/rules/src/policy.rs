@@ -7,12 +7,27 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 use simulated_partners::persona::{Certificate, Key, Offer, Tls, TlsVersion};
+use strum::{Display, VariantArray};
 
 use crate::outcome::Method;
 
 /// Support for one part of the negotiation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Deserialize,
+    Serialize,
+    Display,
+    VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Level {
     /// Nothing happens without it.
     Required,
@@ -24,7 +39,7 @@ pub enum Level {
 
 impl Level {
     /// All levels, in the order of the rows.
-    pub const ALL: [Self; 3] = [Self::Required, Self::Optional, Self::NotSupported];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// `R`, `O` or `N`.
     pub fn letter(self) -> char {
@@ -33,16 +48,6 @@ impl Level {
             Self::Optional => 'O',
             Self::NotSupported => 'N',
         }
-    }
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.pad(match self {
-            Self::Required => "required",
-            Self::Optional => "optional",
-            Self::NotSupported => "not-supported",
-        })
     }
 }
 

@@ -1,8 +1,7 @@
 //! The entries of a baseline.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
+use strum::Display;
 use time::Date;
 
 use crate::glob::Glob;
@@ -66,21 +65,15 @@ impl Baseline {
 }
 
 /// Which verdict an entry is about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, Display,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Covers {
     /// A failure.
     #[default]
     Fail,
     /// A warning, which is a failure where a run is strict. Without that the entry has no effect.
     Warn,
-}
-
-impl fmt::Display for Covers {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.pad(match self {
-            Self::Fail => "fail",
-            Self::Warn => "warn",
-        })
-    }
 }

@@ -108,7 +108,7 @@ fn list(coverage: &Coverage<'_>, table: &Table, state: State, width: usize) -> S
 }
 
 fn paragraph(row: &Requirement, width: usize) -> String {
-    let text = format!("{}: {}", row.level.name(), row.text);
+    let text = format!("{}: {}", row.level, row.text);
     let mut out = field(&row.id.to_string(), &text, width);
     if let Some(reason) = &row.unjudgeable {
         out.push_str(&field("", reason, width));

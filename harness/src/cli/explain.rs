@@ -12,7 +12,7 @@ use crate::case::{Scenario, Script};
 use crate::expectation::End;
 use crate::matrix::control_of;
 use crate::oracle::{self, allowed, second_opinions};
-use crate::outcome::{Method, method_name};
+use crate::outcome::Method;
 use crate::report::{Rerun, describe_direction, describe_offer, describe_policy, field};
 use crate::requirement::Registry;
 
@@ -104,10 +104,10 @@ pub(super) fn text(case: &Case, all: &[Case], judging: Judging, width: usize) ->
         }
     }
     for opinion in second_opinions(case, profile) {
-        let ends: Vec<&str> = opinion
+        let ends: Vec<String> = opinion
             .ends
             .iter()
-            .map(|end| end.map_or("refused", method_name))
+            .map(|end| end.map_or_else(|| "refused".to_owned(), |method| method.to_string()))
             .collect();
         say(
             "also says",
@@ -145,7 +145,7 @@ fn scripted(scenario: &Scenario, script: &Script) -> Vec<(&'static str, String)>
         .iter()
         .filter_map(|row| row.parse().ok());
     for found in rows.filter_map(|row| registry.get(&row)) {
-        let level = found.level.name();
+        let level = found.level;
         lines.push((
             "judges",
             format!("{} ({level}, {}): {}", found.id, found.source, found.text),
@@ -159,7 +159,7 @@ fn scripted(scenario: &Scenario, script: &Script) -> Vec<(&'static str, String)>
     }
     for role in &script.roles {
         for reaction in &role.persona.reactions {
-            let actions: Vec<&str> = reaction.actions.iter().map(Do::word).collect();
+            let actions: Vec<&str> = reaction.actions.iter().map(Do::as_ref).collect();
             lines.push((
                 "reacts",
                 format!(
@@ -209,7 +209,7 @@ fn story(case: &Case) -> String {
 }
 
 fn methods(methods: impl Iterator<Item = Method>) -> String {
-    let names: Vec<&str> = methods.map(method_name).collect();
+    let names: Vec<String> = methods.map(|method| method.to_string()).collect();
     if names.is_empty() {
         "none is left to the target".to_owned()
     } else {

@@ -123,7 +123,8 @@ impl FromStr for PolicyName {
         }
         let level = |word: &str| {
             Level::ALL
-                .into_iter()
+                .iter()
+                .copied()
                 .find(|level| level.to_string() == word || level.letter().to_string() == word)
         };
         let mut words = text.split('/');

@@ -52,7 +52,7 @@ fn of_row(coverage: &Coverage<'_>, row: &Requirement, width: usize) -> String {
     say("demands", &row.text);
     say("source", &row.source);
     say("level", &level(row.level));
-    say("role", &format!("{}: {}", row.role.name(), row.role.says()));
+    say("role", &format!("{}: {}", row.role, row.role.says()));
     if let Some(area) = coverage.registry().area(row.id.area()) {
         say("area", &format!("{}: {}", area.folder, area.title));
     }
@@ -88,7 +88,7 @@ fn covered(
 fn level(level: Level) -> String {
     format!(
         "{}: {}; a breach is {}",
-        level.name(),
+        level,
         level.says(),
         match level.weight() {
             Weight::Must => "a failure",

@@ -22,7 +22,7 @@ pub fn to_json(coverage: &Coverage<'_>, table: &Table) -> Value {
             value["levels"] = Level::ALL
                 .iter()
                 .zip(&counts.levels)
-                .map(|(level, count)| (level.name().to_owned(), counted(count)))
+                .map(|(level, count)| (level.to_string(), counted(count)))
                 .collect();
             value
         })

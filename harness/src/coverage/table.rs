@@ -43,7 +43,7 @@ impl Bugs {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counts {
     /// By level, in the order of [`Level::ALL`].
-    pub levels: [Count; 6],
+    pub levels: Vec<Count>,
     /// Over all levels.
     pub all: Count,
 }
@@ -55,9 +55,12 @@ impl Table {
         let counts = |areas: &[&Area]| {
             let rows: Vec<&Requirement> = areas.iter().flat_map(|a| registry.of(&a.code)).collect();
             Counts {
-                levels: Level::ALL.map(|level| {
-                    coverage.count(rows.iter().copied().filter(|row| row.level == level))
-                }),
+                levels: Level::ALL
+                    .iter()
+                    .map(|level| {
+                        coverage.count(rows.iter().copied().filter(|row| row.level == *level))
+                    })
+                    .collect(),
                 all: coverage.count(rows.iter().copied()),
             }
         };
@@ -108,15 +111,16 @@ one of may is recorded. --open and --unjudgeable list rows.
 
 fn count_line(out: &mut String, name: &str, counts: &Counts) {
     let all = &counts.all;
+    let levels: Vec<String> = counts.levels.iter().map(Count::share).collect();
     text_line(
         out,
         name,
-        &counts.levels.map(|count| count.share()),
+        &levels,
         &[all.rows(), all.covered, all.unjudgeable, all.open].map(|number| number.to_string()),
     );
 }
 
-fn text_line(out: &mut String, name: &str, levels: &[String; 6], last: &[String; 4]) {
+fn text_line(out: &mut String, name: &str, levels: &[String], last: &[String; 4]) {
     const WIDTHS: [usize; 10] = [8, 8, 7, 8, 7, 7, 5, 8, 8, 5];
     let mut line = format!("{name:<4}");
     for (cell, width) in levels.iter().chain(last).zip(WIDTHS) {
@@ -130,7 +134,7 @@ fn text_line(out: &mut String, name: &str, levels: &[String; 6], last: &[String;
 pub fn to_markdown(table: &Table) -> String {
     let mut out = String::from("| area | folder | | ");
     for level in Level::ALL {
-        let _ = write!(out, "{} | ", level.name());
+        let _ = write!(out, "{level} | ");
     }
     out.push_str("rows | covered | unjudgeable | open |\n|---|---|---|");
     out.push_str(&"--:|".repeat(Level::ALL.len() + 4));

@@ -182,7 +182,7 @@ fn sums_agree_with_the_registry() {
         .map(|(_, counts)| counts.all.rows())
         .sum();
     assert_eq!(by_area, table.total.all.rows());
-    for (index, level) in Level::ALL.into_iter().enumerate() {
+    for (index, &level) in Level::ALL.iter().enumerate() {
         let rows = registry.all().filter(|row| row.level == level).count();
         assert_eq!(table.total.levels[index].rows(), rows, "{level:?}");
     }

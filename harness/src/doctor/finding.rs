@@ -1,13 +1,15 @@
 //! What the doctor says: checks, findings, and all of them together.
 
 use serde::Serialize;
+use strum::Display;
 
 use super::Subject;
 use crate::report::describe_policy;
 
 /// Whose matter a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Display)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Blame {
     /// s2spec, its lab or this machine.
     Harness,
@@ -20,8 +22,9 @@ pub enum Blame {
 }
 
 /// How much a finding matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Display)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Severity {
     /// Good to know.
     Note,
@@ -32,8 +35,9 @@ pub enum Severity {
 }
 
 /// What is looked at, in the order of causes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Display)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Check {
     /// The start of the target.
     Start,
@@ -69,31 +73,6 @@ pub enum Check {
     Clock,
     /// The target's own records.
     Records,
-}
-
-impl Check {
-    /// Its name, as in JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Port => "port",
-            Self::Stream => "stream",
-            Self::Starttls => "starttls",
-            Self::Chain => "chain",
-            Self::Dates => "dates",
-            Self::Names => "names",
-            Self::Usage => "usage",
-            Self::Key => "key",
-            Self::Policy => "policy",
-            Self::DirectTls => "direct-tls",
-            Self::Inner => "inner",
-            Self::Trust => "trust",
-            Self::LabDns => "lab-dns",
-            Self::WayBack => "way-back",
-            Self::Clock => "clock",
-            Self::Records => "records",
-        }
-    }
 }
 
 /// Something to be mended, or to know.

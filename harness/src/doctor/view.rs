@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use owo_colors::{OwoColorize as _, Style};
 use serde::Serialize;
 
-use super::finding::{Checked, Diagnosis, Finding, Result, Severity};
-use crate::report::{Charset, word};
+use super::finding::{Check, Checked, Diagnosis, Finding, Result, Severity};
+use crate::report::Charset;
 
 /// Version of the JSON document's form. It grows when a field changes its meaning or goes away.
 pub const SCHEMA: u32 = 1;
@@ -54,7 +54,7 @@ fn headline(diagnosis: &Diagnosis) -> String {
         return format!(
             "{} ({}): {}.{more}",
             "Blocked".style(Severity::Blocking.colour()),
-            check.name(),
+            check,
             clean(&finding.what)
         );
     }
@@ -76,7 +76,7 @@ fn headline(diagnosis: &Diagnosis) -> String {
 }
 
 fn line(checked: &Checked, width: usize, charset: Charset) -> String {
-    let name = checked.check.name();
+    let name = checked.check;
     let mark = |unicode: char, ascii: char| match charset {
         Charset::Unicode => unicode,
         Charset::Ascii => ascii,
@@ -113,8 +113,8 @@ fn found(start: &str, finding: &Finding, width: usize) -> String {
     let what = format!(
         "{} [{}, {}]",
         clean(&finding.what),
-        word(&finding.severity),
-        word(&finding.blame)
+        finding.severity,
+        finding.blame
     );
     let mut out = wrap(start, LABEL, &what, width);
     let indent = format!("{:LABEL$}", "");
@@ -198,7 +198,7 @@ struct Tool {
 
 #[derive(Serialize)]
 struct First<'a> {
-    check: &'static str,
+    check: Check,
     #[serde(flatten)]
     finding: &'a Finding,
 }
@@ -215,10 +215,9 @@ struct Summary {
 /// # Errors
 /// When a value has no JSON form, which is a fault of the harness.
 pub fn to_json(diagnosis: &Diagnosis) -> std::result::Result<String, serde_json::Error> {
-    let first = diagnosis.blocking().map(|(check, finding)| First {
-        check: check.name(),
-        finding,
-    });
+    let first = diagnosis
+        .blocking()
+        .map(|(check, finding)| First { check, finding });
     let document = Document {
         schema: SCHEMA,
         tool: Tool {

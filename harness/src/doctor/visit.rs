@@ -219,9 +219,7 @@ impl Examined {
 pub fn refusal(check: Check, finding: &Finding) -> String {
     format!(
         "{}: {}; to do: {} (`s2spec doctor` says more, --no-doctor runs the cases all the same)",
-        check.name(),
-        finding.what,
-        finding.advice
+        check, finding.what, finding.advice
     )
 }
 

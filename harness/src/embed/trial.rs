@@ -176,7 +176,6 @@ impl Remarks {
     /// All of them, one a line.
     pub(super) fn lines(&self) -> Vec<String> {
         let verdicts = self.verdicts.iter().map(|((verdict, why), (count, id))| {
-            let verdict = report::word(verdict);
             let why = printable(why);
             match count {
                 1 => format!("{verdict}: {why} ({id})"),

@@ -124,10 +124,7 @@ fn broken(record: &Record) -> Vec<String> {
         .map(|found| {
             format!(
                 "{} ({}, {}): {}",
-                found.id,
-                found.level.name(),
-                found.source,
-                found.text
+                found.id, found.level, found.source, found.text
             )
         })
         .collect()

@@ -235,9 +235,9 @@ pub(crate) fn generated() -> Vec<RunEvent> {
                         partner.offer.dialback = dialback;
                         partner.name = format!(
                             "{}-{}-{}",
-                            super::word(&tls),
+                            tls,
                             if dialback { "db" } else { "nodb" },
-                            super::word(&certificate)
+                            certificate
                         );
                         records.push(passed(Set::Offers, row, &Arc::new(partner), direction));
                     }

@@ -22,9 +22,7 @@ pub use json::{SCHEMA, to_json};
 pub use mark::Charset;
 pub use progress::Progress;
 pub use terminal::{View, render};
-pub use words::{
-    allowed_text, describe_direction, describe_offer, describe_policy, shown_text, word,
-};
+pub use words::{allowed_text, describe_direction, describe_offer, describe_policy, shown_text};
 
 #[cfg(test)]
 pub(crate) mod fixture;

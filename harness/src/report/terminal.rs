@@ -10,7 +10,6 @@ use super::failure::{self, Rerun, filled, wrapped};
 use super::gather::Report;
 use super::grid::{Grid, Heading, in_columns};
 use super::mark::{Charset, Mark};
-use super::words::word;
 use crate::case::Set;
 use crate::record::Record;
 use crate::transcript::printable;
@@ -118,8 +117,7 @@ fn grid(records: &[&Record], set: Set) -> Grid {
                 .to_owned(),
             Set::Offers | Set::Scenarios => format!(
                 "{} {}",
-                word(&case.partner.offer.tls),
-                word(&case.partner.offer.certificate)
+                case.partner.offer.tls, case.partner.offer.certificate
             ),
         };
         grid.add(

@@ -1,6 +1,5 @@
 //! What is said of cases, in the same words everywhere.
 
-use serde::Serialize;
 use simulated_partners::persona::{Offer, Tls, TlsVersion};
 
 use crate::baseline::shown;
@@ -10,15 +9,6 @@ use crate::outcome::{Outcome, Refusal, outcome_text};
 use crate::policy::{Level, Policy};
 use crate::record::Record;
 use crate::verdict::Verdict;
-
-/// The name of a plain enum value as the JSON report writes it, such as `tls-fail`.
-pub fn word(value: &impl Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(name)) => name,
-        Ok(other) => other.to_string(),
-        Err(error) => error.to_string(),
-    }
-}
 
 /// All allowed ends, expected first, tolerated ones marked.
 pub fn allowed_text(allowed: &[Allowed]) -> String {
@@ -90,7 +80,7 @@ pub fn describe_offer(offer: &Offer) -> String {
         "no dialback".to_owned()
     });
     if offer.tls != Tls::None {
-        parts.push(format!("certificate {}", word(&offer.certificate)));
+        parts.push(format!("certificate {}", offer.certificate));
         match offer.tls_versions.as_slice() {
             [TlsVersion::V12] => parts.push("TLS 1.2 only".to_owned()),
             [TlsVersion::V13] => parts.push("TLS 1.3 only".to_owned()),

@@ -19,7 +19,7 @@ use super::{Pending, Placement, Running, StartError, Stop, Target};
 use crate::case::Case;
 use crate::case::{Need, Setting};
 use crate::lab::Lab;
-use crate::policy::{Level, Policy};
+use crate::policy::Policy;
 
 const DOMAIN: &str = "contoso.example";
 const SECOND: &str = "chat.contoso.example";
@@ -199,17 +199,10 @@ const IDLE: Duration = Duration::from_secs(600);
 const SHORT_IDLE: Duration = Duration::from_millis(400);
 
 fn partner(text: &mut String, domain: &str, policy: Policy) {
-    let word = |level| match level {
-        Level::Required => "required",
-        Level::Optional => "optional",
-        Level::NotSupported => "not-supported",
-    };
     write!(
         text,
         "[[partner]]\ndomain = \"{domain}\"\ntls = \"{}\"\nsasl = \"{}\"\ndialback = {}\n",
-        word(policy.tls),
-        word(policy.sasl),
-        policy.dialback,
+        policy.tls, policy.sasl, policy.dialback,
     )
     .expect("a String takes all text");
 }

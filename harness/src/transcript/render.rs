@@ -8,7 +8,6 @@ use simulated_partners::event::{
 use simulated_partners::wire::{Frame, Kind};
 
 use super::look::leg_words;
-use crate::outcome::method_name;
 
 /// How much of an event is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,13 +97,6 @@ const fn arrow(from: Party) -> &'static str {
     }
 }
 
-const fn party(party: Party) -> &'static str {
-    match party {
-        Party::Partner => "partner",
-        Party::Target => "target",
-    }
-}
-
 fn describe(what: &What, detail: Detail) -> (&'static str, &'static str, String) {
     match what {
         What::Opened(kind) => (dialler(*kind), "tcp", format!("open: {}", leg_words(*kind))),
@@ -121,15 +113,11 @@ fn describe(what: &What, detail: Detail) -> (&'static str, &'static str, String)
             "tls",
             match signal {
                 TlsSignal::Alert(name) => format!("alert {}", printable(name)),
-                TlsSignal::Closed => format!("handshake cut by {}", party(*by)),
+                TlsSignal::Closed => format!("handshake cut by {by}"),
                 TlsSignal::Garbage(why) => format!("no TLS: {}", printable(why)),
             },
         ),
-        What::Established(method) => (
-            " ",
-            "xml",
-            format!("established by {}", method_name(*method)),
-        ),
+        What::Established(method) => (" ", "xml", format!("established by {method}")),
         What::Closed { by, how } => (
             arrow(*by),
             "tcp",
@@ -140,7 +128,7 @@ fn describe(what: &What, detail: Detail) -> (&'static str, &'static str, String)
                     Close::Fin => "closed with no stream end",
                     Close::Reset => "reset",
                 },
-                party(*by)
+                by
             ),
         ),
         What::Repeated { bytes, times } => (

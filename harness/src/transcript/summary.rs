@@ -10,7 +10,6 @@ use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_SASL, Node, Unit};
 use super::canonical::canonical;
 use super::look::{attribute, children};
 use super::render::printable;
-use crate::outcome::method_name;
 
 /// Who sent what, in order, each connection up to its decisive event.
 ///
@@ -129,7 +128,7 @@ fn token(what: &What, dialler: Option<Party>) -> (Option<Party>, String) {
                 TlsSignal::Garbage(_) => format!("TLS-failed[{}:no-tls]", letter(*by)),
             },
         ),
-        What::Established(method) => (None, format!("={}", method_name(*method))),
+        What::Established(method) => (None, format!("={method}")),
         What::Closed { by, how } => (
             Some(*by),
             match how {

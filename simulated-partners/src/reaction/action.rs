@@ -2,12 +2,14 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::AsRefStr;
 
 use super::hello::Hello;
 
 /// What a partner does at a point.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema, AsRefStr)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Do {
     /// Sends text as it is, with the placeholders of [`Values`](super::Values) filled in. What is
     /// sent at one point without a `flush` between goes out in one piece.
@@ -129,38 +131,6 @@ pub enum Await {
 }
 
 impl Do {
-    /// The action as a file spells it.
-    pub const fn word(&self) -> &'static str {
-        match self {
-            Self::Send(_) => "send",
-            Self::SendBytes(_) => "send-bytes",
-            Self::Repeat(_) => "repeat",
-            Self::Split(_) => "split",
-            Self::Flush => "flush",
-            Self::HeaderWithout(_) => "header-without",
-            Self::Features => "features",
-            Self::Wait(_) => "wait",
-            Self::WaitFor(_) => "wait-for",
-            Self::Raise(_) => "raise",
-            Self::Keep(_) => "keep",
-            Self::Await(_) => "await",
-            Self::Deafen => "deafen",
-            Self::Shut => "shut",
-            Self::StartTls => "start-tls",
-            Self::Close => "close",
-            Self::Cut => "cut",
-            Self::Reset => "reset",
-            Self::Hold => "hold",
-            Self::Ignore => "ignore",
-            Self::BreakTls => "break-tls",
-            Self::LegacyTls => "legacy-tls",
-            Self::Hello(_) => "hello",
-            Self::StallTls => "stall-tls",
-            Self::Renegotiate(_) => "renegotiate",
-            Self::Proceed => "proceed",
-        }
-    }
-
     /// Nothing can come after it at the same point.
     pub const fn is_last(&self) -> bool {
         match self {

@@ -2,14 +2,29 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::{Display, IntoStaticStr, VariantArray};
 
 use crate::event::Direction;
 
 /// Points at which a reaction can take over. "Sent" points come right after the partner's own send.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Deserialize,
+    Serialize,
+    JsonSchema,
+    Display,
+    IntoStaticStr,
+    VariantArray,
 )]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum When {
     /// A connection was accepted: before anything, and in place of nothing.
     Accepted,
@@ -69,63 +84,11 @@ pub enum When {
 
 impl When {
     /// All points.
-    pub const ALL: [Self; 25] = [
-        Self::Accepted,
-        Self::Connected,
-        Self::Header,
-        Self::Features,
-        Self::HeaderReceived,
-        Self::FeaturesReceived,
-        Self::Starttls,
-        Self::ProceedSent,
-        Self::ProceedReceived,
-        Self::Secured,
-        Self::TlsFailed,
-        Self::Auth,
-        Self::Response,
-        Self::ChallengeReceived,
-        Self::SuccessReceived,
-        Self::FailureReceived,
-        Self::DbResult,
-        Self::DbVerify,
-        Self::ResultReceived,
-        Self::VerificationReceived,
-        Self::Established,
-        Self::Stanza,
-        Self::StreamError,
-        Self::StreamEnd,
-        Self::Element,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The point as a file spells it.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Connected => "connected",
-            Self::Header => "header",
-            Self::Features => "features",
-            Self::HeaderReceived => "header-received",
-            Self::FeaturesReceived => "features-received",
-            Self::Starttls => "starttls",
-            Self::ProceedSent => "proceed-sent",
-            Self::ProceedReceived => "proceed-received",
-            Self::Secured => "secured",
-            Self::TlsFailed => "tls-failed",
-            Self::Auth => "auth",
-            Self::Response => "response",
-            Self::ChallengeReceived => "challenge-received",
-            Self::SuccessReceived => "success-received",
-            Self::FailureReceived => "failure-received",
-            Self::DbResult => "db-result",
-            Self::DbVerify => "db-verify",
-            Self::ResultReceived => "result-received",
-            Self::VerificationReceived => "verification-received",
-            Self::Established => "established",
-            Self::Stanza => "stanza",
-            Self::StreamError => "stream-error",
-            Self::StreamEnd => "stream-end",
-            Self::Element => "element",
-        }
+    pub fn word(self) -> &'static str {
+        self.into()
     }
 
     /// Whether only connections dialled by this side get there in a correct negotiation.

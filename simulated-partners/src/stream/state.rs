@@ -1,5 +1,7 @@
 //! Where a connection stands, and the table of what may follow what.
 
+use strum::VariantArray;
+
 /// Where a connection stands. Named after what is waited for, where something is.
 ///
 /// ```text
@@ -12,7 +14,7 @@
 ///                                                └→ AwaitAnswer  └→ Closing → Ended
 /// scripted   any of them → Scripted → where the script says
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, VariantArray)]
 pub enum State {
     /// TCP is not connected yet.
     Idle,
@@ -48,7 +50,7 @@ pub enum State {
 }
 
 /// A step of a negotiation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, VariantArray)]
 pub enum Step {
     /// TCP was connected, and the dialling side sent its header.
     Open,
@@ -98,23 +100,7 @@ pub struct IllegalMove {
 
 impl State {
     /// All states.
-    pub const ALL: [Self; 15] = [
-        Self::Idle,
-        Self::AwaitHeader,
-        Self::Negotiating,
-        Self::AwaitFeatures,
-        Self::AwaitProceed,
-        Self::AwaitTls,
-        Self::AwaitSuccess,
-        Self::AwaitResult,
-        Self::AwaitAnswer,
-        Self::Established,
-        Self::Scripted,
-        Self::Opaque,
-        Self::Held,
-        Self::Closing,
-        Self::Ended,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The table: where a step leads.
     ///
@@ -225,23 +211,5 @@ impl State {
 
 impl Step {
     /// All steps.
-    pub const ALL: [Self; 17] = [
-        Self::Open,
-        Self::Answer,
-        Self::Header,
-        Self::AskTls,
-        Self::BeginTls,
-        Self::BreakTls,
-        Self::SecureStream,
-        Self::AskSasl,
-        Self::RestartStream,
-        Self::RefuseSasl,
-        Self::AskResult,
-        Self::AskVerify,
-        Self::Establish,
-        Self::Script,
-        Self::Hold,
-        Self::EndStream,
-        Self::End,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 }

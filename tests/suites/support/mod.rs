@@ -12,7 +12,7 @@ use s2spec::baseline::{Baseline, Settlement};
 use s2spec::case::{Case, Direction, Set, Tag};
 use s2spec::matrix;
 use s2spec::oracle::Profile;
-use s2spec::outcome::{Outcome, method_name};
+use s2spec::outcome::Outcome;
 use s2spec::policy::Row;
 use s2spec::record::Record;
 use s2spec::runner::{self, Deadlines, Plan};
@@ -157,7 +157,7 @@ pub(crate) fn story(records: &[Record]) -> String {
                 row.label(),
                 row.policy(),
                 letter(place),
-                word(record.verdict),
+                record.verdict,
                 rule(record),
                 ending(record),
             ),
@@ -180,7 +180,7 @@ pub(crate) fn story(records: &[Record]) -> String {
 /// One short word an outcome, so that a table of hundreds can be read.
 fn short(record: &Record) -> String {
     match &record.result.outcome() {
-        Some(Outcome::Established(method)) => method_name(*method).to_owned(),
+        Some(Outcome::Established(method)) => method.to_string(),
         Some(Outcome::Refused(refusal)) => format!("- {refusal}"),
         Some(Outcome::Stalled(phase)) => format!("stalled {phase:?}"),
         None => format!("{:?}", record.verdict),
@@ -239,14 +239,6 @@ fn line(text: &mut String, line: &str) {
 
 fn letter(place: usize) -> char {
     u8::try_from(place).map_or('?', |place| char::from(b'a' + place))
-}
-
-/// A verdict as all reports write it.
-pub(crate) fn word(verdict: Verdict) -> String {
-    match serde_json::to_value(verdict) {
-        Ok(serde_json::Value::String(word)) => word,
-        other => panic!("a verdict is a word, not {other:?}"),
-    }
 }
 
 /// Asserts a snapshot below `snapshots/`.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use simulated_partners::event::ConnectionKind;
 use simulated_partners::reaction::Stage;
 use simulated_partners::wire::Unit;
+use strum::Display;
 
 use super::{Direction, Sees};
 use crate::outcome::{Method, Outcome};
@@ -284,8 +285,9 @@ impl fmt::Display for Expect {
 }
 
 /// An outcome that is allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, Display)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum OutcomeWord {
     /// Authenticated by any method.
     Established,
@@ -317,17 +319,5 @@ impl OutcomeWord {
                 _,
             ) => false,
         }
-    }
-}
-
-impl fmt::Display for OutcomeWord {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str(match self {
-            Self::Established => "established",
-            Self::SaslTls => "sasl-tls",
-            Self::TlsDialback => "tls-dialback",
-            Self::TcpDialback => "tcp-dialback",
-            Self::Refused => "refused",
-        })
     }
 }

@@ -9,7 +9,7 @@ use crate::case::Direction;
 use crate::expectation::{End, Expectation};
 use crate::finding::{Against, Fault, Finding, Violation};
 use crate::oracle::{Fit, Opinion, fit};
-use crate::outcome::{Outcome, method_name};
+use crate::outcome::Outcome;
 use crate::verdict::Weight;
 
 /// What such a case is judged by.
@@ -112,10 +112,9 @@ fn disputed(case: &OracleCase<'_>) -> Option<(Weight, String)> {
 fn mismatch(case: &OracleCase<'_>) -> String {
     match case.outcome {
         Outcome::Stalled(phase) => format!("nothing more happened ({phase}) before the deadline"),
-        Outcome::Established(method) => format!(
-            "established by {}, which is not allowed",
-            method_name(*method)
-        ),
+        Outcome::Established(method) => {
+            format!("established by {method}, which is not allowed")
+        }
         Outcome::Refused(refusal) => {
             let wanted = case
                 .allowed

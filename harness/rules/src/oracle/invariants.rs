@@ -367,7 +367,7 @@ fn every_rule_is_reached_and_every_reason_given() {
             assert!(reached.contains(rule.id), "{} is never reached", rule.id);
         }
     }
-    assert_eq!(given, BTreeSet::from(Reason::ALL));
+    assert_eq!(given, Reason::ALL.iter().copied().collect());
 }
 
 #[test]
@@ -434,7 +434,7 @@ fn personas_have_the_expectations_on_record() {
 
 fn short(allowed: &crate::expectation::Allowed) -> String {
     let end = match &allowed.end {
-        End::Established(method) => crate::outcome::method_name(*method).to_owned(),
+        End::Established(method) => method.to_string(),
         End::Refused(reason) => reason.to_string(),
     };
     if allowed.warn.is_some() {

@@ -2,6 +2,7 @@
 //! Where table and prose of the document differ, both are its word.
 
 use simulated_partners::persona::{Certificate, Facts, Offer, StreamFact, Tls};
+use strum::VariantArray;
 
 use crate::outcome::Method;
 use crate::policy::{Level, Policy};
@@ -10,7 +11,7 @@ use crate::policy::{Level, Policy};
 pub(super) const SOURCE: &str = "XEP-0238";
 
 /// The kinds of services that the document tells apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, VariantArray)]
 pub enum Service {
     /// 1: dialback in clear only.
     Plaintext,
@@ -61,14 +62,7 @@ fn method(letter: u8) -> Option<Method> {
 
 impl Service {
     /// All of them in order.
-    pub const ALL: [Self; 6] = [
-        Self::Plaintext,
-        Self::OptionalSelfSigned,
-        Self::OptionalTrusted,
-        Self::RequiredSelfSigned,
-        Self::RequiredTrusted,
-        Self::TrustedOnly,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The service that a target with this policy and a good certificate is, if the document has it.
     pub fn of_target(policy: Policy) -> Option<Self> {
@@ -178,8 +172,8 @@ mod tests {
     fn rules_agree_with_31_cells_and_differ_in_five_known_ones() {
         use Method::{SaslTls, TcpDialback, TlsDialback};
         let mut differing = Vec::new();
-        for (row, from) in Service::ALL.into_iter().enumerate() {
-            for (column, to) in Service::ALL.into_iter().enumerate() {
+        for (row, from) in Service::ALL.iter().copied().enumerate() {
+            for (column, to) in Service::ALL.iter().copied().enumerate() {
                 let table = ends(from, to)[0];
                 let rules = rules(from, to);
                 if table != rules {
@@ -204,7 +198,7 @@ mod tests {
 
     #[test]
     fn partners_are_recognised_by_their_offers() {
-        for service in Service::ALL {
+        for &service in Service::ALL {
             let mut offer = policy(service).as_offer();
             if self_signed(service) {
                 offer.certificate = Certificate::UnknownCa;
@@ -222,8 +216,8 @@ mod tests {
     #[test]
     fn four_cells_have_two_words() {
         let cells = Service::ALL
-            .into_iter()
-            .flat_map(|from| Service::ALL.into_iter().map(move |to| ends(from, to)));
+            .iter()
+            .flat_map(|from| Service::ALL.iter().map(move |to| ends(*from, *to)));
         assert_eq!(cells.filter(|ends| ends.len() == 2).count(), 4);
     }
 }

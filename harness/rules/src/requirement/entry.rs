@@ -1,6 +1,7 @@
 //! What the registry holds.
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, VariantArray};
 
 use crate::verdict::Weight;
 
@@ -38,8 +39,22 @@ pub struct Requirement {
 }
 
 /// How binding a requirement is, the most binding first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Deserialize,
+    Serialize,
+    Display,
+    VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Level {
     /// MUST or MUST NOT in its source (RFC 2119).
     Must,
@@ -57,26 +72,7 @@ pub enum Level {
 
 impl Level {
     /// All of them, in order.
-    pub const ALL: [Self; 6] = [
-        Self::Must,
-        Self::Derived,
-        Self::Security,
-        Self::Should,
-        Self::Practice,
-        Self::May,
-    ];
-
-    /// As files and reports write it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Must => "must",
-            Self::Derived => "derived",
-            Self::Security => "security",
-            Self::Should => "should",
-            Self::Practice => "practice",
-            Self::May => "may",
-        }
-    }
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// What it means, in a clause.
     pub const fn says(self) -> &'static str {
@@ -101,8 +97,11 @@ impl Level {
 }
 
 /// Which part of a stream the target plays where the rule holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, Display,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Role {
     /// It answers whether a dialback key is its own (XEP-0220 §2.2.2).
     Authoritative,
@@ -115,16 +114,6 @@ pub enum Role {
 }
 
 impl Role {
-    /// As files and reports write it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Authoritative => "authoritative",
-            Self::Both => "both",
-            Self::Initiating => "initiating",
-            Self::Receiving => "receiving",
-        }
-    }
-
     /// What the target does in it, in a clause.
     pub const fn says(self) -> &'static str {
         match self {

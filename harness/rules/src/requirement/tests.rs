@@ -121,9 +121,9 @@ fn most_rows_can_be_judged() {
 
 #[test]
 fn a_breach_fails_warns_or_is_recorded() {
-    let classes = Level::ALL.map(|level| level.weight());
+    let classes = Level::ALL.iter().map(|level| level.weight());
     use crate::verdict::Weight::{May, Must, Should};
-    assert_eq!(classes, [Must, Must, Must, Should, Should, May]);
+    assert!(classes.eq([Must, Must, Must, Should, Should, May]));
 }
 
 #[test]

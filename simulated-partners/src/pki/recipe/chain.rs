@@ -185,7 +185,7 @@ impl Authority {
                     };
                     chain.push(self.twin(above, &root.root_signatory)?);
                 }
-                (what, None) => return Err(RecipeError::NothingToSend(what.word())),
+                (what, None) => return Err(RecipeError::NothingToSend(*what)),
             }
         }
         Ok(chain)

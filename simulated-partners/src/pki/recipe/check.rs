@@ -79,7 +79,7 @@ impl Recipe {
             Sent::Leaf | Sent::Unrelated => false,
         });
         if let Some(what) = missing {
-            return Err(RecipeError::NothingToSend(what.word()));
+            return Err(RecipeError::NothingToSend(*what));
         }
         Ok(())
     }

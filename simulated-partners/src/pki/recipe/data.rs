@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::Display;
 
 use super::alt_name::AltName;
 use super::offset::Offset;
@@ -132,8 +133,9 @@ pub enum IssuedBy {
 }
 
 /// What can be sent in a chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema, Display)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Sent {
     /// The lowest authority's name and key, signed by another root: the untrusted one, or the lab's
     /// for an untrusted authority.
@@ -272,20 +274,6 @@ pub enum Malformed {
     Trailing,
     /// The first half of it.
     Truncated,
-}
-
-impl Sent {
-    /// As it stands in a file.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::CrossSigned => "cross-signed",
-            Self::ExpiredIntermediate => "expired-intermediate",
-            Self::Intermediates => "intermediates",
-            Self::Leaf => "leaf",
-            Self::Root => "root",
-            Self::Unrelated => "unrelated",
-        }
-    }
 }
 
 impl Certificate {

@@ -1,5 +1,6 @@
 //! What is wrong with a recipe.
 
+use super::data::Sent;
 use crate::pki::key::CannotSign;
 
 /// Why a recipe cannot be cooked.
@@ -54,7 +55,7 @@ pub enum RecipeError {
     NeedsRsa,
     /// Something to send that this chain does not have.
     #[error("`sent` has `{0}`, and there is none with this `issuer`")]
-    NothingToSend(&'static str),
+    NothingToSend(Sent),
     /// Sent is nothing at all.
     #[error("`sent` is empty: a server without certificate has `certificate = \"none\"`")]
     NothingSent,

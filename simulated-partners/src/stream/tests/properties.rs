@@ -85,7 +85,7 @@ const DEEDS: [&str; 40] = [
 
 fn reactions() -> impl Strategy<Value = String> {
     let one = (
-        prop::sample::select(&When::ALL[..]),
+        prop::sample::select(When::ALL),
         prop::sample::select(
             &[
                 "",

@@ -44,7 +44,7 @@ fn meet(a: &Arc<Persona>, b: &Arc<Persona>) -> Network {
 /// The same reaction at all points.
 fn everywhere(offer: &str, actions: &str) -> Arc<Persona> {
     let mut all = Vec::new();
-    for when in When::ALL {
+    for &when in When::ALL {
         let word = when.word();
         let actions = actions.replace("POINT", word);
         all.push((format!("when = '{word}'"), actions.clone()));

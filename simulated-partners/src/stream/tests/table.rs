@@ -9,10 +9,10 @@ use crate::stream::{State, Step};
 #[test]
 fn each_step_leads_where_the_table_says() {
     let mut out = String::new();
-    for state in State::ALL {
+    for &state in State::ALL {
         let waits = state.waits_for().unwrap_or("nothing");
         writeln!(out, "{state:?}, waits for {waits}").expect("strings take everything");
-        for step in Step::ALL {
+        for &step in Step::ALL {
             if let Ok(next) = state.after(step) {
                 writeln!(out, "  {step:?} → {next:?}").expect("strings take everything");
             }

@@ -221,7 +221,7 @@ fn machines(state: State, errand: Errand) -> Option<Hand> {
 
 fn table(errand: &Errand) -> String {
     let mut out = String::new();
-    for state in State::ALL {
+    for &state in State::ALL {
         if machines(state, errand.clone()).is_none() {
             continue;
         }

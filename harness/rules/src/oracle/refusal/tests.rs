@@ -364,7 +364,7 @@ fn inbound_refusals_look_as_their_reason_wants(
 
 #[test]
 fn no_end_after_authentication_is_a_refusal() {
-    for reason in Reason::ALL {
+    for &reason in Reason::ALL {
         for signal in [Signal::StreamEnd, Signal::Fin, Signal::Silence] {
             let refusal = (Phase::Stanza, Closer::Target, signal);
             for direction in [Direction::Outbound, Direction::Inbound] {
@@ -376,7 +376,7 @@ fn no_end_after_authentication_is_a_refusal() {
 
 #[test]
 fn every_reason_has_a_pattern() {
-    for reason in Reason::ALL {
+    for &reason in Reason::ALL {
         let found = PATTERNS.iter().any(|pattern| pattern.reason == reason);
         assert!(found, "{reason}");
     }
