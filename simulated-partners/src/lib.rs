@@ -6,10 +6,13 @@
 //! partner alone in a test.
 
 pub mod board;
+pub mod diagnostic;
 pub mod dns;
+pub mod document;
 pub mod driver;
 pub mod event;
 pub mod inner;
+pub mod nearest;
 pub mod negotiate;
 pub mod persona;
 pub mod pki;

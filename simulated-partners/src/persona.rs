@@ -5,7 +5,6 @@
 mod builtin;
 mod check;
 mod file;
-mod mistake;
 
 #[cfg(test)]
 mod tests;
@@ -17,8 +16,8 @@ use strum::Display;
 use crate::reaction::Reaction;
 
 pub use builtin::{builtin, find};
-pub use file::PersonaError;
-pub use mistake::{Mistake, Mistakes};
+
+pub use crate::diagnostic::{Diagnostic as Mistake, Diagnostics as Mistakes};
 
 /// A named kind of partner, read from `personas/<name>.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]

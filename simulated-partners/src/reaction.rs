@@ -23,7 +23,7 @@ pub(crate) use action::hex;
 pub use action::{Await, Do, Keep, Renegotiate, Repeat};
 pub use hello::{Flight, Hello, HelloVersion};
 pub(crate) use hello::{suite, suite_name};
-pub use mistake::{Mistake, Place, mistakes};
+pub use mistake::mistakes;
 pub use template::{Line, Values, placeholders};
 pub use when::{Stage, When};
 

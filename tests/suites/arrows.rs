@@ -110,8 +110,8 @@ const FLOORS: [(&str, &[&[&str]]); 4] = [
     (
         "simulated-partners",
         &[
-            &["board", "dns", "wire"],
-            &["event", "negotiate", "stanza"],
+            &["board", "diagnostic", "dns", "nearest", "wire"],
+            &["document", "event", "negotiate", "stanza"],
             &["reaction"],
             &["persona"],
             &["pki"],

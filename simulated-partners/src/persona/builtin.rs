@@ -1,26 +1,29 @@
 //! The personas that come with the crate.
 
+use std::sync::LazyLock;
+
 use super::Persona;
+use crate::document::Source;
 
 /// File names without ending, sorted, and texts: everything in `personas/`.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/personas.rs"));
 
+static PERSONAS: LazyLock<Vec<Persona>> = LazyLock::new(|| {
+    let all = FILES.iter().map(|(name, text)| {
+        let source = Source::new(&format!("personas/{name}.toml"), text);
+        Persona::parse(name, &source).expect("a test reads all personas of the crate")
+    });
+    all.collect()
+});
+
 /// All of them, sorted by name.
 pub fn builtin() -> Vec<Persona> {
-    FILES.iter().map(|(name, text)| read(name, text)).collect()
+    PERSONAS.clone()
 }
 
 /// The one of that name.
 pub fn find(name: &str) -> Option<Persona> {
-    FILES
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(name, text)| read(name, text))
-}
-
-fn read(name: &str, text: &str) -> Persona {
-    Persona::parse(name, &format!("personas/{name}.toml"), text)
-        .expect("a test reads all personas of the crate")
+    PERSONAS.iter().find(|known| known.name == name).cloned()
 }
 
 #[cfg(test)]
@@ -45,7 +48,7 @@ mod tests {
     #[test]
     fn all_files_are_correct() {
         for (name, text) in FILES {
-            if let Err(error) = Persona::parse(name, name, text) {
+            if let Err(error) = Persona::parse(name, &Source::new(name, text)) {
                 panic!("{error}");
             }
             assert!(text.starts_with("format = 1\n"), "{name}");

@@ -6,16 +6,17 @@ mod reaction;
 
 use std::ops::Range;
 
-use super::file::Document;
-use super::mistake::Mistake;
 use super::{AuthorityFact, Certificate, ExternalFact, Persona, StarttlsFact, StreamFact, Tls};
+use crate::diagnostic::Diagnostic;
+use crate::document::Document;
 use crate::reaction::{Do, When};
 
-/// All mistakes of meaning, in the order of the file's tables.
-pub(super) fn check(persona: &Persona, document: &Document<'_>) -> Vec<Mistake> {
+/// All mistakes of meaning.
+pub(super) fn check(persona: &Persona, document: &Document<'_>) -> Vec<Diagnostic> {
     let mut check = Check {
         persona,
         document,
+        impossible: Vec::new(),
         found: Vec::new(),
     };
     check.offer();
@@ -28,30 +29,29 @@ pub(super) fn check(persona: &Persona, document: &Document<'_>) -> Vec<Mistake> 
 struct Check<'a> {
     persona: &'a Persona,
     document: &'a Document<'a>,
-    found: Vec<Mistake>,
+    /// Facts that contradict the offer: nothing else is said of them.
+    impossible: Vec<&'static str>,
+    found: Vec<Diagnostic>,
 }
 
 impl Check<'_> {
     /// The place of a value of `[offer]`, or of the table where the value is not written.
     fn offer_at(&self, key: &str) -> Range<usize> {
-        self.document
-            .value("offer", key)
-            .or_else(|| self.document.table("offer"))
-            .unwrap_or_default()
+        self.document.place(&format!("offer.{key}"))
     }
 
     fn fact_at(&self, key: &str) -> Range<usize> {
-        self.document.value("facts", key).unwrap_or_default()
+        self.document.place(&format!("facts.{key}"))
     }
 
     fn offer(&mut self) {
         let offer = &self.persona.offer;
-        let tls = self.document.value("offer", "tls");
-        let external = self.document.value("offer", "external");
+        let tls = self.document.written("offer.tls");
+        let external = self.document.written("offer.external");
         let mut found = Vec::new();
         if offer.needs_external && !offer.external {
             found.push(
-                Mistake::new(
+                Diagnostic::new(
                     self.offer_at("needs-external"),
                     "`needs-external` without `external`",
                 )
@@ -62,18 +62,18 @@ impl Check<'_> {
         }
         if offer.needs_external && offer.dialback {
             found.push(
-                Mistake::new(
+                Diagnostic::new(
                     self.offer_at("needs-external"),
                     "`needs-external` together with `dialback`",
                 )
                 .label("refuses dialback")
-                .also(self.document.value("offer", "dialback"), "but does it")
+                .also(self.document.written("offer.dialback"), "but does it")
                 .help("set `dialback = false`, or leave `needs-external` out"),
             );
         }
         if offer.external && offer.tls == Tls::None && !offer.external_on_plaintext {
             found.push(
-                Mistake::new(self.offer_at("external"), "`external` without TLS")
+                Diagnostic::new(self.offer_at("external"), "`external` without TLS")
                     .label("EXTERNAL needs a certificate")
                     .also(tls.clone(), "but there is no TLS to show one in")
                     .help(
@@ -84,7 +84,7 @@ impl Check<'_> {
         }
         if offer.external_on_plaintext && !offer.external {
             found.push(
-                Mistake::new(
+                Diagnostic::new(
                     self.offer_at("external-on-plaintext"),
                     "`external-on-plaintext` without `external`",
                 )
@@ -94,12 +94,12 @@ impl Check<'_> {
         }
         if offer.insists_on_db_namespace && !offer.dialback {
             found.push(
-                Mistake::new(
+                Diagnostic::new(
                     self.offer_at("insists-on-db-namespace"),
                     "`insists-on-db-namespace` without `dialback`",
                 )
                 .also(
-                    self.document.value("offer", "dialback"),
+                    self.document.written("offer.dialback"),
                     "there is no dialback to insist for",
                 )
                 .help("set `dialback = true`, or leave `insists-on-db-namespace` out"),
@@ -107,9 +107,9 @@ impl Check<'_> {
         }
         if offer.tls == Tls::None {
             for key in ["certificate", "key", "tls-versions"] {
-                if let Some(span) = self.document.value("offer", key) {
+                if let Some(span) = self.document.written(&format!("offer.{key}")) {
                     found.push(
-                        Mistake::new(span, format!("`{key}` without TLS"))
+                        Diagnostic::new(span, format!("`{key}` without TLS"))
                             .label("nobody would see it")
                             .also(tls.clone(), "there is no TLS")
                             .help(format!("set `tls = \"offered\"`, or leave `{key}` out")),
@@ -118,7 +118,7 @@ impl Check<'_> {
             }
         } else if offer.certificate == Certificate::None && offer.external {
             found.push(
-                Mistake::new(
+                Diagnostic::new(
                     self.offer_at("certificate"),
                     "EXTERNAL without a certificate",
                 )
@@ -129,12 +129,12 @@ impl Check<'_> {
         let versions = &offer.tls_versions;
         if versions.is_empty() {
             found.push(
-                Mistake::new(self.offer_at("tls-versions"), "no TLS version")
+                Diagnostic::new(self.offer_at("tls-versions"), "no TLS version")
                     .help("expected `\"1.2\"`, `\"1.3\"` or both; for no TLS at all, set `tls = \"none\"`"),
             );
         } else if (1..versions.len()).any(|at| versions[..at].contains(&versions[at])) {
             found.push(
-                Mistake::new(
+                Diagnostic::new(
                     self.offer_at("tls-versions"),
                     "a TLS version is named twice",
                 )
@@ -180,12 +180,13 @@ impl Check<'_> {
         ];
         for (is_one, (fact, key), reason, way_out) in contradictions {
             if is_one {
+                self.impossible.push(fact);
                 self.found.push(
-                    Mistake::new(
+                    Diagnostic::new(
                         self.fact_at(fact),
                         format!("fact `{fact}` contradicts the offer"),
                     )
-                    .also(self.document.value("offer", key), reason)
+                    .also(self.document.written(&format!("offer.{key}")), reason)
                     .help(format!("{way_out}, or leave the fact out")),
                 );
             }
@@ -225,10 +226,12 @@ impl Check<'_> {
             ("authority", authority),
         ] {
             for &point in points {
-                if !self.persona.reactions.iter().any(|one| one.when == point) {
+                if !self.impossible.contains(&fact)
+                    && !self.persona.reactions.iter().any(|one| one.when == point)
+                {
                     let word = point.word();
                     self.found.push(
-                        Mistake::new(
+                        Diagnostic::new(
                             self.fact_at(fact),
                             format!("nothing makes fact `{fact}` true"),
                         )
@@ -244,36 +247,29 @@ impl Check<'_> {
             if reaction.actions.last() == Some(&Do::Proceed) {
                 continue;
             }
-            let (fact, is_normal) = match reaction.when {
-                When::Accepted | When::Header | When::Features => {
-                    ("stream", facts.stream == StreamFact::Normal)
-                }
-                When::Starttls | When::ProceedSent | When::ProceedReceived => {
-                    ("starttls", facts.starttls == StarttlsFact::Proceeds)
-                }
-                When::Auth => ("external", facts.external == ExternalFact::Accepted),
-                When::DbVerify => ("authority", facts.authority == AuthorityFact::Truthful),
-                When::DbResult | When::Stanza => continue,
-                _ => {
+            let when = self.document.place(&format!("reaction.{at}.when"));
+            let Some(fact) = fact_about(reaction.when) else {
+                if !matches!(reaction.when, When::DbResult | When::Stanza) {
                     self.found.push(
-                        Mistake::new(
-                            self.document.when(at).unwrap_or_default(),
-                            "a deviation that no fact tells of",
-                        )
-                        .label("no fact has words for what happens here")
-                        .help(
-                            "end the actions with `\"proceed\"`, or move the reaction to a scenario",
-                        ),
+                        Diagnostic::new(when, "a deviation that no fact tells of")
+                            .label("no fact has words for what happens here")
+                            .help(
+                                "end the actions with `\"proceed\"`, or move the reaction to a \
+                                 scenario",
+                            ),
                     );
-                    continue;
                 }
+                continue;
+            };
+            let is_normal = match fact {
+                "stream" => facts.stream == StreamFact::Normal,
+                "starttls" => facts.starttls == StarttlsFact::Proceeds,
+                "external" => facts.external == ExternalFact::Accepted,
+                _ => facts.authority == AuthorityFact::Truthful,
             };
             if is_normal {
                 self.found.push(
-                    Mistake::new(
-                        self.document.when(at).unwrap_or_default(),
-                        "a deviation that no fact tells of",
-                    )
+                    Diagnostic::new(when, "a deviation that no fact tells of")
                     .label("a correct answer would be expected here")
                     .help(format!(
                         "name it under `[facts]` as `{fact}`, or end the actions with `\"proceed\"`"
@@ -281,5 +277,16 @@ impl Check<'_> {
                 );
             }
         }
+    }
+}
+
+/// The fact that tells of deviations at a point.
+const fn fact_about(when: When) -> Option<&'static str> {
+    match when {
+        When::Accepted | When::Header | When::Features => Some("stream"),
+        When::Starttls | When::ProceedSent | When::ProceedReceived => Some("starttls"),
+        When::Auth => Some("external"),
+        When::DbVerify => Some("authority"),
+        _ => None,
     }
 }

@@ -1,6 +1,7 @@
 //! Each class of mistake as its reader sees it, with the accepted neighbour.
 
 use super::*;
+use crate::document::Source;
 
 const GOOD: &str = r#"format = 1
 title = "A partner"
@@ -13,7 +14,7 @@ dialback = true
 
 /// The report on a text, or nothing where it is correct.
 fn report(text: &str) -> String {
-    match Persona::parse("mine", "mine.toml", text) {
+    match Persona::parse("mine", &Source::new("mine.toml", text)) {
         Ok(_) => String::new(),
         Err(error) => error.to_string(),
     }
@@ -41,7 +42,7 @@ starttls = "refused"
 when = "starttls"
 do = [{ send = "<x/>" }, "close"]
 "#;
-    let persona = Persona::parse("mine", "mine.toml", text).unwrap();
+    let persona = Persona::parse("mine", &Source::new("mine.toml", text)).unwrap();
     insta::assert_debug_snapshot!(persona, @r#"
     Persona {
         name: "mine",
@@ -89,29 +90,22 @@ do = [{ send = "<x/>" }, "close"]
 
 #[test]
 fn refuses_names_that_are_no_part_of_an_id() {
+    let source = Source::new("mine.toml", GOOD);
     for name in ["", "Mine", "a b", "../a"] {
-        let error = Persona::parse(name, "mine.toml", GOOD).unwrap_err();
-        assert!(matches!(error, PersonaError::Name(_)), "{name}");
+        let error = Persona::parse(name, &source).unwrap_err().to_string();
+        assert!(error.contains("a persona cannot be called"), "{name}");
     }
-    Persona::parse("my-2nd", "mine.toml", GOOD).unwrap();
-}
-
-#[test]
-fn names_the_file_that_cannot_be_read() {
-    let error = Persona::load(std::path::Path::new("no/such.toml")).unwrap_err();
-    insta::assert_snapshot!(error, @"cannot read persona file no/such.toml");
+    Persona::parse("my-2nd", &source).unwrap();
 }
 
 #[test]
 fn shows_broken_toml() {
     insta::assert_snapshot!(report("format = 1\ntitle = \n"), @r"
-    error: string values must be quoted
+    error: a value is missing
      --> mine.toml:2:9
       |
     2 | title = 
       |         ^
-      |
-      = help: expected literal string
     ");
 }
 
@@ -144,46 +138,54 @@ fn shows_an_unknown_format_before_unknown_words() {
 #[test]
 fn shows_an_unknown_key() {
     insta::assert_snapshot!(report(&GOOD.replace("external", "sasl")), @r"
-    error: unknown field `sasl`
+    error: `external` is missing
+     --> mine.toml:4:1
+      |
+    4 | [offer]
+      | ^^^^^^^
+      |
+      = help: add `external = true` or `external = false`
+
+    error: unknown key `sasl`
      --> mine.toml:6:1
       |
     6 | sasl = true
       | ^^^^
       |
-      = help: expected one of `tls`, `external`, `external-on-plaintext`, `dialback`, `insists-on-db-namespace`, `needs-external`, `certificate`, `key`, `tls-versions`
+      = help: expected `tls`, `external`, `external-on-plaintext`, `dialback`,
+              `insists-on-db-namespace`, `needs-external`, `certificate`, `key`
+              or `tls-versions`
     ");
 }
 
 #[test]
 fn shows_an_unknown_value() {
     insta::assert_snapshot!(report(&GOOD.replace("offered", "maybe")), @r#"
-    error: unknown variant `maybe`
+    error: unknown word `maybe`
      --> mine.toml:5:7
       |
     5 | tls = "maybe"
       |       ^^^^^^^
       |
-      = help: expected one of `none`, `offered`, `required`
+      = help: expected `none`, `offered` or `required`
     "#);
 }
 
 #[test]
 fn shows_a_value_of_another_type() {
     insta::assert_snapshot!(report(&GOOD.replace("external = true", "external = \"yes\"")), @r#"
-    error: invalid type: string "yes"
+    error: expected `true` or `false`
      --> mine.toml:6:12
       |
     6 | external = "yes"
-      |            ^^^^^
-      |
-      = help: expected a boolean
+      |            ^^^^^ this is a string
     "#);
 }
 
 #[test]
 fn shows_a_missing_key() {
     insta::assert_snapshot!(report(&GOOD.replace("dialback = true\n", "")), @r"
-    error: missing field `dialback`
+    error: `dialback` is missing
      --> mine.toml:4:1
       |
     4 | [offer]
@@ -197,14 +199,39 @@ fn shows_a_missing_key() {
 fn shows_an_unknown_action() {
     let text = format!("{GOOD}[[reaction]]\nwhen = \"auth\"\ndo = [\"sleep\"]\n");
     insta::assert_snapshot!(report(&text), @r#"
-    error: unknown variant `sleep`
+    error: unknown word `sleep`
       --> mine.toml:10:7
        |
     10 | do = ["sleep"]
        |       ^^^^^^^
        |
-       = help: expected one of `send`, `send-bytes`, `repeat`, `split`, `flush`, `header-without`, `features`, `wait`, `wait-for`, `raise`, `keep`, `await`, `deafen`, `shut`, `start-tls`, `close`, `cut`, `reset`, `hold`, `ignore`, `break-tls`, `legacy-tls`, `hello`, `stall-tls`, `renegotiate`, `proceed`
+       = help: expected `send`, `send-bytes`, `repeat`, `split`, `flush`,
+               `header-without`, `features`, `wait`, `wait-for`, `raise`, `keep`,
+               `await`, `deafen`, `shut`, `start-tls`, `close`, `cut`, `reset`,
+               `hold`, `ignore`, `break-tls`, `legacy-tls`, `hello`, `stall-tls`,
+               `renegotiate` or `proceed`
     "#);
+}
+
+#[test]
+fn shows_every_mistake_of_a_file_at_once() {
+    let text = r#"format = 1
+titel = "A partner"
+
+[offer]
+tls = "ofered"
+external = "yes"
+dialback = true
+certificat = "expird"
+
+[facts]
+stream = "slow"
+
+[[reaction]]
+when = "authh"
+do = ["close", { snd = "<x/>" }, { wait = "long" }]
+"#;
+    insta::assert_snapshot!(report(text));
 }
 
 #[test]
@@ -258,7 +285,8 @@ fn shows_external_without_tls() {
     6 | external = true
       |            ^^^^ EXTERNAL needs a certificate
       |
-      = help: set `tls = "offered"` or `external = false`; to break RFC 6120 §6.3.4 on purpose, add `external-on-plaintext = true`
+      = help: set `tls = "offered"` or `external = false`; to break RFC 6120
+              §6.3.4 on purpose, add `external-on-plaintext = true`
     "#);
     assert_eq!(report(&format!("{text}external-on-plaintext = true\n")), "");
     assert_eq!(
@@ -337,7 +365,8 @@ fn shows_tls_versions_missing_or_named_twice() {
     8 | tls-versions = []
       |                ^^
       |
-      = help: expected `"1.2"`, `"1.3"` or both; for no TLS at all, set `tls = "none"`
+      = help: expected `"1.2"`, `"1.3"` or both; for no TLS at all, set
+              `tls = "none"`
     "#);
     let text = format!("{GOOD}tls-versions = [\"1.2\", \"1.2\"]\n");
     insta::assert_snapshot!(report(&text), @r#"
@@ -376,6 +405,17 @@ fn shows_facts_that_contradict_the_offer() {
         .replace("dialback = true", "dialback = false")
         + "[facts]\nauthority = \"unreachable\"\nstarttls = \"refused\"\nexternal = \"refused-kept\"\n";
     insta::assert_snapshot!(report(&text), @r#"
+    error: fact `authority` contradicts the offer
+     --> mine.toml:9:13
+      |
+    7 | dialback = false
+      |            ----- no key is ever sent that could be verified
+    8 | [facts]
+    9 | authority = "unreachable"
+      |             ^^^^^^^^^^^^^
+      |
+      = help: set `dialback = true`, or leave the fact out
+
     error: fact `starttls` contradicts the offer
       --> mine.toml:10:12
        |
@@ -397,33 +437,6 @@ fn shows_facts_that_contradict_the_offer() {
        |            ^^^^^^^^^^^^^^
        |
        = help: set `external = true`, or leave the fact out
-
-    error: fact `authority` contradicts the offer
-     --> mine.toml:9:13
-      |
-    7 | dialback = false
-      |            ----- no key is ever sent that could be verified
-    8 | [facts]
-    9 | authority = "unreachable"
-      |             ^^^^^^^^^^^^^
-      |
-      = help: set `dialback = true`, or leave the fact out
-
-    error: nothing makes fact `starttls` true
-      --> mine.toml:10:12
-       |
-    10 | starttls = "refused"
-       |            ^^^^^^^^^ needs a reaction to `starttls`
-       |
-       = help: add a `[[reaction]]` with `when = "starttls"`, or leave the fact out
-
-    error: nothing makes fact `external` true
-      --> mine.toml:11:12
-       |
-    11 | external = "refused-kept"
-       |            ^^^^^^^^^^^^^^ needs a reaction to `auth`
-       |
-       = help: add a `[[reaction]]` with `when = "auth"`, or leave the fact out
     "#);
     let text = format!(
         "{GOOD}[facts]\nstream = \"no-version\"\n\n[[reaction]]\nwhen = \"header\"\ndo = [{{ header-without = [\"version\"] }}]\n"
@@ -468,7 +481,8 @@ fn shows_a_deviation_that_no_fact_tells_of() {
     9 | when = "auth"
       |        ^^^^^^ a correct answer would be expected here
       |
-      = help: name it under `[facts]` as `external`, or end the actions with `"proceed"`
+      = help: name it under `[facts]` as `external`, or end the actions with
+              `"proceed"`
     "#);
     assert_eq!(report(&text.replace("close", "proceed")), "");
     assert_eq!(report(&text.replace("auth", "stanza")), "");
@@ -541,7 +555,8 @@ fn shows_actions_that_make_no_sense() {
     12 | do = [{ send = "<a>{nick} {key} {id}</a>" }, "break-tls", "close"]
        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
-       = help: expected one of `{id}`, `{from}`, `{to}`, `{domain}`, `{target}`, `{key}`, `{stream-id}`, `{dialback-key}`
+       = help: expected one of `{id}`, `{from}`, `{to}`, `{domain}`, `{target}`,
+               `{key}`, `{stream-id}`, `{dialback-key}`
 
     error: there is no key at `auth`
       --> mine.toml:12:7
@@ -549,7 +564,8 @@ fn shows_actions_that_make_no_sense() {
     12 | do = [{ send = "<a>{nick} {key} {id}</a>" }, "break-tls", "close"]
        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
-       = help: expected one of `{id}`, `{from}`, `{to}`, `{domain}`, `{target}`, `{stream-id}`, `{dialback-key}`
+       = help: expected one of `{id}`, `{from}`, `{to}`, `{domain}`, `{target}`,
+               `{stream-id}`, `{dialback-key}`
 
     error: nothing can come after this action
       --> mine.toml:12:46
@@ -590,7 +606,8 @@ fn shows_an_unknown_header_attribute() {
     12 | do = [{ header-without = ["lang"] }, "features"]
        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
-       = help: expected one of `from`, `id`, `to`, `version`, `xml:lang`, `xmlns:db`
+       = help: expected one of `from`, `id`, `to`, `version`, `xml:lang`,
+               `xmlns:db`
     "#);
     assert_eq!(report(&text.replace("\"lang\"", "\"xml:lang\"")), "");
 }

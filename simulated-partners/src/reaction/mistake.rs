@@ -1,9 +1,12 @@
 //! What a reaction can say in correct words and still get wrong, wherever it is written.
 
+use std::ops::Range;
+
 use super::action::hex;
 use super::hello::suite;
 use super::template::{is_name, repeated_length};
 use super::{Await, Do, LONGEST_TEXT, MOST_TIMES, Reaction, When};
+use crate::diagnostic::Diagnostic;
 use crate::event::ConnectionKind;
 
 /// Attributes that a stream header can be sent without.
@@ -12,148 +15,99 @@ const HEADER_ATTRIBUTES: [&str; 6] = ["from", "id", "to", "version", "xml:lang",
 /// Longest wait, in milliseconds.
 const LONGEST_WAIT: u32 = 600_000;
 
-/// Where in a reaction a mistake is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// At `when`.
-    When,
-    /// At the filter of this name.
-    Filter(&'static str),
-    /// At `do`.
-    Actions,
-    /// At this action, counted from 0.
-    Action(usize),
-}
-
-/// What is wrong, where, and what would be right.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
-    /// Where.
-    pub place: Place,
-    /// An action that has to do with it, and what it is then.
-    pub also: Option<(usize, &'static str)>,
-    /// What is wrong, as the beginning of a sentence.
-    pub title: String,
-    /// What would be right.
-    pub help: String,
-}
-
-impl Mistake {
-    fn new(place: Place, title: impl Into<String>, help: impl Into<String>) -> Self {
-        Self {
-            place,
-            also: None,
-            title: title.into(),
-            help: help.into(),
-        }
-    }
-}
-
 /// All mistakes of one reaction that show without anything around it. Names of placeholders are
-/// left to who knows which there are.
-pub fn mistakes(reaction: &Reaction) -> Vec<Mistake> {
+/// left to who knows which there are. `place` knows where a key is, such as `when` or `do.0`.
+pub fn mistakes(reaction: &Reaction, place: &dyn Fn(&str) -> Range<usize>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    filters(reaction, &mut found);
+    filters(reaction, place, &mut found);
     if reaction.actions.is_empty() {
-        found.push(Mistake::new(
-            Place::Actions,
-            "a reaction without actions",
-            "to say nothing, write `do = [\"ignore\"]`",
-        ));
+        found.push(
+            Diagnostic::new(place("do"), "a reaction without actions")
+                .help("to say nothing, write `do = [\"ignore\"]`"),
+        );
     }
     let last = reaction.actions.len().saturating_sub(1);
     let mut shut = false;
     for (number, action) in reaction.actions.iter().enumerate() {
-        let place = Place::Action(number);
+        let span = place(&format!("do.{number}"));
         if action.is_last() && number < last {
-            found.push(Mistake {
-                also: Some((number + 1, "never done")),
-                ..Mistake::new(
-                    place,
-                    "nothing can come after this action",
-                    "make it the last one",
-                )
-            });
+            let next = place(&format!("do.{}", number + 1));
+            found.push(
+                Diagnostic::new(span.clone(), "nothing can come after this action")
+                    .also(Some(next), "never done")
+                    .help("make it the last one"),
+            );
         }
         if shut && action.sends() {
-            found.push(Mistake::new(
-                place,
-                "nothing can be sent after `shut`",
-                "send it before, or end with `shut`",
-            ));
+            found.push(
+                Diagnostic::new(span.clone(), "nothing can be sent after `shut`")
+                    .help("send it before, or end with `shut`"),
+            );
         }
         shut |= *action == Do::Shut;
-        place_of(reaction, action, place, &mut found);
-        contents(reaction, action, place, &mut found);
+        found.extend(misplaced(reaction.when, action, &span));
+        let mut tell = |title: String, help: String| {
+            found.push(Diagnostic::new(span.clone(), title).help(help));
+        };
+        contents(reaction, action, &mut tell);
     }
     found
 }
 
-fn filters(reaction: &Reaction, found: &mut Vec<Mistake>) {
+fn filters(reaction: &Reaction, place: &dyn Fn(&str) -> Range<usize>, found: &mut Vec<Diagnostic>) {
     for (name, is_zero) in [
         ("nth", reaction.nth == Some(0)),
         ("connection", reaction.connection == Some(0)),
     ] {
         if is_zero {
-            found.push(Mistake::new(
-                Place::Filter(name),
-                format!("`{name}` counts from 1"),
-                format!("write `{name} = 1` for the first"),
-            ));
+            found.push(
+                Diagnostic::new(place(name), format!("`{name}` counts from 1"))
+                    .help(format!("write `{name} = 1` for the first")),
+            );
         }
     }
     if let (Some(right), Some(on)) = (reaction.when.only_on(), reaction.on)
         && on.direction() != right
     {
-        found.push(Mistake::new(
-            Place::Filter("on"),
-            format!(
-                "`{}` is never reached on such a connection",
-                reaction.when.word()
-            ),
-            format!("write `on = \"{right}\"`, or leave `on` out"),
-        ));
+        let title = format!(
+            "`{}` is never reached on such a connection",
+            reaction.when.word()
+        );
+        found.push(
+            Diagnostic::new(place("on"), title)
+                .help(format!("write `on = \"{right}\"`, or leave `on` out")),
+        );
     }
 }
 
-/// Whether the action can be done at the point at all.
-fn place_of(reaction: &Reaction, action: &Do, place: Place, found: &mut Vec<Mistake>) {
-    let when = reaction.when;
+/// That the action cannot be done at the point at all.
+fn misplaced(when: When, action: &Do, span: &Range<usize>) -> Option<Diagnostic> {
     let places = match action {
+        Do::Raise(_) | Do::Keep(_) | Do::Ignore | Do::Proceed if when == When::TlsFailed => {
+            return None;
+        }
         _ if when == When::TlsFailed => {
-            if !matches!(
-                action,
-                Do::Raise(_) | Do::Keep(_) | Do::Ignore | Do::Proceed
-            ) {
-                found.push(Mistake::new(
-                    place,
-                    "not possible at `tls-failed`: the connection is gone",
-                    "expected `raise`, `keep`, `ignore` or `proceed`",
-                ));
-            }
-            return;
+            let title = "not possible at `tls-failed`: the connection is gone";
+            let wrong = Diagnostic::new(span.clone(), title);
+            return Some(wrong.help("expected `raise`, `keep`, `ignore` or `proceed`"));
         }
         Do::HeaderWithout(_) => &[When::Header, When::Connected, When::Secured][..],
         Do::Features => &[When::Header, When::Features],
         Do::BreakTls | Do::LegacyTls => &[When::ProceedSent, When::ProceedReceived],
-        _ => return,
+        _ => return None,
     };
-    if !places.contains(&when) {
-        let places: Vec<String> = places
-            .iter()
-            .map(|place| format!("`{}`", place.word()))
-            .collect();
-        found.push(Mistake::new(
-            place,
-            format!("not possible at `{}`", when.word()),
-            format!("it belongs to {}", places.join(" or ")),
-        ));
-    }
+    let words: Vec<String> = places
+        .iter()
+        .map(|place| format!("`{}`", place.word()))
+        .collect();
+    (!places.contains(&when)).then(|| {
+        Diagnostic::new(span.clone(), format!("not possible at `{}`", when.word()))
+            .help(format!("it belongs to {}", words.join(" or ")))
+    })
 }
 
 /// Whether what the action says makes sense.
-fn contents(reaction: &Reaction, action: &Do, place: Place, found: &mut Vec<Mistake>) {
-    let mut tell = |title: String, help: String| found.push(Mistake::new(place, title, help));
+fn contents(reaction: &Reaction, action: &Do, tell: &mut dyn FnMut(String, String)) {
     match action {
         Do::HeaderWithout(names) => {
             for name in names {

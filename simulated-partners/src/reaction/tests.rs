@@ -15,9 +15,9 @@ fn read(text: &str) -> Result<Reaction, String> {
 
 fn titles(text: &str) -> Vec<String> {
     let reaction = read(text).unwrap_or_else(|error| panic!("{error}: {text}"));
-    mistakes(&reaction)
+    mistakes(&reaction, &|_| 0..0)
         .into_iter()
-        .map(|mistake| mistake.title)
+        .map(|wrong| wrong.title)
         .collect()
 }
 
@@ -91,11 +91,13 @@ fn unknown_words_are_refused() {
 
 #[test]
 fn a_list_ends_with_its_last_action() {
-    let wrong = read("when = 'auth'\ndo = ['close', { send = 'x' }]").map(|one| mistakes(&one));
-    let found = wrong.unwrap_or_default();
+    // Each key has a place of its own length.
+    let place = |key: &str| 0..key.len();
+    let wrong = read("when = 'auth'\ndo = ['close', { send = 'x' }]");
+    let found = wrong.map(|one| mistakes(&one, &place)).unwrap_or_default();
     assert_eq!(found.len(), 1);
-    assert_eq!(found[0].place, Place::Action(0));
-    assert_eq!(found[0].also, Some((1, "never done")));
+    assert_eq!(found[0].span, place("do.0"));
+    assert_eq!(found[0].also, [(place("do.1"), "never done".to_owned())]);
     assert_eq!(
         titles("when = 'auth'\ndo = [{ send = 'x' }, 'close']"),
         [""; 0]

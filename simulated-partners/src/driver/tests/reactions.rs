@@ -23,7 +23,7 @@ fn reacting(tls: &str, reactions: &[(&str, &str)]) -> Arc<Persona> {
     }
     let lines: Lines = toml::from_str(&text).expect("the text is right");
     for reaction in &lines.reaction {
-        assert_eq!(crate::reaction::mistakes(reaction), [], "{text}");
+        assert_eq!(crate::reaction::mistakes(reaction, &|_| 0..0), [], "{text}");
     }
     Arc::new(Persona {
         reactions: lines.reaction,

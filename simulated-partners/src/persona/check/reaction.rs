@@ -3,48 +3,24 @@
 use std::ops::Range;
 
 use super::Check;
+use super::fact_about;
+use crate::diagnostic::Diagnostic;
 use crate::event::ConnectionKind;
-use crate::persona::mistake::Mistake;
 use crate::persona::{AuthorityFact, Persona, StreamFact, Tls};
-use crate::reaction::{self, Do, Place, Reaction, Values, When, placeholders};
+use crate::reaction::{self, Do, Reaction, Values, When, placeholders};
 
 impl Check<'_> {
     pub(super) fn reactions(&mut self) {
         for (at, reaction) in self.persona.reactions.iter().enumerate() {
             self.never_fires(at, reaction);
-            let mut mistakes = reaction::mistakes(reaction);
-            mistakes.sort_by_key(|mistake| mistake.place);
-            let mut mistakes = mistakes.into_iter().peekable();
+            let place = |key: &str| self.document.place(&format!("reaction.{at}.{key}"));
+            let mistakes = reaction::mistakes(reaction, &place);
+            self.found.extend(mistakes);
             for (number, action) in reaction.actions.iter().enumerate() {
-                let place = Place::Action(number);
-                while let Some(mistake) = mistakes.next_if(|mistake| mistake.place <= place) {
-                    self.tell(at, mistake);
-                }
-                let span = self.place(at, place);
+                let span = self.document.place(&format!("reaction.{at}.do.{number}"));
                 self.placeholders(reaction.when, action, &span);
             }
-            for mistake in mistakes {
-                self.tell(at, mistake);
-            }
         }
-    }
-
-    fn tell(&mut self, at: usize, mistake: reaction::Mistake) {
-        let mut found = Mistake::new(self.place(at, mistake.place), mistake.title);
-        if let Some((action, label)) = mistake.also {
-            found = found.also(self.document.action(at, action), label);
-        }
-        self.found.push(found.help(mistake.help));
-    }
-
-    fn place(&self, at: usize, place: Place) -> Range<usize> {
-        match place {
-            Place::When => self.document.when(at),
-            Place::Filter(name) => self.document.filter(at, name),
-            Place::Actions => self.document.actions(at),
-            Place::Action(number) => self.document.action(at, number),
-        }
-        .unwrap_or_default()
     }
 
     fn never_fires(&mut self, at: usize, reaction: &Reaction) {
@@ -55,6 +31,9 @@ impl Check<'_> {
             ..
         } = self.persona;
         let when = reaction.when;
+        if fact_about(when).is_some_and(|fact| self.impossible.contains(&fact)) {
+            return;
+        }
         let reason = match when {
             _ if reactions[..at]
                 .iter()
@@ -102,8 +81,8 @@ impl Check<'_> {
         };
         if let Some(reason) = reason {
             self.found.push(
-                Mistake::new(
-                    self.document.when(at).unwrap_or_default(),
+                Diagnostic::new(
+                    self.document.place(&format!("reaction.{at}.when")),
                     "this reaction can never fire",
                 )
                 .label(reason)
@@ -134,7 +113,7 @@ impl Check<'_> {
                 .map(|known| format!("`{{{known}}}`"))
                 .collect::<Vec<_>>();
             self.found.push(
-                Mistake::new(span.clone(), title)
+                Diagnostic::new(span.clone(), title)
                     .help(format!("expected one of {}", known.join(", "))),
             );
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use simulated_partners::reaction::{self, Do, Place, Reaction, Values};
+use simulated_partners::reaction::{self, Do, Reaction, Values};
 
 use super::{Check, Layer, meant};
 use crate::case::Dials;
@@ -128,16 +128,10 @@ impl Check<'_> {
         told: &mut BTreeSet<String>,
     ) {
         for (at, one) in list.iter().enumerate() {
-            for mistake in reaction::mistakes(&with_values(one, values)) {
-                let place = match mistake.place {
-                    Place::When => "when".to_owned(),
-                    Place::Filter(name) => name.to_owned(),
-                    Place::Actions => "do".to_owned(),
-                    Place::Action(number) => format!("do.{number}"),
-                };
-                let place = format!("{path}.{at}.{place}");
-                if told.insert(format!("{place} {}", mistake.title)) {
-                    self.tell(&place, mistake.title, mistake.help);
+            let place = |key: &str| self.place(&format!("{path}.{at}.{key}"));
+            for mistake in reaction::mistakes(&with_values(one, values), &place) {
+                if told.insert(format!("{:?} {}", mistake.span, mistake.title)) {
+                    self.found.push(mistake);
                 }
             }
         }

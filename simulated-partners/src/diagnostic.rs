@@ -5,9 +5,14 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+/// Columns that a report takes.
+const WIDTH: usize = 80;
+/// Columns of a help text, behind line numbers and `= help: `.
+const HELP_WIDTH: usize = 66;
+
 /// One mistake in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
+pub struct Diagnostic {
     /// What is wrong, in one line.
     pub title: String,
     /// Where, in bytes of the text.
@@ -20,7 +25,7 @@ pub struct Mistake {
     pub help: Option<String>,
 }
 
-impl Mistake {
+impl Diagnostic {
     /// A mistake at one place.
     pub fn new(span: Range<usize>, title: impl Into<String>) -> Self {
         Self {
@@ -44,36 +49,39 @@ impl Mistake {
     }
 
     /// Says something at the place.
+    #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
         self
     }
 
     /// Points at another place too, if there is one.
+    #[must_use]
     pub fn also(mut self, span: Option<Range<usize>>, label: impl Into<String>) -> Self {
         self.also.extend(span.map(|span| (span, label.into())));
         self
     }
 
     /// Says what would be valid.
+    #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(help.into()).filter(|help: &String| !help.is_empty());
         self
     }
 }
 
 /// All mistakes of one file, at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistakes {
+pub struct Diagnostics {
     /// The file as the reader knows it.
     pub file: String,
     /// Its text.
     pub text: String,
     /// The mistakes, in the order in which they should be read.
-    pub list: Vec<Mistake>,
+    pub list: Vec<Diagnostic>,
 }
 
-impl Mistakes {
+impl Diagnostics {
     /// Them all with file, line, caret and what is valid; `coloured` for a terminal.
     pub fn render(&self, coloured: bool) -> String {
         let renderer = if coloured {
@@ -81,20 +89,21 @@ impl Mistakes {
         } else {
             Renderer::plain()
         };
+        let renderer = renderer.term_width(WIDTH);
         let shown: Vec<String> = self
             .list
             .iter()
-            .map(|mistake| self.render_one(mistake, &renderer))
+            .map(|one| self.render_one(one, &renderer))
             .collect();
         shown.join("\n\n")
     }
 
-    fn render_one(&self, mistake: &Mistake, renderer: &Renderer) -> String {
-        let label = Some(mistake.label.as_str()).filter(|label| !label.is_empty());
+    fn render_one(&self, diagnostic: &Diagnostic, renderer: &Renderer) -> String {
+        let label = Some(diagnostic.label.as_str()).filter(|label| !label.is_empty());
         let primary = AnnotationKind::Primary
-            .span(self.within(&mistake.span))
+            .span(self.within(&diagnostic.span))
             .label(label);
-        let also = mistake.also.iter().map(|(span, label)| {
+        let also = diagnostic.also.iter().map(|(span, label)| {
             AnnotationKind::Context
                 .span(self.within(span))
                 .label(label.as_str())
@@ -104,10 +113,10 @@ impl Mistakes {
             .annotation(primary)
             .annotations(also);
         let mut group = Level::ERROR
-            .primary_title(mistake.title.as_str())
+            .primary_title(diagnostic.title.as_str())
             .element(snippet);
-        if let Some(help) = &mistake.help {
-            group = group.element(Level::HELP.message(help.as_str()));
+        if let Some(help) = &diagnostic.help {
+            group = group.element(Level::HELP.message(wrapped(help)));
         }
         renderer.render(&[group])
     }
@@ -125,8 +134,32 @@ impl Mistakes {
     }
 }
 
-impl fmt::Display for Mistakes {
+impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.render(false))
     }
+}
+
+/// The text in lines of a report's width. What stands in backticks stays together.
+fn wrapped(text: &str) -> String {
+    let mut quoted = false;
+    let mut column = 0;
+    let mut lines = String::new();
+    let blank = |c: char| {
+        quoted ^= c == '`';
+        c == ' ' && !quoted
+    };
+    for word in text.split(blank) {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length > HELP_WIDTH {
+            lines.push('\n');
+            column = 0;
+        } else if column > 0 {
+            lines.push(' ');
+            column += 1;
+        }
+        lines.push_str(word);
+        column += length;
+    }
+    lines
 }
