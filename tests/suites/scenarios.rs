@@ -168,11 +168,11 @@ fn the_published_schema_is_that_of_the_types() {
 fn every_scenario_lies_in_the_folder_of_its_area() {
     for (name, file) in Library::builtin().files() {
         let (folder, stem) = name.split_once('/').expect("it lies in a folder");
-        let mut ids = file.requirements.iter();
+        let mut ids = file.plain.requirements.iter();
         // A file that is called after a bug lies with the first of its requirements.
         let id = ids
             .find(|id| stem.starts_with(&format!("{id}-")))
-            .unwrap_or(&file.requirements[0]);
+            .unwrap_or(&file.plain.requirements[0]);
         let row: RowId = id.parse().expect("it is checked");
         let area = Registry::builtin().area(row.area());
         assert_eq!(area.expect("it is checked").folder, folder, "{name}");
@@ -183,7 +183,7 @@ fn every_scenario_lies_in_the_folder_of_its_area() {
 fn every_known_bug_is_hunted_by_name() {
     let named: BTreeSet<&str> = Library::builtin()
         .files()
-        .flat_map(|(_, file)| file.bugs.iter().map(String::as_str))
+        .flat_map(|(_, file)| file.plain.bugs.iter().map(String::as_str))
         .collect();
     let missing: Vec<&str> = Registry::builtin()
         .bugs()

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::error::{CliError, Exit};
 use super::{output, select};
-use crate::scenario::schema;
+use crate::scenario::{Library, schema};
 
 /// Options of `check`.
 #[derive(Debug, clap::Args)]
@@ -24,19 +24,20 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         return Ok(Exit::Expected);
     }
     let (mut files, mut cases) = (0, 0);
-    let mut wrong = None;
+    let mut wrong = Vec::new();
     for path in &args.paths {
-        match select::load(path) {
+        match Library::load(path) {
+            Ok(library) if library.is_empty() => return Err(select::nothing_below(path)),
             Ok(library) => {
                 files += library.len();
                 cases += library.cases().len();
             }
             // What is wrong with the other files is wanted, too.
-            Err(error) => wrong = Some(error),
+            Err(errors) => wrong.extend(errors),
         }
     }
-    if let Some(error) = wrong {
-        return Err(error);
+    if !wrong.is_empty() {
+        return Err(CliError::Files(wrong));
     }
     output::print(&format!(
         "{files} scenario{} with {cases} cases: no mistakes\n",

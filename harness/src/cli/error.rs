@@ -3,6 +3,9 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use owo_colors::OwoColorize as _;
+use simulated_partners::document::FileError;
+
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -40,6 +43,9 @@ pub enum CliError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+    /// Files with mistakes, or that cannot be read.
+    #[error("{}", listed(.0, false))]
+    Files(Vec<FileError>),
     /// No case has such an id; the text names the nearest ones.
     #[error("{0}")]
     NothingSelected(String),
@@ -58,23 +64,86 @@ impl CliError {
     }
 
     /// The exit code for it.
-    pub const fn exit(&self) -> Exit {
+    pub fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
             Self::Environment { .. } => Exit::Environment,
+            Self::Files(files) => {
+                let unreadable = |error: &FileError| matches!(error, FileError::Unreadable { .. });
+                if files.iter().any(unreadable) {
+                    Exit::Environment
+                } else {
+                    Exit::Usage
+                }
+            }
             Self::NothingSelected(_) => Exit::NothingSelected,
         }
     }
 
     /// The error with its causes, in one line.
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = self.source();
-        while let Some(cause) = source {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        text
+        chain(self)
     }
+
+    /// As it is shown to who called the program.
+    pub fn report(&self, coloured: bool) -> String {
+        match self {
+            Self::Files(files) => listed(files, coloured),
+            Self::Usage(_) | Self::Environment { .. } | Self::NothingSelected(_) => {
+                said(&self.chain(), coloured)
+            }
+        }
+    }
+}
+
+impl From<FileError> for CliError {
+    fn from(error: FileError) -> Self {
+        Self::Files(vec![error])
+    }
+}
+
+/// All that is wrong with files, and how much that is.
+fn listed(files: &[FileError], coloured: bool) -> String {
+    let mut count = 0;
+    let mut shown: Vec<String> = files
+        .iter()
+        .map(|error| match error {
+            FileError::Mistakes(wrong) => {
+                count += wrong.list.len();
+                wrong.render(coloured)
+            }
+            FileError::Unreadable { .. } => {
+                count += 1;
+                said(&chain(error), coloured)
+            }
+        })
+        .collect();
+    if count > 1 {
+        let files = match files {
+            [FileError::Mistakes(wrong)] => wrong.file.clone(),
+            many => format!("{} files", many.len()),
+        };
+        shown.push(said(&format!("{count} mistakes in {files}"), coloured));
+    }
+    shown.join("\n\n")
+}
+
+fn said(text: &str, coloured: bool) -> String {
+    if coloured {
+        format!("{} {text}", "error:".red().bold())
+    } else {
+        format!("error: {text}")
+    }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }

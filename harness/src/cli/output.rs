@@ -2,8 +2,6 @@
 
 use std::io::{self, Write as _};
 
-use owo_colors::OwoColorize as _;
-
 use super::error::CliError;
 use crate::report::Charset;
 
@@ -35,9 +33,9 @@ pub(super) fn show(text: String) -> Result<(), CliError> {
     print(&charset().fit(text))
 }
 
-/// One line on standard error.
+/// An error on standard error.
 pub(super) fn error(error: &CliError) {
-    note(&format!("{} {}", "error:".red().bold(), error.chain()));
+    note(&error.report(true));
 }
 
 /// A remark on standard error. If that is closed, there is nobody to tell.

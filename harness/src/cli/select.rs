@@ -7,10 +7,9 @@ use simulated_partners::persona;
 use strum::VariantArray as _;
 
 use super::error::CliError;
-use super::output;
 use crate::case::{Case, Tag};
 use crate::matrix::{self, Selection, SelectionError};
-use crate::scenario::{Library, LibraryError};
+use crate::scenario::Library;
 
 /// Which cases are meant.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -75,34 +74,24 @@ impl Sources {
     }
 }
 
-/// The scenarios of a folder or file. All mistakes are told before it fails.
+/// The scenarios of a folder or file.
 ///
 /// # Errors
 /// When a file cannot be read or has mistakes, and when there is none.
-pub(super) fn load(path: &Path) -> Result<Library, CliError> {
-    let library = Library::load(path).map_err(|errors| {
-        let wrong = errors.len();
-        for error in errors {
-            match error {
-                LibraryError::Mistakes(mistakes) => {
-                    output::note(&format!("{}\n", mistakes.render(true)));
-                }
-                LibraryError::Read { path, source } => {
-                    let doing = format!("cannot read {}", path.display());
-                    return CliError::environment(doing, source);
-                }
-            }
-        }
-        let files = if wrong == 1 { "file has" } else { "files have" };
-        CliError::Usage(format!("{wrong} scenario {files} mistakes"))
-    })?;
+fn load(path: &Path) -> Result<Library, CliError> {
+    let library = Library::load(path).map_err(CliError::Files)?;
     if library.is_empty() {
-        return Err(CliError::NothingSelected(format!(
-            "no scenario files (`<area>/<ID>-<slug>.toml`) below {}",
-            path.display()
-        )));
+        return Err(nothing_below(path));
     }
     Ok(library)
+}
+
+/// That a folder has no scenarios.
+pub(super) fn nothing_below(path: &Path) -> CliError {
+    CliError::NothingSelected(format!(
+        "no scenario files (`<area>/<ID>-<slug>.toml`) below {}",
+        path.display()
+    ))
 }
 
 /// The cases that ids and tags select; all when there are none.

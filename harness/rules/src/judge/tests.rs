@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rstest::rstest;
+use simulated_partners::document::Source;
 use simulated_partners::event::{ConnectionKind, Event, Leg, Party, What};
 use simulated_partners::negotiate::dialback;
 use simulated_partners::wire::{Element, Frame, Kind, NS_SERVER, NS_STREAM, NS_STREAMS};
@@ -12,18 +13,19 @@ use crate::case::{Expect, Sees};
 use crate::finding::Finding;
 use crate::observe::{Eye, Sight, local};
 use crate::outcome::{Method, Outcome};
-use crate::scenario::cases;
+use crate::scenario::{File, cases};
 use crate::verdict::Weight;
 
 /// One that judges a MUST.
 fn script() -> Arc<Script> {
-    let file = toml::from_str(
+    let source = Source::new(
+        "XML-01-comment.toml",
         "format = 1\ntitle = 'A comment ends the stream'\nrequirements = ['XML-01']\n\
          direction = 'inbound'\n[[expect]]\nsees = 'stream-error'\ncondition = ['restricted-xml']\n\
          tolerated = ['not-well-formed']\n[control]\nvalues.unit = ' '\n",
-    )
-    .expect("it has no mistakes");
-    let cases = cases("xml/XML-01-comment", &file).expect("all personas exist");
+    );
+    let file = File::read("xml/XML-01-comment", &source).expect("it has no mistakes");
+    let cases = cases("xml/XML-01-comment", &file);
     Arc::clone(&cases[0].script)
 }
 

@@ -1,8 +1,10 @@
 //! All requirements together.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::LazyLock;
 
+use simulated_partners::diagnostic::Diagnostic;
 use simulated_partners::persona::{Mistake, Mistakes};
 
 use super::{Area, Bug, Entry, NoEntry, Requirement, RowId, file};
@@ -103,8 +105,20 @@ impl Registry {
             .collect())
     }
 
+    /// The requirement of an id that stands at a place of a file.
+    ///
+    /// # Errors
+    /// When the text is no id, or nothing is called so, with what may have been meant.
+    pub fn named(&self, id: &str, place: Range<usize>) -> Result<&Requirement, Diagnostic> {
+        let row = match id.parse::<RowId>() {
+            Ok(row) => row,
+            Err(error) => return Err(error.at(place)),
+        };
+        self.get(&row).ok_or_else(|| self.unknown_row(place, &row))
+    }
+
     /// The mistake of naming a row that there is not, with what may have been meant.
-    pub fn unknown_row(&self, span: std::ops::Range<usize>, row: &RowId) -> Mistake {
+    pub fn unknown_row(&self, span: Range<usize>, row: &RowId) -> Mistake {
         let mistake = Mistake::new(span, format!("no requirement is called {row}"));
         let first = self.of(row.area()).next();
         let last = self.of(row.area()).next_back();

@@ -3,181 +3,82 @@
 mod expectations;
 mod names;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
+use simulated_partners::diagnostic::Diagnostic;
+use simulated_partners::document::Document;
+use simulated_partners::nearest::suggestion;
+use simulated_partners::persona;
+use simulated_partners::reaction::Values;
 
-use simulated_partners::persona::{self, Mistake};
-use simulated_partners::reaction::{Reaction, Values};
-use toml::de::{DeTable, DeValue};
+use names::Given;
 
-use super::file::{File, Part, Patch};
-use crate::case::Expect;
+use super::file::{File, Variant};
 use crate::case::names::KNOWN;
-use crate::case::{CONTROL, MAIN};
-use crate::case::{Dns, Local};
+use crate::case::{CONTROL, Expect, MAIN};
 use crate::policy::Row;
-use crate::requirement::{Registry, RowId};
+use crate::requirement::Registry;
 
-/// The format that this version reads.
-const FORMAT: u8 = 1;
-/// Below this likeness a guess is no help.
-const LIKENESS: f64 = 0.6;
-
-/// All mistakes of meaning, in the order in which they should be read.
-pub fn check(name: &str, file: &File, text: &str) -> Vec<Mistake> {
-    let Ok(root) = DeTable::parse(text) else {
-        // Whoever has a file from this text knows that it can be parsed.
-        return Vec::new();
-    };
-    let mut check = Check {
-        name,
-        file,
-        root: root.into_inner(),
-        found: Vec::new(),
-    };
-    check.head();
-    check.requirements();
-    check.policies();
-    check.partners();
-    check.names();
-    check.reactions();
-    check.taken_names();
-    check.expectations();
-    check.control();
-    check.found
+/// All mistakes of meaning. `document` is what the file says without its variants, `wholes` what
+/// each of its scenarios says.
+pub(super) fn check(
+    name: &str,
+    file: &File,
+    document: &Document<'_>,
+    wholes: &[Document<'_>],
+) -> Vec<Diagnostic> {
+    let mut check = Check::new(&file.plain, document);
+    check.head(name, file);
+    check.bugs();
+    check.control(file);
+    let mut found = check.found;
+    let given = Given::of(file);
+    for ((_, variant), whole) in file.all().zip(wholes) {
+        let mut check = Check::new(variant, whole);
+        check.requirements();
+        check.policies();
+        check.partners();
+        check.names(&given);
+        check.reactions();
+        check.expectations();
+        found.extend(check.found);
+    }
+    found
 }
 
 struct Check<'a> {
-    name: &'a str,
-    file: &'a File,
-    root: DeTable<'a>,
-    found: Vec<Mistake>,
-}
-
-/// The base of a file, or one of its variants, as the check sees both.
-struct Layer<'a> {
-    /// Where it is: empty for the base, else `variants.name` or `control`.
-    path: String,
-    part: &'a Part,
-    parts: &'a BTreeMap<String, Part>,
-    reaction: Option<&'a [Reaction]>,
-    local: Option<&'a [Local]>,
-    dns: Option<&'a [Dns]>,
-    expect: Option<&'a [Expect]>,
-    values: &'a BTreeMap<String, String>,
-}
-
-impl Layer<'_> {
-    fn at(&self, rest: &str) -> String {
-        if self.path.is_empty() {
-            rest.to_owned()
-        } else {
-            format!("{}.{rest}", self.path)
-        }
-    }
-
-    /// All lists of reactions, with where they are.
-    fn reactions(&self) -> Vec<(String, &[Reaction])> {
-        let mut lists: Vec<(String, &[Reaction])> = Vec::new();
-        lists.extend(self.reaction.map(|list| (self.at("reaction"), list)));
-        lists.extend(
-            self.part
-                .reaction
-                .as_deref()
-                .map(|list| (self.at("partner.reaction"), list)),
-        );
-        for (name, part) in self.parts {
-            lists.extend(
-                part.reaction
-                    .as_deref()
-                    .map(|list| (self.at(&format!("partners.{name}.reaction")), list)),
-            );
-        }
-        lists
-    }
+    variant: &'a Variant,
+    document: &'a Document<'a>,
+    found: Vec<Diagnostic>,
 }
 
 impl<'a> Check<'a> {
-    fn layers(&self) -> Vec<Layer<'a>> {
-        let file = self.file;
-        let mut layers = vec![Layer {
-            path: String::new(),
-            part: &file.partner,
-            parts: &file.partners,
-            reaction: Some(&file.reaction),
-            local: Some(&file.local),
-            dns: Some(&file.dns),
-            expect: Some(&file.expect),
-            values: &file.values,
-        }];
-        let patch = |path: String, patch: &'a Patch| Layer {
-            path,
-            part: &patch.partner,
-            parts: &patch.partners,
-            reaction: patch.reaction.as_deref(),
-            local: patch.local.as_deref(),
-            dns: patch.dns.as_deref(),
-            expect: patch.expect.as_deref(),
-            values: &patch.values,
-        };
-        for (name, variant) in &file.variants {
-            layers.push(patch(format!("variants.{name}"), variant));
+    fn new(variant: &'a Variant, document: &'a Document<'a>) -> Self {
+        Self {
+            variant,
+            document,
+            found: Vec::new(),
         }
-        layers.extend(
-            file.control
-                .as_ref()
-                .map(|control| patch("control".to_owned(), control)),
-        );
-        layers
-    }
-
-    /// Where something is: keys and numbers, parted by dots. The nearest thing around it where it is
-    /// not written.
-    fn place(&self, path: &str) -> Range<usize> {
-        let mut span = 0..0;
-        let mut table = Some(&self.root);
-        let mut array: Option<&[toml::Spanned<DeValue<'_>>]> = None;
-        for step in path.split('.') {
-            let found = match (table, array) {
-                (Some(table), _) => table.get(step),
-                (None, Some(array)) => step.parse::<usize>().ok().and_then(|at| array.get(at)),
-                (None, None) => None,
-            };
-            let Some(found) = found else { break };
-            span = found.span();
-            table = found.get_ref().as_table();
-            array = found.get_ref().as_array().map(|array| &**array);
-        }
-        span
     }
 
     fn tell(&mut self, path: &str, title: impl Into<String>, help: impl Into<String>) {
-        let mistake = Mistake::new(self.place(path), title).help(help);
-        self.found.push(mistake);
+        let wrong = Diagnostic::new(self.document.place(path), title).help(help);
+        self.found.push(wrong);
     }
 
-    fn head(&mut self) {
-        if self.file.format != FORMAT {
-            self.tell(
-                "format",
-                "unknown format",
-                format!("this version reads `format = {FORMAT}`"),
-            );
-        }
-        if self.file.title.trim().is_empty() {
+    fn head(&mut self, name: &str, file: &File) {
+        if self.variant.title.trim().is_empty() {
             self.tell(
                 "title",
                 "no title",
                 "say in one line what happens and what has to come of it",
             );
         }
-        let stem = self.name.rsplit('/').next().unwrap_or_default();
-        let ids = self.file.requirements.iter().chain(&self.file.bugs);
+        let stem = name.rsplit('/').next().unwrap_or_default();
+        let ids = self.variant.requirements.iter().chain(&self.variant.bugs);
         let fits = ids.clone().any(|id| {
             stem.strip_prefix(id.as_str())
                 .is_some_and(|rest| rest.starts_with('-'))
         });
-        if !fits && !self.file.requirements.is_empty() {
+        if !fits && !self.variant.requirements.is_empty() {
             let ids: Vec<&str> = ids.map(String::as_str).collect();
             self.tell(
                 "requirements",
@@ -196,60 +97,20 @@ impl<'a> Check<'a> {
                 "use letters, digits and hyphens",
             );
         }
-        for name in self.file.variants.keys() {
-            let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-            if !name.chars().all(letters) || name == CONTROL {
+        for variant in file.variants.keys() {
+            if !is_name(variant) || variant == CONTROL {
                 self.tell(
-                    &format!("variants.{name}"),
-                    format!("a variant cannot be called `{name}`"),
+                    "title",
+                    format!("a variant cannot be called `{variant}`"),
                     "use lower-case letters, digits and hyphens; `control` is taken",
                 );
             }
         }
     }
 
-    fn requirements(&mut self) {
-        if self.file.requirements.is_empty() {
-            self.tell(
-                "requirements",
-                "no requirement is judged",
-                "name at least one: `requirements = [\"STR-08\"]`",
-            );
-        }
+    fn bugs(&mut self) {
         let registry = Registry::builtin();
-        let mut lists = vec![("requirements".to_owned(), self.file.requirements.clone())];
-        for (name, variant) in &self.file.variants {
-            lists.extend(
-                variant
-                    .requirements
-                    .clone()
-                    .map(|list| (format!("variants.{name}.requirements"), list)),
-            );
-        }
-        for (path, list) in &lists {
-            for (at, id) in list.iter().enumerate() {
-                let place = format!("{path}.{at}");
-                match id.parse::<RowId>() {
-                    Err(error) => self.tell(&place, error.to_string(), "see `s2spec coverage`"),
-                    Ok(row) => match registry.get(&row) {
-                        None => {
-                            let mistake = registry.unknown_row(self.place(&place), &row);
-                            self.found.push(mistake);
-                        }
-                        Some(found) => {
-                            if let Some(why) = &found.unjudgeable {
-                                self.tell(
-                                    &place,
-                                    format!("{row} is registered as one that nobody can judge"),
-                                    format!("the registry says: {why}"),
-                                );
-                            }
-                        }
-                    },
-                }
-            }
-        }
-        for (at, id) in self.file.bugs.iter().enumerate() {
+        for (at, id) in self.variant.bugs.iter().enumerate() {
             if registry.bug(id).is_none() {
                 self.tell(
                     &format!("bugs.{at}"),
@@ -258,126 +119,137 @@ impl<'a> Check<'a> {
                 );
             }
         }
-        let named: BTreeSet<String> = lists.into_iter().flat_map(|(_, list)| list).collect();
-        for layer in self.layers() {
-            for (at, expect) in layer.expect.into_iter().flatten().enumerate() {
-                for (number, row) in expect.rows.iter().enumerate() {
-                    if !named.contains(row) {
-                        self.tell(
-                            &layer.at(&format!("expect.{at}.rows.{number}")),
-                            format!("`{row}` is not among the scenario's requirements"),
-                            format!("add it: `requirements = [… \"{row}\"]`"),
-                        );
-                    }
+        self.twice("bugs", &self.variant.bugs);
+    }
+
+    fn requirements(&mut self) {
+        let named = &self.variant.requirements;
+        if named.is_empty() {
+            self.tell(
+                "requirements",
+                "no requirement is judged",
+                "name at least one: `requirements = [\"STR-08\"]`",
+            );
+        }
+        self.twice("requirements", named);
+        for (at, id) in named.iter().enumerate() {
+            let place = self.document.place(&format!("requirements.{at}"));
+            match Registry::builtin().named(id, place.clone()) {
+                Err(wrong) => self.found.push(wrong),
+                Ok(row) => {
+                    self.found.extend(row.unjudgeable.as_ref().map(|why| {
+                        let title = format!("{id} is registered as one that nobody can judge");
+                        Diagnostic::new(place, title).help(format!("the registry says: {why}"))
+                    }));
                 }
+            }
+        }
+        for (at, expect) in self.variant.expect.iter().enumerate() {
+            for (number, row) in expect.rows.iter().enumerate() {
+                if !named.contains(row) {
+                    self.tell(
+                        &format!("expect.{at}.rows.{number}"),
+                        format!("`{row}` is not among the scenario's requirements"),
+                        format!("add it: `requirements = [… \"{row}\"]`"),
+                    );
+                }
+            }
+        }
+    }
+
+    /// An id that a list has already is most likely another one misspelt.
+    fn twice(&mut self, key: &str, ids: &[String]) {
+        for (at, id) in ids.iter().enumerate() {
+            if let Some(first) = ids[..at].iter().position(|before| before == id) {
+                let place = |at: usize| self.document.place(&format!("{key}.{at}"));
+                let twice = Diagnostic::new(place(at), format!("{id} is named twice"))
+                    .also(Some(place(first)), "first here")
+                    .help("leave one of the two out");
+                self.found.push(twice);
             }
         }
     }
 
     fn policies(&mut self) {
-        let mut lists = vec![("policies".to_owned(), self.file.policies.clone())];
-        for (name, variant) in &self.file.variants {
-            lists.extend(
-                variant
-                    .policies
-                    .clone()
-                    .map(|list| (format!("variants.{name}.policies"), list)),
+        if self.variant.policies.is_empty() {
+            self.tell(
+                "policies",
+                "no policy",
+                "name rows from 1 to 18, such as `[9]`",
             );
         }
-        for (path, list) in lists {
-            if list.is_empty() {
-                self.tell(&path, "no policy", "name rows from 1 to 18, such as `[9]`");
-            }
-            for (at, number) in list.iter().enumerate() {
-                match Row::new(*number) {
-                    None => self.tell(
-                        &format!("{path}.{at}"),
-                        format!("there is no row {number}"),
-                        "the policies are rows 1 to 18",
-                    ),
-                    Some(row) if !row.policy().valid() => self.tell(
-                        &format!("{path}.{at}"),
-                        format!("row {number} leaves no method"),
-                        "nobody gets through there, so that nothing could be shown",
-                    ),
-                    Some(_) => {}
-                }
+        for (at, number) in self.variant.policies.iter().enumerate() {
+            let path = format!("policies.{at}");
+            match Row::new(*number) {
+                None => self.tell(
+                    &path,
+                    format!("there is no row {number}"),
+                    "the policies are rows 1 to 18",
+                ),
+                Some(row) if !row.policy().valid() => self.tell(
+                    &path,
+                    format!("row {number} leaves no method"),
+                    "this policy allows no authentication method, so no session can succeed",
+                ),
+                Some(_) => {}
             }
         }
     }
 
     fn partners(&mut self) {
-        for layer in self.layers() {
-            let mut parts = vec![("partner".to_owned(), layer.part)];
-            for (name, part) in layer.parts {
-                parts.push((format!("partners.{name}"), part));
-                let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-                let taken = name == MAIN
-                    || Values::NAMES.contains(&name.as_str())
-                    || KNOWN.contains(&name.as_str());
-                if !name.chars().all(letters) || taken {
-                    self.tell(
-                        &layer.at(&format!("partners.{name}")),
-                        format!("a partner cannot be called `{name}`"),
-                        "use lower-case letters, digits and hyphens, and no name of a placeholder",
-                    );
-                }
+        for name in self.variant.partners.keys() {
+            let taken = name == MAIN
+                || Values::NAMES.contains(&name.as_str())
+                || KNOWN.contains(&name.as_str());
+            if !is_name(name) || taken {
+                self.tell(
+                    &format!("partners.{name}"),
+                    format!("a partner cannot be called `{name}`"),
+                    "use lower-case letters, digits and hyphens, and no name of a placeholder",
+                );
             }
-            for (path, part) in parts {
-                let Some(word) = &part.persona else { continue };
-                if persona::find(word).is_none() {
-                    let all: Vec<String> =
-                        persona::builtin().into_iter().map(|one| one.name).collect();
-                    let known: Vec<&str> = all.iter().map(String::as_str).collect();
-                    self.tell(
-                        &layer.at(&format!("{path}.persona")),
-                        format!("there is no persona `{word}`"),
-                        meant(word, &known, "see `s2spec personas`"),
-                    );
-                }
+        }
+        for (path, part) in self.variant.parts() {
+            let word = &part.persona;
+            if persona::find(word).is_none() {
+                let all: Vec<String> = persona::builtin().into_iter().map(|one| one.name).collect();
+                let known = all.iter().map(String::as_str);
+                self.tell(
+                    &format!("{path}.persona"),
+                    format!("there is no persona `{word}`"),
+                    suggestion(word, known, "see `s2spec personas`"),
+                );
             }
         }
     }
 
-    fn control(&mut self) {
-        let file = self.file;
-        if file.control.is_some() && file.no_control.is_some() {
+    fn control(&mut self, file: &File) {
+        let reason = self.variant.no_control.as_ref();
+        if file.control.is_some() && reason.is_some() {
             self.tell(
                 "no-control",
                 "`no-control` beside a control",
                 "leave one of them out",
             );
         }
-        let refusal = self
-            .layers()
-            .iter()
-            .filter(|layer| layer.path != CONTROL)
-            .flat_map(|layer| layer.expect.into_iter().flatten())
-            .any(Expect::is_refusal);
-        if refusal && file.control.is_none() && file.no_control.is_none() {
+        let refused = file
+            .all()
+            .any(|(name, one)| name != Some(CONTROL) && one.expect.iter().any(Expect::is_refusal));
+        if refused && file.control.is_none() && reason.is_none() {
             self.tell(
                 "expect",
                 "a refusal without its control",
                 "add `[control]` with what makes it acceptable, or say why there can be none: `no-control = \"…\"`",
             );
         }
-        if let Some(reason) = &file.no_control
-            && reason.trim().is_empty()
-        {
+        if reason.is_some_and(|reason| reason.trim().is_empty()) {
             self.tell("no-control", "no reason", "say why there can be no control");
         }
     }
 }
 
-/// What was perhaps meant, or else what is said otherwise.
-fn meant(word: &str, known: &[&str], otherwise: &str) -> String {
-    let best = known
-        .iter()
-        .map(|one| (strsim::jaro_winkler(word, one), one))
-        .max_by(|one, other| one.0.total_cmp(&other.0))
-        .filter(|(likeness, _)| *likeness >= LIKENESS);
-    match best {
-        Some((_, one)) => format!("did you mean `{one}`?"),
-        None => otherwise.to_owned(),
-    }
+/// Whether a name can be a part of an id.
+fn is_name(name: &str) -> bool {
+    name.chars()
+        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }

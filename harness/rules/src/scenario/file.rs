@@ -1,23 +1,53 @@
 //! A scenario file, field by field.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use simulated_partners::persona::{Certificate, Key, Tls, TlsVersion};
+use simulated_partners::persona::Offer;
 use simulated_partners::pki::Recipe;
 use simulated_partners::reaction::Reaction;
 use simulated_partners::tls::Habits;
 
-use crate::case::{Dials, Direction, Dns, Expect, Local, Need, OutcomeWord, Setting, Tag};
+use crate::case::{
+    CONTROL, Dials, Direction, Dns, Expect, Local, MAIN, Need, OutcomeWord, Setting, Tag,
+};
 
-/// One case of the conformance suite, with its variants.
+/// A scenario file that is read and has no mistakes.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// What it says without its variants.
+    pub plain: Variant,
+    /// The same with what differs in each variant.
+    pub variants: BTreeMap<String, Variant>,
+    /// The same with what makes it acceptable.
+    pub control: Option<Variant>,
+}
+
+impl File {
+    /// What becomes a case: each variant by its name, or the file where it has none, then the control.
+    pub fn all(&self) -> impl Iterator<Item = (Option<&str>, &Variant)> {
+        let plain = Some((None, &self.plain)).filter(|_| self.variants.is_empty());
+        let variants = self.variants.iter();
+        let variants = variants.map(|(name, variant)| (Some(name.as_str()), variant));
+        let control = self.control.iter().map(|control| (Some(CONTROL), control));
+        plain.into_iter().chain(variants).chain(control)
+    }
+
+    /// All requirements that the file or one of its variants judges.
+    pub fn requirements(&self) -> BTreeSet<&str> {
+        let all = std::iter::once(&self.plain).chain(self.variants.values());
+        all.flat_map(|variant| &variant.requirements)
+            .map(String::as_str)
+            .collect()
+    }
+}
+
+/// One case of the conformance suite: what a file says, or a variant of it as a whole.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct File {
-    /// The format of this file: 1.
-    pub format: u8,
-    /// What happens and what has to come of it, in one line.
+pub struct Variant {
+    /// What happens and what has to come of it, in one line; in a variant, what is different.
     pub title: String,
     /// Ids of the requirements that the scenario judges, such as `STR-08`.
     pub requirements: Vec<String>,
@@ -31,7 +61,7 @@ pub struct File {
     pub direction: Direction,
     /// Rows of the 18 policies that the target is set to, each a case. Row 9 where nothing is said:
     /// everything is optional.
-    #[serde(default = "File::open_policy")]
+    #[serde(default = "open_policy")]
     pub policies: Vec<u8>,
     /// What a target must be able to do for this to be run on it.
     #[serde(default)]
@@ -43,11 +73,11 @@ pub struct File {
     /// file alone.
     #[serde(default)]
     pub alone: bool,
-    /// Texts for placeholders, such as `{unit}`, in everything below. Variants replace them.
+    /// Texts for placeholders, such as `{unit}`, in everything else. A variant replaces them one by
+    /// one.
     #[serde(default)]
     pub values: BTreeMap<String, String>,
     /// The partner that the case is about.
-    #[serde(default)]
     pub partner: Part,
     /// Its reactions, before those of its persona.
     #[serde(default)]
@@ -61,7 +91,8 @@ pub struct File {
     /// What the local side sends. Outbound and with nothing here, it is a ping with the id `{probe}`.
     #[serde(default)]
     pub local: Vec<Local>,
-    /// What has to be seen, and what must not.
+    /// What has to be seen, and what must not. In a control without it, the probe gets through.
+    #[serde(default)]
     pub expect: Vec<Expect>,
     /// The allowed outcomes: `established`, `sasl-tls`, `tls-dialback`, `tcp-dialback`, `refused`.
     #[serde(default)]
@@ -71,121 +102,97 @@ pub struct File {
     pub alive: bool,
     /// Seconds that the case may take, where the usual deadline is too short.
     pub seconds: Option<u16>,
-    /// The accepting neighbour: the same with this difference, which must get through.
-    pub control: Option<Patch>,
     /// Why a refusal needs no control of its own.
     pub no_control: Option<String>,
-    /// The same with these differences, each a case of its own.
-    #[serde(default)]
-    pub variants: BTreeMap<String, Patch>,
 }
 
-impl File {
-    fn open_policy() -> Vec<u8> {
-        vec![9]
+impl Variant {
+    /// All partners, with where they are.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (String, &Part)> {
+        let others = self.partners.iter();
+        let others = others.map(|(name, part)| (format!("partners.{name}"), part));
+        std::iter::once((MAIN.to_owned(), &self.partner)).chain(others)
+    }
+
+    /// All reactions, with where they are.
+    pub(super) fn reactions(&self) -> impl Iterator<Item = (String, &Reaction)> {
+        let own = std::iter::once(("reaction".to_owned(), &self.reaction));
+        let lists = self.parts();
+        let lists = lists.map(|(path, part)| (format!("{path}.reaction"), &part.reaction));
+        own.chain(lists).flat_map(|(path, list)| {
+            let numbered = list.iter().enumerate();
+            numbered.map(move |(at, one)| (format!("{path}.{at}"), one))
+        })
+    }
+
+    /// The names of its partners.
+    pub(super) fn partner_names(&self) -> impl Iterator<Item = &str> {
+        let others = self.partners.keys().map(String::as_str);
+        others.chain([MAIN])
     }
 }
 
-fn yes() -> bool {
-    true
-}
-
-/// What differs from the rest of the file. Lists replace lists; values and partners are taken one by
-/// one.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-pub struct Patch {
-    /// Says what is different, in a few words.
-    pub title: Option<String>,
-    /// In place of the file's list: what this variant judges.
-    pub requirements: Option<Vec<String>>,
-    /// Who dials.
-    pub direction: Option<Direction>,
-    /// Rows of the policies.
-    pub policies: Option<Vec<u8>>,
-    /// What a target must be able to do.
-    pub needs: Option<Vec<Need>>,
-    /// How the target is set.
-    pub setting: Option<Setting>,
-    /// Texts for placeholders.
-    pub values: BTreeMap<String, String>,
-    /// The partner that the case is about.
-    pub partner: Part,
-    /// In place of the file's reactions.
-    pub reaction: Option<Vec<Reaction>>,
-    /// Other partners.
-    pub partners: BTreeMap<String, Part>,
-    /// In place of the file's answers of DNS.
-    pub dns: Option<Vec<Dns>>,
-    /// In place of what the local side sends.
-    pub local: Option<Vec<Local>>,
-    /// In place of what has to be seen. For a control without it: the probe gets through.
-    pub expect: Option<Vec<Expect>>,
-    /// In place of the allowed outcomes.
-    pub outcome: Option<Vec<OutcomeWord>>,
-    /// Whether a correct partner has to get through afterwards.
-    pub alive: Option<bool>,
-    /// Seconds that the case may take.
-    pub seconds: Option<u16>,
-}
-
 /// A partner of a scenario.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Part {
     /// The persona that it starts from; `modern` where nothing is said.
-    pub persona: Option<String>,
+    #[serde(default = "Part::persona")]
+    pub persona: String,
     /// What differs from that persona's offer.
-    pub offer: OfferPatch,
+    pub offer: Offer,
     /// The certificate that it shows, ingredient by ingredient, in place of the persona's.
     pub certificate: Option<Recipe>,
     /// What it does in handshakes beside that: sessions, application protocols, names.
-    pub handshake: Option<Habits>,
+    #[serde(default)]
+    pub handshake: Habits,
     /// Its domain, with placeholders. The case's own for the main partner, `name.{domain}` for others.
     pub domain: Option<String>,
     /// When it dials the target: `true` at once, `false` not at all, or when this name is raised. The
     /// main partner dials at once in inbound cases.
     pub dials: Option<Dials>,
     /// How many connections it opens then; 1 where nothing is said.
-    pub times: Option<u16>,
+    #[serde(default = "once")]
+    pub times: u16,
     /// Whether DNS leads to it for its domain; it does where the domain is its own.
     pub serves: Option<bool>,
     /// It listens at the default port 5269, on an address of its own.
-    pub default_port: Option<bool>,
+    #[serde(default)]
+    pub default_port: bool,
     /// It listens at `::1`.
-    pub over_ipv6: Option<bool>,
+    #[serde(default)]
+    pub over_ipv6: bool,
     /// It sends its stanza in spite of a refusal, right before its end.
-    pub insists: Option<bool>,
+    #[serde(default)]
+    pub insists: bool,
     /// It answers requests, on connections of its own.
-    pub answers: Option<bool>,
+    #[serde(default)]
+    pub answers: bool,
     /// Milliseconds that it waits for each step.
     pub patience: Option<u32>,
     /// The target is not told of its domain.
-    pub unlisted: Option<bool>,
+    #[serde(default)]
+    pub unlisted: bool,
     /// Its reactions, before those of its persona.
-    pub reaction: Option<Vec<Reaction>>,
+    #[serde(default)]
+    pub reaction: Vec<Reaction>,
 }
 
-/// What differs from a persona's offer.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-pub struct OfferPatch {
-    /// STARTTLS.
-    pub tls: Option<Tls>,
-    /// EXTERNAL after TLS.
-    pub external: Option<bool>,
-    /// EXTERNAL before TLS, too.
-    pub external_on_plaintext: Option<bool>,
-    /// Dialback.
-    pub dialback: Option<bool>,
-    /// Dialback is refused where the header does not declare it.
-    pub insists_on_db_namespace: Option<bool>,
-    /// Nothing but EXTERNAL will do.
-    pub needs_external: Option<bool>,
-    /// A kind of certificate.
-    pub certificate: Option<Certificate>,
-    /// The kind of key in it.
-    pub key: Option<Key>,
-    /// TLS versions.
-    pub tls_versions: Option<Vec<TlsVersion>>,
+impl Part {
+    /// The persona of a partner whose file names none.
+    pub(super) fn persona() -> String {
+        "modern".to_owned()
+    }
+}
+
+fn open_policy() -> Vec<u8> {
+    vec![9]
+}
+
+fn once() -> u16 {
+    1
+}
+
+fn yes() -> bool {
+    true
 }

@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use simulated_partners::persona::{Mistake, Mistakes};
+use simulated_partners::document::{FileError, Source};
 
-use super::check::check;
 use super::file::File;
 use super::script;
 use crate::case::Case;
 use crate::embedded;
 
-/// More than any scenario needs; what is longer was not meant as one.
-const MAX_FILE: u64 = 1 << 20;
 /// The folder of the registry, which holds no scenarios.
 const REQUIREMENTS: &str = "requirements";
 
@@ -21,22 +18,6 @@ const REQUIREMENTS: &str = "requirements";
 #[derive(Clone, Debug, Default)]
 pub struct Library {
     files: BTreeMap<String, File>,
-}
-
-/// Why scenarios cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum LibraryError {
-    /// A file has mistakes.
-    #[error("{0}")]
-    Mistakes(Mistakes),
-    /// A file or folder cannot be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
 }
 
 impl Library {
@@ -48,8 +29,8 @@ impl Library {
                 .filter(|(path, _)| !path.starts_with(embedded::REQUIREMENTS))
                 .map(|(path, text)| {
                     let name = path.trim_end_matches(".toml");
-                    let file = read(name, path, text).unwrap_or_else(|mistakes| {
-                        panic!("a test reads all scenarios of the build:\n{mistakes}")
+                    let file = File::read(name, &Source::new(path, text)).unwrap_or_else(|error| {
+                        panic!("a test reads all scenarios of the build:\n{error}")
                     });
                     (name.to_owned(), file)
                 });
@@ -65,23 +46,24 @@ impl Library {
     ///
     /// # Errors
     /// Each thing that is wrong.
-    pub fn load(path: &Path) -> Result<Self, Vec<LibraryError>> {
-        let mut paths = Vec::new();
-        collect(path, &mut paths).map_err(|error| vec![error])?;
+    pub fn load(path: &Path) -> Result<Self, Vec<FileError>> {
         let mut library = Self::default();
-        let mut errors = Vec::new();
-        for file in paths {
-            match load(&file) {
-                Ok((name, scenario)) => {
-                    library.files.insert(name, scenario);
+        let mut wrong = Vec::new();
+        for path in below(path).map_err(|error| vec![error])? {
+            let area = path.parent().and_then(Path::file_name).unwrap_or_default();
+            let stem = path.file_stem().unwrap_or_default();
+            let name = format!("{}/{}", area.display(), stem.display());
+            match Source::load(&path).and_then(|source| File::read(&name, &source)) {
+                Ok(file) => {
+                    library.files.insert(name, file);
                 }
-                Err(error) => errors.push(error),
+                Err(error) => wrong.push(error),
             }
         }
-        if errors.is_empty() {
+        if wrong.is_empty() {
             Ok(library)
         } else {
-            Err(errors)
+            Err(wrong)
         }
     }
 
@@ -104,78 +86,34 @@ impl Library {
     pub fn cases(&self) -> Vec<Case> {
         self.files
             .iter()
-            .flat_map(|(name, file)| script::cases(name, file).unwrap_or_default())
+            .flat_map(|(name, file)| script::cases(name, file))
             .collect()
     }
 }
 
-fn collect(path: &Path, paths: &mut Vec<PathBuf>) -> Result<(), LibraryError> {
-    let failed = |source| LibraryError::Read {
-        path: path.to_owned(),
-        source,
-    };
+/// The scenario files at or below a path, in order.
+fn below(path: &Path) -> Result<Vec<PathBuf>, FileError> {
     if path.is_file() {
-        paths.push(path.to_owned());
-        return Ok(());
+        return Ok(vec![path.to_owned()]);
     }
-    let mut entries: Vec<PathBuf> = std::fs::read_dir(path)
-        .map_err(failed)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()
-        .map_err(failed)?;
-    entries.sort();
+    let entries = std::fs::read_dir(path)
+        .and_then(|entries| {
+            entries
+                .map(|entry| entry.map(|entry| entry.path()))
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .map_err(|source| FileError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+    let mut paths = Vec::new();
     for entry in entries {
         if entry.is_dir() && entry.file_name().is_some_and(|name| name != REQUIREMENTS) {
-            collect(&entry, paths)?;
+            paths.extend(below(&entry)?);
         } else if entry.extension().is_some_and(|ending| ending == "toml") {
             paths.push(entry);
         }
     }
-    Ok(())
-}
-
-fn load(path: &Path) -> Result<(String, File), LibraryError> {
-    let failed = |source| LibraryError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let length = std::fs::metadata(path).map_err(failed)?.len();
-    if length > MAX_FILE {
-        return Err(failed(std::io::ErrorKind::FileTooLarge.into()));
-    }
-    let text = std::fs::read_to_string(path).map_err(failed)?;
-    let part = |part: Option<&std::ffi::OsStr>| {
-        part.map(|part| part.to_string_lossy().into_owned())
-            .unwrap_or_default()
-    };
-    let area = part(path.parent().and_then(Path::file_name));
-    let name = format!("{area}/{}", part(path.file_stem()));
-    let shown = path.display().to_string();
-    let file = read(&name, &shown, &text).map_err(LibraryError::Mistakes)?;
-    Ok((name, file))
-}
-
-/// Reads a scenario's text. `name` is its place, `shown` what mistakes are reported with.
-pub(super) fn read(name: &str, shown: &str, text: &str) -> Result<File, Mistakes> {
-    let mistakes = |list: Vec<Mistake>| Mistakes {
-        file: shown.to_owned(),
-        text: text.to_owned(),
-        list,
-    };
-    let file: File =
-        toml::from_str(text).map_err(|error| mistakes(vec![Mistake::from_toml(&error, text)]))?;
-    let found = check(name, &file, text);
-    if found.is_empty() {
-        Ok(file)
-    } else {
-        Err(mistakes(found))
-    }
-}
-
-/// The JSON schema of a scenario file, for editors.
-pub fn schema() -> String {
-    let schema = schemars::schema_for!(File);
-    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
-    text.push('\n');
-    text
+    paths.sort();
+    Ok(paths)
 }

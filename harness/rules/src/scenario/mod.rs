@@ -6,12 +6,15 @@
 mod check;
 mod file;
 mod library;
+mod merge;
+mod read;
+mod schema;
 mod script;
 
 #[cfg(test)]
 mod tests;
 
-pub use check::check;
-pub use file::{File, Part, Patch};
-pub use library::{Library, LibraryError, schema};
-pub use script::{NoPersona, cases};
+pub use file::{File, Part, Variant};
+pub use library::Library;
+pub use schema::schema;
+pub use script::cases;

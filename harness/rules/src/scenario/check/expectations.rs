@@ -1,50 +1,40 @@
 //! Expectations that make no sense.
 
-use std::collections::BTreeSet;
+use simulated_partners::nearest::suggestion;
 
-use super::{Check, meant};
-use crate::case::Expect;
-use crate::case::MAIN;
+use super::Check;
+use crate::case::{Expect, MAIN};
 
 impl Check<'_> {
     pub(super) fn expectations(&mut self) {
-        let partners: BTreeSet<String> = self
-            .layers()
-            .iter()
-            .flat_map(|layer| layer.parts.keys().cloned())
-            .chain([MAIN.to_owned()])
-            .collect();
-        for layer in self.layers() {
-            let Some(list) = layer.expect else { continue };
-            let path = layer.at("expect");
-            if list.iter().all(Expect::is_negative) {
-                self.tell(
-                    &path,
-                    "nothing has to be seen",
-                    "what must not happen is proved by something that does: expect that, too",
-                );
-            }
-            for (at, expect) in list.iter().enumerate() {
-                self.expectation(&format!("{path}.{at}"), expect, &partners, false);
-            }
+        let list = &self.variant.expect;
+        if list.is_empty() {
+            self.tell(
+                "expect",
+                "nothing is expected",
+                "add `[[expect]]` with what has to be seen",
+            );
+        } else if list.iter().all(Expect::is_negative) {
+            self.tell(
+                "expect",
+                "nothing has to be seen",
+                "what must not happen is proved by something that does: expect that, too",
+            );
+        }
+        for (at, expect) in list.iter().enumerate() {
+            self.expectation(&format!("expect.{at}"), expect, false);
         }
     }
 
-    pub(super) fn expectation(
-        &mut self,
-        path: &str,
-        expect: &Expect,
-        partners: &BTreeSet<String>,
-        is_alternative: bool,
-    ) {
+    fn expectation(&mut self, path: &str, expect: &Expect, is_alternative: bool) {
+        let mut partners = self.variant.partner_names();
         if let Some(name) = &expect.at
-            && !partners.contains(name)
+            && !partners.any(|known| known == name)
         {
-            let known: Vec<&str> = partners.iter().map(String::as_str).collect();
             self.tell(
                 &format!("{path}.at"),
                 format!("there is no partner `{name}`"),
-                meant(name, &known, ""),
+                suggestion(name, self.variant.partner_names(), ""),
             );
         }
         let known = expect.sees.conditions();
@@ -60,9 +50,9 @@ impl Check<'_> {
                         self.tell(
                             &format!("{path}.{key}.{at}"),
                             format!("`{word}` is no condition of {}", expect.sees),
-                            meant(
+                            suggestion(
                                 word,
-                                known,
+                                known.iter().copied(),
                                 &format!("expected one of {}", known.join(", ")),
                             ),
                         );
@@ -105,7 +95,7 @@ impl Check<'_> {
             );
         }
         for (at, other) in expect.or.iter().enumerate() {
-            self.expectation(&format!("{path}.or.{at}"), other, partners, true);
+            self.expectation(&format!("{path}.or.{at}"), other, true);
         }
     }
 }

@@ -1,0 +1,53 @@
+//! The JSON schema of a scenario file.
+
+use schemars::schema_for;
+use serde_json::{Map, Value, json};
+use simulated_partners::document::FORMAT;
+
+use super::file::Variant;
+use super::read::OF_FILE;
+
+/// What of a scenario a file has to say itself.
+const REQUIRED: [&str; 5] = ["format", "title", "requirements", "direction", "expect"];
+
+/// The JSON schema of a scenario file, for editors: that of a scenario, a control and variants of
+/// which each says what is different, and offers that say what differs from their personas'.
+pub fn schema() -> String {
+    let mut schema = schema_for!(Variant).to_value();
+    let properties = schema["properties"].clone();
+    for whole in ["Part", "Offer"] {
+        let table = schema["$defs"][whole].as_object_mut();
+        table.map(|table| table.remove("required"));
+    }
+    schema["$defs"]["Difference"] = json!({
+        "description": "What is different in a variant or a control.",
+        "type": "object",
+        "properties": differences(&properties),
+        "additionalProperties": false,
+    });
+    let difference = json!({ "$ref": "#/$defs/Difference" });
+    let properties = &mut schema["properties"];
+    properties["format"] = json!({ "description": "The format of this file.", "const": FORMAT });
+    properties["control"] = difference.clone();
+    properties["variants"] = json!({
+        "description": "The same with these differences, each a case of its own.",
+        "type": "object",
+        "additionalProperties": difference,
+    });
+    schema["required"] = json!(REQUIRED);
+    format!("{schema:#}\n")
+}
+
+/// What a variant can say: nothing of that stands for it where it says nothing.
+fn differences(properties: &Value) -> Map<String, Value> {
+    let all = properties.as_object().into_iter().flatten();
+    all.filter(|(key, _)| !OF_FILE.contains(&key.as_str()))
+        .map(|(key, property)| {
+            let mut property = property.clone();
+            if let Some(property) = property.as_object_mut() {
+                property.remove("default");
+            }
+            (key.clone(), property)
+        })
+        .collect()
+}
