@@ -1,16 +1,14 @@
 //! The requirements, the scenarios that test them, and the table of both in the documentation.
 
-use s2spec::coverage::{self, Coverage, Table, in_document, to_markdown};
+use s2spec::coverage::{Coverage, Covering, Table, in_document, to_markdown};
 use s2spec::requirement::Registry;
+use s2spec::scenario::Library;
 
 const PAGE: &str = include_str!("../../docs/coverage.md");
 
 #[test]
 fn the_page_shows_the_coverage_that_there_is() {
-    let covering = coverage::builtin().unwrap_or_else(|wrong| {
-        let told: Vec<String> = wrong.iter().map(ToString::to_string).collect();
-        panic!("{}", told.join("\n\n"))
-    });
+    let covering = Covering::from(Library::builtin());
     let table = Table::new(&Coverage::new(Registry::builtin(), &covering), &[]);
     let markdown = to_markdown(&table);
     let fresh = in_document(PAGE, &markdown).expect("the page has a place for the table");

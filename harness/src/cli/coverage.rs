@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::error::{CliError, Exit};
-use super::{output, requirement};
+use super::output;
 use crate::coverage::{
-    Coverage, END, START, State, Table, in_document, to_json, to_markdown, to_text,
+    Coverage, Covering, END, START, State, Table, in_document, to_json, to_markdown, to_text,
 };
 use crate::nearest::{did_you_mean, nearest};
 use crate::report::field;
 use crate::requirement::{Area, Registry, Requirement};
+use crate::scenario::Library;
 
 /// Options of `coverage`.
 #[derive(Debug, clap::Args)]
@@ -46,7 +47,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         .iter()
         .map(|name| area(registry, name))
         .collect::<Result<Vec<&Area>, CliError>>()?;
-    let covering = requirement::covering()?;
+    let covering = Covering::from(Library::builtin());
     let coverage = Coverage::new(registry, &covering);
     let table = Table::new(&coverage, &areas);
     if let Some(path) = &args.update {

@@ -3,33 +3,17 @@
 use owo_colors::OwoColorize as _;
 
 use super::error::CliError;
-use super::output;
-use crate::coverage::{self, Coverage, Covering};
+use crate::coverage::{Coverage, Covering};
 use crate::report::field;
 use crate::requirement::{Bug, Entry, Level, Registry, Requirement, RowId};
+use crate::scenario::Library;
 use crate::verdict::Weight;
-
-/// What the scenarios cover.
-///
-/// # Errors
-/// When a scenario file has mistakes; they are shown.
-pub(super) fn covering() -> Result<Covering, CliError> {
-    coverage::builtin().map_err(|wrong| {
-        for file in &wrong {
-            output::note(&format!("{}\n", file.render(true)));
-        }
-        CliError::Usage(match wrong.as_slice() {
-            [one] => format!("mistakes in {}", one.file),
-            more => format!("mistakes in {} scenario files", more.len()),
-        })
-    })
-}
 
 /// The explanation of a requirement or a bug, in letters of any case; none if the text is an id of
 /// neither kind.
 ///
 /// # Errors
-/// When it is such an id and there is none of it, or when a scenario file has mistakes.
+/// When it is such an id and there is none of it.
 pub(super) fn explain(id: &str, width: usize) -> Result<Option<String>, CliError> {
     let registry = Registry::builtin();
     let entry = match registry.find(id) {
@@ -38,7 +22,7 @@ pub(super) fn explain(id: &str, width: usize) -> Result<Option<String>, CliError
             CliError::NothingSelected(format!("{error} (`s2spec coverage` shows all areas)"))
         })?,
     };
-    let covering = covering()?;
+    let covering = Covering::from(Library::builtin());
     let coverage = Coverage::new(registry, &covering);
     Ok(Some(match entry {
         Entry::Bug(bug) => of_bug(&coverage, bug, width),

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use clap::CommandFactory as _;
 
 use super::*;
+use crate::coverage::Covering;
 use crate::scenario::Library;
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {
@@ -152,7 +153,7 @@ fn cases_are_selected_by_what_they_judge_and_by_tag() {
 fn what_covers_a_requirement_is_selected_by_it() {
     let library = Library::builtin();
     let all = library.cases();
-    let covering = requirement::covering().expect("built in");
+    let covering = Covering::from(library);
     let ids = covering
         .rows
         .iter()

@@ -1,11 +1,10 @@
 //! Which requirements have a scenario, which cannot have one, and which are open.
 //!
-//! Knows scenarios by nothing but the rows that they name. Start at [`Coverage::new`]; who names what
-//! is read by [`covering`].
+//! Knows scenarios by nothing but the rows and bugs that they name, which [`Covering`] holds. Start at
+//! [`Coverage::new`].
 
 mod count;
 mod json;
-mod scenario_file;
 mod table;
 
 use std::collections::BTreeMap;
@@ -13,10 +12,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::requirement::{Bug, Registry, Requirement, RowId};
+use crate::scenario::Library;
 
 pub use count::Count;
 pub use json::{SCHEMA, to_json};
-pub use scenario_file::{builtin, covering};
 pub use table::{END, START, Table, in_document, to_markdown, to_text};
 
 #[cfg(test)]
@@ -32,6 +31,23 @@ pub struct Covering {
     pub rows: BTreeMap<RowId, Vec<ScenarioId>>,
     /// Ids of bugs and the scenarios that hunt them by name.
     pub bugs: BTreeMap<String, Vec<ScenarioId>>,
+}
+
+impl From<&Library> for Covering {
+    fn from(library: &Library) -> Self {
+        let mut covering = Self::default();
+        for (name, file) in library.files() {
+            let rows = file.requirements().into_iter();
+            for row in rows.filter_map(|row| row.parse().ok()) {
+                covering.rows.entry(row).or_default().push(name.to_owned());
+            }
+            for bug in &file.plain.bugs {
+                let hunters = covering.bugs.entry(bug.clone()).or_default();
+                hunters.push(name.to_owned());
+            }
+        }
+        covering
+    }
 }
 
 /// How it stands with a requirement.
