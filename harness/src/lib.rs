@@ -1,8 +1,8 @@
 //! s2spec: conformance tests and partner simulator for XMPP server-to-server federation.
 
 pub use s2spec_rules::{
-    case, embedded, expectation, finding, glob, judge, matrix, nearest, observe, oracle, outcome,
-    policy, record, requirement, scenario, verdict,
+    case, embedded, expectation, finding, glob, judge, matrix, observe, oracle, outcome, policy,
+    record, requirement, scenario, verdict,
 };
 
 pub mod baseline;

@@ -89,7 +89,7 @@ const FLOORS: [(&str, &[&[&str]]); 4] = [
     (
         "harness/rules",
         &[
-            &["embedded", "glob", "nearest", "outcome", "verdict"],
+            &["embedded", "glob", "outcome", "verdict"],
             &["expectation", "finding", "policy", "requirement"],
             &["case"],
             &["observe", "oracle", "record", "scenario"],

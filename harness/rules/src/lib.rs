@@ -2,7 +2,6 @@
 //!
 //! Nothing here opens a socket or knows a server. From the bottom up:
 //!
-//! - [`nearest`]: what somebody may have meant.
 //! - [`policy`], [`outcome`], [`verdict`]: the words.
 //! - [`case`]: one policy, one partner, one direction, and what happens in between.
 //! - [`requirement`]: the registry of what the standards demand.
@@ -19,7 +18,6 @@ pub mod finding;
 pub mod glob;
 pub mod judge;
 pub mod matrix;
-pub mod nearest;
 pub mod observe;
 pub mod oracle;
 pub mod outcome;

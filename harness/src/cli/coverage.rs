@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use simulated_partners::nearest::{did_you_mean, nearest};
+
 use super::error::{CliError, Exit};
 use super::output;
 use crate::coverage::{
     Coverage, Covering, END, START, State, Table, in_document, to_json, to_markdown, to_text,
 };
-use crate::nearest::{did_you_mean, nearest};
 use crate::report::field;
 use crate::requirement::{Area, Registry, Requirement};
 use crate::scenario::Library;

@@ -1,9 +1,10 @@
 //! Cases by id or glob, by what they judge, and by kind.
 
+use simulated_partners::nearest::did_you_mean;
+
 use super::guess::{is_security, nearest};
 use crate::case::{Case, Set, Tag};
 use crate::glob::Glob;
-use crate::nearest::did_you_mean;
 use crate::requirement::{Entry, NoEntry, Registry};
 
 /// What to run: ids, prefixes of ids and globs, and ids of requirements and known bugs. `*` stands

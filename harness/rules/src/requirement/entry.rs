@@ -1,12 +1,12 @@
 //! What the registry holds.
 
 use serde::{Deserialize, Serialize};
+use simulated_partners::nearest::did_you_mean;
 use strum::{Display, VariantArray};
 
 use crate::verdict::Weight;
 
 use super::RowId;
-use crate::nearest::did_you_mean;
 
 /// A part of federation with requirements of its own, one file in `scenarios/requirements/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,8 @@ pub struct Area {
 }
 
 /// One rule that a target has to keep.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Requirement {
     /// Its id, for ever: scenarios, baselines and reports name it.
     pub id: RowId,
@@ -126,7 +127,8 @@ impl Role {
 }
 
 /// A bug that some server really had, and that the suite hunts in others.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Bug {
     /// `B01` for one with a public thread, `S01` for one from an advisory or a commit.
     pub id: String,

@@ -1,176 +1,128 @@
 //! Reads the files of `scenarios/requirements/`.
 
 use std::fmt::Display;
-use std::ops::Range;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
-use simulated_partners::persona::Mistake;
-use toml::Spanned;
-use toml::de::DeTable;
+use simulated_partners::diagnostic::Diagnostic;
+use simulated_partners::document::{Document, FileError, Hints, Source};
 
-use super::{Area, Level, Requirement, Role, RowId};
+use super::{Area, Bug, Registry, Requirement};
 
-/// The format that this version reads.
-const FORMAT: i64 = 1;
+const HINTS: &Hints = &[
+    (
+        "code",
+        "`code = \"STR\"`, with which the ids of its rows begin",
+    ),
+    ("title", "`title = \"what the area is about\"`"),
+    ("requirement", "`[[requirement]]` for each row"),
+    ("bug", "`[[bug]]` for each bug"),
+    ("id", "the id, such as `id = \"STR-01\"`"),
+    (
+        "source",
+        "where it is written, such as `source = \"RFC 6120 §4.7.1\"`",
+    ),
+    ("level", "how binding it is, such as `level = \"must\"`"),
+    (
+        "role",
+        "the part that the target plays, such as `role = \"receiving\"`",
+    ),
+    ("text", "`text = \"A sentence of our own.\"`"),
+    (
+        "requirements",
+        "the rows that carry its test: `requirements = [\"STR-01\"]`",
+    ),
+];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AreaFile {
-    #[serde(rename = "format")]
-    _format: IgnoredAny,
     code: String,
-    title: Spanned<String>,
+    title: String,
     #[serde(rename = "requirement")]
-    requirements: Vec<RequirementText>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RequirementText {
-    id: Spanned<String>,
-    source: Spanned<String>,
-    level: Level,
-    role: Role,
-    text: Spanned<String>,
-    note: Option<Spanned<String>>,
-    unjudgeable: Option<Spanned<String>>,
+    requirements: Vec<Requirement>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BugFile {
-    #[serde(rename = "format")]
-    _format: IgnoredAny,
     #[serde(rename = "bug")]
-    bugs: Vec<BugText>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BugText {
-    id: Spanned<String>,
-    source: Spanned<String>,
-    text: Spanned<String>,
-    requirements: Spanned<Vec<Spanned<String>>>,
-}
-
-/// A bug whose rows nobody has looked up yet.
-pub(super) struct UncheckedBug {
-    pub(super) id: Spanned<String>,
-    pub(super) source: String,
-    pub(super) text: String,
-    pub(super) requirements: Vec<(Range<usize>, RowId)>,
+    bugs: Vec<Bug>,
 }
 
 /// Reads the file of the area whose scenarios lie in `folder`.
-pub(super) fn area(folder: &str, text: &str) -> Result<(Area, Vec<Requirement>), Vec<Mistake>> {
-    check_format(text).map_err(|mistake| vec![mistake])?;
-    let file: AreaFile =
-        toml::from_str(text).map_err(|error| vec![Mistake::from_toml(&error, text)])?;
-    let mut mistakes = Vec::new();
-    non_empty(&file.title, "title", &mut mistakes);
-    let mut rows: Vec<Requirement> = Vec::new();
-    for row in file.requirements {
-        let id = match row.id.get_ref().parse::<RowId>() {
-            Ok(id) => id,
-            Err(error) => {
-                mistakes.push(error.at(row.id.span()));
-                continue;
-            }
-        };
-        if id.area() != file.code {
-            mistakes.push(
-                Mistake::new(row.id.span(), format!("{id} is not of this area")).help(format!(
+pub(super) fn area(folder: &str, source: &Source) -> Result<(Area, Vec<Requirement>), FileError> {
+    let mut document = Document::parse(source)?;
+    let Some(file) = document.read::<AreaFile>(HINTS) else {
+        return document.finish(None);
+    };
+    let mut check = Check(&mut document);
+    check.non_empty("title", &file.title);
+    for (at, row) in file.requirements.iter().enumerate() {
+        let path = format!("requirement.{at}");
+        if row.id.area() != file.code {
+            let place = check.0.place(&format!("{path}.id"));
+            check.0.report(
+                Diagnostic::new(place, format!("{} is not of this area", row.id)).help(format!(
                     "the ids begin with the file's `code`, {}",
                     file.code
                 )),
             );
         }
-        if let Some(before) = rows.last().filter(|before| before.id >= id) {
-            mistakes.push(out_of_order(row.id.span(), &id, &before.id));
-        }
-        non_empty(&row.source, "source", &mut mistakes);
-        sentence(&row.text, "text", &mut mistakes);
-        for (key, value) in [("note", &row.note), ("unjudgeable", &row.unjudgeable)] {
-            if let Some(value) = value {
-                sentence(value, key, &mut mistakes);
+        let before = at.checked_sub(1).map(|at| &file.requirements[at].id);
+        check.order(&path, &row.id, before);
+        check.non_empty(&format!("{path}.source"), &row.source);
+        check.sentence(&format!("{path}.text"), &row.text);
+        for (key, text) in [("note", &row.note), ("unjudgeable", &row.unjudgeable)] {
+            if let Some(text) = text {
+                check.sentence(&format!("{path}.{key}"), text);
             }
         }
-        rows.push(Requirement {
-            id,
-            source: row.source.into_inner(),
-            level: row.level,
-            role: row.role,
-            text: row.text.into_inner(),
-            note: row.note.map(Spanned::into_inner),
-            unjudgeable: row.unjudgeable.map(Spanned::into_inner),
-        });
     }
     let area = Area {
         code: file.code,
         folder: folder.to_owned(),
-        title: file.title.into_inner(),
+        title: file.title,
     };
-    if mistakes.is_empty() {
-        Ok((area, rows))
-    } else {
-        Err(mistakes)
-    }
+    document.finish(Some((area, file.requirements)))
 }
 
-/// Reads the file of the bugs.
-pub(super) fn bugs(text: &str) -> Result<Vec<UncheckedBug>, Vec<Mistake>> {
-    check_format(text).map_err(|mistake| vec![mistake])?;
-    let file: BugFile =
-        toml::from_str(text).map_err(|error| vec![Mistake::from_toml(&error, text)])?;
-    let mut mistakes = Vec::new();
-    let mut bugs: Vec<UncheckedBug> = Vec::new();
-    for bug in file.bugs {
-        if !is_bug(bug.id.get_ref()) {
-            mistakes.push(
-                Mistake::new(
-                    bug.id.span(),
-                    format!("`{}` is no id of a bug", bug.id.get_ref()),
-                )
-                .help("expected `B` or `S` and two digits, such as `B01`"),
+/// Reads the file of the bugs. Whether there are the rows that they name is only asked of a
+/// registry that has all of its rows.
+pub(super) fn bugs(source: &Source, registry: Option<&Registry>) -> Result<Vec<Bug>, FileError> {
+    let mut document = Document::parse(source)?;
+    let Some(file) = document.read::<BugFile>(HINTS) else {
+        return document.finish(None);
+    };
+    let mut check = Check(&mut document);
+    for (at, bug) in file.bugs.iter().enumerate() {
+        let path = format!("bug.{at}");
+        if !is_bug(&bug.id) {
+            let place = check.0.place(&format!("{path}.id"));
+            check.0.report(
+                Diagnostic::new(place, format!("`{}` is no id of a bug", bug.id))
+                    .help("expected `B` or `S` and two digits, such as `B01`"),
             );
         }
-        if let Some(before) = bugs.last().map(|before| before.id.get_ref())
-            && before >= bug.id.get_ref()
-        {
-            mistakes.push(out_of_order(bug.id.span(), bug.id.get_ref(), before));
-        }
-        non_empty(&bug.source, "source", &mut mistakes);
-        sentence(&bug.text, "text", &mut mistakes);
-        if bug.requirements.get_ref().is_empty() {
-            mistakes.push(
-                Mistake::new(
-                    bug.requirements.span(),
-                    "no row carries the test of this bug",
-                )
-                .help("name the rows that a server with the bug would break"),
+        let before = at.checked_sub(1).map(|at| &file.bugs[at].id);
+        check.order(&path, &bug.id, before);
+        check.non_empty(&format!("{path}.source"), &bug.source);
+        check.sentence(&format!("{path}.text"), &bug.text);
+        if bug.requirements.is_empty() && check.0.is_whole() {
+            let place = check.0.place(&format!("{path}.requirements"));
+            check.0.report(
+                Diagnostic::new(place, "no row carries the test of this bug")
+                    .help("name the rows that a server with the bug would break"),
             );
         }
-        let mut requirements = Vec::new();
-        for id in bug.requirements.into_inner() {
-            match id.get_ref().parse::<RowId>() {
-                Ok(row) => requirements.push((id.span(), row)),
-                Err(error) => mistakes.push(error.at(id.span())),
-            }
+        for (number, row) in bug.requirements.iter().enumerate() {
+            let place = check.0.place(&format!("{path}.requirements.{number}"));
+            let unknown = registry.filter(|registry| registry.get(row).is_none());
+            check
+                .0
+                .report_all(unknown.map(|registry| registry.unknown_row(place, row)));
         }
-        bugs.push(UncheckedBug {
-            id: bug.id,
-            source: bug.source.into_inner(),
-            text: bug.text.into_inner(),
-            requirements,
-        });
     }
-    if mistakes.is_empty() {
-        Ok(bugs)
-    } else {
-        Err(mistakes)
-    }
+    document.finish(Some(file.bugs))
 }
 
 /// Whether a text could be the id of a bug.
@@ -179,55 +131,48 @@ pub(super) fn is_bug(text: &str) -> bool {
         if tens.is_ascii_digit() && ones.is_ascii_digit())
 }
 
-fn out_of_order<T: Display + PartialEq>(span: Range<usize>, id: &T, before: &T) -> Mistake {
-    let title = if id == before {
-        format!("{id} is there twice")
-    } else {
-        format!("{id} comes after {before}")
-    };
-    Mistake::new(span, title).help("they stand in the order of their ids, each once")
-}
+struct Check<'d, 'a>(&'d mut Document<'a>);
 
-fn non_empty(value: &Spanned<String>, key: &str, mistakes: &mut Vec<Mistake>) {
-    if value.get_ref().trim().is_empty() {
-        mistakes.push(Mistake::new(value.span(), format!("`{key}` is empty")));
-    }
-}
-
-/// One line that says something and ends.
-fn sentence(value: &Spanned<String>, key: &str, mistakes: &mut Vec<Mistake>) {
-    let text = value.get_ref();
-    let mistake = |title: String| Mistake::new(value.span(), title);
-    if text.trim().is_empty() {
-        mistakes.push(mistake(format!("`{key}` is empty")));
-    } else if text.trim() != text || text.contains('\n') {
-        mistakes.push(mistake(format!(
-            "`{key}` is more than one line, or has blanks around it"
-        )));
-    } else if !text.ends_with('.') {
-        mistakes.push(
-            mistake(format!("`{key}` has no full stop"))
-                .help("reports put these texts beside each other; each is a sentence"),
+impl Check<'_, '_> {
+    fn order<T: Display + PartialOrd>(&mut self, path: &str, id: &T, before: Option<&T>) {
+        let Some(before) = before.filter(|before| *before >= id) else {
+            return;
+        };
+        let title = if id == before {
+            format!("{id} is there twice")
+        } else {
+            format!("{id} comes after {before}")
+        };
+        let place = self.0.place(&format!("{path}.id"));
+        self.0.report(
+            Diagnostic::new(place, title).help("they stand in the order of their ids, each once"),
         );
     }
-}
 
-/// A file of another format is told from one with unknown words.
-fn check_format(text: &str) -> Result<(), Mistake> {
-    let root = DeTable::parse(text)
-        .map_err(|error| Mistake::from_toml(&error, text))?
-        .into_inner();
-    let help = format!("begin the file with `format = {FORMAT}`");
-    let Some(format) = root.get("format") else {
-        return Err(Mistake::new(0..0, "`format` is missing").help(help));
-    };
-    let number = format
-        .get_ref()
-        .as_integer()
-        .and_then(|number| i64::from_str_radix(number.as_str(), number.radix()).ok());
-    if number == Some(FORMAT) {
-        Ok(())
-    } else {
-        Err(Mistake::new(format.span(), "unknown format").help(help))
+    fn non_empty(&mut self, path: &str, text: &str) {
+        if text.trim().is_empty() {
+            self.wrong(path, "is empty", "");
+        }
+    }
+
+    /// One line that says something and ends.
+    fn sentence(&mut self, path: &str, text: &str) {
+        if text.trim().is_empty() {
+            self.wrong(path, "is empty", "");
+        } else if text.trim() != text || text.contains('\n') {
+            self.wrong(path, "is more than one line, or has blanks around it", "");
+        } else if !text.ends_with('.') {
+            self.wrong(
+                path,
+                "has no full stop",
+                "reports put these texts beside each other; each is a sentence",
+            );
+        }
+    }
+
+    fn wrong(&mut self, path: &str, what: &str, help: &str) {
+        let key = path.rsplit('.').next().unwrap_or(path);
+        let wrong = Diagnostic::new(self.0.place(path), format!("`{key}` {what}"));
+        self.0.report(wrong.help(help));
     }
 }

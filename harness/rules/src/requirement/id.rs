@@ -1,17 +1,16 @@
 //! Ids of requirements.
 
 use std::fmt;
-use std::ops::Range;
 use std::str::FromStr;
 
+use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
-use simulated_partners::persona::Mistake;
 
 /// The id of a requirement, such as `STR-01`: its area and its number there.
 ///
 /// Sorts by area, then by number, so that `DB-13` comes before `DB-104`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(into = "String")]
 pub struct RowId {
     area: String,
     number: u16,
@@ -31,18 +30,8 @@ impl RowId {
 
 /// A text that is no id of a requirement.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no id of a requirement")]
+#[error("`{0}` is no id of a requirement, expected an area and a number, such as `STR-01`")]
 pub struct NotARow(String);
-
-impl NotARow {
-    /// What would be one.
-    pub const VALID: &'static str = "expected an area and a number, such as `STR-01`";
-
-    /// The mistake of writing it at a place of a file.
-    pub fn at(&self, span: Range<usize>) -> Mistake {
-        Mistake::new(span, self.to_string()).help(Self::VALID)
-    }
-}
 
 impl FromStr for RowId {
     type Err = NotARow;
@@ -68,11 +57,24 @@ impl FromStr for RowId {
     }
 }
 
-impl TryFrom<String> for RowId {
-    type Error = NotARow;
+impl<'de> Deserialize<'de> for RowId {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Id;
 
-    fn try_from(text: String) -> Result<Self, NotARow> {
-        text.parse()
+        impl Visitor<'_> for Id {
+            type Value = RowId;
+
+            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                to.write_str("the id of a requirement")
+            }
+
+            // A text that is no id is reported where it stands, in a list too.
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<RowId, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+
+        from.deserialize_str(Id)
     }
 }
 

@@ -5,11 +5,11 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use simulated_partners::diagnostic::Diagnostic;
-use simulated_partners::persona::{Mistake, Mistakes};
+use simulated_partners::document::{FileError, Source};
+use simulated_partners::nearest::nearest;
 
 use super::{Area, Bug, Entry, NoEntry, Requirement, RowId, file};
 use crate::embedded;
-use crate::nearest::nearest;
 
 /// The file that lists bugs rather than the rows of an area.
 const BUGS: &str = "bugs";
@@ -38,42 +38,41 @@ impl Registry {
     /// Reads files, given by path and text: `bugs.toml` and `<folder>.toml`, wherever they lie.
     ///
     /// # Errors
-    /// All mistakes, file by file. Bugs are only checked once the areas are without mistakes.
+    /// All mistakes, file by file. Whether bugs name rows that there are is only asked once the areas
+    /// are without mistakes.
     pub fn read<'a>(
         files: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Self, Vec<Mistakes>> {
+    ) -> Result<Self, Vec<FileError>> {
         let mut registry = Self::default();
         let mut wrong = Vec::new();
         let mut bugs = Vec::new();
         for (path, text) in files {
+            let source = Source::new(path, text);
             let stem = path.rsplit('/').next().unwrap_or(path);
             let stem = stem.strip_suffix(".toml").unwrap_or(stem);
             if stem == BUGS {
-                bugs.push((path, text));
+                bugs.push(source);
                 continue;
             }
-            match file::area(stem, text) {
+            match file::area(stem, &source) {
                 Ok((area, _)) if registry.area(&area.code).is_some() => {
                     let title = format!("the area {} has another file already", area.code);
-                    let mistake = Mistake::new(0..0, title).help("an area has one file");
-                    wrong.push(mistakes(path, text, vec![mistake]));
+                    let twice = Diagnostic::new(0..0, title).help("an area has one file");
+                    wrong.push(source.wrong(vec![twice]));
                 }
                 Ok((area, rows)) => {
                     registry.areas.push(area);
                     let rows = rows.into_iter().map(|row| (row.id.clone(), row));
                     registry.rows.extend(rows);
                 }
-                Err(list) => wrong.push(mistakes(path, text, list)),
+                Err(error) => wrong.push(error),
             }
         }
         registry.areas.sort_by(|a, b| a.code.cmp(&b.code));
-        if !wrong.is_empty() {
-            return Err(wrong);
-        }
-        for (path, text) in bugs {
-            match registry.checked(text) {
+        for source in bugs {
+            match file::bugs(&source, Some(&registry).filter(|_| wrong.is_empty())) {
                 Ok(list) => registry.bugs.extend(list),
-                Err(list) => wrong.push(mistakes(path, text, list)),
+                Err(error) => wrong.push(error),
             }
         }
         if wrong.is_empty() {
@@ -83,47 +82,26 @@ impl Registry {
         }
     }
 
-    fn checked(&self, text: &str) -> Result<Vec<Bug>, Vec<Mistake>> {
-        let bugs = file::bugs(text)?;
-        let unknown: Vec<Mistake> = bugs
-            .iter()
-            .flat_map(|bug| &bug.requirements)
-            .filter(|(_, row)| self.get(row).is_none())
-            .map(|(span, row)| self.unknown_row(span.clone(), row))
-            .collect();
-        if !unknown.is_empty() {
-            return Err(unknown);
-        }
-        Ok(bugs
-            .into_iter()
-            .map(|bug| Bug {
-                id: bug.id.into_inner(),
-                source: bug.source,
-                text: bug.text,
-                requirements: bug.requirements.into_iter().map(|(_, row)| row).collect(),
-            })
-            .collect())
-    }
-
     /// The requirement of an id that stands at a place of a file.
     ///
     /// # Errors
     /// When the text is no id, or nothing is called so, with what may have been meant.
     pub fn named(&self, id: &str, place: Range<usize>) -> Result<&Requirement, Diagnostic> {
-        let row = match id.parse::<RowId>() {
-            Ok(row) => row,
-            Err(error) => return Err(error.at(place)),
+        let Ok(row) = id.parse::<RowId>() else {
+            let title = format!("`{id}` is no id of a requirement");
+            return Err(Diagnostic::new(place, title)
+                .help("expected an area and a number, such as `STR-01`"));
         };
         self.get(&row).ok_or_else(|| self.unknown_row(place, &row))
     }
 
     /// The mistake of naming a row that there is not, with what may have been meant.
-    pub fn unknown_row(&self, span: Range<usize>, row: &RowId) -> Mistake {
-        let mistake = Mistake::new(span, format!("no requirement is called {row}"));
+    pub(super) fn unknown_row(&self, place: Range<usize>, row: &RowId) -> Diagnostic {
+        let wrong = Diagnostic::new(place, format!("no requirement is called {row}"));
         let first = self.of(row.area()).next();
         let last = self.of(row.area()).next_back();
         match first.zip(last) {
-            Some((first, last)) => mistake.help(format!(
+            Some((first, last)) => wrong.help(format!(
                 "the area {} has rows from {} to {}",
                 row.area(),
                 first.id,
@@ -131,7 +109,7 @@ impl Registry {
             )),
             None => {
                 let names: Vec<&str> = self.areas.iter().map(|a| a.code.as_str()).collect();
-                mistake.help(format!("there are the areas {}", names.join(", ")))
+                wrong.help(format!("there are the areas {}", names.join(", ")))
             }
         }
     }
@@ -208,12 +186,4 @@ fn no_entry(kind: &'static str, id: String, all: impl Iterator<Item = String>) -
     let alike = nearest(&id, all.iter().map(String::as_str));
     let nearest = alike.into_iter().map(str::to_owned).collect();
     NoEntry { kind, id, nearest }
-}
-
-fn mistakes(path: &str, text: &str, list: Vec<Mistake>) -> Mistakes {
-    Mistakes {
-        file: path.to_owned(),
-        text: text.to_owned(),
-        list,
-    }
 }

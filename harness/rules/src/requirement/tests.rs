@@ -1,11 +1,11 @@
 use std::collections::BTreeSet;
 
-use simulated_partners::persona::Mistakes;
+use simulated_partners::document::FileError;
 
 use super::*;
 use crate::embedded;
 
-fn read(files: &[(&str, &str)]) -> Result<Registry, Vec<Mistakes>> {
+fn read(files: &[(&str, &str)]) -> Result<Registry, Vec<FileError>> {
     Registry::read(files.iter().copied())
 }
 
