@@ -60,6 +60,39 @@ fn an_unknown_id_names_the_nearest_and_ends_with_4() {
 }
 
 #[test]
+fn mistakes_in_files_are_shown_whole_and_end_with_2() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let shown = |arguments: &[&str], exit: i32| {
+        let output = s2spec(arguments);
+        assert_eq!(code(&output), Some(exit), "{}", err(&output));
+        err(&output).replace(&folder.path().display().to_string(), "")
+    };
+    std::fs::create_dir(at("xml")).expect("it is empty");
+    for (name, bytes) in [
+        ("persona.toml", &b"format = 1\ntitel = \"x\"\n"[..]),
+        ("xml/XML-01-latin.toml", b"format = 1\ntitle = \"caf\xe9\"\n"),
+        ("xml/XML-02-xml.toml", b"<xml/>\n"),
+        ("xml/XML-03-large.toml", &[b'#'; (4 << 20) + 1]),
+        ("xml/XML-04-short.toml", b"format = 1\n"),
+    ] {
+        std::fs::write(at(name), bytes).expect("it has room");
+    }
+    let told = [
+        shown(&["serve", &at("persona.toml")], 2),
+        shown(&["run", "--baseline", &at("persona.toml")], 2),
+        shown(&["doctor", "--target", &at("xml/XML-02-xml.toml")], 2),
+        // A file that cannot be read is no mistake in it.
+        shown(&["run", "--target", &at("xml/XML-03-large.toml")], 3),
+        shown(&["check", &at("")], 3),
+    ];
+    insta::assert_snapshot!(told.join("\n----\n\n"));
+    // What the system says of a folder is its own matter.
+    let folder = shown(&["serve", &at("none.toml")], 3);
+    assert!(folder.starts_with("error: cannot read /none.toml: "), "{folder}");
+}
+
+#[test]
 fn an_unknown_persona_names_the_nearest_and_ends_with_2() {
     let output = s2spec(&["serve", "gogle-talk"]);
     assert_eq!(code(&output), Some(2));

@@ -12,7 +12,6 @@ mod shown;
 mod write;
 
 pub use entry::{Baseline, Covers, Entry};
-pub use file::BaselineError;
 pub use settlement::Settlement;
 pub use shown::shown;
 pub use write::{Written, write};

@@ -1,4 +1,5 @@
 use rstest::rstest;
+use simulated_partners::document::Source;
 use simulated_partners::persona::builtin;
 use time::{Date, Month};
 
@@ -25,7 +26,7 @@ fn entry(case: &str, outcome: &str, more: &str) -> String {
 
 fn baseline(entries: &[String]) -> Baseline {
     let text = format!("format = 1\n{}", entries.concat());
-    Baseline::parse("known.toml", &text, &all()).unwrap()
+    Baseline::parse(&Source::new("known.toml", &text), &all()).unwrap()
 }
 
 fn day(year: i32) -> Date {
@@ -50,9 +51,9 @@ fn with(verdict: Verdict) -> CaseResult {
 }
 
 fn mistakes(text: &str) -> String {
-    match Baseline::parse("known.toml", text, &all()) {
-        Err(BaselineError::Mistakes(mistakes)) => mistakes.render(false),
-        other => panic!("no mistakes in {other:?}"),
+    match Baseline::parse(&Source::new("known.toml", text), &all()) {
+        Err(error) => error.to_string(),
+        Ok(baseline) => panic!("no mistakes in {baseline:?}"),
     }
 }
 
@@ -196,12 +197,37 @@ fn mistakes_are_shown_with_line_caret_and_what_is_valid() {
     insta::assert_snapshot!(mistakes(&text));
 }
 
+#[test]
+fn every_mistake_of_a_file_is_shown_at_once() {
+    let text = r#"format = 1
+
+[[known]]
+case = "personas/row07/gogle-talk/inbound"
+outcome = "tcp-dialback"
+wy = "a bug"
+verdict = "error"
+
+[[known]]
+case = 1
+
+[[known]]
+case = "personas/row07/gogle-talk/inbound"
+outcome = "tcp-dialback"
+why = "a bug"
+link = "see there"
+
+[[know]]
+case = "**"
+"#;
+    insta::assert_snapshot!(mistakes(text));
+}
+
 #[rstest]
 #[case("", "`format` is missing")]
 #[case("format = 2", "this version reads `format = 1`")]
-#[case("format = 1\n[known]\n", "invalid type")]
-#[case("format = 1\n[[known]]\ncase = \"**\"\n", "add `outcome`")]
-#[case("format = 1\nentries = 3\n", "unknown field `entries`")]
+#[case("format = 1\n[known]\n", "write `[[known]]`")]
+#[case("format = 1\n[[known]]\ncase = \"**\"\n", "`outcome` is missing")]
+#[case("format = 1\nentries = 3\n", "unknown key `entries`")]
 fn a_file_of_another_shape_is_told_what_is_wanted(#[case] text: &str, #[case] told: &str) {
     let shown = mistakes(text);
     assert!(shown.contains(told), "{shown}");
@@ -219,7 +245,7 @@ fn unknown_words_and_wrong_types_are_told_with_the_right_ones() {
         "format = 1\n{}",
         entry(CASE, SHOWN, "expire = 2027-01-01")
     ));
-    assert!(typo.contains("unknown field `expire`"), "{typo}");
+    assert!(typo.contains("unknown key `expire`"), "{typo}");
     assert!(typo.contains("`expires`"), "{typo}");
 }
 
@@ -249,7 +275,7 @@ fn what_is_written_is_read_once_its_reasons_are_filled_in() {
     let shown = mistakes(&written.text);
     assert!(shown.contains("`why` is empty"), "{shown}");
     let text = written.text.replace("why = \"\"", "why = \"a bug\"");
-    let baseline = Baseline::parse("known.toml", &text, &all()).unwrap();
+    let baseline = Baseline::parse(&Source::new("known.toml", &text), &all()).unwrap();
     let settlement = Settlement {
         baseline: Some(baseline),
         strict: false,
@@ -297,7 +323,7 @@ fn text_from_the_wire_is_quoted_in_a_written_baseline() {
     let report = report(vec![result], &settlement);
     let written = write(&report.target, &report.records, &settlement, &all());
     let text = written.text.replace("why = \"\"", "why = \"a bug\"");
-    let read = Baseline::parse("known.toml", &text, &all()).unwrap();
+    let read = Baseline::parse(&Source::new("known.toml", &text), &all()).unwrap();
     assert_eq!(Some(&read.entries[0].shown), shown.as_ref());
 }
 

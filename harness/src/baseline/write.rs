@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use simulated_partners::document::FORMAT;
 use time::Date;
 use toml::Value;
 
 use super::cover::cover;
 use super::entry::{Baseline, Covers, Entry};
-use super::file::FORMAT;
 use super::settlement::Settlement;
 use super::shown::shown;
 use crate::case::Case;

@@ -9,7 +9,7 @@ use simulated_partners::pki;
 use super::error::CliError;
 use super::json_file::JsonFile;
 use super::output;
-use crate::baseline::{self, Baseline, BaselineError, Settlement};
+use crate::baseline::{self, Baseline, Settlement};
 use crate::case::Case;
 use crate::report::Report;
 use crate::runner::{Repetition, Rounds};
@@ -50,29 +50,9 @@ impl Expecting {
     /// # Errors
     /// When it cannot be read or has mistakes.
     pub(super) fn settlement(&self, all: &[Case]) -> Result<Settlement, CliError> {
-        let load = |path: &PathBuf| {
-            Baseline::load(path, all).map_err(|error| match error {
-                BaselineError::Mistakes(mistakes) => {
-                    let count = mistakes.list.len();
-                    output::note(&mistakes.render(true));
-                    CliError::Usage(format!(
-                        "{} in baseline {}",
-                        if count == 1 {
-                            "1 mistake".to_owned()
-                        } else {
-                            format!("{count} mistakes")
-                        },
-                        path.display()
-                    ))
-                }
-                BaselineError::Read { path, source } => CliError::environment(
-                    format!("cannot read baseline {}", path.display()),
-                    source,
-                ),
-            })
-        };
+        let baseline = self.baseline.as_ref().map(|path| Baseline::load(path, all));
         Ok(Settlement {
-            baseline: self.baseline.as_ref().map(load).transpose()?,
+            baseline: baseline.transpose()?,
             strict: self.strict,
             today: pki::today(),
         })

@@ -337,10 +337,6 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), CliError> {
 
 /// What is written has to be what is read. Addresses of other machines are the user's to allow later.
 fn checked(path: &Path, text: &str) -> Result<(), CliError> {
-    match TargetFile::parse(path, text, true) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(CliError::Usage(format!(
-            "these facts make no target file\n{error}"
-        ))),
-    }
+    TargetFile::parse(path, text, true)?;
+    Ok(())
 }

@@ -13,6 +13,7 @@ use simulated_partners::board::Board;
 use simulated_partners::dns::Dns;
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::Event;
+use simulated_partners::nearest::{did_you_mean, nearest};
 use simulated_partners::persona::{self, Persona};
 use simulated_partners::pki::Authority;
 use simulated_partners::stanza::ping;
@@ -20,7 +21,6 @@ use simulated_partners::tls::Habits;
 
 use super::error::{CliError, Exit};
 use super::{Color, logging, output};
-use crate::nearest::{did_you_mean, nearest};
 use crate::report::describe_offer;
 use crate::transcript::{Detail, line, telling};
 
@@ -217,10 +217,7 @@ async fn serve(args: &Args, setup: PartnerSetup, pem: &str) -> Result<(), CliErr
 /// A built-in persona by name, or one from a file.
 fn find(name: &str) -> Result<Persona, CliError> {
     if Path::new(name).extension().is_some_and(|e| e == "toml") {
-        return Persona::load(Path::new(name)).map_err(|error| {
-            let cause = std::error::Error::source(&error).map(|c| format!(": {c}"));
-            CliError::Usage(format!("{error}{}", cause.unwrap_or_default()))
-        });
+        return Ok(Persona::load(Path::new(name))?);
     }
     persona::find(name).ok_or_else(|| {
         let all = persona::builtin();

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::ValueEnum as _;
+use simulated_partners::document::FileError;
+use simulated_partners::nearest::{did_you_mean, nearest};
 
 use super::error::CliError;
 use super::run::Target;
 use crate::doctor::Extra;
-use crate::nearest::{did_you_mean, nearest};
-use crate::subject::remote::{TargetFile, TargetFileError};
+use crate::subject::remote::TargetFile;
 
 /// A built-in target by its name, or the file of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,33 +73,19 @@ impl Chosen {
 /// # Errors
 /// When it cannot be read (its nearest neighbours are named), or is no target file.
 pub(crate) fn read(path: &Path, allow_remote: bool) -> Result<TargetFile, CliError> {
-    match TargetFile::load(path, allow_remote) {
-        Ok(file) => Ok(file),
-        Err(TargetFileError::Mistakes(mistakes)) => {
-            let coloured = anstream::stderr().is_terminal_with_colours();
-            Err(CliError::Usage(format!(
-                "{} is no target file\n{}",
-                path.display(),
-                mistakes.render(coloured)
-            )))
-        }
-        Err(TargetFileError::Read { path, source })
-            if source.kind() == std::io::ErrorKind::NotFound =>
-        {
+    TargetFile::load(path, allow_remote).map_err(|error| match error {
+        FileError::Unreadable { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
             let names = neighbours(&path);
             let wrong = path.file_name().unwrap_or_default().to_string_lossy();
             let alike = nearest(&wrong, names.iter().map(String::as_str));
-            Err(CliError::Usage(format!(
+            CliError::Usage(format!(
                 "there is no target file {}{} (`s2spec init` writes one)",
                 path.display(),
                 did_you_mean(&alike)
-            )))
+            ))
         }
-        Err(TargetFileError::Read { path, source }) => Err(CliError::environment(
-            format!("cannot read target file {}", path.display()),
-            source,
-        )),
-    }
+        error => error.into(),
+    })
 }
 
 /// What a target file tells the doctor.
@@ -127,15 +114,4 @@ fn neighbours(path: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
-}
-
-/// Whether a stream shows colours.
-trait Coloured {
-    fn is_terminal_with_colours(&self) -> bool;
-}
-
-impl<S: anstream::stream::RawStream> Coloured for anstream::AutoStream<S> {
-    fn is_terminal_with_colours(&self) -> bool {
-        !matches!(self.current_choice(), anstream::ColorChoice::Never)
-    }
 }

@@ -133,7 +133,7 @@ impl Federation {
         match self.try_run(arguments) {
             Ok(code) => code,
             Err((exit, why)) => {
-                output::note(&format!("error: {why}"));
+                output::note(&why);
                 exit.into()
             }
         }
@@ -175,11 +175,11 @@ impl Federation {
         drop(all);
         let _turn = self.subject.turn().map_err(|error| {
             let why = format!("cannot wait for other tests of the same server: {error}");
-            (Exit::Environment, why)
+            failed(Exit::Environment, &why)
         })?;
         let runtime = runtime().map_err(|error| {
             let why = format!("cannot start threads: {error}");
-            (Exit::Environment, why)
+            failed(Exit::Environment, &why)
         })?;
         Ok(tested(&runtime, plan, &bench, &wanted, &arguments, trials))
     }
@@ -195,8 +195,8 @@ impl Federation {
             selected.retain(|case| !left_out.contains(case));
         }
         if selected.is_empty() {
-            let why = "every selected case is left out again".to_owned();
-            return Err((Exit::NothingSelected, why));
+            let why = "every selected case is left out again";
+            return Err(failed(Exit::NothingSelected, why));
         }
         Ok(selected)
     }
@@ -259,7 +259,12 @@ fn unselected(error: &SelectionError) -> (Exit, String) {
         | SelectionError::Untagged { .. } => Exit::NothingSelected,
     };
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
-    (exit, format!("{error}{}", cause.unwrap_or_default()))
+    failed(exit, &format!("{error}{}", cause.unwrap_or_default()))
+}
+
+/// A failure before there are results, as it is shown.
+fn failed(exit: Exit, why: &str) -> (Exit, String) {
+    (exit, format!("error: {why}"))
 }
 
 /// A case as a test. Whatever asks before it runs learns by a flag that a case is unsupported, since

@@ -38,7 +38,7 @@ pub fn target_file(path: impl AsRef<Path>) -> Subject {
             options: Some(options),
         },
         Err(error) => Subject {
-            target: Err((error.exit(), error.chain())),
+            target: Err((error.exit(), error.report(false))),
             options: Some(options),
             turn: None,
         },

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustls::pki_types::DnsName;
-use simulated_partners::persona::Mistake;
+use simulated_partners::diagnostic::Diagnostic;
 use toml::Spanned;
 
 use super::file::{
@@ -20,14 +20,10 @@ const LONGEST: f64 = 3600.0;
 /// What a trigger command can have filled in.
 const PLACEHOLDERS: [&str; 4] = ["sender", "receiver", "body", "id"];
 
-/// Makes a target of a file, or gives all that is wrong with it.
-pub(super) fn check(
-    file: File,
-    path: &Path,
-    allow_remote: bool,
-) -> Result<TargetFile, Vec<Mistake>> {
+/// Makes a target of a file, with all that is wrong with it.
+pub(super) fn check(file: File, path: &Path, allow_remote: bool) -> (TargetFile, Vec<Diagnostic>) {
     let mut check = Check {
-        mistakes: Vec::new(),
+        found: Vec::new(),
         allow_remote,
     };
     let folder = path.parent().map_or_else(|| ".".into(), Path::to_owned);
@@ -42,7 +38,7 @@ pub(super) fn check(
     let far = |ip: IpAddr| !ip.to_canonical().is_loopback();
     if allow_remote && far(address.ip()) && !far(dns.ip()) {
         check.wrong(
-            Mistake::new(
+            Diagnostic::new(
                 file.dns.span(),
                 format!("the server cannot ask {}", dns.ip()),
             )
@@ -51,20 +47,17 @@ pub(super) fn check(
     }
     let partner_address = check.partner_address(file.partner_address.as_ref(), &file.address);
     let started = file.start.is_some();
-    let policies = check.policies(file.policies.0, started);
+    let policies = check.policies(file.policies, started);
     let trigger = check.trigger(file.trigger);
     let start = file.start.map(|start| check.start(start));
     let stop = file.stop.map(|stop| check.command(&stop.command));
     let timeouts = check.timeouts(&file.timeouts);
-    if !check.mistakes.is_empty() {
-        return Err(check.mistakes);
-    }
     let CaTable {
         certificate,
         key,
         server,
     } = file.ca;
-    Ok(TargetFile {
+    let target = TargetFile {
         name,
         domain,
         address,
@@ -86,17 +79,18 @@ pub(super) fn check(
         logs: file.logs.iter().map(|path| folder.join(path)).collect(),
         timeouts,
         folder,
-    })
+    };
+    (target, check.found)
 }
 
 struct Check {
-    mistakes: Vec<Mistake>,
+    found: Vec<Diagnostic>,
     allow_remote: bool,
 }
 
 impl Check {
-    fn wrong(&mut self, mistake: Mistake) {
-        self.mistakes.push(mistake);
+    fn wrong(&mut self, wrong: Diagnostic) {
+        self.found.push(wrong);
     }
 
     fn name(&mut self, name: Option<Spanned<String>>, path: &Path) -> String {
@@ -105,7 +99,7 @@ impl Check {
                 let text = name.get_ref().trim();
                 if text.is_empty() || text.chars().any(char::is_control) {
                     self.wrong(
-                        Mistake::new(name.span(), "a name for reports is wanted")
+                        Diagnostic::new(name.span(), "a name for reports is wanted")
                             .help("one line, such as `name = \"my server 1.2\"`"),
                     );
                 }
@@ -122,7 +116,7 @@ impl Check {
         let lower = text.to_ascii_lowercase();
         if DnsName::try_from(lower.as_str()).is_err() || !text.is_ascii() {
             self.wrong(
-                Mistake::new(domain.span(), format!("`{text}` is no domain name"))
+                Diagnostic::new(domain.span(), format!("`{text}` is no domain name"))
                     .help("a name in ASCII such as `example.org`; others as A-labels (`xn--…`)"),
             );
         }
@@ -133,7 +127,7 @@ impl Check {
         let value = *address.get_ref();
         if value.port() == 0 {
             self.wrong(
-                Mistake::new(address.span(), format!("`{key}` needs a port"))
+                Diagnostic::new(address.span(), format!("`{key}` needs a port"))
                     .help("a fixed one, which the server is told as well, such as 5269 or 15353"),
             );
         }
@@ -145,7 +139,7 @@ impl Check {
     fn near(&mut self, span: Range<usize>, ip: IpAddr) {
         if !self.allow_remote && !ip.to_canonical().is_loopback() {
             self.wrong(
-                Mistake::new(span, format!("{ip} is not on this machine"))
+                Diagnostic::new(span, format!("{ip} is not on this machine"))
                     .label("no loopback address")
                     .help(
                         "the cases send broken and hostile streams: give `--allow-remote` if the \
@@ -167,7 +161,7 @@ impl Check {
                 self.near(address.span(), ip);
                 if ip.is_unspecified() || (far && ip.to_canonical().is_loopback()) {
                     self.wrong(
-                        Mistake::new(address.span(), format!("the server cannot dial {ip}"))
+                        Diagnostic::new(address.span(), format!("the server cannot dial {ip}"))
                             .help("an address of this machine that the server can reach"),
                     );
                 }
@@ -176,11 +170,14 @@ impl Check {
             None => {
                 if far && self.allow_remote {
                     self.wrong(
-                        Mistake::new(target.span(), "a server elsewhere needs `partner-address`")
-                            .help(
-                                "add `partner-address` with the address of this machine that the \
+                        Diagnostic::new(
+                            target.span(),
+                            "a server elsewhere needs `partner-address`",
+                        )
+                        .help(
+                            "add `partner-address` with the address of this machine that the \
                                  server can reach: partners listen there",
-                            ),
+                        ),
                     );
                 }
                 Ipv4Addr::LOCALHOST.into()
@@ -191,18 +188,19 @@ impl Check {
     fn policies(&mut self, tables: Vec<Spanned<PolicyTable>>, started: bool) -> Vec<Setting> {
         if tables.is_empty() {
             self.wrong(
-                Mistake::new(0..0, "no `[[policy]]`").help("add one, with `row = 7` for example"),
+                Diagnostic::new(0..0, "no `[[policy]]`")
+                    .help("add one, with `row = 7` for example"),
             );
         }
         let several = tables.len() > 1;
         let mut settings: Vec<(Setting, Range<usize>)> = Vec::new();
         for table in tables {
-            let span = first_line(&table);
+            let span = table.span();
             let table = table.into_inner();
             let switch = table.switch.as_ref().map(|switch| self.command(switch));
             if several && switch.is_none() && !started {
                 self.wrong(
-                    Mistake::new(span.clone(), "one of several policies, without `switch`").help(
+                    Diagnostic::new(span.clone(), "one of several policies, without `switch`").help(
                         "add `switch` with the command that sets the server to it, or `[start]`, \
                          whose command finds the policy in S2SPEC_ROW",
                     ),
@@ -212,7 +210,7 @@ impl Check {
                 continue;
             };
             if let Some((_, other)) = settings.iter().find(|(setting, _)| setting.row == row) {
-                let mistake = Mistake::new(span, format!("{row} for the second time"))
+                let mistake = Diagnostic::new(span, format!("{row} for the second time"))
                     .also(Some(other.clone()), "here for the first time")
                     .help("each policy once");
                 self.wrong(mistake);
@@ -229,7 +227,7 @@ impl Check {
                 let found = u8::try_from(*row.get_ref()).ok().and_then(Row::new);
                 if found.is_none() {
                     self.wrong(
-                        Mistake::new(row.span(), format!("there is no row {}", row.get_ref()))
+                        Diagnostic::new(row.span(), format!("there is no row {}", row.get_ref()))
                             .help(
                                 "a number from 1 to 18, or `tls`, `sasl` and `dialback` in its place",
                             ),
@@ -253,7 +251,7 @@ impl Check {
             (None, None, None) => None,
             _ if named.is_some() => {
                 self.wrong(
-                    Mistake::new(span, "a policy by its row, and by parts of it")
+                    Diagnostic::new(span, "a policy by its row, and by parts of it")
                         .help("`row` alone, or `tls`, `sasl` and `dialback`"),
                 );
                 return None;
@@ -270,10 +268,11 @@ impl Check {
                     .map(|(name, _)| format!("`{name}`"))
                     .collect();
                 self.wrong(
-                    Mistake::new(span, format!("a policy without {}", missing.join(" and "))).help(
-                        "`tls` and `sasl` are \"required\", \"optional\" or \"not-supported\", \
+                    Diagnostic::new(span, format!("a policy without {}", missing.join(" and ")))
+                        .help(
+                            "`tls` and `sasl` are \"required\", \"optional\" or \"not-supported\", \
                          `dialback` is true or false",
-                    ),
+                        ),
                 );
                 return None;
             }
@@ -281,14 +280,14 @@ impl Check {
         match (named, spelt) {
             (Some(row), Some((other, at))) if row != other => {
                 self.wrong(
-                    Mistake::new(at, format!("this is {other}, not {row}"))
+                    Diagnostic::new(at, format!("this is {other}, not {row}"))
                         .help(format!("`row = {}`, or leave it out", other.number())),
                 );
                 None
             }
             (Some(row), _) | (None, Some((row, _))) => Some(row),
             (None, None) => {
-                self.wrong(Mistake::new(span, "a policy that says nothing").help(
+                self.wrong(Diagnostic::new(span, "a policy that says nothing").help(
                     "add `row = 7`, or `tls`, `sasl` and `dialback`; `s2spec explain` tells of the rows",
                 ));
                 None
@@ -300,7 +299,7 @@ impl Check {
         let Some(table) = table else {
             return TriggerKind::Reply;
         };
-        let span = first_line(&table);
+        let span = table.span();
         let table = table.into_inner();
         let of_component: [(&str, Option<Range<usize>>); 3] = [
             ("address", table.address.as_ref().map(Spanned::span)),
@@ -321,7 +320,7 @@ impl Check {
         for (key, at) in foreign {
             if let Some(at) = at {
                 self.wrong(
-                    Mistake::new(
+                    Diagnostic::new(
                         at,
                         format!("`{key}` has no meaning for this kind of trigger"),
                     )
@@ -339,11 +338,14 @@ impl Check {
                     (table.address, table.domain, table.secret)
                 else {
                     self.wrong(
-                        Mistake::new(span, "a component without `address`, `domain` or `secret`")
-                            .help(
-                                "all three, as the server has them: where it takes components, the \
+                        Diagnostic::new(
+                            span,
+                            "a component without `address`, `domain` or `secret`",
+                        )
+                        .help(
+                            "all three, as the server has them: where it takes components, the \
                                  component's domain, and the secret that both know (XEP-0114)",
-                            ),
+                        ),
                     );
                     return TriggerKind::Reply;
                 };
@@ -359,7 +361,7 @@ impl Check {
                     TriggerKind::Command(self.command(&command))
                 }
                 None => {
-                    self.wrong(Mistake::new(span, "a command trigger without `command`").help(
+                    self.wrong(Diagnostic::new(span, "a command trigger without `command`").help(
                         "add `command = [\"program\", \"{sender}\", \"{receiver}\", \"{body}\"]`",
                     ));
                     TriggerKind::Reply
@@ -377,14 +379,14 @@ impl Check {
             let word = !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase());
             if word && !PLACEHOLDERS.contains(&name) {
                 self.wrong(
-                    Mistake::new(command.span(), format!("unknown placeholder {{{name}}}"))
+                    Diagnostic::new(command.span(), format!("unknown placeholder {{{name}}}"))
                         .help("there are {sender}, {receiver}, {body} and {id}"),
                 );
             }
         }
         if !text.contains("{receiver}") || !(text.contains("{id}") || text.contains("{body}")) {
             self.wrong(
-                Mistake::new(command.span(), "the stanza could not be told from others").help(
+                Diagnostic::new(command.span(), "the stanza could not be told from others").help(
                     "the command needs {receiver}, and {id} or {body}, which have to arrive as the \
                      stanza's id or in its body",
                 ),
@@ -397,7 +399,7 @@ impl Check {
             && ready.get_ref().is_empty()
         {
             self.wrong(
-                Mistake::new(ready.span(), "every line has this")
+                Diagnostic::new(ready.span(), "every line has this")
                     .help("a part of the line that the server writes when it is ready"),
             );
         }
@@ -410,7 +412,7 @@ impl Check {
     fn command(&mut self, command: &Spanned<Vec<String>>) -> Vec<String> {
         let words = command.get_ref();
         if words.first().is_none_or(String::is_empty) {
-            self.wrong(Mistake::new(command.span(), "a command without a program").help(
+            self.wrong(Diagnostic::new(command.span(), "a command without a program").help(
                 "a list of program and arguments, such as `[\"systemctl\", \"reload\", \"xmpp\"]`; \
                  no shell is involved",
             ));
@@ -426,8 +428,8 @@ impl Check {
                 Duration::from_secs_f64(*value.get_ref())
             }
             Some(value) => {
-                self.mistakes.push(
-                    Mistake::new(value.span(), "no time for anything")
+                self.found.push(
+                    Diagnostic::new(value.span(), "no time for anything")
                         .help(format!("seconds, more than 0 and at most {LONGEST}")),
                 );
                 default
@@ -440,10 +442,4 @@ impl Check {
             trigger: seconds(&table.trigger, default.trigger),
         }
     }
-}
-
-/// Where a table begins. Its own span reaches to its end, which is too much to point at.
-fn first_line<T>(table: &Spanned<T>) -> Range<usize> {
-    let span = table.span();
-    span.start..span.end.min(span.start + "[[policy]]".len())
 }

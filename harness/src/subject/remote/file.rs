@@ -1,42 +1,63 @@
 //! What a target file says.
 
-use std::fmt;
-use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny};
-use simulated_partners::persona::{Mistake, Mistakes};
+use simulated_partners::document::{Document, FileError, Hints, Source};
 use simulated_partners::pki::NameForms;
 use toml::Spanned;
-use toml::de::DeTable;
+use toml::de::DeValue;
 
 use super::check;
 use crate::lab::Hosts;
 use crate::policy::{Level, Row};
 
-/// The format that this version reads.
-pub const FORMAT: i64 = 1;
-/// More than any target needs; what is longer was not meant as one.
-const MAX_FILE: u64 = 1 << 20;
-
-/// Why there is no target to be had from a file.
-#[derive(Debug, thiserror::Error)]
-pub enum TargetFileError {
-    /// The text is no target file: all mistakes, with places.
-    #[error("{0}")]
-    Mistakes(Mistakes),
-    /// The file cannot be read.
-    #[error("cannot read target file {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-}
+const HINTS: &Hints = &[
+    (
+        "domain",
+        "the domain that the server serves, such as `domain = \"example.org\"`",
+    ),
+    (
+        "address",
+        "where the server takes streams from other servers, such as `address = \"127.0.0.1:5269\"`",
+    ),
+    (
+        "dns",
+        "the address that the server asks for DNS, such as `dns = \"127.0.0.1:15353\"`: the lab \
+         answers there",
+    ),
+    (
+        "policy",
+        "`[[policy]]` with `row = 7`, or with `tls`, `sasl` and `dialback`, as the server is set",
+    ),
+    (
+        "ca",
+        "`ca = { certificate = \"lab-ca.crt\", key = \"lab-ca.key\" }`: an authority that the server \
+         trusts; the files are made if they are not there",
+    ),
+    (
+        "certificate",
+        "`certificate = \"lab-ca.crt\"`, the root that the server trusts",
+    ),
+    (
+        "kind",
+        "`kind = \"reply\"`, `kind = \"component\"` or `kind = \"command\"`",
+    ),
+    (
+        "command",
+        "program and arguments, such as `command = [\"systemctl\", \"start\", \"xmpp\"]`",
+    ),
+    (
+        "invalid socket address syntax",
+        "an IP address and a port, such as `\"127.0.0.1:5269\"` or `\"[::1]:5269\"`",
+    ),
+    (
+        "invalid IP address syntax",
+        "an IP address, such as `\"127.0.0.1\"`",
+    ),
+];
 
 /// A server as a file describes it, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,34 +214,37 @@ impl TargetFile {
     ///
     /// # Errors
     /// When the file cannot be read, or is no target file.
-    pub fn load(path: &Path, allow_remote: bool) -> Result<Self, TargetFileError> {
-        let failed = |source| TargetFileError::Read {
-            path: path.to_owned(),
-            source,
-        };
-        let mut text = String::new();
-        std::fs::File::open(path)
-            .and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text))
-            .map_err(failed)?;
-        if text.len() as u64 > MAX_FILE {
-            return Err(failed(std::io::ErrorKind::FileTooLarge.into()));
-        }
-        let path = std::path::absolute(path).map_err(failed)?;
-        Self::parse(&path, &text, allow_remote)
+    pub fn load(path: &Path, allow_remote: bool) -> Result<Self, FileError> {
+        Self::read(path, &Source::load(path)?, allow_remote)
     }
 
-    /// Reads the text of a target file at `path`, which gives its folder and, by default, its name.
+    /// Makes a target of the text of a file at `path`, which gives its folder and, by default, its
+    /// name.
     ///
     /// # Errors
     /// When there are mistakes in the text.
-    pub fn parse(path: &Path, text: &str, allow_remote: bool) -> Result<Self, TargetFileError> {
-        read(path, text, allow_remote).map_err(|list| {
-            TargetFileError::Mistakes(Mistakes {
-                file: path.display().to_string(),
-                text: text.to_owned(),
-                list,
-            })
-        })
+    pub fn parse(path: &Path, text: &str, allow_remote: bool) -> Result<Self, FileError> {
+        let source = Source::new(&path.display().to_string(), text);
+        Self::read(path, &source, allow_remote)
+    }
+
+    fn read(path: &Path, source: &Source, allow_remote: bool) -> Result<Self, FileError> {
+        let mut document = Document::parse(source)?;
+        let policy = document.table().get_mut("policy");
+        if let Some(one) = policy.filter(|policy| policy.get_ref().is_table()) {
+            let place = one.span();
+            let table = std::mem::replace(one.get_mut(), DeValue::Boolean(false));
+            *one.get_mut() = DeValue::Array([Spanned::new(place, table)].into_iter().collect());
+        }
+        let target = document.read(HINTS).map(|file: File| {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            let (target, found) = check::check(file, &path, allow_remote);
+            if document.is_whole() {
+                document.report_all(found);
+            }
+            target
+        });
+        document.finish(target)
     }
 
     /// The rows that can be run.
@@ -229,84 +253,10 @@ impl TargetFile {
     }
 }
 
-fn read(path: &Path, text: &str, allow_remote: bool) -> Result<TargetFile, Vec<Mistake>> {
-    check_format(text).map_err(|mistake| vec![mistake])?;
-    let file: File = toml::from_str(text).map_err(|error| vec![from_toml(&error, text)])?;
-    check::check(file, path, allow_remote)
-}
-
-/// A file of another format is told from one with unknown words.
-fn check_format(text: &str) -> Result<(), Mistake> {
-    let root = DeTable::parse(text).map_err(|error| from_toml(&error, text))?;
-    let Some(format) = root.get_ref().get("format") else {
-        return Err(Mistake::new(0..0, "`format` is missing")
-            .help(format!("begin the file with `format = {FORMAT}`")));
-    };
-    let number = format
-        .get_ref()
-        .as_integer()
-        .and_then(|number| i64::from_str_radix(number.as_str(), number.radix()).ok());
-    if number == Some(FORMAT) {
-        Ok(())
-    } else {
-        Err(Mistake::new(format.span(), "unknown format")
-            .help(format!("this version reads `format = {FORMAT}`")))
-    }
-}
-
-fn from_toml(error: &toml::de::Error, text: &str) -> Mistake {
-    let mistake = Mistake::from_toml(error, text);
-    let help = match mistake.title.as_str() {
-        "invalid socket address syntax" => {
-            Some("an IP address and a port, such as `\"127.0.0.1:5269\"` or `\"[::1]:5269\"`")
-        }
-        "invalid IP address syntax" => Some("an IP address, such as `\"127.0.0.1\"`"),
-        title => title
-            .strip_prefix("missing field `")
-            .and_then(|rest| rest.strip_suffix('`'))
-            .and_then(example),
-    };
-    match help {
-        Some(help) => mistake.help(help),
-        None => mistake,
-    }
-}
-
-/// What a field without default can be.
-fn example(field: &str) -> Option<&'static str> {
-    Some(match field {
-        "domain" => "add the domain that the server serves, such as `domain = \"example.org\"`",
-        "address" => {
-            "add where the server takes streams from other servers, such as \
-             `address = \"127.0.0.1:5269\"`"
-        }
-        "dns" => {
-            "add the address that the server asks for DNS, such as `dns = \"127.0.0.1:15353\"`: \
-             the lab answers there"
-        }
-        "policy" => {
-            "add `[[policy]]` with `row = 7`, or with `tls`, `sasl` and `dialback`, as the server \
-             is set"
-        }
-        "ca" => {
-            "add `[ca]` with `certificate = \"lab-ca.crt\"` and `key = \"lab-ca.key\"`: an \
-             authority that the server trusts; the files are made if they are not there"
-        }
-        "certificate" => "add `certificate = \"lab-ca.crt\"`, the root that the server trusts",
-        "kind" => "add `kind = \"reply\"`, `kind = \"component\"` or `kind = \"command\"`",
-        "command" => {
-            "add `command` with program and arguments, such as `command = [\"systemctl\", \"start\", \"xmpp\"]`"
-        }
-        _ => return None,
-    })
-}
-
 /// The file, field by field.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct File {
-    #[serde(rename = "format")]
-    _format: IgnoredAny,
     pub(super) name: Option<Spanned<String>>,
     pub(super) domain: Spanned<String>,
     pub(super) address: Spanned<SocketAddr>,
@@ -318,8 +268,9 @@ pub(super) struct File {
     pub(super) partner_hosts: PartnerHosts,
     #[serde(default)]
     pub(super) certificate_names: CertificateNames,
+    /// `[policy]` for one, `[[policy]]` for several.
     #[serde(rename = "policy")]
-    pub(super) policies: Policies,
+    pub(super) policies: Vec<Spanned<PolicyTable>>,
     pub(super) ca: CaTable,
     pub(super) trigger: Option<Spanned<TriggerTable>>,
     pub(super) start: Option<StartTable>,
@@ -328,34 +279,6 @@ pub(super) struct File {
     pub(super) logs: Vec<PathBuf>,
     #[serde(default)]
     pub(super) timeouts: TimeoutsTable,
-}
-
-/// `[policy]` for one, `[[policy]]` for several.
-pub(super) struct Policies(pub(super) Vec<Spanned<PolicyTable>>);
-
-impl<'de> Deserialize<'de> for Policies {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Visitor;
-
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Policies;
-
-            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-                to.write_str("the table `[[policy]]`, once for each policy")
-            }
-
-            fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<Policies, A::Error> {
-                Vec::deserialize(de::value::SeqAccessDeserializer::new(seq)).map(Policies)
-            }
-
-            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Policies, A::Error> {
-                let one = PolicyTable::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                Ok(Policies(vec![Spanned::new(0..0, one)]))
-            }
-        }
-
-        from.deserialize_any(Visitor)
-    }
 }
 
 #[derive(Deserialize)]

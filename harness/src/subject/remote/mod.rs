@@ -21,8 +21,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 pub use file::{
-    Ca, CertificateNames, FORMAT, PartnerHosts, Setting, Start, TargetFile, TargetFileError,
-    Timeouts, TriggerKind,
+    Ca, CertificateNames, PartnerHosts, Setting, Start, TargetFile, Timeouts, TriggerKind,
 };
 pub(crate) use network::write_new;
 pub use process::{Call, CallError, Process, UNSUPPORTED, Words, end_all};

@@ -63,7 +63,7 @@ fn an_unknown_key_is_shown_with_those_that_are_known() {
     says(
         &message,
         &[
-            "unknown field `nds`",
+            "unknown key `nds`",
             "/targets/mine.toml:4:1",
             "`dns`",
             "^^^",
@@ -72,8 +72,31 @@ fn an_unknown_key_is_shown_with_those_that_are_known() {
     let message = mistake("row = 7", "row = 7\nswtch = []");
     says(
         &message,
-        &["unknown field `swtch`", "mine.toml:8", "`switch`"],
+        &["unknown key `swtch`", "mine.toml:8", "`switch`"],
     );
+}
+
+#[test]
+fn every_mistake_of_a_file_is_shown_at_once() {
+    let misspelt = r#"format = 1
+domain = "im_example"
+adress = "127.0.0.1"
+dns = 5353
+
+[policy]
+tls = "requried"
+
+[trigger]
+kind = "componnt"
+
+[timeouts]
+start = "long"
+"#;
+    let missing = "format = 1\nname = \"x\"\n\n[start]\ncmd = [\"x\"]\n";
+    let senseless = GOOD.replace("127.0.0.1:5269", "192.0.2.1:0")
+        + "\n[[policy]]\nrow = 19\n\n[timeouts]\nstop = 0.0\n";
+    let shown = [misspelt, missing, &senseless].map(|text| parse(text).expect_err("it is wrong"));
+    insta::assert_snapshot!(shown.join("\n\n----\n\n"));
 }
 
 #[test]
@@ -87,11 +110,7 @@ fn a_policy_that_does_not_exist_is_shown() {
             "row = 7",
             "tls = \"sometimes\"\nsasl = \"optional\"\ndialback = true",
         ),
-        &[
-            "unknown variant `sometimes`",
-            "`required`",
-            "`not-supported`",
-        ],
+        &["unknown word `sometimes`", "`required`", "`not-supported`"],
     );
     says(
         &mistake(
@@ -131,7 +150,7 @@ fn several_policies_need_a_way_to_change_and_each_is_there_once() {
 fn what_is_missing_is_named_with_an_example() {
     says(
         &mistake("domain = \"im.example.org\"\n", ""),
-        &["missing field `domain`", "example.org"],
+        &["`domain` is missing", "example.org"],
     );
     says(
         &mistake("format = 1\n", ""),
@@ -143,7 +162,7 @@ fn what_is_missing_is_named_with_an_example() {
     );
     says(
         &mistake("[[policy]]\nrow = 7", ""),
-        &["missing field `policy`", "row = 7"],
+        &["`policy` is missing", "row = 7"],
     );
 }
 
@@ -202,7 +221,7 @@ fn a_trigger_has_what_its_kind_needs_and_nothing_else() {
     );
     says(
         &with("kind = \"replay\"").expect_err("no kind"),
-        &["unknown variant `replay`", "`reply`"],
+        &["unknown word `replay`", "`reply`"],
     );
     let command = |words: &str| with(&format!("kind = \"command\"\ncommand = [{words}]"));
     assert!(command("\"send\", \"{receiver}\", \"{body}\"").is_ok());
