@@ -170,12 +170,19 @@ impl CaseRun<'_> {
 fn own_address() -> Ipv4Addr {
     static TAKEN: AtomicU32 = AtomicU32::new(0);
     let number = TAKEN.fetch_add(1, Ordering::Relaxed);
-    let mark = std::process::id()
-        .wrapping_mul(0x9E37_79B1)
-        .wrapping_add(number);
-    let [_, first, second, third] = mark.to_be_bytes();
-    // Neither 127.0.*.* nor an address that ends in 0 or 255.
-    Ipv4Addr::new(127, first.max(1), second, third.clamp(1, 254))
+    loopback(
+        std::process::id()
+            .wrapping_mul(0x9E37_79B1)
+            .wrapping_add(number),
+    )
+}
+
+/// The address of a number: neither in 127.0.0.0/16 nor with 0 or 255 at its end. Numbers that lie
+/// close together have different addresses.
+fn loopback(number: u32) -> Ipv4Addr {
+    let [_, _, first, second] = (number / 254).to_be_bytes();
+    let last = (number % 254) as u8 + 1;
+    Ipv4Addr::new(127, first.max(1), second, last)
 }
 
 /// The next event of any partner; cancelled without loss.
@@ -197,5 +204,24 @@ pub(super) fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
     match pin!(future).poll(&mut context) {
         Poll::Ready(value) => Some(value),
         Poll::Pending => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::loopback;
+
+    #[test]
+    fn addresses_of_cases_that_run_together_differ() {
+        for start in [0, 0x0000_FFF0, 0x00FF_FF00, 0x9E37_0000, u32::MAX - 1000] {
+            let addresses: BTreeSet<_> = (start..start + 1000).map(loopback).collect();
+            assert_eq!(addresses.len(), 1000, "from {start:#x}");
+            for address in addresses {
+                let [_, first, _, last] = address.octets();
+                assert!(first > 0 && last > 0 && last < 255, "{address}");
+            }
+        }
     }
 }

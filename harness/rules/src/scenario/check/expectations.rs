@@ -3,7 +3,7 @@
 use simulated_partners::nearest::suggestion;
 
 use super::Check;
-use crate::case::{Expect, MAIN};
+use crate::case::Expect;
 
 impl Check<'_> {
     pub(super) fn expectations(&mut self) {
