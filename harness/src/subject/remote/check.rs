@@ -128,7 +128,7 @@ impl Check {
         if value.port() == 0 {
             self.wrong(
                 Diagnostic::new(address.span(), format!("`{key}` needs a port"))
-                    .help("a fixed one, which the server is told as well, such as 5269 or 15353"),
+                    .help("a fixed one, set in the server, too, such as 5269 or 15353"),
             );
         }
         self.near(address.span(), value.ip());
