@@ -71,7 +71,10 @@ fn mistakes_in_files_are_shown_whole_and_end_with_2() {
     std::fs::create_dir(at("xml")).expect("it is empty");
     for (name, bytes) in [
         ("persona.toml", &b"format = 1\ntitel = \"x\"\n"[..]),
-        ("xml/XML-01-latin.toml", b"format = 1\ntitle = \"caf\xe9\"\n"),
+        (
+            "xml/XML-01-latin.toml",
+            b"format = 1\ntitle = \"caf\xe9\"\n",
+        ),
         ("xml/XML-02-xml.toml", b"<xml/>\n"),
         ("xml/XML-03-large.toml", &[b'#'; (4 << 20) + 1]),
         ("xml/XML-04-short.toml", b"format = 1\n"),
@@ -89,7 +92,10 @@ fn mistakes_in_files_are_shown_whole_and_end_with_2() {
     insta::assert_snapshot!(told.join("\n----\n\n"));
     // What the system says of a folder is its own matter.
     let folder = shown(&["serve", &at("none.toml")], 3);
-    assert!(folder.starts_with("error: cannot read /none.toml: "), "{folder}");
+    assert!(
+        folder.starts_with("error: cannot read /none.toml: "),
+        "{folder}"
+    );
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub enum Party {
 
 /// A connection of a case, numbered from 1 in the order of opening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Leg(pub u16);
+pub struct ConnectionId(pub u16);
 
 /// Who dials, from the target's point of view as everywhere.
 #[derive(
@@ -131,16 +131,16 @@ impl Method {
 #[derive(Clone, Debug)]
 pub struct Event {
     /// The connection it happened on.
-    pub leg: Leg,
+    pub connection: ConnectionId,
     /// Time since the partner was started.
     pub at: Duration,
     /// What it was.
-    pub what: What,
+    pub kind: EventKind,
 }
 
 /// What was observed.
 #[derive(Clone, Debug)]
-pub enum What {
+pub enum EventKind {
     /// TCP was connected.
     Opened(ConnectionKind),
     /// TCP could not be connected.
@@ -168,7 +168,7 @@ pub enum What {
     /// (`message`) and says.
     Handshake(BTreeMap<&'static str, String>),
     /// A TLS handshake was completed.
-    TlsUp(TlsFacts),
+    TlsUp(TlsSession),
     /// A TLS handshake failed.
     TlsFailed {
         /// Who ended it.
@@ -176,11 +176,11 @@ pub enum What {
         /// What the partner saw or did.
         signal: TlsSignal,
     },
-    /// The leg is authenticated as far as the partner can see: `<success/>` was exchanged and the
+    /// The connection is authenticated as far as the partner can see: `<success/>` was exchanged and the
     /// stream restarted, or a typed `valid` passed.
     Established(Method),
     /// The connection ended, or one side announced its end first (`</stream:stream>` is a
-    /// [`What::Frame`] of its own before this).
+    /// [`EventKind::Frame`] of its own before this).
     Closed {
         /// Who ended it first.
         by: Party,
@@ -228,7 +228,7 @@ pub enum TlsSignal {
 
 /// What a handshake agreed on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TlsFacts {
+pub struct TlsSession {
     /// `1.2` or `1.3`.
     pub version: &'static str,
     /// The suite's IANA name.

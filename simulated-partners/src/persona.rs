@@ -31,7 +31,7 @@ pub struct Persona {
     /// What it offers and demands.
     pub offer: Offer,
     /// What an observer has to know of its deviations: the reactions in words of the standards.
-    pub facts: Facts,
+    pub facts: Deviations,
     /// Its deviations from a correct server.
     pub reactions: Vec<Reaction>,
 }
@@ -44,7 +44,7 @@ impl Persona {
             title: title.to_owned(),
             seen_in: None,
             offer,
-            facts: Facts::default(),
+            facts: Deviations::default(),
             reactions: Vec::new(),
         }
     }
@@ -195,7 +195,7 @@ pub enum TlsVersion {
 /// Deviations in words that an oracle understands. Whatever is not named is as the standards want it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-pub struct Facts {
+pub struct Deviations {
     /// What it does as a listening server, before anything is negotiated.
     pub stream: StreamFact,
     /// What becomes of `<starttls/>` and the handshake.

@@ -9,11 +9,11 @@ use proptest::prelude::*;
 use s2spec::case::{Case, Direction, Script, Set, Setting};
 use s2spec::oracle::Profile;
 use s2spec::outcome::{Method, Outcome};
-use s2spec::policy::{Level, Row};
+use s2spec::policy::{Level, PolicyNumber};
 use s2spec::record::Record;
 use s2spec::verdict::Verdict;
 use simulated_partners::persona::{
-    AuthorityFact, Certificate, Facts, Key, Offer, Persona, Tls, TlsVersion,
+    AuthorityFact, Certificate, Deviations, Key, Offer, Persona, Tls, TlsVersion,
 };
 
 use support::{reference, run};
@@ -77,9 +77,9 @@ fn case(number: usize) -> impl Strategy<Value = Case> {
         let partner = Persona {
             name: format!("random-{number}"),
             offer,
-            facts: Facts {
+            facts: Deviations {
                 authority,
-                ..Facts::default()
+                ..Deviations::default()
             },
             reactions,
             ..simulated_partners::persona::find("modern").expect("the persona is built in")
@@ -88,7 +88,7 @@ fn case(number: usize) -> impl Strategy<Value = Case> {
         Case {
             id: format!("offers/random/partner{number}/{row}"),
             set: Set::Offers,
-            row: Row::new(row).expect("the row is in range"),
+            row: PolicyNumber::new(row).expect("the row is in range"),
             script: Arc::new(Script::of_matrix(&partner, direction, Setting::Usual)),
             partner,
             direction,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use s2spec::case::{Case, Set};
 use s2spec::oracle::Profile;
-use s2spec::policy::Row;
+use s2spec::policy::PolicyNumber;
 use s2spec::record::Record;
 use s2spec::subject::by_hand::Site;
 use s2spec::subject::prosody::{self, Prosody};
@@ -44,7 +44,7 @@ fn a_server_is_judged_alike_with_and_without_an_inner_side() {
             return;
         }
     };
-    let rows: Vec<Row> = ROWS.into_iter().filter_map(Row::new).collect();
+    let rows: Vec<PolicyNumber> = ROWS.into_iter().filter_map(PolicyNumber::new).collect();
     let selected: Vec<Case> = all_cases()
         .iter()
         .filter(|case| case.set == Set::Personas && rows.contains(&case.row))
@@ -85,7 +85,7 @@ fn a_server_is_judged_alike_with_and_without_an_inner_side() {
 }
 
 /// A Prosody for each policy, started by a script as somebody would write it.
-fn set_up(folder: &Path, rows: &[Row]) -> TargetFile {
+fn set_up(folder: &Path, rows: &[PolicyNumber]) -> TargetFile {
     let site = Site {
         folder: folder.to_owned(),
         dns: free(),

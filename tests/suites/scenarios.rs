@@ -10,7 +10,7 @@ use std::time::Duration;
 use s2spec::case::{Case, Direction, Set};
 use s2spec::lab::Lab;
 use s2spec::record::Record;
-use s2spec::requirement::{Registry, RowId};
+use s2spec::requirement::{Registry, RequirementId};
 use s2spec::runner::Deadlines;
 use s2spec::scenario::{Library, schema};
 use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
@@ -173,7 +173,7 @@ fn every_scenario_lies_in_the_folder_of_its_area() {
         let id = ids
             .find(|id| stem.starts_with(&format!("{id}-")))
             .unwrap_or(&file.plain.requirements[0]);
-        let row: RowId = id.parse().expect("it is checked");
+        let row: RequirementId = id.parse().expect("it is checked");
         let area = Registry::builtin().area(row.area());
         assert_eq!(area.expect("it is checked").folder, folder, "{name}");
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use simulated_partners::persona::Persona;
 use strum::{Display, VariantArray};
 
-use crate::policy::Row;
+use crate::policy::PolicyNumber;
 
 mod dns;
 mod expect;
@@ -59,7 +59,7 @@ pub struct Case {
     /// The family.
     pub set: Set,
     /// What the target is set to for the partner's domain.
-    pub row: Row,
+    pub row: PolicyNumber,
     /// The partner: from a file, or made for the case (sets `policies` and `offers`).
     pub partner: Arc<Persona>,
     /// Who dials.

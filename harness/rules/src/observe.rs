@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use simulated_partners::event::{
-    CertificateSeen, ConnectionKind, Event, Leg, Party, TlsSignal, What,
+    CertificateSeen, ConnectionId, ConnectionKind, Event, EventKind, Party, TlsSignal,
 };
 use simulated_partners::reaction::Stage;
 use simulated_partners::wire::{Element, Frame, Kind, NS_STREAMS, NS_XML, Unit};
@@ -14,7 +14,7 @@ use crate::case::Sees;
 
 /// One thing that was seen.
 #[derive(Clone, Debug)]
-pub struct Sight {
+pub struct Observation {
     /// What.
     pub sees: Sees,
     /// Who did it.
@@ -22,11 +22,11 @@ pub struct Sight {
     /// The partner that saw it; none for the local side and DNS.
     pub at: Option<Arc<str>>,
     /// The connection.
-    pub leg: Option<Leg>,
+    pub connection: Option<ConnectionId>,
     /// Its kind.
     pub on: Option<ConnectionKind>,
     /// Its number among those of its kind with this partner, from 1.
-    pub connection: u16,
+    pub number: u16,
     /// How far the connection was.
     pub stage: Stage,
     /// When, since the case began.
@@ -39,7 +39,7 @@ pub struct Sight {
     pub raw: Arc<str>,
 }
 
-impl Sight {
+impl Observation {
     /// An attribute, of the element or of what is none.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         match &self.element {
@@ -74,46 +74,46 @@ struct Course {
 
 /// Turns events into sights, one by one.
 #[derive(Default)]
-pub struct Eye {
-    courses: BTreeMap<(Arc<str>, Leg), Course>,
+pub struct Observer {
+    courses: BTreeMap<(Arc<str>, ConnectionId), Course>,
     numbers: BTreeMap<(Arc<str>, ConnectionKind), u16>,
 }
 
-impl Eye {
+impl Observer {
     /// What an event of a partner shows.
-    pub fn look(&mut self, at: &Arc<str>, time: Duration, event: &Event) -> Vec<Sight> {
-        if let What::Opened(kind) | What::ConnectFailed(kind, _) = &event.what {
-            self.open(at, event.leg, *kind);
+    pub fn look(&mut self, at: &Arc<str>, time: Duration, event: &Event) -> Vec<Observation> {
+        if let EventKind::Opened(kind) | EventKind::ConnectFailed(kind, _) = &event.kind {
+            self.open(at, event.connection, *kind);
         }
-        let key = (Arc::clone(at), event.leg);
+        let key = (Arc::clone(at), event.connection);
         let Some(course) = self.courses.get_mut(&key) else {
             return Vec::new();
         };
         let before = *course;
-        match &event.what {
-            What::TlsUp(_) => course.secured = true,
-            What::Established(_) => course.authenticated = true,
+        match &event.kind {
+            EventKind::TlsUp(_) => course.secured = true,
+            EventKind::Established(_) => course.authenticated = true,
             // EXTERNAL is over with its answer, before the stream has begun again.
-            What::Frame { frame, .. } if is_success(frame) => course.authenticated = true,
+            EventKind::Frame { frame, .. } if is_success(frame) => course.authenticated = true,
             _ => {}
         }
-        let sight = |sees, by| Sight {
+        let observation = |sees, by| Observation {
             sees,
             by,
             at: Some(Arc::clone(at)),
-            leg: Some(event.leg),
+            connection: Some(event.connection),
             on: Some(before.on),
-            connection: before.number,
+            number: before.number,
             stage: stage(before),
             time,
             element: None,
             facts: BTreeMap::new(),
             raw: Arc::from(""),
         };
-        seen(&event.what, sight)
+        seen(&event.kind, observation)
     }
 
-    fn open(&mut self, at: &Arc<str>, leg: Leg, kind: ConnectionKind) {
+    fn open(&mut self, at: &Arc<str>, connection: ConnectionId, kind: ConnectionKind) {
         let number = self.numbers.entry((Arc::clone(at), kind)).or_default();
         *number = number.saturating_add(1);
         let course = Course {
@@ -122,7 +122,7 @@ impl Eye {
             secured: false,
             authenticated: false,
         };
-        self.courses.insert((Arc::clone(at), leg), course);
+        self.courses.insert((Arc::clone(at), connection), course);
     }
 }
 
@@ -141,50 +141,52 @@ fn stage(course: Course) -> Stage {
     }
 }
 
-fn seen(what: &What, sight: impl Fn(Sees, Party) -> Sight) -> Vec<Sight> {
+fn seen(what: &EventKind, observation: impl Fn(Sees, Party) -> Observation) -> Vec<Observation> {
     let with = |sees, by, facts: &[(&'static str, String)]| {
-        let mut sight = sight(sees, by);
-        sight.facts.extend(facts.iter().cloned());
-        vec![sight]
+        let mut observation = observation(sees, by);
+        observation.facts.extend(facts.iter().cloned());
+        vec![observation]
     };
     match what {
-        What::Opened(ConnectionKind::Outbound) => vec![sight(Sees::Connection, Party::Target)],
-        What::Opened(_) => Vec::new(),
-        What::ConnectFailed(_, error) => with(
+        EventKind::Opened(ConnectionKind::Outbound) => {
+            vec![observation(Sees::Connection, Party::Target)]
+        }
+        EventKind::Opened(_) => Vec::new(),
+        EventKind::ConnectFailed(_, error) => with(
             Sees::ConnectFailed,
             Party::Target,
             &[("condition", error.to_string())],
         ),
-        What::Frame { from, frame, .. } => {
+        EventKind::Frame { from, frame, .. } => {
             let (sees, element) = word(&frame.kind);
-            let mut sight = sight(sees, *from);
-            sight.element = element.cloned();
-            sight.raw = Arc::from(String::from_utf8_lossy(&frame.raw));
+            let mut observation = observation(sees, *from);
+            observation.element = element.cloned();
+            observation.raw = Arc::from(String::from_utf8_lossy(&frame.raw));
             let fault = element
                 .filter(|_| sees == Sees::Unit(Unit::StreamError))
                 .and_then(error_fault);
-            let malformed = fault.map(|fault| Sight {
+            let malformed = fault.map(|fault| Observation {
                 sees: Sees::MalformedError,
                 element: None,
                 facts: BTreeMap::from([("condition", fault.to_owned())]),
-                ..sight.clone()
+                ..observation.clone()
             });
-            std::iter::once(sight).chain(malformed).collect()
+            std::iter::once(observation).chain(malformed).collect()
         }
-        What::Raw { from, bytes, fault } => {
-            let mut sight = sight(Sees::Illegal, *from);
-            sight.raw = Arc::from(String::from_utf8_lossy(bytes));
-            sight
+        EventKind::Raw { from, bytes, fault } => {
+            let mut observation = observation(Sees::Illegal, *from);
+            observation.raw = Arc::from(String::from_utf8_lossy(bytes));
+            observation
                 .facts
                 .extend(fault.clone().map(|fault| ("condition", fault)));
-            vec![sight]
+            vec![observation]
         }
-        What::Handshake(facts) => {
-            let mut sight = sight(Sees::Handshake, Party::Target);
-            sight.facts.extend(facts.clone());
-            vec![sight]
+        EventKind::Handshake(facts) => {
+            let mut observation = observation(Sees::Handshake, Party::Target);
+            observation.facts.extend(facts.clone());
+            vec![observation]
         }
-        What::TlsUp(facts) => {
+        EventKind::TlsUp(facts) => {
             let mut shown = vec![
                 ("version", facts.version.to_owned()),
                 ("suite", facts.suite.clone()),
@@ -211,7 +213,7 @@ fn seen(what: &What, sight: impl Fn(Sees, Party) -> Sight) -> Vec<Sight> {
             }
             with(Sees::Tls, Party::Target, &shown)
         }
-        What::TlsFailed { by, signal } => {
+        EventKind::TlsFailed { by, signal } => {
             let condition = match signal {
                 TlsSignal::Alert(name) => name.clone(),
                 TlsSignal::Closed => "closed".to_owned(),
@@ -219,8 +221,8 @@ fn seen(what: &What, sight: impl Fn(Sees, Party) -> Sight) -> Vec<Sight> {
             };
             with(Sees::TlsFailed, *by, &[("condition", condition)])
         }
-        What::Established(_) => vec![sight(Sees::Established, Party::Target)],
-        What::Closed { by, how } => {
+        EventKind::Established(_) => vec![observation(Sees::Established, Party::Target)],
+        EventKind::Closed { by, how } => {
             // Judged whoever began: a stream ends on both sides.
             with(
                 Sees::Closed,
@@ -228,17 +230,17 @@ fn seen(what: &What, sight: impl Fn(Sees, Party) -> Sight) -> Vec<Sight> {
                 &[("condition", how.to_string()), ("by", by.to_string())],
             )
         }
-        What::GaveUp { waiting_for } => with(
+        EventKind::GaveUp { waiting_for } => with(
             Sees::GaveUp,
             Party::Target,
             &[("condition", (*waiting_for).to_owned())],
         ),
-        What::Repeated { bytes, .. } => {
-            let mut sight = sight(Sees::Illegal, Party::Partner);
-            sight.raw = Arc::from(String::from_utf8_lossy(bytes));
-            vec![sight]
+        EventKind::Repeated { bytes, .. } => {
+            let mut observation = observation(Sees::Illegal, Party::Partner);
+            observation.raw = Arc::from(String::from_utf8_lossy(bytes));
+            vec![observation]
         }
-        What::Raised(name) => with(Sees::Raised, Party::Target, &[("name", name.clone())]),
+        EventKind::Raised(name) => with(Sees::Raised, Party::Target, &[("name", name.clone())]),
     }
 }
 
@@ -300,13 +302,13 @@ fn error_fault(error: &Element) -> Option<&'static str> {
 }
 
 /// What a stanza at the local side shows.
-pub fn local(element: &Element, time: Duration) -> Sight {
+pub fn local(element: &Element, time: Duration) -> Observation {
     let sees = match element.attribute("type") {
         Some("error") => Sees::Returned,
         Some("result") if element.name == "iq" => Sees::Answered,
         _ => Sees::Delivered,
     };
-    Sight {
+    Observation {
         raw: Arc::from(element.to_xml()),
         element: Some(element.clone()),
         ..away(sees, time)
@@ -314,27 +316,27 @@ pub fn local(element: &Element, time: Duration) -> Sight {
 }
 
 /// What a question to DNS shows.
-pub fn query(name: &str, kind: &str, tcp: bool, time: Duration) -> Sight {
+pub fn query(name: &str, kind: &str, tcp: bool, time: Duration) -> Observation {
     let facts = [
         ("name", name.to_owned()),
         ("kind", kind.to_owned()),
         ("tcp", tcp.to_string()),
     ];
-    Sight {
+    Observation {
         facts: BTreeMap::from(facts),
         ..away(Sees::Query, time)
     }
 }
 
 /// Something that is on no connection.
-fn away(sees: Sees, time: Duration) -> Sight {
-    Sight {
+fn away(sees: Sees, time: Duration) -> Observation {
+    Observation {
         sees,
         by: Party::Target,
         at: None,
-        leg: None,
+        connection: None,
         on: None,
-        connection: 0,
+        number: 0,
         stage: Stage::Clear,
         time,
         element: None,

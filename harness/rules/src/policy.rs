@@ -103,13 +103,13 @@ impl Policy {
     }
 
     /// Its row.
-    pub fn row(self) -> Row {
+    pub fn row(self) -> PolicyNumber {
         let rank = |level| match level {
             Level::Required => 0,
             Level::Optional => 1,
             Level::NotSupported => 2,
         };
-        Row(6 * rank(self.sasl) + 2 * rank(self.tls) + u8::from(!self.dialback) + 1)
+        PolicyNumber(6 * rank(self.sasl) + 2 * rank(self.tls) + u8::from(!self.dialback) + 1)
     }
 
     /// What an administrator who sets this row is told.
@@ -250,9 +250,9 @@ impl Note {
 
 /// Number of a row in the negotiation table, 1 to 18.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Row(u8);
+pub struct PolicyNumber(u8);
 
-impl Row {
+impl PolicyNumber {
     /// How many there are.
     pub const COUNT: u8 = 18;
 
@@ -287,13 +287,13 @@ impl Row {
     }
 }
 
-impl fmt::Display for Row {
+impl fmt::Display for PolicyNumber {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         to.pad(&format!("row{:02}", self.0))
     }
 }
 
-impl Serialize for Row {
+impl Serialize for PolicyNumber {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_u8(self.0)
     }
@@ -331,7 +331,7 @@ mod tests {
         #[case] methods: &str,
         #[case] note: &str,
     ) {
-        let row = Row::new(number).expect("1 to 18");
+        let row = PolicyNumber::new(number).expect("1 to 18");
         let policy = row.policy();
         assert_eq!(policy.to_string(), short);
         assert_eq!(policy.row(), row);
@@ -358,7 +358,7 @@ mod tests {
 
     #[test]
     fn strict_reading_changes_rows_3_and_5_only() {
-        let changed: Vec<(u8, Vec<Method>)> = Row::all()
+        let changed: Vec<(u8, Vec<Method>)> = PolicyNumber::all()
             .filter(|row| row.policy().methods(Mode::Matrix) != row.policy().methods(Mode::Strict))
             .map(|row| {
                 let left = row.policy().methods(Mode::Strict);
@@ -370,8 +370,8 @@ mod tests {
 
     #[test]
     fn there_is_no_row_outside_1_to_18() {
-        assert_eq!(Row::new(0), None);
-        assert_eq!(Row::new(19), None);
-        assert_eq!(Row::all().len(), 18);
+        assert_eq!(PolicyNumber::new(0), None);
+        assert_eq!(PolicyNumber::new(19), None);
+        assert_eq!(PolicyNumber::all().len(), 18);
     }
 }

@@ -115,12 +115,12 @@ pub struct Record {
     /// Why, in a sentence.
     pub why: String,
     /// What the baseline, or strictness, made of the verdict.
-    pub settled: Option<Settled>,
+    pub settled: Option<BaselineMatch>,
 }
 
 /// How a verdict was settled.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Settled {
+pub struct BaselineMatch {
     /// The verdict without a baseline.
     pub was: Verdict,
     /// The entry that decided, as `known.toml:12`; none where it was strictness alone.

@@ -1,18 +1,18 @@
 //! Known deviations of a target, listed in a file: which cases show them, how they end, and why.
 //!
-//! [`Baseline`] reads the file and points at its mistakes, [`Settlement`] compares results with it,
+//! [`Baseline`] reads the file and points at its mistakes, [`BaselineCheck`] compares results with it,
 //! [`write()`] makes one of the failures of a run. An entry is bound to the outcome *and* its reason:
 //! a case that fails otherwise is as unexpected as one that passes.
 
+mod check;
 mod cover;
 mod entry;
 mod file;
-mod settlement;
 mod shown;
 mod write;
 
+pub use check::BaselineCheck;
 pub use entry::{Baseline, Covers, Entry};
-pub use settlement::Settlement;
 pub use shown::shown;
 pub use write::{Written, write};
 

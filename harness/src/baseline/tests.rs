@@ -34,7 +34,7 @@ fn day(year: i32) -> Date {
 }
 
 fn settled_with(entries: &[String], strict: bool, result: CaseResult) -> Record {
-    Settlement {
+    BaselineCheck {
         baseline: Some(baseline(entries)),
         strict,
         today: day(2026),
@@ -180,7 +180,7 @@ fn the_entry_of_one_case_outweighs_a_glob() {
 
 #[test]
 fn without_a_baseline_nothing_changes() {
-    let record = Settlement::none().judge(fixture::failed().result);
+    let record = BaselineCheck::none().judge(fixture::failed().result);
     assert_eq!(record.verdict, Verdict::Fail);
     assert_eq!(record.settled, None);
 }
@@ -257,31 +257,31 @@ fn the_same_entry_twice_is_a_mistake() {
     assert!(shown.contains("first here"), "{shown}");
 }
 
-fn report(results: Vec<CaseResult>, settlement: &Settlement) -> Report {
+fn report(results: Vec<CaseResult>, check: &BaselineCheck) -> Report {
     let records = results
         .into_iter()
-        .map(|result| settlement.judge(result))
+        .map(|result| check.judge(result))
         .collect();
     fixture::report(fixture::gather(records, false))
 }
 
 #[test]
 fn what_is_written_is_read_once_its_reasons_are_filled_in() {
-    let settlement = Settlement::none();
-    let report = report(vec![fixture::failed().result], &settlement);
-    let written = write(&report.target, &report.records, &settlement, &all());
+    let check = BaselineCheck::none();
+    let report = report(vec![fixture::failed().result], &check);
+    let written = write(&report.target, &report.records, &check, &all());
     insta::assert_snapshot!(written.text);
     assert_eq!((written.new, written.kept), (1, 0));
     let shown = mistakes(&written.text);
     assert!(shown.contains("`why` is empty"), "{shown}");
     let text = written.text.replace("why = \"\"", "why = \"a bug\"");
     let baseline = Baseline::parse(&Source::new("known.toml", &text), &all()).unwrap();
-    let settlement = Settlement {
+    let check = BaselineCheck {
         baseline: Some(baseline),
         strict: false,
         today: day(2026),
     };
-    let record = settlement.judge(fixture::failed().result);
+    let record = check.judge(fixture::failed().result);
     assert_eq!(record.verdict, Verdict::Xfail);
 }
 
@@ -292,15 +292,15 @@ fn a_new_baseline_keeps_what_is_right_or_was_not_run() {
         entry("offers/row01/**", "sasl-tls", ""),
         entry("personas/row08/google-talk/inbound", "sasl-tls", ""),
     ];
-    let settlement = Settlement {
+    let check = BaselineCheck {
         baseline: Some(baseline(&entries)),
         strict: false,
         today: day(2026),
     };
     let mut passed = with(Verdict::Pass);
     passed.case.id = "personas/row08/google-talk/inbound".to_owned();
-    let report = report(vec![fixture::failed().result, passed], &settlement);
-    let written = write(&report.target, &report.records, &settlement, &all());
+    let report = report(vec![fixture::failed().result, passed], &check);
+    let written = write(&report.target, &report.records, &check, &all());
     assert_eq!((written.new, written.kept), (0, 2));
     assert!(written.text.contains("expires = 2030-01-01"));
     assert!(written.text.contains("offers/row01/**"));
@@ -318,10 +318,10 @@ fn text_from_the_wire_is_quoted_in_a_written_baseline() {
             signal: Signal::ConfigRefused("line 3:\n\"tls\" = '''no\\yes'''\u{1b}".to_owned()),
         });
     }
-    let settlement = Settlement::none();
+    let check = BaselineCheck::none();
     let shown = shown(&result);
-    let report = report(vec![result], &settlement);
-    let written = write(&report.target, &report.records, &settlement, &all());
+    let report = report(vec![result], &check);
+    let written = write(&report.target, &report.records, &check, &all());
     let text = written.text.replace("why = \"\"", "why = \"a bug\"");
     let read = Baseline::parse(&Source::new("known.toml", &text), &all()).unwrap();
     assert_eq!(Some(&read.entries[0].shown), shown.as_ref());

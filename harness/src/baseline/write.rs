@@ -7,9 +7,9 @@ use simulated_partners::document::FORMAT;
 use time::Date;
 use toml::Value;
 
+use super::check::BaselineCheck;
 use super::cover::cover;
 use super::entry::{Baseline, Covers, Entry};
-use super::settlement::Settlement;
 use super::shown::shown;
 use crate::case::Case;
 use crate::record::Record;
@@ -32,10 +32,10 @@ pub struct Written {
 pub fn write(
     target: &str,
     records: &BTreeMap<String, Record>,
-    settlement: &Settlement,
+    check: &BaselineCheck,
     all: &[Case],
 ) -> Written {
-    let old = settlement.baseline.as_ref();
+    let old = check.baseline.as_ref();
     let mut text = format!(
         "# Known deviations of {}, as s2spec {} saw them.\n\
          # Each entry needs a `why`: the clause that leaves it open, a documented choice of the\n\
@@ -44,7 +44,7 @@ pub fn write(
         one_line(target),
         env!("CARGO_PKG_VERSION"),
     );
-    let kept = old.map_or_else(Vec::new, |old| still_right(old, records, settlement.strict));
+    let kept = old.map_or_else(Vec::new, |old| still_right(old, records, check.strict));
     for entry in &kept {
         entry_text(
             &mut text,

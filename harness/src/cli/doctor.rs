@@ -11,8 +11,8 @@ use super::json_file::JsonFile;
 use super::run::{self, Judging};
 use super::target::Chosen;
 use super::{Color, logging, output};
-use crate::doctor::{self, Depth, Diagnosis, Visit, World};
-use crate::policy::Row;
+use crate::doctor::{self, Depth, Diagnosis, Preflight, PublicDns};
+use crate::policy::PolicyNumber;
 
 /// Lines on a terminal that is wider than this are hard to read.
 const WIDEST: usize = 100;
@@ -35,7 +35,7 @@ pub(super) struct Args {
 
     /// The policy that it is set to, or is to be set to [default: the one that shows most]
     #[arg(long, value_name = "NUMBER", value_parser = row, env = "S2SPEC_ROW")]
-    row: Option<Row>,
+    row: Option<PolicyNumber>,
 
     /// Time that a check may take
     #[arg(long, value_name = "SECONDS", default_value = "5",
@@ -73,11 +73,11 @@ pub(super) struct Args {
     color: Color,
 }
 
-fn row(text: &str) -> Result<Row, String> {
+fn row(text: &str) -> Result<PolicyNumber, String> {
     text.parse()
         .ok()
-        .and_then(Row::new)
-        .ok_or_else(|| format!("a row from 1 to {} is wanted", Row::COUNT))
+        .and_then(PolicyNumber::new)
+        .ok_or_else(|| format!("a row from 1 to {} is wanted", PolicyNumber::COUNT))
 }
 
 /// Examines a target.
@@ -95,15 +95,15 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let json = args.json.as_deref().map(JsonFile::open).transpose()?;
     let profile = args.judging.profile();
     let (target, extra) = run::target(&args.target, profile, args.allow_remote)?;
-    let visit = Visit {
+    let preflight = Preflight {
         row: args.row,
         profile,
         seed: args.seed,
         patience: args.timeout,
         depth: Depth::Full,
-        world: match args.nameserver {
-            Some(server) => World::NameServer(server),
-            None => World::System {
+        public_dns: match args.nameserver {
+            Some(server) => PublicDns::NameServer(server),
+            None => PublicDns::System {
                 remote: args.allow_remote,
             },
         },
@@ -116,7 +116,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         .map_err(|e| CliError::environment("cannot start threads", e))?;
     let diagnosis = runtime.block_on(async {
         tokio::select! {
-            diagnosis = doctor::visit(target.as_ref(), &visit) => diagnosis,
+            diagnosis = doctor::preflight(target.as_ref(), &preflight) => diagnosis,
             _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
         }
     });

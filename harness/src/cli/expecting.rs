@@ -9,7 +9,7 @@ use simulated_partners::pki;
 use super::error::CliError;
 use super::json_file::JsonFile;
 use super::output;
-use crate::baseline::{self, Baseline, Settlement};
+use crate::baseline::{self, Baseline, BaselineCheck};
 use crate::case::Case;
 use crate::report::Report;
 use crate::runner::{Repetition, Rounds};
@@ -49,9 +49,9 @@ impl Expecting {
     ///
     /// # Errors
     /// When it cannot be read or has mistakes.
-    pub(super) fn settlement(&self, all: &[Case]) -> Result<Settlement, CliError> {
+    pub(super) fn check(&self, all: &[Case]) -> Result<BaselineCheck, CliError> {
         let baseline = self.baseline.as_ref().map(|path| Baseline::load(path, all));
-        Ok(Settlement {
+        Ok(BaselineCheck {
             baseline: baseline.transpose()?,
             strict: self.strict,
             today: pki::today(),
@@ -116,10 +116,10 @@ impl NewBaseline {
     pub(super) fn write(
         self,
         report: &Report,
-        settlement: &Settlement,
+        check: &BaselineCheck,
         all: &[Case],
     ) -> Result<(), CliError> {
-        let written = baseline::write(&report.target, &report.records, settlement, all);
+        let written = baseline::write(&report.target, &report.records, check, all);
         self.file.write(&written.text)?;
         let todo = if written.new > 0 {
             "; fill in each empty `why`"

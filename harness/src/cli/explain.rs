@@ -1,7 +1,9 @@
 //! `s2spec explain`.
 
 use owo_colors::OwoColorize as _;
-use simulated_partners::persona::{AuthorityFact, ExternalFact, Facts, StarttlsFact, StreamFact};
+use simulated_partners::persona::{
+    AuthorityFact, Deviations, ExternalFact, StarttlsFact, StreamFact,
+};
 use simulated_partners::reaction::Do;
 
 use super::error::{CliError, Exit};
@@ -233,7 +235,7 @@ fn meaning(end: &End) -> &'static str {
 }
 
 /// What the partner does other than a correct server.
-fn deviations(facts: &Facts) -> Vec<&'static str> {
+fn deviations(facts: &Deviations) -> Vec<&'static str> {
     let mut found = Vec::new();
     found.extend(match facts.stream {
         StreamFact::Normal => None,

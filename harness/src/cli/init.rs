@@ -15,12 +15,12 @@ use simulated_partners::pki::{Authority, NameForms};
 
 use super::error::{CliError, Exit};
 use super::output;
-use crate::policy::{Level, Policy, Row};
+use crate::policy::{Level, Policy, PolicyNumber};
 use crate::subject::by_hand::{Sheet, Site};
 use crate::subject::remote::{CertificateNames, PartnerHosts, TargetFile, write_new};
 use crate::subject::{ejabberd, prosody};
 use ask::Asking;
-use text::{Facts, target_file};
+use text::{ServerFacts, target_file};
 
 /// Where the lab's DNS listens unless told otherwise.
 const DNS_PORT: u16 = 15353;
@@ -109,7 +109,7 @@ enum TriggerName {
 
 /// A policy as one writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct PolicyName(Row);
+struct PolicyName(PolicyNumber);
 
 impl FromStr for PolicyName {
     type Err = String;
@@ -119,7 +119,9 @@ impl FromStr for PolicyName {
              tls/sasl/dialback such as required/optional/on";
         let number = text.strip_prefix("row").unwrap_or(text);
         if let Ok(number) = number.parse() {
-            return Row::new(number).map(Self).ok_or_else(|| WANTED.to_owned());
+            return PolicyNumber::new(number)
+                .map(Self)
+                .ok_or_else(|| WANTED.to_owned());
         }
         let level = |word: &str| {
             Level::ALL
@@ -188,7 +190,7 @@ fn describe(args: &Args, asking: &mut Asking) -> Result<(), CliError> {
         "What makes it send (reply, component, command)",
         Some(TriggerName::Reply),
     )?;
-    let facts = Facts {
+    let facts = ServerFacts {
         component: format!("component.{domain}"),
         secret: "the secret that the server knows".to_owned(),
         component_port: COMPONENT_PORT,
@@ -251,7 +253,7 @@ fn set_up(args: &Args, like: Like) -> Result<(), CliError> {
             row.policy()
         ))
     })?;
-    let facts = Facts {
+    let facts = ServerFacts {
         domain: sheet.host.to_owned(),
         address,
         dns: args.dns(),
@@ -288,7 +290,7 @@ fn set_up(args: &Args, like: Like) -> Result<(), CliError> {
     }
 }
 
-fn default_row() -> Row {
+fn default_row() -> PolicyNumber {
     Policy {
         tls: Level::Required,
         sasl: Level::Optional,

@@ -5,7 +5,7 @@ use owo_colors::OwoColorize as _;
 use super::error::CliError;
 use crate::coverage::{Coverage, Covering};
 use crate::report::field;
-use crate::requirement::{Bug, Entry, Level, Registry, Requirement, RowId};
+use crate::requirement::{Bug, Entry, Level, Registry, Requirement, RequirementId};
 use crate::scenario::Library;
 use crate::verdict::Weight;
 
@@ -56,7 +56,7 @@ fn of_row(coverage: &Coverage<'_>, row: &Requirement, width: usize) -> String {
 
 fn covered(
     coverage: &Coverage<'_>,
-    row: &RowId,
+    row: &RequirementId,
     unjudgeable: bool,
     say: &mut impl FnMut(&str, &str),
 ) {

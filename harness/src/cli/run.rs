@@ -15,9 +15,9 @@ use super::json_file::JsonFile;
 use super::signal::end_wanted;
 use super::target::Chosen;
 use super::{Color, logging, output, select};
-use crate::baseline::Settlement;
+use crate::baseline::BaselineCheck;
 use crate::case::Case;
-use crate::doctor::{self, Depth, Examined, Extra, Visit, World};
+use crate::doctor::{self, Depth, Extra, Preflight, PublicDns, WithPreflight};
 use crate::oracle::Profile;
 use crate::policy::Mode;
 use crate::record::RunEvent;
@@ -258,7 +258,7 @@ pub struct Order {
     /// How often they are run.
     pub repetition: Repetition,
     /// What is expected of them.
-    pub settlement: Arc<Settlement>,
+    pub check: Arc<BaselineCheck>,
     /// Becomes true when the user wants an end: no new cases, then `Ended { interrupted: true }`.
     pub interrupt: watch::Receiver<bool>,
 }
@@ -311,19 +311,21 @@ fn examined(options: &Options, runtime: &Runtime) -> Result<Arc<dyn subject::Tar
     }
     let patience = options.timeout / 2;
     if !extra.runs_already {
-        return Ok(Arc::new(Examined::new(target, extra, profile, patience)));
+        return Ok(Arc::new(WithPreflight::new(
+            target, extra, profile, patience,
+        )));
     }
-    let visit = Visit {
+    let preflight = Preflight {
         row: None,
         profile,
         seed: options.seed,
         patience,
         depth: Depth::Quick,
-        world: World::System { remote: false },
+        public_dns: PublicDns::System { remote: false },
         extra,
     };
     let diagnosis = runtime
-        .block_on(doctor::visit(target.as_ref(), &visit))
+        .block_on(doctor::preflight(target.as_ref(), &preflight))
         .map_err(|why| CliError::environment("not run", why))?;
     match diagnosis.blocking() {
         None => Ok(target),
@@ -334,9 +336,9 @@ fn examined(options: &Options, runtime: &Runtime) -> Result<Arc<dyn subject::Tar
     }
 }
 
-fn judge(settlement: &Arc<Settlement>) -> Judge {
-    let settlement = Arc::clone(settlement);
-    Arc::new(move |result| settlement.judge(result))
+fn judge(check: &Arc<BaselineCheck>) -> Judge {
+    let check = Arc::clone(check);
+    Arc::new(move |result| check.judge(result))
 }
 
 fn plan(order: &Order) -> Plan {
@@ -353,7 +355,7 @@ fn plan(order: &Order) -> Plan {
         slots: Arc::new(Semaphore::new(order.jobs.get().saturating_mul(SLOTS))),
         seed: order.seed,
         keep_events: order.keep_events,
-        judge: judge(&order.settlement),
+        judge: judge(&order.check),
         prove: order.prove,
     }
 }
@@ -374,7 +376,7 @@ fn run(
     logging::start("off");
     let all = options.sources.all()?;
     let cases = args.wanted.among(&all)?.into_iter().cloned().collect();
-    let settlement = Arc::new(options.expecting.settlement(&all)?);
+    let check = Arc::new(options.expecting.check(&all)?);
     let new_baseline = options.expecting.open_new()?;
     let json = options.json.as_deref().map(JsonFile::open).transpose()?;
     let jobs = match options.jobs {
@@ -398,7 +400,7 @@ fn run(
         keep_events: options.transcripts,
         prove: options.prove,
         repetition: options.expecting.repetition(),
-        settlement: Arc::clone(&settlement),
+        check: Arc::clone(&check),
         interrupt: interrupted,
     };
     let view = options.view();
@@ -424,7 +426,7 @@ fn run(
         }
     }
     if let Some(new) = new_baseline {
-        new.write(&report, &settlement, &all)?;
+        new.write(&report, &check, &all)?;
     }
     Ok(exit(&report))
 }

@@ -17,7 +17,7 @@ use simulated_partners::nearest::{did_you_mean, nearest};
 use simulated_partners::persona::{self, Persona};
 use simulated_partners::pki::Authority;
 use simulated_partners::stanza::ping;
-use simulated_partners::tls::Habits;
+use simulated_partners::tls::TlsOptions;
 
 use super::error::{CliError, Exit};
 use super::{Color, logging, output};
@@ -123,7 +123,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let setup = PartnerSetup {
         identity: authority.issue(&[domain], persona.offer.certificate, persona.offer.key),
         domain: domain.to_owned(),
-        habits: Habits::default(),
+        tls: TlsOptions::default(),
         roots,
         target_domain: target_domain.to_owned(),
         target: args.target,

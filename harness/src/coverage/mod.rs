@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::requirement::{Bug, Registry, Requirement, RowId};
+use crate::requirement::{Bug, Registry, Requirement, RequirementId};
 use crate::scenario::Library;
 
 pub use count::Count;
@@ -28,7 +28,7 @@ pub type ScenarioId = String;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Covering {
     /// Rows and the scenarios that test them.
-    pub rows: BTreeMap<RowId, Vec<ScenarioId>>,
+    pub rows: BTreeMap<RequirementId, Vec<ScenarioId>>,
     /// Ids of bugs and the scenarios that hunt them by name.
     pub bugs: BTreeMap<String, Vec<ScenarioId>>,
 }
@@ -81,7 +81,7 @@ impl<'a> Coverage<'a> {
     }
 
     /// The scenarios that test a row, by id.
-    pub fn scenarios(&self, row: &RowId) -> &'a [ScenarioId] {
+    pub fn scenarios(&self, row: &RequirementId) -> &'a [ScenarioId] {
         self.covering.rows.get(row).map_or(&[], Vec::as_slice)
     }
 

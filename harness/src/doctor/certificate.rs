@@ -1,6 +1,6 @@
 //! The target's certificate, point by point.
 
-use simulated_partners::probe::Sight;
+use simulated_partners::probe::ProbeReport;
 use simulated_partners::tls::{Details, Name, Usage};
 
 use super::Subject;
@@ -17,7 +17,7 @@ const NAMES: usize = 4;
 /// All checks of a certificate.
 pub(super) fn checks(
     subject: &Subject,
-    sight: &Sight,
+    report: &ProbeReport,
     details: Option<&Details>,
     diagnosis: &mut Diagnosis,
 ) {
@@ -28,7 +28,7 @@ pub(super) fn checks(
         Check::Usage,
         Check::Key,
     ];
-    let Some(secured) = sight.secured() else {
+    let Some(secured) = report.secured() else {
         for check in all {
             diagnosis.add(check, Result::not_seen("there is no TLS"));
         }

@@ -6,7 +6,7 @@ use simulated_partners::wire::Element;
 
 use super::certificate::span;
 use super::finding::{Blame, Finding, Result, Severity};
-use super::meeting::{Meeting, NS_TIME};
+use super::trial_connection::{NS_TIME, TrialConnection};
 
 const MINUTE: i64 = 60;
 /// The lab's certificates begin so long before its own time.
@@ -15,7 +15,7 @@ const BEHIND: i64 = 86_400;
 const AHEAD: i64 = 365 * 86_400;
 
 /// Compares the clocks.
-pub(super) fn clock(details: Option<&Details>, good: Option<&Meeting>) -> Result {
+pub(super) fn clock(details: Option<&Details>, good: Option<&TrialConnection>) -> Result {
     let Some(good) = good else {
         return Result::not_seen("no partner got an answer");
     };
@@ -55,7 +55,7 @@ pub(super) fn clock(details: Option<&Details>, good: Option<&Meeting>) -> Result
 }
 
 /// The time cannot be asked for; trust in a certificate still says something.
-fn unseen(details: Option<&Details>, good: &Meeting) -> Result {
+fn unseen(details: Option<&Details>, good: &TrialConnection) -> Result {
     let silent = match &good.answer {
         Some((answer, _)) => match answer.attribute("type") {
             Some("error") => "the target refuses to tell the time (XEP-0202)",
@@ -122,14 +122,14 @@ mod tests {
 
     const NOW: i64 = 1_790_000_000;
 
-    fn told(utc: &str) -> Meeting {
+    fn told(utc: &str) -> TrialConnection {
         let time = Element::new(NS_TIME, "time")
             .child(Element::new(NS_TIME, "tzo").text("+00:00"))
             .child(Element::new(NS_TIME, "utc").text(utc));
         let answer = Element::new(NS_SERVER, "iq")
             .attr("type", "result")
             .child(time);
-        Meeting {
+        TrialConnection {
             domain: "good.example".to_owned(),
             address: ([127, 0, 0, 1], 1).into(),
             events: Vec::new(),
@@ -170,8 +170,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_seen_is_said_to_be_unseen() {
-        for meeting in [None, Some(told("soon"))] {
-            let result = clock(None, meeting.as_ref());
+        for trial in [None, Some(told("soon"))] {
+            let result = clock(None, trial.as_ref());
             assert!(matches!(result, Result::NotSeen { .. }), "{result:?}");
         }
     }

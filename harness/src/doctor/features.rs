@@ -2,21 +2,21 @@
 
 use simulated_partners::negotiate::sasl::offers_external;
 use simulated_partners::persona::{self, Tls};
-use simulated_partners::probe::{Sight, starttls_offer};
+use simulated_partners::probe::{ProbeReport, starttls_offer};
 
 use super::Subject;
 use super::finding::{Blame, Finding, Result, Severity};
 use crate::case::Direction;
 use crate::oracle::inbound::Shown;
 use crate::oracle::{Premises, Situation};
-use crate::policy::Row;
+use crate::policy::PolicyNumber;
 use crate::report::describe_policy;
 
 const ADVICE: &str = "set the server to the policy, or correct the policy in the target file: \
                       every verdict is judged by it";
 
 /// Compares both.
-pub(super) fn policy(subject: &Subject, sight: &Sight) -> Result {
+pub(super) fn policy(subject: &Subject, report: &ProbeReport) -> Result {
     let Some(row) = subject.row else {
         return Result::not_seen("no policy was given");
     };
@@ -25,7 +25,7 @@ pub(super) fn policy(subject: &Subject, sight: &Sight) -> Result {
             "{row} leaves no method, so that nothing has to be shown"
         ));
     }
-    let (Some(clear), Some(expected)) = (&sight.clear, expected(subject, row)) else {
+    let (Some(clear), Some(expected)) = (&report.clear, expected(subject, row)) else {
         return Result::not_seen("there is no stream");
     };
     if clear.fault.is_some() {
@@ -65,7 +65,7 @@ pub(super) fn policy(subject: &Subject, sight: &Sight) -> Result {
                 .to_owned(),
         );
     }
-    if let (Some(secured), Some(over_tls)) = (sight.secured(), &sight.over_tls)
+    if let (Some(secured), Some(over_tls)) = (report.secured(), &report.over_tls)
         && over_tls.fault.is_none()
     {
         let external = over_tls.features.as_ref().is_some_and(offers_external);
@@ -95,7 +95,7 @@ pub(super) fn policy(subject: &Subject, sight: &Sight) -> Result {
 }
 
 /// What a partner with all methods and a good certificate has to be shown.
-fn expected(subject: &Subject, row: Row) -> Option<Shown> {
+fn expected(subject: &Subject, row: PolicyNumber) -> Option<Shown> {
     let modern = persona::find("modern")?;
     Some(Shown::to(&Premises::of(&Situation {
         policy: row.policy(),

@@ -8,13 +8,13 @@ mod certificate;
 mod clock;
 mod features;
 mod finding;
-mod meeting;
 mod partner;
 mod port;
+mod preflight;
+mod public_dns;
 mod stream;
+mod trial_connection;
 mod view;
-mod visit;
-mod world;
 
 #[cfg(test)]
 mod tests;
@@ -25,18 +25,18 @@ use std::time::Duration;
 
 use rustls::RootCertStore;
 use simulated_partners::persona::{Certificate, Key};
-use simulated_partners::probe::{self, Look};
+use simulated_partners::probe::{self, Probe};
 use simulated_partners::tls::Details;
 
 use crate::lab::Lab;
 use crate::oracle::Profile;
-use crate::policy::{Methods, Row};
-use meeting::Meeting;
+use crate::policy::{Methods, PolicyNumber};
+use trial_connection::TrialConnection;
 
 pub use finding::{Blame, Check, Checked, Diagnosis, Finding, Result, Severity};
+pub use preflight::{Extra, Preflight, WithPreflight, preflight, refusal};
+pub use public_dns::PublicDns;
 pub use view::{SCHEMA, render, to_json};
-pub use visit::{Examined, Extra, Visit, refusal, visit};
-pub use world::World;
 
 /// A target as the doctor needs to know it.
 #[derive(Clone, Debug)]
@@ -52,13 +52,13 @@ pub struct Subject {
     /// Where a proxy takes its gateway.
     pub inner: Option<SocketAddr>,
     /// The policy that it is set to, where that is known.
-    pub row: Option<Row>,
+    pub row: Option<PolicyNumber>,
     /// How that policy is read.
     pub profile: Profile,
     /// Authorities besides the lab's that a certificate of it may come from.
     pub roots: Arc<RootCertStore>,
     /// Who is asked for its records.
-    pub world: World,
+    pub public_dns: PublicDns,
     /// The domains of the two partners that try it: one with a good certificate, one with a
     /// certificate from an authority that nobody trusts.
     pub partners: [String; 2],
@@ -92,25 +92,28 @@ pub enum Depth {
 /// Examines a target that runs.
 pub async fn examine(subject: &Subject, lab: &Lab, depth: Depth, patience: Duration) -> Diagnosis {
     let mut diagnosis = Diagnosis::of(subject);
-    let sight = probe::look(&look(subject, lab, subject.address, false, patience)).await;
-    let details = sight
+    let report = probe::look(&look(subject, lab, subject.address, false, patience)).await;
+    let details = report
         .secured()
         .and_then(|secured| Details::read(&secured.chain, &subject.roots));
-    diagnosis.add(Check::Port, port::external(subject, &sight));
-    diagnosis.add(Check::Stream, stream::stream(subject, &sight));
-    diagnosis.add(Check::Starttls, stream::starttls(subject, &sight));
-    certificate::checks(subject, &sight, details.as_ref(), &mut diagnosis);
-    diagnosis.add(Check::Policy, features::policy(subject, &sight));
+    diagnosis.add(Check::Port, port::external(subject, &report));
+    diagnosis.add(Check::Stream, stream::stream(subject, &report));
+    diagnosis.add(Check::Starttls, stream::starttls(subject, &report));
+    certificate::checks(subject, &report, details.as_ref(), &mut diagnosis);
+    diagnosis.add(Check::Policy, features::policy(subject, &report));
     if let Some(address) = subject.direct_tls {
-        let sight = probe::look(&look(subject, lab, address, true, patience)).await;
-        diagnosis.add(Check::DirectTls, port::direct_tls(subject, address, &sight));
+        let report = probe::look(&look(subject, lab, address, true, patience)).await;
+        diagnosis.add(
+            Check::DirectTls,
+            port::direct_tls(subject, address, &report),
+        );
     }
     if let Some(address) = subject.inner {
-        let sight = probe::look(&look(subject, lab, address, true, patience)).await;
-        diagnosis.add(Check::Inner, port::inner(address, &sight));
+        let report = probe::look(&look(subject, lab, address, true, patience)).await;
+        diagnosis.add(Check::Inner, port::inner(address, &report));
     }
     if depth == Depth::Full {
-        let reachable = sight
+        let reachable = report
             .clear
             .as_ref()
             .is_some_and(|opened| opened.header.is_some());
@@ -119,12 +122,12 @@ pub async fn examine(subject: &Subject, lab: &Lab, depth: Depth, patience: Durat
         } else {
             Err("the target answers no stream".to_owned())
         };
-        partner::checks(subject, lab, &sight, &meetings, &mut diagnosis);
+        partner::checks(subject, lab, &report, &meetings, &mut diagnosis);
         let good = meetings.as_ref().ok().map(|[good, _]| good);
         diagnosis.add(Check::Clock, clock::clock(details.as_ref(), good));
-        diagnosis.add(Check::Records, world::records(subject, patience).await);
+        diagnosis.add(Check::Records, public_dns::records(subject, patience).await);
     } else {
-        diagnosis.add(Check::Trust, partner::trust_in_sight(subject, &sight));
+        diagnosis.add(Check::Trust, partner::trust_in_sight(subject, &report));
     }
     diagnosis
 }
@@ -133,11 +136,11 @@ async fn meet_both(
     subject: &Subject,
     lab: &Lab,
     patience: Duration,
-) -> std::result::Result<[Meeting; 2], String> {
+) -> std::result::Result<[TrialConnection; 2], String> {
     let [good, unknown] = &subject.partners;
     let (good, unknown) = tokio::join!(
-        meeting::meet(subject, lab, "modern", good, patience),
-        meeting::meet(subject, lab, "cert-unknown-ca", unknown, patience),
+        trial_connection::open(subject, lab, "modern", good, patience),
+        trial_connection::open(subject, lab, "cert-unknown-ca", unknown, patience),
     );
     Ok([good?, unknown?])
 }
@@ -148,9 +151,9 @@ fn look(
     address: SocketAddr,
     direct_tls: bool,
     patience: Duration,
-) -> Look {
+) -> Probe {
     let from = &subject.partners[0];
-    Look {
+    Probe {
         address,
         domain: subject.domain.clone(),
         from: from.clone(),

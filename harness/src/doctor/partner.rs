@@ -2,26 +2,26 @@
 
 use simulated_partners::event::{ConnectionKind, Method};
 use simulated_partners::negotiate::sasl::offers_external;
-use simulated_partners::probe::{Fault, Sight};
+use simulated_partners::probe::{Fault, ProbeReport};
 
 use super::Subject;
 use super::finding::{Blame, Check, Diagnosis, Finding, Result, Severity};
-use super::meeting::Meeting;
 use super::stream::{trust_advice, words};
+use super::trial_connection::TrialConnection;
 use crate::lab::Lab;
 
 /// All checks that need a partner; `meetings` says why there is none.
 pub(super) fn checks(
     subject: &Subject,
     lab: &Lab,
-    sight: &Sight,
-    meetings: &std::result::Result<[Meeting; 2], String>,
+    report: &ProbeReport,
+    meetings: &std::result::Result<[TrialConnection; 2], String>,
     diagnosis: &mut Diagnosis,
 ) {
-    let reached = sight.clear.as_ref().is_some_and(|o| o.header.is_some());
+    let reached = report.clear.as_ref().is_some_and(|o| o.header.is_some());
     match meetings {
         Ok([good, unknown]) => {
-            let trust = match trust_in_sight(subject, sight) {
+            let trust = match trust_in_sight(subject, report) {
                 Result::Fine { .. } => trust(good, unknown),
                 other @ (Result::Found { .. } | Result::NotSeen { .. }) => other,
             };
@@ -44,11 +44,11 @@ pub(super) fn checks(
 }
 
 /// What one look shows of trust in the lab's authority.
-pub(super) fn trust_in_sight(subject: &Subject, sight: &Sight) -> Result {
+pub(super) fn trust_in_sight(subject: &Subject, report: &ProbeReport) -> Result {
     if !subject.methods().sasl_tls {
         return Result::not_seen("the policy has no EXTERNAL: certificates decide nothing");
     }
-    let (Some(secured), Some(opened)) = (sight.secured(), &sight.over_tls) else {
+    let (Some(secured), Some(opened)) = (report.secured(), &report.over_tls) else {
         return Result::not_seen("there is no TLS");
     };
     if !secured.asked_for_certificate {
@@ -76,7 +76,7 @@ pub(super) fn trust_in_sight(subject: &Subject, sight: &Sight) -> Result {
 }
 
 /// Whether EXTERNAL works with the lab's authority, and with no other.
-fn trust(good: &Meeting, unknown: &Meeting) -> Result {
+fn trust(good: &TrialConnection, unknown: &TrialConnection) -> Result {
     let blocking = |what: String, advice: &str| -> Result {
         Finding::new(Severity::Blocking, Blame::Configuration, what, advice).into()
     };
@@ -103,7 +103,7 @@ fn trust(good: &Meeting, unknown: &Meeting) -> Result {
 }
 
 /// Whether the target looks partners up in the lab's DNS.
-fn lab_dns(dns: &str, good: &Meeting) -> Result {
+fn lab_dns(dns: &str, good: &TrialConnection) -> Result {
     if !good.queries.is_empty() {
         let mut asked: Vec<String> = Vec::new();
         for (name, query) in &good.queries {
@@ -151,7 +151,7 @@ fn lab_dns(dns: &str, good: &Meeting) -> Result {
 }
 
 /// Whether the target comes back to where DNS points, and gets in.
-fn way_back(good: &Meeting) -> Result {
+fn way_back(good: &TrialConnection) -> Result {
     if !good.dialled_back() {
         return not_dialled(good);
     }
@@ -187,7 +187,7 @@ fn way_back(good: &Meeting) -> Result {
     Finding::new(Severity::Warning, Blame::Target, what, advice).into()
 }
 
-fn not_dialled(good: &Meeting) -> Result {
+fn not_dialled(good: &TrialConnection) -> Result {
     if good.queries.is_empty() {
         return Result::not_seen("the target did not look for the partner");
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use simulated_partners::event::{Party, TlsSignal};
-use simulated_partners::probe::{Broken, Fault, Sight};
+use simulated_partners::probe::{Broken, Fault, ProbeReport};
 
 use super::finding::{Blame, Finding, Result, Severity};
 use super::{Subject, stream};
@@ -18,19 +18,19 @@ pub(super) fn no_connection(address: SocketAddr, error: &io::Error) -> Finding {
 }
 
 /// The port for other servers.
-pub(super) fn external(subject: &Subject, sight: &Sight) -> Result {
-    connected(sight, subject.address, "the S2S port", START_IT)
+pub(super) fn external(subject: &Subject, report: &ProbeReport) -> Result {
+    connected(report, subject.address, "the S2S port", START_IT)
 }
 
 /// The port where TLS comes first.
-pub(super) fn direct_tls(subject: &Subject, address: SocketAddr, sight: &Sight) -> Result {
-    if sight.connected.is_err() {
+pub(super) fn direct_tls(subject: &Subject, address: SocketAddr, report: &ProbeReport) -> Result {
+    if report.connected.is_err() {
         let advice = "switch direct TLS on in the server, or leave its port out";
-        return weaker(connected(sight, address, "the direct TLS port", advice));
+        return weaker(connected(report, address, "the direct TLS port", advice));
     }
-    match &sight.tls {
+    match &report.tls {
         Some(Ok(secured)) => {
-            let opened = sight.over_tls.as_ref();
+            let opened = report.over_tls.as_ref();
             match opened.and_then(|opened| opened.fault.as_ref()) {
                 None => Result::fine(format!("TLS {} and a stream at {address}", secured.version)),
                 Some(fault) => Finding::new(
@@ -61,12 +61,12 @@ pub(super) fn direct_tls(subject: &Subject, address: SocketAddr, sight: &Sight) 
 }
 
 /// The port of a proxy for the gateway behind it.
-pub(super) fn inner(address: SocketAddr, sight: &Sight) -> Result {
-    if sight.connected.is_err() {
+pub(super) fn inner(address: SocketAddr, report: &ProbeReport) -> Result {
+    if report.connected.is_err() {
         let advice = "start the proxy's inner listener, or correct its address";
-        return connected(sight, address, "the proxy's inner port", advice);
+        return connected(report, address, "the proxy's inner port", advice);
     }
-    match &sight.tls {
+    match &report.tls {
         Some(Ok(secured)) if !secured.asked_for_certificate => Finding::new(
             Severity::Warning,
             Blame::Target,
@@ -89,8 +89,8 @@ pub(super) fn inner(address: SocketAddr, sight: &Sight) -> Result {
     }
 }
 
-fn connected(sight: &Sight, address: SocketAddr, port: &str, advice: &str) -> Result {
-    match &sight.connected {
+fn connected(report: &ProbeReport, address: SocketAddr, port: &str, advice: &str) -> Result {
+    match &report.connected {
         Ok(took) => Result::fine(format!(
             "{address} takes connections ({:.1} ms)",
             took.as_secs_f64() * 1000.0

@@ -1,14 +1,14 @@
 //! The stream in clear, and STARTTLS.
 
-use simulated_partners::probe::{Fault, Opened, Sight, starttls_offer};
+use simulated_partners::probe::{Fault, Opened, ProbeReport, starttls_offer};
 
 use super::Subject;
 use super::finding::{Blame, Finding, Result, Severity};
 use super::port::broken_words;
 
 /// Header and features.
-pub(super) fn stream(subject: &Subject, sight: &Sight) -> Result {
-    let Some(opened) = &sight.clear else {
+pub(super) fn stream(subject: &Subject, report: &ProbeReport) -> Result {
+    let Some(opened) = &report.clear else {
         return Result::not_seen("there is no connection");
     };
     if let Some(fault) = &opened.fault {
@@ -159,15 +159,15 @@ pub(super) fn words(fault: &Fault) -> String {
 }
 
 /// STARTTLS and its handshake.
-pub(super) fn starttls(subject: &Subject, sight: &Sight) -> Result {
-    let tls = &sight.tls;
+pub(super) fn starttls(subject: &Subject, report: &ProbeReport) -> Result {
+    let tls = &report.tls;
     match tls {
-        None if sight.clear.as_ref().is_none_or(|o| o.fault.is_some()) => {
+        None if report.clear.as_ref().is_none_or(|o| o.fault.is_some()) => {
             Result::not_seen("there is no stream")
         }
         None => Result::not_seen("STARTTLS is not offered"),
         Some(Ok(secured)) => {
-            let fault = sight
+            let fault = report
                 .over_tls
                 .as_ref()
                 .and_then(|opened| opened.fault.as_ref());

@@ -6,7 +6,7 @@ use simulated_partners::board::Board;
 use simulated_partners::dns::Dns;
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::persona;
-use simulated_partners::tls::Habits;
+use simulated_partners::tls::TlsOptions;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -24,10 +24,10 @@ pub(super) fn subject(row: u8) -> Subject {
         address: ([127, 0, 0, 1], 9).into(),
         direct_tls: None,
         inner: None,
-        row: Row::new(row),
+        row: PolicyNumber::new(row),
         profile: Profile::default(),
         roots: Arc::new(RootCertStore::empty()),
-        world: World::System { remote: false },
+        public_dns: PublicDns::System { remote: false },
         partners: [
             "good.doctor.example".to_owned(),
             "unknown.doctor.example".to_owned(),
@@ -58,7 +58,7 @@ async fn stand_in(lab: &Lab, name: &str, listen: SocketAddr) -> Partner {
             .authority
             .issue(&["im.example"], offer.certificate, offer.key),
         persona: Arc::new(persona.clone()),
-        habits: Habits::default(),
+        tls: TlsOptions::default(),
         roots: lab.authority.roots(),
         target_domain: "good.doctor.example".to_owned(),
         target: ([127, 0, 0, 1], 9).into(),
@@ -276,7 +276,7 @@ async fn proxy(lab: &Lab, row: u8) -> (Subject, Running, Stop) {
         Case {
             id: format!("doctor/row{row:02}/{name}/inbound"),
             set: Set::Personas,
-            row: Row::new(row).expect("1 to 18"),
+            row: PolicyNumber::new(row).expect("1 to 18"),
             script: Arc::new(Script::of_matrix(&partner, direction, Setting::Usual)),
             partner,
             direction,
@@ -396,10 +396,10 @@ async fn a_partner_that_listens_nowhere_else_is_found_without_dns() {
     };
     let domain = &subject.partners[0];
     let wait = Duration::from_millis(500);
-    let meeting = meeting::meet(&subject, &lab, "modern", domain, wait).await;
-    let meeting = meeting.expect("a free port");
-    assert!(meeting.gave_reason() && meeting.queries.is_empty());
-    assert!(!meeting.dialled_back(), "{listen}");
+    let trial = trial_connection::open(&subject, &lab, "modern", domain, wait).await;
+    let trial = trial.expect("a free port");
+    assert!(trial.gave_reason() && trial.queries.is_empty());
+    assert!(!trial.dialled_back(), "{listen}");
     target.stop().await;
 }
 

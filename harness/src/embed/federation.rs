@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::subject::Subject;
 use super::trial::{Bench, Rerun};
-use crate::baseline::Settlement;
+use crate::baseline::BaselineCheck;
 use crate::case::{Case, Tag};
 use crate::cli::{Exit, output};
 use crate::matrix::{self, Selection, SelectionError};
@@ -169,7 +169,7 @@ impl Federation {
             slots: Arc::new(Semaphore::new(threads)),
             seed: self.seed,
             keep_events: false,
-            judge: Arc::new(|result| Settlement::none().judge(result)),
+            judge: Arc::new(|result| BaselineCheck::none().judge(result)),
             prove: false,
         };
         drop(all);

@@ -11,7 +11,7 @@ use super::repetition;
 use super::words::{allowed_text, describe_direction, describe_offer, describe_policy, shown_text};
 use crate::finding::Against;
 use crate::record::Record;
-use crate::requirement::{Registry, RowId};
+use crate::requirement::{Registry, RequirementId};
 use crate::transcript::{Detail, line, printable, telling};
 
 /// How many events of a transcript's end are shown.
@@ -111,7 +111,7 @@ pub(crate) fn block(
 /// The requirements that were not kept, with what they say.
 fn broken(record: &Record) -> Vec<String> {
     let findings = record.result.findings().iter();
-    let ids: BTreeSet<RowId> = findings
+    let ids: BTreeSet<RequirementId> = findings
         .filter_map(|finding| match &finding.against {
             Against::Requirements(ids) => Some(ids),
             Against::Outcome | Against::Fault(_) => None,

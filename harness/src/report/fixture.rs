@@ -7,12 +7,12 @@ use simulated_partners::event::Method;
 use simulated_partners::persona::{self, Certificate, Persona, Tls};
 
 use super::{Charset, Report, Rerun, View};
-use crate::baseline::Settlement;
+use crate::baseline::BaselineCheck;
 use crate::case::{Case, Direction, Script, Set, Setting};
 use crate::expectation::{Allowed, End, Expectation, Reason};
 use crate::finding::{Against, Finding};
 use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
-use crate::policy::Row;
+use crate::policy::PolicyNumber;
 use crate::record::{CaseResult, Control, ControlState, Record, Repeated, Run, RunEvent, Timings};
 use crate::transcript::{script, wire_summary};
 use crate::verdict::{Verdict, Weight};
@@ -36,7 +36,12 @@ fn expectation(end: End) -> Expectation {
 }
 
 /// A case that passed.
-pub(crate) fn passed(set: Set, row: Row, partner: &Arc<Persona>, direction: Direction) -> Record {
+pub(crate) fn passed(
+    set: Set,
+    row: PolicyNumber,
+    partner: &Arc<Persona>,
+    direction: Direction,
+) -> Record {
     let word = set;
     let way = direction;
     let established = !(usize::from(row.number()) + partner.name.len()).is_multiple_of(3);
@@ -85,7 +90,7 @@ pub(crate) fn passed(set: Set, row: Row, partner: &Arc<Persona>, direction: Dire
 
 /// A result with its verdict, where nothing is known of the target.
 pub(crate) fn judged(result: CaseResult) -> Record {
-    Settlement::none().judge(result)
+    BaselineCheck::none().judge(result)
 }
 
 /// The failure with findings that make this verdict.
@@ -137,7 +142,7 @@ fn finding(text: &str) -> Finding {
 /// A failure with a transcript.
 pub(crate) fn failed() -> Record {
     let partner = Arc::new(persona::find("google-talk").unwrap());
-    let row = Row::new(7).unwrap();
+    let row = PolicyNumber::new(7).unwrap();
     let record = passed(Set::Personas, row, &partner, Direction::Inbound);
     let mut result = record.result;
     result.allowed = Some(Expectation {
@@ -175,7 +180,7 @@ pub(crate) fn run(interrupted: bool) -> Vec<RunEvent> {
     let mut records = Vec::new();
     for partner in persona::builtin() {
         let partner = Arc::new(partner);
-        for row in Row::all() {
+        for row in PolicyNumber::all() {
             for direction in BOTH {
                 records.push(passed(Set::Personas, row, &partner, direction));
             }
@@ -219,9 +224,9 @@ pub(crate) fn run(interrupted: bool) -> Vec<RunEvent> {
 pub(crate) fn generated() -> Vec<RunEvent> {
     let mut records = Vec::new();
     let model = persona::find("modern").unwrap();
-    for row in Row::all() {
+    for row in PolicyNumber::all() {
         for direction in BOTH {
-            for other in Row::all() {
+            for other in PolicyNumber::all() {
                 let mut partner = model.clone();
                 partner.name = other.label();
                 records.push(passed(Set::Policies, row, &Arc::new(partner), direction));

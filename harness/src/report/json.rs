@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use simulated_partners::persona::{Facts, Offer};
+use simulated_partners::persona::{Deviations, Offer};
 
 use super::gather::{Report, Tally};
 use super::words::reason_text;
@@ -13,7 +13,7 @@ use crate::expectation::Expectation;
 use crate::finding::Finding;
 use crate::outcome::Outcome;
 use crate::policy::Policy;
-use crate::record::Settled;
+use crate::record::BaselineMatch;
 use crate::record::{Record, Repeated, Timings};
 use crate::verdict::Verdict;
 
@@ -73,7 +73,7 @@ struct CaseReport<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     scenario: Option<ScenarioReport<'a>>,
     /// The verdict before the baseline or strictness changed it, and the entry that did.
-    settled: Option<&'a Settled>,
+    settled: Option<&'a BaselineMatch>,
     /// What repetitions showed.
     repeated: Option<&'a Repeated>,
     control: Option<&'a str>,
@@ -94,7 +94,7 @@ struct Partner<'a> {
     name: &'a str,
     title: &'a str,
     offer: &'a Offer,
-    facts: &'a Facts,
+    facts: &'a Deviations,
 }
 
 #[derive(Serialize)]

@@ -6,7 +6,7 @@ use simulated_partners::persona;
 use super::fixture::{failed, gather, generated, passed, report, run, view};
 use super::*;
 use crate::case::{Direction, Set};
-use crate::policy::Row;
+use crate::policy::PolicyNumber;
 use crate::record::RunEvent;
 use crate::verdict::Verdict;
 
@@ -53,7 +53,7 @@ fn ascii_terminals_get_ascii_only() {
 
 /// Cases of the set `personas`.
 fn persona_cases() -> usize {
-    persona::builtin().len() * usize::from(Row::COUNT) * 2
+    persona::builtin().len() * usize::from(PolicyNumber::COUNT) * 2
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn marks_are_coloured_but_told_apart_without_colour() {
 fn a_target_that_waits_for_acknowledgements_is_told_and_a_single_accident_is_not() {
     let told = |delayed: usize| {
         let records = (1..=4).map(|row| {
-            let row = Row::new(row).expect("1 to 18");
+            let row = PolicyNumber::new(row).expect("1 to 18");
             let partner = Arc::new(persona::find("modern").expect("it is built in"));
             let mut record = passed(Set::Personas, row, &partner, Direction::Inbound);
             record.result.timings.connect = Some(Duration::from_millis(1));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use simulated_partners::board::Board;
 use simulated_partners::driver::Partner;
-use simulated_partners::event::{Event, Party, What};
+use simulated_partners::event::{Event, EventKind, Party};
 use simulated_partners::stanza::ping;
 use simulated_partners::wire::{Element, NS_SERVER};
 use tokio::sync::mpsc;
@@ -23,7 +23,7 @@ use crate::case::names::{self, Names};
 use crate::case::{Dials, Direction, Expect, MAIN, Script, Sees};
 use crate::judge::{Arrival, Bounce, Grade, grade};
 use crate::lab::Lab;
-use crate::observe::{self, Eye, Sight};
+use crate::observe::{self, Observation, Observer};
 use crate::subject::Running;
 
 /// How long nothing may happen, with all connections ended, before nothing more is expected.
@@ -41,7 +41,7 @@ pub(super) struct CaseRun<'a> {
     pub(super) board: Board,
     pub(super) partners: Vec<Started<'a>>,
     pub(super) observed: Observed,
-    eye: Eye,
+    eye: Observer,
     /// How often names were raised from here.
     counts: BTreeMap<&'static str, u32>,
     began: Instant,
@@ -96,7 +96,7 @@ impl<'a> CaseRun<'a> {
             names,
             board: Board::default(),
             partners: Vec::new(),
-            eye: Eye::default(),
+            eye: Observer::default(),
             counts: BTreeMap::new(),
             began: Instant::now(),
             open: 0,
@@ -263,21 +263,21 @@ impl<'a> CaseRun<'a> {
 
     pub(super) fn event(&mut self, at: usize, event: Event) -> Result<(), CaseError> {
         let name = Arc::clone(&self.partners[at].role.name);
-        match &event.what {
-            What::Opened(_) => self.open += 1,
-            What::Closed { .. } => {
+        match &event.kind {
+            EventKind::Opened(_) => self.open += 1,
+            EventKind::Closed { .. } => {
                 self.open = self.open.saturating_sub(1);
                 self.count("ended");
             }
             _ => {}
         }
-        let sights = self.eye.look(&name, self.began.elapsed(), &event);
-        for sight in &sights {
-            if Sees::Stanza.covers(sight.sees) {
-                self.stanza_on_the_wire(sight);
+        let observations = self.eye.look(&name, self.began.elapsed(), &event);
+        for observation in &observations {
+            if Sees::Stanza.covers(observation.sees) {
+                self.stanza_on_the_wire(observation);
             }
         }
-        self.observed.sights.extend(sights);
+        self.observed.observations.extend(observations);
         if &*name == MAIN {
             self.backend.event(
                 self.job,
@@ -292,51 +292,51 @@ impl<'a> CaseRun<'a> {
     }
 
     /// Notes that the probe, or the answer to it, has come to a partner.
-    fn stanza_on_the_wire(&mut self, sight: &Sight) {
-        if sight.by != Party::Target || !self.is_probe(sight) {
+    fn stanza_on_the_wire(&mut self, observation: &Observation) {
+        if observation.by != Party::Target || !self.is_probe(observation) {
             return;
         }
         let attached = self.backend.is_attached();
         let evidence = &mut self.observed.evidence;
         if self.job.case.direction == Direction::Inbound {
-            evidence.answered |= !attached || sight.attribute("type") == Some("result");
+            evidence.answered |= !attached || observation.attribute("type") == Some("result");
         }
         // An answer shows that the question was delivered. Where the oracle decides and the inner side
         // is there to look at, that is asked.
         if !(self.is_inbound() && attached && self.by_oracle()) {
             self.observed.evidence.arrived = Arrival::Seen;
         }
-        if !attached && let Some(answer) = &sight.element {
+        if !attached && let Some(answer) = &observation.element {
             let mut delivered = observe::local(answer, self.began.elapsed());
             delivered.sees = Sees::Delivered;
             self.count("delivered");
-            self.observed.sights.push(delivered);
+            self.observed.observations.push(delivered);
         }
     }
 
     /// A stanza with the probe's id or, where a command made the target send it, its text.
-    fn is_probe(&self, sight: &Sight) -> bool {
+    fn is_probe(&self, observation: &Observation) -> bool {
         let probe = self.names.probe();
-        let by_id = sight
+        let by_id = observation
             .attribute("id")
             .is_some_and(|id| id.starts_with(probe));
         by_id
             || !self.backend.is_attached()
-                && (sight.element.as_ref())
+                && (observation.element.as_ref())
                     .and_then(|element| element.find(NS_SERVER, "body"))
                     .is_some_and(|body| body.content().contains(probe))
     }
 
     fn stanza(&mut self, stanza: &Element) {
-        let sight = observe::local(stanza, self.began.elapsed());
-        self.tell(&sight);
-        self.observed.sights.push(sight);
+        let observation = observe::local(stanza, self.began.elapsed());
+        self.tell(&observation);
+        self.observed.observations.push(observation);
     }
 
     /// Tells the partners of what reached the local side.
-    fn tell(&mut self, sight: &Sight) {
+    fn tell(&mut self, observation: &Observation) {
         let evidence = &mut self.observed.evidence;
-        let word = match sight.sees {
+        let word = match observation.sees {
             Sees::Answered => {
                 evidence.answered = true;
                 "answered"
@@ -380,20 +380,20 @@ impl<'a> CaseRun<'a> {
 
     /// Whether all connections of a scenario have ended, so that little more can come.
     fn is_quiet(&self) -> bool {
-        !self.by_oracle() && self.open == 0 && !self.observed.sights.is_empty()
+        !self.by_oracle() && self.open == 0 && !self.observed.observations.is_empty()
     }
 
     fn stands(&self, expect: &Expect) -> Grade {
         if expect.sees == Sees::Query {
-            let mut sights = self.observed.sights.clone();
-            sights.extend(self.queries());
-            return grade(expect, &sights, &self.fill());
+            let mut observations = self.observed.observations.clone();
+            observations.extend(self.queries());
+            return grade(expect, &observations, &self.fill());
         }
-        grade(expect, &self.observed.sights, &self.fill())
+        grade(expect, &self.observed.observations, &self.fill())
     }
 
     /// What DNS was asked about the case's domains.
-    pub(super) fn queries(&self) -> Vec<Sight> {
+    pub(super) fn queries(&self) -> Vec<Observation> {
         let at = self.began.elapsed();
         let records = self.lab.dns.records();
         let own = self.names.domain();

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use simulated_partners::event::{ConnectionKind, Party, What};
+use simulated_partners::event::{ConnectionKind, EventKind, Party};
 use simulated_partners::stanza::ping;
 use tokio::time::timeout;
 
@@ -45,7 +45,7 @@ impl CaseRun<'_> {
         self.admit_blindness();
         self.stop_trigger().await;
         let queries = self.queries();
-        self.observed.sights.extend(queries);
+        self.observed.observations.extend(queries);
         Ok(health)
     }
 
@@ -73,10 +73,10 @@ impl CaseRun<'_> {
                 };
                 tokio::select! {
                     stanza = delivered => return stanza.is_some(),
-                    event = partner.next_event() => match event.map(|event| event.what) {
-                        None | Some(What::ConnectFailed(ConnectionKind::Inbound, _)) => return false,
+                    event = partner.next_event() => match event.map(|event| event.kind) {
+                        None | Some(EventKind::ConnectFailed(ConnectionKind::Inbound, _)) => return false,
                         // A target with short timeouts may have been too busy for it.
-                        Some(What::Closed { .. }) if attempts < ATTEMPTS => {
+                        Some(EventKind::Closed { .. }) if attempts < ATTEMPTS => {
                             attempts += 1;
                             partner.dial(probe.clone());
                         }
@@ -118,7 +118,7 @@ impl CaseRun<'_> {
             None => against_script(&ScriptCase {
                 script: self.script,
                 requirements: case.requirements(),
-                sights: &observed.sights,
+                observations: &observed.observations,
                 outcome: &outcome,
                 health,
                 fill: &self.fill(),
@@ -130,9 +130,9 @@ impl CaseRun<'_> {
     /// Expectations that a wrong target, or the accepting neighbour, would meet as well.
     pub(super) fn vacuous(&self) -> Vec<String> {
         let fill = self.fill();
-        let sights = &self.observed.sights;
+        let observations = &self.observed.observations;
         let unnoticed = self.script.expect.iter().flat_map(|expect| {
-            let unnoticed = unnoticed(expect, sights, &fill);
+            let unnoticed = unnoticed(expect, observations, &fill);
             unnoticed
                 .into_iter()
                 .map(move |what| format!("`{expect}` is met even where {what}"))
@@ -141,7 +141,7 @@ impl CaseRun<'_> {
             scenario.siblings.iter().filter(|(_, expected)| {
                 expected
                     .iter()
-                    .all(|expect| grade(expect, sights, &fill) == Grade::Met)
+                    .all(|expect| grade(expect, observations, &fill) == Grade::Met)
             })
         });
         unnoticed

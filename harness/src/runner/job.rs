@@ -74,7 +74,7 @@ impl Job {
             None => against_script(&ScriptCase {
                 script: &self.case.script,
                 requirements: self.case.requirements(),
-                sights: &[],
+                observations: &[],
                 outcome: &outcome,
                 health: None,
                 fill: &str::to_owned,

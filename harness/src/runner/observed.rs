@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use simulated_partners::event::{ConnectionKind, Event, Party, What};
+use simulated_partners::event::{ConnectionKind, Event, EventKind, Party};
 use simulated_partners::wire::Kind;
 
 use crate::judge::{Evidence, element_from};
-use crate::observe::Sight;
+use crate::observe::Observation;
 
 /// Everything that was seen, in order.
 #[derive(Default)]
@@ -14,7 +14,7 @@ pub(super) struct Observed {
     /// Of the main partner.
     pub(super) events: Vec<Event>,
     /// Of all partners, of the target's other side and of DNS.
-    pub(super) sights: Vec<Sight>,
+    pub(super) observations: Vec<Observation>,
     /// What became of the probe.
     pub(super) evidence: Evidence,
     /// The partner's domain was looked up.
@@ -22,9 +22,9 @@ pub(super) struct Observed {
 }
 
 /// The kind of a connection that was opened, or could not be.
-pub(super) fn opened(what: &What) -> Option<ConnectionKind> {
+pub(super) fn opened(what: &EventKind) -> Option<ConnectionKind> {
     match what {
-        What::Opened(kind) | What::ConnectFailed(kind, _) => Some(*kind),
+        EventKind::Opened(kind) | EventKind::ConnectFailed(kind, _) => Some(*kind),
         _ => None,
     }
 }
@@ -34,15 +34,18 @@ impl Observed {
     pub(super) fn connections(&self, kind: ConnectionKind) -> usize {
         self.events
             .iter()
-            .filter(|event| opened(&event.what) == Some(kind))
+            .filter(|event| opened(&event.kind) == Some(kind))
             .count()
     }
 
     /// Whether all of them have ended.
     pub(super) fn all_over(&self, kind: ConnectionKind) -> bool {
-        let ended = self
-            .of_kind(kind)
-            .filter(|event| matches!(event.what, What::Closed { .. } | What::ConnectFailed(..)));
+        let ended = self.of_kind(kind).filter(|event| {
+            matches!(
+                event.kind,
+                EventKind::Closed { .. } | EventKind::ConnectFailed(..)
+            )
+        });
         ended.count() == self.connections(kind)
     }
 
@@ -54,31 +57,32 @@ impl Observed {
     /// The events of connections of a kind.
     fn of_kind(&self, kind: ConnectionKind) -> impl Iterator<Item = &Event> {
         self.events.iter().filter(move |event| {
-            self.events
-                .iter()
-                .any(|other| other.leg == event.leg && opened(&other.what) == Some(kind))
+            self.events.iter().any(|other| {
+                other.connection == event.connection && opened(&other.kind) == Some(kind)
+            })
         })
     }
 
     /// Whether the partner sent its probe on an authenticated connection.
     pub(super) fn was_sent(&self, probe: &str) -> bool {
         let Some(at) = self.events.iter().position(|event| {
-            element_from(&event.what, Party::Partner)
+            element_from(&event.kind, Party::Partner)
                 .is_some_and(|element| element.attribute("id") == Some(probe))
         }) else {
             return false;
         };
         self.events[..at].iter().any(|event| {
-            event.leg == self.events[at].leg && matches!(event.what, What::Established(_))
+            event.connection == self.events[at].connection
+                && matches!(event.kind, EventKind::Established(_))
         })
     }
 
     /// Whether the partner's own connection is authenticated and has not ended.
     pub(super) fn stays_established(&self) -> bool {
         let mut ours = self.of_kind(ConnectionKind::Inbound);
-        let ended = |event: &Event| match &event.what {
-            What::Closed { .. } | What::GaveUp { .. } => true,
-            What::Frame {
+        let ended = |event: &Event| match &event.kind {
+            EventKind::Closed { .. } | EventKind::GaveUp { .. } => true,
+            EventKind::Frame {
                 from: Party::Target,
                 frame,
                 ..
@@ -86,7 +90,7 @@ impl Observed {
             _ => false,
         };
         self.of_kind(ConnectionKind::Inbound)
-            .any(|event| matches!(event.what, What::Established(_)))
+            .any(|event| matches!(event.kind, EventKind::Established(_)))
             && !ours.any(ended)
     }
 }

@@ -12,7 +12,7 @@ use simulated_partners::board::Board;
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::Event;
 use simulated_partners::persona::{self, Persona};
-use simulated_partners::tls::Habits;
+use simulated_partners::tls::TlsOptions;
 
 use super::case_run::CaseRun;
 use super::error::CaseError;
@@ -58,7 +58,7 @@ pub(super) fn setup(
         domain: domain.to_owned(),
         persona: Arc::clone(persona),
         identity: lab.authority.issue(&[domain], offer.certificate, offer.key),
-        habits: Habits::default(),
+        tls: TlsOptions::default(),
         roots: lab.authority.roots(),
         target_domain: target.domain.clone(),
         target: target.address,
@@ -92,8 +92,8 @@ impl CaseRun<'_> {
         let fill = |text: &str| self.names.fill(text, domain, &self.board);
         let identity = match &role.certificate {
             None => plain.identity.clone(),
-            Some(recipe) => {
-                let made = self.lab.authority.cook(recipe, &fill);
+            Some(spec) => {
+                let made = self.lab.authority.issue_from(spec, &fill);
                 Some(made.map_err(|error| CaseError::Certificate {
                     role: role.name.to_string(),
                     why: error.to_string(),
@@ -110,7 +110,7 @@ impl CaseRun<'_> {
         Ok(PartnerSetup {
             identity,
             listen,
-            habits: Habits {
+            tls: TlsOptions {
                 server_name: role.handshake.server_name.as_deref().map(fill),
                 ..role.handshake.clone()
             },

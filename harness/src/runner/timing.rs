@@ -2,23 +2,26 @@
 
 use std::time::Duration;
 
-use simulated_partners::event::{Event, Leg, Party, What};
+use simulated_partners::event::{ConnectionId, Event, EventKind, Party};
 use simulated_partners::wire::Unit;
 
 use crate::case::Direction;
-use crate::judge::deciding_leg;
+use crate::judge::deciding_connection;
 use crate::record::Timings;
 
 /// What a delayed acknowledgement costs (RFC 1122 §4.2.3.2; Linux takes 40 ms).
 const DELAYED: std::ops::Range<Duration> = Duration::from_millis(38)..Duration::from_millis(48);
 
-/// Whether something of the target came so long after what was before it on the leg.
-fn delayed(leg: Leg, events: &[Event]) -> bool {
-    let of_leg: Vec<&Event> = events.iter().filter(|event| event.leg == leg).collect();
-    of_leg.windows(2).any(|pair| {
+/// Whether something of the target came so long after what was before it on the connection.
+fn delayed(connection: ConnectionId, events: &[Event]) -> bool {
+    let of_connection: Vec<&Event> = events
+        .iter()
+        .filter(|event| event.connection == connection)
+        .collect();
+    of_connection.windows(2).any(|pair| {
         let from_target = matches!(
-            pair[1].what,
-            What::Frame {
+            pair[1].kind,
+            EventKind::Frame {
                 from: Party::Target,
                 ..
             }
@@ -27,35 +30,35 @@ fn delayed(leg: Leg, events: &[Event]) -> bool {
     })
 }
 
-/// Splits the time of the deciding leg.
+/// Splits the time of the deciding connection.
 pub(super) fn timings(direction: Direction, events: &[Event], total: Duration) -> Timings {
-    let Some(leg) = deciding_leg(direction, events) else {
+    let Some(connection) = deciding_connection(direction, events) else {
         return Timings {
             total,
             ..Timings::default()
         };
     };
-    let at = |wanted: &dyn Fn(&What) -> bool| {
+    let at = |wanted: &dyn Fn(&EventKind) -> bool| {
         events
             .iter()
-            .find(|event| event.leg == leg && wanted(&event.what))
+            .find(|event| event.connection == connection && wanted(&event.kind))
             .map(|event| event.at)
     };
-    let opened = at(&|what| matches!(what, What::Opened(_)));
-    let secured = at(&|what| matches!(what, What::TlsUp(_)));
+    let opened = at(&|what| matches!(what, EventKind::Opened(_)));
+    let secured = at(&|what| matches!(what, EventKind::TlsUp(_)));
     let proceed = at(&|what| {
         [Party::Target, Party::Partner].into_iter().any(|party| {
             crate::judge::element_from(what, party).is_some_and(|e| Unit::Proceed.is(e))
         })
     });
-    let trusted = at(&|what| matches!(what, What::Established(_)));
+    let trusted = at(&|what| matches!(what, EventKind::Established(_)));
     let between = |from: Option<Duration>, to: Option<Duration>| Some(to?.saturating_sub(from?));
     Timings {
         connect: opened,
         tls: between(proceed, secured),
         auth: between(secured.or(opened), trusted),
         probe: trusted.map(|trusted| total.saturating_sub(trusted)),
-        delayed: delayed(leg, events),
+        delayed: delayed(connection, events),
         total,
     }
 }
@@ -69,16 +72,16 @@ mod tests {
 
     use super::*;
 
-    fn event(millis: u64, what: What) -> Event {
+    fn event(millis: u64, kind: EventKind) -> Event {
         Event {
-            leg: Leg(1),
+            connection: ConnectionId(1),
             at: Duration::from_millis(millis),
-            what,
+            kind,
         }
     }
 
-    fn sent(from: Party) -> What {
-        What::Frame {
+    fn sent(from: Party) -> EventKind {
+        EventKind::Frame {
             from,
             encrypted: true,
             frame: Arc::new(Frame {
@@ -91,7 +94,7 @@ mod tests {
 
     fn late(millis: u64, from: Party) -> bool {
         let events = [
-            event(0, What::Opened(ConnectionKind::Inbound)),
+            event(0, EventKind::Opened(ConnectionKind::Inbound)),
             event(5, sent(Party::Partner)),
             event(5 + millis, sent(from)),
         ];

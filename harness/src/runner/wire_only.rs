@@ -5,7 +5,7 @@
 //! policy leaves; the stream on which the target answers its ping is the case.
 
 use simulated_partners::driver::{Entry, Partner};
-use simulated_partners::event::{Close, ConnectionKind, Event, Party, TlsSignal, What};
+use simulated_partners::event::{Close, ConnectionKind, Event, EventKind, Party, TlsSignal};
 use simulated_partners::persona::AuthorityFact;
 use simulated_partners::stanza::ping;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -56,7 +56,7 @@ impl<'a> WireOnly<'a> {
             return std::future::pending().await;
         };
         while let Some(event) = entrant.next_event().await {
-            if let Some(why) = end_of(&event.what, target) {
+            if let Some(why) = end_of(&event.kind, target) {
                 return CaseError::TriggerLost(why);
             }
         }
@@ -70,7 +70,7 @@ impl<'a> WireOnly<'a> {
         observed: &mut Observed,
         event: &Event,
     ) -> Result<(), CaseError> {
-        if let What::ConnectFailed(ConnectionKind::Inbound, error) = &event.what
+        if let EventKind::ConnectFailed(ConnectionKind::Inbound, error) = &event.kind
             && job.allowed.is_some()
             && job.case.row.policy().valid()
         {
@@ -82,7 +82,7 @@ impl<'a> WireOnly<'a> {
         // A stream that begins after the ping went out authenticated is there to answer it. Those
         // before may have come for a verification.
         if job.allowed.is_some()
-            && opened(&event.what) == Some(ConnectionKind::Outbound)
+            && opened(&event.kind) == Some(ConnectionKind::Outbound)
             && observed.was_sent(names.probe())
         {
             observed.evidence.arrived = Arrival::Seen;
@@ -130,9 +130,9 @@ impl CaseRun<'_> {
                     return Err(CaseError::NoTrigger(why));
                 }
             };
-            match event.map(|event| event.what) {
+            match event.map(|event| event.kind) {
                 None => return Err(CaseError::NoTrigger("it ended".to_owned())),
-                Some(What::Established(_)) => break,
+                Some(EventKind::Established(_)) => break,
                 Some(what) => {
                     if let Some(why) = end_of(&what, self.target) {
                         return Err(CaseError::NoTrigger(why));
@@ -239,9 +239,9 @@ async fn control(hidden: &Hidden, lab: &Lab, target: &Running, deadlines: Deadli
         partner.dial(ping(&id, &domain, &target.domain));
         let answered = async {
             while let Some(event) = partner.next_event().await {
-                let answer = element_from(&event.what, Party::Target)
+                let answer = element_from(&event.kind, Party::Target)
                     .is_some_and(|element| element.attribute("id") == Some(&id));
-                if answer || end_of(&event.what, target).is_some() {
+                if answer || end_of(&event.kind, target).is_some() {
                     return;
                 }
             }
@@ -254,16 +254,18 @@ async fn control(hidden: &Hidden, lab: &Lab, target: &Running, deadlines: Deadli
 }
 
 /// How a partner's connection ended, where it did.
-fn end_of(what: &What, target: &Running) -> Option<String> {
+fn end_of(what: &EventKind, target: &Running) -> Option<String> {
     Some(match what {
-        What::ConnectFailed(_, error) => format!("nothing answers at {}: {error}", target.address),
-        What::TlsFailed { signal, .. } => match signal {
+        EventKind::ConnectFailed(_, error) => {
+            format!("nothing answers at {}: {error}", target.address)
+        }
+        EventKind::TlsFailed { signal, .. } => match signal {
             TlsSignal::Alert(alert) => format!("TLS failed with the alert {alert}"),
             TlsSignal::Closed => "the connection was closed in the TLS handshake".to_owned(),
             TlsSignal::Garbage(what) => format!("TLS failed: {what}"),
         },
-        What::GaveUp { waiting_for } => format!("the target kept it waiting: {waiting_for}"),
-        What::Closed { by, how } => format!(
+        EventKind::GaveUp { waiting_for } => format!("the target kept it waiting: {waiting_for}"),
+        EventKind::Closed { by, how } => format!(
             "{} ended the stream{}",
             match by {
                 Party::Target => "the target",

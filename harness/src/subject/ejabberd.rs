@@ -410,12 +410,12 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::policy::Row;
+    use crate::policy::PolicyNumber;
 
     #[test]
     fn nine_rows_can_be_set_in_five_ways() {
         let mut ways = std::collections::BTreeMap::<String, Vec<u8>>::new();
-        for row in Row::all() {
+        for row in PolicyNumber::all() {
             if let Ok(settings) = settings(row.policy()) {
                 ways.entry(settings.label()).or_default().push(row.number());
             }
@@ -439,7 +439,7 @@ mod tests {
         "ejabberd cannot require certificates while mod_s2s_dialback is loaded"
     )]
     fn what_cannot_be_set_says_why(#[case] row: u8, #[case] why: &str) {
-        let row = Row::new(row).expect("a row");
+        let row = PolicyNumber::new(row).expect("a row");
         assert_eq!(settings(row.policy()), Err(why));
     }
 

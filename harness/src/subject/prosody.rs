@@ -18,7 +18,7 @@ use super::{Pending, Placement, Running, StartError, Stop, Target};
 use crate::case::Case;
 use crate::case::Need;
 use crate::lab::Lab;
-use crate::policy::{Level, Policy, Row};
+use crate::policy::{Level, Policy, PolicyNumber};
 
 const TEMPLATE: &str = include_str!("../../targets/prosody.cfg.lua");
 const HOST: &str = "prosody.example";
@@ -119,7 +119,7 @@ impl Prosody {
     async fn launch(
         &self,
         lab: &Lab,
-        row: Row,
+        row: PolicyNumber,
         extras: &[&'static str],
     ) -> Result<(Running, Stop), StartError> {
         let mut settings = settings(row.policy())

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use simulated_partners::event::{Event, Leg, Party, What};
+use simulated_partners::event::{ConnectionId, Event, EventKind, Party};
 use simulated_partners::wire::{Element, Kind, Unit};
 
 use super::look::{
@@ -25,18 +25,18 @@ use super::render::{Detail, line};
 ///
 /// Applying it twice is the same as applying it once.
 pub fn canonical(events: &[Event]) -> Vec<Event> {
-    let mut legs: BTreeMap<Leg, Vec<&Event>> = BTreeMap::new();
+    let mut connections: BTreeMap<ConnectionId, Vec<&Event>> = BTreeMap::new();
     for event in events {
-        legs.entry(event.leg).or_default().push(event);
+        connections.entry(event.connection).or_default().push(event);
     }
-    let Some((&first, of_first)) = legs.first_key_value() else {
+    let Some((&first, of_first)) = connections.first_key_value() else {
         return Vec::new();
     };
     let decided_at = cut(of_first, Role::First).decided_at;
 
-    let mut kept: BTreeMap<Leg, CutLeg> = BTreeMap::new();
-    for (&leg, events) in &legs {
-        let role = if leg == first {
+    let mut kept: BTreeMap<ConnectionId, CutConnection> = BTreeMap::new();
+    for (&connection, events) in &connections {
+        let role = if connection == first {
             Role::First
         } else if decided_at.is_none_or(|at| events[0].at <= at) {
             Role::Early
@@ -45,30 +45,30 @@ pub fn canonical(events: &[Event]) -> Vec<Event> {
         };
         let cut = cut(events, role);
         if role != Role::Late || cut.decided_at.is_some() {
-            kept.insert(leg, cut);
+            kept.insert(connection, cut);
         }
     }
 
     let mut placeholders = Placeholders::default();
     let mut result = Vec::new();
     let mut number = 0_u16;
-    for leg in causal_order(&kept) {
-        let Some(cut) = kept.remove(&leg) else {
+    for connection in causal_order(&kept) {
+        let Some(cut) = kept.remove(&connection) else {
             continue;
         };
         number = number.saturating_add(1);
-        for mut what in cut.what {
-            placeholders.collect(&mut what);
+        for mut kind in cut.kinds {
+            placeholders.collect(&mut kind);
             result.push(Event {
-                leg: Leg(number),
+                connection: ConnectionId(number),
                 // One step of the clock keeps what opened after the decision apart from the rest.
                 at: Duration::from_nanos(u64::from(cut.role == Role::Late)),
-                what,
+                kind,
             });
         }
     }
     for event in &mut result {
-        placeholders.apply(&mut event.what);
+        placeholders.apply(&mut event.kind);
     }
     result
 }
@@ -96,39 +96,39 @@ enum Role {
 }
 
 /// A connection up to its decisive event.
-struct CutLeg {
-    what: Vec<What>,
+struct CutConnection {
+    kinds: Vec<EventKind>,
     role: Role,
     /// When it got through, had asked its question, or began to end.
     decided_at: Option<Duration>,
 }
 
 /// The first sign of an end: what comes after it on the same connection is only its consequence.
-fn ends(what: &What) -> bool {
-    match what {
-        What::Frame { frame, .. } => match &frame.kind {
+fn ends(kind: &EventKind) -> bool {
+    match kind {
+        EventKind::Frame { frame, .. } => match &frame.kind {
             Kind::End => true,
             Kind::Element(e) => Unit::StreamError.is(e),
             Kind::Declaration | Kind::Header(_) | Kind::Whitespace(_) => false,
         },
-        What::Raw { fault, .. } => fault.is_some(),
-        What::ConnectFailed(..)
-        | What::TlsFailed { .. }
-        | What::Closed { .. }
-        | What::GaveUp { .. } => true,
-        What::Opened(_)
-        | What::Repeated { .. }
-        | What::Handshake(_)
-        | What::Raised(_)
-        | What::TlsUp(_)
-        | What::Established(_) => false,
+        EventKind::Raw { fault, .. } => fault.is_some(),
+        EventKind::ConnectFailed(..)
+        | EventKind::TlsFailed { .. }
+        | EventKind::Closed { .. }
+        | EventKind::GaveUp { .. } => true,
+        EventKind::Opened(_)
+        | EventKind::Repeated { .. }
+        | EventKind::Handshake(_)
+        | EventKind::Raised(_)
+        | EventKind::TlsUp(_)
+        | EventKind::Established(_) => false,
     }
 }
 
 /// What says nothing but that the target is done with the connection, or tired of it.
-fn teardown_by_target(what: &What) -> bool {
-    match what {
-        What::Frame {
+fn teardown_by_target(kind: &EventKind) -> bool {
+    match kind {
+        EventKind::Frame {
             from: Party::Target,
             frame,
             ..
@@ -137,7 +137,7 @@ fn teardown_by_target(what: &What) -> bool {
             Kind::Element(e) => Unit::StreamError.is(e) && is_farewell(e),
             Kind::Declaration | Kind::Header(_) | Kind::Whitespace(_) => false,
         },
-        What::Closed { by, .. } => *by == Party::Target,
+        EventKind::Closed { by, .. } => *by == Party::Target,
         _ => false,
     }
 }
@@ -150,11 +150,11 @@ fn is_farewell(error: &Element) -> bool {
     )
 }
 
-fn cut(events: &[&Event], role: Role) -> CutLeg {
-    let mut told: Vec<(Duration, What)> = events
+fn cut(events: &[&Event], role: Role) -> CutConnection {
+    let mut told: Vec<(Duration, EventKind)> = events
         .iter()
-        .filter(|event| !is_whitespace(&event.what))
-        .map(|event| (event.at, event.what.clone()))
+        .filter(|event| !is_whitespace(&event.kind))
+        .map(|event| (event.at, event.kind.clone()))
         .collect();
     forget_handshake_judged_late(&mut told);
 
@@ -170,24 +170,24 @@ fn cut(events: &[&Event], role: Role) -> CutLeg {
     if let Some(decisive) = decisive {
         told.truncate(decisive + 1);
     }
-    CutLeg {
-        what: told.into_iter().map(|(_, what)| what).collect(),
+    CutConnection {
+        kinds: told.into_iter().map(|(_, kind)| kind).collect(),
         role,
         decided_at,
     }
 }
 
-fn established(told: &[(Duration, What)]) -> Option<usize> {
+fn established(told: &[(Duration, EventKind)]) -> Option<usize> {
     told.iter()
-        .position(|(_, what)| matches!(what, What::Established(_)))
+        .position(|(_, kind)| matches!(kind, EventKind::Established(_)))
 }
 
 /// The last event of a connection that is not teardown.
-fn decisive(told: &[(Duration, What)]) -> Option<usize> {
-    let end = told.iter().position(|(_, what)| ends(what));
+fn decisive(told: &[(Duration, EventKind)]) -> Option<usize> {
+    let end = told.iter().position(|(_, kind)| ends(kind));
     if established(told).is_some() {
-        let reached = told.iter().rposition(|(_, what)| {
-            matches!(what, What::Established(_)) || is_stanza(what) || is_dialback_answer(what)
+        let reached = told.iter().rposition(|(_, kind)| {
+            matches!(kind, EventKind::Established(_)) || is_stanza(kind) || is_dialback_answer(kind)
         });
         let broken = end.filter(|end| Some(*end) > reached && is_real_error(&told[*end].1));
         return broken.or(reached);
@@ -195,34 +195,34 @@ fn decisive(told: &[(Duration, What)]) -> Option<usize> {
     // A connection on which nothing but a key is verified has done its work with the answer. Without
     // an answer it ends whenever the asking side tells the result elsewhere.
     let before = &told[..end.unwrap_or(told.len())];
-    if before.iter().any(|(_, what)| is_unit(what, Unit::DbResult)) {
+    if before.iter().any(|(_, kind)| is_unit(kind, Unit::DbResult)) {
         return end;
     }
     let verify = before
         .iter()
-        .rposition(|(_, what)| is_unit(what, Unit::DbVerify));
+        .rposition(|(_, kind)| is_unit(kind, Unit::DbVerify));
     verify.or(end)
 }
 
 /// In TLS 1.3 a client is done before the server has judged its certificate (RFC 8446 §4.4.2.4): what
 /// it sent in between is chance, the alert is what counts.
-fn forget_handshake_judged_late(told: &mut Vec<(Duration, What)>) {
+fn forget_handshake_judged_late(told: &mut Vec<(Duration, EventKind)>) {
     let failed = told
         .iter()
-        .position(|(_, what)| matches!(what, What::TlsFailed { .. }));
+        .position(|(_, kind)| matches!(kind, EventKind::TlsFailed { .. }));
     let Some(failed) = failed else {
         return;
     };
     let up = told[..failed]
         .iter()
-        .rposition(|(_, what)| matches!(what, What::TlsUp(_)));
+        .rposition(|(_, kind)| matches!(kind, EventKind::TlsUp(_)));
     let Some(up) = up else {
         return;
     };
-    let target_spoke = told[up..failed].iter().any(|(_, what)| {
+    let target_spoke = told[up..failed].iter().any(|(_, kind)| {
         matches!(
-            what,
-            What::Frame {
+            kind,
+            EventKind::Frame {
                 from: Party::Target,
                 ..
             }
@@ -234,44 +234,46 @@ fn forget_handshake_judged_late(told: &mut Vec<(Duration, What)>) {
 }
 
 /// An error that is a judgement, not only a farewell.
-fn is_real_error(what: &What) -> bool {
-    match element(what) {
+fn is_real_error(kind: &EventKind) -> bool {
+    match element(kind) {
         Some(e) => Unit::StreamError.is(e) && !is_farewell(e),
-        None => matches!(what, What::Raw { .. } | What::TlsFailed { .. }),
+        None => matches!(kind, EventKind::Raw { .. } | EventKind::TlsFailed { .. }),
     }
 }
 
 /// The order of connections: as opened, but each verification right after the stream whose id it
 /// asks about.
-fn causal_order(legs: &BTreeMap<Leg, CutLeg>) -> Vec<Leg> {
-    let mut streams: BTreeMap<&str, Leg> = BTreeMap::new();
-    for (&leg, cut) in legs {
-        for what in &cut.what {
-            if let Some(id) = header(what).and_then(|h| attribute(h, "id")) {
-                streams.entry(id).or_insert(leg);
+fn causal_order(connections: &BTreeMap<ConnectionId, CutConnection>) -> Vec<ConnectionId> {
+    let mut streams: BTreeMap<&str, ConnectionId> = BTreeMap::new();
+    for (&connection, cut) in connections {
+        for kind in &cut.kinds {
+            if let Some(id) = header(kind).and_then(|h| attribute(h, "id")) {
+                streams.entry(id).or_insert(connection);
             }
         }
     }
-    let mut children: BTreeMap<Leg, Vec<Leg>> = BTreeMap::new();
+    let mut children: BTreeMap<ConnectionId, Vec<ConnectionId>> = BTreeMap::new();
     let mut roots = Vec::new();
-    for (&leg, cut) in legs {
-        let asked = cut.what.iter().find_map(|what| {
-            let e = element(what)?;
+    for (&connection, cut) in connections {
+        let asked = cut.kinds.iter().find_map(|kind| {
+            let e = element(kind)?;
             (Unit::DbVerify.is(e) && attribute(e, "type").is_none()).then(|| attribute(e, "id"))?
         });
         // Only an older one can be the parent, so that there are no circles.
         match asked.and_then(|id| streams.get(id)) {
-            Some(&parent) if parent < leg => children.entry(parent).or_default().push(leg),
-            _ => roots.push(leg),
+            Some(&parent) if parent < connection => {
+                children.entry(parent).or_default().push(connection)
+            }
+            _ => roots.push(connection),
         }
     }
     let mut order = Vec::new();
-    let mut open: Vec<Leg> = roots.into_iter().rev().collect();
+    let mut open: Vec<ConnectionId> = roots.into_iter().rev().collect();
     let mut seen = BTreeSet::new();
-    while let Some(leg) = open.pop() {
-        if seen.insert(leg) {
-            order.push(leg);
-            if let Some(children) = children.get(&leg) {
+    while let Some(connection) = open.pop() {
+        if seen.insert(connection) {
+            order.push(connection);
+            if let Some(children) = children.get(&connection) {
                 open.extend(children.iter().rev());
             }
         }

@@ -1,11 +1,11 @@
 //! Questions that are asked of events again and again.
 
-use simulated_partners::event::{ConnectionKind, What};
+use simulated_partners::event::{ConnectionKind, EventKind};
 use simulated_partners::wire::{Element, Kind, NS_DIALBACK, Node, Unit};
 
-pub(super) fn element(what: &What) -> Option<&Element> {
+pub(super) fn element(what: &EventKind) -> Option<&Element> {
     match what {
-        What::Frame { frame, .. } => match &frame.kind {
+        EventKind::Frame { frame, .. } => match &frame.kind {
             Kind::Element(element) => Some(element),
             _ => None,
         },
@@ -13,9 +13,9 @@ pub(super) fn element(what: &What) -> Option<&Element> {
     }
 }
 
-pub(super) fn header(what: &What) -> Option<&Element> {
+pub(super) fn header(what: &EventKind) -> Option<&Element> {
     match what {
-        What::Frame { frame, .. } => match &frame.kind {
+        EventKind::Frame { frame, .. } => match &frame.kind {
             Kind::Header(element) => Some(element),
             _ => None,
         },
@@ -38,28 +38,28 @@ pub(super) fn children(element: &Element) -> impl Iterator<Item = &Element> {
     })
 }
 
-pub(super) fn is_whitespace(what: &What) -> bool {
-    matches!(what, What::Frame { frame, .. } if matches!(frame.kind, Kind::Whitespace(_)))
+pub(super) fn is_whitespace(what: &EventKind) -> bool {
+    matches!(what, EventKind::Frame { frame, .. } if matches!(frame.kind, Kind::Whitespace(_)))
 }
 
 pub(super) fn is_stanza_element(element: &Element) -> bool {
     Unit::of(element).is_some_and(Unit::is_stanza)
 }
 
-pub(super) fn is_stanza(what: &What) -> bool {
+pub(super) fn is_stanza(what: &EventKind) -> bool {
     element(what).is_some_and(is_stanza_element)
 }
 
-pub(super) fn is_dialback_answer(what: &What) -> bool {
+pub(super) fn is_dialback_answer(what: &EventKind) -> bool {
     element(what).is_some_and(|e| e.namespace == NS_DIALBACK && attribute(e, "type").is_some())
 }
 
-pub(super) fn is_unit(what: &What, unit: Unit) -> bool {
+pub(super) fn is_unit(what: &EventKind, unit: Unit) -> bool {
     element(what).is_some_and(|element| unit.is(element))
 }
 
 /// Who dials whom on a connection, in words.
-pub(super) fn leg_words(kind: ConnectionKind) -> &'static str {
+pub(super) fn connection_words(kind: ConnectionKind) -> &'static str {
     match kind {
         ConnectionKind::Outbound => "target dials partner",
         ConnectionKind::Inbound => "partner dials target",

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use simulated_partners::event::{CertificateSeen, Party, TlsSignal, What};
+use simulated_partners::event::{CertificateSeen, EventKind, Party, TlsSignal};
 use simulated_partners::wire::{Element, Frame, Kind, NS_DIALBACK, Node};
 
 use super::look::is_stanza_element;
@@ -33,8 +33,8 @@ fn placeholder(list: &mut Vec<String>, word: &str, value: &str) -> String {
 
 impl Placeholders {
     /// Names values at the places where they are known to vary.
-    pub(super) fn collect(&mut self, what: &mut What) {
-        let What::Frame { frame, .. } = what else {
+    pub(super) fn collect(&mut self, what: &mut EventKind) {
+        let EventKind::Frame { frame, .. } = what else {
             return;
         };
         let mut kind = frame.kind.clone();
@@ -76,9 +76,9 @@ impl Placeholders {
     }
 
     /// Replaces named values wherever else they are quoted, and everything else that varies.
-    pub(super) fn apply(&self, what: &mut What) {
+    pub(super) fn apply(&self, what: &mut EventKind) {
         match what {
-            What::Frame { frame, .. } => {
+            EventKind::Frame { frame, .. } => {
                 let mut kind = frame.kind.clone();
                 if let Kind::Header(element) | Kind::Element(element) = &mut kind {
                     self.apply_to_element(element);
@@ -97,7 +97,7 @@ impl Placeholders {
                     offset: 0,
                 });
             }
-            What::Raw { from, bytes, fault } => {
+            EventKind::Raw { from, bytes, fault } => {
                 // How much of it arrived in one piece is chance.
                 if *from == Party::Target && fault.is_some() {
                     bytes.clear();
@@ -108,24 +108,24 @@ impl Placeholders {
                     *fault = self.text(fault);
                 }
             }
-            What::TlsUp(facts) => {
+            EventKind::TlsUp(facts) => {
                 if let CertificateSeen::Bad(why) = &mut facts.target_certificate {
                     *why = self.text(why);
                 }
             }
-            What::TlsFailed { signal, .. } => {
+            EventKind::TlsFailed { signal, .. } => {
                 if let TlsSignal::Garbage(why) = signal {
                     *why = self.text(why);
                 }
             }
-            What::Opened(_)
-            | What::ConnectFailed(..)
-            | What::Repeated { .. }
-            | What::Handshake(_)
-            | What::Raised(_)
-            | What::Established(_)
-            | What::Closed { .. }
-            | What::GaveUp { .. } => {}
+            EventKind::Opened(_)
+            | EventKind::ConnectFailed(..)
+            | EventKind::Repeated { .. }
+            | EventKind::Handshake(_)
+            | EventKind::Raised(_)
+            | EventKind::Established(_)
+            | EventKind::Closed { .. }
+            | EventKind::GaveUp { .. } => {}
         }
     }
 

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use simulated_partners::event::{
-    CertificateSeen, Close, ConnectionKind, Event, Party, TlsFacts, TlsSignal, What,
+    CertificateSeen, Close, ConnectionKind, Event, EventKind, Party, TlsSession, TlsSignal,
 };
 use simulated_partners::wire::{Frame, Kind};
 
-use super::look::leg_words;
+use super::look::connection_words;
 
 /// How much of an event is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,18 +30,20 @@ pub fn render(events: &[Event], detail: Detail) -> String {
 
 /// Whether an event says something: an XML declaration and white space between stanzas do not.
 pub fn telling(event: &Event) -> bool {
-    match &event.what {
-        What::Frame { frame, .. } => !matches!(frame.kind, Kind::Declaration | Kind::Whitespace(_)),
+    match &event.kind {
+        EventKind::Frame { frame, .. } => {
+            !matches!(frame.kind, Kind::Declaration | Kind::Whitespace(_))
+        }
         _ => true,
     }
 }
 
 /// One event: number, connection, direction (`→` is partner to target), layer, what.
 pub fn line(number: usize, event: &Event, detail: Detail) -> String {
-    let (arrow, layer, what) = describe(&event.what, detail);
+    let (arrow, layer, what) = describe(&event.kind, detail);
     let mut line = String::new();
     // Writing to a string cannot fail.
-    let _ = write!(line, "{number:>3} #{} {arrow} {layer} ", event.leg.0);
+    let _ = write!(line, "{number:>3} #{} {arrow} {layer} ", event.connection.0);
     match detail {
         Detail::Columns(width) => {
             let room = width.saturating_sub(line.chars().count()).max(16);
@@ -97,18 +99,24 @@ const fn arrow(from: Party) -> &'static str {
     }
 }
 
-fn describe(what: &What, detail: Detail) -> (&'static str, &'static str, String) {
+fn describe(what: &EventKind, detail: Detail) -> (&'static str, &'static str, String) {
     match what {
-        What::Opened(kind) => (dialler(*kind), "tcp", format!("open: {}", leg_words(*kind))),
-        What::ConnectFailed(kind, error) => (
+        EventKind::Opened(kind) => (
             dialler(*kind),
             "tcp",
-            format!("connect failed: {error} ({})", leg_words(*kind)),
+            format!("open: {}", connection_words(*kind)),
         ),
-        What::Frame { from, frame, .. } => (arrow(*from), "xml", frame_text(frame, detail)),
-        What::Raw { from, bytes, fault } => (arrow(*from), "raw", raw_text(bytes, fault, detail)),
-        What::TlsUp(facts) => (" ", "tls", tls_text(facts)),
-        What::TlsFailed { by, signal } => (
+        EventKind::ConnectFailed(kind, error) => (
+            dialler(*kind),
+            "tcp",
+            format!("connect failed: {error} ({})", connection_words(*kind)),
+        ),
+        EventKind::Frame { from, frame, .. } => (arrow(*from), "xml", frame_text(frame, detail)),
+        EventKind::Raw { from, bytes, fault } => {
+            (arrow(*from), "raw", raw_text(bytes, fault, detail))
+        }
+        EventKind::TlsUp(facts) => (" ", "tls", tls_text(facts)),
+        EventKind::TlsFailed { by, signal } => (
             arrow(*by),
             "tls",
             match signal {
@@ -117,8 +125,8 @@ fn describe(what: &What, detail: Detail) -> (&'static str, &'static str, String)
                 TlsSignal::Garbage(why) => format!("no TLS: {}", printable(why)),
             },
         ),
-        What::Established(method) => (" ", "xml", format!("established by {method}")),
-        What::Closed { by, how } => (
+        EventKind::Established(method) => (" ", "xml", format!("established by {method}")),
+        EventKind::Closed { by, how } => (
             arrow(*by),
             "tcp",
             format!(
@@ -131,20 +139,22 @@ fn describe(what: &What, detail: Detail) -> (&'static str, &'static str, String)
                 by
             ),
         ),
-        What::Repeated { bytes, times } => (
+        EventKind::Repeated { bytes, times } => (
             arrow(Party::Partner),
             "raw",
             format!("{times} times {}", raw_text(bytes, &None, detail)),
         ),
-        What::Handshake(facts) => {
+        EventKind::Handshake(facts) => {
             let facts: Vec<String> = facts
                 .iter()
                 .map(|(name, value)| format!("{name}={}", printable(value)))
                 .collect();
             (arrow(Party::Target), "tls", facts.join(" "))
         }
-        What::Raised(name) => (" ", "---", format!("raised {}", printable(name))),
-        What::GaveUp { waiting_for } => (" ", "---", format!("gave up waiting for {waiting_for}")),
+        EventKind::Raised(name) => (" ", "---", format!("raised {}", printable(name))),
+        EventKind::GaveUp { waiting_for } => {
+            (" ", "---", format!("gave up waiting for {waiting_for}"))
+        }
     }
 }
 
@@ -222,7 +232,7 @@ fn raw_text(bytes: &[u8], fault: &Option<String>, detail: Detail) -> String {
     }
 }
 
-fn tls_text(facts: &TlsFacts) -> String {
+fn tls_text(facts: &TlsSession) -> String {
     let mut text = format!("TLS {} {}", facts.version, facts.suite);
     if let Some(sni) = &facts.sni {
         let _ = write!(text, ", SNI {}", printable(sni));

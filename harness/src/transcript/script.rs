@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use simulated_partners::event::{
-    CertificateSeen, Close, ConnectionKind, Event, Leg, Method, Party, TlsFacts, TlsSignal, What,
+    CertificateSeen, Close, ConnectionId, ConnectionKind, Event, EventKind, Method, Party,
+    TlsSession, TlsSignal,
 };
 use simulated_partners::wire::{Framer, Limits};
 
 /// Events in the order of the calls, a microsecond apart.
 pub(crate) struct Script {
     events: Vec<Event>,
-    framers: BTreeMap<(Leg, Party), Framer>,
-    encrypted: BTreeMap<Leg, bool>,
+    framers: BTreeMap<(ConnectionId, Party), Framer>,
+    encrypted: BTreeMap<ConnectionId, bool>,
 }
 
 impl Script {
@@ -25,22 +26,22 @@ impl Script {
         }
     }
 
-    pub(crate) fn what(mut self, leg: u16, what: What) -> Self {
+    pub(crate) fn what(mut self, connection: u16, kind: EventKind) -> Self {
         self.events.push(Event {
-            leg: Leg(leg),
+            connection: ConnectionId(connection),
             at: Duration::from_micros(self.events.len() as u64),
-            what,
+            kind,
         });
         self
     }
 
-    pub(crate) fn open(self, leg: u16, kind: ConnectionKind) -> Self {
-        self.what(leg, What::Opened(kind))
+    pub(crate) fn open(self, connection: u16, kind: ConnectionKind) -> Self {
+        self.what(connection, EventKind::Opened(kind))
     }
 
     /// XML from one side; a header starts a new stream.
-    pub(crate) fn says(mut self, leg: u16, from: Party, xml: &str) -> Self {
-        let key = (Leg(leg), from);
+    pub(crate) fn says(mut self, connection: u16, from: Party, xml: &str) -> Self {
+        let key = (ConnectionId(connection), from);
         if xml.contains("<stream:stream") {
             self.framers.insert(key, Framer::new(Limits::default()));
         }
@@ -50,11 +51,15 @@ impl Script {
         while let Some(frame) = framer.next().unwrap() {
             frames.push(frame);
         }
-        let encrypted = self.encrypted.get(&Leg(leg)).copied().unwrap_or_default();
+        let encrypted = self
+            .encrypted
+            .get(&ConnectionId(connection))
+            .copied()
+            .unwrap_or_default();
         for frame in frames {
             self = self.what(
-                leg,
-                What::Frame {
+                connection,
+                EventKind::Frame {
                     from,
                     encrypted,
                     frame: Arc::new(frame),
@@ -64,45 +69,45 @@ impl Script {
         self
     }
 
-    pub(crate) fn target(self, leg: u16, xml: &str) -> Self {
-        self.says(leg, Party::Target, xml)
+    pub(crate) fn target(self, connection: u16, xml: &str) -> Self {
+        self.says(connection, Party::Target, xml)
     }
 
-    pub(crate) fn partner(self, leg: u16, xml: &str) -> Self {
-        self.says(leg, Party::Partner, xml)
+    pub(crate) fn partner(self, connection: u16, xml: &str) -> Self {
+        self.says(connection, Party::Partner, xml)
     }
 
-    pub(crate) fn tls(mut self, leg: u16) -> Self {
-        self.encrypted.insert(Leg(leg), true);
+    pub(crate) fn tls(mut self, connection: u16) -> Self {
+        self.encrypted.insert(ConnectionId(connection), true);
         self.what(
-            leg,
-            What::TlsUp(TlsFacts {
+            connection,
+            EventKind::TlsUp(TlsSession {
                 version: "1.3",
                 suite: "TLS13_AES_256_GCM_SHA384".to_owned(),
                 sni: Some("p.example".to_owned()),
                 target_certificate: CertificateSeen::Good,
-                ..TlsFacts::default()
+                ..TlsSession::default()
             }),
         )
     }
 
-    pub(crate) fn alert(self, leg: u16, name: &str) -> Self {
+    pub(crate) fn alert(self, connection: u16, name: &str) -> Self {
         let signal = TlsSignal::Alert(name.to_owned());
         self.what(
-            leg,
-            What::TlsFailed {
+            connection,
+            EventKind::TlsFailed {
                 by: Party::Target,
                 signal,
             },
         )
     }
 
-    pub(crate) fn established(self, leg: u16, method: Method) -> Self {
-        self.what(leg, What::Established(method))
+    pub(crate) fn established(self, connection: u16, method: Method) -> Self {
+        self.what(connection, EventKind::Established(method))
     }
 
-    pub(crate) fn closed(self, leg: u16, by: Party, how: Close) -> Self {
-        self.what(leg, What::Closed { by, how })
+    pub(crate) fn closed(self, connection: u16, by: Party, how: Close) -> Self {
+        self.what(connection, EventKind::Closed { by, how })
     }
 
     pub(crate) fn events(self) -> Vec<Event> {

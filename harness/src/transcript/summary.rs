@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use simulated_partners::event::{
-    CertificateSeen, Close, ConnectionKind, Event, Leg, Party, TlsSignal, What,
+    CertificateSeen, Close, ConnectionId, ConnectionKind, Event, EventKind, Party, TlsSignal,
 };
 use simulated_partners::wire::{Element, Kind, NS_DIALBACK, NS_SASL, Node, Unit};
 
@@ -24,26 +24,26 @@ use super::render::printable;
 /// ```
 pub fn wire_summary(events: &[Event]) -> String {
     let mut line = String::new();
-    let mut leg: Option<Leg> = None;
+    let mut connection: Option<ConnectionId> = None;
     let mut speaker: Option<Party> = None;
     let mut dialler: Option<Party> = None;
     for event in &canonical(events) {
-        if leg != Some(event.leg) {
-            if leg.is_some() {
+        if connection != Some(event.connection) {
+            if connection.is_some() {
                 line.push_str(" | ");
             }
-            leg = Some(event.leg);
+            connection = Some(event.connection);
             speaker = None;
-        } else if !line.is_empty() && !matches!(event.what, What::Opened(_)) {
+        } else if !line.is_empty() && !matches!(event.kind, EventKind::Opened(_)) {
             line.push(' ');
         }
-        if let What::Opened(kind) = &event.what {
+        if let EventKind::Opened(kind) = &event.kind {
             dialler = Some(match kind {
                 ConnectionKind::Outbound => Party::Target,
                 ConnectionKind::Inbound | ConnectionKind::Verification => Party::Partner,
             });
         }
-        let (from, token) = token(&event.what, dialler);
+        let (from, token) = token(&event.kind, dialler);
         if token.is_empty() {
             trim_space(&mut line);
             continue;
@@ -81,14 +81,14 @@ const fn letter(party: Party) -> char {
 }
 
 /// `dialler` is who opened the connection: the other one's header has to have an id.
-fn token(what: &What, dialler: Option<Party>) -> (Option<Party>, String) {
+fn token(what: &EventKind, dialler: Option<Party>) -> (Option<Party>, String) {
     match what {
-        What::Opened(kind) => (None, format!("{}:", dialled(*kind))),
-        What::ConnectFailed(kind, error) => (
+        EventKind::Opened(kind) => (None, format!("{}:", dialled(*kind))),
+        EventKind::ConnectFailed(kind, error) => (
             None,
             format!("{}: connect-failed[{error:?}]", dialled(*kind)),
         ),
-        What::Frame { from, frame, .. } => (
+        EventKind::Frame { from, frame, .. } => (
             Some(*from),
             match &frame.kind {
                 Kind::Declaration | Kind::Whitespace(_) => return (None, String::new()),
@@ -97,20 +97,20 @@ fn token(what: &What, dialler: Option<Party>) -> (Option<Party>, String) {
                 Kind::End => "end".to_owned(),
             },
         ),
-        What::Raw { from, fault, .. } => (
+        EventKind::Raw { from, fault, .. } => (
             Some(*from),
             match fault {
                 Some(fault) => format!("fault[{}]", printable(fault)),
                 None => "raw".to_owned(),
             },
         ),
-        What::Handshake(facts) => (
+        EventKind::Handshake(facts) => (
             Some(Party::Target),
             facts
                 .get("message")
                 .map_or_else(|| "handshake".to_owned(), |message| printable(message)),
         ),
-        What::TlsUp(facts) => (
+        EventKind::TlsUp(facts) => (
             None,
             match facts.target_certificate {
                 CertificateSeen::Good => format!("TLS{}", facts.version),
@@ -118,7 +118,7 @@ fn token(what: &What, dialler: Option<Party>) -> (Option<Party>, String) {
                 CertificateSeen::Bad(_) => format!("TLS{}[bad-certificate]", facts.version),
             },
         ),
-        What::TlsFailed { by, signal } => (
+        EventKind::TlsFailed { by, signal } => (
             None,
             match signal {
                 TlsSignal::Alert(name) => {
@@ -128,8 +128,8 @@ fn token(what: &What, dialler: Option<Party>) -> (Option<Party>, String) {
                 TlsSignal::Garbage(_) => format!("TLS-failed[{}:no-tls]", letter(*by)),
             },
         ),
-        What::Established(method) => (None, format!("={method}")),
-        What::Closed { by, how } => (
+        EventKind::Established(method) => (None, format!("={method}")),
+        EventKind::Closed { by, how } => (
             Some(*by),
             match how {
                 Close::Stream => "close",
@@ -138,9 +138,11 @@ fn token(what: &What, dialler: Option<Party>) -> (Option<Party>, String) {
             }
             .to_owned(),
         ),
-        What::Repeated { times, .. } => (Some(Party::Partner), format!("raw[{times} times]")),
-        What::Raised(name) => (None, format!("raised[{}]", printable(name))),
-        What::GaveUp { waiting_for } => (Some(Party::Partner), format!("gave-up[{waiting_for}]")),
+        EventKind::Repeated { times, .. } => (Some(Party::Partner), format!("raw[{times} times]")),
+        EventKind::Raised(name) => (None, format!("raised[{}]", printable(name))),
+        EventKind::GaveUp { waiting_for } => {
+            (Some(Party::Partner), format!("gave-up[{waiting_for}]"))
+        }
     }
 }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use simulated_partners::event::{
-    Close, ConnectionKind, Event, Leg, Method, Party, TlsSignal, What,
+    Close, ConnectionId, ConnectionKind, Event, EventKind, Method, Party, TlsSignal,
 };
 
 use super::script::{Script, dialback_session, header, sasl_session};
@@ -153,11 +153,11 @@ fn kind() -> impl Strategy<Value = ConnectionKind> {
     ]
 }
 
-/// One step on a leg: XML from a side, or another event.
+/// One step on a connection: XML from a side, or another event.
 #[derive(Clone, Debug)]
 enum Step {
     Says(Party, String),
-    What(What),
+    EventKind(EventKind),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -177,40 +177,40 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         8 => (party(), xml).prop_map(|(from, xml)| Step::Says(from, xml)),
-        1 => Just(Step::What(What::Established(Method::SaslTls))),
-        1 => party().prop_map(|by| Step::What(What::Closed { by, how: Close::Fin })),
-        1 => party().prop_map(|by| Step::What(What::TlsFailed {
+        1 => Just(Step::EventKind(EventKind::Established(Method::SaslTls))),
+        1 => party().prop_map(|by| Step::EventKind(EventKind::Closed { by, how: Close::Fin })),
+        1 => party().prop_map(|by| Step::EventKind(EventKind::TlsFailed {
             by,
             signal: TlsSignal::Garbage("at 1234567".to_owned()),
         })),
         1 => (party(), proptest::option::of("[a-z0-9 ]{0,12}"), prop::collection::vec(any::<u8>(), 0..40))
-            .prop_map(|(from, fault, bytes)| Step::What(What::Raw { from, bytes, fault })),
-        1 => Just(Step::What(What::GaveUp { waiting_for: "features" })),
+            .prop_map(|(from, fault, bytes)| Step::EventKind(EventKind::Raw { from, bytes, fault })),
+        1 => Just(Step::EventKind(EventKind::GaveUp { waiting_for: "features" })),
     ]
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
-    let leg = (
+    let connection = (
         kind(),
         "[a-z0-9]{1,10}",
         prop::collection::vec((0_u16..4, step()), 0..12),
     );
-    prop::collection::vec(leg, 0..4).prop_map(|legs| {
+    prop::collection::vec(connection, 0..4).prop_map(|connections| {
         let mut script = Script::new();
-        let count = legs.len() as u16;
+        let count = connections.len() as u16;
         let mut opened = 0;
-        for (index, (kind, id, steps)) in legs.into_iter().enumerate() {
-            let leg = index as u16 + 1;
-            opened = leg;
+        for (index, (kind, id, steps)) in connections.into_iter().enumerate() {
+            let connection = index as u16 + 1;
+            opened = connection;
             script = script
-                .open(leg, kind)
-                .target(leg, &header("t.example", "p.example", &id))
-                .partner(leg, &header("p.example", "t.example", ""));
+                .open(connection, kind)
+                .target(connection, &header("t.example", "p.example", &id))
+                .partner(connection, &header("p.example", "t.example", ""));
             for (on, step) in steps {
                 let on = on.clamp(1, opened);
                 script = match step {
                     Step::Says(from, xml) => script.says(on, from, &xml),
-                    Step::What(what) => script.what(on, what),
+                    Step::EventKind(what) => script.what(on, what),
                 };
             }
         }
@@ -244,9 +244,9 @@ proptest! {
     #[test]
     fn every_line_fits_whatever_was_sent(bytes in prop::collection::vec(any::<u8>(), 0..200), width in 40_usize..120) {
         let event = Event {
-            leg: Leg(1),
+            connection: ConnectionId(1),
             at: Duration::ZERO,
-            what: What::Raw { from: Party::Target, bytes, fault: None },
+            kind: EventKind::Raw { from: Party::Target, bytes, fault: None },
         };
         let text = line(1, &event, Detail::Columns(width));
         prop_assert!(text.chars().count() <= width);

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use simulated_partners::board::Board;
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
-use simulated_partners::event::{ConnectionKind, Event, What};
+use simulated_partners::event::{ConnectionKind, Event, EventKind};
 use simulated_partners::persona;
 use simulated_partners::pki::Authority;
 use simulated_partners::stanza::ping;
-use simulated_partners::tls::Habits;
+use simulated_partners::tls::TlsOptions;
 use simulated_partners::wire::{Kind, Unit};
 
 use super::{canonical_text, wire_summary};
@@ -41,7 +41,7 @@ async fn start(
         identity: authority.issue(&[domains[0]], offer.certificate, offer.key),
         domain: domains[0].to_owned(),
         persona: Arc::new(persona),
-        habits: Habits::default(),
+        tls: TlsOptions::default(),
         roots: authority.roots(),
         target_domain: domains[1].to_owned(),
         target: addresses[1],
@@ -64,16 +64,18 @@ fn decided(events: &[Event]) -> bool {
     let Some(last) = events.last() else {
         return false;
     };
-    match &last.what {
-        What::Frame { frame, .. } => match &frame.kind {
+    match &last.kind {
+        EventKind::Frame { frame, .. } => match &frame.kind {
             Kind::Element(e) => e.name == "iq" && e.attribute("type") == Some("result"),
             _ => false,
         },
-        What::Closed { .. } => !events.iter().any(|event| {
-            event.leg == last.leg
-                && match &event.what {
-                    What::Established(_) | What::Opened(ConnectionKind::Verification) => true,
-                    What::Frame { frame, .. } => {
+        EventKind::Closed { .. } => !events.iter().any(|event| {
+            event.connection == last.connection
+                && match &event.kind {
+                    EventKind::Established(_) | EventKind::Opened(ConnectionKind::Verification) => {
+                        true
+                    }
+                    EventKind::Frame { frame, .. } => {
                         matches!(&frame.kind, Kind::Element(e) if Unit::DbVerify.is(e))
                     }
                     _ => false,

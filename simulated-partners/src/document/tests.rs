@@ -39,7 +39,7 @@ enum Action {
     Walk(u8),
 }
 
-const HINTS: &Hints = &[
+const HINTS: &AcceptableCas = &[
     ("title", "`title = \"what it is\"`"),
     ("colour", "`colour = \"red\"`"),
     ("name", "`name = \"first\"`"),

@@ -4,7 +4,7 @@
 //! A [`Partner`] listens and dials as one simulated server. Each connection is a task that carries
 //! bytes to its machine and the machine's actions out; what a byte means is none of its business.
 
-mod leg;
+mod connection;
 mod outbox;
 mod recorder;
 mod socket;
@@ -32,7 +32,7 @@ use crate::board::Board;
 use crate::event::{ConnectionKind, Event};
 use crate::persona::{AuthorityFact, Persona};
 use crate::pki;
-use crate::stream::{Errand, Profile, Question, Verdict};
+use crate::stream::{PartnerConfig, Purpose, Question, Verdict};
 use crate::tls;
 use crate::wire::Element;
 use recorder::Recorder;
@@ -56,7 +56,7 @@ pub struct PartnerSetup {
     /// What it shows in handshakes; none for a persona without a certificate.
     pub identity: Option<Arc<pki::Identity>>,
     /// What it does in handshakes beside that.
-    pub habits: tls::Habits,
+    pub tls: tls::TlsOptions,
     /// What it trusts.
     pub roots: Arc<RootCertStore>,
     /// The domain of the server under test.
@@ -112,7 +112,7 @@ impl Entry {
 
 /// What the tasks of a partner have in common. It is gone when the last of them has ended.
 struct Shared {
-    profile: Arc<Profile>,
+    profile: Arc<PartnerConfig>,
     target: Mutex<SocketAddr>,
     server_name: Option<ServerName<'static>>,
     roots: Arc<RootCertStore>,
@@ -160,14 +160,14 @@ impl Partner {
     pub async fn start(setup: PartnerSetup) -> io::Result<Self> {
         let offer = &setup.persona.offer;
         let identity = setup.identity.as_ref();
-        let (habits, versions) = (&setup.habits, &offer.tls_versions);
-        let server_tls = habits
+        let (tls_options, versions) = (&setup.tls, &offer.tls_versions);
+        let server_tls = tls_options
             .server(identity, versions, &setup.roots)
             .map_err(io::Error::other)?;
-        let client_tls = habits
+        let client_tls = tls_options
             .client(identity, versions)
             .map_err(io::Error::other)?;
-        let server_name = habits
+        let server_name = tls_options
             .asks_for()
             .or_else(|| ServerName::try_from(setup.target_domain.clone()).ok());
         let unreachable = setup.persona.facts.authority == AuthorityFact::Unreachable;
@@ -184,7 +184,7 @@ impl Partner {
         let (ended_sender, ended) = mpsc::channel(1);
         let shared = Arc::new(Shared {
             server_name,
-            profile: Arc::new(Profile {
+            profile: Arc::new(PartnerConfig {
                 domain: setup.domain,
                 persona: setup.persona,
                 identity: setup.identity,
@@ -233,13 +233,13 @@ impl Partner {
 
     /// Dials the target to get a stanza through.
     pub fn dial(&self, stanza: Element) {
-        self.shared.dial(Errand::Deliver(stanza), None, None);
+        self.shared.dial(Purpose::Deliver(stanza), None, None);
     }
 
     /// Dials the target and authenticates. Stanzas follow when they are handed to the entry.
     pub fn enter(&self) -> Entry {
         let (stanzas, receiver) = mpsc::unbounded_channel();
-        self.shared.dial(Errand::Enter, None, Some(receiver));
+        self.shared.dial(Purpose::Enter, None, Some(receiver));
         Entry { stanzas }
     }
 
@@ -286,12 +286,12 @@ impl Shared {
     /// what an entered connection sends.
     fn dial(
         self: &Arc<Self>,
-        errand: Errand,
-        report: Option<leg::Report>,
+        purpose: Purpose,
+        report: Option<connection::Report>,
         stanzas: Option<mpsc::UnboundedReceiver<Element>>,
     ) {
         let shared = Arc::clone(self);
-        let kind = errand.kind();
+        let kind = purpose.kind();
         let number = self.numbers.next(kind);
         self.runtime.spawn(async move {
             let slot = Arc::clone(&shared.slots).try_acquire_owned();
@@ -300,7 +300,9 @@ impl Shared {
                 Err(_) => Err(io::ErrorKind::ResourceBusy.into()),
             };
             match connected {
-                Ok(stream) => leg::run(&shared, stream, errand, number, report, stanzas).await,
+                Ok(stream) => {
+                    connection::run(&shared, stream, purpose, number, report, stanzas).await
+                }
                 Err(error) => {
                     shared.recorder.connect_failed(kind, error.kind());
                     if let Some(report) = report {
@@ -331,8 +333,8 @@ impl Shared {
         }
     }
 
-    fn verify(self: &Arc<Self>, question: Question, report: leg::Report) {
-        self.dial(Errand::Verify(question), Some(report), None);
+    fn verify(self: &Arc<Self>, question: Question, report: connection::Report) {
+        self.dial(Purpose::Verify(question), Some(report), None);
     }
 }
 
@@ -363,7 +365,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener) {
         let shared = Arc::clone(&shared);
         let number = shared.numbers.next(ConnectionKind::Outbound);
         tokio::spawn(async move {
-            leg::run(&shared, stream, Errand::Serve, number, None, None).await;
+            connection::run(&shared, stream, Purpose::Serve, number, None, None).await;
             drop(slot);
         });
     }

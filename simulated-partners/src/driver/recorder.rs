@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::event::{ConnectionKind, Event, Leg, What};
+use crate::event::{ConnectionId, ConnectionKind, Event, EventKind};
 
 /// Bytes of observations that nobody has taken yet. Past it connections are broken off: a target
 /// that sends without end must not fill memory.
@@ -20,7 +20,7 @@ const OVERHEAD: usize = 256;
 #[derive(Debug)]
 pub(super) struct Recorder {
     started: Instant,
-    legs: Mutex<u16>,
+    connections: Mutex<u16>,
     sender: mpsc::UnboundedSender<Event>,
     held: Arc<AtomicUsize>,
 }
@@ -42,7 +42,7 @@ impl Recorder {
         let held = Arc::new(AtomicUsize::new(0));
         let recorder = Self {
             started: Instant::now(),
-            legs: Mutex::new(0),
+            connections: Mutex::new(0),
             sender,
             held: Arc::clone(&held),
         };
@@ -50,38 +50,45 @@ impl Recorder {
     }
 
     /// Numbers a connection that was opened.
-    pub(super) fn opened(&self, kind: ConnectionKind) -> Leg {
-        self.number(What::Opened(kind))
+    pub(super) fn opened(&self, kind: ConnectionKind) -> ConnectionId {
+        self.number(EventKind::Opened(kind))
     }
 
     /// Numbers a connection that could not be opened.
     pub(super) fn connect_failed(&self, kind: ConnectionKind, error: io::ErrorKind) {
-        self.number(What::ConnectFailed(kind, error));
+        self.number(EventKind::ConnectFailed(kind, error));
     }
 
-    fn number(&self, what: What) -> Leg {
+    fn number(&self, kind: EventKind) -> ConnectionId {
         // Counting and sending are one step, so that numbers and order agree.
-        let mut legs = self.legs.lock().unwrap_or_else(PoisonError::into_inner);
-        *legs = legs.saturating_add(1);
-        let leg = Leg(*legs);
-        self.push(leg, what);
-        leg
+        let mut connections = self
+            .connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *connections = connections.saturating_add(1);
+        let connection = ConnectionId(*connections);
+        self.push(connection, kind);
+        connection
     }
 
     /// Adds an event.
-    pub(super) fn record(&self, leg: Leg, what: What) -> Result<(), Overflow> {
+    pub(super) fn record(&self, connection: ConnectionId, kind: EventKind) -> Result<(), Overflow> {
         if self.held.load(Ordering::Relaxed) > HELD {
             return Err(Overflow);
         }
-        self.push(leg, what);
+        self.push(connection, kind);
         Ok(())
     }
 
-    fn push(&self, leg: Leg, what: What) {
-        self.held.fetch_add(cost(&what), Ordering::Relaxed);
+    fn push(&self, connection: ConnectionId, kind: EventKind) {
+        self.held.fetch_add(cost(&kind), Ordering::Relaxed);
         let at = self.started.elapsed();
         // Without a receiver nobody wants to know any more.
-        let _ = self.sender.send(Event { leg, at, what });
+        let _ = self.sender.send(Event {
+            connection,
+            at,
+            kind,
+        });
     }
 }
 
@@ -89,26 +96,26 @@ impl Events {
     /// The next event; none when all tasks have ended.
     pub(super) async fn next(&mut self) -> Option<Event> {
         let event = self.receiver.recv().await?;
-        self.held.fetch_sub(cost(&event.what), Ordering::Relaxed);
+        self.held.fetch_sub(cost(&event.kind), Ordering::Relaxed);
         Some(event)
     }
 }
 
-fn cost(what: &What) -> usize {
+fn cost(kind: &EventKind) -> usize {
     OVERHEAD
-        + match what {
+        + match kind {
             // The parsed form takes about as much again.
-            What::Frame { frame, .. } => 2 * frame.raw.len(),
-            What::Raw { bytes, .. } | What::Repeated { bytes, .. } => bytes.len(),
-            What::Raised(name) => name.len(),
-            What::Handshake(facts) => facts.values().map(String::len).sum(),
-            What::Opened(_)
-            | What::ConnectFailed(..)
-            | What::TlsUp(_)
-            | What::TlsFailed { .. }
-            | What::Established(_)
-            | What::Closed { .. }
-            | What::GaveUp { .. } => 0,
+            EventKind::Frame { frame, .. } => 2 * frame.raw.len(),
+            EventKind::Raw { bytes, .. } | EventKind::Repeated { bytes, .. } => bytes.len(),
+            EventKind::Raised(name) => name.len(),
+            EventKind::Handshake(facts) => facts.values().map(String::len).sum(),
+            EventKind::Opened(_)
+            | EventKind::ConnectFailed(..)
+            | EventKind::TlsUp(_)
+            | EventKind::TlsFailed { .. }
+            | EventKind::Established(_)
+            | EventKind::Closed { .. }
+            | EventKind::GaveUp { .. } => 0,
         }
 }
 
@@ -119,17 +126,17 @@ mod tests {
     #[tokio::test]
     async fn refuses_more_than_may_be_held_until_something_is_taken() {
         let (recorder, mut events) = Recorder::new();
-        let leg = recorder.opened(ConnectionKind::Outbound);
-        let big = || What::Raw {
+        let connection = recorder.opened(ConnectionKind::Outbound);
+        let big = || EventKind::Raw {
             from: crate::event::Party::Target,
             bytes: vec![0; HELD],
             fault: None,
         };
-        assert_eq!(recorder.record(leg, big()), Ok(()));
-        assert_eq!(recorder.record(leg, big()), Err(Overflow));
+        assert_eq!(recorder.record(connection, big()), Ok(()));
+        assert_eq!(recorder.record(connection, big()), Err(Overflow));
         assert!(events.next().await.is_some());
         assert!(events.next().await.is_some());
-        assert_eq!(recorder.record(leg, big()), Ok(()));
+        assert_eq!(recorder.record(connection, big()), Ok(()));
     }
 
     #[tokio::test]
@@ -139,10 +146,16 @@ mod tests {
             ConnectionKind::Verification,
             io::ErrorKind::ConnectionRefused,
         );
-        assert_eq!(recorder.opened(ConnectionKind::Inbound), Leg(2));
+        assert_eq!(recorder.opened(ConnectionKind::Inbound), ConnectionId(2));
         drop(recorder);
-        assert_eq!(events.next().await.map(|event| event.leg), Some(Leg(1)));
-        assert_eq!(events.next().await.map(|event| event.leg), Some(Leg(2)));
+        assert_eq!(
+            events.next().await.map(|event| event.connection),
+            Some(ConnectionId(1))
+        );
+        assert_eq!(
+            events.next().await.map(|event| event.connection),
+            Some(ConnectionId(2))
+        );
         assert!(events.next().await.is_none());
     }
 }

@@ -16,8 +16,8 @@ use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use super::taken::Taken;
-use crate::event::{Party, TlsFacts, TlsSignal};
-use crate::tls::{self, Takeover, Witness};
+use crate::event::{Party, TlsSession, TlsSignal};
+use crate::tls::{self, OfferRecorder, Takeover};
 
 /// How long the peer may take for its end, and for an alert that a broken handshake left behind.
 const LAST_WORDS: Duration = Duration::from_millis(100);
@@ -174,7 +174,7 @@ impl Socket {
         handshake: Handshake,
         domain: &str,
         roots: &Arc<RootCertStore>,
-    ) -> Result<TlsFacts, (Party, TlsSignal)> {
+    ) -> Result<TlsSession, (Party, TlsSignal)> {
         let Self::Plain(tcp) = std::mem::replace(self, Self::Closed) else {
             return Err((
                 Party::Partner,
@@ -189,24 +189,24 @@ impl Socket {
                 };
                 // Without the extension nothing is asked for.
                 let sni = sni.filter(|_| config.enable_sni);
-                let (config, witness) = Witness::client(&config);
+                let (config, recorder) = OfferRecorder::client(&config);
                 let connect = TlsConnector::from(config).connect(name, tcp);
                 match connect.into_fallible().await {
                     Ok(stream) => {
                         let connection = stream.get_ref().1;
                         let sni = sni.as_deref();
-                        let facts = tls::client_facts(connection, &witness, sni, domain, roots);
+                        let facts = tls::client_facts(connection, &recorder, sni, domain, roots);
                         (TlsStream::Client(stream), facts)
                     }
                     Err((error, tcp)) => return Err(last_words(&error, tcp).await),
                 }
             }
             Handshake::Server(config) => {
-                let (config, witness) = Witness::server(&config);
+                let (config, recorder) = OfferRecorder::server(&config);
                 match TlsAcceptor::from(config).accept(tcp).into_fallible().await {
                     Ok(mut stream) => {
                         let connection = stream.get_mut().1;
-                        let facts = tls::server_facts(connection, &witness, domain, roots);
+                        let facts = tls::server_facts(connection, &recorder, domain, roots);
                         (TlsStream::Server(stream), facts)
                     }
                     Err((error, tcp)) => return Err(last_words(&error, tcp).await),

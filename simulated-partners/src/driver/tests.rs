@@ -11,12 +11,13 @@ use tokio::time::timeout;
 use super::{CONNECTIONS, Partner, PartnerSetup};
 use crate::board::Board;
 use crate::event::{
-    CertificateSeen, Close, ConnectionKind, Event, Leg, Method, Party, TlsSignal, What,
+    CertificateSeen, Close, ConnectionId, ConnectionKind, Event, EventKind, Method, Party,
+    TlsSignal,
 };
 use crate::persona::{self, Persona};
 use crate::pki::Authority;
 use crate::stanza;
-use crate::tls::Habits;
+use crate::tls::TlsOptions;
 use crate::wire::{Element, Kind, NS_SERVER};
 
 mod reactions;
@@ -33,7 +34,7 @@ fn setup(domain: &str, target: &str, persona: &Arc<Persona>) -> PartnerSetup {
         domain: domain.to_owned(),
         persona: Arc::clone(persona),
         identity: AUTHORITY.issue(&[domain], offer.certificate, offer.key),
-        habits: Habits::default(),
+        tls: TlsOptions::default(),
         roots,
         target_domain: target.to_owned(),
         target: ([127, 0, 0, 1], 9).into(),
@@ -98,8 +99,8 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
 
 /// The result of the ping came back.
 fn is_answer(event: &Event) -> bool {
-    match &event.what {
-        What::Frame {
+    match &event.kind {
+        EventKind::Frame {
             from: Party::Target,
             frame,
             ..
@@ -114,14 +115,14 @@ fn is_answer(event: &Event) -> bool {
 }
 
 fn is_end(event: &Event) -> bool {
-    event.leg == Leg(1) && matches!(event.what, What::Closed { .. })
+    event.connection == ConnectionId(1) && matches!(event.kind, EventKind::Closed { .. })
 }
 
-fn methods(events: &[Event]) -> Vec<(Leg, Method)> {
+fn methods(events: &[Event]) -> Vec<(ConnectionId, Method)> {
     events
         .iter()
-        .filter_map(|event| match event.what {
-            What::Established(method) => Some((event.leg, method)),
+        .filter_map(|event| match event.kind {
+            EventKind::Established(method) => Some((event.connection, method)),
             _ => None,
         })
         .collect()
@@ -130,8 +131,8 @@ fn methods(events: &[Event]) -> Vec<(Leg, Method)> {
 fn kinds(events: &[Event]) -> Vec<ConnectionKind> {
     events
         .iter()
-        .filter_map(|event| match event.what {
-            What::Opened(kind) => Some(kind),
+        .filter_map(|event| match event.kind {
+            EventKind::Opened(kind) => Some(kind),
             _ => None,
         })
         .collect()
@@ -140,8 +141,8 @@ fn kinds(events: &[Event]) -> Vec<ConnectionKind> {
 fn elements<'a>(events: &'a [Event], name: &str, by: Party) -> Vec<&'a Element> {
     events
         .iter()
-        .filter_map(|event| match &event.what {
-            What::Frame { from, frame, .. } if *from == by => match &frame.kind {
+        .filter_map(|event| match &event.kind {
+            EventKind::Frame { from, frame, .. } if *from == by => match &frame.kind {
                 Kind::Element(element) if element.name == name => Some(element),
                 _ => None,
             },
@@ -150,8 +151,8 @@ fn elements<'a>(events: &'a [Event], name: &str, by: Party) -> Vec<&'a Element> 
         .collect()
 }
 
-fn has(events: &[Event], wanted: impl Fn(&What) -> bool) -> bool {
-    events.iter().any(|event| wanted(&event.what))
+fn has(events: &[Event], wanted: impl Fn(&EventKind) -> bool) -> bool {
+    events.iter().any(|event| wanted(&event.kind))
 }
 
 #[tokio::test]
@@ -160,7 +161,10 @@ async fn external_carries_a_ping_and_its_answer() {
         let (a, b) = meet(&named(name), &named(name), is_answer).await;
         assert_eq!(
             methods(&a),
-            [(Leg(1), Method::SaslTls), (Leg(2), Method::SaslTls)],
+            [
+                (ConnectionId(1), Method::SaslTls),
+                (ConnectionId(2), Method::SaslTls)
+            ],
             "{name}: {a:#?}"
         );
         assert_eq!(
@@ -171,10 +175,10 @@ async fn external_carries_a_ping_and_its_answer() {
             kinds(&b),
             [ConnectionKind::Outbound, ConnectionKind::Inbound]
         );
-        assert!(has(&a, |what| matches!(what, What::TlsUp(facts)
+        assert!(has(&a, |what| matches!(what, EventKind::TlsUp(facts)
             if facts.target_certificate == CertificateSeen::Good
                 && facts.sni.as_deref() == Some("b.example"))));
-        assert!(has(&b, |what| matches!(what, What::TlsUp(facts)
+        assert!(has(&b, |what| matches!(what, EventKind::TlsUp(facts)
             if facts.target_certificate == CertificateSeen::Good
                 && facts.sni.as_deref() == Some("b.example"))));
     }
@@ -186,7 +190,10 @@ async fn dialback_over_tls_is_verified_over_tls() {
     let (a, b) = meet(&dialback, &dialback, is_answer).await;
     assert_eq!(
         methods(&a),
-        [(Leg(1), Method::TlsDialback), (Leg(3), Method::TlsDialback)],
+        [
+            (ConnectionId(1), Method::TlsDialback),
+            (ConnectionId(3), Method::TlsDialback)
+        ],
         "{a:#?}"
     );
     assert_eq!(
@@ -206,10 +213,13 @@ async fn dialback_works_in_clear() {
     let (a, b) = meet(&old, &old, is_answer).await;
     assert_eq!(
         methods(&b),
-        [(Leg(1), Method::TcpDialback), (Leg(3), Method::TcpDialback)],
+        [
+            (ConnectionId(1), Method::TcpDialback),
+            (ConnectionId(3), Method::TcpDialback)
+        ],
         "{b:#?}"
     );
-    assert!(!has(&a, |what| matches!(what, What::TlsUp(_))));
+    assert!(!has(&a, |what| matches!(what, EventKind::TlsUp(_))));
 }
 
 #[tokio::test]
@@ -224,11 +234,11 @@ async fn bad_certificates_are_judged_and_leave_dialback() {
         let (a, b) = meet(&named(name), &named("modern"), is_answer).await;
         assert_eq!(
             methods(&a)[0],
-            (Leg(1), Method::TlsDialback),
+            (ConnectionId(1), Method::TlsDialback),
             "{name}: {a:#?}"
         );
         assert!(
-            has(&b, |what| matches!(what, What::TlsUp(facts)
+            has(&b, |what| matches!(what, EventKind::TlsUp(facts)
                 if matches!(facts.target_certificate, CertificateSeen::Bad(_)))),
             "{name}: {b:#?}"
         );
@@ -248,7 +258,7 @@ async fn a_broken_handshake_is_seen_from_both_sides() {
     assert!(
         has(&a, |what| matches!(
             what,
-            What::TlsFailed {
+            EventKind::TlsFailed {
                 by: Party::Partner,
                 signal: TlsSignal::Garbage(_)
             }
@@ -258,7 +268,7 @@ async fn a_broken_handshake_is_seen_from_both_sides() {
     assert!(
         has(&b, |what| matches!(
             what,
-            What::TlsFailed {
+            EventKind::TlsFailed {
                 by: Party::Target,
                 signal: TlsSignal::Alert(_)
             }
@@ -269,7 +279,7 @@ async fn a_broken_handshake_is_seen_from_both_sides() {
     assert!(
         has(&a, |what| matches!(
             what,
-            What::TlsFailed {
+            EventKind::TlsFailed {
                 by: Party::Target,
                 signal: TlsSignal::Alert(_)
             }
@@ -277,15 +287,15 @@ async fn a_broken_handshake_is_seen_from_both_sides() {
         "{a:#?}"
     );
     assert!(
-        has(&b, |what| matches!(what, What::TlsFailed { .. })),
+        has(&b, |what| matches!(what, EventKind::TlsFailed { .. })),
         "{b:#?}"
     );
 }
 
 #[tokio::test]
 async fn tls_1_0_is_refused_by_alert() {
-    let refused = |what: &What| {
-        matches!(what, What::TlsFailed { by: Party::Target, signal: TlsSignal::Alert(alert) }
+    let refused = |what: &EventKind| {
+        matches!(what, EventKind::TlsFailed { by: Party::Target, signal: TlsSignal::Alert(alert) }
             if alert == "protocol_version" || alert == "handshake_failure")
     };
     let (a, b) = meet(&named("modern"), &named("legacy-tls"), is_end).await;
@@ -298,7 +308,11 @@ async fn tls_1_0_is_refused_by_alert() {
 #[tokio::test]
 async fn external_refused_leaves_dialback_where_the_stream_stays() {
     let (a, _) = meet(&named("modern"), &named("external-refused-kept"), is_answer).await;
-    assert_eq!(methods(&a)[0], (Leg(1), Method::TlsDialback), "{a:#?}");
+    assert_eq!(
+        methods(&a)[0],
+        (ConnectionId(1), Method::TlsDialback),
+        "{a:#?}"
+    );
     assert_eq!(elements(&a, "failure", Party::Target).len(), 1);
     let (a, _) = meet(&named("modern"), &named("external-refused-closed"), is_end).await;
     assert_eq!(methods(&a), [], "{a:#?}");
@@ -310,8 +324,8 @@ async fn a_key_counts_only_when_the_authority_says_so() {
     let answer = |name: &'static str| async move {
         let (a, _) = meet(&named(name), &named("dialback-only"), |event| {
             is_end(event)
-                || event.leg == Leg(1)
-                    && matches!(&event.what, What::Frame { from: Party::Target, frame, .. }
+                || event.connection == ConnectionId(1)
+                    && matches!(&event.kind, EventKind::Frame { from: Party::Target, frame, .. }
                         if matches!(&frame.kind, Kind::Element(one) if one.name == "result"))
         })
         .await;
@@ -367,7 +381,7 @@ async fn silence_is_seen_as_silence_and_a_reset_as_a_reset() {
     assert!(
         has(&seen, |what| matches!(
             what,
-            What::GaveUp {
+            EventKind::GaveUp {
                 waiting_for: "header"
             }
         )),
@@ -380,7 +394,7 @@ async fn silence_is_seen_as_silence_and_a_reset_as_a_reset() {
     assert!(
         has(&a, |what| matches!(
             what,
-            What::Closed {
+            EventKind::Closed {
                 by: Party::Target,
                 how: Close::Reset
             }
@@ -398,15 +412,15 @@ async fn a_partner_without_certificate_cannot_do_tls_as_a_server() {
     assert!(
         has(
             &a,
-            |what| matches!(what, What::TlsFailed { by: Party::Target, signal: TlsSignal::Alert(alert) }
+            |what| matches!(what, EventKind::TlsFailed { by: Party::Target, signal: TlsSignal::Alert(alert) }
             if alert == "handshake_failure")
         ),
         "{a:#?}"
     );
     let (_, b) = meet(&bare, &named("dialback-only"), |event| {
         matches!(
-            event.what,
-            What::Frame {
+            event.kind,
+            EventKind::Frame {
                 from: Party::Target,
                 encrypted: true,
                 ..
@@ -414,7 +428,7 @@ async fn a_partner_without_certificate_cannot_do_tls_as_a_server() {
         )
     })
     .await;
-    assert!(has(&b, |what| matches!(what, What::TlsUp(facts)
+    assert!(has(&b, |what| matches!(what, EventKind::TlsUp(facts)
         if facts.target_certificate == CertificateSeen::None)));
 }
 
@@ -427,8 +441,8 @@ async fn an_unreachable_target_is_told() {
     partner.dial(ping());
     let event = within(partner.next_event()).await.expect("it is at work");
     assert!(matches!(
-        event.what,
-        What::ConnectFailed(
+        event.kind,
+        EventKind::ConnectFailed(
             ConnectionKind::Inbound,
             std::io::ErrorKind::ConnectionRefused
         )
@@ -520,7 +534,7 @@ async fn a_refused_client_certificate_shows_as_an_alert_in_each_version() {
         assert!(
             has(&seen, |what| matches!(
                 what,
-                What::TlsFailed {
+                EventKind::TlsFailed {
                     by: Party::Target,
                     signal: TlsSignal::Alert(_)
                 }

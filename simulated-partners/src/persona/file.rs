@@ -4,12 +4,12 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Facts, Offer, Persona, check};
+use super::{Deviations, Offer, Persona, check};
 use crate::diagnostic::Diagnostic;
-use crate::document::{Document, FileError, Hints, Source};
+use crate::document::{AcceptableCas, Document, FileError, Source};
 use crate::reaction::Reaction;
 
-const HINTS: &Hints = &[
+const HINTS: &AcceptableCas = &[
     ("title", "`title = \"what it is, in one line\"`"),
     (
         "offer",
@@ -36,7 +36,7 @@ struct File {
     seen_in: Option<String>,
     offer: Offer,
     #[serde(default)]
-    facts: Facts,
+    facts: Deviations,
     #[serde(default, rename = "reaction")]
     reactions: Vec<Reaction>,
 }

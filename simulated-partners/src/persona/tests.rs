@@ -63,7 +63,7 @@ do = [{ send = "<x/>" }, "close"]
                 V13,
             ],
         },
-        facts: Facts {
+        facts: Deviations {
             stream: Normal,
             starttls: Refused,
             external: Accepted,

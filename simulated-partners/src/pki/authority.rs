@@ -104,14 +104,13 @@ impl Authority {
     /// [`Authority::naming`]), and both key usages; the others differ from it in the one point that
     /// gives them their name. The same request gives the same serial number.
     pub fn issue(&self, names: &[&str], kind: Certificate, key: Key) -> Option<Arc<Identity>> {
-        let mut recipe = kind.recipe()?;
-        recipe.key = key.into();
-        recipe
-            .domains
+        let mut spec = kind.spec()?;
+        spec.key = key.into();
+        spec.domains
             .get_or_insert_with(|| names.iter().map(|name| (*name).to_owned()).collect());
         let identity = self
-            .cook(&recipe, &str::to_owned)
-            .expect("the recipes of all kinds are good ones, and domains are short");
+            .issue_from(&spec, &str::to_owned)
+            .expect("the specifications of all kinds are good ones, and domains are short");
         Some(identity)
     }
 

@@ -26,7 +26,7 @@ impl Identity {
         }
     }
 
-    /// The certificates as they are sent: leaf first and the root left out, unless a recipe says
+    /// The certificates as they are sent: leaf first and the root left out, unless a specification says
     /// otherwise.
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.certified.cert

@@ -217,7 +217,7 @@ pub(super) enum Owner {
     Leaf,
     /// That of somebody else, with another key of the same kind.
     Other,
-    /// An intermediate authority whose algorithm a recipe chose, or another leaf that signs.
+    /// An intermediate authority whose algorithm a specification chose, or another leaf that signs.
     Intermediate,
 }
 

@@ -1,7 +1,7 @@
 //! The lab's certificate factory: an authority and certificates of every kind, good and bad.
 //!
 //! Keys are made once per [`Authority`] and shared by all certificates of their kind, so that a
-//! certificate costs one signature. Start at [`Authority::issue`], or at [`Recipe`] for certificates
+//! certificate costs one signature. Start at [`Authority::issue`], or at [`CertificateSpec`] for certificates
 //! that are wrong in more ways.
 
 mod authority;
@@ -12,7 +12,7 @@ mod key;
 mod line;
 mod md5;
 mod names;
-mod recipe;
+mod spec;
 mod weak;
 
 pub use authority::{Authority, BadAuthority};
@@ -20,9 +20,9 @@ pub use clock::today;
 pub use identity::Identity;
 pub use key::KeyKind;
 pub use names::NameForms;
-pub use recipe::{
-    AltName, ExtendedKeyUsage, Intermediate, IssuedBy, KeyUsage, Malformed, Offset, OtherName,
-    Possession, PublicKey, RawName, Recipe, RecipeError, Sent, Signature, StringType,
+pub use spec::{
+    AltName, CertificateSpec, ExtendedKeyUsage, Intermediate, IssuedBy, KeyUsage, Malformed,
+    Offset, OtherName, Possession, PublicKey, RawName, Sent, Signature, SpecError, StringType,
 };
 
 pub(crate) use clock::unix_time;

@@ -24,7 +24,7 @@ use tokio_rustls::client::TlsStream;
 use crate::event::{Party, TlsSignal};
 use crate::persona::TlsVersion;
 use crate::pki::Identity;
-use crate::tls::{self, Witness};
+use crate::tls::{self, OfferRecorder};
 use crate::wire::{Element, NS_TLS};
 
 pub use opened::{Fault, Opened};
@@ -32,7 +32,7 @@ use opened::{Units, end, open};
 
 /// What to look at, and as whom.
 #[derive(Clone, Debug)]
-pub struct Look {
+pub struct Probe {
     /// Where.
     pub address: SocketAddr,
     /// The domain that is asked for.
@@ -49,7 +49,7 @@ pub struct Look {
 
 /// What was seen, as far as it came.
 #[derive(Debug)]
-pub struct Sight {
+pub struct ProbeReport {
     /// How long TCP took, or why there was none.
     pub connected: io::Result<Duration>,
     /// The stream in clear; none with direct TLS.
@@ -88,7 +88,7 @@ pub enum Broken {
     Name,
 }
 
-impl Sight {
+impl ProbeReport {
     fn failed(error: io::Error) -> Self {
         Self {
             connected: Err(error),
@@ -105,19 +105,19 @@ impl Sight {
 }
 
 /// Looks at a server: TCP, a stream in clear, STARTTLS where it is offered, a stream over TLS.
-pub async fn look(what: &Look) -> Sight {
+pub async fn look(what: &Probe) -> ProbeReport {
     let deadline = Instant::now() + what.patience;
     let began = Instant::now();
     let connected = timeout_at(deadline, TcpStream::connect(what.address)).await;
     let mut tcp = match connected {
         Ok(Ok(tcp)) => tcp,
-        Ok(Err(error)) => return Sight::failed(error),
-        Err(_) => return Sight::failed(io::ErrorKind::TimedOut.into()),
+        Ok(Err(error)) => return ProbeReport::failed(error),
+        Err(_) => return ProbeReport::failed(io::ErrorKind::TimedOut.into()),
     };
     // A connection that is gone already shows when it is read.
     let _ = tcp.set_nodelay(true);
     let _ = SockRef::from(&tcp).set_tcp_quickack(true);
-    let mut sight = Sight {
+    let mut report = ProbeReport {
         connected: Ok(began.elapsed()),
         clear: None,
         tls: None,
@@ -127,31 +127,31 @@ pub async fn look(what: &Look) -> Sight {
         let mut units = Units::new();
         let opened = open(&mut tcp, &mut units, what, deadline).await;
         let starttls = opened.offers_starttls();
-        sight.clear = Some(opened);
+        report.clear = Some(opened);
         if !starttls {
             end(&mut tcp).await;
-            return sight;
+            return report;
         }
         if let Err(fault) = opened::starttls(&mut tcp, &mut units, deadline).await {
-            sight.tls = Some(Err(Broken::NotGranted(fault)));
+            report.tls = Some(Err(Broken::NotGranted(fault)));
             end(&mut tcp).await;
-            return sight;
+            return report;
         }
     }
     match secure(tcp, what, deadline).await {
         Ok((mut stream, secured)) => {
-            sight.tls = Some(Ok(secured));
-            sight.over_tls = Some(open(&mut stream, &mut Units::new(), what, deadline).await);
+            report.tls = Some(Ok(secured));
+            report.over_tls = Some(open(&mut stream, &mut Units::new(), what, deadline).await);
             end(&mut stream).await;
         }
-        Err(broken) => sight.tls = Some(Err(broken)),
+        Err(broken) => report.tls = Some(Err(broken)),
     }
-    sight
+    report
 }
 
 async fn secure(
     tcp: TcpStream,
-    what: &Look,
+    what: &Probe,
     deadline: Instant,
 ) -> Result<(TlsStream<TcpStream>, Secured), Broken> {
     let name = ServerName::try_from(what.domain.clone()).map_err(|_| Broken::Name)?;
@@ -173,7 +173,13 @@ async fn secure(
         let connection = stream.get_ref().1;
         // Judged elsewhere, point by point: here only what was agreed on matters.
         let roots = Arc::new(rustls::RootCertStore::empty());
-        tls::client_facts(connection, &Witness::default(), None, &what.domain, &roots)
+        tls::client_facts(
+            connection,
+            &OfferRecorder::default(),
+            None,
+            &what.domain,
+            &roots,
+        )
     };
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let secured = Secured {

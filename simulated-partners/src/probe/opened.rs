@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Look, starttls_offer};
+use super::{Probe, starttls_offer};
 use crate::event::{Party, TlsSignal};
 use crate::tls;
 use crate::wire::{
@@ -86,7 +86,7 @@ impl Opened {
 pub(super) async fn open<S>(
     stream: &mut S,
     units: &mut Units,
-    what: &Look,
+    what: &Probe,
     deadline: Instant,
 ) -> Opened
 where

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::board::Snapshot;
-use crate::event::{Party, TlsFacts, TlsSignal, What};
+use crate::event::{EventKind, Party, TlsSession, TlsSignal};
 use crate::reaction::Line;
 use crate::wire::Element;
 
@@ -15,7 +15,7 @@ pub enum Input<'a> {
     /// Bytes arrived, decrypted where TLS is up.
     Bytes(&'a [u8]),
     /// The handshake that [`Action::StartTls`] asked for is complete.
-    TlsUp(TlsFacts),
+    TlsUp(TlsSession),
     /// That handshake failed, or TLS broke down later.
     TlsFailed {
         /// Who ended it.
@@ -40,9 +40,9 @@ pub enum Input<'a> {
         /// How.
         verdict: Verdict,
     },
-    /// A stanza for an authenticated connection of [`Errand::Enter`]; on any other it is dropped.
+    /// A stanza for an authenticated connection of [`Purpose::Enter`]; on any other it is dropped.
     ///
-    /// [`Errand::Enter`]: super::Errand::Enter
+    /// [`Purpose::Enter`]: super::Errand::Enter
     Send(Element),
     /// The partner is being stopped.
     Stop,
@@ -52,7 +52,7 @@ pub enum Input<'a> {
 #[derive(Clone, Debug)]
 pub enum Action {
     /// Add to the transcript.
-    Observe(What),
+    Observe(EventKind),
     /// Send these bytes, under TLS where it is up.
     Send(Vec<u8>),
     /// Send this so many times, numbered from 1, before what comes after; go on reading meanwhile.
@@ -106,7 +106,7 @@ pub enum Action {
     },
     /// Get this answer to the target on a connection of its own (RFC 6120 §4.5).
     Answer(Element),
-    /// The errand of a verifying connection is done.
+    /// The purpose of a verifying connection is done.
     Decide(Verdict),
     /// Close TLS and TCP in order. No input matters after it.
     Close,

@@ -1,10 +1,10 @@
 //! The partner as initiating entity: to get a stanza through, or to have a key checked.
 
 use super::action::{TlsRole, Verdict};
+use super::config::Purpose;
 use super::features;
 use super::header::{has_right_namespaces, has_version, same_domain};
 use super::machine::Machine;
-use super::profile::Errand;
 use super::state::{State, Step};
 use crate::negotiate::dialback::{self, Answer};
 use crate::negotiate::sasl;
@@ -129,7 +129,7 @@ impl Machine {
     }
 
     fn is_verifying(&self) -> bool {
-        matches!(self.errand, Errand::Verify(_))
+        matches!(self.purpose, Purpose::Verify(_))
     }
 
     fn proceed(&mut self) {
@@ -144,7 +144,7 @@ impl Machine {
     /// Sends a key, whether or not the target says that it knows dialback: its answer is what
     /// counts, and older servers say nothing.
     fn try_dialback(&mut self) {
-        if let Errand::Verify(question) = &self.errand {
+        if let Purpose::Verify(question) = &self.purpose {
             let request = dialback::verify_request(
                 &question.receiver,
                 &question.sender,
@@ -191,7 +191,7 @@ impl Machine {
 
     /// The answer to a question about somebody's key; what does not match it is dropped.
     fn verification(&mut self, element: &Element) {
-        let Errand::Verify(question) = &self.errand else {
+        let Purpose::Verify(question) = &self.purpose else {
             return;
         };
         if !self.is_between_us(element) || element.attribute("id") != Some(question.id.as_str()) {
@@ -214,7 +214,7 @@ impl Machine {
 
     /// The stanza goes out.
     pub(super) fn deliver(&mut self) {
-        if let Errand::Deliver(stanza) = &self.errand {
+        if let Purpose::Deliver(stanza) = &self.purpose {
             let stanza = stanza.clone();
             self.send_element(stanza);
         }

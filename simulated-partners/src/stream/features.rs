@@ -1,6 +1,6 @@
 //! Stream features: what we show in each state, and what the target shows (RFC 6120 §4.3.2).
 
-use super::profile::Profile;
+use super::config::PartnerConfig;
 use crate::persona::Tls;
 use crate::wire::{Element, NS_DIALBACK_FEATURE, NS_SASL, NS_TLS, Unit};
 
@@ -25,7 +25,7 @@ pub(super) struct Standing {
 /// STARTTLS as the only feature would count as mandatory (RFC 6120 §5.3.1). Where it is not, and
 /// dialback is no choice, entity capabilities stand beside it: XEP-0115 §6.3 allows them to
 /// servers, they only inform, and nobody can negotiate them.
-pub(super) fn offered(profile: &Profile, standing: Standing) -> Element {
+pub(super) fn offered(profile: &PartnerConfig, standing: Standing) -> Element {
     let offer = &profile.persona.offer;
     let features = Unit::Features.element();
     if standing.authenticated {

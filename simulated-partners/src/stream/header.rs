@@ -1,6 +1,6 @@
 //! Stream headers: writing ours, reading the peer's (RFC 6120 §4.7).
 
-use super::profile::Profile;
+use super::config::PartnerConfig;
 use crate::wire::{Attribute, Element, NS_DIALBACK, NS_SERVER, NS_STREAM};
 
 const NS_XML: &str = "http://www.w3.org/XML/1998/namespace";
@@ -11,7 +11,7 @@ pub(super) const DECLARATION: &str = "<?xml version='1.0'?>";
 /// A header to the target.
 pub(super) struct Outgoing<'a> {
     /// Who sends it.
-    pub(super) profile: &'a Profile,
+    pub(super) profile: &'a PartnerConfig,
     /// The id, where one is given out: by the listening side.
     pub(super) id: Option<&'a str>,
     /// The domain that it answers to; on the dialling side the one that is dialled.

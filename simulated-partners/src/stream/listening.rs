@@ -23,7 +23,7 @@ const QUESTIONS: usize = 8;
 impl Machine {
     /// The target's header: is it one to answer?
     pub(super) fn answer_header(&mut self, header: &Element) {
-        debug_assert_eq!(self.errand.kind(), ConnectionKind::Outbound);
+        debug_assert_eq!(self.purpose.kind(), ConnectionKind::Outbound);
         let from = header.attribute("from");
         self.stream.from = from.map(str::to_owned);
         self.stream.without_features = !has_version(header);

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::action::{Action, Input, TlsRole, Verdict};
+use super::config::{PartnerConfig, Purpose};
 use super::features::Standing;
 use super::header;
 use super::opaque::Opaque;
-use super::profile::{Errand, Profile};
 use super::reacting::{Kept, Paused};
 use super::script::Script;
 use super::state::{State, Step};
 use crate::board::Snapshot;
-use crate::event::{CertificateSeen, Close, ConnectionKind, Method, Party, What};
+use crate::event::{CertificateSeen, Close, ConnectionKind, EventKind, Method, Party};
 use crate::persona::Tls;
 use crate::reaction::When;
 use crate::wire::{Element, Frame, Framer, Kind, Limits, Unit};
@@ -53,9 +53,10 @@ pub(super) struct Pending {
 /// returns. After [`Action::Close`] or [`Action::Reset`] it takes no more inputs.
 #[derive(Debug)]
 pub struct Machine {
-    pub(super) profile: Arc<Profile>,
-    pub(super) errand: Errand,
-    pub(super) leg: u16,
+    pub(super) profile: Arc<PartnerConfig>,
+    pub(super) purpose: Purpose,
+    /// Its number among the partner's connections.
+    pub(super) number: u16,
     /// Its number among the partner's connections of its kind, from 1.
     pub(super) connection: u16,
     pub(super) state: State,
@@ -107,13 +108,13 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine before TCP is connected. `leg` is the connection's number among those of the
+    /// A machine before TCP is connected. `number` is the connection's number among those of the
     /// partner; with the profile's seed it makes ids unique.
-    pub fn new(profile: Arc<Profile>, leg: u16, errand: Errand) -> Self {
+    pub fn new(profile: Arc<PartnerConfig>, number: u16, purpose: Purpose) -> Self {
         Self {
             profile,
-            errand,
-            leg,
+            purpose,
+            number,
             connection: 1,
             state: State::Idle,
             moved: false,
@@ -172,7 +173,7 @@ impl Machine {
                 Input::TlsUp(facts) => {
                     if self.state == State::AwaitTls {
                         self.certificate = facts.target_certificate.clone();
-                        self.observe(What::TlsUp(facts));
+                        self.observe(EventKind::TlsUp(facts));
                         self.encrypted = true;
                         self.proceeds = false;
                         self.framer = Framer::new(Limits::default());
@@ -182,7 +183,7 @@ impl Machine {
                     }
                 }
                 Input::TlsFailed { by, signal } => {
-                    self.observe(What::TlsFailed { by, signal });
+                    self.observe(EventKind::TlsFailed { by, signal });
                     self.point(When::TlsFailed, None);
                     self.decide(Verdict::Undecided("remote-connection-failed"));
                     self.ended_by.get_or_insert(by);
@@ -255,7 +256,7 @@ impl Machine {
             match self.framer.next() {
                 Ok(Some(frame)) => {
                     let frame = Arc::new(frame);
-                    self.observe(What::Frame {
+                    self.observe(EventKind::Frame {
                         from: Party::Target,
                         encrypted: self.encrypted,
                         frame: Arc::clone(&frame),
@@ -266,7 +267,7 @@ impl Machine {
                 Err(error) => {
                     let shown = self.framer.pending();
                     let shown = shown[..shown.len().min(SHOWN)].to_vec();
-                    self.observe(What::Raw {
+                    self.observe(EventKind::Raw {
                         from: Party::Target,
                         bytes: shown,
                         fault: Some(error.to_string()),
@@ -368,7 +369,7 @@ impl Machine {
         if self.state == State::Closing {
             return self.close(Close::Fin);
         }
-        self.observe(What::GaveUp { waiting_for });
+        self.observe(EventKind::GaveUp { waiting_for });
         self.decide(Verdict::Undecided("remote-server-timeout"));
         match self.state {
             State::AwaitTls | State::Opaque => self.close(Close::Fin),
@@ -378,7 +379,7 @@ impl Machine {
 
     /// A stanza on a connection that waits for some.
     fn send_later(&mut self, stanza: Element) {
-        if matches!(self.errand, Errand::Enter) && self.state == State::Established {
+        if matches!(self.purpose, Purpose::Enter) && self.state == State::Established {
             self.send_element(stanza);
         }
     }
@@ -408,10 +409,10 @@ impl Machine {
     }
 
     pub(super) fn is_listening(&self) -> bool {
-        self.errand.kind() == ConnectionKind::Outbound
+        self.purpose.kind() == ConnectionKind::Outbound
     }
 
-    pub(super) fn observe(&mut self, what: What) {
+    pub(super) fn observe(&mut self, what: EventKind) {
         self.actions.push(Action::Observe(what));
     }
 
@@ -466,7 +467,7 @@ impl Machine {
     pub(super) fn show_unread(&mut self, fault: &str) {
         let unread = self.framer.pending();
         let bytes = unread[..unread.len().min(SHOWN)].to_vec();
-        self.observe(What::Raw {
+        self.observe(EventKind::Raw {
             from: Party::Target,
             bytes,
             fault: Some(fault.to_owned()),
@@ -475,7 +476,7 @@ impl Machine {
 
     /// Hands the verdict of a verifying connection out, once.
     pub(super) fn decide(&mut self, verdict: Verdict) {
-        if matches!(self.errand, Errand::Verify(_)) && !self.decided {
+        if matches!(self.purpose, Purpose::Verify(_)) && !self.decided {
             self.decided = true;
             self.actions.push(Action::Decide(verdict));
         }
@@ -491,7 +492,7 @@ impl Machine {
         if self.established.is_none() {
             self.established = Some(method);
             self.go(Step::Establish);
-            self.observe(What::Established(method));
+            self.observe(EventKind::Established(method));
             self.due.push_back(When::Established);
         } else if self.state.after(Step::Establish).is_ok() {
             self.go(Step::Establish);

@@ -5,13 +5,13 @@
 //! knows nothing of verdicts: whatever happens is observed, and judged elsewhere.
 
 mod action;
+mod config;
 mod dialling;
 mod features;
 mod header;
 mod listening;
 mod machine;
 mod opaque;
-mod profile;
 mod reacting;
 mod script;
 mod sending;
@@ -21,6 +21,6 @@ mod state;
 mod tests;
 
 pub use action::{Action, Input, Question, TlsRole, Verdict};
+pub use config::{PartnerConfig, Purpose};
 pub use machine::Machine;
-pub use profile::{Errand, Profile};
 pub use state::{IllegalMove, State, Step};

@@ -3,7 +3,7 @@
 
 use super::machine::Machine;
 use super::state::{State, Step};
-use crate::event::{Party, TlsSignal, What};
+use crate::event::{EventKind, Party, TlsSignal};
 use crate::reaction::{Hello, Renegotiate};
 use crate::tls::{self, Found, Heard, handmade, legacy};
 
@@ -142,7 +142,7 @@ impl Machine {
         for found in news {
             match found {
                 Found::Message(heard) => {
-                    self.observe(What::Handshake(heard.facts.clone()));
+                    self.observe(EventKind::Handshake(heard.facts.clone()));
                     if self.is_listening() && heard.is_message("client-hello") {
                         self.answer_by_hand(&heard);
                     }
@@ -172,7 +172,7 @@ impl Machine {
     fn tell(&mut self, by: Party, signal: TlsSignal) {
         if !self.opaque.told {
             self.opaque.told = true;
-            self.observe(What::TlsFailed { by, signal });
+            self.observe(EventKind::TlsFailed { by, signal });
         }
     }
 
@@ -180,7 +180,7 @@ impl Machine {
         self.opaque.told = true;
         let received = &self.opaque.received;
         let bytes = received[..received.len().min(1024)].to_vec();
-        self.observe(What::Raw {
+        self.observe(EventKind::Raw {
             from: Party::Target,
             bytes,
             fault: Some(fault.to_owned()),
@@ -193,7 +193,7 @@ impl Machine {
     }
 
     fn show_sent(&mut self, bytes: &[u8]) {
-        self.observe(What::Raw {
+        self.observe(EventKind::Raw {
             from: Party::Partner,
             bytes: bytes.to_vec(),
             fault: None,

@@ -9,7 +9,7 @@ use super::machine::Machine;
 use super::opaque::Broken;
 use super::script::Script;
 use super::state::{State, Step};
-use crate::event::{Close, What};
+use crate::event::{Close, EventKind};
 use crate::negotiate::dialback;
 use crate::reaction::{Do, Reaction, Stage, When};
 use crate::wire::{Element, Frame, Kind, Unit};
@@ -125,7 +125,7 @@ impl Machine {
 
     fn fits(&self, reaction: &Reaction, when: When, nth: u32) -> bool {
         use crate::event::ConnectionKind;
-        let kind = self.errand.kind();
+        let kind = self.purpose.kind();
         reaction.when == when
             && match reaction.on {
                 // A key is checked in good faith whatever the partner does with its own streams.
@@ -274,7 +274,7 @@ impl Machine {
             .unwrap_or_default();
         // What the same list does next has to see it.
         Arc::make_mut(&mut self.board).insert(name.to_owned(), value.clone());
-        self.observe(What::Raised(name.to_owned()));
+        self.observe(EventKind::Raised(name.to_owned()));
         self.actions.push(Action::Raise {
             name: name.to_owned(),
             value,

@@ -7,7 +7,7 @@ use super::action::Action;
 use super::machine::Machine;
 use super::reacting::ends;
 use super::state::{State, Step};
-use crate::event::{Party, What};
+use crate::event::{EventKind, Party};
 use crate::negotiate::dialback;
 use crate::reaction::{Await, Line, Values, When};
 use crate::wire::{Element, Framer, Kind, Limits, NS_STREAM, Unit};
@@ -120,7 +120,7 @@ impl Machine {
         if bytes.is_empty() || self.shut {
             return;
         }
-        self.observe(What::Raw {
+        self.observe(EventKind::Raw {
             from: Party::Partner,
             bytes: bytes[..bytes.len().min(SHOWN)].to_vec(),
             fault: None,
@@ -138,7 +138,7 @@ impl Machine {
             return;
         }
         bytes.truncate(SHOWN);
-        self.observe(What::Repeated { bytes, times });
+        self.observe(EventKind::Repeated { bytes, times });
         self.actions.push(Action::SendMany { line, times, every });
     }
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::action::{Action, Verdict};
+use super::config::Purpose;
 use super::machine::Machine;
-use super::profile::Errand;
 use super::state::{State, Step};
 use super::{features, header};
-use crate::event::{Close, Party, What};
+use crate::event::{Close, EventKind, Party};
 use crate::wire::{Element, Frame, Kind, Unit};
 
 impl Machine {
@@ -24,7 +24,7 @@ impl Machine {
             self.stream_ended = true;
             self.end_sent = true;
         }
-        self.observe(What::Frame {
+        self.observe(EventKind::Frame {
             from: Party::Partner,
             encrypted: self.encrypted,
             frame: Arc::new(Frame {
@@ -45,7 +45,7 @@ impl Machine {
     pub(super) fn send_header(&mut self, without: &[String]) {
         self.streams += 1;
         if self.is_listening() {
-            let id = self.profile.stream_id(self.leg, self.streams);
+            let id = self.profile.stream_id(self.number, self.streams);
             let given = !without.iter().any(|name| name == "id");
             self.stream.id = Some(if given { id } else { String::new() });
         }
@@ -59,7 +59,7 @@ impl Machine {
                 Some(&self.profile.target_domain)
             },
             dialback: self.profile.persona.offer.dialback
-                || matches!(self.errand, Errand::Verify(_)),
+                || matches!(self.purpose, Purpose::Verify(_)),
             version: !(listening && self.stream.without_features),
         }
         .element(without);
@@ -117,7 +117,7 @@ impl Machine {
 
     /// Sends the stanza that was refused, once: nothing may come of it (RFC 6120 §4.9.3.12).
     fn insist(&mut self) {
-        if let Errand::Deliver(stanza) = &self.errand
+        if let Purpose::Deliver(stanza) = &self.purpose
             && self.profile.insists
             && self.established.is_none()
             && !self.insisted
@@ -174,6 +174,6 @@ impl Machine {
         self.decide(Verdict::Undecided("remote-server-timeout"));
         let by = self.ended_by.unwrap_or(Party::Partner);
         self.go(Step::End);
-        self.observe(What::Closed { by, how });
+        self.observe(EventKind::Closed { by, how });
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::event::{ConnectionKind, Event, Method, Party, TlsSignal, What};
+use crate::event::{ConnectionKind, Event, EventKind, Method, Party, TlsSignal};
 use crate::wire::Kind;
 
 /// Characters of one unit that are shown.
@@ -13,13 +13,13 @@ const SHOWN: usize = 400;
 pub(super) fn transcript(events: &[Event]) -> String {
     let mut text = String::new();
     for event in events {
-        if let What::Frame { frame, .. } = &event.what
+        if let EventKind::Frame { frame, .. } = &event.kind
             && matches!(frame.kind, Kind::Declaration | Kind::Whitespace(_))
         {
             continue;
         }
-        let (arrow, what) = describe(&event.what);
-        let _ = writeln!(text, "{:>2} {arrow} {what}", event.leg.0);
+        let (arrow, what) = describe(&event.kind);
+        let _ = writeln!(text, "{:>2} {arrow} {what}", event.connection.0);
     }
     if text.is_empty() {
         text.push_str("nothing happened\n");
@@ -27,15 +27,15 @@ pub(super) fn transcript(events: &[Event]) -> String {
     text
 }
 
-fn describe(what: &What) -> (&'static str, String) {
+fn describe(what: &EventKind) -> (&'static str, String) {
     match what {
-        What::Opened(kind) => (dialler(*kind), format!("connected {}", purpose(*kind))),
-        What::ConnectFailed(kind, error) => (
+        EventKind::Opened(kind) => (dialler(*kind), format!("connected {}", purpose(*kind))),
+        EventKind::ConnectFailed(kind, error) => (
             dialler(*kind),
             format!("connect failed: {error} ({})", purpose(*kind)),
         ),
-        What::Frame { from, frame, .. } => (arrow(*from), readable(&frame.raw)),
-        What::Raw { from, bytes, fault } => {
+        EventKind::Frame { from, frame, .. } => (arrow(*from), readable(&frame.raw)),
+        EventKind::Raw { from, bytes, fault } => {
             let bytes = readable(bytes);
             let text = match fault {
                 Some(fault) => format!("not legal: {fault}: {bytes}"),
@@ -43,8 +43,8 @@ fn describe(what: &What) -> (&'static str, String) {
             };
             (arrow(*from), text)
         }
-        What::TlsUp(facts) => (" ", format!("TLS {} {}", facts.version, facts.suite)),
-        What::TlsFailed { by, signal } => (
+        EventKind::TlsUp(facts) => (" ", format!("TLS {} {}", facts.version, facts.suite)),
+        EventKind::TlsFailed { by, signal } => (
             arrow(*by),
             match signal {
                 TlsSignal::Alert(name) => format!("TLS alert {name}"),
@@ -52,12 +52,16 @@ fn describe(what: &What) -> (&'static str, String) {
                 TlsSignal::Garbage(why) => format!("no TLS: {why}"),
             },
         ),
-        What::Established(method) => (" ", format!("established by {}", name(*method))),
-        What::Closed { by, how } => (arrow(*by), format!("closed: {how:?}").to_ascii_lowercase()),
-        What::Repeated { bytes, times } => ("→", format!("{times} times: {}", readable(bytes))),
-        What::Raised(name) => (" ", format!("raised {name}")),
-        What::Handshake(facts) => ("←", format!("by hand: {facts:?}")),
-        What::GaveUp { waiting_for } => ("→", format!("gave up waiting for {waiting_for}")),
+        EventKind::Established(method) => (" ", format!("established by {}", name(*method))),
+        EventKind::Closed { by, how } => {
+            (arrow(*by), format!("closed: {how:?}").to_ascii_lowercase())
+        }
+        EventKind::Repeated { bytes, times } => {
+            ("→", format!("{times} times: {}", readable(bytes)))
+        }
+        EventKind::Raised(name) => (" ", format!("raised {name}")),
+        EventKind::Handshake(facts) => ("←", format!("by hand: {facts:?}")),
+        EventKind::GaveUp { waiting_for } => ("→", format!("gave up waiting for {waiting_for}")),
     }
 }
 

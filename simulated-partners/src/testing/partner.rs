@@ -16,11 +16,11 @@ use super::network::Network;
 use crate::board::Board;
 use crate::dns::{BadName, Query, Records};
 use crate::driver::{self, CONNECTIONS, PartnerSetup};
-use crate::event::{ConnectionKind, Event, Method, Party, What};
+use crate::event::{ConnectionKind, Event, EventKind, Method, Party};
 use crate::persona::{self, Persona};
 use crate::pki::Identity;
 use crate::stanza;
-use crate::tls::Habits;
+use crate::tls::TlsOptions;
 use crate::wire::{Element, Frame, Kind, Unit};
 
 /// How long is waited where nothing else was said: for an event, and by the partner for each step.
@@ -161,7 +161,7 @@ impl Builder {
             domain: self.domain.clone(),
             persona: Arc::new(persona),
             identity,
-            habits: Habits::default(),
+            tls: TlsOptions::default(),
             roots: network.roots(),
             target_domain: self.target_domain.clone(),
             target: self.target,
@@ -337,24 +337,26 @@ impl Partner {
     pub async fn established(&mut self) -> Result<Method, Waited> {
         let mut for_keys = BTreeSet::new();
         let event = self
-            .wait_for("an authenticated connection", |event| match &event.what {
-                What::Opened(ConnectionKind::Verification)
-                | What::ConnectFailed(ConnectionKind::Verification, _) => {
-                    for_keys.insert(event.leg);
+            .wait_for("an authenticated connection", |event| match &event.kind {
+                EventKind::Opened(ConnectionKind::Verification)
+                | EventKind::ConnectFailed(ConnectionKind::Verification, _) => {
+                    for_keys.insert(event.connection);
                     false
                 }
                 // Whoever asks about a key on a connection may need it for nothing else.
-                What::Frame { from, frame, .. } if asks_about_a_key(*from, frame) => {
-                    for_keys.insert(event.leg);
+                EventKind::Frame { from, frame, .. } if asks_about_a_key(*from, frame) => {
+                    for_keys.insert(event.connection);
                     false
                 }
-                What::Established(_) => true,
-                What::ConnectFailed(..) | What::Closed { .. } => !for_keys.contains(&event.leg),
+                EventKind::Established(_) => true,
+                EventKind::ConnectFailed(..) | EventKind::Closed { .. } => {
+                    !for_keys.contains(&event.connection)
+                }
                 _ => false,
             })
             .await?;
-        match event.what {
-            What::Established(method) => Ok(method),
+        match event.kind {
+            EventKind::Established(method) => Ok(method),
             _ => Err(self.waited("the connection ended without being authenticated")),
         }
     }
@@ -416,8 +418,8 @@ fn builder(persona: Result<Persona, String>) -> Builder {
 }
 
 fn stanza(event: &Event) -> Option<&Element> {
-    match &event.what {
-        What::Frame {
+    match &event.kind {
+        EventKind::Frame {
             from: Party::Target,
             frame,
             ..
@@ -442,10 +444,10 @@ fn asks_about_a_key(from: Party, frame: &Frame) -> bool {
 
 fn cost(event: &Event) -> usize {
     OVERHEAD
-        + match &event.what {
+        + match &event.kind {
             // The parsed form takes about as much again.
-            What::Frame { frame, .. } => 2 * frame.raw.len(),
-            What::Raw { bytes, .. } => bytes.len(),
+            EventKind::Frame { frame, .. } => 2 * frame.raw.len(),
+            EventKind::Raw { bytes, .. } => bytes.len(),
             _ => 0,
         }
 }

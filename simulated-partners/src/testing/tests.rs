@@ -2,7 +2,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use super::*;
-use crate::event::{Method, What};
+use crate::event::{EventKind, Method};
 use crate::wire::Element;
 
 /// The server under test is a partner as well, of the persona that it is named after.
@@ -130,14 +130,14 @@ fn a_blocking_partner_serves_a_plain_socket() {
     socket.read_exact(&mut answer).unwrap();
     partner
         .wait_for("a connection", |event| {
-            matches!(event.what, What::Opened(_))
+            matches!(event.kind, EventKind::Opened(_))
         })
         .unwrap();
     drop(socket);
     let events = partner.stop();
     assert!(matches!(
-        events.last().map(|event| &event.what),
-        Some(What::Closed { .. })
+        events.last().map(|event| &event.kind),
+        Some(EventKind::Closed { .. })
     ));
 }
 

@@ -8,19 +8,19 @@ use rustls::{
 };
 
 use super::judge::judge;
-use super::witness::Witness;
-use crate::event::TlsFacts;
+use super::recorder::OfferRecorder;
+use crate::event::TlsSession;
 
 /// What a connection agreed on that the target opened. `domain` is the one that the target says it
 /// speaks for.
 pub fn server_facts(
     connection: &mut ServerConnection,
-    witness: &Witness,
+    witness: &OfferRecorder,
     domain: &str,
     roots: &Arc<RootCertStore>,
-) -> TlsFacts {
+) -> TlsSession {
     let sni = connection.server_name().map(str::to_owned);
-    TlsFacts {
+    TlsSession {
         early_data: connection.early_data().is_some(),
         offered: witness.offered().to_vec(),
         ..facts(connection, sni, Side::Client, domain, roots)
@@ -31,13 +31,13 @@ pub fn server_facts(
 /// one that the target has to speak for.
 pub fn client_facts(
     connection: &ClientConnection,
-    witness: &Witness,
+    witness: &OfferRecorder,
     sni: Option<&str>,
     domain: &str,
     roots: &Arc<RootCertStore>,
-) -> TlsFacts {
+) -> TlsSession {
     let sni = sni.map(str::to_owned);
-    TlsFacts {
+    TlsSession {
         early_data: connection.is_early_data_accepted(),
         asked: witness.was_asked(),
         ..facts(connection, sni, Side::Server, domain, roots)
@@ -50,9 +50,9 @@ fn facts(
     shown_by: Side,
     domain: &str,
     roots: &Arc<RootCertStore>,
-) -> TlsFacts {
+) -> TlsSession {
     let chain = state.peer_certificates().unwrap_or_default();
-    TlsFacts {
+    TlsSession {
         version: match state.protocol_version() {
             Some(ProtocolVersion::TLSv1_2) => "1.2",
             Some(ProtocolVersion::TLSv1_3) => "1.3",

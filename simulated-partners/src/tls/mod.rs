@@ -9,14 +9,14 @@ mod config;
 mod details;
 mod facts;
 mod failure;
-mod habits;
 pub(crate) mod handmade;
 mod identity;
 mod judge;
 pub mod legacy;
+mod options;
 mod reading;
+mod recorder;
 mod takeover;
-mod witness;
 
 pub use alert::alert_name;
 pub(crate) use config::provider;
@@ -24,13 +24,13 @@ pub use config::{client_config, server_config};
 pub use details::{Details, Usage};
 pub use facts::{client_facts, server_facts};
 pub use failure::failure;
-pub use habits::{Habits, Hints};
 pub use identity::Name;
 pub use judge::judge;
+pub use options::{AcceptableCas, TlsOptions};
 pub(crate) use reading::read_opened;
 pub use reading::{Found, Heard, read};
+pub use recorder::OfferRecorder;
 pub(crate) use takeover::Takeover;
-pub use witness::Witness;
 
 #[cfg(test)]
 mod tests;

@@ -97,7 +97,7 @@ async fn both_sides_know_what_was_agreed(
     let (server, client) = shake(server, client).await;
     let (mut server, client) = (server.unwrap(), client.unwrap());
 
-    let witness = Witness::default();
+    let witness = OfferRecorder::default();
     let at_server = server_facts(server.get_mut().1, &witness, "b.example", &roots);
     let at_client = client_facts(
         client.get_ref().1,
@@ -138,7 +138,7 @@ async fn any_client_certificate_completes_and_is_judged(
     client.unwrap();
     let facts = server_facts(
         server.unwrap().get_mut().1,
-        &Witness::default(),
+        &OfferRecorder::default(),
         "b.example",
         &authority().roots(),
     );
@@ -163,7 +163,7 @@ async fn any_server_certificate_completes_and_is_judged(
     let roots = authority().roots();
     let facts = client_facts(
         client.get_ref().1,
-        &Witness::default(),
+        &OfferRecorder::default(),
         None,
         "a.example",
         &roots,
@@ -197,7 +197,7 @@ async fn an_unreadable_certificate_completes_and_is_judged(
     let roots = authority().roots();
     let facts = client_facts(
         client.get_ref().1,
-        &Witness::default(),
+        &OfferRecorder::default(),
         None,
         "a.example",
         &roots,
@@ -430,17 +430,17 @@ proptest::proptest! {
 async fn what_is_asked_for_and_offered_is_seen() {
     let roots = authority().roots();
     let shown = identity("a.example", Certificate::Good);
-    let habits = Habits {
+    let options = TlsOptions {
         alpn: vec!["h2".to_owned(), "xmpp-server".to_owned()],
-        ..Habits::default()
+        ..TlsOptions::default()
     };
-    let server = Habits {
+    let server = TlsOptions {
         alpn: vec!["xmpp-server".to_owned()],
-        ..Habits::default()
+        ..TlsOptions::default()
     };
     let server = server.server(shown.as_ref(), BOTH, &roots).unwrap();
-    let (server, at_server) = Witness::server(&server);
-    let (client, at_client) = Witness::client(&habits.client(shown.as_ref(), BOTH).unwrap());
+    let (server, at_server) = OfferRecorder::server(&server);
+    let (client, at_client) = OfferRecorder::client(&options.client(shown.as_ref(), BOTH).unwrap());
     let (server, client) = shake(server, client).await;
     let (mut server, client) = (server.unwrap(), client.unwrap());
     let facts = server_facts(server.get_mut().1, &at_server, "a.example", &roots);
@@ -455,18 +455,18 @@ async fn what_is_asked_for_and_offered_is_seen() {
 async fn sessions_are_resumed_by_who_has_the_habit() {
     let shown = identity("a.example", Certificate::Good);
     for resumes in [true, false] {
-        let habits = Habits {
+        let options = TlsOptions {
             resumes,
-            ..Habits::default()
+            ..TlsOptions::default()
         };
         let roots = authority().roots();
         let versions = [TlsVersion::V12];
-        let server = habits.server(shown.as_ref(), &versions, &roots).unwrap();
-        let client = habits.client(shown.as_ref(), &versions).unwrap();
+        let server = options.server(shown.as_ref(), &versions, &roots).unwrap();
+        let client = options.client(shown.as_ref(), &versions).unwrap();
         for again in [false, true] {
             let (_, client) = shake(Arc::clone(&server), Arc::clone(&client)).await;
             let client = client.unwrap();
-            let witness = Witness::default();
+            let witness = OfferRecorder::default();
             let facts = client_facts(client.get_ref().1, &witness, None, "a.example", &roots);
             assert_eq!(facts.resumed, resumes && again);
         }

@@ -8,12 +8,12 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-use s2spec::baseline::{Baseline, Settlement};
+use s2spec::baseline::{Baseline, BaselineCheck};
 use s2spec::case::{Case, Direction, Set, Tag};
 use s2spec::matrix;
 use s2spec::oracle::Profile;
 use s2spec::outcome::Outcome;
-use s2spec::policy::Row;
+use s2spec::policy::PolicyNumber;
 use s2spec::record::Record;
 use s2spec::runner::{self, Deadlines, Plan};
 use s2spec::scenario::Library;
@@ -102,7 +102,7 @@ fn run_plan(
         slots: Arc::clone(slots),
         seed: 7,
         keep_events: true,
-        judge: Arc::new(|result| Settlement::none().judge(result)),
+        judge: Arc::new(|result| BaselineCheck::none().judge(result)),
         prove,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -169,9 +169,9 @@ pub(crate) fn story(records: &[Record]) -> String {
             line(&mut table, &format!("{}  nothing on a wire", letter(place)));
             continue;
         }
-        for (number, leg) in wire.split(" | ").enumerate() {
+        for (number, connection) in wire.split(" | ").enumerate() {
             let mark = if number == 0 { letter(place) } else { ' ' };
-            line(&mut table, &format!("{mark}  {leg}"));
+            line(&mut table, &format!("{mark}  {connection}"));
         }
     }
     table
@@ -192,7 +192,7 @@ pub(crate) fn table(records: &[Record]) -> String {
     let mut text = String::new();
     for direction in [Direction::Outbound, Direction::Inbound] {
         writeln!(text, "{direction:?}").expect("a String takes all text");
-        for row in Row::all() {
+        for row in PolicyNumber::all() {
             let mut endings: BTreeMap<String, Vec<&str>> = BTreeMap::new();
             for record in records {
                 if record.result.case.row == row && record.result.case.direction == direction {
@@ -292,17 +292,17 @@ pub(crate) fn hold_to_record(name: &str, version: &str, target: Arc<dyn Target>,
     }
 }
 
-fn recorded(name: &str) -> Settlement {
+fn recorded(name: &str) -> BaselineCheck {
     let file = root().join(format!("harness/baselines/{name}.toml"));
     let baseline = Baseline::load(&file, all_cases()).expect("the baseline can be read");
-    Settlement {
+    BaselineCheck {
         baseline: Some(baseline),
         strict: true,
-        ..Settlement::none()
+        ..BaselineCheck::none()
     }
 }
 
-fn assert_as_recorded(settlement: &Settlement, records: Vec<Record>) -> Vec<Record> {
+fn assert_as_recorded(settlement: &BaselineCheck, records: Vec<Record>) -> Vec<Record> {
     let records: Vec<Record> = records
         .into_iter()
         .map(|record| settlement.judge(record.result))

@@ -2,13 +2,13 @@
 
 use s2spec::case::Case;
 use s2spec::lab::Lab;
-use s2spec::policy::Row;
+use s2spec::policy::PolicyNumber;
 use s2spec::subject::reference::Reference;
 use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
 
 /// Treats every partner as this row says, whatever the case says.
 pub(crate) struct Misconfigured {
-    row: Row,
+    row: PolicyNumber,
 }
 
 const PROXY: Reference = Reference {
@@ -18,7 +18,7 @@ const PROXY: Reference = Reference {
 impl Misconfigured {
     pub(crate) fn to(row: u8) -> Self {
         Self {
-            row: Row::new(row).expect("1 to 18"),
+            row: PolicyNumber::new(row).expect("1 to 18"),
         }
     }
 

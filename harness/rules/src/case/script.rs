@@ -6,8 +6,8 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use simulated_partners::persona::Persona;
-use simulated_partners::pki::Recipe;
-use simulated_partners::tls::Habits;
+use simulated_partners::pki::CertificateSpec;
+use simulated_partners::tls::TlsOptions;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Direction;
@@ -83,9 +83,9 @@ pub struct Role {
     /// How it behaves, reactions of the scenario included.
     pub persona: Arc<Persona>,
     /// Its certificate, where it is not one of the persona's kinds.
-    pub certificate: Option<Recipe>,
+    pub certificate: Option<CertificateSpec>,
     /// What it does in handshakes beside that.
-    pub handshake: Habits,
+    pub handshake: TlsOptions,
     /// Its domain, with placeholders.
     pub domain: String,
     /// When it dials.
@@ -229,7 +229,7 @@ impl Role {
             name: MAIN.into(),
             persona: Arc::clone(persona),
             certificate: None,
-            handshake: Habits::default(),
+            handshake: TlsOptions::default(),
             domain: "{domain}".to_owned(),
             dials: Dials::Plain(dials),
             times: 1,

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use simulated_partners::event::Leg;
+use simulated_partners::event::ConnectionId;
 
 use super::reading::{Bounce, Evidence};
 use crate::case::Direction;
 use crate::expectation::{End, Expectation};
 use crate::finding::{Against, Fault, Finding, Violation};
-use crate::oracle::{Fit, Opinion, fit};
+use crate::oracle::{Match, Opinion, fit};
 use crate::outcome::Outcome;
 use crate::verdict::Weight;
 
@@ -23,7 +23,7 @@ pub struct OracleCase<'a> {
     /// What happened.
     pub outcome: &'a Outcome,
     /// Prohibited things that the target did.
-    pub violations: &'a BTreeSet<(Leg, Violation)>,
+    pub violations: &'a BTreeSet<(ConnectionId, Violation)>,
     /// What was seen beside the partner's wire.
     pub evidence: Evidence,
     /// Whether an answer had to come back.
@@ -33,13 +33,16 @@ pub struct OracleCase<'a> {
 /// What is wrong: what must never happen, whether the stanza went where the wire says, and whether the
 /// tables allow the outcome.
 pub fn against_oracle(case: &OracleCase<'_>) -> Vec<Finding> {
-    let prohibited = case.violations.iter().map(|(leg, violation)| Finding {
-        connection: Some(leg.0),
-        ..fault(
-            Fault::Prohibited(*violation),
-            format!("must not: the target {violation} (#{})", leg.0),
-        )
-    });
+    let prohibited = case
+        .violations
+        .iter()
+        .map(|(connection, violation)| Finding {
+            connection: Some(connection.0),
+            ..fault(
+                Fault::Prohibited(*violation),
+                format!("must not: the target {violation} (#{})", connection.0),
+            )
+        });
     prohibited
         .chain(contradiction(case))
         .chain(outcome(case))
@@ -85,9 +88,9 @@ fn contradiction(case: &OracleCase<'_>) -> Option<Finding> {
 
 fn outcome(case: &OracleCase<'_>) -> Option<Finding> {
     let (weight, text) = match fit(case.allowed, case.direction, case.outcome) {
-        Fit::Expected => return None,
-        Fit::Tolerated(ground) => (Weight::Should, ground.to_owned()),
-        Fit::No => disputed(case).unwrap_or_else(|| (Weight::Must, mismatch(case))),
+        Match::Expected => return None,
+        Match::Tolerated(ground) => (Weight::Should, ground.to_owned()),
+        Match::No => disputed(case).unwrap_or_else(|| (Weight::Must, mismatch(case))),
     };
     Some(Finding {
         against: Against::Outcome,

@@ -3,7 +3,7 @@
 use super::grade::{Grade, grade};
 use crate::case::{Expect, Script};
 use crate::finding::{Against, Finding};
-use crate::observe::Sight;
+use crate::observe::Observation;
 use crate::outcome::Outcome;
 use crate::requirement::Registry;
 use crate::verdict::Weight;
@@ -15,7 +15,7 @@ pub struct ScriptCase<'a> {
     /// The requirements that the scenario judges.
     pub requirements: &'a [String],
     /// What was seen.
-    pub sights: &'a [Sight],
+    pub observations: &'a [Observation],
     /// How the main partner's negotiation ended.
     pub outcome: &'a Outcome,
     /// What is wrong with the target afterwards, if anything is.
@@ -34,7 +34,7 @@ pub fn against_script(case: &ScriptCase<'_>) -> Vec<Finding> {
             &expect.rows
         };
         let weight = weight(expect, requirements);
-        let (weight, text) = match grade(expect, case.sights, case.fill) {
+        let (weight, text) = match grade(expect, case.observations, case.fill) {
             Grade::Met => return None,
             Grade::Tolerated(why) => (weight.min(Weight::Should), why),
             Grade::Unmet(why) => (weight, format!("{expect}: {why}")),

@@ -9,7 +9,7 @@ use simulated_partners::wire::Element;
 
 use super::sequence;
 use crate::case::{Expect, Mark, Sees};
-use crate::observe::Sight;
+use crate::observe::Observation;
 
 /// How an expectation stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,12 +38,19 @@ impl Grade {
 }
 
 /// How an expectation stands after all that was seen. `fill` replaces placeholders.
-pub fn grade(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> Grade {
-    let own = match (alone(expect, sights, fill), &expect.warn) {
+pub fn grade(
+    expect: &Expect,
+    observations: &[Observation],
+    fill: &dyn Fn(&str) -> String,
+) -> Grade {
+    let own = match (alone(expect, observations, fill), &expect.warn) {
         (Grade::Met, Some(reason)) => Grade::Tolerated(reason.clone()),
         (grade, _) => grade,
     };
-    let others = expect.or.iter().map(|other| grade(other, sights, fill));
+    let others = expect
+        .or
+        .iter()
+        .map(|other| grade(other, observations, fill));
     let mut best = own;
     for other in others {
         if other.rank() < best.rank() {
@@ -54,19 +61,19 @@ pub fn grade(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -
 }
 
 /// The same without its alternatives.
-fn alone(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> Grade {
-    let near: Vec<&Sight> = sights
+fn alone(expect: &Expect, observations: &[Observation], fill: &dyn Fn(&str) -> String) -> Grade {
+    let near: Vec<&Observation> = observations
         .iter()
         .enumerate()
-        .filter(|(at, sight)| {
-            is_candidate(expect, sight, fill) && is_in_time(expect, *at, sights, fill)
+        .filter(|(at, observation)| {
+            is_candidate(expect, observation, fill) && is_in_time(expect, *at, observations, fill)
         })
-        .map(|(_, sight)| sight)
+        .map(|(_, observation)| observation)
         .collect();
     let with_condition = |wanted: &[String]| {
         near.iter()
-            .filter(|sight| {
-                sight
+            .filter(|observation| {
+                observation
                     .condition()
                     .is_some_and(|condition| wanted.iter().any(|one| fits(one, condition)))
             })
@@ -78,17 +85,19 @@ fn alone(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> Gr
     } else {
         with_condition(&expect.condition)
     };
-    let exactly = count(expect, &exact, sights);
+    let exactly = count(expect, &exact, observations);
     if exactly.is_ok() || expect.tolerated.is_empty() {
         return match exactly {
             Ok(()) => Grade::Met,
-            Err(why) => Grade::Unmet(describe(&why, expect, &near, sights)),
+            Err(why) => Grade::Unmet(describe(&why, expect, &near, observations)),
         };
     }
     let lenient = with_condition(&expect.tolerated);
-    match count(expect, &lenient, sights) {
+    match count(expect, &lenient, observations) {
         Ok(()) => {
-            let condition = lenient.first().and_then(|sight| sight.condition());
+            let condition = lenient
+                .first()
+                .and_then(|observation| observation.condition());
             Grade::Tolerated(format!(
                 "{} is `{}`, where `{}` says it exactly",
                 expect.sees,
@@ -96,12 +105,16 @@ fn alone(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> Gr
                 expect.condition.join("` or `")
             ))
         }
-        Err(why) => Grade::Unmet(describe(&why, expect, &near, sights)),
+        Err(why) => Grade::Unmet(describe(&why, expect, &near, observations)),
     }
 }
 
 /// Whether the number is right, and what differs from each other where it has to.
-fn count(expect: &Expect, found: &[&Sight], sights: &[Sight]) -> Result<(), String> {
+fn count(
+    expect: &Expect,
+    found: &[&Observation],
+    observations: &[Observation],
+) -> Result<(), String> {
     let number = u32::try_from(found.len()).unwrap_or(u32::MAX);
     let most = if expect.never {
         Some(0)
@@ -127,20 +140,22 @@ fn count(expect: &Expect, found: &[&Sight], sights: &[Sight]) -> Result<(), Stri
     }
     if let Some(attribute) = &expect.distinct {
         let mut values = BTreeSet::new();
-        for sight in found {
-            let value = value(sight, attribute).unwrap_or_default();
+        for observation in found {
+            let value = value(observation, attribute).unwrap_or_default();
             if !values.insert(value.clone()) {
                 return Err(format!("`{attribute}` is `{value}` twice"));
             }
         }
     }
     if expect.keyed
-        && let Some(way) = super::guess::way(found, sights)
+        && let Some(way) = super::guess::way(found, observations)
     {
         return Err(way);
     }
     let values = |attribute: &String| -> Vec<String> {
-        let all = found.iter().map(|sight| value(sight, attribute));
+        let all = found
+            .iter()
+            .map(|observation| value(observation, attribute));
         all.map(Option::unwrap_or_default).collect()
     };
     if let Some(attribute) = &expect.ascending {
@@ -153,31 +168,35 @@ fn count(expect: &Expect, found: &[&Sight], sights: &[Sight]) -> Result<(), Stri
 }
 
 /// An attribute, or the element's text for `text`.
-pub(super) fn value(sight: &Sight, name: &str) -> Option<String> {
+pub(super) fn value(observation: &Observation, name: &str) -> Option<String> {
     if name == "text" {
-        return sight
+        return observation
             .element
             .as_ref()
             .map(|element| element.content().trim().to_owned());
     }
-    sight.attribute(name).map(str::to_owned)
+    observation.attribute(name).map(str::to_owned)
 }
 
 /// Whether everything but the condition and the time fits.
-pub(super) fn is_candidate(expect: &Expect, sight: &Sight, fill: &dyn Fn(&str) -> String) -> bool {
+pub(super) fn is_candidate(
+    expect: &Expect,
+    observation: &Observation,
+    fill: &dyn Fn(&str) -> String,
+) -> bool {
     let attributes = || {
         expect.with.iter().all(|(name, wanted)| {
-            sight
+            observation
                 .attribute(name)
                 .is_some_and(|value| fits(&fill(wanted), value))
         }) && expect
             .without
             .iter()
-            .all(|name| sight.attribute(name).is_none())
+            .all(|name| observation.attribute(name).is_none())
     };
     let inside = || {
         let has = |path: &String| {
-            sight
+            observation
                 .element
                 .as_ref()
                 .is_some_and(|element| leads(element, &fill(path)))
@@ -186,12 +205,12 @@ pub(super) fn is_candidate(expect: &Expect, sight: &Sight, fill: &dyn Fn(&str) -
     };
     let texts = || {
         expect.text.as_ref().is_none_or(|wanted| {
-            sight
+            observation
                 .element
                 .as_ref()
                 .is_some_and(|element| fits(&fill(wanted), element.content().trim()))
         }) && expect.hex.is_none_or(|digits| {
-            let text = sight
+            let text = observation
                 .element
                 .as_ref()
                 .map(Element::content)
@@ -201,46 +220,51 @@ pub(super) fn is_candidate(expect: &Expect, sight: &Sight, fill: &dyn Fn(&str) -
         }) && expect
             .raw
             .as_ref()
-            .is_none_or(|wanted| fits(&fill(wanted), &sight.raw))
+            .is_none_or(|wanted| fits(&fill(wanted), &observation.raw))
     };
-    expect.sees.covers(sight.sees)
-        && sight.by == Party::Target
+    expect.sees.covers(observation.sees)
+        && observation.by == Party::Target
         && expect
             .at
             .as_ref()
-            .is_none_or(|name| sight.at.as_deref() == Some(name))
-        && expect.on.is_none_or(|on| sight.on == Some(on))
+            .is_none_or(|name| observation.at.as_deref() == Some(name))
+        && expect.on.is_none_or(|on| observation.on == Some(on))
         && expect
             .connection
-            .is_none_or(|number| sight.connection == number)
-        && expect.stage.is_none_or(|stage| sight.stage == stage)
+            .is_none_or(|number| observation.number == number)
+        && expect.stage.is_none_or(|stage| observation.stage == stage)
         && attributes()
         && inside()
         && texts()
 }
 
 /// Whether it lies between the marks.
-fn is_in_time(expect: &Expect, at: usize, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> bool {
-    let sight = &sights[at];
+fn is_in_time(
+    expect: &Expect,
+    at: usize,
+    observations: &[Observation],
+    fill: &dyn Fn(&str) -> String,
+) -> bool {
+    let observation = &observations[at];
     let since = match &expect.after {
         None => Some(Duration::ZERO),
-        Some(mark) => sights[..at]
+        Some(mark) => observations[..at]
             .iter()
-            .filter(|other| is_mark(mark, other, sight, fill))
+            .filter(|other| is_mark(mark, other, observation, fill))
             .nth(nth(mark))
             .map(|other| other.time),
     };
     let Some(since) = since else { return false };
     let early = expect.before.as_ref().is_none_or(|mark| {
-        sights[..at]
+        observations[..at]
             .iter()
-            .filter(|other| is_mark(mark, other, sight, fill))
+            .filter(|other| is_mark(mark, other, observation, fill))
             .nth(nth(mark))
             .is_none()
     });
     let soon = expect
         .within
-        .is_none_or(|within| sight.time <= since + Duration::from_millis(within.into()));
+        .is_none_or(|within| observation.time <= since + Duration::from_millis(within.into()));
     early && soon
 }
 
@@ -248,20 +272,25 @@ fn nth(mark: &Mark) -> usize {
     mark.nth.map_or(0, |nth| usize::from(nth.saturating_sub(1)))
 }
 
-fn is_mark(mark: &Mark, other: &Sight, sight: &Sight, fill: &dyn Fn(&str) -> String) -> bool {
+fn is_mark(
+    mark: &Mark,
+    other: &Observation,
+    observation: &Observation,
+    fill: &dyn Fn(&str) -> String,
+) -> bool {
     let party = if mark.ours {
         Party::Partner
     } else {
         Party::Target
     };
     // What is raised, and what happens away from connections, has no side and no connection.
-    let placeless = other.leg.is_none() || other.sees == Sees::Raised;
+    let placeless = other.connection.is_none() || other.sees == Sees::Raised;
     mark.sees.covers(other.sees)
         && (placeless || other.by == party)
         && (mark.anywhere
             || placeless
-            || sight.leg.is_none()
-            || (other.at == sight.at && other.leg == sight.leg))
+            || observation.connection.is_none()
+            || (other.at == observation.at && other.connection == observation.connection))
         && mark.with.iter().all(|(name, wanted)| {
             other
                 .attribute(name)
@@ -315,11 +344,19 @@ pub(super) fn fits(pattern: &str, text: &str) -> bool {
 }
 
 /// What is wrong, with what came nearest.
-fn describe(why: &str, expect: &Expect, near: &[&Sight], sights: &[Sight]) -> String {
+fn describe(
+    why: &str,
+    expect: &Expect,
+    near: &[&Observation],
+    observations: &[Observation],
+) -> String {
     /// As many are named.
     const SHOWN: usize = 3;
     let mut text = why.to_owned();
-    let conditions: BTreeSet<&str> = near.iter().filter_map(|sight| sight.condition()).collect();
+    let conditions: BTreeSet<&str> = near
+        .iter()
+        .filter_map(|observation| observation.condition())
+        .collect();
     if !expect.condition.is_empty() && !conditions.is_empty() && !expect.is_negative() {
         let conditions: Vec<&str> = conditions.into_iter().collect();
         let _ = write!(text, ", but with `{}`", conditions.join("`, `"));
@@ -331,9 +368,11 @@ fn describe(why: &str, expect: &Expect, near: &[&Sight], sights: &[Sight]) -> St
         }
         return text;
     }
-    let alike: Vec<String> = sights
+    let alike: Vec<String> = observations
         .iter()
-        .filter(|sight| expect.sees.covers(sight.sees) && sight.by == Party::Target)
+        .filter(|observation| {
+            expect.sees.covers(observation.sees) && observation.by == Party::Target
+        })
         .take(SHOWN)
         .map(short)
         .collect();
@@ -341,14 +380,14 @@ fn describe(why: &str, expect: &Expect, near: &[&Sight], sights: &[Sight]) -> St
         let _ = write!(text, "; there was {}", alike.join(", "));
         return text;
     }
-    let last: Vec<String> = sights
+    let last: Vec<String> = observations
         .iter()
         .rev()
-        .filter(|sight| sight.by == Party::Target && sight.leg.is_some())
+        .filter(|observation| observation.by == Party::Target && observation.connection.is_some())
         .take(SHOWN)
-        .map(|sight| match sight.condition() {
-            Some(condition) => format!("{} {condition}", sight.sees),
-            None => sight.sees.to_string(),
+        .map(|observation| match observation.condition() {
+            Some(condition) => format!("{} {condition}", observation.sees),
+            None => observation.sees.to_string(),
         })
         .collect();
     if last.is_empty() {
@@ -361,17 +400,17 @@ fn describe(why: &str, expect: &Expect, near: &[&Sight], sights: &[Sight]) -> St
 }
 
 /// A sight in a few words.
-fn short(sight: &Sight) -> String {
+fn short(observation: &Observation) -> String {
     const SHOWN: usize = 120;
-    let mut text = if sight.raw.is_empty() {
-        let facts: Vec<String> = sight
+    let mut text = if observation.raw.is_empty() {
+        let facts: Vec<String> = observation
             .facts
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
-        format!("{} {}", sight.sees, facts.join(" "))
+        format!("{} {}", observation.sees, facts.join(" "))
     } else {
-        sight.raw.to_string()
+        observation.raw.to_string()
     };
     if let Some((end, _)) = text.char_indices().nth(SHOWN) {
         text.truncate(end);
@@ -387,7 +426,7 @@ mod tests {
     use simulated_partners::wire::NS_SERVER;
 
     fn rising(ids: &[&str]) -> Grade {
-        let sights: Vec<Sight> = ids
+        let observations: Vec<Observation> = ids
             .iter()
             .map(|id| Element::new(NS_SERVER, "message").attr("id", id))
             .map(|message| observe::local(&message, Duration::ZERO))
@@ -396,7 +435,7 @@ mod tests {
             ascending: Some("id".to_owned()),
             ..Expect::new(Sees::Delivered)
         };
-        grade(&expect, &sights, &str::to_owned)
+        grade(&expect, &observations, &str::to_owned)
     }
 
     #[test]

@@ -4,30 +4,30 @@ use simulated_partners::event::Party;
 use simulated_partners::negotiate::guess;
 
 use crate::case::Sees;
-use crate::observe::Sight;
+use crate::observe::Observation;
 
 /// How one of the keys that were found among `sights` is made without a secret, where it is.
-pub(super) fn way(found: &[&Sight], sights: &[Sight]) -> Option<String> {
-    found.iter().find_map(|sight| {
-        let key = sight.element.as_ref()?.content();
+pub(super) fn way(found: &[&Observation], observations: &[Observation]) -> Option<String> {
+    found.iter().find_map(|observation| {
+        let key = observation.element.as_ref()?.content();
         let way = guess::way(
             &key,
-            stream_id(sight, sights)?,
-            sight.attribute("to").unwrap_or_default(),
-            sight.attribute("from").unwrap_or_default(),
+            stream_id(observation, observations)?,
+            observation.attribute("to").unwrap_or_default(),
+            observation.attribute("from").unwrap_or_default(),
         )?;
         Some(format!("the key `{}` takes no secret: {way}", key.trim()))
     })
 }
 
 /// The id that the partner gave the stream on which something was seen.
-fn stream_id<'a>(sight: &Sight, sights: &'a [Sight]) -> Option<&'a str> {
-    let header = |other: &&Sight| {
+fn stream_id<'a>(observation: &Observation, observations: &'a [Observation]) -> Option<&'a str> {
+    let header = |other: &&Observation| {
         other.sees == Sees::Header
             && other.by == Party::Partner
-            && other.at == sight.at
-            && other.leg == sight.leg
-            && other.time <= sight.time
+            && other.at == observation.at
+            && other.connection == observation.connection
+            && other.time <= observation.time
     };
-    sights.iter().rev().find(header)?.attribute("id")
+    observations.iter().rev().find(header)?.attribute("id")
 }

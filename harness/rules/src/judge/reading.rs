@@ -1,7 +1,7 @@
 //! Reads the outcome of a case from what happened on the wire.
 
 use simulated_partners::event::{
-    Close, ConnectionKind, Event, Leg, Method, Party, TlsSignal, What,
+    Close, ConnectionId, ConnectionKind, Event, EventKind, Method, Party, TlsSignal,
 };
 use simulated_partners::wire::{Element, Kind, Unit};
 
@@ -61,9 +61,9 @@ impl Bounce {
     }
 }
 
-/// The outcome, read from the leg that decides.
+/// The outcome, read from the connection that decides.
 pub fn read(direction: Direction, events: &[Event], evidence: Evidence) -> Outcome {
-    let Some(leg) = deciding_leg(direction, events) else {
+    let Some(connection) = deciding_connection(direction, events) else {
         return if direction == Direction::Outbound && !evidence.bounced.is_final() {
             Outcome::Stalled(Phase::Connect)
         } else {
@@ -73,8 +73,8 @@ pub fn read(direction: Direction, events: &[Event], evidence: Evidence) -> Outco
     let reading = Reading::of(
         events
             .iter()
-            .filter(|event| event.leg == leg)
-            .map(|e| &e.what),
+            .filter(|event| event.connection == connection)
+            .map(|e| &e.kind),
     );
     let through = match evidence.arrived {
         Arrival::Seen => true,
@@ -87,42 +87,44 @@ pub fn read(direction: Direction, events: &[Event], evidence: Evidence) -> Outco
     reading.refusal(evidence)
 }
 
-/// The leg whose negotiation is the case: the first that the partner dialled, or the last that the
+/// The connection whose negotiation is the case: the first that the partner dialled, or the last that the
 /// target dialled for stanzas (a fallback may take a new connection).
-pub fn deciding_leg(direction: Direction, events: &[Event]) -> Option<Leg> {
-    let opened = events.iter().filter_map(|event| match event.what {
-        What::Opened(kind) | What::ConnectFailed(kind, _) => Some((event.leg, kind)),
+pub fn deciding_connection(direction: Direction, events: &[Event]) -> Option<ConnectionId> {
+    let opened = events.iter().filter_map(|event| match event.kind {
+        EventKind::Opened(kind) | EventKind::ConnectFailed(kind, _) => {
+            Some((event.connection, kind))
+        }
         _ => None,
     });
     match direction {
         Direction::Inbound => opened
             .filter(|(_, kind)| *kind == ConnectionKind::Inbound)
-            .map(|(leg, _)| leg)
+            .map(|(connection, _)| connection)
             .next(),
         Direction::Outbound => {
             let dialled_back = events
                 .iter()
-                .position(|event| matches!(event.what, What::Opened(ConnectionKind::Inbound)));
+                .position(|event| matches!(event.kind, EventKind::Opened(ConnectionKind::Inbound)));
             let end = dialled_back.unwrap_or(events.len());
             events[..end]
                 .iter()
-                .filter_map(|event| match event.what {
-                    What::Opened(ConnectionKind::Outbound) => Some(event.leg),
+                .filter_map(|event| match event.kind {
+                    EventKind::Opened(ConnectionKind::Outbound) => Some(event.connection),
                     _ => None,
                 })
-                .rfind(|leg| !asks_for_verification(events, *leg))
+                .rfind(|connection| !asks_for_verification(events, *connection))
         }
     }
 }
 
-/// Whether the target opened a leg to have keys verified and for nothing else. Some servers verify on
+/// Whether the target opened a connection to have keys verified and for nothing else. Some servers verify on
 /// the stream that also carries their stanzas.
-fn asks_for_verification(events: &[Event], leg: Leg) -> bool {
+fn asks_for_verification(events: &[Event], connection: ConnectionId) -> bool {
     let sent = || {
         events
             .iter()
-            .filter(move |event| event.leg == leg)
-            .filter_map(|event| element_from(&event.what, Party::Target))
+            .filter(move |event| event.connection == connection)
+            .filter_map(|event| element_from(&event.kind, Party::Target))
     };
     let untyped = |element: &Element| element.attribute("type").is_none();
     sent().any(|element| Unit::DbVerify.is(element) && untyped(element))
@@ -132,9 +134,9 @@ fn asks_for_verification(events: &[Event], leg: Leg) -> bool {
 }
 
 /// The element of a frame that this party sent.
-pub fn element_from(what: &What, party: Party) -> Option<&Element> {
+pub fn element_from(what: &EventKind, party: Party) -> Option<&Element> {
     match what {
-        What::Frame { from, frame, .. } if *from == party => match &frame.kind {
+        EventKind::Frame { from, frame, .. } if *from == party => match &frame.kind {
             Kind::Element(element) => Some(element),
             _ => None,
         },
@@ -150,7 +152,7 @@ fn refused(phase: Phase, closer: Closer, signal: Signal) -> Outcome {
     })
 }
 
-/// How far a leg came, and what ended it.
+/// How far a connection came, and what ended it.
 #[derive(Default)]
 struct Reading {
     phase: Option<Phase>,
@@ -162,7 +164,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn of<'a>(events: impl Iterator<Item = &'a What>) -> Self {
+    fn of<'a>(events: impl Iterator<Item = &'a EventKind>) -> Self {
         let mut reading = Self {
             phase: Some(Phase::Stream),
             ..Self::default()
@@ -179,24 +181,24 @@ impl Reading {
         self.phase.unwrap_or(Phase::Stream)
     }
 
-    fn take(&mut self, what: &What) {
+    fn take(&mut self, what: &EventKind) {
         match what {
-            What::Opened(_)
-            | What::Raw { .. }
-            | What::Repeated { .. }
-            | What::Handshake(_)
-            | What::Raised(_) => {}
-            What::ConnectFailed(..) => {
+            EventKind::Opened(_)
+            | EventKind::Raw { .. }
+            | EventKind::Repeated { .. }
+            | EventKind::Handshake(_)
+            | EventKind::Raised(_) => {}
+            EventKind::ConnectFailed(..) => {
                 self.phase = Some(Phase::Connect);
                 self.ends(Party::Target, Signal::NoConnection);
             }
-            What::Frame { from, frame, .. } => match &frame.kind {
+            EventKind::Frame { from, frame, .. } => match &frame.kind {
                 Kind::Element(element) => self.element(*from, element),
                 Kind::End => self.ends(*from, Signal::StreamEnd),
                 Kind::Declaration | Kind::Header(_) | Kind::Whitespace(_) => {}
             },
-            What::TlsUp(_) => self.advance(Phase::Tls),
-            What::TlsFailed { by, signal } => {
+            EventKind::TlsUp(_) => self.advance(Phase::Tls),
+            EventKind::TlsFailed { by, signal } => {
                 self.phase = Some(Phase::Tls);
                 self.ends(
                     *by,
@@ -206,11 +208,11 @@ impl Reading {
                     },
                 );
             }
-            What::Established(method) => {
+            EventKind::Established(method) => {
                 self.method = Some(*method);
                 self.advance(Phase::Stanza);
             }
-            What::Closed { by, how } => self.ends(
+            EventKind::Closed { by, how } => self.ends(
                 *by,
                 match how {
                     Close::Stream => Signal::StreamEnd,
@@ -218,7 +220,7 @@ impl Reading {
                     Close::Reset => Signal::Reset,
                 },
             ),
-            What::GaveUp { .. } => {
+            EventKind::GaveUp { .. } => {
                 self.gave_up = true;
                 self.ends(Party::Partner, Signal::Silence);
             }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 use simulated_partners::document::Source;
-use simulated_partners::event::{ConnectionKind, Event, Leg, Party, What};
+use simulated_partners::event::{ConnectionId, ConnectionKind, Event, EventKind, Party};
 use simulated_partners::negotiate::dialback;
 use simulated_partners::wire::{Element, Frame, Kind, NS_SERVER, NS_STREAM, NS_STREAMS};
 
@@ -11,7 +11,7 @@ use super::*;
 use crate::case::Script;
 use crate::case::{Expect, Sees};
 use crate::finding::Finding;
-use crate::observe::{Eye, Sight, local};
+use crate::observe::{Observation, Observer, local};
 use crate::outcome::{Method, Outcome};
 use crate::scenario::{File, cases};
 use crate::verdict::Weight;
@@ -29,12 +29,12 @@ fn script() -> Arc<Script> {
     Arc::clone(&cases[0].script)
 }
 
-fn seen(kind: ConnectionKind, frames: &[(Party, Element)]) -> Vec<Sight> {
-    let mut eye = Eye::default();
+fn seen(kind: ConnectionKind, frames: &[(Party, Element)]) -> Vec<Observation> {
+    let mut eye = Observer::default();
     let name = Arc::from("partner");
-    let mut sights = Vec::new();
-    let opened = What::Opened(kind);
-    let frames = frames.iter().map(|(from, element)| What::Frame {
+    let mut observations = Vec::new();
+    let opened = EventKind::Opened(kind);
+    let frames = frames.iter().map(|(from, element)| EventKind::Frame {
         from: *from,
         encrypted: false,
         frame: Arc::new(Frame {
@@ -43,16 +43,16 @@ fn seen(kind: ConnectionKind, frames: &[(Party, Element)]) -> Vec<Sight> {
             offset: 0,
         }),
     });
-    for (number, what) in [opened].into_iter().chain(frames).enumerate() {
+    for (number, kind) in [opened].into_iter().chain(frames).enumerate() {
         let at = Duration::from_millis(number as u64);
         let event = Event {
-            leg: Leg(1),
+            connection: ConnectionId(1),
             at,
-            what,
+            kind,
         };
-        sights.extend(eye.look(&name, at, &event));
+        observations.extend(eye.look(&name, at, &event));
     }
-    sights
+    observations
 }
 
 fn stream_error(condition: &str) -> Element {
@@ -72,19 +72,19 @@ fn expectation(text: &str) -> Expect {
 #[case("not-well-formed", Grade::Tolerated("stream-error is `not-well-formed`, where `restricted-xml` says it exactly".to_owned()))]
 #[case("invalid-from", Grade::Unmet("not seen, but with `invalid-from`".to_owned()))]
 fn conditions_are_right_or_tolerated_or_wrong(#[case] condition: &str, #[case] wanted: Grade) {
-    let sights = seen(
+    let observations = seen(
         ConnectionKind::Inbound,
         &[(Party::Target, stream_error(condition))],
     );
     let expect = expectation(
         "sees = \"stream-error\"\ncondition = [\"restricted-xml\"]\ntolerated = [\"not-well-formed\"]",
     );
-    assert_eq!(grade(&expect, &sights, &plain), wanted);
+    assert_eq!(grade(&expect, &observations, &plain), wanted);
 }
 
 #[test]
 fn an_alternative_will_do_and_may_be_only_tolerated() {
-    let sights = seen(
+    let observations = seen(
         ConnectionKind::Inbound,
         &[(Party::Target, stream_error("reset"))],
     );
@@ -93,12 +93,12 @@ fn an_alternative_will_do_and_may_be_only_tolerated() {
             "sees = \"sasl-failure\"\nor = [{{ sees = \"stream-error\"{warn} }}]"
         ))
     };
-    assert_eq!(grade(&expect(""), &sights, &plain), Grade::Met);
+    assert_eq!(grade(&expect(""), &observations, &plain), Grade::Met);
     assert_eq!(
-        grade(&expect(", warn = \"late\""), &sights, &plain),
+        grade(&expect(", warn = \"late\""), &observations, &plain),
         Grade::Tolerated("late".to_owned())
     );
-    assert!(!grade(&expect(""), &sights[..0], &plain).is_met());
+    assert!(!grade(&expect(""), &observations[..0], &plain).is_met());
 }
 
 #[rstest]
@@ -123,12 +123,12 @@ fn a_message_is_looked_at_from_all_sides(#[case] condition: &str, #[case] wanted
         .attr("id", "a1")
         .child(Element::new(NS_SERVER, "body").text("hello"));
     let presence = Element::new(NS_SERVER, "presence");
-    let sights = seen(
+    let observations = seen(
         ConnectionKind::Inbound,
         &[(Party::Partner, presence), (Party::Target, message)],
     );
     let expect = expectation(&format!("sees = \"message\"\n{condition}"));
-    assert_eq!(grade(&expect, &sights, &plain).is_met(), wanted);
+    assert_eq!(grade(&expect, &observations, &plain).is_met(), wanted);
 }
 
 #[rstest]
@@ -157,29 +157,35 @@ fn stanzas_on_the_local_side_are_told_apart() {
 
 #[test]
 fn an_expectation_that_cannot_fail_is_found() {
-    let sights = seen(
+    let observations = seen(
         ConnectionKind::Inbound,
         &[(Party::Target, stream_error("reset"))],
     );
     let honest = expectation("sees = \"stream-error\"\ncondition = [\"reset\"]");
-    assert_eq!(unnoticed(&honest, &sights, &plain), Vec::<String>::new());
+    assert_eq!(
+        unnoticed(&honest, &observations, &plain),
+        Vec::<String>::new()
+    );
     // Whatever the target does, this is met.
     let empty = expectation("sees = \"stream-error\"\nat-least = 0");
-    assert!(!unnoticed(&empty, &sights, &plain).is_empty());
+    assert!(!unnoticed(&empty, &observations, &plain).is_empty());
     // Nothing is after what never comes, so that this forbids nothing.
     let blind = expectation("sees = \"stanza\"\nnever = true\nafter = { sees = \"success\" }");
-    assert!(!unnoticed(&blind, &sights, &plain).is_empty());
+    assert!(!unnoticed(&blind, &observations, &plain).is_empty());
     let seeing =
         expectation("sees = \"stanza\"\nnever = true\nafter = { sees = \"stream-error\" }");
-    assert_eq!(unnoticed(&seeing, &sights, &plain), Vec::<String>::new());
+    assert_eq!(
+        unnoticed(&seeing, &observations, &plain),
+        Vec::<String>::new()
+    );
 }
 
 /// What is wrong with a case in which the target showed this.
-fn findings(script: &Script, sights: &[Sight], health: Option<&str>) -> Vec<Finding> {
+fn findings(script: &Script, observations: &[Observation], health: Option<&str>) -> Vec<Finding> {
     against_script(&ScriptCase {
         script,
         requirements: &["XML-01".to_owned()],
-        sights,
+        observations,
         outcome: &Outcome::Established(Method::SaslTls),
         health,
         fill: &str::to_owned,
@@ -199,11 +205,11 @@ fn the_strongest_requirement_decides_what_a_finding_weighs(
 ) {
     let mut script = Script::clone(&script());
     script.expect[0].level = level;
-    let sights = seen(
+    let observations = seen(
         ConnectionKind::Inbound,
         &[(Party::Target, stream_error(condition))],
     );
-    let weights: Vec<Weight> = findings(&script, &sights, None)
+    let weights: Vec<Weight> = findings(&script, &observations, None)
         .iter()
         .map(|finding| finding.weight)
         .collect();
@@ -212,28 +218,32 @@ fn the_strongest_requirement_decides_what_a_finding_weighs(
 
 #[test]
 fn a_target_that_is_dead_afterwards_has_failed() {
-    let sights = seen(
+    let observations = seen(
         ConnectionKind::Inbound,
         &[(Party::Target, stream_error("restricted-xml"))],
     );
-    let found = findings(&script(), &sights, Some("it takes no connection any more"));
+    let found = findings(
+        &script(),
+        &observations,
+        Some("it takes no connection any more"),
+    );
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].weight, Weight::Must);
     assert!(found[0].text.contains("no longer accepts"), "{found:?}");
 }
 
 /// A stream with the id `1234` that a partner accepted, and the key that the target sent there.
-fn with_key(key: &str) -> Vec<Sight> {
+fn with_key(key: &str) -> Vec<Observation> {
     let header = Element::prefixed("stream", NS_STREAM, "stream").attr("id", "1234");
     let request = dialback::result_request("target.example", "partner.example", key);
     let frames = [(Party::Partner, header), (Party::Target, request)];
-    let mut sights = seen(ConnectionKind::Outbound, &frames);
-    for sight in &mut sights {
-        if sight.by == Party::Partner {
-            sight.sees = Sees::Header;
+    let mut observations = seen(ConnectionKind::Outbound, &frames);
+    for observation in &mut observations {
+        if observation.by == Party::Partner {
+            observation.sees = Sees::Header;
         }
     }
-    sights
+    observations
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::finding::{Against, Finding};
 use crate::outcome::Outcome;
 use crate::record::{CaseResult, Control, ControlState, Run};
-use crate::requirement::RowId;
+use crate::requirement::RequirementId;
 use crate::verdict::{Verdict, Weight};
 
 /// The verdict on a case and its reason in a sentence, whatever is known of the target.
@@ -74,7 +74,7 @@ fn heaviest(findings: &[Finding]) -> Option<Weight> {
 }
 
 /// The ids of the requirements that the heaviest findings go against.
-pub fn broken(findings: &[Finding]) -> BTreeSet<RowId> {
+pub fn broken(findings: &[Finding]) -> BTreeSet<RequirementId> {
     let heaviest = heaviest(findings);
     findings
         .iter()

@@ -5,29 +5,33 @@
 //! An expectation that one of them leaves satisfied proves nothing.
 
 use simulated_partners::event::ConnectionKind;
-use simulated_partners::event::{Leg, Party};
+use simulated_partners::event::{ConnectionId, Party};
 use simulated_partners::reaction::Stage;
 use simulated_partners::wire::{Element, NS_STREAM, Node, Unit};
 
 use super::grade::{self, grade};
 use crate::case::{Expect, Mark, Sees};
-use crate::observe::Sight;
+use crate::observe::Observation;
 
 /// A text that no scenario wants to see.
 const STRANGE: &str = "something-else";
 
 /// What is wrong with an expectation that cannot fail: which wrong doing it does not notice.
-pub fn unnoticed(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> Vec<String> {
+pub fn unnoticed(
+    expect: &Expect,
+    observations: &[Observation],
+    fill: &dyn Fn(&str) -> String,
+) -> Vec<String> {
     // What an alternative makes of an altered thing is another matter.
     let own = Expect {
         or: Vec::new(),
         ..expect.clone()
     };
-    wrongs(expect, sights, fill)
+    wrongs(expect, observations, fill)
         .into_iter()
         .filter(|wrong| {
             let held = if wrong.altered { &own } else { expect };
-            grade(held, &wrong.sights, fill).is_met()
+            grade(held, &wrong.observations, fill).is_met()
         })
         .map(|wrong| wrong.what)
         .collect()
@@ -36,40 +40,44 @@ pub fn unnoticed(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> Strin
 /// A wrong doing, and what would be seen of it.
 struct Wrong {
     what: String,
-    sights: Vec<Sight>,
+    observations: Vec<Observation>,
     /// Something is otherwise than wanted, rather than there or not there.
     altered: bool,
 }
 
 /// All wrong doings.
-fn wrongs(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> Vec<Wrong> {
+fn wrongs(
+    expect: &Expect,
+    observations: &[Observation],
+    fill: &dyn Fn(&str) -> String,
+) -> Vec<Wrong> {
     if expect.is_negative() {
         let most = if expect.never {
             0
         } else {
             expect.at_most.unwrap_or_default()
         };
-        let mut seen = sights.to_vec();
+        let mut seen = observations.to_vec();
         for _ in 0..=most {
             insert(expect, &mut seen, fill);
         }
         return vec![Wrong {
             what: format!("{} is seen", expect.sees),
-            sights: seen,
+            observations: seen,
             altered: false,
         }];
     }
     let mut wrongs = vec![Wrong {
         what: format!("{} is left out", expect.sees),
-        sights: without(expect, sights, fill),
+        observations: without(expect, observations, fill),
         altered: false,
     }];
-    let mut altered = |what: String, change: &dyn Fn(&mut Sight)| {
-        let changed = sights
+    let mut altered = |what: String, change: &dyn Fn(&mut Observation)| {
+        let changed = observations
             .iter()
-            .map(|sight| {
-                let mut altered = sight.clone();
-                if grade::is_candidate(expect, sight, fill) {
+            .map(|observation| {
+                let mut altered = observation.clone();
+                if grade::is_candidate(expect, observation, fill) {
                     change(&mut altered);
                 }
                 altered
@@ -77,36 +85,39 @@ fn wrongs(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> V
             .collect();
         wrongs.push(Wrong {
             what,
-            sights: changed,
+            observations: changed,
             altered: true,
         });
     };
     for name in expect.with.keys().filter(|name| expect.with[*name] != "*") {
-        altered(format!("{name} is something else"), &|sight| {
-            set(sight, name, STRANGE);
+        altered(format!("{name} is something else"), &|observation| {
+            set(observation, name, STRANGE);
         });
     }
     for name in &expect.without {
-        altered(format!("{name} is there"), &|sight| {
-            set(sight, name, STRANGE)
+        altered(format!("{name} is there"), &|observation| {
+            set(observation, name, STRANGE)
         });
     }
     if !expect.condition.is_empty() {
-        altered("the condition is something else".to_owned(), &|sight| {
-            spoil(sight);
-        });
+        altered(
+            "the condition is something else".to_owned(),
+            &|observation| {
+                spoil(observation);
+            },
+        );
     }
     if expect.keyed {
-        altered("the key takes no secret".to_owned(), &|sight| {
-            if let Some(element) = &mut sight.element {
+        altered("the key takes no secret".to_owned(), &|observation| {
+            if let Some(element) = &mut observation.element {
                 element.children = vec![Node::Text("1".to_owned())];
             }
         });
     }
     for path in &expect.lacks {
         let path = fill(path);
-        altered(format!("{path} is there"), &|sight| {
-            if let Some(element) = &mut sight.element {
+        altered(format!("{path} is there"), &|observation| {
+            if let Some(element) = &mut observation.element {
                 grow(element, &path);
             }
         });
@@ -115,27 +126,34 @@ fn wrongs(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> V
 }
 
 /// Whether a sight is what an expectation, or one of its alternatives, looks at.
-fn is_for(expect: &Expect, sight: &Sight, fill: &dyn Fn(&str) -> String) -> bool {
-    grade::is_candidate(expect, sight, fill)
-        || expect.or.iter().any(|other| is_for(other, sight, fill))
+fn is_for(expect: &Expect, observation: &Observation, fill: &dyn Fn(&str) -> String) -> bool {
+    grade::is_candidate(expect, observation, fill)
+        || expect
+            .or
+            .iter()
+            .any(|other| is_for(other, observation, fill))
 }
 
-fn without(expect: &Expect, sights: &[Sight], fill: &dyn Fn(&str) -> String) -> Vec<Sight> {
-    sights
+fn without(
+    expect: &Expect,
+    observations: &[Observation],
+    fill: &dyn Fn(&str) -> String,
+) -> Vec<Observation> {
+    observations
         .iter()
-        .filter(|sight| !is_for(expect, sight, fill))
+        .filter(|observation| !is_for(expect, observation, fill))
         .cloned()
         .collect()
 }
 
-fn set(sight: &mut Sight, name: &str, value: &str) {
-    match &mut sight.element {
+fn set(observation: &mut Observation, name: &str, value: &str) {
+    match &mut observation.element {
         Some(element) => {
             let made = element.clone();
             *element = attribute(made, name, value);
         }
         None => {
-            sight.facts.retain(|known, _| *known != name);
+            observation.facts.retain(|known, _| *known != name);
         }
     }
 }
@@ -148,9 +166,9 @@ fn attribute(element: Element, name: &str, value: &str) -> Element {
 }
 
 /// Gives an error another condition.
-fn spoil(sight: &mut Sight) {
-    sight.facts.remove("condition");
-    if let Some(element) = &mut sight.element {
+fn spoil(observation: &mut Observation) {
+    observation.facts.remove("condition");
+    if let Some(element) = &mut observation.element {
         element.children.clear();
     }
 }
@@ -171,71 +189,74 @@ fn grow(element: &mut Element, path: &str) {
 }
 
 /// Puts the forbidden thing where it would be noticed.
-fn insert(expect: &Expect, sights: &mut Vec<Sight>, fill: &dyn Fn(&str) -> String) {
+fn insert(expect: &Expect, observations: &mut Vec<Observation>, fill: &dyn Fn(&str) -> String) {
     let made = make(expect, fill);
     let marked = |mark: &Mark| {
-        let is_it = |sight: &Sight| {
-            mark.sees.covers(sight.sees)
-                && (sight.leg.is_none()
-                    || sight.sees == Sees::Raised
-                    || mark.ours == (sight.by == Party::Partner))
+        let is_it = |observation: &Observation| {
+            mark.sees.covers(observation.sees)
+                && (observation.connection.is_none()
+                    || observation.sees == Sees::Raised
+                    || mark.ours == (observation.by == Party::Partner))
                 && mark.with.iter().all(|(name, wanted)| {
-                    let value = sight.attribute(name);
+                    let value = observation.attribute(name);
                     value.is_some_and(|value| grade::fits(&fill(wanted), value))
                 })
         };
         let nth = mark.nth.map_or(0, |nth| usize::from(nth.saturating_sub(1)));
-        let found = sights.iter().enumerate().filter(|(_, sight)| is_it(sight));
+        let found = observations
+            .iter()
+            .enumerate()
+            .filter(|(_, observation)| is_it(observation));
         found.map(|(at, _)| at).nth(nth)
     };
     let (at, near) = match (&expect.after, &expect.before) {
         (Some(mark), _) => match marked(mark) {
             Some(at) => (at + 1, Some(at)),
-            None => (sights.len(), None),
+            None => (observations.len(), None),
         },
         (None, Some(mark)) => (0, marked(mark)),
-        (None, None) => (sights.len(), None),
+        (None, None) => (observations.len(), None),
     };
-    let fits = |sight: &&Sight| {
-        sight.leg.is_some()
+    let fits = |observation: &&Observation| {
+        observation.connection.is_some()
             && expect
                 .at
                 .as_ref()
-                .is_none_or(|name| sight.at.as_deref() == Some(name))
-            && expect.on.is_none_or(|on| sight.on == Some(on))
+                .is_none_or(|name| observation.at.as_deref() == Some(name))
+            && expect.on.is_none_or(|on| observation.on == Some(on))
     };
     let host = near
-        .map(|at| &sights[at])
-        .filter(|sight| sight.leg.is_some())
-        .or_else(|| sights.iter().find(fits));
+        .map(|at| &observations[at])
+        .filter(|observation| observation.connection.is_some())
+        .or_else(|| observations.iter().find(fits));
     let made = match host {
-        Some(host) => Sight {
+        Some(host) => Observation {
             at: made.at.or_else(|| host.at.clone()),
-            leg: host.leg,
+            connection: host.connection,
             on: expect.on.or(host.on),
-            connection: expect.connection.unwrap_or(host.connection),
+            number: expect.connection.unwrap_or(host.number),
             time: host.time,
             ..made
         },
         None => made,
     };
-    sights.insert(at.min(sights.len()), made);
+    observations.insert(at.min(observations.len()), made);
 }
 
 /// A sight that an expectation is about.
-fn make(expect: &Expect, fill: &dyn Fn(&str) -> String) -> Sight {
+fn make(expect: &Expect, fill: &dyn Fn(&str) -> String) -> Observation {
     let sees = match expect.sees {
         Sees::Stanza | Sees::Anything => Sees::Unit(Unit::Message),
         Sees::Element => Sees::OtherElement,
         one => one,
     };
-    let mut sight = Sight {
+    let mut observation = Observation {
         sees,
         by: Party::Target,
         at: expect.at.as_deref().map(Into::into),
-        leg: Some(Leg(1)),
+        connection: Some(ConnectionId(1)),
         on: expect.on.or(Some(ConnectionKind::Outbound)),
-        connection: expect.connection.unwrap_or(1),
+        number: expect.connection.unwrap_or(1),
         stage: expect.stage.unwrap_or(Stage::Clear),
         time: std::time::Duration::ZERO,
         element: element(sees),
@@ -249,7 +270,7 @@ fn make(expect: &Expect, fill: &dyn Fn(&str) -> String) -> Sight {
         .condition
         .first()
         .map(|one| one.replace('*', STRANGE));
-    match &mut sight.element {
+    match &mut observation.element {
         Some(element) => {
             let mut made = element.clone();
             for (name, value) in &expect.with {
@@ -270,13 +291,17 @@ fn make(expect: &Expect, fill: &dyn Fn(&str) -> String) -> Sight {
         None => {
             for (name, value) in &expect.with {
                 if let Some(known) = FACTS.iter().find(|known| *known == name) {
-                    sight.facts.insert(known, fill(value).replace('*', STRANGE));
+                    observation
+                        .facts
+                        .insert(known, fill(value).replace('*', STRANGE));
                 }
             }
-            sight.facts.extend(condition.map(|one| ("condition", one)));
+            observation
+                .facts
+                .extend(condition.map(|one| ("condition", one)));
         }
     }
-    sight
+    observation
 }
 
 /// What is known of things that are no elements.

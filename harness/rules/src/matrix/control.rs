@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use simulated_partners::persona::{Facts, Offer, Persona};
+use simulated_partners::persona::{Deviations, Offer, Persona};
 
 use crate::oracle::{Profile, allowed};
 use crate::policy::Policy;
@@ -92,7 +92,7 @@ fn offers(one: &Offer, other: &Offer) -> usize {
     ])
 }
 
-fn facts(one: &Facts, other: &Facts) -> usize {
+fn facts(one: &Deviations, other: &Deviations) -> usize {
     count([
         one.stream != other.stream,
         one.starttls != other.starttls,

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use simulated_partners::persona::{AuthorityFact, Facts, Offer, Persona, StreamFact};
+use simulated_partners::persona::{AuthorityFact, Deviations, Offer, Persona, StreamFact};
 
-use crate::policy::{Policy, Row};
+use crate::policy::{Policy, PolicyNumber};
 
 use super::offers::offers;
 use crate::case::{Case, Direction, Script, Set, Setting};
@@ -14,7 +14,7 @@ use crate::case::{Case, Direction, Script, Set, Setting};
 /// same personas.
 pub fn cases(personas: &[Persona]) -> Vec<Case> {
     let personas = named(personas);
-    let policies: Vec<_> = Row::all()
+    let policies: Vec<_> = PolicyNumber::all()
         .map(|row| {
             let title = format!("a partner set to {} as {row} says", row.policy());
             made(row.label(), &title, row.policy().as_offer())
@@ -28,13 +28,13 @@ pub fn cases(personas: &[Persona]) -> Vec<Case> {
         })
         .collect();
     let partners = personas.len() + policies.len() + offers.len();
-    let mut cases = Vec::with_capacity(partners * usize::from(Row::COUNT) * 2);
+    let mut cases = Vec::with_capacity(partners * usize::from(PolicyNumber::COUNT) * 2);
     for (set, partners) in [
         (Set::Personas, &personas),
         (Set::Policies, &policies),
         (Set::Offers, &offers),
     ] {
-        for row in Row::all() {
+        for row in PolicyNumber::all() {
             for (name, partner) in partners {
                 for &direction in Direction::ALL {
                     let setting = setting(row.policy(), &partner.facts, direction);
@@ -55,7 +55,7 @@ pub fn cases(personas: &[Persona]) -> Vec<Case> {
 
 /// The target has to be impatient where it waits for a silent partner: the case may take as long as the
 /// target's own timeouts.
-fn setting(policy: Policy, facts: &Facts, direction: Direction) -> Setting {
+fn setting(policy: Policy, facts: &Deviations, direction: Direction) -> Setting {
     let silent = facts.stream == StreamFact::Silent;
     let waits = match direction {
         Direction::Outbound => {

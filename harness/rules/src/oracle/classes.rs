@@ -28,13 +28,13 @@ pub fn common(one: Methods, other: Methods) -> Option<Method> {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use simulated_partners::persona::Facts;
+    use simulated_partners::persona::Deviations;
 
     use super::*;
     use crate::case::Direction;
     use crate::expectation::End;
     use crate::oracle::{Profile, Situation, expectation};
-    use crate::policy::{Mode, Row};
+    use crate::policy::{Mode, PolicyNumber};
 
     /// Rows and columns: {S}, {S,L}, {S,L,C}, {L}, {L,C}, {C}; `-` where nothing is established.
     const TABLE: [&str; 6] = ["SSS---", "SSSLL-", "SSSLLC", "-LLLL-", "-LLLLC", "--C-CC"];
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_policy_as_offer_has_the_methods_of_the_policy() {
-        for row in Row::all() {
+        for row in PolicyNumber::all() {
             let policy = row.policy();
             assert_eq!(
                 methods(&policy.as_offer()),
@@ -75,8 +75,8 @@ mod tests {
 
     #[test]
     fn common_method_is_that_of_the_class_table() {
-        for ours in Row::all().map(|row| row.policy().methods(Mode::Matrix)) {
-            for theirs in Row::all().map(|row| row.policy().methods(Mode::Matrix)) {
+        for ours in PolicyNumber::all().map(|row| row.policy().methods(Mode::Matrix)) {
+            for theirs in PolicyNumber::all().map(|row| row.policy().methods(Mode::Matrix)) {
                 let found = common(ours, theirs).map_or('-', letter);
                 assert_eq!(found, cell(ours, theirs), "{ours:?} {theirs:?}");
             }
@@ -87,14 +87,14 @@ mod tests {
     fn rules_expect_what_the_class_table_says(
         #[values(Direction::Outbound, Direction::Inbound)] direction: Direction,
     ) {
-        for ours in Row::all() {
-            for theirs in Row::all() {
+        for ours in PolicyNumber::all() {
+            for theirs in PolicyNumber::all() {
                 let expectation = expectation(&Situation {
                     policy: ours.policy(),
                     profile: Profile::default(),
                     direction,
                     partner: &theirs.policy().as_offer(),
-                    facts: &Facts::default(),
+                    facts: &Deviations::default(),
                 });
                 let expected = match expectation.allowed[0].end {
                     End::Established(method) => letter(method),

@@ -4,31 +4,31 @@ use crate::case::Direction;
 use crate::expectation::{End, Expectation};
 use crate::outcome::Outcome;
 
-use super::refusal::{Fit, admits};
+use super::refusal::{Match, admits};
 
 /// How well an outcome fits what is allowed: the best fit over all allowed ends.
-pub fn fit(expectation: &Expectation, direction: Direction, outcome: &Outcome) -> Fit {
+pub fn fit(expectation: &Expectation, direction: Direction, outcome: &Outcome) -> Match {
     let fits = expectation.allowed.iter().map(|allowed| {
         let fit = match (&allowed.end, outcome) {
             (End::Established(wanted), Outcome::Established(method)) if wanted == method => {
-                Fit::Expected
+                Match::Expected
             }
             (End::Refused(reason), Outcome::Refused(refusal)) => {
                 admits(*reason, direction, refusal)
             }
-            (_, Outcome::Established(_) | Outcome::Refused(_) | Outcome::Stalled(_)) => Fit::No,
+            (_, Outcome::Established(_) | Outcome::Refused(_) | Outcome::Stalled(_)) => Match::No,
         };
         match (fit, allowed.warn) {
-            (Fit::Expected, Some(ground)) => Fit::Tolerated(ground),
+            (Match::Expected, Some(ground)) => Match::Tolerated(ground),
             (fit, _) => fit,
         }
     });
-    let mut best = Fit::No;
+    let mut best = Match::No;
     for fit in fits {
         match fit {
-            Fit::Expected => return Fit::Expected,
-            Fit::Tolerated(_) if best == Fit::No => best = fit,
-            Fit::Tolerated(_) | Fit::No => {}
+            Match::Expected => return Match::Expected,
+            Match::Tolerated(_) if best == Match::No => best = fit,
+            Match::Tolerated(_) | Match::No => {}
         }
     }
     best
@@ -59,14 +59,17 @@ mod tests {
             ],
         };
         let judge = |outcome| fit(&expectation, Direction::Outbound, &outcome);
-        assert_eq!(judge(refused(Phase::Tls, Signal::TlsBroken)), Fit::Expected);
+        assert_eq!(
+            judge(refused(Phase::Tls, Signal::TlsBroken)),
+            Match::Expected
+        );
         assert_eq!(
             judge(Outcome::Established(Method::TcpDialback)),
-            Fit::Tolerated("downgradable")
+            Match::Tolerated("downgradable")
         );
-        assert_eq!(judge(Outcome::Established(Method::SaslTls)), Fit::No);
-        assert_eq!(judge(Outcome::Stalled(Phase::Tls)), Fit::No);
+        assert_eq!(judge(Outcome::Established(Method::SaslTls)), Match::No);
+        assert_eq!(judge(Outcome::Stalled(Phase::Tls)), Match::No);
         let elsewhere = refused(Phase::Dialback, Signal::DialbackInvalid);
-        assert_eq!(judge(elsewhere), Fit::No);
+        assert_eq!(judge(elsewhere), Match::No);
     }
 }

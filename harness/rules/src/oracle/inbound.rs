@@ -159,7 +159,7 @@ pub(super) static RULES: [Rule; 22] = [
         holds: shows_good,
         ends: |given| or_purpose_refused(given, vec![Allowed::refused(Reason::NoMethod)]),
     },
-    // Whether the verify leg succeeds is open in each of these: the listener that is asked shows the
+    // Whether the verify connection succeeds is open in each of these: the listener that is asked shows the
     // same bad certificate.
     Rule {
         id: "in.6.dialback.required",
@@ -256,12 +256,12 @@ impl Shown {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use simulated_partners::persona::{Certificate, Facts, Offer};
+    use simulated_partners::persona::{Certificate, Deviations, Offer};
 
     use super::*;
     use crate::case::Direction;
     use crate::oracle::{Profile, Situation};
-    use crate::policy::Row;
+    use crate::policy::PolicyNumber;
 
     /// Marks: `c` dialback in clear, `E` EXTERNAL over TLS, `l` dialback over TLS, `r` certificate
     /// requested.
@@ -280,14 +280,14 @@ mod tests {
     ) {
         let partner = Offer {
             certificate,
-            ..Row::new(9).expect("1 to 18").policy().as_offer()
+            ..PolicyNumber::new(9).expect("1 to 18").policy().as_offer()
         };
         let shown = Shown::to(&Premises::of(&Situation {
-            policy: Row::new(row).expect("1 to 18").policy(),
+            policy: PolicyNumber::new(row).expect("1 to 18").policy(),
             profile: Profile::default(),
             direction: Direction::Inbound,
             partner: &partner,
-            facts: &Facts::default(),
+            facts: &Deviations::default(),
         }));
         assert_eq!(shown.starttls, starttls);
         let found: String = [

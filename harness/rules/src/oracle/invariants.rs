@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use simulated_partners::persona::{
-    AuthorityFact, Certificate, ExternalFact, Facts, Offer, StarttlsFact, StreamFact, Tls, builtin,
-    find,
+    AuthorityFact, Certificate, Deviations, ExternalFact, Offer, StarttlsFact, StreamFact, Tls,
+    builtin, find,
 };
 
 use super::prohibited::prohibited;
@@ -15,7 +15,7 @@ use crate::expectation::{End, Expectation, Reason};
 use crate::finding::Violation;
 use crate::matrix::cases;
 use crate::outcome::Method;
-use crate::policy::{Level, Mode, Row};
+use crate::policy::{Level, Mode, PolicyNumber};
 
 const CERTIFICATES: [Certificate; 8] = [
     Certificate::Good,
@@ -31,11 +31,11 @@ const CERTIFICATES: [Certificate; 8] = [
 /// A situation that owns its partner.
 #[derive(Clone, Debug)]
 struct Owned {
-    row: Row,
+    row: PolicyNumber,
     profile: Profile,
     direction: Direction,
     offer: Offer,
-    facts: Facts,
+    facts: Deviations,
 }
 
 impl Owned {
@@ -75,7 +75,7 @@ prop_compose! {
             insists_on_db_namespace,
             needs_external,
             certificate,
-            ..Row::new(1).expect("1 to 18").policy().as_offer()
+            ..PolicyNumber::new(1).expect("1 to 18").policy().as_offer()
         }
     }
 }
@@ -107,21 +107,21 @@ prop_compose! {
             AuthorityFact::Silent,
             AuthorityFact::Unreachable,
         ]),
-    ) -> Facts {
-        Facts { stream, starttls, external, authority }
+    ) -> Deviations {
+        Deviations { stream, starttls, external, authority }
     }
 }
 
 prop_compose! {
     fn situations()(
-        number in 1..=Row::COUNT,
+        number in 1..=PolicyNumber::COUNT,
         profile in profiles(),
         outbound in any::<bool>(),
         offer in partners(),
-        facts in prop_oneof![Just(Facts::default()), deviations()],
+        facts in prop_oneof![Just(Deviations::default()), deviations()],
     ) -> Owned {
         Owned {
-            row: Row::new(number).expect("1 to 18"),
+            row: PolicyNumber::new(number).expect("1 to 18"),
             profile,
             direction: if outbound { Direction::Outbound } else { Direction::Inbound },
             offer,
@@ -271,46 +271,46 @@ proptest! {
 /// Every situation that the rules tell apart.
 fn all_situations() -> impl Iterator<Item = Owned> {
     let facts = [
-        Facts::default(),
-        Facts {
+        Deviations::default(),
+        Deviations {
             stream: StreamFact::NoVersion,
-            ..Facts::default()
+            ..Deviations::default()
         },
-        Facts {
+        Deviations {
             stream: StreamFact::NoId,
-            ..Facts::default()
+            ..Deviations::default()
         },
-        Facts {
+        Deviations {
             stream: StreamFact::Silent,
-            ..Facts::default()
+            ..Deviations::default()
         },
-        Facts {
+        Deviations {
             stream: StreamFact::ResetAtFeatures,
-            ..Facts::default()
+            ..Deviations::default()
         },
-        Facts {
+        Deviations {
             starttls: StarttlsFact::Refused,
-            ..Facts::default()
+            ..Deviations::default()
         },
-        Facts {
+        Deviations {
             starttls: StarttlsFact::Broken,
-            ..Facts::default()
+            ..Deviations::default()
         },
-        Facts {
+        Deviations {
             external: ExternalFact::RefusedKept,
-            ..Facts::default()
+            ..Deviations::default()
         },
-        Facts {
+        Deviations {
             external: ExternalFact::RefusedClosed,
-            ..Facts::default()
+            ..Deviations::default()
         },
-        Facts {
+        Deviations {
             authority: AuthorityFact::Invalid,
-            ..Facts::default()
+            ..Deviations::default()
         },
-        Facts {
+        Deviations {
             authority: AuthorityFact::Unreachable,
-            ..Facts::default()
+            ..Deviations::default()
         },
     ];
     let mut offers = Vec::new();
@@ -324,7 +324,7 @@ fn all_situations() -> impl Iterator<Item = Owned> {
                     dialback: bits & 2 != 0,
                     needs_external: bits & 4 != 0,
                     insists_on_db_namespace: bits & 8 != 0,
-                    ..Row::new(1).expect("1 to 18").policy().as_offer()
+                    ..PolicyNumber::new(1).expect("1 to 18").policy().as_offer()
                 });
             }
         }
@@ -333,7 +333,7 @@ fn all_situations() -> impl Iterator<Item = Owned> {
         mode: Mode::Matrix,
         strict_certificates,
     });
-    Row::all().flat_map(move |row| {
+    PolicyNumber::all().flat_map(move |row| {
         let facts = facts.clone();
         offers.clone().into_iter().flat_map(move |offer| {
             facts.clone().into_iter().flat_map(move |facts| {
@@ -388,7 +388,7 @@ fn return_is_certain_only_where_the_other_direction_cannot_be_refused() {
     let returns = |row, name| {
         let persona = find(name).expect("built in");
         return_established(&Situation {
-            policy: Row::new(row).expect("1 to 18").policy(),
+            policy: PolicyNumber::new(row).expect("1 to 18").policy(),
             profile: Profile::default(),
             direction: Direction::Inbound,
             partner: &persona.offer,

@@ -29,7 +29,7 @@ use crate::expectation::Expectation;
 pub use fit::fit;
 pub use opinion::{Opinion, second_opinions};
 pub use premises::{CertificateClass, Premises, Verification};
-pub use refusal::Fit;
+pub use refusal::Match;
 pub use rule::Rule;
 pub use situation::{Profile, Situation};
 

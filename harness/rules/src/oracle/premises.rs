@@ -97,7 +97,7 @@ impl Premises {
             Certificate::None => CertificateClass::None,
         };
         // Refusing STARTTLS and the facts of streams and SASL are those of a listener; inbound they
-        // matter only to the verify leg.
+        // matter only to the verify connection.
         let starttls = match facts.starttls {
             StarttlsFact::Refused if !outbound => StarttlsFact::Proceeds,
             fact => fact,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use simulated_partners::event::{ConnectionKind, Event, Leg, Party, What};
+use simulated_partners::event::{ConnectionId, ConnectionKind, Event, EventKind, Party};
 use simulated_partners::negotiate::sasl::offers_external;
 use simulated_partners::persona::Tls;
 use simulated_partners::wire::{Element, Kind, Unit};
@@ -29,7 +29,10 @@ pub fn prohibited(situation: &Situation<'_>) -> Vec<Violation> {
 ///
 /// A case has connections of both directions: the answer to a probe and the verification of a key
 /// travel against it. So each connection is held to the rules of who dialled.
-pub fn violations(situation: &Situation<'_>, events: &[Event]) -> BTreeSet<(Leg, Violation)> {
+pub fn violations(
+    situation: &Situation<'_>,
+    events: &[Event],
+) -> BTreeSet<(ConnectionId, Violation)> {
     let against = |direction| {
         prohibited(&Situation {
             direction,
@@ -38,19 +41,19 @@ pub fn violations(situation: &Situation<'_>, events: &[Event]) -> BTreeSet<(Leg,
     };
     let dialled = against(Direction::Outbound);
     let listened = against(Direction::Inbound);
-    let mut legs: BTreeMap<Leg, (ConnectionKind, bool)> = BTreeMap::new();
+    let mut connections: BTreeMap<ConnectionId, (ConnectionKind, bool)> = BTreeMap::new();
     let mut found = BTreeSet::new();
     for event in events {
-        match &event.what {
-            What::Opened(kind) => {
-                legs.insert(event.leg, (*kind, false));
+        match &event.kind {
+            EventKind::Opened(kind) => {
+                connections.insert(event.connection, (*kind, false));
             }
-            What::Established(_) => {
-                if let Some((_, established)) = legs.get_mut(&event.leg) {
+            EventKind::Established(_) => {
+                if let Some((_, established)) = connections.get_mut(&event.connection) {
                     *established = true;
                 }
             }
-            What::Frame {
+            EventKind::Frame {
                 from: Party::Target,
                 encrypted,
                 frame,
@@ -58,7 +61,7 @@ pub fn violations(situation: &Situation<'_>, events: &[Event]) -> BTreeSet<(Leg,
                 let Kind::Element(element) = &frame.kind else {
                     continue;
                 };
-                let Some((kind, established)) = legs.get(&event.leg) else {
+                let Some((kind, established)) = connections.get(&event.connection) else {
                     continue;
                 };
                 let prohibited = match kind {
@@ -67,7 +70,7 @@ pub fn violations(situation: &Situation<'_>, events: &[Event]) -> BTreeSet<(Leg,
                 };
                 let done = acts(element, *encrypted, *established);
                 let done = done.into_iter().filter(|act| prohibited.contains(act));
-                found.extend(done.map(|act| (event.leg, act)));
+                found.extend(done.map(|act| (event.connection, act)));
             }
             _ => {}
         }
@@ -152,28 +155,28 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use simulated_partners::persona::{Certificate, Facts, Offer};
+    use simulated_partners::persona::{Certificate, Deviations, Offer};
     use simulated_partners::wire::{Frame, NS_SASL};
 
     use super::*;
     use crate::oracle::Profile;
     use crate::outcome::Method;
-    use crate::policy::Row;
+    use crate::policy::PolicyNumber;
 
     fn against(row: u8, direction: Direction, partner: &Offer) -> Vec<Violation> {
         prohibited(&Situation {
-            policy: Row::new(row).expect("1 to 18").policy(),
+            policy: PolicyNumber::new(row).expect("1 to 18").policy(),
             profile: Profile::default(),
             direction,
             partner,
-            facts: &Facts::default(),
+            facts: &Deviations::default(),
         })
     }
 
     fn partner(certificate: Certificate) -> Offer {
         Offer {
             certificate,
-            ..Row::new(9).expect("1 to 18").policy().as_offer()
+            ..PolicyNumber::new(9).expect("1 to 18").policy().as_offer()
         }
     }
 
@@ -216,15 +219,15 @@ mod tests {
         assert!(!success(Certificate::NoClientAuth));
     }
 
-    fn sent(leg: u16, encrypted: bool, element: Element) -> Event {
+    fn sent(connection: u16, encrypted: bool, element: Element) -> Event {
         let frame = Frame {
             kind: Kind::Element(element),
             raw: Vec::new(),
             offset: 0,
         };
         event(
-            leg,
-            What::Frame {
+            connection,
+            EventKind::Frame {
                 from: Party::Target,
                 encrypted,
                 frame: Arc::new(frame),
@@ -232,19 +235,19 @@ mod tests {
         )
     }
 
-    fn event(leg: u16, what: What) -> Event {
+    fn event(connection: u16, kind: EventKind) -> Event {
         Event {
-            leg: Leg(leg),
+            connection: ConnectionId(connection),
             at: Duration::ZERO,
-            what,
+            kind,
         }
     }
 
-    fn found(row: u8, events: &[Event]) -> Vec<(Leg, Violation)> {
+    fn found(row: u8, events: &[Event]) -> Vec<(ConnectionId, Violation)> {
         let partner = partner(Certificate::Good);
-        let facts = Facts::default();
+        let facts = Deviations::default();
         let situation = Situation {
-            policy: Row::new(row).expect("1 to 18").policy(),
+            policy: PolicyNumber::new(row).expect("1 to 18").policy(),
             profile: Profile::default(),
             direction: Direction::Outbound,
             partner: &partner,
@@ -256,23 +259,26 @@ mod tests {
     #[test]
     fn key_in_clear_violates_required_tls_and_not_optional() {
         let events = [
-            event(1, What::Opened(ConnectionKind::Outbound)),
+            event(1, EventKind::Opened(ConnectionKind::Outbound)),
             sent(1, false, Unit::DbResult.element().text("key")),
         ];
-        assert_eq!(found(7, &events), [(Leg(1), Violation::KeyInClear)]);
+        assert_eq!(
+            found(7, &events),
+            [(ConnectionId(1), Violation::KeyInClear)]
+        );
         assert_eq!(found(9, &events), []);
     }
 
     #[test]
     fn stanza_is_held_to_the_state_of_its_connection() {
         let stanza = || sent(1, true, Unit::Iq.element());
-        let opened = || event(1, What::Opened(ConnectionKind::Outbound));
+        let opened = || event(1, EventKind::Opened(ConnectionKind::Outbound));
         let early = [opened(), stanza()];
         assert_eq!(
             found(7, &early),
-            [(Leg(1), Violation::StanzaBeforeAuthentication)]
+            [(ConnectionId(1), Violation::StanzaBeforeAuthentication)]
         );
-        let established = event(1, What::Established(Method::SaslTls));
+        let established = event(1, EventKind::Established(Method::SaslTls));
         assert_eq!(found(7, &[opened(), established, stanza()]), []);
     }
 
@@ -284,10 +290,10 @@ mod tests {
                 .element()
                 .child(Element::new(NS_SASL, "mechanisms").child(mechanism))
         };
-        let opened = || event(1, What::Opened(ConnectionKind::Inbound));
+        let opened = || event(1, EventKind::Opened(ConnectionKind::Inbound));
         assert_eq!(
             found(7, &[opened(), sent(1, false, features())]),
-            [(Leg(1), Violation::ExternalInClear)]
+            [(ConnectionId(1), Violation::ExternalInClear)]
         );
         assert_eq!(found(7, &[opened(), sent(1, true, features())]), []);
     }
@@ -297,8 +303,8 @@ mod tests {
         let key = || Unit::DbResult.element().text("key");
         let valid = || Unit::DbResult.element().attr("type", "valid");
         let events = [
-            event(1, What::Opened(ConnectionKind::Outbound)),
-            event(2, What::Opened(ConnectionKind::Inbound)),
+            event(1, EventKind::Opened(ConnectionKind::Outbound)),
+            event(2, EventKind::Opened(ConnectionKind::Inbound)),
             sent(1, true, key()),
             sent(2, true, valid()),
             sent(1, true, valid()),
@@ -307,8 +313,8 @@ mod tests {
         assert_eq!(
             found(7, &events),
             [
-                (Leg(1), Violation::ValidOverTls),
-                (Leg(2), Violation::KeyOverTls)
+                (ConnectionId(1), Violation::ValidOverTls),
+                (ConnectionId(2), Violation::KeyOverTls)
             ]
         );
     }

@@ -1,6 +1,6 @@
 //! What the oracle is asked: a policy, a partner, a direction.
 
-use simulated_partners::persona::{Facts, Offer};
+use simulated_partners::persona::{Deviations, Offer};
 
 use crate::case::{Case, Direction};
 use crate::policy::{Mode, Policy};
@@ -28,7 +28,7 @@ pub struct Situation<'a> {
     /// What the partner offers and uses.
     pub partner: &'a Offer,
     /// How the partner deviates from a correct server.
-    pub facts: &'a Facts,
+    pub facts: &'a Deviations,
 }
 
 impl<'a> Situation<'a> {

@@ -1,7 +1,7 @@
-//! The verify leg of an inbound dialback: the target dials the partner's listener, which is the same
+//! The verify connection of an inbound dialback: the target dials the partner's listener, which is the same
 //! persona with the same deviations, and asks it for the key.
 
-use simulated_partners::persona::{AuthorityFact, Facts, StarttlsFact, StreamFact};
+use simulated_partners::persona::{AuthorityFact, Deviations, StarttlsFact, StreamFact};
 
 use crate::outcome::Method;
 
@@ -14,7 +14,7 @@ const NOT_SO_OLD: &str = "the target does not speak to servers older than XMPP 1
 /// What may come of asking this partner, expected first, with the ground where only tolerated.
 pub(super) fn verifications(
     given: &Premises,
-    facts: &Facts,
+    facts: &Deviations,
 ) -> Vec<(Verification, Option<&'static str>)> {
     let mut all = Vec::new();
     for (reached, ground) in reached(given, facts) {
@@ -36,7 +36,7 @@ pub(super) fn verifications(
 }
 
 /// Whether the question arrives; `Works` stands for a question asked.
-fn reached(given: &Premises, facts: &Facts) -> Vec<(Verification, Option<&'static str>)> {
+fn reached(given: &Premises, facts: &Deviations) -> Vec<(Verification, Option<&'static str>)> {
     use Verification::{Impossible, Works};
     if facts.authority == AuthorityFact::Unreachable {
         return vec![(Impossible, None)];
@@ -125,16 +125,16 @@ mod tests {
     use super::*;
     use crate::case::Direction;
     use crate::oracle::{Profile, Situation};
-    use crate::policy::Row;
+    use crate::policy::PolicyNumber;
 
-    fn found(row: u8, tls: Tls, certificate: Certificate, facts: &Facts) -> String {
+    fn found(row: u8, tls: Tls, certificate: Certificate, facts: &Deviations) -> String {
         let partner = Offer {
             tls,
             certificate,
-            ..Row::new(9).expect("1 to 18").policy().as_offer()
+            ..PolicyNumber::new(9).expect("1 to 18").policy().as_offer()
         };
         let given = Premises::of(&Situation {
-            policy: Row::new(row).expect("1 to 18").policy(),
+            policy: PolicyNumber::new(row).expect("1 to 18").policy(),
             profile: Profile::default(),
             direction: Direction::Inbound,
             partner: &partner,
@@ -170,7 +170,7 @@ mod tests {
         #[case] certificate: Certificate,
         #[case] wanted: &str,
     ) {
-        assert_eq!(found(row, tls, certificate, &Facts::default()), wanted);
+        assert_eq!(found(row, tls, certificate, &Deviations::default()), wanted);
     }
 
     #[rstest]
@@ -184,9 +184,9 @@ mod tests {
         #[case] stream: StreamFact,
         #[case] wanted: &str,
     ) {
-        let facts = Facts {
+        let facts = Deviations {
             stream,
-            ..Facts::default()
+            ..Deviations::default()
         };
         assert_eq!(found(row, Tls::Offered, Certificate::Good, &facts), wanted);
     }
@@ -196,9 +196,9 @@ mod tests {
     #[case(9, "impossible (works)")]
     #[case(17, "works")]
     fn required_tls_never_asks_in_clear(#[case] row: u8, #[case] wanted: &str) {
-        let facts = Facts {
+        let facts = Deviations {
             starttls: StarttlsFact::Refused,
-            ..Facts::default()
+            ..Deviations::default()
         };
         assert_eq!(found(row, Tls::Offered, Certificate::Good, &facts), wanted);
     }
@@ -210,9 +210,9 @@ mod tests {
     #[case(AuthorityFact::Silent, "impossible")]
     #[case(AuthorityFact::Unreachable, "impossible")]
     fn authority_answers(#[case] authority: AuthorityFact, #[case] wanted: &str) {
-        let facts = Facts {
+        let facts = Deviations {
             authority,
-            ..Facts::default()
+            ..Deviations::default()
         };
         assert_eq!(found(17, Tls::None, Certificate::None, &facts), wanted);
     }

@@ -1,10 +1,12 @@
 //! The 61 worked cells of the requirements catalogue, and the counts of the full product.
 //!
 //! The cells take the partner's authoritative server as working and say nothing of the connection to
-//! it, so the verify leg is taken as working here, too; it has its own tests in `verification`.
+//! it, so the verify connection is taken as working here, too; it has its own tests in `verification`.
 
 use rstest::rstest;
-use simulated_partners::persona::{Certificate, ExternalFact, Facts, Offer, StarttlsFact, Tls};
+use simulated_partners::persona::{
+    Certificate, Deviations, ExternalFact, Offer, StarttlsFact, Tls,
+};
 
 use super::rule::decide;
 use super::{Premises, Profile, Situation, rules};
@@ -15,7 +17,7 @@ use crate::expectation::Reason::{
 };
 use crate::expectation::{End, Expectation};
 use crate::outcome::Method::{SaslTls, TcpDialback, TlsDialback};
-use crate::policy::{Mode, Row};
+use crate::policy::{Mode, PolicyNumber};
 
 fn decided(situation: &Situation<'_>) -> Expectation {
     decide(rules(situation.direction), &Premises::of(situation))
@@ -24,9 +26,9 @@ fn decided(situation: &Situation<'_>) -> Expectation {
 /// A partner in the words of the cells: TLS, then marks: `E` EXTERNAL, `D` dialback, `S` needs SASL,
 /// `keep` and `close` for EXTERNAL refused, `break` for a handshake that fails, and the certificate
 /// where it is not good.
-fn partner(words: &str) -> (Offer, Facts) {
-    let mut offer = Row::new(18).expect("1 to 18").policy().as_offer();
-    let mut facts = Facts::default();
+fn partner(words: &str) -> (Offer, Deviations) {
+    let mut offer = PolicyNumber::new(18).expect("1 to 18").policy().as_offer();
+    let mut facts = Deviations::default();
     for word in words.split(' ') {
         match word {
             "none" => offer.tls = Tls::None,
@@ -239,7 +241,7 @@ fn check(direction: Direction, row: u8, words: &str, matrix: &Ends, strict: Opti
 fn ask(direction: Direction, row: u8, words: &str, profile: Profile) -> Ends {
     let (partner, facts) = partner(words);
     ends(&decided(&Situation {
-        policy: Row::new(row).expect("1 to 18").policy(),
+        policy: PolicyNumber::new(row).expect("1 to 18").policy(),
         profile,
         direction,
         partner: &partner,
@@ -250,7 +252,7 @@ fn ask(direction: Direction, row: u8, words: &str, profile: Profile) -> Ends {
 /// All 2160 situations of the full product in one direction, incoherent ones included.
 fn product(direction: Direction) -> Vec<Expectation> {
     let mut all = Vec::new();
-    for row in Row::all() {
+    for row in PolicyNumber::all() {
         for tls in ["none", "offered", "required"] {
             for external in ["", " E"] {
                 for certificate in ["", " untrusted", " wrong", " expired", " nocert"] {

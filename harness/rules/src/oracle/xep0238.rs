@@ -1,7 +1,7 @@
 //! A third oracle: the 36 cells of XEP-0238, a service that dials against a service that listens.
 //! Where table and prose of the document differ, both are its word.
 
-use simulated_partners::persona::{Certificate, Facts, Offer, StreamFact, Tls};
+use simulated_partners::persona::{Certificate, Deviations, Offer, StreamFact, Tls};
 use strum::VariantArray;
 
 use crate::outcome::Method;
@@ -76,12 +76,12 @@ impl Service {
     }
 
     /// The service that a partner is, if the document has it.
-    pub fn of_partner(offer: &Offer, facts: &Facts) -> Option<Self> {
+    pub fn of_partner(offer: &Offer, facts: &Deviations) -> Option<Self> {
         let stream = facts.stream;
-        let plain = Facts {
+        let plain = Deviations {
             stream: StreamFact::Normal,
             ..facts.clone()
-        } == Facts::default();
+        } == Deviations::default();
         if !plain || offer.external_on_plaintext {
             return None;
         }
@@ -122,7 +122,7 @@ mod tests {
     use crate::case::Direction;
     use crate::expectation::End;
     use crate::oracle::{Profile, Situation, expectation};
-    use crate::policy::Row;
+    use crate::policy::PolicyNumber;
 
     fn policy(service: Service) -> Policy {
         let row = match service {
@@ -131,7 +131,7 @@ mod tests {
             Service::RequiredSelfSigned | Service::RequiredTrusted => 7,
             Service::TrustedOnly => 2,
         };
-        Row::new(row).expect("1 to 18").policy()
+        PolicyNumber::new(row).expect("1 to 18").policy()
     }
 
     fn self_signed(service: Service) -> bool {
@@ -145,7 +145,7 @@ mod tests {
     /// offers EXTERNAL only to a certificate that it trusts.
     fn rules(from: Service, to: Service) -> Option<Method> {
         let mut partner = policy(to).as_offer();
-        let mut facts = Facts::default();
+        let mut facts = Deviations::default();
         if self_signed(to) {
             partner.certificate = Certificate::SelfSigned;
         }
@@ -204,13 +204,16 @@ mod tests {
                 offer.certificate = Certificate::UnknownCa;
             }
             assert_eq!(
-                Service::of_partner(&offer, &Facts::default()),
+                Service::of_partner(&offer, &Deviations::default()),
                 Some(service)
             );
         }
         let mut dialback_only = policy(Service::OptionalTrusted).as_offer();
         dialback_only.external = false;
-        assert_eq!(Service::of_partner(&dialback_only, &Facts::default()), None);
+        assert_eq!(
+            Service::of_partner(&dialback_only, &Deviations::default()),
+            None
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use strum::{Display, VariantArray};
 
 use crate::verdict::Weight;
 
-use super::RowId;
+use super::RequirementId;
 
 /// A part of federation with requirements of its own, one file in `scenarios/requirements/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Area {
 #[serde(deny_unknown_fields)]
 pub struct Requirement {
     /// Its id, for ever: scenarios, baselines and reports name it.
-    pub id: RowId,
+    pub id: RequirementId,
     /// Where it is written, such as `RFC 6120 §4.7.1`.
     pub source: String,
     /// How binding it is.
@@ -137,7 +137,7 @@ pub struct Bug {
     /// What went wrong, in a sentence of our own.
     pub text: String,
     /// The rows that carry its test.
-    pub requirements: Vec<RowId>,
+    pub requirements: Vec<RequirementId>,
 }
 
 /// What an id of the registry stands for.

@@ -4,11 +4,11 @@ use std::fmt::Display;
 
 use serde::Deserialize;
 use simulated_partners::diagnostic::Diagnostic;
-use simulated_partners::document::{Document, FileError, Hints, Source};
+use simulated_partners::document::{AcceptableCas, Document, FileError, Source};
 
 use super::{Area, Bug, Registry, Requirement};
 
-const HINTS: &Hints = &[
+const HINTS: &AcceptableCas = &[
     (
         "code",
         "`code = \"STR\"`, with which the ids of its rows begin",

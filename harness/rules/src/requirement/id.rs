@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 /// Sorts by area, then by number, so that `DB-13` comes before `DB-104`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(into = "String")]
-pub struct RowId {
+pub struct RequirementId {
     area: String,
     number: u16,
 }
 
-impl RowId {
+impl RequirementId {
     /// The area's name, such as `STR`.
     pub fn area(&self) -> &str {
         &self.area
@@ -31,13 +31,13 @@ impl RowId {
 /// A text that is no id of a requirement.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no id of a requirement, expected an area and a number, such as `STR-01`")]
-pub struct NotARow(String);
+pub struct NotARequirementId(String);
 
-impl FromStr for RowId {
-    type Err = NotARow;
+impl FromStr for RequirementId {
+    type Err = NotARequirementId;
 
-    fn from_str(text: &str) -> Result<Self, NotARow> {
-        let wrong = || NotARow(text.to_owned());
+    fn from_str(text: &str) -> Result<Self, NotARequirementId> {
+        let wrong = || NotARequirementId(text.to_owned());
         let (area, digits) = text.split_once('-').ok_or_else(wrong)?;
         let capitals = area.starts_with(|c: char| c.is_ascii_uppercase())
             && area
@@ -57,19 +57,19 @@ impl FromStr for RowId {
     }
 }
 
-impl<'de> Deserialize<'de> for RowId {
+impl<'de> Deserialize<'de> for RequirementId {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Id;
 
         impl Visitor<'_> for Id {
-            type Value = RowId;
+            type Value = RequirementId;
 
             fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
                 to.write_str("the id of a requirement")
             }
 
             // A text that is no id is reported where it stands, in a list too.
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<RowId, E> {
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<RequirementId, E> {
                 text.parse().map_err(E::custom)
             }
         }
@@ -78,13 +78,13 @@ impl<'de> Deserialize<'de> for RowId {
     }
 }
 
-impl From<RowId> for String {
-    fn from(id: RowId) -> Self {
+impl From<RequirementId> for String {
+    fn from(id: RequirementId) -> Self {
         id.to_string()
     }
 }
 
-impl fmt::Display for RowId {
+impl fmt::Display for RequirementId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{:02}", self.area, self.number)
     }
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn an_id_has_one_spelling() {
         for good in ["STR-01", "T90-15", "DB-104", "NG-01"] {
-            let id: RowId = good.parse().unwrap();
+            let id: RequirementId = good.parse().unwrap();
             assert_eq!(id.to_string(), good);
         }
         for bad in [
@@ -116,13 +116,13 @@ mod tests {
             "STR_01",
             "STR-99999",
         ] {
-            assert!(bad.parse::<RowId>().is_err(), "{bad}");
+            assert!(bad.parse::<RequirementId>().is_err(), "{bad}");
         }
     }
 
     #[test]
     fn ids_sort_by_number_and_not_by_digits() {
-        let of = |text: &str| text.parse::<RowId>().unwrap();
+        let of = |text: &str| text.parse::<RequirementId>().unwrap();
         assert!(of("DB-13") < of("DB-104"));
         assert!(of("ADR-17") < of("DB-01"));
     }

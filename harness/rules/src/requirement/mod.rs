@@ -9,7 +9,7 @@ mod id;
 mod registry;
 
 pub use entry::{Area, Bug, Entry, Level, NoEntry, Requirement, Role};
-pub use id::{NotARow, RowId};
+pub use id::{NotARequirementId, RequirementId};
 pub use registry::Registry;
 
 #[cfg(test)]

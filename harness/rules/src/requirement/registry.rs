@@ -8,7 +8,7 @@ use simulated_partners::diagnostic::Diagnostic;
 use simulated_partners::document::{FileError, Source};
 use simulated_partners::nearest::nearest;
 
-use super::{Area, Bug, Entry, NoEntry, Requirement, RowId, file};
+use super::{Area, Bug, Entry, NoEntry, Requirement, RequirementId, file};
 use crate::embedded;
 
 /// The file that lists bugs rather than the rows of an area.
@@ -18,7 +18,7 @@ const BUGS: &str = "bugs";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Registry {
     areas: Vec<Area>,
-    rows: BTreeMap<RowId, Requirement>,
+    rows: BTreeMap<RequirementId, Requirement>,
     bugs: Vec<Bug>,
 }
 
@@ -87,7 +87,7 @@ impl Registry {
     /// # Errors
     /// When the text is no id, or nothing is called so, with what may have been meant.
     pub fn named(&self, id: &str, place: Range<usize>) -> Result<&Requirement, Diagnostic> {
-        let Ok(row) = id.parse::<RowId>() else {
+        let Ok(row) = id.parse::<RequirementId>() else {
             let title = format!("`{id}` is no id of a requirement");
             return Err(Diagnostic::new(place, title)
                 .help("expected an area and a number, such as `STR-01`"));
@@ -96,7 +96,7 @@ impl Registry {
     }
 
     /// The mistake of naming a row that there is not, with what may have been meant.
-    pub(super) fn unknown_row(&self, place: Range<usize>, row: &RowId) -> Diagnostic {
+    pub(super) fn unknown_row(&self, place: Range<usize>, row: &RequirementId) -> Diagnostic {
         let wrong = Diagnostic::new(place, format!("no requirement is called {row}"));
         let first = self.of(row.area()).next();
         let last = self.of(row.area()).next_back();
@@ -137,7 +137,7 @@ impl Registry {
     }
 
     /// The one of that id.
-    pub fn get(&self, id: &RowId) -> Option<&Requirement> {
+    pub fn get(&self, id: &RequirementId) -> Option<&Requirement> {
         self.rows.get(id)
     }
 
@@ -162,7 +162,7 @@ impl Registry {
             let found = self.bug(&id).map(Entry::Bug);
             return Some(found.ok_or_else(|| no_entry("known bug", id, ids)));
         }
-        let row = id.parse::<RowId>().ok();
+        let row = id.parse::<RequirementId>().ok();
         let (area, number) = id.split_once('-')?;
         let digits = number.bytes().all(|byte| byte.is_ascii_digit());
         if row.is_none() && !(digits && self.area(area).is_some()) {
@@ -174,7 +174,7 @@ impl Registry {
     }
 
     /// The bugs whose test a row carries.
-    pub fn bugs_of<'a>(&'a self, row: &RowId) -> impl Iterator<Item = &'a Bug> {
+    pub fn bugs_of<'a>(&'a self, row: &RequirementId) -> impl Iterator<Item = &'a Bug> {
         self.bugs
             .iter()
             .filter(move |bug| bug.requirements.contains(row))

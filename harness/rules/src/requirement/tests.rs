@@ -137,7 +137,7 @@ fn finds_by_id_area_and_bug() {
     }
     assert_eq!(registry.of("ABC").count(), 2);
     let builtin = Registry::builtin();
-    let forged: RowId = "DB-104".parse().unwrap();
+    let forged: RequirementId = "DB-104".parse().unwrap();
     let bugs: Vec<&str> = builtin.bugs_of(&forged).map(|b| b.id.as_str()).collect();
     assert_eq!(bugs, ["S02"]);
     assert!(builtin.bug("B21").is_none());

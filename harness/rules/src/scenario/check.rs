@@ -14,7 +14,7 @@ use names::Given;
 use super::file::{File, Variant};
 use crate::case::names::KNOWN;
 use crate::case::{CONTROL, Expect, MAIN};
-use crate::policy::Row;
+use crate::policy::PolicyNumber;
 use crate::requirement::Registry;
 
 /// All mistakes of meaning. `document` is what the file says without its variants, `wholes` what
@@ -180,7 +180,7 @@ impl<'a> Check<'a> {
         }
         for (at, number) in self.variant.policies.iter().enumerate() {
             let path = format!("policies.{at}");
-            match Row::new(*number) {
+            match PolicyNumber::new(*number) {
                 None => self.tell(
                     &path,
                     format!("there is no row {number}"),

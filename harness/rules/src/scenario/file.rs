@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use simulated_partners::persona::Offer;
-use simulated_partners::pki::Recipe;
+use simulated_partners::pki::CertificateSpec;
 use simulated_partners::reaction::Reaction;
-use simulated_partners::tls::Habits;
+use simulated_partners::tls::TlsOptions;
 
 use crate::case::{
     CONTROL, Dials, Direction, Dns, Expect, Local, MAIN, Need, OutcomeWord, Setting, Tag,
@@ -78,13 +78,13 @@ pub struct Variant {
     #[serde(default)]
     pub values: BTreeMap<String, String>,
     /// The partner that the case is about.
-    pub partner: Part,
+    pub partner: PartnerSpec,
     /// Its reactions, before those of its persona.
     #[serde(default)]
     pub reaction: Vec<Reaction>,
     /// More partners, by name. `{name}` is the domain of each.
     #[serde(default)]
-    pub partners: BTreeMap<String, Part>,
+    pub partners: BTreeMap<String, PartnerSpec>,
     /// What DNS answers instead of the usual records of the partners.
     #[serde(default)]
     pub dns: Vec<Dns>,
@@ -108,7 +108,7 @@ pub struct Variant {
 
 impl Variant {
     /// All partners, with where they are.
-    pub(super) fn parts(&self) -> impl Iterator<Item = (String, &Part)> {
+    pub(super) fn parts(&self) -> impl Iterator<Item = (String, &PartnerSpec)> {
         let others = self.partners.iter();
         let others = others.map(|(name, part)| (format!("partners.{name}"), part));
         std::iter::once((MAIN.to_owned(), &self.partner)).chain(others)
@@ -135,17 +135,17 @@ impl Variant {
 /// A partner of a scenario.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Part {
+pub struct PartnerSpec {
     /// The persona that it starts from; `modern` where nothing is said.
-    #[serde(default = "Part::persona")]
+    #[serde(default = "PartnerSpec::persona")]
     pub persona: String,
     /// What differs from that persona's offer.
     pub offer: Offer,
     /// The certificate that it shows, ingredient by ingredient, in place of the persona's.
-    pub certificate: Option<Recipe>,
+    pub certificate: Option<CertificateSpec>,
     /// What it does in handshakes beside that: sessions, application protocols, names.
     #[serde(default)]
-    pub handshake: Habits,
+    pub handshake: TlsOptions,
     /// Its domain, with placeholders. The case's own for the main partner, `name.{domain}` for others.
     pub domain: Option<String>,
     /// When it dials the target: `true` at once, `false` not at all, or when this name is raised. The
@@ -178,7 +178,7 @@ pub struct Part {
     pub reaction: Vec<Reaction>,
 }
 
-impl Part {
+impl PartnerSpec {
     /// The persona of a partner whose file names none.
     pub(super) fn persona() -> String {
         "modern".to_owned()

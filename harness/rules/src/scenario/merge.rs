@@ -8,7 +8,7 @@ use simulated_partners::persona;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::file::Part;
+use super::file::PartnerSpec;
 
 /// Lays a variant over the rest of its file. Lists replace lists; values and partners are taken one by
 /// one, and so is what differs from a persona's offer.
@@ -54,9 +54,11 @@ pub(super) fn complete(scenario: &mut DeTable<'_>) {
     }
     each_part(scenario, |part| {
         let word = part.get("persona").and_then(|word| word.get_ref().as_str());
-        let word = word.map_or_else(Part::persona, str::to_owned);
+        let word = word.map_or_else(PartnerSpec::persona, str::to_owned);
         // Another persona's is as good for one that there is not, which is reported elsewhere.
-        let whole = OFFERS.get(&word).or_else(|| OFFERS.get(&Part::persona()));
+        let whole = OFFERS
+            .get(&word)
+            .or_else(|| OFFERS.get(&PartnerSpec::persona()));
         if !part.contains_key("offer") {
             add(part, "offer", DeValue::Table(DeTable::new()));
         }

@@ -14,7 +14,7 @@ mod script;
 #[cfg(test)]
 mod tests;
 
-pub use file::{File, Part, Variant};
+pub use file::{File, PartnerSpec, Variant};
 pub use library::Library;
 pub use schema::schema;
 pub use script::cases;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use simulated_partners::persona;
 
-use super::file::{File, Part, Variant};
+use super::file::{File, PartnerSpec, Variant};
 use crate::case::names::with_values;
 use crate::case::{CONTROL, Case, Dials, Direction, Expect, MAIN, Role, Scenario, Script, Set};
-use crate::policy::Row;
+use crate::policy::PolicyNumber;
 
 /// All cases of a file, in the order of the policies and variants.
 pub fn cases(scenario: &str, file: &File) -> Vec<Case> {
@@ -18,7 +18,7 @@ pub fn cases(scenario: &str, file: &File) -> Vec<Case> {
         for row in variant
             .policies
             .iter()
-            .filter_map(|number| Row::new(*number))
+            .filter_map(|number| PolicyNumber::new(*number))
         {
             let mut id = scenario.to_owned();
             if let Some(name) = name {
@@ -94,7 +94,12 @@ fn siblings(file: &File) -> Vec<(String, Vec<Expect>)> {
         .collect()
 }
 
-fn role(name: &str, part: &Part, direction: Direction, values: &BTreeMap<String, String>) -> Role {
+fn role(
+    name: &str,
+    part: &PartnerSpec,
+    direction: Direction,
+    values: &BTreeMap<String, String>,
+) -> Role {
     let mut persona = persona::find(&part.persona).expect("the check knows all personas");
     persona.offer = part.offer.clone();
     let own = part.reaction.iter().map(|one| with_values(one, values));

@@ -53,7 +53,10 @@ fn what_is_written_is_what_was_said() {
         assert_eq!(file.domain, "im.example.org");
         assert_eq!(file.address, SocketAddr::from(([127, 0, 0, 1], 5299)));
         assert_eq!(file.dns, SocketAddr::from(([127, 0, 0, 1], 15353)));
-        assert_eq!(file.rows().map(Row::number).collect::<Vec<_>>(), [9]);
+        assert_eq!(
+            file.rows().map(PolicyNumber::number).collect::<Vec<_>>(),
+            [9]
+        );
         assert_eq!(file.name, "mine");
         assert!(
             format!("{:?}", file.trigger)
@@ -84,7 +87,10 @@ fn who_sits_at_a_terminal_is_asked_until_the_answer_makes_sense() {
     let file = read(&path);
     assert_eq!(file.domain, "im.example.org");
     assert_eq!(file.address.port(), 5270);
-    assert_eq!(file.rows().map(Row::number).collect::<Vec<_>>(), [7]);
+    assert_eq!(
+        file.rows().map(PolicyNumber::number).collect::<Vec<_>>(),
+        [7]
+    );
 }
 
 #[test]

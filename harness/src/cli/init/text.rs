@@ -3,18 +3,18 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::TriggerName;
-use crate::policy::Row;
+use crate::policy::PolicyNumber;
 use crate::subject::remote::{CertificateNames, PartnerHosts};
 
 const TEMPLATE: &str = include_str!("../../../targets/target.toml");
 
 /// What is known of a server.
-pub(super) struct Facts {
+pub(super) struct ServerFacts {
     pub(super) domain: String,
     pub(super) address: SocketAddr,
     pub(super) dns: SocketAddr,
     pub(super) partner_address: IpAddr,
-    pub(super) row: Row,
+    pub(super) row: PolicyNumber,
     pub(super) trigger: TriggerName,
     pub(super) component: String,
     pub(super) component_port: u16,
@@ -26,7 +26,7 @@ pub(super) struct Facts {
 }
 
 /// The text. What does not apply stays in it as a comment.
-pub(super) fn target_file(facts: &Facts) -> String {
+pub(super) fn target_file(facts: &ServerFacts) -> String {
     let policy = facts.row.policy();
     let dialback = if policy.dialback { "on" } else { "off" };
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();

@@ -1,10 +1,10 @@
 //! One case over all rounds: what it ended in, and where two of its transcripts part.
 
-use simulated_partners::event::{Event, Leg};
+use simulated_partners::event::{ConnectionId, Event};
 
 use crate::case::Direction;
 use crate::finding::{Against, Fault};
-use crate::judge::deciding_leg;
+use crate::judge::deciding_connection;
 use crate::outcome::outcome_text;
 use crate::record::{CaseResult, Divergence, Record, Repeated, Run};
 use crate::transcript::{Detail, canonical, line};
@@ -160,8 +160,8 @@ fn trimmed(mut record: Record, keep_events: bool) -> Record {
 
 /// A canonical transcript, line by line.
 struct Transcript {
-    lines: Vec<(Leg, Box<str>)>,
-    decides: Option<Leg>,
+    lines: Vec<(ConnectionId, Box<str>)>,
+    decides: Option<ConnectionId>,
 }
 
 /// The number of the event, what it was in each transcript, and whether its connection decides.
@@ -170,10 +170,10 @@ type Parting = (usize, [Option<String>; 2], bool);
 impl Transcript {
     fn of(direction: Direction, events: &[Event]) -> Self {
         let events = canonical(events);
-        let decides = deciding_leg(direction, &events);
+        let decides = deciding_connection(direction, &events);
         let lines = events
             .iter()
-            .map(|event| (event.leg, wording(event).into()))
+            .map(|event| (event.connection, wording(event).into()))
             .collect();
         Self { lines, decides }
     }
@@ -183,14 +183,14 @@ impl Transcript {
         let deciding = |transcript: &Self| -> Vec<(usize, String)> {
             let lines = transcript.lines.iter().enumerate();
             lines
-                .filter(|(_, (leg, _))| transcript.decides == Some(*leg))
+                .filter(|(_, (connection, _))| transcript.decides == Some(*connection))
                 .map(|(at, (_, text))| (at, text.to_string()))
                 .collect()
         };
         let all = |transcript: &Self| -> Vec<(usize, String)> {
             let lines = transcript.lines.iter().enumerate();
             lines
-                .map(|(at, (leg, text))| (at, format!("#{} {text}", leg.0)))
+                .map(|(at, (connection, text))| (at, format!("#{} {text}", connection.0)))
                 .collect()
         };
         let of = |lines: [Vec<(usize, String)>; 2], decides: bool| {
@@ -215,7 +215,7 @@ impl Transcript {
 /// An event without its number and that of its connection.
 fn wording(event: &Event) -> String {
     let nowhere = Event {
-        leg: Leg(0),
+        connection: ConnectionId(0),
         ..event.clone()
     };
     let text = line(0, &nowhere, Detail::Full);
@@ -268,7 +268,12 @@ mod tests {
         let mut other = session("51d0", "abcdef0123456789");
         let at = other
             .iter()
-            .position(|event| matches!(event.what, simulated_partners::event::What::Established(_)))
+            .position(|event| {
+                matches!(
+                    event.kind,
+                    simulated_partners::event::EventKind::Established(_)
+                )
+            })
             .unwrap();
         other.remove(at - 1);
         let record = after(vec![
@@ -284,7 +289,7 @@ mod tests {
     #[test]
     fn another_course_of_a_further_connection_is_told_but_no_verdict() {
         let mut other = session("51d0", "abcdef0123456789");
-        other.retain(|event| event.leg == Leg(1));
+        other.retain(|event| event.connection == ConnectionId(1));
         let record = after(vec![
             result(session("51d0", "abcdef0123456789")),
             result(other),
@@ -302,7 +307,7 @@ mod tests {
     fn another_outcome_weighs_more_than_another_transcript() {
         let events = session("51d0", "abcdef0123456789");
         let mut shorter = events.clone();
-        shorter.retain(|event| event.leg == Leg(1));
+        shorter.retain(|event| event.connection == ConnectionId(1));
         let other = CaseResult {
             run: Run::Ended {
                 outcome: Outcome::Established(Method::SaslTls),

@@ -13,7 +13,7 @@ use super::file::{
     Ca, CaTable, File, Kind, PolicyTable, Setting, Start, StartTable, TargetFile, Timeouts,
     TimeoutsTable, TriggerKind, TriggerTable,
 };
-use crate::policy::{Policy, Row};
+use crate::policy::{Policy, PolicyNumber};
 
 /// Seconds that a command may take at most; more is a mistake in the unit.
 const LONGEST: f64 = 3600.0;
@@ -221,10 +221,12 @@ impl Check {
         settings.into_iter().map(|(setting, _)| setting).collect()
     }
 
-    fn row(&mut self, table: &PolicyTable, span: Range<usize>) -> Option<Row> {
+    fn row(&mut self, table: &PolicyTable, span: Range<usize>) -> Option<PolicyNumber> {
         let named = match &table.row {
             Some(row) => {
-                let found = u8::try_from(*row.get_ref()).ok().and_then(Row::new);
+                let found = u8::try_from(*row.get_ref())
+                    .ok()
+                    .and_then(PolicyNumber::new);
                 if found.is_none() {
                     self.wrong(
                         Diagnostic::new(row.span(), format!("there is no row {}", row.get_ref()))

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use simulated_partners::document::{Document, FileError, Hints, Source};
+use simulated_partners::document::{AcceptableCas, Document, FileError, Source};
 use simulated_partners::pki::NameForms;
 use toml::Spanned;
 use toml::de::DeValue;
 
 use super::check;
 use crate::lab::Hosts;
-use crate::policy::{Level, Row};
+use crate::policy::{Level, PolicyNumber};
 
-const HINTS: &Hints = &[
+const HINTS: &AcceptableCas = &[
     (
         "domain",
         "the domain that the server serves, such as `domain = \"example.org\"`",
@@ -142,7 +142,7 @@ impl From<CertificateNames> for NameForms {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
     /// Which.
-    pub row: Row,
+    pub row: PolicyNumber,
     /// What sets the server to it.
     pub switch: Option<Vec<String>>,
 }
@@ -248,7 +248,7 @@ impl TargetFile {
     }
 
     /// The rows that can be run.
-    pub fn rows(&self) -> impl Iterator<Item = Row> {
+    pub fn rows(&self) -> impl Iterator<Item = PolicyNumber> {
         self.policies.iter().map(|setting| setting.row)
     }
 }

@@ -30,7 +30,7 @@ use super::inner_side::InnerSide;
 use super::{Hidden, Inside, Pending, Placement, Running, StartError, Stop, Target, Trigger};
 use crate::case::{Case, Direction};
 use crate::lab::Lab;
-use crate::policy::{Level, Row};
+use crate::policy::{Level, PolicyNumber};
 use server::{Launch, LaunchError};
 
 /// How long a server that nobody starts or switches may take to show that it is there.
@@ -57,7 +57,13 @@ impl Remote {
         &self.file
     }
 
-    fn call(&self, purpose: &'static str, command: &[String], timeout: Duration, row: Row) -> Call {
+    fn call(
+        &self,
+        purpose: &'static str,
+        command: &[String],
+        timeout: Duration,
+        row: PolicyNumber,
+    ) -> Call {
         let file = &self.file;
         let policy = row.policy();
         let level = |level: Level| level.to_string();
@@ -84,7 +90,7 @@ impl Remote {
         }
     }
 
-    async fn launch(&self, row: Row) -> Result<(Running, Stop), StartError> {
+    async fn launch(&self, row: PolicyNumber) -> Result<(Running, Stop), StartError> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let file = &self.file;
         let setting = file
@@ -150,7 +156,7 @@ impl Remote {
     /// What there is of an inner side, and the domain under test.
     async fn inside(
         &self,
-        row: Row,
+        row: PolicyNumber,
         server: &server::Server,
     ) -> Result<(String, Inside), StartError> {
         let file = &self.file;
@@ -197,7 +203,7 @@ impl Remote {
 
     /// The same words for each row, so that a report needs one line for all of them.
     fn other_policies(&self) -> String {
-        let rows: Vec<String> = self.file.rows().map(Row::label).collect();
+        let rows: Vec<String> = self.file.rows().map(PolicyNumber::label).collect();
         format!(
             "the target file does not have this policy; it has {}",
             rows.join(", ")

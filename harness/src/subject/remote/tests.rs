@@ -134,7 +134,10 @@ fn several_policies_need_a_way_to_change_and_each_is_there_once() {
     );
     let with = "row = 7\nswitch = [\"set\", \"7\"]\n[[policy]]\nrow = 9\nswitch = [\"set\", \"9\"]";
     let file = parse(&GOOD.replace("row = 7", with)).expect("each has its switch");
-    assert_eq!(file.rows().map(Row::number).collect::<Vec<_>>(), [7, 9]);
+    assert_eq!(
+        file.rows().map(PolicyNumber::number).collect::<Vec<_>>(),
+        [7, 9]
+    );
     says(
         &mistake("row = 7", &with.replace("row = 9", "row = 7")),
         &["row07 for the second time", "here for the first time"],
@@ -314,7 +317,7 @@ async fn a_switch_that_says_unsupported_is_no_trouble_and_one_that_fails_is() {
         let text = GOOD.replace("row = 7", &switch);
         let path = std::env::temp_dir().join("mine.toml");
         let file = TargetFile::parse(&path, &text, false).expect("good");
-        let row = Row::new(7).expect("1 to 18");
+        let row = PolicyNumber::new(7).expect("1 to 18");
         Remote::new(file).launch(row).await.err()
     };
     assert!(matches!(
@@ -335,7 +338,7 @@ async fn what_listens_already_is_not_tested_in_place_of_what_is_started() {
     let text = format!("{text}\n[start]\ncommand = [\"sleep\", \"60\"]\n");
     let path = std::env::temp_dir().join("mine.toml");
     let file = TargetFile::parse(&path, &text, false).expect("good");
-    let row = Row::new(7).expect("1 to 18");
+    let row = PolicyNumber::new(7).expect("1 to 18");
     let error = Remote::new(file).launch(row).await.err();
     let text = error.expect("the port is taken").to_string();
     assert!(text.starts_with("something listens at"), "{text}");

@@ -114,7 +114,7 @@ async fn relay(listener: TcpListener, target: SocketAddr) -> Vec<usize> {
 }
 
 /// The records of a dialling partner with these reactions, before a correct one.
-async fn records(reactions: &[(&str, &str)], enough: impl Fn(&What) -> bool) -> Vec<usize> {
+async fn records(reactions: &[(&str, &str)], enough: impl Fn(&EventKind) -> bool) -> Vec<usize> {
     let (listener, address) = raw_target().await;
     let b = setup("b.example", "a.example", &reacting("offered", &[]));
     let b = Partner::start(PartnerSetup {
@@ -128,7 +128,7 @@ async fn records(reactions: &[(&str, &str)], enough: impl Fn(&What) -> bool) -> 
     a.dial(ping());
     loop {
         let event = within(a.next_event()).await.expect("a is at work");
-        if enough(&event.what) {
+        if enough(&event.kind) {
             break;
         }
     }
@@ -137,8 +137,8 @@ async fn records(reactions: &[(&str, &str)], enough: impl Fn(&What) -> bool) -> 
     within(relayed).await.expect("the relay works")
 }
 
-fn is_closed(what: &What) -> bool {
-    matches!(what, What::Closed { .. })
+fn is_closed(what: &EventKind) -> bool {
+    matches!(what, EventKind::Closed { .. })
 }
 
 #[tokio::test]
@@ -179,8 +179,8 @@ async fn shut_goes_on_reading() {
     loop {
         let event = within(partner.next_event()).await.expect("it is at work");
         if matches!(
-            &event.what,
-            What::Frame {
+            &event.kind,
+            EventKind::Frame {
                 from: Party::Target,
                 ..
             }
@@ -213,7 +213,7 @@ async fn a_deaf_partner_takes_nothing_and_stays() {
     assert!(
         !has(&events, |what| matches!(
             what,
-            What::Frame {
+            EventKind::Frame {
                 from: Party::Target,
                 ..
             }
@@ -343,7 +343,7 @@ async fn repetitions_end_quietly_when_the_peer_goes() {
     }
     let rest = within(partner.stop()).await;
     assert!(
-        !has(&rest, |what| matches!(what, What::GaveUp { .. })),
+        !has(&rest, |what| matches!(what, EventKind::GaveUp { .. })),
         "{rest:#?}"
     );
 }
@@ -383,10 +383,10 @@ async fn tls_can_begin_at_once() {
         ],
     );
     let (a, _) = meet(&direct, &direct, is_answer).await;
-    assert_eq!(methods(&a)[0], (Leg(1), Method::SaslTls), "{a:#?}");
+    assert_eq!(methods(&a)[0], (ConnectionId(1), Method::SaslTls), "{a:#?}");
     assert!(!has(&a, |what| matches!(
         what,
-        What::Frame {
+        EventKind::Frame {
             encrypted: false,
             ..
         }
@@ -407,7 +407,7 @@ async fn a_delayed_handshake_is_none_the_worse() {
     );
     for b in [by_hand, late] {
         let (a, _) = meet(&reacting("offered", &[]), &b, is_answer).await;
-        assert_eq!(methods(&a)[0], (Leg(1), Method::SaslTls), "{a:#?}");
+        assert_eq!(methods(&a)[0], (ConnectionId(1), Method::SaslTls), "{a:#?}");
     }
 }
 
@@ -456,7 +456,7 @@ async fn partners_wait_for_each_other_on_a_board() {
     let events = within(b.stop()).await;
     assert!(has(
         &events,
-        |what| matches!(what, What::Raised(name) if name == "seen-key")
+        |what| matches!(what, EventKind::Raised(name) if name == "seen-key")
     ));
     within(a.stop()).await;
     within(c.stop()).await;
@@ -563,10 +563,10 @@ async fn renegotiated(versions: &[TlsVersion]) -> (Party, TlsSignal) {
         &[("when = 'established'", "{ renegotiate = 'wrong-info' }")],
     );
     Arc::make_mut(&mut a).offer.tls_versions = versions.to_vec();
-    let failed = |event: &Event| matches!(event.what, What::TlsFailed { .. });
+    let failed = |event: &Event| matches!(event.kind, EventKind::TlsFailed { .. });
     let (a, _) = meet(&a, &reacting("offered", &[]), failed).await;
-    let failure = a.iter().find_map(|event| match &event.what {
-        What::TlsFailed { by, signal } => Some((*by, signal.clone())),
+    let failure = a.iter().find_map(|event| match &event.kind {
+        EventKind::TlsFailed { by, signal } => Some((*by, signal.clone())),
         _ => None,
     });
     failure.expect("it was waited for")

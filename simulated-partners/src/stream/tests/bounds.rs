@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::target::HEADER;
 use super::{brief, offer, persona, ping, profile};
 use crate::stream::machine::STRANGERS_BYTES;
-use crate::stream::{Action, Errand, Input, Machine, Profile};
+use crate::stream::{Action, Input, Machine, PartnerConfig, Purpose};
 
 const DOMAIN: &str = "p.example";
 const TARGET: &str = "t.example";
@@ -31,11 +31,11 @@ fn noise(machine: &mut Machine, bytes: usize) -> Vec<String> {
 /// A dialling machine that waits for features takes everything in that is none.
 fn dialling(insists: bool, stranger: bool) -> Machine {
     let text = offer("none", false, true);
-    let profile = Profile {
+    let profile = PartnerConfig {
         insists,
         ..(*profile(DOMAIN, TARGET, &persona(&text))).clone()
     };
-    let mut machine = Machine::new(Arc::new(profile), 1, Errand::Deliver(ping(DOMAIN, TARGET)));
+    let mut machine = Machine::new(Arc::new(profile), 1, Purpose::Deliver(ping(DOMAIN, TARGET)));
     machine.handle(Input::Opened);
     told(&mut machine, HEADER);
     if !stranger {

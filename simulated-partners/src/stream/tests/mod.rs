@@ -11,8 +11,8 @@ mod target;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Profile;
-use crate::event::{Close, Party, What};
+use super::PartnerConfig;
+use crate::event::{Close, EventKind, Party};
 use crate::persona::{Offer, Persona};
 use crate::reaction::Reaction;
 use crate::wire::{Element, Kind};
@@ -38,8 +38,8 @@ pub(super) fn offer(tls: &str, external: bool, dialback: bool) -> String {
     format!("[offer]\ntls = '{tls}'\nexternal = {external}\ndialback = {dialback}\n")
 }
 
-pub(super) fn profile(domain: &str, target: &str, persona: &Arc<Persona>) -> Arc<Profile> {
-    Arc::new(Profile {
+pub(super) fn profile(domain: &str, target: &str, persona: &Arc<Persona>) -> Arc<PartnerConfig> {
+    Arc::new(PartnerConfig {
         domain: domain.to_owned(),
         persona: Arc::clone(persona),
         identity: None,
@@ -63,11 +63,11 @@ pub(super) fn ping(from: &str, to: &str) -> Element {
 }
 
 /// An observation in a few words.
-pub(super) fn brief(what: &What) -> String {
+pub(super) fn brief(what: &EventKind) -> String {
     match what {
-        What::Opened(kind) => format!("opened {kind:?}"),
-        What::ConnectFailed(kind, error) => format!("connect failed {kind:?} {error:?}"),
-        What::Frame {
+        EventKind::Opened(kind) => format!("opened {kind:?}"),
+        EventKind::ConnectFailed(kind, error) => format!("connect failed {kind:?} {error:?}"),
+        EventKind::Frame {
             from,
             encrypted,
             frame,
@@ -77,7 +77,7 @@ pub(super) fn brief(what: &What) -> String {
             if *encrypted { "*" } else { "" },
             unit(&frame.kind)
         ),
-        What::Raw { from, bytes, fault } => format!(
+        EventKind::Raw { from, bytes, fault } => format!(
             "{} {} raw bytes{}",
             arrow(*from),
             bytes.len(),
@@ -86,10 +86,10 @@ pub(super) fn brief(what: &What) -> String {
                 .map(|fault| format!(": {fault}"))
                 .unwrap_or_default()
         ),
-        What::TlsUp(_) => "TLS up".to_owned(),
-        What::TlsFailed { by, signal } => format!("TLS failed by {by:?}: {signal:?}"),
-        What::Established(method) => format!("established {method:?}"),
-        What::Closed { by, how } => format!(
+        EventKind::TlsUp(_) => "TLS up".to_owned(),
+        EventKind::TlsFailed { by, signal } => format!("TLS failed by {by:?}: {signal:?}"),
+        EventKind::Established(method) => format!("established {method:?}"),
+        EventKind::Closed { by, how } => format!(
             "closed by {by:?}{}",
             match how {
                 Close::Stream => "",
@@ -97,10 +97,10 @@ pub(super) fn brief(what: &What) -> String {
                 Close::Reset => " with a reset",
             }
         ),
-        What::Repeated { bytes, times } => format!("→ {} bytes {times} times", bytes.len()),
-        What::Raised(name) => format!("raised {name}"),
-        What::Handshake(facts) => format!("← by hand: {facts:?}"),
-        What::GaveUp { waiting_for } => format!("gave up waiting for {waiting_for}"),
+        EventKind::Repeated { bytes, times } => format!("→ {} bytes {times} times", bytes.len()),
+        EventKind::Raised(name) => format!("raised {name}"),
+        EventKind::Handshake(facts) => format!("← by hand: {facts:?}"),
+        EventKind::GaveUp { waiting_for } => format!("gave up waiting for {waiting_for}"),
     }
 }
 

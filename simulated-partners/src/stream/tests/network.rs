@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::{brief, profile};
 use crate::board::Board;
-use crate::event::{CertificateSeen, ConnectionKind, TlsFacts, What};
+use crate::event::{CertificateSeen, ConnectionKind, EventKind, TlsSession};
 use crate::persona::{Certificate, Persona};
-use crate::stream::{Action, Errand, Input, Machine, Profile, State, Verdict};
+use crate::stream::{Action, Input, Machine, PartnerConfig, Purpose, State, Verdict};
 use crate::wire::Element;
 
 /// Steps after which two partners must have come to an end.
@@ -21,12 +21,12 @@ struct End {
     waits: bool,
     /// Who wants the verdict: connection, side, ticket.
     asker: Option<(usize, usize, u32)>,
-    seen: Vec<What>,
+    seen: Vec<EventKind>,
 }
 
 enum Delivery {
     Bytes(Vec<u8>),
-    TlsUp(TlsFacts),
+    TlsUp(TlsSession),
     Closed,
     Reset,
     Verified(u32, Verdict),
@@ -36,12 +36,12 @@ enum Delivery {
 
 /// Partners `a.example` and `b.example`.
 pub(super) struct Network {
-    partners: [Arc<Profile>; 2],
+    partners: [Arc<PartnerConfig>; 2],
     connections: Vec<[End; 2]>,
     queue: VecDeque<(usize, usize, Delivery)>,
     chunk: usize,
     pub(super) board: Board,
-    legs: [u16; 2],
+    opened: [u16; 2],
     pub(super) delivered: usize,
 }
 
@@ -57,14 +57,14 @@ impl Network {
             queue: VecDeque::new(),
             chunk,
             board: Board::default(),
-            legs: [0; 2],
+            opened: [0; 2],
             delivered: 0,
         }
     }
 
     /// Partner `a` dials with a stanza; runs until nothing happens any more.
     pub(super) fn dial(&mut self, stanza: Element) {
-        self.connect(0, Errand::Deliver(stanza), None);
+        self.connect(0, Purpose::Deliver(stanza), None);
         self.run();
     }
 
@@ -92,7 +92,7 @@ impl Network {
             for connection in 0..self.connections.len() {
                 for side in 0..2 {
                     let end = &mut self.connections[connection][side];
-                    if kinds.contains(&end.machine.errand.kind()) && std::mem::take(&mut end.waits)
+                    if kinds.contains(&end.machine.purpose.kind()) && std::mem::take(&mut end.waits)
                     {
                         self.feed(connection, side, Input::Deadline);
                     }
@@ -111,15 +111,15 @@ impl Network {
         self.run();
     }
 
-    fn connect(&mut self, from: usize, errand: Errand, asker: Option<(usize, usize, u32)>) {
-        let mut end = |partner: usize, errand, asker| {
-            self.legs[partner] += 1;
+    fn connect(&mut self, from: usize, purpose: Purpose, asker: Option<(usize, usize, u32)>) {
+        let mut end = |partner: usize, purpose, asker| {
+            self.opened[partner] += 1;
             End {
                 partner,
                 machine: Machine::new(
                     Arc::clone(&self.partners[partner]),
-                    self.legs[partner],
-                    errand,
+                    self.opened[partner],
+                    purpose,
                 ),
                 asks_for_tls: false,
                 waits: false,
@@ -127,7 +127,10 @@ impl Network {
                 seen: Vec::new(),
             }
         };
-        let ends = [end(from, errand, asker), end(1 - from, Errand::Serve, None)];
+        let ends = [
+            end(from, purpose, asker),
+            end(1 - from, Purpose::Serve, None),
+        ];
         self.connections.push(ends);
         let connection = self.connections.len() - 1;
         for side in 0..2 {
@@ -190,14 +193,15 @@ impl Network {
                 }
                 Action::Ask { ticket, question } => {
                     let asker = Some((connection, side, ticket));
-                    self.connect(partner, Errand::Verify(question), asker);
+                    self.connect(partner, Purpose::Verify(question), asker);
                 }
                 Action::Answer(stanza) => {
                     self.delivered += 1;
-                    self.connect(partner, Errand::Deliver(stanza), None);
+                    self.connect(partner, Purpose::Deliver(stanza), None);
                 }
                 Action::Decide(verdict) => {
-                    let (connection, side, ticket) = asker.expect("only verify legs decide");
+                    let (connection, side, ticket) =
+                        asker.expect("only verifying connections decide");
                     let delivery = Delivery::Verified(ticket, verdict);
                     self.queue.push_back((connection, side, delivery));
                 }
@@ -229,9 +233,9 @@ impl Network {
     }
 
     /// What one end sees of the certificate at the end `shown_by`.
-    fn facts(&self, connection: usize, shown_by: usize) -> TlsFacts {
+    fn facts(&self, connection: usize, shown_by: usize) -> TlsSession {
         let partner = self.connections[connection][shown_by].partner;
-        TlsFacts {
+        TlsSession {
             version: "1.3",
             suite: "TLS_AES_128_GCM_SHA256".to_owned(),
             sni: None,
@@ -240,7 +244,7 @@ impl Network {
                 Certificate::None => CertificateSeen::None,
                 bad => CertificateSeen::Bad(format!("{bad:?}")),
             },
-            ..TlsFacts::default()
+            ..TlsSession::default()
         }
     }
 
@@ -253,7 +257,7 @@ impl Network {
                 "connection {} by {} for {:?}: {:?}, {:?}\n",
                 number + 1,
                 ["a", "b"][dialler.partner],
-                dialler.machine.errand.kind(),
+                dialler.machine.purpose.kind(),
                 dialler.machine.state(),
                 listener.machine.state(),
             );
@@ -261,7 +265,7 @@ impl Network {
                 out += &format!("  {}\n", brief(what));
             }
             for what in &listener.seen {
-                if !matches!(what, What::Frame { .. } | What::TlsUp(_)) {
+                if !matches!(what, EventKind::Frame { .. } | EventKind::TlsUp(_)) {
                     out += &format!("  listener: {}\n", brief(what));
                 }
             }

@@ -6,7 +6,7 @@ use super::target::{FEATURES, HEADER, UNITS, facts};
 use super::{offer, persona, ping, profile};
 use crate::event::{CertificateSeen, Party, TlsSignal};
 use crate::reaction::When;
-use crate::stream::{Action, Errand, Input, Machine, Question, State, Verdict};
+use crate::stream::{Action, Input, Machine, Purpose, Question, State, Verdict};
 
 #[derive(Clone, Debug)]
 enum Arbitrary {
@@ -106,11 +106,11 @@ fn reactions() -> impl Strategy<Value = String> {
     prop::collection::vec(one, 0..5).prop_map(|all| all.concat())
 }
 
-fn errand(which: u8) -> Errand {
+fn purpose(which: u8) -> Purpose {
     match which {
-        0 => Errand::Serve,
-        1 => Errand::Deliver(ping("p.example", "t.example")),
-        _ => Errand::Verify(Question {
+        0 => Purpose::Serve,
+        1 => Purpose::Deliver(ping("p.example", "t.example")),
+        _ => Purpose::Verify(Question {
             sender: "t.example".to_owned(),
             receiver: "p.example".to_owned(),
             id: "i1".to_owned(),
@@ -131,7 +131,7 @@ proptest! {
     ) {
         let persona = persona(&format!("{}{reactions}", offer(tls, external, dialback)));
         let profile = profile("p.example", "t.example", &persona);
-        let mut machine = Machine::new(profile, 1, errand(which));
+        let mut machine = Machine::new(profile, 1, purpose(which));
         let mut ended = false;
         let mut decided = 0;
         let mut feed = |machine: &mut Machine, input: Input<'_>| {
@@ -186,7 +186,7 @@ proptest! {
     #[test]
     fn a_unit_without_end_is_cut_off(filler in prop::sample::select(vec!["<a>", "x", " ", "<a b='"])) {
         let persona = persona(&offer("offered", true, true));
-        let mut machine = Machine::new(profile("p.example", "t.example", &persona), 1, Errand::Serve);
+        let mut machine = Machine::new(profile("p.example", "t.example", &persona), 1, Purpose::Serve);
         machine.handle(Input::Opened);
         machine.handle(Input::Bytes(HEADER.as_bytes()));
         machine.handle(Input::Bytes(b"<message from='t.example' to='p.example'>"));
@@ -206,7 +206,7 @@ fn features_come_only_after_a_header() {
     let mut machine = Machine::new(
         profile("p.example", "t.example", &persona),
         1,
-        Errand::Deliver(ping("p.example", "t.example")),
+        Purpose::Deliver(ping("p.example", "t.example")),
     );
     machine.handle(Input::Opened);
     machine.handle(Input::Bytes(FEATURES.as_bytes()));

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::network::Network;
 use super::target::HEADER;
 use super::{brief, offer, persona, ping, profile};
-use crate::event::TlsFacts;
+use crate::event::TlsSession;
 use crate::persona::Persona;
 use crate::reaction::When;
-use crate::stream::{Action, Errand, Input, Machine, Profile, Question, State, TlsRole};
+use crate::stream::{Action, Input, Machine, PartnerConfig, Purpose, Question, State, TlsRole};
 
 const DOMAIN: &str = "p.example";
 const TARGET: &str = "t.example";
@@ -66,21 +66,21 @@ struct Hand {
 
 impl Hand {
     fn dialling(offer: &str, reactions: &[(&str, &str)]) -> Self {
-        Self::new(offer, reactions, Errand::Deliver(ping(DOMAIN, TARGET)), 1)
+        Self::new(offer, reactions, Purpose::Deliver(ping(DOMAIN, TARGET)), 1)
     }
 
     fn listening(offer: &str, reactions: &[(&str, &str)]) -> Self {
-        Self::new(offer, reactions, Errand::Serve, 1)
+        Self::new(offer, reactions, Purpose::Serve, 1)
     }
 
-    fn new(offer: &str, reactions: &[(&str, &str)], errand: Errand, number: u16) -> Self {
+    fn new(offer: &str, reactions: &[(&str, &str)], purpose: Purpose, number: u16) -> Self {
         let values = [("probe".to_owned(), "<p>".to_owned())].into();
-        let profile = Profile {
+        let profile = PartnerConfig {
             values: Arc::new(values),
             ..(*profile(DOMAIN, TARGET, &reacting(offer, reactions))).clone()
         };
         let mut hand = Self {
-            machine: Machine::new(Arc::new(profile), 1, errand).as_connection(number),
+            machine: Machine::new(Arc::new(profile), 1, purpose).as_connection(number),
             said: Vec::new(),
             sent: String::new(),
         };
@@ -106,7 +106,7 @@ impl Hand {
 
     fn secured(&mut self) -> &mut Self {
         let facts = super::target::facts(crate::event::CertificateSeen::Good);
-        self.feed(Input::TlsUp(TlsFacts { ..facts }))
+        self.feed(Input::TlsUp(TlsSession { ..facts }))
     }
 
     fn raised(&mut self, name: &str, text: &str) -> &mut Self {
@@ -235,7 +235,7 @@ fn filters_choose_the_first_reaction_that_fits() {
             .collect()
     };
     assert_eq!(raised(&hand), ["clear", "second", "clear"]);
-    let mut other = Hand::new(&modern(), &reactions, Errand::Serve, 2);
+    let mut other = Hand::new(&modern(), &reactions, Purpose::Serve, 2);
     other.told(HEADER).told("<starttls ").told(TLS).told("/>");
     other.secured().told(HEADER).told(stanza);
     assert_eq!(raised(&other), ["other"]);

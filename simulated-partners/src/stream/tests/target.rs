@@ -6,10 +6,10 @@ use std::sync::Arc;
 use insta::assert_snapshot;
 
 use super::{brief, offer, persona, ping, profile};
-use crate::event::{CertificateSeen, Party, TlsFacts, TlsSignal};
+use crate::event::{CertificateSeen, Party, TlsSession, TlsSignal};
 use crate::negotiate::dialback;
 use crate::persona::Persona;
-use crate::stream::{Action, Errand, Input, Machine, Question, State, Verdict};
+use crate::stream::{Action, Input, Machine, Purpose, Question, State, Verdict};
 use crate::tls::legacy;
 
 const DOMAIN: &str = "p.example";
@@ -62,13 +62,13 @@ pub(super) const UNITS: [(&str, &str); 19] = [
     ("comment", "<!-- -->"),
 ];
 
-pub(super) fn facts(certificate: CertificateSeen) -> TlsFacts {
-    TlsFacts {
+pub(super) fn facts(certificate: CertificateSeen) -> TlsSession {
+    TlsSession {
         version: "1.3",
         suite: "TLS_AES_128_GCM_SHA256".to_owned(),
         sni: None,
         target_certificate: certificate,
-        ..TlsFacts::default()
+        ..TlsSession::default()
     }
 }
 
@@ -77,14 +77,14 @@ struct Hand {
 }
 
 impl Hand {
-    fn new(persona: &Arc<Persona>, errand: Errand) -> Self {
-        let mut machine = Machine::new(profile(DOMAIN, TARGET, persona), 1, errand);
+    fn new(persona: &Arc<Persona>, purpose: Purpose) -> Self {
+        let mut machine = Machine::new(profile(DOMAIN, TARGET, persona), 1, purpose);
         machine.handle(Input::Opened);
         Self { machine }
     }
 
     fn serve(persona: &Arc<Persona>) -> Self {
-        Self::new(persona, Errand::Serve)
+        Self::new(persona, Purpose::Serve)
     }
 
     fn send(mut self, text: &str) -> Self {
@@ -154,10 +154,10 @@ fn question() -> Question {
 }
 
 /// A machine in each state that the role can reach.
-fn machines(state: State, errand: Errand) -> Option<Hand> {
-    let listening = matches!(errand, Errand::Serve);
-    let verifying = matches!(errand, Errand::Verify(_));
-    let hand = || Hand::new(&modern(), errand.clone());
+fn machines(state: State, purpose: Purpose) -> Option<Hand> {
+    let listening = matches!(purpose, Purpose::Serve);
+    let verifying = matches!(purpose, Purpose::Verify(_));
+    let hand = || Hand::new(&modern(), purpose.clone());
     let hand = match state {
         State::AwaitHeader => hand(),
         State::Negotiating => hand().send(HEADER),
@@ -187,7 +187,7 @@ fn machines(state: State, errand: Errand) -> Option<Hand> {
                  [[reaction]]\nwhen = 'header-received'\ndo = ['ignore']\n",
                 offer("offered", true, true)
             ));
-            Hand::new(&scripted, errand).send(HEADER)
+            Hand::new(&scripted, purpose).send(HEADER)
         }
         State::Opaque => {
             let broken = persona(&format!(
@@ -195,7 +195,7 @@ fn machines(state: State, errand: Errand) -> Option<Hand> {
                  [[reaction]]\nwhen = 'proceed-received'\ndo = ['break-tls']\n",
                 offer("offered", true, true)
             ));
-            let hand = Hand::new(&broken, errand).send(HEADER);
+            let hand = Hand::new(&broken, purpose).send(HEADER);
             if listening {
                 hand.send(STARTTLS)
             } else {
@@ -207,7 +207,7 @@ fn machines(state: State, errand: Errand) -> Option<Hand> {
                 "{}[[reaction]]\nwhen = 'accepted'\ndo = ['hold']\n",
                 offer("offered", true, true)
             ));
-            Hand::new(&silent, errand)
+            Hand::new(&silent, purpose)
         }
         State::Closing => {
             let mut hand = hand().send(HEADER);
@@ -219,14 +219,14 @@ fn machines(state: State, errand: Errand) -> Option<Hand> {
     (hand.machine.state() == state).then_some(hand)
 }
 
-fn table(errand: &Errand) -> String {
+fn table(purpose: &Purpose) -> String {
     let mut out = String::new();
     for &state in State::ALL {
-        if machines(state, errand.clone()).is_none() {
+        if machines(state, purpose.clone()).is_none() {
             continue;
         }
         writeln!(out, "{state:?}").expect("strings take everything");
-        let fresh = || machines(state, errand.clone()).expect("it was made before");
+        let fresh = || machines(state, purpose.clone()).expect("it was made before");
         let mut line = |name: &str, result: String| {
             writeln!(out, "  {name} → {result}").expect("strings take everything");
         };
@@ -254,17 +254,17 @@ fn table(errand: &Errand) -> String {
 
 #[test]
 fn each_state_of_a_listener_knows_each_input() {
-    assert_snapshot!("listener", table(&Errand::Serve));
+    assert_snapshot!("listener", table(&Purpose::Serve));
 }
 
 #[test]
 fn each_state_of_a_dialler_knows_each_input() {
-    assert_snapshot!("dialler", table(&Errand::Deliver(ping(DOMAIN, TARGET))));
+    assert_snapshot!("dialler", table(&Purpose::Deliver(ping(DOMAIN, TARGET))));
 }
 
 #[test]
 fn each_state_of_a_verifier_knows_each_input() {
-    assert_snapshot!("verifier", table(&Errand::Verify(question())));
+    assert_snapshot!("verifier", table(&Purpose::Verify(question())));
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn what_is_pipelined_behind_starttls_is_refused() {
 fn what_is_pipelined_behind_proceed_breaks_the_connection() {
     let both = format!("{PROCEED} ");
     let hand = || {
-        Hand::new(&modern(), Errand::Deliver(ping(DOMAIN, TARGET)))
+        Hand::new(&modern(), Purpose::Deliver(ping(DOMAIN, TARGET)))
             .send(HEADER)
             .send(FEATURES)
     };
@@ -377,7 +377,7 @@ fn a_listener_breaks_the_handshake_after_the_hello() {
 #[test]
 fn a_dialler_breaks_the_handshake_at_once() {
     for how in ["break-tls", "legacy-tls"] {
-        let mut hand = Hand::new(&breaking(how), Errand::Deliver(ping(DOMAIN, TARGET)))
+        let mut hand = Hand::new(&breaking(how), Purpose::Deliver(ping(DOMAIN, TARGET)))
             .send(HEADER)
             .send(FEATURES);
         let actions = hand.machine.handle(Input::Bytes(PROCEED.as_bytes()));
@@ -394,7 +394,7 @@ fn a_dialler_breaks_the_handshake_at_once() {
     }
     let hand = Hand::new(
         &breaking("legacy-tls"),
-        Errand::Deliver(ping(DOMAIN, TARGET)),
+        Purpose::Deliver(ping(DOMAIN, TARGET)),
     )
     .send(HEADER)
     .send(FEATURES)
@@ -429,7 +429,7 @@ fn a_hello_by_hand_is_sent_and_its_answer_shown() {
         "{told}"
     );
 
-    let hand = Hand::new(&persona, Errand::Deliver(ping(DOMAIN, TARGET)))
+    let hand = Hand::new(&persona, Purpose::Deliver(ping(DOMAIN, TARGET)))
         .send(HEADER)
         .send(FEATURES)
         .send(PROCEED);
@@ -620,7 +620,7 @@ fn only_keys_of_our_own_making_are_valid() {
 #[test]
 fn answers_for_another_pair_are_not_heard() {
     let waiting = || {
-        Hand::new(&modern(), Errand::Deliver(ping(DOMAIN, TARGET)))
+        Hand::new(&modern(), Purpose::Deliver(ping(DOMAIN, TARGET)))
             .send(HEADER)
             .send("<stream:features/>")
     };
@@ -641,8 +641,8 @@ fn stream_ids_never_come_back() {
         let mut profile = (*profile(DOMAIN, TARGET, &modern())).clone();
         profile.seed = seed;
         (0..20)
-            .flat_map(|leg| (0..20).map(move |stream| (leg, stream)))
-            .map(|(leg, stream)| profile.stream_id(leg, stream))
+            .flat_map(|connection| (0..20).map(move |stream| (connection, stream)))
+            .map(|(connection, stream)| profile.stream_id(connection, stream))
             .collect::<std::collections::BTreeSet<_>>()
     };
     assert_eq!(ids(1).len(), 400);

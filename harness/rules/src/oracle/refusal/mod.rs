@@ -12,7 +12,7 @@ use table::PATTERNS;
 
 /// How well an observed refusal fits a reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fit {
+pub enum Match {
     /// As the tables want it.
     Expected,
     /// Tolerated, with the ground.
@@ -68,7 +68,7 @@ impl SignalPattern {
 }
 
 /// Whether a refusal seen on the wire is one for this reason.
-pub(super) fn admits(reason: Reason, direction: Direction, refusal: &Refusal) -> Fit {
+pub(super) fn admits(reason: Reason, direction: Direction, refusal: &Refusal) -> Match {
     let pattern = PATTERNS.iter().find(|pattern| {
         pattern.reason == reason
             && pattern.direction.is_none_or(|only| only == direction)
@@ -79,7 +79,7 @@ pub(super) fn admits(reason: Reason, direction: Direction, refusal: &Refusal) ->
                 .iter()
                 .any(|signal| signal.matches(&refusal.signal))
     });
-    pattern.map_or(Fit::No, |pattern| {
-        pattern.tolerated.map_or(Fit::Expected, Fit::Tolerated)
+    pattern.map_or(Match::No, |pattern| {
+        pattern.tolerated.map_or(Match::Expected, Match::Tolerated)
     })
 }

@@ -14,9 +14,9 @@ fn fit(reason: Reason, direction: Direction, refusal: (Phase, Closer, Signal)) -
             signal,
         },
     ) {
-        Fit::Expected => "expected",
-        Fit::Tolerated(_) => "tolerated",
-        Fit::No => "no",
+        Match::Expected => "expected",
+        Match::Tolerated(_) => "tolerated",
+        Match::No => "no",
     }
 }
 

@@ -15,8 +15,8 @@ use super::recorder::Overflow;
 use super::socket::{Handshake, Socket, Tcp};
 use super::{FAREWELL, Shared};
 use crate::board::Snapshot;
-use crate::event::{Leg, Party, TlsSignal};
-use crate::stream::{Action, Errand, Input, Machine, State, TlsRole, Verdict};
+use crate::event::{ConnectionId, Party, TlsSignal};
+use crate::stream::{Action, Input, Machine, Purpose, State, TlsRole, Verdict};
 use crate::tls;
 use crate::wire::Element;
 
@@ -58,7 +58,7 @@ enum Due {
 
 struct Connection<'a> {
     shared: &'a Arc<Shared>,
-    leg: Leg,
+    connection: ConnectionId,
     socket: Socket,
     machine: Machine,
     deadline: Option<Instant>,
@@ -81,21 +81,22 @@ struct Connection<'a> {
 pub(super) async fn run(
     shared: &Arc<Shared>,
     stream: TcpStream,
-    errand: Errand,
+    purpose: Purpose,
     number: u16,
     report: Option<Report>,
     stanzas: Option<mpsc::UnboundedReceiver<Element>>,
 ) {
-    let leg = shared.recorder.opened(errand.kind());
+    let connection = shared.recorder.opened(purpose.kind());
     let (verdicts, decided) = mpsc::unbounded_channel();
     let mut board = shared.board.subscribe();
     // What is on it already has to be told as well.
     board.mark_changed();
     let mut connection = Connection {
         shared,
-        leg,
+        connection,
         socket: Socket::Plain(Tcp::new(stream)),
-        machine: Machine::new(Arc::clone(&shared.profile), leg.0, errand).as_connection(number),
+        machine: Machine::new(Arc::clone(&shared.profile), connection.0, purpose)
+            .as_connection(number),
         deadline: None,
         verdicts,
         decided,
@@ -243,8 +244,11 @@ impl Connection<'_> {
         for action in self.machine.handle(input) {
             match action {
                 Action::Observe(what) => {
-                    if let Err(Overflow) = self.shared.recorder.record(self.leg, what) {
-                        tracing::warn!(leg = self.leg.0, "more happens than can be held");
+                    if let Err(Overflow) = self.shared.recorder.record(self.connection, what) {
+                        tracing::warn!(
+                            connection = self.connection.0,
+                            "more happens than can be held"
+                        );
                         self.socket.reset();
                         return Err(Flow::Over);
                     }
@@ -278,7 +282,7 @@ impl Connection<'_> {
                     let to = self.verdicts.clone();
                     self.shared.verify(question, Report { ticket, to });
                 }
-                Action::Answer(stanza) => self.shared.dial(Errand::Deliver(stanza), None, None),
+                Action::Answer(stanza) => self.shared.dial(Purpose::Deliver(stanza), None, None),
                 Action::Decide(verdict) => {
                     if let Some(report) = self.report.take() {
                         report.send(verdict);

@@ -106,7 +106,7 @@ fn blind_client() -> Arc<ClientConfig> {
 }
 
 fn blind_server() -> Arc<ServerConfig> {
-    let shown = Arc::clone(cook("").certified());
+    let shown = Arc::clone(issue_from("").certified());
     Arc::new(
         ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
@@ -133,7 +133,7 @@ fn strict_server() -> Arc<ServerConfig> {
         authority().roots(),
         provider(),
     );
-    let identity = cook("");
+    let identity = issue_from("");
     Arc::new(
         ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
@@ -200,7 +200,7 @@ async fn a_peer_that_does_not_look_completes_with_it(
     #[case] toml: &str,
     #[values(TlsVersion::V12, TlsVersion::V13)] version: TlsVersion,
 ) {
-    let identity = cook(toml);
+    let identity = issue_from(toml);
     let count = identity.chain().len();
     let server = server_config(Some(&identity), &[version]).unwrap();
     let (server, client) = shake(server, blind_client()).await;
@@ -235,7 +235,7 @@ async fn a_strict_peer_takes_what_is_good_and_nothing_else(
     #[case] taken: bool,
     #[values(TlsVersion::V12, TlsVersion::V13)] version: TlsVersion,
 ) {
-    let identity = cook(toml);
+    let identity = issue_from(toml);
     let server = server_config(Some(&identity), &[version]).unwrap();
     let (_, client) = shake(server, strict_client()).await;
     assert_eq!(client.is_ok(), taken, "{client:?}");
@@ -247,19 +247,19 @@ async fn a_strict_peer_takes_what_is_good_and_nothing_else(
 
 #[tokio::test]
 async fn a_partner_itself_refuses_a_key_that_is_not_the_certificates() {
-    let server = server_config(Some(&cook("possession = 'other-key'")), BOTH).unwrap();
+    let server = server_config(Some(&issue_from("possession = 'other-key'")), BOTH).unwrap();
     let (_, client) = shake(server, client_config(None, BOTH).unwrap()).await;
     assert!(client.is_err());
-    let server = server_config(Some(&cook("")), BOTH).unwrap();
+    let server = server_config(Some(&issue_from("")), BOTH).unwrap();
     let (_, client) = shake(server, client_config(None, BOTH).unwrap()).await;
     assert!(client.is_ok());
 }
 
 #[tokio::test]
 async fn a_stolen_certificate_gets_through_nowhere_but_with_the_blind() {
-    let theirs = cook("");
+    let theirs = issue_from("");
     let stolen = authority()
-        .cook(&recipe("stolen = '{chain}'"), &|_| theirs.chain_pem())
+        .issue_from(&spec("stolen = '{chain}'"), &|_| theirs.chain_pem())
         .unwrap();
     let client = || client_config(Some(&stolen), BOTH).unwrap();
     assert!(shake(blind_server(), client()).await.0.is_ok());
@@ -275,7 +275,7 @@ async fn a_monster_is_sent_and_its_refusal_is_seen(
     #[case] toml: &str,
     #[values(TlsVersion::V12, TlsVersion::V13)] version: TlsVersion,
 ) {
-    let identity = cook(toml);
+    let identity = issue_from(toml);
     let server = server_config(Some(&identity), &[version]).unwrap();
     let (_, client) = shake(server, strict_client()).await;
     assert!(client.is_err());

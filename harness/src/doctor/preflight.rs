@@ -11,11 +11,11 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::finding::{Blame, Check, Checked, Diagnosis, Finding, Severity};
-use super::{Depth, Subject, World, examine, port};
+use super::{Depth, PublicDns, Subject, examine, port};
 use crate::case::{Case, Direction, Script, Set, Setting};
 use crate::lab::Lab;
 use crate::oracle::Profile;
-use crate::policy::Row;
+use crate::policy::PolicyNumber;
 use crate::report::describe_policy;
 use crate::subject::{Inside, Pending, Placement, Running, StartError, Stop, Target};
 
@@ -24,9 +24,9 @@ const TELLING: [u8; 4] = [7, 9, 8, 1];
 
 /// How a target is examined.
 #[derive(Clone, Debug)]
-pub struct Visit {
+pub struct Preflight {
     /// The policy to set it to; the most telling one that it can be set to where none is given.
-    pub row: Option<Row>,
+    pub row: Option<PolicyNumber>,
     /// How policies are read.
     pub profile: Profile,
     /// Where ids and keys come from.
@@ -36,7 +36,7 @@ pub struct Visit {
     /// How much is looked at.
     pub depth: Depth,
     /// Who is asked for the target's records.
-    pub world: World,
+    pub public_dns: PublicDns,
     /// More that is known of it.
     pub extra: Extra,
 }
@@ -68,27 +68,27 @@ impl Extra {
 ///
 /// # Errors
 /// When there is no test network, or no policy to examine it with; the text says which.
-pub async fn visit(target: &dyn Target, visit: &Visit) -> Result<Diagnosis, String> {
+pub async fn preflight(target: &dyn Target, preflight: &Preflight) -> Result<Diagnosis, String> {
     let lab = target
-        .lab(visit.seed)
+        .lab(preflight.seed)
         .map_err(|error| format!("no test network: {error}"))?;
-    let (row, group) = placed(target, visit.row)?;
+    let (row, group) = placed(target, preflight.row)?;
     let cases = ["modern", "cert-unknown-ca"].map(|name| case(name, row));
     let [Some(good), Some(unknown)] = cases else {
         return Err("a persona of the doctor is missing".to_owned());
     };
     let partners = [good.domain(), unknown.domain()];
     let cases = [good, unknown];
-    if let Some(finding) = visit.extra.absent(visit.patience).await {
-        return Ok(only(target, row, &visit.extra, Check::Port, finding));
+    if let Some(finding) = preflight.extra.absent(preflight.patience).await {
+        return Ok(only(target, row, &preflight.extra, Check::Port, finding));
     }
     match target.start(&lab, &group, &cases).await {
         Ok((running, stop)) => {
-            let subject = subject(target, &running, &lab, row, visit.profile, &partners);
+            let subject = subject(target, &running, &lab, row, preflight.profile, &partners);
             let subject = Subject {
-                world: visit.world.clone(),
-                direct_tls: visit.extra.direct_tls,
-                inner: visit.extra.inner,
+                public_dns: preflight.public_dns.clone(),
+                direct_tls: preflight.extra.direct_tls,
+                inner: preflight.extra.inner,
                 ..subject
             };
             // Behind a proxy somebody has to answer.
@@ -96,7 +96,7 @@ pub async fn visit(target: &dyn Target, visit: &Visit) -> Result<Diagnosis, Stri
                 Inside::Linked(inner) => Some(inner.open(&partners[..1], true, None)),
                 Inside::Hidden(_) => None,
             };
-            let diagnosis = examine(&subject, &lab, visit.depth, visit.patience).await;
+            let diagnosis = examine(&subject, &lab, preflight.depth, preflight.patience).await;
             drop(answering);
             drop(running);
             stop().await;
@@ -109,7 +109,7 @@ pub async fn visit(target: &dyn Target, visit: &Visit) -> Result<Diagnosis, Stri
                 error.to_string(),
                 "start it by hand with the same configuration and read its log",
             );
-            Ok(only(target, row, &visit.extra, Check::Start, finding))
+            Ok(only(target, row, &preflight.extra, Check::Start, finding))
         }
     }
 }
@@ -118,7 +118,7 @@ fn subject(
     target: &dyn Target,
     running: &Running,
     lab: &Lab,
-    row: Row,
+    row: PolicyNumber,
     profile: Profile,
     partners: &[String; 2],
 ) -> Subject {
@@ -131,14 +131,20 @@ fn subject(
         row: Some(row),
         profile,
         roots: lab.authority.roots(),
-        world: World::System { remote: false },
+        public_dns: PublicDns::System { remote: false },
         partners: partners.clone(),
         listen: lab.partners,
     }
 }
 
 /// A diagnosis that ended with its first check.
-fn only(target: &dyn Target, row: Row, extra: &Extra, check: Check, finding: Finding) -> Diagnosis {
+fn only(
+    target: &dyn Target,
+    row: PolicyNumber,
+    extra: &Extra,
+    check: Check,
+    finding: Finding,
+) -> Diagnosis {
     Diagnosis {
         target: target.name(),
         domain: extra.place.as_ref().map(|(domain, _)| domain.clone()),
@@ -152,8 +158,11 @@ fn only(target: &dyn Target, row: Row, extra: &Extra, check: Check, finding: Fin
 }
 
 /// A row that the target can be set to, with the instance's name.
-fn placed(target: &dyn Target, wanted: Option<Row>) -> Result<(Row, String), String> {
-    let place = |row: Row| match case("modern", row) {
+fn placed(
+    target: &dyn Target,
+    wanted: Option<PolicyNumber>,
+) -> Result<(PolicyNumber, String), String> {
+    let place = |row: PolicyNumber| match case("modern", row) {
         Some(case) => target.place(&case),
         None => Placement::Unsupported("there is no persona modern".to_owned()),
     };
@@ -163,9 +172,9 @@ fn placed(target: &dyn Target, wanted: Option<Row>) -> Result<(Row, String), Str
             Placement::Unsupported(why) => Err(format!("{row} cannot be had: {why}")),
         };
     }
-    let telling = TELLING.into_iter().filter_map(Row::new);
+    let telling = TELLING.into_iter().filter_map(PolicyNumber::new);
     let mut why = String::new();
-    for row in telling.chain(Row::all().filter(|row| row.policy().valid())) {
+    for row in telling.chain(PolicyNumber::all().filter(|row| row.policy().valid())) {
         match place(row) {
             Placement::Group(group) => return Ok((row, group)),
             Placement::Unsupported(reason) => why = reason,
@@ -175,8 +184,8 @@ fn placed(target: &dyn Target, wanted: Option<Row>) -> Result<(Row, String), Str
 }
 
 /// A case of the doctor's own. Its domain is new each time, so that nothing that a target remembers
-/// of a former visit matters.
-fn case(persona: &str, row: Row) -> Option<Case> {
+/// of an earlier check matters.
+fn case(persona: &str, row: PolicyNumber) -> Option<Case> {
     let partner = Arc::new(persona::find(persona)?);
     let direction = Direction::Inbound;
     Some(Case {
@@ -191,14 +200,14 @@ fn case(persona: &str, row: Row) -> Option<Case> {
 
 /// A target that is looked at each time it was started, before any case: a run does not begin on a
 /// finding for which it would prove nothing.
-pub struct Examined {
+pub struct WithPreflight {
     target: Arc<dyn Target>,
     extra: Extra,
     profile: Profile,
     patience: Duration,
 }
 
-impl Examined {
+impl WithPreflight {
     /// Puts the cheap part before a target.
     pub fn new(
         target: Arc<dyn Target>,
@@ -223,7 +232,7 @@ pub fn refusal(check: Check, finding: &Finding) -> String {
     )
 }
 
-impl Target for Examined {
+impl Target for WithPreflight {
     fn name(&self) -> String {
         self.target.name()
     }

@@ -5,12 +5,12 @@ use time::Date;
 use super::entry::{Baseline, Covers, Entry};
 use super::shown::shown;
 use crate::judge::verdict;
-use crate::record::{CaseResult, Record, Settled};
+use crate::record::{BaselineMatch, CaseResult, Record};
 use crate::verdict::Verdict;
 
 /// How results are compared with what is known.
 #[derive(Clone, Debug)]
-pub struct Settlement {
+pub struct BaselineCheck {
     /// What is known, if anything.
     pub baseline: Option<Baseline>,
     /// Whether a warning is a failure.
@@ -20,9 +20,9 @@ pub struct Settlement {
 }
 
 /// A verdict beside the baseline, with its reason and what decided.
-type Judgement = (Verdict, String, Option<Settled>);
+type Judgement = (Verdict, String, Option<BaselineMatch>);
 
-impl Settlement {
+impl BaselineCheck {
     /// One that changes nothing.
     pub fn none() -> Self {
         Self {
@@ -135,8 +135,8 @@ impl Settlement {
 /// A verdict that no baseline speaks of.
 struct SaysNothing;
 
-fn settled(was: Verdict, place: Option<&String>) -> Option<Settled> {
-    Some(Settled {
+fn settled(was: Verdict, place: Option<&String>) -> Option<BaselineMatch> {
+    Some(BaselineMatch {
         was,
         entry: place.cloned(),
     })

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::error::RecipeError;
+use super::error::SpecError;
 use crate::pki::names::{self, GeneralName};
 
 /// How often one entry may be repeated.
@@ -108,7 +108,7 @@ impl AltName {
     }
 
     /// Whether it is one name of one kind, so far as that can be told before texts are filled in.
-    pub(super) fn check(&self) -> Result<(), RecipeError> {
+    pub(super) fn check(&self) -> Result<(), SpecError> {
         let kinds = [
             self.dns.is_some(),
             self.srv.is_some(),
@@ -119,12 +119,12 @@ impl AltName {
             self.raw.is_some(),
         ];
         if kinds.into_iter().filter(|given| *given).count() != 1 {
-            return Err(RecipeError::NotOneKind);
+            return Err(SpecError::NotOneKind);
         }
         if let Some(times) = self.times
             && !(1..=MOST_TIMES).contains(&times)
         {
-            return Err(RecipeError::OutOfRange {
+            return Err(SpecError::OutOfRange {
                 field: "times",
                 given: u64::from(times),
                 least: 1,
@@ -136,7 +136,7 @@ impl AltName {
         }
         if let Some(raw) = &self.raw {
             if raw.tag > 30 {
-                return Err(RecipeError::OutOfRange {
+                return Err(SpecError::OutOfRange {
                     field: "tag",
                     given: u64::from(raw.tag),
                     least: 0,
@@ -158,7 +158,7 @@ impl AltName {
         &self,
         number: u32,
         fill: &dyn Fn(&str) -> String,
-    ) -> Result<GeneralName, RecipeError> {
+    ) -> Result<GeneralName, SpecError> {
         let fill = |text: &str| match self.times {
             Some(_) => fill(&text.replace("{n}", &number.to_string())),
             None => fill(text),
@@ -174,7 +174,7 @@ impl AltName {
             let octets = match text.parse() {
                 Ok(IpAddr::V4(address)) => address.octets().to_vec(),
                 Ok(IpAddr::V6(address)) => address.octets().to_vec(),
-                Err(_) => return Err(RecipeError::BadAddress(text)),
+                Err(_) => return Err(SpecError::BadAddress(text)),
             };
             GeneralName::Primitive(7, octets)
         } else if let Some(uri) = &self.uri {
@@ -192,7 +192,7 @@ impl AltName {
         } else if let Some(raw) = &self.raw {
             GeneralName::Primitive(raw.tag, unescape(&fill(&raw.text))?)
         } else {
-            return Err(RecipeError::NotOneKind);
+            return Err(SpecError::NotOneKind);
         };
         Ok(name)
     }
@@ -200,9 +200,9 @@ impl AltName {
 
 /// An object identifier that can be written: the first arc leaves the second 40 numbers at most
 /// (X.690 §8.19.4).
-fn object_identifier(text: &str) -> Result<Vec<u64>, RecipeError> {
+fn object_identifier(text: &str) -> Result<Vec<u64>, SpecError> {
     const LARGEST: u64 = 1 << 62;
-    let bad = || RecipeError::BadObjectIdentifier(text.to_owned());
+    let bad = || SpecError::BadObjectIdentifier(text.to_owned());
     let arcs = text
         .split('.')
         .map(|arc| arc.parse().map_err(|_| bad()))
@@ -214,7 +214,7 @@ fn object_identifier(text: &str) -> Result<Vec<u64>, RecipeError> {
     }
 }
 
-fn unescape(text: &str) -> Result<Vec<u8>, RecipeError> {
+fn unescape(text: &str) -> Result<Vec<u8>, SpecError> {
     let mut parts = text.split("\\x");
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {
@@ -222,7 +222,7 @@ fn unescape(text: &str) -> Result<Vec<u8>, RecipeError> {
             .get(..2)
             .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
             .and_then(|digits| u8::from_str_radix(digits, 16).ok())
-            .ok_or_else(|| RecipeError::BadEscape(text.to_owned()))?;
+            .ok_or_else(|| SpecError::BadEscape(text.to_owned()))?;
         bytes.push(byte);
         bytes.extend(&part.as_bytes()[2..]);
     }

@@ -1,21 +1,21 @@
-//! Whether a recipe makes sense.
+//! Whether a specification makes sense.
 
-use super::data::{Intermediate, IssuedBy, Possession, Recipe, Sent, Signature};
-use super::error::RecipeError;
+use super::data::{CertificateSpec, Intermediate, IssuedBy, Possession, Sent, Signature};
+use super::error::SpecError;
 use super::offset::Offset;
 use crate::pki::key::KeyKind;
 
 const MOST_PADDING: u32 = 4 << 20;
 const MOST_AUTHORITIES: u16 = 200;
 
-impl Recipe {
+impl CertificateSpec {
     /// Whether it makes sense, so far as that can be told without an authority and before
     /// placeholders are filled in.
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn check(&self) -> Result<(), RecipeError> {
-        let contradiction = |one, other| Err(RecipeError::Contradiction { one, other });
+    pub fn check(&self) -> Result<(), SpecError> {
+        let contradiction = |one, other| Err(SpecError::Contradiction { one, other });
         if self.stolen.is_some() {
             let alone = Self {
                 stolen: self.stolen.clone(),
@@ -60,18 +60,18 @@ impl Recipe {
                 _ => below.key.unwrap_or(KeyKind::Rsa2048),
             };
             if !signs.is_rsa() {
-                return Err(RecipeError::NeedsRsa);
+                return Err(SpecError::NeedsRsa);
             }
         }
         self.check_sent(has_line)
     }
 
-    fn check_sent(&self, has_line: bool) -> Result<(), RecipeError> {
+    fn check_sent(&self, has_line: bool) -> Result<(), SpecError> {
         let Some(sent) = &self.sent else {
             return Ok(());
         };
         if sent.is_empty() {
-            return Err(RecipeError::NothingSent);
+            return Err(SpecError::NothingSent);
         }
         let missing = sent.iter().find(|what| match what {
             Sent::CrossSigned | Sent::ExpiredIntermediate => !has_line,
@@ -79,7 +79,7 @@ impl Recipe {
             Sent::Leaf | Sent::Unrelated => false,
         });
         if let Some(what) = missing {
-            return Err(RecipeError::NothingToSend(*what));
+            return Err(SpecError::NothingToSend(*what));
         }
         Ok(())
     }
@@ -89,11 +89,11 @@ fn in_order(
     not_before: Option<Offset>,
     not_after: Option<Offset>,
     (from, until): (i32, i32),
-) -> Result<(), RecipeError> {
+) -> Result<(), SpecError> {
     let not_before = not_before.unwrap_or_else(|| Offset::days(from));
     let not_after = not_after.unwrap_or_else(|| Offset::days(until));
     if not_after < not_before {
-        return Err(RecipeError::EndsBeforeItBegins);
+        return Err(SpecError::EndsBeforeItBegins);
     }
     Ok(())
 }
@@ -103,12 +103,12 @@ fn in_range<N: Into<u64> + Copy>(
     given: N,
     least: N,
     most: N,
-) -> Result<(), RecipeError> {
+) -> Result<(), SpecError> {
     let (given, least, most) = (given.into(), least.into(), most.into());
     if (least..=most).contains(&given) {
         return Ok(());
     }
-    Err(RecipeError::OutOfRange {
+    Err(SpecError::OutOfRange {
         field,
         given,
         least,

@@ -16,7 +16,7 @@ const SOMEBODY_ELSE: &str = "somebody-else.example";
 /// one: for the partner's own domain, from the lab's authority, for clients and servers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-pub struct Recipe {
+pub struct CertificateSpec {
     /// The domains it stands for, each in all usual forms; `["{domain}"]` when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domains: Option<Vec<String>>,
@@ -278,34 +278,34 @@ pub enum Malformed {
 
 impl Certificate {
     /// How certificates of this kind are made, or nothing for [`Certificate::None`].
-    pub fn recipe(self) -> Option<Recipe> {
-        let recipe = Recipe::default();
+    pub fn spec(self) -> Option<CertificateSpec> {
+        let spec = CertificateSpec::default();
         Some(match self {
-            Self::Good => recipe,
-            Self::Expired => Recipe {
+            Self::Good => spec,
+            Self::Expired => CertificateSpec {
                 not_before: Some(Offset::days(-60)),
                 not_after: Some(Offset::days(-30)),
-                ..recipe
+                ..spec
             },
-            Self::WrongName => Recipe {
+            Self::WrongName => CertificateSpec {
                 domains: Some(vec![SOMEBODY_ELSE.to_owned()]),
-                ..recipe
+                ..spec
             },
-            Self::SelfSigned => Recipe {
+            Self::SelfSigned => CertificateSpec {
                 issuer: IssuedBy::Itself,
-                ..recipe
+                ..spec
             },
-            Self::UnknownCa => Recipe {
+            Self::UnknownCa => CertificateSpec {
                 issuer: IssuedBy::Untrusted,
-                ..recipe
+                ..spec
             },
-            Self::NoClientAuth => Recipe {
+            Self::NoClientAuth => CertificateSpec {
                 extended_key_usage: Some(vec![ExtendedKeyUsage::ServerAuth]),
-                ..recipe
+                ..spec
             },
-            Self::MissingIntermediate => Recipe {
+            Self::MissingIntermediate => CertificateSpec {
                 sent: Some(vec![Sent::Leaf]),
-                ..recipe
+                ..spec
             },
             Self::None => return None,
         })

@@ -94,11 +94,11 @@ fn a_strict_peer_takes_and_refuses(#[case] toml: &str, #[case] verdict: &str) {
 
 #[test]
 fn what_is_sent_is_sent_in_that_order() {
-    let usual = cook("");
+    let usual = issue_from("");
     assert_eq!(usual.chain().len(), 2);
     assert!(!leaf(&usual).is_ca());
 
-    let identity = cook("sent = ['root', 'intermediates', 'leaf', 'leaf', 'unrelated']");
+    let identity = issue_from("sent = ['root', 'intermediates', 'leaf', 'leaf', 'unrelated']");
     let chain: Vec<_> = identity.chain().iter().map(|der| parsed(der)).collect();
     assert_eq!(chain.len(), 5);
     assert_eq!(chain[0].subject(), chain[0].issuer());
@@ -112,7 +112,7 @@ fn what_is_sent_is_sent_in_that_order() {
 #[test]
 fn a_long_chain_is_linked_from_leaf_to_root() {
     let identity =
-        cook("intermediate = {authorities = 5}\nsent = ['leaf', 'intermediates', 'root']");
+        issue_from("intermediate = {authorities = 5}\nsent = ['leaf', 'intermediates', 'root']");
     let chain: Vec<_> = identity.chain().iter().map(|der| parsed(der)).collect();
     assert_eq!(chain.len(), 7);
     for pair in chain.windows(2) {
@@ -122,7 +122,9 @@ fn a_long_chain_is_linked_from_leaf_to_root() {
             .unwrap();
     }
     assert_eq!(
-        cook("intermediate = {authorities = 200}").chain().len(),
+        issue_from("intermediate = {authorities = 200}")
+            .chain()
+            .len(),
         201
     );
 }
@@ -130,8 +132,8 @@ fn a_long_chain_is_linked_from_leaf_to_root() {
 #[test]
 fn an_impostor_has_the_names_and_key_identifiers_of_the_lab() {
     const ALL: &str = "sent = ['leaf', 'intermediates', 'root']";
-    let real = cook(ALL);
-    let fake = cook(&format!("issuer = 'impostor'\n{ALL}"));
+    let real = issue_from(ALL);
+    let fake = issue_from(&format!("issuer = 'impostor'\n{ALL}"));
     let key_id = |certificate: &X509Certificate<'_>| {
         certificate
             .iter_extensions()
@@ -150,7 +152,7 @@ fn an_impostor_has_the_names_and_key_identifiers_of_the_lab() {
 
 #[test]
 fn a_leaf_that_signs_is_good_itself() {
-    let identity = cook("issuer = 'leaf-of-another'");
+    let identity = issue_from("issuer = 'leaf-of-another'");
     let chain: Vec<_> = identity.chain().iter().map(|der| parsed(der)).collect();
     assert_eq!(chain.len(), 3);
     assert!(!chain[1].is_ca());
@@ -167,8 +169,8 @@ fn a_leaf_that_signs_is_good_itself() {
 #[test]
 fn intermediates_of_different_recipes_cannot_be_mistaken_for_each_other() {
     let (one, other) = (
-        cook("intermediate = {permitted = ['a.example']}"),
-        cook("intermediate = {permitted = ['b.example']}"),
+        issue_from("intermediate = {permitted = ['a.example']}"),
+        issue_from("intermediate = {permitted = ['b.example']}"),
     );
     let (one, other) = (parsed(&one.chain()[1]), parsed(&other.chain()[1]));
     assert_ne!(one.subject(), other.subject());
@@ -182,9 +184,9 @@ fn intermediates_of_different_recipes_cannot_be_mistaken_for_each_other() {
 #[test]
 fn a_stolen_chain_is_shown_with_another_key_of_its_kind() {
     for key in ["p256", "p384", "p521", "ed25519", "rsa2048"] {
-        let theirs = cook(&format!("key = '{key}'"));
+        let theirs = issue_from(&format!("key = '{key}'"));
         let identity = authority()
-            .cook(&recipe("stolen = '{target-chain}'"), &|text| {
+            .issue_from(&spec("stolen = '{target-chain}'"), &|text| {
                 text.replace("{target-chain}", &theirs.chain_pem())
             })
             .unwrap();
@@ -193,11 +195,11 @@ fn a_stolen_chain_is_shown_with_another_key_of_its_kind() {
         let algorithm = |identity: &Identity| identity.certified().key.algorithm();
         assert_eq!(algorithm(&identity), algorithm(&theirs));
     }
-    assert_eq!(why_not("stolen = 'x'"), RecipeError::NothingStolen);
+    assert_eq!(why_not("stolen = 'x'"), SpecError::NothingStolen);
     let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     assert_eq!(
         why_not(&format!("stolen = '''{nonsense}'''")),
-        RecipeError::NothingStolen
+        SpecError::NothingStolen
     );
 }
 
@@ -207,7 +209,7 @@ fn recipes_are_cooked_below_a_given_root_too() {
     let (root, key) = (first.root_pem(), first.root_key_pem().unwrap());
     let again = Authority::from_pem(2, &root, &key).unwrap();
     let seen = |toml: &str| {
-        let identity = again.cook(&recipe(toml), &fill).unwrap();
+        let identity = again.issue_from(&spec(toml), &fill).unwrap();
         judge(identity.chain(), Side::Server, DOMAIN, &first.roots())
     };
     assert_eq!(seen(""), CertificateSeen::Good);

@@ -26,20 +26,20 @@ fn has(identity: &Identity, id: &str) -> Option<bool> {
 #[test]
 fn dates_are_relative_to_the_run() {
     let usual = (Duration::days(-1), Duration::days(365));
-    assert_eq!(dates(&leaf(&cook(""))), usual);
-    let identity = cook("not-before = \"-3h\"\nnot-after = \"-1h\"");
+    assert_eq!(dates(&leaf(&issue_from(""))), usual);
+    let identity = issue_from("not-before = \"-3h\"\nnot-after = \"-1h\"");
     assert_eq!(
         dates(&leaf(&identity)),
         (Duration::hours(-3), Duration::hours(-1))
     );
-    let identity = cook("not-before = \"+1d\"\nnot-after = \"+60000d\"");
+    let identity = issue_from("not-before = \"+1d\"\nnot-after = \"+60000d\"");
     assert_eq!(
         dates(&leaf(&identity)),
         (Duration::days(1), Duration::days(60_000))
     );
-    let identity = cook("not-before = \"-40000d\"");
+    let identity = issue_from("not-before = \"-40000d\"");
     assert_eq!(dates(&leaf(&identity)).0, Duration::days(-40_000));
-    let identity = cook("intermediate = { not-before = \"-2d\", not-after = \"-1d\" }");
+    let identity = issue_from("intermediate = { not-before = \"-2d\", not-after = \"-1d\" }");
     assert_eq!(dates(&leaf(&identity)), usual);
     assert_eq!(
         dates(&parsed(&identity.chain()[1])),
@@ -55,7 +55,7 @@ fn dates_are_relative_to_the_run() {
 #[case("rsa1024", "1.2.840.113549.1.1.1", 1024)]
 #[case("rsa2048", "1.2.840.113549.1.1.1", 2048)]
 fn keys_are_of_their_kind(#[case] key: &str, #[case] id: &str, #[case] bits: usize) {
-    let identity = cook(&format!("key = \"{key}\""));
+    let identity = issue_from(&format!("key = \"{key}\""));
     let certificate = leaf(&identity);
     let info = certificate.public_key();
     assert_eq!(info.algorithm.algorithm.to_id_string(), id);
@@ -77,7 +77,7 @@ fn keys_are_of_their_kind(#[case] key: &str, #[case] id: &str, #[case] bits: usi
 #[case(r#"["email-protection"]"#, "e")]
 #[case(r#"["any", "code-signing"]"#, "ao")]
 fn extended_key_usages_are_those_of_the_list(#[case] list: &str, #[case] expected: &str) {
-    let identity = cook(&format!("extended-key-usage = {list}"));
+    let identity = issue_from(&format!("extended-key-usage = {list}"));
     let certificate = leaf(&identity);
     let usage = certificate.extended_key_usage().unwrap().unwrap().value;
     let seen: String = [
@@ -102,7 +102,7 @@ fn extended_key_usages_are_those_of_the_list(#[case] list: &str, #[case] expecte
     0b1_1010
 )]
 fn key_usages_are_those_of_the_list(#[case] list: &str, #[case] flags: u16) {
-    let identity = cook(&format!("key-usage = {list}"));
+    let identity = issue_from(&format!("key-usage = {list}"));
     let certificate = leaf(&identity);
     assert_eq!(certificate.key_usage().unwrap().unwrap().value.flags, flags);
     assert_eq!(has(&identity, "2.5.29.15"), Some(true));
@@ -110,7 +110,7 @@ fn key_usages_are_those_of_the_list(#[case] list: &str, #[case] flags: u16) {
 
 #[test]
 fn an_empty_list_of_usages_leaves_the_extension_out() {
-    let identity = cook("key-usage = []\nextended-key-usage = []");
+    let identity = issue_from("key-usage = []\nextended-key-usage = []");
     assert_eq!(has(&identity, "2.5.29.15"), None);
     assert_eq!(has(&identity, "2.5.29.37"), None);
     assert_eq!(
@@ -130,12 +130,12 @@ fn extensions_are_there_only_when_asked_for() {
         ("unknown-critical-extension = true", UNKNOWN, true),
         ("padding = 100000", "2.25.4886718347", false),
     ] {
-        assert_eq!(has(&cook(toml), id), Some(critical), "{toml}");
-        assert_eq!(has(&cook(""), id), None, "{toml}");
+        assert_eq!(has(&issue_from(toml), id), Some(critical), "{toml}");
+        assert_eq!(has(&issue_from(""), id), None, "{toml}");
     }
-    let identity = cook("ca = true");
+    let identity = issue_from("ca = true");
     assert!(leaf(&identity).is_ca());
-    let identity = cook("must-staple = true");
+    let identity = issue_from("must-staple = true");
     let certificate = leaf(&identity);
     let feature = certificate
         .iter_extensions()
@@ -146,7 +146,7 @@ fn extensions_are_there_only_when_asked_for() {
         feature.parsed_extension(),
         ParsedExtension::ParseError { .. }
     ));
-    assert!(cook("padding = 1000000").chain()[0].len() > 1_000_000);
+    assert!(issue_from("padding = 1000000").chain()[0].len() > 1_000_000);
     assert_eq!(judged("padding = 10000", Side::Client), "good");
 }
 
@@ -164,7 +164,7 @@ fn weak_signatures_name_their_algorithm(
     )]
     issuer: &str,
 ) {
-    let identity = cook(&format!("signature = \"{signature}\"\n{issuer}"));
+    let identity = issue_from(&format!("signature = \"{signature}\"\n{issuer}"));
     let certificate = leaf(&identity);
     assert_eq!(certificate.signature_algorithm.oid().to_id_string(), id);
     assert_eq!(certificate.signature.oid().to_id_string(), id);
@@ -174,7 +174,7 @@ fn weak_signatures_name_their_algorithm(
 fn a_weak_signature_is_a_right_one() {
     use aws_lc_rs::signature::{RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, UnparsedPublicKey};
 
-    let identity = cook("signature = \"sha1\"");
+    let identity = issue_from("signature = \"sha1\"");
     let certificate = leaf(&identity);
     let issuer = parsed(&identity.chain()[1]);
     UnparsedPublicKey::new(
@@ -190,8 +190,8 @@ fn a_weak_signature_is_a_right_one() {
 
 #[test]
 fn a_broken_signature_differs_in_one_bit() {
-    // Ed25519 gives the same signature each time; the serial number follows from the recipe.
-    let identity = cook("signature = \"broken\"\nissuer = \"self\"\nkey = \"ed25519\"");
+    // Ed25519 gives the same signature each time; the serial number follows from the specification.
+    let identity = issue_from("signature = \"broken\"\nissuer = \"self\"\nkey = \"ed25519\"");
     let certificate = leaf(&identity);
     assert!(certificate.verify_signature(None).is_err());
     let mut mended = identity.chain()[0].to_vec();
@@ -218,12 +218,12 @@ fn a_broken_signature_differs_in_one_bit() {
 #[case("unknown-curve", "1.2.840.10045.2.1")]
 #[case("zero-rsa", "1.2.840.113549.1.1.1")]
 fn odd_public_keys_are_shown_and_the_usual_one_signs(#[case] key: &str, #[case] id: &str) {
-    let identity = cook(&format!("public-key = \"{key}\""));
+    let identity = issue_from(&format!("public-key = \"{key}\""));
     let certificate = leaf(&identity);
     let info = certificate.public_key();
     assert_eq!(info.algorithm.algorithm.to_id_string(), id);
-    assert_ne!(info.raw, leaf(&cook("")).public_key().raw);
-    assert_eq!(identity.key(), cook("").key());
+    assert_ne!(info.raw, leaf(&issue_from("")).public_key().raw);
+    assert_eq!(identity.key(), issue_from("").key());
     if key == "huge-rsa" {
         let Read::RSA(rsa) = info.parsed().unwrap() else {
             panic!("not RSA");
@@ -235,7 +235,7 @@ fn odd_public_keys_are_shown_and_the_usual_one_signs(#[case] key: &str, #[case] 
 #[test]
 fn malformed_certificates_cannot_be_read() {
     for how in ["empty", "huge-length", "random", "truncated"] {
-        let identity = cook(&format!("malformed = \"{how}\""));
+        let identity = issue_from(&format!("malformed = \"{how}\""));
         assert!(
             X509Certificate::from_der(&identity.chain()[0]).is_err(),
             "{how}"
@@ -246,23 +246,23 @@ fn malformed_certificates_cannot_be_read() {
             "no readable certificate"
         );
     }
-    let identity = cook("malformed = \"trailing\"");
+    let identity = issue_from("malformed = \"trailing\"");
     let (rest, _) = X509Certificate::from_der(&identity.chain()[0]).unwrap();
     assert_eq!(rest, b"trailing");
     assert_eq!(
-        cook("malformed = \"random\"").chain()[0],
-        cook("malformed = \"random\"").chain()[0]
+        issue_from("malformed = \"random\"").chain()[0],
+        issue_from("malformed = \"random\"").chain()[0]
     );
 }
 
 #[test]
 fn the_same_recipe_has_the_same_serial_number() {
-    let serial = |toml: &str| leaf(&cook(toml)).raw_serial().to_vec();
+    let serial = |toml: &str| leaf(&issue_from(toml)).raw_serial().to_vec();
     let toml = r#"names = [{dns="{domain}"}]"#;
     assert_eq!(serial(toml), serial(toml));
     assert_ne!(serial(toml), serial(""));
     let elsewhere = authority()
-        .cook(&recipe(toml), &|_| "other.example".to_owned())
+        .issue_from(&spec(toml), &|_| "other.example".to_owned())
         .unwrap();
     assert_ne!(serial(toml), leaf(&elsewhere).raw_serial());
 }

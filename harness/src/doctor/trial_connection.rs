@@ -7,11 +7,11 @@ use std::time::Duration;
 use simulated_partners::board::Board;
 use simulated_partners::dns::Query;
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
-use simulated_partners::event::{ConnectionKind, Event, Method, Party, TlsSignal, What};
+use simulated_partners::event::{ConnectionKind, Event, EventKind, Method, Party, TlsSignal};
 use simulated_partners::persona::{self, TlsVersion};
 use simulated_partners::stanza;
 use simulated_partners::tls::Details;
-use simulated_partners::tls::Habits;
+use simulated_partners::tls::TlsOptions;
 use simulated_partners::wire::{Element, Kind, Unit};
 use tokio::time::{Instant, sleep_until};
 
@@ -26,7 +26,7 @@ pub(super) const NS_TIME: &str = "urn:xmpp:time";
 const QUESTION: &str = "doctor-time";
 
 /// What a partner saw.
-pub(super) struct Meeting {
+pub(super) struct TrialConnection {
     /// The partner's domain.
     pub(super) domain: String,
     /// Where it listened.
@@ -44,13 +44,13 @@ pub(super) struct Meeting {
 ///
 /// # Errors
 /// When the partner could not be put on the network, in a clause.
-pub(super) async fn meet(
+pub(super) async fn open(
     subject: &Subject,
     lab: &Lab,
     persona: &str,
     domain: &str,
     patience: Duration,
-) -> Result<Meeting, String> {
+) -> Result<TrialConnection, String> {
     let mut persona =
         persona::find(persona).ok_or_else(|| format!("there is no persona {persona}"))?;
     // A target that speaks an older version only is no reason for a finding here.
@@ -61,7 +61,7 @@ pub(super) async fn meet(
         domain: domain.to_owned(),
         identity: lab.authority.issue(&[domain], offer.certificate, offer.key),
         persona: Arc::new(persona.clone()),
-        habits: Habits::default(),
+        tls: TlsOptions::default(),
         roots: Arc::clone(&subject.roots),
         target_domain: subject.domain.clone(),
         target: subject.address,
@@ -80,7 +80,7 @@ pub(super) async fn meet(
     let records = lab.dns.records();
     lab.publish(domain, partner.address())
         .map_err(|error| error.to_string())?;
-    let mut meeting = Meeting {
+    let mut trial = TrialConnection {
         domain: domain.to_owned(),
         address: partner.address(),
         events: Vec::new(),
@@ -89,10 +89,10 @@ pub(super) async fn meet(
     };
     partner.dial(question(domain, &subject.domain));
     let deadline = Instant::now() + patience;
-    while !meeting.enough(trusted) {
+    while !trial.enough(trusted) {
         tokio::select! {
             event = partner.next_event() => match event {
-                Some(event) => meeting.take(event),
+                Some(event) => trial.take(event),
                 None => break,
             },
             () = sleep_until(deadline) => break,
@@ -101,25 +101,25 @@ pub(super) async fn meet(
     for event in partner.stop().await {
         // The ends that stopping brings are the partner's own.
         if !matches!(
-            event.what,
-            What::Closed {
+            event.kind,
+            EventKind::Closed {
                 by: Party::Partner,
                 ..
             }
         ) {
-            meeting.take(event);
+            trial.take(event);
         }
     }
-    meeting.queries = records.queries_below(domain);
+    trial.queries = records.queries_below(domain);
     records.remove(domain);
-    Ok(meeting)
+    Ok(trial)
 }
 
 fn question(from: &str, to: &str) -> Element {
     stanza::question(QUESTION, from, to, Element::new(NS_TIME, "time"))
 }
 
-impl Meeting {
+impl TrialConnection {
     fn take(&mut self, event: Event) {
         if let Some(element) = from_target(&event)
             && Unit::Iq.is(element)
@@ -142,43 +142,51 @@ impl Meeting {
         }
     }
 
-    fn legs(&self, kind: ConnectionKind) -> impl Iterator<Item = &Event> {
+    fn connections(&self, kind: ConnectionKind) -> impl Iterator<Item = &Event> {
         let events = &self.events;
         events.iter().filter(move |event| {
             events.iter().any(|other| {
-                other.leg == event.leg
-                    && matches!(other.what, What::Opened(k) | What::ConnectFailed(k, _) if k == kind)
+                other.connection == event.connection
+                    && matches!(other.kind, EventKind::Opened(k) | EventKind::ConnectFailed(k, _) if k == kind)
             })
         })
     }
 
-    fn count(&self, kind: ConnectionKind, wanted: fn(&What) -> bool) -> usize {
-        self.legs(kind).filter(|event| wanted(&event.what)).count()
+    fn count(&self, kind: ConnectionKind, wanted: fn(&EventKind) -> bool) -> usize {
+        self.connections(kind)
+            .filter(|event| wanted(&event.kind))
+            .count()
     }
 
     fn none_is_open(&self, kind: ConnectionKind) -> bool {
-        let opened = |what: &What| matches!(what, What::Opened(_) | What::ConnectFailed(..));
-        let ended = |what: &What| matches!(what, What::Closed { .. } | What::ConnectFailed(..));
+        let opened =
+            |what: &EventKind| matches!(what, EventKind::Opened(_) | EventKind::ConnectFailed(..));
+        let ended = |what: &EventKind| {
+            matches!(
+                what,
+                EventKind::Closed { .. } | EventKind::ConnectFailed(..)
+            )
+        };
         self.count(kind, opened) == self.count(kind, ended)
     }
 
     fn over(&self, kind: ConnectionKind) -> bool {
-        self.legs(kind).next().is_some() && self.none_is_open(kind)
+        self.connections(kind).next().is_some() && self.none_is_open(kind)
     }
 
     /// How the partner got in.
     pub(super) fn method(&self) -> Option<Method> {
-        self.legs(ConnectionKind::Inbound)
-            .find_map(|event| match event.what {
-                What::Established(method) => Some(method),
+        self.connections(ConnectionKind::Inbound)
+            .find_map(|event| match event.kind {
+                EventKind::Established(method) => Some(method),
                 _ => None,
             })
     }
 
     /// The alert with which the target ended TLS on connections of this kind.
     pub(super) fn alert(&self, kind: ConnectionKind) -> Option<&str> {
-        self.legs(kind).find_map(|event| match &event.what {
-            What::TlsFailed {
+        self.connections(kind).find_map(|event| match &event.kind {
+            EventKind::TlsFailed {
                 by: Party::Target,
                 signal: TlsSignal::Alert(name),
             } => Some(name.as_str()),
@@ -189,15 +197,15 @@ impl Meeting {
     /// Whether the target had a reason to look for the partner: a key to check, or an answer to send.
     pub(super) fn gave_reason(&self) -> bool {
         self.method().is_some()
-            || self.legs(ConnectionKind::Inbound).any(|event| {
-                matches!(&event.what, What::Frame { from: Party::Partner, frame, .. }
+            || self.connections(ConnectionKind::Inbound).any(|event| {
+                matches!(&event.kind, EventKind::Frame { from: Party::Partner, frame, .. }
                     if matches!(&frame.kind, Kind::Element(e) if Unit::DbResult.is(e)))
             })
     }
 
     /// Whether the target came to the partner's port.
     pub(super) fn dialled_back(&self) -> bool {
-        self.legs(ConnectionKind::Outbound).next().is_some()
+        self.connections(ConnectionKind::Outbound).next().is_some()
     }
 
     /// How the way in ended.
@@ -216,8 +224,8 @@ impl Meeting {
 }
 
 fn from_target(event: &Event) -> Option<&Element> {
-    match &event.what {
-        What::Frame {
+    match &event.kind {
+        EventKind::Frame {
             from: Party::Target,
             frame,
             ..

@@ -24,7 +24,7 @@ const NOBODY: [u8; 17] = *b"\x31\x0f\x30\x0d\x06\x03\x55\x04\x0a\x0c\x06Nobody";
 /// named, and the target's domain asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-pub struct Habits {
+pub struct TlsOptions {
     /// It hands out tickets that allow early data (RFC 8446 §2.3), and resumes sessions of its own.
     pub resumes: bool,
     /// The application protocols that it knows (RFC 7301), the best first.
@@ -32,13 +32,13 @@ pub struct Habits {
     /// The server name that it asks for, with placeholders; empty for none (RFC 6066 §3).
     pub server_name: Option<String>,
     /// The names of authorities in its request for a certificate (RFC 8446 §4.2.4).
-    pub hints: Hints,
+    pub hints: AcceptableCas,
 }
 
 /// Whom a request for a certificate names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Hints {
+pub enum AcceptableCas {
     /// Nobody: any authority will do.
     #[default]
     None,
@@ -48,7 +48,7 @@ pub enum Hints {
     Lab,
 }
 
-impl Habits {
+impl TlsOptions {
     /// How the partner does TLS when it was dialled; [`server_config`] says more.
     ///
     /// # Errors
@@ -64,9 +64,9 @@ impl Habits {
         }
         let subjects = roots.roots.iter().map(|anchor| &anchor.subject);
         let hints = match self.hints {
-            Hints::None => Vec::new(),
-            Hints::Strange => vec![DistinguishedName::in_sequence(&NOBODY)],
-            Hints::Lab => subjects
+            AcceptableCas::None => Vec::new(),
+            AcceptableCas::Strange => vec![DistinguishedName::in_sequence(&NOBODY)],
+            AcceptableCas::Lab => subjects
                 .map(|subject| DistinguishedName::in_sequence(subject))
                 .collect(),
         };

@@ -1,11 +1,11 @@
-//! What is wrong with a recipe.
+//! What is wrong with a specification.
 
 use super::data::Sent;
 use crate::pki::key::CannotSign;
 
-/// Why a recipe cannot be cooked.
+/// Why a specification cannot be issue_fromed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RecipeError {
+pub enum SpecError {
     /// Two things that exclude each other.
     #[error("`{one}` and `{other}` contradict each other: leave one of them out")]
     Contradiction {
@@ -72,7 +72,7 @@ pub enum RecipeError {
     },
 }
 
-impl From<CannotSign> for RecipeError {
+impl From<CannotSign> for SpecError {
     /// Only weak signatures can be beyond a key.
     fn from(_: CannotSign) -> Self {
         Self::NeedsRsa

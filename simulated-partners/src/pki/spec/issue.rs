@@ -1,4 +1,4 @@
-//! From a recipe to an identity.
+//! From a specification to an identity.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use rustls::pki_types::pem::PemObject as _;
 use sha2::{Digest as _, Sha256};
 use time::{Duration, OffsetDateTime};
 
-use super::data::{ExtendedKeyUsage, KeyUsage, Malformed, Possession, Recipe, Signature};
-use super::error::RecipeError;
+use super::data::{CertificateSpec, ExtendedKeyUsage, KeyUsage, Malformed, Possession, Signature};
+use super::error::SpecError;
 use super::odd_key;
 use super::offset::Offset;
 use crate::pki::certificate::{Draft, Extension, Validity, serial};
@@ -26,31 +26,31 @@ const PADDING: &[u64] = &[2, 25, 4_886_718_347];
 const TLS_FEATURE: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 24];
 
 impl Authority {
-    /// The identity that a recipe describes. `fill` replaces the placeholders in a text, `{domain}`
+    /// The identity that a specification describes. `fill` replaces the placeholders in a text, `{domain}`
     /// among them.
     ///
-    /// The same recipe with the same texts gives the same serial number.
+    /// The same specification with the same texts gives the same serial number.
     ///
     /// # Errors
-    /// When the recipe contradicts itself, or when a text is of no use once it is filled.
-    pub fn cook(
+    /// When the specification contradicts itself, or when a text is of no use once it is filled.
+    pub fn issue_from(
         &self,
-        recipe: &Recipe,
+        spec: &CertificateSpec,
         fill: &dyn Fn(&str) -> String,
-    ) -> Result<Arc<Identity>, RecipeError> {
-        recipe.check()?;
-        if let Some(text) = &recipe.stolen {
+    ) -> Result<Arc<Identity>, SpecError> {
+        spec.check()?;
+        if let Some(text) = &spec.stolen {
             return self.stolen(&fill(text));
         }
-        let above = self.above(recipe, fill)?;
+        let above = self.above(spec, fill)?;
         let issuer = above.as_ref().map(|above| &*above.signatory);
-        let leaf = self.leaf(recipe, issuer, Owner::Leaf, fill)?;
-        let chain = self.sent(recipe, &leaf, above.as_ref())?;
-        let owner = match recipe.possession {
+        let leaf = self.leaf(spec, issuer, Owner::Leaf, fill)?;
+        let chain = self.sent(spec, &leaf, above.as_ref())?;
+        let owner = match spec.possession {
             Possession::Own => Owner::Leaf,
             Possession::OtherKey => Owner::Other,
         };
-        self.identity(chain, recipe.key, owner)
+        self.identity(chain, spec.key, owner)
     }
 
     fn identity(
@@ -58,7 +58,7 @@ impl Authority {
         chain: Vec<CertificateDer<'static>>,
         kind: KeyKind,
         owner: Owner,
-    ) -> Result<Arc<Identity>, RecipeError> {
+    ) -> Result<Arc<Identity>, SpecError> {
         fits(chain.iter().map(|certificate| certificate.len()).sum())?;
         let key = self.keys().key(kind, owner);
         Ok(Arc::new(Identity::new(chain, &key)))
@@ -66,23 +66,23 @@ impl Authority {
 
     pub(super) fn leaf(
         &self,
-        recipe: &Recipe,
+        spec: &CertificateSpec,
         issuer: Option<&Signatory>,
         owner: Owner,
         fill: &dyn Fn(&str) -> String,
-    ) -> Result<CertificateDer<'static>, RecipeError> {
-        let key = self.keys().key(recipe.key, owner);
-        let public_key_info = match recipe.public_key {
+    ) -> Result<CertificateDer<'static>, SpecError> {
+        let key = self.keys().key(spec.key, owner);
+        let public_key_info = match spec.public_key {
             Some(odd) => odd_key::public_key_info(odd),
             None => key.pair.public_key_info(),
         };
-        let (names, common_name) = self.names(recipe, fill)?;
+        let (names, common_name) = self.names(spec, fill)?;
         let names = names.map(|names| names::subject_alt_name(&names));
         let subject = names::subject(common_name.as_deref());
         let serial = serial(
             self.seed(),
             &[
-                format!("{recipe:?} ").as_bytes(),
+                format!("{spec:?} ").as_bytes(),
                 &subject,
                 names.as_ref().map(Extension::content).unwrap_or_default(),
             ],
@@ -91,13 +91,13 @@ impl Authority {
         let issuer_key_id = issuer.and_then(|issuer| issuer.key_id.as_deref());
         extensions.extend(issuer_key_id.map(Extension::authority_key_id));
         extensions.extend(names);
-        extensions.extend(extensions_of(recipe));
+        extensions.extend(extensions_of(spec));
         let now = self.now();
         let usual = Validity {
             not_before: now - Duration::days(1),
             not_after: now + Duration::days(365),
         };
-        let hash = match recipe.signature {
+        let hash = match spec.signature {
             Signature::Broken | Signature::Sound => Hash::Sha256,
             Signature::Md5 => Hash::Md5,
             Signature::Sha1 => Hash::Sha1,
@@ -106,27 +106,27 @@ impl Authority {
             serial,
             issuer: issuer.map_or(&subject, |issuer| &issuer.name),
             subject: &subject,
-            validity: validity(now, recipe.not_before, recipe.not_after, usual),
+            validity: validity(now, spec.not_before, spec.not_after, usual),
             public_key_info: &public_key_info,
             extensions: &extensions,
         }
         .sign(issuer.map_or(&key.pair, |issuer| &issuer.pair), hash)?;
-        Ok(spoilt(&certificate, recipe))
+        Ok(spoilt(&certificate, spec))
     }
 
     /// The alternative names, if any, and the common name.
     fn names(
         &self,
-        recipe: &Recipe,
+        spec: &CertificateSpec,
         fill: &dyn Fn(&str) -> String,
-    ) -> Result<(Option<Vec<GeneralName>>, Option<String>), RecipeError> {
-        let common_name = recipe.common_name.as_deref().map(fill);
-        if recipe.no_san {
+    ) -> Result<(Option<Vec<GeneralName>>, Option<String>), SpecError> {
+        let common_name = spec.common_name.as_deref().map(fill);
+        if spec.no_san {
             return Ok((None, common_name));
         }
-        let Some(wanted) = &recipe.names else {
+        let Some(wanted) = &spec.names else {
             let usual = ["{domain}".to_owned()];
-            let domains = recipe.domains.as_deref().unwrap_or(&usual);
+            let domains = spec.domains.as_deref().unwrap_or(&usual);
             let domains: Vec<String> = domains.iter().map(|domain| fill(domain)).collect();
             let first = domains.first().and_then(|name| names::common_name(name));
             let common_name = common_name.or_else(|| first.map(str::to_owned));
@@ -148,12 +148,12 @@ impl Authority {
     }
 
     /// Somebody else's chain, signed for with a key that would fit.
-    fn stolen(&self, text: &str) -> Result<Arc<Identity>, RecipeError> {
+    fn stolen(&self, text: &str) -> Result<Arc<Identity>, SpecError> {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(text.as_bytes())
             .collect::<Result<_, _>>()
-            .map_err(|_| RecipeError::NothingStolen)?;
-        let leaf = chain.first().ok_or(RecipeError::NothingStolen)?;
-        let kind = kind_of(leaf).ok_or(RecipeError::NothingStolen)?;
+            .map_err(|_| SpecError::NothingStolen)?;
+        let leaf = chain.first().ok_or(SpecError::NothingStolen)?;
+        let kind = kind_of(leaf).ok_or(SpecError::NothingStolen)?;
         self.identity(chain, kind, Owner::Other)
     }
 }
@@ -172,28 +172,28 @@ pub(super) fn validity(
 }
 
 /// What a certificate says of its use.
-fn extensions_of(recipe: &Recipe) -> Vec<Extension> {
+fn extensions_of(spec: &CertificateSpec) -> Vec<Extension> {
     let mut extensions = Vec::new();
-    let usual = match recipe.key.is_rsa() {
+    let usual = match spec.key.is_rsa() {
         // TLS 1.2 without forward secrecy is still spoken to old partners.
         true => &[KeyUsage::DigitalSignature, KeyUsage::KeyEncipherment][..],
         false => &[KeyUsage::DigitalSignature],
     };
-    let usages = recipe.key_usage.as_deref().unwrap_or(usual);
+    let usages = spec.key_usage.as_deref().unwrap_or(usual);
     if !usages.is_empty() {
         let bits: Vec<u8> = usages.iter().map(|usage| usage.bit()).collect();
         extensions.push(Extension::key_usage(&bits));
     }
     let usual = &[ExtendedKeyUsage::ServerAuth, ExtendedKeyUsage::ClientAuth];
-    let purposes = recipe.extended_key_usage.as_deref().unwrap_or(usual);
+    let purposes = spec.extended_key_usage.as_deref().unwrap_or(usual);
     if !purposes.is_empty() {
         let ids: Vec<&[u64]> = purposes.iter().map(|purpose| purpose.id()).collect();
         extensions.push(Extension::extended_key_usage(&ids));
     }
-    if recipe.ca {
+    if spec.ca {
         extensions.push(Extension::authority(None));
     }
-    if recipe.must_staple {
+    if spec.must_staple {
         /// The number of status_request (RFC 6066 §8).
         const STATUS_REQUEST: u8 = 5;
         let content = yasna::construct_der(|writer| {
@@ -201,11 +201,11 @@ fn extensions_of(recipe: &Recipe) -> Vec<Extension> {
         });
         extensions.push(Extension::new(TLS_FEATURE, content));
     }
-    if recipe.unknown_critical_extension {
+    if spec.unknown_critical_extension {
         let content = yasna::construct_der(|writer| writer.write_null());
         extensions.push(Extension::new(UNKNOWN_CRITICAL, content).critical());
     }
-    if let Ok(length @ 1..) = usize::try_from(recipe.padding) {
+    if let Ok(length @ 1..) = usize::try_from(spec.padding) {
         let content = yasna::construct_der(|writer| writer.write_bytes(&vec![0; length]));
         extensions.push(Extension::new(PADDING, content));
     }
@@ -213,16 +213,16 @@ fn extensions_of(recipe: &Recipe) -> Vec<Extension> {
 }
 
 /// The certificate with what is to be wrong about its bytes.
-fn spoilt(certificate: &[u8], recipe: &Recipe) -> CertificateDer<'static> {
+fn spoilt(certificate: &[u8], spec: &CertificateSpec) -> CertificateDer<'static> {
     const NONSENSE: usize = 16;
 
     let mut bytes = certificate.to_vec();
-    if recipe.signature == Signature::Broken
+    if spec.signature == Signature::Broken
         && let Some(last) = bytes.last_mut()
     {
         *last ^= 1;
     }
-    match recipe.malformed {
+    match spec.malformed {
         None => {}
         Some(Malformed::Empty) => bytes.clear(),
         Some(Malformed::HugeLength) => {
@@ -260,11 +260,11 @@ fn kind_of(certificate: &[u8]) -> Option<KeyKind> {
     })
 }
 
-fn fits(bytes: usize) -> Result<(), RecipeError> {
+fn fits(bytes: usize) -> Result<(), SpecError> {
     if bytes <= MOST_BYTES {
         return Ok(());
     }
-    Err(RecipeError::TooBig {
+    Err(SpecError::TooBig {
         bytes,
         most: MOST_BYTES,
     })

@@ -41,7 +41,7 @@ fn common_names(identity: &Identity) -> Vec<String> {
 
 #[test]
 fn a_recipe_without_names_has_the_domain_in_all_forms() {
-    let identity = cook("");
+    let identity = issue_from("");
     let entries = entries(&identity);
     assert_eq!(entries[0], (2, DOMAIN.into()));
     let xmpp = (
@@ -59,7 +59,7 @@ fn a_recipe_without_names_has_the_domain_in_all_forms() {
 
 #[test]
 fn other_domains_take_its_place() {
-    let identity = cook(r#"domains = ["x.{domain}", "y.example"]"#);
+    let identity = issue_from(r#"domains = ["x.{domain}", "y.example"]"#);
     let entries = entries(&identity);
     assert_eq!(entries.len(), 6);
     assert_eq!(entries[0], (2, b"x.fp.example".into()));
@@ -88,7 +88,7 @@ fn other_domains_take_its_place() {
 #[case(r#"{raw={tag=2, text='{domain}\xff\x00x'}}"#, 2, b"fp.example\xff\0x")]
 #[case(r#"{raw={tag=1, text='a@{domain}'}}"#, 1, b"a@fp.example")]
 fn a_name_is_written_byte_for_byte(#[case] name: &str, #[case] tag: u32, #[case] bytes: &[u8]) {
-    let identity = cook(&format!("names = [{name}]"));
+    let identity = issue_from(&format!("names = [{name}]"));
     assert_eq!(entries(&identity), [(tag, bytes.to_vec())]);
     assert!(common_names(&identity).is_empty());
 }
@@ -136,7 +136,7 @@ fn an_other_name_has_its_type_and_string(
     #[case] string: Tag,
     #[case] text: &str,
 ) {
-    let identity = cook(&format!("names = [{name}]"));
+    let identity = issue_from(&format!("names = [{name}]"));
     let entries = entries(&identity);
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].0, 0);
@@ -146,7 +146,7 @@ fn an_other_name_has_its_type_and_string(
 
 #[test]
 fn a_name_is_repeated_with_its_number() {
-    let identity = cook(r#"names = [{dns="n{n}.example", times=3}, {dns="{n}"}]"#);
+    let identity = issue_from(r#"names = [{dns="n{n}.example", times=3}, {dns="{n}"}]"#);
     let names: Vec<_> = entries(&identity)
         .into_iter()
         .map(|(_, name)| String::from_utf8(name).unwrap())
@@ -159,7 +159,7 @@ fn thousands_of_names_fit_and_the_last_one_counts() {
     let toml =
         |times| format!("names = [{{dns='n{{n}}.example', times={times}}}, {{dns='{{domain}}'}}]");
     assert_eq!(judged(&toml(3000), Side::Server), "good");
-    assert_eq!(entries(&cook(&toml(10_000))).len(), 10_001);
+    assert_eq!(entries(&issue_from(&toml(10_000))).len(), 10_001);
     // webpki reads no value of more than 64 kB.
     let told = judged(&toml(10_000), Side::Server);
     assert_eq!(told, "no readable certificate");
@@ -169,14 +169,14 @@ fn thousands_of_names_fit_and_the_last_one_counts() {
 fn names_that_fit_no_message_are_refused() {
     let long = "x".repeat(200);
     let toml = format!("names = [{{dns=\"{long}\", times=100000}}]");
-    assert!(matches!(why_not(&toml), RecipeError::TooBig { .. }));
+    assert!(matches!(why_not(&toml), SpecError::TooBig { .. }));
     let domains = format!("domains = [\"{}\"]", "x".repeat(3 << 20));
-    assert!(matches!(why_not(&domains), RecipeError::TooBig { .. }));
+    assert!(matches!(why_not(&domains), SpecError::TooBig { .. }));
 }
 
 #[test]
 fn without_san_there_is_none() {
-    let identity = cook("no-san = true\ncommon-name = \"{domain}\"");
+    let identity = issue_from("no-san = true\ncommon-name = \"{domain}\"");
     let certificate = leaf(&identity);
     assert!(certificate.subject_alternative_name().unwrap().is_none());
     assert_eq!(common_names(&identity), [DOMAIN]);
@@ -188,7 +188,7 @@ fn without_san_there_is_none() {
 
 #[test]
 fn an_empty_list_is_an_empty_extension() {
-    let identity = cook("names = []");
+    let identity = issue_from("names = []");
     assert!(entries(&identity).is_empty());
     assert!(leaf(&identity).iter_extensions().any(|extension| matches!(
         extension.parsed_extension(),
@@ -199,7 +199,7 @@ fn an_empty_list_is_an_empty_extension() {
 
 #[test]
 fn a_common_name_is_written_as_it_is() {
-    let identity = cook("common-name = \"{domain}\\u0000.evil.example\"");
+    let identity = issue_from("common-name = \"{domain}\\u0000.evil.example\"");
     assert_eq!(common_names(&identity), ["fp.example\0.evil.example"]);
     assert_eq!(entries(&identity).len(), 3);
 }

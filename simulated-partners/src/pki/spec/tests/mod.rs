@@ -1,4 +1,4 @@
-//! What a recipe says is in the certificate, and nothing else has changed.
+//! What a specification says is in the certificate, and nothing else has changed.
 
 mod chain;
 mod field;
@@ -28,16 +28,16 @@ fn fill(text: &str) -> String {
     text.replace("{domain}", DOMAIN)
 }
 
-fn recipe(toml: &str) -> Recipe {
+fn spec(toml: &str) -> CertificateSpec {
     toml::from_str(toml).unwrap()
 }
 
-fn cook(toml: &str) -> Arc<Identity> {
-    authority().cook(&recipe(toml), &fill).unwrap()
+fn issue_from(toml: &str) -> Arc<Identity> {
+    authority().issue_from(&spec(toml), &fill).unwrap()
 }
 
-fn why_not(toml: &str) -> RecipeError {
-    authority().cook(&recipe(toml), &fill).unwrap_err()
+fn why_not(toml: &str) -> SpecError {
+    authority().issue_from(&spec(toml), &fill).unwrap_err()
 }
 
 fn leaf(identity: &Identity) -> X509Certificate<'_> {
@@ -50,7 +50,7 @@ fn parsed(certificate: &[u8]) -> X509Certificate<'_> {
 
 /// What a strict peer says to it.
 fn judged(toml: &str, side: Side) -> String {
-    let identity = cook(toml);
+    let identity = issue_from(toml);
     match judge(identity.chain(), side, DOMAIN, &authority().roots()) {
         CertificateSeen::Good => "good".to_owned(),
         CertificateSeen::Bad(why) => why,

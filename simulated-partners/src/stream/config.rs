@@ -14,7 +14,7 @@ use crate::wire::Element;
 
 /// A partner as its machines need it.
 #[derive(Clone, Debug)]
-pub struct Profile {
+pub struct PartnerConfig {
     /// The domain it speaks for.
     pub domain: String,
     /// How it behaves.
@@ -38,7 +38,7 @@ pub struct Profile {
     pub seed: u64,
 }
 
-impl Profile {
+impl PartnerConfig {
     /// Whether keys are accepted at all: dialback is spoken and EXTERNAL is not insisted on.
     pub(super) fn accepts_dialback(&self) -> bool {
         self.persona.offer.dialback && !self.persona.offer.needs_external
@@ -51,11 +51,11 @@ impl Profile {
 
     /// A stream id that nobody can guess without the seed and that never comes back
     /// (RFC 6120 §4.7.3).
-    pub(super) fn stream_id(&self, leg: u16, stream: u32) -> String {
+    pub(super) fn stream_id(&self, connection: u16, stream: u32) -> String {
         let digest = Sha256::new()
             .chain_update(b"stream id")
             .chain_update(self.seed.to_be_bytes())
-            .chain_update(leg.to_be_bytes())
+            .chain_update(connection.to_be_bytes())
             .chain_update(stream.to_be_bytes())
             .chain_update(self.domain.as_bytes())
             .finalize();
@@ -65,7 +65,7 @@ impl Profile {
 
 /// What a connection is for.
 #[derive(Clone, Debug)]
-pub enum Errand {
+pub enum Purpose {
     /// The target dialled; it decides.
     Serve,
     /// Gets a stanza to the target.
@@ -78,7 +78,7 @@ pub enum Errand {
     Verify(Question),
 }
 
-impl Errand {
+impl Purpose {
     /// The word for it in a transcript.
     pub fn kind(&self) -> ConnectionKind {
         match self {

@@ -3,9 +3,9 @@ use rstest::rstest;
 use super::*;
 
 fn refused(toml: &str) -> String {
-    match toml::from_str::<Recipe>(toml) {
+    match toml::from_str::<CertificateSpec>(toml) {
         Err(error) => error.message().to_owned(),
-        Ok(recipe) => recipe.check().unwrap_err().to_string(),
+        Ok(spec) => spec.check().unwrap_err().to_string(),
     }
 }
 
@@ -98,9 +98,9 @@ fn a_mistake_is_told_in_a_line(#[case] toml: &str, #[case] message: &str) {
 fn addresses_are_read_once_they_are_filled() {
     assert_eq!(
         why_not("names = [{ip='{domain}'}]"),
-        RecipeError::BadAddress(DOMAIN.to_owned())
+        SpecError::BadAddress(DOMAIN.to_owned())
     );
-    let identity = authority().cook(&recipe("names = [{ip='{address}'}]"), &|text| {
+    let identity = authority().issue_from(&spec("names = [{ip='{address}'}]"), &|text| {
         text.replace("{address}", "127.0.0.2")
     });
     assert!(identity.is_ok());
@@ -112,15 +112,15 @@ fn addresses_are_read_once_they_are_filled() {
 #[case("names = [{dns='a', times=3}, {other={oid='2.5', text='b', string='ia5'}}]\nca = true")]
 #[case("sent = ['leaf', 'cross-signed']\nissuer = 'leaf-of-another'\nkey = 'rsa1024'")]
 fn a_recipe_is_written_as_it_is_read(#[case] toml: &str) {
-    let read = recipe(toml);
+    let read = spec(toml);
     let written = toml::to_string(&read).unwrap();
-    assert_eq!(recipe(&written), read);
+    assert_eq!(spec(&written), read);
     assert_eq!(written.is_empty(), toml.is_empty());
 }
 
 #[test]
 fn the_schema_knows_fields_words_and_bounds() {
-    let schema = schemars::schema_for!(Recipe);
+    let schema = schemars::schema_for!(CertificateSpec);
     let schema = schema.as_value();
     assert_eq!(schema["additionalProperties"], false);
     let fields = schema["properties"].as_object().unwrap();
@@ -138,8 +138,8 @@ fn the_schema_knows_fields_words_and_bounds() {
 fn each_kind_of_a_persona_has_a_recipe_but_none() {
     use crate::persona::Certificate;
 
-    assert_eq!(Certificate::Good.recipe(), Some(Recipe::default()));
-    assert_eq!(Certificate::None.recipe(), None);
+    assert_eq!(Certificate::Good.spec(), Some(CertificateSpec::default()));
+    assert_eq!(Certificate::None.spec(), None);
     for kind in [
         Certificate::Expired,
         Certificate::WrongName,
@@ -148,8 +148,8 @@ fn each_kind_of_a_persona_has_a_recipe_but_none() {
         Certificate::NoClientAuth,
         Certificate::MissingIntermediate,
     ] {
-        let recipe = kind.recipe().unwrap();
-        assert_ne!(recipe, Recipe::default());
-        assert_eq!(recipe.check(), Ok(()));
+        let spec = kind.spec().unwrap();
+        assert_ne!(spec, CertificateSpec::default());
+        assert_eq!(spec.check(), Ok(()));
     }
 }

@@ -6,9 +6,9 @@ use rcgen::KeyPair;
 use rustls::pki_types::CertificateDer;
 use time::Duration;
 
-use super::cook::validity;
-use super::data::{Intermediate, IssuedBy, Recipe, Sent, Signature};
-use super::error::RecipeError;
+use super::data::{CertificateSpec, Intermediate, IssuedBy, Sent, Signature};
+use super::error::SpecError;
+use super::issue::validity;
 use crate::pki::Authority;
 use crate::pki::certificate::{Validity, key_id, serial};
 use crate::pki::key::{KeyKind, Owner, Pair};
@@ -32,18 +32,18 @@ impl Authority {
     /// Nobody is above a certificate that signs itself.
     pub(super) fn above(
         &self,
-        recipe: &Recipe,
+        spec: &CertificateSpec,
         fill: &dyn Fn(&str) -> String,
-    ) -> Result<Option<Above>, RecipeError> {
-        let line = match recipe.issuer {
+    ) -> Result<Option<Above>, SpecError> {
+        let line = match spec.issuer {
             IssuedBy::Itself => return Ok(None),
-            IssuedBy::LeafOfAnother => return self.below_a_leaf(recipe).map(Some),
+            IssuedBy::LeafOfAnother => return self.below_a_leaf(spec).map(Some),
             IssuedBy::Impostor => self.impostor(),
             IssuedBy::Lab => self.trusted(),
             IssuedBy::Untrusted => self.untrusted(),
         };
-        let weak = is_weak(recipe.signature);
-        if recipe.intermediate == Intermediate::default() && !weak {
+        let weak = is_weak(spec.signature);
+        if spec.intermediate == Intermediate::default() && !weak {
             return Ok(Some(Above {
                 signatory: Arc::clone(&line.signatory),
                 path: vec![line.intermediate.clone()],
@@ -51,26 +51,26 @@ impl Authority {
                 root: line.root.clone(),
             }));
         }
-        self.special_line(line, recipe, weak, fill).map(Some)
+        self.special_line(line, spec, weak, fill).map(Some)
     }
 
-    /// Intermediates that are as the recipe wants them. Each set has names and keys of its own, so
+    /// Intermediates that are as the specification wants them. Each set has names and keys of its own, so
     /// that no cache of a target can take one for another.
     fn special_line(
         &self,
         line: &Line,
-        recipe: &Recipe,
+        spec: &CertificateSpec,
         weak: bool,
         fill: &dyn Fn(&str) -> String,
-    ) -> Result<Above, RecipeError> {
-        let wanted = &recipe.intermediate;
+    ) -> Result<Above, SpecError> {
+        let wanted = &spec.intermediate;
         let filled = |texts: &[String]| texts.iter().map(|text| fill(text)).collect::<Vec<_>>();
         let (permitted, excluded) = (filled(&wanted.permitted), filled(&wanted.excluded));
         let count = wanted.authorities.unwrap_or(1);
         let room = u8::try_from(count - 1).unwrap_or(u8::MAX);
         let request = format!(
             "{:?} {weak} {wanted:?} {permitted:?} {excluded:?}",
-            recipe.issuer
+            spec.issuer
         );
         let number = serial(self.seed(), &[request.as_bytes()]);
         let number: String = number[..4]
@@ -126,19 +126,19 @@ impl Authority {
 
     /// A good certificate of another domain signs. The authority above it has room for one more, so
     /// that nothing is wrong but that the signing certificate is not an authority's.
-    fn below_a_leaf(&self, recipe: &Recipe) -> Result<Above, RecipeError> {
-        let kind = match is_weak(recipe.signature) {
+    fn below_a_leaf(&self, spec: &CertificateSpec) -> Result<Above, SpecError> {
+        let kind = match is_weak(spec.signature) {
             true => KeyKind::Rsa2048,
             false => KeyKind::P256,
         };
-        let another = Recipe {
+        let another = CertificateSpec {
             domains: Some(vec![ANOTHER.to_owned()]),
             key: kind,
             intermediate: Intermediate {
                 path_length: Some(1),
                 ..Intermediate::default()
             },
-            ..Recipe::default()
+            ..CertificateSpec::default()
         };
         let as_is = &str::to_owned;
         let above = self.special_line(self.trusted(), &another, false, as_is)?;
@@ -162,16 +162,16 @@ impl Authority {
     /// The chain in the order in which it goes to the peer.
     pub(super) fn sent(
         &self,
-        recipe: &Recipe,
+        spec: &CertificateSpec,
         leaf: &CertificateDer<'static>,
         above: Option<&Above>,
-    ) -> Result<Vec<CertificateDer<'static>>, RecipeError> {
+    ) -> Result<Vec<CertificateDer<'static>>, SpecError> {
         const USUAL: &[Sent] = &[Sent::Leaf, Sent::Intermediates];
         const ALONE: &[Sent] = &[Sent::Leaf];
 
         let usual = if above.is_some() { USUAL } else { ALONE };
         let mut chain = Vec::new();
-        for (place, what) in recipe.sent.as_deref().unwrap_or(usual).iter().enumerate() {
+        for (place, what) in spec.sent.as_deref().unwrap_or(usual).iter().enumerate() {
             match (what, above) {
                 (Sent::Leaf, _) => chain.push(leaf.clone()),
                 (Sent::Unrelated, _) => chain.push(self.unrelated(place)?),
@@ -179,26 +179,26 @@ impl Authority {
                 (Sent::Root, Some(above)) => chain.push(above.root.clone()),
                 (Sent::ExpiredIntermediate, Some(above)) => chain.push(self.expired_twin(above)?),
                 (Sent::CrossSigned, Some(above)) => {
-                    let root = match recipe.issuer {
+                    let root = match spec.issuer {
                         IssuedBy::Untrusted => self.trusted(),
                         _ => self.untrusted(),
                     };
                     chain.push(self.twin(above, &root.root_signatory)?);
                 }
-                (what, None) => return Err(RecipeError::NothingToSend(*what)),
+                (what, None) => return Err(SpecError::NothingToSend(*what)),
             }
         }
         Ok(chain)
     }
 
-    fn unrelated(&self, place: usize) -> Result<CertificateDer<'static>, RecipeError> {
+    fn unrelated(&self, place: usize) -> Result<CertificateDer<'static>, SpecError> {
         let name = format!("s2spec unrelated {place}");
         let signatory = Signatory::new(&name);
         let terms = Terms::new(self.seed(), self.now(), &name);
         Ok(signatory.certificate(&signatory, &terms)?)
     }
 
-    fn expired_twin(&self, above: &Above) -> Result<CertificateDer<'static>, RecipeError> {
+    fn expired_twin(&self, above: &Above) -> Result<CertificateDer<'static>, SpecError> {
         let terms = Terms {
             validity: Validity {
                 not_before: self.now() - Duration::days(60),
@@ -213,7 +213,7 @@ impl Authority {
         &self,
         above: &Above,
         issuer: &Signatory,
-    ) -> Result<CertificateDer<'static>, RecipeError> {
+    ) -> Result<CertificateDer<'static>, SpecError> {
         let terms = Terms::new(self.seed(), self.now(), "cross-signed twin");
         Ok(above.signatory.certificate(issuer, &terms)?)
     }

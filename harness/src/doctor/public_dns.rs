@@ -21,7 +21,7 @@ const MOST: usize = 8;
 
 /// Who is asked for the target's records.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum World {
+pub enum PublicDns {
     /// This name server.
     NameServer(SocketAddr),
     /// The name servers of `/etc/resolv.conf`.
@@ -31,7 +31,7 @@ pub enum World {
     },
 }
 
-impl World {
+impl PublicDns {
     fn servers(&self) -> std::result::Result<Vec<SocketAddr>, String> {
         let remote = match self {
             Self::NameServer(address) => return Ok(vec![*address]),
@@ -71,7 +71,7 @@ fn name_servers(resolv_conf: &str) -> Vec<SocketAddr> {
 
 /// Looks the target up.
 pub(super) async fn records(subject: &Subject, patience: Duration) -> Result {
-    let servers = match subject.world.servers() {
+    let servers = match subject.public_dns.servers() {
         Ok(servers) => servers,
         Err(why) => return Result::not_seen(why),
     };
@@ -250,7 +250,7 @@ mod tests {
     async fn looked_up(set: impl FnOnce(&Dns, &Subject)) -> Result {
         let dns = Dns::start().expect("a free port");
         let subject = Subject {
-            world: World::NameServer(dns.address()),
+            public_dns: PublicDns::NameServer(dns.address()),
             ..subject(7)
         };
         set(&dns, &subject);

@@ -10,12 +10,12 @@ use rustls::{ClientConfig, ServerConfig, SignatureScheme};
 
 /// Filled in while a handshake goes on.
 #[derive(Debug, Default)]
-pub struct Witness {
+pub struct OfferRecorder {
     asked: AtomicBool,
     offered: OnceLock<Vec<String>>,
 }
 
-impl Witness {
+impl OfferRecorder {
     /// Whether the server asked for a certificate.
     pub fn was_asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
@@ -52,7 +52,7 @@ impl Witness {
 /// A resolver of certificates that somebody watches.
 #[derive(Debug)]
 struct Watched<R: ?Sized> {
-    witness: Arc<Witness>,
+    witness: Arc<OfferRecorder>,
     resolver: Arc<R>,
 }
 

@@ -1,0 +1,24 @@
+//! Certificate specifications: what a scenario file says of a certificate, good or bad.
+//!
+//! A [`CertificateSpec`] is data and knows nothing of keys. [`Authority::cook`](super::Authority::cook) makes
+//! an identity of it. Start at [`CertificateSpec`]; one that says nothing is a good certificate.
+
+mod alt_name;
+mod chain;
+mod check;
+mod data;
+mod error;
+mod issue;
+mod odd_key;
+mod offset;
+
+pub use alt_name::{AltName, OtherName, RawName, StringType};
+pub use data::{
+    CertificateSpec, ExtendedKeyUsage, Intermediate, IssuedBy, KeyUsage, Malformed, Possession,
+    PublicKey, Sent, Signature,
+};
+pub use error::SpecError;
+pub use offset::Offset;
+
+#[cfg(test)]
+mod tests;
