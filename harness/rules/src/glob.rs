@@ -23,6 +23,12 @@ impl Glob {
         Ok(Self { text })
     }
 
+    /// What every match begins with: the text before the first character that stands for others.
+    pub fn plain_start(&self) -> &str {
+        let end = self.text.find(['*', '?', '[', '{', '\\']);
+        &self.text[..end.unwrap_or(self.text.len())]
+    }
+
     /// Whether the pattern matches all of `id`.
     pub fn is_match(&self, id: &str) -> bool {
         glob_match(&self.text, id)

@@ -45,6 +45,11 @@ pub(super) struct Expecting {
 }
 
 impl Expecting {
+    /// Whether cases have to be known that are not run: a baseline may be about them.
+    pub(super) fn needs_all(&self) -> bool {
+        self.baseline.is_some() || self.write_baseline.is_some()
+    }
+
     /// Reads the baseline.
     ///
     /// # Errors

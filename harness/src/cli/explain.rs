@@ -38,8 +38,9 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         output::show(text)?;
         return Ok(Exit::Expected);
     }
-    let all = args.sources.all()?;
-    let found = select::among(&all, std::slice::from_ref(&args.id), &[])?;
+    let wanted = select::Wanted::one(&args.id);
+    let all = wanted.parts(&args.sources)?;
+    let found = wanted.among(&all)?;
     let [case] = found.as_slice() else {
         return Err(CliError::Usage(format!(
             "{} selects {} cases, and one is explained at a time, such as {}",

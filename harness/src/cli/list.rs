@@ -27,7 +27,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
-    let all = args.sources.all()?;
+    let all = args.wanted.parts(&args.sources)?;
     let mut out = String::new();
     for case in args.wanted.among(&all)? {
         out.push_str(&case.id);

@@ -374,7 +374,10 @@ fn run(
     let options = &args.options;
     options.color.apply();
     logging::start("off");
-    let all = options.sources.all()?;
+    let all = match options.expecting.needs_all() {
+        true => options.sources.all()?,
+        false => args.wanted.parts(&options.sources)?,
+    };
     let cases = args.wanted.among(&all)?.into_iter().cloned().collect();
     let check = Arc::new(options.expecting.check(&all)?);
     let new_baseline = options.expecting.open_new()?;

@@ -7,7 +7,7 @@ use simulated_partners::persona;
 use strum::VariantArray as _;
 
 use super::error::CliError;
-use crate::case::{Case, Tag};
+use crate::case::{Case, Set, Tag};
 use crate::matrix::{self, Selection, SelectionError};
 use crate::scenario::Library;
 
@@ -36,12 +36,38 @@ fn tags() -> impl TypedValueParser<Value = Tag> {
 }
 
 impl Wanted {
-    /// Those cases and no others.
+    /// What one id selects.
+    pub(super) fn one(id: &str) -> Self {
+        Self {
+            ids: vec![id.to_owned()],
+            tags: Vec::new(),
+        }
+    }
+
+    /// Those cases among all, and no others.
     ///
     /// # Errors
     /// When an id is malformed or selects nothing, and when nothing has a tag.
     pub(super) fn among<'a>(&self, all: &'a [Case]) -> Result<Vec<&'a Case>, CliError> {
         among(all, &self.ids, &self.tags)
+    }
+
+    /// The cases of those parts of the suite that may hold wanted ones. Nothing is left out where
+    /// nothing is found, for an error that names what comes nearest.
+    ///
+    /// # Errors
+    /// As [`Sources::all`].
+    pub(super) fn parts(&self, sources: &Sources) -> Result<Vec<Case>, CliError> {
+        match Selection::new(&self.ids) {
+            Ok(selection) => {
+                let parts = sources.parts(&selection)?;
+                match self.among(&parts) {
+                    Ok(_) => Ok(parts),
+                    Err(_) => sources.all(),
+                }
+            }
+            Err(_) => sources.all(),
+        }
     }
 }
 
@@ -65,12 +91,24 @@ impl Sources {
     /// # Errors
     /// When a scenario cannot be read, or has mistakes.
     pub(super) fn all(&self) -> Result<Vec<Case>, CliError> {
-        let mut all = matrix::cases(&persona::builtin());
-        match &self.scenarios {
-            None => all.extend(Library::builtin().cases()),
-            Some(path) => all.extend(load(path)?.cases()),
-        }
-        Ok(all)
+        self.parts(&Selection::default())
+    }
+
+    /// The cases of all sets and scenario files that a selection reaches into.
+    fn parts(&self, selection: &Selection) -> Result<Vec<Case>, CliError> {
+        let personas = persona::builtin();
+        let mut cases: Vec<Case> = Set::ALL
+            .iter()
+            .filter(|set| selection.reaches(&set.to_string()))
+            .flat_map(|set| matrix::cases_of(*set, &personas))
+            .collect();
+        let every = selection.reaches(&Set::Scenarios.to_string());
+        cases.extend(match &self.scenarios {
+            None if every => Library::builtin().cases(),
+            None => Library::builtin_where(|name| selection.reaches(name)).cases(),
+            Some(path) => load(path)?.cases(),
+        });
+        Ok(cases)
     }
 }
 

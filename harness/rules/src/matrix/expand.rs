@@ -13,40 +13,44 @@ use crate::case::{Case, Direction, Script, Set, Setting};
 /// All cases: set by set, row by row, partner by partner, outbound before inbound. The same for the
 /// same personas.
 pub fn cases(personas: &[Persona]) -> Vec<Case> {
-    let personas = named(personas);
-    let policies: Vec<_> = PolicyNumber::all()
-        .map(|row| {
-            let title = format!("a partner set to {} as {row} says", row.policy());
-            made(row.label(), &title, row.policy().as_offer())
-        })
-        .collect();
-    let offers: Vec<_> = offers()
-        .into_iter()
-        .map(|(name, offer)| {
-            let title = format!("a partner with the offer {name}");
-            made(name, &title, offer)
-        })
-        .collect();
-    let partners = personas.len() + policies.len() + offers.len();
-    let mut cases = Vec::with_capacity(partners * usize::from(PolicyNumber::COUNT) * 2);
-    for (set, partners) in [
-        (Set::Personas, &personas),
-        (Set::Policies, &policies),
-        (Set::Offers, &offers),
-    ] {
-        for row in PolicyNumber::all() {
-            for (name, partner) in partners {
-                for &direction in Direction::ALL {
-                    let setting = setting(row.policy(), &partner.facts, direction);
-                    cases.push(Case {
-                        id: format!("{set}/{row}/{name}/{direction}"),
-                        set,
-                        row,
-                        partner: Arc::clone(partner),
-                        direction,
-                        script: Arc::new(Script::of_matrix(partner, direction, setting)),
-                    });
-                }
+    let sets = [Set::Personas, Set::Policies, Set::Offers];
+    sets.into_iter()
+        .flat_map(|set| cases_of(set, personas))
+        .collect()
+}
+
+/// The cases of one set, in the order of [`cases`]; none of the scenarios.
+pub fn cases_of(set: Set, personas: &[Persona]) -> Vec<Case> {
+    let partners = match set {
+        Set::Personas => named(personas),
+        Set::Policies => PolicyNumber::all()
+            .map(|row| {
+                let title = format!("a partner set to {} as {row} says", row.policy());
+                made(row.label(), &title, row.policy().as_offer())
+            })
+            .collect(),
+        Set::Offers => offers()
+            .into_iter()
+            .map(|(name, offer)| {
+                let title = format!("a partner with the offer {name}");
+                made(name, &title, offer)
+            })
+            .collect(),
+        Set::Scenarios => Vec::new(),
+    };
+    let mut cases = Vec::with_capacity(partners.len() * usize::from(PolicyNumber::COUNT) * 2);
+    for row in PolicyNumber::all() {
+        for (name, partner) in &partners {
+            for &direction in Direction::ALL {
+                let setting = setting(row.policy(), &partner.facts, direction);
+                cases.push(Case {
+                    id: format!("{set}/{row}/{name}/{direction}"),
+                    set,
+                    row,
+                    partner: Arc::clone(partner),
+                    direction,
+                    script: Arc::new(Script::of_matrix(partner, direction, setting)),
+                });
             }
         }
     }

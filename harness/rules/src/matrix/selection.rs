@@ -9,8 +9,8 @@ use crate::requirement::{Entry, NoEntry, Registry};
 
 /// What to run: ids, prefixes of ids and globs, and ids of requirements and known bugs. `*` stands
 /// for anything within a segment, `**` for any number of segments; a prefix selects everything below
-/// it. Tags narrow the rest.
-#[derive(Clone, Debug)]
+/// it. Tags narrow the rest. The default is everything.
+#[derive(Clone, Debug, Default)]
 pub struct Selection {
     wanted: Vec<Wanted>,
     tags: Vec<Tag>,
@@ -117,6 +117,12 @@ impl Selection {
         wanted && (self.tags.is_empty() || self.tags.iter().any(|tag| case.has_tag(*tag)))
     }
 
+    /// Whether cases may be selected whose ids begin with `place`. Reads no case, so that those of
+    /// other places need not be made.
+    pub fn reaches(&self, place: &str) -> bool {
+        self.wanted.is_empty() || self.wanted.iter().any(|one| one.reaches(place))
+    }
+
     /// The selected cases, in the order of `all`.
     ///
     /// # Errors
@@ -162,6 +168,18 @@ impl Wanted {
                 .is_some_and(|scenario| scenario.bugs.contains(id)),
             By::Id(glob) => lies_below(case, glob),
             By::Requirement(id) => case.judges(id),
+        }
+    }
+
+    /// What a pattern says before its first wildcard and a place are the same as far as both go, or
+    /// the pattern selects nothing there. What a case judges is in the case alone.
+    fn reaches(&self, place: &str) -> bool {
+        match &self.by {
+            By::Bug(_) | By::Requirement(_) => true,
+            By::Id(glob) => {
+                let (plain, place) = (glob.plain_start(), place.to_ascii_lowercase());
+                plain.starts_with(&place) || place.starts_with(plain)
+            }
         }
     }
 
@@ -252,6 +270,28 @@ mod tests {
         };
         assert_eq!(nearest[0], meant);
         assert!(nearest.len() <= GUESSES);
+    }
+
+    #[rstest]
+    #[case(&["personas/row07/google-talk"], "personas", true)]
+    #[case(&["personas/row07/google-talk"], "policies", false)]
+    #[case(&["per*"], "personas", true)]
+    #[case(&["p{ersonas,olicies}"], "policies", true)]
+    #[case(&["**/inbound"], "policies", true)]
+    #[case(&["TLS/tls-06*"], "tls/TLS-06-injection", true)]
+    #[case(&["tls/TLS-06-injection/control"], "tls/TLS-06-injection", true)]
+    #[case(&["tls/TLS-06-injection"], "tls/TLS-07-other", false)]
+    #[case(&["policies", "tls"], "tls/TLS-07-other", true)]
+    #[case(&["TLS-06"], "xml/XML-01-other", true)]
+    #[case(&[], "personas", true)]
+    fn places_out_of_reach_need_not_be_read(
+        #[case] patterns: &[&str],
+        #[case] place: &str,
+        #[case] reached: bool,
+    ) {
+        let patterns: Vec<String> = patterns.iter().map(|text| (*text).to_owned()).collect();
+        let selection = Selection::new(&patterns).expect("good patterns");
+        assert_eq!(selection.reaches(place), reached);
     }
 
     #[test]

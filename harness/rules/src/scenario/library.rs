@@ -23,22 +23,26 @@ pub struct Library {
 impl Library {
     /// The scenarios of this build.
     pub fn builtin() -> &'static Self {
-        static BUILTIN: LazyLock<Library> = LazyLock::new(|| {
-            let files = embedded::FILES
-                .iter()
-                .filter(|(path, _)| !path.starts_with(embedded::REQUIREMENTS))
-                .map(|(path, text)| {
-                    let name = path.trim_end_matches(".toml");
-                    let file = File::read(name, &Source::new(path, text)).unwrap_or_else(|error| {
-                        panic!("a test reads all scenarios of the build:\n{error}")
-                    });
-                    (name.to_owned(), file)
-                });
-            Library {
-                files: files.collect(),
-            }
-        });
+        static BUILTIN: LazyLock<Library> = LazyLock::new(|| Library::builtin_where(|_| true));
         &BUILTIN
+    }
+
+    /// Those scenarios of this build whose names are wanted; the others are not read.
+    pub fn builtin_where(wanted: impl Fn(&str) -> bool) -> Self {
+        let files = embedded::FILES
+            .iter()
+            .filter(|(path, _)| !path.starts_with(embedded::REQUIREMENTS))
+            .map(|(path, text)| (path.trim_end_matches(".toml"), path, text))
+            .filter(|(name, ..)| wanted(name))
+            .map(|(name, path, text)| {
+                let file = File::read(name, &Source::new(path, text)).unwrap_or_else(|error| {
+                    panic!("a test reads all scenarios of the build:\n{error}")
+                });
+                (name.to_owned(), file)
+            });
+        Self {
+            files: files.collect(),
+        }
     }
 
     /// The scenarios of a folder that is laid out as `scenarios/` is, or a single file in such a
