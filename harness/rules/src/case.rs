@@ -74,14 +74,21 @@ const LABEL: usize = 63;
 const NAME: usize = 253;
 /// Domains are below this one, which nobody can own (RFC 2606 §3).
 const SUFFIX: &str = "example";
+/// The labels of a scenario's own id, `area/name`; an id of anything else has more.
+const SCENARIO_LABELS: usize = 2;
 
 impl Case {
     /// The partner's domain in this case: `inbound.google-talk.row07.personas.example`.
     ///
-    /// Valid in DNS and different for different ids.
+    /// Valid in DNS, different for different ids, and never below the domain of another case: what
+    /// lies below belongs to the case.
     pub fn domain(&self) -> String {
         let id = self.id.to_ascii_lowercase();
-        let labels: Vec<&str> = id.rsplit('/').collect();
+        let mut labels: Vec<&str> = id.rsplit('/').collect();
+        if labels.len() == SCENARIO_LABELS {
+            // Its variants and its control are beside it.
+            labels.insert(0, "itself");
+        }
         let valid = labels.iter().all(|label| is_label(label));
         let plain = format!("{}.{SUFFIX}", labels.join("."));
         if valid && plain.len() <= NAME {
@@ -160,6 +167,7 @@ mod tests {
 
     use super::*;
     use crate::matrix::cases;
+    use crate::scenario::Library;
 
     fn persona(name: &str) -> Persona {
         let mut persona = builtin().swap_remove(0);
@@ -198,6 +206,19 @@ mod tests {
             assert!(domain.ends_with(".example"));
             assert!(domains.insert(domain.clone()), "{domain} twice");
             assert!(ids.insert(&case.id), "{} twice", case.id);
+        }
+    }
+
+    #[test]
+    fn no_domain_lies_below_that_of_another_case() {
+        let mut all = cases(&builtin());
+        all.extend(Library::builtin().cases());
+        let domains: BTreeSet<String> = all.iter().map(Case::domain).collect();
+        assert_eq!(domains.len(), all.len());
+        for domain in &domains {
+            for (dot, _) in domain.match_indices('.') {
+                assert!(!domains.contains(&domain[dot + 1..]), "{domain}");
+            }
         }
     }
 
