@@ -16,10 +16,10 @@ use crate::board::Snapshot;
 use crate::event::{CertificateSeen, Close, ConnectionKind, EventKind, Method, Party};
 use crate::persona::Tls;
 use crate::reaction::When;
-use crate::wire::{Element, Frame, Framer, Kind, Limits, Unit};
+use crate::wire::{Framer, Limits};
 
 /// As many bytes are shown of what is no legal stream.
-const SHOWN: usize = 1024;
+pub(super) const SHOWN: usize = 1024;
 
 /// Bytes that a target may send before it is authenticated (RFC 6120 §13.12 leaves the number to us):
 /// some hundred times what a negotiation takes.
@@ -62,9 +62,9 @@ pub struct Machine {
     pub(super) state: State,
     /// A step was taken while the input at hand was handled.
     pub(super) moved: bool,
-    framer: Framer,
+    pub(super) framer: Framer,
     /// The target broke the rules of XML: nothing can be read any more.
-    unreadable: bool,
+    pub(super) unreadable: bool,
     pub(super) encrypted: bool,
     pub(super) certificate: CertificateSeen,
     pub(super) stream: Stream,
@@ -78,7 +78,7 @@ pub struct Machine {
     /// A key was checked for somebody: such a connection may stay idle.
     pub(super) served: bool,
     /// Bytes of all streams of the connection.
-    received: usize,
+    pub(super) received: usize,
     /// The refused stanza was sent in spite of its refusal.
     pub(super) insisted: bool,
     pub(super) opaque: Opaque,
@@ -234,156 +234,6 @@ impl Machine {
         );
     }
 
-    fn bytes(&mut self, bytes: &[u8]) {
-        match self.state {
-            State::Opaque => return self.opaque_bytes(bytes),
-            // The driver reads nothing while it is at the handshake.
-            State::AwaitTls | State::Idle | State::Ended => return,
-            _ if self.unreadable => return,
-            _ => self.framer.push(bytes),
-        }
-        self.received = self.received.saturating_add(bytes.len());
-        if self.is_stranger() && self.received > STRANGERS_BYTES {
-            self.show_unread("more bytes than a stranger may send");
-            self.unreadable = true;
-            if !matches!(self.state, State::Held | State::Closing) {
-                self.fail_stream("policy-violation");
-            }
-            // Whoever talks without end would not end its stream either.
-            return self.close(Close::Fin);
-        }
-        while !matches!(self.state, State::AwaitTls | State::Opaque | State::Ended) {
-            match self.framer.next() {
-                Ok(Some(frame)) => {
-                    let frame = Arc::new(frame);
-                    self.observe(EventKind::Frame {
-                        from: Party::Target,
-                        encrypted: self.encrypted,
-                        frame: Arc::clone(&frame),
-                    });
-                    self.take_frame(frame);
-                }
-                Ok(None) => break,
-                Err(error) => {
-                    let shown = self.framer.pending();
-                    let shown = shown[..shown.len().min(SHOWN)].to_vec();
-                    self.observe(EventKind::Raw {
-                        from: Party::Target,
-                        bytes: shown,
-                        fault: Some(error.to_string()),
-                    });
-                    self.unreadable = true;
-                    if !matches!(self.state, State::Held | State::Closing) && !self.peer_end {
-                        self.fail_stream(error.condition);
-                    }
-                    break;
-                }
-            }
-        }
-    }
-
-    /// Whether the target has shown nothing yet that would speak for it.
-    fn is_stranger(&self) -> bool {
-        self.established.is_none() && !self.served
-    }
-
-    /// Does what a unit asks for.
-    pub(super) fn frame(&mut self, frame: &Frame) {
-        match (&frame.kind, self.state) {
-            (Kind::Declaration | Kind::Whitespace(_), _) | (_, State::Held) => {}
-            (Kind::End, _) => self.peer_ended(),
-            (_, State::Closing) => {}
-            (Kind::Header(header), State::AwaitHeader) => {
-                if self.is_listening() {
-                    self.answer_header(header);
-                } else {
-                    self.read_header(header);
-                }
-            }
-            (Kind::Header(header), State::Scripted) => self.scripted_header(header),
-            // The framer gives a header only first, and after a restart.
-            (Kind::Header(_), _) => self.fail_stream("bad-format"),
-            (Kind::Element(element), _) if Unit::StreamError.is(element) => {
-                self.peer_failed(element);
-            }
-            (Kind::Element(element), _) => {
-                if !self.is_premature(element) {
-                    let when = point_of(element);
-                    self.sasl_done |= when == When::SuccessReceived && self.awaits_success();
-                    self.point(when, Some(element));
-                }
-            }
-        }
-    }
-
-    /// `</stream:stream>` came: answer it, and TCP may go (RFC 6120 §4.4).
-    fn peer_ended(&mut self) {
-        self.ended_by.get_or_insert(Party::Target);
-        self.stream_ended = true;
-        self.peer_end = true;
-        if self.state == State::Closing || self.end_sent {
-            return self.close(Close::Stream);
-        }
-        self.decide(Verdict::Undecided("remote-server-timeout"));
-        self.point(When::StreamEnd, None);
-    }
-
-    /// A stream error came; the end has to follow (RFC 6120 §4.9.1.1).
-    fn peer_failed(&mut self, error: &Element) {
-        let unknown = ["host-unknown", "host-gone"];
-        let condition = Unit::StreamError.condition(error).unwrap_or_default();
-        self.decide(Verdict::Undecided(if unknown.contains(&condition) {
-            "remote-server-not-found"
-        } else {
-            "remote-server-timeout"
-        }));
-        self.ended_by.get_or_insert(Party::Target);
-        self.point(When::StreamError, Some(error));
-    }
-
-    /// A header where a script stands in the place of the engine.
-    fn scripted_header(&mut self, header: &Element) {
-        self.stream.from = header.attribute("from").map(str::to_owned);
-        if self.is_listening() {
-            self.stream.without_features = !header::has_version(header);
-            self.point(When::Header, Some(header));
-        } else {
-            self.stream.id = header.attribute("id").map(str::to_owned);
-            self.point(When::HeaderReceived, Some(header));
-        }
-    }
-
-    fn peer_gone(&mut self, how: Close) {
-        if self.state == State::Opaque {
-            self.opaque_closed();
-        }
-        self.decide(Verdict::Undecided("remote-server-timeout"));
-        self.ended_by.get_or_insert(Party::Target);
-        self.close(how);
-    }
-
-    fn out_of_time(&mut self) {
-        let Some(waiting_for) = self.state.waits_for() else {
-            return;
-        };
-        if self.state == State::Closing {
-            return self.close(Close::Fin);
-        }
-        self.observe(EventKind::GaveUp { waiting_for });
-        self.decide(Verdict::Undecided("remote-server-timeout"));
-        match self.state {
-            State::AwaitTls | State::Opaque => self.close(Close::Fin),
-            _ => self.fail_stream("connection-timeout"),
-        }
-    }
-
-    /// A stanza on a connection that waits for some.
-    fn send_later(&mut self, stanza: Element) {
-        if matches!(self.purpose, Purpose::Enter) && self.state == State::Established {
-            self.send_element(stanza);
-        }
-    }
-
     fn stop(&mut self) {
         self.decide(Verdict::Undecided("remote-server-timeout"));
         match self.state {
@@ -502,27 +352,5 @@ impl Machine {
     /// Whether TLS has still to be done before anything else may be.
     pub(super) fn lacks_tls(&self) -> bool {
         !self.encrypted && self.profile.persona.offer.tls == Tls::Required
-    }
-}
-
-/// The point that an element belongs to, on whichever side it comes.
-fn point_of(element: &Element) -> When {
-    let typed = element.attribute("type").is_some();
-    match Unit::of(element) {
-        Some(Unit::Features) => When::FeaturesReceived,
-        Some(Unit::StreamError) => When::StreamError,
-        Some(Unit::Starttls) => When::Starttls,
-        Some(Unit::Proceed) => When::ProceedReceived,
-        Some(Unit::Auth) => When::Auth,
-        Some(Unit::Challenge) => When::ChallengeReceived,
-        Some(Unit::Response) => When::Response,
-        Some(Unit::Success) => When::SuccessReceived,
-        Some(Unit::SaslFailure) => When::FailureReceived,
-        Some(Unit::DbResult) if typed => When::ResultReceived,
-        Some(Unit::DbResult) => When::DbResult,
-        Some(Unit::DbVerify) if typed => When::VerificationReceived,
-        Some(Unit::DbVerify) => When::DbVerify,
-        Some(Unit::Iq | Unit::Message | Unit::Presence) => When::Stanza,
-        Some(Unit::TlsFailure | Unit::Abort) | None => When::Element,
     }
 }

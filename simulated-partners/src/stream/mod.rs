@@ -16,6 +16,7 @@ mod reacting;
 mod script;
 mod sending;
 mod state;
+mod taking;
 
 #[cfg(test)]
 mod tests;

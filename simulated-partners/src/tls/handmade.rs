@@ -2,18 +2,21 @@
 //!
 //! No secret ever comes of them: randoms and shares are constants.
 
-use rustls::SignatureScheme;
+mod encode;
+mod flight;
+
 use rustls::sign::CertifiedKey;
 
+use self::encode::{
+    legacy_version, message, numbers, protocols, push_extension, records, vector8, vector16,
+    vectored,
+};
+use self::flight::server_flight;
 use super::reading::Heard;
-use crate::reaction::{Flight, Hello, HelloVersion, Renegotiate, suite};
+use crate::reaction::{Hello, HelloVersion, Renegotiate, suite};
 
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
-/// Bytes of a record at most (RFC 8446 §5.1).
-const RECORD: usize = 16_384;
-/// A record's length is never nothing, and no hello takes more of them.
-const SMALLEST_RECORD: usize = 1;
 const RANDOM: [u8; 32] = [0x53; 32];
 /// The end of a random of a server that speaks TLS 1.3 and was brought to 1.2 (RFC 8446 §4.1.3).
 const DOWNGRADED: [u8; 8] = *b"DOWNGRD\x01";
@@ -23,25 +26,6 @@ const FALLBACK: u16 = 0x5600;
 const RENEGOTIATION: u16 = 0x00ff;
 /// Values of RFC 8701 §2.
 const GREASE: [u16; 4] = [0x0a0a, 0x3a3a, 0x7a7a, 0xdada];
-
-/// A safe prime of 512 bits.
-const PRIME_512: &str = "F35AD1F268A25A179D52D6DE3703475F462C6EBF8B41DA7D96897015CEDC281F\
-    F1A41AD8CD9943A44D1C83590F042D8C85DA89CB235B962CD72A4093A006560B";
-/// The second Oakley group (RFC 2409 §6.2).
-const PRIME_1024: &str = "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74\
-    020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437\
-    4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED\
-    EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE65381FFFFFFFFFFFFFFFF";
-
-/// Group 14 of RFC 3526 §3.
-const PRIME_2048: &str = "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74\
-    020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437\
-    4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED\
-    EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE45B3DC2007CB8A163BF05\
-    98DA48361C55D39A69163FA8FD24CF5F83655D23DCA3AD961C62F356208552BB\
-    9ED529077096966D670C354E4ABC9804F1746C08CA18217C32905E462E36CE3B\
-    E39E772C180E86039B2783A2EC07A28FB5C55DF06F4C52C9DE2BCBF695581718\
-    3995497CEA956AE515D2261898FA051015728E5A8AACAA68FFFFFFFFFFFFFFFF";
 
 mod extension {
     pub(super) const SERVER_NAME: u16 = 0;
@@ -165,57 +149,6 @@ pub(crate) fn server_hello(hello: &Hello, heard: &Heard, shown: Option<&Certifie
     records(hello, &flight)
 }
 
-/// Certificate, key exchange where there is one, and the end (RFC 5246 §7.3).
-fn server_flight(flight: Flight, heard: &Heard, random: &[u8], shown: &CertifiedKey) -> Vec<u8> {
-    let mut chain = Vec::new();
-    for certificate in &shown.cert {
-        vector24(&mut chain, certificate);
-    }
-    let mut body = Vec::new();
-    vector24(&mut body, &chain);
-    let mut out = message(11, &body);
-    let prime = match flight {
-        Flight::Plain => None,
-        Flight::Dh512 => Some(PRIME_512),
-        Flight::Dh1024 => Some(PRIME_1024),
-        Flight::Dh2048 => Some(PRIME_2048),
-    };
-    if let Some(prime) = prime.and_then(crate::reaction::hex) {
-        out.extend(key_exchange(&prime, heard, random, shown).unwrap_or_default());
-    }
-    out.extend(message(14, &[]));
-    out
-}
-
-/// A group and a share in it, signed (RFC 5246 §7.4.3). Nothing where the key cannot sign in a way
-/// that the client takes.
-fn key_exchange(
-    prime: &[u8],
-    heard: &Heard,
-    random: &[u8],
-    shown: &CertifiedKey,
-) -> Option<Vec<u8>> {
-    let mut parameters = Vec::new();
-    vector16(&mut parameters, prime);
-    vector16(&mut parameters, &[2]);
-    // A share that is neither small nor one of a small subgroup: a power of the generator.
-    let mut share = vec![0; prime.len() - 1];
-    share[0] = 0x40;
-    vector16(&mut parameters, &share);
-    let offered: Vec<SignatureScheme> = heard
-        .signatures
-        .iter()
-        .copied()
-        .map(SignatureScheme::from)
-        .collect();
-    let signer = shown.key.choose_scheme(&offered)?;
-    let signed = [heard.random.as_slice(), random, &parameters].concat();
-    let signature = signer.sign(&signed).ok()?;
-    parameters.extend(u16::from(signer.scheme()).to_be_bytes());
-    vector16(&mut parameters, &signature);
-    Some(message(12, &parameters))
-}
-
 fn client_extensions(hello: &Hello, name: &str) -> Vec<u8> {
     let is_new = hello.version == HelloVersion::V13;
     let mut out = Vec::new();
@@ -325,83 +258,6 @@ fn ssl2_hello() -> Vec<u8> {
     record
 }
 
-/// The version where all versions have it (RFC 8446 §4.1.2).
-fn legacy_version(version: HelloVersion) -> [u8; 2] {
-    match version {
-        HelloVersion::Ssl2 => [0, 2],
-        HelloVersion::Ssl3 => [3, 0],
-        HelloVersion::V10 => [3, 1],
-        HelloVersion::V11 => [3, 2],
-        HelloVersion::V12 | HelloVersion::V13 => [3, 3],
-    }
-}
-
-/// Messages in records of the wanted size.
-fn records(hello: &Hello, messages: &[u8]) -> Vec<u8> {
-    let size = match hello.record {
-        0 => RECORD,
-        size => usize::from(size).clamp(SMALLEST_RECORD, RECORD),
-    };
-    let [major, minor] = legacy_version(hello.version);
-    let mut out = Vec::new();
-    for content in messages.chunks(size) {
-        out.extend([HANDSHAKE, major, minor.min(3)]);
-        vector16(&mut out, content);
-    }
-    out
-}
-
-fn message(kind: u8, body: &[u8]) -> Vec<u8> {
-    let mut out = vec![kind];
-    vector24(&mut out, body);
-    out
-}
-
-fn protocols(names: &[String]) -> Vec<u8> {
-    let mut list = Vec::new();
-    for name in names {
-        vector8(&mut list, name.as_bytes());
-    }
-    vectored(&list)
-}
-
-fn numbers(values: &[u16]) -> Vec<u8> {
-    values
-        .iter()
-        .flat_map(|value| value.to_be_bytes())
-        .collect()
-}
-
-fn push_extension(extensions: &mut Vec<u8>, kind: u16, content: &[u8]) {
-    extensions.extend(kind.to_be_bytes());
-    vector16(extensions, content);
-}
-
-fn vectored(content: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(content.len() + 2);
-    vector16(&mut out, content);
-    out
-}
-
-/// Vectors with lengths of one, two and three bytes (RFC 8446 §3.4). What is too long is cut.
-fn vector8(out: &mut Vec<u8>, content: &[u8]) {
-    let length = u8::try_from(content.len()).unwrap_or(u8::MAX);
-    out.push(length);
-    out.extend(&content[..length.into()]);
-}
-
-fn vector16(out: &mut Vec<u8>, content: &[u8]) {
-    let length = u16::try_from(content.len()).unwrap_or(u16::MAX);
-    out.extend(length.to_be_bytes());
-    out.extend(&content[..length.into()]);
-}
-
-fn vector24(out: &mut Vec<u8>, content: &[u8]) {
-    let length = u32::try_from(content.len()).unwrap_or_default();
-    out.extend(&length.to_be_bytes()[1..]);
-    out.extend(content);
-}
-
 #[cfg(test)]
 mod tests {
     use rustls::ServerConnection;
@@ -409,6 +265,7 @@ mod tests {
     use super::*;
     use crate::persona::{Certificate, Key, TlsVersion};
     use crate::pki::Authority;
+    use crate::reaction::Flight;
     use crate::tls::{Found, read, server_config};
 
     fn heard(bytes: &[u8]) -> Heard {
