@@ -99,13 +99,13 @@ impl Sources {
         let personas = persona::builtin();
         let mut cases: Vec<Case> = Set::ALL
             .iter()
-            .filter(|set| selection.reaches(&set.to_string()))
+            .filter(|set| selection.reaches(&set.to_string(), ""))
             .flat_map(|set| matrix::cases_of(*set, &personas))
             .collect();
-        let every = selection.reaches(&Set::Scenarios.to_string());
+        let every = selection.reaches(&Set::Scenarios.to_string(), "");
         cases.extend(match &self.scenarios {
             None if every => Library::builtin().cases(),
-            None => Library::builtin_where(|name| selection.reaches(name)).cases(),
+            None => Library::builtin_where(|name, text| selection.reaches(name, text)).cases(),
             Some(path) => load(path)?.cases(),
         });
         Ok(cases)

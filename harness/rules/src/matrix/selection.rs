@@ -117,10 +117,10 @@ impl Selection {
         wanted && (self.tags.is_empty() || self.tags.iter().any(|tag| case.has_tag(*tag)))
     }
 
-    /// Whether cases may be selected whose ids begin with `place`. Reads no case, so that those of
-    /// other places need not be made.
-    pub fn reaches(&self, place: &str) -> bool {
-        self.wanted.is_empty() || self.wanted.iter().any(|one| one.reaches(place))
+    /// Whether cases may be selected whose ids begin with `place` and that a file of this text makes:
+    /// the others need not be read.
+    pub fn reaches(&self, place: &str, text: &str) -> bool {
+        self.wanted.is_empty() || self.wanted.iter().any(|one| one.reaches(place, text))
     }
 
     /// The selected cases, in the order of `all`.
@@ -172,10 +172,10 @@ impl Wanted {
     }
 
     /// What a pattern says before its first wildcard and a place are the same as far as both go, or
-    /// the pattern selects nothing there. What a case judges is in the case alone.
-    fn reaches(&self, place: &str) -> bool {
+    /// the pattern selects nothing there.
+    fn reaches(&self, place: &str, text: &str) -> bool {
         match &self.by {
-            By::Bug(_) | By::Requirement(_) => true,
+            By::Bug(id) | By::Requirement(id) => text.contains(id),
             By::Id(glob) => {
                 let (plain, place) = (glob.plain_start(), place.to_ascii_lowercase());
                 plain.starts_with(&place) || place.starts_with(plain)
@@ -283,6 +283,7 @@ mod tests {
     #[case(&["tls/TLS-06-injection"], "tls/TLS-07-other", false)]
     #[case(&["policies", "tls"], "tls/TLS-07-other", true)]
     #[case(&["TLS-06"], "xml/XML-01-other", true)]
+    #[case(&["TLS-07"], "xml/XML-01-other", false)]
     #[case(&[], "personas", true)]
     fn places_out_of_reach_need_not_be_read(
         #[case] patterns: &[&str],
@@ -291,7 +292,10 @@ mod tests {
     ) {
         let patterns: Vec<String> = patterns.iter().map(|text| (*text).to_owned()).collect();
         let selection = Selection::new(&patterns).expect("good patterns");
-        assert_eq!(selection.reaches(place), reached);
+        assert_eq!(
+            selection.reaches(place, "requirements = ['TLS-06']"),
+            reached
+        );
     }
 
     #[test]

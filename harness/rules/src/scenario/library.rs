@@ -23,17 +23,17 @@ pub struct Library {
 impl Library {
     /// The scenarios of this build.
     pub fn builtin() -> &'static Self {
-        static BUILTIN: LazyLock<Library> = LazyLock::new(|| Library::builtin_where(|_| true));
+        static BUILTIN: LazyLock<Library> = LazyLock::new(|| Library::builtin_where(|_, _| true));
         &BUILTIN
     }
 
-    /// Those scenarios of this build whose names are wanted; the others are not read.
-    pub fn builtin_where(wanted: impl Fn(&str) -> bool) -> Self {
+    /// Those scenarios of this build that are wanted by name and text; the others are not read.
+    pub fn builtin_where(wanted: impl Fn(&str, &str) -> bool) -> Self {
         let files = embedded::FILES
             .iter()
             .filter(|(path, _)| !path.starts_with(embedded::REQUIREMENTS))
             .map(|(path, text)| (path.trim_end_matches(".toml"), path, text))
-            .filter(|(name, ..)| wanted(name))
+            .filter(|(name, _, text)| wanted(name, text))
             .map(|(name, path, text)| {
                 let file = File::read(name, &Source::new(path, text)).unwrap_or_else(|error| {
                     panic!("a test reads all scenarios of the build:\n{error}")
