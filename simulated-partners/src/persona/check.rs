@@ -9,7 +9,8 @@ use std::ops::Range;
 use super::{AuthorityFact, Certificate, ExternalFact, Persona, StarttlsFact, StreamFact, Tls};
 use crate::diagnostic::Diagnostic;
 use crate::document::Document;
-use crate::reaction::{Do, When};
+use crate::event::ConnectionKind;
+use crate::reaction::{Do, Reaction, When};
 
 /// All mistakes of meaning.
 pub(super) fn check(persona: &Persona, document: &Document<'_>) -> Vec<Diagnostic> {
@@ -244,7 +245,7 @@ impl Check<'_> {
             }
         }
         for (at, reaction) in self.persona.reactions.iter().enumerate() {
-            if reaction.actions.last() == Some(&Do::Proceed) {
+            if reaction.actions.last() == Some(&Do::Proceed) || only_opens(reaction) {
                 continue;
             }
             let when = self.document.place(&format!("reaction.{at}.when"));
@@ -280,10 +281,26 @@ impl Check<'_> {
     }
 }
 
+/// Whether a header of its own is all that a dialling partner has in place of the correct one. What is
+/// negotiated after it stays the same.
+fn only_opens(reaction: &Reaction) -> bool {
+    let is_header = |action: &Do| match action {
+        Do::HeaderWithout(_) => true,
+        Do::Send(text) => text.ends_with('>') && text.contains("<stream:stream "),
+        _ => false,
+    };
+    let in_place = match reaction.when {
+        When::Connected => true,
+        When::Secured => reaction.on == Some(ConnectionKind::Inbound),
+        _ => false,
+    };
+    in_place && matches!(reaction.actions.as_slice(), [one] if is_header(one))
+}
+
 /// The fact that tells of deviations at a point.
 const fn fact_about(when: When) -> Option<&'static str> {
     match when {
-        When::Accepted | When::Header | When::Features => Some("stream"),
+        When::Accepted | When::Header | When::HeaderReceived | When::Features => Some("stream"),
         When::Starttls | When::ProceedSent | When::ProceedReceived => Some("starttls"),
         When::Auth => Some("external"),
         When::DbVerify => Some("authority"),
