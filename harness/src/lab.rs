@@ -66,6 +66,22 @@ impl Lab {
         }
     }
 
+    /// Publishes where a partner's domain is served with TLS from the first byte, and nothing else.
+    ///
+    /// # Errors
+    /// When the domain is no domain name.
+    pub fn publish_direct(&self, domain: &str, address: SocketAddr) -> Result<(), BadName> {
+        let service = Data::Service {
+            priority: 0,
+            weight: 0,
+            port: address.port(),
+            target: self.host(&format!("xmpp.{domain}"), address.ip())?,
+        };
+        let name = format!("_xmpps-server._tcp.{domain}");
+        let answer = Answer::Records(vec![service]);
+        self.dns.records().set(&name, Kind::Srv, answer)
+    }
+
     /// Publishes where a partner's domain is served.
     ///
     /// # Errors

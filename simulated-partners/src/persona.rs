@@ -111,6 +111,16 @@ pub enum Tls {
     Offered,
     /// Nothing happens without it.
     Required,
+    /// TLS from the first byte (XEP-0368) when dialled, by `_xmpps-server` records alone, and when
+    /// dialling. Keys of others are checked by way of STARTTLS.
+    Direct,
+}
+
+impl Tls {
+    /// Nothing happens in clear.
+    pub fn is_demanded(self) -> bool {
+        matches!(self, Self::Required | Self::Direct)
+    }
 }
 
 /// The certificate a partner shows.

@@ -39,7 +39,7 @@ pub(super) fn policy(subject: &Subject, report: &ProbeReport) -> Result {
     let starttls = clear.features.as_ref().and_then(starttls_offer);
     match (expected.starttls, starttls) {
         (Tls::None, Some(_)) => tell(Severity::Blocking, "STARTTLS is offered".to_owned()),
-        (Tls::Required | Tls::Offered, None) => {
+        (Tls::Required | Tls::Offered | Tls::Direct, None) => {
             tell(Severity::Blocking, "STARTTLS is not offered".to_owned());
         }
         (Tls::Required, Some(false)) => tell(
@@ -50,7 +50,10 @@ pub(super) fn policy(subject: &Subject, report: &ProbeReport) -> Result {
             Severity::Warning,
             "STARTTLS is required, not only offered".to_owned(),
         ),
-        (Tls::None, None) | (Tls::Required, Some(true)) | (Tls::Offered, Some(false)) => {}
+        (Tls::None, None)
+        | (Tls::Direct, _)
+        | (Tls::Required, Some(true))
+        | (Tls::Offered, Some(false)) => {}
     }
     if clear.features.as_ref().is_some_and(offers_external) {
         tell(

@@ -64,6 +64,7 @@ pub fn describe_offer(offer: &Offer) -> String {
         Tls::None => "no STARTTLS".to_owned(),
         Tls::Offered => "STARTTLS offered".to_owned(),
         Tls::Required => "STARTTLS required".to_owned(),
+        Tls::Direct => "direct TLS".to_owned(),
     });
     parts.push(match (offer.external, offer.needs_external) {
         (true, true) => "EXTERNAL demanded".to_owned(),

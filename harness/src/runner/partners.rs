@@ -11,7 +11,7 @@ use std::time::Duration;
 use simulated_partners::board::Board;
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::Event;
-use simulated_partners::persona::{self, Persona};
+use simulated_partners::persona::{self, Persona, Tls};
 use simulated_partners::tls::TlsOptions;
 
 use super::case_run::CaseRun;
@@ -138,8 +138,12 @@ impl CaseRun<'_> {
         for one in &self.partners {
             if one.role.serves {
                 let domain = self.names.of_role(one.role);
+                let address = one.partner.address();
                 // A domain that is none is a part of the script.
-                let _ = self.lab.publish(&domain, one.partner.address());
+                let _ = match one.role.persona.offer.tls {
+                    Tls::Direct => self.lab.publish_direct(&domain, address),
+                    _ => self.lab.publish(&domain, address),
+                };
             }
         }
         for at in 0..self.script.dns.len() {

@@ -169,7 +169,7 @@ fn shows_an_unknown_value() {
     5 | tls = "maybe"
       |       ^^^^^^^
       |
-      = help: expected `none`, `offered` or `required`
+      = help: expected `none`, `offered`, `required` or `direct`
     "#);
 }
 

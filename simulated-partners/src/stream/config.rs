@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::action::Question;
 use crate::event::ConnectionKind;
-use crate::persona::{Persona, Tls};
+use crate::persona::Persona;
 use crate::pki::Identity;
 use crate::wire::Element;
 
@@ -46,7 +46,7 @@ impl PartnerConfig {
 
     /// Whether nothing may happen in clear.
     pub(super) fn requires_tls(&self) -> bool {
-        self.persona.offer.tls == Tls::Required
+        self.persona.offer.tls.is_demanded()
     }
 
     /// A stream id that nobody can guess without the seed and that never comes back

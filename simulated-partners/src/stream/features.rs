@@ -44,7 +44,7 @@ pub(super) fn offered(profile: &PartnerConfig, standing: Standing) -> Element {
         };
     }
     let mut features = match offer.tls {
-        Tls::None => features,
+        Tls::None | Tls::Direct => features,
         Tls::Offered => features.child(Unit::Starttls.element()),
         Tls::Required => features.child(
             Unit::Starttls

@@ -349,8 +349,15 @@ impl Machine {
         }
     }
 
+    /// Whether TLS comes before all else (XEP-0368). Keys are checked by way of STARTTLS, since not every
+    /// target that dials with direct TLS takes it, too.
+    pub(super) fn begins_with_tls(&self) -> bool {
+        let verifies = matches!(self.purpose, Purpose::Verify(_));
+        !verifies && self.profile.persona.offer.tls == Tls::Direct
+    }
+
     /// Whether TLS has still to be done before anything else may be.
     pub(super) fn lacks_tls(&self) -> bool {
-        !self.encrypted && self.profile.persona.offer.tls == Tls::Required
+        !self.encrypted && self.profile.persona.offer.tls.is_demanded()
     }
 }

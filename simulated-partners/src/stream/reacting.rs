@@ -402,6 +402,7 @@ impl Machine {
             return;
         }
         match (when, element) {
+            (When::Accepted | When::Connected, _) if self.begins_with_tls() => self.start_tls(),
             (When::Accepted | When::TlsFailed, _) => {}
             (When::Connected, _) => self.open_stream(),
             (When::Secured, _) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use simulated_partners::persona::Persona;
+use simulated_partners::persona::{Persona, Tls};
 use simulated_partners::pki::CertificateSpec;
 use simulated_partners::tls::TlsOptions;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
@@ -285,7 +285,7 @@ impl Script {
             scenario: None,
             title: persona.title.clone(),
             direction,
-            needs: Vec::new(),
+            needs: needs(persona, direction),
             setting,
             alone: false,
             values: BTreeMap::new(),
@@ -302,6 +302,16 @@ impl Script {
     /// Whether the local side sends a ping without being told.
     pub fn sends_by_itself(&self) -> bool {
         self.direction == Direction::Outbound && self.local.is_empty()
+    }
+}
+
+/// What a target must be able to do to meet a persona: where the partner dials, the target has to
+/// dial it, too, to check keys and to answer.
+fn needs(persona: &Persona, direction: Direction) -> Vec<Need> {
+    match (persona.offer.tls, direction) {
+        (Tls::Direct, Direction::Outbound) => vec![Need::DirectTls],
+        (Tls::Direct, Direction::Inbound) => vec![Need::DirectTlsPort, Need::DirectTls],
+        _ => Vec::new(),
     }
 }
 

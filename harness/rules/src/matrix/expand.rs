@@ -128,7 +128,7 @@ mod tests {
         let count = |set| all.iter().filter(|case| case.set == set).count();
         assert_eq!(count(Set::Personas), 18 * personas.len() * 2);
         assert_eq!(count(Set::Policies), 648);
-        assert_eq!(count(Set::Offers), 18 * 38 * 2);
+        assert_eq!(count(Set::Offers), 18 * 56 * 2);
         let ids: BTreeSet<&str> = all.iter().map(|case| case.id.as_str()).collect();
         assert_eq!(ids.len(), all.len());
         for id in [

@@ -32,6 +32,7 @@ pub fn offers() -> Vec<(String, Offer)> {
         (Tls::None, "notls"),
         (Tls::Offered, "offered"),
         (Tls::Required, "required"),
+        (Tls::Direct, "direct"),
     ] {
         for (external, external_word) in [(true, "ext"), (false, "noext")] {
             for (dialback, dialback_word) in [(true, "db"), (false, "nodb")] {
@@ -62,9 +63,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn coherent_offers_are_38_of_60() {
+    fn coherent_offers_are_56_of_80() {
         let all = offers();
-        assert_eq!(all.len(), 38);
+        assert_eq!(all.len(), 56);
         let clear: Vec<&str> = all
             .iter()
             .filter(|(_, offer)| offer.tls == Tls::None)

@@ -16,7 +16,7 @@ pub fn methods(offer: &Offer) -> Methods {
     Methods {
         sasl_tls: tls && offer.external,
         tls_dialback: tls && dialback,
-        tcp_dialback: offer.tls != Tls::Required && dialback,
+        tcp_dialback: !offer.tls.is_demanded() && dialback,
     }
 }
 

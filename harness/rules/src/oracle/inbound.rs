@@ -14,13 +14,26 @@ use crate::expectation::{Allowed, Reason};
 const DISABLES_DIALBACK: &str = "closing for the certificate takes the way of dialback, too";
 
 /// The table.
-pub(super) static RULES: [Rule; 22] = [
+pub(super) static RULES: [Rule; 23] = [
     Rule {
         id: "in.1",
         clause: "Lync negotiation matrix, rows marked not valid",
         says: "The policy leaves no method: the configuration is refused, or nothing is accepted.",
         holds: |given| given.methods.is_empty(),
         ends: |_| vec![Allowed::refused(Reason::Config)],
+    },
+    Rule {
+        id: "in.2.direct",
+        clause: "XEP-0368 §3",
+        says: "The partner begins with TLS, which the target does not have: the handshake fails, or, as \
+               it comes before any name, the stream in it is refused.",
+        holds: |given| without_tls(given) && given.tls == Tls::Direct,
+        ends: |_| {
+            vec![
+                Allowed::refused(Reason::TlsFail),
+                Allowed::refused(Reason::NoMethod),
+            ]
+        },
     },
     Rule {
         id: "in.2.gives-up",

@@ -59,7 +59,7 @@ prop_compose! {
 
 prop_compose! {
     fn partners()(
-        tls in prop::sample::select(vec![Tls::None, Tls::Offered, Tls::Required]),
+        tls in prop::sample::select(vec![Tls::None, Tls::Offered, Tls::Required, Tls::Direct]),
         external in any::<bool>(),
         external_on_plaintext in any::<bool>(),
         dialback in any::<bool>(),
@@ -163,7 +163,7 @@ proptest! {
     fn nothing_weaker_than_the_partner_demands_is_allowed(owned in situations()) {
         let expectation = expectation(&owned.borrow());
         let offer = &owned.offer;
-        if offer.tls == Tls::Required {
+        if offer.tls.is_demanded() {
             prop_assert!(!may(&expectation, Method::TcpDialback));
         }
         if offer.needs_external || !offer.dialback {
@@ -314,7 +314,7 @@ fn all_situations() -> impl Iterator<Item = Owned> {
         },
     ];
     let mut offers = Vec::new();
-    for tls in [Tls::None, Tls::Offered, Tls::Required] {
+    for tls in [Tls::None, Tls::Offered, Tls::Required, Tls::Direct] {
         for certificate in CERTIFICATES {
             for bits in 0..16_u8 {
                 offers.push(Offer {

@@ -23,6 +23,8 @@ mod invariants;
 #[cfg(test)]
 mod worked_cells;
 
+use simulated_partners::persona::Tls;
+
 use crate::case::{Case, Direction};
 use crate::expectation::Expectation;
 
@@ -66,8 +68,11 @@ pub fn expectation(situation: &Situation<'_>) -> Expectation {
 }
 
 /// Whether a stanza of the other direction certainly gets through: the answer to a probe can be
-/// waited for only then.
+/// waited for only then. A target that dials with direct TLS need not take it.
 pub fn return_established(situation: &Situation<'_>) -> bool {
+    if situation.direction == Direction::Outbound && situation.partner.tls == Tls::Direct {
+        return false;
+    }
     let direction = match situation.direction {
         Direction::Outbound => Direction::Inbound,
         Direction::Inbound => Direction::Outbound,

@@ -16,7 +16,7 @@ const NOT_AUTHENTICATED: &str = "the partner is not authenticated: its certifica
 const AUTH_TO_STRANGER: &str = "EXTERNAL was tried with a partner whose certificate is not good";
 
 /// The table.
-pub(super) static RULES: [Rule; 24] = [
+pub(super) static RULES: [Rule; 25] = [
     Rule {
         id: "out.1",
         clause: "Lync negotiation matrix, rows marked not valid",
@@ -105,6 +105,14 @@ pub(super) static RULES: [Rule; 24] = [
             ends.push(Allowed::refused(Reason::PeerGivesUp));
             ends
         },
+    },
+    Rule {
+        id: "out.3.direct",
+        clause: "XEP-0368 §3",
+        says: "The partner has records for direct TLS alone, and the target uses no TLS: there is \
+               nobody to dial.",
+        holds: |given| given.tls_level == Level::NotSupported && given.tls == Tls::Direct,
+        ends: |_| vec![Allowed::refused(Reason::PeerBroken)],
     },
     Rule {
         id: "out.3.peer-tls",

@@ -133,7 +133,7 @@ impl Premises {
 
     /// C usable: dialback in clear is in the target's set and the partner takes part, TLS or not.
     pub fn tcp_dialback(&self) -> bool {
-        self.methods.tcp_dialback && self.takes_part() && self.tls != Tls::Required
+        self.methods.tcp_dialback && self.takes_part() && !self.tls.is_demanded()
     }
 
     /// EXTERNAL is in the target's set and the partner has it.

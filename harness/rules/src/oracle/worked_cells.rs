@@ -13,7 +13,7 @@ use super::{Premises, Profile, Situation, rules};
 use crate::case::Direction;
 use crate::expectation::End::{Established, Refused};
 use crate::expectation::Reason::{
-    BadCert, Config, NoMethod, NoTls, PeerGivesUp, PeerTls, SaslFail, TlsFail,
+    BadCert, Config, NoMethod, NoTls, PeerBroken, PeerGivesUp, PeerTls, SaslFail, TlsFail,
 };
 use crate::expectation::{End, Expectation};
 use crate::outcome::Method::{SaslTls, TcpDialback, TlsDialback};
@@ -34,6 +34,7 @@ fn partner(words: &str) -> (Offer, Deviations) {
             "none" => offer.tls = Tls::None,
             "offered" => offer.tls = Tls::Offered,
             "required" => offer.tls = Tls::Required,
+            "direct" => offer.tls = Tls::Direct,
             "E" => offer.external = true,
             "D" => offer.dialback = true,
             "S" => offer.needs_external = true,
@@ -210,6 +211,29 @@ fn inbound(
 #[case(8, "offered E D S keep", vec![wanted(Refused(SaslFail))])]
 fn dialback_may_be_tried_in_vain(#[case] row: u8, #[case] words: &str, #[case] expected: Ends) {
     check(Direction::Outbound, row, words, &expected, None);
+}
+
+/// Direct TLS (XEP-0368): TLS that is there, or nobody to talk to.
+#[rstest]
+#[case(Direction::Outbound, 9, "direct E D", vec![wanted(SASL)])]
+#[case(Direction::Outbound, 3, "direct D", vec![wanted(TLS)])]
+#[case(Direction::Outbound, 9, "direct D nocert", vec![wanted(Refused(TlsFail))])]
+#[case(Direction::Outbound, 17, "direct D", vec![wanted(Refused(PeerBroken))])]
+#[case(Direction::Inbound, 9, "direct E D", vec![wanted(SASL)])]
+#[case(Direction::Inbound, 13, "direct E D", vec![wanted(TLS)])]
+#[case(
+    Direction::Inbound,
+    17,
+    "direct D",
+    vec![wanted(Refused(TlsFail)), wanted(Refused(NoMethod))]
+)]
+fn direct_tls(
+    #[case] direction: Direction,
+    #[case] row: u8,
+    #[case] words: &str,
+    #[case] expected: Ends,
+) {
+    assert_eq!(ask(direction, row, words, Profile::default()), expected);
 }
 
 /// The two cells with the switch for strict certificates.
