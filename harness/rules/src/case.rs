@@ -125,7 +125,11 @@ impl Case {
 
     /// Whether it judges the requirement of this id, as a whole or by one of its expectations.
     pub fn judges(&self, id: &str) -> bool {
-        let by_expectations = self.script.expect.iter().flat_map(|expect| &expect.rows);
+        let by_expectations = self
+            .script
+            .expect
+            .iter()
+            .flat_map(|expect| &expect.requirements);
         let mut judged = self.requirements().iter().chain(by_expectations);
         judged.any(|requirement| requirement == id)
     }

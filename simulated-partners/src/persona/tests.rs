@@ -208,10 +208,11 @@ fn shows_an_unknown_action() {
        |       ^^^^^^^
        |
        = help: expected `send`, `send-bytes`, `repeat`, `split`, `flush`,
-               `header-without`, `features`, `wait`, `wait-for`, `raise`, `keep`,
-               `await`, `deafen`, `shut`, `start-tls`, `close`, `cut`, `reset`,
-               `hold`, `ignore`, `break-tls`, `legacy-tls`, `hello`, `stall-tls`,
-               `renegotiate` or `proceed`
+               `header-without`, `features`, `wait`, `wait-for`, `raise`,
+               `capture`, `await`, `stop-reading`, `shutdown-write`, `start-tls`,
+               `close`, `close-tcp`, `reset`, `stay-silent`, `no-reply`,
+               `break-tls`, `legacy-tls`, `hello`, `stall-tls`, `renegotiate` or
+               `proceed`
     "#);
 }
 
@@ -243,7 +244,7 @@ fn shows_reactions_that_can_never_fire() {
         .replace("external = true", "external = false")
         + "[[reaction]]\nwhen = \"starttls\"\ndo = [\"proceed\"]\n\
            [[reaction]]\nwhen = \"auth\"\ndo = [\"proceed\"]\n\
-           [[reaction]]\nwhen = \"stanza\"\ndo = [\"ignore\"]\n\
+           [[reaction]]\nwhen = \"stanza\"\ndo = [\"no-reply\"]\n\
            [[reaction]]\nwhen = \"stanza\"\ndo = [\"close\"]\n";
     insta::assert_snapshot!(report(&text), @r#"
     error: this reaction can never fire
@@ -275,7 +276,7 @@ fn shows_reactions_that_can_never_fire() {
 #[test]
 fn shows_reactions_after_silence() {
     let silent = format!(
-        "{GOOD}[facts]\nstream = \"silent\"\n[[reaction]]\nwhen = \"accepted\"\ndo = [\"hold\"]\n\
+        "{GOOD}[facts]\nstream = \"silent\"\n[[reaction]]\nwhen = \"accepted\"\ndo = [\"stay-silent\"]\n\
          [[reaction]]\nwhen = \"stanza\"\ndo = [\"close\"]\n"
     );
     insta::assert_snapshot!(report(&silent), @r#"
@@ -337,7 +338,7 @@ fn shows_actions_that_make_no_sense() {
     15 | do = []
        |      ^^
        |
-       = help: to say nothing, write `do = ["ignore"]`
+       = help: to say nothing, write `do = ["no-reply"]`
     "#);
 }
 

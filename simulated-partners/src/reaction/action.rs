@@ -34,25 +34,25 @@ pub enum Do {
     /// Puts a name on the board, which other connections and partners of the scenario see.
     Raise(String),
     /// Puts a filled-in text on the board, and its name with it.
-    Keep(Keep),
+    Capture(Capture),
     /// Goes on from here as if a correct server stood there, once the list is through.
     Await(Await),
     /// Stops reading; the connection stays.
-    Deafen,
+    StopReading,
     /// Sends FIN after what was sent, and goes on reading.
-    Shut,
+    ShutdownWrite,
     /// Begins a TLS handshake in the natural role: client on dialled connections, else server.
     StartTls,
     /// Ends the stream and closes TCP.
     Close,
     /// Closes TCP with neither an end of the stream nor of TLS.
-    Cut,
+    CloseTcp,
     /// Resets TCP.
     Reset,
     /// Says nothing more on this connection and leaves it open.
-    Hold,
+    StaySilent,
     /// Says nothing to what was received; the connection goes on.
-    Ignore,
+    NoReply,
     /// Sends bytes that are no TLS where the handshake should be, then closes.
     BreakTls,
     /// Speaks TLS 1.0 at the record layer.
@@ -96,7 +96,7 @@ pub enum Renegotiate {
 /// A text for the board.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Keep {
+pub struct Capture {
     /// The name under which it is kept, and by which it becomes a placeholder.
     pub name: String,
     /// The text, with placeholders.
@@ -144,16 +144,16 @@ impl Do {
             | Self::Wait(_)
             | Self::WaitFor(_)
             | Self::Raise(_)
-            | Self::Keep(_)
+            | Self::Capture(_)
             | Self::Await(_)
-            | Self::Deafen
-            | Self::Shut => false,
+            | Self::StopReading
+            | Self::ShutdownWrite => false,
             Self::StartTls
             | Self::Close
-            | Self::Cut
+            | Self::CloseTcp
             | Self::Reset
-            | Self::Hold
-            | Self::Ignore
+            | Self::StaySilent
+            | Self::NoReply
             | Self::BreakTls
             | Self::LegacyTls
             | Self::Hello(_)
@@ -182,7 +182,7 @@ impl Do {
                 (Some(text), None, None)
             }
             Self::Repeat(repeat) => (Some(&repeat.send), None, None),
-            Self::Keep(keep) => (Some(&keep.name), Some(&keep.value), keep.secret.as_ref()),
+            Self::Capture(keep) => (Some(&keep.name), Some(&keep.value), keep.secret.as_ref()),
             _ => (None, None, None),
         };
         one.into_iter().chain(two).chain(three).map(String::as_str)
@@ -194,7 +194,7 @@ impl Do {
                 (Some(text), None, None)
             }
             Self::Repeat(repeat) => (Some(&mut repeat.send), None, None),
-            Self::Keep(keep) => (
+            Self::Capture(keep) => (
                 Some(&mut keep.name),
                 Some(&mut keep.value),
                 keep.secret.as_mut(),

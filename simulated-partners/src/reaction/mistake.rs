@@ -23,7 +23,7 @@ pub fn mistakes(reaction: &Reaction, place: &dyn Fn(&str) -> Range<usize>) -> Ve
     if reaction.actions.is_empty() {
         found.push(
             Diagnostic::new(place("do"), "a reaction without actions")
-                .help("to say nothing, write `do = [\"ignore\"]`"),
+                .help("to say nothing, write `do = [\"no-reply\"]`"),
         );
     }
     let last = reaction.actions.len().saturating_sub(1);
@@ -40,11 +40,11 @@ pub fn mistakes(reaction: &Reaction, place: &dyn Fn(&str) -> Range<usize>) -> Ve
         }
         if shut && action.sends() {
             found.push(
-                Diagnostic::new(span.clone(), "nothing can be sent after `shut`")
-                    .help("send it before, or end with `shut`"),
+                Diagnostic::new(span.clone(), "nothing can be sent after `shutdown-write`")
+                    .help("send it before, or end with `shutdown-write`"),
             );
         }
-        shut |= *action == Do::Shut;
+        shut |= *action == Do::ShutdownWrite;
         found.extend(misplaced(reaction.when, action, &span));
         let mut tell = |title: String, help: String| {
             found.push(Diagnostic::new(span.clone(), title).help(help));
@@ -83,13 +83,13 @@ fn filters(reaction: &Reaction, place: &dyn Fn(&str) -> Range<usize>, found: &mu
 /// That the action cannot be done at the point at all.
 fn misplaced(when: When, action: &Do, span: &Range<usize>) -> Option<Diagnostic> {
     let places = match action {
-        Do::Raise(_) | Do::Keep(_) | Do::Ignore | Do::Proceed if when == When::TlsFailed => {
+        Do::Raise(_) | Do::Capture(_) | Do::NoReply | Do::Proceed if when == When::TlsFailed => {
             return None;
         }
         _ if when == When::TlsFailed => {
             let title = "not possible at `tls-failed`: the connection is gone";
             let wrong = Diagnostic::new(span.clone(), title);
-            return Some(wrong.help("expected `raise`, `keep`, `ignore` or `proceed`"));
+            return Some(wrong.help("expected `raise`, `capture`, `no-reply` or `proceed`"));
         }
         Do::HeaderWithout(_) => &[When::Header, When::Connected, When::Secured][..],
         Do::Features => &[When::Header, When::Features],
@@ -161,7 +161,7 @@ fn contents(reaction: &Reaction, action: &Do, tell: &mut dyn FnMut(String, Strin
             format!("`wait = {time}` is out of bounds"),
             format!("expected milliseconds from 1 to {LONGEST_WAIT}"),
         ),
-        Do::WaitFor(name) | Do::Raise(name) | Do::Keep(super::Keep { name, .. })
+        Do::WaitFor(name) | Do::Raise(name) | Do::Capture(super::Capture { name, .. })
             if !is_name(name) =>
         {
             tell(

@@ -30,7 +30,7 @@ fn refuses(wrong: &str, title: &str, right: &str) {
 #[test]
 fn every_word_is_read_as_it_is_written() {
     for &when in When::ALL {
-        let reaction = read(&format!("when = '{}'\ndo = ['ignore']", when.word()));
+        let reaction = read(&format!("when = '{}'\ndo = ['no-reply']", when.word()));
         assert_eq!(reaction.map(|reaction| reaction.when), Ok(when));
     }
     let actions = [
@@ -44,16 +44,16 @@ fn every_word_is_read_as_it_is_written() {
         "{ wait = 50 }",
         "{ wait-for = 'x' }",
         "{ raise = 'x' }",
-        "{ keep = { name = 'k', value = '{key}' } }",
+        "{ capture = { name = 'k', value = '{key}' } }",
         "{ await = 'answer' }",
-        "'deafen'",
-        "'shut'",
+        "'stop-reading'",
+        "'shutdown-write'",
         "'start-tls'",
         "'close'",
-        "'cut'",
+        "'close-tcp'",
         "'reset'",
-        "'hold'",
-        "'ignore'",
+        "'stay-silent'",
+        "'no-reply'",
         "'break-tls'",
         "'legacy-tls'",
         "'proceed'",
@@ -64,7 +64,7 @@ fn every_word_is_read_as_it_is_written() {
         assert!(word.is_ok_and(|word| action.contains(&word)), "{action}");
     }
     let filtered = read(
-        "when = 'auth'\non = 'outbound'\nstage = 'secured'\nnth = 2\nconnection = 1\ndo = ['ignore']",
+        "when = 'auth'\non = 'outbound'\nstage = 'secured'\nnth = 2\nconnection = 1\ndo = ['no-reply']",
     );
     assert!(
         filtered.is_ok_and(|reaction| reaction.on == Some(ConnectionKind::Outbound)
@@ -77,10 +77,10 @@ fn every_word_is_read_as_it_is_written() {
 #[test]
 fn unknown_words_are_refused() {
     for text in [
-        "when = 'later'\ndo = ['ignore']",
+        "when = 'later'\ndo = ['no-reply']",
         "when = 'auth'\ndo = ['sleep']",
-        "when = 'auth'\nat = 3\ndo = ['ignore']",
-        "when = 'auth'\non = 'both'\ndo = ['ignore']",
+        "when = 'auth'\nat = 3\ndo = ['no-reply']",
+        "when = 'auth'\non = 'both'\ndo = ['no-reply']",
         "when = 'auth'\ndo = [{ await = 'godot' }]",
         "when = 'auth'\ndo = [{ repeat = { send = 'x' } }]",
         "when = 'auth'\ndo = [{ wait = -1 }]",
@@ -105,31 +105,31 @@ fn a_list_ends_with_its_last_action() {
     refuses(
         "when = 'auth'\ndo = []",
         "a reaction without actions",
-        "when = 'auth'\ndo = ['ignore']",
+        "when = 'auth'\ndo = ['no-reply']",
     );
     refuses(
-        "when = 'auth'\ndo = ['shut', { send = 'x' }]",
-        "nothing can be sent after `shut`",
-        "when = 'auth'\ndo = ['shut', { raise = 'x' }]",
+        "when = 'auth'\ndo = ['shutdown-write', { send = 'x' }]",
+        "nothing can be sent after `shutdown-write`",
+        "when = 'auth'\ndo = ['shutdown-write', { raise = 'x' }]",
     );
 }
 
 #[test]
 fn filters_have_to_fit_the_point() {
     refuses(
-        "when = 'auth'\nnth = 0\ndo = ['ignore']",
+        "when = 'auth'\nnth = 0\ndo = ['no-reply']",
         "`nth` counts from 1",
-        "when = 'auth'\nnth = 1\ndo = ['ignore']",
+        "when = 'auth'\nnth = 1\ndo = ['no-reply']",
     );
     refuses(
-        "when = 'accepted'\non = 'inbound'\ndo = ['ignore']",
+        "when = 'accepted'\non = 'inbound'\ndo = ['no-reply']",
         "`accepted` is never reached on such a connection",
-        "when = 'accepted'\non = 'outbound'\ndo = ['ignore']",
+        "when = 'accepted'\non = 'outbound'\ndo = ['no-reply']",
     );
     refuses(
-        "when = 'connected'\non = 'outbound'\ndo = ['ignore']",
+        "when = 'connected'\non = 'outbound'\ndo = ['no-reply']",
         "`connected` is never reached on such a connection",
-        "when = 'connected'\non = 'verification'\ndo = ['ignore']",
+        "when = 'connected'\non = 'verification'\ndo = ['no-reply']",
     );
 }
 
@@ -190,9 +190,9 @@ fn contents_have_to_make_sense() {
         "when = 'auth'\ndo = [{ wait = 1 }]",
     );
     refuses(
-        "when = 'auth'\ndo = [{ keep = { name = 'My key', value = '' } }]",
+        "when = 'auth'\ndo = [{ capture = { name = 'My key', value = '' } }]",
         "`My key` is no name for the board",
-        "when = 'auth'\ndo = [{ keep = { name = 'my-key-2', value = '' } }]",
+        "when = 'auth'\ndo = [{ capture = { name = 'my-key-2', value = '' } }]",
     );
     refuses(
         "when = 'auth'\ndo = [{ send = '{abc*9999999}' }]",
@@ -209,7 +209,7 @@ fn contents_have_to_make_sense() {
 #[test]
 fn texts_can_be_seen_and_changed() {
     let reaction = read(
-        "when = 'auth'\ndo = [{ send = '{bad}' }, { keep = { name = 'k', value = '{bad}' } }, \
+        "when = 'auth'\ndo = [{ send = '{bad}' }, { capture = { name = 'k', value = '{bad}' } }, \
          { repeat = { send = '{n}', times = 2 } }, { wait-for = 'w' }, 'close']",
     );
     let Ok(reaction) = reaction else {

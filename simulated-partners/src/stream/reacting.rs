@@ -169,7 +169,7 @@ impl Machine {
     }
 
     fn act(&mut self, action: &Do, run: &Run) -> Next {
-        let is_text = matches!(action, Do::Raise(_) | Do::Keep(_) | Do::Proceed);
+        let is_text = matches!(action, Do::Raise(_) | Do::Capture(_) | Do::Proceed);
         if run.when == When::TlsFailed && !is_text {
             // There is nobody left to send anything to.
             return Next::On;
@@ -201,7 +201,7 @@ impl Machine {
             Do::WaitFor(name) if self.board.contains_key(name) => {}
             Do::WaitFor(name) => return Next::Pause(Wake::Name(name.clone())),
             Do::Raise(name) => self.raise(name, None),
-            Do::Keep(keep) => {
+            Do::Capture(keep) => {
                 let value = self.fill(run.element.as_ref(), |values| {
                     let text = values.fill_plain(&keep.value);
                     match &keep.secret {
@@ -212,11 +212,11 @@ impl Machine {
                 self.raise(&keep.name, Some(value));
             }
             Do::Await(wanted) => self.script.expects(*wanted),
-            Do::Deafen => {
+            Do::StopReading => {
                 self.deaf = true;
                 self.actions.push(Action::Read(false));
             }
-            Do::Shut => self.shut_write(),
+            Do::ShutdownWrite => self.shut_write(),
             Do::StartTls => {
                 if self.state.after(Step::BeginTls).is_ok() {
                     self.start_tls();
@@ -230,7 +230,7 @@ impl Machine {
                 }
                 return Next::Over;
             }
-            Do::Cut => {
+            Do::CloseTcp => {
                 self.cut();
                 return Next::Over;
             }
@@ -238,11 +238,11 @@ impl Machine {
                 self.reset();
                 return Next::Over;
             }
-            Do::Hold => {
+            Do::StaySilent => {
                 self.go(Step::Hold);
                 return Next::Over;
             }
-            Do::Ignore => return Next::Through,
+            Do::NoReply => return Next::Through,
             Do::BreakTls => {
                 self.break_tls(Broken::Garbage);
                 return Next::Over;

@@ -25,7 +25,7 @@ pub struct Expect {
     pub sees: Sees,
     /// The requirements behind it; all of the scenario's where nothing is said.
     #[serde(default)]
-    pub rows: Vec<String>,
+    pub requirements: Vec<String>,
     /// What a breach means, where it is less than the requirement's level says.
     pub level: Option<Weight>,
     /// With which partner: its name, `partner` for the main one. Any where nothing is said.
@@ -106,7 +106,7 @@ impl Expect {
     pub fn new(sees: Sees) -> Self {
         Self {
             sees,
-            rows: Vec::new(),
+            requirements: Vec::new(),
             level: None,
             at: None,
             on: None,

@@ -28,10 +28,10 @@ pub struct ScriptCase<'a> {
 /// that has broken.
 pub fn against_script(case: &ScriptCase<'_>) -> Vec<Finding> {
     let unmet = case.script.expect.iter().filter_map(|expect| {
-        let requirements = if expect.rows.is_empty() {
+        let requirements = if expect.requirements.is_empty() {
             case.requirements
         } else {
-            &expect.rows
+            &expect.requirements
         };
         let weight = weight(expect, requirements);
         let (weight, text) = match grade(expect, case.observations, case.fill) {

@@ -145,10 +145,10 @@ impl<'a> Check<'a> {
             }
         }
         for (at, expect) in self.variant.expect.iter().enumerate() {
-            for (number, row) in expect.rows.iter().enumerate() {
+            for (number, row) in expect.requirements.iter().enumerate() {
                 if !named.contains(row) {
                     self.tell(
-                        &format!("expect.{at}.rows.{number}"),
+                        &format!("expect.{at}.requirements.{number}"),
                         format!("`{row}` is not among the scenario's requirements"),
                         format!("add it: `requirements = [… \"{row}\"]`"),
                     );

@@ -70,13 +70,15 @@ async fn reads(persona: &Arc<Persona>) -> Vec<String> {
 #[tokio::test]
 async fn sends_of_one_point_are_one_segment() {
     let persona = |actions: &str| reacting("none", &[("when = 'connected'", actions)]);
-    let whole = persona("{ send = 'one ' }, { send-bytes = '74 77 6f' }, 'shut'");
+    let whole = persona("{ send = 'one ' }, { send-bytes = '74 77 6f' }, 'shutdown-write'");
     assert_eq!(reads(&whole).await, ["one two"]);
     // Whether a reader sees segments one by one is its own affair; what is sent is the same.
-    let flushed = persona("{ send = 'one ' }, 'flush', { send-bytes = '74 77 6f' }, 'shut'");
+    let flushed =
+        persona("{ send = 'one ' }, 'flush', { send-bytes = '74 77 6f' }, 'shutdown-write'");
     assert_eq!(reads(&flushed).await.concat(), "one two");
-    let split =
-        persona("{ split = 2 }, { send = 'one ' }, { split = 0 }, { send = 'two' }, 'shut'");
+    let split = persona(
+        "{ split = 2 }, { send = 'one ' }, { split = 0 }, { send = 'two' }, 'shutdown-write'",
+    );
     assert_eq!(reads(&split).await.concat(), "one two");
 }
 
@@ -147,7 +149,7 @@ fn is_closed(what: &EventKind) -> bool {
 async fn split_cuts_tls_into_records() {
     let text = "<x/>".repeat(5);
     let tail = |records: Vec<usize>, count: usize| records[records.len() - count..].to_vec();
-    let send = format!("{{ send = '{text}' }}, 'cut'");
+    let send = format!("{{ send = '{text}' }}, 'close-tcp'");
     let whole = records(&[("when = 'established'", &send)], is_closed).await;
     assert_eq!(tail(whole, 1), [20 + 17]);
     let send = format!("{{ split = 1 }}, {send}");
@@ -157,15 +159,18 @@ async fn split_cuts_tls_into_records() {
 
 #[tokio::test]
 async fn shut_ends_tls_and_cut_does_not() {
-    let cut = records(&[("when = 'established'", "'cut'")], is_closed).await;
-    let shut = records(&[("when = 'established'", "'shut'")], is_closed).await;
+    let cut = records(&[("when = 'established'", "'close-tcp'")], is_closed).await;
+    let shut = records(&[("when = 'established'", "'shutdown-write'")], is_closed).await;
     assert_eq!(shut.len(), cut.len() + 1, "{cut:?} {shut:?}");
 }
 
 #[tokio::test]
 async fn shut_goes_on_reading() {
     let (listener, target) = raw_target().await;
-    let persona = reacting("none", &[("when = 'connected'", "{ send = 'x' }, 'shut'")]);
+    let persona = reacting(
+        "none",
+        &[("when = 'connected'", "{ send = 'x' }, 'shutdown-write'")],
+    );
     let mut partner = dialling(&persona, target).await;
     partner.dial(ping());
     let (mut stream, _) = within(listener.accept()).await.expect("it dials");
@@ -198,7 +203,7 @@ async fn a_deaf_partner_takes_nothing_and_stays() {
     let (listener, target) = raw_target().await;
     let persona = reacting(
         "none",
-        &[("when = 'connected'", "{ send = 'x' }, 'deafen'")],
+        &[("when = 'connected'", "{ send = 'x' }, 'stop-reading'")],
     );
     let partner = dialling(&persona, target).await;
     partner.dial(ping());
@@ -229,7 +234,7 @@ async fn repetitions_are_numbered_and_do_not_stop_reading() {
     const TIMES: usize = 200_000;
     let (listener, target) = raw_target().await;
     let actions = format!(
-        "{{ repeat = {{ send = '<a>{{x*100}}{{n}}</a>', times = {TIMES} }} }}, {{ raise = 'out' }}, 'shut'"
+        "{{ repeat = {{ send = '<a>{{x*100}}{{n}}</a>', times = {TIMES} }} }}, {{ raise = 'out' }}, 'shutdown-write'"
     );
     let heard = ("when = 'header-received'", "{ raise = 'heard' }");
     let persona = reacting("none", &[("when = 'connected'", &actions), heard]);
@@ -265,7 +270,7 @@ async fn repetitions_are_numbered_and_do_not_stop_reading() {
 #[tokio::test]
 async fn repetitions_leave_time_between_them_and_outlast_the_patience() {
     let (listener, target) = raw_target().await;
-    let actions = "{ repeat = { send = 'x', times = 8, every = 25 } }, 'shut'";
+    let actions = "{ repeat = { send = 'x', times = 8, every = 25 } }, 'shutdown-write'";
     let persona = reacting("none", &[("when = 'connected'", actions)]);
     let mut partner = Partner::start(PartnerSetup {
         target,

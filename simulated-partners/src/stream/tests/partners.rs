@@ -172,7 +172,7 @@ fn a_silent_authority_costs_the_asker_its_patience() {
         "none",
         false,
         true,
-        "[[reaction]]\nwhen = 'db-verify'\ndo = ['hold']\n",
+        "[[reaction]]\nwhen = 'db-verify'\ndo = ['stay-silent']\n",
     );
     let mut network = meet(&silent, &persona(&offer("none", false, true)));
     assert_eq!(network.established(), 0, "{}", network.transcript());
@@ -217,7 +217,7 @@ fn a_silent_server_is_given_up() {
         "none",
         false,
         true,
-        "[[reaction]]\nwhen = 'accepted'\ndo = ['hold']\n",
+        "[[reaction]]\nwhen = 'accepted'\ndo = ['stay-silent']\n",
     );
     let mut network = meet(&modern(), &silent);
     network.let_time_pass();

@@ -209,7 +209,7 @@ fn a_pause_at_every_point_changes_nothing_but_the_time() {
 fn a_verification_reacts_only_where_it_is_meant() {
     let ignoring = |on: &str| {
         let head = format!("when = 'connected'\nnth = 1\n{on}");
-        reacting(&clear(), &[(&head, "'ignore'")])
+        reacting(&clear(), &[(&head, "'no-reply'")])
     };
     let plain = persona(&clear());
     let meant = meet(&plain, &ignoring("on = 'verification'"));
@@ -295,7 +295,7 @@ fn await_says_where_the_engine_goes_on() {
 
 #[test]
 fn a_script_can_be_left_at_any_point() {
-    let ignore = ("when = 'header-received'", "'ignore'");
+    let ignore = ("when = 'header-received'", "'no-reply'");
     let mut scripted = Hand::dialling(&modern(), &[ignore]);
     scripted.told(HEADER).told(FEATURES);
     assert_eq!(scripted.state(), State::Scripted);
@@ -314,7 +314,7 @@ fn what_was_not_waited_for_leaves_the_wait() {
         &clear(),
         &[
             ("when = 'stanza'", "{ send = '<message/>' }"),
-            ("when = 'element'", "'ignore'"),
+            ("when = 'element'", "'no-reply'"),
         ],
     );
     hand.told(HEADER).told("<stream:features/>");

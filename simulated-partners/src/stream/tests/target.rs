@@ -186,7 +186,7 @@ fn machines(state: State, purpose: Purpose) -> Option<Hand> {
         State::Scripted => {
             let scripted = persona(&format!(
                 "{}[[reaction]]\nwhen = 'header'\ndo = [{{ await = 'nothing' }}]\n\
-                 [[reaction]]\nwhen = 'header-received'\ndo = ['ignore']\n",
+                 [[reaction]]\nwhen = 'header-received'\ndo = ['no-reply']\n",
                 offer("offered", true, true)
             ));
             Hand::new(&scripted, purpose).send(HEADER)
@@ -206,7 +206,7 @@ fn machines(state: State, purpose: Purpose) -> Option<Hand> {
         }
         State::Held => {
             let silent = persona(&format!(
-                "{}[[reaction]]\nwhen = 'accepted'\ndo = ['hold']\n",
+                "{}[[reaction]]\nwhen = 'accepted'\ndo = ['stay-silent']\n",
                 offer("offered", true, true)
             ));
             Hand::new(&silent, purpose)

@@ -87,11 +87,11 @@ impl Check<'_> {
                 "write one expectation for each thing that must not be",
             );
         }
-        if is_alternative && (!expect.rows.is_empty() || expect.level.is_some()) {
+        if is_alternative && (!expect.requirements.is_empty() || expect.level.is_some()) {
             self.tell(
                 path,
                 "an alternative has no requirements of its own",
-                "say `rows` and `level` beside `or`, not in it",
+                "write `requirements` and `level` beside `or`, not in it",
             );
         }
         for (at, other) in expect.or.iter().enumerate() {

@@ -42,7 +42,7 @@ impl Given {
                     Do::Raise(name) => {
                         raised.insert(name.clone());
                     }
-                    Do::Keep(keep) => {
+                    Do::Capture(keep) => {
                         raised.insert(keep.name.clone());
                         known.insert(keep.name.clone());
                     }

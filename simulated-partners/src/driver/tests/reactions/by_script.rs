@@ -47,7 +47,7 @@ async fn partners_wait_for_each_other_on_a_board() {
         "none",
         &[(
             "when = 'db-result'",
-            "{ keep = { name = 'seen-key', value = '{key}' } }, 'ignore'",
+            "{ capture = { name = 'seen-key', value = '{key}' } }, 'no-reply'",
         )],
     );
     let b = Partner::start(PartnerSetup {
@@ -61,7 +61,7 @@ async fn partners_wait_for_each_other_on_a_board() {
         "none",
         &[(
             "when = 'connected'",
-            "{ wait-for = 'seen-key' }, { send = 'got {seen-key}' }, 'shut'",
+            "{ wait-for = 'seen-key' }, { send = 'got {seen-key}' }, 'shutdown-write'",
         )],
     );
     let c = Partner::start(PartnerSetup {
@@ -94,7 +94,7 @@ async fn partners_wait_for_each_other_on_a_board() {
 #[tokio::test]
 async fn connections_are_numbered_by_kind() {
     let (listener, target) = raw_target().await;
-    let say = |word: &str| format!("{{ send = '{word}' }}, 'shut'");
+    let say = |word: &str| format!("{{ send = '{word}' }}, 'shutdown-write'");
     let (second, other) = (say("second"), say("other"));
     let persona = reacting(
         "none",

@@ -44,7 +44,7 @@ fn a_hand_sent_proceed_begins_the_handshake_when_the_list_is_through() {
     hand.feed(Input::Timer);
     hand.has_said("raised late");
     hand.has_said(&format!("{:?}", Action::StartTls(TlsRole::Server)));
-    let pipelined = format!("{{ send = \"<proceed {TLS}/><message/>\" }}, 'hold'");
+    let pipelined = format!("{{ send = \"<proceed {TLS}/><message/>\" }}, 'stay-silent'");
     let mut holding = Hand::listening(&modern(), &[("when = 'starttls'", &pipelined)]);
     holding.told(HEADER).told(&format!("<starttls {TLS}/>"));
     assert_eq!(holding.state(), State::Held);
@@ -180,7 +180,7 @@ fn texts_know_the_stream_the_scenario_and_the_board() {
         &clear(),
         &[(
             "when = 'features-received'",
-            "{ keep = { name = 'mine', value = '{stream-id}' } }, \
+            "{ capture = { name = 'mine', value = '{stream-id}' } }, \
              { send = '<a>{dialback-key} {stream-id} {probe} {mine} {other} {x*3}</a>' }",
         )],
     );
@@ -202,7 +202,7 @@ fn a_text_is_kept_as_the_key_that_a_secret_makes_of_it() {
         &clear(),
         &[(
             "when = 'features-received'",
-            "{ keep = { name = 'k', value = '{domain} {target} {stream-id}', secret = '{other}' } }, \
+            "{ capture = { name = 'k', value = '{domain} {target} {stream-id}', secret = '{other}' } }, \
              { send = '<a>{k}</a>' }",
         )],
     );
@@ -283,14 +283,17 @@ fn what_is_kept_while_a_list_is_paused_is_bounded() {
 fn shut_sends_nothing_more_and_cut_is_the_end() {
     let mut hand = Hand::dialling(
         &clear(),
-        &[("when = 'features-received'", "{ send = '<a/>' }, 'shut'")],
+        &[(
+            "when = 'features-received'",
+            "{ send = '<a/>' }, 'shutdown-write'",
+        )],
     );
     hand.told(HEADER)
         .told("<stream:features/>")
         .told("</stream:stream>");
     assert!(hand.sent.ends_with("<a/>"), "{}", hand.sent);
     hand.has_said("ShutWrite");
-    let mut cut = Hand::dialling(&clear(), &[("when = 'features-received'", "'cut'")]);
+    let mut cut = Hand::dialling(&clear(), &[("when = 'features-received'", "'close-tcp'")]);
     cut.told(HEADER).told("<stream:features/>");
     cut.has_said("closed by Partner without a word");
     cut.has_said("Cut");
@@ -302,7 +305,7 @@ fn raw_bytes_and_repetitions_are_shown_in_short() {
         &clear(),
         &[(
             "when = 'features-received'",
-            "{ send-bytes = 'c0 af C0' }, { repeat = { send = '<a n=\"{n}\"/>', times = 100000000 } }, 'deafen'",
+            "{ send-bytes = 'c0 af C0' }, { repeat = { send = '<a n=\"{n}\"/>', times = 100000000 } }, 'stop-reading'",
         )],
     );
     hand.told(HEADER).told("<stream:features/>");
