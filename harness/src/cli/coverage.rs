@@ -97,22 +97,22 @@ fn area<'a>(registry: &'a Registry, name: &str) -> Result<&'a Area, CliError> {
     })
 }
 
-/// The rows in a state, one a paragraph.
+/// The requirements in a state, one a paragraph.
 fn list(coverage: &Coverage<'_>, table: &Table, state: State, width: usize) -> String {
     let registry = coverage.registry();
     table
         .areas
         .iter()
         .flat_map(|(area, _)| registry.of(&area.code))
-        .filter(|row| coverage.state(row) == state)
-        .map(|row| paragraph(row, width))
+        .filter(|requirement| coverage.state(requirement) == state)
+        .map(|requirement| paragraph(requirement, width))
         .collect()
 }
 
-fn paragraph(row: &Requirement, width: usize) -> String {
-    let text = format!("{}: {}", row.level, row.text);
-    let mut out = field(&row.id.to_string(), &text, width);
-    if let Some(reason) = &row.unjudgeable {
+fn paragraph(requirement: &Requirement, width: usize) -> String {
+    let text = format!("{}: {}", requirement.level, requirement.text);
+    let mut out = field(&requirement.id.to_string(), &text, width);
+    if let Some(reason) = &requirement.unjudgeable {
         out.push_str(&field("", reason, width));
     }
     out

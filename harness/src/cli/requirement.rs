@@ -26,41 +26,49 @@ pub(super) fn explain(id: &str, width: usize) -> Result<Option<String>, CliError
     let coverage = Coverage::new(registry, &covering);
     Ok(Some(match entry {
         Entry::Bug(bug) => of_bug(&coverage, bug, width),
-        Entry::Requirement(row) => of_row(&coverage, row, width),
+        Entry::Requirement(requirement) => of_requirement(&coverage, requirement, width),
     }))
 }
 
-fn of_row(coverage: &Coverage<'_>, row: &Requirement, width: usize) -> String {
-    let mut out = format!("{}\n\n", row.id.to_string().bold());
+fn of_requirement(coverage: &Coverage<'_>, requirement: &Requirement, width: usize) -> String {
+    let mut out = format!("{}\n\n", requirement.id.to_string().bold());
     let mut say = |name: &str, text: &str| out.push_str(&field(name, text, width));
-    say("demands", &row.text);
-    say("source", &row.source);
-    say("level", &level(row.level));
-    say("role", &format!("{}: {}", row.role, row.role.says()));
-    if let Some(area) = coverage.registry().area(row.id.area()) {
+    say("demands", &requirement.text);
+    say("source", &requirement.source);
+    say("level", &level(requirement.level));
+    say(
+        "role",
+        &format!("{}: {}", requirement.role, requirement.role.says()),
+    );
+    if let Some(area) = coverage.registry().area(requirement.id.area()) {
         say("area", &format!("{}: {}", area.folder, area.title));
     }
-    if let Some(note) = &row.note {
+    if let Some(note) = &requirement.note {
         say("note", note);
     }
-    if let Some(reason) = &row.unjudgeable {
+    if let Some(reason) = &requirement.unjudgeable {
         say("unjudgeable", reason);
     }
-    for (index, bug) in coverage.registry().bugs_of(&row.id).enumerate() {
+    for (index, bug) in coverage.registry().bugs_of(&requirement.id).enumerate() {
         let name = if index == 0 { "broken in" } else { "" };
         say(name, &format!("{}, {}: {}", bug.id, bug.source, bug.text));
     }
-    covered(coverage, &row.id, row.unjudgeable.is_some(), &mut say);
+    covered(
+        coverage,
+        &requirement.id,
+        requirement.unjudgeable.is_some(),
+        &mut say,
+    );
     out
 }
 
 fn covered(
     coverage: &Coverage<'_>,
-    row: &RequirementId,
+    requirement: &RequirementId,
     unjudgeable: bool,
     say: &mut impl FnMut(&str, &str),
 ) {
-    let scenarios = coverage.scenarios(row);
+    let scenarios = coverage.scenarios(requirement);
     if scenarios.is_empty() && !unjudgeable {
         say("covered by", "no scenario yet");
     }
@@ -94,12 +102,12 @@ fn of_bug(coverage: &Coverage<'_>, bug: &Bug, width: usize) -> String {
     for (index, scenario) in hunters.iter().enumerate() {
         say(if index == 0 { "hunted by" } else { "" }, scenario);
     }
-    for row in &bug.requirements {
-        let Some(found) = coverage.registry().get(row) else {
+    for requirement in &bug.requirements {
+        let Some(found) = coverage.registry().get(requirement) else {
             continue;
         };
-        say("breaks", &format!("{row}: {}", found.text));
-        covered(coverage, row, found.unjudgeable.is_some(), &mut say);
+        say("breaks", &format!("{requirement}: {}", found.text));
+        covered(coverage, requirement, found.unjudgeable.is_some(), &mut say);
     }
     out
 }

@@ -155,7 +155,7 @@ fn what_covers_a_requirement_is_selected_by_it() {
     let all = library.cases();
     let covering = Covering::from(library);
     let ids = covering
-        .rows
+        .requirements
         .iter()
         .map(|(id, files)| (id.to_string(), files));
     let bugs = covering.bugs.iter().map(|(id, files)| (id.clone(), files));

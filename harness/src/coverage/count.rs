@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::State;
 
-/// How many rows there are in each state.
+/// How many requirements there are in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Count {
@@ -17,7 +17,7 @@ pub struct Count {
 }
 
 impl Count {
-    /// One row more.
+    /// One requirement more.
     pub const fn add(&mut self, state: State) {
         match state {
             State::Covered => self.covered += 1,
@@ -26,8 +26,8 @@ impl Count {
         }
     }
 
-    /// All rows.
-    pub const fn rows(&self) -> usize {
+    /// All requirements.
+    pub const fn total(&self) -> usize {
         self.covered + self.open + self.unjudgeable
     }
 

@@ -27,11 +27,11 @@ pub fn to_json(coverage: &Coverage<'_>, table: &Table) -> Value {
             value
         })
         .collect();
-    let rows: Vec<Value> = table
+    let requirements: Vec<Value> = table
         .areas
         .iter()
         .flat_map(|(area, _)| registry.of(&area.code))
-        .map(|row| of_row(coverage, row))
+        .map(|requirement| of_requirement(coverage, requirement))
         .collect();
     let bugs: Vec<Value> = registry
         .bugs()
@@ -50,37 +50,37 @@ pub fn to_json(coverage: &Coverage<'_>, table: &Table) -> Value {
         "schema": SCHEMA,
         "total": counted(&table.total.all),
         "areas": areas,
-        "rows": rows,
+        "requirements": requirements,
         "bugs": bugs,
     })
 }
 
 fn counted(count: &Count) -> Value {
     json!({
-        "rows": count.rows(),
+        "requirements": count.total(),
         "covered": count.covered,
         "unjudgeable": count.unjudgeable,
         "open": count.open,
     })
 }
 
-fn of_row(coverage: &Coverage<'_>, row: &Requirement) -> Value {
+fn of_requirement(coverage: &Coverage<'_>, requirement: &Requirement) -> Value {
     let bugs: Vec<&str> = coverage
         .registry()
-        .bugs_of(&row.id)
+        .bugs_of(&requirement.id)
         .map(|bug| bug.id.as_str())
         .collect();
     json!({
-        "id": row.id,
-        "source": row.source,
-        "level": row.level,
-        "breach": row.level.weight().effect(),
-        "role": row.role,
-        "text": row.text,
-        "note": row.note,
-        "unjudgeable": row.unjudgeable,
-        "state": coverage.state(row),
-        "scenarios": coverage.scenarios(&row.id),
+        "id": requirement.id,
+        "source": requirement.source,
+        "level": requirement.level,
+        "breach": requirement.level.weight().effect(),
+        "role": requirement.role,
+        "text": requirement.text,
+        "note": requirement.note,
+        "unjudgeable": requirement.unjudgeable,
+        "state": coverage.state(requirement),
+        "scenarios": coverage.scenarios(&requirement.id),
         "bugs": bugs,
     })
 }

@@ -1,6 +1,6 @@
 //! Which requirements have a scenario, which cannot have one, and which are open.
 //!
-//! Knows scenarios by nothing but the rows and bugs that they name, which [`Covering`] holds. Start at
+//! Knows scenarios by nothing but the requirements and bugs that they name, which [`Covering`] holds. Start at
 //! [`Coverage::new`].
 
 mod count;
@@ -28,7 +28,7 @@ pub type ScenarioId = String;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Covering {
     /// Rows and the scenarios that test them.
-    pub rows: BTreeMap<RequirementId, Vec<ScenarioId>>,
+    pub requirements: BTreeMap<RequirementId, Vec<ScenarioId>>,
     /// Ids of bugs and the scenarios that hunt them by name.
     pub bugs: BTreeMap<String, Vec<ScenarioId>>,
 }
@@ -37,9 +37,13 @@ impl From<&Library> for Covering {
     fn from(library: &Library) -> Self {
         let mut covering = Self::default();
         for (name, file) in library.files() {
-            let rows = file.requirements().into_iter();
-            for row in rows.filter_map(|row| row.parse().ok()) {
-                covering.rows.entry(row).or_default().push(name.to_owned());
+            let requirements = file.requirements().into_iter();
+            for requirement in requirements.filter_map(|requirement| requirement.parse().ok()) {
+                covering
+                    .requirements
+                    .entry(requirement)
+                    .or_default()
+                    .push(name.to_owned());
             }
             for bug in &file.plain.bugs {
                 let hunters = covering.bugs.entry(bug.clone()).or_default();
@@ -80,9 +84,12 @@ impl<'a> Coverage<'a> {
         self.registry
     }
 
-    /// The scenarios that test a row, by id.
-    pub fn scenarios(&self, row: &RequirementId) -> &'a [ScenarioId] {
-        self.covering.rows.get(row).map_or(&[], Vec::as_slice)
+    /// The scenarios that test a requirement, by id.
+    pub fn scenarios(&self, requirement: &RequirementId) -> &'a [ScenarioId] {
+        self.covering
+            .requirements
+            .get(requirement)
+            .map_or(&[], Vec::as_slice)
     }
 
     /// The scenarios that hunt a bug by name, by id.
@@ -98,22 +105,22 @@ impl<'a> Coverage<'a> {
             .filter(|bug| self.hunters(bug).is_empty())
     }
 
-    /// How it stands with a row.
-    pub fn state(&self, row: &Requirement) -> State {
-        if !self.scenarios(&row.id).is_empty() {
+    /// How it stands with a requirement.
+    pub fn state(&self, requirement: &Requirement) -> State {
+        if !self.scenarios(&requirement.id).is_empty() {
             State::Covered
-        } else if row.unjudgeable.is_some() {
+        } else if requirement.unjudgeable.is_some() {
             State::Unjudgeable
         } else {
             State::Open
         }
     }
 
-    /// Counts rows by how it stands with them.
-    pub fn count(&self, rows: impl IntoIterator<Item = &'a Requirement>) -> Count {
+    /// Counts requirements by how it stands with them.
+    pub fn count(&self, requirements: impl IntoIterator<Item = &'a Requirement>) -> Count {
         let mut count = Count::default();
-        for row in rows {
-            count.add(self.state(row));
+        for requirement in requirements {
+            count.add(self.state(requirement));
         }
         count
     }

@@ -53,15 +53,21 @@ impl Table {
     pub fn new(coverage: &Coverage<'_>, areas: &[&Area]) -> Self {
         let registry = coverage.registry();
         let counts = |areas: &[&Area]| {
-            let rows: Vec<&Requirement> = areas.iter().flat_map(|a| registry.of(&a.code)).collect();
+            let requirements: Vec<&Requirement> =
+                areas.iter().flat_map(|a| registry.of(&a.code)).collect();
             Counts {
                 levels: Level::ALL
                     .iter()
                     .map(|level| {
-                        coverage.count(rows.iter().copied().filter(|row| row.level == *level))
+                        coverage.count(
+                            requirements
+                                .iter()
+                                .copied()
+                                .filter(|one| one.level == *level),
+                        )
                     })
                     .collect(),
-                all: coverage.count(rows.iter().copied()),
+                all: coverage.count(requirements.iter().copied()),
             }
         };
         let shown_all = areas.is_empty();
@@ -89,7 +95,7 @@ impl Table {
 pub fn to_text(table: &Table) -> String {
     let mut out = String::new();
     let headings = ["must", "derived", "secur.", "should", "pract.", "may"];
-    let last = ["rows", "covered", "unjudg.", "open"].map(str::to_owned);
+    let last = ["all", "covered", "unjudg.", "open"].map(str::to_owned);
     text_line(&mut out, "", &headings.map(str::to_owned), &last);
     for (area, counts) in &table.areas {
         count_line(&mut out, &area.code, counts);
@@ -103,7 +109,7 @@ pub fn to_text(table: &Table) -> String {
         "\
 Of each level: covered by a scenario / of those that can be judged from outside.
 A breach of must, derived and security fails, one of should and practice warns,
-one of may is recorded. --open and --unjudgeable list rows.
+one of may is recorded. --open and --unjudgeable list requirements.
 ",
     );
     out
@@ -116,7 +122,7 @@ fn count_line(out: &mut String, name: &str, counts: &Counts) {
         out,
         name,
         &levels,
-        &[all.rows(), all.covered, all.unjudgeable, all.open].map(|number| number.to_string()),
+        &[all.total(), all.covered, all.unjudgeable, all.open].map(|number| number.to_string()),
     );
 }
 
@@ -136,7 +142,7 @@ pub fn to_markdown(table: &Table) -> String {
     for level in Level::ALL {
         let _ = write!(out, "{level} | ");
     }
-    out.push_str("rows | covered | unjudgeable | open |\n|---|---|---|");
+    out.push_str("total | covered | unjudgeable | open |\n|---|---|---|");
     out.push_str(&"--:|".repeat(Level::ALL.len() + 4));
     out.push('\n');
     for (area, counts) in &table.areas {
@@ -159,7 +165,7 @@ fn markdown_line(out: &mut String, names: [&str; 3], counts: &Counts) {
     let _ = writeln!(
         out,
         " {} | {} | {} | {} |",
-        all.rows(),
+        all.total(),
         all.covered,
         all.unjudgeable,
         all.open

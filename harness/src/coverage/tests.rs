@@ -59,12 +59,12 @@ fn registry() -> Registry {
     Registry::read([("a-b-c.toml", ABC), ("x9.toml", X9), ("bugs.toml", BUGS)]).unwrap()
 }
 
-fn by(rows: &[(&str, &[&str])]) -> Covering {
+fn by(requirements: &[(&str, &[&str])]) -> Covering {
     let named = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     Covering {
-        rows: rows
+        requirements: requirements
             .iter()
-            .map(|(row, names)| (row.parse().unwrap(), named(names)))
+            .map(|(requirement, names)| (requirement.parse().unwrap(), named(names)))
             .collect(),
         bugs: BTreeMap::new(),
     }
@@ -78,12 +78,12 @@ fn a_row_is_covered_by_the_scenarios_that_name_it() {
         ("X9-01", &["abc/ABC-01-a", "x/X9-01-b"]),
     ]);
     let coverage = Coverage::new(&registry, &covering);
-    let row = |id: &str| registry.get(&id.parse().unwrap()).unwrap();
+    let requirement = |id: &str| registry.get(&id.parse().unwrap()).unwrap();
     assert_eq!(
-        coverage.scenarios(&row("X9-01").id),
+        coverage.scenarios(&requirement("X9-01").id),
         ["abc/ABC-01-a", "x/X9-01-b"]
     );
-    let states = ["ABC-01", "ABC-02", "ABC-03", "X9-01"].map(|id| coverage.state(row(id)));
+    let states = ["ABC-01", "ABC-02", "ABC-03", "X9-01"].map(|id| coverage.state(requirement(id)));
     use State::{Covered, Open, Unjudgeable};
     assert_eq!(states, [Covered, Unjudgeable, Open, Covered]);
 }
@@ -99,7 +99,7 @@ fn variants_cover_rows_of_their_own_and_a_file_counts_once() {
     std::fs::write(file, text).unwrap();
     let library = Library::load(folder.path()).unwrap_or_else(|wrong| panic!("{wrong:?}"));
     let covering = Covering::from(&library);
-    let named: Vec<&Vec<ScenarioId>> = covering.rows.values().collect();
+    let named: Vec<&Vec<ScenarioId>> = covering.requirements.values().collect();
     assert_eq!(named, [&["streams/STR-01-a"], &["streams/STR-01-a"]]);
     assert_eq!(covering.bugs["B05"], ["streams/STR-01-a"]);
 }
@@ -129,7 +129,7 @@ fn tables_count_by_area_and_level() {
 
     let only = Table::new(&coverage, &[registry.area("X9").unwrap()]);
     assert_eq!(only.areas.len(), 1);
-    assert_eq!(only.total.all.rows(), 1);
+    assert_eq!(only.total.all.total(), 1);
     assert!(!to_text(&only).contains("\nall"));
 }
 
@@ -138,16 +138,19 @@ fn sums_agree_with_the_registry() {
     let registry = Registry::builtin();
     let covering = Covering::default();
     let table = Table::new(&Coverage::new(registry, &covering), &[]);
-    assert_eq!(table.total.all.rows(), registry.all().count());
+    assert_eq!(table.total.all.total(), registry.all().count());
     let by_area: usize = table
         .areas
         .iter()
-        .map(|(_, counts)| counts.all.rows())
+        .map(|(_, counts)| counts.all.total())
         .sum();
-    assert_eq!(by_area, table.total.all.rows());
+    assert_eq!(by_area, table.total.all.total());
     for (index, &level) in Level::ALL.iter().enumerate() {
-        let rows = registry.all().filter(|row| row.level == level).count();
-        assert_eq!(table.total.levels[index].rows(), rows, "{level:?}");
+        let requirements = registry
+            .all()
+            .filter(|requirement| requirement.level == level)
+            .count();
+        assert_eq!(table.total.levels[index].total(), requirements, "{level:?}");
     }
 }
 
@@ -155,9 +158,9 @@ fn sums_agree_with_the_registry() {
 fn the_table_fits_80_columns_even_when_all_is_covered() {
     let registry = Registry::builtin();
     let covering = Covering {
-        rows: registry
+        requirements: registry
             .all()
-            .map(|row| (row.id.clone(), vec!["scenario".to_owned()]))
+            .map(|requirement| (requirement.id.clone(), vec!["scenario".to_owned()]))
             .collect(),
         ..Covering::default()
     };
@@ -178,12 +181,12 @@ fn json_holds_every_row_with_its_scenarios() {
     assert_eq!(value["schema"], SCHEMA);
     assert_eq!(value["total"]["open"], 2);
     assert_eq!(value["areas"][0]["levels"]["must"]["covered"], 1);
-    let rows = value["rows"].as_array().unwrap();
-    assert_eq!(rows.len(), 4);
-    assert_eq!(rows[0]["scenarios"][0], "a/b");
-    assert_eq!(rows[0]["state"], "covered");
-    assert_eq!(rows[0]["breach"], "fail");
-    assert_eq!(rows[1]["unjudgeable"], "Nobody sees it.");
+    let requirements = value["requirements"].as_array().unwrap();
+    assert_eq!(requirements.len(), 4);
+    assert_eq!(requirements[0]["scenarios"][0], "a/b");
+    assert_eq!(requirements[0]["state"], "covered");
+    assert_eq!(requirements[0]["breach"], "fail");
+    assert_eq!(requirements[1]["unjudgeable"], "Nobody sees it.");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::RequirementId;
 /// A part of federation with requirements of its own, one file in `scenarios/requirements/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Area {
-    /// Beginning of its rows' ids, such as `STR`.
+    /// Beginning of its requirements' ids, such as `STR`.
     pub code: String,
     /// Folder of its scenarios, such as `streams`; its file is called after it.
     pub folder: String,
@@ -136,7 +136,7 @@ pub struct Bug {
     pub source: String,
     /// What went wrong, in a sentence of our own.
     pub text: String,
-    /// The rows that carry its test.
+    /// The requirements that carry its test.
     pub requirements: Vec<RequirementId>,
 }
 

@@ -11,10 +11,10 @@ use super::{Area, Bug, Registry, Requirement};
 const HINTS: &AcceptableCas = &[
     (
         "code",
-        "`code = \"STR\"`, with which the ids of its rows begin",
+        "`code = \"STR\"`, with which the ids of its requirements begin",
     ),
     ("title", "`title = \"what the area is about\"`"),
-    ("requirement", "`[[requirement]]` for each row"),
+    ("requirement", "`[[requirement]]` for each requirement"),
     ("bug", "`[[bug]]` for each bug"),
     ("id", "the id, such as `id = \"STR-01\"`"),
     (
@@ -29,7 +29,7 @@ const HINTS: &AcceptableCas = &[
     ("text", "`text = \"A sentence of our own.\"`"),
     (
         "requirements",
-        "the rows that carry its test: `requirements = [\"STR-01\"]`",
+        "the requirements that carry its test: `requirements = [\"STR-01\"]`",
     ),
 ];
 
@@ -57,22 +57,24 @@ pub(super) fn area(folder: &str, source: &Source) -> Result<(Area, Vec<Requireme
     };
     let mut check = Check(&mut document);
     check.non_empty("title", &file.title);
-    for (at, row) in file.requirements.iter().enumerate() {
+    for (at, requirement) in file.requirements.iter().enumerate() {
         let path = format!("requirement.{at}");
-        if row.id.area() != file.code {
+        if requirement.id.area() != file.code {
             let place = check.0.place(&format!("{path}.id"));
             check.0.report(
-                Diagnostic::new(place, format!("{} is not of this area", row.id)).help(format!(
-                    "the ids begin with the file's `code`, {}",
-                    file.code
-                )),
+                Diagnostic::new(place, format!("{} is not of this area", requirement.id)).help(
+                    format!("the ids begin with the file's `code`, {}", file.code),
+                ),
             );
         }
         let before = at.checked_sub(1).map(|at| &file.requirements[at].id);
-        check.order(&path, &row.id, before);
-        check.non_empty(&format!("{path}.source"), &row.source);
-        check.sentence(&format!("{path}.text"), &row.text);
-        for (key, text) in [("note", &row.note), ("unjudgeable", &row.unjudgeable)] {
+        check.order(&path, &requirement.id, before);
+        check.non_empty(&format!("{path}.source"), &requirement.source);
+        check.sentence(&format!("{path}.text"), &requirement.text);
+        for (key, text) in [
+            ("note", &requirement.note),
+            ("unjudgeable", &requirement.unjudgeable),
+        ] {
             if let Some(text) = text {
                 check.sentence(&format!("{path}.{key}"), text);
             }
@@ -86,8 +88,8 @@ pub(super) fn area(folder: &str, source: &Source) -> Result<(Area, Vec<Requireme
     document.finish(Some((area, file.requirements)))
 }
 
-/// Reads the file of the bugs. Whether there are the rows that they name is only asked of a
-/// registry that has all of its rows.
+/// Reads the file of the bugs. Whether there are the requirements that they name is only asked of a
+/// registry that has all of its requirements.
 pub(super) fn bugs(source: &Source, registry: Option<&Registry>) -> Result<Vec<Bug>, FileError> {
     let mut document = Document::parse(source)?;
     let Some(file) = document.read::<BugFile>(HINTS) else {
@@ -110,16 +112,16 @@ pub(super) fn bugs(source: &Source, registry: Option<&Registry>) -> Result<Vec<B
         if bug.requirements.is_empty() && check.0.is_whole() {
             let place = check.0.place(&format!("{path}.requirements"));
             check.0.report(
-                Diagnostic::new(place, "no row carries the test of this bug")
-                    .help("name the rows that a server with the bug would break"),
+                Diagnostic::new(place, "the bug names no requirement")
+                    .help("name the requirements that a server with the bug would break"),
             );
         }
-        for (number, row) in bug.requirements.iter().enumerate() {
+        for (number, requirement) in bug.requirements.iter().enumerate() {
             let place = check.0.place(&format!("{path}.requirements.{number}"));
-            let unknown = registry.filter(|registry| registry.get(row).is_none());
-            check
-                .0
-                .report_all(unknown.map(|registry| registry.unknown_row(place, row)));
+            let unknown = registry.filter(|registry| registry.get(requirement).is_none());
+            check.0.report_all(
+                unknown.map(|registry| registry.unknown_requirement(place, requirement)),
+            );
         }
     }
     document.finish(Some(file.bugs))

@@ -1,6 +1,6 @@
 //! The requirements that a target is held to: the one place where a clause is written down.
 //!
-//! They are data, `scenarios/requirements/*.toml`, one file an area. Nothing here knows how a row is
+//! They are data, `scenarios/requirements/*.toml`, one file an area. Nothing here knows how a requirement is
 //! tested. The harness counts what is covered. Start at [`Registry::builtin`].
 
 mod entry;

@@ -11,14 +11,14 @@ use simulated_partners::nearest::nearest;
 use super::{Area, Bug, Entry, NoEntry, Requirement, RequirementId, file};
 use crate::embedded;
 
-/// The file that lists bugs rather than the rows of an area.
+/// The file that lists bugs rather than the requirements of an area.
 const BUGS: &str = "bugs";
 
 /// The requirements of all areas, and the known bugs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Registry {
     areas: Vec<Area>,
-    rows: BTreeMap<RequirementId, Requirement>,
+    requirements: BTreeMap<RequirementId, Requirement>,
     bugs: Vec<Bug>,
 }
 
@@ -38,7 +38,7 @@ impl Registry {
     /// Reads files, given by path and text: `bugs.toml` and `<folder>.toml`, wherever they lie.
     ///
     /// # Errors
-    /// All mistakes, file by file. Whether bugs name rows that there are is only asked once the areas
+    /// All mistakes, file by file. Whether bugs name requirements that there are is only asked once the areas
     /// are without mistakes.
     pub fn read<'a>(
         files: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -60,10 +60,12 @@ impl Registry {
                     let twice = Diagnostic::new(0..0, title).help("an area has one file");
                     wrong.push(source.wrong(vec![twice]));
                 }
-                Ok((area, rows)) => {
+                Ok((area, requirements)) => {
                     registry.areas.push(area);
-                    let rows = rows.into_iter().map(|row| (row.id.clone(), row));
-                    registry.rows.extend(rows);
+                    let requirements = requirements
+                        .into_iter()
+                        .map(|requirement| (requirement.id.clone(), requirement));
+                    registry.requirements.extend(requirements);
                 }
                 Err(error) => wrong.push(error),
             }
@@ -87,23 +89,28 @@ impl Registry {
     /// # Errors
     /// When the text is no id, or nothing is called so, with what may have been meant.
     pub fn named(&self, id: &str, place: Range<usize>) -> Result<&Requirement, Diagnostic> {
-        let Ok(row) = id.parse::<RequirementId>() else {
+        let Ok(requirement) = id.parse::<RequirementId>() else {
             let title = format!("`{id}` is no id of a requirement");
             return Err(Diagnostic::new(place, title)
                 .help("expected an area and a number, such as `STR-01`"));
         };
-        self.get(&row).ok_or_else(|| self.unknown_row(place, &row))
+        self.get(&requirement)
+            .ok_or_else(|| self.unknown_requirement(place, &requirement))
     }
 
-    /// The mistake of naming a row that there is not, with what may have been meant.
-    pub(super) fn unknown_row(&self, place: Range<usize>, row: &RequirementId) -> Diagnostic {
-        let wrong = Diagnostic::new(place, format!("no requirement is called {row}"));
-        let first = self.of(row.area()).next();
-        let last = self.of(row.area()).next_back();
+    /// The mistake of naming a requirement that there is not, with what may have been meant.
+    pub(super) fn unknown_requirement(
+        &self,
+        place: Range<usize>,
+        requirement: &RequirementId,
+    ) -> Diagnostic {
+        let wrong = Diagnostic::new(place, format!("no requirement is called {requirement}"));
+        let first = self.of(requirement.area()).next();
+        let last = self.of(requirement.area()).next_back();
         match first.zip(last) {
             Some((first, last)) => wrong.help(format!(
-                "the area {} has rows from {} to {}",
-                row.area(),
+                "the area {} has requirements from {} to {}",
+                requirement.area(),
                 first.id,
                 last.id
             )),
@@ -128,17 +135,19 @@ impl Registry {
 
     /// All requirements, by id.
     pub fn all(&self) -> impl DoubleEndedIterator<Item = &Requirement> {
-        self.rows.values()
+        self.requirements.values()
     }
 
     /// Those of an area, by number.
     pub fn of<'a>(&'a self, area: &str) -> impl DoubleEndedIterator<Item = &'a Requirement> {
-        self.rows.values().filter(move |row| row.id.area() == area)
+        self.requirements
+            .values()
+            .filter(move |requirement| requirement.id.area() == area)
     }
 
     /// The one of that id.
     pub fn get(&self, id: &RequirementId) -> Option<&Requirement> {
-        self.rows.get(id)
+        self.requirements.get(id)
     }
 
     /// The known bugs, by id.
@@ -162,22 +171,24 @@ impl Registry {
             let found = self.bug(&id).map(Entry::Bug);
             return Some(found.ok_or_else(|| no_entry("known bug", id, ids)));
         }
-        let row = id.parse::<RequirementId>().ok();
+        let requirement = id.parse::<RequirementId>().ok();
         let (area, number) = id.split_once('-')?;
         let digits = number.bytes().all(|byte| byte.is_ascii_digit());
-        if row.is_none() && !(digits && self.area(area).is_some()) {
+        if requirement.is_none() && !(digits && self.area(area).is_some()) {
             return None;
         }
-        let found = row.and_then(|row| self.get(&row)).map(Entry::Requirement);
-        let ids = self.rows.keys().map(ToString::to_string);
+        let found = requirement
+            .and_then(|requirement| self.get(&requirement))
+            .map(Entry::Requirement);
+        let ids = self.requirements.keys().map(ToString::to_string);
         Some(found.ok_or_else(|| no_entry("requirement", id, ids)))
     }
 
-    /// The bugs whose test a row carries.
-    pub fn bugs_of<'a>(&'a self, row: &RequirementId) -> impl Iterator<Item = &'a Bug> {
+    /// The bugs whose test a requirement carries.
+    pub fn bugs_of<'a>(&'a self, requirement: &RequirementId) -> impl Iterator<Item = &'a Bug> {
         self.bugs
             .iter()
-            .filter(move |bug| bug.requirements.contains(row))
+            .filter(move |bug| bug.requirements.contains(requirement))
     }
 }
 

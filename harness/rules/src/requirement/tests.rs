@@ -68,34 +68,42 @@ fn no_row_and_no_bug_is_lost() {
 
 #[test]
 fn rows_speak_of_target_and_partner() {
-    for row in Registry::builtin().all() {
-        let texts = [Some(&row.text), row.note.as_ref(), row.unjudgeable.as_ref()];
+    for requirement in Registry::builtin().all() {
+        let texts = [
+            Some(&requirement.text),
+            requirement.note.as_ref(),
+            requirement.unjudgeable.as_ref(),
+        ];
         for text in texts.into_iter().flatten() {
             for jargon in ["SUT", "FP", "LU", "(check)"] {
                 let mut words = text.split([' ', ',', '.', ';']);
-                assert!(!words.any(|word| word == jargon), "{}: {jargon}", row.id);
+                assert!(
+                    !words.any(|word| word == jargon),
+                    "{}: {jargon}",
+                    requirement.id
+                );
             }
-            assert!(text.len() <= 260, "{} is long: {text}", row.id);
+            assert!(text.len() <= 260, "{} is long: {text}", requirement.id);
         }
     }
 }
 
 #[test]
 fn sections_of_a_standard_are_written_with_their_sign() {
-    for row in Registry::builtin().all() {
-        for part in row.source.split("; ") {
+    for requirement in Registry::builtin().all() {
+        for part in requirement.source.split("; ") {
             let mut words = part.split(' ');
             let number = match words.next() {
                 Some("RFC") => words.next(),
                 Some(first) if first.starts_with("XEP-") => Some(first),
                 _ => continue,
             };
-            assert!(number.is_some(), "{}: {part}", row.id);
+            assert!(number.is_some(), "{}: {part}", requirement.id);
             if let Some(section) = words.next() {
                 let named = section.starts_with('§')
                     || ["appendix", "schema"].contains(&section)
                     || part.contains(", ");
-                assert!(named, "{}: {part}", row.id);
+                assert!(named, "{}: {part}", requirement.id);
             }
         }
     }
@@ -104,8 +112,12 @@ fn sections_of_a_standard_are_written_with_their_sign() {
 #[test]
 fn texts_are_different() {
     let mut seen = BTreeSet::new();
-    for row in Registry::builtin().all() {
-        assert!(seen.insert(&row.text), "{} says what another says", row.id);
+    for requirement in Registry::builtin().all() {
+        assert!(
+            seen.insert(&requirement.text),
+            "{} says what another says",
+            requirement.id
+        );
     }
 }
 
@@ -113,8 +125,8 @@ fn texts_are_different() {
 fn most_rows_can_be_judged() {
     let blind: Vec<String> = Registry::builtin()
         .all()
-        .filter(|row| row.unjudgeable.is_some())
-        .map(|row| row.id.to_string())
+        .filter(|requirement| requirement.unjudgeable.is_some())
+        .map(|requirement| requirement.id.to_string())
         .collect();
     assert!(blind.len() <= 25, "{blind:?}");
 }
@@ -129,8 +141,8 @@ fn a_breach_fails_warns_or_is_recorded() {
 #[test]
 fn finds_by_id_area_and_bug() {
     let registry = read(&[("x/a-b-c.toml", TWO_ROWS)]).unwrap();
-    let row = registry.get(&"ABC-02".parse().unwrap()).unwrap();
-    assert_eq!(row.unjudgeable.as_deref(), Some("Nobody sees it."));
+    let requirement = registry.get(&"ABC-02".parse().unwrap()).unwrap();
+    assert_eq!(requirement.unjudgeable.as_deref(), Some("Nobody sees it."));
     assert!(registry.get(&"ABC-03".parse().unwrap()).is_none());
     for name in ["ABC", "abc", "a-b-c"] {
         assert_eq!(registry.area(name).unwrap().title, "A");
@@ -186,7 +198,7 @@ fn a_bug_names_rows_that_there_are() {
     assert_eq!(bug("[\"ABC-01\"]").unwrap().bugs().len(), 1);
     let shown: Vec<String> = ["[]", "[\"ABC-09\"]", "[\"XY-01\"]", "[\"abc\"]"]
         .into_iter()
-        .map(|rows| bug(rows).unwrap_err()[0].to_string())
+        .map(|requirements| bug(requirements).unwrap_err()[0].to_string())
         .collect();
     insta::assert_snapshot!(shown.join("\n\n"));
 }

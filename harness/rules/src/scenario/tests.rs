@@ -58,7 +58,7 @@ fn a_correct_file_has_no_mistakes() {
     "\"XML-01\"]",
     "\"XML-99\"]",
     "no requirement is called XML-99",
-    "the area XML has rows"
+    "the area XML has requirements"
 )]
 #[case("\"XML-01\"]", "\"xml\"]", "`xml` is no id of a requirement", "")]
 #[case(
