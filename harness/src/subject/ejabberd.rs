@@ -31,7 +31,7 @@ const RESOLVER: &str = include_str!("../../targets/ejabberd.inetrc");
 const HOST: &str = "ejabberd.example";
 const DOMAIN: &str = "im.ejabberd.example";
 const SECRET: &str = "component-secret";
-const START: Duration = Duration::from_secs(40);
+const START: Duration = Duration::from_secs(180);
 /// One starts at a time: that takes one core for more than a second, and those that run already have
 /// short timeouts.
 static STARTING: Mutex<()> = Mutex::const_new(());

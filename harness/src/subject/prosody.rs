@@ -25,7 +25,7 @@ const HOST: &str = "prosody.example";
 const DOMAIN: &str = "im.prosody.example";
 const SECRET: &str = "component-secret";
 const DIALBACK_SECRET: &str = "dialback-secret";
-const START: Duration = Duration::from_secs(15);
+const START: Duration = Duration::from_secs(120);
 
 /// What it can do of what scenarios need.
 const ABILITIES: [Need; 7] = [
