@@ -1,7 +1,7 @@
 //! Runs cases: each from its partners to its result, all of them side by side, as often as wanted.
 //!
-//! [`jobs`] makes jobs of cases, [`repeat`] runs them. A [`job`] runs as a
-//! [`CaseRun`](case_run::CaseRun) against a [`Backend`](backend::Backend): a link to the target's inner
+//! `jobs` makes jobs of cases, `repeat` runs them. A `job` runs as a
+//! `CaseRun` against a `Backend`: a link to the target's inner
 //! side, or the wires alone.
 
 mod backend;

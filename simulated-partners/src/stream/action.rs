@@ -42,7 +42,7 @@ pub enum Input<'a> {
     },
     /// A stanza for an authenticated connection of [`Purpose::Enter`]; on any other it is dropped.
     ///
-    /// [`Purpose::Enter`]: super::Errand::Enter
+    /// [`Purpose::Enter`]: super::Purpose::Enter
     Send(Element),
     /// The partner is being stopped.
     Stop,

@@ -1,6 +1,6 @@
 //! Certificate specifications: what a scenario file says of a certificate, good or bad.
 //!
-//! A [`CertificateSpec`] is data and knows nothing of keys. [`Authority::cook`](super::Authority::cook) makes
+//! A [`CertificateSpec`] is data and knows nothing of keys. [`Authority::issue_from`](super::Authority::issue_from) makes
 //! an identity of it. Start at [`CertificateSpec`]; one that says nothing is a good certificate.
 
 mod alt_name;
