@@ -1,4 +1,4 @@
-//! What this process has used of its machine, as the kernel tells it.
+//! What this process has used of its machine, from the kernel.
 
 use std::time::Duration;
 

@@ -85,7 +85,7 @@ async fn serve(context: Arc<Context>, stream: TcpStream, peer: SocketAddr, tls: 
     let mut writing = Box::pin(write(outgoing, stanzas, ended, keep_alive));
     let ending = tokio::select! {
         ending = read(&context, &mut incoming, id, &mut stop) => Some(ending),
-        // The gateway does not read any more, or the connection broke.
+        // The gateway stopped reading, or the connection broke.
         left = &mut writing => {
             context.router.part(id);
             redirect(&context, left).await;

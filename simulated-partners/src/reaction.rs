@@ -1,9 +1,8 @@
 //! The closed vocabulary in which personas and scenarios deviate: *when* something happens, *do*
 //! something else.
 //!
-//! [`Reaction`] is what a file says, [`mistakes`] tells what is wrong with one, and [`Values`] fill
-//! its texts in. What a reaction does to a connection is decided in
-//! [`stream`](crate::stream).
+//! [`Reaction`] is what a file says, [`mistakes`] finds what is wrong with one, and [`Values`] fill
+//! its texts in. What a reaction does to a connection is decided in [`stream`](crate::stream).
 
 mod action;
 mod hello;

@@ -95,7 +95,7 @@ pub enum Closer {
     Nobody,
 }
 
-/// The first thing that told of the refusal.
+/// The first sign of the refusal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Signal {

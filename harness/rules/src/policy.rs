@@ -51,14 +51,14 @@ impl Level {
     }
 }
 
-/// How a required SASL beside dialback is read (rows 3 and 5).
+/// How to read a policy that requires SASL and allows dialback (rows 3 and 5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// As the negotiation matrix lists the rows: dialback stays possible.
+    /// As in the negotiation matrix: dialback stays possible.
     #[default]
     Matrix,
-    /// As the word says: EXTERNAL or nothing.
+    /// Literally: EXTERNAL or nothing.
     Strict,
 }
 
@@ -112,7 +112,7 @@ impl Policy {
         PolicyNumber(6 * rank(self.sasl) + 2 * rank(self.tls) + u8::from(!self.dialback) + 1)
     }
 
-    /// What an administrator who sets this row is told.
+    /// The note that an administrator sees who sets this row.
     pub fn note(self) -> Note {
         let Self {
             tls,

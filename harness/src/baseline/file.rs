@@ -140,7 +140,7 @@ impl Check<'_, '_> {
             self.wrong(
                 "why",
                 "`why` is empty",
-                "nobody could tell whether this may stay",
+                "without it no reader can tell whether the entry may stay",
                 "name the clause that leaves it open, the documented choice of the server, or its bug",
             );
         }

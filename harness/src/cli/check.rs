@@ -9,7 +9,7 @@ use crate::scenario::{Library, schema};
 /// Options of `check`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Scenario files, or folders of areas with scenario files
+    /// Scenario files, or folders with scenario files
     #[arg(value_name = "PATH", default_value = "scenarios")]
     paths: Vec<PathBuf>,
 

@@ -16,15 +16,15 @@ use crate::scenario::Library;
 /// Options of `coverage`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Only these areas, such as STR or streams; all without any
+    /// Only these areas, such as STR or streams [default: all]
     #[arg(long = "area", value_name = "AREA")]
     areas: Vec<String>,
 
-    /// List the requirements without a scenario, and the known bugs that no scenario names
+    /// List requirements and known bugs without a scenario
     #[arg(long, group = "view")]
     open: bool,
 
-    /// List the requirements that nobody can judge from outside, with the reason
+    /// List requirements that cannot be judged from outside, with the reason
     #[arg(long, group = "view")]
     unjudgeable: bool,
 
@@ -36,7 +36,7 @@ pub(super) struct Args {
     #[arg(long, group = "view")]
     markdown: bool,
 
-    /// Bring the table in a Markdown file up to date, between its two marks
+    /// Update the table between the two marks in this Markdown file
     #[arg(long, value_name = "FILE", group = "view", conflicts_with = "areas")]
     update: Option<PathBuf>,
 }

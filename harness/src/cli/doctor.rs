@@ -23,7 +23,7 @@ const WIDEST: usize = 100;
 Exit codes: 0 nothing blocks a run, 3 something does.
 The first line says what to mend first; the checks stand in the order of causes.")]
 pub(super) struct Args {
-    /// What to examine: reference, prosody, or a target file ending in .toml
+    /// What to examine: reference, prosody, ejabberd, or a target file ending in .toml
     #[arg(
         short,
         long,
@@ -33,11 +33,11 @@ pub(super) struct Args {
     )]
     target: Chosen,
 
-    /// The policy that it is set to, or is to be set to [default: the one that shows most]
+    /// The policy of the target [default: the one that shows most]
     #[arg(long, value_name = "NUMBER", value_parser = row, env = "S2SPEC_ROW")]
     row: Option<PolicyNumber>,
 
-    /// Time that a check may take
+    /// Time limit for each check
     #[arg(long, value_name = "SECONDS", default_value = "5",
           value_parser = run::timeout, env = "S2SPEC_TIMEOUT")]
     timeout: Duration,
@@ -45,24 +45,24 @@ pub(super) struct Args {
     #[command(flatten)]
     judging: Judging,
 
-    /// Where ids and keys come from
+    /// Seed for ids and keys
     #[arg(long, value_name = "NUMBER", default_value_t = 1, env = "S2SPEC_SEED")]
     seed: u64,
 
-    /// Who is asked for the target's own records [default: the system's name server, if it is on this
-    /// machine]
+    /// Name server to ask for the target's own records [default: the system's name server, if it is
+    /// on this machine]
     #[arg(long, value_name = "ADDRESS", env = "S2SPEC_NAMESERVER")]
     nameserver: Option<SocketAddr>,
 
-    /// Let other machines be asked: a target file's server, and the system's name server
+    /// Allow queries to other machines: the target's server and the system's name server
     #[arg(long, env = "S2SPEC_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
     allow_remote: bool,
 
-    /// Write the findings as JSON too; `-` writes them to standard output in place of the text
+    /// Also write the findings as JSON; `-` prints them instead of the text
     #[arg(long, value_name = "FILE", env = "S2SPEC_JSON")]
     json: Option<PathBuf>,
 
-    /// When to use colours
+    /// When to use color
     #[arg(
         long,
         value_enum,
@@ -77,7 +77,7 @@ fn row(text: &str) -> Result<PolicyNumber, String> {
     text.parse()
         .ok()
         .and_then(PolicyNumber::new)
-        .ok_or_else(|| format!("a row from 1 to {} is wanted", PolicyNumber::COUNT))
+        .ok_or_else(|| format!("expected a row from 1 to {}", PolicyNumber::COUNT))
 }
 
 /// Examines a target.

@@ -17,25 +17,26 @@ use crate::runner::{Repetition, Rounds};
 /// What is expected of the target.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Expecting {
-    /// Known deviations of the target: a case that fails as listed is `xfail`, one that does not, or
-    /// otherwise, is unexpected
+    /// Known deviations of the target: listed cases must fail exactly as listed (`xfail`); passing
+    /// or failing differently is unexpected
     #[arg(long, value_name = "FILE", env = "S2SPEC_BASELINE")]
     baseline: Option<PathBuf>,
 
-    /// Write the failures of this run as a baseline whose reasons are to be filled in
+    /// Write the failures of this run to a new baseline, for you to fill in the reasons
     #[arg(long, value_name = "FILE", env = "S2SPEC_WRITE_BASELINE")]
     write_baseline: Option<PathBuf>,
 
-    /// Take a warning for a failure
+    /// Treat warnings as failures
     #[arg(long, env = "S2SPEC_STRICT", value_parser = FalseyValueParser::new())]
     strict: bool,
 
-    /// Run a case that fails up to N times more: `unstable` if it ends otherwise then, never a pass
+    /// Run failing cases up to N more times; a case that then ends differently is `unstable`, never
+    /// a pass
     #[arg(long, value_name = "N", env = "S2SPEC_RETRIES",
           conflicts_with_all = ["repeat", "until_fail"])]
     retries: Option<u32>,
 
-    /// Run each case N times: `unstable` if not all of them end the same
+    /// Run each case N times; it is `unstable` if the results differ
     #[arg(long, value_name = "N", env = "S2SPEC_REPEAT")]
     repeat: Option<NonZeroU32>,
 
@@ -96,8 +97,7 @@ impl Expecting {
         };
         if path == Path::new("-") {
             return Err(CliError::Usage(
-                "--write-baseline wants the name of a file, standard output has the report"
-                    .to_owned(),
+                "--write-baseline needs a file name: standard output has the report".to_owned(),
             ));
         }
         Ok(Some(NewBaseline {

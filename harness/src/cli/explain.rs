@@ -21,8 +21,7 @@ use crate::requirement::Registry;
 /// Options of `explain`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Id of a case, as `s2spec list` prints it, of a requirement such as STR-01, or of a bug such
-    /// as B01
+    /// Id of a case (see `s2spec list`), a requirement such as STR-01, or a bug such as B01
     #[arg(value_name = "ID")]
     id: String,
 
@@ -263,7 +262,7 @@ fn deviations(facts: &Deviations) -> Vec<&'static str> {
             Some("asked to verify a key, it answers in the name of another domain")
         }
         AuthorityFact::Silent => Some("asked to verify a key, it never answers"),
-        AuthorityFact::Unreachable => Some("its address in DNS is one where nobody listens"),
+        AuthorityFact::Unreachable => Some("its address in DNS refuses connections"),
     });
     found
 }

@@ -22,7 +22,7 @@ use crate::subject::{ejabberd, prosody};
 use ask::Asking;
 use text::{ServerFacts, target_file};
 
-/// Where the lab's DNS listens unless told otherwise.
+/// Where the lab's DNS listens by default.
 const DNS_PORT: u16 = 15353;
 /// The usual port for components (XEP-0114 §2).
 const COMPONENT_PORT: u16 = 5347;
@@ -31,33 +31,33 @@ const DEFAULT_FILE: &str = "target.toml";
 /// Options of `init`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Print the configuration of a built-in target for a server set up by hand, and a target file
-    /// that fits it; with --output, write both and their certificates into that folder
+    /// Print a configuration and a target file for a server that you set up like a built-in target;
+    /// with --output, write both and the certificates to that folder
     #[arg(long, value_enum, value_name = "TARGET")]
     like: Option<Like>,
 
-    /// The domain that the server serves
+    /// The domain of your server
     #[arg(long, value_name = "DOMAIN", conflicts_with = "like")]
     domain: Option<String>,
 
-    /// Where the server takes streams from other servers [default: 127.0.0.1:5269]
+    /// Where your server accepts server-to-server connections [default: 127.0.0.1:5269]
     #[arg(long, value_name = "ADDRESS")]
     address: Option<SocketAddr>,
 
-    /// What the server is set to: 7, row07, or tls/sasl/dialback as in required/optional/on
+    /// The policy of your server: 7, row07, or tls/sasl/dialback as in required/optional/on
     #[arg(long, value_name = "POLICY")]
     policy: Option<PolicyName>,
 
-    /// What makes the server send a stanza to a partner
+    /// How to make your server send a stanza to a partner
     #[arg(long, value_enum, value_name = "TRIGGER")]
     trigger: Option<TriggerName>,
 
-    /// Where the lab's DNS listens, which the server has to ask [default: port 15353 where partners
-    /// listen]
+    /// Where the lab's DNS server listens; your server must use it [default: port 15353 where
+    /// partners listen]
     #[arg(long, value_name = "ADDRESS")]
     dns: Option<SocketAddr>,
 
-    /// Where partners listen: an address of this machine that the server can reach
+    /// Where partners listen: an address of this machine that your server can reach
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     partner_address: IpAddr,
 
@@ -86,7 +86,7 @@ impl Args {
     }
 }
 
-/// A built-in target whose configuration can be had.
+/// A built-in target whose configuration can be printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Like {
     /// Prosody.
@@ -98,12 +98,12 @@ enum Like {
 /// A kind of trigger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum TriggerName {
-    /// A partner's ping that the server has to answer: needs nothing
+    /// Answer a partner's ping; needs no setup
     #[default]
     Reply,
-    /// A component of the server (XEP-0114)
+    /// An external component (XEP-0114)
     Component,
-    /// A command that makes the server send
+    /// A command that you give
     Command,
 }
 

@@ -15,7 +15,7 @@ pub(super) struct Args {
     #[command(flatten)]
     pub(super) wanted: select::Wanted,
 
-    /// Also say what is allowed, and by which rule
+    /// Also print the allowed outcomes and their rule
     #[arg(short, long)]
     long: bool,
 

@@ -62,21 +62,21 @@ struct Cli {
 enum Command {
     /// Run cases and print the matrix (the default)
     Run(run::Args),
-    /// List the ids of cases, one a line
+    /// List the ids of cases, one per line
     List(list::Args),
-    /// Say what a case does, what may come out of it, and why; or what a requirement demands
+    /// Explain a case and its allowed outcomes, or a requirement
     Explain(explain::Args),
-    /// Check scenario files: every mistake with its place and what would be right
+    /// Check scenario files and show every mistake
     Check(check::Args),
     /// Count the requirements that scenarios cover, by area and level
     Coverage(coverage::Args),
-    /// Find out whether a target can be tested: ports, certificate, trust, DNS, clock
+    /// Check whether a target can be tested: ports, certificate, trust, DNS, clock
     Doctor(doctor::Args),
-    /// Put a simulated partner on the network, to try a server of one's own against it
+    /// Run a simulated partner, to try your own server against it
     Serve(serve::Args),
     /// List the personas
     Personas(personas::Args),
-    /// Write a target file for a server of one's own, or set one up like a built-in target
+    /// Write a target file for your own server
     Init(init::Args),
     /// Run the embedded reference proxy alone
     Proxy(proxy::Args),
@@ -122,7 +122,7 @@ fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             } else {
                 Exit::Expected
             };
-            // Nobody may be reading any more; there is nothing left to say then.
+            // The reader may be gone; then there is nothing left to say.
             let _ = error.print();
             return exit;
         }

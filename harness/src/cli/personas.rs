@@ -12,7 +12,7 @@ use crate::report::describe_offer;
 /// Options of `personas`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Also say what each offers, and where it was seen
+    /// Also print what each offers and where it was seen
     #[arg(short, long)]
     long: bool,
 }

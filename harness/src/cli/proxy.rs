@@ -9,12 +9,12 @@ use crate::subject::reference::{ServeError, serve};
 /// Options of `proxy`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The proxy's configuration, a TOML file
+    /// Configuration file of the proxy (TOML)
     #[arg(long, value_name = "FILE", env = "S2SPEC_CONFIG")]
     config: PathBuf,
 }
 
-/// Runs the embedded proxy until it is told to stop.
+/// Runs the embedded proxy until a signal stops it.
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     logging::start("info");
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -52,20 +52,20 @@ pub enum Target {
     Ejabberd,
 }
 
-/// How a required SASL beside dialback is read.
+/// How to read a policy that requires SASL and allows dialback.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum ModeName {
-    /// As the negotiation matrix lists the rows: dialback stays possible.
+    /// As in the negotiation matrix: dialback stays possible.
     #[default]
     Matrix,
-    /// As the word says: EXTERNAL or nothing.
+    /// Literally: EXTERNAL or nothing.
     Strict,
 }
 
 /// What decides which outcomes are allowed.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub(super) struct Judging {
-    /// How a required SASL beside dialback is read
+    /// How to read a policy that requires SASL and allows dialback
     #[arg(long, value_enum, default_value_t, env = "S2SPEC_MODE")]
     mode: ModeName,
 
@@ -101,8 +101,7 @@ impl Judging {
 /// Options of `run` and of `s2spec` alone.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Options {
-    /// What to run against
-    /// reference, prosody, ejabberd, or a target file ending in .toml
+    /// What to run against: reference, prosody, ejabberd, or a target file ending in .toml
     #[arg(
         short,
         long,
@@ -112,27 +111,27 @@ pub(super) struct Options {
     )]
     target: Chosen,
 
-    /// Let a target file name other machines: they are sent broken and hostile streams
+    /// Allow targets on other machines; they will receive broken and hostile streams
     #[arg(long, env = "S2SPEC_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
     allow_remote: bool,
 
-    /// Do not look at the server of a target file before its cases are run
+    /// Skip the preflight check of the target
     #[arg(long, env = "S2SPEC_NO_DOCTOR", value_parser = FalseyValueParser::new())]
     no_doctor: bool,
 
-    /// Threads that drive cases, each several at a time [default: one for each core]
+    /// Number of threads; each runs several cases at a time [default: one for each core]
     #[arg(short, long, value_name = "N", env = "S2SPEC_JOBS")]
     jobs: Option<NonZeroUsize>,
 
-    /// Where ids, keys and the order of cases come from
+    /// Seed for ids, keys and case order
     #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_SEED, env = "S2SPEC_SEED")]
     seed: u64,
 
-    /// Write the report as JSON too; `-` writes it to standard output in place of the table
+    /// Also write the report as JSON; `-` prints it instead of the table
     #[arg(long, value_name = "FILE", env = "S2SPEC_JSON")]
     json: Option<PathBuf>,
 
-    /// Time that a case may take
+    /// Time limit for each case
     #[arg(long, value_name = "SECONDS", default_value = DEFAULT_TIMEOUT,
           value_parser = timeout, env = "S2SPEC_TIMEOUT")]
     timeout: Duration,
@@ -146,15 +145,15 @@ pub(super) struct Options {
     #[command(flatten)]
     expecting: Expecting,
 
-    /// Keep and print the transcript of every case
+    /// Print the transcript of every case
     #[arg(long, env = "S2SPEC_TRANSCRIPTS", value_parser = FalseyValueParser::new())]
     transcripts: bool,
 
-    /// Show of each expectation of a scenario that it can fail
+    /// Prove that each expectation of a scenario can fail
     #[arg(long, env = "S2SPEC_PROVE", value_parser = FalseyValueParser::new())]
     prove: bool,
 
-    /// When to use colours
+    /// When to use color
     #[arg(
         long,
         value_enum,
@@ -164,7 +163,7 @@ pub(super) struct Options {
     )]
     color: Color,
 
-    /// Tell of every unexpected case at length
+    /// Print every unexpected case in full
     #[arg(short, long, env = "S2SPEC_VERBOSE", value_parser = FalseyValueParser::new())]
     verbose: bool,
 }
@@ -230,7 +229,7 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
             Ok(Duration::from_secs_f64(seconds))
         }
         _ => Err(format!(
-            "seconds are wanted, more than 0 and at most {LONGEST_TIMEOUT}"
+            "expected seconds, more than 0 and at most {LONGEST_TIMEOUT}"
         )),
     }
 }
@@ -472,7 +471,7 @@ async fn follow(
                     asked = true;
                     signal.set(end_wanted());
                     interrupt.send_replace(true);
-                    output::note("interrupted: the cases under way are ended; once more to not wait");
+                    output::note("finishing running cases; press Ctrl-C again to stop now");
                 }
             },
         }

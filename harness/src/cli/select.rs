@@ -14,12 +14,12 @@ use crate::scenario::Library;
 /// Which cases are meant.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Wanted {
-    /// Ids of cases, beginnings of ids, or globs: `policies`, 'personas/row07/**', '**/inbound';
-    /// ids of requirements and known bugs: TLS-06, B05; all cases without any
+    /// Case ids, prefixes or globs (`policies`, 'personas/row07/**', '**/inbound'), or ids of
+    /// requirements and known bugs (TLS-06, B05) [default: all cases]
     #[arg(value_name = "ID")]
     ids: Vec<String>,
 
-    /// Only cases with this tag; given more than once, cases with any of the tags
+    /// Only run cases with this tag; repeat it for cases with any of the tags
     #[arg(
         long = "tag",
         value_name = "TAG",
@@ -74,7 +74,7 @@ impl Wanted {
 /// Where scenarios come from.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Sources {
-    /// Take scenarios from this folder (or file) in place of the built-in ones
+    /// Read scenarios from this folder or file instead of the built-in ones
     #[arg(long, value_name = "PATH", env = "S2SPEC_SCENARIOS")]
     pub(super) scenarios: Option<PathBuf>,
 }

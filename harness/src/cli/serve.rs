@@ -27,7 +27,7 @@ use crate::transcript::{Detail, line, telling};
 /// Options of `serve`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A persona's name (`s2spec personas` lists them), or a persona file ending in .toml
+    /// Name of a persona (see `s2spec personas`), or a persona file ending in .toml
     persona: String,
 
     /// Where the partner listens
@@ -39,7 +39,7 @@ pub(super) struct Args {
     )]
     listen: SocketAddr,
 
-    /// The domain that it speaks for
+    /// The partner's domain
     #[arg(
         long,
         value_name = "DOMAIN",
@@ -48,7 +48,7 @@ pub(super) struct Args {
     )]
     domain: String,
 
-    /// The domain of the server that is tried against it
+    /// The domain of your server
     #[arg(
         long,
         value_name = "DOMAIN",
@@ -57,7 +57,7 @@ pub(super) struct Args {
     )]
     target_domain: String,
 
-    /// Where that server listens
+    /// The address of your server
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -66,36 +66,36 @@ pub(super) struct Args {
     )]
     target: SocketAddr,
 
-    /// Also answer DNS for the partner's domain here, with UDP and TCP
+    /// Also answer DNS queries for the partner's domain at this address
     #[arg(long, value_name = "ADDRESS", env = "S2SPEC_DNS")]
     dns: Option<SocketAddr>,
 
-    /// Write the authority that signed the partner's certificate to this file
+    /// Write the CA certificate of the partner to this file
     #[arg(long, value_name = "FILE", env = "S2SPEC_CA")]
     ca: Option<PathBuf>,
 
-    /// PEM file with the authorities that the partner trusts; EXTERNAL needs the server's own here
+    /// PEM file with CA certificates that the partner trusts; EXTERNAL needs your server's CA
     #[arg(long, value_name = "FILE", env = "S2SPEC_TRUST")]
     trust: Option<PathBuf>,
 
-    /// Dial the server at once and send it a ping
+    /// Connect to your server now and send a ping
     #[arg(long)]
     dial: bool,
 
-    /// Show all bytes of every event
+    /// Print every event in full
     #[arg(long)]
     full: bool,
 
-    /// Where stream ids and keys come from
+    /// Seed for stream ids and keys
     #[arg(long, value_name = "NUMBER", default_value_t = 1, env = "S2SPEC_SEED")]
     seed: u64,
 
-    /// Seconds that the partner waits for each step of the server
+    /// How long the partner waits for each step of your server
     #[arg(long, value_name = "SECONDS", default_value_t = 60, env = "S2SPEC_PATIENCE",
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     patience: u64,
 
-    /// When to use colours
+    /// When to use color
     #[arg(
         long,
         value_enum,
@@ -240,7 +240,7 @@ fn domain(name: &str) -> Result<&str, CliError> {
         Ok(name)
     } else {
         Err(CliError::Usage(format!(
-            "{name:?} is no domain; wanted is one like partner.example, other scripts as xn--…"
+            "{name:?} is not a domain; expected one like partner.example (other scripts as xn--…)"
         )))
     }
 }

@@ -53,7 +53,7 @@ impl FromStr for Chosen {
                 .collect();
             let alike = nearest(text, names.iter().map(String::as_str));
             format!(
-                "there are {}, and files whose names end in .toml{}",
+                "expected {}, or a path ending in .toml{}",
                 names.join(", "),
                 did_you_mean(&alike)
             )
@@ -88,7 +88,7 @@ pub(crate) fn read(path: &Path, allow_remote: bool) -> Result<TargetFile, CliErr
     })
 }
 
-/// What a target file tells the doctor.
+/// What the doctor takes from a target file.
 pub(super) fn extra(file: &TargetFile) -> Extra {
     let switched = file.policies.iter().any(|policy| policy.switch.is_some());
     Extra {

@@ -7,7 +7,7 @@ use super::Subject;
 use super::finding::{Blame, Check, Diagnosis, Finding, Result, Severity};
 
 const DAY: i64 = 86_400;
-/// A certificate that ends within this time is told of.
+/// A certificate that ends within this time is reported.
 const SOON: i64 = 14 * DAY;
 /// Shorter keys are refused by many (RFC 7590 §3.4, NIST SP 800-57).
 const SHORT_RSA: usize = 2048;

@@ -29,10 +29,7 @@ pub(super) fn clock(details: Option<&Details>, good: Option<&TrialConnection>) -
     let ahead = theirs - ours;
     let apart = ahead.abs();
     if apart <= MINUTE {
-        return Result::fine(format!(
-            "the target tells the same time, to {}",
-            span(apart)
-        ));
+        return Result::fine(format!("the target's clock agrees, within {}", span(apart)));
     }
     let unusable = !(-BEHIND..=AHEAD).contains(&ahead);
     let severity = if unusable {

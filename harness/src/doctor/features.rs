@@ -22,7 +22,7 @@ pub(super) fn policy(subject: &Subject, report: &ProbeReport) -> Result {
     };
     if !row.policy().valid() {
         return Result::not_seen(format!(
-            "{row} leaves no method, so that nothing has to be shown"
+            "{row} leaves no method, so there is nothing to offer"
         ));
     }
     let (Some(clear), Some(expected)) = (&report.clear, expected(subject, row)) else {

@@ -94,7 +94,7 @@ fn trust(good: &TrialConnection, unknown: &TrialConnection) -> Result {
         return Finding::new(
             Severity::Warning,
             Blame::Target,
-            "the target takes EXTERNAL with a certificate from an authority that nobody trusts",
+            "the target takes EXTERNAL with a certificate from an untrusted authority",
             "does the server check certificates at all? every domain can be forged like this",
         )
         .into();

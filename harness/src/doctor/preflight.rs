@@ -29,7 +29,7 @@ pub struct Preflight {
     pub row: Option<PolicyNumber>,
     /// How policies are read.
     pub profile: Profile,
-    /// Where ids and keys come from.
+    /// Seed for ids and keys.
     pub seed: u64,
     /// How long each check may take.
     pub patience: Duration,
@@ -41,7 +41,7 @@ pub struct Preflight {
     pub extra: Extra,
 }
 
-/// What a target file says of a server, beside what a [`Target`] tells.
+/// What a target file says about a server, beyond what a [`Target`] has.
 #[derive(Clone, Debug, Default)]
 pub struct Extra {
     /// Its domain and address, where they are known before it is started.

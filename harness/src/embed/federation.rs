@@ -97,7 +97,7 @@ impl Federation {
         self
     }
 
-    /// Where ids and keys come from; 1 if nothing is said.
+    /// Seed for ids and keys; 1 if nothing is said.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -323,7 +323,7 @@ fn abandon() {
     std::process::exit(INTERRUPTED.into());
 }
 
-/// What cargo has to be told to run this test program: `-p my-server --test federation`.
+/// The arguments for cargo that run this test program: `-p my-server --test federation`.
 fn cargo_arguments() -> String {
     let package = std::env::var("CARGO_PKG_NAME");
     let program = std::env::current_exe().ok();

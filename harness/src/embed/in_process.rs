@@ -72,8 +72,8 @@ impl<'a> Setup<'a> {
         self.name
     }
 
-    /// The policy to set. Where cases of several policies share the instance it is that of the first;
-    /// then [`Setup::partners`] tells the others.
+    /// The policy to set. Where cases of several policies share the instance it is that of the
+    /// first; then [`Setup::partners`] has the others.
     pub fn policy(&self) -> Policy {
         let first = self.cases.first();
         first
@@ -344,7 +344,7 @@ async fn answers(inner: &InnerSide) -> Result<(), StartError> {
         () = tokio::time::sleep_until(Instant::now() + ANSWER) => Err(environment(format!(
             "its inner side did not answer a ping within {} s, with a result or an error: {}",
             ANSWER.as_secs(),
-            "how a refusal is proved to be one would not be known"
+            "without it a refusal cannot be told from a delay"
         ))),
     }
 }

@@ -125,7 +125,7 @@ impl Bench {
         })
     }
 
-    /// What the command line tells of the same failure.
+    /// What the command line prints for the same failure.
     fn failure(&self, record: &Record) -> String {
         let charset = output::charset();
         let command = self.0.rerun.command(&record.result.case.id);
@@ -140,7 +140,7 @@ impl Bench {
 }
 
 impl Results {
-    /// Follows a run to its end. Tests whose results do not come then are told so.
+    /// Follows a run to its end. Tests without a result then learn that none will come.
     pub(super) async fn follow(mut self, mut events: mpsc::Receiver<RunEvent>) {
         while let Some(event) = events.recv().await {
             match event {

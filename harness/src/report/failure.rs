@@ -1,4 +1,4 @@
-//! What is told of a case that did not end as expected.
+//! The report of a case that did not end as expected.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

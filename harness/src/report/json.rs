@@ -63,7 +63,7 @@ struct CaseReport<'a> {
     /// What the oracle allows; none where a scenario says what is allowed.
     allowed: Option<&'a Expectation>,
     outcome: Option<&'a Outcome>,
-    /// What told of a refusal, in words.
+    /// The sign of a refusal, in words.
     reason: Option<String>,
     verdict: Verdict,
     why: &'a str,

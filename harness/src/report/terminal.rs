@@ -15,7 +15,7 @@ use crate::record::Record;
 use crate::transcript::printable;
 use crate::verdict::Verdict;
 
-/// How many cases are told of at length; more are listed by id.
+/// How many cases are printed in full; more are listed by id.
 const AT_LENGTH: usize = 10;
 /// How many ids are listed after those.
 const LISTED: usize = 40;
@@ -71,11 +71,8 @@ fn tables(report: &Report, view: &View, out: &mut String) {
         let left_out = grid.take_unsupported_rows();
         marks.extend(grid.marks());
         let (title, heading) = match set {
-            Set::Personas => ("personas: a kind of server each", Heading::Codes),
-            Set::Policies => (
-                "policies: a partner set to the row of that number",
-                Heading::Names,
-            ),
+            Set::Personas => ("personas: one column per simulated server", Heading::Codes),
+            Set::Policies => ("policies: columns are the partner's policy", Heading::Names),
             Set::Offers => (
                 "offers: STARTTLS and certificate, the rest in one mark",
                 Heading::Codes,
@@ -218,7 +215,7 @@ fn unexpected(report: &Report, view: &View, out: &mut String) {
     }
     let rest = &records[at_length..];
     if !rest.is_empty() {
-        let _ = writeln!(out, "{} more (-v tells of each at length):", rest.len());
+        let _ = writeln!(out, "{} more (-v for details):", rest.len());
         for record in rest.iter().take(LISTED) {
             let mark = Mark::of(record);
             let _ = writeln!(
@@ -235,7 +232,7 @@ fn unexpected(report: &Report, view: &View, out: &mut String) {
     }
 }
 
-/// Transcripts of the cases that are not told of at length anyway.
+/// Transcripts of the cases that are not printed in full.
 fn transcripts(report: &Report, view: &View, out: &mut String) {
     for record in report.records.values() {
         let told = record.verdict.is_unexpected() || record.verdict == Verdict::Error;

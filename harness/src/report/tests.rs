@@ -99,7 +99,7 @@ fn many_failures_are_cut_unless_asked_for() {
     let short = plain(&report, &view(80, Charset::Unicode));
     assert_eq!(short.matches("rerun").count(), 10);
     let more = persona_cases() - 10;
-    assert!(short.contains(&format!("{more} more (-v tells of each at length)")));
+    assert!(short.contains(&format!("{more} more (-v for details)")));
     let long = plain(
         &report,
         &View {

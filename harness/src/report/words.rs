@@ -19,12 +19,12 @@ pub fn allowed_text(allowed: &[Allowed]) -> String {
 /// How a case ended and what was wrong beside that, as a baseline lists it.
 pub fn shown_text(record: &Record) -> String {
     if record.result.allowed.is_none() && record.verdict == Verdict::Pass {
-        return "all that has to be seen".to_owned();
+        return "everything that must be seen".to_owned();
     }
     shown(&record.result).unwrap_or_else(|| outcome_text(None))
 }
 
-/// What told of a refusal, for those who group by it: `stream error policy-violation`.
+/// The sign of a refusal, to group by: `stream error policy-violation`.
 pub(super) fn reason_text(outcome: Option<&Outcome>) -> Option<String> {
     match outcome {
         Some(Outcome::Refused(Refusal { signal, .. })) => Some(signal.to_string()),

@@ -190,7 +190,7 @@ impl<'a> CaseRun<'a> {
         }
     }
 
-    /// What is to be done at once. The rest is told of on `due` when its name is raised.
+    /// What to do at once. The rest comes on `due` when its signal is raised.
     fn dues(&self, due: &mpsc::UnboundedSender<Due>, waiting: &mut JoinSet<()>) -> Vec<Due> {
         let mut wait = |name: &str, what: Due| {
             let (board, name, due) = (self.board.clone(), name.to_owned(), due.clone());
@@ -361,7 +361,7 @@ impl<'a> CaseRun<'a> {
         self.board.raise(format!("{word}-{count}"), "");
     }
 
-    /// Whether nothing has to be waited for any more.
+    /// Whether there is nothing left to wait for.
     fn is_decided(&self) -> bool {
         if self.by_oracle() {
             return self

@@ -5,7 +5,7 @@ use tokio::sync::{mpsc, watch};
 use super::schedule::{Plan, run};
 use crate::record::{Record, RunEvent};
 
-/// Everything that a run told.
+/// Everything that a run reported.
 #[derive(Debug, Default)]
 pub struct Collected {
     /// The results, in the order in which they came.

@@ -95,8 +95,8 @@ impl CaseRun<'_> {
         partner.stop().await;
         Ok(match got_through {
             Ok(true) => None,
-            Ok(false) => Some("it takes no connection any more".to_owned()),
-            Err(_) => Some("its stanza does not get through any more".to_owned()),
+            Ok(false) => Some("it no longer accepts connections".to_owned()),
+            Err(_) => Some("its stanza no longer gets through".to_owned()),
         })
     }
 

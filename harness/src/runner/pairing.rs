@@ -58,7 +58,7 @@ impl Pairing {
         complete
     }
 
-    /// Refusals whose controls never ended, because the run was broken off.
+    /// Refusals whose controls never ended, because the run was stopped.
     pub(super) fn rest(&mut self) -> Vec<CaseResult> {
         std::mem::take(&mut self.waiting)
             .into_values()

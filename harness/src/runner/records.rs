@@ -13,7 +13,7 @@ pub(super) enum RecordError {
     #[error(transparent)]
     Name(#[from] BadName),
     /// No partner has this name, and it is no number.
-    #[error("`{0}` is no port: the name of a partner, `closed`, `target` or a number is wanted")]
+    #[error("`{0}` is not a port: expected the name of a partner, `closed`, `target` or a number")]
     Port(String),
     /// No address.
     #[error("`{0}` is no IP address")]

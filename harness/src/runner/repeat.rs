@@ -48,8 +48,8 @@ pub struct Rounds {
     pub until_unexpected: bool,
 }
 
-/// Runs a plan as often as wanted, and tells of each case once, when it is settled. The events end with
-/// [`RunEvent::Ended`].
+/// Runs a plan as often as wanted, and reports each case once, when it is settled. The events end
+/// with [`RunEvent::Ended`].
 pub async fn repeat(
     plan: Plan,
     repetition: Repetition,
@@ -85,7 +85,7 @@ struct Repeater {
     interrupt: watch::Receiver<bool>,
     keep_events: bool,
     histories: BTreeMap<String, History>,
-    /// Each trouble is told of once, however many rounds it comes back in.
+    /// Each trouble is reported once, however many rounds it comes back in.
     trouble: BTreeSet<String>,
     unexpected: bool,
 }
@@ -93,9 +93,9 @@ struct Repeater {
 /// What becomes of the results of a round.
 #[derive(Clone, Copy)]
 enum Taking {
-    /// They are told of at once.
+    /// They are reported at once.
     Telling,
-    /// Unexpected failures are kept for another try, the rest is told of at once.
+    /// Unexpected failures are kept for another try, the rest is reported at once.
     KeepingFailures,
     /// They are kept and compared. With how many rounds there will be.
     Comparing(u32, Option<u32>),

@@ -45,7 +45,7 @@ pub struct Plan {
 /// Makes a verdict of a result, with what is known of the target.
 pub type Judge = Arc<dyn Fn(CaseResult) -> Record + Send + Sync>;
 
-/// Runs a plan and tells of it on `events`. Ends early, with what it has, when `interrupt` turns true.
+/// Runs a plan and reports on `events`. Ends early, with what it has, when `interrupt` turns true.
 pub async fn run(plan: Plan, events: mpsc::Sender<RunEvent>, interrupt: watch::Receiver<bool>) {
     let began = Instant::now();
     let started = RunEvent::Started {

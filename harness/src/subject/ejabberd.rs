@@ -284,7 +284,7 @@ impl Settings {
         }
     }
 
-    /// What instances are told apart by: policies that are set in the same way share one.
+    /// What distinguishes instances: policies with the same settings share one.
     fn label(self) -> String {
         let dialback = if self.dialback { "with" } else { "without" };
         format!("starttls {}, {dialback} dialback", self.starttls())

@@ -179,8 +179,8 @@ async fn ready(mut lines: mpsc::Receiver<String>, marks: &[String]) -> bool {
     true
 }
 
-/// Reads an output to its end, so that the server never waits for a reader. The last lines are kept;
-/// all are told as long as somebody listens.
+/// Reads an output to its end, so that the server never waits for a reader. The last lines are
+/// kept; all are sent as long as there is a receiver.
 async fn drain(mut output: impl AsyncRead + Unpin, tail: Tail, told: mpsc::Sender<String>) {
     let mut chunk = [0; CHUNK];
     let mut line = Vec::new();
@@ -223,7 +223,7 @@ impl Tail {
         lines.push_back(line.to_owned());
     }
 
-    /// The line that tells most: the last that speaks of an error, otherwise the last.
+    /// The most telling line: the last that speaks of an error, otherwise the last.
     fn last(&self) -> String {
         let lines = self.lines();
         let telling = |line: &&String| {

@@ -69,7 +69,7 @@ impl Prosody {
     }
 }
 
-/// `prosody --version` would start a server; prosodyctl tells without.
+/// `prosody --version` would start a server; prosodyctl does not.
 fn version() -> Option<String> {
     let output = std::process::Command::new("prosodyctl")
         .arg("about")

@@ -1,4 +1,4 @@
-//! Questions that are asked of events again and again.
+//! Predicates on events.
 
 use simulated_partners::event::{ConnectionKind, EventKind};
 use simulated_partners::wire::{Element, Kind, NS_DIALBACK, Node, Unit};
@@ -58,7 +58,7 @@ pub(super) fn is_unit(what: &EventKind, unit: Unit) -> bool {
     element(what).is_some_and(|element| unit.is(element))
 }
 
-/// Who dials whom on a connection, in words.
+/// Who dials on a connection, in words.
 pub(super) fn connection_words(kind: ConnectionKind) -> &'static str {
     match kind {
         ConnectionKind::Outbound => "target dials partner",

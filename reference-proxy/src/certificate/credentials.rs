@@ -1,4 +1,4 @@
-//! What the proxy presents and whom it trusts.
+//! The certificates that the proxy presents and trusts.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};

@@ -96,7 +96,7 @@ pub(super) fn check(settings: Settings) -> Result<Config, Vec<Problem>> {
     let mut problems = Vec::new();
     let served = check_domains(&settings.domains, &mut problems);
     if settings.gateways.is_empty() {
-        let message = "at least one gateway has to be named";
+        let message = "at least one gateway must be named";
         problems.push(Problem::new("internal.gateways", message));
     }
     let limits = &settings.limits;
@@ -132,7 +132,7 @@ pub(super) fn check(settings: Settings) -> Result<Config, Vec<Problem>> {
 
 fn check_domains(domains: &[Domain], problems: &mut Vec<Problem>) -> BTreeSet<Domain> {
     if domains.is_empty() {
-        let message = "at least one domain has to be served";
+        let message = "at least one domain must be served";
         problems.push(Problem::new("domains", message));
     }
     let mut served = BTreeSet::new();

@@ -35,7 +35,7 @@ pub(super) struct AwaitRequest {
     failures: u8,
 }
 
-/// How far a pair has come. A verified pair may be verified once more.
+/// How far a pair has come. A verified pair may be verified again.
 #[derive(Debug, Default)]
 struct Progress {
     verified: bool,

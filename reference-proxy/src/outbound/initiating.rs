@@ -57,7 +57,7 @@ pub(super) struct Undecided {
 }
 
 impl Undecided {
-    /// Sends a key once more.
+    /// Sends a key again.
     pub(super) fn ask_again(self, config: &Config, out: &mut Vec<Action>) -> Progress {
         let plan = self.plan;
         Turn { plan, config, out }.request(self.method, self.stream_id, false)

@@ -50,7 +50,7 @@ pub(super) async fn open(
     negotiation.run(progress, actions).await
 }
 
-/// Sends a key once more on an open stream.
+/// Sends a key again on an open stream.
 pub(super) async fn ask_again(
     context: &Arc<Context>,
     connection: Connection,

@@ -179,7 +179,7 @@ impl Connection {
         !self.incoming.buffer.is_empty()
     }
 
-    /// Waits for the first byte, without taking it, and tells whether a TLS handshake begins.
+    /// Waits for the first byte, without taking it. Returns whether a TLS handshake begins.
     pub(crate) async fn begins_with_tls(&self) -> bool {
         let mut first = [0];
         match &self.incoming.io {

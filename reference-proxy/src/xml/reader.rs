@@ -368,7 +368,7 @@ fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-/// Classifies a parser's error. Some can be told apart by their texts only.
+/// Classifies a parser's error. Some differ only in their texts.
 fn classify(error: &rxml::Error) -> ReadError {
     match error {
         rxml::Error::RestrictedXml(text) if text.contains("encoding") => ReadError::Encoding,

@@ -7,7 +7,7 @@ use hickory_proto::rr::{LowerName, Name};
 
 /// Queries that are remembered for one name.
 const QUERIES_OF_A_NAME: usize = 64;
-/// Names that are remembered. A target that asks for more is told by [`Log::lost`].
+/// Names that are remembered. [`Log::lost`] counts the rest.
 const NAMES: usize = 16_384;
 
 /// A question that was asked.

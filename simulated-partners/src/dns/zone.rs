@@ -149,8 +149,8 @@ impl Records {
         self.lock().log.of_all_below(&name.into())
     }
 
-    /// Returns when a question about a name is in the log. Waits for ever where nobody asks, or where
-    /// it is no domain name.
+    /// Returns when a question about a name is in the log. Never returns if nobody asks, or if it
+    /// is not a domain name.
     pub async fn asked(&self, name: &str) {
         let mut questions = self.lock().questions.subscribe();
         while self.queries(name).is_empty() {

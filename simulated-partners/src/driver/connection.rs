@@ -62,7 +62,7 @@ struct Connection<'a> {
     socket: Socket,
     machine: Machine,
     deadline: Option<Instant>,
-    /// Where those put their verdicts whom this connection asked.
+    /// Results of verification connections arrive here.
     verdicts: mpsc::UnboundedSender<(u32, Verdict)>,
     decided: mpsc::UnboundedReceiver<(u32, Verdict)>,
     report: Option<Report>,
@@ -89,7 +89,7 @@ pub(super) async fn run(
     let connection = shared.recorder.opened(purpose.kind());
     let (verdicts, decided) = mpsc::unbounded_channel();
     let mut board = shared.board.subscribe();
-    // What is on it already has to be told as well.
+    // Events that are already on it must be handled, too.
     board.mark_changed();
     let mut connection = Connection {
         shared,
@@ -326,7 +326,7 @@ impl Connection<'_> {
 
     /// Sends all that is to be sent, as long as the peer takes something now and then.
     async fn drain(&mut self, stop: &mut watch::Receiver<bool>) {
-        // The machine is told to stop in its turn.
+        // The machine stops in its turn.
         let mut hurries = self.stopping;
         while !self.outbox.is_empty() {
             let patience = if hurries { FAREWELL } else { self.patience() };
@@ -428,7 +428,7 @@ async fn traffic(
 
 /// Waits for the word to stop.
 async fn told(stop: &mut watch::Receiver<bool>) {
-    // Whose partner is gone has been told as well.
+    // If the partner is gone, the machine knows already.
     let _ = stop.wait_for(|stopped| *stopped).await;
 }
 

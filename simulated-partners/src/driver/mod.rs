@@ -49,7 +49,7 @@ const FAREWELL: Duration = Duration::from_millis(100);
 /// What makes a partner.
 #[derive(Clone, Debug)]
 pub struct PartnerSetup {
-    /// The domain that it speaks for.
+    /// The partner's domain.
     pub domain: String,
     /// How it behaves.
     pub persona: Arc<Persona>,
@@ -105,7 +105,7 @@ impl Entry {
     /// Sends a stanza as soon as the connection is authenticated. Where that never comes the stanza is
     /// dropped; the partner's events tell why.
     pub fn send(&self, stanza: Element) {
-        // A connection that is gone has told so among the events.
+        // A connection that is gone has left an event.
         let _ = self.stanzas.send(stanza);
     }
 }
@@ -153,7 +153,7 @@ impl Numbers {
 impl Partner {
     /// Starts a partner on the runtime that this is called from.
     ///
-    /// A persona whose authority is unreachable gets a port on which nobody listens.
+    /// A persona whose authority is unreachable gets a port without a listener.
     ///
     /// # Errors
     /// When it cannot listen, or speaks no TLS version at all.
@@ -243,7 +243,7 @@ impl Partner {
         Entry { stanzas }
     }
 
-    /// The next observation, in the order in which things happened. Waits for ever while nothing
+    /// The next observation, in the order in which things happened. Waits as long as nothing
     /// happens; can be cancelled without loss.
     pub async fn next_event(&mut self) -> Option<Event> {
         self.events.next().await
@@ -259,7 +259,7 @@ impl Partner {
             mut ended,
             ..
         } = self;
-        // Without a receiver no task is left to be told.
+        // Without a receiver no task is left.
         let _ = stop.send(true);
         drop(shared);
         let _ = ended.recv().await;

@@ -62,7 +62,7 @@ pub(super) struct Outbox {
     /// Most bytes of a segment; zero is no bound.
     segment: usize,
     needs_flush: bool,
-    /// Nothing can be written any more.
+    /// Nothing more can be written.
     mute: bool,
     progress: Instant,
     /// When the next repetition is due.
@@ -174,7 +174,7 @@ impl Outbox {
         self.chunk.len() - self.written + queued.sum::<usize>()
     }
 
-    /// The peer takes nothing any more: what is left to write is dropped, and what waits for it done.
+    /// The peer reads nothing more: what is left to write is dropped, and its waiters are done.
     pub(super) fn mute(&mut self) {
         self.mute = true;
         self.chunk.clear();
@@ -185,7 +185,7 @@ impl Outbox {
         self.queue.retain(|out| matches!(out, Out::Step(_)));
     }
 
-    /// The peer has ended: repetitions make no sense any more.
+    /// The peer has ended: there is no point in repeating.
     pub(super) fn stop_repeating(&mut self) {
         self.paced_until = None;
         self.queue.retain(|out| !matches!(out, Out::Many { .. }));

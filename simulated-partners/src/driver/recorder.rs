@@ -83,7 +83,7 @@ impl Recorder {
     fn push(&self, connection: ConnectionId, kind: EventKind) {
         self.held.fetch_add(cost(&kind), Ordering::Relaxed);
         let at = self.started.elapsed();
-        // Without a receiver nobody wants to know any more.
+        // Without a receiver the event is of no interest.
         let _ = self.sender.send(Event {
             connection,
             at,

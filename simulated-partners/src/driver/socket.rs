@@ -268,7 +268,7 @@ impl Socket {
     /// Ends TCP on our side without a word of TLS, and is gone once the peer has ended too.
     pub(super) async fn cut(&mut self) {
         if let Self::Tls(stream) = self {
-            // Nobody else writes any more, so that no close_notify follows.
+            // There is no other writer, so no close_notify follows.
             let tcp = match &mut **stream {
                 TlsStream::Client(stream) => stream.get_mut().0,
                 TlsStream::Server(stream) => stream.get_mut().0,

@@ -137,7 +137,7 @@ impl Inner {
         let farewell = async {
             // A task that ended in any way has closed its half.
             let _ = writer.await;
-            // Stanzas that still come are nobody's any more, but must not keep the end waiting.
+            // Stanzas that still come have no receiver, but must not delay the end.
             while self.incoming.recv().await.is_some() {}
         };
         if timeout(FAREWELL, farewell).await.is_err() {
@@ -302,7 +302,7 @@ async fn write_to_end<S: AsyncWrite>(
     let mut closing = state.subscribe();
     let outcome = tokio::select! {
         outcome = &mut written => outcome,
-        // A peer that does not read must not keep the task for ever.
+        // A peer that does not read must not keep the task alive.
         () = no_longer_open(&mut closing) => timeout(FAREWELL, written)
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),

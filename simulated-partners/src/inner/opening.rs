@@ -93,7 +93,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
                 return Ok(frame.kind);
             }
             let length = self.stream.read(&mut chunk).await.map_err(|error| {
-                // In TLS 1.3 a refused client certificate is told after the handshake.
+                // In TLS 1.3 a refused client certificate shows after the handshake.
                 match error
                     .get_ref()
                     .is_some_and(|inner| inner.is::<rustls::Error>())

@@ -111,7 +111,7 @@ impl Check<'_> {
                 if let Some(span) = self.document.written(&format!("offer.{key}")) {
                     found.push(
                         Diagnostic::new(span, format!("`{key}` without TLS"))
-                            .label("nobody would see it")
+                            .label("it would never be seen")
                             .also(tls.clone(), "there is no TLS")
                             .help(format!("set `tls = \"offered\"`, or leave `{key}` out")),
                     );
@@ -271,7 +271,7 @@ impl Check<'_> {
             if is_normal {
                 self.found.push(
                     Diagnostic::new(when, "a deviation that no fact tells of")
-                    .label("a correct answer would be expected here")
+                    .label("expected a correct answer here")
                     .help(format!(
                         "name it under `[facts]` as `{fact}`, or end the actions with `\"proceed\"`"
                     )),
@@ -297,7 +297,7 @@ fn only_opens(reaction: &Reaction) -> bool {
     in_place && matches!(reaction.actions.as_slice(), [one] if is_header(one))
 }
 
-/// The fact that tells of deviations at a point.
+/// The fact that covers deviations at a point.
 const fn fact_about(when: When) -> Option<&'static str> {
     match when {
         When::Accepted | When::Header | When::HeaderReceived | When::Features => Some("stream"),

@@ -73,7 +73,7 @@ pub(super) enum Pair {
 
 /// A key cannot make a signature over this hash: only RSA keys make weak ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the key cannot make such a signature")]
+#[error("the key cannot make this signature")]
 pub(super) struct CannotSign;
 
 impl Pair {

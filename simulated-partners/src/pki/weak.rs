@@ -1,4 +1,4 @@
-//! Cryptography that no library gives any more: RSA with 1024 bits, signatures over SHA-1 and MD5.
+//! Cryptography that libraries no longer offer: RSA with 1024 bits, signatures over SHA-1 and MD5.
 //!
 //! For certificates that a target has to refuse. Neither fast nor free of side channels: nothing is
 //! protected by it.

@@ -30,7 +30,7 @@ use crate::wire::{Element, NS_TLS};
 pub use opened::{Fault, Opened};
 use opened::{Units, end, open};
 
-/// What to look at, and as whom.
+/// What to probe, and under which name.
 #[derive(Clone, Debug)]
 pub struct Probe {
     /// Where.

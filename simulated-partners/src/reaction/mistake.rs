@@ -155,7 +155,7 @@ fn contents(reaction: &Reaction, action: &Do, tell: &mut dyn FnMut(String, Strin
         ),
         Do::Repeat(repeat) if repeat.send.is_empty() => tell(
             "nothing to repeat".to_owned(),
-            "write what is to be sent as `send`".to_owned(),
+            "write what to send as `send`".to_owned(),
         ),
         Do::Wait(time) if *time == 0 || *time > LONGEST_WAIT => tell(
             format!("`wait = {time}` is out of bounds"),

@@ -49,7 +49,7 @@ pub enum When {
     /// A handshake is complete. Dialling: in place of the new header. Accepted: before anything,
     /// and in place of nothing.
     Secured,
-    /// A handshake failed. Nothing can be sent any more.
+    /// A handshake failed. Nothing more can be sent.
     TlsFailed,
     /// `<auth/>` was received.
     Auth,

@@ -94,7 +94,7 @@ pub enum Action {
     /// Take the keys of TLS 1.2 over and send these records, in clear here, under them. What comes
     /// is handed in as records in clear from then on.
     TakeOver(Vec<u8>),
-    /// From now on wait this long for the next step, or for ever. Replaces the wait before.
+    /// From now on wait this long for the next step, or without limit. Replaces the wait before.
     Deadline(Option<Duration>),
     /// Have a dialback key checked by the authoritative server on a connection of its own, and hand
     /// the result back as [`Input::Verified`] (XEP-0220 §2.1.2).

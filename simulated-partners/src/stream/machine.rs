@@ -63,7 +63,7 @@ pub struct Machine {
     /// A step was taken while the input at hand was handled.
     pub(super) moved: bool,
     pub(super) framer: Framer,
-    /// The target broke the rules of XML: nothing can be read any more.
+    /// The target broke the rules of XML: nothing more can be read.
     pub(super) unreadable: bool,
     pub(super) encrypted: bool,
     pub(super) certificate: CertificateSeen,
@@ -93,9 +93,9 @@ pub struct Machine {
     pub(super) board: Snapshot,
     /// `<proceed/>` is out, and a handshake is what comes next.
     pub(super) proceeds: bool,
-    /// Nothing is read any more.
+    /// Nothing more is read.
     pub(super) deaf: bool,
-    /// Nothing can be sent any more.
+    /// Nothing more can be sent.
     pub(super) shut: bool,
     /// `</stream:stream>` of ours is out.
     pub(super) end_sent: bool,
@@ -332,7 +332,7 @@ impl Machine {
         }
     }
 
-    /// Marks the connection as authenticated. It is told once.
+    /// Marks the connection as authenticated, and reports it once.
     pub(super) fn establish(&mut self) {
         let method = match (self.sasl_done, self.encrypted) {
             (true, _) => Method::SaslTls,

@@ -1,5 +1,5 @@
 //! What happens after a handshake was broken on purpose: hand-made records go out, and the answer
-//! is read as far as it tells of a refusal.
+//! is read as far as it shows a refusal.
 
 use super::machine::Machine;
 use super::state::{State, Step};
@@ -164,7 +164,7 @@ impl Machine {
         self.send_opaque(bytes);
     }
 
-    /// TCP ended before anything was told.
+    /// TCP ended before any such sign.
     pub(super) fn opaque_closed(&mut self) {
         self.tell(Party::Target, TlsSignal::Closed);
     }

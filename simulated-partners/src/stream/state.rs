@@ -39,7 +39,7 @@ pub enum State {
     /// A reaction has taken the place of the engine: whatever comes is matched to its point and has
     /// no effect otherwise.
     Scripted,
-    /// Bytes that are no XML any more: the handshake is being broken on purpose.
+    /// Bytes that are not XML: the handshake is being broken on purpose.
     Opaque,
     /// Open and silent on purpose.
     Held,

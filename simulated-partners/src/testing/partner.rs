@@ -104,7 +104,7 @@ pub struct Partner {
 }
 
 impl Builder {
-    /// The domain that it speaks for; `partner.example` if nothing is said.
+    /// The partner's domain; `partner.example` if nothing is said.
     #[must_use]
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
         self.domain = domain.into();
@@ -214,7 +214,7 @@ impl Partner {
         self.driver.address()
     }
 
-    /// The domain that it speaks for.
+    /// The partner's domain.
     pub fn domain(&self) -> &str {
         &self.domain
     }

@@ -119,7 +119,7 @@ struct Lenient {
 }
 
 impl Lenient {
-    /// A certificate that cannot be read has no key to check a signature with; the judgement tells.
+    /// A certificate that cannot be read has no key to check a signature with; the verdict says so.
     fn unless_unreadable(
         certificate: &CertificateDer<'_>,
         verdict: Result<HandshakeSignatureValid, Error>,

@@ -61,7 +61,7 @@ fn facts(
         suite: state
             .negotiated_cipher_suite()
             .and_then(|suite| suite.suite().as_str())
-            // rustls tells the suites of TLS 1.3 apart in their names, the registry does not.
+            // rustls marks the suites of TLS 1.3 in their names; the registry does not.
             .map(|name| name.replacen("TLS13_", "TLS_", 1))
             .unwrap_or_else(|| "unknown".to_owned()),
         sni,

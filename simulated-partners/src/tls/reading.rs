@@ -56,7 +56,7 @@ pub fn read(raw: &[u8]) -> Vec<Found> {
 }
 
 /// The same of records that were encrypted: data are left out, and the refusal to negotiate again
-/// is told though it is a warning (RFC 5246 §7.2.2).
+/// is recorded although it is a warning (RFC 5246 §7.2.2).
 pub(crate) fn read_opened(raw: &[u8]) -> Vec<Found> {
     read_records(raw, true)
 }

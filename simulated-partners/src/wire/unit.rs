@@ -50,7 +50,7 @@ pub enum Unit {
     Success,
     /// `<failure/>` of SASL.
     SaslFailure,
-    /// `db:result`; the attribute `type` tells a request from an answer.
+    /// `db:result`; the attribute `type` distinguishes answers from requests.
     DbResult,
     /// `db:verify`.
     DbVerify,

@@ -86,13 +86,13 @@ fn tampered(stanzas: tampered::Stanzas) -> Tampered {
 #[case::refuses_who_is_welcome(
     "personas/row09/google-talk/outbound",
     7,
-    "refused, although it has to be established: stream error policy-violation at method, \
+    "refused, although it must be established: stream error policy-violation at method, \
      ended by target"
 )]
 #[case::refuses_who_may_come_in(
     "personas/row09/google-talk/inbound",
     7,
-    "refused, although it has to be established: stream error policy-violation at dialback, \
+    "refused, although it must be established: stream error policy-violation at dialback, \
      ended by target"
 )]
 #[case::refuses_with_another_reason(
@@ -414,7 +414,7 @@ fn a_refusal_by_a_target_that_refuses_everybody_proves_nothing() {
         .expect("a refusal has a control");
     assert_eq!(control.verdict, Verdict::Fail, "{}", control.why);
     let proves_nothing = format!(
-        "refused as it has to be, but its control {} was not accepted: this refusal proves nothing",
+        "refused as expected, but its control {} was not accepted: this refusal proves nothing",
         control.result.case.id
     );
     let record = take(all, id);

@@ -104,7 +104,7 @@ pub struct Role {
     pub answers: bool,
     /// Milliseconds that it waits for each step.
     pub patience: Option<u32>,
-    /// Whether the target is not told of its domain.
+    /// Whether the target's configuration leaves its domain out.
     pub unlisted: bool,
 }
 
@@ -245,7 +245,7 @@ impl Role {
 }
 
 impl Script {
-    /// The domains that the target is told of, in a case of this domain.
+    /// The domains in the target's configuration, in a case of this domain.
     pub fn listed(&self, domain: &str) -> Vec<String> {
         let names = Names::of(self, domain, "", None);
         let mut domains = vec![domain.to_owned()];
@@ -299,7 +299,7 @@ impl Script {
         }
     }
 
-    /// Whether the local side sends a ping without being told.
+    /// Whether the local side sends a ping on its own.
     pub fn sends_by_itself(&self) -> bool {
         self.direction == Direction::Outbound && self.local.is_empty()
     }

@@ -37,7 +37,7 @@ pub enum Sees {
     /// Any element of first level.
     Element,
     /// A stream error that is not made as RFC 6120 §4.9.2 says, beside `stream-error`. `condition`
-    /// tells what is wrong with it.
+    /// says what is wrong with it.
     MalformedError,
     /// `</stream:stream>`.
     StreamEnd,

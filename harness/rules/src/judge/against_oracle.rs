@@ -127,7 +127,7 @@ fn mismatch(case: &OracleCase<'_>) -> String {
             if wanted {
                 format!("refused, but not for an allowed reason: {refusal}")
             } else {
-                format!("refused, although it has to be established: {refusal}")
+                format!("refused, although it must be established: {refusal}")
             }
         }
     }

@@ -126,7 +126,7 @@ fn count(
         return Err(if least == 1 {
             "not seen".to_owned()
         } else {
-            format!("seen {number} times, {least} wanted")
+            format!("seen {number} times, expected {least}")
         });
     }
     if let Some(most) = most

@@ -225,7 +225,7 @@ fn a_target_that_is_dead_afterwards_has_failed() {
     let found = findings(
         &script(),
         &observations,
-        Some("it takes no connection any more"),
+        Some("it no longer accepts connections"),
     );
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].weight, Weight::Must);

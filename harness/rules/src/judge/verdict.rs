@@ -25,7 +25,7 @@ pub fn verdict(result: &CaseResult) -> (Verdict, String) {
         Some(Control { id, state }) => {
             let proves_nothing = |what| {
                 format!(
-                    "refused as it has to be, but its control {id} {what}: this refusal proves nothing"
+                    "refused as expected, but its control {id} {what}: this refusal proves nothing"
                 )
             };
             match state {

@@ -23,7 +23,7 @@ pub struct Area {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Requirement {
-    /// Its id, for ever: scenarios, baselines and reports name it.
+    /// Its id, which never changes: scenarios, baselines and reports use it.
     pub id: RequirementId,
     /// Where it is written, such as `RFC 6120 §4.7.1`.
     pub source: String,

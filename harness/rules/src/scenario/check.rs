@@ -138,7 +138,7 @@ impl<'a> Check<'a> {
                 Err(wrong) => self.found.push(wrong),
                 Ok(row) => {
                     self.found.extend(row.unjudgeable.as_ref().map(|why| {
-                        let title = format!("{id} is registered as one that nobody can judge");
+                        let title = format!("{id} is registered as unjudgeable");
                         Diagnostic::new(place, title).help(format!("the registry says: {why}"))
                     }));
                 }

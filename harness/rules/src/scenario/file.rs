@@ -170,7 +170,7 @@ pub struct PartnerSpec {
     pub answers: bool,
     /// Milliseconds that it waits for each step.
     pub patience: Option<u32>,
-    /// The target is not told of its domain.
+    /// The target's configuration leaves its domain out.
     #[serde(default)]
     pub unlisted: bool,
     /// Its reactions, before those of its persona.

@@ -125,13 +125,13 @@ fn a_correct_file_has_no_mistakes() {
 #[case(
     "\"XML-01\"]",
     "\"XML-01\", \"CRT-31\"]",
-    "CRT-31 is registered as one that nobody can judge",
+    "CRT-31 is registered as unjudgeable",
     "the registry says"
 )]
 #[case(
     "{ send = \"{unit}\" }",
     "{ wait-for = \"godot\" }",
-    "nobody raises `godot`",
+    "no script raises `godot`",
     "raise it in a reaction"
 )]
 #[case(
@@ -307,7 +307,7 @@ fn what_is_only_forbidden_would_never_be_over() {
         1,
     );
     let told = read(&text).expect_err("it has a mistake");
-    assert!(told.contains("nothing has to be seen"), "{told}");
+    assert!(told.contains("nothing must be seen"), "{told}");
 }
 
 #[test]

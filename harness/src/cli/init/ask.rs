@@ -58,7 +58,7 @@ impl Answer for super::PolicyName {
 
 impl Answer for TriggerName {
     fn read(text: &str) -> Result<Self, String> {
-        Self::from_str(text, true).map_err(|_| "reply, component or command is wanted".to_owned())
+        Self::from_str(text, true).map_err(|_| "expected reply, component or command".to_owned())
     }
 
     fn show(&self) -> String {
@@ -106,7 +106,7 @@ impl Asking {
         let Some(answers) = &mut self.answers else {
             return proposal.ok_or_else(|| {
                 CliError::Usage(format!(
-                    "--{option} is needed where nobody sits at a terminal to be asked"
+                    "--{option} is required when there is no terminal to ask at"
                 ))
             });
         };

@@ -98,7 +98,7 @@ fn without_a_terminal_the_domain_is_needed() {
     let error = describe(&args("").unwrap(), &mut Asking::of(None)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "--domain is needed where nobody sits at a terminal to be asked"
+        "--domain is required when there is no terminal to ask at"
     );
 }
 

@@ -150,7 +150,7 @@ fn faults(result: &CaseResult) -> Vec<Fault> {
         .collect()
 }
 
-/// A pass is told of without its events, unless they were asked for.
+/// A pass is reported without its events, unless they were asked for.
 fn trimmed(mut record: Record, keep_events: bool) -> Record {
     if record.verdict == Verdict::Pass && !keep_events {
         record.result.events = Vec::new();

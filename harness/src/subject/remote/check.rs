@@ -99,7 +99,7 @@ impl Check {
                 let text = name.get_ref().trim();
                 if text.is_empty() || text.chars().any(char::is_control) {
                     self.wrong(
-                        Diagnostic::new(name.span(), "a name for reports is wanted")
+                        Diagnostic::new(name.span(), "expected a name for reports")
                             .help("one line, such as `name = \"my server 1.2\"`"),
                     );
                 }
@@ -290,7 +290,7 @@ impl Check {
             (Some(row), _) | (None, Some((row, _))) => Some(row),
             (None, None) => {
                 self.wrong(Diagnostic::new(span, "a policy that says nothing").help(
-                    "add `row = 7`, or `tls`, `sasl` and `dialback`; `s2spec explain` tells of the rows",
+                    "add `row = 7`, or `tls`, `sasl` and `dialback`; `s2spec explain` describes the rows",
                 ));
                 None
             }

@@ -158,7 +158,7 @@ pub struct Ca {
     pub server: Option<PathBuf>,
 }
 
-/// What makes the server send a stanza to a partner.
+/// How to make your server send a stanza to a partner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TriggerKind {
     /// A partner's ping, which it has to answer.

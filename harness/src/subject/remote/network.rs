@@ -33,7 +33,7 @@ pub(super) fn open(file: &TargetFile, seed: u64) -> io::Result<Lab> {
         };
         io::Error::new(
             error.kind(),
-            format!("the lab's DNS has to be at {}: {why} ({error})", file.dns),
+            format!("the lab's DNS must be at {}: {why} ({error})", file.dns),
         )
     })?;
     Ok(Lab {

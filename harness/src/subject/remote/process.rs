@@ -271,7 +271,7 @@ impl Process {
         self.group.forget();
     }
 
-    /// Takes in what was written and not read yet. Others may hold the pipe open for ever.
+    /// Reads what was written and not read yet. Other processes may hold the pipe open.
     pub(super) async fn finish_reading(&mut self) {
         let reading = async {
             for reader in &mut self.readers {

@@ -36,7 +36,7 @@ pub(super) struct Server {
     pub(super) ended: Option<watch::Receiver<Option<String>>>,
     stop: Option<Call>,
     stop_timeout: Duration,
-    /// Ends the process when told so, or when dropped.
+    /// Ends the process on request, or when dropped.
     keeper: Option<Keeper>,
 }
 

@@ -63,7 +63,7 @@ impl Check<'_> {
                 Some("by its facts it sends no features")
             }
             When::DbVerify if facts.authority == AuthorityFact::Unreachable => {
-                Some("by its facts nobody can reach it to verify a key")
+                Some("according to its facts no server can reach it to verify a key")
             }
             When::Header
             | When::Features

@@ -117,7 +117,7 @@ fn shows_what_nobody_would_see_without_tls() {
       |       ------ there is no TLS
     ...
     8 | key = "p256"
-      |       ^^^^^^ nobody would see it
+      |       ^^^^^^ it would never be seen
       |
       = help: set `tls = "offered"`, or leave `key` out
     "#);
@@ -247,7 +247,7 @@ fn shows_a_deviation_that_no_fact_tells_of() {
      --> mine.toml:9:8
       |
     9 | when = "auth"
-      |        ^^^^^^ a correct answer would be expected here
+      |        ^^^^^^ expected a correct answer here
       |
       = help: name it under `[facts]` as `external`, or end the actions with
               `"proceed"`

@@ -107,7 +107,7 @@ impl AltName {
         }
     }
 
-    /// Whether it is one name of one kind, so far as that can be told before texts are filled in.
+    /// Whether it is one name of one kind, as far as can be said before texts are filled in.
     pub(super) fn check(&self) -> Result<(), SpecError> {
         let kinds = [
             self.dns.is_some(),

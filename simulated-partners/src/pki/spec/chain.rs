@@ -15,7 +15,7 @@ use crate::pki::key::{KeyKind, Owner, Pair};
 use crate::pki::line::{Line, Signatory, Terms, usual_validity};
 use crate::pki::names;
 
-/// For whom the certificate is that signs as if it were an authority's.
+/// The domain of the certificate that signs as if it were an authority's.
 const ANOTHER: &str = "another.example";
 
 /// The authorities above a certificate.

@@ -9,8 +9,8 @@ const MOST_PADDING: u32 = 4 << 20;
 const MOST_AUTHORITIES: u16 = 200;
 
 impl CertificateSpec {
-    /// Whether it makes sense, so far as that can be told without an authority and before
-    /// placeholders are filled in.
+    /// Whether it makes sense, as far as can be said without an authority and before placeholders
+    /// are filled in.
     ///
     /// # Errors
     /// The first thing that is wrong.

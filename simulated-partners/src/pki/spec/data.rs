@@ -9,7 +9,7 @@ use super::offset::Offset;
 use crate::persona::Certificate;
 use crate::pki::key::KeyKind;
 
-/// For whom [`Certificate::WrongName`] is issued.
+/// The domain in [`Certificate::WrongName`].
 const SOMEBODY_ELSE: &str = "somebody-else.example";
 
 /// A certificate with its chain and the key that signs with it. What is left out is as in a good

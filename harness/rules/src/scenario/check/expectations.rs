@@ -12,12 +12,12 @@ impl Check<'_> {
             self.tell(
                 "expect",
                 "nothing is expected",
-                "add `[[expect]]` with what has to be seen",
+                "add `[[expect]]` with what must be seen",
             );
         } else if list.iter().all(Expect::is_negative) {
             self.tell(
                 "expect",
-                "nothing has to be seen",
+                "nothing must be seen",
                 "what must not happen is proved by something that does: expect that, too",
             );
         }

@@ -82,7 +82,7 @@ impl Check<'_> {
             if !raised.contains(&name) && !numbered {
                 self.tell(
                     &path,
-                    format!("nobody raises `{name}`"),
+                    format!("no script raises `{name}`"),
                     suggestion(
                         &name,
                         raised.iter().map(String::as_str),

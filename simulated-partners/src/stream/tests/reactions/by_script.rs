@@ -142,7 +142,7 @@ fn a_failed_handshake_can_be_told_of() {
         signal: crate::event::TlsSignal::Closed,
     });
     hand.has_said("raised failed");
-    assert!(hand.sent.is_empty(), "there is nobody to send to");
+    assert!(hand.sent.is_empty(), "there is no one to send to");
     assert_eq!(hand.state(), State::Ended);
 }
 
