@@ -6,6 +6,7 @@ pub use s2spec_rules::{
 };
 
 pub mod baseline;
+mod cause;
 pub mod cli;
 pub mod coverage;
 pub mod doctor;

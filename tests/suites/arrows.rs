@@ -99,7 +99,7 @@ const FLOORS: [(&str, &[&[&str]]); 4] = [
     (
         "harness",
         &[
-            &["lab", "resources", "transcript"],
+            &["cause", "lab", "resources", "transcript"],
             &["baseline", "coverage", "subject"],
             &["report", "runner"],
             &["doctor"],

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use owo_colors::OwoColorize as _;
 use simulated_partners::document::FileError;
 
+use crate::cause::with_causes;
+
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -82,7 +84,7 @@ impl CliError {
 
     /// The error with its causes, in one line.
     pub fn chain(&self) -> String {
-        chain(self)
+        with_causes(self)
     }
 
     /// As it is shown to who called the program.
@@ -114,7 +116,7 @@ fn listed(files: &[FileError], coloured: bool) -> String {
             }
             FileError::Unreadable { .. } => {
                 count += 1;
-                said(&chain(error), coloured)
+                said(&with_causes(error), coloured)
             }
         })
         .collect();
@@ -134,16 +136,4 @@ fn said(text: &str, coloured: bool) -> String {
     } else {
         format!("error: {text}")
     }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

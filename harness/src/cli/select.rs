@@ -8,6 +8,7 @@ use strum::VariantArray as _;
 
 use super::error::CliError;
 use crate::case::{Case, Set, Tag};
+use crate::cause::with_causes;
 use crate::matrix::{self, Selection, SelectionError};
 use crate::scenario::Library;
 
@@ -143,7 +144,7 @@ pub(super) fn among<'a>(
 ) -> Result<Vec<&'a Case>, CliError> {
     let selected = Selection::new(ids).and_then(|selection| selection.tagged(tags).select(all));
     selected.map_err(|error| match &error {
-        SelectionError::Syntax { .. } => CliError::Usage(with_cause(&error)),
+        SelectionError::Syntax { .. } => CliError::Usage(with_causes(&error)),
         SelectionError::Unknown { .. } => {
             CliError::NothingSelected(format!("{error} (`s2spec list` shows all ids)"))
         }
@@ -154,11 +155,4 @@ pub(super) fn among<'a>(
             CliError::NothingSelected(error.to_string())
         }
     })
-}
-
-fn with_cause(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
 }

@@ -16,6 +16,7 @@ use simulated_partners::pki::Identity;
 use tokio::time::Instant;
 
 use crate::case::Case;
+use crate::cause::with_causes;
 use crate::lab::Lab;
 use crate::policy::Policy;
 use crate::subject::inner_side::InnerSide;
@@ -355,13 +356,8 @@ fn opened(
     address: SocketAddr,
 ) -> Result<Inner, StartError> {
     link.map_err(|error| {
-        let mut text = format!("its {what} at {address}: {error}");
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            text.push_str(&format!(": {cause}"));
-            source = cause.source();
-        }
-        environment(text)
+        let why = with_causes(&error);
+        environment(format!("its {what} at {address}: {why}"))
     })
 }
 

@@ -10,7 +10,7 @@ use simulated_partners::stanza::{self, domain_of, ping};
 use simulated_partners::wire::Element;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::remote::with_causes;
+use crate::cause::with_causes;
 
 /// A link to the inner side with one mailbox a case.
 pub struct InnerSide {
