@@ -23,7 +23,7 @@ mod serve;
 mod signal;
 mod target;
 
-use crate::subject::remote;
+use crate::subject::end_all;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -109,7 +109,7 @@ impl Color {
 pub fn main() -> ExitCode {
     let exit = from_arguments(std::env::args_os());
     // Here and not where they are started: a process may run several commands, as tests do.
-    remote::end_all();
+    end_all();
     exit.into()
 }
 

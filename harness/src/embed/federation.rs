@@ -116,7 +116,7 @@ impl Federation {
     #[must_use = "the exit code tells cargo whether tests failed"]
     pub fn run(self) -> ExitCode {
         let code = self.run_with(&Arguments::from_args());
-        subject::remote::end_all();
+        subject::end_all();
         code
     }
 
@@ -319,7 +319,7 @@ async fn break_off_on_signal(interrupt: watch::Sender<bool>) {
     reason = "asked for twice; nothing else ends tests that are under way"
 )]
 fn abandon() {
-    subject::remote::end_all();
+    subject::end_all();
     std::process::exit(INTERRUPTED.into());
 }
 

@@ -1,9 +1,8 @@
 //! ejabberd as a target: Debian's package, one process for each way to set it, everything in a
 //! temporary folder. It needs no rights: no name of the machine's is changed, no port below 1024 used.
 
-use std::ffi::OsString;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,14 +11,16 @@ use simulated_partners::persona::{Certificate, Key};
 use simulated_partners::pki::NameForms;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::process::Command;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::by_hand::{Sheet, Site};
+use super::call::Call;
 use super::inner_side::InnerSide;
-use super::process::{Launch, Process, environment, fill, free_port};
+use super::port::free_address;
 use super::remote::{CertificateNames, PartnerHosts};
+use super::server::{Launch, Ours};
+use super::template::fill;
 use super::{Pending, Placement, Running, StartError, Stop, Target};
 use crate::case::Case;
 use crate::case::Need;
@@ -32,6 +33,8 @@ const HOST: &str = "ejabberd.example";
 const DOMAIN: &str = "im.ejabberd.example";
 const SECRET: &str = "component-secret";
 const START: Duration = Duration::from_secs(180);
+/// How long it may take to end once its input is closed.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// One starts at a time: that takes one core for more than a second, and those that run already have
 /// short timeouts.
 static STARTING: Mutex<()> = Mutex::const_new(());
@@ -162,58 +165,91 @@ impl Ejabberd {
             .prefix("s2spec-ejabberd-")
             .tempdir()
             .map_err(|error| io_trouble(&error))?;
-        let s2s = free_port().map_err(|error| io_trouble(&error))?;
-        let component = free_port().map_err(|error| io_trouble(&error))?;
-        write_files(folder.path(), lab, settings, s2s, component)
+        let s2s = free_address().map_err(|error| io_trouble(&error))?;
+        let component = free_address().map_err(|error| io_trouble(&error))?;
+        write_files(folder.path(), lab, settings, s2s.port(), component.port())
             .map_err(|error| io_trouble(&error))?;
         let _turn = STARTING.lock().await;
         let launch = Launch {
-            name: "ejabberd",
-            command: self.command(folder.path()),
-            folder,
-            ends_with_stdin: true,
-            within: START,
+            start: Some(self.command(folder.path())),
+            ready: vec![READY.to_owned()],
+            ports: vec![s2s, component],
+            stop: None,
+            stop_timeout: FAREWELL,
+            logs: Vec::new(),
+            timeout: START,
+            ours: Some(Ours {
+                folder,
+                ends_with_input: true,
+            }),
         };
-        let process = Process::start(launch, &[READY.to_owned()]).await?;
-        let component = SocketAddr::from((Ipv4Addr::LOCALHOST, component));
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, s2s));
-        let link = match opened(component, address).await {
+        let server = launch.run().await?;
+        let link = match opened(component, s2s).await {
             Ok(link) => link,
-            Err(why) => return Err(process.give_up(why).await),
+            Err(why) => return Err(server.give_up(why).await),
         };
         let inner = InnerSide::new(link, &format!("barrier@{DOMAIN}"), HOST);
-        let stop: Stop = Box::new(move || Box::pin(process.end()));
+        let stop: Stop = Box::new(move || Box::pin(server.stop()));
         let running = Running {
             domain: DOMAIN.to_owned(),
             second: Some(HOST.to_owned()),
             secret: None,
-            address,
+            address: s2s,
             inner: inner.into(),
         };
         Ok((running, stop))
     }
 
     /// The server without its wrapper, which would leave a virtual machine and epmd behind.
-    fn command(&self, folder: &Path) -> Command {
-        let mut command = Command::new(&self.erlang);
-        command
-            .env_remove("ERL_FLAGS")
-            .env_remove("ERL_AFLAGS")
-            .env_remove("ERL_ZFLAGS")
-            .env("ERL_CRASH_DUMP_BYTES", "0")
-            .env("ERL_INETRC", folder.join("inetrc"))
-            .env("EJABBERD_CONFIG_PATH", folder.join("ejabberd.yml"))
-            .env("EJABBERD_LOG_PATH", folder.join("server.log"))
-            .env("HOME", folder)
-            .arg("-noshell")
-            .args(["+K", "true", "+sbwt", "none", "+Bd"])
-            .arg("-pa")
-            .arg(&self.code)
-            .args([OsString::from("-mnesia"), "dir".into()])
-            .arg(format!("\"{}\"", escaped(&folder.join("database"))))
-            .args(["-eval", WATCH_INPUT, "-s", "ejabberd", "-eval", TELL]);
-        command
+    fn command(&self, folder: &Path) -> Call {
+        let path = |name: &str| folder.join(name).display().to_string();
+        let environment = [
+            ("ERL_FLAGS", String::new()),
+            ("ERL_AFLAGS", String::new()),
+            ("ERL_ZFLAGS", String::new()),
+            ("ERL_CRASH_DUMP_BYTES", "0".to_owned()),
+            ("ERL_INETRC", path("inetrc")),
+            ("EJABBERD_CONFIG_PATH", path("ejabberd.yml")),
+            ("EJABBERD_LOG_PATH", path("server.log")),
+            ("HOME", folder.display().to_string()),
+        ];
+        let erlang = self.erlang.display().to_string();
+        let code = self.code.display().to_string();
+        let database = format!("\"{}\"", escaped(&folder.join("database")));
+        let command = [
+            erlang.as_str(),
+            "-noshell",
+            "+K",
+            "true",
+            "+sbwt",
+            "none",
+            "+Bd",
+            "-pa",
+            &code,
+            "-mnesia",
+            "dir",
+            &database,
+            "-eval",
+            WATCH_INPUT,
+            "-s",
+            "ejabberd",
+            "-eval",
+            TELL,
+        ];
+        Call {
+            purpose: "start",
+            command: command.map(str::to_owned).into(),
+            folder: folder.to_owned(),
+            environment: environment
+                .map(|(name, value)| (name.to_owned(), value))
+                .into(),
+            timeout: START,
+        }
     }
+}
+
+fn environment(why: String) -> StartError {
+    StartError::Environment(why)
 }
 
 /// A path inside double quotes, for Erlang's terms and YAML alike.

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Mutex, MutexGuard, watch};
 
+use super::call::Call;
 use super::inner_side::InnerSide;
-use super::remote::Call;
 
 /// What is behind a target.
 pub enum Inside {

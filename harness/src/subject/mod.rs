@@ -1,13 +1,17 @@
 //! Servers under test. The runner knows them by [`Target`] alone.
 
 pub mod by_hand;
+mod call;
 pub mod ejabberd;
 pub mod inner_side;
 mod inside;
+mod port;
 mod process;
 pub mod prosody;
 pub mod reference;
 pub mod remote;
+mod server;
+pub(crate) mod template;
 
 use std::future::Future;
 use std::io;
@@ -17,7 +21,9 @@ use std::pin::Pin;
 use crate::case::Case;
 use crate::case::Need;
 use crate::lab::Lab;
+pub use call::{Call, CallError, UNSUPPORTED};
 pub use inside::{Hidden, Inside, Trigger};
+pub use process::{Words, end_all};
 
 /// A boxed future, so that targets can be chosen at run time.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

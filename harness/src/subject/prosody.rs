@@ -1,22 +1,25 @@
 //! Prosody as a target: Debian's package, one process a policy, everything in a temporary folder.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use simulated_partners::inner::{Inner, component as component_link};
 use simulated_partners::persona::{Certificate, Key};
 use tempfile::TempDir;
-use tokio::process::Command;
 
 use super::by_hand::{Sheet, Site};
+use super::call::Call;
 use super::inner_side::InnerSide;
-use super::process::{Launch, Process, fill, free_port};
+use super::port::free_address;
 use super::remote::{CertificateNames, PartnerHosts};
+use super::server::{Launch, Ours};
+use super::template::fill;
 use super::{Pending, Placement, Running, StartError, Stop, Target};
 use crate::case::Case;
 use crate::case::Need;
+use crate::cause::with_causes;
 use crate::lab::Lab;
 use crate::policy::{Level, Policy, PolicyNumber};
 
@@ -129,41 +132,54 @@ impl Prosody {
             .prefix("s2spec-prosody-")
             .tempdir()
             .map_err(|error| io_trouble(&error))?;
-        let s2s = free_port().map_err(|error| io_trouble(&error))?;
-        let component = free_port().map_err(|error| io_trouble(&error))?;
-        write_files(&folder, lab, &settings, s2s, component).map_err(|error| io_trouble(&error))?;
-        let mut command = Command::new(&self.program);
-        command
-            .arg("--config")
-            .arg(folder.path().join("prosody.cfg.lua"))
-            .arg("-F");
+        let s2s = free_address().map_err(|error| io_trouble(&error))?;
+        let component = free_address().map_err(|error| io_trouble(&error))?;
+        write_files(&folder, lab, &settings, s2s.port(), component.port())
+            .map_err(|error| io_trouble(&error))?;
+        let configuration = folder.path().join("prosody.cfg.lua");
         let launch = Launch {
-            name: "prosody",
-            command,
-            folder,
-            ends_with_stdin: false,
-            within: START,
+            start: Some(Call {
+                purpose: "start",
+                command: vec![
+                    self.program.display().to_string(),
+                    "--config".to_owned(),
+                    configuration.display().to_string(),
+                    "-F".to_owned(),
+                ],
+                folder: folder.path().to_owned(),
+                environment: Vec::new(),
+                timeout: START,
+            }),
+            // Both ports are announced in "Activated service ..." lines.
+            ready: [s2s, component]
+                .map(|address| format!("]:{}", address.port()))
+                .into(),
+            ports: vec![s2s, component],
+            stop: None,
+            stop_timeout: Duration::ZERO,
+            logs: Vec::new(),
+            timeout: START,
+            ours: Some(Ours {
+                folder,
+                ends_with_input: false,
+            }),
         };
-        // Both ports are announced in "Activated service ..." lines.
-        let marks = [s2s, component].map(|port| format!("]:{port}"));
-        let process = Process::start(launch, &marks).await?;
-        let component = SocketAddr::from((Ipv4Addr::LOCALHOST, component));
+        let server = launch.run().await?;
         let link = match component_link::connect(component, DOMAIN, SECRET).await {
             Ok(link) => link,
             Err(error) => {
-                let why = format!("prosody's component port: {error}");
-                return Err(process.give_up(why).await);
+                let why = format!("prosody's component port: {}", with_causes(&error));
+                return Err(server.give_up(why).await);
             }
         };
         let inner = inner_side(link);
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, s2s));
-        let stop: Stop = Box::new(move || Box::pin(process.end()));
+        let stop: Stop = Box::new(move || Box::pin(server.stop()));
         Ok((
             Running {
                 domain: DOMAIN.to_owned(),
                 second: Some(HOST.to_owned()),
                 secret: Some(DIALBACK_SECRET.to_owned()),
-                address,
+                address: s2s,
                 inner: inner.into(),
             },
             stop,

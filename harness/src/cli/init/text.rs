@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::TriggerName;
 use crate::policy::PolicyNumber;
 use crate::subject::remote::{CertificateNames, PartnerHosts};
+use crate::subject::template::fill;
 
 const TEMPLATE: &str = include_str!("../../../targets/target.toml");
 
@@ -51,42 +52,22 @@ pub(super) fn target_file(facts: &ServerFacts) -> String {
         CertificateNames::WithoutXmppAddr => "certificate-names = \"without-xmpp-addr\"",
     };
     let values = [
-        ("{head}", facts.head.clone()),
-        ("{domain}", quoted(&facts.domain)),
-        ("{address}", facts.address.to_string()),
-        ("{dns}", facts.dns.to_string()),
-        ("{row}", facts.row.number().to_string()),
+        ("head", facts.head.clone()),
+        ("domain", quoted(&facts.domain)),
+        ("address", facts.address.to_string()),
+        ("dns", facts.dns.to_string()),
+        ("row", facts.row.number().to_string()),
         (
-            "{policy}",
+            "policy",
             format!(
                 "TLS {}, SASL {}, dialback {dialback}",
                 policy.tls, policy.sasl
             ),
         ),
-        ("{trigger}", trigger),
-        ("{partner-hosts}", hosts.to_owned()),
-        ("{certificate-names}", names.to_owned()),
-        ("{partner-address}", facts.partner_address.to_string()),
+        ("trigger", trigger),
+        ("partner-hosts", hosts.to_owned()),
+        ("certificate-names", names.to_owned()),
+        ("partner-address", facts.partner_address.to_string()),
     ];
-    // One pass, so that braces in a value stay what they are.
-    let mut text = String::with_capacity(TEMPLATE.len() + 256);
-    let mut rest = TEMPLATE;
-    while let Some(at) = rest.find('{') {
-        let found = values
-            .iter()
-            .find_map(|(name, value)| Some((value, rest[at..].strip_prefix(name)?)));
-        match found {
-            Some((value, after)) => {
-                text.push_str(&rest[..at]);
-                text.push_str(value);
-                rest = after;
-            }
-            None => {
-                text.push_str(&rest[..=at]);
-                rest = &rest[at + 1..];
-            }
-        }
-    }
-    text.push_str(rest);
-    text
+    fill(TEMPLATE, &values)
 }

@@ -6,8 +6,6 @@
 mod check;
 mod file;
 mod network;
-mod process;
-mod server;
 
 #[cfg(test)]
 mod tests;
@@ -24,14 +22,15 @@ pub use file::{
     Ca, CertificateNames, PartnerHosts, Setting, Start, TargetFile, Timeouts, TriggerKind,
 };
 pub(crate) use network::write_new;
-pub use process::{Call, CallError, Process, UNSUPPORTED, Words, end_all};
 
+use super::call::{Call, CallError};
 use super::inner_side::InnerSide;
+use super::server::{Launch, LaunchError, Server};
 use super::{Hidden, Inside, Pending, Placement, Running, StartError, Stop, Target, Trigger};
 use crate::case::{Case, Direction};
+use crate::cause::with_causes;
 use crate::lab::Lab;
 use crate::policy::{Level, PolicyNumber};
-use server::{Launch, LaunchError};
 
 /// How long a server that nobody starts or switches may take to show that it is there.
 const PRESENCE: Duration = Duration::from_secs(1);
@@ -112,7 +111,11 @@ impl Remote {
                 .start
                 .as_ref()
                 .map(|start| self.call("start", &start.command, timeouts.start, row)),
-            ready: file.start.as_ref().and_then(|start| start.ready.clone()),
+            ready: file
+                .start
+                .iter()
+                .filter_map(|start| start.ready.clone())
+                .collect(),
             ports,
             stop: file
                 .stop
@@ -125,10 +128,11 @@ impl Remote {
             } else {
                 PRESENCE
             },
+            ours: None,
         };
         let server = launch.run().await.map_err(|error| match error {
             LaunchError::Call(error) => failed(&error),
-            error => StartError::Environment(error.to_string()),
+            error => error.into(),
         })?;
         let (domain, inner) = match self.inside(row, &server).await {
             Ok(inside) => inside,
@@ -157,7 +161,7 @@ impl Remote {
     async fn inside(
         &self,
         row: PolicyNumber,
-        server: &server::Server,
+        server: &Server,
     ) -> Result<(String, Inside), StartError> {
         let file = &self.file;
         let hidden = |trigger| Inside::Hidden(Hidden::new(trigger, server.ended.clone()));
@@ -261,15 +265,4 @@ fn failed(error: &CallError) -> StartError {
     } else {
         StartError::Environment(error.to_string())
     }
-}
-
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::*;
+use crate::subject::UNSUPPORTED;
 
 const GOOD: &str = r#"format = 1
 domain = "im.example.org"

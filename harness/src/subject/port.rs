@@ -1,0 +1,56 @@
+//! Ports for servers of ours.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// The first of the ports that are asked for.
+const FIRST_PORT: u16 = 10_000;
+/// The end of them, where the system does not tell where those begin that it gives out itself.
+const END_OF_PORTS: u16 = 32_768;
+
+/// A loopback address whose port is free now, and that this process gives out once.
+///
+/// A server takes that a while later, when many connections have begun. So it is none of those that
+/// the system gives to them.
+pub(super) fn free_address() -> io::Result<SocketAddr> {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let end = system_ports().unwrap_or(END_OF_PORTS).max(FIRST_PORT + 1);
+    let count = u32::from(end - FIRST_PORT);
+    // Runs side by side begin in different places.
+    let begin = std::process::id().wrapping_mul(61);
+    let mut refused = None;
+    for _ in 0..count {
+        let step = u32::from(GIVEN.fetch_add(1, Ordering::Relaxed));
+        let offset = begin.wrapping_add(step) % count;
+        let port = FIRST_PORT + u16::try_from(offset).unwrap_or_default();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        match TcpListener::bind(address) {
+            Ok(_) => return Ok(address),
+            Err(error) => refused = Some(error),
+        }
+    }
+    Err(refused.unwrap_or_else(|| io::Error::other("no loopback port is free")))
+}
+
+/// The first port that the system gives out itself.
+fn system_ports() -> Option<u16> {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    range.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn ports_are_given_once_and_are_none_of_the_systems() {
+        let free = || free_address().expect("a port").port();
+        let ports: BTreeSet<u16> = (0..20).map(|_| free()).collect();
+        assert_eq!(ports.len(), 20);
+        let end = system_ports().unwrap_or(END_OF_PORTS);
+        assert!(ports.iter().all(|&port| port < end));
+    }
+}
