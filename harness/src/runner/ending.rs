@@ -41,6 +41,9 @@ impl CaseRun<'_> {
         if unseen && self.by_oracle() && self.job.case.row.policy().valid() {
             self.outwait_control().await?;
         }
+        for one in &self.partners {
+            one.partner.settle().await;
+        }
         self.drain()?;
         self.admit_blindness();
         self.stop_trigger().await;

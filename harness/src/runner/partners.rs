@@ -205,7 +205,8 @@ pub(super) async fn next_event(partners: &mut [Started<'_>]) -> (usize, Event) {
 /// What is there without waiting.
 pub(super) fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    match pin!(future).poll(&mut context) {
+    // Tokio makes a busy task wait now and then, even for what is there.
+    match pin!(tokio::task::unconstrained(future)).poll(&mut context) {
         Poll::Ready(value) => Some(value),
         Poll::Pending => None,
     }

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::outbox::{Outbox, Step};
 use super::recorder::Overflow;
+use super::settle::Requests;
 use super::socket::{Handshake, Socket, Tcp};
 use super::{FAREWELL, Shared};
 use crate::board::Snapshot;
@@ -72,6 +73,8 @@ struct Connection<'a> {
     /// When a paused list goes on.
     timer: Option<Instant>,
     board: watch::Receiver<Snapshot>,
+    /// Who wants to know that nothing is left to read.
+    requests: Requests,
     /// Whether the machine wants to hear the peer.
     reads: bool,
     stopping: bool,
@@ -85,6 +88,7 @@ pub(super) async fn run(
     number: u16,
     report: Option<Report>,
     stanzas: Option<mpsc::UnboundedReceiver<Element>>,
+    requests: Requests,
 ) {
     let connection = shared.recorder.opened(purpose.kind());
     let (verdicts, decided) = mpsc::unbounded_channel();
@@ -105,6 +109,7 @@ pub(super) async fn run(
         outbox: Outbox::new(),
         timer: None,
         board,
+        requests,
         reads: true,
         stopping: false,
     };
@@ -171,6 +176,12 @@ impl Connection<'_> {
                 () = at(stalled), if stalled.is_some() => {
                     // A peer that takes nothing shows when it is read, with its last words.
                     self.outbox.mute();
+                    continue;
+                }
+                // Last, so that it is only reached when nothing else is ready.
+                Some(done) = self.requests.recv() => {
+                    // Whoever asked may have stopped waiting.
+                    let _ = done.send(());
                     continue;
                 }
             };

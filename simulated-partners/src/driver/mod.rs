@@ -7,6 +7,7 @@
 mod connection;
 mod outbox;
 mod recorder;
+mod settle;
 mod socket;
 mod taken;
 
@@ -36,6 +37,7 @@ use crate::stream::{PartnerConfig, Purpose, Question, Verdict};
 use crate::tls;
 use crate::wire::Element;
 use recorder::Recorder;
+use settle::{Readers, Requests};
 
 /// Connections that a partner has at a time, as a rule.
 pub const CONNECTIONS: usize = 32;
@@ -119,6 +121,7 @@ struct Shared {
     server_tls: Arc<ServerConfig>,
     client_tls: Arc<ClientConfig>,
     recorder: Recorder,
+    readers: Readers,
     slots: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
     runtime: Handle,
@@ -201,6 +204,7 @@ impl Partner {
             server_tls,
             client_tls,
             recorder,
+            readers: Readers::default(),
             slots: Arc::new(Semaphore::new(setup.connections.clamp(1, MOST_CONNECTIONS))),
             stop: stopped,
             runtime: Handle::current(),
@@ -209,7 +213,8 @@ impl Partner {
             _ended: ended_sender,
         });
         if let Some(listener) = listener {
-            tokio::spawn(accept(Arc::clone(&shared), listener));
+            let requests = shared.readers.join();
+            tokio::spawn(accept(Arc::clone(&shared), listener, requests));
         }
         Ok(Self {
             shared,
@@ -247,6 +252,11 @@ impl Partner {
     /// happens; can be cancelled without loss.
     pub async fn next_event(&mut self) -> Option<Event> {
         self.events.next().await
+    }
+
+    /// Returns once everything that has reached its sockets by now was taken in and is among its events.
+    pub async fn settle(&self) {
+        self.shared.readers.settle().await;
     }
 
     /// Ends all connections and gives what was observed and not taken yet. All tasks have ended and
@@ -301,7 +311,9 @@ impl Shared {
             };
             match connected {
                 Ok(stream) => {
-                    connection::run(&shared, stream, purpose, number, report, stanzas).await
+                    let requests = shared.readers.join();
+                    connection::run(&shared, stream, purpose, number, report, stanzas, requests)
+                        .await
                 }
                 Err(error) => {
                     shared.recorder.connect_failed(kind, error.kind());
@@ -338,13 +350,18 @@ impl Shared {
     }
 }
 
-async fn accept(shared: Arc<Shared>, listener: TcpListener) {
+async fn accept(shared: Arc<Shared>, listener: TcpListener, mut requests: Requests) {
     let mut stop = shared.stop.clone();
     loop {
         let accepted = tokio::select! {
             biased;
             _ = stop.wait_for(|stopped| *stopped) => return,
             accepted = listener.accept() => accepted,
+            Some(done) = requests.recv() => {
+                // Whoever asked may have stopped waiting.
+                let _ = done.send(());
+                continue;
+            }
         };
         let stream = match accepted {
             Ok((stream, _)) => stream,
@@ -364,8 +381,18 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener) {
         };
         let shared = Arc::clone(&shared);
         let number = shared.numbers.next(ConnectionKind::Outbound);
+        let requests = shared.readers.join();
         tokio::spawn(async move {
-            connection::run(&shared, stream, Purpose::Serve, number, None, None).await;
+            connection::run(
+                &shared,
+                stream,
+                Purpose::Serve,
+                number,
+                None,
+                None,
+                requests,
+            )
+            .await;
             drop(slot);
         });
     }

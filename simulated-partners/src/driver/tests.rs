@@ -410,3 +410,40 @@ async fn an_entry_that_finds_no_way_sends_nothing() {
     assert!(elements(&seen, "iq", Party::Partner).is_empty());
     within(b.stop()).await;
 }
+
+#[tokio::test]
+async fn what_has_arrived_is_known_once_a_partner_has_settled() {
+    use std::io::Write as _;
+    use std::pin::pin;
+    use std::task::Poll;
+
+    let setup = setup("b.example", "a.example", &named("strict-tls"));
+    let mut partner = Partner::start(setup).await.expect("it starts");
+    // The bytes are in the kernel before any task of the partner has run.
+    let peers = [(); 3].map(|()| {
+        let mut peer = std::net::TcpStream::connect(partner.address()).expect("it listens");
+        write!(
+            peer,
+            "<stream:stream xmlns='{NS_SERVER}' xmlns:stream='http://etherx.jabber.org/streams' \
+             from='a.example' to='b.example' version='1.0'>"
+        )
+        .expect("it is taken");
+        peer
+    });
+    partner.settle().await;
+    let mut seen = 0;
+    while let Poll::Ready(Some(event)) =
+        std::future::poll_fn(|cx| Poll::Ready(pin!(partner.next_event()).poll(cx))).await
+    {
+        let from_peer = matches!(
+            event.kind,
+            EventKind::Frame {
+                from: Party::Target,
+                ..
+            }
+        );
+        seen += usize::from(from_peer);
+    }
+    assert_eq!(seen, peers.len());
+    partner.stop().await;
+}

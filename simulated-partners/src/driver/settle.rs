@@ -1,0 +1,67 @@
+//! The moment at which everything that has reached a partner's sockets was taken in.
+//!
+//! Connections are tasks of their own. On a busy machine one may lag behind another, so that what the
+//! target sent first is not yet known when what it sent last ends a case.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::FAREWELL;
+
+/// How a task is asked to answer once its socket has nothing more to read.
+pub(super) type Requests = mpsc::UnboundedReceiver<oneshot::Sender<()>>;
+
+/// All tasks that read from sockets.
+#[derive(Debug, Default)]
+pub(super) struct Readers(Mutex<Vec<mpsc::UnboundedSender<oneshot::Sender<()>>>>);
+
+impl Readers {
+    /// Adds a task, for as long as it keeps what this returns.
+    pub(super) fn join(&self) -> Requests {
+        let (sender, requests) = mpsc::unbounded_channel();
+        let mut readers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        readers.retain(|reader| !reader.is_closed());
+        readers.push(sender);
+        requests
+    }
+
+    /// Returns when all tasks have read what had arrived before the call. A task in the middle of a
+    /// handshake or of a write has 100 ms for it.
+    pub(super) async fn settle(&self) {
+        // The runtime learns of ready sockets in the order in which they became ready.
+        if let Err(error) = echo().await {
+            tracing::warn!(%error, "cannot wait for what has arrived");
+        }
+        // A connection accepted in the first round answers in the second.
+        for _ in 0..2 {
+            let answers: Vec<oneshot::Receiver<()>> = {
+                let readers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                readers.iter().filter_map(ask).collect()
+            };
+            let _ = timeout(FAREWELL, async {
+                for answer in answers {
+                    // A task that has ended has nothing left to read.
+                    let _ = answer.await;
+                }
+            })
+            .await;
+        }
+    }
+}
+
+fn ask(reader: &mpsc::UnboundedSender<oneshot::Sender<()>>) -> Option<oneshot::Receiver<()>> {
+    let (done, answer) = oneshot::channel();
+    reader.send(done).ok().map(|()| answer)
+}
+
+/// Sends a byte to ourselves.
+async fn echo() -> io::Result<()> {
+    let (mut near, mut far) = UnixStream::pair()?;
+    near.write_all(b"!").await?;
+    far.read_u8().await.map(drop)
+}
