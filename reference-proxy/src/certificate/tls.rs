@@ -14,6 +14,17 @@ use super::judge::{Judge, Judged, Presenter};
 use super::verifier::{Demand, PeerVerifier};
 use crate::domain::Domain;
 
+/// Whose certificate a handshake asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CertificateRequest {
+    /// Nobody's: it would be of no use.
+    No,
+    /// That of this domain.
+    Of(Domain),
+    /// That of a peer who has not given its name yet. It is judged once it does.
+    Anybody,
+}
+
 /// The application protocol of streams between servers (XEP-0368 §3).
 const XMPP_SERVER: &[u8] = b"xmpp-server";
 
@@ -95,22 +106,23 @@ impl PartnerTls {
         Arc::clone(&self.direct_acceptor)
     }
 
-    /// For accepting STARTTLS, and requesting the certificate of a domain if one is given. A peer
-    /// without a certificate is never turned away.
+    /// For accepting STARTTLS. A peer without a certificate is never turned away.
     pub(crate) fn acceptor(
         &self,
-        requested: Option<&Domain>,
+        request: &CertificateRequest,
     ) -> Result<Arc<ServerConfig>, rustls::Error> {
-        match requested {
-            None => Ok(Arc::clone(&self.plain)),
-            Some(_) if !self.strict => Ok(Arc::clone(&self.requesting)),
-            Some(domain) => {
+        match request {
+            CertificateRequest::No => Ok(Arc::clone(&self.plain)),
+            CertificateRequest::Of(domain) if self.strict => {
                 let demand = Demand::GoodClient {
                     judge: Arc::clone(&self.judge),
                     names: vec![domain.clone()],
                     mandatory: false,
                 };
                 server(&self.credentials, Some(demand)).map(Arc::new)
+            }
+            CertificateRequest::Of(_) | CertificateRequest::Anybody => {
+                Ok(Arc::clone(&self.requesting))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What goes into the receiving entity's states, and what comes out.
 
-use crate::certificate::Judged;
+use crate::certificate::{CertificateRequest, Judged};
 use crate::dialback::KeyStatus;
 use crate::domain::{Domain, Pair};
 use crate::negotiation::Method;
@@ -49,8 +49,8 @@ pub(super) enum Action {
     Restart,
     /// Send a text to the peer.
     Send(String),
-    /// Begin TLS, and request the certificate of a domain if it is of use.
-    StartTls { certificate_of: Option<Domain> },
+    /// Begin TLS, and ask for the peer's certificate or not.
+    StartTls(CertificateRequest),
     /// Ask the authoritative server about a key.
     Verify {
         pair: Pair,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, Bound, Fatal, Input};
 use super::sasl::{self, Failure, Request};
-use crate::certificate::Judged;
+use crate::certificate::{CertificateRequest, Judged};
 use crate::config::Config;
 use crate::dialback::{self, Dialback, KeyStatus, Step};
 use crate::domain::{Domain, Pair};
@@ -152,13 +152,14 @@ impl AwaitRequest {
             out.push(Action::Send(format!("<failure xmlns='{TLS}'/>")));
             return Next::Close(self.verified_pairs());
         }
-        let sasl = self
-            .terms
-            .is_some_and(|terms| terms.allows(Method::SaslTls));
+        let sasl = self.terms.map(|terms| terms.allows(Method::SaslTls));
         out.push(Action::Send(format!("<proceed xmlns='{TLS}'/>")));
-        out.push(Action::StartTls {
-            certificate_of: self.bound.from.clone().filter(|_| sasl),
-        });
+        out.push(Action::StartTls(match (&self.bound.from, sasl) {
+            (Some(from), Some(true)) => CertificateRequest::Of(from.clone()),
+            (Some(_), _) => CertificateRequest::No,
+            // Its name may follow under TLS (RFC 6120 §4.7.1).
+            (None, _) => CertificateRequest::Anybody,
+        }));
         Next::Handshake
     }
 

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::action::{Action, Fatal, Input};
 use super::receiving::Receiving;
-use crate::certificate::{Judged, Presenter};
+use crate::certificate::{CertificateRequest, Judged, Presenter};
 use crate::connections::{Full, Place};
 use crate::context::Context;
 use crate::dialback::KeyStatus;
@@ -249,7 +249,7 @@ impl Serving {
         let mut text = String::new();
         let handshake = actions
             .iter()
-            .any(|action| matches!(action, Action::StartTls { .. }));
+            .any(|action| matches!(action, Action::StartTls(_)));
         if handshake && self.connection.has_unread() {
             // Anybody may have sent clear text behind the request (RFC 6120 §5.4.3.3).
             let refusal = error(Condition::PolicyViolation, "nothing may follow before TLS");
@@ -279,9 +279,9 @@ impl Serving {
                     stream_id,
                     key,
                 } => self.verify(pair, stream_id, key),
-                Action::StartTls { certificate_of } => {
+                Action::StartTls(request) => {
                     self.flush(&mut text).await?;
-                    self.secure(certificate_of.as_ref()).await?;
+                    self.secure(&request).await?;
                 }
             }
         }
@@ -341,8 +341,8 @@ impl Serving {
 
     /// STARTTLS. If the handshake fails, the connection ends without another word (RFC 6120
     /// §5.4.3.2).
-    async fn secure(&mut self, certificate_of: Option<&Domain>) -> Result<(), Gone> {
-        let acceptor = self.context.tls.acceptor(certificate_of);
+    async fn secure(&mut self, request: &CertificateRequest) -> Result<(), Gone> {
+        let acceptor = self.context.tls.acceptor(request);
         let acceptor = acceptor.map_err(|error| {
             tracing::error!(%error, "could not set up TLS");
             Gone

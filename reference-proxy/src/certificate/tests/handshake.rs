@@ -15,7 +15,9 @@ use super::{domain, with_extension};
 use crate::certificate::credentials::provider;
 use crate::certificate::fixture::{Authority, Leaf, leaf};
 use crate::certificate::verifier::{Demand, PeerVerifier};
-use crate::certificate::{Fault, Judge, Judged, PartnerTls, Presenter, gateway_acceptor};
+use crate::certificate::{
+    CertificateRequest, Fault, Judge, Judged, PartnerTls, Presenter, gateway_acceptor,
+};
 
 /// How a handshake ended at both ends.
 struct Ended {
@@ -172,7 +174,7 @@ fn signature_of_another_key_is_always_refused(
     );
     let mut cheat = (*client(None, version)).clone();
     cheat.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified(&one, &other)));
-    let acceptor = lenient.acceptor(Some(&domain("fp.example")));
+    let acceptor = lenient.acceptor(&CertificateRequest::Of(domain("fp.example")));
     let ended = handshake(&Arc::new(cheat), &acceptor.expect("TLS"), "alpha.example");
     assert_eq!(
         ended.server,
@@ -191,7 +193,7 @@ fn client_certificate_is_requested_and_judged_not_demanded(
     let wrong = authority.issue(&["fp2.example"]);
     for strict in [false, true] {
         let tls = partner_tls(&authority, &own, strict);
-        let acceptor = tls.acceptor(Some(&partner));
+        let acceptor = tls.acceptor(&CertificateRequest::Of(partner.clone()));
         let acceptor = acceptor.expect("TLS");
         for (leaf, judged) in [
             (Some(&good), Judged::Good),
@@ -209,11 +211,19 @@ fn client_certificate_is_requested_and_judged_not_demanded(
             let presented = ended.presented.as_deref();
             assert_eq!(tls.judge(presented, Presenter::Client, &partner), judged);
         }
-        let acceptor = tls.acceptor(None);
+        let acceptor = tls.acceptor(&CertificateRequest::No);
         let acceptor = acceptor.expect("TLS");
         let ended = handshake(&client(Some(&wrong), version), &acceptor, "alpha.example");
         assert_eq!((ended.client, ended.server), (Ok(()), Ok(())));
         assert_eq!(ended.presented, None);
+        // Nothing can be said of a nameless peer's certificate yet, so that it passes the handshake.
+        let acceptor = tls.acceptor(&CertificateRequest::Anybody);
+        let acceptor = acceptor.expect("TLS");
+        let ended = handshake(&client(Some(&wrong), version), &acceptor, "alpha.example");
+        assert_eq!((ended.client, ended.server), (Ok(()), Ok(())));
+        let presented = ended.presented.as_deref();
+        let judged = tls.judge(presented, Presenter::Client, &partner);
+        assert_eq!(judged, Judged::Bad(Fault::WrongName));
     }
 }
 
@@ -222,7 +232,7 @@ fn two_proxies_authenticate_each_other() {
     let authority = Authority::new("CA");
     let alpha = partner_tls(&authority, &authority.issue(&["alpha.example"]), true);
     let beta = partner_tls(&authority, &authority.issue(&["beta.example"]), true);
-    let acceptor = beta.acceptor(Some(&domain("alpha.example")));
+    let acceptor = beta.acceptor(&CertificateRequest::Of(domain("alpha.example")));
     let ended = handshake(
         &alpha.connector(false),
         &acceptor.expect("TLS"),
