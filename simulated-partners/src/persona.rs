@@ -233,6 +233,8 @@ pub enum StreamFact {
     Silent,
     /// Resets the connection instead of sending features.
     ResetAtFeatures,
+    /// Where it dials, its header has no `from` before TLS (RFC 6120 §4.7.1).
+    LateName,
 }
 
 /// What becomes of TLS.

@@ -242,6 +242,7 @@ fn deviations(facts: &Deviations) -> Vec<&'static str> {
         StreamFact::NoVersion => Some("its header has no version, and no features follow"),
         StreamFact::NoId => Some("its header has no id"),
         StreamFact::Silent => Some("it accepts connections and never says anything"),
+        StreamFact::LateName => Some("it gives its name only under TLS where it dials"),
         StreamFact::ResetAtFeatures => Some("it resets the connection in place of features"),
     });
     found.extend(match facts.starttls {

@@ -209,6 +209,7 @@ impl Check<'_> {
             StreamFact::NoVersion | StreamFact::NoId => &[When::Header],
             StreamFact::Silent => &[When::Accepted],
             StreamFact::ResetAtFeatures => &[When::Features],
+            StreamFact::LateName => &[When::Connected],
         };
         let external = match facts.external {
             ExternalFact::Accepted => &[][..],

@@ -1,7 +1,7 @@
 //! The rules for a target that is dialled (steps 1 to 6; step 0, what it has to show, is in
 //! [`Shown`]).
 
-use simulated_partners::persona::{StarttlsFact, Tls};
+use simulated_partners::persona::{StarttlsFact, StreamFact, Tls};
 
 use crate::outcome::Method;
 use crate::policy::Level;
@@ -14,7 +14,7 @@ use crate::expectation::{Allowed, Reason};
 const DISABLES_DIALBACK: &str = "closing for the certificate takes the way of dialback, too";
 
 /// The table.
-pub(super) static RULES: [Rule; 23] = [
+pub(super) static RULES: [Rule; 24] = [
     Rule {
         id: "in.1",
         clause: "Lync negotiation matrix, rows marked not valid",
@@ -41,6 +41,23 @@ pub(super) static RULES: [Rule; 23] = [
         says: "The target has no TLS, and the partner insists on TLS or EXTERNAL.",
         holds: |given| without_tls(given) && (given.tls == Tls::Required || given.needs_external),
         ends: |_| vec![Allowed::refused(Reason::PeerGivesUp)],
+    },
+    Rule {
+        id: "in.2.late-name",
+        clause: "RFC 6120 §4.7.1, §5.4.1",
+        says: "The target has no TLS for this partner, who gives its name only under TLS: dialback in \
+               clear, or TLS offered to a stranger, and refused once there is a name.",
+        holds: |given| {
+            without_tls(given)
+                && given.stream == StreamFact::LateName
+                && given.tls == Tls::Offered
+                && given.tcp_dialback()
+        },
+        ends: |given| {
+            let mut ends = verified(given, Method::TcpDialback);
+            ends.push(Allowed::refused(Reason::NoMethod));
+            ends
+        },
     },
     Rule {
         id: "in.2.dialback",

@@ -88,6 +88,7 @@ prop_compose! {
             StreamFact::NoId,
             StreamFact::Silent,
             StreamFact::ResetAtFeatures,
+            StreamFact::LateName,
         ]),
         starttls in prop::sample::select(vec![
             StarttlsFact::Proceeds,
@@ -286,6 +287,10 @@ fn all_situations() -> impl Iterator<Item = Owned> {
         },
         Deviations {
             stream: StreamFact::ResetAtFeatures,
+            ..Deviations::default()
+        },
+        Deviations {
+            stream: StreamFact::LateName,
             ..Deviations::default()
         },
         Deviations {

@@ -66,7 +66,7 @@ pub struct Premises {
     pub needs_db_namespace: bool,
     /// Whether somebody listens where DNS points to (outbound).
     pub reachable: bool,
-    /// How the partner's stream begins (outbound).
+    /// How the partner's stream begins: [`StreamFact::LateName`] inbound, all others outbound.
     pub stream: StreamFact,
     /// What becomes of STARTTLS.
     pub starttls: StarttlsFact,
@@ -121,6 +121,8 @@ impl Premises {
         };
         if outbound {
             given.reachable = facts.authority != AuthorityFact::Unreachable;
+        }
+        if outbound != (facts.stream == StreamFact::LateName) {
             given.stream = facts.stream;
         }
         given

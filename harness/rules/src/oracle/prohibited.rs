@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use simulated_partners::event::{ConnectionId, ConnectionKind, Event, EventKind, Party};
 use simulated_partners::negotiate::sasl::offers_external;
-use simulated_partners::persona::Tls;
+use simulated_partners::persona::{StreamFact, Tls};
 use simulated_partners::wire::{Element, Kind, Unit};
 
 use crate::case::Direction;
@@ -146,7 +146,10 @@ fn is_prohibited(act: Violation, direction: Direction, given: &Premises) -> bool
         Violation::ValidOverTls => outbound || !given.methods.tls_dialback,
         Violation::VerifyInClear => given.demands_tls(),
         Violation::StanzaInClear => !given.methods.tcp_dialback,
-        Violation::Starttls => given.tls_level == Level::NotSupported,
+        // Who is nameless is offered TLS as a stranger.
+        Violation::Starttls => {
+            given.tls_level == Level::NotSupported && given.stream != StreamFact::LateName
+        }
     }
 }
 

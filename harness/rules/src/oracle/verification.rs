@@ -46,7 +46,7 @@ fn reached(given: &Premises, facts: &Deviations) -> Vec<(Verification, Option<&'
         // No features, so no STARTTLS (RFC 6120 §4.7.5).
         StreamFact::NoVersion if given.demands_tls() => return vec![(Impossible, None)],
         StreamFact::NoVersion => return vec![(Works, None), (Impossible, Some(NOT_SO_OLD))],
-        StreamFact::Normal | StreamFact::NoId => {}
+        StreamFact::Normal | StreamFact::NoId | StreamFact::LateName => {}
     }
     let mut ways = if !given.tries_tls() {
         // A partner without TLS comes so far only where the target does not demand it.
