@@ -34,7 +34,7 @@ pub const NOWHERE: Range<usize> = usize::MAX..usize::MAX;
 ///
 /// What stands in backticks in the help for a key should be valid, such as `title = "In a line"`: it
 /// stands in for what is missing, so that the rest of its table is looked at.
-pub type AcceptableCas = [(&'static str, &'static str)];
+pub type Hints = [(&'static str, &'static str)];
 
 /// Why there is nothing to be had from a file.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use simulated_partners::diagnostic::Diagnostic;
-use simulated_partners::document::{AcceptableCas, Document, FileError, Source};
+use simulated_partners::document::{Hints, Document, FileError, Source};
 use time::{Date, Month};
 use toml::value::Datetime;
 
@@ -15,7 +15,7 @@ use crate::case::Case;
 use crate::glob::Glob;
 use crate::matrix;
 
-const HINTS: &AcceptableCas = &[
+const HINTS: &Hints = &[
     (
         "case",
         "`case = \"personas/row07/google-talk/inbound\"`: the id of a case, or a glob",

@@ -7,13 +7,13 @@ use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::edit::{at, key_at, rename, take, value_at};
-use super::{AcceptableCas, Document, NOWHERE, parted};
+use super::{Hints, Document, NOWHERE, parted};
 use crate::diagnostic::Diagnostic;
 use crate::nearest::{meant, suggestion};
 
 impl Document<'_> {
     /// Makes a value of the document. What cannot be read is reported and left out.
-    pub fn read<T: DeserializeOwned>(&mut self, hints: &AcceptableCas) -> Option<T> {
+    pub fn read<T: DeserializeOwned>(&mut self, hints: &Hints) -> Option<T> {
         let mut mending = Mending {
             document: self,
             hints,
@@ -36,7 +36,7 @@ impl Document<'_> {
 
 struct Mending<'d, 'a> {
     document: &'d mut Document<'a>,
-    hints: &'d AcceptableCas,
+    hints: &'d Hints,
     /// What was taken out: the places of tables, with keys that are no longer in them.
     taken: Vec<(Range<usize>, String)>,
     /// Tables in which something only stands in for what is missing.

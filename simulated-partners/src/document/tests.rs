@@ -39,7 +39,7 @@ enum Action {
     Walk(u8),
 }
 
-const HINTS: &AcceptableCas = &[
+const HINTS: &Hints = &[
     ("title", "`title = \"what it is\"`"),
     ("colour", "`colour = \"red\"`"),
     ("name", "`name = \"first\"`"),

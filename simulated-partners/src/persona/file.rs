@@ -6,10 +6,10 @@ use serde::Deserialize;
 
 use super::{Deviations, Offer, Persona, check};
 use crate::diagnostic::Diagnostic;
-use crate::document::{AcceptableCas, Document, FileError, Source};
+use crate::document::{Hints, Document, FileError, Source};
 use crate::reaction::Reaction;
 
-const HINTS: &AcceptableCas = &[
+const HINTS: &Hints = &[
     ("title", "`title = \"what it is, in one line\"`"),
     (
         "offer",

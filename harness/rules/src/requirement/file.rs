@@ -4,11 +4,11 @@ use std::fmt::Display;
 
 use serde::Deserialize;
 use simulated_partners::diagnostic::Diagnostic;
-use simulated_partners::document::{AcceptableCas, Document, FileError, Source};
+use simulated_partners::document::{Hints, Document, FileError, Source};
 
 use super::{Area, Bug, Registry, Requirement};
 
-const HINTS: &AcceptableCas = &[
+const HINTS: &Hints = &[
     (
         "code",
         "`code = \"STR\"`, with which the ids of its requirements begin",

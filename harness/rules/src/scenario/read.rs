@@ -1,7 +1,7 @@
 //! Reads a scenario file: its variants are laid over the rest of it, and each is read as a whole.
 
 use simulated_partners::diagnostic::Diagnostic;
-use simulated_partners::document::{AcceptableCas, Document, FileError, Source};
+use simulated_partners::document::{Hints, Document, FileError, Source};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -13,7 +13,7 @@ use crate::case::{CONTROL, Expect};
 /// Keys that are said once for a file and all of its variants.
 pub(super) const OF_FILE: [&str; 5] = ["alone", "bugs", "format", "no-control", "tags"];
 
-const HINTS: &AcceptableCas = &[
+const HINTS: &Hints = &[
     (
         "title",
         "`title = \"what happens and what has to come of it\"`, in one line",

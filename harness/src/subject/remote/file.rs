@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use simulated_partners::document::{AcceptableCas, Document, FileError, Source};
+use simulated_partners::document::{Hints, Document, FileError, Source};
 use simulated_partners::pki::NameForms;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -14,7 +14,7 @@ use super::check;
 use crate::lab::Hosts;
 use crate::policy::{Level, PolicyNumber};
 
-const HINTS: &AcceptableCas = &[
+const HINTS: &Hints = &[
     (
         "domain",
         "the domain that the server serves, such as `domain = \"example.org\"`",
