@@ -187,7 +187,7 @@ fn what_selects_no_case_says_what_would() {
         "TLS-99",
         "TLS-6",
         "T09-01",
-        "B77",
+        "B99",
         "CRT-31",
         "TLS-16-injection-behind-proced",
         "policies --tag hostile",
