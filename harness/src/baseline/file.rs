@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use simulated_partners::diagnostic::Diagnostic;
-use simulated_partners::document::{Hints, Document, FileError, Source};
+use simulated_partners::document::{Document, FileError, Hints, Source};
 use time::{Date, Month};
 use toml::value::Datetime;
 

@@ -11,7 +11,7 @@ use super::json_file::JsonFile;
 use super::run::{self, Judging};
 use super::target::Chosen;
 use super::{Color, logging, output};
-use crate::doctor::{self, Depth, Diagnosis, Preflight, PublicDns};
+use crate::doctor::{self, Depth, Diagnosis, DoctorError, Preflight, PublicDns};
 use crate::policy::PolicyNumber;
 
 /// Lines on a terminal that is wider than this are hard to read.
@@ -117,7 +117,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let diagnosis = runtime.block_on(async {
         tokio::select! {
             diagnosis = doctor::preflight(target.as_ref(), &preflight) => diagnosis,
-            _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
+            _ = tokio::signal::ctrl_c() => Err(DoctorError::Interrupted),
         }
     });
     // What was started for a target file ends with the program, also after an interrupt.

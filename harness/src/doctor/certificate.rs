@@ -4,7 +4,7 @@ use simulated_partners::probe::ProbeReport;
 use simulated_partners::tls::{Details, Name, Usage};
 
 use super::Subject;
-use super::finding::{Blame, Check, Diagnosis, Finding, Result, Severity};
+use super::finding::{Blame, Check, CheckResult, Diagnosis, Finding, Severity};
 
 const DAY: i64 = 86_400;
 /// A certificate that ends within this time is reported.
@@ -30,7 +30,7 @@ pub(super) fn checks(
     ];
     let Some(secured) = report.secured() else {
         for check in all {
-            diagnosis.add(check, Result::not_seen("there is no TLS"));
+            diagnosis.add(check, CheckResult::not_seen("there is no TLS"));
         }
         return;
     };
@@ -46,7 +46,7 @@ pub(super) fn checks(
             Finding::new(severity(subject), Blame::Configuration, what, advice).into(),
         );
         for check in &all[1..] {
-            diagnosis.add(*check, Result::not_seen("there is no certificate"));
+            diagnosis.add(*check, CheckResult::not_seen("there is no certificate"));
         }
         return;
     };
@@ -67,10 +67,10 @@ fn severity(subject: &Subject) -> Severity {
     }
 }
 
-fn chain(subject: &Subject, details: &Details, shown: usize) -> Result {
+fn chain(subject: &Subject, details: &Details, shown: usize) -> CheckResult {
     let (what, advice) = match details.chain_fault.as_deref() {
         None => {
-            return Result::fine(format!(
+            return CheckResult::fine(format!(
                 "{shown} {} from {}",
                 if shown == 1 {
                     "certificate"
@@ -101,7 +101,7 @@ fn chain(subject: &Subject, details: &Details, shown: usize) -> Result {
     Finding::new(severity(subject), Blame::Configuration, what, advice).into()
 }
 
-fn dates(subject: &Subject, details: &Details, now: i64) -> Result {
+fn dates(subject: &Subject, details: &Details, now: i64) -> CheckResult {
     let [from, until] = &details.dates;
     let advice = "renew it and load it anew; or is a clock wrong?";
     if now > details.not_after {
@@ -140,7 +140,7 @@ fn dates(subject: &Subject, details: &Details, now: i64) -> Result {
         )
         .into();
     }
-    Result::fine(format!("valid until {until}"))
+    CheckResult::fine(format!("valid until {until}"))
 }
 
 /// Days where there are some, else hours and minutes.
@@ -154,10 +154,10 @@ pub(super) fn span(seconds: i64) -> String {
     format!("{value} {unit}{}", if value == 1 { "" } else { "s" })
 }
 
-fn names(subject: &Subject, details: &Details) -> Result {
+fn names(subject: &Subject, details: &Details) -> CheckResult {
     let listed = listed(&details.names);
     if details.covers(&subject.domain) {
-        return Result::fine(listed);
+        return CheckResult::fine(listed);
     }
     let what = if details.names.is_empty() {
         format!(
@@ -199,13 +199,13 @@ fn listed(names: &[Name]) -> String {
     shown.join(", ")
 }
 
-fn usage(subject: &Subject, details: &Details) -> Result {
+fn usage(subject: &Subject, details: &Details) -> CheckResult {
     let (server, client) = match details.usage {
-        Usage::Any => return Result::fine("any"),
+        Usage::Any => return CheckResult::fine("any"),
         Usage::Only { server, client } => (server, client),
     };
     match (server, client) {
-        (true, true) => Result::fine("serverAuth, clientAuth"),
+        (true, true) => CheckResult::fine("serverAuth, clientAuth"),
         (true, false) => Finding::new(
             Severity::Note,
             Blame::Configuration,
@@ -224,7 +224,7 @@ fn usage(subject: &Subject, details: &Details) -> Result {
     }
 }
 
-fn key(details: &Details) -> Result {
+fn key(details: &Details) -> CheckResult {
     let text = if details.key_bits == 0 {
         details.key.to_owned()
     } else {
@@ -239,7 +239,7 @@ fn key(details: &Details) -> Result {
         )
         .into();
     }
-    Result::fine(text)
+    CheckResult::fine(text)
 }
 
 #[cfg(test)]
@@ -258,7 +258,7 @@ mod tests {
         Details::read(identity.chain(), &authority.roots()).expect("readable")
     }
 
-    fn first(result: &Result) -> Option<(Severity, &str)> {
+    fn first(result: &CheckResult) -> Option<(Severity, &str)> {
         let finding = result.findings().first()?;
         Some((finding.severity, finding.what.as_str()))
     }

@@ -5,7 +5,7 @@ use simulated_partners::tls::Details;
 use simulated_partners::wire::Element;
 
 use super::certificate::span;
-use super::finding::{Blame, Finding, Result, Severity};
+use super::finding::{Blame, CheckResult, Finding, Severity};
 use super::trial_connection::{NS_TIME, TrialConnection};
 
 const MINUTE: i64 = 60;
@@ -15,9 +15,9 @@ const BEHIND: i64 = 86_400;
 const AHEAD: i64 = 365 * 86_400;
 
 /// Compares the clocks.
-pub(super) fn clock(details: Option<&Details>, good: Option<&TrialConnection>) -> Result {
+pub(super) fn clock(details: Option<&Details>, good: Option<&TrialConnection>) -> CheckResult {
     let Some(good) = good else {
-        return Result::not_seen("no partner got an answer");
+        return CheckResult::not_seen("no partner got an answer");
     };
     let told = good
         .answer
@@ -29,7 +29,7 @@ pub(super) fn clock(details: Option<&Details>, good: Option<&TrialConnection>) -
     let ahead = theirs - ours;
     let apart = ahead.abs();
     if apart <= MINUTE {
-        return Result::fine(format!("the target's clock agrees, within {}", span(apart)));
+        return CheckResult::fine(format!("the target's clock agrees, within {}", span(apart)));
     }
     let unusable = !(-BEHIND..=AHEAD).contains(&ahead);
     let severity = if unusable {
@@ -52,7 +52,7 @@ pub(super) fn clock(details: Option<&Details>, good: Option<&TrialConnection>) -
 }
 
 /// The time cannot be asked for; trust in a certificate still says something.
-fn unseen(details: Option<&Details>, good: &TrialConnection) -> Result {
+fn unseen(details: Option<&Details>, good: &TrialConnection) -> CheckResult {
     let silent = match &good.answer {
         Some((answer, _)) => match answer.attribute("type") {
             Some("error") => "the target refuses to tell the time (XEP-0202)",
@@ -61,17 +61,17 @@ fn unseen(details: Option<&Details>, good: &TrialConnection) -> Result {
         None => "the target gave no answer (XEP-0202)",
     };
     if good.method() == Some(Method::SaslTls) {
-        return Result::not_seen(format!(
+        return CheckResult::not_seen(format!(
             "{silent}; it takes a certificate that is valid since yesterday and for a year, \
              so that it cannot be wrong by more"
         ));
     }
     match details {
-        Some(details) if details.not_before > Details::now() => Result::not_seen(format!(
+        Some(details) if details.not_before > Details::now() => CheckResult::not_seen(format!(
             "{silent}; its certificate begins in the future, so that one of the two clocks \
              may be wrong"
         )),
-        _ => Result::not_seen(silent),
+        _ => CheckResult::not_seen(silent),
     }
 }
 
@@ -169,7 +169,7 @@ mod tests {
     fn what_cannot_be_seen_is_said_to_be_unseen() {
         for trial in [None, Some(told("soon"))] {
             let result = clock(None, trial.as_ref());
-            assert!(matches!(result, Result::NotSeen { .. }), "{result:?}");
+            assert!(matches!(result, CheckResult::NotSeen { .. }), "{result:?}");
         }
     }
 }

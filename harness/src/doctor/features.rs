@@ -5,7 +5,7 @@ use simulated_partners::persona::{self, Tls};
 use simulated_partners::probe::{ProbeReport, starttls_offer};
 
 use super::Subject;
-use super::finding::{Blame, Finding, Result, Severity};
+use super::finding::{Blame, CheckResult, Finding, Severity};
 use crate::case::Direction;
 use crate::oracle::inbound::Shown;
 use crate::oracle::{Premises, Situation};
@@ -16,20 +16,20 @@ const ADVICE: &str = "set the server to the policy, or correct the policy in the
                       every verdict is judged by it";
 
 /// Compares both.
-pub(super) fn policy(subject: &Subject, report: &ProbeReport) -> Result {
+pub(super) fn policy(subject: &Subject, report: &ProbeReport) -> CheckResult {
     let Some(row) = subject.row else {
-        return Result::not_seen("no policy was given");
+        return CheckResult::not_seen("no policy was given");
     };
     if !row.policy().valid() {
-        return Result::not_seen(format!(
+        return CheckResult::not_seen(format!(
             "{row} leaves no method, so there is nothing to offer"
         ));
     }
     let (Some(clear), Some(expected)) = (&report.clear, expected(subject, row)) else {
-        return Result::not_seen("there is no stream");
+        return CheckResult::not_seen("there is no stream");
     };
     if clear.fault.is_some() {
-        return Result::not_seen("there is no stream");
+        return CheckResult::not_seen("there is no stream");
     }
     let mut findings = Vec::new();
     let mut tell = |severity, what: String| {
@@ -94,7 +94,7 @@ pub(super) fn policy(subject: &Subject, report: &ProbeReport) -> Result {
             );
         }
     }
-    Result::of(findings, format!("what is offered fits {row}"))
+    CheckResult::of(findings, format!("what is offered fits {row}"))
 }
 
 /// What a partner with all methods and a good certificate has to be shown.

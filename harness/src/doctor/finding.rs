@@ -108,7 +108,7 @@ impl Finding {
 /// What came of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "result")]
-pub enum Result {
+pub enum CheckResult {
     /// All is well; what was seen.
     Fine {
         /// In a clause.
@@ -126,7 +126,7 @@ pub enum Result {
     },
 }
 
-impl Result {
+impl CheckResult {
     /// All is well.
     pub fn fine(seen: impl Into<String>) -> Self {
         Self::Fine { seen: seen.into() }
@@ -155,7 +155,7 @@ impl Result {
     }
 }
 
-impl From<Finding> for Result {
+impl From<Finding> for CheckResult {
     fn from(finding: Finding) -> Self {
         Self::Found {
             findings: vec![finding],
@@ -170,7 +170,7 @@ pub struct Checked {
     pub check: Check,
     /// What came of it.
     #[serde(flatten)]
-    pub result: Result,
+    pub result: CheckResult,
 }
 
 /// All that was found, in the order of causes.
@@ -201,12 +201,12 @@ impl Diagnosis {
         }
     }
 
-    pub(super) fn add(&mut self, check: Check, result: Result) {
+    pub(super) fn add(&mut self, check: Check, result: CheckResult) {
         self.checks.push(Checked { check, result });
     }
 
     /// What came of a check, where it was made.
-    pub fn result(&self, check: Check) -> Option<&Result> {
+    pub fn result(&self, check: Check) -> Option<&CheckResult> {
         self.checks
             .iter()
             .find(|done| done.check == check)

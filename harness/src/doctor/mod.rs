@@ -1,11 +1,12 @@
 //! Whether a target can be tested at all: its ports, stream, certificate, trust, DNS and clock.
 //!
-//! Each check is a function from what was seen to a [`Result`]; they stand in the
+//! Each check is a function from what was seen to a [`CheckResult`]; they stand in the
 //! order of causes, so that the first finding is the one to mend first. What the standards say of a
 //! target's behaviour is the business of a run, not of this. Start at [`examine`].
 
 mod certificate;
 mod clock;
+mod error;
 mod features;
 mod finding;
 mod partner;
@@ -31,9 +32,11 @@ use simulated_partners::tls::Details;
 use crate::lab::Lab;
 use crate::oracle::Profile;
 use crate::policy::{Methods, PolicyNumber};
+use error::TrialError;
 use trial_connection::TrialConnection;
 
-pub use finding::{Blame, Check, Checked, Diagnosis, Finding, Result, Severity};
+pub use error::DoctorError;
+pub use finding::{Blame, Check, CheckResult, Checked, Diagnosis, Finding, Severity};
 pub use preflight::{Extra, Preflight, WithPreflight, preflight, refusal};
 pub use public_dns::PublicDns;
 pub use view::{SCHEMA, render, to_json};
@@ -120,7 +123,7 @@ pub async fn examine(subject: &Subject, lab: &Lab, depth: Depth, patience: Durat
         let meetings = if reachable {
             meet_both(subject, lab, patience).await
         } else {
-            Err("the target answers no stream".to_owned())
+            Err(TrialError::NoStream)
         };
         partner::checks(subject, lab, &report, &meetings, &mut diagnosis);
         let good = meetings.as_ref().ok().map(|[good, _]| good);
@@ -136,7 +139,7 @@ async fn meet_both(
     subject: &Subject,
     lab: &Lab,
     patience: Duration,
-) -> std::result::Result<[TrialConnection; 2], String> {
+) -> Result<[TrialConnection; 2], TrialError> {
     let [good, unknown] = &subject.partners;
     let (good, unknown) = tokio::join!(
         trial_connection::open(subject, lab, "modern", good, patience),

@@ -5,7 +5,8 @@ use simulated_partners::negotiate::sasl::offers_external;
 use simulated_partners::probe::{Fault, ProbeReport};
 
 use super::Subject;
-use super::finding::{Blame, Check, Diagnosis, Finding, Result, Severity};
+use super::error::TrialError;
+use super::finding::{Blame, Check, CheckResult, Diagnosis, Finding, Severity};
 use super::stream::{trust_advice, words};
 use super::trial_connection::TrialConnection;
 use crate::lab::Lab;
@@ -15,15 +16,15 @@ pub(super) fn checks(
     subject: &Subject,
     lab: &Lab,
     report: &ProbeReport,
-    meetings: &std::result::Result<[TrialConnection; 2], String>,
+    meetings: &Result<[TrialConnection; 2], TrialError>,
     diagnosis: &mut Diagnosis,
 ) {
     let reached = report.clear.as_ref().is_some_and(|o| o.header.is_some());
     match meetings {
         Ok([good, unknown]) => {
             let trust = match trust_in_sight(subject, report) {
-                Result::Fine { .. } => trust(good, unknown),
-                other @ (Result::Found { .. } | Result::NotSeen { .. }) => other,
+                CheckResult::Fine { .. } => trust(good, unknown),
+                other @ (CheckResult::Found { .. } | CheckResult::NotSeen { .. }) => other,
             };
             diagnosis.add(Check::Trust, trust);
             let dns = lab.dns.address().to_string();
@@ -32,29 +33,29 @@ pub(super) fn checks(
         }
         Err(why) if reached => {
             let advice = "give an address of this machine for the partners to listen on";
-            let finding = Finding::new(Severity::Blocking, Blame::Harness, why, advice);
+            let finding = Finding::new(Severity::Blocking, Blame::Harness, why.to_string(), advice);
             diagnosis.add(Check::Trust, finding.into());
         }
         Err(why) => {
             for check in [Check::Trust, Check::LabDns, Check::WayBack] {
-                diagnosis.add(check, Result::not_seen(why.as_str()));
+                diagnosis.add(check, CheckResult::not_seen(why.to_string()));
             }
         }
     }
 }
 
 /// What one look shows of trust in the lab's authority.
-pub(super) fn trust_in_sight(subject: &Subject, report: &ProbeReport) -> Result {
+pub(super) fn trust_in_sight(subject: &Subject, report: &ProbeReport) -> CheckResult {
     if !subject.methods().sasl_tls {
-        return Result::not_seen("the policy has no EXTERNAL: certificates decide nothing");
+        return CheckResult::not_seen("the policy has no EXTERNAL: certificates decide nothing");
     }
     let (Some(secured), Some(opened)) = (report.secured(), &report.over_tls) else {
-        return Result::not_seen("there is no TLS");
+        return CheckResult::not_seen("there is no TLS");
     };
     if !secured.asked_for_certificate {
-        return Result::not_seen("no client certificate is asked for");
+        return CheckResult::not_seen("no client certificate is asked for");
     }
-    let blocking = |what: String| -> Result {
+    let blocking = |what: String| -> CheckResult {
         let blame = Blame::Configuration;
         Finding::new(Severity::Blocking, blame, what, trust_advice()).into()
     };
@@ -71,13 +72,13 @@ pub(super) fn trust_in_sight(subject: &Subject, report: &ProbeReport) -> Result 
             "the target does not offer EXTERNAL to a good certificate from the lab's authority"
                 .to_owned(),
         ),
-        None => Result::fine("EXTERNAL for the lab's authority"),
+        None => CheckResult::fine("EXTERNAL for the lab's authority"),
     }
 }
 
 /// Whether EXTERNAL works with the lab's authority, and with no other.
-fn trust(good: &TrialConnection, unknown: &TrialConnection) -> Result {
-    let blocking = |what: String, advice: &str| -> Result {
+fn trust(good: &TrialConnection, unknown: &TrialConnection) -> CheckResult {
+    let blocking = |what: String, advice: &str| -> CheckResult {
         Finding::new(Severity::Blocking, Blame::Configuration, what, advice).into()
     };
     if good.method() != Some(Method::SaslTls) {
@@ -99,11 +100,11 @@ fn trust(good: &TrialConnection, unknown: &TrialConnection) -> Result {
         )
         .into();
     }
-    Result::fine("EXTERNAL for the lab's authority, and not for an unknown one")
+    CheckResult::fine("EXTERNAL for the lab's authority, and not for an unknown one")
 }
 
 /// Whether the target looks partners up in the lab's DNS.
-fn lab_dns(dns: &str, good: &TrialConnection) -> Result {
+fn lab_dns(dns: &str, good: &TrialConnection) -> CheckResult {
     if !good.queries.is_empty() {
         let mut asked: Vec<String> = Vec::new();
         for (name, query) in &good.queries {
@@ -114,7 +115,7 @@ fn lab_dns(dns: &str, good: &TrialConnection) -> Result {
                 asked.push(text);
             }
         }
-        return Result::fine(format!("{dns} was asked for {}", asked.join(", ")));
+        return CheckResult::fine(format!("{dns} was asked for {}", asked.join(", ")));
     }
     if good.dialled_back() {
         return Finding::new(
@@ -130,7 +131,7 @@ fn lab_dns(dns: &str, good: &TrialConnection) -> Result {
         .into();
     }
     if !good.gave_reason() {
-        return Result::not_seen(
+        return CheckResult::not_seen(
             "no partner came so far that the target had a reason to look for it",
         );
     }
@@ -151,7 +152,7 @@ fn lab_dns(dns: &str, good: &TrialConnection) -> Result {
 }
 
 /// Whether the target comes back to where DNS points, and gets in.
-fn way_back(good: &TrialConnection) -> Result {
+fn way_back(good: &TrialConnection) -> CheckResult {
     if !good.dialled_back() {
         return not_dialled(good);
     }
@@ -168,7 +169,7 @@ fn way_back(good: &TrialConnection) -> Result {
         .into();
     }
     if good.answer.is_some() {
-        return Result::fine(format!("it dialled {} and answered", good.address));
+        return CheckResult::fine(format!("it dialled {} and answered", good.address));
     }
     let (what, advice) = if good.method().is_some() {
         (
@@ -187,9 +188,9 @@ fn way_back(good: &TrialConnection) -> Result {
     Finding::new(Severity::Warning, Blame::Target, what, advice).into()
 }
 
-fn not_dialled(good: &TrialConnection) -> Result {
+fn not_dialled(good: &TrialConnection) -> CheckResult {
     if good.queries.is_empty() {
-        return Result::not_seen("the target did not look for the partner");
+        return CheckResult::not_seen("the target did not look for the partner");
     }
     let host = format!("xmpp.{}", good.domain);
     let asked_address = good

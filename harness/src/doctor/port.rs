@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use simulated_partners::event::{Party, TlsSignal};
 use simulated_partners::probe::{Broken, Fault, ProbeReport};
 
-use super::finding::{Blame, Finding, Result, Severity};
+use super::finding::{Blame, CheckResult, Finding, Severity};
 use super::{Subject, stream};
 
 const START_IT: &str =
@@ -18,12 +18,16 @@ pub(super) fn no_connection(address: SocketAddr, error: &io::Error) -> Finding {
 }
 
 /// The port for other servers.
-pub(super) fn external(subject: &Subject, report: &ProbeReport) -> Result {
+pub(super) fn external(subject: &Subject, report: &ProbeReport) -> CheckResult {
     connected(report, subject.address, "the S2S port", START_IT)
 }
 
 /// The port where TLS comes first.
-pub(super) fn direct_tls(subject: &Subject, address: SocketAddr, report: &ProbeReport) -> Result {
+pub(super) fn direct_tls(
+    subject: &Subject,
+    address: SocketAddr,
+    report: &ProbeReport,
+) -> CheckResult {
     if report.connected.is_err() {
         let advice = "switch direct TLS on in the server, or leave its port out";
         return weaker(connected(report, address, "the direct TLS port", advice));
@@ -32,7 +36,9 @@ pub(super) fn direct_tls(subject: &Subject, address: SocketAddr, report: &ProbeR
         Some(Ok(secured)) => {
             let opened = report.over_tls.as_ref();
             match opened.and_then(|opened| opened.fault.as_ref()) {
-                None => Result::fine(format!("TLS {} and a stream at {address}", secured.version)),
+                None => {
+                    CheckResult::fine(format!("TLS {} and a stream at {address}", secured.version))
+                }
                 Some(fault) => Finding::new(
                     Severity::Warning,
                     Blame::Target,
@@ -56,12 +62,12 @@ pub(super) fn direct_tls(subject: &Subject, address: SocketAddr, report: &ProbeR
             "give the port on which TLS comes first (XEP-0368), not one for STARTTLS",
         )
         .into(),
-        None => Result::not_seen("no handshake was tried"),
+        None => CheckResult::not_seen("no handshake was tried"),
     }
 }
 
 /// The port of a proxy for the gateway behind it.
-pub(super) fn inner(address: SocketAddr, report: &ProbeReport) -> Result {
+pub(super) fn inner(address: SocketAddr, report: &ProbeReport) -> CheckResult {
     if report.connected.is_err() {
         let advice = "start the proxy's inner listener, or correct its address";
         return connected(report, address, "the proxy's inner port", advice);
@@ -74,7 +80,9 @@ pub(super) fn inner(address: SocketAddr, report: &ProbeReport) -> Result {
             "set the proxy to authenticate its gateway: anybody could take its place",
         )
         .into(),
-        Some(Ok(secured)) => Result::fine(format!("mutual TLS {} at {address}", secured.version)),
+        Some(Ok(secured)) => {
+            CheckResult::fine(format!("mutual TLS {} at {address}", secured.version))
+        }
         Some(Err(broken)) => Finding::new(
             Severity::Blocking,
             Blame::Configuration,
@@ -85,13 +93,13 @@ pub(super) fn inner(address: SocketAddr, report: &ProbeReport) -> Result {
             "give the inner listener a certificate, and let it trust the lab's authority",
         )
         .into(),
-        None => Result::not_seen("no handshake was tried"),
+        None => CheckResult::not_seen("no handshake was tried"),
     }
 }
 
-fn connected(report: &ProbeReport, address: SocketAddr, port: &str, advice: &str) -> Result {
+fn connected(report: &ProbeReport, address: SocketAddr, port: &str, advice: &str) -> CheckResult {
     match &report.connected {
-        Ok(took) => Result::fine(format!(
+        Ok(took) => CheckResult::fine(format!(
             "{address} takes connections ({:.1} ms)",
             took.as_secs_f64() * 1000.0
         )),
@@ -122,9 +130,9 @@ fn unconnected(error: &io::Error, address: SocketAddr, port: &str, advice: &str)
 }
 
 /// A port that no case of today needs.
-fn weaker(result: Result) -> Result {
+fn weaker(result: CheckResult) -> CheckResult {
     match result {
-        Result::Found { findings } => Result::Found {
+        CheckResult::Found { findings } => CheckResult::Found {
             findings: findings
                 .into_iter()
                 .map(|finding| Finding {
@@ -133,7 +141,7 @@ fn weaker(result: Result) -> Result {
                 })
                 .collect(),
         },
-        other @ (Result::Fine { .. } | Result::NotSeen { .. }) => other,
+        other @ (CheckResult::Fine { .. } | CheckResult::NotSeen { .. }) => other,
     }
 }
 

@@ -10,6 +10,7 @@ use simulated_partners::tls::Details;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::error::DoctorError;
 use super::finding::{Blame, Check, Checked, Diagnosis, Finding, Severity};
 use super::{Depth, PublicDns, Subject, examine, port};
 use crate::case::{Case, Direction, Script, Set, Setting};
@@ -67,18 +68,16 @@ impl Extra {
 /// Starts a target, examines it and stops it. A target that does not start is a finding.
 ///
 /// # Errors
-/// When there is no test network, or no policy to examine it with; the text says which.
-pub async fn preflight(target: &dyn Target, preflight: &Preflight) -> Result<Diagnosis, String> {
-    let lab = target
-        .lab(preflight.seed)
-        .map_err(|error| format!("no test network: {error}"))?;
+/// When there is no test network, or no policy to examine it with.
+pub async fn preflight(
+    target: &dyn Target,
+    preflight: &Preflight,
+) -> Result<Diagnosis, DoctorError> {
+    let lab = target.lab(preflight.seed).map_err(DoctorError::Network)?;
     let (row, group) = placed(target, preflight.row)?;
-    let cases = ["modern", "cert-unknown-ca"].map(|name| case(name, row));
-    let [Some(good), Some(unknown)] = cases else {
-        return Err("a persona of the doctor is missing".to_owned());
-    };
+    let cases = [case("modern", row)?, case("cert-unknown-ca", row)?];
+    let [good, unknown] = &cases;
     let partners = [good.domain(), unknown.domain()];
-    let cases = [good, unknown];
     if let Some(finding) = preflight.extra.absent(preflight.patience).await {
         return Ok(only(target, row, &preflight.extra, Check::Port, finding));
     }
@@ -161,34 +160,31 @@ fn only(
 fn placed(
     target: &dyn Target,
     wanted: Option<PolicyNumber>,
-) -> Result<(PolicyNumber, String), String> {
-    let place = |row: PolicyNumber| match case("modern", row) {
-        Some(case) => target.place(&case),
-        None => Placement::Unsupported("there is no persona modern".to_owned()),
-    };
-    if let Some(row) = wanted {
-        return match place(row) {
-            Placement::Group(group) => Ok((row, group)),
-            Placement::Unsupported(why) => Err(format!("{row} cannot be had: {why}")),
+) -> Result<(PolicyNumber, String), DoctorError> {
+    if let Some(policy) = wanted {
+        return match target.place(&case("modern", policy)?) {
+            Placement::Group(group) => Ok((policy, group)),
+            Placement::Unsupported(why) => Err(DoctorError::Policy { policy, why }),
         };
     }
     let telling = TELLING.into_iter().filter_map(PolicyNumber::new);
     let mut why = String::new();
     for row in telling.chain(PolicyNumber::all().filter(|row| row.policy().valid())) {
-        match place(row) {
+        match target.place(&case("modern", row)?) {
             Placement::Group(group) => return Ok((row, group)),
             Placement::Unsupported(reason) => why = reason,
         }
     }
-    Err(format!("the target can be set to no policy: {why}"))
+    Err(DoctorError::NoPolicy(why))
 }
 
 /// A case of the doctor's own. Its domain is new each time, so that nothing that a target remembers
 /// of an earlier check matters.
-fn case(persona: &str, row: PolicyNumber) -> Option<Case> {
-    let partner = Arc::new(persona::find(persona)?);
+fn case(persona: &'static str, row: PolicyNumber) -> Result<Case, DoctorError> {
+    let partner = persona::find(persona).ok_or(DoctorError::Persona(persona))?;
+    let partner = Arc::new(partner);
     let direction = Direction::Inbound;
-    Some(Case {
+    Ok(Case {
         id: format!("doctor/{row}/{persona}-{:x}/inbound", Details::now()),
         set: Set::Personas,
         row,

@@ -12,7 +12,8 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::time::timeout;
 
 use super::Subject;
-use super::finding::{Blame, Finding, Result, Severity};
+use super::error::LookupError;
+use super::finding::{Blame, CheckResult, Finding, Severity};
 
 /// Where a server listens without records (RFC 6120 §3.2.2).
 const PORT: u16 = 5269;
@@ -32,25 +33,20 @@ pub enum PublicDns {
 }
 
 impl PublicDns {
-    fn servers(&self) -> std::result::Result<Vec<SocketAddr>, String> {
+    fn servers(&self) -> Result<Vec<SocketAddr>, LookupError> {
         let remote = match self {
             Self::NameServer(address) => return Ok(vec![*address]),
             Self::System { remote } => *remote,
         };
-        let text = std::fs::read_to_string("/etc/resolv.conf")
-            .map_err(|error| format!("/etc/resolv.conf cannot be read: {error}"))?;
+        let text = std::fs::read_to_string("/etc/resolv.conf").map_err(LookupError::ResolvConf)?;
         let servers = name_servers(&text);
         if servers.is_empty() {
-            return Err("/etc/resolv.conf names no server".to_owned());
+            return Err(LookupError::NoServers);
         }
         if let Some(far) = servers.iter().find(|server| !server.ip().is_loopback())
             && !remote
         {
-            return Err(format!(
-                "the system's name server {} is not on this machine, and nothing leaves it \
-                 unasked: --nameserver names one, --allow-remote lets this one be asked",
-                far.ip()
-            ));
+            return Err(LookupError::Remote(far.ip()));
         }
         Ok(servers)
     }
@@ -70,28 +66,23 @@ fn name_servers(resolv_conf: &str) -> Vec<SocketAddr> {
 }
 
 /// Looks the target up.
-pub(super) async fn records(subject: &Subject, patience: Duration) -> Result {
-    let servers = match subject.public_dns.servers() {
-        Ok(servers) => servers,
-        Err(why) => return Result::not_seen(why),
+pub(super) async fn records(subject: &Subject, patience: Duration) -> CheckResult {
+    let found = async {
+        let servers = subject.public_dns.servers()?;
+        let asked: Vec<String> = servers.iter().map(ToString::to_string).collect();
+        let asked = asked.join(", ");
+        let resolver = resolver(&servers, patience).map_err(LookupError::Resolver)?;
+        match timeout(patience, find(&resolver, &subject.domain)).await {
+            Ok(Ok(found)) => Ok(judge(subject, &found, &asked)),
+            Ok(Err(why)) => Err(LookupError::Answer { asked, why }),
+            Err(_) => Err(LookupError::Overdue(asked)),
+        }
     };
-    let asked: Vec<String> = servers.iter().map(ToString::to_string).collect();
-    let asked = asked.join(", ");
-    let found = match resolver(&servers, patience) {
-        Ok(resolver) => timeout(patience, find(&resolver, &subject.domain)).await,
-        Err(why) => return Result::not_seen(why),
-    };
-    match found {
-        Ok(Ok(found)) => judge(subject, &found, &asked),
-        Ok(Err(why)) => Result::not_seen(format!("{asked} gave no answer: {why}")),
-        Err(_) => Result::not_seen(format!("{asked} did not answer in time")),
-    }
+    let found: Result<CheckResult, LookupError> = found.await;
+    found.unwrap_or_else(|why| CheckResult::not_seen(why.to_string()))
 }
 
-fn resolver(
-    servers: &[SocketAddr],
-    patience: Duration,
-) -> std::result::Result<TokioResolver, String> {
+fn resolver(servers: &[SocketAddr], patience: Duration) -> Result<TokioResolver, NetError> {
     let configs = servers.iter().map(|server| {
         let connections =
             [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
@@ -107,7 +98,7 @@ fn resolver(
     options.ndots = 0;
     options.attempts = 1;
     options.timeout = patience.div_f64(3.0);
-    builder.build().map_err(|error| error.to_string())
+    builder.build()
 }
 
 /// What was found.
@@ -121,7 +112,7 @@ struct Found {
     addresses: Vec<SocketAddr>,
 }
 
-async fn find(resolver: &TokioResolver, domain: &str) -> std::result::Result<Found, String> {
+async fn find(resolver: &TokioResolver, domain: &str) -> Result<Found, NetError> {
     let mut found = Found::default();
     let services = ask(
         resolver,
@@ -162,8 +153,8 @@ async fn ask(
     resolver: &TokioResolver,
     name: &str,
     kind: RecordType,
-) -> std::result::Result<Vec<RData>, String> {
-    let mut name = Name::from_ascii(name).map_err(|error| format!("{name}: {error}"))?;
+) -> Result<Vec<RData>, NetError> {
+    let mut name = Name::from_ascii(name)?;
     name.set_fqdn(true);
     match resolver.lookup(name, kind).await {
         Ok(found) => Ok(found
@@ -173,13 +164,13 @@ async fn ask(
             .take(MOST)
             .collect()),
         Err(NetError::Dns(DnsError::NoRecordsFound(_))) => Ok(Vec::new()),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(error),
     }
 }
 
-fn judge(subject: &Subject, found: &Found, asked: &str) -> Result {
+fn judge(subject: &Subject, found: &Found, asked: &str) -> CheckResult {
     let domain = &subject.domain;
-    let finding = |severity, what: String, advice: String| -> Result {
+    let finding = |severity, what: String, advice: String| -> CheckResult {
         Finding::new(severity, Blame::Configuration, what, advice).into()
     };
     let wanted = format!(
@@ -233,9 +224,9 @@ fn judge(subject: &Subject, found: &Found, asked: &str) -> Result {
         );
     }
     if found.services.is_empty() {
-        return Result::fine(format!("{places}, without an SRV record"));
+        return CheckResult::fine(format!("{places}, without an SRV record"));
     }
-    Result::fine(format!("SRV and address lead to {places}"))
+    CheckResult::fine(format!("SRV and address lead to {places}"))
 }
 
 #[cfg(test)]
@@ -247,7 +238,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(5);
 
-    async fn looked_up(set: impl FnOnce(&Dns, &Subject)) -> Result {
+    async fn looked_up(set: impl FnOnce(&Dns, &Subject)) -> CheckResult {
         let dns = Dns::start().expect("a free port");
         let subject = Subject {
             public_dns: PublicDns::NameServer(dns.address()),
@@ -257,7 +248,7 @@ mod tests {
         records(&subject, PATIENCE).await
     }
 
-    fn what(result: &Result) -> (Severity, &str) {
+    fn what(result: &CheckResult) -> (Severity, &str) {
         let finding = result.findings().first().expect("a finding");
         (finding.severity, &finding.what)
     }
@@ -271,7 +262,7 @@ mod tests {
                 .expect("names");
         })
         .await;
-        assert!(matches!(result, Result::Fine { .. }), "{result:?}");
+        assert!(matches!(result, CheckResult::Fine { .. }), "{result:?}");
     }
 
     #[tokio::test]
@@ -325,7 +316,7 @@ mod tests {
                 .expect("names");
         })
         .await;
-        assert!(matches!(result, Result::NotSeen { .. }), "{result:?}");
+        assert!(matches!(result, CheckResult::NotSeen { .. }), "{result:?}");
     }
 
     #[test]

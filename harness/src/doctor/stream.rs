@@ -3,19 +3,19 @@
 use simulated_partners::probe::{Fault, Opened, ProbeReport, starttls_offer};
 
 use super::Subject;
-use super::finding::{Blame, Finding, Result, Severity};
+use super::finding::{Blame, CheckResult, Finding, Severity};
 use super::port::broken_words;
 
 /// Header and features.
-pub(super) fn stream(subject: &Subject, report: &ProbeReport) -> Result {
+pub(super) fn stream(subject: &Subject, report: &ProbeReport) -> CheckResult {
     let Some(opened) = &report.clear else {
-        return Result::not_seen("there is no connection");
+        return CheckResult::not_seen("there is no connection");
     };
     if let Some(fault) = &opened.fault {
         return no_stream(subject, opened, fault).into();
     }
     let Some(header) = &opened.header else {
-        return Result::not_seen("there is no header");
+        return CheckResult::not_seen("there is no header");
     };
     let mut findings = Vec::new();
     let mut tell = |what: String, advice: &str| {
@@ -61,7 +61,7 @@ pub(super) fn stream(subject: &Subject, report: &ProbeReport) -> Result {
             }
         },
     );
-    Result::of(
+    CheckResult::of(
         findings,
         format!("header with id, from, version; features: {features}"),
     )
@@ -159,13 +159,13 @@ pub(super) fn words(fault: &Fault) -> String {
 }
 
 /// STARTTLS and its handshake.
-pub(super) fn starttls(subject: &Subject, report: &ProbeReport) -> Result {
+pub(super) fn starttls(subject: &Subject, report: &ProbeReport) -> CheckResult {
     let tls = &report.tls;
     match tls {
         None if report.clear.as_ref().is_none_or(|o| o.fault.is_some()) => {
-            Result::not_seen("there is no stream")
+            CheckResult::not_seen("there is no stream")
         }
-        None => Result::not_seen("STARTTLS is not offered"),
+        None => CheckResult::not_seen("STARTTLS is not offered"),
         Some(Ok(secured)) => {
             let fault = report
                 .over_tls
@@ -181,7 +181,7 @@ pub(super) fn starttls(subject: &Subject, report: &ProbeReport) -> Result {
                 )
                 .into(),
                 Some(_) | None => {
-                    Result::fine(format!("TLS {}, {}", secured.version, secured.suite))
+                    CheckResult::fine(format!("TLS {}, {}", secured.version, secured.suite))
                 }
             }
         }

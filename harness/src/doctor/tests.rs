@@ -264,7 +264,10 @@ async fn a_closed_port_is_the_one_finding_and_all_else_is_not_seen() {
     assert!(what.starts_with("nothing listens on 127.0.0.1:"), "{what}");
     assert_eq!(diagnosis.findings().count(), 1);
     for done in &diagnosis.checks[1..] {
-        assert!(matches!(done.result, Result::NotSeen { .. }), "{done:?}");
+        assert!(
+            matches!(done.result, CheckResult::NotSeen { .. }),
+            "{done:?}"
+        );
     }
 }
 
@@ -285,7 +288,7 @@ async fn proxy(lab: &Lab, row: u8) -> (Subject, Running, Stop) {
     let target = Reference {
         strict_certificates: false,
     };
-    let started: std::result::Result<_, StartError> = target.start(lab, "patient", &cases).await;
+    let started: Result<_, StartError> = target.start(lab, "patient", &cases).await;
     let (running, stop) = started.expect("it starts");
     let subject = Subject {
         domain: running.domain.clone(),
@@ -315,7 +318,7 @@ async fn a_sound_target_is_ready_with_every_method() {
         for check in [Check::LabDns, Check::WayBack] {
             let result = diagnosis.result(check);
             assert!(
-                matches!(result, Some(Result::Fine { .. })),
+                matches!(result, Some(CheckResult::Fine { .. })),
                 "row {row}: {result:?}"
             );
         }

@@ -16,6 +16,7 @@ use simulated_partners::wire::{Element, Kind, Unit};
 use tokio::time::{Instant, sleep_until};
 
 use super::Subject;
+use super::error::TrialError;
 use crate::case::Direction;
 use crate::judge::{Evidence, read};
 use crate::lab::Lab;
@@ -43,16 +44,15 @@ pub(super) struct TrialConnection {
 /// back.
 ///
 /// # Errors
-/// When the partner could not be put on the network, in a clause.
+/// When the partner could not be put on the network.
 pub(super) async fn open(
     subject: &Subject,
     lab: &Lab,
-    persona: &str,
+    persona: &'static str,
     domain: &str,
     patience: Duration,
-) -> Result<TrialConnection, String> {
-    let mut persona =
-        persona::find(persona).ok_or_else(|| format!("there is no persona {persona}"))?;
+) -> Result<TrialConnection, TrialError> {
+    let mut persona = persona::find(persona).ok_or(TrialError::Persona(persona))?;
     // A target that speaks an older version only is no reason for a finding here.
     persona.offer.tls_versions = vec![TlsVersion::V12, TlsVersion::V13];
     let offer = &persona.offer;
@@ -76,10 +76,12 @@ pub(super) async fn open(
         listen: SocketAddr::new(subject.listen, 0),
     })
     .await
-    .map_err(|error| format!("a partner could not listen on {}: {error}", subject.listen))?;
+    .map_err(|source| TrialError::Listen {
+        address: subject.listen,
+        source,
+    })?;
     let records = lab.dns.records();
-    lab.publish(domain, partner.address())
-        .map_err(|error| error.to_string())?;
+    lab.publish(domain, partner.address())?;
     let mut trial = TrialConnection {
         domain: domain.to_owned(),
         address: partner.address(),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use owo_colors::{OwoColorize as _, Style};
 use serde::Serialize;
 
-use super::finding::{Check, Checked, Diagnosis, Finding, Result, Severity};
+use super::finding::{Check, CheckResult, Checked, Diagnosis, Finding, Severity};
 use crate::report::Charset;
 
 /// Version of the JSON document's form. It grows when a field changes its meaning or goes away.
@@ -83,19 +83,19 @@ fn line(checked: &Checked, width: usize, charset: Charset) -> String {
     };
     let start = |mark: char, style: Style| format!("{} {name:<12}", mark.style(style));
     match &checked.result {
-        Result::Fine { seen } => wrap(
+        CheckResult::Fine { seen } => wrap(
             &start(mark('✓', '+'), Style::new().green()),
             LABEL,
             &clean(seen),
             width,
         ),
-        Result::NotSeen { why } => wrap(
+        CheckResult::NotSeen { why } => wrap(
             &start(mark('·', '.'), Style::new().dimmed()),
             LABEL,
             &format!("not seen: {}", clean(why)),
             width,
         ),
-        Result::Found { findings } => findings
+        CheckResult::Found { findings } => findings
             .iter()
             .map(|finding| {
                 let symbol = match finding.severity {
@@ -214,7 +214,7 @@ struct Summary {
 ///
 /// # Errors
 /// When a value has no JSON form, which is a fault of the harness.
-pub fn to_json(diagnosis: &Diagnosis) -> std::result::Result<String, serde_json::Error> {
+pub fn to_json(diagnosis: &Diagnosis) -> Result<String, serde_json::Error> {
     let first = diagnosis
         .blocking()
         .map(|(check, finding)| First { check, finding });

@@ -7,7 +7,7 @@ use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::edit::{at, key_at, rename, take, value_at};
-use super::{Hints, Document, NOWHERE, parted};
+use super::{Document, Hints, NOWHERE, parted};
 use crate::diagnostic::Diagnostic;
 use crate::nearest::{meant, suggestion};
 

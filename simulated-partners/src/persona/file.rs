@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{Deviations, Offer, Persona, check};
 use crate::diagnostic::Diagnostic;
-use crate::document::{Hints, Document, FileError, Source};
+use crate::document::{Document, FileError, Hints, Source};
 use crate::reaction::Reaction;
 
 const HINTS: &Hints = &[

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use serde::Deserialize;
 use simulated_partners::diagnostic::Diagnostic;
-use simulated_partners::document::{Hints, Document, FileError, Source};
+use simulated_partners::document::{Document, FileError, Hints, Source};
 
 use super::{Area, Bug, Registry, Requirement};
 

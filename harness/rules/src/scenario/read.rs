@@ -1,7 +1,7 @@
 //! Reads a scenario file: its variants are laid over the rest of it, and each is read as a whole.
 
 use simulated_partners::diagnostic::Diagnostic;
-use simulated_partners::document::{Hints, Document, FileError, Source};
+use simulated_partners::document::{Document, FileError, Hints, Source};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 

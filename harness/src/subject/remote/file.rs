@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use simulated_partners::document::{Hints, Document, FileError, Source};
+use simulated_partners::document::{Document, FileError, Hints, Source};
 use simulated_partners::pki::NameForms;
 use toml::Spanned;
 use toml::de::DeValue;

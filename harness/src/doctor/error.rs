@@ -1,0 +1,88 @@
+//! Why there is no diagnosis, by who is to blame. What is wrong with the target is a
+//! [`Finding`](super::Finding) instead.
+
+use std::io;
+use std::net::IpAddr;
+
+use hickory_resolver::net::NetError;
+use simulated_partners::dns::BadName;
+
+use crate::policy::PolicyNumber;
+
+/// What keeps the doctor from its work.
+#[derive(Debug, thiserror::Error)]
+pub enum DoctorError {
+    /// The machine has no address or file left for it.
+    #[error("there is no test network")]
+    Network(#[source] io::Error),
+    /// The target cannot have the policy that is asked for.
+    #[error("the target cannot be set to {policy}: {why}")]
+    Policy {
+        /// The policy.
+        policy: PolicyNumber,
+        /// What the target says.
+        why: String,
+    },
+    /// The target cannot have any policy.
+    #[error("the target cannot be set to any policy: {0}")]
+    NoPolicy(String),
+    /// A persona is missing from the build.
+    #[error("the built-in persona `{0}` is missing")]
+    Persona(&'static str),
+    /// Somebody pressed Ctrl+C.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Why no partner met the target.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TrialError {
+    /// The target was not worth the attempt.
+    #[error("the target answers no stream")]
+    NoStream,
+    /// The machine has no port for it.
+    #[error("a partner could not listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: IpAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Its domain, or the host of its address, is no name for DNS.
+    #[error(transparent)]
+    Name(#[from] BadName),
+    /// A persona is missing from the build.
+    #[error("the built-in persona `{0}` is missing")]
+    Persona(&'static str),
+}
+
+/// Why nothing is known of the target's own records.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LookupError {
+    /// The system's name servers are not known.
+    #[error("/etc/resolv.conf cannot be read: {0}")]
+    ResolvConf(#[source] io::Error),
+    /// The system has none.
+    #[error("/etc/resolv.conf names no server")]
+    NoServers,
+    /// Asking would leave this machine.
+    #[error(
+        "the system's name server {0} is not on this machine, and nothing leaves it unasked: \
+         --nameserver names one, --allow-remote lets this one be asked"
+    )]
+    Remote(IpAddr),
+    /// The resolver cannot be set up.
+    #[error("{0}")]
+    Resolver(#[source] NetError),
+    /// An answer that is none.
+    #[error("{asked} gave no answer: {why}")]
+    Answer {
+        /// Who was asked.
+        asked: String,
+        /// What came instead.
+        why: NetError,
+    },
+    /// No answer.
+    #[error("{0} did not answer in time")]
+    Overdue(String),
+}
