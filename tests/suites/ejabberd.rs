@@ -8,24 +8,12 @@ use std::sync::Arc;
 use s2spec::case::Case;
 use s2spec::lab::Lab;
 use s2spec::oracle::Profile;
-use s2spec::subject::ejabberd::Ejabberd;
+use s2spec::subject::built_in::BuiltIn;
 use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
 use s2spec::verdict::Verdict;
 use simulated_partners::pki::NameForms;
 
-use support::{all_cases, hold_to_record, run};
-
-#[expect(clippy::print_stderr, reason = "says why nothing was tested")]
-fn ejabberd() -> Option<Ejabberd> {
-    match Ejabberd::find() {
-        Ok(ejabberd) => Some(ejabberd),
-        Err(why) if std::env::var_os("S2SPEC_REQUIRE_PEERS").is_some() => panic!("{why}"),
-        Err(why) => {
-            eprintln!("nothing tested against ejabberd: {why}");
-            None
-        }
-    }
-}
+use support::{all_cases, built_in, hold_to_record, run};
 
 /// Areas of the conformance suite that take a few seconds and, without their hostile scenarios, need
 /// no timeouts.
@@ -33,13 +21,13 @@ const AREAS: [&str; 2] = ["addresses", "sasl"];
 
 #[test]
 fn a_real_ejabberd_ends_as_recorded() {
-    if let Some(ejabberd) = ejabberd() {
+    if let Some(ejabberd) = built_in("ejabberd") {
         hold_to_record("ejabberd", "ejabberd 23.01-1", Arc::new(ejabberd), &AREAS);
     }
 }
 
 /// ejabberd in a lab whose certificates name domains in all forms.
-struct InFull(Ejabberd);
+struct InFull(BuiltIn);
 
 impl Target for InFull {
     fn name(&self) -> String {
@@ -72,7 +60,9 @@ impl Target for InFull {
 /// domains in full. That it accepts the same certificate without one, the snapshot says.
 #[test]
 fn a_real_ejabberd_ends_a_stream_whose_certificate_has_an_xmpp_address() {
-    let Some(ejabberd) = ejabberd() else { return };
+    let Some(ejabberd) = built_in("ejabberd") else {
+        return;
+    };
     let selected: Vec<Case> = all_cases()
         .iter()
         .filter(|case| case.id == "personas/row07/modern/inbound")

@@ -5,9 +5,7 @@ mod support;
 
 use std::sync::Arc;
 
-use s2spec::subject::prosody::Prosody;
-
-use support::hold_to_record;
+use support::{built_in, hold_to_record};
 
 /// Without their hostile scenarios, no case of these waits until its deadline.
 const AREAS: [&str; 10] = [
@@ -23,21 +21,9 @@ const AREAS: [&str; 10] = [
     "xml",
 ];
 
-#[expect(clippy::print_stderr, reason = "says why nothing was tested")]
-fn prosody() -> Option<Prosody> {
-    match Prosody::find() {
-        Ok(prosody) => Some(prosody),
-        Err(why) if std::env::var_os("S2SPEC_REQUIRE_PEERS").is_some() => panic!("{why}"),
-        Err(why) => {
-            eprintln!("nothing tested against Prosody: {why}");
-            None
-        }
-    }
-}
-
 #[test]
 fn a_real_prosody_ends_as_recorded() {
-    if let Some(prosody) = prosody() {
+    if let Some(prosody) = built_in("prosody") {
         hold_to_record("prosody", "prosody 0.12.3", Arc::new(prosody), &AREAS);
     }
 }

@@ -11,14 +11,13 @@ use s2spec::case::{Case, Set};
 use s2spec::oracle::Profile;
 use s2spec::policy::PolicyNumber;
 use s2spec::record::Record;
-use s2spec::subject::by_hand::Site;
-use s2spec::subject::prosody::{self, Prosody};
+use s2spec::subject::built_in::{self, Site};
 use s2spec::subject::remote::{Remote, TargetFile};
 use s2spec::verdict::Verdict;
 use simulated_partners::persona::{Certificate, Key};
 use simulated_partners::pki::Authority;
 
-use support::{all_cases, run};
+use support::{all_cases, built_in, run};
 
 /// EXTERNAL gets a trigger in, dialback over TLS, dialback in clear.
 const ROWS: [u8; 2] = [7, 17];
@@ -36,13 +35,8 @@ const PARTNERS: [&str; 8] = [
 
 #[test]
 fn a_server_is_judged_alike_with_and_without_an_inner_side() {
-    let built_in = match Prosody::find() {
-        Ok(prosody) => prosody,
-        Err(why) if std::env::var_os("S2SPEC_REQUIRE_PEERS").is_some() => panic!("{why}"),
-        Err(why) => {
-            eprintln!("nothing tested against Prosody: {why}");
-            return;
-        }
+    let Some(prosody) = built_in("prosody") else {
+        return;
     };
     let rows: Vec<PolicyNumber> = ROWS.into_iter().filter_map(PolicyNumber::new).collect();
     let selected: Vec<Case> = all_cases()
@@ -55,7 +49,7 @@ fn a_server_is_judged_alike_with_and_without_an_inner_side() {
     let folder = tempfile::tempdir().expect("a folder");
     let remote = Remote::new(set_up(folder.path(), &rows));
     let seen = run(Arc::new(remote), Profile::default(), &selected);
-    let linked = run(Arc::new(built_in), Profile::default(), &selected);
+    let linked = run(Arc::new(prosody), Profile::default(), &selected);
     let linked: BTreeMap<&str, &Record> = linked
         .iter()
         .map(|record| (record.result.case.id.as_str(), record))
@@ -92,11 +86,13 @@ fn set_up(folder: &Path, rows: &[PolicyNumber]) -> TargetFile {
         s2s: free().port(),
         component: free().port(),
     };
+    let prosody = built_in::named("prosody").expect("it is built in");
     let authority = Authority::new(1);
     let mut names = ("", "");
     let mut policies = String::new();
     for row in rows {
-        let sheet = prosody::by_hand(row.policy(), &site).expect("Prosody has this policy");
+        let sheet = prosody.by_hand(row.policy(), &site);
+        let sheet = sheet.expect("Prosody has this policy");
         names = (sheet.host, sheet.component);
         let name = format!("row{}.cfg.lua", row.number());
         for (_, text) in sheet.files {

@@ -23,13 +23,13 @@ const WIDEST: usize = 100;
 Exit codes: 0 nothing blocks a run, 3 something does.
 The first line says what to mend first; the checks stand in the order of causes.")]
 pub(super) struct Args {
-    /// What to examine: reference, prosody, ejabberd, or a target file ending in .toml
     #[arg(
         short,
         long,
         value_name = "TARGET",
         default_value_t,
-        env = "S2SPEC_TARGET"
+        env = "S2SPEC_TARGET",
+        help = format!("What to examine: {}", Chosen::forms())
     )]
     target: Chosen,
 

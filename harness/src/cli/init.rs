@@ -10,15 +10,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use simulated_partners::persona::{Certificate, Key};
-use simulated_partners::pki::{Authority, NameForms};
+use simulated_partners::pki::Authority;
 
 use super::error::{CliError, Exit};
 use super::output;
 use crate::policy::{Level, Policy, PolicyNumber};
-use crate::subject::by_hand::{Sheet, Site};
+use crate::subject::built_in::{self, Folder, Sheet, Site};
 use crate::subject::remote::{CertificateNames, PartnerHosts, TargetFile, write_new};
-use crate::subject::{ejabberd, prosody};
 use ask::Asking;
 use text::{ServerFacts, target_file};
 
@@ -33,8 +33,8 @@ const DEFAULT_FILE: &str = "target.toml";
 pub(super) struct Args {
     /// Print a configuration and a target file for a server that you set up like a built-in target;
     /// with --output, write both and the certificates to that folder
-    #[arg(long, value_enum, value_name = "TARGET")]
-    like: Option<Like>,
+    #[arg(long, value_parser = built_in_server(), value_name = "TARGET")]
+    like: Option<&'static Folder>,
 
     /// The domain of your server
     #[arg(long, value_name = "DOMAIN", conflicts_with = "like")]
@@ -86,13 +86,12 @@ impl Args {
     }
 }
 
-/// A built-in target whose configuration can be printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Like {
-    /// Prosody.
-    Prosody,
-    /// ejabberd.
-    Ejabberd,
+/// A built-in server by its name.
+fn built_in_server() -> impl TypedValueParser<Value = &'static Folder> {
+    let names = built_in::all().iter();
+    let names = names.map(|folder| PossibleValue::new(folder.name).help(folder.about()));
+    PossibleValuesParser::new(names)
+        .map(|name| built_in::named(&name).expect("only names of these are possible"))
 }
 
 /// A kind of trigger.
@@ -220,7 +219,7 @@ fn describe(args: &Args, asking: &mut Asking) -> Result<(), CliError> {
 }
 
 /// A server like a built-in target, with its target file.
-fn set_up(args: &Args, like: Like) -> Result<(), CliError> {
+fn set_up(args: &Args, like: &'static Folder) -> Result<(), CliError> {
     let row = args.policy.map_or_else(default_row, |PolicyName(row)| row);
     let address = args
         .address
@@ -243,11 +242,7 @@ fn set_up(args: &Args, like: Like) -> Result<(), CliError> {
         s2s: address.port(),
         component: COMPONENT_PORT,
     };
-    let sheet = match like {
-        Like::Prosody => prosody::by_hand(row.policy(), &site),
-        Like::Ejabberd => ejabberd::by_hand(row.policy(), &site),
-    }
-    .map_err(|why| {
+    let sheet = like.by_hand(row.policy(), &site).map_err(|why| {
         CliError::Usage(format!(
             "{why}: {row} ({}) cannot be had from it; another --policy can",
             row.policy()
@@ -303,10 +298,7 @@ fn default_row() -> PolicyNumber {
 fn fill(folder: &Path, sheet: &Sheet, target: &str) -> Result<(), CliError> {
     std::fs::create_dir_all(folder)
         .map_err(|e| CliError::environment(format!("cannot make {}", folder.display()), e))?;
-    let authority = Authority::new(0).naming(match sheet.certificate_names {
-        CertificateNames::All => NameForms::All,
-        CertificateNames::WithoutXmppAddr => NameForms::WithoutXmppAddr,
-    });
+    let authority = Authority::new(0).naming(sheet.certificate_names.into());
     let names = [sheet.component, sheet.host];
     let (Some(identity), Some(key)) = (
         authority.issue(&names, Certificate::Good, Key::P256),

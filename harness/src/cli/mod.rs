@@ -30,7 +30,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use error::{CliError, Exit};
-pub use run::{Order, Start, Target};
+pub use run::{Order, Start};
 pub use target::Chosen;
 pub(crate) use target::read as target_file;
 

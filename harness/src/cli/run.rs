@@ -24,8 +24,6 @@ use crate::record::RunEvent;
 use crate::report::{self, Progress, Report, Rerun, View};
 use crate::runner::{self, Deadlines, Judge, Plan, Repetition, SLOTS};
 use crate::subject;
-use crate::subject::ejabberd::Ejabberd;
-use crate::subject::prosody::Prosody;
 use crate::subject::reference::Reference;
 use crate::subject::remote::Remote;
 use crate::verdict::Verdict;
@@ -39,18 +37,6 @@ const DEFAULT_SEED: u64 = 1;
 const EVENTS: usize = 64;
 /// How long the end of tasks may keep back the report.
 const WIND_DOWN: Duration = Duration::from_secs(2);
-
-/// What is run against.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Target {
-    /// The embedded reference proxy.
-    #[default]
-    Reference,
-    /// Prosody, from the system's packages.
-    Prosody,
-    /// ejabberd, from the system's packages.
-    Ejabberd,
-}
 
 /// How to read a policy that requires SASL and allows dialback.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -101,13 +87,13 @@ impl Judging {
 /// Options of `run` and of `s2spec` alone.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Options {
-    /// What to run against: reference, prosody, ejabberd, or a target file ending in .toml
     #[arg(
         short,
         long,
         value_name = "TARGET",
         default_value_t,
-        env = "S2SPEC_TARGET"
+        env = "S2SPEC_TARGET",
+        help = format!("What to run against: {}", Chosen::forms())
     )]
     target: Chosen,
 
@@ -281,22 +267,20 @@ pub(super) fn target(
     profile: Profile,
     allow_remote: bool,
 ) -> Result<(Arc<dyn subject::Target>, Extra), CliError> {
-    let target: Arc<dyn subject::Target> = match chosen {
-        Chosen::Named(Target::Reference) => Arc::new(Reference {
-            strict_certificates: profile.strict_certificates,
-        }),
-        Chosen::Named(Target::Prosody) => Arc::new(
-            Prosody::find().map_err(|why| CliError::environment("cannot run Prosody", why))?,
-        ),
-        Chosen::Named(Target::Ejabberd) => Arc::new(
-            Ejabberd::find().map_err(|why| CliError::environment("cannot run ejabberd", why))?,
-        ),
-        Chosen::File(path) => {
-            let file = super::target::read(path, allow_remote)?;
-            let extra = super::target::extra(&file);
-            return Ok((Arc::new(Remote::new(file)), extra));
-        }
-    };
+    let target: Arc<dyn subject::Target> =
+        match chosen {
+            Chosen::Reference => Arc::new(Reference {
+                strict_certificates: profile.strict_certificates,
+            }),
+            Chosen::BuiltIn(folder) => Arc::new(folder.find().map_err(|why| {
+                CliError::environment(format!("cannot run {}", folder.name), why)
+            })?),
+            Chosen::File(path) => {
+                let file = super::target::read(path, allow_remote)?;
+                let extra = super::target::extra(&file);
+                return Ok((Arc::new(Remote::new(file)), extra));
+            }
+        };
     Ok((target, Extra::default()))
 }
 
@@ -305,7 +289,7 @@ pub(super) fn target(
 fn examined(options: &Options, runtime: &Runtime) -> Result<Arc<dyn subject::Target>, CliError> {
     let profile = options.judging.profile();
     let (target, extra) = target(&options.target, profile, options.allow_remote)?;
-    if options.no_doctor || matches!(options.target, Chosen::Named(_)) {
+    if options.no_doctor || !matches!(options.target, Chosen::File(_)) {
         return Ok(target);
     }
     let patience = options.timeout / 2;

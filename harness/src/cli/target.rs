@@ -3,37 +3,34 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::ValueEnum as _;
 use simulated_partners::document::FileError;
 use simulated_partners::nearest::{did_you_mean, nearest};
 
 use super::error::CliError;
-use super::run::Target;
 use crate::doctor::Extra;
+use crate::subject::built_in::{self, Folder};
 use crate::subject::remote::TargetFile;
 
-/// A built-in target by its name, or the file of another.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The name of the embedded proxy.
+const REFERENCE: &str = "reference";
+
+/// A target by its name, or the file of another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Chosen {
-    /// One that s2spec brings along.
-    Named(Target),
+    /// The embedded proxy.
+    #[default]
+    Reference,
+    /// A server of this machine that s2spec sets up.
+    BuiltIn(&'static Folder),
     /// One that a file describes.
     File(PathBuf),
-}
-
-impl Default for Chosen {
-    fn default() -> Self {
-        Self::Named(Target::default())
-    }
 }
 
 impl std::fmt::Display for Chosen {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Named(target) => match target.to_possible_value() {
-                Some(value) => to.write_str(value.get_name()),
-                None => write!(to, "{target:?}"),
-            },
+            Self::Reference => to.write_str(REFERENCE),
+            Self::BuiltIn(folder) => to.write_str(folder.name),
             Self::File(path) => write!(to, "{}", path.display()),
         }
     }
@@ -46,22 +43,29 @@ impl FromStr for Chosen {
         if text.ends_with(".toml") {
             return Ok(Self::File(text.into()));
         }
-        Target::from_str(text, false).map(Self::Named).map_err(|_| {
-            let names: Vec<String> = Target::value_variants()
-                .iter()
-                .map(|target| Self::Named(*target).to_string())
-                .collect();
-            let alike = nearest(text, names.iter().map(String::as_str));
-            format!(
-                "expected {}, or a path ending in .toml{}",
-                names.join(", "),
-                did_you_mean(&alike)
-            )
+        if text == REFERENCE {
+            return Ok(Self::Reference);
+        }
+        built_in::named(text).map(Self::BuiltIn).ok_or_else(|| {
+            let alike = nearest(text, Self::names());
+            format!("expected {}{}", Self::forms(), did_you_mean(&alike))
         })
     }
 }
 
 impl Chosen {
+    fn names() -> impl Iterator<Item = &'static str> {
+        [REFERENCE]
+            .into_iter()
+            .chain(built_in::all().iter().map(|folder| folder.name))
+    }
+
+    /// What can be written for it.
+    pub(super) fn forms() -> String {
+        let names: Vec<&str> = Self::names().collect();
+        format!("{}, or a target file ending in .toml", names.join(", "))
+    }
+
     /// Whether it is the target that is taken without being asked for.
     pub(super) fn is_default(&self) -> bool {
         *self == Self::default()

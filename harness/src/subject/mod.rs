@@ -1,13 +1,11 @@
 //! Servers under test. The runner knows them by [`Target`] alone.
 
-pub mod by_hand;
+pub mod built_in;
 mod call;
-pub mod ejabberd;
 pub mod inner_side;
 mod inside;
 mod port;
 mod process;
-pub mod prosody;
 pub mod reference;
 pub mod remote;
 mod server;

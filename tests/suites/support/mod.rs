@@ -18,6 +18,7 @@ use s2spec::record::Record;
 use s2spec::runner::{self, Deadlines, Plan};
 use s2spec::scenario::Library;
 use s2spec::subject::Target;
+use s2spec::subject::built_in::{self, BuiltIn};
 use s2spec::subject::reference::Reference;
 use s2spec::verdict::Verdict;
 use simulated_partners::persona;
@@ -122,6 +123,20 @@ pub(crate) fn reference() -> Arc<dyn Target> {
     Arc::new(Reference {
         strict_certificates: false,
     })
+}
+
+/// A built-in server; none where it is not installed and need not be.
+#[expect(clippy::print_stderr, reason = "says why nothing was tested")]
+pub(crate) fn built_in(name: &str) -> Option<BuiltIn> {
+    let folder = built_in::named(name).expect("it is built in");
+    match folder.find() {
+        Ok(server) => Some(server),
+        Err(why) if std::env::var_os("S2SPEC_REQUIRE_PEERS").is_some() => panic!("{why}"),
+        Err(why) => {
+            eprintln!("nothing tested against {name}: {why}");
+            None
+        }
+    }
 }
 
 /// How a case ended, in a few words.

@@ -121,13 +121,14 @@ fn a_server_elsewhere_needs_a_way_back() {
 #[test]
 fn a_built_in_target_comes_with_all_that_it_needs() {
     for (like, files) in [
-        (Like::Prosody, &["prosody.cfg.lua"][..]),
-        (Like::Ejabberd, &["ejabberd.yml", "inetrc"][..]),
+        ("prosody", &["prosody.cfg.lua"][..]),
+        ("ejabberd", &["ejabberd.yml", "inetrc"][..]),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("server");
         let line = format!("--output {}", place.display());
         let args = args(&line).unwrap();
+        let like = built_in::named(like).unwrap();
         set_up(&args, like).unwrap();
         let certificates = ["ca.crt", "ca.key", "server.crt", "server.key"];
         for name in files.iter().chain(&certificates) {
@@ -148,7 +149,8 @@ fn a_built_in_target_comes_with_all_that_it_needs() {
 
 #[test]
 fn a_policy_that_a_built_in_target_has_not_is_refused_with_the_reason() {
-    let error = set_up(&args("--policy 18").unwrap(), Like::Prosody).unwrap_err();
+    let prosody = built_in::named("prosody").unwrap();
+    let error = set_up(&args("--policy 18").unwrap(), prosody).unwrap_err();
     assert_eq!(
         error.to_string(),
         "Prosody has no setting for neither TLS nor dialback: row18 (N/N/F) cannot be had from \

@@ -1,8 +1,8 @@
 -- Prosody as a target of s2spec. Values in braces are filled in for each instance.
 -- A component takes the place of the inner side: it sends and receives all stanzas of its domain.
 run_as_root = true
-pidfile = "{folder}/prosody.pid"
-data_path = "{folder}"
+pidfile = "{folder-in-quotes}/prosody.pid"
+data_path = "{folder-in-quotes}"
 log = { info = "*console" }
 
 interfaces = { "127.0.0.1" }
@@ -16,7 +16,7 @@ s2s_direct_tls_ports = {}
 component_ports = { {component-port} }
 component_interfaces = { "127.0.0.1" }
 
-modules_enabled = { {modules} }
+modules_enabled = { "s2s", "disco", "ping"{tls}{saslauth}{dialback}{bidi}{smacks} }
 modules_disabled = { "c2s", "offline", "http", "admin_shell" }
 
 s2s_require_encryption = {require-encryption}
@@ -26,12 +26,12 @@ dialback_secret = "{dialback-secret}"
 -- Short, because a case that has to be refused may otherwise wait for it.
 s2s_timeout = 4
 
-unbound = { resolvconf = false, hoststxt = false, forward = { "{dns}" } }
-s2s_ssl = { cafile = "{folder}/ca.crt" }
+unbound = { resolvconf = false, hoststxt = false, forward = { "{dns-address}@{dns-port}" } }
+s2s_ssl = { cafile = "{folder-in-quotes}/ca.crt" }
 
 VirtualHost "{host}"
-    ssl = { key = "{folder}/server.key", certificate = "{folder}/server.crt" }
+    ssl = { key = "{folder-in-quotes}/server.key", certificate = "{folder-in-quotes}/server.crt" }
 
-Component "{domain}"
+Component "{component}"
     component_secret = "{secret}"
-    ssl = { key = "{folder}/server.key", certificate = "{folder}/server.crt" }
+    ssl = { key = "{folder-in-quotes}/server.key", certificate = "{folder-in-quotes}/server.crt" }

@@ -1,0 +1,292 @@
+//! The folder of a built-in server: how it is found, set to a policy and started, and the templates of
+//! its configuration.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use simulated_partners::document::{Document, FileError, Source};
+
+use crate::case::Need;
+use crate::policy::{Level, Policy, PolicyNumber};
+use crate::subject::remote::{CertificateNames, PartnerHosts};
+use crate::subject::template::fill;
+
+/// The file that says what the others are for.
+const DESCRIPTION: &str = "target.toml";
+
+/// A server that s2spec can find on this machine, configure and start.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Folder {
+    /// The folder's name, by which the server is chosen.
+    pub name: &'static str,
+    pub(super) description: Description,
+    /// Names and texts of the files that are written for it.
+    templates: Vec<(&'static str, &'static str)>,
+}
+
+/// What `target.toml` says.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Description {
+    /// What it is, in a line.
+    pub(super) about: String,
+    /// What has to be there: names to be looked for in PATH, or whole paths.
+    pub(super) programs: Vec<String>,
+    /// What to do where one is missing.
+    pub(super) hint: String,
+    pub(super) version: Version,
+    /// The domain that it serves.
+    pub(super) host: String,
+    /// The domain of its component, which takes the place of an inner side.
+    pub(super) component: String,
+    /// The component's secret.
+    pub(super) secret: String,
+    /// What its dialback keys are made from, where they are made as XEP-0185 says.
+    pub(super) dialback_secret: Option<String>,
+    pub(super) abilities: Vec<Need>,
+    #[serde(default)]
+    pub(super) partner_hosts: PartnerHosts,
+    #[serde(default)]
+    pub(super) certificate_names: CertificateNames,
+    pub(super) start: Start,
+    /// What stands in the templates where nothing else is said.
+    values: BTreeMap<String, String>,
+    when: Vec<When>,
+}
+
+/// How to learn its version.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Version {
+    pub(super) command: Vec<String>,
+    /// What a line begins with that goes on with the version.
+    pub(super) after: String,
+}
+
+/// How it is started.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Start {
+    pub(super) command: Vec<String>,
+    #[serde(default)]
+    pub(super) environment: BTreeMap<String, String>,
+    /// Parts of lines of its output, all of which say that it is ready.
+    pub(super) ready: Vec<String>,
+    /// How long that may take.
+    pub(super) seconds: u64,
+    /// Whether it ends with its input.
+    #[serde(default)]
+    pub(super) ends_with_input: bool,
+    /// Whether a second one has to wait until the first is ready.
+    #[serde(default)]
+    pub(super) one_at_a_time: bool,
+    /// What somebody types to start it.
+    by_hand: String,
+}
+
+/// What holds for some policies.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct When {
+    /// One of these; any if nothing is said.
+    tls: Option<Vec<Level>>,
+    /// One of these; any if nothing is said.
+    sasl: Option<Vec<Level>>,
+    /// Any if nothing is said.
+    dialback: Option<bool>,
+    /// For cases alone that need it.
+    needs: Option<Need>,
+    /// The server cannot be set so, for this reason.
+    refused: Option<String>,
+    /// What stands in the templates then.
+    #[serde(default)]
+    values: BTreeMap<String, String>,
+}
+
+impl When {
+    fn fits(&self, policy: Policy, needs: &[Need]) -> bool {
+        let among = |levels: &Option<Vec<Level>>, level| {
+            levels.as_ref().is_none_or(|levels| levels.contains(&level))
+        };
+        among(&self.tls, policy.tls)
+            && among(&self.sasl, policy.sasl)
+            && self
+                .dialback
+                .is_none_or(|dialback| dialback == policy.dialback)
+            && self.needs.is_none_or(|need| needs.contains(&need))
+    }
+}
+
+/// Where a server is set up.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The folder with everything that belongs to it.
+    pub folder: PathBuf,
+    /// Where the lab's DNS will be.
+    pub dns: SocketAddr,
+    /// The port for other servers.
+    pub s2s: u16,
+    /// The port for components.
+    pub component: u16,
+}
+
+/// How to set a server up by hand, and what a target file has to say of it.
+#[derive(Clone, Debug)]
+pub struct Sheet {
+    /// Files of the folder, with their texts. Certificates are `ca.crt`, `server.crt` and
+    /// `server.key` beside them.
+    pub files: Vec<(&'static str, String)>,
+    /// The domain that it serves.
+    pub host: &'static str,
+    /// The domain of its component.
+    pub component: &'static str,
+    /// The component's secret.
+    pub secret: &'static str,
+    /// What starts it, in words for a shell.
+    pub command: String,
+    /// How partners have to be published.
+    pub partner_hosts: PartnerHosts,
+    /// How partners have to be named.
+    pub certificate_names: CertificateNames,
+}
+
+/// The values of a policy.
+type Settings<'a> = BTreeMap<&'a str, &'a str>;
+
+impl Folder {
+    /// Reads a folder's files.
+    pub(super) fn read(
+        name: &'static str,
+        files: &[(&'static str, &'static str)],
+    ) -> Result<Self, FileError> {
+        let (description, templates): (Vec<_>, Vec<_>) =
+            files.iter().partition(|(file, _)| *file == DESCRIPTION);
+        let text = description.first().map_or("", |(_, text)| *text);
+        let source = Source::new(&format!("targets/{name}/{DESCRIPTION}"), text);
+        let mut document = Document::parse(&source)?;
+        let description = document.read(&[]);
+        Ok(Self {
+            name,
+            description: document.finish(description)?,
+            templates,
+        })
+    }
+
+    /// What it is, in a line.
+    pub fn about(&self) -> &str {
+        &self.description.about
+    }
+
+    /// How a policy is said in its configuration, or why it cannot be.
+    fn settings(&self, policy: Policy, needs: &[Need]) -> Result<Settings<'_>, &str> {
+        let Description { values, when, .. } = &self.description;
+        let mut all = vec![values];
+        for when in when.iter().filter(|when| when.fits(policy, needs)) {
+            if let Some(why) = &when.refused {
+                return Err(why);
+            }
+            all.push(&when.values);
+        }
+        // What is said later counts.
+        let pairs = all.into_iter().flatten();
+        Ok(pairs
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect())
+    }
+
+    /// The instance for a policy and needs, which others share that are said alike.
+    pub(super) fn instance(&self, row: PolicyNumber, needs: &[Need]) -> Result<String, &str> {
+        let settings = self.settings(row.policy(), &[])?;
+        let alike = |row: &PolicyNumber| self.settings(row.policy(), &[]) == Ok(settings.clone());
+        let first = PolicyNumber::all().find(alike).unwrap_or(row);
+        let when = self.description.when.iter();
+        let extra = when.filter_map(|when| when.needs.filter(|need| needs.contains(need)));
+        Ok(extra.fold(first.label(), |name, need| format!("{name}-{need:?}")))
+    }
+
+    /// Everything that can be filled in at a place.
+    pub(super) fn values(
+        &self,
+        site: &Site,
+        policy: Policy,
+        needs: &[Need],
+    ) -> Result<Vec<(&str, String)>, &str> {
+        let Description {
+            host,
+            component,
+            secret,
+            dialback_secret,
+            ..
+        } = &self.description;
+        let folder = site.folder.display().to_string();
+        let ip = site.dns.ip();
+        let numbers = match ip {
+            IpAddr::V4(ip) => ip.octets().map(|part| part.to_string()).join(","),
+            IpAddr::V6(ip) => ip.segments().map(|part| part.to_string()).join(","),
+        };
+        let settings = self.settings(policy, needs)?.into_iter();
+        let settings = settings.map(|(name, value)| (name, value.to_owned()));
+        let facts = [
+            ("arch", std::env::consts::ARCH.to_owned()),
+            ("folder-in-quotes", in_quotes(&folder)),
+            ("folder", folder),
+            ("host", host.clone()),
+            ("component", component.clone()),
+            ("secret", secret.clone()),
+            (
+                "dialback-secret",
+                dialback_secret.clone().unwrap_or_default(),
+            ),
+            ("dns-address", ip.to_string()),
+            ("dns-numbers", numbers),
+            ("dns-port", site.dns.port().to_string()),
+            ("s2s-port", site.s2s.to_string()),
+            ("component-port", site.component.to_string()),
+        ];
+        Ok(facts.into_iter().chain(settings).collect())
+    }
+
+    /// The files of its configuration.
+    pub(super) fn files(&self, values: &[(&str, String)]) -> Vec<(&'static str, String)> {
+        let templates = self.templates.iter();
+        let filled = templates.map(|(name, template)| (*name, fill(template, values)));
+        filled.collect()
+    }
+
+    /// The configuration for a policy, to be set up by hand.
+    ///
+    /// # Errors
+    /// When the server cannot be set so, with the reason.
+    pub fn by_hand(&'static self, policy: Policy, site: &Site) -> Result<Sheet, &'static str> {
+        let values = self.values(site, policy, &[])?;
+        let description = &self.description;
+        Ok(Sheet {
+            files: self.files(&values),
+            host: &description.host,
+            component: &description.component,
+            secret: &description.secret,
+            command: fill(&description.start.by_hand, &values),
+            partner_hosts: description.partner_hosts,
+            certificate_names: description.certificate_names,
+        })
+    }
+
+    /// A program that it needs and that is not there.
+    pub(super) fn missing(&self) -> Option<&str> {
+        let paths = std::env::var_os("PATH").unwrap_or_default();
+        let is_there = |program: &str| {
+            // A whole path stays what it is.
+            std::env::split_paths(&paths).any(|folder| folder.join(program).is_file())
+        };
+        let mut programs = self.description.programs.iter();
+        let missing = programs.find(|program| !is_there(program))?;
+        Path::new(missing).file_name()?.to_str()
+    }
+}
+
+/// A text as it is written inside double quotes, in Erlang, Lua and YAML alike.
+fn in_quotes(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
