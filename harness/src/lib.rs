@@ -1,19 +1,50 @@
-//! s2spec: conformance tests and partner simulator for XMPP server-to-server federation.
+//! Conformance tests for XMPP servers that federate, with simulated partners.
+//!
+//! This is the library behind the command `s2spec`. Other projects use it through [`embed`]: each case
+//! becomes a test of their own `cargo test`. This is a whole test for a server that a target file
+//! describes:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! use s2spec::embed::{federation, target_file};
+//!
+//! fn main() -> ExitCode {
+//!     federation(target_file("tests/server.toml")).cases("policies").run()
+//! }
+//! ```
+//!
+//! A server written in Rust can run in the same process instead: see [`embed::InProcess`].
+//!
+//! The words that a case, its outcome and its verdict are made of: [`case`], [`policy`], [`outcome`],
+//! [`finding`], [`verdict`], [`record`]. [`subject`] is what a server under test looks like to the
+//! runner, and [`lab`] the network that it is tested in.
+//!
+//! Everything else serves the command line. It may change with any version, and has no page here.
 
+pub use s2spec_rules::{case, finding, outcome, policy, record, verdict};
+#[doc(hidden)]
 pub use s2spec_rules::{
-    case, embedded, expectation, finding, glob, judge, matrix, observe, oracle, outcome, policy,
-    record, requirement, scenario, verdict,
+    embedded, expectation, glob, judge, matrix, observe, oracle, requirement, scenario,
 };
 
+#[doc(hidden)]
 pub mod baseline;
 mod cause;
+#[doc(hidden)]
 pub mod cli;
+#[doc(hidden)]
 pub mod coverage;
+#[doc(hidden)]
 pub mod doctor;
 pub mod embed;
 pub mod lab;
+#[doc(hidden)]
 pub mod report;
+#[doc(hidden)]
 pub mod resources;
+#[doc(hidden)]
 pub mod runner;
 pub mod subject;
+#[doc(hidden)]
 pub mod transcript;

@@ -75,7 +75,6 @@ impl Diagnostic {
 pub struct Diagnostics {
     /// The file as the reader knows it.
     pub file: String,
-    /// Its text.
     pub text: String,
     /// The mistakes, in the order in which they should be read.
     pub list: Vec<Diagnostic>,

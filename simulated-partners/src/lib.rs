@@ -5,20 +5,29 @@
 //! [`Event`](event::Event)s. It knows nothing of verdicts. Start at [`driver`], or at [`testing`] for a
 //! partner alone in a test.
 
+#[doc(hidden)]
 pub mod board;
+#[doc(hidden)]
 pub mod diagnostic;
 pub mod dns;
+#[doc(hidden)]
 pub mod document;
 pub mod driver;
 pub mod event;
+#[doc(hidden)]
 pub mod inner;
+#[doc(hidden)]
 pub mod nearest;
+#[doc(hidden)]
 pub mod negotiate;
 pub mod persona;
 pub mod pki;
+#[doc(hidden)]
 pub mod probe;
+#[doc(hidden)]
 pub mod reaction;
 pub mod stanza;
+#[doc(hidden)]
 pub mod stream;
 pub mod testing;
 pub mod tls;

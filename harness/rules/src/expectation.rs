@@ -50,7 +50,6 @@ impl Expectation {
 /// One allowed end.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Allowed {
-    /// The end.
     pub end: End,
     /// Why it is only tolerated: the verdict becomes `warn`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,7 +98,6 @@ impl fmt::Display for Allowed {
 pub enum End {
     /// A stanza gets through by this method.
     Established(Method),
-    /// It is refused for this reason.
     Refused(Reason),
 }
 

@@ -10,19 +10,30 @@
 //! - [`glob`]: patterns for ids.
 //! - [`judge`]: from what was seen to what is wrong with it.
 //! - [`record`]: what becomes of a case.
+//!
+//! Pages are made of what the crate `s2spec` shows of it. `cargo doc --document-private-items` makes all.
 
 pub mod case;
+#[doc(hidden)]
 pub mod embedded;
+#[doc(hidden)]
 pub mod expectation;
 pub mod finding;
+#[doc(hidden)]
 pub mod glob;
+#[doc(hidden)]
 pub mod judge;
+#[doc(hidden)]
 pub mod matrix;
+#[doc(hidden)]
 pub mod observe;
+#[doc(hidden)]
 pub mod oracle;
 pub mod outcome;
 pub mod policy;
 pub mod record;
+#[doc(hidden)]
 pub mod requirement;
+#[doc(hidden)]
 pub mod scenario;
 pub mod verdict;

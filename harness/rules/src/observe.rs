@@ -21,9 +21,7 @@ pub struct Observation {
     pub by: Party,
     /// The partner that saw it; none for the local side and DNS.
     pub at: Option<Arc<str>>,
-    /// The connection.
     pub connection: Option<ConnectionId>,
-    /// Its kind.
     pub on: Option<ConnectionKind>,
     /// Its number among those of its kind with this partner, from 1.
     pub number: u16,

@@ -26,7 +26,6 @@ pub struct Entry {
     pub shown: String,
     /// The verdict that is known.
     pub covers: Covers,
-    /// Why it is as it is.
     pub why: String,
     /// Where more is said of it.
     pub link: Option<String>,

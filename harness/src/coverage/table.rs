@@ -7,7 +7,6 @@ use crate::requirement::{Area, Level, Requirement};
 
 /// Begins the table in a document.
 pub const START: &str = "<!-- coverage -->";
-/// Ends it.
 pub const END: &str = "<!-- /coverage -->";
 
 /// What a table counts, row by row.

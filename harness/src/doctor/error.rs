@@ -18,7 +18,6 @@ pub enum DoctorError {
     /// The target cannot have the policy that is asked for.
     #[error("the target cannot be set to {policy}: {why}")]
     Policy {
-        /// The policy.
         policy: PolicyNumber,
         /// What the target says.
         why: String,

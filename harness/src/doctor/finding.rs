@@ -49,13 +49,10 @@ pub enum Check {
     Starttls,
     /// The chain of the target's certificate.
     Chain,
-    /// Its dates.
     Dates,
-    /// Its names.
     Names,
     /// What it may be used for.
     Usage,
-    /// Its key.
     Key,
     /// What is offered, against what the policy says.
     Policy,
@@ -120,10 +117,7 @@ pub enum CheckResult {
         findings: Vec<Finding>,
     },
     /// It could not be seen.
-    NotSeen {
-        /// Why.
-        why: String,
-    },
+    NotSeen { why: String },
 }
 
 impl CheckResult {
@@ -146,7 +140,6 @@ impl CheckResult {
         Self::Found { findings }
     }
 
-    /// Its findings.
     pub fn findings(&self) -> &[Finding] {
         match self {
             Self::Found { findings } => findings,
@@ -184,7 +177,6 @@ pub struct Diagnosis {
     pub address: Option<String>,
     /// The policy in words, where it is known.
     pub policy: Option<String>,
-    /// The checks.
     pub checks: Vec<Checked>,
 }
 

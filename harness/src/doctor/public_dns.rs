@@ -23,7 +23,6 @@ const MOST: usize = 8;
 /// Who is asked for the target's records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PublicDns {
-    /// This name server.
     NameServer(SocketAddr),
     /// The name servers of `/etc/resolv.conf`.
     System {

@@ -12,7 +12,6 @@ use crate::verdict::Verdict;
 pub struct Report {
     /// Name and version of the target; empty before the run has begun.
     pub target: String,
-    /// The seed.
     pub seed: u64,
     /// How many cases were to be run, controls included.
     pub cases: usize,

@@ -42,7 +42,6 @@ pub(super) enum CaseError {
     Certificate {
         /// The partner.
         role: String,
-        /// Why.
         why: String,
     },
     /// The scenario sends something that is no stanza.

@@ -23,7 +23,6 @@ use crate::transcript;
 /// A case that is ready to run.
 #[derive(Clone)]
 pub struct Job {
-    /// The case.
     pub case: Case,
     /// Id of its control, where it may be refused.
     pub control: Option<String>,

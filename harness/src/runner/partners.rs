@@ -33,7 +33,6 @@ pub(super) struct Started<'a> {
     pub(super) partner: Partner,
 }
 
-/// Starts a partner.
 pub(super) async fn start(setup: PartnerSetup) -> Result<Partner, CaseError> {
     Partner::start(setup).await.map_err(CaseError::Listen)
 }

@@ -30,7 +30,6 @@ mod tests;
 /// How often cases are run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Repetition {
-    /// Once.
     #[default]
     Once,
     /// Those that fail unexpectedly as many times more.

@@ -39,7 +39,6 @@ pub(super) fn open_tag(element: &Element) -> String {
     out
 }
 
-/// A whole element.
 pub(super) fn whole(element: &Element) -> String {
     let mut out = String::new();
     write(element, &mut out, 0);

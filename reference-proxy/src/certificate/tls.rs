@@ -19,7 +19,6 @@ use crate::domain::Domain;
 pub(crate) enum CertificateRequest {
     /// Nobody's: it would be of no use.
     No,
-    /// That of this domain.
     Of(Domain),
     /// That of a peer who has not given its name yet. It is judged once it does.
     Anybody,

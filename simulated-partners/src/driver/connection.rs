@@ -51,7 +51,6 @@ enum Flow {
 /// What is due before anything else is read.
 #[derive(Debug)]
 enum Due {
-    /// A handshake.
     Handshake(TlsRole),
     /// To send these records under the keys that rustls has.
     TakeOver(Vec<u8>),

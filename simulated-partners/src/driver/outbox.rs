@@ -37,7 +37,6 @@ pub(super) enum Step {
     Timer(Duration),
     /// A name goes to the board.
     Raise {
-        /// The name.
         name: String,
         /// Its text.
         value: String,

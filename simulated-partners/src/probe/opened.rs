@@ -24,7 +24,6 @@ const FAREWELL: Duration = Duration::from_millis(100);
 pub struct Opened {
     /// Its own header.
     pub header: Option<Element>,
-    /// Its features.
     pub features: Option<Element>,
     /// What came in place of the next one.
     pub fault: Option<Fault>,
@@ -37,15 +36,12 @@ pub enum Fault {
     Silence,
     /// The end of the connection.
     Closed,
-    /// A reset.
     Reset,
     /// The end of the stream.
     End,
     /// A stream error (RFC 6120 §4.9).
     Error {
-        /// Its condition.
         condition: String,
-        /// Its text.
         text: Option<String>,
     },
     /// A TLS alert, or a TLS record where none was expected.

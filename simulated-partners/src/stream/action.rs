@@ -82,7 +82,6 @@ pub enum Action {
     },
     /// Put this on the board.
     Raise {
-        /// The name.
         name: String,
         /// Its text.
         value: String,
@@ -101,7 +100,6 @@ pub enum Action {
     Ask {
         /// Names the question.
         ticket: u32,
-        /// The question.
         question: Question,
     },
     /// Get this answer to the target on a connection of its own (RFC 6120 §4.5).

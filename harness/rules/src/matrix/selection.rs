@@ -55,16 +55,10 @@ pub enum SelectionError {
     },
     /// No case judges the requirement, or looks for the bug.
     #[error("no case is about {id}{}", unjudgeable(id))]
-    Untested {
-        /// The id.
-        id: String,
-    },
+    Untested { id: String },
     /// None of the cases that are selected otherwise has one of the tags.
     #[error("none of these cases is tagged {}", words(tags))]
-    Untagged {
-        /// The tags.
-        tags: Vec<Tag>,
-    },
+    Untagged { tags: Vec<Tag> },
 }
 
 fn suggestion(pattern: &str, nearest: &[String]) -> String {

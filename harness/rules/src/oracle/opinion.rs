@@ -10,7 +10,6 @@ use crate::expectation::Expectation;
 /// What one other source says of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opinion {
-    /// The source.
     pub source: &'static str,
     /// The ends that it allows; none stands for a refusal of whatever kind.
     pub ends: Vec<Option<Method>>,

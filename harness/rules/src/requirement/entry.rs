@@ -143,7 +143,6 @@ pub struct Bug {
 /// What an id of the registry stands for.
 #[derive(Clone, Copy, Debug)]
 pub enum Entry<'a> {
-    /// A requirement.
     Requirement(&'a Requirement),
     /// A known bug.
     Bug(&'a Bug),

@@ -145,7 +145,6 @@ impl Registry {
             .filter(move |requirement| requirement.id.area() == area)
     }
 
-    /// The one of that id.
     pub fn get(&self, id: &RequirementId) -> Option<&Requirement> {
         self.requirements.get(id)
     }
@@ -155,7 +154,6 @@ impl Registry {
         &self.bugs
     }
 
-    /// The bug of that id.
     pub fn bug(&self, id: &str) -> Option<&Bug> {
         self.bugs.iter().find(|bug| bug.id == id)
     }

@@ -125,7 +125,6 @@ impl Variant {
         })
     }
 
-    /// The names of its partners.
     pub(super) fn partner_names(&self) -> impl Iterator<Item = &str> {
         let others = self.partners.keys().map(String::as_str);
         others.chain([MAIN])
