@@ -6,7 +6,7 @@ use owo_colors::{OwoColorize as _, Style};
 use serde::Serialize;
 
 use super::finding::{Check, CheckResult, Checked, Diagnosis, Finding, Severity};
-use crate::report::Charset;
+use crate::report::{Charset, paragraph};
 
 /// Version of the JSON document's form. It grows when a field changes its meaning or goes away.
 pub const SCHEMA: u32 = 1;
@@ -18,9 +18,9 @@ const LABEL: usize = 14;
 pub fn render(diagnosis: &Diagnosis, width: usize, charset: Charset) -> String {
     let mut out = String::new();
     let first = headline(diagnosis);
-    out.push_str(&wrap("", 0, &first, width));
+    out.push_str(&paragraph("", 0, &first, width));
     if let Some((_, finding)) = diagnosis.blocking() {
-        out.push_str(&wrap("To do: ", 7, &finding.advice, width));
+        out.push_str(&paragraph("To do: ", 7, &finding.advice, width));
     }
     let mut about = clean(&diagnosis.target);
     if let (Some(domain), Some(address)) = (&diagnosis.domain, &diagnosis.address) {
@@ -31,7 +31,7 @@ pub fn render(diagnosis: &Diagnosis, width: usize, charset: Charset) -> String {
         about.push_str(policy);
     }
     out.push('\n');
-    out.push_str(&wrap("", 0, &about, width));
+    out.push_str(&paragraph("", 0, &about, width));
     for checked in &diagnosis.checks {
         out.push_str(&line(checked, width, charset));
     }
@@ -83,13 +83,13 @@ fn line(checked: &Checked, width: usize, charset: Charset) -> String {
     };
     let start = |mark: char, style: Style| format!("{} {name:<12}", mark.style(style));
     match &checked.result {
-        CheckResult::Fine { seen } => wrap(
+        CheckResult::Fine { seen } => paragraph(
             &start(mark('✓', '+'), Style::new().green()),
             LABEL,
             &clean(seen),
             width,
         ),
-        CheckResult::NotSeen { why } => wrap(
+        CheckResult::NotSeen { why } => paragraph(
             &start(mark('·', '.'), Style::new().dimmed()),
             LABEL,
             &format!("not seen: {}", clean(why)),
@@ -116,9 +116,9 @@ fn found(start: &str, finding: &Finding, width: usize) -> String {
         finding.severity,
         finding.blame
     );
-    let mut out = wrap(start, LABEL, &what, width);
+    let mut out = paragraph(start, LABEL, &what, width);
     let indent = format!("{:LABEL$}", "");
-    out.push_str(&wrap(
+    out.push_str(&paragraph(
         &indent,
         LABEL,
         &format!("To do: {}", finding.advice),
@@ -135,29 +135,6 @@ impl Severity {
             Self::Note => Style::new().cyan(),
         }
     }
-}
-
-/// A paragraph behind its start, continued under the text. Colours do not count as columns.
-fn wrap(start: &str, indent: usize, text: &str, width: usize) -> String {
-    let room = width.saturating_sub(indent).max(24);
-    let mut out = start.to_owned();
-    let mut used = 0;
-    for word in text.split(' ') {
-        let length = anstream::adapter::strip_str(word)
-            .map(|part| part.chars().count())
-            .sum::<usize>();
-        if used > 0 && used + 1 + length > room {
-            let _ = write!(out, "\n{:indent$}", "");
-            used = 0;
-        } else if used > 0 {
-            out.push(' ');
-            used += 1;
-        }
-        out.push_str(word);
-        used += length;
-    }
-    out.push('\n');
-    out
 }
 
 /// What a target said may hold anything, and be of any length.

@@ -7,6 +7,7 @@ use owo_colors::OwoColorize as _;
 use simulated_partners::event::Event;
 
 use super::mark::{Charset, Mark};
+use super::paragraph::paragraph;
 use super::repetition;
 use super::words::{allowed_text, describe_direction, describe_offer, describe_policy, shown_text};
 use crate::finding::Against;
@@ -159,32 +160,10 @@ pub(super) fn transcript(record: &Record, width: usize, whole: bool) -> String {
 
 /// `  name        text`, continued under the text.
 pub(crate) fn wrapped(name: &str, text: &str, width: usize) -> String {
-    wrap(&format!("  {name:<LABEL$}"), LABEL + 2, text, width)
+    paragraph(&format!("  {name:<LABEL$}"), LABEL + 2, text, width)
 }
 
 /// A paragraph. Colours do not count as columns.
 pub(super) fn filled(text: &str, width: usize) -> String {
-    wrap("", 0, text, width)
-}
-
-fn wrap(first: &str, indent: usize, text: &str, width: usize) -> String {
-    let room = width.saturating_sub(indent).max(24);
-    let mut out = first.to_owned();
-    let mut used = 0;
-    for word in text.split(' ') {
-        let length = anstream::adapter::strip_str(word)
-            .map(|s| s.chars().count())
-            .sum::<usize>();
-        if used > 0 && used + 1 + length > room {
-            let _ = write!(out, "\n{:indent$}", "");
-            used = 0;
-        } else if used > 0 {
-            out.push(' ');
-            used += 1;
-        }
-        out.push_str(word);
-        used += length;
-    }
-    out.push('\n');
-    out
+    paragraph("", 0, text, width)
 }
