@@ -1,4 +1,4 @@
-//! Embeds the data files of `scenarios/`, so that the binary needs no folder beside it.
+//! Embeds the data files of `scenarios/`, so the binary does not need the folder.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let root = root
         .canonicalize()
         .map_err(|e| format!("cannot find the folder {}: {e}", root.display()))?;
-    // Cargo looks at everything below it.
+    // Cargo checks everything below it.
     println!("cargo::rerun-if-changed={}", root.display());
     println!("cargo::rerun-if-changed=build.rs");
 
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Every `*.toml`, however deep. Names that begin with a dot are editors' own.
+/// Every `*.toml` at any depth. Names that begin with a dot belong to editors.
 fn toml_below(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

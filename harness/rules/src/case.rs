@@ -19,7 +19,7 @@ pub use script::{CONTROL, Dials, Local, MAIN, Need, Role, Scenario, Script, Sett
 pub use sees::Sees;
 pub use simulated_partners::event::Direction;
 
-/// A family of cases.
+/// A set of cases.
 #[derive(
     Clone,
     Copy,
@@ -42,25 +42,25 @@ pub enum Set {
     Policies,
     /// 18 policies × every coherent partner offer.
     Offers,
-    /// The conformance suite: what scenario files say.
+    /// The conformance suite: cases from scenario files.
     Scenarios,
 }
 
 impl Set {
-    /// All sets, in the order in which they are run.
+    /// All sets, in the order they run.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 }
 
 /// One policy, one partner, one direction.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// Stable and readable: `personas/row07/google-talk/inbound`. Made of letters, digits, `-` and `/`.
+    /// Stable and readable: `personas/row07/google-talk/inbound`. Consists of letters, digits, `-` and `/`.
     pub id: String,
-    /// The family.
+    /// Its set.
     pub set: Set,
-    /// What the target is set to for the partner's domain.
+    /// How the target is configured for the partner's domain.
     pub row: PolicyNumber,
-    /// The partner: from a file, or made for the case (sets `policies` and `offers`).
+    /// The partner: from a file, or generated for the case (sets `policies` and `offers`).
     pub partner: Arc<Persona>,
     /// Who dials.
     pub direction: Direction,
@@ -72,9 +72,9 @@ pub struct Case {
 const LABEL: usize = 63;
 /// Octets of a host name in text form.
 const NAME: usize = 253;
-/// Domains are below this one, which nobody can own (RFC 2606 §3).
+/// Domains are below this one, which is reserved (RFC 2606 §3).
 const SUFFIX: &str = "example";
-/// The labels of a scenario's own id, `area/name`; an id of anything else has more.
+/// The number of labels in a scenario's own id, `area/name`; other ids have more.
 const SCENARIO_LABELS: usize = 2;
 
 impl Case {
@@ -86,7 +86,7 @@ impl Case {
         let id = self.id.to_ascii_lowercase();
         let mut labels: Vec<&str> = id.rsplit('/').collect();
         if labels.len() == SCENARIO_LABELS {
-            // Its variants and its control are beside it.
+            // Its variants and its control lie next to it.
             labels.insert(0, "itself");
         }
         let valid = labels.iter().all(|label| is_label(label));
@@ -94,8 +94,8 @@ impl Case {
         if valid && plain.len() <= NAME {
             return plain;
         }
-        // Only a persona's name can be so long or so odd. Its place is taken by a fingerprint of the
-        // whole id.
+        // Only a persona's name can be this long or odd. A fingerprint of the whole id
+        // takes its place.
         let fingerprint = fingerprint(&self.id);
         let Self {
             set,
@@ -106,24 +106,24 @@ impl Case {
         format!("{direction}.partner-{fingerprint:016x}.{row}.{set}.{SUFFIX}")
     }
 
-    /// All domains that a target has to take streams for, or dial, in this case.
+    /// All domains that the target has to accept streams for, or dial, in this case.
     pub fn domains(&self) -> Vec<String> {
         self.script.listed(&self.domain())
     }
 
-    /// The scenario that it is a variant of, where it is one of the conformance suite. The oracle
+    /// The scenario that it is a variant of, if it belongs to the conformance suite. The oracle
     /// decides all others.
     pub fn scenario(&self) -> Option<&Scenario> {
         self.script.scenario.as_ref()
     }
 
-    /// The requirements that its scenario judges, by their ids.
+    /// The requirements that its scenario judges, by id.
     pub fn requirements(&self) -> &[String] {
         self.scenario()
             .map_or(&[], |scenario| &scenario.requirements)
     }
 
-    /// Whether it judges the requirement of this id, as a whole or by one of its expectations.
+    /// Whether it judges the requirement with this id, as a whole or in one of its expectations.
     pub fn judges(&self, id: &str) -> bool {
         let by_expectations = self
             .script
@@ -134,14 +134,14 @@ impl Case {
         judged.any(|requirement| requirement == id)
     }
 
-    /// Whether it is of this kind.
+    /// Whether it has this tag.
     pub fn has_tag(&self, tag: Tag) -> bool {
         self.scenario()
             .is_some_and(|scenario| scenario.tags.contains(&tag))
     }
 
-    /// Whether it may take as long as the target's own timeouts: the partner is silent where the
-    /// target waits for it.
+    /// Whether it may take as long as the target's own timeouts, because the partner is silent while
+    /// the target waits for it.
     pub fn waits(&self) -> bool {
         matches!(self.script.setting, Setting::Impatient | Setting::ShortIdle)
     }
@@ -156,7 +156,7 @@ fn is_label(text: &str) -> bool {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
-/// FNV-1a: stable over releases of the compiler, unlike the standard library's hasher.
+/// FNV-1a: stable across compiler releases, unlike the standard library's hasher.
 pub fn fingerprint(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -1,9 +1,9 @@
-//! The data files that came with the source: everything below `scenarios/` that is TOML.
+//! The embedded data files: all TOML files below `scenarios/`.
 
-/// Their paths below `scenarios/`, with slashes, sorted by folder and name, and their texts.
+/// Paths below `scenarios/`, with slashes, sorted by folder and name, and the texts.
 pub const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/scenarios.rs"));
 
-/// The folder of [`FILES`] that holds the requirements; all others hold scenarios.
+/// The folder in [`FILES`] that holds the requirements; all others hold scenarios.
 pub const REQUIREMENTS: &str = "requirements/";
 
 #[cfg(test)]

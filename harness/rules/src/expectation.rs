@@ -1,4 +1,4 @@
-//! What a case may end in: a rule, its clause and the allowed ends.
+//! The allowed ends of a case: a rule, its clause and its ends.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use strum::{Display, VariantArray};
 
 use crate::outcome::Method;
 
-/// What a situation may end in.
+/// The allowed ends of a situation.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Expectation {
     /// The rule that decided, such as `out.6.good.external`.
@@ -18,7 +18,7 @@ pub struct Expectation {
 }
 
 impl Expectation {
-    /// Whether every allowed end is an established session: a refusal is wrong then.
+    /// Whether every allowed end is an established session, so a refusal is wrong.
     pub fn unanimously_established(&self) -> bool {
         self.allowed
             .iter()
@@ -32,7 +32,7 @@ impl Expectation {
             .all(|allowed| matches!(allowed.end, End::Refused(_)))
     }
 
-    /// The allowed end that an established session by this method is, if it is allowed.
+    /// The allowed end for a session established by this method, if there is one.
     pub fn established(&self, method: Method) -> Option<&Allowed> {
         let end = End::Established(method);
         self.allowed.iter().find(|allowed| allowed.end == end)
@@ -51,13 +51,13 @@ impl Expectation {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Allowed {
     pub end: End,
-    /// Why it is only tolerated: the verdict becomes `warn`.
+    /// Why it is only tolerated, in which case the verdict is `warn`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warn: Option<&'static str>,
 }
 
 impl Allowed {
-    /// An established session that the tables want.
+    /// An expected session.
     pub fn established(method: Method) -> Self {
         Self {
             end: End::Established(method),
@@ -65,7 +65,7 @@ impl Allowed {
         }
     }
 
-    /// A refusal that the tables want.
+    /// An expected refusal.
     pub fn refused(reason: Reason) -> Self {
         Self {
             end: End::Refused(reason),
@@ -73,7 +73,7 @@ impl Allowed {
         }
     }
 
-    /// The same end, only tolerated on this ground.
+    /// The same end, only tolerated, for this reason.
     pub fn warned(self, ground: &'static str) -> Self {
         Self {
             warn: Some(ground),
@@ -92,11 +92,11 @@ impl fmt::Display for Allowed {
     }
 }
 
-/// An end in the oracle's words.
+/// An end as the oracle sees it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum End {
-    /// A stanza gets through by this method.
+    /// A stanza gets through, authenticated by this method.
     Established(Method),
     Refused(Reason),
 }
@@ -127,11 +127,11 @@ impl fmt::Display for End {
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Reason {
-    /// The policy leaves no method.
+    /// The policy allows no method.
     Config,
-    /// The target demands TLS, the partner has none.
+    /// The target requires TLS, and the partner has none.
     NoTls,
-    /// The partner demands TLS, the target has none.
+    /// The partner requires TLS, and the target has none.
     PeerTls,
     /// STARTTLS was refused or the handshake failed.
     TlsFail,
@@ -139,15 +139,15 @@ pub enum Reason {
     BadCert,
     /// EXTERNAL failed.
     SaslFail,
-    /// No method is common to both.
+    /// There is no common method.
     NoMethod,
     /// The authoritative server denied the key.
     VerificationNegative,
     /// The authoritative server could not be asked, or did not answer.
     VerificationImpossible,
-    /// The partner gave up because its own demands were not met.
+    /// The partner gave up because its own requirements were not met.
     PeerGivesUp,
-    /// The partner broke the stream: no id, silence, reset, nobody listening.
+    /// The partner broke the stream: no id, silence, reset, no listener.
     PeerBroken,
 }
 
@@ -155,7 +155,7 @@ impl Reason {
     /// All reasons.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// A sentence for people.
+    /// A sentence for readers.
     pub fn says(self) -> &'static str {
         match self {
             Self::Config => "the policy leaves no method",

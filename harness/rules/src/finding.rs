@@ -1,42 +1,42 @@
-//! What is wrong with a case, one by one.
+//! Findings: the problems of a case.
 
 use serde::{Serialize, Serializer};
 use strum::{Display, VariantArray};
 
 use crate::verdict::Weight;
 
-/// Something that is not as it should be.
+/// A problem found in a case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What it goes against.
+    /// What it violates.
     pub against: Against,
-    /// What it does to the verdict.
+    /// Its effect on the verdict.
     pub weight: Weight,
-    /// What was wanted and what was seen, in a sentence.
+    /// What was expected and what was observed, in a sentence.
     pub text: String,
-    /// Number of the main partner's connection that shows it, where it is one.
+    /// The number of the main partner's connection that shows it, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<u16>,
 }
 
-/// What a finding goes against.
+/// What a finding violates.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Against {
     /// The ends that the oracle's rule allows.
     Outcome,
-    /// What holds whatever the end is.
+    /// A rule that applies whatever the end.
     Fault(#[serde(serialize_with = "displayed")] Fault),
     /// These requirements, by their ids.
     Requirements(Vec<String>),
 }
 
-/// What can be wrong although the end of a case is an allowed one.
+/// What can be wrong although a case has an allowed end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// The stanza arrived on a stream that was refused.
     Arrived,
-    /// The target did what it must not do in this situation.
+    /// The target did something prohibited in this situation.
     Prohibited(Violation),
     /// The stanza was refused, and its sender got no error (XEP-0220 §2.1.1).
     NotReturned,
@@ -60,7 +60,7 @@ fn displayed<S: Serializer>(fault: &Fault, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(fault)
 }
 
-/// Something that a target does on the wire, and must not do in some situations.
+/// A behaviour on the wire that is prohibited in some situations.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Display, VariantArray,
 )]
@@ -102,6 +102,6 @@ pub enum Violation {
 }
 
 impl Violation {
-    /// All of them.
+    /// All violations.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 }

@@ -1,8 +1,9 @@
-//! Patterns for the ids of cases.
+//! Glob patterns for case ids.
 
 use fast_glob::{glob_match, validate};
 
-/// `*` and `?` match within a segment, `**` any number of segments, `{a,b}` and `[ab]` either.
+/// `*` and `?` match within a segment, `**` matches any number of segments, and `{a,b}` and `[ab]` match
+/// alternatives.
 #[derive(Clone, Debug)]
 pub struct Glob {
     text: String,
@@ -16,14 +17,14 @@ impl Glob {
     pub fn new(text: &str) -> Result<Self, fast_glob::Error> {
         validate(text)?;
         let text = match text.strip_prefix('!') {
-            // Otherwise it would stand for everything else.
+            // Otherwise it would match everything else.
             Some(rest) => format!("\\!{rest}"),
             None => text.to_owned(),
         };
         Ok(Self { text })
     }
 
-    /// What every match begins with: the text before the first character that stands for others.
+    /// The prefix of every match: the text before the first wildcard.
     pub fn plain_start(&self) -> &str {
         let end = self.text.find(['*', '?', '[', '{', '\\']);
         &self.text[..end.unwrap_or(self.text.len())]

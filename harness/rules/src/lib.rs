@@ -1,15 +1,15 @@
-//! The rules of s2spec: which cases there are, what each may end in, and how what happened is judged.
+//! The rules of s2spec: which cases exist, how each may end, and how the observations are judged.
 //!
 //! Nothing here opens a socket or knows a server. From the bottom up:
 //!
 //! - [`policy`], [`outcome`], [`verdict`]: the words.
-//! - [`case`]: one policy, one partner, one direction, and what happens in between.
-//! - [`requirement`]: the registry of what the standards demand.
-//! - [`oracle`]: which ends the tables allow for a case.
-//! - [`scenario`]: cases from files. [`matrix`]: cases from policies and partners.
+//! - [`policy`], [`outcome`], [`verdict`]: the vocabulary.
+//! - [`case`]: one policy, one partner, one direction, and its script.
+//! - [`requirement`]: the registry of what the standards require.
+//! - [`oracle`]: the ends allowed for a case.
 //! - [`glob`]: patterns for ids.
 //! - [`judge`]: from what was seen to what is wrong with it.
-//! - [`record`]: what becomes of a case.
+//! - [`judge`]: from observations to findings and verdicts.
 //!
 //! Pages are made of what the crate `s2spec` shows of it. `cargo doc --document-private-items` makes all.
 

@@ -1,4 +1,4 @@
-//! What was seen in a case, in the words that expectations use.
+//! The observations of a case, in the vocabulary of expectations.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,33 +12,33 @@ use simulated_partners::wire::{Element, Frame, Kind, NS_STREAMS, NS_XML, Unit};
 
 use crate::case::Sees;
 
-/// One thing that was seen.
+/// One observation.
 #[derive(Clone, Debug)]
 pub struct Observation {
-    /// What.
+    /// What was observed.
     pub sees: Sees,
     /// Who did it.
     pub by: Party,
-    /// The partner that saw it; none for the local side and DNS.
+    /// The partner that observed it; `None` for the local side and DNS.
     pub at: Option<Arc<str>>,
     pub connection: Option<ConnectionId>,
     pub on: Option<ConnectionKind>,
     /// Its number among those of its kind with this partner, from 1.
     pub number: u16,
-    /// How far the connection was.
+    /// The stage of the connection.
     pub stage: Stage,
-    /// When, since the case began.
+    /// The time since the start of the case.
     pub time: Duration,
-    /// The element, where it is one.
+    /// The element, if it is one.
     pub element: Option<Element>,
-    /// Attributes of what is no element.
+    /// Attributes, if it is not an element.
     pub facts: BTreeMap<&'static str, String>,
     /// The bytes, as text.
     pub raw: Arc<str>,
 }
 
 impl Observation {
-    /// An attribute, of the element or of what is none.
+    /// An attribute of the element or of the observation.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         match &self.element {
             Some(element) if name == "xml:lang" => element.attribute_in(NS_XML, "lang"),
@@ -47,7 +47,7 @@ impl Observation {
         }
     }
 
-    /// The condition of an error, an alert, or the way in which a connection ended.
+    /// The condition of an error or alert, or how a connection ended.
     pub fn condition(&self) -> Option<&str> {
         if let Some(condition) = self.facts.get("condition") {
             return Some(condition);
@@ -61,7 +61,7 @@ impl Observation {
     }
 }
 
-/// A connection as far as it is known.
+/// What is known of a connection.
 #[derive(Clone, Copy)]
 struct Course {
     on: ConnectionKind,
@@ -70,7 +70,7 @@ struct Course {
     authenticated: bool,
 }
 
-/// Turns events into sights, one by one.
+/// Turns events into observations.
 #[derive(Default)]
 pub struct Observer {
     courses: BTreeMap<(Arc<str>, ConnectionId), Course>,
@@ -78,7 +78,7 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// What an event of a partner shows.
+    /// The observations from an event at a partner.
     pub fn look(&mut self, at: &Arc<str>, time: Duration, event: &Event) -> Vec<Observation> {
         if let EventKind::Opened(kind) | EventKind::ConnectFailed(kind, _) = &event.kind {
             self.open(at, event.connection, *kind);
@@ -91,7 +91,7 @@ impl Observer {
         match &event.kind {
             EventKind::TlsUp(_) => course.secured = true,
             EventKind::Established(_) => course.authenticated = true,
-            // EXTERNAL is over with its answer, before the stream has begun again.
+            // EXTERNAL ends with its answer, before the stream restarts.
             EventKind::Frame { frame, .. } if is_success(frame) => course.authenticated = true,
             _ => {}
         }
@@ -221,7 +221,7 @@ fn seen(what: &EventKind, observation: impl Fn(Sees, Party) -> Observation) -> V
         }
         EventKind::Established(_) => vec![observation(Sees::Established, Party::Target)],
         EventKind::Closed { by, how } => {
-            // Judged whoever began: a stream ends on both sides.
+            // Counted for either side, because a stream ends on both sides.
             with(
                 Sees::Closed,
                 Party::Target,
@@ -242,7 +242,7 @@ fn seen(what: &EventKind, observation: impl Fn(Sees, Party) -> Observation) -> V
     }
 }
 
-/// The word for a unit of a stream.
+/// The word for a stream unit.
 fn word(kind: &Kind) -> (Sees, Option<&Element>) {
     match kind {
         Kind::Declaration => (Sees::Declaration, None),
@@ -256,7 +256,7 @@ fn word(kind: &Kind) -> (Sees, Option<&Element>) {
     }
 }
 
-/// What is wrong with the form of a stream error (RFC 6120 §4.9.2).
+/// What is wrong with a stream error (RFC 6120 §4.9.2).
 fn error_fault(error: &Element) -> Option<&'static str> {
     let in_namespace = |child: &&Element| child.namespace == NS_STREAMS;
     let is_text = |child: &&Element| in_namespace(child) && child.name == "text";
@@ -299,7 +299,7 @@ fn error_fault(error: &Element) -> Option<&'static str> {
     (!error.content().trim().is_empty()).then_some("text beside the condition")
 }
 
-/// What a stanza at the local side shows.
+/// The observation of a stanza at the local side.
 pub fn local(element: &Element, time: Duration) -> Observation {
     let sees = match element.attribute("type") {
         Some("error") => Sees::Returned,
@@ -313,7 +313,7 @@ pub fn local(element: &Element, time: Duration) -> Observation {
     }
 }
 
-/// What a question to DNS shows.
+/// The observation of a DNS query.
 pub fn query(name: &str, kind: &str, tcp: bool, time: Duration) -> Observation {
     let facts = [
         ("name", name.to_owned()),
@@ -326,7 +326,7 @@ pub fn query(name: &str, kind: &str, tcp: bool, time: Duration) -> Observation {
     }
 }
 
-/// Something that is on no connection.
+/// An observation without a connection.
 fn away(sees: Sees, time: Duration) -> Observation {
     Observation {
         sees,

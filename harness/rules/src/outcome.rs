@@ -15,7 +15,7 @@ pub enum Outcome {
     Established(Method),
     /// It was refused.
     Refused(Refusal),
-    /// Nothing more happened before the case's deadline.
+    /// Nothing more happened before the deadline.
     Stalled(Phase),
 }
 
@@ -29,20 +29,20 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// How a case ended, `not run` where it did not.
+/// How a case ended, `not run` if it did not.
 pub fn outcome_text(outcome: Option<&Outcome>) -> String {
     outcome.map_or_else(|| "not run".to_owned(), ToString::to_string)
 }
 
-/// Where, by whom and how it was refused.
+/// Where, by whom and how a case was refused.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Refusal {
-    /// How far it had come.
+    /// The phase reached.
     pub phase: Phase,
     /// Who ended it first.
     pub closer: Closer,
-    /// What that looked like.
+    /// The first sign of it.
     pub signal: Signal,
 }
 
@@ -62,7 +62,7 @@ impl fmt::Display for Refusal {
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Phase {
-    /// The target does not take the configuration.
+    /// The target rejects the configuration.
     Config,
     /// TCP connect.
     Connect,
@@ -78,7 +78,7 @@ pub enum Phase {
     Sasl,
     /// From the untyped `db:result` to its typed answer.
     Dialback,
-    /// Authenticated: the stanza.
+    /// Authenticated: the stanza is sent.
     Stanza,
 }
 
@@ -91,7 +91,7 @@ pub enum Closer {
     Target,
     /// The simulated server.
     Partner,
-    /// Neither: it stayed open, and the case ended on other evidence (the bounce).
+    /// Neither: it stayed open, and the case ended on other evidence (a returned stanza).
     Nobody,
 }
 
@@ -99,9 +99,9 @@ pub enum Closer {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Signal {
-    /// The target refused the configuration, with this reason.
+    /// The target rejected the configuration, with this reason.
     ConfigRefused(String),
-    /// No connection was made: outbound the target never dialled, inbound TCP was refused.
+    /// No connection was made: outbound, the target never dialled; inbound, TCP was refused.
     NoConnection,
     /// `<stream:error/>` with this condition.
     StreamError(String),
@@ -115,7 +115,7 @@ pub enum Signal {
     TlsFailure,
     /// A TLS alert by name; sent by the closer.
     TlsAlert(String),
-    /// The handshake was cut or answered with something that is no TLS.
+    /// The handshake was cut off or answered with data that is not TLS.
     TlsBroken,
     /// `</stream:stream>` with no error.
     StreamEnd,
@@ -123,7 +123,7 @@ pub enum Signal {
     Fin,
     /// TCP reset.
     Reset,
-    /// Nothing: the connection stayed open and silent.
+    /// None: the connection stayed open and silent.
     Silence,
 }
 

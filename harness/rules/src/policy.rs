@@ -1,6 +1,6 @@
-//! The 18 rows: what a target is set to for one partner domain (Lync's negotiation settings).
+//! The 18 policies: how a target is configured for one partner domain (Lync's negotiation settings).
 //!
-//! A [`Policy`] leaves a set of [`Methods`]; the sets are the meaning of the rows. Nothing here
+//! A [`Policy`] allows a set of [`Methods`], which is the meaning of its row. Nothing here
 //! knows what a partner does with them.
 
 use std::fmt;
@@ -29,16 +29,16 @@ use crate::outcome::Method;
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Level {
-    /// Nothing happens without it.
+    /// Required.
     Required,
-    /// Used where the partner has it.
+    /// Used if the partner supports it.
     Optional,
     /// Neither offered nor used.
     NotSupported,
 }
 
 impl Level {
-    /// All levels, in the order of the rows.
+    /// All levels, in order of the rows.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// `R`, `O` or `N`.
@@ -51,7 +51,7 @@ impl Level {
     }
 }
 
-/// How to read a policy that requires SASL and allows dialback (rows 3 and 5).
+/// How to interpret a policy that requires SASL and allows dialback (rows 3 and 5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
@@ -82,7 +82,7 @@ impl Policy {
         dialback: false,
     };
 
-    /// The methods that the policy leaves open.
+    /// The methods that the policy allows.
     pub fn methods(self, mode: Mode) -> Methods {
         let tls = self.tls != Level::NotSupported;
         let only_external = match mode {
@@ -97,7 +97,7 @@ impl Policy {
         }
     }
 
-    /// Whether the matrix calls the row valid: at least one method is left.
+    /// Whether the matrix calls the row valid: at least one method is allowed.
     pub fn valid(self) -> bool {
         !self.methods(Mode::Matrix).is_empty()
     }
@@ -112,7 +112,7 @@ impl Policy {
         PolicyNumber(6 * rank(self.sasl) + 2 * rank(self.tls) + u8::from(!self.dialback) + 1)
     }
 
-    /// The note that an administrator sees who sets this row.
+    /// The note shown to an administrator who configures this row.
     pub fn note(self) -> Note {
         let Self {
             tls,
@@ -148,10 +148,10 @@ impl Policy {
         }
     }
 
-    /// A partner that is set to this policy, with a good certificate: what it offers when dialled and
+    /// A partner with this policy and a good certificate: what it offers when dialled and
     /// uses when dialling.
     ///
-    /// EXTERNAL and dialback follow from the methods that the policy leaves, so that the inert
+    /// EXTERNAL and dialback follow from the methods that the policy allows, so the inert
     /// dialback of row 1 and the impossible SASL of row 5 are not offered.
     pub fn as_offer(self) -> Offer {
         let methods = self.methods(Mode::Matrix);
@@ -199,7 +199,7 @@ pub struct Methods {
 }
 
 impl Methods {
-    /// All methods, the best first.
+    /// All methods, best first.
     pub const PREFERENCE: [Method; 3] = [Method::SaslTls, Method::TlsDialback, Method::TcpDialback];
 
     /// Whether a method is in the set.
@@ -211,20 +211,20 @@ impl Methods {
         }
     }
 
-    /// The methods of the set, the best first.
+    /// The methods in the set, best first.
     pub fn iter(self) -> impl Iterator<Item = Method> {
         Self::PREFERENCE
             .into_iter()
             .filter(move |method| self.contains(*method))
     }
 
-    /// Whether no method is left.
+    /// Whether the set is empty.
     pub fn is_empty(self) -> bool {
         self == Self::default()
     }
 }
 
-/// What is to be said of a row.
+/// A note about a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "kind", content = "text")]
 pub enum Note {
@@ -232,14 +232,14 @@ pub enum Note {
     None,
     /// An explanation.
     Plain(&'static str),
-    /// It works, but perhaps not as one thinks.
+    /// It works, but perhaps not as expected.
     Warning(&'static str),
-    /// It leaves no method; the configuration has to be refused.
+    /// It allows no method; the configuration must be rejected.
     Invalid(&'static str),
 }
 
 impl Note {
-    /// The words, where there are any.
+    /// The text, if any.
     pub fn text(self) -> Option<&'static str> {
         match self {
             Self::None => None,
@@ -253,7 +253,7 @@ impl Note {
 pub struct PolicyNumber(u8);
 
 impl PolicyNumber {
-    /// How many there are.
+    /// The number of rows.
     pub const COUNT: u8 = 18;
 
     /// The row with this number, if there is one.
@@ -266,12 +266,12 @@ impl PolicyNumber {
         (0..Self::COUNT).map(|before| Self(before + 1))
     }
 
-    /// Its number, from 1.
+    /// The number, from 1.
     pub fn number(self) -> u8 {
         self.0
     }
 
-    /// What it says.
+    /// The policy of the row.
     pub fn policy(self) -> Policy {
         let index = usize::from(self.0 - 1);
         Policy {
@@ -281,7 +281,7 @@ impl PolicyNumber {
         }
     }
 
-    /// `row07`: its name in ids.
+    /// Its name in ids, such as `row07`.
     pub fn label(self) -> String {
         self.to_string()
     }
@@ -305,7 +305,7 @@ mod tests {
 
     use super::*;
 
-    /// Policy, methods (S, L, C) and kind of note as the documents list them.
+    /// Policy, methods (S, L, C) and kind of note as documented.
     #[rstest]
     #[case(1, "R/R/T", "S", "warning")]
     #[case(2, "R/R/F", "S", "none")]

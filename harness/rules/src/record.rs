@@ -1,4 +1,4 @@
-//! What becomes of a case: first what it showed, then the verdict on it.
+//! The result of a case: first the observations, then the verdict.
 
 use std::time::Duration;
 
@@ -10,22 +10,22 @@ use crate::finding::Finding;
 use crate::outcome::Outcome;
 use crate::verdict::Verdict;
 
-/// What a case showed. The verdict is made of this, and of what is known of the target.
+/// The observations of a case. The verdict follows from these and from what is known of the target.
 #[derive(Clone, Debug)]
 pub struct CaseResult {
-    /// What was run.
+    /// The case.
     pub case: Case,
-    /// What the oracle allows. None where a scenario says what is allowed.
+    /// What the oracle allows; `None` if a scenario decides.
     pub allowed: Option<Expectation>,
     /// How it went.
     pub run: Run,
-    /// The neighbour that has to be accepted where this case may be refused.
+    /// The control that must be accepted if this case may be refused.
     pub control: Option<Control>,
-    /// Whether the case ran only as a control of another.
+    /// Whether the case ran only as another case's control.
     pub added_as_control: bool,
-    /// What repetitions showed, where there were any.
+    /// The result of repetitions, if there were any.
     pub repeated: Option<Repeated>,
-    /// Where the time went.
+    /// Timings.
     pub timings: Timings,
     /// All observations of the main partner, in order. Empty for a pass unless transcripts were asked
     /// for.
@@ -37,43 +37,43 @@ pub struct CaseResult {
 /// How a case went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Run {
-    /// It was not run: the target cannot be set so, or lacks something. With the reason.
+    /// It was not run, because the target cannot be configured for it or lacks something. With the reason.
     Unsupported(String),
-    /// The harness or its environment failed, which says nothing of the target. With the reason.
+    /// The harness or its environment failed, which says nothing about the target. With the reason.
     Failed(String),
-    /// It came to an end.
+    /// It ran to its end.
     Ended {
         /// How it ended.
         outcome: Outcome,
-        /// What is wrong with it.
+        /// The findings.
         findings: Vec<Finding>,
     },
 }
 
-/// The neighbour of a case that has to be accepted: without it a refusal proves nothing.
+/// The accepting neighbour of a case: without it, a refusal proves nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
-    /// The id of its case.
+    /// The id of the control case.
     pub id: String,
-    /// What became of it.
+    /// Its result.
     pub state: ControlState,
 }
 
-/// What became of a control.
+/// The result of a control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ControlState {
-    /// Nothing yet.
+    /// Not known yet.
     Pending,
-    /// It was established, or showed what its scenario wants.
+    /// It was established, or showed what its scenario expects.
     Accepted,
-    /// It was not.
+    /// It was not accepted.
     Missed,
     /// The harness or its environment failed.
     Failed,
 }
 
 impl CaseResult {
-    /// A case that has not been run.
+    /// The record of a case that has not been run.
     pub fn not_run(case: Case, run: Run) -> Self {
         Self {
             case,
@@ -88,7 +88,7 @@ impl CaseResult {
         }
     }
 
-    /// How it ended, where it did.
+    /// How it ended, if it did.
     pub fn outcome(&self) -> Option<&Outcome> {
         match &self.run {
             Run::Ended { outcome, .. } => Some(outcome),
@@ -96,7 +96,7 @@ impl CaseResult {
         }
     }
 
-    /// What is wrong with it.
+    /// Its findings.
     pub fn findings(&self) -> &[Finding] {
         match &self.run {
             Run::Ended { findings, .. } => findings,
@@ -108,37 +108,37 @@ impl CaseResult {
 /// A case with its verdict.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// What it showed.
+    /// The observations.
     pub result: CaseResult,
-    /// The judgement.
+    /// The verdict.
     pub verdict: Verdict,
-    /// Why, in a sentence.
+    /// The reason, in a sentence.
     pub why: String,
-    /// What the baseline, or strictness, made of the verdict.
+    /// How the baseline or strict mode changed the verdict.
     pub settled: Option<BaselineMatch>,
 }
 
-/// How a verdict was settled.
+/// How a verdict was changed.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct BaselineMatch {
     /// The verdict without a baseline.
     pub was: Verdict,
-    /// The entry that decided, as `known.toml:12`; none where it was strictness alone.
+    /// The entry that decided, as `known.toml:12`; `None` if only strict mode did.
     pub entry: Option<String>,
 }
 
-/// What repetitions of a case showed.
+/// The result of repeating a case.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Repeated {
     /// How often it was run.
     pub runs: u32,
-    /// How often it had another verdict or outcome than the first time.
+    /// How often the verdict or outcome differed from the first run.
     pub ended_otherwise: u32,
-    /// How often only the transcript was another one than the first time.
+    /// How often only the transcript differed from the first run.
     pub went_otherwise: u32,
-    /// Where two transcripts part for the first time.
+    /// The first difference between two transcripts.
     pub divergence: Option<Divergence>,
-    /// Why the runs cannot be taken for one result, where they cannot.
+    /// Why the runs cannot count as one result, if so.
     #[serde(skip)]
     pub unstable: Option<String>,
 }
@@ -146,68 +146,68 @@ pub struct Repeated {
 /// The first event in which two canonical transcripts differ.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Divergence {
-    /// The rounds that are compared, counted from 1.
+    /// The two rounds compared, counted from 1.
     pub rounds: [u32; 2],
-    /// The event's number in both, counted from 1.
+    /// The position of the event in both, counted from 1.
     pub event: usize,
-    /// What it was in each; none where that transcript was at its end.
+    /// The event in each transcript; `None` if that transcript had ended.
     pub lines: [Option<String>; 2],
-    /// Whether it is on the connection that decides the case.
+    /// Whether it is on the deciding connection.
     pub decides: bool,
 }
 
-/// Where the time of a case went. Nothing where it did not come so far.
+/// The duration of each phase of a case; `None` if it was not reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Timings {
     /// From start to the TCP connection.
     pub connect: Option<Duration>,
-    /// Of the TLS handshake.
+    /// The TLS handshake.
     pub tls: Option<Duration>,
-    /// From then until authenticated.
+    /// From the handshake until authenticated.
     pub auth: Option<Duration>,
-    /// From then until the stanza had arrived (and its answer, where one was asked for).
+    /// From authentication until the stanza arrived (and its answer, if one was requested).
     pub probe: Option<Duration>,
-    /// The target let about 40 ms pass before it sent something: as long as a delayed acknowledgement
-    /// takes, for which a sender without TCP_NODELAY waits.
+    /// The target waited about 40 ms before it sent something: the time of a delayed acknowledgement,
+    /// which a sender without TCP_NODELAY waits for.
     pub delayed: bool,
     /// The whole case.
     pub total: Duration,
 }
 
-/// What happens during a run.
+/// An event during a run.
 #[derive(Clone, Debug)]
 pub enum RunEvent {
     /// The run begins.
     Started {
         /// Name and version of the target.
         target: String,
-        /// How many cases will be run, controls included.
+        /// The number of cases, including controls.
         cases: usize,
-        /// How many of them were added as controls.
+        /// The number of cases added as controls.
         controls: usize,
         /// The seed of the run.
         seed: u64,
     },
-    /// A case has its result.
+    /// A case has finished.
     Finished(Box<Record>),
-    /// Cases are run again and again; results come when all rounds are over.
+    /// Progress of repeated cases; their results are reported after all rounds.
     Repeating {
         /// The round, counted from 1.
         round: u32,
-        /// How many there will be at most; none where nobody knows.
+        /// The maximum number of rounds, if known.
         of: Option<u32>,
-        /// Cases of this round that have ended.
+        /// The number of cases finished in this round.
         done: usize,
     },
-    /// Something that is not of one case, such as a target that could not be started.
+    /// An event that belongs to no case, such as a target that could not be started.
     Trouble(String),
     /// The run is over.
     Ended {
         /// Wall time.
         elapsed: Duration,
-        /// How many times the cases were run.
+        /// The number of rounds.
         rounds: u32,
-        /// Whether it was broken off.
+        /// Whether it was interrupted.
         interrupted: bool,
     },
 }

@@ -1,10 +1,10 @@
-//! The words in which a case is judged.
+//! The verdicts on a case.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{Display, VariantArray};
 
-/// The judgement of a case. These words are used in every report unchanged.
+/// The verdict on a case. Every report uses these words unchanged.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Display, VariantArray,
 )]
@@ -13,26 +13,26 @@ use strum::{Display, VariantArray};
 pub enum Verdict {
     /// The outcome is one that the standards want.
     Pass,
-    /// It is tolerated: legal, but a weaker or older choice.
+    /// The outcome is tolerated: legal, but weaker or outdated.
     Warn,
-    /// It is not allowed.
+    /// The outcome is not allowed.
     Fail,
-    /// The target cannot be set so; never run.
+    /// The target cannot be configured for the case, which was not run.
     Unsupported,
     /// The sources disagree, and the outcome fits one of them.
     Disputed,
     /// Repetitions ended differently.
     Unstable,
-    /// The harness or its environment failed; says nothing of the target.
+    /// The harness or its environment failed; says nothing about the target.
     Error,
     /// It fails as the baseline lists it.
     Xfail,
-    /// The baseline lists a failure that did not show.
+    /// The baseline lists a failure that did not occur.
     Xpass,
 }
 
 impl Verdict {
-    /// Whether nobody expected it of a conforming target with this baseline.
+    /// Whether it is unexpected for a conforming target with this baseline.
     pub const fn is_unexpected(self) -> bool {
         match self {
             Self::Fail | Self::Unstable | Self::Xpass => true,
@@ -46,7 +46,7 @@ impl Verdict {
     }
 }
 
-/// What something that is not as it should be does to a verdict. The heaviest decides.
+/// The effect of a finding on the verdict. The heaviest one decides.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
 )]

@@ -1,9 +1,9 @@
-//! What DNS answers in a case, as data.
+//! DNS answers in a case, as data.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// What DNS answers about one name.
+/// The DNS answer for one name.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Dns {
@@ -15,30 +15,30 @@ pub struct Dns {
     pub address: Option<Vec<String>>,
     /// A CNAME.
     pub alias: Option<String>,
-    /// No records but this, to every question about the name that is not answered above.
+    /// Answer with this instead of records to every query for the name not covered above.
     pub answer: Option<DnsAnswer>,
-    /// Over UDP the answer is cut, so that it has to be asked for over TCP.
+    /// Truncate the answer over UDP, so the resolver has to retry over TCP.
     pub over_tcp: bool,
-    /// From when on: when this name is raised. From the start where nothing is said.
+    /// Answer only once this signal is raised; from the start by default.
     pub when: Option<String>,
 }
 
-/// A SRV record (RFC 2782).
+/// An SRV record (RFC 2782).
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Srv {
-    /// Lower ones are tried first.
+    /// Lower values are tried first.
     #[serde(default)]
     pub priority: u16,
-    /// Share among those of the same priority.
+    /// The share among records of the same priority.
     #[serde(default)]
     pub weight: u16,
-    /// The port of the partner with this name (`partner` is the main one), `closed` for one on which
-    /// nobody listens, `target` for the target's own, or a number.
+    /// The port of the partner with this name (`partner` is the main one), `closed` for a port without a
+    /// listener, `target` for the target's own port, or a number.
     pub port: String,
     /// The host, with placeholders; `.` for no service.
     pub target: String,
-    /// The record this many times, with `{n}` in the host.
+    /// Repeat the record this many times, with `{n}` in the host.
     #[serde(default = "once")]
     pub times: u16,
 }
@@ -47,11 +47,11 @@ fn once() -> u16 {
     1
 }
 
-/// An answer of DNS without records.
+/// A DNS answer without records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DnsAnswer {
-    /// The name exists, nothing else.
+    /// The name exists but has no records.
     NoData,
     /// The name does not exist.
     Nxdomain,
@@ -59,6 +59,6 @@ pub enum DnsAnswer {
     Servfail,
     /// REFUSED.
     Refused,
-    /// None.
+    /// No answer.
     Silence,
 }

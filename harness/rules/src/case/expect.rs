@@ -1,4 +1,4 @@
-//! What has to be seen: the words of `[[expect]]`.
+//! The vocabulary of `[[expect]]`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,84 +14,84 @@ use super::{Direction, Sees};
 use crate::outcome::{Method, Outcome};
 use crate::verdict::Weight;
 
-/// One thing that has to be seen, or must not be.
+/// Something that must be observed, or must not be.
 ///
-/// The requirement decides what a breach means: a must is a failure, a should a warning, a may is
+/// The requirement decides what a breach means: a must is a failure, a should is a warning, a may is
 /// recorded.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Expect {
-    /// What is looked for.
+    /// What to look for.
     pub sees: Sees,
-    /// The requirements behind it; all of the scenario's where nothing is said.
+    /// The requirements behind it; by default all of the scenario's.
     #[serde(default)]
     pub requirements: Vec<String>,
-    /// What a breach means, where it is less than the requirement's level says.
+    /// The weight of a breach, if less than the requirement's level.
     pub level: Option<Weight>,
-    /// With which partner: its name, `partner` for the main one. Any where nothing is said.
+    /// At which partner: its name, or `partner` for the main one; any by default.
     pub at: Option<String>,
     /// On which kind of connection.
     pub on: Option<ConnectionKind>,
-    /// Only on the partner's nth connection of that kind, from 1.
+    /// Only on the partner's nth connection of that kind, counted from 1.
     pub connection: Option<u16>,
-    /// How far the connection was.
+    /// The stage of the connection.
     pub stage: Option<Stage>,
-    /// Attributes with their values. `*` stands for any text, placeholders are filled in.
+    /// Attributes with their values. `*` matches any text, and placeholders are filled in.
     #[serde(default)]
     pub with: BTreeMap<String, String>,
-    /// Attributes that are not there.
+    /// Attributes that must be absent.
     #[serde(default)]
     pub without: Vec<String>,
-    /// Descendants that are there, as paths of local names: `starttls/required`,
+    /// Descendants that must be present, as paths of local names: `starttls/required`,
     /// `mechanisms/mechanism=EXTERNAL`.
     #[serde(default)]
     pub has: Vec<String>,
-    /// Descendants that are not there.
+    /// Descendants that must be absent.
     #[serde(default)]
     pub lacks: Vec<String>,
-    /// The condition of an error is one of these.
+    /// The error condition must be one of these.
     #[serde(default)]
     pub condition: Vec<String>,
     /// Or one of these, with a warning.
     #[serde(default)]
     pub tolerated: Vec<String>,
-    /// The text in the element, with `*`.
+    /// The text in the element, with `*` as wildcard.
     pub text: Option<String>,
-    /// The bytes on the wire as text, with `*`.
+    /// The bytes on the wire as text, with `*` as wildcard.
     pub raw: Option<String>,
-    /// Only what comes after the first of these.
+    /// Only after the first of these.
     pub after: Option<Mark>,
-    /// Only what comes before the first of these.
+    /// Only before the first of these.
     pub before: Option<Mark>,
-    /// Milliseconds after `after`, or after the start, within which it has to be seen.
+    /// Milliseconds after `after`, or after the start, within which it must be observed.
     pub within: Option<u32>,
-    /// How often at least; 1 where nothing is said.
+    /// The minimum number of times; 1 by default.
     pub at_least: Option<u32>,
-    /// How often at most.
+    /// The maximum number of times.
     pub at_most: Option<u32>,
-    /// Not at all.
+    /// It must not be observed.
     #[serde(default)]
     pub never: bool,
-    /// The values of this attribute differ from each other in all that is seen.
+    /// The values of this attribute must all be different.
     pub distinct: Option<String>,
-    /// The text is so many hexadecimal digits.
+    /// The text must have this many hexadecimal digits.
     pub hex: Option<u16>,
-    /// The texts are dialback keys that nobody could make without a secret.
+    /// The texts must be dialback keys that cannot be made without a secret.
     #[serde(default)]
     pub keyed: bool,
-    /// The numbers at the end of this attribute rise from each to the next.
+    /// The numbers at the end of this attribute must increase.
     pub ascending: Option<String>,
-    /// The values of this attribute, of many that are seen, cannot be guessed from one another.
+    /// The values of this attribute must not be predictable from one another.
     pub random: Option<String>,
-    /// An alternative that is only tolerated, with the reason.
+    /// This alternative is only tolerated, for this reason.
     pub warn: Option<String>,
-    /// Any of these will do as well.
+    /// Alternatives.
     #[serde(default)]
     pub or: Vec<Self>,
 }
 
 impl Expect {
-    /// What is expected of an accepting neighbour: its probe gets through.
+    /// The expectation for an accepting neighbour: its probe gets through.
     pub fn gets_through(direction: Direction) -> Self {
         let sees = match direction {
             Direction::Inbound => Sees::Delivered,
@@ -102,7 +102,7 @@ impl Expect {
         expect
     }
 
-    /// That something is seen at all.
+    /// Expects something to be observed at all.
     pub fn new(sees: Sees) -> Self {
         Self {
             sees,
@@ -136,7 +136,7 @@ impl Expect {
         }
     }
 
-    /// Whether a refusal is what it wants to see: of who has done nothing wrong, the same must be
+    /// Whether it expects a refusal: a partner that has done nothing wrong must then be
     /// accepted.
     pub fn is_refusal(&self) -> bool {
         let gain = matches!(
@@ -154,7 +154,7 @@ impl Expect {
         }
     }
 
-    /// Whether nothing but a refusal will do.
+    /// Whether it accepts only a refusal.
     pub fn demands_refusal(&self) -> bool {
         let ends = |one: &Self| !one.is_negative() && one.is_end() && one.warn.is_none();
         ends(self) && self.or.iter().all(ends)
@@ -170,28 +170,28 @@ impl Expect {
         )
     }
 
-    /// Whether it is met by nothing being there.
+    /// Whether it is satisfied by an absence.
     pub fn is_negative(&self) -> bool {
         self.never || self.at_most == Some(0) || (self.at_most.is_some() && self.at_least.is_none())
     }
 }
 
-/// A point in a connection's course.
+/// A point in the course of a connection.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Mark {
-    /// What came.
+    /// What was observed.
     pub sees: Sees,
-    /// From the partner, not from the target.
+    /// Sent by the partner, not the target.
     #[serde(default)]
     pub ours: bool,
-    /// On any connection, not on the same one.
+    /// On any connection, instead of the same one.
     #[serde(default)]
     pub anywhere: bool,
     /// With these attributes.
     #[serde(default)]
     pub with: BTreeMap<String, String>,
-    /// The nth of them, from 1.
+    /// The nth occurrence, counted from 1.
     pub nth: Option<u16>,
 }
 
@@ -284,7 +284,7 @@ impl fmt::Display for Expect {
     }
 }
 
-/// An outcome that is allowed.
+/// An allowed outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, Display)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
@@ -297,12 +297,12 @@ pub enum OutcomeWord {
     TlsDialback,
     /// By dialback in clear.
     TcpDialback,
-    /// Not let in.
+    /// Refused.
     Refused,
 }
 
 impl OutcomeWord {
-    /// Whether an outcome is what the word says.
+    /// Whether an outcome matches the word.
     pub fn admits(self, outcome: &Outcome) -> bool {
         match (self, outcome) {
             (Self::Established, Outcome::Established(_))

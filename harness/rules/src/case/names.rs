@@ -1,4 +1,4 @@
-//! What placeholders stand for in a case.
+//! The values of placeholders in a case.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use simulated_partners::wire::{Element, Framer, Kind, Limits, NS_DIALBACK, NS_SE
 
 use super::script::{Role, Script};
 
-/// The names of a case, and what they stand for.
+/// The names of a case and their values.
 #[derive(Clone, Debug)]
 pub struct Names {
     domain: String,
@@ -19,18 +19,18 @@ pub struct Names {
     secret: Option<String>,
     probe: String,
     values: BTreeMap<String, String>,
-    /// Domains of partners.
+    /// The domains of partners.
     roles: BTreeMap<String, String>,
     listening: BTreeMap<String, SocketAddr>,
-    /// What SRV records call their hosts.
+    /// The host names in SRV records.
     hosts: BTreeMap<String, String>,
 }
 
-/// Names that a scenario can use beside its own, as [`Names::fill`] knows them.
+/// Names that a scenario can use besides its own, as known to [`Names::fill`].
 pub const KNOWN: [&str; 6] = ["domain", "target", "target2", "secret", "probe", "alive"];
 
 impl Names {
-    /// The names of a script's case with this domain.
+    /// The names for a script in the case with this domain.
     pub fn of(script: &Script, domain: &str, target: &str, second: Option<&str>) -> Self {
         let mut names = Self {
             domain: domain.to_owned(),
@@ -50,7 +50,7 @@ impl Names {
         names
     }
 
-    /// The same where the secret of the target's dialback keys is known.
+    /// As above, with a known secret for the target's dialback keys.
     #[must_use]
     pub fn with_secret(self, secret: Option<&str>) -> Self {
         let secret = secret.map(str::to_owned);
@@ -62,12 +62,12 @@ impl Names {
         &self.domain
     }
 
-    /// The id of the stanza that has to get through.
+    /// The id of the stanza that must get through.
     pub fn probe(&self) -> &str {
         &self.probe
     }
 
-    /// The domain of the partner that shows afterwards whether the target is alive.
+    /// The domain of the partner that checks afterwards whether the target still works.
     pub fn living(&self) -> String {
         format!("alive.{}", self.domain)
     }
@@ -90,7 +90,7 @@ impl Names {
         self.listening.insert(name.to_string(), address);
     }
 
-    /// Remembers what SRV records call a partner's host.
+    /// Remembers the host name of a partner in SRV records.
     pub fn is_hosted(&mut self, name: &Arc<str>, host: String) {
         self.hosts.insert(name.to_string(), host);
     }
@@ -100,7 +100,7 @@ impl Names {
         self.listening.get(name).map(SocketAddr::port)
     }
 
-    /// What placeholders stand for with a partner of this domain.
+    /// The values of placeholders for a partner with this domain.
     pub fn values(&self, domain: &str) -> BTreeMap<String, String> {
         let mut values = self.roles.clone();
         for (name, at) in &self.listening {
@@ -144,10 +144,10 @@ impl Names {
     }
 }
 
-/// A text as one stanza of `jabber:server`.
+/// Parses a text as one stanza of `jabber:server`.
 ///
 /// # Errors
-/// Why it is none, in words.
+/// Why it is not a stanza.
 pub fn stanza(text: &str) -> Result<Element, String> {
     let mut framer = Framer::new(Limits::default());
     let header = format!(
@@ -163,16 +163,16 @@ pub fn stanza(text: &str) -> Result<Element, String> {
     }
 }
 
-/// A reaction with the scenario's values in its texts. They may hold placeholders and XML: they are
-/// part of the script, not of what came from outside.
+/// A reaction with the scenario's values in its texts. Values may contain placeholders and XML, because
+/// they are part of the script and not untrusted input.
 pub fn with_values(reaction: &Reaction, values: &BTreeMap<String, String>) -> Reaction {
     reaction.map_texts(|text| insert(text, values))
 }
 
-/// How deep values may name values.
+/// How deeply values may refer to other values.
 const DEPTH: usize = 8;
 
-/// A text with the values in place of their names.
+/// A text with values in place of their names.
 fn insert(text: &str, values: &BTreeMap<String, String>) -> String {
     let mut text = text.to_owned();
     for _ in 0..DEPTH {

@@ -1,4 +1,4 @@
-//! What happens in a case of the conformance suite, as data that is ready to be run.
+//! The script of a conformance case, as data that is ready to run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,57 +21,58 @@ pub const MAIN: &str = "partner";
 /// The name of the accepting neighbour among a scenario's variants.
 pub const CONTROL: &str = "control";
 
-/// What happens in a case, and what has to come of it.
+/// What happens in a case and what must follow.
 #[derive(Clone, Debug)]
 pub struct Script {
-    /// Where it comes from, where it is no case of the matrix.
+    /// Its scenario, unless the case belongs to the matrix.
     pub scenario: Option<Scenario>,
-    /// What happens and what has to come of it.
+    /// A one-line description.
     pub title: String,
     /// Who dials.
     pub direction: Direction,
-    /// What a target must be able to do.
+    /// The capabilities that the target needs.
     pub needs: Vec<Need>,
-    /// How it is set.
+    /// How the target is configured.
     pub setting: Setting,
-    /// It gets an instance of its own.
+    /// Whether it gets its own server instance.
     pub alone: bool,
-    /// Texts of placeholders.
+    /// Values of placeholders.
     pub values: BTreeMap<String, String>,
     /// The partners, the main one first.
     pub roles: Vec<Role>,
-    /// Answers of DNS.
+    /// DNS answers.
     pub dns: Vec<Dns>,
     /// What the local side sends.
     pub local: Vec<Local>,
-    /// What has to be seen.
+    /// What must be observed.
     pub expect: Vec<Expect>,
-    /// Allowed outcomes; all where there are none.
+    /// Allowed outcomes; all if empty.
     pub outcome: Vec<OutcomeWord>,
-    /// A correct partner has to get through afterwards.
+    /// Whether a correct partner must get through afterwards.
     pub alive: bool,
-    /// Seconds that it may take.
+    /// The time limit in seconds.
     pub seconds: Option<u16>,
 }
 
-/// What a variant of a scenario judges, and where it stands.
+/// The origin of a case: what it judges, and where it is written.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// The file below `scenarios/`, without its ending: `streams/STR-08-header-then-features`.
     pub file: String,
-    /// The variant, where there are some.
+    /// The variant, if the file has any.
     pub variant: Option<String>,
-    /// What it judges.
+    /// The requirements that it judges.
     pub requirements: Vec<String>,
-    /// Known failures of real servers that it looks for.
+    /// The known bugs that it looks for.
     pub bugs: Vec<String>,
-    /// What kind of case it is.
+    /// Its tags.
     pub tags: Vec<Tag>,
     /// Whether it is the accepting neighbour of the others.
     pub is_control: bool,
     /// Whether there is one.
     pub has_control: bool,
-    /// Of an accepting neighbour: what those expect that have to be refused, none of which it may meet.
+    /// For an accepting neighbour: the expectations of the cases that must be refused, none of which it
+    /// may satisfy.
     pub siblings: Vec<(String, Vec<Expect>)>,
 }
 
@@ -80,31 +81,31 @@ pub struct Scenario {
 pub struct Role {
     /// Its name in the file.
     pub name: Arc<str>,
-    /// How it behaves, reactions of the scenario included.
+    /// Its behaviour, including reactions from the scenario.
     pub persona: Arc<Persona>,
-    /// Its certificate, where it is not one of the persona's kinds.
+    /// Its certificate, if it is not one of the persona's kinds.
     pub certificate: Option<CertificateSpec>,
-    /// What it does in handshakes beside that.
+    /// Its behaviour in handshakes.
     pub handshake: TlsOptions,
     /// Its domain, with placeholders.
     pub domain: String,
     /// When it dials.
     pub dials: Dials,
-    /// How many connections it opens then.
+    /// How many connections it opens.
     pub times: u16,
-    /// Whether DNS leads to it.
+    /// Whether DNS points to it.
     pub serves: bool,
-    /// Whether it listens at port 5269.
+    /// Whether it listens on port 5269.
     pub default_port: bool,
-    /// Whether it listens at `::1`.
+    /// Whether it listens on `::1`.
     pub over_ipv6: bool,
-    /// Whether it sends its stanza in spite of a refusal.
+    /// Whether it sends its stanza despite a refusal.
     pub insists: bool,
     /// Whether it answers requests.
     pub answers: bool,
     /// Milliseconds that it waits for each step.
     pub patience: Option<u32>,
-    /// Whether the target's configuration leaves its domain out.
+    /// Whether its domain is missing from the target's configuration.
     pub unlisted: bool,
 }
 
@@ -112,9 +113,9 @@ pub struct Role {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Dials {
-    /// At once, or not at all.
+    /// Immediately, or never.
     Plain(bool),
-    /// When this name is raised.
+    /// When this signal is raised.
     When(String),
 }
 
@@ -122,9 +123,9 @@ pub enum Dials {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Local {
-    /// A stanza, with placeholders. `from` has to be at the target's domain.
+    /// A stanza, with placeholders. `from` must be in the target's domain.
     pub send: String,
-    /// When this name is raised; at once where nothing is said.
+    /// Send it when this signal is raised; by default immediately.
     pub when: Option<String>,
     /// This many times, with `{n}` counted from 1.
     #[serde(default = "once")]
@@ -135,7 +136,7 @@ fn once() -> u16 {
     1
 }
 
-/// A kind of case that is found in all areas.
+/// A tag for cases of any area.
 #[derive(
     Clone,
     Copy,
@@ -154,40 +155,40 @@ fn once() -> u16 {
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Tag {
-    /// The partner means harm, or sends what only somebody who means harm would send.
+    /// The partner attacks, or sends what only an attacker would send.
     Hostile,
 }
 
-/// What a target must be able to do.
+/// A capability of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Need {
     /// It serves a second domain, `{target2}`.
     SecondDomain,
-    /// Its inner side sends for that domain, too.
+    /// Its local side also sends from that domain.
     SecondSender,
-    /// It can be set to give up within a second.
+    /// It can be configured to give up within a second.
     ShortTimeouts,
-    /// It speaks XEP-0288.
+    /// It supports XEP-0288.
     Bidi,
-    /// It speaks XEP-0198 between servers.
+    /// It supports XEP-0198 between servers.
     StreamManagement,
-    /// It dials with direct TLS where a partner's records say so (XEP-0368).
+    /// It uses direct TLS if a partner's DNS records offer it (XEP-0368).
     DirectTls,
-    /// It asks the lab's DNS for addresses too, not the machine's C library.
+    /// It also resolves addresses with the lab's DNS instead of the system's C library.
     LabAddresses,
-    /// It takes direct TLS at the address where it takes streams.
+    /// It accepts direct TLS on the port where it accepts streams.
     DirectTlsPort,
-    /// What is behind it is a part of the case: a component or a gateway link.
+    /// A component or gateway link behind it takes part in the case.
     InnerSide,
-    /// Its dialback secret is known (`{secret}`), and keys are made as XEP-0185 says.
+    /// Its dialback secret is known (`{secret}`), and its keys follow XEP-0185.
     KnownSecret,
-    /// It can be set to refuse a bad certificate even where dialback would do.
+    /// It can be configured to refuse a bad certificate even where dialback is possible.
     StrictCertificates,
 }
 
 impl Need {
-    /// Why a target without it is left out.
+    /// Why a target without it is skipped.
     pub const fn lacking(self) -> &'static str {
         match self {
             Self::SecondDomain => "it serves one domain only",
@@ -205,25 +206,25 @@ impl Need {
     }
 }
 
-/// How the target is set, beside its policy.
+/// How the target is configured, besides its policy.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Setting {
-    /// As it comes.
+    /// By default.
     #[default]
     Usual,
-    /// Its timeouts are short: a second for a negotiation, half of it for dialback and DNS.
+    /// Its timeouts are short: one second for a negotiation, half of that for dialback and DNS.
     Impatient,
     /// It closes streams on which no stanza has come for 400 milliseconds.
     ShortIdle,
-    /// TLS with a certificate that cannot be verified is refused.
+    /// TLS with an invalid certificate is refused.
     StrictCertificates,
 }
 
 impl Role {
-    /// The only partner of a case: it sends its stanza in spite of a refusal.
+    /// The only partner of a case; it sends its stanza despite a refusal.
     fn main(persona: &Arc<Persona>, dials: bool) -> Self {
         Self {
             name: MAIN.into(),
@@ -245,7 +246,7 @@ impl Role {
 }
 
 impl Script {
-    /// The domains in the target's configuration, in a case of this domain.
+    /// The domains in the target's configuration, for a case with this domain.
     pub fn listed(&self, domain: &str) -> Vec<String> {
         let names = Names::of(self, domain, "", None);
         let mut domains = vec![domain.to_owned()];
@@ -255,9 +256,9 @@ impl Script {
         domains
     }
 
-    /// The same for a target behind which nothing can be seen: what is delivered shows in its answer
-    /// to a ping, and what has to be delivered otherwise cannot be told. Nothing where too little is
-    /// left of it.
+    /// The script for a target whose local side is invisible: a delivery shows in its answer to a ping,
+    /// and other deliveries cannot be observed. `None` if too little of the
+    /// script is left.
     pub fn from_outside(&self) -> Option<Self> {
         let is_inside = |expect: &Expect| {
             matches!(
@@ -278,7 +279,7 @@ impl Script {
         })
     }
 
-    /// One partner that is this persona, and one stanza: the oracle says what may come of it.
+    /// One partner with this persona and one stanza: the oracle decides the outcome.
     pub fn of_matrix(persona: &Arc<Persona>, direction: Direction, setting: Setting) -> Self {
         let inbound = direction == Direction::Inbound;
         Self {
@@ -299,14 +300,14 @@ impl Script {
         }
     }
 
-    /// Whether the local side sends a ping on its own.
+    /// Whether the local side sends its own ping.
     pub fn sends_by_itself(&self) -> bool {
         self.direction == Direction::Outbound && self.local.is_empty()
     }
 }
 
-/// What a target must be able to do to meet a persona: where the partner dials, the target has to
-/// dial it, too, to check keys and to answer.
+/// The capabilities needed to meet a persona: if the partner dials, the target has to
+/// dial it too, to verify keys and to answer.
 fn needs(persona: &Persona, direction: Direction) -> Vec<Need> {
     match (persona.offer.tls, direction) {
         (Tls::Direct, Direction::Outbound) => vec![Need::DirectTls],
@@ -316,7 +317,7 @@ fn needs(persona: &Persona, direction: Direction) -> Vec<Need> {
 }
 
 impl Scenario {
-    /// The id of the accepting neighbour of a case with this id.
+    /// The id of the accepting neighbour of the case with this id.
     pub fn control_of(&self, id: &str) -> Option<String> {
         if !self.has_control {
             return None;

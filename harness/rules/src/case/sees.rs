@@ -1,4 +1,4 @@
-//! What can be seen: the words of `sees`.
+//! The vocabulary of `sees`: what can be observed.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 use simulated_partners::wire::Unit;
 use strum::{EnumIter, IntoEnumIterator as _, IntoStaticStr};
 
-/// Something that can be seen.
+/// Something that can be observed.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, EnumIter, IntoStaticStr,
 )]
@@ -23,36 +23,36 @@ pub enum Sees {
     Declaration,
     /// Its stream header.
     Header,
-    /// A message of a handshake in clear that the partner makes by hand; `message` is its name.
+    /// A plaintext handshake message exchanged by hand; `message` is its name.
     Handshake,
     /// A handshake was completed.
     Tls,
-    /// A handshake failed, or TLS broke down, by the target's doing. `condition` is the alert's name
+    /// A handshake failed, or TLS broke down, because of the target. `condition` is the alert's name
     /// (RFC 8446 §6), or `closed`.
     TlsFailed,
     /// Any stanza.
     Stanza,
-    /// Any element of first level that has no word of its own.
+    /// Any top-level element that has no word of its own.
     OtherElement,
-    /// Any element of first level.
+    /// Any top-level element.
     Element,
-    /// A stream error that is not made as RFC 6120 §4.9.2 says, beside `stream-error`. `condition`
+    /// A stream error that violates RFC 6120 §4.9.2, in addition to `stream-error`. `condition`
     /// says what is wrong with it.
     MalformedError,
     /// `</stream:stream>`.
     StreamEnd,
     /// Whitespace between elements.
     Whitespace,
-    /// Bytes of the target that are no legal stream.
+    /// Bytes from the target that are not a legal stream.
     Illegal,
-    /// Anything of XML that the target sent.
+    /// Any XML that the target sent.
     Anything,
     /// The connection ended; `condition` is `stream`, `fin` or `reset`, and `with.by` is `target` or
     /// `partner`.
     Closed,
-    /// A side proved its identity.
+    /// A side was authenticated.
     Established,
-    /// A partner's patience with the target ended.
+    /// A partner gave up waiting for the target.
     GaveUp,
     /// A stanza reached the local side.
     Delivered,
@@ -60,11 +60,11 @@ pub enum Sees {
     Answered,
     /// An error reached the local side.
     Returned,
-    /// A question to DNS: `with.name` and `with.kind`.
+    /// A DNS query: `with.name` and `with.kind`.
     Query,
-    /// A partner raised a name: `with.name`.
+    /// A partner raised a signal: `with.name`.
     Raised,
-    /// A unit of the target's stream that has a word.
+    /// A unit of the target's stream.
     #[strum(disabled)]
     #[schemars(untagged)]
     Unit(Unit),
@@ -74,7 +74,7 @@ pub enum Sees {
 const ENDS: [&str; 3] = ["stream", "fin", "reset"];
 
 impl Sees {
-    /// All that can be seen.
+    /// All words.
     pub fn all() -> impl Iterator<Item = Self> {
         let units = Unit::ALL.iter().copied().map(Self::Unit);
         units.chain(Self::iter())
@@ -88,7 +88,7 @@ impl Sees {
         }
     }
 
-    /// Whether this word stands for what another names.
+    /// Whether this word includes another.
     pub fn covers(self, other: Self) -> bool {
         let unit = match other {
             Self::Unit(unit) => Some(unit),
@@ -113,7 +113,7 @@ impl Sees {
         }
     }
 
-    /// The conditions that it can have, if it can have any; empty where they are no closed set.
+    /// The conditions that it can have, if any; empty if they are not a closed set.
     pub fn conditions(self) -> Option<&'static [&'static str]> {
         match self {
             Self::Unit(unit) => unit.conditions(),

@@ -1,4 +1,4 @@
-//! What is wrong with a case that the oracle decides.
+//! Findings for a case that the oracle decides.
 
 use std::collections::BTreeSet;
 
@@ -12,26 +12,26 @@ use crate::oracle::{Match, Opinion, fit};
 use crate::outcome::Outcome;
 use crate::verdict::Weight;
 
-/// What such a case is judged by.
+/// The input for judging such a case.
 pub struct OracleCase<'a> {
     /// Who dials.
     pub direction: Direction,
-    /// What the oracle allows.
+    /// The ends that the oracle allows.
     pub allowed: &'a Expectation,
-    /// What other sources say of the same case.
+    /// What other sources say about the case.
     pub opinions: &'a [Opinion],
     /// What happened.
     pub outcome: &'a Outcome,
     /// Prohibited things that the target did.
     pub violations: &'a BTreeSet<(ConnectionId, Violation)>,
-    /// What was seen beside the partner's wire.
+    /// Observations other than the partner's wire.
     pub evidence: Evidence,
-    /// Whether an answer had to come back.
+    /// Whether an answer was expected.
     pub answer_due: bool,
 }
 
-/// What is wrong: what must never happen, whether the stanza went where the wire says, and whether the
-/// tables allow the outcome.
+/// The findings: prohibited behaviour, a stanza whose delivery contradicts the wire, and an outcome that the
+/// tables do not allow.
 pub fn against_oracle(case: &OracleCase<'_>) -> Vec<Finding> {
     let prohibited = case
         .violations
@@ -58,7 +58,7 @@ fn fault(fault: Fault, text: impl Into<String>) -> Finding {
     }
 }
 
-/// What is missing although the wire looks right: a stanza that got lost or through.
+/// Problems that the wire does not show: a stanza that was lost or got through.
 fn contradiction(case: &OracleCase<'_>) -> Option<Finding> {
     let Evidence {
         arrived,

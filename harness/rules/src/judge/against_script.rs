@@ -1,4 +1,4 @@
-//! What is wrong with a case whose scenario says what has to be seen.
+//! Findings for a case whose scenario says what must be observed.
 
 use super::grade::{Grade, grade};
 use crate::case::{Expect, Script};
@@ -8,23 +8,23 @@ use crate::outcome::Outcome;
 use crate::requirement::Registry;
 use crate::verdict::Weight;
 
-/// What such a case is judged by.
+/// The input for judging such a case.
 pub struct ScriptCase<'a> {
-    /// What was to happen, and to be seen.
+    /// The script.
     pub script: &'a Script,
     /// The requirements that the scenario judges.
     pub requirements: &'a [String],
-    /// What was seen.
+    /// The observations.
     pub observations: &'a [Observation],
     /// How the main partner's negotiation ended.
     pub outcome: &'a Outcome,
-    /// What is wrong with the target afterwards, if anything is.
+    /// A problem with the target afterwards, if any.
     pub health: Option<&'a str>,
     /// Fills in placeholders.
     pub fill: &'a dyn Fn(&str) -> String,
 }
 
-/// What is wrong: expectations that are not met, an outcome that the scenario does not list, a target
+/// The findings: expectations that are not met, an outcome that the scenario does not list, a target
 /// that has broken.
 pub fn against_script(case: &ScriptCase<'_>) -> Vec<Finding> {
     let unmet = case.script.expect.iter().filter_map(|expect| {
@@ -61,7 +61,7 @@ fn finding(requirements: &[String], weight: Weight, text: String) -> Finding {
     }
 }
 
-/// Why the outcome is none of those that the scenario allows.
+/// Why the scenario does not allow the outcome.
 fn outcome(case: &ScriptCase<'_>) -> Option<String> {
     let allowed = &case.script.outcome;
     if allowed.is_empty() || allowed.iter().any(|word| word.admits(case.outcome)) {
@@ -75,8 +75,8 @@ fn outcome(case: &ScriptCase<'_>) -> Option<String> {
     ))
 }
 
-/// What it weighs when an expectation is not met: as much as the strongest requirement behind it,
-/// unless the scenario says less.
+/// The weight of an unmet expectation: that of the strongest requirement behind it,
+/// unless the scenario lowers it.
 fn weight(expect: &Expect, requirements: &[String]) -> Weight {
     let registry = Registry::builtin();
     let strongest = requirements

@@ -1,4 +1,4 @@
-//! Holds what was seen against what is expected.
+//! Compares observations with expectations.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -11,19 +11,19 @@ use super::sequence;
 use crate::case::{Expect, Mark, Sees};
 use crate::observe::Observation;
 
-/// How an expectation stands.
+/// The status of an expectation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Grade {
-    /// As it should be.
+    /// Met.
     Met,
-    /// As it may be, with the reason why that is not best.
+    /// Tolerated, with the reason.
     Tolerated(String),
-    /// Not so; what was seen instead.
+    /// Not met; what was observed instead.
     Unmet(String),
 }
 
 impl Grade {
-    /// Whether nothing more has to come.
+    /// Whether no further observation is needed.
     pub fn is_met(&self) -> bool {
         !matches!(self, Self::Unmet(_))
     }
@@ -37,7 +37,7 @@ impl Grade {
     }
 }
 
-/// How an expectation stands after all that was seen. `fill` replaces placeholders.
+/// The status of an expectation given all observations. `fill` replaces placeholders.
 pub fn grade(
     expect: &Expect,
     observations: &[Observation],
@@ -60,7 +60,7 @@ pub fn grade(
     best
 }
 
-/// The same without its alternatives.
+/// The status without alternatives.
 fn alone(expect: &Expect, observations: &[Observation], fill: &dyn Fn(&str) -> String) -> Grade {
     let near: Vec<&Observation> = observations
         .iter()
@@ -109,7 +109,7 @@ fn alone(expect: &Expect, observations: &[Observation], fill: &dyn Fn(&str) -> S
     }
 }
 
-/// Whether the number is right, and what differs from each other where it has to.
+/// Whether the count is right, and whether values differ where they must.
 fn count(
     expect: &Expect,
     found: &[&Observation],
@@ -178,7 +178,7 @@ pub(super) fn value(observation: &Observation, name: &str) -> Option<String> {
     observation.attribute(name).map(str::to_owned)
 }
 
-/// Whether everything but the condition and the time fits.
+/// Whether everything except the condition and the time matches.
 pub(super) fn is_candidate(
     expect: &Expect,
     observation: &Observation,
@@ -238,7 +238,7 @@ pub(super) fn is_candidate(
         && texts()
 }
 
-/// Whether it lies between the marks.
+/// Whether it lies between `after` and `before`.
 fn is_in_time(
     expect: &Expect,
     at: usize,
@@ -283,7 +283,7 @@ fn is_mark(
     } else {
         Party::Target
     };
-    // What is raised, and what happens away from connections, has no side and no connection.
+    // Signals and observations without a connection belong to no side.
     let placeless = other.connection.is_none() || other.sees == Sees::Raised;
     mark.sees.covers(other.sees)
         && (placeless || other.by == party)
@@ -298,8 +298,8 @@ fn is_mark(
         })
 }
 
-/// Whether a path of local names leads somewhere. Each may have a namespace without slashes,
-/// `x@urn:x`, and the last a text: `mechanism=EXTERNAL`.
+/// Whether a path of local names exists. Each may have a namespace without slashes,
+/// `x@urn:x`, and the last one a text: `mechanism=EXTERNAL`.
 fn leads(element: &Element, path: &str) -> bool {
     let (step, rest) = match path.split_once('/') {
         Some((step, rest)) => (step, Some(rest)),
@@ -321,7 +321,7 @@ fn leads(element: &Element, path: &str) -> bool {
         .any(|child| rest.is_none_or(|rest| leads(child, rest)))
 }
 
-/// Whether a text fits a pattern in which `*` stands for any text.
+/// Whether a text matches a pattern in which `*` stands for any text.
 pub(super) fn fits(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else {
@@ -343,14 +343,14 @@ pub(super) fn fits(pattern: &str, text: &str) -> bool {
     rest.len() >= last.len() && rest.ends_with(last)
 }
 
-/// What is wrong, with what came nearest.
+/// What is wrong, with the nearest match.
 fn describe(
     why: &str,
     expect: &Expect,
     near: &[&Observation],
     observations: &[Observation],
 ) -> String {
-    /// As many are named.
+    /// The maximum number listed.
     const SHOWN: usize = 3;
     let mut text = why.to_owned();
     let conditions: BTreeSet<&str> = near
@@ -399,7 +399,7 @@ fn describe(
     text
 }
 
-/// A sight in a few words.
+/// A short description of an observation.
 fn short(observation: &Observation) -> String {
     const SHOWN: usize = 120;
     let mut text = if observation.raw.is_empty() {

@@ -1,4 +1,4 @@
-//! Whether somebody could make a target's dialback keys without its secret (XEP-0185 §2).
+//! Checks whether a target's dialback keys could be made without its secret (XEP-0185 §2).
 
 use simulated_partners::event::Party;
 use simulated_partners::negotiate::guess;
@@ -6,7 +6,7 @@ use simulated_partners::negotiate::guess;
 use crate::case::Sees;
 use crate::observe::Observation;
 
-/// How one of the keys that were found among `sights` is made without a secret, where it is.
+/// How one of the keys in `sights` can be made without a secret, if it can.
 pub(super) fn way(found: &[&Observation], observations: &[Observation]) -> Option<String> {
     found.iter().find_map(|observation| {
         let key = observation.element.as_ref()?.content();
@@ -20,7 +20,7 @@ pub(super) fn way(found: &[&Observation], observations: &[Observation]) -> Optio
     })
 }
 
-/// The id that the partner gave the stream on which something was seen.
+/// The id that the partner gave the stream of an observation.
 fn stream_id<'a>(observation: &Observation, observations: &'a [Observation]) -> Option<&'a str> {
     let header = |other: &&Observation| {
         other.sees == Sees::Header

@@ -1,4 +1,4 @@
-//! From what was seen of a case to its verdict.
+//! From the observations of a case to its verdict.
 //!
 //! `read` says how a case ended. `against_oracle` and `against_script` say what is wrong with it,
 //! as [`Finding`](crate::finding::Finding)s. `verdict` makes one verdict of findings, control and

@@ -1,4 +1,4 @@
-//! Reads the outcome of a case from what happened on the wire.
+//! Reads the outcome of a case from the events on the wire.
 
 use simulated_partners::event::{
     Close, ConnectionId, ConnectionKind, Event, EventKind, Method, Party, TlsSignal,
@@ -8,19 +8,19 @@ use simulated_partners::wire::{Element, Kind, Unit};
 use crate::case::Direction;
 use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
 
-/// What was seen beside the partner's wire.
+/// Observations other than the partner's wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// The stanza reached its end: the partner (outbound), or the inner side or what stands for it
+    /// The stanza arrived: at the partner (outbound), or at the local side or its substitute
     /// (inbound).
     pub arrived: Arrival,
     /// Its answer came back.
     pub answered: bool,
-    /// Whether who sent the stanza through the target got it back as an error.
+    /// Whether the sender of an outbound stanza got it back as an error.
     pub bounced: Bounce,
 }
 
-/// Whether a stanza reached its end.
+/// Whether a stanza arrived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Arrival {
     /// It did not, and it would have been seen.
@@ -28,7 +28,7 @@ pub enum Arrival {
     NotSeen,
     /// It did.
     Seen,
-    /// Nobody can tell: the other end is not ours to look at.
+    /// Unknown: the other end cannot be observed.
     NotObservable,
 }
 
@@ -47,21 +47,21 @@ pub enum Bounce {
     NotSeen,
     /// It was.
     Seen,
-    /// Nobody can tell: the sender is not ours to look at.
+    /// Unknown: the sender cannot be observed.
     NotObservable {
-        /// The target's attempts had ended, and no other came in the time for one.
+        /// The target's attempts had ended, and no further one came in time.
         settled: bool,
     },
 }
 
 impl Bounce {
-    /// Whether the target has given the stanza up, as far as can be known.
+    /// Whether the target has given up on the stanza, as far as can be known.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Seen | Self::NotObservable { settled: true })
     }
 }
 
-/// The outcome, read from the connection that decides.
+/// The outcome, read from the deciding connection.
 pub fn read(direction: Direction, events: &[Event], evidence: Evidence) -> Outcome {
     let Some(connection) = deciding_connection(direction, events) else {
         return if direction == Direction::Outbound && !evidence.bounced.is_final() {
@@ -87,8 +87,8 @@ pub fn read(direction: Direction, events: &[Event], evidence: Evidence) -> Outco
     reading.refusal(evidence)
 }
 
-/// The connection whose negotiation is the case: the first that the partner dialled, or the last that the
-/// target dialled for stanzas (a fallback may take a new connection).
+/// The connection that decides the case: the first that the partner dialled, or the last that the
+/// target dialled for stanzas (a fallback may use a new connection).
 pub fn deciding_connection(direction: Direction, events: &[Event]) -> Option<ConnectionId> {
     let opened = events.iter().filter_map(|event| match event.kind {
         EventKind::Opened(kind) | EventKind::ConnectFailed(kind, _) => {
@@ -117,7 +117,7 @@ pub fn deciding_connection(direction: Direction, events: &[Event]) -> Option<Con
     }
 }
 
-/// Whether the target opened a connection to have keys verified and for nothing else. Some servers verify on
+/// Whether the target opened a connection only to verify keys. Some servers verify on
 /// the stream that also carries their stanzas.
 fn asks_for_verification(events: &[Event], connection: ConnectionId) -> bool {
     let sent = || {
@@ -152,12 +152,12 @@ fn refused(phase: Phase, closer: Closer, signal: Signal) -> Outcome {
     })
 }
 
-/// How far a connection came, and what ended it.
+/// The progress of a connection, and what ended it.
 #[derive(Default)]
 struct Reading {
     phase: Option<Phase>,
     method: Option<Method>,
-    /// The last negative answer that nothing positive followed.
+    /// The last negative answer that no positive one followed.
     negative: Option<(Party, Phase, Signal)>,
     end: Option<(Party, Phase, Signal)>,
     gave_up: bool,
@@ -269,8 +269,8 @@ impl Reading {
         self.end = Some((by, self.phase(), signal));
     }
 
-    /// A negative answer of the target is the reason whoever closes after it; one of the partner is
-    /// the reason only where the partner also closes.
+    /// A negative answer from the target is the reason whoever closes after it; one from the partner is
+    /// the reason only if the partner also closes.
     fn refusal(self, evidence: Evidence) -> Outcome {
         let phase = self.phase();
         match (self.negative, self.end) {

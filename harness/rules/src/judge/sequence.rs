@@ -1,14 +1,14 @@
-//! What holds of many values in the order in which they were seen.
+//! Properties of a sequence of values.
 
 use std::collections::BTreeMap;
 
-/// Bits of chance that ids have to hold (RFC 4086 §8 sets more; this is what a sample can show).
+/// Bits of entropy that ids must have (RFC 4086 §8 asks for more; this is what a sample can show).
 const BITS: f64 = 48.0;
 
-/// Whether the numbers at the end of the values rise.
+/// Checks that the numbers at the end of the values increase.
 ///
 /// # Errors
-/// The first two that do not, or one that has none.
+/// The first two that do not, or one without a number.
 pub(super) fn ascends(values: &[String]) -> Result<(), String> {
     let number = |value: &String| {
         let head = value.trim_end_matches(|digit: char| digit.is_ascii_digit());
@@ -26,11 +26,11 @@ pub(super) fn ascends(values: &[String]) -> Result<(), String> {
     }
 }
 
-/// Whether values show no pattern: the characters at each place vary enough, and numbers among them
-/// are no equal steps apart.
+/// Checks that values show no pattern: the characters at each position vary enough, and numbers
+/// in them do not increase by equal steps.
 ///
 /// # Errors
-/// What the pattern is.
+/// The pattern found.
 pub(super) fn is_random(values: &[String]) -> Result<(), String> {
     let bits = chance(values);
     if bits < BITS {
@@ -54,7 +54,7 @@ pub(super) fn is_random(values: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// The sum of the entropies of all places, as the values show them.
+/// The sum of the entropies of all positions, as observed.
 fn chance(values: &[String]) -> f64 {
     let values: Vec<Vec<char>> = values.iter().map(|value| value.chars().collect()).collect();
     let length = values.iter().map(Vec::len).max().unwrap_or_default();
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn counters_and_clocks_are_not_random() {
-        // A multiplicative generator stands for chance.
+        // A multiplicative generator serves as the random source.
         let mut state = 1_u128;
         let mut next = || {
             state = state.wrapping_mul(0xda94_2042_e4dd_58b5).wrapping_add(1);

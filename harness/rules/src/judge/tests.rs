@@ -16,7 +16,7 @@ use crate::outcome::{Method, Outcome};
 use crate::scenario::{File, cases};
 use crate::verdict::Weight;
 
-/// One that judges a MUST.
+/// An expectation that judges a MUST.
 fn script() -> Arc<Script> {
     let source = Source::new(
         "XML-01-comment.toml",
@@ -166,10 +166,10 @@ fn an_expectation_that_cannot_fail_is_found() {
         unnoticed(&honest, &observations, &plain),
         Vec::<String>::new()
     );
-    // Whatever the target does, this is met.
+    // This is satisfied whatever the target does.
     let empty = expectation("sees = \"stream-error\"\nat-least = 0");
     assert!(!unnoticed(&empty, &observations, &plain).is_empty());
-    // Nothing is after what never comes, so that this forbids nothing.
+    // The first event never happens, so this forbids nothing.
     let blind = expectation("sees = \"stanza\"\nnever = true\nafter = { sees = \"success\" }");
     assert!(!unnoticed(&blind, &observations, &plain).is_empty());
     let seeing =
@@ -180,7 +180,7 @@ fn an_expectation_that_cannot_fail_is_found() {
     );
 }
 
-/// What is wrong with a case in which the target showed this.
+/// The findings for a case in which the target showed this.
 fn findings(script: &Script, observations: &[Observation], health: Option<&str>) -> Vec<Finding> {
     against_script(&ScriptCase {
         script,

@@ -1,4 +1,4 @@
-//! One verdict from findings, control and repetitions.
+//! Combines findings, control and repetitions into one verdict.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use crate::record::{CaseResult, Control, ControlState, Run};
 use crate::requirement::RequirementId;
 use crate::verdict::{Verdict, Weight};
 
-/// The verdict on a case and its reason in a sentence, whatever is known of the target.
+/// The verdict on a case and its reason in a sentence, independent of the target.
 pub fn verdict(result: &CaseResult) -> (Verdict, String) {
     let findings = match &result.run {
         Run::Unsupported(why) => return (Verdict::Unsupported, why.clone()),
@@ -38,7 +38,7 @@ pub fn verdict(result: &CaseResult) -> (Verdict, String) {
     }
 }
 
-/// The heaviest finding decides; all are named, the heaviest first.
+/// The heaviest finding decides; all are listed, the heaviest first.
 fn of_findings(findings: &[Finding]) -> (Verdict, String) {
     let verdict = match heaviest(findings) {
         None | Some(Weight::May) => Verdict::Pass,
@@ -68,12 +68,12 @@ fn of_findings(findings: &[Finding]) -> (Verdict, String) {
     (verdict, texts.join("; "))
 }
 
-/// The weight that decides.
+/// The deciding weight.
 fn heaviest(findings: &[Finding]) -> Option<Weight> {
     findings.iter().map(|finding| finding.weight).max()
 }
 
-/// The ids of the requirements that the heaviest findings go against.
+/// The ids of the requirements that the heaviest findings violate.
 pub fn broken(findings: &[Finding]) -> BTreeSet<RequirementId> {
     let heaviest = heaviest(findings);
     findings
@@ -88,8 +88,8 @@ pub fn broken(findings: &[Finding]) -> BTreeSet<RequirementId> {
         .collect()
 }
 
-/// Whether a result proves nothing without its control: a refusal, or a scenario that has one, with
-/// which nothing is wrong.
+/// Whether a result proves nothing without its control: a refusal, or a scenario with a control, that
+/// has no findings.
 pub fn needs_control(result: &CaseResult) -> bool {
     let Run::Ended { outcome, findings } = &result.run else {
         return false;
@@ -98,14 +98,14 @@ pub fn needs_control(result: &CaseResult) -> bool {
     may_be_refused && heaviest(findings) <= Some(Weight::Should)
 }
 
-/// What a result is as the control of another case. None where the target turned out to lack
-/// something, so that there is no control.
+/// The result as another case's control. `None` if the target turned out to lack
+/// something, so there is no control.
 pub fn control_state(result: &CaseResult) -> Option<ControlState> {
     Some(match &result.run {
         Run::Unsupported(_) => return None,
         Run::Failed(_) => ControlState::Failed,
         Run::Ended { outcome, findings } => {
-            // A scenario was accepted when it showed what it has to show.
+            // A scenario counts as accepted if it showed what it must show.
             let accepted = matches!(outcome, Outcome::Established(_)) || result.allowed.is_none();
             if accepted && heaviest(findings) <= Some(Weight::Should) {
                 ControlState::Accepted

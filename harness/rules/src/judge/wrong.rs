@@ -1,8 +1,8 @@
-//! Wrong doings that an expectation has to notice.
+//! Mutations of observations that an expectation has to notice.
 //!
-//! From what a target showed and one expectation follow things that a wrong target would show: the
-//! wanted thing left out, or with another attribute, condition or child, or the forbidden thing done.
-//! An expectation that one of them leaves satisfied proves nothing.
+//! From the observations of a target and one expectation this derives what a wrong target would show: the
+//! expected event is missing or has another attribute, condition or child, or the forbidden event occurs.
+//! An expectation that is still satisfied by one of them proves nothing.
 
 use simulated_partners::event::ConnectionKind;
 use simulated_partners::event::{ConnectionId, Party};
@@ -13,16 +13,16 @@ use super::grade::{self, grade};
 use crate::case::{Expect, Mark, Sees};
 use crate::observe::Observation;
 
-/// A text that no scenario wants to see.
+/// A text that no scenario expects.
 const STRANGE: &str = "something-else";
 
-/// What is wrong with an expectation that cannot fail: which wrong doing it does not notice.
+/// What is wrong with an expectation that cannot fail: the mutation that it does not notice.
 pub fn unnoticed(
     expect: &Expect,
     observations: &[Observation],
     fill: &dyn Fn(&str) -> String,
 ) -> Vec<String> {
-    // What an alternative makes of an altered thing is another matter.
+    // Alternatives may accept a mutated event, so they are not considered.
     let own = Expect {
         or: Vec::new(),
         ..expect.clone()
@@ -37,15 +37,15 @@ pub fn unnoticed(
         .collect()
 }
 
-/// A wrong doing, and what would be seen of it.
+/// A mutation and the resulting observations.
 struct Wrong {
     what: String,
     observations: Vec<Observation>,
-    /// Something is otherwise than wanted, rather than there or not there.
+    /// Whether something is changed, rather than added or removed.
     altered: bool,
 }
 
-/// All wrong doings.
+/// All mutations.
 fn wrongs(
     expect: &Expect,
     observations: &[Observation],
@@ -125,7 +125,7 @@ fn wrongs(
     wrongs
 }
 
-/// Whether a sight is what an expectation, or one of its alternatives, looks at.
+/// Whether an observation matches an expectation or one of its alternatives.
 fn is_for(expect: &Expect, observation: &Observation, fill: &dyn Fn(&str) -> String) -> bool {
     grade::is_candidate(expect, observation, fill)
         || expect
@@ -173,7 +173,7 @@ fn spoil(observation: &mut Observation) {
     }
 }
 
-/// Adds what a path of names leads to.
+/// Adds the elements that a path of names needs.
 fn grow(element: &mut Element, path: &str) {
     let (step, rest) = path.split_once('/').unwrap_or((path, ""));
     let (name, text) = step.split_once('=').unwrap_or((step, ""));
@@ -188,7 +188,7 @@ fn grow(element: &mut Element, path: &str) {
     element.children.push(Node::Element(child));
 }
 
-/// Puts the forbidden thing where it would be noticed.
+/// Inserts the forbidden event where it would be noticed.
 fn insert(expect: &Expect, observations: &mut Vec<Observation>, fill: &dyn Fn(&str) -> String) {
     let made = make(expect, fill);
     let marked = |mark: &Mark| {
@@ -243,7 +243,7 @@ fn insert(expect: &Expect, observations: &mut Vec<Observation>, fill: &dyn Fn(&s
     observations.insert(at.min(observations.len()), made);
 }
 
-/// A sight that an expectation is about.
+/// An observation that an expectation matches.
 fn make(expect: &Expect, fill: &dyn Fn(&str) -> String) -> Observation {
     let sees = match expect.sees {
         Sees::Stanza | Sees::Anything => Sees::Unit(Unit::Message),
@@ -304,7 +304,7 @@ fn make(expect: &Expect, fill: &dyn Fn(&str) -> String) -> Observation {
     observation
 }
 
-/// What is known of things that are no elements.
+/// Properties of observations that are not elements.
 const FACTS: [&str; 24] = [
     "alpn",
     "asked",

@@ -9,9 +9,9 @@ use crate::policy::Policy;
 
 use crate::case::{Case, Direction, Set};
 
-/// The cases of a list that have to be established, ready to be paired with refusals.
+/// The cases of a list that must be established, ready to be paired with refusals.
 ///
-/// Leave out of the list what cannot be run against the target: a control has to run.
+/// The list must contain only cases that can run against the target: a control has to run.
 #[derive(Clone, Debug)]
 pub struct Controls<'a> {
     profile: Profile,
@@ -19,8 +19,8 @@ pub struct Controls<'a> {
 }
 
 impl<'a> Controls<'a> {
-    /// Those among `all` that have no other allowed end than an established session, and in which no
-    /// timeout is waited for.
+    /// The cases in `all` whose only allowed end is an established session, and which wait for
+    /// no timeout.
     pub fn new(all: &'a [Case], profile: Profile) -> Self {
         let mut accepting: BTreeMap<_, Vec<&Case>> = BTreeMap::new();
         for case in all {
@@ -34,9 +34,9 @@ impl<'a> Controls<'a> {
         Self { profile, accepting }
     }
 
-    /// The accepting neighbour of a case: same set, same direction, as few dimensions flipped as
-    /// possible, those of the policy rather than those of the partner. None where the list holds no
-    /// accepting case, or where the case itself has to be established.
+    /// The accepting neighbour of a case: same set, same direction, with as few differences as
+    /// possible, in the policy rather than in the partner. `None` if the list has no
+    /// accepting case, or if the case itself must be established.
     pub fn of(&self, case: &Case) -> Option<&'a Case> {
         if has_to_be_established(case, self.profile) {
             return None;
@@ -53,13 +53,13 @@ fn has_to_be_established(case: &Case, profile: Profile) -> bool {
     allowed(case, profile).is_some_and(|allowed| allowed.unanimously_established())
 }
 
-/// The id of the control of a case among `all`; see [`Controls`] for more than one.
+/// The id of the control of a case in `all`; see [`Controls`] for more than one.
 pub fn control_of(case: &Case, all: &[Case], profile: Profile) -> Option<String> {
     let control = Controls::new(all, profile);
     control.of(case).map(|case| case.id.clone())
 }
 
-/// Dimensions flipped in all, then those of the partner.
+/// The number of differences in total, then in the partner.
 fn distance(one: &Case, other: &Case) -> (usize, usize) {
     let policy = policies(one.row.policy(), other.row.policy());
     let partner = partners(&one.partner, &other.partner);

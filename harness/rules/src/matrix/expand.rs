@@ -1,4 +1,4 @@
-//! All cases of the three sets.
+//! Creates the cases of the three sets.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use crate::policy::{Policy, PolicyNumber};
 use super::offers::offers;
 use crate::case::{Case, Direction, Script, Set, Setting};
 
-/// All cases: set by set, row by row, partner by partner, outbound before inbound. The same for the
-/// same personas.
+/// All cases: set by set, row by row, partner by partner, outbound before inbound. The order
+/// depends only on the personas.
 pub fn cases(personas: &[Persona]) -> Vec<Case> {
     let sets = [Set::Personas, Set::Policies, Set::Offers];
     sets.into_iter()
@@ -19,7 +19,7 @@ pub fn cases(personas: &[Persona]) -> Vec<Case> {
         .collect()
 }
 
-/// The cases of one set, in the order of [`cases`]; none of the scenarios.
+/// The cases of one set, in the order of [`cases`]; empty for scenarios.
 pub fn cases_of(set: Set, personas: &[Persona]) -> Vec<Case> {
     let partners = match set {
         Set::Personas => named(personas),
@@ -57,7 +57,7 @@ pub fn cases_of(set: Set, personas: &[Persona]) -> Vec<Case> {
     cases
 }
 
-/// The target has to be impatient where it waits for a silent partner: the case may take as long as the
+/// The target must be impatient if it waits for a silent partner, because the case may take as long as the
 /// target's own timeouts.
 fn setting(policy: Policy, facts: &Deviations, direction: Direction) -> Setting {
     let silent = facts.stream == StreamFact::Silent;
@@ -65,7 +65,7 @@ fn setting(policy: Policy, facts: &Deviations, direction: Direction) -> Setting 
         Direction::Outbound => {
             silent && policy.valid() && facts.authority != AuthorityFact::Unreachable
         }
-        // What is asked while a key is verified only.
+        // This happens only while a key is verified.
         Direction::Inbound => match facts.authority {
             AuthorityFact::Silent | AuthorityFact::WrongDomain => policy.dialback,
             AuthorityFact::Truthful | AuthorityFact::Invalid => silent && policy.dialback,
@@ -84,7 +84,7 @@ fn made(name: String, title: &str, offer: Offer) -> (String, Arc<Persona>) {
     (name, Arc::new(persona))
 }
 
-/// Personas with their names in ids: `[a-z0-9-]`, each once.
+/// Personas with their names in ids: `[a-z0-9-]`, each unique.
 fn named(personas: &[Persona]) -> Vec<(String, Arc<Persona>)> {
     let mut taken = BTreeSet::new();
     personas

@@ -1,4 +1,4 @@
-//! Which cases somebody may have meant.
+//! Suggests cases for a mistyped pattern.
 
 use std::collections::BTreeSet;
 
@@ -7,15 +7,15 @@ use crate::case::{Case, Set};
 use crate::glob::Glob;
 use crate::requirement::Registry;
 
-/// How many guesses are offered.
+/// The maximum number of suggestions.
 pub(super) const GUESSES: usize = 3;
-/// Below this likeness a guess is no help.
+/// Below this similarity a suggestion is not helpful.
 const LIKENESS: f64 = 0.5;
-/// Where hostile scenarios lay before they lay by area.
+/// The former folder of hostile scenarios.
 const SECURITY: &str = "security";
 
-/// Ids, or prefixes as long as the pattern, that are most like it; the best first. A single word is
-/// also compared with each segment, so that the name of a partner or a scenario leads to its cases.
+/// Ids, or prefixes of the pattern's length, that are most similar to it; the best first. A single word is
+/// also compared with each segment, so the name of a partner or scenario leads to its cases.
 pub fn nearest(pattern: &str, all: &[Case]) -> Vec<String> {
     let asked = by_area(pattern);
     if asked.is_none() && is_security(pattern) {
@@ -27,7 +27,7 @@ pub fn nearest(pattern: &str, all: &[Case]) -> Vec<String> {
     let mut candidates = BTreeSet::new();
     for case in all {
         let segments: Vec<&str> = case.id.split('/').collect();
-        // Where the pattern's own segment matches it stays, so that one guess stands for all rows.
+        // A segment that matches is kept as a pattern, so one suggestion covers all rows.
         let guess: Vec<&str> = segments
             .iter()
             .zip(&wanted)
@@ -61,13 +61,13 @@ pub fn nearest(pattern: &str, all: &[Case]) -> Vec<String> {
     ranked.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
-/// Whether a pattern asks for the folder of the hostile scenarios, which is no more.
+/// Whether a pattern names the former folder of hostile scenarios.
 pub(super) fn is_security(pattern: &str) -> bool {
     first(pattern).0.eq_ignore_ascii_case(SECURITY)
 }
 
-/// A pattern that begins with the code of an area (`t90/**`), or with the folder of the hostile
-/// scenarios (`security/TLS-16-…`), with the folder of the area in its place.
+/// A pattern that begins with an area's code (`t90/**`), or with the former folder of hostile
+/// scenarios (`security/TLS-16-…`), rewritten with the area's folder.
 fn by_area(pattern: &str) -> Option<String> {
     let (first, rest) = first(pattern);
     let code = if is_security(pattern) {
@@ -79,7 +79,7 @@ fn by_area(pattern: &str) -> Option<String> {
     (!folder.eq_ignore_ascii_case(first)).then(|| format!("{folder}{rest}"))
 }
 
-/// A pattern's first segment, and the rest with the slash before it.
+/// A pattern's first segment, and the rest with its leading slash.
 fn first(pattern: &str) -> (&str, &str) {
     pattern.split_at(pattern.find('/').unwrap_or(pattern.len()))
 }

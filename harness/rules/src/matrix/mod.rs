@@ -1,6 +1,6 @@
 //! Cases: which policy meets which partner in which direction, with stable ids.
 //!
-//! [`cases`] makes them all, [`Selection`] picks some, [`Controls`] pairs refusals with their
+//! [`cases`] creates them, [`Selection`] picks some, and [`Controls`] pairs refusals with their
 //! accepting neighbours. Nothing here runs anything.
 
 mod control;

@@ -4,7 +4,7 @@ use simulated_partners::persona::{Certificate, Offer, Tls};
 
 use crate::policy::Policy;
 
-/// Certificates of the set, with their words in ids.
+/// The certificates of the set, with their words in ids.
 const CERTIFICATES: [(Certificate, &str); 5] = [
     (Certificate::Good, "good"),
     (Certificate::UnknownCa, "untrusted"),
@@ -13,9 +13,9 @@ const CERTIFICATES: [(Certificate, &str); 5] = [
     (Certificate::None, "nocert"),
 ];
 
-/// Whether the parts of an offer can meet in one server. Two rules:
+/// Whether the parts of an offer can occur together in one server. Two rules:
 ///
-/// - without TLS nobody sees a certificate, and there is no EXTERNAL;
+/// - without TLS there is no certificate and no EXTERNAL;
 /// - without a certificate there is no EXTERNAL.
 ///
 /// An offer with no method at all is coherent: such servers exist.

@@ -1,4 +1,4 @@
-//! Cases by id or glob, by what they judge, and by kind.
+//! Selects cases by id or glob, by what they judge, and by tag.
 
 use simulated_partners::nearest::did_you_mean;
 
@@ -7,9 +7,9 @@ use crate::case::{Case, Set, Tag};
 use crate::glob::Glob;
 use crate::requirement::{Entry, NoEntry, Registry};
 
-/// What to run: ids, prefixes of ids and globs, and ids of requirements and known bugs. `*` stands
-/// for anything within a segment, `**` for any number of segments; a prefix selects everything below
-/// it. Tags narrow the rest. The default is everything.
+/// What to run: ids, prefixes of ids, globs, and ids of requirements and known bugs. `*` matches
+/// anything within a segment, `**` any number of segments, and a prefix selects everything below
+/// it. Tags narrow the selection. The default is everything.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     wanted: Vec<Wanted>,
@@ -31,10 +31,10 @@ enum By {
     Requirement(String),
 }
 
-/// A selection that cannot be made.
+/// A selection error.
 #[derive(Debug, thiserror::Error)]
 pub enum SelectionError {
-    /// Not a glob.
+    /// An invalid glob.
     #[error("{pattern:?} is not a pattern")]
     Syntax {
         /// As given.
@@ -45,18 +45,18 @@ pub enum SelectionError {
     /// No requirement and no known bug has this id.
     #[error(transparent)]
     NoEntry(#[from] NoEntry),
-    /// Nothing has this id, nor lies below it.
+    /// No case has this id or lies below it.
     #[error("no case matches {pattern:?}{}", suggestion(pattern, nearest))]
     Unknown {
         /// As given.
         pattern: String,
-        /// What was perhaps meant, the best guess first.
+        /// Similar ids, the best guess first.
         nearest: Vec<String>,
     },
-    /// No case judges the requirement, or looks for the bug.
+    /// No case judges the requirement or looks for the bug.
     #[error("no case is about {id}{}", unjudgeable(id))]
     Untested { id: String },
-    /// None of the cases that are selected otherwise has one of the tags.
+    /// None of the otherwise selected cases has one of the tags.
     #[error("none of these cases is tagged {}", words(tags))]
     Untagged { tags: Vec<Tag> },
 }
@@ -86,10 +86,10 @@ fn words(tags: &[Tag]) -> String {
 }
 
 impl Selection {
-    /// A selection of all that any of the texts selects; everything if there are none.
+    /// Selects everything that any of the texts selects, or everything if there are none.
     ///
     /// # Errors
-    /// When a text is no glob, or has the form of a requirement's id or a bug's and is none.
+    /// When a text is not a glob, or has the form of a requirement or bug id that does not exist.
     pub fn new(texts: &[String]) -> Result<Self, SelectionError> {
         let wanted = texts.iter().map(|text| Wanted::new(text));
         Ok(Self {
@@ -98,7 +98,7 @@ impl Selection {
         })
     }
 
-    /// Only those of them that have one of the tags, if there are tags.
+    /// Keeps only cases that have one of the tags, if any are given.
     #[must_use]
     pub fn tagged(mut self, tags: &[Tag]) -> Self {
         self.tags.extend(tags);
@@ -111,8 +111,8 @@ impl Selection {
         wanted && (self.tags.is_empty() || self.tags.iter().any(|tag| case.has_tag(*tag)))
     }
 
-    /// Whether cases may be selected whose ids begin with `place` and that a file of this text makes:
-    /// the others need not be read.
+    /// Whether a file with this text might contain selected cases with ids that start with `place`.
+    /// Other files need not be read.
     pub fn reaches(&self, place: &str, text: &str) -> bool {
         self.wanted.is_empty() || self.wanted.iter().any(|one| one.reaches(place, text))
     }
@@ -120,7 +120,7 @@ impl Selection {
     /// The selected cases, in the order of `all`.
     ///
     /// # Errors
-    /// When a text selects nothing, with the nearest ids, and when nothing selected has a tag.
+    /// When a text selects nothing, with the nearest ids, or when no selected case has a tag.
     pub fn select<'a>(&self, all: &'a [Case]) -> Result<Vec<&'a Case>, SelectionError> {
         for one in &self.wanted {
             if !all.iter().any(|case| one.selects(case)) {
@@ -139,7 +139,7 @@ impl Selection {
 impl Wanted {
     fn new(given: &str) -> Result<Self, SelectionError> {
         let text = given.trim().trim_matches('/').to_owned();
-        // Nobody has to wait for the registry where a case is meant.
+        // The registry is loaded only if no case matches.
         let entry = (!text.contains('/')).then(|| Registry::builtin().find(&text));
         let by = match entry.flatten().transpose()? {
             Some(Entry::Bug(bug)) => By::Bug(bug.id.clone()),
@@ -165,7 +165,7 @@ impl Wanted {
         }
     }
 
-    /// What a pattern says before its first wildcard and a place are the same as far as both go, or
+    /// Whether the text before a pattern's first wildcard is compatible with a place. If not,
     /// the pattern selects nothing there.
     fn reaches(&self, place: &str, text: &str) -> bool {
         match &self.by {
@@ -188,8 +188,8 @@ impl Wanted {
     }
 }
 
-/// Whether a glob matches an id or something that the id lies below. All scenarios lie below the name
-/// of their set, too.
+/// Whether a glob matches an id or one of its parents. All scenarios also lie below the name
+/// of their set.
 fn lies_below(case: &Case, glob: &Glob) -> bool {
     let id = case.id.to_ascii_lowercase();
     (case.set == Set::Scenarios && glob.is_match(&case.set.to_string()))
@@ -199,7 +199,7 @@ fn lies_below(case: &Case, glob: &Glob) -> bool {
             .any(|(end, _)| glob.is_match(&id[..end]))
 }
 
-/// A pattern for ids in lower case: nobody has to know where an id has capitals.
+/// A pattern for lower-case ids, so letter case does not matter.
 pub(super) fn glob(text: &str) -> Result<Glob, fast_glob::Error> {
     Glob::new(&text.to_ascii_lowercase())
 }

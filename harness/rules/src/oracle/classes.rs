@@ -1,12 +1,12 @@
-//! A second oracle: the negotiation matrix read class against class. Two ends use the best method
-//! that both have, and none where none is common.
+//! A second oracle: the negotiation matrix by class of policy. Two sides use the best method
+//! that both support, and none if they share none.
 
 use simulated_partners::persona::{Offer, Tls};
 
 use crate::outcome::Method;
 use crate::policy::Methods;
 
-/// The name of this source in opinions.
+/// The name of this source.
 pub(super) const SOURCE: &str = "Lync negotiation matrix, class against class";
 
 /// The methods of a partner with this offer and a good certificate.
@@ -20,7 +20,7 @@ pub fn methods(offer: &Offer) -> Methods {
     }
 }
 
-/// The best method that both have.
+/// The best method that both support.
 pub fn common(one: Methods, other: Methods) -> Option<Method> {
     one.iter().find(|method| other.contains(*method))
 }

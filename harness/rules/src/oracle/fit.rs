@@ -1,4 +1,4 @@
-//! How well an outcome fits what the tables allow.
+//! Compares an outcome with the allowed ends.
 
 use crate::case::Direction;
 use crate::expectation::{End, Expectation};

@@ -1,4 +1,4 @@
-//! The rules for a target that is dialled (steps 1 to 6; step 0, what it has to show, is in
+//! The rules for a target that is dialled (steps 1 to 6; step 0, what it must offer, is in
 //! [`Shown`]).
 
 use simulated_partners::persona::{StarttlsFact, StreamFact, Tls};
@@ -189,7 +189,7 @@ pub(super) static RULES: [Rule; 24] = [
         holds: shows_good,
         ends: |given| or_purpose_refused(given, vec![Allowed::refused(Reason::NoMethod)]),
     },
-    // Whether the verify connection succeeds is open in each of these: the listener that is asked shows the
+    // Whether the verify connection succeeds is open in each of these: the listener shows the
     // same bad certificate.
     Rule {
         id: "in.6.dialback.required",
@@ -227,13 +227,13 @@ fn shows_good(given: &Premises) -> bool {
     given.certificate == CertificateClass::Good || server_auth_only(given)
 }
 
-/// Whether the target's settings speak for refusing a bad certificate even where dialback is left.
+/// Whether the target's settings call for refusing a bad certificate even if dialback is possible.
 fn asks_for_certificate(given: &Premises) -> bool {
     given.sasl_level == Level::Required || given.strict_certificates
 }
 
-/// A certificate without clientAuth may be refused where that is no dead end for a partner with
-/// dialback, or where the target refuses what it cannot verify.
+/// A certificate without clientAuth may be refused if the partner can still use
+/// dialback, or if the target refuses invalid certificates.
 fn or_purpose_refused(given: &Premises, mut ends: Vec<Allowed>) -> Vec<Allowed> {
     if server_auth_only(given) && (given.strict_certificates || !given.tls_dialback()) {
         ends.push(Allowed::refused(Reason::BadCert));
@@ -250,7 +250,7 @@ fn or_bad_certificate(given: &Premises, warn: Option<&'static str>) -> Vec<Allow
     ends
 }
 
-/// Step 0: what the target has to show a dialling partner.
+/// Step 0: what the target must show to a partner that dials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shown {
     /// STARTTLS before TLS; never after it.
@@ -266,7 +266,7 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// What this partner has to be shown. Meaningless where the policy leaves no method.
+    /// What this partner must be shown. Meaningless if the policy allows no method.
     pub fn to(given: &Premises) -> Self {
         Self {
             starttls: match given.tls_level {

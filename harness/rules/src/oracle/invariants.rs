@@ -1,4 +1,4 @@
-//! What holds for every situation: each rule is reached, and no set holds a downgrade.
+//! Invariants over all situations: each rule is reached, and none allows a downgrade.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,7 @@ const CERTIFICATES: [Certificate; 8] = [
     Certificate::None,
 ];
 
-/// A situation that owns its partner.
+/// An owned situation.
 #[derive(Clone, Debug)]
 struct Owned {
     row: PolicyNumber,
@@ -269,7 +269,7 @@ proptest! {
     }
 }
 
-/// Every situation that the rules tell apart.
+/// Every situation that the rules distinguish.
 fn all_situations() -> impl Iterator<Item = Owned> {
     let facts = [
         Deviations::default(),
@@ -401,12 +401,12 @@ fn return_is_certain_only_where_the_other_direction_cannot_be_refused() {
         })
     };
     assert!(returns(7, "modern"));
-    // Dialled, this partner refuses EXTERNAL, and the target may leave it at that.
+    // When dialled, this partner refuses EXTERNAL, and the target may give up there.
     assert!(!returns(7, "external-refused-kept"));
     assert!(!returns(7, "silent-after-accept"));
 }
 
-/// What each persona may end in, row by row, for review. Rows with the same set share a line.
+/// The possible ends of each persona, row by row, for review. Rows with the same set share a line.
 #[test]
 fn personas_have_the_expectations_on_record() {
     let mut text = String::new();

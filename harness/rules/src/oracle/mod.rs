@@ -1,9 +1,9 @@
-//! Which outcomes the tables allow for a case. Knows nothing of sockets, runner or proxy.
+//! Decides which outcomes are allowed for a case. Knows nothing of sockets, runner or proxy.
 //!
-//! A [`Situation`] goes in, an [`Expectation`] comes out: a rule of the tables in [`outbound`] or
-//! [`inbound`], its clause and the set of allowed ends. [`fit`](fit()) says whether an outcome, a
-//! refusal with its reason, is one of them, [`prohibited::violations`] what the target did of what it
-//! may not do whatever the end is, and [`second_opinions`] what other sources say of the same case.
+//! A [`Situation`] goes in and an [`Expectation`] comes out: a rule from the tables in [`outbound`] or
+//! [`inbound`], its clause and the set of allowed ends. [`fit`](fit()) compares an outcome with
+//! them, [`prohibited::violations`] finds what the target must not do whatever the
+//! outcome, and [`second_opinions`] asks other sources about the same case.
 
 pub mod classes;
 mod fit;
@@ -51,14 +51,14 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
         .find(|rule| rule.id == id)
 }
 
-/// What a case may end in. None where its scenario says what is allowed.
+/// The allowed ends of a case; `None` if its scenario decides.
 pub fn allowed(case: &Case, profile: Profile) -> Option<Expectation> {
     case.scenario()
         .is_none()
         .then(|| expectation(&Situation::of(case, profile)))
 }
 
-/// What a situation may end in.
+/// The allowed ends of a situation.
 pub fn expectation(situation: &Situation<'_>) -> Expectation {
     let mut given = Premises::of(situation);
     if situation.direction == Direction::Inbound {
@@ -67,8 +67,8 @@ pub fn expectation(situation: &Situation<'_>) -> Expectation {
     rule::decide(rules(situation.direction), &given)
 }
 
-/// Whether a stanza of the other direction certainly gets through: the answer to a probe can be
-/// waited for only then. A target that dials with direct TLS need not take it.
+/// Whether a stanza in the other direction certainly gets through. The answer to a probe can be
+/// awaited only then, because a target that dials with direct TLS need not accept it.
 pub fn return_established(situation: &Situation<'_>) -> bool {
     if situation.direction == Direction::Outbound && situation.partner.tls == Tls::Direct {
         return false;

@@ -1,4 +1,4 @@
-//! What other sources say of a case.
+//! Other sources' opinions on a case.
 
 use crate::case::{Case, Direction, Set};
 use crate::outcome::{Method, Outcome};
@@ -7,11 +7,11 @@ use super::situation::Profile;
 use super::{classes, xep0238};
 use crate::expectation::Expectation;
 
-/// What one other source says of a case.
+/// The opinion of one other source on a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opinion {
     pub source: &'static str,
-    /// The ends that it allows; none stands for a refusal of whatever kind.
+    /// The ends that it allows; `None` is a refusal of any kind.
     pub ends: Vec<Option<Method>>,
 }
 
@@ -25,10 +25,10 @@ impl Opinion {
         }
     }
 
-    /// Whether the source speaks for an outcome that the rules exclude.
+    /// Whether the source supports an outcome that the rules exclude.
     ///
-    /// Sources that only know "refused" cannot speak for a refusal that merely looks wrong: where the
-    /// rules allow a refusal, too, there is nothing to dispute.
+    /// A source that only knows "refused" cannot support a refusal that merely looks wrong: if the
+    /// rules also allow a refusal, there is nothing to dispute.
     pub fn disputes(&self, expectation: &Expectation, outcome: &Outcome) -> bool {
         let refusal_is_the_point = expectation.unanimously_established();
         match outcome {
@@ -127,7 +127,7 @@ mod tests {
             signal: Signal::Fin,
         });
         assert!(disputed("policies/row17/row07/outbound", &refused).is_empty());
-        // Where the rules know no refusal at all, a source that does would dispute them.
+        // If the rules allow no refusal at all, a source that does would dispute them.
         let opinion = Opinion {
             source: "test",
             ends: vec![None],

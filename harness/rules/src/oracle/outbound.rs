@@ -82,7 +82,7 @@ pub(super) static RULES: [Rule; 25] = [
         ends: |given| {
             let plain = plaintext(given);
             let too_old = Allowed::refused(Reason::PeerBroken);
-            // Where dialback is off, there is nothing that so old a server could do.
+            // With dialback disabled, such an old server has no method left.
             let too_old = match plain.end {
                 End::Established(_) => too_old.warned(NOT_SO_OLD),
                 End::Refused(_) => too_old,
@@ -275,7 +275,7 @@ fn over_good_tls(given: &Premises) -> bool {
     given.tries_tls() && given.certificate == CertificateClass::Good
 }
 
-/// Step 7 for a stream that never had TLS.
+/// Step 7 for a stream without TLS.
 fn plaintext(given: &Premises) -> Allowed {
     if given.tcp_dialback() {
         Allowed::established(Method::TcpDialback)
@@ -284,7 +284,7 @@ fn plaintext(given: &Premises) -> Allowed {
     }
 }
 
-/// Adds what remains legal where both sides leave TLS open: not to use it.
+/// Adds the legal choice not to use TLS if both sides make it optional.
 fn tls_expected(given: &Premises, mut ends: Vec<Allowed>) -> Vec<Allowed> {
     if given.may_skip_tls() && given.tcp_dialback() {
         ends.push(Allowed::established(Method::TcpDialback).warned(TLS_NOT_USED));
@@ -300,7 +300,7 @@ fn after_external_failed(given: &Premises) -> Vec<Allowed> {
     tls_expected(given, ends)
 }
 
-/// A target that has dialback may find out by trying that the partner refuses it.
+/// A target with dialback may learn by trying that the partner refuses it.
 fn dialback_in_vain(given: &Premises) -> Option<Allowed> {
     given
         .methods
@@ -308,8 +308,8 @@ fn dialback_in_vain(given: &Premises) -> Option<Allowed> {
         .then(|| Allowed::refused(Reason::NoMethod))
 }
 
-/// EXTERNAL authenticates the initiating side only, so it can run with a partner whose own
-/// certificate is not good.
+/// EXTERNAL authenticates only the initiating side, so it works with a partner whose own
+/// certificate is invalid.
 fn external_to_stranger(given: &Premises) -> Option<Allowed> {
     if !given.sasl_tls() {
         return None;

@@ -1,4 +1,4 @@
-//! A situation in the symbols of the rules.
+//! A situation in the symbols used by the rules.
 
 use simulated_partners::persona::{
     AuthorityFact, Certificate, ExternalFact, StarttlsFact, StreamFact, Tls,
@@ -9,36 +9,36 @@ use crate::policy::{Level, Methods};
 
 use super::situation::Situation;
 
-/// What a partner's certificate is worth to the target.
+/// The quality of a partner's certificate as seen by the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CertificateClass {
-    /// Chain, dates and name are right, for this use too.
+    /// Chain, dates and name are valid, for this use too.
     Good,
-    /// Good, but as a client certificate only by the leave of the target: serverAuth is its only
-    /// purpose.
+    /// Valid, but as a client certificate only if the target permits it: its only purpose is
+    /// serverAuth.
     ServerAuthOnly,
     /// No chain to a trusted authority.
     Untrusted,
     /// For another name.
     WrongName,
-    /// Out of date.
+    /// Expired.
     Expired,
-    /// Not there.
+    /// Missing.
     None,
 }
 
-/// What comes of asking the partner's authoritative server.
+/// The result of asking the partner's authoritative server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verification {
     /// It says `valid`.
     Works,
     /// It says `invalid`.
     Negative,
-    /// It cannot be asked, or gives no answer that counts.
+    /// It cannot be asked, or gives no valid answer.
     Impossible,
 }
 
-/// A situation in the symbols of the rules: the target's settings, and the partner as the target
+/// A situation in the symbols used by the rules: the target's settings, and the partner as the target
 /// sees it in this direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Premises {
@@ -46,36 +46,36 @@ pub struct Premises {
     pub tls_level: Level,
     /// S: the target's SASL level.
     pub sasl_level: Level,
-    /// M: the methods that the target's policy leaves.
+    /// M: the methods that the target's policy allows.
     pub methods: Methods,
-    /// Whether the target refuses TLS with certificates that it cannot verify.
+    /// Whether the target refuses TLS with invalid certificates.
     pub strict_certificates: bool,
-    /// What the partner's features say of STARTTLS (outbound), or when it uses it (inbound).
+    /// What the partner's features say about STARTTLS (outbound), or when the partner uses it (inbound).
     pub tls: Tls,
     /// Whether the partner offers (outbound) or uses (inbound) EXTERNAL after TLS.
     pub external: bool,
-    /// What becomes of `<auth/>` (outbound).
+    /// The answer to `<auth/>` (outbound).
     pub external_result: ExternalFact,
     /// The partner's certificate.
     pub certificate: CertificateClass,
-    /// Whether the partner does its part of dialback.
+    /// Whether the partner takes part in dialback.
     pub dialback: bool,
     /// Whether the partner refuses dialback and gives up without EXTERNAL.
     pub needs_external: bool,
-    /// Whether the partner wants the dialback namespace declared on every header (outbound).
+    /// Whether the partner requires the dialback namespace on every header (outbound).
     pub needs_db_namespace: bool,
-    /// Whether somebody listens where DNS points to (outbound).
+    /// Whether there is a listener where DNS points (outbound).
     pub reachable: bool,
     /// How the partner's stream begins: [`StreamFact::LateName`] inbound, all others outbound.
     pub stream: StreamFact,
-    /// What becomes of STARTTLS.
+    /// The answer to STARTTLS.
     pub starttls: StarttlsFact,
-    /// What may come of asking the partner's authoritative server (inbound), expected first.
+    /// The possible results of asking the partner's authoritative server (inbound), the expected one first.
     pub verification: Vec<(Verification, Option<&'static str>)>,
 }
 
 impl Premises {
-    /// A situation in symbols, with an authoritative server that works.
+    /// A situation in symbols, with a working authoritative server.
     pub fn of(situation: &Situation<'_>) -> Self {
         let Situation {
             policy,
@@ -96,8 +96,8 @@ impl Premises {
             }
             Certificate::None => CertificateClass::None,
         };
-        // Refusing STARTTLS and the facts of streams and SASL are those of a listener; inbound they
-        // matter only to the verify connection.
+        // Refusing STARTTLS and the stream and SASL deviations belong to a listener; inbound they
+        // matter only for the verify connection.
         let starttls = match facts.starttls {
             StarttlsFact::Refused if !outbound => StarttlsFact::Proceeds,
             fact => fact,
@@ -128,17 +128,17 @@ impl Premises {
         given
     }
 
-    /// L usable: dialback over TLS is in the target's set and the partner takes part.
+    /// L usable: the target allows dialback over TLS and the partner takes part.
     pub fn tls_dialback(&self) -> bool {
         self.methods.tls_dialback && self.takes_part()
     }
 
-    /// C usable: dialback in clear is in the target's set and the partner takes part, TLS or not.
+    /// C usable: the target allows plaintext dialback and the partner takes part, with or without TLS.
     pub fn tcp_dialback(&self) -> bool {
         self.methods.tcp_dialback && self.takes_part() && !self.tls.is_demanded()
     }
 
-    /// EXTERNAL is in the target's set and the partner has it.
+    /// The target allows EXTERNAL and the partner supports it.
     pub fn sasl_tls(&self) -> bool {
         self.methods.sasl_tls && self.external
     }
@@ -147,17 +147,17 @@ impl Premises {
         self.dialback && !self.needs_external
     }
 
-    /// Whether the target demands TLS.
+    /// Whether the target requires TLS.
     pub fn demands_tls(&self) -> bool {
         self.tls_level == Level::Required
     }
 
-    /// Whether TLS will be tried: the target can, and the partner has it.
+    /// Whether TLS will be tried: both sides support it.
     pub fn tries_tls(&self) -> bool {
         self.tls_level != Level::NotSupported && self.tls != Tls::None
     }
 
-    /// Whether TLS may be left unused although both have it.
+    /// Whether TLS may stay unused although both sides support it.
     pub fn may_skip_tls(&self) -> bool {
         self.tls_level == Level::Optional && self.tls == Tls::Offered
     }
@@ -167,7 +167,7 @@ impl Premises {
         self.starttls == StarttlsFact::Proceeds && self.certificate != CertificateClass::None
     }
 
-    /// A certificate that was shown and cannot be verified.
+    /// A certificate that was shown but is invalid.
     pub fn unverifiable(&self) -> bool {
         match self.certificate {
             CertificateClass::Untrusted
@@ -179,7 +179,7 @@ impl Premises {
         }
     }
 
-    /// Whether asking the authoritative server gives `valid` and nothing else.
+    /// Whether the only possible answer of the authoritative server is `valid`.
     pub fn verifies(&self) -> bool {
         self.verification == [(Verification::Works, None)]
     }

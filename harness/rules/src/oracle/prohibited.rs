@@ -1,4 +1,4 @@
-//! What the target may not do, whatever the end is: the downgrades that no set of the oracle holds.
+//! What the target must not do, whatever the outcome: the downgrades that no rule allows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +14,8 @@ use crate::policy::Level;
 use super::premises::{CertificateClass, Premises};
 use super::situation::Situation;
 
-/// What the target may not do in this situation on a connection of its direction, in order. On a
-/// connection of a verification only [`Violation::VerifyInClear`] and what is never allowed count.
+/// What the target must not do in this situation on a connection in its direction, in order. On a
+/// verification connection, only [`Violation::VerifyInClear`] and the universal prohibitions count.
 pub fn prohibited(situation: &Situation<'_>) -> Vec<Violation> {
     let given = Premises::of(situation);
     Violation::ALL
@@ -25,10 +25,10 @@ pub fn prohibited(situation: &Situation<'_>) -> Vec<Violation> {
         .collect()
 }
 
-/// What the target did of what it may not do, connection by connection.
+/// The prohibited things that the target did, connection by connection.
 ///
-/// A case has connections of both directions: the answer to a probe and the verification of a key
-/// travel against it. So each connection is held to the rules of who dialled.
+/// A case has connections in both directions, because the answer to a probe and the verification of a key
+/// travel in the opposite direction. Each connection is judged by the rules for the side that dialled.
 pub fn violations(
     situation: &Situation<'_>,
     events: &[Event],
@@ -78,7 +78,7 @@ pub fn violations(
     found
 }
 
-/// What the target does by sending an element.
+/// The violation that sending an element may be.
 fn acts(element: &Element, encrypted: bool, established: bool) -> Vec<Violation> {
     let mut acts = Vec::new();
     let typed = element.attribute("type");
@@ -128,7 +128,7 @@ fn is_prohibited(act: Violation, direction: Direction, given: &Premises) -> bool
             !outbound
                 || !given.methods.sasl_tls
                 || given.tls == Tls::None
-                // With both required a certificate that is not good ends it before <auth/>.
+                // If both are required, a bad certificate ends it before <auth/>.
                 || (given.unverifiable()
                     && given.demands_tls()
                     && given.sasl_level == Level::Required)

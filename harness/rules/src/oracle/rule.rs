@@ -1,24 +1,24 @@
-//! A rule, and the first one of a table that holds.
+//! A rule, and the first matching rule of a table.
 
 use super::premises::Premises;
 use crate::expectation::{Allowed, Expectation};
 
-/// A line of a rule table. The first line that holds decides.
+/// A row of a rule table. The first matching row decides.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
-    /// Its name, such as `out.6.good.external`: the step of the table, then what tells it apart.
+    /// Its name, such as `out.6.good.external`: the step in the table, then what distinguishes it.
     pub id: &'static str,
     /// The clause behind it.
     pub clause: &'static str,
-    /// What it says, in a sentence.
+    /// The rule in a sentence.
     pub says: &'static str,
-    /// Whether it decides, given that no earlier line did.
+    /// Whether it applies, given that no earlier row did.
     pub(super) holds: fn(&Premises) -> bool,
     /// The allowed ends, the expected one first.
     pub(super) ends: fn(&Premises) -> Vec<Allowed>,
 }
 
-/// What the first rule that holds allows.
+/// The allowed ends of the first matching rule.
 pub(super) fn decide(rules: &[Rule], given: &Premises) -> Expectation {
     let rule = rules
         .iter()
@@ -31,7 +31,7 @@ pub(super) fn decide(rules: &[Rule], given: &Premises) -> Expectation {
     }
 }
 
-/// Each end once, at its first place; free of a ground if it is so anywhere.
+/// Each end once, in order of first appearance; without a reason if any copy has none.
 fn merged(ends: Vec<Allowed>) -> Vec<Allowed> {
     let mut merged: Vec<Allowed> = Vec::with_capacity(ends.len());
     for allowed in ends {

@@ -1,27 +1,27 @@
-//! What the oracle is asked: a policy, a partner, a direction.
+//! The input of the oracle: a policy, a partner and a direction.
 
 use simulated_partners::persona::{Deviations, Offer};
 
 use crate::case::{Case, Direction};
 use crate::policy::{Mode, Policy};
 
-/// How the target is to be read, for all cases of a run.
+/// How to interpret the target's settings, for all cases of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Profile {
-    /// The reading of a required SASL beside dialback.
+    /// How to interpret required SASL combined with dialback.
     pub mode: Mode,
-    /// Whether the target refuses TLS with a certificate that it cannot verify. Where not, a
-    /// certificate decides about EXTERNAL only.
+    /// Whether the target refuses TLS with an invalid certificate. If not, a
+    /// certificate only decides about EXTERNAL.
     pub strict_certificates: bool,
 }
 
-/// One question to the oracle.
+/// One input of the oracle.
 #[derive(Clone, Copy, Debug)]
 pub struct Situation<'a> {
-    /// What the target is set to for the partner's domain.
+    /// How the target is configured for the partner's domain.
     pub policy: Policy,
-    /// How the target is to be read.
+    /// How to interpret its settings.
     pub profile: Profile,
     /// Who dials.
     pub direction: Direction,
@@ -32,7 +32,7 @@ pub struct Situation<'a> {
 }
 
 impl<'a> Situation<'a> {
-    /// The question that a case asks.
+    /// The situation of a case.
     pub fn of(case: &'a Case, profile: Profile) -> Self {
         Self {
             policy: case.row.policy(),

@@ -1,5 +1,5 @@
 //! The verify connection of an inbound dialback: the target dials the partner's listener, which is the same
-//! persona with the same deviations, and asks it for the key.
+//! persona with the same deviations, and sends it the key.
 
 use simulated_partners::persona::{AuthorityFact, Deviations, StarttlsFact, StreamFact};
 
@@ -11,7 +11,7 @@ use crate::expectation::{Allowed, End, Reason};
 const IN_CLEAR: &str = "the key is verified in clear after TLS did not come up";
 const NOT_SO_OLD: &str = "the target does not speak to servers older than XMPP 1.0";
 
-/// What may come of asking this partner, expected first, with the ground where only tolerated.
+/// The possible results of asking this partner, the expected one first, with a reason if only tolerated.
 pub(super) fn verifications(
     given: &Premises,
     facts: &Deviations,
@@ -27,7 +27,7 @@ pub(super) fn verifications(
     let mut found: Vec<(Verification, Option<&'static str>)> = Vec::new();
     for (end, ground) in all {
         match found.iter_mut().find(|(known, _)| *known == end) {
-            // Free of a ground on one way is free of it.
+            // One way that needs no excuse is enough.
             Some((_, known)) => *known = known.and(ground),
             None => found.push((end, ground)),
         }
@@ -35,7 +35,7 @@ pub(super) fn verifications(
     found
 }
 
-/// Whether the question arrives; `Works` stands for a question asked.
+/// Whether the request arrives; `Works` means that it was sent.
 fn reached(given: &Premises, facts: &Deviations) -> Vec<(Verification, Option<&'static str>)> {
     use Verification::{Impossible, Works};
     if facts.authority == AuthorityFact::Unreachable {
@@ -49,13 +49,13 @@ fn reached(given: &Premises, facts: &Deviations) -> Vec<(Verification, Option<&'
         StreamFact::Normal | StreamFact::NoId | StreamFact::LateName => {}
     }
     let mut ways = if !given.tries_tls() {
-        // A partner without TLS comes so far only where the target does not demand it.
+        // A partner without TLS gets this far only if the target does not require it.
         vec![(Works, None)]
     } else if facts.starttls == StarttlsFact::Proceeds
         && given.certificate != CertificateClass::None
     {
         if given.unverifiable() {
-            // The answer matters, not who gives it (XEP-0220 §2.1.2); a policy may want more.
+            // Only the answer matters, not who gives it (XEP-0220 §2.1.2), but a policy may demand more.
             vec![(Works, None), (Impossible, None)]
         } else {
             vec![(Works, None)]
@@ -65,25 +65,25 @@ fn reached(given: &Premises, facts: &Deviations) -> Vec<(Verification, Option<&'
     } else {
         vec![(Impossible, None), (Works, Some(IN_CLEAR))]
     };
-    // The id of this stream is not part of the key; a target may still refuse a header without it.
+    // This stream's id is not part of the key, but a target may still refuse a header without it.
     if facts.stream == StreamFact::NoId && ways.iter().all(|(way, _)| *way == Works) {
         ways.push((Impossible, None));
     }
     ways
 }
 
-/// What the answer to a question asked can come to.
+/// The possible results of a request that was sent.
 fn answered(authority: AuthorityFact) -> &'static [Verification] {
     match authority {
         AuthorityFact::Truthful => &[Verification::Works],
         AuthorityFact::Invalid => &[Verification::Negative],
-        // An answer that matches no question is dropped, and none other comes.
+        // An answer that matches no request is dropped, and no other arrives.
         AuthorityFact::WrongDomain => &[Verification::Impossible, Verification::Negative],
         AuthorityFact::Silent | AuthorityFact::Unreachable => &[Verification::Impossible],
     }
 }
 
-/// The ends of an inbound dialback, expected first.
+/// The possible ends of an inbound dialback, the expected one first.
 pub(super) fn verified(given: &Premises, method: Method) -> Vec<Allowed> {
     let mut ends: Vec<Allowed> = given
         .verification
@@ -104,7 +104,7 @@ pub(super) fn verified(given: &Premises, method: Method) -> Vec<Allowed> {
         | CertificateClass::Expired
         | CertificateClass::None => false,
     };
-    // A trusted certificate for the sender's name may stand for the call back (XEP-0344 §2.4).
+    // A trusted certificate for the sender's name may replace the verification (XEP-0344 §2.4).
     if method == Method::TlsDialback && trusted {
         match ends
             .iter_mut()

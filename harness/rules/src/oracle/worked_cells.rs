@@ -1,7 +1,7 @@
 //! The 61 worked cells of the requirements catalogue, and the counts of the full product.
 //!
-//! The cells take the partner's authoritative server as working and say nothing of the connection to
-//! it, so the verify connection is taken as working here, too; it has its own tests in `verification`.
+//! The cells assume that the partner's authoritative server works and do not mention the connection to
+//! it, so the verify connection is assumed to work here too; `verification` has its own tests.
 
 use rstest::rstest;
 use simulated_partners::persona::{
@@ -58,12 +58,12 @@ fn ends(expectation: &Expectation) -> Vec<(End, bool)> {
         .collect()
 }
 
-/// An end as the tables want it.
+/// An expected end.
 fn wanted(end: End) -> (End, bool) {
     (end, false)
 }
 
-/// An end with WARN.
+/// An end that warns.
 fn warned(end: End) -> (End, bool) {
     (end, true)
 }
@@ -74,11 +74,11 @@ const SASL: End = Established(SaslTls);
 const TLS: End = Established(TlsDialback);
 const TCP: End = Established(TcpDialback);
 
-/// A row of the table: `strict` is what the strict reading changes, where it does.
+/// A row of the table: `strict` is the difference in the strict reading, if any.
 ///
-/// The retry in clear after a failed handshake (W12, W29) is called downgradable in the tables; that
-/// is a ground for WARN here. The bad-cert alternatives of W46 and W52 carry none: the policy asks
-/// for EXTERNAL there, or the switch for certificates.
+/// The tables call the plaintext retry after a failed handshake (W12, W29) downgradable, which
+/// is a reason for WARN here. The bad-certificate alternatives of W46 and W52 have none: the policy
+/// requires EXTERNAL or valid certificates there.
 #[rstest]
 #[case::w01(1, "offered E D", vec![wanted(SASL)], None)]
 #[case::w02(1, "none D", vec![wanted(Refused(NoTls))], None)]
@@ -203,7 +203,7 @@ fn inbound(
     check(Direction::Inbound, row, words, &matrix, strict.as_ref());
 }
 
-/// Dialback that the partner refuses may be tried before the end, where the target has it.
+/// Dialback that the partner refuses may be tried first, if the target supports it.
 #[rstest]
 #[case(7, "offered E D S expired", vec![wanted(Refused(BadCert)), wanted(Refused(NoMethod)), (SASL, true)])]
 #[case(8, "offered E D S expired", vec![wanted(Refused(BadCert)), (SASL, true)])]
@@ -213,7 +213,7 @@ fn dialback_may_be_tried_in_vain(#[case] row: u8, #[case] words: &str, #[case] e
     check(Direction::Outbound, row, words, &expected, None);
 }
 
-/// Direct TLS (XEP-0368): TLS that is there, or nobody to talk to.
+/// Direct TLS (XEP-0368): either TLS is up, or there is no connection.
 #[rstest]
 #[case(Direction::Outbound, 9, "direct E D", vec![wanted(SASL)])]
 #[case(Direction::Outbound, 3, "direct D", vec![wanted(TLS)])]
@@ -300,9 +300,9 @@ fn product(direction: Direction) -> Vec<Expectation> {
     all
 }
 
-/// Counted by the expected end; alternatives are ends of another method or another reason.
+/// Counted by the expected end; alternatives are ends with another method or reason.
 ///
-/// Outbound 18 are more than the catalogue counts: where row 3 meets a bad certificate and no
+/// Outbound, 18 more than in the catalogue: if row 3 meets a bad certificate and no
 /// dialback, it may find out about dialback by trying.
 #[rstest]
 #[case(Direction::Outbound, [64, 74, 90, 1932], 354 + 18)]

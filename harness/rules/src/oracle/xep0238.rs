@@ -1,5 +1,5 @@
 //! A third oracle: the 36 cells of XEP-0238, a service that dials against a service that listens.
-//! Where table and prose of the document differ, both are its word.
+//! If the table and the text of the document differ, both count.
 
 use simulated_partners::persona::{Certificate, Deviations, Offer, StreamFact, Tls};
 use strum::VariantArray;
@@ -7,19 +7,19 @@ use strum::VariantArray;
 use crate::outcome::Method;
 use crate::policy::{Level, Policy};
 
-/// The name of this source in opinions.
+/// The name of this source.
 pub(super) const SOURCE: &str = "XEP-0238";
 
-/// The kinds of services that the document tells apart.
+/// The kinds of services that the document distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, VariantArray)]
 pub enum Service {
     /// 1: dialback in clear only.
     Plaintext,
-    /// 2: dialback, TLS possible, certificate from nobody.
+    /// 2: dialback, TLS possible, self-signed certificate.
     OptionalSelfSigned,
     /// 3: dialback, TLS possible, certificate from an authority.
     OptionalTrusted,
-    /// 4: TLS required, certificate from nobody, dialback.
+    /// 4: TLS required, self-signed certificate, dialback.
     RequiredSelfSigned,
     /// 5: TLS required, certificate from an authority, dialback.
     RequiredTrusted,
@@ -33,7 +33,7 @@ const TABLE: [&[u8; 6]; 6] = [
     b"VVVUUU", b"VVEEUU", b"VVEEET", b"UEEEEU", b"UETETT", b"UUTUTT",
 ];
 
-/// The cells of which the prose says something else.
+/// The cells for which the text says otherwise.
 const PROSE: [(Service, Service, u8); 4] = [
     (Service::OptionalSelfSigned, Service::OptionalTrusted, b'V'),
     (Service::OptionalSelfSigned, Service::RequiredTrusted, b'E'),
@@ -41,7 +41,7 @@ const PROSE: [(Service, Service, u8); 4] = [
     (Service::OptionalTrusted, Service::RequiredTrusted, b'T'),
 ];
 
-/// All that the document says of a cell, the table's word first; none stands for a refusal.
+/// All answers of the document for a cell, the table's first; `None` is a refusal.
 pub fn ends(from: Service, to: Service) -> Vec<Option<Method>> {
     let table = TABLE[from as usize][to as usize];
     let prose = PROSE
@@ -64,7 +64,7 @@ impl Service {
     /// All of them in order.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// The service that a target with this policy and a good certificate is, if the document has it.
+    /// The service that corresponds to a target with this policy and a good certificate, if any.
     pub fn of_target(policy: Policy) -> Option<Self> {
         match (policy.tls, policy.sasl, policy.dialback) {
             (Level::NotSupported, Level::NotSupported, true) => Some(Self::Plaintext),
@@ -75,7 +75,7 @@ impl Service {
         }
     }
 
-    /// The service that a partner is, if the document has it.
+    /// The service that corresponds to a partner, if any.
     pub fn of_partner(offer: &Offer, facts: &Deviations) -> Option<Self> {
         let stream = facts.stream;
         let plain = Deviations {
@@ -141,7 +141,7 @@ mod tests {
         )
     }
 
-    /// What the rules expect when one service dials another, judged at the dialling one. A listener
+    /// The rules' expectation when one service dials another, judged at the dialling side. A listener
     /// offers EXTERNAL only to a certificate that it trusts.
     fn rules(from: Service, to: Service) -> Option<Method> {
         let mut partner = policy(to).as_offer();
@@ -182,15 +182,15 @@ mod tests {
             }
         }
         let known = [
-            // TLS is preferred where both leave it open.
+            // TLS is preferred if both sides make it optional.
             (2, 2, Some(TcpDialback), Some(TlsDialback)),
-            // The document's own prose.
+            // From the document's text.
             (2, 5, None, Some(TlsDialback)),
-            // As 2 to 2.
+            // Like 2 to 2.
             (3, 2, Some(TcpDialback), Some(TlsDialback)),
             // Both certificates are trusted and EXTERNAL is offered.
             (3, 3, Some(TlsDialback), Some(SaslTls)),
-            // The document's own prose.
+            // From the document's text.
             (3, 5, Some(TlsDialback), Some(SaslTls)),
         ];
         assert_eq!(differing, known);

@@ -1,4 +1,4 @@
-//! What the registry holds.
+//! The entries of the registry.
 
 use serde::{Deserialize, Serialize};
 use simulated_partners::nearest::did_you_mean;
@@ -8,34 +8,34 @@ use crate::verdict::Weight;
 
 use super::RequirementId;
 
-/// A part of federation with requirements of its own, one file in `scenarios/requirements/`.
+/// A part of federation with its own requirements, one file in `scenarios/requirements/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Area {
-    /// Beginning of its requirements' ids, such as `STR`.
+    /// The prefix of its requirements' ids, such as `STR`.
     pub code: String,
-    /// Folder of its scenarios, such as `streams`; its file is called after it.
+    /// The folder of its scenarios, such as `streams`; its requirements file has the same name.
     pub folder: String,
-    /// What it is about, in a line.
+    /// A one-line description.
     pub title: String,
 }
 
-/// One rule that a target has to keep.
+/// A rule that a target must follow.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Requirement {
     /// Its id, which never changes: scenarios, baselines and reports use it.
     pub id: RequirementId,
-    /// Where it is written, such as `RFC 6120 §4.7.1`.
+    /// Its source, such as `RFC 6120 §4.7.1`.
     pub source: String,
     /// How binding it is.
     pub level: Level,
-    /// Which part the target plays.
+    /// The role of the target.
     pub role: Role,
     /// The rule, in a sentence of our own.
     pub text: String,
-    /// What a judge has to know of the source: what it leaves open, or what could not be verified.
+    /// Notes on the source: what it leaves open, or what could not be verified.
     pub note: Option<String>,
-    /// Why nobody can tell from outside whether the target keeps it, where that is so.
+    /// Why it cannot be judged from outside, if so.
     pub unjudgeable: Option<String>,
 }
 
@@ -61,21 +61,21 @@ pub enum Level {
     Must,
     /// No sentence says it in these words, but a MUST cannot hold otherwise.
     Derived,
-    /// A duty that follows from security considerations or from a published vulnerability.
+    /// A duty that follows from security considerations or a published vulnerability.
     Security,
     /// SHOULD or SHOULD NOT.
     Should,
-    /// Written nowhere, but what partners rely on.
+    /// Not written anywhere, but partners rely on it.
     Practice,
     /// MAY, or a choice that the source leaves open.
     May,
 }
 
 impl Level {
-    /// All of them, in order.
+    /// All levels, in order.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// What it means, in a clause.
+    /// Its meaning, in a clause.
     pub const fn says(self) -> &'static str {
         match self {
             Self::Must => "a MUST of its source",
@@ -87,7 +87,7 @@ impl Level {
         }
     }
 
-    /// What a breach does to the verdict.
+    /// The effect of a breach on the verdict.
     pub const fn weight(self) -> Weight {
         match self {
             Self::Must | Self::Derived | Self::Security => Weight::Must,
@@ -97,7 +97,7 @@ impl Level {
     }
 }
 
-/// Which part of a stream the target plays where the rule holds.
+/// The role of the target in a stream to which the rule applies.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, Display,
 )]
@@ -106,7 +106,7 @@ impl Level {
 pub enum Role {
     /// It answers whether a dialback key is its own (XEP-0220 §2.2.2).
     Authoritative,
-    /// More than one of the others.
+    /// More than one of the other roles.
     Both,
     /// It opens the stream.
     Initiating,
@@ -115,7 +115,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// What the target does in it, in a clause.
+    /// What the target does in this role, in a clause.
     pub const fn says(self) -> &'static str {
         match self {
             Self::Authoritative => "the target is asked whether a dialback key is its own",
@@ -126,7 +126,7 @@ impl Role {
     }
 }
 
-/// A bug that some server really had, and that the suite hunts in others.
+/// A bug found in a real server, which the suite looks for in others.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bug {
@@ -136,11 +136,11 @@ pub struct Bug {
     pub source: String,
     /// What went wrong, in a sentence of our own.
     pub text: String,
-    /// The requirements that carry its test.
+    /// The requirements that test for it.
     pub requirements: Vec<RequirementId>,
 }
 
-/// What an id of the registry stands for.
+/// What an id in the registry refers to.
 #[derive(Clone, Copy, Debug)]
 pub enum Entry<'a> {
     Requirement(&'a Requirement),
@@ -148,14 +148,14 @@ pub enum Entry<'a> {
     Bug(&'a Bug),
 }
 
-/// An id that nothing has, though it has the form of one.
+/// An id that is well-formed but not in the registry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no {kind} is called {id}{}", did_you_mean(nearest))]
 pub struct NoEntry {
     /// `requirement` or `known bug`.
     pub(super) kind: &'static str,
-    /// As given, in capitals.
+    /// As given, in upper case.
     pub(super) id: String,
-    /// What was perhaps meant, the best guess first.
+    /// Similar ids, the best guess first.
     pub(super) nearest: Vec<String>,
 }

@@ -88,8 +88,8 @@ pub(super) fn area(folder: &str, source: &Source) -> Result<(Area, Vec<Requireme
     document.finish(Some((area, file.requirements)))
 }
 
-/// Reads the file of the bugs. Whether there are the requirements that they name is only asked of a
-/// registry that has all of its requirements.
+/// Reads the file of bugs. Whether the requirements it names exist is checked only once the
+/// registry has all requirements.
 pub(super) fn bugs(source: &Source, registry: Option<&Registry>) -> Result<Vec<Bug>, FileError> {
     let mut document = Document::parse(source)?;
     let Some(file) = document.read::<BugFile>(HINTS) else {
@@ -157,7 +157,7 @@ impl Check<'_, '_> {
         }
     }
 
-    /// One line that says something and ends.
+    /// A single complete line.
     fn sentence(&mut self, path: &str, text: &str) {
         if text.trim().is_empty() {
             self.wrong(path, "is empty", "");

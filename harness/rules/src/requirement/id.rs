@@ -28,7 +28,7 @@ impl RequirementId {
     }
 }
 
-/// A text that is no id of a requirement.
+/// A text that is not a requirement id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no id of a requirement, expected an area and a number, such as `STR-01`")]
 pub struct NotARequirementId(String);
@@ -48,7 +48,7 @@ impl FromStr for RequirementId {
             area: area.to_owned(),
             number,
         };
-        // One spelling an id: what is compared as text elsewhere must not differ.
+        // Each id has one spelling, because ids are compared as text elsewhere.
         if capitals && (2..=3).contains(&area.len()) && id.to_string() == text {
             Ok(id)
         } else {
@@ -68,7 +68,7 @@ impl<'de> Deserialize<'de> for RequirementId {
                 to.write_str("the id of a requirement")
             }
 
-            // A text that is no id is reported where it stands, in a list too.
+            // A malformed id is reported at its own place, even in a list.
             fn visit_str<E: de::Error>(self, text: &str) -> Result<RequirementId, E> {
                 text.parse().map_err(E::custom)
             }

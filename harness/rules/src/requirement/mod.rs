@@ -1,7 +1,7 @@
-//! The requirements that a target is held to: the one place where a clause is written down.
+//! The requirements for a target: the only place where clauses are written down.
 //!
-//! They are data, `scenarios/requirements/*.toml`, one file an area. Nothing here knows how a requirement is
-//! tested. The harness counts what is covered. Start at [`Registry::builtin`].
+//! They are data in `scenarios/requirements/*.toml`, one file per area. Nothing here knows how a
+//! requirement is tested. The harness computes the coverage. Start at [`Registry::builtin`].
 
 mod entry;
 mod file;

@@ -1,4 +1,4 @@
-//! All requirements together.
+//! The registry of all requirements.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -23,7 +23,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The one that came with the source.
+    /// The registry embedded at build time.
     pub fn builtin() -> &'static Self {
         static BUILTIN: LazyLock<Registry> = LazyLock::new(|| {
             let files = embedded::FILES
@@ -35,7 +35,7 @@ impl Registry {
         &BUILTIN
     }
 
-    /// Reads files, given by path and text: `bugs.toml` and `<folder>.toml`, wherever they lie.
+    /// Reads files, given by path and text: `bugs.toml` and `<folder>.toml`, in any folder.
     ///
     /// # Errors
     /// All mistakes, file by file. Whether bugs name requirements that there are is only asked once the areas
@@ -84,7 +84,7 @@ impl Registry {
         }
     }
 
-    /// The requirement of an id that stands at a place of a file.
+    /// Looks up the requirement id found at a place in a file.
     ///
     /// # Errors
     /// When the text is no id, or nothing is called so, with what may have been meant.
@@ -98,7 +98,7 @@ impl Registry {
             .ok_or_else(|| self.unknown_requirement(place, &requirement))
     }
 
-    /// The mistake of naming a requirement that there is not, with what may have been meant.
+    /// The error for an unknown requirement, with suggestions.
     pub(super) fn unknown_requirement(
         &self,
         place: Range<usize>,
@@ -126,7 +126,7 @@ impl Registry {
         &self.areas
     }
 
-    /// The area of that code or folder, in letters of any case.
+    /// The area with that code or folder, in any letter case.
     pub fn area(&self, name: &str) -> Option<&Area> {
         self.areas.iter().find(|area| {
             area.code.eq_ignore_ascii_case(name) || area.folder.eq_ignore_ascii_case(name)
@@ -138,7 +138,7 @@ impl Registry {
         self.requirements.values()
     }
 
-    /// Those of an area, by number.
+    /// The requirements of an area, by number.
     pub fn of<'a>(&'a self, area: &str) -> impl DoubleEndedIterator<Item = &'a Requirement> {
         self.requirements
             .values()
@@ -158,10 +158,10 @@ impl Registry {
         self.bugs.iter().find(|bug| bug.id == id)
     }
 
-    /// What a text names, in letters of any case; nothing where it has the form of no id.
+    /// Looks up an id in any letter case; `None` if the text does not have the form of an id.
     ///
     /// # Errors
-    /// When it has the form of one, and nothing is called so.
+    /// When it has the form of an id, but does not exist.
     pub fn find(&self, text: &str) -> Option<Result<Entry<'_>, NoEntry>> {
         let id = text.to_ascii_uppercase();
         if file::is_bug(&id) {
@@ -182,7 +182,7 @@ impl Registry {
         Some(found.ok_or_else(|| no_entry("requirement", id, ids)))
     }
 
-    /// The bugs whose test a requirement carries.
+    /// The bugs that a requirement tests for.
     pub fn bugs_of<'a>(&'a self, requirement: &RequirementId) -> impl Iterator<Item = &'a Bug> {
         self.bugs
             .iter()

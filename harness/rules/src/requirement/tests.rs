@@ -9,7 +9,7 @@ fn read(files: &[(&str, &str)]) -> Result<Registry, Vec<FileError>> {
     Registry::read(files.iter().copied())
 }
 
-/// The first mistake as a reader sees it.
+/// The first mistake as shown to the reader.
 fn mistake(files: &[(&str, &str)]) -> String {
     let mistakes = read(files).expect_err("there is a mistake");
     mistakes[0].to_string()

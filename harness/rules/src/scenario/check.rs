@@ -1,4 +1,4 @@
-//! What a scenario file can say in correct words and still get wrong.
+//! Checks the meaning of a scenario file that has the correct form.
 
 mod expectations;
 mod names;
@@ -17,8 +17,8 @@ use crate::case::{CONTROL, Expect, MAIN};
 use crate::policy::PolicyNumber;
 use crate::requirement::Registry;
 
-/// All mistakes of meaning. `document` is what the file says without its variants, `wholes` what
-/// each of its scenarios says.
+/// All mistakes in meaning. `document` is the file without its variants, `wholes` are
+/// its scenarios.
 pub(super) fn check(
     name: &str,
     file: &File,
@@ -157,7 +157,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// An id that a list has already is most likely another one misspelt.
+    /// A duplicate id is most likely a misspelling of another one.
     fn twice(&mut self, key: &str, ids: &[String]) {
         for (at, id) in ids.iter().enumerate() {
             if let Some(first) = ids[..at].iter().position(|before| before == id) {

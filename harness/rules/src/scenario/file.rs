@@ -1,4 +1,4 @@
-//! A scenario file, field by field.
+//! The fields of a scenario file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,19 +13,20 @@ use crate::case::{
     CONTROL, Dials, Direction, Dns, Expect, Local, MAIN, Need, OutcomeWord, Setting, Tag,
 };
 
-/// A scenario file that is read and has no mistakes.
+/// A scenario file without mistakes.
 #[derive(Clone, Debug)]
 pub struct File {
-    /// What it says without its variants.
+    /// The scenario without its variants.
     pub plain: Variant,
-    /// The same with what differs in each variant.
+    /// The scenario of each variant.
     pub variants: BTreeMap<String, Variant>,
-    /// The same with what makes it acceptable.
+    /// The scenario of the control.
     pub control: Option<Variant>,
 }
 
 impl File {
-    /// What becomes a case: each variant by its name, or the file where it has none, then the control.
+    /// The scenarios that become cases: each variant by its name, or the file if it has none, then the
+    /// control.
     pub fn all(&self) -> impl Iterator<Item = (Option<&str>, &Variant)> {
         let plain = Some((None, &self.plain)).filter(|_| self.variants.is_empty());
         let variants = self.variants.iter();
@@ -43,38 +44,38 @@ impl File {
     }
 }
 
-/// One case of the conformance suite: what a file says, or a variant of it as a whole.
+/// One case of the conformance suite: a file, or one of its variants as a whole.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Variant {
-    /// What happens and what has to come of it, in one line; in a variant, what is different.
+    /// What is tested, in one line; in a variant, the difference.
     pub title: String,
     /// Ids of the requirements that the scenario judges, such as `STR-08`.
     pub requirements: Vec<String>,
-    /// Known failures of real servers that it looks for, such as `B05`.
+    /// Ids of known bugs of real servers that it looks for, such as `B05`.
     #[serde(default)]
     pub bugs: Vec<String>,
-    /// What kind of case it is, whatever its area.
+    /// Tags, independent of the area.
     #[serde(default)]
     pub tags: Vec<Tag>,
     /// Who dials: `inbound` (the partner) or `outbound` (the target).
     pub direction: Direction,
-    /// Rows of the 18 policies that the target is set to, each a case. Row 9 where nothing is said:
-    /// everything is optional.
+    /// Numbers of the policies to configure, each a case; by default policy 9,
+    /// where everything is optional.
     #[serde(default = "open_policy")]
     pub policies: Vec<u8>,
-    /// What a target must be able to do for this to be run on it.
+    /// Capabilities that the target needs.
     #[serde(default)]
     pub needs: Vec<Need>,
-    /// How the target is set beside its policy.
+    /// How the target is configured, besides its policy.
     #[serde(default)]
     pub setting: Setting,
-    /// It may break what is behind a server: servers that are started for the run get one for this
+    /// Whether it may break the server: servers started for the run then get an instance for this
     /// file alone.
     #[serde(default)]
     pub alone: bool,
-    /// Texts for placeholders, such as `{unit}`, in everything else. A variant replaces them one by
-    /// one.
+    /// Texts for placeholders such as `{unit}` in all other keys. A variant replaces them
+    /// individually.
     #[serde(default)]
     pub values: BTreeMap<String, String>,
     /// The partner that the case is about.
@@ -82,39 +83,39 @@ pub struct Variant {
     /// Its reactions, before those of its persona.
     #[serde(default)]
     pub reaction: Vec<Reaction>,
-    /// More partners, by name. `{name}` is the domain of each.
+    /// More partners, by name. `{name}` is the domain of the partner.
     #[serde(default)]
     pub partners: BTreeMap<String, PartnerSpec>,
-    /// What DNS answers instead of the usual records of the partners.
+    /// DNS answers that replace the partners' usual records.
     #[serde(default)]
     pub dns: Vec<Dns>,
-    /// What the local side sends. Outbound and with nothing here, it is a ping with the id `{probe}`.
+    /// What the local side sends. By default, an outbound case sends a ping with the id `{probe}`.
     #[serde(default)]
     pub local: Vec<Local>,
-    /// What has to be seen, and what must not. In a control without it, the probe gets through.
+    /// What must be observed, and what must not. By default, a control expects the probe to get through.
     #[serde(default)]
     pub expect: Vec<Expect>,
     /// The allowed outcomes: `established`, `sasl-tls`, `tls-dialback`, `tcp-dialback`, `refused`.
     #[serde(default)]
     pub outcome: Vec<OutcomeWord>,
-    /// Whether a fresh, correct partner has to get through afterwards.
+    /// Whether a new, correct partner must get through afterwards.
     #[serde(default = "yes")]
     pub alive: bool,
-    /// Seconds that the case may take, where the usual deadline is too short.
+    /// Time limit in seconds, if the usual one is too short.
     pub seconds: Option<u16>,
-    /// Why a refusal needs no control of its own.
+    /// Why a refusal needs no control.
     pub no_control: Option<String>,
 }
 
 impl Variant {
-    /// All partners, with where they are.
+    /// All partners, with their places in the file.
     pub(super) fn parts(&self) -> impl Iterator<Item = (String, &PartnerSpec)> {
         let others = self.partners.iter();
         let others = others.map(|(name, part)| (format!("partners.{name}"), part));
         std::iter::once((MAIN.to_owned(), &self.partner)).chain(others)
     }
 
-    /// All reactions, with where they are.
+    /// All reactions, with their places in the file.
     pub(super) fn reactions(&self) -> impl Iterator<Item = (String, &Reaction)> {
         let own = std::iter::once(("reaction".to_owned(), &self.reaction));
         let lists = self.parts();
@@ -135,41 +136,42 @@ impl Variant {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PartnerSpec {
-    /// The persona that it starts from; `modern` where nothing is said.
+    /// The persona that it is based on; `modern` by default.
     #[serde(default = "PartnerSpec::persona")]
     pub persona: String,
-    /// What differs from that persona's offer.
+    /// Differences from that persona's offer.
     pub offer: Offer,
-    /// The certificate that it shows, ingredient by ingredient, in place of the persona's.
+    /// The certificate that it shows instead of the persona's, field by field.
     pub certificate: Option<CertificateSpec>,
-    /// What it does in handshakes beside that: sessions, application protocols, names.
+    /// Its behaviour in handshakes: sessions, application protocols, names.
     #[serde(default)]
     pub handshake: TlsOptions,
-    /// Its domain, with placeholders. The case's own for the main partner, `name.{domain}` for others.
+    /// Its domain, with placeholders. By default the case's own for the main partner, and
+    /// `name.{domain}` for others.
     pub domain: Option<String>,
-    /// When it dials the target: `true` at once, `false` not at all, or when this name is raised. The
+    /// When it dials the target: `true` at once, `false` not at all, or when this signal is raised. The
     /// main partner dials at once in inbound cases.
     pub dials: Option<Dials>,
-    /// How many connections it opens then; 1 where nothing is said.
+    /// How many connections it opens; 1 by default.
     #[serde(default = "once")]
     pub times: u16,
-    /// Whether DNS leads to it for its domain; it does where the domain is its own.
+    /// Whether DNS points to it for its domain; by default it does if the domain is its own.
     pub serves: Option<bool>,
-    /// It listens at the default port 5269, on an address of its own.
+    /// Whether it listens on the default port 5269, on its own address.
     #[serde(default)]
     pub default_port: bool,
-    /// It listens at `::1`.
+    /// Whether it listens on `::1`.
     #[serde(default)]
     pub over_ipv6: bool,
-    /// It sends its stanza in spite of a refusal, right before its end.
+    /// Whether it sends its stanza despite a refusal, right before it ends.
     #[serde(default)]
     pub insists: bool,
-    /// It answers requests, on connections of its own.
+    /// Whether it answers requests, on its own connections.
     #[serde(default)]
     pub answers: bool,
     /// Milliseconds that it waits for each step.
     pub patience: Option<u32>,
-    /// The target's configuration leaves its domain out.
+    /// Whether its domain is missing from the target's configuration.
     #[serde(default)]
     pub unlisted: bool,
     /// Its reactions, before those of its persona.
@@ -178,7 +180,7 @@ pub struct PartnerSpec {
 }
 
 impl PartnerSpec {
-    /// The persona of a partner whose file names none.
+    /// The default persona of a partner.
     pub(super) fn persona() -> String {
         "modern".to_owned()
     }

@@ -1,4 +1,4 @@
-//! All scenarios: those that came with the source, and those of a folder.
+//! All scenarios: the embedded ones, or those of a folder.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,23 +11,23 @@ use super::script;
 use crate::case::Case;
 use crate::embedded;
 
-/// The folder of the registry, which holds no scenarios.
+/// The folder of requirements, which contains no scenarios.
 const REQUIREMENTS: &str = "requirements";
 
-/// Scenarios by their place below `scenarios/`, such as `streams/STR-08-header-then-features`.
+/// Scenarios by their path below `scenarios/`, such as `streams/STR-08-header-then-features`.
 #[derive(Clone, Debug, Default)]
 pub struct Library {
     files: BTreeMap<String, File>,
 }
 
 impl Library {
-    /// The scenarios of this build.
+    /// The embedded scenarios.
     pub fn builtin() -> &'static Self {
         static BUILTIN: LazyLock<Library> = LazyLock::new(|| Library::builtin_where(|_, _| true));
         &BUILTIN
     }
 
-    /// Those scenarios of this build that are wanted by name and text; the others are not read.
+    /// The embedded scenarios selected by name and text; the others are not parsed.
     pub fn builtin_where(wanted: impl Fn(&str, &str) -> bool) -> Self {
         let files = embedded::FILES
             .iter()
@@ -45,8 +45,8 @@ impl Library {
         }
     }
 
-    /// The scenarios of a folder that is laid out as `scenarios/` is, or a single file in such a
-    /// folder. All mistakes of all files come at once.
+    /// The scenarios of a folder with the layout of `scenarios/`, or of a single file in such a
+    /// folder. All mistakes in all files are reported together.
     ///
     /// # Errors
     /// Each thing that is wrong.
@@ -71,7 +71,7 @@ impl Library {
         }
     }
 
-    /// How many there are.
+    /// The number of scenarios.
     pub fn len(&self) -> usize {
         self.files.len()
     }
@@ -81,12 +81,12 @@ impl Library {
         self.files.is_empty()
     }
 
-    /// Them all with their names, in order.
+    /// All scenarios with their names, in order.
     pub fn files(&self) -> impl Iterator<Item = (&str, &File)> {
         self.files.iter().map(|(name, file)| (name.as_str(), file))
     }
 
-    /// All their cases, in order.
+    /// The cases of all scenarios, in order.
     pub fn cases(&self) -> Vec<Case> {
         self.files
             .iter()

@@ -1,4 +1,4 @@
-//! Tables that are laid over others: a variant over its file, a partner's offer over its persona's.
+//! Merges tables: a variant over its file, a partner's offer over its persona's.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -10,8 +10,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::file::PartnerSpec;
 
-/// Lays a variant over the rest of its file. Lists replace lists; values and partners are taken one by
-/// one, and so is what differs from a persona's offer.
+/// Merges a variant over the rest of its file. Lists replace lists; values, partners and differences from a
+/// persona's offer are merged key by key.
 pub(super) fn lay<'a>(over: DeTable<'a>, base: &mut DeTable<'a>) {
     lay_below(&mut Vec::new(), over, base);
 }
@@ -46,8 +46,8 @@ fn is_merged(path: &[String]) -> bool {
     )
 }
 
-/// Gives each partner of a scenario the whole offer: what it does not say is its persona's. What is
-/// added is written nowhere.
+/// Completes each partner's offer from its persona. The added values do not appear in the
+/// file.
 pub(super) fn complete(scenario: &mut DeTable<'_>) {
     if !scenario.contains_key("partner") {
         add(scenario, "partner", DeValue::Table(DeTable::new()));
@@ -55,7 +55,7 @@ pub(super) fn complete(scenario: &mut DeTable<'_>) {
     each_part(scenario, |part| {
         let word = part.get("persona").and_then(|word| word.get_ref().as_str());
         let word = word.map_or_else(PartnerSpec::persona, str::to_owned);
-        // Another persona's is as good for one that there is not, which is reported elsewhere.
+        // A missing persona is reported elsewhere; any other will do here.
         let whole = OFFERS
             .get(&word)
             .or_else(|| OFFERS.get(&PartnerSpec::persona()));
@@ -74,7 +74,7 @@ pub(super) fn complete(scenario: &mut DeTable<'_>) {
     });
 }
 
-/// Takes out again what was added to make the offers whole.
+/// Removes the values that were added to complete the offers.
 pub(super) fn forget_added(scenario: &mut DeTable<'_>) {
     each_part(scenario, |part| {
         keep_written(part);
@@ -90,7 +90,7 @@ fn keep_written(table: &mut DeTable<'_>) {
     *table = all.filter(|(_, value)| value.span() != NOWHERE).collect();
 }
 
-/// The offers of the built-in personas, as files would say them.
+/// The offers of the built-in personas, as they would be written in files.
 static OFFERS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
     persona::builtin()
         .into_iter()

@@ -1,7 +1,7 @@
 //! Scenarios as data: cases from files.
 //!
-//! A file below `scenarios/` says what partners do and what has to come of it. [`Library`] reads
-//! them, [`cases`] makes cases of one.
+//! A file below `scenarios/` says what partners do and what must follow. [`Library`] reads
+//! the files, and [`cases`] turns each into cases.
 
 mod check;
 mod file;

@@ -1,4 +1,4 @@
-//! Reads a scenario file: its variants are laid over the rest of it, and each is read as a whole.
+//! Reads a scenario file: each variant is merged over the file and then read as a whole.
 
 use simulated_partners::diagnostic::Diagnostic;
 use simulated_partners::document::{Document, FileError, Hints, Source};
@@ -10,7 +10,7 @@ use super::file::{File, Variant};
 use super::merge::{complete, forget_added, lay};
 use crate::case::{CONTROL, Expect};
 
-/// Keys that are said once for a file and all of its variants.
+/// Keys that apply to a file and all its variants.
 pub(super) const OF_FILE: [&str; 5] = ["alone", "bugs", "format", "no-control", "tags"];
 
 const HINTS: &Hints = &[
@@ -45,7 +45,7 @@ const HINTS: &Hints = &[
 ];
 
 impl File {
-    /// Reads a scenario. `name` is its place below `scenarios/`.
+    /// Reads a scenario. `name` is its path below `scenarios/`.
     ///
     /// # Errors
     /// All mistakes of the file.
@@ -93,7 +93,7 @@ impl File {
     }
 }
 
-/// The table of a variant, or of the control: what it says over what its file says.
+/// The table of a variant, or of the control: its differences from the file.
 fn laid_over<'a>(
     document: &mut Document<'a>,
     mut over: DeTable<'a>,

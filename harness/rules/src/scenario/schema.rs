@@ -7,11 +7,11 @@ use simulated_partners::document::FORMAT;
 use super::file::Variant;
 use super::read::OF_FILE;
 
-/// What of a scenario a file has to say itself.
+/// The keys that every scenario file must have.
 const REQUIRED: [&str; 5] = ["format", "title", "requirements", "direction", "expect"];
 
-/// The JSON schema of a scenario file, for editors: that of a scenario, a control and variants of
-/// which each says what is different, and offers that say what differs from their personas'.
+/// The JSON schema of a scenario file, for editors: the schema of a scenario, with a control and variants
+/// that contain only differences, and offers that contain only differences from their personas.
 pub fn schema() -> String {
     let mut schema = schema_for!(Variant).to_value();
     let properties = schema["properties"].clone();
@@ -38,7 +38,7 @@ pub fn schema() -> String {
     format!("{schema:#}\n")
 }
 
-/// What a variant can say: nothing of that stands for it where it says nothing.
+/// Removes defaults in variants, where a missing key means no difference.
 fn differences(properties: &Value) -> Map<String, Value> {
     let all = properties.as_object().into_iter().flatten();
     all.filter(|(key, _)| !OF_FILE.contains(&key.as_str()))

@@ -80,7 +80,7 @@ fn script(scenario: &str, file: &File, name: Option<&str>, variant: &Variant) ->
     }
 }
 
-/// What those expect that have to be refused, each with its name.
+/// The expectations of the cases that must be refused, by name.
 fn siblings(file: &File) -> Vec<(String, Vec<Expect>)> {
     file.all()
         .filter(|(name, _)| *name != Some(CONTROL))

@@ -280,7 +280,7 @@ partner.persona = "modern"
     let offer = &main.persona.offer;
     assert_eq!((offer.tls, offer.external), (Tls::None, false));
     assert_eq!(offer.tls_versions, [TlsVersion::V12]);
-    // A certificate is one thing: it takes the place of another.
+    // A certificate is replaced as a whole.
     let certificate = main.certificate.as_ref().expect("it is written");
     assert_eq!((certificate.ca, certificate.padding), (false, 3));
     let names: Vec<(&str, &str, u16)> = a.roles[1..]
@@ -291,7 +291,7 @@ partner.persona = "modern"
     assert_eq!(names, [("other", "other.example", 2), third]);
     assert_eq!(a.expect.len(), 1);
 
-    // A control says only what makes it acceptable, and has to get through.
+    // A control says only what makes it acceptable, and expects the probe to get through.
     let offer = &control.roles[0].persona.offer;
     assert_eq!((offer.tls, offer.external), (Tls::Offered, false));
     assert_eq!(offer.tls_versions, [TlsVersion::V13]);
@@ -360,7 +360,7 @@ fn values_of_a_variant_are_put_into_reactions() {
     assert_eq!(first.texts().collect::<Vec<_>>(), ["<!-- x -->"]);
 }
 
-/// What a partner sees that accepted, or dialled, one connection.
+/// The events of a partner that accepted, or dialled, one connection.
 #[test]
 fn the_secret_is_a_placeholder_where_it_is_known() {
     let text = CORRECT.replace("values.unit = \" \"", "values.unit = \"{secret}\"");

@@ -1,4 +1,4 @@
-//! What a refusal looks like on the wire for each reason: who ends it, when, and with what.
+//! What a refusal looks like on the wire for each reason: who ends it, when, and how.
 
 use crate::case::Direction;
 use crate::expectation::Reason;
@@ -13,15 +13,15 @@ use table::PATTERNS;
 /// How well an observed refusal fits a reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Match {
-    /// As the tables want it.
+    /// As expected.
     Expected,
-    /// Tolerated, with the ground.
+    /// Tolerated, with the reason.
     Tolerated(&'static str),
-    /// This reason does not look like that.
+    /// It does not match this reason.
     No,
 }
 
-/// A kind of signal; conditions are parted by blanks.
+/// A kind of signal; conditions are separated by spaces.
 enum SignalPattern {
     AnyDialbackError,
     AnySaslFailure,
@@ -67,7 +67,7 @@ impl SignalPattern {
     }
 }
 
-/// Whether a refusal seen on the wire is one for this reason.
+/// Whether a refusal seen on the wire matches this reason.
 pub(super) fn admits(reason: Reason, direction: Direction, refusal: &Refusal) -> Match {
     let pattern = PATTERNS.iter().find(|pattern| {
         pattern.reason == reason

@@ -1,4 +1,4 @@
-//! The table of who ends a refused negotiation, when, and with what.
+//! The table of how a negotiation is refused: who ends it, when, and how.
 
 use std::ops::RangeInclusive;
 
@@ -18,17 +18,17 @@ use SignalPattern::{
     TlsBroken, TlsFailure,
 };
 
-/// A line of the table: refusals that look like this fit the reason so well.
+/// A row of the table: refusals of this form match the reason to this degree.
 pub(super) struct RefusalPattern {
-    /// Who dials; either where there is none.
+    /// Who dials; `None` means either.
     pub(super) direction: Option<Direction>,
     pub(super) reason: Reason,
     pub(super) closers: &'static [Closer],
-    /// The phases in which it may happen. What is forbidden under a reason (a key in clear where TLS
-    /// is missing) belongs to a later phase and so fits no line.
+    /// The phases in which it may happen. What a reason forbids (such as a plaintext key if TLS
+    /// is missing) belongs to a later phase and so matches no row.
     pub(super) phases: RangeInclusive<Phase>,
     pub(super) signals: &'static [SignalPattern],
-    /// The ground, where only tolerated.
+    /// The reason, if only tolerated.
     pub(super) tolerated: Option<&'static str>,
 }
 
@@ -36,16 +36,16 @@ const ANYBODY: &[Closer] = &[Closer::Target, Closer::Partner, Closer::Nobody];
 const TARGET: &[Closer] = &[Closer::Target];
 const PARTNER: &[Closer] = &[Closer::Partner];
 
-/// Ends of a stream or of TCP that say nothing.
+/// Plain ends of a stream or of TCP.
 const WORDLESS: &[SignalPattern] = &[StreamEnd, Fin, Reset];
 /// All ends of a stream or of TCP.
 const ANY_END: &[SignalPattern] = &[StreamEnd, AnyStreamError, Fin, Reset];
 /// Ends of STARTTLS or of a handshake.
 const TLS_ENDS: &[SignalPattern] = &[TlsFailure, AnyTlsAlert, TlsBroken];
-/// Answers to a key for a partner whose certificate does not do.
+/// Answers to a key for a partner whose certificate is not good enough.
 const NOT_WITH_THIS: &str =
     "policy-violation not-authorized not-allowed forbidden service-unavailable";
-/// Answers to a key where dialback is off.
+/// Answers to a key with dialback disabled.
 const NO_DIALBACK: &str = "policy-violation not-authorized not-allowed service-unavailable";
 /// Answers to a key that could not be verified (XEP-0220 §2.4.2).
 const NOT_VERIFIED: &str = "remote-server-not-found remote-connection-failed remote-server-timeout";
@@ -58,11 +58,11 @@ const CALLED_INVALID: &str = "the key is called invalid without having been veri
 const ANSWER_MISSING: &str = "the typed answer to the key is missing";
 const KEY_WITHOUT_ID: &str = "a key was made for a stream that cannot carry dialback";
 
-/// By reason; of the lines of a reason and a direction the first that matches decides, so what is
-/// expected comes before what is tolerated. What no line matches does not fit.
+/// By reason. Of the rows for a reason and direction, the first match decides, so expected rows
+/// come before tolerated ones. What matches no row does not fit.
 #[rustfmt::skip]
 pub(super) static PATTERNS: &[RefusalPattern] = &[
-    // Whatever ends it before any authentication. A partner that breaks things on its own ends it
+    // Any end before authentication. A partner that breaks the stream ends it
     // before the configuration can.
     both(Reason::Config, ANYBODY, Stream..=Tls, TLS_ENDS),
     both(Reason::Config, ANYBODY, Phase::Config..=Connect, &[ConfigRefused, NoConnection]),
@@ -97,7 +97,7 @@ pub(super) static PATTERNS: &[RefusalPattern] = &[
     outbound(PeerTls, TARGET, Stream..=Method, &[AnyStreamError]).tolerated(OTHER_CONDITION),
     outbound(PeerTls, TARGET, Stream..=Method, &[Fin, Reset]).tolerated(ABRUPT),
 
-    // Whoever ends it, and however.
+    // Whoever ends it, in any way.
     both(TlsFail, ANYBODY, Starttls..=Tls, TLS_ENDS),
     both(TlsFail, ANYBODY, Starttls..=Tls, ANY_END),
 
@@ -108,7 +108,7 @@ pub(super) static PATTERNS: &[RefusalPattern] = &[
     inbound(BadCert, TARGET, Tls..=Dialback, &[StreamError("policy-violation not-authorized")]),
     inbound(BadCert, TARGET, Dialback..=Dialback, &[StreamError("unsupported-stanza-type")]),
     inbound(BadCert, ANYBODY, Method..=Sasl, &[SaslFailure("not-authorized invalid-mechanism invalid-authzid")]),
-    // EXTERNAL is not offered, and the partner has nothing else.
+    // EXTERNAL is not offered, and the partner has no other method.
     inbound(BadCert, PARTNER, Stream..=Dialback, ANY_END),
     inbound(BadCert, ANYBODY, Dialback..=Dialback, &[DialbackError(NOT_WITH_THIS)]),
     inbound(BadCert, ANYBODY, Tls..=Dialback, &[AnyStreamError, AnySaslFailure]).tolerated(OTHER_CONDITION),
@@ -132,13 +132,13 @@ pub(super) static PATTERNS: &[RefusalPattern] = &[
     inbound(NoMethod, PARTNER, Stream..=Dialback, ANY_END),
     inbound(NoMethod, TARGET, Stream..=Dialback, &[StreamError("policy-violation not-authorized unsupported-stanza-type")]),
     inbound(NoMethod, ANYBODY, Dialback..=Dialback, &[DialbackError(NO_DIALBACK)]),
-    // A request for dialback that is switched off may be ignored.
+    // A request for disabled dialback may be ignored.
     inbound(NoMethod, ANYBODY, Method..=Dialback, &[Silence]),
     inbound(NoMethod, ANYBODY, Stream..=Dialback, &[AnyStreamError, AnyDialbackError]).tolerated(OTHER_CONDITION),
     inbound(NoMethod, TARGET, Stream..=Dialback, WORDLESS).tolerated(NO_REASON_GIVEN),
     inbound(NoMethod, ANYBODY, Dialback..=Dialback, &[DialbackInvalid]).tolerated(CALLED_INVALID),
 
-    // The authoritative server's word.
+    // The authoritative server's answer.
     inbound(VerificationNegative, ANYBODY, Dialback..=Dialback, &[DialbackInvalid, DialbackError("forbidden")]),
     inbound(VerificationNegative, ANYBODY, Dialback..=Dialback, &[AnyDialbackError]).tolerated(OTHER_CONDITION),
     inbound(VerificationNegative, TARGET, Dialback..=Dialback, ANY_END).tolerated(ANSWER_MISSING),

@@ -1,4 +1,4 @@
-//! Expectations that make no sense.
+//! Finds expectations that make no sense.
 
 use simulated_partners::nearest::suggestion;
 

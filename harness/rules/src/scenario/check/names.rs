@@ -1,4 +1,4 @@
-//! Placeholders, names that are raised and waited for, and reactions.
+//! Checks placeholders, signals and reactions.
 
 use std::collections::BTreeSet;
 
@@ -10,17 +10,17 @@ use crate::case::names::{KNOWN, with_values};
 use crate::case::{Dials, Expect};
 use crate::scenario::{File, Variant};
 
-/// Names that the bench raises by itself.
+/// Signals that the harness raises.
 const RAISED: [&str; 5] = ["delivered", "answered", "returned", "ended", "looked-up"];
 
-/// What a scenario says with its place.
+/// A scenario and its place in the file.
 type Said = Vec<(String, String)>;
 
-/// The names that a file gives anywhere: a variant may leave what gives a name and keep what uses it.
+/// The names defined anywhere in a file: a variant may remove the definition and keep the use.
 pub(super) struct Given {
-    /// Those that can be filled in.
+    /// Names usable as placeholders.
     known: BTreeSet<String>,
-    /// Those that can be waited for.
+    /// Signals that can be waited for.
     raised: BTreeSet<String>,
 }
 
@@ -55,7 +55,7 @@ impl Given {
 }
 
 impl Check<'_> {
-    /// Placeholders, and names that somebody waits for.
+    /// Checks placeholders and awaited signals.
     pub(super) fn names(&mut self, given: &Given) {
         let Given { known, raised } = given;
         let (texts, waits) = wanted(self.variant);
@@ -93,7 +93,7 @@ impl Check<'_> {
         }
     }
 
-    /// What is wrong with reactions, and names raised by a partner that the bench raises by itself.
+    /// Checks reactions, and rejects signals raised by a partner that the harness raises itself.
     pub(super) fn reactions(&mut self) {
         for (path, one) in self.variant.reactions() {
             let place = |key: &str| self.document.place(&format!("{path}.{key}"));
@@ -114,7 +114,7 @@ impl Check<'_> {
     }
 }
 
-/// Texts with placeholders, and names that are waited for.
+/// Collects texts with placeholders and awaited signals.
 fn wanted(variant: &Variant) -> (Said, Said) {
     let (mut texts, mut waits) = (Said::new(), Said::new());
     for (name, value) in &variant.values {
