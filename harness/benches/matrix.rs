@@ -1,5 +1,5 @@
 //! How fast the matrix runs on the embedded proxy, what it costs in memory, and what the harness adds to
-//! the handshakes that it is made of.
+//! the handshakes it consists of.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ fn main() {
     divan::main();
 }
 
-/// Those of a set, or of the three sets of the matrix.
+/// The cases of a set, or of the three sets of the matrix.
 fn cases(set: Option<Set>) -> Vec<Case> {
     let mut all = matrix::cases(&persona::builtin());
     all.extend(Library::builtin().cases());
@@ -85,13 +85,13 @@ fn everything() -> usize {
     run(&cases(None))
 }
 
-/// The conformance suite, controls and probes of life included. Aim: 10 s.
+/// The conformance suite, including controls and health checks. Aim: 10 s.
 #[divan::bench(sample_count = 3, sample_size = 1)]
 fn scenarios() -> usize {
     run(&cases(Some(Set::Scenarios)))
 }
 
-/// From nothing to the first verdict, the expansion of all sets included. Aim: 150 ms.
+/// From start to the first verdict, including the expansion of all sets. Aim: 150 ms.
 #[divan::bench(sample_count = 20, sample_size = 1)]
 fn first_verdict() {
     runtime().block_on(async {
@@ -107,7 +107,7 @@ fn first_verdict() {
     });
 }
 
-/// Figures that are no times of one function: CPU per case against CPU per handshake, and memory.
+/// Figures that are not timings of one function: CPU per case against CPU per handshake, and memory.
 #[expect(
     clippy::print_stdout,
     reason = "the figures are what this program is for"
@@ -154,7 +154,7 @@ fn cpu_of(work: impl FnOnce()) -> Duration {
 
 const HANDSHAKES: u32 = 400;
 
-/// TLS 1.3 with certificates of both sides, verified as rustls does it by itself; both ends in this
+/// TLS 1.3 with certificates on both sides, verified by rustls; both ends are in this
 /// process, without sockets.
 fn mutual_handshakes(number: u32) {
     let authority = Authority::new(1);

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         .run()
 }
 
-/// A proxy that is set by domain, so that all valid policies fit into one instance.
+/// A proxy configured per domain, so that all valid policies fit into one instance.
 struct ReferenceProxy;
 
 impl InProcess for ReferenceProxy {

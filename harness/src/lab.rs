@@ -1,4 +1,4 @@
-//! The test network of one run: certificate authority, DNS and the seed that everything comes from.
+//! The test network of a run: certificate authority, DNS and the seed.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -6,29 +6,29 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use simulated_partners::dns::{Answer, BadName, Data, Dns, Kind};
 use simulated_partners::pki::Authority;
 
-/// What all cases of a run share. Nothing in it leaves the loopback interface, unless a target file
+/// What all cases of a run share. It uses only the loopback interface, unless a target file
 /// says so.
 pub struct Lab {
     /// Issues every certificate of the run.
     pub authority: Authority,
     /// Answers for every domain of the run.
     pub dns: Dns,
-    /// Where partners listen.
+    /// The address where partners listen.
     pub partners: IpAddr,
-    /// Ids, keys and orders come from it.
+    /// The seed of ids, keys and orders.
     pub seed: u64,
-    /// How SRV records name the hosts of partners.
+    /// How SRV records name the partners' hosts.
     pub hosts: Hosts,
 }
 
 /// How an SRV record names the host of a partner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Hosts {
-    /// By a name of its own, `xmpp.<domain>`, whose address is another question to the lab's DNS.
+    /// By its own name, `xmpp.<domain>`, whose address is another query to the lab's DNS.
     #[default]
     Names,
-    /// By its address in digits. For targets that ask the lab for services, but the machine's C
-    /// library for addresses: it takes digits without asking anybody.
+    /// By its numeric address. For targets that query the lab for SRV records, but the system's C
+    /// library for addresses: it parses the digits without a query.
     Digits,
 }
 
@@ -36,7 +36,7 @@ impl Lab {
     /// Opens the network.
     ///
     /// # Errors
-    /// When no loopback port can be had for DNS.
+    /// When no loopback port is available for DNS.
     pub fn open(seed: u64) -> io::Result<Self> {
         Ok(Self {
             authority: Authority::new(seed),
@@ -47,10 +47,10 @@ impl Lab {
         })
     }
 
-    /// What an SRV record has to call a host at an address. A name is published.
+    /// The SRV name for the host at an address. A host name is published.
     ///
     /// # Errors
-    /// When the name is no domain name.
+    /// When the name is not a valid domain name.
     pub fn host(&self, name: &str, address: IpAddr) -> Result<String, BadName> {
         match self.hosts {
             Hosts::Names => {
@@ -66,10 +66,10 @@ impl Lab {
         }
     }
 
-    /// Publishes where a partner's domain is served with TLS from the first byte, and nothing else.
+    /// Publishes that a partner's domain is served at an address, only with direct TLS.
     ///
     /// # Errors
-    /// When the domain is no domain name.
+    /// When the domain is not a valid domain name.
     pub fn publish_direct(&self, domain: &str, address: SocketAddr) -> Result<(), BadName> {
         let service = Data::Service {
             priority: 0,
@@ -82,10 +82,10 @@ impl Lab {
         self.dns.records().set(&name, Kind::Srv, answer)
     }
 
-    /// Publishes where a partner's domain is served.
+    /// Publishes that a partner's domain is served at an address.
     ///
     /// # Errors
-    /// When the domain is no domain name.
+    /// When the domain is not a valid domain name.
     pub fn publish(&self, domain: &str, address: SocketAddr) -> Result<(), BadName> {
         let records = self.dns.records();
         match self.hosts {

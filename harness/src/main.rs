@@ -1,4 +1,4 @@
-//! The binary. All work is done by the library.
+//! The binary. The library does all the work.
 
 use std::process::ExitCode;
 

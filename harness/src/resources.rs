@@ -1,8 +1,8 @@
-//! What this process has used of its machine, from the kernel.
+//! Resources used by this process, as reported by the kernel.
 
 use std::time::Duration;
 
-/// The most memory that was ever resident, in bytes. Nothing where there is no `/proc`.
+/// The peak resident memory in bytes. `None` without `/proc`.
 pub fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status
@@ -12,11 +12,11 @@ pub fn peak_memory() -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// Processor time of all threads, user and system, to 10 ms. Zero where there is no `/proc`.
+/// The processor time of all threads, user and system, to 10 ms. Zero without `/proc`.
 pub fn cpu_time() -> Duration {
     let ticks = || -> Option<u64> {
         let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-        // The name in parentheses may hold blanks; fields are counted after it.
+        // The name in parentheses may contain spaces; fields are counted after it.
         let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
         Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
     };

@@ -1,11 +1,11 @@
-//! The documentation: links lead somewhere, and the commands work as they are written.
+//! Tests the documentation: links resolve, and commands work as written.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Options of `run` that do not change which cases are selected, and whether a value follows.
+/// Options of `run` that do not change which cases are selected, and whether they take a value.
 const NOT_OF_LIST: [(&str, bool); 13] = [
     ("--baseline", true),
     ("--jobs", true),
@@ -88,7 +88,7 @@ impl Page {
         blocks
     }
 
-    /// Where links of the page lead, web addresses left out.
+    /// The targets of the page's links, except web addresses.
     fn links(&self) -> Vec<String> {
         let ends = self.prose().flat_map(|line| {
             let parts = line.split("](").skip(1);
@@ -97,7 +97,7 @@ impl Page {
         ends.filter(|link| !link.contains("://")).collect()
     }
 
-    /// The names under which headings can be linked to.
+    /// The anchors of headings.
     fn anchors(&self) -> BTreeSet<String> {
         let headings = self.prose().filter(|line| line.starts_with('#'));
         let letters = headings.map(|line| line.trim_start_matches('#').trim().to_lowercase());
@@ -119,7 +119,7 @@ impl Page {
     }
 }
 
-/// A command line as a shell parts it, without its comment.
+/// A command line split as a shell does, without its comment.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     for (index, part) in line.split('\'').enumerate() {
@@ -137,7 +137,7 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// What follows the name of the program, called directly or through cargo.
+/// What follows the program's name, called directly or through cargo.
 fn arguments(words: &[String]) -> Option<Vec<String>> {
     if words.first()? == "s2spec" {
         return Some(words[1..].to_vec());
@@ -163,7 +163,7 @@ fn failure(page: &Page, arguments: &[String], folder: &Path) -> Option<String> {
     (!output.status.success()).then(|| format!("{}: s2spec {line}\n{errors}", page.path))
 }
 
-/// A folder with the files that the commands of a page name.
+/// A folder with the files that the page's commands name.
 fn folder(page: &Page) -> PathBuf {
     let name = page.path.replace('/', "-");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
@@ -179,7 +179,7 @@ fn folder(page: &Page) -> PathBuf {
     folder
 }
 
-/// A command that ends by itself and needs no server: as it is, or as one that selects the same cases.
+/// A command that ends by itself and needs no server: unchanged, or one that selects the same cases.
 fn harmless(arguments: &[String]) -> Option<Vec<String>> {
     match arguments.first()?.as_str() {
         "run" => Some(listing(&arguments[1..])),
@@ -242,7 +242,7 @@ fn the_index_names_every_page() {
     assert_none(&missing);
 }
 
-/// With `--help` behind it, a command line is read and not obeyed.
+/// With `--help` appended, a command line is parsed but not executed.
 #[test]
 fn commands_are_understood() {
     let mut wrong = Vec::new();

@@ -1,4 +1,4 @@
-//! The program as its user meets it.
+//! Tests the program as a user runs it.
 
 use std::process::{Command, Output, Stdio};
 
@@ -85,12 +85,12 @@ fn mistakes_in_files_are_shown_whole_and_end_with_2() {
         shown(&["serve", &at("persona.toml")], 2),
         shown(&["run", "--baseline", &at("persona.toml")], 2),
         shown(&["doctor", "--target", &at("xml/XML-02-xml.toml")], 2),
-        // A file that cannot be read is no mistake in it.
+        // A file that cannot be read is not a mistake in it.
         shown(&["run", "--target", &at("xml/XML-03-large.toml")], 3),
         shown(&["check", &at("")], 3),
     ];
     insta::assert_snapshot!(told.join("\n----\n\n"));
-    // What the system says of a folder is its own matter.
+    // The system's message about a folder varies.
     let folder = shown(&["serve", &at("none.toml")], 3);
     assert!(
         folder.starts_with("error: cannot read /none.toml: "),
@@ -202,7 +202,7 @@ fn list_gives_an_id_a_line() {
     assert_eq!(out(&output).lines().count(), 648);
 }
 
-/// The program is interrupted once its first progress is certain: a case that waits for a deadline of
+/// Interrupts the program once its first progress is certain: a case that waits for a deadline of
 /// the target cannot have ended before.
 #[test]
 fn an_interrupt_prints_what_there_is_and_says_so() {
@@ -214,7 +214,7 @@ fn an_interrupt_prints_what_there_is_and_says_so() {
         .expect("it starts");
     let pid = child.id().to_string();
     let started = std::time::Instant::now();
-    // A handler has to be there first: it is once the process has opened sockets of its own.
+    // The handler must be installed first, which it is once the process has opened its own sockets.
     while started.elapsed().as_secs() < 20 && !has_sockets(&pid) {
         std::thread::yield_now();
     }

@@ -1,4 +1,4 @@
-//! What a verdict becomes beside a baseline.
+//! Applies a baseline to a verdict.
 
 use time::Date;
 
@@ -8,22 +8,22 @@ use crate::judge::verdict;
 use crate::record::{BaselineMatch, CaseResult, Record};
 use crate::verdict::Verdict;
 
-/// How results are compared with what is known.
+/// How results are compared with a baseline.
 #[derive(Clone, Debug)]
 pub struct BaselineCheck {
-    /// What is known, if anything.
+    /// The baseline, if any.
     pub baseline: Option<Baseline>,
-    /// Whether a warning is a failure.
+    /// Whether warnings count as failures.
     pub strict: bool,
     /// The day, for entries that expire.
     pub today: Date,
 }
 
-/// A verdict beside the baseline, with its reason and what decided.
+/// A verdict after the baseline, with its reason and what changed it.
 type Judgement = (Verdict, String, Option<BaselineMatch>);
 
 impl BaselineCheck {
-    /// One that changes nothing.
+    /// An unchanged verdict.
     pub fn none() -> Self {
         Self {
             baseline: None,
@@ -32,15 +32,15 @@ impl BaselineCheck {
         }
     }
 
-    /// Gives a result its verdict:
+    /// Adjusts the verdict on a result:
     ///
     /// - a failure as listed becomes [`Verdict::Xfail`];
-    /// - a failure that is listed, but as another one, stays what it is and says so;
-    /// - a case that is listed and does not fail becomes [`Verdict::Xpass`];
-    /// - where the run is strict, a warning that is not listed becomes [`Verdict::Fail`].
+    /// - a failure that is listed differently keeps its verdict, with a remark;
+    /// - a listed case that does not fail becomes [`Verdict::Xpass`];
+    /// - in strict mode, a warning that is not listed becomes [`Verdict::Fail`].
     ///
-    /// A result that says nothing of the target, or not always the same, is left alone, and entries
-    /// that have expired do not count.
+    /// Results that say nothing about the target, or that vary, are left alone, and expired entries
+    /// do not count.
     pub fn judge(&self, result: CaseResult) -> Record {
         let (was, why) = verdict(&result);
         let (verdict, why, settled) = match (shown(&result), self.failure(was)) {
@@ -56,7 +56,7 @@ impl BaselineCheck {
         }
     }
 
-    /// What kind of failure a verdict is in this run, if it is one.
+    /// The kind of failure that a verdict is in this run, if any.
     fn failure(&self, verdict: Verdict) -> Result<Option<Covers>, SaysNothing> {
         match verdict {
             Verdict::Fail => Ok(Some(Covers::Fail)),
@@ -118,7 +118,7 @@ impl BaselineCheck {
         (Verdict::Fail, why, decided)
     }
 
-    /// What is listed of a case and has an effect in this run, with its place.
+    /// The effective entries for a case in this run, with their places.
     fn listed(&self, id: &str) -> Vec<(String, &Entry)> {
         let Some(baseline) = &self.baseline else {
             return Vec::new();
@@ -132,7 +132,7 @@ impl BaselineCheck {
     }
 }
 
-/// A verdict that no baseline speaks of.
+/// A verdict that baselines do not cover.
 struct SaysNothing;
 
 fn settled(was: Verdict, place: Option<&String>) -> Option<BaselineMatch> {

@@ -1,12 +1,12 @@
-//! The fewest patterns that stand for some ids and for no others.
+//! Finds few patterns that match some ids and no others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// More alternatives than this in one pair of braces cannot be read.
+/// The maximum number of alternatives in one pair of braces, for readability.
 const ALTERNATIVES: usize = 12;
 
 /// Patterns that together match all `wanted` ids and none of the `other` ones, sorted. Ids are made of
-/// segments; a pattern has `*` for whole segments, and `{a,b}` where few are meant.
+/// segments; a pattern has `*` for whole segments, and `{a,b}` for a few alternatives.
 pub(super) fn cover(wanted: &BTreeSet<&str>, others: &BTreeSet<&str>) -> Vec<String> {
     merged(&stars(wanted, others))
 }
@@ -39,7 +39,7 @@ fn stars(wanted: &BTreeSet<&str>, others: &BTreeSet<&str>) -> Vec<String> {
         if left.is_empty() {
             break;
         }
-        // A pattern that says again what others have said would be an entry too many.
+        // Skip patterns that add nothing to the previous ones.
         if ids.iter().any(|id| left.contains(id)) && (ids.len() > 1 || !pattern.contains('*')) {
             left.retain(|id| !ids.contains(id));
             chosen.push(pattern);
@@ -48,7 +48,7 @@ fn stars(wanted: &BTreeSet<&str>, others: &BTreeSet<&str>) -> Vec<String> {
     chosen
 }
 
-/// The id itself and all patterns with `*` for some segments after the first.
+/// The id itself, and all patterns with `*` for some of the segments after the first.
 fn generalised(id: &str) -> Vec<String> {
     let segments: Vec<&str> = id.split('/').collect();
     let free = segments.len().saturating_sub(1).min(8);
@@ -67,7 +67,7 @@ fn generalised(id: &str) -> Vec<String> {
         .collect()
 }
 
-/// Patterns that differ in one segment become one with alternatives there.
+/// Merges patterns that differ in one segment into one with alternatives.
 fn merged(patterns: &[String]) -> Vec<String> {
     let split = |pattern: &String| -> Segments {
         let segments = pattern.split('/');

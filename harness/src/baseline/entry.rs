@@ -6,53 +6,53 @@ use time::Date;
 
 use crate::glob::Glob;
 
-/// All entries of a file, in its order.
+/// All entries of a file, in file order.
 #[derive(Clone, Debug)]
 pub struct Baseline {
-    /// The file as the user knows it.
+    /// The file name as given by the user.
     pub file: String,
-    /// What it lists.
+    /// The entries.
     pub entries: Vec<Entry>,
 }
 
 /// One known deviation.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// The line where it begins, counted from 1.
+    /// The line where it starts, counted from 1.
     pub line: usize,
-    /// Id of a case, or a glob.
+    /// A case id or glob.
     pub case: String,
-    /// What the cases show.
+    /// The expected outcome of the cases.
     pub shown: String,
-    /// The verdict that is known.
+    /// The expected verdict.
     pub covers: Covers,
     pub why: String,
-    /// Where more is said of it.
+    /// A link with more information.
     pub link: Option<String>,
-    /// The last day on which it counts.
+    /// The last day on which it applies.
     pub expires: Option<Date>,
     pub(super) glob: Glob,
 }
 
 impl Entry {
-    /// Whether the entry speaks of a case.
+    /// Whether the entry matches a case.
     pub fn matches(&self, id: &str) -> bool {
         self.glob.is_match(id)
     }
 
-    /// Whether it has ceased to count.
+    /// Whether it has expired.
     pub fn expired(&self, today: Date) -> bool {
         self.expires.is_some_and(|last| today > last)
     }
 }
 
 impl Baseline {
-    /// Where an entry stands: `known.toml:12`.
+    /// The place of an entry: `known.toml:12`.
     pub(super) fn place(&self, entry: &Entry) -> String {
         format!("{}:{}", self.file, entry.line)
     }
 
-    /// The entries that speak of a case. One with its very id makes globs of no account.
+    /// The entries that match a case. One with its exact id takes precedence over globs.
     pub(super) fn of(&self, id: &str) -> Vec<&Entry> {
         let exact: Vec<&Entry> = self.entries.iter().filter(|e| e.case == id).collect();
         if exact.is_empty() {
@@ -63,7 +63,7 @@ impl Baseline {
     }
 }
 
-/// Which verdict an entry is about.
+/// The verdict that an entry expects.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, Display,
 )]
@@ -73,6 +73,6 @@ pub enum Covers {
     /// A failure.
     #[default]
     Fail,
-    /// A warning, which is a failure where a run is strict. Without that the entry has no effect.
+    /// A warning, which counts as a failure in a strict run. Otherwise the entry has no effect.
     Warn,
 }

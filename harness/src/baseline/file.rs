@@ -1,4 +1,4 @@
-//! Reads a baseline.
+//! Reads a baseline file.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -50,7 +50,7 @@ struct Known {
 }
 
 impl Baseline {
-    /// Reads a baseline file. An entry that speaks of none of `all` the cases is a mistake.
+    /// Reads a baseline file. An entry that matches none of the cases in `all` is a mistake.
     ///
     /// # Errors
     /// When the file cannot be read, and as [`Baseline::parse`].
@@ -58,10 +58,10 @@ impl Baseline {
         Self::parse(&Source::load(path)?, all)
     }
 
-    /// Makes a baseline of a text.
+    /// Parses a baseline.
     ///
     /// # Errors
-    /// When there are mistakes in it.
+    /// When it contains mistakes.
     pub fn parse(source: &Source, all: &[Case]) -> Result<Self, FileError> {
         let mut document = Document::parse(source)?;
         let file: Option<File> = document.read(HINTS);
@@ -73,7 +73,7 @@ impl Baseline {
     }
 }
 
-/// The entries that make sense; what is wrong with the others is reported.
+/// The valid entries; mistakes in the others are reported.
 fn entries(file: &File, source: &Source, document: &mut Document<'_>, all: &[Case]) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut seen: BTreeMap<(String, String, Covers), Range<usize>> = BTreeMap::new();
@@ -105,7 +105,7 @@ fn entries(file: &File, source: &Source, document: &mut Document<'_>, all: &[Cas
     entries
 }
 
-/// One entry that is looked at.
+/// The entry being checked.
 struct Check<'d, 'a> {
     path: String,
     document: &'d Document<'a>,
@@ -177,14 +177,14 @@ impl Check<'_, '_> {
     }
 }
 
-/// What to write for a case that there is not.
+/// Suggests an id for a case that does not exist.
 fn instead(case: &str, all: &[Case]) -> String {
     let nearest = matrix::nearest(case, all);
     if nearest.is_empty() {
         "`s2spec list` shows all ids; a glob stands for the whole of an id".to_owned()
     } else if nearest.iter().any(|near| near == case) {
-        // A beginning of ids is enough on the command line, but here it would be too easily more
-        // than was meant.
+        // A prefix of ids is fine on the command line, but here it would too easily match more
+        // than intended.
         format!(
             "a glob stands for the whole of an id: `{}/**`",
             case.trim_end_matches('/')

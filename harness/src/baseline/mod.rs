@@ -1,8 +1,8 @@
 //! Known deviations of a target, listed in a file: which cases show them, how they end, and why.
 //!
-//! [`Baseline`] reads the file and points at its mistakes, [`BaselineCheck`] compares results with it,
-//! [`write()`] makes one of the failures of a run. An entry is bound to the outcome *and* its reason:
-//! a case that fails otherwise is as unexpected as one that passes.
+//! [`Baseline`] reads the file and reports its mistakes, [`BaselineCheck`] compares results with it, and
+//! [`write()`] creates one from the failures of a run. An entry is bound to the outcome *and* its reason:
+//! a case that fails differently is as unexpected as one that passes.
 
 mod check;
 mod cover;

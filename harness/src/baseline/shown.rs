@@ -1,14 +1,14 @@
-//! What a result shows, as a baseline lists it: in the words of the reports.
+//! Describes a result as a baseline lists it, in the words of the reports.
 //!
 //! `sasl-tls`, `stalled at connect`, `refused: stream error policy-violation at stream, ended by
-//! target`; what is wrong beside the outcome follows: `tls-dialback, but no answer came back`. Where
-//! requirements of a scenario are broken: `breaks STR-08, STR-09`.
+//! target`; other problems follow: `tls-dialback, but no answer came back`. If a scenario's
+//! requirements are violated: `breaks STR-08, STR-09`.
 
 use crate::finding::Against;
 use crate::judge::{broken, needs_control};
 use crate::record::{CaseResult, ControlState};
 
-/// What a result shows, if the case was run.
+/// The description of a result, if the case was run.
 pub fn shown(result: &CaseResult) -> Option<String> {
     let outcome = result.outcome()?;
     if let Some(fault) = fault(result) {
@@ -25,7 +25,7 @@ pub fn shown(result: &CaseResult) -> Option<String> {
     }
 }
 
-/// What is wrong beside the outcome.
+/// Problems other than the outcome.
 fn fault(result: &CaseResult) -> Option<String> {
     let fault = result
         .findings()

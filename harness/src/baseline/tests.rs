@@ -12,7 +12,7 @@ use crate::report::{Report, fixture};
 use crate::scenario::Library;
 use crate::verdict::Verdict;
 
-/// The failure of the fixture.
+/// The failed case of the fixture.
 const CASE: &str = "personas/row07/google-talk/inbound";
 const SHOWN: &str = "tcp-dialback";
 

@@ -1,4 +1,4 @@
-//! Makes a baseline of the failures of a run.
+//! Creates a baseline from the failures of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -20,15 +20,15 @@ use crate::verdict::Verdict;
 pub struct Written {
     /// The text of the file.
     pub text: String,
-    /// Entries for failures that were not known: their `why` has to be filled in.
+    /// The number of new entries, whose `why` must be filled in.
     pub new: usize,
-    /// Entries of the old baseline that it keeps.
+    /// The number of entries kept from the old baseline.
     pub kept: usize,
 }
 
-/// The failures of a run as the text of a baseline: those that the old one explains with their
-/// explanation, the others with an empty `why`. Entries for cases that did not run are kept; those that
-/// came out wrong are left out. A glob stands for several cases only if all of them show the same.
+/// The failures of a run as the text of a baseline: those explained by the old baseline keep their
+/// explanation, the others get an empty `why`. Entries for cases that did not run are kept, and those that
+/// turned out wrong are dropped. A glob covers several cases only if all of them show the same.
 pub fn write(
     target: &str,
     records: &BTreeMap<String, Record>,
@@ -92,7 +92,7 @@ pub fn write(
     }
 }
 
-/// The entries that no case of the run speaks against.
+/// The entries that no case of the run contradicts.
 fn still_right<'a>(
     baseline: &'a Baseline,
     records: &BTreeMap<String, Record>,
@@ -124,7 +124,7 @@ const fn says_something(record: &Record) -> bool {
     }
 }
 
-/// What an entry for a result would say.
+/// The text of an entry for a result.
 fn failure(record: &Record) -> Option<(Covers, String)> {
     if !matches!(record.verdict, Verdict::Fail | Verdict::Xfail) {
         return None;
@@ -168,7 +168,7 @@ fn entry_text(
     }
 }
 
-/// A TOML string, with escapes where they are needed.
+/// A TOML string, escaped where necessary.
 fn quoted(text: &str) -> String {
     Value::String(text.to_owned()).to_string()
 }

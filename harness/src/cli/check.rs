@@ -32,7 +32,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
                 files += library.len();
                 cases += library.cases().len();
             }
-            // What is wrong with the other files is wanted, too.
+            // The mistakes in the other files are reported too.
             Err(errors) => wrong.extend(errors),
         }
     }

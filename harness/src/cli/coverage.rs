@@ -83,7 +83,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     Ok(Exit::Expected)
 }
 
-/// The area of that code or folder.
+/// The area with that code or folder.
 fn area<'a>(registry: &'a Registry, name: &str) -> Result<&'a Area, CliError> {
     registry.area(name).ok_or_else(|| {
         let areas = registry.areas();
@@ -97,7 +97,7 @@ fn area<'a>(registry: &'a Registry, name: &str) -> Result<&'a Area, CliError> {
     })
 }
 
-/// The requirements in a state, one a paragraph.
+/// The requirements in a state, one per paragraph.
 fn list(coverage: &Coverage<'_>, table: &Table, state: State, width: usize) -> String {
     let registry = coverage.registry();
     table

@@ -14,7 +14,7 @@ use super::{Color, logging, output};
 use crate::doctor::{self, Depth, Diagnosis, DoctorError, Preflight, PublicDns};
 use crate::policy::PolicyNumber;
 
-/// Lines on a terminal that is wider than this are hard to read.
+/// Wider lines are hard to read.
 const WIDEST: usize = 100;
 
 /// Options of `doctor`.
@@ -120,7 +120,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
             _ = tokio::signal::ctrl_c() => Err(DoctorError::Interrupted),
         }
     });
-    // What was started for a target file ends with the program, also after an interrupt.
+    // Processes started for a target file end with the program, even after an interrupt.
     runtime.shutdown_background();
     let diagnosis = diagnosis.map_err(|why| CliError::environment("nothing examined", why))?;
     let on_stdout = matches!(json, Some(JsonFile::Stdout));

@@ -1,4 +1,4 @@
-//! What can go wrong before there are results, and the exit codes.
+//! Errors before there are results, and the exit codes.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -8,17 +8,17 @@ use simulated_partners::document::FileError;
 
 use crate::cause::with_causes;
 
-/// How the program ends.
+/// The exit status of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// All as expected.
+    /// Everything as expected.
     Expected = 0,
     /// At least one unexpected result.
     Unexpected = 1,
     /// Wrong usage, or an unknown persona.
     Usage = 2,
-    /// The environment or the harness failed, or the run was broken off.
+    /// The environment or the harness failed, or the run was interrupted.
     Environment = 3,
     /// No case was selected.
     NothingSelected = 4,
@@ -30,31 +30,31 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// A command that could not do its work.
+/// An error that stops a command.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    /// An argument makes no sense; the text says what would.
+    /// An invalid argument; the text says what would be valid.
     #[error("{0}")]
     Usage(String),
-    /// A port, a file or a program.
+    /// A port, file or program failed.
     #[error("{doing}")]
     Environment {
-        /// What was tried, such as `cannot write report.json`.
+        /// The failed operation, such as `cannot write report.json`.
         doing: String,
         /// Why it failed.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// Files with mistakes, or that cannot be read.
+    /// Files that have mistakes or cannot be read.
     #[error("{}", listed(.0, false))]
     Files(Vec<FileError>),
-    /// No case has such an id; the text names the nearest ones.
+    /// No case has this id; the text names the nearest ones.
     #[error("{0}")]
     NothingSelected(String),
 }
 
 impl CliError {
-    /// An [`CliError::Environment`].
+    /// Creates a [`CliError::Environment`].
     pub(super) fn environment(
         doing: impl Into<String>,
         source: impl Into<Box<dyn Error + Send + Sync>>,
@@ -65,7 +65,7 @@ impl CliError {
         }
     }
 
-    /// The exit code for it.
+    /// The exit code for this error.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
@@ -87,7 +87,7 @@ impl CliError {
         with_causes(self)
     }
 
-    /// As it is shown to who called the program.
+    /// The message shown to the user.
     pub fn report(&self, coloured: bool) -> String {
         match self {
             Self::Files(files) => listed(files, coloured),
@@ -104,7 +104,7 @@ impl From<FileError> for CliError {
     }
 }
 
-/// All that is wrong with files, and how much that is.
+/// All mistakes in files, and their number.
 fn listed(files: &[FileError], coloured: bool) -> String {
     let mut count = 0;
     let mut shown: Vec<String> = files

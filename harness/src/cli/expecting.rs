@@ -1,4 +1,4 @@
-//! Options of `run` that say what is expected, and how often a case is run to see it.
+//! Options of `run` for what is expected and how often cases are run.
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ pub(super) struct Expecting {
 }
 
 impl Expecting {
-    /// Whether cases have to be known that are not run: a baseline may be about them.
+    /// Whether cases outside the selection must be known, because a baseline may refer to them.
     pub(super) fn needs_all(&self) -> bool {
         self.baseline.is_some() || self.write_baseline.is_some()
     }
@@ -87,7 +87,7 @@ impl Expecting {
         options
     }
 
-    /// Sees that the new baseline can be written, before the run.
+    /// Checks before the run that the new baseline can be written.
     ///
     /// # Errors
     /// When it cannot.
@@ -114,7 +114,7 @@ pub(super) struct NewBaseline {
 }
 
 impl NewBaseline {
-    /// Writes what the run showed, and says what is left to do.
+    /// Writes the results, and says what is left to do.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -141,7 +141,7 @@ impl NewBaseline {
     }
 }
 
-/// A path that can be pasted into a shell.
+/// A path quoted for a shell.
 fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);

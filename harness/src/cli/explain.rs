@@ -137,7 +137,7 @@ pub(super) fn text(case: &Case, all: &[Case], judging: Judging, width: usize) ->
     out
 }
 
-/// What a scenario judges, and by what.
+/// The scenario of a case and what it judges.
 fn scripted(scenario: &Scenario, script: &Script) -> Vec<(&'static str, String)> {
     let mut lines = vec![("file", format!("scenarios/{}.toml", scenario.file))];
     lines.extend(scenario.tags.iter().map(|tag| ("tagged", tag.to_string())));
@@ -177,7 +177,7 @@ fn scripted(scenario: &Scenario, script: &Script) -> Vec<(&'static str, String)>
     lines
 }
 
-/// What happens in the case, in plain words.
+/// The events of the case, in plain words.
 fn story(case: &Case) -> String {
     let partner = match case.set {
         Set::Personas => format!("a simulated server of the kind {}", case.partner.name),
@@ -234,7 +234,7 @@ fn meaning(end: &End) -> &'static str {
     }
 }
 
-/// What the partner does other than a correct server.
+/// How the partner differs from a correct server.
 fn deviations(facts: &Deviations) -> Vec<&'static str> {
     let mut found = Vec::new();
     found.extend(match facts.stream {

@@ -1,4 +1,4 @@
-//! Where the JSON report goes.
+//! The destination of the JSON report.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -9,14 +9,14 @@ use tempfile::NamedTempFile;
 use super::error::CliError;
 use super::output;
 
-/// A destination that was found to be writable before the run, so that no result is lost after it.
+/// A destination that is checked before the run, so that no result is lost after it.
 #[derive(Debug)]
 pub(super) enum JsonFile {
-    /// `-`: standard output, in place of the table.
+    /// `-`: standard output, instead of the table.
     Stdout,
-    /// A new file beside the old one, which it replaces when complete.
+    /// A new file that replaces the old one when complete.
     Replace(PathBuf, NamedTempFile),
-    /// Something that is no plain file, such as a pipe: written in place.
+    /// Not a regular file, such as a pipe: written in place.
     InPlace(PathBuf, File),
 }
 
@@ -24,7 +24,7 @@ impl JsonFile {
     /// Opens a destination.
     ///
     /// # Errors
-    /// When nothing can be written there.
+    /// When it is not writable.
     pub(super) fn open(path: &Path) -> Result<Self, CliError> {
         if path == Path::new("-") {
             return Ok(Self::Stdout);
@@ -49,7 +49,7 @@ impl JsonFile {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            // As any other new file; the umask takes away what it should.
+            // Permissions of an ordinary new file, subject to the umask.
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
         let file = builder.tempfile_in(folder).map_err(failed)?;
@@ -59,7 +59,7 @@ impl JsonFile {
     /// Writes the document.
     ///
     /// # Errors
-    /// When the disk is full, or the folder went away meanwhile.
+    /// When the disk is full, or the folder has disappeared.
     pub(super) fn write(self, text: &str) -> Result<(), CliError> {
         let failed =
             |path: &Path, e| CliError::environment(format!("cannot write {}", path.display()), e);

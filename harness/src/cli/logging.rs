@@ -1,4 +1,4 @@
-//! Logs on standard error, for those who ask for them.
+//! Logs on standard error, on request.
 
 use std::io::IsTerminal as _;
 
@@ -6,8 +6,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Shows what `RUST_LOG` asks for, such as `debug` or `rustls=trace,info`, or else `default`. A second
-/// call changes nothing.
+/// Logs what `RUST_LOG` selects, such as `debug` or `rustls=trace,info`, or else `default`. A second
+/// call has no effect.
 pub(super) fn start(default: &str) {
     let wanted = std::env::var("RUST_LOG").unwrap_or_default();
     let filter = [wanted.as_str(), default]

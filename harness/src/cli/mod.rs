@@ -1,7 +1,7 @@
-//! The command line: one file a subcommand.
+//! The command line: one file per subcommand.
 //!
-//! Results go to standard output, everything else to standard error. [`Exit`] says what the exit codes
-//! mean.
+//! Results go to standard output, everything else to standard error. [`Exit`] documents the exit
+//! codes.
 
 mod check;
 mod coverage;
@@ -82,10 +82,10 @@ enum Command {
     Proxy(proxy::Args),
 }
 
-/// When colours are used.
+/// When to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Color {
-    /// On a terminal, unless the environment says otherwise.
+    /// On a terminal, unless the environment disables them.
     #[default]
     Auto,
     /// Always.
@@ -108,7 +108,7 @@ impl Color {
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let exit = from_arguments(std::env::args_os());
-    // Here and not where they are started: a process may run several commands, as tests do.
+    // Set here rather than where threads start, because a process may run several commands, as tests do.
     end_all();
     exit.into()
 }
@@ -122,7 +122,7 @@ fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             } else {
                 Exit::Expected
             };
-            // The reader may be gone; then there is nothing left to say.
+            // If the reader is gone, there is nothing left to say.
             let _ = error.print();
             return exit;
         }

@@ -1,16 +1,16 @@
-//! Writing to the terminal: its width, its characters, and readers that go away.
+//! Terminal output: its width, its character set, and readers that go away.
 
 use std::io::{self, Write as _};
 
 use super::error::CliError;
 use crate::report::Charset;
 
-/// Width where nobody knows it: a file, a pipe, a CI log.
+/// The width if unknown: a file, a pipe, a CI log.
 const DEFAULT_WIDTH: usize = 100;
-/// Below this a table cannot be read, above it lines cannot.
+/// A narrower table cannot be read, and neither can longer lines.
 const WIDTHS: std::ops::RangeInclusive<usize> = 40..=200;
 
-/// Writes to standard output. A reader that went away (`| head`) is no error: the rest is dropped.
+/// Writes to standard output. A reader that went away (`| head`) is not an error: the rest is dropped.
 ///
 /// # Errors
 /// When the output cannot be written for another reason, such as a full disk.
@@ -25,7 +25,7 @@ pub(super) fn print(text: &str) -> Result<(), CliError> {
     }
 }
 
-/// [`print`] in the characters that the terminal knows.
+/// [`print`] with the characters that the terminal supports.
 ///
 /// # Errors
 /// As [`print`].
@@ -33,17 +33,17 @@ pub(super) fn show(text: String) -> Result<(), CliError> {
     print(&charset().fit(text))
 }
 
-/// An error on standard error.
+/// Prints an error to standard error.
 pub(super) fn error(error: &CliError) {
     note(&error.report(true));
 }
 
-/// A remark on standard error. If that is closed, there is nobody to tell.
+/// Prints a remark to standard error. If that is closed, it is dropped.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
-/// Columns to use: `COLUMNS` if set, else the terminal's, else a width for files.
+/// The width to use: `COLUMNS` if set, else the terminal's, else a default for files.
 pub(crate) fn width() -> usize {
     let asked = std::env::var("COLUMNS").ok().and_then(|v| v.parse().ok());
     let width = asked.or_else(|| {
@@ -54,7 +54,7 @@ pub(crate) fn width() -> usize {
         .clamp(*WIDTHS.start(), *WIDTHS.end())
 }
 
-/// What the locale allows. Without any locale (containers, CI) UTF-8 is the safer guess.
+/// The character set of the locale. Without a locale (containers, CI), UTF-8 is the safer guess.
 pub(crate) fn charset() -> Charset {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()

@@ -1,4 +1,4 @@
-//! What `s2spec explain` says of a requirement or a bug.
+//! `s2spec explain` for a requirement or a bug.
 
 use owo_colors::OwoColorize as _;
 
@@ -9,11 +9,11 @@ use crate::requirement::{Bug, Entry, Level, Registry, Requirement, RequirementId
 use crate::scenario::Library;
 use crate::verdict::Weight;
 
-/// The explanation of a requirement or a bug, in letters of any case; none if the text is an id of
-/// neither kind.
+/// The explanation of a requirement or bug, in any letter case; `None` if the text does not have
+/// the form of such an id.
 ///
 /// # Errors
-/// When it is such an id and there is none of it.
+/// When it has the form of such an id but does not exist.
 pub(super) fn explain(id: &str, width: usize) -> Result<Option<String>, CliError> {
     let registry = Registry::builtin();
     let entry = match registry.find(id) {

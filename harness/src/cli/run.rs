@@ -28,17 +28,17 @@ use crate::subject::reference::Reference;
 use crate::subject::remote::Remote;
 use crate::verdict::Verdict;
 
-/// Seconds that a case may take before it counts as stalled.
+/// The default time limit of a case.
 const DEFAULT_TIMEOUT: &str = "10";
-/// More than this is a mistake in the unit.
+/// A larger value is a mistake in the unit.
 const LONGEST_TIMEOUT: f64 = 3600.0;
 const DEFAULT_SEED: u64 = 1;
-/// Events that may wait to be shown.
+/// The maximum number of events waiting to be shown.
 const EVENTS: usize = 64;
-/// How long the end of tasks may keep back the report.
+/// The maximum time that unfinished tasks may delay the report.
 const WIND_DOWN: Duration = Duration::from_secs(2);
 
-/// How to read a policy that requires SASL and allows dialback.
+/// How to interpret a policy that requires SASL and allows dialback.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum ModeName {
     /// As in the negotiation matrix: dialback stays possible.
@@ -48,7 +48,7 @@ pub(super) enum ModeName {
     Strict,
 }
 
-/// What decides which outcomes are allowed.
+/// Settings that decide which outcomes are allowed.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub(super) struct Judging {
     /// How to read a policy that requires SASL and allows dialback
@@ -174,7 +174,7 @@ impl From<Options> for Args {
 }
 
 impl Options {
-    /// How a case of this run is run again.
+    /// The command to run a case of this run again.
     fn rerun(&self) -> Rerun {
         let mut options = Vec::new();
         if !self.target.is_default() {
@@ -220,35 +220,35 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// What a run is to do.
+/// The plan of a run.
 pub struct Order {
-    /// All cases that there are.
+    /// All cases.
     pub all: Arc<[Case]>,
-    /// The cases that were asked for; controls come on top.
+    /// The selected cases; controls are added.
     pub cases: Vec<Case>,
-    /// What to run them against.
+    /// The target.
     pub target: Arc<dyn subject::Target>,
-    /// Threads that drive cases.
+    /// The number of threads that run cases.
     pub jobs: NonZeroUsize,
-    /// Where ids, keys and order come from.
+    /// The seed for ids, keys and order.
     pub seed: u64,
-    /// How long one case may take.
+    /// The time limit of a case.
     pub timeout: Duration,
-    /// How the target is to be read.
+    /// How to interpret the target's policies.
     pub profile: Profile,
-    /// Records keep their events even for a pass.
+    /// Whether passed cases keep their events.
     pub keep_events: bool,
-    /// Whether expectations of scenarios are shown to be able to fail.
+    /// Whether to prove that the expectations of scenarios can fail.
     pub prove: bool,
-    /// How often they are run.
+    /// How often cases are run.
     pub repetition: Repetition,
-    /// What is expected of them.
+    /// What is expected.
     pub check: Arc<BaselineCheck>,
-    /// Becomes true when the user wants an end: no new cases, then `Ended { interrupted: true }`.
+    /// Becomes true when the user wants to stop: no new cases, then `Ended { interrupted: true }`.
     pub interrupt: watch::Receiver<bool>,
 }
 
-/// Begins a run. Called inside a tokio runtime; the events end with [`RunEvent::Ended`].
+/// Starts a run. Called inside a tokio runtime; the events end with [`RunEvent::Ended`].
 pub type Start = fn(Order) -> mpsc::Receiver<RunEvent>;
 
 /// The runner of this build.
@@ -261,7 +261,7 @@ const START: Start = |order| {
     receiver
 };
 
-/// What to run against, with what only its file knows.
+/// The target, with additional information from its file.
 pub(super) fn target(
     chosen: &Chosen,
     profile: Profile,
@@ -284,8 +284,8 @@ pub(super) fn target(
     Ok((target, Extra::default()))
 }
 
-/// The target of a run. That of a file is looked at first: at once where it has to run already, else
-/// each time that it was started.
+/// The target of a run. The target of a file is examined first: at once if it must already be running, else
+/// each time it has been started.
 fn examined(options: &Options, runtime: &Runtime) -> Result<Arc<dyn subject::Target>, CliError> {
     let profile = options.judging.profile();
     let (target, extra) = target(&options.target, profile, options.allow_remote)?;
@@ -348,7 +348,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     run(args, START, output::print)
 }
 
-/// `print` gets the table.
+/// `print` receives the table.
 fn run(
     args: &Args,
     start: Start,
@@ -393,7 +393,7 @@ fn run(
     let progress = Progress::new(true, view.charset);
     let report = runtime.block_on(async { follow(start(order), &interrupt, &progress).await });
     progress.clear();
-    // After a second interrupt cases are still under way: their tasks end here. Processes that they have
+    // After a second interrupt, cases are still running: their tasks end here. Processes that they
     // started end with the program.
     runtime.shutdown_timeout(WIND_DOWN);
 
@@ -417,7 +417,7 @@ fn run(
     Ok(exit(&report))
 }
 
-/// Gathers the events of a run. The first Ctrl-C asks the runner to end, the second one does not wait
+/// Collects the events of a run. The first Ctrl-C asks the runner to stop, the second one does not wait
 /// for it.
 async fn follow(
     mut events: mpsc::Receiver<RunEvent>,
@@ -427,9 +427,9 @@ async fn follow(
     let mut report = Report::default();
     let mut unexpected = 0;
     let mut asked = false;
-    // Without a handler a signal ends the process at once, as it would anyway.
+    // Without a handler, a signal ends the process at once, which is acceptable.
     let mut listening = true;
-    // One future for all turns: a signal that comes between two of them is not lost.
+    // One future for all iterations, so a signal that arrives between two of them is not lost.
     let mut signal = std::pin::pin!(end_wanted());
     loop {
         tokio::select! {
@@ -463,7 +463,7 @@ async fn follow(
     report
 }
 
-/// The exit code of a run. A proven deviation weighs more than a run that is not complete.
+/// The exit code of a run. A proven deviation outweighs an incomplete run.
 fn exit(report: &Report) -> Exit {
     let tally = report.tally();
     if tally.unexpected() > 0 {

@@ -1,4 +1,4 @@
-//! Ids on the command line to cases.
+//! From ids on the command line to cases.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::cause::with_causes;
 use crate::matrix::{self, Selection, SelectionError};
 use crate::scenario::Library;
 
-/// Which cases are meant.
+/// The selection of cases.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Wanted {
     /// Case ids, prefixes or globs (`policies`, 'personas/row07/**', '**/inbound'), or ids of
@@ -37,7 +37,7 @@ fn tags() -> impl TypedValueParser<Value = Tag> {
 }
 
 impl Wanted {
-    /// What one id selects.
+    /// Selects by one id.
     pub(super) fn one(id: &str) -> Self {
         Self {
             ids: vec![id.to_owned()],
@@ -45,16 +45,16 @@ impl Wanted {
         }
     }
 
-    /// Those cases among all, and no others.
+    /// Exactly the selected cases among all.
     ///
     /// # Errors
-    /// When an id is malformed or selects nothing, and when nothing has a tag.
+    /// When an id is malformed or selects nothing, or when no case has the tag.
     pub(super) fn among<'a>(&self, all: &'a [Case]) -> Result<Vec<&'a Case>, CliError> {
         among(all, &self.ids, &self.tags)
     }
 
-    /// The cases of those parts of the suite that may hold wanted ones. Nothing is left out where
-    /// nothing is found, for an error that names what comes nearest.
+    /// The cases of those parts of the suite that may contain selected ones. If nothing matches, all
+    /// are loaded, for an error that names similar ids.
     ///
     /// # Errors
     /// As [`Sources::all`].
@@ -72,7 +72,7 @@ impl Wanted {
     }
 }
 
-/// Where scenarios come from.
+/// The source of scenarios.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Sources {
     /// Read scenarios from this folder or file instead of the built-in ones
@@ -95,7 +95,7 @@ impl Sources {
         self.parts(&Selection::default())
     }
 
-    /// The cases of all sets and scenario files that a selection reaches into.
+    /// The cases of all sets and scenario files that a selection may match.
     fn parts(&self, selection: &Selection) -> Result<Vec<Case>, CliError> {
         let personas = persona::builtin();
         let mut cases: Vec<Case> = Set::ALL
@@ -116,7 +116,7 @@ impl Sources {
 /// The scenarios of a folder or file.
 ///
 /// # Errors
-/// When a file cannot be read or has mistakes, and when there is none.
+/// When a file cannot be read or has mistakes, or when there is none.
 fn load(path: &Path) -> Result<Library, CliError> {
     let library = Library::load(path).map_err(CliError::Files)?;
     if library.is_empty() {
@@ -125,7 +125,7 @@ fn load(path: &Path) -> Result<Library, CliError> {
     Ok(library)
 }
 
-/// That a folder has no scenarios.
+/// The error for a folder without scenarios.
 pub(super) fn nothing_below(path: &Path) -> CliError {
     CliError::NothingSelected(format!(
         "no scenario files (`<area>/<ID>-<slug>.toml`) below {}",
@@ -133,10 +133,10 @@ pub(super) fn nothing_below(path: &Path) -> CliError {
     ))
 }
 
-/// The cases that ids and tags select; all when there are none.
+/// The cases selected by ids and tags; all by default.
 ///
 /// # Errors
-/// When an id is malformed or selects nothing, and when nothing has a tag.
+/// When an id is malformed or selects nothing, or when no case has the tag.
 pub(super) fn among<'a>(
     all: &'a [Case],
     ids: &[String],

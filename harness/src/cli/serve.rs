@@ -245,7 +245,7 @@ fn domain(name: &str) -> Result<&str, CliError> {
     }
 }
 
-/// The lab's own authority and those in the file.
+/// The lab's own authority and those from the file.
 fn trust(authority: &Authority, file: Option<&Path>) -> Result<Arc<RootCertStore>, CliError> {
     let Some(file) = file else {
         return Ok(authority.roots());
@@ -276,7 +276,7 @@ fn dns(address: SocketAddr, domain: &str, partner: SocketAddr) -> Result<Dns, Cl
     Ok(dns)
 }
 
-/// What others connect to: an address that stands for all of them is no use in DNS.
+/// The address that others connect to: an unspecified address is useless in DNS.
 fn announced(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),

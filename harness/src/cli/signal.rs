@@ -1,11 +1,11 @@
-//! Signals by which somebody wants the program to end.
+//! Signals that ask the program to end.
 
 use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Returns when the program is asked to end: by Ctrl-C, by a termination signal, or by a terminal
-/// that is closed, unless that is to be ignored as under `nohup`.
+/// that closes, unless hangups are ignored as under `nohup`.
 ///
 /// # Errors
 /// When signals cannot be listened to.

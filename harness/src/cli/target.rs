@@ -1,4 +1,4 @@
-//! What `--target` names: a built-in server, or a target file.
+//! The value of `--target`: a built-in server, or a target file.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -22,7 +22,7 @@ pub enum Chosen {
     Reference,
     /// A server of this machine that s2spec sets up.
     BuiltIn(&'static Folder),
-    /// One that a file describes.
+    /// A target described by a file.
     File(PathBuf),
 }
 
@@ -66,16 +66,16 @@ impl Chosen {
         format!("{}, or a target file ending in .toml", names.join(", "))
     }
 
-    /// Whether it is the target that is taken without being asked for.
+    /// Whether it is the default target.
     pub(super) fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// What a target file says.
+/// Reads a target file.
 ///
 /// # Errors
-/// When it cannot be read (its nearest neighbours are named), or is no target file.
+/// When it cannot be read (similar files are suggested), or is not a target file.
 pub(crate) fn read(path: &Path, allow_remote: bool) -> Result<TargetFile, CliError> {
     TargetFile::load(path, allow_remote).map_err(|error| match error {
         FileError::Unreadable { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
@@ -92,7 +92,7 @@ pub(crate) fn read(path: &Path, allow_remote: bool) -> Result<TargetFile, CliErr
     })
 }
 
-/// What the doctor takes from a target file.
+/// The doctor's view of a target file.
 pub(super) fn extra(file: &TargetFile) -> Extra {
     let switched = file.policies.iter().any(|policy| policy.switch.is_some());
     Extra {

@@ -105,7 +105,7 @@ fn an_unknown_id_selects_nothing_and_the_nearest_is_named() {
     assert_eq!(found.len(), 2);
 }
 
-/// How many cases there are of ids and tags, or what is said where there are none.
+/// The number of cases that ids and tags select, or the error message.
 fn selected(all: &[crate::case::Case], words: &str) -> Result<Vec<String>, String> {
     let cli = parse(&format!("s2spec list {words}")).map_err(|error| error.to_string())?;
     let Some(Command::List(args)) = cli.command else {
@@ -226,7 +226,7 @@ fn requirements_and_bugs_are_explained_in_letters_of_any_case() {
     let row = explained("DB-104");
     assert_eq!(explained("db-104"), row);
     let shown = format!("{row}\n{}", explained("IDL-05"));
-    // Which scenarios there are is no matter of this test.
+    // This test does not depend on which scenarios exist.
     let fixed: Vec<&str> = shown
         .lines()
         .filter(|line| !line.starts_with("  covered by"))

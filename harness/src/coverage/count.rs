@@ -1,10 +1,10 @@
-//! Rows by how it stands with them.
+//! Counts requirements by state.
 
 use serde::Serialize;
 
 use super::State;
 
-/// How many requirements there are in each state.
+/// The number of requirements in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Count {
@@ -12,12 +12,12 @@ pub struct Count {
     pub covered: usize,
     /// Without one so far.
     pub open: usize,
-    /// Without one for good.
+    /// Without one, and not judgeable.
     pub unjudgeable: usize,
 }
 
 impl Count {
-    /// One requirement more.
+    /// Adds a requirement.
     pub const fn add(&mut self, state: State) {
         match state {
             State::Covered => self.covered += 1,
@@ -31,12 +31,12 @@ impl Count {
         self.covered + self.open + self.unjudgeable
     }
 
-    /// Those that a scenario can test.
+    /// Requirements that a scenario can test.
     pub const fn judgeable(&self) -> usize {
         self.covered + self.open
     }
 
-    /// `3/20`: covered of those that can be; `-` where there are none.
+    /// `3/20`: covered out of judgeable requirements; `-` if there are none.
     pub fn share(&self) -> String {
         if self.judgeable() == 0 {
             "-".to_owned()

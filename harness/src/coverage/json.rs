@@ -1,14 +1,14 @@
-//! Coverage as data.
+//! Coverage as JSON.
 
 use serde_json::{Value, json};
 
 use super::{Count, Coverage, Table};
 use crate::requirement::{Level, Requirement};
 
-/// Version of the document's form.
+/// The version of the document's format.
 pub const SCHEMA: u32 = 1;
 
-/// The table, each requirement in it with its scenarios, and all known bugs with theirs.
+/// The table, each of its requirements with its scenarios, and all known bugs with theirs.
 pub fn to_json(coverage: &Coverage<'_>, table: &Table) -> Value {
     let registry = coverage.registry();
     let areas: Vec<Value> = table

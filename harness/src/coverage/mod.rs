@@ -1,6 +1,6 @@
-//! Which requirements have a scenario, which cannot have one, and which are open.
+//! Which requirements have a scenario, cannot have one, or still need one.
 //!
-//! Knows scenarios by nothing but the requirements and bugs that they name, which [`Covering`] holds. Start at
+//! Knows only the requirements and bugs that scenarios name, which [`Covering`] holds. Start at
 //! [`Coverage::new`].
 
 mod count;
@@ -24,12 +24,12 @@ mod tests;
 /// The id of a scenario: its file's path below `scenarios/`, without the ending.
 pub type ScenarioId = String;
 
-/// What scenarios say of themselves, turned round.
+/// The requirements and bugs that scenarios name, inverted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Covering {
-    /// Rows and the scenarios that test them.
+    /// Requirements and the scenarios that test them.
     pub requirements: BTreeMap<RequirementId, Vec<ScenarioId>>,
-    /// Ids of bugs and the scenarios that hunt them by name.
+    /// Bugs and the scenarios that look for them.
     pub bugs: BTreeMap<String, Vec<ScenarioId>>,
 }
 
@@ -54,7 +54,7 @@ impl From<&Library> for Covering {
     }
 }
 
-/// How it stands with a requirement.
+/// The state of a requirement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
@@ -62,11 +62,11 @@ pub enum State {
     Covered,
     /// No scenario tests it yet.
     Open,
-    /// No scenario can, for the reason that the registry gives.
+    /// No scenario can test it, for the reason in the registry.
     Unjudgeable,
 }
 
-/// The requirements beside the scenarios that test them.
+/// The requirements with the scenarios that test them.
 #[derive(Clone, Copy, Debug)]
 pub struct Coverage<'a> {
     registry: &'a Registry,
@@ -74,12 +74,12 @@ pub struct Coverage<'a> {
 }
 
 impl<'a> Coverage<'a> {
-    /// Of these requirements by these scenarios.
+    /// The coverage of these requirements by these scenarios.
     pub const fn new(registry: &'a Registry, covering: &'a Covering) -> Self {
         Self { registry, covering }
     }
 
-    /// The requirements that are covered or not.
+    /// The requirements.
     pub const fn registry(&self) -> &'a Registry {
         self.registry
     }
@@ -92,7 +92,7 @@ impl<'a> Coverage<'a> {
             .map_or(&[], Vec::as_slice)
     }
 
-    /// The scenarios that hunt a bug by name, by id.
+    /// The scenarios that look for a bug by name, by id.
     pub fn hunters(&self, bug: &Bug) -> &'a [ScenarioId] {
         self.covering.bugs.get(&bug.id).map_or(&[], Vec::as_slice)
     }
@@ -105,7 +105,7 @@ impl<'a> Coverage<'a> {
             .filter(|bug| self.hunters(bug).is_empty())
     }
 
-    /// How it stands with a requirement.
+    /// The state of a requirement.
     pub fn state(&self, requirement: &Requirement) -> State {
         if !self.scenarios(&requirement.id).is_empty() {
             State::Covered
@@ -116,7 +116,7 @@ impl<'a> Coverage<'a> {
         }
     }
 
-    /// Counts requirements by how it stands with them.
+    /// Counts requirements by state.
     pub fn count(&self, requirements: impl IntoIterator<Item = &'a Requirement>) -> Count {
         let mut count = Count::default();
         for requirement in requirements {

@@ -5,27 +5,27 @@ use std::fmt::Write as _;
 use super::{Count, Coverage};
 use crate::requirement::{Area, Level, Requirement};
 
-/// Begins the table in a document.
+/// Marks the start of the table in a document.
 pub const START: &str = "<!-- coverage -->";
 pub const END: &str = "<!-- /coverage -->";
 
-/// What a table counts, row by row.
+/// The counts of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
     /// The areas, by code, with their counts.
     pub areas: Vec<(Area, Counts)>,
-    /// All of them together.
+    /// The totals.
     pub total: Counts,
-    /// Known bugs, and how many of them scenarios hunt by name; none in a table of a few areas.
+    /// Known bugs, and how many of them scenarios look for; `None` in a table of selected areas.
     pub bugs: Option<Bugs>,
 }
 
-/// Known bugs.
+/// Counts of known bugs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bugs {
-    /// All of them.
+    /// All bugs.
     pub known: usize,
-    /// Those that a scenario names.
+    /// Bugs that a scenario names.
     pub hunted: usize,
 }
 
@@ -38,7 +38,7 @@ impl Bugs {
     }
 }
 
-/// Counts of one row of a table.
+/// The counts of one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counts {
     /// By level, in the order of [`Level::ALL`].
@@ -48,7 +48,7 @@ pub struct Counts {
 }
 
 impl Table {
-    /// Of some areas, or of all if none is named.
+    /// Creates the table of some areas, or of all if none is named.
     pub fn new(coverage: &Coverage<'_>, areas: &[&Area]) -> Self {
         let registry = coverage.registry();
         let counts = |areas: &[&Area]| {
@@ -90,7 +90,7 @@ impl Table {
     }
 }
 
-/// For a terminal; 79 columns wide.
+/// Formats the table for a terminal, 79 columns wide.
 pub fn to_text(table: &Table) -> String {
     let mut out = String::new();
     let headings = ["must", "derived", "secur.", "should", "pract.", "may"];
@@ -135,7 +135,7 @@ fn text_line(out: &mut String, name: &str, levels: &[String], last: &[String; 4]
     out.push('\n');
 }
 
-/// For a document, in Markdown.
+/// Formats the table in Markdown.
 pub fn to_markdown(table: &Table) -> String {
     let mut out = String::from("| area | folder | | ");
     for level in Level::ALL {
@@ -171,7 +171,7 @@ fn markdown_line(out: &mut String, names: [&str; 3], counts: &Counts) {
     );
 }
 
-/// A document with what stands between [`START`] and [`END`] replaced; none if it has not both.
+/// A document with the text between [`START`] and [`END`] replaced; `None` if a mark is missing.
 pub fn in_document(document: &str, markdown: &str) -> Option<String> {
     let (before, rest) = document.split_once(START)?;
     let (_, after) = rest.split_once(END)?;

@@ -1,4 +1,4 @@
-//! The target's certificate, point by point.
+//! Checks the target's certificate.
 
 use simulated_partners::probe::ProbeReport;
 use simulated_partners::tls::{Details, Name, Usage};
@@ -7,11 +7,11 @@ use super::Subject;
 use super::finding::{Blame, Check, CheckResult, Diagnosis, Finding, Severity};
 
 const DAY: i64 = 86_400;
-/// A certificate that ends within this time is reported.
+/// A certificate that expires within this time is reported.
 const SOON: i64 = 14 * DAY;
-/// Shorter keys are refused by many (RFC 7590 §3.4, NIST SP 800-57).
+/// Many servers refuse shorter keys (RFC 7590 §3.4, NIST SP 800-57).
 const SHORT_RSA: usize = 2048;
-/// Names that are listed.
+/// The maximum number of names listed.
 const NAMES: usize = 4;
 
 /// All checks of a certificate.
@@ -57,8 +57,8 @@ pub(super) fn checks(
     diagnosis.add(Check::Key, key(details));
 }
 
-/// Partners offer EXTERNAL only to who shows a good certificate. Where the policy has no EXTERNAL,
-/// nobody looks at it.
+/// Partners offer EXTERNAL only to a peer with a valid certificate. If the policy has no EXTERNAL,
+/// the certificate does not matter.
 fn severity(subject: &Subject) -> Severity {
     if subject.methods().sasl_tls {
         Severity::Blocking
@@ -143,7 +143,7 @@ fn dates(subject: &Subject, details: &Details, now: i64) -> CheckResult {
     CheckResult::fine(format!("valid until {until}"))
 }
 
-/// Days where there are some, else hours and minutes.
+/// Days if there are any, else hours and minutes.
 pub(super) fn span(seconds: i64) -> String {
     let (value, unit) = match seconds {
         s if s >= 2 * DAY => (s / DAY, "day"),
@@ -273,7 +273,7 @@ mod tests {
             what.contains(&expired.dates[1]) && what.ends_with("30 days ago"),
             "{what}"
         );
-        // Dialback alone looks at no certificate.
+        // Dialback alone ignores certificates.
         let (severity, _) = first(&dates(&subject(13), &expired, Details::now()))
             .map(|(severity, what)| (severity, what.to_owned()))
             .expect("a finding");

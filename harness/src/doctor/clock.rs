@@ -1,4 +1,4 @@
-//! The target's clock against ours, as far as it can be seen.
+//! Compares the target's clock with ours, as far as it is visible.
 
 use simulated_partners::event::Method;
 use simulated_partners::tls::Details;
@@ -9,9 +9,9 @@ use super::finding::{Blame, CheckResult, Finding, Severity};
 use super::trial_connection::{NS_TIME, TrialConnection};
 
 const MINUTE: i64 = 60;
-/// The lab's certificates begin so long before its own time.
+/// How long before the lab's own time its certificates become valid.
 const BEHIND: i64 = 86_400;
-/// And they end so long after it.
+/// How long after it they expire.
 const AHEAD: i64 = 365 * 86_400;
 
 /// Compares the clocks.
@@ -51,7 +51,7 @@ pub(super) fn clock(details: Option<&Details>, good: Option<&TrialConnection>) -
     Finding::new(severity, Blame::Configuration, what, advice).into()
 }
 
-/// The time cannot be asked for; trust in a certificate still says something.
+/// If the time cannot be queried, trust in a certificate still says something.
 fn unseen(details: Option<&Details>, good: &TrialConnection) -> CheckResult {
     let silent = match &good.answer {
         Some((answer, _)) => match answer.attribute("type") {
@@ -80,7 +80,7 @@ fn utc(answer: &Element) -> Option<i64> {
     date_time(time.find(NS_TIME, "utc")?.content().trim())
 }
 
-/// `2026-01-31T12:00:00Z`, fractions left out (XEP-0082 §3.2).
+/// Parses `2026-01-31T12:00:00Z`, ignoring fractions (XEP-0082 §3.2).
 fn date_time(text: &str) -> Option<i64> {
     let text = text.strip_suffix('Z')?;
     let (date, time) = text.split_once('T')?;
@@ -103,7 +103,7 @@ fn date_time(text: &str) -> Option<i64> {
     valid.then(|| days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
-/// Days since 1970 in the Gregorian calendar, counted in years that begin in March.
+/// Days since 1970 in the Gregorian calendar, with years that start in March.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let month = (month + 9) % 12;

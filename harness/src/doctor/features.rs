@@ -1,4 +1,4 @@
-//! What is offered, against what the policy says (step 0 of the inbound rules).
+//! Compares the offered features with the policy (step 0 of the inbound rules).
 
 use simulated_partners::negotiate::sasl::offers_external;
 use simulated_partners::persona::{self, Tls};
@@ -97,7 +97,7 @@ pub(super) fn policy(subject: &Subject, report: &ProbeReport) -> CheckResult {
     CheckResult::of(findings, format!("what is offered fits {row}"))
 }
 
-/// What a partner with all methods and a good certificate has to be shown.
+/// What a partner with all methods and a good certificate must be offered.
 fn expected(subject: &Subject, row: PolicyNumber) -> Option<Shown> {
     let modern = persona::find("modern")?;
     Some(Shown::to(&Premises::of(&Situation {

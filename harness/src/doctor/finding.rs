@@ -1,4 +1,4 @@
-//! What the doctor says: checks, findings, and all of them together.
+//! The doctor's checks, findings and diagnosis.
 
 use serde::Serialize;
 use strum::Display;
@@ -6,44 +6,44 @@ use strum::Display;
 use super::Subject;
 use crate::report::describe_policy;
 
-/// Whose matter a finding is.
+/// What a finding is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Display)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Blame {
     /// s2spec, its lab or this machine.
     Harness,
-    /// The target file, or a setting of the target.
+    /// The target file, or the target's configuration.
     Configuration,
-    /// The simulated partner, as the target sees it.
+    /// The simulated partner, as seen by the target.
     Partner,
     /// The target's own behaviour.
     Target,
 }
 
-/// How much a finding matters.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Display)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Severity {
-    /// Good to know.
+    /// For information.
     Note,
-    /// Some cases will fail for it, or other servers will have trouble.
+    /// Some cases will fail because of it, or other servers will have trouble.
     Warning,
-    /// Cases would fail for this reason and not for what they test: a run proves nothing.
+    /// Cases would fail because of it and not because of what they test, so a run proves nothing.
     Blocking,
 }
 
-/// What is looked at, in the order of causes.
+/// The checks, in order of cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Display)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Check {
-    /// The start of the target.
+    /// Starting the target.
     Start,
-    /// TCP to the port for servers.
+    /// The TCP port for servers.
     Port,
-    /// The answer to a stream header.
+    /// The response to a stream header.
     Stream,
     /// STARTTLS and its handshake.
     Starttls,
@@ -51,42 +51,42 @@ pub enum Check {
     Chain,
     Dates,
     Names,
-    /// What it may be used for.
+    /// The certificate's key usage.
     Usage,
     Key,
-    /// What is offered, against what the policy says.
+    /// The offered features, compared with the policy.
     Policy,
-    /// The port for TLS at once.
+    /// The direct TLS port.
     DirectTls,
-    /// The port of a proxy for its gateway.
+    /// A proxy's port for its gateway.
     Inner,
     /// Trust in the lab's authority.
     Trust,
-    /// Names looked up in the lab's DNS.
+    /// Lookups in the lab's DNS.
     LabDns,
-    /// The way from the target to a partner.
+    /// Connections from the target to a partner.
     WayBack,
     /// The two clocks.
     Clock,
-    /// The target's own records.
+    /// The target's own DNS records.
     Records,
 }
 
-/// Something to be mended, or to know.
+/// A problem or a remark.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Whose matter it is.
+    /// What it is about.
     pub blame: Blame,
-    /// How much it matters.
+    /// Its severity.
     pub severity: Severity,
-    /// What is wrong and where, as a sentence.
+    /// The problem, as a sentence.
     pub what: String,
-    /// What to do about it.
+    /// The remedy.
     pub advice: String,
 }
 
 impl Finding {
-    /// A finding.
+    /// Creates a finding.
     pub fn new(
         severity: Severity,
         blame: Blame,
@@ -102,36 +102,36 @@ impl Finding {
     }
 }
 
-/// What came of a check.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "result")]
 pub enum CheckResult {
-    /// All is well; what was seen.
+    /// No problem; what was seen.
     Fine {
         /// In a clause.
         seen: String,
     },
-    /// These findings, the gravest first.
+    /// The findings, the most severe first.
     Found {
         /// At least one.
         findings: Vec<Finding>,
     },
-    /// It could not be seen.
+    /// It could not be checked.
     NotSeen { why: String },
 }
 
 impl CheckResult {
-    /// All is well.
+    /// Creates a passed result.
     pub fn fine(seen: impl Into<String>) -> Self {
         Self::Fine { seen: seen.into() }
     }
 
-    /// It could not be seen.
+    /// Creates a skipped result.
     pub fn not_seen(why: impl Into<String>) -> Self {
         Self::NotSeen { why: why.into() }
     }
 
-    /// Findings, or all is well where there are none.
+    /// Findings, or a passed result if there are none.
     pub fn of(mut findings: Vec<Finding>, fine: impl Into<String>) -> Self {
         if findings.is_empty() {
             return Self::fine(fine);
@@ -159,23 +159,23 @@ impl From<Finding> for CheckResult {
 /// A check with its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Checked {
-    /// Which.
+    /// The check.
     pub check: Check,
-    /// What came of it.
+    /// The result.
     #[serde(flatten)]
     pub result: CheckResult,
 }
 
-/// All that was found, in the order of causes.
+/// All results, in order of cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnosis {
-    /// Name of the target.
+    /// The name of the target.
     pub target: String,
-    /// Its domain, where it is known.
+    /// Its domain, if known.
     pub domain: Option<String>,
-    /// Where it was looked for, where that is known.
+    /// Its address, if known.
     pub address: Option<String>,
-    /// The policy in words, where it is known.
+    /// The policy in words, if known.
     pub policy: Option<String>,
     pub checks: Vec<Checked>,
 }
@@ -197,7 +197,7 @@ impl Diagnosis {
         self.checks.push(Checked { check, result });
     }
 
-    /// What came of a check, where it was made.
+    /// The result of a check, if it was made.
     pub fn result(&self, check: Check) -> Option<&CheckResult> {
         self.checks
             .iter()
@@ -205,7 +205,7 @@ impl Diagnosis {
             .map(|done| &done.result)
     }
 
-    /// All findings with their checks, in the order of causes.
+    /// All findings with their checks, in order of cause.
     pub fn findings(&self) -> impl Iterator<Item = (Check, &Finding)> {
         self.checks.iter().flat_map(|done| {
             done.result
@@ -215,14 +215,14 @@ impl Diagnosis {
         })
     }
 
-    /// How many findings are this grave.
+    /// The number of findings with this severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.findings()
             .filter(|(_, finding)| finding.severity == severity)
             .count()
     }
 
-    /// The first cause for which a run would prove nothing.
+    /// The first finding that makes a run meaningless.
     pub fn blocking(&self) -> Option<(Check, &Finding)> {
         self.findings()
             .find(|(_, finding)| finding.severity == Severity::Blocking)

@@ -1,8 +1,8 @@
 //! Whether a target can be tested at all: its ports, stream, certificate, trust, DNS and clock.
 //!
 //! Each check is a function from what was seen to a [`CheckResult`]; they stand in the
-//! order of causes, so that the first finding is the one to mend first. What the standards say of a
-//! target's behaviour is the business of a run, not of this. Start at [`examine`].
+//! cause, so the first finding is the one to fix first. Whether the target follows the
+//! standards is the business of a run, not of the doctor. Start at [`examine`].
 
 mod certificate;
 mod clock;
@@ -41,36 +41,36 @@ pub use preflight::{Extra, Preflight, WithPreflight, preflight, refusal};
 pub use public_dns::PublicDns;
 pub use view::{SCHEMA, render, to_json};
 
-/// A target as the doctor needs to know it.
+/// The doctor's view of a target.
 #[derive(Clone, Debug)]
 pub struct Subject {
     /// Name and version, or the file.
     pub name: String,
     /// The domain that it serves.
     pub domain: String,
-    /// Where it takes streams from other servers.
+    /// The address for streams from other servers.
     pub address: SocketAddr,
-    /// Where it takes them over TLS at once (XEP-0368).
+    /// The address for direct TLS (XEP-0368).
     pub direct_tls: Option<SocketAddr>,
-    /// Where a proxy takes its gateway.
+    /// The address of a proxy for its gateway.
     pub inner: Option<SocketAddr>,
-    /// The policy that it is set to, where that is known.
+    /// The policy that it is configured with, if known.
     pub row: Option<PolicyNumber>,
-    /// How that policy is read.
+    /// How to interpret that policy.
     pub profile: Profile,
-    /// Authorities besides the lab's that a certificate of it may come from.
+    /// Authorities besides the lab's that may have issued its certificate.
     pub roots: Arc<RootCertStore>,
-    /// Who is asked for its records.
+    /// The name server for its records.
     pub public_dns: PublicDns,
-    /// The domains of the two partners that try it: one with a good certificate, one with a
-    /// certificate from an authority that nobody trusts.
+    /// The domains of the two trial partners: one with a valid certificate, one with a
+    /// certificate from an untrusted authority.
     pub partners: [String; 2],
-    /// Where the partners listen.
+    /// The address where the partners listen.
     pub listen: IpAddr,
 }
 
 impl Subject {
-    /// The methods that its policy leaves, all where the policy is not known.
+    /// The methods that its policy allows; all if the policy is not known.
     fn methods(&self) -> Methods {
         self.row.map_or(
             Methods {
@@ -83,16 +83,16 @@ impl Subject {
     }
 }
 
-/// How much is looked at.
+/// How much to examine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// What one connection shows, without a partner: a few milliseconds.
+    /// What one connection shows without a partner, within a few milliseconds.
     Quick,
     /// Everything.
     Full,
 }
 
-/// Examines a target that runs.
+/// Examines a running target.
 pub async fn examine(subject: &Subject, lab: &Lab, depth: Depth, patience: Duration) -> Diagnosis {
     let mut diagnosis = Diagnosis::of(subject);
     let report = probe::look(&look(subject, lab, subject.address, false, patience)).await;

@@ -1,4 +1,4 @@
-//! What partners of the lab find: trust, names, and the way back.
+//! Checks with partners of the lab: trust, names, and the way back.
 
 use simulated_partners::event::{ConnectionKind, Method};
 use simulated_partners::negotiate::sasl::offers_external;
@@ -44,7 +44,7 @@ pub(super) fn checks(
     }
 }
 
-/// What one look shows of trust in the lab's authority.
+/// What one trial connection shows about trust in the lab's authority.
 pub(super) fn trust_in_sight(subject: &Subject, report: &ProbeReport) -> CheckResult {
     if !subject.methods().sasl_tls {
         return CheckResult::not_seen("the policy has no EXTERNAL: certificates decide nothing");
@@ -76,7 +76,7 @@ pub(super) fn trust_in_sight(subject: &Subject, report: &ProbeReport) -> CheckRe
     }
 }
 
-/// Whether EXTERNAL works with the lab's authority, and with no other.
+/// Whether EXTERNAL works with the lab's authority and no other.
 fn trust(good: &TrialConnection, unknown: &TrialConnection) -> CheckResult {
     let blocking = |what: String, advice: &str| -> CheckResult {
         Finding::new(Severity::Blocking, Blame::Configuration, what, advice).into()
@@ -151,7 +151,7 @@ fn lab_dns(dns: &str, good: &TrialConnection) -> CheckResult {
     .into()
 }
 
-/// Whether the target comes back to where DNS points, and gets in.
+/// Whether the target connects to where DNS points, and is accepted.
 fn way_back(good: &TrialConnection) -> CheckResult {
     if !good.dialled_back() {
         return not_dialled(good);

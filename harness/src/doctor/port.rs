@@ -1,4 +1,4 @@
-//! Ports: who listens.
+//! Checks the ports.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use super::{Subject, stream};
 const START_IT: &str =
     "start the server, or correct its address; `ss -ltn` lists what listens here";
 
-/// Why nobody was reached at the port for other servers.
+/// Why the port for other servers could not be reached.
 pub(super) fn no_connection(address: SocketAddr, error: &io::Error) -> Finding {
     unconnected(error, address, "the S2S port", START_IT)
 }
@@ -22,7 +22,7 @@ pub(super) fn external(subject: &Subject, report: &ProbeReport) -> CheckResult {
     connected(report, subject.address, "the S2S port", START_IT)
 }
 
-/// The port where TLS comes first.
+/// The direct TLS port.
 pub(super) fn direct_tls(
     subject: &Subject,
     address: SocketAddr,
@@ -66,7 +66,7 @@ pub(super) fn direct_tls(
     }
 }
 
-/// The port of a proxy for the gateway behind it.
+/// A proxy's port for its gateway.
 pub(super) fn inner(address: SocketAddr, report: &ProbeReport) -> CheckResult {
     if report.connected.is_err() {
         let advice = "start the proxy's inner listener, or correct its address";
@@ -129,7 +129,7 @@ fn unconnected(error: &io::Error, address: SocketAddr, port: &str, advice: &str)
     Finding::new(Severity::Blocking, blame, what, advice)
 }
 
-/// A port that no case of today needs.
+/// A port that no current case needs.
 fn weaker(result: CheckResult) -> CheckResult {
     match result {
         CheckResult::Found { findings } => CheckResult::Found {

@@ -1,4 +1,4 @@
-//! A target started, examined and stopped; and the cheap part of it before every run.
+//! Starts, examines and stops a target; the cheap part runs before every run.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,43 +20,43 @@ use crate::policy::PolicyNumber;
 use crate::report::describe_policy;
 use crate::subject::{Inside, Pending, Placement, Running, StartError, Stop, Target};
 
-/// Rows that show the most, best first; the others come after them.
+/// Policies that show the most, best first; the others follow.
 const TELLING: [u8; 4] = [7, 9, 8, 1];
 
 /// How a target is examined.
 #[derive(Clone, Debug)]
 pub struct Preflight {
-    /// The policy to set it to; the most telling one that it can be set to where none is given.
+    /// The policy to configure; by default the most informative one that the target supports.
     pub row: Option<PolicyNumber>,
-    /// How policies are read.
+    /// How to interpret policies.
     pub profile: Profile,
     /// Seed for ids and keys.
     pub seed: u64,
-    /// How long each check may take.
+    /// The time limit of each check.
     pub patience: Duration,
-    /// How much is looked at.
+    /// How much to examine.
     pub depth: Depth,
-    /// Who is asked for the target's records.
+    /// The name server for the target's records.
     pub public_dns: PublicDns,
-    /// More that is known of it.
+    /// More information about it.
     pub extra: Extra,
 }
 
-/// What a target file says about a server, beyond what a [`Target`] has.
+/// Information from a target file beyond what a [`Target`] has.
 #[derive(Clone, Debug, Default)]
 pub struct Extra {
-    /// Its domain and address, where they are known before it is started.
+    /// Its domain and address, if known before it is started.
     pub place: Option<(String, SocketAddr)>,
-    /// Whether it has to run already: nothing here starts or changes it.
+    /// Whether it must already be running: nothing here starts or configures it.
     pub runs_already: bool,
-    /// Its port for TLS at once.
+    /// Its direct TLS port.
     pub direct_tls: Option<SocketAddr>,
-    /// The port of a proxy for its gateway.
+    /// A proxy's port for its gateway.
     pub inner: Option<SocketAddr>,
 }
 
 impl Extra {
-    /// Why a server that has to run already is not to be waited for.
+    /// The error for a server that must already be running and is not.
     async fn absent(&self, patience: Duration) -> Option<Finding> {
         let (_, address) = self.place.as_ref().filter(|_| self.runs_already)?;
         let connected = timeout(patience, TcpStream::connect(address)).await;
@@ -65,7 +65,7 @@ impl Extra {
     }
 }
 
-/// Starts a target, examines it and stops it. A target that does not start is a finding.
+/// Starts a target, examines it and stops it. A failure to start is a finding.
 ///
 /// # Errors
 /// When there is no test network, or no policy to examine it with.
@@ -90,7 +90,7 @@ pub async fn preflight(
                 inner: preflight.extra.inner,
                 ..subject
             };
-            // Behind a proxy somebody has to answer.
+            // A proxy needs a backend that answers.
             let answering = match &running.inner {
                 Inside::Linked(inner) => Some(inner.open(&partners[..1], true, None)),
                 Inside::Hidden(_) => None,
@@ -136,7 +136,7 @@ fn subject(
     }
 }
 
-/// A diagnosis that ended with its first check.
+/// A diagnosis that ended after its first check.
 fn only(
     target: &dyn Target,
     row: PolicyNumber,
@@ -156,7 +156,7 @@ fn only(
     }
 }
 
-/// A row that the target can be set to, with the instance's name.
+/// A policy that the target supports, with the instance's name.
 fn placed(
     target: &dyn Target,
     wanted: Option<PolicyNumber>,
@@ -178,8 +178,8 @@ fn placed(
     Err(DoctorError::NoPolicy(why))
 }
 
-/// A case of the doctor's own. Its domain is new each time, so that nothing that a target remembers
-/// of an earlier check matters.
+/// A case for the doctor. Its domain is new each time, so that nothing the target remembers
+/// from an earlier check matters.
 fn case(persona: &'static str, row: PolicyNumber) -> Result<Case, DoctorError> {
     let partner = persona::find(persona).ok_or(DoctorError::Persona(persona))?;
     let partner = Arc::new(partner);
@@ -194,8 +194,8 @@ fn case(persona: &'static str, row: PolicyNumber) -> Result<Case, DoctorError> {
     })
 }
 
-/// A target that is looked at each time it was started, before any case: a run does not begin on a
-/// finding for which it would prove nothing.
+/// A target that is examined after each start, before any case: a run does not begin if a
+/// finding makes it meaningless.
 pub struct WithPreflight {
     target: Arc<dyn Target>,
     extra: Extra,
@@ -204,7 +204,7 @@ pub struct WithPreflight {
 }
 
 impl WithPreflight {
-    /// Puts the cheap part before a target.
+    /// Wraps a target with the cheap checks.
     pub fn new(
         target: Arc<dyn Target>,
         extra: Extra,
@@ -220,7 +220,7 @@ impl WithPreflight {
     }
 }
 
-/// Why a run does not begin, in a line.
+/// Why a run does not begin, in one line.
 pub fn refusal(check: Check, finding: &Finding) -> String {
     format!(
         "{}: {}; to do: {} (`s2spec doctor` says more, --no-doctor runs the cases all the same)",

@@ -1,4 +1,4 @@
-//! The target's own records, as other servers would find them.
+//! The target's own DNS records, as other servers would find them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -15,18 +15,18 @@ use super::Subject;
 use super::error::LookupError;
 use super::finding::{Blame, CheckResult, Finding, Severity};
 
-/// Where a server listens without records (RFC 6120 §3.2.2).
+/// The default port without records (RFC 6120 §3.2.2).
 const PORT: u16 = 5269;
-/// Records of one kind that are followed.
+/// The maximum number of records of one kind to follow.
 const MOST: usize = 8;
 
-/// Who is asked for the target's records.
+/// The name server for the target's records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PublicDns {
     NameServer(SocketAddr),
     /// The name servers of `/etc/resolv.conf`.
     System {
-        /// Also where they are not on this machine.
+        /// Even if they are not on this machine.
         remote: bool,
     },
 }
@@ -64,7 +64,7 @@ fn name_servers(resolv_conf: &str) -> Vec<SocketAddr> {
         .collect()
 }
 
-/// Looks the target up.
+/// Looks up the target.
 pub(super) async fn records(subject: &Subject, patience: Duration) -> CheckResult {
     let found = async {
         let servers = subject.public_dns.servers()?;
@@ -100,12 +100,12 @@ fn resolver(servers: &[SocketAddr], patience: Duration) -> Result<TokioResolver,
     builder.build()
 }
 
-/// What was found.
+/// The records found.
 #[derive(Debug, Default)]
 struct Found {
-    /// Targets and ports of `_xmpp-server._tcp`; none where there is no such record.
+    /// Targets and ports of `_xmpp-server._tcp`; empty if there is no such record.
     services: Vec<(String, u16)>,
-    /// Whether the service is declared not to exist (RFC 2782: a target of `.`).
+    /// Whether the service is declared unavailable (RFC 2782: a target of `.`).
     declined: bool,
     /// Where a connection would go.
     addresses: Vec<SocketAddr>,

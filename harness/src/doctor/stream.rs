@@ -1,4 +1,4 @@
-//! The stream in clear, and STARTTLS.
+//! The plaintext stream, and STARTTLS.
 
 use simulated_partners::probe::{Fault, Opened, ProbeReport, starttls_offer};
 
@@ -6,7 +6,7 @@ use super::Subject;
 use super::finding::{Blame, CheckResult, Finding, Severity};
 use super::port::broken_words;
 
-/// Header and features.
+/// Checks header and features.
 pub(super) fn stream(subject: &Subject, report: &ProbeReport) -> CheckResult {
     let Some(opened) = &report.clear else {
         return CheckResult::not_seen("there is no connection");
@@ -137,7 +137,7 @@ fn no_stream(subject: &Subject, opened: &Opened, fault: &Fault) -> Finding {
     }
 }
 
-/// What came in place of a stream, in a clause.
+/// What came instead of a stream, in a clause.
 pub(super) fn words(fault: &Fault) -> String {
     match fault {
         Fault::Silence => "nothing came in time".to_owned(),
@@ -158,7 +158,7 @@ pub(super) fn words(fault: &Fault) -> String {
     }
 }
 
-/// STARTTLS and its handshake.
+/// Checks STARTTLS and its handshake.
 pub(super) fn starttls(subject: &Subject, report: &ProbeReport) -> CheckResult {
     let tls = &report.tls;
     match tls {
@@ -172,7 +172,7 @@ pub(super) fn starttls(subject: &Subject, report: &ProbeReport) -> CheckResult {
                 .as_ref()
                 .and_then(|opened| opened.fault.as_ref());
             match fault {
-                // What a target says to who showed a certificate is a matter of trust.
+                // What a target answers to a peer with a certificate is a matter of trust.
                 Some(fault) if !secured.asked_for_certificate => Finding::new(
                     Severity::Blocking,
                     Blame::Target,
@@ -201,7 +201,7 @@ pub(super) fn starttls(subject: &Subject, report: &ProbeReport) -> CheckResult {
     }
 }
 
-/// What to do where the lab's authority is not trusted.
+/// The remedy if the lab's authority is not trusted.
 pub(super) fn trust_advice() -> &'static str {
     "let the server trust the lab's authority in both directions (Prosody: cafile in s2s_ssl; \
      ejabberd: ca_file) and load it anew"

@@ -1,4 +1,4 @@
-//! Each fault in a double of a target, beside a sound one.
+//! Each fault in a fake target, compared with a sound one.
 
 use std::net::Ipv4Addr;
 
@@ -40,7 +40,7 @@ fn lab() -> Lab {
     Lab::open(1).expect("a free port")
 }
 
-/// What is first to be mended: check and severity, with the words.
+/// The first finding to fix: check, severity and text.
 fn first(diagnosis: &Diagnosis) -> Option<(Check, Severity, String)> {
     diagnosis
         .findings()
@@ -48,7 +48,7 @@ fn first(diagnosis: &Diagnosis) -> Option<(Check, Severity, String)> {
         .map(|(check, finding)| (check, finding.severity, finding.what.clone()))
 }
 
-/// A simulated partner in the place of a target.
+/// A simulated partner in place of a target.
 async fn stand_in(lab: &Lab, name: &str, listen: SocketAddr) -> Partner {
     let persona = persona::find(name).expect("a persona of the crate");
     let offer = &persona.offer;
@@ -91,7 +91,7 @@ async fn quick(lab: &Lab, name: &str, row: u8, patience: Duration) -> Diagnosis 
 #[tokio::test]
 async fn a_sound_target_has_no_finding() {
     let lab = lab();
-    // Required STARTTLS is what row 7 has to show.
+    // Row 7 must offer required STARTTLS.
     let diagnosis = quick(&lab, "tls-required-dialback", 13, PATIENCE).await;
     assert_eq!(first(&diagnosis), None);
     let diagnosis = quick(&lab, "modern", 9, PATIENCE).await;
@@ -117,7 +117,7 @@ async fn a_fault_of_a_certificate_is_the_first_finding() {
         assert_eq!((found, severity), (check, Severity::Blocking), "{name}");
         assert!(what.contains(words), "{name}: {what}");
         assert_eq!(diagnosis.count(Severity::Blocking), 1, "{name}");
-        // Where certificates decide nothing, a run has its use.
+        // If certificates decide nothing, a run is still useful.
         let diagnosis = quick(&lab, name, 15, PATIENCE).await;
         assert!(diagnosis.blocking().is_none(), "{name}");
     }
@@ -187,7 +187,7 @@ async fn a_policy_that_is_not_the_one_set_is_told() {
     }
 }
 
-/// Answers every connection with these bytes and waits for its end.
+/// Answers every connection with these bytes and waits for it to end.
 async fn says(answer: &'static str) -> (SocketAddr, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
@@ -332,7 +332,7 @@ async fn an_authority_that_is_not_trusted_is_told_as_such() {
     for (row, trusted) in [(7, false), (8, false), (13, true)] {
         let theirs = lab();
         let (subject, running, stop) = proxy(&theirs, row).await;
-        // The target goes on with the authority that it was started with.
+        // The target keeps the authority that it was started with.
         let ours = Lab {
             authority: simulated_partners::pki::Authority::new(2),
             ..theirs
@@ -349,7 +349,7 @@ async fn an_authority_that_is_not_trusted_is_told_as_such() {
                 "row {row}"
             );
             let words = if row == 8 {
-                // Without dialback nothing is left to say than goodbye.
+                // Without dialback, no method is left.
                 "turns a partner with a good certificate"
             } else {
                 "does not offer EXTERNAL"
@@ -368,7 +368,7 @@ async fn a_target_that_asks_other_dns_is_told_as_such() {
         let (subject, running, stop) = proxy(&theirs, row).await;
         let others = Dns::start().expect("a free port");
         let mut ours = theirs;
-        // Theirs goes on, and knows nothing of our partners.
+        // The other server keeps running, and does not know our partners.
         let _theirs = std::mem::replace(&mut ours.dns, others);
         let diagnosis = in_full(&subject, &running, &ours, Duration::from_secs(1)).await;
         let (check, severity, what) = first(&diagnosis).expect("nobody asks us");
@@ -386,7 +386,7 @@ async fn a_target_that_asks_other_dns_is_told_as_such() {
 #[tokio::test]
 async fn a_partner_that_listens_nowhere_else_is_found_without_dns() {
     let lab = lab();
-    // A double that knows the way: it dials the partner's port, and asks nobody.
+    // A fake that dials the partner's port directly, without DNS.
     let listen = {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         listener.local_addr().expect("bound")
@@ -411,7 +411,7 @@ async fn the_other_ports_are_looked_at_where_they_are_given() {
     let lab = lab();
     let (subject, running, stop) = proxy(&lab, 7).await;
     let (talker, task) = says("HTTP/1.1 400 Bad Request\r\n\r\n").await;
-    // The stream in clear answers a handshake with an end.
+    // The plaintext stream answers a handshake by closing.
     let wrong = Subject {
         direct_tls: Some(subject.address),
         inner: Some(talker),

@@ -1,4 +1,4 @@
-//! A partner that tries the target once, and all that came of it.
+//! A partner that connects to the target once, and the results.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,25 +22,25 @@ use crate::judge::{Evidence, read};
 use crate::lab::Lab;
 use crate::outcome::Outcome;
 
-/// Of the question for the time (XEP-0202).
+/// The id of the query for the time (XEP-0202).
 pub(super) const NS_TIME: &str = "urn:xmpp:time";
 const QUESTION: &str = "doctor-time";
 
-/// What a partner saw.
+/// The observations of a partner.
 pub(super) struct TrialConnection {
     /// The partner's domain.
     pub(super) domain: String,
-    /// Where it listened.
+    /// The address where it listened.
     pub(super) address: SocketAddr,
-    /// All that happened on its connections.
+    /// All events on its connections.
     pub(super) events: Vec<Event>,
-    /// What the lab's DNS was asked about it.
+    /// The lab's DNS queries about it.
     pub(super) queries: Vec<(String, Query)>,
-    /// The answer to its question, with the time at which it came, in seconds since 1970.
+    /// The answer to its query, with the time of arrival in seconds since 1970.
     pub(super) answer: Option<(Element, i64)>,
 }
 
-/// Lets a partner dial the target and ask it for the time, an answer to which makes the target dial
+/// Lets a partner dial the target and query the time. To answer, the target has to dial
 /// back.
 ///
 /// # Errors
@@ -53,7 +53,7 @@ pub(super) async fn open(
     patience: Duration,
 ) -> Result<TrialConnection, TrialError> {
     let mut persona = persona::find(persona).ok_or(TrialError::Persona(persona))?;
-    // A target that speaks an older version only is no reason for a finding here.
+    // A target that supports only an older version is not a reason for a finding here.
     persona.offer.tls_versions = vec![TlsVersion::V12, TlsVersion::V13];
     let offer = &persona.offer;
     let trusted = offer.certificate == persona::Certificate::Good;
@@ -101,7 +101,7 @@ pub(super) async fn open(
         }
     }
     for event in partner.stop().await {
-        // The ends that stopping brings are the partner's own.
+        // Events caused by stopping belong to the partner.
         if !matches!(
             event.kind,
             EventKind::Closed {
@@ -133,8 +133,8 @@ impl TrialConnection {
         self.events.push(event);
     }
 
-    /// One that is trusted waits for its answer, unless it was refused; of the other, only the way in
-    /// is of interest.
+    /// The trusted partner waits for its answer, unless it was refused; for the other one, only the
+    /// way in matters.
     fn enough(&self, trusted: bool) -> bool {
         let refused = self.method().is_none() && self.over(ConnectionKind::Inbound);
         if trusted {
@@ -176,7 +176,7 @@ impl TrialConnection {
         self.connections(kind).next().is_some() && self.none_is_open(kind)
     }
 
-    /// How the partner got in.
+    /// How the partner was authenticated.
     pub(super) fn method(&self) -> Option<Method> {
         self.connections(ConnectionKind::Inbound)
             .find_map(|event| match event.kind {
@@ -196,7 +196,7 @@ impl TrialConnection {
         })
     }
 
-    /// Whether the target had a reason to look for the partner: a key to check, or an answer to send.
+    /// Whether the target had a reason to connect to the partner: a key to verify, or an answer to send.
     pub(super) fn gave_reason(&self) -> bool {
         self.method().is_some()
             || self.connections(ConnectionKind::Inbound).any(|event| {
@@ -205,7 +205,7 @@ impl TrialConnection {
             })
     }
 
-    /// Whether the target came to the partner's port.
+    /// Whether the target connected to the partner's port.
     pub(super) fn dialled_back(&self) -> bool {
         self.connections(ConnectionKind::Outbound).next().is_some()
     }

@@ -1,4 +1,4 @@
-//! A diagnosis for people and for machines.
+//! Formats a diagnosis as text and JSON.
 
 use std::fmt::Write as _;
 
@@ -8,10 +8,10 @@ use serde::Serialize;
 use super::finding::{Check, CheckResult, Checked, Diagnosis, Finding, Severity};
 use crate::report::{Charset, paragraph};
 
-/// Version of the JSON document's form. It grows when a field changes its meaning or goes away.
+/// The version of the JSON format. It increases when a field changes its meaning or is removed.
 pub const SCHEMA: u32 = 1;
 
-/// Columns of mark and name before the text.
+/// The width of mark and name before the text.
 const LABEL: usize = 14;
 
 /// The diagnosis on a terminal: the first cause, then all checks in order.
@@ -38,7 +38,7 @@ pub fn render(diagnosis: &Diagnosis, width: usize, charset: Charset) -> String {
     charset.fit(out)
 }
 
-/// What matters most, in a sentence.
+/// The most important finding, in a sentence.
 fn headline(diagnosis: &Diagnosis) -> String {
     let (warnings, notes) = (
         diagnosis.count(Severity::Warning),
@@ -137,7 +137,7 @@ impl Severity {
     }
 }
 
-/// What a target said may hold anything, and be of any length.
+/// Text from a target may contain anything and have any length.
 fn clean(text: &str) -> String {
     const LONGEST: usize = 400;
     let mut cleaned: String = text
@@ -159,7 +159,7 @@ struct Document<'a> {
     domain: Option<&'a str>,
     address: Option<&'a str>,
     policy: Option<&'a str>,
-    /// Whether a run would prove nothing.
+    /// Whether a run would be meaningless.
     blocked: bool,
     /// The first cause of that.
     first: Option<First<'a>>,
@@ -187,10 +187,10 @@ struct Summary {
     note: usize,
 }
 
-/// The diagnosis as one indented JSON document with a line feed at its end.
+/// The diagnosis as one indented JSON document with a trailing newline.
 ///
 /// # Errors
-/// When a value has no JSON form, which is a fault of the harness.
+/// When a value has no JSON form, which is a bug in the harness.
 pub fn to_json(diagnosis: &Diagnosis) -> Result<String, serde_json::Error> {
     let first = diagnosis
         .blocking()

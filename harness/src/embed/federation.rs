@@ -1,4 +1,4 @@
-//! From a selection of cases to tests that were run.
+//! Runs a selection of cases as tests.
 
 use std::ffi::OsString;
 use std::io;
@@ -25,14 +25,14 @@ use crate::runner::{self, Deadlines, Plan, SLOTS};
 use crate::scenario::Library;
 use crate::subject::{self, Placement, Target};
 
-/// How a shell sees a program that a signal ended: 128 and SIGINT.
+/// The exit status of a program ended by SIGINT, as a shell reports it: 128 plus the signal.
 const INTERRUPTED: u8 = 130;
-/// Results that may wait to be handed out.
+/// The maximum number of results waiting to be delivered.
 const EVENTS: usize = 64;
 
-/// Tests of how a server federates, one a case.
+/// Federation tests of a server, one per case.
 ///
-/// Without [`Federation::cases`] these are all cases that there are.
+/// Without [`Federation::cases`], these are all cases.
 pub struct Federation {
     subject: Subject,
     patterns: Vec<String>,
@@ -44,7 +44,7 @@ pub struct Federation {
     timeout: Duration,
 }
 
-/// Begins tests of a target: a value that is [`InProcess`](super::InProcess), or any other
+/// Creates tests of a target: a value that implements [`InProcess`](super::InProcess), or any other
 /// [`Subject`].
 pub fn federation(target: impl Into<Subject>) -> Federation {
     Federation {
@@ -60,59 +60,59 @@ pub fn federation(target: impl Into<Subject>) -> Federation {
 }
 
 impl Federation {
-    /// Adds cases by id, beginning of an id, or glob (`policies`, `personas/row07/**`, `**/inbound`),
-    /// or by a requirement or known bug that they are about (`TLS-06`, `B05`).
+    /// Adds cases by id, prefix of an id, or glob (`policies`, `personas/row07/**`, `**/inbound`),
+    /// or by a requirement or known bug that they judge (`TLS-06`, `B05`).
     #[must_use]
     pub fn cases(mut self, pattern: impl Into<String>) -> Self {
         self.patterns.push(pattern.into());
         self
     }
 
-    /// Only cases with this tag, or with one of them where there are several.
+    /// Keeps only cases with this tag, or with one of several.
     #[must_use]
     pub fn tag(mut self, tag: Tag) -> Self {
         self.tags.push(tag);
         self
     }
 
-    /// Leaves out cases that were selected, in the same words.
+    /// Excludes selected cases, with the same syntax.
     #[must_use]
     pub fn without(mut self, pattern: impl Into<String>) -> Self {
         self.left_out.push(pattern.into());
         self
     }
 
-    /// Adds a persona to those that come with the crate.
+    /// Adds a persona to the built-in ones.
     #[must_use]
     pub fn persona(mut self, persona: Persona) -> Self {
         self.personas.push(persona);
         self
     }
 
-    /// How the target is to be read: whether a required SASL leaves room for dialback, whether it
-    /// refuses bad certificates in the handshake.
+    /// How to interpret the target's policies: whether required SASL leaves room for dialback, and
+    /// whether the target refuses bad certificates in the handshake.
     #[must_use]
     pub fn profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
         self
     }
 
-    /// Seed for ids and keys; 1 if nothing is said.
+    /// Seed for ids and keys; 1 by default.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// How long a case may take; ten seconds if nothing is said.
+    /// Time limit of a case; ten seconds by default.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Runs the tests that the program's arguments ask for, which are those of every Rust test, and
-    /// stops all that was started. To be returned from `main`.
+    /// Runs the tests selected by the program's arguments, which are those of every Rust test, and
+    /// stops everything that was started. Return its result from `main`.
     #[must_use = "the exit code tells cargo whether tests failed"]
     pub fn run(self) -> ExitCode {
         let code = self.run_with(&Arguments::from_args());
@@ -190,7 +190,7 @@ impl Federation {
             .map_err(|error| unselected(&error))?;
         if !self.left_out.is_empty() {
             let left_out = Selection::new(&self.left_out).map_err(|error| unselected(&error))?;
-            // A pattern that matches nothing is as wrong here as above.
+            // A pattern that matches nothing is an error here, too.
             left_out.select(all).map_err(|error| unselected(&error))?;
             selected.retain(|case| !left_out.contains(case));
         }
@@ -209,7 +209,7 @@ impl Federation {
     }
 }
 
-/// Runs a plan, and the tests that wait for its results.
+/// Runs a plan, and the tests that await its results.
 fn tested(
     runtime: &Runtime,
     plan: Plan,
@@ -226,7 +226,7 @@ fn tested(
     let following = runtime.spawn(results.follow(receiver));
     let conclusion = libtest_mimic::run(arguments, trials);
 
-    // All instances have been stopped when these have ended.
+    // All instances have stopped once these have ended.
     let ended = runtime.block_on(async { (running.await, following.await) });
     watcher.abort();
     let mut remarks = bench.remarks();
@@ -262,13 +262,13 @@ fn unselected(error: &SelectionError) -> (Exit, String) {
     failed(exit, &format!("{error}{}", cause.unwrap_or_default()))
 }
 
-/// A failure before there are results, as it is shown.
+/// A failure before there are results, as shown to the user.
 fn failed(exit: Exit, why: &str) -> (Exit, String) {
     (exit, format!("error: {why}"))
 }
 
-/// A case as a test. Whatever asks before it runs learns by a flag that a case is unsupported, since
-/// that is all that a listing can say; whoever runs tests gets the reason as well.
+/// A case as a test. A listing before the run marks unsupported cases with a flag,
+/// and running them reports the reason.
 fn trial(case: &Case, target: &dyn Target, bench: &Bench, arguments: &Arguments) -> Trial {
     let bench = bench.clone();
     let id = case.id.clone();
@@ -281,7 +281,7 @@ fn runtime() -> io::Result<Runtime> {
     Builder::new_multi_thread().enable_all().build()
 }
 
-/// `RUST_TEST_THREADS`, else as many cases at once as the command line has.
+/// `RUST_TEST_THREADS`, else the command line's number of concurrent cases.
 fn threads() -> usize {
     let asked = std::env::var("RUST_TEST_THREADS").ok();
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -290,15 +290,15 @@ fn threads() -> usize {
         .unwrap_or_else(|| cores.saturating_mul(SLOTS))
 }
 
-/// Ctrl-C or a runner's deadline: cases under way end, the others do not begin, instances are stopped
-/// in order. A second one does not wait for that.
+/// Ctrl-C or a test runner's deadline: running cases end, no others begin, and instances are stopped
+/// in order. A second signal does not wait for that.
 async fn break_off_on_signal(interrupt: watch::Sender<bool>) {
     let (Ok(mut interrupted), Ok(mut terminated)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
     ) else {
-        // Then signals end the process at once, as they would anyway. Whoever watches for an interrupt
-        // must not take the end of this for one.
+        // Then signals end the process at once, which is acceptable. The end of this task must
+        // not count as an interrupt.
         return std::future::pending().await;
     };
     for first in [true, false] {

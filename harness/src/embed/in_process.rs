@@ -1,4 +1,4 @@
-//! A server that the test starts itself.
+//! A server started by the test itself.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -24,42 +24,42 @@ use crate::subject::{
     Hidden, Inside, Pending, Placement, Running, StartError, Stop, Target, Trigger,
 };
 
-/// How long an instance may take to start, and to stop.
+/// The time limit for starting and for stopping an instance.
 const BOUND: Duration = Duration::from_secs(60);
 
-/// How long the inner side may take to answer a stanza.
+/// The time limit for the local side to answer a stanza.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// A server of another project, started and stopped by its own tests.
+/// Another project's server, started and stopped by its own tests.
 ///
-/// One value stands for the server; [`start`](InProcess::start) is called once for each instance that
-/// the selected cases need, when the first of them runs. All of it happens on a tokio runtime with
-/// several threads. Programs of their own are as good as tasks: hold the child with
-/// [`Instance::keeping`] and let it be killed on drop.
+/// One value represents the server; [`start`](InProcess::start) is called once for each instance that
+/// the selected cases need, when the first of them runs. Everything happens on a multi-threaded
+/// tokio runtime. Child processes work as well as tasks: keep the child with
+/// [`Instance::keeping`] and have it killed on drop.
 pub trait InProcess: Send + Sync + 'static {
-    /// Name and version, as reports show it.
+    /// Name and version, as shown in reports.
     fn name(&self) -> String;
 
-    /// Which instance a case runs on: by default one for each policy. Cases with the same name share
-    /// an instance; a policy that the server has no setting for is
+    /// The instance that a case runs on: by default one for each policy. Cases with the same name share
+    /// an instance; for a policy that the server cannot be configured for, return
     /// [`Placement::Unsupported`], with the reason.
     ///
-    /// A case for which [`Case::waits`] holds ends only by the server's own timeouts. Those have to be
-    /// below ten seconds, or those cases on an instance where they are.
+    /// A case for which [`Case::waits`] holds ends only with the server's own timeouts. These must be
+    /// below ten seconds, or at least on the instance for those cases.
     fn place(&self, case: &Case) -> Placement {
         Placement::Group(case.row.label())
     }
 
-    /// Starts an instance for these cases, with everything that it asks for being given: DNS, the
+    /// Starts an instance for these cases. Everything it needs is in `setup`: DNS, the
     /// authority, the partners' domains. It may take a minute.
     ///
     /// # Errors
-    /// [`StartError::ConfigRefused`] where the server looked at the policy and refused it, which is an
+    /// [`StartError::ConfigRefused`] if the server rejected the policy, which is an
     /// outcome of the cases; [`StartError::Environment`] for everything else, which fails them.
     fn start(&self, setup: Setup<'_>) -> impl Future<Output = Result<Instance, StartError>> + Send;
 }
 
-/// What an instance is given.
+/// The input for starting an instance.
 #[derive(Clone, Copy)]
 pub struct Setup<'a> {
     lab: &'a Lab,
@@ -73,7 +73,7 @@ impl<'a> Setup<'a> {
         self.name
     }
 
-    /// The policy to set. Where cases of several policies share the instance it is that of the
+    /// The policy to configure. If cases with several policies share the instance, it is that of the
     /// first; then [`Setup::partners`] has the others.
     pub fn policy(&self) -> Policy {
         let first = self.cases.first();
@@ -83,8 +83,8 @@ impl<'a> Setup<'a> {
             .policy()
     }
 
-    /// The partners' domains, each with the policy that holds for it: for servers that are set by
-    /// domain, or that federate with listed ones only.
+    /// The partners' domains, each with its policy: for servers configured per
+    /// domain, or that federate only with listed domains.
     pub fn partners(&self) -> impl Iterator<Item = (String, Policy)> + 'a {
         let cases = self.cases;
         cases.iter().map(|case| (case.domain(), case.row.policy()))
@@ -95,7 +95,7 @@ impl<'a> Setup<'a> {
         self.cases
     }
 
-    /// The only DNS server to ask, with UDP and TCP. It knows no other names than those of the
+    /// The only DNS server to use, over UDP and TCP. It knows only the names of the
     /// partners.
     pub fn dns(&self) -> SocketAddr {
         self.lab.dns.address()
@@ -106,19 +106,19 @@ impl<'a> Setup<'a> {
         self.lab.authority.root_pem()
     }
 
-    /// The same as a trust store.
+    /// The same authority as a rustls trust store.
     pub fn roots(&self) -> Arc<RootCertStore> {
         self.lab.authority.roots()
     }
 
-    /// A certificate for the server that all partners trust, good for both ends of TLS: the chain and
+    /// A certificate for the server that all partners trust, valid for both roles in TLS: the chain and
     /// the key as PEM.
     pub fn certificate(&self, domains: &[&str]) -> (String, String) {
         let identity = self.identity(domains);
         (identity.chain_pem(), identity.key_pem())
     }
 
-    /// The same in the forms of rustls.
+    /// The same in rustls types.
     pub fn identity(&self, domains: &[&str]) -> Arc<Identity> {
         self.lab
             .authority
@@ -126,13 +126,13 @@ impl<'a> Setup<'a> {
             .expect("a good certificate can always be issued")
     }
 
-    /// A number to make secrets and ids from, the same in each run.
+    /// A number to derive secrets and ids from, the same in each run.
     pub fn seed(&self) -> u64 {
         self.lab.seed
     }
 }
 
-/// An instance that was started.
+/// A running instance.
 pub struct Instance {
     domain: String,
     address: SocketAddr,
@@ -154,11 +154,11 @@ enum InnerLink {
 }
 
 impl Instance {
-    /// A server for this domain that takes streams from other servers at this address, with STARTTLS.
+    /// A server for this domain that accepts streams from other servers at this address, with STARTTLS.
     ///
-    /// Nothing else is needed: a ping to the domain, which the server has to answer, makes it dial.
-    /// More can be seen, and policies that let no partner in can be tried in both directions, with
-    /// [`Instance::component`] or [`Instance::gateway`].
+    /// Nothing else is required: a ping to the domain, which the server has to answer, makes it dial.
+    /// With [`Instance::component`] or [`Instance::gateway`] more can be observed, and policies that accept
+    /// no partner can be tested in both directions.
     pub fn at(domain: impl Into<String>, address: SocketAddr) -> Self {
         Self {
             domain: domain.into(),
@@ -169,7 +169,7 @@ impl Instance {
         }
     }
 
-    /// It has a port for components (XEP-0114). Stanzas are then sent and received as this component,
+    /// The server has a port for components (XEP-0114). Stanzas are then sent and received as this component,
     /// below the server's domain.
     #[must_use]
     pub fn component(
@@ -186,9 +186,9 @@ impl Instance {
         self
     }
 
-    /// It is a proxy, and this is its listener for the gateway behind it: direct TLS with
-    /// certificates on both sides, then a stream of `jabber:server` in its domain. `name` is what the
-    /// gateway's certificate says. A stanza from there to a domain without a partner has to be
+    /// The server is a proxy, and this is its listener for the gateway behind it: direct TLS with
+    /// certificates on both sides, then a stream of `jabber:server` in its domain. `name` is the name in the
+    /// gateway's certificate. A stanza from there to a domain without a partner must be
     /// returned at once.
     #[must_use]
     pub fn gateway(mut self, address: SocketAddr, name: impl Into<String>) -> Self {
@@ -199,15 +199,15 @@ impl Instance {
         self
     }
 
-    /// How it is stopped once its last case has ended. It may take a minute.
+    /// How to stop it after its last case. It may take a minute.
     #[must_use]
     pub fn stopped_by(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
         self.stop = Some(Box::pin(stop));
         self
     }
 
-    /// Holds something until the instance was stopped, then drops it: a server that stops by being
-    /// dropped, a child process, a temporary folder. What was given last is dropped first.
+    /// Keeps a value until the instance has stopped, then drops it: a server that stops when
+    /// dropped, a child process, a temporary folder. Values are dropped in reverse order.
     #[must_use]
     pub fn keeping(mut self, value: impl Send + 'static) -> Self {
         self.kept.push(Box::new(value));
@@ -280,7 +280,7 @@ async fn running(lab: &Lab, instance: Instance) -> Result<(Running, Stop), Start
     let stop: Stop = Box::new(move || {
         Box::pin(async move {
             if let Some(stop) = stop {
-                // A stop that hangs or panics ends here all the same; the process is about to end.
+                // A stop that hangs or panics is abandoned here; the process is about to end.
                 let _ = tokio::time::timeout(BOUND, whole(stop)).await;
             }
             while kept.pop().is_some() {}
@@ -304,7 +304,7 @@ async fn running(lab: &Lab, instance: Instance) -> Result<(Running, Stop), Start
     }
 }
 
-/// Connects to the inner side. Gives the component's domain where it is one.
+/// Connects to the local side. Returns the component's domain if it is one.
 async fn link(
     lab: &Lab,
     domain: &str,
@@ -337,7 +337,7 @@ async fn link(
     }
 }
 
-/// Some servers say that a link is open a moment before stanzas take it.
+/// Some servers report a link as open a moment before it accepts stanzas.
 async fn answers(inner: &InnerSide) -> Result<(), StartError> {
     tokio::select! {
         () = inner.barrier() => Ok(()),
@@ -369,7 +369,7 @@ fn late(what: &str, bound: Duration) -> StartError {
     environment(format!("{what} took more than {} s", bound.as_secs()))
 }
 
-/// A future whose panic is a value: it must not be repeated by each case that waits for it.
+/// A future that turns a panic into a value, so that cases waiting for it do not repeat it.
 async fn whole<T>(future: impl Future<Output = T>) -> Result<T, String> {
     let mut future = pin!(future);
     poll_fn(

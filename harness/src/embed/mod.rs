@@ -1,9 +1,9 @@
-//! The cases as tests of another project: one test a case, in its own `cargo test`.
+//! The cases as tests of another project: one test per case, in its own `cargo test`.
 //!
-//! Tests are named after the ids of cases, so that `cargo test -- policies/row07` and nextest's
-//! filters, partitions and reruns work on them. A test that fails prints what the command line prints
-//! for the same failure; a case that the target has no setting for is ignored, with the reason. This
-//! module knows nothing of protocols. Start at [`federation`].
+//! Tests are named after case ids, so `cargo test -- policies/row07` and nextest's
+//! filters, partitions and reruns work. A failing test prints what the command line prints
+//! for the same failure; a case that the target cannot be configured for is ignored, with the reason. This
+//! module knows nothing about protocols. Start at [`federation`].
 //!
 //! ```toml
 //! # Cargo.toml
@@ -15,8 +15,8 @@
 //! harness = false
 //! ```
 //!
-//! The server below is the reader's own, so that this is compiled and not run;
-//! `examples/federation.rs` is the same with a server that is there.
+//! The server in this example is your own, so the example is compiled but not run;
+//! `examples/federation.rs` is the same with a real server.
 //!
 //! ```no_run
 //! // tests/federation.rs
@@ -56,7 +56,7 @@
 //! }
 //! ```
 //!
-//! A server that runs anyway, or is no Rust program, is described by a file:
+//! A server that is already running, or is not a Rust program, is described by a file:
 //! `federation(target_file("tests/server.toml"))`.
 
 mod federation;

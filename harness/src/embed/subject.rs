@@ -1,4 +1,4 @@
-//! What is put under test.
+//! The subject of the tests.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -17,16 +17,16 @@ use crate::subject::remote::{Remote, TargetFile};
 pub struct Subject {
     /// The target, or why there is none.
     pub(super) target: Result<Arc<dyn Target>, (Exit, String)>,
-    /// Options by which the command line runs against the same target; none where it cannot.
+    /// Options for running the command line against the same target; `None` if that is impossible.
     pub(super) options: Option<Vec<String>>,
-    /// Who holds this file has the server, of which there is one for all processes.
+    /// The lock file of a server that all processes share.
     turn: Option<PathBuf>,
 }
 
-/// The server of a target file, as `s2spec run --target FILE` takes it. The path is looked for from
-/// where cargo runs tests: the package's own folder.
+/// The server of a target file, as in `s2spec run --target FILE`. A relative path starts at
+/// the package's own folder, where cargo runs tests.
 ///
-/// There is one such server. Where tests run in processes of their own (nextest), they wait for one
+/// There is only one such server. If tests run in separate processes (nextest), they wait for one
 /// another.
 pub fn target_file(path: impl AsRef<Path>) -> Subject {
     let path = path.as_ref();
@@ -46,12 +46,12 @@ pub fn target_file(path: impl AsRef<Path>) -> Subject {
 }
 
 impl Subject {
-    /// Waits until no other process has the server.
+    /// Waits until no other process uses the server.
     pub(super) fn turn(&self) -> io::Result<Option<File>> {
         let Some(path) = &self.turn else {
             return Ok(None);
         };
-        // Never removed: a process that has it open could hold one lock and the next another.
+        // Never removed: otherwise two processes could hold locks on different files.
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)

@@ -12,7 +12,7 @@ use crate::case::Case;
 
 const ONE: &str = "policies/row07/row03/inbound";
 
-/// A server that goes as wrong as it is told to.
+/// A server with configurable faults.
 #[derive(Clone)]
 struct Wrong {
     how: How,
@@ -22,7 +22,7 @@ struct Wrong {
 
 #[derive(Clone, Copy, PartialEq)]
 enum How {
-    /// Takes connections and closes them at once.
+    /// Accepts connections and closes them at once.
     HangsUp,
     Panics,
     ProgramIsMissing,
@@ -86,7 +86,7 @@ async fn hanging_up() -> (SocketAddr, tokio::task::JoinSet<()>) {
     (address, tasks)
 }
 
-/// Exit code and output of tests with these arguments.
+/// The exit code and output of tests with these arguments.
 fn run(tests: Federation, arguments: &[&str]) -> (String, String) {
     let folder = TempDir::new().unwrap();
     let log = folder.path().join("log");

@@ -1,4 +1,4 @@
-//! One case as a test, and what is to be said of all of them at the end.
+//! One case as a test, and the summary at the end.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,46 +12,46 @@ use crate::report;
 use crate::transcript::printable;
 use crate::verdict::Verdict;
 
-/// Where tests wait for the results of the run behind them.
+/// Where tests wait for results of the run.
 #[derive(Clone, Debug)]
 pub(super) struct Bench(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     rerun: Rerun,
-    /// Results to come, by id. Each is waited for by one test.
+    /// Pending results, by id. One test waits for each.
     results: Mutex<BTreeMap<String, oneshot::Receiver<Box<Record>>>>,
     remarks: Mutex<Remarks>,
 }
 
-/// How a single test is run again.
+/// How to run a single test again.
 #[derive(Clone, Debug)]
 pub(super) enum Rerun {
-    /// By the command line, with these options.
+    /// With the command line and these options.
     CommandLine(Vec<String>),
-    /// By cargo, with these arguments before the id.
+    /// With cargo and these arguments before the id.
     Cargo(String),
 }
 
-/// What fails no test and has to be said all the same.
+/// Remarks that fail no test.
 #[derive(Debug, Default)]
 pub(super) struct Remarks {
-    /// Verdicts with their grounds: how many cases, and one of them.
+    /// Verdicts with their reasons: the number of cases, and one of them.
     verdicts: BTreeMap<(Verdict, String), (usize, String)>,
-    /// What went wrong apart from cases.
+    /// Problems outside of cases.
     pub(super) trouble: Vec<String>,
-    /// Whether the run was broken off.
+    /// Whether the run was interrupted.
     pub(super) interrupted: bool,
 }
 
-/// Hands results out to the tests that wait for them.
+/// Delivers results to the tests that wait for them.
 pub(super) struct Results {
     bench: Bench,
     waiting: BTreeMap<String, oneshot::Sender<Box<Record>>>,
 }
 
 impl Bench {
-    /// A bench on which nothing is run yet.
+    /// A bench without results.
     pub(super) fn new(rerun: Rerun) -> Self {
         Self(Arc::new(Shared {
             rerun,
@@ -60,7 +60,7 @@ impl Bench {
         }))
     }
 
-    /// Lets tests wait for the results of these cases.
+    /// Registers tests for the results of these cases.
     pub(super) fn expect<'a>(&self, ids: impl Iterator<Item = &'a str>) -> Results {
         let mut waiting = BTreeMap::new();
         let mut results = locked(&self.0.results);
@@ -84,12 +84,12 @@ impl Bench {
         };
         match wait.blocking_recv() {
             Ok(record) => self.result(&record),
-            // The run ended without it.
+            // The run ended without a result.
             Err(_) => self.without_result(),
         }
     }
 
-    /// What was gathered beside results.
+    /// The remarks collected.
     pub(super) fn remarks(&self) -> MutexGuard<'_, Remarks> {
         locked(&self.0.remarks)
     }
@@ -125,7 +125,7 @@ impl Bench {
         })
     }
 
-    /// What the command line prints for the same failure.
+    /// The command line's report of the same failure.
     fn failure(&self, record: &Record) -> String {
         let charset = output::charset();
         let command = self.0.rerun.command(&record.result.case.id);
@@ -146,7 +146,7 @@ impl Results {
             match event {
                 RunEvent::Started { .. } | RunEvent::Repeating { .. } => {}
                 RunEvent::Finished(record) => {
-                    // One that runs only as a control has nobody who waits for it.
+                    // No test waits for a case that runs only as a control.
                     if let Some(result) = self.waiting.remove(&record.result.case.id) {
                         let _ = result.send(record);
                     }
@@ -173,7 +173,7 @@ impl Rerun {
 }
 
 impl Remarks {
-    /// All of them, one a line.
+    /// All remarks, one per line.
     pub(super) fn lines(&self) -> Vec<String> {
         let verdicts = self.verdicts.iter().map(|((verdict, why), (count, id))| {
             let why = printable(why);

@@ -1,4 +1,4 @@
-//! The conformance suite in the terminal: a line an area.
+//! The conformance suite in the terminal: one line per area.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use super::Report;
 use crate::case::{Set, Tag};
 use crate::verdict::Verdict;
 
-/// Cases of an area by what became of them.
+/// The cases of an area by verdict.
 #[derive(Default)]
 struct Tally {
     pass: usize,
@@ -48,7 +48,7 @@ impl Tally {
     }
 }
 
-/// The table, or nothing where no scenario was run. Cases with a tag are counted once more below the
+/// The table, or nothing if no scenario was run. Cases with a tag are counted again below the
 /// areas.
 pub(super) fn render(report: &Report) -> String {
     let mut areas: BTreeMap<&str, Tally> = BTreeMap::new();

@@ -15,14 +15,14 @@ use crate::record::Record;
 use crate::requirement::{Registry, RequirementId};
 use crate::transcript::{Detail, line, printable, telling};
 
-/// How many events of a transcript's end are shown.
+/// The number of events shown from the end of a transcript.
 const TAIL: usize = 16;
 const LABEL: usize = 12;
 
-/// The command that runs one case again the same way.
+/// The command that runs a case again in the same way.
 #[derive(Clone, Debug, Default)]
 pub struct Rerun {
-    /// Options that differ from the defaults, ready to be pasted, such as `--target prosody`.
+    /// Options that differ from the defaults, ready to paste, such as `--target prosody`.
     pub options: Vec<String>,
 }
 
@@ -38,7 +38,7 @@ impl Rerun {
     }
 }
 
-/// Id, what was set and offered, what was allowed and what happened, the rule, the end of the
+/// Id, settings and offer, allowed and actual outcome, rule, end of the
 /// transcript, and the command to run it again.
 pub(crate) fn block(
     record: &Record,
@@ -104,12 +104,12 @@ pub(crate) fn block(
     if !record.result.events.is_empty() {
         out.push_str(&transcript(record, width, whole_transcript));
     }
-    // Never wrapped, so that it can be copied.
+    // Never wrapped, so it can be copied.
     let _ = writeln!(out, "  {:<LABEL$}{}", "rerun", rerun.bold());
     out
 }
 
-/// The requirements that were not kept, with what they say.
+/// The violated requirements, with their texts.
 fn broken(record: &Record) -> Vec<String> {
     let findings = record.result.findings().iter();
     let ids: BTreeSet<RequirementId> = findings
@@ -158,7 +158,7 @@ pub(super) fn transcript(record: &Record, width: usize, whole: bool) -> String {
     out
 }
 
-/// `  name        text`, continued under the text.
+/// `  name        text`, indented below the text.
 pub(crate) fn wrapped(name: &str, text: &str, width: usize) -> String {
     paragraph(&format!("  {name:<LABEL$}"), LABEL + 2, text, width)
 }

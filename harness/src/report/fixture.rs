@@ -88,12 +88,12 @@ pub(crate) fn passed(
     })
 }
 
-/// A result with its verdict, where nothing is known of the target.
+/// A result with its verdict, for an unknown target.
 pub(crate) fn judged(result: CaseResult) -> Record {
     BaselineCheck::none().judge(result)
 }
 
-/// The failure with findings that make this verdict.
+/// The failure with findings that lead to this verdict.
 pub(crate) fn showing(verdict: Verdict) -> CaseResult {
     let mut result = failed().result;
     let weight = match verdict {

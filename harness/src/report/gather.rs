@@ -1,4 +1,4 @@
-//! The events of a run, gathered.
+//! Collects the events of a run.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,34 +7,34 @@ use crate::outcome::Outcome;
 use crate::record::{Record, RunEvent};
 use crate::verdict::Verdict;
 
-/// What is known of a run so far.
+/// The state of a run so far.
 #[derive(Debug, Default)]
 pub struct Report {
     /// Name and version of the target; empty before the run has begun.
     pub target: String,
     pub seed: u64,
-    /// How many cases were to be run, controls included.
+    /// The number of cases, including controls.
     pub cases: usize,
-    /// How many of them were added as controls.
+    /// The number of cases added as controls.
     pub controls: usize,
     /// Results by case id.
     pub records: BTreeMap<String, Record>,
-    /// What went wrong apart from cases.
+    /// Problems outside of cases.
     pub trouble: Vec<String>,
-    /// How many times the cases were run; 0 before the end.
+    /// The number of rounds; 0 before the end.
     pub rounds: u32,
-    /// The round under way, and how many of its cases have ended.
+    /// The current round, and how many of its cases have ended.
     pub repeating: Option<Repeating>,
     /// Wall time; zero before the end.
     pub elapsed: Duration,
-    /// The run was broken off: results are partial.
+    /// Whether the run was interrupted, so results are partial.
     pub interrupted: bool,
-    /// The run's end was seen.
+    /// Whether the run has ended.
     pub ended: bool,
 }
 
 impl Report {
-    /// Takes in the next event.
+    /// Adds an event.
     pub fn take(&mut self, event: RunEvent) {
         match event {
             RunEvent::Started {
@@ -82,7 +82,7 @@ impl Report {
         tally
     }
 
-    /// Medians of the times that were measured: connect, TLS, auth, probe, total.
+    /// Medians of the measured times: connect, TLS, auth, probe, total.
     pub fn medians(&self) -> [Option<Duration>; 5] {
         let mut times: [Vec<Duration>; 5] = Default::default();
         for record in self.ran() {
@@ -98,7 +98,7 @@ impl Report {
         })
     }
 
-    /// Cases in which the target let about 40 ms pass, of those that came as far as TCP, where they are
+    /// Cases in which the target waited about 40 ms, out of those that reached TCP, if they are
     /// at least half: fewer are accidents of a busy machine.
     pub fn delayed(&self) -> Option<(usize, usize)> {
         let connected = || {
@@ -130,18 +130,18 @@ impl Report {
     }
 }
 
-/// How far repetitions have come.
+/// The progress of repetitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeating {
     /// The round, counted from 1.
     pub round: u32,
-    /// How many there will be at most.
+    /// The maximum number of rounds.
     pub of: Option<u32>,
     /// Cases of this round that have ended.
     pub done: usize,
 }
 
-/// How many cases got which verdict.
+/// The number of cases with each verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Tally {
     /// `pass`, both kinds.
@@ -149,7 +149,7 @@ pub struct Tally {
     /// Of the passes: a stanza got through.
     #[serde(skip)]
     pub established: usize,
-    /// Of the passes: rightly refused.
+    /// Of the passes: correctly refused.
     #[serde(skip)]
     pub refused: usize,
     /// `warn`.
@@ -191,7 +191,7 @@ impl Tally {
         }
     }
 
-    /// Results that nobody expected, see [`Verdict::is_unexpected`].
+    /// The number of unexpected results, see [`Verdict::is_unexpected`].
     pub const fn unexpected(&self) -> usize {
         self.fail + self.unstable + self.xpass
     }

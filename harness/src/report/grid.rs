@@ -8,7 +8,7 @@ use owo_colors::OwoColorize as _;
 use super::mark::{Charset, Mark};
 use crate::case::Direction;
 
-/// Columns of the terminal that a cell takes: two marks and a gap.
+/// The width of a cell: two marks and a gap.
 const CELL: usize = 3;
 
 /// A table: for each row and column the marks of both directions.
@@ -23,12 +23,12 @@ pub(super) struct Grid {
 pub(super) enum Heading {
     /// Codes made from the names, explained below the table.
     Codes,
-    /// The names themselves, which have two characters.
+    /// The names themselves, if they have two characters.
     Names,
 }
 
 impl Grid {
-    /// Adds a result. Several in one cell are shown as one mark.
+    /// Adds a result. Several in one cell share a mark.
     pub(super) fn add(
         &mut self,
         row: u8,
@@ -46,7 +46,7 @@ impl Grid {
         *half = Some(half.map_or(mark, |before| before.with(mark)));
     }
 
-    /// Takes rows out in which nothing could be run, unless that is so in all of them, and says which.
+    /// Removes rows in which nothing could be run, unless that applies to all, and returns their names.
     pub(super) fn take_unsupported_rows(&mut self) -> Vec<u8> {
         let supported: BTreeSet<u8> = self
             .cells
@@ -75,7 +75,7 @@ impl Grid {
         self.cells.values().flatten().flatten().copied().collect()
     }
 
-    /// The table in blocks of at most `width` columns.
+    /// The table in blocks at most `width` columns wide.
     pub(super) fn render(&self, heading: Heading, width: usize, charset: Charset) -> String {
         let names: BTreeSet<&str> = self.cells.keys().map(|(_, c)| c.as_str()).collect();
         let names: Vec<&str> = names.into_iter().collect();
@@ -167,10 +167,10 @@ pub(super) fn in_columns(entries: &[String], width: usize) -> String {
     out
 }
 
-/// A code of two characters for each name, as telling as can be, each different.
+/// A distinct, recognisable two-character code for each name.
 fn codes(names: &[&str]) -> Vec<String> {
     let mut taken = BTreeSet::new();
-    // Initials first, so that no name loses its own to a makeshift of another.
+    // Initials first, so that no name loses its own to another's fallback.
     let mut result: Vec<Option<String>> = names
         .iter()
         .map(|name| initials(name).filter(|code| taken.insert(code.clone())))

@@ -1,4 +1,4 @@
-//! The report for machines. Sorted, and the same bytes each time but for `elapsed_us` and
+//! The JSON report. Sorted, and byte for byte the same each time except for `elapsed_us` and
 //! `timings_us`.
 
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::record::BaselineMatch;
 use crate::record::{Record, Repeated, Timings};
 use crate::verdict::Verdict;
 
-/// Version of the document's form. It grows when a field changes its meaning or goes away.
+/// The version of the format. It increases when a field changes its meaning or is removed.
 pub const SCHEMA: u32 = 2;
 
 #[derive(Serialize)]
@@ -26,10 +26,10 @@ struct Document<'a> {
     tool: Tool,
     target: &'a str,
     seed: u64,
-    /// True when results are missing: broken off, or the harness failed.
+    /// Whether results are missing because the run was interrupted or the harness failed.
     partial: bool,
     interrupted: bool,
-    /// How many times the cases were run.
+    /// The number of rounds.
     rounds: u32,
     summary: Summary,
     trouble: &'a [String],
@@ -60,21 +60,21 @@ struct CaseReport<'a> {
     row: u8,
     policy: Policy,
     partner: Partner<'a>,
-    /// What the oracle allows; none where a scenario says what is allowed.
+    /// What the oracle allows; `None` if a scenario decides.
     allowed: Option<&'a Expectation>,
     outcome: Option<&'a Outcome>,
     /// The sign of a refusal, in words.
     reason: Option<String>,
     verdict: Verdict,
     why: &'a str,
-    /// What is wrong, one by one.
+    /// The findings.
     findings: &'a [Finding],
-    /// What a case of the conformance suite judges.
+    /// The scenario of a conformance case.
     #[serde(skip_serializing_if = "Option::is_none")]
     scenario: Option<ScenarioReport<'a>>,
-    /// The verdict before the baseline or strictness changed it, and the entry that did.
+    /// The verdict before the baseline or strict mode changed it, and the entry that did.
     settled: Option<&'a BaselineMatch>,
-    /// What repetitions showed.
+    /// The result of repetitions.
     repeated: Option<&'a Repeated>,
     control: Option<&'a str>,
     added_as_control: bool,
@@ -107,10 +107,10 @@ struct TimingsReport {
     total: u64,
 }
 
-/// The whole report as one indented JSON document with a line feed at its end.
+/// The whole report as one indented JSON document with a trailing newline.
 ///
 /// # Errors
-/// When a value has no JSON form, which is a fault of the harness.
+/// When a value has no JSON form, which is a bug in the harness.
 pub fn to_json(report: &Report) -> Result<String, serde_json::Error> {
     let document = Document {
         schema: SCHEMA,

@@ -1,4 +1,4 @@
-//! One mark and one colour for each kind of result. The marks alone tell them apart.
+//! One mark and one colour for each kind of result. The marks alone are enough to distinguish them.
 
 use owo_colors::Style;
 
@@ -6,17 +6,17 @@ use crate::outcome::Outcome;
 use crate::record::Record;
 use crate::verdict::Verdict;
 
-/// Which characters a terminal can show.
+/// The characters that a terminal can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charset {
-    /// Anything.
+    /// Any character.
     Unicode,
     /// Only ASCII.
     Ascii,
 }
 
 impl Charset {
-    /// The text in these characters, with the nearest ones for those that are not among them.
+    /// The text in these characters, with the nearest substitutes for others.
     pub fn fit(self, text: String) -> String {
         if self == Self::Unicode || text.is_ascii() {
             return text;
@@ -38,7 +38,7 @@ impl Charset {
     }
 }
 
-/// What a cell of a table says, from harmless to grave.
+/// The result shown in a table cell, from harmless to severe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mark {
     Unsupported,
@@ -86,7 +86,7 @@ impl Mark {
         }
     }
 
-    /// The mark of several results in one cell: the gravest, unless all is well.
+    /// The mark for several results in one cell: the most severe, unless all are good.
     pub(super) fn with(self, other: Self) -> Self {
         match (self.min(other), self.max(other)) {
             (Self::Refused, Self::Established) => Self::Mixed,

@@ -1,6 +1,6 @@
 //! Views of one run: a table with the failures below it, a JSON document, a progress bar.
 //!
-//! All of them read [`RunEvent`](crate::record::RunEvent)s, gathered in a [`Report`]; none of them
+//! All of them read [`RunEvent`](crate::record::RunEvent)s collected in a [`Report`], and none
 //! judges anything.
 
 mod areas;

@@ -1,4 +1,4 @@
-//! A progress bar on standard error, where somebody looks at it.
+//! A progress bar on standard error, if it is a terminal.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::gather::Report;
 use super::mark::Charset;
 
-/// Frames a second are plenty, and more would cost time of the run.
+/// Frames per second; more would slow down the run.
 const REDRAWS_PER_SECOND: u8 = 15;
 
-/// Shows how far a run has come. Hidden unless standard error is a terminal and `CI` is not set.
+/// Shows the progress of a run. Hidden unless standard error is a terminal and `CI` is not set.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
@@ -39,7 +39,7 @@ impl Progress {
         Self { bar }
     }
 
-    /// Shows what is known now.
+    /// Shows the current state.
     pub fn show(&self, report: &Report, unexpected: usize) {
         self.bar.set_length(report.cases as u64);
         let done = report.repeating.map_or(report.records.len(), |r| r.done);
@@ -53,7 +53,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
     }

@@ -1,4 +1,4 @@
-//! What is said of cases that were run again and again.
+//! Remarks on repeated cases.
 
 use super::failure::wrapped;
 use super::gather::{Repeating, Report};
@@ -37,7 +37,7 @@ pub(super) fn summary(report: &Report) -> String {
     )
 }
 
-/// Where two runs of a case part, as fields of its block.
+/// Where two runs of a case differ, as fields of its block.
 pub(super) fn parting(record: &Record) -> Vec<(String, String)> {
     let divergence = record
         .result
@@ -58,8 +58,8 @@ pub(super) fn parting(record: &Record) -> Vec<(String, String)> {
     fields
 }
 
-/// Cases that ended the same each time but whose further connections went otherwise: no verdict, but
-/// not kept quiet either.
+/// Cases that ended the same each time but with differences on further connections: not a verdict, but
+/// worth reporting.
 pub(super) fn remarks(report: &Report, view: &View, out: &mut String) {
     let went_otherwise: Vec<&Record> = report
         .records

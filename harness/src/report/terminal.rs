@@ -1,4 +1,4 @@
-//! The report on a terminal: tables of marks, totals, and what is to be said of single cases.
+//! The report on a terminal: tables of marks, totals, and details of single cases.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -15,24 +15,24 @@ use crate::record::Record;
 use crate::transcript::printable;
 use crate::verdict::Verdict;
 
-/// How many cases are printed in full; more are listed by id.
+/// The number of cases printed in full; more are listed by id.
 const AT_LENGTH: usize = 10;
-/// How many ids are listed after those.
+/// The number of ids listed after those.
 const LISTED: usize = 40;
 
-/// How a report is shown. Colours are always in the text; the stream drops them where they do not
-/// belong.
+/// How to show a report. Colours are always in the text, and the stream removes them if
+/// necessary.
 #[derive(Clone, Debug)]
 pub struct View {
-    /// Columns of the terminal.
+    /// The width of the terminal.
     pub width: usize,
     /// What the terminal can show.
     pub charset: Charset,
-    /// Tells of every unexpected case at length, and lists every warning.
+    /// Prints every unexpected case in full, and lists every warning.
     pub verbose: bool,
-    /// Shows the whole transcript of every case that has one.
+    /// Prints the whole transcript of every case that has one.
     pub transcripts: bool,
-    /// How a case is run again.
+    /// The command to run a case again.
     pub rerun: Rerun,
 }
 
@@ -77,7 +77,7 @@ fn tables(report: &Report, view: &View, out: &mut String) {
                 "offers: STARTTLS and certificate, the rest in one mark",
                 Heading::Codes,
             ),
-            // They have a table of their own.
+            // Scenarios have their own table.
             Set::Scenarios => continue,
         };
         let _ = writeln!(out, "{}", title.bold());
@@ -142,7 +142,7 @@ fn legend(marks: &BTreeSet<Mark>, view: &View, out: &mut String) {
         .map(|m| format!("{} {}", m.symbol(view.charset), m.meaning()))
         .collect();
     let mut text = in_columns(&entries, view.width);
-    // Coloured after the layout, so that the codes do not count as columns. Each symbol stands once
+    // Coloured after the layout, so that colour codes do not count as columns. Each symbol appears once
     // before its meaning.
     for (mark, entry) in shown.iter().zip(&entries) {
         let coloured = format!(
@@ -156,7 +156,7 @@ fn legend(marks: &BTreeSet<Mark>, view: &View, out: &mut String) {
     out.push('\n');
 }
 
-/// Warnings by ground: many cases have the same one.
+/// Warnings by reason, because many cases have the same one.
 fn warnings(report: &Report, view: &View, out: &mut String) {
     for (verdict, title) in [
         (Verdict::Warn, "warn"),
@@ -232,7 +232,7 @@ fn unexpected(report: &Report, view: &View, out: &mut String) {
     }
 }
 
-/// Transcripts of the cases that are not printed in full.
+/// Transcripts of the cases not printed in full.
 fn transcripts(report: &Report, view: &View, out: &mut String) {
     for record in report.records.values() {
         let told = record.verdict.is_unexpected() || record.verdict == Verdict::Error;

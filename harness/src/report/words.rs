@@ -1,4 +1,4 @@
-//! What is said of cases, in the same words everywhere.
+//! Descriptions of cases, in the same words everywhere.
 
 use simulated_partners::persona::{Offer, Tls, TlsVersion};
 
@@ -16,7 +16,7 @@ pub fn allowed_text(allowed: &[Allowed]) -> String {
     ends.join(" or ")
 }
 
-/// How a case ended and what was wrong beside that, as a baseline lists it.
+/// How a case ended and what else was wrong, as a baseline lists it.
 pub fn shown_text(record: &Record) -> String {
     if record.result.allowed.is_none() && record.verdict == Verdict::Pass {
         return "everything that must be seen".to_owned();

@@ -1,4 +1,4 @@
-//! What stands behind the target in a case: a link to its inner side, or nothing that can be seen.
+//! What is behind the target in a case: a link to its local side, or nothing visible.
 
 use simulated_partners::event::{ConnectionKind, Event};
 use simulated_partners::wire::Element;
@@ -16,18 +16,18 @@ use crate::subject::{Inside, Running};
 
 /// What is behind the target.
 pub(super) enum Backend<'a> {
-    /// Stanzas go in and come out at a link of ours.
+    /// Stanzas are sent and received over our own link.
     Attached {
         inner: &'a InnerSide,
-        /// What came through from the case's domains.
+        /// Stanzas received from the case's domains.
         stanzas: Stanzas,
     },
-    /// Only the wires of partners are seen.
+    /// Only the partners' wires are visible.
     WireOnly(WireOnly<'a>),
 }
 
 impl<'a> Backend<'a> {
-    /// What is behind a running target, opened for a case.
+    /// The backend of a running target, opened for a case.
     pub(super) fn of(job: &Job, script: &Script, target: &'a Running, domain: &str) -> Self {
         match &target.inner {
             Inside::Hidden(hidden) => Self::WireOnly(WireOnly::new(hidden)),
@@ -48,7 +48,7 @@ impl<'a> Backend<'a> {
         self.inner().is_some()
     }
 
-    /// The link, where there is one.
+    /// The link, if there is one.
     pub(super) fn inner(&self) -> Option<&'a InnerSide> {
         match self {
             Self::Attached { inner, .. } => Some(inner),
@@ -56,7 +56,7 @@ impl<'a> Backend<'a> {
         }
     }
 
-    /// What is known of the probe before anything has happened.
+    /// The state of the probe before anything has happened.
     pub(super) fn evidence(&self, direction: Direction) -> Evidence {
         match self {
             Self::Attached { .. } => Evidence::default(),
@@ -64,14 +64,14 @@ impl<'a> Backend<'a> {
         }
     }
 
-    /// Sends a stanza of the local side. Where there is no link to it, nothing can be sent.
+    /// Sends a stanza from the local side. Without a link, nothing can be sent.
     pub(super) async fn send(&self, stanza: &Element) {
         if let Some(inner) = self.inner() {
             inner.send(stanza).await;
         }
     }
 
-    /// The next stanza that reaches the local side; cancelled without loss.
+    /// The next stanza that reaches the local side; cancel-safe.
     pub(super) async fn next(
         &mut self,
         target: &Running,
@@ -86,7 +86,7 @@ impl<'a> Backend<'a> {
         }
     }
 
-    /// A stanza that has reached the local side already.
+    /// A stanza that has already reached the local side.
     pub(super) fn waiting(&mut self) -> Option<Element> {
         match self {
             Self::Attached { stanzas, .. } => ready(stanzas.next()).flatten(),
@@ -94,7 +94,7 @@ impl<'a> Backend<'a> {
         }
     }
 
-    /// Looks at an event of the main partner before it is taken in.
+    /// Inspects an event of the main partner before it is recorded.
     pub(super) fn event(
         &self,
         job: &Job,
@@ -134,7 +134,7 @@ impl<'a> Backend<'a> {
         }
     }
 
-    /// Whether only the end of what was refused is waited for, in such a case.
+    /// Whether such a case waits only for a refused stream to end.
     pub(super) fn is_settling(&self, job: &Job, observed: &Observed) -> bool {
         job.case.direction == Direction::Outbound
             && match self {

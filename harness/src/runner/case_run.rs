@@ -1,5 +1,5 @@
-//! One case: partners follow its script until everything that decides it was seen, or nothing more can
-//! come.
+//! Runs one case: partners follow its script until everything decisive was seen, or nothing more can
+//! happen.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,10 +26,10 @@ use crate::lab::Lab;
 use crate::observe::{self, Observation, Observer};
 use crate::subject::Running;
 
-/// How long nothing may happen, with all connections ended, before nothing more is expected.
+/// How long to wait, once all connections have ended, before nothing more is expected.
 const QUIET: Duration = Duration::from_millis(2500);
 
-/// A case while it runs.
+/// A running case.
 pub(super) struct CaseRun<'a> {
     pub(super) job: &'a Job,
     pub(super) script: &'a Script,
@@ -42,15 +42,15 @@ pub(super) struct CaseRun<'a> {
     pub(super) partners: Vec<Started<'a>>,
     pub(super) observed: Observed,
     eye: Observer,
-    /// How often names were raised from here.
+    /// How often each signal was raised from here.
     counts: BTreeMap<&'static str, u32>,
     began: Instant,
-    /// Connections that were opened and have not ended.
+    /// Open connections.
     open: usize,
     _records: Records<'a>,
 }
 
-/// The DNS records of a case's domains, for as long as it runs.
+/// The DNS records of a case's domains while it runs.
 struct Records<'a> {
     lab: &'a Lab,
     domain: String,
@@ -62,7 +62,7 @@ impl Drop for Records<'_> {
     }
 }
 
-/// Something that waits for a name on the board.
+/// An action waiting for a signal.
 #[derive(Clone, Copy)]
 enum Due {
     Dial(usize),
@@ -116,22 +116,22 @@ impl<'a> CaseRun<'a> {
         self.watch(until).await
     }
 
-    /// The partners, which have yet to be stopped.
+    /// The partners, which still have to be stopped.
     pub(super) fn into_partners(self) -> Vec<Partner> {
         self.partners.into_iter().map(|one| one.partner).collect()
     }
 
-    /// What fills in the placeholders of the case's own texts.
+    /// Fills in placeholders in the case's own texts.
     pub(super) fn fill(&self) -> impl Fn(&str) -> String {
         |text: &str| self.names.fill(text, self.names.domain(), &self.board)
     }
 
-    /// Whether the oracle decides the case, not what its scenario wants to see.
+    /// Whether the oracle decides the case, not its scenario.
     pub(super) fn by_oracle(&self) -> bool {
         self.job.allowed.is_some()
     }
 
-    /// Whether the answer to the probe has to come back, and can be seen.
+    /// Whether the answer to the probe must come back and can be observed.
     pub(super) fn awaits_answer(&self) -> bool {
         self.job.answer_due && (self.is_inbound() || self.backend.is_attached())
     }
@@ -140,7 +140,7 @@ impl<'a> CaseRun<'a> {
         self.job.case.direction == Direction::Inbound
     }
 
-    /// Does what the script has to be done, and takes in what comes of it.
+    /// Executes the script and records what happens.
     async fn watch(&mut self, until: Instant) -> Result<(), CaseError> {
         let (due, mut dues) = mpsc::unbounded_channel();
         let mut waiting = JoinSet::new();
@@ -168,8 +168,8 @@ impl<'a> CaseRun<'a> {
                 None => until,
             };
             tokio::select! {
-                // The wire before the inner side: what led to a returned stanza has to be known when
-                // that is taken in, or nothing at all seems to have been tried.
+                // Read the wire before the local side: what led to a returned stanza must be known when
+                // it is recorded, or it would look as if nothing had been tried.
                 biased;
                 (at, event) = next_event(&mut self.partners) => self.event(at, event)?,
                 stanza = self.backend.next(self.target, &self.observed) => self.stanza(&stanza?),
@@ -190,7 +190,7 @@ impl<'a> CaseRun<'a> {
         }
     }
 
-    /// What to do at once. The rest comes on `due` when its signal is raised.
+    /// Executes the initial actions. The rest arrives on `due` when its signal is raised.
     fn dues(&self, due: &mpsc::UnboundedSender<Due>, waiting: &mut JoinSet<()>) -> Vec<Due> {
         let mut wait = |name: &str, what: Due| {
             let (board, name, due) = (self.board.clone(), name.to_owned(), due.clone());
@@ -247,7 +247,7 @@ impl<'a> CaseRun<'a> {
         Ok(())
     }
 
-    /// Takes in what has happened already. The two sides tell of one and the same moment separately: a
+    /// Records what has already happened. The two sides report the same moment separately, so a
     /// stanza may be seen to arrive before it is seen to be sent.
     pub(super) fn drain(&mut self) -> Result<(), CaseError> {
         loop {
@@ -291,7 +291,7 @@ impl<'a> CaseRun<'a> {
         Ok(())
     }
 
-    /// Notes that the probe, or the answer to it, has come to a partner.
+    /// Notes that the probe, or its answer, has reached a partner.
     fn stanza_on_the_wire(&mut self, observation: &Observation) {
         if observation.by != Party::Target || !self.is_probe(observation) {
             return;
@@ -301,8 +301,8 @@ impl<'a> CaseRun<'a> {
         if self.job.case.direction == Direction::Inbound {
             evidence.answered |= !attached || observation.attribute("type") == Some("result");
         }
-        // An answer shows that the question was delivered. Where the oracle decides and the inner side
-        // is there to look at, that is asked.
+        // An answer shows that the request was delivered. If the oracle decides and the local side
+        // is visible, the local side decides.
         if !(self.is_inbound() && attached && self.by_oracle()) {
             self.observed.evidence.arrived = Arrival::Seen;
         }
@@ -314,7 +314,7 @@ impl<'a> CaseRun<'a> {
         }
     }
 
-    /// A stanza with the probe's id or, where a command made the target send it, its text.
+    /// A stanza with the probe's id or, if a command made the target send it, its text.
     fn is_probe(&self, observation: &Observation) -> bool {
         let probe = self.names.probe();
         let by_id = observation
@@ -333,7 +333,7 @@ impl<'a> CaseRun<'a> {
         self.observed.observations.push(observation);
     }
 
-    /// Tells the partners of what reached the local side.
+    /// Signals the partners about what reached the local side.
     fn tell(&mut self, observation: &Observation) {
         let evidence = &mut self.observed.evidence;
         let word = match observation.sees {
@@ -353,7 +353,7 @@ impl<'a> CaseRun<'a> {
         self.count(word);
     }
 
-    /// Puts a word on the board, and the same with how often it was there.
+    /// Raises a signal, and the same signal with its count.
     fn count(&mut self, word: &'static str) {
         let count = self.counts.entry(word).or_default();
         *count += 1;
@@ -368,17 +368,17 @@ impl<'a> CaseRun<'a> {
                 .backend
                 .is_decided(self.job, &self.names, &self.observed);
         }
-        // Only what must not be: it is over when all is over.
+        // Only forbidden events are left, which are decided at the end.
         let mut wanted = self.script.expect.iter().filter(|one| !one.is_negative());
         wanted.clone().next().is_some() && wanted.all(|one| self.stands(one).is_met())
     }
 
-    /// Whether only the end of what was refused is waited for.
+    /// Whether only the end of refused streams is awaited.
     fn is_settling(&self) -> bool {
         self.by_oracle() && self.backend.is_settling(self.job, &self.observed)
     }
 
-    /// Whether all connections of a scenario have ended, so that little more can come.
+    /// Whether all connections of a scenario have ended, so little more can happen.
     fn is_quiet(&self) -> bool {
         !self.by_oracle() && self.open == 0 && !self.observed.observations.is_empty()
     }
@@ -392,13 +392,13 @@ impl<'a> CaseRun<'a> {
         grade(expect, &self.observed.observations, &self.fill())
     }
 
-    /// What DNS was asked about the case's domains.
+    /// DNS queries about the case's domains.
     pub(super) fn queries(&self) -> Vec<Observation> {
         let at = self.began.elapsed();
         let records = self.lab.dns.records();
         let own = self.names.domain();
         let below = format!(".{own}");
-        // Domains of partners are below the case's own, or stand for themselves.
+        // Partners' domains are below the case's own, or explicit.
         let domains = self.names.domains(self.script);
         let others = domains
             .iter()

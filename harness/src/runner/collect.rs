@@ -1,4 +1,4 @@
-//! A whole run in one value, for tests and benchmarks.
+//! Collects a whole run, for tests and benchmarks.
 
 use tokio::sync::{mpsc, watch};
 
@@ -8,9 +8,9 @@ use crate::record::{Record, RunEvent};
 /// Everything that a run reported.
 #[derive(Debug, Default)]
 pub struct Collected {
-    /// The results, in the order in which they came.
+    /// The results, in order of arrival.
     pub records: Vec<Record>,
-    /// What went wrong outside of cases.
+    /// Problems outside of cases.
     pub trouble: Vec<String>,
 }
 

@@ -1,5 +1,5 @@
-//! How a case ends: what was on its way arrives, a conforming partner gets through where that is asked
-//! for, and what was seen is judged.
+//! Ends a case: pending events arrive, a conforming partner gets through if required,
+//! and the observations are judged.
 
 use std::time::Duration;
 
@@ -18,14 +18,14 @@ use crate::oracle::prohibited::violations;
 use crate::oracle::{Profile, Situation, second_opinions};
 use crate::outcome::Outcome;
 
-/// How long the target's inner side may take to answer. It is no part of what is tested.
+/// The time limit for an answer from the target's local side, which is not under test.
 const INNER_SIDE: Duration = Duration::from_secs(20);
 /// How often a conforming partner tries to get through after a case.
 const ATTEMPTS: u32 = 5;
 
 impl CaseRun<'_> {
-    /// Waits until everything that was on its way has arrived. Says what is wrong with the target
-    /// afterwards, if anything is.
+    /// Waits until everything pending has arrived. Returns a problem with the target
+    /// afterwards, if any.
     pub(super) async fn finish(&mut self) -> Result<Option<String>, CaseError> {
         let health = if self.script.alive {
             self.check_health().await?
@@ -52,7 +52,7 @@ impl CaseRun<'_> {
         Ok(health)
     }
 
-    /// What is wrong with the target now: a conforming partner has to get through.
+    /// Checks that a conforming partner still gets through.
     async fn check_health(&self) -> Result<Option<String>, CaseError> {
         let domain = self.names.living();
         let mut stanzas = self
@@ -78,7 +78,7 @@ impl CaseRun<'_> {
                     stanza = delivered => return stanza.is_some(),
                     event = partner.next_event() => match event.map(|event| event.kind) {
                         None | Some(EventKind::ConnectFailed(ConnectionKind::Inbound, _)) => return false,
-                        // A target with short timeouts may have been too busy for it.
+                        // A target with short timeouts may have been too busy.
                         Some(EventKind::Closed { .. }) if attempts < ATTEMPTS => {
                             attempts += 1;
                             partner.dial(probe.clone());
@@ -103,7 +103,7 @@ impl CaseRun<'_> {
         })
     }
 
-    /// How it ended, and what is wrong with it.
+    /// The outcome and its findings.
     pub(super) fn judge(&self, profile: Profile, health: Option<&str>) -> (Outcome, Vec<Finding>) {
         let case = &self.job.case;
         let observed = &self.observed;
@@ -130,7 +130,7 @@ impl CaseRun<'_> {
         (outcome, findings)
     }
 
-    /// Expectations that a wrong target, or the accepting neighbour, would meet as well.
+    /// Expectations that a wrong target, or the accepting neighbour, would also satisfy.
     pub(super) fn vacuous(&self) -> Vec<String> {
         let fill = self.fill();
         let observations = &self.observed.observations;

@@ -1,5 +1,5 @@
-//! Why a case could not be brought to an end, by who is to blame. None of it says anything of what the
-//! target does right or wrong.
+//! Why a case could not be completed, by cause. None of this says whether the
+//! target is right or wrong.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,49 +8,49 @@ use simulated_partners::dns::BadName;
 
 use super::records::RecordError;
 
-/// What kept a case from its end.
+/// An error that prevents a case from completing.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CaseError {
-    /// The machine has no port or address left.
+    /// The machine has no free port or address.
     #[error("the partner could not listen: {0}")]
     Listen(#[source] io::Error),
-    /// The target's other side is silent.
+    /// The target's local side is silent.
     #[error("the target's inner side does not answer")]
     InnerSideSilent,
-    /// The target is gone.
+    /// The target has stopped.
     #[error("{0}")]
     TargetLost(String),
-    /// Nobody listens where the target should.
+    /// Nothing listens at the target's address.
     #[error("the server does not answer at {address}: {error}")]
     Unreachable {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         error: io::ErrorKind,
     },
-    /// The target does not let a conforming partner in, so that nothing makes it dial.
+    /// The target does not accept a conforming partner, so nothing makes it dial.
     #[error("no trigger: a correct partner of the same domain could not get in: {0}")]
     NoTrigger(String),
-    /// The partner that makes the target dial was thrown out too early.
+    /// The partner that makes the target dial was disconnected too early.
     #[error("the trigger was cut off before the target had dialled: {0}")]
     TriggerLost(String),
     /// The command that makes the target dial failed.
     #[error("{0}")]
     Command(String),
-    /// The scenario wants a certificate that cannot be made.
+    /// The scenario needs a certificate that cannot be made.
     #[error("the certificate of `{role}`: {why}")]
     Certificate {
         /// The partner.
         role: String,
         why: String,
     },
-    /// The scenario sends something that is no stanza.
+    /// The scenario sends something that is not a stanza.
     #[error("what the local side sends: {0}")]
     Stanza(String),
-    /// The scenario wants a DNS record that cannot be made.
+    /// The scenario needs a DNS record that cannot be made.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// A domain of the case is no domain name.
+    /// A domain of the case is not a valid domain name.
     #[error(transparent)]
     Name(#[from] BadName),
     /// A persona is missing from the build.

@@ -1,4 +1,4 @@
-//! A case that is ready to run, and its way to a result.
+//! Runs a case to its result.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -24,18 +24,18 @@ use crate::transcript;
 #[derive(Clone)]
 pub struct Job {
     pub case: Case,
-    /// Id of its control, where it may be refused.
+    /// The id of its control, if it may be refused.
     pub control: Option<String>,
     /// Whether it runs only as a control.
     pub added_as_control: bool,
-    /// What the oracle allows. None where a scenario says what is allowed.
+    /// What the oracle allows. `None` if a scenario decides.
     pub allowed: Option<Expectation>,
-    /// Whether the answer to its stanza certainly comes back.
+    /// Whether an answer to its stanza must come back.
     pub answer_due: bool,
 }
 
 impl Job {
-    /// The result of a case of which nothing was seen.
+    /// The result of a case without observations.
     pub(super) fn result(&self, run: Run) -> CaseResult {
         CaseResult {
             allowed: self.allowed.clone(),
@@ -50,7 +50,7 @@ impl Job {
 }
 
 impl Job {
-    /// The result of a case whose configuration the target refuses.
+    /// The result of a case whose configuration the target rejects.
     pub(super) fn refused_by_configuration(&self, why: &str) -> CaseResult {
         let outcome = Outcome::Refused(Refusal {
             phase: Phase::Config,
@@ -83,18 +83,18 @@ impl Job {
     }
 }
 
-/// What a case is run with.
+/// The environment of a case.
 #[derive(Clone, Copy)]
 pub(super) struct Bench<'a> {
     pub(super) lab: &'a Lab,
     pub(super) target: &'a Running,
     pub(super) profile: Profile,
     pub(super) deadlines: Deadlines,
-    /// Whether expectations are shown to be able to fail.
+    /// Whether to prove that expectations can fail.
     pub(super) prove: bool,
 }
 
-/// Runs a case on a running target. Gives the partners back, which have yet to be stopped.
+/// Runs a case on a running target. Returns the partners, which still have to be stopped.
 pub(super) async fn run(job: &Job, bench: Bench<'_>) -> (CaseResult, Vec<Partner>) {
     let began = Instant::now();
     let target = bench.target;
@@ -149,7 +149,7 @@ fn concluded(
     }
 }
 
-/// What of a script can be seen on this target, or what the target lacks for it.
+/// The part of a script that is observable on this target, or what the target lacks for it.
 fn visible<'a>(case: &'a Case, target: &Running) -> Result<Cow<'a, Script>, Need> {
     let script = &*case.script;
     let visible = match (&target.inner, case.scenario()) {

@@ -1,8 +1,8 @@
-//! Runs cases: each from its partners to its result, all of them side by side, as often as wanted.
+//! Runs cases concurrently, from partners to results, as often as requested.
 //!
-//! `jobs` makes jobs of cases, `repeat` runs them. A `job` runs as a
-//! `CaseRun` against a `Backend`: a link to the target's inner
-//! side, or the wires alone.
+//! `jobs` creates jobs from cases and `repeat` runs them. A `job` runs as a
+//! `CaseRun` against a `Backend`: a link to the target's local
+//! side, or only the wires.
 
 mod backend;
 mod case_run;

@@ -1,4 +1,4 @@
-//! What a case has shown so far.
+//! The observations of a case so far.
 
 use std::time::Duration;
 
@@ -8,20 +8,20 @@ use simulated_partners::wire::Kind;
 use crate::judge::{Evidence, element_from};
 use crate::observe::Observation;
 
-/// Everything that was seen, in order.
+/// All observations, in order.
 #[derive(Default)]
 pub(super) struct Observed {
-    /// Of the main partner.
+    /// Events of the main partner.
     pub(super) events: Vec<Event>,
-    /// Of all partners, of the target's other side and of DNS.
+    /// Observations of all partners, the local side and DNS.
     pub(super) observations: Vec<Observation>,
-    /// What became of the probe.
+    /// The state of the probe.
     pub(super) evidence: Evidence,
-    /// The partner's domain was looked up.
+    /// Whether the partner's domain was looked up.
     pub(super) looked_up: bool,
 }
 
-/// The kind of a connection that was opened, or could not be.
+/// The kind of a connection that was opened, or failed.
 pub(super) fn opened(what: &EventKind) -> Option<ConnectionKind> {
     match what {
         EventKind::Opened(kind) | EventKind::ConnectFailed(kind, _) => Some(*kind),
@@ -30,7 +30,7 @@ pub(super) fn opened(what: &EventKind) -> Option<ConnectionKind> {
 }
 
 impl Observed {
-    /// How many connections of this kind were opened, or tried to be.
+    /// The number of connections of this kind that were opened or attempted.
     pub(super) fn connections(&self, kind: ConnectionKind) -> usize {
         self.events
             .iter()
@@ -49,7 +49,7 @@ impl Observed {
         ended.count() == self.connections(kind)
     }
 
-    /// Whether there was at least one, and all have ended.
+    /// Whether there was at least one and all have ended.
     pub(super) fn over(&self, kind: ConnectionKind) -> bool {
         self.connections(kind) > 0 && self.all_over(kind)
     }
@@ -95,19 +95,19 @@ impl Observed {
     }
 }
 
-/// Bounds in time.
+/// Time limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadlines {
-    /// The whole case; reaching it means `stalled`.
+    /// Of the whole case; reaching it means `stalled`.
     pub case: Duration,
-    /// How long a partner waits for one step of the target.
+    /// Of a partner waiting for one step of the target.
     pub patience: Duration,
-    /// How long a refused stream may take to be closed once the stanza was returned.
+    /// Of a refused stream to be closed after the stanza was returned.
     pub settle: Duration,
 }
 
 impl Deadlines {
-    /// Bounds that fit into the time of a whole case.
+    /// Limits that fit into the time of a whole case.
     pub fn within(case: Duration) -> Self {
         Self {
             case,

@@ -1,4 +1,4 @@
-//! A refusal counts only beside a control: the nearest neighbour that has to be accepted.
+//! A refusal counts only with a control: the nearest neighbour that must be accepted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,19 +6,19 @@ use super::job::Job;
 use crate::judge::{control_state, needs_control};
 use crate::record::{CaseResult, ControlState};
 
-/// Holds refusals back until their controls are known.
+/// Holds back refusals until their controls are known.
 pub(super) struct Pairing {
-    /// Ids of controls that have not ended yet.
+    /// Ids of unfinished controls.
     pending: BTreeSet<String>,
-    /// How the others ended. None for those that the target turned out not to be able to do: there is no
+    /// The results of the others. `None` for those that the target turned out not to support, so there is no
     /// control then.
     ended: BTreeMap<String, Option<ControlState>>,
-    /// Refusals by the control that they wait for.
+    /// Refusals, by the control that they wait for.
     waiting: BTreeMap<String, Vec<CaseResult>>,
 }
 
 impl Pairing {
-    /// The book for these jobs.
+    /// Creates the pairing for these jobs.
     pub(super) fn of(jobs: &[Job]) -> Self {
         let ids: BTreeSet<&str> = jobs.iter().map(|job| job.case.id.as_str()).collect();
         let pending = jobs
@@ -33,7 +33,7 @@ impl Pairing {
         }
     }
 
-    /// Takes a result and gives back all that is complete now.
+    /// Adds a result and returns all that are now complete.
     pub(super) fn take(&mut self, result: CaseResult) -> Vec<CaseResult> {
         let mut complete = Vec::new();
         let id = result.case.id.clone();

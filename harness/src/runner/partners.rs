@@ -1,4 +1,4 @@
-//! The partners of a case: started, found by DNS, looked at together.
+//! The partners of a case: started, published in DNS, observed together.
 
 use std::future::{Future, poll_fn};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -22,12 +22,12 @@ use crate::case::Role;
 use crate::lab::Lab;
 use crate::subject::Running;
 
-/// The persona that gets in wherever there is a way.
+/// The persona that is accepted whenever possible.
 const BEST: &str = "modern";
-/// What a partner listens at that has to be found without SRV records (RFC 6120 §3.2.2).
+/// The port of a partner that must be found without SRV records (RFC 6120 §3.2.2).
 const DEFAULT_PORT: u16 = 5269;
 
-/// A partner at work.
+/// A running partner.
 pub(super) struct Started<'a> {
     pub(super) role: &'a Role,
     pub(super) partner: Partner,
@@ -37,14 +37,14 @@ pub(super) async fn start(setup: PartnerSetup) -> Result<Partner, CaseError> {
     Partner::start(setup).await.map_err(CaseError::Listen)
 }
 
-/// The persona of partners that have to be accepted.
+/// The persona of partners that must be accepted.
 pub(super) fn best() -> Result<Arc<Persona>, CaseError> {
     persona::find(BEST)
         .map(Arc::new)
         .ok_or(CaseError::Persona(BEST))
 }
 
-/// A partner that speaks for a domain as a persona does, and answers nothing.
+/// A partner for a domain with a persona, which answers no requests.
 pub(super) fn setup(
     lab: &Lab,
     target: &Running,
@@ -125,7 +125,7 @@ impl CaseRun<'_> {
         })
     }
 
-    /// Sets the records that hold from the start.
+    /// Sets the records that apply from the start.
     pub(super) fn publish(&mut self) -> Result<(), CaseError> {
         if !self.script.dns.is_empty() {
             for one in &self.partners {
@@ -138,7 +138,7 @@ impl CaseRun<'_> {
             if one.role.serves {
                 let domain = self.names.of_role(one.role);
                 let address = one.partner.address();
-                // A domain that is none is a part of the script.
+                // An invalid domain is part of the script.
                 let _ = match one.role.persona.offer.tls {
                     Tls::Direct => self.lab.publish_direct(&domain, address),
                     _ => self.lab.publish(&domain, address),
@@ -168,8 +168,8 @@ impl CaseRun<'_> {
     }
 }
 
-/// An address of the loopback net for a listener at the default port, which neither another case nor
-/// another process uses now.
+/// A loopback address for a listener on the default port, which no other case or
+/// process currently uses.
 fn own_address() -> Ipv4Addr {
     static TAKEN: AtomicU32 = AtomicU32::new(0);
     let number = TAKEN.fetch_add(1, Ordering::Relaxed);
@@ -180,7 +180,7 @@ fn own_address() -> Ipv4Addr {
     )
 }
 
-/// The address of a number: neither in 127.0.0.0/16 nor with 0 or 255 at its end. Numbers that lie
+/// The address for a number: neither in 127.0.0.0/16 nor ending in 0 or 255. Numbers
 /// close together have different addresses.
 fn loopback(number: u32) -> Ipv4Addr {
     let [_, _, first, second] = (number / 254).to_be_bytes();
@@ -188,7 +188,7 @@ fn loopback(number: u32) -> Ipv4Addr {
     Ipv4Addr::new(127, first.max(1), second, last)
 }
 
-/// The next event of any partner; cancelled without loss.
+/// The next event of any partner; cancel-safe.
 pub(super) async fn next_event(partners: &mut [Started<'_>]) -> (usize, Event) {
     poll_fn(|context| {
         for (at, one) in partners.iter_mut().enumerate() {
@@ -201,7 +201,7 @@ pub(super) async fn next_event(partners: &mut [Started<'_>]) -> (usize, Event) {
     .await
 }
 
-/// What is there without waiting.
+/// An event that is available without waiting.
 pub(super) fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     // Tokio makes a busy task wait now and then, even for what is there.

@@ -1,4 +1,4 @@
-//! From a selection to jobs: each with what is allowed, and with its control.
+//! From a selection to jobs: each with its allowed ends and its control.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::matrix::Controls;
 use crate::oracle::{Profile, Situation, allowed, return_established};
 use crate::subject::{Placement, Target};
 
-/// Makes jobs of the selected cases and adds the controls that are missing among them.
+/// Creates jobs from the selected cases and adds missing controls.
 pub fn jobs(all: &[Case], selected: &[Case], target: &dyn Target, profile: Profile) -> Vec<Job> {
     let possible: Vec<Case> = all
         .iter()

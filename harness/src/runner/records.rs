@@ -1,4 +1,4 @@
-//! Answers of DNS that a scenario asks for.
+//! DNS answers requested by a scenario.
 
 use std::net::IpAddr;
 
@@ -9,21 +9,21 @@ use crate::case::{Dns, DnsAnswer, Srv};
 /// A record that cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RecordError {
-    /// A name is no domain name.
+    /// A name is not a valid domain name.
     #[error(transparent)]
     Name(#[from] BadName),
-    /// No partner has this name, and it is no number.
+    /// No partner has this name, and it is not a number.
     #[error("`{0}` is not a port: expected the name of a partner, `closed`, `target` or a number")]
     Port(String),
-    /// No address.
+    /// Not an address.
     #[error("`{0}` is no IP address")]
     Address(String),
 }
 
-/// Port 1 of the loopback interface: nothing of the lab listens there.
+/// Port 1 of the loopback interface, where nothing in the lab listens.
 const CLOSED: u16 = 1;
 
-/// Sets what is answered about a name.
+/// Sets the answer for a name.
 ///
 /// # Errors
 /// See [`RecordError`].

@@ -1,14 +1,14 @@
-//! The same cases again: to tell a target that fails from one that fails now and then.
+//! Repeats cases, to distinguish a target that fails from one that fails occasionally.
 //!
-//! Each round is a whole run with a test network and targets of its own, so that nothing is left over
-//! from the one before. Rounds are compared case by case:
+//! Each round is a whole run with its own test network and targets, so nothing is left over
+//! from the previous one. Rounds are compared case by case:
 //!
-//! - Another verdict or another outcome makes a case [`Verdict::Unstable`].
-//! - So does another canonical transcript of the connection that decides the case: what is said there,
-//!   and in which order, the standards fix.
-//! - They leave open how many further connections a server makes, whether it uses one again (XEP-0220
-//!   §2.1), and when it closes them. Where only these differ the verdict stays, and the difference is
-//!   reported beside it.
+//! - A different verdict or outcome makes a case [`Verdict::Unstable`].
+//! - So does a different canonical transcript of the deciding connection: the standards fix what is
+//!   sent there, and in which order.
+//! - The standards leave open how many further connections a server opens, whether it reuses one (XEP-0220
+//!   §2.1), and when it closes them. If only these differ, the verdict stands and the difference is
+//!   reported.
 
 mod history;
 
@@ -32,22 +32,22 @@ mod tests;
 pub enum Repetition {
     #[default]
     Once,
-    /// Those that fail unexpectedly as many times more.
+    /// Repeat unexpected failures up to this many times.
     Retries(NonZeroU32),
-    /// All of them.
+    /// Repeat all cases.
     Rounds(Rounds),
 }
 
-/// How many rounds there are.
+/// The number of rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rounds {
-    /// At most as many; none for no end.
+    /// At most this many; `None` for no limit.
     pub at_most: Option<NonZeroU32>,
-    /// The round with an unexpected result is the last.
+    /// Stop after a round with an unexpected result.
     pub until_unexpected: bool,
 }
 
-/// Runs a plan as often as wanted, and reports each case once, when it is settled. The events end
+/// Runs a plan as often as requested, and reports each case once, when it is decided. The events end
 /// with [`RunEvent::Ended`].
 pub async fn repeat(
     plan: Plan,
@@ -84,19 +84,19 @@ struct Repeater {
     interrupt: watch::Receiver<bool>,
     keep_events: bool,
     histories: BTreeMap<String, History>,
-    /// Each trouble is reported once, however many rounds it comes back in.
+    /// Each problem is reported once, even if it recurs.
     trouble: BTreeSet<String>,
     unexpected: bool,
 }
 
-/// What becomes of the results of a round.
+/// What to do with the results of a round.
 #[derive(Clone, Copy)]
 enum Taking {
-    /// They are reported at once.
+    /// Report them at once.
     Telling,
-    /// Unexpected failures are kept for another try, the rest is reported at once.
+    /// Keep unexpected failures for another try, and report the rest at once.
     KeepingFailures,
-    /// They are kept and compared. With how many rounds there will be.
+    /// Keep and compare them. With the number of rounds.
     Comparing(u32, Option<u32>),
 }
 
@@ -145,7 +145,7 @@ impl Repeater {
             if interrupted || (rounds.until_unexpected && self.unexpected) {
                 break;
             }
-            // What the target cannot be set to it cannot be set to the next time either.
+            // What the target does not support will not change in the next round.
             plan.jobs
                 .retain(|job| self.histories.contains_key(&job.case.id));
             if plan.jobs.is_empty() {
@@ -153,7 +153,7 @@ impl Repeater {
             }
         }
         if interrupted && of.is_none() && round > 1 {
-            // Without a last round the interrupt is the end that was waited for.
+            // Without a last round, the interrupt is the expected end.
             round -= 1;
             interrupted = false;
         }
@@ -161,7 +161,7 @@ impl Repeater {
         (round, interrupted)
     }
 
-    /// Runs a plan once. True if it was broken off.
+    /// Runs a plan once. Returns whether it was interrupted.
     async fn round(&mut self, plan: Plan, taking: Taking) -> bool {
         let (sender, mut results) = mpsc::channel(64);
         let running = tokio::spawn(run(plan, sender, self.interrupt.clone()));
@@ -225,7 +225,7 @@ impl Repeater {
                         self.histories
                             .insert(id.clone(), History::new(record, round, self.keep_events));
                     }
-                    // A control of a case that is tried again.
+                    // The control of a case that is tried again.
                     None => return,
                 }
                 if let Some(history) = self.histories.get(&id) {

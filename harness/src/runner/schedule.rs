@@ -1,4 +1,4 @@
-//! All cases of a run, side by side.
+//! Runs all cases of a run concurrently.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -18,34 +18,34 @@ use crate::record::{CaseResult, Record, Run as Ran, RunEvent};
 use crate::subject::{Placement, Running, StartError, Stop, Target};
 use crate::verdict::Verdict;
 
-/// Everything a run is made of.
+/// The plan of a run.
 #[derive(Clone)]
 pub struct Plan {
     /// What to run, controls included.
     pub jobs: Vec<Job>,
-    /// On what.
+    /// The target.
     pub target: Arc<dyn Target>,
-    /// How the tables are read.
+    /// How to interpret policies.
     pub profile: Profile,
     /// Bounds in time.
     pub deadlines: Deadlines,
-    /// How many cases may have something to do at once; runs beside each other can share it.
+    /// The limit on concurrently active cases; concurrent runs can share it.
     pub slots: Arc<Semaphore>,
-    /// Everything random comes from it.
+    /// The source of all randomness.
     pub seed: u64,
-    /// Whether records of passed cases keep their events.
+    /// Whether passed cases keep their events.
     pub keep_events: bool,
-    /// What gives each result its verdict.
+    /// Computes the verdict of each result.
     pub judge: Judge,
-    /// Whether each expectation of the conformance suite is also held against wrong doings, to show
+    /// Whether to test each expectation of the conformance suite against mutated observations, to prove
     /// that it can fail.
     pub prove: bool,
 }
 
-/// Makes a verdict of a result, with what is known of the target.
+/// Computes the verdict of a result, given what is known of the target.
 pub type Judge = Arc<dyn Fn(CaseResult) -> Record + Send + Sync>;
 
-/// Runs a plan and reports on `events`. Ends early, with what it has, when `interrupt` turns true.
+/// Runs a plan and reports on `events`. Stops early, with partial results, when `interrupt` turns true.
 pub async fn run(plan: Plan, events: mpsc::Sender<RunEvent>, interrupt: watch::Receiver<bool>) {
     let began = Instant::now();
     let started = RunEvent::Started {
@@ -102,8 +102,8 @@ async fn run_groups(
             }
         }
     }
-    // Where the target's own timeouts are short, a busy machine would look like a slow partner: those
-    // groups wait until the others are through.
+    // If the target's timeouts are short, a busy machine looks like a slow partner, so those
+    // groups wait until the others are finished.
     let (timed, others): (BTreeMap<_, _>, BTreeMap<_, _>) = groups
         .into_iter()
         .partition(|(_, jobs)| jobs.iter().all(|job| job.case.waits()));
@@ -131,7 +131,7 @@ async fn run_groups(
     *run.interrupt.borrow()
 }
 
-/// What all groups share.
+/// State shared by all groups.
 struct Run {
     lab: Arc<Lab>,
     target: Arc<dyn Target>,
@@ -147,7 +147,7 @@ struct Run {
 }
 
 impl Run {
-    /// Takes a result, and sends all that are complete now.
+    /// Adds a result, and sends all that are now complete.
     async fn tell(&self, result: CaseResult) {
         let complete = self
             .controls

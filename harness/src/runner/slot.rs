@@ -1,8 +1,8 @@
-//! How many cases may have something to do at once.
+//! Limits the number of concurrently active cases.
 //!
-//! Most of what a case takes is waiting, but a target counts in real time how long its partner is silent.
-//! With more handshakes under way than the machine has cores for, each takes so long that timeouts of the
-//! target end what is only slow, and no run gets any faster.
+//! A case mostly waits, but the target measures in real time how long its partner is silent.
+//! With more concurrent handshakes than cores, each takes so long that the target's timeouts
+//! end what is merely slow, and the run does not get faster.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -12,13 +12,13 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
-/// Slots for each thread.
+/// Slots per thread.
 pub const SLOTS: usize = 4;
 
-/// A case in which nothing happens for so long waits for a timeout, the target's or its own.
+/// A case that is inactive for this long waits for a timeout, the target's or its own.
 const STILL: Duration = Duration::from_millis(500);
 
-/// Runs a case, which holds its slot until it is through or only waits.
+/// Runs a case, which holds its slot until it ends or only waits.
 pub(super) async fn hold<T>(slot: OwnedSemaphorePermit, case: impl Future<Output = T>) -> T {
     let mut slot = Some(slot);
     let mut still = pin!(sleep_until(Instant::now() + STILL));
@@ -30,7 +30,7 @@ pub(super) async fn hold<T>(slot: OwnedSemaphorePermit, case: impl Future<Output
         if still.is_elapsed() {
             slot = None;
         } else {
-            // Something has happened in the case, or it would not have been woken.
+            // The case was woken, so something has happened.
             still.as_mut().reset(Instant::now() + STILL);
             let _ = still.as_mut().poll(context);
         }

@@ -1,4 +1,4 @@
-//! Where the time of a case went, from its events.
+//! Computes timings of a case from its events.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::case::Direction;
 use crate::judge::deciding_connection;
 use crate::record::Timings;
 
-/// What a delayed acknowledgement costs (RFC 1122 §4.2.3.2; Linux takes 40 ms).
+/// The delay caused by a delayed acknowledgement (RFC 1122 §4.2.3.2; 40 ms on Linux).
 const DELAYED: std::ops::Range<Duration> = Duration::from_millis(38)..Duration::from_millis(48);
 
-/// Whether something of the target came so long after what was before it on the connection.
+/// Whether the target sent something with this delay after the previous event on the connection.
 fn delayed(connection: ConnectionId, events: &[Event]) -> bool {
     let of_connection: Vec<&Event> = events
         .iter()
@@ -30,7 +30,7 @@ fn delayed(connection: ConnectionId, events: &[Event]) -> bool {
     })
 }
 
-/// Splits the time of the deciding connection.
+/// Splits the time of the deciding connection into phases.
 pub(super) fn timings(direction: Direction, events: &[Event], total: Duration) -> Timings {
     let Some(connection) = deciding_connection(direction, events) else {
         return Timings {

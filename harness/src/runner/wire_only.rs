@@ -1,8 +1,8 @@
-//! A case on a target of which nothing is seen but the wires of partners.
+//! A case on a target where only the partners' wires are visible.
 //!
-//! Inbound, a ping has arrived when its answer comes back, or when the target opens a stream of its
-//! own after it. Outbound, a partner of the same domain gets in first by the best way that the
-//! policy leaves; the stream on which the target answers its ping is the case.
+//! Inbound, a ping has arrived when its answer comes back, or when the target opens its own
+//! stream after it. Outbound, a partner of the same domain first gets in by the best way that the
+//! policy allows; the stream on which the target answers its ping is the case.
 
 use simulated_partners::driver::{Entry, Partner};
 use simulated_partners::event::{Close, ConnectionKind, Event, EventKind, Party, TlsSignal};
@@ -21,10 +21,10 @@ use crate::judge::{Arrival, Bounce, Evidence, element_from};
 use crate::lab::Lab;
 use crate::subject::{Hidden, Running, Trigger};
 
-/// A target behind which nothing is seen.
+/// A target without a visible backend.
 pub(super) struct WireOnly<'a> {
     hidden: &'a Hidden,
-    /// The partner whose ping makes the target dial, once it is in.
+    /// The partner whose ping makes the target dial, once it is accepted.
     entrant: Option<(Partner, Entry)>,
 }
 
@@ -36,7 +36,7 @@ impl<'a> WireOnly<'a> {
         }
     }
 
-    /// Who sends outbound cannot be asked whether the stanza came back.
+    /// The sender of outbound stanzas cannot be asked whether they came back.
     pub(super) fn evidence(direction: Direction) -> Evidence {
         let bounced = match direction {
             Direction::Outbound => Bounce::NotObservable { settled: false },
@@ -48,7 +48,7 @@ impl<'a> WireOnly<'a> {
         }
     }
 
-    /// Returns if the partner whose ping makes the target dial is thrown out before the target has
+    /// Returns if the partner whose ping makes the target dial is disconnected before the target has
     /// dialled.
     pub(super) async fn trigger_lost(&mut self, target: &Running, seen: &Observed) -> CaseError {
         let dialled = seen.connections(ConnectionKind::Outbound) > 0;
@@ -79,8 +79,8 @@ impl<'a> WireOnly<'a> {
                 error: *error,
             });
         }
-        // A stream that begins after the ping went out authenticated is there to answer it. Those
-        // before may have come for a verification.
+        // A stream that begins after the ping was sent authenticated is there to answer it. Earlier
+        // ones may have been opened for a verification.
         if job.allowed.is_some()
             && opened(&event.kind) == Some(ConnectionKind::Outbound)
             && observed.was_sent(names.probe())
@@ -90,8 +90,8 @@ impl<'a> WireOnly<'a> {
         Ok(())
     }
 
-    /// Outbound, the target has ended all its attempts; or nobody listens for this partner, and that it
-    /// was looked up is all there is to see.
+    /// Outbound, all attempts of the target have ended; or nothing listens for this partner, and the
+    /// lookup is all there is to see.
     pub(super) fn is_settling(job: &Job, observed: &Observed) -> bool {
         let unreachable = job.case.partner.facts.authority == AuthorityFact::Unreachable;
         if observed.connections(ConnectionKind::Outbound) > 0 {
@@ -103,8 +103,8 @@ impl<'a> WireOnly<'a> {
 }
 
 impl CaseRun<'_> {
-    /// Outbound and where pings make the target dial, a partner of the case's domain gets in. The
-    /// connections that the target opened for it are closed, and what it asked of DNS is forgotten.
+    /// Outbound, if pings make the target dial, a partner of the case's domain gets in. The
+    /// connections that the target opened for it are closed, and its DNS queries are forgotten.
     pub(super) async fn prepare_trigger(&mut self, until: Instant) -> Result<(), CaseError> {
         let super::backend::Backend::WireOnly(wire) = &mut self.backend else {
             return Ok(());
@@ -146,7 +146,7 @@ impl CaseRun<'_> {
         Ok(())
     }
 
-    /// Has the target send the probe to the partner.
+    /// Makes the target send the probe to the partner.
     pub(super) async fn send_probe(&mut self) -> Result<(), CaseError> {
         let (probe, domain) = (self.names.probe(), self.names.domain());
         let sender = format!("juliet@{}", self.target.domain);
@@ -177,8 +177,8 @@ impl CaseRun<'_> {
         Ok(())
     }
 
-    /// Inbound: whatever comes of the probe sets out before a control does, and has the same way. So it
-    /// is waited for until a control has its answer.
+    /// Inbound, any result of the probe is sent before that of a later control and takes the same path, so
+    /// the case waits until a control has its answer.
     pub(super) async fn outwait_control(&mut self) -> Result<(), CaseError> {
         let super::backend::Backend::WireOnly(wire) = &self.backend else {
             return Ok(());
@@ -203,7 +203,7 @@ impl CaseRun<'_> {
         Ok(())
     }
 
-    /// Whether an established stream that stays open delivered anything nobody can tell here.
+    /// Whether an established stream that stays open delivered anything is unknown here.
     pub(super) fn admit_blindness(&mut self) {
         let observed = &mut self.observed;
         if !self.backend.is_attached()
@@ -226,8 +226,8 @@ impl CaseRun<'_> {
     }
 }
 
-/// Returns when a partner that has to be accepted got its answer, or had no luck in the time that a
-/// partner waits.
+/// Returns when a conforming partner got its answer, or its waiting
+/// time has passed.
 async fn control(hidden: &Hidden, lab: &Lab, target: &Running, deadlines: Deadlines, id: String) {
     let domain = hidden.control_domain();
     let Ok(best) = best() else { return };
@@ -246,14 +246,14 @@ async fn control(hidden: &Hidden, lab: &Lab, target: &Running, deadlines: Deadli
                 }
             }
         };
-        // A control that gets no answer shows nothing more than the time that it had.
+        // A control without an answer shows no more than the time it had.
         let _ = timeout(deadlines.patience, answered).await;
     }
     lab.dns.records().remove(&domain);
     partner.stop().await;
 }
 
-/// How a partner's connection ended, where it did.
+/// How a partner's connection ended, if it did.
 fn end_of(what: &EventKind, target: &Running) -> Option<String> {
     Some(match what {
         EventKind::ConnectFailed(_, error) => {

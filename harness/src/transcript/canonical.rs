@@ -1,5 +1,5 @@
-//! The form of a transcript that is the same in every run of a case: which connections and which of
-//! their events are shown, and in which order. Names for values that vary are `placeholder`'s part.
+//! The form of a transcript that is the same in every run of a case: which connections and events
+//! are shown, and in which order. `placeholder` names the values that vary.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,13 +15,13 @@ use super::render::{Detail, line};
 
 /// The same events in a form that does not vary between runs.
 ///
-/// - Connections stand one after the other, each verification after the stream it belongs to, and
-///   are numbered anew.
+/// - Connections follow one another, each verification after the stream it belongs to, and
+///   are renumbered.
 /// - A connection ends at its decisive event: the last stanza, the answer to `db:verify`, or the
-///   first sign of a refusal. What follows is teardown, whose order is chance.
+///   first sign of a refusal. The rest is teardown, in random order.
 /// - Stream ids become `{id-1}`, keys `{key-1}`, stanza ids `{stanza-1}`, in order of appearance;
 ///   ports become `{port}`, long numbers in texts `{n}`; times become zero.
-/// - White space between stanzas is left out; attributes are sorted, and so are features.
+/// - Whitespace between stanzas is omitted; attributes and features are sorted.
 ///
 /// Applying it twice is the same as applying it once.
 pub fn canonical(events: &[Event]) -> Vec<Event> {
@@ -61,7 +61,7 @@ pub fn canonical(events: &[Event]) -> Vec<Event> {
             placeholders.collect(&mut kind);
             result.push(Event {
                 connection: ConnectionId(number),
-                // One step of the clock keeps what opened after the decision apart from the rest.
+                // One clock step separates what opened after the decision.
                 at: Duration::from_nanos(u64::from(cut.role == Role::Late)),
                 kind,
             });
@@ -73,7 +73,7 @@ pub fn canonical(events: &[Event]) -> Vec<Event> {
     result
 }
 
-/// The canonical form as text, a line an event, nothing shortened.
+/// The canonical form as text, one line per event, nothing shortened.
 pub fn canonical_text(events: &[Event]) -> String {
     let mut text = String::new();
     for (index, event) in canonical(events).iter().enumerate() {
@@ -83,15 +83,15 @@ pub fn canonical_text(events: &[Event]) -> String {
     text
 }
 
-/// Where a connection stands in the order of things.
+/// The position of a connection in the order.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
-    /// The one that the case is about.
+    /// The deciding connection.
     First,
-    /// Opened while that was still undecided: a verification. Whether the target closes it before or
-    /// after the case has ended is chance.
+    /// Opened before the decision: a verification. Whether the target closes it before or
+    /// after the end of the case is random.
     Early,
-    /// Opened later: the way back, or another attempt. What was not decided was cut short by chance.
+    /// Opened later: the way back, or another attempt. An undecided one was cut off at random.
     Late,
 }
 
@@ -99,11 +99,11 @@ enum Role {
 struct CutConnection {
     kinds: Vec<EventKind>,
     role: Role,
-    /// When it got through, had asked its question, or began to end.
+    /// When it got through, had sent its request, or began to end.
     decided_at: Option<Duration>,
 }
 
-/// The first sign of an end: what comes after it on the same connection is only its consequence.
+/// The first sign of the end: later events on the same connection are its consequence.
 fn ends(kind: &EventKind) -> bool {
     match kind {
         EventKind::Frame { frame, .. } => match &frame.kind {
@@ -125,7 +125,7 @@ fn ends(kind: &EventKind) -> bool {
     }
 }
 
-/// What says nothing but that the target is done with the connection, or tired of it.
+/// Events that only say that the target is finished with the connection, or timed out.
 fn teardown_by_target(kind: &EventKind) -> bool {
     match kind {
         EventKind::Frame {
@@ -142,7 +142,7 @@ fn teardown_by_target(kind: &EventKind) -> bool {
     }
 }
 
-/// Stream errors that come whenever a server stops or has waited long enough (RFC 6120 §4.9.3).
+/// Stream errors sent whenever a server stops or has waited long enough (RFC 6120 §4.9.3).
 fn is_farewell(error: &Element) -> bool {
     matches!(
         Unit::StreamError.condition(error),
@@ -192,8 +192,8 @@ fn decisive(told: &[(Duration, EventKind)]) -> Option<usize> {
         let broken = end.filter(|end| Some(*end) > reached && is_real_error(&told[*end].1));
         return broken.or(reached);
     }
-    // A connection on which nothing but a key is verified has done its work with the answer. Without
-    // an answer it ends whenever the asking side tells the result elsewhere.
+    // A connection that only verifies a key has done its work with the answer. Without
+    // an answer it ends whenever the asking side reports the result elsewhere.
     let before = &told[..end.unwrap_or(told.len())];
     if before.iter().any(|(_, kind)| is_unit(kind, Unit::DbResult)) {
         return end;
@@ -204,8 +204,8 @@ fn decisive(told: &[(Duration, EventKind)]) -> Option<usize> {
     verify.or(end)
 }
 
-/// In TLS 1.3 a client is done before the server has judged its certificate (RFC 8446 §4.4.2.4): what
-/// it sent in between is chance, the alert is what counts.
+/// In TLS 1.3 a client finishes before the server has checked its certificate (RFC 8446 §4.4.2.4):
+/// what it sent in between is random, and only the alert counts.
 fn forget_handshake_judged_late(told: &mut Vec<(Duration, EventKind)>) {
     let failed = told
         .iter()
@@ -233,7 +233,7 @@ fn forget_handshake_judged_late(told: &mut Vec<(Duration, EventKind)>) {
     }
 }
 
-/// An error that is a judgement, not only a farewell.
+/// An error that is a judgement and not only a farewell.
 fn is_real_error(kind: &EventKind) -> bool {
     match element(kind) {
         Some(e) => Unit::StreamError.is(e) && !is_farewell(e),
@@ -242,7 +242,7 @@ fn is_real_error(kind: &EventKind) -> bool {
 }
 
 /// The order of connections: as opened, but each verification right after the stream whose id it
-/// asks about.
+/// names.
 fn causal_order(connections: &BTreeMap<ConnectionId, CutConnection>) -> Vec<ConnectionId> {
     let mut streams: BTreeMap<&str, ConnectionId> = BTreeMap::new();
     for (&connection, cut) in connections {
@@ -259,7 +259,7 @@ fn causal_order(connections: &BTreeMap<ConnectionId, CutConnection>) -> Vec<Conn
             let e = element(kind)?;
             (Unit::DbVerify.is(e) && attribute(e, "type").is_none()).then(|| attribute(e, "id"))?
         });
-        // Only an older one can be the parent, so that there are no circles.
+        // Only an older connection can be the parent, so there are no cycles.
         match asked.and_then(|id| streams.get(id)) {
             Some(&parent) if parent < connection => {
                 children.entry(parent).or_default().push(connection)

@@ -1,4 +1,4 @@
-//! What happened, as text: for people, for snapshots, and in one line.
+//! Events as text: for people, for snapshots, and in one line.
 //!
 //! `canonical` names what varies between runs, `line` and `render` show events to a person,
 //! [`wire_summary`] shows a negotiation in one line. Nothing here judges.

@@ -1,5 +1,5 @@
-//! Placeholders for what varies between two runs of a case: stream ids, dialback keys, ids of
-//! stanzas, ports, and numbers in error texts.
+//! Placeholders for values that vary between runs of a case: stream ids, dialback keys,
+//! stanza ids, ports, and numbers in error texts.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use simulated_partners::wire::{Element, Frame, Kind, NS_DIALBACK, Node};
 use super::look::is_stanza_element;
 use super::xml;
 
-/// Bytes of something that is no XML which are the same each time: the header of a TLS record.
+/// The bytes of non-XML input that are always the same: the header of a TLS record.
 const STABLE_BYTES: usize = 5;
 
-/// Texts shorter than this are never looked for inside other texts.
+/// Shorter texts are never searched for inside other texts.
 const TELLING_LENGTH: usize = 8;
 
-/// What has got a name in this transcript.
+/// The values named in this transcript.
 #[derive(Default)]
 pub(super) struct Placeholders {
     ids: Vec<String>,
@@ -98,7 +98,7 @@ impl Placeholders {
                 });
             }
             EventKind::Raw { from, bytes, fault } => {
-                // How much of it arrived in one piece is chance.
+                // How much of it arrived in one piece is random.
                 if *from == Party::Target && fault.is_some() {
                     bytes.clear();
                 } else if std::str::from_utf8(bytes).is_err() {

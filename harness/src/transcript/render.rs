@@ -1,4 +1,4 @@
-//! Events for a person to read: a line each, the directions seen from the partner.
+//! Formats events for people: one line each, directions seen from the partner.
 
 use std::fmt::Write as _;
 
@@ -9,16 +9,16 @@ use simulated_partners::wire::{Frame, Kind};
 
 use super::look::connection_words;
 
-/// How much of an event is shown.
+/// How much of an event to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// At most so many columns a line; the middle of long XML gives way to `…`.
+    /// At most this many columns per line; the middle of long XML is replaced by `…`.
     Columns(usize),
-    /// All bytes, in one line however long it is.
+    /// All bytes, in one line of any length.
     Full,
 }
 
-/// All events, a line each, numbered from 1.
+/// All events, one line each, numbered from 1.
 pub fn render(events: &[Event], detail: Detail) -> String {
     let mut text = String::new();
     for (index, event) in events.iter().enumerate() {
@@ -28,7 +28,7 @@ pub fn render(events: &[Event], detail: Detail) -> String {
     text
 }
 
-/// Whether an event says something: an XML declaration and white space between stanzas do not.
+/// Whether an event is worth showing: XML declarations and whitespace between stanzas are not.
 pub fn telling(event: &Event) -> bool {
     match &event.kind {
         EventKind::Frame { frame, .. } => {
@@ -38,7 +38,7 @@ pub fn telling(event: &Event) -> bool {
     }
 }
 
-/// One event: number, connection, direction (`→` is partner to target), layer, what.
+/// One event: number, connection, direction (`→` is partner to target), layer, content.
 pub fn line(number: usize, event: &Event, detail: Detail) -> String {
     let (arrow, layer, what) = describe(&event.kind, detail);
     let mut line = String::new();
@@ -54,7 +54,7 @@ pub fn line(number: usize, event: &Event, detail: Detail) -> String {
     line
 }
 
-/// Cuts out the middle of a text that is longer than `room` characters; the ends of an element say
+/// Cuts out the middle of a text longer than `room` characters, because the ends of an element say
 /// most.
 pub fn shorten(text: &str, room: usize) -> String {
     let count = text.chars().count();
@@ -70,8 +70,8 @@ pub fn shorten(text: &str, room: usize) -> String {
     result
 }
 
-/// Text from the wire made safe for a terminal: control characters and those that turn the writing
-/// direction are shown by number.
+/// Makes text from the wire safe for a terminal: control characters and those that change the writing
+/// direction are shown as numbers.
 pub fn printable(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     for c in text.chars() {
@@ -172,12 +172,12 @@ fn frame_text(frame: &Frame, detail: Detail) -> String {
     let text = String::from_utf8_lossy(&frame.raw);
     match detail {
         Detail::Full => printable(&text),
-        // Namespaces are what a reader knows and what takes most of a line.
+        // Namespaces are familiar to the reader and take most of a line.
         Detail::Columns(_) => printable(&without_namespaces(&text)),
     }
 }
 
-/// Leaves out ` xmlns…='…'` between the tags' names and their end. Only for show.
+/// Removes ` xmlns…='…'` inside tags. Only for display.
 fn without_namespaces(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;

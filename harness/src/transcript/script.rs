@@ -10,7 +10,7 @@ use simulated_partners::event::{
 };
 use simulated_partners::wire::{Framer, Limits};
 
-/// Events in the order of the calls, a microsecond apart.
+/// Events in call order, one microsecond apart.
 pub(crate) struct Script {
     events: Vec<Event>,
     framers: BTreeMap<(ConnectionId, Party), Framer>,
@@ -128,7 +128,7 @@ pub(crate) fn header(from: &str, to: &str, id: &str) -> String {
     )
 }
 
-/// The target gets in by EXTERNAL and sends a ping. The values that vary are arguments.
+/// The target authenticates with EXTERNAL and sends a ping. The values that vary are arguments.
 pub(crate) fn sasl_session(id: &str, ping: &str, swapped: bool) -> Vec<Event> {
     let mechanisms = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
                       <mechanism>EXTERNAL</mechanism></mechanisms>";
@@ -184,8 +184,8 @@ pub(crate) fn sasl_session(id: &str, ping: &str, swapped: bool) -> Vec<Event> {
         .events()
 }
 
-/// The partner dials, dialback is asked for, and the target verifies the key; `late` says whether
-/// the verifying connection is closed after the session is through.
+/// The partner dials, requests dialback, and the target verifies the key; `late` says whether
+/// the verifying connection is closed after the session has ended.
 pub(crate) fn dialback_session(id: &str, key: &str, late: bool) -> Vec<Event> {
     let mut script = Script::new()
         .open(1, ConnectionKind::Inbound)

@@ -14,9 +14,9 @@ use super::render::printable;
 /// Who sent what, in order, each connection up to its decisive event.
 ///
 /// Connections are separated by ` | ` and begin with who dials: `T→P:` the target, `P→T:` the
-/// partner, `verify P→T:` the partner as a server that checks a key. `T:` and `P:` say who sent;
-/// what one side sent in a row is joined by `+`; in brackets stands what matters about it. `!` after
-/// a feature: required. `=sasl-tls`: authenticated so. Nothing that varies between runs is in it.
+/// partner, `verify P→T:` the partner as a server that verifies a key. `T:` and `P:` say who sent;
+/// what one side sent in a row is joined by `+`; details are in brackets. `!` after
+/// a feature: required. `=sasl-tls`: authenticated by this method. No value in it varies between runs.
 ///
 /// ```text
 /// T→P: T:header P:header+features[dialback,starttls] T:starttls P:proceed TLS1.3 T:header
@@ -80,7 +80,7 @@ const fn letter(party: Party) -> char {
     }
 }
 
-/// `dialler` is who opened the connection: the other one's header has to have an id.
+/// `dialler` opened the connection: the other side's header must have an id.
 fn token(what: &EventKind, dialler: Option<Party>) -> (Option<Party>, String) {
     match what {
         EventKind::Opened(kind) => (None, format!("{}:", dialled(*kind))),
@@ -154,7 +154,7 @@ const fn dialled(kind: ConnectionKind) -> &'static str {
     }
 }
 
-/// A header; said is what is unusual.
+/// A header, with what is unusual about it.
 fn header_token(header: &Element, answers: bool) -> String {
     let mut missing = Vec::new();
     if answers && attribute(header, "id").is_none() {
@@ -201,7 +201,7 @@ fn element_token(element: &Element) -> String {
     }
 }
 
-/// An element with its type, and with the condition where the type is `error`.
+/// An element with its type, and with the condition if the type is `error`.
 fn typed(name: &str, unit: Unit, element: &Element) -> String {
     match attribute(element, "type") {
         None => name.to_owned(),

@@ -1,4 +1,4 @@
-//! Real sessions over loopback: whatever races there, the canonical transcript stays.
+//! Real sessions over loopback: whatever races there, the canonical transcript stays the same.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -18,12 +18,12 @@ use super::{canonical_text, wire_summary};
 const RUNS: usize = 6;
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Two ports that nobody else takes before their owners listen on them: the loopback address is this
-/// process's own.
+/// Two ports that no other process takes before their owners listen on them: the loopback address belongs to
+/// this process.
 fn free_ports() -> [SocketAddr; 2] {
     let [.., high, low] = std::process::id().to_be_bytes();
     let host = Ipv4Addr::new(127, 77, high, low);
-    // Held both at a time, or the second could be the first one again.
+    // Both are held at the same time, or the second could be the first one again.
     let sockets = [(); 2].map(|()| std::net::TcpListener::bind((host, 0)).unwrap());
     sockets.map(|socket| socket.local_addr().unwrap())
 }
@@ -59,7 +59,7 @@ async fn start(
     .unwrap()
 }
 
-/// The answer came, or a connection that was to carry a stanza has ended without.
+/// The answer arrived, or a connection meant for a stanza ended without one.
 fn decided(events: &[Event]) -> bool {
     let Some(last) = events.last() else {
         return false;
@@ -85,7 +85,7 @@ fn decided(events: &[Event]) -> bool {
     }
 }
 
-/// A persona against a correct server, which dials or is dialled; what the persona saw.
+/// A persona and a correct server, in either direction; what the persona saw.
 async fn session(
     authority: &Authority,
     persona: &str,

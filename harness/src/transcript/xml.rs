@@ -1,12 +1,12 @@
-//! Elements as text in which only what matters differs: attributes sorted, quotes and escapes alike.
+//! Elements as text in a normal form: attributes sorted, quotes and escapes alike.
 
 use simulated_partners::wire::{Attribute, Element, NS_STREAM, Node};
 
-/// How deep elements are followed; the framer's own limit is 64.
+/// How deep elements are traversed; the framer's own limit is 64.
 const DEPTH: usize = 256;
 
 /// Sorts attributes and declarations of the whole tree, and the children of stream features: servers
-/// that keep them in hash tables write them in another order each time.
+/// that keep them in hash tables write them in a different order each time.
 pub(super) fn sort(element: &mut Element) {
     sort_below(element, 0);
 }

@@ -1,4 +1,4 @@
-//! One case over all rounds: what it ended in, and where two of its transcripts part.
+//! One case over all rounds: its results, and where its transcripts differ.
 
 use simulated_partners::event::{ConnectionId, Event};
 
@@ -10,15 +10,15 @@ use crate::record::{CaseResult, Divergence, Record, Repeated, Run};
 use crate::transcript::{Detail, canonical, line};
 use crate::verdict::Verdict;
 
-/// What is kept of a case over all rounds: two records at most, and one transcript.
+/// What is kept of a case: at most two records and one transcript.
 pub(super) struct History {
     first: Record,
     round: u32,
     transcript: Transcript,
     runs: u32,
-    /// The first that ended otherwise.
+    /// The first record with a different result.
     other: Option<(u32, Record)>,
-    /// Why a round says nothing of the target.
+    /// Why a round says nothing about the target.
     error: Option<(u32, Record)>,
     ended_otherwise: u32,
     went_otherwise: u32,
@@ -69,7 +69,7 @@ impl History {
         if !same_end {
             self.ended_otherwise += 1;
             if self.other.is_none() {
-                // The transcripts that matter most are those of two different ends.
+                // The most interesting transcripts are those of two different results.
                 self.divergence = parted;
                 self.other = Some((round, trimmed(record, keep_events)));
             }
@@ -83,7 +83,7 @@ impl History {
         }
     }
 
-    /// The result of all rounds so far.
+    /// The combined result of all rounds so far.
     pub(super) fn result(&self) -> CaseResult {
         let (shown, unstable) = match (&self.other, &self.error) {
             (Some((round, other)), _) => self.ended_otherwise(*round, other),
@@ -139,7 +139,7 @@ impl History {
     }
 }
 
-/// What was wrong beside the outcome.
+/// Problems other than the outcome.
 fn faults(result: &CaseResult) -> Vec<Fault> {
     let against = result.findings().iter().map(|finding| &finding.against);
     against
@@ -150,7 +150,7 @@ fn faults(result: &CaseResult) -> Vec<Fault> {
         .collect()
 }
 
-/// A pass is reported without its events, unless they were asked for.
+/// A pass is reported without its events, unless they were requested.
 fn trimmed(mut record: Record, keep_events: bool) -> Record {
     if record.verdict == Verdict::Pass && !keep_events {
         record.result.events = Vec::new();
@@ -164,7 +164,7 @@ struct Transcript {
     decides: Option<ConnectionId>,
 }
 
-/// The number of the event, what it was in each transcript, and whether its connection decides.
+/// The number of the event, the event in each transcript, and whether its connection decides.
 type Parting = (usize, [Option<String>; 2], bool);
 
 impl Transcript {
@@ -178,7 +178,7 @@ impl Transcript {
         Self { lines, decides }
     }
 
-    /// Where two part: on the connections that decide, else anywhere.
+    /// Where two transcripts differ: on the deciding connections, else anywhere.
     fn parting(&self, other: &Self) -> Option<Parting> {
         let deciding = |transcript: &Self| -> Vec<(usize, String)> {
             let lines = transcript.lines.iter().enumerate();
@@ -204,7 +204,7 @@ impl Transcript {
             let text = |lines: &[(usize, String)]| lines.get(at).map(|(_, text)| text.clone());
             Some((number + 1, [text(&one), text(&other)], decides))
         };
-        // Most transcripts are the same, line for line.
+        // Most transcripts are identical.
         if self.lines == other.lines {
             return None;
         }
@@ -212,7 +212,7 @@ impl Transcript {
     }
 }
 
-/// An event without its number and that of its connection.
+/// An event without its number and its connection's number.
 fn wording(event: &Event) -> String {
     let nowhere = Event {
         connection: ConnectionId(0),

@@ -13,10 +13,10 @@ use crate::runner::{Deadlines, jobs};
 use crate::subject::reference::Reference;
 use crate::subject::{Pending, Placement, Running, StartError, Stop, Target};
 
-/// Established by any target that works.
+/// A case that any working target accepts.
 const CASE: &str = "policies/row09/row03/inbound";
 
-/// The reference proxy, which refuses its configuration at some of its starts.
+/// The reference proxy, which rejects its configuration at some starts.
 struct Moody {
     proxy: Reference,
     starts: AtomicU32,
@@ -78,7 +78,7 @@ fn plan(ids: &[&str], refuses_at: fn(u32) -> bool) -> Plan {
     }
 }
 
-/// All results, and how many rounds there were; whether the run was broken off.
+/// All results, the number of rounds, and whether the run was interrupted.
 async fn told(plan: Plan, repetition: Repetition) -> (Vec<Record>, u32, bool) {
     let (sender, mut events) = mpsc::channel(64);
     let (_never, interrupt) = watch::channel(false);
