@@ -9,7 +9,7 @@ use crate::domain::Domain;
 use crate::limits::Limits;
 use crate::partner::Partner;
 
-/// Why one more connection is refused.
+/// Why another connection is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Full {
     #[error("limit of {0} connections reached")]
@@ -18,7 +18,7 @@ pub(crate) enum Full {
     Partner(usize),
 }
 
-/// One connection's place, in the total or with its partner. Dropping it frees the place.
+/// A slot for one connection, in the total or for its partner. Dropping it frees the slot.
 pub(crate) type Place = OwnedSemaphorePermit;
 
 /// Counts connections, in total and by partner.
@@ -43,12 +43,12 @@ impl Connections {
         }
     }
 
-    /// Takes a place for a connection whose partner is not known yet.
+    /// Takes a slot for a connection whose partner is not known yet.
     pub(crate) fn admit(&self) -> Result<Place, Full> {
         take(&self.total).ok_or(Full::Proxy(self.limit))
     }
 
-    /// Takes a place with a configured partner, whichever of its domains the connection is for.
+    /// Takes a slot for a configured partner, whichever of its domains the connection is for.
     pub(crate) fn claim(&self, partner: &Partner) -> Result<Place, Full> {
         match self.partners.get(&partner.domain) {
             Some((limit, places)) => take(places).ok_or(Full::Partner(*limit)),

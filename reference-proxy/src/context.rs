@@ -1,4 +1,4 @@
-//! What each connection of the proxy has at hand.
+//! State available to every connection of the proxy.
 
 use crate::certificate::PartnerTls;
 use crate::config::Config;

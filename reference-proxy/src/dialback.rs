@@ -1,4 +1,4 @@
-//! Dialback's elements (XEP-0220), written and read.
+//! Writes and reads dialback elements (XEP-0220).
 
 use strum::{Display, EnumString};
 
@@ -16,7 +16,7 @@ pub(crate) enum Step {
     Verify,
 }
 
-/// What this side says of a key.
+/// This side's verdict on a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyStatus {
     Valid,
@@ -25,16 +25,16 @@ pub(crate) enum KeyStatus {
     Failed(StanzaError),
 }
 
-/// What a peer says of a key.
+/// A peer's verdict on a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     Valid,
     Invalid,
-    /// Neither, with the condition if it is a known one.
+    /// Neither, with the condition if it is known.
     Error(Option<StanzaError>),
 }
 
-/// A dialback element as read.
+/// A parsed dialback element.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Dialback {
     pub(crate) step: Step,
@@ -45,12 +45,12 @@ pub(crate) struct Dialback {
     pub(crate) id: Option<String>,
     /// Absent in a request.
     pub(crate) answer: Option<Answer>,
-    /// The key without blanks around it.
+    /// The key without surrounding whitespace.
     pub(crate) key: String,
 }
 
 impl Dialback {
-    /// Reads an element, if it is one of dialback's.
+    /// Parses an element if it belongs to dialback.
     pub(crate) fn read(element: &Element) -> Option<Self> {
         if element.namespace != DIALBACK {
             return None;
@@ -61,7 +61,7 @@ impl Dialback {
             "valid" => Answer::Valid,
             "invalid" => Answer::Invalid,
             "error" => Answer::Error(condition(element)),
-            // A word that no standard knows is not success.
+            // An unknown type does not mean success.
             _ => Answer::Error(None),
         });
         Some(Self {

@@ -110,7 +110,7 @@ impl fmt::Debug for Domain {
     }
 }
 
-/// The two domains that a stanza or a dialback key goes between (XEP-0220 §1.2).
+/// The two domains between which a stanza or a dialback key is sent (XEP-0220 §1.2).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Pair {
     pub(crate) from: Domain,

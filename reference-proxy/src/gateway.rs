@@ -24,12 +24,12 @@ use crate::stream::{
 use crate::task::Stop;
 use crate::xml::{Frame, Stanza};
 
-/// The most gateways at once, including connections that may become gateways.
+/// The maximum number of gateways, including connections that may become gateways.
 const GATEWAYS: usize = 64;
-/// The most stanzas that are gathered into one write.
+/// The maximum number of stanzas combined into one write.
 const BATCH: usize = 64;
-/// How long a gateway is still read after the proxy's closing tag. Its stanzas cannot go anywhere
-/// any more; reading them keeps the closing tag from being lost with the connection.
+/// How long a gateway is still read after the proxy's closing tag. Its stanzas cannot be routed
+/// any more, but reading them keeps the closing tag from being lost with the connection.
 const FAREWELL: Duration = Duration::from_millis(250);
 
 /// Accepts gateways until the proxy stops.
@@ -106,18 +106,18 @@ async fn serve(context: Arc<Context>, stream: TcpStream, peer: SocketAddr, tls: 
 
 /// How a gateway's stream ends.
 enum Ending {
-    /// By the gateway, gracefully or with a stream error.
+    /// By the gateway, cleanly or with a stream error.
     Gateway,
-    /// By the proxy, gracefully.
+    /// By the proxy, cleanly.
     Proxy,
     /// By the proxy, with a stream error.
     Fault(Condition),
-    /// Without a word.
+    /// Abruptly.
     Lost,
 }
 
-/// TLS, then the gateway's header. Returns with the connection what the gateway serves, and the
-/// answer that is still to be sent.
+/// TLS, then the gateway's header. Returns the connection, what the gateway serves, and the
+/// answer still to be sent.
 async fn establish(
     context: &Context,
     stream: TcpStream,
@@ -199,7 +199,7 @@ async fn send(context: &Arc<Context>, gateway: GatewayId, stanza: Stanza) {
     };
     if let Some(error) = bounce(&stanza, error, "") {
         let own = context.config.own_domain();
-        // This fails only if the gateway goes just now.
+        // This fails only if the gateway disconnects just now.
         let _ = context.router.give_back(own, gateway, error).await;
     }
 }
@@ -228,7 +228,7 @@ async fn write(
             Ok(Ok(0)) => break ended.await.unwrap_or(Ending::Lost),
             Ok(Ok(_)) => joined(&batch),
             Ok(Err(ending)) => break ending,
-            // Writing finds out about a gateway that vanished without a word.
+            // Writing detects a gateway that vanished silently.
             Err(_) => b" ".to_vec(),
         };
         if outgoing.send(&bytes).await.is_err() {
@@ -263,7 +263,7 @@ fn left(mut batch: Left, mut stanzas: mpsc::Receiver<Stanza>) -> Left {
     batch
 }
 
-/// Gives stanzas that a gateway did not get to another one, or answers them.
+/// Passes stanzas that a gateway did not get to another one, or answers them.
 async fn redirect(context: &Arc<Context>, left: Left) {
     for stanza in left {
         let Ok(pair) = stanza::pair(&stanza) else {

@@ -1,5 +1,5 @@
-//! Dialback keys (XEP-0185): derived from a shared secret, so that each proxy of a pool can verify
-//! the keys of the others and none has to remember the keys that it issued.
+//! Dialback keys (XEP-0185): derived from a shared secret, so each proxy of a pool can verify
+//! the others' keys without storing issued ones.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use aws_lc_rs::{digest, hmac};
 use crate::domain::Pair;
 use crate::random::{NoRandomness, random};
 
-/// The passphrase that the proxies of a pool share. It is never shown.
+/// The passphrase shared by the proxies of a pool. It is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(Vec<u8>);
 
@@ -18,7 +18,7 @@ impl Secret {
         Self(passphrase.as_bytes().to_vec())
     }
 
-    /// A secret of this process alone: after a restart the keys issued before are invalid.
+    /// A secret of this process: after a restart, earlier keys are invalid.
     pub(crate) fn random() -> Result<Self, NoRandomness> {
         random::<32>().map(|bytes| Self(bytes.to_vec()))
     }
@@ -58,12 +58,12 @@ impl DialbackKeys {
     /// The key of the pair on a stream with this id, which the receiving server chose: 64
     /// hexadecimal digits in lower case (XEP-0185 §3).
     pub(crate) fn issue(&self, pair: &Pair, stream_id: &str) -> String {
-        // A domain has no blanks and the id comes last, so no boundary can be moved.
+        // A domain contains no spaces and the id comes last, so no boundary can be shifted.
         let message = format!("{} {} {stream_id}", pair.to, pair.from);
         hex(hmac::sign(&self.hmac, message.as_bytes()).as_ref())
     }
 
-    /// Whether the text, apart from white space around it, is the key of the pair on this stream.
+    /// Whether the text, ignoring surrounding whitespace, is the key of the pair on this stream.
     /// The time taken does not depend on how much of it is right.
     pub(crate) fn issued(&self, pair: &Pair, stream_id: &str, text: &str) -> bool {
         let key = self.issue(pair, stream_id);

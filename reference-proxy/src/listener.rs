@@ -10,9 +10,9 @@ use tokio::time::timeout;
 
 use crate::task::Stop;
 
-/// Connections that wait to be accepted.
+/// Connections waiting to be accepted.
 const BACKLOG: i32 = 1024;
-/// Pause after a failure to accept. Usually file descriptors are short, and trying again at once
+/// Pause after a failed accept. Usually file descriptors have run out, and retrying at once
 /// would only spin.
 const BREATH: Duration = Duration::from_millis(100);
 

@@ -1,7 +1,7 @@
-//! What is negotiated with a partner: TLS, SASL and dialback, and which of the 18 combinations
+//! Negotiation with a partner: TLS, SASL and dialback, and which of the 18 combinations
 //! work.
 //!
-//! Knows nothing of streams. It says which methods the terms allow; the streams obey.
+//! Knows nothing about streams. It says which methods the terms allow; the streams obey.
 
 use serde::Deserialize;
 use strum::Display;
@@ -12,13 +12,13 @@ pub(crate) enum Support {
     /// Nothing else happens without it.
     #[default]
     Required,
-    /// Used where the partner has it.
+    /// Used if the partner supports it.
     Optional,
     /// Neither offered nor used.
     NotSupported,
 }
 
-/// What is set for one partner. The default is row 1, as with the cmdlets.
+/// The settings for one partner. The default is row 1, as with the cmdlets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Terms {
     /// STARTTLS (RFC 6120 §5).
@@ -59,7 +59,7 @@ pub(crate) enum Validation {
     Matrix,
 }
 
-/// Why a row that loads may still disappoint.
+/// Why a valid row may not work as expected.
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
 pub(crate) enum Warning {
     #[strum(to_string = "dialback is never used while TLS and SASL are both required")]
@@ -116,7 +116,7 @@ impl Terms {
         1 + 6 * place(self.sasl) + 2 * place(self.tls) + u8::from(!self.dialback)
     }
 
-    /// Whether nothing but STARTTLS may happen on a plaintext stream.
+    /// Whether only STARTTLS is allowed on a plaintext stream.
     pub(crate) fn requires_tls(self) -> bool {
         self.tls == Support::Required
     }

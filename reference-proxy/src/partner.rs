@@ -1,4 +1,4 @@
-//! One federated partner, as the cmdlets' parameters describe it.
+//! A federated partner, as described by the cmdlets' parameters.
 
 use serde::Deserialize;
 use strum::Display;
@@ -6,7 +6,7 @@ use strum::Display;
 use crate::domain::{Domain, ProxyAddress};
 use crate::negotiation::Terms;
 
-/// How far a partner vouches for its users.
+/// How far a partner is trusted to vouch for its users.
 #[derive(Clone, Copy, Debug, Default, Display, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
@@ -31,9 +31,9 @@ pub(crate) struct Partner {
     /// Only logged: acting on it is up to the gateway.
     pub(crate) kind: PartnerType,
     pub(crate) terms: Terms,
-    /// Whether the partner has to send something within each keep-alive interval.
+    /// Whether the partner must send something within each keep-alive interval.
     pub(crate) keep_alive: bool,
-    /// The most connections at once, in both directions together, if not the general limit.
+    /// The maximum number of concurrent connections, in both directions, if not the general limit.
     pub(crate) connection_limit: Option<usize>,
     /// Where the partner's proxy is; found through SRV records if absent.
     pub(crate) proxy: Option<ProxyAddress>,

@@ -19,7 +19,7 @@ use crate::router::Router;
 use crate::task::{Supervisor, Tasks};
 use crate::{gateway, inbound};
 
-/// Why a proxy does not start.
+/// An error when a proxy starts.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// [`Proxy::start`] was called outside of a tokio runtime.
@@ -34,12 +34,12 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
-    /// DNS, TLS or the random numbers of the system are not usable.
+    /// DNS, TLS or the system's random numbers are not usable.
     #[error("could not set up {what}")]
     Setup {
         /// The part of the proxy.
         what: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
@@ -59,7 +59,7 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// [`StartError`] where an address, DNS, TLS or the runtime is not available.
+    /// [`StartError`] if an address, DNS, TLS or the runtime is not available.
     pub fn start(config: Config) -> Result<Self, StartError> {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let settings = &config.settings;
@@ -111,8 +111,8 @@ impl Proxy {
         self.internal
     }
 
-    /// Stops listening, closes each stream with its closing tag, and waits until everything is
-    /// over, at most for the configured time.
+    /// Stops listening, closes each stream with its closing tag, and waits until everything has
+    /// ended, at most for the configured time.
     pub async fn stop(self) {
         self.supervisor.stop(self.patience).await;
         tracing::info!("proxy stopped");

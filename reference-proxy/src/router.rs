@@ -1,4 +1,4 @@
-//! Where stanzas go: one queue for each pair towards a partner, and the gateways that are connected.
+//! Routes stanzas: one queue for each pair towards a partner, and the connected gateways.
 //!
 //! One lock guards all tables and is never held across a wait. `outbound` empties the queues.
 
@@ -16,7 +16,7 @@ use crate::limits::Limits;
 use crate::stanza::StanzaError;
 use crate::xml::Stanza;
 
-/// How long a partner is not dialled after a failure; doubled with each further one in a row.
+/// How long a partner is not dialled after a failure; doubled with each consecutive failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -24,7 +24,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct GatewayId(u64);
 
-/// Who gave a stanza to the proxy, and gets the error if it cannot be delivered.
+/// The sender of a stanza, who gets the error if it cannot be delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     Gateway(GatewayId),
@@ -47,10 +47,10 @@ pub(crate) enum Serves {
     Domain(Domain),
 }
 
-/// The fate of a stanza that was put into a queue.
+/// The fate of a queued stanza.
 #[derive(Debug)]
 pub(crate) enum Placed {
-    /// It waits, and a link works on the queue.
+    /// It waits, and a link already works on the queue.
     Waiting,
     /// It waits, and the caller has to start a link for the queue.
     Unattended,
@@ -85,7 +85,7 @@ struct Route {
     wake: Arc<Notify>,
     /// Whether a link works on it.
     attended: bool,
-    /// Failures in a row.
+    /// Consecutive failures.
     failures: u32,
     /// Until when stanzas are refused, and with which error.
     pause: Option<(Instant, StanzaError)>,
@@ -105,7 +105,7 @@ impl Router {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a stanza into the queue of its pair, which has to be one of a served domain and a
+    /// Queues a stanza for its pair, which must consist of a served domain and a
     /// partner, so that the configuration bounds the number of queues.
     pub(crate) fn enqueue(&self, pair: &Pair, queued: Queued, now: Instant) -> Placed {
         let mut tables = self.tables();
@@ -134,7 +134,7 @@ impl Router {
         Arc::clone(&self.tables().routes.entry(pair.clone()).or_default().wake)
     }
 
-    /// Whether a stanza waits for the pair. It may be gone since the signal.
+    /// Whether a stanza waits for the pair. It may have been taken since the signal.
     pub(crate) fn waits(&self, pair: &Pair) -> bool {
         let tables = self.tables();
         let route = tables.routes.get(pair);
@@ -158,7 +158,7 @@ impl Router {
         }
     }
 
-    /// Hands out the waiting stanzas after a failure, and refuses others for a while. The pauses
+    /// Removes the waiting stanzas after a failure, and refuses others for a while. The pauses
     /// grow, so that an unreachable partner is not dialled for each stanza (RFC 6120 §3.3).
     pub(crate) fn failed(&self, pair: &Pair, why: StanzaError, now: Instant) -> Vec<Queued> {
         let mut tables = self.tables();
@@ -204,8 +204,8 @@ impl Router {
         self.tables().gateways.remove(&id);
     }
 
-    /// Hands a stanza to the gateway of a served domain, waiting for its queue. Returns the stanza
-    /// if no gateway takes it.
+    /// Passes a stanza to the gateway of a served domain, waiting for its queue. Returns the stanza
+    /// if no gateway accepts it.
     pub(crate) async fn deliver(&self, domain: &Domain, mut stanza: Stanza) -> Result<(), Stanza> {
         while let Some((id, queue)) = self.gateway(domain, None) {
             match queue.send(stanza).await {
@@ -219,8 +219,8 @@ impl Router {
         Err(stanza)
     }
 
-    /// Hands an error to the gateway that the stanza came from, or to another one of the domain.
-    /// Returns the error if no gateway takes it.
+    /// Passes an error to the gateway that sent the stanza, or to another one of the domain.
+    /// Returns the error if no gateway accepts it.
     pub(crate) async fn give_back(
         &self,
         domain: &Domain,

@@ -7,7 +7,7 @@ use crate::domain::{Domain, Pair};
 use crate::xml::namespace::STANZA_ERRORS;
 use crate::xml::{Kind, Stanza, escape};
 
-/// The most bytes of a local part or a resource (RFC 7622 §3.3.1, §3.4.1).
+/// The maximum number of bytes in a localpart or a resource (RFC 7622 §3.3.1, §3.4.1).
 const PART: usize = 1023;
 
 /// An address that is missing or malformed.
@@ -44,7 +44,7 @@ fn fits(part: &str) -> bool {
     !part.is_empty() && part.len() <= PART
 }
 
-/// The domains that a stanza goes between.
+/// The domains between which a stanza is sent.
 pub(crate) fn pair(stanza: &Stanza) -> Result<Pair, Malformed> {
     let domain = |address: &Option<String>| domain_of(address.as_deref().ok_or(Malformed)?);
     Ok(Pair {
@@ -99,9 +99,9 @@ impl StanzaError {
 }
 
 /// The error that answers a stanza. Errors and results are never answered (RFC 6120 §8.3.1), and
-/// without a sender there is nobody to answer.
+/// without a sender there is no one to answer.
 ///
-/// The payload is left out, so that an error is never larger than its stanza.
+/// The payload is omitted, so an error is never larger than its stanza.
 pub(crate) fn bounce(stanza: &Stanza, why: StanzaError, text: &str) -> Option<Stanza> {
     let kind = stanza.kind;
     match (kind, stanza.type_.as_deref()) {

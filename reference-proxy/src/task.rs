@@ -30,9 +30,9 @@ pub(crate) struct Supervisor {
 pub(crate) struct Stop(watch::Receiver<bool>);
 
 impl Stop {
-    /// Waits until the proxy is to stop.
+    /// Waits until the proxy is asked to stop.
     pub(crate) async fn asked(&mut self) {
-        // A supervisor that is gone takes its tasks along, so that means to stop, too.
+        // A supervisor that is gone takes its tasks along, so this also means to stop.
         let _ = self.0.wait_for(|stop| *stop).await;
     }
 

@@ -1,5 +1,5 @@
-//! Which crate may know which, and which module which: the proxy and the partners are strangers to each
-//! other, and in a crate arrows run one way.
+//! Tests which crates and modules may use which others: the proxy and the partners do not know each
+//! other, and dependencies inside a crate point one way.
 
 mod support;
 
@@ -83,8 +83,8 @@ fn proxy_and_partners_read_xml_with_different_parsers() {
     assert!(all["reference-proxy"].contains("rxml"));
 }
 
-/// The floors of each crate, from the ground up. A module may use those below it, and nothing else of
-/// its crate. Modules on one floor do not know each other.
+/// The layers of each crate, from the bottom up. A module may use those below it, and nothing else of
+/// its crate. Modules on one layer do not know each other.
 const FLOORS: [(&str, &[&[&str]]); 4] = [
     (
         "harness/rules",
@@ -161,7 +161,7 @@ fn no_module_uses_one_above_it() {
                 match floor_of.get(used.as_str()) {
                     Some(below) if below < floor => {}
                     Some(_) => wrong.push(format!("`{module}` uses `{used}` ({file})")),
-                    // A module of the rules, which the harness shows as its own, or a function.
+                    // A module of the rules that the harness re-exports, or a function.
                     None => {}
                 }
             }
@@ -170,7 +170,7 @@ fn no_module_uses_one_above_it() {
     }
 }
 
-/// The modules of a crate but for its tests: which others each of them uses, and where.
+/// The modules of a crate except its tests: which others each of them uses, and where.
 fn modules(place: &str) -> BTreeMap<String, BTreeMap<String, String>> {
     let folder = root().join(place).join("src");
     let front = read(&folder.join("lib.rs"));
@@ -184,7 +184,7 @@ fn modules(place: &str) -> BTreeMap<String, BTreeMap<String, String>> {
         .collect()
 }
 
-/// What a module and the modules in it use of their crate.
+/// The parts of its crate that a module and its submodules use.
 fn collect(folder: &Path, module: &str, uses: &mut BTreeMap<String, String>) {
     let inside = folder.join(module);
     let mut file = folder.join(format!("{module}.rs"));
@@ -201,7 +201,7 @@ fn collect(folder: &Path, module: &str, uses: &mut BTreeMap<String, String>) {
     }
 }
 
-/// A source without its comments, and without what is compiled for tests only.
+/// A source without comments and test code.
 fn read(file: &Path) -> String {
     let text =
         std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
@@ -209,7 +209,7 @@ fn read(file: &Path) -> String {
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
         if line.trim() == "#[cfg(test)]" {
-            // Tests in the same file are the last thing in it.
+            // Tests in the same file come last.
             let item = lines.by_ref().find(|line| !line.trim().starts_with("#["));
             if item.is_some_and(|item| item.ends_with('{')) {
                 break;
@@ -222,7 +222,7 @@ fn read(file: &Path) -> String {
     kept
 }
 
-/// Modules in files of their own.
+/// Modules in files.
 fn declared(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| {
         let (visibility, rest) = line.trim().split_once("mod ")?;
@@ -231,7 +231,7 @@ fn declared(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The modules that a text names by `crate::`.
+/// The modules that a text names with `crate::`.
 fn used(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (at, _) in text.match_indices("crate::") {

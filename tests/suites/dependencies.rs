@@ -1,9 +1,9 @@
-//! What we build on: licences, sources, one version of each crate, and nothing heavy in the program.
+//! Tests our dependencies: licences, sources, one version of each crate, and nothing heavy in the program.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-/// Everything that may stand in the licence of a crate.
+/// The allowed licences.
 const LICENCES: [&str; 11] = [
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -18,13 +18,13 @@ const LICENCES: [&str; 11] = [
     "Zlib",
 ];
 
-/// Crates that come in two versions until the crates that need the older one have moved on.
+/// Crates that exist in two versions until the crates that need the older one are updated.
 const TWICE: [&str; 2] = [
     "syn",       // asn1-rs and tracing-attributes need 2.
     "untrusted", // aws-lc-rs needs 0.7.
 ];
 
-/// What a build of the program must not contain.
+/// Crates that the program must not depend on.
 const BANNED: [&str; 8] = [
     "insta",          // For tests.
     "native-tls",     // rustls is the only TLS library.
@@ -36,7 +36,7 @@ const BANNED: [&str; 8] = [
     "rstest",         // For tests.
 ];
 
-/// A line of `cargo tree` for each package: name, version, where it is from unless from crates.io, licence.
+/// A line of `cargo tree` for each package: name, version, source unless crates.io, licence.
 struct Package {
     name: String,
     version: String,

@@ -1,4 +1,4 @@
-//! Every policy that ejabberd can express against partners of all sorts, in both directions.
+//! Every policy that ejabberd supports against all kinds of partners, in both directions.
 
 mod support;
 
@@ -26,7 +26,7 @@ fn a_real_ejabberd_ends_as_recorded() {
     }
 }
 
-/// ejabberd in a lab whose certificates name domains in all forms.
+/// ejabberd in a lab whose certificates have all types of names.
 struct InFull(BuiltIn);
 
 impl Target for InFull {

@@ -1,4 +1,4 @@
-//! What may never be accepted, whatever the tables allow: random policies meet random partners on the
+//! What must never be accepted, whatever the tables allow: random policies meet random partners on the
 //! real proxy.
 
 mod support;

@@ -1,5 +1,5 @@
-//! Every persona in both directions against all 18 policies of the embedded proxy: a test and a snapshot
-//! each. A new persona is tested as soon as its file is there.
+//! Every persona in both directions against all 18 policies of the embedded proxy: one test and one snapshot
+//! each. A new persona is tested as soon as its file exists.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! A real Prosody: every persona in both directions against every policy that it can express, and the
+//! A real Prosody: every persona in both directions against every policy that it supports, and the
 //! areas of the conformance suite in which nothing waits for long.
 
 mod support;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use support::{built_in, hold_to_record};
 
-/// Without their hostile scenarios, no case of these waits until its deadline.
+/// Without their hostile scenarios, no case in these waits for its deadline.
 const AREAS: [&str; 10] = [
     "bidi",
     "certificates",

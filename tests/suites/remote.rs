@@ -1,4 +1,4 @@
-//! A server that is known by a target file alone ends as the same server does with an inner side.
+//! A server known only from a target file gives the same results as when its local side is visible.
 
 mod support;
 
@@ -19,7 +19,7 @@ use simulated_partners::pki::Authority;
 
 use support::{all_cases, built_in, run};
 
-/// EXTERNAL gets a trigger in, dialback over TLS, dialback in clear.
+/// The trigger gets in by EXTERNAL, dialback over TLS or plaintext dialback.
 const ROWS: [u8; 2] = [7, 17];
 
 const PARTNERS: [&str; 8] = [
@@ -125,7 +125,7 @@ fn write(folder: &Path, name: &str, text: &str) {
     std::fs::write(folder.join(name), text).expect("the folder is ours");
 }
 
-/// An address that is free for UDP and TCP now.
+/// An address that is currently free for UDP and TCP.
 fn free() -> SocketAddr {
     loop {
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");

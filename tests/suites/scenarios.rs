@@ -1,4 +1,4 @@
-//! The conformance suite: what the embedded proxy makes of it, and that none of it is empty.
+//! The conformance suite against the embedded proxy, and tests that each scenario proves something.
 
 mod support;
 
@@ -48,7 +48,7 @@ fn the_embedded_proxy_keeps_every_requirement_and_every_expectation_can_fail() {
     let mut areas: BTreeMap<&str, String> = BTreeMap::new();
     for record in &records {
         let story = areas.entry(area(record)).or_default();
-        // How far it went before all was seen that had to be is no matter of the target.
+        // How far it got before all expected events were seen does not depend on the target.
         let end = match record.verdict {
             Verdict::Unsupported => format!("unsupported: {}", record.why),
             _ => "pass".to_owned(),
@@ -67,7 +67,7 @@ fn the_embedded_proxy_keeps_every_requirement_and_every_expectation_can_fail() {
 
 #[test]
 fn a_target_that_says_nothing_meets_no_scenario() {
-    // Those that end in no time of their own: the deaf one is waited for.
+    // Outcomes that vary: the partner that stops reading is waited for.
     let mut told = BTreeSet::new();
     let mut first_of_its_file = |case: &Case| {
         let scenario = case.scenario().expect("it is of a scenario");
@@ -93,7 +93,7 @@ fn a_target_that_says_nothing_meets_no_scenario() {
     assert_eq!(content, Vec::<&str>::new());
 }
 
-/// Takes connections and says nothing on them; behind it is a proxy that is never reached.
+/// Accepts connections and says nothing on them; the proxy behind it is never reached.
 struct Deaf(Arc<dyn Target>);
 
 impl Target for Deaf {
@@ -169,7 +169,7 @@ fn every_scenario_lies_in_the_folder_of_its_area() {
     for (name, file) in Library::builtin().files() {
         let (folder, stem) = name.split_once('/').expect("it lies in a folder");
         let mut ids = file.plain.requirements.iter();
-        // A file that is called after a bug lies with the first of its requirements.
+        // A file named after a bug lies in the area of the bug's first requirement.
         let id = ids
             .find(|id| stem.starts_with(&format!("{id}-")))
             .unwrap_or(&file.plain.requirements[0]);

@@ -1,5 +1,5 @@
-//! The sets `policies` and `offers` against the embedded proxy: each case as the oracle wants it, a
-//! table of the outcomes as a snapshot, and the same again on every repetition.
+//! The sets `policies` and `offers` against the embedded proxy: each case as the oracle expects, a
+//! table of the outcomes as a snapshot, and the same results on every repetition.
 
 mod support;
 
@@ -57,7 +57,7 @@ fn offers_end_as_the_tables_say() {
     );
 }
 
-/// How often the set `policies` is run: a few times by default, `S2SPEC_REPEAT` times on request.
+/// How often to run the set `policies`: a few times by default, or `S2SPEC_REPEAT` times.
 fn repetitions() -> usize {
     std::env::var("S2SPEC_REPEAT")
         .ok()

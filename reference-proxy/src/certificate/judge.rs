@@ -51,7 +51,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// The error of rustls that sends the fitting alert.
+    /// The rustls error that sends the right alert.
     pub(super) fn tls_error(self) -> rustls::Error {
         rustls::Error::InvalidCertificate(match self {
             Self::Malformed => CertificateError::BadEncoding,
@@ -83,7 +83,7 @@ pub(crate) struct Judge {
 impl Judge {
     /// A judge that trusts the authorities.
     ///
-    /// With `client_auth_eku` a client's certificate that lists purposes has to list clientAuth.
+    /// With `client_auth_eku`, a client's certificate that lists purposes must list clientAuth.
     /// Without it serverAuth is enough, as public authorities no longer issue anything else.
     pub(crate) fn new(authorities: Authorities, client_auth_eku: bool) -> Self {
         Self {
@@ -92,7 +92,7 @@ impl Judge {
         }
     }
 
-    /// Judges a chain, leaf first, that has to name one of the domains.
+    /// Judges a chain, leaf first, that must name one of the domains.
     pub(crate) fn judge(
         &self,
         presented: Option<&[CertificateDer<'_>]>,

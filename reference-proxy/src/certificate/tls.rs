@@ -51,7 +51,7 @@ impl fmt::Debug for PartnerTls {
 
 impl PartnerTls {
     /// TLS that presents the credentials. With `strict` a certificate that the judge finds bad
-    /// ends the handshake with the fitting alert.
+    /// ends the handshake with the right alert.
     pub(crate) fn new(
         credentials: Credentials,
         judge: Judge,
@@ -89,7 +89,7 @@ impl PartnerTls {
         })
     }
 
-    /// For dialling a partner; the handshake has to ask for [`Domain::server_name`]. The proxy's
+    /// For dialling a partner; the handshake must ask for [`Domain::server_name`]. The proxy's
     /// own certificate is presented on request. `direct` is TLS before any stream, with its ALPN
     /// protocol (XEP-0368 §3).
     pub(crate) fn connector(&self, direct: bool) -> Arc<ClientConfig> {
@@ -99,7 +99,7 @@ impl PartnerTls {
         })
     }
 
-    /// For accepting direct TLS, where the peer has not said yet who it is. A certificate is
+    /// For accepting direct TLS, before the peer has said who it is. A certificate is
     /// requested, to be judged once the stream header names the domain.
     pub(crate) fn direct_acceptor(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.direct_acceptor)

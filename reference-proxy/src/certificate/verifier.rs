@@ -1,4 +1,4 @@
-//! Checks handshake signatures always, and certificates as far as demanded.
+//! Always checks handshake signatures, and checks certificates as far as required.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::credentials::provider;
 use super::judge::{Fault, Judge, Presenter};
 use crate::domain::Domain;
 
-/// What a certificate has to be for the handshake to go on.
+/// What a certificate must satisfy for the handshake to continue.
 #[derive(Clone, Debug)]
 pub(super) enum Demand {
     Nothing,
@@ -46,7 +46,7 @@ impl PeerVerifier {
 }
 
 /// The key of a certificate, even of one that webpki does not read (an old version, an unknown
-/// critical extension): dialback over TLS needs a working handshake, not a good certificate.
+/// critical extension): dialback over TLS needs a working handshake, not a valid certificate.
 fn public_key(
     certificate: &CertificateDer<'_>,
 ) -> Result<SubjectPublicKeyInfoDer<'static>, rustls::Error> {
@@ -99,7 +99,7 @@ impl ServerCertVerifier for PeerVerifier {
             .find(|(scheme, _)| *scheme == signed.scheme)
             .ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?
             .1;
-        // A scheme of TLS 1.2 does not fix the curve, so each algorithm that fits the key counts.
+        // A TLS 1.2 scheme does not fix the curve, so each algorithm that fits the key counts.
         let valid = algorithms.iter().any(|algorithm| {
             entity
                 .verify_signature(*algorithm, message, signed.signature())
@@ -142,7 +142,7 @@ impl ClientCertVerifier for PeerVerifier {
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        // With hints, some clients would withhold a certificate that is yet to be judged.
+        // With hints, some clients would withhold a certificate that is not yet known to be valid.
         &[]
     }
 

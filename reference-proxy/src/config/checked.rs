@@ -1,4 +1,4 @@
-//! Checks of the settings as a whole, and the questions that streams ask of them.
+//! Checks of the settings as a whole, and queries that streams make.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,7 @@ impl Config {
         self.served.contains(domain)
     }
 
-    /// The first of the served domains. It speaks where the peer asked for none of them.
+    /// The first of the served domains, used if the peer asked for none of them.
     pub(crate) fn own_domain(&self) -> &Domain {
         &self.settings.domains[0]
     }
@@ -45,7 +45,7 @@ impl Config {
         &self.keys
     }
 
-    /// Logs the partners, and warns of those whose terms may disappoint.
+    /// Logs the partners, and warns about those whose terms may not work as expected.
     pub(crate) fn log_partners(&self) {
         for partner in &self.settings.partners {
             let Partner {
@@ -64,7 +64,7 @@ impl Config {
     }
 }
 
-/// Something in the settings that is wrong.
+/// A problem in the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
     /// Paths of settings such as `partner[2].sasl`. The problem is shown at the first one that the
@@ -91,7 +91,7 @@ impl Problem {
     }
 }
 
-/// Checks what must not be empty, or there twice, or contradict each other.
+/// Checks for values that are empty, duplicate or contradictory.
 pub(super) fn check(settings: Settings) -> Result<Config, Vec<Problem>> {
     let mut problems = Vec::new();
     let served = check_domains(&settings.domains, &mut problems);
@@ -175,7 +175,7 @@ fn check_partners(
         }
         if let Err(invalid) = partner.terms.check(settings.validation) {
             problems.push(Problem {
-                // The most likely culprit first; what is left at its default is not in the file.
+                // The most likely culprit comes first; settings left at their default are not in the file.
                 places: ["sasl", "tls", "dialback", "domain"].map(place).into(),
                 message: invalid.to_string(),
                 help: Some(invalid.reason.remedy().to_owned()),

@@ -1,4 +1,4 @@
-//! The TOML file: its vocabulary, and how it becomes checked settings.
+//! The TOML file: its format, and its conversion to checked settings.
 
 use std::error::Error;
 use std::fmt;
@@ -46,7 +46,7 @@ impl Config {
     /// Reads a TOML file.
     ///
     /// # Errors
-    /// [`ConfigError`] where the file cannot be read, or as for [`Config::from_toml`].
+    /// [`ConfigError`] if the file cannot be read, or as for [`Config::from_toml`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
             path: path.to_owned(),
@@ -55,7 +55,7 @@ impl Config {
         Self::from_toml(&text, &path.to_string_lossy())
     }
 
-    /// Reads a TOML text. Messages have the name of the file, and paths in the text are relative
+    /// Reads a TOML text. Messages contain the file's name, and paths in the text are relative
     /// to its folder.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ fn read(file: File, folder: &Path) -> Result<Config, Vec<Problem>> {
     let problems = Vec::new();
     let mut reader = Reader { folder, problems };
     match reader.settings(file) {
-        // Checks of the whole go by index, so each part has to be readable first.
+        // Checks of the whole use indices, so each part must be readable first.
         Some(settings) if reader.problems.is_empty() => check(settings),
         Some(_) | None => Err(reader.problems),
     }
@@ -155,7 +155,7 @@ fn yes() -> bool {
     true
 }
 
-/// Turns texts into values and collects what is wrong with them. Each setting comes with its path.
+/// Converts texts to values and collects their mistakes. Each setting comes with its path.
 struct Reader<'a> {
     folder: &'a Path,
     problems: Vec<Problem>,
@@ -291,7 +291,7 @@ impl Reader<'_> {
         self.keep(Authorities::from_pem(&pem).map_err(|error| Problem::new(place, chained(&error))))
     }
 
-    /// PEM as it is in the setting, or from the file that the setting names.
+    /// PEM from the setting itself, or from the file that it names.
     fn pem(&mut self, place: &dyn fmt::Display, text: &str) -> Option<String> {
         if text.contains("-----BEGIN ") {
             return Some(text.to_owned());

@@ -6,7 +6,7 @@ use super::Config;
 use crate::certificate::fixture::Authority;
 use crate::negotiation::{Support, Terms, Validation};
 
-/// A file that passes, with `top` before the tables and `rest` after them.
+/// A valid file, with `top` before the tables and `rest` after them.
 pub(crate) fn text(top: &str, rest: &str) -> String {
     serving(&["alpha.example"], top, rest)
 }

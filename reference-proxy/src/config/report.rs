@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::checked::Problem;
 
-/// At most this many mistakes are shown; the others are counted.
+/// At most this many mistakes are shown; the rest are counted.
 const SHOWN: usize = 20;
 
 /// A mistake and its place in the text, or the beginning of the text if it has none.

@@ -1,4 +1,4 @@
-//! Everything that can be set.
+//! All settings.
 
 use std::net::SocketAddr;
 
@@ -27,7 +27,7 @@ pub(crate) struct Settings {
     /// Whether TLS may come before any stream (XEP-0368).
     pub(crate) direct_tls: bool,
     pub(crate) internal: Side,
-    /// The gateway's certificate has to have one of these names.
+    /// The gateway's certificate must have one of these names.
     pub(crate) gateways: Vec<Domain>,
     /// The name servers; those of the system if empty.
     pub(crate) dns: Vec<SocketAddr>,
@@ -36,9 +36,9 @@ pub(crate) struct Settings {
     pub(crate) validation: Validation,
     /// Whether a bad certificate ends the TLS handshake.
     pub(crate) strict_certificates: bool,
-    /// Whether a client's certificate that lists purposes has to list clientAuth.
+    /// Whether a client's certificate that lists purposes must list clientAuth.
     pub(crate) client_auth_eku: bool,
     pub(crate) limits: Limits,
-    /// Nobody else may exchange stanzas with the served domains.
+    /// No one else may exchange stanzas with the served domains.
     pub(crate) partners: Vec<Partner>,
 }

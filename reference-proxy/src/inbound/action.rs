@@ -1,4 +1,4 @@
-//! What goes into the receiving entity's states, and what comes out.
+//! Inputs and actions of the receiving entity.
 
 use crate::certificate::{CertificateRequest, Judged};
 use crate::dialback::KeyStatus;
@@ -22,28 +22,28 @@ pub(super) enum Input {
     Stanza(Stanza),
     /// The peer's closing tag.
     Closed,
-    /// The peer's bytes cannot be read. The id is for this side's header if it was not sent yet.
+    /// The peer's bytes cannot be parsed. The id is for this side's header if it was not sent yet.
     Unreadable {
         error: ReadError,
         id: String,
     },
     /// The TLS handshake is done.
     Secured,
-    /// The authoritative server's answer about a pair's key, or why there is none.
+    /// The authoritative server's answer about a pair's key, or the reason for its absence.
     Verified {
         pair: Pair,
         status: KeyStatus,
     },
 }
 
-/// What has to be done, in this order.
+/// Actions to carry out, in this order.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Action {
     /// A pair is authenticated. The peer does not know yet, so limits may still refuse it.
     Authenticated(Pair, Method),
     /// Deliver a stanza of an authenticated pair.
     Deliver(Pair, Stanza),
-    /// Count the bytes before authentication anew.
+    /// Restart counting the bytes before authentication.
     Refund,
     /// The peer's next bytes begin a new stream.
     Restart,
@@ -51,7 +51,7 @@ pub(super) enum Action {
     Send(String),
     /// Begin TLS, and ask for the peer's certificate or not.
     StartTls(CertificateRequest),
-    /// Ask the authoritative server about a key.
+    /// Send a key to the authoritative server.
     Verify {
         pair: Pair,
         stream_id: String,
@@ -59,10 +59,10 @@ pub(super) enum Action {
     },
 }
 
-/// Why a stream is ended with an error.
+/// Why a stream ends with an error.
 pub(super) type Fatal = (Condition, &'static str);
 
-/// The domains that a stream is between, as its header says.
+/// The domains of a stream, according to its header.
 #[derive(Clone, Debug)]
 pub(super) struct Bound {
     pub(super) to: Domain,

@@ -1,6 +1,6 @@
-//! Partners that dial in: the receiving and the authoritative server's part.
+//! Partners that dial in: the roles of the receiving and the authoritative server.
 //!
-//! [`Receiving`](receiving::Receiving) decides, without sockets; [`serve`] carries out.
+//! [`Receiving`](receiving::Receiving) decides without sockets, and [`serve`] carries out the decisions.
 
 mod action;
 mod receiving;

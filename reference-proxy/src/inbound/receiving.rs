@@ -31,9 +31,9 @@ pub(super) enum Receiving {
     AwaitRequest(AwaitRequest),
     /// `<proceed/>` was sent.
     AwaitHandshake(Bound),
-    /// This side has closed. Stanzas of these pairs that are still under way count.
+    /// This side has closed. Stanzas of these pairs that were already sent still count.
     AwaitClosingTag(BTreeSet<Pair>),
-    /// Nothing; the stream is over.
+    /// Nothing; the stream has ended.
     Ended,
 }
 
@@ -54,7 +54,7 @@ impl Receiving {
         })
     }
 
-    /// Takes an input and adds actions to `out`.
+    /// Handles an input and adds actions to `out`.
     pub(super) fn on(self, input: Input, config: &Config, out: &mut Vec<Action>) -> Self {
         match self {
             Self::AwaitHeader(state) => state.on(input, config, out),
@@ -93,7 +93,7 @@ impl Receiving {
         }
     }
 
-    /// Ends the stream from this side: gracefully, or with an error.
+    /// Ends the stream from this side, cleanly or with an error.
     pub(super) fn finish(
         self,
         fatal: Option<Fatal>,
@@ -123,7 +123,7 @@ impl Receiving {
     fn close(pairs: BTreeSet<Pair>, out: &mut Vec<Action>) -> Self {
         out.push(Action::Send(CLOSING.to_owned()));
         match pairs.is_empty() {
-            // Nothing that still comes could count.
+            // Nothing that still arrives could count.
             true => Self::Ended,
             false => Self::AwaitClosingTag(pairs),
         }
@@ -213,7 +213,7 @@ impl AwaitHeader {
                 return Err((Condition::PolicyViolation, "'to' changed in a restart"));
             }
             Some(bound) => match (&bound.from, from) {
-                // A name from before TLS is forgotten; one that SASL proved is not.
+                // An identity from before TLS is discarded; one proved by SASL is not.
                 (Some(_), None) if self.authenticated.is_some() => bound.clone(),
                 (Some(known), Some(from)) if *known != from => {
                     return Err((Condition::InvalidFrom, "'from' changed in a restart"));
@@ -244,12 +244,12 @@ impl AwaitHeader {
                 && self.authenticated.is_none()
                 && certificate == Judged::Good
                 && terms.is_some_and(|terms| terms.allows(Method::SaslTls)),
-            // A peer that does not say who it is can still prove it, pair by pair.
+            // A peer that does not identify itself can still authenticate, pair by pair.
             dialback: terms.is_none_or(|terms| terms.allows(dialback)),
         }
     }
 
-    /// Why the stream ends right after its header, if it does.
+    /// Why the stream ends right after its header, if so.
     fn refusal(
         &self,
         terms: Option<Terms>,
@@ -273,7 +273,7 @@ impl AwaitHeader {
                 _ => "no authentication method is left",
             }
         } else if version != Version::One {
-            // Without features there is no STARTTLS, and so nothing that could follow.
+            // Without features there is no STARTTLS, so nothing could follow.
             "TLS is required"
         } else {
             return None;

@@ -35,7 +35,7 @@ pub(super) struct AwaitRequest {
     failures: u8,
 }
 
-/// How far a pair has come. A verified pair may be verified again.
+/// The state of a pair. A verified pair may be verified again.
 #[derive(Debug, Default)]
 struct Progress {
     verified: bool,
@@ -45,7 +45,7 @@ struct Progress {
 /// What follows an input.
 pub(super) enum Next {
     Stay,
-    /// This side closes. Stanzas of the pairs that are still under way count.
+    /// This side closes. Stanzas of these pairs that were already sent still count.
     Close(BTreeSet<Pair>),
     /// The TLS handshake.
     Handshake,
@@ -205,7 +205,7 @@ impl AwaitRequest {
         }
     }
 
-    /// The pair that the certificate proves, if the identity is the stream's own (XEP-0178 §3).
+    /// The pair that the certificate authenticates, if the identity is the stream's own (XEP-0178 §3).
     fn proven(&self, identity: Option<Domain>) -> Result<Pair, Failure> {
         let from = self.bound.from.clone().filter(|_| self.shown.external);
         let from = from.ok_or(Failure::NotAuthorized)?;
@@ -222,7 +222,7 @@ impl AwaitRequest {
         config: &Config,
         out: &mut Vec<Action>,
     ) -> Result<Next, Fatal> {
-        // This side asks nothing on this stream, so answers are meaningless.
+        // This side sends no requests on this stream, so answers are meaningless.
         if dialback.answer.is_some() {
             return Ok(Next::Stay);
         }
@@ -246,7 +246,7 @@ impl AwaitRequest {
         Ok(Next::Stay)
     }
 
-    /// The receiving server's part (XEP-0220 §2.1.2, §2.2.1).
+    /// The role of the receiving server (XEP-0220 §2.1.2, §2.2.1).
     fn result(&mut self, pair: Pair, key: String, config: &Config) -> Option<Action> {
         let known = self.pairs.get(&pair);
         if known.is_some_and(|progress| progress.pending) {
@@ -269,7 +269,7 @@ impl AwaitRequest {
         })
     }
 
-    /// Why a pair is refused without a question about its key.
+    /// Why a pair is refused without verifying its key.
     fn objection(&self, pair: &Pair, config: &Config) -> Option<StanzaError> {
         if !config.serves(&pair.to) {
             return Some(StanzaError::ItemNotFound);
@@ -284,16 +284,16 @@ impl AwaitRequest {
         {
             return Some(StanzaError::PolicyViolation);
         }
-        // The certificate was judged for the stream's own `from` and no other name.
+        // The certificate was checked for the stream's own `from` and no other name.
         let other = self.bound.from.as_ref() != Some(&pair.from);
         let presented = self.certificate != Judged::Absent;
         let strict = config.settings.strict_certificates;
         (strict && self.secured && presented && other).then_some(StanzaError::NotAuthorized)
     }
 
-    /// The authoritative server's part (XEP-0220 §2.2.2).
+    /// The role of the authoritative server (XEP-0220 §2.2.2).
     fn status(&self, asked: &Pair, id: &str, key: &str, config: &Config) -> KeyStatus {
-        // The receiving server asks this one, so the key is of the opposite direction.
+        // The receiving server asks this one, so the key belongs to the opposite direction.
         let issued = || config.keys().issued(&asked.reversed(), id, key);
         match config.terms(&asked.from) {
             _ if !config.serves(&asked.to) => KeyStatus::Failed(StanzaError::ItemNotFound),

@@ -1,4 +1,4 @@
-//! SASL EXTERNAL as the receiving entity sees it (RFC 6120 §6, XEP-0178 §3).
+//! SASL EXTERNAL at the receiving entity (RFC 6120 §6, XEP-0178 §3).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,12 +28,12 @@ impl Failure {
     }
 }
 
-/// What an initiating entity asks for.
+/// The request of an initiating entity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request {
     /// An empty challenge, after `<auth/>` without an initial response.
     Begin,
-    /// To be authorized as a domain, or else as the stream's `from`.
+    /// To be authorized as a domain, or by default as the stream's `from`.
     Identity(Option<Domain>),
 }
 

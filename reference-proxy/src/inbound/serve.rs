@@ -1,4 +1,4 @@
-//! Accepts partners' connections, and carries out what the receiving entity decides.
+//! Accepts partners' connections, and carries out the receiving entity's decisions.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,9 +24,9 @@ use crate::stream::{Condition, Connection, Lost, Opening, Tls, domain, error};
 use crate::task::Stop;
 use crate::xml::{Frame, Stanza};
 
-/// How long a peer may take to answer a closing tag.
+/// The time limit for a peer to answer a closing tag.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// How long a connection that is refused may take to become writable.
+/// The time limit for a refused connection to become writable.
 const REFUSAL: Duration = Duration::from_millis(100);
 
 /// Accepts partners until the proxy stops.
@@ -46,7 +46,7 @@ pub(crate) async fn listen(context: Arc<Context>, listener: Listener) {
     }
 }
 
-/// Tells a peer that there is no room (RFC 6120 §4.9.3.17).
+/// Reports to a peer that the limit is reached (RFC 6120 §4.9.3.17).
 async fn refuse(context: Arc<Context>, stream: TcpStream) {
     let Ok(id) = stream_id() else { return };
     let opening = Opening::new(context.config.own_domain().as_str(), None, Some(&id));
@@ -57,7 +57,7 @@ async fn refuse(context: Arc<Context>, stream: TcpStream) {
     }
 }
 
-/// One partner's connection.
+/// A partner's connection.
 struct Serving {
     context: Arc<Context>,
     connection: Connection,
@@ -67,7 +67,7 @@ struct Serving {
     statuses: mpsc::Receiver<(Pair, KeyStatus)>,
     report: mpsc::Sender<(Pair, KeyStatus)>,
     partners: BTreeMap<Domain, Place>,
-    /// Whether an authenticated partner has to send something now and then.
+    /// Whether an authenticated partner must send something regularly.
     keep_alive: bool,
     began: Instant,
     last_stanza: Instant,
@@ -75,7 +75,7 @@ struct Serving {
     _place: Place,
 }
 
-/// What wakes a connection.
+/// Events that wake a connection.
 enum Event {
     Frame(Result<Frame, Lost>),
     Status(Pair, KeyStatus),
@@ -162,14 +162,14 @@ impl Serving {
         timeout_at(due, waiting).await.unwrap_or(Event::Overdue)
     }
 
-    /// When the peer's time is up.
+    /// The peer's deadline.
     fn due(&self) -> Instant {
         let limits = &self.context.config.settings.limits;
         if let Some(since) = self.closing_since {
             return since + FAREWELL;
         }
         if !self.state.is_authenticated() {
-            // Nothing extends it, so that nobody can hold a place by trickling bytes.
+            // Nothing extends it, so trickling bytes cannot keep a slot.
             return self.began + limits.stream_establishment_timeout;
         }
         let idle = self.idle();
@@ -179,7 +179,7 @@ impl Serving {
         }
     }
 
-    /// When a stream without stanzas is closed.
+    /// When a stream without stanzas will be closed.
     fn idle(&self) -> Instant {
         self.last_stanza
             + self
@@ -190,7 +190,7 @@ impl Serving {
                 .stream_inactivity_timeout
     }
 
-    /// Passes an event to the state.
+    /// Passes an event to the state machine.
     fn react(&mut self, event: Event, actions: &mut Vec<Action>) -> Result<(), Gone> {
         let id = || stream_id().map_err(|_| Gone);
         let input = match event {
@@ -251,7 +251,7 @@ impl Serving {
             .iter()
             .any(|action| matches!(action, Action::StartTls(_)));
         if handshake && self.connection.has_unread() {
-            // Anybody may have sent clear text behind the request (RFC 6120 §5.4.3.3).
+            // Anyone may have injected plaintext after the request (RFC 6120 §5.4.3.3).
             let refusal = error(Condition::PolicyViolation, "nothing may follow before TLS");
             self.connection.send(refusal).await?;
             return Ok(Course::Over);
@@ -297,7 +297,7 @@ impl Serving {
         Ok(())
     }
 
-    /// Counts the connection with its partner, and lifts the limits for strangers.
+    /// Counts the connection for its partner, and lifts the limits for unauthenticated peers.
     fn admit(&mut self, pair: &Pair) -> Result<(), Full> {
         let config = &self.context.config;
         let partner = config.partner(&pair.from).ok_or(Full::Partner(0))?;
@@ -318,14 +318,14 @@ impl Serving {
         self.context.tasks.spawn(async move {
             let status = tokio::select! {
                 status = outbound::verify(&context, &pair, stream_id, key) => status,
-                // The connection that asked is gone.
+                // The requesting connection has closed.
                 () = report.closed() => return,
             };
             let _ = report.send((pair, status)).await;
         });
     }
 
-    /// Begins with TLS if the peer does.
+    /// Starts with TLS if the peer does.
     async fn begin(&mut self) -> Result<(), Gone> {
         let due = self.due();
         let direct = tokio::select! {
@@ -339,7 +339,7 @@ impl Serving {
         Ok(())
     }
 
-    /// STARTTLS. If the handshake fails, the connection ends without another word (RFC 6120
+    /// Carries out STARTTLS. If the handshake fails, the connection ends silently (RFC 6120
     /// §5.4.3.2).
     async fn secure(&mut self, request: &CertificateRequest) -> Result<(), Gone> {
         let acceptor = self.context.tls.acceptor(request);
@@ -365,7 +365,7 @@ impl Serving {
     }
 }
 
-/// Hands a stanza to the gateway. Without a gateway the sender gets an error on a stream of this
+/// Passes a stanza to the gateway. Without a gateway, the sender gets an error on a stream of this
 /// side.
 async fn deliver(context: &Arc<Context>, pair: &Pair, stanza: Stanza, stop: &mut Stop) {
     let delivered = tokio::select! {

@@ -8,15 +8,15 @@ use serde::de::{Deserialize, Deserializer, Error};
 
 use seconds::seconds;
 
-/// Everything that is bounded, as `[limits]` of a file has it. The first five have the gateway's
+/// All limits, as in `[limits]` of a file. The first five have the gateway's
 /// documented defaults.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Limits {
-    /// Connections at once with all partners, in both directions.
+    /// Concurrent connections with all partners, in both directions.
     #[serde(deserialize_with = "at_least::<_, 1>")]
     pub(crate) connections: usize,
-    /// Connections at once with one partner, unless the partner has its own limit.
+    /// Concurrent connections with one partner, unless the partner has its own limit.
     #[serde(deserialize_with = "at_least::<_, 1>")]
     pub(crate) partner_connections: usize,
     /// The longest silence of a partner whose keep-alive is on.
@@ -40,29 +40,29 @@ pub(crate) struct Limits {
     /// The longest time that a graceful stop takes.
     #[serde(deserialize_with = "seconds")]
     pub(crate) stop_timeout: Duration,
-    /// Bytes of XML on a connection before the peer is authenticated. The least leaves room for a
+    /// Bytes of XML on a connection before the peer is authenticated. The minimum leaves room for a
     /// stream header with generous namespaces, STARTTLS and SASL.
     #[serde(deserialize_with = "at_least::<_, 4_096>")]
     pub(crate) bytes_before_authentication: usize,
-    /// Bytes of one stanza or other top-level element. The least is that of RFC 6120 §13.12.
+    /// Bytes of one stanza or other top-level element. The minimum is that of RFC 6120 §13.12.
     #[serde(deserialize_with = "at_least::<_, 10_000>")]
     pub(crate) stanza_bytes: usize,
     /// How deep elements may nest, not counting the stream.
     #[serde(deserialize_with = "at_least::<_, 1>")]
     pub(crate) depth: usize,
-    /// Attributes of one element, namespace declarations included.
+    /// Attributes of one element, including namespace declarations.
     #[serde(deserialize_with = "at_least::<_, 1>")]
     pub(crate) attributes: usize,
     /// Domain pairs, verified or pending, on one stream.
     #[serde(deserialize_with = "at_least::<_, 1>")]
     pub(crate) stream_pairs: usize,
-    /// Stanzas that wait for one outbound stream.
+    /// Stanzas waiting for one outbound stream.
     #[serde(deserialize_with = "at_least::<_, 1>")]
     pub(crate) queue_stanzas: usize,
-    /// Bytes of the stanzas that wait for one outbound stream.
+    /// Bytes of the stanzas waiting for one outbound stream.
     #[serde(deserialize_with = "at_least::<_, 1>")]
     pub(crate) queue_bytes: usize,
-    /// Stanzas that wait for the gateway to read.
+    /// Stanzas waiting for the gateway to read.
     #[serde(deserialize_with = "at_least::<_, 1>")]
     pub(crate) gateway_queue_stanzas: usize,
 }

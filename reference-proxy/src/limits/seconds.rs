@@ -1,4 +1,4 @@
-//! A duration as a file has it: a number of seconds, or a text with a unit.
+//! A duration in a file: a number of seconds, or a text with a unit.
 
 use std::fmt;
 use std::time::Duration;

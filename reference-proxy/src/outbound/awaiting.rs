@@ -1,4 +1,4 @@
-//! The states of the initiating entity: what goes in, what comes out.
+//! The states of the initiating entity, with inputs and actions.
 
 use super::plan::Failure;
 use crate::certificate::Judged;
@@ -13,7 +13,7 @@ pub(super) enum Input {
     Secured(Judged),
 }
 
-/// What has to be done, in this order.
+/// Actions to carry out, in this order.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Action {
     /// The peer's next bytes begin a new stream.
@@ -43,7 +43,7 @@ pub(super) enum Awaiting {
     Answer,
 }
 
-/// How far the stream's security has come.
+/// The stream's security so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Plain,
@@ -51,7 +51,7 @@ pub(super) enum Stage {
     Authenticated,
 }
 
-/// What the partner's header said.
+/// The content of the partner's header.
 #[derive(Clone, Debug)]
 pub(super) struct Stream {
     pub(super) id: String,
@@ -63,12 +63,12 @@ pub(super) struct Stream {
 pub(super) struct Request {
     pub(super) method: Method,
     pub(super) stream_id: String,
-    /// Whether EXTERNAL failed on this very stream.
+    /// Whether EXTERNAL failed on this stream.
     pub(super) external_failed: bool,
 }
 
 impl Awaiting {
-    /// Why it fails when the connection is lost.
+    /// The error if the connection is lost in this state.
     pub(super) fn lost(&self) -> Failure {
         match self {
             Self::Success { .. } => Failure::SaslRefused,

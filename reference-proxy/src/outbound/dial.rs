@@ -1,4 +1,4 @@
-//! Dialling a partner.
+//! Dials a partner.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ use crate::domain::Domain;
 use crate::resolve::{ResolveError, Server};
 use crate::stream::Connection;
 
-/// The most servers of a partner that are tried before its stanzas come back.
+/// The maximum number of servers of a partner to try before its stanzas are returned.
 const MOST_SERVERS: usize = 3;
 
 /// Why there is no TCP connection.
@@ -30,11 +30,11 @@ pub(super) struct Dialled {
     pub(super) direct: bool,
 }
 
-/// The servers of a partner that are left to try, in this order.
+/// A partner's servers still to be tried, in this order.
 #[derive(Debug)]
 pub(super) struct Servers {
     left: VecDeque<Server>,
-    /// Where the last connection went.
+    /// The address of the last connection.
     last: Option<Server>,
     addresses: usize,
     tried: usize,
@@ -83,7 +83,7 @@ impl Servers {
         })
     }
 
-    /// Makes the next connection go to the same server as the last one.
+    /// Directs the next connection to the same server as the last one.
     pub(super) fn stay(&mut self) {
         if let Some(server) = self.last.take() {
             self.left.push_front(server);
@@ -91,7 +91,7 @@ impl Servers {
         }
     }
 
-    /// Whether another server may be tried after one that accepted a connection in vain (RFC 2782:
+    /// Whether another server may be tried after one that accepted a useless connection (RFC 2782:
     /// the client goes on until a service answers).
     pub(super) fn has_more(&self) -> bool {
         self.tried < MOST_SERVERS && !self.left.is_empty()

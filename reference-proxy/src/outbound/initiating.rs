@@ -27,7 +27,7 @@ use crate::stream::{
 use crate::xml::namespace::{SASL, TLS};
 use crate::xml::{Element, Frame, Header};
 
-/// A stream on its way to being open.
+/// A stream being opened.
 #[derive(Debug)]
 pub(super) struct Initiating {
     plan: Plan,
@@ -39,11 +39,11 @@ pub(super) struct Initiating {
 pub(super) enum Outcome {
     /// Stanzas may flow.
     Open(Opened),
-    /// The question is answered.
+    /// The request has been answered.
     Told(KeyStatus),
     /// The partner could not judge the key; the stream stays open for another try.
     Undecided(Undecided),
-    /// The partner knows, as far as it has to know.
+    /// As much as the caller needs to know.
     Failed(Failure),
 }
 
@@ -67,7 +67,7 @@ impl Undecided {
 pub(super) type Progress = ControlFlow<Outcome, Initiating>;
 
 impl Initiating {
-    /// Opens a stream with a header, or with TLS that comes first (XEP-0368).
+    /// Opens a stream with a header, or with direct TLS first (XEP-0368).
     pub(super) fn open(plan: Plan, direct: bool, out: &mut Vec<Action>) -> Self {
         let awaiting = match direct {
             true => {
@@ -82,7 +82,7 @@ impl Initiating {
         Self { plan, awaiting }
     }
 
-    /// Takes an input and adds actions to `out`.
+    /// Handles an input and adds actions to `out`.
     pub(super) fn on(self, input: Input, config: &Config, out: &mut Vec<Action>) -> Progress {
         let Self { plan, awaiting } = self;
         let turn = Turn { plan, config, out };
@@ -93,7 +93,7 @@ impl Initiating {
         }
     }
 
-    /// Why it fails when the connection is lost.
+    /// The error if the connection is lost now.
     pub(super) fn lost(&self) -> Failure {
         self.awaiting.lost()
     }
@@ -104,7 +104,7 @@ impl Initiating {
     }
 }
 
-/// A step from one state to the next.
+/// A transition between states.
 struct Turn<'a> {
     plan: Plan,
     config: &'a Config,
@@ -150,7 +150,7 @@ impl Turn<'_> {
                     self.out.push(Action::StartTls);
                     return self.wait(Awaiting::Handshake);
                 }
-                // Anything else means no TLS, and to go on in clear text would be a downgrade.
+                // Anything else means no TLS, and continuing in plaintext would be a downgrade.
                 self.close(Outcome::Failed(Failure::TlsRefused))
             }
             (Awaiting::Success { stream, challenged }, Frame::Element(element)) => {
@@ -172,7 +172,7 @@ impl Turn<'_> {
                     None => self.unexpected(&element, Awaiting::Answer),
                 }
             }
-            // Without bidi only answers may come this way; stanzas are ignored.
+            // Without bidi, only answers may arrive here; stanzas are ignored.
             (
                 awaiting @ (Awaiting::Features(..) | Awaiting::Result(_) | Awaiting::Answer),
                 Frame::Stanza(_),
@@ -194,7 +194,7 @@ impl Turn<'_> {
         }
         let id = header.element.attribute("id").unwrap_or_default();
         if id.is_empty() {
-            // RFC 6120 §4.7.3; besides, no key can be bound to an empty id.
+            // RFC 6120 §4.7.3; besides, a key cannot be bound to an empty id.
             return self.fail(Failure::Confused, Condition::BadFormat);
         }
         let stream = Stream {
@@ -207,7 +207,7 @@ impl Turn<'_> {
             (_, Stage::Plain) if self.plan.terms.requires_tls() => {
                 self.fail(Failure::TlsMissing, Condition::UnsupportedVersion)
             }
-            // Without features, such a server can only know dialback.
+            // Without features, such a server can support only dialback.
             (_, stage) => {
                 let stream = Stream {
                     dialback: true,
@@ -323,7 +323,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Asks the question that the stream is for, or else authenticates by dialback if possible.
+    /// Sends the request that the stream is for, or else authenticates by dialback if possible.
     fn dialback(
         mut self,
         stage: Stage,
@@ -391,7 +391,7 @@ impl Turn<'_> {
         self.close(Outcome::Told(status))
     }
 
-    /// An element that nobody asked for. Only those of TLS and SASL end the stream; dialback's are
+    /// Handles an unsolicited element. Only those of TLS and SASL end the stream; those of dialback are
     /// ignored like unknown ones (XEP-0220 §3.1).
     fn unexpected(self, element: &Element, awaiting: Awaiting) -> Progress {
         match element.namespace.as_str() {

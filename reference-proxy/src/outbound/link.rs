@@ -1,5 +1,5 @@
-//! One link for each pair towards a partner: it opens a stream when a stanza waits, and sends back
-//! what cannot be delivered.
+//! One link for each pair towards a partner: it opens a stream when a stanza waits, and returns
+//! undeliverable stanzas.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::stream::{CLOSING, Connection, is_error};
 use crate::task::Stop;
 use crate::xml::Frame;
 
-/// Works on a pair's queue until it is empty and its stream is over.
+/// Processes a pair's queue until it is empty and its stream has ended.
 pub(super) async fn attend(context: Arc<Context>, pair: Pair, mut stop: Stop) {
     loop {
         let unavailable = match connect(&context, &pair, &mut stop).await {
@@ -60,8 +60,8 @@ enum Reached {
     Undecided(UndecidedStream),
 }
 
-/// Opens a stream, over more than one connection where that makes sense: without EXTERNAL after it
-/// failed, once more if the partner was short of resources, and to the next server if one accepts
+/// Opens a stream, using several connections if useful: without EXTERNAL after it
+/// failed, once more if the partner lacked resources, and to the next server if one accepts
 /// connections but is broken.
 async fn connect(
     context: &Arc<Context>,
@@ -135,21 +135,21 @@ async fn connect(
                 }
                 broken = Some(failure);
             }
-            // Not for this purpose.
+            // Not possible for this purpose.
             Negotiated::Told(_) => return Err(Failure::Confused.into()),
         }
     }
 }
 
-/// Closes gracefully, in the background.
+/// Closes cleanly, in the background.
 async fn farewell(context: &Context, mut connection: Connection) {
     if connection.send(CLOSING).await.is_ok() {
         hang_up(context, connection);
     }
 }
 
-/// Keeps a stream on which the partner could not judge the key: a later stanza may try once more
-/// on it. Returns why that was in vain, if stanzas still have to be sent back.
+/// Keeps a stream on which the partner could not judge the key, so a later stanza may try again
+/// on it. Returns why that failed, if stanzas still have to be returned.
 async fn linger(
     context: &Arc<Context>,
     pair: &Pair,
@@ -189,13 +189,13 @@ async fn linger(
                 };
             }
             Negotiated::Failed(failure) => return Some(failure.into()),
-            // Not for this purpose.
+            // Not possible for this purpose.
             Negotiated::Told(_) => return Some(Failure::Confused.into()),
         }
     }
 }
 
-/// Whether a stanza waits for the stream, rather than that the stream is over.
+/// Whether a stanza waits for the stream, or the stream has ended.
 async fn woken(
     context: &Context,
     pair: &Pair,

@@ -1,7 +1,8 @@
-//! Partners that are dialled: the initiating and the originating server's part, and the receiving
-//! server's question to the authoritative one.
+//! Partners that are dialled: the roles of the initiating and the originating server, and the receiving
+//! server's request to the authoritative one.
 //!
-//! [`Initiating`](initiating::Initiating) decides, without sockets; [`negotiate`] carries out.
+//! [`Initiating`](initiating::Initiating) decides without sockets, and [`negotiate`] carries out the
+//! decisions.
 //! [`link`] takes care of a pair's stanzas.
 
 mod awaiting;

@@ -1,4 +1,4 @@
-//! Carries out what the initiating entity decides.
+//! Carries out the initiating entity's decisions.
 
 use std::ops::ControlFlow::{Break, Continue};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::task::Stop;
 pub(super) enum Negotiated {
     /// The stream is open for stanzas.
     Open(Connection, Opened),
-    /// The question is answered.
+    /// The request has been answered.
     Told(KeyStatus),
     /// The partner could not judge the key, and the stream is still open.
     Undecided(Connection, Undecided),
@@ -72,7 +72,7 @@ pub(super) async fn ask_again(
     negotiation.run(progress, actions).await
 }
 
-/// Closes a connection without making the caller wait.
+/// Closes a connection without blocking the caller.
 pub(super) fn hang_up(context: &Context, connection: Connection) {
     context.tasks.spawn(connection.close());
 }
@@ -108,7 +108,7 @@ impl Negotiation<'_> {
         }
     }
 
-    /// The outcome on a connection that is still there, or the failure of a lost one.
+    /// The outcome if the connection is still open, or the error of a lost one.
     async fn outcome(
         &mut self,
         mut progress: Progress,
@@ -138,7 +138,7 @@ impl Negotiation<'_> {
                 Break(outcome) => return Ok(outcome),
             };
             if handshake {
-                // Anybody may have sent clear text behind the consent (RFC 6120 §5.4.3.3).
+                // Anyone may have injected plaintext after `<proceed/>` (RFC 6120 §5.4.3.3).
                 if self.connection.has_unread() {
                     return Ok(Outcome::Failed(Failure::TlsRefused));
                 }
@@ -170,7 +170,7 @@ impl Negotiation<'_> {
         }
     }
 
-    /// Sends the last words.
+    /// Sends the final bytes.
     async fn give_up(&mut self, text: String, failure: Failure) -> Outcome {
         let _ = self.connection.send(text).await;
         Outcome::Failed(failure)

@@ -18,12 +18,12 @@ use crate::stream::{CLOSING, Condition, Connection, Lost, error, is_error};
 use crate::task::Stop;
 use crate::xml::Frame;
 
-/// The bytes that are gathered into one write.
+/// The maximum number of bytes combined into one write.
 const BATCH: usize = 16_384;
-/// How long a partner may take to answer a closing tag.
+/// The time limit for a partner to answer a closing tag.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// A stream's places among all connections and among those with the partner.
+/// A stream's slots, in the total and for the partner.
 pub(super) type Places = (Place, Place);
 
 pub(super) struct OpenStream {
@@ -61,7 +61,7 @@ impl OpenStream {
         }
     }
 
-    /// Empties the queue, again and again, until the stream is over. Returns whether the stream
+    /// Repeatedly empties the queue until the stream ends. Returns whether the stream
     /// carried anything.
     pub(super) async fn carry(
         mut self,
@@ -99,7 +99,7 @@ impl OpenStream {
                     return carried;
                 }
                 Turn::Stop => {
-                    // What already waits is still sent.
+                    // What is already queued is still sent.
                     let _ = self.flush(context, pair).await;
                     self.close(context, pair).await;
                     return carried;
@@ -112,7 +112,7 @@ impl OpenStream {
                     tracing::info!(%pair, %condition, "stream error from the partner");
                     break ("closed by the partner", CLOSING.to_owned());
                 }
-                // Only answers may come this way, and all questions are answered.
+                // Only answers may arrive here, and all requests have been answered.
                 Turn::Frame(Ok(_)) => {}
                 Turn::Frame(Err(Lost::Unreadable(fault))) => {
                     break ("unreadable", error(fault.into(), ""));
@@ -129,8 +129,8 @@ impl OpenStream {
         carried
     }
 
-    /// Waits for whatever comes first. The partner's bytes take precedence over stanzas, so that
-    /// none is written into a stream that is known to be over.
+    /// Waits for the first event. The partner's bytes take precedence over stanzas, so
+    /// none is written to a stream that is known to have ended.
     async fn turn(&mut self, limits: &Limits, wake: &Notify, stop: &mut Stop) -> Turn {
         let idle = self.last_stanza + limits.stream_inactivity_timeout;
         let keep_alive = match self.keep_alive {
@@ -153,8 +153,8 @@ impl OpenStream {
         }
     }
 
-    /// Sends what waits, several stanzas in one write. The stanzas of a failed write come back, as
-    /// do those that are too large for the partner (XEP-0478).
+    /// Sends queued stanzas, several in one write. The stanzas of a failed write are returned, as
+    /// are those that are too large for the partner (XEP-0478).
     async fn flush(&mut self, context: &Context, pair: &Pair) -> Result<usize, Lost> {
         let mut sent = 0;
         loop {
@@ -189,7 +189,7 @@ impl OpenStream {
         }
     }
 
-    /// Closes gracefully: closing tag, the partner's closing tag, then TLS and TCP.
+    /// Closes cleanly: closing tag, the partner's closing tag, then TLS and TCP.
     async fn close(mut self, context: &Context, pair: &Pair) {
         self.log_end(pair, "closed");
         if self.connection.send(CLOSING).await.is_err() {

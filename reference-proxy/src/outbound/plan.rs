@@ -1,4 +1,4 @@
-//! What a stream is opened for, and how that ends.
+//! The purpose of a stream, and its result.
 
 use std::fmt;
 
@@ -15,18 +15,18 @@ pub(super) enum Purpose {
         /// Whether EXTERNAL failed on an earlier connection and is not tried again.
         external_failed: bool,
     },
-    /// To ask about a key that came on the stream with this id.
+    /// To verify a key that was received on the stream with this id.
     Verify { stream_id: String, key: String },
 }
 
-/// What stays the same from the first header to the last element.
+/// What stays constant from the first header to the last element.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     /// This side's domain and the partner's.
     pub(super) pair: Pair,
     /// The partner's terms.
     pub(super) terms: Terms,
-    /// Whether to refuse a bad certificate even where dialback would be enough.
+    /// Whether to refuse a bad certificate even if dialback would be enough.
     pub(super) strict: bool,
     pub(super) purpose: Purpose,
 }
@@ -34,7 +34,7 @@ pub(super) struct Plan {
 /// A stream that is open for stanzas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Opened {
-    /// How this side proved its name.
+    /// How this side authenticated.
     pub(super) method: Method,
     /// Bytes of the largest stanza that the partner accepts, if it says so (XEP-0478).
     pub(super) largest_stanza: Option<usize>,
@@ -49,7 +49,7 @@ impl From<Method> for Opened {
     }
 }
 
-/// Why a stream was not opened, or a question not answered.
+/// Why a stream was not opened, or a request not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Failure {
     #[error("the partner's certificate is {0}")]
@@ -66,7 +66,7 @@ pub(super) enum Failure {
     NoMethod,
     #[error("the partner requires TLS, which is off for it")]
     PeerRequiresTls,
-    /// And nothing else is left on this connection.
+    /// No other method is left on this connection.
     #[error("the partner refused authentication")]
     SaslRefused,
     #[error("the proxy stops")]
@@ -75,18 +75,18 @@ pub(super) enum Failure {
     TimedOut,
     #[error("TLS is required, and the partner does not offer it")]
     TlsMissing,
-    /// By the answer to STARTTLS or in the handshake.
+    /// In the answer to STARTTLS or in the handshake.
     #[error("TLS could not be started")]
     TlsRefused,
 }
 
-/// The text that a value adds to a message, if there is one.
+/// The text that a variant adds to a message, if any.
 pub(super) fn after_colon(value: Option<&impl fmt::Display>) -> String {
     value.map_or_else(String::new, |value| format!(": {value}"))
 }
 
 impl Failure {
-    /// Whether a single server failed, so that another one of the same partner may do better. What
+    /// Whether only this server failed, so another one of the same partner may do better. What
     /// a server says about the domain or its terms, another one would say too.
     pub(super) fn is_of_server(self) -> bool {
         match self {

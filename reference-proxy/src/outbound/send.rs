@@ -1,4 +1,4 @@
-//! Stanzas for partners.
+//! Sends stanzas to partners.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::router::{Origin, Placed, Queued};
 use crate::stanza::{StanzaError, bounce};
 use crate::xml::Stanza;
 
-/// Sends a stanza to a partner: it waits for the pair's stream, or comes back as an error.
+/// Sends a stanza to a partner: it waits for the pair's stream, or is returned with an error.
 pub(crate) async fn send(context: &Arc<Context>, pair: &Pair, queued: Queued) {
     if context.config.partner(&pair.to).is_none() {
         return_to_sender(context, pair, queued, StanzaError::PolicyViolation, "").await;
@@ -30,7 +30,7 @@ pub(crate) async fn send(context: &Arc<Context>, pair: &Pair, queued: Queued) {
     }
 }
 
-/// Answers a partner's stanza that no gateway took.
+/// Answers a partner's stanza that no gateway accepted.
 pub(crate) async fn unclaimed(context: &Arc<Context>, pair: &Pair, stanza: &Stanza) {
     tracing::debug!(%pair, "no gateway");
     if let Some(stanza) = bounce(stanza, StanzaError::ServiceUnavailable, "") {

@@ -25,7 +25,7 @@ const DIALBACK: &str = "<dialback xmlns='urn:xmpp:features:dialback'><errors/></
 const VALID: &str = "<db:result xmlns:db='jabber:server:dialback' from='row.example' \
     to='a.example' type='valid'/>";
 
-/// A partner whose bytes reach the state without sockets.
+/// A partner whose bytes reach the state machine directly.
 struct Partner {
     reader: Reader,
     progress: Option<Progress>,
@@ -134,7 +134,7 @@ impl Partner {
         self
     }
 
-    /// Where the negotiation stands, in a word.
+    /// The state of the negotiation, in a word.
     fn stands(&self) -> String {
         match self.progress.as_ref().expect("a state") {
             Continue(state) => match &state.awaiting {
@@ -441,7 +441,7 @@ fn question_takes_tls_where_it_is_offered_and_only_the_fitting_answer() {
 }
 
 proptest! {
-    /// Whatever a partner sends: no panic, and under required TLS nothing of value in clear.
+    /// For any input from a partner: no panic, and under required TLS nothing sensitive in plaintext.
     #[test]
     fn any_partner_keeps_the_invariants(
         row in prop::sample::select(vec![1u8, 3, 7, 9, 13, 15, 17]),

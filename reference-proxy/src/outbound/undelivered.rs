@@ -1,4 +1,4 @@
-//! Stanzas that cannot be delivered: why, and how their senders get to know.
+//! Undeliverable stanzas: the reasons, and the errors for their senders.
 
 use tokio::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::router::{Origin, Queued};
 use crate::stanza::{StanzaError, bounce};
 use crate::stream::Condition;
 
-/// Why a partner is unavailable at the moment.
+/// Why a partner is currently unavailable.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unavailable {
     #[error("connection limit reached")]
@@ -45,7 +45,7 @@ impl Unavailable {
     }
 }
 
-/// Sends back all stanzas that wait for the pair.
+/// Returns all stanzas waiting for the pair.
 pub(super) async fn give_up(context: &Context, pair: &Pair, unavailable: &Unavailable) {
     let error = unavailable.error();
     let text = unavailable.to_string();

@@ -1,4 +1,4 @@
-//! The question to the authoritative server (XEP-0220 §2.1.2), on a connection that ends with the
+//! The request to the authoritative server (XEP-0220 §2.1.2), on a connection that ends with the
 //! answer.
 
 use std::sync::Arc;
@@ -61,7 +61,7 @@ async fn ask(
     match open(context, dialled, plan, deadline, &mut context.tasks.stop()).await {
         Negotiated::Told(status) => Ok(status),
         Negotiated::Failed(failure) => Err(blame(failure)),
-        // Not for this purpose.
+        // Not possible for this purpose.
         Negotiated::Open(connection, _) | Negotiated::Undecided(connection, _) => {
             hang_up(context, connection);
             Err(StanzaError::RemoteServerTimeout)

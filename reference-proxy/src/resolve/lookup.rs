@@ -1,4 +1,4 @@
-//! The questions to DNS, and what their answers mean for a stream.
+//! DNS queries, and what their answers mean for a stream.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -22,7 +22,7 @@ const MOST_ADDRESSES: usize = 32;
 /// How long to wait for answers that are no longer essential.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// Why there is nowhere to connect to.
+/// Why there is nothing to connect to.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ResolveError {
     #[error("no address found for {0}")]

@@ -1,4 +1,4 @@
-//! The DNS client and the name servers that it asks.
+//! The DNS client and its name servers.
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
@@ -9,7 +9,7 @@ use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts,
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 
-/// How long the absence of a record is remembered: a new domain should be reachable soon.
+/// How long a missing record is cached: a new domain should be reachable soon.
 const NEGATIVE_TTL: Duration = Duration::from_secs(30);
 
 /// Why DNS cannot be used.
@@ -51,7 +51,7 @@ pub(super) fn client(
     // Two tries within the patience: one datagram may get lost.
     options.attempts = 1;
     options.timeout = patience.div_f64(2.5);
-    // Further questions fail at once instead of waiting for their turn.
+    // Further queries fail at once instead of waiting for their turn.
     options.max_active_requests = 1024;
     options.negative_max_ttl = Some(NEGATIVE_TTL);
     Ok(builder.build()?)

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 enum Answer {
-    /// These records; the first belongs to the name that is asked for.
+    /// These records; the first belongs to the name being queried.
     Records(Vec<(&'static str, RData)>),
     /// An answer without records, with this code.
     Code(ResponseCode),
@@ -440,7 +440,7 @@ async fn many_lookups_at_once_all_succeed() {
 
 const SECURE: &str = "_xmpps-server._tcp.beta.example.";
 
-/// What is found with direct TLS, one host with the address 192.0.2.1 behind all records.
+/// The result with direct TLS, with one host with the address 192.0.2.1 behind all records.
 async fn found_directly(
     plain: Option<Vec<(&'static str, RData)>>,
     secure: Option<Vec<(&'static str, RData)>>,

@@ -24,7 +24,7 @@ use crate::xml::{Bounds, Frame, ReadError, Reader};
 const HANDSHAKE: u8 = 22;
 /// How many bytes are read from a socket at once.
 const CHUNK: usize = 8192;
-/// How long a closed connection is still read, so that the peer gets the last words.
+/// How long a closed connection is still read, so that the peer receives the final bytes.
 const LINGER: Duration = Duration::from_secs(2);
 /// How many bytes are read and dropped during that time.
 const LEFTOVER: usize = 1 << 20;
@@ -43,14 +43,14 @@ pub(crate) enum Lost {
 }
 
 impl Lost {
-    /// The cause in short, for logs.
+    /// The cause in a few words, for logs.
     pub(crate) fn reason(&self) -> String {
         self.source()
             .map_or_else(|| "closed".to_owned(), ToString::to_string)
     }
 }
 
-/// This side's part in a TLS handshake.
+/// This side's role in a TLS handshake.
 pub(crate) enum Tls {
     Accept(Arc<ServerConfig>),
     /// Connects to the server of that name.
@@ -106,25 +106,25 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         }
     }
 
-    /// Reads up to the peer's closing tag, or until the patience is over.
+    /// Reads up to the peer's closing tag, or until the patience runs out.
     pub(crate) async fn await_closing_tag(&mut self, patience: Duration) {
         let closed = async { while !matches!(self.next().await, Ok(Frame::Closed) | Err(_)) {} };
         let _ = timeout(patience, closed).await;
     }
 
-    /// Starts over with the next byte: a new stream begins.
+    /// Starts over with the next byte, where a new stream begins.
     pub(crate) fn restart(&mut self) {
         self.reader = Reader::new(self.bounds);
     }
 
-    /// Lifts the limits for strangers: the peer is authenticated.
+    /// Lifts the limits for unauthenticated peers.
     pub(crate) fn trust(&mut self, element_bytes: usize) {
         self.budget = None;
         self.bounds.bytes = element_bytes;
         self.reader.set_bytes(element_bytes);
     }
 
-    /// Counts the bytes before authentication anew.
+    /// Restarts counting the bytes before authentication.
     pub(crate) fn refund(&mut self) {
         if let Some(budget) = &mut self.budget {
             *budget = self.before_authentication;
@@ -134,7 +134,7 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
 
 impl Connection {
     pub(crate) fn new(stream: TcpStream, limits: &Limits) -> Self {
-        // Somebody waits for the small writes. An error here will show up again when writing.
+        // Small writes are waited for. An error here will show up again when writing.
         let _ = stream.set_nodelay(true);
         let bounds = Bounds {
             bytes: limits.bytes_before_authentication,
@@ -169,12 +169,12 @@ impl Connection {
         write(&mut self.incoming.io, text.as_ref(), self.patience).await
     }
 
-    /// When the peer's last bytes came.
+    /// When the peer's last bytes arrived.
     pub(crate) fn heard(&self) -> Instant {
         self.incoming.heard
     }
 
-    /// Whether there are bytes that belong to no frame yet.
+    /// Whether there are bytes that do not belong to a complete frame yet.
     pub(crate) fn has_unread(&self) -> bool {
         !self.incoming.buffer.is_empty()
     }
@@ -191,7 +191,7 @@ impl Connection {
         }
     }
 
-    /// Puts TLS over the connection, on which a new stream begins. After an error, and when the
+    /// Starts TLS on the connection, on which a new stream begins. After an error, and when the
     /// future is dropped, the connection is gone.
     pub(crate) async fn secure(&mut self, tls: Tls) -> Result<(), Lost> {
         let incoming = &mut self.incoming;
@@ -223,7 +223,7 @@ impl Connection {
         }
     }
 
-    /// Closes TLS and TCP. For a short while bytes of the peer are still read and dropped, so that
+    /// Closes TLS and TCP. For a short time the peer's bytes are still read and dropped, so
     /// it can read what was sent.
     pub(crate) async fn close(mut self) {
         let _ = timeout(LINGER, async {

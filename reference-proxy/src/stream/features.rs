@@ -1,4 +1,4 @@
-//! Stream features, shown and read (RFC 6120 §4.3.2).
+//! Stream features, written and read (RFC 6120 §4.3.2).
 
 use crate::xml::Element;
 use crate::xml::namespace::{DIALBACK_FEATURE, SASL, STREAM_LIMITS, STREAMS, TLS};

@@ -9,7 +9,7 @@ use crate::xml::{Header, escape};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Opening<'a> {
     pub(crate) from: &'a str,
-    /// The peer, where it is known.
+    /// The peer, if known.
     pub(crate) to: Option<&'a str>,
     /// The stream id, which only the receiving entity chooses.
     pub(crate) id: Option<&'a str>,

@@ -1,4 +1,4 @@
-//! What a stream is made of.
+//! The parts of a stream.
 
 use strum::{Display, EnumString};
 
@@ -44,7 +44,7 @@ pub(crate) enum Kind {
     Iq,
 }
 
-/// A stanza as it came: its bytes, and the attributes that routing needs.
+/// A stanza as received: its bytes, and the attributes needed for routing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stanza {
     pub(crate) kind: Kind,
@@ -52,11 +52,11 @@ pub(crate) struct Stanza {
     pub(crate) to: Option<String>,
     pub(crate) id: Option<String>,
     pub(crate) type_: Option<String>,
-    /// The element's bytes, fit for any stream whose default namespace is `jabber:server`.
+    /// The element's bytes, suitable for any stream whose default namespace is `jabber:server`.
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Why a stream cannot be read any further.
+/// Why a stream cannot be parsed any further.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum ReadError {
     #[error("encoding is not UTF-8")]

@@ -1,4 +1,4 @@
-//! The restricted XML of XMPP streams, read by push and written by hand.
+//! The restricted XML of XMPP streams, parsed incrementally and written by hand.
 //!
 //! Bytes become frames here. This module knows namespaces and limits, not what an element means.
 //! Start at [`Reader`].

@@ -2,7 +2,7 @@
 //!
 //! rxml supplies the grammar of restricted XML (RFC 6120 §11.1); limits, namespaces and the raw
 //! bytes of stanzas are handled here. A [`Reader`] serves one stream: after a restart a new one
-//! takes over, so that nothing leaks through.
+//! takes over, so nothing leaks through.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,9 +14,9 @@ use super::frame::{Frame, Header, Kind, ReadError, Stanza};
 use super::namespace::{DIALBACK, SERVER};
 use super::scopes::{Prefix, Scopes, is_bindable};
 
-/// The most elements in one tree of negotiation.
+/// The maximum number of elements in one negotiation element.
 const ELEMENTS: usize = 512;
-/// The most bytes of one name or attribute value.
+/// The maximum number of bytes in one name or attribute value.
 const TOKEN: usize = 65_536;
 
 /// What one element may use.
@@ -353,7 +353,7 @@ impl Reader {
         [name, declarations.as_bytes(), rest].concat()
     }
 
-    /// Drops blanks before an element, so that keep-alives do not count.
+    /// Drops whitespace before an element, so keepalives do not count.
     fn forget_padding(&mut self) {
         let blanks = self
             .bytes

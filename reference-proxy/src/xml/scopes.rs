@@ -1,7 +1,7 @@
 //! Namespace scopes over the raw parser's prefixes (Namespaces in XML 1.0).
 //!
-//! The parser could resolve prefixes too, but then they would be lost. They tell whether a stanza
-//! uses a declaration of its stream header and so would be broken on another stream.
+//! The parser could resolve prefixes too, but would then discard them. They show whether a stanza
+//! uses a declaration of its stream header and would therefore be broken on another stream.
 
 use std::collections::BTreeMap;
 

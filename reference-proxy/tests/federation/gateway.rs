@@ -10,7 +10,7 @@ async fn only_a_gateway_with_its_certificate_gets_in() {
     let net = Net::new().await;
     let proxy = net.start(&net.settings(A, B, 9));
     for certificate in [None, Some("other.internal.example")] {
-        // With TLS 1.3 the client may believe in the handshake until it reads.
+        // With TLS 1.3 the client may consider the handshake complete until it reads.
         if let Ok(mut gateway) = net.gateway_tls(&proxy, certificate).await {
             assert_eq!(gateway.rest().await, "", "{certificate:?}");
         }
@@ -68,7 +68,7 @@ async fn gateway_that_comes_back_takes_over() {
     let there = message(A, B, "there");
     alpha_gateway.send(&there).await;
     assert_eq!(second.expect("</message>").await, there);
-    // Without any gateway the sender is told, unless what it sent was an error itself.
+    // Without any gateway the sender gets an error, unless it sent an error itself.
     second.send("</stream:stream>").await;
     second.rest().await;
     alpha_gateway.send(&message(A, B, "nobody")).await;

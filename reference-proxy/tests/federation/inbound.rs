@@ -1,4 +1,4 @@
-//! A partner that dials, played by hand.
+//! A scripted partner that dials.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ async fn external_carries_stanzas_after_success_and_restart() {
     let there = message(B, A, "there");
     partner.send(&there).await;
     assert_eq!(gateway.expect("</message>").await, there);
-    // One domain is authenticated and no other.
+    // One domain is authenticated, and no other.
     partner.send(&message("gamma.example", A, "forged")).await;
     assert!(partner.rest().await.contains("<invalid-from "));
     proxy.stop().await;
@@ -88,7 +88,7 @@ async fn certificate_of_another_name_gets_no_external() {
     }
 }
 
-/// A partner's authoritative server, played by hand: answers one question.
+/// A partner's scripted authoritative server: answers one request.
 async fn authoritative(listener: &tokio::net::TcpListener, verdict: &str) -> String {
     let (stream, _) = listener.accept().await.expect("a connection");
     let mut asker = Peer::new(stream);
@@ -103,7 +103,7 @@ async fn authoritative(listener: &tokio::net::TcpListener, verdict: &str) -> Str
         .nth(1)
         .and_then(|rest| rest.split('\'').next());
     let id = id.expect("an id").to_owned();
-    // Answers that fit another question have no effect.
+    // Answers to another request have no effect.
     for wrong in [
         format!("<db:verify from='{B}' to='{A}' id='other' type='valid'/>"),
         format!("<db:verify from='gamma.example' to='{A}' id='{id}' type='valid'/>"),
@@ -215,7 +215,7 @@ async fn authoritative_role_knows_its_own_keys() {
         .await;
     asker.send(&ask("417GAF26", &key)).await;
     asker.expect("id='417GAF26' type='invalid'/>").await;
-    // Two hundred questions on one stream, half of them wrong.
+    // Two hundred requests on one stream, half of them wrong.
     for n in 0..200 {
         let key = montagues_key(&(n / 2 * 2).to_string());
         asker.send(&ask(&n.to_string(), &key)).await;
@@ -337,7 +337,7 @@ async fn tls_may_come_first_only_where_it_is_allowed_to() {
     let there = message(B, A, "there");
     partner.send(&there).await;
     assert_eq!(gateway.expect("</message>").await, there);
-    // STARTTLS stays as it is on the same port.
+    // STARTTLS still works on the same port.
     let mut other = net.dial(&proxy).await;
     other.send(&header(B, A)).await;
     assert!(

@@ -1,4 +1,4 @@
-//! Proxies that federate with each other, with gateways, and with partners played by hand.
+//! Proxies that federate with each other, with gateways, and with scripted partners.
 
 mod gateway;
 mod inbound;

@@ -1,4 +1,4 @@
-//! A partner that is dialled, played by hand.
+//! A scripted partner that is dialled.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn greet(listener: &TcpListener, offer: &str) -> Peer<TcpStream> {
     partner
 }
 
-/// Accepts a connection and lets it get to the dialback key.
+/// Accepts a connection and negotiates up to the dialback key.
 async fn take_key(listener: &TcpListener) -> Peer<TcpStream> {
     let mut partner = greet(listener, DIALBACK).await;
     partner.expect("</db:result>").await;
@@ -57,7 +57,7 @@ async fn dialback_sends_one_key_and_then_all_that_waits() {
     );
     assert!(!header.contains(" id="), "{header}");
     partner.send(&response(B, A, "s1")).await;
-    // An answer before any question has no effect.
+    // An answer before any request has no effect.
     partner.send(&valid()).await;
     partner.send(&features(DIALBACK)).await;
     let key = partner.expect("</db:result>").await;
@@ -242,7 +242,7 @@ async fn partner_that_goes_away_bounces_at_once() {
         drop(partner);
         let bounce = gateway.expect("</message>").await;
         assert!(bounce.contains("<remote-server-timeout "), "{bounce}");
-        // While the pause lasts, what follows is answered without another connection.
+        // During the pause, further stanzas are answered without another connection.
         gateway.send(&message(A, B, "two")).await;
         assert!(
             gateway
@@ -279,7 +279,7 @@ async fn stream_is_opened_anew_after_the_partner_closed_it() {
         let mut partner = take_key(&listener).await;
         partner.send(&valid()).await;
         partner.expect("</message>").await;
-        // What a partner sends the wrong way has no standing.
+        // Stanzas in the wrong direction are ignored.
         partner.send(&message(B, A, "wrong way")).await;
         partner.send("</stream:stream>").await;
         assert_eq!(partner.rest().await, "</stream:stream>");

@@ -1,11 +1,11 @@
-//! Two proxies, each with its gateway: what the rows allow, and what they refuse.
+//! Two proxies, each with its gateway: what the policies allow, and what they refuse.
 
 use crate::support::{Authority, Net, message};
 
 const A: &str = "alpha.example";
 const B: &str = "beta.example";
 
-/// Two proxies with those settings towards each other, messages both ways.
+/// Two proxies with these settings for each other, messages both ways.
 async fn federate(alpha: u8, beta: u8) {
     let net = Net::new().await;
     let (alpha, mut alpha_gateway) = net.station(&net.settings(A, B, alpha)).await;
@@ -94,7 +94,7 @@ async fn untrusted_certificate_leaves_dialback_and_nothing_else() {
         let mut settings = net.settings(B, A, 9);
         settings.external = Authority::new().side(B, &net.authority);
         let (beta, mut beta_gateway) = net.station(&settings).await;
-        // Outbound: the server's certificate is judged.
+        // Outbound: the server's certificate is checked.
         let there = message(A, B, "there");
         alpha_gateway.send(&there).await;
         // Inbound: the client's.

@@ -1,5 +1,5 @@
 //! A small federation on loopback: an authority, a name server, proxies, gateways, and a partner
-//! that is played byte by byte.
+//! that is scripted byte by byte.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,10 +25,10 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// Nothing here takes longer, unless it is broken.
+/// Everything takes less time than this, unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A partner's settings by a row of the table.
+/// A partner's settings for a row of the table.
 fn row(number: u8) -> String {
     let index = usize::from(number - 1);
     let words = ["required", "optional", "not-supported"];
@@ -129,7 +129,7 @@ impl Authority {
 
 type Zone = Arc<Mutex<BTreeMap<String, Vec<SocketAddr>>>>;
 
-/// A name server: each domain has an SRV record for each server, and what is not there is NXDOMAIN.
+/// A name server: each domain has an SRV record for each server, and other names are NXDOMAIN.
 pub(crate) struct Dns {
     pub(crate) address: SocketAddr,
     zone: Zone,
@@ -165,7 +165,7 @@ impl Dns {
         }
     }
 
-    /// A server of the domain, after those that were added before.
+    /// Adds a server for the domain, after those added before.
     pub(crate) fn add(&self, name: &str, address: SocketAddr) {
         self.zone
             .lock()
@@ -210,7 +210,7 @@ fn reply(zone: &Zone, query: &[u8]) -> Option<Vec<u8>> {
     message.to_vec().ok()
 }
 
-/// What the proxies of a test share.
+/// State shared by the proxies of a test.
 pub(crate) struct Net {
     pub(crate) authority: Authority,
     pub(crate) gateways: Authority,
@@ -276,13 +276,13 @@ impl Net {
         Ok(Peer::new(connector.connect(name, stream).await?))
     }
 
-    /// A partner's connection that is played by hand.
+    /// A partner's scripted connection.
     pub(crate) async fn dial(&self, proxy: &Proxy) -> Peer<TcpStream> {
         let address = proxy.external_address();
         Peer::new(TcpStream::connect(address).await.expect("a connection"))
     }
 
-    /// A partner's server that is played by hand.
+    /// A partner's scripted server.
     pub(crate) async fn listen(&self, name: &str) -> TcpListener {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
@@ -292,7 +292,7 @@ impl Net {
         listener
     }
 
-    /// TLS over a connection played by hand, with a certificate of that name.
+    /// TLS on a scripted connection, with a certificate for that name.
     pub(crate) async fn secure(
         &self,
         peer: Peer<TcpStream>,
@@ -313,7 +313,7 @@ pub(crate) fn header(from: &str, to: &str) -> String {
     )
 }
 
-/// A server's header of a partner played by hand.
+/// The header of a scripted server.
 pub(crate) fn response(from: &str, to: &str, id: &str) -> String {
     header(from, to).replace(" version='1.0'>", &format!(" id='{id}' version='1.0'>"))
 }
@@ -340,7 +340,7 @@ impl<S: AsyncReadExt + AsyncWriteExt + Unpin> Peer<S> {
         self.stream.flush().await.expect("flushed");
     }
 
-    /// Reads until the text has come, and takes everything up to its end.
+    /// Reads until the text arrives, and takes everything up to its end.
     pub(crate) async fn expect(&mut self, wanted: &str) -> String {
         loop {
             if let Some(at) = self.text.find(wanted) {
@@ -380,7 +380,7 @@ impl<S: AsyncReadExt + AsyncWriteExt + Unpin> Peer<S> {
     }
 }
 
-/// A message with a text of its own.
+/// A message with its own text.
 pub(crate) fn message(from: &str, to: &str, text: &str) -> String {
     format!("<message from='u@{from}' to='v@{to}' id='{text}'><body>{text}</body></message>")
 }

@@ -1,4 +1,4 @@
-//! What the suites share: running cases and writing them down.
+//! Shared by the suites: running cases and recording them.
 
 #![expect(dead_code, reason = "each suite uses a part of it")]
 
@@ -34,14 +34,14 @@ pub(crate) fn all_cases() -> &'static [Case] {
     &ALL
 }
 
-/// Runs cases, with their controls, and gives the records of the cases themselves, by id.
+/// Runs cases with their controls, and returns the records of the cases themselves, by id.
 pub(crate) fn run(target: Arc<dyn Target>, profile: Profile, selected: &[Case]) -> Vec<Record> {
     let mut records = run_within(Deadlines::default(), target, profile, selected);
     records.retain(|record| !record.result.added_as_control);
     records
 }
 
-/// The same for scenarios, each expectation of which is shown to be able to fail.
+/// The same for scenarios, proving that each expectation can fail.
 pub(crate) fn prove(target: Arc<dyn Target>, selected: &[Case]) -> Vec<Record> {
     run_plan(
         &SLOTS,
@@ -53,7 +53,7 @@ pub(crate) fn prove(target: Arc<dyn Target>, selected: &[Case]) -> Vec<Record> {
     )
 }
 
-/// The same with the controls among the records, and other bounds in time.
+/// The same, with the controls among the records and other time limits.
 pub(crate) fn run_within(
     deadlines: Deadlines,
     target: Arc<dyn Target>,
@@ -63,7 +63,7 @@ pub(crate) fn run_within(
     run_plan(&SLOTS, deadlines, target, profile, selected, false)
 }
 
-/// The same with so many cases at once.
+/// The same with this many cases at once.
 pub(crate) fn run_side_by_side(
     at_once: usize,
     deadlines: Deadlines,
@@ -80,7 +80,7 @@ pub(crate) fn run_side_by_side(
     )
 }
 
-/// What all tests of a suite share: they run beside each other.
+/// Shared by all tests of a suite, which run concurrently.
 static SLOTS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     Arc::new(Semaphore::new(cores * runner::SLOTS))
@@ -118,7 +118,7 @@ fn run_plan(
     records
 }
 
-/// The embedded proxy as it is tested by default.
+/// The embedded proxy as tested by default.
 pub(crate) fn reference() -> Arc<dyn Target> {
     Arc::new(Reference {
         strict_certificates: false,
@@ -147,8 +147,8 @@ pub(crate) fn ending(record: &Record) -> String {
     }
 }
 
-/// What a reviewer reads of a persona: a table with a line a row, then the negotiations themselves.
-/// Rows that negotiated alike share one, which the table names by its letter.
+/// The review page of a persona: a table with one line per row, then the negotiations.
+/// Rows with the same negotiation share it, named by a letter in the table.
 pub(crate) fn story(records: &[Record]) -> String {
     let mut negotiations: Vec<&str> = Vec::new();
     let mut table = String::new();
@@ -192,7 +192,7 @@ pub(crate) fn story(records: &[Record]) -> String {
     table
 }
 
-/// One short word an outcome, so that a table of hundreds can be read.
+/// A short word for an outcome, so that a table of hundreds stays readable.
 fn short(record: &Record) -> String {
     match &record.result.outcome() {
         Some(Outcome::Established(method)) => method.to_string(),
@@ -202,7 +202,7 @@ fn short(record: &Record) -> String {
     }
 }
 
-/// A line an outcome of each policy: which partners end so.
+/// One line per outcome of each policy, with the partners that end so.
 pub(crate) fn table(records: &[Record]) -> String {
     let mut text = String::new();
     for direction in [Direction::Outbound, Direction::Inbound] {
@@ -229,7 +229,7 @@ pub(crate) fn table(records: &[Record]) -> String {
     text
 }
 
-/// What the oracle allows, the expected end first.
+/// The allowed ends, the expected one first.
 pub(crate) fn allowed(record: &Record) -> String {
     let allowed = record.result.allowed.iter();
     let ends: Vec<String> = allowed
@@ -272,8 +272,8 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// Runs the set `personas`, and areas of the conformance suite without their hostile scenarios, on a
-/// server that nobody here wrote. Holds each result to its reviewed baseline (warnings included) and the
-/// outcomes of the personas to the snapshot of that version.
+/// third-party server. Compares each result with its reviewed baseline (including warnings) and the
+/// outcomes of the personas with the snapshot of that version.
 ///
 /// All in one run: it takes longer to start a server than to run cases on it.
 #[expect(clippy::print_stderr, reason = "says what was not compared")]

@@ -1,5 +1,5 @@
-//! Targets that do it wrong. Each rule of the judge is shown a target that breaks it, and finds it;
-//! the embedded proxy beside it, as it should be, passes the same case.
+//! Wrong targets. For each rule of the judge there is a target that breaks it, which the judge must detect;
+//! the unmodified proxy passes the same case.
 
 mod misconfigured;
 #[path = "../support/mod.rs"]
@@ -27,7 +27,7 @@ use misconfigured::Misconfigured;
 use support::{all_cases, reference, run_within};
 use tampered::{CUT, Front, Tampered, Way, faithful};
 
-/// A target that loses something keeps a case waiting until its end, so that must not be far.
+/// A target that loses something keeps a case waiting until its deadline, so that must be short.
 const SOON: Duration = Duration::from_secs(2);
 
 fn case(id: &str) -> Case {
@@ -46,7 +46,7 @@ fn judged(target: impl Target + 'static, id: &str) -> Record {
     take(records(Deadlines::default(), Arc::new(target), id), id)
 }
 
-/// For targets on which nothing else ends the case.
+/// For targets with which nothing else ends the case.
 fn judged_soon(target: impl Target + 'static, id: &str) -> Record {
     take(records(Deadlines::within(SOON), Arc::new(target), id), id)
 }
@@ -71,7 +71,7 @@ fn tampered(stanzas: tampered::Stanzas) -> Tampered {
     }
 }
 
-/// What the target is set to in truth.
+/// The actual configuration of the target.
 #[rstest]
 #[case::weaker_method(
     "personas/row03/modern/outbound",
@@ -159,7 +159,7 @@ fn certificates_judged_more_strictly_than_agreed_are_a_warning() {
     passes_when_done_right(id);
 }
 
-/// Whatever else is allowed, these deeds are not: a target for each.
+/// Violations that are always prohibited, with a target for each.
 #[rstest]
 #[case(Violation::Auth, "personas/row13/modern/outbound", 9)]
 #[case(Violation::Success, "personas/row13/modern/inbound", 9)]
@@ -272,7 +272,7 @@ fn a_stanza_that_is_lost_on_the_way_in_is_not_established() {
 
 #[test]
 fn a_stanza_that_gets_through_a_refusal_fails() {
-    /// Lets the partner's stanza in right before the harness asks whether anything came.
+    /// Delivers the partner's stanza right before the harness asks whether anything arrived.
     fn leaks(way: Way, stanza: Element) -> Vec<(Way, Element)> {
         let mut passed = Vec::new();
         if way == Way::Out && stanza.attribute("from") == Some("barrier@contoso.example") {

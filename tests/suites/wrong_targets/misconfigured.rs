@@ -1,4 +1,4 @@
-//! The embedded proxy, set to something else than it was told.
+//! The embedded proxy, configured differently from what the case says.
 
 use s2spec::case::Case;
 use s2spec::lab::Lab;
@@ -6,7 +6,7 @@ use s2spec::policy::PolicyNumber;
 use s2spec::subject::reference::Reference;
 use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
 
-/// Treats every partner as this row says, whatever the case says.
+/// Treats every partner by this row, whatever the case says.
 pub(crate) struct Misconfigured {
     row: PolicyNumber,
 }

@@ -1,4 +1,4 @@
-//! The embedded proxy with somebody in the way: between it and its gateway, or between it and the
+//! The embedded proxy with an attacker in between: between it and its gateway, or between it and the
 //! partners that dial it.
 
 use std::io;
@@ -20,7 +20,7 @@ const NS_COMPONENT: &str = "jabber:component:accept";
 const UNLISTED: &str = "unlisted.example";
 const CHUNK: usize = 8192;
 
-/// Which way a stanza goes.
+/// The direction of a stanza.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     /// From the proxy to its gateway.
@@ -29,17 +29,17 @@ pub(crate) enum Way {
     Out,
 }
 
-/// What becomes of a stanza: what goes on in its place.
+/// What to forward in place of a stanza.
 pub(crate) type Stanzas = fn(Way, Element) -> Vec<(Way, Element)>;
 
-/// What a partner that dials gets to see.
+/// What a partner that dials sees.
 #[derive(Clone, Copy)]
 pub(crate) enum Front {
     /// The proxy itself.
     Proxy,
-    /// The proxy with another text: the first replaced by the second where TLS does not hide it.
+    /// The proxy with a text replaced where TLS does not hide it.
     Rewritten(&'static str, &'static str),
-    /// A listener that takes connections and is silent.
+    /// A listener that accepts connections and is silent.
     Silent,
 }
 
@@ -115,7 +115,7 @@ impl Target for Tampered {
 }
 
 impl Tampered {
-    /// A link of the harness's own that leads to the proxy's gateway side.
+    /// A link for the harness that leads to the proxy's gateway side.
     async fn gateway(
         &self,
         domain: &str,
@@ -140,7 +140,7 @@ impl Tampered {
         }
         let stanzas = self.stanzas;
         tasks.spawn(async move {
-            // An end of any kind ends the link, which the harness sees.
+            // Any end closes the link, which the harness notices.
             let _ = bridge(&listener, &behind, from_proxy, stanzas).await;
         });
         let link = component::connect(address, domain, "")
@@ -181,7 +181,7 @@ fn trouble(error: &io::Error) -> StartError {
     StartError::Environment(error.to_string())
 }
 
-/// A server of XEP-0114 for one component that takes any secret.
+/// An XEP-0114 server for one component that accepts any secret.
 async fn bridge(
     listener: &TcpListener,
     behind: &InnerSide,

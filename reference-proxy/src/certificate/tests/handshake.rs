@@ -19,7 +19,7 @@ use crate::certificate::{
     CertificateRequest, Fault, Judge, Judged, PartnerTls, Presenter, gateway_acceptor,
 };
 
-/// How a handshake ended at both ends.
+/// How a handshake ended on both sides.
 struct Ended {
     client: Result<(), Error>,
     server: Result<(), Error>,

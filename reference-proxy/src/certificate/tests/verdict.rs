@@ -95,7 +95,7 @@ fn international_names_are_compared_as_a_labels() {
     ] {
         let chain = [authority.issue_with(&leaf_with_names(&[san])).der()];
         let judged = judge.judge(Some(&chain), Presenter::Server, &names, UnixTime::now());
-        // webpki already finds the last one malformed; the point is that it is not good.
+        // webpki already considers the last one malformed; what matters is that it is not accepted.
         match expected {
             Judged::Good => assert_eq!(judged, Judged::Good),
             _ => assert!(matches!(judged, Judged::Bad(_))),

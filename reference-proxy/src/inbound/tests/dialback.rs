@@ -21,7 +21,7 @@ fn pairs_are_verified_one_by_one() {
         2,
         "a request that waits is not asked again: {asked:?}"
     );
-    // Answers that nobody asked for have no effect.
+    // Unsolicited answers have no effect.
     assert!(
         peer.send("<db:result from='row9.example' to='a.example' type='valid'/>")
             .is_empty()
@@ -183,7 +183,7 @@ fn requests_refused_by_rule_ask_nobody() {
             "the stream stays"
         );
     }
-    // An illegal name ends it, and still nobody is asked.
+    // An invalid name ends it, and no server is asked.
     for request in [
         "from='u@b.example' to='a.example'",
         "from='' to='a.example'",

@@ -30,7 +30,7 @@ fn pieces() -> impl Strategy<Value = Vec<String>> {
 }
 
 proptest! {
-    /// Whatever comes: no panic, no stanza of a pair that was not authenticated, nothing after
+    /// For any input: no panic, no stanza from a pair that was not authenticated, and nothing after
     /// the end.
     #[test]
     fn any_conversation_keeps_the_invariants(

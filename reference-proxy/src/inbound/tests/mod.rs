@@ -1,4 +1,4 @@
-//! The receiving entity, talked to without sockets.
+//! Tests of the receiving entity without sockets.
 
 mod dialback;
 mod invariants;
@@ -29,7 +29,7 @@ fn header(from: &str, to: &str) -> String {
     )
 }
 
-/// A peer whose bytes reach the state without sockets.
+/// A peer whose bytes reach the state machine directly.
 struct Peer {
     reader: Reader,
     state: Receiving,

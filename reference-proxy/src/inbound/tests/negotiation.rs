@@ -187,7 +187,7 @@ fn restart_never_changes_who_the_peer_is() {
     let actions = peer.send(&header("row9.example", "a2.example"));
     assert!(text(&actions).contains("<policy-violation "), "{actions:?}");
 
-    // A name that was only said before TLS is forgotten with it.
+    // A name claimed only before TLS is discarded with it.
     let mut peer = Peer::new(&CONFIG);
     peer.send(&header("row9.example", "a.example"));
     peer.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
