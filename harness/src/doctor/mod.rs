@@ -1,6 +1,6 @@
 //! Whether a target can be tested at all: its ports, stream, certificate, trust, DNS and clock.
 //!
-//! Each check is a function from what was seen to a [`CheckResult`]; they stand in the
+//! Each check is a function from observations to a [`CheckResult`]. Checks are in order of
 //! cause, so the first finding is the one to fix first. Whether the target follows the
 //! standards is the business of a run, not of the doctor. Start at [`examine`].
 
