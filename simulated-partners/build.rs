@@ -1,4 +1,4 @@
-//! Embeds the files of `personas/`, so that a new persona is a new file and nothing else.
+//! Embeds the files of `personas/`, so that adding a persona means adding one file.
 
 use std::error::Error;
 use std::fmt::Write as _;

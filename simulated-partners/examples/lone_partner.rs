@@ -1,6 +1,6 @@
-//! A partner alone in a test: what a server's author writes to see how it gets on with Google Talk.
+//! A single partner in a test: how a server's author checks their server against Google Talk.
 //!
-//! The server under test is a second partner here, of the persona `dialback-only`.
+//! The server under test is a second partner here, with the persona `dialback-only`.
 
 use std::error::Error;
 use std::io::Write as _;
@@ -15,9 +15,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Two servers meet. Gives what the partner saw.
+/// Two servers meet. Returns what the partner saw.
 async fn federate() -> Result<String, Box<dyn Error>> {
-    // Without a network of its own, `Partner::named("google-talk").start()` makes one.
+    // Without a shared network, `Partner::named("google-talk").start()` creates one.
     let network = Network::start()?;
     let mut talk = Partner::named("google-talk")
         .domain("talk.example")
@@ -26,7 +26,7 @@ async fn federate() -> Result<String, Box<dyn Error>> {
         .start()
         .await?;
 
-    // The server under test is told `talk.dns()` and `talk.ca_pem()`, and gets its certificate from
+    // The server under test gets `talk.dns()` and `talk.ca_pem()`, and its certificate from
     // `talk.certificate(&["my.example"])`.
     let server = Partner::named("dialback-only")
         .domain("my.example")

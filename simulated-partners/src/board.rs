@@ -1,6 +1,6 @@
-//! The board of a scenario: names that are raised once and stay, with a text each.
+//! The board of a scenario: signals that stay raised, each with a text.
 //!
-//! Partners of one scenario and the harness share a board, so that what one of them does can wait
+//! The partners of a scenario and the harness share a board, so that an action of one can wait
 //! for, and use, what another has seen.
 
 use std::collections::BTreeMap;
@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// Names and texts at one moment.
+/// Signals and texts at one moment.
 pub type Snapshot = Arc<BTreeMap<String, String>>;
 
-/// Bytes of names and texts together; what would make it more is not put on the board.
+/// Limit on the total size of names and texts; anything more is not raised.
 const ROOM: usize = 64 * 1024 * 1024;
 
-/// Names with texts, shared by all clones.
+/// Signals with texts, shared by all clones.
 #[derive(Clone, Debug)]
 pub struct Board {
     names: Arc<watch::Sender<Snapshot>>,
@@ -29,7 +29,7 @@ impl Default for Board {
 }
 
 impl Board {
-    /// Puts a name on the board, and its text in place of one that was there.
+    /// Raises a signal and sets its text, replacing an earlier one.
     pub fn raise(&self, name: impl Into<String>, text: impl Into<String>) {
         let (name, text) = (name.into(), text.into());
         self.names.send_if_modified(|names| {
@@ -50,32 +50,32 @@ impl Board {
         });
     }
 
-    /// The text of a name that is on the board.
+    /// The text of a raised signal.
     pub fn get(&self, name: &str) -> Option<String> {
         self.names.borrow().get(name).cloned()
     }
 
-    /// Waits until a name is on the board, and gives its text. Can be cancelled at any time.
+    /// Waits until a signal is raised and returns its text. Cancel-safe.
     pub async fn wait_for(&self, name: &str) -> String {
         let mut receiver = self.names.subscribe();
         loop {
-            // Marked as seen before it is looked at, so that nothing is missed between.
+            // Marked as seen before it is read, so that nothing is missed in between.
             if let Some(text) = receiver.borrow_and_update().get(name) {
                 return text.clone();
             }
             if receiver.changed().await.is_err() {
-                // The sender lives as long as this board does.
+                // The sender lives as long as this board.
                 std::future::pending::<()>().await;
             }
         }
     }
 
-    /// What is on it now.
+    /// The current state.
     pub fn snapshot(&self) -> Snapshot {
         Arc::clone(&self.names.borrow())
     }
 
-    /// Tells of each change.
+    /// Notifies of each change.
     pub(crate) fn subscribe(&self) -> watch::Receiver<Snapshot> {
         self.names.subscribe()
     }

@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-/// Columns that a report takes.
+/// The width of a report.
 const WIDTH: usize = 80;
-/// Columns of a help text, behind line numbers and `= help: `.
+/// The width of a help text, after line numbers and `= help: `.
 const HELP_WIDTH: usize = 66;
 
 /// One mistake in a file.
@@ -15,11 +15,11 @@ const HELP_WIDTH: usize = 66;
 pub struct Diagnostic {
     /// What is wrong, in one line.
     pub title: String,
-    /// Where, in bytes of the text.
+    /// The place, in bytes of the text.
     pub span: Range<usize>,
-    /// What is said at that place; empty for carets alone.
+    /// The label at that place; empty for carets alone.
     pub label: String,
-    /// Other places that have to do with it.
+    /// Related places.
     pub also: Vec<(Range<usize>, String)>,
     /// What would be valid.
     pub help: Option<String>,
@@ -48,7 +48,7 @@ impl Diagnostic {
         }
     }
 
-    /// Says something at the place.
+    /// Labels the place.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
@@ -62,7 +62,7 @@ impl Diagnostic {
         self
     }
 
-    /// Says what would be valid.
+    /// Adds what would be valid.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into()).filter(|help: &String| !help.is_empty());
@@ -73,15 +73,15 @@ impl Diagnostic {
 /// All mistakes of one file, at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostics {
-    /// The file as the reader knows it.
+    /// The file name for the reader.
     pub file: String,
     pub text: String,
-    /// The mistakes, in the order in which they should be read.
+    /// The mistakes, in reading order.
     pub list: Vec<Diagnostic>,
 }
 
 impl Diagnostics {
-    /// Them all with file, line, caret and what is valid; `coloured` for a terminal.
+    /// All mistakes with file, line, caret and help; `coloured` for a terminal.
     pub fn render(&self, coloured: bool) -> String {
         let renderer = if coloured {
             Renderer::styled()
@@ -120,7 +120,7 @@ impl Diagnostics {
         renderer.render(&[group])
     }
 
-    /// A span that surely lies in the text, whatever its source claims.
+    /// A span clamped to the text, whatever its source claims.
     fn within(&self, span: &Range<usize>) -> Range<usize> {
         let boundary = |at: usize| {
             (0..=at.min(self.text.len()))
@@ -139,7 +139,7 @@ impl fmt::Display for Diagnostics {
     }
 }
 
-/// The text in lines of a report's width. What stands in backticks stays together.
+/// The text wrapped to the report's width. Text in backticks stays together.
 fn wrapped(text: &str) -> String {
     let mut quoted = false;
     let mut column = 0;

@@ -1,9 +1,9 @@
-//! TOML files that people write, read in one way: within bounds, parsed once, and with every mistake
+//! TOML files written by hand, all read the same way: with limits, parsed once, and with every mistake
 //! at its place.
 //!
-//! [`Source`] is a file's text, [`Document`] what it says. [`Document::read`] makes a type of it. A
-//! key or word that is misspelt is reported and then read as the one that was most likely meant, so
-//! that one mistake does not hide the others or look like several.
+//! [`Source`] is a file's text and [`Document`] its content. [`Document::read`] deserialises it. A
+//! misspelt key or word is reported and then read as the most likely one, so that one
+//! mistake does not hide others or look like several.
 
 mod edit;
 mod read;
@@ -20,23 +20,23 @@ use toml::de::{DeTable, DeValue};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
-/// The format of all kinds of files that this version reads and writes.
+/// The format version of all kinds of files.
 pub const FORMAT: i64 = 1;
 
-/// More bytes than any file needs; what is longer was not meant as one.
+/// A size limit far above that of any real file.
 const LARGEST: u64 = 4 << 20;
 
-/// The place of what is not written.
+/// The place of something that is not in the file.
 pub const NOWHERE: Range<usize> = usize::MAX..usize::MAX;
 
-/// Help for those whose file lacks a key, or holds a value that its type cannot read: by the name of
+/// Help for a missing key, or for a value that its type cannot read: by the name of
 /// the key, or the message of the type.
 ///
-/// What stands in backticks in the help for a key should be valid, such as `title = "In a line"`: it
-/// stands in for what is missing, so that the rest of its table is looked at.
+/// The text in backticks in the help for a key must be valid, such as `title = "In a line"`: it
+/// replaces what is missing, so the rest of the table is checked.
 pub type Hints = [(&'static str, &'static str)];
 
-/// Why there is nothing to be had from a file.
+/// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// It has mistakes.
@@ -60,7 +60,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// A text; `file` is what its mistakes are reported with.
+    /// A text; `file` is its name in reports.
     pub fn new(file: &str, text: &str) -> Self {
         Self {
             file: file.to_owned(),
@@ -71,7 +71,7 @@ impl Source {
     /// Reads a file.
     ///
     /// # Errors
-    /// When it cannot be read, is too large, or is no text.
+    /// When it cannot be read, is too large, or is not text.
     pub fn load(path: &Path) -> Result<Self, FileError> {
         let failed = |source| FileError::Unreadable {
             path: path.to_owned(),
@@ -98,7 +98,7 @@ impl Source {
             })
     }
 
-    /// The file as mistakes are reported with it.
+    /// The file's name in reports.
     pub fn file(&self) -> &str {
         &self.file
     }
@@ -119,7 +119,7 @@ impl Source {
     }
 }
 
-/// What a file says, with the place of each key and value, and the mistakes that were found in it.
+/// The content of a file, with the place of each key and value, and the mistakes found in it.
 #[derive(Clone, Debug)]
 pub struct Document<'a> {
     source: &'a Source,
@@ -132,7 +132,7 @@ impl<'a> Document<'a> {
     /// Parses a text.
     ///
     /// # Errors
-    /// When it is no TOML, or of another format.
+    /// When it is not TOML, or of another format version.
     pub fn parse(source: &'a Source) -> Result<Self, FileError> {
         let (root, errors) = DeTable::parse_recoverable(&source.text);
         let mut document = Self::of(source, root.into_inner());
@@ -148,7 +148,7 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// The document of a table that is made of parts of a text, and of values without a place.
+    /// The document of a table assembled from parts of a text and values without a place.
     pub fn of(source: &'a Source, root: DeTable<'a>) -> Self {
         Self {
             source,
@@ -166,7 +166,7 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// Takes a table out that is read on its own.
+    /// Removes a table that is read separately.
     pub fn take_table(&mut self, key: &str) -> Option<DeTable<'a>> {
         let value = self.table().remove(key)?;
         self.as_table(value)
@@ -189,19 +189,19 @@ impl<'a> Document<'a> {
         self.is_whole
     }
 
-    /// Where something is: keys and numbers, parted by dots. The nearest thing around it where it is
-    /// not written.
+    /// The place of a path: keys and indices separated by dots. If it is not in the file, the nearest
+    /// thing around it.
     pub fn place(&self, path: &str) -> Range<usize> {
         self.walk(path).0
     }
 
-    /// Where something is, if it is written.
+    /// The place of a path, if it is in the file.
     pub fn written(&self, path: &str) -> Option<Range<usize>> {
         let (span, found) = self.walk(path);
         found.then_some(span)
     }
 
-    /// The place of what was found last on the way, and whether that is the end of it.
+    /// The place of the last part that was found, and whether that is the end of the path.
     fn walk(&self, path: &str) -> (Range<usize>, bool) {
         let mut value = &self.root;
         for step in path.split('.') {
@@ -218,26 +218,26 @@ impl<'a> Document<'a> {
         (value.span(), true)
     }
 
-    /// Takes a mistake down.
+    /// Records a mistake.
     pub fn report(&mut self, wrong: Diagnostic) {
         self.found.push(wrong);
     }
 
-    /// Takes several mistakes down.
+    /// Records several mistakes.
     pub fn report_all(&mut self, wrong: impl IntoIterator<Item = Diagnostic>) {
         self.found.extend(wrong);
     }
 
-    /// Takes over the mistakes of another document that is made of parts of the same text.
+    /// Adds the mistakes of another document assembled from parts of the same text.
     pub fn absorb(&mut self, other: &mut Document<'_>) {
         self.found.append(&mut other.found);
         self.is_whole &= other.is_whole;
     }
 
-    /// What was made of the document, if there are no mistakes in it.
+    /// The value read from the document, if there are no mistakes.
     ///
     /// # Errors
-    /// All mistakes, in the order of their places.
+    /// All mistakes, in order of place.
     pub fn finish<T>(mut self, value: Option<T>) -> Result<T, FileError> {
         self.found.sort_by_key(|wrong| wrong.span.start);
         let mut list: Vec<Diagnostic> = Vec::new();
@@ -253,8 +253,8 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// One mistake for each line that the parser does not understand: what it says of the rest of a
-    /// line follows from the first.
+    /// One mistake for each line that the parser does not understand: other errors in
+    /// the line follow from the first.
     fn syntax(&mut self, mut errors: Vec<toml::de::Error>) {
         let start = |error: &toml::de::Error| error.span().map_or(usize::MAX, |span| span.start);
         errors.sort_by_key(start);
@@ -282,7 +282,7 @@ impl<'a> Document<'a> {
         })
     }
 
-    /// A file of another format is not looked at: it may have other words.
+    /// A file of another format version is not checked: its vocabulary may differ.
     fn take_format(&mut self) -> Result<(), Diagnostic> {
         let Some(format) = self.table().remove("format") else {
             return Err(Diagnostic::new(0..0, "`format` is missing")
@@ -301,7 +301,7 @@ impl<'a> Document<'a> {
     }
 }
 
-/// A message such as "unknown field `a`, expected `b`" in its parts: what is wrong, what is valid.
+/// Splits a message such as "unknown field `a`, expected `b`" into what is wrong and what is valid.
 fn parted(error: &toml::de::Error) -> (&str, Option<&str>) {
     let message = error.message().trim_end();
     match message.split_once(", expected ") {

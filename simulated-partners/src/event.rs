@@ -1,6 +1,6 @@
-//! What happened on the wire of one case, as a partner saw it.
+//! What happened on the wire in one case, as a partner saw it.
 //!
-//! The one stream that outcomes, transcripts and reports are made from.
+//! Outcomes, transcripts and reports are all made from this stream of events.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use strum::{Display, EnumString, VariantArray};
 
 use crate::wire::Frame;
 
-/// One of the two ends of a connection, seen from the test bench.
+/// One of the two ends of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Display)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Party {
@@ -22,11 +22,11 @@ pub enum Party {
     Partner,
 }
 
-/// A connection of a case, numbered from 1 in the order of opening.
+/// A connection of a case, numbered from 1 in order of opening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u16);
 
-/// Who dials, from the target's point of view as everywhere.
+/// Who dials. As everywhere, seen from the target.
 #[derive(
     Clone,
     Copy,
@@ -53,11 +53,11 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// Both.
+    /// Both directions.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 }
 
-/// Who dialled a connection and what for, from the target's point of view.
+/// Who dialled a connection and why, seen from the target.
 #[derive(
     Clone,
     Copy,
@@ -77,11 +77,11 @@ impl Direction {
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum ConnectionKind {
-    /// The target dialled the partner, for stanzas or to have a key verified.
+    /// The target dialled the partner, for stanzas or to verify a key.
     Outbound,
     /// The partner dialled the target to deliver a stanza.
     Inbound,
-    /// The partner dialled the target, as its authoritative server, to have a key verified
+    /// The partner dialled the target, as its authoritative server, to verify a key
     /// (XEP-0220 §2.1.2).
     Verification,
 }
@@ -96,7 +96,7 @@ impl ConnectionKind {
     }
 }
 
-/// How two servers came to trust each other.
+/// How two servers authenticated each other.
 #[derive(
     Clone,
     Copy,
@@ -123,7 +123,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// All methods, the best first.
+    /// All methods, best first.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 }
 
@@ -134,11 +134,11 @@ pub struct Event {
     pub connection: ConnectionId,
     /// Time since the partner was started.
     pub at: Duration,
-    /// What it was.
+    /// The event.
     pub kind: EventKind,
 }
 
-/// What was observed.
+/// The kind of an event.
 #[derive(Clone, Debug)]
 pub enum EventKind {
     /// TCP was connected.
@@ -154,18 +154,18 @@ pub enum EventKind {
         /// The unit with its raw bytes.
         frame: Arc<Frame>,
     },
-    /// Bytes that are no part of a legal stream: sent on purpose by the partner, or a fault of the
+    /// Bytes that are not part of a legal stream: sent deliberately by the partner, or a fault of the
     /// target (`fault` says which).
     Raw {
         /// Who sent them.
         from: Party,
         /// The first bytes, at most 1 KiB.
         bytes: Vec<u8>,
-        /// The rule that they broke, when the target sent them.
+        /// The rule that they violate, if the target sent them.
         fault: Option<String>,
     },
-    /// The target sent a message of a handshake that the partner makes by hand: what it is
-    /// (`message`) and says.
+    /// The target sent a handshake message in an exchange made by hand: its name
+    /// (`message`) and content.
     Handshake(BTreeMap<&'static str, String>),
     /// A TLS handshake was completed.
     TlsUp(TlsSession),
@@ -176,29 +176,29 @@ pub enum EventKind {
         /// What the partner saw or did.
         signal: TlsSignal,
     },
-    /// The connection is authenticated as far as the partner can see: `<success/>` was exchanged and the
-    /// stream restarted, or a typed `valid` passed.
+    /// The connection is authenticated from the partner's point of view: `<success/>` was exchanged and the
+    /// stream restarted, or a typed `valid` was exchanged.
     Established(Method),
     /// The connection ended, or one side announced its end first (`</stream:stream>` is a
-    /// [`EventKind::Frame`] of its own before this).
+    /// separate [`EventKind::Frame`] before this).
     Closed {
         /// Who ended it first.
         by: Party,
         /// How TCP ended.
         how: Close,
     },
-    /// The partner sent the same text many times over.
+    /// The partner sent the same text many times.
     Repeated {
-        /// The first of it, at most 1 KiB.
+        /// The first bytes, at most 1 KiB.
         bytes: Vec<u8>,
         /// How often.
         times: u32,
     },
-    /// The partner put a name on the board of its scenario.
+    /// The partner raised a signal of its scenario.
     Raised(String),
     /// The partner's own deadline passed and it gave up waiting.
     GaveUp {
-        /// What it had waited for, such as `features`.
+        /// What it was waiting for, such as `features`.
         waiting_for: &'static str,
     },
 }
@@ -209,20 +209,20 @@ pub enum EventKind {
 pub enum Close {
     /// After `</stream:stream>` from at least one side.
     Stream,
-    /// A FIN (or TLS close_notify) with no stream end before it.
+    /// A FIN (or TLS close_notify) without a stream end before it.
     Fin,
     /// A reset.
     Reset,
 }
 
-/// What a failed handshake looked like.
+/// How a failed handshake ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TlsSignal {
     /// An alert, by its name in RFC 8446 §6 in snake case, such as `unknown_ca`.
     Alert(String),
     /// TCP was closed or reset in the middle.
     Closed,
-    /// Bytes that are no TLS, or TLS that could not be understood.
+    /// Bytes that are not TLS, or TLS that could not be parsed.
     Garbage(String),
 }
 
@@ -233,30 +233,30 @@ pub struct TlsSession {
     pub version: &'static str,
     /// The suite's IANA name.
     pub suite: String,
-    /// The server name that the initiator asked for.
+    /// The server name that the initiator sent.
     pub sni: Option<String>,
-    /// What the target's certificate is worth.
+    /// The verdict on the target's certificate.
     pub target_certificate: CertificateSeen,
-    /// The application protocol that was agreed on (RFC 7301).
+    /// The negotiated application protocol (RFC 7301).
     pub alpn: Option<String>,
-    /// The application protocols that the target offered, where it opened the connection.
+    /// The application protocols that the target offered, if it opened the connection.
     pub offered: Vec<String>,
-    /// Whether the target asked for a certificate, where it accepted the connection.
+    /// Whether the target requested a certificate, if it accepted the connection.
     pub asked: bool,
-    /// Whether a session from before was resumed.
+    /// Whether an earlier session was resumed.
     pub resumed: bool,
     /// Whether the target sent, or accepted, early data (RFC 8446 §2.3).
     pub early_data: bool,
 }
 
-/// The judgement of a certificate that the target presented.
+/// The verdict on the target's certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum CertificateSeen {
-    /// None was presented, or none was asked for.
+    /// None was presented, or none was requested.
     #[default]
     None,
-    /// Chain, dates and name are right.
+    /// Chain, dates and name are valid.
     Good,
-    /// Something is wrong, in words.
+    /// Invalid, with the reason.
     Bad(String),
 }

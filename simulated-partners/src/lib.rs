@@ -1,9 +1,9 @@
 //! Simulated XMPP servers for tests of server-to-server federation.
 //!
 //! A [`Partner`](driver::Partner) is a correct XMPP server that does what its
-//! [`Persona`](persona::Persona) says, wrong things included, and records all that happens as
-//! [`Event`](event::Event)s. It knows nothing of verdicts. Start at [`driver`], or at [`testing`] for a
-//! partner alone in a test.
+//! [`Persona`](persona::Persona) says, including faults, and records everything as
+//! [`Event`](event::Event)s. It knows nothing about verdicts. Start at [`driver`], or at [`testing`] for a
+//! single partner in a test.
 
 #[doc(hidden)]
 pub mod board;

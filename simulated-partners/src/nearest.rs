@@ -1,16 +1,16 @@
-//! What somebody may have meant.
+//! Suggests names similar to a wrong one.
 
 use std::borrow::Borrow;
 
-/// How alike two names must be for one to be shown beside others.
+/// The similarity needed to suggest a name.
 const ALIKE: f64 = 0.7;
-/// How alike they must be for one to be taken for the other.
+/// The similarity needed to assume that a name was meant.
 const MEANT: f64 = 0.8;
-/// How alike two names are that differ in one letter, or in the order of two.
+/// The similarity of names that differ in one letter, or in the order of two.
 const SLIP: f64 = 0.85;
 const SHOWN: usize = 3;
 
-/// The names most like a wrong one in letters of any case, best first, at most three.
+/// The names most similar to a wrong one, ignoring case, best first, at most three.
 pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let mut rated: Vec<(f64, &str)> = names
         .into_iter()
@@ -34,13 +34,13 @@ pub fn did_you_mean<S: Borrow<str>>(names: &[S]) -> String {
     }
 }
 
-/// The name that was most likely meant, where there is little doubt.
+/// The name that was most likely meant, if there is little doubt.
 pub fn meant<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let best = nearest(wrong, names).into_iter().next()?;
     (likeness(wrong, best) >= MEANT).then_some(best)
 }
 
-/// "did you mean `a`?", or what is said otherwise.
+/// "did you mean `a`?", or another text.
 pub fn suggestion<'a>(
     wrong: &str,
     names: impl IntoIterator<Item = &'a str>,
@@ -52,7 +52,7 @@ pub fn suggestion<'a>(
     }
 }
 
-/// From 0 to 1, in letters of any case. In a short word one slip of the hand changes much.
+/// From 0 to 1, ignoring case. In a short word, one typo changes much.
 fn likeness(one: &str, other: &str) -> f64 {
     let (one, other) = (one.to_ascii_lowercase(), other.to_ascii_lowercase());
     let alike = strsim::jaro_winkler(&one, &other);

@@ -1,6 +1,6 @@
 //! What a simulated server offers and how it behaves: the contents of a persona file.
 //!
-//! Start at [`builtin`] for those that come with the crate and at [`Persona::load`] for others.
+//! Start at [`builtin`] for the built-in ones and at [`Persona::load`] for others.
 
 mod builtin;
 mod check;
@@ -22,17 +22,17 @@ pub use crate::diagnostic::{Diagnostic as Mistake, Diagnostics as Mistakes};
 /// A named kind of partner, read from `personas/<name>.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Persona {
-    /// The file's name without its ending.
+    /// The file's name without its extension.
     pub name: String,
-    /// What it is, in one line.
+    /// A one-line description.
     pub title: String,
-    /// Which real software behaves so, in one line, where that is known.
+    /// Real software that behaves like this, in one line, if known.
     pub seen_in: Option<String>,
-    /// What it offers and demands.
+    /// What it offers and requires.
     pub offer: Offer,
-    /// What an observer has to know of its deviations: the reactions in words of the standards.
+    /// Its deviations as facts, in the words of the standards.
     pub facts: Deviations,
-    /// Its deviations from a correct server.
+    /// Its deviations from a correct server, as reactions.
     pub reactions: Vec<Reaction>,
 }
 
@@ -50,18 +50,18 @@ impl Persona {
     }
 }
 
-/// What a partner offers when dialled, uses when dialling, and demands in both directions.
+/// What a partner offers when dialled, uses when dialling, and requires in both directions.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Offer {
     /// STARTTLS: never, if the other side wants it, or always.
     pub tls: Tls,
-    /// EXTERNAL is offered after TLS to who showed a good certificate, and used where it is offered.
+    /// EXTERNAL is offered after TLS to peers with a valid certificate, and used where it is offered.
     pub external: bool,
     /// EXTERNAL is also offered before TLS, which RFC 6120 §6.3.4 forbids.
     #[serde(default)]
     pub external_on_plaintext: bool,
-    /// The partner does its part of dialback.
+    /// The partner takes part in dialback.
     pub dialback: bool,
     /// It refuses dialback on a stream whose header does not declare `xmlns:db`
     /// (XEP-0220 §2.4.1).
@@ -73,10 +73,10 @@ pub struct Offer {
     /// Which certificate it shows, in both TLS roles.
     #[serde(default)]
     pub certificate: Certificate,
-    /// The kind of key in that certificate.
+    /// The type of the certificate's key.
     #[serde(default)]
     pub key: Key,
-    /// TLS versions that it speaks.
+    /// The TLS versions that it supports.
     #[serde(default = "Offer::both_versions")]
     pub tls_versions: Vec<TlsVersion>,
 }
@@ -87,7 +87,7 @@ impl Offer {
     }
 }
 
-/// How a partner stands to STARTTLS.
+/// A partner's use of STARTTLS.
 #[derive(
     Clone,
     Copy,
@@ -107,17 +107,17 @@ impl Offer {
 pub enum Tls {
     /// Not offered, not used.
     None,
-    /// Offered beside other features; used where offered.
+    /// Offered alongside other features; used where offered.
     Offered,
-    /// Nothing happens without it.
+    /// Required.
     Required,
-    /// TLS from the first byte (XEP-0368) when dialled, by `_xmpps-server` records alone, and when
-    /// dialling. Keys of others are checked by way of STARTTLS.
+    /// Direct TLS (XEP-0368) when dialled, with `_xmpps-server` records only, and when
+    /// dialling. Other servers' keys are verified over STARTTLS.
     Direct,
 }
 
 impl Tls {
-    /// Nothing happens in clear.
+    /// Whether plaintext is refused.
     pub fn is_demanded(self) -> bool {
         matches!(self, Self::Required | Self::Direct)
     }
@@ -145,19 +145,19 @@ pub enum Certificate {
     /// For its own domain, from the lab's authority, both key usages.
     #[default]
     Good,
-    /// Out of date.
+    /// Expired.
     Expired,
     /// For another domain.
     WrongName,
     /// Signed by its own key.
     SelfSigned,
-    /// From an authority that nobody trusts.
+    /// From an untrusted authority.
     UnknownCa,
-    /// Good, but with serverAuth as its only extended key usage.
+    /// Valid, but with serverAuth as its only extended key usage.
     NoClientAuth,
-    /// Good, but the intermediate certificate is not sent.
+    /// Valid, but the intermediate certificate is not sent.
     MissingIntermediate,
-    /// None at all: no handshake as a server, no client certificate as a client.
+    /// None: no handshake as a server, no client certificate as a client.
     None,
 }
 
@@ -189,7 +189,7 @@ pub enum Key {
     Ed25519,
 }
 
-/// A protocol version that rustls speaks.
+/// A protocol version supported by rustls.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
 )]
@@ -202,21 +202,21 @@ pub enum TlsVersion {
     V13,
 }
 
-/// Deviations in words that an oracle understands. Whatever is not named is as the standards want it.
+/// Deviations as facts that an oracle understands. Anything not named follows the standards.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Deviations {
-    /// What it does as a listening server, before anything is negotiated.
+    /// Its behaviour as a listening server, before any negotiation.
     pub stream: StreamFact,
-    /// What becomes of `<starttls/>` and the handshake.
+    /// Its behaviour with `<starttls/>` and the handshake.
     pub starttls: StarttlsFact,
-    /// What its SASL server says to EXTERNAL.
+    /// Its SASL server's answer to EXTERNAL.
     pub external: ExternalFact,
-    /// How it answers as the authoritative server for its own domain.
+    /// Its answers as the authoritative server for its own domain.
     pub authority: AuthorityFact,
 }
 
-/// What a listening partner does with a new stream.
+/// A listening partner's behaviour with a new stream.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize,
 )]
@@ -233,17 +233,17 @@ pub enum StreamFact {
     Silent,
     /// Resets the connection instead of sending features.
     ResetAtFeatures,
-    /// Where it dials, its header has no `from` before TLS (RFC 6120 §4.7.1).
+    /// When dialling, its header has no `from` before TLS (RFC 6120 §4.7.1).
     LateName,
 }
 
-/// What becomes of TLS.
+/// Its behaviour with TLS.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum StarttlsFact {
-    /// `<proceed/>` and a good handshake.
+    /// `<proceed/>` and a correct handshake.
     #[default]
     Proceeds,
     /// As a listener: `<failure/>` and close. As a dialler: no deviation.
@@ -254,7 +254,7 @@ pub enum StarttlsFact {
     Legacy,
 }
 
-/// What a listening partner says to `<auth mechanism='EXTERNAL'/>`.
+/// A listening partner's answer to `<auth mechanism='EXTERNAL'/>`.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize,
 )]
@@ -263,27 +263,27 @@ pub enum ExternalFact {
     /// `<success/>` for a good certificate.
     #[default]
     Accepted,
-    /// `<failure/>`, the stream stays.
+    /// `<failure/>`, and the stream stays open.
     RefusedKept,
     /// `<failure/>`, then the stream is closed.
     RefusedClosed,
 }
 
-/// How a partner answers db:verify for its own domain.
+/// A partner's answer to db:verify for its own domain.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum AuthorityFact {
-    /// As the key deserves.
+    /// Correctly.
     #[default]
     Truthful,
     /// Always `invalid`.
     Invalid,
-    /// `valid`, but in the name of another domain.
+    /// `valid`, but from another domain.
     WrongDomain,
     /// Never.
     Silent,
-    /// DNS points to a port where nobody listens.
+    /// DNS points to a port without a listener.
     Unreachable,
 }

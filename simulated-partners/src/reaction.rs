@@ -1,8 +1,8 @@
-//! The closed vocabulary in which personas and scenarios deviate: *when* something happens, *do*
+//! The vocabulary for deviations of personas and scenarios: *when* something happens, *do*
 //! something else.
 //!
-//! [`Reaction`] is what a file says, [`mistakes`] finds what is wrong with one, and [`Values`] fill
-//! its texts in. What a reaction does to a connection is decided in [`stream`](crate::stream).
+//! [`Reaction`] is the content of a file, [`mistakes`] finds what is wrong with it, and [`Values`] fill
+//! in its texts. The effect of a reaction on a connection is decided in [`stream`](crate::stream).
 
 mod action;
 mod hello;
@@ -26,27 +26,27 @@ pub use mistake::mistakes;
 pub use template::{Line, Values, placeholders};
 pub use when::{Stage, When};
 
-/// Most that a filled-in text may take: more is cut off, and refused where it is written.
+/// The maximum size of a filled-in text: longer ones are truncated, and rejected in files.
 pub const LONGEST_TEXT: usize = 16 * 1024 * 1024;
 
-/// Most times that a text may be repeated.
+/// The maximum number of repetitions of a text.
 pub const MOST_TIMES: u32 = 100_000_000;
 
-/// Replaces the engine's own answer at one point of the negotiation. Of several whose point and
-/// filters fit, the first one is taken.
+/// Replaces the normal behaviour at one point of the negotiation. The first reaction whose point and
+/// filters match is used.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Reaction {
     /// The point.
     pub when: When,
-    /// Only on connections of this kind. Without it on all but those that the partner opens by
-    /// itself to have a key verified.
+    /// Only on connections of this kind. By default on all except those that the partner itself opens
+    /// to verify a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<ConnectionKind>,
-    /// Only while the connection is that far.
+    /// Only at this stage of the connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
-    /// Only when the point is reached for the nth time on its connection, counted from 1.
+    /// Only the nth time that the point is reached on its connection, counted from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub nth: Option<u32>,
@@ -72,7 +72,7 @@ impl Reaction {
         }
     }
 
-    /// All texts in which something could be filled in before the reaction is used, in the order of
+    /// All texts in which placeholders could be filled in before the reaction is used, in the order of
     /// its actions.
     pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
         self.actions.iter_mut().flat_map(Do::texts_mut)

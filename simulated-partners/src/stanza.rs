@@ -1,8 +1,8 @@
-//! Stanzas that the test side sends, and what it has to know of those that it receives.
+//! Stanzas that the test side sends, and properties of those that it receives.
 
 use crate::wire::{Element, NS_PING, Unit};
 
-/// An IQ that asks for something (RFC 6120 §8.2.3).
+/// An IQ request (RFC 6120 §8.2.3).
 pub fn question(id: &str, from: &str, to: &str, payload: Element) -> Element {
     Unit::Iq
         .element()
@@ -18,12 +18,12 @@ pub fn ping(id: &str, from: &str, to: &str) -> Element {
     question(id, from, to, Element::new(NS_PING, "ping"))
 }
 
-/// Whether a stanza wants an answer.
+/// Whether a stanza needs an answer.
 pub fn is_question(stanza: &Element) -> bool {
     Unit::Iq.is(stanza) && stanza.attribute("type") == Some("get")
 }
 
-/// The empty result that answers a question, such as a ping.
+/// The empty result that answers a request, such as a ping.
 pub fn result(question: &Element) -> Element {
     let attribute = |name| question.attribute(name).unwrap_or_default();
     Unit::Iq

@@ -1,16 +1,16 @@
-//! Who was asked about.
+//! A log of DNS queries.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use hickory_proto::rr::{LowerName, Name};
 
-/// Queries that are remembered for one name.
+/// The maximum number of queries kept per name.
 const QUERIES_OF_A_NAME: usize = 64;
-/// Names that are remembered. [`Log::lost`] counts the rest.
+/// The maximum number of names kept. [`Log::lost`] counts the rest.
 const NAMES: usize = 16_384;
 
-/// A question that was asked.
+/// A query.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Query {
     /// The type as in a zone file, such as `SRV`.
@@ -19,8 +19,8 @@ pub struct Query {
     pub tcp: bool,
 }
 
-/// A name and all below it, as far as they are in the map: in canonical order (RFC 4034 §6.1) they
-/// stand together.
+/// A name and all below it, if they are in the map: in canonical order (RFC 4034 §6.1) they
+/// are adjacent.
 pub(super) fn below<V>(map: &BTreeMap<LowerName, V>, name: &LowerName) -> Vec<LowerName> {
     map.range((Bound::Included(name), Bound::Unbounded))
         .map(|(known, _)| known)
@@ -59,7 +59,7 @@ impl Log {
         below(&self.by_name, name)
             .into_iter()
             .flat_map(|known| {
-                // A-labels, as they were asked for: the plain text shows U-labels.
+                // A-labels, as queried: plain text would show U-labels.
                 let text = Name::from(known.clone()).to_ascii();
                 let text = text.strip_suffix('.').unwrap_or(&text).to_owned();
                 self.of(&known)

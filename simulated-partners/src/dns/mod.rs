@@ -1,7 +1,7 @@
 //! The lab's authoritative DNS server.
 //!
-//! It stands for the whole tree: a name that was not set does not exist. It answers nothing for
-//! real, asks nobody, and keeps a log of what was asked. Start at [`Dns`] and [`Records`].
+//! It serves the whole tree: a name that was not set does not exist. It forwards no
+//! queries, and logs those it receives. Start at [`Dns`] and [`Records`].
 
 mod log;
 mod server;

@@ -17,12 +17,12 @@ use super::zone::{Found, Records, authority_of};
 
 /// How long a TCP connection may be idle.
 const TCP_IDLE: Duration = Duration::from_secs(10);
-/// Answers that may wait for a slow reader on one TCP connection.
+/// The maximum number of answers waiting for a slow reader on one TCP connection.
 const TCP_ANSWERS: usize = 64;
-/// Ports to try until one is free for UDP and TCP alike.
+/// The maximum number of ports to try until one is free for both UDP and TCP.
 const TRIES: usize = 16;
 
-/// An authoritative DNS server on UDP and TCP, which ends when it is dropped.
+/// An authoritative DNS server over UDP and TCP, which stops when dropped.
 pub struct Dns {
     address: SocketAddr,
     records: Records,
@@ -34,15 +34,15 @@ impl Dns {
     /// Starts on 127.0.0.1 and a free port, within the current tokio runtime.
     ///
     /// # Errors
-    /// When no socket can be had, or outside of a runtime.
+    /// When no socket is available, or outside of a runtime.
     pub fn start() -> io::Result<Self> {
         Self::start_at((Ipv4Addr::LOCALHOST, 0).into())
     }
 
-    /// Starts at an address; port 0 asks for a free one.
+    /// Starts at an address; port 0 selects a free one.
     ///
     /// # Errors
-    /// When the address cannot be had for both UDP and TCP, or outside of a runtime.
+    /// When the address is not available for both UDP and TCP, or outside of a runtime.
     pub fn start_at(address: SocketAddr) -> io::Result<Self> {
         Handle::try_current().map_err(io::Error::other)?;
         let (udp, tcp) = bind(address)?;
@@ -62,7 +62,7 @@ impl Dns {
         })
     }
 
-    /// Where it listens, with UDP and TCP.
+    /// Its address, for UDP and TCP.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -81,7 +81,7 @@ impl std::fmt::Debug for Dns {
     }
 }
 
-/// Binds the same port twice. A free one for TCP may be taken for UDP, so that several are tried.
+/// Binds the same port twice. A port free for TCP may be in use for UDP, so several are tried.
 fn bind(address: SocketAddr) -> io::Result<(std::net::UdpSocket, std::net::TcpListener)> {
     let mut tries = if address.port() == 0 { TRIES } else { 1 };
     loop {
@@ -149,7 +149,7 @@ async fn refuse(
         .unwrap_or_else(|_| unsent(Metadata::response_from_request(&request.metadata)))
 }
 
-/// The handler's result where nothing was sent; the server does nothing with it.
+/// The handler's result if nothing was sent; the server ignores it.
 fn unsent(metadata: Metadata) -> ResponseInfo {
     hickory_proto::op::Header {
         metadata,
@@ -158,7 +158,7 @@ fn unsent(metadata: Metadata) -> ResponseInfo {
     .into()
 }
 
-/// Written out, since the trait is declared with the `async_trait` macro, which is not worth a
+/// Written without the `async_trait` macro, which is not worth a
 /// dependency for one method.
 impl RequestHandler for Responder {
     fn handle_request<'s, 'r, 'f, R, T>(

@@ -101,7 +101,7 @@ async fn what_is_not_there_is_told_with_an_soa() {
     let unknown = udp(&dns, "b.example.", RecordType::SRV).await;
     assert_eq!(code(&unknown), ResponseCode::NXDomain);
     assert!(has_soa(&unknown));
-    // Exists for the sake of the names below it.
+    // Exists because of the names below it.
     let between = udp(&dns, "_tcp.a.example.", RecordType::A).await;
     assert_eq!(code(&between), ResponseCode::NoError);
     assert!(between.answers.is_empty() && has_soa(&between));
@@ -200,7 +200,7 @@ async fn silence_is_logged_and_not_answered() {
         .unwrap();
     let answer = Message::from_vec(&buffer[..length]).unwrap();
     assert_eq!(answer.metadata.id, 8);
-    // Each question is a task of its own, so that the log may be behind the other's answer.
+    // Each query is a separate task, so the log may lag behind the answer to the other one.
     let begin = Instant::now();
     while dns.records().queries("q.example").is_empty() && begin.elapsed() < PATIENCE {
         tokio::task::yield_now().await;
@@ -225,7 +225,7 @@ async fn an_answer_can_be_kept_for_tcp() {
         tcp(&dns, "big.example.", RecordType::A).await.answers.len(),
         60
     );
-    // Without being told, an answer is cut where UDP has no room for it.
+    // By default, an answer is truncated if UDP has no room for it.
     dns.records()
         .set("huge.example", Kind::A, Answer::Records(addresses))
         .unwrap();

@@ -1,4 +1,4 @@
-//! What the server knows, changed while it runs.
+//! The server's records, which can change while it runs.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -11,23 +11,23 @@ use tokio::sync::watch;
 
 use super::log::{Log, Query, below};
 
-/// Seconds that an answer may be kept. None: a case that is run again has another port.
+/// How many seconds an answer may be cached. None: a repeated case has another port.
 const TTL: u32 = 0;
-/// CNAMEs that are followed for one question.
+/// The maximum number of CNAMEs followed for one query.
 const CHAIN: usize = 8;
 
-/// What a question can be about.
+/// The type of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// IPv4 addresses.
     A,
     /// IPv6 addresses.
     Aaaa,
-    /// An alias, which answers every other type of question too.
+    /// An alias, which answers queries of every type.
     Cname,
     /// Services (RFC 2782).
     Srv,
-    /// Every type that has no answer of its own at this name.
+    /// Every type without its own answer at this name.
     Any,
 }
 
@@ -40,9 +40,9 @@ pub enum Data {
     Alias(String),
     /// SRV.
     Service {
-        /// Lower ones are tried first.
+        /// Lower values are tried first.
         priority: u16,
-        /// Share among those of the same priority.
+        /// The share among records of the same priority.
         weight: u16,
         /// Port.
         port: u16,
@@ -51,14 +51,14 @@ pub enum Data {
     },
 }
 
-/// How a question is answered.
+/// How a query is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// With these records.
     Records(Vec<Data>),
-    /// With these records over TCP; over UDP it is cut (RFC 2181 §9).
+    /// With these records over TCP; truncated over UDP (RFC 2181 §9).
     RecordsOverTcp(Vec<Data>),
-    /// The name exists, the type does not.
+    /// The name exists, but not the type.
     NoData,
     /// The name does not exist.
     NxDomain,
@@ -66,11 +66,11 @@ pub enum Answer {
     ServFail,
     /// REFUSED.
     Refused,
-    /// Not at all.
+    /// No answer.
     Silence,
 }
 
-/// A text that is no domain name.
+/// A text that is not a domain name.
 #[derive(Debug, thiserror::Error)]
 #[error("no domain name: {name:?}")]
 pub struct BadName {
@@ -78,7 +78,7 @@ pub struct BadName {
     source: hickory_proto::ProtoError,
 }
 
-/// A handle to the records of a running [`Dns`](super::Dns). Changes hold from the next question on.
+/// A handle to the records of a running [`Dns`](super::Dns). Changes apply from the next query on.
 #[derive(Clone, Debug, Default)]
 pub struct Records {
     shared: Arc<Mutex<Shared>>,
@@ -89,7 +89,7 @@ impl Records {
     /// `xmpp.<domain>` with the port, and that host's address.
     ///
     /// # Errors
-    /// When the domain is no domain name.
+    /// When the domain is not a valid domain name.
     pub fn server(&self, domain: &str, address: SocketAddr) -> Result<(), BadName> {
         let host = format!("xmpp.{}", domain.strip_suffix('.').unwrap_or(domain));
         let service = Data::Service {
@@ -108,10 +108,10 @@ impl Records {
         self.set(&service_name, Kind::Srv, Answer::Records(vec![service]))
     }
 
-    /// Sets how questions of this kind about this name are answered, in place of what was there.
+    /// Sets how queries of this type for this name are answered, replacing earlier settings.
     ///
     /// # Errors
-    /// When the name, or one in the answer, is no domain name.
+    /// When the name, or one in the answer, is not a valid domain name.
     pub fn set(&self, name: &str, kind: Kind, answer: Answer) -> Result<(), BadName> {
         let owner = parse(name)?;
         let reply = Reply::new(&owner, answer)?;
@@ -121,8 +121,8 @@ impl Records {
         Ok(())
     }
 
-    /// Forgets a name, all below it, and what was asked about them. A name that is no domain name
-    /// has nothing to forget.
+    /// Removes a name, all below it, and their logged queries. An invalid domain name
+    /// is ignored.
     pub fn remove(&self, name: &str) {
         let Ok(name) = parse(name) else { return };
         let name = LowerName::from(name);
@@ -133,15 +133,15 @@ impl Records {
         shared.log.forget_below(&name);
     }
 
-    /// What was asked about a name so far, oldest first, at most 64 questions.
+    /// The queries for a name so far, oldest first, at most 64.
     pub fn queries(&self, name: &str) -> Vec<Query> {
         parse(name)
             .map(|name| self.lock().log.of(&name.into()))
             .unwrap_or_default()
     }
 
-    /// What was asked about a name and all below it so far: the names without a dot at the end, in
-    /// canonical order, with their questions as [`Records::queries`] has them.
+    /// The queries for a name and all below it so far: names without a trailing dot, in
+    /// canonical order, with their queries as in [`Records::queries`].
     pub fn queries_below(&self, name: &str) -> Vec<(String, Query)> {
         let Ok(name) = parse(name) else {
             return Vec::new();
@@ -149,7 +149,7 @@ impl Records {
         self.lock().log.of_all_below(&name.into())
     }
 
-    /// Returns when a question about a name is in the log. Never returns if nobody asks, or if it
+    /// Returns when a query for a name is in the log. Never returns if there is none, or if it
     /// is not a domain name.
     pub async fn asked(&self, name: &str) {
         let mut questions = self.lock().questions.subscribe();
@@ -160,12 +160,12 @@ impl Records {
         }
     }
 
-    /// How many questions found no room in the log.
+    /// The number of queries that did not fit in the log.
     pub fn queries_lost(&self) -> u64 {
         self.lock().log.lost()
     }
 
-    /// Logs a question and finds its answer.
+    /// Logs a query and finds its answer.
     pub(super) fn ask(&self, name: &LowerName, kind: RecordType, tcp: bool) -> Found {
         let mut shared = self.lock();
         let query = Query {
@@ -182,14 +182,14 @@ impl Records {
     }
 }
 
-/// What to send.
+/// The response to send.
 #[derive(Debug, PartialEq)]
 pub(super) enum Found {
-    /// These records; for none, the name exists without them.
+    /// These records; if empty, the name exists without them.
     Records(Vec<Record>),
     /// "Ask again over TCP."
     Truncated,
-    /// No such name. Aliases that led there come with it.
+    /// No such name. Aliases that led there are included.
     NxDomain(Vec<Record>),
     ServFail,
     Refused,
@@ -201,7 +201,7 @@ struct Shared {
     /// In canonical order (RFC 4034 §6.1): a name is followed by all below it.
     nodes: BTreeMap<LowerName, BTreeMap<Kind, Arc<Reply>>>,
     log: Log,
-    /// How many were asked so far.
+    /// The number of queries so far.
     questions: watch::Sender<u64>,
 }
 
@@ -236,11 +236,11 @@ impl Shared {
                 _ => return Found::Records(answers),
             }
         }
-        // A loop: the chain so far is what an authoritative server gives.
+        // A loop: an authoritative server answers with the chain so far.
         Found::Records(answers)
     }
 
-    /// Whether a name exists though nothing is set at it (RFC 8020 §2).
+    /// Whether a name exists although nothing is set at it (RFC 8020 §2).
     fn has_below(&self, name: &LowerName) -> bool {
         self.nodes
             .range((Bound::Excluded(name), Bound::Unbounded))
@@ -249,7 +249,7 @@ impl Shared {
     }
 }
 
-/// An [`Answer`] whose names were read.
+/// An [`Answer`] with parsed names.
 #[derive(Debug)]
 enum Reply {
     Records {
@@ -282,7 +282,7 @@ impl Reply {
         })
     }
 
-    /// Where to go on.
+    /// The next name.
     fn alias(&self) -> Option<LowerName> {
         let Self::Records { records, .. } = self else {
             return None;
@@ -294,7 +294,7 @@ impl Reply {
     }
 }
 
-/// The start of authority that goes with every negative answer (RFC 2308 §3), of the topmost zone
+/// The start of authority for negative answers (RFC 2308 §3), of the topmost zone
 /// of the name.
 pub(super) fn authority_of(name: &Name) -> Record {
     let apex = name.trim_to(1);
@@ -326,7 +326,7 @@ fn rdata(data: Data) -> Result<RData, BadName> {
     })
 }
 
-/// Names are absolute, with or without a dot at the end.
+/// Names are absolute, with or without a trailing dot.
 fn parse(name: &str) -> Result<Name, BadName> {
     let mut parsed = Name::from_ascii(name).map_err(|source| BadName {
         name: name.to_owned(),

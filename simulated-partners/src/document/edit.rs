@@ -1,4 +1,4 @@
-//! Finding and changing what stands at a place.
+//! Finds and changes the value at a place.
 
 use std::ops::Range;
 
@@ -7,20 +7,20 @@ use toml::de::{DeArray, DeValue};
 
 use super::NOWHERE;
 
-/// Keys and numbers on the way from the top to a value.
+/// Keys and indices from the top to a value.
 pub(super) type Path = Vec<String>;
 
-/// The way to the key at a place.
+/// The path to the key at a place.
 pub(super) fn key_at(root: &DeValue<'_>, place: &Range<usize>) -> Option<Path> {
     find(root, &|key, _| key == Some(place))
 }
 
-/// The way to the innermost value at a place.
+/// The path to the innermost value at a place.
 pub(super) fn value_at(root: &DeValue<'_>, place: &Range<usize>) -> Option<Path> {
     find(root, &|_, value| value == place)
 }
 
-/// The way to a value by the places of it and of its key. What is not written has none.
+/// The path to a value, given the places of it and its key. Added values have none.
 fn find(
     value: &DeValue<'_>,
     fits: &impl Fn(Option<&Range<usize>>, &Range<usize>) -> bool,
@@ -54,7 +54,7 @@ fn children<'v, 'a>(value: &'v DeValue<'a>) -> Vec<Child<'v, 'a>> {
     }
 }
 
-/// The value at the end of a way.
+/// The value at the end of a path.
 pub(super) fn at<'v, 'a>(
     mut value: &'v mut Spanned<DeValue<'a>>,
     path: &[String],
@@ -69,7 +69,7 @@ pub(super) fn at<'v, 'a>(
     Some(value)
 }
 
-/// Takes a value out. Gives the place of what it was in.
+/// Removes a value. Returns the place of its parent.
 pub(super) fn take(root: &mut Spanned<DeValue<'_>>, path: &[String]) -> Option<Range<usize>> {
     let (last, parents) = path.split_last()?;
     let parent = at(root, parents)?;
@@ -90,7 +90,7 @@ pub(super) fn take(root: &mut Spanned<DeValue<'_>>, path: &[String]) -> Option<R
     Some(place)
 }
 
-/// Gives a key another name, where its table has none of that name. Tells whether it did.
+/// Renames a key if its table has no key of the new name. Returns whether it did.
 pub(super) fn rename(root: &mut Spanned<DeValue<'_>>, path: &[String], name: &str) -> bool {
     let Some((last, parents)) = path.split_last() else {
         return false;

@@ -1,4 +1,4 @@
-//! Makes a type of a document and, where serde stops at a mistake, mends the document and tries again.
+//! Deserialises a document. Where serde stops at a mistake, the document is repaired and read again.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use crate::diagnostic::Diagnostic;
 use crate::nearest::{meant, suggestion};
 
 impl Document<'_> {
-    /// Makes a value of the document. What cannot be read is reported and left out.
+    /// Reads a value from the document. Unreadable parts are reported and left out.
     pub fn read<T: DeserializeOwned>(&mut self, hints: &Hints) -> Option<T> {
         let mut mending = Mending {
             document: self,
@@ -37,14 +37,14 @@ impl Document<'_> {
 struct Mending<'d, 'a> {
     document: &'d mut Document<'a>,
     hints: &'d Hints,
-    /// What was taken out: the places of tables, with keys that are no longer in them.
+    /// What was removed: the places of tables, with the removed keys.
     taken: Vec<(Range<usize>, String)>,
-    /// Tables in which something only stands in for what is missing.
+    /// Tables in which a placeholder replaces something missing.
     incomplete: Vec<Range<usize>>,
 }
 
 impl Mending<'_, '_> {
-    /// Reports a mistake and takes its cause away; nothing where that leaves nothing.
+    /// Reports a mistake and removes its cause; `None` if nothing is left.
     fn mend(&mut self, error: &toml::de::Error) -> Option<()> {
         let place = error.span().unwrap_or_else(|| self.document.root.span());
         if place == NOWHERE {
@@ -71,7 +71,7 @@ impl Mending<'_, '_> {
         hint.map(|(_, help)| *help)
     }
 
-    /// Something stands in for a missing key, so that others that are missing come to light; the
+    /// A placeholder replaces a missing key, so that other missing keys are found too; the
     /// table is left out in the end.
     fn missing(&mut self, key: &str, table: &Range<usize>) -> Option<()> {
         self.document.is_whole = false;
@@ -138,7 +138,7 @@ impl Mending<'_, '_> {
         expected: Option<&str>,
         place: &Range<usize>,
     ) -> Option<()> {
-        // What a guess led to is not the author's mistake.
+        // The consequences of a guess are not the author's mistake.
         if !self.document.found.iter().any(|known| known.span == *place) {
             let mut wrong = in_words(place, title, expected);
             let is_no_list = (title, expected) == ("invalid type: map", Some("a sequence"));
@@ -154,7 +154,7 @@ impl Mending<'_, '_> {
         self.cut(place)
     }
 
-    /// Takes the value at a place out.
+    /// Removes the value at a place.
     fn cut(&mut self, place: &Range<usize>) -> Option<()> {
         self.document.is_whole = false;
         let root = &mut self.document.root;
@@ -166,7 +166,7 @@ impl Mending<'_, '_> {
     }
 }
 
-/// What TOML's deserializer says of an action whose only key was taken out.
+/// The message of TOML's deserialiser for an action whose only key was removed.
 const NOTHING_LEFT: &str = "wanted exactly 1 element, found 0 elements";
 
 /// The valid value in the help for a key.
@@ -178,7 +178,7 @@ fn stand_in(key: &str, hint: &'static str) -> Option<Spanned<DeValue<'static>>> 
     })
 }
 
-/// What stands in backticks.
+/// The text in backticks.
 fn quoted(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
@@ -193,7 +193,7 @@ fn instead(wrong: &str, known: &[&str]) -> String {
     suggestion(wrong, known.iter().copied(), &all)
 }
 
-/// What serde says of a value, in words of TOML.
+/// Serde's message about a value, in TOML terms.
 fn in_words(place: &Range<usize>, title: &str, expected: Option<&str>) -> Diagnostic {
     let new = |title: String| Diagnostic::new(place.clone(), title);
     let found = title.strip_prefix("invalid type: ");

@@ -1,4 +1,4 @@
-//! What is read of broken files, and what is said of them.
+//! What is read from broken files, and the reports.
 
 use std::path::Path;
 
@@ -66,18 +66,18 @@ fn report(text: &str) -> String {
 #[test]
 fn every_mistake_is_shown_with_what_is_valid() {
     let shown = [
-        // Keys and words, alike or like nothing.
+        // Keys and words, similar or not.
         "title = \"a\"\ncolor = \"reed\"\nshape = \"round\"\n",
         "title = \"a\"\ncolour = \"blue\"\n",
         // Kinds of values.
         "title = 1\ncolour = \"red\"\nsizes = [1, 70000, \"x\", -1]\nstep = true\n",
         "title = \"a\"\ncolour = 1\n[step]\nname = \"x\"\n",
-        // Actions, which are words or tables with one.
+        // Actions, which are words or tables with one key.
         "title = \"a\"\ncolour = \"red\"\n[[step]]\nname = \"x\"\n\
          do = [\"stopp\", \"walk\", \"fly\", { wakl = 2 }, { fly = 2 }, { stop = 1 }, {}, 5, { stop = 1, walk = 2 }]\n",
-        // Keys that are missing in several tables at once, one of them without an example.
+        // Missing keys in several tables at once, one of them without an example.
         "[[step]]\n[[step]]\nname = \"x\"\n[[step]]\ndo = []\n",
-        // What follows from a mistake is not one.
+        // Consequences of a mistake are not reported.
         "title = [\"a\"]\ncolour = \"red\"\n[[step]]\nname = 1\ndo = [\"walk\"]\n",
     ]
     .map(report);

@@ -21,13 +21,13 @@ use crate::stream::{Action, Input, Machine, Purpose, State, TlsRole, Verdict};
 use crate::tls;
 use crate::wire::Element;
 
-/// Bytes taken from a socket at a time.
+/// Bytes read from a socket at a time.
 const CHUNK: usize = 8 * 1024;
 
-/// Bytes that may wait to be sent before nothing more is read.
+/// Limit on bytes waiting to be sent; above it, nothing more is read.
 const BACKLOG: usize = 256 * 1024;
 
-/// Where the verdict of a verification goes.
+/// The receiver of a verification's result.
 #[derive(Debug)]
 pub(super) struct Report {
     ticket: u32,
@@ -36,23 +36,23 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn send(self, verdict: Verdict) {
-        // Who asked may be gone.
+        // The requester may be gone.
         let _ = self.to.send((self.ticket, verdict));
     }
 }
 
-/// Whether the connection goes on.
+/// Whether the connection continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flow {
     GoOn,
     Over,
 }
 
-/// What is due before anything else is read.
+/// A step due before the next read.
 #[derive(Debug)]
 enum Due {
     Handshake(TlsRole),
-    /// To send these records under the keys that rustls has.
+    /// Sending these records under the keys held by rustls.
     TakeOver(Vec<u8>),
 }
 
@@ -66,20 +66,20 @@ struct Connection<'a> {
     verdicts: mpsc::UnboundedSender<(u32, Verdict)>,
     decided: mpsc::UnboundedReceiver<(u32, Verdict)>,
     report: Option<Report>,
-    /// Stanzas that are to be sent once the connection is authenticated.
+    /// Stanzas to send once the connection is authenticated.
     stanzas: Option<mpsc::UnboundedReceiver<Element>>,
     outbox: Outbox,
-    /// When a paused list goes on.
+    /// When a paused list continues.
     timer: Option<Instant>,
     board: watch::Receiver<Snapshot>,
-    /// Who wants to know that nothing is left to read.
+    /// The waiters for the moment when nothing is left to read.
     requests: Requests,
-    /// Whether the machine wants to hear the peer.
+    /// Whether the machine wants input from the peer.
     reads: bool,
     stopping: bool,
 }
 
-/// Runs a connection from its first byte to its last.
+/// Runs a connection from start to end.
 pub(super) async fn run(
     shared: &Arc<Shared>,
     stream: TcpStream,
@@ -92,7 +92,7 @@ pub(super) async fn run(
     let connection = shared.recorder.opened(purpose.kind());
     let (verdicts, decided) = mpsc::unbounded_channel();
     let mut board = shared.board.subscribe();
-    // Events that are already on it must be handled, too.
+    // Signals that are already raised must be handled, too.
     board.mark_changed();
     let mut connection = Connection {
         shared,
@@ -159,7 +159,7 @@ impl Connection<'_> {
                 },
                 () = at(deadline), if deadline.is_some() => {
                     self.deadline = None;
-                    // What the machine waits for cannot come before it was asked for.
+                    // The machine cannot receive what it has not requested yet.
                     if let Some(later) = stalled.filter(|&later| later > Instant::now())
                         && !self.stopping
                     {
@@ -173,13 +173,13 @@ impl Connection<'_> {
                     continue;
                 }
                 () = at(stalled), if stalled.is_some() => {
-                    // A peer that takes nothing shows when it is read, with its last words.
+                    // A peer that accepts nothing is noticed when reading, with its last data.
                     self.outbox.mute();
                     continue;
                 }
-                // Last, so that it is only reached when nothing else is ready.
+                // Last, so it is reached only when nothing else is ready.
                 Some(done) = self.requests.recv() => {
-                    // Whoever asked may have stopped waiting.
+                    // The waiter may have given up.
                     let _ = done.send(());
                     continue;
                 }
@@ -190,7 +190,7 @@ impl Connection<'_> {
         }
     }
 
-    /// From here on there is little time.
+    /// From here on, time is limited.
     fn stopped(&mut self) -> Input<'static> {
         self.stopping = true;
         self.outbox.stop_repeating();
@@ -206,12 +206,12 @@ impl Connection<'_> {
         }
     }
 
-    /// Hands an input to the machine and carries out what it wants.
+    /// Passes an input to the machine and carries out its actions.
     async fn take(&mut self, input: Input<'_>, stop: &mut watch::Receiver<bool>) -> Flow {
         if matches!(input, Input::PeerClosed | Input::PeerReset) {
             self.outbox.stop_repeating();
         }
-        // What others have raised before counts before.
+        // Signals raised by others earlier count first.
         if self.board.has_changed().unwrap_or(false) && !matches!(input, Input::Board(_)) {
             let snapshot = Arc::clone(&self.board.borrow_and_update());
             if let Err(flow) = self.carry_out(Input::Board(snapshot), stop).await {
@@ -321,7 +321,7 @@ impl Connection<'_> {
         Ok(due)
     }
 
-    /// Does a step that is due between two writes.
+    /// Carries out a step that is due between two writes.
     async fn step(&mut self, step: Step) {
         match step {
             Step::Timer(time) => self.timer = Instant::now().checked_add(time),
@@ -334,9 +334,9 @@ impl Connection<'_> {
         }
     }
 
-    /// Sends all that is to be sent, as long as the peer takes something now and then.
+    /// Sends everything, as long as the peer keeps reading.
     async fn drain(&mut self, stop: &mut watch::Receiver<bool>) {
-        // The machine stops in its turn.
+        // The machine stops when its turn comes.
         let mut hurries = self.stopping;
         while !self.outbox.is_empty() {
             let patience = if hurries { FAREWELL } else { self.patience() };
@@ -346,7 +346,7 @@ impl Connection<'_> {
             let step = tokio::select! {
                 biased;
                 () = told(stop), if !hurries => {
-                    // Little time is left, and none for repetitions.
+                    // Time is limited, so there are no repetitions.
                     hurries = true;
                     self.outbox.stop_repeating();
                     continue;
@@ -412,14 +412,14 @@ enum Traffic {
     Step(Step),
 }
 
-/// Writes what is to be written, and reads meanwhile. Can be cancelled without loss.
+/// Writes pending output, and reads meanwhile. Cancel-safe.
 async fn traffic(
     outbox: &mut Outbox,
     socket: &mut Socket,
     buffer: &mut [u8],
     reads: bool,
 ) -> Traffic {
-    // Whoever came last is first, so that neither waits for the other's end.
+    // The one served last goes first, so that neither starves.
     let reads_first = reads && outbox.takes_turns();
     poll_fn(|cx| {
         if reads_first && let Poll::Ready(read) = socket.poll_read(cx, buffer) {
@@ -436,7 +436,7 @@ async fn traffic(
     .await
 }
 
-/// Waits for the word to stop.
+/// Waits for the stop signal.
 async fn told(stop: &mut watch::Receiver<bool>) {
     // If the partner is gone, the machine knows already.
     let _ = stop.wait_for(|stopped| *stopped).await;
@@ -455,8 +455,8 @@ async fn handed_in(stanzas: &mut Option<mpsc::UnboundedReceiver<Element>>) -> Op
     stanzas.as_mut()?.recv().await
 }
 
-/// What an error of reading means. Under TLS it may be the target's judgement of our certificate:
-/// in TLS 1.3 that comes after the client is through with the handshake (RFC 8446 §4.4.2.4).
+/// Interprets a read error. Under TLS it may be the target's verdict on our certificate:
+/// in TLS 1.3 that arrives after the client has finished the handshake (RFC 8446 §4.4.2.4).
 fn broken(error: &io::Error) -> Input<'static> {
     let is_tls = error
         .get_ref()

@@ -1,8 +1,8 @@
 //! Sockets, TLS and clocks for the machines of [`stream`](crate::stream): the only code of the
 //! partners that waits.
 //!
-//! A [`Partner`] listens and dials as one simulated server. Each connection is a task that carries
-//! bytes to its machine and the machine's actions out; what a byte means is none of its business.
+//! A [`Partner`] listens and dials as one simulated server. Each connection is a task that passes
+//! bytes to its machine and carries out the machine's actions; it does not interpret them.
 
 mod connection;
 mod outbox;
@@ -39,64 +39,64 @@ use crate::wire::Element;
 use recorder::Recorder;
 use settle::{Readers, Requests};
 
-/// Connections that a partner has at a time, as a rule.
+/// The default limit on concurrent connections of a partner.
 pub const CONNECTIONS: usize = 32;
 
-/// Connections that a partner can have at a time at most.
+/// The maximum limit on concurrent connections of a partner.
 pub const MOST_CONNECTIONS: usize = 256;
 
-/// How long an orderly end may take when a partner is stopped.
+/// The time limit for closing cleanly when a partner is stopped.
 const FAREWELL: Duration = Duration::from_millis(100);
 
-/// What makes a partner.
+/// The configuration of a partner.
 #[derive(Clone, Debug)]
 pub struct PartnerSetup {
     /// The partner's domain.
     pub domain: String,
     /// How it behaves.
     pub persona: Arc<Persona>,
-    /// What it shows in handshakes; none for a persona without a certificate.
+    /// What it shows in handshakes; `None` for a persona without a certificate.
     pub identity: Option<Arc<pki::Identity>>,
-    /// What it does in handshakes beside that.
+    /// Its other behaviour in handshakes.
     pub tls: tls::TlsOptions,
-    /// What it trusts.
+    /// The authorities that it trusts.
     pub roots: Arc<RootCertStore>,
     /// The domain of the server under test.
     pub target_domain: String,
-    /// Where to dial it.
+    /// The address to dial.
     pub target: SocketAddr,
-    /// What its dialback keys are made from.
+    /// The secret of its dialback keys.
     pub secret: String,
     /// How long it waits for each step.
     pub patience: Duration,
-    /// Whether it answers IQ requests, on connections of its own.
+    /// Whether it answers IQ requests, on its own connections.
     pub answers: bool,
-    /// Whether a stanza that was refused is sent all the same, right before the end of the stream.
+    /// Whether a refused stanza is sent anyway, right before the end of the stream.
     pub insists: bool,
-    /// What its stream ids are made from.
+    /// The seed of its stream ids.
     pub seed: u64,
-    /// What it shares with the other partners of its scenario.
+    /// The board shared with the other partners of its scenario.
     pub board: Board,
-    /// Placeholders of its scenario, without the braces, for the texts of its reactions.
+    /// Placeholders of its scenario, without the braces, for texts in its reactions.
     pub values: Arc<BTreeMap<String, String>>,
-    /// Connections that it has at a time, from 1 to [`MOST_CONNECTIONS`]; more are refused.
+    /// The limit on concurrent connections, from 1 to [`MOST_CONNECTIONS`]; more are refused.
     pub connections: usize,
-    /// Where to listen; port 0 takes any free one.
+    /// Where to listen; port 0 selects a free one.
     pub listen: SocketAddr,
 }
 
-/// A simulated server at work. Dropping it stops it.
+/// A running simulated server. Dropping it stops it.
 pub struct Partner {
     shared: Arc<Shared>,
     address: SocketAddr,
     events: recorder::Events,
     stop: watch::Sender<bool>,
     ended: mpsc::Receiver<()>,
-    /// Keeps a port from others on which nobody listens.
+    /// Reserves a port on which nothing listens.
     _reserved: Option<socket2::Socket>,
 }
 
-/// A connection to the target on which stanzas are sent when they are wanted. It lives as long as its
+/// A connection to the target on which stanzas are sent on request. It lives as long as its
 /// partner.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -104,15 +104,15 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Sends a stanza as soon as the connection is authenticated. Where that never comes the stanza is
-    /// dropped; the partner's events tell why.
+    /// Sends a stanza as soon as the connection is authenticated. If that never happens, the stanza is
+    /// dropped; the partner's events show why.
     pub fn send(&self, stanza: Element) {
-        // A connection that is gone has left an event.
+        // A lost connection has left an event.
         let _ = self.stanzas.send(stanza);
     }
 }
 
-/// What the tasks of a partner have in common. It is gone when the last of them has ended.
+/// State shared by a partner's tasks. It is dropped when the last of them has ended.
 struct Shared {
     profile: Arc<PartnerConfig>,
     target: Mutex<SocketAddr>,
@@ -130,7 +130,7 @@ struct Shared {
     _ended: mpsc::Sender<()>,
 }
 
-/// How many connections of each kind there were.
+/// The number of connections of each kind.
 #[derive(Debug, Default)]
 struct Numbers {
     incoming: AtomicU16,
@@ -139,7 +139,7 @@ struct Numbers {
 }
 
 impl Numbers {
-    /// The number of one more, from 1. Past the last number all have that.
+    /// The next number, from 1. It saturates at the maximum.
     fn next(&self, kind: ConnectionKind) -> u16 {
         let number = match kind {
             ConnectionKind::Outbound => &self.incoming,
@@ -154,12 +154,12 @@ impl Numbers {
 }
 
 impl Partner {
-    /// Starts a partner on the runtime that this is called from.
+    /// Starts a partner on the current runtime.
     ///
     /// A persona whose authority is unreachable gets a port without a listener.
     ///
     /// # Errors
-    /// When it cannot listen, or speaks no TLS version at all.
+    /// When it cannot listen, or supports no TLS version.
     pub async fn start(setup: PartnerSetup) -> io::Result<Self> {
         let offer = &setup.persona.offer;
         let identity = setup.identity.as_ref();
@@ -226,7 +226,7 @@ impl Partner {
         })
     }
 
-    /// Where it listens, or would.
+    /// The address where it listens, or would.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -236,31 +236,31 @@ impl Partner {
         *self.shared.target() = target;
     }
 
-    /// Dials the target to get a stanza through.
+    /// Dials the target to deliver a stanza.
     pub fn dial(&self, stanza: Element) {
         self.shared.dial(Purpose::Deliver(stanza), None, None);
     }
 
-    /// Dials the target and authenticates. Stanzas follow when they are handed to the entry.
+    /// Dials the target and authenticates. Stanzas follow when they are passed to the entry.
     pub fn enter(&self) -> Entry {
         let (stanzas, receiver) = mpsc::unbounded_channel();
         self.shared.dial(Purpose::Enter, None, Some(receiver));
         Entry { stanzas }
     }
 
-    /// The next observation, in the order in which things happened. Waits as long as nothing
-    /// happens; can be cancelled without loss.
+    /// The next observation, in order. Waits if there is none;
+    /// cancel-safe.
     pub async fn next_event(&mut self) -> Option<Event> {
         self.events.next().await
     }
 
-    /// Returns once everything that has reached its sockets by now was taken in and is among its events.
+    /// Returns once everything that has reached its sockets by now has been read and is among its events.
     pub async fn settle(&self) {
         self.shared.readers.settle().await;
     }
 
-    /// Ends all connections and gives what was observed and not taken yet. All tasks have ended and
-    /// all sockets are closed when it returns.
+    /// Ends all connections and returns the remaining observations. When it returns, all tasks have ended
+    /// and all sockets are closed.
     pub async fn stop(self) -> Vec<Event> {
         let Self {
             shared,
@@ -269,7 +269,7 @@ impl Partner {
             mut ended,
             ..
         } = self;
-        // Without a receiver no task is left.
+        // Without a receiver, no task is left.
         let _ = stop.send(true);
         drop(shared);
         let _ = ended.recv().await;
@@ -292,8 +292,8 @@ impl fmt::Debug for Partner {
 }
 
 impl Shared {
-    /// Opens a connection to the target. `report` gets the verdict of a verification, `stanzas` are
-    /// what an entered connection sends.
+    /// Opens a connection to the target. `report` receives a verification's result, and `stanzas` are
+    /// sent by an entered connection.
     fn dial(
         self: &Arc<Self>,
         purpose: Purpose,
@@ -358,7 +358,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, mut requests: Reques
             _ = stop.wait_for(|stopped| *stopped) => return,
             accepted = listener.accept() => accepted,
             Some(done) = requests.recv() => {
-                // Whoever asked may have stopped waiting.
+                // The waiter may have given up.
                 let _ = done.send(());
                 continue;
             }
@@ -367,7 +367,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, mut requests: Reques
             Ok((stream, _)) => stream,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept");
-                // Out of descriptors, as a rule: others have to end first.
+                // Usually out of file descriptors: other connections have to end first.
                 let stopped = timeout(FAREWELL, stop.wait_for(|stopped| *stopped)).await;
                 if stopped.is_ok() {
                     return;
@@ -398,7 +398,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, mut requests: Reques
     }
 }
 
-/// Binds a port without listening, so that connections to it are refused for sure.
+/// Binds a port without listening, so connections to it are always refused.
 fn reserve(address: SocketAddr) -> io::Result<(socket2::Socket, SocketAddr)> {
     let socket = socket2::Socket::new(
         socket2::Domain::for_address(address),

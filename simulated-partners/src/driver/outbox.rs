@@ -1,6 +1,6 @@
-//! What goes out of a connection, in order: bytes, and what is to happen between them.
+//! The output of a connection, in order: bytes, and steps between them.
 //!
-//! Writing goes on beside reading, so that a peer that answers while it is being talked to is heard.
+//! Writing continues alongside reading, so that a peer that answers early is heard.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use super::socket::Socket;
 use crate::reaction::Line;
 
-/// Bytes of repeated lines that are made at a time.
+/// Bytes of repeated text generated at a time.
 const BATCH: usize = 16 * 1024;
 
-/// Something to be done when all before it is out.
+/// A step to carry out once everything before it has been sent.
 #[derive(Debug)]
 enum Out {
     Bytes(Vec<u8>),
@@ -30,12 +30,12 @@ enum Out {
     Step(Step),
 }
 
-/// A step that is not the outbox's own.
+/// A step that the caller carries out.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// The clock of a pause begins to run.
+    /// The clock of a pause starts.
     Timer(Duration),
-    /// A name goes to the board.
+    /// A signal is raised.
     Raise {
         name: String,
         /// Its text.
@@ -43,22 +43,22 @@ pub(super) enum Step {
     },
     /// Writing ends.
     ShutWrite,
-    /// A segment is out, and the peer may have a look at it.
+    /// A segment has been sent, and the peer may look at it.
     Yield,
 }
 
-/// What is to go out.
+/// Pending output.
 #[derive(Debug)]
 pub(super) struct Outbox {
     queue: VecDeque<Out>,
-    /// What waits for nothing.
+    /// Steps that wait for nothing.
     steps: VecDeque<Step>,
-    /// What is being written, and how much of it is out.
+    /// The bytes being written, and how many have been sent.
     chunk: Vec<u8>,
     written: usize,
-    /// Where the segment ends that is being written.
+    /// The end of the segment being written.
     segment_end: usize,
-    /// Most bytes of a segment; zero is no bound.
+    /// The segment size limit; zero means none.
     segment: usize,
     needs_flush: bool,
     /// Nothing more can be written.
@@ -66,7 +66,7 @@ pub(super) struct Outbox {
     progress: Instant,
     /// When the next repetition is due.
     paced_until: Option<Instant>,
-    /// Reading has the next turn.
+    /// Reading goes next.
     turn: bool,
 }
 
@@ -113,7 +113,7 @@ impl Outbox {
         self.queue.push_back(Out::Segments(length));
     }
 
-    /// Has a step done after what is to be sent, or as soon as can be.
+    /// Adds a step after the pending output, or as soon as possible.
     pub(super) fn step_after(&mut self, step: Step, sent: bool) {
         if sent {
             self.queue.push_back(Out::Step(step));
@@ -122,14 +122,14 @@ impl Outbox {
         }
     }
 
-    /// The time that a write may take begins when there is something to write.
+    /// A write's time limit starts when there is something to write.
     fn begin(&mut self) {
         if !self.is_writing() {
             self.progress = Instant::now();
         }
     }
 
-    /// Whether nothing is left.
+    /// Whether nothing is pending.
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty() && self.steps.is_empty() && !self.is_writing()
     }
@@ -143,17 +143,17 @@ impl Outbox {
                 .any(|out| matches!(out, Out::Bytes(_) | Out::Many { .. }))
     }
 
-    /// When the peer last took something, while there is something to take.
+    /// When the peer last accepted data, while some is pending.
     pub(super) fn writing_since(&self) -> Option<Instant> {
         (!self.mute && self.is_writing()).then_some(self.progress)
     }
 
-    /// When the next repetition is due, where they are spread.
+    /// When the next repetition is due, if they are spread out.
     pub(super) fn paced_until(&self) -> Option<Instant> {
         self.paced_until
     }
 
-    /// It is due.
+    /// The next repetition is due.
     pub(super) fn go_on(&mut self) {
         self.paced_until = None;
     }
@@ -164,7 +164,7 @@ impl Outbox {
         self.turn
     }
 
-    /// Bytes that wait, without those that are not made yet.
+    /// Pending bytes, without those not generated yet.
     pub(super) fn backlog(&self) -> usize {
         let queued = self.queue.iter().map(|out| match out {
             Out::Bytes(bytes) => bytes.len(),
@@ -173,7 +173,7 @@ impl Outbox {
         self.chunk.len() - self.written + queued.sum::<usize>()
     }
 
-    /// The peer reads nothing more: what is left to write is dropped, and its waiters are done.
+    /// The peer has stopped reading: the rest is dropped, and its waiters are released.
     pub(super) fn mute(&mut self) {
         self.mute = true;
         self.chunk.clear();
@@ -184,14 +184,14 @@ impl Outbox {
         self.queue.retain(|out| matches!(out, Out::Step(_)));
     }
 
-    /// The peer has ended: there is no point in repeating.
+    /// The peer has ended: repeating is pointless.
     pub(super) fn stop_repeating(&mut self) {
         self.paced_until = None;
         self.queue.retain(|out| !matches!(out, Out::Many { .. }));
     }
 
-    /// Writes as much as can be. Gives the next step that somebody else has to do, or nothing when
-    /// all is out.
+    /// Writes as much as possible. Returns the next step for the caller, or `None` when
+    /// everything has been sent.
     pub(super) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
@@ -224,7 +224,7 @@ impl Outbox {
                 } => {
                     self.batch(line, next, times, every);
                     if next > 1 {
-                        // Others may have their turn between two batches.
+                        // Yields to others between two batches.
                         return Poll::Ready(Some(Step::Yield));
                     }
                 }
@@ -240,7 +240,7 @@ impl Outbox {
         {
             let due = Instant::now() + every;
             self.paced_until = Some(due);
-            // Until then nobody is waited for.
+            // Until then, nothing is waited for.
             self.progress = due;
         }
         let batch = if every.is_some() { 1 } else { BATCH };
@@ -258,7 +258,7 @@ impl Outbox {
         }
     }
 
-    /// Writes what is being written: whether a segment was ended that another one follows.
+    /// Writes the current bytes. Returns whether a segment ended that another one follows.
     fn poll_chunk(&mut self, cx: &mut Context<'_>, socket: &mut Socket) -> Poll<io::Result<bool>> {
         while self.written < self.chunk.len() {
             if self.segment_end <= self.written {
@@ -311,14 +311,14 @@ mod tests {
         (Socket::Plain(Tcp::new(ours)), peer)
     }
 
-    /// What a peer reads that is always faster than the next write.
+    /// The bytes received by a peer that always reads before the next write.
     async fn segments(mut outbox: Outbox) -> Vec<String> {
         let (mut socket, mut peer) = pair().await;
         let mut read = Vec::new();
         let mut buffer = [0; 4096];
         loop {
             let step = poll_fn(|cx| outbox.poll_next(cx, &mut socket)).await;
-            // After each step something is there.
+            // Each step leaves something behind.
             let length = peer.read(&mut buffer).await.expect("it is there");
             read.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
             if step.is_none() {

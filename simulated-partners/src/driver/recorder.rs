@@ -1,4 +1,4 @@
-//! One stream of events out of many tasks, in the order in which things happened.
+//! One ordered stream of events from many tasks.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,14 +9,14 @@ use tokio::time::Instant;
 
 use crate::event::{ConnectionId, ConnectionKind, Event, EventKind};
 
-/// Bytes of observations that nobody has taken yet. Past it connections are broken off: a target
-/// that sends without end must not fill memory.
+/// Limit on the size of unread observations. Above it, connections are aborted: a target
+/// that sends endlessly must not fill memory.
 const HELD: usize = 8 * 1024 * 1024;
 
-/// What an event costs beside its bytes.
+/// The size of an event besides its bytes.
 const OVERHEAD: usize = 256;
 
-/// The end of the tasks.
+/// The tasks' end.
 #[derive(Debug)]
 pub(super) struct Recorder {
     started: Instant,
@@ -25,14 +25,14 @@ pub(super) struct Recorder {
     held: Arc<AtomicUsize>,
 }
 
-/// The end of the observer.
+/// The observer's end.
 #[derive(Debug)]
 pub(super) struct Events {
     receiver: mpsc::UnboundedReceiver<Event>,
     held: Arc<AtomicUsize>,
 }
 
-/// More is waiting to be taken than may be held.
+/// The limit is exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Overflow;
 
@@ -49,7 +49,7 @@ impl Recorder {
         (recorder, Events { receiver, held })
     }
 
-    /// Numbers a connection that was opened.
+    /// Numbers an opened connection.
     pub(super) fn opened(&self, kind: ConnectionKind) -> ConnectionId {
         self.number(EventKind::Opened(kind))
     }
@@ -60,7 +60,7 @@ impl Recorder {
     }
 
     fn number(&self, kind: EventKind) -> ConnectionId {
-        // Counting and sending are one step, so that numbers and order agree.
+        // Counting and sending are one step, so that numbers match the order.
         let mut connections = self
             .connections
             .lock()
@@ -83,7 +83,7 @@ impl Recorder {
     fn push(&self, connection: ConnectionId, kind: EventKind) {
         self.held.fetch_add(cost(&kind), Ordering::Relaxed);
         let at = self.started.elapsed();
-        // Without a receiver the event is of no interest.
+        // Without a receiver, the event does not matter.
         let _ = self.sender.send(Event {
             connection,
             at,
@@ -93,7 +93,7 @@ impl Recorder {
 }
 
 impl Events {
-    /// The next event; none when all tasks have ended.
+    /// The next event; `None` when all tasks have ended.
     pub(super) async fn next(&mut self) -> Option<Event> {
         let event = self.receiver.recv().await?;
         self.held.fetch_sub(cost(&event.kind), Ordering::Relaxed);

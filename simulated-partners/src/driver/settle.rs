@@ -1,6 +1,6 @@
-//! The moment at which everything that has reached a partner's sockets was taken in.
+//! Waits until everything that has reached a partner's sockets has been read.
 //!
-//! Connections are tasks of their own. On a busy machine one may lag behind another, so that what the
+//! Connections are separate tasks. On a busy machine one may lag behind another, so that what the
 //! target sent first is not yet known when what it sent last ends a case.
 
 use std::io;
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::FAREWELL;
 
-/// How a task is asked to answer once its socket has nothing more to read.
+/// Asks a task to reply once its socket has nothing more to read.
 pub(super) type Requests = mpsc::UnboundedReceiver<oneshot::Sender<()>>;
 
 /// All tasks that read from sockets.
@@ -21,7 +21,7 @@ pub(super) type Requests = mpsc::UnboundedReceiver<oneshot::Sender<()>>;
 pub(super) struct Readers(Mutex<Vec<mpsc::UnboundedSender<oneshot::Sender<()>>>>);
 
 impl Readers {
-    /// Adds a task, for as long as it keeps what this returns.
+    /// Adds a task, for as long as it keeps the returned value.
     pub(super) fn join(&self) -> Requests {
         let (sender, requests) = mpsc::unbounded_channel();
         let mut readers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -30,14 +30,14 @@ impl Readers {
         requests
     }
 
-    /// Returns when all tasks have read what had arrived before the call. A task in the middle of a
-    /// handshake or of a write has 100 ms for it.
+    /// Returns when all tasks have read what had arrived before the call. A task that is busy with a
+    /// handshake or a write has 100 ms for it.
     pub(super) async fn settle(&self) {
-        // The runtime learns of ready sockets in the order in which they became ready.
+        // The runtime reports ready sockets in the order in which they became ready.
         if let Err(error) = echo().await {
             tracing::warn!(%error, "cannot wait for what has arrived");
         }
-        // A connection accepted in the first round answers in the second.
+        // A connection accepted in the first round replies in the second.
         for _ in 0..2 {
             let answers: Vec<oneshot::Receiver<()>> = {
                 let readers = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! A TCP connection that may be wrapped in TLS on the way.
+//! A TCP connection that may be upgraded to TLS.
 
 use std::io;
 use std::pin::Pin;
@@ -19,27 +19,27 @@ use super::taken::Taken;
 use crate::event::{Party, TlsSession, TlsSignal};
 use crate::tls::{self, OfferRecorder, Takeover};
 
-/// How long the peer may take for its end, and for an alert that a broken handshake left behind.
+/// The time limit for the peer to close, and for an alert left by a broken handshake.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
-/// Reads that are made after our end, of 1 KiB at most each.
+/// The number of reads after our end, at most 1 KiB each.
 const IGNORED: usize = 64;
 
-/// TCP without delays: no waiting for more to send, and each segment acknowledged at once. A peer
-/// that waits for acknowledgements would lose 40 ms a session otherwise.
+/// TCP without delays: sending immediately, and acknowledging each segment at once. A peer
+/// that waits for acknowledgements would otherwise lose 40 ms per session.
 #[derive(Debug)]
 pub(super) struct Tcp(TcpStream);
 
 impl Tcp {
     pub(super) fn new(stream: TcpStream) -> Self {
-        // A connection that is gone already shows when it is read.
+        // A lost connection is noticed when reading.
         let _ = stream.set_nodelay(true);
         let tcp = Self(stream);
         tcp.acknowledge();
         tcp
     }
 
-    /// The kernel forgets it now and then.
+    /// The kernel resets this now and then.
     fn acknowledge(&self) {
         let _ = SockRef::from(&self.0).set_tcp_quickack(true);
     }
@@ -90,17 +90,17 @@ impl AsyncWrite for Tcp {
 /// A connection.
 #[derive(Debug)]
 pub(super) enum Socket {
-    /// In clear.
+    /// Plaintext.
     Plain(Tcp),
     /// Under TLS.
     Tls(Box<TlsStream<Tcp>>),
-    /// Under the keys of TLS, with records made by hand.
+    /// TLS with records made by hand.
     Taken(Box<Taken>),
     /// Gone.
     Closed,
 }
 
-/// A side of a handshake with all it takes.
+/// A side of a handshake with its configuration.
 #[derive(Debug)]
 pub(super) enum Handshake {
     /// Ours is the ClientHello.
@@ -151,7 +151,7 @@ impl Socket {
         }
     }
 
-    /// Ends our side, with close_notify where TLS is up, and leaves the peer's open.
+    /// Ends our side, with close_notify under TLS, and leaves the peer's open.
     pub(super) async fn shut_write(&mut self) {
         let ended = async {
             match self {
@@ -161,14 +161,14 @@ impl Socket {
                 Self::Closed => Ok(()),
             }
         };
-        // A peer that is gone shows when it is read.
+        // A lost peer is noticed when reading.
         let _ = timeout(LAST_WORDS, ended).await;
     }
 
-    /// Wraps the connection in TLS. `domain` is what the target's certificate is judged for.
+    /// Starts TLS on the connection. `domain` is the domain that the target's certificate is judged for.
     ///
     /// # Errors
-    /// Who ended the handshake and how; the connection is gone then.
+    /// Who ended the handshake and how; the connection is then gone.
     pub(super) async fn secure(
         &mut self,
         handshake: Handshake,
@@ -187,7 +187,7 @@ impl Socket {
                     ServerName::DnsName(name) => Some(name.as_ref().to_owned()),
                     _ => None,
                 };
-                // Without the extension nothing is asked for.
+                // Without the extension, no name is sent.
                 let sni = sni.filter(|_| config.enable_sni);
                 let (config, recorder) = OfferRecorder::client(&config);
                 let connect = TlsConnector::from(config).connect(name, tcp);
@@ -217,16 +217,16 @@ impl Socket {
         Ok(facts)
     }
 
-    /// Takes the keys of TLS over: from here on what is written and read are records in clear. What
-    /// of a record was read before its end is lost.
+    /// Takes over the TLS keys: from here on, plaintext records are written and read. A partially
+    /// read record is lost.
     ///
     /// # Errors
-    /// Why that is not possible; the connection is gone then.
+    /// Why that is not possible; the connection is then gone.
     pub(super) async fn take_over(&mut self) -> Result<(), String> {
         let Self::Tls(mut stream) = std::mem::replace(self, Self::Closed) else {
             return Err("there is no renegotiation without TLS".to_owned());
         };
-        // A peer that takes nothing leaves something to be sent, and the keys stay where they are.
+        // A peer that reads nothing leaves data to send, and the keys stay where they are.
         let _ = timeout(LAST_WORDS, stream.flush()).await;
         let (tcp, connection) = match *stream {
             TlsStream::Client(stream) => {
@@ -243,11 +243,11 @@ impl Socket {
         Ok(())
     }
 
-    /// Ends our side, with close_notify where TLS is up, and lets the peer end its own: what it
+    /// Ends our side, with close_notify under TLS, and lets the peer end its own: what it
     /// still sends would otherwise be answered with a reset.
     pub(super) async fn close(&mut self) {
         let farewell = async {
-            // The peer may be gone already; there is nobody to tell.
+            // The peer may already be gone.
             let ended = match self {
                 Self::Plain(tcp) => tcp.shutdown().await,
                 Self::Tls(stream) => stream.shutdown().await,
@@ -260,12 +260,12 @@ impl Socket {
                 chunks -= 1;
             }
         };
-        // Whether it made it or not, there is nothing left to wait for.
+        // Whether or not it succeeded, there is nothing left to wait for.
         let _ = timeout(LAST_WORDS, farewell).await;
         *self = Self::Closed;
     }
 
-    /// Ends TCP on our side without a word of TLS, and is gone once the peer has ended too.
+    /// Ends TCP on our side without ending TLS, and is gone once the peer has ended too.
     pub(super) async fn cut(&mut self) {
         if let Self::Tls(stream) = self {
             // There is no other writer, so no close_notify follows.
@@ -303,18 +303,18 @@ impl Socket {
     }
 }
 
-/// What a handshake failed of. Where our own write failed first, the peer's alert may be there
+/// Why a handshake failed. If our own write failed first, the peer's alert may be
 /// unread.
 async fn last_words(error: &io::Error, mut tcp: Tcp) -> (Party, TlsSignal) {
     let (by, signal) = tls::failure(error);
     if signal != TlsSignal::Closed {
-        // Sends FIN behind an alert of ours, if there was one.
+        // Sends FIN after our alert, if there was one.
         let _ = timeout(LAST_WORDS, tcp.shutdown()).await;
         return (by, signal);
     }
     let mut words = Vec::new();
     let mut limited = tcp.take(4096);
-    // Whatever came until it broke is read all the same.
+    // Whatever arrived until it broke is still read.
     let _ = timeout(LAST_WORDS, limited.read_to_end(&mut words)).await;
     match tls::legacy::read_alert(&words) {
         Some(name) => (Party::Target, TlsSignal::Alert(name)),

@@ -1,5 +1,5 @@
-//! A connection whose records are made by hand: what is written to it and read from it are records
-//! in clear, and on TCP they are encrypted.
+//! A connection whose TLS records are made by hand: it reads and writes plaintext
+//! records, and encrypts them on TCP.
 
 use std::io;
 use std::pin::Pin;
@@ -10,19 +10,18 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use super::socket::Tcp;
 use crate::tls::Takeover;
 
-/// Bytes taken from TCP at a time.
+/// Bytes read from TCP at a time.
 const CHUNK: usize = 4096;
 
-/// Such a connection.
 #[derive(Debug)]
 pub(super) struct Taken {
     pub(super) tcp: Tcp,
     records: Takeover,
     /// Encrypted, up to the end of a record.
     received: Vec<u8>,
-    /// A record in clear that is not read to its end.
+    /// A partially read plaintext record.
     opened: Vec<u8>,
-    /// In clear, up to the end of a record.
+    /// Plaintext, up to the end of a record.
     clear: Vec<u8>,
     /// Encrypted, to be written.
     sealed: Vec<u8>,

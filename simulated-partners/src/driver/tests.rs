@@ -25,7 +25,7 @@ mod reactions;
 
 static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new(7));
 
-/// Nothing here takes so long.
+/// Everything takes less time than this.
 const HANG: Duration = Duration::from_secs(20);
 
 fn setup(domain: &str, target: &str, persona: &Arc<Persona>) -> PartnerSetup {
@@ -55,14 +55,14 @@ fn named(name: &str) -> Arc<Persona> {
     Arc::new(persona::find(name).expect("a persona of the crate"))
 }
 
-/// A free port, so that both partners know each other's before they start.
+/// A free port, so both partners know each other's before they start.
 fn free() -> std::net::SocketAddr {
     let (socket, address) = super::reserve(([127, 0, 0, 1], 0).into()).expect("a free port");
     drop(socket);
     address
 }
 
-/// Dials from `a.example` to `b.example` and gives what both saw until `enough`, and after it.
+/// Dials from `a.example` to `b.example` and returns what both saw until `enough`, and afterwards.
 async fn meet(
     a: &Arc<Persona>,
     b: &Arc<Persona>,
@@ -98,7 +98,7 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
     timeout(HANG, future).await.expect("it hangs")
 }
 
-/// The result of the ping came back.
+/// The result of the ping arrived.
 fn is_answer(event: &Event) -> bool {
     match &event.kind {
         EventKind::Frame {

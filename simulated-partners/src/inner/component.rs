@@ -12,10 +12,10 @@ use crate::wire::{Element, Kind, NS_STREAM};
 /// Content namespace between a server and its components (XEP-0114 §3).
 pub(super) const NS_COMPONENT: &str = "jabber:component:accept";
 
-/// Connects to a server's port for components and authenticates by shared secret (XEP-0114 §3).
+/// Connects to a server's component port and authenticates by shared secret (XEP-0114 §3).
 ///
 /// # Errors
-/// When a step fails, a wrong secret included; nothing stays open then.
+/// When a step fails, such as a wrong secret; nothing stays open then.
 pub async fn connect(address: SocketAddr, domain: &str, secret: &str) -> Result<Inner, InnerError> {
     let (tcp, socket) = tcp(address).await?;
     let header = Element::prefixed("stream", NS_STREAM, "stream")

@@ -1,22 +1,22 @@
-//! Why there is no link, or no longer.
+//! Errors of a link.
 
 use std::io;
 use std::net::SocketAddr;
 
 use crate::wire::{Element, NS_STREAMS, Unit, WireError};
 
-/// Why a link could not be made or used.
+/// Why a link could not be opened or used.
 #[derive(Debug, thiserror::Error)]
 pub enum InnerError {
     /// TCP.
     #[error("cannot connect to the inner side at {address}")]
     Connect {
-        /// Whom.
+        /// The peer.
         address: SocketAddr,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// The name under which the target's certificate is looked for.
+    /// The name for checking the target's certificate.
     #[error("no server name: {0:?}")]
     ServerName(String),
     /// The TLS configuration.
@@ -25,12 +25,12 @@ pub enum InnerError {
     /// The TLS handshake.
     #[error("TLS with the inner side failed")]
     Tls(#[source] io::Error),
-    /// The other side did not open its stream as it should.
+    /// The other side did not open its stream correctly.
     #[error("expected {expected}, got {got}")]
     Unexpected {
-        /// What comes at this point.
+        /// What was expected at this point.
         expected: &'static str,
-        /// What came.
+        /// What was received.
         got: String,
     },
     /// The link ended.
@@ -41,13 +41,13 @@ pub enum InnerError {
 /// How a link ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Ending {
-    /// It was closed from here.
+    /// It was closed by this side.
     #[error("it was closed here")]
     Here,
     /// The other side ended its stream.
     #[error("the other side ended the stream")]
     Stream,
-    /// The other side closed TCP with no end of the stream before it.
+    /// The other side closed TCP without ending the stream.
     #[error("the other side closed the connection without ending the stream")]
     Fin,
     /// The other side sent a stream error (RFC 6120 §4.9).
@@ -58,7 +58,7 @@ pub enum Ending {
         /// Its text, if it had one.
         text: Option<String>,
     },
-    /// What the other side sent is no legal stream.
+    /// The other side sent something that is not a legal stream.
     #[error("the other side sent no legal stream")]
     Wire(#[from] WireError),
     /// The connection broke.
@@ -67,7 +67,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// The ending that an element of the stream brings, if it is a stream error.
+    /// The end caused by a stream element, if it is a stream error.
     pub(super) fn of(element: &Element) -> Option<Self> {
         if !Unit::StreamError.is(element) {
             return None;

@@ -18,7 +18,7 @@ use crate::wire::{Element, Kind, NS_DIALBACK, NS_SERVER, NS_STREAM, Unit};
 /// then a stream of `jabber:server` from and to the gateway's own domain, over which stanzas pass
 /// unchanged.
 ///
-/// The proxy's certificate has to be good for `server_name` and come from `roots`.
+/// The proxy's certificate must be valid for `server_name` and issued by one of `roots`.
 ///
 /// # Errors
 /// When a step fails; nothing stays open then.

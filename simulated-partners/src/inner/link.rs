@@ -1,4 +1,4 @@
-//! A stream that is open: stanzas both ways until one side ends it.
+//! An open stream: stanzas in both directions until one side ends it.
 
 use std::io;
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use super::error::{Ending, InnerError};
 use super::opening::Opening;
 use crate::wire::{Element, Framer, Kind, NS_SERVER, Node};
 
-/// Bytes that are read at once.
+/// The maximum number of bytes per read.
 pub(super) const CHUNK: usize = 8192;
-/// Stanzas that may wait to be sent, and as many that may wait to be received.
+/// The maximum number of stanzas waiting to be sent, and of those waiting to be received.
 const QUEUE: usize = 64;
-/// How long [`Inner::close`] waits for the other side to end its stream.
+/// The time limit for the other side to end its stream in [`Inner::close`].
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Which namespace stanzas have on the wire.
+/// The namespace of stanzas on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     /// `jabber:server`, as everywhere in this crate.
@@ -33,7 +33,7 @@ pub(super) enum Content {
     Component,
 }
 
-/// An open link to the inner side of a target.
+/// An open link to the local side of a target.
 ///
 /// Dropping it ends the stream and closes the connection; [`Inner::close`] waits for that.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub struct Inner {
     writer: Option<JoinHandle<()>>,
 }
 
-/// The sending half of a link, for as many tasks as want it.
+/// The sending half of a link, which several tasks can share.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     queue: mpsc::Sender<String>,
@@ -56,13 +56,13 @@ pub struct Outgoing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     Open,
-    /// The other side may go on for a while, this one says goodbye.
+    /// The other side may continue for a while, this one ends its stream.
     Closing,
     Ended(Ending),
 }
 
 impl Inner {
-    /// Takes a stream over that was opened. Bytes that its framer holds are not lost.
+    /// Takes over an opened stream, including bytes in its framer.
     pub(super) fn start<S>(opening: Opening<S>, content: Content) -> Self
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
@@ -109,16 +109,16 @@ impl Inner {
         self.outgoing.send(stanza).await
     }
 
-    /// A handle to send with from elsewhere. It does not keep the link open.
+    /// A handle for sending from elsewhere. It does not keep the link open.
     pub fn outgoing(&self) -> Outgoing {
         self.outgoing.clone()
     }
 
-    /// The next stanza, in `jabber:server`. It can be dropped while it waits, and nothing is lost.
-    /// A receiver that does not come stops the other side after a few stanzas more than its queue holds.
+    /// The next stanza, in `jabber:server`. Cancel-safe.
+    /// If nothing is received, the other side is blocked after a few more stanzas than its queue holds.
     ///
     /// # Errors
-    /// When the link has ended and all that came before was received: how it ended, each time.
+    /// When the link has ended and everything before was received: how it ended, each time.
     pub async fn receive(&mut self) -> Result<Element, InnerError> {
         match self.incoming.recv().await {
             Some(stanza) => Ok(stanza),
@@ -126,8 +126,8 @@ impl Inner {
         }
     }
 
-    /// Sends what is queued and the end of the stream, and waits a moment for that of the other
-    /// side.
+    /// Sends queued stanzas and the end of the stream, and waits briefly for the other
+    /// side's end.
     pub async fn close(mut self) {
         self.state.send_if_modified(State::close);
         let Some(writer) = self.writer.take() else {
@@ -135,9 +135,9 @@ impl Inner {
         };
         let abort = writer.abort_handle();
         let farewell = async {
-            // A task that ended in any way has closed its half.
+            // A task that ended for any reason has closed its half.
             let _ = writer.await;
-            // Stanzas that still come have no receiver, but must not delay the end.
+            // Further stanzas have no receiver, but must not delay the end.
             while self.incoming.recv().await.is_some() {}
         };
         if timeout(FAREWELL, farewell).await.is_err() {
@@ -149,14 +149,14 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // The writer says goodbye on its own and ends with that.
+        // The writer ends the stream by itself and then stops.
         self.state.send_if_modified(State::close);
         self.reader.abort();
     }
 }
 
 impl Outgoing {
-    /// Queues a stanza of `jabber:server`. Waits while the queue is full; dropped then, nothing of
+    /// Queues a stanza of `jabber:server`. Waits while the queue is full; if dropped then, nothing of
     /// the stanza is sent.
     ///
     /// # Errors
@@ -199,7 +199,7 @@ impl State {
         let first = !matches!(self, Self::Ended(_));
         if first {
             *self = Self::Ended(match self {
-                // That the other side answers the end of the stream is no reason of its own.
+                // The other side's answer to our end of the stream is not a separate reason.
                 Self::Closing => Ending::Here,
                 _ => ending,
             });
@@ -218,7 +218,7 @@ struct Reader<S> {
 
 async fn read_to_end<S: AsyncRead>(mut reader: Reader<S>, state: Arc<watch::Sender<State>>) {
     let ending = reader.run().await;
-    // The state first: who finds the queue closed wants to know why.
+    // State first: whoever finds the queue closed wants to know why.
     state.send_if_modified(|state| state.end(ending));
     drop(reader);
 }
@@ -289,7 +289,7 @@ async fn write_to_end<S: AsyncWrite>(
                 sink.flush().await?;
             }
         }
-        // What was queued before the end goes out before it.
+        // Stanzas queued before the end are sent before it.
         to_send.close();
         while let Some(text) = to_send.recv().await {
             sink.write_all(text.as_bytes()).await?;
@@ -317,8 +317,8 @@ async fn no_longer_open(state: &mut watch::Receiver<State>) {
     let _ = state.wait_for(|state| *state != State::Open).await;
 }
 
-/// Moves an element and those below it from one content namespace to the other, as far as they are
-/// connected: a stanza that is quoted inside of something else keeps its own.
+/// Moves an element and its descendants from one content namespace to the other, as far as they are
+/// connected: a stanza quoted inside another payload keeps its own.
 fn move_to(element: &mut Element, from: &str, to: &str) {
     if element.namespace != from {
         return;
@@ -336,8 +336,8 @@ fn move_to(element: &mut Element, from: &str, to: &str) {
     }
 }
 
-/// Asks for immediate acknowledgements again: the kernel forgets that with each read, and a peer
-/// with Nagle's algorithm then waits 40 ms. Costs one system call; that it is refused is no error.
+/// Enables immediate acknowledgements again: the kernel resets this with each read, and a peer
+/// with Nagle's algorithm then waits 40 ms. Costs one system call; a failure does not matter.
 pub(super) fn rearm(socket: &Socket) {
     #[cfg(target_os = "linux")]
     let _ = socket.set_tcp_quickack(true);

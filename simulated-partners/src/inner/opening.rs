@@ -1,4 +1,4 @@
-//! A stream until it is open.
+//! Opens a stream.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,15 +11,15 @@ use super::error::{Ending, InnerError};
 use super::link::{CHUNK, rearm};
 use crate::wire::{Element, Framer, Kind, Limits, NS_STREAM};
 
-/// A target may take more than a partner does, and the link serves all cases.
+/// A target may need longer than a partner, and the link serves all cases.
 const ROOMY: Limits = Limits {
     unit: 16 << 20,
     depth: 1024,
     attributes: 65_536,
 };
 
-/// Connects without delays on either side of it, and gives a second handle to tune the socket with
-/// while TLS has the first.
+/// Connects without delays, and returns a second handle for tuning the socket
+/// while TLS owns the first.
 pub(super) async fn tcp(address: SocketAddr) -> Result<(TcpStream, Socket), InnerError> {
     let connect = async {
         let tcp = TcpStream::connect(address).await?;
@@ -32,7 +32,7 @@ pub(super) async fn tcp(address: SocketAddr) -> Result<(TcpStream, Socket), Inne
         .map_err(|source: io::Error| InnerError::Connect { address, source })
 }
 
-/// A connection on which one unit after the other is sent and awaited.
+/// A connection that sends and awaits one unit after another.
 pub(super) struct Opening<S> {
     pub(super) stream: S,
     pub(super) socket: Socket,
@@ -48,7 +48,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
         }
     }
 
-    /// Sends a stream header and reads the answer's.
+    /// Sends a stream header and reads the answering header.
     pub(super) async fn open(&mut self, header: &Element) -> Result<Element, InnerError> {
         self.send(&format!("<?xml version='1.0'?>{}", header.to_open_tag()))
             .await?;
@@ -69,7 +69,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
         self.stream.flush().await.map_err(|error| broken(&error))
     }
 
-    /// The next element that is no stream error.
+    /// The next element that is not a stream error.
     pub(super) async fn element(&mut self, expected: &'static str) -> Result<Element, InnerError> {
         loop {
             match self.next(expected).await? {
@@ -93,7 +93,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
                 return Ok(frame.kind);
             }
             let length = self.stream.read(&mut chunk).await.map_err(|error| {
-                // In TLS 1.3 a refused client certificate shows after the handshake.
+                // In TLS 1.3, a refused client certificate shows after the handshake.
                 match error
                     .get_ref()
                     .is_some_and(|inner| inner.is::<rustls::Error>())
@@ -112,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
     }
 }
 
-/// Something came that has no place here.
+/// The error for an unexpected unit.
 pub(super) fn unexpected(expected: &'static str, got: &Kind) -> InnerError {
     let got = match got {
         Kind::Declaration => "an XML declaration".to_owned(),

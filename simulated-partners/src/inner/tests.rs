@@ -31,7 +31,7 @@ fn identity(name: &str, kind: Certificate) -> Arc<Identity> {
     authority().issue(&[name], kind, Key::P256).unwrap()
 }
 
-/// The other end of a link, as a script.
+/// The other end of a link, scripted.
 struct Peer<S>(S);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
@@ -40,7 +40,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         self.0.flush().await.unwrap();
     }
 
-    /// Reads until the text ends so.
+    /// Reads until the text ends with this.
     async fn hear(&mut self, end: &str) -> String {
         let mut heard = String::new();
         while !heard.ends_with(end) {
@@ -52,7 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         heard
     }
 
-    /// Whether it is all over.
+    /// Whether the connection has ended.
     async fn hears_nothing_more(&mut self) -> bool {
         self.0.read_u8().await.is_err()
     }
@@ -263,7 +263,7 @@ async fn the_end_of_a_link_is_noticed_and_stays_known() {
             .unwrap();
         let outgoing = inner.outgoing();
         peer.await.unwrap();
-        // What came before the end is received before it.
+        // What arrived before the end is received before it.
         assert!(receive(&mut inner).await.is_ok());
         assert_eq!(ending(receive(&mut inner).await), expected);
         assert_eq!(ending(receive(&mut inner).await), expected);

@@ -6,18 +6,18 @@ use sha2::{Digest as _, Sha256};
 use super::hex;
 use crate::wire::{Element, Unit};
 
-/// The key that an originating server sends (XEP-0185 §3): bound to both domains and to the stream
+/// The key sent by an originating server (XEP-0185 §3): bound to both domains and to the stream
 /// id of the receiving server.
 pub fn key(secret: &str, receiving: &str, originating: &str, stream_id: &str) -> String {
     key_of(secret, &format!("{receiving} {originating} {stream_id}"))
 }
 
-/// The key for a text that is already put together: both domains and the stream id.
+/// The key for an assembled text: both domains and the stream id.
 pub fn key_of(secret: &str, text: &str) -> String {
     hex(&keyed(secret).chain_update(text).finalize().into_bytes())
 }
 
-/// Whether a key is the one that [`key`] makes. White space around it does not count.
+/// Whether a key equals the result of [`key`]. Surrounding whitespace does not matter.
 pub fn is_key(
     given: &str,
     secret: &str,
@@ -27,7 +27,7 @@ pub fn is_key(
 ) -> bool {
     let expected = key(secret, receiving, originating, stream_id);
     let given = given.trim().as_bytes();
-    // The time it takes must not tell how much of the key was right.
+    // The time must not reveal how much of the key was right.
     given.len() == expected.len()
         && given
             .iter()
@@ -41,7 +41,7 @@ fn keyed(secret: &str) -> Hmac<Sha256> {
     Hmac::new_from_slice(digest.as_bytes()).expect("HMAC takes keys of any length")
 }
 
-/// Asks the receiving server to believe us (XEP-0220 §2.1.1).
+/// Asks the receiving server to authenticate us (XEP-0220 §2.1.1).
 pub fn result_request(from: &str, to: &str, key: &str) -> Element {
     element(Unit::DbResult, from, to).text(key)
 }
@@ -51,14 +51,14 @@ pub fn verify_request(from: &str, to: &str, id: &str, key: &str) -> Element {
     element(Unit::DbVerify, from, to).attr("id", id).text(key)
 }
 
-/// What a typed element says.
+/// The meaning of a typed element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer<'a> {
     /// `type='valid'`.
     Valid,
     /// `type='invalid'`.
     Invalid,
-    /// `type='error'` with this condition; the empty string where none was given.
+    /// `type='error'` with this condition; empty if none was given.
     Error(&'a str),
 }
 
@@ -72,8 +72,8 @@ pub fn verify_answer(from: &str, to: &str, id: &str, answer: Answer<'_>) -> Elem
     typed(element(Unit::DbVerify, from, to).attr("id", id), answer)
 }
 
-/// The answer in a typed element; nothing in an untyped one and in one of a type that does not
-/// exist.
+/// The answer in a typed element; `None` for an untyped one or an unknown
+/// type.
 pub fn read_answer(element: &Element) -> Option<Answer<'_>> {
     match element.attribute("type")? {
         "valid" => Some(Answer::Valid),

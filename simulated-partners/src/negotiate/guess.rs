@@ -1,12 +1,12 @@
-//! Dialback keys that anybody could make: from what passes in clear, without a secret
-//! (CVE-2016-1232 and its relatives).
+//! Dialback keys that anyone could make from public data, without a secret
+//! (CVE-2016-1232 and similar).
 
 use aws_lc_rs::digest::{self, Algorithm};
 use aws_lc_rs::hmac;
 
 use super::{dialback, hex};
 
-/// Secrets that are none: nothing, and what documentation has.
+/// Secrets that are not secret: the empty one, and examples from documentation.
 const KNOWN_SECRETS: [&str; 7] = [
     "",
     "secret",
@@ -19,7 +19,7 @@ const KNOWN_SECRETS: [&str; 7] = [
 
 const SEPARATORS: [&str; 6] = ["", " ", ":", "-", "/", "|"];
 
-/// How somebody without the secret gets at a key, where there is a way.
+/// How the key could be made without the secret, if it can.
 pub fn way(key: &str, stream_id: &str, receiving: &str, originating: &str) -> Option<String> {
     let key = key.trim().to_ascii_lowercase();
     if key.len() <= 10 && key.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -53,7 +53,7 @@ pub fn way(key: &str, stream_id: &str, receiving: &str, originating: &str) -> Op
     None
 }
 
-/// What makes the key of a text.
+/// The functions that make a key from a text.
 fn made_from(text: &str, key: &str) -> Option<String> {
     let digests: [(&str, &Algorithm); 3] = [
         ("SHA-1", &digest::SHA1_FOR_LEGACY_USE_ONLY),
@@ -88,7 +88,7 @@ fn digest_of(algorithm: &'static Algorithm, text: &str) -> String {
     hex(digest::digest(algorithm, text.as_bytes()).as_ref())
 }
 
-/// One, two or all of three things, in every order.
+/// One, two or all of three values, in every order.
 fn orders() -> Vec<Vec<usize>> {
     let mut orders: Vec<Vec<usize>> = vec![Vec::new()];
     let mut all = Vec::new();

@@ -1,4 +1,4 @@
-//! SASL EXTERNAL and server dialback, as elements and judgements without state.
+//! SASL EXTERNAL and server dialback, as stateless elements and checks.
 //!
 //! The order in which they happen is the business of [`stream`](crate::stream).
 
@@ -6,7 +6,7 @@ pub mod dialback;
 pub mod guess;
 pub mod sasl;
 
-/// Lower-case hexadecimal digits of some bytes.
+/// Lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut out = String::with_capacity(bytes.len() * 2);

@@ -5,20 +5,20 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::wire::{Element, NS_SASL, Unit};
 
-/// What a server holds against or for an initiator that asks for EXTERNAL.
+/// The facts by which a server judges an initiator that requests EXTERNAL.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim<'a> {
     /// TLS is up.
     pub encrypted: bool,
-    /// EXTERNAL is offered on this server at all.
+    /// EXTERNAL is offered on this server.
     pub offered: bool,
-    /// The initiator's certificate is good for the stream's `from`.
+    /// The initiator's certificate is valid for the stream's `from`.
     pub trusted: bool,
     /// The stream's `from`.
     pub from: Option<&'a str>,
 }
 
-/// Asks for EXTERNAL in the name of a domain. The authorization identity is spelt out, which older
+/// Requests EXTERNAL for a domain. The authorization identity is explicit, which older
 /// servers need (XEP-0178 §3, step 10).
 pub fn request(domain: &str) -> Element {
     Unit::Auth
@@ -27,7 +27,7 @@ pub fn request(domain: &str) -> Element {
         .text(&STANDARD.encode(domain))
 }
 
-/// Answers a challenge, which EXTERNAL has only where the initial response got lost.
+/// Answers a challenge, which EXTERNAL uses only if there was no initial response.
 pub fn response(domain: &str) -> Element {
     Unit::Response.element().text(&STANDARD.encode(domain))
 }

@@ -1,11 +1,11 @@
-//! The personas that come with the crate.
+//! The built-in personas.
 
 use std::sync::LazyLock;
 
 use super::Persona;
 use crate::document::Source;
 
-/// File names without ending, sorted, and texts: everything in `personas/`.
+/// File names without extension, sorted, and texts: everything in `personas/`.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/personas.rs"));
 
 static PERSONAS: LazyLock<Vec<Persona>> = LazyLock::new(|| {
@@ -16,12 +16,12 @@ static PERSONAS: LazyLock<Vec<Persona>> = LazyLock::new(|| {
     all.collect()
 });
 
-/// All of them, sorted by name.
+/// All personas, sorted by name.
 pub fn builtin() -> Vec<Persona> {
     PERSONAS.clone()
 }
 
-/// The one of that name.
+/// The persona with that name.
 pub fn find(name: &str) -> Option<Persona> {
     PERSONAS.iter().find(|known| known.name == name).cloned()
 }

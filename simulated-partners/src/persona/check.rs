@@ -1,6 +1,6 @@
-//! What a persona file can say in correct words and still get wrong.
+//! Checks the meaning of a persona file that has the correct form.
 //!
-//! Each finding names the place, the place that it contradicts, and the ways out.
+//! Each finding names the place, the place that it contradicts, and possible solutions.
 
 mod reaction;
 
@@ -12,7 +12,7 @@ use crate::document::Document;
 use crate::event::ConnectionKind;
 use crate::reaction::{Do, Reaction, When};
 
-/// All mistakes of meaning.
+/// All mistakes in meaning.
 pub(super) fn check(persona: &Persona, document: &Document<'_>) -> Vec<Diagnostic> {
     let mut check = Check {
         persona,
@@ -30,13 +30,13 @@ pub(super) fn check(persona: &Persona, document: &Document<'_>) -> Vec<Diagnosti
 struct Check<'a> {
     persona: &'a Persona,
     document: &'a Document<'a>,
-    /// Facts that contradict the offer: nothing else is said of them.
+    /// Facts that contradict the offer; no other mistake is reported for them.
     impossible: Vec<&'static str>,
     found: Vec<Diagnostic>,
 }
 
 impl Check<'_> {
-    /// The place of a value of `[offer]`, or of the table where the value is not written.
+    /// The place of a value in `[offer]`, or of the table if the value is not in the file.
     fn offer_at(&self, key: &str) -> Range<usize> {
         self.document.place(&format!("offer.{key}"))
     }
@@ -194,7 +194,7 @@ impl Check<'_> {
         }
     }
 
-    /// Facts are what an oracle judges by, so each needs what makes it true, and the reverse.
+    /// Facts are what an oracle judges by, so each needs the reactions that make it true, and vice versa.
     fn facts_against_reactions(&mut self) {
         let facts = &self.persona.facts;
         let starttls = match facts.starttls {
@@ -282,8 +282,8 @@ impl Check<'_> {
     }
 }
 
-/// Whether a header of its own is all that a dialling partner has in place of the correct one. What is
-/// negotiated after it stays the same.
+/// Whether the only difference of a dialling partner is its header. The
+/// rest of the negotiation is correct.
 fn only_opens(reaction: &Reaction) -> bool {
     let is_header = |action: &Do| match action {
         Do::HeaderWithout(_) => true,

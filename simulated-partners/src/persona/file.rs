@@ -28,7 +28,7 @@ const HINTS: &Hints = &[
     ("do", "a list of actions, such as `do = [\"close\"]`"),
 ];
 
-/// The file, field by field.
+/// The fields of the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct File {
@@ -42,10 +42,10 @@ struct File {
 }
 
 impl Persona {
-    /// Makes a persona of a text.
+    /// Parses a persona.
     ///
     /// # Errors
-    /// When the name is no part of an id, or when there are mistakes in the text.
+    /// When the name cannot be part of an id, or when the text has mistakes.
     pub fn parse(name: &str, source: &Source) -> Result<Self, FileError> {
         let mut document = Document::parse(source)?;
         let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -70,7 +70,7 @@ impl Persona {
         document.finish(persona)
     }
 
-    /// Reads a persona file. The persona is called as the file, without its ending.
+    /// Reads a persona file. The persona is named after the file, without its extension.
     ///
     /// # Errors
     /// When the file cannot be read, and as [`Persona::parse`].

@@ -1,4 +1,4 @@
-//! Each class of mistake as its reader sees it, with the accepted neighbour.
+//! Each class of mistake as reported, with an accepted neighbour.
 
 mod contradictions;
 
@@ -14,7 +14,7 @@ external = true
 dialback = true
 "#;
 
-/// The report on a text, or nothing where it is correct.
+/// The report on a text, or nothing if it is correct.
 fn report(text: &str) -> String {
     match Persona::parse("mine", &Source::new("mine.toml", text)) {
         Ok(_) => String::new(),
@@ -364,7 +364,7 @@ fn shows_an_unknown_header_attribute() {
 #[test]
 fn never_panics_on_any_text() {
     use proptest::prelude::*;
-    // Every text is a correct one with a cut and a foreign piece, so that it gets far.
+    // Every text is a correct one with a cut and a foreign piece, so that parsing gets far.
     let whole = format!(
         "{GOOD}[facts]\nexternal = \"refused-kept\"\n[[reaction]]\nwhen = \"auth\"\ndo = [{{ send = \"<é/>\" }}]\n"
     );

@@ -1,4 +1,4 @@
-//! The authority that a lab trusts, and one that nobody does.
+//! The authority that a lab trusts, and an untrusted one.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -15,7 +15,7 @@ use super::line::Line;
 use super::names::NameForms;
 use crate::persona::{Certificate, Key};
 
-/// Why a file is of no use as an authority.
+/// Why a file cannot be used as an authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadAuthority {
     /// No PEM certificate could be read.
@@ -24,20 +24,20 @@ pub enum BadAuthority {
     /// No PEM key could be read.
     #[error("it holds no private key (PEM of PKCS#8, `BEGIN PRIVATE KEY`) that can be read")]
     NoKey,
-    /// The certificate is no authority's.
+    /// The certificate does not belong to an authority.
     #[error("it is not the certificate of an authority (basic constraints without CA)")]
     NoAuthority,
     /// The path length constraint leaves no room.
     #[error("its path length constraint of 0 allows no intermediate authority below it")]
     NoIntermediate,
-    /// Certificate and key are of different pairs.
+    /// Certificate and key do not belong together.
     #[error("certificate and key do not belong together")]
     OtherKey,
 }
 
-/// A certificate authority with a root, an intermediate, and a rival that is in no trust store.
+/// A certificate authority with a root, an intermediate, and an untrusted rival.
 ///
-/// All dates are anchored to the moment of its making: certificates are good for a year from then.
+/// All dates are relative to its creation: certificates are valid for a year from then.
 pub struct Authority {
     seed: u64,
     forms: NameForms,
@@ -50,17 +50,17 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Makes the authorities' own keys and certificates.
+    /// Creates the authorities' keys and certificates.
     ///
-    /// The seed decides the serial numbers. Keys are random in each run: nothing that is compared
-    /// between runs may hold one.
+    /// The seed determines the serial numbers. Keys are random in each run, so anything compared
+    /// between runs must not contain one.
     pub fn new(seed: u64) -> Self {
         let now = OffsetDateTime::from(clock::system_time());
         Self::with(seed, now, Line::new(seed, now, "s2spec lab"))
     }
 
-    /// The authority of a given root certificate with its key, both as PEM: what was issued in
-    /// another run is good in this one, too.
+    /// The authority with a given root certificate and key, both as PEM: certificates issued in
+    /// another run are then valid in this one, too.
     ///
     /// # Errors
     /// When they are not a certificate and its key, or when the certificate allows no intermediate.
@@ -91,7 +91,7 @@ impl Authority {
         }
     }
 
-    /// The same authority, issuing with names in these forms.
+    /// The same authority, using names in these forms.
     #[must_use]
     pub fn naming(self, forms: NameForms) -> Self {
         Self { forms, ..self }
@@ -101,8 +101,8 @@ impl Authority {
     /// [`Certificate::None`].
     ///
     /// A good one has for each domain a dNSName, an id-on-xmppAddr and an SRVName (see
-    /// [`Authority::naming`]), and both key usages; the others differ from it in the one point that
-    /// gives them their name. The same request gives the same serial number.
+    /// [`Authority::naming`]), and both key usages; the others differ from it in the point that
+    /// their name describes. The same request gives the same serial number.
     pub fn issue(&self, names: &[&str], kind: Certificate, key: Key) -> Option<Arc<Identity>> {
         let mut spec = kind.spec()?;
         spec.key = key.into();
@@ -119,7 +119,7 @@ impl Authority {
         pem("CERTIFICATE", &self.trusted.root)
     }
 
-    /// The key of the trusted root as PEM of PKCS#8, where it was made here.
+    /// The key of the trusted root as PKCS#8 PEM, if it was created here.
     pub fn root_key_pem(&self) -> Option<String> {
         self.trusted
             .root_key
@@ -127,11 +127,11 @@ impl Authority {
             .map(|der| pem("PRIVATE KEY", der))
     }
 
-    /// Takes another authority, given as PEM, into the trust store: that of a target whose certificate
+    /// Adds another authority, given as PEM, to the trust store: that of a target whose certificate
     /// is not from the lab.
     ///
     /// # Errors
-    /// When the text holds no certificate, or one that cannot be an authority's.
+    /// When the text contains no certificate, or one that does not belong to an authority.
     pub fn trust(&mut self, certificates: &str) -> Result<(), BadAuthority> {
         let mut roots = RootCertStore::clone(&self.roots);
         let before = roots.len();
@@ -148,7 +148,7 @@ impl Authority {
         Ok(())
     }
 
-    /// A trust store with the trusted root, and what else was taken in.
+    /// A trust store with the trusted root and the added authorities.
     pub fn roots(&self) -> Arc<RootCertStore> {
         Arc::clone(&self.roots)
     }
@@ -177,7 +177,7 @@ impl Authority {
         &self.untrusted
     }
 
-    /// Made when it is first asked for: most runs have no use for it.
+    /// Created on first use, because most runs do not need it.
     pub(super) fn impostor(&self) -> &Line {
         self.impostor
             .get_or_init(|| Line::impostor(self.seed, self.now, &self.trusted))

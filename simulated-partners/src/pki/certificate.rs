@@ -1,4 +1,4 @@
-//! Certificates as they are written: any field, any extension, any signature (RFC 5280 §4.1).
+//! Encodes certificates with any field, extension or signature (RFC 5280 §4.1).
 
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
@@ -57,7 +57,7 @@ impl Extension {
         for bit in bits {
             flags[usize::from(bit / 8)] |= 0x80 >> (bit % 8);
         }
-        // In a named list trailing zeros are left out (X.690 §11.2.2).
+        // In a named bit list, trailing zeros are omitted (X.690 §11.2.2).
         let length = bits.iter().max().map_or(0, |bit| usize::from(*bit) + 1);
         let content = yasna::construct_der(|writer| {
             writer.write_bitvec_bytes(&flags[..length.div_ceil(8)], length);
@@ -106,17 +106,17 @@ impl Extension {
     }
 }
 
-/// From when to when a certificate is good.
+/// The validity period of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Validity {
     pub(super) not_before: OffsetDateTime,
     pub(super) not_after: OffsetDateTime,
 }
 
-/// A certificate before it is signed.
+/// An unsigned certificate.
 pub(super) struct Draft<'a> {
     pub(super) serial: [u8; 16],
-    /// Both names are written already.
+    /// Both names are already encoded.
     pub(super) issuer: &'a [u8],
     pub(super) subject: &'a [u8],
     pub(super) validity: Validity,

@@ -1,10 +1,10 @@
-//! The one place where the lab asks for the date.
+//! The only place where the lab reads the date.
 
 use std::time::SystemTime;
 
 use rustls::pki_types::UnixTime;
 
-/// The date to which the lab's certificates are anchored.
+/// The date to which the lab's certificates are relative.
 pub(super) fn system_time() -> SystemTime {
     #[expect(
         clippy::disallowed_methods,
@@ -13,14 +13,14 @@ pub(super) fn system_time() -> SystemTime {
     SystemTime::now()
 }
 
-/// The lab's day, as dates in files are compared with.
+/// The current day, for comparison with dates in files.
 pub fn today() -> time::Date {
     time::OffsetDateTime::from(system_time()).date()
 }
 
 /// The date at which a certificate is judged.
 pub(crate) fn unix_time() -> UnixTime {
-    // A clock before 1970 finds every certificate not yet valid, as it should.
+    // With a clock before 1970, every certificate is not yet valid, as it should be.
     UnixTime::since_unix_epoch(
         system_time()
             .duration_since(SystemTime::UNIX_EPOCH)

@@ -10,7 +10,7 @@ use rustls::sign::CertifiedKey;
 
 use super::key::LeafKey;
 
-/// What a server shows of itself in a handshake: a chain, leaf first, and the key it signs with.
+/// What a server presents in a handshake: a chain, leaf first, and the signing key.
 pub struct Identity {
     leaf: Arc<LeafKey>,
     certified: Arc<CertifiedKey>,
@@ -26,7 +26,7 @@ impl Identity {
         }
     }
 
-    /// The certificates as they are sent: leaf first and the root left out, unless a specification says
+    /// The certificates as sent: leaf first and without the root, unless a specification says
     /// otherwise.
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.certified.cert
@@ -37,7 +37,7 @@ impl Identity {
         &self.leaf.der
     }
 
-    /// Chain and key in the form that a resolver hands to rustls.
+    /// Chain and key in the form that a rustls resolver returns.
     pub fn certified(&self) -> &Arc<CertifiedKey> {
         &self.certified
     }

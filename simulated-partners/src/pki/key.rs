@@ -39,11 +39,11 @@ pub enum KeyKind {
     P521,
     /// Ed25519.
     Ed25519,
-    /// RSA with 1024 bits, too weak for anybody (RFC 9325 §4.5).
+    /// RSA with 1024 bits, too weak (RFC 9325 §4.5).
     Rsa1024,
     /// RSA with 2048 bits.
     Rsa2048,
-    /// RSA with 4096 bits. Making it takes some tenths of a second or more, once a run.
+    /// RSA with 4096 bits. Creating it takes some tenths of a second or more, once per run.
     Rsa4096,
 }
 
@@ -65,13 +65,13 @@ impl From<Key> for KeyKind {
 
 /// A key that signs certificates.
 pub(super) enum Pair {
-    /// One that libraries take.
+    /// A key supported by libraries.
     Sound(KeyPair),
-    /// One that they refuse.
+    /// A key that they refuse.
     Weak(Arc<RsaKey>),
 }
 
-/// A key cannot make a signature over this hash: only RSA keys make weak ones.
+/// The key cannot sign with this hash: only RSA keys make weak signatures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the key cannot make this signature")]
 pub(super) struct CannotSign;
@@ -107,7 +107,7 @@ impl Pair {
     }
 }
 
-/// The algorithm with which a pair signs by itself (RFC 5758 §3.2, RFC 8410 §3, RFC 4055 §5).
+/// The default signature algorithm of a pair (RFC 5758 §3.2, RFC 8410 §3, RFC 4055 §5).
 fn own_algorithm(pair: &KeyPair) -> Result<(&'static [u64], bool), CannotSign> {
     let known: [(_, &[u64], _); 9] = [
         (
@@ -159,7 +159,7 @@ fn own_algorithm(pair: &KeyPair) -> Result<(&'static [u64], bool), CannotSign> {
         .ok_or(CannotSign)
 }
 
-/// A key of a leaf in the forms in which it is needed.
+/// A leaf's key in the required forms.
 pub(super) struct LeafKey {
     pub(super) pair: Arc<Pair>,
     pub(super) signing: Arc<dyn SigningKey>,
@@ -201,7 +201,7 @@ impl LeafKey {
     }
 }
 
-/// A key in version 1 of PKCS#8. rcgen's own are of version 2, which OpenSSL 3.0 does not read.
+/// A key in version 1 of PKCS#8. rcgen uses version 2, which OpenSSL 3.0 does not read.
 fn ed25519() -> Result<KeyPair, rcgen::Error> {
     let document = Ed25519KeyPair::generate()
         .and_then(|key| key.to_pkcs8v1())
@@ -210,23 +210,23 @@ fn ed25519() -> Result<KeyPair, rcgen::Error> {
     KeyPair::from_pkcs8_der_and_sign_algo(&der, &rcgen::PKCS_ED25519)
 }
 
-/// Whose key is wanted.
+/// The owner of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Owner {
     /// The certificate's.
     Leaf,
-    /// That of somebody else, with another key of the same kind.
+    /// Another owner, with a different key of the same kind.
     Other,
-    /// An intermediate authority whose algorithm a specification chose, or another leaf that signs.
+    /// An intermediate authority whose algorithm a specification chose, or another signing leaf.
     Intermediate,
 }
 
-/// Keys that were made, each once.
+/// Created keys, one of each.
 #[derive(Default)]
 pub(super) struct Keys(Mutex<BTreeMap<(KeyKind, Owner), Arc<LeafKey>>>);
 
 impl Keys {
-    /// RSA takes a tenth of a second or more at the first time, the others take no time.
+    /// Creating an RSA key takes a tenth of a second or more; others are fast.
     pub(super) fn key(&self, kind: KeyKind, owner: Owner) -> Arc<LeafKey> {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = keys

@@ -1,4 +1,4 @@
-//! Authorities: roots, and intermediates that sign for them.
+//! Authorities: roots, and the intermediates they sign.
 
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ const KEY_CERT_SIGN: u8 = 5;
 const CRL_SIGN: u8 = 6;
 const NO_INPUT: &str = "keys and certificates made from constants cannot be wrong";
 
-/// Who signs: a name, a key identifier and a key.
+/// A signer: a name, a key identifier and a key.
 pub(super) struct Signatory {
-    /// The distinguished name, written.
+    /// The encoded distinguished name.
     pub(super) name: Vec<u8>,
-    /// None where the certificate has none.
+    /// `None` if the certificate has none.
     pub(super) key_id: Option<Vec<u8>>,
     pub(super) pair: Arc<Pair>,
 }
@@ -82,10 +82,10 @@ fn new_pair() -> Arc<Pair> {
     Arc::new(Pair::Sound(KeyPair::generate().expect(NO_INPUT)))
 }
 
-/// What an authority's certificate says besides names and keys.
+/// The contents of an authority's certificate besides names and keys.
 pub(super) struct Terms<'a> {
     pub(super) seed: u64,
-    /// From which the serial number follows.
+    /// The source of the serial number.
     pub(super) request: &'a str,
     pub(super) validity: Validity,
     pub(super) path_length: Option<u8>,
@@ -106,7 +106,7 @@ impl<'a> Terms<'a> {
     }
 }
 
-/// How long an authority's certificate is good.
+/// The validity of an authority's certificate.
 pub(super) fn usual_validity(now: OffsetDateTime) -> Validity {
     Validity {
         not_before: now - Duration::days(90),
@@ -114,13 +114,13 @@ pub(super) fn usual_validity(now: OffsetDateTime) -> Validity {
     }
 }
 
-/// A root and the intermediate that signs for it.
+/// A root and its intermediate.
 pub(super) struct Line {
     pub(super) root: CertificateDer<'static>,
     pub(super) root_signatory: Arc<Signatory>,
     pub(super) intermediate: CertificateDer<'static>,
     pub(super) signatory: Arc<Signatory>,
-    /// PKCS#8 of the root's key, where it was made here.
+    /// PKCS#8 of the root's key, if it was created here.
     pub(super) root_key: Option<Vec<u8>>,
 }
 
@@ -137,7 +137,7 @@ impl Line {
         }
     }
 
-    /// A line with names and key identifiers of another and keys of its own.
+    /// A line with another's names and key identifiers, and its own keys.
     pub(super) fn impostor(seed: u64, now: OffsetDateTime, of: &Self) -> Self {
         let (root, intermediate) = (of.root_signatory.impostor(), of.signatory.impostor());
         Self::of(seed, now, "s2spec impostor", root, intermediate)
@@ -166,7 +166,7 @@ impl Line {
         }
     }
 
-    /// A line below a root that was made elsewhere.
+    /// A line below an external root.
     pub(super) fn below(
         seed: u64,
         now: OffsetDateTime,
@@ -192,7 +192,7 @@ impl Line {
     }
 }
 
-/// What signs for a given root, if its certificate may sign an intermediate with this key.
+/// The signer of a given root, if its certificate may sign an intermediate with this key.
 fn given_root(root: &CertificateDer<'_>, key: KeyPair) -> Result<Signatory, BadAuthority> {
     let (_, parsed) =
         x509_parser::parse_x509_certificate(root).map_err(|_| BadAuthority::NoCertificate)?;
@@ -225,7 +225,7 @@ fn given_root(root: &CertificateDer<'_>, key: KeyPair) -> Result<Signatory, BadA
     })
 }
 
-/// The certificate of what signs for a root.
+/// The certificate of a root's signer.
 fn intermediate(
     seed: u64,
     now: OffsetDateTime,

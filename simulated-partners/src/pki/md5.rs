@@ -1,4 +1,4 @@
-//! MD5, for signatures that a target has to refuse.
+//! MD5, for signatures that a target must refuse.
 
 /// MD5 (RFC 1321 §3).
 pub(super) fn md5(message: &[u8]) -> [u8; 16] {

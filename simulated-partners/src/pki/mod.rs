@@ -1,8 +1,8 @@
 //! The lab's certificate factory: an authority and certificates of every kind, good and bad.
 //!
-//! Keys are made once per [`Authority`] and shared by all certificates of their kind, so that a
+//! Keys are created once per [`Authority`] and shared by all certificates of their kind, so a
 //! certificate costs one signature. Start at [`Authority::issue`], or at [`CertificateSpec`] for certificates
-//! that are wrong in more ways.
+//! with other faults.
 
 mod authority;
 mod certificate;

@@ -1,4 +1,4 @@
-//! Names in certificates, written by hand.
+//! Encodes names in certificates.
 
 use yasna::Tag;
 use yasna::models::ObjectIdentifier;
@@ -11,24 +11,24 @@ const ID_ON_DNS_SRV: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 8, 7];
 /// Upper bound of a common name (RFC 5280 Appendix A.1).
 const UB_COMMON_NAME: usize = 64;
 
-/// In which forms certificates name a domain.
+/// The forms in which certificates name a domain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NameForms {
     /// dNSName, id-on-xmppAddr and SRVName.
     #[default]
     All,
-    /// Without id-on-xmppAddr, as public authorities issue them today: for targets that cannot read
+    /// Without id-on-xmppAddr, as issued by public authorities today: for targets that cannot read
     /// it.
     WithoutXmppAddr,
 }
 
 /// An entry of the subject alternative names (RFC 5280 §4.2.1.6).
 ///
-/// Texts are written as they are, right or wrong: one that is no ASCII, or that holds a NUL, gives
-/// the broken certificate that was asked for.
+/// Texts are encoded as given, valid or not: one that is not ASCII, or contains a NUL, gives
+/// the requested broken certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum GeneralName {
-    /// Any of the primitive kinds, by its context tag.
+    /// Any primitive kind, by its context tag.
     Primitive(u8, Vec<u8>),
     /// otherName with a string.
     Other {
@@ -66,7 +66,7 @@ impl GeneralName {
         }
     }
 
-    /// About how many bytes it takes.
+    /// Its approximate size in bytes.
     pub(super) fn length(&self) -> usize {
         match self {
             Self::Primitive(_, content) => content.len() + 4,
@@ -153,7 +153,7 @@ pub(super) fn authority(common_name: &str) -> Vec<u8> {
     distinguished_name(&[(&[2, 5, 4, 3], common_name)])
 }
 
-/// A subject that nobody should match names against, for the eyes of who reads a log.
+/// A subject not meant for name matching, for readers of a log.
 pub(super) fn subject(common_name: Option<&str>) -> Vec<u8> {
     const ORGANIZATION: (&[u64], &str) = (&[2, 5, 4, 10], "s2spec lab");
     match common_name {
@@ -162,7 +162,7 @@ pub(super) fn subject(common_name: Option<&str>) -> Vec<u8> {
     }
 }
 
-/// The common name for a domain, where it is short enough.
+/// The common name for a domain, if it is short enough.
 pub(super) fn common_name(domain: &str) -> Option<&str> {
     (domain.chars().count() <= UB_COMMON_NAME).then_some(domain)
 }
@@ -184,7 +184,7 @@ fn distinguished_name(attributes: &[(&[u64], &str)]) -> Vec<u8> {
     })
 }
 
-/// The string types in which names come.
+/// The string types of names.
 pub(super) const UTF8: Tag = TAG_UTF8STRING;
 pub(super) const IA5: Tag = TAG_IA5STRING;
 pub(super) const PRINTABLE: Tag = TAG_PRINTABLESTRING;

@@ -109,7 +109,7 @@ fn key_usages_differ_only_without_client_auth() {
     assert_eq!(extended_key_usage(&parse(&server_only)), (true, false));
 }
 
-/// The alternative names of a certificate, their string types checked.
+/// The alternative names of a certificate, with checked string types.
 fn names_in(certificate: &X509Certificate<'_>) -> Vec<String> {
     let san = certificate.subject_alternative_name().unwrap().unwrap();
     assert!(!san.critical);
@@ -256,7 +256,7 @@ fn pem_is_read_back(#[values(Key::P256, Key::Rsa2048, Key::Ed25519)] key: Key) {
     assert_eq!(chain, identity.chain());
     let read = PrivateKeyDer::from_pem_slice(identity.key_pem().as_bytes()).unwrap();
     assert_eq!(&read, identity.key());
-    // Version 1, as all libraries read it (RFC 5208 §5): SEQUENCE { INTEGER 0, …
+    // Version 1, which all libraries read (RFC 5208 §5): SEQUENCE { INTEGER 0, …
     let PrivateKeyDer::Pkcs8(document) = &read else {
         panic!("not PKCS#8");
     };

@@ -1,7 +1,7 @@
-//! Cryptography that libraries no longer offer: RSA with 1024 bits, signatures over SHA-1 and MD5.
+//! Cryptography that libraries no longer offer: 1024-bit RSA, signatures over SHA-1 and MD5.
 //!
-//! For certificates that a target has to refuse. Neither fast nor free of side channels: nothing is
-//! protected by it.
+//! For certificates that a target must refuse. Neither fast nor free of side channels, because it
+//! protects nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use super::md5::md5;
 
 const RSA_ENCRYPTION: &[u64] = &[1, 2, 840, 113549, 1, 1, 1];
 const PUBLIC_EXPONENT: u32 = 65_537;
-/// Rounds of Miller and Rabin's test; each lets one composite number of four pass.
+/// Rounds of the Miller-Rabin test; each accepts a composite number with probability 1/4.
 const ROUNDS: usize = 24;
 
-/// What a signature is made over.
+/// The hash of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hash {
-    /// Nothing weak about it.
+    /// Not weak.
     Sha256,
     /// Broken (RFC 9155).
     Sha1,
@@ -67,7 +67,7 @@ pub(super) struct RsaKey {
 }
 
 impl RsaKey {
-    /// A new key with a modulus of 1024 bits, which takes some hundredths of a second.
+    /// A new 1024-bit key, which takes some hundredths of a second.
     pub(super) fn generate_1024() -> Self {
         let exponent = BigUint::from(PUBLIC_EXPONENT);
         loop {
@@ -103,7 +103,7 @@ impl RsaKey {
         }
     }
 
-    /// The key in a pair of rcgen's, or nothing where it is of another algorithm.
+    /// The key of an rcgen pair, or `None` if it has another algorithm.
     pub(super) fn of(pair: &KeyPair) -> Option<Self> {
         let der = pair.serialize_der();
         let (modulus, private_exponent) = yasna::parse_der(&der, |reader| {
@@ -174,7 +174,7 @@ impl RsaKey {
         hashed.extend(salt);
         let hash = Hash::Sha256.of(&hashed);
 
-        // All moduli here are of whole bytes, so that the encoded message has the same length.
+        // All moduli here are whole bytes, so the encoded message has the same length.
         let length = self.length();
         let mut encoded = vec![0; length - HASH - 1];
         let at = encoded.len() - HASH - 1;
@@ -216,7 +216,7 @@ impl fmt::Debug for RsaKey {
     }
 }
 
-/// SubjectPublicKeyInfo of these numbers, sensible or not.
+/// SubjectPublicKeyInfo of these numbers, valid or not.
 pub(super) fn rsa_public_key_info(modulus: &BigUint, exponent: &BigUint) -> Vec<u8> {
     let key = yasna::construct_der(|writer| {
         writer.write_sequence(|numbers| {
@@ -260,7 +260,7 @@ fn pkcs8(numbers: &[&BigUint]) -> Vec<u8> {
     })
 }
 
-/// A prime of 512 bits whose two highest bits are set, so that a product has all 1024.
+/// A 512-bit prime whose two highest bits are set, so that a product has 1024 bits.
 fn prime() -> BigUint {
     loop {
         let mut bytes: [u8; 64] = random();
@@ -273,7 +273,7 @@ fn prime() -> BigUint {
     }
 }
 
-/// Trial division, then the test of Miller and Rabin (FIPS 186-5 Appendix B.3.1).
+/// Trial division, then the Miller-Rabin test (FIPS 186-5 Appendix B.3.1).
 fn is_prime(candidate: &BigUint) -> bool {
     let zero = BigUint::ZERO;
     if (3_u32..2000)
@@ -305,7 +305,7 @@ fn random<const LENGTH: usize>() -> [u8; LENGTH] {
     bytes
 }
 
-/// The key for handshakes, which rustls does not take below 2048 bits.
+/// The key for handshakes, for which rustls refuses fewer than 2048 bits.
 #[derive(Debug)]
 pub(super) struct WeakSigningKey(pub(super) Arc<RsaKey>);
 

@@ -1,7 +1,7 @@
-//! A look at a server from outside: its header and features, its handshake, its certificate.
+//! Looks at a server from outside: its header and features, its handshake, its certificate.
 //!
-//! A [`Partner`](crate::driver::Partner) negotiates for real; a probe stops before it authenticates,
-//! and leaves nothing behind. It says what was seen and judges nothing. Start at [`look`].
+//! A [`Partner`](crate::driver::Partner) negotiates completely; a probe stops before it authenticates
+//! and leaves nothing behind. It reports observations and judges nothing. Start at [`look`].
 
 mod opened;
 
@@ -30,52 +30,52 @@ use crate::wire::{Element, NS_TLS};
 pub use opened::{Fault, Opened};
 use opened::{Units, end, open};
 
-/// What to probe, and under which name.
+/// What to probe, and with which names.
 #[derive(Clone, Debug)]
 pub struct Probe {
-    /// Where.
+    /// The address.
     pub address: SocketAddr,
-    /// The domain that is asked for.
+    /// The domain in `to`.
     pub domain: String,
-    /// The domain that asks.
+    /// The domain in `from`.
     pub from: String,
-    /// What is shown where a client certificate is asked for.
+    /// The identity shown if a client certificate is requested.
     pub identity: Option<Arc<Identity>>,
-    /// Whether TLS comes first (XEP-0368) instead of a stream in clear.
+    /// Whether to use direct TLS (XEP-0368) instead of a plaintext stream.
     pub direct_tls: bool,
-    /// How long all of it may take.
+    /// The time limit for the whole probe.
     pub patience: Duration,
 }
 
-/// What was seen, as far as it came.
+/// The observations, as far as the probe got.
 #[derive(Debug)]
 pub struct ProbeReport {
-    /// How long TCP took, or why there was none.
+    /// How long TCP took, or why it failed.
     pub connected: io::Result<Duration>,
-    /// The stream in clear; none with direct TLS.
+    /// The plaintext stream; `None` with direct TLS.
     pub clear: Option<Opened>,
-    /// The handshake; none where STARTTLS was not offered.
+    /// The handshake; `None` if STARTTLS was not offered.
     pub tls: Option<Result<Secured, Broken>>,
     /// The stream over TLS.
     pub over_tls: Option<Opened>,
 }
 
-/// A handshake that was completed.
+/// A completed handshake.
 #[derive(Clone, Debug)]
 pub struct Secured {
-    /// What the server showed, leaf first.
+    /// The server's chain, leaf first.
     pub chain: Vec<CertificateDer<'static>>,
     /// `1.2` or `1.3`.
     pub version: &'static str,
     /// The suite's IANA name.
     pub suite: String,
-    /// Whether a client certificate was asked for.
+    /// Whether a client certificate was requested.
     pub asked_for_certificate: bool,
     /// How long the handshake took.
     pub took: Duration,
 }
 
-/// STARTTLS or a handshake that came to nothing.
+/// STARTTLS or a handshake that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Broken {
     /// There was no `<proceed/>`.
@@ -84,7 +84,7 @@ pub enum Broken {
     Handshake(Party, TlsSignal),
     /// It did not end in time.
     Timeout,
-    /// The domain is no name that TLS could ask for.
+    /// The domain is not a valid server name for TLS.
     Name,
 }
 
@@ -98,13 +98,13 @@ impl ProbeReport {
         }
     }
 
-    /// The handshake's result where it was completed.
+    /// The result of a completed handshake.
     pub fn secured(&self) -> Option<&Secured> {
         self.tls.as_ref()?.as_ref().ok()
     }
 }
 
-/// Looks at a server: TCP, a stream in clear, STARTTLS where it is offered, a stream over TLS.
+/// Probes a server: TCP, a plaintext stream, STARTTLS if offered, a stream over TLS.
 pub async fn look(what: &Probe) -> ProbeReport {
     let deadline = Instant::now() + what.patience;
     let began = Instant::now();
@@ -114,7 +114,7 @@ pub async fn look(what: &Probe) -> ProbeReport {
         Ok(Err(error)) => return ProbeReport::failed(error),
         Err(_) => return ProbeReport::failed(io::ErrorKind::TimedOut.into()),
     };
-    // A connection that is gone already shows when it is read.
+    // A lost connection is noticed when reading.
     let _ = tcp.set_nodelay(true);
     let _ = SockRef::from(&tcp).set_tcp_quickack(true);
     let mut report = ProbeReport {
@@ -171,7 +171,7 @@ async fn secure(
         })?;
     let facts = {
         let connection = stream.get_ref().1;
-        // Judged elsewhere, point by point: here only what was agreed on matters.
+        // Judged elsewhere in detail: here only the negotiated values matter.
         let roots = Arc::new(rustls::RootCertStore::empty());
         tls::client_facts(
             connection,
@@ -202,7 +202,7 @@ fn config(asked: &Arc<Asked>) -> Result<ClientConfig, Broken> {
     Ok(config)
 }
 
-/// Shows a certificate and remembers that it was asked for.
+/// Shows a certificate and remembers that it was requested.
 #[derive(Debug)]
 struct Asked {
     identity: Option<Arc<Identity>>,
@@ -225,10 +225,10 @@ impl ResolvesClientCert for Asked {
     }
 }
 
-/// STARTTLS as stream features have it: `Some(true)` where it is required.
+/// STARTTLS in stream features: `Some(true)` if it is required.
 pub fn starttls_offer(features: &Element) -> Option<bool> {
     let starttls = features.find(NS_TLS, "starttls")?;
-    // The only feature counts as required as well (RFC 6120 §5.3.1).
+    // The only feature also counts as required (RFC 6120 §5.3.1).
     let alone = features.elements().count() == 1;
     Some(alone || starttls.find(NS_TLS, "required").is_some())
 }

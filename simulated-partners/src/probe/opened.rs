@@ -1,4 +1,4 @@
-//! The opening of a stream, and what may come in its place.
+//! The opening of a stream, and what may come instead.
 
 use std::io;
 use std::time::Duration;
@@ -14,25 +14,25 @@ use crate::wire::{
     NS_STREAMS, NS_TLS, Unit,
 };
 
-/// Bytes of something unexpected that are kept.
+/// The number of unexpected bytes kept.
 const EXCERPT: usize = 64;
 const CHUNK: usize = 4096;
 const FAREWELL: Duration = Duration::from_millis(100);
 
-/// What a server answered to a stream header.
+/// The answer of a server to a stream header.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Opened {
     /// Its own header.
     pub header: Option<Element>,
     pub features: Option<Element>,
-    /// What came in place of the next one.
+    /// What came instead of the next one.
     pub fault: Option<Fault>,
 }
 
-/// What came in place of a stream.
+/// What came instead of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing, as long as was waited.
+    /// Nothing within the time limit.
     Silence,
     /// The end of the connection.
     Closed,
@@ -44,11 +44,11 @@ pub enum Fault {
         condition: String,
         text: Option<String>,
     },
-    /// A TLS alert, or a TLS record where none was expected.
+    /// A TLS alert, or an unexpected TLS record.
     Tls(String),
-    /// Bytes of something else.
+    /// Other bytes.
     NotXmpp(String),
-    /// An element that has no place here.
+    /// An unexpected element.
     Unexpected(String),
 }
 
@@ -59,8 +59,8 @@ impl Opened {
             .is_some_and(|features| starttls_offer(features).is_some())
     }
 
-    /// Whether the header declares the dialback namespace, as older servers do to say that they know
-    /// it.
+    /// Whether the header declares the dialback namespace, as older servers do to show their
+    /// support.
     pub fn declares_dialback(&self) -> bool {
         self.header.as_ref().is_some_and(|header| {
             header
@@ -78,7 +78,7 @@ impl Opened {
     }
 }
 
-/// Sends a header and reads what comes.
+/// Sends a header and reads the answer.
 pub(super) async fn open<S>(
     stream: &mut S,
     units: &mut Units,
@@ -97,7 +97,7 @@ where
     let mut opened = Opened::default();
     let text = format!("<?xml version='1.0'?>{}", header.to_open_tag());
     let done = timeout_at(deadline, async {
-        // A peer that is gone shows, with its last words, when it is read.
+        // A lost peer is noticed, with its last data, when reading.
         let _ = stream.write_all(text.as_bytes()).await;
         let _ = stream.flush().await;
         read(stream, units, &mut opened).await
@@ -132,13 +132,13 @@ async fn read<S: AsyncRead + Unpin>(
             .as_ref()
             .is_some_and(|header| header.attribute("version").is_none());
         if old {
-            // A server from before version 1.0 sends no features (RFC 6120 §4.7.5).
+            // A pre-1.0 server sends no features (RFC 6120 §4.7.5).
             return Ok(());
         }
     }
 }
 
-/// Asks for TLS on a stream that was opened.
+/// Requests TLS on an opened stream.
 pub(super) async fn starttls<S>(
     stream: &mut S,
     units: &mut Units,
@@ -161,9 +161,9 @@ where
     answer.await.unwrap_or(Err(Fault::Silence))
 }
 
-/// Takes leave of a peer, and does not wait for its answer.
+/// Ends the stream without waiting for an answer.
 pub(super) async fn end<S: AsyncWrite + Unpin>(stream: &mut S) {
-    // Nothing that is said now matters to anybody.
+    // Errors no longer matter.
     let _ = timeout(FAREWELL, async {
         stream.write_all(b"</stream:stream>").await?;
         stream.shutdown().await
@@ -224,9 +224,9 @@ fn fault(kind: &Kind) -> Fault {
     }
 }
 
-/// Bytes that are no stream: TLS, text of another protocol, or broken XML.
+/// Bytes that are not a stream: TLS, text of another protocol, or broken XML.
 fn strange(seen: &[u8], rule: &str) -> Fault {
-    // A record begins with its type and the version's first byte (RFC 8446 §5.1).
+    // A record starts with its type and the first byte of the version (RFC 8446 §5.1).
     if matches!(seen, [20..=23, 3, ..]) {
         let alert = tls::legacy::read_alert(seen);
         return Fault::Tls(alert.unwrap_or_else(|| "a TLS record".to_owned()));
@@ -243,7 +243,7 @@ fn strange(seen: &[u8], rule: &str) -> Fault {
     )
 }
 
-/// Under TLS it may be the server's judgement of our certificate (RFC 8446 §4.4.2.4).
+/// Under TLS it may be the server's verdict on our certificate (RFC 8446 §4.4.2.4).
 fn broken(error: &io::Error) -> Fault {
     let is_tls = error
         .get_ref()

@@ -1,4 +1,4 @@
-//! What a partner does in place of a correct answer.
+//! What a partner does instead of the correct answer.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,110 +11,110 @@ use super::hello::Hello;
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Do {
-    /// Sends text as it is, with the placeholders of [`Values`](super::Values) filled in. What is
-    /// sent at one point without a `flush` between goes out in one piece.
+    /// Sends text unchanged, with the placeholders of [`Values`](super::Values) filled in. What is
+    /// sent at one point without a `flush` in between is sent in one piece.
     Send(String),
-    /// Sends bytes, written as pairs of hexadecimal digits with blanks anywhere between pairs.
+    /// Sends bytes, written as pairs of hexadecimal digits with optional spaces between pairs.
     SendBytes(String),
-    /// Sends a text many times over.
+    /// Sends a text many times.
     Repeat(Repeat),
-    /// From here on sends everything in segments, or under TLS in records, of so many bytes. Zero
+    /// From now on, sends everything in segments, or under TLS in records, of this many bytes. Zero
     /// ends it.
     Split(u16),
-    /// Makes what was sent so far a segment of its own.
+    /// Makes what was sent so far a separate segment.
     Flush,
     /// Answers with a correct stream header without these attributes.
     HeaderWithout(Vec<String>),
     /// Sends the correct features for this state.
     Features,
-    /// Goes on with the list after so many milliseconds; the connection goes on reading.
+    /// Continues with the list after this many milliseconds; the connection keeps reading.
     Wait(#[schemars(range(min = 1, max = 600_000))] u32),
-    /// Goes on with the list when this name is on the board; at once if it already is.
+    /// Continues with the list when this signal is raised; at once if it already is.
     WaitFor(String),
-    /// Puts a name on the board, which other connections and partners of the scenario see.
+    /// Raises a signal, visible to other connections and partners of the scenario.
     Raise(String),
-    /// Puts a filled-in text on the board, and its name with it.
+    /// Raises a signal with a filled-in text.
     Capture(Capture),
-    /// Goes on from here as if a correct server stood there, once the list is through.
+    /// Continues from here as a correct server would, once the list has ended.
     Await(Await),
-    /// Stops reading; the connection stays.
+    /// Stops reading; the connection stays open.
     StopReading,
-    /// Sends FIN after what was sent, and goes on reading.
+    /// Sends FIN after what was sent, and keeps reading.
     ShutdownWrite,
-    /// Begins a TLS handshake in the natural role: client on dialled connections, else server.
+    /// Starts a TLS handshake in the natural role: client on dialled connections, else server.
     StartTls,
     /// Ends the stream and closes TCP.
     Close,
-    /// Closes TCP with neither an end of the stream nor of TLS.
+    /// Closes TCP without ending the stream or TLS.
     CloseTcp,
     /// Resets TCP.
     Reset,
-    /// Says nothing more on this connection and leaves it open.
+    /// Sends nothing more on this connection and leaves it open.
     StaySilent,
-    /// Says nothing to what was received; the connection goes on.
+    /// Does not answer this element; the connection continues.
     NoReply,
-    /// Sends bytes that are no TLS where the handshake should be, then closes.
+    /// Sends bytes that are not TLS instead of the handshake, then closes.
     BreakTls,
     /// Speaks TLS 1.0 at the record layer.
     LegacyTls,
-    /// Sends a hello made by hand where the handshake should be, and looks at the answer.
+    /// Sends a hello made by hand instead of the handshake, and reads the answer.
     Hello(Box<Hello>),
-    /// Stays silent where the handshake should be, and looks at what comes.
+    /// Stays silent instead of the handshake, and reads what arrives.
     StallTls,
-    /// Asks for another handshake under the keys of TLS 1.2, ends the stream, and looks at the answer.
+    /// Requests another handshake under TLS 1.2 keys, ends the stream, and reads the answer.
     Renegotiate(Renegotiate),
-    /// Goes on as a correct server would, after the actions before.
+    /// Continues as a correct server would, after the preceding actions.
     Proceed,
 }
 
-/// A text that is sent many times over.
+/// A text to send many times.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Repeat {
-    /// The text; `{n}` in it is the number of the repetition, counted from 1.
+    /// The text; `{n}` is the number of the repetition, counted from 1.
     pub send: String,
     /// How often.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub times: u32,
-    /// Milliseconds between two of them, for a peer that is to be kept busy slowly.
+    /// Milliseconds between repetitions, to keep a peer busy slowly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 600_000))]
     pub every: Option<u32>,
 }
 
-/// What a ClientHello under the keys of a connection says of the handshake before it. A listening
+/// What a ClientHello under a connection's keys says about the previous handshake. A listening
 /// side sends a HelloRequest, which says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Renegotiate {
     /// Nothing, as before RFC 5746.
     WithoutInfo,
-    /// Something that is not what the handshake before ended in (RFC 5746 §3.5).
+    /// Something that does not match the previous handshake (RFC 5746 §3.5).
     WrongInfo,
 }
 
-/// A text for the board.
+/// A text to capture.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Capture {
-    /// The name under which it is kept, and by which it becomes a placeholder.
+    /// The signal that is raised, which is also the name of the placeholder.
     pub name: String,
     /// The text, with placeholders.
     pub value: String,
-    /// In place of the text, the dialback key that this secret, with placeholders, makes of it
-    /// (XEP-0185 §3). It should then be `{domain} {target} {stream-id}`: receiving domain,
+    /// Instead of the text, the dialback key that this secret, with placeholders, makes of it
+    /// (XEP-0185 §3). The text should then be `{domain} {target} {stream-id}`: receiving domain,
     /// originating domain and stream id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
 }
 
-/// What a connection waits for after a reaction, where it does not show from what was sent.
+/// What a connection waits for after a reaction, if that does not follow from what was sent.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Await {
-    /// A stream header: the stream starts again.
+    /// A stream header: the stream restarts.
     Header,
     /// Features.
     Features,
@@ -126,12 +126,12 @@ pub enum Await {
     Result,
     /// The answer to an untyped `db:verify`.
     Answer,
-    /// Nothing: whatever comes is matched to its point and has no effect otherwise.
+    /// Nothing: anything received triggers its point and has no other effect.
     Nothing,
 }
 
 impl Do {
-    /// Nothing can come after it at the same point.
+    /// Whether nothing can follow it at the same point.
     pub const fn is_last(&self) -> bool {
         match self {
             Self::Send(_)
@@ -163,7 +163,7 @@ impl Do {
         }
     }
 
-    /// Whether bytes go out by it.
+    /// Whether it sends bytes.
     pub const fn sends(&self) -> bool {
         matches!(
             self,
@@ -175,7 +175,7 @@ impl Do {
         )
     }
 
-    /// Its texts: what is sent, and names of the board.
+    /// Its texts: sent ones, and names of signals.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         let (one, two, three) = match self {
             Self::Send(text) | Self::SendBytes(text) | Self::WaitFor(text) | Self::Raise(text) => {
@@ -205,7 +205,7 @@ impl Do {
     }
 }
 
-/// Bytes from pairs of hexadecimal digits; nothing where it is something else.
+/// Parses pairs of hexadecimal digits; `None` if the text is something else.
 pub(crate) fn hex(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     for group in text.split_ascii_whitespace() {

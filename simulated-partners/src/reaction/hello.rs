@@ -1,55 +1,55 @@
-//! What a hand-made hello of TLS offers or chooses.
+//! The content of a TLS hello made by hand.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A hello made by hand, for what no library can be made to say: as the client's first flight on
-/// dialled connections, else as the answer to the target's. What is left out is what a careful
-/// implementation of that version does. Nothing can go on from there but the look at the answer.
+/// A hello made by hand, for what no library can send: as the client's first flight on
+/// dialled connections, else as the answer to the target's. By default it is what a careful
+/// implementation of that version sends. Only the answer is read after it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Hello {
-    /// The highest version that is offered, or the one that is chosen.
+    /// The highest version offered, or the selected one.
     pub version: HelloVersion,
-    /// The suites that are offered, by IANA's names or as `0x1301`; the first is the one chosen.
+    /// The offered suites, by IANA name or as `0x1301`; the first is the selected one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub suites: Vec<String>,
-    /// Compression is offered, or chosen (RFC 3749).
+    /// Compression is offered, or selected (RFC 3749).
     #[serde(skip_serializing_if = "is_false")]
     pub deflate: bool,
-    /// A client says that it was refused a higher version before (RFC 7507).
+    /// A client says that it retries with a lower version (RFC 7507).
     #[serde(skip_serializing_if = "is_false")]
     pub fallback: bool,
-    /// A server marks that it was brought to a lower version (RFC 8446 §4.1.3).
+    /// A server marks that the version was lowered (RFC 8446 §4.1.3).
     #[serde(skip_serializing_if = "is_false")]
     pub downgrade: bool,
-    /// Values that are reserved so that they have to be ignored (RFC 8701).
+    /// Reserved values that must be ignored (RFC 8701).
     #[serde(skip_serializing_if = "is_false")]
     pub grease: bool,
-    /// Nothing is said of secure renegotiation (RFC 5746).
+    /// Secure renegotiation is not indicated (RFC 5746).
     #[serde(skip_serializing_if = "is_false")]
     pub without_renegotiation: bool,
-    /// A client announces early data on a ticket that nobody gave it (RFC 8446 §4.2.10).
+    /// A client announces early data with a ticket that it was never given (RFC 8446 §4.2.10).
     #[serde(skip_serializing_if = "is_false")]
     pub early_data: bool,
-    /// So many bytes in an extension that is there to make it big (RFC 7685).
+    /// This many bytes in a padding extension (RFC 7685).
     #[schemars(range(max = 60_000))]
     pub padding: u16,
-    /// In records of so many bytes; 0 for one, as far as that goes.
+    /// In records of this many bytes; 0 for a single record if possible.
     pub record: u16,
-    /// Application protocols that are offered, or the one that is chosen (RFC 7301).
+    /// The offered application protocols, or the selected one (RFC 7301).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub alpn: Vec<String>,
-    /// A server sends the rest of its flight, too: its certificate, a Diffie-Hellman group of so many
-    /// bits where the suite wants one, and the end.
+    /// A server also sends the rest of its flight: its certificate, a Diffie-Hellman group of this many
+    /// bits if the suite needs one, and the end.
     pub flight: Option<Flight>,
 }
 
-/// What follows a hand-made ServerHello.
+/// What follows a ServerHello made by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flight {
-    /// The certificate, for suites in which its key takes part in the exchange.
+    /// The certificate, for suites in which its key is used in the exchange.
     Plain,
     /// The certificate and a finite-field group of 512 bits.
     Dh512,
@@ -64,7 +64,7 @@ pub enum Flight {
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
 )]
 pub enum HelloVersion {
-    /// SSL 2.0, in a record of its own kind.
+    /// SSL 2.0, in its own record format.
     #[serde(rename = "ssl2")]
     Ssl2,
     /// SSL 3.0 (RFC 6101).
@@ -85,7 +85,7 @@ pub enum HelloVersion {
     V13,
 }
 
-/// The suites that can be named, among them many that nobody should take.
+/// The suites that can be named, including many insecure ones.
 const SUITES: [(&str, u16); 37] = [
     ("TLS_RSA_WITH_NULL_MD5", 0x0001),
     ("TLS_RSA_WITH_NULL_SHA", 0x0002),
@@ -135,7 +135,7 @@ pub(crate) fn suite(name: &str) -> Option<u16> {
     known.map(|(_, number)| *number)
 }
 
-/// The name of a suite, or its number where it is none of those.
+/// The name of a suite, or its number if it has no name here.
 pub(crate) fn suite_name(number: u16) -> String {
     let known = SUITES.iter().find(|(_, known)| *known == number);
     known.map_or_else(|| format!("{number:#06x}"), |(name, _)| (*name).to_owned())

@@ -1,4 +1,4 @@
-//! What a reaction can say in correct words and still get wrong, wherever it is written.
+//! Checks the meaning of a reaction that has the correct form.
 
 use std::ops::Range;
 
@@ -9,14 +9,14 @@ use super::{Await, Do, LONGEST_TEXT, MOST_TIMES, Reaction, When};
 use crate::diagnostic::Diagnostic;
 use crate::event::ConnectionKind;
 
-/// Attributes that a stream header can be sent without.
+/// Attributes that can be left out of a stream header.
 const HEADER_ATTRIBUTES: [&str; 6] = ["from", "id", "to", "version", "xml:lang", "xmlns:db"];
 
-/// Longest wait, in milliseconds.
+/// The longest wait, in milliseconds.
 const LONGEST_WAIT: u32 = 600_000;
 
-/// All mistakes of one reaction that show without anything around it. Names of placeholders are
-/// left to who knows which there are. `place` knows where a key is, such as `when` or `do.0`.
+/// All mistakes of one reaction that are visible on their own. Placeholder names are
+/// checked by callers who know them. `place` gives the place of a key, such as `when` or `do.0`.
 pub fn mistakes(reaction: &Reaction, place: &dyn Fn(&str) -> Range<usize>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     filters(reaction, place, &mut found);
@@ -80,7 +80,7 @@ fn filters(reaction: &Reaction, place: &dyn Fn(&str) -> Range<usize>, found: &mu
     }
 }
 
-/// That the action cannot be done at the point at all.
+/// The error for an action that is impossible at the point.
 fn misplaced(when: When, action: &Do, span: &Range<usize>) -> Option<Diagnostic> {
     let places = match action {
         Do::Raise(_) | Do::Capture(_) | Do::NoReply | Do::Proceed if when == When::TlsFailed => {
@@ -106,7 +106,7 @@ fn misplaced(when: When, action: &Do, span: &Range<usize>) -> Option<Diagnostic>
     })
 }
 
-/// Whether what the action says makes sense.
+/// Checks the values of an action.
 fn contents(reaction: &Reaction, action: &Do, tell: &mut dyn FnMut(String, String)) {
     match action {
         Do::HeaderWithout(names) => {
@@ -120,7 +120,7 @@ fn contents(reaction: &Reaction, action: &Do, tell: &mut dyn FnMut(String, Strin
                 }
             }
         }
-        // What a value stands for is seen once it is filled in.
+        // A placeholder's value is only known once it is filled in.
         Do::SendBytes(text) if text.contains('{') => {}
         Do::SendBytes(text) => match hex(text) {
             Some(bytes) if bytes.is_empty() => tell(

@@ -1,8 +1,7 @@
 //! Texts with placeholders.
 //!
-//! A placeholder is `{name}`, with `|base64`, `|upper`, `|lower`, `|cut` (without its last character)
-//! or `|flip` (with another last character) behind the name if the value is to be changed, or
-//! `{x*100}` for the text `x` a hundred times, or `{x^100}` for as many `x` as make the whole text a
+//! A placeholder is `{name}`, optionally with `|base64`, `|upper`, `|lower`, `|cut` (without its last
+//! character) or `|flip` (with another last character), or `{x*100}` for the text `x` a hundred times, or `{x^100}` for as many `x` as make the whole text a
 //! hundred bytes long.
 
 use std::collections::BTreeMap;
@@ -12,13 +11,13 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::LONGEST_TEXT;
 
-/// A placeholder as long as this is none.
+/// The maximum length of a placeholder.
 const LONGEST_PLACEHOLDER: usize = 256;
 
-/// What the placeholders stand for. Values are escaped for XML when filled in.
+/// The values of placeholders. They are escaped for XML when filled in.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Values<'a> {
-    /// `{id}`: the `id` of the element that was received; at the points before any, that of the
+    /// `{id}`: the `id` of the received element; before the first element, that of the
     /// stream.
     pub id: &'a str,
     /// `{from}`: the `from` that was received.
@@ -31,18 +30,18 @@ pub struct Values<'a> {
     pub target: &'a str,
     /// `{key}`: the dialback key that was received.
     pub key: &'a str,
-    /// `{stream-id}`: the id of the stream at hand.
+    /// `{stream-id}`: the id of the current stream.
     pub stream_id: &'a str,
     /// `{dialback-key}`: the partner's key for this stream and the target (XEP-0185).
     pub dialback_key: &'a str,
-    /// Fixed ones of the scenario.
+    /// Values of the scenario.
     pub fixed: Option<&'a BTreeMap<String, String>>,
-    /// What is on the board.
+    /// Captured texts.
     pub board: Option<&'a BTreeMap<String, String>>,
 }
 
 impl<'a> Values<'a> {
-    /// The placeholders that are there in every text, without the braces.
+    /// The placeholders available in every text, without the braces.
     pub const NAMES: [&'static str; 8] = [
         "id",
         "from",
@@ -54,17 +53,17 @@ impl<'a> Values<'a> {
         "dialback-key",
     ];
 
-    /// Fills a template in. Braces around anything else stay as they are.
+    /// Fills in a template. Braces around anything else are kept.
     pub fn fill(&self, template: &str) -> String {
         self.filled(template, true).0.concat()
     }
 
-    /// Fills a template in without escaping: for a text that is no XML yet.
+    /// Fills in a template without escaping: for a text that is not XML yet.
     pub fn fill_plain(&self, template: &str) -> String {
         self.filled(template, false).0.concat()
     }
 
-    /// Fills a line in that is repeated: all but the number of the repetition.
+    /// Fills in a repeated text, except for the number of the repetition.
     pub fn fill_line(&self, template: &str) -> Line {
         Line {
             pieces: self.filled_around(template, true, Some("n")).0,
@@ -112,7 +111,7 @@ impl<'a> Values<'a> {
                     let room = LONGEST_TEXT.saturating_sub(length) / text.len().max(1);
                     out.push_str(&text.repeat(times.min(room)));
                 }
-                // Only the first: there is nothing left for another one to do.
+                // Only the first one: it leaves no room for another.
                 Part::UpTo { text, bytes } => {
                     open.get_or_insert((pieces.len(), out.len(), text, bytes));
                 }
@@ -147,10 +146,10 @@ impl<'a> Values<'a> {
     }
 }
 
-/// A text that is repeated, filled in but for the number of the repetition.
+/// A repeated text, filled in except for the number of the repetition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// What stands between the numbers.
+    /// The text between the numbers.
     pieces: Vec<String>,
 }
 
@@ -166,7 +165,7 @@ impl Line {
     }
 }
 
-/// The names in a text that look like placeholders, without changes such as `|base64`, in order.
+/// The names in a text that look like placeholders, without modifiers such as `|base64`, in order.
 pub fn placeholders(text: &str) -> impl Iterator<Item = &str> {
     Template(text).filter_map(|part| match part {
         Part::Name { name, .. } => Some(name),
@@ -174,7 +173,7 @@ pub fn placeholders(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// How much longer than written the text becomes by repetitions such as `{x*100}`.
+/// By how much repetitions such as `{x*100}` lengthen the text.
 pub(super) fn repeated_length(text: &str) -> usize {
     Template(text)
         .map(|part| match part {
@@ -185,7 +184,7 @@ pub(super) fn repeated_length(text: &str) -> usize {
         .fold(0, usize::saturating_add)
 }
 
-/// Cuts a text into parts.
+/// Splits a text into parts.
 #[derive(Clone, Copy, Debug)]
 struct Template<'a>(&'a str);
 
@@ -198,31 +197,31 @@ enum Part<'a> {
     Name {
         /// The name.
         name: &'a str,
-        /// What becomes of the value.
+        /// The modifier.
         change: Change,
-        /// All of it, with the braces.
+        /// The whole placeholder, with the braces.
         written: &'a str,
     },
     /// A repetition.
     Times {
-        /// What is repeated.
+        /// The repeated text.
         text: &'a str,
-        /// How often.
+        /// The count.
         times: usize,
     },
-    /// A repetition that fills the whole text up.
+    /// A repetition that fills up the whole text.
     UpTo {
-        /// What is repeated.
+        /// The repeated text.
         text: &'a str,
-        /// The length that the whole text gets; less by what is no whole repetition.
+        /// The resulting length of the whole text, rounded down to whole repetitions.
         bytes: usize,
     },
 }
 
-/// What becomes of a value before it is filled in.
+/// The modifier of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Change {
-    /// Nothing.
+    /// None.
     None,
     /// Base64 with padding (RFC 4648 §4).
     Base64,
@@ -269,7 +268,7 @@ impl<'a> Iterator for Template<'a> {
             self.0 = rest;
             return Some(part);
         }
-        // The first character is text, whatever it is.
+        // The first character is text in any case.
         let first = self.0.chars().next().map_or(0, char::len_utf8);
         let end = self.0[first..]
             .find('{')
@@ -280,7 +279,7 @@ impl<'a> Iterator for Template<'a> {
     }
 }
 
-/// The placeholder at the beginning of a text, and what follows it.
+/// The placeholder at the start of a text, and what follows it.
 fn placeholder(text: &str) -> Option<(Part<'_>, &str)> {
     let inner = text.strip_prefix('{')?;
     let end = inner
@@ -326,7 +325,7 @@ fn placeholder(text: &str) -> Option<(Part<'_>, &str)> {
     ))
 }
 
-/// Whether names of placeholders and of the board look like this.
+/// Whether a name is valid for placeholders and signals.
 pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name

@@ -1,4 +1,4 @@
-//! What is read and what is refused.
+//! Accepted and rejected reactions.
 
 use super::*;
 
@@ -91,7 +91,7 @@ fn unknown_words_are_refused() {
 
 #[test]
 fn a_list_ends_with_its_last_action() {
-    // Each key has a place of its own length.
+    // Keys have places of different lengths.
     let place = |key: &str| 0..key.len();
     let wrong = read("when = 'auth'\ndo = ['close', { send = 'x' }]");
     let found = wrong.map(|one| mistakes(&one, &place)).unwrap_or_default();

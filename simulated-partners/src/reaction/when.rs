@@ -1,4 +1,4 @@
-//! Points of a negotiation, and where on a connection they lie.
+//! Points of a negotiation, and the stages of a connection.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,28 +26,28 @@ use crate::event::Direction;
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum When {
-    /// A connection was accepted: before anything, and in place of nothing.
+    /// A connection was accepted; replaces nothing.
     Accepted,
-    /// The target was dialled: in place of the first stream header.
+    /// The target was dialled; replaces the first stream header.
     Connected,
-    /// A stream header was received on an accepted connection, after each restart too: in place of
+    /// A stream header was received on an accepted connection, also after a restart; replaces
     /// header and features.
     Header,
-    /// The answering header was sent, after each restart too: in place of the features.
+    /// The response header was sent, also after a restart; replaces the features.
     Features,
-    /// The target's header came (dialling), after each restart too: in place of waiting for
+    /// The target's header was received (dialling), also after a restart; replaces waiting for
     /// features.
     HeaderReceived,
-    /// Features came (dialling): in place of choosing from them.
+    /// Features were received (dialling); replaces choosing from them.
     FeaturesReceived,
     /// `<starttls/>` was received.
     Starttls,
-    /// `<proceed/>` was sent (listening): in place of the handshake.
+    /// `<proceed/>` was sent (listening); replaces the handshake.
     ProceedSent,
-    /// `<proceed/>` was received (dialling): in place of the handshake.
+    /// `<proceed/>` was received (dialling); replaces the handshake.
     ProceedReceived,
-    /// A handshake is complete. Dialling: in place of the new header. Accepted: before anything,
-    /// and in place of nothing.
+    /// A handshake was completed. Dialling: replaces the new header. Accepted: replaces
+    /// nothing.
     Secured,
     /// A handshake failed. Nothing more can be sent.
     TlsFailed,
@@ -57,9 +57,9 @@ pub enum When {
     Response,
     /// A SASL `<challenge/>` was received.
     ChallengeReceived,
-    /// SASL `<success/>` was received: in place of the restart.
+    /// SASL `<success/>` was received; replaces the restart.
     SuccessReceived,
-    /// A SASL `<failure/>` was received: in place of trying something else.
+    /// A SASL `<failure/>` was received; replaces trying another method.
     FailureReceived,
     /// An untyped `db:result` was received.
     DbResult,
@@ -69,14 +69,14 @@ pub enum When {
     ResultReceived,
     /// A typed `db:verify` was received.
     VerificationReceived,
-    /// The connection is authenticated. Dialling: in place of the stanza that was to be sent.
-    /// Accepted: in place of nothing.
+    /// The connection is authenticated. Dialling: replaces the stanza to be sent.
+    /// Accepted: replaces nothing.
     Established,
     /// A stanza was received.
     Stanza,
     /// A stream error was received.
     StreamError,
-    /// The target's end of its stream was received: in place of ours.
+    /// The target's end of its stream was received; replaces ours.
     StreamEnd,
     /// Any other element was received.
     Element,
@@ -86,12 +86,12 @@ impl When {
     /// All points.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// The point as a file spells it.
+    /// Its name in files.
     pub fn word(self) -> &'static str {
         self.into()
     }
 
-    /// Whether only connections dialled by this side get there in a correct negotiation.
+    /// Whether only connections dialled by this side reach it in a correct negotiation.
     pub(super) const fn only_on(self) -> Option<Direction> {
         match self {
             Self::Accepted | Self::Header | Self::Features | Self::ProceedSent => {
@@ -103,16 +103,16 @@ impl When {
     }
 }
 
-/// How far a connection is.
+/// The stage of a connection.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
-    /// In clear, and nobody's identity is proved.
+    /// Plaintext and not authenticated.
     Clear,
-    /// TLS is up, and nobody's identity is proved.
+    /// TLS and not authenticated.
     Secured,
-    /// An identity is proved: SASL succeeded or a key was found valid.
+    /// Authenticated: SASL succeeded or a key was found valid.
     Authenticated,
 }

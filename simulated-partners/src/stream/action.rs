@@ -1,4 +1,4 @@
-//! What a machine takes in and what it wants done.
+//! Inputs and actions of a machine.
 
 use std::time::Duration;
 
@@ -7,37 +7,37 @@ use crate::event::{EventKind, Party, TlsSession, TlsSignal};
 use crate::reaction::Line;
 use crate::wire::Element;
 
-/// Something that happened to a connection.
+/// An event on a connection.
 #[derive(Clone, Debug)]
 pub enum Input<'a> {
     /// TCP is connected.
     Opened,
-    /// Bytes arrived, decrypted where TLS is up.
+    /// Bytes arrived, decrypted under TLS.
     Bytes(&'a [u8]),
-    /// The handshake that [`Action::StartTls`] asked for is complete.
+    /// The handshake started by [`Action::StartTls`] was completed.
     TlsUp(TlsSession),
     /// That handshake failed, or TLS broke down later.
     TlsFailed {
         /// Who ended it.
         by: Party,
-        /// What it looked like.
+        /// How it failed.
         signal: TlsSignal,
     },
     /// The peer will send nothing more: FIN, or close_notify.
     PeerClosed,
     /// The peer reset the connection, or it broke.
     PeerReset,
-    /// The time of [`Action::Deadline`] has come.
+    /// The deadline set by [`Action::Deadline`] has passed.
     Deadline,
-    /// The time of [`Action::Timer`] has come.
+    /// The time set by [`Action::Timer`] has come.
     Timer,
-    /// What is on the board of the scenario now.
+    /// The current state of the scenario's board.
     Board(Snapshot),
-    /// A question of [`Action::Ask`] is decided.
+    /// A question asked with [`Action::Ask`] is decided.
     Verified {
-        /// Which question.
+        /// The question.
         ticket: u32,
-        /// How.
+        /// The answer.
         verdict: Verdict,
     },
     /// A stanza for an authenticated connection of [`Purpose::Enter`]; on any other it is dropped.
@@ -48,73 +48,73 @@ pub enum Input<'a> {
     Stop,
 }
 
-/// Something that a machine wants done, in the order given.
+/// An action requested by a machine, to be carried out in the given order.
 #[derive(Clone, Debug)]
 pub enum Action {
     /// Add to the transcript.
     Observe(EventKind),
-    /// Send these bytes, under TLS where it is up.
+    /// Send these bytes, under TLS if it is up.
     Send(Vec<u8>),
-    /// Send this so many times, numbered from 1, before what comes after; go on reading meanwhile.
-    /// Without a peer that takes it, the rest is left out.
+    /// Send this many times, numbered from 1, before what comes after; keep reading meanwhile.
+    /// If the peer stops reading, the rest is dropped.
     SendMany {
-        /// What is repeated.
+        /// The repeated text.
         line: Line,
-        /// How often.
+        /// The count.
         times: u32,
-        /// How long after one the next is due.
+        /// The interval.
         every: Option<Duration>,
     },
-    /// Let what was sent so far be a segment of its own.
+    /// Make what was sent so far a separate segment.
     Flush,
-    /// From here on send in segments, under TLS in records, of so many bytes; zero is no bound.
+    /// From now on, send in segments, or under TLS in records, of this many bytes; zero means no limit.
     Segments(usize),
-    /// Send nothing more: FIN, and close_notify before it under TLS. Reading goes on.
+    /// Send nothing more: FIN, preceded by close_notify under TLS. Reading continues.
     ShutWrite,
-    /// Read from the socket or, from now on, do not.
+    /// Resume or stop reading from the socket.
     Read(bool),
-    /// Hand in [`Input::Timer`] after a time. Replaces the one before.
+    /// Pass in [`Input::Timer`] after a time. Replaces the previous one.
     Timer {
-        /// How long after.
+        /// The time.
         time: Duration,
-        /// The time begins when all is out that was sent before.
+        /// The time starts when all pending output has been sent.
         after_sent: bool,
     },
-    /// Put this on the board.
+    /// Raise this signal.
     Raise {
         name: String,
         /// Its text.
         value: String,
-        /// Not before all is out that was sent before.
+        /// Wait until all pending output has been sent.
         after_sent: bool,
     },
     /// Start a handshake; nothing else may be read from TCP before it ends.
     StartTls(TlsRole),
-    /// Take the keys of TLS 1.2 over and send these records, in clear here, under them. What comes
-    /// is handed in as records in clear from then on.
+    /// Take over the TLS 1.2 keys and send these plaintext records under them. Received records
+    /// are passed in as plaintext from then on.
     TakeOver(Vec<u8>),
-    /// From now on wait this long for the next step, or without limit. Replaces the wait before.
+    /// From now on, wait this long for the next step, or without limit. Replaces the previous limit.
     Deadline(Option<Duration>),
-    /// Have a dialback key checked by the authoritative server on a connection of its own, and hand
-    /// the result back as [`Input::Verified`] (XEP-0220 §2.1.2).
+    /// Have a dialback key verified by the authoritative server on a separate connection, and return
+    /// the result as [`Input::Verified`] (XEP-0220 §2.1.2).
     Ask {
-        /// Names the question.
+        /// The number of the question.
         ticket: u32,
         question: Question,
     },
-    /// Get this answer to the target on a connection of its own (RFC 6120 §4.5).
+    /// Send this answer to the target on a separate connection (RFC 6120 §4.5).
     Answer(Element),
-    /// The purpose of a verifying connection is done.
+    /// The verification is finished.
     Decide(Verdict),
-    /// Close TLS and TCP in order. No input matters after it.
+    /// Close TLS and TCP cleanly. Further inputs do not matter.
     Close,
-    /// Close TCP without a word of TLS. No input matters after it.
+    /// Close TCP without closing TLS. Further inputs do not matter.
     Cut,
-    /// Reset TCP. No input matters after it.
+    /// Reset TCP. Further inputs do not matter.
     Reset,
 }
 
-/// Which side of a handshake.
+/// A side of a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsRole {
     /// The side that sends the ClientHello, asking for the target's domain.
@@ -123,26 +123,26 @@ pub enum TlsRole {
     Server,
 }
 
-/// A dialback key that an initiating entity sent, to be checked with who can know it.
+/// A dialback key sent by an initiating entity, to be verified with the authoritative server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// The domain that the initiating entity claims, whose authoritative server is asked.
     pub sender: String,
     /// The partner's domain, to which the key was sent.
     pub receiver: String,
-    /// The partner's stream id on the connection that the key came on.
+    /// The partner's stream id on the connection that the key was received on.
     pub id: String,
     /// The key, as received.
     pub key: String,
 }
 
-/// What became of a [`Question`].
+/// The answer to a [`Question`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The authoritative server knows the key.
     Valid,
-    /// It does not.
+    /// The authoritative server denies the key.
     Invalid,
-    /// Nobody could tell; the dialback error condition to pass on (XEP-0220 §2.5).
+    /// Unknown; the dialback error condition to pass on (XEP-0220 §2.5).
     Undecided(&'static str),
 }

@@ -1,4 +1,4 @@
-//! What a machine knows before anything happens.
+//! The configuration of a machine.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,41 +15,41 @@ use crate::wire::Element;
 /// A partner as its machines need it.
 #[derive(Clone, Debug)]
 pub struct PartnerConfig {
-    /// The domain it speaks for.
+    /// Its domain.
     pub domain: String,
-    /// How it behaves.
+    /// Its behaviour.
     pub persona: Arc<Persona>,
-    /// What it shows in handshakes that are made by hand.
+    /// What it shows in handshakes made by hand.
     pub identity: Option<Arc<Identity>>,
     /// The domain of the server under test, the only one whose address is known.
     pub target_domain: String,
-    /// What dialback keys are made from (XEP-0185).
+    /// The secret of dialback keys (XEP-0185).
     pub secret: String,
     /// How long it waits for each step.
     pub patience: Duration,
     /// Whether it answers IQ requests.
     pub answers: bool,
-    /// Whether a stanza that was refused is sent all the same, right before the end of the stream: a
-    /// target that lets it through has refused in words only.
+    /// Whether a refused stanza is sent anyway, right before the end of the stream: a
+    /// target that delivers it has not really refused it.
     pub insists: bool,
     /// Placeholders of its scenario, for the texts of its reactions.
     pub values: Arc<BTreeMap<String, String>>,
-    /// What its ids come from.
+    /// The seed of its ids.
     pub seed: u64,
 }
 
 impl PartnerConfig {
-    /// Whether keys are accepted at all: dialback is spoken and EXTERNAL is not insisted on.
+    /// Whether keys are accepted: dialback is supported and EXTERNAL is not required.
     pub(super) fn accepts_dialback(&self) -> bool {
         self.persona.offer.dialback && !self.persona.offer.needs_external
     }
 
-    /// Whether nothing may happen in clear.
+    /// Whether plaintext is refused.
     pub(super) fn requires_tls(&self) -> bool {
         self.persona.offer.tls.is_demanded()
     }
 
-    /// A stream id that nobody can guess without the seed and that never comes back
+    /// A stream id that cannot be guessed without the seed and never repeats
     /// (RFC 6120 §4.7.3).
     pub(super) fn stream_id(&self, connection: u16, stream: u32) -> String {
         let digest = Sha256::new()
@@ -63,23 +63,23 @@ impl PartnerConfig {
     }
 }
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Clone, Debug)]
 pub enum Purpose {
-    /// The target dialled; it decides.
+    /// The target dialled, and decides.
     Serve,
-    /// Gets a stanza to the target.
+    /// Delivers a stanza to the target.
     Deliver(Element),
-    /// Authenticates to the target; stanzas are handed in later, as [`Input::Send`].
+    /// Authenticates to the target; stanzas are passed in later, as [`Input::Send`].
     ///
     /// [`Input::Send`]: super::Input::Send
     Enter,
-    /// Has a key checked.
+    /// Verifies a key.
     Verify(Question),
 }
 
 impl Purpose {
-    /// The word for it in a transcript.
+    /// The word in transcripts.
     pub fn kind(&self) -> ConnectionKind {
         match self {
             Self::Serve => ConnectionKind::Outbound,

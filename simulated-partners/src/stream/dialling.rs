@@ -1,4 +1,4 @@
-//! The partner as initiating entity: to get a stanza through, or to have a key checked.
+//! The partner as initiating entity: to deliver a stanza or to verify a key.
 
 use super::action::{TlsRole, Verdict};
 use super::config::Purpose;
@@ -12,11 +12,11 @@ use crate::persona::Tls;
 use crate::reaction::When;
 use crate::wire::{Element, Unit};
 
-/// EXTERNAL needs no challenge; one is answered, in case the initial response got lost.
+/// EXTERNAL needs no challenge; one is answered, in case the initial response was lost.
 const CHALLENGES: u8 = 1;
 
 impl Machine {
-    /// The target's header, as the answer to ours (RFC 6120 §4.7).
+    /// The target's header, in answer to ours (RFC 6120 §4.7).
     pub(super) fn read_header(&mut self, header: &Element) {
         self.stream.from = header.attribute("from").map(str::to_owned);
         self.stream.id = header
@@ -26,7 +26,7 @@ impl Machine {
         self.point(When::HeaderReceived, Some(header));
     }
 
-    /// Is it one to go on with?
+    /// Whether the header is acceptable.
     pub(super) fn header_came(&mut self, header: &Element) {
         if !has_right_namespaces(header) {
             return self.fail_stream("invalid-namespace");
@@ -38,7 +38,7 @@ impl Machine {
         if has_version(header) {
             return self.go(Step::Header);
         }
-        // A server from before version 1.0 knows dialback and nothing else (RFC 6120 §4.7.5).
+        // A pre-1.0 server supports only dialback (RFC 6120 §4.7.5).
         self.stream.without_features = true;
         if self.sasl_done || (self.lacks_tls() && !self.is_verifying()) {
             return self.fail_stream("unsupported-version");
@@ -46,8 +46,8 @@ impl Machine {
         self.try_dialback();
     }
 
-    /// Whether bytes in clear came behind `<proceed/>`: they would count as if TLS had protected
-    /// them (RFC 6120 §5.4.3.3), so that nothing goes on from there.
+    /// Whether plaintext followed `<proceed/>`: it would count as protected by TLS
+    /// (RFC 6120 §5.4.3.3), so the negotiation stops.
     pub(super) fn is_premature(&mut self, element: &Element) -> bool {
         let is_one = self.state == State::AwaitProceed
             && Unit::Proceed.is(element)
@@ -60,13 +60,13 @@ impl Machine {
         is_one
     }
 
-    /// Whether `<success/>` means that the target takes us for who we say we are.
+    /// Whether `<success/>` means that the target accepts our identity.
     pub(super) fn awaits_success(&self) -> bool {
         !self.is_listening() && matches!(self.state, State::AwaitSuccess | State::Scripted)
     }
 
-    /// A child of the stream that the partner opened. In a scripted state it is what a reaction
-    /// wants it to be.
+    /// A child of the stream that the partner opened. In a scripted state, reactions decide
+    /// what happens.
     pub(super) fn answered(&mut self, when: When, element: &Element) {
         let waits = |state| self.state == state || self.state == State::Scripted;
         match when {
@@ -98,13 +98,13 @@ impl Machine {
             {
                 self.fail_stream("unsupported-stanza-type");
             }
-            // Without bidi nothing that comes this way is authentic, and no answer that was not
-            // asked for has an effect (RFC 6120 §4.5, XEP-0220 §3.1).
+            // Without bidi, nothing received here is authentic, and unsolicited answers
+            // have no effect (RFC 6120 §4.5, XEP-0220 §3.1).
             _ => {}
         }
     }
 
-    /// Takes the best way that both sides have.
+    /// Uses the best method that both sides have.
     fn choose(&mut self, features: &Element) {
         let offer = &self.profile.persona.offer;
         if self.sasl_done {
@@ -141,8 +141,8 @@ impl Machine {
         self.open_stream();
     }
 
-    /// Sends a key, whether or not the target says that it knows dialback: its answer is what
-    /// counts, and older servers say nothing.
+    /// Sends a key, whether or not the target advertises dialback: its answer is what
+    /// counts, and older servers advertise nothing.
     fn try_dialback(&mut self) {
         if let Purpose::Verify(question) = &self.purpose {
             let request = dialback::verify_request(
@@ -177,7 +177,7 @@ impl Machine {
         is("from", &self.profile.target_domain) && is("to", &self.profile.domain)
     }
 
-    /// The answer to our key. One for another pair was not asked for (XEP-0220 §3.1).
+    /// The answer to our key. One for another pair is unsolicited (XEP-0220 §3.1).
     fn result(&mut self, element: &Element) {
         if !self.is_between_us(element) {
             return;
@@ -189,7 +189,7 @@ impl Machine {
         }
     }
 
-    /// The answer to a question about somebody's key; what does not match it is dropped.
+    /// The answer to a request about somebody's key; a mismatched one is dropped.
     fn verification(&mut self, element: &Element) {
         let Purpose::Verify(question) = &self.purpose else {
             return;
@@ -207,12 +207,12 @@ impl Machine {
         self.end_stream();
     }
 
-    /// Authenticated.
+    /// The connection is authenticated.
     fn through(&mut self) {
         self.establish();
     }
 
-    /// The stanza goes out.
+    /// Sends the stanza.
     pub(super) fn deliver(&mut self) {
         if let Purpose::Deliver(stanza) = &self.purpose {
             let stanza = stanza.clone();

@@ -1,4 +1,4 @@
-//! Stream features: what we show in each state, and what the target shows (RFC 6120 §4.3.2).
+//! Stream features: ours in each state, and the target's (RFC 6120 §4.3.2).
 
 use super::config::PartnerConfig;
 use crate::persona::Tls;
@@ -9,22 +9,22 @@ const NS_CAPS: &str = "http://jabber.org/protocol/caps";
 /// Base64 of a SHA-1, as `ver` has to be; of an empty set of capabilities (XEP-0115 §5.1).
 const CAPS_OF_NOTHING: &str = "2jmj7l5rSw0yVb/vlWAYkK/YBwk=";
 
-/// Where a stream stands when features are sent.
+/// The state of a stream when features are sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Standing {
     /// TLS is up.
     pub(super) encrypted: bool,
-    /// The target showed a good certificate for the stream's `from`.
+    /// The target showed a valid certificate for the stream's `from`.
     pub(super) trusted: bool,
     /// SASL is done.
     pub(super) authenticated: bool,
 }
 
-/// Features of a listening partner.
+/// The features of a listening partner.
 ///
-/// STARTTLS as the only feature would count as mandatory (RFC 6120 §5.3.1). Where it is not, and
-/// dialback is no choice, entity capabilities stand beside it: XEP-0115 §6.3 allows them to
-/// servers, they only inform, and nobody can negotiate them.
+/// STARTTLS as the only feature would count as mandatory (RFC 6120 §5.3.1). If it is not, and
+/// dialback is not offered, entity capabilities are added: XEP-0115 §6.3 allows them for
+/// servers, they only inform, and they cannot be negotiated.
 pub(super) fn offered(profile: &PartnerConfig, standing: Standing) -> Element {
     let offer = &profile.persona.offer;
     let features = Unit::Features.element();
@@ -73,7 +73,7 @@ fn external() -> Element {
     Element::new(NS_SASL, "mechanisms").child(Element::new(NS_SASL, "mechanism").text("EXTERNAL"))
 }
 
-/// Dialback errors are understood (XEP-0220 §2.4.2).
+/// Whether dialback errors are supported (XEP-0220 §2.4.2).
 fn dialback() -> Element {
     Element::new(NS_DIALBACK_FEATURE, "dialback").child(Element::new(NS_DIALBACK_FEATURE, "errors"))
 }

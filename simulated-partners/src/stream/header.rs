@@ -1,4 +1,4 @@
-//! Stream headers: writing ours, reading the peer's (RFC 6120 §4.7).
+//! Writes our stream headers and reads the peer's (RFC 6120 §4.7).
 
 use super::config::PartnerConfig;
 use crate::wire::{Attribute, Element, NS_DIALBACK, NS_SERVER, NS_STREAM};
@@ -12,13 +12,13 @@ pub(super) const DECLARATION: &str = "<?xml version='1.0'?>";
 pub(super) struct Outgoing<'a> {
     /// Who sends it.
     pub(super) profile: &'a PartnerConfig,
-    /// The id, where one is given out: by the listening side.
+    /// The id, given by the listening side.
     pub(super) id: Option<&'a str>,
-    /// The domain that it answers to; on the dialling side the one that is dialled.
+    /// The domain that it answers; on the dialling side the one being dialled.
     pub(super) to: Option<&'a str>,
     /// Whether `xmlns:db` is declared.
     pub(super) dialback: bool,
-    /// Whether `version='1.0'` is given; not to a peer that has none (RFC 6120 §4.7.5).
+    /// Whether `version='1.0'` is given; not to a peer without one (RFC 6120 §4.7.5).
     pub(super) version: bool,
 }
 
@@ -71,7 +71,7 @@ impl Outgoing<'_> {
     }
 }
 
-/// The content namespace is the one of servers, and the root is a stream.
+/// Whether the root is a stream with the content namespace of servers.
 pub(super) fn has_right_namespaces(header: &Element) -> bool {
     header.is(NS_STREAM, "stream")
         && header
@@ -88,7 +88,7 @@ pub(super) fn declares_dialback(header: &Element) -> bool {
         .any(|(_, name)| name == NS_DIALBACK)
 }
 
-/// Whether the peer knows features: `version` is 1.0 or higher (RFC 6120 §4.7.5).
+/// Whether the peer supports features: `version` is 1.0 or higher (RFC 6120 §4.7.5).
 pub(super) fn has_version(header: &Element) -> bool {
     header
         .attribute("version")
@@ -100,7 +100,7 @@ pub(super) fn has_version(header: &Element) -> bool {
         .is_some_and(|major| major >= 1)
 }
 
-/// Whether two domains are the same; neither case nor A-labels or U-labels count (RFC 7622 §3.2).
+/// Whether two domains are the same, ignoring case and label form (RFC 7622 §3.2).
 pub(super) fn same_domain(left: &str, right: &str) -> bool {
     if left.is_ascii() && right.is_ascii() {
         return left.eq_ignore_ascii_case(right);
@@ -112,8 +112,8 @@ pub(super) fn same_domain(left: &str, right: &str) -> bool {
     a_labels(left).is_some_and(|left| a_labels(right) == Some(left))
 }
 
-/// Whether this could be a domain at all (RFC 7622 §3.2): nothing of it may reach a resolver
-/// otherwise.
+/// Whether this could be a domain at all (RFC 7622 §3.2): otherwise it must not reach a
+/// resolver.
 pub(super) fn could_be_domain(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 253

@@ -14,14 +14,14 @@ use crate::reaction::When;
 use crate::stanza;
 use crate::wire::{Element, Unit};
 
-/// Failed SASL tries on one stream (RFC 6120 §6.4.5).
+/// The limit on failed SASL attempts on one stream (RFC 6120 §6.4.5).
 const TRIES: u8 = 5;
 
-/// Keys of one connection that are being checked at a time.
+/// The limit on keys of one connection being verified at a time.
 const QUESTIONS: usize = 8;
 
 impl Machine {
-    /// The target's header: is it one to answer?
+    /// The target's header: is it acceptable?
     pub(super) fn answer_header(&mut self, header: &Element) {
         debug_assert_eq!(self.purpose.kind(), ConnectionKind::Outbound);
         let from = header.attribute("from");
@@ -47,7 +47,7 @@ impl Machine {
         self.answered_header();
     }
 
-    /// Header and features are out, or what the persona has in their place.
+    /// Header and features were sent, or their replacement by the persona.
     pub(super) fn answered_header(&mut self) {
         if self.state == State::AwaitHeader {
             self.go(Step::Answer);
@@ -71,7 +71,7 @@ impl Machine {
         if from.is_some_and(|from| !could_be_domain(from) || same_domain(from, &profile.domain)) {
             return Err("invalid-from");
         }
-        // Who it is was settled before the restart and cannot change (RFC 6120 §6.4.6).
+        // The identity was settled before the restart and cannot change (RFC 6120 §6.4.6).
         if self.sasl_done && !from.is_some_and(|from| same_domain(from, &profile.target_domain)) {
             return Err("invalid-from");
         }
@@ -89,7 +89,7 @@ impl Machine {
         match when {
             When::Starttls => self.asked_for_tls(element),
             When::Auth => self.asked_for_sasl(element),
-            // An answer on a stream that asks nothing has no effect (XEP-0220 §3.1).
+            // An answer on a stream without requests has no effect (XEP-0220 §3.1).
             When::ResultReceived | When::VerificationReceived => {}
             When::DbResult => self.asked_for_result(element),
             When::DbVerify => self.asked_for_verification(element),
@@ -155,7 +155,7 @@ impl Machine {
         }
     }
 
-    /// Somebody claims a domain; its authoritative server decides (XEP-0220 §2.2.1).
+    /// A claim to a domain, which its authoritative server decides (XEP-0220 §2.2.1).
     fn asked_for_result(&mut self, element: &Element) {
         let (Some(from), Some(to)) = (element.attribute("from"), element.attribute("to")) else {
             return self.fail_stream("improper-addressing");
@@ -207,7 +207,7 @@ impl Machine {
         self.actions.push(Action::Ask { ticket, question });
     }
 
-    /// A question is decided: pass it on.
+    /// A question is decided: pass the answer on.
     pub(super) fn verified(&mut self, ticket: u32, verdict: Verdict) {
         let Some(index) = self.pending.iter().position(|one| one.ticket == ticket) else {
             return;
@@ -238,7 +238,7 @@ impl Machine {
         }
     }
 
-    /// Somebody asks about a key of ours (XEP-0220 §2.2.2).
+    /// A request about one of our keys (XEP-0220 §2.2.2).
     fn asked_for_verification(&mut self, element: &Element) {
         let (Some(from), Some(to)) = (element.attribute("from"), element.attribute("to")) else {
             return self.fail_stream("improper-addressing");

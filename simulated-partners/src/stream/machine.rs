@@ -1,5 +1,5 @@
-//! The machine: inputs in, actions out. What a frame means is decided in `listening`, `dialling`
-//! and `reacting`; what goes out in `sending`.
+//! The machine: inputs and actions. `listening`, `dialling` and `reacting` decide what a frame
+//! means, and `sending` what is sent.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -18,29 +18,29 @@ use crate::persona::Tls;
 use crate::reaction::When;
 use crate::wire::{Framer, Limits};
 
-/// As many bytes are shown of what is no legal stream.
+/// How many bytes of illegal input are shown.
 pub(super) const SHOWN: usize = 1024;
 
-/// Bytes that a target may send before it is authenticated (RFC 6120 §13.12 leaves the number to us):
-/// some hundred times what a negotiation takes.
+/// Limit on bytes that a target may send before it is authenticated: some hundred times the size of a
+/// negotiation (RFC 6120 §13.12 leaves the number open).
 pub(super) const STRANGERS_BYTES: usize = 262_144;
 
-/// What is known of the stream that runs, forgotten at each restart (RFC 6120 §4.3.3).
+/// State of the current stream, discarded at each restart (RFC 6120 §4.3.3).
 #[derive(Debug, Default)]
 pub(super) struct Stream {
-    /// Our header is out.
+    /// Our header was sent.
     pub(super) opened: bool,
     /// The id that the listening side gave: ours when listening, the target's when dialling.
     pub(super) id: Option<String>,
     /// The `from` of the target's header.
     pub(super) from: Option<String>,
-    /// The target's header had no version, so that there are no features.
+    /// The target's header had no version, so there are no features.
     pub(super) without_features: bool,
-    /// Bytes of ours on this stream so far.
+    /// The number of bytes sent on this stream.
     pub(super) sent: u64,
 }
 
-/// A question that waits for its verdict.
+/// A question waiting for its answer.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) ticket: u32,
@@ -49,8 +49,8 @@ pub(super) struct Pending {
 
 /// One connection of a simulated server.
 ///
-/// Feed it with [`Machine::handle`], beginning with [`Input::Opened`], and carry out what it
-/// returns. After [`Action::Close`] or [`Action::Reset`] it takes no more inputs.
+/// Feed it with [`Machine::handle`], starting with [`Input::Opened`], and carry out the returned
+/// actions. After [`Action::Close`] or [`Action::Reset`] it accepts no more inputs.
 #[derive(Debug)]
 pub struct Machine {
     pub(super) profile: Arc<PartnerConfig>,
@@ -60,10 +60,10 @@ pub struct Machine {
     /// Its number among the partner's connections of its kind, from 1.
     pub(super) connection: u16,
     pub(super) state: State,
-    /// A step was taken while the input at hand was handled.
+    /// A step was taken while handling the current input.
     pub(super) moved: bool,
     pub(super) framer: Framer,
-    /// The target broke the rules of XML: nothing more can be read.
+    /// The target violated XML: nothing more can be read.
     pub(super) unreadable: bool,
     pub(super) encrypted: bool,
     pub(super) certificate: CertificateSeen,
@@ -73,33 +73,33 @@ pub struct Machine {
     pub(super) established: Option<Method>,
     pub(super) pending: Vec<Pending>,
     pub(super) tickets: u32,
-    /// Failed tries of the target, or challenges.
+    /// Failed attempts of the target, or challenges.
     pub(super) tries: u8,
-    /// A key was checked for somebody: such a connection may stay idle.
+    /// A key was verified for somebody: such a connection may stay idle.
     pub(super) served: bool,
-    /// Bytes of all streams of the connection.
+    /// Bytes on all streams of the connection.
     pub(super) received: usize,
-    /// The refused stanza was sent in spite of its refusal.
+    /// The refused stanza was sent anyway.
     pub(super) insisted: bool,
     pub(super) opaque: Opaque,
     /// How often each point was reached.
     pub(super) reached: BTreeMap<When, u32>,
     pub(super) script: Script,
     pub(super) paused: Option<Paused>,
-    /// Points that were reached in the middle of something else.
+    /// Points that were reached while handling something else.
     pub(super) due: VecDeque<When>,
-    /// What came while a list was paused.
+    /// What was received while a list was paused.
     pub(super) kept: Kept,
     pub(super) board: Snapshot,
-    /// `<proceed/>` is out, and a handshake is what comes next.
+    /// `<proceed/>` was sent, and a handshake comes next.
     pub(super) proceeds: bool,
     /// Nothing more is read.
     pub(super) deaf: bool,
     /// Nothing more can be sent.
     pub(super) shut: bool,
-    /// `</stream:stream>` of ours is out.
+    /// Our `</stream:stream>` was sent.
     pub(super) end_sent: bool,
-    /// The target's came.
+    /// The target's was received.
     pub(super) peer_end: bool,
     pub(super) ended_by: Option<Party>,
     pub(super) stream_ended: bool,
@@ -108,8 +108,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine before TCP is connected. `number` is the connection's number among those of the
-    /// partner; with the profile's seed it makes ids unique.
+    /// A machine before TCP is connected. `number` is the connection's number in the
+    /// partner; with the seed it makes ids unique.
     pub fn new(profile: Arc<PartnerConfig>, number: u16, purpose: Purpose) -> Self {
         Self {
             profile,
@@ -157,12 +157,12 @@ impl Machine {
         Self { connection, ..self }
     }
 
-    /// Where it stands.
+    /// Its current state.
     pub fn state(&self) -> State {
         self.state
     }
 
-    /// Takes an input in and says what is to be done, in order.
+    /// Handles an input and returns actions, in order.
     pub fn handle(&mut self, input: Input<'_>) -> Vec<Action> {
         if self.state != State::Ended {
             let (waiting, served) = (self.pending.len(), self.served);
@@ -206,7 +206,7 @@ impl Machine {
         std::mem::take(&mut self.actions)
     }
 
-    /// Sets the time for what is waited for now.
+    /// Sets the deadline of the current wait.
     fn wait(&mut self) {
         let idle = self.state == State::Negotiating && (self.served || !self.pending.is_empty());
         let wait = self
@@ -246,8 +246,8 @@ impl Machine {
         }
     }
 
-    /// Moves along the table. Handlers take only steps that it has for their states; a test of
-    /// arbitrary inputs holds them to it.
+    /// Makes a transition. Handlers only make steps allowed in their states; a test with
+    /// arbitrary inputs checks that.
     pub(super) fn go(&mut self, step: Step) {
         match self.state.after(step) {
             Ok(next) => {
@@ -266,7 +266,7 @@ impl Machine {
         self.actions.push(Action::Observe(what));
     }
 
-    /// Where the stream stands for features and SASL.
+    /// The stage of the stream for features and SASL.
     pub(super) fn standing(&self) -> Standing {
         let speaks_for_target = self
             .stream
@@ -282,7 +282,7 @@ impl Machine {
         }
     }
 
-    /// Begins the stream again after TLS or SASL: nothing of the old one counts.
+    /// Restarts the stream after TLS or SASL: nothing of the old one counts.
     pub(super) fn restart(&mut self, step: Step) {
         if step == Step::RestartStream {
             self.framer.restart();
@@ -296,24 +296,24 @@ impl Machine {
         self.send_header(&[]);
     }
 
-    /// Starts the handshake, if nothing came in clear behind the word for it
+    /// Starts the handshake, if no plaintext followed the word for it
     /// (RFC 6120 §5.4.3.3).
     pub(super) fn begin_tls(&mut self, role: TlsRole) {
         self.go(Step::BeginTls);
         self.actions.push(Action::StartTls(role));
     }
 
-    /// Bytes that came and were not read yet.
+    /// Bytes that were received and not read yet.
     pub(super) fn unread(&self) -> &[u8] {
         self.framer.pending()
     }
 
-    /// Whether something came that was not looked at yet.
+    /// Whether something was received but not handled yet.
     pub(super) fn has_more(&self) -> bool {
         !self.unread().is_empty() || !self.kept.is_empty()
     }
 
-    /// Shows bytes that should not be there.
+    /// Reports bytes that should not be there.
     pub(super) fn show_unread(&mut self, fault: &str) {
         let unread = self.framer.pending();
         let bytes = unread[..unread.len().min(SHOWN)].to_vec();
@@ -324,7 +324,7 @@ impl Machine {
         });
     }
 
-    /// Hands the verdict of a verifying connection out, once.
+    /// Returns the result of a verifying connection, once.
     pub(super) fn decide(&mut self, verdict: Verdict) {
         if matches!(self.purpose, Purpose::Verify(_)) && !self.decided {
             self.decided = true;
@@ -349,14 +349,14 @@ impl Machine {
         }
     }
 
-    /// Whether TLS comes before all else (XEP-0368). Keys are checked by way of STARTTLS, since not every
-    /// target that dials with direct TLS takes it, too.
+    /// Whether TLS comes first (XEP-0368). Keys are verified over STARTTLS, because not every
+    /// target that dials with direct TLS also accepts it.
     pub(super) fn begins_with_tls(&self) -> bool {
         let verifies = matches!(self.purpose, Purpose::Verify(_));
         !verifies && self.profile.persona.offer.tls == Tls::Direct
     }
 
-    /// Whether TLS has still to be done before anything else may be.
+    /// Whether TLS is still required before anything else.
     pub(super) fn lacks_tls(&self) -> bool {
         !self.encrypted && self.profile.persona.offer.tls.is_demanded()
     }

@@ -1,8 +1,8 @@
 //! The machine of one connection of a simulated server, without sockets, clocks or randomness.
 //!
-//! [`Machine`] takes [`Input`]s and returns [`Action`]s; [`driver`](crate::driver) carries them to
-//! the network and tests carry them to another machine. What may follow what is in [`State`]. It
-//! knows nothing of verdicts: whatever happens is observed, and judged elsewhere.
+//! [`Machine`] takes [`Input`]s and returns [`Action`]s; [`driver`](crate::driver) carries them out on
+//! the network, and tests pass them to another machine. [`State`] defines the transitions. It
+//! knows nothing about verdicts: everything is observed, and judged elsewhere.
 
 mod action;
 mod config;

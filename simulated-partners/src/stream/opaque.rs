@@ -1,4 +1,4 @@
-//! What happens after a handshake was broken on purpose: hand-made records go out, and the answer
+//! After a handshake was broken deliberately: hand-made records are sent, and the answer
 //! is read as far as it shows a refusal.
 
 use super::machine::Machine;
@@ -7,26 +7,26 @@ use crate::event::{EventKind, Party, TlsSignal};
 use crate::reaction::{Hello, Renegotiate};
 use crate::tls::{self, Found, Heard, handmade, legacy};
 
-/// A hello of any size that occurs, and an alert after it.
+/// The size of the largest hello that occurs, with an alert after it.
 const KEPT: usize = 32 * 1024;
 
-/// What came in place of a handshake.
+/// What was received instead of a handshake.
 #[derive(Debug, Default)]
 pub(super) struct Opaque {
     kind: Option<Broken>,
     received: Vec<u8>,
     told: bool,
-    /// So many of what was found by hand were shown.
+    /// How many of the parsed messages were shown.
     shown: usize,
-    /// An answer in clear may come before the handshake: it was not waited for.
+    /// A plaintext answer may come before the handshake: it was not waited for.
     preface: bool,
 }
 
-/// How a handshake is broken. A listening side waits for the hello, since what it sent before would
-/// be taken for bytes in clear behind `<proceed/>`.
+/// How a handshake is broken. A listening side waits for the hello, because what it sent earlier would
+/// count as plaintext after `<proceed/>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Broken {
-    /// With bytes that are no TLS.
+    /// With bytes that are not TLS.
     Garbage,
     /// With records of TLS 1.0.
     Legacy,
@@ -34,12 +34,12 @@ pub(super) enum Broken {
     Hello(Box<Hello>),
     /// With silence.
     Silence,
-    /// After it was complete, with the wish for another.
+    /// After completing it, with a request for another.
     Renegotiation(Renegotiate),
 }
 
 impl Broken {
-    /// Whether what comes is read message by message.
+    /// Whether input is read message by message.
     fn is_by_hand(&self) -> bool {
         matches!(
             self,
@@ -49,7 +49,7 @@ impl Broken {
 }
 
 impl Machine {
-    /// Breaks the handshake that is due now.
+    /// Breaks the upcoming handshake.
     pub(super) fn break_tls(&mut self, how: Broken) {
         let asks = self.script.asks_for_tls() || self.state == State::AwaitProceed;
         self.opaque.preface = !self.is_listening() && asks;
@@ -59,7 +59,7 @@ impl Machine {
             return self.renegotiate(how);
         }
         if how.is_by_hand() && self.is_listening() {
-            // The hello may have come with what was read before.
+            // The hello may have arrived with what was read before.
             let unread = self.unread().to_vec();
             self.opaque_bytes(&unread);
         }
@@ -78,8 +78,8 @@ impl Machine {
         }
     }
 
-    /// Asks for another handshake where one is complete, and ends the stream: there are targets that
-    /// keep their refusal until they have something else to send.
+    /// Requests another handshake after a completed one, and ends the stream: some targets
+    /// delay their refusal until they have something else to send.
     fn renegotiate(&mut self, how: Renegotiate) {
         self.opaque.preface = false;
         let mut records = if self.is_listening() {
@@ -106,7 +106,7 @@ impl Machine {
         match legacy::read_answer(&self.opaque.received) {
             legacy::Answer::Alert(name) => self.tell(Party::Target, TlsSignal::Alert(name)),
             legacy::Answer::ClientHello => {
-                // Once; what follows the hello is all that is read from now on.
+                // Once; only what follows the hello is read from now on.
                 match self.opaque.kind.take() {
                     Some(Broken::Garbage) => self.send_opaque(legacy::garbage().to_vec()),
                     Some(Broken::Legacy) => {
@@ -124,7 +124,7 @@ impl Machine {
         }
     }
 
-    /// Shows message by message what comes, and answers the first hello.
+    /// Shows input message by message, and answers the first hello.
     fn by_hand(&mut self) {
         let mut received = self.opaque.received.as_slice();
         if self.opaque.preface && received.first() == Some(&b'<') {

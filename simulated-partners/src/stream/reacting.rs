@@ -1,4 +1,4 @@
-//! Points and reactions: what is done at a point of the negotiation, and how lists of actions run,
+//! Points and reactions: what happens at a point of the negotiation, and how lists of actions run,
 //! pause and end.
 
 use std::sync::Arc;
@@ -14,17 +14,17 @@ use crate::negotiate::dialback;
 use crate::reaction::{Do, Reaction, Stage, When};
 use crate::wire::{Element, Frame, Kind, Unit};
 
-/// Units that are kept for later while a list is paused, and bytes of them. What is more is only
+/// Limits on units kept while a list is paused, and on their bytes. Anything more is only
 /// observed.
 const KEPT_UNITS: usize = 256;
 const KEPT_BYTES: usize = 262_144;
 
-/// A list of actions on its way.
+/// A running list of actions.
 #[derive(Debug)]
 pub(super) struct Run {
-    /// The reaction, by its place in the persona.
+    /// The reaction, by its index in the persona.
     reaction: usize,
-    /// The action that comes next.
+    /// The next action.
     next: usize,
     pub(super) when: When,
     pub(super) element: Option<Element>,
@@ -42,25 +42,25 @@ pub(super) struct Paused {
 pub(super) enum Wake {
     /// The time is over.
     Timer(Duration),
-    /// A name is on the board.
+    /// A signal is raised.
     Name(String),
 }
 
-/// What comes after an action.
+/// What follows an action.
 enum Next {
-    /// The next one.
+    /// The next action.
     On,
     /// The rest, later.
     Pause(Wake),
-    /// Nothing: the connection is where the action left it.
+    /// Nothing: the connection stays where the action left it.
     Over,
-    /// Nothing more of this list.
+    /// The list ends.
     Through,
-    /// What a correct server would do.
+    /// The correct behaviour.
     Proceed,
 }
 
-/// What came while a list was paused.
+/// What was received while a list was paused.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     frames: std::collections::VecDeque<Arc<Frame>>,
@@ -91,7 +91,7 @@ impl Kept {
 }
 
 impl Machine {
-    /// A point is reached: the reaction that fits, or what a correct server does.
+    /// A point is reached: run the matching reaction or the correct behaviour.
     pub(super) fn point(&mut self, when: When, element: Option<&Element>) {
         let reached = self.reached.entry(when).or_insert(0);
         *reached = reached.saturating_add(1);
@@ -107,7 +107,7 @@ impl Machine {
         };
         if self.is_listening() {
             match when {
-                // They stand in place of the answer, so that it counts as given.
+                // They replace the answer, so it counts as given.
                 When::Header | When::Features => self.answered_header(),
                 When::DbVerify => self.served = true,
                 _ => {}
@@ -128,7 +128,7 @@ impl Machine {
         let kind = self.purpose.kind();
         reaction.when == when
             && match reaction.on {
-                // A key is checked in good faith whatever the partner does with its own streams.
+                // A key is verified correctly whatever the partner does on its own streams.
                 None => kind != ConnectionKind::Verification,
                 Some(on) => on == kind,
             }
@@ -171,7 +171,7 @@ impl Machine {
     fn act(&mut self, action: &Do, run: &Run) -> Next {
         let is_text = matches!(action, Do::Raise(_) | Do::Capture(_) | Do::Proceed);
         if run.when == When::TlsFailed && !is_text {
-            // There is nobody left to send anything to.
+            // There is no receiver left.
             return Next::On;
         }
         self.script.sends |= action.sends();
@@ -272,7 +272,7 @@ impl Machine {
         let value = value
             .or_else(|| self.board.get(name).cloned())
             .unwrap_or_default();
-        // What the same list does next has to see it.
+        // Later actions of the same list have to see it.
         Arc::make_mut(&mut self.board).insert(name.to_owned(), value.clone());
         self.observe(EventKind::Raised(name.to_owned()));
         self.actions.push(Action::Raise {
@@ -282,7 +282,7 @@ impl Machine {
         });
     }
 
-    /// Begins the handshake in the role that is natural here. What came in clear before it is lost.
+    /// Starts the handshake in the natural role. Earlier plaintext input is lost.
     pub(super) fn start_tls(&mut self) {
         if !self.unread().is_empty() {
             self.show_unread("bytes in clear before a handshake");
@@ -302,7 +302,7 @@ impl Machine {
             });
         }
         if self.proceeds {
-            // What comes now is a handshake, and not for the framer.
+            // What comes now is a handshake, not input for the framer.
             self.actions.push(Action::Read(false));
         }
         self.paused = Some(Paused { run, wake });
@@ -353,7 +353,7 @@ impl Machine {
         }
     }
 
-    /// A unit that came: it is for later where a list is paused.
+    /// A received unit, which is kept for later while a list is paused.
     pub(super) fn take_frame(&mut self, frame: Arc<Frame>) {
         let is_urgent = match &frame.kind {
             Kind::End => true,
@@ -370,7 +370,7 @@ impl Machine {
         }
     }
 
-    /// Does what is due after the step at hand, and takes up what came while a list was paused.
+    /// Does what is due after the current step, and handles what was received while a list was paused.
     pub(super) fn settle(&mut self) {
         loop {
             match self.state {
@@ -394,8 +394,8 @@ impl Machine {
         }
     }
 
-    /// What a correct server does at a point. `asked` where a list ended in "proceed": in a scripted
-    /// state nothing is done otherwise to what was received.
+    /// The correct behaviour at a point. `asked` if a list ended in "proceed": in a scripted
+    /// state, received elements otherwise have no effect.
     fn standard(&mut self, when: When, element: Option<&Element>, asked: bool) {
         let is_own_step = ends(when) || matches!(when, When::Features | When::ProceedSent);
         if self.state == State::Scripted && !asked && element.is_some() && !is_own_step {

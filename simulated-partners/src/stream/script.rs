@@ -1,4 +1,4 @@
-//! Where a list of actions leaves a connection: what was sent by hand counts as if a correct server
+//! The state of a connection after a list of actions: what was sent by hand counts as if a correct server
 //! had sent it.
 
 use std::time::Duration;
@@ -12,15 +12,15 @@ use crate::negotiate::dialback;
 use crate::reaction::{Await, Line, Values, When};
 use crate::wire::{Element, Framer, Kind, Limits, NS_STREAM, Unit};
 
-/// As much is shown of what is sent that is no whole unit.
+/// How much is shown of sent bytes that are not a whole unit.
 const SHOWN: usize = 1024;
 
-/// What the list at hand has said so far.
+/// What the current list has sent so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Script {
-    /// What it wants to wait for, in so many words.
+    /// What it explicitly waits for.
     wanted: Option<Await>,
-    /// What the last unit that asks for something waits for (dialling).
+    /// What the last request waits for (dialling).
     inferred: Option<Await>,
     /// Something was sent.
     pub(super) sends: bool,
@@ -35,7 +35,7 @@ impl Script {
         self.wanted = Some(wanted);
     }
 
-    /// Whether the list at hand has asked for TLS, so that the answer is still to come.
+    /// Whether the current list requested TLS, so the answer is still to come.
     pub(super) fn asks_for_tls(&self) -> bool {
         self.inferred == Some(Await::Proceed)
     }
@@ -58,7 +58,7 @@ impl Script {
 }
 
 impl Machine {
-    /// Hands out what the placeholders of a text stand for.
+    /// The values of placeholders in a text.
     pub(super) fn fill<T>(
         &self,
         element: Option<&Element>,
@@ -90,7 +90,7 @@ impl Machine {
         })
     }
 
-    /// Sends text as it is, and shows it as units as far as it is some.
+    /// Sends text unchanged, and shows it as units where it is.
     pub(super) fn send_text(&mut self, text: &str) {
         if self.shut {
             return;
@@ -108,7 +108,7 @@ impl Machine {
         self.send_raw(rest);
     }
 
-    /// Sends bytes that are written in hexadecimal.
+    /// Sends bytes given in hexadecimal.
     pub(super) fn send_hex(&mut self, text: &str) {
         match crate::reaction::hex(text) {
             Some(bytes) => self.send_raw(bytes),
@@ -159,7 +159,7 @@ impl Machine {
             return;
         }
         if Unit::Success.is(element) && self.state.after(Step::RestartStream).is_ok() {
-            // What comes from the target now is a new stream already.
+            // Input from the target now belongs to a new stream.
             self.sasl_done = true;
             self.restart(Step::RestartStream);
         }
@@ -169,7 +169,7 @@ impl Machine {
         }
     }
 
-    /// The text as whole units, and what is left of it.
+    /// The whole units of the text, and the rest.
     fn units(&self, text: &str) -> (Vec<(Kind, String)>, Vec<u8>) {
         let mut framer = Framer::new(Limits::default());
         if !begins_stream(text) {
@@ -200,7 +200,7 @@ impl Machine {
         (units, text.as_bytes()[used..].to_vec())
     }
 
-    /// A list has come to its end without saying that a correct server's answer follows.
+    /// A list has ended without asking for the correct behaviour.
     pub(super) fn through_list(&mut self, when: When) {
         if when == When::TlsFailed
             || matches!(
@@ -231,7 +231,7 @@ impl Machine {
                 Some(wanted) => self.expect(wanted),
                 None => self.go(Step::Script),
             },
-            // What was waited for is still to come.
+            // The awaited element is still to come.
             None => {}
         }
     }
@@ -264,7 +264,7 @@ impl Machine {
         }
     }
 
-    /// Stands where a correct server would that waits for this.
+    /// Enters the state in which a correct server would wait for this.
     fn expect(&mut self, wanted: Await) {
         self.go(Step::Script);
         match wanted {
@@ -273,7 +273,7 @@ impl Machine {
                 self.restart(Step::RestartStream);
                 self.stream.opened = opened;
             }
-            // A listening partner asks for nothing.
+            // A listening partner sends no requests.
             _ if self.is_listening() => {}
             Await::Features => self.go(Step::Header),
             Await::Proceed => self.go(Step::AskTls),
@@ -285,7 +285,7 @@ impl Machine {
     }
 }
 
-/// Whether a text is the beginning of a stream, and not a part of one.
+/// Whether a text is the beginning of a stream.
 fn begins_stream(text: &str) -> bool {
     let text = text.trim_start();
     if text.starts_with("<?xml") {

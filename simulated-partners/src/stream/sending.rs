@@ -1,4 +1,4 @@
-//! What a machine sends, and how it ends: everything that goes out is shown first.
+//! What a machine sends, and how it ends: all output is shown first.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ impl Machine {
         self.send(Kind::Element(element), raw);
     }
 
-    /// Sends declaration and header. A listening side gives itself an id.
+    /// Sends declaration and header. A listening side chooses an id.
     pub(super) fn send_header(&mut self, without: &[String]) {
         self.streams += 1;
         if self.is_listening() {
@@ -74,7 +74,7 @@ impl Machine {
         self.send_element(features::offered(&self.profile, standing));
     }
 
-    /// A header that declares what ours does.
+    /// A header with the declarations of ours.
     pub(super) fn header_in_scope(&self) -> String {
         header::Outgoing {
             profile: &self.profile,
@@ -87,7 +87,7 @@ impl Machine {
         .to_open_tag()
     }
 
-    /// Ends the stream with an error (RFC 6120 §4.9). A header has to come before it.
+    /// Ends the stream with an error (RFC 6120 §4.9), after a header.
     pub(super) fn fail_stream(&mut self, condition: &str) {
         if self.end_sent {
             return self.end_stream();
@@ -115,7 +115,7 @@ impl Machine {
         self.go(Step::EndStream);
     }
 
-    /// Sends the stanza that was refused, once: nothing may come of it (RFC 6120 §4.9.3.12).
+    /// Sends the refused stanza, once: it must have no effect (RFC 6120 §4.9.3.12).
     fn insist(&mut self) {
         if let Purpose::Deliver(stanza) = &self.purpose
             && self.profile.insists
@@ -128,7 +128,7 @@ impl Machine {
         }
     }
 
-    /// Closes TCP, and TLS before it.
+    /// Closes TCP, after closing TLS.
     pub(super) fn close(&mut self, how: Close) {
         if self.state == State::Ended {
             return;
@@ -141,7 +141,7 @@ impl Machine {
         self.actions.push(Action::Close);
     }
 
-    /// Sends nothing more, and goes on reading.
+    /// Sends nothing more, and keeps reading.
     pub(super) fn shut_write(&mut self) {
         if !self.shut {
             self.shut = true;
@@ -150,7 +150,7 @@ impl Machine {
         }
     }
 
-    /// Closes TCP without a word before it.
+    /// Closes TCP abruptly.
     pub(super) fn cut(&mut self) {
         if self.state == State::Ended {
             return;

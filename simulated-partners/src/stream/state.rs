@@ -1,8 +1,8 @@
-//! Where a connection stands, and the table of what may follow what.
+//! The states of a connection, and the table of transitions.
 
 use strum::VariantArray;
 
-/// Where a connection stands. Named after what is waited for, where something is.
+/// The state of a connection, named after what is awaited, if anything.
 ///
 /// ```text
 /// listening  Idle → AwaitHeader → Negotiating ─┬→ AwaitTls → AwaitHeader …
@@ -36,14 +36,14 @@ pub enum State {
     AwaitAnswer,
     /// Stanzas may pass.
     Established,
-    /// A reaction has taken the place of the engine: whatever comes is matched to its point and has
-    /// no effect otherwise.
+    /// A reaction has replaced the engine: received elements trigger their points and have
+    /// no other effect.
     Scripted,
-    /// Bytes that are not XML: the handshake is being broken on purpose.
+    /// Bytes that are not XML: the handshake is being broken deliberately.
     Opaque,
-    /// Open and silent on purpose.
+    /// Open and silent deliberately.
     Held,
-    /// Our end of the stream is out; for the peer's.
+    /// Our end of the stream was sent; the peer's is awaited.
     Closing,
     /// Nothing more happens.
     Ended,
@@ -54,31 +54,31 @@ pub enum State {
 pub enum Step {
     /// TCP was connected, and the dialling side sent its header.
     Open,
-    /// Listening: header and features (if the version has them) were answered.
+    /// Listening: header and features (if the version has them) were sent.
     Answer,
-    /// Dialling: the peer's header came, features have to follow.
+    /// Dialling: the peer's header was received, features must follow.
     Header,
     /// `<starttls/>` was sent.
     AskTls,
-    /// `<proceed/>` passed; the handshake begins.
+    /// `<proceed/>` was exchanged; the handshake starts.
     BeginTls,
-    /// `<proceed/>` passed; no honest handshake begins.
+    /// `<proceed/>` was exchanged; no real handshake starts.
     BreakTls,
-    /// The handshake was completed; the stream starts again.
+    /// The handshake was completed; the stream restarts.
     SecureStream,
     /// `<auth/>` was sent.
     AskSasl,
-    /// `<success/>` passed; the stream starts again.
+    /// `<success/>` was exchanged; the stream restarts.
     RestartStream,
-    /// SASL failed; features are chosen from again.
+    /// SASL failed; another method is chosen from the features.
     RefuseSasl,
     /// An untyped `db:result` was sent.
     AskResult,
     /// An untyped `db:verify` was sent.
     AskVerify,
-    /// The peer is who it claims to be, or we are to it.
+    /// The peer's identity is proved, or ours to it.
     Establish,
-    /// A reaction took the place of what a correct server does next.
+    /// A reaction replaced the correct next step.
     Script,
     /// The connection is left open in silence.
     Hold,
@@ -88,13 +88,13 @@ pub enum Step {
     End,
 }
 
-/// A step that is not possible from where the connection stands.
+/// A step that is not possible in the current state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no step {step:?} from {state:?}")]
 pub struct IllegalMove {
-    /// Where it stood.
+    /// The state.
     pub state: State,
-    /// What was to be done.
+    /// The step.
     pub step: Step,
 }
 
@@ -102,7 +102,7 @@ impl State {
     /// All states.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// The table: where a step leads.
+    /// The table: the state that a step leads to.
     ///
     /// # Errors
     /// When the step is not possible here.
@@ -123,7 +123,7 @@ impl State {
             ) => {
                 return Err(self.illegal(step));
             }
-            // A script may begin it anywhere.
+            // A script may start it anywhere.
             (_, Step::BeginTls) => Self::AwaitTls,
             (_, Step::Script) => Self::Scripted,
             (Self::AwaitTls, Step::SecureStream) => Self::AwaitHeader,
@@ -190,7 +190,7 @@ impl State {
         IllegalMove { state: self, step }
     }
 
-    /// What is waited for here, where a wait has to end.
+    /// What is awaited here, if the wait must end.
     pub fn waits_for(self) -> Option<&'static str> {
         match self {
             Self::AwaitHeader => Some("header"),

@@ -1,4 +1,4 @@
-//! What comes from the target, or does not: bytes, frames, ends and timeouts.
+//! Input from the target: bytes, frames, ends and timeouts.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ impl Machine {
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
         match self.state {
             State::Opaque => return self.opaque_bytes(bytes),
-            // The driver reads nothing while it is at the handshake.
+            // The driver reads nothing during the handshake.
             State::AwaitTls | State::Idle | State::Ended => return,
             _ if self.unreadable => return,
             _ => self.framer.push(bytes),
@@ -27,7 +27,7 @@ impl Machine {
             if !matches!(self.state, State::Held | State::Closing) {
                 self.fail_stream("policy-violation");
             }
-            // Whoever talks without end would not end its stream either.
+            // A peer that sends endlessly would not end its stream either.
             return self.close(Close::Fin);
         }
         while !matches!(self.state, State::AwaitTls | State::Opaque | State::Ended) {
@@ -60,12 +60,12 @@ impl Machine {
         }
     }
 
-    /// Whether the target has shown nothing yet that would speak for it.
+    /// Whether the target is still unauthenticated.
     pub(super) fn is_stranger(&self) -> bool {
         self.established.is_none() && !self.served
     }
 
-    /// Does what a unit asks for.
+    /// Handles a unit.
     pub(super) fn frame(&mut self, frame: &Frame) {
         match (&frame.kind, self.state) {
             (Kind::Declaration | Kind::Whitespace(_), _) | (_, State::Held) => {}
@@ -79,7 +79,7 @@ impl Machine {
                 }
             }
             (Kind::Header(header), State::Scripted) => self.scripted_header(header),
-            // The framer gives a header only first, and after a restart.
+            // The framer returns a header only first, and after a restart.
             (Kind::Header(_), _) => self.fail_stream("bad-format"),
             (Kind::Element(element), _) if Unit::StreamError.is(element) => {
                 self.peer_failed(element);
@@ -94,7 +94,7 @@ impl Machine {
         }
     }
 
-    /// `</stream:stream>` came: answer it, and TCP may go (RFC 6120 §4.4).
+    /// Handles `</stream:stream>`: answer it, and TCP may close (RFC 6120 §4.4).
     pub(super) fn peer_ended(&mut self) {
         self.ended_by.get_or_insert(Party::Target);
         self.stream_ended = true;
@@ -106,7 +106,7 @@ impl Machine {
         self.point(When::StreamEnd, None);
     }
 
-    /// A stream error came; the end has to follow (RFC 6120 §4.9.1.1).
+    /// Handles a stream error; the end must follow (RFC 6120 §4.9.1.1).
     pub(super) fn peer_failed(&mut self, error: &Element) {
         let unknown = ["host-unknown", "host-gone"];
         let condition = Unit::StreamError.condition(error).unwrap_or_default();
@@ -119,7 +119,7 @@ impl Machine {
         self.point(When::StreamError, Some(error));
     }
 
-    /// A header where a script stands in the place of the engine.
+    /// A header while a script replaces the engine.
     pub(super) fn scripted_header(&mut self, header: &Element) {
         self.stream.from = header.attribute("from").map(str::to_owned);
         if self.is_listening() {
@@ -155,7 +155,7 @@ impl Machine {
         }
     }
 
-    /// A stanza on a connection that waits for some.
+    /// A stanza on a connection that waits for one.
     pub(super) fn send_later(&mut self, stanza: Element) {
         if matches!(self.purpose, Purpose::Enter) && self.state == State::Established {
             self.send_element(stanza);
@@ -163,7 +163,7 @@ impl Machine {
     }
 }
 
-/// The point that an element belongs to, on whichever side it comes.
+/// The point of an element, on either side.
 fn point_of(element: &Element) -> When {
     let typed = element.attribute("type").is_some();
     match Unit::of(element) {

@@ -1,4 +1,4 @@
-//! The same for tests without async: a partner with a thread of its own.
+//! The same for tests without async: a partner with its own thread.
 //!
 //! ```
 //! use simulated_partners::testing::Partner;
@@ -20,12 +20,12 @@ use super::partner::{self, Builder, StartError, Waited};
 use crate::event::{Event, Method};
 use crate::wire::Element;
 
-/// A [`testing::Partner`](partner::Partner) whose waiting blocks. What needs no waiting (its address,
+/// A [`testing::Partner`](partner::Partner) whose waits block. What needs no waiting (its address,
 /// DNS, certificates, [`ping`](partner::Partner::ping)) is used as there. Dropping it stops it.
 ///
-/// Its methods panic within an async function, where nothing may block.
+/// Its methods panic within an async function, where blocking is not allowed.
 pub struct Partner {
-    /// There until it is dropped or stopped.
+    /// Present until it is dropped or stopped.
     inner: Option<(partner::Partner, Runtime)>,
 }
 
@@ -46,13 +46,13 @@ impl Partner {
         })
     }
 
-    /// What happened so far, in order.
+    /// The events so far, in order.
     pub fn events(&mut self) -> &[Event] {
         let (partner, runtime) = self.parts();
         runtime.block_on(partner.events())
     }
 
-    /// What happened so far, as lines to read.
+    /// The events so far, as readable lines.
     pub fn transcript(&mut self) -> String {
         let (partner, runtime) = self.parts();
         runtime.block_on(partner.transcript())
@@ -61,7 +61,7 @@ impl Partner {
     /// See [`wait_for`](partner::Partner::wait_for).
     ///
     /// # Errors
-    /// When it does not come.
+    /// When it does not happen.
     pub fn wait_for(
         &mut self,
         what: &str,
@@ -89,7 +89,7 @@ impl Partner {
         runtime.block_on(partner.stanza())
     }
 
-    /// Stops it, with all connections closed, and gives all that happened.
+    /// Stops it, closing all connections, and returns all events.
     pub fn stop(mut self) -> Vec<Event> {
         let (partner, runtime) = self.inner.take().expect(THERE);
         runtime.block_on(partner.stop())
@@ -121,7 +121,7 @@ impl Drop for Partner {
     fn drop(&mut self) {
         if let Some((partner, runtime)) = self.inner.take() {
             drop(partner);
-            // A runtime must not wait for its tasks where this is dropped within an async function.
+            // A runtime must not wait for its tasks if this is dropped within an async function.
             runtime.shutdown_background();
         }
     }

@@ -1,14 +1,14 @@
-//! Events as lines to read.
+//! Events as readable lines.
 
 use std::fmt::Write as _;
 
 use crate::event::{ConnectionKind, Event, EventKind, Method, Party, TlsSignal};
 use crate::wire::Kind;
 
-/// Characters of one unit that are shown.
+/// The number of characters shown of one unit.
 const SHOWN: usize = 400;
 
-/// One line an event: connection, direction, what. `→` is from the partner, `←` from the server under
+/// One line per event: connection, direction, content. `→` is from the partner, `←` from the server under
 /// test.
 pub(super) fn transcript(events: &[Event]) -> String {
     let mut text = String::new();
@@ -95,7 +95,7 @@ const fn name(method: Method) -> &'static str {
     }
 }
 
-/// Bytes from the wire, safe for a terminal.
+/// Bytes from the wire, made safe for a terminal.
 fn readable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut result = String::new();

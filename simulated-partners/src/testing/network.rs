@@ -1,4 +1,4 @@
-//! What partners of one test share.
+//! What the partners of a test share.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use crate::dns::{Dns, Records};
 use crate::persona::{Certificate, Key};
 use crate::pki::{Authority, Identity};
 
-/// An authority and a DNS server on loopback. Nothing else is ever asked.
+/// An authority and a DNS server on loopback. No other server is ever queried.
 #[derive(Debug)]
 pub struct Network {
     pub(super) authority: Authority,
@@ -18,10 +18,10 @@ pub struct Network {
 }
 
 impl Network {
-    /// Starts one, within the current tokio runtime. It ends when its last user is dropped.
+    /// Starts a network, within the current tokio runtime. It ends when its last user is dropped.
     ///
     /// # Errors
-    /// When no port can be had, or outside of a runtime.
+    /// When no port is available, or outside of a runtime.
     pub fn start() -> io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             authority: Authority::new(1),
@@ -29,12 +29,12 @@ impl Network {
         }))
     }
 
-    /// Where DNS is answered, with UDP and TCP.
+    /// The address of the DNS server, for UDP and TCP.
     pub fn dns(&self) -> SocketAddr {
         self.dns.address()
     }
 
-    /// What DNS answers, to be changed at any time, and what was asked.
+    /// The DNS records, which can be changed at any time, and the logged queries.
     pub fn records(&self) -> &Records {
         self.dns.records()
     }
@@ -49,7 +49,7 @@ impl Network {
         self.authority.roots()
     }
 
-    /// A certificate for these domains that all partners trust, good for both ends of TLS.
+    /// A certificate for these domains that all partners trust, valid for both roles in TLS.
     pub fn certificate(&self, domains: &[&str]) -> Arc<Identity> {
         self.authority
             .issue(domains, Certificate::Good, Key::P256)

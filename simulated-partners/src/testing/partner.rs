@@ -1,4 +1,4 @@
-//! One partner, its surroundings, and what it has seen.
+//! One partner, its network, and its events.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -23,16 +23,16 @@ use crate::stanza;
 use crate::tls::TlsOptions;
 use crate::wire::{Element, Frame, Kind, Unit};
 
-/// How long is waited where nothing else was said: for an event, and by the partner for each step.
+/// The default time limit: for an event, and for the partner to wait for each step.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Bytes of observations that are kept. Whoever sends more is cut off.
+/// Limit on the size of stored observations. A peer that sends more is disconnected.
 const KEPT: usize = 32 * 1024 * 1024;
 
-/// What an event costs beside its bytes.
+/// The size of an event besides its bytes.
 const OVERHEAD: usize = 256;
 
-/// A partner that does not run yet.
+/// A partner that is not running yet.
 #[derive(Clone, Debug)]
 pub struct Builder {
     persona: Result<Persona, String>,
@@ -44,25 +44,25 @@ pub struct Builder {
     seed: u64,
 }
 
-/// Why a partner does not run.
+/// Why a partner could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// No persona of the crate has this name.
+    /// No built-in persona has this name.
     #[error("no persona is called {0:?}; there are {names}", names = names())]
     UnknownPersona(String),
-    /// A domain cannot stand in DNS.
+    /// A domain cannot be used in DNS.
     #[error(transparent)]
     Domain(#[from] BadName),
-    /// No port could be had.
+    /// No port was available.
     #[error("the partner cannot listen")]
     Listen(#[source] io::Error),
-    /// No port could be had for DNS, or there is no tokio runtime.
+    /// No port was available for DNS, or there is no tokio runtime.
     #[error("the partner's DNS server cannot start")]
     Dns(#[source] io::Error),
-    /// No thread could be had.
+    /// No thread could be started.
     #[error("the partner's thread cannot start")]
     Thread(#[source] io::Error),
-    /// [`Builder::start_blocking`] within a tokio runtime, where nothing may block.
+    /// [`Builder::start_blocking`] within a tokio runtime, where blocking is not allowed.
     #[error("this is an async test: use start().await in place of start_blocking()")]
     Async,
 }
@@ -73,7 +73,7 @@ fn names() -> String {
     names.join(", ")
 }
 
-/// What was waited for did not come. Shown with all that happened until then, by `{}` and by `{:?}`.
+/// An expected event did not happen. Shown with all events until then, by `{}` and by `{:?}`.
 #[derive(Clone, thiserror::Error)]
 #[error("{why}; what the partner saw:\n{transcript}")]
 pub struct Waited {
@@ -96,23 +96,23 @@ pub struct Partner {
     domain: String,
     target_domain: String,
     seen: Vec<Event>,
-    /// What `seen` costs.
+    /// The size of `seen`.
     kept: usize,
-    /// How many of `seen` lie before what was last waited for.
+    /// How many of `seen` precede the event last waited for.
     cursor: usize,
     pings: u32,
 }
 
 impl Builder {
-    /// The partner's domain; `partner.example` if nothing is said.
+    /// The partner's domain; `partner.example` by default.
     #[must_use]
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
         self.domain = domain.into();
         self
     }
 
-    /// The domain of the server under test; `target.example` if nothing is said. Where it listens is
-    /// said by [`Partner::faces`].
+    /// The domain of the server under test; `target.example` by default. Set its address
+    /// with [`Partner::faces`].
     #[must_use]
     pub fn facing(mut self, domain: impl Into<String>) -> Self {
         self.target_domain = domain.into();
@@ -126,14 +126,14 @@ impl Builder {
         self
     }
 
-    /// How long the partner waits for each step of the server; ten seconds if nothing is said.
+    /// How long the partner waits for each step of the server; ten seconds by default.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Where its stream ids come from; the same ones in each run.
+    /// The seed of its stream ids, which are the same in each run.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -150,7 +150,7 @@ impl Builder {
             Some(network) => network,
             None => Network::start().map_err(StartError::Dns)?,
         };
-        // Before anything listens: a domain that is none shows here.
+        // Before anything listens, because an invalid domain fails here.
         network.records().server(&self.domain, self.target)?;
         let offer = &persona.offer;
         let identity = network
@@ -189,7 +189,7 @@ impl Builder {
         })
     }
 
-    /// Starts it with a thread of its own, for tests without async.
+    /// Starts it with its own thread, for tests without async.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -199,7 +199,7 @@ impl Builder {
 }
 
 impl Partner {
-    /// A persona that comes with the crate: `google-talk`, `modern`, `dialback-only` …
+    /// A built-in persona: `google-talk`, `modern`, `dialback-only` …
     pub fn named(name: &str) -> Builder {
         builder(persona::find(name).ok_or_else(|| name.to_owned()))
     }
@@ -219,22 +219,22 @@ impl Partner {
         &self.domain
     }
 
-    /// What it shares with other partners.
+    /// The network that it shares with other partners.
     pub fn network(&self) -> &Arc<Network> {
         &self.network
     }
 
-    /// Where DNS is answered, with UDP and TCP: an SRV record leads to the partner.
+    /// The address of the DNS server, for UDP and TCP: an SRV record points to the partner.
     pub fn dns(&self) -> SocketAddr {
         self.network.dns()
     }
 
-    /// What DNS answers, to be changed at any time.
+    /// The DNS records, which can be changed at any time.
     pub fn records(&self) -> &Records {
         self.network.records()
     }
 
-    /// What was asked about a name so far, `_xmpp-server._tcp.partner.example` for example.
+    /// The queries for a name so far, such as `_xmpp-server._tcp.partner.example`.
     pub fn queries(&self, name: &str) -> Vec<Query> {
         self.records().queries(name)
     }
@@ -254,18 +254,18 @@ impl Partner {
         self.network.certificate(domains)
     }
 
-    /// Says where the server under test listens: for the partner, which dials it to send and to have
-    /// dialback keys verified, and for DNS. Until then its dialling fails.
+    /// Sets the address of the server under test: for the partner, which dials it to send stanzas and to
+    /// verify dialback keys, and for DNS. Until then its dialling fails.
     ///
     /// # Errors
-    /// When the server's domain is no domain name.
+    /// When the server's domain is not a valid domain name.
     pub fn faces(&self, target: SocketAddr) -> Result<(), BadName> {
         self.records().server(&self.target_domain, target)?;
         self.driver.faces(target);
         Ok(())
     }
 
-    /// Dials the server to get an XEP-0199 ping through. Gives the ping's id.
+    /// Dials the server to send an XEP-0199 ping. Returns the ping's id.
     pub fn ping(&mut self) -> String {
         self.pings += 1;
         let id = format!("ping-{}", self.pings);
@@ -273,29 +273,29 @@ impl Partner {
         id
     }
 
-    /// Dials the server to get any stanza through.
+    /// Dials the server to send any stanza.
     pub fn send(&self, stanza: Element) {
         self.driver.dial(stanza);
     }
 
-    /// What happened so far, in order.
+    /// The events so far, in order.
     pub async fn events(&mut self) -> &[Event] {
-        // A deadline that has passed takes what is there and waits for nothing.
+        // A deadline in the past takes available events without waiting.
         let now = Instant::now();
         while self.take(now).await.is_ok() {}
         &self.seen
     }
 
-    /// What happened so far, as lines to read.
+    /// The events so far, as readable lines.
     pub async fn transcript(&mut self) -> String {
         log::transcript(self.events().await)
     }
 
-    /// Waits ten seconds at most for the next event of a kind, after the one last waited for. `what`
-    /// stands in the error.
+    /// Waits up to ten seconds for the next event of a kind, after the one last waited for. `what`
+    /// describes it in the error.
     ///
     /// # Errors
-    /// When it does not come.
+    /// When it does not happen.
     pub async fn wait_for(
         &mut self,
         what: &str,
@@ -305,10 +305,10 @@ impl Partner {
             .await
     }
 
-    /// [`wait_for`](Partner::wait_for) with a bound of one's own.
+    /// [`wait_for`](Partner::wait_for) with another time limit.
     ///
     /// # Errors
-    /// When it does not come.
+    /// When it does not happen.
     pub async fn wait_until(
         &mut self,
         deadline: Instant,
@@ -332,7 +332,7 @@ impl Partner {
     /// Waits until a connection is authenticated.
     ///
     /// # Errors
-    /// When none is within ten seconds, or at once when one that was to carry stanzas cannot be opened
+    /// When none is within ten seconds, or at once when a connection for stanzas cannot be opened
     /// or ends.
     pub async fn established(&mut self) -> Result<Method, Waited> {
         let mut for_keys = BTreeSet::new();
@@ -343,7 +343,7 @@ impl Partner {
                     for_keys.insert(event.connection);
                     false
                 }
-                // Whoever asks about a key on a connection may need it for nothing else.
+                // A connection that asks about a key may be for nothing else.
                 EventKind::Frame { from, frame, .. } if asks_about_a_key(*from, frame) => {
                     for_keys.insert(event.connection);
                     false
@@ -372,7 +372,7 @@ impl Partner {
         Ok(stanza(event).cloned().expect("it was one a moment ago"))
     }
 
-    /// Stops it, with all connections closed, and gives all that happened.
+    /// Stops it, closing all connections, and returns all events.
     pub async fn stop(mut self) -> Vec<Event> {
         self.events().await;
         let mut seen = self.seen;
@@ -380,7 +380,7 @@ impl Partner {
         seen
     }
 
-    /// Takes in the next event.
+    /// Adds the next event.
     async fn take(&mut self, deadline: Instant) -> Result<(), &'static str> {
         if self.kept > KEPT {
             return Err("the server sends without end; its connections are cut off");
@@ -409,7 +409,7 @@ fn builder(persona: Result<Persona, String>) -> Builder {
         persona,
         domain: "partner.example".to_owned(),
         target_domain: "target.example".to_owned(),
-        // Nobody can listen there.
+        // Nothing can listen there.
         target: (Ipv4Addr::LOCALHOST, 0).into(),
         network: None,
         patience: PATIENCE,

@@ -5,7 +5,7 @@ use super::*;
 use crate::event::{EventKind, Method};
 use crate::wire::Element;
 
-/// The server under test is a partner as well, of the persona that it is named after.
+/// The server under test is also a partner, with the persona it is named after.
 async fn pair(one: &str, other: &str) -> (Partner, Partner) {
     let network = Network::start().unwrap();
     let start = |persona: &str, domain: &str, facing: &str| {
@@ -29,7 +29,7 @@ async fn partners_on_one_network_trust_each_other_by_certificate() {
     assert_eq!(one.established().await.unwrap(), Method::SaslTls);
     let stanza = other.stanza().await.unwrap();
     assert_eq!(stanza.attribute("id"), Some(id.as_str()));
-    // The answer comes on a connection of the other's own.
+    // The answer arrives on a connection opened by the other side.
     let answer = one.stanza().await.unwrap();
     assert_eq!(answer.attribute("type"), Some("result"));
     let transcript = one.transcript().await;

@@ -3,7 +3,7 @@
 use rustls::AlertDescription;
 
 /// The name of an alert in snake case (RFC 8446 §6, RFC 5246 §7.2, RFC 6066 §9), such as
-/// `unknown_ca`; `alert_<number>` for one that has none.
+/// `unknown_ca`; `alert_<number>` for an unknown one.
 pub fn alert_name(alert: u8) -> String {
     let name = match AlertDescription::from(alert) {
         AlertDescription::CloseNotify => "close_notify",

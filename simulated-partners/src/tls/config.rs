@@ -17,10 +17,10 @@ use rustls::{
 use crate::persona::TlsVersion;
 use crate::pki::Identity;
 
-/// How a partner does TLS when it was dialled: it shows this identity whatever name is asked for,
-/// asks for a client certificate without insisting, and refuses none.
+/// The TLS configuration of a partner when dialled: it shows this identity whatever SNI is sent,
+/// requests a client certificate without requiring one, and refuses none.
 ///
-/// Without an identity it has no cipher suite in common with anybody: `handshake_failure`. Build it
+/// Without an identity it has no cipher suite in common with any peer: `handshake_failure`. Build it
 /// once per partner, not per connection.
 ///
 /// # Errors
@@ -32,7 +32,7 @@ pub fn server_config(
     server(identity, versions, verifier()).map(Arc::new)
 }
 
-/// The same, naming these authorities in its request for a certificate.
+/// The same, naming these authorities in its certificate request.
 pub(super) fn hinting_server(
     identity: Option<&Arc<Identity>>,
     versions: &[TlsVersion],
@@ -57,13 +57,13 @@ fn server(
         .with_cert_resolver(Arc::new(Shows(Some(shown))));
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    // For what rustls does not do under them; nobody else gets them.
+    // For what rustls does not do with them; only used there.
     config.enable_secret_extraction = true;
     Ok(config)
 }
 
-/// How a partner does TLS when it dials: it refuses no certificate, and shows this identity when it
-/// is asked for one.
+/// The TLS configuration of a partner when it dials: it refuses no certificate, and shows this identity when
+/// asked for one.
 ///
 /// # Errors
 /// When no version is given.
@@ -82,7 +82,7 @@ pub fn client_config(
     Ok(Arc::new(config))
 }
 
-/// The crypto of all partners.
+/// The crypto provider of all partners.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     Arc::clone(PROVIDER.get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider())))
@@ -108,10 +108,10 @@ pub(super) fn supported(versions: &[TlsVersion]) -> Vec<&'static SupportedProtoc
         .collect()
 }
 
-/// Takes any certificate, for [`judge`](super::judge) to look at afterwards.
+/// Accepts any certificate, which [`judge`](super::judge) checks afterwards.
 ///
-/// Signatures of the handshake are checked all the same: a wrong one means that the certificate is
-/// not that of the target, or that what it wrote is not TLS.
+/// Handshake signatures are still checked: a wrong one means that the certificate does not
+/// belong to the target, or that its bytes are not TLS.
 #[derive(Debug)]
 struct Lenient {
     algorithms: WebPkiSupportedAlgorithms,
@@ -119,7 +119,7 @@ struct Lenient {
 }
 
 impl Lenient {
-    /// A certificate that cannot be read has no key to check a signature with; the verdict says so.
+    /// An unreadable certificate has no key to check a signature with; the verdict says so.
     fn unless_unreadable(
         certificate: &CertificateDer<'_>,
         verdict: Result<HandshakeSignatureValid, Error>,
@@ -198,7 +198,7 @@ impl ClientCertVerifier for Lenient {
         false
     }
 
-    /// None as a rule: some servers send no certificate where the issuer of theirs is not hinted at.
+    /// Empty by default: some servers send no certificate if its issuer is not among the hints.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &self.hints
     }
@@ -235,7 +235,7 @@ impl ClientCertVerifier for Lenient {
     }
 }
 
-/// Shows the same certificate to everybody, good or bad. rustls's own ways refuse some bad ones.
+/// Shows the same certificate to every peer, valid or not. rustls's own resolvers refuse some invalid ones.
 #[derive(Debug)]
 struct Shows(Option<Arc<CertifiedKey>>);
 
@@ -259,13 +259,13 @@ impl ResolvesClientCert for Shows {
     }
 }
 
-/// Stands for a server that was set up without certificate. A resolver that gives nothing would
-/// make rustls say `access_denied`, which no other server says at this point.
+/// Acts as a server configured without a certificate. A resolver that returns `None` would
+/// make rustls send `access_denied`, which no other server does at this point.
 fn nothing_to_show() -> Arc<CertifiedKey> {
     Arc::new(CertifiedKey::new(Vec::new(), Arc::new(NoKey)))
 }
 
-/// A key of no algorithm.
+/// A key without an algorithm.
 #[derive(Debug)]
 struct NoKey;
 

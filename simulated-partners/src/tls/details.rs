@@ -1,4 +1,4 @@
-//! What a certificate says, point by point, for who has to tell its owner what is wrong with it.
+//! The contents of a certificate in detail, for reports to its owner.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use super::identity::{self, Name};
 use super::judge::chain_fault;
 use crate::pki;
 
-/// What the extended key usage allows (RFC 5280 §4.2.1.12).
+/// The uses allowed by the extended key usage (RFC 5280 §4.2.1.12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Usage {
     /// There is no such extension, or it allows all: every use.
     Any,
-    /// These uses alone.
+    /// Only these uses.
     Only {
         /// TLS as a server.
         server: bool,
@@ -30,30 +30,30 @@ pub enum Usage {
 /// A certificate, read.
 #[derive(Clone, Debug)]
 pub struct Details {
-    /// Who it was issued to.
+    /// The subject.
     pub subject: String,
-    /// Who issued it.
+    /// The issuer.
     pub issuer: String,
-    /// The names that can stand for an XMPP server.
+    /// The names valid for an XMPP server.
     pub names: Vec<Name>,
     /// The first second of its validity, in seconds since 1970.
     pub not_before: i64,
     /// The last one.
     pub not_after: i64,
-    /// `1 Jan 2030` and the like, for [`Details::not_before`] and [`Details::not_after`].
+    /// A text such as `1 Jan 2030`, for [`Details::not_before`] and [`Details::not_after`].
     pub dates: [String; 2],
     /// The kind of its key, such as `RSA`.
     pub key: &'static str,
     /// The length of its key.
     pub key_bits: usize,
-    /// What it may be used for.
+    /// Its allowed uses.
     pub usage: Usage,
-    /// Why the chain does not lead to a root that is known; its dates, purpose and names aside.
+    /// Why the chain does not lead to a known root, ignoring its dates, purpose and names.
     pub chain_fault: Option<String>,
 }
 
 impl Details {
-    /// Reads the first certificate of a chain. Nothing where it cannot be read, or there is none.
+    /// Reads the first certificate of a chain. `None` if it is missing or unreadable.
     pub fn read(chain: &[CertificateDer<'_>], roots: &Arc<RootCertStore>) -> Option<Self> {
         let (end_entity, intermediates) = chain.split_first()?;
         let (_, readable) = X509Certificate::from_der(end_entity).ok()?;
@@ -62,7 +62,7 @@ impl Details {
             validity.not_before.timestamp(),
             validity.not_after.timestamp(),
         );
-        // The moment nearest to now at which its own dates are no reason to refuse it.
+        // The moment nearest to now at which its own dates are valid.
         let now = i64::try_from(pki::unix_time().as_secs()).unwrap_or(i64::MAX);
         let within = now.min(not_after).max(not_before);
         let at = UnixTime::since_unix_epoch(Duration::from_secs(
@@ -89,7 +89,7 @@ impl Details {
         identity::any_covers(&self.names, domain)
     }
 
-    /// Now, as its dates are counted.
+    /// The current time, on the scale of its dates.
     pub fn now() -> i64 {
         i64::try_from(pki::unix_time().as_secs()).unwrap_or(i64::MAX)
     }
@@ -101,7 +101,7 @@ fn key(certificate: &X509Certificate<'_>) -> (&'static str, usize) {
         Ok(PublicKey::RSA(key)) => ("RSA", key.key_size()),
         Ok(PublicKey::EC(key)) => ("ECDSA", key.key_size()),
         Ok(PublicKey::DSA(_)) => ("DSA", 0),
-        // The parser has no kind of its own for it; 1.3.101.112 and .113 are Ed25519 and Ed448.
+        // The parser has no type for these; 1.3.101.112 and .113 are Ed25519 and Ed448.
         _ => match info.algorithm.algorithm.to_id_string().as_str() {
             "1.3.101.112" => ("Ed25519", 256),
             "1.3.101.113" => ("Ed448", 456),
@@ -120,7 +120,7 @@ fn usage(certificate: &X509Certificate<'_>) -> Usage {
     }
 }
 
-/// A date for people, in UTC.
+/// A readable date, in UTC.
 fn date(seconds: i64) -> String {
     time::OffsetDateTime::from_unix_timestamp(seconds).map_or_else(
         |_| "an impossible date".to_owned(),

@@ -1,4 +1,4 @@
-//! What a finished handshake agreed on.
+//! What a completed handshake negotiated.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use super::judge::judge;
 use super::recorder::OfferRecorder;
 use crate::event::TlsSession;
 
-/// What a connection agreed on that the target opened. `domain` is the one that the target says it
-/// speaks for.
+/// The session of a connection opened by the target. `domain` is the one that the target claims
+/// to be.
 pub fn server_facts(
     connection: &mut ServerConnection,
     witness: &OfferRecorder,
@@ -27,8 +27,8 @@ pub fn server_facts(
     }
 }
 
-/// What a connection agreed on that the partner opened. `sni` is the name it asked for, `domain` the
-/// one that the target has to speak for.
+/// The session of a connection opened by the partner. `sni` is the name that it sent, `domain` the
+/// one that the target must be valid for.
 pub fn client_facts(
     connection: &ClientConnection,
     witness: &OfferRecorder,
@@ -61,7 +61,7 @@ fn facts(
         suite: state
             .negotiated_cipher_suite()
             .and_then(|suite| suite.suite().as_str())
-            // rustls marks the suites of TLS 1.3 in their names; the registry does not.
+            // rustls marks TLS 1.3 suites in their names; the registry does not.
             .map(|name| name.replacen("TLS13_", "TLS_", 1))
             .unwrap_or_else(|| "unknown".to_owned()),
         sni,

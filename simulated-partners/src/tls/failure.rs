@@ -1,4 +1,4 @@
-//! Who ended a handshake, and how it showed.
+//! Who ended a handshake, and how.
 
 use std::io;
 
@@ -7,12 +7,12 @@ use rustls::{AlertDescription, Error, PeerIncompatible};
 use super::alert::alert_name;
 use crate::event::{Party, TlsSignal};
 
-/// Reads an error of a handshake, or of the first bytes after it: in TLS 1.3 the refusal of a
-/// client certificate comes when the client is through (RFC 8446 §4.4.2.4).
+/// Interprets an error of a handshake, or of the first bytes after it: in TLS 1.3, a refused
+/// client certificate is reported after the client has finished (RFC 8446 §4.4.2.4).
 ///
-/// An alert that was received was the target's doing. An error of rustls itself was the partner's,
-/// and is given as the alert that it sent. Bytes that are no TLS are [`TlsSignal::Garbage`]: the
-/// target's bytes, though the partner was the one who ended it.
+/// A received alert comes from the target. An error of rustls itself comes from the partner,
+/// and is reported as the alert that it sent. Bytes that are not TLS are [`TlsSignal::Garbage`]: the
+/// target's bytes, although the partner ended the handshake.
 pub fn failure(error: &io::Error) -> (Party, TlsSignal) {
     let rustls = error
         .get_ref()
@@ -33,7 +33,7 @@ pub fn failure(error: &io::Error) -> (Party, TlsSignal) {
     }
 }
 
-/// The alert that rustls sends for an error of its own. It has the table only inside.
+/// The alert that rustls sends for one of its own errors. rustls keeps this table private.
 fn sent_for(error: &Error) -> AlertDescription {
     match error {
         Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {

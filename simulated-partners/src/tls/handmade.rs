@@ -1,6 +1,6 @@
-//! Hellos made by hand, as [`Hello`] wants them, and the rest of a server's flight in TLS 1.2.
+//! Builds hellos by hand, as described by [`Hello`], and the rest of a TLS 1.2 server's flight.
 //!
-//! No secret ever comes of them: randoms and shares are constants.
+//! They protect nothing: randoms and shares are constants.
 
 mod encode;
 mod flight;
@@ -18,13 +18,13 @@ use crate::reaction::{Hello, HelloVersion, Renegotiate, suite};
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 const RANDOM: [u8; 32] = [0x53; 32];
-/// The end of a random of a server that speaks TLS 1.3 and was brought to 1.2 (RFC 8446 §4.1.3).
+/// The end of the random of a server that supports TLS 1.3 but negotiated 1.2 (RFC 8446 §4.1.3).
 const DOWNGRADED: [u8; 8] = *b"DOWNGRD\x01";
 /// TLS_FALLBACK_SCSV (RFC 7507 §2).
 const FALLBACK: u16 = 0x5600;
 /// TLS_EMPTY_RENEGOTIATION_INFO_SCSV (RFC 5746 §3.3).
 const RENEGOTIATION: u16 = 0x00ff;
-/// Values of RFC 8701 §2.
+/// GREASE values (RFC 8701 §2).
 const GREASE: [u16; 4] = [0x0a0a, 0x3a3a, 0x7a7a, 0xdada];
 
 mod extension {
@@ -47,11 +47,11 @@ pub(crate) fn client_hello(hello: &Hello, name: &str) -> Vec<u8> {
     client_hello_with(hello, name, None)
 }
 
-/// The hello by which a client asks for a renegotiation in TLS 1.2, in clear.
+/// The plaintext hello by which a client requests renegotiation in TLS 1.2.
 pub(crate) fn second_hello(how: Renegotiate, name: &str) -> Vec<u8> {
     let hello = Hello {
         version: HelloVersion::V12,
-        // The signalling value belongs to first hellos only (RFC 5746 §3.5).
+        // The signalling value belongs only to first hellos (RFC 5746 §3.5).
         without_renegotiation: true,
         ..Hello::default()
     };
@@ -62,7 +62,7 @@ pub(crate) fn second_hello(how: Renegotiate, name: &str) -> Vec<u8> {
     client_hello_with(&hello, name, proof)
 }
 
-/// A server's wish for a renegotiation in TLS 1.2, in clear (RFC 5246 §7.4.1.1).
+/// A server's plaintext request for renegotiation in TLS 1.2 (RFC 5246 §7.4.1.1).
 pub(crate) fn hello_request() -> Vec<u8> {
     let hello = Hello {
         version: HelloVersion::V12,
@@ -71,14 +71,14 @@ pub(crate) fn hello_request() -> Vec<u8> {
     records(&hello, &message(0, &[]))
 }
 
-/// A record of data, in clear, of TLS 1.2.
+/// A plaintext TLS 1.2 data record.
 pub(crate) fn data(content: &[u8]) -> Vec<u8> {
     let mut record = vec![APPLICATION_DATA, 3, 3];
     vector16(&mut record, content);
     record
 }
 
-/// With what the client's last handshake ended in (RFC 5746 §3.5), where it is to be said.
+/// With the result of the client's previous handshake (RFC 5746 §3.5), if it is to be sent.
 fn client_hello_with(hello: &Hello, name: &str, proof: Option<&[u8]>) -> Vec<u8> {
     if hello.version == HelloVersion::Ssl2 {
         return ssl2_hello();
@@ -108,7 +108,7 @@ fn client_hello_with(hello: &Hello, name: &str, proof: Option<&[u8]>) -> Vec<u8>
     records(hello, &message(1, &body))
 }
 
-/// What a server answers to a client's hello. `shown` is for the rest of its flight.
+/// A server's answer to a client's hello. `shown` is for the rest of its flight.
 pub(crate) fn server_hello(hello: &Hello, heard: &Heard, shown: Option<&CertifiedKey>) -> Vec<u8> {
     let is_new = hello.version == HelloVersion::V13;
     let mut body = legacy_version(hello.version).to_vec();
@@ -204,7 +204,7 @@ fn client_extensions(hello: &Hello, name: &str) -> Vec<u8> {
     }
     if is_new && hello.early_data {
         push_extension(&mut out, extension::EARLY_DATA, &[]);
-        // It has to be the last (RFC 8446 §4.2.11).
+        // It must be the last extension (RFC 8446 §4.2.11).
         let mut identity = Vec::new();
         vector16(&mut identity, &[0x53; 64]);
         identity.extend([0; 4]);
@@ -238,7 +238,7 @@ fn offered_suites(hello: &Hello) -> Vec<u8> {
     numbers(&suites)
 }
 
-/// A hello of SSL 2.0: RC4, RC2 and DES with their lengths of then.
+/// An SSL 2.0 hello: RC4, RC2 and DES with their historic key lengths.
 fn ssl2_hello() -> Vec<u8> {
     let suites = [
         0x01_00_80_u32,
@@ -275,7 +275,7 @@ mod tests {
         }
     }
 
-    /// What a server of ours answers.
+    /// The answer of our server.
     fn answer(hello: &Hello) -> Vec<Found> {
         let identity = Authority::new(3).issue(&["a.example"], Certificate::Good, Key::P256);
         let versions = [TlsVersion::V12, TlsVersion::V13];

@@ -1,4 +1,4 @@
-//! Whether a certificate speaks for a domain.
+//! Checks whether a certificate is valid for a domain.
 
 use x509_parser::asn1_rs::{FromDer, Ia5String, Utf8String};
 use x509_parser::certificate::X509Certificate;
@@ -8,19 +8,19 @@ const ID_ON_XMPP_ADDR: &str = "1.3.6.1.5.5.7.8.5";
 const ID_ON_DNS_SRV: &str = "1.3.6.1.5.5.7.8.7";
 const SERVICE: &str = "_xmpp-server.";
 
-/// A name for which a certificate stands (RFC 6125 §1.8, RFC 6120 §13.7.1).
+/// A name in a certificate (RFC 6125 §1.8, RFC 6120 §13.7.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Name {
     /// dNSName; the leftmost label may be `*`.
     Dns(String),
-    /// SRVName, without checks of its service (RFC 4985).
+    /// SRVName, whatever its service (RFC 4985).
     Srv(String),
     /// id-on-xmppAddr.
     Xmpp(String),
 }
 
 impl Name {
-    /// Whether it covers this domain. Case does not matter; a wildcard stands for exactly one label.
+    /// Whether it covers this domain. Case does not matter; a wildcard matches exactly one label.
     pub fn covers(&self, domain: &str) -> bool {
         match self {
             Self::Dns(pattern) => dns_covers(pattern, domain),
@@ -32,7 +32,7 @@ impl Name {
         }
     }
 
-    /// How it is shown to people: the domain alone where it is one.
+    /// A readable form: only the domain if it is one.
     pub fn text(&self) -> &str {
         match self {
             Self::Dns(name) | Self::Xmpp(name) => name,
@@ -41,10 +41,10 @@ impl Name {
     }
 }
 
-/// All names that can stand for an XMPP server. A common name does not count, nor does a name in a
+/// All names valid for an XMPP server. A common name does not count, nor does a name in a
 /// string of the wrong type.
 pub(super) fn names(certificate: &X509Certificate<'_>) -> Vec<Name> {
-    // A certificate with two of these extensions is refused by webpki before names matter.
+    // webpki refuses a certificate with two of these extensions before names matter.
     let Ok(Some(extension)) = certificate.subject_alternative_name() else {
         return Vec::new();
     };

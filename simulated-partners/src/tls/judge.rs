@@ -1,4 +1,4 @@
-//! The judgement of a certificate after its handshake.
+//! Judges a certificate after its handshake.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use super::identity;
 use crate::event::CertificateSeen;
 use crate::pki;
 
-/// What the chain that the target presented is worth: chain, dates, key usage, and a name for the
+/// The verdict on the target's chain: chain, dates, key usage, and a name for the
 /// domain as dNSName, SRVName or id-on-xmppAddr (RFC 6120 §13.7.2).
 ///
 /// `shown_by` is the target's role in TLS. As a client it may show a certificate for either
-/// usage, since public authorities issue for serverAuth only. The words of
-/// [`CertificateSeen::Bad`] are the same in each run.
+/// usage, because public authorities issue only for serverAuth. The text in
+/// [`CertificateSeen::Bad`] is the same in each run.
 pub fn judge(
     chain: &[CertificateDer<'_>],
     shown_by: Side,
@@ -74,8 +74,8 @@ fn verify_chain(
     verify_chain_at(end_entity, intermediates, shown_by, roots, pki::unix_time())
 }
 
-/// Why a chain does not lead to one of the roots, leaving out the end entity's own dates and
-/// purpose. They are faults of their own.
+/// Why a chain does not lead to one of the roots, ignoring the leaf's own dates and
+/// purpose, which are separate faults.
 pub(super) fn chain_fault(
     end_entity: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],
@@ -83,7 +83,7 @@ pub(super) fn chain_fault(
     at: UnixTime,
     self_signed: bool,
 ) -> Option<String> {
-    // Whoever allows the use as a client or as a server takes each purpose that matters here.
+    // Accepting use as a client or as a server covers every purpose that matters here.
     match verify_chain_at(end_entity, intermediates, Side::Client, roots, at) {
         Ok(()) => None,
         Err(error) if is_purpose(&error) => None,
@@ -135,7 +135,7 @@ fn is_purpose(error: &Error) -> bool {
     )
 }
 
-/// The fault without what varies between runs, such as dates.
+/// The fault without values that vary between runs, such as dates.
 fn words(error: &Error, self_signed: bool) -> String {
     let Error::InvalidCertificate(fault) = error else {
         return error.to_string();

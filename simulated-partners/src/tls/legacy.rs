@@ -1,6 +1,6 @@
-//! Records of TLS 1.0, made by hand, and bytes that are no TLS.
+//! TLS 1.0 records made by hand, and bytes that are not TLS.
 //!
-//! Enough to see a refusal: it comes before any key exchange. Nothing here can go on from there.
+//! Enough to see a refusal, which comes before any key exchange. The handshake cannot continue from there.
 
 use super::alert::alert_name;
 
@@ -13,15 +13,15 @@ const SERVER_HELLO: u8 = 2;
 const TLS10: [u8; 2] = [3, 1];
 const FATAL: u8 = 2;
 
-/// What was asked for in [`client_hello_tls10`]: AES and 3DES in CBC mode, all of TLS 1.0, and the
+/// The suites offered in [`client_hello_tls10`]: AES and 3DES in CBC mode, all of TLS 1.0, and the
 /// signalling value of RFC 5746 §3.3.
 const SUITES: &[u16] = &[
     0xc014, 0xc013, 0xc00a, 0xc009, 0x0035, 0x002f, 0x000a, 0x00ff,
 ];
 
-/// The first flight of a client that knows nothing newer than TLS 1.0 (RFC 2246 §7.4.1.2).
+/// The first flight of a client that supports at most TLS 1.0 (RFC 2246 §7.4.1.2).
 ///
-/// Its random is a constant, since no secret will come of it. A name that is too long for the
+/// Its random is a constant, because there is no secret. A name too long for the
 /// extension is left out.
 pub fn client_hello_tls10(sni: Option<&str>) -> Vec<u8> {
     let mut body = Vec::with_capacity(160);
@@ -51,7 +51,7 @@ pub fn client_hello_tls10(sni: Option<&str>) -> Vec<u8> {
     handshake_record(CLIENT_HELLO, &body)
 }
 
-/// The answer of a server that knows nothing newer than TLS 1.0: AES in CBC mode with RSA key
+/// The answer of a server that supports at most TLS 1.0: AES in CBC mode with RSA key
 /// exchange (RFC 2246 §7.4.1.3).
 pub fn server_hello_tls10(random: [u8; 32]) -> Vec<u8> {
     let mut body = Vec::with_capacity(38);
@@ -63,29 +63,29 @@ pub fn server_hello_tls10(random: [u8; 32]) -> Vec<u8> {
     handshake_record(SERVER_HELLO, &body)
 }
 
-/// Bytes where a handshake should be that are no TLS record at all.
+/// Bytes instead of a handshake that are not a TLS record.
 pub fn garbage() -> &'static [u8] {
     b"this is no TLS\r\n"
 }
 
-/// What the other side answered to bytes of ours.
+/// The other side's answer to our bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// A fatal alert, by its name.
     Alert(String),
-    /// A ServerHello: the offer was taken up.
+    /// A ServerHello: the offer was accepted.
     ServerHello,
     /// A ClientHello: the other side begins.
     ClientHello,
-    /// No whole record that decides yet.
+    /// No decisive whole record yet.
     Incomplete,
-    /// No TLS.
+    /// Not TLS.
     NotTls,
 }
 
-/// Reads the records that came in, unencrypted, up to the first that decides.
+/// Reads the received plaintext records up to the first decisive one.
 ///
-/// Warnings, such as `unrecognized_name`, decide nothing.
+/// Warnings such as `unrecognized_name` are not decisive.
 pub fn read_answer(mut raw: &[u8]) -> Answer {
     loop {
         let Some(content_type) = raw.first() else {
@@ -112,7 +112,7 @@ pub fn read_answer(mut raw: &[u8]) -> Answer {
     }
 }
 
-/// The name of the first fatal alert, looking past a hello that came before it.
+/// The name of the first fatal alert, ignoring a hello before it.
 pub fn read_alert(mut raw: &[u8]) -> Option<String> {
     while let Some((header, rest)) = raw.split_first_chunk::<5>() {
         let length = usize::from(u16::from_be_bytes([header[3], header[4]]));

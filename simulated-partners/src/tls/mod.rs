@@ -1,5 +1,5 @@
-//! TLS of the partners: profiles, verifiers that record instead of refusing, hand-made legacy
-//! records.
+//! TLS of the partners: configurations, verifiers that record instead of refusing, and legacy
+//! records made by hand.
 //!
 //! A partner completes a handshake with any certificate and judges it afterwards, so that a test
 //! sees what the target would do next. Start at [`server_config`] and [`client_config`].

@@ -1,4 +1,4 @@
-//! What a partner does in handshakes beside versions and certificates: sessions, protocols, names.
+//! A partner's options for handshakes besides versions and certificates: sessions, protocols, names.
 
 use std::sync::Arc;
 
@@ -13,33 +13,33 @@ use super::config::{client_config, hinting_server, server_config};
 use crate::persona::TlsVersion;
 use crate::pki::Identity;
 
-/// Sessions that a partner remembers.
+/// The number of sessions that a partner remembers.
 const SESSIONS: usize = 32;
-/// Early data that its tickets allow, in bytes.
+/// The early data allowed by its tickets, in bytes.
 const EARLY_DATA: u32 = 16_384;
 /// `O=Nobody`, without the outermost header.
 const NOBODY: [u8; 17] = *b"\x31\x0f\x30\x0d\x06\x03\x55\x04\x0a\x0c\x06Nobody";
 
-/// Ways of a partner's TLS. Where nothing is said, no session is resumed, no application protocol
-/// named, and the target's domain asked for.
+/// TLS options of a partner. By default no session is resumed, no application protocol is
+/// offered, and the SNI is the target's domain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct TlsOptions {
-    /// It hands out tickets that allow early data (RFC 8446 §2.3), and resumes sessions of its own.
+    /// It issues tickets that allow early data (RFC 8446 §2.3), and resumes its own sessions.
     pub resumes: bool,
-    /// The application protocols that it knows (RFC 7301), the best first.
+    /// The application protocols that it supports (RFC 7301), best first.
     pub alpn: Vec<String>,
-    /// The server name that it asks for, with placeholders; empty for none (RFC 6066 §3).
+    /// The server name that it sends, with placeholders; empty for none (RFC 6066 §3).
     pub server_name: Option<String>,
-    /// The names of authorities in its request for a certificate (RFC 8446 §4.2.4).
+    /// The authorities named in its certificate request (RFC 8446 §4.2.4).
     pub hints: AcceptableCas,
 }
 
-/// Whom a request for a certificate names.
+/// The authorities named in a certificate request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AcceptableCas {
-    /// Nobody: any authority will do.
+    /// None: any authority will do.
     #[default]
     None,
     /// An authority that issued nothing.
@@ -49,7 +49,7 @@ pub enum AcceptableCas {
 }
 
 impl TlsOptions {
-    /// How the partner does TLS when it was dialled; [`server_config`] says more.
+    /// The TLS configuration when dialled; see [`server_config`].
     ///
     /// # Errors
     /// When no version is given.
@@ -80,7 +80,7 @@ impl TlsOptions {
         Ok(Arc::new(config))
     }
 
-    /// How the partner does TLS when it dials; [`client_config`] says more.
+    /// The TLS configuration when dialling; see [`client_config`].
     ///
     /// # Errors
     /// When no version is given.
@@ -103,7 +103,7 @@ impl TlsOptions {
         Ok(Arc::new(config))
     }
 
-    /// The name to ask for, where it is another than the target's.
+    /// The SNI to send, if it differs from the target's domain.
     pub fn asks_for(&self) -> Option<ServerName<'static>> {
         let name = self.server_name.as_ref()?;
         ServerName::try_from(name.clone()).ok()

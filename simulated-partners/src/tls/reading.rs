@@ -1,4 +1,4 @@
-//! Reads what comes of a handshake in clear: whole messages out of records, and what hellos say.
+//! Reads a plaintext handshake: whole messages from records, and the contents of hellos.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ const NO_RENEGOTIATION: u8 = 100;
 /// A hello, or another message of a handshake.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Heard {
-    /// What it is and says, in words; what scenarios and transcripts have.
+    /// Its name and contents, in words, as in scenarios and transcripts.
     pub facts: BTreeMap<&'static str, String>,
     /// The session id of a hello.
     pub session: Vec<u8>,
@@ -37,26 +37,26 @@ impl Heard {
     }
 }
 
-/// What was found in bytes.
+/// An item found in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// A message of the handshake.
     Message(Heard),
     /// A fatal alert, by its name.
     Alert(String),
-    /// What is encrypted from here on.
+    /// Data that is encrypted from here on.
     Encrypted,
-    /// No TLS.
+    /// Not TLS.
     NotTls,
 }
 
-/// All that is whole in the bytes so far, in order. Warnings are left out.
+/// All whole items in the bytes so far, in order. Warnings are omitted.
 pub fn read(raw: &[u8]) -> Vec<Found> {
     read_records(raw, false)
 }
 
-/// The same of records that were encrypted: data are left out, and the refusal to negotiate again
-/// is recorded although it is a warning (RFC 5246 §7.2.2).
+/// The same for records that were encrypted: data is omitted, and the refusal to renegotiate
+/// is included although it is a warning (RFC 5246 §7.2.2).
 pub(crate) fn read_opened(raw: &[u8]) -> Vec<Found> {
     read_records(raw, true)
 }
@@ -240,7 +240,7 @@ fn version_name(version: u16) -> String {
     }
 }
 
-/// The extensions, or none where the hello ends before.
+/// The extensions, or `None` if the hello ends before them.
 fn extensions<'a>(rest: &mut Cursor<'a>) -> Option<Vec<(u16, &'a [u8])>> {
     let mut all = Vec::new();
     if rest.0.is_empty() {
@@ -269,7 +269,7 @@ fn numbers(bytes: &[u8]) -> Vec<u16> {
         .collect()
 }
 
-/// What is left to be read.
+/// The remaining bytes.
 struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {

@@ -1,4 +1,4 @@
-//! What the other side of a handshake asked for, beside what the handshake agreed on.
+//! Records what the other side requested in a handshake, besides what was negotiated.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -8,7 +8,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ServerConfig, SignatureScheme};
 
-/// Filled in while a handshake goes on.
+/// Filled in during a handshake.
 #[derive(Debug, Default)]
 pub struct OfferRecorder {
     asked: AtomicBool,
@@ -16,7 +16,7 @@ pub struct OfferRecorder {
 }
 
 impl OfferRecorder {
-    /// Whether the server asked for a certificate.
+    /// Whether the server requested a certificate.
     pub fn was_asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
     }
@@ -26,7 +26,7 @@ impl OfferRecorder {
         self.offered.get().map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The same configuration for one handshake as a client, watched.
+    /// The same configuration for one handshake as a client, recorded.
     pub fn client(config: &Arc<ClientConfig>) -> (Arc<ClientConfig>, Arc<Self>) {
         let witness = Arc::new(Self::default());
         let mut config = ClientConfig::clone(config);
@@ -37,7 +37,7 @@ impl OfferRecorder {
         (Arc::new(config), witness)
     }
 
-    /// The same configuration for one handshake as a server, watched.
+    /// The same configuration for one handshake as a server, recorded.
     pub fn server(config: &Arc<ServerConfig>) -> (Arc<ServerConfig>, Arc<Self>) {
         let witness = Arc::new(Self::default());
         let mut config = ServerConfig::clone(config);
@@ -49,7 +49,7 @@ impl OfferRecorder {
     }
 }
 
-/// A resolver of certificates that somebody watches.
+/// A certificate resolver that records.
 #[derive(Debug)]
 struct Watched<R: ?Sized> {
     witness: Arc<OfferRecorder>,

@@ -1,5 +1,5 @@
-//! Records of TLS 1.2 under the keys of a connection that rustls brought up and gave away, so that
-//! messages can be sent under them that rustls never sends.
+//! TLS 1.2 records under the keys of a connection taken over from rustls, so that
+//! messages can be sent that rustls never sends.
 
 use std::fmt;
 
@@ -8,14 +8,14 @@ use rustls::{Connection, ConnectionTrafficSecrets, ProtocolVersion};
 
 /// Type, version and length.
 pub(crate) const HEADER: usize = 5;
-/// Bytes that an encrypted record has at most beside its header (RFC 5246 §6.2.3).
+/// The maximum size of an encrypted record without its header (RFC 5246 §6.2.3).
 const LONGEST: usize = 16_384 + 2048;
 const VERSION: [u8; 2] = [3, 3];
-/// The part of a nonce that a record carries (RFC 5288 §3).
+/// The explicit part of a nonce in a record (RFC 5288 §3).
 const EXPLICIT: usize = 8;
 const TAG: usize = 16;
 
-/// The protection of records in both directions.
+/// Record protection in both directions.
 #[derive(Debug)]
 pub(crate) struct Takeover {
     sending: Half,
@@ -25,23 +25,23 @@ pub(crate) struct Takeover {
 /// Why a connection cannot be taken over.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(crate) enum Refusal {
-    /// There is no renegotiation in any other version.
+    /// Other versions have no renegotiation.
     #[error("there is no renegotiation without TLS 1.2: offer `tls-versions = [\"1.2\"]`")]
     Version,
-    /// Only AES-GCM is done by hand.
+    /// Only AES-GCM is implemented.
     #[error("renegotiation is made by hand with AES-GCM only, and the target chose another suite")]
     Suite,
-    /// rustls keeps the keys.
+    /// rustls does not release the keys.
     #[error("the keys are not to be had: {0}")]
     Keys(rustls::Error),
 }
 
-/// A record that is not what the keys and the standard want.
+/// A record that does not match the keys or the standard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unreadable;
 
 impl Takeover {
-    /// Takes the keys of a connection whose handshake is complete and which has nothing left to send.
+    /// Takes over the keys of a connection whose handshake is complete and that has nothing left to send.
     pub(crate) fn of(connection: Connection) -> Result<Self, Refusal> {
         if connection.protocol_version() != Some(ProtocolVersion::TLSv1_2) {
             return Err(Refusal::Version);
@@ -56,7 +56,7 @@ impl Takeover {
         })
     }
 
-    /// Takes the first record in clear off `clear` and gives it encrypted; nothing before it is
+    /// Takes the first plaintext record off `clear` and returns it encrypted; `None` until it is
     /// whole.
     pub(crate) fn seal(&mut self, clear: &mut Vec<u8>) -> Result<Option<Vec<u8>>, Unreadable> {
         let Some((kind, content)) = take_record(clear)? else {
@@ -65,7 +65,7 @@ impl Takeover {
         self.sending.seal(kind, content).map(Some)
     }
 
-    /// Takes the first encrypted record off `received` and gives it in clear; nothing before it is
+    /// Takes the first encrypted record off `received` and returns it as plaintext; `None` until it is
     /// whole.
     pub(crate) fn open(&mut self, received: &mut Vec<u8>) -> Result<Option<Vec<u8>>, Unreadable> {
         let Some((kind, content)) = take_record(received)? else {
@@ -94,7 +94,7 @@ fn take_record(bytes: &mut Vec<u8>) -> Result<Option<(u8, Vec<u8>)>, Unreadable>
 /// One direction.
 struct Half {
     key: LessSafeKey,
-    /// Four bytes of salt, and where the explicit part of our nonces starts from.
+    /// Four bytes of salt, and the start of the explicit part of our nonces.
     iv: [u8; 12],
     sequence: u64,
 }
@@ -115,7 +115,7 @@ impl Half {
         })
     }
 
-    /// RFC 5288 §3. The explicit part is made as rustls made it before, so that none comes twice.
+    /// RFC 5288 §3. The explicit part continues the one used by rustls, so none repeats.
     fn seal(&mut self, kind: u8, mut content: Vec<u8>) -> Result<Vec<u8>, Unreadable> {
         let mut nonce = self.iv;
         for (byte, number) in nonce[4..].iter_mut().zip(self.sequence.to_be_bytes()) {
@@ -153,7 +153,7 @@ impl Half {
         Ok(clear)
     }
 
-    /// What is authenticated beside the content (RFC 5246 §6.2.3.3).
+    /// The additional authenticated data (RFC 5246 §6.2.3.3).
     fn bound(&self, kind: u8, length: usize) -> Result<[u8; 13], Unreadable> {
         let mut bound = [0; 13];
         bound[..8].copy_from_slice(&self.sequence.to_be_bytes());

@@ -29,7 +29,7 @@ type Connected = (
     io::Result<client::TlsStream<DuplexStream>>,
 );
 
-/// Both sides, each until it is through or failed. The first bytes after the handshake belong to it.
+/// Both sides, each until it has finished or failed. The first bytes after the handshake belong to it.
 async fn shake(server: Arc<ServerConfig>, client: Arc<ClientConfig>) -> Connected {
     let (near, far) = duplex(65_536);
     let accept = async {
@@ -48,7 +48,7 @@ async fn shake(server: Arc<ServerConfig>, client: Arc<ClientConfig>) -> Connecte
     tokio::join!(accept, connect)
 }
 
-/// A target that checks what it sees.
+/// A target that checks certificates.
 fn strict_client(versions: &[TlsVersion]) -> Arc<ClientConfig> {
     Arc::new(
         ClientConfig::builder_with_provider(provider())
@@ -276,7 +276,7 @@ async fn without_certificate_a_server_fails_the_handshake(
     let (server, client) = shake(partner, strict_client(&[version])).await;
     let by_partner = failure(&server.unwrap_err());
     assert_eq!(by_partner, alert(Party::Partner, "handshake_failure"));
-    // What the other side saw agrees.
+    // The other side saw the same.
     let seen = failure(&client.unwrap_err());
     assert_eq!(seen, alert(Party::Target, "handshake_failure"));
 }
@@ -342,7 +342,7 @@ fn a_server_refuses_the_legacy_hello() {
         let mut answer = Vec::new();
         connection.write_tls(&mut answer).unwrap();
         let sent = legacy::read_alert(&answer);
-        // Not a complaint about the hello's form, and the same that is said of it here.
+        // Not a complaint about the hello's form, and the same reason as here.
         assert_eq!(sent.as_deref(), Some("handshake_failure"), "{error}");
         let own = failure(&io::Error::new(io::ErrorKind::InvalidData, error));
         assert_eq!(own, alert(Party::Partner, "handshake_failure"));
@@ -366,7 +366,7 @@ fn a_client_refuses_the_legacy_hello() {
         legacy::read_answer(&refusal),
         legacy::Answer::Alert("protocol_version".into())
     );
-    // Behind its hello, as it stands in a capture.
+    // After its hello, as in a capture.
     hello.extend(refusal);
     assert_eq!(
         legacy::read_alert(&hello).as_deref(),

@@ -1,16 +1,16 @@
 //! Classes of characters in XML 1.0 (fifth edition) and Namespaces in XML 1.0.
 
-/// White space as XML knows it (production `S`).
+/// Whitespace in XML (production `S`).
 pub(super) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-/// A byte that no legal XML in UTF-8 contains, wherever it stands.
+/// A byte that never occurs in legal XML in UTF-8.
 pub(super) fn is_forbidden_byte(byte: u8) -> bool {
     byte < 0x20 && !is_space(byte)
 }
 
-/// A character that may stand in a document, raw or as a reference (production `Char`).
+/// A character allowed in a document, raw or as a reference (production `Char`).
 pub(super) fn is_legal(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
 }
@@ -37,7 +37,7 @@ pub(super) fn is_ncname(name: &str) -> bool {
     chars.next().is_some_and(starts_name) && chars.all(continues_name)
 }
 
-/// A byte that may follow `<` in a start tag, as far as one byte tells.
+/// A byte that may follow `<` in a start tag, as far as one byte can tell.
 pub(super) fn may_start_name(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
 }

@@ -1,4 +1,4 @@
-//! Conditions of errors, as the standards list them.
+//! Error conditions defined by the standards.
 
 use super::{Element, NS_SASL, NS_SERVER, NS_STANZAS, NS_STREAMS, NS_TLS};
 
@@ -7,9 +7,9 @@ use super::{Element, NS_SASL, NS_SERVER, NS_STANZAS, NS_STREAMS, NS_TLS};
 pub(super) struct Conditions {
     /// Their namespace.
     namespace: &'static str,
-    /// Those that are defined; empty where no standard lists them.
+    /// The defined conditions; empty if no standard lists them.
     pub(super) defined: &'static [&'static str],
-    /// Whether they stand in a child `<error/>`, and not in the unit itself.
+    /// Whether they are in a child `<error/>`, instead of the unit itself.
     is_nested: bool,
 }
 
@@ -46,7 +46,7 @@ pub(super) static STREAM: Conditions = Conditions {
     is_nested: false,
 };
 
-/// RFC 6120 §5.4.2.2: a failure of STARTTLS says no more than that.
+/// RFC 6120 §5.4.2.2: a STARTTLS failure has no condition.
 pub(super) static TLS: Conditions = Conditions {
     namespace: NS_TLS,
     defined: &[],

@@ -1,9 +1,9 @@
 //! An XML element with resolved namespaces.
 
-/// An element. Order of attributes and children is as written.
+/// An element. Attributes and children keep their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Element {
-    /// Prefix as written, none for the default namespace.
+    /// The prefix as written, `None` for the default namespace.
     pub prefix: Option<String>,
     /// Local name.
     pub name: String,
@@ -11,7 +11,7 @@ pub struct Element {
     pub namespace: String,
     /// Attributes without namespace declarations.
     pub attributes: Vec<Attribute>,
-    /// Namespace declarations written on this element: prefix (none for the default) and name.
+    /// Namespace declarations on this element: prefix (`None` for the default) and name.
     pub declarations: Vec<(Option<String>, String)>,
     /// Content.
     pub children: Vec<Node>,
@@ -35,12 +35,12 @@ pub struct Attribute {
 pub enum Node {
     /// A child.
     Element(Element),
-    /// Character data with entities resolved; neighbours are merged.
+    /// Character data with entities resolved; adjacent pieces are merged.
     Text(String),
 }
 
 impl Element {
-    /// An empty element in the default namespace, which is declared where it is not in force.
+    /// An empty element in the default namespace, which is declared if necessary.
     pub fn new(namespace: &str, name: &str) -> Self {
         Self {
             prefix: None,
@@ -60,14 +60,14 @@ impl Element {
         }
     }
 
-    /// Declares a namespace, with no prefix as the default one, whether it is needed or not.
+    /// Declares a namespace, without a prefix as the default one, whether or not it is needed.
     pub fn declare(mut self, prefix: Option<&str>, namespace: &str) -> Self {
         self.declarations
             .push((prefix.map(str::to_owned), namespace.to_owned()));
         self
     }
 
-    /// Adds an attribute without namespace, or gives the one of that name another value.
+    /// Adds an attribute without namespace, or replaces its value.
     pub fn attr(mut self, name: &str, value: &str) -> Self {
         self.set(None, "", name, value);
         self
@@ -122,7 +122,7 @@ impl Element {
         })
     }
 
-    /// Own character data, joined.
+    /// Its own character data, joined.
     pub fn content(&self) -> String {
         self.children
             .iter()
@@ -133,7 +133,7 @@ impl Element {
             .collect()
     }
 
-    /// Whether its start tag declares this namespace under this prefix, none for the default.
+    /// Whether its start tag declares this namespace under this prefix, `None` for the default.
     pub fn declares(&self, prefix: Option<&str>, namespace: &str) -> bool {
         self.declarations
             .iter()
@@ -148,7 +148,7 @@ impl Element {
         }
     }
 
-    /// Adds text to the end, merging it with text that is there.
+    /// Adds text to the end, merging it with existing text.
     pub(super) fn push_text(&mut self, text: &str) {
         match self.children.last_mut() {
             _ if text.is_empty() => {}

@@ -1,4 +1,4 @@
-//! Cuts incoming bytes into whole units of a stream.
+//! Splits incoming bytes into whole units of a stream.
 
 use bytes::{Buf, BytesMut};
 
@@ -7,7 +7,7 @@ use super::scan::{Scanner, Unit};
 use super::scope::Scope;
 use super::{Element, parse};
 
-/// A whole unit of the stream, with the bytes it came as.
+/// A whole unit of the stream, with its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// What it is.
@@ -27,14 +27,14 @@ pub enum Kind {
     Header(Element),
     /// A child of the stream, whole.
     Element(Element),
-    /// White space between children: so many bytes. It is reported as it arrives, so that a run
-    /// that comes in two pieces is two units; all other units are the same at any segmentation.
+    /// Whitespace between children: the number of bytes. It is reported as it arrives, so a run
+    /// that arrives in two pieces is two units; all other units are independent of segmentation.
     Whitespace(usize),
-    /// `</stream:stream>`. After a header that is an empty element it has no bytes of its own.
+    /// `</stream:stream>`. After a header that is an empty element, it has no bytes.
     End,
 }
 
-/// Bounds on what a peer may make us hold.
+/// Limits on the memory that a peer can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of one unit.
@@ -55,21 +55,21 @@ impl Default for Limits {
     }
 }
 
-/// A push parser: bytes in at any segmentation, the same units out.
+/// A push parser: bytes in, with any segmentation, and the same units out.
 ///
-/// A unit that grows over a limit is refused with the first byte too many, so no more is held than
-/// one unit and what the caller pushes before it asks for the next.
+/// A unit that exceeds a limit is refused at the first excess byte, so it holds at most
+/// one unit and what the caller pushes before asking for the next.
 #[derive(Debug)]
 pub struct Framer {
     limits: Limits,
-    /// What is held; the first byte is the first of a unit.
+    /// Pending bytes, starting with the first byte of a unit.
     buffer: BytesMut,
     /// Offset of the first held byte.
     offset: u64,
     scanner: Scanner,
     /// Namespaces that the stream header declared.
     scope: Scope,
-    /// Name of the root element as its start tag has it.
+    /// The name of the root element as in its start tag.
     root: String,
     /// The header was an empty element, and its end was not reported yet.
     owes_end: bool,
@@ -91,7 +91,7 @@ impl Framer {
         }
     }
 
-    /// Takes bytes in. They are held until [`Framer::next`] asks for units, and dropped after an
+    /// Adds bytes. They are held until [`Framer::next`] returns units, and dropped after an
     /// error.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.failure.is_none() {
@@ -99,10 +99,10 @@ impl Framer {
         }
     }
 
-    /// The next whole unit, or nothing yet.
+    /// The next whole unit, or `None` yet.
     ///
     /// # Errors
-    /// When the bytes break a rule or a limit; each later call gives the same error.
+    /// When the bytes break a rule or a limit; each later call returns the same error.
     #[expect(
         clippy::should_implement_trait,
         reason = "nothing yet is not the end, as it would be of an iterator"
@@ -118,13 +118,13 @@ impl Framer {
         })
     }
 
-    /// Bytes that are held and not yet part of a unit: after `<starttls/>` or `<proceed/>` there must
+    /// Bytes that are not yet part of a unit: after `<starttls/>` or `<proceed/>` there must
     /// be none (RFC 6120 §5.4.3.3). After an error, the bytes of the unit that broke the rule.
     pub fn pending(&self) -> &[u8] {
         &self.buffer
     }
 
-    /// Forgets the old stream and expects a new header (RFC 6120 §4.3.3). Pending bytes stay, and so
+    /// Discards the old stream and expects a new header (RFC 6120 §4.3.3). Pending bytes stay, and so
     /// does an error.
     pub fn restart(&mut self) {
         self.offset = 0;

@@ -1,7 +1,7 @@
 //! Bytes of an XMPP stream to frames and back.
 //!
-//! [`Framer`] cuts what arrives into whole units without waiting; [`Element`] is what a unit says.
-//! It refuses what RFC 6120 §11 forbids and knows nothing of the order of negotiation.
+//! [`Framer`] splits input into whole units without waiting, and [`Element`] is the content of a unit.
+//! It refuses what RFC 6120 §11 forbids and knows nothing about the order of negotiation.
 
 mod character;
 mod condition;
@@ -42,7 +42,7 @@ pub const NS_STREAMS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
 pub const NS_DIALBACK_FEATURE: &str = "urn:xmpp:features:dialback";
 /// Namespace of XMPP pings.
 pub const NS_PING: &str = "urn:xmpp:ping";
-/// What the prefix `xml` always means, as in `xml:lang`.
+/// The meaning of the prefix `xml`, as in `xml:lang`.
 pub const NS_XML: &str = "http://www.w3.org/XML/1998/namespace";
-/// What the prefix `xmlns` always means.
+/// The meaning of the prefix `xmlns`.
 const NS_XMLNS: &str = "http://www.w3.org/2000/xmlns/";

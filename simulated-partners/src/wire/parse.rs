@@ -1,4 +1,4 @@
-//! Whole units to elements: tokens by quick-xml, strictness by us.
+//! Parses whole units into elements: quick-xml provides tokens, and this module is strict.
 
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
@@ -8,7 +8,7 @@ use super::rule::{Fault, Rule};
 use super::scope::Scope;
 use super::{Element, NS_STREAM, Node, tag};
 
-/// Checks what holds for each byte of a unit, wherever it stands.
+/// Checks rules for each byte of a unit, wherever it is.
 pub(super) fn text(raw: &[u8]) -> Result<&str, Fault> {
     let text = std::str::from_utf8(raw).map_err(|error| Rule::NotUtf8.at(error.valid_up_to()))?;
     match text.char_indices().find(|&(_, c)| !is_legal(c)) {
@@ -46,7 +46,7 @@ pub(super) fn declaration(text: &str) -> Result<(), Fault> {
     }
 }
 
-/// Reads a stream header; its declarations are left in force in `scope`.
+/// Reads a stream header; its declarations stay in force in `scope`.
 pub(super) fn header(text: &str, scope: &mut Scope) -> Result<Element, Fault> {
     let inside = text[1..text.len() - 1].trim_end_matches('/');
     let header = tag::read(inside, scope).map_err(|fault| fault.shifted(1))?;
@@ -63,7 +63,7 @@ pub(super) fn header(text: &str, scope: &mut Scope) -> Result<Element, Fault> {
     Err(rule.at(0))
 }
 
-/// Checks that `</…>` ends the element that was opened as `open`.
+/// Checks that `</…>` ends the element opened as `open`.
 pub(super) fn end(text: &str, open: &str) -> Result<(), Fault> {
     matches_end(&text["</".len()..text.len() - 1], open).map_err(|rule| rule.at(0))
 }
@@ -80,11 +80,11 @@ fn matches_end(found: &str, open: &str) -> Result<(), Rule> {
     }
 }
 
-/// Reads a whole child of the stream; `scope` is afterwards as it was before.
+/// Reads a whole child of the stream; `scope` is unchanged afterwards.
 pub(super) fn element(text: &str, scope: &mut Scope) -> Result<Element, Fault> {
     let mut reader = Reader::from_str(text);
     let config = reader.config_mut();
-    // Checked here, with a rule and a place of our own.
+    // Checked here, with our own rule and place.
     config.check_end_names = false;
     config.trim_markup_names_in_closing_tags = false;
 
@@ -152,7 +152,7 @@ fn append(open: &mut [Element], characters: &str, at: usize) -> Result<(), Fault
     }
 }
 
-/// Names what quick-xml refused: with whole, balanced units little but references is left to it.
+/// Names what quick-xml refused: in whole, balanced units little besides references is left to it.
 fn refused(error: &quick_xml::Error, at: usize, text: &str) -> Fault {
     use quick_xml::errors::IllFormedError;
     match error {
@@ -165,7 +165,7 @@ fn refused(error: &quick_xml::Error, at: usize, text: &str) -> Fault {
     }
 }
 
-/// Line ends as one character (XML 1.0 §2.11).
+/// Normalises line ends to one character (XML 1.0 §2.11).
 fn normalise(raw: &str) -> std::borrow::Cow<'_, str> {
     if raw.contains('\r') {
         raw.replace("\r\n", "\n").replace('\r', "\n").into()

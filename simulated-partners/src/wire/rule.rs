@@ -1,12 +1,12 @@
-//! The closed list of rules that bytes can break, each with the stream error that answers it.
+//! The closed list of rules that bytes can break, each with its stream error.
 
-/// Why bytes are no legal stream. Nothing can be read after it.
+/// Why bytes are not a legal stream. Nothing can be read after it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{rule} at byte {offset}")]
 pub struct WireError {
     /// The rule that was broken, in words.
     pub rule: String,
-    /// Where, counted as [`Frame::offset`](super::Frame::offset).
+    /// The place, counted as [`Frame::offset`](super::Frame::offset).
     pub offset: u64,
     /// The stream error that answers it, such as `not-well-formed` (RFC 6120 §4.9.3).
     pub condition: &'static str,
@@ -99,7 +99,7 @@ impl Rule {
         }
     }
 
-    /// The same, broken at a place inside a unit.
+    /// The same, at a place inside a unit.
     pub(super) fn at(self, position: usize) -> Fault {
         Fault {
             rule: self,
@@ -116,7 +116,7 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    /// The same, seen from the start of the stream.
+    /// The same, relative to the start of the stream.
     pub(super) fn in_unit_at(self, unit: u64) -> WireError {
         WireError {
             condition: self.rule.condition(),
@@ -125,7 +125,7 @@ impl Fault {
         }
     }
 
-    /// The same for a unit that is embedded `by` bytes later.
+    /// The same for a unit that starts `by` bytes later.
     pub(super) fn shifted(mut self, by: usize) -> Self {
         self.position += by;
         self

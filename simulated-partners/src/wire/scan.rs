@@ -1,7 +1,7 @@
-//! Finds where a unit ends, one byte after the other, and never looks at a byte twice.
+//! Finds the end of a unit byte by byte, without looking at a byte twice.
 //!
-//! It knows quotes, tags, CDATA and nesting, and refuses at once what no later byte can repair. All
-//! else is judged when the unit is whole.
+//! It knows quotes, tags, CDATA and nesting, and refuses at once what no later byte can repair. Everything
+//! else is checked when the unit is whole.
 
 use super::Limits;
 use super::character::{is_forbidden_byte, is_space, may_start_name};
@@ -10,16 +10,16 @@ use super::rule::{Fault, Rule};
 const DECLARATION: &[u8] = b"<?xml";
 const CDATA: &[u8] = b"<![CDATA[";
 
-/// Where the scanner stands in a unit.
+/// The scanner's position in a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Before the first byte of a unit.
     Between,
     /// After `<`.
     Open,
-    /// After `<!`, on the way to CDATA.
+    /// After `<!`, at the start of CDATA.
     Bang,
-    /// After `<?`, on the way to the XML declaration.
+    /// After `<?`, at the start of the XML declaration.
     Question,
     /// In the XML declaration.
     Declaration,
@@ -37,10 +37,10 @@ enum State {
     Cdata,
 }
 
-/// Where the scanner stands in the stream.
+/// The scanner's position in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Before the first byte: an XML declaration may come.
+    /// Before the first byte: an XML declaration may follow.
     Begin,
     /// Before the header.
     Prolog,
@@ -55,23 +55,23 @@ enum Phase {
 pub(super) enum Unit {
     Declaration,
     Header,
-    /// A header that is an empty element: the stream is over with it.
+    /// A header that is an empty element, which also ends the stream.
     HeaderAndEnd,
     Element,
     Whitespace,
     End,
 }
 
-/// The scanner; its position is counted from the start of the unit.
+/// The scanner; its position is relative to the start of the unit.
 #[derive(Debug)]
 pub(super) struct Scanner {
     phase: Phase,
     state: State,
-    /// Bytes of this unit that were looked at.
+    /// Scanned bytes of this unit.
     at: usize,
     /// Where the `<` of the current tag or section is.
     open: usize,
-    /// Elements that are open below the stream.
+    /// Open elements below the stream.
     depth: usize,
     /// Attributes of the current tag.
     attributes: usize,
@@ -89,9 +89,9 @@ impl Scanner {
         }
     }
 
-    /// Looks for the end of the unit that begins at `bytes[0]`; its length is given with it.
+    /// Looks for the end of the unit that begins at `bytes[0]`, and returns its length.
     ///
-    /// Later calls have to bring the same bytes and may bring more.
+    /// Later calls must pass the same bytes and may pass more.
     pub(super) fn scan(
         &mut self,
         bytes: &[u8],
@@ -127,7 +127,7 @@ impl Scanner {
         Ok(None)
     }
 
-    /// Makes ready for the unit after this one.
+    /// Prepares for the next unit.
     fn cut(&mut self, unit: Unit, length: usize) -> (Unit, usize) {
         self.state = State::Between;
         self.at = 0;
@@ -229,7 +229,7 @@ impl Scanner {
         Ok(None)
     }
 
-    /// The first byte of a unit, white space aside.
+    /// The first byte of a unit, ignoring whitespace.
     fn begin(&mut self, byte: u8) -> Result<(), Rule> {
         if self.phase == Phase::Ended {
             return Err(Rule::AfterEnd);

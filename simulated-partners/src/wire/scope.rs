@@ -1,4 +1,4 @@
-//! Which namespace a prefix means at one place of a document.
+//! Resolves prefixes at a place in a document.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    /// Puts declarations of an element in force.
+    /// Applies an element's declarations.
     pub(super) fn enter(&mut self, declarations: &[(Option<String>, String)]) {
         for (prefix, namespace) in declarations {
             self.bindings
@@ -21,7 +21,7 @@ impl Scope {
         }
     }
 
-    /// Takes them back.
+    /// Reverts them.
     pub(super) fn leave(&mut self, declarations: &[(Option<String>, String)]) {
         for (prefix, _) in declarations {
             if let Some(stack) = self.bindings.get_mut(prefix.as_deref().unwrap_or_default()) {
@@ -30,7 +30,7 @@ impl Scope {
         }
     }
 
-    /// What a prefix means; the empty one is never undeclared.
+    /// The namespace of a prefix; the empty one is always declared.
     pub(super) fn resolve(&self, prefix: Option<&str>) -> Option<&str> {
         match prefix {
             Some("xml") => Some(NS_XML),

@@ -1,4 +1,4 @@
-//! Start tags and references: what quick-xml lets pass or looks at too late.
+//! Start tags and references: what quick-xml accepts or checks too late.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::{Attribute, Element, NS_XML, NS_XMLNS};
 
 /// Reads the inside of a start tag (name and attributes, no angle brackets, no final slash).
 ///
-/// The element's own declarations are left in force in `scope`.
+/// The element's own declarations stay in force in `scope`.
 pub(super) fn read(content: &str, scope: &mut Scope) -> Result<Element, Fault> {
     let name_end = content.bytes().position(is_space).unwrap_or(content.len());
     let (prefix, name) = split(&content[..name_end], 0)?;
@@ -68,7 +68,7 @@ pub(super) fn read(content: &str, scope: &mut Scope) -> Result<Element, Fault> {
     })
 }
 
-/// An attribute before namespaces are looked at.
+/// An attribute before its namespace is resolved.
 pub(super) struct Written<'a> {
     pub(super) qualified: &'a str,
     pub(super) value: String,
@@ -91,7 +91,7 @@ pub(super) fn attributes(content: &str, mut at: usize) -> Result<Vec<Written<'_>
             return Ok(written);
         }
         if begin == at {
-            // An attribute right behind a value: white space has to stand between them.
+            // An attribute right after a value: whitespace must separate them.
             return Err(Rule::Tag.at(at));
         }
         let name_end = bytes[begin..]
@@ -119,7 +119,7 @@ pub(super) fn attributes(content: &str, mut at: usize) -> Result<Vec<Written<'_>
     }
 }
 
-/// Resolves references and normalises white space (XML 1.0 §3.3.3).
+/// Resolves references and normalises whitespace (XML 1.0 §3.3.3).
 fn attribute_value(raw: &str) -> Result<String, Fault> {
     let mut value = String::with_capacity(raw.len());
     let mut at = 0;
@@ -144,7 +144,7 @@ fn attribute_value(raw: &str) -> Result<String, Fault> {
     Ok(value)
 }
 
-/// The character that a reference stands for; `inside` is what stands between `&` and `;`.
+/// The character of a reference; `inside` is the text between `&` and `;`.
 pub(super) fn reference(inside: &str) -> Result<char, Rule> {
     let digits = match inside {
         "amp" => return Ok('&'),
@@ -165,7 +165,7 @@ pub(super) fn reference(inside: &str) -> Result<char, Rule> {
         Some(hexadecimal) => (hexadecimal, 16),
         None => (digits, 10),
     };
-    // `from_str_radix` would take a sign.
+    // `from_str_radix` would accept a sign.
     if digits.is_empty() || !digits.chars().all(|c| c.is_digit(radix)) {
         return Err(Rule::BadReference(excerpt(inside)));
     }
@@ -175,12 +175,12 @@ pub(super) fn reference(inside: &str) -> Result<char, Rule> {
         .ok_or(Rule::IllegalCharacter(number))
 }
 
-/// Enough of a long text to know it by.
+/// An excerpt of a long text.
 pub(super) fn excerpt(text: &str) -> String {
     text.chars().take(32).collect()
 }
 
-/// Parts a qualified name at its colon.
+/// Splits a qualified name at its colon.
 fn split(qualified: &str, at: usize) -> Result<(Option<&str>, &str), Fault> {
     let (prefix, name) = match qualified.split_once(':') {
         Some((prefix, name)) => (Some(prefix), name),

@@ -10,7 +10,7 @@ use super::*;
 const HEADER: &str = "<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
                       xmlns:stream='http://etherx.jabber.org/streams' to='a.example' version='1.0'>";
 
-/// All that comes out of these bytes, pushed at once.
+/// All results for these bytes, pushed at once.
 fn read(bytes: &[u8]) -> (Vec<Frame>, Option<WireError>) {
     read_in_pieces(&[bytes], Limits::default())
 }
@@ -186,7 +186,7 @@ fn keeps_pending_bytes_over_a_restart() {
     assert_eq!(framer.pending(), b"<db:result/>");
 }
 
-/// A header that [`NARROW`] lets through.
+/// A header that [`NARROW`] accepts.
 const SHORT_HEADER: &str =
     "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams'>";
 
@@ -330,7 +330,7 @@ fn writes_prefixes_that_would_collide_as_others() {
 
 #[test]
 fn never_looks_at_a_byte_twice() {
-    // Were the unit scanned anew for each byte, this would take minutes.
+    // If the unit were scanned again for each byte, this would take minutes.
     let text = "x".repeat(200_000);
     let mut framer = Framer::new(Limits::default());
     framer.push(format!("{HEADER}<a>").as_bytes());

@@ -1,4 +1,4 @@
-//! What the standards call the elements of a stream, and which conditions these can have: one row
+//! The standards' names for the elements of a stream and their conditions: one row
 //! each.
 
 use schemars::JsonSchema;
@@ -8,7 +8,7 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use super::condition::{Conditions, SASL, STANZA, STREAM, TLS};
 use super::{Element, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAM, NS_TLS};
 
-/// An element of first level that has a word of its own.
+/// A top-level element that has a word of its own.
 #[derive(
     Clone,
     Copy,
@@ -62,7 +62,7 @@ pub enum Unit {
     Iq,
 }
 
-/// What a unit belongs to. Each has a namespace.
+/// The protocol that a unit belongs to. Each has a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Group {
     /// The stream itself (RFC 6120 §4).
@@ -81,7 +81,7 @@ impl Unit {
     /// All units.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// The table: what it belongs to, its local name, and its conditions.
+    /// The table: protocol, local name, and conditions.
     const fn row(self) -> (Group, &'static str, Option<&'static Conditions>) {
         match self {
             Self::Features => (Group::Stream, "features", None),
@@ -103,7 +103,7 @@ impl Unit {
         }
     }
 
-    /// The unit that an element is, if it has a word.
+    /// The unit of an element, if it is one.
     pub fn of(element: &Element) -> Option<Self> {
         Self::ALL.iter().copied().find(|unit| unit.is(element))
     }
@@ -113,7 +113,7 @@ impl Unit {
         element.is(self.group().namespace(), self.name())
     }
 
-    /// What it belongs to.
+    /// Its protocol.
     pub const fn group(self) -> Group {
         self.row().0
     }
@@ -128,18 +128,18 @@ impl Unit {
         matches!(self.group(), Group::Stanza)
     }
 
-    /// The conditions that are defined for it, where it can report an error; empty where no standard
+    /// The conditions defined for it, if it can report an error; empty if no standard
     /// lists them.
     pub fn conditions(self) -> Option<&'static [&'static str]> {
         self.row().2.map(|conditions| conditions.defined)
     }
 
-    /// The condition of one that reports an error.
+    /// The condition of an error.
     pub fn condition(self, element: &Element) -> Option<&str> {
         self.row().2?.find(element)
     }
 
-    /// Gives one that reports an error a condition.
+    /// Sets the condition of an error.
     pub fn with_condition(self, element: Element, condition: &str) -> Element {
         match self.row().2 {
             Some(conditions) => conditions.add(element, condition),
@@ -147,7 +147,7 @@ impl Unit {
         }
     }
 
-    /// An empty one, with the prefix that stream headers declare.
+    /// An empty element, with the prefix that stream headers declare.
     pub fn element(self) -> Element {
         let (group, name, _) = self.row();
         match group.prefix() {
@@ -169,7 +169,7 @@ impl Group {
         }
     }
 
-    /// The prefix of all its units, where stream headers declare one.
+    /// The prefix of all its units, if stream headers declare one.
     pub const fn prefix(self) -> Option<&'static str> {
         match self {
             Self::Stream => Some("stream"),

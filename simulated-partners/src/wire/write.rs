@@ -1,7 +1,7 @@
-//! Elements to bytes.
+//! Writes elements as bytes.
 //!
-//! What an element means decides, not what its prefixes and declarations say: where they disagree
-//! with the resolved namespaces, other ones are written. Names are written as they are.
+//! Resolved namespaces decide, not prefixes and declarations: if they disagree, other
+//! prefixes are written. Names are written unchanged.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +11,8 @@ use super::{Element, NS_DIALBACK, NS_SERVER, NS_STREAM, NS_XML, Node};
 
 impl Element {
     /// XML for a place in a stream whose header declares `jabber:server` as default, `stream` and
-    /// `db`. Declares what else it needs, escapes what has to be escaped; a character that XML has no
-    /// way to say becomes U+FFFD.
+    /// `db`. Declares what else it needs and escapes what is necessary; a character that XML cannot
+    /// represent becomes U+FFFD.
     pub fn to_xml(&self) -> String {
         let mut scope = Scope::default();
         scope.enter(&[
@@ -35,7 +35,7 @@ impl Element {
     }
 }
 
-/// Appends text so that it means itself in content and in an attribute value of either quotes.
+/// Appends text escaped for content and for attribute values in either quotes.
 pub fn escape(text: &str, out: &mut String) {
     for c in text.chars() {
         match c {
@@ -54,7 +54,7 @@ pub fn escape(text: &str, out: &mut String) {
     }
 }
 
-/// Appends text for the content of an element, where quotes and line feeds need no care.
+/// Appends text escaped for the content of an element, where quotes and line feeds need no escape.
 fn escape_content(text: &str, out: &mut String) {
     for c in text.chars() {
         match c {
@@ -85,7 +85,7 @@ fn write(element: &Element, scope: &mut Scope, out: &mut String) {
     out.push('>');
 }
 
-/// A start tag with prefixes that mean what they should.
+/// A start tag with correct prefixes.
 struct StartTag<'a> {
     name: String,
     declarations: Vec<(Option<String>, String)>,
@@ -150,7 +150,7 @@ fn qualified(prefix: Option<&str>, name: &str) -> String {
 struct Prefixes<'a> {
     outer: &'a Scope,
     declared: Vec<(Option<String>, String)>,
-    /// Prefixes that names on this element rely on already, by outer declarations or own ones.
+    /// Prefixes that names on this element already use, from outer or own declarations.
     relied_on: BTreeSet<String>,
 }
 
@@ -174,7 +174,7 @@ impl<'a> Prefixes<'a> {
             return Some("xml".to_owned());
         }
         let prefix = match wished {
-            // No prefix can mean no namespace.
+            // A prefix cannot mean no namespace.
             _ if namespace.is_empty() => None,
             Some("xml" | "xmlns") => None,
             wished => wished,

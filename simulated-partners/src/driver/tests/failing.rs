@@ -1,4 +1,4 @@
-//! Partners that fail, or meet somebody who does.
+//! Partners that fail, or whose peers fail.
 
 use super::*;
 
@@ -105,7 +105,7 @@ async fn stopping_closes_every_socket() {
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
 }
 
-/// A target whose TLS trusts nobody that a partner could be.
+/// A target whose TLS trusts no partner.
 async fn distrusting_target() -> (std::net::SocketAddr, tokio::task::JoinHandle<()>) {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let identity = AUTHORITY
@@ -197,7 +197,7 @@ async fn a_flood_ends_in_a_reset_and_not_in_memory() {
         .write_all(header.as_bytes())
         .await
         .expect("it takes a header");
-    // Unasked answers have no effect, but are observed, and here nobody takes the observations.
+    // Unsolicited answers have no effect but are observed, and here nobody reads the observations.
     let answer = "<db:result from='a.example' to='b.example' type='valid'/>".repeat(1000);
     let flood = async { while stream.write_all(answer.as_bytes()).await.is_ok() {} };
     within(flood).await;

@@ -1,4 +1,4 @@
-//! What reactions look like on the wire.
+//! Reactions on the wire.
 
 mod by_script;
 
@@ -33,7 +33,7 @@ fn reacting(tls: &str, reactions: &[(&str, &str)]) -> Arc<Persona> {
     })
 }
 
-/// A target that is nothing but a socket.
+/// A target that is only a socket.
 async fn raw_target() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it is bound");
@@ -48,7 +48,7 @@ async fn dialling(persona: &Arc<Persona>, target: SocketAddr) -> Partner {
     Partner::start(setup).await.expect("it starts")
 }
 
-/// What a partner says on a connection, read by read, until it ends its side.
+/// What a partner sends on a connection, read by read, until it ends its side.
 async fn reads(persona: &Arc<Persona>) -> Vec<String> {
     let (listener, target) = raw_target().await;
     let partner = dialling(persona, target).await;
@@ -72,7 +72,7 @@ async fn sends_of_one_point_are_one_segment() {
     let persona = |actions: &str| reacting("none", &[("when = 'connected'", actions)]);
     let whole = persona("{ send = 'one ' }, { send-bytes = '74 77 6f' }, 'shutdown-write'");
     assert_eq!(reads(&whole).await, ["one two"]);
-    // Whether a reader sees segments one by one is its own affair; what is sent is the same.
+    // A reader may or may not see separate segments; the sent data is the same.
     let flushed =
         persona("{ send = 'one ' }, 'flush', { send-bytes = '74 77 6f' }, 'shutdown-write'");
     assert_eq!(reads(&flushed).await.concat(), "one two");
@@ -82,8 +82,8 @@ async fn sends_of_one_point_are_one_segment() {
     assert_eq!(reads(&split).await.concat(), "one two");
 }
 
-/// Carries one connection to `target`, and gives the lengths of the TLS records with application
-/// data that came from who dialled.
+/// Forwards one connection to `target`, and returns the lengths of the TLS application data
+/// records sent by the dialling side.
 async fn relay(listener: TcpListener, target: SocketAddr) -> Vec<usize> {
     let (near, _) = listener.accept().await.expect("somebody dials");
     let far = TcpStream::connect(target).await.expect("somebody listens");
@@ -103,7 +103,7 @@ async fn relay(listener: TcpListener, target: SocketAddr) -> Vec<usize> {
     }
     let _ = far_write.shutdown().await;
     let _ = back.await;
-    // In clear there is XML first.
+    // Plaintext XML comes first.
     let hello = all.windows(3).position(|three| three == [22, 3, 1]);
     let mut rest = &all[hello.unwrap_or(all.len())..];
     let mut lengths = Vec::new();
@@ -117,7 +117,7 @@ async fn relay(listener: TcpListener, target: SocketAddr) -> Vec<usize> {
     lengths
 }
 
-/// The records of a dialling partner with these reactions, before a correct one.
+/// The records of a dialling partner with these reactions, facing a correct one.
 async fn records(reactions: &[(&str, &str)], enough: impl Fn(&EventKind) -> bool) -> Vec<usize> {
     let (listener, address) = raw_target().await;
     let b = setup("b.example", "a.example", &reacting("offered", &[]));
@@ -248,7 +248,7 @@ async fn repetitions_are_numbered_and_do_not_stop_reading() {
     .expect("it starts");
     partner.dial(ping());
     let (mut stream, _) = within(listener.accept()).await.expect("it dials");
-    // Nothing is read yet, so that it must be in the middle of writing when it hears this.
+    // Nothing is read yet, so it must be in the middle of writing when it is stopped.
     stream
         .write_all(b"<stream:stream xmlns:stream='http://etherx.jabber.org/streams' xmlns='jabber:server'>")
         .await
@@ -367,7 +367,7 @@ async fn a_partner_can_be_stopped_in_the_middle_of_repetitions() {
     within(stream.read_exact(&mut some))
         .await
         .expect("it speaks");
-    // The peer goes on reading, so that nothing but the word to stop can end it.
+    // The peer keeps reading, so only the stop signal can end it.
     let reading = tokio::spawn(async move {
         let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
     });

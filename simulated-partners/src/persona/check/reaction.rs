@@ -1,4 +1,4 @@
-//! Reactions that can never fire, and actions that make no sense where they stand.
+//! Finds reactions that can never fire, and actions that make no sense at their point.
 
 use std::ops::Range;
 
@@ -91,7 +91,7 @@ impl Check<'_> {
         }
     }
 
-    /// Names in braces: a persona stands alone, so there is nothing but what is always there.
+    /// Names in braces: a persona stands alone, so only the standard placeholders exist.
     fn placeholders(&mut self, when: When, action: &Do, span: &Range<usize>) {
         let has_key = matches!(
             when,
@@ -120,7 +120,7 @@ impl Check<'_> {
     }
 }
 
-/// Whether the first is taken wherever the second fits.
+/// Whether the first is used wherever the second matches.
 fn covers(first: &Reaction, second: &Reaction) -> bool {
     fn as_wide<T: PartialEq + Copy>(first: Option<T>, second: Option<T>) -> bool {
         first.is_none() || first == second

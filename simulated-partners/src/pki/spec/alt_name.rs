@@ -1,4 +1,4 @@
-//! Entries of the subject alternative names, as they stand in a file.
+//! Entries of the subject alternative names, as in a file.
 
 use std::net::IpAddr;
 
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::error::SpecError;
 use crate::pki::names::{self, GeneralName};
 
-/// How often one entry may be repeated.
+/// How often an entry may be repeated.
 const MOST_TIMES: u32 = 100_000;
 
-/// One subject alternative name: exactly one of the kinds, and how often.
+/// One subject alternative name: exactly one of the kinds, and a count.
 ///
-/// Texts are written byte for byte, whatever they hold: TOML's `"\u0000"` puts a NUL into a dNSName.
+/// Texts are encoded byte for byte, whatever they contain: TOML's `"\u0000"` puts a NUL into a dNSName.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct AltName {
@@ -35,10 +35,10 @@ pub struct AltName {
     /// otherName of any type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub other: Option<OtherName>,
-    /// Any other kind, and bytes that are no UTF-8.
+    /// Any other kind, and bytes that are not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw: Option<RawName>,
-    /// So many of them; `{n}` in the text is the number of each, from 1.
+    /// Repeat it this many times; `{n}` in the text is the number, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000))]
     pub times: Option<u32>,
@@ -48,12 +48,12 @@ pub struct AltName {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct OtherName {
-    /// Its type, an object identifier in dots.
+    /// Its type, an object identifier in dotted form.
     #[schemars(extend("pattern" = "^[0-2](\\.[0-9]+)+$"))]
     pub oid: String,
-    /// What it says.
+    /// Its value.
     pub text: String,
-    /// As which string.
+    /// Its string type.
     #[serde(default)]
     pub string: StringType,
 }
@@ -107,7 +107,7 @@ impl AltName {
         }
     }
 
-    /// Whether it is one name of one kind, as far as can be said before texts are filled in.
+    /// Whether it is one name of one kind, as far as can be checked before texts are filled in.
     pub(super) fn check(&self) -> Result<(), SpecError> {
         let kinds = [
             self.dns.is_some(),
@@ -148,12 +148,12 @@ impl AltName {
         Ok(())
     }
 
-    /// How many names it stands for.
+    /// How many names it produces.
     pub(super) fn count(&self) -> u32 {
         self.times.unwrap_or(1)
     }
 
-    /// The name of this number, with its placeholders filled.
+    /// The name with this number, with its placeholders filled in.
     pub(super) fn written(
         &self,
         number: u32,

@@ -1,4 +1,4 @@
-//! Who signs a certificate, and what is sent along with it.
+//! Who signs a certificate, and what is sent with it.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::pki::key::{KeyKind, Owner, Pair};
 use crate::pki::line::{Line, Signatory, Terms, usual_validity};
 use crate::pki::names;
 
-/// The domain of the certificate that signs as if it were an authority's.
+/// The domain of the certificate that signs as if it belonged to an authority.
 const ANOTHER: &str = "another.example";
 
 /// The authorities above a certificate.
@@ -23,13 +23,13 @@ pub(super) struct Above {
     pub(super) signatory: Arc<Signatory>,
     /// The lowest first, without the root.
     path: Vec<CertificateDer<'static>>,
-    /// Who signed for the lowest.
+    /// The signer of the lowest.
     parent: Arc<Signatory>,
     root: CertificateDer<'static>,
 }
 
 impl Authority {
-    /// Nobody is above a certificate that signs itself.
+    /// A self-signed certificate has none.
     pub(super) fn above(
         &self,
         spec: &CertificateSpec,
@@ -54,8 +54,8 @@ impl Authority {
         self.special_line(line, spec, weak, fill).map(Some)
     }
 
-    /// Intermediates that are as the specification wants them. Each set has names and keys of its own, so
-    /// that no cache of a target can take one for another.
+    /// Intermediates as specified. Each set has its own names and keys, so
+    /// a target's cache cannot confuse them.
     fn special_line(
         &self,
         line: &Line,
@@ -124,8 +124,8 @@ impl Authority {
         }
     }
 
-    /// A good certificate of another domain signs. The authority above it has room for one more, so
-    /// that nothing is wrong but that the signing certificate is not an authority's.
+    /// A valid certificate of another domain signs. The authority above it allows one more level, so
+    /// the only fault is that the signing certificate is not an authority.
     fn below_a_leaf(&self, spec: &CertificateSpec) -> Result<Above, SpecError> {
         let kind = match is_weak(spec.signature) {
             true => KeyKind::Rsa2048,
@@ -159,7 +159,7 @@ impl Authority {
         })
     }
 
-    /// The chain in the order in which it goes to the peer.
+    /// The chain in the order in which it is sent.
     pub(super) fn sent(
         &self,
         spec: &CertificateSpec,

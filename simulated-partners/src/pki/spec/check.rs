@@ -1,4 +1,4 @@
-//! Whether a specification makes sense.
+//! Checks a specification.
 
 use super::data::{CertificateSpec, Intermediate, IssuedBy, Possession, Sent, Signature};
 use super::error::SpecError;
@@ -9,11 +9,11 @@ const MOST_PADDING: u32 = 4 << 20;
 const MOST_AUTHORITIES: u16 = 200;
 
 impl CertificateSpec {
-    /// Whether it makes sense, as far as can be said without an authority and before placeholders
+    /// Checks what is possible without an authority and before placeholders
     /// are filled in.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first mistake.
     pub fn check(&self) -> Result<(), SpecError> {
         let contradiction = |one, other| Err(SpecError::Contradiction { one, other });
         if self.stolen.is_some() {

@@ -1,4 +1,4 @@
-//! Recipes as they stand in a file.
+//! Certificate specifications as in a file.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,61 +12,61 @@ use crate::pki::key::KeyKind;
 /// The domain in [`Certificate::WrongName`].
 const SOMEBODY_ELSE: &str = "somebody-else.example";
 
-/// A certificate with its chain and the key that signs with it. What is left out is as in a good
+/// A certificate with its chain and the key that signs with it. By default everything is as in a valid
 /// one: for the partner's own domain, from the lab's authority, for clients and servers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct CertificateSpec {
-    /// The domains it stands for, each in all usual forms; `["{domain}"]` when left out.
+    /// Its domains, each in all usual forms; `["{domain}"]` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domains: Option<Vec<String>>,
-    /// The subject alternative names one by one, instead of `domains`.
+    /// The subject alternative names individually, instead of `domains`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub names: Option<Vec<AltName>>,
-    /// No subject alternative names at all.
+    /// No subject alternative names.
     #[serde(skip_serializing_if = "is_false")]
     pub no_san: bool,
-    /// The common name in the subject; the first of `domains` when left out.
+    /// The common name in the subject; by default the first of `domains`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub common_name: Option<String>,
-    /// From when it is good; `-1d` when left out.
+    /// The start of its validity; `-1d` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Offset>,
-    /// Until when it is good; `+365d` when left out.
+    /// The end of its validity; `+365d` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_after: Option<Offset>,
     /// Algorithm and size of its key.
     #[serde(skip_serializing_if = "is_default")]
     pub key: KeyKind,
-    /// A public key that nobody has the private one of. The handshake is signed with one of `key`.
+    /// A public key without a private one. The handshake is signed with a key of type `key`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_key: Option<PublicKey>,
-    /// The extended key usages (RFC 5280 §4.2.1.12); an empty list leaves the extension out.
+    /// The extended key usages (RFC 5280 §4.2.1.12); an empty list omits the extension.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extended_key_usage: Option<Vec<ExtendedKeyUsage>>,
-    /// The key usages (RFC 5280 §4.2.1.3); an empty list leaves the extension out.
+    /// The key usages (RFC 5280 §4.2.1.3); an empty list omits the extension.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_usage: Option<Vec<KeyUsage>>,
-    /// Basic constraints say that it is an authority's (RFC 5280 §4.2.1.9).
+    /// Basic constraints say that it belongs to an authority (RFC 5280 §4.2.1.9).
     #[serde(skip_serializing_if = "is_false")]
     pub ca: bool,
-    /// A critical extension that nobody knows (RFC 5280 §4.2).
+    /// An unknown critical extension (RFC 5280 §4.2).
     #[serde(skip_serializing_if = "is_false")]
     pub unknown_critical_extension: bool,
     /// TLS feature status_request, "must staple" (RFC 7633).
     #[serde(skip_serializing_if = "is_false")]
     pub must_staple: bool,
-    /// So many bytes in an extension that may be ignored, to make it big.
+    /// This many bytes in an extension that may be ignored, to make it big.
     #[serde(skip_serializing_if = "is_default")]
     #[schemars(range(max = 4_194_304))]
     pub padding: u32,
-    /// Who signs it.
+    /// Its issuer.
     #[serde(skip_serializing_if = "is_default")]
     pub issuer: IssuedBy,
-    /// What is peculiar about the intermediate authorities.
+    /// Peculiarities of the intermediate authorities.
     #[serde(skip_serializing_if = "is_default")]
     pub intermediate: Intermediate,
-    /// What is sent, in this order; `["leaf", "intermediates"]` when left out.
+    /// What is sent, in this order; `["leaf", "intermediates"]` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent: Option<Vec<Sent>>,
     /// How it is signed.
@@ -75,7 +75,7 @@ pub struct CertificateSpec {
     /// Whether the handshake is signed with the certificate's key.
     #[serde(skip_serializing_if = "is_default")]
     pub possession: Possession,
-    /// Something that is no certificate in its place.
+    /// Something in its place that is not a certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub malformed: Option<Malformed>,
     /// This chain (PEM) without its key, and nothing else: somebody else's certificate.
@@ -87,48 +87,48 @@ pub struct CertificateSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Intermediate {
-    /// From when they are good; `-90d` when left out.
+    /// The start of their validity; `-90d` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Offset>,
-    /// Until when they are good; ten years when left out.
+    /// The end of their validity; ten years by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_after: Option<Offset>,
-    /// How many there are, one below the other; 1 when left out.
+    /// How many there are, one below the other; 1 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 200))]
     pub authorities: Option<u16>,
-    /// The path length constraint of the highest (RFC 5280 §4.2.1.9); what the others need when left
-    /// out.
+    /// The path length constraint of the highest (RFC 5280 §4.2.1.9); by default what the others
+    /// need.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 127))]
     pub path_length: Option<u8>,
-    /// Name constraints of the highest: dNSNames have to be below one of these (RFC 5280 §4.2.1.10).
+    /// Name constraints of the highest: dNSNames must be below one of these (RFC 5280 §4.2.1.10).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub permitted: Vec<String>,
     /// Name constraints of the highest: dNSNames must not be below one of these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub excluded: Vec<String>,
-    /// Algorithm and size of the key of the lowest; `rsa2048` when left out under a weak
+    /// Algorithm and size of the key of the lowest; by default `rsa2048` with a weak
     /// `signature`, else `p256`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyKind>,
 }
 
-/// Who signs a certificate.
+/// The issuer of a certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum IssuedBy {
-    /// One with the lab's names and key identifiers, and keys of its own.
+    /// One with the lab's names and key identifiers, and its own keys.
     Impostor,
     /// The lab's authority, which targets trust.
     #[default]
     Lab,
-    /// The certificate of another domain that the lab issued, which is no authority's.
+    /// The lab's certificate for another domain, which is not an authority.
     LeafOfAnother,
-    /// It itself.
+    /// Itself.
     #[serde(rename = "self")]
     Itself,
-    /// An authority that nobody trusts.
+    /// An untrusted authority.
     Untrusted,
 }
 
@@ -140,7 +140,7 @@ pub enum Sent {
     /// The lowest authority's name and key, signed by another root: the untrusted one, or the lab's
     /// for an untrusted authority.
     CrossSigned,
-    /// The lowest authority's name and key in a certificate that is out of date.
+    /// The lowest authority's name and key in an expired certificate.
     ExpiredIntermediate,
     /// All authorities between root and certificate, the lowest first.
     Intermediates,
@@ -148,7 +148,7 @@ pub enum Sent {
     Leaf,
     /// The root.
     Root,
-    /// An authority that has to do with nothing else.
+    /// An unrelated authority.
     Unrelated,
 }
 
@@ -156,18 +156,18 @@ pub enum Sent {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Signature {
-    /// One bit of it is wrong.
+    /// With one wrong bit.
     Broken,
     /// With RSA over MD5.
     Md5,
     /// With RSA over SHA-1.
     Sha1,
-    /// As it should be.
+    /// Correctly.
     #[default]
     Sound,
 }
 
-/// With what a handshake is signed.
+/// The key that signs a handshake.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Possession {
@@ -241,26 +241,26 @@ impl KeyUsage {
     }
 }
 
-/// A public key for which there is no private one.
+/// A public key without a private one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PublicKey {
-    /// A curve over a field whose order is no prime, with a compressed base point: of the kind that
-    /// some libraries never came back from (CVE-2022-0778).
+    /// A curve over a field of composite order, with a compressed base point, of the kind that
+    /// made some libraries loop forever (CVE-2022-0778).
     CompositeField,
-    /// A curve with parameters of its own instead of a name (RFC 5480 §2.1.1 forbids it).
+    /// A curve with explicit parameters instead of a name (RFC 5480 §2.1.1 forbids it).
     ExplicitCurve,
     /// RSA with a modulus of 16 kB.
     HugeRsa,
     /// A point that is not on P-256.
     OffCurve,
-    /// A curve of a name that nobody knows.
+    /// An unknown named curve.
     UnknownCurve,
     /// RSA with a modulus and an exponent of zero.
     ZeroRsa,
 }
 
-/// What stands in a certificate's place.
+/// A replacement for a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Malformed {
@@ -268,7 +268,7 @@ pub enum Malformed {
     Empty,
     /// The outermost length says 4 GB.
     HugeLength,
-    /// Bytes without sense.
+    /// Random bytes.
     Random,
     /// Bytes after its end.
     Trailing,
@@ -277,7 +277,7 @@ pub enum Malformed {
 }
 
 impl Certificate {
-    /// How certificates of this kind are made, or nothing for [`Certificate::None`].
+    /// The specification of this kind of certificate, or `None` for [`Certificate::None`].
     pub fn spec(self) -> Option<CertificateSpec> {
         let spec = CertificateSpec::default();
         Some(match self {

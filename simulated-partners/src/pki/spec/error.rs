@@ -1,17 +1,17 @@
-//! What is wrong with a specification.
+//! Mistakes in a specification.
 
 use super::data::Sent;
 use crate::pki::key::CannotSign;
 
-/// Why a specification cannot be issue_fromed.
+/// Why a specification cannot be issued.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
-    /// Two things that exclude each other.
+    /// Two settings that exclude each other.
     #[error("`{one}` and `{other}` contradict each other: leave one of them out")]
     Contradiction {
-        /// The one that was found second.
+        /// The second one found.
         one: &'static str,
-        /// The one it contradicts.
+        /// The one that it contradicts.
         other: &'static str,
     },
     /// A name of several kinds, or of none.
@@ -20,16 +20,16 @@ pub enum SpecError {
          `raw`"
     )]
     NotOneKind,
-    /// A number that is too small or too large.
+    /// A number out of range.
     #[error("`{field}` is {given}: from {least} to {most} would be right")]
     OutOfRange {
-        /// Where.
+        /// The setting.
         field: &'static str,
-        /// What was found.
+        /// The value.
         given: u64,
-        /// The least that is allowed.
+        /// The minimum.
         least: u64,
-        /// The most that is allowed.
+        /// The maximum.
         most: u64,
     },
     /// Not an address.
@@ -41,39 +41,39 @@ pub enum SpecError {
     /// An escape without two digits.
     #[error("`{0}` holds a `\\x` without the two hexadecimal digits of a byte, such as `\\xff`")]
     BadEscape(String),
-    /// The dates in the wrong order.
+    /// The dates are in the wrong order.
     #[error(
         "`not-after` lies before `not-before`: give both (left out, they are -1d and +365d, for \
          intermediates -90d and +3650d)"
     )]
     EndsBeforeItBegins,
-    /// A weak signature by a key that makes none.
+    /// A weak signature with a key that cannot make one.
     #[error(
         "a signature over SHA-1 or MD5 needs an RSA key of whoever signs: with `issuer = \"self\"` \
          give `key = \"rsa2048\"`, else `key` of the `intermediate`"
     )]
     NeedsRsa,
-    /// Something to send that this chain does not have.
+    /// Something to send that this chain does not contain.
     #[error("`sent` has `{0}`, and there is none with this `issuer`")]
     NothingToSend(Sent),
-    /// Sent is nothing at all.
+    /// Nothing is sent.
     #[error("`sent` is empty: a server without certificate has `certificate = \"none\"`")]
     NothingSent,
-    /// A text that is to be the target's chain.
+    /// A text that should be the target's chain.
     #[error("`stolen` holds no certificate (PEM, `BEGIN CERTIFICATE`) that can be read")]
     NothingStolen,
-    /// It goes over the length that a handshake message can have (RFC 8446 §4.4.2).
+    /// It exceeds the maximum length of a handshake message (RFC 8446 §4.4.2).
     #[error("its certificates are of {bytes} bytes; {most} can be sent")]
     TooBig {
         /// The length.
         bytes: usize,
-        /// The most that is sent.
+        /// The maximum.
         most: usize,
     },
 }
 
 impl From<CannotSign> for SpecError {
-    /// Only weak signatures can be beyond a key.
+    /// Only weak signatures can be impossible for a key.
     fn from(_: CannotSign) -> Self {
         Self::NeedsRsa
     }

@@ -1,4 +1,4 @@
-//! From a specification to an identity.
+//! Issues an identity from a specification.
 
 use std::sync::Arc;
 
@@ -18,21 +18,21 @@ use crate::pki::names::{self, GeneralName};
 use crate::pki::weak::Hash;
 use crate::pki::{Authority, Identity};
 
-/// Half of what the length of a handshake message can say (RFC 8446 §4).
+/// Half of the maximum length of a handshake message (RFC 8446 §4).
 const MOST_BYTES: usize = 8 << 20;
-/// Below a UUID, where nobody else can register (X.667).
+/// Below a UUID, where no one else can register (X.667).
 const UNKNOWN_CRITICAL: &[u64] = &[2, 25, 4_886_718_346];
 const PADDING: &[u64] = &[2, 25, 4_886_718_347];
 const TLS_FEATURE: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 24];
 
 impl Authority {
-    /// The identity that a specification describes. `fill` replaces the placeholders in a text, `{domain}`
-    /// among them.
+    /// The identity that a specification describes. `fill` replaces placeholders in a text, including
+    /// `{domain}`.
     ///
     /// The same specification with the same texts gives the same serial number.
     ///
     /// # Errors
-    /// When the specification contradicts itself, or when a text is of no use once it is filled.
+    /// When the specification contradicts itself, or when a text is invalid once it is filled in.
     pub fn issue_from(
         &self,
         spec: &CertificateSpec,
@@ -147,7 +147,7 @@ impl Authority {
         Ok((Some(names), common_name))
     }
 
-    /// Somebody else's chain, signed for with a key that would fit.
+    /// Somebody else's chain, with a signing key of the right type.
     fn stolen(&self, text: &str) -> Result<Arc<Identity>, SpecError> {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(text.as_bytes())
             .collect::<Result<_, _>>()
@@ -158,7 +158,7 @@ impl Authority {
     }
 }
 
-/// The dates that are given, or the usual ones.
+/// The given dates, or the default ones.
 pub(super) fn validity(
     now: OffsetDateTime,
     not_before: Option<Offset>,
@@ -171,11 +171,11 @@ pub(super) fn validity(
     }
 }
 
-/// What a certificate says of its use.
+/// The key usages in a certificate.
 fn extensions_of(spec: &CertificateSpec) -> Vec<Extension> {
     let mut extensions = Vec::new();
     let usual = match spec.key.is_rsa() {
-        // TLS 1.2 without forward secrecy is still spoken to old partners.
+        // TLS 1.2 without forward secrecy is still used with old partners.
         true => &[KeyUsage::DigitalSignature, KeyUsage::KeyEncipherment][..],
         false => &[KeyUsage::DigitalSignature],
     };
@@ -212,7 +212,7 @@ fn extensions_of(spec: &CertificateSpec) -> Vec<Extension> {
     extensions
 }
 
-/// The certificate with what is to be wrong about its bytes.
+/// The certificate with the requested faults in its bytes.
 fn spoilt(certificate: &[u8], spec: &CertificateSpec) -> CertificateDer<'static> {
     const NONSENSE: usize = 16;
 
@@ -229,7 +229,7 @@ fn spoilt(certificate: &[u8], spec: &CertificateSpec) -> CertificateDer<'static>
             bytes.splice(..4, [0x30, 0x84, 0xff, 0xff, 0xff, 0xff]);
         }
         Some(Malformed::Random) => {
-            // Not random between runs. The first bit of each tag says that it is private.
+            // The same in each run. The first bits of each tag mark it as private.
             bytes = (0..NONSENSE)
                 .flat_map(|part| Sha256::digest([0xc0, part as u8]))
                 .collect();
@@ -241,8 +241,8 @@ fn spoilt(certificate: &[u8], spec: &CertificateSpec) -> CertificateDer<'static>
     bytes.into()
 }
 
-/// The kind of key that a certificate speaks of, or nothing where it is no certificate. For an
-/// unknown one any will do: the signature is wrong in each case.
+/// The key type in a certificate, or `None` if it is not a certificate. For an
+/// unknown type any will do: the signature is wrong in any case.
 fn kind_of(certificate: &[u8]) -> Option<KeyKind> {
     use x509_parser::public_key::PublicKey;
 

@@ -1,7 +1,7 @@
-//! Certificate specifications: what a scenario file says of a certificate, good or bad.
+//! Certificate specifications: the certificate described in a scenario file, valid or not.
 //!
 //! A [`CertificateSpec`] is data and knows nothing of keys. [`Authority::issue_from`](super::Authority::issue_from) makes
-//! an identity of it. Start at [`CertificateSpec`]; one that says nothing is a good certificate.
+//! an identity from it. An empty [`CertificateSpec`] describes a valid certificate.
 
 mod alt_name;
 mod chain;

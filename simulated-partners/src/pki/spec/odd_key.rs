@@ -10,7 +10,7 @@ use crate::pki::weak::rsa_public_key_info;
 const ID_EC_PUBLIC_KEY: &[u64] = &[1, 2, 840, 10045, 2, 1];
 const PRIME_FIELD: &[u64] = &[1, 2, 840, 10045, 1, 1];
 const SECP256R1: &[u64] = &[1, 2, 840, 10045, 3, 1, 7];
-/// Below a UUID, where nobody else can register (X.667).
+/// Below a UUID, where no one else can register (X.667).
 const UNKNOWN_CURVE: &[u64] = &[2, 25, 4_886_718_345];
 const HUGE_MODULUS: usize = 16 * 1024;
 
@@ -24,8 +24,8 @@ const P256: Curve = Curve {
     order: b"ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551",
 };
 
-/// Over 17 · 41, with a compressed base point: to expand it takes a square root, and there need not
-/// be one.
+/// Over 17 · 41, with a compressed base point: expanding it needs a square root, which may not
+/// exist.
 const COMPOSITE: Curve = Curve {
     prime: b"02b9",
     a: b"02b8",
@@ -100,7 +100,7 @@ fn elliptic(parameters: impl FnOnce(DERWriter<'_>), point: &[u8]) -> Vec<u8> {
     })
 }
 
-/// An uncompressed point of 256 bits on no known curve.
+/// An uncompressed 256-bit point on an unknown curve.
 fn nowhere() -> Vec<u8> {
     let mut point = vec![1; 65];
     point[0] = 4;

@@ -6,11 +6,11 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Two centuries: what is beyond has a year that cannot be written in some place.
+/// Two centuries: beyond that, a year cannot be encoded everywhere.
 const LIMIT: i64 = 73_000 * DAY;
 const DAY: i64 = 86_400;
 
-/// So far before or after the moment of the run: `-1h`, `+365d`.
+/// An offset before or after the start of the run: `-1h`, `+365d`.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
 )]
@@ -21,7 +21,7 @@ pub struct Offset {
 }
 
 impl Offset {
-    /// So many days.
+    /// This many days.
     pub const fn days(days: i32) -> Self {
         Self {
             seconds: days as i64 * DAY,
@@ -33,7 +33,7 @@ impl Offset {
     }
 }
 
-/// What is no offset.
+/// A text that is not an offset.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is no time relative to now: a sign, a number and a unit (s, m, h or d) up to 73000d, \

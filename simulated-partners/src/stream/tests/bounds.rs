@@ -1,4 +1,4 @@
-//! What a machine bears from strangers, and what it sends although it was refused.
+//! What a machine tolerates from unauthenticated peers, and what it sends despite a refusal.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ fn noise(machine: &mut Machine, bytes: usize) -> Vec<String> {
     seen
 }
 
-/// A dialling machine that waits for features takes everything in that is none.
+/// A dialling machine that waits for features and is sent other elements.
 fn dialling(insists: bool, stranger: bool) -> Machine {
     let text = offer("none", false, true);
     let profile = PartnerConfig {
@@ -50,7 +50,7 @@ fn dialling(insists: bool, stranger: bool) -> Machine {
 
 #[test]
 fn a_stranger_that_talks_without_end_is_cut_off() {
-    // White space is legal in any amount, so only the bound can end it.
+    // Whitespace is legal in any amount, so only the limit can end it.
     let mut machine = dialling(false, true);
     let blanks = " ".repeat(STRANGERS_BYTES);
     let seen = told(&mut machine, &blanks).join("\n");

@@ -17,7 +17,7 @@ use crate::persona::{Offer, Persona};
 use crate::reaction::Reaction;
 use crate::wire::{Element, Kind};
 
-/// The part of a persona file that a machine looks at.
+/// The part of a persona file that a machine uses.
 #[derive(serde::Deserialize)]
 struct Lines {
     offer: Offer,
@@ -25,7 +25,7 @@ struct Lines {
     reaction: Vec<Reaction>,
 }
 
-/// A persona from the lines of a file that matter, unchecked: a machine has to bear any.
+/// A persona from the relevant lines of a file, unchecked: a machine must cope with any.
 pub(super) fn persona(text: &str) -> Arc<Persona> {
     let lines: Lines = toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     Arc::new(Persona {

@@ -1,5 +1,5 @@
-//! Two partners whose machines are wired to each other. TLS is an agreement between both ends, time
-//! stands still until it is told to pass.
+//! Two partners whose machines are connected. TLS is an agreement between both ends, and time
+//! passes only when told to.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::persona::{Certificate, Persona};
 use crate::stream::{Action, Input, Machine, PartnerConfig, Purpose, State, Verdict};
 use crate::wire::Element;
 
-/// Steps after which two partners must have come to an end.
+/// The number of steps within which two partners must finish.
 const STEPS: usize = 200_000;
 
 struct End {
@@ -19,7 +19,7 @@ struct End {
     machine: Machine,
     asks_for_tls: bool,
     waits: bool,
-    /// Who wants the verdict: connection, side, ticket.
+    /// The requester of a verification: connection, side, ticket.
     asker: Option<(usize, usize, u32)>,
     seen: Vec<EventKind>,
 }
@@ -62,13 +62,13 @@ impl Network {
         }
     }
 
-    /// Partner `a` dials with a stanza; runs until nothing happens any more.
+    /// Partner `a` dials with a stanza; runs until nothing more happens.
     pub(super) fn dial(&mut self, stanza: Element) {
         self.connect(0, Purpose::Deliver(stanza), None);
         self.run();
     }
 
-    /// Somebody else puts a name on the board.
+    /// Somebody else raises a signal.
     pub(super) fn raise(&mut self, name: &str) {
         self.board.raise(name, "");
         self.tell_of_the_board();
@@ -83,7 +83,7 @@ impl Network {
         }
     }
 
-    /// Deadlines pass: first those of verifications, which are waited for by others.
+    /// Deadlines pass: first those of verifications, because others wait for them.
     pub(super) fn let_time_pass(&mut self) {
         for kinds in [
             [ConnectionKind::Verification, ConnectionKind::Verification],
@@ -248,8 +248,8 @@ impl Network {
         }
     }
 
-    /// Everything that both ends of each connection saw, in lines. What one end sends and the other
-    /// receives is shown once, as the end that opened the connection saw it.
+    /// Everything that both ends of each connection saw, as lines. What one end sends and the other
+    /// receives is shown once, as seen by the end that opened the connection.
     pub(super) fn transcript(&self) -> String {
         let mut out = String::new();
         for (number, [dialler, listener]) in self.connections.iter().enumerate() {
@@ -291,7 +291,7 @@ impl Network {
             .count()
     }
 
-    /// How the first connection ended up, as its dialler sees it.
+    /// How the first connection ended, as seen by its dialler.
     pub(super) fn outcome(&self) -> String {
         let [dialler, _] = &self.connections[0];
         match dialler.machine.established {

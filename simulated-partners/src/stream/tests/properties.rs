@@ -1,4 +1,4 @@
-//! Arbitrary inputs: nothing panics, nothing grows, nothing goes on after the end.
+//! Arbitrary inputs: nothing panics, nothing grows without limit, nothing continues after the end.
 
 use proptest::prelude::*;
 
@@ -195,7 +195,7 @@ proptest! {
             machine.handle(Input::Bytes(chunk.as_bytes()));
             prop_assert!(machine.unread().len() <= 300_000, "{} bytes held", machine.unread().len());
         }
-        // A broken rule ends the stream, too many bytes the connection as well.
+        // A violated rule ends the stream, too many bytes the connection as well.
         prop_assert!(matches!(machine.state(), State::Closing | State::Ended));
     }
 }

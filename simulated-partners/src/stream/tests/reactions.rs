@@ -1,4 +1,4 @@
-//! What each point and each action does, partner against partner and against a hand-made target.
+//! Each point and each action, between partners and against a scripted target.
 
 mod by_script;
 
@@ -59,7 +59,7 @@ fn everywhere(offer: &str, actions: &str) -> Arc<Persona> {
     reacting(offer, &all)
 }
 
-/// A machine and all that it said.
+/// A machine and its output.
 struct Hand {
     machine: Machine,
     said: Vec<String>,

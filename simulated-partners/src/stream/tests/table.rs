@@ -1,4 +1,4 @@
-//! The table of states and steps, whole.
+//! The whole table of states and steps.
 
 use std::fmt::Write as _;
 

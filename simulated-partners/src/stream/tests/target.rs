@@ -1,4 +1,4 @@
-//! One machine against a hand that plays the target: what each state makes of each input.
+//! One machine against a scripted target: every state with every input.
 
 mod deeds;
 
@@ -104,7 +104,7 @@ impl Hand {
         self
     }
 
-    /// What one more input does.
+    /// The effect of one more input.
     fn then(mut self, input: Input<'_>) -> String {
         let actions = self.machine.handle(input);
         let words: Vec<String> = actions.iter().filter_map(word).collect();
@@ -116,7 +116,7 @@ impl Hand {
     }
 }
 
-/// An action in a few words; what the target sent is known.
+/// An action in a few words, leaving out what the target sent.
 pub(super) fn word(action: &Action) -> Option<String> {
     match action {
         Action::Observe(what) => {
@@ -155,7 +155,7 @@ fn question() -> Question {
     }
 }
 
-/// A machine in each state that the role can reach.
+/// A machine in each state that its role can reach.
 fn machines(state: State, purpose: Purpose) -> Option<Hand> {
     let listening = matches!(purpose, Purpose::Serve);
     let verifying = matches!(purpose, Purpose::Verify(_));

@@ -3,10 +3,10 @@
 use super::HANDSHAKE;
 use crate::reaction::{Hello, HelloVersion};
 
-/// Bytes of a record at most (RFC 8446 §5.1).
+/// The maximum size of a record (RFC 8446 §5.1).
 const RECORD: usize = 16_384;
 
-/// A record's length is never nothing, and no hello takes more of them.
+/// A record is never empty, and no hello needs more of them.
 const SMALLEST_RECORD: usize = 1;
 
 /// The version where all versions have it (RFC 8446 §4.1.2).
@@ -20,7 +20,7 @@ pub(super) fn legacy_version(version: HelloVersion) -> [u8; 2] {
     }
 }
 
-/// Messages in records of the wanted size.
+/// Messages in records of the requested size.
 pub(super) fn records(hello: &Hello, messages: &[u8]) -> Vec<u8> {
     let size = match hello.record {
         0 => RECORD,
@@ -67,7 +67,7 @@ pub(super) fn vectored(content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Vectors with lengths of one, two and three bytes (RFC 8446 §3.4). What is too long is cut.
+/// Vectors with lengths of one, two and three bytes (RFC 8446 §3.4). Overlong ones are truncated.
 pub(super) fn vector8(out: &mut Vec<u8>, content: &[u8]) {
     let length = u8::try_from(content.len()).unwrap_or(u8::MAX);
     out.push(length);

@@ -1,4 +1,4 @@
-//! The rest of a server's flight in TLS 1.2 (RFC 5246 §7.3).
+//! The rest of a TLS 1.2 server's flight (RFC 5246 §7.3).
 
 use rustls::SignatureScheme;
 use rustls::sign::CertifiedKey;
@@ -7,7 +7,7 @@ use super::encode::{message, vector16, vector24};
 use crate::reaction::Flight;
 use crate::tls::reading::Heard;
 
-/// A safe prime of 512 bits.
+/// A 512-bit safe prime.
 const PRIME_512: &str = "F35AD1F268A25A179D52D6DE3703475F462C6EBF8B41DA7D96897015CEDC281F\
     F1A41AD8CD9943A44D1C83590F042D8C85DA89CB235B962CD72A4093A006560B";
 
@@ -27,7 +27,7 @@ const PRIME_2048: &str = "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E
     E39E772C180E86039B2783A2EC07A28FB5C55DF06F4C52C9DE2BCBF695581718\
     3995497CEA956AE515D2261898FA051015728E5A8AACAA68FFFFFFFFFFFFFFFF";
 
-/// Certificate, key exchange where there is one, and the end (RFC 5246 §7.3).
+/// Certificate, key exchange if there is one, and the end (RFC 5246 §7.3).
 pub(super) fn server_flight(
     flight: Flight,
     heard: &Heard,
@@ -54,8 +54,8 @@ pub(super) fn server_flight(
     out
 }
 
-/// A group and a share in it, signed (RFC 5246 §7.4.3). Nothing where the key cannot sign in a way
-/// that the client takes.
+/// A group and a signed share in it (RFC 5246 §7.4.3). `None` if the key cannot sign in a way
+/// that the client accepts.
 fn key_exchange(
     prime: &[u8],
     heard: &Heard,
@@ -65,7 +65,7 @@ fn key_exchange(
     let mut parameters = Vec::new();
     vector16(&mut parameters, prime);
     vector16(&mut parameters, &[2]);
-    // A share that is neither small nor one of a small subgroup: a power of the generator.
+    // A share that is neither small nor in a small subgroup: a power of the generator.
     let mut share = vec![0; prime.len() - 1];
     share[0] = 0x40;
     vector16(&mut parameters, &share);

@@ -1,10 +1,10 @@
-//! What holds for any stream: segmentation, round trip, agreement with an independent reader.
+//! Properties of any stream: segmentation, round trip, agreement with an independent reader.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// An element without what writing may choose freely: prefixes and declarations.
+/// An element without what the writer may choose: prefixes and declarations.
 fn meaning(element: &Element) -> Element {
     Element {
         prefix: None,
@@ -71,7 +71,7 @@ fn any_element() -> impl Strategy<Value = Element> {
                 }
             }
             for (prefix, namespace) in declarations {
-                // An empty name can be bound to no prefix.
+                // A prefix cannot be bound to an empty name.
                 if prefix.is_none() || !namespace.is_empty() {
                     element.declarations.push((prefix, namespace));
                 }
@@ -92,7 +92,7 @@ fn any_element() -> impl Strategy<Value = Element> {
     })
 }
 
-/// Pieces of streams, legal and not, which make more of a stream than random bytes do.
+/// Pieces of streams, legal and not, which get further than random bytes.
 fn any_stream() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         4 => any_element().prop_map(|element| element.to_xml().into_bytes()),
@@ -120,7 +120,7 @@ fn any_stream() -> impl Strategy<Value = Vec<u8>> {
         })
 }
 
-/// Frames with neighbouring white space as one.
+/// Frames with adjacent whitespace merged.
 fn merged(frames: Vec<Frame>) -> Vec<Frame> {
     let mut merged: Vec<Frame> = Vec::new();
     for frame in frames {
@@ -204,7 +204,7 @@ proptest! {
         prop_assert_eq!(read.to_xml(), written);
     }
 
-    /// rxml is an independent strict reader; on what is a matter of XML alone they agree.
+    /// rxml is an independent strict reader; both agree on pure XML.
     #[test]
     fn agrees_with_rxml_on_generated_streams(stream in any_stream()) {
         compare_with_rxml(stream)?;
@@ -242,7 +242,7 @@ fn compare_with_rxml(mut stream: Vec<u8>) -> Result<(), TestCaseError> {
             "bad-format" | "policy-violation" | "invalid-namespace"
         ) || error.rule.starts_with("the root element")
     });
-    // Of a unit that is not whole, only what no later byte can repair was looked at.
+    // In an incomplete unit, only what no later byte can repair was checked.
     let is_cut = ours.is_none() && !framer.pending().is_empty();
     prop_assume!(!is_beyond_xml && !is_cut);
     if ours.is_some() {

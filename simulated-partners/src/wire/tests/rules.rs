@@ -1,4 +1,4 @@
-//! Every rule that bytes can break, each with its accepted neighbour.
+//! Every rule that bytes can break, each with an accepted neighbour.
 
 use rstest::rstest;
 
@@ -37,7 +37,7 @@ use super::*;
     "<a b='&lt;&gt;&amp;&apos;&quot;'/>"
 )]
 fn refuses_restricted_xml(#[case] bad: &str, #[case] rule: &str, #[case] good: &str) {
-    // A comment or declaration is named once it is known for one, which is behind its first bytes.
+    // A comment or declaration is reported once it is recognised, after its first bytes.
     let shifted = bad.replace("¦<!--", "<!¦--");
     assert_eq!(
         refusal(HEADER, shifted.as_bytes()),

@@ -1,4 +1,4 @@
-//! TLS, connections and ends that a script makes.
+//! TLS, connections and ends made by a script.
 
 use super::*;
 
@@ -185,7 +185,7 @@ fn a_scripted_connection_ends_by_itself() {
     assert!(State::Scripted.waits_for().is_some());
 }
 
-/// How a partner's wish for another handshake ended before a correct partner, with these versions.
+/// How a partner's request for another handshake with a correct partner ended, with these versions.
 async fn renegotiated(versions: &[TlsVersion]) -> (Party, TlsSignal) {
     let mut a = reacting(
         "offered",

@@ -2,7 +2,7 @@ use rstest::rstest;
 
 use super::*;
 
-/// What webpki says, beside a neighbour that it takes.
+/// webpki's verdict, compared with an accepted neighbour.
 #[rstest]
 #[case("", "good")]
 #[case("names = [{dns='{domain}'}]", "good")]

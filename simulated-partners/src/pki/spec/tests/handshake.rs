@@ -16,7 +16,7 @@ use crate::tls::{client_config, provider, server_config};
 
 const BOTH: &[TlsVersion] = &[TlsVersion::V12, TlsVersion::V13];
 
-/// Looks at nothing, signatures included.
+/// Accepts everything, even wrong signatures.
 #[derive(Debug)]
 struct Blind;
 
@@ -144,7 +144,7 @@ fn strict_server() -> Arc<ServerConfig> {
     )
 }
 
-/// What became of both sides, and how many certificates each saw of the other.
+/// The results on both sides, and how many of the other's certificates each saw.
 async fn shake(
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,

@@ -1,4 +1,4 @@
-//! What a specification says is in the certificate, and nothing else has changed.
+//! A specification appears in the certificate, and nothing else changes.
 
 mod chain;
 mod field;
@@ -48,7 +48,7 @@ fn parsed(certificate: &[u8]) -> X509Certificate<'_> {
     X509Certificate::from_der(certificate).unwrap().1
 }
 
-/// What a strict peer says to it.
+/// A strict peer's verdict.
 fn judged(toml: &str, side: Side) -> String {
     let identity = issue_from(toml);
     match judge(identity.chain(), side, DOMAIN, &authority().roots()) {

@@ -4,7 +4,7 @@ use x509_parser::extensions::ParsedExtension;
 
 use super::*;
 
-/// The entries of the alternative names as they lie in the certificate: tag and content.
+/// The entries of the alternative names as encoded in the certificate: tag and content.
 fn entries(identity: &Identity) -> Vec<(u32, Vec<u8>)> {
     let certificate = leaf(identity);
     let extension = certificate
@@ -160,7 +160,7 @@ fn thousands_of_names_fit_and_the_last_one_counts() {
         |times| format!("names = [{{dns='n{{n}}.example', times={times}}}, {{dns='{{domain}}'}}]");
     assert_eq!(judged(&toml(3000), Side::Server), "good");
     assert_eq!(entries(&issue_from(&toml(10_000))).len(), 10_001);
-    // webpki reads no value of more than 64 kB.
+    // webpki does not read values over 64 kB.
     let told = judged(&toml(10_000), Side::Server);
     assert_eq!(told, "no readable certificate");
 }

@@ -1,4 +1,4 @@
-//! Sessions that are sent by hand, ends, texts and pauses.
+//! Scripted sessions, ends, texts and pauses.
 
 use super::*;
 

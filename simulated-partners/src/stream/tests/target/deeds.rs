@@ -1,4 +1,4 @@
-//! Broken handshakes, names, keys and verdicts: what a machine makes of each.
+//! Broken handshakes, names, keys and answers: a machine's response to each.
 
 use super::*;
 
