@@ -2,16 +2,17 @@
 //!
 //! Nothing here opens a socket or knows a server. From the bottom up:
 //!
-//! - [`policy`], [`outcome`], [`verdict`]: the words.
 //! - [`policy`], [`outcome`], [`verdict`]: the vocabulary.
 //! - [`case`]: one policy, one partner, one direction, and its script.
 //! - [`requirement`]: the registry of what the standards require.
 //! - [`oracle`]: the ends allowed for a case.
+//! - [`scenario`]: cases from files. [`matrix`]: cases from policies and partners.
 //! - [`glob`]: patterns for ids.
-//! - [`judge`]: from what was seen to what is wrong with it.
 //! - [`judge`]: from observations to findings and verdicts.
+//! - [`record`]: the result of a case.
 //!
-//! Pages are made of what the crate `s2spec` shows of it. `cargo doc --document-private-items` makes all.
+//! The documentation covers only what the crate `s2spec` re-exports. `cargo doc --document-private-items`
+//! covers everything.
 
 pub mod case;
 #[doc(hidden)]

@@ -1,6 +1,6 @@
 //! Events as text: for people, for snapshots, and in one line.
 //!
-//! `canonical` names what varies between runs, `line` and `render` show events to a person,
+//! `canonical` names values that vary between runs, `line` and `render` format events for people, and
 //! [`wire_summary`] shows a negotiation in one line. Nothing here judges.
 
 mod canonical;

@@ -1,8 +1,7 @@
 //! From the observations of a case to its verdict.
 //!
-//! `read` says how a case ended. `against_oracle` and `against_script` say what is wrong with it,
-//! as [`Finding`](crate::finding::Finding)s. `verdict` makes one verdict of findings, control and
-//! repetitions.
+//! `read` says how a case ended. `against_oracle` and `against_script` produce
+//! [`Finding`](crate::finding::Finding)s. `verdict` combines findings, control and repetitions.
 
 mod against_oracle;
 mod against_script;

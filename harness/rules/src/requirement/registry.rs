@@ -38,8 +38,8 @@ impl Registry {
     /// Reads files, given by path and text: `bugs.toml` and `<folder>.toml`, in any folder.
     ///
     /// # Errors
-    /// All mistakes, file by file. Whether bugs name requirements that there are is only asked once the areas
-    /// are without mistakes.
+    /// All mistakes, file by file. Whether the requirements named by bugs exist is checked only if the
+    /// areas have no mistakes.
     pub fn read<'a>(
         files: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, Vec<FileError>> {
@@ -87,7 +87,7 @@ impl Registry {
     /// Looks up the requirement id found at a place in a file.
     ///
     /// # Errors
-    /// When the text is no id, or nothing is called so, with what may have been meant.
+    /// When the text is not an id, or no requirement has it, with suggestions.
     pub fn named(&self, id: &str, place: Range<usize>) -> Result<&Requirement, Diagnostic> {
         let Ok(requirement) = id.parse::<RequirementId>() else {
             let title = format!("`{id}` is no id of a requirement");
