@@ -21,8 +21,8 @@ pub enum CertificateClass {
     Untrusted,
     /// For another name.
     WrongName,
-    /// Expired.
-    Expired,
+    /// Not yet valid, or no longer.
+    OutOfDate,
     /// Missing.
     None,
 }
@@ -89,7 +89,7 @@ impl Premises {
             Certificate::Good => CertificateClass::Good,
             Certificate::NoClientAuth if outbound => CertificateClass::Good,
             Certificate::NoClientAuth => CertificateClass::ServerAuthOnly,
-            Certificate::Expired => CertificateClass::Expired,
+            Certificate::Expired => CertificateClass::OutOfDate,
             Certificate::WrongName => CertificateClass::WrongName,
             Certificate::SelfSigned | Certificate::UnknownCa | Certificate::MissingIntermediate => {
                 CertificateClass::Untrusted
@@ -172,7 +172,7 @@ impl Premises {
         match self.certificate {
             CertificateClass::Untrusted
             | CertificateClass::WrongName
-            | CertificateClass::Expired => true,
+            | CertificateClass::OutOfDate => true,
             CertificateClass::Good | CertificateClass::ServerAuthOnly | CertificateClass::None => {
                 false
             }

@@ -101,7 +101,7 @@ pub(super) fn verified(given: &Premises, method: Method) -> Vec<Allowed> {
         CertificateClass::Good | CertificateClass::ServerAuthOnly => true,
         CertificateClass::Untrusted
         | CertificateClass::WrongName
-        | CertificateClass::Expired
+        | CertificateClass::OutOfDate
         | CertificateClass::None => false,
     };
     // A trusted certificate for the sender's name may replace the verification (XEP-0344 §2.4).
