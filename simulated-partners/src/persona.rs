@@ -147,6 +147,8 @@ pub enum Certificate {
     Good,
     /// Expired.
     Expired,
+    /// Valid from tomorrow on.
+    NotYetValid,
     /// For another domain.
     WrongName,
     /// Signed by its own key.

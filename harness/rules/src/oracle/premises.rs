@@ -89,7 +89,7 @@ impl Premises {
             Certificate::Good => CertificateClass::Good,
             Certificate::NoClientAuth if outbound => CertificateClass::Good,
             Certificate::NoClientAuth => CertificateClass::ServerAuthOnly,
-            Certificate::Expired => CertificateClass::OutOfDate,
+            Certificate::Expired | Certificate::NotYetValid => CertificateClass::OutOfDate,
             Certificate::WrongName => CertificateClass::WrongName,
             Certificate::SelfSigned | Certificate::UnknownCa | Certificate::MissingIntermediate => {
                 CertificateClass::Untrusted

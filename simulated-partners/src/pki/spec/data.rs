@@ -287,6 +287,10 @@ impl Certificate {
                 not_after: Some(Offset::days(-30)),
                 ..spec
             },
+            Self::NotYetValid => CertificateSpec {
+                not_before: Some(Offset::days(1)),
+                ..spec
+            },
             Self::WrongName => CertificateSpec {
                 domains: Some(vec![SOMEBODY_ELSE.to_owned()]),
                 ..spec
