@@ -18,6 +18,10 @@ use crate::xml::{Element, Stanza};
 /// The number of failed authentications that ends the stream (RFC 6120 §6.4.5: two to five).
 const FAILURES: u8 = 5;
 
+/// The number of unsuccessful dialback requests that ends the stream. Many pairs may share a stream, so
+/// it is far above what the domains of one server need.
+const UNVERIFIED: u8 = 50;
+
 /// Waits for the peer's next element.
 #[derive(Debug)]
 pub(super) struct AwaitRequest {
@@ -33,6 +37,8 @@ pub(super) struct AwaitRequest {
     sasl: bool,
     challenged: bool,
     failures: u8,
+    /// Dialback requests that did not succeed.
+    unverified: u8,
 }
 
 /// The state of a pair. A verified pair may be verified again.
@@ -79,6 +85,7 @@ impl AwaitRequest {
             sasl,
             challenged: false,
             failures: 0,
+            unverified: 0,
         }
     }
 
@@ -101,7 +108,7 @@ impl AwaitRequest {
         match input {
             Input::Element(element) => self.element(&element, config, out),
             Input::Stanza(stanza) => self.stanza(stanza, config, out),
-            Input::Verified { pair, status } => Ok(self.verified(&pair, status, out)),
+            Input::Verified { pair, status } => self.verified(&pair, status, out),
             Input::Closed => Ok(Next::Close(BTreeSet::new())),
             Input::Unreadable { error, .. } => Err((error.into(), "")),
             Input::Header { .. } | Input::Secured => Err((Condition::BadFormat, "a second header")),
@@ -235,7 +242,7 @@ impl AwaitRequest {
         };
         let pair = Pair { from, to };
         match (dialback.step, dialback.id) {
-            (Step::Result, _) => out.extend(self.result(pair, dialback.key, config)),
+            (Step::Result, _) => self.result(pair, dialback.key, config, out)?,
             (Step::Verify, Some(id)) => {
                 let status = self.status(&pair, &id, &dialback.key, config);
                 let answer = dialback::answer(Step::Verify, &pair, Some(&id), status);
@@ -247,10 +254,16 @@ impl AwaitRequest {
     }
 
     /// The role of the receiving server (XEP-0220 §2.1.2, §2.2.1).
-    fn result(&mut self, pair: Pair, key: String, config: &Config) -> Option<Action> {
+    fn result(
+        &mut self,
+        pair: Pair,
+        key: String,
+        config: &Config,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Fatal> {
         let known = self.pairs.get(&pair);
         if known.is_some_and(|progress| progress.pending) {
-            return None;
+            return Ok(());
         }
         let full = known.is_none() && self.pairs.len() >= config.settings.limits.stream_pairs;
         let objection = match self.objection(&pair, config) {
@@ -259,14 +272,24 @@ impl AwaitRequest {
             objection => objection,
         };
         if let Some(error) = objection {
-            return Some(result(&pair, KeyStatus::Failed(error)));
+            out.push(result(&pair, KeyStatus::Failed(error)));
+            return self.count_unverified();
         }
         self.pairs.entry(pair.clone()).or_default().pending = true;
-        Some(Action::Verify {
+        out.push(Action::Verify {
             pair,
             stream_id: self.id.clone(),
             key,
-        })
+        });
+        Ok(())
+    }
+
+    fn count_unverified(&mut self) -> Result<(), Fatal> {
+        self.unverified += 1;
+        match self.unverified {
+            UNVERIFIED.. => Err((Condition::PolicyViolation, "too many requests")),
+            _ => Ok(()),
+        }
     }
 
     /// Why a pair is refused without verifying its key.
@@ -305,9 +328,14 @@ impl AwaitRequest {
         }
     }
 
-    fn verified(&mut self, pair: &Pair, status: KeyStatus, out: &mut Vec<Action>) -> Next {
+    fn verified(
+        &mut self,
+        pair: &Pair,
+        status: KeyStatus,
+        out: &mut Vec<Action>,
+    ) -> Result<Next, Fatal> {
         let Some(progress) = self.pairs.get_mut(pair).filter(|progress| progress.pending) else {
-            return Next::Stay;
+            return Ok(Next::Stay);
         };
         progress.pending = false;
         match status {
@@ -323,18 +351,20 @@ impl AwaitRequest {
                 self.pairs.remove(pair);
                 if self.pairs.is_empty() {
                     out.push(result(pair, KeyStatus::Invalid));
-                    return Next::Close(BTreeSet::new());
+                    return Ok(Next::Close(BTreeSet::new()));
                 }
                 out.push(result(pair, KeyStatus::Failed(StanzaError::Forbidden)));
+                self.count_unverified()?;
             }
             KeyStatus::Failed(_) => {
                 if !progress.verified {
                     self.pairs.remove(pair);
                 }
                 out.push(result(pair, status));
+                self.count_unverified()?;
             }
         }
-        Next::Stay
+        Ok(Next::Stay)
     }
 
     /// RFC 6120 §8.1.1.2, §8.1.2.2.

@@ -198,3 +198,28 @@ fn requests_refused_by_rule_ask_nobody() {
         );
     }
 }
+
+#[test]
+fn failing_requests_are_limited() {
+    let mut peer = Peer::new(&CONFIG);
+    peer.send(&header("row9.example", "a.example"));
+    let mut answered = 0;
+    let end = loop {
+        let asked = peer.send("<db:result from='row9.example' to='a.example'>k</db:result>");
+        assert!(
+            matches!(asked.as_slice(), [Action::Verify { .. }]),
+            "{asked:?}"
+        );
+        let told = peer.input(Input::Verified {
+            pair: pair("row9.example", "a.example"),
+            status: KeyStatus::Failed(StanzaError::RemoteServerNotFound),
+        });
+        answered += 1;
+        if told.len() > 1 {
+            break text(&told);
+        }
+        assert!(answered < 100, "no limit");
+    };
+    assert!(end.contains("<remote-server-not-found "), "{end}");
+    assert!(end.contains("<policy-violation "), "{end}");
+}
