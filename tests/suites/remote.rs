@@ -85,6 +85,7 @@ fn set_up(folder: &Path, rows: &[PolicyNumber]) -> TargetFile {
         dns: free(),
         s2s: free().port(),
         component: free().port(),
+        direct_tls: free().port(),
     };
     let prosody = built_in::named("prosody").expect("it is built in");
     let authority = Authority::new(1);

@@ -26,6 +26,8 @@ use text::{ServerFacts, target_file};
 const DNS_PORT: u16 = 15353;
 /// The usual port for components (XEP-0114 §2).
 const COMPONENT_PORT: u16 = 5347;
+/// The usual port for direct TLS between servers.
+const DIRECT_TLS_PORT: u16 = 5270;
 const DEFAULT_FILE: &str = "target.toml";
 
 /// Options of `init`.
@@ -195,6 +197,7 @@ fn describe(args: &Args, asking: &mut Asking) -> Result<(), CliError> {
         component_port: COMPONENT_PORT,
         domain,
         address,
+        direct_tls: None,
         dns: args.dns(),
         partner_address: args.partner_address,
         row,
@@ -241,6 +244,7 @@ fn set_up(args: &Args, like: &'static Folder) -> Result<(), CliError> {
         dns: args.dns(),
         s2s: address.port(),
         component: COMPONENT_PORT,
+        direct_tls: DIRECT_TLS_PORT,
     };
     let sheet = like.by_hand(row.policy(), &site).map_err(|why| {
         CliError::Usage(format!(
@@ -251,6 +255,9 @@ fn set_up(args: &Args, like: &'static Folder) -> Result<(), CliError> {
     let facts = ServerFacts {
         domain: sheet.host.to_owned(),
         address,
+        direct_tls: sheet
+            .takes_direct_tls
+            .then_some((address.ip(), DIRECT_TLS_PORT).into()),
         dns: args.dns(),
         partner_address: args.partner_address,
         row,

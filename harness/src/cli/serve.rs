@@ -127,6 +127,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         roots,
         target_domain: target_domain.to_owned(),
         target: args.target,
+        direct_tls: None,
         secret: format!("s2spec serve {}", args.seed),
         patience: Duration::from_secs(args.patience),
         answers: true,

@@ -98,7 +98,6 @@ pub(super) fn extra(file: &TargetFile) -> Extra {
     Extra {
         place: Some((file.domain.clone(), file.address)),
         runs_already: file.start.is_none() && !switched,
-        direct_tls: file.direct_tls,
         inner: file.inner,
     }
 }

@@ -49,8 +49,6 @@ pub struct Extra {
     pub place: Option<(String, SocketAddr)>,
     /// Whether it must already be running: nothing here starts or configures it.
     pub runs_already: bool,
-    /// Its direct TLS port.
-    pub direct_tls: Option<SocketAddr>,
     /// A proxy's port for its gateway.
     pub inner: Option<SocketAddr>,
 }
@@ -86,7 +84,6 @@ pub async fn preflight(
             let subject = subject(target, &running, &lab, row, preflight.profile, &partners);
             let subject = Subject {
                 public_dns: preflight.public_dns.clone(),
-                direct_tls: preflight.extra.direct_tls,
                 inner: preflight.extra.inner,
                 ..subject
             };
@@ -125,7 +122,7 @@ fn subject(
         name: target.name(),
         domain: running.domain.clone(),
         address: running.address,
-        direct_tls: None,
+        direct_tls: running.direct_tls,
         inner: None,
         row: Some(row),
         profile,

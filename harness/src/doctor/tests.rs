@@ -62,6 +62,7 @@ async fn stand_in(lab: &Lab, name: &str, listen: SocketAddr) -> Partner {
         roots: lab.authority.roots(),
         target_domain: "good.doctor.example".to_owned(),
         target: ([127, 0, 0, 1], 9).into(),
+        direct_tls: None,
         secret: "secret".to_owned(),
         patience: PATIENCE,
         answers: true,

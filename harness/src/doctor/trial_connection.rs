@@ -65,6 +65,7 @@ pub(super) async fn open(
         roots: Arc::clone(&subject.roots),
         target_domain: subject.domain.clone(),
         target: subject.address,
+        direct_tls: None,
         secret: format!("{domain}-{:016x}", lab.seed),
         patience,
         answers: false,

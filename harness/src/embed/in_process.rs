@@ -293,6 +293,7 @@ async fn running(lab: &Lab, instance: Instance) -> Result<(Running, Stop), Start
                 domain: component.unwrap_or(domain),
                 secret: None,
                 address,
+                direct_tls: None,
                 inner,
             },
             stop,

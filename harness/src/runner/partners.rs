@@ -61,6 +61,7 @@ pub(super) fn setup(
         roots: lab.authority.roots(),
         target_domain: target.domain.clone(),
         target: target.address,
+        direct_tls: target.direct_tls,
         secret: format!("{domain}-{:016x}", lab.seed),
         patience: deadlines.patience,
         answers: false,

@@ -64,7 +64,7 @@ pub enum Placement {
 }
 
 /// What may be there with any server: it shows once an instance runs.
-pub(crate) const ANYWHERE: [Need; 2] = [Need::SecondDomain, Need::InnerSide];
+pub(crate) const ANYWHERE: [Need; 3] = [Need::SecondDomain, Need::InnerSide, Need::DirectTlsPort];
 
 /// The name of a group, apart from others where the case wants an instance of its own.
 pub(crate) fn apart(case: &Case, group: String) -> String {
@@ -107,6 +107,8 @@ pub struct Running {
     pub secret: Option<String>,
     /// Where it takes streams from other servers.
     pub address: SocketAddr,
+    /// Where it takes them with TLS from the first byte, if it does.
+    pub direct_tls: Option<SocketAddr>,
     /// Its other side, as far as there is a way to it.
     pub inner: Inside,
 }
@@ -118,13 +120,13 @@ impl Running {
             Need::SecondDomain => self.second.is_none(),
             Need::KnownSecret => self.secret.is_none(),
             Need::InnerSide => !matches!(self.inner, Inside::Linked(_)),
+            Need::DirectTlsPort => self.direct_tls.is_none(),
             // Told before it is started, by what kind of target it is.
             Need::SecondSender
             | Need::ShortTimeouts
             | Need::Bidi
             | Need::StreamManagement
             | Need::DirectTls
-            | Need::DirectTlsPort
             | Need::StrictCertificates
             | Need::LabAddresses => false,
         })

@@ -122,6 +122,7 @@ impl Reference {
                 second: Some(SECOND.to_owned()),
                 secret: Some(secret(lab)),
                 address,
+                direct_tls: (group == DIRECT).then_some(address),
                 inner: inner.into(),
             },
             stop,

@@ -45,6 +45,7 @@ async fn start(
         roots: authority.roots(),
         target_domain: domains[1].to_owned(),
         target: addresses[1],
+        direct_tls: None,
         secret: format!("secret {seed}"),
         patience: Duration::from_secs(5),
         answers: true,

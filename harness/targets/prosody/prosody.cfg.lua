@@ -12,7 +12,7 @@ c2s_direct_tls_ports = {}
 http_ports = {}
 https_ports = {}
 s2s_ports = { {s2s-port} }
-s2s_direct_tls_ports = {}
+s2s_direct_tls_ports = { {direct-tls-ports} }
 component_ports = { {component-port} }
 component_interfaces = { "127.0.0.1" }
 
@@ -28,6 +28,11 @@ s2s_timeout = 4
 
 unbound = { resolvconf = false, hoststxt = false, forward = { "{dns-address}@{dns-port}" } }
 s2s_ssl = { cafile = "{folder-in-quotes}/ca.crt" }
+s2s_direct_tls_ssl = {
+    cafile = "{folder-in-quotes}/ca.crt",
+    key = "{folder-in-quotes}/server.key",
+    certificate = "{folder-in-quotes}/server.crt",
+}
 
 VirtualHost "{host}"
     ssl = { key = "{folder-in-quotes}/server.key", certificate = "{folder-in-quotes}/server.crt" }

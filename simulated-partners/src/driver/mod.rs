@@ -33,7 +33,7 @@ use crate::board::Board;
 use crate::event::{ConnectionKind, Event};
 use crate::persona::{AuthorityFact, Persona};
 use crate::pki;
-use crate::stream::{PartnerConfig, Purpose, Question, Verdict};
+use crate::stream::{Machine, PartnerConfig, Purpose, Question, Verdict};
 use crate::tls;
 use crate::wire::Element;
 use recorder::Recorder;
@@ -65,6 +65,8 @@ pub struct PartnerSetup {
     pub target_domain: String,
     /// The address to dial.
     pub target: SocketAddr,
+    /// The address to dial for direct TLS, if that is another.
+    pub direct_tls: Option<SocketAddr>,
     /// The secret of its dialback keys.
     pub secret: String,
     /// How long it waits for each step.
@@ -116,6 +118,7 @@ impl Entry {
 struct Shared {
     profile: Arc<PartnerConfig>,
     target: Mutex<SocketAddr>,
+    direct_tls: Option<SocketAddr>,
     server_name: Option<ServerName<'static>>,
     roots: Arc<RootCertStore>,
     server_tls: Arc<ServerConfig>,
@@ -200,6 +203,7 @@ impl Partner {
                 seed: setup.seed,
             }),
             target: Mutex::new(setup.target),
+            direct_tls: setup.direct_tls,
             roots: setup.roots,
             server_tls,
             client_tls,
@@ -306,7 +310,7 @@ impl Shared {
         self.runtime.spawn(async move {
             let slot = Arc::clone(&shared.slots).try_acquire_owned();
             let connected = match &slot {
-                Ok(_) => shared.connect().await,
+                Ok(_) => shared.connect(&purpose, number).await,
                 Err(_) => Err(io::ErrorKind::ResourceBusy.into()),
             };
             match connected {
@@ -333,9 +337,12 @@ impl Shared {
         self.target.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn connect(&self) -> io::Result<TcpStream> {
+    async fn connect(&self, purpose: &Purpose, number: u16) -> io::Result<TcpStream> {
         let mut stop = self.stop.clone();
-        let target = *self.target();
+        let target = match self.direct_tls {
+            Some(direct) if Machine::dials_with_tls(&self.profile, purpose, number) => direct,
+            _ => *self.target(),
+        };
         tokio::select! {
             biased;
             _ = stop.wait_for(|stopped| *stopped) => Err(io::ErrorKind::Interrupted.into()),

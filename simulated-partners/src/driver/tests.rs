@@ -39,6 +39,7 @@ fn setup(domain: &str, target: &str, persona: &Arc<Persona>) -> PartnerSetup {
         roots,
         target_domain: target.to_owned(),
         target: ([127, 0, 0, 1], 9).into(),
+        direct_tls: None,
         secret: format!("secret of {domain}"),
         patience: Duration::from_secs(5),
         answers: true,

@@ -15,7 +15,7 @@ use super::state::{State, Step};
 use crate::board::Snapshot;
 use crate::event::{CertificateSeen, Close, ConnectionKind, EventKind, Method, Party};
 use crate::persona::Tls;
-use crate::reaction::When;
+use crate::reaction::{Do, When};
 use crate::wire::{Framer, Limits};
 
 /// How many bytes of illegal input are shown.
@@ -155,6 +155,21 @@ impl Machine {
     #[must_use]
     pub fn as_connection(self, connection: u16) -> Self {
         Self { connection, ..self }
+    }
+
+    /// Whether a connection that a partner dials begins with a TLS handshake, because of its persona or
+    /// of a reaction. It needs a port for direct TLS then.
+    pub fn dials_with_tls(
+        profile: &Arc<PartnerConfig>,
+        purpose: &Purpose,
+        connection: u16,
+    ) -> bool {
+        let machine = Self::new(Arc::clone(profile), 0, purpose.clone()).as_connection(connection);
+        let mut reactions = profile.persona.reactions.iter();
+        match reactions.find(|reaction| machine.fits(reaction, When::Connected, 1)) {
+            Some(reaction) => reaction.actions.first() == Some(&Do::StartTls),
+            None => machine.begins_with_tls(),
+        }
     }
 
     /// Its current state.

@@ -123,7 +123,7 @@ impl Machine {
         });
     }
 
-    fn fits(&self, reaction: &Reaction, when: When, nth: u32) -> bool {
+    pub(super) fn fits(&self, reaction: &Reaction, when: When, nth: u32) -> bool {
         use crate::event::ConnectionKind;
         let kind = self.purpose.kind();
         reaction.when == when

@@ -165,6 +165,7 @@ impl Builder {
             roots: network.roots(),
             target_domain: self.target_domain.clone(),
             target: self.target,
+            direct_tls: None,
             patience: self.patience,
             answers: true,
             insists: false,

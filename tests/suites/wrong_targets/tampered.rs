@@ -80,6 +80,7 @@ impl Target for Tampered {
                 second,
                 secret,
                 address,
+                direct_tls,
                 inner: Inside::Linked(inner),
             } = proxy
             else {
@@ -106,6 +107,8 @@ impl Target for Tampered {
                     second,
                     secret,
                     address,
+                    // The proxy takes it at the same address.
+                    direct_tls: direct_tls.map(|_| address),
                     inner: inner.into(),
                 },
                 stop,

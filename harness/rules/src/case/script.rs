@@ -177,7 +177,7 @@ pub enum Need {
     DirectTls,
     /// It also resolves addresses with the lab's DNS instead of the system's C library.
     LabAddresses,
-    /// It accepts direct TLS on the port where it accepts streams.
+    /// It accepts direct TLS, on the port where it accepts streams or on one of its own.
     DirectTlsPort,
     /// A component or gateway link behind it takes part in the case.
     InnerSide,
@@ -198,7 +198,7 @@ impl Need {
             Self::StreamManagement => "it does not speak XEP-0198 between servers",
             Self::LabAddresses => "it asks the machine, not the lab, for addresses",
             Self::DirectTls => "it does not dial with direct TLS (XEP-0368)",
-            Self::DirectTlsPort => "it does not take direct TLS where it takes streams",
+            Self::DirectTlsPort => "it does not take direct TLS",
             Self::InnerSide => "nothing of what is behind it can be seen",
             Self::KnownSecret => "its dialback secret is not known",
             Self::StrictCertificates => "it is not set to refuse bad certificates beside dialback",

@@ -136,6 +136,7 @@ fn a_built_in_target_comes_with_all_that_it_needs() {
             assert!(!text.contains("{folder}"), "{name}");
         }
         let file = read(&place.join("target.toml"));
+        assert_eq!(file.direct_tls, Some(([127, 0, 0, 1], 5270).into()));
         let network = crate::subject::remote::Remote::new(TargetFile {
             dns: SocketAddr::from(([127, 0, 0, 1], 0)),
             ..file

@@ -13,6 +13,7 @@ const TEMPLATE: &str = include_str!("../../../targets/target.toml");
 pub(super) struct ServerFacts {
     pub(super) domain: String,
     pub(super) address: SocketAddr,
+    pub(super) direct_tls: Option<SocketAddr>,
     pub(super) dns: SocketAddr,
     pub(super) partner_address: IpAddr,
     pub(super) row: PolicyNumber,
@@ -51,10 +52,15 @@ pub(super) fn target_file(facts: &ServerFacts) -> String {
         CertificateNames::All => "# certificate-names = \"without-xmpp-addr\"",
         CertificateNames::WithoutXmppAddr => "certificate-names = \"without-xmpp-addr\"",
     };
+    let direct_tls = match facts.direct_tls {
+        Some(address) => format!("direct-tls = \"{address}\""),
+        None => "# direct-tls = \"127.0.0.1:5270\"".to_owned(),
+    };
     let values = [
         ("head", facts.head.clone()),
         ("domain", quoted(&facts.domain)),
         ("address", facts.address.to_string()),
+        ("direct-tls", direct_tls),
         ("dns", facts.dns.to_string()),
         ("row", facts.row.number().to_string()),
         (

@@ -130,6 +130,8 @@ pub struct Site {
     pub s2s: u16,
     /// The port for components.
     pub component: u16,
+    /// The port for other servers that begin with TLS.
+    pub direct_tls: u16,
 }
 
 /// How to set a server up by hand, and what a target file has to say of it.
@@ -146,6 +148,8 @@ pub struct Sheet {
     pub secret: &'static str,
     /// What starts it, in words for a shell.
     pub command: String,
+    /// Whether the port for direct TLS is used.
+    pub takes_direct_tls: bool,
     /// How partners have to be published.
     pub partner_hosts: PartnerHosts,
     /// How partners have to be named.
@@ -206,6 +210,12 @@ impl Folder {
         Ok(extra.fold(first.label(), |name, need| format!("{name}-{need:?}")))
     }
 
+    /// Whether it takes direct TLS when it is set to a policy.
+    pub(super) fn takes_direct_tls(&self, policy: Policy) -> bool {
+        let can = self.description.abilities.contains(&Need::DirectTlsPort);
+        can && policy.tls != Level::NotSupported
+    }
+
     /// Everything that can be filled in at a place.
     pub(super) fn values(
         &self,
@@ -226,8 +236,6 @@ impl Folder {
             IpAddr::V4(ip) => ip.octets().map(|part| part.to_string()).join(","),
             IpAddr::V6(ip) => ip.segments().map(|part| part.to_string()).join(","),
         };
-        let settings = self.settings(policy, needs)?.into_iter();
-        let settings = settings.map(|(name, value)| (name, value.to_owned()));
         let facts = [
             ("arch", std::env::consts::ARCH.to_owned()),
             ("folder-in-quotes", in_quotes(&folder)),
@@ -244,8 +252,11 @@ impl Folder {
             ("dns-port", site.dns.port().to_string()),
             ("s2s-port", site.s2s.to_string()),
             ("component-port", site.component.to_string()),
+            ("direct-tls-port", site.direct_tls.to_string()),
         ];
-        Ok(facts.into_iter().chain(settings).collect())
+        let settings = self.settings(policy, needs)?.into_iter();
+        let settings = settings.map(|(name, value)| (name, fill(value, &facts)));
+        Ok(settings.chain(facts.clone()).collect())
     }
 
     /// The files of its configuration.
@@ -268,6 +279,7 @@ impl Folder {
             component: &description.component,
             secret: &description.secret,
             command: fill(&description.start.by_hand, &values),
+            takes_direct_tls: self.takes_direct_tls(policy),
             partner_hosts: description.partner_hosts,
             certificate_names: description.certificate_names,
         })

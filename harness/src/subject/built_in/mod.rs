@@ -152,18 +152,24 @@ impl BuiltIn {
             .map_err(trouble)?;
         let address = free_address().map_err(trouble)?;
         let component = free_address().map_err(trouble)?;
+        let direct_tls = free_address().map_err(trouble)?;
+        let policy = case.row.policy();
         let site = Site {
             folder: folder.path().to_owned(),
             dns: lab.dns.address(),
             s2s: address.port(),
             component: component.port(),
+            direct_tls: direct_tls.port(),
         };
         let values = self
             .folder
-            .values(&site, case.row.policy(), &case.script.needs)
+            .values(&site, policy, &case.script.needs)
             .map_err(|why| environment(format!("{}: {why}", case.row.label())))?;
         self.write(lab, &folder, &values).map_err(trouble)?;
-        let launch = self.start_of(folder, &values, vec![address, component]);
+        let direct_tls = Some(direct_tls).filter(|_| self.folder.takes_direct_tls(policy));
+        let mut ports = vec![address, component];
+        ports.extend(direct_tls);
+        let launch = self.start_of(folder, &values, ports);
         let turn = match description.start.one_at_a_time {
             true => Some(STARTING.lock().await),
             false => None,
@@ -179,6 +185,7 @@ impl BuiltIn {
             second: Some(description.host.clone()),
             secret: description.dialback_secret.clone(),
             address,
+            direct_tls,
             inner: link.into(),
         };
         let stop: Stop = Box::new(move || Box::pin(server.stop()));

@@ -5,16 +5,21 @@ use rstest::rstest;
 
 use super::*;
 use crate::case::Need;
-use crate::policy::PolicyNumber;
+use crate::policy::{Level, PolicyNumber};
 
-#[test]
-fn every_folder_is_read_and_every_place_in_its_templates_filled() {
-    let site = Site {
+fn site() -> Site {
+    Site {
         folder: "/tmp/\"odd\"".into(),
         dns: ([127, 0, 0, 1], 5353).into(),
         s2s: 10_001,
         component: 10_002,
-    };
+        direct_tls: 10_003,
+    }
+}
+
+#[test]
+fn every_folder_is_read_and_every_place_in_its_templates_filled() {
+    let site = site();
     let place = |text: &str| {
         let mut parts = text.split('{').skip(1);
         let name = |part: &str| Some(part.split_once('}')?.0.to_owned());
@@ -118,17 +123,27 @@ fn what_cannot_be_set_says_why(#[case] name: &str, #[case] row: u8, #[case] why:
 }
 
 #[test]
+fn direct_tls_is_taken_wherever_tls_is() {
+    for folder in all() {
+        for row in PolicyNumber::all() {
+            let Ok(sheet) = folder.by_hand(row.policy(), &site()) else {
+                continue;
+            };
+            let listens = sheet.files.iter().any(|(_, text)| text.contains("10003"));
+            let wanted = row.policy().tls != Level::NotSupported;
+            assert_eq!(listens, wanted, "{} {row}", folder.name);
+            assert_eq!(sheet.takes_direct_tls, wanted, "{} {row}", folder.name);
+        }
+    }
+}
+
+#[test]
 fn a_case_that_needs_more_has_an_instance_of_its_own() {
     let prosody = named("prosody").expect("it is built in");
     let row = PolicyNumber::new(7).expect("a row");
     let apart = prosody.instance(row, &[Need::Bidi, Need::DirectTls]);
     assert_eq!(apart.as_deref(), Ok("row07-Bidi"));
-    let site = Site {
-        folder: "/tmp/\"odd\"".into(),
-        dns: ([127, 0, 0, 1], 5353).into(),
-        s2s: 10_001,
-        component: 10_002,
-    };
+    let site = site();
     let values = prosody
         .values(&site, row.policy(), &[Need::Bidi])
         .expect("it has row 7");

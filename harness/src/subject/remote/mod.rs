@@ -146,6 +146,7 @@ impl Remote {
             domain,
             secret: None,
             address: file.address,
+            direct_tls: file.direct_tls,
             inner,
         };
         let stop: Stop = Box::new(move || {

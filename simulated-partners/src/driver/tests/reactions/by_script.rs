@@ -23,6 +23,41 @@ async fn tls_can_begin_at_once() {
 }
 
 #[tokio::test]
+async fn direct_tls_has_an_address_of_its_own() {
+    let begins = [("when = 'connected'", "'start-tls'")];
+    let (_nobody, nowhere) = raw_target().await;
+    let (direct, in_clear) = (reacting("direct", &[]), reacting("offered", &[]));
+    for (persona, by_tls) in [
+        (&direct, true),
+        (&reacting("offered", &begins), true),
+        (&in_clear, false),
+    ] {
+        let (listener, address) = raw_target().await;
+        let (target, direct_tls) = if by_tls {
+            (nowhere, address)
+        } else {
+            (address, nowhere)
+        };
+        let partner = Partner::start(PartnerSetup {
+            target,
+            direct_tls: Some(direct_tls),
+            ..setup("a.example", "b.example", persona)
+        })
+        .await
+        .expect("it starts");
+        partner.dial(ping());
+        let (mut dialled, _) = within(listener.accept()).await.expect("it is dialled");
+        let mut first = [0];
+        within(dialled.read_exact(&mut first))
+            .await
+            .expect("it speaks");
+        let is_handshake = first == [22];
+        assert_eq!(is_handshake, by_tls);
+        within(partner.stop()).await;
+    }
+}
+
+#[tokio::test]
 async fn a_delayed_handshake_is_none_the_worse() {
     let proceed =
         "{ send = \"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>\" }, { wait = 20 }";
