@@ -14,7 +14,6 @@ use s2spec::record::Record;
 use s2spec::subject::built_in::{self, Site};
 use s2spec::subject::remote::{Remote, TargetFile};
 use s2spec::verdict::Verdict;
-use simulated_partners::persona::{Certificate, Key};
 use simulated_partners::pki::Authority;
 
 use support::{all_cases, built_in, run};
@@ -89,35 +88,28 @@ fn set_up(folder: &Path, rows: &[PolicyNumber]) -> TargetFile {
     };
     let prosody = built_in::named("prosody").expect("it is built in");
     let authority = Authority::new(1);
-    let mut names = ("", "");
     let mut policies = String::new();
     for row in rows {
         let sheet = prosody.by_hand(row.policy(), &site);
         let sheet = sheet.expect("Prosody has this policy");
-        names = (sheet.host, sheet.component);
         let name = format!("row{}.cfg.lua", row.number());
         for (_, text) in sheet.files {
             write(folder, &name, &text);
         }
         policies.push_str(&format!("[[policy]]\nrow = {}\n", row.number()));
     }
-    let identity = authority
-        .issue(&[names.0, names.1], Certificate::Good, Key::P256)
-        .expect("a good certificate is one");
-    write(folder, "ca.crt", &authority.root_pem());
-    write(
-        folder,
-        "ca.key",
-        &authority.root_key_pem().expect("made here"),
-    );
-    write(folder, "server.crt", &identity.chain_pem());
-    write(folder, "server.key", &identity.key_pem());
+    let certificates = prosody.certificates(&authority);
+    for (name, text) in certificates.expect("a good certificate is one") {
+        write(folder, name, &text);
+    }
+    let key = authority.root_key_pem().expect("made here");
+    write(folder, "ca.key", &key);
     let text = format!(
         "format = 1\ndomain = {:?}\naddress = \"127.0.0.1:{}\"\ndns = \"{}\"\n\
          ca = {{ certificate = \"ca.crt\", key = \"ca.key\" }}\n{policies}\n[start]\n\
          command = [\"sh\", \"-c\", \"exec prosody --config row$S2SPEC_ROW.cfg.lua -F\"]\n\
          ready = \"Activated service 's2s'\"\n",
-        names.0, site.s2s, site.dns,
+        prosody.description.host, site.s2s, site.dns,
     );
     TargetFile::parse(&folder.join("target.toml"), &text, false).expect("no mistake in it")
 }

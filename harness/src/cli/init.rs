@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use simulated_partners::persona::{Certificate, Key};
 use simulated_partners::pki::Authority;
 
 use super::error::{CliError, Exit};
@@ -252,8 +251,9 @@ fn set_up(args: &Args, like: &'static Folder) -> Result<(), CliError> {
             row.policy()
         ))
     })?;
+    let server = &like.description;
     let facts = ServerFacts {
-        domain: sheet.host.to_owned(),
+        domain: server.host.clone(),
         address,
         direct_tls: sheet
             .takes_direct_tls
@@ -262,11 +262,11 @@ fn set_up(args: &Args, like: &'static Folder) -> Result<(), CliError> {
         partner_address: args.partner_address,
         row,
         trigger: args.trigger.unwrap_or_default(),
-        component: sheet.component.to_owned(),
+        component: server.component.clone(),
         component_port: COMPONENT_PORT,
-        secret: sheet.secret.to_owned(),
-        partner_hosts: sheet.partner_hosts,
-        certificate_names: sheet.certificate_names,
+        secret: server.secret.clone(),
+        partner_hosts: server.partner_hosts,
+        certificate_names: server.certificate_names,
         head: format!("# Start the server first:\n#   {}\n", sheet.command),
     };
     let text = target_file(&facts);
@@ -280,7 +280,7 @@ fn set_up(args: &Args, like: &'static Folder) -> Result<(), CliError> {
         }
         Some(folder) => {
             checked(&folder.join(DEFAULT_FILE), &text)?;
-            fill(&folder, &sheet, &text)?;
+            fill(&folder, like, &sheet, &text)?;
             output::note(&format!(
                 "{} is ready. Start the server, then test it:\n  {}\n  s2spec run --target {}",
                 folder.display(),
@@ -302,27 +302,20 @@ fn default_row() -> PolicyNumber {
 }
 
 /// Writes a folder in which nothing may be lost.
-fn fill(folder: &Path, sheet: &Sheet, target: &str) -> Result<(), CliError> {
+fn fill(folder: &Path, like: &Folder, sheet: &Sheet, target: &str) -> Result<(), CliError> {
     std::fs::create_dir_all(folder)
         .map_err(|e| CliError::environment(format!("cannot make {}", folder.display()), e))?;
-    let authority = Authority::new(0).naming(sheet.certificate_names.into());
-    let names = [sheet.component, sheet.host];
-    let (Some(identity), Some(key)) = (
-        authority.issue(&names, Certificate::Good, Key::P256),
-        authority.root_key_pem(),
-    ) else {
-        return Err(CliError::environment(
-            "cannot make certificates",
-            "the authority issued nothing",
-        ));
-    };
-    for (name, text) in &sheet.files {
-        write(&folder.join(name), text, 0o644)?;
+    let names = like.description.certificate_names;
+    let authority = Authority::new(0).naming(names.into());
+    let made = like.certificates(&authority).zip(authority.root_key_pem());
+    let (certificates, key) = made.ok_or_else(|| {
+        CliError::environment("cannot make certificates", "the authority issued nothing")
+    })?;
+    for (name, text) in sheet.files.iter().chain(&certificates) {
+        let mode = if name.ends_with(".key") { 0o600 } else { 0o644 };
+        write(&folder.join(name), text, mode)?;
     }
-    write(&folder.join("ca.crt"), &authority.root_pem(), 0o644)?;
     write(&folder.join("ca.key"), &key, 0o600)?;
-    write(&folder.join("server.crt"), &identity.chain_pem(), 0o644)?;
-    write(&folder.join("server.key"), &identity.key_pem(), 0o600)?;
     write(&folder.join(DEFAULT_FILE), target, 0o644)
 }
 

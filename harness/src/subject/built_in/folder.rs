@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use simulated_partners::document::{Document, FileError, Source};
+use simulated_partners::persona::{Certificate, Key};
+use simulated_partners::pki::Authority;
 
 use crate::case::Need;
 use crate::policy::{Level, Policy, PolicyNumber};
@@ -21,7 +23,8 @@ const DESCRIPTION: &str = "target.toml";
 pub struct Folder {
     /// The folder's name, by which the server is chosen.
     pub name: &'static str,
-    pub(super) description: Description,
+    /// What it says of the server.
+    pub description: Description,
     /// Names and texts of the files that are written for it.
     templates: Vec<(&'static str, &'static str)>,
 }
@@ -29,7 +32,7 @@ pub struct Folder {
 /// What `target.toml` says.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Description {
+pub struct Description {
     /// What it is, in a line.
     pub(super) about: String,
     /// What has to be there: names to be looked for in PATH, or whole paths.
@@ -38,18 +41,20 @@ pub(super) struct Description {
     pub(super) hint: String,
     pub(super) version: Version,
     /// The domain that it serves.
-    pub(super) host: String,
+    pub host: String,
     /// The domain of its component, which takes the place of an inner side.
-    pub(super) component: String,
+    pub component: String,
     /// The component's secret.
-    pub(super) secret: String,
+    pub secret: String,
     /// What its dialback keys are made from, where they are made as XEP-0185 says.
     pub(super) dialback_secret: Option<String>,
     pub(super) abilities: Vec<Need>,
+    /// How partners have to be published.
     #[serde(default)]
-    pub(super) partner_hosts: PartnerHosts,
+    pub partner_hosts: PartnerHosts,
+    /// How partners have to be named.
     #[serde(default)]
-    pub(super) certificate_names: CertificateNames,
+    pub certificate_names: CertificateNames,
     pub(super) start: Start,
     /// What stands in the templates where nothing else is said.
     values: BTreeMap<String, String>,
@@ -134,26 +139,16 @@ pub struct Site {
     pub direct_tls: u16,
 }
 
-/// How to set a server up by hand, and what a target file has to say of it.
+/// How to set a server up by hand.
 #[derive(Clone, Debug)]
 pub struct Sheet {
     /// Files of the folder, with their texts. Certificates are `ca.crt`, `server.crt` and
     /// `server.key` beside them.
     pub files: Vec<(&'static str, String)>,
-    /// The domain that it serves.
-    pub host: &'static str,
-    /// The domain of its component.
-    pub component: &'static str,
-    /// The component's secret.
-    pub secret: &'static str,
     /// What starts it, in words for a shell.
     pub command: String,
     /// Whether the port for direct TLS is used.
     pub takes_direct_tls: bool,
-    /// How partners have to be published.
-    pub partner_hosts: PartnerHosts,
-    /// How partners have to be named.
-    pub certificate_names: CertificateNames,
 }
 
 /// The values of a policy.
@@ -270,19 +265,25 @@ impl Folder {
     ///
     /// # Errors
     /// When the server cannot be set so, with the reason.
-    pub fn by_hand(&'static self, policy: Policy, site: &Site) -> Result<Sheet, &'static str> {
+    pub fn by_hand(&self, policy: Policy, site: &Site) -> Result<Sheet, &str> {
         let values = self.values(site, policy, &[])?;
-        let description = &self.description;
         Ok(Sheet {
             files: self.files(&values),
-            host: &description.host,
-            component: &description.component,
-            secret: &description.secret,
-            command: fill(&description.start.by_hand, &values),
+            command: fill(&self.description.start.by_hand, &values),
             takes_direct_tls: self.takes_direct_tls(policy),
-            partner_hosts: description.partner_hosts,
-            certificate_names: description.certificate_names,
         })
+    }
+
+    /// The files that its configuration names beside those: the authority and a certificate for both of
+    /// its domains, with the key. None where no such certificate can be issued.
+    pub fn certificates(&self, authority: &Authority) -> Option<[(&'static str, String); 3]> {
+        let names = [&self.description.component, &self.description.host].map(String::as_str);
+        let identity = authority.issue(&names, Certificate::Good, Key::P256)?;
+        Some([
+            ("ca.crt", authority.root_pem()),
+            ("server.crt", identity.chain_pem()),
+            ("server.key", identity.key_pem()),
+        ])
     }
 
     /// A program that it needs and that is not there.

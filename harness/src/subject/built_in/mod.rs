@@ -15,12 +15,11 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use simulated_partners::inner::component as component_link;
-use simulated_partners::persona::{Certificate, Key};
 use simulated_partners::probe::{self, Probe};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
-pub use folder::{Folder, Sheet, Site};
+pub use folder::{Description, Folder, Sheet, Site};
 
 use super::call::Call;
 use super::inner_side::InnerSide;
@@ -193,18 +192,12 @@ impl BuiltIn {
     }
 
     fn write(&self, lab: &Lab, folder: &TempDir, values: &[(&str, String)]) -> io::Result<()> {
-        let names = [
-            &self.folder.description.component,
-            &self.folder.description.host,
-        ];
-        let identity = lab
-            .authority
-            .issue(&names.map(String::as_str), Certificate::Good, Key::P256)
+        let certificates = self
+            .folder
+            .certificates(&lab.authority)
             .ok_or_else(|| io::Error::other("no certificate could be made"))?;
         let mut files = self.folder.files(values);
-        files.push(("ca.crt", lab.authority.root_pem()));
-        files.push(("server.crt", identity.chain_pem()));
-        files.push(("server.key", identity.key_pem()));
+        files.extend(certificates);
         files
             .iter()
             .try_for_each(|(name, text)| std::fs::write(folder.path().join(name), text))
