@@ -275,7 +275,7 @@ fn commands_without_a_server_succeed_and_runs_select_cases() {
 }
 
 #[test]
-fn the_persona_that_is_shown_is_the_one_there_is() {
+fn the_persona_shown_is_the_real_one() {
     let shown = &Page::read("docs/personas.md").blocks("toml")[0];
     let file = Page::read("simulated-partners/personas/starttls-failure.toml");
     assert_eq!(*shown, file.text);

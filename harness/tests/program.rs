@@ -150,7 +150,7 @@ fn a_broken_persona_is_shown_with_its_place() {
 }
 
 #[test]
-fn a_port_in_use_is_told_in_a_line_and_ends_with_3() {
+fn a_port_in_use_is_reported_in_a_line_and_exits_with_3() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("it is bound").to_string();
     let output = s2spec(&["serve", "modern", "--listen", &address]);
@@ -205,7 +205,7 @@ fn list_gives_an_id_a_line() {
 /// Interrupts the program once its first progress is certain: a case that waits for a deadline of
 /// the target cannot have ended before.
 #[test]
-fn an_interrupt_prints_what_there_is_and_says_so() {
+fn an_interrupt_prints_partial_results_and_says_so() {
     let mut child = command(&["run", "--timeout", "60", "personas"]);
     let child = child
         .stdout(Stdio::piped())

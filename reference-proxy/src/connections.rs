@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn each_partner_has_places_of_its_own() {
+    fn each_partner_has_its_own_limit() {
         let (connections, one, two) = connections();
         let first = connections.claim(&one).expect("a place");
         let full = connections.claim(&one).expect_err("full");

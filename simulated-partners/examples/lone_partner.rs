@@ -53,7 +53,7 @@ async fn google_talk_is_spoken_to_without_tls() -> Result<(), Box<dyn Error>> {
 
 /// Without async; a missing server is reported at once.
 #[test]
-fn a_server_that_is_not_there_is_found_out() -> Result<(), Box<dyn Error>> {
+fn a_missing_server_is_detected() -> Result<(), Box<dyn Error>> {
     let mut partner = Partner::named("modern").start_blocking()?;
     partner.ping();
     let error = partner.established().unwrap_err();

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_name_stays_and_wakes_who_waits() {
+    async fn a_signal_stays_and_wakes_waiters() {
         let board = Board::default();
         let other = board.clone();
         let waiting = tokio::spawn(async move { other.wait_for("done").await });
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_room_is_left_out() {
+    fn signals_without_room_are_dropped() {
         let board = Board::default();
         board.raise("big", "x".repeat(ROOM));
         assert_eq!(board.get("big"), None);

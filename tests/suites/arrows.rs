@@ -56,7 +56,7 @@ fn of_ours(name: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn partners_and_proxy_know_nobody_of_ours() {
+fn partners_and_proxy_depend_on_none_of_our_crates() {
     assert_eq!(of_ours("simulated-partners"), BTreeSet::new());
     assert_eq!(of_ours("reference-proxy"), BTreeSet::new());
 }

@@ -7,7 +7,7 @@ use s2spec::scenario::Library;
 const PAGE: &str = include_str!("../../docs/coverage.md");
 
 #[test]
-fn the_page_shows_the_coverage_that_there_is() {
+fn the_page_shows_the_current_coverage() {
     let covering = Covering::from(Library::builtin());
     let table = Table::new(&Coverage::new(Registry::builtin(), &covering), &[]);
     let markdown = to_markdown(&table);
@@ -20,7 +20,7 @@ fn the_page_shows_the_coverage_that_there_is() {
 }
 
 #[test]
-fn the_page_says_how_many_requirements_there_are() {
+fn the_page_states_the_number_of_requirements() {
     let rows = Registry::builtin().all().count();
     assert!(
         PAGE.contains(&format!("{rows} requirements")),

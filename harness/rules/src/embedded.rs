@@ -14,7 +14,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_is_embedded_once_as_it_is() {
+    fn every_file_is_embedded_once_and_unchanged() {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios"));
         let names: BTreeSet<&str> = FILES.iter().map(|(name, _)| *name).collect();
         assert_eq!(names.len(), FILES.len());

@@ -86,7 +86,7 @@ fn a_failure_that_shows_something_else_stays_one_and_names_the_entry() {
 }
 
 #[test]
-fn another_fault_beside_the_same_outcome_is_another_failure() {
+fn another_fault_with_the_same_outcome_is_another_failure() {
     let mut result = fixture::failed().result;
     if let Run::Ended { findings, .. } = &mut result.run {
         findings[0].against = Against::Fault(Fault::Unanswered);
@@ -228,14 +228,14 @@ case = "**"
 #[case("format = 1\n[known]\n", "write `[[known]]`")]
 #[case("format = 1\n[[known]]\ncase = \"**\"\n", "`outcome` is missing")]
 #[case("format = 1\nentries = 3\n", "unknown key `entries`")]
-fn a_file_of_another_shape_is_told_what_is_wanted(#[case] text: &str, #[case] told: &str) {
+fn a_file_of_another_shape_gets_help(#[case] text: &str, #[case] told: &str) {
     let shown = mistakes(text);
     assert!(shown.contains(told), "{shown}");
     assert!(shown.contains("known.toml"), "{shown}");
 }
 
 #[test]
-fn unknown_words_and_wrong_types_are_told_with_the_right_ones() {
+fn unknown_words_and_wrong_types_are_reported_with_the_valid_ones() {
     let typo = mistakes(&format!(
         "format = 1\n{}",
         entry(CASE, SHOWN, "verdict = \"error\"")

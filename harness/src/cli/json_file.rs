@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_told_before_the_run() {
+    fn a_missing_folder_is_reported_before_the_run() {
         let folder = tempfile::tempdir().unwrap();
         let error = JsonFile::open(&folder.path().join("nowhere/report.json")).unwrap_err();
         assert_eq!(error.exit(), crate::cli::Exit::Environment);

@@ -69,7 +69,7 @@ fn nonsense_is_refused_with_usage() {
 }
 
 #[test]
-fn help_tells_the_exit_codes() {
+fn help_lists_the_exit_codes() {
     let help = Cli::command().render_long_help().to_string();
     assert!(help.contains("4  no case was selected"), "{help}");
 }
@@ -175,7 +175,7 @@ fn what_covers_a_requirement_is_selected_by_it() {
 }
 
 #[test]
-fn what_selects_no_case_says_what_would() {
+fn a_selection_without_cases_gets_suggestions() {
     let all = select::Sources::default().all().expect("built in");
     let shown: Vec<String> = [
         "security",
@@ -221,7 +221,7 @@ fn explanation_says_what_why_and_how_to_run_it() {
 }
 
 #[test]
-fn requirements_and_bugs_are_explained_in_letters_of_any_case() {
+fn requirements_and_bugs_are_explained_in_any_letter_case() {
     let explained = |id: &str| requirement::explain(id, 80).unwrap().unwrap();
     let row = explained("DB-104");
     assert_eq!(explained("db-104"), row);
@@ -255,7 +255,7 @@ fn ids_of_cases_are_not_taken_for_requirements() {
 }
 
 #[test]
-fn coverage_names_the_areas_that_there_are() {
+fn coverage_names_the_existing_areas() {
     let words = |line: &str| {
         line.split_whitespace()
             .map(OsString::from)

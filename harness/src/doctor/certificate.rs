@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_certificate_is_told_with_its_date_and_a_valid_one_is_fine() {
+    fn an_expired_certificate_is_reported_with_its_date_and_a_valid_one_passes() {
         let expired = details(Certificate::Expired);
         let result = dates(&subject(7), &expired, Details::now());
         let (severity, what) = first(&result).expect("a finding");
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_begins_later_or_ends_soon_is_told() {
+    fn one_that_starts_later_or_expires_soon_is_reported() {
         let good = details(Certificate::Good);
         let early = dates(&subject(7), &good, good.not_before - 3 * DAY);
         let (severity, what) = first(&early).expect("a finding");
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn purpose_and_key_are_looked_at() {
+    fn purpose_and_key_are_checked() {
         assert_eq!(
             first(&usage(&subject(7), &details(Certificate::Good))),
             None

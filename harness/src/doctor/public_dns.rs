@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn records_that_lead_elsewhere_or_nowhere_are_told() {
+    async fn records_that_lead_elsewhere_or_nowhere_are_reported() {
         let elsewhere = looked_up(|dns, subject| {
             let other = ([127, 0, 0, 1], 4).into();
             dns.records().server(&subject.domain, other).expect("names");

@@ -125,7 +125,7 @@ async fn a_fault_of_a_certificate_is_the_first_finding() {
 }
 
 #[tokio::test]
-async fn a_fault_of_the_stream_is_told_by_the_check_it_shows_in() {
+async fn a_stream_fault_is_reported_by_the_check_that_finds_it() {
     let lab = lab();
     for (name, check, words) in [
         (
@@ -159,7 +159,7 @@ async fn a_fault_of_the_stream_is_told_by_the_check_it_shows_in() {
 }
 
 #[tokio::test]
-async fn a_policy_that_is_not_the_one_set_is_told() {
+async fn a_policy_other_than_the_configured_one_is_reported() {
     let lab = lab();
     for (name, row, severity, words) in [
         (
@@ -204,7 +204,7 @@ async fn says(answer: &'static str) -> (SocketAddr, tokio::task::JoinHandle<()>)
 }
 
 #[tokio::test]
-async fn what_is_no_server_for_the_domain_is_told_with_what_it_is() {
+async fn anything_but_a_server_for_the_domain_is_described() {
     let lab = lab();
     let header = "<stream:stream xmlns='jabber:server' id='1' version='1.0' \
                   xmlns:stream='http://etherx.jabber.org/streams' from='im.example'>";
@@ -329,7 +329,7 @@ async fn a_sound_target_is_ready_with_every_method() {
 }
 
 #[tokio::test]
-async fn an_authority_that_is_not_trusted_is_told_as_such() {
+async fn an_untrusted_authority_is_reported() {
     for (row, trusted) in [(7, false), (8, false), (13, true)] {
         let theirs = lab();
         let (subject, running, stop) = proxy(&theirs, row).await;
@@ -363,7 +363,7 @@ async fn an_authority_that_is_not_trusted_is_told_as_such() {
 }
 
 #[tokio::test]
-async fn a_target_that_asks_other_dns_is_told_as_such() {
+async fn a_target_that_uses_other_dns_is_reported() {
     for row in [7, 8, 17] {
         let theirs = lab();
         let (subject, running, stop) = proxy(&theirs, row).await;
@@ -408,7 +408,7 @@ async fn a_partner_that_listens_nowhere_else_is_found_without_dns() {
 }
 
 #[tokio::test]
-async fn the_other_ports_are_looked_at_where_they_are_given() {
+async fn other_ports_are_checked_if_they_are_given() {
     let lab = lab();
     let (subject, running, stop) = proxy(&lab, 7).await;
     let (talker, task) = says("HTTP/1.1 400 Bad Request\r\n\r\n").await;

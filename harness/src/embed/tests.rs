@@ -102,7 +102,7 @@ fn code(code: u8) -> String {
 }
 
 #[test]
-fn a_failure_is_told_as_on_the_command_line() {
+fn a_failure_is_reported_as_on_the_command_line() {
     let server = Wrong::new(How::HangsUp);
     let (exit, output) = run(federation(server.clone()).cases(ONE), &[]);
     assert_eq!(exit, code(101));

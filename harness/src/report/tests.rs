@@ -80,7 +80,7 @@ fn partial_results_say_so() {
 }
 
 #[test]
-fn a_failure_is_told_with_the_command_to_run_it_again() {
+fn a_failure_is_reported_with_the_command_to_run_it_again() {
     insta::assert_snapshot!(plain(
         &report(gather(vec![failed()], false)),
         &view(80, Charset::Unicode)
@@ -111,7 +111,7 @@ fn many_failures_are_cut_unless_asked_for() {
 }
 
 #[test]
-fn marks_are_coloured_but_told_apart_without_colour() {
+fn marks_are_coloured_but_distinct_without_colour() {
     let text = render(&report(run(false)), &view(80, Charset::Unicode));
     assert!(text.contains("\u{1b}[31;1m✕\u{1b}[0m"), "{text}");
     let plain = anstream::adapter::strip_str(&text).to_string();
@@ -121,7 +121,7 @@ fn marks_are_coloured_but_told_apart_without_colour() {
 }
 
 #[test]
-fn a_target_that_waits_for_acknowledgements_is_told_and_a_single_accident_is_not() {
+fn a_target_that_waits_for_acknowledgements_is_reported_and_a_single_delay_is_not() {
     let told = |delayed: usize| {
         let records = (1..=4).map(|row| {
             let row = PolicyNumber::new(row).expect("1 to 18");
@@ -180,7 +180,7 @@ fn nothing_run_is_no_empty_table() {
 }
 
 #[test]
-fn repetitions_are_told_with_the_point_where_they_part() {
+fn repetitions_are_reported_with_the_point_where_they_differ() {
     use crate::record::{Divergence, Repeated};
     let mut unstable = failed();
     unstable.verdict = Verdict::Unstable;

@@ -37,7 +37,7 @@ fn human_transcript_fits_the_width_and_leaves_namespaces_out() {
 }
 
 #[test]
-fn summary_tells_the_negotiation_in_one_line() {
+fn summary_shows_the_negotiation_in_one_line() {
     assert_eq!(
         wire_summary(&sasl_session("9f3c", "ping-77", false)),
         "T→P: T:header P:header+features[dialback,starttls!] T:starttls P:proceed TLS1.3 T:header \

@@ -307,7 +307,7 @@ fn broken_toml_is_a_mistake_like_any_other() {
 }
 
 #[test]
-fn pem_files_are_found_beside_the_configuration() {
+fn pem_files_are_found_relative_to_the_configuration() {
     let folder = std::env::temp_dir().join(format!("reference-proxy-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     let authority = Authority::new("CA");

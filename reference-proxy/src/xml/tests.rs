@@ -66,7 +66,7 @@ fn any_segmentation_gives_the_same_frames() {
 }
 
 #[test]
-fn header_tells_its_namespaces() {
+fn header_reports_its_namespaces() {
     let frames = read_all(HEADER.as_bytes(), 7, 10_000).expect("readable");
     let [Frame::Header(header)] = frames.as_slice() else {
         panic!("{frames:?}");
@@ -121,7 +121,7 @@ fn stanza_of_another_namespace_is_an_element() {
 }
 
 #[test]
-fn forbidden_constructs_are_told_apart() {
+fn forbidden_constructs_are_distinguished() {
     for (xml, error) in [
         ("<!-- x -->", ReadError::Restricted),
         ("<?php x?>", ReadError::Restricted),
@@ -162,7 +162,7 @@ fn forbidden_constructs_are_told_apart() {
 }
 
 #[test]
-fn text_where_only_markup_may_be_is_told_before_markup_follows() {
+fn text_between_elements_is_reported_before_markup_follows() {
     assert_eq!(
         read_all(b" GET / HTTP/1.1\r\n", usize::MAX, 10_000),
         Err(ReadError::Malformed)

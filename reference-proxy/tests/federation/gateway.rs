@@ -103,7 +103,7 @@ async fn gateway_of_another_domain_is_left_alone() {
 }
 
 #[tokio::test]
-async fn unreadable_gateway_is_told_why() {
+async fn unreadable_gateway_gets_the_reason() {
     let net = Net::new().await;
     let (proxy, mut gateway) = net.station(&net.settings(A, B, 9)).await;
     gateway.send("<message><!-- x --></message>").await;

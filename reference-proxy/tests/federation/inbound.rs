@@ -302,7 +302,7 @@ async fn stream_that_does_not_get_established_ends_in_time() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_are_told_so() {
+async fn connections_over_the_limit_get_an_error() {
     let net = Net::new().await;
     let mut settings = net.settings(A, B, 9);
     settings.limits += "connections = 1\n";

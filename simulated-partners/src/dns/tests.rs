@@ -93,7 +93,7 @@ async fn a_server_is_found_by_srv_and_address_over_both_transports() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_told_with_an_soa() {
+async fn missing_names_are_answered_with_an_soa() {
     let dns = Dns::start().unwrap();
     let port: SocketAddr = "127.0.0.1:5269".parse().unwrap();
     dns.records().server("a.example", port).unwrap();
@@ -341,7 +341,7 @@ async fn a_resolver_finds_the_server() {
 }
 
 #[tokio::test]
-async fn questions_below_a_name_are_told_and_those_beside_it_are_not() {
+async fn queries_below_a_name_are_listed_and_others_are_not() {
     let dns = Dns::start().unwrap();
     let records = dns.records();
     udp(&dns, "_xmpp-server._tcp.b.example.", RecordType::SRV).await;

@@ -98,7 +98,7 @@ fn broken_toml_is_shown_line_by_line() {
 }
 
 #[test]
-fn another_format_is_not_looked_at() {
+fn another_format_is_not_checked() {
     for (text, title) in [
         ("", "`format` is missing"),
         ("title = 1\n", "`format` is missing"),

@@ -188,7 +188,7 @@ async fn a_gateway_checks_the_proxy_and_is_checked() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_told_with_the_address() {
+async fn a_missing_listener_is_reported_with_its_address() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -199,7 +199,7 @@ async fn nobody_there_is_told_with_the_address() {
 }
 
 #[tokio::test]
-async fn a_refused_stream_is_told_by_its_error() {
+async fn a_refused_stream_reports_its_error() {
     for (answer, expected) in [
         (
             "<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>\

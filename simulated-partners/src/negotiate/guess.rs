@@ -115,7 +115,7 @@ mod tests {
     const FROM: &str = "example.org";
 
     #[test]
-    fn tells_keys_that_need_no_secret() {
+    fn detects_keys_that_need_no_secret() {
         let sha1 = |text: &str| digest_of(&digest::SHA1_FOR_LEGACY_USE_ONLY, text);
         for key in [
             "1804289383".to_owned(),

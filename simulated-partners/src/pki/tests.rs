@@ -303,7 +303,7 @@ fn what_is_no_authority_is_refused_with_the_reason() {
 }
 
 #[test]
-fn another_authority_can_be_trusted_beside_the_own_one() {
+fn another_authority_can_be_trusted_in_addition() {
     let mut one = Authority::new(1);
     let other = Authority::new(2);
     let identity = other.issue(&[NAME], Certificate::Good, Key::P256).unwrap();

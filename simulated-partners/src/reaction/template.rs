@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_the_names_in_a_text() {
+    fn finds_the_names_in_a_text() {
         let text = "{id} {a*3} {stream-id|base64} {Not} {{probe2}} {";
         assert_eq!(
             placeholders(text).collect::<Vec<_>>(),

@@ -48,7 +48,7 @@ async fn partners_on_one_network_verify_each_others_keys() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_at_once_and_with_the_transcript() {
+async fn a_refusal_is_reported_at_once_with_the_transcript() {
     let (mut one, _other) = pair("strict-tls", "dialback-only").await;
     one.ping();
     let error = one.established().await.unwrap_err();
@@ -58,7 +58,7 @@ async fn a_refusal_is_told_at_once_and_with_the_transcript() {
 }
 
 #[tokio::test]
-async fn dns_leads_to_the_partner_and_remembers_who_asked() {
+async fn dns_leads_to_the_partner_and_logs_queries() {
     let partner = Partner::named("modern").start().await.unwrap();
     let name = "_xmpp-server._tcp.partner.example";
     assert!(partner.queries(name).is_empty());
@@ -88,7 +88,7 @@ async fn dns_leads_to_the_partner_and_remembers_who_asked() {
 }
 
 #[tokio::test]
-async fn unknown_personas_and_domains_are_refused_with_what_there_is() {
+async fn unknown_personas_and_domains_are_refused_with_help() {
     let error = Partner::named("gogle-talk").start().await.unwrap_err();
     assert!(error.to_string().contains("google-talk"), "{error}");
     let error = Partner::named("modern").domain("a..b").start().await;
@@ -142,7 +142,7 @@ fn a_blocking_partner_serves_a_plain_socket() {
 }
 
 #[test]
-fn a_blocking_partner_sends_and_tells_what_came_of_it() {
+fn a_blocking_partner_sends_and_reports_the_result() {
     let mut partner = Partner::named("modern").start_blocking().unwrap();
     partner.send(Element::new(crate::wire::NS_SERVER, "message"));
     let error = partner.established().unwrap_err();

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_certificate_has_no_fault() {
+    fn a_valid_certificate_has_no_fault() {
         let details = details(Certificate::Good, Key::P256);
         assert_eq!(details.chain_fault, None);
         assert!(details.covers("a.example") && !details.covers("b.example"));
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_is_told_apart_from_the_others() {
+    fn each_fault_is_distinguished() {
         let expired = details(Certificate::Expired, Key::Rsa2048);
         assert!(expired.not_after < Details::now());
         assert_eq!(expired.chain_fault, None);

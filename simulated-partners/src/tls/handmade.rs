@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_or_no_tls_is_told_apart() {
+    fn truncated_and_foreign_bytes_are_distinguished() {
         let whole = client_hello(&Hello::default(), "a.example");
         for length in 0..whole.len() {
             assert_eq!(read(&whole[..length]), Vec::new());

@@ -311,7 +311,7 @@ fn no_version_at_all_is_an_error() {
 }
 
 #[tokio::test]
-async fn garbage_and_silence_are_told_apart() {
+async fn garbage_and_silence_are_distinguished() {
     let server = || {
         let good = identity("a.example", Certificate::Good);
         TlsAcceptor::from(server_config(good.as_ref(), BOTH).unwrap())
@@ -452,7 +452,7 @@ async fn what_is_asked_for_and_offered_is_seen() {
 }
 
 #[tokio::test]
-async fn sessions_are_resumed_by_who_has_the_habit() {
+async fn sessions_are_resumed_if_the_option_is_set() {
     let shown = identity("a.example", Certificate::Good);
     for resumes in [true, false] {
         let options = TlsOptions {

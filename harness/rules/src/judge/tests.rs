@@ -118,7 +118,7 @@ fn an_alternative_will_do_and_may_be_only_tolerated() {
 #[case("after = { sees = \"presence\" }", false)]
 #[case("after = { sees = \"presence\", ours = true }", true)]
 #[case("before = { sees = \"presence\", ours = true }", false)]
-fn a_message_is_looked_at_from_all_sides(#[case] condition: &str, #[case] wanted: bool) {
+fn every_part_of_a_message_can_be_expected(#[case] condition: &str, #[case] wanted: bool) {
     let message = Element::new(NS_SERVER, "message")
         .attr("id", "a1")
         .child(Element::new(NS_SERVER, "body").text("hello"));
@@ -147,7 +147,7 @@ fn a_star_stands_for_any_text(#[case] pattern: &str, #[case] text: &str, #[case]
 }
 
 #[test]
-fn stanzas_on_the_local_side_are_told_apart() {
+fn stanzas_on_the_local_side_are_distinguished() {
     let stanza = |name: &str, kind: &str| Element::new(NS_SERVER, name).attr("type", kind);
     let sees = |element: Element| local(&element, Duration::ZERO).sees;
     assert_eq!(sees(stanza("iq", "get")), Sees::Delivered);
@@ -247,7 +247,7 @@ fn with_key(key: &str) -> Vec<Observation> {
 }
 
 #[test]
-fn a_key_that_takes_a_secret_is_told_from_one_that_anybody_could_make() {
+fn keys_made_without_a_secret_are_detected() {
     let expect = expectation("sees = \"db-result\"\nkeyed = true");
     let key = |secret| dialback::key(secret, "partner.example", "target.example", "1234");
     let good = with_key(&key("known to nobody"));

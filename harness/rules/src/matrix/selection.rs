@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_has_no_guess_and_broken_globs_are_told_apart() {
+    fn nonsense_gets_no_suggestion_and_broken_globs_are_distinguished() {
         assert!(matches!(
             selected(&["qqqqqqqqqqqqqqqqqqqqqqqqqqq"]),
             Err(SelectionError::Unknown { nearest, .. }) if nearest.is_empty()

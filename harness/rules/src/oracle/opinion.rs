@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_knows_personas_that_deviate() {
+    fn other_sources_do_not_cover_personas_that_deviate() {
         let case = case("personas/row09/handshake-broken/outbound");
         assert!(second_opinions(&case, Profile::default()).is_empty());
     }

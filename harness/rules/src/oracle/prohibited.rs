@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn each_connection_is_held_to_who_dialled() {
+    fn each_connection_is_judged_by_the_side_that_dialled() {
         let key = || Unit::DbResult.element().text("key");
         let valid = || Unit::DbResult.element().attr("type", "valid");
         let events = [

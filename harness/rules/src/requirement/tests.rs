@@ -187,7 +187,7 @@ fn an_area_has_one_file() {
 }
 
 #[test]
-fn a_bug_names_rows_that_there_are() {
+fn a_bug_names_existing_requirements() {
     let bug = |requirements: &str| {
         let text = format!(
             "format = 1\n\n[[bug]]\nid = \"B01\"\nsource = \"x\"\ntext = \"It broke.\"\n\

@@ -170,7 +170,7 @@ fn a_correct_file_has_no_mistakes() {
     "there is no persona `moden`",
     "did you mean `modern`?"
 )]
-fn a_mistake_is_told_with_its_place_and_what_is_valid(
+fn a_mistake_is_reported_with_its_place_and_what_is_valid(
     #[case] right: &str,
     #[case] wrong: &str,
     #[case] title: &str,
@@ -185,7 +185,7 @@ fn a_mistake_is_told_with_its_place_and_what_is_valid(
 }
 
 #[test]
-fn every_mistake_of_a_file_is_told_at_once() {
+fn every_mistake_in_a_file_is_reported_at_once() {
     let unreadable = r#"format = 1
 title = "A comment ends the stream"
 requirements = ["XML-01"]

@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn another_course_of_a_further_connection_is_told_but_no_verdict() {
+    fn a_difference_on_a_further_connection_is_reported_without_changing_the_verdict() {
         let mut other = session("51d0", "abcdef0123456789");
         other.retain(|event| event.connection == ConnectionId(1));
         let record = after(vec![

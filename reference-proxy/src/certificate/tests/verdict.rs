@@ -223,7 +223,7 @@ fn intermediate_has_to_keep_the_rules_too() {
 }
 
 #[test]
-fn critical_extension_that_nobody_knows_is_a_fault() {
+fn unknown_critical_extension_is_a_fault() {
     for (critical, expected) in [
         (false, Judged::Good),
         (true, Judged::Bad(Fault::Constraint)),

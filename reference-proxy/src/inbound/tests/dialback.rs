@@ -152,7 +152,7 @@ fn nothing_counts_before_the_pair_is_verified() {
 }
 
 #[test]
-fn requests_refused_by_rule_ask_nobody() {
+fn refused_requests_trigger_no_verification() {
     for (request, error) in [
         (
             "from='row9.example' to='nosuch.example'",

@@ -176,7 +176,7 @@ fn failures_of_sasl_name_their_reason_and_are_counted() {
 }
 
 #[test]
-fn restart_never_changes_who_the_peer_is() {
+fn restart_never_changes_the_peers_identity() {
     let (mut peer, _) = Peer::secured(&CONFIG, "row9.example", GOOD);
     peer.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
     let actions = peer.send(&header("row3.example", "a.example"));

@@ -70,7 +70,7 @@ async fn a_partner_without_certificate_cannot_do_tls_as_a_server() {
 }
 
 #[tokio::test]
-async fn an_unreachable_target_is_told() {
+async fn an_unreachable_target_is_reported() {
     let mut setup = setup("a.example", "b.example", &named("modern"));
     let (_reserved, address) = crate::driver::reserve(([127, 0, 0, 1], 0).into()).expect("a port");
     setup.target = address;

@@ -104,7 +104,7 @@ fn shows_external_without_a_certificate() {
 }
 
 #[test]
-fn shows_what_nobody_would_see_without_tls() {
+fn shows_facts_that_are_invisible_without_tls() {
     let text = GOOD
         .replace("offered", "none")
         .replace("external = true", "external = false")
@@ -240,7 +240,7 @@ fn shows_a_fact_that_nothing_makes_true() {
 }
 
 #[test]
-fn shows_a_deviation_that_no_fact_tells_of() {
+fn shows_a_deviation_without_a_fact() {
     let text = format!("{GOOD}[[reaction]]\nwhen = \"auth\"\ndo = [\"close\"]\n");
     insta::assert_snapshot!(report(&text), @r#"
     error: a deviation that no fact tells of

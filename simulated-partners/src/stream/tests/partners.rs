@@ -65,7 +65,7 @@ fn no_common_method_ends_the_stream() {
 }
 
 #[test]
-fn who_requires_tls_gives_up_without() {
+fn a_partner_that_requires_tls_gives_up_without_it() {
     let strict = persona(&offer("required", true, false));
     let old = persona(&offer("none", false, true));
     assert_snapshot!("no-tls", meet(&strict, &old).transcript());
@@ -250,7 +250,7 @@ fn a_handshake_broken_by_the_listener_is_no_stream() {
 }
 
 #[test]
-fn who_insists_on_the_dialback_namespace_refuses_a_header_without() {
+fn a_partner_that_requires_the_dialback_namespace_refuses_a_header_without_it() {
     let google = persona(&format!(
         "{}insists-on-db-namespace = true\n",
         offer("none", false, true)

@@ -244,7 +244,7 @@ fn filters_choose_the_first_reaction_that_fits() {
 }
 
 #[test]
-fn what_was_sent_tells_what_a_dialler_waits_for() {
+fn a_dialler_waits_for_the_answer_to_what_was_sent() {
     let header = "<?xml version='1.0'?><stream:stream xmlns='jabber:server' \
                   xmlns:stream='http://etherx.jabber.org/streams' to='t.example' version='1.0'>";
     for (sent, state) in [

@@ -246,7 +246,7 @@ async fn a_renegotiation_is_refused_under_the_same_keys() {
 }
 
 #[tokio::test]
-async fn a_renegotiation_without_tls_1_2_is_told_from_a_refusal() {
+async fn a_renegotiation_without_tls_1_2_is_distinguished_from_a_refusal() {
     let (by, signal) = renegotiated(&[TlsVersion::V13]).await;
     assert_eq!(by, Party::Partner);
     assert!(

@@ -88,7 +88,7 @@ fn refused(toml: &str) -> String {
     "issuer = 'self'\nsent = ['expired-intermediate']",
     "`sent` has `expired-intermediate`"
 )]
-fn a_mistake_is_told_in_a_line(#[case] toml: &str, #[case] message: &str) {
+fn a_mistake_is_reported_in_one_line(#[case] toml: &str, #[case] message: &str) {
     let told = refused(toml);
     assert!(told.starts_with(message), "{told}");
     assert!(!told.contains('\n'), "{told}");
@@ -111,7 +111,7 @@ fn addresses_are_read_once_they_are_filled() {
 #[case("not-after = '-1h'\nintermediate = {authorities = 3, permitted = ['a']}")]
 #[case("names = [{dns='a', times=3}, {other={oid='2.5', text='b', string='ia5'}}]\nca = true")]
 #[case("sent = ['leaf', 'cross-signed']\nissuer = 'leaf-of-another'\nkey = 'rsa1024'")]
-fn a_recipe_is_written_as_it_is_read(#[case] toml: &str) {
+fn a_specification_is_written_as_it_is_read(#[case] toml: &str) {
     let read = spec(toml);
     let written = toml::to_string(&read).unwrap();
     assert_eq!(spec(&written), read);

@@ -198,7 +198,7 @@ fn an_empty_list_is_an_empty_extension() {
 }
 
 #[test]
-fn a_common_name_is_written_as_it_is() {
+fn a_common_name_is_written_unchanged() {
     let identity = issue_from("common-name = \"{domain}\\u0000.evil.example\"");
     assert_eq!(common_names(&identity), ["fp.example\0.evil.example"]);
     assert_eq!(entries(&identity).len(), 3);

@@ -126,7 +126,7 @@ fn the_end_of_a_stream_can_be_answered_late_or_not_at_all() {
 }
 
 #[test]
-fn a_failed_handshake_can_be_told_of() {
+fn a_failed_handshake_can_raise_a_signal() {
     let mut hand = Hand::dialling(
         &modern(),
         &[
