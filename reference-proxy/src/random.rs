@@ -3,7 +3,7 @@
 use aws_lc_rs::rand;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the system has no random bytes to give")]
+#[error("the system has no random bytes")]
 pub(crate) struct NoRandomness;
 
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {

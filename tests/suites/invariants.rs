@@ -115,7 +115,7 @@ fn never(record: &Record) -> Option<&'static str> {
         Certificate::Good | Certificate::NoClientAuth
     );
     if !policy.valid() {
-        Some("an invalid policy accepted somebody")
+        Some("an invalid policy accepted a partner")
     } else if *method == Method::TcpDialback && policy.tls == Level::Required {
         Some("plaintext was accepted although the policy requires TLS")
     } else if *method == Method::TcpDialback && offer.tls == Tls::Required {

@@ -158,16 +158,16 @@ impl Reason {
     /// A sentence for readers.
     pub fn says(self) -> &'static str {
         match self {
-            Self::Config => "the policy leaves no method",
-            Self::NoTls => "the target demands TLS and the partner has none",
-            Self::PeerTls => "the partner demands TLS and the target has none",
+            Self::Config => "the policy allows no method",
+            Self::NoTls => "the target requires TLS and the partner has none",
+            Self::PeerTls => "the partner requires TLS and the target has none",
             Self::TlsFail => "STARTTLS was refused or the handshake failed",
             Self::BadCert => "the partner's certificate is not good enough",
             Self::SaslFail => "EXTERNAL failed",
             Self::NoMethod => "no method is common to both",
             Self::VerificationNegative => "the authoritative server denied the key",
             Self::VerificationImpossible => "the authoritative server gave no usable answer",
-            Self::PeerGivesUp => "the partner's own demands are not met",
+            Self::PeerGivesUp => "the partner's own requirements are not met",
             Self::PeerBroken => "the partner broke the stream",
         }
     }

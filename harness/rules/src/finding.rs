@@ -82,13 +82,13 @@ pub enum Violation {
     #[strum(to_string = "sent a dialback key over TLS")]
     KeyOverTls,
     /// Calls a key valid on a stream without TLS.
-    #[strum(to_string = "called a dialback key valid without TLS")]
+    #[strum(to_string = "accepted a dialback key without TLS")]
     ValidInClear,
     /// Calls a key valid over TLS.
-    #[strum(to_string = "called a dialback key valid over TLS")]
+    #[strum(to_string = "accepted a dialback key over TLS")]
     ValidOverTls,
     /// Sends an untyped `db:verify` on a stream without TLS.
-    #[strum(to_string = "asked for a key's verification without TLS")]
+    #[strum(to_string = "requested a key's verification without TLS")]
     VerifyInClear,
     /// Sends a stanza on a stream without TLS.
     #[strum(to_string = "sent a stanza without TLS")]

@@ -296,7 +296,7 @@ fn error_fault(error: &Element) -> Option<&'static str> {
     {
         return Some("several elements of applications");
     }
-    (!error.content().trim().is_empty()).then_some("text beside the condition")
+    (!error.content().trim().is_empty()).then_some("text in addition to the condition")
 }
 
 /// The observation of a stanza at the local side.

@@ -123,26 +123,26 @@ impl Policy {
             (Level::Required, Level::Required, true) => {
                 Note::Warning("with TLS and SASL both required, dialback never runs")
             }
-            (Level::NotSupported, Level::Required, false) => {
-                Note::Invalid("SASL cannot run without TLS, and dialback is off: no method is left")
-            }
+            (Level::NotSupported, Level::Required, false) => Note::Invalid(
+                "SASL cannot run without TLS, and dialback is disabled: no method is left",
+            ),
             (Level::NotSupported, Level::Optional, false) => Note::Invalid(
-                "without TLS there is no SASL either, and dialback is off: no method is left",
+                "without TLS there is no SASL either, and dialback is disabled: no method is left",
             ),
             (_, Level::NotSupported, false) => {
-                Note::Invalid("neither SASL nor dialback is on: no method is left")
+                Note::Invalid("neither SASL nor dialback is enabled: no method is left")
             }
             (Level::Optional | Level::NotSupported, Level::Required | Level::Optional, _) => {
-                Note::Warning("SASL needs TLS; where TLS does not come up, negotiation may fail")
+                Note::Warning("SASL needs TLS; if TLS fails, the negotiation may fail")
             }
             (Level::Required, Level::NotSupported, true) => {
-                Note::Plain("dialback over TLS is what is left")
+                Note::Plain("dialback over TLS is the only method left")
             }
             (Level::Optional, Level::NotSupported, true) => {
-                Note::Plain("the partner decides whether dialback runs over TLS or in clear")
+                Note::Plain("the partner decides whether dialback runs over TLS or in plaintext")
             }
             (Level::NotSupported, Level::NotSupported, true) => {
-                Note::Plain("dialback in clear is all there is")
+                Note::Plain("plaintext dialback is the only method")
             }
             (Level::Required, Level::Required | Level::Optional, _) => Note::None,
         }

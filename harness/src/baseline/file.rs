@@ -133,14 +133,14 @@ impl Check<'_, '_> {
                 "case",
                 "`case` is no glob",
                 &error.to_string(),
-                "`*` stands for anything within a segment, `{a,b}` for either, `**` for segments",
+                "`*` matches anything within a segment, `{a,b}` alternatives, `**` any segments",
             ),
         }
         if known.why.trim().is_empty() {
             self.wrong(
                 "why",
                 "`why` is empty",
-                "without it no reader can tell whether the entry may stay",
+                "without it readers do not know whether the entry may stay",
                 "name the clause that leaves it open, the documented choice of the server, or its bug",
             );
         }
@@ -160,7 +160,7 @@ impl Check<'_, '_> {
                 "expires",
                 "`expires` is no date",
                 "",
-                "write the last day on which the entry counts, such as `2027-01-31`",
+                "write the last day on which the entry applies, such as `2027-01-31`",
             );
         }
         Some(Entry {

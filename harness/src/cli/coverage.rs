@@ -124,7 +124,7 @@ fn update(path: &Path, markdown: &str) -> Result<(), CliError> {
         .map_err(|e| CliError::environment(format!("cannot read {name}"), e))?;
     let after = in_document(&before, markdown).ok_or_else(|| {
         CliError::Usage(format!(
-            "{name} has no place for the table; put {START} and {END} on lines of their own there"
+            "{name} has no place for the table; put {START} and {END} on separate lines there"
         ))
     })?;
     if after != before {

@@ -193,19 +193,19 @@ fn story(case: &Case) -> String {
     }
     if !case.row.policy().valid() {
         return format!(
-            "The target is told to federate with {partner}. The setting leaves no method, so the \
-             configuration has to be refused, and no stanza may pass."
+            "The target is configured to federate with {partner}. The policy allows no method, so the \
+             configuration must be rejected, and no stanza may get through."
         );
     }
     match case.direction {
         Direction::Outbound => format!(
-            "The target has a stanza for {partner} and dials it. They negotiate; the stanza has to \
-             arrive if a session is allowed, and must not if it is not."
+            "The target has a stanza for {partner} and dials it. They negotiate; the stanza must \
+             arrive if a session is allowed, and must not arrive otherwise."
         ),
         Direction::Inbound => format!(
             "The target is dialled by {partner}, which has a stanza for it. They negotiate, and with \
-             dialback the target dials back to have the key verified; the stanza has to arrive if a \
-             session is allowed, and must not if it is not."
+             dialback the target dials back to have the key verified; the stanza must arrive if a \
+             session is allowed, and must not arrive otherwise."
         ),
     }
 }
@@ -213,7 +213,7 @@ fn story(case: &Case) -> String {
 fn methods(methods: impl Iterator<Item = Method>) -> String {
     let names: Vec<String> = methods.map(|method| method.to_string()).collect();
     if names.is_empty() {
-        "none is left to the target".to_owned()
+        "none".to_owned()
     } else {
         format!("{} (as the target prefers them)", names.join(", "))
     }

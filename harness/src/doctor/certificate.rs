@@ -81,7 +81,7 @@ fn chain(subject: &Subject, details: &Details, shown: usize) -> CheckResult {
             ));
         }
         Some("self-signed") => (
-            "the target's certificate is signed by its own key".to_owned(),
+            "the target's certificate is self-signed".to_owned(),
             "give the server a certificate from the lab's authority",
         ),
         Some("unknown issuer") => (
@@ -161,7 +161,7 @@ fn names(subject: &Subject, details: &Details) -> CheckResult {
     }
     let what = if details.names.is_empty() {
         format!(
-            "the target's certificate has no name of a server ({}); a common name does not count",
+            "the target's certificate has no server name ({}); a common name does not count",
             details.subject
         )
     } else {
@@ -316,7 +316,7 @@ mod tests {
         );
         for (kind, word) in [
             (Certificate::UnknownCa, "does not lead to"),
-            (Certificate::SelfSigned, "its own key"),
+            (Certificate::SelfSigned, "self-signed"),
             (Certificate::MissingIntermediate, "does not lead to"),
         ] {
             let result = chain(&subject(7), &details(kind), 1);

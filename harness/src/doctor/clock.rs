@@ -43,11 +43,11 @@ pub(super) fn clock(details: Option<&Details>, good: Option<&TrialConnection>) -
         span(apart)
     );
     let what = if unusable {
-        format!("{what}: to it the lab's certificates are out of date")
+        format!("{what}: it considers the lab's certificates expired")
     } else {
         what
     };
-    let advice = "set both clocks (NTP); certificates are judged by them";
+    let advice = "set both clocks (NTP); they decide whether certificates are valid";
     Finding::new(severity, Blame::Configuration, what, advice).into()
 }
 

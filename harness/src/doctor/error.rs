@@ -37,7 +37,7 @@ pub enum DoctorError {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TrialError {
     /// The target was not worth the attempt.
-    #[error("the target answers no stream")]
+    #[error("the target does not answer a stream header")]
     NoStream,
     /// The machine has no port for it.
     #[error("a partner could not listen on {address}: {source}")]

@@ -22,7 +22,7 @@ pub(super) fn policy(subject: &Subject, report: &ProbeReport) -> CheckResult {
     };
     if !row.policy().valid() {
         return CheckResult::not_seen(format!(
-            "{row} leaves no method, so there is nothing to offer"
+            "{row} allows no method, so there is nothing to offer"
         ));
     }
     let (Some(clear), Some(expected)) = (&report.clear, expected(subject, row)) else {
@@ -64,7 +64,7 @@ pub(super) fn policy(subject: &Subject, report: &ProbeReport) -> CheckResult {
     if expected.dialback_in_clear && !clear.declares_dialback() && !clear.offers_dialback() {
         tell(
             Severity::Warning,
-            "dialback is not announced before TLS, neither as a namespace nor as a feature"
+            "dialback is not advertised before TLS, neither as a namespace nor as a feature"
                 .to_owned(),
         );
     }
@@ -75,7 +75,7 @@ pub(super) fn policy(subject: &Subject, report: &ProbeReport) -> CheckResult {
         if expected.asks_for_certificate && !secured.asked_for_certificate {
             tell(
                 Severity::Blocking,
-                "no client certificate is asked for, so that EXTERNAL is out of reach".to_owned(),
+                "no client certificate is requested, so EXTERNAL is impossible".to_owned(),
             );
         } else if external && !expected.external_over_tls {
             tell(Severity::Warning, "EXTERNAL is offered over TLS".to_owned());
@@ -84,7 +84,7 @@ pub(super) fn policy(subject: &Subject, report: &ProbeReport) -> CheckResult {
         if expected.dialback_over_tls && !dialback {
             tell(
                 Severity::Warning,
-                "dialback is not announced over TLS".to_owned(),
+                "dialback is not advertised over TLS".to_owned(),
             );
         }
         if !row.policy().dialback && over_tls.offers_dialback() {

@@ -47,13 +47,13 @@ pub(super) fn checks(
 /// What one trial connection shows about trust in the lab's authority.
 pub(super) fn trust_in_sight(subject: &Subject, report: &ProbeReport) -> CheckResult {
     if !subject.methods().sasl_tls {
-        return CheckResult::not_seen("the policy has no EXTERNAL: certificates decide nothing");
+        return CheckResult::not_seen("the policy has no EXTERNAL: certificates do not matter");
     }
     let (Some(secured), Some(opened)) = (report.secured(), &report.over_tls) else {
         return CheckResult::not_seen("there is no TLS");
     };
     if !secured.asked_for_certificate {
-        return CheckResult::not_seen("no client certificate is asked for");
+        return CheckResult::not_seen("no client certificate is requested");
     }
     let blocking = |what: String| -> CheckResult {
         let blame = Blame::Configuration;
@@ -95,7 +95,7 @@ fn trust(good: &TrialConnection, unknown: &TrialConnection) -> CheckResult {
         return Finding::new(
             Severity::Warning,
             Blame::Target,
-            "the target takes EXTERNAL with a certificate from an untrusted authority",
+            "the target accepts EXTERNAL with a certificate from an untrusted authority",
             "does the server check certificates at all? every domain can be forged like this",
         )
         .into();
@@ -131,9 +131,7 @@ fn lab_dns(dns: &str, good: &TrialConnection) -> CheckResult {
         .into();
     }
     if !good.gave_reason() {
-        return CheckResult::not_seen(
-            "no partner came so far that the target had a reason to look for it",
-        );
+        return CheckResult::not_seen("no partner got far enough for the target to look it up");
     }
     Finding::new(
         Severity::Blocking,
@@ -181,7 +179,7 @@ fn way_back(good: &TrialConnection) -> CheckResult {
         )
     } else {
         (
-            format!("the partner was not let in: {}", good.way_in()),
+            format!("the partner was not accepted: {}", good.way_in()),
             "is the partner's domain allowed? its log should say why",
         )
     };
@@ -202,7 +200,7 @@ fn not_dialled(good: &TrialConnection) -> CheckResult {
             Severity::Blocking,
             Blame::Partner,
             format!(
-                "the target knows from DNS that {host} is at {}, but does not come there",
+                "the target knows from DNS that {host} is at {}, but does not connect there",
                 good.address
             ),
             "can the target's machine reach that address? the partners have to listen where \

@@ -29,7 +29,7 @@ pub(super) fn direct_tls(
     report: &ProbeReport,
 ) -> CheckResult {
     if report.connected.is_err() {
-        let advice = "switch direct TLS on in the server, or leave its port out";
+        let advice = "enable direct TLS in the server, or leave out its port";
         return weaker(connected(report, address, "the direct TLS port", advice));
     }
     match &report.tls {
@@ -59,7 +59,7 @@ pub(super) fn direct_tls(
                 "no TLS at the direct TLS port {address}: {}",
                 broken_words(broken)
             ),
-            "give the port on which TLS comes first (XEP-0368), not one for STARTTLS",
+            "give the direct TLS port (XEP-0368), not the one for STARTTLS",
         )
         .into(),
         None => CheckResult::not_seen("no handshake was tried"),
@@ -77,7 +77,7 @@ pub(super) fn inner(address: SocketAddr, report: &ProbeReport) -> CheckResult {
             Severity::Warning,
             Blame::Target,
             format!("the inner port {address} asks for no client certificate"),
-            "set the proxy to authenticate its gateway: anybody could take its place",
+            "configure the proxy to authenticate its gateway: anyone could impersonate it",
         )
         .into(),
         Some(Ok(secured)) => {
@@ -90,7 +90,7 @@ pub(super) fn inner(address: SocketAddr, report: &ProbeReport) -> CheckResult {
                 "no TLS at the inner port {address}: {}",
                 broken_words(broken)
             ),
-            "give the inner listener a certificate, and let it trust the lab's authority",
+            "give the inner listener a certificate, and make it trust the lab's authority",
         )
         .into(),
         None => CheckResult::not_seen("no handshake was tried"),
@@ -100,7 +100,7 @@ pub(super) fn inner(address: SocketAddr, report: &ProbeReport) -> CheckResult {
 fn connected(report: &ProbeReport, address: SocketAddr, port: &str, advice: &str) -> CheckResult {
     match &report.connected {
         Ok(took) => CheckResult::fine(format!(
-            "{address} takes connections ({:.1} ms)",
+            "{address} accepts connections ({:.1} ms)",
             took.as_secs_f64() * 1000.0
         )),
         Err(error) => unconnected(error, address, port, advice).into(),
@@ -158,9 +158,9 @@ pub(super) fn broken_words(broken: &Broken) -> String {
                 format!("its handshake was refused here with the TLS alert {name}")
             }
             (_, TlsSignal::Closed) => "the connection was closed in the handshake".to_owned(),
-            (_, TlsSignal::Garbage(text)) => format!("what it sent is no TLS ({text})"),
+            (_, TlsSignal::Garbage(text)) => format!("it did not send TLS ({text})"),
         },
         Broken::Timeout => "the handshake did not end in time".to_owned(),
-        Broken::Name => "the domain is no name that TLS could ask for".to_owned(),
+        Broken::Name => "the domain cannot be sent as an SNI".to_owned(),
     }
 }

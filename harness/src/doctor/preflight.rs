@@ -220,7 +220,7 @@ impl WithPreflight {
 /// Why a run does not begin, in one line.
 pub fn refusal(check: Check, finding: &Finding) -> String {
     format!(
-        "{}: {}; to do: {} (`s2spec doctor` says more, --no-doctor runs the cases all the same)",
+        "{}: {}; to do: {} (`s2spec doctor` says more, --no-doctor runs the cases anyway)",
         check, finding.what, finding.advice
     )
 }

@@ -41,7 +41,7 @@ pub(super) fn stream(subject: &Subject, report: &ProbeReport) -> CheckResult {
     if header.attribute("version").is_none() {
         tell(
             "the stream header has no 'version': a server from before XMPP 1.0".to_owned(),
-            "without features there is neither TLS nor SASL; only dialback in clear is left",
+            "without features there is neither TLS nor SASL; only plaintext dialback is left",
         );
     }
     let features = opened.features.as_ref().map_or_else(
@@ -110,7 +110,7 @@ fn no_stream(subject: &Subject, opened: &Opened, fault: &Fault) -> Finding {
         ),
         Fault::Tls(_) => blocking(
             Blame::Configuration,
-            format!("{address} speaks TLS at once, where a stream in clear was expected"),
+            format!("{address} speaks TLS at once, where a plaintext stream was expected"),
             "give the port for STARTTLS (5269 as a rule) as address, and this one as the port \
              for direct TLS"
                 .to_owned(),
@@ -122,14 +122,17 @@ fn no_stream(subject: &Subject, opened: &Opened, fault: &Fault) -> Finding {
         ),
         Fault::Silence => blocking(
             Blame::Target,
-            format!("{address} takes the connection, but answers no stream header"),
+            format!("{address} accepts the connection, but does not answer the stream header"),
             "is it the port for servers, and is the server done with its start? A port for \
              direct TLS is silent like this, too"
                 .to_owned(),
         ),
         Fault::Closed | Fault::Reset | Fault::End | Fault::Unexpected(_) => blocking(
             Blame::Target,
-            format!("{address} answers no stream header: {}", words(fault)),
+            format!(
+                "{address} does not answer the stream header: {}",
+                words(fault)
+            ),
             "is it the port for servers (5269 as a rule), not for clients (5222)? \
              its log says more"
                 .to_owned(),
@@ -176,7 +179,7 @@ pub(super) fn starttls(subject: &Subject, report: &ProbeReport) -> CheckResult {
                 Some(fault) if !secured.asked_for_certificate => Finding::new(
                     Severity::Blocking,
                     Blame::Target,
-                    format!("TLS comes up, and then no stream opens: {}", words(fault)),
+                    format!("TLS works, but no stream opens: {}", words(fault)),
                     "the server's log should say why",
                 )
                 .into(),
@@ -189,7 +192,7 @@ pub(super) fn starttls(subject: &Subject, report: &ProbeReport) -> CheckResult {
             Severity::Blocking,
             Blame::Configuration,
             format!(
-                "STARTTLS is offered, but TLS does not come up: {}",
+                "STARTTLS is offered, but TLS fails: {}",
                 broken_words(broken)
             ),
             format!(

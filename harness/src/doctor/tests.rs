@@ -105,7 +105,7 @@ async fn a_fault_of_a_certificate_is_the_first_finding() {
     for (name, check, words) in [
         ("cert-expired", Check::Dates, "expired on "),
         ("cert-wrong-name", Check::Names, "not for im.example"),
-        ("cert-self-signed", Check::Chain, "signed by its own key"),
+        ("cert-self-signed", Check::Chain, "self-signed"),
         ("cert-unknown-ca", Check::Chain, "does not lead to"),
         (
             "cert-missing-intermediate",
@@ -131,12 +131,12 @@ async fn a_stream_fault_is_reported_by_the_check_that_finds_it() {
         (
             "silent-after-accept",
             Check::Stream,
-            "answers no stream header",
+            "does not answer the stream header",
         ),
         ("reset-at-features", Check::Stream, "but no features"),
-        ("starttls-failure", Check::Starttls, "TLS does not come up"),
-        ("handshake-broken", Check::Starttls, "TLS does not come up"),
-        ("legacy-tls", Check::Starttls, "TLS does not come up"),
+        ("starttls-failure", Check::Starttls, "TLS fails"),
+        ("handshake-broken", Check::Starttls, "TLS fails"),
+        ("legacy-tls", Check::Starttls, "TLS fails"),
     ] {
         let diagnosis = quick(&lab, name, 9, Duration::from_millis(500)).await;
         let (found, severity, what) = first(&diagnosis).expect(name);
@@ -227,7 +227,7 @@ async fn anything_but_a_server_for_the_domain_is_described() {
         ),
         ("", "it closed the connection"),
         (unknown, "does not serve the domain im.example"),
-        ("<html/>", "answers no stream header"),
+        ("<html/>", "does not answer the stream header"),
     ] {
         let (address, task) = says(answer).await;
         let subject = Subject {
@@ -343,7 +343,7 @@ async fn an_untrusted_authority_is_reported() {
         if trusted {
             assert_eq!(found, None, "row {row}");
         } else {
-            let (check, severity, what) = found.expect("the certificate is strange to it");
+            let (check, severity, what) = found.expect("it does not trust the certificate");
             assert_eq!(
                 (check, severity),
                 (Check::Trust, Severity::Blocking),

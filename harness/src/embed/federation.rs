@@ -195,7 +195,7 @@ impl Federation {
             selected.retain(|case| !left_out.contains(case));
         }
         if selected.is_empty() {
-            let why = "every selected case is left out again";
+            let why = "every selected case is excluded again";
             return Err(failed(Exit::NothingSelected, why));
         }
         Ok(selected)
@@ -232,7 +232,7 @@ fn tested(
     let mut remarks = bench.remarks();
     for ended in [ended.0, ended.1] {
         if let Err(error) = ended {
-            remarks.trouble.push(format!("a defect of s2spec: {error}"));
+            remarks.trouble.push(format!("a bug in s2spec: {error}"));
         }
     }
     for line in remarks.lines() {
@@ -316,7 +316,7 @@ async fn break_off_on_signal(interrupt: watch::Sender<bool>) {
 
 #[expect(
     clippy::exit,
-    reason = "asked for twice; nothing else ends tests that are under way"
+    reason = "requested twice; nothing else ends running tests"
 )]
 fn abandon() {
     subject::end_all();

@@ -346,7 +346,7 @@ async fn answers(inner: &InnerSide) -> Result<(), StartError> {
         () = tokio::time::sleep_until(Instant::now() + ANSWER) => Err(environment(format!(
             "its inner side did not answer a ping within {} s, with a result or an error: {}",
             ANSWER.as_secs(),
-            "without it a refusal cannot be told from a delay"
+            "without it a refusal cannot be distinguished from a delay"
         ))),
     }
 }

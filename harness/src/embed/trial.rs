@@ -80,7 +80,7 @@ impl Bench {
     pub(super) fn run(&self, id: &str) -> Result<Completion, Failed> {
         let wait = locked(&self.0.results).remove(id);
         let Some(wait) = wait else {
-            return Err("a defect of s2spec: this test was not expected to run".into());
+            return Err("a bug in s2spec: this test was not expected to run".into());
         };
         match wait.blocking_recv() {
             Ok(record) => self.result(&record),

@@ -72,7 +72,7 @@ pub(super) fn render(report: &Report) -> String {
     if areas.is_empty() {
         return String::new();
     }
-    let mut out = format!("{}\n", "scenarios: an area of the standards each".bold());
+    let mut out = format!("{}\n", "scenarios: one line per area".bold());
     let headings = ["pass", "warn", "fail", "xfail", "unsupported", "error"];
     line(&mut out, "", headings.map(str::to_owned));
     for (area, tally) in areas {

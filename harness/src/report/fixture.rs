@@ -115,7 +115,7 @@ pub(crate) fn showing(verdict: Verdict) -> CaseResult {
                 ended_otherwise: 3,
                 went_otherwise: 0,
                 divergence: None,
-                unstable: Some("3 of 5 repetitions ended otherwise".to_owned()),
+                unstable: Some("3 of 5 repetitions ended differently".to_owned()),
             });
             None
         }
@@ -162,7 +162,7 @@ pub(crate) fn failed() -> Record {
     result.run = Run::Ended {
         outcome: Outcome::Established(Method::TcpDialback),
         findings: vec![finding(
-            "a stanza got through without TLS although the policy demands it",
+            "a stanza got through without TLS although the policy requires it",
         )],
     };
     result.control = Some(Control {
@@ -206,9 +206,9 @@ pub(crate) fn run(interrupted: bool) -> Vec<RunEvent> {
         };
         record.verdict = verdict;
         record.why = match verdict {
-            Verdict::Warn => "dialback where EXTERNAL was to be had",
+            Verdict::Warn => "dialback although EXTERNAL was possible",
             Verdict::Disputed => "allowed by the class table, not by the rule table",
-            Verdict::Unstable => "3 of 5 repetitions ended otherwise",
+            Verdict::Unstable => "3 of 5 repetitions ended differently",
             Verdict::Error => "the partner could not listen: address in use",
             _ => "the target has no such setting",
         }

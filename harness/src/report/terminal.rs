@@ -343,7 +343,7 @@ fn timing(report: &Report, view: &View, out: &mut String) {
     out.push_str(&filled(&text, view.width));
     if let Some((late, all)) = report.delayed() {
         let text = format!(
-            "In {late} of {all} cases the target let about 40 ms pass before it sent something: it seems \
+            "In {late} of {all} cases the target waited about 40 ms before it sent something: it seems \
              to wait for delayed acknowledgements (TCP_NODELAY on its sockets ends that)."
         );
         out.push_str(&filled(&text, view.width));

@@ -137,7 +137,7 @@ fn a_target_that_waits_for_acknowledgements_is_reported_and_a_single_delay_is_no
         )
     };
     assert!(
-        told(2).contains("In 2 of 4 cases the target let about 40 ms pass"),
+        told(2).contains("In 2 of 4 cases the target waited about 40 ms"),
         "{}",
         told(2)
     );
@@ -184,7 +184,7 @@ fn repetitions_are_reported_with_the_point_where_they_differ() {
     use crate::record::{Divergence, Repeated};
     let mut unstable = failed();
     unstable.verdict = Verdict::Unstable;
-    unstable.why = "2 of 5 runs ended otherwise".to_owned();
+    unstable.why = "2 of 5 runs ended differently".to_owned();
     let mut remarked = failed();
     remarked.result.case.id = "personas/row08/google-talk/inbound".to_owned();
     remarked.verdict = Verdict::Pass;

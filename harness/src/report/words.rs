@@ -69,7 +69,7 @@ pub fn describe_offer(offer: &Offer) -> String {
     parts.push(match (offer.external, offer.needs_external) {
         (true, true) => "EXTERNAL demanded".to_owned(),
         (true, false) => "EXTERNAL".to_owned(),
-        (false, true) => "EXTERNAL demanded but not offered".to_owned(),
+        (false, true) => "EXTERNAL required but not offered".to_owned(),
         (false, false) => "no EXTERNAL".to_owned(),
     });
     if offer.external_on_plaintext {

@@ -138,7 +138,7 @@ impl CaseRun<'_> {
             let unnoticed = unnoticed(expect, observations, &fill);
             unnoticed
                 .into_iter()
-                .map(move |what| format!("`{expect}` is met even where {what}"))
+                .map(move |what| format!("`{expect}` is satisfied even if {what}"))
         });
         let siblings = self.job.case.scenario().into_iter().flat_map(|scenario| {
             scenario.siblings.iter().filter(|(_, expected)| {
@@ -148,7 +148,11 @@ impl CaseRun<'_> {
             })
         });
         unnoticed
-            .chain(siblings.map(|(name, _)| format!("the control meets all that `{name}` expects")))
+            .chain(
+                siblings.map(|(name, _)| {
+                    format!("the control satisfies everything that `{name}` expects")
+                }),
+            )
             .collect()
     }
 }

@@ -32,7 +32,7 @@ pub(super) enum CaseError {
     #[error("no trigger: a correct partner of the same domain could not get in: {0}")]
     NoTrigger(String),
     /// The partner that makes the target dial was disconnected too early.
-    #[error("the trigger was cut off before the target had dialled: {0}")]
+    #[error("the trigger was disconnected before the target dialled: {0}")]
     TriggerLost(String),
     /// The command that makes the target dial failed.
     #[error("{0}")]

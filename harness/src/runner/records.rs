@@ -16,7 +16,7 @@ pub(super) enum RecordError {
     #[error("`{0}` is not a port: expected the name of a partner, `closed`, `target` or a number")]
     Port(String),
     /// Not an address.
-    #[error("`{0}` is no IP address")]
+    #[error("`{0}` is not an IP address")]
     Address(String),
 }
 

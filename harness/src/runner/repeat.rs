@@ -194,7 +194,7 @@ impl Repeater {
             }
         }
         if let Err(error) = running.await {
-            let trouble = format!("a defect of s2spec: {error}");
+            let trouble = format!("a bug in s2spec: {error}");
             self.unexpected = true;
             self.send(RunEvent::Trouble(trouble)).await;
         }

@@ -117,7 +117,7 @@ async fn run_groups(
             if let Err(error) = ended {
                 let _ = run
                     .events
-                    .send(RunEvent::Trouble(format!("a defect of s2spec: {error}")))
+                    .send(RunEvent::Trouble(format!("a bug in s2spec: {error}")))
                     .await;
             }
         }
@@ -226,7 +226,7 @@ impl Run {
         }
         while let Some(ended) = cases.join_next().await {
             if let Err(error) = ended {
-                let trouble = format!("a defect of s2spec: {error}");
+                let trouble = format!("a bug in s2spec: {error}");
                 let _ = self.events.send(RunEvent::Trouble(trouble)).await;
             }
         }

@@ -58,7 +58,7 @@ pub(super) enum Failure {
     Closed(Option<Condition>),
     #[error("the partner's server sent something unexpected")]
     Confused,
-    #[error("the partner holds the dialback key for wrong")]
+    #[error("the partner considers the dialback key wrong")]
     KeyInvalid,
     #[error("the partner has no certificate")]
     NoCertificate,

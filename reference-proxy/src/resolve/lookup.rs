@@ -28,7 +28,7 @@ pub(crate) enum ResolveError {
     #[error("no address found for {0}")]
     NotFound(String),
     /// The target of the domain's SRV record is `.` (RFC 2782).
-    #[error("{0} declares that it takes no server connections")]
+    #[error("{0} declares that it accepts no server connections")]
     RefusesService(String),
     #[error("temporary failure in looking up {0}")]
     Temporary(String, #[source] Box<NetError>),

@@ -72,7 +72,7 @@ pub enum Answer {
 
 /// A text that is not a domain name.
 #[derive(Debug, thiserror::Error)]
-#[error("no domain name: {name:?}")]
+#[error("not a domain name: {name:?}")]
 pub struct BadName {
     name: String,
     source: hickory_proto::ProtoError,

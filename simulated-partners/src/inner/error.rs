@@ -17,10 +17,10 @@ pub enum InnerError {
         source: io::Error,
     },
     /// The name for checking the target's certificate.
-    #[error("no server name: {0:?}")]
+    #[error("not a server name: {0:?}")]
     ServerName(String),
     /// The TLS configuration.
-    #[error("cannot do TLS with what was given")]
+    #[error("cannot use TLS with this configuration")]
     Config(#[source] rustls::Error),
     /// The TLS handshake.
     #[error("TLS with the inner side failed")]
@@ -42,7 +42,7 @@ pub enum InnerError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Ending {
     /// It was closed by this side.
-    #[error("it was closed here")]
+    #[error("this side closed it")]
     Here,
     /// The other side ended its stream.
     #[error("the other side ended the stream")]
@@ -59,7 +59,7 @@ pub enum Ending {
         text: Option<String>,
     },
     /// The other side sent something that is not a legal stream.
-    #[error("the other side sent no legal stream")]
+    #[error("the other side did not send a legal stream")]
     Wire(#[from] WireError),
     /// The connection broke.
     #[error("the connection broke: {0}")]

@@ -207,7 +207,7 @@ async fn a_refused_stream_reports_its_error() {
             "the other side sent the stream error host-unknown",
         ),
         ("</stream:stream>", "the other side ended the stream"),
-        ("<!-- -->", "the other side sent no legal stream"),
+        ("<!-- -->", "the other side did not send a legal stream"),
         (
             "<iq/>",
             "expected stream features, got <iq xmlns='jabber:server'>",

@@ -253,7 +253,7 @@ impl Check<'_> {
             let Some(fact) = fact_about(reaction.when) else {
                 if !matches!(reaction.when, When::DbResult | When::Stanza) {
                     self.found.push(
-                        Diagnostic::new(when, "a deviation that no fact tells of")
+                        Diagnostic::new(when, "a deviation that no fact covers")
                             .label("no fact has words for what happens here")
                             .help(
                                 "end the actions with `\"proceed\"`, or move the reaction to a \
@@ -271,7 +271,7 @@ impl Check<'_> {
             };
             if is_normal {
                 self.found.push(
-                    Diagnostic::new(when, "a deviation that no fact tells of")
+                    Diagnostic::new(when, "a deviation that no fact covers")
                     .label("expected a correct answer here")
                     .help(format!(
                         "name it under `[facts]` as `{fact}`, or end the actions with `\"proceed\"`"

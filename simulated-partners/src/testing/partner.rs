@@ -48,7 +48,7 @@ pub struct Builder {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// No built-in persona has this name.
-    #[error("no persona is called {0:?}; there are {names}", names = names())]
+    #[error("there is no persona {0:?}; the personas are {names}", names = names())]
     UnknownPersona(String),
     /// A domain cannot be used in DNS.
     #[error(transparent)]
@@ -63,7 +63,7 @@ pub enum StartError {
     #[error("the partner's thread cannot start")]
     Thread(#[source] io::Error),
     /// [`Builder::start_blocking`] within a tokio runtime, where blocking is not allowed.
-    #[error("this is an async test: use start().await in place of start_blocking()")]
+    #[error("this is an async test: use start().await instead of start_blocking()")]
     Async,
 }
 

@@ -32,7 +32,7 @@ pub(crate) enum Refusal {
     #[error("renegotiation is made by hand with AES-GCM only, and the target chose another suite")]
     Suite,
     /// rustls does not release the keys.
-    #[error("the keys are not to be had: {0}")]
+    #[error("the keys are not available: {0}")]
     Keys(rustls::Error),
 }
 

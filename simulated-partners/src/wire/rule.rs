@@ -15,11 +15,11 @@ pub struct WireError {
 /// A rule with what broke it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Rule {
-    #[error("attribute `{0}` stands twice on one element")]
+    #[error("attribute `{0}` occurs twice on one element")]
     AttributeTwice(String),
-    #[error("a prefix is bound in a way that Namespaces in XML forbids: `{0}`")]
+    #[error("a prefix binding violates Namespaces in XML: `{0}`")]
     BadDeclaration(String),
-    #[error("`{0}` is no qualified name")]
+    #[error("`{0}` is not a qualified name")]
     BadName(String),
     #[error("malformed reference `&{0}`")]
     BadReference(String),

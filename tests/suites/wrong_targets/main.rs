@@ -105,7 +105,7 @@ fn tampered(stanzas: tampered::Stanzas) -> Tampered {
 #[case::takes_an_invalid_policy(
     "personas/row18/google-talk/inbound",
     17,
-    "must not: the target called a dialback key valid without TLS (#1); established by tcp-dialback, \
+    "must not: the target accepted a dialback key without TLS (#1); established by tcp-dialback, \
      which is not allowed"
 )]
 fn a_target_with_another_policy_fails(#[case] id: &str, #[case] row: u8, #[case] why: &str) {
@@ -154,7 +154,7 @@ fn certificates_judged_more_strictly_than_agreed_are_a_warning() {
     assert_eq!(record.verdict, Verdict::Warn, "{}", record.result.wire);
     assert_eq!(
         record.why,
-        "closing for the certificate takes the way of dialback, too"
+        "closing because of the certificate also rules out dialback"
     );
     passes_when_done_right(id);
 }

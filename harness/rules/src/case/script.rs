@@ -192,16 +192,20 @@ impl Need {
     pub const fn lacking(self) -> &'static str {
         match self {
             Self::SecondDomain => "it serves one domain only",
-            Self::SecondSender => "its inner side sends for one domain only",
+            Self::SecondSender => "its local side sends for one domain only",
             Self::ShortTimeouts => "its timeouts cannot be set short enough",
-            Self::Bidi => "it does not speak XEP-0288",
-            Self::StreamManagement => "it does not speak XEP-0198 between servers",
-            Self::LabAddresses => "it asks the machine, not the lab, for addresses",
+            Self::Bidi => "it does not support XEP-0288",
+            Self::StreamManagement => "it does not support XEP-0198 between servers",
+            Self::LabAddresses => {
+                "it resolves addresses with the system resolver, not the lab's DNS"
+            }
             Self::DirectTls => "it does not dial with direct TLS (XEP-0368)",
-            Self::DirectTlsPort => "it does not take direct TLS",
-            Self::InnerSide => "nothing of what is behind it can be seen",
+            Self::DirectTlsPort => "it does not accept direct TLS",
+            Self::InnerSide => "nothing behind it can be observed",
             Self::KnownSecret => "its dialback secret is not known",
-            Self::StrictCertificates => "it is not set to refuse bad certificates beside dialback",
+            Self::StrictCertificates => {
+                "it is not configured to refuse bad certificates where dialback is possible"
+            }
         }
     }
 }

@@ -99,7 +99,7 @@ fn alone(expect: &Expect, observations: &[Observation], fill: &dyn Fn(&str) -> S
                 .first()
                 .and_then(|observation| observation.condition());
             Grade::Tolerated(format!(
-                "{} is `{}`, where `{}` says it exactly",
+                "{} is `{}`, but `{}` would be more specific",
                 expect.sees,
                 condition.unwrap_or_default(),
                 expect.condition.join("` or `")
@@ -143,7 +143,7 @@ fn count(
         for observation in found {
             let value = value(observation, attribute).unwrap_or_default();
             if !values.insert(value.clone()) {
-                return Err(format!("`{attribute}` is `{value}` twice"));
+                return Err(format!("two occurrences have the `{attribute}` `{value}`"));
             }
         }
     }

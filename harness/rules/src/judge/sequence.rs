@@ -35,7 +35,7 @@ pub(super) fn is_random(values: &[String]) -> Result<(), String> {
     let bits = chance(values);
     if bits < BITS {
         return Err(format!(
-            "holds {bits:.0} bits of chance as far as {} of them show, {BITS} are wanted",
+            "shows {bits:.0} bits of randomness in {} values, but needs {BITS}",
             values.len()
         ));
     }

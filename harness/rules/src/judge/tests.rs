@@ -69,7 +69,7 @@ fn expectation(text: &str) -> Expect {
 
 #[rstest]
 #[case("restricted-xml", Grade::Met)]
-#[case("not-well-formed", Grade::Tolerated("stream-error is `not-well-formed`, where `restricted-xml` says it exactly".to_owned()))]
+#[case("not-well-formed", Grade::Tolerated("stream-error is `not-well-formed`, but `restricted-xml` would be more specific".to_owned()))]
 #[case("invalid-from", Grade::Unmet("not seen, but with `invalid-from`".to_owned()))]
 fn conditions_are_right_or_tolerated_or_wrong(#[case] condition: &str, #[case] wanted: Grade) {
     let observations = seen(

@@ -7,7 +7,7 @@ use crate::outcome::Method;
 use crate::policy::Methods;
 
 /// The name of this source.
-pub(super) const SOURCE: &str = "Lync negotiation matrix, class against class";
+pub(super) const SOURCE: &str = "Lync negotiation matrix, by class";
 
 /// The methods of a partner with this offer and a good certificate.
 pub fn methods(offer: &Offer) -> Methods {

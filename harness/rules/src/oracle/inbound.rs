@@ -11,14 +11,14 @@ use super::rule::Rule;
 use super::verification::verified;
 use crate::expectation::{Allowed, Reason};
 
-const DISABLES_DIALBACK: &str = "closing for the certificate takes the way of dialback, too";
+const DISABLES_DIALBACK: &str = "closing because of the certificate also rules out dialback";
 
 /// The table.
 pub(super) static RULES: [Rule; 24] = [
     Rule {
         id: "in.1",
         clause: "Lync negotiation matrix, rows marked not valid",
-        says: "The policy leaves no method: the configuration is refused, or nothing is accepted.",
+        says: "The policy allows no method: the configuration is rejected, or nothing is accepted.",
         holds: |given| given.methods.is_empty(),
         ends: |_| vec![Allowed::refused(Reason::Config)],
     },
@@ -62,14 +62,14 @@ pub(super) static RULES: [Rule; 24] = [
     Rule {
         id: "in.2.dialback",
         clause: "XEP-0220 §2.2.1",
-        says: "The target has no TLS: dialback in clear.",
+        says: "The target has no TLS: plaintext dialback.",
         holds: |given| without_tls(given) && given.tcp_dialback() && given.verifies(),
         ends: |given| verified(given, Method::TcpDialback),
     },
     Rule {
         id: "in.2.dialback.verify",
         clause: "XEP-0220 §2.1.2, §2.5",
-        says: "Dialback in clear, and the authoritative server gives no plain answer.",
+        says: "Plaintext dialback, and the authoritative server gives no clear answer.",
         holds: |given| without_tls(given) && given.tcp_dialback(),
         ends: |given| verified(given, Method::TcpDialback),
     },
@@ -83,7 +83,7 @@ pub(super) static RULES: [Rule; 24] = [
     Rule {
         id: "in.3.no-tls",
         clause: "RFC 6120 §5.3.1, XEP-0220 §2.5",
-        says: "The target demands TLS, and the partner does not use it.",
+        says: "The target requires TLS, and the partner does not use it.",
         holds: |given| given.tls == Tls::None && given.demands_tls(),
         ends: |_| vec![Allowed::refused(Reason::NoTls)],
     },
@@ -97,14 +97,14 @@ pub(super) static RULES: [Rule; 24] = [
     Rule {
         id: "in.3.dialback",
         clause: "XEP-0220 §2.2.1",
-        says: "The partner uses no TLS, the target does not demand it: dialback in clear.",
+        says: "The partner uses no TLS, and the target does not require it: plaintext dialback.",
         holds: |given| given.tls == Tls::None && given.tcp_dialback() && given.verifies(),
         ends: |given| verified(given, Method::TcpDialback),
     },
     Rule {
         id: "in.3.dialback.verify",
         clause: "XEP-0220 §2.1.2, §2.5",
-        says: "Dialback in clear, and the authoritative server gives no plain answer.",
+        says: "Plaintext dialback, and the authoritative server gives no clear answer.",
         holds: |given| given.tls == Tls::None && given.tcp_dialback(),
         ends: |given| verified(given, Method::TcpDialback),
     },
@@ -125,7 +125,7 @@ pub(super) static RULES: [Rule; 24] = [
     Rule {
         id: "in.4.strict",
         clause: "XEP-0178 §3 step 7a, RFC 6120 §13.7.2",
-        says: "The client certificate cannot be verified, and the target demands one that can.",
+        says: "The client certificate is invalid, and the target requires a valid one.",
         holds: |given| given.unverifiable() && given.strict_certificates,
         ends: |_| vec![Allowed::refused(Reason::BadCert)],
     },
@@ -161,7 +161,7 @@ pub(super) static RULES: [Rule; 24] = [
     Rule {
         id: "in.5.dialback",
         clause: "XEP-0220 §2.2.1",
-        says: "TLS is up and EXTERNAL not common to both: dialback over TLS.",
+        says: "TLS is up and EXTERNAL is not common to both: dialback over TLS.",
         holds: |given| {
             given.certificate == CertificateClass::Good && given.tls_dialback() && given.verifies()
         },
@@ -185,7 +185,7 @@ pub(super) static RULES: [Rule; 24] = [
     Rule {
         id: "in.5.no-method",
         clause: "RFC 6120 §6.4.5",
-        says: "TLS is up and no method common to both.",
+        says: "TLS is up and no method is common to both.",
         holds: shows_good,
         ends: |given| or_purpose_refused(given, vec![Allowed::refused(Reason::NoMethod)]),
     },
@@ -202,14 +202,14 @@ pub(super) static RULES: [Rule; 24] = [
     Rule {
         id: "in.6.dialback",
         clause: "XEP-0178 §3 steps 7 and 9, XEP-0220 §2.1.2",
-        says: "The client certificate is not good: dialback over TLS.",
+        says: "The client certificate is invalid: dialback over TLS.",
         holds: Premises::tls_dialback,
         ends: |given| or_bad_certificate(given, Some(DISABLES_DIALBACK)),
     },
     Rule {
         id: "in.6.bad-cert",
         clause: "XEP-0178 §3 step 7a, RFC 6120 §6.4.5",
-        says: "The client certificate is not good, and dialback over TLS is not common to both.",
+        says: "The client certificate is invalid, and dialback over TLS is not common to both.",
         holds: |_| true,
         ends: |_| vec![Allowed::refused(Reason::BadCert)],
     },

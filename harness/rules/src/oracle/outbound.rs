@@ -11,23 +11,23 @@ use crate::expectation::{Allowed, End, Reason};
 
 const TLS_NOT_USED: &str = "TLS was offered and not used";
 const DOWNGRADABLE: &str = "downgradable: after TLS failed, plaintext was tried";
-const NOT_SO_OLD: &str = "the target does not speak to servers older than XMPP 1.0";
-const NOT_AUTHENTICATED: &str = "the partner is not authenticated: its certificate is not good";
-const AUTH_TO_STRANGER: &str = "EXTERNAL was tried with a partner whose certificate is not good";
+const NOT_SO_OLD: &str = "the target does not support servers older than XMPP 1.0";
+const NOT_AUTHENTICATED: &str = "the partner is not authenticated: its certificate is invalid";
+const AUTH_TO_STRANGER: &str = "EXTERNAL was used with a partner whose certificate is invalid";
 
 /// The table.
 pub(super) static RULES: [Rule; 25] = [
     Rule {
         id: "out.1",
         clause: "Lync negotiation matrix, rows marked not valid",
-        says: "The policy leaves no method: the configuration is refused, or nothing is negotiated.",
+        says: "The policy allows no method: the configuration is rejected, or nothing is negotiated.",
         holds: |given| given.methods.is_empty(),
         ends: |_| vec![Allowed::refused(Reason::Config)],
     },
     Rule {
         id: "out.2.unreachable",
         clause: "RFC 6120 §3.2",
-        says: "Nobody listens where DNS points to.",
+        says: "Nothing listens where DNS points.",
         holds: |given| !given.reachable,
         ends: |_| vec![Allowed::refused(Reason::PeerBroken)],
     },
@@ -65,7 +65,7 @@ pub(super) static RULES: [Rule; 25] = [
     Rule {
         id: "out.2.no-version.no-tls",
         clause: "RFC 6120 §4.7.5, XEP-0238 cell 4→1",
-        says: "A header without version has no features, so no STARTTLS, and the target demands TLS.",
+        says: "A header without version has no features, so no STARTTLS, and the target requires TLS.",
         holds: |given| given.stream == StreamFact::NoVersion && given.demands_tls(),
         ends: |_| {
             vec![
@@ -77,7 +77,7 @@ pub(super) static RULES: [Rule; 25] = [
     Rule {
         id: "out.2.no-version",
         clause: "RFC 6120 §4.7.5",
-        says: "A header without version has no features: dialback in clear, without waiting for them.",
+        says: "A header without version has no features: plaintext dialback, without waiting for them.",
         holds: |given| given.stream == StreamFact::NoVersion,
         ends: |given| {
             let plain = plaintext(given);
@@ -117,14 +117,14 @@ pub(super) static RULES: [Rule; 25] = [
     Rule {
         id: "out.3.peer-tls",
         clause: "RFC 6120 §5.3.1, §4.9.3.23",
-        says: "The partner demands TLS, which the target does not use.",
+        says: "The partner requires TLS, which the target does not use.",
         holds: |given| given.tls_level == Level::NotSupported && given.tls == Tls::Required,
         ends: |_| vec![Allowed::refused(Reason::PeerTls)],
     },
     Rule {
         id: "out.4.no-tls",
         clause: "RFC 7590 §3.1",
-        says: "The target demands TLS, which the partner does not offer.",
+        says: "The target requires TLS, which the partner does not offer.",
         holds: |given| given.tls == Tls::None && given.demands_tls(),
         ends: |_| vec![Allowed::refused(Reason::NoTls)],
     },
@@ -144,7 +144,7 @@ pub(super) static RULES: [Rule; 25] = [
     Rule {
         id: "out.5.tls-fail",
         clause: "RFC 6120 §5.4.2.2, §5.4.3.2",
-        says: "STARTTLS or the handshake fails, and there is no way without TLS.",
+        says: "STARTTLS or the handshake fails, and no method works without TLS.",
         holds: |given| given.tries_tls() && !given.handshake_completes(),
         ends: |_| vec![Allowed::refused(Reason::TlsFail)],
     },
@@ -162,7 +162,7 @@ pub(super) static RULES: [Rule; 25] = [
     Rule {
         id: "out.6.good.external-kept",
         clause: "XEP-0178 §3 step 11b",
-        says: "EXTERNAL is refused and the stream kept: dialback on it or on a new one, or an end.",
+        says: "EXTERNAL is refused and the stream kept: dialback on it or on a new one, or the end.",
         holds: |given| {
             over_good_tls(given)
                 && given.sasl_tls()
@@ -174,14 +174,14 @@ pub(super) static RULES: [Rule; 25] = [
     Rule {
         id: "out.6.good.external-closed",
         clause: "XEP-0178 §3 step 11b",
-        says: "EXTERNAL is refused and the stream closed: dialback on a new one, or an end.",
+        says: "EXTERNAL is refused and the stream closed: dialback on a new one, or the end.",
         holds: |given| over_good_tls(given) && given.sasl_tls() && given.tls_dialback(),
         ends: after_external_failed,
     },
     Rule {
         id: "out.6.good.external-failed",
         clause: "RFC 6120 §6.4.5",
-        says: "EXTERNAL is refused, and dialback is no way round it.",
+        says: "EXTERNAL is refused, and dialback is not available.",
         holds: |given| over_good_tls(given) && given.sasl_tls(),
         ends: |given| {
             let mut ends = vec![Allowed::refused(Reason::SaslFail)];
@@ -192,21 +192,21 @@ pub(super) static RULES: [Rule; 25] = [
     Rule {
         id: "out.6.good.dialback",
         clause: "XEP-0220 §2.1.1",
-        says: "TLS is up and EXTERNAL not common to both: dialback over TLS.",
+        says: "TLS is up and EXTERNAL is not common to both: dialback over TLS.",
         holds: |given| over_good_tls(given) && given.tls_dialback(),
         ends: |given| tls_expected(given, vec![Allowed::established(Method::TlsDialback)]),
     },
     Rule {
         id: "out.6.good.no-method",
         clause: "RFC 6120 §4.3.3",
-        says: "TLS is up and no method common to both.",
+        says: "TLS is up and no method is common to both.",
         holds: over_good_tls,
         ends: |given| tls_expected(given, vec![Allowed::refused(Reason::NoMethod)]),
     },
     Rule {
         id: "out.6.bad.strict",
         clause: "RFC 6120 §13.7.2",
-        says: "The certificate is not good, and the target demands a good one.",
+        says: "The certificate is invalid, and the target requires a valid one.",
         holds: |given| {
             given.tries_tls()
                 && (given.strict_certificates
@@ -217,7 +217,7 @@ pub(super) static RULES: [Rule; 25] = [
     Rule {
         id: "out.6.bad.dialback",
         clause: "RFC 7590 §3.4, RFC 6120 §13.7.2",
-        says: "The certificate is not good: dialback over the encrypted stream, or an end.",
+        says: "The certificate is invalid: dialback over the encrypted stream, or the end.",
         holds: |given| given.tries_tls() && given.tls_dialback(),
         ends: |given| {
             let mut ends = vec![
@@ -231,7 +231,7 @@ pub(super) static RULES: [Rule; 25] = [
     Rule {
         id: "out.6.bad.external",
         clause: "RFC 6120 §13.7.2",
-        says: "The certificate is not good, and EXTERNAL would be the only way.",
+        says: "The certificate is invalid, and EXTERNAL would be the only method.",
         holds: |given| given.tries_tls() && given.sasl_tls(),
         ends: |given| {
             let mut ends = vec![Allowed::refused(Reason::BadCert)];
@@ -245,7 +245,7 @@ pub(super) static RULES: [Rule; 25] = [
     Rule {
         id: "out.6.bad.no-method",
         clause: "RFC 6120 §13.7.2, §4.3.3",
-        says: "The certificate is not good, and no method is common to both.",
+        says: "The certificate is invalid, and no method is common to both.",
         holds: Premises::tries_tls,
         ends: |given| {
             let ends = vec![

@@ -8,8 +8,8 @@ use crate::outcome::Method;
 use super::premises::{CertificateClass, Premises, Verification};
 use crate::expectation::{Allowed, End, Reason};
 
-const IN_CLEAR: &str = "the key is verified in clear after TLS did not come up";
-const NOT_SO_OLD: &str = "the target does not speak to servers older than XMPP 1.0";
+const IN_CLEAR: &str = "the key is verified in plaintext after TLS failed";
+const NOT_SO_OLD: &str = "the target does not support servers older than XMPP 1.0";
 
 /// The possible results of asking this partner, the expected one first, with a reason if only tolerated.
 pub(super) fn verifications(

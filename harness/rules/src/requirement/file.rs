@@ -29,7 +29,7 @@ const HINTS: &Hints = &[
     ("text", "`text = \"A sentence of our own.\"`"),
     (
         "requirements",
-        "the requirements that carry its test: `requirements = [\"STR-01\"]`",
+        "the requirements that test for it: `requirements = [\"STR-01\"]`",
     ),
 ];
 
@@ -147,7 +147,7 @@ impl Check<'_, '_> {
         };
         let place = self.0.place(&format!("{path}.id"));
         self.0.report(
-            Diagnostic::new(place, title).help("they stand in the order of their ids, each once"),
+            Diagnostic::new(place, title).help("they are in order of their ids, each once"),
         );
     }
 
@@ -167,7 +167,7 @@ impl Check<'_, '_> {
             self.wrong(
                 path,
                 "has no full stop",
-                "reports put these texts beside each other; each is a sentence",
+                "reports show these texts together, so each must be a sentence",
             );
         }
     }

@@ -30,7 +30,7 @@ impl RequirementId {
 
 /// A text that is not a requirement id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no id of a requirement, expected an area and a number, such as `STR-01`")]
+#[error("`{0}` is not a requirement id, expected an area and a number, such as `STR-01`")]
 pub struct NotARequirementId(String);
 
 impl FromStr for RequirementId {

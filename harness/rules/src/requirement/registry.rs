@@ -90,7 +90,7 @@ impl Registry {
     /// When the text is not an id, or no requirement has it, with suggestions.
     pub fn named(&self, id: &str, place: Range<usize>) -> Result<&Requirement, Diagnostic> {
         let Ok(requirement) = id.parse::<RequirementId>() else {
-            let title = format!("`{id}` is no id of a requirement");
+            let title = format!("`{id}` is not a requirement id");
             return Err(Diagnostic::new(place, title)
                 .help("expected an area and a number, such as `STR-01`"));
         };
@@ -104,7 +104,7 @@ impl Registry {
         place: Range<usize>,
         requirement: &RequirementId,
     ) -> Diagnostic {
-        let wrong = Diagnostic::new(place, format!("no requirement is called {requirement}"));
+        let wrong = Diagnostic::new(place, format!("there is no requirement {requirement}"));
         let first = self.of(requirement.area()).next();
         let last = self.of(requirement.area()).next_back();
         match first.zip(last) {

@@ -66,11 +66,7 @@ impl<'a> Check<'a> {
 
     fn head(&mut self, name: &str, file: &File) {
         if self.variant.title.trim().is_empty() {
-            self.tell(
-                "title",
-                "no title",
-                "say in one line what happens and what has to come of it",
-            );
+            self.tell("title", "no title", "say in one line what is tested");
         }
         let stem = name.rsplit('/').next().unwrap_or_default();
         let ids = self.variant.requirements.iter().chain(&self.variant.bugs);
@@ -93,7 +89,7 @@ impl<'a> Check<'a> {
         if !stem.chars().all(letters) {
             self.tell(
                 "title",
-                format!("the file's name `{stem}` cannot be a part of an id"),
+                format!("the file name `{stem}` cannot be part of an id"),
                 "use letters, digits and hyphens",
             );
         }
@@ -114,7 +110,7 @@ impl<'a> Check<'a> {
             if registry.bug(id).is_none() {
                 self.tell(
                     &format!("bugs.{at}"),
-                    format!("no known failure is called `{id}`"),
+                    format!("there is no known bug `{id}`"),
                     "see scenarios/requirements/bugs.toml",
                 );
             }
@@ -175,7 +171,7 @@ impl<'a> Check<'a> {
             self.tell(
                 "policies",
                 "no policy",
-                "name rows from 1 to 18, such as `[9]`",
+                "use policies from 1 to 18, such as `[9]`",
             );
         }
         for (at, number) in self.variant.policies.iter().enumerate() {
@@ -188,7 +184,7 @@ impl<'a> Check<'a> {
                 ),
                 Some(row) if !row.policy().valid() => self.tell(
                     &path,
-                    format!("row {number} leaves no method"),
+                    format!("row {number} allows no method"),
                     "this policy allows no authentication method, so no session can succeed",
                 ),
                 Some(_) => {}
@@ -228,7 +224,7 @@ impl<'a> Check<'a> {
         if file.control.is_some() && reason.is_some() {
             self.tell(
                 "no-control",
-                "`no-control` beside a control",
+                "`no-control` together with a control",
                 "leave one of them out",
             );
         }

@@ -14,10 +14,7 @@ use crate::case::{CONTROL, Expect};
 pub(super) const OF_FILE: [&str; 5] = ["alone", "bugs", "format", "no-control", "tags"];
 
 const HINTS: &Hints = &[
-    (
-        "title",
-        "`title = \"what happens and what has to come of it\"`, in one line",
-    ),
+    ("title", "`title = \"what is tested\"`, in one line"),
     (
         "requirements",
         "the ids of what it judges, such as `requirements = [\"STR-08\"]`",
@@ -101,7 +98,7 @@ fn laid_over<'a>(
 ) -> DeTable<'a> {
     for key in OF_FILE {
         if let Some((key, _)) = over.remove_entry(key) {
-            let title = format!("`{}` is said of the whole file", key.get_ref());
+            let title = format!("`{}` applies to the whole file", key.get_ref());
             let wrong = Diagnostic::new(key.span(), title);
             document.report(wrong.help("write it above the first table"));
         }

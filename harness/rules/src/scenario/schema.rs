@@ -20,7 +20,7 @@ pub fn schema() -> String {
         table.map(|table| table.remove("required"));
     }
     schema["$defs"]["Difference"] = json!({
-        "description": "What is different in a variant or a control.",
+        "description": "The differences of a variant or a control.",
         "type": "object",
         "properties": differences(&properties),
         "additionalProperties": false,
@@ -30,7 +30,7 @@ pub fn schema() -> String {
     properties["format"] = json!({ "description": "The format of this file.", "const": FORMAT });
     properties["control"] = difference.clone();
     properties["variants"] = json!({
-        "description": "The same with these differences, each a case of its own.",
+        "description": "The same with these differences; each is a separate case.",
         "type": "object",
         "additionalProperties": difference,
     });

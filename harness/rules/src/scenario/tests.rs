@@ -57,10 +57,10 @@ fn a_correct_file_has_no_mistakes() {
 #[case(
     "\"XML-01\"]",
     "\"XML-99\"]",
-    "no requirement is called XML-99",
+    "there is no requirement XML-99",
     "the area XML has requirements"
 )]
-#[case("\"XML-01\"]", "\"xml\"]", "`xml` is no id of a requirement", "")]
+#[case("\"XML-01\"]", "\"xml\"]", "`xml` is not a requirement id", "")]
 #[case(
     "\"XML-01\"]",
     "\"STR-08\"]",
@@ -88,7 +88,7 @@ fn a_correct_file_has_no_mistakes() {
 #[case(
     "\"restricted-xml\"",
     "\"restricted-xm\"",
-    "`restricted-xm` is no condition of stream-error",
+    "`restricted-xm` is not a condition of stream-error",
     "did you mean `restricted-xml`?"
 )]
 #[case(
@@ -112,7 +112,7 @@ fn a_correct_file_has_no_mistakes() {
 #[case(
     "never = true",
     "never = true\nat-least = 1",
-    "`never` beside a number",
+    "`never` together with a count",
     "leave one of them out"
 )]
 #[case("{ send = \"{unit}\" }", "\"close\", { send = \"{unit}\" }", "", "")]
@@ -143,13 +143,13 @@ fn a_correct_file_has_no_mistakes() {
 #[case(
     "direction = \"inbound\"",
     "direction = \"inbound\"\npolicies = [18]",
-    "row 18 leaves no method",
+    "row 18 allows no method",
     ""
 )]
 #[case(
     "direction = \"inbound\"",
     "direction = \"inbound\"\nbugs = [\"B99\"]",
-    "no known failure is called `B99`",
+    "there is no known bug `B99`",
     ""
 )]
 #[case(

@@ -97,7 +97,7 @@ impl History {
             }
             (None, None) if self.divergence.as_ref().is_some_and(|d| d.decides) => {
                 let why = format!(
-                    "the same end each time, but {} of {} runs went another way there",
+                    "the same outcome each time, but {} of {} runs took a different path",
                     self.went_otherwise, self.runs
                 );
                 (self.first.result.clone(), Some(why))
@@ -123,7 +123,7 @@ impl History {
             format!("{} with `{outcome}{fault}`", record.verdict)
         };
         let why = format!(
-            "{} of {} runs ended otherwise: round {} {}, round {round} {}",
+            "{} of {} runs ended differently: round {} {}, round {round} {}",
             self.ended_otherwise,
             self.runs,
             self.round,
@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(record.verdict, Verdict::Unstable);
         assert_eq!(
             record.why,
-            "1 of 3 runs ended otherwise: round 1 pass with `tcp-dialback`, round 3 pass with \
+            "1 of 3 runs ended differently: round 1 pass with `tcp-dialback`, round 3 pass with \
              `sasl-tls`"
         );
     }

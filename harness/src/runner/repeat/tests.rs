@@ -113,7 +113,7 @@ async fn a_case_that_fails_once_and_passes_then_is_unstable_and_no_pass() {
     assert!(
         record
             .why
-            .starts_with("2 of 3 runs ended otherwise: round 1 fail"),
+            .starts_with("2 of 3 runs ended differently: round 1 fail"),
         "{}",
         record.why
     );
@@ -157,7 +157,7 @@ async fn rounds_that_end_the_same_are_one_result() {
         assert_eq!((repeated.runs, repeated.divergence), (3, None));
         assert!(
             record.result.events.is_empty(),
-            "kept although nobody asked"
+            "kept without being requested"
         );
     }
 }

@@ -243,7 +243,7 @@ fn shows_a_fact_that_nothing_makes_true() {
 fn shows_a_deviation_without_a_fact() {
     let text = format!("{GOOD}[[reaction]]\nwhen = \"auth\"\ndo = [\"close\"]\n");
     insta::assert_snapshot!(report(&text), @r#"
-    error: a deviation that no fact tells of
+    error: a deviation that no fact covers
      --> mine.toml:9:8
       |
     9 | when = "auth"

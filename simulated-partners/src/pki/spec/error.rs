@@ -21,7 +21,7 @@ pub enum SpecError {
     )]
     NotOneKind,
     /// A number out of range.
-    #[error("`{field}` is {given}: from {least} to {most} would be right")]
+    #[error("`{field}` is {given}, but must be from {least} to {most}")]
     OutOfRange {
         /// The setting.
         field: &'static str,
@@ -63,7 +63,7 @@ pub enum SpecError {
     #[error("`stolen` holds no certificate (PEM, `BEGIN CERTIFICATE`) that can be read")]
     NothingStolen,
     /// It exceeds the maximum length of a handshake message (RFC 8446 §4.4.2).
-    #[error("its certificates are of {bytes} bytes; {most} can be sent")]
+    #[error("its certificates have {bytes} bytes, but at most {most} can be sent")]
     TooBig {
         /// The length.
         bytes: usize,

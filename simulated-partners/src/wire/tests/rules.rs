@@ -106,10 +106,10 @@ fn refuses_restricted_xml(#[case] bad: &str, #[case] rule: &str, #[case] good: &
     "<a/>"
 )]
 #[case::digit_name("<¦1a/>", "malformed tag", "<a1/>")]
-#[case::odd_name("<¦a\u{d7}/>", "`a\u{d7}` is no qualified name", "<a\u{d8}\u{b7}/>")]
-#[case::two_colons("<¦db:a:b/>", "`db:a:b` is no qualified name", "<db:a.b-c_d/>")]
+#[case::odd_name("<¦a\u{d7}/>", "`a\u{d7}` is not a qualified name", "<a\u{d8}\u{b7}/>")]
+#[case::two_colons("<¦db:a:b/>", "`db:a:b` is not a qualified name", "<db:a.b-c_d/>")]
 #[case::empty_prefix("<¦:a/>", "malformed tag", "<a/>")]
-#[case::empty_local_name("<¦db:/>", "`db:` is no qualified name", "<db:a/>")]
+#[case::empty_local_name("<¦db:/>", "`db:` is not a qualified name", "<db:a/>")]
 #[case::space_before_name("<¦ a/>", "malformed tag", "<a />")]
 #[case::space_before_end_name("<a>¦</ a>", "the end tag ` a` does not match `a`", "<a></a\n>")]
 #[case::broken_slash("<a /¦ >", "malformed tag", "<a />")]
@@ -117,40 +117,40 @@ fn refuses_restricted_xml(#[case] bad: &str, #[case] rule: &str, #[case] good: &
 #[case::no_space_between_attributes("<a b='1'¦c='2'/>", "malformed tag", "<a b='1'\tc='2'/>")]
 #[case::unquoted("<a b=¦1/>", "malformed tag", "<a b = \"1\"/>")]
 #[case::no_value("<a b¦/>", "malformed tag", "<a b=''/>")]
-#[case::attribute_name("<a ¦1b=''/>", "`1b` is no qualified name", "<a b1=''/>")]
+#[case::attribute_name("<a ¦1b=''/>", "`1b` is not a qualified name", "<a b1=''/>")]
 #[case::attribute_twice(
     "<a b='1' ¦b='2'/>",
-    "attribute `b` stands twice on one element",
+    "attribute `b` occurs twice on one element",
     "<a b='1' B='2'/>"
 )]
 #[case::attribute_twice_by_namespace(
     "<a xmlns:x='u' xmlns:y='u' x:b='1' ¦y:b='2'/>",
-    "attribute `y:b` stands twice on one element",
+    "attribute `y:b` occurs twice on one element",
     "<a xmlns:x='u' xmlns:y='v' b='0' x:b='1' y:b='2'/>"
 )]
 #[case::declaration_twice(
     "<a xmlns='u' ¦xmlns='v'/>",
-    "attribute `xmlns` stands twice on one element",
+    "attribute `xmlns` occurs twice on one element",
     "<a xmlns='u'><b xmlns='v'/></a>"
 )]
 #[case::undeclared_by_empty_name(
     "<a ¦xmlns:x=''/>",
-    "a prefix is bound in a way that Namespaces in XML forbids: `xmlns:x=''`",
+    "a prefix binding violates Namespaces in XML: `xmlns:x=''`",
     "<a xmlns=''/>"
 )]
 #[case::xml_prefix_elsewhere(
     "<a ¦xmlns:xml='u'/>",
-    "a prefix is bound in a way that Namespaces in XML forbids: `xmlns:xml='u'`",
+    "a prefix binding violates Namespaces in XML: `xmlns:xml='u'`",
     "<a xmlns:xml='http://www.w3.org/XML/1998/namespace'/>"
 )]
 #[case::xmlns_prefix(
     "<a ¦xmlns:xmlns='u'/>",
-    "a prefix is bound in a way that Namespaces in XML forbids: `xmlns:xmlns='u'`",
+    "a prefix binding violates Namespaces in XML: `xmlns:xmlns='u'`",
     "<a xmlns:xmlnt='u'/>"
 )]
 #[case::xml_namespace_elsewhere(
     "<a ¦xmlns:x='http://www.w3.org/XML/1998/namespace'/>",
-    "a prefix is bound in a way that Namespaces in XML forbids: `xmlns:x='http://www.w3.org/XML/1998/names'`",
+    "a prefix binding violates Namespaces in XML: `xmlns:x='http://www.w3.org/XML/1998/names'`",
     "<a xml:lang='en'/>"
 )]
 #[case::bang("<¦!x>", "malformed tag", "<x/>")]

@@ -18,7 +18,7 @@ impl Check<'_> {
             self.tell(
                 "expect",
                 "nothing must be seen",
-                "what must not happen is proved by something that does: expect that, too",
+                "an absence is proved by something that does happen: expect that, too",
             );
         }
         for (at, expect) in list.iter().enumerate() {
@@ -49,7 +49,7 @@ impl Check<'_> {
                     if !word.contains('*') && !known.contains(&word.as_str()) {
                         self.tell(
                             &format!("{path}.{key}.{at}"),
-                            format!("`{word}` is no condition of {}", expect.sees),
+                            format!("`{word}` is not a condition of {}", expect.sees),
                             suggestion(
                                 word,
                                 known.iter().copied(),
@@ -76,22 +76,22 @@ impl Check<'_> {
         if expect.never && (expect.at_least.is_some() || expect.at_most.is_some()) {
             self.tell(
                 &format!("{path}.never"),
-                "`never` beside a number",
+                "`never` together with a count",
                 "leave one of them out",
             );
         }
         if expect.never && !expect.or.is_empty() {
             self.tell(
                 &format!("{path}.or"),
-                "an alternative to what must never be",
-                "write one expectation for each thing that must not be",
+                "an alternative to something forbidden",
+                "write one expectation for each forbidden event",
             );
         }
         if is_alternative && (!expect.requirements.is_empty() || expect.level.is_some()) {
             self.tell(
                 path,
-                "an alternative has no requirements of its own",
-                "write `requirements` and `level` beside `or`, not in it",
+                "an alternative cannot have its own requirements",
+                "put `requirements` and `level` next to `or`, not inside it",
             );
         }
         for (at, other) in expect.or.iter().enumerate() {

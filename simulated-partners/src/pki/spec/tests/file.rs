@@ -20,7 +20,7 @@ fn refused(toml: &str) -> String {
 #[case("names = [{dns='a', xmpp='b'}]", "a name is of one kind")]
 #[case(
     "names = [{dns='a', times=0}]",
-    "`times` is 0: from 1 to 100000 would be right"
+    "`times` is 0, but must be from 1 to 100000"
 )]
 #[case("names = [{dns='a', times=100001}]", "`times` is 100001")]
 #[case(
@@ -35,7 +35,10 @@ fn refused(toml: &str) -> String {
     "names = [{other={oid='3.1', text=''}}]",
     "`oid = \"3.1\"` is no object identifier"
 )]
-#[case("names = [{raw={tag=31, text=''}}]", "`tag` is 31: from 0 to 30")]
+#[case(
+    "names = [{raw={tag=31, text=''}}]",
+    "`tag` is 31, but must be from 0 to 30"
+)]
 #[case(
     r"names = [{raw={tag=2, text='\xg0'}}]",
     r"`\xg0` holds a `\x` without"
