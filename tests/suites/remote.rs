@@ -77,7 +77,7 @@ fn a_server_is_judged_alike_with_and_without_an_inner_side() {
     assert!(bad.is_none(), "{bad:?}");
 }
 
-/// A Prosody for each policy, started by a script as somebody would write it.
+/// A Prosody for each policy, started by a script as a user would write it.
 fn set_up(folder: &Path, rows: &[PolicyNumber]) -> TargetFile {
     let site = Site {
         folder: folder.to_owned(),

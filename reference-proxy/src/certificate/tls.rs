@@ -14,10 +14,10 @@ use super::judge::{Judge, Judged, Presenter};
 use super::verifier::{Demand, PeerVerifier};
 use crate::domain::Domain;
 
-/// Whose certificate a handshake asks for.
+/// The domain whose certificate a handshake requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CertificateRequest {
-    /// Nobody's: it would be of no use.
+    /// None: it would not be used.
     No,
     Of(Domain),
     /// That of a peer who has not given its name yet. It is judged once it does.

@@ -20,7 +20,7 @@ async fn federate(alpha: u8, beta: u8) {
     tokio::join!(alpha.stop(), beta.stop());
 }
 
-/// Nothing gets through, and the sender is told.
+/// Nothing gets through, and the sender gets an error.
 async fn refuse(alpha: u8, beta: u8) -> String {
     let net = Net::new().await;
     let (alpha, mut alpha_gateway) = net.station(&net.settings(A, B, alpha)).await;
