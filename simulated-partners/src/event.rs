@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, VariantArray};
 
-use crate::wire::Frame;
+use crate::wire::{Element, Frame, Kind};
 
 /// One of the two ends of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Display)]
@@ -201,6 +201,19 @@ pub enum EventKind {
         /// What it was waiting for, such as `features`.
         waiting_for: &'static str,
     },
+}
+
+impl EventKind {
+    /// The element that this party sent, if the event is one.
+    pub fn element_from(&self, party: Party) -> Option<&Element> {
+        match self {
+            Self::Frame { from, frame, .. } if *from == party => match &frame.kind {
+                Kind::Element(element) => Some(element),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
 }
 
 /// How a TCP connection ended.

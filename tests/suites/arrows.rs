@@ -89,7 +89,7 @@ const FLOORS: [(&str, &[&[&str]]); 4] = [
     (
         "harness/rules",
         &[
-            &["embedded", "glob", "outcome", "verdict"],
+            &["embedded", "evidence", "glob", "outcome", "verdict"],
             &["expectation", "finding", "policy", "requirement"],
             &["case"],
             &["observe", "oracle", "record", "scenario"],

@@ -2,14 +2,15 @@
 //!
 //! Nothing here opens a socket or knows a server. From the bottom up:
 //!
-//! - [`policy`], [`outcome`], [`verdict`]: the vocabulary.
+//! - [`outcome`], [`verdict`], [`evidence`]: words. [`glob`]: patterns for ids. [`embedded`]: files of
+//!   the build.
+//! - [`policy`], [`expectation`], [`finding`]: words made of them. [`requirement`]: the registry of what
+//!   the standards require.
 //! - [`case`]: one policy, one partner, one direction, and its script.
-//! - [`requirement`]: the registry of what the standards require.
-//! - [`oracle`]: the ends allowed for a case.
-//! - [`scenario`]: cases from files. [`matrix`]: cases from policies and partners.
-//! - [`glob`]: patterns for ids.
-//! - [`judge`]: from observations to findings and verdicts.
-//! - [`record`]: the result of a case.
+//! - [`oracle`]: the ends allowed for a case. [`observe`]: what was seen in it, in the words of
+//!   scenarios. [`record`]: its result. [`scenario`]: cases from files.
+//! - [`matrix`]: cases from policies and partners. [`judge`]: from observations to findings and
+//!   verdicts.
 //!
 //! The documentation covers only what the crate `s2spec` re-exports. `cargo doc --document-private-items`
 //! covers everything.
@@ -17,6 +18,8 @@
 pub mod case;
 #[doc(hidden)]
 pub mod embedded;
+#[doc(hidden)]
+pub mod evidence;
 #[doc(hidden)]
 pub mod expectation;
 pub mod finding;

@@ -18,7 +18,8 @@ use tokio::time::{Instant, sleep_until};
 use super::Subject;
 use super::error::TrialError;
 use crate::case::Direction;
-use crate::judge::{Evidence, read};
+use crate::evidence::Evidence;
+use crate::judge::read;
 use crate::lab::Lab;
 use crate::outcome::Outcome;
 

@@ -10,7 +10,7 @@ use super::partners::ready;
 use super::wire_only::WireOnly;
 use crate::case::names::Names;
 use crate::case::{Direction, Script};
-use crate::judge::Evidence;
+use crate::evidence::Evidence;
 use crate::subject::inner_side::{InnerSide, Stanzas};
 use crate::subject::{Inside, Running};
 

@@ -84,7 +84,7 @@ impl CaseRun<'_> {
                             partner.dial(probe.clone());
                         }
                         Some(what) => {
-                            let answered = judge::element_from(&what, Party::Target)
+                            let answered = what.element_from(Party::Target)
                                 .is_some_and(|element| element.attribute("id") == Some(&id));
                             if answered {
                                 return true;

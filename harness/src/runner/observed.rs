@@ -5,7 +5,7 @@ use std::time::Duration;
 use simulated_partners::event::{ConnectionKind, Event, EventKind, Party};
 use simulated_partners::wire::Kind;
 
-use crate::judge::{Evidence, element_from};
+use crate::evidence::Evidence;
 use crate::observe::Observation;
 
 /// All observations, in order.
@@ -66,7 +66,9 @@ impl Observed {
     /// Whether the partner sent its probe on an authenticated connection.
     pub(super) fn was_sent(&self, probe: &str) -> bool {
         let Some(at) = self.events.iter().position(|event| {
-            element_from(&event.kind, Party::Partner)
+            event
+                .kind
+                .element_from(Party::Partner)
                 .is_some_and(|element| element.attribute("id") == Some(probe))
         }) else {
             return false;

@@ -48,7 +48,8 @@ pub(super) fn timings(direction: Direction, events: &[Event], total: Duration) -
     let secured = at(&|what| matches!(what, EventKind::TlsUp(_)));
     let proceed = at(&|what| {
         [Party::Target, Party::Partner].into_iter().any(|party| {
-            crate::judge::element_from(what, party).is_some_and(|e| Unit::Proceed.is(e))
+            what.element_from(party)
+                .is_some_and(|element| Unit::Proceed.is(element))
         })
     });
     let trusted = at(&|what| matches!(what, EventKind::Established(_)));

@@ -17,7 +17,7 @@ use super::observed::{Deadlines, Observed, opened};
 use super::partners::{best, setup, start};
 use crate::case::Direction;
 use crate::case::names::Names;
-use crate::judge::{Arrival, Bounce, Evidence, element_from};
+use crate::evidence::{Arrival, Bounce, Evidence};
 use crate::lab::Lab;
 use crate::subject::{Hidden, Running, Trigger};
 
@@ -239,7 +239,9 @@ async fn control(hidden: &Hidden, lab: &Lab, target: &Running, deadlines: Deadli
         partner.dial(ping(&id, &domain, &target.domain));
         let answered = async {
             while let Some(event) = partner.next_event().await {
-                let answer = element_from(&event.kind, Party::Target)
+                let answer = event
+                    .kind
+                    .element_from(Party::Target)
                     .is_some_and(|element| element.attribute("id") == Some(&id));
                 if answer || end_of(&event.kind, target).is_some() {
                     return;

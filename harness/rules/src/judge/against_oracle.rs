@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use simulated_partners::event::ConnectionId;
 
-use super::reading::{Bounce, Evidence};
 use crate::case::Direction;
+use crate::evidence::{Bounce, Evidence};
 use crate::expectation::{End, Expectation};
 use crate::finding::{Against, Fault, Finding, Violation};
 use crate::oracle::{Match, Opinion, fit};

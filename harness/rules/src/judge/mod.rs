@@ -18,6 +18,6 @@ mod tests;
 pub use against_oracle::{OracleCase, against_oracle};
 pub use against_script::{ScriptCase, against_script};
 pub use grade::{Grade, grade};
-pub use reading::{Arrival, Bounce, Evidence, deciding_connection, element_from, read};
+pub use reading::{deciding_connection, read};
 pub use verdict::{broken, control_state, needs_control, verdict};
 pub use wrong::unnoticed;

@@ -6,60 +6,8 @@ use simulated_partners::event::{
 use simulated_partners::wire::{Element, Kind, Unit};
 
 use crate::case::Direction;
+use crate::evidence::{Arrival, Evidence};
 use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
-
-/// Observations other than the partner's wire.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Evidence {
-    /// The stanza arrived: at the partner (outbound), or at the local side or its substitute
-    /// (inbound).
-    pub arrived: Arrival,
-    /// Its answer came back.
-    pub answered: bool,
-    /// Whether the sender of an outbound stanza got it back as an error.
-    pub bounced: Bounce,
-}
-
-/// Whether a stanza arrived.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Arrival {
-    /// It did not, and it would have been seen.
-    #[default]
-    NotSeen,
-    /// It did.
-    Seen,
-    /// Unknown: the other end cannot be observed.
-    NotObservable,
-}
-
-impl Arrival {
-    /// Whether it is known to have arrived.
-    pub fn is_seen(self) -> bool {
-        self == Self::Seen
-    }
-}
-
-/// Whether a stanza was returned to its sender.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Bounce {
-    /// It was not, and it would have been seen.
-    #[default]
-    NotSeen,
-    /// It was.
-    Seen,
-    /// Unknown: the sender cannot be observed.
-    NotObservable {
-        /// The target's attempts had ended, and no further one came in time.
-        settled: bool,
-    },
-}
-
-impl Bounce {
-    /// Whether the target has given up on the stanza, as far as can be known.
-    pub fn is_final(self) -> bool {
-        matches!(self, Self::Seen | Self::NotObservable { settled: true })
-    }
-}
 
 /// The outcome, read from the deciding connection.
 pub fn read(direction: Direction, events: &[Event], evidence: Evidence) -> Outcome {
@@ -124,24 +72,13 @@ fn asks_for_verification(events: &[Event], connection: ConnectionId) -> bool {
         events
             .iter()
             .filter(move |event| event.connection == connection)
-            .filter_map(|event| element_from(&event.kind, Party::Target))
+            .filter_map(|event| event.kind.element_from(Party::Target))
     };
     let untyped = |element: &Element| element.attribute("type").is_none();
     sent().any(|element| Unit::DbVerify.is(element) && untyped(element))
         && !sent().any(|element| {
             Unit::Auth.is(element) || (Unit::DbResult.is(element) && untyped(element))
         })
-}
-
-/// The element of a frame that this party sent.
-pub fn element_from(what: &EventKind, party: Party) -> Option<&Element> {
-    match what {
-        EventKind::Frame { from, frame, .. } if *from == party => match &frame.kind {
-            Kind::Element(element) => Some(element),
-            _ => None,
-        },
-        _ => None,
-    }
 }
 
 fn refused(phase: Phase, closer: Closer, signal: Signal) -> Outcome {

@@ -1,0 +1,54 @@
+//! What is known of a case's stanza beside the partner's wire.
+
+/// What became of the stanza.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// The stanza arrived: at the partner (outbound), or at the local side or its substitute
+    /// (inbound).
+    pub arrived: Arrival,
+    /// Its answer came back.
+    pub answered: bool,
+    /// Whether the sender of an outbound stanza got it back as an error.
+    pub bounced: Bounce,
+}
+
+/// Whether a stanza arrived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Arrival {
+    /// It did not, and it would have been seen.
+    #[default]
+    NotSeen,
+    /// It did.
+    Seen,
+    /// Unknown: the other end cannot be observed.
+    NotObservable,
+}
+
+impl Arrival {
+    /// Whether it is known to have arrived.
+    pub fn is_seen(self) -> bool {
+        self == Self::Seen
+    }
+}
+
+/// Whether a stanza was returned to its sender.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bounce {
+    /// It was not, and it would have been seen.
+    #[default]
+    NotSeen,
+    /// It was.
+    Seen,
+    /// Unknown: the sender cannot be observed.
+    NotObservable {
+        /// The target's attempts had ended, and no further one came in time.
+        settled: bool,
+    },
+}
+
+impl Bounce {
+    /// Whether the target has given up on the stanza, as far as can be known.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Seen | Self::NotObservable { settled: true })
+    }
+}
