@@ -15,7 +15,7 @@ pub struct Lab {
     pub dns: Dns,
     /// The address where partners listen.
     pub partners: IpAddr,
-    /// The seed of ids, keys and orders.
+    /// The seed of stream ids, dialback secrets and certificate serials.
     pub seed: u64,
     /// How SRV records name the partners' hosts.
     pub hosts: Hosts,

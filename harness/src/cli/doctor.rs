@@ -8,7 +8,8 @@ use clap::builder::FalseyValueParser;
 
 use super::error::{CliError, Exit};
 use super::json_file::JsonFile;
-use super::run::{self, Judging};
+use super::judging::Judging;
+use super::run;
 use super::target::Chosen;
 use super::{Color, logging, output};
 use crate::doctor::{self, Depth, Diagnosis, DoctorError, Preflight, PublicDns};
@@ -45,7 +46,7 @@ pub(super) struct Args {
     #[command(flatten)]
     judging: Judging,
 
-    /// Seed for ids and keys
+    /// Seed of stream ids, dialback secrets and certificate serials
     #[arg(long, value_name = "NUMBER", default_value_t = 1, env = "S2SPEC_SEED")]
     seed: u64,
 

@@ -7,7 +7,7 @@ use simulated_partners::persona::{
 use simulated_partners::reaction::Do;
 
 use super::error::{CliError, Exit};
-use super::run::Judging;
+use super::judging::Judging;
 use super::{output, requirement, select};
 use crate::case::{Case, Direction, Set};
 use crate::case::{Scenario, Script};

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::error::{CliError, Exit};
-use super::run::Judging;
+use super::judging::Judging;
 use super::{output, select};
 use crate::expectation::Expectation;
 use crate::oracle::allowed;

@@ -11,6 +11,7 @@ mod expecting;
 mod explain;
 mod init;
 mod json_file;
+mod judging;
 mod list;
 mod logging;
 pub(crate) mod output;
@@ -30,7 +31,6 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use error::{CliError, Exit};
-pub use run::{Order, Start};
 pub use target::Chosen;
 pub(crate) use target::read as target_file;
 

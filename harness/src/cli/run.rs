@@ -12,17 +12,16 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use super::error::{CliError, Exit};
 use super::expecting::Expecting;
 use super::json_file::JsonFile;
+use super::judging::Judging;
 use super::signal::end_wanted;
 use super::target::Chosen;
 use super::{Color, logging, output, select};
-use crate::baseline::BaselineCheck;
 use crate::case::Case;
 use crate::doctor::{self, Depth, Extra, Preflight, PublicDns, WithPreflight};
 use crate::oracle::Profile;
-use crate::policy::Mode;
 use crate::record::RunEvent;
 use crate::report::{self, Progress, Report, Rerun, View};
-use crate::runner::{self, Deadlines, Judge, Plan, Repetition, SLOTS};
+use crate::runner::{self, Deadlines, Plan, Repetition, SLOTS};
 use crate::subject;
 use crate::subject::reference::Reference;
 use crate::subject::remote::Remote;
@@ -38,51 +37,150 @@ const EVENTS: usize = 64;
 /// The maximum time that unfinished tasks may delay the report.
 const WIND_DOWN: Duration = Duration::from_secs(2);
 
-/// How to interpret a policy that requires SASL and allows dialback.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum ModeName {
-    /// As in the negotiation matrix: dialback stays possible.
-    #[default]
-    Matrix,
-    /// Literally: EXTERNAL or nothing.
-    Strict,
+/// Selects, runs, reports.
+pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
+    run(args, START, output::print)
 }
 
-/// Settings that decide which outcomes are allowed.
-#[derive(Clone, Copy, Debug, Default, clap::Args)]
-pub(super) struct Judging {
-    /// How to read a policy that requires SASL and allows dialback
-    #[arg(long, value_enum, default_value_t, env = "S2SPEC_MODE")]
-    mode: ModeName,
+/// `print` receives the table.
+fn run(
+    args: &Args,
+    start: Start,
+    print: fn(&str) -> Result<(), CliError>,
+) -> Result<Exit, CliError> {
+    let options = &args.options;
+    options.color.apply();
+    logging::start("off");
+    let all = match options.expecting.needs_all() {
+        true => options.sources.all()?,
+        false => args.wanted.parts(&options.sources)?,
+    };
+    let cases: Vec<Case> = args.wanted.among(&all)?.into_iter().cloned().collect();
+    let check = Arc::new(options.expecting.check(&all)?);
+    let new_baseline = options.expecting.open_new()?;
+    let json = options.json.as_deref().map(JsonFile::open).transpose()?;
+    let jobs = match options.jobs {
+        Some(jobs) => jobs,
+        None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(jobs.get())
+        .enable_all()
+        .build()
+        .map_err(|e| CliError::environment("cannot start threads", e))?;
+    let (interrupt, interrupted) = watch::channel(false);
+    let profile = options.judging.profile();
+    let target = examined(options, &runtime)?;
+    let plan = Plan {
+        jobs: runner::jobs(&all, &cases, target.as_ref(), profile),
+        target,
+        profile,
+        deadlines: Deadlines::within(options.timeout),
+        slots: Arc::new(Semaphore::new(jobs.get().saturating_mul(SLOTS))),
+        seed: options.seed,
+        keep_events: options.transcripts,
+        check: Arc::clone(&check),
+        prove: options.prove,
+    };
+    let repetition = options.expecting.repetition();
+    let view = options.view();
+    let progress = Progress::new(true, view.charset);
+    let report = runtime.block_on(async {
+        let events = start(plan, repetition, interrupted);
+        follow(events, &interrupt, &progress).await
+    });
+    progress.clear();
+    // After a second interrupt, cases are still running: their tasks end here. Processes that they
+    // started end with the program.
+    runtime.shutdown_timeout(WIND_DOWN);
 
-    /// The target refuses bad certificates in the TLS handshake
-    #[arg(long, env = "S2SPEC_STRICT_CERTIFICATES", value_parser = FalseyValueParser::new())]
-    strict_certificates: bool,
+    let on_stdout = matches!(json, Some(JsonFile::Stdout));
+    if !on_stdout {
+        print(&report::render(&report, &view))?;
+    }
+    if let Some(json) = json {
+        let text = report::to_json(&report)
+            .map_err(|e| CliError::environment("cannot write the report as JSON", e))?;
+        json.write(&text)?;
+    }
+    if on_stdout {
+        for trouble in &report.trouble {
+            output::note(&format!("trouble: {trouble}"));
+        }
+    }
+    if let Some(new) = new_baseline {
+        new.write(&report, &check, &all)?;
+    }
+    Ok(exit(&report))
 }
 
-impl Judging {
-    pub(super) const fn profile(self) -> Profile {
-        Profile {
-            mode: match self.mode {
-                ModeName::Matrix => Mode::Matrix,
-                ModeName::Strict => Mode::Strict,
+/// Collects the events of a run. The first Ctrl-C asks the runner to stop, the second one does not wait
+/// for it.
+async fn follow(
+    mut events: mpsc::Receiver<RunEvent>,
+    interrupt: &watch::Sender<bool>,
+    progress: &Progress,
+) -> Report {
+    let mut report = Report::default();
+    let mut unexpected = 0;
+    let mut asked = false;
+    // Without a handler, a signal ends the process at once, which is acceptable.
+    let mut listening = true;
+    // One future for all iterations, so a signal that arrives between two of them is not lost.
+    let mut signal = std::pin::pin!(end_wanted());
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                None => break,
+                Some(event) => {
+                    if let RunEvent::Finished(record) = &event {
+                        unexpected += usize::from(
+                            record.verdict.is_unexpected() || record.verdict == Verdict::Error
+                        );
+                    }
+                    report.take(event);
+                    progress.show(&report, unexpected);
+                }
             },
-            strict_certificates: self.strict_certificates,
+            caught = signal.as_mut(), if listening => match caught {
+                Err(_) => listening = false,
+                Ok(()) if asked => {
+                    report.interrupted = true;
+                    break;
+                }
+                Ok(()) => {
+                    asked = true;
+                    signal.set(end_wanted());
+                    interrupt.send_replace(true);
+                    output::note("finishing running cases; press Ctrl-C again to stop now");
+                }
+            },
         }
     }
+    report
+}
 
-    /// The options that differ from the defaults.
-    pub(super) fn options(self) -> Vec<String> {
-        let mut options = Vec::new();
-        if self.mode == ModeName::Strict {
-            options.push("--mode strict".to_owned());
-        }
-        if self.strict_certificates {
-            options.push("--strict-certificates".to_owned());
-        }
-        options
+/// The exit code of a run. A proven deviation outweighs an incomplete run.
+fn exit(report: &Report) -> Exit {
+    let tally = report.tally();
+    if tally.unexpected() > 0 {
+        Exit::Unexpected
+    } else if tally.error > 0 || !report.trouble.is_empty() || report.partial() {
+        Exit::Environment
+    } else {
+        Exit::Expected
     }
 }
+
+/// Starts the runner. Called inside a tokio runtime; the events end with [`RunEvent::Ended`].
+type Start = fn(Plan, Repetition, watch::Receiver<bool>) -> mpsc::Receiver<RunEvent>;
+
+/// The runner of this build.
+const START: Start = |plan, repetition, interrupt| {
+    let (events, receiver) = mpsc::channel(EVENTS);
+    tokio::spawn(runner::repeat(plan, repetition, events, interrupt));
+    receiver
+};
 
 /// Options of `run` and of `s2spec` alone.
 #[derive(Clone, Debug, clap::Args)]
@@ -109,7 +207,7 @@ pub(super) struct Options {
     #[arg(short, long, value_name = "N", env = "S2SPEC_JOBS")]
     jobs: Option<NonZeroUsize>,
 
-    /// Seed for ids, keys and case order
+    /// Seed of stream ids, dialback secrets and certificate serials
     #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_SEED, env = "S2SPEC_SEED")]
     seed: u64,
 
@@ -220,47 +318,6 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// The plan of a run.
-pub struct Order {
-    /// All cases.
-    pub all: Arc<[Case]>,
-    /// The selected cases; controls are added.
-    pub cases: Vec<Case>,
-    /// The target.
-    pub target: Arc<dyn subject::Target>,
-    /// The number of threads that run cases.
-    pub jobs: NonZeroUsize,
-    /// The seed for ids, keys and order.
-    pub seed: u64,
-    /// The time limit of a case.
-    pub timeout: Duration,
-    /// How to interpret the target's policies.
-    pub profile: Profile,
-    /// Whether passed cases keep their events.
-    pub keep_events: bool,
-    /// Whether to prove that the expectations of scenarios can fail.
-    pub prove: bool,
-    /// How often cases are run.
-    pub repetition: Repetition,
-    /// What is expected.
-    pub check: Arc<BaselineCheck>,
-    /// Becomes true when the user wants to stop: no new cases, then `Ended { interrupted: true }`.
-    pub interrupt: watch::Receiver<bool>,
-}
-
-/// Starts a run. Called inside a tokio runtime; the events end with [`RunEvent::Ended`].
-pub type Start = fn(Order) -> mpsc::Receiver<RunEvent>;
-
-/// The runner of this build.
-const START: Start = |order| {
-    let (events, receiver) = mpsc::channel(EVENTS);
-    tokio::spawn(async move {
-        let plan = plan(&order);
-        runner::repeat(plan, order.repetition, events, order.interrupt).await;
-    });
-    receiver
-};
-
 /// The target, with additional information from its file.
 pub(super) fn target(
     chosen: &Chosen,
@@ -316,162 +373,6 @@ fn examined(options: &Options, runtime: &Runtime) -> Result<Arc<dyn subject::Tar
             let why = doctor::refusal(check, finding);
             Err(CliError::environment("not run", why))
         }
-    }
-}
-
-fn judge(check: &Arc<BaselineCheck>) -> Judge {
-    let check = Arc::clone(check);
-    Arc::new(move |result| check.judge(result))
-}
-
-fn plan(order: &Order) -> Plan {
-    Plan {
-        jobs: runner::jobs(
-            &order.all,
-            &order.cases,
-            order.target.as_ref(),
-            order.profile,
-        ),
-        target: Arc::clone(&order.target),
-        profile: order.profile,
-        deadlines: Deadlines::within(order.timeout),
-        slots: Arc::new(Semaphore::new(order.jobs.get().saturating_mul(SLOTS))),
-        seed: order.seed,
-        keep_events: order.keep_events,
-        judge: judge(&order.check),
-        prove: order.prove,
-    }
-}
-
-/// Selects, runs, reports.
-pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
-    run(args, START, output::print)
-}
-
-/// `print` receives the table.
-fn run(
-    args: &Args,
-    start: Start,
-    print: fn(&str) -> Result<(), CliError>,
-) -> Result<Exit, CliError> {
-    let options = &args.options;
-    options.color.apply();
-    logging::start("off");
-    let all = match options.expecting.needs_all() {
-        true => options.sources.all()?,
-        false => args.wanted.parts(&options.sources)?,
-    };
-    let cases = args.wanted.among(&all)?.into_iter().cloned().collect();
-    let check = Arc::new(options.expecting.check(&all)?);
-    let new_baseline = options.expecting.open_new()?;
-    let json = options.json.as_deref().map(JsonFile::open).transpose()?;
-    let jobs = match options.jobs {
-        Some(jobs) => jobs,
-        None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(jobs.get())
-        .enable_all()
-        .build()
-        .map_err(|e| CliError::environment("cannot start threads", e))?;
-    let (interrupt, interrupted) = watch::channel(false);
-    let order = Order {
-        all: all.clone().into(),
-        cases,
-        target: examined(options, &runtime)?,
-        jobs,
-        seed: options.seed,
-        timeout: options.timeout,
-        profile: options.judging.profile(),
-        keep_events: options.transcripts,
-        prove: options.prove,
-        repetition: options.expecting.repetition(),
-        check: Arc::clone(&check),
-        interrupt: interrupted,
-    };
-    let view = options.view();
-    let progress = Progress::new(true, view.charset);
-    let report = runtime.block_on(async { follow(start(order), &interrupt, &progress).await });
-    progress.clear();
-    // After a second interrupt, cases are still running: their tasks end here. Processes that they
-    // started end with the program.
-    runtime.shutdown_timeout(WIND_DOWN);
-
-    let on_stdout = matches!(json, Some(JsonFile::Stdout));
-    if !on_stdout {
-        print(&report::render(&report, &view))?;
-    }
-    if let Some(json) = json {
-        let text = report::to_json(&report)
-            .map_err(|e| CliError::environment("cannot write the report as JSON", e))?;
-        json.write(&text)?;
-    }
-    if on_stdout {
-        for trouble in &report.trouble {
-            output::note(&format!("trouble: {trouble}"));
-        }
-    }
-    if let Some(new) = new_baseline {
-        new.write(&report, &check, &all)?;
-    }
-    Ok(exit(&report))
-}
-
-/// Collects the events of a run. The first Ctrl-C asks the runner to stop, the second one does not wait
-/// for it.
-async fn follow(
-    mut events: mpsc::Receiver<RunEvent>,
-    interrupt: &watch::Sender<bool>,
-    progress: &Progress,
-) -> Report {
-    let mut report = Report::default();
-    let mut unexpected = 0;
-    let mut asked = false;
-    // Without a handler, a signal ends the process at once, which is acceptable.
-    let mut listening = true;
-    // One future for all iterations, so a signal that arrives between two of them is not lost.
-    let mut signal = std::pin::pin!(end_wanted());
-    loop {
-        tokio::select! {
-            event = events.recv() => match event {
-                None => break,
-                Some(event) => {
-                    if let RunEvent::Finished(record) = &event {
-                        unexpected += usize::from(
-                            record.verdict.is_unexpected() || record.verdict == Verdict::Error
-                        );
-                    }
-                    report.take(event);
-                    progress.show(&report, unexpected);
-                }
-            },
-            caught = signal.as_mut(), if listening => match caught {
-                Err(_) => listening = false,
-                Ok(()) if asked => {
-                    report.interrupted = true;
-                    break;
-                }
-                Ok(()) => {
-                    asked = true;
-                    signal.set(end_wanted());
-                    interrupt.send_replace(true);
-                    output::note("finishing running cases; press Ctrl-C again to stop now");
-                }
-            },
-        }
-    }
-    report
-}
-
-/// The exit code of a run. A proven deviation outweighs an incomplete run.
-fn exit(report: &Report) -> Exit {
-    let tally = report.tally();
-    if tally.unexpected() > 0 {
-        Exit::Unexpected
-    } else if tally.error > 0 || !report.trouble.is_empty() || report.partial() {
-        Exit::Environment
-    } else {
-        Exit::Expected
     }
 }
 

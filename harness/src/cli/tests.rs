@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use clap::CommandFactory as _;
 
+use super::judging::Judging;
 use super::*;
 use crate::coverage::Covering;
 use crate::scenario::Library;
@@ -214,7 +215,7 @@ fn explanation_says_what_why_and_how_to_run_it() {
         "policies/row06/row01/outbound",
     ] {
         let found = select::among(&all, &[id.to_owned()], &[]).unwrap();
-        let text = explain::text(found[0], &all, run::Judging::default(), 80);
+        let text = explain::text(found[0], &all, Judging::default(), 80);
         let text = anstream::adapter::strip_str(&text).to_string();
         insta::assert_snapshot!(id.replace('/', "-"), text);
     }

@@ -30,7 +30,7 @@ pub struct Preflight {
     pub row: Option<PolicyNumber>,
     /// How to interpret policies.
     pub profile: Profile,
-    /// Seed for ids and keys.
+    /// The seed of stream ids, dialback secrets and certificate serials.
     pub seed: u64,
     /// The time limit of each check.
     pub patience: Duration,

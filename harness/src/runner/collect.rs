@@ -2,7 +2,8 @@
 
 use tokio::sync::{mpsc, watch};
 
-use super::schedule::{Plan, run};
+use super::plan::Plan;
+use super::schedule::run;
 use crate::record::{Record, RunEvent};
 
 /// Everything that a run reported.

@@ -8,7 +8,7 @@ use simulated_partners::driver::Partner;
 
 use super::case_run::CaseRun;
 use super::error::CaseError;
-use super::observed::Deadlines;
+use super::plan::Deadlines;
 use super::timing;
 use crate::case::{Case, Need, Script};
 use crate::evidence::{Bounce, Evidence};

@@ -23,8 +23,7 @@ mod wire_only;
 
 pub use collect::{Collected, collect};
 pub use job::Job;
-pub use observed::Deadlines;
-pub use plan::jobs;
+pub use plan::{Deadlines, Plan, jobs};
 pub use repeat::{Repetition, Rounds, repeat};
-pub use schedule::{Judge, Plan, run};
+pub use schedule::run;
 pub use slot::SLOTS;

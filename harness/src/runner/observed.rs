@@ -1,7 +1,5 @@
 //! The observations of a case so far.
 
-use std::time::Duration;
-
 use simulated_partners::event::{ConnectionKind, Event, EventKind, Party};
 use simulated_partners::wire::Kind;
 
@@ -94,33 +92,5 @@ impl Observed {
         self.of_kind(ConnectionKind::Inbound)
             .any(|event| matches!(event.kind, EventKind::Established(_)))
             && !ours.any(ended)
-    }
-}
-
-/// Time limits.
-#[derive(Clone, Copy, Debug)]
-pub struct Deadlines {
-    /// Of the whole case; reaching it means `stalled`.
-    pub case: Duration,
-    /// Of a partner waiting for one step of the target.
-    pub patience: Duration,
-    /// Of a refused stream to be closed after the stanza was returned.
-    pub settle: Duration,
-}
-
-impl Deadlines {
-    /// Limits that fit into the time of a whole case.
-    pub fn within(case: Duration) -> Self {
-        Self {
-            case,
-            patience: case / 2,
-            settle: Duration::from_secs(1).min(case / 4),
-        }
-    }
-}
-
-impl Default for Deadlines {
-    fn default() -> Self {
-        Self::within(Duration::from_secs(20))
     }
 }

@@ -16,7 +16,7 @@ use simulated_partners::tls::TlsOptions;
 
 use super::case_run::CaseRun;
 use super::error::CaseError;
-use super::observed::Deadlines;
+use super::plan::Deadlines;
 use super::records;
 use crate::case::Role;
 use crate::lab::Lab;

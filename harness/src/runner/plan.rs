@@ -1,12 +1,42 @@
-//! From a selection to jobs: each with its allowed ends and its control.
+//! What a run does: its jobs, each with its allowed ends and its control, and the conditions for all of
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 use super::job::Job;
+use crate::baseline::BaselineCheck;
 use crate::case::Case;
 use crate::matrix::Controls;
 use crate::oracle::{Profile, Situation, allowed, return_established};
 use crate::subject::{Placement, Target};
+
+/// The plan of a run.
+#[derive(Clone)]
+pub struct Plan {
+    /// What to run, controls included.
+    pub jobs: Vec<Job>,
+    /// The target.
+    pub target: Arc<dyn Target>,
+    /// How to interpret policies.
+    pub profile: Profile,
+    /// Bounds in time.
+    pub deadlines: Deadlines,
+    /// The limit on concurrently active cases; concurrent runs can share it.
+    pub slots: Arc<Semaphore>,
+    /// The seed of stream ids, dialback secrets and certificate serials.
+    pub seed: u64,
+    /// Whether passed cases keep their events.
+    pub keep_events: bool,
+    /// What is known of the target, for the verdict of each result.
+    pub check: Arc<BaselineCheck>,
+    /// Whether to test each expectation of a scenario against mutated observations, to prove
+    /// that it can fail.
+    pub prove: bool,
+}
 
 /// Creates jobs from the selected cases and adds missing controls.
 pub fn jobs(all: &[Case], selected: &[Case], target: &dyn Target, profile: Profile) -> Vec<Job> {
@@ -42,4 +72,32 @@ pub fn jobs(all: &[Case], selected: &[Case], target: &dyn Target, profile: Profi
             .map(|case| job(case, true)),
     );
     jobs
+}
+
+/// Time limits.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadlines {
+    /// Of the whole case; reaching it means `stalled`.
+    pub case: Duration,
+    /// Of a partner waiting for one step of the target.
+    pub patience: Duration,
+    /// Of a refused stream to be closed after the stanza was returned.
+    pub settle: Duration,
+}
+
+impl Deadlines {
+    /// Limits that fit into the time of a whole case.
+    pub fn within(case: Duration) -> Self {
+        Self {
+            case,
+            patience: case / 2,
+            settle: Duration::from_secs(1).min(case / 4),
+        }
+    }
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self::within(Duration::from_secs(20))
+    }
 }

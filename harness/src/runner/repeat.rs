@@ -19,7 +19,9 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
 
-use super::schedule::{Judge, Plan, run};
+use super::plan::Plan;
+use super::schedule::run;
+use crate::baseline::BaselineCheck;
 use crate::record::{Record, RunEvent};
 use crate::verdict::Verdict;
 use history::History;
@@ -56,7 +58,7 @@ pub async fn repeat(
     interrupt: watch::Receiver<bool>,
 ) {
     let mut repeater = Repeater {
-        judge: Arc::clone(&plan.judge),
+        check: Arc::clone(&plan.check),
         events,
         interrupt,
         keep_events: plan.keep_events,
@@ -79,7 +81,7 @@ pub async fn repeat(
 }
 
 struct Repeater {
-    judge: Judge,
+    check: Arc<BaselineCheck>,
     events: mpsc::Sender<RunEvent>,
     interrupt: watch::Receiver<bool>,
     keep_events: bool,
@@ -229,7 +231,7 @@ impl Repeater {
                     None => return,
                 }
                 if let Some(history) = self.histories.get(&id) {
-                    let verdict = (self.judge)(history.result()).verdict;
+                    let verdict = self.check.judge(history.result()).verdict;
                     self.unexpected |= verdict.is_unexpected() || verdict == Verdict::Error;
                 }
             }
@@ -238,7 +240,7 @@ impl Repeater {
 
     async fn tell_histories(&mut self) {
         for history in std::mem::take(&mut self.histories).into_values() {
-            self.tell((self.judge)(history.result())).await;
+            self.tell(self.check.judge(history.result())).await;
         }
     }
 

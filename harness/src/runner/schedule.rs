@@ -8,42 +8,16 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::job::{self, Bench, Job};
-use super::observed::Deadlines;
 use super::pairing::Pairing;
+use super::plan::{Deadlines, Plan};
 use super::slot;
+use crate::baseline::BaselineCheck;
 use crate::case::Case;
 use crate::lab::Lab;
 use crate::oracle::Profile;
-use crate::record::{CaseResult, Record, Run as Ran, RunEvent};
+use crate::record::{CaseResult, Run, RunEvent};
 use crate::subject::{Placement, Running, StartError, Stop, Target};
 use crate::verdict::Verdict;
-
-/// The plan of a run.
-#[derive(Clone)]
-pub struct Plan {
-    /// What to run, controls included.
-    pub jobs: Vec<Job>,
-    /// The target.
-    pub target: Arc<dyn Target>,
-    /// How to interpret policies.
-    pub profile: Profile,
-    /// Bounds in time.
-    pub deadlines: Deadlines,
-    /// The limit on concurrently active cases; concurrent runs can share it.
-    pub slots: Arc<Semaphore>,
-    /// The source of all randomness.
-    pub seed: u64,
-    /// Whether passed cases keep their events.
-    pub keep_events: bool,
-    /// Computes the verdict of each result.
-    pub judge: Judge,
-    /// Whether to test each expectation of the conformance suite against mutated observations, to prove
-    /// that it can fail.
-    pub prove: bool,
-}
-
-/// Computes the verdict of a result, given what is known of the target.
-pub type Judge = Arc<dyn Fn(CaseResult) -> Record + Send + Sync>;
 
 /// Runs a plan and reports on `events`. Stops early, with partial results, when `interrupt` turns true.
 pub async fn run(plan: Plan, events: mpsc::Sender<RunEvent>, interrupt: watch::Receiver<bool>) {
@@ -80,7 +54,7 @@ async fn run_groups(
     events: &mpsc::Sender<RunEvent>,
     interrupt: watch::Receiver<bool>,
 ) -> bool {
-    let run = Arc::new(Run {
+    let run = Arc::new(Schedule {
         lab,
         target: plan.target,
         profile: plan.profile,
@@ -89,7 +63,7 @@ async fn run_groups(
         events: events.clone(),
         interrupt,
         keep_events: plan.keep_events,
-        judge: plan.judge,
+        check: plan.check,
         prove: plan.prove,
         controls: Mutex::new(Pairing::of(&plan.jobs)),
     });
@@ -98,7 +72,7 @@ async fn run_groups(
         match run.target.place(&job.case) {
             Placement::Group(name) => groups.entry(name).or_default().push(job),
             Placement::Unsupported(why) => {
-                run.tell(job.result(Ran::Unsupported(why))).await;
+                run.tell(job.result(Run::Unsupported(why))).await;
             }
         }
     }
@@ -132,7 +106,7 @@ async fn run_groups(
 }
 
 /// State shared by all groups.
-struct Run {
+struct Schedule {
     lab: Arc<Lab>,
     target: Arc<dyn Target>,
     profile: Profile,
@@ -141,12 +115,12 @@ struct Run {
     events: mpsc::Sender<RunEvent>,
     interrupt: watch::Receiver<bool>,
     keep_events: bool,
-    judge: Judge,
+    check: Arc<BaselineCheck>,
     prove: bool,
     controls: Mutex<Pairing>,
 }
 
-impl Run {
+impl Schedule {
     /// Adds a result, and sends all that are now complete.
     async fn tell(&self, result: CaseResult) {
         let complete = self
@@ -159,7 +133,7 @@ impl Run {
 
     async fn send(&self, results: Vec<CaseResult>) {
         for result in results {
-            let mut record = (self.judge)(result);
+            let mut record = self.check.judge(result);
             if !self.keep_events && record.verdict == Verdict::Pass {
                 record.result.events = Vec::new();
             }
@@ -189,14 +163,14 @@ impl Run {
             }
             Err(StartError::Unsupported(why)) => {
                 for job in jobs {
-                    self.tell(job.result(Ran::Unsupported(why.clone()))).await;
+                    self.tell(job.result(Run::Unsupported(why.clone()))).await;
                 }
             }
             Err(StartError::Environment(why)) => {
                 let trouble = format!("{} ({name}): {why}", self.target.name());
                 let _ = self.events.send(RunEvent::Trouble(trouble)).await;
                 for job in jobs {
-                    self.tell(job.result(Ran::Failed(why.clone()))).await;
+                    self.tell(job.result(Run::Failed(why.clone()))).await;
                 }
             }
         }

@@ -103,7 +103,7 @@ fn run_plan(
         slots: Arc::clone(slots),
         seed: 7,
         keep_events: true,
-        judge: Arc::new(|result| BaselineCheck::none().judge(result)),
+        check: Arc::new(BaselineCheck::none()),
         prove,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -47,9 +47,10 @@ fn a_run_writes_its_report_and_gives_the_exit_code() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("report.json");
     let args = args(&format!("policies --color never --json {}", file.display()));
-    let start: Start = |order| {
-        assert_eq!(order.cases.len(), 648);
-        assert_eq!(order.timeout, Duration::from_secs(10));
+    let start: Start = |plan, _, _| {
+        let added = plan.jobs.iter().filter(|job| job.added_as_control);
+        assert_eq!(plan.jobs.len() - added.count(), 648);
+        assert_eq!(plan.deadlines.case, Duration::from_secs(10));
         play(fixture::run(false))
     };
     assert_eq!(run(&args, start, quiet).unwrap(), Exit::Unexpected);
@@ -62,7 +63,7 @@ fn a_run_writes_its_report_and_gives_the_exit_code() {
 
 #[test]
 fn a_runner_that_goes_away_is_an_error_of_the_harness() {
-    let start: Start = |_| play(Vec::new());
+    let start: Start = |_, _, _| play(Vec::new());
     assert_eq!(
         run(&args("--color never"), start, quiet).unwrap(),
         Exit::Environment
@@ -82,7 +83,7 @@ fn the_command_that_reruns_a_case_has_what_differs_from_the_defaults() {
 
 #[test]
 fn an_id_that_is_not_there_runs_nothing() {
-    let start: Start = |_| unreachable!("nothing was selected");
+    let start: Start = |_, _, _| unreachable!("nothing was selected");
     let error = run(&args("personas/row99"), start, quiet).unwrap_err();
     assert_eq!(error.exit(), Exit::NothingSelected);
 }
@@ -103,7 +104,7 @@ fn a_known_failure_is_no_unexpected_result_and_a_known_failure_that_is_gone_is_o
 fn a_baseline_with_mistakes_runs_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("known.toml");
-    let start: Start = |_| unreachable!("the baseline has mistakes");
+    let start: Start = |_, _, _| unreachable!("the baseline has mistakes");
     let args = args(&format!("--baseline {}", file.display()));
     let error = run(&args, start, quiet).unwrap_err();
     assert_eq!(error.exit(), Exit::Environment);
@@ -118,7 +119,7 @@ fn a_new_baseline_is_written_of_what_failed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("new.toml");
     let args = args(&format!("--write-baseline {}", file.display()));
-    let start: Start = |_| play(fixture::run(false));
+    let start: Start = |_, _, _| play(fixture::run(false));
     assert_eq!(run(&args, start, quiet).unwrap(), Exit::Unexpected);
     let text = std::fs::read_to_string(file).unwrap();
     assert_eq!(text.matches("[[known]]").count(), 1, "{text}");
