@@ -1,18 +1,20 @@
 //! What is behind the target in a case: a link to its local side, or nothing visible.
 
 use simulated_partners::event::{ConnectionKind, Event};
+use simulated_partners::stanza::ping;
 use simulated_partners::wire::Element;
+use tokio::time::Instant;
 
 use super::error::CaseError;
-use super::job::Job;
+use super::job::{Bench, Job};
 use super::observed::Observed;
 use super::partners::ready;
 use super::wire_only::WireOnly;
 use crate::case::names::Names;
 use crate::case::{Direction, Script};
 use crate::evidence::Evidence;
+use crate::subject::Inside;
 use crate::subject::inner_side::{InnerSide, Stanzas};
-use crate::subject::{Inside, Running};
 
 /// What is behind the target.
 pub(super) enum Backend<'a> {
@@ -28,11 +30,10 @@ pub(super) enum Backend<'a> {
 
 impl<'a> Backend<'a> {
     /// The backend of a running target, opened for a case.
-    pub(super) fn of(job: &Job, script: &Script, target: &'a Running, domain: &str) -> Self {
-        match &target.inner {
-            Inside::Hidden(hidden) => Self::WireOnly(WireOnly::new(hidden)),
+    pub(super) fn of(job: &'a Job, script: &Script, bench: Bench<'a>, names: &Names) -> Self {
+        match &bench.target.inner {
+            Inside::Hidden(hidden) => Self::WireOnly(WireOnly::new(hidden, job, bench, names)),
             Inside::Linked(inner) => {
-                let names = Names::of(script, domain, &target.domain, target.second.as_deref());
                 let domains: Vec<String> = names.domains(script).into_iter().collect();
                 let answers = job.answer_due && job.case.direction == Direction::Inbound;
                 let mark = job.allowed.is_none().then(|| names.probe());
@@ -64,6 +65,27 @@ impl<'a> Backend<'a> {
         }
     }
 
+    /// Does what has to be done before the partners of the case are there.
+    pub(super) async fn prepare(&mut self, until: Instant) -> Result<(), CaseError> {
+        match self {
+            Self::Attached { .. } => Ok(()),
+            Self::WireOnly(wire) => wire.prepare(until).await,
+        }
+    }
+
+    /// Makes the target send the probe to the partner.
+    pub(super) async fn send_probe(&self, names: &Names, target: &str) -> Result<(), CaseError> {
+        let sender = format!("juliet@{target}");
+        match self {
+            Self::Attached { inner, .. } => {
+                let probe = ping(names.probe(), &sender, names.domain());
+                inner.send(&probe).await;
+                Ok(())
+            }
+            Self::WireOnly(wire) => wire.send_probe(&sender).await,
+        }
+    }
+
     /// Sends a stanza from the local side. Without a link, nothing can be sent.
     pub(super) async fn send(&self, stanza: &Element) {
         if let Some(inner) = self.inner() {
@@ -72,17 +94,13 @@ impl<'a> Backend<'a> {
     }
 
     /// The next stanza that reaches the local side; cancel-safe.
-    pub(super) async fn next(
-        &mut self,
-        target: &Running,
-        observed: &Observed,
-    ) -> Result<Element, CaseError> {
+    pub(super) async fn next(&mut self, observed: &Observed) -> Result<Element, CaseError> {
         match self {
             Self::Attached { stanzas, .. } => match stanzas.next().await {
                 Some(stanza) => Ok(stanza),
                 None => std::future::pending().await,
             },
-            Self::WireOnly(wire) => Err(wire.trigger_lost(target, observed).await),
+            Self::WireOnly(wire) => Err(wire.trigger_lost(observed).await),
         }
     }
 
@@ -95,26 +113,18 @@ impl<'a> Backend<'a> {
     }
 
     /// Inspects an event of the main partner before it is recorded.
-    pub(super) fn event(
-        &self,
-        job: &Job,
-        target: &Running,
-        names: &Names,
-        observed: &mut Observed,
-        event: &Event,
-    ) -> Result<(), CaseError> {
+    pub(super) fn event(&self, observed: &mut Observed, event: &Event) -> Result<(), CaseError> {
         match self {
-            Self::WireOnly(_) if job.case.direction == Direction::Inbound => {
-                WireOnly::inbound_event(job, target, names, observed, event)
-            }
-            Self::Attached { .. } | Self::WireOnly(_) => Ok(()),
+            Self::Attached { .. } => Ok(()),
+            Self::WireOnly(wire) => wire.event(observed, event),
         }
     }
 
     /// Whether a case that the oracle decides is over.
-    pub(super) fn is_decided(&self, job: &Job, names: &Names, observed: &Observed) -> bool {
+    pub(super) fn is_decided(&self, job: &Job, observed: &Observed) -> bool {
         let evidence = observed.evidence;
         match (self, job.case.direction) {
+            (Self::WireOnly(wire), _) => wire.is_decided(observed),
             (Self::Attached { .. }, direction) if evidence.arrived.is_seen() => {
                 // The way back was tried and ended.
                 let is_lost =
@@ -125,12 +135,6 @@ impl<'a> Backend<'a> {
             (Self::Attached { .. }, Direction::Outbound) => {
                 evidence.bounced.is_final() && observed.all_over(ConnectionKind::Outbound)
             }
-            (Self::WireOnly(_), Direction::Outbound) => evidence.arrived.is_seen(),
-            (Self::WireOnly(_), Direction::Inbound) => {
-                evidence.answered
-                    || observed.over(ConnectionKind::Inbound)
-                    || (!job.answer_due && observed.was_sent(names.probe()))
-            }
         }
     }
 
@@ -139,7 +143,29 @@ impl<'a> Backend<'a> {
         job.case.direction == Direction::Outbound
             && match self {
                 Self::Attached { .. } => observed.evidence.bounced.is_final(),
-                Self::WireOnly(_) => WireOnly::is_settling(job, observed),
+                Self::WireOnly(wire) => wire.is_settling(observed),
             }
+    }
+
+    /// Without a link: returns when a conforming partner got its answer, or its waiting time has passed.
+    pub(super) fn control(&self) -> Option<impl Future<Output = ()> + use<'a>> {
+        match self {
+            Self::Attached { .. } => None,
+            Self::WireOnly(wire) => Some(wire.control()),
+        }
+    }
+
+    /// Says so where it cannot be seen whether the probe arrived.
+    pub(super) fn admit_blindness(&self, observed: &mut Observed) {
+        if let Self::WireOnly(wire) = self {
+            wire.admit_blindness(observed);
+        }
+    }
+
+    /// Stops what [`Backend::prepare`] started.
+    pub(super) async fn stop(&mut self) {
+        if let Self::WireOnly(wire) = self {
+            wire.stop().await;
+        }
     }
 }

@@ -16,17 +16,15 @@ use tokio::time::{Instant, sleep_until};
 
 use super::backend::Backend;
 use super::error::CaseError;
-use super::job::Job;
+use super::job::{Bench, Job};
 use super::observed::Observed;
 use super::partners::{Started, next_event, ready};
-use super::plan::Deadlines;
 use crate::case::names::{self, Names};
 use crate::case::{Dials, Direction, Expect, MAIN, Script, Sees};
 use crate::evidence::{Arrival, Bounce};
 use crate::judge::{Grade, grade};
 use crate::lab::Lab;
 use crate::observe::{self, Observation, Observer};
-use crate::subject::Running;
 
 /// How long to wait, once all connections have ended, before nothing more is expected.
 const QUIET: Duration = Duration::from_millis(2500);
@@ -35,9 +33,7 @@ const QUIET: Duration = Duration::from_millis(2500);
 pub(super) struct CaseRun<'a> {
     pub(super) job: &'a Job,
     pub(super) script: &'a Script,
-    pub(super) lab: &'a Lab,
-    pub(super) target: &'a Running,
-    pub(super) deadlines: Deadlines,
+    pub(super) bench: Bench<'a>,
     pub(super) backend: Backend<'a>,
     pub(super) names: Names,
     pub(super) board: Board,
@@ -46,19 +42,19 @@ pub(super) struct CaseRun<'a> {
     eye: Observer,
     /// How often each signal was raised from here.
     counts: BTreeMap<&'static str, u32>,
-    began: Instant,
+    pub(super) began: Instant,
     /// Open connections.
     open: usize,
-    _records: Records<'a>,
+    _published: Published<'a>,
 }
 
 /// The DNS records of a case's domains while it runs.
-struct Records<'a> {
+struct Published<'a> {
     lab: &'a Lab,
     domain: String,
 }
 
-impl Drop for Records<'_> {
+impl Drop for Published<'_> {
     fn drop(&mut self) {
         self.lab.dns.records().remove(&self.domain);
     }
@@ -73,17 +69,12 @@ enum Due {
 }
 
 impl<'a> CaseRun<'a> {
-    pub(super) fn new(
-        job: &'a Job,
-        script: &'a Script,
-        lab: &'a Lab,
-        target: &'a Running,
-        deadlines: Deadlines,
-    ) -> Self {
+    pub(super) fn new(job: &'a Job, script: &'a Script, bench: Bench<'a>) -> Self {
+        let Bench { lab, target, .. } = bench;
         let domain = job.case.domain();
-        let backend = Backend::of(job, script, target, &domain);
         let names = Names::of(script, &domain, &target.domain, target.second.as_deref())
             .with_secret(target.secret.as_deref());
+        let backend = Backend::of(job, script, bench, &names);
         Self {
             observed: Observed {
                 evidence: backend.evidence(job.case.direction),
@@ -92,9 +83,7 @@ impl<'a> CaseRun<'a> {
             backend,
             job,
             script,
-            lab,
-            target,
-            deadlines,
+            bench,
             names,
             board: Board::default(),
             partners: Vec::new(),
@@ -102,20 +91,24 @@ impl<'a> CaseRun<'a> {
             counts: BTreeMap::new(),
             began: Instant::now(),
             open: 0,
-            _records: Records { lab, domain },
+            _published: Published { lab, domain },
         }
     }
 
-    /// Runs the case to its end.
-    pub(super) async fn drive(&mut self) -> Result<(), CaseError> {
-        let whole = self.script.seconds.map_or(self.deadlines.case, |seconds| {
-            Duration::from_secs(seconds.into())
-        });
+    /// Runs the case to its end. Returns a problem with the target afterwards, if any.
+    pub(super) async fn drive(&mut self) -> Result<Option<String>, CaseError> {
+        let whole = self
+            .script
+            .seconds
+            .map_or(self.bench.deadlines.case, |seconds| {
+                Duration::from_secs(seconds.into())
+            });
         let until = self.began + whole;
-        self.prepare_trigger(until).await?;
+        self.backend.prepare(until).await?;
         self.start_partners().await?;
         self.publish()?;
-        self.watch(until).await
+        self.watch(until).await?;
+        self.finish().await
     }
 
     /// The partners, which still have to be stopped.
@@ -150,9 +143,10 @@ impl<'a> CaseRun<'a> {
             self.due(due).await?;
         }
         if self.script.sends_by_itself() {
-            self.send_probe().await?;
+            let target = &self.bench.target.domain;
+            self.backend.send_probe(&self.names, target).await?;
         }
-        let records = self.lab.dns.records().clone();
+        let records = self.bench.lab.dns.records().clone();
         let service = format!("_xmpp-server._tcp.{}", self.names.domain());
         let mut asked = std::pin::pin!(records.asked(&service));
         let mut last = Instant::now();
@@ -165,7 +159,7 @@ impl<'a> CaseRun<'a> {
                 .is_settling()
                 .then(|| settling.unwrap_or_else(Instant::now));
             let end = match settling {
-                Some(since) => until.min(since + self.deadlines.settle),
+                Some(since) => until.min(since + self.bench.deadlines.settle),
                 None if self.is_quiet() => until.min(last + QUIET),
                 None => until,
             };
@@ -174,7 +168,7 @@ impl<'a> CaseRun<'a> {
                 // it is recorded, or it would look as if nothing had been tried.
                 biased;
                 (at, event) = next_event(&mut self.partners) => self.event(at, event)?,
-                stanza = self.backend.next(self.target, &self.observed) => self.stanza(&stanza?),
+                stanza = self.backend.next(&self.observed) => self.stanza(&stanza?),
                 Some(due) = dues.recv() => self.due(due).await?,
                 () = &mut asked, if !self.observed.looked_up => {
                     self.observed.looked_up = true;
@@ -232,7 +226,7 @@ impl<'a> CaseRun<'a> {
                 };
                 let domain = self.names.of_role(one.role);
                 for _ in 0..one.role.times {
-                    let probe = ping(self.names.probe(), &domain, &self.target.domain);
+                    let probe = ping(self.names.probe(), &domain, &self.bench.target.domain);
                     one.partner.dial(probe);
                 }
             }
@@ -281,13 +275,7 @@ impl<'a> CaseRun<'a> {
         }
         self.observed.observations.extend(observations);
         if &*name == MAIN {
-            self.backend.event(
-                self.job,
-                self.target,
-                &self.names,
-                &mut self.observed,
-                &event,
-            )?;
+            self.backend.event(&mut self.observed, &event)?;
             self.observed.events.push(event);
         }
         Ok(())
@@ -366,9 +354,7 @@ impl<'a> CaseRun<'a> {
     /// Whether there is nothing left to wait for.
     fn is_decided(&self) -> bool {
         if self.by_oracle() {
-            return self
-                .backend
-                .is_decided(self.job, &self.names, &self.observed);
+            return self.backend.is_decided(self.job, &self.observed);
         }
         // Only forbidden events are left, which are decided at the end.
         let mut wanted = self.script.expect.iter().filter(|one| !one.is_negative());
@@ -397,7 +383,7 @@ impl<'a> CaseRun<'a> {
     /// DNS queries about the case's domains.
     pub(super) fn queries(&self) -> Vec<Observation> {
         let at = self.began.elapsed();
-        let records = self.lab.dns.records();
+        let records = self.bench.lab.dns.records();
         let own = self.names.domain();
         let below = format!(".{own}");
         // Partners' domains are below the case's own, or explicit.

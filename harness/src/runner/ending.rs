@@ -1,6 +1,7 @@
-//! Ends a case: pending events arrive, a conforming partner gets through if required,
-//! and the observations are judged.
+//! Ends a case: a conforming partner gets through if required, pending events arrive, and the
+//! observations are judged.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use simulated_partners::event::{ConnectionKind, EventKind, Party};
@@ -9,14 +10,19 @@ use tokio::time::timeout;
 
 use super::case_run::CaseRun;
 use super::error::CaseError;
-use super::partners::{best, setup, start};
+use super::job::Job;
+use super::partners::{best, next_event, setup, start};
+use super::timing;
+use crate::evidence::{Bounce, Evidence};
 use crate::finding::Finding;
 use crate::judge::{
     self, Grade, OracleCase, ScriptCase, against_oracle, against_script, grade, unnoticed,
 };
 use crate::oracle::prohibited::violations;
-use crate::oracle::{Profile, Situation, second_opinions};
-use crate::outcome::Outcome;
+use crate::oracle::{Situation, second_opinions};
+use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
+use crate::record::{CaseResult, Run};
+use crate::transcript;
 
 /// The time limit for an answer from the target's local side, which is not under test.
 const INNER_SIDE: Duration = Duration::from_secs(20);
@@ -45,11 +51,28 @@ impl CaseRun<'_> {
             one.partner.settle().await;
         }
         self.drain()?;
-        self.admit_blindness();
-        self.stop_trigger().await;
+        self.backend.admit_blindness(&mut self.observed);
+        self.backend.stop().await;
         let queries = self.queries();
         self.observed.observations.extend(queries);
         Ok(health)
+    }
+
+    /// Inbound, without a link, any result of the probe is sent before that of a later control and takes
+    /// the same path, so the case waits until a control has its answer.
+    async fn outwait_control(&mut self) -> Result<(), CaseError> {
+        let Some(control) = self.backend.control() else {
+            return Ok(());
+        };
+        let mut control = std::pin::pin!(control);
+        while !self.observed.evidence.answered {
+            tokio::select! {
+                biased;
+                (at, event) = next_event(&mut self.partners) => self.event(at, event)?,
+                () = &mut control => break,
+            }
+        }
+        Ok(())
     }
 
     /// Checks that a conforming partner still gets through.
@@ -59,11 +82,11 @@ impl CaseRun<'_> {
             .backend
             .inner()
             .map(|inner| inner.open(std::slice::from_ref(&domain), false, None));
-        let setup = setup(self.lab, self.target, &domain, &best()?, self.deadlines);
+        let setup = setup(self.bench, &domain, &best()?);
         let mut partner = start(setup).await?;
-        self.lab.publish(&domain, partner.address())?;
+        self.bench.lab.publish(&domain, partner.address())?;
         let id = format!("probe-{domain}");
-        let probe = ping(&id, &domain, &self.target.domain);
+        let probe = ping(&id, &domain, &self.bench.target.domain);
         partner.dial(probe.clone());
         let mut attempts = 1;
         let arrived = async {
@@ -94,7 +117,7 @@ impl CaseRun<'_> {
                 }
             }
         };
-        let got_through = timeout(self.deadlines.patience, arrived).await;
+        let got_through = timeout(self.bench.deadlines.patience, arrived).await;
         partner.stop().await;
         Ok(match got_through {
             Ok(true) => None,
@@ -103,9 +126,38 @@ impl CaseRun<'_> {
         })
     }
 
+    /// The result of a case that has ended.
+    pub(super) fn result(&self, done: Result<Option<String>, CaseError>) -> CaseResult {
+        let job = self.job;
+        let total = self.began.elapsed();
+        let health = match done {
+            Ok(health) => health,
+            Err(error) => return job.result(Run::Failed(error.to_string())),
+        };
+        let vacuous = if self.bench.prove {
+            self.vacuous()
+        } else {
+            Vec::new()
+        };
+        let run = if vacuous.is_empty() {
+            let (outcome, findings) = self.judge(health.as_deref());
+            Run::Ended { outcome, findings }
+        } else {
+            Run::Failed(format!("it proves nothing: {}", vacuous.join("; ")))
+        };
+        let events = self.observed.events.clone();
+        CaseResult {
+            timings: timing::timings(job.case.direction, &events, total),
+            wire: transcript::wire_summary(&events),
+            events,
+            ..job.result(run)
+        }
+    }
+
     /// The outcome and its findings.
-    pub(super) fn judge(&self, profile: Profile, health: Option<&str>) -> (Outcome, Vec<Finding>) {
+    fn judge(&self, health: Option<&str>) -> (Outcome, Vec<Finding>) {
         let case = &self.job.case;
+        let profile = self.bench.profile;
         let observed = &self.observed;
         let outcome = judge::read(case.direction, &observed.events, observed.evidence);
         let findings = match &self.job.allowed {
@@ -155,4 +207,36 @@ impl CaseRun<'_> {
             )
             .collect()
     }
+}
+
+/// The result of a case whose configuration the target rejects.
+pub(super) fn refused_by_configuration(job: &Job, why: &str) -> CaseResult {
+    let outcome = Outcome::Refused(Refusal {
+        phase: Phase::Config,
+        closer: Closer::Target,
+        signal: Signal::ConfigRefused(why.to_owned()),
+    });
+    let findings = match &job.allowed {
+        Some(allowed) => against_oracle(&OracleCase {
+            direction: job.case.direction,
+            allowed,
+            opinions: &[],
+            outcome: &outcome,
+            violations: &BTreeSet::new(),
+            evidence: Evidence {
+                bounced: Bounce::Seen,
+                ..Evidence::default()
+            },
+            answer_due: false,
+        }),
+        None => against_script(&ScriptCase {
+            script: &job.case.script,
+            requirements: job.case.requirements(),
+            observations: &[],
+            outcome: &outcome,
+            health: None,
+            fill: &str::to_owned,
+        }),
+    };
+    job.result(Run::Ended { outcome, findings })
 }

@@ -1,25 +1,18 @@
 //! Runs a case to its result.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 use simulated_partners::driver::Partner;
 
 use super::case_run::CaseRun;
 use super::error::CaseError;
 use super::plan::Deadlines;
-use super::timing;
 use crate::case::{Case, Need, Script};
-use crate::evidence::{Bounce, Evidence};
 use crate::expectation::Expectation;
-use crate::judge::{OracleCase, ScriptCase, against_oracle, against_script};
 use crate::lab::Lab;
 use crate::oracle::Profile;
-use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
 use crate::record::{CaseResult, Control, ControlState, Run};
 use crate::subject::{Inside, Running};
-use crate::transcript;
 
 /// A case that is ready to run.
 #[derive(Clone)]
@@ -50,40 +43,6 @@ impl Job {
     }
 }
 
-impl Job {
-    /// The result of a case whose configuration the target rejects.
-    pub(super) fn refused_by_configuration(&self, why: &str) -> CaseResult {
-        let outcome = Outcome::Refused(Refusal {
-            phase: Phase::Config,
-            closer: Closer::Target,
-            signal: Signal::ConfigRefused(why.to_owned()),
-        });
-        let findings = match &self.allowed {
-            Some(allowed) => against_oracle(&OracleCase {
-                direction: self.case.direction,
-                allowed,
-                opinions: &[],
-                outcome: &outcome,
-                violations: &BTreeSet::new(),
-                evidence: Evidence {
-                    bounced: Bounce::Seen,
-                    ..Evidence::default()
-                },
-                answer_due: false,
-            }),
-            None => against_script(&ScriptCase {
-                script: &self.case.script,
-                requirements: self.case.requirements(),
-                observations: &[],
-                outcome: &outcome,
-                health: None,
-                fill: &str::to_owned,
-            }),
-        };
-        self.result(Run::Ended { outcome, findings })
-    }
-}
-
 /// The environment of a case.
 #[derive(Clone, Copy)]
 pub(super) struct Bench<'a> {
@@ -97,7 +56,6 @@ pub(super) struct Bench<'a> {
 
 /// Runs a case on a running target. Returns the partners, which still have to be stopped.
 pub(super) async fn run(job: &Job, bench: Bench<'_>) -> (CaseResult, Vec<Partner>) {
-    let began = Instant::now();
     let target = bench.target;
     let script = match visible(&job.case, target) {
         Ok(script) => script,
@@ -106,48 +64,12 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>) -> (CaseResult, Vec<Partner
             return (job.result(Run::Unsupported(why)), Vec::new());
         }
     };
-    let mut case = CaseRun::new(job, &script, bench.lab, target, bench.deadlines);
+    let mut case = CaseRun::new(job, &script, bench);
     let done = tokio::select! {
-        done = finished(&mut case) => done,
+        done = case.drive() => done,
         reason = target.inner.lost() => Err(CaseError::TargetLost(reason)),
     };
-    let result = match done {
-        Err(error) => job.result(Run::Failed(error.to_string())),
-        Ok(health) => concluded(job, &case, bench, health.as_deref(), began.elapsed()),
-    };
-    (result, case.into_partners())
-}
-
-async fn finished(case: &mut CaseRun<'_>) -> Result<Option<String>, CaseError> {
-    case.drive().await?;
-    case.finish().await
-}
-
-fn concluded(
-    job: &Job,
-    case: &CaseRun<'_>,
-    bench: Bench<'_>,
-    health: Option<&str>,
-    total: Duration,
-) -> CaseResult {
-    let vacuous = if bench.prove {
-        case.vacuous()
-    } else {
-        Vec::new()
-    };
-    let run = if vacuous.is_empty() {
-        let (outcome, findings) = case.judge(bench.profile, health);
-        Run::Ended { outcome, findings }
-    } else {
-        Run::Failed(format!("it proves nothing: {}", vacuous.join("; ")))
-    };
-    let events = case.observed.events.clone();
-    CaseResult {
-        timings: timing::timings(job.case.direction, &events, total),
-        wire: transcript::wire_summary(&events),
-        events,
-        ..job.result(run)
-    }
+    (case.result(done), case.into_partners())
 }
 
 /// The part of a script that is observable on this target, or what the target lacks for it.

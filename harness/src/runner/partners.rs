@@ -16,11 +16,9 @@ use simulated_partners::tls::TlsOptions;
 
 use super::case_run::CaseRun;
 use super::error::CaseError;
-use super::plan::Deadlines;
+use super::job::Bench;
 use super::records;
 use crate::case::Role;
-use crate::lab::Lab;
-use crate::subject::Running;
 
 /// The persona that is accepted whenever possible.
 const BEST: &str = "modern";
@@ -45,13 +43,8 @@ pub(super) fn best() -> Result<Arc<Persona>, CaseError> {
 }
 
 /// A partner for a domain with a persona, which answers no requests.
-pub(super) fn setup(
-    lab: &Lab,
-    target: &Running,
-    domain: &str,
-    persona: &Arc<Persona>,
-    deadlines: Deadlines,
-) -> PartnerSetup {
+pub(super) fn setup(bench: Bench<'_>, domain: &str, persona: &Arc<Persona>) -> PartnerSetup {
+    let Bench { lab, target, .. } = bench;
     let offer = &persona.offer;
     PartnerSetup {
         domain: domain.to_owned(),
@@ -63,7 +56,7 @@ pub(super) fn setup(
         target: target.address,
         direct_tls: target.direct_tls,
         secret: format!("{domain}-{:016x}", lab.seed),
-        patience: deadlines.patience,
+        patience: bench.deadlines.patience,
         answers: false,
         insists: true,
         seed: lab.seed,
@@ -88,12 +81,12 @@ impl CaseRun<'_> {
     }
 
     fn setup_of(&self, role: &Role, domain: &str) -> Result<PartnerSetup, CaseError> {
-        let plain = setup(self.lab, self.target, domain, &role.persona, self.deadlines);
+        let plain = setup(self.bench, domain, &role.persona);
         let fill = |text: &str| self.names.fill(text, domain, &self.board);
         let identity = match &role.certificate {
             None => plain.identity.clone(),
             Some(spec) => {
-                let made = self.lab.authority.issue_from(spec, &fill);
+                let made = self.bench.lab.authority.issue_from(spec, &fill);
                 Some(made.map_err(|error| CaseError::Certificate {
                     role: role.name.to_string(),
                     why: error.to_string(),
@@ -131,7 +124,7 @@ impl CaseRun<'_> {
         if !self.script.dns.is_empty() {
             for one in &self.partners {
                 let host = format!("{}-host.{}", one.role.name, self.names.domain());
-                let host = self.lab.host(&host, one.partner.address().ip())?;
+                let host = self.bench.lab.host(&host, one.partner.address().ip())?;
                 self.names.is_hosted(&one.role.name, host);
             }
         }
@@ -141,8 +134,8 @@ impl CaseRun<'_> {
                 let address = one.partner.address();
                 // An invalid domain is part of the script.
                 let _ = match one.role.persona.offer.tls {
-                    Tls::Direct => self.lab.publish_direct(&domain, address),
-                    _ => self.lab.publish(&domain, address),
+                    Tls::Direct => self.bench.lab.publish_direct(&domain, address),
+                    _ => self.bench.lab.publish(&domain, address),
                 };
             }
         }
@@ -157,12 +150,12 @@ impl CaseRun<'_> {
     pub(super) fn set_records(&self, at: usize) -> Result<(), CaseError> {
         records::set(
             &self.script.dns[at],
-            self.lab.dns.records(),
+            self.bench.lab.dns.records(),
             &self.fill(),
             &|name| {
                 self.names
                     .port(name)
-                    .or_else(|| (name == "target").then(|| self.target.address.port()))
+                    .or_else(|| (name == "target").then(|| self.bench.target.address.port()))
             },
         )?;
         Ok(())

@@ -7,6 +7,7 @@ use std::time::Instant;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::ending::refused_by_configuration;
 use super::job::{self, Bench, Job};
 use super::pairing::Pairing;
 use super::plan::{Deadlines, Plan};
@@ -158,7 +159,7 @@ impl Schedule {
             Ok((running, stop)) => self.all(jobs, running, stop).await,
             Err(StartError::ConfigRefused(why)) => {
                 for job in jobs {
-                    self.tell(job.refused_by_configuration(&why)).await;
+                    self.tell(refused_by_configuration(&job, &why)).await;
                 }
             }
             Err(StartError::Unsupported(why)) => {

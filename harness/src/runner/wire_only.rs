@@ -10,29 +10,35 @@ use simulated_partners::persona::AuthorityFact;
 use simulated_partners::stanza::ping;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::case_run::CaseRun;
 use super::error::CaseError;
-use super::job::Job;
+use super::job::{Bench, Job};
 use super::observed::{Observed, opened};
 use super::partners::{best, setup, start};
-use super::plan::Deadlines;
 use crate::case::Direction;
 use crate::case::names::Names;
 use crate::evidence::{Arrival, Bounce, Evidence};
-use crate::lab::Lab;
 use crate::subject::{Hidden, Running, Trigger};
 
 /// A target without a visible backend.
 pub(super) struct WireOnly<'a> {
     hidden: &'a Hidden,
+    job: &'a Job,
+    bench: Bench<'a>,
+    domain: String,
+    /// The id of the stanza whose delivery is the case.
+    probe: String,
     /// The partner whose ping makes the target dial, once it is accepted.
     entrant: Option<(Partner, Entry)>,
 }
 
 impl<'a> WireOnly<'a> {
-    pub(super) fn new(hidden: &'a Hidden) -> Self {
+    pub(super) fn new(hidden: &'a Hidden, job: &'a Job, bench: Bench<'a>, names: &Names) -> Self {
         Self {
             hidden,
+            job,
+            bench,
+            domain: names.domain().to_owned(),
+            probe: names.probe().to_owned(),
             entrant: None,
         }
     }
@@ -49,78 +55,26 @@ impl<'a> WireOnly<'a> {
         }
     }
 
-    /// Returns if the partner whose ping makes the target dial is disconnected before the target has
-    /// dialled.
-    pub(super) async fn trigger_lost(&mut self, target: &Running, seen: &Observed) -> CaseError {
-        let dialled = seen.connections(ConnectionKind::Outbound) > 0;
-        let Some((entrant, _)) = self.entrant.as_mut().filter(|_| !dialled) else {
-            return std::future::pending().await;
-        };
-        while let Some(event) = entrant.next_event().await {
-            if let Some(why) = end_of(&event.kind, target) {
-                return CaseError::TriggerLost(why);
-            }
-        }
-        std::future::pending().await
+    fn is_inbound(&self) -> bool {
+        self.job.case.direction == Direction::Inbound
     }
 
-    pub(super) fn inbound_event(
-        job: &Job,
-        target: &Running,
-        names: &Names,
-        observed: &mut Observed,
-        event: &Event,
-    ) -> Result<(), CaseError> {
-        if let EventKind::ConnectFailed(ConnectionKind::Inbound, error) = &event.kind
-            && job.allowed.is_some()
-            && job.case.row.policy().valid()
-        {
-            return Err(CaseError::Unreachable {
-                address: target.address,
-                error: *error,
-            });
-        }
-        // A stream that begins after the ping was sent authenticated is there to answer it. Earlier
-        // ones may have been opened for a verification.
-        if job.allowed.is_some()
-            && opened(&event.kind) == Some(ConnectionKind::Outbound)
-            && observed.was_sent(names.probe())
-        {
-            observed.evidence.arrived = Arrival::Seen;
-        }
-        Ok(())
+    /// Whether the oracle decides the case, not its scenario.
+    fn by_oracle(&self) -> bool {
+        self.job.allowed.is_some()
     }
 
-    /// Outbound, all attempts of the target have ended; or nothing listens for this partner, and the
-    /// lookup is all there is to see.
-    pub(super) fn is_settling(job: &Job, observed: &Observed) -> bool {
-        let unreachable = job.case.partner.facts.authority == AuthorityFact::Unreachable;
-        if observed.connections(ConnectionKind::Outbound) > 0 {
-            observed.all_over(ConnectionKind::Outbound)
-        } else {
-            unreachable && observed.looked_up
-        }
-    }
-}
-
-impl CaseRun<'_> {
     /// Outbound, if pings make the target dial, a partner of the case's domain gets in. The
     /// connections that the target opened for it are closed, and its DNS queries are forgotten.
-    pub(super) async fn prepare_trigger(&mut self, until: Instant) -> Result<(), CaseError> {
-        let super::backend::Backend::WireOnly(wire) = &mut self.backend else {
-            return Ok(());
-        };
-        let replies = matches!(wire.hidden.trigger, Trigger::Reply);
-        if !replies || self.job.case.direction == Direction::Inbound {
+    pub(super) async fn prepare(&mut self, until: Instant) -> Result<(), CaseError> {
+        let replies = matches!(self.hidden.trigger, Trigger::Reply);
+        if !replies || self.is_inbound() {
             return Ok(());
         }
-        let domain = self.names.domain();
-        let setup = || {
-            let best = best()?;
-            Ok::<_, CaseError>(setup(self.lab, self.target, domain, &best, self.deadlines))
-        };
+        let Bench { lab, target, .. } = self.bench;
+        let setup = || Ok::<_, CaseError>(setup(self.bench, &self.domain, &best()?));
         let authority = start(setup()?).await?;
-        self.lab.publish(domain, authority.address())?;
+        lab.publish(&self.domain, authority.address())?;
         let mut entrant = start(setup()?).await?;
         let entry = entrant.enter();
         loop {
@@ -135,35 +89,30 @@ impl CaseRun<'_> {
                 None => return Err(CaseError::NoTrigger("it ended".to_owned())),
                 Some(EventKind::Established(_)) => break,
                 Some(what) => {
-                    if let Some(why) = end_of(&what, self.target) {
+                    if let Some(why) = end_of(&what, target) {
                         return Err(CaseError::NoTrigger(why));
                     }
                 }
             }
         }
         authority.stop().await;
-        self.lab.dns.records().remove(domain);
-        wire.entrant = Some((entrant, entry));
+        lab.dns.records().remove(&self.domain);
+        self.entrant = Some((entrant, entry));
         Ok(())
     }
 
     /// Makes the target send the probe to the partner.
-    pub(super) async fn send_probe(&mut self) -> Result<(), CaseError> {
-        let (probe, domain) = (self.names.probe(), self.names.domain());
-        let sender = format!("juliet@{}", self.target.domain);
-        let super::backend::Backend::WireOnly(wire) = &self.backend else {
-            self.backend.send(&ping(probe, &sender, domain)).await;
-            return Ok(());
-        };
-        match (&wire.hidden.trigger, &wire.entrant) {
+    pub(super) async fn send_probe(&self, sender: &str) -> Result<(), CaseError> {
+        let (probe, domain) = (self.probe.as_str(), self.domain.as_str());
+        match (&self.hidden.trigger, &self.entrant) {
             (Trigger::Reply, Some((_, entry))) => {
-                entry.send(ping(probe, domain, &self.target.domain));
+                entry.send(ping(probe, domain, &self.bench.target.domain));
             }
             (Trigger::Reply, None) => {}
             (Trigger::Command(call), _) => {
-                let _turn = wire.hidden.turn().await;
+                let _turn = self.hidden.turn().await;
                 call.filled(&[
-                    ("sender", &sender),
+                    ("sender", sender),
                     ("receiver", domain),
                     ("body", probe),
                     ("id", probe),
@@ -178,38 +127,100 @@ impl CaseRun<'_> {
         Ok(())
     }
 
-    /// Inbound, any result of the probe is sent before that of a later control and takes the same path, so
-    /// the case waits until a control has its answer.
-    pub(super) async fn outwait_control(&mut self) -> Result<(), CaseError> {
-        let super::backend::Backend::WireOnly(wire) = &self.backend else {
-            return Ok(());
+    /// Returns if the partner whose ping makes the target dial is disconnected before the target has
+    /// dialled.
+    pub(super) async fn trigger_lost(&mut self, seen: &Observed) -> CaseError {
+        let target = self.bench.target;
+        let dialled = seen.connections(ConnectionKind::Outbound) > 0;
+        let Some((entrant, _)) = self.entrant.as_mut().filter(|_| !dialled) else {
+            return std::future::pending().await;
         };
-        let control = control(
-            wire.hidden,
-            self.lab,
-            self.target,
-            self.deadlines,
-            format!("control-{}", self.names.probe()),
-        );
-        let mut control = std::pin::pin!(control);
-        while !self.observed.evidence.answered {
-            tokio::select! {
-                biased;
-                (at, event) = super::partners::next_event(&mut self.partners) => {
-                    self.event(at, event)?;
-                }
-                () = &mut control => break,
+        while let Some(event) = entrant.next_event().await {
+            if let Some(why) = end_of(&event.kind, target) {
+                return CaseError::TriggerLost(why);
             }
+        }
+        std::future::pending().await
+    }
+
+    /// Inspects an event of the main partner before it is recorded.
+    pub(super) fn event(&self, observed: &mut Observed, event: &Event) -> Result<(), CaseError> {
+        if !self.is_inbound() || !self.by_oracle() {
+            return Ok(());
+        }
+        if let EventKind::ConnectFailed(ConnectionKind::Inbound, error) = &event.kind
+            && self.job.case.row.policy().valid()
+        {
+            return Err(CaseError::Unreachable {
+                address: self.bench.target.address,
+                error: *error,
+            });
+        }
+        // A stream that begins after the ping was sent authenticated is there to answer it. Earlier
+        // ones may have been opened for a verification.
+        if opened(&event.kind) == Some(ConnectionKind::Outbound) && observed.was_sent(&self.probe) {
+            observed.evidence.arrived = Arrival::Seen;
         }
         Ok(())
     }
 
+    /// Whether a case that the oracle decides is over.
+    pub(super) fn is_decided(&self, observed: &Observed) -> bool {
+        let evidence = observed.evidence;
+        match self.job.case.direction {
+            Direction::Outbound => evidence.arrived.is_seen(),
+            Direction::Inbound => {
+                evidence.answered
+                    || observed.over(ConnectionKind::Inbound)
+                    || (!self.job.answer_due && observed.was_sent(&self.probe))
+            }
+        }
+    }
+
+    /// Outbound, all attempts of the target have ended; or nothing listens for this partner, and the
+    /// lookup is all there is to see.
+    pub(super) fn is_settling(&self, observed: &Observed) -> bool {
+        let unreachable = self.job.case.partner.facts.authority == AuthorityFact::Unreachable;
+        if observed.connections(ConnectionKind::Outbound) > 0 {
+            observed.all_over(ConnectionKind::Outbound)
+        } else {
+            unreachable && observed.looked_up
+        }
+    }
+
+    /// Returns when a conforming partner got its answer, or its waiting time has passed.
+    pub(super) fn control(&self) -> impl Future<Output = ()> + use<'a> {
+        let (hidden, bench) = (self.hidden, self.bench);
+        let id = format!("control-{}", self.probe);
+        async move {
+            let domain = hidden.control_domain();
+            let Ok(best) = best() else { return };
+            let Ok(mut partner) = start(setup(bench, &domain, &best)).await else {
+                return;
+            };
+            if bench.lab.publish(&domain, partner.address()).is_ok() {
+                partner.dial(ping(&id, &domain, &bench.target.domain));
+                let answered = async {
+                    while let Some(event) = partner.next_event().await {
+                        let answer = event.kind.element_from(Party::Target);
+                        let answer = answer.is_some_and(|one| one.attribute("id") == Some(&id));
+                        if answer || end_of(&event.kind, bench.target).is_some() {
+                            return;
+                        }
+                    }
+                };
+                // A control without an answer shows no more than the time it had.
+                let _ = timeout(bench.deadlines.patience, answered).await;
+            }
+            bench.lab.dns.records().remove(&domain);
+            partner.stop().await;
+        }
+    }
+
     /// Whether an established stream that stays open delivered anything is unknown here.
-    pub(super) fn admit_blindness(&mut self) {
-        let observed = &mut self.observed;
-        if !self.backend.is_attached()
-            && self.job.allowed.is_some()
-            && self.job.case.direction == Direction::Inbound
+    pub(super) fn admit_blindness(&self, observed: &mut Observed) {
+        if self.by_oracle()
+            && self.is_inbound()
             && observed.evidence.arrived == Arrival::NotSeen
             && observed.stays_established()
         {
@@ -218,42 +229,11 @@ impl CaseRun<'_> {
     }
 
     /// Ends the partner whose ping made the target dial.
-    pub(super) async fn stop_trigger(&mut self) {
-        if let super::backend::Backend::WireOnly(wire) = &mut self.backend
-            && let Some((entrant, _)) = wire.entrant.take()
-        {
+    pub(super) async fn stop(&mut self) {
+        if let Some((entrant, _)) = self.entrant.take() {
             entrant.stop().await;
         }
     }
-}
-
-/// Returns when a conforming partner got its answer, or its waiting
-/// time has passed.
-async fn control(hidden: &Hidden, lab: &Lab, target: &Running, deadlines: Deadlines, id: String) {
-    let domain = hidden.control_domain();
-    let Ok(best) = best() else { return };
-    let setup = setup(lab, target, &domain, &best, deadlines);
-    let Ok(mut partner) = start(setup).await else {
-        return;
-    };
-    if lab.publish(&domain, partner.address()).is_ok() {
-        partner.dial(ping(&id, &domain, &target.domain));
-        let answered = async {
-            while let Some(event) = partner.next_event().await {
-                let answer = event
-                    .kind
-                    .element_from(Party::Target)
-                    .is_some_and(|element| element.attribute("id") == Some(&id));
-                if answer || end_of(&event.kind, target).is_some() {
-                    return;
-                }
-            }
-        };
-        // A control without an answer shows no more than the time it had.
-        let _ = timeout(deadlines.patience, answered).await;
-    }
-    lab.dns.records().remove(&domain);
-    partner.stop().await;
 }
 
 /// How a partner's connection ended, if it did.
