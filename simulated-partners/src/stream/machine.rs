@@ -1,5 +1,6 @@
-//! The machine: inputs and actions. `listening`, `dialling` and `reacting` decide what a frame
-//! means, and `sending` what is sent.
+//! The machine: inputs and actions. `taking` cuts bytes into units and names the point of each; `points`
+//! runs the persona's reaction there (`reacting`), or does what a correct server does (`listening`,
+//! `dialling`); `sending` sends it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -9,9 +10,10 @@ use super::config::{PartnerConfig, Purpose};
 use super::features::Standing;
 use super::header;
 use super::opaque::Opaque;
-use super::reacting::{Kept, Paused};
+use super::reacting::Paused;
 use super::script::Script;
 use super::state::{State, Step};
+use super::taking::Kept;
 use crate::board::Snapshot;
 use crate::event::{CertificateSeen, Close, ConnectionKind, EventKind, Method, Party};
 use crate::persona::Tls;

@@ -12,6 +12,7 @@ mod header;
 mod listening;
 mod machine;
 mod opaque;
+mod points;
 mod reacting;
 mod script;
 mod sending;

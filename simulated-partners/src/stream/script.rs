@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::action::Action;
 use super::machine::Machine;
-use super::reacting::ends;
+use super::points::ends;
 use super::state::{State, Step};
 use crate::event::{EventKind, Party};
 use crate::negotiate::dialback;

@@ -1,5 +1,6 @@
-//! Input from the target: bytes, frames, ends and timeouts.
+//! Input from the target: bytes are cut into units, and each unit has its point. Ends and timeouts.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::action::Verdict;
@@ -10,6 +11,41 @@ use super::state::State;
 use crate::event::{Close, EventKind, Party};
 use crate::reaction::When;
 use crate::wire::{Element, Frame, Kind, Unit};
+
+/// Limits on units kept while a list is paused, and on their bytes. Anything more is only
+/// observed.
+const KEPT_UNITS: usize = 256;
+const KEPT_BYTES: usize = 262_144;
+
+/// What was received while a list was paused.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    frames: VecDeque<Arc<Frame>>,
+    bytes: usize,
+}
+
+impl Kept {
+    fn push(&mut self, frame: Arc<Frame>) {
+        if self.frames.len() < KEPT_UNITS && self.bytes + frame.raw.len() <= KEPT_BYTES {
+            self.bytes += frame.raw.len();
+            self.frames.push_back(frame);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Arc<Frame>> {
+        let frame = self.frames.pop_front()?;
+        self.bytes -= frame.raw.len();
+        Some(frame)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
 
 impl Machine {
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
@@ -56,6 +92,47 @@ impl Machine {
                     }
                     break;
                 }
+            }
+        }
+    }
+
+    /// A received unit, which is kept for later while a list is paused.
+    pub(super) fn take_frame(&mut self, frame: Arc<Frame>) {
+        let is_urgent = match &frame.kind {
+            Kind::End => true,
+            Kind::Element(element) => Unit::StreamError.is(element),
+            Kind::Declaration | Kind::Header(_) | Kind::Whitespace(_) => false,
+        };
+        if self.paused.is_some() && !is_urgent {
+            if matches!(frame.kind, Kind::Header(_) | Kind::Element(_)) {
+                self.kept.push(frame);
+            }
+        } else {
+            self.frame(&frame);
+            self.settle();
+        }
+    }
+
+    /// Does what is due after the current step, and handles what was received while a list was paused.
+    pub(super) fn settle(&mut self) {
+        loop {
+            match self.state {
+                State::Closing | State::Ended | State::Held | State::Opaque => {
+                    self.paused = None;
+                    self.kept.clear();
+                    self.due.clear();
+                    return;
+                }
+                State::AwaitTls => return,
+                _ if self.paused.is_some() => return,
+                _ => {}
+            }
+            if let Some(when) = self.due.pop_front() {
+                self.point(when, None);
+            } else if let Some(frame) = self.kept.pop() {
+                self.frame(&frame);
+            } else {
+                return;
             }
         }
     }
