@@ -17,7 +17,7 @@ use super::socket::{Handshake, Socket, Tcp};
 use super::{FAREWELL, Shared};
 use crate::board::Snapshot;
 use crate::event::{ConnectionId, Party, TlsSignal};
-use crate::stream::{Action, Input, Machine, Purpose, State, TlsRole, Verdict};
+use crate::stream::{Action, Input, KeyAnswer, Machine, Purpose, State, TlsRole};
 use crate::tls;
 use crate::wire::Element;
 
@@ -31,13 +31,13 @@ const BACKLOG: usize = 256 * 1024;
 #[derive(Debug)]
 pub(super) struct Report {
     ticket: u32,
-    to: mpsc::UnboundedSender<(u32, Verdict)>,
+    to: mpsc::UnboundedSender<(u32, KeyAnswer)>,
 }
 
 impl Report {
-    pub(super) fn send(self, verdict: Verdict) {
+    pub(super) fn send(self, answer: KeyAnswer) {
         // The requester may be gone.
-        let _ = self.to.send((self.ticket, verdict));
+        let _ = self.to.send((self.ticket, answer));
     }
 }
 
@@ -63,8 +63,8 @@ struct Connection<'a> {
     machine: Machine,
     deadline: Option<Instant>,
     /// Results of verification connections arrive here.
-    verdicts: mpsc::UnboundedSender<(u32, Verdict)>,
-    decided: mpsc::UnboundedReceiver<(u32, Verdict)>,
+    answers: mpsc::UnboundedSender<(u32, KeyAnswer)>,
+    decided: mpsc::UnboundedReceiver<(u32, KeyAnswer)>,
     report: Option<Report>,
     /// Stanzas to send once the connection is authenticated.
     stanzas: Option<mpsc::UnboundedReceiver<Element>>,
@@ -90,7 +90,7 @@ pub(super) async fn run(
     requests: Requests,
 ) {
     let connection = shared.recorder.opened(purpose.kind());
-    let (verdicts, decided) = mpsc::unbounded_channel();
+    let (answers, decided) = mpsc::unbounded_channel();
     let mut board = shared.board.subscribe();
     // Signals that are already raised must be handled, too.
     board.mark_changed();
@@ -98,10 +98,9 @@ pub(super) async fn run(
         shared,
         connection,
         socket: Socket::Plain(Tcp::new(stream)),
-        machine: Machine::new(Arc::clone(&shared.profile), connection.0, purpose)
-            .as_connection(number),
+        machine: Machine::new(Arc::clone(&shared.config), connection.0, purpose).as_nth(number),
         deadline: None,
-        verdicts,
+        answers,
         decided,
         report,
         stanzas,
@@ -132,8 +131,8 @@ impl Connection<'_> {
             let input = tokio::select! {
                 biased;
                 () = told(&mut stop), if !self.stopping => self.stopped(),
-                Some((ticket, verdict)) = self.decided.recv() => {
-                    Input::Verified { ticket, verdict }
+                Some((ticket, answer)) = self.decided.recv() => {
+                    Input::Verified { ticket, answer }
                 }
                 Some(stanza) = handed_in(&mut self.stanzas),
                     if self.machine.state() == State::Established =>
@@ -202,7 +201,7 @@ impl Connection<'_> {
         if self.stopping {
             FAREWELL
         } else {
-            self.shared.profile.patience
+            self.shared.config.patience
         }
     }
 
@@ -289,13 +288,13 @@ impl Connection<'_> {
                     self.deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
                 }
                 Action::Ask { ticket, question } => {
-                    let to = self.verdicts.clone();
+                    let to = self.answers.clone();
                     self.shared.verify(question, Report { ticket, to });
                 }
                 Action::Answer(stanza) => self.shared.dial(Purpose::Deliver(stanza), None, None),
-                Action::Decide(verdict) => {
+                Action::Decide(answer) => {
                     if let Some(report) = self.report.take() {
-                        report.send(verdict);
+                        report.send(answer);
                     }
                 }
                 Action::Close => {
@@ -388,13 +387,13 @@ impl Connection<'_> {
         };
         let deadline = self
             .deadline
-            .unwrap_or_else(|| Instant::now() + shared.profile.patience);
+            .unwrap_or_else(|| Instant::now() + shared.config.patience);
         let done = tokio::select! {
             biased;
             () = told(stop), if !self.stopping => None,
             done = timeout_at(
                 deadline,
-                self.socket.secure(handshake, &shared.profile.target_domain, &shared.roots),
+                self.socket.secure(handshake, &shared.config.target_domain, &shared.roots),
             ) => Some(done),
         };
         match done {

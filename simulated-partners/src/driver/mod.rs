@@ -33,7 +33,7 @@ use crate::board::Board;
 use crate::event::{ConnectionKind, Event};
 use crate::persona::{AuthorityFact, Persona};
 use crate::pki;
-use crate::stream::{Machine, PartnerConfig, Purpose, Question, Verdict};
+use crate::stream::{KeyAnswer, Machine, PartnerConfig, Purpose, Question};
 use crate::tls;
 use crate::wire::Element;
 use recorder::Recorder;
@@ -116,7 +116,7 @@ impl Entry {
 
 /// State shared by a partner's tasks. It is dropped when the last of them has ended.
 struct Shared {
-    profile: Arc<PartnerConfig>,
+    config: Arc<PartnerConfig>,
     target: Mutex<SocketAddr>,
     direct_tls: Option<SocketAddr>,
     server_name: Option<ServerName<'static>>,
@@ -136,18 +136,18 @@ struct Shared {
 /// The number of connections of each kind.
 #[derive(Debug, Default)]
 struct Numbers {
-    incoming: AtomicU16,
-    outgoing: AtomicU16,
-    verify: AtomicU16,
+    outbound: AtomicU16,
+    inbound: AtomicU16,
+    verification: AtomicU16,
 }
 
 impl Numbers {
     /// The next number, from 1. It saturates at the maximum.
     fn next(&self, kind: ConnectionKind) -> u16 {
         let number = match kind {
-            ConnectionKind::Outbound => &self.incoming,
-            ConnectionKind::Inbound => &self.outgoing,
-            ConnectionKind::Verification => &self.verify,
+            ConnectionKind::Outbound => &self.outbound,
+            ConnectionKind::Inbound => &self.inbound,
+            ConnectionKind::Verification => &self.verification,
         };
         let before = number.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |number| {
             number.checked_add(1)
@@ -190,7 +190,7 @@ impl Partner {
         let (ended_sender, ended) = mpsc::channel(1);
         let shared = Arc::new(Shared {
             server_name,
-            profile: Arc::new(PartnerConfig {
+            config: Arc::new(PartnerConfig {
                 domain: setup.domain,
                 persona: setup.persona,
                 identity: setup.identity,
@@ -288,8 +288,8 @@ impl Partner {
 impl fmt::Debug for Partner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Partner")
-            .field("domain", &self.shared.profile.domain)
-            .field("persona", &self.shared.profile.persona.name)
+            .field("domain", &self.shared.config.domain)
+            .field("persona", &self.shared.config.persona.name)
             .field("address", &self.address)
             .finish_non_exhaustive()
     }
@@ -322,7 +322,7 @@ impl Shared {
                 Err(error) => {
                     shared.recorder.connect_failed(kind, error.kind());
                     if let Some(report) = report {
-                        report.send(Verdict::Undecided(match error.kind() {
+                        report.send(KeyAnswer::Undecided(match error.kind() {
                             io::ErrorKind::TimedOut => "remote-server-timeout",
                             _ => "remote-connection-failed",
                         }));
@@ -340,13 +340,13 @@ impl Shared {
     async fn connect(&self, purpose: &Purpose, number: u16) -> io::Result<TcpStream> {
         let mut stop = self.stop.clone();
         let target = match self.direct_tls {
-            Some(direct) if Machine::dials_with_tls(&self.profile, purpose, number) => direct,
+            Some(direct) if Machine::dials_with_tls(&self.config, purpose, number) => direct,
             _ => *self.target(),
         };
         tokio::select! {
             biased;
             _ = stop.wait_for(|stopped| *stopped) => Err(io::ErrorKind::Interrupted.into()),
-            connected = timeout(self.profile.patience, TcpStream::connect(target)) => {
+            connected = timeout(self.config.patience, TcpStream::connect(target)) => {
                 connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             }
         }
@@ -383,7 +383,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, mut requests: Reques
             }
         };
         let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
-            tracing::warn!(domain = shared.profile.domain, "too many connections");
+            tracing::warn!(domain = shared.config.domain, "too many connections");
             continue;
         };
         let shared = Arc::clone(&shared);

@@ -38,7 +38,7 @@ pub enum Input<'a> {
         /// The question.
         ticket: u32,
         /// The answer.
-        verdict: Verdict,
+        answer: KeyAnswer,
     },
     /// A stanza for an authenticated connection of [`Purpose::Enter`]; on any other it is dropped.
     ///
@@ -105,7 +105,7 @@ pub enum Action {
     /// Send this answer to the target on a separate connection (RFC 6120 §4.5).
     Answer(Element),
     /// The verification is finished.
-    Decide(Verdict),
+    Decide(KeyAnswer),
     /// Close TLS and TCP cleanly. Further inputs do not matter.
     Close,
     /// Close TCP without closing TLS. Further inputs do not matter.
@@ -138,7 +138,7 @@ pub struct Question {
 
 /// The answer to a [`Question`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum KeyAnswer {
     /// The authoritative server knows the key.
     Valid,
     /// The authoritative server denies the key.

@@ -1,6 +1,6 @@
 //! The partner as initiating entity: to deliver a stanza or to verify a key.
 
-use super::action::{TlsRole, Verdict};
+use super::action::{KeyAnswer, TlsRole};
 use super::config::Purpose;
 use super::features;
 use super::header::{has_right_namespaces, has_version, same_domain};
@@ -32,7 +32,7 @@ impl Machine {
             return self.fail_stream("invalid-namespace");
         }
         let from = header.attribute("from");
-        if from.is_some_and(|from| !same_domain(from, &self.profile.target_domain)) {
+        if from.is_some_and(|from| !same_domain(from, &self.config.target_domain)) {
             return self.fail_stream("invalid-from");
         }
         if has_version(header) {
@@ -54,7 +54,7 @@ impl Machine {
             && !self.unread().is_empty();
         if is_one {
             self.show_unread("bytes in clear after <proceed/>");
-            self.decide(Verdict::Undecided("remote-connection-failed"));
+            self.decide(KeyAnswer::Undecided("remote-connection-failed"));
             self.reset();
         }
         is_one
@@ -73,7 +73,7 @@ impl Machine {
             When::FeaturesReceived if waits(State::AwaitFeatures) => self.choose(element),
             When::ProceedReceived if waits(State::AwaitProceed) => self.proceed(),
             _ if self.state == State::AwaitProceed && Unit::TlsFailure.is(element) => {
-                self.decide(Verdict::Undecided("remote-connection-failed"));
+                self.decide(KeyAnswer::Undecided("remote-connection-failed"));
                 self.end_stream();
             }
             When::SuccessReceived if waits(State::AwaitSuccess) => self.succeeded(),
@@ -82,7 +82,7 @@ impl Machine {
                 if self.state == State::Scripted {
                     self.go(Step::AskSasl);
                 }
-                let response = sasl::response(&self.profile.domain);
+                let response = sasl::response(&self.config.domain);
                 self.send_element(response);
             }
             When::FailureReceived if waits(State::AwaitSuccess) => {
@@ -106,7 +106,7 @@ impl Machine {
 
     /// Uses the best method that both sides have.
     fn choose(&mut self, features: &Element) {
-        let offer = &self.profile.persona.offer;
+        let offer = &self.config.persona.offer;
         if self.sasl_done {
             return self.through();
         }
@@ -122,7 +122,7 @@ impl Machine {
         }
         if self.encrypted && offer.external && sasl::offers_external(features) {
             self.go(Step::AskSasl);
-            let request = sasl::request(&self.profile.domain);
+            let request = sasl::request(&self.config.domain);
             return self.send_element(request);
         }
         self.try_dialback();
@@ -154,16 +154,16 @@ impl Machine {
             self.go(Step::AskVerify);
             return self.send_element(request);
         }
-        if !self.profile.accepts_dialback() {
+        if !self.config.accepts_dialback() {
             return self.end_stream();
         }
         let Some(id) = self.stream.id.as_deref() else {
             // No key can be made (XEP-0220 §2.1.1).
             return self.fail_stream("bad-format");
         };
-        let profile = &self.profile;
-        let key = dialback::key(&profile.secret, &profile.target_domain, &profile.domain, id);
-        let request = dialback::result_request(&profile.domain, &profile.target_domain, &key);
+        let config = &self.config;
+        let key = dialback::key(&config.secret, &config.target_domain, &config.domain, id);
+        let request = dialback::result_request(&config.domain, &config.target_domain, &key);
         self.go(Step::AskResult);
         self.send_element(request);
     }
@@ -174,7 +174,7 @@ impl Machine {
                 .attribute(name)
                 .is_some_and(|value| same_domain(value, domain))
         };
-        is("from", &self.profile.target_domain) && is("to", &self.profile.domain)
+        is("from", &self.config.target_domain) && is("to", &self.config.domain)
     }
 
     /// The answer to our key. One for another pair is unsolicited (XEP-0220 §3.1).
@@ -197,13 +197,13 @@ impl Machine {
         if !self.is_between_us(element) || element.attribute("id") != Some(question.id.as_str()) {
             return;
         }
-        let verdict = match dialback::read_answer(element) {
-            Some(Answer::Valid) => Verdict::Valid,
-            Some(Answer::Invalid) => Verdict::Invalid,
-            Some(Answer::Error(_)) => Verdict::Undecided("remote-server-not-found"),
+        let answer = match dialback::read_answer(element) {
+            Some(Answer::Valid) => KeyAnswer::Valid,
+            Some(Answer::Invalid) => KeyAnswer::Invalid,
+            Some(Answer::Error(_)) => KeyAnswer::Undecided("remote-server-not-found"),
             None => return,
         };
-        self.decide(verdict);
+        self.decide(answer);
         self.end_stream();
     }
 

@@ -25,8 +25,8 @@ pub(super) struct Standing {
 /// STARTTLS as the only feature would count as mandatory (RFC 6120 §5.3.1). If it is not, and
 /// dialback is not offered, entity capabilities are added: XEP-0115 §6.3 allows them for
 /// servers, they only inform, and they cannot be negotiated.
-pub(super) fn offered(profile: &PartnerConfig, standing: Standing) -> Element {
-    let offer = &profile.persona.offer;
+pub(super) fn offered(config: &PartnerConfig, standing: Standing) -> Element {
+    let offer = &config.persona.offer;
     let features = Unit::Features.element();
     if standing.authenticated {
         return features;
@@ -37,7 +37,7 @@ pub(super) fn offered(profile: &PartnerConfig, standing: Standing) -> Element {
         } else {
             features
         };
-        return if profile.accepts_dialback() {
+        return if config.accepts_dialback() {
             features.child(dialback())
         } else {
             features
@@ -55,7 +55,7 @@ pub(super) fn offered(profile: &PartnerConfig, standing: Standing) -> Element {
     if offer.external_on_plaintext {
         features = features.child(external());
     }
-    if profile.accepts_dialback() && !profile.requires_tls() {
+    if config.accepts_dialback() && !config.requires_tls() {
         features = features.child(dialback());
     }
     if offer.tls == Tls::Offered && features.children.len() == 1 {

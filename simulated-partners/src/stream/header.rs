@@ -11,7 +11,7 @@ pub(super) const DECLARATION: &str = "<?xml version='1.0'?>";
 /// A header to the target.
 pub(super) struct Outgoing<'a> {
     /// Who sends it.
-    pub(super) profile: &'a PartnerConfig,
+    pub(super) config: &'a PartnerConfig,
     /// The id, given by the listening side.
     pub(super) id: Option<&'a str>,
     /// The domain that it answers; on the dialling side the one being dialled.
@@ -38,7 +38,7 @@ impl Outgoing<'_> {
             namespace: String::new(),
             value: value.to_owned(),
         };
-        let mut attributes = vec![attribute("from", &self.profile.domain)];
+        let mut attributes = vec![attribute("from", &self.config.domain)];
         if let Some(to) = self.to {
             attributes.push(attribute("to", to));
         }

@@ -1,10 +1,10 @@
 //! The partner as receiving entity, and as the authoritative server for its own domain.
 
-use super::action::{Action, Question, Verdict};
+use super::action::{Action, KeyAnswer, Question};
 use super::header::{
     could_be_domain, declares_dialback, has_right_namespaces, has_version, same_domain,
 };
-use super::machine::{Machine, Pending};
+use super::machine::{Asked, Machine};
 use super::state::{State, Step};
 use crate::event::ConnectionKind;
 use crate::negotiate::dialback::{self, Answer};
@@ -58,24 +58,24 @@ impl Machine {
     }
 
     fn judge_header(&self, header: &Element) -> Result<(), &'static str> {
-        let profile = &self.profile;
+        let config = &self.config;
         if !has_right_namespaces(header) {
             return Err("invalid-namespace");
         }
         match header.attribute("to") {
             None => return Err("improper-addressing"),
-            Some(to) if !same_domain(to, &profile.domain) => return Err("host-unknown"),
+            Some(to) if !same_domain(to, &config.domain) => return Err("host-unknown"),
             Some(_) => {}
         }
         let from = header.attribute("from");
-        if from.is_some_and(|from| !could_be_domain(from) || same_domain(from, &profile.domain)) {
+        if from.is_some_and(|from| !could_be_domain(from) || same_domain(from, &config.domain)) {
             return Err("invalid-from");
         }
         // The identity was settled before the restart and cannot change (RFC 6120 §6.4.6).
-        if self.sasl_done && !from.is_some_and(|from| same_domain(from, &profile.target_domain)) {
+        if self.sasl_done && !from.is_some_and(|from| same_domain(from, &config.target_domain)) {
             return Err("invalid-from");
         }
-        if profile.persona.offer.insists_on_db_namespace && !declares_dialback(header) {
+        if config.persona.offer.insists_on_db_namespace && !declares_dialback(header) {
             return Err("invalid-namespace");
         }
         if self.stream.without_features && self.lacks_tls() {
@@ -105,7 +105,7 @@ impl Machine {
             self.show_unread("bytes in clear after <starttls/>");
             return self.refuse_tls();
         }
-        let wanted = self.profile.persona.offer.tls != Tls::None;
+        let wanted = self.config.persona.offer.tls != Tls::None;
         if !wanted || self.encrypted || !self.is_negotiating() {
             return self.refuse_tls();
         }
@@ -135,7 +135,7 @@ impl Machine {
         }
         let claim = sasl::Claim {
             encrypted: self.encrypted,
-            offered: self.profile.persona.offer.external,
+            offered: self.config.persona.offer.external,
             trusted: self.standing().trusted,
             from: self.stream.from.as_deref(),
         };
@@ -160,24 +160,24 @@ impl Machine {
         let (Some(from), Some(to)) = (element.attribute("from"), element.attribute("to")) else {
             return self.fail_stream("improper-addressing");
         };
-        if !self.profile.persona.offer.dialback {
+        if !self.config.persona.offer.dialback {
             return self.fail_stream(if self.lacks_tls() {
                 "policy-violation"
             } else {
                 "unsupported-stanza-type"
             });
         }
-        let refusal = if self.profile.persona.offer.needs_external {
+        let refusal = if self.config.persona.offer.needs_external {
             Some(("not-authorized", true))
         } else if self.lacks_tls() {
             Some(("policy-violation", true))
-        } else if !same_domain(to, &self.profile.domain) {
+        } else if !same_domain(to, &self.config.domain) {
             Some(("item-not-found", false))
         } else if !could_be_domain(from) {
             Some(("not-acceptable", false))
-        } else if same_domain(from, &self.profile.domain) {
+        } else if same_domain(from, &self.config.domain) {
             Some(("policy-violation", false))
-        } else if !same_domain(from, &self.profile.target_domain) {
+        } else if !same_domain(from, &self.config.target_domain) {
             Some(("remote-server-not-found", false))
         } else if self.pending.len() >= QUESTIONS {
             Some(("resource-constraint", false))
@@ -194,13 +194,13 @@ impl Machine {
         }
         self.tickets += 1;
         let ticket = self.tickets;
-        self.pending.push(Pending {
+        self.pending.push(Asked {
             ticket,
             sender: from.to_owned(),
         });
         let question = Question {
             sender: from.to_owned(),
-            receiver: self.profile.domain.clone(),
+            receiver: self.config.domain.clone(),
             id: self.stream.id.clone().unwrap_or_default(),
             key: element.content().trim().to_owned(),
         };
@@ -208,7 +208,7 @@ impl Machine {
     }
 
     /// A question is decided: pass the answer on.
-    pub(super) fn verified(&mut self, ticket: u32, verdict: Verdict) {
+    pub(super) fn verified(&mut self, ticket: u32, answer: KeyAnswer) {
         let Some(index) = self.pending.iter().position(|one| one.ticket == ticket) else {
             return;
         };
@@ -219,21 +219,21 @@ impl Machine {
         ) {
             return;
         }
-        let domain = self.profile.domain.clone();
-        let answer = |answer| dialback::result_answer(&domain, &sender, answer);
-        match verdict {
-            Verdict::Valid => {
-                self.send_element(answer(Answer::Valid));
+        let domain = self.config.domain.clone();
+        let reply = |answer| dialback::result_answer(&domain, &sender, answer);
+        match answer {
+            KeyAnswer::Valid => {
+                self.send_element(reply(Answer::Valid));
                 self.establish();
             }
-            Verdict::Invalid => {
-                self.send_element(answer(Answer::Invalid));
+            KeyAnswer::Invalid => {
+                self.send_element(reply(Answer::Invalid));
                 if self.established.is_none() {
                     self.end_stream();
                 }
             }
-            Verdict::Undecided(condition) => {
-                self.send_element(answer(Answer::Error(condition)));
+            KeyAnswer::Undecided(condition) => {
+                self.send_element(reply(Answer::Error(condition)));
             }
         }
     }
@@ -243,7 +243,7 @@ impl Machine {
         let (Some(from), Some(to)) = (element.attribute("from"), element.attribute("to")) else {
             return self.fail_stream("improper-addressing");
         };
-        if !self.profile.persona.offer.dialback {
+        if !self.config.persona.offer.dialback {
             return self.fail_stream(if self.lacks_tls() {
                 "policy-violation"
             } else {
@@ -251,18 +251,18 @@ impl Machine {
             });
         }
         let id = element.attribute("id").unwrap_or_default();
-        let profile = &self.profile;
+        let config = &self.config;
         let answer = if self.lacks_tls() {
             Answer::Error("policy-violation")
-        } else if !same_domain(to, &profile.domain) {
+        } else if !same_domain(to, &config.domain) {
             Answer::Error("item-not-found")
         } else if id.is_empty() {
             Answer::Error("bad-request")
         } else if dialback::is_key(
             &element.content(),
-            &profile.secret,
+            &config.secret,
             &from.to_ascii_lowercase(),
-            &profile.domain,
+            &config.domain,
             id,
         ) {
             Answer::Valid
@@ -289,13 +289,13 @@ impl Machine {
         let (Some(from), Some(to)) = (stanza.attribute("from"), stanza.attribute("to")) else {
             return self.fail_stream("improper-addressing");
         };
-        if !same_domain(stanza::domain_of(from), &self.profile.target_domain) {
+        if !same_domain(stanza::domain_of(from), &self.config.target_domain) {
             return self.fail_stream("invalid-from");
         }
-        if !same_domain(stanza::domain_of(to), &self.profile.domain) {
+        if !same_domain(stanza::domain_of(to), &self.config.domain) {
             return self.fail_stream("improper-addressing");
         }
-        if self.profile.answers && stanza::is_question(stanza) {
+        if self.config.answers && stanza::is_question(stanza) {
             self.actions.push(Action::Answer(stanza::result(stanza)));
         }
     }

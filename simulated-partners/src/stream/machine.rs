@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::action::{Action, Input, TlsRole, Verdict};
+use super::action::{Action, Input, KeyAnswer, TlsRole};
 use super::config::{PartnerConfig, Purpose};
 use super::features::Standing;
 use super::header;
@@ -44,7 +44,7 @@ pub(super) struct Stream {
 
 /// A question waiting for its answer.
 #[derive(Debug)]
-pub(super) struct Pending {
+pub(super) struct Asked {
     pub(super) ticket: u32,
     pub(super) sender: String,
 }
@@ -55,12 +55,12 @@ pub(super) struct Pending {
 /// actions. After [`Action::Close`] or [`Action::Reset`] it accepts no more inputs.
 #[derive(Debug)]
 pub struct Machine {
-    pub(super) profile: Arc<PartnerConfig>,
+    pub(super) config: Arc<PartnerConfig>,
     pub(super) purpose: Purpose,
     /// Its number among the partner's connections.
     pub(super) number: u16,
     /// Its number among the partner's connections of its kind, from 1.
-    pub(super) connection: u16,
+    pub(super) nth: u16,
     pub(super) state: State,
     /// A step was taken while handling the current input.
     pub(super) moved: bool,
@@ -73,7 +73,7 @@ pub struct Machine {
     pub(super) streams: u32,
     pub(super) sasl_done: bool,
     pub(super) established: Option<Method>,
-    pub(super) pending: Vec<Pending>,
+    pub(super) pending: Vec<Asked>,
     pub(super) tickets: u32,
     /// Failed attempts of the target, or challenges.
     pub(super) tries: u8,
@@ -112,12 +112,12 @@ pub struct Machine {
 impl Machine {
     /// A machine before TCP is connected. `number` is the connection's number in the
     /// partner; with the seed it makes ids unique.
-    pub fn new(profile: Arc<PartnerConfig>, number: u16, purpose: Purpose) -> Self {
+    pub fn new(config: Arc<PartnerConfig>, number: u16, purpose: Purpose) -> Self {
         Self {
-            profile,
+            config,
             purpose,
             number,
-            connection: 1,
+            nth: 1,
             state: State::Idle,
             moved: false,
             framer: Framer::new(Limits::default()),
@@ -155,19 +155,15 @@ impl Machine {
 
     /// The same machine as the partner's nth connection of its kind, counted from 1.
     #[must_use]
-    pub fn as_connection(self, connection: u16) -> Self {
-        Self { connection, ..self }
+    pub fn as_nth(self, nth: u16) -> Self {
+        Self { nth, ..self }
     }
 
     /// Whether a connection that a partner dials begins with a TLS handshake, because of its persona or
     /// of a reaction. It needs a port for direct TLS then.
-    pub fn dials_with_tls(
-        profile: &Arc<PartnerConfig>,
-        purpose: &Purpose,
-        connection: u16,
-    ) -> bool {
-        let machine = Self::new(Arc::clone(profile), 0, purpose.clone()).as_connection(connection);
-        let mut reactions = profile.persona.reactions.iter();
+    pub fn dials_with_tls(config: &Arc<PartnerConfig>, purpose: &Purpose, nth: u16) -> bool {
+        let machine = Self::new(Arc::clone(config), 0, purpose.clone()).as_nth(nth);
+        let mut reactions = config.persona.reactions.iter();
         match reactions.find(|reaction| machine.fits(reaction, When::Connected, 1)) {
             Some(reaction) => reaction.actions.first() == Some(&Do::StartTls),
             None => machine.begins_with_tls(),
@@ -202,7 +198,7 @@ impl Machine {
                 Input::TlsFailed { by, signal } => {
                     self.observe(EventKind::TlsFailed { by, signal });
                     self.point(When::TlsFailed, None);
-                    self.decide(Verdict::Undecided("remote-connection-failed"));
+                    self.decide(KeyAnswer::Undecided("remote-connection-failed"));
                     self.ended_by.get_or_insert(by);
                     self.close(Close::Fin);
                 }
@@ -211,7 +207,7 @@ impl Machine {
                 Input::Deadline => self.out_of_time(),
                 Input::Timer => self.timer(),
                 Input::Board(board) => self.board_changed(board),
-                Input::Verified { ticket, verdict } => self.verified(ticket, verdict),
+                Input::Verified { ticket, answer } => self.verified(ticket, answer),
                 Input::Send(stanza) => self.send_later(stanza),
                 Input::Stop => self.stop(),
             }
@@ -230,7 +226,7 @@ impl Machine {
             .state
             .waits_for()
             .filter(|_| !idle)
-            .map(|_| self.profile.patience.saturating_add(self.paused_for()));
+            .map(|_| self.config.patience.saturating_add(self.paused_for()));
         if self.state != State::Ended {
             self.actions.push(Action::Deadline(wait));
         }
@@ -252,7 +248,7 @@ impl Machine {
     }
 
     fn stop(&mut self) {
-        self.decide(Verdict::Undecided("remote-server-timeout"));
+        self.decide(KeyAnswer::Undecided("remote-server-timeout"));
         match self.state {
             State::Closing => {}
             State::Held => self.close(Close::Fin),
@@ -289,7 +285,7 @@ impl Machine {
             .stream
             .from
             .as_deref()
-            .is_some_and(|from| header::same_domain(from, &self.profile.target_domain));
+            .is_some_and(|from| header::same_domain(from, &self.config.target_domain));
         Standing {
             encrypted: self.encrypted,
             trusted: self.encrypted
@@ -342,10 +338,10 @@ impl Machine {
     }
 
     /// Returns the result of a verifying connection, once.
-    pub(super) fn decide(&mut self, verdict: Verdict) {
+    pub(super) fn decide(&mut self, answer: KeyAnswer) {
         if matches!(self.purpose, Purpose::Verify(_)) && !self.decided {
             self.decided = true;
-            self.actions.push(Action::Decide(verdict));
+            self.actions.push(Action::Decide(answer));
         }
     }
 
@@ -370,11 +366,11 @@ impl Machine {
     /// target that dials with direct TLS also accepts it.
     pub(super) fn begins_with_tls(&self) -> bool {
         let verifies = matches!(self.purpose, Purpose::Verify(_));
-        !verifies && self.profile.persona.offer.tls == Tls::Direct
+        !verifies && self.config.persona.offer.tls == Tls::Direct
     }
 
     /// Whether TLS is still required before anything else.
     pub(super) fn lacks_tls(&self) -> bool {
-        !self.encrypted && self.profile.persona.offer.tls.is_demanded()
+        !self.encrypted && self.config.persona.offer.tls.is_demanded()
     }
 }

@@ -22,7 +22,7 @@ mod taking;
 #[cfg(test)]
 mod tests;
 
-pub use action::{Action, Input, Question, TlsRole, Verdict};
+pub use action::{Action, Input, KeyAnswer, Question, TlsRole};
 pub use config::{PartnerConfig, Purpose};
 pub use machine::Machine;
 pub use state::{IllegalMove, State, Step};

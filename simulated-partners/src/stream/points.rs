@@ -14,7 +14,7 @@ impl Machine {
         *reached = reached.saturating_add(1);
         let nth = *reached;
         let fitting = self
-            .profile
+            .config
             .persona
             .reactions
             .iter()
@@ -43,9 +43,7 @@ impl Machine {
             }
             && reaction.stage.is_none_or(|stage| stage == self.stage())
             && reaction.nth.is_none_or(|wanted| wanted == nth)
-            && reaction
-                .connection
-                .is_none_or(|wanted| wanted == self.connection)
+            && reaction.connection.is_none_or(|wanted| wanted == self.nth)
     }
 
     fn stage(&self) -> Stage {

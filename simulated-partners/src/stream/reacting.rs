@@ -68,7 +68,7 @@ impl Machine {
     }
 
     fn run(&mut self, mut list: List) {
-        let persona = Arc::clone(&self.profile.persona);
+        let persona = Arc::clone(&self.config.persona);
         let actions = &persona.reactions[list.reaction].actions;
         while let Some(action) = actions.get(list.next) {
             list.next += 1;

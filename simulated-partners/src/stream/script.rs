@@ -65,13 +65,13 @@ impl Machine {
         fill: impl FnOnce(&Values<'_>) -> T,
     ) -> T {
         let attribute = |name| element.and_then(|element| element.attribute(name));
-        let profile = &self.profile;
+        let config = &self.config;
         let key = element.map(Element::content).unwrap_or_default();
         let stream_id = self.stream.id.as_deref().unwrap_or_default();
         let own_key = dialback::key(
-            &profile.secret,
-            &profile.target_domain,
-            &profile.domain,
+            &config.secret,
+            &config.target_domain,
+            &config.domain,
             stream_id,
         );
         fill(&Values {
@@ -79,13 +79,13 @@ impl Machine {
             from: attribute("from")
                 .or(self.stream.from.as_deref())
                 .unwrap_or_default(),
-            to: attribute("to").unwrap_or(&profile.domain),
-            domain: &profile.domain,
-            target: &profile.target_domain,
+            to: attribute("to").unwrap_or(&config.domain),
+            domain: &config.domain,
+            target: &config.target_domain,
             key: key.trim(),
             stream_id,
             dialback_key: &own_key,
-            fixed: Some(&profile.values),
+            fixed: Some(&config.values),
             board: Some(&self.board),
         })
     }

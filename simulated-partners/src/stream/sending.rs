@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::action::{Action, Verdict};
+use super::action::{Action, KeyAnswer};
 use super::config::Purpose;
 use super::machine::Machine;
 use super::state::{State, Step};
@@ -45,20 +45,20 @@ impl Machine {
     pub(super) fn send_header(&mut self, without: &[String]) {
         self.streams += 1;
         if self.is_listening() {
-            let id = self.profile.stream_id(self.number, self.streams);
+            let id = self.config.stream_id(self.number, self.streams);
             let given = !without.iter().any(|name| name == "id");
             self.stream.id = Some(if given { id } else { String::new() });
         }
         let listening = self.is_listening();
         let element = header::Outgoing {
-            profile: &self.profile,
+            config: &self.config,
             id: self.stream.id.as_deref().filter(|_| listening),
             to: if listening {
                 self.stream.from.as_deref()
             } else {
-                Some(&self.profile.target_domain)
+                Some(&self.config.target_domain)
             },
-            dialback: self.profile.persona.offer.dialback
+            dialback: self.config.persona.offer.dialback
                 || matches!(self.purpose, Purpose::Verify(_)),
             version: !(listening && self.stream.without_features),
         }
@@ -71,13 +71,13 @@ impl Machine {
 
     pub(super) fn send_features(&mut self) {
         let standing = self.standing();
-        self.send_element(features::offered(&self.profile, standing));
+        self.send_element(features::offered(&self.config, standing));
     }
 
     /// A header with the declarations of ours.
     pub(super) fn header_in_scope(&self) -> String {
         header::Outgoing {
-            profile: &self.profile,
+            config: &self.config,
             id: None,
             to: None,
             dialback: true,
@@ -107,7 +107,7 @@ impl Machine {
             self.ended_by.get_or_insert(Party::Partner);
             return self.close(Close::Fin);
         }
-        self.decide(Verdict::Undecided("remote-server-timeout"));
+        self.decide(KeyAnswer::Undecided("remote-server-timeout"));
         if !self.end_sent {
             self.insist();
             self.send(Kind::End, "</stream:stream>".to_owned());
@@ -118,7 +118,7 @@ impl Machine {
     /// Sends the refused stanza, once: it must have no effect (RFC 6120 §4.9.3.12).
     fn insist(&mut self) {
         if let Purpose::Deliver(stanza) = &self.purpose
-            && self.profile.insists
+            && self.config.insists
             && self.established.is_none()
             && !self.insisted
         {
@@ -171,7 +171,7 @@ impl Machine {
     }
 
     fn end(&mut self, how: Close) {
-        self.decide(Verdict::Undecided("remote-server-timeout"));
+        self.decide(KeyAnswer::Undecided("remote-server-timeout"));
         let by = self.ended_by.unwrap_or(Party::Partner);
         self.go(Step::End);
         self.observe(EventKind::Closed { by, how });

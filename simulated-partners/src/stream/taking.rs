@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::action::Verdict;
+use super::action::KeyAnswer;
 use super::config::Purpose;
 use super::header;
 use super::machine::{Machine, SHOWN, STRANGERS_BYTES};
@@ -179,7 +179,7 @@ impl Machine {
         if self.state == State::Closing || self.end_sent {
             return self.close(Close::Stream);
         }
-        self.decide(Verdict::Undecided("remote-server-timeout"));
+        self.decide(KeyAnswer::Undecided("remote-server-timeout"));
         self.point(When::StreamEnd, None);
     }
 
@@ -187,7 +187,7 @@ impl Machine {
     pub(super) fn peer_failed(&mut self, error: &Element) {
         let unknown = ["host-unknown", "host-gone"];
         let condition = Unit::StreamError.condition(error).unwrap_or_default();
-        self.decide(Verdict::Undecided(if unknown.contains(&condition) {
+        self.decide(KeyAnswer::Undecided(if unknown.contains(&condition) {
             "remote-server-not-found"
         } else {
             "remote-server-timeout"
@@ -212,7 +212,7 @@ impl Machine {
         if self.state == State::Opaque {
             self.opaque_closed();
         }
-        self.decide(Verdict::Undecided("remote-server-timeout"));
+        self.decide(KeyAnswer::Undecided("remote-server-timeout"));
         self.ended_by.get_or_insert(Party::Target);
         self.close(how);
     }
@@ -225,7 +225,7 @@ impl Machine {
             return self.close(Close::Fin);
         }
         self.observe(EventKind::GaveUp { waiting_for });
-        self.decide(Verdict::Undecided("remote-server-timeout"));
+        self.decide(KeyAnswer::Undecided("remote-server-timeout"));
         match self.state {
             State::AwaitTls | State::Opaque => self.close(Close::Fin),
             _ => self.fail_stream("connection-timeout"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::target::HEADER;
-use super::{brief, offer, persona, ping, profile};
+use super::{brief, config, offer, persona, ping};
 use crate::stream::machine::STRANGERS_BYTES;
 use crate::stream::{Action, Input, Machine, PartnerConfig, Purpose};
 
@@ -31,11 +31,11 @@ fn noise(machine: &mut Machine, bytes: usize) -> Vec<String> {
 /// A dialling machine that waits for features and is sent other elements.
 fn dialling(insists: bool, stranger: bool) -> Machine {
     let text = offer("none", false, true);
-    let profile = PartnerConfig {
+    let config = PartnerConfig {
         insists,
-        ..(*profile(DOMAIN, TARGET, &persona(&text))).clone()
+        ..(*config(DOMAIN, TARGET, &persona(&text))).clone()
     };
-    let mut machine = Machine::new(Arc::new(profile), 1, Purpose::Deliver(ping(DOMAIN, TARGET)));
+    let mut machine = Machine::new(Arc::new(config), 1, Purpose::Deliver(ping(DOMAIN, TARGET)));
     machine.handle(Input::Opened);
     told(&mut machine, HEADER);
     if !stranger {

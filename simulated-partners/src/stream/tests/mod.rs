@@ -38,7 +38,7 @@ pub(super) fn offer(tls: &str, external: bool, dialback: bool) -> String {
     format!("[offer]\ntls = '{tls}'\nexternal = {external}\ndialback = {dialback}\n")
 }
 
-pub(super) fn profile(domain: &str, target: &str, persona: &Arc<Persona>) -> Arc<PartnerConfig> {
+pub(super) fn config(domain: &str, target: &str, persona: &Arc<Persona>) -> Arc<PartnerConfig> {
     Arc::new(PartnerConfig {
         domain: domain.to_owned(),
         persona: Arc::clone(persona),

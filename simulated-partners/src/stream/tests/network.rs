@@ -4,11 +4,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{brief, profile};
+use super::{brief, config};
 use crate::board::Board;
 use crate::event::{CertificateSeen, ConnectionKind, EventKind, TlsSession};
 use crate::persona::{Certificate, Persona};
-use crate::stream::{Action, Input, Machine, PartnerConfig, Purpose, State, Verdict};
+use crate::stream::{Action, Input, KeyAnswer, Machine, PartnerConfig, Purpose, State};
 use crate::wire::Element;
 
 /// The number of steps within which two partners must finish.
@@ -29,7 +29,7 @@ enum Delivery {
     TlsUp(TlsSession),
     Closed,
     Reset,
-    Verified(u32, Verdict),
+    Verified(u32, KeyAnswer),
     Timer,
     Board,
 }
@@ -50,8 +50,8 @@ impl Network {
     pub(super) fn new(a: &Arc<Persona>, b: &Arc<Persona>, chunk: usize) -> Self {
         Self {
             partners: [
-                profile("a.example", "b.example", a),
-                profile("b.example", "a.example", b),
+                config("a.example", "b.example", a),
+                config("b.example", "a.example", b),
             ],
             connections: Vec::new(),
             queue: VecDeque::new(),
@@ -160,8 +160,8 @@ impl Network {
                     self.feed(connection, side, Input::Board(snapshot));
                 }
                 Delivery::Reset => self.feed(connection, side, Input::PeerReset),
-                Delivery::Verified(ticket, verdict) => {
-                    self.feed(connection, side, Input::Verified { ticket, verdict });
+                Delivery::Verified(ticket, answer) => {
+                    self.feed(connection, side, Input::Verified { ticket, answer });
                 }
             }
         }
@@ -199,10 +199,10 @@ impl Network {
                     self.delivered += 1;
                     self.connect(partner, Purpose::Deliver(stanza), None);
                 }
-                Action::Decide(verdict) => {
+                Action::Decide(answer) => {
                     let (connection, side, ticket) =
                         asker.expect("only verifying connections decide");
-                    let delivery = Delivery::Verified(ticket, verdict);
+                    let delivery = Delivery::Verified(ticket, answer);
                     self.queue.push_back((connection, side, delivery));
                 }
                 Action::SendMany { line, times, .. } => {

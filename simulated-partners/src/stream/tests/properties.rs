@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use super::target::{FEATURES, HEADER, UNITS, facts};
-use super::{offer, persona, ping, profile};
+use super::{config, offer, persona, ping};
 use crate::event::{CertificateSeen, Party, TlsSignal};
 use crate::reaction::When;
-use crate::stream::{Action, Input, Machine, Purpose, Question, State, Verdict};
+use crate::stream::{Action, Input, KeyAnswer, Machine, Purpose, Question, State};
 
 #[derive(Clone, Debug)]
 enum Arbitrary {
@@ -130,8 +130,8 @@ proptest! {
         inputs in inputs(),
     ) {
         let persona = persona(&format!("{}{reactions}", offer(tls, external, dialback)));
-        let profile = profile("p.example", "t.example", &persona);
-        let mut machine = Machine::new(profile, 1, purpose(which));
+        let config = config("p.example", "t.example", &persona);
+        let mut machine = Machine::new(config, 1, purpose(which));
         let mut ended = false;
         let mut decided = 0;
         let mut feed = |machine: &mut Machine, input: Input<'_>| {
@@ -168,7 +168,7 @@ proptest! {
                     &mut machine,
                     Input::Verified {
                         ticket,
-                        verdict: if valid { Verdict::Valid } else { Verdict::Invalid },
+                        answer: if valid { KeyAnswer::Valid } else { KeyAnswer::Invalid },
                     },
                 )?,
                 Arbitrary::Timer => feed(&mut machine, Input::Timer)?,
@@ -186,7 +186,7 @@ proptest! {
     #[test]
     fn a_unit_without_end_is_cut_off(filler in prop::sample::select(vec!["<a>", "x", " ", "<a b='"])) {
         let persona = persona(&offer("offered", true, true));
-        let mut machine = Machine::new(profile("p.example", "t.example", &persona), 1, Purpose::Serve);
+        let mut machine = Machine::new(config("p.example", "t.example", &persona), 1, Purpose::Serve);
         machine.handle(Input::Opened);
         machine.handle(Input::Bytes(HEADER.as_bytes()));
         machine.handle(Input::Bytes(b"<message from='t.example' to='p.example'>"));
@@ -204,7 +204,7 @@ proptest! {
 fn features_come_only_after_a_header() {
     let persona = persona(&offer("offered", true, true));
     let mut machine = Machine::new(
-        profile("p.example", "t.example", &persona),
+        config("p.example", "t.example", &persona),
         1,
         Purpose::Deliver(ping("p.example", "t.example")),
     );

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::network::Network;
 use super::target::HEADER;
-use super::{brief, offer, persona, ping, profile};
+use super::{brief, config, offer, persona, ping};
 use crate::event::TlsSession;
 use crate::persona::Persona;
 use crate::reaction::When;
@@ -77,12 +77,12 @@ impl Hand {
 
     fn new(offer: &str, reactions: &[(&str, &str)], purpose: Purpose, number: u16) -> Self {
         let values = [("probe".to_owned(), "<p>".to_owned())].into();
-        let profile = PartnerConfig {
+        let config = PartnerConfig {
             values: Arc::new(values),
-            ..(*profile(DOMAIN, TARGET, &reacting(offer, reactions))).clone()
+            ..(*config(DOMAIN, TARGET, &reacting(offer, reactions))).clone()
         };
         let mut hand = Self {
-            machine: Machine::new(Arc::new(profile), 1, purpose).as_connection(number),
+            machine: Machine::new(Arc::new(config), 1, purpose).as_nth(number),
             said: Vec::new(),
             sent: String::new(),
         };

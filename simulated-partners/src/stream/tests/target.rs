@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use insta::assert_snapshot;
 
-use super::{brief, offer, persona, ping, profile};
+use super::{brief, config, offer, persona, ping};
 use crate::event::{CertificateSeen, Party, TlsSession, TlsSignal};
 use crate::negotiate::dialback;
 use crate::persona::Persona;
-use crate::stream::{Action, Input, Machine, Purpose, Question, State, Verdict};
+use crate::stream::{Action, Input, KeyAnswer, Machine, Purpose, Question, State};
 use crate::tls::legacy;
 
 const DOMAIN: &str = "p.example";
@@ -80,7 +80,7 @@ struct Hand {
 
 impl Hand {
     fn new(persona: &Arc<Persona>, purpose: Purpose) -> Self {
-        let mut machine = Machine::new(profile(DOMAIN, TARGET, persona), 1, purpose);
+        let mut machine = Machine::new(config(DOMAIN, TARGET, persona), 1, purpose);
         machine.handle(Input::Opened);
         Self { machine }
     }
@@ -99,8 +99,8 @@ impl Hand {
         self
     }
 
-    fn verified(mut self, ticket: u32, verdict: Verdict) -> Self {
-        self.machine.handle(Input::Verified { ticket, verdict });
+    fn verified(mut self, ticket: u32, answer: KeyAnswer) -> Self {
+        self.machine.handle(Input::Verified { ticket, answer });
         self
     }
 
@@ -136,7 +136,7 @@ pub(super) fn word(action: &Action) -> Option<String> {
         Action::Deadline(wait) => Some(wait.map_or("no deadline", |_| "deadline").to_owned()),
         Action::Ask { question, .. } => Some(format!("ask {}", question.sender)),
         Action::Answer(_) => Some("answer".to_owned()),
-        Action::Decide(verdict) => Some(format!("decide {verdict:?}")),
+        Action::Decide(answer) => Some(format!("decide {answer:?}")),
         Action::Close => Some("close".to_owned()),
         Action::Reset => Some("reset".to_owned()),
     }
@@ -176,9 +176,10 @@ fn machines(state: State, purpose: Purpose) -> Option<Hand> {
             .send(AFTER_TLS),
         State::AwaitResult => hand().send(HEADER).send("<stream:features/>"),
         State::AwaitAnswer if verifying => hand().send(HEADER).send("<stream:features/>"),
-        State::Established if listening => {
-            hand().send(HEADER).send(RESULT).verified(1, Verdict::Valid)
-        }
+        State::Established if listening => hand()
+            .send(HEADER)
+            .send(RESULT)
+            .verified(1, KeyAnswer::Valid),
         State::Established => hand()
             .send(HEADER)
             .send("<stream:features/>")

@@ -233,24 +233,24 @@ fn keys_that_are_checked_at_a_time_are_limited() {
 #[test]
 fn a_verdict_counts_once_and_for_its_own_question() {
     let asked = || plain().send(RESULT);
-    let verdict = |ticket, verdict| Input::Verified { ticket, verdict };
+    let answer = |ticket, answer| Input::Verified { ticket, answer };
     assert_eq!(
-        asked().then(verdict(1, Verdict::Valid)),
+        asked().then(answer(1, KeyAnswer::Valid)),
         "Established: → <result valid>, established TcpDialback, no deadline"
     );
-    assert_eq!(asked().then(verdict(2, Verdict::Valid)), "Negotiating: ");
+    assert_eq!(asked().then(answer(2, KeyAnswer::Valid)), "Negotiating: ");
     assert_eq!(
-        asked().then(verdict(1, Verdict::Invalid)),
+        asked().then(answer(1, KeyAnswer::Invalid)),
         "Closing: → <result invalid>, → </stream>, deadline"
     );
     assert_eq!(
-        asked().then(verdict(1, Verdict::Undecided("remote-server-timeout"))),
+        asked().then(answer(1, KeyAnswer::Undecided("remote-server-timeout"))),
         "Negotiating: → <result error [error/remote-server-timeout]>, deadline"
     );
     assert_eq!(
         asked()
-            .verified(1, Verdict::Valid)
-            .then(verdict(1, Verdict::Invalid)),
+            .verified(1, KeyAnswer::Valid)
+            .then(answer(1, KeyAnswer::Invalid)),
         "Established: "
     );
 }
@@ -298,11 +298,11 @@ fn answers_for_another_pair_are_not_heard() {
 #[test]
 fn stream_ids_never_come_back() {
     let ids = |seed| {
-        let mut profile = (*profile(DOMAIN, TARGET, &modern())).clone();
-        profile.seed = seed;
+        let mut config = (*config(DOMAIN, TARGET, &modern())).clone();
+        config.seed = seed;
         (0..20)
             .flat_map(|connection| (0..20).map(move |stream| (connection, stream)))
-            .map(|(connection, stream)| profile.stream_id(connection, stream))
+            .map(|(connection, stream)| config.stream_id(connection, stream))
             .collect::<std::collections::BTreeSet<_>>()
     };
     assert_eq!(ids(1).len(), 400);
