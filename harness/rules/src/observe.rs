@@ -8,9 +8,11 @@ use simulated_partners::event::{
     CertificateSeen, ConnectionId, ConnectionKind, Event, EventKind, Party, TlsSignal,
 };
 use simulated_partners::reaction::Stage;
-use simulated_partners::wire::{Element, Frame, Kind, NS_STREAMS, NS_XML, Unit};
+use simulated_partners::wire::{Element, Frame, Kind, NS_XML, Unit};
 
 use crate::case::Sees;
+
+mod fault;
 
 /// One observation.
 #[derive(Clone, Debug)]
@@ -160,16 +162,7 @@ fn seen(what: &EventKind, observation: impl Fn(Sees, Party) -> Observation) -> V
             let mut observation = observation(sees, *from);
             observation.element = element.cloned();
             observation.raw = Arc::from(String::from_utf8_lossy(&frame.raw));
-            let fault = element
-                .filter(|_| sees == Sees::Unit(Unit::StreamError))
-                .and_then(error_fault);
-            let malformed = fault.map(|fault| Observation {
-                sees: Sees::MalformedError,
-                element: None,
-                facts: BTreeMap::from([("condition", fault.to_owned())]),
-                ..observation.clone()
-            });
-            std::iter::once(observation).chain(malformed).collect()
+            with_fault(observation)
         }
         EventKind::Raw { from, bytes, fault } => {
             let mut observation = observation(Sees::Illegal, *from);
@@ -242,6 +235,18 @@ fn seen(what: &EventKind, observation: impl Fn(Sees, Party) -> Observation) -> V
     }
 }
 
+/// An observation and, if it is an error of the wrong form, what is wrong with it.
+fn with_fault(observation: Observation) -> Vec<Observation> {
+    let found = observation.element.as_ref().and_then(fault::of);
+    let malformed = found.map(|(sees, fault)| Observation {
+        sees,
+        element: None,
+        facts: BTreeMap::from([("condition", fault.to_owned())]),
+        ..observation.clone()
+    });
+    std::iter::once(observation).chain(malformed).collect()
+}
+
 /// The word for a stream unit.
 fn word(kind: &Kind) -> (Sees, Option<&Element>) {
     match kind {
@@ -256,56 +261,22 @@ fn word(kind: &Kind) -> (Sees, Option<&Element>) {
     }
 }
 
-/// What is wrong with a stream error (RFC 6120 §4.9.2).
-fn error_fault(error: &Element) -> Option<&'static str> {
-    let in_namespace = |child: &&Element| child.namespace == NS_STREAMS;
-    let is_text = |child: &&Element| in_namespace(child) && child.name == "text";
-    let conditions: Vec<&Element> = error
-        .elements()
-        .filter(|child| in_namespace(child) && !is_text(child))
-        .collect();
-    let [condition] = conditions.as_slice() else {
-        return Some(match conditions.len() {
-            0 => "no condition",
-            _ => "several conditions",
-        });
-    };
-    let defined = Unit::StreamError.conditions().unwrap_or_default();
-    if !defined.contains(&condition.name.as_str()) {
-        return Some("a condition that is not defined");
-    }
-    let is_empty = condition.children.is_empty();
-    if !is_empty && (condition.name != "see-other-host" || condition.elements().next().is_some()) {
-        return Some("a condition with content");
-    }
-    if error.elements().filter(is_text).count() > 1 {
-        return Some("several texts");
-    }
-    if error
-        .elements()
-        .filter(is_text)
-        .any(|text| text.elements().next().is_some())
-    {
-        return Some("elements in the text");
-    }
-    if error
-        .elements()
-        .filter(|child| !in_namespace(child))
-        .count()
-        > 1
-    {
-        return Some("several elements of applications");
-    }
-    (!error.content().trim().is_empty()).then_some("text in addition to the condition")
-}
-
-/// The observation of a stanza at the local side.
-pub fn local(element: &Element, time: Duration) -> Observation {
+/// The observations of a stanza at the local side.
+pub fn local(element: &Element, time: Duration) -> Vec<Observation> {
     let sees = match element.attribute("type") {
         Some("error") => Sees::Returned,
         Some("result") if element.name == "iq" => Sees::Answered,
         _ => Sees::Delivered,
     };
+    with_fault(stanza(sees, element, time))
+}
+
+/// The observation of a stanza that must have been delivered, because of this answer to it.
+pub fn delivered(answer: &Element, time: Duration) -> Observation {
+    stanza(Sees::Delivered, answer, time)
+}
+
+fn stanza(sees: Sees, element: &Element, time: Duration) -> Observation {
     Observation {
         raw: Arc::from(element.to_xml()),
         element: Some(element.clone()),
@@ -340,48 +311,5 @@ fn away(sees: Sees, time: Duration) -> Observation {
         element: None,
         facts: BTreeMap::new(),
         raw: Arc::from(""),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fault(conditions: &[Element]) -> Option<&'static str> {
-        let error = Unit::StreamError.element();
-        error_fault(&conditions.iter().cloned().fold(error, Element::child))
-    }
-
-    fn condition(name: &str) -> Element {
-        Element::new(NS_STREAMS, name)
-    }
-
-    #[test]
-    fn errors_of_the_defined_form_have_no_fault() {
-        let host = condition("see-other-host").text("a.example");
-        let text = condition("text").lang("en").text("why");
-        let own = Element::new("urn:x", "own").child(Element::new("urn:x", "more"));
-        assert_eq!(fault(&[condition("reset")]), None);
-        assert_eq!(fault(&[host]), None);
-        assert_eq!(fault(&[condition("reset"), text, own]), None);
-    }
-
-    #[test]
-    fn errors_of_any_other_form_have_one() {
-        let text = || condition("text").text("why");
-        let own = || Element::new("urn:x", "own");
-        for conditions in [
-            vec![],
-            vec![text()],
-            vec![own()],
-            vec![condition("reset"), condition("conflict")],
-            vec![condition("no-such-condition")],
-            vec![condition("reset").text("why")],
-            vec![condition("reset"), text(), text()],
-            vec![condition("reset"), own(), own()],
-            vec![condition("reset"), text().child(own())],
-        ] {
-            assert!(fault(&conditions).is_some(), "{conditions:?}");
-        }
     }
 }

@@ -297,8 +297,7 @@ impl<'a> CaseRun<'a> {
             self.observed.evidence.arrived = Arrival::Seen;
         }
         if !attached && let Some(answer) = &observation.element {
-            let mut delivered = observe::local(answer, self.began.elapsed());
-            delivered.sees = Sees::Delivered;
+            let delivered = observe::delivered(answer, self.began.elapsed());
             self.count("delivered");
             self.observed.observations.push(delivered);
         }
@@ -318,9 +317,10 @@ impl<'a> CaseRun<'a> {
     }
 
     fn stanza(&mut self, stanza: &Element) {
-        let observation = observe::local(stanza, self.began.elapsed());
-        self.tell(&observation);
-        self.observed.observations.push(observation);
+        for observation in observe::local(stanza, self.began.elapsed()) {
+            self.tell(&observation);
+            self.observed.observations.push(observation);
+        }
     }
 
     /// Signals the partners about what reached the local side.
@@ -335,10 +335,11 @@ impl<'a> CaseRun<'a> {
                 evidence.bounced = Bounce::Seen;
                 "returned"
             }
-            _ => {
+            Sees::Delivered => {
                 evidence.arrived = Arrival::Seen;
                 "delivered"
             }
+            _ => return,
         };
         self.count(word);
     }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::de::{Deserialize, Deserializer, Error as _};
-use simulated_partners::wire::Unit;
+use simulated_partners::wire::{Element, NS_STREAM, Unit};
 use strum::{EnumIter, IntoEnumIterator as _, IntoStaticStr};
 
 /// Something that can be observed.
@@ -70,6 +70,9 @@ pub enum Sees {
     Unit(Unit),
 }
 
+/// A name that no standard gives to an element.
+const OTHER: &str = "something-else";
+
 /// How a connection ends.
 const ENDS: [&str; 3] = ["stream", "fin", "reset"];
 
@@ -110,6 +113,19 @@ impl Sees {
                     )
             }
             one => one == other,
+        }
+    }
+
+    /// An element that it stands for, if it is one.
+    pub fn element(self) -> Option<Element> {
+        match self {
+            Self::Unit(unit) => Some(unit.element()),
+            Self::Header => Some(Element::prefixed("stream", NS_STREAM, "stream")),
+            Self::MalformedError => Some(Unit::StreamError.element()),
+            Self::Delivered | Self::Returned => Some(Unit::Message.element()),
+            Self::Answered => Some(Unit::Iq.element()),
+            Self::OtherElement => Some(Element::new(OTHER, OTHER)),
+            _ => None,
         }
     }
 

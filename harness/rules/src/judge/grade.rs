@@ -429,7 +429,7 @@ mod tests {
         let observations: Vec<Observation> = ids
             .iter()
             .map(|id| Element::new(NS_SERVER, "message").attr("id", id))
-            .map(|message| observe::local(&message, Duration::ZERO))
+            .flat_map(|message| observe::local(&message, Duration::ZERO))
             .collect();
         let expect = Expect {
             ascending: Some("id".to_owned()),

@@ -7,7 +7,7 @@
 use simulated_partners::event::ConnectionKind;
 use simulated_partners::event::{ConnectionId, Party};
 use simulated_partners::reaction::Stage;
-use simulated_partners::wire::{Element, NS_STREAM, Node, Unit};
+use simulated_partners::wire::{Element, Node, Unit};
 
 use super::grade::{self, grade};
 use crate::case::{Expect, Mark, Sees};
@@ -259,7 +259,7 @@ fn make(expect: &Expect, fill: &dyn Fn(&str) -> String) -> Observation {
         number: expect.connection.unwrap_or(1),
         stage: expect.stage.unwrap_or(Stage::Clear),
         time: std::time::Duration::ZERO,
-        element: element(sees),
+        element: sees.element(),
         facts: std::collections::BTreeMap::new(),
         raw: expect
             .raw
@@ -338,17 +338,4 @@ fn with_condition(element: Element, sees: Sees, condition: &str) -> Element {
         _ => Unit::Message,
     };
     unit.with_condition(element, condition)
-}
-
-/// The element that a word stands for.
-fn element(sees: Sees) -> Option<Element> {
-    match sees {
-        Sees::Unit(unit) => Some(unit.element()),
-        Sees::Header => Some(Element::prefixed("stream", NS_STREAM, "stream")),
-        Sees::MalformedError => Some(Unit::StreamError.element()),
-        Sees::Delivered | Sees::Returned => Some(Unit::Message.element()),
-        Sees::Answered => Some(Unit::Iq.element()),
-        Sees::OtherElement => Some(Element::new(STRANGE, STRANGE)),
-        _ => None,
-    }
 }
