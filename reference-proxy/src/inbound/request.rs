@@ -20,7 +20,7 @@ const FAILURES: u8 = 5;
 
 /// The number of unsuccessful dialback requests that ends the stream. Many pairs may share a stream, so
 /// it is far above what the domains of one server need.
-const UNVERIFIED: u8 = 50;
+const UNVERIFIED: u8 = 20;
 
 /// Waits for the peer's next element.
 #[derive(Debug)]
