@@ -39,6 +39,9 @@ pub enum Sees {
     /// A stream error that violates RFC 6120 §4.9.2, in addition to `stream-error`. `condition`
     /// says what is wrong with it.
     MalformedError,
+    /// A stanza whose error violates RFC 6120 §8.3, in addition to the stanza. `condition` says what is
+    /// wrong with it.
+    MalformedStanzaError,
     /// `</stream:stream>`.
     StreamEnd,
     /// Whitespace between elements.
@@ -122,7 +125,9 @@ impl Sees {
             Self::Unit(unit) => Some(unit.element()),
             Self::Header => Some(Element::prefixed("stream", NS_STREAM, "stream")),
             Self::MalformedError => Some(Unit::StreamError.element()),
-            Self::Delivered | Self::Returned => Some(Unit::Message.element()),
+            Self::Delivered | Self::Returned | Self::MalformedStanzaError => {
+                Some(Unit::Message.element())
+            }
             Self::Answered => Some(Unit::Iq.element()),
             Self::OtherElement => Some(Element::new(OTHER, OTHER)),
             _ => None,
@@ -140,6 +145,7 @@ impl Sees {
             | Self::GaveUp
             | Self::Illegal
             | Self::MalformedError
+            | Self::MalformedStanzaError
             | Self::OtherElement
             | Self::Element
             | Self::Anything => Some(&[]),

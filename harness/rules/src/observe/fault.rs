@@ -1,21 +1,45 @@
 //! Errors that do not have the form that the standards define.
 
-use simulated_partners::wire::{Element, NS_STREAMS, Unit};
+use simulated_partners::wire::{Element, NS_STANZAS, NS_STREAMS, Unit};
 
 use crate::case::Sees;
 
 /// What is wrong with an error, if the element is one, and the word for it.
 pub(super) fn of(element: &Element) -> Option<(Sees, &'static str)> {
-    match Unit::of(element)? {
-        Unit::StreamError => stream_error(element).map(|fault| (Sees::MalformedError, fault)),
-        _ => None,
+    if Unit::StreamError.is(element) {
+        return stream_error(element).map(|fault| (Sees::MalformedError, fault));
     }
+    // Stanzas at the local side may have the namespace of its link.
+    let is_stanza = ["message", "presence", "iq"].contains(&element.name.as_str());
+    let fault = is_stanza.then(|| stanza_error(element)).flatten()?;
+    Some((Sees::MalformedStanzaError, fault))
 }
 
 /// RFC 6120 §4.9.2.
 fn stream_error(error: &Element) -> Option<&'static str> {
     let defined = Unit::StreamError.conditions().unwrap_or_default();
     condition(error, NS_STREAMS, defined, &["see-other-host"])
+}
+
+/// RFC 6120 §8.3.1 and §8.3.2.
+fn stanza_error(stanza: &Element) -> Option<&'static str> {
+    let is_error = stanza.attribute("type") == Some("error");
+    let is_own = |child: &&Element| child.name == "error" && child.namespace == stanza.namespace;
+    let errors: Vec<&Element> = stanza.elements().filter(is_own).collect();
+    let error = match (is_error, errors.as_slice()) {
+        (false, []) => return None,
+        (false, _) => return Some("an error in a stanza of another type"),
+        (true, []) => return Some("no error"),
+        (true, [error]) => error,
+        (true, _) => return Some("several errors"),
+    };
+    match error.attribute("type") {
+        None => return Some("no type"),
+        Some("auth" | "cancel" | "continue" | "modify" | "wait") => {}
+        Some(_) => return Some("a type that is not defined"),
+    }
+    let defined = Unit::Message.conditions().unwrap_or_default();
+    condition(error, NS_STANZAS, defined, &["gone", "redirect"])
 }
 
 /// What is wrong with the content of an error: one defined condition, which is empty unless listed
@@ -62,6 +86,8 @@ fn condition(
 
 #[cfg(test)]
 mod tests {
+    use simulated_partners::wire::NS_SERVER;
+
     use super::*;
 
     fn fault(conditions: &[Element]) -> Option<&'static str> {
@@ -103,6 +129,56 @@ mod tests {
             vec![condition("reset"), text().child(own())],
         ] {
             assert!(fault(&conditions).is_some(), "{conditions:?}");
+        }
+    }
+
+    fn stanza(kind: &str, errors: &[Element]) -> Option<(Sees, &'static str)> {
+        let message = Unit::Message.element().attr("type", kind);
+        of(&errors.iter().cloned().fold(message, Element::child))
+    }
+
+    fn stanza_error(kind: &str, condition: &str) -> Element {
+        Element::new(NS_SERVER, "error")
+            .attr("type", kind)
+            .child(Element::new(NS_STANZAS, condition))
+    }
+
+    #[test]
+    fn stanzas_with_an_error_of_the_defined_form_have_no_fault() {
+        let text = Element::new(NS_STANZAS, "text").text("why");
+        let gone = Element::new(NS_STANZAS, "gone").text("xmpp:a.example");
+        let moved = Element::new(NS_SERVER, "error").attr("type", "cancel");
+        assert_eq!(stanza("chat", &[]), None);
+        assert_eq!(stanza("error", &[stanza_error("wait", "conflict")]), None);
+        assert_eq!(stanza("error", &[moved.child(gone).child(text)]), None);
+    }
+
+    #[test]
+    fn stanzas_with_an_error_of_any_other_form_have_one() {
+        let bare = Element::new(NS_SERVER, "error").child(Element::new(NS_STANZAS, "conflict"));
+        let right = || stanza_error("cancel", "conflict");
+        for (kind, errors, fault) in [
+            ("error", vec![], "no error"),
+            ("error", vec![right(), right()], "several errors"),
+            (
+                "chat",
+                vec![right()],
+                "an error in a stanza of another type",
+            ),
+            ("error", vec![bare], "no type"),
+            (
+                "error",
+                vec![stanza_error("fatal", "conflict")],
+                "a type that is not defined",
+            ),
+            (
+                "error",
+                vec![stanza_error("cancel", "broken")],
+                "a condition that is not defined",
+            ),
+        ] {
+            let found = stanza(kind, &errors);
+            assert_eq!(found, Some((Sees::MalformedStanzaError, fault)));
         }
     }
 }
