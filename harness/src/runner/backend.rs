@@ -6,9 +6,10 @@ use simulated_partners::wire::Element;
 use tokio::time::Instant;
 
 use super::error::CaseError;
-use super::job::{Bench, Job};
+use super::job::Bench;
 use super::observed::Observed;
 use super::partners::ready;
+use super::plan::Job;
 use super::wire_only::WireOnly;
 use crate::case::names::Names;
 use crate::case::{Direction, Script};

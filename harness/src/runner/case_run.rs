@@ -16,9 +16,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::backend::Backend;
 use super::error::CaseError;
-use super::job::{Bench, Job};
+use super::job::Bench;
 use super::observed::Observed;
 use super::partners::{Started, next_event, ready};
+use super::plan::Job;
 use crate::case::names::{self, Names};
 use crate::case::{Dials, Direction, Expect, MAIN, Script, Sees};
 use crate::evidence::{Arrival, Bounce};

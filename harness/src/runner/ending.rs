@@ -10,8 +10,8 @@ use tokio::time::timeout;
 
 use super::case_run::CaseRun;
 use super::error::CaseError;
-use super::job::Job;
 use super::partners::{best, next_event, setup, start};
+use super::plan::Job;
 use super::timing;
 use crate::evidence::{Bounce, Evidence};
 use crate::finding::Finding;

@@ -6,42 +6,12 @@ use simulated_partners::driver::Partner;
 
 use super::case_run::CaseRun;
 use super::error::CaseError;
-use super::plan::Deadlines;
+use super::plan::{Deadlines, Job};
 use crate::case::{Case, Need, Script};
-use crate::expectation::Expectation;
 use crate::lab::Lab;
 use crate::oracle::Profile;
-use crate::record::{CaseResult, Control, ControlState, Run};
+use crate::record::{CaseResult, Run};
 use crate::subject::{Inside, Running};
-
-/// A case that is ready to run.
-#[derive(Clone)]
-pub struct Job {
-    pub case: Case,
-    /// The id of its control, if it may be refused.
-    pub control: Option<String>,
-    /// Whether it runs only as a control.
-    pub added_as_control: bool,
-    /// What the oracle allows. `None` if a scenario decides.
-    pub allowed: Option<Expectation>,
-    /// Whether an answer to its stanza must come back.
-    pub answer_due: bool,
-}
-
-impl Job {
-    /// The result of a case without observations.
-    pub(super) fn result(&self, run: Run) -> CaseResult {
-        CaseResult {
-            allowed: self.allowed.clone(),
-            control: self.control.clone().map(|id| Control {
-                id,
-                state: ControlState::Pending,
-            }),
-            added_as_control: self.added_as_control,
-            ..CaseResult::not_run(self.case.clone(), run)
-        }
-    }
-}
 
 /// The environment of a case.
 #[derive(Clone, Copy)]

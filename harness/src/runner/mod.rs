@@ -21,8 +21,7 @@ mod timing;
 mod wire_only;
 
 pub use collect::{Collected, collect};
-pub use job::Job;
-pub use plan::{Deadlines, Plan, jobs};
+pub use plan::{Deadlines, Job, Plan, jobs};
 pub use repeat::{Repetition, Rounds, repeat};
 pub use schedule::run;
 pub use slot::SLOTS;

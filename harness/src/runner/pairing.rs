@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::job::Job;
+use super::plan::Job;
 use crate::judge::{control_state, needs_control};
 use crate::record::{CaseResult, ControlState};
 

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::job::Job;
 use crate::baseline::BaselineCheck;
 use crate::case::Case;
+use crate::expectation::Expectation;
 use crate::matrix::Controls;
 use crate::oracle::{Profile, Situation, allowed, return_established};
+use crate::record::{CaseResult, Control, ControlState, Run};
 use crate::subject::{Placement, Target};
 
 /// The plan of a run.
@@ -36,6 +37,35 @@ pub struct Plan {
     /// Whether to test each expectation of a scenario against mutated observations, to prove
     /// that it can fail.
     pub prove: bool,
+}
+
+/// A case that is ready to run.
+#[derive(Clone)]
+pub struct Job {
+    pub case: Case,
+    /// The id of its control, if it may be refused.
+    pub control: Option<String>,
+    /// Whether it runs only as a control.
+    pub added_as_control: bool,
+    /// What the oracle allows. `None` if a scenario decides.
+    pub allowed: Option<Expectation>,
+    /// Whether an answer to its stanza must come back.
+    pub answer_due: bool,
+}
+
+impl Job {
+    /// The result of a case without observations.
+    pub(super) fn result(&self, run: Run) -> CaseResult {
+        CaseResult {
+            allowed: self.allowed.clone(),
+            control: self.control.clone().map(|id| Control {
+                id,
+                state: ControlState::Pending,
+            }),
+            added_as_control: self.added_as_control,
+            ..CaseResult::not_run(self.case.clone(), run)
+        }
+    }
 }
 
 /// Creates jobs from the selected cases and adds missing controls.

@@ -8,9 +8,9 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::ending::refused_by_configuration;
-use super::job::{self, Bench, Job};
+use super::job::{self, Bench};
 use super::pairing::Pairing;
-use super::plan::{Deadlines, Plan};
+use super::plan::{Deadlines, Job, Plan};
 use super::slot;
 use crate::baseline::BaselineCheck;
 use crate::case::Case;

@@ -11,9 +11,10 @@ use simulated_partners::stanza::ping;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::error::CaseError;
-use super::job::{Bench, Job};
+use super::job::Bench;
 use super::observed::{Observed, opened};
 use super::partners::{best, setup, start};
+use super::plan::Job;
 use crate::case::Direction;
 use crate::case::names::Names;
 use crate::evidence::{Arrival, Bounce, Evidence};

@@ -1,4 +1,4 @@
-//! The script of a conformance case, as data that is ready to run.
+//! What happens in a case, of the matrix or of a scenario, as data that is ready to run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
