@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::ConnectionKind;
 
 pub(crate) use action::hex;
-pub use action::{Await, Capture, Do, Renegotiate, Repeat};
+pub use action::{Await, Capture, Do, Renegotiate, Repeat, Signal};
 pub use hello::{Flight, Hello, HelloVersion};
 pub(crate) use hello::{suite, suite_name};
 pub use mistake::mistakes;

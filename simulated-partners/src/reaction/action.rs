@@ -130,6 +130,15 @@ pub enum Await {
     Nothing,
 }
 
+/// The part of an action in a signal, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal<'a> {
+    /// It waits for the signal.
+    Awaited(&'a str),
+    /// It raises the signal.
+    Raised(&'a str),
+}
+
 impl Do {
     /// Whether nothing can follow it at the same point.
     pub const fn is_last(&self) -> bool {
@@ -173,6 +182,15 @@ impl Do {
                 | Self::HeaderWithout(_)
                 | Self::Features
         )
+    }
+
+    /// The signal that it waits for or raises, if any.
+    pub fn signal(&self) -> Option<Signal<'_>> {
+        match self {
+            Self::WaitFor(name) => Some(Signal::Awaited(name)),
+            Self::Raise(name) | Self::Capture(Capture { name, .. }) => Some(Signal::Raised(name)),
+            _ => None,
+        }
     }
 
     /// Its texts: sent ones, and names of signals.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::action::hex;
 use super::hello::suite;
 use super::template::{is_name, repeated_length};
-use super::{Await, Do, LONGEST_TEXT, MOST_TIMES, Reaction, When};
+use super::{Await, Do, LONGEST_TEXT, MOST_TIMES, Reaction, Signal, When};
 use crate::diagnostic::Diagnostic;
 use crate::event::ConnectionKind;
 
@@ -161,14 +161,6 @@ fn contents(reaction: &Reaction, action: &Do, tell: &mut dyn FnMut(String, Strin
             format!("`wait = {time}` is out of bounds"),
             format!("expected milliseconds from 1 to {LONGEST_WAIT}"),
         ),
-        Do::WaitFor(name) | Do::Raise(name) | Do::Capture(super::Capture { name, .. })
-            if !is_name(name) =>
-        {
-            tell(
-                format!("`{name}` is no name for the board"),
-                "names are made of lower-case letters, digits and hyphens".to_owned(),
-            );
-        }
         Do::Await(_) if reaction.actions.last() == Some(&Do::Proceed) => tell(
             "`await` has no effect before `proceed`".to_owned(),
             "leave one of them out".to_owned(),
@@ -183,6 +175,14 @@ fn contents(reaction: &Reaction, action: &Do, tell: &mut dyn FnMut(String, Strin
             );
         }
         _ => {}
+    }
+    if let Some(Signal::Awaited(name) | Signal::Raised(name)) = action.signal()
+        && !is_name(name)
+    {
+        tell(
+            format!("`{name}` is no name for the board"),
+            "names are made of lower-case letters, digits and hyphens".to_owned(),
+        );
     }
     if action
         .texts()

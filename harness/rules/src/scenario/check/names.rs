@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use simulated_partners::nearest::suggestion;
-use simulated_partners::reaction::{self, Do, Values};
+use simulated_partners::reaction::{self, Do, Signal, Values};
 
 use super::Check;
 use crate::case::names::{KNOWN, with_values};
@@ -38,15 +38,11 @@ impl Given {
             }
             let reactions: Vec<_> = variant.reactions().collect();
             for action in reactions.iter().flat_map(|(_, one)| &one.actions) {
-                match action {
-                    Do::Raise(name) => {
-                        raised.insert(name.clone());
-                    }
-                    Do::Capture(keep) => {
-                        raised.insert(keep.name.clone());
-                        known.insert(keep.name.clone());
-                    }
-                    _ => {}
+                if let Some(Signal::Raised(name)) = action.signal() {
+                    raised.insert(name.to_owned());
+                }
+                if let Do::Capture(keep) = action {
+                    known.insert(keep.name.clone());
                 }
             }
         }
@@ -130,8 +126,8 @@ fn wanted(variant: &Variant) -> (Said, Said) {
     for (path, one) in variant.reactions() {
         for (number, action) in one.actions.iter().enumerate() {
             let place = format!("{path}.do.{number}");
-            if let Do::WaitFor(name) = action {
-                waits.push((place, name.clone()));
+            if let Some(Signal::Awaited(name)) = action.signal() {
+                waits.push((place, name.to_owned()));
                 continue;
             }
             texts.extend(action.texts().map(|text| (place.clone(), text.to_owned())));
