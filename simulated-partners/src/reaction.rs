@@ -24,6 +24,7 @@ pub use hello::{Flight, Hello, HelloVersion};
 pub(crate) use hello::{suite, suite_name};
 pub use mistake::mistakes;
 pub use template::{Line, Values, placeholders};
+pub(crate) use when::Offered;
 pub use when::{Stage, When};
 
 /// The maximum size of a filled-in text: longer ones are truncated, and rejected in files.

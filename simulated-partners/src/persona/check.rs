@@ -250,7 +250,7 @@ impl Check<'_> {
                 continue;
             }
             let when = self.document.place(&format!("reaction.{at}.when"));
-            let Some(fact) = fact_about(reaction.when) else {
+            let Some(fact) = reaction.when.fact() else {
                 if !matches!(reaction.when, When::DbResult | When::Stanza) {
                     self.found.push(
                         Diagnostic::new(when, "a deviation that no fact covers")
@@ -296,15 +296,4 @@ fn only_opens(reaction: &Reaction) -> bool {
         _ => false,
     };
     in_place && matches!(reaction.actions.as_slice(), [one] if is_header(one))
-}
-
-/// The fact that covers deviations at a point.
-const fn fact_about(when: When) -> Option<&'static str> {
-    match when {
-        When::Accepted | When::Header | When::HeaderReceived | When::Features => Some("stream"),
-        When::Starttls | When::ProceedSent | When::ProceedReceived => Some("starttls"),
-        When::Auth => Some("external"),
-        When::DbVerify => Some("authority"),
-        _ => None,
-    }
 }

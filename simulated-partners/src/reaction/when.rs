@@ -93,14 +93,60 @@ impl When {
 
     /// Whether only connections dialled by this side reach it in a correct negotiation.
     pub(super) const fn only_on(self) -> Option<Direction> {
+        self.row().0
+    }
+
+    /// What the partner has to offer, or it is never reached.
+    pub(crate) const fn needs(self) -> Option<Offered> {
+        self.row().1
+    }
+
+    /// The fact that tells of deviations there.
+    pub(crate) const fn fact(self) -> Option<&'static str> {
+        self.row().2
+    }
+
+    /// The table of points.
+    const fn row(self) -> (Option<Direction>, Option<Offered>, Option<&'static str>) {
+        let listening = Some(Direction::Outbound);
+        let dialling = Some(Direction::Inbound);
+        let (tls, external) = (Some(Offered::Tls), Some(Offered::External));
         match self {
-            Self::Accepted | Self::Header | Self::Features | Self::ProceedSent => {
-                Some(Direction::Outbound)
-            }
-            Self::Connected | Self::HeaderReceived => Some(Direction::Inbound),
-            _ => None,
+            Self::Accepted => (listening, None, Some("stream")),
+            Self::Connected => (dialling, None, None),
+            Self::Header => (listening, None, Some("stream")),
+            Self::Features => (listening, None, Some("stream")),
+            Self::HeaderReceived => (dialling, None, Some("stream")),
+            Self::FeaturesReceived => (None, None, None),
+            Self::Starttls => (None, tls, Some("starttls")),
+            Self::ProceedSent => (listening, tls, Some("starttls")),
+            Self::ProceedReceived => (None, tls, Some("starttls")),
+            Self::Secured | Self::TlsFailed => (None, tls, None),
+            Self::Auth => (None, external, Some("external")),
+            Self::Response
+            | Self::ChallengeReceived
+            | Self::SuccessReceived
+            | Self::FailureReceived => (None, external, None),
+            Self::DbVerify => (None, None, Some("authority")),
+            Self::DbResult
+            | Self::ResultReceived
+            | Self::VerificationReceived
+            | Self::Established
+            | Self::Stanza
+            | Self::StreamError
+            | Self::StreamEnd
+            | Self::Element => (None, None, None),
         }
     }
+}
+
+/// A part of an offer without which some points are never reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offered {
+    /// TLS.
+    Tls,
+    /// SASL EXTERNAL.
+    External,
 }
 
 /// The stage of a connection.

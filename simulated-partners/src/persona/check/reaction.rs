@@ -3,11 +3,10 @@
 use std::ops::Range;
 
 use super::Check;
-use super::fact_about;
 use crate::diagnostic::Diagnostic;
 use crate::event::ConnectionKind;
 use crate::persona::{AuthorityFact, Persona, StreamFact, Tls};
-use crate::reaction::{self, Do, Reaction, Values, When, placeholders};
+use crate::reaction::{self, Do, Offered, Reaction, Values, When, placeholders};
 
 impl Check<'_> {
     pub(super) fn reactions(&mut self) {
@@ -31,7 +30,10 @@ impl Check<'_> {
             ..
         } = self.persona;
         let when = reaction.when;
-        if fact_about(when).is_some_and(|fact| self.impossible.contains(&fact)) {
+        if when
+            .fact()
+            .is_some_and(|fact| self.impossible.contains(&fact))
+        {
             return;
         }
         let reason = match when {
@@ -41,22 +43,10 @@ impl Check<'_> {
             {
                 Some("an earlier reaction has the same `when`")
             }
-            When::Starttls
-            | When::ProceedSent
-            | When::ProceedReceived
-            | When::Secured
-            | When::TlsFailed
-                if offer.tls == Tls::None =>
-            {
+            _ if when.needs() == Some(Offered::Tls) && offer.tls == Tls::None => {
                 Some("the offer has `tls = \"none\"`")
             }
-            When::Auth
-            | When::Response
-            | When::ChallengeReceived
-            | When::SuccessReceived
-            | When::FailureReceived
-                if !offer.external =>
-            {
+            _ if when.needs() == Some(Offered::External) && !offer.external => {
                 Some("the offer has `external = false`")
             }
             When::Features if facts.stream == StreamFact::NoVersion => {
