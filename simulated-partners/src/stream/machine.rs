@@ -10,7 +10,7 @@ use super::config::{PartnerConfig, Purpose};
 use super::features::Standing;
 use super::header;
 use super::opaque::Opaque;
-use super::reacting::Paused;
+use super::reacting::Lists;
 use super::script::Script;
 use super::state::{State, Step};
 use super::taking::Kept;
@@ -87,7 +87,7 @@ pub struct Machine {
     /// How often each point was reached.
     pub(super) reached: BTreeMap<When, u32>,
     pub(super) script: Script,
-    pub(super) paused: Option<Paused>,
+    pub(super) lists: Lists,
     /// Points that were reached while handling something else.
     pub(super) due: VecDeque<When>,
     /// What was received while a list was paused.
@@ -137,7 +137,7 @@ impl Machine {
             opaque: Opaque::default(),
             reached: BTreeMap::new(),
             script: Script::default(),
-            paused: None,
+            lists: Lists::default(),
             due: VecDeque::new(),
             kept: Kept::default(),
             board: Snapshot::default(),

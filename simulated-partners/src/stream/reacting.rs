@@ -24,16 +24,33 @@ pub(super) struct List {
     pub(super) element: Option<Element>,
 }
 
+/// The lists of a connection that are not through.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    paused: Option<Paused>,
+}
+
+impl Lists {
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused.is_some()
+    }
+
+    /// Ends them.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
 /// A list that waits for something.
 #[derive(Debug)]
-pub(super) struct Paused {
+struct Paused {
     list: List,
     wake: Wake,
 }
 
 /// What a paused list waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wake {
+enum Wake {
     /// The time is over.
     Timer(Duration),
     /// A signal is raised.
@@ -57,7 +74,7 @@ enum Next {
 impl Machine {
     /// Runs the list of a reaction. A list that is paused ends.
     pub(super) fn react(&mut self, reaction: usize, when: When, element: Option<&Element>) {
-        self.paused = None;
+        self.lists.paused = None;
         self.script = Script::default();
         self.run(List {
             reaction,
@@ -223,12 +240,12 @@ impl Machine {
             // What comes now is a handshake, not input for the framer.
             self.actions.push(Action::Read(false));
         }
-        self.paused = Some(Paused { list, wake });
+        self.lists.paused = Some(Paused { list, wake });
         self.moved = true;
     }
 
     fn resume(&mut self) {
-        let Some(Paused { list, .. }) = self.paused.take() else {
+        let Some(Paused { list, .. }) = self.lists.paused.take() else {
             return;
         };
         if self.proceeds && !self.deaf {
@@ -240,7 +257,7 @@ impl Machine {
 
     /// The time of [`Action::Timer`] has come.
     pub(super) fn timer(&mut self) {
-        if matches!(&self.paused, Some(paused) if matches!(paused.wake, Wake::Timer(_))) {
+        if matches!(&self.lists.paused, Some(paused) if matches!(paused.wake, Wake::Timer(_))) {
             self.resume();
         }
     }
@@ -248,7 +265,7 @@ impl Machine {
     /// The board has changed.
     pub(super) fn board_changed(&mut self, board: crate::board::Snapshot) {
         self.board = board;
-        let is_there = match &self.paused {
+        let is_there = match &self.lists.paused {
             Some(Paused {
                 wake: Wake::Name(name),
                 ..
@@ -262,7 +279,7 @@ impl Machine {
 
     /// How long a paused list waits by itself.
     pub(super) fn paused_for(&self) -> Duration {
-        match &self.paused {
+        match &self.lists.paused {
             Some(Paused {
                 wake: Wake::Timer(time),
                 ..

@@ -103,7 +103,7 @@ impl Machine {
             Kind::Element(element) => Unit::StreamError.is(element),
             Kind::Declaration | Kind::Header(_) | Kind::Whitespace(_) => false,
         };
-        if self.paused.is_some() && !is_urgent {
+        if self.lists.is_paused() && !is_urgent {
             if matches!(frame.kind, Kind::Header(_) | Kind::Element(_)) {
                 self.kept.push(frame);
             }
@@ -118,13 +118,13 @@ impl Machine {
         loop {
             match self.state {
                 State::Closing | State::Ended | State::Held | State::Opaque => {
-                    self.paused = None;
+                    self.lists.clear();
                     self.kept.clear();
                     self.due.clear();
                     return;
                 }
                 State::AwaitTls => return,
-                _ if self.paused.is_some() => return,
+                _ if self.lists.is_paused() => return,
                 _ => {}
             }
             if let Some(when) = self.due.pop_front() {
