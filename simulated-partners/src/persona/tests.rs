@@ -208,11 +208,11 @@ fn shows_an_unknown_action() {
        |       ^^^^^^^
        |
        = help: expected `send`, `send-bytes`, `repeat`, `split`, `flush`,
-               `header-without`, `features`, `wait`, `wait-for`, `raise`,
-               `capture`, `await`, `stop-reading`, `shutdown-write`, `start-tls`,
-               `close`, `close-tcp`, `reset`, `stay-silent`, `no-reply`,
-               `break-tls`, `legacy-tls`, `hello`, `stall-tls`, `renegotiate` or
-               `proceed`
+               `header-without`, `features`, `wait`, `wait-for`, `later`,
+               `raise`, `capture`, `await`, `stop-reading`, `shutdown-write`,
+               `start-tls`, `close`, `close-tcp`, `reset`, `stay-silent`,
+               `no-reply`, `break-tls`, `legacy-tls`, `hello`, `stall-tls`,
+               `renegotiate` or `proceed`
     "#);
 }
 

@@ -31,6 +31,9 @@ pub enum Do {
     Wait(#[schemars(range(min = 1, max = 600_000))] u32),
     /// Continues with the list when this signal is raised; at once if it already is.
     WaitFor(String),
+    /// Leaves the rest of the list until this signal is raised; the connection goes on meanwhile, as
+    /// after `no-reply`. The rest follows at once if the signal already is raised.
+    Later(String),
     /// Raises a signal, visible to other connections and partners of the scenario.
     Raise(String),
     /// Raises a signal with a filled-in text.
@@ -152,6 +155,7 @@ impl Do {
             | Self::Features
             | Self::Wait(_)
             | Self::WaitFor(_)
+            | Self::Later(_)
             | Self::Raise(_)
             | Self::Capture(_)
             | Self::Await(_)
@@ -187,7 +191,7 @@ impl Do {
     /// The signal that it waits for or raises, if any.
     pub fn signal(&self) -> Option<Signal<'_>> {
         match self {
-            Self::WaitFor(name) => Some(Signal::Awaited(name)),
+            Self::WaitFor(name) | Self::Later(name) => Some(Signal::Awaited(name)),
             Self::Raise(name) | Self::Capture(Capture { name, .. }) => Some(Signal::Raised(name)),
             _ => None,
         }
@@ -196,9 +200,11 @@ impl Do {
     /// Its texts: sent ones, and names of signals.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         let (one, two, three) = match self {
-            Self::Send(text) | Self::SendBytes(text) | Self::WaitFor(text) | Self::Raise(text) => {
-                (Some(text), None, None)
-            }
+            Self::Send(text)
+            | Self::SendBytes(text)
+            | Self::WaitFor(text)
+            | Self::Later(text)
+            | Self::Raise(text) => (Some(text), None, None),
             Self::Repeat(repeat) => (Some(&repeat.send), None, None),
             Self::Capture(keep) => (Some(&keep.name), Some(&keep.value), keep.secret.as_ref()),
             _ => (None, None, None),
@@ -208,9 +214,11 @@ impl Do {
 
     pub(super) fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
         let (one, two, three) = match self {
-            Self::Send(text) | Self::SendBytes(text) | Self::WaitFor(text) | Self::Raise(text) => {
-                (Some(text), None, None)
-            }
+            Self::Send(text)
+            | Self::SendBytes(text)
+            | Self::WaitFor(text)
+            | Self::Later(text)
+            | Self::Raise(text) => (Some(text), None, None),
             Self::Repeat(repeat) => (Some(&mut repeat.send), None, None),
             Self::Capture(keep) => (
                 Some(&mut keep.name),

@@ -43,6 +43,7 @@ fn every_word_is_read_as_it_is_written() {
         "'features'",
         "{ wait = 50 }",
         "{ wait-for = 'x' }",
+        "{ later = 'x' }",
         "{ raise = 'x' }",
         "{ capture = { name = 'k', value = '{key}' } }",
         "{ await = 'answer' }",

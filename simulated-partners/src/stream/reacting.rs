@@ -8,10 +8,14 @@ use super::machine::Machine;
 use super::opaque::Broken;
 use super::script::Script;
 use super::state::{State, Step};
+use crate::board::Snapshot;
 use crate::event::{Close, EventKind};
 use crate::negotiate::dialback;
 use crate::reaction::{Do, When};
 use crate::wire::Element;
+
+/// The limit on lists that are put off: a target may reach their point as often as it likes.
+const LATER: usize = 256;
 
 /// A running list of actions.
 #[derive(Debug)]
@@ -28,11 +32,26 @@ pub(super) struct List {
 #[derive(Debug, Default)]
 pub(super) struct Lists {
     paused: Option<Paused>,
+    /// Those that a signal continues while the connection goes on, each with the signal.
+    later: Vec<(String, List)>,
 }
 
 impl Lists {
     pub(super) fn is_paused(&self) -> bool {
         self.paused.is_some()
+    }
+
+    fn put_off(&mut self, list: List, name: String) {
+        if self.later.len() < LATER {
+            self.later.push((name, list));
+        }
+    }
+
+    /// The first of those put off whose signal is raised.
+    fn take_due(&mut self, board: &Snapshot) -> Option<List> {
+        let is_due = |(name, _): &(String, List)| board.contains_key(name);
+        let at = self.later.iter().position(is_due)?;
+        Some(self.later.remove(at).1)
     }
 
     /// Ends them.
@@ -63,6 +82,8 @@ enum Next {
     On,
     /// The rest, later.
     Pause(Wake),
+    /// The rest, once this signal is raised; the connection goes on.
+    Later(String),
     /// Nothing: the connection stays where the action left it.
     Over,
     /// The list ends.
@@ -92,6 +113,11 @@ impl Machine {
             match self.act(action, &list) {
                 Next::On => {}
                 Next::Pause(wake) => return self.pause(list, wake),
+                Next::Later(name) => {
+                    let when = list.when;
+                    self.lists.put_off(list, name);
+                    return self.through_list(when);
+                }
                 Next::Over => return,
                 Next::Through => break,
                 Next::Proceed => return self.standard(list.when, list.element.as_ref(), true),
@@ -133,7 +159,8 @@ impl Machine {
             Do::Wait(time) => {
                 return Next::Pause(Wake::Timer(Duration::from_millis(u64::from(*time))));
             }
-            Do::WaitFor(name) if self.board.contains_key(name) => {}
+            Do::WaitFor(name) | Do::Later(name) if self.board.contains_key(name) => {}
+            Do::Later(name) => return Next::Later(name.clone()),
             Do::WaitFor(name) => return Next::Pause(Wake::Name(name.clone())),
             Do::Raise(name) => self.raise(name, None),
             Do::Capture(keep) => {
@@ -255,6 +282,17 @@ impl Machine {
         self.run(list);
     }
 
+    /// Continues a list that was put off, if its signal is raised.
+    pub(super) fn continue_later(&mut self) -> bool {
+        let Some(list) = self.lists.take_due(&self.board) else {
+            return false;
+        };
+        self.script = Script::default();
+        self.moved = true;
+        self.run(list);
+        true
+    }
+
     /// The time of [`Action::Timer`] has come.
     pub(super) fn timer(&mut self) {
         if matches!(&self.lists.paused, Some(paused) if matches!(paused.wake, Wake::Timer(_))) {
@@ -263,7 +301,7 @@ impl Machine {
     }
 
     /// The board has changed.
-    pub(super) fn board_changed(&mut self, board: crate::board::Snapshot) {
+    pub(super) fn board_changed(&mut self, board: Snapshot) {
         self.board = board;
         let is_there = match &self.lists.paused {
             Some(Paused {

@@ -131,7 +131,7 @@ impl Machine {
                 self.point(when, None);
             } else if let Some(frame) = self.kept.pop() {
                 self.frame(&frame);
-            } else {
+            } else if !self.continue_later() {
                 return;
             }
         }

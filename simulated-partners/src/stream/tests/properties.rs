@@ -40,7 +40,7 @@ fn inputs() -> impl Strategy<Value = Vec<Arbitrary>> {
     prop::collection::vec(one, 0..40)
 }
 
-const DEEDS: [&str; 40] = [
+const DEEDS: [&str; 41] = [
     "{ send = '<a/>' }",
     "{ send = '</stream:stream>' }",
     "{ send = '<' }",
@@ -60,6 +60,7 @@ const DEEDS: [&str; 40] = [
     "{ wait = 2 }",
     "{ wait-for = 'x' }",
     "{ wait-for = 'y' }",
+    "{ later = 'x' }",
     "{ raise = 'y' }",
     "{ capture = { name = 'x', value = '{id}' } }",
     "{ await = 'header' }",

@@ -313,3 +313,44 @@ fn raw_bytes_and_repetitions_are_shown_in_short() {
     hand.has_said("→ 10 bytes 100000000 times");
     hand.has_said("Read(false)");
 }
+
+#[test]
+fn a_list_goes_on_later_and_the_connection_meanwhile() {
+    let valid =
+        "{ later = 'told' }, { send = \"<db:result from='{to}' to='{from}' type='valid'/>\" }";
+    let result = "<db:result from='t.example' to='p.example'>key</db:result>";
+    let verify = "<db:verify from='t.example' to='p.example' id='1'>key</db:verify>";
+    let mut hand = Hand::listening(&clear(), &[("when = 'db-result'", valid)]);
+    hand.told(HEADER).told(result).told(verify);
+    hand.has_said("→ <verify");
+    assert!(!hand.sent.contains("<db:result"), "{}", hand.sent);
+    assert_eq!(hand.state(), State::Negotiating);
+    hand.raised("other", "");
+    assert_eq!(hand.state(), State::Negotiating);
+    hand.raised("told", "");
+    assert!(hand.sent.contains("<db:result"), "{}", hand.sent);
+    assert_eq!(hand.state(), State::Established);
+
+    // A signal that is raised already holds nothing up.
+    let mut told = Hand::listening(&clear(), &[("when = 'db-result'", valid)]);
+    told.raised("told", "").told(HEADER).told(result);
+    assert_eq!(told.state(), State::Established);
+}
+
+#[test]
+fn lists_that_are_put_off_end_with_the_stream_and_are_bounded() {
+    let say = "{ later = 'told' }, { send = '<late/>' }";
+    let mut hand = Hand::listening(&clear(), &[("when = 'db-verify'", say)]);
+    hand.told(HEADER);
+    let verify = "<db:verify from='t.example' to='p.example' id='1'>key</db:verify>";
+    for _ in 0..300 {
+        hand.told(verify);
+    }
+    hand.raised("told", "");
+    assert_eq!(hand.sent.matches("<late/>").count(), 256);
+
+    let mut ended = Hand::listening(&clear(), &[("when = 'db-verify'", say)]);
+    ended.told(HEADER).told(verify).told("</stream:stream>");
+    ended.raised("told", "");
+    assert!(!ended.sent.contains("<late/>"), "{}", ended.sent);
+}
