@@ -80,6 +80,9 @@ pub enum When {
     StreamEnd,
     /// Any other element was received.
     Element,
+    /// Whitespace was received between elements, such as a keep-alive (RFC 6120 §4.6.1); replaces
+    /// nothing. It is not kept while a list is paused.
+    Whitespace,
 }
 
 impl When {
@@ -135,7 +138,8 @@ impl When {
             | Self::Stanza
             | Self::StreamError
             | Self::StreamEnd
-            | Self::Element => (None, None, None),
+            | Self::Element
+            | Self::Whitespace => (None, None, None),
         }
     }
 }

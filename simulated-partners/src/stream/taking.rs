@@ -145,9 +145,10 @@ impl Machine {
     /// Handles a unit.
     pub(super) fn frame(&mut self, frame: &Frame) {
         match (&frame.kind, self.state) {
-            (Kind::Declaration | Kind::Whitespace(_), _) | (_, State::Held) => {}
+            (Kind::Declaration, _) | (_, State::Held) => {}
             (Kind::End, _) => self.peer_ended(),
             (_, State::Closing) => {}
+            (Kind::Whitespace(_), _) => self.point(When::Whitespace, None),
             (Kind::Header(header), State::AwaitHeader) => {
                 if self.is_listening() {
                     self.answer_header(header);

@@ -354,3 +354,15 @@ fn lists_that_are_put_off_end_with_the_stream_and_are_bounded() {
     ended.raised("told", "");
     assert!(!ended.sent.contains("<late/>"), "{}", ended.sent);
 }
+
+#[test]
+fn whitespace_is_a_point_that_replaces_nothing() {
+    let raise = "{ raise = 'alive' }, 'proceed'";
+    let mut hand = Hand::dialling(&clear(), &[("when = 'whitespace'\nnth = 2", raise)]);
+    hand.told(HEADER).told(" ").told("<stream:features/>");
+    assert!(!hand.said.iter().any(|line| line.contains("raised alive")));
+    hand.told("\n");
+    hand.has_said("raised alive");
+    hand.told(VALID);
+    assert_eq!(hand.state(), State::Established);
+}
