@@ -170,6 +170,47 @@ fn no_module_uses_one_above_it() {
     }
 }
 
+#[test]
+fn the_page_on_the_architecture_shows_the_floors() {
+    let page = page();
+    for (place, floors) in FLOORS {
+        let floors: Vec<String> = floors
+            .iter()
+            .map(|modules| {
+                let modules = modules.iter().map(|module| format!("`{module}`"));
+                modules.collect::<Vec<_>>().join(", ")
+            })
+            .collect();
+        let row = format!("| `{place}` | {} |", floors.join(" · "));
+        assert!(page.contains(&row), "docs/architecture.md lacks\n{row}");
+    }
+}
+
+#[test]
+fn the_way_of_a_case_leads_through_each_file_once() {
+    let page = page();
+    let (_, way) = page
+        .split_once("## The way of a case")
+        .expect("the page has it");
+    let way = way.split("\n## ").next().unwrap_or_default();
+    let mut seen = BTreeSet::new();
+    for name in way.split('`').filter(|name| name.ends_with(".rs")) {
+        // One step stays in the folder that it names first.
+        let tops = [root(), root().join("simulated-partners/src")];
+        let file = tops
+            .map(|top| top.join(name))
+            .into_iter()
+            .find(|file| file.exists());
+        let file = file.unwrap_or_else(|| panic!("there is no {name}"));
+        assert!(seen.insert(file), "{name} comes twice");
+    }
+    assert!(seen.len() > 40, "{}", seen.len());
+}
+
+fn page() -> String {
+    std::fs::read_to_string(root().join("docs/architecture.md")).expect("the page can be read")
+}
+
 /// The modules of a crate except its tests: which others each of them uses, and where.
 fn modules(place: &str) -> BTreeMap<String, BTreeMap<String, String>> {
     let folder = root().join(place).join("src");
