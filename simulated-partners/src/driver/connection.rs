@@ -27,14 +27,14 @@ const CHUNK: usize = 8 * 1024;
 /// Limit on bytes waiting to be sent; above it, nothing more is read.
 const BACKLOG: usize = 256 * 1024;
 
-/// The receiver of a verification's result.
+/// Who asked for a verification, and receives its result.
 #[derive(Debug)]
-pub(super) struct Report {
+pub(super) struct Asker {
     ticket: u32,
     to: mpsc::UnboundedSender<(u32, KeyAnswer)>,
 }
 
-impl Report {
+impl Asker {
     pub(super) fn send(self, answer: KeyAnswer) {
         // The requester may be gone.
         let _ = self.to.send((self.ticket, answer));
@@ -65,7 +65,7 @@ struct Connection<'a> {
     /// Results of verification connections arrive here.
     answers: mpsc::UnboundedSender<(u32, KeyAnswer)>,
     decided: mpsc::UnboundedReceiver<(u32, KeyAnswer)>,
-    report: Option<Report>,
+    asker: Option<Asker>,
     /// Stanzas to send once the connection is authenticated.
     stanzas: Option<mpsc::UnboundedReceiver<Element>>,
     outbox: Outbox,
@@ -85,7 +85,7 @@ pub(super) async fn run(
     stream: TcpStream,
     purpose: Purpose,
     number: u16,
-    report: Option<Report>,
+    asker: Option<Asker>,
     stanzas: Option<mpsc::UnboundedReceiver<Element>>,
     requests: Requests,
 ) {
@@ -102,7 +102,7 @@ pub(super) async fn run(
         deadline: None,
         answers,
         decided,
-        report,
+        asker,
         stanzas,
         outbox: Outbox::new(),
         timer: None,
@@ -289,12 +289,12 @@ impl Connection<'_> {
                 }
                 Action::Ask { ticket, question } => {
                     let to = self.answers.clone();
-                    self.shared.verify(question, Report { ticket, to });
+                    self.shared.verify(question, Asker { ticket, to });
                 }
                 Action::Answer(stanza) => self.shared.dial(Purpose::Deliver(stanza), None, None),
                 Action::Decide(answer) => {
-                    if let Some(report) = self.report.take() {
-                        report.send(answer);
+                    if let Some(asker) = self.asker.take() {
+                        asker.send(answer);
                     }
                 }
                 Action::Close => {

@@ -296,12 +296,12 @@ impl fmt::Debug for Partner {
 }
 
 impl Shared {
-    /// Opens a connection to the target. `report` receives a verification's result, and `stanzas` are
+    /// Opens a connection to the target. `asker` receives a verification's result, and `stanzas` are
     /// sent by an entered connection.
     fn dial(
         self: &Arc<Self>,
         purpose: Purpose,
-        report: Option<connection::Report>,
+        asker: Option<connection::Asker>,
         stanzas: Option<mpsc::UnboundedReceiver<Element>>,
     ) {
         let shared = Arc::clone(self);
@@ -316,13 +316,13 @@ impl Shared {
             match connected {
                 Ok(stream) => {
                     let requests = shared.readers.join();
-                    connection::run(&shared, stream, purpose, number, report, stanzas, requests)
+                    connection::run(&shared, stream, purpose, number, asker, stanzas, requests)
                         .await
                 }
                 Err(error) => {
                     shared.recorder.connect_failed(kind, error.kind());
-                    if let Some(report) = report {
-                        report.send(KeyAnswer::Undecided(match error.kind() {
+                    if let Some(asker) = asker {
+                        asker.send(KeyAnswer::Undecided(match error.kind() {
                             io::ErrorKind::TimedOut => "remote-server-timeout",
                             _ => "remote-connection-failed",
                         }));
@@ -352,8 +352,8 @@ impl Shared {
         }
     }
 
-    fn verify(self: &Arc<Self>, question: Question, report: connection::Report) {
-        self.dial(Purpose::Verify(question), Some(report), None);
+    fn verify(self: &Arc<Self>, question: Question, asker: connection::Asker) {
+        self.dial(Purpose::Verify(question), Some(asker), None);
     }
 }
 
