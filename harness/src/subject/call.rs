@@ -3,11 +3,11 @@
 
 use std::fmt;
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::process::{Process, Words};
@@ -117,16 +117,40 @@ impl Call {
 
     /// Starts it. Its output is searched for all of the marks.
     pub(super) fn start(&self, marks: &[String], input: Stdio) -> Result<Process, CallError> {
+        let started = self
+            .prepared()
+            .and_then(|command| Process::start(command.into(), marks, input));
+        started.map_err(|source| self.not_started(source))
+    }
+
+    /// Starts it and leaves it to itself. It may outlive the program, and nobody hears how it ends.
+    pub(super) fn leave(&self) {
+        let started = self.prepared().and_then(|mut command| {
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .process_group(0)
+                .spawn()
+        });
+        match started {
+            // Somebody has to wait for it, or it would stay as a zombie.
+            Ok(mut child) => drop(std::thread::spawn(move || child.wait())),
+            Err(source) => tracing::warn!("{}", self.not_started(source)),
+        }
+    }
+
+    fn prepared(&self) -> io::Result<Command> {
         let (program, arguments) = self
             .command
             .split_first()
-            .ok_or_else(|| self.not_started(io::ErrorKind::InvalidInput.into()))?;
+            .ok_or(io::ErrorKind::InvalidInput)?;
         let mut command = Command::new(program);
         command
             .args(arguments)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.folder);
-        Process::start(command, marks, input).map_err(|source| self.not_started(source))
+        Ok(command)
     }
 
     pub(super) fn failed(&self, status: ExitStatus, words: Words) -> CallError {

@@ -126,9 +126,11 @@ impl Process {
         }
     }
 
-    /// Leaves the group alone: it has become a server of its own, which its stop command ends.
-    pub(super) fn detach(mut self) {
+    /// Leaves the group alone: it has become a server of its own, which its stop command ends. What
+    /// the process wrote last.
+    pub(super) fn detach(mut self) -> Words {
         self.group.forget();
+        self.words()
     }
 
     /// Reads what was written and not read yet. Other processes may hold the pipe open.

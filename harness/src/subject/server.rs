@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::StartError;
 use super::call::{Call, CallError};
-use super::process::{Process, last_line};
+use super::process::{Process, Words, last_line};
 
 /// Time between two looks whether a port answers.
 const LOOK: Duration = Duration::from_millis(20);
@@ -49,10 +49,11 @@ pub(super) struct Ours {
     pub(super) ends_with_input: bool,
 }
 
-/// A server that runs.
+/// A server that runs. Dropping it starts its stop command, for which nobody waits then.
 pub(super) struct Server {
     /// Tells when a process that was started here has ended, and how.
     pub(super) ended: Option<watch::Receiver<Option<String>>>,
+    /// None once it has run.
     stop: Option<Call>,
     stop_timeout: Duration,
     /// Ends the process on request, or when dropped.
@@ -79,36 +80,41 @@ impl Launch {
             .as_ref()
             .map_or(self.timeout, |start| start.timeout);
         let deadline = Instant::now() + patience;
-        let process = match &self.start {
-            Some(call) => self.started(call, deadline).await?,
+        let started = match &self.start {
+            Some(call) => Some(self.started(call, deadline).await?),
             None => None,
         };
-        if process.is_none() && timeout_at(deadline, self.ports_answer()).await.is_err() {
-            return Err(self.not_ready(patience, None).await);
-        }
-        let (ended, keeper) = process
-            .map(|process| {
-                keep(
-                    process.keeping(self.ours.map(|ours| ours.folder)),
-                    self.logs,
-                    self.stop_timeout,
-                )
-            })
-            .unzip();
-        Ok(Server {
-            ended,
-            stop: self.stop,
+        // Whatever happens from here on, the stop command runs.
+        let mut server = Server {
+            ended: None,
+            stop: self.stop.clone(),
             stop_timeout: self.stop_timeout,
-            keeper,
-        })
+            keeper: None,
+        };
+        let words = match started {
+            Some(Started::Process(process)) => {
+                let process = process.keeping(self.ours.map(|ours| ours.folder));
+                let (ended, keeper) = keep(process, self.logs, self.stop_timeout);
+                server.ended = Some(ended);
+                server.keeper = Some(keeper);
+                return Ok(server);
+            }
+            Some(Started::Daemon(mut process)) => {
+                process.finish_reading().await;
+                Some(process.detach())
+            }
+            None => None,
+        };
+        if timeout_at(deadline, self.ports_answer()).await.is_err() {
+            let error = self.not_ready(patience, words, None).await;
+            server.stop().await;
+            return Err(error);
+        }
+        Ok(server)
     }
 
-    /// The process once it is ready; none where it ended and left a server in the background.
-    async fn started(
-        &self,
-        call: &Call,
-        deadline: Instant,
-    ) -> Result<Option<Process>, LaunchError> {
+    /// What the start command has led to: a process that is ready, or a daemon that may not be yet.
+    async fn started(&self, call: &Call, deadline: Instant) -> Result<Started, LaunchError> {
         // Another server on the same port would be tested in place of this one.
         self.refuse_taken_ports().await?;
         let input = match &self.ours {
@@ -119,24 +125,24 @@ impl Launch {
         let output = process.output();
         tokio::select! {
             biased;
-            status = process.wait() => {
-                process.finish_reading().await;
-                match status {
-                    Ok(status) if status.success() && self.ours.is_none() => {
-                        process.detach();
-                        Ok(None)
-                    }
-                    Ok(status) => Err(call.failed(status, process.words()).into()),
-                    Err(source) => Err(call.not_started(source).into()),
+            status = process.wait() => match status {
+                Ok(status) if status.success() && self.ours.is_none() => {
+                    Ok(Started::Daemon(process))
                 }
-            }
+                Ok(status) => {
+                    process.finish_reading().await;
+                    Err(call.failed(status, process.words()).into())
+                }
+                Err(source) => Err(call.not_started(source).into()),
+            },
             ready = timeout_at(deadline, async {
                 output.found().await;
                 self.ports_answer().await;
             }) => match ready {
-                Ok(()) => Ok(Some(process)),
+                Ok(()) => Ok(Started::Process(process)),
                 Err(_) => {
-                    let error = self.not_ready(call.timeout, Some(&process)).await;
+                    let words = Some(process.words());
+                    let error = self.not_ready(call.timeout, words, output.missing()).await;
                     process.end(Duration::ZERO).await;
                     Err(error)
                 }
@@ -161,7 +167,12 @@ impl Launch {
         }
     }
 
-    async fn not_ready(&self, after: Duration, process: Option<&Process>) -> LaunchError {
+    async fn not_ready(
+        &self,
+        after: Duration,
+        words: Option<Words>,
+        missing: Option<String>,
+    ) -> LaunchError {
         let mut waiting_for = None;
         for port in &self.ports {
             if !matches!(timeout(LOOK, TcpStream::connect(port)).await, Ok(Ok(_))) {
@@ -169,17 +180,25 @@ impl Launch {
                 break;
             }
         }
-        let unsaid = || match process.and_then(|process| process.output().missing()) {
+        let unsaid = || match missing {
             Some(mark) => format!("its output has no line with {mark:?}"),
             None => "it answered too late".to_owned(),
         };
-        let words = process.map_or_else(String::new, |process| process.words().to_string());
+        let words = words.map_or_else(String::new, |words| words.to_string());
         LaunchError::NotReady {
             after,
             waiting_for: waiting_for.unwrap_or_else(unsaid),
             words: format!("{words}{}", log_words(&self.logs).await),
         }
     }
+}
+
+/// What a start command has led to.
+enum Started {
+    /// It has ended and left a server in the background.
+    Daemon(Process),
+    /// It is the server, and ready.
+    Process(Process),
 }
 
 /// Why there is no server to run cases on.
@@ -218,16 +237,25 @@ impl Server {
     }
 
     /// Stops what was started here, by its own command where it has one.
-    pub(super) async fn stop(self) {
+    pub(super) async fn stop(mut self) {
         if let Some(stop) = &self.stop
             && let Err(error) = stop.run().await
         {
             tracing::warn!("{error}");
         }
-        if let Some(mut keeper) = self.keeper {
+        self.stop = None;
+        if let Some(mut keeper) = self.keeper.take() {
             keeper.farewell.send_replace(true);
             // The task has a deadline of its own; this one is for a task that was lost.
             let _ = timeout(self.stop_timeout + GONE, &mut keeper.task).await;
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            stop.leave();
         }
     }
 }
@@ -301,6 +329,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::subject::port::free_address;
 
     /// A shell in place of a built-in server. It notes down what a test wants to know of it.
     struct Shell {
@@ -344,6 +373,25 @@ mod tests {
             let error = self.launch.run().await.err();
             (error.expect("it is not ready").to_string(), self.notes)
         }
+    }
+
+    /// A server that its start command leaves in the background and that never listens. Its stop
+    /// command notes down that it ran.
+    fn daemon(port: SocketAddr) -> Shell {
+        let Shell { mut launch, notes } = shell("echo starting in the background", &[], false);
+        let start = launch.start.as_mut().expect("a shell is started");
+        start.timeout = Duration::from_millis(300);
+        start.folder = notes.path().to_owned();
+        let script = "echo stopped > $NOTES/new; mv $NOTES/new $NOTES/stopped";
+        launch.stop = Some(Call {
+            purpose: "stop",
+            command: ["sh", "-c", script].map(str::to_owned).into(),
+            timeout: Duration::from_secs(5),
+            ..start.clone()
+        });
+        launch.ours = None;
+        launch.ports = vec![port];
+        Shell { launch, notes }
     }
 
     /// Whether the process that noted its number runs.
@@ -405,6 +453,35 @@ mod tests {
              (it wrote nothing)"
         );
         assert!(!runs(notes.path()));
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_does_not_answer_is_stopped() {
+        let port = free_address().expect("a port");
+        let (why, notes) = daemon(port).refusal().await;
+        assert_eq!(
+            why,
+            format!(
+                "the server was not ready within 0.3 s: nothing answers at {port}: starting in the \
+                 background"
+            )
+        );
+        assert!(notes.path().join("stopped").exists());
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_is_dropped_is_stopped() {
+        let mut shell = daemon(free_address().expect("a port"));
+        shell.launch.ports.clear();
+        drop(shell.launch.run().await.expect("it starts"));
+        let stopped = shell.notes.path().join("stopped");
+        let noted = async {
+            while !stopped.exists() {
+                sleep_until(Instant::now() + LOOK).await;
+            }
+        };
+        let noted = timeout(Duration::from_secs(10), noted).await;
+        assert!(noted.is_ok(), "the stop command ran");
     }
 
     #[tokio::test]
