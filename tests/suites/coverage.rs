@@ -1,6 +1,6 @@
 //! The requirements, the scenarios that test them, and the table of both in the documentation.
 
-use s2spec::coverage::{Coverage, Covering, Table, in_document, to_markdown};
+use s2spec::coverage::{Coverage, Covering, Table, in_document, page};
 use s2spec::requirement::Registry;
 use s2spec::scenario::Library;
 
@@ -10,7 +10,7 @@ const PAGE: &str = include_str!("../../docs/coverage.md");
 fn the_page_shows_the_current_coverage() {
     let covering = Covering::from(Library::builtin());
     let table = Table::new(&Coverage::new(Registry::builtin(), &covering), &[]);
-    let markdown = to_markdown(&table);
+    let markdown = page(&table, Library::builtin());
     let fresh = in_document(PAGE, &markdown).expect("the page has a place for the table");
     assert!(
         fresh == PAGE,

@@ -7,7 +7,7 @@ use simulated_partners::nearest::{did_you_mean, nearest};
 use super::error::{CliError, Exit};
 use super::output;
 use crate::coverage::{
-    Coverage, Covering, END, START, State, Table, in_document, to_json, to_markdown, to_text,
+    Coverage, Covering, END, START, State, Table, in_document, page, to_json, to_markdown, to_text,
 };
 use crate::report::field;
 use crate::requirement::{Area, Registry, Requirement};
@@ -52,7 +52,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let coverage = Coverage::new(registry, &covering);
     let table = Table::new(&coverage, &areas);
     if let Some(path) = &args.update {
-        update(path, &to_markdown(&table))?;
+        update(path, &page(&table, Library::builtin()))?;
     } else if args.markdown {
         output::print(&to_markdown(&table))?;
     } else if args.json {

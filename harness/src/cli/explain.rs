@@ -118,7 +118,7 @@ pub(super) fn text(case: &Case, all: &[Case], judging: Judging, width: usize) ->
     }
     let control = match case.scenario() {
         None => control_of(case, all, profile),
-        Some(scenario) => scenario.control_of(&case.id),
+        Some(scenario) => scenario.control.clone(),
     };
     if let Some(control) = control {
         say(

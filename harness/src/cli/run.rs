@@ -13,6 +13,7 @@ use super::error::{CliError, Exit};
 use super::expecting::Expecting;
 use super::json_file::JsonFile;
 use super::judging::Judging;
+use super::select::Policies;
 use super::signal::end_wanted;
 use super::target::Chosen;
 use super::{Color, logging, output, select};
@@ -51,12 +52,18 @@ fn run(
     let options = &args.options;
     options.color.apply();
     logging::start("off");
+    let sources = &options.sources()?;
     let all = match options.expecting.needs_all() {
-        true => options.sources.all()?,
-        false => args.wanted.parts(&options.sources)?,
+        true => sources.all()?,
+        false => args.wanted.parts(sources)?,
     };
     let cases: Vec<Case> = args.wanted.among(&all)?.into_iter().cloned().collect();
-    let check = Arc::new(options.expecting.check(&all)?);
+    let known = options
+        .expecting
+        .needs_all()
+        .then(|| sources.every())
+        .transpose()?;
+    let check = Arc::new(options.expecting.check(known.as_deref().unwrap_or(&all))?);
     let new_baseline = options.expecting.open_new()?;
     let json = options.json.as_deref().map(JsonFile::open).transpose()?;
     let jobs = match options.jobs {
@@ -272,6 +279,16 @@ impl From<Options> for Args {
 }
 
 impl Options {
+    /// Where cases come from: in the policies of the target file, unless others are asked for.
+    fn sources(&self) -> Result<select::Sources, CliError> {
+        let mut sources = self.sources.clone();
+        if let (Chosen::File(path), None) = (&self.target, &sources.policies) {
+            let file = super::target::read(path, self.allow_remote)?;
+            sources.policies = Some(Policies(file.rows().collect()));
+        }
+        Ok(sources)
+    }
+
     /// The command to run a case of this run again.
     fn rerun(&self) -> Rerun {
         let mut options = Vec::new();

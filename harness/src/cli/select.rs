@@ -1,6 +1,9 @@
 //! From ids on the command line to cases.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use simulated_partners::persona;
@@ -10,6 +13,7 @@ use super::error::CliError;
 use crate::case::{Case, Set, Tag};
 use crate::cause::with_causes;
 use crate::matrix::{self, Selection, SelectionError};
+use crate::policy::PolicyNumber;
 use crate::scenario::Library;
 
 /// The selection of cases.
@@ -78,13 +82,70 @@ pub(super) struct Sources {
     /// Read scenarios from this folder or file instead of the built-in ones
     #[arg(long, value_name = "PATH", env = "S2SPEC_SCENARIOS")]
     pub(super) scenarios: Option<PathBuf>,
+
+    /// Run scenarios in these policies, such as `7` or `7,13`, or in `all` valid ones [default: those of
+    /// the target file, or else the ones that each scenario is written for]
+    #[arg(long = "policy", value_name = "N", env = "S2SPEC_POLICY")]
+    pub(super) policies: Option<Policies>,
+}
+
+/// Policies by their numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Policies(pub(super) Vec<PolicyNumber>);
+
+impl FromStr for Policies {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "all" {
+            let valid = PolicyNumber::all().filter(|row| row.policy().valid());
+            return Ok(Self(valid.collect()));
+        }
+        let one = |word: &str| {
+            let number = word.trim().trim_start_matches("row").parse().ok();
+            number.and_then(PolicyNumber::new).ok_or_else(|| {
+                format!(
+                    "expected numbers from 1 to 18, separated by commas, or `all`, not `{word}`"
+                )
+            })
+        };
+        text.split(',').map(one).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl fmt::Display for Policies {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let numbers: Vec<String> = self.0.iter().map(|row| row.number().to_string()).collect();
+        to.write_str(&numbers.join(","))
+    }
 }
 
 impl Sources {
     /// The options that differ from the defaults.
-    pub(super) fn options(&self) -> Option<String> {
-        let path = self.scenarios.as_ref()?;
-        Some(format!("--scenarios {}", path.display()))
+    pub(super) fn options(&self) -> Vec<String> {
+        let scenarios = self.scenarios.as_ref();
+        let scenarios = scenarios.map(|path| format!("--scenarios {}", path.display()));
+        let policies = self.policies.as_ref();
+        let policies = policies.map(|policies| format!("--policy {policies}"));
+        scenarios.into_iter().chain(policies).collect()
+    }
+
+    /// Every case, and those of scenarios in the policies that they are written for.
+    ///
+    /// # Errors
+    /// As [`Self::all`].
+    pub(super) fn every(&self) -> Result<Vec<Case>, CliError> {
+        let mut cases = self.all()?;
+        if self.policies.is_some() {
+            let plain = Self {
+                policies: None,
+                ..self.clone()
+            };
+            let known: BTreeSet<String> = cases.iter().map(|case| case.id.clone()).collect();
+            let own = plain.all()?.into_iter();
+            cases.extend(own.filter(|case| !known.contains(&case.id)));
+        }
+        Ok(cases)
     }
 
     /// Every case: of the built-in personas, the two generated sets, and the conformance suite.
@@ -104,11 +165,20 @@ impl Sources {
             .flat_map(|set| matrix::cases_of(*set, &personas))
             .collect();
         let every = selection.reaches(&Set::Scenarios.to_string(), "");
-        cases.extend(match &self.scenarios {
-            None if every => Library::builtin().cases(),
-            None => Library::builtin_where(|name, text| selection.reaches(name, text)).cases(),
-            Some(path) => load(path)?.cases(),
-        });
+        let policies = self.policies.as_ref().map(|policies| policies.0.as_slice());
+        let chosen;
+        let library = match &self.scenarios {
+            None if every => Library::builtin(),
+            None => {
+                chosen = Library::builtin_where(|name, text| selection.reaches(name, text));
+                &chosen
+            }
+            Some(path) => {
+                chosen = load(path)?;
+                &chosen
+            }
+        };
+        cases.extend(library.cases_in(policies));
         Ok(cases)
     }
 }

@@ -5,6 +5,7 @@
 
 mod count;
 mod json;
+mod policies;
 mod table;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use crate::scenario::Library;
 
 pub use count::Count;
 pub use json::{SCHEMA, to_json};
-pub use table::{END, START, Table, in_document, to_markdown, to_text};
+pub use table::{END, START, Table, in_document, page, to_markdown, to_text};
 
 #[cfg(test)]
 mod tests;

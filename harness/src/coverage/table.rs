@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::policies::{by_policy, policies_to_markdown};
 use super::{Count, Coverage};
 use crate::requirement::{Area, Level, Requirement};
+use crate::scenario::Library;
 
 /// Marks the start of the table in a document.
 pub const START: &str = "<!-- coverage -->";
@@ -169,6 +171,15 @@ fn markdown_line(out: &mut String, names: [&str; 3], counts: &Counts) {
         all.unjudgeable,
         all.open
     );
+}
+
+/// Everything between the marks of the document: the table of all areas, and that of the policies.
+pub fn page(table: &Table, library: &Library) -> String {
+    format!(
+        "{}\n{}",
+        to_markdown(table),
+        policies_to_markdown(&by_policy(library))
+    )
 }
 
 /// A document with the text between [`START`] and [`END`] replaced; `None` if a mark is missing.

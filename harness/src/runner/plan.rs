@@ -81,7 +81,7 @@ pub fn jobs(all: &[Case], selected: &[Case], target: &dyn Target, profile: Profi
         allowed: allowed(case, profile),
         answer_due: case.scenario().is_none() && return_established(&Situation::of(case, profile)),
         control: match case.scenario() {
-            Some(scenario) => scenario.control_of(&case.id),
+            Some(scenario) => scenario.control.clone(),
             None => controls.of(case).map(|control| control.id.clone()),
         },
         case: case.clone(),

@@ -78,6 +78,9 @@ pub(crate) fn apart(case: &Case, group: String) -> String {
 
 /// Where a case does not run because of what it needs of the target.
 pub(crate) fn lacking(case: &Case, abilities: &[Need]) -> Option<Placement> {
+    if let Some(why) = &case.script.unfit {
+        return Some(Placement::Unsupported(why.clone()));
+    }
     let lacks = |need: &&Need| !abilities.contains(need);
     let need = case.script.needs.iter().find(lacks)?;
     Some(Placement::Unsupported(need.lacking().to_owned()))

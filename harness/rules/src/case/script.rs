@@ -52,6 +52,8 @@ pub struct Script {
     pub alive: bool,
     /// The time limit in seconds.
     pub seconds: Option<u16>,
+    /// Why it cannot show anything in its policy, if so.
+    pub unfit: Option<String>,
 }
 
 /// The origin of a case: what it judges, and where it is written.
@@ -69,8 +71,8 @@ pub struct Scenario {
     pub tags: Vec<Tag>,
     /// Whether it is the accepting neighbour of the others.
     pub is_control: bool,
-    /// Whether there is one.
-    pub has_control: bool,
+    /// The id of its accepting neighbour, if it has one.
+    pub control: Option<String>,
     /// For an accepting neighbour: the expectations of the cases that must be refused, none of which it
     /// may satisfy.
     pub siblings: Vec<(String, Vec<Expect>)>,
@@ -301,6 +303,7 @@ impl Script {
             outcome: Vec::new(),
             alive: false,
             seconds: None,
+            unfit: None,
         }
     }
 
@@ -317,26 +320,5 @@ fn needs(persona: &Persona, direction: Direction) -> Vec<Need> {
         (Tls::Direct, Direction::Outbound) => vec![Need::DirectTls],
         (Tls::Direct, Direction::Inbound) => vec![Need::DirectTlsPort, Need::DirectTls],
         _ => Vec::new(),
-    }
-}
-
-impl Scenario {
-    /// The id of the accepting neighbour of the case with this id.
-    pub fn control_of(&self, id: &str) -> Option<String> {
-        if !self.has_control {
-            return None;
-        }
-        let below = id.strip_prefix(self.file.as_str())?.trim_start_matches('/');
-        let row = match &self.variant {
-            Some(variant) => below
-                .strip_prefix(variant.as_str())?
-                .trim_start_matches('/'),
-            None => below,
-        };
-        let mut control = format!("{}/{CONTROL}", self.file);
-        if !row.is_empty() {
-            control = format!("{control}/{row}");
-        }
-        Some(control)
     }
 }

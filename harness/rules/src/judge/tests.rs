@@ -25,7 +25,7 @@ fn script() -> Arc<Script> {
          tolerated = ['not-well-formed']\n[control]\nvalues.unit = ' '\n",
     );
     let file = File::read("xml/XML-01-comment", &source).expect("it has no mistakes");
-    let cases = cases("xml/XML-01-comment", &file);
+    let cases = cases("xml/XML-01-comment", &file, None);
     Arc::clone(&cases[0].script)
 }
 

@@ -105,6 +105,8 @@ pub struct Variant {
     pub seconds: Option<u16>,
     /// Why a refusal needs no control.
     pub no_control: Option<String>,
+    /// Why it shows nothing in policies that it does not name.
+    pub only_here: Option<String>,
 }
 
 impl Variant {

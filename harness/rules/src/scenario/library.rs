@@ -10,6 +10,7 @@ use super::file::File;
 use super::script;
 use crate::case::Case;
 use crate::embedded;
+use crate::policy::PolicyNumber;
 
 /// The folder of requirements, which contains no scenarios.
 const REQUIREMENTS: &str = "requirements";
@@ -86,11 +87,16 @@ impl Library {
         self.files.iter().map(|(name, file)| (name.as_str(), file))
     }
 
-    /// The cases of all scenarios, in order.
+    /// The cases of all scenarios in the policies that they name, in order.
     pub fn cases(&self) -> Vec<Case> {
+        self.cases_in(None)
+    }
+
+    /// The cases of all scenarios in these policies, or else in those that they name.
+    pub fn cases_in(&self, policies: Option<&[PolicyNumber]>) -> Vec<Case> {
         self.files
             .iter()
-            .flat_map(|(name, file)| script::cases(name, file))
+            .flat_map(|(name, file)| script::cases(name, file, policies))
             .collect()
     }
 }

@@ -5,6 +5,7 @@
 
 mod check;
 mod file;
+mod fit;
 mod library;
 mod merge;
 mod read;

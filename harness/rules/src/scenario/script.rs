@@ -1,43 +1,113 @@
 //! The cases of a scenario file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use simulated_partners::persona;
 
 use super::file::{File, PartnerSpec, Variant};
+use super::fit;
 use crate::case::names::with_values;
 use crate::case::{CONTROL, Case, Dials, Direction, Expect, MAIN, Role, Scenario, Script, Set};
 use crate::policy::PolicyNumber;
 
-/// All cases of a file, in the order of the policies and variants.
-pub fn cases(scenario: &str, file: &File) -> Vec<Case> {
+/// All cases of a file in these policies, or else in those that its variants name, in the order of
+/// variants and policies.
+pub fn cases(scenario: &str, file: &File, policies: Option<&[PolicyNumber]>) -> Vec<Case> {
     let mut cases = Vec::new();
+    let control = file.all().find(|(name, _)| *name == Some(CONTROL));
+    let control = control.map(|(_, variant)| variant);
+    let several = |variant: &Variant| file.plain.policies.len() > 1 || variant.policies.len() > 1;
+    let id = |name: Option<&str>, variant: &Variant, row: PolicyNumber| {
+        let mut id = scenario.to_owned();
+        if let Some(name) = name {
+            id = format!("{id}/{name}");
+        }
+        // Without policies from outside, a control may name another than the case that it belongs to.
+        let away = policies.is_some() && !variant.policies.contains(&row.number());
+        if several(variant) || away {
+            id = format!("{id}/{}", row.label());
+        }
+        id
+    };
     for (name, variant) in file.all() {
-        let script = Arc::new(script(scenario, file, name, variant));
-        for row in variant
+        let own: Vec<PolicyNumber> = variant
             .policies
             .iter()
             .filter_map(|number| PolicyNumber::new(*number))
-        {
-            let mut id = scenario.to_owned();
-            if let Some(name) = name {
-                id = format!("{id}/{name}");
+            .collect();
+        let plain = script(scenario, file, name, variant);
+        for &row in policies.unwrap_or(&own) {
+            let mut script = plain.clone();
+            if let Some(scenario) = script.scenario.as_mut().filter(|one| !one.is_control) {
+                scenario.control = control.map(|control| id(Some(CONTROL), control, row));
             }
-            if file.plain.policies.len() > 1 || variant.policies.len() > 1 {
-                id = format!("{id}/{}", row.label());
+            if policies.is_some() {
+                script.unfit = fit(&mut script.roles, file, variant, row)
+                    .err()
+                    .or_else(|| fit(&mut plain.roles.clone(), file, control?, row).err());
             }
             cases.push(Case {
-                id,
+                id: id(name, variant, row),
                 set: Set::Scenarios,
                 row,
                 partner: Arc::clone(&script.roles[0].persona),
                 direction: variant.direction,
-                script: Arc::clone(&script),
+                script: Arc::new(script),
             });
         }
     }
+    leave_out_lonely_controls(&mut cases);
     cases
+}
+
+/// A control shows nothing in a policy in which none of its refusals runs.
+fn leave_out_lonely_controls(cases: &mut [Case]) {
+    let is_control = |case: &Case| case.scenario().is_some_and(|one| one.is_control);
+    let (mut run, mut why) = (BTreeSet::new(), BTreeMap::new());
+    for case in cases.iter().filter(|case| !is_control(case)) {
+        match &case.script.unfit {
+            None => {
+                run.insert(case.row);
+            }
+            Some(unfit) => {
+                why.entry(case.row).or_insert_with(|| unfit.clone());
+            }
+        }
+    }
+    for case in cases.iter_mut().filter(|case| is_control(case)) {
+        if let (false, Some(why)) = (run.contains(&case.row), why.get(&case.row)) {
+            Arc::make_mut(&mut case.script).unfit = Some(why.clone());
+        }
+    }
+}
+
+/// Makes the partners of a variant offer what shows the same in a policy that it may not name.
+///
+/// # Errors
+/// Why it cannot be shown there.
+fn fit(
+    roles: &mut [Role],
+    file: &File,
+    variant: &Variant,
+    row: PolicyNumber,
+) -> Result<(), String> {
+    if variant.policies.contains(&row.number()) {
+        return Ok(());
+    }
+    let home = variant
+        .policies
+        .iter()
+        .find_map(|number| PolicyNumber::new(*number));
+    let home = home.ok_or_else(|| "it names no policy".to_owned())?;
+    if variant.policies != file.plain.policies {
+        return Err(format!("it shows what {home} does and others do not"));
+    }
+    for ((_, part), role) in variant.parts().zip(roles) {
+        let offer = fit::offer(variant, part, home, row)?;
+        Arc::make_mut(&mut role.persona).offer = offer;
+    }
+    Ok(())
 }
 
 fn script(scenario: &str, file: &File, name: Option<&str>, variant: &Variant) -> Script {
@@ -55,7 +125,7 @@ fn script(scenario: &str, file: &File, name: Option<&str>, variant: &Variant) ->
             bugs: variant.bugs.clone(),
             tags: variant.tags.clone(),
             is_control,
-            has_control: file.control.is_some() && !is_control,
+            control: None,
             siblings: if is_control {
                 siblings(file)
             } else {
@@ -77,6 +147,7 @@ fn script(scenario: &str, file: &File, name: Option<&str>, variant: &Variant) ->
         outcome: variant.outcome.clone(),
         alive: variant.alive,
         seconds: variant.seconds,
+        unfit: None,
     }
 }
 

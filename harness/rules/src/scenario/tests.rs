@@ -273,7 +273,7 @@ expect = [{ sees = "answered" }]
 direction = "outbound"
 partner.persona = "modern"
 "#;
-    let cases = cases("xml/XML-01-comment", &file(text));
+    let cases = cases("xml/XML-01-comment", &file(text), None);
     let [a, control] = [0, 1].map(|at| &cases[at].script);
     assert_eq!(a.title, "A stanza gets through: with dialback alone");
     let main = &a.roles[0];
@@ -313,7 +313,7 @@ fn what_is_only_forbidden_would_never_be_over() {
 #[test]
 fn variants_and_policies_make_cases_and_each_knows_its_control() {
     let text = CORRECT.replacen("direction", "policies = [7, 9]\ndirection", 1);
-    let cases = cases("xml/XML-01-comment", &file(&text));
+    let cases = cases("xml/XML-01-comment", &file(&text), None);
     let ids: Vec<&str> = cases.iter().map(|case| case.id.as_str()).collect();
     assert_eq!(
         ids,
@@ -327,7 +327,7 @@ fn variants_and_policies_make_cases_and_each_knows_its_control() {
     let control = |at: usize| {
         let case: &crate::case::Case = &cases[at];
         case.scenario()
-            .and_then(|scenario| scenario.control_of(&case.id))
+            .and_then(|scenario| scenario.control.clone())
     };
     assert_eq!(control(1).as_deref(), Some(ids[3]));
     assert_eq!(control(3), None);
@@ -340,7 +340,7 @@ fn a_variant_with_more_policies_than_its_file_makes_a_case_of_each() {
         "policies = [7, 9]\nvalues.unit = \"<",
         1,
     );
-    let cases = cases("xml/XML-01-comment", &file(&text));
+    let cases = cases("xml/XML-01-comment", &file(&text), None);
     let ids: Vec<&str> = cases.iter().map(|case| case.id.as_str()).collect();
     assert_eq!(
         ids,
@@ -354,7 +354,7 @@ fn a_variant_with_more_policies_than_its_file_makes_a_case_of_each() {
 
 #[test]
 fn values_of_a_variant_are_put_into_reactions() {
-    let cases = cases("xml/XML-01-comment", &file(CORRECT));
+    let cases = cases("xml/XML-01-comment", &file(CORRECT), None);
     let script = &cases[0].script;
     let first = &script.roles[0].persona.reactions[0];
     assert_eq!(first.texts().collect::<Vec<_>>(), ["<!-- x -->"]);
@@ -364,7 +364,7 @@ fn values_of_a_variant_are_put_into_reactions() {
 #[test]
 fn the_secret_is_a_placeholder_where_it_is_known() {
     let text = CORRECT.replace("values.unit = \" \"", "values.unit = \"{secret}\"");
-    let cases = cases("xml/XML-01-comment", &file(&text));
+    let cases = cases("xml/XML-01-comment", &file(&text), None);
     let script = &cases[0].script;
     let names = Names::of(script, "case.example", "target.example", None);
     let fill = |names: &Names| names.fill("{secret}", "case.example", &Board::default());

@@ -1,0 +1,68 @@
+use rstest::rstest;
+use simulated_partners::persona::Tls;
+
+use crate::case::Case;
+use crate::policy::PolicyNumber;
+use crate::scenario::Library;
+
+fn in_policy(scenario: &str, row: u8) -> Vec<Case> {
+    let library = Library::builtin_where(|name, _| name == scenario);
+    let row = PolicyNumber::new(row).expect("1 to 18");
+    let cases = library.cases_in(Some(&[row]));
+    assert!(!cases.is_empty(), "no scenario is called {scenario}");
+    cases
+}
+
+#[rstest]
+#[case("xml/XML-01-comment", &[1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 13, 15, 17])]
+#[case("sasl/SAS-16-abort", &[1, 2, 3, 4, 7, 8, 9, 10])]
+#[case("dialback/DB-75-key-in-clear", &[7, 13])]
+fn a_scenario_runs_where_its_way_in_is_open(#[case] scenario: &str, #[case] rows: &[u8]) {
+    let open: Vec<u8> = PolicyNumber::all()
+        .filter(|row| row.policy().valid())
+        .map(PolicyNumber::number)
+        .filter(|row| {
+            let cases = in_policy(scenario, *row);
+            cases.iter().any(|case| case.script.unfit.is_none())
+        })
+        .collect();
+    assert_eq!(open, rows);
+}
+
+#[test]
+fn a_case_that_does_not_fit_says_what_it_needs() {
+    let cases = in_policy("sasl/SAS-16-abort", 17);
+    let why = cases[0].script.unfit.as_deref();
+    assert!(
+        why.is_some_and(|why| why.starts_with("it needs sasl-tls")),
+        "{why:?}"
+    );
+}
+
+#[test]
+fn partners_hold_back_what_would_rescue_a_refusal() {
+    // Written for a policy without dialback.
+    let scenario = "certificates/CRT-18-dates-of-a-server";
+    let at_home = in_policy(scenario, 2);
+    let elsewhere = in_policy(scenario, 9);
+    assert!(at_home[0].partner.offer.dialback);
+    assert!(!elsewhere[0].partner.offer.dialback);
+    assert_eq!(elsewhere[0].partner.offer.tls, Tls::Offered);
+    assert!(elsewhere[0].id.ends_with("/row09"), "{}", elsewhere[0].id);
+}
+
+#[test]
+fn a_refusal_and_its_control_run_in_the_same_policy_or_not_at_all() {
+    for row in PolicyNumber::all().filter(|row| row.policy().valid()) {
+        let cases = Library::builtin().cases_in(Some(&[row]));
+        for case in cases.iter().filter(|case| case.script.unfit.is_none()) {
+            let Some(id) = case.scenario().and_then(|one| one.control.as_ref()) else {
+                continue;
+            };
+            let control = cases.iter().find(|other| other.id == *id);
+            let control = control.unwrap_or_else(|| panic!("{} has no control {id}", case.id));
+            assert_eq!(control.script.unfit, None, "{id}");
+            assert_eq!(control.row, row);
+        }
+    }
+}
