@@ -8,18 +8,22 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// Bytes of output that are kept.
 const KEPT: usize = 4096;
 /// How long output may come after its process has ended.
 const LAST_WORDS: Duration = Duration::from_millis(200);
+/// How long a killed group may take to be gone.
+const GONE: Duration = Duration::from_secs(2);
+/// Time between two looks whether it is.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Groups that are alive.
 static GROUPS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
@@ -53,7 +57,7 @@ pub(super) struct Process {
     group: Group,
     output: Output,
     readers: Vec<JoinHandle<()>>,
-    /// Removed last, when nobody writes to it any more.
+    /// Removed last. After [`Process::end`] nobody writes to it any more.
     folder: Option<TempDir>,
 }
 
@@ -113,17 +117,17 @@ impl Process {
         self.output.clone()
     }
 
-    /// Asks it to end, and kills what is left of its group after a time.
+    /// Asks it to end, and kills what is left of its group then or after a time.
     pub(super) async fn end(mut self, within: Duration) {
         match self.input.take() {
             Some(input) => drop(input),
             None => self.group.signal(Signal::TERM),
         }
-        if timeout(within, self.child.wait()).await.is_err() {
-            self.group.signal(Signal::KILL);
-            // Nothing outlives that for long.
-            let _ = self.child.wait().await;
-        }
+        let _ = timeout(within, self.child.wait()).await;
+        self.group.signal(Signal::KILL);
+        // Nothing outlives that for long.
+        let _ = self.child.wait().await;
+        let _ = timeout(GONE, self.group.gone()).await;
     }
 
     /// Leaves the group alone: it has become a server of its own, which its stop command ends. What
@@ -173,6 +177,13 @@ impl Group {
         }
     }
 
+    /// Returns when none of its processes runs.
+    async fn gone(&self) {
+        while self.0.is_some_and(runs) {
+            sleep_until(Instant::now() + LOOK).await;
+        }
+    }
+
     fn forget(&mut self) {
         if let Some(id) = self.0.take() {
             locked(&GROUPS).remove(&id);
@@ -192,6 +203,32 @@ fn kill(group: i32, signal: Signal) {
         // A group that has ended needs no signal.
         let _ = kill_process_group(group, signal);
     }
+}
+
+/// Whether a process of a group runs. One that has ended stays in the group until its parent has noticed,
+/// which the first process of a container may never do.
+fn runs(group: i32) -> bool {
+    let is_there = |group| test_kill_process_group(group).is_ok();
+    if !Pid::from_raw(group).is_some_and(is_there) {
+        return false;
+    }
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return true;
+    };
+    processes.flatten().any(|process| {
+        let stat = std::fs::read_to_string(process.path().join("stat"));
+        stat.is_ok_and(|stat| is_alive_in(group, &stat))
+    })
+}
+
+/// Whether a line of `/proc/PID/stat` is that of a process that runs in a group.
+fn is_alive_in(group: i32, stat: &str) -> bool {
+    // The name before it can hold anything.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let mut fields = fields.split_whitespace();
+    let state = fields.next();
+    let in_group = fields.nth(1).and_then(|field| field.parse().ok()) == Some(group);
+    in_group && !matches!(state, Some("Z" | "X"))
 }
 
 /// The end of what a process wrote, filled while it runs.
@@ -231,27 +268,34 @@ impl Output {
 
     async fn read(self, mut from: impl AsyncRead + Unpin) {
         let mut chunk = [0; 1024];
+        let mut searched = Vec::new();
         while let Ok(length @ 1..) = from.read(&mut chunk).await {
-            if self.take(&chunk[..length]) {
+            if self.take(&chunk[..length], &mut searched) {
                 self.found.send_replace(true);
             }
         }
     }
 
-    /// Adds output; whether it completes the marks.
-    fn take(&self, bytes: &[u8]) -> bool {
+    /// Adds output; whether it completes the marks. They are sought in the end of what the same pipe
+    /// brought: that of another one may come in the middle of a mark.
+    fn take(&self, bytes: &[u8], searched: &mut Vec<u8>) -> bool {
         let mut tail = locked(&self.shared);
         let Tail { kept, marks } = &mut *tail;
         kept.extend(bytes);
-        let waiting = !marks.is_empty();
-        if waiting {
-            let kept = kept.make_contiguous();
-            let written = |mark: &str| kept.windows(mark.len()).any(|part| part == mark.as_bytes());
-            marks.retain(|mark| !mark.is_empty() && !written(mark));
-        }
         let surplus = kept.len().saturating_sub(KEPT);
         kept.drain(..surplus);
-        waiting && marks.is_empty()
+        if marks.is_empty() {
+            return false;
+        }
+        searched.extend(bytes);
+        let written = |mark: &str| {
+            let mut parts = searched.windows(mark.len());
+            parts.any(|part| part == mark.as_bytes())
+        };
+        marks.retain(|mark| !mark.is_empty() && !written(mark));
+        let surplus = searched.len().saturating_sub(KEPT);
+        searched.drain(..surplus);
+        marks.is_empty()
     }
 
     pub(super) fn words(&self) -> Words {
@@ -294,14 +338,32 @@ mod tests {
     #[test]
     fn only_the_end_of_the_output_is_kept() {
         let output = Output::new(&["ready".to_owned(), "port 2".to_owned()]);
-        assert!(!output.take(&vec![b'x'; 3 * KEPT]));
-        assert!(!output.take(b"\nrea"));
-        assert!(!output.take(b"dy now\n\n"));
+        let mut searched = Vec::new();
+        let mut take = |bytes: &[u8]| output.take(bytes, &mut searched);
+        assert!(!take(&vec![b'x'; 3 * KEPT]));
+        assert!(!take(b"\nrea"));
+        assert!(!take(b"dy now\n\n"));
         assert_eq!(output.missing().as_deref(), Some("port 2"));
-        assert!(output.take(b"on port 2"));
-        assert!(!output.take(b"\nready"));
+        assert!(take(b"on port 2"));
+        assert!(!take(b"\nready"));
         assert_eq!(locked(&output.shared).kept.len(), KEPT);
         assert_eq!(output.words(), Words("ready".to_owned()));
+    }
+
+    #[test]
+    fn a_mark_is_found_whatever_the_other_pipe_brings_meanwhile() {
+        let output = Output::new(&["ready".to_owned()]);
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        assert!(!output.take(b"rea", &mut stdout));
+        assert!(!output.take(b"dy or not\n", &mut stderr));
+        assert!(output.take(b"dy\n", &mut stdout));
+    }
+
+    #[test]
+    fn a_process_that_waits_to_be_noticed_does_not_run() {
+        assert!(is_alive_in(7, "12 (sh (odd) name) S 1 7 7 0"));
+        assert!(!is_alive_in(7, "12 (sh) Z 1 7 7 0"));
+        assert!(!is_alive_in(7, "7 (sh) R 7 12 7 0"));
     }
 
     #[test]

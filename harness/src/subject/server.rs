@@ -281,8 +281,9 @@ fn keep(
                 // Cases that still run have to be able to hear it.
                 farewell_said(&mut told).await;
             }
-            () = farewell_said(&mut told) => process.end(stop_timeout).await,
+            () = farewell_said(&mut told) => {}
         }
+        process.end(stop_timeout).await;
     });
     (watched, Keeper { farewell, task })
 }

@@ -103,6 +103,21 @@ async fn a_server_that_does_not_listen_is_killed() {
 }
 
 #[tokio::test]
+async fn nothing_that_a_server_started_outlives_it() {
+    let script = "(trap '' TERM; exec sh -c \
+                  'echo $$ > $NOTES/new; mv $NOTES/new $NOTES/pid; \
+                  while :; do i=x$i; : > file-${#i}; done') & \
+                  while ! test -e $NOTES/pid; do :; done; echo ready; wait";
+    let shell = shell(script, &["ready"], false);
+    let (folder, notes) = (shell.folder(), shell.notes.path());
+    let server = shell.launch.run().await.expect("it starts");
+    assert!(runs(notes));
+    server.stop().await;
+    assert!(!runs(notes));
+    assert!(!folder.exists(), "nobody writes to it any more");
+}
+
+#[tokio::test]
 async fn a_server_that_ends_at_its_start_is_told_with_its_last_error() {
     let script = "echo error: the port is taken; echo bye; exit 3";
     let (why, _) = shell(script, &["ready"], false).refusal().await;
