@@ -197,8 +197,9 @@ impl Folder {
 
     /// The instance for a policy and needs, which others share that are said alike.
     pub(super) fn instance(&self, row: PolicyNumber, needs: &[Need]) -> Result<String, &str> {
-        let settings = self.settings(row.policy(), &[])?;
-        let alike = |row: &PolicyNumber| self.settings(row.policy(), &[]) == Ok(settings.clone());
+        let settings = self.settings(row.policy(), needs)?;
+        let alike =
+            |row: &PolicyNumber| self.settings(row.policy(), needs).as_ref() == Ok(&settings);
         let first = PolicyNumber::all().find(alike).unwrap_or(row);
         let when = self.description.when.iter();
         let extra = when.filter_map(|when| when.needs.filter(|need| needs.contains(need)));

@@ -138,6 +138,37 @@ fn direct_tls_is_taken_wherever_tls_is() {
 }
 
 #[test]
+fn what_cannot_be_set_for_a_need_says_why() {
+    let text = r#"
+        format = 1
+        about = "a server"
+        programs = []
+        hint = ""
+        version = { command = [], after = "" }
+        host = "a.example"
+        component = "b.a.example"
+        secret = ""
+        abilities = ["bidi"]
+        start = { command = [], ready = [], seconds = 1, by-hand = "" }
+        values = {}
+
+        [[when]]
+        tls = ["required"]
+        needs = "bidi"
+        refused = "not with TLS"
+    "#;
+    let folder = match Folder::read("one", &[("target.toml", text)]) {
+        Ok(folder) => folder,
+        Err(error) => panic!("{error}"),
+    };
+    let row = PolicyNumber::new(7).expect("a row");
+    assert!(folder.instance(row, &[]).is_ok());
+    assert_eq!(folder.instance(row, &[Need::Bidi]), Err("not with TLS"));
+    let other = PolicyNumber::new(9).expect("a row");
+    assert!(folder.instance(other, &[Need::Bidi]).is_ok());
+}
+
+#[test]
 fn a_case_that_needs_more_has_an_instance_of_its_own() {
     let prosody = named("prosody").expect("it is built in");
     let row = PolicyNumber::new(7).expect("a row");
