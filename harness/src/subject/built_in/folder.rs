@@ -212,6 +212,14 @@ impl Folder {
         can && policy.tls != Level::NotSupported
     }
 
+    /// What can be filled in before a place is chosen.
+    pub(super) fn values_anywhere(&self) -> Vec<(&str, String)> {
+        let arch = [("arch", std::env::consts::ARCH.to_owned())];
+        let values = self.description.values.iter();
+        let values = values.map(|(name, value)| (name.as_str(), fill(value, &arch)));
+        values.chain(arch.clone()).collect()
+    }
+
     /// Everything that can be filled in at a place.
     pub(super) fn values(
         &self,

@@ -84,11 +84,11 @@ impl Folder {
 
     fn version(&self) -> Option<String> {
         let version = &self.description.version;
-        let arch = [("arch", std::env::consts::ARCH)];
+        let values = self.values_anywhere();
         let words: Vec<String> = version
             .command
             .iter()
-            .map(|word| fill(word, &arch))
+            .map(|word| fill(word, &values))
             .collect();
         let (program, arguments) = words.split_first()?;
         let output = Command::new(program).args(arguments).output().ok()?;

@@ -38,6 +38,13 @@ fn every_folder_is_read_and_every_place_in_its_templates_filled() {
             .filter_map(|row| folder.values(&site, row.policy(), &[]).ok())
             .collect();
         assert!(!rows.is_empty(), "{name} has no policy");
+        for word in &folder.description.version.command {
+            assert_eq!(
+                place(&fill(word, &folder.values_anywhere())),
+                None,
+                "{name}"
+            );
+        }
         for values in rows {
             for (file, text) in folder.files(&values) {
                 assert_eq!(place(&text), None, "{name}/{file}: {text}");
