@@ -206,10 +206,12 @@ impl Folder {
         Ok(extra.fold(first.label(), |name, need| format!("{name}-{need:?}")))
     }
 
-    /// Whether it takes direct TLS when it is set to a policy.
-    pub(super) fn takes_direct_tls(&self, policy: Policy) -> bool {
-        let can = self.description.abilities.contains(&Need::DirectTlsPort);
-        can && policy.tls != Level::NotSupported
+    /// Whether it takes direct TLS when it is set so: whether anything says at which port.
+    pub(super) fn takes_direct_tls(&self, policy: Policy, needs: &[Need]) -> bool {
+        let says = |text: &str| text.contains("{direct-tls-port}");
+        let settings = self.settings(policy, needs).unwrap_or_default();
+        self.templates.iter().any(|(_, text)| says(text))
+            || settings.values().any(|text| says(text))
     }
 
     /// What can be filled in before a place is chosen.
@@ -279,7 +281,7 @@ impl Folder {
         Ok(Sheet {
             files: self.files(&values),
             command: fill(&self.description.start.by_hand, &values),
-            takes_direct_tls: self.takes_direct_tls(policy),
+            takes_direct_tls: self.takes_direct_tls(policy, &[]),
         })
     }
 

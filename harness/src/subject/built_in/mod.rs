@@ -165,7 +165,8 @@ impl BuiltIn {
             .values(&site, policy, &case.script.needs)
             .map_err(|why| environment(format!("{}: {why}", case.row.label())))?;
         self.write(lab, &folder, &values).map_err(trouble)?;
-        let direct_tls = Some(direct_tls).filter(|_| self.folder.takes_direct_tls(policy));
+        let needs = &case.script.needs;
+        let direct_tls = Some(direct_tls).filter(|_| self.folder.takes_direct_tls(policy, needs));
         let mut ports = vec![address, component];
         ports.extend(direct_tls);
         let launch = self.start_of(folder, &values, ports);
