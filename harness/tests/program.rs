@@ -218,11 +218,7 @@ fn an_interrupt_prints_partial_results_and_says_so() {
     while started.elapsed().as_secs() < 20 && !has_sockets(&pid) {
         std::thread::yield_now();
     }
-    let killed = Command::new("kill")
-        .args(["-INT", &pid])
-        .status()
-        .expect("kill runs");
-    assert!(killed.success());
+    kill("-INT", &pid);
     let output = child.wait_with_output().expect("it ends");
     let text = out(&output);
     if code(&output) == Some(0) {
@@ -233,6 +229,58 @@ fn an_interrupt_prints_partial_results_and_says_so() {
     }
     assert_eq!(code(&output), Some(3), "{text}{}", err(&output));
     assert!(text.contains("INTERRUPTED"), "{text}");
+}
+
+/// The server that the doctor examines never listens, so that the doctor waits for it.
+#[test]
+fn a_doctor_that_is_terminated_ends_the_server_that_it_started() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let free = || {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+        socket.local_addr().expect("it is bound")
+    };
+    let text = format!(
+        r#"format = 1
+domain = "im.example.org"
+address = "{}"
+dns = "{}"
+policy = {{ row = 7 }}
+ca = {{ certificate = "ca.crt", key = "ca.key" }}
+
+[start]
+command = ["sh", "-c", "echo $$ > new; mv new pid; exec tail -f /dev/null"]
+"#,
+        free(),
+        free()
+    );
+    let file = folder.path().join("target.toml");
+    std::fs::write(&file, text).expect("the file is written");
+    let mut doctor = command(&["doctor", "--target", file.to_str().expect("a path in text")]);
+    let mut doctor = doctor
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let noted = folder.path().join("pid");
+    while !noted.exists() && doctor.try_wait().expect("it is ours").is_none() {
+        std::thread::yield_now();
+    }
+    kill("-TERM", &doctor.id().to_string());
+    let output = doctor.wait_with_output().expect("it ends");
+    assert_eq!(code(&output), Some(3), "{}", err(&output));
+    let server = std::fs::read_to_string(noted).expect("the server was started");
+    let stat = format!("/proc/{}/stat", server.trim());
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    // A killed process without a parent may stay until somebody looks.
+    while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+        assert!(std::time::Instant::now() < deadline, "the server lives on");
+        std::thread::yield_now();
+    }
+}
+
+fn kill(signal: &str, pid: &str) {
+    let killed = Command::new("kill").args([signal, pid]).status();
+    assert!(killed.expect("kill runs").success());
 }
 
 fn has_sockets(pid: &str) -> bool {

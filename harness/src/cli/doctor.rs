@@ -10,6 +10,7 @@ use super::error::{CliError, Exit};
 use super::json_file::JsonFile;
 use super::judging::Judging;
 use super::run;
+use super::signal::end_wanted;
 use super::target::Chosen;
 use super::{Color, logging, output};
 use crate::doctor::{self, Depth, Diagnosis, DoctorError, Preflight, PublicDns};
@@ -117,12 +118,14 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         .map_err(|e| CliError::environment("cannot start threads", e))?;
     let diagnosis = runtime.block_on(async {
         tokio::select! {
+            // Signals are listened to before anything is started.
+            biased;
+            () = asked_to_end() => Err(DoctorError::Interrupted),
             diagnosis = doctor::preflight(target.as_ref(), &preflight) => diagnosis,
-            _ = tokio::signal::ctrl_c() => Err(DoctorError::Interrupted),
         }
     });
-    // Processes started for a target file end with the program, even after an interrupt.
-    runtime.shutdown_background();
+    // After an interrupt, what was started for a target ends here or with the program.
+    runtime.shutdown_timeout(run::WIND_DOWN);
     let diagnosis = diagnosis.map_err(|why| CliError::environment("nothing examined", why))?;
     let on_stdout = matches!(json, Some(JsonFile::Stdout));
     if !on_stdout {
@@ -135,6 +138,13 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         json.write(&text)?;
     }
     Ok(exit(&diagnosis))
+}
+
+async fn asked_to_end() {
+    if end_wanted().await.is_err() {
+        // Then signals end the process at once, which is acceptable.
+        std::future::pending().await
+    }
 }
 
 fn exit(diagnosis: &Diagnosis) -> Exit {

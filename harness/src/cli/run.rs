@@ -36,7 +36,7 @@ const DEFAULT_SEED: u64 = 1;
 /// The maximum number of events waiting to be shown.
 const EVENTS: usize = 64;
 /// The maximum time that unfinished tasks may delay the report.
-const WIND_DOWN: Duration = Duration::from_secs(2);
+pub(super) const WIND_DOWN: Duration = Duration::from_secs(2);
 
 /// Selects, runs, reports.
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
