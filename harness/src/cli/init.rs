@@ -73,6 +73,13 @@ impl Args {
             .unwrap_or_else(|| (self.partner_address, DNS_PORT).into())
     }
 
+    /// The usual port for something, or the next one where that is the server's or the lab's.
+    fn beside(&self, address: SocketAddr, usual: u16) -> u16 {
+        let taken = [address.port(), self.dns().port()];
+        let is_free = |port: &u16| !taken.contains(port);
+        (usual..).find(is_free).unwrap_or(usual)
+    }
+
     /// A server elsewhere has to reach the lab.
     fn reachable_from(&self, address: SocketAddr) -> Result<(), CliError> {
         let far = !address.ip().to_canonical().is_loopback();
@@ -193,7 +200,7 @@ fn describe(args: &Args, asking: &mut Asking) -> Result<(), CliError> {
     let facts = ServerFacts {
         component: format!("component.{domain}"),
         secret: "the secret that the server knows".to_owned(),
-        component_port: COMPONENT_PORT,
+        component_port: args.beside(address, COMPONENT_PORT),
         domain,
         address,
         direct_tls: None,
@@ -242,8 +249,8 @@ fn set_up(args: &Args, like: &'static Folder) -> Result<(), CliError> {
         folder: folder.clone().unwrap_or_else(|| "/path/to/folder".into()),
         dns: args.dns(),
         s2s: address.port(),
-        component: COMPONENT_PORT,
-        direct_tls: DIRECT_TLS_PORT,
+        component: args.beside(address, COMPONENT_PORT),
+        direct_tls: args.beside(address, DIRECT_TLS_PORT),
     };
     let sheet = like.by_hand(row.policy(), &site).map_err(|why| {
         CliError::Usage(format!(
@@ -257,13 +264,13 @@ fn set_up(args: &Args, like: &'static Folder) -> Result<(), CliError> {
         address,
         direct_tls: sheet
             .takes_direct_tls
-            .then_some((address.ip(), DIRECT_TLS_PORT).into()),
+            .then_some((address.ip(), site.direct_tls).into()),
         dns: args.dns(),
         partner_address: args.partner_address,
         row,
         trigger: args.trigger.unwrap_or_default(),
         component: server.component.clone(),
-        component_port: COMPONENT_PORT,
+        component_port: site.component,
         secret: server.secret.clone(),
         partner_hosts: server.partner_hosts,
         certificate_names: server.certificate_names,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::subject::remote::TriggerKind;
 
 fn args(line: &str) -> Result<Args, clap::Error> {
     #[derive(clap::Parser)]
@@ -145,6 +146,33 @@ fn a_built_in_target_comes_with_all_that_it_needs() {
         let lab = runtime.block_on(async { crate::subject::Target::lab(&network, 1) });
         assert!(lab.is_ok(), "the authority can be read back");
         assert!(set_up(&args, like).is_err(), "nothing is overwritten");
+    }
+}
+
+#[test]
+fn a_built_in_target_listens_at_each_port_once() {
+    let prosody = built_in::named("prosody").unwrap();
+    for (port, component, direct_tls) in
+        [(5269, 5347, 5270), (5270, 5347, 5271), (5347, 5348, 5270)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("server");
+        let line = format!(
+            "--address 127.0.0.1:{port} --trigger component --output {}",
+            place.display()
+        );
+        set_up(&args(&line).unwrap(), prosody).unwrap();
+        let file = read(&place.join("target.toml"));
+        assert_eq!(file.direct_tls, Some(([127, 0, 0, 1], direct_tls).into()));
+        let TriggerKind::Component { address, .. } = file.trigger else {
+            panic!("the trigger is a component");
+        };
+        assert_eq!(address.port(), component);
+        let text = std::fs::read_to_string(place.join("prosody.cfg.lua")).unwrap();
+        for wanted in [port, component, direct_tls] {
+            let places = text.matches(&wanted.to_string()).count();
+            assert_eq!(places, 1, "{wanted} in {text}");
+        }
     }
 }
 
