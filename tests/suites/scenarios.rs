@@ -125,7 +125,7 @@ impl Target for Deaf {
             let stop: Stop = Box::new(move || {
                 Box::pin(async move {
                     deaf.abort();
-                    stop().await;
+                    stop().await
                 })
             });
             Ok((Running { address, ..running }, stop))

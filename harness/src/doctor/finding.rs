@@ -39,7 +39,7 @@ pub enum Severity {
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Check {
-    /// Starting the target.
+    /// Starting the target, and stopping it.
     Start,
     /// The TCP port for servers.
     Port,

@@ -92,10 +92,20 @@ pub async fn preflight(
                 Inside::Linked(inner) => Some(inner.open(&partners[..1], true, None)),
                 Inside::Hidden(_) => None,
             };
-            let diagnosis = examine(&subject, &lab, preflight.depth, preflight.patience).await;
+            let mut diagnosis = examine(&subject, &lab, preflight.depth, preflight.patience).await;
             drop(answering);
             drop(running);
-            stop().await;
+            if let Err(error) = stop().await {
+                let finding = Finding::new(
+                    Severity::Warning,
+                    Blame::Configuration,
+                    error.to_string(),
+                    "run it by hand while the server runs",
+                );
+                let result = finding.into();
+                let check = Check::Start;
+                diagnosis.checks.insert(0, Checked { check, result });
+            }
             Ok(diagnosis)
         }
         Err(error) => {
@@ -264,8 +274,10 @@ impl Target for WithPreflight {
                 Some((check, finding)) => {
                     let why = refusal(check, finding);
                     drop(running);
-                    stop().await;
-                    Err(StartError::Environment(why))
+                    Err(StartError::Environment(match stop().await {
+                        Ok(()) => why,
+                        Err(error) => format!("{why}; {error}"),
+                    }))
                 }
             }
         })

@@ -324,7 +324,7 @@ async fn a_sound_target_is_ready_with_every_method() {
             );
         }
         drop(running);
-        stop().await;
+        stop().await.expect("a proxy stops");
     }
 }
 
@@ -358,7 +358,7 @@ async fn an_untrusted_authority_is_reported() {
             assert!(what.contains(words), "{what}");
         }
         drop(running);
-        stop().await;
+        stop().await.expect("a proxy stops");
     }
 }
 
@@ -380,7 +380,7 @@ async fn a_target_that_uses_other_dns_is_reported() {
         );
         assert!(what.contains("did not ask the lab's DNS"), "{what}");
         drop(running);
-        stop().await;
+        stop().await.expect("a proxy stops");
     }
 }
 
@@ -430,7 +430,7 @@ async fn other_ports_are_checked_if_they_are_given() {
     assert_eq!(all, wanted);
     task.abort();
     drop(running);
-    stop().await;
+    stop().await.expect("a proxy stops");
 }
 
 #[tokio::test]

@@ -284,6 +284,7 @@ async fn running(lab: &Lab, instance: Instance) -> Result<(Running, Stop), Start
                 let _ = tokio::time::timeout(BOUND, whole(stop)).await;
             }
             while kept.pop().is_some() {}
+            Ok(())
         })
     });
     match linked {
@@ -299,7 +300,8 @@ async fn running(lab: &Lab, instance: Instance) -> Result<(Running, Stop), Start
             stop,
         )),
         Err(error) => {
-            stop().await;
+            // It has no command that could fail.
+            let _ = stop().await;
             Err(error)
         }
     }

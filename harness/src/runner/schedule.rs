@@ -17,7 +17,7 @@ use crate::case::Case;
 use crate::lab::Lab;
 use crate::oracle::Profile;
 use crate::record::{CaseResult, Run, RunEvent};
-use crate::subject::{Placement, Running, StartError, Stop, Target};
+use crate::subject::{CallError, Placement, Running, StartError, Stop, Target};
 use crate::verdict::Verdict;
 
 /// Runs a plan and reports on `events`. Stops early, with partial results, when `interrupt` turns true.
@@ -156,7 +156,11 @@ impl Schedule {
             () = self.interrupted() => return,
         };
         match started {
-            Ok((running, stop)) => self.all(jobs, running, stop).await,
+            Ok((running, stop)) => {
+                if let Err(error) = self.all(jobs, running, stop).await {
+                    self.trouble(name, &error.to_string()).await;
+                }
+            }
             Err(StartError::ConfigRefused(why)) => {
                 for job in jobs {
                     self.tell(refused_by_configuration(&job, &why)).await;
@@ -168,8 +172,7 @@ impl Schedule {
                 }
             }
             Err(StartError::Environment(why)) => {
-                let trouble = format!("{} ({name}): {why}", self.target.name());
-                let _ = self.events.send(RunEvent::Trouble(trouble)).await;
+                self.trouble(name, &why).await;
                 for job in jobs {
                     self.tell(job.result(Run::Failed(why.clone()))).await;
                 }
@@ -177,7 +180,18 @@ impl Schedule {
         }
     }
 
-    async fn all(self: &Arc<Self>, jobs: Vec<Job>, running: Running, stop: Stop) {
+    async fn trouble(&self, name: &str, why: &str) {
+        let trouble = format!("{} ({name}): {why}", self.target.name());
+        let _ = self.events.send(RunEvent::Trouble(trouble)).await;
+    }
+
+    /// Runs all cases of an instance, and stops it.
+    async fn all(
+        self: &Arc<Self>,
+        jobs: Vec<Job>,
+        running: Running,
+        stop: Stop,
+    ) -> Result<(), CallError> {
         let running = Arc::new(running);
         let mut cases = JoinSet::new();
         for job in jobs {
@@ -206,7 +220,7 @@ impl Schedule {
             }
         }
         drop(running);
-        stop().await;
+        stop().await
     }
 
     fn bench<'a>(&'a self, target: &'a Running) -> Bench<'a> {

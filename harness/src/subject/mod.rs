@@ -136,5 +136,5 @@ impl Running {
     }
 }
 
-/// Ends an instance in order, within a bounded time.
-pub type Stop = Box<dyn FnOnce() -> Pending<'static, ()> + Send>;
+/// Ends an instance in order, within a bounded time. Fails where a command for that does.
+pub type Stop = Box<dyn FnOnce() -> Pending<'static, Result<(), CallError>> + Send>;

@@ -115,7 +115,12 @@ impl Reference {
             "nobody@unlisted.example",
         );
         let address = proxy.external_address();
-        let stop: Stop = Box::new(move || Box::pin(proxy.stop()));
+        let stop: Stop = Box::new(move || {
+            Box::pin(async move {
+                proxy.stop().await;
+                Ok(())
+            })
+        });
         Ok((
             Running {
                 domain: DOMAIN.to_owned(),

@@ -107,8 +107,10 @@ impl Launch {
         };
         if timeout_at(deadline, self.ports_answer()).await.is_err() {
             let error = self.not_ready(patience, words, None).await;
-            server.stop().await;
-            return Err(error);
+            return Err(match server.stop().await {
+                Ok(()) => error,
+                Err(stop) => LaunchError::NotStopped(Box::new(error), stop),
+            });
         }
         Ok(server)
     }
@@ -217,6 +219,8 @@ pub(super) enum LaunchError {
         waiting_for: String,
         words: String,
     },
+    #[error("{0}; {1}")]
+    NotStopped(Box<Self>, CallError),
 }
 
 impl From<LaunchError> for StartError {
@@ -229,26 +233,30 @@ impl Server {
     /// Stops a server that could not be used, and says why: that it is gone, if it is.
     pub(super) async fn give_up(self, why: String) -> StartError {
         let ended = self.ended.as_ref().and_then(|ended| ended.borrow().clone());
-        self.stop().await;
-        StartError::Environment(match ended {
+        let stopped = self.stop().await;
+        let why = match ended {
             Some(how) => format!("the server ended right after its start: {how}"),
             None => why,
+        };
+        StartError::Environment(match stopped {
+            Ok(()) => why,
+            Err(error) => format!("{why}; {error}"),
         })
     }
 
     /// Stops what was started here, by its own command where it has one.
-    pub(super) async fn stop(mut self) {
-        if let Some(stop) = &self.stop
-            && let Err(error) = stop.run().await
-        {
-            tracing::warn!("{error}");
-        }
+    pub(super) async fn stop(mut self) -> Result<(), CallError> {
+        let stopped = match &self.stop {
+            Some(stop) => stop.run().await,
+            None => Ok(()),
+        };
         self.stop = None;
         if let Some(mut keeper) = self.keeper.take() {
             keeper.farewell.send_replace(true);
             // The task has a deadline of its own; this one is for a task that was lost.
             let _ = timeout(self.stop_timeout + GONE, &mut keeper.task).await;
         }
+        stopped
     }
 }
 

@@ -98,7 +98,7 @@ impl Target for Tampered {
             let stop: Stop = Box::new(move || {
                 Box::pin(async move {
                     tasks.shutdown().await;
-                    stop_proxy().await;
+                    stop_proxy().await
                 })
             });
             Ok((

@@ -1,4 +1,5 @@
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use simulated_partners::persona::builtin;
 use tokio::sync::Semaphore;
@@ -10,7 +11,7 @@ use crate::matrix::{Selection, cases};
 use crate::oracle::Profile;
 use crate::runner::{Deadlines, jobs};
 use crate::subject::reference::Reference;
-use crate::subject::{Pending, Placement, Running, StartError, Stop, Target};
+use crate::subject::{CallError, Pending, Placement, Running, StartError, Stop, Target, Words};
 
 /// A case that any working target accepts.
 const CASE: &str = "policies/row09/row03/inbound";
@@ -196,4 +197,69 @@ async fn an_interrupt_is_a_good_end_of_endless_rounds_and_keeps_their_results() 
         }
     }
     assert_eq!((verdicts, end), (vec![Verdict::Pass], Some(false)));
+}
+
+/// A target whose stop command fails.
+struct Stubborn(Arc<dyn Target>);
+
+impl Target for Stubborn {
+    fn name(&self) -> String {
+        self.0.name()
+    }
+
+    fn place(&self, case: &Case) -> Placement {
+        self.0.place(case)
+    }
+
+    fn start<'a>(
+        &'a self,
+        lab: &'a Lab,
+        group: &'a str,
+        cases: &'a [Case],
+    ) -> Pending<'a, Result<(Running, Stop), StartError>> {
+        Box::pin(async move {
+            let (running, stop) = self.0.start(lab, group, cases).await?;
+            let stop: Stop = Box::new(move || {
+                Box::pin(async move {
+                    stop().await?;
+                    Err(CallError::Hung {
+                        purpose: "stop",
+                        command: "`stop`".to_owned(),
+                        after: Duration::from_secs(1),
+                        words: Words::default(),
+                    })
+                })
+            });
+            Ok((running, stop))
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_stop_command_that_fails_is_trouble_of_the_run() {
+    let plan = plan(&[CASE], |start| start == 1);
+    let plan = Plan {
+        target: Arc::new(Stubborn(plan.target)),
+        ..plan
+    };
+    let (sender, mut events) = mpsc::channel(64);
+    let (_never, interrupt) = watch::channel(false);
+    tokio::spawn(repeat(
+        plan,
+        Repetition::Retries(times(2)),
+        sender,
+        interrupt,
+    ));
+    let mut trouble = Vec::new();
+    while let Some(event) = events.recv().await {
+        if let RunEvent::Trouble(what) = event {
+            trouble.push(what);
+        }
+    }
+    // Two rounds of it are worth a line.
+    let [told] = &trouble[..] else {
+        panic!("{trouble:?}");
+    };
+    let end = ": the stop command `stop` did not end within 1 s and was killed (it wrote nothing)";
+    assert!(told.ends_with(end), "{told}");
 }

@@ -136,10 +136,7 @@ impl Remote {
         })?;
         let (domain, inner) = match self.inside(row, &server).await {
             Ok(inside) => inside,
-            Err(error) => {
-                server.stop().await;
-                return Err(error);
-            }
+            Err(error) => return Err(server.give_up(error.to_string()).await),
         };
         let running = Running {
             second: Some(&file.domain).filter(|host| **host != domain).cloned(),
@@ -151,8 +148,9 @@ impl Remote {
         };
         let stop: Stop = Box::new(move || {
             Box::pin(async move {
-                server.stop().await;
+                let stopped = server.stop().await;
                 drop(turn);
+                stopped
             })
         });
         Ok((running, stop))

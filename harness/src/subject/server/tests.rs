@@ -81,7 +81,7 @@ async fn a_server_is_ready_once_it_has_said_everything_and_ends_with_its_input()
     let (folder, notes) = (shell.folder(), shell.notes.path());
     let server = shell.launch.run().await.expect("it starts");
     assert!(runs(notes));
-    server.stop().await;
+    server.stop().await.expect("nothing can fail");
     assert!(!runs(notes));
     assert!(notes.join("end").exists(), "it ended by itself");
     assert!(!folder.exists(), "nothing is left behind");
@@ -96,7 +96,7 @@ async fn a_server_that_does_not_listen_is_killed() {
         let (folder, notes) = (shell.folder(), shell.notes.path());
         let server = shell.launch.run().await.expect("it starts");
         assert!(runs(notes));
-        server.stop().await;
+        server.stop().await.expect("nothing can fail");
         assert!(!runs(notes));
         assert!(!folder.exists(), "nothing is left behind");
     }
@@ -112,7 +112,7 @@ async fn nothing_that_a_server_started_outlives_it() {
     let (folder, notes) = (shell.folder(), shell.notes.path());
     let server = shell.launch.run().await.expect("it starts");
     assert!(runs(notes));
-    server.stop().await;
+    server.stop().await.expect("nothing can fail");
     assert!(!runs(notes));
     assert!(!folder.exists(), "nobody writes to it any more");
 }
@@ -154,6 +154,29 @@ async fn a_daemon_that_does_not_answer_is_stopped() {
         )
     );
     assert!(notes.path().join("stopped").exists());
+}
+
+#[tokio::test]
+async fn a_stop_command_that_fails_is_told() {
+    let failing = |port| {
+        let mut shell = daemon(port);
+        let stop = shell.launch.stop.as_mut().expect("a daemon has one");
+        stop.command = ["sh", "-c", "echo no such server; exit 3"]
+            .map(str::to_owned)
+            .into();
+        shell
+    };
+    let end = "failed with exit status: 3: no such server";
+    let port = free_address().expect("a port");
+    let (why, _) = failing(port).refusal().await;
+    let not_ready = "the server was not ready within 0.3 s: ";
+    assert!(why.starts_with(not_ready) && why.ends_with(end), "{why}");
+
+    let mut shell = failing(port);
+    shell.launch.ports.clear();
+    let server = shell.launch.run().await.expect("it starts");
+    let error = server.stop().await.expect_err("its command fails");
+    assert!(error.to_string().ends_with(end), "{error}");
 }
 
 #[tokio::test]
