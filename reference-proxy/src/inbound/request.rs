@@ -18,9 +18,9 @@ use crate::xml::{Element, Stanza};
 /// The number of failed authentications that ends the stream (RFC 6120 §6.4.5: two to five).
 const FAILURES: u8 = 5;
 
-/// The number of unsuccessful dialback requests that ends the stream. Many pairs may share a stream, so
-/// it is far above what the domains of one server need.
-const UNVERIFIED: u8 = 20;
+/// The number of dialback requests without a success in between that ends the stream, at least. Each pair
+/// that may share a stream may fail once.
+const UNVERIFIED: usize = 20;
 
 /// Waits for the peer's next element.
 #[derive(Debug)]
@@ -37,8 +37,8 @@ pub(super) struct AwaitRequest {
     sasl: bool,
     challenged: bool,
     failures: u8,
-    /// Dialback requests that did not succeed.
-    unverified: u8,
+    /// Dialback requests that did not succeed since the last one that did.
+    unverified: usize,
 }
 
 /// The state of a pair. A verified pair may be verified again.
@@ -108,7 +108,7 @@ impl AwaitRequest {
         match input {
             Input::Element(element) => self.element(&element, config, out),
             Input::Stanza(stanza) => self.stanza(stanza, config, out),
-            Input::Verified { pair, status } => self.verified(&pair, status, out),
+            Input::Verified { pair, status } => self.verified(&pair, status, config, out),
             Input::Closed => Ok(Next::Close(BTreeSet::new())),
             Input::Unreadable { error, .. } => Err((error.into(), "")),
             Input::Header { .. } | Input::Secured => Err((Condition::BadFormat, "a second header")),
@@ -273,7 +273,7 @@ impl AwaitRequest {
         };
         if let Some(error) = objection {
             out.push(result(&pair, KeyStatus::Failed(error)));
-            return self.count_unverified();
+            return self.count_unverified(config);
         }
         self.pairs.entry(pair.clone()).or_default().pending = true;
         out.push(Action::Verify {
@@ -284,12 +284,12 @@ impl AwaitRequest {
         Ok(())
     }
 
-    fn count_unverified(&mut self) -> Result<(), Fatal> {
+    fn count_unverified(&mut self, config: &Config) -> Result<(), Fatal> {
         self.unverified += 1;
-        match self.unverified {
-            UNVERIFIED.. => Err((Condition::PolicyViolation, "too many requests")),
-            _ => Ok(()),
+        if self.unverified > UNVERIFIED.max(config.settings.limits.stream_pairs) {
+            return Err((Condition::PolicyViolation, "too many requests"));
         }
+        Ok(())
     }
 
     /// Why a pair is refused without verifying its key.
@@ -332,6 +332,7 @@ impl AwaitRequest {
         &mut self,
         pair: &Pair,
         status: KeyStatus,
+        config: &Config,
         out: &mut Vec<Action>,
     ) -> Result<Next, Fatal> {
         let Some(progress) = self.pairs.get_mut(pair).filter(|progress| progress.pending) else {
@@ -340,6 +341,7 @@ impl AwaitRequest {
         progress.pending = false;
         match status {
             KeyStatus::Valid => {
+                self.unverified = 0;
                 if !progress.verified {
                     progress.verified = true;
                     let method = Method::dialback(self.secured);
@@ -354,14 +356,14 @@ impl AwaitRequest {
                     return Ok(Next::Close(BTreeSet::new()));
                 }
                 out.push(result(pair, KeyStatus::Failed(StanzaError::Forbidden)));
-                self.count_unverified()?;
+                self.count_unverified(config)?;
             }
             KeyStatus::Failed(_) => {
                 if !progress.verified {
                     self.pairs.remove(pair);
                 }
                 out.push(result(pair, status));
-                self.count_unverified()?;
+                self.count_unverified(config)?;
             }
         }
         Ok(Next::Stay)

@@ -223,3 +223,29 @@ fn failing_requests_are_limited() {
     assert!(end.contains("<remote-server-not-found "), "{end}");
     assert!(end.contains("<policy-violation "), "{end}");
 }
+
+#[test]
+fn each_pair_of_a_stream_may_fail_and_a_success_forgives() {
+    let mut peer = Peer::new(&CONFIG);
+    peer.send(&header("row9.example", "a.example"));
+    let mut ask = |from: &str, status| {
+        peer.send(&format!(
+            "<db:result from='{from}' to='a.example'>k</db:result>"
+        ));
+        let told = peer.input(Input::Verified {
+            pair: pair(from, "a.example"),
+            status,
+        });
+        text(&told)
+    };
+    let pairs = CONFIG.settings.limits.stream_pairs;
+    for _ in 0..3 {
+        for _ in 0..pairs {
+            let status = KeyStatus::Failed(StanzaError::RemoteServerTimeout);
+            let told = ask("row17.example", status);
+            assert!(!told.contains("<policy-violation "), "{told}");
+        }
+        let told = ask("row9.example", KeyStatus::Valid);
+        assert!(told.contains("type='valid'"), "{told}");
+    }
+}
