@@ -216,19 +216,19 @@ impl Repeater {
                 }
             }
             Taking::Comparing(round, _) => {
-                if record.verdict == Verdict::Unsupported {
-                    self.tell(record).await;
-                    return;
-                }
                 let id = record.result.case.id.clone();
                 match self.histories.get_mut(&id) {
                     Some(history) => history.add(record, round, self.keep_events),
-                    None if round == 1 => {
+                    // The control of a case that is tried again, which was told in its first round.
+                    None if round > 1 => return,
+                    None if record.verdict == Verdict::Unsupported => {
+                        self.tell(record).await;
+                        return;
+                    }
+                    None => {
                         self.histories
                             .insert(id.clone(), History::new(record, round, self.keep_events));
                     }
-                    // The control of a case that is tried again.
-                    None => return,
                 }
                 if let Some(history) = self.histories.get(&id) {
                     let verdict = self.check.judge(history.result()).verdict;

@@ -16,11 +16,13 @@ use crate::subject::{CallError, Pending, Placement, Running, StartError, Stop, T
 /// A case that any working target accepts.
 const CASE: &str = "policies/row09/row03/inbound";
 
-/// The reference proxy, which rejects its configuration at some starts.
+/// The reference proxy, which rejects its configuration at some starts, and at others says that it
+/// cannot have it.
 struct Moody {
     proxy: Reference,
     starts: AtomicU32,
     refuses_at: fn(u32) -> bool,
+    cannot_at: fn(u32) -> bool,
 }
 
 impl Target for Moody {
@@ -41,6 +43,8 @@ impl Target for Moody {
         let start = 1 + self.starts.fetch_add(1, Ordering::Relaxed);
         if (self.refuses_at)(start) {
             Box::pin(async { Err(StartError::ConfigRefused("not in the mood".to_owned())) })
+        } else if (self.cannot_at)(start) {
+            Box::pin(async { Err(StartError::Unsupported("no longer there".to_owned())) })
         } else {
             self.proxy.start(lab, group, cases)
         }
@@ -48,12 +52,17 @@ impl Target for Moody {
 }
 
 fn plan(ids: &[&str], refuses_at: fn(u32) -> bool) -> Plan {
+    plan_of(ids, refuses_at, |_| false)
+}
+
+fn plan_of(ids: &[&str], refuses_at: fn(u32) -> bool, cannot_at: fn(u32) -> bool) -> Plan {
     let target = Moody {
         proxy: Reference {
             strict_certificates: false,
         },
         starts: AtomicU32::new(0),
         refuses_at,
+        cannot_at,
     };
     let all = cases(&builtin());
     let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
@@ -130,6 +139,26 @@ async fn a_case_that_fails_each_time_stays_a_failure() {
     let (records, rounds, _) = told(plan, Repetition::Retries(times(2))).await;
     assert_eq!((records[0].verdict, rounds), (Verdict::Fail, 3));
     assert_eq!(records[0].result.repeated.as_ref().unwrap().runs, 3);
+}
+
+#[tokio::test]
+async fn a_case_that_becomes_unsupported_is_told_once() {
+    let retries = Repetition::Retries(times(1));
+    let rounds = Repetition::Rounds(Rounds {
+        at_most: Some(times(2)),
+        until_unexpected: false,
+    });
+    for repetition in [retries, rounds] {
+        let plan = plan_of(&[CASE], |start| start == 1, |start| start == 2);
+        let (records, rounds, _) = told(plan, repetition).await;
+        assert_eq!((records.len(), rounds), (1, 2));
+        assert_eq!(records[0].verdict, Verdict::Unstable, "{}", records[0].why);
+        assert!(
+            records[0].why.contains("round 2 unsupported"),
+            "{}",
+            records[0].why
+        );
+    }
 }
 
 #[tokio::test]
