@@ -13,7 +13,7 @@ use super::run;
 use super::signal::end_wanted;
 use super::target::Chosen;
 use super::{Color, logging, output};
-use crate::doctor::{self, Depth, Diagnosis, DoctorError, Preflight, PublicDns};
+use crate::doctor::{self, Depth, Diagnosis, Preflight, PublicDns};
 use crate::policy::PolicyNumber;
 
 /// Wider lines are hard to read.
@@ -120,13 +120,15 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         tokio::select! {
             // Signals are listened to before anything is started.
             biased;
-            () = asked_to_end() => Err(DoctorError::Interrupted),
-            diagnosis = doctor::preflight(target.as_ref(), &preflight) => diagnosis,
+            () = asked_to_end() => Err(CliError::environment("nothing examined", "interrupted")),
+            diagnosis = doctor::preflight(target.as_ref(), &preflight) => {
+                diagnosis.map_err(|why| CliError::environment("nothing examined", why))
+            }
         }
     });
     // After an interrupt, what was started for a target ends here or with the program.
     runtime.shutdown_timeout(run::WIND_DOWN);
-    let diagnosis = diagnosis.map_err(|why| CliError::environment("nothing examined", why))?;
+    let diagnosis = diagnosis?;
     let on_stdout = matches!(json, Some(JsonFile::Stdout));
     if !on_stdout {
         let width = output::width().min(WIDEST);

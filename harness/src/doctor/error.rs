@@ -1,10 +1,11 @@
-//! Why there is no diagnosis, by who is to blame. What is wrong with the target is a
-//! [`Finding`](super::Finding) instead.
+//! Why there is no diagnosis, or no part of it: an enum for each step that can fail. What is wrong with
+//! the target is a [`Finding`](super::Finding) instead.
 
 use std::io;
 use std::net::IpAddr;
 
 use hickory_resolver::net::NetError;
+use hickory_resolver::proto::ProtoError;
 use simulated_partners::dns::BadName;
 
 use crate::policy::PolicyNumber;
@@ -28,9 +29,6 @@ pub enum DoctorError {
     /// A persona is missing from the build.
     #[error("the built-in persona `{0}` is missing")]
     Persona(&'static str),
-    /// Somebody pressed Ctrl+C.
-    #[error("interrupted")]
-    Interrupted,
 }
 
 /// Why no partner met the target.
@@ -40,7 +38,7 @@ pub(super) enum TrialError {
     #[error("the target does not answer a stream header")]
     NoStream,
     /// The machine has no port for it.
-    #[error("a partner could not listen on {address}: {source}")]
+    #[error("a partner could not listen on {address}")]
     Listen {
         /// Where.
         address: IpAddr,
@@ -59,7 +57,7 @@ pub(super) enum TrialError {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LookupError {
     /// The system's name servers are not known.
-    #[error("/etc/resolv.conf cannot be read: {0}")]
+    #[error("/etc/resolv.conf cannot be read")]
     ResolvConf(#[source] io::Error),
     /// The system has none.
     #[error("/etc/resolv.conf names no server")]
@@ -71,15 +69,22 @@ pub(super) enum LookupError {
     )]
     Remote(IpAddr),
     /// The resolver cannot be set up.
-    #[error("{0}")]
+    #[error("the resolver cannot be set up")]
     Resolver(#[source] NetError),
+    /// Nothing can be asked about such a name.
+    #[error("`{name}` is no name for DNS")]
+    Name {
+        name: String,
+        /// What is wrong with it.
+        source: ProtoError,
+    },
     /// An answer that is none.
-    #[error("{asked} gave no answer: {why}")]
+    #[error("{asked} gave no answer")]
     Answer {
         /// Who was asked.
         asked: String,
         /// What came instead.
-        why: NetError,
+        source: NetError,
     },
     /// No answer.
     #[error("{0} did not answer in time")]

@@ -9,6 +9,7 @@ use super::error::TrialError;
 use super::finding::{Blame, Check, CheckResult, Diagnosis, Finding, Severity};
 use super::stream::{trust_advice, words};
 use super::trial_connection::TrialConnection;
+use crate::cause::with_causes;
 use crate::lab::Lab;
 
 /// All checks that need a partner; `meetings` says why there is none.
@@ -33,12 +34,13 @@ pub(super) fn checks(
         }
         Err(why) if reached => {
             let advice = "give an address of this machine for the partners to listen on";
-            let finding = Finding::new(Severity::Blocking, Blame::Harness, why.to_string(), advice);
+            let finding =
+                Finding::new(Severity::Blocking, Blame::Harness, with_causes(why), advice);
             diagnosis.add(Check::Trust, finding.into());
         }
         Err(why) => {
             for check in [Check::Trust, Check::LabDns, Check::WayBack] {
-                diagnosis.add(check, CheckResult::not_seen(why.to_string()));
+                diagnosis.add(check, CheckResult::not_seen(with_causes(why)));
             }
         }
     }

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::Subject;
 use super::error::LookupError;
 use super::finding::{Blame, CheckResult, Finding, Severity};
+use crate::cause::with_causes;
 
 /// The default port without records (RFC 6120 §3.2.2).
 const PORT: u16 = 5269;
@@ -71,14 +72,13 @@ pub(super) async fn records(subject: &Subject, patience: Duration) -> CheckResul
         let asked: Vec<String> = servers.iter().map(ToString::to_string).collect();
         let asked = asked.join(", ");
         let resolver = resolver(&servers, patience).map_err(LookupError::Resolver)?;
-        match timeout(patience, find(&resolver, &subject.domain)).await {
-            Ok(Ok(found)) => Ok(judge(subject, &found, &asked)),
-            Ok(Err(why)) => Err(LookupError::Answer { asked, why }),
+        match timeout(patience, find(&resolver, &asked, &subject.domain)).await {
+            Ok(found) => Ok(judge(subject, &found?, &asked)),
             Err(_) => Err(LookupError::Overdue(asked)),
         }
     };
     let found: Result<CheckResult, LookupError> = found.await;
-    found.unwrap_or_else(|why| CheckResult::not_seen(why.to_string()))
+    found.unwrap_or_else(|why| CheckResult::not_seen(with_causes(&why)))
 }
 
 fn resolver(servers: &[SocketAddr], patience: Duration) -> Result<TokioResolver, NetError> {
@@ -111,10 +111,11 @@ struct Found {
     addresses: Vec<SocketAddr>,
 }
 
-async fn find(resolver: &TokioResolver, domain: &str) -> Result<Found, NetError> {
+async fn find(resolver: &TokioResolver, asked: &str, domain: &str) -> Result<Found, LookupError> {
     let mut found = Found::default();
     let services = ask(
         resolver,
+        asked,
         &format!("_xmpp-server._tcp.{domain}"),
         RecordType::SRV,
     )
@@ -135,7 +136,7 @@ async fn find(resolver: &TokioResolver, domain: &str) -> Result<Found, NetError>
     }
     for (host, port) in places {
         for kind in [RecordType::A, RecordType::AAAA] {
-            for data in ask(resolver, &host, kind).await? {
+            for data in ask(resolver, asked, &host, kind).await? {
                 let ip = match data {
                     RData::A(address) => IpAddr::V4(address.0),
                     RData::AAAA(address) => IpAddr::V6(address.0),
@@ -150,10 +151,14 @@ async fn find(resolver: &TokioResolver, domain: &str) -> Result<Found, NetError>
 
 async fn ask(
     resolver: &TokioResolver,
+    asked: &str,
     name: &str,
     kind: RecordType,
-) -> Result<Vec<RData>, NetError> {
-    let mut name = Name::from_ascii(name)?;
+) -> Result<Vec<RData>, LookupError> {
+    let mut name = Name::from_ascii(name).map_err(|source| LookupError::Name {
+        name: name.to_owned(),
+        source,
+    })?;
     name.set_fqdn(true);
     match resolver.lookup(name, kind).await {
         Ok(found) => Ok(found
@@ -163,7 +168,10 @@ async fn ask(
             .take(MOST)
             .collect()),
         Err(NetError::Dns(DnsError::NoRecordsFound(_))) => Ok(Vec::new()),
-        Err(error) => Err(error),
+        Err(source) => Err(LookupError::Answer {
+            asked: asked.to_owned(),
+            source,
+        }),
     }
 }
 
@@ -316,6 +324,23 @@ mod tests {
         })
         .await;
         assert!(matches!(result, CheckResult::NotSeen { .. }), "{result:?}");
+    }
+
+    #[tokio::test]
+    async fn a_domain_that_is_no_name_is_not_blamed_on_the_name_server() {
+        let dns = Dns::start().expect("a free port");
+        let subject = Subject {
+            public_dns: PublicDns::NameServer(dns.address()),
+            domain: "a..example".to_owned(),
+            ..subject(7)
+        };
+        let CheckResult::NotSeen { why } = records(&subject, PATIENCE).await else {
+            panic!("a name")
+        };
+        assert!(
+            why.starts_with("`_xmpp-server._tcp.a..example` is no name for DNS: "),
+            "{why}"
+        );
     }
 
     #[test]
