@@ -127,6 +127,9 @@ impl Method {
     pub const ALL: &'static [Self] = Self::VARIANTS;
 }
 
+/// The size of an event besides its bytes.
+const OVERHEAD: usize = 256;
+
 /// One observation.
 #[derive(Clone, Debug)]
 pub struct Event {
@@ -196,6 +199,9 @@ pub enum EventKind {
     },
     /// The partner raised a signal of its scenario.
     Raised(String),
+    /// Something that the partner should have done or seen and did not, as it can keep no more: what
+    /// that was. It says nothing about the target.
+    LeftOut(&'static str),
     /// The partner's own deadline passed and it gave up waiting.
     GaveUp {
         /// What it was waiting for, such as `features`.
@@ -213,6 +219,26 @@ impl EventKind {
             },
             _ => None,
         }
+    }
+
+    /// About how many bytes it takes in memory.
+    pub fn size(&self) -> usize {
+        OVERHEAD
+            + match self {
+                // The parsed form takes about as much again.
+                Self::Frame { frame, .. } => 2 * frame.raw.len(),
+                Self::Raw { bytes, .. } | Self::Repeated { bytes, .. } => bytes.len(),
+                Self::Raised(name) => name.len(),
+                Self::Handshake(facts) => facts.values().map(String::len).sum(),
+                Self::Opened(_)
+                | Self::ConnectFailed(..)
+                | Self::TlsUp(_)
+                | Self::TlsFailed { .. }
+                | Self::Established(_)
+                | Self::Closed { .. }
+                | Self::LeftOut(_)
+                | Self::GaveUp { .. } => 0,
+            }
     }
 }
 

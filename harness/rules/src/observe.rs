@@ -231,6 +231,8 @@ fn seen(what: &EventKind, observation: impl Fn(Sees, Party) -> Observation) -> V
             observation.raw = Arc::from(String::from_utf8_lossy(bytes));
             vec![observation]
         }
+        // Nothing that the target did: it ends the case.
+        EventKind::LeftOut(_) => Vec::new(),
         EventKind::Raised(name) => with(Sees::Raised, Party::Target, &[("name", name.clone())]),
     }
 }

@@ -29,6 +29,8 @@ use crate::observe::{self, Observation, Observer};
 
 /// How long to wait, once all connections have ended, before nothing more is expected.
 const QUIET: Duration = Duration::from_millis(2500);
+/// How much is taken at once of what has already happened, while more may be happening.
+const AT_ONCE: usize = 256;
 
 /// A running case.
 pub(super) struct CaseRun<'a> {
@@ -168,22 +170,32 @@ impl<'a> CaseRun<'a> {
                 // Read the wire before the local side: what led to a returned stanza must be known when
                 // it is recorded, or it would look as if nothing had been tried.
                 biased;
+                // A flood leaves the last branch no turn.
+                () = sleep_until(until) => {
+                    self.give_up(settling.is_some());
+                    return Ok(());
+                }
                 (at, event) = next_event(&mut self.partners) => self.event(at, event)?,
-                stanza = self.backend.next(&self.observed) => self.stanza(&stanza?),
+                stanza = self.backend.next(&self.observed) => self.stanza(&stanza?)?,
                 Some(due) = dues.recv() => self.due(due).await?,
                 () = &mut asked, if !self.observed.looked_up => {
                     self.observed.looked_up = true;
                     self.board.raise("looked-up", "");
                 }
                 () = sleep_until(end) => {
-                    if let Bounce::NotObservable { settled } = &mut self.observed.evidence.bounced {
-                        *settled = settling.is_some();
-                    }
+                    self.give_up(settling.is_some());
                     return Ok(());
                 }
             }
-            self.drain()?;
+            self.drain(AT_ONCE)?;
             last = Instant::now();
+        }
+    }
+
+    /// Notes how it stands when there is no time left.
+    fn give_up(&mut self, is_settling: bool) {
+        if let Bounce::NotObservable { settled } = &mut self.observed.evidence.bounced {
+            *settled = is_settling;
         }
     }
 
@@ -244,23 +256,29 @@ impl<'a> CaseRun<'a> {
         Ok(())
     }
 
-    /// Records what has already happened. The two sides report the same moment separately, so a
-    /// stanza may be seen to arrive before it is seen to be sent.
-    pub(super) fn drain(&mut self) -> Result<(), CaseError> {
-        loop {
+    /// Records what has already happened, at most this many things. The two sides report the same moment
+    /// separately, so a stanza may be seen to arrive before it is seen to be sent.
+    pub(super) fn drain(&mut self, most: usize) -> Result<(), CaseError> {
+        for _ in 0..most {
             if let Some((at, event)) = ready(next_event(&mut self.partners)) {
                 self.event(at, event)?;
             } else if let Some(stanza) = self.backend.waiting() {
-                self.stanza(&stanza);
+                self.stanza(&stanza)?;
             } else {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
 
     pub(super) fn event(&mut self, at: usize, event: Event) -> Result<(), CaseError> {
         let name = Arc::clone(&self.partners[at].role.name);
+        self.observed.make_room(event.kind.size())?;
         match &event.kind {
+            EventKind::LeftOut(what) => {
+                let role = name.to_string();
+                return Err(CaseError::LeftOut { role, what });
+            }
             EventKind::Opened(_) => self.open += 1,
             EventKind::Closed { .. } => {
                 self.open = self.open.saturating_sub(1);
@@ -317,11 +335,13 @@ impl<'a> CaseRun<'a> {
                     .is_some_and(|body| body.content().contains(probe))
     }
 
-    fn stanza(&mut self, stanza: &Element) {
+    fn stanza(&mut self, stanza: &Element) -> Result<(), CaseError> {
+        self.observed.make_room(stanza.to_xml().len())?;
         for observation in observe::local(stanza, self.began.elapsed()) {
             self.tell(&observation);
             self.observed.observations.push(observation);
         }
+        Ok(())
     }
 
     /// Signals the partners about what reached the local side.

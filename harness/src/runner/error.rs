@@ -20,6 +20,19 @@ pub(super) enum CaseError {
     /// The target has stopped.
     #[error("{0}")]
     TargetLost(String),
+    /// More was sent than a case can keep.
+    #[error("a flood: more happened than the {} MiB that a case can keep", kept / (1024 * 1024))]
+    Flood {
+        /// The limit, in bytes.
+        kept: usize,
+    },
+    /// A partner could not do or see all that it should have.
+    #[error("the partner `{role}` left out {what}")]
+    LeftOut {
+        /// The partner.
+        role: String,
+        what: &'static str,
+    },
     /// Nothing listens at the target's address.
     #[error("the server does not answer at {address}: {error}")]
     Unreachable {

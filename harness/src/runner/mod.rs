@@ -8,6 +8,8 @@ mod case_run;
 mod collect;
 mod ending;
 mod error;
+#[cfg(test)]
+mod flood_tests;
 mod job;
 mod observed;
 mod pairing;

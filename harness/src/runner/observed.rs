@@ -3,8 +3,12 @@
 use simulated_partners::event::{ConnectionKind, Event, EventKind, Party};
 use simulated_partners::wire::Kind;
 
+use super::error::CaseError;
 use crate::evidence::Evidence;
 use crate::observe::Observation;
+
+/// The limit on what a case keeps, in bytes: a target that sends endlessly must not fill memory.
+const KEPT: usize = 64 * 1024 * 1024;
 
 /// All observations, in order.
 #[derive(Default)]
@@ -17,6 +21,8 @@ pub(super) struct Observed {
     pub(super) evidence: Evidence,
     /// Whether the partner's domain was looked up.
     pub(super) looked_up: bool,
+    /// The size of all that was seen, in bytes.
+    pub(super) kept: usize,
 }
 
 /// The kind of a connection that was opened, or failed.
@@ -28,6 +34,15 @@ pub(super) fn opened(what: &EventKind) -> Option<ConnectionKind> {
 }
 
 impl Observed {
+    /// Counts something that is going to be kept.
+    pub(super) fn make_room(&mut self, size: usize) -> Result<(), CaseError> {
+        self.kept = self.kept.saturating_add(size);
+        if self.kept > KEPT {
+            return Err(CaseError::Flood { kept: KEPT });
+        }
+        Ok(())
+    }
+
     /// The number of connections of this kind that were opened or attempted.
     pub(super) fn connections(&self, kind: ConnectionKind) -> usize {
         self.events
@@ -92,5 +107,21 @@ impl Observed {
         self.of_kind(ConnectionKind::Inbound)
             .any(|event| matches!(event.kind, EventKind::Established(_)))
             && !ours.any(ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let mut observed = Observed::default();
+        assert!(observed.make_room(KEPT).is_ok());
+        let flood = observed.make_room(1).expect_err("it is full");
+        assert_eq!(
+            flood.to_string(),
+            "a flood: more happened than the 64 MiB that a case can keep"
+        );
     }
 }

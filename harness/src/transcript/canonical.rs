@@ -120,6 +120,7 @@ fn ends(kind: &EventKind) -> bool {
         | EventKind::Repeated { .. }
         | EventKind::Handshake(_)
         | EventKind::Raised(_)
+        | EventKind::LeftOut(_)
         | EventKind::TlsUp(_)
         | EventKind::Established(_) => false,
     }

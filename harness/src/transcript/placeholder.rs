@@ -123,6 +123,7 @@ impl Placeholders {
             | EventKind::Repeated { .. }
             | EventKind::Handshake(_)
             | EventKind::Raised(_)
+            | EventKind::LeftOut(_)
             | EventKind::Established(_)
             | EventKind::Closed { .. }
             | EventKind::GaveUp { .. } => {}

@@ -152,6 +152,7 @@ fn describe(what: &EventKind, detail: Detail) -> (&'static str, &'static str, St
             (arrow(Party::Target), "tls", facts.join(" "))
         }
         EventKind::Raised(name) => (" ", "---", format!("raised {}", printable(name))),
+        EventKind::LeftOut(what) => (" ", "---", format!("left out {what}")),
         EventKind::GaveUp { waiting_for } => {
             (" ", "---", format!("gave up waiting for {waiting_for}"))
         }

@@ -140,6 +140,7 @@ fn token(what: &EventKind, dialler: Option<Party>) -> (Option<Party>, String) {
         ),
         EventKind::Repeated { times, .. } => (Some(Party::Partner), format!("raw[{times} times]")),
         EventKind::Raised(name) => (None, format!("raised[{}]", printable(name))),
+        EventKind::LeftOut(what) => (None, format!("left-out[{what}]")),
         EventKind::GaveUp { waiting_for } => {
             (Some(Party::Partner), format!("gave-up[{waiting_for}]"))
         }

@@ -13,8 +13,8 @@ use crate::event::{ConnectionId, ConnectionKind, Event, EventKind};
 /// that sends endlessly must not fill memory.
 const HELD: usize = 8 * 1024 * 1024;
 
-/// The size of an event besides its bytes.
-const OVERHEAD: usize = 256;
+/// What is left out then.
+const FLOOD: &str = "the rest of a flood, with more unread than can be held";
 
 /// The tasks' end.
 #[derive(Debug)]
@@ -74,6 +74,7 @@ impl Recorder {
     /// Adds an event.
     pub(super) fn record(&self, connection: ConnectionId, kind: EventKind) -> Result<(), Overflow> {
         if self.held.load(Ordering::Relaxed) > HELD {
+            self.push(connection, EventKind::LeftOut(FLOOD));
             return Err(Overflow);
         }
         self.push(connection, kind);
@@ -81,7 +82,7 @@ impl Recorder {
     }
 
     fn push(&self, connection: ConnectionId, kind: EventKind) {
-        self.held.fetch_add(cost(&kind), Ordering::Relaxed);
+        self.held.fetch_add(kind.size(), Ordering::Relaxed);
         let at = self.started.elapsed();
         // Without a receiver, the event does not matter.
         let _ = self.sender.send(Event {
@@ -96,27 +97,9 @@ impl Events {
     /// The next event; `None` when all tasks have ended.
     pub(super) async fn next(&mut self) -> Option<Event> {
         let event = self.receiver.recv().await?;
-        self.held.fetch_sub(cost(&event.kind), Ordering::Relaxed);
+        self.held.fetch_sub(event.kind.size(), Ordering::Relaxed);
         Some(event)
     }
-}
-
-fn cost(kind: &EventKind) -> usize {
-    OVERHEAD
-        + match kind {
-            // The parsed form takes about as much again.
-            EventKind::Frame { frame, .. } => 2 * frame.raw.len(),
-            EventKind::Raw { bytes, .. } | EventKind::Repeated { bytes, .. } => bytes.len(),
-            EventKind::Raised(name) => name.len(),
-            EventKind::Handshake(facts) => facts.values().map(String::len).sum(),
-            EventKind::Opened(_)
-            | EventKind::ConnectFailed(..)
-            | EventKind::TlsUp(_)
-            | EventKind::TlsFailed { .. }
-            | EventKind::Established(_)
-            | EventKind::Closed { .. }
-            | EventKind::GaveUp { .. } => 0,
-        }
 }
 
 #[cfg(test)]
@@ -136,6 +119,11 @@ mod tests {
         assert_eq!(recorder.record(connection, big()), Err(Overflow));
         assert!(events.next().await.is_some());
         assert!(events.next().await.is_some());
+        let left_out = events.next().await.map(|event| event.kind);
+        assert!(
+            matches!(left_out, Some(EventKind::LeftOut(FLOOD))),
+            "{left_out:?}"
+        );
         assert_eq!(recorder.record(connection, big()), Ok(()));
     }
 

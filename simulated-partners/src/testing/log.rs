@@ -60,6 +60,7 @@ fn describe(what: &EventKind) -> (&'static str, String) {
             ("→", format!("{times} times: {}", readable(bytes)))
         }
         EventKind::Raised(name) => (" ", format!("raised {name}")),
+        EventKind::LeftOut(what) => (" ", format!("left out {what}")),
         EventKind::Handshake(facts) => ("←", format!("by hand: {facts:?}")),
         EventKind::GaveUp { waiting_for } => ("→", format!("gave up waiting for {waiting_for}")),
     }

@@ -124,6 +124,7 @@ impl Reading {
             | EventKind::Raw { .. }
             | EventKind::Repeated { .. }
             | EventKind::Handshake(_)
+            | EventKind::LeftOut(_)
             | EventKind::Raised(_) => {}
             EventKind::ConnectFailed(..) => {
                 self.phase = Some(Phase::Connect);

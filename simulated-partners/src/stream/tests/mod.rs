@@ -99,6 +99,7 @@ pub(super) fn brief(what: &EventKind) -> String {
         ),
         EventKind::Repeated { bytes, times } => format!("→ {} bytes {times} times", bytes.len()),
         EventKind::Raised(name) => format!("raised {name}"),
+        EventKind::LeftOut(what) => format!("left out {what}"),
         EventKind::Handshake(facts) => format!("← by hand: {facts:?}"),
         EventKind::GaveUp { waiting_for } => format!("gave up waiting for {waiting_for}"),
     }
