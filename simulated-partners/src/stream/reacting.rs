@@ -41,10 +41,13 @@ impl Lists {
         self.paused.is_some()
     }
 
-    fn put_off(&mut self, list: List, name: String) {
-        if self.later.len() < LATER {
+    /// Whether there was room for it.
+    fn put_off(&mut self, list: List, name: String) -> bool {
+        let has_room = self.later.len() < LATER;
+        if has_room {
             self.later.push((name, list));
         }
+        has_room
     }
 
     /// The first of those put off whose signal is raised.
@@ -115,7 +118,9 @@ impl Machine {
                 Next::Pause(wake) => return self.pause(list, wake),
                 Next::Later(name) => {
                     let when = list.when;
-                    self.lists.put_off(list, name);
+                    if !self.lists.put_off(list, name) {
+                        self.observe(EventKind::LeftOut("a list that waits for later"));
+                    }
                     return self.through_list(when);
                 }
                 Next::Over => return,
