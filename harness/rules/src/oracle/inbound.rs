@@ -12,6 +12,7 @@ use super::verification::verified;
 use crate::expectation::{Allowed, Reason};
 
 const DISABLES_DIALBACK: &str = "closing because of the certificate also rules out dialback";
+const OFFERED_TLS: &str = "the target offered the TLS for which it then refuses the partner";
 
 /// The table.
 pub(super) static RULES: [Rule; 24] = [
@@ -44,9 +45,10 @@ pub(super) static RULES: [Rule; 24] = [
     },
     Rule {
         id: "in.2.late-name",
-        clause: "RFC 6120 §4.7.1, §5.4.1",
-        says: "The target has no TLS for this partner, who gives its name only under TLS: dialback in \
-               clear, or TLS offered to a stranger, and refused once there is a name.",
+        clause: "RFC 6120 §4.7.1, §5.4.1, §4.9.3.14",
+        says: "The target has no TLS for this partner, who may give its name only under TLS: dialback in \
+               clear, or, as what a stranger is offered is up to the target, TLS and a refusal once there \
+               is a name.",
         holds: |given| {
             without_tls(given)
                 && given.stream == StreamFact::LateName
@@ -55,7 +57,7 @@ pub(super) static RULES: [Rule; 24] = [
         },
         ends: |given| {
             let mut ends = verified(given, Method::TcpDialback);
-            ends.push(Allowed::refused(Reason::NoMethod));
+            ends.push(Allowed::refused(Reason::NoMethod).warned(OFFERED_TLS));
             ends
         },
     },
