@@ -83,8 +83,8 @@ fn proxy_and_partners_read_xml_with_different_parsers() {
     assert!(all["reference-proxy"].contains("rxml"));
 }
 
-/// The layers of each crate, from the bottom up. A module may use those below it, and nothing else of
-/// its crate. Modules on one layer do not know each other.
+/// The floors of each crate, from the bottom up. A module may use those below it, and nothing else of
+/// its crate. Modules on one floor do not know each other.
 const FLOORS: [(&str, &[&[&str]]); 4] = [
     (
         "harness/rules",
