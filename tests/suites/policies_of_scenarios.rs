@@ -21,7 +21,11 @@ fn scenarios_hold_in_another_policy(#[case] row: u8) {
     assert_eq!(records.len(), cases.len());
     let wrong: Vec<String> = records
         .iter()
-        .filter(|record| !matches!(record.verdict, Verdict::Pass | Verdict::Unsupported))
+        // In a flood, the end of the connection may overtake the error that explains it.
+        .filter(|record| {
+            let fine = [Verdict::Pass, Verdict::Warn, Verdict::Unsupported];
+            !fine.contains(&record.verdict)
+        })
         .map(|record| {
             format!(
                 "{}: {:?}: {}",

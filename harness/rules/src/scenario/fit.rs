@@ -214,6 +214,14 @@ fn in_outcome(word: &OutcomeWord) -> Matters {
 }
 
 fn in_reaction(reaction: &Reaction) -> Matters {
+    // A header of its own after a restart. Where nothing restarts, nothing is missed.
+    let is_header = |action: &Do| matches!(action, Do::Send(text) if text.contains("<stream:stream ") || text == "{header}" || text == "{declaration}{header}");
+    let renews = matches!(reaction.when, When::Secured | When::SuccessReceived);
+    if renews
+        && matches!(reaction.actions.as_slice(), [one] | [one, Do::Await(_)] if is_header(one))
+    {
+        return Matters::NOTHING;
+    }
     let point = match reaction.when {
         When::Starttls
         | When::ProceedSent
