@@ -284,9 +284,9 @@ fn in_action(action: &Do) -> Matters {
         })
 }
 
-/// Whether a signal counts connections that have ended.
+/// Whether a signal follows the end of a connection, whichever it is.
 fn is_count(signal: &str) -> bool {
-    signal.starts_with("ended-")
+    signal == "ended" || signal.starts_with("ended-")
 }
 
 fn at_stage(stage: Option<Stage>) -> Matters {
