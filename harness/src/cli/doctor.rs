@@ -9,12 +9,12 @@ use clap::builder::FalseyValueParser;
 use super::error::{CliError, Exit};
 use super::json_file::JsonFile;
 use super::judging::Judging;
+use super::policy::PolicyName;
 use super::run;
 use super::signal::end_wanted;
 use super::target::Chosen;
 use super::{Color, logging, output};
 use crate::doctor::{self, Depth, Diagnosis, Preflight, PublicDns};
-use crate::policy::PolicyNumber;
 
 /// Wider lines are hard to read.
 const WIDEST: usize = 100;
@@ -36,8 +36,8 @@ pub(super) struct Args {
     target: Chosen,
 
     /// The policy of the target [default: the one that shows most]
-    #[arg(long, value_name = "NUMBER", value_parser = row, env = "S2SPEC_ROW")]
-    row: Option<PolicyNumber>,
+    #[arg(long, value_name = "POLICY", env = "S2SPEC_ROW")]
+    row: Option<PolicyName>,
 
     /// Time limit for each check
     #[arg(long, value_name = "SECONDS", default_value = "5",
@@ -75,13 +75,6 @@ pub(super) struct Args {
     color: Color,
 }
 
-fn row(text: &str) -> Result<PolicyNumber, String> {
-    text.parse()
-        .ok()
-        .and_then(PolicyNumber::new)
-        .ok_or_else(|| format!("expected a row from 1 to {}", PolicyNumber::COUNT))
-}
-
 /// Examines a target.
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     args.color.apply();
@@ -98,7 +91,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let profile = args.judging.profile();
     let (target, extra) = run::target(&args.target, profile, args.allow_remote)?;
     let preflight = Preflight {
-        row: args.row,
+        row: args.row.map(|PolicyName(row)| row),
         profile,
         seed: args.seed,
         patience: args.timeout,

@@ -15,6 +15,7 @@ use simulated_partners::pki::Authority;
 
 use super::error::{CliError, Exit};
 use super::output;
+use super::policy::PolicyName;
 use crate::policy::{Level, Policy, PolicyNumber};
 use crate::subject::built_in::{self, Folder, Sheet, Site};
 use crate::subject::remote::{CertificateNames, PartnerHosts, TargetFile, write_new};
@@ -112,53 +113,6 @@ enum TriggerName {
     Component,
     /// A command that you give
     Command,
-}
-
-/// A policy as one writes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct PolicyName(PolicyNumber);
-
-impl FromStr for PolicyName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        const WANTED: &str = "a row from 1 to 18 is wanted, such as 7 or row07, or \
-             tls/sasl/dialback such as required/optional/on";
-        let number = text.strip_prefix("row").unwrap_or(text);
-        if let Ok(number) = number.parse() {
-            return PolicyNumber::new(number)
-                .map(Self)
-                .ok_or_else(|| WANTED.to_owned());
-        }
-        let level = |word: &str| {
-            Level::ALL
-                .iter()
-                .copied()
-                .find(|level| level.to_string() == word || level.letter().to_string() == word)
-        };
-        let mut words = text.split('/');
-        let (Some(tls), Some(sasl), Some(dialback), None) =
-            (words.next(), words.next(), words.next(), words.next())
-        else {
-            return Err(WANTED.to_owned());
-        };
-        let dialback = match dialback {
-            "on" | "true" | "T" => true,
-            "off" | "false" | "F" => false,
-            other => return Err(format!("dialback is on or off, not {other:?}")),
-        };
-        match (level(tls), level(sasl)) {
-            (Some(tls), Some(sasl)) => {
-                let policy = Policy {
-                    tls,
-                    sasl,
-                    dialback,
-                };
-                Ok(Self(policy.row()))
-            }
-            _ => Err("TLS and SASL are required, optional or not-supported".to_owned()),
-        }
-    }
 }
 
 /// Writes what was asked for.

@@ -16,6 +16,7 @@ mod list;
 mod logging;
 pub(crate) mod output;
 mod personas;
+mod policy;
 mod proxy;
 mod requirement;
 mod run;

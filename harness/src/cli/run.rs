@@ -13,7 +13,7 @@ use super::error::{CliError, Exit};
 use super::expecting::Expecting;
 use super::json_file::JsonFile;
 use super::judging::Judging;
-use super::select::Policies;
+use super::policy::Policies;
 use super::signal::end_wanted;
 use super::target::Chosen;
 use super::{Color, logging, output, select};
@@ -58,12 +58,10 @@ fn run(
         false => args.wanted.parts(sources)?,
     };
     let cases: Vec<Case> = args.wanted.among(&all)?.into_iter().cloned().collect();
-    let known = options
-        .expecting
-        .needs_all()
-        .then(|| sources.every())
-        .transpose()?;
-    let check = Arc::new(options.expecting.check(known.as_deref().unwrap_or(&all))?);
+    let check = Arc::new(match options.expecting.needs_all() {
+        true => options.expecting.check(&sources.with_own_policies(&all)?)?,
+        false => options.expecting.check(&all)?,
+    });
     let new_baseline = options.expecting.open_new()?;
     let json = options.json.as_deref().map(JsonFile::open).transpose()?;
     let jobs = match options.jobs {

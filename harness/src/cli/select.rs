@@ -1,19 +1,17 @@
 //! From ids on the command line to cases.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use simulated_partners::persona;
 use strum::VariantArray as _;
 
 use super::error::CliError;
+use super::policy::Policies;
 use crate::case::{Case, Set, Tag};
 use crate::cause::with_causes;
 use crate::matrix::{self, Selection, SelectionError};
-use crate::policy::PolicyNumber;
 use crate::scenario::Library;
 
 /// The selection of cases.
@@ -89,37 +87,6 @@ pub(super) struct Sources {
     pub(super) policies: Option<Policies>,
 }
 
-/// Policies by their numbers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Policies(pub(super) Vec<PolicyNumber>);
-
-impl FromStr for Policies {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "all" {
-            let valid = PolicyNumber::all().filter(|row| row.policy().valid());
-            return Ok(Self(valid.collect()));
-        }
-        let one = |word: &str| {
-            let number = word.trim().trim_start_matches("row").parse().ok();
-            number.and_then(PolicyNumber::new).ok_or_else(|| {
-                format!(
-                    "expected numbers from 1 to 18, separated by commas, or `all`, not `{word}`"
-                )
-            })
-        };
-        text.split(',').map(one).collect::<Result<_, _>>().map(Self)
-    }
-}
-
-impl fmt::Display for Policies {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let numbers: Vec<String> = self.0.iter().map(|row| row.number().to_string()).collect();
-        to.write_str(&numbers.join(","))
-    }
-}
-
 impl Sources {
     /// The options that differ from the defaults.
     pub(super) fn options(&self) -> Vec<String> {
@@ -130,12 +97,12 @@ impl Sources {
         scenarios.into_iter().chain(policies).collect()
     }
 
-    /// Every case, and those of scenarios in the policies that they are written for.
+    /// All cases, and those of scenarios in the policies that they are written for.
     ///
     /// # Errors
     /// As [`Self::all`].
-    pub(super) fn every(&self) -> Result<Vec<Case>, CliError> {
-        let mut cases = self.all()?;
+    pub(super) fn with_own_policies(&self, all: &[Case]) -> Result<Vec<Case>, CliError> {
+        let mut cases = all.to_vec();
         if self.policies.is_some() {
             let plain = Self {
                 policies: None,

@@ -11,6 +11,7 @@ use simulated_partners::reaction::{Do, Reaction, Stage, When};
 use simulated_partners::wire::Unit;
 
 use super::file::{PartnerSpec, Variant};
+use crate::case::names::with_values;
 use crate::case::{Direction, Expect, Need, OutcomeWord, Sees};
 use crate::expectation::End;
 use crate::oracle::{Profile, Situation, expectation};
@@ -179,7 +180,7 @@ impl Matters {
         let certificates = variant.parts().any(|(_, part)| part.certificate.is_some());
         variant
             .reactions()
-            .map(|(_, one)| in_reaction(one))
+            .map(|(_, one)| in_reaction(&with_values(one, &variant.values)))
             .chain(variant.expect.iter().map(in_expectation))
             .chain(variant.outcome.iter().map(in_outcome))
             .chain((certificates || counts).then_some(Self::SASL))
@@ -215,8 +216,11 @@ fn in_outcome(word: &OutcomeWord) -> Matters {
 
 fn in_reaction(reaction: &Reaction) -> Matters {
     // A header of its own after a restart. Where nothing restarts, nothing is missed.
-    let is_header = |action: &Do| matches!(action, Do::Send(text) if text.contains("<stream:stream ") || text == "{header}" || text == "{declaration}{header}");
-    let renews = matches!(reaction.when, When::Secured | When::SuccessReceived);
+    let is_header = |action: &Do| {
+        let starts = action.texts().any(|text| text.contains("<stream:stream "));
+        starts && in_action(action) == Matters::NOTHING
+    };
+    let renews = reaction.when == When::SuccessReceived;
     if renews
         && matches!(reaction.actions.as_slice(), [one] | [one, Do::Await(_)] if is_header(one))
     {

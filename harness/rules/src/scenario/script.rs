@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use simulated_partners::persona;
+use simulated_partners::persona::{self, Offer};
 
 use super::file::{File, PartnerSpec, Variant};
 use super::fit;
@@ -43,9 +43,15 @@ pub fn cases(scenario: &str, file: &File, policies: Option<&[PolicyNumber]>) -> 
                 scenario.control = control.map(|control| id(Some(CONTROL), control, row));
             }
             if policies.is_some() {
-                script.unfit = fit(&mut script.roles, file, variant, row)
-                    .err()
-                    .or_else(|| fit(&mut plain.roles.clone(), file, control?, row).err());
+                let control = control.map_or(Ok(Vec::new()), |one| offers(file, one, row));
+                match offers(file, variant, row).and_then(|own| control.map(|_| own)) {
+                    Ok(offers) => {
+                        for (role, offer) in script.roles.iter_mut().zip(offers) {
+                            Arc::make_mut(&mut role.persona).offer = offer;
+                        }
+                    }
+                    Err(why) => script.unfit = Some(why),
+                }
             }
             cases.push(Case {
                 id: id(name, variant, row),
@@ -82,32 +88,24 @@ fn leave_out_lonely_controls(cases: &mut [Case]) {
     }
 }
 
-/// Makes the partners of a variant offer what shows the same in a policy that it may not name.
+/// What the partners of a variant offer in a policy, so that it shows the same as in its own.
 ///
 /// # Errors
 /// Why it cannot be shown there.
-fn fit(
-    roles: &mut [Role],
-    file: &File,
-    variant: &Variant,
-    row: PolicyNumber,
-) -> Result<(), String> {
+fn offers(file: &File, variant: &Variant, row: PolicyNumber) -> Result<Vec<Offer>, String> {
+    let parts = variant.parts();
     if variant.policies.contains(&row.number()) {
-        return Ok(());
+        return Ok(parts.map(|(_, part)| part.offer.clone()).collect());
     }
-    let home = variant
-        .policies
-        .iter()
-        .find_map(|number| PolicyNumber::new(*number));
+    let mut own = variant.policies.iter();
+    let home = own.find_map(|number| PolicyNumber::new(*number));
     let home = home.ok_or_else(|| "it names no policy".to_owned())?;
     if variant.policies != file.plain.policies {
         return Err(format!("it shows what {home} does and others do not"));
     }
-    for ((_, part), role) in variant.parts().zip(roles) {
-        let offer = fit::offer(variant, part, home, row)?;
-        Arc::make_mut(&mut role.persona).offer = offer;
-    }
-    Ok(())
+    parts
+        .map(|(_, part)| fit::offer(variant, part, home, row))
+        .collect()
 }
 
 fn script(scenario: &str, file: &File, name: Option<&str>, variant: &Variant) -> Script {
