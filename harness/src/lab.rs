@@ -4,7 +4,10 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use simulated_partners::dns::{Answer, BadName, Data, Dns, Kind};
+use simulated_partners::driver::Place;
 use simulated_partners::pki::Authority;
+
+use crate::case::fingerprint;
 
 /// What all cases of a run share. It uses only the loopback interface, unless a target file
 /// says so.
@@ -19,7 +22,26 @@ pub struct Lab {
     pub seed: u64,
     /// How SRV records name the partners' hosts.
     pub hosts: Hosts,
+    /// Which ports partners have.
+    pub ports: Ports,
 }
+
+/// Which ports partners have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ports {
+    /// Any that are free.
+    #[default]
+    Free,
+    /// The same for a domain in each case and each run, as long as it is free: for targets that may
+    /// keep DNS answers for longer than they are told to.
+    OfDomains,
+}
+
+/// The first of the ports that follow from domains, and their number. The system gives none of them to
+/// connections.
+const OF_DOMAINS: (u16, u16) = (20_000, 10_000);
+/// How many of them are tried for a domain.
+const TRIES: u16 = 100;
 
 /// How an SRV record names the host of a partner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,7 +66,25 @@ impl Lab {
             partners: Ipv4Addr::LOCALHOST.into(),
             seed,
             hosts: Hosts::default(),
+            ports: Ports::default(),
         })
+    }
+
+    /// Holds a port for the partners of a domain.
+    ///
+    /// # Errors
+    /// When none is free.
+    pub fn place(&self, domain: &str, address: IpAddr) -> io::Result<Place> {
+        if self.ports == Ports::Free {
+            return Place::anywhere(address);
+        }
+        let (first, count) = OF_DOMAINS;
+        let own = fingerprint(domain) % u64::from(count);
+        let own = u16::try_from(own).expect("less than the number of ports");
+        (0..TRIES)
+            .map(|step| first + (own + step) % count)
+            .find_map(|port| Place::at((address, port).into()).ok())
+            .map_or_else(|| Place::anywhere(address), Ok)
     }
 
     /// The SRV name for the host at an address. A host name is published.

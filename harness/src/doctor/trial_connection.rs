@@ -58,6 +58,11 @@ pub(super) async fn open(
     persona.offer.tls_versions = vec![TlsVersion::V12, TlsVersion::V13];
     let offer = &persona.offer;
     let trusted = offer.certificate == persona::Certificate::Good;
+    let cannot_listen = |source| TrialError::Listen {
+        address: subject.listen,
+        source,
+    };
+    let place = lab.place(domain, subject.listen).map_err(cannot_listen)?;
     let mut partner = Partner::start(PartnerSetup {
         domain: domain.to_owned(),
         identity: lab.authority.issue(&[domain], offer.certificate, offer.key),
@@ -75,13 +80,10 @@ pub(super) async fn open(
         board: Board::default(),
         values: Arc::default(),
         connections: CONNECTIONS,
-        listen: SocketAddr::new(subject.listen, 0),
+        listen: place.address(),
     })
     .await
-    .map_err(|source| TrialError::Listen {
-        address: subject.listen,
-        source,
-    })?;
+    .map_err(cannot_listen)?;
     let records = lab.dns.records();
     lab.publish(domain, partner.address())?;
     let mut trial = TrialConnection {

@@ -1,5 +1,7 @@
 //! What is behind the target in a case: a link to its local side, or nothing visible.
 
+use std::net::SocketAddr;
+
 use simulated_partners::event::{ConnectionKind, Event};
 use simulated_partners::stanza::ping;
 use simulated_partners::wire::Element;
@@ -66,11 +68,16 @@ impl<'a> Backend<'a> {
         }
     }
 
-    /// Does what has to be done before the partners of the case are there.
-    pub(super) async fn prepare(&mut self, until: Instant) -> Result<(), CaseError> {
+    /// Does what has to be done before the partners of the case are there. Returns whether the target
+    /// has looked for their domain in this.
+    pub(super) async fn prepare(
+        &mut self,
+        places: &[SocketAddr],
+        until: Instant,
+    ) -> Result<bool, CaseError> {
         match self {
-            Self::Attached { .. } => Ok(()),
-            Self::WireOnly(wire) => wire.prepare(until).await,
+            Self::Attached { .. } => Ok(false),
+            Self::WireOnly(wire) => wire.prepare(places, until).await,
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use simulated_partners::board::Board;
-use simulated_partners::driver::Partner;
+use simulated_partners::driver::{Partner, Place};
 use simulated_partners::event::{Event, EventKind, Party};
 use simulated_partners::stanza::ping;
 use simulated_partners::wire::{Element, NS_SERVER};
@@ -40,6 +40,8 @@ pub(super) struct CaseRun<'a> {
     pub(super) backend: Backend<'a>,
     pub(super) names: Names,
     pub(super) board: Board,
+    /// Where the partners of the script listen, in its order.
+    pub(super) places: Vec<Place>,
     pub(super) partners: Vec<Started<'a>>,
     pub(super) observed: Observed,
     eye: Observer,
@@ -89,6 +91,7 @@ impl<'a> CaseRun<'a> {
             bench,
             names,
             board: Board::default(),
+            places: Vec::new(),
             partners: Vec::new(),
             eye: Observer::default(),
             counts: BTreeMap::new(),
@@ -107,9 +110,12 @@ impl<'a> CaseRun<'a> {
                 Duration::from_secs(seconds.into())
             });
         let until = self.began + whole;
-        self.backend.prepare(until).await?;
-        self.start_partners().await?;
+        self.take_places()?;
         self.publish()?;
+        let looked_up = self.backend.prepare(&self.own_places(), until).await?;
+        // A target that keeps DNS answers does not look again.
+        self.observed.looked_up = looked_up && self.by_oracle();
+        self.start_partners().await?;
         self.watch(until).await?;
         self.finish().await
     }

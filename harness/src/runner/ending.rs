@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use simulated_partners::driver::PartnerSetup;
 use simulated_partners::event::{ConnectionKind, EventKind, Party};
 use simulated_partners::stanza::ping;
 use tokio::time::timeout;
@@ -83,9 +84,16 @@ impl CaseRun<'_> {
             .backend
             .inner()
             .map(|inner| inner.open(std::slice::from_ref(&domain), false, None));
-        let setup = setup(self.bench, &domain, &best()?);
+        let lab = self.bench.lab;
+        let place = lab
+            .place(&domain, lab.partners)
+            .map_err(CaseError::Listen)?;
+        lab.publish(&domain, place.address())?;
+        let setup = PartnerSetup {
+            listen: place.address(),
+            ..setup(self.bench, &domain, &best()?)
+        };
         let mut partner = start(setup).await?;
-        self.bench.lab.publish(&domain, partner.address())?;
         let id = format!("probe-{domain}");
         let probe = ping(&id, &domain, &self.bench.target.domain);
         partner.dial(probe.clone());

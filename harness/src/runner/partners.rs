@@ -1,6 +1,7 @@
 //! The partners of a case: started, published in DNS, observed together.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use simulated_partners::board::Board;
-use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
+use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup, Place};
 use simulated_partners::event::Event;
 use simulated_partners::persona::{self, Persona, Tls};
 use simulated_partners::tls::TlsOptions;
@@ -68,13 +69,52 @@ pub(super) fn setup(bench: Bench<'_>, domain: &str, persona: &Arc<Persona>) -> P
 }
 
 impl CaseRun<'_> {
+    /// Holds an address for every partner of the script, so that DNS can name them from the start.
+    pub(super) fn take_places(&mut self) -> Result<(), CaseError> {
+        let script = self.script;
+        for role in &script.roles {
+            let place = self.place_of(role).map_err(CaseError::Listen)?;
+            self.names.listens(&role.name, place.address());
+            self.places.push(place);
+        }
+        Ok(())
+    }
+
+    fn place_of(&self, role: &Role) -> io::Result<Place> {
+        let lab = self.bench.lab;
+        if role.default_port {
+            return Place::at(SocketAddr::from((own_address(), DEFAULT_PORT)));
+        }
+        let address = if role.over_ipv6 {
+            Ipv6Addr::LOCALHOST.into()
+        } else {
+            lab.partners
+        };
+        let domain = self.names.of_role(role);
+        if role.serves {
+            lab.place(&domain, address)
+        } else {
+            lab.place(&format!("{}/{domain}", role.name), address)
+        }
+    }
+
+    /// Where partners of the case's own domain listen.
+    pub(super) fn own_places(&self) -> Vec<SocketAddr> {
+        let roles = self.script.roles.iter().zip(&self.places);
+        roles
+            .filter(|(role, _)| self.names.of_role(role) == self.names.domain())
+            .map(|(_, place)| place.address())
+            .collect()
+    }
+
     /// Starts every partner of the script.
     pub(super) async fn start_partners(&mut self) -> Result<(), CaseError> {
         let script = self.script;
-        for role in &script.roles {
+        for (at, role) in script.roles.iter().enumerate() {
             let domain = self.names.of_role(role);
-            let partner = start(self.setup_of(role, &domain)?).await?;
-            self.names.listens(&role.name, partner.address());
+            let listen = self.places[at].address();
+            let setup = self.setup_of(role, &domain)?;
+            let partner = start(PartnerSetup { listen, ..setup }).await?;
             self.partners.push(Started { role, partner });
         }
         Ok(())
@@ -93,16 +133,8 @@ impl CaseRun<'_> {
                 })?)
             }
         };
-        let listen = if role.default_port {
-            SocketAddr::from((own_address(), DEFAULT_PORT))
-        } else if role.over_ipv6 {
-            SocketAddr::from((Ipv6Addr::LOCALHOST, 0))
-        } else {
-            plain.listen
-        };
         Ok(PartnerSetup {
             identity,
-            listen,
             tls: TlsOptions {
                 server_name: role.handshake.server_name.as_deref().map(fill),
                 ..role.handshake.clone()
@@ -121,23 +153,23 @@ impl CaseRun<'_> {
 
     /// Sets the records that apply from the start.
     pub(super) fn publish(&mut self) -> Result<(), CaseError> {
-        if !self.script.dns.is_empty() {
-            for one in &self.partners {
-                let host = format!("{}-host.{}", one.role.name, self.names.domain());
-                let host = self.bench.lab.host(&host, one.partner.address().ip())?;
-                self.names.is_hosted(&one.role.name, host);
+        let script = self.script;
+        let lab = self.bench.lab;
+        let roles = || script.roles.iter().zip(&self.places);
+        if !script.dns.is_empty() {
+            for (role, place) in roles() {
+                let host = format!("{}-host.{}", role.name, self.names.domain());
+                let host = lab.host(&host, place.address().ip())?;
+                self.names.is_hosted(&role.name, host);
             }
         }
-        for one in &self.partners {
-            if one.role.serves {
-                let domain = self.names.of_role(one.role);
-                let address = one.partner.address();
-                // An invalid domain is part of the script.
-                let _ = match one.role.persona.offer.tls {
-                    Tls::Direct => self.bench.lab.publish_direct(&domain, address),
-                    _ => self.bench.lab.publish(&domain, address),
-                };
-            }
+        for (role, place) in roles().filter(|(role, _)| role.serves) {
+            let domain = self.names.of_role(role);
+            // An invalid domain is part of the script.
+            let _ = match role.persona.offer.tls {
+                Tls::Direct => lab.publish_direct(&domain, place.address()),
+                _ => lab.publish(&domain, place.address()),
+            };
         }
         for at in 0..self.script.dns.len() {
             if self.script.dns[at].when.is_none() {

@@ -4,7 +4,9 @@
 //! stream after it. Outbound, a partner of the same domain first gets in by the best way that the
 //! policy allows; the stream on which the target answers its ping is the case.
 
-use simulated_partners::driver::{Entry, Partner};
+use std::net::SocketAddr;
+
+use simulated_partners::driver::{Entry, Partner, PartnerSetup};
 use simulated_partners::event::{Close, ConnectionKind, Event, EventKind, Party, TlsSignal};
 use simulated_partners::persona::AuthorityFact;
 use simulated_partners::stanza::ping;
@@ -65,17 +67,27 @@ impl<'a> WireOnly<'a> {
         self.job.allowed.is_some()
     }
 
-    /// Outbound, if pings make the target dial, a partner of the case's domain gets in. The
-    /// connections that the target opened for it are closed, and its DNS queries are forgotten.
-    pub(super) async fn prepare(&mut self, until: Instant) -> Result<(), CaseError> {
+    /// Outbound, if pings make the target dial, a partner of the case's domain gets in. Its keys are
+    /// verified at the places that DNS names all through the case. The connections that the target
+    /// opened for that are closed, and its DNS queries are forgotten.
+    ///
+    /// Returns whether the target has looked for the domain.
+    pub(super) async fn prepare(
+        &mut self,
+        places: &[SocketAddr],
+        until: Instant,
+    ) -> Result<bool, CaseError> {
         let replies = matches!(self.hidden.trigger, Trigger::Reply);
         if !replies || self.is_inbound() {
-            return Ok(());
+            return Ok(false);
         }
         let Bench { lab, target, .. } = self.bench;
         let setup = || Ok::<_, CaseError>(setup(self.bench, &self.domain, &best()?));
-        let authority = start(setup()?).await?;
-        lab.publish(&self.domain, authority.address())?;
+        let mut authorities = Vec::new();
+        for &listen in places {
+            let setup = setup()?;
+            authorities.push(start(PartnerSetup { listen, ..setup }).await?);
+        }
         let mut entrant = start(setup()?).await?;
         let entry = entrant.enter();
         loop {
@@ -96,10 +108,14 @@ impl<'a> WireOnly<'a> {
                 }
             }
         }
-        authority.stop().await;
-        lab.dns.records().remove(&self.domain);
+        for authority in authorities {
+            authority.stop().await;
+        }
+        let records = lab.dns.records();
+        let looked_up = !records.queries_below(&self.domain).is_empty();
+        records.forget(&self.domain);
         self.entrant = Some((entrant, entry));
-        Ok(())
+        Ok(looked_up)
     }
 
     /// Makes the target send the probe to the partner.
@@ -196,7 +212,14 @@ impl<'a> WireOnly<'a> {
         async move {
             let domain = hidden.control_domain();
             let Ok(best) = best() else { return };
-            let Ok(mut partner) = start(setup(bench, &domain, &best)).await else {
+            let Ok(place) = bench.lab.place(&domain, bench.lab.partners) else {
+                return;
+            };
+            let setup = PartnerSetup {
+                listen: place.address(),
+                ..setup(bench, &domain, &best)
+            };
+            let Ok(mut partner) = start(setup).await else {
                 return;
             };
             if bench.lab.publish(&domain, partner.address()).is_ok() {

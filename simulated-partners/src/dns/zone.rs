@@ -133,6 +133,13 @@ impl Records {
         shared.log.forget_below(&name);
     }
 
+    /// Forgets the logged queries for a name and all below it; the records stay. An invalid
+    /// domain name is ignored.
+    pub fn forget(&self, name: &str) {
+        let Ok(name) = parse(name) else { return };
+        self.lock().log.forget_below(&name.into());
+    }
+
     /// The queries for a name so far, oldest first, at most 64.
     pub fn queries(&self, name: &str) -> Vec<Query> {
         parse(name)

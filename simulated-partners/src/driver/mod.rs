@@ -6,6 +6,7 @@
 
 mod connection;
 mod outbox;
+mod place;
 mod recorder;
 mod settle;
 mod socket;
@@ -36,6 +37,8 @@ use crate::pki;
 use crate::stream::{KeyAnswer, Machine, PartnerConfig, Purpose, Question};
 use crate::tls;
 use crate::wire::Element;
+pub use place::Place;
+use place::reserve;
 use recorder::Recorder;
 use settle::{Readers, Requests};
 
@@ -403,19 +406,4 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, mut requests: Reques
             drop(slot);
         });
     }
-}
-
-/// Binds a port without listening, so connections to it are always refused.
-fn reserve(address: SocketAddr) -> io::Result<(socket2::Socket, SocketAddr)> {
-    let socket = socket2::Socket::new(
-        socket2::Domain::for_address(address),
-        socket2::Type::STREAM,
-        None,
-    )?;
-    socket.bind(&address.into())?;
-    let bound = socket
-        .local_addr()?
-        .as_socket()
-        .ok_or(io::ErrorKind::AddrNotAvailable)?;
-    Ok((socket, bound))
 }

@@ -10,7 +10,7 @@ use simulated_partners::dns::Dns;
 use simulated_partners::pki::Authority;
 
 use super::file::TargetFile;
-use crate::lab::Lab;
+use crate::lab::{Lab, Ports};
 
 /// Opens the network.
 ///
@@ -42,6 +42,7 @@ pub(super) fn open(file: &TargetFile, seed: u64) -> io::Result<Lab> {
         partners: file.partner_address,
         seed,
         hosts: file.partner_hosts.into(),
+        ports: Ports::OfDomains,
     })
 }
 

@@ -1,11 +1,14 @@
 //! A server known only from a target file gives the same results as when its local side is visible.
 
+mod dns_cache;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use s2spec::case::{Case, Set};
 use s2spec::oracle::Profile;
@@ -32,8 +35,22 @@ const PARTNERS: [&str; 8] = [
     "starttls-failure",
 ];
 
+/// Longer than all cases of a policy take.
+const KEPT: Duration = Duration::from_secs(30);
+
 #[test]
 fn a_server_is_judged_alike_with_and_without_an_inner_side() {
+    is_judged_as_with_an_inner_side(|lab| lab);
+}
+
+#[test]
+fn a_server_that_keeps_dns_answers_is_judged_alike() {
+    is_judged_as_with_an_inner_side(|lab| dns_cache::keep_answers(lab, KEPT));
+}
+
+/// Runs cases against a Prosody of which only the wire is seen, and against one with an inner side. The
+/// former asks a name server that is given by the address of the lab's.
+fn is_judged_as_with_an_inner_side(resolver: impl Fn(SocketAddr) -> SocketAddr) {
     let Some(prosody) = built_in("prosody") else {
         return;
     };
@@ -46,7 +63,7 @@ fn a_server_is_judged_alike_with_and_without_an_inner_side() {
         .collect();
     assert_eq!(selected.len(), ROWS.len() * PARTNERS.len() * 2);
     let folder = tempfile::tempdir().expect("a folder");
-    let remote = Remote::new(set_up(folder.path(), &rows));
+    let remote = Remote::new(set_up(folder.path(), &rows, resolver));
     let seen = run(Arc::new(remote), Profile::default(), &selected);
     let linked = run(Arc::new(prosody), Profile::default(), &selected);
     let linked: BTreeMap<&str, &Record> = linked
@@ -78,10 +95,15 @@ fn a_server_is_judged_alike_with_and_without_an_inner_side() {
 }
 
 /// A Prosody for each policy, started by a script as a user would write it.
-fn set_up(folder: &Path, rows: &[PolicyNumber]) -> TargetFile {
+fn set_up(
+    folder: &Path,
+    rows: &[PolicyNumber],
+    resolver: impl Fn(SocketAddr) -> SocketAddr,
+) -> TargetFile {
+    let lab = free();
     let site = Site {
         folder: folder.to_owned(),
-        dns: free(),
+        dns: resolver(lab),
         s2s: free().port(),
         component: free().port(),
         direct_tls: free().port(),
@@ -109,7 +131,7 @@ fn set_up(folder: &Path, rows: &[PolicyNumber]) -> TargetFile {
          ca = {{ certificate = \"ca.crt\", key = \"ca.key\" }}\n{policies}\n[start]\n\
          command = [\"sh\", \"-c\", \"exec prosody --config row$S2SPEC_ROW.cfg.lua -F\"]\n\
          ready = \"Activated service 's2s'\"\n",
-        prosody.description.host, site.s2s, site.dns,
+        prosody.description.host, site.s2s, lab,
     );
     TargetFile::parse(&folder.join("target.toml"), &text, false).expect("no mistake in it")
 }
