@@ -1,0 +1,121 @@
+//! Builds one program that has all mutants, below `target/mutants`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{fs, io};
+
+use crate::mutant::Mutant;
+use crate::weave::{Misfit, weave};
+
+/// The switch: the variable of the environment names the one mutant that is active.
+const SWITCH: &str = r#"
+/// Whether the mutant is active.
+pub(crate) fn active(id: &str) -> bool {
+    static ACTIVE: std::sync::LazyLock<String> =
+        std::sync::LazyLock::new(|| std::env::var("S2SPEC_MUTANT").unwrap_or_default());
+    *ACTIVE == id
+}
+"#;
+
+/// The program could not be built.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BuildError {
+    #[error(transparent)]
+    Misfit(#[from] Misfit),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("no mutant may be in the unknown file {0}")]
+    NoFile(String),
+    #[error("cargo could not build it")]
+    Cargo,
+}
+
+pub(crate) fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// The sources of the proxy that have mutants, with all of them woven in.
+pub(crate) fn woven(mutants: &[Mutant]) -> Result<BTreeMap<String, String>, BuildError> {
+    let mut files: BTreeMap<&str, Vec<&Mutant>> = BTreeMap::new();
+    for mutant in mutants {
+        files.entry(&mutant.file).or_default().push(mutant);
+    }
+    let sources = root().join("reference-proxy/src");
+    let woven = files.into_iter().map(|(file, mutants)| {
+        let source = fs::read_to_string(sources.join(file))
+            .map_err(|_| BuildError::NoFile(file.to_owned()))?;
+        Ok((file.to_owned(), weave(&source, &mutants)?))
+    });
+    woven.collect()
+}
+
+/// Builds the program and returns its path.
+pub(crate) fn build(mutants: &[Mutant]) -> Result<PathBuf, BuildError> {
+    let folder = root().join("target/mutants");
+    let workspace = folder.join("workspace");
+    fs::create_dir_all(&workspace)?;
+    for entry in fs::read_dir(root())? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let link = workspace.join(&name);
+        if name != "target" && name != "reference-proxy" && !link.is_symlink() {
+            std::os::unix::fs::symlink(fs::canonicalize(entry.path())?, link)?;
+        }
+    }
+    let mut sources = woven(mutants)?;
+    sources.insert("mutants.rs".to_owned(), SWITCH.to_owned());
+    let proxy = root().join("reference-proxy");
+    copy(
+        &proxy,
+        &workspace.join("reference-proxy"),
+        &mut |file, text| {
+            let Ok(file) = file.strip_prefix(proxy.join("src")) else {
+                return text;
+            };
+            match sources.get(&*file.to_string_lossy()) {
+                Some(woven) => woven.clone(),
+                None if file == Path::new("lib.rs") => {
+                    format!("#![allow(warnings)]\n{text}\nmod mutants;\n")
+                }
+                None => text,
+            }
+        },
+    )?;
+    write(&workspace.join("reference-proxy/src/mutants.rs"), SWITCH)?;
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--locked", "-p", "s2spec"])
+        .current_dir(&workspace)
+        .env("CARGO_TARGET_DIR", folder.join("target"))
+        .status()?;
+    match built.success() {
+        true => Ok(folder.join("target/debug/s2spec")),
+        false => Err(BuildError::Cargo),
+    }
+}
+
+/// Copies a folder of texts, each as `change` has it.
+fn copy(
+    from: &Path,
+    to: &Path,
+    change: &mut impl FnMut(&Path, String) -> String,
+) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        match from.is_dir() {
+            true => copy(&from, &to, change)?,
+            false => write(&to, &change(&from, fs::read_to_string(&from)?))?,
+        }
+    }
+    Ok(())
+}
+
+/// Writes only what is new, or cargo would build it again.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    match fs::read_to_string(path) {
+        Ok(old) if old == text => Ok(()),
+        _ => fs::write(path, text),
+    }
+}

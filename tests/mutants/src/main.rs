@@ -1,0 +1,143 @@
+//! Defects put into the embedded proxy, and which of them the suite notices.
+//!
+//! `data/` has the defects. All of them are in one program, and a variable of the environment chooses
+//! one.
+
+mod build;
+mod mutant;
+mod page;
+mod run;
+mod weave;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use std::{fs, io};
+
+use clap::Parser;
+
+use mutant::Mutant;
+use run::{Extent, Noticed};
+
+/// Runs the suite against defects of the embedded proxy.
+#[derive(Parser)]
+struct Options {
+    /// Ids of mutants, or globs [default: all that can be seen from outside].
+    ids: Vec<String>,
+    /// Run all cases, not only those named for a mutant.
+    #[arg(long)]
+    all_cases: bool,
+    /// Only run mutants that survived so far.
+    #[arg(long)]
+    survivors: bool,
+    /// How many mutants run at a time.
+    #[arg(short, long, default_value_t = 2)]
+    jobs: usize,
+    /// After this many seconds, a run is ended.
+    #[arg(long, default_value_t = 300)]
+    limit: u64,
+    /// Write a page with the results of all runs so far.
+    #[arg(long)]
+    page: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match work(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "this is the command line")]
+            {
+                eprintln!("error: {error}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work(options: &Options) -> Result<(), Box<dyn Error>> {
+    let mutants = mutant::load()?;
+    let results = build::root().join("target/mutants/results.json");
+    let mut verdicts = run::earlier(&results);
+    let survived = |mutant: &&Mutant| {
+        let verdict = verdicts.get(&mutant.id);
+        !options.survivors || verdict.is_some_and(|verdict| verdict.noticed == Noticed::No)
+    };
+    let chosen = mutants.iter().filter(|mutant| {
+        let mut ids = options.ids.iter();
+        match options.ids.is_empty() {
+            true => mutant.invisible.is_none(),
+            false => ids.any(|id| fast_glob::glob_match(id, &mutant.id)),
+        }
+    });
+    let chosen: Vec<&Mutant> = chosen.filter(survived).collect();
+    let program = build::build(&mutants)?;
+    let extent = match options.all_cases {
+        true => Extent::All,
+        false => Extent::Named,
+    };
+    let limit = Duration::from_secs(options.limit);
+    let mut trouble: Result<(), io::Error> = Ok(());
+    run::run(
+        &program,
+        &chosen,
+        extent,
+        options.jobs,
+        limit,
+        |mutant, verdict| {
+            #[expect(clippy::print_stdout, reason = "this is the command line")]
+            {
+                println!("{}", page::line(mutant, &verdict));
+            }
+            verdicts.insert(mutant.id.clone(), verdict);
+            let text = serde_json::to_string_pretty(&verdicts).expect("verdicts become JSON");
+            if let Err(error) = fs::write(&results, text) {
+                trouble = Err(error);
+            }
+        },
+    )?;
+    trouble?;
+    if let Some(path) = &options.page {
+        fs::write(path, page::page(&mutants, &verdicts))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_text_occurs_once_in_the_proxy() {
+        let mutants = mutant::load().expect("the files are right");
+        build::woven(&mutants).expect("each mutant fits");
+    }
+
+    #[test]
+    fn mutants_break_known_requirements() {
+        let folder = build::root().join("scenarios/requirements");
+        let mut known = BTreeSet::new();
+        for entry in fs::read_dir(folder).expect("the requirements are there") {
+            let text = fs::read_to_string(entry.expect("an entry").path()).expect("a file");
+            let file: toml::Table = text.parse().expect("TOML");
+            let rows = file.get("requirement").and_then(toml::Value::as_array);
+            for row in rows.into_iter().flatten() {
+                known.extend(row["id"].as_str().map(str::to_owned));
+            }
+        }
+        for mutant in mutant::load().expect("the files are right") {
+            for id in &mutant.requirements {
+                let rule = id.contains('.');
+                assert!(
+                    rule || known.contains(id),
+                    "{}: there is no {id}",
+                    mutant.id
+                );
+            }
+            let named = !mutant.cases().is_empty() || mutant.invisible.is_some();
+            assert!(named, "{}: nothing would run", mutant.id);
+        }
+    }
+}

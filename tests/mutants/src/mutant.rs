@@ -1,0 +1,98 @@
+//! What the files of `data/` say: one defect each.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use serde::Deserialize;
+
+/// A defect that someone who writes a server could make.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Mutant {
+    pub(crate) id: String,
+    /// A file below `reference-proxy/src`.
+    pub(crate) file: String,
+    /// A text that this file has once, inside a function. Where it has blanks, the file may have
+    /// any number of them, and line breaks.
+    pub(crate) find: String,
+    pub(crate) replace: String,
+    /// What the proxy does wrong, in a sentence.
+    pub(crate) breaks: String,
+    /// What it breaks. The first finding has to name one of them.
+    pub(crate) requirements: BTreeSet<String>,
+    /// The cases that have to notice it; by default those of the requirements.
+    #[serde(default)]
+    cases: Vec<String>,
+    /// Why nobody can see it from outside, or why no standard forbids it.
+    pub(crate) invisible: Option<String>,
+}
+
+impl Mutant {
+    pub(crate) fn cases(&self) -> Vec<String> {
+        match self.cases.is_empty() {
+            true => self.requirements.iter().cloned().collect(),
+            false => self.cases.clone(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    mutant: Vec<Mutant>,
+}
+
+/// The files of mutants cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DataError {
+    #[error("could not read {}", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{} is not right: {source}", path.display())]
+    Mistaken {
+        path: PathBuf,
+        #[source]
+        source: toml::de::Error,
+    },
+    #[error("there are two mutants called {0}")]
+    Twice(String),
+}
+
+/// All mutants, in the order of their files.
+pub(crate) fn load() -> Result<Vec<Mutant>, DataError> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
+    let mut mutants = Vec::new();
+    for path in files(&folder)? {
+        let text = read(&path)?;
+        let file: File =
+            toml::from_str(&text).map_err(|source| DataError::Mistaken { path, source })?;
+        mutants.extend(file.mutant);
+    }
+    let mut ids = BTreeSet::new();
+    match mutants.iter().find(|mutant| !ids.insert(&mutant.id)) {
+        Some(twice) => Err(DataError::Twice(twice.id.clone())),
+        None => Ok(mutants),
+    }
+}
+
+fn files(folder: &Path) -> Result<BTreeSet<PathBuf>, DataError> {
+    let broken = |source| DataError::Read {
+        path: folder.to_owned(),
+        source,
+    };
+    fs::read_dir(folder)
+        .map_err(broken)?
+        .map(|entry| entry.map(|entry| entry.path()).map_err(broken))
+        .collect()
+}
+
+fn read(path: &Path) -> Result<String, DataError> {
+    fs::read_to_string(path).map_err(|source| DataError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}

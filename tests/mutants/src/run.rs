@@ -1,0 +1,177 @@
+//! Runs the suite against mutants, several at a time.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::mutant::Mutant;
+
+/// How much of the suite runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// The cases that have to notice the mutant.
+    Named,
+    /// All cases.
+    All,
+}
+
+/// How the suite noticed a mutant.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Noticed {
+    Fail,
+    Warn,
+    /// Cases ended with an error: the report says nothing of the target.
+    Error,
+    /// The run took too long, and was ended.
+    Endless,
+    /// Not at all: the mutant survived.
+    No,
+}
+
+/// What became of a mutant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Verdict {
+    pub(crate) noticed: Noticed,
+    /// How many cases failed, warned and ended with an error, of how many.
+    pub(crate) counts: [u64; 4],
+    /// The case of the first finding, what it goes against, and its words.
+    pub(crate) first: Option<[String; 3]>,
+    /// Whether the first finding names what the mutant breaks.
+    pub(crate) named: bool,
+    pub(crate) seconds: f64,
+}
+
+/// Runs the mutants, and reports each as it is done.
+pub(crate) fn run(
+    program: &Path,
+    mutants: &[&Mutant],
+    extent: Extent,
+    jobs: usize,
+    limit: Duration,
+    done: impl FnMut(&Mutant, Verdict) + Send,
+) -> io::Result<()> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(done);
+    let work = || -> io::Result<()> {
+        while let Some(mutant) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let verdict = one(program, mutant, extent, limit)?;
+            let mut done = done.lock().expect("no other thread panics");
+            done(mutant, verdict);
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().expect("no thread panics"))
+    })
+}
+
+fn one(program: &Path, mutant: &Mutant, extent: Extent, limit: Duration) -> io::Result<Verdict> {
+    let reports = program.with_file_name("reports");
+    fs::create_dir_all(&reports)?;
+    let report = reports.join(format!("{}.json", mutant.id));
+    let cases = match extent {
+        Extent::Named => mutant.cases(),
+        Extent::All => Vec::new(),
+    };
+    let began = Instant::now();
+    let mut child = Command::new(program)
+        .arg("run")
+        .args(cases)
+        .args(["--jobs", "1", "--no-doctor", "--json"])
+        .arg(&report)
+        .env("S2SPEC_MUTANT", &mutant.id)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    // Its output ends with it.
+    let mut output = child.stdout.take().expect("it is piped");
+    let (ended, end) = channel();
+    let reader = thread::spawn(move || {
+        let _ = io::copy(&mut output.by_ref(), &mut io::sink());
+        let _ = ended.send(());
+    });
+    let endless = end.recv_timeout(limit).is_err();
+    if endless {
+        child.kill()?;
+    }
+    let _ = child.wait()?;
+    let _ = reader.join();
+    let seconds = began.elapsed().as_secs_f64();
+    if endless {
+        return Ok(Verdict {
+            noticed: Noticed::Endless,
+            counts: [0; 4],
+            first: None,
+            named: false,
+            seconds,
+        });
+    }
+    let text = fs::read_to_string(&report)?;
+    fs::remove_file(&report)?;
+    Ok(judge(mutant, &serde_json::from_str(&text)?, seconds))
+}
+
+fn judge(mutant: &Mutant, report: &Value, seconds: f64) -> Verdict {
+    let count = |verdict: &str| report["summary"][verdict].as_u64().unwrap_or_default();
+    let counts = [count("fail"), count("warn"), count("error"), count("run")];
+    let weights = [
+        ("fail", Noticed::Fail),
+        ("error", Noticed::Error),
+        ("warn", Noticed::Warn),
+    ];
+    let heaviest = weights.into_iter().find(|(word, _)| count(word) > 0);
+    let noticed = heaviest.map_or(Noticed::No, |(_, noticed)| noticed);
+    let mut cases = report["cases"].as_array().into_iter().flatten();
+    let case = cases.find(|case| case["verdict"].as_str() == heaviest.map(|(word, _)| word));
+    let first = case.map(first_finding);
+    let named = first
+        .as_ref()
+        .is_some_and(|(against, _)| mutant.requirements.iter().any(|id| against.contains(id)));
+    Verdict {
+        noticed,
+        counts,
+        first: case.zip(first).map(|(case, (against, text))| {
+            let id = case["id"].as_str().unwrap_or_default().to_owned();
+            [id, against.join(", "), text]
+        }),
+        named,
+        seconds,
+    }
+}
+
+/// What the first finding of a case goes against, and its words.
+fn first_finding(case: &Value) -> (Vec<String>, String) {
+    let finding = &case["findings"][0];
+    let text = finding["text"].as_str().or_else(|| case["why"].as_str());
+    let text = text.unwrap_or_default().to_owned();
+    let requirements = finding["against"]["requirements"].as_array();
+    let against = match (requirements, case["allowed"]["rule"].as_str()) {
+        (Some(ids), _) => ids
+            .iter()
+            .filter_map(|id| id.as_str())
+            .map(str::to_owned)
+            .collect(),
+        (None, Some(rule)) => vec![rule.to_owned()],
+        (None, None) => Vec::new(),
+    };
+    (against, text)
+}
+
+/// The verdicts of earlier runs, by mutant.
+pub(crate) fn earlier(path: &Path) -> BTreeMap<String, Verdict> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
