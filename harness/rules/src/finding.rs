@@ -42,6 +42,8 @@ pub enum Fault {
     NotReturned,
     /// The stanza arrived, but its answer did not come back.
     Unanswered,
+    /// The target takes no connections any more.
+    TargetGone,
 }
 
 impl std::fmt::Display for Fault {
@@ -51,6 +53,7 @@ impl std::fmt::Display for Fault {
             Self::Prohibited(violation) => violation.fmt(to),
             Self::NotReturned => to.write_str("the stanza was not returned"),
             Self::Unanswered => to.write_str("no answer came back"),
+            Self::TargetGone => to.write_str("the target stopped taking connections"),
         }
     }
 }

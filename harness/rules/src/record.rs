@@ -1,5 +1,6 @@
 //! The result of a case: first the observations, then the verdict.
 
+use std::fmt;
 use std::time::Duration;
 
 use simulated_partners::event::Event;
@@ -41,6 +42,8 @@ pub enum Run {
     Unsupported(String),
     /// The harness or its environment failed, which says nothing about the target. With the reason.
     Failed(String),
+    /// The run ended before it.
+    NotRun(NotRun),
     /// It ran to its end.
     Ended {
         /// How it ended.
@@ -48,6 +51,27 @@ pub enum Run {
         /// The findings.
         findings: Vec<Finding>,
     },
+}
+
+/// Why a run ended before a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotRun {
+    /// There was no target any more. With what happened to it.
+    TargetGone(String),
+    /// The run had only this time.
+    Budget(Duration),
+}
+
+impl fmt::Display for NotRun {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TargetGone(what) => to.write_str(what),
+            Self::Budget(time) => {
+                let seconds = time.as_secs_f64();
+                write!(to, "the budget of the run, {seconds} s, was spent")
+            }
+        }
+    }
 }
 
 /// The accepting neighbour of a case: without it, a refusal proves nothing.
@@ -70,6 +94,8 @@ pub enum ControlState {
     Missed,
     /// The harness or its environment failed.
     Failed,
+    /// It says nothing, because it stayed undecided or was not run.
+    Open,
 }
 
 impl CaseResult {
@@ -92,7 +118,7 @@ impl CaseResult {
     pub fn outcome(&self) -> Option<&Outcome> {
         match &self.run {
             Run::Ended { outcome, .. } => Some(outcome),
-            Run::Unsupported(_) | Run::Failed(_) => None,
+            Run::Unsupported(_) | Run::Failed(_) | Run::NotRun(_) => None,
         }
     }
 
@@ -100,7 +126,7 @@ impl CaseResult {
     pub fn findings(&self) -> &[Finding] {
         match &self.run {
             Run::Ended { findings, .. } => findings,
-            Run::Unsupported(_) | Run::Failed(_) => &[],
+            Run::Unsupported(_) | Run::Failed(_) | Run::NotRun(_) => &[],
         }
     }
 }

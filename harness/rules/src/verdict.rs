@@ -21,10 +21,14 @@ pub enum Verdict {
     Unsupported,
     /// The sources disagree, and the outcome fits one of them.
     Disputed,
+    /// The target was silent until our own deadline, which no standard knows.
+    Undecided,
     /// Repetitions ended differently.
     Unstable,
     /// The harness or its environment failed; says nothing about the target.
     Error,
+    /// It was not run: the target was gone, or the run's budget spent.
+    NotRun,
     /// It fails as the baseline lists it.
     Xfail,
     /// The baseline lists a failure that did not occur.
@@ -40,9 +44,16 @@ impl Verdict {
             | Self::Warn
             | Self::Unsupported
             | Self::Disputed
+            | Self::Undecided
             | Self::Error
+            | Self::NotRun
             | Self::Xfail => false,
         }
+    }
+
+    /// Whether the question of the case is still open, so that the run is not complete.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Undecided | Self::Error)
     }
 }
 
@@ -59,6 +70,9 @@ pub enum Weight {
     /// The sources disagree about it.
     #[serde(skip_deserializing)]
     Disputed,
+    /// Nothing was seen, and the target may have needed more time than it had.
+    #[serde(skip_deserializing)]
+    Undecided,
     /// It fails.
     Must,
 }
@@ -70,6 +84,7 @@ impl Weight {
             Self::May => "recorded",
             Self::Should => "warn",
             Self::Disputed => "disputed",
+            Self::Undecided => "undecided",
             Self::Must => "fail",
         }
     }

@@ -35,6 +35,7 @@ impl BaselineCheck {
     /// Adjusts the verdict on a result:
     ///
     /// - a failure as listed becomes [`Verdict::Xfail`];
+    /// - so does a case that stays undecided as listed;
     /// - a failure that is listed differently keeps its verdict, with a remark;
     /// - a listed case that does not fail becomes [`Verdict::Xpass`];
     /// - in strict mode, a warning that is not listed becomes [`Verdict::Fail`].
@@ -60,11 +61,13 @@ impl BaselineCheck {
     fn failure(&self, verdict: Verdict) -> Result<Option<Covers>, SaysNothing> {
         match verdict {
             Verdict::Fail => Ok(Some(Covers::Fail)),
+            Verdict::Undecided => Ok(Some(Covers::Undecided)),
             Verdict::Warn => Ok(self.strict.then_some(Covers::Warn)),
             Verdict::Pass | Verdict::Disputed => Ok(None),
             Verdict::Unsupported
             | Verdict::Unstable
             | Verdict::Error
+            | Verdict::NotRun
             | Verdict::Xfail
             | Verdict::Xpass => Err(SaysNothing),
         }
@@ -115,7 +118,11 @@ impl BaselineCheck {
         {
             why = format!("{why}; what {place} says of it expired on {last}");
         }
-        (Verdict::Fail, why, decided)
+        let verdict = match failure {
+            Covers::Undecided => was,
+            Covers::Fail | Covers::Warn => Verdict::Fail,
+        };
+        (verdict, why, decided)
     }
 
     /// The effective entries for a case in this run, with their places.
@@ -126,7 +133,7 @@ impl BaselineCheck {
         baseline
             .of(id)
             .into_iter()
-            .filter(|entry| self.strict || entry.covers == Covers::Fail)
+            .filter(|entry| self.strict || entry.covers != Covers::Warn)
             .map(|entry| (baseline.place(entry), entry))
             .collect()
     }

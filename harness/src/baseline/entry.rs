@@ -73,6 +73,8 @@ pub enum Covers {
     /// A failure.
     #[default]
     Fail,
+    /// A case that stays undecided.
+    Undecided,
     /// A warning, which counts as a failure in a strict run. Otherwise the entry has no effect.
     Warn,
 }

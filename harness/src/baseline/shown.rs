@@ -2,11 +2,12 @@
 //!
 //! `sasl-tls`, `stalled at connect`, `refused: stream error policy-violation at stream, ended by
 //! target`; other problems follow: `tls-dialback, but no answer came back`. If a scenario's
-//! requirements are violated: `breaks STR-08, STR-09`.
+//! requirements are violated: `breaks STR-08, STR-09`, or `leaves open` them if the case is undecided.
 
 use crate::finding::Against;
-use crate::judge::{broken, needs_control};
+use crate::judge::{broken, heaviest, needs_control};
 use crate::record::{CaseResult, ControlState};
+use crate::verdict::Weight;
 
 /// The description of a result, if the case was run.
 pub fn shown(result: &CaseResult) -> Option<String> {
@@ -19,10 +20,13 @@ pub fn shown(result: &CaseResult) -> Option<String> {
         .map(ToString::to_string)
         .collect();
     if broken.is_empty() {
-        Some(outcome.to_string())
-    } else {
-        Some(format!("breaks {}", broken.join(", ")))
+        return Some(outcome.to_string());
     }
+    let what = match heaviest(result.findings()) {
+        Some(Weight::Undecided) => "leaves open",
+        _ => "breaks",
+    };
+    Some(format!("{what} {}", broken.join(", ")))
 }
 
 /// Problems other than the outcome.
@@ -36,7 +40,10 @@ fn fault(result: &CaseResult) -> Option<String> {
         });
     let unproven = || {
         let missed = result.control.as_ref().is_some_and(|control| {
-            matches!(control.state, ControlState::Missed | ControlState::Failed)
+            !matches!(
+                control.state,
+                ControlState::Accepted | ControlState::Pending
+            )
         });
         (missed && needs_control(result)).then(|| "its control was not accepted".to_owned())
     };

@@ -240,7 +240,7 @@ fn unknown_words_and_wrong_types_are_reported_with_the_valid_ones() {
         "format = 1\n{}",
         entry(CASE, SHOWN, "verdict = \"error\"")
     ));
-    assert!(typo.contains("`fail` or `warn`"), "{typo}");
+    assert!(typo.contains("`fail`, `undecided` or `warn`"), "{typo}");
     let typo = mistakes(&format!(
         "format = 1\n{}",
         entry(CASE, SHOWN, "expire = 2027-01-01")

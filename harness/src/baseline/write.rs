@@ -118,25 +118,27 @@ const fn says_something(record: &Record) -> bool {
         | Verdict::Warn
         | Verdict::Fail
         | Verdict::Disputed
+        | Verdict::Undecided
         | Verdict::Xfail
         | Verdict::Xpass => true,
-        Verdict::Unsupported | Verdict::Unstable | Verdict::Error => false,
+        Verdict::Unsupported | Verdict::Unstable | Verdict::Error | Verdict::NotRun => false,
     }
 }
 
 /// The text of an entry for a result.
 fn failure(record: &Record) -> Option<(Covers, String)> {
-    if !matches!(record.verdict, Verdict::Fail | Verdict::Xfail) {
-        return None;
+    match record.verdict {
+        Verdict::Fail | Verdict::Undecided | Verdict::Xfail => {}
+        _ => return None,
     }
     let was = record
         .settled
         .as_ref()
         .map_or(record.verdict, |settled| settled.was);
-    let covers = if was == Verdict::Warn {
-        Covers::Warn
-    } else {
-        Covers::Fail
+    let covers = match was {
+        Verdict::Warn => Covers::Warn,
+        Verdict::Undecided => Covers::Undecided,
+        _ => Covers::Fail,
     };
     Some((covers, shown(&record.result)?))
 }
@@ -156,8 +158,8 @@ fn entry_text(
         quoted(case),
         quoted(shown)
     );
-    if covers == Covers::Warn {
-        out.push_str("verdict = \"warn\"\n");
+    if covers != Covers::Fail {
+        let _ = writeln!(out, "verdict = \"{covers}\"");
     }
     let _ = writeln!(out, "why = {}", quoted(why));
     if let Some(link) = link {

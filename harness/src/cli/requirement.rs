@@ -84,7 +84,7 @@ fn level(level: Level) -> String {
         level.says(),
         match level.weight() {
             Weight::Must => "a failure",
-            Weight::Should | Weight::Disputed => "a warning",
+            Weight::Should | Weight::Disputed | Weight::Undecided => "a warning",
             Weight::May => "recorded and no failure",
         }
     )

@@ -107,9 +107,12 @@ impl Bench {
                 Ok(Completion::Completed)
             }
             Verdict::Unsupported => Ok(Completion::ignored_with(record.why.replace('\n', " "))),
-            Verdict::Fail | Verdict::Unstable | Verdict::Xpass | Verdict::Error => {
-                Err(self.failure(record).into())
-            }
+            Verdict::NotRun => Err(format!("not run: {}", record.why).into()),
+            Verdict::Fail
+            | Verdict::Unstable
+            | Verdict::Xpass
+            | Verdict::Undecided
+            | Verdict::Error => Err(self.failure(record).into()),
         }
     }
 

@@ -9,42 +9,38 @@ use super::Report;
 use crate::case::{Set, Tag};
 use crate::verdict::Verdict;
 
-/// The cases of an area by verdict.
+/// The headings of the columns. Those of the second kind are shown only where they count something.
+const COLUMNS: [&str; 6] = ["pass", "warn", "fail", "xfail", "unsupported", "error"];
+const RARE: [&str; 2] = ["undecided", "not run"];
+
+/// The cases of an area by column.
 #[derive(Default)]
-struct Tally {
-    pass: usize,
-    warn: usize,
-    fail: usize,
-    known: usize,
-    unsupported: usize,
-    error: usize,
-}
+struct Tally(BTreeMap<&'static str, usize>);
 
 impl Tally {
     fn count(&mut self, verdict: Verdict) {
-        *match verdict {
-            Verdict::Pass => &mut self.pass,
-            Verdict::Warn | Verdict::Disputed => &mut self.warn,
-            Verdict::Fail | Verdict::Unstable | Verdict::Xpass => &mut self.fail,
-            Verdict::Xfail => &mut self.known,
-            Verdict::Unsupported => &mut self.unsupported,
-            Verdict::Error => &mut self.error,
-        } += 1;
+        let column = match verdict {
+            Verdict::Pass => "pass",
+            Verdict::Warn | Verdict::Disputed => "warn",
+            Verdict::Fail | Verdict::Unstable | Verdict::Xpass => "fail",
+            Verdict::Xfail => "xfail",
+            Verdict::Unsupported => "unsupported",
+            Verdict::Error => "error",
+            Verdict::Undecided => "undecided",
+            Verdict::NotRun => "not run",
+        };
+        *self.0.entry(column).or_default() += 1;
     }
 
-    fn shown(&self) -> [String; 6] {
-        let Self {
-            pass,
-            warn,
-            fail,
-            known,
-            unsupported,
-            error,
-        } = self;
-        [pass, warn, fail, known, unsupported, error].map(|number| match number {
+    fn of(&self, column: &str) -> usize {
+        self.0.get(column).copied().unwrap_or_default()
+    }
+
+    fn shown(&self, column: &str) -> String {
+        match self.of(column) {
             0 => "–".to_owned(),
             number => number.to_string(),
-        })
+        }
     }
 }
 
@@ -73,22 +69,28 @@ pub(super) fn render(report: &Report) -> String {
         return String::new();
     }
     let mut out = format!("{}\n", "scenarios: one line per area".bold());
-    let headings = ["pass", "warn", "fail", "xfail", "unsupported", "error"];
-    line(&mut out, "", headings.map(str::to_owned));
-    for (area, tally) in areas {
-        line(&mut out, area, tally.shown());
+    let rare = RARE.into_iter();
+    let rare = rare.filter(|column| areas.values().any(|tally| tally.of(column) > 0));
+    let columns: Vec<&str> = COLUMNS.into_iter().chain(rare).collect();
+    let mut line = |name: &str, cell: &dyn Fn(&str) -> String| {
+        let cells = columns.iter().map(|column| (width(column), cell(column)));
+        let cells: String = cells
+            .map(|(width, cell)| format!("{cell:>width$}"))
+            .collect();
+        let _ = writeln!(out, "{name:<22}{cells}");
+    };
+    line("", &str::to_owned);
+    for (area, tally) in &areas {
+        line(area, &|column| tally.shown(column));
     }
-    for (tag, tally) in tags {
-        line(&mut out, &format!("of these {tag}"), tally.shown());
+    for (tag, tally) in &tags {
+        line(&format!("of these {tag}"), &|column| tally.shown(column));
     }
     out.push('\n');
     out
 }
 
-fn line(out: &mut String, name: &str, cells: [String; 6]) {
-    let [pass, warn, fail, known, unsupported, error] = cells;
-    let _ = writeln!(
-        out,
-        "{name:<22}{pass:>6}{warn:>6}{fail:>6}{known:>7}{unsupported:>13}{error:>7}",
-    );
+/// The columns of the terminal for one of the table.
+fn width(heading: &str) -> usize {
+    (heading.len() + 2).max(6)
 }

@@ -13,7 +13,9 @@ use crate::expectation::{Allowed, End, Expectation, Reason};
 use crate::finding::{Against, Finding};
 use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
 use crate::policy::PolicyNumber;
-use crate::record::{CaseResult, Control, ControlState, Record, Repeated, Run, RunEvent, Timings};
+use crate::record::{
+    CaseResult, Control, ControlState, NotRun, Record, Repeated, Run, RunEvent, Timings,
+};
 use crate::transcript::{script, wire_summary};
 use crate::verdict::{Verdict, Weight};
 
@@ -100,6 +102,7 @@ pub(crate) fn showing(verdict: Verdict) -> CaseResult {
         Verdict::Pass => None,
         Verdict::Warn => Some(Weight::Should),
         Verdict::Disputed => Some(Weight::Disputed),
+        Verdict::Undecided => Some(Weight::Undecided),
         Verdict::Fail => Some(Weight::Must),
         Verdict::Unsupported => {
             result.run = Run::Unsupported("the target has no such setting".to_owned());
@@ -107,6 +110,10 @@ pub(crate) fn showing(verdict: Verdict) -> CaseResult {
         }
         Verdict::Error => {
             result.run = Run::Failed("the partner could not listen: address in use".to_owned());
+            return result;
+        }
+        Verdict::NotRun => {
+            result.run = Run::NotRun(NotRun::TargetGone("the server has ended".to_owned()));
             return result;
         }
         Verdict::Unstable => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::outcome::Outcome;
-use crate::record::{Record, RunEvent};
+use crate::record::{NotRun, Record, Run, RunEvent};
 use crate::verdict::Verdict;
 
 /// The state of a run so far.
@@ -160,10 +160,18 @@ pub struct Tally {
     pub disputed: usize,
     /// `unstable`.
     pub unstable: usize,
+    /// `undecided`.
+    pub undecided: usize,
     /// `unsupported`.
     pub unsupported: usize,
     /// `error`.
     pub error: usize,
+    /// `not-run`.
+    #[serde(rename = "not-run")]
+    pub not_run: usize,
+    /// Of these: the target was gone.
+    #[serde(skip)]
+    pub without_target: usize,
     /// `xfail`.
     pub xfail: usize,
     /// `xpass`.
@@ -185,7 +193,13 @@ impl Tally {
             Verdict::Unsupported => self.unsupported += 1,
             Verdict::Disputed => self.disputed += 1,
             Verdict::Unstable => self.unstable += 1,
+            Verdict::Undecided => self.undecided += 1,
             Verdict::Error => self.error += 1,
+            Verdict::NotRun => {
+                self.not_run += 1;
+                let gone = matches!(record.result.run, Run::NotRun(NotRun::TargetGone(_)));
+                self.without_target += usize::from(gone);
+            }
             Verdict::Xfail => self.xfail += 1,
             Verdict::Xpass => self.xpass += 1,
         }
@@ -194,5 +208,11 @@ impl Tally {
     /// The number of unexpected results, see [`Verdict::is_unexpected`].
     pub const fn unexpected(&self) -> usize {
         self.fail + self.unstable + self.xpass
+    }
+
+    /// The number of cases whose question is still open: see [`Verdict::is_open`], and those for which
+    /// there was no target any more.
+    pub const fn open(&self) -> usize {
+        self.undecided + self.error + self.without_target
     }
 }

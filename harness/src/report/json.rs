@@ -112,6 +112,7 @@ struct TimingsReport {
 /// # Errors
 /// When a value has no JSON form, which is a bug in the harness.
 pub fn to_json(report: &Report) -> Result<String, serde_json::Error> {
+    let verdicts = report.tally();
     let document = Document {
         schema: SCHEMA,
         tool: Tool {
@@ -120,14 +121,14 @@ pub fn to_json(report: &Report) -> Result<String, serde_json::Error> {
         },
         target: &report.target,
         seed: report.seed,
-        partial: report.partial(),
+        partial: report.partial() || verdicts.not_run > 0,
         interrupted: report.interrupted,
         rounds: report.rounds,
         summary: Summary {
             selected: report.cases,
             controls: report.controls,
             run: report.records.len(),
-            verdicts: report.tally(),
+            verdicts,
         },
         trouble: &report.trouble,
         cases: report.records.values().map(case).collect(),

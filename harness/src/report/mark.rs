@@ -48,6 +48,8 @@ pub(super) enum Mark {
     Warn,
     Xfail,
     Disputed,
+    NotRun,
+    Undecided,
     Unstable,
     Error,
     Xpass,
@@ -55,7 +57,7 @@ pub(super) enum Mark {
 }
 
 impl Mark {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Established,
         Self::Refused,
         Self::Mixed,
@@ -64,9 +66,11 @@ impl Mark {
         Self::Xfail,
         Self::Xpass,
         Self::Disputed,
+        Self::Undecided,
         Self::Unstable,
         Self::Unsupported,
         Self::Error,
+        Self::NotRun,
     ];
 
     pub(super) fn of(record: &Record) -> Self {
@@ -80,7 +84,9 @@ impl Mark {
             Verdict::Unsupported => Self::Unsupported,
             Verdict::Disputed => Self::Disputed,
             Verdict::Unstable => Self::Unstable,
+            Verdict::Undecided => Self::Undecided,
             Verdict::Error => Self::Error,
+            Verdict::NotRun => Self::NotRun,
             Verdict::Xfail => Self::Xfail,
             Verdict::Xpass => Self::Xpass,
         }
@@ -109,6 +115,8 @@ impl Mark {
             (Charset::Ascii, Self::Disputed) => '#',
             (Charset::Ascii, Self::Unsupported) => '.',
             (_, Self::Warn) => '!',
+            (_, Self::Undecided) => '%',
+            (_, Self::NotRun) => 'o',
             (_, Self::Unstable) => '~',
             (_, Self::Error) => '?',
             (_, Self::Xfail) => 'x',
@@ -126,7 +134,9 @@ impl Mark {
             Self::Disputed => "disputed",
             Self::Unstable => "unstable",
             Self::Unsupported => "unsupported",
+            Self::Undecided => "undecided",
             Self::Error => "error",
+            Self::NotRun => "not run",
             Self::Xfail => "xfail",
             Self::Xpass => "xpass",
         }
@@ -140,8 +150,8 @@ impl Mark {
             Self::Warn => Style::new().yellow().bold(),
             Self::Fail | Self::Xpass => Style::new().red().bold(),
             Self::Xfail => Style::new().yellow(),
-            Self::Disputed | Self::Unstable => Style::new().magenta().bold(),
-            Self::Unsupported => Style::new().dimmed(),
+            Self::Disputed | Self::Undecided | Self::Unstable => Style::new().magenta().bold(),
+            Self::Unsupported | Self::NotRun => Style::new().dimmed(),
             Self::Error => Style::new().red().reversed(),
         }
     }

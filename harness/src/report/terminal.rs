@@ -163,6 +163,8 @@ fn warnings(report: &Report, view: &View, out: &mut String) {
         (Verdict::Disputed, "disputed"),
         (Verdict::Xfail, "xfail"),
         (Verdict::Unsupported, "unsupported"),
+        (Verdict::Undecided, "undecided"),
+        (Verdict::NotRun, "not run"),
     ] {
         let mut grounds: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for record in report.records.values() {
@@ -263,7 +265,9 @@ fn summary(report: &Report, view: &View, out: &mut String) {
         (tally.disputed, "disputed", Mark::Disputed),
         (tally.unstable, "unstable", Mark::Unstable),
         (tally.unsupported, "unsupported", Mark::Unsupported),
+        (tally.undecided, "undecided", Mark::Undecided),
         (tally.error, "error", Mark::Error),
+        (tally.not_run, "not run", Mark::NotRun),
     ] {
         if count > 0 {
             let mut part = format!("{count} {verdict}")

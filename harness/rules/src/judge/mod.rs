@@ -19,5 +19,5 @@ pub use against_oracle::{OracleCase, against_oracle};
 pub use against_script::{ScriptCase, against_script};
 pub use grade::{Grade, grade};
 pub use reading::{deciding_connection, read};
-pub use verdict::{broken, control_state, needs_control, verdict};
+pub use verdict::{broken, control_state, heaviest, needs_control, verdict};
 pub use wrong::unnoticed;

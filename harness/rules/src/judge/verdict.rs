@@ -14,6 +14,7 @@ pub fn verdict(result: &CaseResult) -> (Verdict, String) {
     let findings = match &result.run {
         Run::Unsupported(why) => return (Verdict::Unsupported, why.clone()),
         Run::Failed(why) => return (Verdict::Error, why.clone()),
+        Run::NotRun(why) => return (Verdict::NotRun, why.to_string()),
         Run::Ended { findings, .. } => findings,
     };
     if let Some(why) = result.repeated.as_ref().and_then(|r| r.unstable.as_ref()) {
@@ -33,6 +34,7 @@ pub fn verdict(result: &CaseResult) -> (Verdict, String) {
                 ControlState::Pending => (verdict, format!("{why}; its control was not run")),
                 ControlState::Missed => (Verdict::Warn, proves_nothing("was not accepted")),
                 ControlState::Failed => (Verdict::Error, proves_nothing("could not be run")),
+                ControlState::Open => (Verdict::Undecided, proves_nothing("was not decided")),
             }
         }
     }
@@ -44,6 +46,7 @@ fn of_findings(findings: &[Finding]) -> (Verdict, String) {
         None | Some(Weight::May) => Verdict::Pass,
         Some(Weight::Should) => Verdict::Warn,
         Some(Weight::Disputed) => Verdict::Disputed,
+        Some(Weight::Undecided) => Verdict::Undecided,
         Some(Weight::Must) => Verdict::Fail,
     };
     let mut sorted: Vec<&Finding> = findings.iter().collect();
@@ -69,7 +72,7 @@ fn of_findings(findings: &[Finding]) -> (Verdict, String) {
 }
 
 /// The deciding weight.
-fn heaviest(findings: &[Finding]) -> Option<Weight> {
+pub fn heaviest(findings: &[Finding]) -> Option<Weight> {
     findings.iter().map(|finding| finding.weight).max()
 }
 
@@ -104,6 +107,10 @@ pub fn control_state(result: &CaseResult) -> Option<ControlState> {
     Some(match &result.run {
         Run::Unsupported(_) => return None,
         Run::Failed(_) => ControlState::Failed,
+        Run::NotRun(_) => ControlState::Open,
+        Run::Ended { findings, .. } if heaviest(findings) == Some(Weight::Undecided) => {
+            ControlState::Open
+        }
         Run::Ended { outcome, findings } => {
             // A scenario counts as accepted if it showed what it must show.
             let accepted = matches!(outcome, Outcome::Established(_)) || result.allowed.is_none();

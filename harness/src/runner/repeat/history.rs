@@ -10,6 +10,11 @@ use crate::record::{CaseResult, Divergence, Record, Repeated, Run};
 use crate::transcript::{Detail, canonical, line};
 use crate::verdict::Verdict;
 
+/// Whether a round had no result.
+const fn says_nothing(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Error | Verdict::NotRun)
+}
+
 /// What is kept of a case: at most two records and one transcript.
 pub(super) struct History {
     first: Record,
@@ -27,7 +32,7 @@ pub(super) struct History {
 
 impl History {
     pub(super) fn new(first: Record, round: u32, keep_events: bool) -> Self {
-        let error = (first.verdict == Verdict::Error).then(|| (round, first.clone()));
+        let error = says_nothing(first.verdict).then(|| (round, first.clone()));
         Self {
             transcript: Transcript::of(first.result.case.direction, &first.result.events),
             first: trimmed(first, keep_events),
@@ -43,11 +48,11 @@ impl History {
 
     pub(super) fn add(&mut self, record: Record, round: u32, keep_events: bool) {
         self.runs += 1;
-        if record.verdict == Verdict::Error {
+        if says_nothing(record.verdict) {
             self.error.get_or_insert((round, record));
             return;
         }
-        if self.first.verdict == Verdict::Error {
+        if says_nothing(self.first.verdict) {
             let error = self.error.take();
             let runs = self.runs;
             *self = Self::new(record, round, keep_events);
