@@ -22,7 +22,7 @@ use crate::doctor::{self, Depth, Extra, Preflight, PublicDns, WithPreflight};
 use crate::oracle::Profile;
 use crate::record::RunEvent;
 use crate::report::{self, Progress, Report, Rerun, View};
-use crate::runner::{self, Deadlines, Plan, Repetition, SLOTS};
+use crate::runner::{self, Budget, Deadlines, Plan, Repetition, SLOTS};
 use crate::subject;
 use crate::subject::reference::Reference;
 use crate::subject::remote::Remote;
@@ -32,6 +32,7 @@ use crate::verdict::Verdict;
 const DEFAULT_TIMEOUT: &str = "10";
 /// A larger value is a mistake in the unit.
 const LONGEST_TIMEOUT: f64 = 3600.0;
+const LONGEST_BUDGET: f64 = 24.0 * 3600.0;
 const DEFAULT_SEED: u64 = 1;
 /// The maximum number of events waiting to be shown.
 const EVENTS: usize = 64;
@@ -81,6 +82,7 @@ fn run(
         target,
         profile,
         deadlines: Deadlines::within(options.timeout),
+        budget: options.budget.map(Budget::from_now),
         slots: Arc::new(Semaphore::new(jobs.get().saturating_mul(SLOTS))),
         seed: options.seed,
         keep_events: options.transcripts,
@@ -170,7 +172,7 @@ fn exit(report: &Report) -> Exit {
     let tally = report.tally();
     if tally.unexpected() > 0 {
         Exit::Unexpected
-    } else if tally.error > 0 || !report.trouble.is_empty() || report.partial() {
+    } else if tally.open() > 0 || !report.trouble.is_empty() || report.partial() {
         Exit::Environment
     } else {
         Exit::Expected
@@ -224,6 +226,10 @@ pub(super) struct Options {
     #[arg(long, value_name = "SECONDS", default_value = DEFAULT_TIMEOUT,
           value_parser = timeout, env = "S2SPEC_TIMEOUT")]
     timeout: Duration,
+
+    /// Time limit for the whole run, such as `90s` or `5m`; the cases that show the most come first
+    #[arg(long, value_name = "DURATION", value_parser = budget, env = "S2SPEC_BUDGET")]
+    budget: Option<Duration>,
 
     #[command(flatten)]
     sources: select::Sources,
@@ -330,6 +336,21 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
         _ => Err(format!(
             "expected seconds, more than 0 and at most {LONGEST_TIMEOUT}"
         )),
+    }
+}
+
+/// Seconds, or a number with a unit.
+fn budget(text: &str) -> Result<Duration, String> {
+    let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let with_unit = units
+        .iter()
+        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)));
+    let (number, unit) = with_unit.unwrap_or((text, 1.0));
+    match number.trim_end().parse::<f64>() {
+        Ok(number) if number > 0.0 && number * unit <= LONGEST_BUDGET => {
+            Ok(Duration::from_secs_f64(number * unit))
+        }
+        _ => Err("expected a time, such as 90s, 5m or 1h, and at most 24h".to_owned()),
     }
 }
 

@@ -282,4 +282,13 @@ impl Target for WithPreflight {
             }
         })
     }
+
+    fn restart<'a>(
+        &'a self,
+        lab: &'a Lab,
+        group: &'a str,
+        cases: &'a [Case],
+    ) -> Pending<'a, Result<(Running, Stop), StartError>> {
+        self.target.restart(lab, group, cases)
+    }
 }

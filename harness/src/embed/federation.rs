@@ -166,6 +166,7 @@ impl Federation {
             target,
             profile: self.profile,
             deadlines: Deadlines::within(self.timeout),
+            budget: None,
             slots: Arc::new(Semaphore::new(threads)),
             seed: self.seed,
             keep_events: false,

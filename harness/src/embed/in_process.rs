@@ -296,6 +296,8 @@ async fn running(lab: &Lab, instance: Instance) -> Result<(Running, Stop), Start
                 address,
                 direct_tls: None,
                 inner,
+                patience: None,
+                process: None,
             },
             stop,
         )),
@@ -336,7 +338,7 @@ async fn link(
             let side = InnerSide::new(link, &barrier, "nobody@unlisted.example");
             Ok((side.into(), None))
         }
-        None => Ok((Inside::Hidden(Hidden::new(Trigger::Reply, None)), None)),
+        None => Ok((Inside::Hidden(Hidden::new(Trigger::Reply)), None)),
     }
 }
 
@@ -344,7 +346,10 @@ async fn link(
 async fn answers(inner: &InnerSide) -> Result<(), StartError> {
     tokio::select! {
         () = inner.barrier() => Ok(()),
-        why = inner.lost() => Err(environment(format!("the link to its inner side: {why}"))),
+        lost = inner.lost() => Err(environment(format!(
+            "the link to its inner side: {}",
+            lost.why
+        ))),
         () = tokio::time::sleep_until(Instant::now() + ANSWER) => Err(environment(format!(
             "its inner side did not answer a ping within {} s, with a result or an error: {}",
             ANSWER.as_secs(),

@@ -48,6 +48,8 @@ pub(super) struct CaseRun<'a> {
     /// How often each signal was raised from here.
     counts: BTreeMap<&'static str, u32>,
     pub(super) began: Instant,
+    /// When something happened last.
+    pub(super) last: Instant,
     /// Open connections.
     open: usize,
     _published: Published<'a>,
@@ -96,6 +98,7 @@ impl<'a> CaseRun<'a> {
             eye: Observer::default(),
             counts: BTreeMap::new(),
             began: Instant::now(),
+            last: Instant::now(),
             open: 0,
             _published: Published { lab, domain },
         }
@@ -158,7 +161,6 @@ impl<'a> CaseRun<'a> {
         let records = self.bench.lab.dns.records().clone();
         let service = format!("_xmpp-server._tcp.{}", self.names.domain());
         let mut asked = std::pin::pin!(records.asked(&service));
-        let mut last = Instant::now();
         let mut settling = None;
         loop {
             if self.is_decided() {
@@ -169,7 +171,7 @@ impl<'a> CaseRun<'a> {
                 .then(|| settling.unwrap_or_else(Instant::now));
             let end = match settling {
                 Some(since) => until.min(since + self.bench.deadlines.settle),
-                None if self.is_quiet() => until.min(last + QUIET),
+                None if self.is_quiet() => until.min(self.last + QUIET),
                 None => until,
             };
             tokio::select! {
@@ -194,7 +196,7 @@ impl<'a> CaseRun<'a> {
                 }
             }
             self.drain(AT_ONCE)?;
-            last = Instant::now();
+            self.last = Instant::now();
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::case_run::CaseRun;
 use super::error::CaseError;
+use super::loss::Loss;
 use super::partners::{best, next_event, setup, start};
 use super::plan::Job;
 use super::timing;
@@ -138,9 +139,9 @@ impl CaseRun<'_> {
     /// The result of a case that has ended.
     pub(super) fn result(&self, done: Result<Option<String>, CaseError>) -> CaseResult {
         let job = self.job;
-        let total = self.began.elapsed();
         let health = match done {
             Ok(health) => health,
+            Err(CaseError::TargetLost(loss)) => return self.result_of_loss(&loss),
             Err(error) => return job.result(Run::Failed(error.to_string())),
         };
         let vacuous = if self.bench.prove {
@@ -154,12 +155,31 @@ impl CaseRun<'_> {
         } else {
             Run::Failed(format!("it proves nothing: {}", vacuous.join("; ")))
         };
+        self.ended(run)
+    }
+
+    /// The result if the case is the reason why the target was lost.
+    fn result_of_loss(&self, loss: &Loss) -> CaseResult {
+        let observed = &self.observed;
+        let direction = self.job.case.direction;
+        self.ended(match loss.finding() {
+            Some(finding) => Run::Ended {
+                outcome: judge::read(direction, &observed.events, observed.evidence),
+                findings: vec![finding],
+            },
+            None => Run::Failed(loss.to_string()),
+        })
+    }
+
+    /// The result with what was seen.
+    fn ended(&self, run: Run) -> CaseResult {
         let events = self.observed.events.clone();
+        let total = self.began.elapsed();
         CaseResult {
-            timings: timing::timings(job.case.direction, &events, total),
+            timings: timing::timings(self.job.case.direction, &events, total),
             wire: transcript::wire_summary(&events),
             events,
-            ..job.result(run)
+            ..self.job.result(run)
         }
     }
 

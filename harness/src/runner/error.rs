@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use simulated_partners::dns::BadName;
 
+use super::loss::Loss;
 use super::records::RecordError;
 
 /// An error that prevents a case from completing.
@@ -19,7 +20,7 @@ pub(super) enum CaseError {
     InnerSideSilent,
     /// The target has stopped.
     #[error("{0}")]
-    TargetLost(String),
+    TargetLost(Loss),
     /// More was sent than a case can keep.
     #[error("a flood: more happened than the {} MiB that a case can keep", kept / (1024 * 1024))]
     Flood {

@@ -57,7 +57,9 @@ fn running(address: SocketAddr) -> Running {
         secret: None,
         address,
         direct_tls: None,
-        inner: Inside::Hidden(Hidden::new(Trigger::Reply, None)),
+        inner: Inside::Hidden(Hidden::new(Trigger::Reply)),
+        patience: None,
+        process: None,
     }
 }
 
@@ -92,6 +94,7 @@ async fn a_flood_ends_the_case_with_an_error_that_says_so() {
         target: Arc::new(Flooding),
         profile,
         deadlines: Deadlines::default(),
+        budget: None,
         slots: Arc::new(Semaphore::new(1)),
         seed: 5,
         keep_events: true,

@@ -3,20 +3,25 @@
 use std::borrow::Cow;
 
 use simulated_partners::driver::Partner;
+use tokio::time::Instant;
 
 use super::case_run::CaseRun;
 use super::error::CaseError;
+use super::loss::Instance;
 use super::plan::{Deadlines, Job};
 use crate::case::{Case, Need, Script};
+use crate::judge::heaviest;
 use crate::lab::Lab;
 use crate::oracle::Profile;
 use crate::record::{CaseResult, Run};
 use crate::subject::{Inside, Running};
+use crate::verdict::Weight;
 
 /// The environment of a case.
 #[derive(Clone, Copy)]
 pub(super) struct Bench<'a> {
     pub(super) lab: &'a Lab,
+    pub(super) instance: &'a Instance,
     pub(super) target: &'a Running,
     pub(super) profile: Profile,
     pub(super) deadlines: Deadlines,
@@ -24,22 +29,59 @@ pub(super) struct Bench<'a> {
     pub(super) prove: bool,
 }
 
-/// Runs a case on a running target. Returns the partners, which still have to be stopped.
-pub(super) async fn run(job: &Job, bench: Bench<'_>) -> (CaseResult, Vec<Partner>) {
+/// A case that was run.
+pub(super) struct Ran {
+    pub(super) result: CaseResult,
+    /// They still have to be stopped.
+    pub(super) partners: Vec<Partner>,
+    /// When something happened in it last.
+    pub(super) active: Instant,
+    /// Whether the target was lost meanwhile. The result counts then only if the case is the reason.
+    pub(super) lost: bool,
+}
+
+/// Runs a case on a running target.
+pub(super) async fn run(job: &Job, bench: Bench<'_>) -> Ran {
     let target = bench.target;
     let script = match visible(&job.case, target) {
         Ok(script) => script,
         Err(need) => {
-            let why = need.lacking().to_owned();
-            return (job.result(Run::Unsupported(why)), Vec::new());
+            return Ran {
+                result: job.result(Run::Unsupported(need.lacking().to_owned())),
+                partners: Vec::new(),
+                active: Instant::now(),
+                lost: false,
+            };
         }
     };
     let mut case = CaseRun::new(job, &script, bench);
     let done = tokio::select! {
         done = case.drive() => done,
-        reason = target.inner.lost() => Err(CaseError::TargetLost(reason)),
+        loss = bench.instance.lost() => Err(CaseError::TargetLost(loss)),
     };
-    (case.result(done), case.into_partners())
+    let mut lost = matches!(done, Err(CaseError::TargetLost(_)));
+    let mut result = case.result(done);
+    // What a target that is gone did not do any more says nothing of the case.
+    if !lost && !is_clean(&result.run) && !bench.instance.still_answers().await {
+        let loss = bench.instance.lost().await;
+        result = case.result(Err(CaseError::TargetLost(loss)));
+        lost = true;
+    }
+    Ran {
+        result,
+        active: case.last,
+        partners: case.into_partners(),
+        lost,
+    }
+}
+
+/// Whether a case ended as it does with a target that is there.
+fn is_clean(run: &Run) -> bool {
+    match run {
+        Run::Ended { findings, .. } => heaviest(findings) < Some(Weight::Should),
+        Run::Failed(_) => false,
+        Run::Unsupported(_) | Run::NotRun(_) => true,
+    }
 }
 
 /// The part of a script that is observable on this target, or what the target lacks for it.

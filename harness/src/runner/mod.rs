@@ -10,7 +10,9 @@ mod ending;
 mod error;
 #[cfg(test)]
 mod flood_tests;
+mod group;
 mod job;
+mod loss;
 mod observed;
 mod pairing;
 mod partners;
@@ -23,7 +25,7 @@ mod timing;
 mod wire_only;
 
 pub use collect::{Collected, collect};
-pub use plan::{Deadlines, Job, Plan, jobs};
+pub use plan::{Budget, Deadlines, Job, Plan, jobs};
 pub use repeat::{Repetition, Rounds, repeat};
 pub use schedule::run;
 pub use slot::SLOTS;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::baseline::BaselineCheck;
 use crate::case::Case;
@@ -34,6 +35,8 @@ pub struct Plan {
     pub keep_events: bool,
     /// What is known of the target, for the verdict of each result.
     pub check: Arc<BaselineCheck>,
+    /// How long the whole run may take.
+    pub budget: Option<Budget>,
     /// Whether to test each expectation of a scenario against mutated observations, to prove
     /// that it can fail.
     pub prove: bool,
@@ -102,6 +105,30 @@ pub fn jobs(all: &[Case], selected: &[Case], target: &dyn Target, profile: Profi
             .map(|case| job(case, true)),
     );
     jobs
+}
+
+/// The time that a run has.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// As it was given.
+    pub time: Duration,
+    /// When it is spent.
+    pub ends: Instant,
+}
+
+impl Budget {
+    /// A budget that begins now.
+    pub fn from_now(time: Duration) -> Self {
+        Self {
+            time,
+            ends: Instant::now() + time,
+        }
+    }
+
+    /// Whether nothing of it is left.
+    pub fn is_spent(&self) -> bool {
+        Instant::now() >= self.ends
+    }
 }
 
 /// Time limits.

@@ -1,23 +1,19 @@
 //! Runs all cases of a run concurrently.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::sleep_until;
 
-use super::ending::refused_by_configuration;
-use super::job::{self, Bench};
+use super::group::Group;
 use super::pairing::Pairing;
-use super::plan::{Deadlines, Job, Plan};
-use super::slot;
-use crate::baseline::BaselineCheck;
-use crate::case::Case;
+use super::plan::{Budget, Plan};
 use crate::lab::Lab;
-use crate::oracle::Profile;
-use crate::record::{CaseResult, Run, RunEvent};
-use crate::subject::{CallError, Placement, Running, StartError, Stop, Target};
+use crate::record::{CaseResult, NotRun, Run, RunEvent};
+use crate::subject::Placement;
 use crate::verdict::Verdict;
 
 /// Runs a plan and reports on `events`. Stops early, with partial results, when `interrupt` turns true.
@@ -56,22 +52,17 @@ async fn run_groups(
     interrupt: watch::Receiver<bool>,
 ) -> bool {
     let run = Arc::new(Schedule {
+        controls: Mutex::new(Pairing::of(&plan.jobs)),
+        told: Mutex::default(),
         lab,
-        target: plan.target,
-        profile: plan.profile,
-        deadlines: plan.deadlines,
-        slots: plan.slots,
+        plan,
         events: events.clone(),
         interrupt,
-        keep_events: plan.keep_events,
-        check: plan.check,
-        prove: plan.prove,
-        controls: Mutex::new(Pairing::of(&plan.jobs)),
     });
-    let mut groups: BTreeMap<String, Vec<Job>> = BTreeMap::new();
-    for job in plan.jobs {
-        match run.target.place(&job.case) {
-            Placement::Group(name) => groups.entry(name).or_default().push(job),
+    let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, job) in run.plan.jobs.iter().enumerate() {
+        match run.plan.target.place(&job.case) {
+            Placement::Group(name) => groups.entry(name).or_default().push(at),
             Placement::Unsupported(why) => {
                 run.tell(job.result(Run::Unsupported(why))).await;
             }
@@ -81,155 +72,100 @@ async fn run_groups(
     // groups wait until the others are finished.
     let (timed, others): (BTreeMap<_, _>, BTreeMap<_, _>) = groups
         .into_iter()
-        .partition(|(_, jobs)| jobs.iter().all(|job| job.case.waits()));
+        .partition(|(_, jobs)| jobs.iter().all(|at| run.plan.jobs[*at].case.waits()));
     for groups in [others, timed] {
         let mut tasks = JoinSet::new();
         for (name, jobs) in groups {
             let run = Arc::clone(&run);
-            tasks.spawn(async move { run.group(&name, jobs).await });
+            tasks.spawn(async move { Group::new(&run, &name, jobs).run().await });
         }
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended {
-                let _ = run
-                    .events
-                    .send(RunEvent::Trouble(format!("a bug in s2spec: {error}")))
-                    .await;
+                run.trouble(format!("a bug in s2spec: {error}")).await;
             }
         }
     }
-    let held_back = run
-        .controls
-        .lock()
-        .expect("no panic under this lock")
-        .rest();
+    let interrupted = *run.interrupt.borrow();
+    if !interrupted {
+        run.tell_what_the_budget_left().await;
+    }
+    let held_back = locked(&run.controls).rest();
     run.send(held_back).await;
-    *run.interrupt.borrow()
+    interrupted
 }
 
 /// State shared by all groups.
-struct Schedule {
-    lab: Arc<Lab>,
-    target: Arc<dyn Target>,
-    profile: Profile,
-    deadlines: Deadlines,
-    slots: Arc<Semaphore>,
+pub(super) struct Schedule {
+    pub(super) lab: Arc<Lab>,
+    pub(super) plan: Plan,
     events: mpsc::Sender<RunEvent>,
     interrupt: watch::Receiver<bool>,
-    keep_events: bool,
-    check: Arc<BaselineCheck>,
-    prove: bool,
     controls: Mutex<Pairing>,
+    /// Cases that have a result.
+    told: Mutex<BTreeSet<String>>,
 }
 
 impl Schedule {
     /// Adds a result, and sends all that are now complete.
-    async fn tell(&self, result: CaseResult) {
-        let complete = self
-            .controls
-            .lock()
-            .expect("no panic under this lock")
-            .take(result);
+    pub(super) async fn tell(&self, result: CaseResult) {
+        locked(&self.told).insert(result.case.id.clone());
+        let complete = locked(&self.controls).take(result);
         self.send(complete).await;
     }
 
     async fn send(&self, results: Vec<CaseResult>) {
         for result in results {
-            let mut record = self.check.judge(result);
-            if !self.keep_events && record.verdict == Verdict::Pass {
+            let mut record = self.plan.check.judge(result);
+            if !self.plan.keep_events && record.verdict == Verdict::Pass {
                 record.result.events = Vec::new();
             }
-            let _ = self.events.send(RunEvent::Finished(Box::new(record))).await;
+            self.event(RunEvent::Finished(Box::new(record))).await;
         }
     }
 
-    async fn interrupted(&self) {
+    /// A reader that went away needs nothing more.
+    pub(super) async fn event(&self, event: RunEvent) {
+        let _ = self.events.send(event).await;
+    }
+
+    /// Returns when no case may go on: the run was interrupted, or its budget is spent.
+    pub(super) async fn over(&self) {
         let mut interrupt = self.interrupt.clone();
-        if interrupt.wait_for(|broken_off| *broken_off).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    async fn group(self: &Arc<Self>, name: &str, jobs: Vec<Job>) {
-        let cases: Vec<Case> = jobs.iter().map(|job| job.case.clone()).collect();
-        let started = tokio::select! {
-            started = self.target.start(&self.lab, name, &cases) => started,
-            () = self.interrupted() => return,
+        let interrupted = async {
+            if interrupt.wait_for(|broken_off| *broken_off).await.is_err() {
+                std::future::pending::<()>().await;
+            }
         };
-        match started {
-            Ok((running, stop)) => {
-                if let Err(error) = self.all(jobs, running, stop).await {
-                    self.trouble(name, &error.to_string()).await;
-                }
+        let spent = async {
+            match &self.plan.budget {
+                Some(budget) => sleep_until(budget.ends).await,
+                None => std::future::pending().await,
             }
-            Err(StartError::ConfigRefused(why)) => {
-                for job in jobs {
-                    self.tell(refused_by_configuration(&job, &why)).await;
-                }
-            }
-            Err(StartError::Unsupported(why)) => {
-                for job in jobs {
-                    self.tell(job.result(Run::Unsupported(why.clone()))).await;
-                }
-            }
-            Err(StartError::Environment(why)) => {
-                self.trouble(name, &why).await;
-                for job in jobs {
-                    self.tell(job.result(Run::Failed(why.clone()))).await;
-                }
-            }
+        };
+        tokio::select! {
+            () = interrupted => {}
+            () = spent => {}
         }
     }
 
-    async fn trouble(&self, name: &str, why: &str) {
-        let trouble = format!("{} ({name}): {why}", self.target.name());
-        let _ = self.events.send(RunEvent::Trouble(trouble)).await;
+    pub(super) fn is_over(&self) -> bool {
+        *self.interrupt.borrow() || self.plan.budget.as_ref().is_some_and(Budget::is_spent)
     }
 
-    /// Runs all cases of an instance, and stops it.
-    async fn all(
-        self: &Arc<Self>,
-        jobs: Vec<Job>,
-        running: Running,
-        stop: Stop,
-    ) -> Result<(), CallError> {
-        let running = Arc::new(running);
-        let mut cases = JoinSet::new();
-        for job in jobs {
-            let slot = tokio::select! {
-                slot = Arc::clone(&self.slots).acquire_owned() => slot,
-                () = self.interrupted() => break,
-            };
-            let slot = slot.expect("the slots are never closed");
-            let (run, target) = (Arc::clone(self), Arc::clone(&running));
-            cases.spawn(async move {
-                tokio::select! {
-                    (result, partners) = slot::hold(slot, job::run(&job, run.bench(&target))) => {
-                        run.tell(result).await;
-                        for partner in partners {
-                            partner.stop().await;
-                        }
-                    }
-                    () = run.interrupted() => {}
-                }
-            });
-        }
-        while let Some(ended) = cases.join_next().await {
-            if let Err(error) = ended {
-                let trouble = format!("a bug in s2spec: {error}");
-                let _ = self.events.send(RunEvent::Trouble(trouble)).await;
+    /// Tells of the cases for which there was no time.
+    async fn tell_what_the_budget_left(&self) {
+        let Some(budget) = &self.plan.budget else {
+            return;
+        };
+        for job in &self.plan.jobs {
+            if !locked(&self.told).contains(&job.case.id) {
+                let why = NotRun::Budget(budget.time);
+                self.tell(job.result(Run::NotRun(why))).await;
             }
         }
-        drop(running);
-        stop().await
     }
+}
 
-    fn bench<'a>(&'a self, target: &'a Running) -> Bench<'a> {
-        Bench {
-            lab: &self.lab,
-            target,
-            profile: self.profile,
-            deadlines: self.deadlines,
-            prove: self.prove,
-        }
-    }
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no panic under this lock")
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use simulated_partners::inner::{Inner, Outgoing};
+use simulated_partners::inner::{Ending, Inner, InnerError, Outgoing};
 use simulated_partners::stanza::{self, domain_of, ping};
 use simulated_partners::wire::Element;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -25,7 +25,16 @@ pub struct InnerSide {
 struct Shared {
     boxes: Mutex<BTreeMap<String, Mailbox>>,
     barriers: Mutex<BTreeMap<String, oneshot::Sender<()>>>,
-    dead: watch::Sender<Option<String>>,
+    dead: watch::Sender<Option<LinkLost>>,
+}
+
+/// How a link was lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkLost {
+    /// In words.
+    pub why: String,
+    /// Whether the target sent something over it that is no well-formed stream.
+    pub ill_formed: bool,
 }
 
 #[derive(Clone)]
@@ -109,11 +118,14 @@ impl InnerSide {
     }
 
     /// Returns when the link is lost, with the reason.
-    pub async fn lost(&self) -> String {
+    pub async fn lost(&self) -> LinkLost {
         let mut dead = self.shared.dead.subscribe();
-        match dead.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or_default(),
-            Err(_) => "the link's reader ended".to_owned(),
+        match dead.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(lost)) => lost.clone(),
+            Ok(None) | Err(_) => LinkLost {
+                why: "the link's reader ended".to_owned(),
+                ill_formed: false,
+            },
         }
     }
 
@@ -153,7 +165,12 @@ async fn read(mut link: Inner, shared: Arc<Shared>) {
                     let _ = link.send(&answer).await;
                 }
             }
-            Err(error) => break with_causes(&error),
+            Err(error) => {
+                break LinkLost {
+                    ill_formed: matches!(error, InnerError::Ended(Ending::Wire(_))),
+                    why: with_causes(&error),
+                };
+            }
         }
     };
     shared.dead.send_replace(Some(reason));

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::call::Call;
-use super::inner_side::InnerSide;
+use super::inner_side::{InnerSide, LinkLost};
 
 /// What is behind a target.
 pub enum Inside {
@@ -19,8 +19,6 @@ pub enum Inside {
 pub struct Hidden {
     /// What makes it send a stanza to a partner.
     pub trigger: Trigger,
-    /// Tells when its process has ended, and how; none where it was not started from here.
-    pub process: Option<watch::Receiver<Option<String>>>,
     controls: AtomicU64,
     turn: Mutex<()>,
 }
@@ -36,10 +34,9 @@ pub enum Trigger {
 
 impl Hidden {
     /// A target that is seen from outside only.
-    pub fn new(trigger: Trigger, process: Option<watch::Receiver<Option<String>>>) -> Self {
+    pub fn new(trigger: Trigger) -> Self {
         Self {
             trigger,
-            process,
             controls: AtomicU64::new(0),
             turn: Mutex::new(()),
         }
@@ -59,24 +56,11 @@ impl Hidden {
 }
 
 impl Inside {
-    /// Returns when nothing more can be learnt from the target, with the reason in words.
-    pub async fn lost(&self) -> String {
+    /// Returns when the link to it is lost, with the reason.
+    pub async fn lost(&self) -> LinkLost {
         match self {
-            Self::Linked(inner) => {
-                format!("the target's inner link was lost: {}", inner.lost().await)
-            }
-            Self::Hidden(hidden) => {
-                let Some(mut process) = hidden.process.clone() else {
-                    return std::future::pending().await;
-                };
-                let ended = process.wait_for(Option::is_some).await;
-                let how = ended.ok().and_then(|how| how.clone());
-                match how {
-                    Some(how) => format!("the server ended during the case: {how}"),
-                    // Its watcher is gone with the run.
-                    None => std::future::pending().await,
-                }
-            }
+            Self::Linked(inner) => inner.lost().await,
+            Self::Hidden(_) => std::future::pending().await,
         }
     }
 }

@@ -15,6 +15,9 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::sync::watch;
 
 use crate::case::Case;
 use crate::case::Need;
@@ -52,6 +55,19 @@ pub trait Target: Send + Sync {
         group: &'a str,
         cases: &'a [Case],
     ) -> Pending<'a, Result<(Running, Stop), StartError>>;
+
+    /// Starts it again, after a case took the last instance down.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    fn restart<'a>(
+        &'a self,
+        lab: &'a Lab,
+        group: &'a str,
+        cases: &'a [Case],
+    ) -> Pending<'a, Result<(Running, Stop), StartError>> {
+        self.start(lab, group, cases)
+    }
 }
 
 /// Where a case runs.
@@ -114,6 +130,10 @@ pub struct Running {
     pub direct_tls: Option<SocketAddr>,
     /// Its other side, as far as there is a way to it.
     pub inner: Inside,
+    /// How long at most it waits for a partner that is silent, where that is known.
+    pub patience: Option<Duration>,
+    /// Tells when its process has ended, and how; none where it was not started from here.
+    pub process: Option<watch::Receiver<Option<String>>>,
 }
 
 impl Running {

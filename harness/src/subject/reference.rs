@@ -129,6 +129,8 @@ impl Reference {
                 address,
                 direct_tls: (group == DIRECT).then_some(address),
                 inner: inner.into(),
+                patience: Some(silence(group)),
+                process: None,
             },
             stop,
         ))
@@ -204,6 +206,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const IDLE: Duration = Duration::from_secs(600);
 /// The same where the end of idle streams is the case.
 const SHORT_IDLE: Duration = Duration::from_millis(400);
+
+/// How long it may be silent at most: none of the cases leaves a patient one waiting for its partner.
+fn silence(group: &str) -> Duration {
+    match group {
+        "impatient" => IMPATIENCE,
+        _ => Duration::ZERO,
+    }
+}
 
 fn partner(text: &mut String, domain: &str, policy: Policy) {
     write!(

@@ -81,7 +81,13 @@ impl Launch {
             .map_or(self.timeout, |start| start.timeout);
         let deadline = Instant::now() + patience;
         let started = match &self.start {
-            Some(call) => Some(self.started(call, deadline).await?),
+            Some(call) => match self.started(call, deadline).await {
+                // It may have left a server behind that nobody knows of.
+                Err(error @ LaunchError::NotReady { .. }) => {
+                    return Err(self.after_all(error).await);
+                }
+                started => Some(started?),
+            },
             None => None,
         };
         // Whatever happens from here on, the stop command runs.
@@ -149,6 +155,15 @@ impl Launch {
                     Err(error)
                 }
             }
+        }
+    }
+
+    /// Runs the stop command after a start that came to nothing.
+    async fn after_all(&self, error: LaunchError) -> LaunchError {
+        let Some(stop) = &self.stop else { return error };
+        match stop.run().await {
+            Ok(()) => error,
+            Err(stop) => LaunchError::NotStopped(Box::new(error), stop),
         }
     }
 

@@ -15,7 +15,7 @@ use s2spec::oracle::Profile;
 use s2spec::outcome::Outcome;
 use s2spec::policy::PolicyNumber;
 use s2spec::record::Record;
-use s2spec::runner::{self, Deadlines, Plan};
+use s2spec::runner::{self, Collected, Deadlines, Plan};
 use s2spec::scenario::Library;
 use s2spec::subject::Target;
 use s2spec::subject::built_in::{self, BuiltIn};
@@ -94,12 +94,29 @@ fn run_plan(
     selected: &[Case],
     prove: bool,
 ) -> Vec<Record> {
+    let mut collected = collect(slots, deadlines, target, profile, selected, prove);
+    assert_eq!(collected.trouble, Vec::<String>::new());
+    let records = &mut collected.records;
+    records.sort_by(|a, b| a.result.case.id.cmp(&b.result.case.id));
+    collected.records
+}
+
+/// The same with all that the run told.
+pub(crate) fn collect(
+    slots: &Arc<Semaphore>,
+    deadlines: Deadlines,
+    target: Arc<dyn Target>,
+    profile: Profile,
+    selected: &[Case],
+    prove: bool,
+) -> Collected {
     let jobs = runner::jobs(all_cases(), selected, target.as_ref(), profile);
     let plan = Plan {
         jobs,
         target,
         profile,
         deadlines,
+        budget: None,
         slots: Arc::clone(slots),
         seed: 7,
         keep_events: true,
@@ -111,11 +128,7 @@ fn run_plan(
         .enable_all()
         .build()
         .expect("a runtime starts");
-    let report = runtime.block_on(runner::collect(plan));
-    assert_eq!(report.trouble, Vec::<String>::new());
-    let mut records = report.records;
-    records.sort_by(|a, b| a.result.case.id.cmp(&b.result.case.id));
-    records
+    runtime.block_on(runner::collect(plan))
 }
 
 /// The embedded proxy as tested by default.

@@ -2,6 +2,7 @@
 //! the unmodified proxy passes the same case.
 
 mod misconfigured;
+mod mortal;
 #[path = "../support/mod.rs"]
 mod support;
 mod tampered;

@@ -82,6 +82,8 @@ impl Target for Tampered {
                 address,
                 direct_tls,
                 inner: Inside::Linked(inner),
+                patience,
+                process,
             } = proxy
             else {
                 return Err(trouble(&io::Error::other("the proxy has an inner side")));
@@ -110,6 +112,8 @@ impl Target for Tampered {
                     // The proxy takes it at the same address.
                     direct_tls: direct_tls.map(|_| address),
                     inner: inner.into(),
+                    patience,
+                    process,
                 },
                 stop,
             ))

@@ -49,6 +49,8 @@ pub struct Description {
     /// What its dialback keys are made from, where they are made as XEP-0185 says.
     pub(super) dialback_secret: Option<String>,
     pub(super) abilities: Vec<Need>,
+    /// How many seconds at most it waits for a partner that is silent, as it is set here.
+    pub(super) patience: Option<u64>,
     /// How partners have to be published.
     #[serde(default)]
     pub partner_hosts: PartnerHosts,

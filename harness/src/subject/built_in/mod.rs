@@ -187,6 +187,8 @@ impl BuiltIn {
             address,
             direct_tls,
             inner: link.into(),
+            patience: description.patience.map(Duration::from_secs),
+            process: server.ended.clone(),
         };
         let stop: Stop = Box::new(move || Box::pin(server.stop()));
         Ok((running, stop))

@@ -49,6 +49,9 @@ pub(super) fn check(file: File, path: &Path, allow_remote: bool) -> (TargetFile,
     let started = file.start.is_some();
     let policies = check.policies(file.policies, started);
     let trigger = check.trigger(file.trigger);
+    let restart = file
+        .restart
+        .map(|restart| check.restart(&restart.command, started));
     let start = file.start.map(|start| check.start(start));
     let stop = file.stop.map(|stop| check.command(&stop.command));
     let timeouts = check.timeouts(&file.timeouts);
@@ -76,6 +79,7 @@ pub(super) fn check(file: File, path: &Path, allow_remote: bool) -> (TargetFile,
         trigger,
         start,
         stop,
+        restart,
         logs: file.logs.iter().map(|path| folder.join(path)).collect(),
         timeouts,
         folder,
@@ -411,6 +415,19 @@ impl Check {
         }
     }
 
+    fn restart(&mut self, command: &Spanned<Vec<String>>, started: bool) -> Vec<String> {
+        if started {
+            self.wrong(
+                Diagnostic::new(
+                    command.span(),
+                    "a server that [start] starts needs no restart",
+                )
+                .help("leave [restart] out: it is started again in the same way"),
+            );
+        }
+        self.command(command)
+    }
+
     fn command(&mut self, command: &Spanned<Vec<String>>) -> Vec<String> {
         let words = command.get_ref();
         if words.first().is_none_or(String::is_empty) {
@@ -442,6 +459,10 @@ impl Check {
             stop: seconds(&table.stop, default.stop),
             switch: seconds(&table.switch, default.switch),
             trigger: seconds(&table.trigger, default.trigger),
+            stream: table
+                .stream
+                .as_ref()
+                .map(|_| seconds(&table.stream, default.start)),
         }
     }
 }

@@ -92,6 +92,8 @@ pub struct TargetFile {
     pub start: Option<Start>,
     /// What ends it in order.
     pub stop: Option<Vec<String>>,
+    /// What starts it again after a crash.
+    pub restart: Option<Vec<String>>,
     /// Files whose last lines belong to messages.
     pub logs: Vec<PathBuf>,
     /// How long its commands may take.
@@ -185,7 +187,7 @@ pub struct Start {
     pub ready: Option<String>,
 }
 
-/// How long commands may take.
+/// How long commands may take, and the server itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// From the start to readiness.
@@ -196,6 +198,8 @@ pub struct Timeouts {
     pub switch: Duration,
     /// To send a stanza.
     pub trigger: Duration,
+    /// The server's own timeout: how long at most it waits for a partner that is silent.
+    pub stream: Option<Duration>,
 }
 
 impl Default for Timeouts {
@@ -205,6 +209,7 @@ impl Default for Timeouts {
             stop: Duration::from_secs(5),
             switch: Duration::from_secs(15),
             trigger: Duration::from_secs(5),
+            stream: None,
         }
     }
 }
@@ -274,7 +279,8 @@ pub(super) struct File {
     pub(super) ca: CaTable,
     pub(super) trigger: Option<Spanned<TriggerTable>>,
     pub(super) start: Option<StartTable>,
-    pub(super) stop: Option<StopTable>,
+    pub(super) stop: Option<CommandTable>,
+    pub(super) restart: Option<CommandTable>,
     #[serde(default, rename = "log")]
     pub(super) logs: Vec<PathBuf>,
     #[serde(default)]
@@ -326,7 +332,7 @@ pub(super) struct StartTable {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct StopTable {
+pub(super) struct CommandTable {
     pub(super) command: Spanned<Vec<String>>,
 }
 
@@ -337,4 +343,5 @@ pub(super) struct TimeoutsTable {
     pub(super) stop: Option<Spanned<f64>>,
     pub(super) switch: Option<Spanned<f64>>,
     pub(super) trigger: Option<Spanned<f64>>,
+    pub(super) stream: Option<Spanned<f64>>,
 }

@@ -25,7 +25,7 @@ pub(crate) use network::write_new;
 
 use super::call::{Call, CallError};
 use super::inner_side::InnerSide;
-use super::server::{Launch, LaunchError, Server};
+use super::server::{Launch, LaunchError};
 use super::{Hidden, Inside, Pending, Placement, Running, StartError, Stop, Target, Trigger};
 use crate::case::{Case, Direction};
 use crate::cause::with_causes;
@@ -89,7 +89,8 @@ impl Remote {
         }
     }
 
-    async fn launch(&self, row: PolicyNumber) -> Result<(Running, Stop), StartError> {
+    /// Starts and switches what has to be; `again` after a crash.
+    async fn launch(&self, row: PolicyNumber, again: bool) -> Result<(Running, Stop), StartError> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let file = &self.file;
         let setting = file
@@ -101,6 +102,11 @@ impl Remote {
         if let Some(switch) = &setting.switch {
             let switch = self.call("switch", switch, timeouts.switch, row);
             switch.run().await.map_err(|error| failed(&error))?;
+        }
+        let restart = file.restart.as_ref().filter(|_| again);
+        if let Some(command) = restart {
+            let restart = self.call("restart", command, timeouts.start, row);
+            restart.run().await.map_err(|error| failed(&error))?;
         }
         let mut ports = vec![file.address];
         if let TriggerKind::Component { address, .. } = &file.trigger {
@@ -123,7 +129,7 @@ impl Remote {
                 .map(|stop| self.call("stop", stop, timeouts.stop, row)),
             stop_timeout: timeouts.stop,
             logs: file.logs.clone(),
-            timeout: if setting.switch.is_some() {
+            timeout: if setting.switch.is_some() || restart.is_some() {
                 timeouts.start
             } else {
                 PRESENCE
@@ -134,7 +140,7 @@ impl Remote {
             LaunchError::Call(error) => failed(&error),
             error => error.into(),
         })?;
-        let (domain, inner) = match self.inside(row, &server).await {
+        let (domain, inner) = match self.inside(row).await {
             Ok(inside) => inside,
             Err(error) => return Err(server.give_up(error.to_string()).await),
         };
@@ -145,6 +151,8 @@ impl Remote {
             address: file.address,
             direct_tls: file.direct_tls,
             inner,
+            patience: file.timeouts.stream,
+            process: server.ended.clone(),
         };
         let stop: Stop = Box::new(move || {
             Box::pin(async move {
@@ -157,13 +165,9 @@ impl Remote {
     }
 
     /// What there is of an inner side, and the domain under test.
-    async fn inside(
-        &self,
-        row: PolicyNumber,
-        server: &Server,
-    ) -> Result<(String, Inside), StartError> {
+    async fn inside(&self, row: PolicyNumber) -> Result<(String, Inside), StartError> {
         let file = &self.file;
-        let hidden = |trigger| Inside::Hidden(Hidden::new(trigger, server.ended.clone()));
+        let hidden = |trigger| Inside::Hidden(Hidden::new(trigger));
         match &file.trigger {
             TriggerKind::Reply => Ok((file.domain.clone(), hidden(Trigger::Reply))),
             TriggerKind::Command(command) => {
@@ -248,14 +252,22 @@ impl Target for Remote {
         group: &'a str,
         cases: &'a [Case],
     ) -> Pending<'a, Result<(Running, Stop), StartError>> {
-        Box::pin(async move {
-            let row = cases
-                .first()
-                .map(|case| case.row)
-                .ok_or_else(|| StartError::Environment(format!("group {group} has no cases")))?;
-            self.launch(row).await
-        })
+        Box::pin(async move { self.launch(row_of(group, cases)?, false).await })
     }
+
+    fn restart<'a>(
+        &'a self,
+        _lab: &'a Lab,
+        group: &'a str,
+        cases: &'a [Case],
+    ) -> Pending<'a, Result<(Running, Stop), StartError>> {
+        Box::pin(async move { self.launch(row_of(group, cases)?, true).await })
+    }
+}
+
+fn row_of(group: &str, cases: &[Case]) -> Result<PolicyNumber, StartError> {
+    let first = cases.first().map(|case| case.row);
+    first.ok_or_else(|| StartError::Environment(format!("group {group} has no cases")))
 }
 
 fn failed(error: &CallError) -> StartError {

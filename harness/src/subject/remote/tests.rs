@@ -319,7 +319,7 @@ async fn a_switch_that_says_unsupported_is_no_trouble_and_one_that_fails_is() {
         let path = std::env::temp_dir().join("mine.toml");
         let file = TargetFile::parse(&path, &text, false).expect("good");
         let row = PolicyNumber::new(7).expect("1 to 18");
-        Remote::new(file).launch(row).await.err()
+        Remote::new(file).launch(row, false).await.err()
     };
     assert!(matches!(
         launched(UNSUPPORTED).await,
@@ -340,7 +340,7 @@ async fn what_listens_already_is_not_tested_in_place_of_what_is_started() {
     let path = std::env::temp_dir().join("mine.toml");
     let file = TargetFile::parse(&path, &text, false).expect("good");
     let row = PolicyNumber::new(7).expect("1 to 18");
-    let error = Remote::new(file).launch(row).await.err();
+    let error = Remote::new(file).launch(row, false).await.err();
     let text = error.expect("the port is taken").to_string();
     assert!(text.starts_with("something listens at"), "{text}");
 }

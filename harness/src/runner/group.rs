@@ -1,0 +1,328 @@
+//! Runs the cases that share an instance of the target, and starts it again where it was lost.
+//!
+//! If the target is lost, each of the cases under way may be the reason. They are run again one by one,
+//! on a new instance, until it is lost again: that case fails, and no other. Cases that cannot be run
+//! any more are told as such.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::ending::refused_by_configuration;
+use super::job::{self, Bench, Ran};
+use super::loss::{Instance, Loss};
+use super::schedule::Schedule;
+use super::slot;
+use crate::case::Case;
+use crate::record::{CaseResult, NotRun, Run, RunEvent};
+use crate::subject::{StartError, Stop};
+
+/// A case in which nothing has happened for so long was not what took the target down.
+const RECENT: Duration = Duration::from_secs(2);
+/// How many cases may take a target down before it is left alone.
+const CULPRITS: usize = 20;
+/// How often it may go down without one.
+const UNEXPLAINED: usize = 2;
+/// How many of the cases under way are named.
+const NAMED: usize = 3;
+
+/// The cases of an instance. Jobs are places in the plan.
+pub(super) struct Group<'a> {
+    run: &'a Arc<Schedule>,
+    name: &'a str,
+    cases: Vec<Case>,
+    waiting: Vec<usize>,
+    /// Cases that may have taken the target down, the likeliest first.
+    suspects: VecDeque<usize>,
+    /// How it was lost, while it is not known by which case.
+    unexplained: Option<String>,
+    /// How often it was lost with and without a known reason.
+    culprits: usize,
+    mysteries: usize,
+}
+
+/// A target that was lost, and what was not finished.
+struct Lost {
+    loss: Loss,
+    under_way: Vec<UnderWay>,
+    rest: Vec<usize>,
+}
+
+/// A case that was not finished.
+struct UnderWay {
+    at: usize,
+    /// What it is if it is the reason.
+    result: CaseResult,
+    /// When something happened in it last.
+    active: Instant,
+}
+
+impl<'a> Group<'a> {
+    pub(super) fn new(run: &'a Arc<Schedule>, name: &'a str, waiting: Vec<usize>) -> Self {
+        let case = |at: &usize| run.plan.jobs[*at].case.clone();
+        Self {
+            run,
+            name,
+            cases: waiting.iter().map(case).collect(),
+            waiting,
+            suspects: VecDeque::new(),
+            unexplained: None,
+            culprits: 0,
+            mysteries: 0,
+        }
+    }
+
+    /// Runs all of them.
+    pub(super) async fn run(mut self) {
+        let target = &self.run.plan.target;
+        let start = target.start(&self.run.lab, self.name, &self.cases);
+        let started = tokio::select! {
+            started = start => started,
+            () = self.run.over() => return,
+        };
+        let (mut instance, mut stop) = match started {
+            Ok((running, stop)) => (Arc::new(Instance::new(running)), stop),
+            Err(error) => return self.not_started(error).await,
+        };
+        // Whether no case has run on this instance.
+        let mut fresh = true;
+        loop {
+            let suspect = self.suspects.pop_front();
+            let batch = match suspect {
+                Some(suspect) => vec![suspect],
+                None => std::mem::take(&mut self.waiting),
+            };
+            // A case proves something only on an instance that no other has worn down.
+            let alone = suspect.is_some() && std::mem::take(&mut fresh);
+            if batch.is_empty() {
+                break;
+            }
+            let lost = self.together(batch, &instance).await;
+            if self.run.is_over() {
+                break;
+            }
+            let Some(lost) = lost else {
+                self.explained().await;
+                continue;
+            };
+            self.stop(instance, stop).await;
+            let start = target.restart(&self.run.lab, self.name, &self.cases);
+            let started = tokio::select! {
+                started = start => started,
+                () = self.run.over() => return,
+            };
+            let again = started.as_ref().err().map(ToString::to_string);
+            let loss = lost.loss.clone();
+            let words = self.take(lost, alone, again.is_some()).await;
+            let given_up = self.culprits > CULPRITS || self.mysteries > UNEXPLAINED;
+            match started {
+                Ok((running, again)) => {
+                    instance = Arc::new(Instance::new(running));
+                    fresh = true;
+                    stop = again;
+                    if given_up {
+                        let often = self.culprits + self.mysteries;
+                        let words = loss.told(&format!("{often} times"));
+                        self.leave_out(&words).await;
+                    }
+                }
+                Err(_) => return self.leave_out(&words).await,
+            }
+        }
+        self.stop(instance, stop).await;
+    }
+
+    /// Runs cases at the same time, until all have ended or the target is lost.
+    async fn together(&self, batch: Vec<usize>, instance: &Arc<Instance>) -> Option<Lost> {
+        let mut cases = JoinSet::new();
+        let mut batch = batch.into_iter();
+        let mut loss = None;
+        for at in batch.by_ref() {
+            let slot = tokio::select! {
+                biased;
+                () = self.run.over() => break,
+                lost = instance.lost() => {
+                    loss = Some((at, lost));
+                    break;
+                }
+                slot = Arc::clone(&self.run.plan.slots).acquire_owned() => slot,
+            };
+            let slot = slot.expect("the slots are never closed");
+            let (run, instance) = (Arc::clone(self.run), Arc::clone(instance));
+            cases.spawn(async move {
+                let job = &run.plan.jobs[at];
+                tokio::select! {
+                    ran = slot::hold(slot, job::run(job, run.bench(&instance))) => {
+                        let Ran { result, partners, active, lost } = ran;
+                        let under_way = if lost {
+                            Some(UnderWay { at, result, active })
+                        } else {
+                            run.tell(result).await;
+                            None
+                        };
+                        for partner in partners {
+                            partner.stop().await;
+                        }
+                        under_way
+                    }
+                    () = run.over() => None,
+                }
+            });
+        }
+        let (first, noticed) = loss.unzip();
+        let mut under_way = Vec::new();
+        while let Some(ended) = cases.join_next().await {
+            match ended {
+                Ok(unfinished) => under_way.extend(unfinished),
+                Err(error) => self.run.trouble(format!("a bug in s2spec: {error}")).await,
+            }
+        }
+        if noticed.is_none() && under_way.is_empty() {
+            return None;
+        }
+        under_way.sort_by_key(|one| std::cmp::Reverse(one.active));
+        Some(Lost {
+            loss: match noticed {
+                Some(loss) => loss,
+                None => instance.lost().await,
+            },
+            under_way,
+            rest: first.into_iter().chain(batch).collect(),
+        })
+    }
+
+    /// Decides what becomes of the cases that were not finished. Returns what happened, in words.
+    async fn take(&mut self, lost: Lost, alone: bool, is_final: bool) -> String {
+        let Lost {
+            loss,
+            mut under_way,
+            rest,
+        } = lost;
+        self.waiting.splice(0..0, rest);
+        let culprit = match under_way.len() {
+            1 if alone || is_final => under_way.pop(),
+            _ => None,
+        };
+        if let Some(culprit) = culprit {
+            let words = loss.told(&format!("after {}", self.id(culprit.at)));
+            self.run.tell(culprit.result).await;
+            self.culprits += 1;
+            self.unexplained = None;
+            // The others are no suspects any more.
+            self.waiting.extend(self.suspects.drain(..));
+            return words;
+        }
+        let words = loss.told(&self.during(&under_way));
+        let mut again = Vec::new();
+        let now = under_way.first().map(|first| first.active);
+        for one in under_way {
+            if now.is_some_and(|now| one.active + RECENT >= now) {
+                again.push(one.at);
+            } else {
+                self.waiting.push(one.at);
+            }
+        }
+        // Before others that have not been tried yet.
+        self.suspects = again.into_iter().chain(self.suspects.drain(..)).collect();
+        if is_final {
+            self.run.trouble(words.clone()).await;
+        } else {
+            self.unexplained = Some(words.clone());
+            self.explained().await;
+        }
+        words
+    }
+
+    /// Tells of a loss that none of the suspects repeats.
+    async fn explained(&mut self) {
+        if self.suspects.is_empty()
+            && let Some(words) = self.unexplained.take()
+        {
+            self.mysteries += 1;
+            let again = "run again one by one, none of these cases does that";
+            self.run.trouble(format!("{words}; {again}")).await;
+        }
+    }
+
+    /// The cases under way, in words.
+    fn during(&self, under_way: &[UnderWay]) -> String {
+        let named: Vec<&str> = under_way.iter().map(|one| self.id(one.at)).collect();
+        match named.as_slice() {
+            [] => "between two cases".to_owned(),
+            [only] => format!("while {only} ran"),
+            all if all.len() <= NAMED => format!("while {} ran", all.join(", ")),
+            all => format!(
+                "while {} and {} more ran",
+                all[..NAMED].join(", "),
+                all.len() - NAMED
+            ),
+        }
+    }
+
+    fn id(&self, at: usize) -> &str {
+        &self.run.plan.jobs[at].case.id
+    }
+
+    /// Tells of all cases that are left that there is no target for them.
+    async fn leave_out(&mut self, words: &str) {
+        let left = self.suspects.drain(..).chain(self.waiting.drain(..));
+        for at in left.collect::<Vec<_>>() {
+            let why = NotRun::TargetGone(words.to_owned());
+            let result = self.run.plan.jobs[at].result(Run::NotRun(why));
+            self.run.tell(result).await;
+        }
+    }
+
+    async fn not_started(self, error: StartError) {
+        let failed = match &error {
+            StartError::Environment(why) => Some(why.clone()),
+            StartError::ConfigRefused(_) | StartError::Unsupported(_) => None,
+        };
+        if let Some(why) = failed {
+            self.trouble(&why).await;
+        }
+        for at in self.waiting {
+            let job = &self.run.plan.jobs[at];
+            let result = match &error {
+                StartError::ConfigRefused(why) => refused_by_configuration(job, why),
+                StartError::Unsupported(why) => job.result(Run::Unsupported(why.clone())),
+                StartError::Environment(why) => job.result(Run::Failed(why.clone())),
+            };
+            self.run.tell(result).await;
+        }
+    }
+
+    async fn stop(&self, instance: Arc<Instance>, stop: Stop) {
+        drop(instance);
+        if let Err(error) = stop().await {
+            self.trouble(&error.to_string()).await;
+        }
+    }
+
+    async fn trouble(&self, why: &str) {
+        let target = self.run.plan.target.name();
+        self.run
+            .trouble(format!("{target} ({}): {why}", self.name))
+            .await;
+    }
+}
+
+impl Schedule {
+    fn bench<'a>(&'a self, instance: &'a Instance) -> Bench<'a> {
+        Bench {
+            lab: &self.lab,
+            instance,
+            target: &instance.running,
+            profile: self.plan.profile,
+            deadlines: self.plan.deadlines,
+            prove: self.plan.prove,
+        }
+    }
+
+    pub(super) async fn trouble(&self, what: String) {
+        self.event(RunEvent::Trouble(what)).await;
+    }
+}

@@ -1,0 +1,174 @@
+//! The loss of a target: it takes no connections any more, or its inner link broke.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::finding::{Against, Fault, Finding};
+use crate::subject::Running;
+use crate::subject::inner_side::LinkLost;
+use crate::verdict::Weight;
+
+/// The requirement that well-formedness stands for: no text of a partner becomes markup.
+const WELL_FORMED: &str = "XML-18";
+/// How long a target may take to accept a connection.
+const KNOCK: Duration = Duration::from_secs(2);
+/// How often that is tried.
+const KNOCKS: u32 = 2;
+/// How long the end of a process may take to be known, once its connections are gone.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What became of a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// It takes no connections any more.
+    Gone {
+        address: SocketAddr,
+        /// How its process ended, with its last words, if that is known.
+        how: Option<String>,
+    },
+    /// It ended its inner link, or sent over it what is no stream.
+    Link(LinkLost),
+}
+
+impl Loss {
+    /// The finding in the case that led to it. None where the target may rightly have ended its link.
+    pub(super) fn finding(&self) -> Option<Finding> {
+        let against = match self {
+            Self::Gone { .. } => Against::Fault(Fault::TargetGone),
+            Self::Link(lost) if lost.ill_formed => {
+                Against::Requirements(vec![WELL_FORMED.to_owned()])
+            }
+            Self::Link(_) => return None,
+        };
+        Some(Finding {
+            against,
+            weight: Weight::Must,
+            text: self.to_string(),
+            connection: None,
+        })
+    }
+
+    /// The same with the moment at which it happened.
+    pub(super) fn told(&self, when: &str) -> String {
+        match self {
+            Self::Gone { address, how } => match how {
+                Some(how) => format!("the server stopped taking connections {when}: {how}"),
+                None => format!("the server stopped taking connections at {address} {when}"),
+            },
+            Self::Link(lost) => format!("the target's inner link was lost {when}: {}", lost.why),
+        }
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone { address, how } => match how {
+                Some(how) => write!(to, "the server stopped taking connections: {how}"),
+                None => write!(to, "the server stopped taking connections at {address}"),
+            },
+            Self::Link(lost) if lost.ill_formed => write!(
+                to,
+                "the target passed on to its inner side what is no well-formed XML: {}",
+                lost.why
+            ),
+            Self::Link(lost) => write!(to, "the target's inner link was lost: {}", lost.why),
+        }
+    }
+}
+
+/// A running target of which it is known whether it still is there.
+pub(super) struct Instance {
+    pub(super) running: Running,
+    loss: watch::Sender<Option<Loss>>,
+}
+
+impl Instance {
+    pub(super) fn new(running: Running) -> Self {
+        Self {
+            running,
+            loss: watch::Sender::new(None),
+        }
+    }
+
+    /// Returns when it is lost.
+    pub(super) async fn lost(&self) -> Loss {
+        let mut known = self.loss.subscribe();
+        let noticed = tokio::select! {
+            biased;
+            known = async { known.wait_for(Option::is_some).await.ok()?.clone() } => match known {
+                Some(loss) => return loss,
+                // The sender lives as long as this value.
+                None => return std::future::pending().await,
+            },
+            how = ended(&self.running) => self.gone(Some(how)),
+            lost = self.running.inner.lost() => match self.answers().await {
+                true => Loss::Link(lost),
+                false => self.gone(self.last_words().await),
+            },
+        };
+        self.note(noticed)
+    }
+
+    /// Whether it still takes connections, asked of it. If not, it is lost from here on.
+    pub(super) async fn still_answers(&self) -> bool {
+        if self.answers().await {
+            return self.loss.borrow().is_none();
+        }
+        let how = self.last_words().await;
+        self.note(self.gone(how));
+        false
+    }
+
+    /// The first that was noticed counts.
+    fn note(&self, loss: Loss) -> Loss {
+        self.loss.send_if_modified(|known| {
+            let first = known.is_none();
+            if first {
+                *known = Some(loss.clone());
+            }
+            first
+        });
+        self.loss.borrow().clone().unwrap_or(loss)
+    }
+
+    fn gone(&self, how: Option<String>) -> Loss {
+        Loss::Gone {
+            address: self.running.address,
+            how,
+        }
+    }
+
+    async fn answers(&self) -> bool {
+        for _ in 0..KNOCKS {
+            let knock = timeout(KNOCK, TcpStream::connect(self.running.address));
+            if matches!(knock.await, Ok(Ok(_))) {
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn last_words(&self) -> Option<String> {
+        self.running.process.as_ref()?;
+        timeout(LAST_WORDS, ended(&self.running)).await.ok()
+    }
+}
+
+/// Returns when the target's process has ended, with the way it did.
+async fn ended(running: &Running) -> String {
+    let Some(mut process) = running.process.clone() else {
+        return std::future::pending().await;
+    };
+    let ended = process.wait_for(Option::is_some).await;
+    match ended.ok().and_then(|how| how.clone()) {
+        Some(how) => format!("it ended with {how}"),
+        // Its watcher is gone with the run.
+        None => std::future::pending().await,
+    }
+}
