@@ -213,14 +213,11 @@ fn seen(what: &EventKind, observation: impl Fn(Sees, Party) -> Observation) -> V
             with(Sees::TlsFailed, *by, &[("condition", condition)])
         }
         EventKind::Established(_) => vec![observation(Sees::Established, Party::Target)],
-        EventKind::Closed { by, how } => {
-            // Counted for either side, because a stream ends on both sides.
-            with(
-                Sees::Closed,
-                Party::Target,
-                &[("condition", how.to_string()), ("by", by.to_string())],
-            )
-        }
+        EventKind::Closed { by, how } => with(
+            Sees::Closed,
+            *by,
+            &[("condition", how.to_string()), ("by", by.to_string())],
+        ),
         EventKind::GaveUp { waiting_for } => with(
             Sees::GaveUp,
             Party::Target,

@@ -170,6 +170,19 @@ impl Expect {
         )
     }
 
+    /// Whether an end of a connection by its partner satisfies it, or one of its alternatives.
+    pub fn is_an_end_by_anyone(&self) -> bool {
+        let by_partner = self.with.get("by").is_some_and(|by| by != "target");
+        let own = self.sees == Sees::Closed && by_partner && !self.is_negative();
+        own || self.or.iter().any(Self::is_an_end_by_anyone)
+    }
+
+    /// Whether a partner satisfies it, or one of its alternatives, without the target.
+    pub fn is_of_the_partner(&self) -> bool {
+        matches!(self.sees, Sees::Raised | Sees::GaveUp)
+            || self.or.iter().any(Self::is_of_the_partner)
+    }
+
     /// Whether it is satisfied by an absence.
     pub fn is_negative(&self) -> bool {
         self.never || self.at_most == Some(0) || (self.at_most.is_some() && self.at_least.is_none())

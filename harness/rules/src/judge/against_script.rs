@@ -1,5 +1,6 @@
 //! Findings for a case whose scenario says what must be observed.
 
+use super::always::breaches;
 use super::grade::{Grade, grade};
 use crate::case::{Expect, Script};
 use crate::finding::{Against, Finding};
@@ -24,7 +25,7 @@ pub struct ScriptCase<'a> {
     pub fill: &'a dyn Fn(&str) -> String,
 }
 
-/// The findings: expectations that are not met, an outcome that the scenario does not list, a target
+/// The findings: expectations that are not met, what no target may do in any scenario, an outcome that the scenario does not list, a target
 /// that has broken.
 pub fn against_script(case: &ScriptCase<'_>) -> Vec<Finding> {
     let unmet = case.script.expect.iter().filter_map(|expect| {
@@ -42,7 +43,14 @@ pub fn against_script(case: &ScriptCase<'_>) -> Vec<Finding> {
         Some(finding(requirements, weight, text))
     });
     let must = |text| finding(case.requirements, Weight::Must, text);
+    let always = breaches(&case.script.expect, case.observations)
+        .into_iter()
+        .map(|breach| match breach.requirement {
+            Some(id) => finding(&[id.to_owned()], Weight::Must, breach.text),
+            None => must(breach.text),
+        });
     unmet
+        .chain(always)
         .chain(outcome(case).map(must))
         .chain(case.health.map(|health| {
             must(format!(

@@ -223,7 +223,7 @@ pub(super) fn is_candidate(
             .is_none_or(|wanted| fits(&fill(wanted), &observation.raw))
     };
     expect.sees.covers(observation.sees)
-        && observation.by == Party::Target
+        && (observation.by == Party::Target || names_who(expect))
         && expect
             .at
             .as_ref()
@@ -236,6 +236,11 @@ pub(super) fn is_candidate(
         && attributes()
         && inside()
         && texts()
+}
+
+/// Whether it says itself who ended a connection. Else only what the target did counts.
+fn names_who(expect: &Expect) -> bool {
+    expect.sees == Sees::Closed && expect.with.contains_key("by")
 }
 
 /// Whether it lies between `after` and `before`.

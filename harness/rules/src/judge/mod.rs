@@ -5,6 +5,7 @@
 
 mod against_oracle;
 mod against_script;
+mod always;
 mod grade;
 mod guess;
 mod reading;

@@ -1,16 +1,17 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rstest::rstest;
 use simulated_partners::document::Source;
-use simulated_partners::event::{ConnectionId, ConnectionKind, Event, EventKind, Party};
+use simulated_partners::event::{Close, ConnectionId, ConnectionKind, Event, EventKind, Party};
 use simulated_partners::negotiate::dialback;
-use simulated_partners::wire::{Element, Frame, Kind, NS_SERVER, NS_STREAM, NS_STREAMS};
+use simulated_partners::wire::{Element, Frame, Kind, NS_SERVER, NS_STREAM, NS_STREAMS, Unit};
 
 use super::*;
 use crate::case::Script;
 use crate::case::{Expect, Sees};
-use crate::finding::Finding;
+use crate::finding::{Against, Finding};
 use crate::observe::{Observation, Observer, local};
 use crate::outcome::{Method, Outcome};
 use crate::scenario::{File, cases};
@@ -153,6 +154,105 @@ fn stanzas_on_the_local_side_are_distinguished() {
     assert_eq!(sees(stanza("iq", "get")), Sees::Delivered);
     assert_eq!(sees(stanza("iq", "result")), Sees::Answered);
     assert_eq!(sees(stanza("message", "error")), Sees::Returned);
+}
+
+fn ended(by: Party) -> Vec<Observation> {
+    let mut eye = Observer::default();
+    let what = [
+        EventKind::Opened(ConnectionKind::Inbound),
+        EventKind::Closed {
+            by,
+            how: Close::Reset,
+        },
+    ];
+    let events = what.into_iter().map(|kind| Event {
+        connection: ConnectionId(1),
+        at: Duration::ZERO,
+        kind,
+    });
+    let name = Arc::from("partner");
+    events
+        .flat_map(|event| eye.look(&name, Duration::ZERO, &event))
+        .collect()
+}
+
+#[rstest]
+#[case("", Party::Target, true)]
+#[case("", Party::Partner, false)]
+#[case("with = { by = \"target\" }", Party::Partner, false)]
+#[case("with = { by = \"*\" }", Party::Partner, true)]
+#[case("with = { by = \"partner\" }", Party::Target, false)]
+fn an_end_by_the_partner_meets_only_what_asks_for_it(
+    #[case] with: &str,
+    #[case] by: Party,
+    #[case] wanted: bool,
+) {
+    let expect = expectation(&format!("sees = \"closed\"\n{with}"));
+    assert_eq!(grade(&expect, &ended(by), &plain).is_met(), wanted);
+}
+
+#[test]
+fn bytes_that_are_no_stream_are_a_fault_unless_the_scenario_judges_them() {
+    let illegal = Observation {
+        sees: Sees::Illegal,
+        element: None,
+        facts: BTreeMap::from([("condition", "bytes in clear".to_owned())]),
+        ..seen(
+            ConnectionKind::Inbound,
+            &[(Party::Target, stream_error("restricted-xml"))],
+        )[0]
+        .clone()
+    };
+    let mut observations = seen(
+        ConnectionKind::Inbound,
+        &[(Party::Target, stream_error("restricted-xml"))],
+    );
+    observations.push(illegal);
+    let mut script = Script::clone(&script());
+    let found = findings(&script, &observations, None);
+    assert_eq!(
+        found[0].text,
+        "the target sent what is not a legal stream: bytes in clear"
+    );
+    let judged = expectation("sees = \"illegal\"\nat-most = 1");
+    script.expect.push(judged);
+    assert_eq!(findings(&script, &observations, None), []);
+}
+
+#[rstest]
+#[case::stanza(ConnectionKind::Inbound, Unit::Iq.element(), Some("STR-33"))]
+#[case::own_key(ConnectionKind::Inbound, Unit::DbResult.element(), Some("DB-33"))]
+#[case::answer(ConnectionKind::Inbound, Unit::DbResult.element().attr("type", "valid"), None)]
+#[case::answer_elsewhere(
+    ConnectionKind::Outbound,
+    Unit::DbResult.element().attr("type", "valid"),
+    Some("DB-43")
+)]
+#[case::key(ConnectionKind::Outbound, Unit::DbResult.element(), None)]
+#[case::stanza_out(ConnectionKind::Outbound, Unit::Iq.element(), None)]
+fn what_leaves_by_the_wrong_stream_is_wrong_in_every_scenario(
+    #[case] on: ConnectionKind,
+    #[case] element: Element,
+    #[case] requirement: Option<&str>,
+) {
+    let told = |frames: &[(Party, Element)]| -> Vec<Against> {
+        let observations = seen(on, frames);
+        let found = always::breaches(&[], &observations).into_iter();
+        found
+            .filter_map(|breach| breach.requirement)
+            .map(|id| Against::Requirements(vec![id.to_owned()]))
+            .collect()
+    };
+    let wanted: Vec<Against> = requirement
+        .map(|id| Against::Requirements(vec![id.to_owned()]))
+        .into_iter()
+        .collect();
+    assert_eq!(told(&[(Party::Target, element.clone())]), wanted);
+    let bidi = Element::new("urn:xmpp:bidi", "bidi");
+    assert_eq!(
+        told(&[(Party::Partner, bidi), (Party::Target, element)]),
+        []
+    );
 }
 
 #[test]

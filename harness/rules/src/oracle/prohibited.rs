@@ -140,7 +140,9 @@ fn is_prohibited(act: Violation, direction: Direction, given: &Premises) -> bool
                 || given.unverifiable()
                 || given.certificate == CertificateClass::None
         }
-        Violation::KeyInClear => !outbound || !given.methods.tcp_dialback,
+        Violation::KeyInClear => {
+            !outbound || !given.methods.tcp_dialback || given.tls.is_demanded()
+        }
         Violation::KeyOverTls => !outbound || !given.methods.tls_dialback,
         Violation::ValidInClear => outbound || !given.methods.tcp_dialback,
         Violation::ValidOverTls => outbound || !given.methods.tls_dialback,

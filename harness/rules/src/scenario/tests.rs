@@ -115,6 +115,18 @@ fn a_correct_file_has_no_mistakes() {
     "`never` together with a count",
     "leave one of them out"
 )]
+#[case(
+    "sees = \"stream-error\"\ncondition = [\"restricted-xml\"]\ntolerated = [\"not-well-formed\"]",
+    "sees = \"raised\"\nor = [{ sees = \"stream-error\" }]",
+    "nothing is expected of the target",
+    "its partner does all of this by itself"
+)]
+#[case(
+    "sees = \"delivered\"\nnever = true",
+    "sees = \"closed\"\nwith = { by = \"*\" }",
+    "an end by either side is met by a partner that gives up",
+    "`never = true`"
+)]
 #[case("{ send = \"{unit}\" }", "\"close\", { send = \"{unit}\" }", "", "")]
 #[case(
     "{ send = \"{unit}\" }",

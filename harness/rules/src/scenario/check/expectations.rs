@@ -3,7 +3,7 @@
 use simulated_partners::nearest::suggestion;
 
 use super::Check;
-use crate::case::Expect;
+use crate::case::{Expect, Sees};
 
 impl Check<'_> {
     pub(super) fn expectations(&mut self) {
@@ -19,6 +19,25 @@ impl Check<'_> {
                 "expect",
                 "nothing must be seen",
                 "an absence is proved by something that does happen: expect that, too",
+            );
+        } else if list
+            .iter()
+            .all(|one| one.is_negative() || one.is_of_the_partner())
+        {
+            self.tell(
+                "expect",
+                "nothing is expected of the target",
+                "its partner does all of this by itself: expect what the target has to do, too",
+            );
+        }
+        let gives_up = |one: &Expect| one.sees == Sees::GaveUp && one.is_negative();
+        if !list.iter().any(gives_up)
+            && let Some(at) = list.iter().position(Expect::is_an_end_by_anyone)
+        {
+            self.tell(
+                &format!("expect.{at}.with.by"),
+                "an end by either side is met by a partner that gives up",
+                "say `by = \"target\"`, or add `sees = \"gave-up\"` with `never = true`",
             );
         }
         for (at, expect) in list.iter().enumerate() {
