@@ -67,6 +67,10 @@ pub struct Expect {
     pub within: Option<u32>,
     /// The minimum number of times; 1 by default.
     pub at_least: Option<u32>,
+    /// Once for each stream of the way in that the policy leaves first: one in clear, one more after
+    /// TLS, and one more after EXTERNAL.
+    #[serde(default)]
+    pub every_stream: bool,
     /// The maximum number of times.
     pub at_most: Option<u32>,
     /// It must not be observed.
@@ -124,6 +128,7 @@ impl Expect {
             before: None,
             within: None,
             at_least: None,
+            every_stream: false,
             at_most: None,
             never: false,
             distinct: None,
@@ -304,6 +309,9 @@ impl fmt::Display for Expect {
 pub enum OutcomeWord {
     /// Authenticated by any method.
     Established,
+    /// By the best method that the policy and the partner leave. It becomes that method's word in each
+    /// policy.
+    Best,
     /// By EXTERNAL.
     SaslTls,
     /// By dialback over TLS.
@@ -318,13 +326,14 @@ impl OutcomeWord {
     /// Whether an outcome matches the word.
     pub fn admits(self, outcome: &Outcome) -> bool {
         match (self, outcome) {
-            (Self::Established, Outcome::Established(_))
+            (Self::Established | Self::Best, Outcome::Established(_))
             | (Self::SaslTls, Outcome::Established(Method::SaslTls))
             | (Self::TlsDialback, Outcome::Established(Method::TlsDialback))
             | (Self::TcpDialback, Outcome::Established(Method::TcpDialback))
             | (Self::Refused, Outcome::Refused(_)) => true,
             (
                 Self::Established
+                | Self::Best
                 | Self::SaslTls
                 | Self::TlsDialback
                 | Self::TcpDialback

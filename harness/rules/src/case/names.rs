@@ -173,7 +173,7 @@ pub fn with_values(reaction: &Reaction, values: &BTreeMap<String, String>) -> Re
 const DEPTH: usize = 8;
 
 /// A text with values in place of their names.
-fn insert(text: &str, values: &BTreeMap<String, String>) -> String {
+pub(crate) fn insert(text: &str, values: &BTreeMap<String, String>) -> String {
     let mut text = text.to_owned();
     for _ in 0..DEPTH {
         let mut done = text.clone();

@@ -95,7 +95,8 @@ pub struct Variant {
     /// What must be observed, and what must not. By default, a control expects the probe to get through.
     #[serde(default)]
     pub expect: Vec<Expect>,
-    /// The allowed outcomes: `established`, `sasl-tls`, `tls-dialback`, `tcp-dialback`, `refused`.
+    /// The allowed outcomes: `established`, `best`, `sasl-tls`, `tls-dialback`,
+    /// `tcp-dialback`, `refused`.
     #[serde(default)]
     pub outcome: Vec<OutcomeWord>,
     /// Whether a new, correct partner must get through afterwards.
@@ -112,9 +113,15 @@ pub struct Variant {
 impl Variant {
     /// All partners, with their places in the file.
     pub(super) fn parts(&self) -> impl Iterator<Item = (String, &PartnerSpec)> {
-        let others = self.partners.iter();
+        let others = self.others();
         let others = others.map(|(name, part)| (format!("partners.{name}"), part));
         std::iter::once((MAIN.to_owned(), &self.partner)).chain(others)
+    }
+
+    /// The partners besides the main one, by name.
+    pub(super) fn others(&self) -> impl Iterator<Item = (&str, &PartnerSpec)> {
+        let others = self.partners.iter();
+        others.map(|(name, part)| (name.as_str(), part))
     }
 
     /// All reactions, with their places in the file.

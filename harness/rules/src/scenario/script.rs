@@ -3,12 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use simulated_partners::persona::{self, Offer};
+use simulated_partners::persona::{self, Persona};
+use simulated_partners::reaction::Stage;
 
 use super::file::{File, PartnerSpec, Variant};
-use super::fit;
+use super::fit::{self, Adapted};
 use crate::case::names::with_values;
-use crate::case::{CONTROL, Case, Dials, Direction, Expect, MAIN, Role, Scenario, Script, Set};
+use crate::case::{
+    CONTROL, Case, Dials, Direction, Expect, MAIN, OutcomeWord, Role, Scenario, Script, Set,
+};
+use crate::outcome::Method;
 use crate::policy::PolicyNumber;
 
 /// All cases of a file in these policies, or else in those that its variants name, in the order of
@@ -43,16 +47,18 @@ pub fn cases(scenario: &str, file: &File, policies: Option<&[PolicyNumber]>) -> 
                 scenario.control = control.map(|control| id(Some(CONTROL), control, row));
             }
             if policies.is_some() {
-                let control = control.map_or(Ok(Vec::new()), |one| offers(file, one, row));
-                match offers(file, variant, row).and_then(|own| control.map(|_| own)) {
-                    Ok(offers) => {
-                        for (role, offer) in script.roles.iter_mut().zip(offers) {
-                            Arc::make_mut(&mut role.persona).offer = offer;
+                let control = control.map_or(Ok(Vec::new()), |one| adapted(file, one, row));
+                match adapted(file, variant, row).and_then(|own| control.map(|_| own)) {
+                    Ok(adapted) => {
+                        for (role, adapted) in script.roles.iter_mut().zip(adapted) {
+                            adapt(Arc::make_mut(&mut role.persona), adapted);
                         }
                     }
                     Err(why) => script.unfit = Some(why),
                 }
             }
+            let way = fit::best(variant.direction, &script.roles[0].persona.offer, row);
+            follow(&mut script, way);
             cases.push(Case {
                 id: id(name, variant, row),
                 set: Set::Scenarios,
@@ -88,14 +94,14 @@ fn leave_out_lonely_controls(cases: &mut [Case]) {
     }
 }
 
-/// What the partners of a variant offer in a policy, so that it shows the same as in its own.
+/// What is different with the partners of a variant in a policy, so that it shows the same as in its own.
 ///
 /// # Errors
 /// Why it cannot be shown there.
-fn offers(file: &File, variant: &Variant, row: PolicyNumber) -> Result<Vec<Offer>, String> {
-    let parts = variant.parts();
+fn adapted(file: &File, variant: &Variant, row: PolicyNumber) -> Result<Vec<Adapted>, String> {
     if variant.policies.contains(&row.number()) {
-        return Ok(parts.map(|(_, part)| part.offer.clone()).collect());
+        let parts = variant.parts();
+        return Ok(parts.map(|(_, part)| Adapted::unchanged(part)).collect());
     }
     let mut own = variant.policies.iter();
     let home = own.find_map(|number| PolicyNumber::new(*number));
@@ -103,18 +109,46 @@ fn offers(file: &File, variant: &Variant, row: PolicyNumber) -> Result<Vec<Offer
     if variant.policies != file.plain.policies {
         return Err(format!("it shows what {home} does and others do not"));
     }
-    parts
-        .map(|(_, part)| fit::offer(variant, part, home, row))
+    std::iter::once((MAIN, &variant.partner))
+        .chain(variant.others())
+        .map(|part| fit::adapted(variant, part, home, row))
         .collect()
+}
+
+/// Puts the best way in of a policy in place of the words for it.
+fn follow(script: &mut Script, way: Option<Method>) {
+    let (word, streams) = match way {
+        None => (OutcomeWord::Established, 1),
+        Some(Method::TcpDialback) => (OutcomeWord::TcpDialback, 1),
+        Some(Method::TlsDialback) => (OutcomeWord::TlsDialback, 2),
+        Some(Method::SaslTls) => (OutcomeWord::SaslTls, 3),
+    };
+    let best = script
+        .outcome
+        .iter_mut()
+        .filter(|one| **one == OutcomeWord::Best);
+    best.for_each(|one| *one = word);
+    for expect in script.expect.iter_mut().filter(|one| one.every_stream) {
+        expect.at_least = Some(streams);
+    }
+}
+
+fn adapt(persona: &mut Persona, adapted: Adapted) {
+    persona.offer = adapted.offer;
+    if adapted.keys_after_tls {
+        for reaction in &mut persona.reactions {
+            if fit::sends_keys_first(reaction) {
+                reaction.stage = Some(Stage::Secured);
+            }
+        }
+    }
 }
 
 fn script(scenario: &str, file: &File, name: Option<&str>, variant: &Variant) -> Script {
     let is_control = name == Some(CONTROL);
     let mut main = variant.partner.clone();
     main.reaction.extend(variant.reaction.iter().cloned());
-    let parts = std::iter::once((MAIN, &main));
-    let others = variant.partners.iter();
-    let parts = parts.chain(others.map(|(name, part)| (name.as_str(), part)));
+    let parts = std::iter::once((MAIN, &main)).chain(variant.others());
     Script {
         scenario: Some(Scenario {
             file: scenario.to_owned(),

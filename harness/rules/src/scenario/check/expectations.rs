@@ -92,10 +92,18 @@ impl Check<'_> {
                 "name the conditions that are right as `condition`",
             );
         }
-        if expect.never && (expect.at_least.is_some() || expect.at_most.is_some()) {
+        let counts = expect.at_least.is_some() || expect.at_most.is_some() || expect.every_stream;
+        if expect.never && counts {
             self.tell(
                 &format!("{path}.never"),
                 "`never` together with a count",
+                "leave one of them out",
+            );
+        }
+        if expect.every_stream && expect.at_least.is_some() {
+            self.tell(
+                &format!("{path}.every-stream"),
+                "`every-stream` together with `at-least`",
                 "leave one of them out",
             );
         }

@@ -1,7 +1,8 @@
 use rstest::rstest;
 use simulated_partners::persona::Tls;
+use simulated_partners::reaction::{Stage, When};
 
-use crate::case::Case;
+use crate::case::{Case, OutcomeWord};
 use crate::policy::PolicyNumber;
 use crate::scenario::Library;
 
@@ -64,5 +65,64 @@ fn a_refusal_and_its_control_run_in_the_same_policy_or_not_at_all() {
             assert_eq!(control.script.unfit, None, "{id}");
             assert_eq!(control.row, row);
         }
+    }
+}
+
+#[test]
+fn keys_that_partners_send_in_clear_follow_tls_where_that_comes_first() {
+    let scenario = "dialback/DB-68-key-as-it-is";
+    let stages = |row| {
+        let cases = in_policy(scenario, row);
+        let reactions = &cases[0].partner.reactions;
+        let first = reactions
+            .iter()
+            .filter(|one| one.when == When::FeaturesReceived);
+        first.map(|one| one.stage).collect::<Vec<_>>()
+    };
+    assert_eq!(stages(17), [None]);
+    assert_eq!(stages(13), [Some(Stage::Secured)]);
+    // A partner can leave TLS out there.
+    assert_eq!(stages(15), [None]);
+    assert_eq!(in_policy(scenario, 15)[0].partner.offer.tls, Tls::None);
+}
+
+#[test]
+fn the_best_way_in_and_its_streams_are_those_of_the_policy() {
+    for (row, method, streams) in [
+        (9, OutcomeWord::SaslTls, 3),
+        (13, OutcomeWord::TlsDialback, 2),
+        (17, OutcomeWord::TcpDialback, 1),
+    ] {
+        let cases = in_policy("streams/STR-13-id-in-initial-header", row);
+        let script = &cases[0].script;
+        assert_eq!(script.outcome, [method]);
+        let counts = script.expect.iter().filter(|one| one.every_stream);
+        let counts: Vec<_> = counts.map(|one| one.at_least).collect();
+        assert_eq!(counts, [Some(streams)]);
+    }
+}
+
+/// The least share of the cases of policy 9 that run in another, in percent.
+#[rstest]
+#[case(&[3, 7], 85)]
+#[case(&[1, 2, 4, 8, 10], 55)]
+#[case(&[13, 15], 65)]
+#[case(&[5, 11, 17], 45)]
+fn most_scenarios_run_in_any_policy(#[case] rows: &[u8], #[case] percent: usize) {
+    let run = |row: u8| {
+        let row = PolicyNumber::new(row).expect("1 to 18");
+        let cases = Library::builtin().cases_in(Some(&[row]));
+        cases
+            .iter()
+            .filter(|one| one.script.unfit.is_none())
+            .count()
+    };
+    let open = run(9);
+    for row in rows {
+        let here = run(*row);
+        assert!(
+            here * 100 >= open * percent,
+            "policy {row}: {here} of {open}"
+        );
     }
 }
