@@ -103,6 +103,11 @@ impl Source {
         &self.file
     }
 
+    /// Its text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The line of a place, counted from 1.
     pub fn line(&self, at: usize) -> usize {
         let before = &self.text.as_bytes()[..at.min(self.text.len())];

@@ -11,6 +11,8 @@ use crate::glob::Glob;
 pub struct Baseline {
     /// The file name as given by the user.
     pub file: String,
+    /// What is written above the entries, with `format`.
+    pub head: String,
     /// The entries.
     pub entries: Vec<Entry>,
 }
@@ -20,6 +22,8 @@ pub struct Baseline {
 pub struct Entry {
     /// The line where it starts, counted from 1.
     pub line: usize,
+    /// The comment above it.
+    pub comment: String,
     /// A case id or glob.
     pub case: String,
     /// The expected outcome of the cases.
@@ -50,6 +54,29 @@ impl Baseline {
     /// The place of an entry: `known.toml:12`.
     pub(super) fn place(&self, entry: &Entry) -> String {
         format!("{}:{}", self.file, entry.line)
+    }
+
+    /// The numbers of the entries that match a case.
+    pub(super) fn numbers_of(&self, id: &str) -> Vec<usize> {
+        let of = self.of(id);
+        let is_one = |entry: &Entry| of.iter().any(|one| std::ptr::eq(*one, entry));
+        let numbered = self.entries.iter().enumerate();
+        numbered
+            .filter(|(_, entry)| is_one(entry))
+            .map(|(at, _)| at)
+            .collect()
+    }
+
+    /// Takes the entries of another file that are not in this one.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        for entry in other.entries {
+            let same = |one: &Entry| {
+                (&one.case, &one.shown, one.covers) == (&entry.case, &entry.shown, entry.covers)
+            };
+            if !self.entries.iter().any(same) {
+                self.entries.push(entry);
+            }
+        }
     }
 
     /// The entries that match a case. One with its exact id takes precedence over globs.

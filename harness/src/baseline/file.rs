@@ -58,33 +58,75 @@ impl Baseline {
         Self::parse(&Source::load(path)?, all)
     }
 
+    /// Reads a baseline that is about to be written anew: without the entries whose `why` was not filled
+    /// in, and with those of cases that are no more.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or contains other mistakes.
+    pub fn load_explained(path: &Path) -> Result<Self, FileError> {
+        Self::read(&Source::load(path)?, None)
+    }
+
     /// Parses a baseline.
     ///
     /// # Errors
     /// When it contains mistakes.
     pub fn parse(source: &Source, all: &[Case]) -> Result<Self, FileError> {
+        Self::read(source, Some(all))
+    }
+
+    fn read(source: &Source, all: Option<&[Case]>) -> Result<Self, FileError> {
         let mut document = Document::parse(source)?;
         let file: Option<File> = document.read(HINTS);
         let entries = file.map(|file| entries(&file, source, &mut document, all));
         document.finish(entries).map(|entries| Self {
             file: source.file().to_owned(),
+            head: head(source.text()),
             entries,
         })
     }
 }
 
+/// The lines to the one with `format`, if something is written above it.
+fn head(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let end = lines.iter().position(|line| line.starts_with("format"));
+    let above = end.map_or(&[][..], |end| &lines[..end]);
+    above.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// The comment above a line, counted from 1.
+fn comment(text: &str, line: usize) -> String {
+    let above: Vec<&str> = text.lines().take(line.saturating_sub(1)).collect();
+    let is_comment = |line: &&&str| line.trim().is_empty() || line.starts_with('#');
+    let length = above.iter().rev().take_while(is_comment).count();
+    let lines = &above[above.len() - length..];
+    lines.join("\n").trim_matches('\n').to_owned()
+}
+
 /// The valid entries; mistakes in the others are reported.
-fn entries(file: &File, source: &Source, document: &mut Document<'_>, all: &[Case]) -> Vec<Entry> {
+fn entries(
+    file: &File,
+    source: &Source,
+    document: &mut Document<'_>,
+    all: Option<&[Case]>,
+) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut seen: BTreeMap<(String, String, Covers), Range<usize>> = BTreeMap::new();
     for (at, known) in file.known.iter().enumerate() {
+        if all.is_none() && known.why.trim().is_empty() {
+            continue;
+        }
         let line = source.line(document.place(&format!("known.{at}")).start);
         let mut check = Check {
             path: format!("known.{at}"),
             document,
             found: Vec::new(),
         };
-        let entry = check.entry(known, line, all);
+        let entry = check.entry(known, line, all).map(|entry| Entry {
+            comment: comment(source.text(), line),
+            ..entry
+        });
         let found = check.found;
         let case = document.place(&format!("known.{at}.case"));
         document.report_all(found);
@@ -119,16 +161,18 @@ impl Check<'_, '_> {
             .push(Diagnostic::new(place, title).label(label).help(help));
     }
 
-    fn entry(&mut self, known: &Known, line: usize, all: &[Case]) -> Option<Entry> {
+    fn entry(&mut self, known: &Known, line: usize, all: Option<&[Case]>) -> Option<Entry> {
         let glob = Glob::new(&known.case);
         match &glob {
-            Ok(glob) if all.iter().any(|case| glob.is_match(&case.id)) => {}
-            Ok(_) => self.wrong(
-                "case",
-                "no case is called so",
-                "",
-                instead(&known.case, all),
-            ),
+            Ok(glob) => match all {
+                Some(all) if !all.iter().any(|case| glob.is_match(&case.id)) => self.wrong(
+                    "case",
+                    "no case is called so",
+                    "",
+                    instead(&known.case, all),
+                ),
+                _ => {}
+            },
             Err(error) => self.wrong(
                 "case",
                 "`case` is no glob",
@@ -165,6 +209,7 @@ impl Check<'_, '_> {
         }
         Some(Entry {
             line,
+            comment: String::new(),
             case: known.case.clone(),
             shown: known.outcome.clone(),
             covers: known.verdict,

@@ -304,7 +304,30 @@ fn a_new_baseline_keeps_what_is_right_or_was_not_run() {
     assert_eq!((written.new, written.kept), (0, 2));
     assert!(written.text.contains("expires = 2030-01-01"));
     assert!(written.text.contains("offers/row01/**"));
-    assert!(!written.text.contains("row08"));
+    assert_eq!(written.gone, 1);
+    let gone =
+        "# No longer seen like this:\n# [[known]]\n# case = \"personas/row08/google-talk/inbound\"";
+    assert!(written.text.contains(gone), "{}", written.text);
+}
+
+#[test]
+fn comments_stay_above_their_entries() {
+    let head = "# Of a server.\n# Two lines.\n";
+    let listed = entry("offers/row01/**", "sasl-tls", "");
+    let text = format!("{head}format = 1\n\n# Why all that.\n\n# Seen in one:\n{listed}");
+    let baseline = Baseline::parse(&Source::new("known.toml", &text), &all()).unwrap();
+    let check = BaselineCheck {
+        baseline: Some(baseline),
+        strict: false,
+        today: day(2026),
+    };
+    let report = report(Vec::new(), &check);
+    let written = write(&report.target, &report.records, &check, &all());
+    let above = written.text.split("[[known]]").next().unwrap();
+    assert_eq!(
+        above,
+        format!("{head}format = 1\n\n# Why all that.\n\n# Seen in one:\n")
+    );
 }
 
 #[test]

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use simulated_partners::document::FORMAT;
-use time::Date;
 use toml::Value;
 
 use super::check::BaselineCheck;
@@ -24,11 +23,13 @@ pub struct Written {
     pub new: usize,
     /// The number of entries kept from the old baseline.
     pub kept: usize,
+    /// The number of its entries that turned out wrong, which are comments now.
+    pub gone: usize,
 }
 
 /// The failures of a run as the text of a baseline: those explained by the old baseline keep their
 /// explanation, the others get an empty `why`. Entries for cases that did not run are kept, and those that
-/// turned out wrong are dropped. A glob covers several cases only if all of them show the same.
+/// turned out wrong become comments, so that no reason is lost. A glob covers several cases only if all of them show the same.
 pub fn write(
     target: &str,
     records: &BTreeMap<String, Record>,
@@ -36,25 +37,31 @@ pub fn write(
     all: &[Case],
 ) -> Written {
     let old = check.baseline.as_ref();
-    let mut text = format!(
-        "# Known deviations of {}, as s2spec {} saw them.\n\
-         # Each entry needs a `why`: the clause that leaves it open, a documented choice of the\n\
-         # server, or its bug. A reader refuses an entry without.\n\
-         format = {FORMAT}\n",
-        one_line(target),
-        env!("CARGO_PKG_VERSION"),
-    );
-    let kept = old.map_or_else(Vec::new, |old| still_right(old, records, check.strict));
+    let mut text = match old {
+        Some(old) if !old.head.is_empty() => old.head.clone(),
+        _ => format!(
+            "# Known deviations of {}, as s2spec {} saw them.\n\
+             # Each entry needs a `why`: the clause that leaves it open, a documented choice of the\n\
+             # server, or its bug. A reader refuses an entry without.\n",
+            one_line(target),
+            env!("CARGO_PKG_VERSION"),
+        ),
+    };
+    let _ = writeln!(text, "format = {FORMAT}");
+    let (kept, gone) = old.map_or_else(Default::default, |old| {
+        let wrong = contradicted(old, records, check.strict);
+        let numbered = old.entries.iter().enumerate();
+        let (gone, kept): (Vec<_>, Vec<_>) = numbered.partition(|(at, _)| wrong.contains(at));
+        let plain = |list: Vec<(usize, _)>| list.into_iter().map(|(_, entry)| entry).collect();
+        (plain(kept), plain(gone))
+    });
+    let kept: Vec<&Entry> = kept;
+    let gone: Vec<&Entry> = gone;
     for entry in &kept {
-        entry_text(
-            &mut text,
-            &entry.case,
-            &entry.shown,
-            entry.covers,
-            &entry.why,
-            entry.link.as_deref(),
-            entry.expires,
-        );
+        if !entry.comment.is_empty() {
+            let _ = write!(text, "\n{}", entry.comment);
+        }
+        text.push_str(&entry_text(entry));
     }
     let explained = |record: &Record| {
         record.verdict == Verdict::Xfail
@@ -82,34 +89,40 @@ pub fn write(
             .collect();
         for pattern in cover(ids, &others) {
             new += 1;
-            entry_text(&mut text, &pattern, shown, *covers, "", None, None);
+            text.push_str(&known_text(&pattern, shown, *covers, ""));
+        }
+    }
+    if !gone.is_empty() {
+        text.push_str("\n# No longer seen like this:\n");
+    }
+    for entry in &gone {
+        for line in entry_text(entry).trim().lines() {
+            let _ = writeln!(text, "# {line}");
         }
     }
     Written {
         text,
         new,
         kept: kept.len(),
+        gone: gone.len(),
     }
 }
 
-/// The entries that no case of the run contradicts.
-fn still_right<'a>(
-    baseline: &'a Baseline,
+/// The numbers of the entries that a case of the run contradicts.
+fn contradicted(
+    baseline: &Baseline,
     records: &BTreeMap<String, Record>,
     strict: bool,
-) -> Vec<&'a Entry> {
-    let mut wrong: BTreeSet<usize> = BTreeSet::new();
+) -> BTreeSet<usize> {
+    let mut wrong = BTreeSet::new();
     for (id, record) in records {
         if says_something(record) && record.verdict != Verdict::Xfail {
-            wrong.extend(baseline.of(id).iter().map(|entry| entry.line));
+            wrong.extend(baseline.numbers_of(id));
         }
     }
-    let untouched = |entry: &Entry| entry.covers == Covers::Warn && !strict;
-    baseline
-        .entries
-        .iter()
-        .filter(|entry| untouched(entry) || !wrong.contains(&entry.line))
-        .collect()
+    // Entries for warnings count in strict runs only.
+    wrong.retain(|at| strict || baseline.entries[*at].covers != Covers::Warn);
+    wrong
 }
 
 const fn says_something(record: &Record) -> bool {
@@ -143,31 +156,28 @@ fn failure(record: &Record) -> Option<(Covers, String)> {
     Some((covers, shown(&record.result)?))
 }
 
-fn entry_text(
-    out: &mut String,
-    case: &str,
-    shown: &str,
-    covers: Covers,
-    why: &str,
-    link: Option<&str>,
-    expires: Option<Date>,
-) {
-    let _ = write!(
-        out,
-        "\n[[known]]\ncase = {}\noutcome = {}\n",
-        quoted(case),
-        quoted(shown)
-    );
-    if covers != Covers::Fail {
-        let _ = writeln!(out, "verdict = \"{covers}\"");
-    }
-    let _ = writeln!(out, "why = {}", quoted(why));
-    if let Some(link) = link {
+fn entry_text(entry: &Entry) -> String {
+    let mut out = known_text(&entry.case, &entry.shown, entry.covers, &entry.why);
+    if let Some(link) = &entry.link {
         let _ = writeln!(out, "link = {}", quoted(link));
     }
-    if let Some(last) = expires {
+    if let Some(last) = entry.expires {
         let _ = writeln!(out, "expires = {last}");
     }
+    out
+}
+
+fn known_text(case: &str, shown: &str, covers: Covers, why: &str) -> String {
+    let verdict = match covers {
+        Covers::Fail => String::new(),
+        Covers::Undecided | Covers::Warn => format!("verdict = \"{covers}\"\n"),
+    };
+    format!(
+        "\n[[known]]\ncase = {}\noutcome = {}\n{verdict}why = {}\n",
+        quoted(case),
+        quoted(shown),
+        quoted(why)
+    )
 }
 
 /// A TOML string, escaped where necessary.

@@ -11,6 +11,7 @@ use super::json_file::JsonFile;
 use super::output;
 use crate::baseline::{self, Baseline, BaselineCheck};
 use crate::case::Case;
+use crate::record::Record;
 use crate::report::Report;
 use crate::runner::{Repetition, Rounds};
 
@@ -22,7 +23,8 @@ pub(super) struct Expecting {
     #[arg(long, value_name = "FILE", env = "S2SPEC_BASELINE")]
     baseline: Option<PathBuf>,
 
-    /// Write the failures of this run to a new baseline, for you to fill in the reasons
+    /// Write the failures of this run to a baseline, for you to fill in the reasons; those that the file
+    /// already has are kept
     #[arg(long, value_name = "FILE", env = "S2SPEC_WRITE_BASELINE")]
     write_baseline: Option<PathBuf>,
 
@@ -100,8 +102,10 @@ impl Expecting {
                 "--write-baseline needs a file name: standard output has the report".to_owned(),
             ));
         }
+        let old = path.is_file().then(|| Baseline::load_explained(path));
         Ok(Some(NewBaseline {
             path: path.clone(),
+            old: old.transpose()?,
             file: JsonFile::open(path)?,
         }))
     }
@@ -110,6 +114,8 @@ impl Expecting {
 /// A baseline that is written after the run.
 pub(super) struct NewBaseline {
     path: PathBuf,
+    /// What the file says, with its reasons.
+    old: Option<Baseline>,
     file: JsonFile,
 }
 
@@ -124,15 +130,29 @@ impl NewBaseline {
         check: &BaselineCheck,
         all: &[Case],
     ) -> Result<(), CliError> {
-        let written = baseline::write(&report.target, &report.records, check, all);
+        let mut known = check.clone();
+        if let Some(mut old) = self.old {
+            if let Some(given) = known.baseline.take() {
+                old.absorb(given);
+            }
+            known.baseline = Some(old);
+        }
+        let judged =
+            |(id, record): (&String, &Record)| (id.clone(), known.judge(record.result.clone()));
+        let records = report.records.iter().map(judged).collect();
+        let written = baseline::write(&report.target, &records, &known, all);
         self.file.write(&written.text)?;
+        let gone = match written.gone {
+            0 => String::new(),
+            gone => format!(", {gone} no longer seen, which are comments now"),
+        };
         let todo = if written.new > 0 {
             "; fill in each empty `why`"
         } else {
             ""
         };
         output::note(&format!(
-            "{}: {} new, {} kept{todo}",
+            "{}: {} new, {} kept{gone}{todo}",
             self.path.display(),
             written.new,
             written.kept
