@@ -9,10 +9,12 @@ use clap::builder::FalseyValueParser;
 use super::error::{CliError, Exit};
 use super::json_file::JsonFile;
 use super::judging::Judging;
-use super::policy::PolicyName;
+use super::policy::{Policies, PolicyName};
 use super::run;
+use super::select::{Sources, Wanted};
 use super::signal::end_wanted;
 use super::target::Chosen;
+use super::worth::Worth;
 use super::{Color, logging, output};
 use crate::doctor::{self, Depth, Diagnosis, Preflight, PublicDns};
 
@@ -87,6 +89,17 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
             "the name server {server} is not on this machine; --allow-remote lets it be asked"
         )));
     }
+    let worth = match &args.target {
+        Chosen::File(path) => {
+            let file = super::target::read(path, args.allow_remote)?;
+            let sources = Sources {
+                policies: Some(Policies(file.rows().collect())),
+                ..Sources::default()
+            };
+            Worth::of(&file, &Wanted::default(), &sources, &sources.all()?)?
+        }
+        Chosen::Reference | Chosen::BuiltIn(_) => Worth::default(),
+    };
     let json = args.json.as_deref().map(JsonFile::open).transpose()?;
     let profile = args.judging.profile();
     let (target, extra) = run::target(&args.target, profile, args.allow_remote)?;
@@ -125,7 +138,9 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let on_stdout = matches!(json, Some(JsonFile::Stdout));
     if !on_stdout {
         let width = output::width().min(WIDEST);
-        output::print(&doctor::render(&diagnosis, width, output::charset()))?;
+        let charset = output::charset();
+        let shown = doctor::render(&diagnosis, width, charset);
+        output::print(&(shown + &charset.fit(worth.more(width))))?;
     }
     if let Some(json) = json {
         let text = doctor::to_json(&diagnosis)

@@ -20,7 +20,7 @@ pub enum Exit {
     Usage = 2,
     /// The environment or the harness failed, or the run was interrupted.
     Environment = 3,
-    /// No case was selected.
+    /// No case was selected, or none of those selected can be run.
     NothingSelected = 4,
 }
 

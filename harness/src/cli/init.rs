@@ -46,7 +46,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDRESS")]
     address: Option<SocketAddr>,
 
-    /// The policy of your server: 7, row07, or tls/sasl/dialback as in required/optional/on
+    /// The policy of your server: 7, row07, or tls/sasl/dialback as in required/optional/on; 9, where all
+    /// is optional, shows most
     #[arg(long, value_name = "POLICY")]
     policy: Option<PolicyName>,
 
@@ -142,8 +143,8 @@ fn describe(args: &Args, asking: &mut Asking) -> Result<(), CliError> {
     let PolicyName(row) = asking.or(
         args.policy,
         "policy",
-        "What it is set to (a row, or tls/sasl/dialback)",
-        PolicyName::from_str("7").ok(),
+        "What it is set to (a row, or tls/sasl/dialback; 9 shows most)",
+        PolicyName::from_str("9").ok(),
     )?;
     let trigger = asking.or(
         args.trigger,
@@ -255,7 +256,7 @@ fn set_up(args: &Args, like: &'static Folder) -> Result<(), CliError> {
 
 fn default_row() -> PolicyNumber {
     Policy {
-        tls: Level::Required,
+        tls: Level::Optional,
         sasl: Level::Optional,
         dialback: true,
     }

@@ -24,6 +24,7 @@ mod select;
 mod serve;
 mod signal;
 mod target;
+mod worth;
 
 use crate::subject::end_all;
 use std::ffi::OsString;
@@ -32,6 +33,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use error::{CliError, Exit};
+pub(crate) use policy::Policies;
 pub use target::Chosen;
 pub(crate) use target::read as target_file;
 

@@ -54,7 +54,7 @@ impl FromStr for PolicyName {
 
 /// Policies by their numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Policies(pub(super) Vec<PolicyNumber>);
+pub(crate) struct Policies(pub(crate) Vec<PolicyNumber>);
 
 impl FromStr for Policies {
     type Err = String;

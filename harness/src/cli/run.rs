@@ -16,6 +16,7 @@ use super::judging::Judging;
 use super::policy::Policies;
 use super::signal::end_wanted;
 use super::target::Chosen;
+use super::worth::Worth;
 use super::{Color, logging, output, select};
 use crate::case::Case;
 use crate::doctor::{self, Depth, Extra, Preflight, PublicDns, WithPreflight};
@@ -63,6 +64,13 @@ fn run(
         true => options.expecting.check(&sources.with_own_policies(&all)?)?,
         false => options.expecting.check(&all)?,
     });
+    let gains = match &options.target {
+        Chosen::File(path) => {
+            let file = super::target::read(path, options.allow_remote)?;
+            Worth::of(&file, &args.wanted, sources, &cases)?
+        }
+        Chosen::Reference | Chosen::BuiltIn(_) => Worth::default(),
+    };
     let new_baseline = options.expecting.open_new()?;
     let json = options.json.as_deref().map(JsonFile::open).transpose()?;
     let jobs = match options.jobs {
@@ -102,8 +110,9 @@ fn run(
     runtime.shutdown_timeout(WIND_DOWN);
 
     let on_stdout = matches!(json, Some(JsonFile::Stdout));
+    let more = gains.more(view.width);
     if !on_stdout {
-        print(&report::render(&report, &view))?;
+        print(&(report::render(&report, &view) + &view.charset.fit(more)))?;
     }
     if let Some(json) = json {
         let text = report::to_json(&report)
@@ -117,6 +126,9 @@ fn run(
     }
     if let Some(new) = new_baseline {
         new.write(&report, &check, &all)?;
+    }
+    if report.ran_nothing() {
+        output::note("error: none of the selected cases can be run on this target");
     }
     Ok(exit(&report))
 }
@@ -174,6 +186,8 @@ fn exit(report: &Report) -> Exit {
         Exit::Unexpected
     } else if tally.open() > 0 || !report.trouble.is_empty() || report.partial() {
         Exit::Environment
+    } else if report.ran_nothing() {
+        Exit::NothingSelected
     } else {
         Exit::Expected
     }

@@ -73,6 +73,14 @@ impl Report {
         self.interrupted || !self.ended || self.records.len() < self.cases
     }
 
+    /// Whether the run ended and no selected case was run, because the target can run none of them.
+    pub fn ran_nothing(&self) -> bool {
+        let mut selected = self.records.values();
+        !self.partial()
+            && selected
+                .all(|one| one.result.added_as_control || one.verdict == Verdict::Unsupported)
+    }
+
     /// Results by verdict.
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();

@@ -90,7 +90,7 @@ fn who_sits_at_a_terminal_is_asked_until_the_answer_makes_sense() {
     assert_eq!(file.address.port(), 5270);
     assert_eq!(
         file.rows().map(PolicyNumber::number).collect::<Vec<_>>(),
-        [7]
+        [9]
     );
 }
 

@@ -37,6 +37,9 @@ fn failures_outweigh_errors_and_errors_outweigh_passes() {
     let mut records = vec![fixture::failed()];
     records[0].verdict = Verdict::Error;
     assert_eq!(exit_of(fixture::gather(records, false)), Exit::Environment);
+    let mut none = vec![fixture::failed()];
+    none[0].verdict = Verdict::Unsupported;
+    assert_eq!(exit_of(fixture::gather(none, false)), Exit::NothingSelected);
     let mut lost = fixture::generated();
     lost.pop();
     assert_eq!(exit_of(lost), Exit::Environment);

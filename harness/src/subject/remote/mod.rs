@@ -6,6 +6,7 @@
 mod check;
 mod file;
 mod network;
+mod reach;
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use file::{
     Ca, CertificateNames, PartnerHosts, Setting, Start, TargetFile, Timeouts, TriggerKind,
 };
 pub(crate) use network::write_new;
+pub use reach::{Gains, OPEN};
 
 use super::call::{Call, CallError};
 use super::inner_side::InnerSide;
