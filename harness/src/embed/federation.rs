@@ -18,9 +18,10 @@ use super::subject::Subject;
 use super::trial::{Bench, Rerun};
 use crate::baseline::BaselineCheck;
 use crate::case::{Case, Tag};
-use crate::cli::{Exit, output};
+use crate::cli::{Exit, Policies, output};
 use crate::matrix::{self, Selection, SelectionError};
 use crate::oracle::Profile;
+use crate::policy::PolicyNumber;
 use crate::runner::{self, Deadlines, Plan, SLOTS};
 use crate::scenario::Library;
 use crate::subject::{self, Placement, Target};
@@ -39,6 +40,7 @@ pub struct Federation {
     tags: Vec<Tag>,
     left_out: Vec<String>,
     personas: Vec<Persona>,
+    policies: Option<String>,
     profile: Profile,
     seed: u64,
     timeout: Duration,
@@ -53,6 +55,7 @@ pub fn federation(target: impl Into<Subject>) -> Federation {
         tags: Vec::new(),
         left_out: Vec::new(),
         personas: persona::builtin(),
+        policies: None,
         profile: Profile::default(),
         seed: 1,
         timeout: Duration::from_secs(10),
@@ -86,6 +89,15 @@ impl Federation {
     #[must_use]
     pub fn persona(mut self, persona: Persona) -> Self {
         self.personas.push(persona);
+        self
+    }
+
+    /// Runs scenarios in these policies, such as `7` or `7,13`, or in `all` valid ones, as `s2spec run
+    /// --policy` does. By default they run in the policies of the target file, or else in those that each
+    /// is written for.
+    #[must_use]
+    pub fn policies(mut self, policies: impl Into<String>) -> Self {
+        self.policies = Some(policies.into());
         self
     }
 
@@ -141,7 +153,7 @@ impl Federation {
 
     fn try_run(self, arguments: &Arguments) -> Result<ExitCode, (Exit, String)> {
         let mut all = matrix::cases(&self.personas);
-        all.extend(Library::builtin().cases());
+        all.extend(Library::builtin().cases_in(self.rows()?.as_deref()));
         let selected = self.selected(&all)?;
         let target = self.subject.target.clone()?;
         let bench = Bench::new(self.rerun());
@@ -202,9 +214,24 @@ impl Federation {
         Ok(selected)
     }
 
+    /// The policies of scenarios.
+    fn rows(&self) -> Result<Option<Vec<PolicyNumber>>, (Exit, String)> {
+        let Some(text) = &self.policies else {
+            return Ok(self.subject.policies.clone());
+        };
+        let asked: Result<Policies, _> = text.parse();
+        match asked {
+            Ok(Policies(rows)) => Ok(Some(rows)),
+            Err(why) => Err(failed(Exit::Usage, &format!("policies {text:?}: {why}"))),
+        }
+    }
+
     fn rerun(&self) -> Rerun {
         match &self.subject.options {
-            Some(options) => Rerun::CommandLine(options.clone()),
+            Some(options) => {
+                let policies = self.policies.iter().map(|text| format!("--policy {text}"));
+                Rerun::CommandLine(options.iter().cloned().chain(policies).collect())
+            }
             None => Rerun::Cargo(cargo_arguments()),
         }
     }

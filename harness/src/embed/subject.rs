@@ -9,6 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::in_process::{self, InProcess};
 use crate::cli::{self, Exit};
+use crate::policy::PolicyNumber;
 use crate::subject::Target;
 use crate::subject::remote::{Remote, TargetFile};
 
@@ -21,6 +22,8 @@ pub struct Subject {
     pub(super) options: Option<Vec<String>>,
     /// The lock file of a server that all processes share.
     turn: Option<PathBuf>,
+    /// The policies that it is set to; `None` if any can be had.
+    pub(super) policies: Option<Vec<PolicyNumber>>,
 }
 
 /// The server of a target file, as in `s2spec run --target FILE`. A relative path starts at
@@ -34,6 +37,7 @@ pub fn target_file(path: impl AsRef<Path>) -> Subject {
     match cli::target_file(path, false) {
         Ok(file) => Subject {
             turn: Some(turn_file(&file)),
+            policies: Some(file.rows().collect()),
             target: Ok(Arc::new(Remote::new(file))),
             options: Some(options),
         },
@@ -41,6 +45,7 @@ pub fn target_file(path: impl AsRef<Path>) -> Subject {
             target: Err((error.exit(), error.report(false))),
             options: Some(options),
             turn: None,
+            policies: None,
         },
     }
 }
@@ -80,6 +85,7 @@ impl From<Arc<dyn Target>> for Subject {
             target: Ok(target),
             options: None,
             turn: None,
+            policies: None,
         }
     }
 }

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
@@ -183,5 +184,32 @@ fn wrong_selections_and_target_files_are_wrong_usage() {
     let (exit, _) = run(server().cases("policies").without("**"), &[]);
     assert_eq!(exit, code(4));
     let (exit, _) = run(federation(target_file("nowhere/server.toml")), &[]);
+    assert_eq!(exit, code(2));
+}
+
+#[test]
+fn scenarios_run_in_the_policies_of_the_target_or_in_those_named() {
+    const SCENARIO: &str = "sasl/SAS-16-abort";
+    let listed = |tests: Federation| {
+        let (_, all) = run(tests.cases(SCENARIO), &["--list"]);
+        let rows = all.lines().filter(|line| line.starts_with(SCENARIO));
+        let rows = rows.filter_map(|line| line.split_once("/row"));
+        let rows: BTreeSet<String> = rows.map(|(_, row)| row[..2].to_owned()).collect();
+        rows.into_iter().collect::<Vec<_>>()
+    };
+    let in_process = || federation(Wrong::new(How::Panics));
+    assert_eq!(listed(in_process()), Vec::<String>::new());
+    assert_eq!(listed(in_process().policies("7,13")), ["07", "13"]);
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("server.toml");
+    let text = "format = 1\nname = \"x\"\ndomain = \"x.example\"\naddress = \"127.0.0.1:5269\"\n\
+        dns = \"127.0.0.1:15353\"\nca = { certificate = \"ca.crt\", key = \"ca.key\" }\n\
+        [trigger]\nkind = \"reply\"\n[[policy]]\nrow = 7\n";
+    std::fs::write(&file, text).unwrap();
+    assert_eq!(listed(federation(target_file(&file))), ["07"]);
+    assert_eq!(listed(federation(target_file(&file)).policies("9")), ["09"]);
+
+    let (exit, _) = run(in_process().policies("nineteen"), &["--list"]);
     assert_eq!(exit, code(2));
 }
