@@ -35,6 +35,8 @@ const DEFAULT_TIMEOUT: &str = "10";
 const LONGEST_TIMEOUT: f64 = 3600.0;
 const LONGEST_BUDGET: f64 = 24.0 * 3600.0;
 const DEFAULT_SEED: u64 = 1;
+/// More threads only take memory, and some machines refuse them.
+const MOST_THREADS: usize = 256;
 /// The maximum number of events waiting to be shown.
 const EVENTS: usize = 64;
 /// The maximum time that unfinished tasks may delay the report.
@@ -225,7 +227,7 @@ pub(super) struct Options {
     no_doctor: bool,
 
     /// Number of threads; each runs several cases at a time [default: one for each core]
-    #[arg(short, long, value_name = "N", env = "S2SPEC_JOBS")]
+    #[arg(short, long, value_name = "N", value_parser = threads, env = "S2SPEC_JOBS")]
     jobs: Option<NonZeroUsize>,
 
     /// Seed of stream ids, dialback secrets and certificate serials
@@ -340,6 +342,14 @@ impl Options {
             rerun: self.rerun(),
         }
     }
+}
+
+/// A number of threads.
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse().ok().and_then(NonZeroUsize::new);
+    number
+        .filter(|number| number.get() <= MOST_THREADS)
+        .ok_or_else(|| format!("expected a number from 1 to {MOST_THREADS}"))
 }
 
 pub(super) fn timeout(text: &str) -> Result<Duration, String> {

@@ -35,6 +35,8 @@ fn options_stand_with_their_command() {
 fn nonsense_is_refused_with_usage() {
     for line in [
         "s2spec run --jobs 0",
+        "s2spec run --jobs 257",
+        "s2spec -j 100000",
         "s2spec run --timeout 0",
         "s2spec run --timeout -1",
         "s2spec run --timeout nan",
@@ -55,6 +57,7 @@ fn nonsense_is_refused_with_usage() {
     }
     for line in [
         "s2spec run --jobs 1",
+        "s2spec run --jobs 256",
         "s2spec run --timeout 0.5",
         "s2spec list --long offers --mode strict",
         "s2spec explain personas/row07/modern/inbound --strict-certificates",
