@@ -87,6 +87,11 @@ impl Lab {
             .map_or_else(|| Place::anywhere(address), Ok)
     }
 
+    /// Closes the network. When this returns, another one can be opened at the same address.
+    pub async fn close(self) {
+        self.dns.close().await;
+    }
+
     /// The SRV name for the host at an address. A host name is published.
     ///
     /// # Errors

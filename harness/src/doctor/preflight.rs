@@ -72,6 +72,17 @@ pub async fn preflight(
     preflight: &Preflight,
 ) -> Result<Diagnosis, DoctorError> {
     let lab = target.lab(preflight.seed).map_err(DoctorError::Network)?;
+    let diagnosis = diagnose(target, preflight, &lab).await;
+    // A run that follows needs its address.
+    lab.close().await;
+    diagnosis
+}
+
+async fn diagnose(
+    target: &dyn Target,
+    preflight: &Preflight,
+    lab: &Lab,
+) -> Result<Diagnosis, DoctorError> {
     let (row, group) = placed(target, preflight.row)?;
     let cases = [case("modern", row)?, case("cert-unknown-ca", row)?];
     let [good, unknown] = &cases;
@@ -79,9 +90,9 @@ pub async fn preflight(
     if let Some(finding) = preflight.extra.absent(preflight.patience).await {
         return Ok(only(target, row, &preflight.extra, Check::Port, finding));
     }
-    match target.start(&lab, &group, &cases).await {
+    match target.start(lab, &group, &cases).await {
         Ok((running, stop)) => {
-            let subject = subject(target, &running, &lab, row, preflight.profile, &partners);
+            let subject = subject(target, &running, lab, row, preflight.profile, &partners);
             let subject = Subject {
                 public_dns: preflight.public_dns.clone(),
                 inner: preflight.extra.inner,
@@ -92,7 +103,7 @@ pub async fn preflight(
                 Inside::Linked(inner) => Some(inner.open(&partners[..1], true, None)),
                 Inside::Hidden(_) => None,
             };
-            let mut diagnosis = examine(&subject, &lab, preflight.depth, preflight.patience).await;
+            let mut diagnosis = examine(&subject, lab, preflight.depth, preflight.patience).await;
             drop(answering);
             drop(running);
             if let Err(error) = stop().await {

@@ -28,7 +28,15 @@ pub async fn run(plan: Plan, events: mpsc::Sender<RunEvent>, interrupt: watch::R
     // A reader that went away needs nothing more; the run still ends in order.
     let _ = events.send(started).await;
     let interrupted = match plan.target.lab(plan.seed) {
-        Ok(lab) => run_groups(plan, Arc::new(lab), &events, interrupt).await,
+        Ok(lab) => {
+            let lab = Arc::new(lab);
+            let interrupted = run_groups(plan, Arc::clone(&lab), &events, interrupt).await;
+            // The next round needs its address.
+            if let Some(lab) = Arc::into_inner(lab) {
+                lab.close().await;
+            }
+            interrupted
+        }
         Err(error) => {
             let _ = events
                 .send(RunEvent::Trouble(format!("no test network: {error}")))

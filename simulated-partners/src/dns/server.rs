@@ -27,7 +27,7 @@ pub struct Dns {
     address: SocketAddr,
     records: Records,
     /// Its tasks are aborted on drop.
-    _server: Server<Responder>,
+    server: Server<Responder>,
 }
 
 impl Dns {
@@ -58,8 +58,15 @@ impl Dns {
         Ok(Self {
             address,
             records,
-            _server: server,
+            server,
         })
+    }
+
+    /// Stops it. When this returns, its port is free; after a drop, that takes a moment.
+    pub async fn close(mut self) {
+        if let Err(error) = self.server.shutdown_gracefully().await {
+            tracing::warn!(%error, "the DNS server did not end in order");
+        }
     }
 
     /// Its address, for UDP and TCP.

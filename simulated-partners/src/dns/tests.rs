@@ -296,6 +296,18 @@ async fn it_ends_when_it_is_dropped() {
     }
 }
 
+#[tokio::test]
+async fn its_port_is_free_when_it_is_closed() {
+    let mut dns = Dns::start().unwrap();
+    let address = dns.address();
+    let client = TcpStream::connect(address).await.unwrap();
+    for _ in 0..20 {
+        dns.close().await;
+        dns = Dns::start_at(address).unwrap();
+    }
+    drop(client);
+}
+
 #[test]
 fn outside_of_a_runtime_it_is_an_error() {
     assert!(Dns::start().is_err());
