@@ -10,6 +10,7 @@ pub mod reference;
 pub mod remote;
 mod server;
 pub(crate) mod template;
+mod warden;
 
 use std::future::Future;
 use std::io;

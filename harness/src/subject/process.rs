@@ -16,6 +16,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::warden;
+
 /// Bytes of output that are kept.
 const KEPT: usize = 4096;
 /// How long output may come after its process has ended.
@@ -167,6 +169,7 @@ impl Group {
         let id = child.id().and_then(|id| i32::try_from(id).ok());
         if let Some(id) = id {
             locked(&GROUPS).insert(id);
+            warden::group(id);
         }
         Self(id)
     }
@@ -187,6 +190,7 @@ impl Group {
     fn forget(&mut self) {
         if let Some(id) = self.0.take() {
             locked(&GROUPS).remove(&id);
+            warden::ended(id);
         }
     }
 }

@@ -26,7 +26,7 @@ use super::inner_side::InnerSide;
 use super::port::free_address;
 use super::server::{Launch, Ours};
 use super::template::fill;
-use super::{Pending, Placement, Running, StartError, Stop, Target};
+use super::{Pending, Placement, Running, StartError, Stop, Target, warden};
 use crate::case::Case;
 use crate::cause::with_causes;
 use crate::lab::Lab;
@@ -149,6 +149,7 @@ impl BuiltIn {
             .prefix(&prefix)
             .tempdir()
             .map_err(trouble)?;
+        warden::folder(folder.path());
         let address = free_address().map_err(trouble)?;
         let component = free_address().map_err(trouble)?;
         let direct_tls = free_address().map_err(trouble)?;
