@@ -1,6 +1,7 @@
 //! State available to every connection of the proxy.
 
 use crate::certificate::PartnerTls;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::connections::Connections;
 use crate::resolve::Resolver;
@@ -11,6 +12,7 @@ use crate::task::Tasks;
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) config: Config,
+    pub(crate) clock: Clock,
     pub(crate) tls: PartnerTls,
     pub(crate) connections: Connections,
     pub(crate) resolver: Resolver,

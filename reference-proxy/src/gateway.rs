@@ -8,8 +8,8 @@ use rustls::ServerConfig;
 use tokio::io::ReadHalf;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::clock::Clock;
 use crate::context::Context;
 use crate::domain::Domain;
 use crate::listener::Listener;
@@ -52,9 +52,9 @@ pub(crate) async fn listen(context: Arc<Context>, listener: Listener, tls: Arc<S
 async fn serve(context: Arc<Context>, stream: TcpStream, peer: SocketAddr, tls: Arc<ServerConfig>) {
     let mut stop = context.tasks.stop();
     let limits = &context.config.settings.limits;
-    let due = Instant::now() + limits.stream_establishment_timeout;
+    let due = context.clock.now() + limits.stream_establishment_timeout;
     let established = tokio::select! {
-        established = timeout_at(due, establish(&context, stream, tls)) => established,
+        established = context.clock.timeout_at(due, establish(&context, stream, tls)) => established,
         () = stop.asked() => return,
     };
     let (mut connection, serves, greeting) = match established {
@@ -71,7 +71,10 @@ async fn serve(context: Arc<Context>, stream: TcpStream, peer: SocketAddr, tls: 
     let (queue, stanzas) = mpsc::channel(limits.gateway_queue_stanzas);
     // A gateway that has read the features may rely on getting stanzas.
     let id = context.router.join(serves.clone(), queue);
-    let greeted = timeout_at(due, connection.send(&greeting)).await;
+    let greeted = context
+        .clock
+        .timeout_at(due, connection.send(&greeting))
+        .await;
     if !matches!(greeted, Ok(Ok(()))) {
         tracing::warn!(%peer, "gateway gone before it was greeted");
         context.router.part(id);
@@ -82,7 +85,13 @@ async fn serve(context: Arc<Context>, stream: TcpStream, peer: SocketAddr, tls: 
     let (mut incoming, outgoing) = connection.split();
     let (end, ended) = oneshot::channel();
     let keep_alive = limits.keep_alive_interval;
-    let mut writing = Box::pin(write(outgoing, stanzas, ended, keep_alive));
+    let mut writing = Box::pin(write(
+        context.clock.clone(),
+        outgoing,
+        stanzas,
+        ended,
+        keep_alive,
+    ));
     let ending = tokio::select! {
         ending = read(&context, &mut incoming, id, &mut stop) => Some(ending),
         // The gateway stopped reading, or the connection broke.
@@ -124,7 +133,7 @@ async fn establish(
     tls: Arc<ServerConfig>,
 ) -> Result<(Connection, Serves, String), Lost> {
     let config = &context.config;
-    let mut connection = Connection::new(stream, &config.settings.limits);
+    let mut connection = Connection::new(stream, &config.settings.limits, &context.clock);
     connection.secure(Tls::Accept(tls)).await?;
     let id = stream_id().map_err(|_| Lost::Ended)?;
     let header = match connection.next().await {
@@ -209,6 +218,7 @@ type Left = Vec<Stanza>;
 
 /// Writes queued stanzas until the reader says how the stream ends, or the connection breaks.
 async fn write(
+    clock: Clock,
     mut outgoing: Outgoing,
     mut stanzas: mpsc::Receiver<Stanza>,
     mut ended: oneshot::Receiver<Ending>,
@@ -223,7 +233,7 @@ async fn write(
                 ending = &mut ended => Err(ending.unwrap_or(Ending::Lost)),
             }
         };
-        let bytes = match timeout(keep_alive, next).await {
+        let bytes = match clock.timeout(keep_alive, next).await {
             // The router has dropped the gateway, and the reader knows why.
             Ok(Ok(0)) => break ended.await.unwrap_or(Ending::Lost),
             Ok(Ok(_)) => joined(&batch),

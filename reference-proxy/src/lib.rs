@@ -14,6 +14,7 @@
 pub mod config;
 
 mod certificate;
+mod clock;
 mod connections;
 mod context;
 mod dialback;
@@ -35,4 +36,5 @@ mod stream;
 mod task;
 mod xml;
 
+pub use clock::Clock;
 pub use proxy::{Proxy, StartError};

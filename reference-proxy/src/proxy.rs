@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::certificate::{Judge, PartnerTls, gateway_acceptor};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::connections::Connections;
 use crate::context::Context;
@@ -61,6 +62,15 @@ impl Proxy {
     ///
     /// [`StartError`] if an address, DNS, TLS or the runtime is not available.
     pub fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_with(config, Clock::default())
+    }
+
+    /// The same with another clock. Only [`Proxy::stop`] takes no longer than real time allows.
+    ///
+    /// # Errors
+    ///
+    /// See [`Proxy::start`].
+    pub fn start_with(config: Config, clock: Clock) -> Result<Self, StartError> {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let settings = &config.settings;
         let (outside, inside) = (&settings.external, &settings.internal);
@@ -75,10 +85,10 @@ impl Proxy {
             .map_err(unusable("TLS towards the gateway"))?;
         let seed = random().map_err(unusable("random numbers"))?;
         let seed = u64::from_ne_bytes(seed);
-        let resolver = Resolver::new(&settings.dns, settings.limits.dns_timeout, seed)
+        let resolver = Resolver::new(&settings.dns, settings.limits.dns_timeout, seed, &clock)
             .map_err(unusable("DNS"))?;
         config.log_partners();
-        let (supervisor, tasks): (Supervisor, Tasks) = Supervisor::start(&runtime);
+        let (supervisor, tasks): (Supervisor, Tasks) = Supervisor::start(&runtime, &clock);
         let proxy = Self {
             external: external.address,
             internal: internal.address,
@@ -89,6 +99,7 @@ impl Proxy {
             connections: Connections::new(&settings.limits, &settings.partners),
             router: Router::new(&settings.limits),
             config,
+            clock,
             tls,
             resolver,
             tasks: tasks.clone(),

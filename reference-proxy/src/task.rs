@@ -9,12 +9,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use crate::clock::Clock;
+
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Starts tasks.
 #[derive(Clone, Debug)]
 pub(crate) struct Tasks {
     jobs: mpsc::UnboundedSender<Job>,
+    clock: Clock,
     stop: watch::Receiver<bool>,
 }
 
@@ -44,7 +47,7 @@ impl Stop {
 impl Tasks {
     /// Starts a task, unless the proxy has ended.
     pub(crate) fn spawn(&self, job: impl Future<Output = ()> + Send + 'static) {
-        let _ = self.jobs.send(Box::pin(job));
+        let _ = self.jobs.send(self.clock.count(job));
     }
 
     pub(crate) fn stop(&self) -> Stop {
@@ -53,12 +56,13 @@ impl Tasks {
 }
 
 impl Supervisor {
-    pub(crate) fn start(runtime: &Handle) -> (Self, Tasks) {
+    pub(crate) fn start(runtime: &Handle, clock: &Clock) -> (Self, Tasks) {
         let (stop, stopped) = watch::channel(false);
         let (jobs, queue) = mpsc::unbounded_channel();
         let running = runtime.spawn(supervise(queue, Stop(stopped.clone())));
         let tasks = Tasks {
             jobs,
+            clock: clock.clone(),
             stop: stopped,
         };
         (Self { stop, running }, tasks)

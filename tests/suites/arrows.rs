@@ -125,17 +125,17 @@ const FLOORS: [(&str, &[&[&str]]); 4] = [
     (
         "reference-proxy",
         &[
-            &["domain", "limits", "negotiation", "random", "task", "xml"],
+            &["clock", "domain", "limits", "negotiation", "random", "xml"],
             &[
                 "certificate",
                 "key",
-                "listener",
                 "partner",
                 "resolve",
                 "stanza",
                 "stream",
+                "task",
             ],
-            &["config", "connections", "dialback", "router"],
+            &["config", "connections", "dialback", "listener", "router"],
             &["context"],
             &["outbound"],
             &["gateway", "inbound"],

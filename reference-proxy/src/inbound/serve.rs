@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::Instant;
 
 use super::action::{Action, Fatal, Input};
 use super::receiving::Receiving;
@@ -52,7 +52,7 @@ async fn refuse(context: Arc<Context>, stream: TcpStream) {
     let opening = Opening::new(context.config.own_domain().as_str(), None, Some(&id));
     let text = opening.refusal(Condition::ResourceConstraint, "");
     // One write into an empty buffer does not wait.
-    if let Ok(Ok(())) = timeout(REFUSAL, stream.writable()).await {
+    if let Ok(Ok(())) = context.clock.timeout(REFUSAL, stream.writable()).await {
         let _ = stream.try_write(text.as_bytes());
     }
 }
@@ -102,10 +102,10 @@ impl From<Lost> for Gone {
 impl Serving {
     fn new(context: Arc<Context>, stream: TcpStream, peer: SocketAddr, place: Place) -> Self {
         let limits = &context.config.settings.limits;
-        let connection = Connection::new(stream, limits);
+        let connection = Connection::new(stream, limits, &context.clock);
         let (report, statuses) = mpsc::channel(limits.stream_pairs);
         let stop = context.tasks.stop();
-        let now = Instant::now();
+        let now = context.clock.now();
         Self {
             context,
             connection,
@@ -144,7 +144,8 @@ impl Serving {
                 return Ok(());
             }
             if matches!(self.state, Receiving::AwaitClosingTag(_)) {
-                self.closing_since.get_or_insert_with(Instant::now);
+                let clock = &self.context.clock;
+                self.closing_since.get_or_insert_with(|| clock.now());
             }
         }
     }
@@ -152,6 +153,7 @@ impl Serving {
     async fn event(&mut self) -> Event {
         let due = self.due();
         let closing = self.closing_since.is_some();
+        let clock = self.context.clock.clone();
         let waiting = async {
             tokio::select! {
                 frame = self.connection.next() => Event::Frame(frame),
@@ -159,7 +161,8 @@ impl Serving {
                 () = self.stop.asked(), if !closing => Event::Stop,
             }
         };
-        timeout_at(due, waiting).await.unwrap_or(Event::Overdue)
+        let event = clock.timeout_at(due, waiting).await;
+        event.unwrap_or(Event::Overdue)
     }
 
     /// The peer's deadline.
@@ -201,7 +204,7 @@ impl Serving {
             },
             Event::Frame(Ok(Frame::Element(element))) => Input::Element(element),
             Event::Frame(Ok(Frame::Stanza(stanza))) => {
-                self.last_stanza = Instant::now();
+                self.last_stanza = self.context.clock.now();
                 Input::Stanza(stanza)
             }
             Event::Frame(Ok(Frame::Closed)) => Input::Closed,
@@ -213,7 +216,7 @@ impl Serving {
                 return Ok(());
             }
             Event::Overdue => {
-                let idle = self.state.is_authenticated() && Instant::now() >= self.idle();
+                let idle = self.state.is_authenticated() && self.context.clock.now() >= self.idle();
                 tracing::info!(peer = %self.peer, idle, "time is up");
                 if self.closing_since.is_some() {
                     return Err(Gone);
@@ -306,7 +309,7 @@ impl Serving {
             self.partners.insert(partner.domain.clone(), place);
         }
         self.keep_alive = partner.keep_alive;
-        self.last_stanza = Instant::now();
+        self.last_stanza = self.context.clock.now();
         let bytes = config.settings.limits.stanza_bytes;
         self.connection.incoming().trust(bytes);
         Ok(())
@@ -329,7 +332,7 @@ impl Serving {
     async fn begin(&mut self) -> Result<(), Gone> {
         let due = self.due();
         let direct = tokio::select! {
-            first = timeout_at(due, self.connection.begins_with_tls()) => first.unwrap_or(false),
+            first = self.context.clock.timeout_at(due, self.connection.begins_with_tls()) => first.unwrap_or(false),
             () = self.stop.asked() => false,
         };
         if direct {
@@ -354,7 +357,12 @@ impl Serving {
 
     async fn handshake(&mut self, config: Arc<ServerConfig>) -> Result<(), Gone> {
         let due = self.due();
-        match timeout_at(due, self.connection.secure(Tls::Accept(config))).await {
+        match self
+            .context
+            .clock
+            .timeout_at(due, self.connection.secure(Tls::Accept(config)))
+            .await
+        {
             Ok(Ok(())) => Ok(()),
             Ok(Err(lost)) => {
                 tracing::info!(peer = %self.peer, reason = lost.reason(), "TLS handshake failed");

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use crate::context::Context;
 use crate::domain::Domain;
@@ -65,12 +64,14 @@ impl Servers {
     ) -> Result<Dialled, Unreachable> {
         let limits = &context.config.settings.limits;
         while let Some(server) = self.left.pop_front() {
-            match timeout(limits.connect_timeout, TcpStream::connect(server.address)).await {
+            let dialled = TcpStream::connect(server.address);
+            let dialled = context.clock.timeout(limits.connect_timeout, dialled);
+            match dialled.await {
                 Ok(Ok(stream)) => {
                     self.last = Some(server);
                     self.tried += 1;
                     return Ok(Dialled {
-                        connection: Connection::new(stream, limits),
+                        connection: Connection::new(stream, limits, &context.clock),
                         direct: server.direct,
                     });
                 }

@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use tokio::time::{Instant, timeout_at};
-
 use super::dial::Servers;
 use super::initiating::Undecided;
 use super::negotiate::{Negotiated, ask_again, hang_up, open};
@@ -91,7 +89,7 @@ async fn connect(
             Some(failure) => Unavailable::Failed(failure),
             None => unreachable.into(),
         })?;
-        let deadline = Instant::now() + settings.limits.stream_establishment_timeout;
+        let deadline = context.clock.now() + settings.limits.stream_establishment_timeout;
         let plan = Plan {
             pair: pair.clone(),
             terms: partner.terms,
@@ -103,7 +101,8 @@ async fn connect(
         match open(context, dialled, plan, deadline, stop).await {
             Negotiated::Open(connection, opened) => {
                 tracing::info!(%pair, method = %opened.method, "stream open");
-                let stream = OpenStream::new(connection, opened, places, keep_alive);
+                let now = context.clock.now();
+                let stream = OpenStream::new(connection, opened, places, keep_alive, now);
                 return Ok(Reached::Open(stream));
             }
             Negotiated::Undecided(connection, undecided) => {
@@ -159,7 +158,7 @@ async fn linger(
     let patience = context.config.settings.limits.stream_establishment_timeout;
     loop {
         let woken = woken(context, pair, &mut stream.connection, stop);
-        let woken = timeout_at(Instant::now() + patience, woken).await;
+        let woken = context.clock.timeout(patience, woken).await;
         let UndecidedStream {
             connection,
             undecided,
@@ -170,11 +169,12 @@ async fn linger(
             farewell(context, connection).await;
             return None;
         }
-        let deadline = Instant::now() + patience;
+        let deadline = context.clock.now() + patience;
         match ask_again(context, connection, undecided, &pair.to, deadline, stop).await {
             Negotiated::Open(connection, opened) => {
                 context.router.opened(pair);
-                let stream = OpenStream::new(connection, opened, places, keep_alive);
+                let now = context.clock.now();
+                let stream = OpenStream::new(connection, opened, places, keep_alive, now);
                 stream.carry(context, pair, stop).await;
                 return None;
             }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow::{Break, Continue};
 use std::sync::Arc;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::awaiting::{Action, Input};
 use super::dial::Dialled;
@@ -149,10 +149,10 @@ impl Negotiation<'_> {
             if state.awaits_answer() && !asked {
                 asked = true;
                 let patience = config.settings.limits.dialback_timeout;
-                self.deadline = self.deadline.min(Instant::now() + patience);
+                self.deadline = self.deadline.min(self.context.clock.now() + patience);
             }
             let frame = tokio::select! {
-                frame = timeout_at(self.deadline, self.connection.next()) => frame,
+                frame = self.context.clock.timeout_at(self.deadline, self.connection.next()) => frame,
                 () = self.stop.asked() => {
                     return Ok(self.give_up(CLOSING.to_owned(), Failure::Stopping).await);
                 }
@@ -180,7 +180,8 @@ impl Negotiation<'_> {
         let tls = &self.context.tls;
         let partner = self.partner;
         let connect = Tls::Connect(tls.connector(self.direct), partner.server_name());
-        match timeout_at(self.deadline, self.connection.secure(connect)).await {
+        let secured = self.connection.secure(connect);
+        match self.context.clock.timeout_at(self.deadline, secured).await {
             Ok(Ok(())) => {
                 let certificates = self.connection.certificates();
                 Ok(Input::Secured(tls.judge(

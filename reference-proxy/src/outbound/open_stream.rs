@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::negotiate::hang_up;
 use super::plan::Opened;
@@ -12,7 +12,6 @@ use super::undelivered::return_to_sender;
 use crate::connections::Place;
 use crate::context::Context;
 use crate::domain::Pair;
-use crate::limits::Limits;
 use crate::stanza::StanzaError;
 use crate::stream::{CLOSING, Condition, Connection, Lost, error, is_error};
 use crate::task::Stop;
@@ -49,8 +48,8 @@ impl OpenStream {
         opened: Opened,
         places: Places,
         keep_alive: bool,
+        now: Instant,
     ) -> Self {
-        let now = Instant::now();
         Self {
             connection,
             opened,
@@ -69,7 +68,6 @@ impl OpenStream {
         pair: &Pair,
         stop: &mut Stop,
     ) -> bool {
-        let limits = &context.config.settings.limits;
         let wake = context.router.wake(pair);
         let mut carried = false;
         let (how, last_words) = loop {
@@ -77,7 +75,7 @@ impl OpenStream {
                 Ok(0) => {}
                 Ok(_) => {
                     carried = true;
-                    self.last_stanza = Instant::now();
+                    self.last_stanza = context.clock.now();
                     self.last_sent = self.last_stanza;
                 }
                 Err(_) => {
@@ -85,10 +83,10 @@ impl OpenStream {
                     return true;
                 }
             }
-            match self.turn(limits, &wake, stop).await {
+            match self.turn(context, &wake, stop).await {
                 Turn::Wake => {}
                 Turn::KeepAlive => {
-                    self.last_sent = Instant::now();
+                    self.last_sent = context.clock.now();
                     if self.connection.send(" ").await.is_err() {
                         self.log_end(pair, "broken");
                         return carried;
@@ -131,7 +129,8 @@ impl OpenStream {
 
     /// Waits for the first event. The partner's bytes take precedence over stanzas, so
     /// none is written to a stream that is known to have ended.
-    async fn turn(&mut self, limits: &Limits, wake: &Notify, stop: &mut Stop) -> Turn {
+    async fn turn(&mut self, context: &Context, wake: &Notify, stop: &mut Stop) -> Turn {
+        let limits = &context.config.settings.limits;
         let idle = self.last_stanza + limits.stream_inactivity_timeout;
         let keep_alive = match self.keep_alive {
             // Well within the interval that the partner may allow this side.
@@ -146,7 +145,8 @@ impl OpenStream {
                 () = stop.asked() => Turn::Stop,
             }
         };
-        match timeout_at(idle.min(keep_alive), waiting).await {
+        let due = idle.min(keep_alive);
+        match context.clock.timeout_at(due, waiting).await {
             Ok(turn) => turn,
             Err(_) if idle <= keep_alive => Turn::Idle,
             Err(_) => Turn::KeepAlive,

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
 use super::link::attend;
 use super::undelivered::return_to_sender;
 use crate::context::Context;
@@ -18,7 +16,7 @@ pub(crate) async fn send(context: &Arc<Context>, pair: &Pair, queued: Queued) {
         return_to_sender(context, pair, queued, StanzaError::PolicyViolation, "").await;
         return;
     }
-    match context.router.enqueue(pair, queued, Instant::now()) {
+    match context.router.enqueue(pair, queued, context.clock.now()) {
         Placed::Waiting => {}
         Placed::Unattended => {
             let task = attend(Arc::clone(context), pair.clone(), context.tasks.stop());

@@ -1,7 +1,5 @@
 //! Undeliverable stanzas: the reasons, and the errors for their senders.
 
-use tokio::time::Instant;
-
 use super::dial::Unreachable;
 use super::plan::{Failure, after_colon};
 use crate::context::Context;
@@ -49,7 +47,7 @@ impl Unavailable {
 pub(super) async fn give_up(context: &Context, pair: &Pair, unavailable: &Unavailable) {
     let error = unavailable.error();
     let text = unavailable.to_string();
-    let returned = context.router.failed(pair, error, Instant::now());
+    let returned = context.router.failed(pair, error, context.clock.now());
     tracing::info!(
         %pair,
         stanzas = returned.len(),

@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use tokio::time::{Instant, timeout_at};
-
 use super::dial::{Dialled, Servers, Unreachable};
 use super::negotiate::{Negotiated, hang_up, open};
 use super::plan::{Failure, Plan, Purpose};
@@ -43,12 +41,15 @@ async fn ask(
     key: String,
 ) -> Result<KeyStatus, StanzaError> {
     let settings = &context.config.settings;
-    let deadline = Instant::now() + settings.limits.dialback_timeout;
+    let deadline = context.clock.now() + settings.limits.dialback_timeout;
     let terms = context.config.terms(&asserted.from);
     let terms = terms.ok_or(StanzaError::PolicyViolation)?;
     let admitted = context.connections.admit();
     let _place = admitted.map_err(|_| StanzaError::ResourceConstraint)?;
-    let dialled = timeout_at(deadline, dial(context, &asserted.from))
+    let dialled = dial(context, &asserted.from);
+    let dialled = context
+        .clock
+        .timeout_at(deadline, dialled)
         .await
         .map_err(|_| StanzaError::RemoteServerTimeout)?
         .map_err(|unreachable| nowhere(&unreachable))?;

@@ -9,10 +9,10 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
 
 use super::selection::{Chance, Target, order};
 use super::setup::{SetupError, client};
+use crate::clock::Clock;
 use crate::domain::{Domain, ProxyAddress, XMPP_SERVER_PORT};
 
 /// The most SRV records of a domain that are tried.
@@ -62,6 +62,7 @@ struct Place {
 pub(crate) struct Resolver {
     dns: TokioResolver,
     patience: Duration,
+    clock: Clock,
     chance: Mutex<Chance>,
 }
 
@@ -82,10 +83,12 @@ impl Resolver {
         servers: &[SocketAddr],
         patience: Duration,
         seed: u64,
+        clock: &Clock,
     ) -> Result<Self, SetupError> {
         Ok(Self {
             dns: client(servers, patience)?,
             patience,
+            clock: clock.clone(),
             chance: Mutex::new(Chance::new(seed)),
         })
     }
@@ -107,6 +110,7 @@ impl Resolver {
             port,
             direct: false,
         };
+        let _lookup = self.clock.looking_up();
         let places = match proxy {
             Some(ProxyAddress::Address(address)) => {
                 return Ok(vec![Server {
@@ -169,7 +173,8 @@ impl Resolver {
         let Ok(service) = absolute(&format!("{service}.{domain}")) else {
             return Ok(None);
         };
-        let found = match timeout(self.patience, self.dns.lookup(service, RecordType::SRV)).await {
+        let lookup = self.dns.lookup(service, RecordType::SRV);
+        let found = match self.clock.timeout(self.patience, lookup).await {
             Ok(Ok(found)) => found,
             Ok(Err(error)) if error.is_no_records_found() => return Ok(None),
             Ok(Err(error)) => return Err(failure(domain, error)),
@@ -202,17 +207,18 @@ impl Resolver {
         targets: Vec<Place>,
         domain: &Domain,
     ) -> Result<Vec<Server>, ResolveError> {
-        let mut deadline = Instant::now() + self.patience;
+        let mut deadline = self.clock.now() + self.patience;
         let mut found = vec![Vec::new(); targets.len()];
         let mut trouble = None;
         let mut lookups = JoinSet::new();
         for (index, place) in targets.into_iter().enumerate() {
-            let dns = self.dns.clone();
+            let (dns, clock) = (self.dns.clone(), self.clock.clone());
             let Place { name, port, direct } = place;
-            lookups.spawn(async move { (index, (port, direct), addresses(&dns, name).await) });
+            lookups
+                .spawn(async move { (index, (port, direct), addresses(&clock, &dns, name).await) });
         }
         while !lookups.is_empty() {
-            let Ok(joined) = timeout_at(deadline, lookups.join_next()).await else {
+            let Ok(joined) = self.clock.timeout_at(deadline, lookups.join_next()).await else {
                 trouble.get_or_insert_with(|| ResolveError::Timeout(domain.to_string()));
                 break;
             };
@@ -231,7 +237,7 @@ impl Resolver {
                         .collect();
                     // The first target may be tried: the others must not delay it for long.
                     if index == 0 && !found[0].is_empty() {
-                        deadline = deadline.min(Instant::now() + GRACE);
+                        deadline = deadline.min(self.clock.now() + GRACE);
                     }
                 }
                 Err(error) => {
@@ -255,17 +261,21 @@ impl Resolver {
 /// The addresses of one host, IPv6 first (RFC 6724).
 ///
 /// Once one family has an answer, the other one gets only the grace.
-async fn addresses(dns: &TokioResolver, name: Name) -> Result<Vec<IpAddr>, NetError> {
+async fn addresses(
+    clock: &Clock,
+    dns: &TokioResolver,
+    name: Name,
+) -> Result<Vec<IpAddr>, NetError> {
     let v6 = family(dns, name.clone(), RecordType::AAAA);
     let v4 = family(dns, name, RecordType::A);
     tokio::pin!(v6, v4);
     let (v6, v4) = tokio::select! {
         first = &mut v6 => {
-            let other = rest(&first, v4).await;
+            let other = rest(clock, &first, v4).await;
             (first, other)
         }
         first = &mut v4 => {
-            let other = rest(&first, v6).await;
+            let other = rest(clock, &first, v6).await;
             (other, first)
         }
     };
@@ -280,11 +290,13 @@ async fn addresses(dns: &TokioResolver, name: Name) -> Result<Vec<IpAddr>, NetEr
 }
 
 async fn rest(
+    clock: &Clock,
     first: &Result<Vec<IpAddr>, NetError>,
     other: impl Future<Output = Result<Vec<IpAddr>, NetError>>,
 ) -> Result<Vec<IpAddr>, NetError> {
     match first {
-        Ok(found) if !found.is_empty() => timeout(GRACE, other)
+        Ok(found) if !found.is_empty() => clock
+            .timeout(GRACE, other)
             .await
             .unwrap_or_else(|_| Ok(Vec::new())),
         _ => other.await,

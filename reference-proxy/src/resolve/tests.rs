@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::clock::Clock;
 use crate::domain::{Domain, ProxyAddress};
 
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -82,7 +83,7 @@ impl NameServer {
     }
 
     fn resolver(&self) -> Resolver {
-        Resolver::new(&[self.address], PATIENCE, 1).unwrap()
+        Resolver::new(&[self.address], PATIENCE, 1, &Clock::default()).unwrap()
     }
 
     fn asked(&self) -> Vec<String> {
@@ -390,7 +391,7 @@ async fn dead_name_server_is_an_error_in_time() {
     let closed = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = closed.local_addr().unwrap();
     drop(closed);
-    let resolver = Resolver::new(&[address], PATIENCE, 1).unwrap();
+    let resolver = Resolver::new(&[address], PATIENCE, 1, &Clock::default()).unwrap();
     let start = Instant::now();
     let error = resolver
         .targets(&beta(), None, false)
@@ -410,7 +411,8 @@ async fn second_name_server_stands_in_for_a_silent_one() {
     let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let silent = (silent.local_addr().unwrap(), silent);
     let alive = NameServer::start(zone(&[own])).await;
-    let resolver = Resolver::new(&[silent.0, alive.address], PATIENCE, 1).unwrap();
+    let resolver =
+        Resolver::new(&[silent.0, alive.address], PATIENCE, 1, &Clock::default()).unwrap();
     let found = resolver.targets(&beta(), None, false).await.unwrap();
     assert_eq!(found[0].to_string(), "192.0.2.7:5269");
 }

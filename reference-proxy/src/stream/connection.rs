@@ -13,10 +13,11 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use super::transport::Transport;
+use crate::clock::Clock;
 use crate::limits::Limits;
 use crate::xml::{Bounds, Frame, ReadError, Reader};
 
@@ -68,6 +69,7 @@ pub(crate) struct Incoming<R = Transport> {
     budget: Option<usize>,
     before_authentication: usize,
     heard: Instant,
+    clock: Clock,
 }
 
 /// A connection in both directions.
@@ -97,7 +99,7 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
             if count == 0 {
                 return Err(Lost::Ended);
             }
-            self.heard = Instant::now();
+            self.heard = self.clock.now();
             if let Some(budget) = &mut self.budget {
                 *budget = budget
                     .checked_sub(count)
@@ -108,8 +110,9 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
 
     /// Reads up to the peer's closing tag, or until the patience runs out.
     pub(crate) async fn await_closing_tag(&mut self, patience: Duration) {
+        let clock = self.clock.clone();
         let closed = async { while !matches!(self.next().await, Ok(Frame::Closed) | Err(_)) {} };
-        let _ = timeout(patience, closed).await;
+        let _ = clock.timeout(patience, closed).await;
     }
 
     /// Starts over with the next byte, where a new stream begins.
@@ -133,7 +136,7 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, limits: &Limits) -> Self {
+    pub(crate) fn new(stream: TcpStream, limits: &Limits, clock: &Clock) -> Self {
         // Small writes are waited for. An error here will show up again when writing.
         let _ = stream.set_nodelay(true);
         let bounds = Bounds {
@@ -149,7 +152,8 @@ impl Connection {
                 bounds,
                 budget: Some(limits.bytes_before_authentication),
                 before_authentication: limits.bytes_before_authentication,
-                heard: Instant::now(),
+                heard: clock.now(),
+                clock: clock.clone(),
             },
             patience: limits.stream_establishment_timeout,
         }
@@ -166,7 +170,8 @@ impl Connection {
 
     /// Sends a text, in one write if the transport takes it.
     pub(crate) async fn send(&mut self, text: impl AsRef<[u8]>) -> Result<(), Lost> {
-        write(&mut self.incoming.io, text.as_ref(), self.patience).await
+        let Incoming { io, clock, .. } = &mut self.incoming;
+        write(clock, io, text.as_ref(), self.patience).await
     }
 
     /// When the peer's last bytes arrived.
@@ -210,7 +215,7 @@ impl Connection {
         };
         incoming.io = Transport::Secured(Box::new(secured.map_err(Lost::Broken)?));
         incoming.buffer.clear();
-        incoming.heard = Instant::now();
+        incoming.heard = incoming.clock.now();
         incoming.restart();
         Ok(())
     }
@@ -226,7 +231,8 @@ impl Connection {
     /// Closes TLS and TCP. For a short time the peer's bytes are still read and dropped, so
     /// it can read what was sent.
     pub(crate) async fn close(mut self) {
-        let _ = timeout(LINGER, async {
+        let clock = self.incoming.clock.clone();
+        let closing = async {
             if self.incoming.io.shutdown().await.is_err() {
                 return;
             }
@@ -238,14 +244,15 @@ impl Connection {
                     None => return,
                 };
             }
-        })
-        .await;
+        };
+        let _ = clock.timeout(LINGER, closing).await;
     }
 
     /// Splits the connection, for traffic in both directions at once.
     pub(crate) fn split(self) -> (Incoming<ReadHalf<Transport>>, Outgoing) {
         let Self { incoming, patience } = self;
         let (read, io) = tokio::io::split(incoming.io);
+        let clock = incoming.clock.clone();
         let incoming = Incoming {
             io: read,
             reader: incoming.reader,
@@ -254,8 +261,14 @@ impl Connection {
             budget: incoming.budget,
             before_authentication: incoming.before_authentication,
             heard: incoming.heard,
+            clock: incoming.clock,
         };
-        (incoming, Outgoing { io, patience })
+        let outgoing = Outgoing {
+            io,
+            patience,
+            clock,
+        };
+        (incoming, outgoing)
     }
 }
 
@@ -264,20 +277,22 @@ impl Connection {
 pub(crate) struct Outgoing {
     io: WriteHalf<Transport>,
     patience: Duration,
+    clock: Clock,
 }
 
 impl Outgoing {
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), Lost> {
-        write(&mut self.io, bytes, self.patience).await
+        write(&self.clock, &mut self.io, bytes, self.patience).await
     }
 
     /// Ends this direction.
     pub(crate) async fn close(&mut self) {
-        let _ = timeout(LINGER, self.io.shutdown()).await;
+        let _ = self.clock.timeout(LINGER, self.io.shutdown()).await;
     }
 }
 
 async fn write<W: AsyncWrite + Unpin>(
+    clock: &Clock,
     io: &mut W,
     bytes: &[u8],
     patience: Duration,
@@ -286,7 +301,7 @@ async fn write<W: AsyncWrite + Unpin>(
         io.write_all(bytes).await?;
         io.flush().await
     };
-    match timeout(patience, writing).await {
+    match clock.timeout(patience, writing).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(Lost::Broken(error)),
         Err(_) => Err(Lost::Stuck),
