@@ -298,6 +298,7 @@ async fn running(lab: &Lab, instance: Instance) -> Result<(Running, Stop), Start
                 inner,
                 patience: None,
                 process: None,
+                clock: None,
             },
             stop,
         )),

@@ -19,6 +19,7 @@ use super::error::CaseError;
 use super::job::Bench;
 use super::observed::Observed;
 use super::partners::{Started, next_event, ready};
+use super::passing::{Passing, rest};
 use super::plan::Job;
 use crate::case::names::{self, Names};
 use crate::case::{Dials, Direction, Expect, MAIN, Script, Sees};
@@ -162,6 +163,8 @@ impl<'a> CaseRun<'a> {
         let service = format!("_xmpp-server._tcp.{}", self.names.domain());
         let mut asked = std::pin::pin!(records.asked(&service));
         let mut settling = None;
+        let clock = self.bench.target.clock.as_ref();
+        let mut passing = clock.and_then(|clock| Passing::of(clock, self.script));
         loop {
             if self.is_decided() {
                 return Ok(());
@@ -185,10 +188,21 @@ impl<'a> CaseRun<'a> {
                 }
                 (at, event) = next_event(&mut self.partners) => self.event(at, event)?,
                 stanza = self.backend.next(&self.observed) => self.stanza(&stanza?)?,
-                Some(due) = dues.recv() => self.due(due).await?,
+                Some(due) = dues.recv() => {
+                    self.due(due).await?;
+                    if let Some(passing) = &mut passing {
+                        passing.was_sent();
+                    }
+                }
                 () = &mut asked, if !self.observed.looked_up => {
                     self.observed.looked_up = true;
                     self.board.raise("looked-up", "");
+                }
+                () = rest(&mut passing) => {
+                    if let Some(passing) = &mut passing {
+                        self.let_time_pass(passing).await?;
+                    }
+                    continue;
                 }
                 () = sleep_until(end) => {
                     self.give_up(settling.is_some());
@@ -197,7 +211,17 @@ impl<'a> CaseRun<'a> {
             }
             self.drain(AT_ONCE)?;
             self.last = Instant::now();
+            if let Some(passing) = &mut passing {
+                passing.look_again();
+            }
         }
+    }
+
+    /// Whether something has happened that was not taken in yet.
+    pub(super) fn takes_in(&mut self) -> Result<bool, CaseError> {
+        let before = self.observed.count;
+        self.drain(AT_ONCE)?;
+        Ok(self.observed.count > before)
     }
 
     /// Notes how it stands when there is no time left.

@@ -60,6 +60,7 @@ fn running(address: SocketAddr) -> Running {
         inner: Inside::Hidden(Hidden::new(Trigger::Reply)),
         patience: None,
         process: None,
+        clock: None,
     }
 }
 

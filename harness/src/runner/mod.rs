@@ -16,6 +16,7 @@ mod loss;
 mod observed;
 mod pairing;
 mod partners;
+mod passing;
 mod plan;
 mod records;
 mod repeat;

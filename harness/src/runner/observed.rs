@@ -21,6 +21,8 @@ pub(super) struct Observed {
     pub(super) evidence: Evidence,
     /// Whether the partner's domain was looked up.
     pub(super) looked_up: bool,
+    /// How much was seen.
+    pub(super) count: usize,
     /// The size of all that was seen, in bytes.
     pub(super) kept: usize,
 }
@@ -36,6 +38,7 @@ pub(super) fn opened(what: &EventKind) -> Option<ConnectionKind> {
 impl Observed {
     /// Counts something that is going to be kept.
     pub(super) fn make_room(&mut self, size: usize) -> Result<(), CaseError> {
+        self.count += 1;
         self.kept = self.kept.saturating_add(size);
         if self.kept > KEPT {
             return Err(CaseError::Flood { kept: KEPT });

@@ -26,6 +26,7 @@ use crate::lab::Lab;
 pub use call::{Call, CallError, UNSUPPORTED};
 pub use inside::{Hidden, Inside, Trigger};
 pub use process::{Words, end_all};
+pub use reference::Clock;
 
 /// A boxed future, so that targets can be chosen at run time.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -135,6 +136,8 @@ pub struct Running {
     pub patience: Option<Duration>,
     /// Tells when its process has ended, and how; none where it was not started from here.
     pub process: Option<watch::Receiver<Option<String>>>,
+    /// Its clock, if that is moved from here.
+    pub clock: Option<Clock>,
 }
 
 impl Running {

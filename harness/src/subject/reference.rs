@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use reference_proxy::Clock;
 use reference_proxy::Proxy;
 use reference_proxy::config::Config;
 use simulated_partners::inner::gateway;
@@ -38,6 +39,8 @@ const ABILITIES: [Need; 9] = [
     Need::LabAddresses,
 ];
 
+/// Where the clock is moved, by the case that has the proxy to itself.
+const TIMED: &str = "timed-";
 /// Where TLS may come first, and is looked for in DNS.
 const DIRECT: &str = "direct";
 
@@ -63,14 +66,13 @@ impl Target for Reference {
         }
         Placement::Group(if !case.row.policy().valid() {
             format!("invalid-{}", case.row.label())
-        } else if needs_direct_tls(case) {
-            DIRECT.to_owned()
         } else if case.script.setting == Setting::StrictCertificates {
             "strict".to_owned()
-        } else if case.script.setting == Setting::ShortIdle {
-            "short-idle".to_owned()
         } else if case.waits() {
-            "impatient".to_owned()
+            // Time that passes for one case must not pass for another.
+            format!("{TIMED}{}", case.id)
+        } else if needs_direct_tls(case) {
+            DIRECT.to_owned()
         } else {
             "patient".to_owned()
         })
@@ -98,7 +100,11 @@ impl Reference {
         let text = self.configuration(lab, group, cases, &side);
         let config = Config::from_toml(&text, "generated proxy.toml")
             .map_err(|error| StartError::ConfigRefused(first_line(&error.to_string())))?;
-        let proxy = Proxy::start(config)
+        let clock = match group.starts_with(TIMED) {
+            true => Clock::by_hand(),
+            false => Clock::default(),
+        };
+        let proxy = Proxy::start_with(config, clock.clone())
             .map_err(|error| StartError::Environment(format!("the embedded proxy: {error}")))?;
         let link = gateway::connect(
             proxy.internal_address(),
@@ -115,9 +121,14 @@ impl Reference {
             "nobody@unlisted.example",
         );
         let address = proxy.external_address();
+        let moved = clock.rests().is_some();
         let stop: Stop = Box::new(move || {
             Box::pin(async move {
-                proxy.stop().await;
+                match moved {
+                    // What it still waits for would take for ever.
+                    true => drop(proxy),
+                    false => proxy.stop().await,
+                }
                 Ok(())
             })
         });
@@ -127,10 +138,12 @@ impl Reference {
                 second: Some(SECOND.to_owned()),
                 secret: Some(secret(lab)),
                 address,
-                direct_tls: (group == DIRECT).then_some(address),
+                direct_tls: cases.iter().any(needs_direct_tls).then_some(address),
                 inner: inner.into(),
-                patience: Some(silence(group)),
+                // Where a case leaves it waiting, its clock is moved.
+                patience: Some(Duration::ZERO),
                 process: None,
+                clock: Some(clock).filter(|_| moved),
             },
             stop,
         ))
@@ -143,8 +156,9 @@ impl Reference {
             side.key_pem(),
             lab.authority.root_pem(),
         );
-        let impatient = group == "impatient";
-        let patience = if impatient { IMPATIENCE } else { PATIENCE };
+        let idles = cases
+            .iter()
+            .any(|case| case.script.setting == Setting::ShortIdle);
         let mut text = format!(
             "domains = [\"{DOMAIN}\", \"{SECOND}\"]\n\
              dns = [\"{dns}\"]\n\
@@ -159,26 +173,13 @@ impl Reference {
              gateways = [\"{GATEWAY}\"]\n\
              [limits]\n\
              connections = 10000\n\
-             stream-establishment-timeout = \"{patience}ms\"\n\
-             dialback-timeout = \"{dialback}ms\"\n\
-             stream-inactivity-timeout = \"{idle}ms\"\n\
-             dns-timeout = \"{dns_patience}ms\"\n\
-             connect-timeout = \"{connect}ms\"\n",
+             stream-inactivity-timeout = \"{idle}s\"\n",
             dns = lab.dns.address(),
-            direct = group == DIRECT,
+            direct = cases.iter().any(needs_direct_tls),
             strict = self.strict_certificates || group == "strict",
             secret = secret(lab),
             pem = pem,
-            patience = patience.as_millis(),
-            dialback = if impatient { 400 } else { 10_000 },
-            idle = if group == "short-idle" {
-                SHORT_IDLE
-            } else {
-                IDLE
-            }
-            .as_millis(),
-            dns_patience = if impatient { 400 } else { 5000 },
-            connect = if impatient { 400 } else { 10_000 },
+            idle = if idles { SHORT_IDLE } else { IDLE }.as_secs(),
         );
         let mut written = BTreeSet::new();
         for case in cases {
@@ -197,23 +198,10 @@ fn secret(lab: &Lab) -> String {
     format!("secret-{:016x}", lab.seed)
 }
 
-/// How long it waits where its timeouts are what the case is about. All others are a quarter of it, so
-/// that a busy machine does not change which of them ends first.
-const IMPATIENCE: Duration = Duration::from_millis(1600);
-/// How long the proxy waits for a partner that is not expected to be silent.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// How long it keeps a stream without a stanza: longer than any case.
 const IDLE: Duration = Duration::from_secs(600);
-/// The same where the end of idle streams is the case.
-const SHORT_IDLE: Duration = Duration::from_millis(400);
-
-/// How long it may be silent at most: none of the cases leaves a patient one waiting for its partner.
-fn silence(group: &str) -> Duration {
-    match group {
-        "impatient" => IMPATIENCE,
-        _ => Duration::ZERO,
-    }
-}
+/// The same where the end of idle streams is the case: sooner than keep-alives would end or prolong them.
+const SHORT_IDLE: Duration = Duration::from_secs(100);
 
 fn partner(text: &mut String, domain: &str, policy: Policy) {
     write!(

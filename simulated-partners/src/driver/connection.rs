@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::outbox::{Outbox, Step};
 use super::recorder::Overflow;
-use super::settle::Requests;
+use super::settle::{Ahead, Requests};
 use super::socket::{Handshake, Socket, Tcp};
 use super::{FAREWELL, Shared};
 use crate::board::Snapshot;
@@ -39,6 +39,13 @@ impl Asker {
         // The requester may be gone.
         let _ = self.to.send((self.ticket, answer));
     }
+}
+
+/// A connection that was noted as such.
+pub(super) struct Opened {
+    pub(super) stream: TcpStream,
+    pub(super) connection: ConnectionId,
+    pub(super) requests: Requests,
 }
 
 /// Whether the connection continues.
@@ -82,14 +89,17 @@ struct Connection<'a> {
 /// Runs a connection from start to end.
 pub(super) async fn run(
     shared: &Arc<Shared>,
-    stream: TcpStream,
+    opened: Opened,
     purpose: Purpose,
     number: u16,
     asker: Option<Asker>,
     stanzas: Option<mpsc::UnboundedReceiver<Element>>,
-    requests: Requests,
 ) {
-    let connection = shared.recorder.opened(purpose.kind());
+    let Opened {
+        stream,
+        connection,
+        requests,
+    } = opened;
     let (answers, decided) = mpsc::unbounded_channel();
     let mut board = shared.board.subscribe();
     // Signals that are already raised must be handled, too.
@@ -179,7 +189,7 @@ impl Connection<'_> {
                 // Last, so it is reached only when nothing else is ready.
                 Some(done) = self.requests.recv() => {
                     // The waiter may have given up.
-                    let _ = done.send(());
+                    let _ = done.send(ahead(timer, paced));
                     continue;
                 }
             };
@@ -433,6 +443,15 @@ async fn traffic(
         Poll::Pending
     })
     .await
+}
+
+/// What a connection is going to do by itself.
+fn ahead(timer: Option<Instant>, paced: Option<Instant>) -> Ahead {
+    match (timer, paced) {
+        (Some(end), _) => Ahead::Pause(end.saturating_duration_since(Instant::now())),
+        (None, Some(_)) => Ahead::Repetition,
+        (None, None) => Ahead::Nothing,
+    }
 }
 
 /// Waits for the stop signal.

@@ -27,7 +27,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::board::Board;
@@ -37,9 +37,11 @@ use crate::pki;
 use crate::stream::{KeyAnswer, Machine, PartnerConfig, Purpose, Question};
 use crate::tls;
 use crate::wire::Element;
+use connection::Opened;
 pub use place::Place;
 use place::reserve;
 use recorder::Recorder;
+pub use settle::Ahead;
 use settle::{Readers, Requests};
 
 /// The default limit on concurrent connections of a partner.
@@ -133,6 +135,7 @@ struct Shared {
     runtime: Handle,
     board: Board,
     numbers: Numbers,
+    dials: Dials,
     _ended: mpsc::Sender<()>,
 }
 
@@ -156,6 +159,49 @@ impl Numbers {
             number.checked_add(1)
         });
         before.map_or(u16::MAX, |before| before + 1)
+    }
+}
+
+/// The dials of a partner that have not led to a connection yet.
+#[derive(Debug, Default)]
+struct Dials {
+    under_way: Arc<()>,
+    /// Ends with the latest.
+    latest: Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+/// A dial that has not led to a connection yet.
+struct Dial {
+    /// Ends with the one before.
+    before: Option<oneshot::Receiver<()>>,
+    _ended: oneshot::Sender<()>,
+    _under_way: Arc<()>,
+}
+
+impl Dials {
+    fn begin(&self) -> Dial {
+        let (ended, end) = oneshot::channel();
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        Dial {
+            before: latest.replace(end),
+            _ended: ended,
+            _under_way: Arc::clone(&self.under_way),
+        }
+    }
+
+    fn are_under_way(&self) -> bool {
+        Arc::strong_count(&self.under_way) > 1
+    }
+}
+
+impl Dial {
+    /// Returns when the earlier ones have led to something: connections count in the order in which
+    /// they are dialled, however they overtake each other.
+    async fn turn(&mut self) {
+        if let Some(before) = self.before.take() {
+            // Nothing is ever sent, but the sender goes.
+            let _ = before.await;
+        }
     }
 }
 
@@ -217,6 +263,7 @@ impl Partner {
             runtime: Handle::current(),
             board: setup.board,
             numbers: Numbers::default(),
+            dials: Dials::default(),
             _ended: ended_sender,
         });
         if let Some(listener) = listener {
@@ -261,9 +308,14 @@ impl Partner {
         self.events.next().await
     }
 
-    /// Returns once everything that has reached its sockets by now has been read and is among its events.
-    pub async fn settle(&self) {
-        self.shared.readers.settle().await;
+    /// Returns once everything that has reached its sockets by now has been read and is among its events:
+    /// what it is going to do then, if nothing more comes.
+    pub async fn settle(&self) -> Ahead {
+        let ahead = self.shared.readers.settle().await;
+        match self.shared.dials.are_under_way() {
+            true => Ahead::Soon,
+            false => ahead,
+        }
     }
 
     /// Ends all connections and returns the remaining observations. When it returns, all tasks have ended
@@ -310,17 +362,19 @@ impl Shared {
         let shared = Arc::clone(self);
         let kind = purpose.kind();
         let number = self.numbers.next(kind);
+        let mut dial = self.dials.begin();
         self.runtime.spawn(async move {
             let slot = Arc::clone(&shared.slots).try_acquire_owned();
             let connected = match &slot {
                 Ok(_) => shared.connect(&purpose, number).await,
                 Err(_) => Err(io::ErrorKind::ResourceBusy.into()),
             };
+            dial.turn().await;
             match connected {
                 Ok(stream) => {
-                    let requests = shared.readers.join();
-                    connection::run(&shared, stream, purpose, number, asker, stanzas, requests)
-                        .await
+                    let opened = shared.opened(stream, kind);
+                    drop(dial);
+                    connection::run(&shared, opened, purpose, number, asker, stanzas).await
                 }
                 Err(error) => {
                     shared.recorder.connect_failed(kind, error.kind());
@@ -334,6 +388,14 @@ impl Shared {
             }
             drop(slot);
         });
+    }
+
+    fn opened(&self, stream: TcpStream, kind: ConnectionKind) -> Opened {
+        Opened {
+            stream,
+            connection: self.recorder.opened(kind),
+            requests: self.readers.join(),
+        }
     }
 
     fn target(&self) -> MutexGuard<'_, SocketAddr> {
@@ -369,7 +431,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, mut requests: Reques
             accepted = listener.accept() => accepted,
             Some(done) = requests.recv() => {
                 // The waiter may have given up.
-                let _ = done.send(());
+                let _ = done.send(Ahead::Nothing);
                 continue;
             }
         };
@@ -391,18 +453,10 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, mut requests: Reques
         };
         let shared = Arc::clone(&shared);
         let number = shared.numbers.next(ConnectionKind::Outbound);
-        let requests = shared.readers.join();
+        // At once: the tasks of two connections may begin in any order.
+        let opened = shared.opened(stream, Purpose::Serve.kind());
         tokio::spawn(async move {
-            connection::run(
-                &shared,
-                stream,
-                Purpose::Serve,
-                number,
-                None,
-                None,
-                requests,
-            )
-            .await;
+            connection::run(&shared, opened, Purpose::Serve, number, None, None).await;
             drop(slot);
         });
     }

@@ -84,6 +84,7 @@ impl Target for Tampered {
                 inner: Inside::Linked(inner),
                 patience,
                 process,
+                clock,
             } = proxy
             else {
                 return Err(trouble(&io::Error::other("the proxy has an inner side")));
@@ -114,6 +115,7 @@ impl Target for Tampered {
                     inner: inner.into(),
                     patience,
                     process,
+                    clock,
                 },
                 stop,
             ))

@@ -221,9 +221,9 @@ pub enum Setting {
     /// By default.
     #[default]
     Usual,
-    /// Its timeouts are short: one second for a negotiation, half of that for dialback and DNS.
+    /// It does not wait long for a partner: a few seconds, or until its clock is moved.
     Impatient,
-    /// It closes streams on which no stanza has come for 400 milliseconds.
+    /// It soon closes streams on which no stanza comes: after a few seconds, or when its clock is moved.
     ShortIdle,
     /// TLS with an invalid certificate is refused.
     StrictCertificates,

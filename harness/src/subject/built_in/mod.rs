@@ -190,6 +190,7 @@ impl BuiltIn {
             inner: link.into(),
             patience: description.patience.map(Duration::from_secs),
             process: server.ended.clone(),
+            clock: None,
         };
         let stop: Stop = Box::new(move || Box::pin(server.stop()));
         Ok((running, stop))

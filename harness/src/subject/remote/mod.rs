@@ -155,6 +155,7 @@ impl Remote {
             inner,
             patience: file.timeouts.stream,
             process: server.ended.clone(),
+            clock: None,
         };
         let stop: Stop = Box::new(move || {
             Box::pin(async move {

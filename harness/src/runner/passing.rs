@@ -1,0 +1,146 @@
+//! Lets time pass for a target whose clock is moved from here: when the partners have done their last
+//! act, and nothing but time is missing for something to happen.
+
+use std::time::Duration;
+
+use simulated_partners::driver::Ahead;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::case_run::CaseRun;
+use super::error::CaseError;
+use crate::case::{DnsAnswer, Script, Setting};
+use crate::subject::Clock;
+
+/// How far the clock is moved at once while a partner repeats something: longer than most timeouts, but
+/// less than a whole negotiation takes at most, which must not be renewed each time.
+const STEP: Duration = Duration::from_secs(40);
+/// When to look again at a partner in the middle of something.
+const SOON: Duration = Duration::from_millis(10);
+/// How far it is moved in all where a negotiation has to end, and where an idle stream has to.
+const NEGOTIATION: Duration = Duration::from_secs(120);
+const IDLENESS: Duration = Duration::from_secs(240);
+
+/// The time that can pass.
+pub(super) struct Passing<'a> {
+    clock: &'a Clock,
+    rests: watch::Receiver<()>,
+    left: Duration,
+    /// Turns of the target's tasks at the last move.
+    turns: Option<u64>,
+    /// When a partner goes on after a pause.
+    pause: Option<Instant>,
+    /// Whether a question to DNS may stay without an answer.
+    silent_dns: bool,
+    /// Whether the inner side has sent what may not have arrived.
+    sent: bool,
+}
+
+impl<'a> Passing<'a> {
+    /// Nothing for a clock that goes by itself.
+    pub(super) fn of(clock: &'a Clock, script: &Script) -> Option<Self> {
+        let mut rests = clock.rests()?;
+        // It may rest from the beginning.
+        rests.mark_changed();
+        Some(Self {
+            clock,
+            rests,
+            left: match script.setting {
+                Setting::ShortIdle => IDLENESS,
+                Setting::Usual | Setting::Impatient | Setting::StrictCertificates => NEGOTIATION,
+            },
+            turns: None,
+            pause: None,
+            silent_dns: script
+                .dns
+                .iter()
+                .any(|dns| dns.answer == Some(DnsAnswer::Silence)),
+            sent: true,
+        })
+    }
+
+    /// The inner side has sent something.
+    pub(super) fn was_sent(&mut self) {
+        self.sent = true;
+    }
+
+    /// Something has happened, after which the target may rest as before.
+    pub(super) fn look_again(&mut self) {
+        self.rests.mark_changed();
+    }
+
+    /// Moves the clock, unless the target has stirred since it rested.
+    fn move_on(&mut self, rested: u64, ahead: Ahead, silent_dns: bool) {
+        if self.clock.at_rest(silent_dns) != Some(rested) || self.left.is_zero() {
+            return;
+        }
+        let most = match ahead {
+            Ahead::Nothing => self.left,
+            // What a partner repeats has to arrive between two moves.
+            Ahead::Repetition if self.turns == Some(rested) => return,
+            Ahead::Repetition => STEP,
+            Ahead::Pause(time) => {
+                self.pause = Some(Instant::now() + time);
+                return;
+            }
+            Ahead::Soon => {
+                self.pause = Some(Instant::now() + SOON);
+                return;
+            }
+        };
+        self.turns = Some(rested);
+        if let Some(moved) = self.clock.advance(most.min(self.left)) {
+            self.left -= moved;
+        }
+    }
+}
+
+/// Returns when the target has come to rest; never without a clock to move.
+pub(super) async fn rest(passing: &mut Option<Passing<'_>>) {
+    let Some(passing) = passing else {
+        return std::future::pending().await;
+    };
+    let Passing { rests, pause, .. } = passing;
+    let paused = async {
+        match *pause {
+            Some(end) => sleep_until(end).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        // The clock, which is held here, tells of rests as long as it is there.
+        _ = rests.changed() => {}
+        () = paused => {}
+    }
+    *pause = None;
+}
+
+impl CaseRun<'_> {
+    /// Moves the target's clock if nothing else can happen.
+    pub(super) async fn let_time_pass(
+        &mut self,
+        passing: &mut Passing<'_>,
+    ) -> Result<(), CaseError> {
+        if std::mem::take(&mut passing.sent)
+            && let Some(inner) = self.backend.inner()
+        {
+            // A target that does not answer there fails for that later.
+            let _ = timeout(self.bench.deadlines.settle, inner.barrier()).await;
+        }
+        // A lookup that has only begun will be answered, unless its answer is silence.
+        let silent_dns = passing.silent_dns && !self.queries().is_empty();
+        let Some(rested) = passing.clock.at_rest(silent_dns) else {
+            return Ok(());
+        };
+        let mut ahead = Ahead::Nothing;
+        for one in &self.partners {
+            ahead = ahead.max(one.partner.settle().await);
+        }
+        if self.takes_in()? {
+            passing.look_again();
+        } else {
+            passing.move_on(rested, ahead, silent_dns);
+        }
+        Ok(())
+    }
+}
