@@ -55,6 +55,7 @@ fn plan(selected: &[Case]) -> Plan {
         seed: 1,
         keep_events: false,
         check: Arc::new(BaselineCheck::none()),
+        doubts: false,
         budget: None,
         prove: false,
     }

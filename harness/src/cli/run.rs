@@ -92,6 +92,7 @@ fn run(
         target,
         profile,
         deadlines: Deadlines::within(options.timeout),
+        doubts: true,
         budget: options.budget.map(Budget::from_now),
         slots: Arc::new(Semaphore::new(jobs.get().saturating_mul(SLOTS))),
         seed: options.seed,

@@ -178,6 +178,7 @@ impl Federation {
             target,
             profile: self.profile,
             deadlines: Deadlines::within(self.timeout),
+            doubts: true,
             budget: None,
             slots: Arc::new(Semaphore::new(threads)),
             seed: self.seed,

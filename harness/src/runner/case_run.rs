@@ -9,7 +9,7 @@ use simulated_partners::board::Board;
 use simulated_partners::driver::{Partner, Place};
 use simulated_partners::event::{Event, EventKind, Party};
 use simulated_partners::stanza::ping;
-use simulated_partners::wire::{Element, NS_SERVER};
+use simulated_partners::wire::{Element, NS_SERVER, Unit};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -68,6 +68,13 @@ impl Drop for Published<'_> {
     }
 }
 
+/// Whether the target says that it has waited too long.
+fn is_timeout(observation: &Observation) -> bool {
+    observation.sees == Sees::Unit(Unit::StreamError)
+        && observation.by == Party::Target
+        && observation.condition() == Some("connection-timeout")
+}
+
 /// An action waiting for a signal.
 #[derive(Clone, Copy)]
 enum Due {
@@ -111,7 +118,7 @@ impl<'a> CaseRun<'a> {
             .script
             .seconds
             .map_or(self.bench.deadlines.case, |seconds| {
-                Duration::from_secs(seconds.into())
+                self.bench.stretch * Duration::from_secs(seconds.into())
             });
         let until = self.began + whole;
         self.take_places()?;
@@ -174,7 +181,7 @@ impl<'a> CaseRun<'a> {
                 .then(|| settling.unwrap_or_else(Instant::now));
             let end = match settling {
                 Some(since) => until.min(since + self.bench.deadlines.settle),
-                None if self.is_quiet() => until.min(self.last + QUIET),
+                None if self.is_quiet() => until.min(self.last + self.bench.stretch * QUIET),
                 None => until,
             };
             tokio::select! {
@@ -226,6 +233,7 @@ impl<'a> CaseRun<'a> {
 
     /// Notes how it stands when there is no time left.
     fn give_up(&mut self, is_settling: bool) {
+        self.observed.timed_out = true;
         if let Bounce::NotObservable { settled } = &mut self.observed.evidence.bounced {
             *settled = is_settling;
         }
@@ -312,6 +320,7 @@ impl<'a> CaseRun<'a> {
                 return Err(CaseError::LeftOut { role, what });
             }
             EventKind::Opened(_) => self.open += 1,
+            EventKind::GaveUp { .. } => self.observed.timed_out = true,
             EventKind::Closed { .. } => {
                 self.open = self.open.saturating_sub(1);
                 self.count("ended");
@@ -323,6 +332,7 @@ impl<'a> CaseRun<'a> {
             if Sees::Stanza.covers(observation.sees) {
                 self.stanza_on_the_wire(observation);
             }
+            self.observed.timed_out |= is_timeout(observation);
         }
         self.observed.observations.extend(observations);
         if &*name == MAIN {

@@ -42,9 +42,10 @@ impl CaseRun<'_> {
         };
         let unseen = self.is_inbound() && !self.observed.evidence.arrived.is_seen();
         if let Some(inner) = self.backend.inner().filter(|_| unseen || !self.by_oracle()) {
-            timeout(INNER_SIDE, inner.barrier())
-                .await
-                .map_err(|_| CaseError::InnerSideSilent)?;
+            timeout(INNER_SIDE, inner.barrier()).await.map_err(|_| {
+                self.observed.timed_out = true;
+                CaseError::InnerSideSilent
+            })?;
         }
         if unseen && self.by_oracle() && self.job.case.row.policy().valid() {
             self.outwait_control().await?;
@@ -79,7 +80,7 @@ impl CaseRun<'_> {
     }
 
     /// Checks that a conforming partner still gets through.
-    async fn check_health(&self) -> Result<Option<String>, CaseError> {
+    async fn check_health(&mut self) -> Result<Option<String>, CaseError> {
         let domain = self.names.living();
         let mut stanzas = self
             .backend
@@ -129,6 +130,7 @@ impl CaseRun<'_> {
         };
         let got_through = timeout(self.bench.deadlines.patience, arrived).await;
         partner.stop().await;
+        self.observed.timed_out |= got_through.is_err();
         Ok(match got_through {
             Ok(true) => None,
             Ok(false) => Some("it no longer accepts connections".to_owned()),

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use simulated_partners::dns::BadName;
 
@@ -67,6 +68,15 @@ pub(super) enum CaseError {
     /// A domain of the case is not a valid domain name.
     #[error(transparent)]
     Name(#[from] BadName),
+    /// The machine had too much to do, even for this case alone.
+    #[error(
+        "this machine was too slow: even when the case ran alone, s2spec itself was up to {} ms late",
+        late.as_millis()
+    )]
+    TooSlow {
+        /// How late the runner was.
+        late: Duration,
+    },
     /// A persona is missing from the build.
     #[error("the built-in persona `{0}` is missing")]
     Persona(&'static str),

@@ -95,6 +95,7 @@ async fn a_flood_ends_the_case_with_an_error_that_says_so() {
         target: Arc::new(Flooding),
         profile,
         deadlines: Deadlines::default(),
+        doubts: false,
         budget: None,
         slots: Arc::new(Semaphore::new(1)),
         seed: 5,

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::ending::refused_by_configuration;
+use super::error::CaseError;
 use super::job::{self, Bench, Ran};
 use super::loss::{Instance, Loss};
 use super::schedule::Schedule;
@@ -29,10 +30,21 @@ const UNEXPLAINED: usize = 2;
 /// How many of the cases under way are named.
 const NAMED: usize = 3;
 
+/// How many times longer cases may take that run alone.
+const STRETCH: u32 = 2;
+
+/// What else runs beside a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Company {
+    Others,
+    None,
+}
+
 /// The cases of an instance. Jobs are places in the plan.
 pub(super) struct Group<'a> {
     run: &'a Arc<Schedule>,
     name: &'a str,
+    company: Company,
     cases: Vec<Case>,
     waiting: Vec<usize>,
     /// Cases that may have taken the target down, the likeliest first.
@@ -61,11 +73,17 @@ struct UnderWay {
 }
 
 impl<'a> Group<'a> {
-    pub(super) fn new(run: &'a Arc<Schedule>, name: &'a str, waiting: Vec<usize>) -> Self {
+    pub(super) fn new(
+        run: &'a Arc<Schedule>,
+        name: &'a str,
+        waiting: Vec<usize>,
+        company: Company,
+    ) -> Self {
         let case = |at: &usize| run.plan.jobs[*at].case.clone();
         Self {
             run,
             name,
+            company,
             cases: waiting.iter().map(case).collect(),
             waiting,
             suspects: VecDeque::new(),
@@ -93,7 +111,7 @@ impl<'a> Group<'a> {
             let suspect = self.suspects.pop_front();
             let batch = match suspect {
                 Some(suspect) => vec![suspect],
-                None => std::mem::take(&mut self.waiting),
+                None => self.next(),
             };
             // A case proves something only on an instance that no other has worn down.
             let alone = suspect.is_some() && std::mem::take(&mut fresh);
@@ -135,6 +153,14 @@ impl<'a> Group<'a> {
         self.stop(instance, stop).await;
     }
 
+    /// The cases that run next.
+    fn next(&mut self) -> Vec<usize> {
+        match self.company {
+            Company::Others => std::mem::take(&mut self.waiting),
+            Company::None => self.waiting.pop().into_iter().collect(),
+        }
+    }
+
     /// Runs cases at the same time, until all have ended or the target is lost.
     async fn together(&self, batch: Vec<usize>, instance: &Arc<Instance>) -> Option<Lost> {
         let mut cases = JoinSet::new();
@@ -152,13 +178,25 @@ impl<'a> Group<'a> {
             };
             let slot = slot.expect("the slots are never closed");
             let (run, instance) = (Arc::clone(self.run), Arc::clone(instance));
+            let (name, company) = (self.name.to_owned(), self.company);
             cases.spawn(async move {
                 let job = &run.plan.jobs[at];
+                let began = Instant::now();
+                let case = job::run(job, run.bench(&instance, company));
                 tokio::select! {
-                    ran = slot::hold(slot, job::run(job, run.bench(&instance))) => {
-                        let Ran { result, partners, active, lost } = ran;
+                    ran = slot::hold(slot, &run.lateness, case) => {
+                        let Ran { result, partners, active, lost, timed_out } = ran;
+                        let late = run.lateness.since(began);
+                        let doubted = timed_out && run.plan.doubts;
                         let under_way = if lost {
                             Some(UnderWay { at, result, active })
+                        } else if doubted && company == Company::Others && late.is_late() {
+                            run.doubt(&name, at);
+                            None
+                        } else if doubted && late.is_too_late() {
+                            let why = CaseError::TooSlow { late: late.0 };
+                            run.tell(job.result(Run::Failed(why.to_string()))).await;
+                            None
                         } else {
                             run.tell(result).await;
                             None
@@ -311,13 +349,18 @@ impl<'a> Group<'a> {
 }
 
 impl Schedule {
-    fn bench<'a>(&'a self, instance: &'a Instance) -> Bench<'a> {
+    fn bench<'a>(&'a self, instance: &'a Instance, company: Company) -> Bench<'a> {
+        let stretch = match company {
+            Company::Others => 1,
+            Company::None => STRETCH,
+        };
         Bench {
             lab: &self.lab,
             instance,
             target: &instance.running,
             profile: self.plan.profile,
-            deadlines: self.plan.deadlines,
+            deadlines: self.plan.deadlines * stretch,
+            stretch,
             prove: self.plan.prove,
         }
     }

@@ -9,7 +9,7 @@ use super::case_run::CaseRun;
 use super::error::CaseError;
 use super::loss::Instance;
 use super::plan::{Deadlines, Job};
-use crate::case::{Case, Need, Script};
+use crate::case::{Case, Expect, Need, Script};
 use crate::judge::heaviest;
 use crate::lab::Lab;
 use crate::oracle::Profile;
@@ -25,6 +25,8 @@ pub(super) struct Bench<'a> {
     pub(super) target: &'a Running,
     pub(super) profile: Profile,
     pub(super) deadlines: Deadlines,
+    /// How many times longer than usual everything may take.
+    pub(super) stretch: u32,
     /// Whether to prove that expectations can fail.
     pub(super) prove: bool,
 }
@@ -38,6 +40,8 @@ pub(super) struct Ran {
     pub(super) active: Instant,
     /// Whether the target was lost meanwhile. The result counts then only if the case is the reason.
     pub(super) lost: bool,
+    /// Whether the result could be another with more time.
+    pub(super) timed_out: bool,
 }
 
 /// Runs a case on a running target.
@@ -51,6 +55,7 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>) -> Ran {
                 partners: Vec::new(),
                 active: Instant::now(),
                 lost: false,
+                timed_out: false,
             };
         }
     };
@@ -67,9 +72,12 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>) -> Ran {
         result = case.result(Err(CaseError::TargetLost(loss)));
         lost = true;
     }
+    let in_time = |expect: &Expect| expect.within.is_some();
+    let is_timed = script.expect.iter().any(in_time) && !is_clean(&result.run);
     Ran {
         result,
         active: case.last,
+        timed_out: case.observed.timed_out || is_timed,
         partners: case.into_partners(),
         lost,
     }

@@ -12,6 +12,7 @@ mod error;
 mod flood_tests;
 mod group;
 mod job;
+mod lateness;
 mod loss;
 mod observed;
 mod pairing;

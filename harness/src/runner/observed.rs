@@ -21,6 +21,8 @@ pub(super) struct Observed {
     pub(super) evidence: Evidence,
     /// Whether the partner's domain was looked up.
     pub(super) looked_up: bool,
+    /// Whether a deadline has ended something.
+    pub(super) timed_out: bool,
     /// How much was seen.
     pub(super) count: usize,
     /// The size of all that was seen, in bytes.

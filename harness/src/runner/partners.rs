@@ -142,9 +142,9 @@ impl CaseRun<'_> {
             connections: CONNECTIONS + usize::from(role.times),
             insists: role.insists,
             answers: role.answers || (self.awaits_answer() && !self.is_inbound()),
-            patience: role
-                .patience
-                .map_or(plain.patience, |ms| Duration::from_millis(ms.into())),
+            patience: role.patience.map_or(plain.patience, |ms| {
+                self.bench.stretch * Duration::from_millis(ms.into())
+            }),
             board: self.board.clone(),
             values: Arc::new(self.names.values(domain)),
             ..plain

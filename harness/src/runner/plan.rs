@@ -35,6 +35,8 @@ pub struct Plan {
     pub keep_events: bool,
     /// What is known of the target, for the verdict of each result.
     pub check: Arc<BaselineCheck>,
+    /// Whether a case that a deadline has ended is run again if the machine was late.
+    pub doubts: bool,
     /// How long the whole run may take.
     pub budget: Option<Budget>,
     /// Whether to test each expectation of a scenario against mutated observations, to prove
@@ -149,6 +151,18 @@ impl Deadlines {
             case,
             patience: case / 2,
             settle: Duration::from_secs(1).min(case / 4),
+        }
+    }
+}
+
+impl std::ops::Mul<u32> for Deadlines {
+    type Output = Self;
+
+    fn mul(self, times: u32) -> Self {
+        Self {
+            case: self.case * times,
+            patience: self.patience * times,
+            settle: self.settle * times,
         }
     }
 }

@@ -8,7 +8,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
-use super::group::Group;
+use super::group::{Company, Group};
+use super::lateness::Lateness;
 use super::pairing::Pairing;
 use super::plan::{Budget, Plan};
 use crate::lab::Lab;
@@ -62,6 +63,8 @@ async fn run_groups(
     let run = Arc::new(Schedule {
         controls: Mutex::new(Pairing::of(&plan.jobs)),
         told: Mutex::default(),
+        lateness: Lateness::start(),
+        doubtful: Mutex::default(),
         lab,
         plan,
         events: events.clone(),
@@ -85,13 +88,21 @@ async fn run_groups(
         let mut tasks = JoinSet::new();
         for (name, jobs) in groups {
             let run = Arc::clone(&run);
-            tasks.spawn(async move { Group::new(&run, &name, jobs).run().await });
+            tasks.spawn(async move {
+                let group = Group::new(&run, &name, jobs, Company::Others);
+                group.run().await
+            });
         }
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended {
                 run.trouble(format!("a bug in s2spec: {error}")).await;
             }
         }
+    }
+    // What a late machine has spoilt is run again when there is nothing else to do.
+    let doubtful = std::mem::take(&mut *locked(&run.doubtful));
+    for (name, jobs) in doubtful {
+        Group::new(&run, &name, jobs, Company::None).run().await;
     }
     let interrupted = *run.interrupt.borrow();
     if !interrupted {
@@ -111,6 +122,9 @@ pub(super) struct Schedule {
     controls: Mutex<Pairing>,
     /// Cases that have a result.
     told: Mutex<BTreeSet<String>>,
+    pub(super) lateness: Lateness,
+    /// Cases that a deadline has ended while the machine was late, by group.
+    doubtful: Mutex<BTreeMap<String, Vec<usize>>>,
 }
 
 impl Schedule {
@@ -119,6 +133,12 @@ impl Schedule {
         locked(&self.told).insert(result.case.id.clone());
         let complete = locked(&self.controls).take(result);
         self.send(complete).await;
+    }
+
+    /// Has a case run again at the end, alone.
+    pub(super) fn doubt(&self, group: &str, at: usize) {
+        let mut doubtful = locked(&self.doubtful);
+        doubtful.entry(group.to_owned()).or_default().push(at);
     }
 
     async fn send(&self, results: Vec<CaseResult>) {

@@ -12,28 +12,44 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
+use super::lateness::Lateness;
+
 /// Slots per thread.
 pub const SLOTS: usize = 4;
 
 /// A case that is inactive for this long waits for a timeout, the target's or its own.
 const STILL: Duration = Duration::from_millis(500);
+/// The same on a machine that is late.
+const LONGEST: Duration = Duration::from_secs(5);
 
-/// Runs a case, which holds its slot until it ends or only waits.
-pub(super) async fn hold<T>(slot: OwnedSemaphorePermit, case: impl Future<Output = T>) -> T {
+/// Runs a case, which holds its slot until it ends or only waits. While the machine is late, even a case
+/// that goes on seems to wait; if others began then, everything would only get slower.
+pub(super) async fn hold<T>(
+    slot: OwnedSemaphorePermit,
+    lateness: &Lateness,
+    case: impl Future<Output = T>,
+) -> T {
     let mut slot = Some(slot);
-    let mut still = pin!(sleep_until(Instant::now() + STILL));
+    let mut active = Instant::now();
+    let mut still = pin!(sleep_until(active + STILL));
     let mut case = pin!(case);
     poll_fn(|context| {
         if let Poll::Ready(done) = case.as_mut().poll(context) {
             return Poll::Ready(done);
         }
-        if still.is_elapsed() {
-            slot = None;
-        } else {
-            // The case was woken, so something has happened.
-            still.as_mut().reset(Instant::now() + STILL);
-            let _ = still.as_mut().poll(context);
+        if slot.is_none() {
+            return Poll::Pending;
         }
+        let now = Instant::now();
+        if !still.is_elapsed() {
+            // The case was woken, so something has happened.
+            active = now;
+        } else if now >= active + LONGEST || !lateness.since(now - STILL).is_late() {
+            slot = None;
+            return Poll::Pending;
+        }
+        still.as_mut().reset(now + STILL);
+        let _ = still.as_mut().poll(context);
         Poll::Pending
     })
     .await
@@ -58,7 +74,7 @@ mod tests {
                 yield_now().await;
             }
         };
-        hold(slot, case).await;
+        hold(slot, &Lateness::start(), case).await;
         assert_eq!(slots.available_permits(), 1);
     }
 
@@ -67,6 +83,6 @@ mod tests {
         let slots = Arc::new(Semaphore::new(1));
         let slot = Arc::clone(&slots).try_acquire_owned().unwrap();
         let case = async { slots.acquire().await.is_ok() };
-        assert!(hold(slot, case).await);
+        assert!(hold(slot, &Lateness::start(), case).await);
     }
 }

@@ -83,6 +83,7 @@ fn plan_of(ids: &[&str], refuses_at: fn(u32) -> bool, cannot_at: fn(u32) -> bool
         seed: 5,
         keep_events: false,
         check: Arc::new(BaselineCheck::none()),
+        doubts: false,
         budget: None,
         prove: false,
     }
