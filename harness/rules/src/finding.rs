@@ -5,6 +5,10 @@ use strum::{Display, VariantArray};
 
 use crate::verdict::Weight;
 
+mod sign;
+
+pub use sign::{Sign, Step};
+
 /// A problem found in a case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
@@ -12,11 +16,18 @@ pub struct Finding {
     pub against: Against,
     /// Its effect on the verdict.
     pub weight: Weight,
+    /// How directly it shows a defect.
+    pub sign: Sign,
+    /// The part of a negotiation that it is about.
+    pub step: Step,
     /// What was expected and what was observed, in a sentence.
     pub text: String,
     /// The number of the main partner's connection that shows it, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<u16>,
+    /// The number of the script's expectation that is not met, if it is one, from 0.
+    #[serde(skip)]
+    pub expectation: Option<usize>,
 }
 
 /// What a finding violates.
@@ -44,6 +55,25 @@ pub enum Fault {
     Unanswered,
     /// The target takes no connections any more.
     TargetGone,
+}
+
+impl Fault {
+    /// How directly it shows a defect.
+    pub const fn sign(self) -> Sign {
+        match self {
+            Self::Arrived | Self::Prohibited(_) | Self::TargetGone => Sign::Wrong,
+            Self::NotReturned | Self::Unanswered => Sign::Missing,
+        }
+    }
+
+    /// The part of a negotiation that it is about.
+    pub const fn step(self) -> Step {
+        match self {
+            Self::Prohibited(violation) => violation.step(),
+            Self::Arrived | Self::NotReturned | Self::Unanswered => Step::Stanza,
+            Self::TargetGone => Step::End,
+        }
+    }
 }
 
 impl std::fmt::Display for Fault {
@@ -107,4 +137,18 @@ pub enum Violation {
 impl Violation {
     /// All violations.
     pub const ALL: &'static [Self] = Self::VARIANTS;
+
+    /// The part of a negotiation that it is about.
+    pub const fn step(self) -> Step {
+        match self {
+            Self::ExternalInClear | Self::Auth | Self::Success => Step::Sasl,
+            Self::KeyInClear
+            | Self::KeyOverTls
+            | Self::ValidInClear
+            | Self::ValidOverTls
+            | Self::VerifyInClear => Step::Dialback,
+            Self::StanzaInClear | Self::StanzaBeforeAuthentication => Step::Stanza,
+            Self::Starttls => Step::Tls,
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The result of a case: first the observations, then the verdict.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -31,8 +32,14 @@ pub struct CaseResult {
     /// All observations of the main partner, in order. Empty for a pass unless transcripts were asked
     /// for.
     pub events: Vec<Event>,
+    /// The same of each further partner, by its name.
+    pub further: BTreeMap<String, Vec<Event>>,
+    /// What the target asked of DNS, in order.
+    pub queries: Vec<String>,
     /// The negotiation in one line: who sent what, in order.
     pub wire: String,
+    /// Whether it was established without an answer, because the way back need not be open.
+    pub one_way: bool,
 }
 
 /// How a case went.
@@ -110,8 +117,18 @@ impl CaseResult {
             repeated: None,
             timings: Timings::default(),
             events: Vec::new(),
+            further: BTreeMap::new(),
+            queries: Vec::new(),
             wire: String::new(),
+            one_way: false,
         }
+    }
+
+    /// Drops what was observed, which is much.
+    pub fn forget_events(&mut self) {
+        self.events = Vec::new();
+        self.further = BTreeMap::new();
+        self.queries = Vec::new();
     }
 
     /// How it ended, if it did.

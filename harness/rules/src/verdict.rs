@@ -1,7 +1,7 @@
 //! The verdicts on a case.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use strum::{Display, VariantArray};
 
 /// The verdict on a case. Every report uses these words unchanged.
@@ -58,9 +58,7 @@ impl Verdict {
 }
 
 /// The effect of a finding on the verdict. The heaviest one decides.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Weight {
     /// It is recorded: the standards leave it open.
@@ -87,5 +85,12 @@ impl Weight {
             Self::Undecided => "undecided",
             Self::Must => "fail",
         }
+    }
+}
+
+/// By its effect, because what fails need not be a MUST of a standard.
+impl Serialize for Weight {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.effect())
     }
 }

@@ -101,12 +101,18 @@ pub(crate) fn block(
         field("control", &control.id);
     }
     field("wire", &record.result.wire);
-    if !record.result.events.is_empty() {
+    if has_transcript(record) {
         out.push_str(&transcript(record, width, whole_transcript));
     }
     // Never wrapped, so it can be copied.
     let _ = writeln!(out, "  {:<LABEL$}{}", "rerun", rerun.bold());
     out
+}
+
+/// Whether anything was kept of what happened.
+pub(super) fn has_transcript(record: &Record) -> bool {
+    let result = &record.result;
+    !(result.events.is_empty() && result.further.is_empty() && result.queries.is_empty())
 }
 
 /// The violated requirements, with their texts.
@@ -131,12 +137,22 @@ fn broken(record: &Record) -> Vec<String> {
         .collect()
 }
 
-/// The end of a transcript, or all of it.
+/// The end of a transcript, or all of it, of each partner, and what was asked of DNS.
 pub(super) fn transcript(record: &Record, width: usize, whole: bool) -> String {
+    let mut out = section("", &record.result.events, width, whole);
+    for (name, events) in &record.result.further {
+        out.push_str(&section(&format!(" of `{name}`"), events, width, whole));
+    }
+    for (index, query) in record.result.queries.iter().enumerate() {
+        let label = if index == 0 { "DNS" } else { "" };
+        out.push_str(&wrapped(label, &printable(query), width));
+    }
+    out
+}
+
+fn section(whose: &str, events: &[Event], width: usize, whole: bool) -> String {
     let mut out = String::new();
-    let told: Vec<(usize, &Event)> = record
-        .result
-        .events
+    let told: Vec<(usize, &Event)> = events
         .iter()
         .enumerate()
         .filter(|(_, event)| telling(event))
@@ -146,10 +162,11 @@ pub(super) fn transcript(record: &Record, width: usize, whole: bool) -> String {
     } else {
         told.len().saturating_sub(TAIL)
     };
+    let whose = printable(whose);
     let _ = match skipped {
-        0 => writeln!(out, "  transcript"),
-        1 => writeln!(out, "  transcript  (1 event before)"),
-        n => writeln!(out, "  transcript  ({n} events before)"),
+        0 => writeln!(out, "  transcript{whose}"),
+        1 => writeln!(out, "  transcript{whose}  (1 event before)"),
+        n => writeln!(out, "  transcript{whose}  ({n} events before)"),
     };
     for (index, event) in &told[skipped..] {
         let text = line(index + 1, event, Detail::Columns(width.saturating_sub(4)));

@@ -10,7 +10,7 @@ use super::{Charset, Report, Rerun, View};
 use crate::baseline::BaselineCheck;
 use crate::case::{Case, Direction, Script, Set, Setting};
 use crate::expectation::{Allowed, End, Expectation, Reason};
-use crate::finding::{Against, Finding};
+use crate::finding::{Against, Finding, Sign, Step};
 use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
 use crate::policy::PolicyNumber;
 use crate::record::{
@@ -141,8 +141,11 @@ fn finding(text: &str) -> Finding {
     Finding {
         against: Against::Outcome,
         weight: Weight::Must,
+        sign: Sign::Ending,
+        step: Step::Stanza,
         text: text.to_owned(),
         connection: None,
+        expectation: None,
     }
 }
 

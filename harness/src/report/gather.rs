@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::judge::{Cause, Strength, causes, clause, lead};
 use crate::outcome::Outcome;
 use crate::record::{NotRun, Record, Run, RunEvent};
 use crate::verdict::Verdict;
@@ -90,6 +91,36 @@ impl Report {
         tally
     }
 
+    /// What failed, warned or is disputed, by cause, the most telling first.
+    pub fn causes(&self) -> Vec<Cause> {
+        causes(self.records.values())
+    }
+
+    /// The number of cases that failed or warned, by what stands behind the clause that they show broken.
+    pub fn strengths(&self) -> BTreeMap<Strength, Blamed> {
+        let mut all: BTreeMap<Strength, Blamed> = BTreeMap::new();
+        for record in self.records.values() {
+            let Some(finding) = lead(&record.result) else {
+                continue;
+            };
+            let strength = Strength::of(clause(&record.result, finding).level);
+            match record.verdict {
+                Verdict::Fail => all.entry(strength).or_default().fail += 1,
+                Verdict::Warn => all.entry(strength).or_default().warn += 1,
+                Verdict::Pass
+                | Verdict::Disputed
+                | Verdict::Unstable
+                | Verdict::Unsupported
+                | Verdict::Error
+                | Verdict::Undecided
+                | Verdict::NotRun
+                | Verdict::Xfail
+                | Verdict::Xpass => {}
+            }
+        }
+        all
+    }
+
     /// Medians of the measured times: connect, TLS, auth, probe, total.
     pub fn medians(&self) -> [Option<Duration>; 5] {
         let mut times: [Vec<Duration>; 5] = Default::default();
@@ -138,6 +169,15 @@ impl Report {
     }
 }
 
+/// The number of cases that blame the target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Blamed {
+    /// With the verdict `fail`.
+    pub fail: usize,
+    /// With the verdict `warn`.
+    pub warn: usize,
+}
+
 /// The progress of repetitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeating {
@@ -154,10 +194,13 @@ pub struct Repeating {
 pub struct Tally {
     /// `pass`, both kinds.
     pub pass: usize,
-    /// Of the passes: a stanza got through.
+    /// Of the passes of the matrix: a stanza got through.
     #[serde(skip)]
     pub established: usize,
-    /// Of the passes: correctly refused.
+    /// Of these: its answer was not due, and did not come back.
+    #[serde(skip)]
+    pub one_way: usize,
+    /// Of the passes of the matrix: correctly refused.
     #[serde(skip)]
     pub refused: usize,
     /// `warn`.
@@ -189,8 +232,10 @@ pub struct Tally {
 impl Tally {
     fn add(&mut self, record: &Record) {
         match record.verdict {
+            Verdict::Pass if record.result.allowed.is_none() => self.pass += 1,
             Verdict::Pass => {
                 self.pass += 1;
+                self.one_way += usize::from(record.result.one_way);
                 match record.result.outcome() {
                     Some(Outcome::Established(_)) => self.established += 1,
                     Some(Outcome::Refused(_) | Outcome::Stalled(_)) | None => self.refused += 1,

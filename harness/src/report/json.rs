@@ -1,16 +1,18 @@
 //! The JSON report. Sorted, and byte for byte the same each time except for `elapsed_us` and
 //! `timings_us`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 use simulated_partners::persona::{Deviations, Offer};
 
-use super::gather::{Report, Tally};
+use super::gather::{Blamed, Report, Tally};
 use super::words::reason_text;
 use crate::case::{Direction, Set};
 use crate::expectation::Expectation;
 use crate::finding::Finding;
+use crate::judge::{Cause, Clause, Strength, clause};
 use crate::outcome::Outcome;
 use crate::policy::Policy;
 use crate::record::BaselineMatch;
@@ -18,7 +20,7 @@ use crate::record::{Record, Repeated, Timings};
 use crate::verdict::Verdict;
 
 /// The version of the format. It increases when a field changes its meaning or is removed.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -33,6 +35,8 @@ struct Document<'a> {
     rounds: u32,
     summary: Summary,
     trouble: &'a [String],
+    /// What failed, warned or is disputed, by cause.
+    causes: Vec<Cause>,
     cases: Vec<CaseReport<'a>>,
     elapsed_us: u64,
 }
@@ -50,6 +54,8 @@ struct Summary {
     run: usize,
     #[serde(flatten)]
     verdicts: Tally,
+    /// What failed or warned, by what stands behind the clause.
+    strengths: BTreeMap<Strength, Blamed>,
 }
 
 #[derive(Serialize)]
@@ -68,7 +74,7 @@ struct CaseReport<'a> {
     verdict: Verdict,
     why: &'a str,
     /// The findings.
-    findings: &'a [Finding],
+    findings: Vec<FindingReport<'a>>,
     /// The scenario of a conformance case.
     #[serde(skip_serializing_if = "Option::is_none")]
     scenario: Option<ScenarioReport<'a>>,
@@ -79,7 +85,16 @@ struct CaseReport<'a> {
     control: Option<&'a str>,
     added_as_control: bool,
     wire: &'a str,
+    one_way: bool,
     timings_us: TimingsReport,
+}
+
+#[derive(Serialize)]
+struct FindingReport<'a> {
+    #[serde(flatten)]
+    finding: &'a Finding,
+    /// What it violates.
+    clause: Clause,
 }
 
 #[derive(Serialize)]
@@ -129,8 +144,10 @@ pub fn to_json(report: &Report) -> Result<String, serde_json::Error> {
             controls: report.controls,
             run: report.records.len(),
             verdicts,
+            strengths: report.strengths(),
         },
         trouble: &report.trouble,
+        causes: report.causes(),
         cases: report.records.values().map(case).collect(),
         elapsed_us: micros(report.elapsed),
     };
@@ -158,7 +175,15 @@ fn case(record: &Record) -> CaseReport<'_> {
         reason: reason_text(record.result.outcome()),
         verdict: record.verdict,
         why: &record.why,
-        findings: record.result.findings(),
+        findings: record
+            .result
+            .findings()
+            .iter()
+            .map(|finding| FindingReport {
+                finding,
+                clause: clause(&record.result, finding),
+            })
+            .collect(),
         scenario: case.scenario().map(|scenario| ScenarioReport {
             title: &case.script.title,
             requirements: &scenario.requirements,
@@ -173,6 +198,7 @@ fn case(record: &Record) -> CaseReport<'_> {
             .map(|control| control.id.as_str()),
         added_as_control: record.result.added_as_control,
         wire: &record.result.wire,
+        one_way: record.result.one_way,
         timings_us: timings(&record.result.timings),
     }
 }

@@ -4,6 +4,7 @@
 //! judges anything.
 
 mod areas;
+mod causes;
 mod failure;
 mod gather;
 mod grid;
@@ -18,7 +19,7 @@ mod words;
 pub use failure::Rerun;
 pub(crate) use failure::block as failure;
 pub(crate) use failure::wrapped as field;
-pub use gather::{Repeating, Report, Tally};
+pub use gather::{Blamed, Repeating, Report, Tally};
 pub use json::{SCHEMA, to_json};
 pub use mark::Charset;
 pub(crate) use paragraph::paragraph;

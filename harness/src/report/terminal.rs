@@ -7,7 +7,7 @@ use std::time::Duration;
 use owo_colors::OwoColorize as _;
 
 use super::failure::{self, Rerun, filled, wrapped};
-use super::gather::Report;
+use super::gather::{Report, Tally};
 use super::grid::{Grid, Heading, in_columns};
 use super::mark::{Charset, Mark};
 use crate::case::Set;
@@ -43,8 +43,11 @@ pub fn render(report: &Report, view: &View) -> String {
     if view.transcripts {
         transcripts(report, view, &mut out);
     }
-    warnings(report, view, &mut out);
+    let causes = report.causes();
+    super::causes::remarks(&causes, view, &mut out);
+    reasons(report, view, &mut out);
     super::repetition::remarks(report, view, &mut out);
+    super::causes::failures(&causes, report, view, &mut out);
     unexpected(report, view, &mut out);
     for trouble in &report.trouble {
         let _ = writeln!(out, "{} {}", "trouble:".red().bold(), printable(trouble));
@@ -156,11 +159,9 @@ fn legend(marks: &BTreeSet<Mark>, view: &View, out: &mut String) {
     out.push('\n');
 }
 
-/// Warnings by reason, because many cases have the same one.
-fn warnings(report: &Report, view: &View, out: &mut String) {
+/// Other remarkable cases by reason, because many have the same one.
+fn reasons(report: &Report, view: &View, out: &mut String) {
     for (verdict, title) in [
-        (Verdict::Warn, "warn"),
-        (Verdict::Disputed, "disputed"),
         (Verdict::Xfail, "xfail"),
         (Verdict::Unsupported, "unsupported"),
         (Verdict::Undecided, "undecided"),
@@ -194,11 +195,22 @@ fn warnings(report: &Report, view: &View, out: &mut String) {
     }
 }
 
+/// What is unexpected for another reason than a defect that this run shows.
 fn unexpected(report: &Report, view: &View, out: &mut String) {
     let records: Vec<&Record> = report
         .records
         .values()
-        .filter(|r| r.verdict.is_unexpected() || r.verdict == Verdict::Error)
+        .filter(|record| match record.verdict {
+            Verdict::Unstable | Verdict::Xpass | Verdict::Error => true,
+            Verdict::Pass
+            | Verdict::Warn
+            | Verdict::Fail
+            | Verdict::Unsupported
+            | Verdict::Disputed
+            | Verdict::Undecided
+            | Verdict::NotRun
+            | Verdict::Xfail => false,
+        })
         .collect();
     let at_length = if view.verbose {
         records.len()
@@ -238,7 +250,7 @@ fn unexpected(report: &Report, view: &View, out: &mut String) {
 fn transcripts(report: &Report, view: &View, out: &mut String) {
     for record in report.records.values() {
         let told = record.verdict.is_unexpected() || record.verdict == Verdict::Error;
-        if told || record.result.events.is_empty() {
+        if told || !failure::has_transcript(record) {
             continue;
         }
         let mark = Mark::of(record);
@@ -274,11 +286,7 @@ fn summary(report: &Report, view: &View, out: &mut String) {
                 .style(mark.colour())
                 .to_string();
             if verdict == "pass" {
-                let _ = write!(
-                    part,
-                    " ({} established, {} rightly refused)",
-                    tally.established, tally.refused
-                );
+                part.push_str(&passes(&tally));
             }
             parts.push(part);
         }
@@ -318,7 +326,32 @@ fn summary(report: &Report, view: &View, out: &mut String) {
     text.push_str(&super::repetition::summary(report));
     let _ = write!(text, "; seed {}", report.seed);
     out.push_str(&filled(&text, view.width));
+    let strengths = super::causes::strengths(report);
+    if !strengths.is_empty() {
+        out.push_str(&filled(&strengths, view.width));
+    }
     timing(report, view, out);
+}
+
+/// What the passes of the matrix were, and the number of the others.
+fn passes(tally: &Tally) -> String {
+    let scenarios = tally.pass - tally.established - tally.refused;
+    let mut parts = Vec::new();
+    if scenarios < tally.pass {
+        let one_way = match tally.one_way {
+            0 => String::new(),
+            number => format!(", {number} of them one way"),
+        };
+        parts.push(format!("{} established{one_way}", tally.established));
+        parts.push(format!("{} rightly refused", tally.refused));
+        if scenarios > 0 {
+            parts.push(format!("{scenarios} by scenarios"));
+        }
+    }
+    match parts.as_slice() {
+        [] => String::new(),
+        parts => format!(" ({})", parts.join(", ")),
+    }
 }
 
 fn timing(report: &Report, view: &View, out: &mut String) {

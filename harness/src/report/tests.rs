@@ -7,7 +7,7 @@ use super::fixture::{failed, gather, generated, passed, report, run, view};
 use super::*;
 use crate::case::{Direction, Set};
 use crate::policy::PolicyNumber;
-use crate::record::RunEvent;
+use crate::record::{Record, Run, RunEvent};
 use crate::verdict::Verdict;
 
 fn plain(report: &Report, view: &View) -> String {
@@ -87,19 +87,26 @@ fn a_failure_is_reported_with_the_command_to_run_it_again() {
     ));
 }
 
+/// Failures of as many clauses, each with its own text.
+fn failures(count: usize) -> Vec<Record> {
+    (0..count)
+        .map(|number| {
+            let mut record = failed();
+            record.result.case.id = format!("personas/row07/number-{number:02}/inbound");
+            if let Run::Ended { findings, .. } = &mut record.result.run {
+                findings[0].text = format!("it ended in way {number:02}");
+            }
+            record
+        })
+        .collect()
+}
+
 #[test]
-fn many_failures_are_cut_unless_asked_for() {
-    let mut events = run(false);
-    for event in &mut events {
-        if let RunEvent::Finished(record) = event {
-            record.verdict = Verdict::Fail;
-        }
-    }
-    let report = report(events);
+fn many_causes_are_cut_unless_asked_for() {
+    let report = report(gather(failures(15), false));
     let short = plain(&report, &view(80, Charset::Unicode));
     assert_eq!(short.matches("rerun").count(), 10);
-    let more = persona_cases() - 10;
-    assert!(short.contains(&format!("{more} more (-v for details)")));
+    assert!(short.contains("5 more causes (-v for details)"), "{short}");
     let long = plain(
         &report,
         &View {
@@ -107,7 +114,28 @@ fn many_failures_are_cut_unless_asked_for() {
             ..view(80, Charset::Unicode)
         },
     );
-    assert_eq!(long.matches("rerun").count(), persona_cases());
+    assert_eq!(long.matches("rerun").count(), 15);
+}
+
+#[test]
+fn cases_with_one_cause_are_told_once() {
+    let mut records = failures(15);
+    for record in &mut records {
+        if let Run::Ended { findings, .. } = &mut record.result.run {
+            "it ended so".clone_into(&mut findings[0].text);
+        }
+    }
+    let report = report(gather(records, false));
+    let text = plain(&report, &view(80, Charset::Unicode));
+    assert_eq!(text.matches("rerun").count(), 1);
+    assert!(
+        text.contains("✕ must, RFC 6120 §5.3.1, 15 cases: it ended so"),
+        "{text}"
+    );
+    assert!(
+        text.contains("By clause: demanded by a standard: 15 fail."),
+        "{text}"
+    );
 }
 
 #[test]

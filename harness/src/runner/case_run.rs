@@ -338,6 +338,9 @@ impl<'a> CaseRun<'a> {
         if &*name == MAIN {
             self.backend.event(&mut self.observed, &event)?;
             self.observed.events.push(event);
+        } else {
+            let further = self.observed.further.entry(name.to_string()).or_default();
+            further.push(event);
         }
         Ok(())
     }

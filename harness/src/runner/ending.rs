@@ -15,6 +15,7 @@ use super::loss::Loss;
 use super::partners::{best, next_event, setup, start};
 use super::plan::Job;
 use super::timing;
+use crate::case::{Expect, Sees};
 use crate::evidence::{Bounce, Evidence};
 use crate::finding::Finding;
 use crate::judge::{
@@ -176,13 +177,38 @@ impl CaseRun<'_> {
     /// The result with what was seen.
     fn ended(&self, run: Run) -> CaseResult {
         let events = self.observed.events.clone();
+        let further = self.observed.further.clone();
+        let queries = self.questions();
         let total = self.began.elapsed();
+        let established = match &run {
+            Run::Ended { outcome, .. } => matches!(outcome, Outcome::Established(_)),
+            Run::Unsupported(_) | Run::Failed(_) | Run::NotRun(_) => false,
+        };
         CaseResult {
+            one_way: established && self.by_oracle() && !self.observed.evidence.answered,
             timings: timing::timings(self.job.case.direction, &events, total),
-            wire: transcript::wire_summary(&events),
+            wire: transcript::wire_of_all(&events, &further, &queries),
             events,
+            further,
+            queries,
             ..self.job.result(run)
         }
+    }
+
+    /// What was asked of DNS, if the scenario looks at it.
+    fn questions(&self) -> Vec<String> {
+        let asks = |expect: &Expect| expect.sees == Sees::Query;
+        if !self.script.expect.iter().any(asks) {
+            return Vec::new();
+        }
+        let queries = self.observed.observations.iter();
+        queries
+            .filter(|observation| observation.sees == Sees::Query)
+            .map(|query| {
+                let fact = |name| query.attribute(name).unwrap_or_default();
+                format!("{} {}", fact("kind"), fact("name"))
+            })
+            .collect()
     }
 
     /// The outcome and its findings.
@@ -200,6 +226,7 @@ impl CaseRun<'_> {
                 violations: &violations(&Situation::of(case, profile), &observed.events),
                 evidence: observed.evidence,
                 answer_due: self.awaits_answer(),
+                ended_by_partner: &judge::ended_by_partner(case.direction, &observed.events),
             }),
             None => against_script(&ScriptCase {
                 script: self.script,
@@ -259,6 +286,7 @@ pub(super) fn refused_by_configuration(job: &Job, why: &str) -> CaseResult {
                 ..Evidence::default()
             },
             answer_due: false,
+            ended_by_partner: &[],
         }),
         None => against_script(&ScriptCase {
             script: &job.case.script,

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::finding::{Against, Fault, Finding};
+use crate::finding::{Against, Fault, Finding, Sign, Step};
 use crate::subject::Running;
 use crate::subject::inner_side::LinkLost;
 use crate::verdict::Weight;
@@ -48,8 +48,11 @@ impl Loss {
         Some(Finding {
             against,
             weight: Weight::Must,
+            sign: Sign::Wrong,
+            step: Step::Stanza,
             text: self.to_string(),
             connection: None,
+            expectation: None,
         })
     }
 

@@ -1,5 +1,7 @@
 //! The observations of a case so far.
 
+use std::collections::BTreeMap;
+
 use simulated_partners::event::{ConnectionKind, Event, EventKind, Party};
 use simulated_partners::wire::Kind;
 
@@ -15,6 +17,8 @@ const KEPT: usize = 64 * 1024 * 1024;
 pub(super) struct Observed {
     /// Events of the main partner.
     pub(super) events: Vec<Event>,
+    /// Events of the others, by name.
+    pub(super) further: BTreeMap<String, Vec<Event>>,
     /// Observations of all partners, the local side and DNS.
     pub(super) observations: Vec<Observation>,
     /// The state of the probe.

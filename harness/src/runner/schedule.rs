@@ -145,7 +145,7 @@ impl Schedule {
         for result in results {
             let mut record = self.plan.check.judge(result);
             if !self.plan.keep_events && record.verdict == Verdict::Pass {
-                record.result.events = Vec::new();
+                record.result.forget_events();
             }
             self.event(RunEvent::Finished(Box::new(record))).await;
         }

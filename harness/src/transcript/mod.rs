@@ -12,7 +12,7 @@ mod xml;
 
 pub use canonical::{canonical, canonical_text};
 pub use render::{Detail, line, printable, render, shorten, telling};
-pub use summary::wire_summary;
+pub use summary::{wire_of_all, wire_summary};
 
 #[cfg(test)]
 pub(crate) mod script;

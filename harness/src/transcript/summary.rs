@@ -1,5 +1,6 @@
 //! A negotiation in one line.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use simulated_partners::event::{
@@ -65,6 +66,23 @@ pub fn wire_summary(events: &[Event]) -> String {
     } else {
         line
     }
+}
+
+/// The same for all partners: the main one, then each other behind its name, then what the target asked
+/// of DNS.
+pub fn wire_of_all(
+    main: &[Event],
+    further: &BTreeMap<String, Vec<Event>>,
+    queries: &[String],
+) -> String {
+    let mut line = wire_summary(main);
+    for (name, events) in further {
+        let _ = write!(line, " | {}: {}", printable(name), wire_summary(events));
+    }
+    if !queries.is_empty() {
+        let _ = write!(line, " | DNS: {}", printable(&queries.join(", ")));
+    }
+    line
 }
 
 fn trim_space(line: &mut String) {

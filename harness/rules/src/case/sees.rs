@@ -8,6 +8,8 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 use simulated_partners::wire::{Element, NS_STREAM, Unit};
 use strum::{EnumIter, IntoEnumIterator as _, IntoStaticStr};
 
+use crate::finding::Step;
+
 /// Something that can be observed.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, EnumIter, IntoStaticStr,
@@ -131,6 +133,30 @@ impl Sees {
             Self::Answered => Some(Unit::Iq.element()),
             Self::OtherElement => Some(Element::new(OTHER, OTHER)),
             _ => None,
+        }
+    }
+
+    /// The part of a negotiation that it belongs to.
+    pub const fn step(self) -> Step {
+        match self {
+            Self::Query => Step::Dns,
+            Self::Connection | Self::ConnectFailed => Step::Connect,
+            Self::Declaration | Self::Header => Step::Header,
+            Self::Handshake | Self::Tls | Self::TlsFailed => Step::Tls,
+            Self::Established
+            | Self::Stanza
+            | Self::OtherElement
+            | Self::Element
+            | Self::MalformedStanzaError
+            | Self::Whitespace
+            | Self::Anything
+            | Self::Illegal
+            | Self::Delivered
+            | Self::Answered
+            | Self::Returned
+            | Self::Raised => Step::Stanza,
+            Self::MalformedError | Self::StreamEnd | Self::Closed | Self::GaveUp => Step::End,
+            Self::Unit(unit) => Step::of_unit(unit),
         }
     }
 

@@ -7,7 +7,7 @@ use simulated_partners::event::ConnectionId;
 use crate::case::Direction;
 use crate::evidence::{Bounce, Evidence};
 use crate::expectation::{End, Expectation};
-use crate::finding::{Against, Fault, Finding, Violation};
+use crate::finding::{Against, Fault, Finding, Sign, Step, Violation};
 use crate::oracle::{Match, Opinion, fit};
 use crate::outcome::Outcome;
 use crate::verdict::Weight;
@@ -28,6 +28,8 @@ pub struct OracleCase<'a> {
     pub evidence: Evidence,
     /// Whether an answer was expected.
     pub answer_due: bool,
+    /// Other streams that the partner itself ended with an error, in words.
+    pub ended_by_partner: &'a [String],
 }
 
 /// The findings: prohibited behaviour, a stanza whose delivery contradicts the wire, and an outcome that the
@@ -53,8 +55,11 @@ fn fault(fault: Fault, text: impl Into<String>) -> Finding {
     Finding {
         against: Against::Fault(fault),
         weight: Weight::Must,
+        sign: fault.sign(),
+        step: fault.step(),
         text: text.into(),
         connection: None,
+        expectation: None,
     }
 }
 
@@ -90,13 +95,16 @@ fn outcome(case: &OracleCase<'_>) -> Option<Finding> {
     let (weight, text) = match fit(case.allowed, case.direction, case.outcome) {
         Match::Expected => return None,
         Match::Tolerated(ground) => (Weight::Should, ground.to_owned()),
-        Match::No => disputed(case).unwrap_or_else(|| (Weight::Must, mismatch(case))),
+        Match::No => disputed(case).unwrap_or_else(|| (Weight::Must, explained(case))),
     };
     Some(Finding {
         against: Against::Outcome,
         weight,
+        sign: Sign::Ending,
+        step: Step::reached(case.outcome),
         text,
         connection: None,
+        expectation: None,
     })
 }
 
@@ -110,6 +118,15 @@ fn disputed(case: &OracleCase<'_>) -> Option<(Weight, String)> {
         opinion.source, case.allowed.clause
     );
     Some((Weight::Disputed, text))
+}
+
+/// What does not fit, and what the partner itself did about it on other connections.
+fn explained(case: &OracleCase<'_>) -> String {
+    let text = mismatch(case);
+    match case.ended_by_partner {
+        [] => text,
+        ended => format!("{text}; before that, {}", ended.join(" and ")),
+    }
 }
 
 fn mismatch(case: &OracleCase<'_>) -> String {

@@ -2,8 +2,9 @@
 
 use super::always::breaches;
 use super::grade::{Grade, grade};
+use super::sign::sign;
 use crate::case::{Expect, Script};
-use crate::finding::{Against, Finding};
+use crate::finding::{Against, Finding, Sign, Step};
 use crate::observe::Observation;
 use crate::outcome::Outcome;
 use crate::requirement::Registry;
@@ -28,45 +29,63 @@ pub struct ScriptCase<'a> {
 /// The findings: expectations that are not met, what no target may do in any scenario, an outcome that the scenario does not list, a target
 /// that has broken.
 pub fn against_script(case: &ScriptCase<'_>) -> Vec<Finding> {
-    let unmet = case.script.expect.iter().filter_map(|expect| {
+    let expected = case.script.expect.iter().enumerate();
+    let unmet = expected.filter_map(|(at, expect)| {
         let requirements = if expect.requirements.is_empty() {
             case.requirements
         } else {
             &expect.requirements
         };
         let weight = weight(expect, requirements);
-        let (weight, text) = match grade(expect, case.observations, case.fill) {
+        let (weight, sign, text) = match grade(expect, case.observations, case.fill) {
             Grade::Met => return None,
-            Grade::Tolerated(why) => (weight.min(Weight::Should), why),
-            Grade::Unmet(why) => (weight, format!("{expect}: {why}")),
+            Grade::Tolerated(why) => (weight.min(Weight::Should), Sign::Wrong, why),
+            Grade::Unmet(why) => (
+                weight,
+                sign(expect, case.observations, case.fill),
+                format!("{expect}: {why}"),
+            ),
         };
-        Some(finding(requirements, weight, text))
+        Some(Finding {
+            against: Against::Requirements(requirements.to_vec()),
+            weight,
+            sign,
+            step: expect.sees.step(),
+            text,
+            connection: None,
+            expectation: Some(at),
+        })
     });
-    let must = |text| finding(case.requirements, Weight::Must, text);
-    let always = breaches(&case.script.expect, case.observations)
-        .into_iter()
-        .map(|breach| match breach.requirement {
-            Some(id) => finding(&[id.to_owned()], Weight::Must, breach.text),
-            None => must(breach.text),
-        });
-    unmet
-        .chain(always)
-        .chain(outcome(case).map(must))
-        .chain(case.health.map(|health| {
-            must(format!(
-                "after the case the target no longer accepts a conforming partner: {health}"
-            ))
-        }))
-        .collect()
-}
-
-fn finding(requirements: &[String], weight: Weight, text: String) -> Finding {
-    Finding {
-        against: Against::Requirements(requirements.to_vec()),
+    let as_a_whole = |weight, sign, step, text| Finding {
+        against: Against::Requirements(case.requirements.to_vec()),
         weight,
+        sign,
+        step,
         text,
         connection: None,
-    }
+        expectation: None,
+    };
+    let always = breaches(&case.script.expect, case.observations);
+    let always = always.into_iter().map(|breach| {
+        let finding = as_a_whole(Weight::Must, Sign::Wrong, Step::Stanza, breach.text);
+        match breach.requirement {
+            Some(id) => Finding {
+                against: Against::Requirements(vec![id.to_owned()]),
+                ..finding
+            },
+            None => finding,
+        }
+    });
+    let ending = outcome(case).map(|text| {
+        let step = Step::reached(case.outcome);
+        as_a_whole(strongest(case.requirements), Sign::Ending, step, text)
+    });
+    let aftermath = case.health.map(|health| {
+        let text =
+            format!("after the case the target no longer accepts a conforming partner: {health}");
+        as_a_whole(Weight::Must, Sign::Aftermath, Step::End, text)
+    });
+    unmet.chain(always).chain(ending).chain(aftermath).collect()
 }
 
 /// Why the scenario does not allow the outcome.
@@ -86,12 +105,17 @@ fn outcome(case: &ScriptCase<'_>) -> Option<String> {
 /// The weight of an unmet expectation: that of the strongest requirement behind it,
 /// unless the scenario lowers it.
 fn weight(expect: &Expect, requirements: &[String]) -> Weight {
+    let strongest = strongest(requirements);
+    expect.level.map_or(strongest, |level| level.min(strongest))
+}
+
+/// The weight of the strongest requirement.
+fn strongest(requirements: &[String]) -> Weight {
     let registry = Registry::builtin();
-    let strongest = requirements
+    requirements
         .iter()
         .filter_map(|id| registry.get(&id.parse().ok()?))
         .map(|requirement| requirement.level.weight())
         .max()
-        .unwrap_or(Weight::Must);
-    expect.level.map_or(strongest, |level| level.min(strongest))
+        .unwrap_or(Weight::Must)
 }

@@ -1,13 +1,13 @@
 //! Compares observations with expectations.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use simulated_partners::event::Party;
 use simulated_partners::wire::Element;
 
 use super::sequence;
+use super::words::describe;
 use crate::case::{Expect, Mark, Sees};
 use crate::observe::Observation;
 
@@ -44,7 +44,9 @@ pub fn grade(
     fill: &dyn Fn(&str) -> String,
 ) -> Grade {
     let own = match (alone(expect, observations, fill), &expect.warn) {
-        (Grade::Met, Some(reason)) => Grade::Tolerated(reason.clone()),
+        (Grade::Met, Some(reason)) => {
+            Grade::Tolerated(explained(reason, expect, observations, fill))
+        }
         (grade, _) => grade,
     };
     let others = expect
@@ -58,6 +60,23 @@ pub fn grade(
         }
     }
     best
+}
+
+/// Why something is only tolerated, with the condition where the scenario allows several.
+fn explained(
+    reason: &str,
+    expect: &Expect,
+    observations: &[Observation],
+    fill: &dyn Fn(&str) -> String,
+) -> String {
+    let mut found = observations
+        .iter()
+        .filter(|observation| is_candidate(expect, observation, fill));
+    let condition = found.next().and_then(Observation::condition);
+    match condition.filter(|_| expect.condition.len() != 1) {
+        Some(condition) => format!("{reason} ({} `{condition}`)", expect.sees),
+        None => reason.to_owned(),
+    }
 }
 
 /// The status without alternatives.
@@ -89,7 +108,7 @@ fn alone(expect: &Expect, observations: &[Observation], fill: &dyn Fn(&str) -> S
     if exactly.is_ok() || expect.tolerated.is_empty() {
         return match exactly {
             Ok(()) => Grade::Met,
-            Err(why) => Grade::Unmet(describe(&why, expect, &near, observations)),
+            Err(why) => Grade::Unmet(describe(&why, expect, &near, observations, fill)),
         };
     }
     let lenient = with_condition(&expect.tolerated);
@@ -105,7 +124,7 @@ fn alone(expect: &Expect, observations: &[Observation], fill: &dyn Fn(&str) -> S
                 expect.condition.join("` or `")
             ))
         }
-        Err(why) => Grade::Unmet(describe(&why, expect, &near, observations)),
+        Err(why) => Grade::Unmet(describe(&why, expect, &near, observations, fill)),
     }
 }
 
@@ -305,7 +324,7 @@ fn is_mark(
 
 /// Whether a path of local names exists. Each may have a namespace without slashes,
 /// `x@urn:x`, and the last one a text: `mechanism=EXTERNAL`.
-fn leads(element: &Element, path: &str) -> bool {
+pub(super) fn leads(element: &Element, path: &str) -> bool {
     let (step, rest) = match path.split_once('/') {
         Some((step, rest)) => (step, Some(rest)),
         None => (path, None),
@@ -346,82 +365,6 @@ pub(super) fn fits(pattern: &str, text: &str) -> bool {
         }
     }
     rest.len() >= last.len() && rest.ends_with(last)
-}
-
-/// What is wrong, with the nearest match.
-fn describe(
-    why: &str,
-    expect: &Expect,
-    near: &[&Observation],
-    observations: &[Observation],
-) -> String {
-    /// The maximum number listed.
-    const SHOWN: usize = 3;
-    let mut text = why.to_owned();
-    let conditions: BTreeSet<&str> = near
-        .iter()
-        .filter_map(|observation| observation.condition())
-        .collect();
-    if !expect.condition.is_empty() && !conditions.is_empty() && !expect.is_negative() {
-        let conditions: Vec<&str> = conditions.into_iter().collect();
-        let _ = write!(text, ", but with `{}`", conditions.join("`, `"));
-        return text;
-    }
-    if expect.is_negative() {
-        if let Some(first) = near.first() {
-            let _ = write!(text, ": {}", short(first));
-        }
-        return text;
-    }
-    let alike: Vec<String> = observations
-        .iter()
-        .filter(|observation| {
-            expect.sees.covers(observation.sees) && observation.by == Party::Target
-        })
-        .take(SHOWN)
-        .map(short)
-        .collect();
-    if !alike.is_empty() {
-        let _ = write!(text, "; there was {}", alike.join(", "));
-        return text;
-    }
-    let last: Vec<String> = observations
-        .iter()
-        .rev()
-        .filter(|observation| observation.by == Party::Target && observation.connection.is_some())
-        .take(SHOWN)
-        .map(|observation| match observation.condition() {
-            Some(condition) => format!("{} {condition}", observation.sees),
-            None => observation.sees.to_string(),
-        })
-        .collect();
-    if last.is_empty() {
-        text.push_str("; the target showed nothing");
-    } else {
-        let in_order: Vec<String> = last.into_iter().rev().collect();
-        let _ = write!(text, "; the last there was: {}", in_order.join(", "));
-    }
-    text
-}
-
-/// A short description of an observation.
-fn short(observation: &Observation) -> String {
-    const SHOWN: usize = 120;
-    let mut text = if observation.raw.is_empty() {
-        let facts: Vec<String> = observation
-            .facts
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        format!("{} {}", observation.sees, facts.join(" "))
-    } else {
-        observation.raw.to_string()
-    };
-    if let Some((end, _)) = text.char_indices().nth(SHOWN) {
-        text.truncate(end);
-        text.push('…');
-    }
-    text.trim_end().to_owned()
 }
 
 #[cfg(test)]

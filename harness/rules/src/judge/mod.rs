@@ -1,16 +1,21 @@
 //! From the observations of a case to its verdict.
 //!
 //! `read` says how a case ended. `against_oracle` and `against_script` produce
-//! [`Finding`](crate::finding::Finding)s. `verdict` combines findings, control and repetitions.
+//! [`Finding`](crate::finding::Finding)s. `verdict` combines findings, control and repetitions. `cause` groups
+//! the results of a run by what is behind them.
 
 mod against_oracle;
 mod against_script;
 mod always;
+mod cause;
+mod clause;
 mod grade;
 mod guess;
 mod reading;
 mod sequence;
+mod sign;
 mod verdict;
+mod words;
 mod wrong;
 
 #[cfg(test)]
@@ -18,7 +23,9 @@ mod tests;
 
 pub use against_oracle::{OracleCase, against_oracle};
 pub use against_script::{ScriptCase, against_script};
+pub use cause::{Because, Cause, Consequence, causes};
+pub use clause::{Clause, Strength, clause, lead};
 pub use grade::{Grade, grade};
-pub use reading::{deciding_connection, read};
+pub use reading::{deciding_connection, ended_by_partner, read};
 pub use verdict::{broken, control_state, heaviest, needs_control, verdict};
 pub use wrong::unnoticed;

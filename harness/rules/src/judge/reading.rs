@@ -81,6 +81,27 @@ fn asks_for_verification(events: &[Event], connection: ConnectionId) -> bool {
         })
 }
 
+/// The streams besides the deciding one that the partner ended with an error, because of what the target
+/// had sent: what follows on the deciding one may have its reason there.
+pub fn ended_by_partner(direction: Direction, events: &[Event]) -> Vec<String> {
+    let deciding = deciding_connection(direction, events);
+    events
+        .iter()
+        .filter(|event| Some(event.connection) != deciding)
+        .filter_map(|event| {
+            let error = event.kind.element_from(Party::Partner)?;
+            if !Unit::StreamError.is(error) {
+                return None;
+            }
+            let condition = Unit::StreamError.condition(error).unwrap_or("none");
+            let number = event.connection.0;
+            Some(format!(
+                "the partner ended the stream #{number} with the error {condition}"
+            ))
+        })
+        .collect()
+}
+
 fn refused(phase: Phase, closer: Closer, signal: Signal) -> Outcome {
     Outcome::Refused(Refusal {
         phase,

@@ -11,7 +11,7 @@ use simulated_partners::wire::{Element, Frame, Kind, NS_SERVER, NS_STREAM, NS_ST
 use super::*;
 use crate::case::Script;
 use crate::case::{Expect, Sees};
-use crate::finding::{Against, Finding};
+use crate::finding::{Against, Finding, Sign};
 use crate::observe::{Observation, Observer, local};
 use crate::outcome::{Method, Outcome};
 use crate::scenario::{File, cases};
@@ -371,4 +371,32 @@ fn keys_made_without_a_secret_are_detected() {
 fn a_text_is_counted_in_hexadecimal_digits(#[case] key: &str, #[case] wanted: bool) {
     let expect = expectation("sees = \"db-result\"\nhex = 4");
     assert_eq!(grade(&expect, &with_key(key), &plain).is_met(), wanted);
+}
+
+#[rstest]
+// A message without a subject.
+#[case("has = [\"subject\"]\nwith.id = \"a1\"", Sign::Wrong)]
+// Another message.
+#[case("has = [\"subject\"]\nwith.id = \"b1\"", Sign::Missing)]
+#[case("never = true", Sign::Wrong)]
+#[case("at-least = 2", Sign::Few)]
+#[case("on = \"outbound\"", Sign::Missing)]
+fn a_finding_says_how_directly_it_shows_a_defect(#[case] condition: &str, #[case] wanted: Sign) {
+    let message = Element::new(NS_SERVER, "message").attr("id", "a1");
+    let observations = seen(ConnectionKind::Inbound, &[(Party::Target, message)]);
+    let expect = expectation(&format!("sees = \"message\"\n{condition}"));
+    assert_eq!(sign::sign(&expect, &observations, &plain), wanted);
+}
+
+#[test]
+fn what_is_there_is_told_by_its_differences() {
+    let message = Element::new(NS_SERVER, "message")
+        .attr("id", "a1")
+        .attr("to", "b@b.example");
+    let observations = seen(ConnectionKind::Inbound, &[(Party::Target, message)]);
+    let expect = expectation("sees = 'message'\nhas = ['body']\nwith = { id = 'a1', to = 'c@*' }");
+    assert_eq!(
+        grade(&expect, &observations, &plain),
+        Grade::Unmet("not seen; there was message with to='b@b.example', no body".to_owned())
+    );
 }

@@ -1,5 +1,7 @@
 //! One case over all rounds: its results, and where its transcripts differ.
 
+use std::collections::BTreeMap;
+
 use simulated_partners::event::{ConnectionId, Event};
 
 use crate::case::Direction;
@@ -158,7 +160,7 @@ fn faults(result: &CaseResult) -> Vec<Fault> {
 /// A pass is reported without its events, unless they were requested.
 fn trimmed(mut record: Record, keep_events: bool) -> Record {
     if record.verdict == Verdict::Pass && !keep_events {
-        record.result.events = Vec::new();
+        record.result.forget_events();
     }
     record
 }
@@ -186,16 +188,21 @@ impl Transcript {
     /// Where two transcripts differ: on the deciding connections, else anywhere.
     fn parting(&self, other: &Self) -> Option<Parting> {
         let deciding = |transcript: &Self| -> Vec<(usize, String)> {
+            let mut names = Renumbered::default();
             let lines = transcript.lines.iter().enumerate();
             lines
                 .filter(|(_, (connection, _))| transcript.decides == Some(*connection))
-                .map(|(at, (_, text))| (at, text.to_string()))
+                .map(|(at, (_, text))| (at, names.line(text)))
                 .collect()
         };
         let all = |transcript: &Self| -> Vec<(usize, String)> {
+            let mut names: BTreeMap<ConnectionId, Renumbered> = BTreeMap::new();
             let lines = transcript.lines.iter().enumerate();
             lines
-                .map(|(at, (connection, text))| (at, format!("#{} {text}", connection.0)))
+                .map(|(at, (connection, text))| {
+                    let text = names.entry(*connection).or_default().line(text);
+                    (at, format!("#{} {text}", connection.0))
+                })
                 .collect()
         };
         let of = |lines: [Vec<(usize, String)>; 2], decides: bool| {
@@ -215,6 +222,48 @@ impl Transcript {
         }
         of([deciding(self), deciding(other)], true).or_else(|| of([all(self), all(other)], false))
     }
+}
+
+/// Placeholders numbered anew in the order of one connection: their numbers in a whole transcript depend
+/// on what other connections came before it.
+#[derive(Default)]
+struct Renumbered(BTreeMap<String, Vec<String>>);
+
+impl Renumbered {
+    fn line(&mut self, text: &str) -> String {
+        let mut result = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(start) = rest.find('{') {
+            result.push_str(&rest[..start]);
+            rest = &rest[start..];
+            let end = rest.find('}').map_or(rest.len(), |end| end + 1);
+            let (name, after) = rest.split_at(end);
+            match numbered(name) {
+                Some(word) => result.push_str(&self.name(word, name)),
+                None => result.push_str(name),
+            }
+            rest = after;
+        }
+        result.push_str(rest);
+        result
+    }
+
+    fn name(&mut self, word: &str, name: &str) -> String {
+        let known = self.0.entry(word.to_owned()).or_default();
+        let at = known.iter().position(|one| one == name);
+        let at = at.unwrap_or_else(|| {
+            known.push(name.to_owned());
+            known.len() - 1
+        });
+        format!("{{{word}-{}}}", at + 1)
+    }
+}
+
+/// The word of a placeholder such as `{id-4}`.
+fn numbered(name: &str) -> Option<&str> {
+    let inner = name.strip_prefix('{')?.strip_suffix('}')?;
+    let (word, number) = inner.rsplit_once('-')?;
+    number.parse::<u32>().ok().map(|_| word)
 }
 
 /// An event without its number and its connection's number.
@@ -306,6 +355,16 @@ mod tests {
         assert!(!divergence.decides);
         assert!(divergence.lines[0].as_ref().unwrap().starts_with("#2"));
         assert_eq!(divergence.lines[1], None);
+    }
+
+    #[test]
+    fn names_of_values_depend_on_their_own_connection_alone() {
+        let mut names = Renumbered::default();
+        assert_eq!(
+            names.line("→ xml <a id='{id-4}' key='{key-2}' to='{port}'/>"),
+            "→ xml <a id='{id-1}' key='{key-1}' to='{port}'/>"
+        );
+        assert_eq!(names.line("{id-7} {id-4} {open"), "{id-2} {id-1} {open");
     }
 
     #[test]
