@@ -1,13 +1,19 @@
 //! The test network of a run: certificate authority, DNS and the seed.
 
+mod pool;
+
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use simulated_partners::dns::{Answer, BadName, Data, Dns, Kind};
 use simulated_partners::driver::Place;
 use simulated_partners::pki::Authority;
 
-use crate::case::fingerprint;
+use crate::case::{AllowList, fingerprint};
+pub use pool::{Lease, Pool};
 
 /// What all cases of a run share. It uses only the loopback interface, unless a target file
 /// says so.
@@ -24,6 +30,12 @@ pub struct Lab {
     pub hosts: Hosts,
     /// Which ports partners have.
     pub ports: Ports,
+    /// The domains of partners.
+    pub pool: Arc<Pool>,
+    /// How long the target may hold back from a domain that it could not reach.
+    pub back_off: Duration,
+    /// The places of domains that cases share.
+    pub(crate) kept: Mutex<BTreeMap<String, Arc<Place>>>,
 }
 
 /// Which ports partners have.
@@ -60,21 +72,42 @@ impl Lab {
     /// # Errors
     /// When no loopback port is available for DNS.
     pub fn open(seed: u64) -> io::Result<Self> {
-        Ok(Self {
-            authority: Authority::new(seed),
-            dns: Dns::start()?,
+        Ok(Self::new(seed, Authority::new(seed), Dns::start()?))
+    }
+
+    /// A network with this authority and DNS.
+    pub fn new(seed: u64, authority: Authority, dns: Dns) -> Self {
+        Self {
+            authority,
+            dns,
             partners: Ipv4Addr::LOCALHOST.into(),
             seed,
             hosts: Hosts::default(),
             ports: Ports::default(),
-        })
+            pool: Arc::new(Pool::new(AllowList::Any, Duration::ZERO)),
+            back_off: Duration::ZERO,
+            kept: Mutex::default(),
+        }
     }
 
-    /// Holds a port for the partners of a domain.
+    /// Holds a port for the partners of a domain; of one that cases share, until the end of the run.
     ///
     /// # Errors
     /// When none is free.
-    pub fn place(&self, domain: &str, address: IpAddr) -> io::Result<Place> {
+    pub fn place(&self, domain: &str, address: IpAddr) -> io::Result<Arc<Place>> {
+        if !self.pool.shares(domain) {
+            return self.new_place(domain, address).map(Arc::new);
+        }
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = kept.get(domain).filter(|one| one.address().ip() == address) {
+            return Ok(Arc::clone(place));
+        }
+        let place = Arc::new(self.new_place(domain, address)?);
+        kept.insert(domain.to_owned(), Arc::clone(&place));
+        Ok(place)
+    }
+
+    fn new_place(&self, domain: &str, address: IpAddr) -> io::Result<Place> {
         if self.ports == Ports::Free {
             return Place::anywhere(address);
         }

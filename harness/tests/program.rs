@@ -202,6 +202,43 @@ fn list_gives_an_id_a_line() {
     assert_eq!(out(&output).lines().count(), 648);
 }
 
+#[test]
+fn list_prints_what_an_allow_list_has_to_have() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let listed = |partners: &str| {
+        let path = folder.path().join("target.toml");
+        let text = format!(
+            "format = 1\ndomain = \"im.example.org\"\naddress = \"127.0.0.1:5269\"\n\
+             dns = \"127.0.0.1:15353\"\n{partners}\n[policy]\nrow = 7\n\
+             [ca]\ncertificate = \"ca.crt\"\nkey = \"ca.key\"\n"
+        );
+        std::fs::write(&path, text).expect("the folder is ours");
+        let path = path.to_str().expect("a path in text").to_owned();
+        let case = "personas/row07/modern/inbound";
+        let output = s2spec(&["list", "--domains", "--target", &path, case]);
+        assert_eq!(code(&output), Some(0), "{}", err(&output));
+        let json = s2spec(&["list", "--domains", "--json", "--target", &path, case]);
+        let json: Value = serde_json::from_slice(&json.stdout).expect("it is JSON");
+        let lines: Vec<String> = out(&output).lines().map(str::to_owned).collect();
+        assert_eq!(json["domains"], Value::from(lines.clone()));
+        lines
+    };
+    let below = |parent: &str| {
+        [
+            "control.inbound.modern.row07.personas",
+            "inbound.cert-unknown-ca.row07.doctor",
+            "inbound.modern.row07.doctor",
+            "inbound.modern.row07.personas",
+        ]
+        .map(|name| format!("{name}.{parent}"))
+    };
+    assert_eq!(listed(""), below("example"));
+    let parent = "partner-domains = [\"*.lab.example\"]";
+    assert_eq!(listed(parent), below("lab.example"));
+    let some = "partner-domains = [\"b.example\", \"a.example\"]";
+    assert_eq!(listed(some), ["a.example", "b.example"]);
+}
+
 /// Interrupts the program once its first progress is certain: a case that waits for a deadline of
 /// the target cannot have ended before.
 #[test]

@@ -48,11 +48,9 @@ impl Target for InFull {
     }
 
     fn lab(&self, seed: u64) -> io::Result<Lab> {
-        let lab = self.0.lab(seed)?;
-        Ok(Lab {
-            authority: lab.authority.naming(NameForms::All),
-            ..lab
-        })
+        let mut lab = self.0.lab(seed)?;
+        lab.authority = lab.authority.naming(NameForms::All);
+        Ok(lab)
     }
 }
 

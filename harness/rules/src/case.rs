@@ -8,12 +8,14 @@ use strum::{Display, VariantArray};
 use crate::policy::PolicyNumber;
 
 mod dns;
+mod domains;
 mod expect;
 pub mod names;
 mod script;
 mod sees;
 
 pub use dns::{Dns, DnsAnswer, Srv};
+pub use domains::{AllowList, Domains, TooFew};
 pub use expect::{Expect, Mark, OutcomeWord};
 pub use script::{CONTROL, Dials, Local, MAIN, Need, Role, Scenario, Script, Setting, Tag};
 pub use sees::Sees;
@@ -83,6 +85,11 @@ impl Case {
     /// Valid in DNS, different for different ids, and never below the domain of another case: what
     /// lies below belongs to the case.
     pub fn domain(&self) -> String {
+        self.domain_below(SUFFIX)
+    }
+
+    /// The same below another domain: `inbound.google-talk.row07.personas.lab.example.org`.
+    pub fn domain_below(&self, parent: &str) -> String {
         let id = self.id.to_ascii_lowercase();
         let mut labels: Vec<&str> = id.rsplit('/').collect();
         if labels.len() == SCENARIO_LABELS {
@@ -90,7 +97,7 @@ impl Case {
             labels.insert(0, "itself");
         }
         let valid = labels.iter().all(|label| is_label(label));
-        let plain = format!("{}.{SUFFIX}", labels.join("."));
+        let plain = format!("{}.{parent}", labels.join("."));
         if valid && plain.len() <= NAME {
             return plain;
         }
@@ -103,7 +110,7 @@ impl Case {
             direction,
             ..
         } = self;
-        format!("{direction}.partner-{fingerprint:016x}.{row}.{set}.{SUFFIX}")
+        format!("{direction}.partner-{fingerprint:016x}.{row}.{set}.{parent}")
     }
 
     /// All domains that the target has to accept streams for, or dial, in this case.

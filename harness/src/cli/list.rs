@@ -1,10 +1,16 @@
 //! `s2spec list`.
 
+mod domains;
+
 use std::fmt::Write as _;
+
+use clap::builder::FalseyValueParser;
 
 use super::error::{CliError, Exit};
 use super::judging::Judging;
+use super::target::{self, Chosen};
 use super::{output, select};
+use crate::case::Case;
 use crate::expectation::Expectation;
 use crate::oracle::allowed;
 use crate::report::allowed_text;
@@ -19,6 +25,29 @@ pub(super) struct Args {
     #[arg(short, long)]
     long: bool,
 
+    /// Print the domains that partners would have instead, one a line: what the target's allow list
+    /// has to have
+    #[arg(long, conflicts_with = "long")]
+    domains: bool,
+
+    /// Print them as JSON
+    #[arg(long, requires = "domains")]
+    json: bool,
+
+    #[arg(
+        short,
+        long,
+        value_name = "TARGET",
+        default_value_t,
+        env = "S2SPEC_TARGET",
+        help = format!("What the cases would run against: {}", Chosen::forms())
+    )]
+    target: Chosen,
+
+    /// Allow targets on other machines
+    #[arg(long, env = "S2SPEC_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
+    allow_remote: bool,
+
     #[command(flatten)]
     sources: select::Sources,
 
@@ -27,9 +56,21 @@ pub(super) struct Args {
 }
 
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
-    let all = args.wanted.parts(&args.sources)?;
+    let sources = target::sources(&args.target, args.allow_remote, &args.sources)?;
+    let all = args.wanted.parts(&sources)?;
+    let chosen = args.wanted.among(&all)?;
+    let text = if args.domains {
+        domains::listed(args, &all, &chosen)?
+    } else {
+        ids(args, &chosen)
+    };
+    output::print(&text)?;
+    Ok(Exit::Expected)
+}
+
+fn ids(args: &Args, chosen: &[&Case]) -> String {
     let mut out = String::new();
-    for case in args.wanted.among(&all)? {
+    for case in chosen {
         out.push_str(&case.id);
         let allowed = allowed(case, args.judging.profile());
         if args.long
@@ -42,6 +83,5 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         }
         out.push('\n');
     }
-    output::print(&out)?;
-    Ok(Exit::Expected)
+    out
 }

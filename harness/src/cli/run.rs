@@ -13,7 +13,6 @@ use super::error::{CliError, Exit};
 use super::expecting::Expecting;
 use super::json_file::JsonFile;
 use super::judging::Judging;
-use super::policy::Policies;
 use super::signal::end_wanted;
 use super::target::Chosen;
 use super::worth::Worth;
@@ -302,12 +301,7 @@ impl From<Options> for Args {
 impl Options {
     /// Where cases come from: in the policies of the target file, unless others are asked for.
     fn sources(&self) -> Result<select::Sources, CliError> {
-        let mut sources = self.sources.clone();
-        if let (Chosen::File(path), None) = (&self.target, &sources.policies) {
-            let file = super::target::read(path, self.allow_remote)?;
-            sources.policies = Some(Policies(file.rows().collect()));
-        }
-        Ok(sources)
+        super::target::sources(&self.target, self.allow_remote, &self.sources)
     }
 
     /// The command to run a case of this run again.
@@ -431,7 +425,7 @@ fn examined(options: &Options, runtime: &Runtime) -> Result<Arc<dyn subject::Tar
     match diagnosis.blocking() {
         None => Ok(target),
         Some((check, finding)) => {
-            let why = doctor::refusal(check, finding);
+            let why = doctor::refusal(check, finding, &diagnosis.partners);
             Err(CliError::environment("not run", why))
         }
     }

@@ -7,6 +7,8 @@ use simulated_partners::document::FileError;
 use simulated_partners::nearest::{did_you_mean, nearest};
 
 use super::error::CliError;
+use super::policy::Policies;
+use super::select::Sources;
 use crate::doctor::Extra;
 use crate::subject::built_in::{self, Folder};
 use crate::subject::remote::TargetFile;
@@ -90,6 +92,23 @@ pub(crate) fn read(path: &Path, allow_remote: bool) -> Result<TargetFile, CliErr
         }
         error => error.into(),
     })
+}
+
+/// Where cases come from: in the policies of a target file, unless others are asked for.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn sources(
+    chosen: &Chosen,
+    allow_remote: bool,
+    sources: &Sources,
+) -> Result<Sources, CliError> {
+    let mut sources = sources.clone();
+    if let (Chosen::File(path), None) = (chosen, &sources.policies) {
+        let file = read(path, allow_remote)?;
+        sources.policies = Some(Policies(file.rows().collect()));
+    }
+    Ok(sources)
 }
 
 /// The doctor's view of a target file.

@@ -177,6 +177,8 @@ pub struct Diagnosis {
     pub address: Option<String>,
     /// The policy in words, if known.
     pub policy: Option<String>,
+    /// The domains of the partners that came, the one with a good certificate first.
+    pub partners: Vec<String>,
     pub checks: Vec<Checked>,
 }
 
@@ -189,7 +191,15 @@ impl Diagnosis {
             policy: subject
                 .row
                 .map(|row| format!("{row}: {}", describe_policy(&row.policy()))),
+            partners: vec![subject.partners[0].clone()],
             checks: Vec::new(),
+        }
+    }
+
+    /// Notes the domain of one more partner.
+    pub(super) fn came_as(&mut self, partner: &str) {
+        if !self.partners.iter().any(|one| one == partner) {
+            self.partners.push(partner.to_owned());
         }
     }
 

@@ -37,7 +37,7 @@ use trial_connection::TrialConnection;
 
 pub use error::DoctorError;
 pub use finding::{Blame, Check, CheckResult, Checked, Diagnosis, Finding, Severity};
-pub use preflight::{Extra, Preflight, WithPreflight, preflight, refusal};
+pub use preflight::{Extra, Preflight, WithPreflight, partner_domains, preflight, refusal};
 pub use public_dns::PublicDns;
 pub use view::{SCHEMA, render, to_json};
 
@@ -121,6 +121,7 @@ pub async fn examine(subject: &Subject, lab: &Lab, depth: Depth, patience: Durat
             .as_ref()
             .is_some_and(|opened| opened.header.is_some());
         let meetings = if reachable {
+            diagnosis.came_as(&subject.partners[1]);
             meet_both(subject, lab, patience).await
         } else {
             Err(TrialError::NoStream)
@@ -141,10 +142,13 @@ async fn meet_both(
     patience: Duration,
 ) -> Result<[TrialConnection; 2], TrialError> {
     let [good, unknown] = &subject.partners;
-    let (good, unknown) = tokio::join!(
-        trial_connection::open(subject, lab, "modern", good, patience),
-        trial_connection::open(subject, lab, "cert-unknown-ca", unknown, patience),
-    );
+    let shared = good == unknown;
+    let good = trial_connection::open(subject, lab, "modern", good, patience);
+    let unknown = trial_connection::open(subject, lab, "cert-unknown-ca", unknown, patience);
+    if shared {
+        return Ok([good.await?, unknown.await?]);
+    }
+    let (good, unknown) = tokio::join!(good, unknown);
     Ok([good?, unknown?])
 }
 

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use simulated_partners::persona;
-use simulated_partners::tls::Details;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::error::DoctorError;
 use super::finding::{Blame, Check, Checked, Diagnosis, Finding, Severity};
 use super::{Depth, PublicDns, Subject, examine, port};
-use crate::case::{Case, Direction, Script, Set, Setting};
+use crate::case::{AllowList, Case, Direction, Script, Set, Setting};
 use crate::lab::Lab;
 use crate::oracle::Profile;
 use crate::policy::PolicyNumber;
@@ -85,8 +84,7 @@ async fn diagnose(
 ) -> Result<Diagnosis, DoctorError> {
     let (row, group) = placed(target, preflight.row)?;
     let cases = [case("modern", row)?, case("cert-unknown-ca", row)?];
-    let [good, unknown] = &cases;
-    let partners = [good.domain(), unknown.domain()];
+    let partners = partner_domains(target, row)?;
     if let Some(finding) = preflight.extra.absent(preflight.patience).await {
         return Ok(only(target, row, &preflight.extra, Check::Port, finding));
     }
@@ -167,6 +165,7 @@ fn only(
         domain: extra.place.as_ref().map(|(domain, _)| domain.clone()),
         address: extra.place.as_ref().map(|(_, address)| address.to_string()),
         policy: Some(format!("{row}: {}", describe_policy(&row.policy()))),
+        partners: Vec::new(),
         checks: vec![Checked {
             check,
             result: finding.into(),
@@ -196,14 +195,30 @@ fn placed(
     Err(DoctorError::NoPolicy(why))
 }
 
-/// A case for the doctor. Its domain is new each time, so that nothing the target remembers
-/// from an earlier check matters.
+/// As whom the doctor comes: a partner with a good certificate, and one with another. Where the target
+/// takes only some domains, it has to take these.
+///
+/// # Errors
+/// When the partners cannot be made.
+pub fn partner_domains(target: &dyn Target, row: PolicyNumber) -> Result<[String; 2], DoctorError> {
+    let cases = [case("modern", row)?, case("cert-unknown-ca", row)?];
+    Ok(match target.allow_list() {
+        AllowList::Any => cases.map(|case| case.domain()),
+        AllowList::Below(parent) => cases.map(|case| case.domain_below(&parent)),
+        AllowList::Only(listed) => {
+            let one = |at: usize| listed.get(at).or_else(|| listed.first()).cloned();
+            [one(0), one(1)].map(Option::unwrap_or_default)
+        }
+    })
+}
+
+/// A case for the doctor.
 fn case(persona: &'static str, row: PolicyNumber) -> Result<Case, DoctorError> {
     let partner = persona::find(persona).ok_or(DoctorError::Persona(persona))?;
     let partner = Arc::new(partner);
     let direction = Direction::Inbound;
     Ok(Case {
-        id: format!("doctor/{row}/{persona}-{:x}/inbound", Details::now()),
+        id: format!("doctor/{row}/{persona}/inbound"),
         set: Set::Personas,
         row,
         script: Arc::new(Script::of_matrix(&partner, direction, Setting::Usual)),
@@ -239,9 +254,13 @@ impl WithPreflight {
 }
 
 /// Why a run does not begin, in one line.
-pub fn refusal(check: Check, finding: &Finding) -> String {
+pub fn refusal(check: Check, finding: &Finding, partners: &[String]) -> String {
+    let came = match partners.first() {
+        Some(partner) => format!(" (the partner came as {partner})"),
+        None => String::new(),
+    };
     format!(
-        "{}: {}; to do: {} (`s2spec doctor` says more, --no-doctor runs the cases anyway)",
+        "{}: {}{came}; to do: {} (`s2spec doctor` says more, --no-doctor runs the cases anyway)",
         check, finding.what, finding.advice
     )
 }
@@ -253,6 +272,14 @@ impl Target for WithPreflight {
 
     fn place(&self, case: &Case) -> Placement {
         self.target.place(case)
+    }
+
+    fn allow_list(&self) -> AllowList {
+        self.target.allow_list()
+    }
+
+    fn partners_of(&self, case: &Case) -> Vec<String> {
+        self.target.partners_of(case)
     }
 
     fn lab(&self, seed: u64) -> io::Result<Lab> {
@@ -267,23 +294,21 @@ impl Target for WithPreflight {
     ) -> Pending<'a, Result<(Running, Stop), StartError>> {
         Box::pin(async move {
             if let Some(finding) = self.extra.absent(self.patience).await {
-                return Err(StartError::Environment(refusal(Check::Port, &finding)));
+                return Err(StartError::Environment(refusal(Check::Port, &finding, &[])));
             }
             let (running, stop) = self.target.start(lab, group, cases).await?;
             let Some(first) = cases.iter().find(|case| case.row.policy().valid()) else {
                 return Ok((running, stop));
             };
-            let partners = ["doctor".to_owned(), "unknown".to_owned()].map(|name| {
-                let domain = first.domain();
-                format!("{name}.{domain}")
-            });
             let target = self.target.as_ref();
+            let partners = partner_domains(target, first.row)
+                .map_err(|error| StartError::Environment(error.to_string()))?;
             let subject = subject(target, &running, lab, first.row, self.profile, &partners);
             let diagnosis = examine(&subject, lab, Depth::Quick, self.patience).await;
             match diagnosis.blocking() {
                 None => Ok((running, stop)),
                 Some((check, finding)) => {
-                    let why = refusal(check, finding);
+                    let why = refusal(check, finding, &diagnosis.partners);
                     drop(running);
                     Err(StartError::Environment(match stop().await {
                         Ok(()) => why,

@@ -101,11 +101,13 @@ fn no_stream(subject: &Subject, opened: &Opened, fault: &Fault) -> Finding {
         Fault::Error { .. } => blocking(
             Blame::Configuration,
             format!(
-                "{address} refuses the stream for {domain}: {}",
+                "{address} refuses the stream of {} for {domain}: {}",
+                subject.partners[0],
                 words(fault)
             ),
-            "does the server let any domain in, and are servers allowed to connect at all? \
-             its log says more"
+            "are servers allowed to connect at all? If only some domains are, let \
+             `partner-domains` in the target file name them (`s2spec list --domains` prints what \
+             a run takes); the server's log says more"
                 .to_owned(),
         ),
         Fault::Tls(_) => blocking(

@@ -32,6 +32,10 @@ pub fn render(diagnosis: &Diagnosis, width: usize, charset: Charset) -> String {
     }
     out.push('\n');
     out.push_str(&paragraph("", 0, &about, width));
+    if !diagnosis.partners.is_empty() {
+        let came = format!("Partners came as {}.", diagnosis.partners.join(" and "));
+        out.push_str(&paragraph("", 0, &came, width));
+    }
     for checked in &diagnosis.checks {
         out.push_str(&line(checked, width, charset));
     }
@@ -159,6 +163,8 @@ struct Document<'a> {
     domain: Option<&'a str>,
     address: Option<&'a str>,
     policy: Option<&'a str>,
+    /// As whom partners came.
+    partners: &'a [String],
     /// Whether a run would be meaningless.
     blocked: bool,
     /// The first cause of that.
@@ -205,6 +211,7 @@ pub fn to_json(diagnosis: &Diagnosis) -> Result<String, serde_json::Error> {
         domain: diagnosis.domain.as_deref(),
         address: diagnosis.address.as_deref(),
         policy: diagnosis.policy.as_deref(),
+        partners: &diagnosis.partners,
         blocked: first.is_some(),
         first,
         summary: Summary {

@@ -28,14 +28,16 @@ pub(super) enum Backend<'a> {
         stanzas: Stanzas,
     },
     /// Only the partners' wires are visible.
-    WireOnly(WireOnly<'a>),
+    WireOnly(Box<WireOnly<'a>>),
 }
 
 impl<'a> Backend<'a> {
     /// The backend of a running target, opened for a case.
     pub(super) fn of(job: &'a Job, script: &Script, bench: Bench<'a>, names: &Names) -> Self {
         match &bench.target.inner {
-            Inside::Hidden(hidden) => Self::WireOnly(WireOnly::new(hidden, job, bench, names)),
+            Inside::Hidden(hidden) => {
+                Self::WireOnly(Box::new(WireOnly::new(hidden, job, script, bench, names)))
+            }
             Inside::Linked(inner) => {
                 let domains: Vec<String> = names.domains(script).into_iter().collect();
                 let answers = job.answer_due && job.case.direction == Direction::Inbound;

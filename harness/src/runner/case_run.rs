@@ -21,11 +21,12 @@ use super::observed::Observed;
 use super::partners::{Started, next_event, ready};
 use super::passing::{Passing, rest};
 use super::plan::Job;
+use super::published::Published;
 use crate::case::names::{self, Names};
 use crate::case::{Dials, Direction, Expect, MAIN, Script, Sees};
 use crate::evidence::{Arrival, Bounce};
 use crate::judge::{Grade, grade};
-use crate::lab::Lab;
+use crate::lab::Lease;
 use crate::observe::{self, Observation, Observer};
 
 /// How long to wait, once all connections have ended, before nothing more is expected.
@@ -42,7 +43,7 @@ pub(super) struct CaseRun<'a> {
     pub(super) names: Names,
     pub(super) board: Board,
     /// Where the partners of the script listen, in its order.
-    pub(super) places: Vec<Place>,
+    pub(super) places: Vec<Arc<Place>>,
     pub(super) partners: Vec<Started<'a>>,
     pub(super) observed: Observed,
     eye: Observer,
@@ -53,19 +54,9 @@ pub(super) struct CaseRun<'a> {
     pub(super) last: Instant,
     /// Open connections.
     open: usize,
+    /// How many records were changed.
+    changed: usize,
     _published: Published<'a>,
-}
-
-/// The DNS records of a case's domains while it runs.
-struct Published<'a> {
-    lab: &'a Lab,
-    domain: String,
-}
-
-impl Drop for Published<'_> {
-    fn drop(&mut self) {
-        self.lab.dns.records().remove(&self.domain);
-    }
 }
 
 /// Whether the target says that it has waited too long.
@@ -84,11 +75,12 @@ enum Due {
 }
 
 impl<'a> CaseRun<'a> {
-    pub(super) fn new(job: &'a Job, script: &'a Script, bench: Bench<'a>) -> Self {
+    pub(super) fn new(job: &'a Job, script: &'a Script, bench: Bench<'a>, lease: &Lease) -> Self {
         let Bench { lab, target, .. } = bench;
-        let domain = job.case.domain();
-        let names = Names::of(script, &domain, &target.domain, target.second.as_deref())
-            .with_secret(target.secret.as_deref());
+        let second = target.second.as_deref();
+        let names = Names::of(script, lease.domains.clone(), &target.domain, second)
+            .with_secret(target.secret.as_deref())
+            .with_probe(format!("probe-{}", job.case.domain()));
         let backend = Backend::of(job, script, bench, &names);
         Self {
             observed: Observed {
@@ -108,7 +100,8 @@ impl<'a> CaseRun<'a> {
             began: Instant::now(),
             last: Instant::now(),
             open: 0,
-            _published: Published { lab, domain },
+            changed: 0,
+            _published: Published::of(lab, lease),
         }
     }
 
@@ -120,7 +113,7 @@ impl<'a> CaseRun<'a> {
             .map_or(self.bench.deadlines.case, |seconds| {
                 self.bench.stretch * Duration::from_secs(seconds.into())
             });
-        let until = self.began + whole;
+        let until = self.began + whole + self.waits_for_dns();
         self.take_places()?;
         self.publish()?;
         let looked_up = self.backend.prepare(&self.own_places(), until).await?;
@@ -139,6 +132,15 @@ impl<'a> CaseRun<'a> {
     /// Fills in placeholders in the case's own texts.
     pub(super) fn fill(&self) -> impl Fn(&str) -> String {
         |text: &str| self.names.fill(text, self.names.domain(), &self.board)
+    }
+
+    /// The domain of the partner that the case is about.
+    pub(super) fn main_domain(&self) -> String {
+        let main = self.script.roles.first();
+        main.map_or_else(
+            || self.names.domain().to_owned(),
+            |role| self.names.of_role(role),
+        )
     }
 
     /// Whether the oracle decides the case, not its scenario.
@@ -167,7 +169,7 @@ impl<'a> CaseRun<'a> {
             self.backend.send_probe(&self.names, target).await?;
         }
         let records = self.bench.lab.dns.records().clone();
-        let service = format!("_xmpp-server._tcp.{}", self.names.domain());
+        let service = format!("_xmpp-server._tcp.{}", self.main_domain());
         let mut asked = std::pin::pin!(records.asked(&service));
         let mut settling = None;
         let clock = self.bench.target.clock.as_ref();
@@ -243,8 +245,15 @@ impl<'a> CaseRun<'a> {
     fn dues(&self, due: &mpsc::UnboundedSender<Due>, waiting: &mut JoinSet<()>) -> Vec<Due> {
         let mut wait = |name: &str, what: Due| {
             let (board, name, due) = (self.board.clone(), name.to_owned(), due.clone());
+            let kept = match what {
+                Due::Dns(_) => self.bench.lab.pool.dns_cache(),
+                Due::Dial(_) | Due::Local(_) => Duration::ZERO,
+            };
             waiting.spawn(async move {
                 board.wait_for(&name).await;
+                if !kept.is_zero() {
+                    sleep_until(Instant::now() + kept).await;
+                }
                 // The case may have ended.
                 let _ = due.send(what);
             });
@@ -291,9 +300,30 @@ impl<'a> CaseRun<'a> {
                     self.backend.send(&stanza).await;
                 }
             }
-            Due::Dns(at) => self.set_records(at)?,
+            Due::Dns(at) => {
+                self.set_records(at)?;
+                self.changed += 1;
+                self.board.raise("records-changed", "");
+            }
         }
         Ok(())
+    }
+
+    /// How long the case waits for what the target may have kept of records that change.
+    fn waits_for_dns(&self) -> Duration {
+        let change = self.script.dns.iter().any(|dns| dns.when.is_some());
+        if change {
+            self.bench.lab.pool.dns_cache()
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// Whether records are about to change.
+    fn is_changing(&self) -> bool {
+        let raised = self.board.snapshot();
+        let due = self.script.dns.iter().filter_map(|dns| dns.when.as_ref());
+        due.filter(|&name| raised.contains_key(name)).count() > self.changed
     }
 
     /// Records what has already happened, at most this many things. The two sides report the same moment
@@ -425,7 +455,18 @@ impl<'a> CaseRun<'a> {
         }
         // Only forbidden events are left, which are decided at the end.
         let mut wanted = self.script.expect.iter().filter(|one| !one.is_negative());
-        wanted.clone().next().is_some() && wanted.all(|one| self.stands(one).is_met())
+        wanted.clone().next().is_some()
+            && wanted.all(|one| self.stands(one).is_met())
+            && self.has_outcome()
+    }
+
+    /// Whether it shows how the case ends, where the script says how it may. With a link, that shows in
+    /// what is delivered, which the script expects; without one, in the answer.
+    fn has_outcome(&self) -> bool {
+        self.script.outcome.is_empty()
+            || self.backend.is_attached()
+            || self.observed.evidence.arrived.is_seen()
+            || self.open == 0
     }
 
     /// Whether only the end of refused streams is awaited.
@@ -435,7 +476,10 @@ impl<'a> CaseRun<'a> {
 
     /// Whether all connections of a scenario have ended, so little more can happen.
     fn is_quiet(&self) -> bool {
-        !self.by_oracle() && self.open == 0 && !self.observed.observations.is_empty()
+        !self.by_oracle()
+            && self.open == 0
+            && !self.observed.observations.is_empty()
+            && !self.is_changing()
     }
 
     fn stands(&self, expect: &Expect) -> Grade {

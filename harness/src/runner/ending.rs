@@ -82,7 +82,7 @@ impl CaseRun<'_> {
 
     /// Checks that a conforming partner still gets through.
     async fn check_health(&mut self) -> Result<Option<String>, CaseError> {
-        let domain = self.names.living();
+        let domain = self.names.living().to_owned();
         let mut stanzas = self
             .backend
             .inner()
@@ -97,7 +97,7 @@ impl CaseRun<'_> {
             ..setup(self.bench, &domain, &best()?)
         };
         let mut partner = start(setup).await?;
-        let id = format!("probe-{domain}");
+        let id = format!("alive-{}", self.names.probe());
         let probe = ping(&id, &domain, &self.bench.target.domain);
         partner.dial(probe.clone());
         let mut attempts = 1;

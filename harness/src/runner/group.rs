@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -13,16 +14,21 @@ use tokio::time::Instant;
 
 use super::ending::refused_by_configuration;
 use super::error::CaseError;
+use super::handover;
 use super::job::{self, Bench, Ran};
 use super::loss::{Instance, Loss};
+use super::plan::Job;
 use super::schedule::Schedule;
 use super::slot;
-use crate::case::Case;
+use crate::case::{Case, fingerprint};
+use crate::lab::Lease;
 use crate::record::{CaseResult, NotRun, Run, RunEvent};
-use crate::subject::{StartError, Stop};
+use crate::subject::{Inside, StartError, Stop};
 
 /// A case in which nothing has happened for so long was not what took the target down.
 const RECENT: Duration = Duration::from_secs(2);
+/// How long to wait for a target that has held back from a domain for too long before.
+const GIVEN_UP: Duration = Duration::from_millis(500);
 /// How many cases may take a target down before it is left alone.
 const CULPRITS: usize = 20;
 /// How often it may go down without one.
@@ -166,7 +172,25 @@ impl<'a> Group<'a> {
         let mut cases = JoinSet::new();
         let mut batch = batch.into_iter();
         let mut loss = None;
+        let hidden = matches!(instance.running.inner, Inside::Hidden(_));
         for at in batch.by_ref() {
+            let job = &self.run.plan.jobs[at];
+            let lease = tokio::select! {
+                biased;
+                () = self.run.over() => break,
+                lost = instance.lost() => {
+                    loss = Some((at, lost));
+                    break;
+                }
+                lease = self.run.lab.pool.lend(&job.case, hidden) => lease,
+            };
+            let mut lease = match lease {
+                Ok(lease) => lease,
+                Err(why) => {
+                    self.run.tell(job.result(Run::Unsupported(why))).await;
+                    continue;
+                }
+            };
             let slot = tokio::select! {
                 biased;
                 () = self.run.over() => break,
@@ -182,10 +206,11 @@ impl<'a> Group<'a> {
             cases.spawn(async move {
                 let job = &run.plan.jobs[at];
                 let began = Instant::now();
-                let case = job::run(job, run.bench(&instance, company));
+                let case = job::run(job, run.bench(job, &instance, company), &lease);
                 tokio::select! {
                     ran = slot::hold(slot, &run.lateness, case) => {
                         let Ran { result, partners, active, lost, timed_out } = ran;
+                        let is_due = !lost && handover::is_due(&result, &lease);
                         let late = run.lateness.since(began);
                         let doubted = timed_out && run.plan.doubts;
                         let under_way = if lost {
@@ -203,6 +228,9 @@ impl<'a> Group<'a> {
                         };
                         for partner in partners {
                             partner.stop().await;
+                        }
+                        if is_due {
+                            run.hand_over(job, &instance, &mut lease).await;
                         }
                         under_way
                     }
@@ -349,12 +377,45 @@ impl<'a> Group<'a> {
 }
 
 impl Schedule {
-    fn bench<'a>(&'a self, instance: &'a Instance, company: Company) -> Bench<'a> {
+    /// Waits until the target takes the domains of a case up again, or tells that it does not.
+    async fn hand_over(&self, job: &Job, instance: &Instance, lease: &mut Lease) {
+        let given_up = self.given_up.load(Ordering::Relaxed);
+        let limit = if given_up {
+            GIVEN_UP
+        } else {
+            self.lab.back_off
+        };
+        let bench = self.bench(job, instance, Company::Others);
+        let settled = tokio::select! {
+            held_back = handover::settle(bench, lease, limit) => held_back,
+            // It is told elsewhere.
+            _ = instance.lost() => return,
+        };
+        self.given_up.store(settled.is_some(), Ordering::Relaxed);
+        if let Some(domain) = settled.filter(|_| !given_up) {
+            self.trouble(format!(
+                "{} s after {} no correct partner of {domain} has got an answer, so later cases of \
+                 this domain may be refused for what happened in it; `partner-back-off` in the \
+                 target file says how long to wait",
+                limit.as_secs_f64(),
+                job.case.id
+            ))
+            .await;
+        }
+    }
+
+    fn bench<'a>(&'a self, job: &Job, instance: &'a Instance, company: Company) -> Bench<'a> {
+        let seed = if self.lab.pool.is_shared() {
+            self.lab.seed ^ fingerprint(&job.case.id)
+        } else {
+            self.lab.seed
+        };
         let stretch = match company {
             Company::Others => 1,
             Company::None => STRETCH,
         };
         Bench {
+            seed,
             lab: &self.lab,
             instance,
             target: &instance.running,

@@ -11,7 +11,7 @@ use super::loss::Instance;
 use super::plan::{Deadlines, Job};
 use crate::case::{Case, Expect, Need, Script};
 use crate::judge::heaviest;
-use crate::lab::Lab;
+use crate::lab::{Lab, Lease};
 use crate::oracle::Profile;
 use crate::record::{CaseResult, Run};
 use crate::subject::{Inside, Running};
@@ -27,6 +27,9 @@ pub(super) struct Bench<'a> {
     pub(super) deadlines: Deadlines,
     /// How many times longer than usual everything may take.
     pub(super) stretch: u32,
+    /// The seed of stream ids and dialback secrets: that of the run, or of this case where cases share
+    /// domains.
+    pub(super) seed: u64,
     /// Whether to prove that expectations can fail.
     pub(super) prove: bool,
 }
@@ -45,7 +48,7 @@ pub(super) struct Ran {
 }
 
 /// Runs a case on a running target.
-pub(super) async fn run(job: &Job, bench: Bench<'_>) -> Ran {
+pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
     let target = bench.target;
     let script = match visible(&job.case, target) {
         Ok(script) => script,
@@ -59,7 +62,7 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>) -> Ran {
             };
         }
     };
-    let mut case = CaseRun::new(job, &script, bench);
+    let mut case = CaseRun::new(job, &script, bench, lease);
     let done = tokio::select! {
         done = case.drive() => done,
         loss = bench.instance.lost() => Err(CaseError::TargetLost(loss)),

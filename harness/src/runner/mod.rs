@@ -11,6 +11,7 @@ mod error;
 #[cfg(test)]
 mod flood_tests;
 mod group;
+mod handover;
 mod job;
 mod lateness;
 mod loss;
@@ -19,6 +20,7 @@ mod pairing;
 mod partners;
 mod passing;
 mod plan;
+mod published;
 mod records;
 mod repeat;
 mod schedule;

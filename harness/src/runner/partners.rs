@@ -56,11 +56,11 @@ pub(super) fn setup(bench: Bench<'_>, domain: &str, persona: &Arc<Persona>) -> P
         target_domain: target.domain.clone(),
         target: target.address,
         direct_tls: target.direct_tls,
-        secret: format!("{domain}-{:016x}", lab.seed),
+        secret: format!("{domain}-{:016x}", bench.seed),
         patience: bench.deadlines.patience,
         answers: false,
         insists: true,
-        seed: lab.seed,
+        seed: bench.seed,
         board: Board::default(),
         values: Arc::default(),
         connections: CONNECTIONS,
@@ -80,10 +80,10 @@ impl CaseRun<'_> {
         Ok(())
     }
 
-    fn place_of(&self, role: &Role) -> io::Result<Place> {
+    fn place_of(&self, role: &Role) -> io::Result<Arc<Place>> {
         let lab = self.bench.lab;
         if role.default_port {
-            return Place::at(SocketAddr::from((own_address(), DEFAULT_PORT)));
+            return Place::at((own_address(), DEFAULT_PORT).into()).map(Arc::new);
         }
         let address = if role.over_ipv6 {
             Ipv6Addr::LOCALHOST.into()
@@ -102,7 +102,7 @@ impl CaseRun<'_> {
     pub(super) fn own_places(&self) -> Vec<SocketAddr> {
         let roles = self.script.roles.iter().zip(&self.places);
         roles
-            .filter(|(role, _)| self.names.of_role(role) == self.names.domain())
+            .filter(|(role, _)| self.names.of_role(role) == self.main_domain())
             .map(|(_, place)| place.address())
             .collect()
     }

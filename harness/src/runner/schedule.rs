@@ -1,6 +1,7 @@
 //! Runs all cases of a run concurrently.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -65,6 +66,7 @@ async fn run_groups(
         told: Mutex::default(),
         lateness: Lateness::start(),
         doubtful: Mutex::default(),
+        given_up: AtomicBool::new(false),
         lab,
         plan,
         events: events.clone(),
@@ -125,6 +127,8 @@ pub(super) struct Schedule {
     pub(super) lateness: Lateness,
     /// Cases that a deadline has ended while the machine was late, by group.
     doubtful: Mutex<BTreeMap<String, Vec<usize>>>,
+    /// Whether the target holds back from a domain for longer than is waited for.
+    pub(super) given_up: AtomicBool,
 }
 
 impl Schedule {

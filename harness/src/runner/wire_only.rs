@@ -17,8 +17,8 @@ use super::job::Bench;
 use super::observed::{Observed, opened};
 use super::partners::{best, setup, start};
 use super::plan::Job;
-use crate::case::Direction;
 use crate::case::names::Names;
+use crate::case::{Direction, Script};
 use crate::evidence::{Arrival, Bounce, Evidence};
 use crate::subject::{Hidden, Running, Trigger};
 
@@ -28,6 +28,8 @@ pub(super) struct WireOnly<'a> {
     job: &'a Job,
     bench: Bench<'a>,
     domain: String,
+    /// The domain of the partner whose ping ends the wait for another's.
+    control: String,
     /// The id of the stanza whose delivery is the case.
     probe: String,
     /// The partner whose ping makes the target dial, once it is accepted.
@@ -35,12 +37,21 @@ pub(super) struct WireOnly<'a> {
 }
 
 impl<'a> WireOnly<'a> {
-    pub(super) fn new(hidden: &'a Hidden, job: &'a Job, bench: Bench<'a>, names: &Names) -> Self {
+    pub(super) fn new(
+        hidden: &'a Hidden,
+        job: &'a Job,
+        script: &Script,
+        bench: Bench<'a>,
+        names: &Names,
+    ) -> Self {
+        let main = script.roles.first();
+        let domain = main.map_or_else(|| names.domain().to_owned(), |role| names.of_role(role));
         Self {
             hidden,
             job,
             bench,
-            domain: names.domain().to_owned(),
+            domain,
+            control: names.control().to_owned(),
             probe: names.probe().to_owned(),
             entrant: None,
         }
@@ -84,9 +95,16 @@ impl<'a> WireOnly<'a> {
         let Bench { lab, target, .. } = self.bench;
         let setup = || Ok::<_, CaseError>(setup(self.bench, &self.domain, &best()?));
         let mut authorities = Vec::new();
-        for &listen in places {
+        for (at, &listen) in (1..).zip(places) {
             let setup = setup()?;
-            authorities.push(start(PartnerSetup { listen, ..setup }).await?);
+            // Stream ids of one domain never repeat.
+            let seed = setup.seed.wrapping_add(at);
+            let setup = PartnerSetup {
+                listen,
+                seed,
+                ..setup
+            };
+            authorities.push(start(setup).await?);
         }
         let mut entrant = start(setup()?).await?;
         let entry = entrant.enter();
@@ -207,10 +225,9 @@ impl<'a> WireOnly<'a> {
 
     /// Returns when a conforming partner got its answer, or its waiting time has passed.
     pub(super) fn control(&self) -> impl Future<Output = ()> + use<'a> {
-        let (hidden, bench) = (self.hidden, self.bench);
+        let (bench, domain) = (self.bench, self.control.clone());
         let id = format!("control-{}", self.probe);
         async move {
-            let domain = hidden.control_domain();
             let Ok(best) = best() else { return };
             let Ok(place) = bench.lab.place(&domain, bench.lab.partners) else {
                 return;
@@ -225,10 +242,17 @@ impl<'a> WireOnly<'a> {
             if bench.lab.publish(&domain, partner.address()).is_ok() {
                 partner.dial(ping(&id, &domain, &bench.target.domain));
                 let answered = async {
+                    // The target's own connections end when it has verified a key.
+                    let mut ours = None;
                     while let Some(event) = partner.next_event().await {
+                        if opened(&event.kind) == Some(ConnectionKind::Inbound) {
+                            ours = Some(event.connection);
+                        }
                         let answer = event.kind.element_from(Party::Target);
                         let answer = answer.is_some_and(|one| one.attribute("id") == Some(&id));
-                        if answer || end_of(&event.kind, bench.target).is_some() {
+                        let is_over = ours == Some(event.connection)
+                            && end_of(&event.kind, bench.target).is_some();
+                        if answer || is_over {
                             return;
                         }
                     }
@@ -236,7 +260,6 @@ impl<'a> WireOnly<'a> {
                 // A control without an answer shows no more than the time it had.
                 let _ = timeout(bench.deadlines.patience, answered).await;
             }
-            bench.lab.dns.records().remove(&domain);
             partner.stop().await;
         }
     }

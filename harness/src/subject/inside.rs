@@ -1,7 +1,5 @@
 //! What can be seen and done behind a running target.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::call::Call;
@@ -19,7 +17,6 @@ pub enum Inside {
 pub struct Hidden {
     /// What makes it send a stanza to a partner.
     pub trigger: Trigger,
-    controls: AtomicU64,
     turn: Mutex<()>,
 }
 
@@ -37,7 +34,6 @@ impl Hidden {
     pub fn new(trigger: Trigger) -> Self {
         Self {
             trigger,
-            controls: AtomicU64::new(0),
             turn: Mutex::new(()),
         }
     }
@@ -46,12 +42,6 @@ impl Hidden {
     /// to run many at a time.
     pub async fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().await
-    }
-
-    /// A domain for a control partner that nobody has had yet in this run of the target.
-    pub fn control_domain(&self) -> String {
-        let number = self.controls.fetch_add(1, Ordering::Relaxed);
-        format!("control-{number}.s2spec.example")
     }
 }
 

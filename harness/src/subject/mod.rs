@@ -20,8 +20,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::case::Case;
-use crate::case::Need;
+use crate::case::{AllowList, Case, Need};
 use crate::lab::Lab;
 pub use call::{Call, CallError, UNSUPPORTED};
 pub use inside::{Hidden, Inside, Trigger};
@@ -38,6 +37,16 @@ pub trait Target: Send + Sync {
 
     /// Which instance a case belongs to. Cases of one group share a running instance.
     fn place(&self, case: &Case) -> Placement;
+
+    /// The domains that it takes partners from.
+    fn allow_list(&self) -> AllowList {
+        AllowList::Any
+    }
+
+    /// The domains that partners of a case may have.
+    fn partners_of(&self, case: &Case) -> Vec<String> {
+        case.domains()
+    }
 
     /// Opens the test network that the target can be run in.
     ///

@@ -1,13 +1,14 @@
 //! A server known only from a target file gives the same results as when its local side is visible.
 
 mod dns_cache;
+mod lone_proxy;
 #[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use s2spec::case::{Case, Set};
@@ -19,6 +20,7 @@ use s2spec::subject::remote::{Remote, TargetFile};
 use s2spec::verdict::Verdict;
 use simulated_partners::pki::Authority;
 
+use lone_proxy::LoneProxy;
 use support::{all_cases, built_in, run};
 
 /// The trigger gets in by EXTERNAL, dialback over TLS or plaintext dialback.
@@ -35,6 +37,9 @@ const PARTNERS: [&str; 8] = [
     "starttls-failure",
 ];
 
+/// Prosody's timeouts are a few seconds, so it runs while nothing else does. The proxy is patient.
+static MACHINE: RwLock<()> = RwLock::new(());
+
 /// Longer than all cases of a policy take.
 const KEPT: Duration = Duration::from_secs(30);
 
@@ -48,12 +53,105 @@ fn a_server_that_keeps_dns_answers_is_judged_alike() {
     is_judged_as_with_an_inner_side(|lab| dns_cache::keep_answers(lab, KEPT));
 }
 
+/// The domains that a server with an allow list lets in.
+const LISTED: [&str; 4] = ["a.example", "b.example", "c.example", "d.example"];
+
+#[test]
+fn a_server_with_an_allow_list_is_judged_by_all_personas() {
+    let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+    for row in [7, 13] {
+        let row = PolicyNumber::new(row).expect("a row");
+        let proxy = LoneProxy::start(row, &LISTED, None, |lab| lab);
+        // By default the proxy waits for a silent partner for longer than a case waits for it.
+        let personas = |case: &Case| case.set == Set::Personas && case.row == row && !case.waits();
+        let selected = selected(personas);
+        let records = run(
+            Arc::new(Remote::new(proxy.file.clone())),
+            Profile::default(),
+            &selected,
+        );
+        assert_eq!(records.len(), selected.len());
+        let passed = none_is_false(&records);
+        assert!(passed * 10 > records.len() * 8, "{row}: only {passed} pass");
+    }
+}
+
+#[test]
+fn a_server_with_an_allow_list_is_judged_by_scenarios() {
+    let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+    let row = PolicyNumber::new(9).expect("a row");
+    let proxy = LoneProxy::start(row, &LISTED, None, |lab| lab);
+    let areas = [
+        "dialback/",
+        "multiplexing/",
+        "certificates/CRT-0",
+        "streams/",
+    ];
+    let selected =
+        selected(|case| case.row == row && areas.iter().any(|area| case.id.starts_with(area)));
+    let records = run(
+        Arc::new(Remote::new(proxy.file.clone())),
+        Profile::default(),
+        &selected,
+    );
+    let passed = none_is_false(&records);
+    assert!(passed > 50, "only {passed} pass");
+    let larger = records
+        .iter()
+        .find(|one| one.why.contains("partner domains"));
+    assert_eq!(larger.map(|one| one.verdict), Some(Verdict::Unsupported));
+}
+
+#[test]
+fn with_an_allow_list_kept_dns_answers_change_no_verdict() {
+    let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+    let row = PolicyNumber::new(13).expect("a row");
+    let selected = selected(|case| {
+        case.set == Set::Personas
+            && case.row == row
+            && PARTNERS.contains(&case.partner.name.as_str())
+    });
+    let kept = Duration::from_secs(5);
+    let plain = LoneProxy::start(row, &LISTED, None, |lab| lab);
+    let keeping = LoneProxy::start(row, &LISTED, Some(kept), |lab| {
+        dns_cache::keep_answers(lab, kept)
+    });
+    let [plain, keeping] = [plain, keeping].map(|proxy| {
+        let target = Arc::new(Remote::new(proxy.file.clone()));
+        let records = run(target, Profile::default(), &selected);
+        let ends = records.into_iter().map(|one| {
+            let end = format!("{}: {}", one.verdict, support::ending(&one));
+            (one.result.case.id.clone(), end)
+        });
+        ends.collect::<BTreeMap<String, String>>()
+    });
+    assert_eq!(keeping, plain);
+}
+
+fn selected(wanted: impl Fn(&Case) -> bool) -> Vec<Case> {
+    let all = all_cases().iter();
+    all.filter(|case| wanted(case)).cloned().collect()
+}
+
+/// Checks that a correct server is not accused of anything. Returns how many cases pass.
+fn none_is_false(records: &[Record]) -> usize {
+    let of = |verdict: Verdict| records.iter().filter(move |one| one.verdict == verdict);
+    let accused: Vec<String> = [Verdict::Fail, Verdict::Error, Verdict::NotRun]
+        .into_iter()
+        .flat_map(of)
+        .map(|one| format!("{} {}: {}", one.verdict, one.result.case.id, one.why))
+        .collect();
+    assert!(accused.is_empty(), "{}", accused.join("\n"));
+    of(Verdict::Pass).count()
+}
+
 /// Runs cases against a Prosody of which only the wire is seen, and against one with an inner side. The
 /// former asks a name server that is given by the address of the lab's.
 fn is_judged_as_with_an_inner_side(resolver: impl Fn(SocketAddr) -> SocketAddr) {
     let Some(prosody) = built_in("prosody") else {
         return;
     };
+    let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
     let rows: Vec<PolicyNumber> = ROWS.into_iter().filter_map(PolicyNumber::new).collect();
     let selected: Vec<Case> = all_cases()
         .iter()
@@ -136,12 +234,12 @@ fn set_up(
     TargetFile::parse(&folder.join("target.toml"), &text, false).expect("no mistake in it")
 }
 
-fn write(folder: &Path, name: &str, text: &str) {
+pub(crate) fn write(folder: &Path, name: &str, text: &str) {
     std::fs::write(folder.join(name), text).expect("the folder is ours");
 }
 
 /// An address that is currently free for UDP and TCP.
-fn free() -> SocketAddr {
+pub(crate) fn free() -> SocketAddr {
     loop {
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = tcp.local_addr().expect("bound");

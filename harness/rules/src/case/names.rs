@@ -8,12 +8,13 @@ use simulated_partners::board::Board;
 use simulated_partners::reaction::{Reaction, Values};
 use simulated_partners::wire::{Element, Framer, Kind, Limits, NS_DIALBACK, NS_SERVER, NS_STREAM};
 
+use super::domains::Domains;
 use super::script::{Role, Script};
 
 /// The names of a case and their values.
 #[derive(Clone, Debug)]
 pub struct Names {
-    domain: String,
+    domains: Domains,
     target: String,
     second: Option<String>,
     secret: Option<String>,
@@ -30,21 +31,24 @@ pub struct Names {
 pub const KNOWN: [&str; 6] = ["domain", "target", "target2", "secret", "probe", "alive"];
 
 impl Names {
-    /// The names for a script in the case with this domain.
-    pub fn of(script: &Script, domain: &str, target: &str, second: Option<&str>) -> Self {
+    /// The names for a script in a case with these domains.
+    pub fn of(script: &Script, domains: Domains, target: &str, second: Option<&str>) -> Self {
         let mut names = Self {
-            domain: domain.to_owned(),
             target: target.to_owned(),
             second: second.map(str::to_owned),
             secret: None,
-            probe: format!("probe-{domain}"),
+            probe: format!("probe-{}", domains.base()),
             values: script.values.clone(),
             roles: BTreeMap::new(),
             listening: BTreeMap::new(),
             hosts: BTreeMap::new(),
+            domains,
         };
         for role in &script.roles {
-            let filled = names.fill(&role.domain, domain, &Board::default());
+            let filled = match names.domains.other(&role.name) {
+                Some(domain) => domain.to_owned(),
+                None => names.fill(&role.domain, names.domain(), &Board::default()),
+            };
             names.roles.insert(role.name.to_string(), filled);
         }
         names
@@ -57,9 +61,16 @@ impl Names {
         Self { secret, ..self }
     }
 
+    /// As above, with another id for the stanza that must get through: cases that share a domain
+    /// must not share it.
+    #[must_use]
+    pub fn with_probe(self, probe: String) -> Self {
+        Self { probe, ..self }
+    }
+
     /// The case's own domain.
     pub fn domain(&self) -> &str {
-        &self.domain
+        self.domains.base()
     }
 
     /// The id of the stanza that must get through.
@@ -68,8 +79,13 @@ impl Names {
     }
 
     /// The domain of the partner that checks afterwards whether the target still works.
-    pub fn living(&self) -> String {
-        format!("alive.{}", self.domain)
+    pub fn living(&self) -> &str {
+        self.domains.living()
+    }
+
+    /// The domain of the partner whose ping ends the wait for another's.
+    pub fn control(&self) -> &str {
+        self.domains.control()
     }
 
     /// A partner's domain.
@@ -77,7 +93,7 @@ impl Names {
         self.roles
             .get(&*role.name)
             .cloned()
-            .unwrap_or_else(|| self.domain.clone())
+            .unwrap_or_else(|| self.domain().to_owned())
     }
 
     /// The domains from which stanzas may come.
@@ -114,7 +130,7 @@ impl Names {
             ("domain", domain.to_owned()),
             ("target", self.target.clone()),
             ("probe", self.probe.clone()),
-            ("alive", self.living()),
+            ("alive", self.living().to_owned()),
         ];
         values.extend(own.map(|(name, value)| (name.to_owned(), value)));
         values.extend(

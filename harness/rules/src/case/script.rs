@@ -12,6 +12,7 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Direction;
 use super::dns::Dns;
+use super::domains::Domains;
 use super::expect::{Expect, OutcomeWord};
 use super::names::Names;
 use super::sees::Sees;
@@ -91,6 +92,8 @@ pub struct Role {
     pub handshake: TlsOptions,
     /// Its domain, with placeholders.
     pub domain: String,
+    /// Whether another domain would do as well: the script names it by its role alone.
+    pub any_domain: bool,
     /// When it dials.
     pub dials: Dials,
     /// How many connections it opens.
@@ -238,6 +241,7 @@ impl Role {
             certificate: None,
             handshake: TlsOptions::default(),
             domain: "{domain}".to_owned(),
+            any_domain: false,
             dials: Dials::Plain(dials),
             times: 1,
             serves: true,
@@ -254,9 +258,9 @@ impl Role {
 impl Script {
     /// The domains in the target's configuration, for a case with this domain.
     pub fn listed(&self, domain: &str) -> Vec<String> {
-        let names = Names::of(self, domain, "", None);
+        let names = Names::of(self, Domains::below(self, domain), "", None);
         let mut domains = vec![domain.to_owned()];
-        domains.extend(self.alive.then(|| names.living()));
+        domains.extend(self.alive.then(|| names.living().to_owned()));
         let others = self.roles.iter().filter(|role| !role.unlisted);
         domains.extend(others.map(|role| names.of_role(role)));
         domains

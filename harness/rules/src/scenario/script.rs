@@ -225,6 +225,7 @@ fn role(
                 format!("{name}.{{domain}}")
             }
         }),
+        any_domain: part.domain.is_none() && !is_main,
         dials,
         times: part.times,
         serves: part.serves.unwrap_or(own_domain),

@@ -5,7 +5,7 @@ use simulated_partners::persona::{Tls, TlsVersion};
 
 use super::*;
 use crate::case::names::Names;
-use crate::case::{Dials, Sees};
+use crate::case::{Dials, Domains, Sees};
 
 /// A scenario without mistakes.
 const CORRECT: &str = r#"format = 1
@@ -378,7 +378,12 @@ fn the_secret_is_a_placeholder_where_it_is_known() {
     let text = CORRECT.replace("values.unit = \" \"", "values.unit = \"{secret}\"");
     let cases = cases("xml/XML-01-comment", &file(&text), None);
     let script = &cases[0].script;
-    let names = Names::of(script, "case.example", "target.example", None);
+    let names = Names::of(
+        script,
+        Domains::below(script, "case.example"),
+        "target.example",
+        None,
+    );
     let fill = |names: &Names| names.fill("{secret}", "case.example", &Board::default());
     assert_eq!(fill(&names), "{secret}");
     assert_eq!(fill(&names.with_secret(Some("s3cr3t"))), "s3cr3t");

@@ -1,5 +1,7 @@
 //! Checks what a target file says beyond its grammar.
 
+mod policies;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::path::Path;
@@ -10,13 +12,18 @@ use simulated_partners::diagnostic::Diagnostic;
 use toml::Spanned;
 
 use super::file::{
-    Ca, CaTable, File, Kind, PolicyTable, Setting, Start, StartTable, TargetFile, Timeouts,
-    TimeoutsTable, TriggerKind, TriggerTable,
+    Ca, CaTable, File, Kind, Start, StartTable, TargetFile, Timeouts, TimeoutsTable, TriggerKind,
+    TriggerTable,
 };
-use crate::policy::{Policy, PolicyNumber};
+use crate::case::AllowList;
 
 /// Seconds that a command may take at most; more is a mistake in the unit.
 const LONGEST: f64 = 3600.0;
+/// How long a server may hold back from a domain by default, at most.
+const BACK_OFF: Duration = Duration::from_secs(60);
+/// What `partner-domains` can say.
+const PARTNER_DOMAINS: &str = "a list of domains that the server takes partners from, such as \
+    `[\"a.example\", \"b.example\"]`, or one that all of them lie below, `[\"*.lab.example\"]`";
 /// What a trigger command can have filled in.
 const PLACEHOLDERS: [&str; 4] = ["sender", "receiver", "body", "id"];
 
@@ -55,6 +62,9 @@ pub(super) fn check(file: File, path: &Path, allow_remote: bool) -> (TargetFile,
     let start = file.start.map(|start| check.start(start));
     let stop = file.stop.map(|stop| check.command(&stop.command));
     let timeouts = check.timeouts(&file.timeouts);
+    let partner_domains = check.partner_domains(file.partner_domains.as_ref(), &domain);
+    let partner_back_off = check.seconds(&file.partner_back_off, BACK_OFF);
+    let dns_cache = check.seconds(&file.dns_cache, Duration::ZERO);
     let CaTable {
         certificate,
         key,
@@ -70,6 +80,9 @@ pub(super) fn check(file: File, path: &Path, allow_remote: bool) -> (TargetFile,
         partner_address,
         partner_hosts: file.partner_hosts,
         certificate_names: file.certificate_names,
+        partner_domains,
+        partner_back_off,
+        dns_cache,
         policies,
         ca: Ca {
             certificate: folder.join(certificate),
@@ -189,116 +202,42 @@ impl Check {
         }
     }
 
-    fn policies(&mut self, tables: Vec<Spanned<PolicyTable>>, started: bool) -> Vec<Setting> {
-        if tables.is_empty() {
-            self.wrong(
-                Diagnostic::new(0..0, "no `[[policy]]`")
-                    .help("add one, with `row = 7` for example"),
-            );
+    fn partner_domains(
+        &mut self,
+        list: Option<&Spanned<Vec<Spanned<String>>>>,
+        own: &str,
+    ) -> AllowList {
+        let Some(list) = list else {
+            return AllowList::Any;
+        };
+        if let [one] = list.get_ref().as_slice()
+            && let Some(parent) = one.get_ref().strip_prefix("*.")
+        {
+            let parent = Spanned::new(one.span(), parent.to_owned());
+            return AllowList::Below(self.domain(&parent));
         }
-        let several = tables.len() > 1;
-        let mut settings: Vec<(Setting, Range<usize>)> = Vec::new();
-        for table in tables {
-            let span = table.span();
-            let table = table.into_inner();
-            let switch = table.switch.as_ref().map(|switch| self.command(switch));
-            if several && switch.is_none() && !started {
-                self.wrong(
-                    Diagnostic::new(span.clone(), "one of several policies, without `switch`").help(
-                        "add `switch` with the command that sets the server to it, or `[start]`, \
-                         whose command finds the policy in S2SPEC_ROW",
-                    ),
-                );
-            }
-            let Some(row) = self.row(&table, span.clone()) else {
-                continue;
+        let mut domains: Vec<String> = Vec::new();
+        for one in list.get_ref() {
+            let text = one.get_ref().to_ascii_lowercase();
+            let wrong = if text.starts_with("*.") {
+                Some("below this domain all names are free, so it stands alone")
+            } else if text == own {
+                Some("this is the server's own domain")
+            } else if domains.contains(&text) {
+                Some("this domain for the second time")
+            } else {
+                None
             };
-            if let Some((_, other)) = settings.iter().find(|(setting, _)| setting.row == row) {
-                let mistake = Diagnostic::new(span, format!("{row} for the second time"))
-                    .also(Some(other.clone()), "here for the first time")
-                    .help("each policy once");
-                self.wrong(mistake);
-                continue;
-            }
-            settings.push((Setting { row, switch }, span));
-        }
-        settings.into_iter().map(|(setting, _)| setting).collect()
-    }
-
-    fn row(&mut self, table: &PolicyTable, span: Range<usize>) -> Option<PolicyNumber> {
-        let named = match &table.row {
-            Some(row) => {
-                let found = u8::try_from(*row.get_ref())
-                    .ok()
-                    .and_then(PolicyNumber::new);
-                if found.is_none() {
-                    self.wrong(
-                        Diagnostic::new(row.span(), format!("there is no row {}", row.get_ref()))
-                            .help(
-                                "a number from 1 to 18, or `tls`, `sasl` and `dialback` in its place",
-                            ),
-                    );
-                    return None;
-                }
-                found
-            }
-            None => None,
-        };
-        let spelt = match (&table.tls, &table.sasl, &table.dialback) {
-            (Some(tls), Some(sasl), Some(dialback)) => Some((
-                Policy {
-                    tls: *tls.get_ref(),
-                    sasl: *sasl.get_ref(),
-                    dialback: *dialback.get_ref(),
-                }
-                .row(),
-                tls.span(),
-            )),
-            (None, None, None) => None,
-            _ if named.is_some() => {
-                self.wrong(
-                    Diagnostic::new(span, "a policy by its row, and by parts of it")
-                        .help("`row` alone, or `tls`, `sasl` and `dialback`"),
-                );
-                return None;
-            }
-            (tls, sasl, dialback) => {
-                let missing = [
-                    ("tls", tls.is_none()),
-                    ("sasl", sasl.is_none()),
-                    ("dialback", dialback.is_none()),
-                ];
-                let missing: Vec<String> = missing
-                    .iter()
-                    .filter(|(_, missing)| *missing)
-                    .map(|(name, _)| format!("`{name}`"))
-                    .collect();
-                self.wrong(
-                    Diagnostic::new(span, format!("a policy without {}", missing.join(" and ")))
-                        .help(
-                            "`tls` and `sasl` are \"required\", \"optional\" or \"not-supported\", \
-                         `dialback` is true or false",
-                        ),
-                );
-                return None;
-            }
-        };
-        match (named, spelt) {
-            (Some(row), Some((other, at))) if row != other => {
-                self.wrong(
-                    Diagnostic::new(at, format!("this is {other}, not {row}"))
-                        .help(format!("`row = {}`, or leave it out", other.number())),
-                );
-                None
-            }
-            (Some(row), _) | (None, Some((row, _))) => Some(row),
-            (None, None) => {
-                self.wrong(Diagnostic::new(span, "a policy that says nothing").help(
-                    "add `row = 7`, or `tls`, `sasl` and `dialback`; `s2spec explain` describes the rows",
-                ));
-                None
+            match wrong {
+                Some(what) => self.wrong(Diagnostic::new(one.span(), what).help(PARTNER_DOMAINS)),
+                None => domains.push(self.domain(one)),
             }
         }
+        if list.get_ref().is_empty() {
+            let wrong = Diagnostic::new(list.span(), "no partner has a domain");
+            self.wrong(wrong.help(PARTNER_DOMAINS));
+        }
+        AllowList::Only(domains)
     }
 
     fn trigger(&mut self, table: Option<Spanned<TriggerTable>>) -> TriggerKind {
@@ -439,21 +378,25 @@ impl Check {
         words.clone()
     }
 
-    fn timeouts(&mut self, table: &TimeoutsTable) -> Timeouts {
-        let default = Timeouts::default();
-        let mut seconds = |value: &Option<Spanned<f64>>, default| match value {
+    fn seconds(&mut self, value: &Option<Spanned<f64>>, default: Duration) -> Duration {
+        match value {
             None => default,
             Some(value) if *value.get_ref() > 0.0 && *value.get_ref() <= LONGEST => {
                 Duration::from_secs_f64(*value.get_ref())
             }
             Some(value) => {
-                self.found.push(
+                self.wrong(
                     Diagnostic::new(value.span(), "no time for anything")
                         .help(format!("seconds, more than 0 and at most {LONGEST}")),
                 );
                 default
             }
-        };
+        }
+    }
+
+    fn timeouts(&mut self, table: &TimeoutsTable) -> Timeouts {
+        let default = Timeouts::default();
+        let mut seconds = |value: &Option<Spanned<f64>>, default| self.seconds(value, default);
         Timeouts {
             start: seconds(&table.start, default.start),
             stop: seconds(&table.stop, default.stop),

@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::check;
+use crate::case::AllowList;
 use crate::lab::Hosts;
 use crate::policy::{Level, PolicyNumber};
 
@@ -82,6 +83,12 @@ pub struct TargetFile {
     pub partner_hosts: PartnerHosts,
     /// How certificates name partners.
     pub certificate_names: CertificateNames,
+    /// The domains that it takes partners from.
+    pub partner_domains: AllowList,
+    /// How long it may hold back from a domain that it could not reach.
+    pub partner_back_off: Duration,
+    /// How long it may keep answers of DNS that say they must not be kept.
+    pub dns_cache: Duration,
     /// What it is set to, or can be.
     pub policies: Vec<Setting>,
     /// Whom it trusts, and who issued its own certificate.
@@ -252,6 +259,15 @@ impl TargetFile {
         document.finish(target)
     }
 
+    /// The domains that it takes partners from, as its commands find them.
+    pub(super) fn partners(&self) -> String {
+        match &self.partner_domains {
+            AllowList::Any => "*".to_owned(),
+            AllowList::Below(parent) => format!("*.{parent}"),
+            AllowList::Only(domains) => domains.join(" "),
+        }
+    }
+
     /// The rows that can be run.
     pub fn rows(&self) -> impl Iterator<Item = PolicyNumber> {
         self.policies.iter().map(|setting| setting.row)
@@ -273,6 +289,9 @@ pub(super) struct File {
     pub(super) partner_hosts: PartnerHosts,
     #[serde(default)]
     pub(super) certificate_names: CertificateNames,
+    pub(super) partner_domains: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) partner_back_off: Option<Spanned<f64>>,
+    pub(super) dns_cache: Option<Spanned<f64>>,
     /// `[policy]` for one, `[[policy]]` for several.
     #[serde(rename = "policy")]
     pub(super) policies: Vec<Spanned<PolicyTable>>,

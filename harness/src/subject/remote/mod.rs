@@ -29,7 +29,7 @@ use super::call::{Call, CallError};
 use super::inner_side::InnerSide;
 use super::server::{Launch, LaunchError};
 use super::{Hidden, Inside, Pending, Placement, Running, StartError, Stop, Target, Trigger};
-use crate::case::{Case, Direction};
+use crate::case::{AllowList, Case, Direction, Domains, TooFew};
 use crate::cause::with_causes;
 use crate::lab::Lab;
 use crate::policy::{Level, PolicyNumber};
@@ -73,6 +73,7 @@ impl Remote {
             ("S2SPEC_ADDRESS", file.address.to_string()),
             ("S2SPEC_DNS", file.dns.to_string()),
             ("S2SPEC_CA", file.ca.certificate.display().to_string()),
+            ("S2SPEC_PARTNERS", file.partners()),
             ("S2SPEC_POLICY", row.label()),
             ("S2SPEC_ROW", row.number().to_string()),
             ("S2SPEC_TLS", level(policy.tls)),
@@ -211,6 +212,17 @@ impl Remote {
         }
     }
 
+    /// The domains of a case, where nothing else runs.
+    fn assign(&self, case: &Case) -> Result<Domains, TooFew> {
+        let allow = &self.file.partner_domains;
+        allow.assign(case, self.hidden(), |_| true)
+    }
+
+    /// Whether there is no link to the inner side.
+    fn hidden(&self) -> bool {
+        !matches!(self.file.trigger, TriggerKind::Component { .. })
+    }
+
     /// The same words for each row, so that a report needs one line for all of them.
     fn other_policies(&self) -> String {
         let rows: Vec<String> = self.file.rows().map(PolicyNumber::label).collect();
@@ -242,7 +254,23 @@ impl Target for Remote {
                     .to_owned(),
             );
         }
-        Placement::Group(case.row.label())
+        match self.assign(case) {
+            Ok(_) => Placement::Group(case.row.label()),
+            Err(too_few) => Placement::Unsupported(too_few.to_string()),
+        }
+    }
+
+    fn allow_list(&self) -> AllowList {
+        self.file.partner_domains.clone()
+    }
+
+    fn partners_of(&self, case: &Case) -> Vec<String> {
+        let allow = &self.file.partner_domains;
+        match (allow, self.assign(case)) {
+            (AllowList::Only(listed), _) => listed.clone(),
+            (_, Ok(domains)) => allow.taken(case, self.hidden(), &domains),
+            (_, Err(_)) => Vec::new(),
+        }
     }
 
     fn lab(&self, seed: u64) -> io::Result<Lab> {

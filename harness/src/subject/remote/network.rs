@@ -5,12 +5,13 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use simulated_partners::dns::Dns;
 use simulated_partners::pki::Authority;
 
 use super::file::TargetFile;
-use crate::lab::{Lab, Ports};
+use crate::lab::{Lab, Pool, Ports};
 
 /// Opens the network.
 ///
@@ -36,13 +37,14 @@ pub(super) fn open(file: &TargetFile, seed: u64) -> io::Result<Lab> {
             format!("the lab's DNS must be at {}: {why} ({error})", file.dns),
         )
     })?;
+    let pool = Pool::new(file.partner_domains.clone(), file.dns_cache);
     Ok(Lab {
-        authority: authority.naming(file.certificate_names.into()),
-        dns,
         partners: file.partner_address,
-        seed,
         hosts: file.partner_hosts.into(),
         ports: Ports::OfDomains,
+        pool: Arc::new(pool),
+        back_off: file.partner_back_off,
+        ..Lab::new(seed, authority.naming(file.certificate_names.into()), dns)
     })
 }
 

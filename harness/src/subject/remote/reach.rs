@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{TargetFile, TriggerKind};
-use crate::case::{Case, Direction, Need};
+use crate::case::{AllowList, Case, Direction, Need};
 use crate::policy::PolicyNumber;
 use crate::subject::{ANYWHERE, lacking};
 
@@ -20,6 +20,7 @@ struct Reach {
     replies: bool,
     second_domain: bool,
     direct_tls: bool,
+    allow: AllowList,
 }
 
 impl Reach {
@@ -34,11 +35,15 @@ impl Reach {
             replies: file.trigger == TriggerKind::Reply,
             second_domain,
             direct_tls: file.direct_tls.is_some(),
+            allow: file.partner_domains.clone(),
         }
     }
 
     fn runs(&self, case: &Case) -> bool {
         if lacking(case, &ANYWHERE).is_some() || !self.rows.contains(&case.row) {
+            return false;
+        }
+        if self.allow.assign(case, !self.linked, |_| true).is_err() {
             return false;
         }
         let entered = case.row.policy().valid() || case.direction == Direction::Inbound;

@@ -127,6 +127,34 @@ fn a_policy_that_does_not_exist_is_shown() {
 }
 
 #[test]
+fn partner_domains_are_a_list_or_all_below_one() {
+    let with =
+        |domains: &str| GOOD.replacen("dns =", &format!("partner-domains = {domains}\ndns ="), 1);
+    let domains = |text: &str| parse(&with(text)).map(|file| file.partner_domains);
+    assert_eq!(
+        domains("[\"a.example\", \"B.example\"]"),
+        Ok(AllowList::Only(vec![
+            "a.example".to_owned(),
+            "b.example".to_owned()
+        ]))
+    );
+    assert_eq!(
+        domains("[\"*.lab.example\"]"),
+        Ok(AllowList::Below("lab.example".to_owned()))
+    );
+    for (wrong, why) in [
+        ("[]", "no partner has a domain"),
+        ("[\"*.lab.example\", \"a.example\"]", "it stands alone"),
+        ("[\"a.example\", \"a.example\"]", "for the second time"),
+        ("[\"im.example.org\"]", "the server's own domain"),
+        ("[\"a b\"]", "`a b` is no domain name"),
+    ] {
+        let message = domains(wrong).expect_err("a mistake was made on purpose");
+        says(&message, &[why, "mine.toml:4"]);
+    }
+}
+
+#[test]
 fn several_policies_need_a_way_to_change_and_each_is_there_once() {
     let two = "row = 7\n[[policy]]\nrow = 9";
     says(

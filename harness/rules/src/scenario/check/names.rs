@@ -11,7 +11,14 @@ use crate::case::{Dials, Expect};
 use crate::scenario::{File, Variant};
 
 /// Signals that the harness raises.
-const RAISED: [&str; 5] = ["delivered", "answered", "returned", "ended", "looked-up"];
+const RAISED: [&str; 6] = [
+    "delivered",
+    "answered",
+    "returned",
+    "ended",
+    "looked-up",
+    "records-changed",
+];
 
 /// A scenario and its place in the file.
 type Said = Vec<(String, String)>;

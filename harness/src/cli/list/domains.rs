@@ -1,0 +1,62 @@
+//! The domains of partners, for an allow list.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::Args;
+use crate::case::Case;
+use crate::cli::error::CliError;
+use crate::cli::run;
+use crate::cli::target::Chosen;
+use crate::doctor;
+use crate::runner;
+use crate::subject::Placement;
+
+/// The version of the JSON format.
+const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    target: &'a str,
+    domains: &'a BTreeSet<String>,
+}
+
+/// The domains that a run of the chosen cases would use, with their controls and the check before it.
+///
+/// # Errors
+/// When the target cannot be read or found.
+pub(super) fn listed(args: &Args, all: &[Case], chosen: &[&Case]) -> Result<String, CliError> {
+    let profile = args.judging.profile();
+    let (target, _) = run::target(&args.target, profile, args.allow_remote)?;
+    let target = target.as_ref();
+    let chosen: Vec<Case> = chosen.iter().map(|&case| case.clone()).collect();
+    let mut domains = BTreeSet::new();
+    let mut rows = BTreeSet::new();
+    for job in runner::jobs(all, &chosen, target, profile) {
+        if matches!(target.place(&job.case), Placement::Group(_)) {
+            domains.extend(target.partners_of(&job.case));
+            rows.insert(job.case.row);
+        }
+    }
+    // A target of a file is examined before it is tested.
+    if matches!(args.target, Chosen::File(_)) {
+        for row in rows {
+            let partners = doctor::partner_domains(target, row);
+            domains.extend(partners.map_err(|e| CliError::environment("no partners", e))?);
+        }
+    }
+    if args.json {
+        let name = target.name();
+        let document = Document {
+            schema: SCHEMA,
+            target: &name,
+            domains: &domains,
+        };
+        let text = serde_json::to_string_pretty(&document)
+            .map_err(|e| CliError::environment("cannot write the domains as JSON", e))?;
+        return Ok(text + "\n");
+    }
+    Ok(domains.iter().map(|domain| format!("{domain}\n")).collect())
+}

@@ -1,0 +1,96 @@
+//! The embedded proxy run alone: its configuration file lists its partners, has its documented defaults,
+//! and no gateway is at its inner side. All that is known of it stands in a target file.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use s2spec::policy::PolicyNumber;
+use s2spec::subject::reference;
+use s2spec::subject::remote::TargetFile;
+use simulated_partners::persona::{Certificate, Key};
+use simulated_partners::pki::Authority;
+use tokio::runtime::Runtime;
+
+use crate::{free, write};
+
+const DOMAIN: &str = "contoso.com";
+
+/// A proxy that runs until this is dropped.
+pub(crate) struct LoneProxy {
+    runtime: Option<Runtime>,
+    _folder: tempfile::TempDir,
+    pub(crate) file: TargetFile,
+}
+
+impl LoneProxy {
+    /// Starts a proxy that takes these partners, each by the same policy. It asks a name server that is
+    /// given by the address of the lab's.
+    pub(crate) fn start(
+        row: PolicyNumber,
+        partners: &[&str],
+        dns_cache: Option<Duration>,
+        resolver: impl Fn(SocketAddr) -> SocketAddr,
+    ) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (external, internal, lab) = (free(), free(), free());
+        certificates(folder.path());
+        let mut configuration = format!(
+            "domains = [\"{DOMAIN}\"]\ndns = [\"{}\"]\n\
+             [external]\nlisten = \"{external}\"\n{PEM}[internal]\nlisten = \"{internal}\"\n{PEM}\
+             gateways = [\"gateway.{DOMAIN}\"]\n",
+            resolver(lab),
+        );
+        let policy = row.policy();
+        for partner in partners {
+            configuration.push_str(&format!(
+                "[[partner]]\ndomain = \"{partner}\"\ntls = \"{}\"\nsasl = \"{}\"\ndialback = {}\n",
+                policy.tls, policy.sasl, policy.dialback,
+            ));
+        }
+        write(folder.path(), "proxy.toml", &configuration);
+        let mut target = format!(
+            "format = 1\ndomain = \"{DOMAIN}\"\naddress = \"{external}\"\ndns = \"{lab}\"\n\
+             partner-domains = {partners:?}\n\
+             ca = {{ certificate = \"ca.crt\", key = \"ca.key\" }}\npolicy = {{ row = {} }}\n",
+            row.number(),
+        );
+        if let Some(time) = dns_cache {
+            target.push_str(&format!("dns-cache = {}\n", time.as_secs_f64()));
+        }
+        let path = folder.path().join("target.toml");
+        let file = TargetFile::parse(&path, &target, false).expect("no mistake in it");
+        let runtime = Runtime::new().expect("threads");
+        let path = folder.path().join("proxy.toml");
+        runtime.spawn(async move {
+            let ended = reference::serve(&path).await;
+            panic!("the proxy has ended: {ended:?}");
+        });
+        Self {
+            runtime: Some(runtime),
+            _folder: folder,
+            file,
+        }
+    }
+}
+
+impl Drop for LoneProxy {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+const PEM: &str = "certificate = \"server.crt\"\nkey = \"server.key\"\nca = \"ca.crt\"\n";
+
+fn certificates(folder: &Path) {
+    let authority = Authority::new(1);
+    let server = authority.issue(&[DOMAIN], Certificate::Good, Key::P256);
+    let server = server.expect("a good certificate is one");
+    write(folder, "server.crt", &server.chain_pem());
+    write(folder, "server.key", &server.key_pem());
+    write(folder, "ca.crt", &authority.root_pem());
+    let key = authority.root_key_pem().expect("made here");
+    write(folder, "ca.key", &key);
+}
