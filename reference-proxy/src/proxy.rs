@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::certificate::{Judge, PartnerTls, gateway_acceptor};
+use crate::certificate::{Identities, Judge, PartnerTls, gateway_acceptor};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::connections::Connections;
@@ -78,8 +78,12 @@ impl Proxy {
         let internal = listen(inside.listen)?;
         let judge = Judge::new(outside.authorities.clone(), settings.client_auth_eku);
         let strict = settings.strict_certificates;
-        let tls = PartnerTls::new(outside.credentials.clone(), judge, strict)
-            .map_err(unusable("TLS towards partners"))?;
+        let identities = Identities {
+            usual: outside.credentials.clone(),
+            own: settings.own_certificates.clone(),
+        };
+        let tls =
+            PartnerTls::new(identities, judge, strict).map_err(unusable("TLS towards partners"))?;
         let (authorities, names) = (inside.authorities.clone(), settings.gateways.clone());
         let gateway_tls = gateway_acceptor(&inside.credentials, authorities, names)
             .map_err(unusable("TLS towards the gateway"))?;

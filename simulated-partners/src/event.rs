@@ -276,6 +276,8 @@ pub struct TlsSession {
     pub sni: Option<String>,
     /// The verdict on the target's certificate.
     pub target_certificate: CertificateSeen,
+    /// The domains of the target for which it is good.
+    pub certified_for: Vec<String>,
     /// The negotiated application protocol (RFC 7301).
     pub alpn: Option<String>,
     /// The application protocols that the target offered, if it opened the connection.

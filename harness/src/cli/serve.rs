@@ -126,6 +126,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         tls: TlsOptions::default(),
         roots,
         target_domain: target_domain.to_owned(),
+        other_domains: Vec::new(),
         target: args.target,
         direct_tls: None,
         secret: format!("s2spec serve {}", args.seed),

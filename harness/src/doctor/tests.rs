@@ -61,6 +61,7 @@ async fn stand_in(lab: &Lab, name: &str, listen: SocketAddr) -> Partner {
         tls: TlsOptions::default(),
         roots: lab.authority.roots(),
         target_domain: "good.doctor.example".to_owned(),
+        other_domains: Vec::new(),
         target: ([127, 0, 0, 1], 9).into(),
         direct_tls: None,
         secret: "secret".to_owned(),

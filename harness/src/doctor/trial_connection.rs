@@ -70,6 +70,7 @@ pub(super) async fn open(
         tls: TlsOptions::default(),
         roots: Arc::clone(&subject.roots),
         target_domain: subject.domain.clone(),
+        other_domains: Vec::new(),
         target: subject.address,
         direct_tls: None,
         secret: format!("{domain}-{:016x}", lab.seed),

@@ -165,7 +165,7 @@ impl<'a> CaseRun<'a> {
             self.due(due).await?;
         }
         if self.script.sends_by_itself() {
-            let target = &self.bench.target.domain;
+            let target = self.names.target();
             self.backend.send_probe(&self.names, target).await?;
         }
         let records = self.bench.lab.dns.records().clone();
@@ -287,8 +287,9 @@ impl<'a> CaseRun<'a> {
                     return Ok(());
                 };
                 let domain = self.names.of_role(one.role);
+                let target = self.names.of_target(one.role);
                 for _ in 0..one.role.times {
-                    let probe = ping(self.names.probe(), &domain, &self.bench.target.domain);
+                    let probe = ping(self.names.probe(), &domain, &target);
                     one.partner.dial(probe);
                 }
             }

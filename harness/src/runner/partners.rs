@@ -54,6 +54,7 @@ pub(super) fn setup(bench: Bench<'_>, domain: &str, persona: &Arc<Persona>) -> P
         tls: TlsOptions::default(),
         roots: lab.authority.roots(),
         target_domain: target.domain.clone(),
+        other_domains: target.second.iter().cloned().collect(),
         target: target.address,
         direct_tls: target.direct_tls,
         secret: format!("{domain}-{:016x}", bench.seed),
@@ -133,7 +134,11 @@ impl CaseRun<'_> {
                 })?)
             }
         };
+        let target_domain = self.names.of_target(role);
+        let others = self.names.targets().filter(|one| *one != target_domain);
         Ok(PartnerSetup {
+            other_domains: others.map(str::to_owned).collect(),
+            target_domain,
             identity,
             tls: TlsOptions {
                 server_name: role.handshake.server_name.as_deref().map(fill),

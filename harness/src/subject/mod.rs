@@ -159,6 +159,7 @@ impl Running {
             Need::DirectTlsPort => self.direct_tls.is_none(),
             // Told before it is started, by what kind of target it is.
             Need::SecondSender
+            | Need::SharedCertificate
             | Need::ShortTimeouts
             | Need::Bidi
             | Need::StreamManagement

@@ -27,7 +27,7 @@ const SECOND: &str = "chat.contoso.example";
 const GATEWAY: &str = "gateway.contoso.example";
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 9] = [
+const ABILITIES: [Need; 10] = [
     Need::DirectTls,
     Need::DirectTlsPort,
     Need::SecondDomain,
@@ -35,18 +35,25 @@ const ABILITIES: [Need; 9] = [
     Need::ShortTimeouts,
     Need::InnerSide,
     Need::KnownSecret,
+    Need::SharedCertificate,
     Need::StrictCertificates,
     Need::LabAddresses,
 ];
 
 /// Where the clock is moved, by the case that has the proxy to itself.
 const TIMED: &str = "timed-";
+/// Where one certificate is for both domains.
+const SHARED: &str = "shared-certificate";
 /// Where TLS may come first, and is looked for in DNS.
 const DIRECT: &str = "direct";
 
 fn needs_direct_tls(case: &Case) -> bool {
     let direct = |need: &Need| matches!(need, Need::DirectTls | Need::DirectTlsPort);
     case.script.needs.iter().any(direct)
+}
+
+fn shares_certificate(case: &Case) -> bool {
+    case.script.needs.contains(&Need::SharedCertificate)
 }
 
 /// The proxy of the crate `reference-proxy`, in this process.
@@ -71,6 +78,8 @@ impl Target for Reference {
         } else if case.waits() {
             // Time that passes for one case must not pass for another.
             format!("{TIMED}{}", case.id)
+        } else if shares_certificate(case) {
+            SHARED.to_owned()
         } else if needs_direct_tls(case) {
             DIRECT.to_owned()
         } else {
@@ -95,9 +104,15 @@ impl Reference {
         group: &str,
         cases: &[Case],
     ) -> Result<(Running, Stop), StartError> {
-        let side = identity(lab, &[DOMAIN, SECOND])?;
+        let names = [DOMAIN, SECOND];
+        let shared = cases.iter().any(shares_certificate);
+        let side = identity(lab, if shared { &names } else { &names[..1] })?;
+        let second = match shared {
+            true => None,
+            false => Some(identity(lab, &names[1..])?),
+        };
         let gateway = identity(lab, &[GATEWAY])?;
-        let text = self.configuration(lab, group, cases, &side);
+        let text = self.configuration(lab, group, cases, &side, second.as_deref());
         let config = Config::from_toml(&text, "generated proxy.toml")
             .map_err(|error| StartError::ConfigRefused(first_line(&error.to_string())))?;
         let clock = match group.starts_with(TIMED) {
@@ -149,7 +164,14 @@ impl Reference {
         ))
     }
 
-    fn configuration(&self, lab: &Lab, group: &str, cases: &[Case], side: &Identity) -> String {
+    fn configuration(
+        &self,
+        lab: &Lab,
+        group: &str,
+        cases: &[Case],
+        side: &Identity,
+        second: Option<&Identity>,
+    ) -> String {
         let pem = format!(
             "certificate = '''{}'''\nkey = '''{}'''\nca = '''{}'''\n",
             side.chain_pem(),
@@ -181,6 +203,9 @@ impl Reference {
             pem = pem,
             idle = if idles { SHORT_IDLE } else { IDLE }.as_secs(),
         );
+        if let Some(second) = second {
+            own_certificate(&mut text, SECOND, second);
+        }
         let mut written = BTreeSet::new();
         for case in cases {
             for domain in case.domains() {
@@ -202,6 +227,17 @@ fn secret(lab: &Lab) -> String {
 const IDLE: Duration = Duration::from_secs(600);
 /// The same where the end of idle streams is the case: sooner than keep-alives would end or prolong them.
 const SHORT_IDLE: Duration = Duration::from_secs(100);
+
+fn own_certificate(text: &mut String, domain: &str, identity: &Identity) {
+    write!(
+        text,
+        "[[external.own-certificate]]\ndomain = \"{domain}\"\n\
+         certificate = '''{}'''\nkey = '''{}'''\n",
+        identity.chain_pem(),
+        identity.key_pem(),
+    )
+    .expect("a String takes all text");
+}
 
 fn partner(text: &mut String, domain: &str, policy: Policy) {
     write!(

@@ -44,6 +44,7 @@ async fn start(
         tls: TlsOptions::default(),
         roots: authority.roots(),
         target_domain: domains[1].to_owned(),
+        other_domains: Vec::new(),
         target: addresses[1],
         direct_tls: None,
         secret: format!("secret {seed}"),

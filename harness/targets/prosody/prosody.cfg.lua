@@ -28,15 +28,27 @@ s2s_timeout = 4
 
 unbound = { resolvconf = false, hoststxt = false, forward = { "{dns-address}@{dns-port}" } }
 s2s_ssl = { cafile = "{folder-in-quotes}/ca.crt" }
+-- The service begins before any domain is known; each domain has its own below.
 s2s_direct_tls_ssl = {
     cafile = "{folder-in-quotes}/ca.crt",
-    key = "{folder-in-quotes}/server.key",
-    certificate = "{folder-in-quotes}/server.crt",
+    key = "{folder-in-quotes}/{component-certificate}.key",
+    certificate = "{folder-in-quotes}/{component-certificate}.crt",
 }
 
 VirtualHost "{host}"
-    ssl = { key = "{folder-in-quotes}/server.key", certificate = "{folder-in-quotes}/server.crt" }
+    ssl = {
+        key = "{folder-in-quotes}/{host-certificate}.key",
+        certificate = "{folder-in-quotes}/{host-certificate}.crt",
+    }
+    s2s_direct_tls_ssl = {
+        cafile = "{folder-in-quotes}/ca.crt",
+        key = "{folder-in-quotes}/{host-certificate}.key",
+        certificate = "{folder-in-quotes}/{host-certificate}.crt",
+    }
 
 Component "{component}"
     component_secret = "{secret}"
-    ssl = { key = "{folder-in-quotes}/server.key", certificate = "{folder-in-quotes}/server.crt" }
+    ssl = {
+        key = "{folder-in-quotes}/{component-certificate}.key",
+        certificate = "{folder-in-quotes}/{component-certificate}.crt",
+    }

@@ -121,25 +121,22 @@ impl Judge {
             return Err(Fault::Malformed);
         };
         let self_issued = certificate.subject().as_raw() == certificate.issuer().as_raw();
-        let purpose = match (presenter, self.client_auth_eku) {
-            (Presenter::Server, _) => Purpose::Server,
-            (Presenter::Client, true) => Purpose::Client,
-            (Presenter::Client, false) => Purpose::ClientOrServer,
+        // One purpose has to hold all through the chain.
+        let purposes: &[Purpose] = match (presenter, self.client_auth_eku) {
+            (Presenter::Server, _) => &[Purpose::Server],
+            (Presenter::Client, true) => &[Purpose::Client],
+            (Presenter::Client, false) => &[Purpose::Server, Purpose::Client],
         };
-        EndEntityCert::try_from(leaf)
-            .and_then(|leaf| {
-                leaf.verify_for_usage(
-                    provider().signature_verification_algorithms.all,
-                    &self.authorities.roots.roots,
-                    intermediates,
-                    now,
-                    purpose,
-                    None,
-                    None,
-                )
-                .map(|_| ())
-            })
-            .map_err(|error| chain_fault(&error, self_issued))?;
+        let verify = |purpose: &Purpose| self.verify(leaf, intermediates, *purpose, now);
+        let mut verdict = Err(webpki::Error::UnknownIssuer);
+        for purpose in purposes {
+            verdict = verify(purpose);
+            let unfit = matches!(verdict, Err(webpki::Error::RequiredEkuNotFoundContext(_)));
+            if !unfit {
+                break;
+            }
+        }
+        verdict.map_err(|error| chain_fault(&error, self_issued))?;
         if !may_sign_handshakes(&certificate) {
             return Err(Fault::Purpose);
         }
@@ -147,6 +144,21 @@ impl Judge {
             true => Ok(()),
             false => Err(Fault::WrongName),
         }
+    }
+
+    /// Whether the chain leads to one of the authorities and may be used for the purpose.
+    fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        purpose: Purpose,
+        now: UnixTime,
+    ) -> Result<(), webpki::Error> {
+        let path = EndEntityCert::try_from(leaf)?;
+        let algorithms = provider().signature_verification_algorithms.all;
+        let roots = &self.authorities.roots.roots;
+        path.verify_for_usage(algorithms, roots, intermediates, now, purpose, None, None)
+            .map(|_| ())
     }
 }
 
@@ -191,7 +203,6 @@ fn may_sign_handshakes(certificate: &X509Certificate<'_>) -> bool {
 enum Purpose {
     Server,
     Client,
-    ClientOrServer,
 }
 
 impl ExtendedKeyUsageValidator for Purpose {
@@ -205,16 +216,13 @@ impl ExtendedKeyUsageValidator for Purpose {
             _ if present.is_empty() => true,
             Self::Server => lists(KeyUsage::SERVER_AUTH_REPR),
             Self::Client => lists(KeyUsage::CLIENT_AUTH_REPR),
-            Self::ClientOrServer => {
-                lists(KeyUsage::SERVER_AUTH_REPR) || lists(KeyUsage::CLIENT_AUTH_REPR)
-            }
         };
         if fits {
             return Ok(());
         }
         let required = match self {
             Self::Server => KeyUsage::server_auth(),
-            Self::Client | Self::ClientOrServer => KeyUsage::client_auth(),
+            Self::Client => KeyUsage::client_auth(),
         };
         Err(webpki::Error::RequiredEkuNotFoundContext(
             webpki::RequiredEkuNotFoundContext { required, present },

@@ -12,7 +12,7 @@ mod verifier;
 
 pub(crate) use credentials::{Authorities, Credentials, CredentialsError};
 pub(crate) use judge::{Fault, Judge, Judged, Presenter};
-pub(crate) use tls::{CertificateRequest, PartnerTls, gateway_acceptor};
+pub(crate) use tls::{CertificateRequest, Identities, PartnerTls, gateway_acceptor};
 
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -1,12 +1,13 @@
 //! TLS 1.2 and 1.3 towards partners and towards the gateway.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::NoServerSessionStorage;
-use rustls::sign::SingleCertAndKey;
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ServerConfig};
 
 use super::credentials::{Authorities, Credentials, provider};
@@ -27,14 +28,36 @@ pub(crate) enum CertificateRequest {
 /// The application protocol of streams between servers (XEP-0368 §3).
 const XMPP_SERVER: &[u8] = b"xmpp-server";
 
+/// The certificates of the served domains.
+#[derive(Clone, Debug)]
+pub(crate) struct Identities {
+    /// Of a domain without one of its own.
+    pub(crate) usual: Credentials,
+    /// Of those that have one.
+    pub(crate) own: BTreeMap<Domain, Credentials>,
+}
+
+impl Identities {
+    /// What is presented as the domain.
+    fn of(&self, domain: &Domain) -> &Credentials {
+        self.own.get(domain).unwrap_or(&self.usual)
+    }
+}
+
 /// TLS towards partners.
 pub(crate) struct PartnerTls {
     judge: Arc<Judge>,
-    credentials: Credentials,
+    identities: Identities,
     strict: bool,
+    usual: DomainTls,
+    own: BTreeMap<Domain, DomainTls>,
+    direct_acceptor: Arc<ServerConfig>,
+}
+
+/// TLS in the name of one served domain.
+struct DomainTls {
     connector: Arc<ClientConfig>,
     direct_connector: Arc<ClientConfig>,
-    direct_acceptor: Arc<ServerConfig>,
     requesting: Arc<ServerConfig>,
     plain: Arc<ServerConfig>,
 }
@@ -43,59 +66,57 @@ impl fmt::Debug for PartnerTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PartnerTls")
             .field("judge", &self.judge)
-            .field("credentials", &self.credentials)
+            .field("identities", &self.identities)
             .field("strict", &self.strict)
             .finish_non_exhaustive()
     }
 }
 
 impl PartnerTls {
-    /// TLS that presents the credentials. With `strict` a certificate that the judge finds bad
+    /// TLS that presents the certificates of the served domains. With `strict` a certificate that the judge finds bad
     /// ends the handshake with the right alert.
     pub(crate) fn new(
-        credentials: Credentials,
+        identities: Identities,
         judge: Judge,
         strict: bool,
     ) -> Result<Self, rustls::Error> {
         let judge = Arc::new(judge);
-        let server_demand = match strict {
-            true => Demand::GoodServer(Arc::clone(&judge)),
-            false => Demand::Nothing,
+        let domain_tls = |shown: &Credentials| {
+            let demand = match strict {
+                true => Demand::GoodServer(Arc::clone(&judge)),
+                false => Demand::Nothing,
+            };
+            DomainTls::new(shown, demand)
         };
-        let mut connector = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(PeerVerifier::new(server_demand)))
-            .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(
-                credentials.certified.as_ref().clone(),
-            )));
-        // Each connection is judged by its own certificate, never by a remembered one.
-        connector.resumption = Resumption::disabled();
-        let mut direct_connector = connector.clone();
-        direct_connector.alpn_protocols = vec![XMPP_SERVER.to_vec()];
-        let requesting = server(&credentials, Some(Demand::Nothing))?;
-        let mut direct_acceptor = requesting.clone();
+        let usual = domain_tls(&identities.usual)?;
+        let own = identities.own.iter();
+        let own = own.map(|(domain, shown)| Ok((domain.clone(), domain_tls(shown)?)));
+        let own = own.collect::<Result<_, rustls::Error>>()?;
+        let shown = Arc::new(BySni(identities.clone()));
+        let mut direct_acceptor = server(shown, Some(Demand::Nothing))?;
         direct_acceptor.alpn_protocols = vec![XMPP_SERVER.to_vec()];
-        let plain = server(&credentials, None)?;
         Ok(Self {
             judge,
-            credentials,
+            identities,
             strict,
-            connector: Arc::new(connector),
-            direct_connector: Arc::new(direct_connector),
+            usual,
+            own,
             direct_acceptor: Arc::new(direct_acceptor),
-            requesting: Arc::new(requesting),
-            plain: Arc::new(plain),
         })
     }
 
-    /// For dialling a partner; the handshake must ask for [`Domain::server_name`]. The proxy's
-    /// own certificate is presented on request. `direct` is TLS before any stream, with its ALPN
-    /// protocol (XEP-0368 §3).
-    pub(crate) fn connector(&self, direct: bool) -> Arc<ClientConfig> {
+    fn of(&self, domain: &Domain) -> &DomainTls {
+        self.own.get(domain).unwrap_or(&self.usual)
+    }
+
+    /// For dialling a partner in the name of a served domain, whose certificate is presented on
+    /// request; the handshake must ask for [`Domain::server_name`]. `direct` is TLS before any
+    /// stream, with its ALPN protocol (XEP-0368 §3).
+    pub(crate) fn connector(&self, own: &Domain, direct: bool) -> Arc<ClientConfig> {
+        let tls = self.of(own);
         Arc::clone(match direct {
-            true => &self.direct_connector,
-            false => &self.connector,
+            true => &tls.direct_connector,
+            false => &tls.connector,
         })
     }
 
@@ -105,23 +126,26 @@ impl PartnerTls {
         Arc::clone(&self.direct_acceptor)
     }
 
-    /// For accepting STARTTLS. A peer without a certificate is never turned away.
+    /// For accepting STARTTLS on a stream for one of the served domains. A peer without a
+    /// certificate is never turned away.
     pub(crate) fn acceptor(
         &self,
+        own: &Domain,
         request: &CertificateRequest,
     ) -> Result<Arc<ServerConfig>, rustls::Error> {
+        let tls = self.of(own);
         match request {
-            CertificateRequest::No => Ok(Arc::clone(&self.plain)),
+            CertificateRequest::No => Ok(Arc::clone(&tls.plain)),
             CertificateRequest::Of(domain) if self.strict => {
                 let demand = Demand::GoodClient {
                     judge: Arc::clone(&self.judge),
                     names: vec![domain.clone()],
                     mandatory: false,
                 };
-                server(&self.credentials, Some(demand)).map(Arc::new)
+                server(self.identities.of(own).alone(), Some(demand)).map(Arc::new)
             }
             CertificateRequest::Of(_) | CertificateRequest::Anybody => {
-                Ok(Arc::clone(&self.requesting))
+                Ok(Arc::clone(&tls.requesting))
             }
         }
     }
@@ -139,6 +163,41 @@ impl PartnerTls {
     }
 }
 
+impl DomainTls {
+    fn new(shown: &Credentials, server_demand: Demand) -> Result<Self, rustls::Error> {
+        let mut connector = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(PeerVerifier::new(server_demand)))
+            .with_client_cert_resolver(shown.alone());
+        // Each connection is judged by its own certificate, never by a remembered one.
+        connector.resumption = Resumption::disabled();
+        let mut direct_connector = connector.clone();
+        direct_connector.alpn_protocols = vec![XMPP_SERVER.to_vec()];
+        Ok(Self {
+            connector: Arc::new(connector),
+            direct_connector: Arc::new(direct_connector),
+            requesting: Arc::new(server(shown.alone(), Some(Demand::Nothing))?),
+            plain: Arc::new(server(shown.alone(), None)?),
+        })
+    }
+}
+
+/// Presents the certificate of the domain that the peer asks for by SNI, before any stream has a `to`.
+#[derive(Debug)]
+struct BySni(Identities);
+
+impl ResolvesServerCert for BySni {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let Self(identities) = self;
+        let asked = hello
+            .server_name()
+            .and_then(|name| Domain::parse(name).ok());
+        let shown = asked.map_or(&identities.usual, |domain| identities.of(&domain));
+        Some(Arc::clone(&shown.certified))
+    }
+}
+
 /// Mutual TLS for gateways: the handshake fails unless the gateway's certificate chains to one of
 /// the authorities and has one of the names.
 pub(crate) fn gateway_acceptor(
@@ -151,12 +210,12 @@ pub(crate) fn gateway_acceptor(
         names,
         mandatory: true,
     };
-    server(credentials, Some(demand)).map(Arc::new)
+    server(credentials.alone(), Some(demand)).map(Arc::new)
 }
 
 /// A server that requests a certificate if there is a demand.
 fn server(
-    credentials: &Credentials,
+    shown: Arc<dyn ResolvesServerCert>,
     demand: Option<Demand>,
 ) -> Result<ServerConfig, rustls::Error> {
     let builder =
@@ -165,9 +224,7 @@ fn server(
         Some(demand) => builder.with_client_cert_verifier(Arc::new(PeerVerifier::new(demand))),
         None => builder.with_no_client_auth(),
     };
-    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(
-        credentials.certified.as_ref().clone(),
-    )));
+    let mut config = builder.with_cert_resolver(shown);
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(config)

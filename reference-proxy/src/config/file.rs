@@ -1,5 +1,6 @@
 //! The TOML file: its format, and its conversion to checked settings.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::fs;
@@ -117,6 +118,16 @@ struct ExternalTable {
     ca: String,
     #[serde(default)]
     direct_tls: bool,
+    #[serde(default)]
+    own_certificate: Vec<OwnCertificateTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OwnCertificateTable {
+    domain: String,
+    certificate: String,
+    key: String,
 }
 
 #[derive(Deserialize)]
@@ -172,6 +183,8 @@ impl Reader<'_> {
             SocketAddr::from((Ipv4Addr::UNSPECIFIED, XMPP_SERVER_PORT)),
             [&external.certificate, &external.key, &external.ca],
         );
+        let domains = self.domains("domains", &file.domains);
+        let own_certificates = self.own_certificates(&domains, &external.own_certificate);
         let inside = self.side(
             "internal",
             internal.listen.as_deref(),
@@ -180,7 +193,7 @@ impl Reader<'_> {
         );
         let dns = file.dns.iter().enumerate();
         Some(Settings {
-            domains: self.domains("domains", &file.domains),
+            domains,
             gateways: self.domains("internal.gateways", &internal.gateways),
             dns: dns
                 .filter_map(|(index, text)| self.address(&format_args!("dns[{index}]"), text))
@@ -190,6 +203,7 @@ impl Reader<'_> {
                 .filter_map(|(index, table)| self.partner(index, table))
                 .collect(),
             external: outside?,
+            own_certificates,
             direct_tls: external.direct_tls,
             internal: inside?,
             secret: file.secret.as_deref().map(Secret::new),
@@ -218,6 +232,34 @@ impl Reader<'_> {
             credentials: credentials?,
             authorities: authorities?,
         })
+    }
+
+    fn own_certificates(
+        &mut self,
+        served: &[Domain],
+        tables: &[OwnCertificateTable],
+    ) -> BTreeMap<Domain, Credentials> {
+        let mut own = BTreeMap::new();
+        for (index, table) in tables.iter().enumerate() {
+            let place = format!("external.own-certificate[{index}]");
+            let at_domain = format!("{place}.domain");
+            let credentials = self.credentials(&place, &table.certificate, &table.key);
+            let Some(domain) = self.domain(&at_domain, &table.domain) else {
+                continue;
+            };
+            if !served.contains(&domain) {
+                let message = format!("`{domain}` is not served here");
+                let problem = Problem::new(&at_domain, message).help("add it to `domains`");
+                self.problems.push(problem);
+            } else if own.contains_key(&domain) {
+                let message = format!("`{domain}` has a certificate of its own already");
+                self.problems.push(Problem::new(&at_domain, message));
+            }
+            if let Some(credentials) = credentials {
+                own.insert(domain, credentials);
+            }
+        }
+        own
     }
 
     fn partner(&mut self, index: usize, table: PartnerTable) -> Option<Partner> {

@@ -1,5 +1,6 @@
 //! All settings.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::certificate::{Authorities, Credentials};
@@ -24,6 +25,8 @@ pub(crate) struct Settings {
     /// The served domains.
     pub(crate) domains: Vec<Domain>,
     pub(crate) external: Side,
+    /// What is presented as one of the domains, instead of the external side's credentials.
+    pub(crate) own_certificates: BTreeMap<Domain, Credentials>,
     /// Whether TLS may come before any stream (XEP-0368).
     pub(crate) direct_tls: bool,
     pub(crate) internal: Side,

@@ -50,7 +50,11 @@ pub(super) enum Action {
     /// Send a text to the peer.
     Send(String),
     /// Begin TLS, and ask for the peer's certificate or not.
-    StartTls(CertificateRequest),
+    StartTls {
+        /// The served domain that the stream is for.
+        own: Domain,
+        request: CertificateRequest,
+    },
     /// Send a key to the authoritative server.
     Verify {
         pair: Pair,

@@ -149,6 +149,10 @@ impl AwaitHeader {
             // Nothing else can come before a header.
             _ => return Receiving::Ended,
         };
+        if header.is_stream_error() {
+            // An error is never answered with an error (RFC 6120 §4.9.1.1).
+            return Receiving::Ended;
+        }
         let bound = match self.check(&header, config) {
             Ok(bound) => bound,
             Err(fatal) => return refuse(Some(&header), fatal, &id, config, out),

@@ -161,12 +161,14 @@ impl AwaitRequest {
         }
         let sasl = self.terms.map(|terms| terms.allows(Method::SaslTls));
         out.push(Action::Send(format!("<proceed xmlns='{TLS}'/>")));
-        out.push(Action::StartTls(match (&self.bound.from, sasl) {
+        let request = match (&self.bound.from, sasl) {
             (Some(from), Some(true)) => CertificateRequest::Of(from.clone()),
             (Some(_), _) => CertificateRequest::No,
             // Its name may follow under TLS (RFC 6120 §4.7.1).
             (None, _) => CertificateRequest::Anybody,
-        }));
+        };
+        let own = self.bound.to.clone();
+        out.push(Action::StartTls { own, request });
         Next::Handshake
     }
 

@@ -252,7 +252,7 @@ impl Serving {
         let mut text = String::new();
         let handshake = actions
             .iter()
-            .any(|action| matches!(action, Action::StartTls(_)));
+            .any(|action| matches!(action, Action::StartTls { .. }));
         if handshake && self.connection.has_unread() {
             // Anyone may have injected plaintext after the request (RFC 6120 §5.4.3.3).
             let refusal = error(Condition::PolicyViolation, "nothing may follow before TLS");
@@ -282,9 +282,9 @@ impl Serving {
                     stream_id,
                     key,
                 } => self.verify(pair, stream_id, key),
-                Action::StartTls(request) => {
+                Action::StartTls { own, request } => {
                     self.flush(&mut text).await?;
-                    self.secure(&request).await?;
+                    self.secure(&own, &request).await?;
                 }
             }
         }
@@ -344,8 +344,8 @@ impl Serving {
 
     /// Carries out STARTTLS. If the handshake fails, the connection ends silently (RFC 6120
     /// §5.4.3.2).
-    async fn secure(&mut self, request: &CertificateRequest) -> Result<(), Gone> {
-        let acceptor = self.context.tls.acceptor(request);
+    async fn secure(&mut self, own: &Domain, request: &CertificateRequest) -> Result<(), Gone> {
+        let acceptor = self.context.tls.acceptor(own, request);
         let acceptor = acceptor.map_err(|error| {
             tracing::error!(%error, "could not set up TLS");
             Gone

@@ -170,7 +170,7 @@ async fn linger(
             return None;
         }
         let deadline = context.clock.now() + patience;
-        match ask_again(context, connection, undecided, &pair.to, deadline, stop).await {
+        match ask_again(context, connection, undecided, pair, deadline, stop).await {
             Negotiated::Open(connection, opened) => {
                 context.router.opened(pair);
                 let now = context.clock.now();

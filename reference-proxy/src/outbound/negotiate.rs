@@ -12,7 +12,7 @@ use super::plan::{Failure, Opened, Plan};
 use crate::certificate::Presenter;
 use crate::context::Context;
 use crate::dialback::KeyStatus;
-use crate::domain::Domain;
+use crate::domain::Pair;
 use crate::stream::{CLOSING, Condition, Connection, Lost, Tls, error};
 use crate::task::Stop;
 
@@ -36,14 +36,14 @@ pub(super) async fn open(
     stop: &mut Stop,
 ) -> Negotiated {
     let Dialled { connection, direct } = dialled;
-    let partner = plan.pair.to.clone();
+    let pair = plan.pair.clone();
     let mut actions = Vec::new();
     let progress = Continue(Initiating::open(plan, direct, &mut actions));
     let negotiation = Negotiation {
         context,
         connection,
         direct,
-        partner: &partner,
+        pair: &pair,
         deadline,
         stop,
     };
@@ -55,7 +55,7 @@ pub(super) async fn ask_again(
     context: &Arc<Context>,
     connection: Connection,
     undecided: Undecided,
-    partner: &Domain,
+    pair: &Pair,
     deadline: Instant,
     stop: &mut Stop,
 ) -> Negotiated {
@@ -65,7 +65,7 @@ pub(super) async fn ask_again(
         context,
         connection,
         direct: false,
-        partner,
+        pair,
         deadline,
         stop,
     };
@@ -81,7 +81,7 @@ struct Negotiation<'a> {
     context: &'a Arc<Context>,
     connection: Connection,
     direct: bool,
-    partner: &'a Domain,
+    pair: &'a Pair,
     deadline: Instant,
     stop: &'a mut Stop,
 }
@@ -178,8 +178,9 @@ impl Negotiation<'_> {
 
     async fn secure(&mut self) -> Result<Input, Failure> {
         let tls = &self.context.tls;
-        let partner = self.partner;
-        let connect = Tls::Connect(tls.connector(self.direct), partner.server_name());
+        let Pair { from, to: partner } = self.pair;
+        let connector = tls.connector(from, self.direct);
+        let connect = Tls::Connect(connector, partner.server_name());
         let secured = self.connection.secure(connect);
         match self.context.clock.timeout_at(self.deadline, secured).await {
             Ok(Ok(())) => {

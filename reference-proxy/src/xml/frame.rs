@@ -33,6 +33,11 @@ impl Header {
     pub(crate) fn is_server_stream(&self) -> bool {
         self.element.is(STREAMS, "stream") && self.content_namespace == SERVER
     }
+
+    /// Whether a stream error is in the place of the stream.
+    pub(crate) fn is_stream_error(&self) -> bool {
+        self.element.is(STREAMS, "error")
+    }
 }
 
 /// The three kinds of stanzas (RFC 6120 §8.2).

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -383,16 +384,18 @@ impl Connection<'_> {
         stop: &mut watch::Receiver<bool>,
     ) -> Input<'static> {
         let shared = self.shared;
-        let handshake = match (role, &shared.server_name) {
-            (TlsRole::Server, _) => Handshake::Server(Arc::clone(&shared.server_tls)),
-            (TlsRole::Client, Some(name)) => {
-                Handshake::Client(Arc::clone(&shared.client_tls), name.clone())
-            }
-            (TlsRole::Client, None) => {
-                return Input::TlsFailed {
-                    by: Party::Partner,
-                    signal: TlsSignal::Garbage("the target's domain is no DNS name".to_owned()),
+        let domains = self.machine.counterparts();
+        let handshake = match role {
+            TlsRole::Server => Handshake::Server(Arc::clone(&shared.server_tls)),
+            TlsRole::Client => {
+                let own = || ServerName::try_from(domains[0].to_owned()).ok();
+                let Some(name) = shared.server_name.clone().or_else(own) else {
+                    return Input::TlsFailed {
+                        by: Party::Partner,
+                        signal: TlsSignal::Garbage("the target's domain is no DNS name".to_owned()),
+                    };
                 };
+                Handshake::Client(Arc::clone(&shared.client_tls), name)
             }
         };
         let deadline = self
@@ -403,7 +406,7 @@ impl Connection<'_> {
             () = told(stop), if !self.stopping => None,
             done = timeout_at(
                 deadline,
-                self.socket.secure(handshake, &shared.config.target_domain, &shared.roots),
+                self.socket.secure(handshake, &domains, &shared.roots),
             ) => Some(done),
         };
         match done {

@@ -66,8 +66,10 @@ pub struct PartnerSetup {
     pub tls: tls::TlsOptions,
     /// The authorities that it trusts.
     pub roots: Arc<RootCertStore>,
-    /// The domain of the server under test.
+    /// The domain of the server under test that it addresses.
     pub target_domain: String,
+    /// Further domains that this server serves.
+    pub other_domains: Vec<String>,
     /// The address to dial.
     pub target: SocketAddr,
     /// The address to dial for direct TLS, if that is another.
@@ -124,6 +126,7 @@ struct Shared {
     config: Arc<PartnerConfig>,
     target: Mutex<SocketAddr>,
     direct_tls: Option<SocketAddr>,
+    /// What it asks for in handshakes, if that is not the domain that it addresses.
     server_name: Option<ServerName<'static>>,
     roots: Arc<RootCertStore>,
     server_tls: Arc<ServerConfig>,
@@ -222,9 +225,7 @@ impl Partner {
         let client_tls = tls_options
             .client(identity, versions)
             .map_err(io::Error::other)?;
-        let server_name = tls_options
-            .asks_for()
-            .or_else(|| ServerName::try_from(setup.target_domain.clone()).ok());
+        let server_name = tls_options.asks_for();
         let unreachable = setup.persona.facts.authority == AuthorityFact::Unreachable;
         let (listener, reserved, address) = if unreachable {
             let (socket, address) = reserve(setup.listen)?;
@@ -244,6 +245,7 @@ impl Partner {
                 persona: setup.persona,
                 identity: setup.identity,
                 target_domain: setup.target_domain,
+                other_domains: setup.other_domains,
                 secret: setup.secret,
                 patience: setup.patience,
                 answers: setup.answers,

@@ -172,7 +172,7 @@ impl Socket {
     pub(super) async fn secure(
         &mut self,
         handshake: Handshake,
-        domain: &str,
+        domains: &[&str],
         roots: &Arc<RootCertStore>,
     ) -> Result<TlsSession, (Party, TlsSignal)> {
         let Self::Plain(tcp) = std::mem::replace(self, Self::Closed) else {
@@ -195,7 +195,7 @@ impl Socket {
                     Ok(stream) => {
                         let connection = stream.get_ref().1;
                         let sni = sni.as_deref();
-                        let facts = tls::client_facts(connection, &recorder, sni, domain, roots);
+                        let facts = tls::client_facts(connection, &recorder, sni, domains, roots);
                         (TlsStream::Client(stream), facts)
                     }
                     Err((error, tcp)) => return Err(last_words(&error, tcp).await),
@@ -206,7 +206,7 @@ impl Socket {
                 match TlsAcceptor::from(config).accept(tcp).into_fallible().await {
                     Ok(mut stream) => {
                         let connection = stream.get_mut().1;
-                        let facts = tls::server_facts(connection, &recorder, domain, roots);
+                        let facts = tls::server_facts(connection, &recorder, domains, roots);
                         (TlsStream::Server(stream), facts)
                     }
                     Err((error, tcp)) => return Err(last_words(&error, tcp).await),

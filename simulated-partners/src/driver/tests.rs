@@ -38,6 +38,7 @@ fn setup(domain: &str, target: &str, persona: &Arc<Persona>) -> PartnerSetup {
         tls: TlsOptions::default(),
         roots,
         target_domain: target.to_owned(),
+        other_domains: Vec::new(),
         target: ([127, 0, 0, 1], 9).into(),
         direct_tls: None,
         secret: format!("secret of {domain}"),

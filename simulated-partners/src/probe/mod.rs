@@ -177,7 +177,7 @@ async fn secure(
             connection,
             &OfferRecorder::default(),
             None,
-            &what.domain,
+            &[what.domain.as_str()],
             &roots,
         )
     };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::action::Question;
+use super::header::same_domain;
 use crate::event::ConnectionKind;
 use crate::persona::Persona;
 use crate::pki::Identity;
@@ -21,8 +22,10 @@ pub struct PartnerConfig {
     pub persona: Arc<Persona>,
     /// What it shows in handshakes made by hand.
     pub identity: Option<Arc<Identity>>,
-    /// The domain of the server under test, the only one whose address is known.
+    /// The domain of the server under test that it addresses.
     pub target_domain: String,
+    /// Further domains of that server. No other server's address is known.
+    pub other_domains: Vec<String>,
     /// The secret of dialback keys (XEP-0185).
     pub secret: String,
     /// How long it waits for each step.
@@ -39,6 +42,19 @@ pub struct PartnerConfig {
 }
 
 impl PartnerConfig {
+    /// The domains of the server under test, the one that it addresses first.
+    pub(super) fn target_domains(&self) -> impl Iterator<Item = &str> {
+        let others = self.other_domains.iter();
+        std::iter::once(&self.target_domain)
+            .chain(others)
+            .map(String::as_str)
+    }
+
+    /// The domain of the server under test with this name.
+    pub(super) fn target_named(&self, name: &str) -> Option<&str> {
+        self.target_domains().find(|one| same_domain(one, name))
+    }
+
     /// Whether keys are accepted: dialback is supported and EXTERNAL is not required.
     pub(super) fn accepts_dialback(&self) -> bool {
         self.persona.offer.dialback && !self.persona.offer.needs_external

@@ -32,7 +32,7 @@ impl Machine {
             return self.fail_stream("invalid-namespace");
         }
         let from = header.attribute("from");
-        if from.is_some_and(|from| !same_domain(from, &self.config.target_domain)) {
+        if from.is_some_and(|from| !same_domain(from, self.addressed())) {
             return self.fail_stream("invalid-from");
         }
         if has_version(header) {
@@ -162,8 +162,8 @@ impl Machine {
             return self.fail_stream("bad-format");
         };
         let config = &self.config;
-        let key = dialback::key(&config.secret, &config.target_domain, &config.domain, id);
-        let request = dialback::result_request(&config.domain, &config.target_domain, &key);
+        let key = dialback::key(&config.secret, self.addressed(), &config.domain, id);
+        let request = dialback::result_request(&config.domain, self.addressed(), &key);
         self.go(Step::AskResult);
         self.send_element(request);
     }
@@ -174,7 +174,7 @@ impl Machine {
                 .attribute(name)
                 .is_some_and(|value| same_domain(value, domain))
         };
-        is("from", &self.config.target_domain) && is("to", &self.config.domain)
+        is("from", self.addressed()) && is("to", &self.config.domain)
     }
 
     /// The answer to our key. One for another pair is unsolicited (XEP-0220 §3.1).

@@ -72,7 +72,9 @@ impl Machine {
             return Err("invalid-from");
         }
         // The identity was settled before the restart and cannot change (RFC 6120 §6.4.6).
-        if self.sasl_done && !from.is_some_and(|from| same_domain(from, &config.target_domain)) {
+        let settled = self.authenticated.as_deref();
+        let settled = settled.unwrap_or(&config.target_domain);
+        if self.sasl_done && !from.is_some_and(|from| same_domain(from, settled)) {
             return Err("invalid-from");
         }
         if config.persona.offer.insists_on_db_namespace && !declares_dialback(header) {
@@ -143,6 +145,7 @@ impl Machine {
             Ok(()) => {
                 self.send_element(Unit::Success.element());
                 self.sasl_done = true;
+                self.authenticated.clone_from(&self.stream.from);
                 self.restart(Step::RestartStream);
             }
             Err(condition) => {
@@ -177,7 +180,7 @@ impl Machine {
             Some(("not-acceptable", false))
         } else if same_domain(from, &self.config.domain) {
             Some(("policy-violation", false))
-        } else if !same_domain(from, &self.config.target_domain) {
+        } else if self.config.target_named(from).is_none() {
             Some(("remote-server-not-found", false))
         } else if self.pending.len() >= QUESTIONS {
             Some(("resource-constraint", false))
@@ -289,7 +292,7 @@ impl Machine {
         let (Some(from), Some(to)) = (stanza.attribute("from"), stanza.attribute("to")) else {
             return self.fail_stream("improper-addressing");
         };
-        if !same_domain(stanza::domain_of(from), &self.config.target_domain) {
+        if self.config.target_named(stanza::domain_of(from)).is_none() {
             return self.fail_stream("invalid-from");
         }
         if !same_domain(stanza::domain_of(to), &self.config.domain) {

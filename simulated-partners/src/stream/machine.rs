@@ -68,10 +68,13 @@ pub struct Machine {
     /// The target violated XML: nothing more can be read.
     pub(super) unreadable: bool,
     pub(super) encrypted: bool,
-    pub(super) certificate: CertificateSeen,
+    /// The domains of the target for which its certificate is good.
+    pub(super) certified_for: Vec<String>,
     pub(super) stream: Stream,
     pub(super) streams: u32,
     pub(super) sasl_done: bool,
+    /// The domain that the target authenticated as with SASL.
+    pub(super) authenticated: Option<String>,
     pub(super) established: Option<Method>,
     pub(super) pending: Vec<Asked>,
     pub(super) tickets: u32,
@@ -87,6 +90,8 @@ pub struct Machine {
     /// How often each point was reached.
     pub(super) reached: BTreeMap<When, u32>,
     pub(super) script: Script,
+    /// Whom a header of its script was for.
+    pub(super) named: Option<String>,
     pub(super) lists: Lists,
     /// Points that were reached while handling something else.
     pub(super) due: VecDeque<When>,
@@ -123,10 +128,11 @@ impl Machine {
             framer: Framer::new(Limits::default()),
             unreadable: false,
             encrypted: false,
-            certificate: CertificateSeen::None,
+            certified_for: Vec::new(),
             stream: Stream::default(),
             streams: 0,
             sasl_done: false,
+            authenticated: None,
             established: None,
             pending: Vec::new(),
             tickets: 0,
@@ -137,6 +143,7 @@ impl Machine {
             opaque: Opaque::default(),
             reached: BTreeMap::new(),
             script: Script::default(),
+            named: None,
             lists: Lists::default(),
             due: VecDeque::new(),
             kept: Kept::default(),
@@ -183,9 +190,12 @@ impl Machine {
             match input {
                 Input::Opened => self.opened(),
                 Input::Bytes(bytes) => self.bytes(bytes),
-                Input::TlsUp(facts) => {
+                Input::TlsUp(mut facts) => {
                     if self.state == State::AwaitTls {
-                        self.certificate = facts.target_certificate.clone();
+                        self.certified_for.clone_from(&facts.certified_for);
+                        if self.claimed().is_none() && !self.certified_for.is_empty() {
+                            facts.target_certificate = CertificateSeen::Good;
+                        }
                         self.observe(EventKind::TlsUp(facts));
                         self.encrypted = true;
                         self.proceeds = false;
@@ -281,18 +291,44 @@ impl Machine {
 
     /// The stage of the stream for features and SASL.
     pub(super) fn standing(&self) -> Standing {
-        let speaks_for_target = self
-            .stream
-            .from
-            .as_deref()
-            .is_some_and(|from| header::same_domain(from, &self.config.target_domain));
+        let certified = |from: &str| {
+            let mut domains = self.certified_for.iter();
+            domains.any(|domain| header::same_domain(from, domain))
+        };
         Standing {
             encrypted: self.encrypted,
-            trusted: self.encrypted
-                && speaks_for_target
-                && self.certificate == CertificateSeen::Good,
+            trusted: self.encrypted && self.stream.from.as_deref().is_some_and(certified),
             authenticated: self.sasl_done,
         }
+    }
+
+    /// The domain of the target that the partner addresses on this connection.
+    pub(super) fn addressed(&self) -> &str {
+        let config = &self.config;
+        let named = match &self.purpose {
+            Purpose::Verify(question) => Some(&question.sender),
+            Purpose::Serve | Purpose::Deliver(_) | Purpose::Enter => self.named.as_ref(),
+        };
+        let known = named.and_then(|name| config.target_named(name));
+        known.unwrap_or(&config.target_domain)
+    }
+
+    /// The domain of the target on the other side of this connection, as far as that is known yet.
+    fn claimed(&self) -> Option<&str> {
+        match self.is_listening() {
+            true => {
+                let from = self.stream.from.as_deref()?;
+                self.config.target_named(from)
+            }
+            false => Some(self.addressed()),
+        }
+    }
+
+    /// The domains that may be on the other side, the likeliest first.
+    pub fn counterparts(&self) -> Vec<&str> {
+        let first = self.claimed().unwrap_or(&self.config.target_domain);
+        let others = self.config.target_domains().filter(|one| *one != first);
+        std::iter::once(first).chain(others).collect()
     }
 
     /// Restarts the stream after TLS or SASL: nothing of the old one counts.

@@ -67,12 +67,12 @@ impl Machine {
             _ if self.is_listening() => {}
             Broken::Silence | Broken::Renegotiation(_) => {}
             Broken::Hello(hello) => {
-                let bytes = handmade::client_hello(&hello, &self.config.target_domain);
+                let bytes = handmade::client_hello(&hello, self.addressed());
                 self.send_opaque(bytes);
             }
             Broken::Garbage => self.send_opaque(legacy::garbage().to_vec()),
             Broken::Legacy => {
-                let hello = legacy::client_hello_tls10(Some(&self.config.target_domain));
+                let hello = legacy::client_hello_tls10(Some(self.addressed()));
                 self.send_opaque(hello);
             }
         }
@@ -85,7 +85,7 @@ impl Machine {
         let mut records = if self.is_listening() {
             handmade::hello_request()
         } else {
-            handmade::second_hello(how, &self.config.target_domain)
+            handmade::second_hello(how, self.addressed())
         };
         records.extend(handmade::data(b"</stream:stream>"));
         self.show_sent(&records);

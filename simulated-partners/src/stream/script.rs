@@ -68,12 +68,7 @@ impl Machine {
         let config = &self.config;
         let key = element.map(Element::content).unwrap_or_default();
         let stream_id = self.stream.id.as_deref().unwrap_or_default();
-        let own_key = dialback::key(
-            &config.secret,
-            &config.target_domain,
-            &config.domain,
-            stream_id,
-        );
+        let own_key = dialback::key(&config.secret, self.addressed(), &config.domain, stream_id);
         fill(&Values {
             id: attribute("id").unwrap_or(stream_id),
             from: attribute("from")
@@ -146,6 +141,9 @@ impl Machine {
         if !header.is(NS_STREAM, "stream") {
             return;
         }
+        if let Some(to) = header.attribute("to") {
+            self.named = Some(to.to_owned());
+        }
         if self.is_listening() && !self.stream.opened {
             self.stream.id = header.attribute("id").map(str::to_owned);
         }
@@ -161,6 +159,7 @@ impl Machine {
         if Unit::Success.is(element) && self.state.after(Step::RestartStream).is_ok() {
             // Input from the target now belongs to a new stream.
             self.sasl_done = true;
+            self.authenticated.clone_from(&self.stream.from);
             self.restart(Step::RestartStream);
         }
         if Unit::Proceed.is(element) && !self.encrypted {

@@ -56,7 +56,7 @@ impl Machine {
             to: if listening {
                 self.stream.from.as_deref()
             } else {
-                Some(&self.config.target_domain)
+                Some(self.addressed())
             },
             dialback: self.config.persona.offer.dialback
                 || matches!(self.purpose, Purpose::Verify(_)),

@@ -164,6 +164,7 @@ impl Builder {
             tls: TlsOptions::default(),
             roots: network.roots(),
             target_domain: self.target_domain.clone(),
+            other_domains: Vec::new(),
             target: self.target,
             direct_tls: None,
             patience: self.patience,

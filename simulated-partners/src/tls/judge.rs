@@ -10,7 +10,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
 use super::config::provider;
-use super::identity;
+use super::identity::{self, Name};
 use crate::event::CertificateSeen;
 use crate::pki;
 
@@ -26,38 +26,57 @@ pub fn judge(
     domain: &str,
     roots: &Arc<RootCertStore>,
 ) -> CertificateSeen {
+    let mut seen = judge_for_each(chain, shown_by, &[domain], roots);
+    seen.pop().unwrap_or_default()
+}
+
+/// The same for several domains, in their order.
+pub(super) fn judge_for_each(
+    chain: &[CertificateDer<'_>],
+    shown_by: Side,
+    domains: &[&str],
+    roots: &Arc<RootCertStore>,
+) -> Vec<CertificateSeen> {
     let Some((end_entity, intermediates)) = chain.split_first() else {
-        return CertificateSeen::None;
+        return vec![CertificateSeen::None; domains.len()];
     };
-    match fault(end_entity, intermediates, shown_by, domain, roots) {
-        None => CertificateSeen::Good,
-        Some(fault) => CertificateSeen::Bad(fault),
+    match names(end_entity, intermediates, shown_by, roots) {
+        Ok(names) => {
+            let seen = |domain: &&str| name_fault(&names, domain);
+            let seen = domains.iter().map(seen);
+            seen.map(|fault| fault.map_or(CertificateSeen::Good, CertificateSeen::Bad))
+                .collect()
+        }
+        Err(fault) => vec![CertificateSeen::Bad(fault); domains.len()],
     }
 }
 
-fn fault(
+/// The names of a certificate that is valid but for these.
+fn names(
     end_entity: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],
     shown_by: Side,
-    domain: &str,
     roots: &Arc<RootCertStore>,
-) -> Option<String> {
+) -> Result<Vec<Name>, String> {
     let Ok((_, readable)) = X509Certificate::from_der(end_entity) else {
-        return Some("no readable certificate".to_owned());
+        return Err("no readable certificate".to_owned());
     };
     if let Err(error) = verify_chain(end_entity, intermediates, shown_by, roots) {
         let self_signed = readable.subject() == readable.issuer();
-        return Some(words(&error, self_signed));
+        return Err(words(&error, self_signed));
     }
-    let names = identity::names(&readable);
-    if identity::any_covers(&names, domain) {
+    Ok(identity::names(&readable))
+}
+
+fn name_fault(names: &[Name], domain: &str) -> Option<String> {
+    if identity::any_covers(names, domain) {
         return None;
     }
     if names.is_empty() {
         return Some("no name of a server".to_owned());
     }
     let mut shown: Vec<&str> = Vec::new();
-    for name in &names {
+    for name in names {
         if !shown.contains(&name.text()) && shown.len() < 4 {
             shown.push(name.text());
         }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 use super::*;
-use crate::event::{CertificateSeen, Party, TlsSignal};
+use crate::event::{CertificateSeen, Party, TlsSession, TlsSignal};
 use crate::persona::{Certificate, Key, TlsVersion};
 use crate::pki::{Authority, Identity};
 
@@ -98,14 +98,20 @@ async fn both_sides_know_what_was_agreed(
     let (mut server, client) = (server.unwrap(), client.unwrap());
 
     let witness = OfferRecorder::default();
-    let at_server = server_facts(server.get_mut().1, &witness, "b.example", &roots);
+    let at_server = server_facts(server.get_mut().1, &witness, &["b.example"], &roots);
     let at_client = client_facts(
         client.get_ref().1,
         &witness,
         Some("a.example"),
-        "a.example",
+        &["a.example", "b.example"],
         &roots,
     );
+    assert_eq!(at_server.certified_for, ["b.example"]);
+    assert_eq!(at_client.certified_for, ["a.example"]);
+    let at_client = TlsSession {
+        certified_for: at_server.certified_for.clone(),
+        ..at_client
+    };
     assert_eq!(at_server, at_client);
     let (version, prefix) = match version {
         TlsVersion::V12 => ("1.2", "TLS_ECDHE_"),
@@ -115,7 +121,7 @@ async fn both_sides_know_what_was_agreed(
     assert!(at_server.suite.starts_with(prefix), "{}", at_server.suite);
     assert_eq!(at_server.sni.as_deref(), Some("a.example"));
     assert_eq!(at_server.target_certificate, CertificateSeen::Good);
-    let stranger = server_facts(server.get_mut().1, &witness, "a.example", &roots);
+    let stranger = server_facts(server.get_mut().1, &witness, &["a.example"], &roots);
     assert_ne!(stranger.target_certificate, CertificateSeen::Good);
 }
 
@@ -139,7 +145,7 @@ async fn any_client_certificate_completes_and_is_judged(
     let facts = server_facts(
         server.unwrap().get_mut().1,
         &OfferRecorder::default(),
-        "b.example",
+        &["b.example"],
         &authority().roots(),
     );
     assert_eq!(facts.target_certificate, seen);
@@ -165,7 +171,7 @@ async fn any_server_certificate_completes_and_is_judged(
         client.get_ref().1,
         &OfferRecorder::default(),
         None,
-        "a.example",
+        &["a.example"],
         &roots,
     );
     assert_eq!(facts.target_certificate, seen);
@@ -199,7 +205,7 @@ async fn an_unreadable_certificate_completes_and_is_judged(
         client.get_ref().1,
         &OfferRecorder::default(),
         None,
-        "a.example",
+        &["a.example"],
         &roots,
     );
     let bad = CertificateSeen::Bad("no readable certificate".into());
@@ -443,11 +449,11 @@ async fn what_is_asked_for_and_offered_is_seen() {
     let (client, at_client) = OfferRecorder::client(&options.client(shown.as_ref(), BOTH).unwrap());
     let (server, client) = shake(server, client).await;
     let (mut server, client) = (server.unwrap(), client.unwrap());
-    let facts = server_facts(server.get_mut().1, &at_server, "a.example", &roots);
+    let facts = server_facts(server.get_mut().1, &at_server, &["a.example"], &roots);
     assert_eq!(facts.offered, ["h2", "xmpp-server"]);
     assert_eq!(facts.alpn.as_deref(), Some("xmpp-server"));
     assert!(!facts.resumed && !facts.early_data);
-    let facts = client_facts(client.get_ref().1, &at_client, None, "a.example", &roots);
+    let facts = client_facts(client.get_ref().1, &at_client, None, &["a.example"], &roots);
     assert!(facts.asked && facts.offered.is_empty());
 }
 
@@ -467,7 +473,7 @@ async fn sessions_are_resumed_if_the_option_is_set() {
             let (_, client) = shake(Arc::clone(&server), Arc::clone(&client)).await;
             let client = client.unwrap();
             let witness = OfferRecorder::default();
-            let facts = client_facts(client.get_ref().1, &witness, None, "a.example", &roots);
+            let facts = client_facts(client.get_ref().1, &witness, None, &["a.example"], &roots);
             assert_eq!(facts.resumed, resumes && again);
         }
     }

@@ -15,7 +15,9 @@ use super::script::{Role, Script};
 #[derive(Clone, Debug)]
 pub struct Names {
     domains: Domains,
+    /// The domain of the target that the main partner addresses.
     target: String,
+    first: String,
     second: Option<String>,
     secret: Option<String>,
     probe: String,
@@ -28,13 +30,16 @@ pub struct Names {
 }
 
 /// Names that a scenario can use besides its own, as known to [`Names::fill`].
-pub const KNOWN: [&str; 6] = ["domain", "target", "target2", "secret", "probe", "alive"];
+pub const KNOWN: [&str; 7] = [
+    "domain", "target", "target1", "target2", "secret", "probe", "alive",
+];
 
 impl Names {
     /// The names for a script in a case with these domains.
     pub fn of(script: &Script, domains: Domains, target: &str, second: Option<&str>) -> Self {
         let mut names = Self {
             target: target.to_owned(),
+            first: target.to_owned(),
             second: second.map(str::to_owned),
             secret: None,
             probe: format!("probe-{}", domains.base()),
@@ -44,6 +49,9 @@ impl Names {
             hosts: BTreeMap::new(),
             domains,
         };
+        if let Some(main) = script.roles.first() {
+            names.target = names.of_target(main);
+        }
         for role in &script.roles {
             let filled = match names.domains.other(&role.name) {
                 Some(domain) => domain.to_owned(),
@@ -96,6 +104,22 @@ impl Names {
             .unwrap_or_else(|| self.domain().to_owned())
     }
 
+    /// The domain of the target that a partner addresses.
+    pub fn of_target(&self, role: &Role) -> String {
+        self.fill(&role.target, self.domain(), &Board::default())
+    }
+
+    /// The domain of the target that the case is about.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// All domains of the target.
+    pub fn targets(&self) -> impl Iterator<Item = &str> {
+        let second = self.second.as_deref();
+        std::iter::once(self.first.as_str()).chain(second)
+    }
+
     /// The domains from which stanzas may come.
     pub fn domains(&self, script: &Script) -> BTreeSet<String> {
         script.roles.iter().map(|role| self.of_role(role)).collect()
@@ -129,6 +153,7 @@ impl Names {
         let own = [
             ("domain", domain.to_owned()),
             ("target", self.target.clone()),
+            ("target1", self.first.clone()),
             ("probe", self.probe.clone()),
             ("alive", self.living().to_owned()),
         ];

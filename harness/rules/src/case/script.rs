@@ -19,6 +19,8 @@ use super::sees::Sees;
 
 /// The partner that a case is about.
 pub const MAIN: &str = "partner";
+/// The domain of the target that a partner addresses, unless it says otherwise.
+pub const TARGET: &str = "{target}";
 /// The name of the accepting neighbour among a scenario's variants.
 pub const CONTROL: &str = "control";
 
@@ -94,6 +96,8 @@ pub struct Role {
     pub domain: String,
     /// Whether another domain would do as well: the script names it by its role alone.
     pub any_domain: bool,
+    /// The domain of the target that it addresses, with placeholders.
+    pub target: String,
     /// When it dials.
     pub dials: Dials,
     /// How many connections it opens.
@@ -170,6 +174,8 @@ pub enum Tag {
 pub enum Need {
     /// It serves a second domain, `{target2}`.
     SecondDomain,
+    /// It can be configured with one certificate for all its domains; usually each has its own.
+    SharedCertificate,
     /// Its local side also sends from that domain.
     SecondSender,
     /// It can be configured to give up within a second.
@@ -197,6 +203,7 @@ impl Need {
     pub const fn lacking(self) -> &'static str {
         match self {
             Self::SecondDomain => "it serves one domain only",
+            Self::SharedCertificate => "its domains cannot be given one certificate",
             Self::SecondSender => "its local side sends for one domain only",
             Self::ShortTimeouts => "its timeouts cannot be set short enough",
             Self::Bidi => "it does not support XEP-0288",
@@ -242,6 +249,7 @@ impl Role {
             handshake: TlsOptions::default(),
             domain: "{domain}".to_owned(),
             any_domain: false,
+            target: TARGET.to_owned(),
             dials: Dials::Plain(dials),
             times: 1,
             serves: true,

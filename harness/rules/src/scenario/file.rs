@@ -158,6 +158,9 @@ pub struct PartnerSpec {
     /// Its domain, with placeholders. By default the case's own for the main partner, and
     /// `name.{domain}` for others.
     pub domain: Option<String>,
+    /// The domain of the target that it addresses, with placeholders: `{target2}` for the second. That of
+    /// the main partner is `{target}` in all texts, and what the others address by default.
+    pub target: Option<String>,
     /// When it dials the target: `true` at once, `false` not at all, or when this signal is raised. The
     /// main partner dials at once in inbound cases.
     pub dials: Option<Dials>,

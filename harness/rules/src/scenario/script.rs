@@ -10,7 +10,8 @@ use super::file::{File, PartnerSpec, Variant};
 use super::fit::{self, Adapted};
 use crate::case::names::with_values;
 use crate::case::{
-    CONTROL, Case, Dials, Direction, Expect, MAIN, OutcomeWord, Role, Scenario, Script, Set,
+    CONTROL, Case, Dials, Direction, Expect, MAIN, Need, OutcomeWord, Role, Scenario, Script, Set,
+    TARGET,
 };
 use crate::outcome::Method;
 use crate::policy::PolicyNumber;
@@ -166,7 +167,7 @@ fn script(scenario: &str, file: &File, name: Option<&str>, variant: &Variant) ->
         }),
         title: variant.title.clone(),
         direction: variant.direction,
-        needs: variant.needs.clone(),
+        needs: needs(variant),
         setting: variant.setting,
         alone: variant.alone,
         values: variant.values.clone(),
@@ -181,6 +182,19 @@ fn script(scenario: &str, file: &File, name: Option<&str>, variant: &Variant) ->
         seconds: variant.seconds,
         unfit: None,
     }
+}
+
+/// What the target needs; who addresses its second domain needs that, too.
+fn needs(variant: &Variant) -> Vec<Need> {
+    let mut needs = variant.needs.clone();
+    let mut targets = variant
+        .parts()
+        .filter_map(|(_, part)| part.target.as_deref());
+    let second = targets.any(|target| target.contains("{target2}"));
+    if second && !needs.contains(&Need::SecondDomain) {
+        needs.push(Need::SecondDomain);
+    }
+    needs
 }
 
 /// The expectations of the cases that must be refused, by name.
@@ -226,6 +240,7 @@ fn role(
             }
         }),
         any_domain: part.domain.is_none() && !is_main,
+        target: part.target.clone().unwrap_or_else(|| TARGET.to_owned()),
         dials,
         times: part.times,
         serves: part.serves.unwrap_or(own_domain),

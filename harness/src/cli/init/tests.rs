@@ -131,7 +131,16 @@ fn a_built_in_target_comes_with_all_that_it_needs() {
         let args = args(&line).unwrap();
         let like = built_in::named(like).unwrap();
         set_up(&args, like).unwrap();
-        let certificates = ["ca.crt", "ca.key", "server.crt", "server.key"];
+        let certificates = [
+            "ca.crt",
+            "ca.key",
+            "component.crt",
+            "component.key",
+            "host.crt",
+            "host.key",
+            "server.crt",
+            "server.key",
+        ];
         for name in files.iter().chain(&certificates) {
             let text = std::fs::read_to_string(place.join(name)).unwrap();
             assert!(!text.contains("{folder}"), "{name}");

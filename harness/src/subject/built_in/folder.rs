@@ -144,8 +144,7 @@ pub struct Site {
 /// How to set a server up by hand.
 #[derive(Clone, Debug)]
 pub struct Sheet {
-    /// Files of the folder, with their texts. Certificates are `ca.crt`, `server.crt` and
-    /// `server.key` beside them.
+    /// Files of the folder, with their texts. [`Folder::certificates`] are beside them.
     pub files: Vec<(&'static str, String)>,
     /// What starts it, in words for a shell.
     pub command: String,
@@ -287,15 +286,23 @@ impl Folder {
         })
     }
 
-    /// The files that its configuration names beside those: the authority and a certificate for both of
-    /// its domains, with the key. None where no such certificate can be issued.
-    pub fn certificates(&self, authority: &Authority) -> Option<[(&'static str, String); 3]> {
-        let names = [&self.description.component, &self.description.host].map(String::as_str);
-        let identity = authority.issue(&names, Certificate::Good, Key::P256)?;
+    /// The files that its configuration names beside those: the authority, a certificate for each of its
+    /// domains and one for both, with their keys. None where no such certificate can be issued.
+    pub fn certificates(&self, authority: &Authority) -> Option<[(&'static str, String); 7]> {
+        let Description {
+            host, component, ..
+        } = &self.description;
+        let issue = |names: &[&str]| authority.issue(names, Certificate::Good, Key::P256);
+        let (both, host) = (issue(&[component, host])?, issue(&[host])?);
+        let component = issue(&[component])?;
         Some([
             ("ca.crt", authority.root_pem()),
-            ("server.crt", identity.chain_pem()),
-            ("server.key", identity.key_pem()),
+            ("component.crt", component.chain_pem()),
+            ("component.key", component.key_pem()),
+            ("host.crt", host.chain_pem()),
+            ("host.key", host.key_pem()),
+            ("server.crt", both.chain_pem()),
+            ("server.key", both.key_pem()),
         ])
     }
 

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rcgen::date_time_ymd;
@@ -16,7 +17,7 @@ use crate::certificate::credentials::provider;
 use crate::certificate::fixture::{Authority, Leaf, leaf};
 use crate::certificate::verifier::{Demand, PeerVerifier};
 use crate::certificate::{
-    CertificateRequest, Fault, Judge, Judged, PartnerTls, Presenter, gateway_acceptor,
+    CertificateRequest, Fault, Identities, Judge, Judged, PartnerTls, Presenter, gateway_acceptor,
 };
 
 /// How a handshake ended on both sides.
@@ -71,7 +72,11 @@ fn pass(from: &mut Connection, to: &mut Connection) -> Result<(), Error> {
 /// TLS of a proxy for `alpha.example`, that trusts the authority.
 fn partner_tls(authority: &Authority, own: &Leaf, strict: bool) -> PartnerTls {
     let judge = Judge::new(authority.authorities(), false);
-    PartnerTls::new(own.credentials(), judge, strict).expect("TLS")
+    let identities = Identities {
+        usual: own.credentials(),
+        own: BTreeMap::new(),
+    };
+    PartnerTls::new(identities, judge, strict).expect("TLS")
 }
 
 /// A client that presents the leaf, or nothing, and accepts any server.
@@ -117,8 +122,8 @@ fn bad_server_is_refused_only_where_strict(
 ) {
     let authority = Authority::new("CA");
     let own = authority.issue(&["alpha.example"]);
-    let lenient = partner_tls(&authority, &own, false).connector(false);
-    let strict = partner_tls(&authority, &own, true).connector(false);
+    let lenient = partner_tls(&authority, &own, false).connector(&domain("alpha.example"), false);
+    let strict = partner_tls(&authority, &own, true).connector(&domain("alpha.example"), false);
     let mut expired = leaf(&["fp.example"]);
     expired.not_after = date_time_ymd(2020, 1, 1);
     for (leaf, alert) in [
@@ -164,7 +169,7 @@ fn signature_of_another_key_is_always_refused(
     let one = authority.issue(&["fp.example"]);
     let other = authority.issue(&["fp.example"]);
     let ended = handshake(
-        &lenient.connector(false),
+        &lenient.connector(&domain("alpha.example"), false),
         &serving(certified(&one, &other), version),
         "fp.example",
     );
@@ -174,7 +179,10 @@ fn signature_of_another_key_is_always_refused(
     );
     let mut cheat = (*client(None, version)).clone();
     cheat.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified(&one, &other)));
-    let acceptor = lenient.acceptor(&CertificateRequest::Of(domain("fp.example")));
+    let acceptor = lenient.acceptor(
+        &domain("alpha.example"),
+        &CertificateRequest::Of(domain("fp.example")),
+    );
     let ended = handshake(&Arc::new(cheat), &acceptor.expect("TLS"), "alpha.example");
     assert_eq!(
         ended.server,
@@ -193,7 +201,10 @@ fn client_certificate_is_requested_and_judged_not_demanded(
     let wrong = authority.issue(&["fp2.example"]);
     for strict in [false, true] {
         let tls = partner_tls(&authority, &own, strict);
-        let acceptor = tls.acceptor(&CertificateRequest::Of(partner.clone()));
+        let acceptor = tls.acceptor(
+            &domain("alpha.example"),
+            &CertificateRequest::Of(partner.clone()),
+        );
         let acceptor = acceptor.expect("TLS");
         for (leaf, judged) in [
             (Some(&good), Judged::Good),
@@ -211,13 +222,13 @@ fn client_certificate_is_requested_and_judged_not_demanded(
             let presented = ended.presented.as_deref();
             assert_eq!(tls.judge(presented, Presenter::Client, &partner), judged);
         }
-        let acceptor = tls.acceptor(&CertificateRequest::No);
+        let acceptor = tls.acceptor(&domain("alpha.example"), &CertificateRequest::No);
         let acceptor = acceptor.expect("TLS");
         let ended = handshake(&client(Some(&wrong), version), &acceptor, "alpha.example");
         assert_eq!((ended.client, ended.server), (Ok(()), Ok(())));
         assert_eq!(ended.presented, None);
         // Nothing can be said of a nameless peer's certificate yet, so that it passes the handshake.
-        let acceptor = tls.acceptor(&CertificateRequest::Anybody);
+        let acceptor = tls.acceptor(&domain("alpha.example"), &CertificateRequest::Anybody);
         let acceptor = acceptor.expect("TLS");
         let ended = handshake(&client(Some(&wrong), version), &acceptor, "alpha.example");
         assert_eq!((ended.client, ended.server), (Ok(()), Ok(())));
@@ -232,9 +243,12 @@ fn two_proxies_authenticate_each_other() {
     let authority = Authority::new("CA");
     let alpha = partner_tls(&authority, &authority.issue(&["alpha.example"]), true);
     let beta = partner_tls(&authority, &authority.issue(&["beta.example"]), true);
-    let acceptor = beta.acceptor(&CertificateRequest::Of(domain("alpha.example")));
+    let acceptor = beta.acceptor(
+        &domain("beta.example"),
+        &CertificateRequest::Of(domain("alpha.example")),
+    );
     let ended = handshake(
-        &alpha.connector(false),
+        &alpha.connector(&domain("alpha.example"), false),
         &acceptor.expect("TLS"),
         "beta.example",
     );
@@ -275,5 +289,55 @@ fn gateway_has_to_present_its_certificate(
         let ended = handshake(&client(leaf, version), &acceptor, "proxy.alpha.example");
         assert!(ended.server.is_err());
         assert_eq!(ended.client, Err(Error::AlertReceived(alert)));
+    }
+}
+
+/// The leaf that the server presents to a client that asks for this name.
+fn shown(acceptor: &Arc<ServerConfig>, asks_for: &str) -> CertificateDer<'static> {
+    let name = domain(asks_for).server_name();
+    let client = client(None, &TLS13);
+    let mut client = Connection::from(ClientConnection::new(client, name).expect("a client"));
+    let mut server =
+        Connection::from(ServerConnection::new(Arc::clone(acceptor)).expect("a server"));
+    pass(&mut client, &mut server).expect("a ClientHello");
+    pass(&mut server, &mut client).expect("a certificate");
+    client.peer_certificates().expect("a chain")[0]
+        .clone()
+        .into_owned()
+}
+
+#[test]
+fn each_domain_is_presented_with_its_own_certificate() {
+    let authority = Authority::new("CA");
+    let [alpha, chat] =
+        ["alpha.example", "chat.alpha.example"].map(|name| authority.issue(&[name]));
+    let identities = Identities {
+        usual: alpha.credentials(),
+        own: BTreeMap::from([(domain("chat.alpha.example"), chat.credentials())]),
+    };
+    let judge = Judge::new(authority.authorities(), false);
+    let tls = PartnerTls::new(identities, judge, false).expect("TLS");
+    let leaf = |leaf: &Leaf| leaf.credentials().certified.cert[0].clone();
+    for (addressed, asked, due) in [
+        ("alpha.example", "alpha.example", &alpha),
+        ("chat.alpha.example", "chat.alpha.example", &chat),
+        // The `to` of the stream comes first (RFC 6120 §5.4.3.1).
+        ("alpha.example", "chat.alpha.example", &alpha),
+        ("chat.alpha.example", "xmpp.example", &chat),
+        ("alpha.example", "xmpp.example", &alpha),
+    ] {
+        let acceptor = tls.acceptor(&domain(addressed), &CertificateRequest::No);
+        let seen = shown(&acceptor.expect("TLS"), asked);
+        assert_eq!(seen, leaf(due), "{addressed}, SNI {asked}");
+    }
+    assert_eq!(
+        shown(&tls.direct_acceptor(), "chat.alpha.example"),
+        leaf(&chat)
+    );
+    for (own, due) in [("alpha.example", &alpha), ("chat.alpha.example", &chat)] {
+        let connector = tls.connector(&domain(own), false);
+        let acceptor = tls.acceptor(&domain("alpha.example"), &CertificateRequest::Anybody);
+        let ended = handshake(&connector, &acceptor.expect("TLS"), "alpha.example");
+        assert_eq!(ended.presented.expect("a chain")[0], leaf(due), "as {own}");
     }
 }

@@ -103,6 +103,44 @@ fn international_names_are_compared_as_a_labels() {
     }
 }
 
+/// A public authority's intermediate may be for servers only, and so may the leaf below it.
+#[rstest]
+#[case::server_below_server(
+    ExtendedKeyUsagePurpose::ServerAuth,
+    ExtendedKeyUsagePurpose::ServerAuth,
+    Judged::Good
+)]
+#[case::client_below_client(
+    ExtendedKeyUsagePurpose::ClientAuth,
+    ExtendedKeyUsagePurpose::ClientAuth,
+    Judged::Good
+)]
+#[case::client_below_server(
+    ExtendedKeyUsagePurpose::ServerAuth,
+    ExtendedKeyUsagePurpose::ClientAuth,
+    Judged::Bad(Fault::Purpose)
+)]
+#[case::server_below_client(
+    ExtendedKeyUsagePurpose::ClientAuth,
+    ExtendedKeyUsagePurpose::ServerAuth,
+    Judged::Bad(Fault::Purpose)
+)]
+fn one_purpose_holds_all_through_the_chain(
+    #[case] above: ExtendedKeyUsagePurpose,
+    #[case] below: ExtendedKeyUsagePurpose,
+    #[case] expected: Judged,
+) {
+    let root = Authority::new("CA");
+    let mut params = Authority::params("Intermediate");
+    params.extended_key_usages = vec![above];
+    let intermediate = root.below(params);
+    let mut params = leaf(&["fp.example"]);
+    params.extended_key_usages = vec![below];
+    let chain = [intermediate.issue_with(&params).der(), intermediate.der()];
+    let judge = Judge::new(root.authorities(), false);
+    assert_eq!(judged_by(&judge, Presenter::Client, &chain), expected);
+}
+
 #[rstest]
 #[case::none(&[], Judged::Good, Judged::Good, Judged::Good)]
 #[case::both(&[ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth],

@@ -55,7 +55,7 @@ proptest! {
                         authenticated.push(pair);
                     }
                     Action::Deliver(pair, _) => prop_assert!(authenticated.contains(&pair)),
-                    Action::StartTls(_) => {
+                    Action::StartTls { .. } => {
                         prop_assert!(!secured);
                         secured = true;
                         peer.reader = reader();

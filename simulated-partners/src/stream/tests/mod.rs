@@ -44,6 +44,7 @@ pub(super) fn config(domain: &str, target: &str, persona: &Arc<Persona>) -> Arc<
         persona: Arc::clone(persona),
         identity: None,
         target_domain: target.to_owned(),
+        other_domains: Vec::new(),
         secret: format!("secret of {domain}"),
         patience: Duration::from_secs(5),
         answers: true,

@@ -126,6 +126,8 @@ fn wanted(variant: &Variant) -> (Said, Said) {
     for (path, part) in variant.parts() {
         let domain = part.domain.clone();
         texts.extend(domain.map(|domain| (format!("{path}.domain"), domain)));
+        let target = part.target.clone();
+        texts.extend(target.map(|target| (format!("{path}.target"), target)));
         if let Some(Dials::When(name)) = &part.dials {
             waits.push((format!("{path}.dials"), name.clone()));
         }
