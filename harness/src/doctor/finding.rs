@@ -68,6 +68,8 @@ pub enum Check {
     WayBack,
     /// The two clocks.
     Clock,
+    /// How long a partner may say nothing.
+    Silence,
     /// The target's own DNS records.
     Records,
 }

@@ -13,6 +13,7 @@ mod partner;
 mod port;
 mod preflight;
 mod public_dns;
+mod silence;
 mod stream;
 mod trial_connection;
 mod view;
@@ -58,6 +59,8 @@ pub struct Subject {
     pub row: Option<PolicyNumber>,
     /// How to interpret that policy.
     pub profile: Profile,
+    /// How long at most it waits for a silent partner, as far as it says.
+    pub patience: Option<Duration>,
     /// Authorities besides the lab's that may have issued its certificate.
     pub roots: Arc<RootCertStore>,
     /// The name server for its records.
@@ -120,15 +123,23 @@ pub async fn examine(subject: &Subject, lab: &Lab, depth: Depth, patience: Durat
             .clear
             .as_ref()
             .is_some_and(|opened| opened.header.is_some());
-        let meetings = if reachable {
+        if reachable {
             diagnosis.came_as(&subject.partners[1]);
-            meet_both(subject, lab, patience).await
-        } else {
-            Err(TrialError::NoStream)
+        }
+        let meet = async {
+            if reachable {
+                meet_both(subject, lab, patience).await
+            } else {
+                Err(TrialError::NoStream)
+            }
         };
+        let (meetings, silence) = tokio::join!(meet, silence::silence(subject, reachable));
         partner::checks(subject, lab, &report, &meetings, &mut diagnosis);
         let good = meetings.as_ref().ok().map(|[good, _]| good);
         diagnosis.add(Check::Clock, clock::clock(details.as_ref(), good));
+        if let Some(silence) = silence {
+            diagnosis.add(Check::Silence, silence);
+        }
         diagnosis.add(Check::Records, public_dns::records(subject, patience).await);
     } else {
         diagnosis.add(Check::Trust, partner::trust_in_sight(subject, &report));

@@ -143,6 +143,7 @@ fn subject(
         address: running.address,
         direct_tls: running.direct_tls,
         inner: None,
+        patience: running.patience,
         row: Some(row),
         profile,
         roots: lab.authority.roots(),
