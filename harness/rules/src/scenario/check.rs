@@ -12,7 +12,7 @@ use simulated_partners::reaction::Values;
 use names::Given;
 
 use super::file::{File, Variant};
-use crate::case::names::KNOWN;
+use crate::case::names::{KNOWN, stanza};
 use crate::case::{CONTROL, Expect, MAIN};
 use crate::policy::PolicyNumber;
 use crate::requirement::Registry;
@@ -39,6 +39,7 @@ pub(super) fn check(
         check.names(&given);
         check.reactions();
         check.expectations();
+        check.local();
         found.extend(check.found);
     }
     found
@@ -214,6 +215,26 @@ impl<'a> Check<'a> {
                     &format!("{path}.persona"),
                     format!("there is no persona `{word}`"),
                     suggestion(word, known, "see `s2spec personas`"),
+                );
+            }
+        }
+    }
+
+    /// What the local side sends has to be a stanza, whatever its placeholders stand for.
+    fn local(&mut self) {
+        for (at, local) in self.variant.local.iter().enumerate() {
+            let mut text = local.send.clone();
+            // Values may refer to others.
+            for _ in 0..self.variant.values.len() {
+                for (name, value) in &self.variant.values {
+                    text = text.replace(&format!("{{{name}}}"), value);
+                }
+            }
+            if let Err(error) = stanza(&text) {
+                self.tell(
+                    &format!("local.{at}.send"),
+                    "the local side can send only a stanza",
+                    format!("well-formed XML, as in `<message from='juliet@{{target}}' to='romeo@{{domain}}'/>`: {error}"),
                 );
             }
         }

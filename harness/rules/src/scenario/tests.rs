@@ -388,3 +388,20 @@ fn the_secret_is_a_placeholder_where_it_is_known() {
     assert_eq!(fill(&names), "{secret}");
     assert_eq!(fill(&names.with_secret(Some("s3cr3t"))), "s3cr3t");
 }
+
+#[test]
+fn what_the_local_side_sends_has_to_be_a_stanza() {
+    let local = |send: &str| {
+        let (head, rest) = CORRECT.split_once("\n[control]").expect("it has one");
+        read(&format!(
+            "{head}\n[[local]]\nsend = \"{send}\"\n\n[control]{rest}"
+        ))
+    };
+    assert!(local("<message from='juliet@{target}' to='romeo@{domain}' id='{probe}'/>").is_ok());
+    assert!(local("{unit}").is_err(), "a comment is none");
+    for send in ["<message from='juliet@{target}'", "hello", "<a:message/>"] {
+        let told = local(send).expect_err(send);
+        assert!(told.contains("can send only a stanza"), "{told}");
+        assert!(told.contains("local"), "{told}");
+    }
+}
