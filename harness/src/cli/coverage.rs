@@ -7,7 +7,8 @@ use simulated_partners::nearest::{did_you_mean, nearest};
 use super::error::{CliError, Exit};
 use super::output;
 use crate::coverage::{
-    Coverage, Covering, END, START, State, Table, in_document, page, to_json, to_markdown, to_text,
+    Coverage, Covering, END, START, State, Table, doubles, in_document, page, to_json, to_markdown,
+    to_text,
 };
 use crate::report::field;
 use crate::requirement::{Area, Registry, Requirement};
@@ -27,6 +28,10 @@ pub(super) struct Args {
     /// List requirements that cannot be judged from outside, with the reason
     #[arg(long, group = "view")]
     unjudgeable: bool,
+
+    /// List scenarios of a MUST or of security that no double is known to fail
+    #[arg(long, group = "view", conflicts_with = "areas")]
+    without_double: bool,
 
     /// Print everything as JSON: the table, all requirements and their scenarios
     #[arg(long, group = "view")]
@@ -51,7 +56,21 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let covering = Covering::from(Library::builtin());
     let coverage = Coverage::new(registry, &covering);
     let table = Table::new(&coverage, &areas);
-    if let Some(path) = &args.update {
+    if args.without_double {
+        let all = doubles(Library::builtin());
+        let lacking: Vec<&str> = all
+            .iter()
+            .filter(|(_, has)| !has)
+            .map(|(name, _)| *name)
+            .collect();
+        let mut text = format!(
+            "{} of {} scenarios of a MUST or of security have no double:\n",
+            lacking.len(),
+            all.len()
+        );
+        text.extend(lacking.iter().map(|name| format!("  {name}\n")));
+        output::show(text)?;
+    } else if let Some(path) = &args.update {
         update(path, &page(&table, Library::builtin()))?;
     } else if args.markdown {
         output::print(&to_markdown(&table))?;

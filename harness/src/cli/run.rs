@@ -1,5 +1,6 @@
 //! `s2spec run`, and `s2spec` alone.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,11 +19,13 @@ use super::target::Chosen;
 use super::worth::Worth;
 use super::{Color, logging, output, select};
 use crate::case::Case;
+use crate::coverage::doubles;
 use crate::doctor::{self, Depth, Extra, Preflight, PublicDns, WithPreflight};
 use crate::oracle::Profile;
 use crate::record::RunEvent;
 use crate::report::{self, Progress, Report, Rerun, View};
 use crate::runner::{self, Budget, Deadlines, Plan, Repetition, SLOTS};
+use crate::scenario::Library;
 use crate::subject;
 use crate::subject::reference::Reference;
 use crate::subject::remote::Remote;
@@ -121,6 +124,9 @@ fn run(
             .map_err(|e| CliError::environment("cannot write the report as JSON", e))?;
         json.write(&text)?;
     }
+    if options.prove {
+        say_what_is_not_doubled(&cases);
+    }
     if on_stdout {
         for trouble in &report.trouble {
             output::note(&format!("trouble: {trouble}"));
@@ -133,6 +139,28 @@ fn run(
         output::note("error: none of the selected cases can be run on this target");
     }
     Ok(exit(&report))
+}
+
+/// Says which of the scenarios no double is known to fail: that its expectations can fail one by one does
+/// not show that a server with the defect meets none of them.
+fn say_what_is_not_doubled(cases: &[Case]) {
+    let run: BTreeSet<&str> = cases
+        .iter()
+        .filter_map(|case| Some(case.scenario()?.file.as_str()))
+        .collect();
+    let all = doubles(Library::builtin());
+    let lacking: Vec<&str> = all
+        .into_iter()
+        .filter(|(name, has)| !has && run.contains(name))
+        .map(|(name, _)| name)
+        .collect();
+    if !lacking.is_empty() {
+        output::note(&format!(
+            "no double is known to fail {} of these scenarios: {}",
+            lacking.len(),
+            lacking.join(", ")
+        ));
+    }
 }
 
 /// Collects the events of a run. The first Ctrl-C asks the runner to stop, the second one does not wait

@@ -4,6 +4,7 @@
 //! [`Coverage::new`].
 
 mod count;
+mod doubles;
 mod json;
 mod policies;
 mod table;
@@ -16,6 +17,7 @@ use crate::requirement::{Bug, Registry, Requirement, RequirementId};
 use crate::scenario::Library;
 
 pub use count::Count;
+pub use doubles::doubles;
 pub use json::{SCHEMA, to_json};
 pub use table::{END, START, Table, in_document, page, to_markdown, to_text};
 

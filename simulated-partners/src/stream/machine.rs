@@ -110,6 +110,8 @@ pub struct Machine {
     pub(super) peer_end: bool,
     pub(super) ended_by: Option<Party>,
     pub(super) stream_ended: bool,
+    /// Its owner has ended it, and waits no longer.
+    pub(super) stopped: bool,
     decided: bool,
     pub(super) actions: Vec<Action>,
 }
@@ -155,6 +157,7 @@ impl Machine {
             peer_end: false,
             ended_by: None,
             stream_ended: false,
+            stopped: false,
             decided: false,
             actions: Vec::new(),
         }
@@ -258,6 +261,7 @@ impl Machine {
     }
 
     fn stop(&mut self) {
+        self.stopped = true;
         self.decide(KeyAnswer::Undecided("remote-server-timeout"));
         match self.state {
             State::Closing => {}

@@ -223,6 +223,10 @@ impl Machine {
             return;
         };
         if self.state == State::Closing {
+            // Whoever began the end, the target has left it to us.
+            if !self.stopped {
+                self.ended_by = Some(Party::Partner);
+            }
             return self.close(Close::Fin);
         }
         self.observe(EventKind::GaveUp { waiting_for });

@@ -121,7 +121,7 @@ fn with_an_allow_list_kept_dns_answers_change_no_verdict() {
         let records = run(target, Profile::default(), &selected);
         let ends = records.into_iter().map(|one| {
             let end = format!("{}: {}", one.verdict, support::ending(&one));
-            (one.result.case.id.clone(), end)
+            (one.result.case.id, end)
         });
         ends.collect::<BTreeMap<String, String>>()
     });

@@ -16,9 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-const NS_COMPONENT: &str = "jabber:component:accept";
+pub(crate) const NS_COMPONENT: &str = "jabber:component:accept";
 const UNLISTED: &str = "unlisted.example";
-const CHUNK: usize = 8192;
+pub(crate) const CHUNK: usize = 8192;
 
 /// The direction of a stanza.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,7 +256,7 @@ async fn pass(
 /// A stanza of this name ends the link instead of being passed in.
 pub(crate) const CUT: &str = "cut";
 
-fn rename(element: &mut Element, from: &str, to: &str) {
+pub(crate) fn rename(element: &mut Element, from: &str, to: &str) {
     if element.namespace == from {
         element.namespace = to.to_owned();
     }

@@ -4,6 +4,7 @@
 //! the files, and [`cases`] turns each into cases.
 
 mod check;
+mod doubles;
 mod file;
 mod fit;
 mod library;
@@ -15,6 +16,7 @@ mod script;
 #[cfg(test)]
 mod tests;
 
+pub use doubles::{DOUBLES, has_double};
 pub use file::{File, PartnerSpec, Variant};
 pub use library::Library;
 pub use schema::schema;

@@ -1,0 +1,18 @@
+//! The scenarios that no double is known to fail.
+
+use crate::requirement::{Level, Registry};
+use crate::scenario::{Library, has_double};
+
+/// The scenarios that judge a must or a duty of security, and whether each has a double. In order.
+pub fn doubles(library: &Library) -> Vec<(&str, bool)> {
+    let registry = Registry::builtin();
+    let is_duty = |id: &str| {
+        let known = id.parse().ok().and_then(|id| registry.get(&id));
+        known.is_some_and(|one| matches!(one.level, Level::Must | Level::Security))
+    };
+    library
+        .files()
+        .filter(|(_, file)| file.requirements().into_iter().any(is_duty))
+        .map(|(name, _)| (name, has_double(name)))
+        .collect()
+}

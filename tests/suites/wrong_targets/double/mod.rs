@@ -1,0 +1,358 @@
+//! A small server that is correct, but for one declared defect: the double of a real server that has it.
+//!
+//! It knows no more than the scenarios with a double need, and shares no code with the embedded proxy.
+
+mod defect;
+mod dns;
+mod incoming;
+mod inside;
+mod link;
+mod outgoing;
+mod receiving;
+mod stanza;
+mod verification;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use s2spec::case::Case;
+use s2spec::lab::Lab;
+use s2spec::policy::{Level, Policy, PolicyNumber};
+use s2spec::subject::inner_side::InnerSide;
+use s2spec::subject::reference::Reference;
+use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
+use simulated_partners::inner::component;
+use simulated_partners::negotiate::dialback;
+use simulated_partners::persona::{Certificate, Key, TlsVersion};
+use simulated_partners::stanza::domain_of;
+use simulated_partners::tls::{Details, client_config, server_config};
+use simulated_partners::wire::{Element, Unit};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+pub(crate) use defect::Defect;
+use verification::Question;
+
+const DOMAIN: &str = "contoso.example";
+const SECOND: &str = "chat.contoso.example";
+const UNLISTED: &str = "unlisted.example";
+
+/// How long it waits for a partner, and where timeouts are what the case is about.
+const PATIENCE: Duration = Duration::from_secs(18);
+const IMPATIENCE: Duration = Duration::from_millis(800);
+
+const PROXY: Reference = Reference {
+    strict_certificates: false,
+};
+
+/// The double as a target. Each case meets an instance with the defect that belongs to it.
+pub(crate) struct Double {
+    pub(crate) defects: BTreeMap<String, Defect>,
+}
+
+impl Target for Double {
+    fn name(&self) -> String {
+        "a double".to_owned()
+    }
+
+    fn place(&self, case: &Case) -> Placement {
+        match PROXY.place(case) {
+            Placement::Group(group) => match self.defects.get(&case.id) {
+                Some(defect) => Placement::Group(format!("{group} {defect:?}")),
+                None => Placement::Group(group),
+            },
+            unsupported @ Placement::Unsupported(_) => unsupported,
+        }
+    }
+
+    fn start<'a>(
+        &'a self,
+        lab: &'a Lab,
+        group: &'a str,
+        cases: &'a [Case],
+    ) -> Pending<'a, Result<(Running, Stop), StartError>> {
+        let defect = cases.iter().find_map(|case| self.defects.get(&case.id));
+        let trouble = |error: io::Error| StartError::Environment(error.to_string());
+        Box::pin(async move {
+            start(lab, group, cases, defect.copied())
+                .await
+                .map_err(trouble)
+        })
+    }
+}
+
+/// What all connections of an instance share.
+struct Server {
+    defect: Option<Defect>,
+    policies: BTreeMap<String, Policy>,
+    secret: String,
+    dns: TokioResolver,
+    roots: Arc<RootCertStore>,
+    accepts: Arc<ServerConfig>,
+    dials: Arc<ClientConfig>,
+    patience: Duration,
+    inside: mpsc::UnboundedSender<Element>,
+    ids: AtomicU64,
+    seed: u64,
+    out: Mutex<BTreeMap<(String, String), mpsc::UnboundedSender<Element>>>,
+    /// The keys that are being verified.
+    asked: Mutex<Vec<Question>>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+async fn start(
+    lab: &Lab,
+    group: &str,
+    cases: &[Case],
+    defect: Option<Defect>,
+) -> io::Result<(Running, Stop)> {
+    let names: &[&str] = match defect {
+        Some(Defect::CertificateOfAnother) => &["another.example"],
+        _ => &[DOMAIN, SECOND],
+    };
+    let identity = lab.authority.issue(names, Certificate::Good, Key::P256);
+    let versions = [TlsVersion::V12, TlsVersion::V13];
+    let shown = identity
+        .as_ref()
+        .filter(|_| defect != Some(Defect::DialsWithoutCertificate));
+    let config = |made: Result<_, rustls::Error>| made.map_err(io::Error::other);
+    let (inside, delivered) = mpsc::unbounded_channel();
+    let mut policies = BTreeMap::new();
+    for case in cases {
+        for domain in case.domains() {
+            policies.insert(domain, case.row.policy());
+        }
+    }
+    let patience = match group.starts_with("impatient") {
+        true => IMPATIENCE,
+        false => PATIENCE,
+    };
+    let server = Arc::new(Server {
+        defect,
+        policies,
+        secret: format!("secret-{:016x}", lab.seed),
+        dns: dns::client(lab.dns.address()),
+        roots: lab.authority.roots(),
+        accepts: match defect {
+            Some(Defect::AsksForNoCertificate) => asks_nobody(identity.as_ref().expect("good"))?,
+            _ => server_config(identity.as_ref(), &versions).map_err(io::Error::other)?,
+        },
+        dials: config(client_config(shown, &versions))?,
+        patience,
+        inside,
+        ids: AtomicU64::new(1),
+        seed: lab.seed,
+        out: Mutex::default(),
+        asked: Mutex::default(),
+        tasks: Mutex::default(),
+    });
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let address = listener.local_addr()?;
+    let within = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let link = within.local_addr()?;
+    let accepting = Arc::clone(&server);
+    server.spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            let incoming = incoming::serve(Arc::clone(&accepting), tcp);
+            accepting.spawn(incoming);
+        }
+    });
+    let linked = Arc::clone(&server);
+    server.spawn(async move {
+        let _ = inside::serve(within, linked, delivered).await;
+    });
+    let link = component::connect(link, DOMAIN, "")
+        .await
+        .map_err(io::Error::other)?;
+    let inner = InnerSide::new(
+        link,
+        &format!("barrier@{DOMAIN}"),
+        &format!("nobody@{UNLISTED}"),
+    );
+    let running = Running {
+        domain: DOMAIN.to_owned(),
+        second: Some(SECOND.to_owned()),
+        secret: Some(server.secret.clone()),
+        address,
+        direct_tls: None,
+        inner: inner.into(),
+        patience: Some(patience),
+        process: None,
+        clock: None,
+    };
+    let stop: Stop = Box::new(move || {
+        Box::pin(async move {
+            let mut tasks = std::mem::take(&mut *server.tasks.lock().expect("no panic under it"));
+            tasks.shutdown().await;
+            Ok(())
+        })
+    });
+    Ok((running, stop))
+}
+
+/// TLS that asks for no certificate of who dials.
+fn asks_nobody(identity: &simulated_partners::pki::Identity) -> io::Result<Arc<ServerConfig>> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_no_client_auth()
+        .with_single_cert(identity.chain().to_vec(), identity.key().clone_key())
+        .map_err(io::Error::other)?;
+    Ok(Arc::new(config))
+}
+
+impl Server {
+    fn has(&self, defect: Defect) -> bool {
+        self.defect == Some(defect)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.lock().expect("no panic under it").spawn(task);
+    }
+
+    /// The policy for a partner; whoever is not known may do everything.
+    fn policy(&self, domain: &str) -> Policy {
+        let known = self.policies.get(domain).copied();
+        known.unwrap_or_else(|| PolicyNumber::new(9).expect("1 to 18").policy())
+    }
+
+    fn requires_tls(&self, domain: &str) -> bool {
+        self.policy(domain).tls == Level::Required && !self.has(Defect::TakesRequiredForOptional)
+    }
+
+    fn is_ours(&self, domain: &str) -> bool {
+        domain == DOMAIN || domain == SECOND || self.has(Defect::IsWhoeverIsMeant)
+    }
+
+    fn stream_id(&self) -> String {
+        if self.has(Defect::OneStreamId) {
+            return "s2s".to_owned();
+        }
+        let number = self.ids.fetch_add(1, Ordering::Relaxed);
+        if self.has(Defect::CountsStreamIds) {
+            return number.to_string();
+        }
+        dialback::key_of(&self.secret, &format!("{} {number}", self.seed))[..32].to_owned()
+    }
+
+    /// The dialback key for a stream from one of our domains.
+    fn key(&self, receiving: &str, originating: &str, id: &str) -> String {
+        match self.defect {
+            Some(Defect::KeyWithoutSecret) => dialback::key("", receiving, originating, id),
+            Some(Defect::KeyWithoutId) => dialback::key(&self.secret, receiving, originating, ""),
+            Some(Defect::KeyWithoutDomains) => dialback::key_of(&self.secret, id),
+            Some(Defect::KeyOfRunTogetherParts) => {
+                dialback::key_of(&self.secret, &format!("{id}{receiving}{originating}"))
+            }
+            _ => dialback::key(&self.secret, receiving, originating, id),
+        }
+    }
+
+    /// Whether a certificate proves a domain.
+    fn proves(&self, chain: &[CertificateDer<'static>], domain: &str) -> bool {
+        let Some(details) = Details::read(chain, &self.roots) else {
+            return false;
+        };
+        let now = Details::now();
+        let issued = details.chain_fault.is_none() || self.has(Defect::TrustsEveryAuthority);
+        let dated =
+            details.not_before <= now && now <= details.not_after || self.has(Defect::IgnoresDates);
+        let parent = || {
+            details.names.iter().any(|name| {
+                name.text().strip_prefix("*.").is_some_and(|parent| {
+                    parent == domain && self.has(Defect::WildcardForItsParent)
+                        || domain.ends_with(&format!(".{parent}"))
+                            && self.has(Defect::WildcardAtAnyDepth)
+                })
+            })
+        };
+        let ending = || {
+            self.has(Defect::ComparesEndings)
+                && details
+                    .names
+                    .iter()
+                    .any(|name| domain.ends_with(name.text()) || name.text().ends_with(domain))
+        };
+        let named =
+            details.covers(domain) || parent() || ending() || self.has(Defect::IgnoresNames);
+        issued && dated && named
+    }
+
+    /// Passes a stanza to the local side.
+    fn deliver(&self, stanza: Element) {
+        let _ = self.inside.send(stanza);
+    }
+
+    /// Passes a stanza of the local side on.
+    fn route(self: &Arc<Self>, stanza: Element) {
+        let to = domain_of(stanza.attribute("to").unwrap_or_default()).to_owned();
+        let mut from = domain_of(stanza.attribute("from").unwrap_or_default()).to_owned();
+        if to == UNLISTED || !stanza::is_own(&from) && !self.has(Defect::SpeaksForAnybody) {
+            self.bounce(&stanza, "remote-server-not-found");
+            return;
+        }
+        if self.has(Defect::OneStreamForAllSenders) {
+            from = DOMAIN.to_owned();
+        }
+        self.queue((from, to), stanza);
+    }
+
+    /// Hands an element to the stream of a pair, which is opened if need be.
+    fn queue(self: &Arc<Self>, pair: (String, String), stanza: Element) {
+        let mut out = self.out.lock().expect("no panic under it");
+        if self.has(Defect::StreamForEachStanza) {
+            out.remove(&pair);
+        }
+        let stanza = match out.get(&pair) {
+            Some(open) => match open.send(stanza) {
+                Ok(()) => return,
+                Err(unsent) => unsent.0,
+            },
+            None => stanza,
+        };
+        let (queue, waiting) = mpsc::unbounded_channel();
+        let _ = queue.send(stanza);
+        out.insert(pair.clone(), queue);
+        self.spawn(outgoing::run(Arc::clone(self), pair, waiting));
+    }
+
+    /// Passes a stanza of a partner on to another domain.
+    fn relay(self: &Arc<Self>, stanza: Element) {
+        let to = domain_of(stanza.attribute("to").unwrap_or_default()).to_owned();
+        self.queue((DOMAIN.to_owned(), to), stanza);
+    }
+
+    /// Sends something of our own to a partner.
+    fn answer(self: &Arc<Self>, stanza: Element) {
+        self.route(stanza);
+    }
+
+    /// Sends any element by a stream of our own.
+    fn route_raw(self: &Arc<Self>, from: &str, to: &str, element: Element) {
+        self.queue((from.to_owned(), to.to_owned()), element);
+    }
+
+    /// Returns a stanza to its sender.
+    fn bounce(&self, stanza: &Element, condition: &str) {
+        let is_error = stanza.attribute("type") == Some("error");
+        let is_stanza = Unit::of(stanza).is_some_and(Unit::is_stanza);
+        let is_final = is_error && !self.has(Defect::BouncesErrors);
+        // The harness asks itself what has arrived by what comes back from there.
+        let is_question = stanza
+            .attribute("to")
+            .is_some_and(|to| domain_of(to) == UNLISTED);
+        if !is_stanza || is_final || self.has(Defect::NeverBounces) && !is_question {
+            return;
+        }
+        self.deliver(stanza::error(stanza, condition));
+    }
+}

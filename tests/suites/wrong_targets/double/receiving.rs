@@ -1,0 +1,179 @@
+//! Dialback on a stream that a partner opens: keys, and questions about ours.
+
+use std::io;
+use std::sync::Arc;
+
+use simulated_partners::negotiate::dialback::{self, Answer};
+use simulated_partners::wire::Element;
+
+use super::Server;
+use super::defect::Defect;
+use super::incoming::{Incoming, Next};
+use super::verification::{Question, Verdict, verdict, verify};
+
+/// Keys that are answered on one stream.
+const KEYS: u32 = 50;
+
+impl Incoming {
+    /// A dialback key (XEP-0220 §2.1.1).
+    pub(super) async fn key(&mut self, request: &Element) -> io::Result<Next> {
+        let (from, to) = pair(request);
+        self.keys += 1;
+        if self.has(Defect::EndlessKeys) {
+            let answer = Answer::Error("remote-server-timeout");
+            self.result(&from, &to, answer).await?;
+            return Ok(Next::On);
+        }
+        if self.keys > KEYS {
+            return self.fail("policy-violation").await;
+        }
+        if from.is_empty() || to.is_empty() {
+            return self.fail("improper-addressing").await;
+        }
+        let policy = self.server.policy(&from);
+        let is_clear = !self.link.is_secured();
+        if is_clear && self.server.requires_tls(&from) && !self.has(Defect::TakesKeysInClear) {
+            return self.fail("policy-violation").await;
+        }
+        if !policy.dialback && !self.has(Defect::TakesKeysWithoutDialback) {
+            return self.fail("policy-violation").await;
+        }
+        let condition = if !self.server.is_ours(&to) {
+            Some("item-not-found")
+        } else if from == to {
+            Some("not-acceptable")
+        } else {
+            None
+        };
+        if let Some(condition) = condition {
+            self.result(&from, &to, Answer::Error(condition)).await?;
+            return Ok(Next::On);
+        }
+        if self.external && self.has(Defect::BelievesAnybodyAfterExternal) {
+            self.verified.insert((from.clone(), to.clone()));
+            self.result(&from, &to, Answer::Valid).await?;
+            return Ok(Next::On);
+        }
+        if self.has(Defect::SendsBeforeTheAnswer) {
+            self.verified.insert((from.clone(), to.clone()));
+        }
+        self.pending.insert((from.clone(), to.clone()));
+        let question = Question {
+            id: self.id.clone(),
+            from,
+            to,
+            key: request.content(),
+            answer: self.answer.clone(),
+        };
+        self.server.ask(question.clone());
+        self.server
+            .spawn(verify(Arc::clone(&self.server), question));
+        Ok(Next::On)
+    }
+
+    /// The answer of the authoritative server.
+    pub(super) async fn decided(
+        &mut self,
+        question: &Question,
+        verdict: &Verdict,
+    ) -> io::Result<Next> {
+        let Question { from, to, .. } = question;
+        let pair = (from.clone(), to.clone());
+        if !self.pending.remove(&pair) {
+            return Ok(Next::On);
+        }
+        match verdict {
+            Verdict::Valid => {
+                self.verified.insert(pair);
+                self.result(from, to, Answer::Valid).await?;
+                Ok(Next::On)
+            }
+            Verdict::Invalid => {
+                self.result(from, to, Answer::Invalid).await?;
+                Ok(match self.has(Defect::StaysAfterInvalid) {
+                    true => Next::On,
+                    false => Next::Over,
+                })
+            }
+            Verdict::Error(_) if self.has(Defect::SilentWithoutAnAuthority) => Ok(Next::On),
+            Verdict::Error(_) if self.has(Defect::InvalidWithoutAnAuthority) => {
+                self.result(from, to, Answer::Invalid).await?;
+                Ok(Next::Over)
+            }
+            Verdict::Error(condition) => {
+                self.result(from, to, Answer::Error(condition)).await?;
+                Ok(Next::On)
+            }
+        }
+    }
+
+    async fn result(&mut self, from: &str, to: &str, answer: Answer<'_>) -> io::Result<()> {
+        let (ours, theirs) = match self.has(Defect::AnswersWithoutSwapping) {
+            true => (from, to),
+            false => (to, from),
+        };
+        let result = dialback::result_answer(ours, theirs, answer);
+        if self.has(Defect::AnswersKeysOnItsOwnStream) {
+            self.server.route_raw(to, from, result);
+            return Ok(());
+        }
+        self.link.send(&result).await
+    }
+
+    /// A question about a key of ours (XEP-0220 §2.2.2).
+    pub(super) async fn asked(&mut self, request: &Element) -> io::Result<Next> {
+        let (from, to) = pair(request);
+        let id = request.attribute("id").unwrap_or_default();
+        let given = request.content();
+        let key = self.server.key(&from, &to, id);
+        let is_key = given.trim() == key
+            || self.has(Defect::EveryKeyIsValid)
+            || self.has(Defect::EmptyKeysAreValid) && given.trim().is_empty()
+            || self.has(Defect::IgnoresCapitalsOfKeys) && given.trim().eq_ignore_ascii_case(&key)
+            || self.has(Defect::ComparesTheBeginningOfKeys)
+                && !given.is_empty()
+                && key.starts_with(given.trim());
+        let answer = match is_key {
+            _ if !self.server.is_ours(&to) => Answer::Error("item-not-found"),
+            true if !self.has(Defect::NoKeyIsValid) => Answer::Valid,
+            _ => Answer::Invalid,
+        };
+        let id = match self.has(Defect::AnswersWithoutTheId) {
+            true => "",
+            false => id,
+        };
+        let answer = dialback::verify_answer(&to, &from, id, answer);
+        self.link.send(&answer).await?;
+        Ok(Next::On)
+    }
+}
+
+/// From whom to whom, in lower case.
+pub(super) fn pair(element: &Element) -> (String, String) {
+    let attribute = |name| {
+        let value = element.attribute(name).unwrap_or_default();
+        value.to_ascii_lowercase()
+    };
+    (attribute("from"), attribute("to"))
+}
+
+impl Server {
+    /// Keeps a question while it is open.
+    fn ask(&self, question: Question) {
+        self.asked.lock().expect("no panic under it").push(question);
+    }
+
+    pub(super) fn forget(&self, id: &str) {
+        let mut asked = self.asked.lock().expect("no panic under it");
+        asked.retain(|question| question.id != id);
+    }
+
+    /// Takes an answer for one that belongs to an open question.
+    pub(super) fn overhear(&self, answer: &Element) {
+        let asked = self.asked.lock().expect("no panic under it");
+        let id = answer.attribute("id");
+        for question in asked.iter().filter(|one| Some(one.id.as_str()) == id) {
+            let _ = question.answer.send((question.clone(), verdict(answer)));
+        }
+    }
+}
