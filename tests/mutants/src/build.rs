@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
-use crate::mutant::Mutant;
+use crate::mutant::{Change, Mutant};
 use crate::weave::{Misfit, weave};
 
 /// The switch: the variable of the environment names the one mutant that is active.
@@ -37,23 +37,61 @@ pub(crate) fn root() -> &'static Path {
 
 /// The sources of the proxy that have mutants, with all of them woven in.
 pub(crate) fn woven(mutants: &[Mutant]) -> Result<BTreeMap<String, String>, BuildError> {
-    let mut files: BTreeMap<&str, Vec<&Mutant>> = BTreeMap::new();
+    let mut files: BTreeMap<String, Vec<(&str, Change)>> = BTreeMap::new();
     for mutant in mutants {
-        files.entry(&mutant.file).or_default().push(mutant);
+        for change in mutant.changes() {
+            let changes = files.entry(change.file.clone()).or_default();
+            changes.push((&mutant.id, change));
+        }
     }
     let sources = root().join("reference-proxy/src");
-    let woven = files.into_iter().map(|(file, mutants)| {
-        let source = fs::read_to_string(sources.join(file))
-            .map_err(|_| BuildError::NoFile(file.to_owned()))?;
-        Ok((file.to_owned(), weave(&source, &mutants)?))
+    let woven = files.into_iter().map(|(file, changes)| {
+        let source = fs::read_to_string(sources.join(&file))
+            .map_err(|_| BuildError::NoFile(file.clone()))?;
+        let woven = weave(&source, &changes)?;
+        Ok((file, woven))
     });
     woven.collect()
 }
 
 /// Builds the program and returns its path.
 pub(crate) fn build(mutants: &[Mutant]) -> Result<PathBuf, BuildError> {
-    let folder = root().join("target/mutants");
-    let workspace = folder.join("workspace");
+    weave_all(mutants)?;
+    cargo(&["build", "-p", "s2spec"])?;
+    Ok(program())
+}
+
+/// The program with all mutants.
+pub(crate) fn program() -> PathBuf {
+    folder().join("target/debug/s2spec")
+}
+
+/// Finds out whether all mutants compile.
+pub(crate) fn check(mutants: &[Mutant]) -> Result<(), BuildError> {
+    weave_all(mutants)?;
+    cargo(&["check", "-p", "reference-proxy"])
+}
+
+fn folder() -> PathBuf {
+    root().join("target/mutants")
+}
+
+fn cargo(arguments: &[&str]) -> Result<(), BuildError> {
+    let status = Command::new(env!("CARGO"))
+        .args(arguments)
+        .arg("--locked")
+        .current_dir(folder().join("workspace"))
+        .env("CARGO_TARGET_DIR", folder().join("target"))
+        .status()?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(BuildError::Cargo),
+    }
+}
+
+/// Makes a workspace of links, in which only the proxy is a copy.
+fn weave_all(mutants: &[Mutant]) -> Result<(), BuildError> {
+    let workspace = folder().join("workspace");
     fs::create_dir_all(&workspace)?;
     for entry in fs::read_dir(root())? {
         let entry = entry?;
@@ -83,15 +121,7 @@ pub(crate) fn build(mutants: &[Mutant]) -> Result<PathBuf, BuildError> {
         },
     )?;
     write(&workspace.join("reference-proxy/src/mutants.rs"), SWITCH)?;
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "-p", "s2spec"])
-        .current_dir(&workspace)
-        .env("CARGO_TARGET_DIR", folder.join("target"))
-        .status()?;
-    match built.success() {
-        true => Ok(folder.join("target/debug/s2spec")),
-        false => Err(BuildError::Cargo),
-    }
+    Ok(())
 }
 
 /// Copies a folder of texts, each as `change` has it.

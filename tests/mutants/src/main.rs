@@ -18,13 +18,22 @@ use std::{fs, io};
 use clap::Parser;
 
 use mutant::Mutant;
-use run::{Extent, Noticed};
+use run::{Noticed, Runner};
 
 /// Runs the suite against defects of the embedded proxy.
 #[derive(Parser)]
 struct Options {
     /// Ids of mutants, or globs [default: all that can be seen from outside].
     ids: Vec<String>,
+    /// Only find out whether all mutants compile.
+    #[arg(long)]
+    check: bool,
+    /// Use the program that an earlier run has built.
+    #[arg(long)]
+    no_build: bool,
+    /// Read scenarios from this folder instead of the built-in ones.
+    #[arg(long)]
+    scenarios: Option<PathBuf>,
     /// Run all cases, not only those named for a mutant.
     #[arg(long)]
     all_cases: bool,
@@ -57,6 +66,9 @@ fn main() -> ExitCode {
 
 fn work(options: &Options) -> Result<(), Box<dyn Error>> {
     let mutants = mutant::load()?;
+    if options.check {
+        return Ok(build::check(&mutants)?);
+    }
     let results = build::root().join("target/mutants/results.json");
     let mut verdicts = run::earlier(&results);
     let survived = |mutant: &&Mutant| {
@@ -71,31 +83,28 @@ fn work(options: &Options) -> Result<(), Box<dyn Error>> {
         }
     });
     let chosen: Vec<&Mutant> = chosen.filter(survived).collect();
-    let program = build::build(&mutants)?;
-    let extent = match options.all_cases {
-        true => Extent::All,
-        false => Extent::Named,
+    let program = match options.no_build {
+        true => build::program(),
+        false => build::build(&mutants)?,
     };
-    let limit = Duration::from_secs(options.limit);
+    let runner = Runner {
+        program,
+        scenarios: options.scenarios.clone(),
+        all_cases: options.all_cases,
+        limit: Duration::from_secs(options.limit),
+    };
     let mut trouble: Result<(), io::Error> = Ok(());
-    run::run(
-        &program,
-        &chosen,
-        extent,
-        options.jobs,
-        limit,
-        |mutant, verdict| {
-            #[expect(clippy::print_stdout, reason = "this is the command line")]
-            {
-                println!("{}", page::line(mutant, &verdict));
-            }
-            verdicts.insert(mutant.id.clone(), verdict);
-            let text = serde_json::to_string_pretty(&verdicts).expect("verdicts become JSON");
-            if let Err(error) = fs::write(&results, text) {
-                trouble = Err(error);
-            }
-        },
-    )?;
+    runner.run(&chosen, options.jobs, |mutant, verdict| {
+        #[expect(clippy::print_stdout, reason = "this is the command line")]
+        {
+            println!("{}", page::line(mutant, &verdict));
+        }
+        verdicts.insert(mutant.id.clone(), verdict);
+        let text = serde_json::to_string_pretty(&verdicts).expect("verdicts become JSON");
+        if let Err(error) = fs::write(&results, text) {
+            trouble = Err(error);
+        }
+    })?;
     trouble?;
     if let Some(path) = &options.page {
         fs::write(path, page::page(&mutants, &verdicts))?;

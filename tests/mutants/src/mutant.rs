@@ -12,11 +12,14 @@ use serde::Deserialize;
 pub(crate) struct Mutant {
     pub(crate) id: String,
     /// A file below `reference-proxy/src`.
-    pub(crate) file: String,
+    file: String,
     /// A text that this file has once, inside a function. Where it has blanks, the file may have
     /// any number of them, and line breaks.
-    pub(crate) find: String,
-    pub(crate) replace: String,
+    find: String,
+    replace: String,
+    /// Other places of the same defect.
+    #[serde(default)]
+    also: Vec<Change>,
     /// What the proxy does wrong, in a sentence.
     pub(crate) breaks: String,
     /// What it breaks. The first finding has to name one of them.
@@ -28,7 +31,25 @@ pub(crate) struct Mutant {
     pub(crate) invisible: Option<String>,
 }
 
+/// One place of a mutant, with the same keys.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Change {
+    pub(crate) file: String,
+    pub(crate) find: String,
+    pub(crate) replace: String,
+}
+
 impl Mutant {
+    pub(crate) fn changes(&self) -> Vec<Change> {
+        let first = Change {
+            file: self.file.clone(),
+            find: self.find.clone(),
+            replace: self.replace.clone(),
+        };
+        std::iter::once(first).chain(self.also.clone()).collect()
+    }
+
     pub(crate) fn cases(&self) -> Vec<String> {
         match self.cases.is_empty() {
             true => self.requirements.iter().cloned().collect(),

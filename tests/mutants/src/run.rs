@@ -1,8 +1,7 @@
 //! Runs the suite against mutants, several at a time.
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,15 +13,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::mutant::Mutant;
-
-/// How much of the suite runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Extent {
-    /// The cases that have to notice the mutant.
-    Named,
-    /// All cases.
-    All,
-}
 
 /// How the suite noticed a mutant.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,77 +41,93 @@ pub(crate) struct Verdict {
     pub(crate) seconds: f64,
 }
 
-/// Runs the mutants, and reports each as it is done.
-pub(crate) fn run(
-    program: &Path,
-    mutants: &[&Mutant],
-    extent: Extent,
-    jobs: usize,
-    limit: Duration,
-    done: impl FnMut(&Mutant, Verdict) + Send,
-) -> io::Result<()> {
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(done);
-    let work = || -> io::Result<()> {
-        while let Some(mutant) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let verdict = one(program, mutant, extent, limit)?;
-            let mut done = done.lock().expect("no other thread panics");
-            done(mutant, verdict);
-        }
-        Ok(())
-    };
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
-        threads
-            .into_iter()
-            .try_for_each(|thread| thread.join().expect("no thread panics"))
-    })
+/// How mutants are run.
+pub(crate) struct Runner {
+    /// The program with all mutants.
+    pub(crate) program: PathBuf,
+    /// Where scenarios are, unless they are the built-in ones.
+    pub(crate) scenarios: Option<PathBuf>,
+    /// Whether all cases run, or those that have to notice the mutant.
+    pub(crate) all_cases: bool,
+    pub(crate) limit: Duration,
 }
 
-fn one(program: &Path, mutant: &Mutant, extent: Extent, limit: Duration) -> io::Result<Verdict> {
-    let reports = program.with_file_name("reports");
-    fs::create_dir_all(&reports)?;
-    let report = reports.join(format!("{}.json", mutant.id));
-    let cases = match extent {
-        Extent::Named => mutant.cases(),
-        Extent::All => Vec::new(),
-    };
-    let began = Instant::now();
-    let mut child = Command::new(program)
-        .arg("run")
-        .args(cases)
-        .args(["--jobs", "1", "--no-doctor", "--json"])
-        .arg(&report)
-        .env("S2SPEC_MUTANT", &mutant.id)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
+impl Runner {
+    /// Runs the mutants, several at a time, and reports each as it is done.
+    pub(crate) fn run(
+        &self,
+        mutants: &[&Mutant],
+        jobs: usize,
+        done: impl FnMut(&Mutant, Verdict) + Send,
+    ) -> io::Result<()> {
+        let next = AtomicUsize::new(0);
+        let done = Mutex::new(done);
+        let work = || -> io::Result<()> {
+            while let Some(mutant) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let verdict = self.one(mutant)?;
+                let mut done = done.lock().expect("no other thread panics");
+                done(mutant, verdict);
+            }
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let threads: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
+            threads
+                .into_iter()
+                .try_for_each(|thread| thread.join().expect("no thread panics"))
+        })
+    }
+
+    fn one(&self, mutant: &Mutant) -> io::Result<Verdict> {
+        let reports = self.program.with_file_name("reports");
+        fs::create_dir_all(&reports)?;
+        let report = reports.join(format!("{}.json", mutant.id));
+        let mut command = Command::new(&self.program);
+        command.arg("run").env("S2SPEC_MUTANT", &mutant.id);
+        if !self.all_cases {
+            command.args(mutant.cases());
+        }
+        if let Some(scenarios) = &self.scenarios {
+            command.arg("--scenarios").arg(scenarios);
+        }
+        command.args(["--jobs", "1", "--no-doctor", "--json"]);
+        command.arg(&report).stderr(Stdio::null());
+        let began = Instant::now();
+        let ended = within(&mut command, self.limit)?;
+        let seconds = began.elapsed().as_secs_f64();
+        if !ended {
+            return Ok(Verdict {
+                noticed: Noticed::Endless,
+                counts: [0; 4],
+                first: None,
+                named: false,
+                seconds,
+            });
+        }
+        let text = fs::read_to_string(&report)
+            .map_err(|error| io::Error::other(format!("no report on {}: {error}", mutant.id)))?;
+        fs::remove_file(&report)?;
+        Ok(judge(mutant, &serde_json::from_str(&text)?, seconds))
+    }
+}
+
+/// Runs a command to its end, or ends it. Returns whether it ended by itself.
+fn within(command: &mut Command, limit: Duration) -> io::Result<bool> {
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
     // Its output ends with it.
     let mut output = child.stdout.take().expect("it is piped");
     let (ended, end) = channel();
     let reader = thread::spawn(move || {
-        let _ = io::copy(&mut output.by_ref(), &mut io::sink());
+        let _ = io::copy(&mut output, &mut io::sink());
         let _ = ended.send(());
     });
-    let endless = end.recv_timeout(limit).is_err();
-    if endless {
+    let in_time = end.recv_timeout(limit).is_ok();
+    if !in_time {
         child.kill()?;
     }
-    let _ = child.wait()?;
+    child.wait()?;
     let _ = reader.join();
-    let seconds = began.elapsed().as_secs_f64();
-    if endless {
-        return Ok(Verdict {
-            noticed: Noticed::Endless,
-            counts: [0; 4],
-            first: None,
-            named: false,
-            seconds,
-        });
-    }
-    let text = fs::read_to_string(&report)?;
-    fs::remove_file(&report)?;
-    Ok(judge(mutant, &serde_json::from_str(&text)?, seconds))
+    Ok(in_time)
 }
 
 fn judge(mutant: &Mutant, report: &Value, seconds: f64) -> Verdict {

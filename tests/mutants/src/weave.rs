@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use crate::mutant::Mutant;
+use crate::mutant::Change;
 
 /// A mutant that does not fit its file.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,14 +23,15 @@ pub(crate) enum Misfit {
 /// A place of a mutant: the lines of the function's body, and the bytes to replace.
 #[derive(Debug)]
 struct Place<'a> {
-    mutant: &'a Mutant,
+    id: &'a str,
+    replace: &'a str,
     body: Range<usize>,
     text: Range<usize>,
 }
 
-/// The source with all mutants in it.
-pub(crate) fn weave(source: &str, mutants: &[&Mutant]) -> Result<String, Misfit> {
-    let places = mutants.iter().map(|mutant| place(source, mutant));
+/// The source with all changes in it, each given with the id of its mutant.
+pub(crate) fn weave(source: &str, changes: &[(&str, Change)]) -> Result<String, Misfit> {
+    let places = changes.iter().map(|(id, change)| place(source, id, change));
     let mut places = places.collect::<Result<Vec<Place<'_>>, Misfit>>()?;
     places.sort_by_key(|place| place.body.start);
     let mut woven = String::new();
@@ -38,12 +39,14 @@ pub(crate) fn weave(source: &str, mutants: &[&Mutant]) -> Result<String, Misfit>
     for group in places.chunk_by(|one, other| one.body == other.body) {
         let body = group[0].body.clone();
         woven.push_str(&source[done..body.start]);
-        for Place { mutant, text, .. } in group {
+        for Place {
+            id, replace, text, ..
+        } in group
+        {
             let (before, after) = (&source[body.start..text.start], &source[text.end..body.end]);
             write!(
                 woven,
-                "if crate::mutants::active({:?}) {{\n{before}{}{after}}} else ",
-                mutant.id, mutant.replace
+                "if crate::mutants::active({id:?}) {{\n{before}{replace}{after}}} else "
             )
             .expect("a String takes all text");
         }
@@ -54,18 +57,22 @@ pub(crate) fn weave(source: &str, mutants: &[&Mutant]) -> Result<String, Misfit>
     Ok(woven)
 }
 
-fn place<'a>(source: &str, mutant: &'a Mutant) -> Result<Place<'a>, Misfit> {
+fn place<'a>(source: &str, id: &'a str, change: &'a Change) -> Result<Place<'a>, Misfit> {
     // Tests of the proxy come last in its files, and are no place for mutants.
     let code = source.split("\n#[cfg(test)]\nmod tests {").next();
     let code = code.unwrap_or(source);
-    let mut found = occurrences(code, &mutant.find);
-    let id = || mutant.id.clone();
-    let text = found.next().ok_or_else(|| Misfit::Absent(id()))?;
+    let mut found = occurrences(code, &change.find);
+    let text = found.next().ok_or_else(|| Misfit::Absent(id.to_owned()))?;
     if found.next().is_some() {
-        return Err(Misfit::Ambiguous(id()));
+        return Err(Misfit::Ambiguous(id.to_owned()));
     }
-    let body = body(code, &text).ok_or_else(|| Misfit::NoFunction(id()))?;
-    Ok(Place { mutant, body, text })
+    let body = body(code, &text).ok_or_else(|| Misfit::NoFunction(id.to_owned()))?;
+    Ok(Place {
+        id,
+        replace: &change.replace,
+        body,
+        text,
+    })
 }
 
 /// Where the text occurs, with any blanks where it has some.
@@ -153,22 +160,22 @@ mod tests {
 }
 ";
 
-    fn mutant(id: &str, find: &str, replace: &str) -> Mutant {
-        let text = format!(
-            "id = \"{id}\"\nfile = \"a.rs\"\nfind = \"{find}\"\nreplace = \"{replace}\"\n\
-             breaks = \"a rule\"\nrequirements = []"
-        );
-        toml::from_str(&text).expect("a mutant")
+    fn change(find: &str, replace: &str) -> Change {
+        Change {
+            file: "a.rs".to_owned(),
+            find: find.to_owned(),
+            replace: replace.to_owned(),
+        }
     }
 
     #[test]
     fn functions_choose_between_their_bodies() {
-        let (one, other) = (
-            mutant("a", "n == 2 { 1", "n == 3 { 1"),
-            mutant("b", "== 2", "== 4"),
-        );
-        let third = mutant("c", "two(2)", "two(3)");
-        let woven = weave(SOURCE, &[&third, &one, &other]).expect("they fit");
+        let changes = [
+            ("c", change("two(2)", "two(3)")),
+            ("a", change("n == 2 { 1", "n == 3 { 1")),
+            ("b", change("== 2", "== 4")),
+        ];
+        let woven = weave(SOURCE, &changes).expect("they fit");
         assert_eq!(
             woven.lines().take(19).collect::<Vec<_>>().join("\n"),
             "\
@@ -199,7 +206,7 @@ if crate::mutants::active(\"a\") {
 
     #[test]
     fn says_what_does_not_fit() {
-        let fits = |find: &str| weave(SOURCE, &[&mutant("a", find, "")]).map(drop);
+        let fits = |find: &str| weave(SOURCE, &[("a", change(find, ""))]).map(drop);
         assert_eq!(fits("two(3)"), Err(Misfit::Absent("a".to_owned())));
         assert_eq!(fits("n"), Err(Misfit::Ambiguous("a".to_owned())));
         assert_eq!(fits("struct"), Err(Misfit::NoFunction("a".to_owned())));
