@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Options of `run` that do not change which cases are selected, and whether they take a value.
-const NOT_OF_LIST: [(&str, bool); 13] = [
+const NOT_OF_LIST: [(&str, bool); 14] = [
     ("--baseline", true),
+    ("--budget", true),
     ("--jobs", true),
     ("--json", true),
     ("--prove", false),
@@ -142,10 +143,11 @@ fn arguments(words: &[String]) -> Option<Vec<String>> {
     if words.first()? == "s2spec" {
         return Some(words[1..].to_vec());
     }
-    let mut words = words.iter();
-    let cargo = words.next()? == "cargo" && words.next()? == "run";
-    let rest = words.skip_while(|word| *word != "--").skip(1);
-    cargo.then(|| rest.cloned().collect())
+    let cargo = words.first()? == "cargo" && words.get(1)? == "run";
+    let package = words.iter().skip_while(|word| *word != "-p").nth(1);
+    let is_other = package.is_some_and(|package| package != "s2spec");
+    let rest = words.iter().skip_while(|word| *word != "--").skip(1);
+    (cargo && !is_other).then(|| rest.cloned().collect())
 }
 
 fn s2spec(arguments: &[String], folder: &Path) -> Output {

@@ -28,6 +28,7 @@ use crate::evidence::{Arrival, Bounce};
 use crate::judge::{Grade, grade};
 use crate::lab::Lease;
 use crate::observe::{self, Observation, Observer};
+use crate::subject::inner_side::Stanzas;
 
 /// How long to wait, once all connections have ended, before nothing more is expected.
 const QUIET: Duration = Duration::from_millis(2500);
@@ -56,6 +57,8 @@ pub(super) struct CaseRun<'a> {
     open: usize,
     /// How many records were changed.
     changed: usize,
+    /// Takes what a conforming partner sends afterwards, so that the case does not see it.
+    pub(super) aftermath: Option<Stanzas>,
     _published: Published<'a>,
 }
 
@@ -101,6 +104,7 @@ impl<'a> CaseRun<'a> {
             last: Instant::now(),
             open: 0,
             changed: 0,
+            aftermath: None,
             _published: Published::of(lab, lease),
         }
     }

@@ -131,6 +131,8 @@ impl CaseRun<'_> {
         };
         let got_through = timeout(self.bench.deadlines.patience, arrived).await;
         partner.stop().await;
+        // A second attempt may still be on its way.
+        self.aftermath = stanzas;
         self.observed.timed_out |= got_through.is_err();
         Ok(match got_through {
             Ok(true) => None,

@@ -97,7 +97,7 @@ fn an_alternative_will_do_and_may_be_only_tolerated() {
     assert_eq!(grade(&expect(""), &observations, &plain), Grade::Met);
     assert_eq!(
         grade(&expect(", warn = \"late\""), &observations, &plain),
-        Grade::Tolerated("late".to_owned())
+        Grade::Tolerated("late (stream-error `reset`)".to_owned())
     );
     assert!(!grade(&expect(""), &observations[..0], &plain).is_met());
 }

@@ -235,11 +235,15 @@ impl Network {
     /// What one end sees of the certificate at the end `shown_by`.
     fn facts(&self, connection: usize, shown_by: usize) -> TlsSession {
         let partner = self.connections[connection][shown_by].partner;
+        let certificate = self.partners[partner].persona.offer.certificate;
+        let domain = &self.partners[partner].domain;
+        let good = certificate == Certificate::Good;
         TlsSession {
             version: "1.3",
             suite: "TLS_AES_128_GCM_SHA256".to_owned(),
             sni: None,
-            target_certificate: match self.partners[partner].persona.offer.certificate {
+            certified_for: good.then(|| domain.clone()).into_iter().collect(),
+            target_certificate: match certificate {
                 Certificate::Good => CertificateSeen::Good,
                 Certificate::None => CertificateSeen::None,
                 bad => CertificateSeen::Bad(format!("{bad:?}")),

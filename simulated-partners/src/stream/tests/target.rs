@@ -65,10 +65,12 @@ pub(super) const UNITS: [(&str, &str); 19] = [
 ];
 
 pub(super) fn facts(certificate: CertificateSeen) -> TlsSession {
+    let good = certificate == CertificateSeen::Good;
     TlsSession {
         version: "1.3",
         suite: "TLS_AES_128_GCM_SHA256".to_owned(),
         sni: None,
+        certified_for: good.then(|| TARGET.to_owned()).into_iter().collect(),
         target_certificate: certificate,
         ..TlsSession::default()
     }

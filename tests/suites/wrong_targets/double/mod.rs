@@ -131,7 +131,7 @@ async fn start(
             policies.insert(domain, case.row.policy());
         }
     }
-    let patience = match group.starts_with("impatient") {
+    let patience = match group.starts_with("timed-") {
         true => IMPATIENCE,
         false => PATIENCE,
     };

@@ -126,22 +126,6 @@ fn the_end_of_a_stream_can_be_answered_late_or_not_at_all() {
 }
 
 #[test]
-fn the_end_is_a_point_even_where_the_partner_ended_first() {
-    let mut hand = Hand::dialling(
-        &clear(),
-        &[
-            ("when = 'established'", "{ send = '</stream:stream>' }"),
-            ("when = 'stream-end'", "{ raise = 'over' }, 'proceed'"),
-        ],
-    );
-    hand.told(HEADER).told("<stream:features/>").told(VALID);
-    hand.told("</stream:stream>");
-    hand.has_said("raised over");
-    assert_eq!(hand.sent.matches("</stream:stream>").count(), 1);
-    assert_eq!(hand.state(), State::Ended);
-}
-
-#[test]
 fn a_failed_handshake_can_raise_a_signal() {
     let mut hand = Hand::dialling(
         &modern(),
