@@ -8,7 +8,6 @@ use std::time::Duration;
 use simulated_partners::board::Board;
 use simulated_partners::driver::{Partner, Place};
 use simulated_partners::event::{Event, EventKind, Party};
-use simulated_partners::stanza::ping;
 use simulated_partners::wire::{Element, NS_SERVER, Unit};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -22,8 +21,8 @@ use super::partners::{Started, next_event, ready};
 use super::passing::{Passing, rest};
 use super::plan::Job;
 use super::published::Published;
-use crate::case::names::{self, Names};
-use crate::case::{Dials, Direction, Expect, MAIN, Script, Sees};
+use crate::case::names::Names;
+use crate::case::{Direction, Expect, MAIN, Script, Sees};
 use crate::evidence::{Arrival, Bounce};
 use crate::judge::{Grade, grade};
 use crate::lab::Lease;
@@ -56,7 +55,7 @@ pub(super) struct CaseRun<'a> {
     /// Open connections.
     open: usize,
     /// How many records were changed.
-    changed: usize,
+    pub(super) changed: usize,
     /// Takes what a conforming partner sends afterwards, so that the case does not see it.
     pub(super) aftermath: Option<Stanzas>,
     _published: Published<'a>,
@@ -67,14 +66,6 @@ fn is_timeout(observation: &Observation) -> bool {
     observation.sees == Sees::Unit(Unit::StreamError)
         && observation.by == Party::Target
         && observation.condition() == Some("connection-timeout")
-}
-
-/// An action waiting for a signal.
-#[derive(Clone, Copy)]
-enum Due {
-    Dial(usize),
-    Local(usize),
-    Dns(usize),
 }
 
 impl<'a> CaseRun<'a> {
@@ -243,92 +234,6 @@ impl<'a> CaseRun<'a> {
         if let Bounce::NotObservable { settled } = &mut self.observed.evidence.bounced {
             *settled = is_settling;
         }
-    }
-
-    /// Executes the initial actions. The rest arrives on `due` when its signal is raised.
-    fn dues(&self, due: &mpsc::UnboundedSender<Due>, waiting: &mut JoinSet<()>) -> Vec<Due> {
-        let mut wait = |name: &str, what: Due| {
-            let (board, name, due) = (self.board.clone(), name.to_owned(), due.clone());
-            let kept = match what {
-                Due::Dns(_) => self.bench.lab.pool.dns_cache(),
-                Due::Dial(_) | Due::Local(_) => Duration::ZERO,
-            };
-            waiting.spawn(async move {
-                board.wait_for(&name).await;
-                if !kept.is_zero() {
-                    sleep_until(Instant::now() + kept).await;
-                }
-                // The case may have ended.
-                let _ = due.send(what);
-            });
-        };
-        let mut now = Vec::new();
-        for (at, role) in self.script.roles.iter().enumerate() {
-            match &role.dials {
-                Dials::Plain(true) => now.push(Due::Dial(at)),
-                Dials::Plain(false) => {}
-                Dials::When(name) => wait(name, Due::Dial(at)),
-            }
-        }
-        for (at, local) in self.script.local.iter().enumerate() {
-            match &local.when {
-                None => now.push(Due::Local(at)),
-                Some(name) => wait(name, Due::Local(at)),
-            }
-        }
-        for (at, dns) in self.script.dns.iter().enumerate() {
-            if let Some(name) = &dns.when {
-                wait(name, Due::Dns(at));
-            }
-        }
-        now
-    }
-
-    async fn due(&mut self, due: Due) -> Result<(), CaseError> {
-        match due {
-            Due::Dial(at) => {
-                let Some(one) = self.partners.get(at) else {
-                    return Ok(());
-                };
-                let domain = self.names.of_role(one.role);
-                let target = self.names.of_target(one.role);
-                for _ in 0..one.role.times {
-                    let probe = ping(self.names.probe(), &domain, &target);
-                    one.partner.dial(probe);
-                }
-            }
-            Due::Local(at) => {
-                let local = &self.script.local[at];
-                for number in 1..=local.times {
-                    let text = local.send.replace("{n}", &number.to_string());
-                    let stanza = names::stanza(&self.fill()(&text)).map_err(CaseError::Stanza)?;
-                    self.backend.send(&stanza).await;
-                }
-            }
-            Due::Dns(at) => {
-                self.set_records(at)?;
-                self.changed += 1;
-                self.board.raise("records-changed", "");
-            }
-        }
-        Ok(())
-    }
-
-    /// How long the case waits for what the target may have kept of records that change.
-    fn waits_for_dns(&self) -> Duration {
-        let change = self.script.dns.iter().any(|dns| dns.when.is_some());
-        if change {
-            self.bench.lab.pool.dns_cache()
-        } else {
-            Duration::ZERO
-        }
-    }
-
-    /// Whether records are about to change.
-    fn is_changing(&self) -> bool {
-        let raised = self.board.snapshot();
-        let due = self.script.dns.iter().filter_map(|dns| dns.when.as_ref());
-        due.filter(|&name| raised.contains_key(name)).count() > self.changed
     }
 
     /// Records what has already happened, at most this many things. The two sides report the same moment

@@ -3,6 +3,7 @@
 //! A `plan` has a job for each case; `repeat` and `schedule` run them. A `job` runs as a `CaseRun` against
 //! a `Backend`, a link to the target's local side or only the wires, and its `ending` has it judged.
 
+mod actions;
 mod backend;
 mod case_run;
 mod collect;

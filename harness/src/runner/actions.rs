@@ -1,0 +1,114 @@
+//! What a case does by itself, at once or when its signal is raised: partners dial, the local side sends,
+//! DNS records change.
+
+use std::time::Duration;
+
+use simulated_partners::stanza::ping;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::case_run::CaseRun;
+use super::error::CaseError;
+use crate::case::Dials;
+use crate::case::names;
+
+/// An action waiting for a signal.
+#[derive(Clone, Copy)]
+pub(super) enum Due {
+    Dial(usize),
+    Local(usize),
+    Dns(usize),
+}
+
+impl CaseRun<'_> {
+    /// Executes the initial actions. The rest arrives on `due` when its signal is raised.
+    pub(super) fn dues(
+        &self,
+        due: &mpsc::UnboundedSender<Due>,
+        waiting: &mut JoinSet<()>,
+    ) -> Vec<Due> {
+        let mut wait = |name: &str, what: Due| {
+            let (board, name, due) = (self.board.clone(), name.to_owned(), due.clone());
+            let kept = match what {
+                Due::Dns(_) => self.bench.lab.pool.dns_cache(),
+                Due::Dial(_) | Due::Local(_) => Duration::ZERO,
+            };
+            waiting.spawn(async move {
+                board.wait_for(&name).await;
+                if !kept.is_zero() {
+                    sleep_until(Instant::now() + kept).await;
+                }
+                // The case may have ended.
+                let _ = due.send(what);
+            });
+        };
+        let mut now = Vec::new();
+        for (at, role) in self.script.roles.iter().enumerate() {
+            match &role.dials {
+                Dials::Plain(true) => now.push(Due::Dial(at)),
+                Dials::Plain(false) => {}
+                Dials::When(name) => wait(name, Due::Dial(at)),
+            }
+        }
+        for (at, local) in self.script.local.iter().enumerate() {
+            match &local.when {
+                None => now.push(Due::Local(at)),
+                Some(name) => wait(name, Due::Local(at)),
+            }
+        }
+        for (at, dns) in self.script.dns.iter().enumerate() {
+            if let Some(name) = &dns.when {
+                wait(name, Due::Dns(at));
+            }
+        }
+        now
+    }
+
+    pub(super) async fn due(&mut self, due: Due) -> Result<(), CaseError> {
+        match due {
+            Due::Dial(at) => {
+                let Some(one) = self.partners.get(at) else {
+                    return Ok(());
+                };
+                let domain = self.names.of_role(one.role);
+                let target = self.names.of_target(one.role);
+                for _ in 0..one.role.times {
+                    let probe = ping(self.names.probe(), &domain, &target);
+                    one.partner.dial(probe);
+                }
+            }
+            Due::Local(at) => {
+                let local = &self.script.local[at];
+                for number in 1..=local.times {
+                    let text = local.send.replace("{n}", &number.to_string());
+                    let stanza = names::stanza(&self.fill()(&text)).map_err(CaseError::Stanza)?;
+                    self.backend.send(&stanza).await;
+                }
+            }
+            Due::Dns(at) => {
+                self.set_records(at)?;
+                self.changed += 1;
+                self.board.raise("records-changed", "");
+            }
+        }
+        Ok(())
+    }
+
+    /// How long the case waits for what the target may have kept of records that change.
+    pub(super) fn waits_for_dns(&self) -> Duration {
+        let change = self.script.dns.iter().any(|dns| dns.when.is_some());
+        if change {
+            self.bench.lab.pool.dns_cache()
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// Whether records are about to change.
+    pub(super) fn is_changing(&self) -> bool {
+        let raised = self.board.snapshot();
+        let due = self.script.dns.iter().filter_map(|dns| dns.when.as_ref());
+        due.filter(|&name| raised.contains_key(name)).count() > self.changed
+    }
+}
