@@ -4,16 +4,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::FalseyValueParser;
-
 use super::error::{CliError, Exit};
 use super::json_file::JsonFile;
 use super::judging::Judging;
-use super::policy::{Policies, PolicyName};
+use super::policy::PolicyName;
 use super::run;
 use super::select::{Sources, Wanted};
 use super::signal::end_wanted;
-use super::target::Chosen;
+use super::target::Tested;
 use super::worth::Worth;
 use super::{Color, logging, output};
 use crate::doctor::{self, Depth, Diagnosis, Preflight, PublicDns};
@@ -27,15 +25,8 @@ const WIDEST: usize = 100;
 Exit codes: 0 nothing blocks a run, 3 something does.
 The first line says what to mend first; the checks stand in the order of causes.")]
 pub(super) struct Args {
-    #[arg(
-        short,
-        long,
-        value_name = "TARGET",
-        default_value_t,
-        env = "S2SPEC_TARGET",
-        help = format!("What to examine: {}", Chosen::forms())
-    )]
-    target: Chosen,
+    #[command(flatten)]
+    tested: Tested,
 
     /// The policy of the target [default: the one that shows most]
     #[arg(long, value_name = "POLICY", env = "S2SPEC_ROW")]
@@ -58,10 +49,6 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDRESS", env = "S2SPEC_NAMESERVER")]
     nameserver: Option<SocketAddr>,
 
-    /// Allow queries to other machines: the target's server and the system's name server
-    #[arg(long, env = "S2SPEC_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
-    allow_remote: bool,
-
     /// Also write the findings as JSON; `-` prints them instead of the text
     #[arg(long, value_name = "FILE", env = "S2SPEC_JSON")]
     json: Option<PathBuf>,
@@ -83,26 +70,22 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     logging::start("off");
     if let Some(server) = args.nameserver
         && !server.ip().is_loopback()
-        && !args.allow_remote
+        && !args.tested.allow_remote
     {
         return Err(CliError::Usage(format!(
             "the name server {server} is not on this machine; --allow-remote lets it be asked"
         )));
     }
-    let worth = match &args.target {
-        Chosen::File(path) => {
-            let file = super::target::read(path, args.allow_remote)?;
-            let sources = Sources {
-                policies: Some(Policies(file.rows().collect())),
-                ..Sources::default()
-            };
+    let worth = match args.tested.file()? {
+        Some(file) => {
+            let sources = args.tested.sources(&Sources::default())?;
             Worth::of(&file, &Wanted::default(), &sources, &sources.all()?)?
         }
-        Chosen::Reference | Chosen::BuiltIn(_) => Worth::default(),
+        None => Worth::default(),
     };
     let json = args.json.as_deref().map(JsonFile::open).transpose()?;
     let profile = args.judging.profile();
-    let (target, extra) = run::target(&args.target, profile, args.allow_remote)?;
+    let (target, extra) = args.tested.open(profile)?;
     let preflight = Preflight {
         row: args.row.map(|PolicyName(row)| row),
         profile,
@@ -112,7 +95,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         public_dns: match args.nameserver {
             Some(server) => PublicDns::NameServer(server),
             None => PublicDns::System {
-                remote: args.allow_remote,
+                remote: args.tested.allow_remote,
             },
         },
         extra,

@@ -4,11 +4,9 @@ mod domains;
 
 use std::fmt::Write as _;
 
-use clap::builder::FalseyValueParser;
-
 use super::error::{CliError, Exit};
 use super::judging::Judging;
-use super::target::{self, Chosen};
+use super::target::Tested;
 use super::{output, select};
 use crate::case::Case;
 use crate::expectation::Expectation;
@@ -34,19 +32,8 @@ pub(super) struct Args {
     #[arg(long, requires = "domains")]
     json: bool,
 
-    #[arg(
-        short,
-        long,
-        value_name = "TARGET",
-        default_value_t,
-        env = "S2SPEC_TARGET",
-        help = format!("What the cases would run against: {}", Chosen::forms())
-    )]
-    target: Chosen,
-
-    /// Allow targets on other machines
-    #[arg(long, env = "S2SPEC_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
-    allow_remote: bool,
+    #[command(flatten)]
+    tested: Tested,
 
     #[command(flatten)]
     sources: select::Sources,
@@ -56,7 +43,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
-    let sources = target::sources(&args.target, args.allow_remote, &args.sources)?;
+    let sources = args.tested.sources(&args.sources)?;
     let all = args.wanted.parts(&sources)?;
     let chosen = args.wanted.among(&all)?;
     let text = if args.domains {

@@ -15,20 +15,17 @@ use super::expecting::Expecting;
 use super::json_file::JsonFile;
 use super::judging::Judging;
 use super::signal::end_wanted;
-use super::target::Chosen;
+use super::target::{Chosen, Tested};
 use super::worth::Worth;
 use super::{Color, logging, output, select};
 use crate::case::Case;
 use crate::coverage::doubles;
-use crate::doctor::{self, Depth, Extra, Preflight, PublicDns, WithPreflight};
-use crate::oracle::Profile;
+use crate::doctor::{self, Depth, Preflight, PublicDns, WithPreflight};
 use crate::record::RunEvent;
 use crate::report::{self, Progress, Report, Rerun, View};
 use crate::runner::{self, Budget, Deadlines, Plan, Repetition, SLOTS};
 use crate::scenario::Library;
 use crate::subject;
-use crate::subject::reference::Reference;
-use crate::subject::remote::Remote;
 use crate::verdict::Verdict;
 
 /// The default time limit of a case.
@@ -68,12 +65,9 @@ fn run(
         true => options.expecting.check(&sources.with_own_policies(&all)?)?,
         false => options.expecting.check(&all)?,
     });
-    let gains = match &options.target {
-        Chosen::File(path) => {
-            let file = super::target::read(path, options.allow_remote)?;
-            Worth::of(&file, &args.wanted, sources, &cases)?
-        }
-        Chosen::Reference | Chosen::BuiltIn(_) => Worth::default(),
+    let gains = match options.tested.file()? {
+        Some(file) => Worth::of(&file, &args.wanted, sources, &cases)?,
+        None => Worth::default(),
     };
     let new_baseline = options.expecting.open_new()?;
     let json = options.json.as_deref().map(JsonFile::open).transpose()?;
@@ -236,19 +230,8 @@ const START: Start = |plan, repetition, interrupt| {
 /// Options of `run` and of `s2spec` alone.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Options {
-    #[arg(
-        short,
-        long,
-        value_name = "TARGET",
-        default_value_t,
-        env = "S2SPEC_TARGET",
-        help = format!("What to run against: {}", Chosen::forms())
-    )]
-    target: Chosen,
-
-    /// Allow targets on other machines; they will receive broken and hostile streams
-    #[arg(long, env = "S2SPEC_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
-    allow_remote: bool,
+    #[command(flatten)]
+    tested: Tested,
 
     /// Skip the preflight check of the target
     #[arg(long, env = "S2SPEC_NO_DOCTOR", value_parser = FalseyValueParser::new())]
@@ -329,16 +312,16 @@ impl From<Options> for Args {
 impl Options {
     /// Where cases come from: in the policies of the target file, unless others are asked for.
     fn sources(&self) -> Result<select::Sources, CliError> {
-        super::target::sources(&self.target, self.allow_remote, &self.sources)
+        self.tested.sources(&self.sources)
     }
 
     /// The command to run a case of this run again.
     fn rerun(&self) -> Rerun {
         let mut options = Vec::new();
-        if !self.target.is_default() {
-            options.push(format!("--target {}", self.target));
+        if !self.tested.target.is_default() {
+            options.push(format!("--target {}", self.tested.target));
         }
-        if self.allow_remote {
+        if self.tested.allow_remote {
             options.push("--allow-remote".to_owned());
         }
         if self.no_doctor {
@@ -401,35 +384,12 @@ fn budget(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// The target, with additional information from its file.
-pub(super) fn target(
-    chosen: &Chosen,
-    profile: Profile,
-    allow_remote: bool,
-) -> Result<(Arc<dyn subject::Target>, Extra), CliError> {
-    let target: Arc<dyn subject::Target> =
-        match chosen {
-            Chosen::Reference => Arc::new(Reference {
-                strict_certificates: profile.strict_certificates,
-            }),
-            Chosen::BuiltIn(folder) => Arc::new(folder.find().map_err(|why| {
-                CliError::environment(format!("cannot run {}", folder.name), why)
-            })?),
-            Chosen::File(path) => {
-                let file = super::target::read(path, allow_remote)?;
-                let extra = super::target::extra(&file);
-                return Ok((Arc::new(Remote::new(file)), extra));
-            }
-        };
-    Ok((target, Extra::default()))
-}
-
 /// The target of a run. The target of a file is examined first: at once if it must already be running, else
 /// each time it has been started.
 fn examined(options: &Options, runtime: &Runtime) -> Result<Arc<dyn subject::Target>, CliError> {
     let profile = options.judging.profile();
-    let (target, extra) = target(&options.target, profile, options.allow_remote)?;
-    if options.no_doctor || !matches!(options.target, Chosen::File(_)) {
+    let (target, extra) = options.tested.open(profile)?;
+    if options.no_doctor || !matches!(options.tested.target, Chosen::File(_)) {
         return Ok(target);
     }
     let patience = options.timeout / 2;

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
+use clap::builder::FalseyValueParser;
 use simulated_partners::document::FileError;
 use simulated_partners::nearest::{did_you_mean, nearest};
 
@@ -10,8 +12,11 @@ use super::error::CliError;
 use super::policy::Policies;
 use super::select::Sources;
 use crate::doctor::Extra;
+use crate::oracle::Profile;
+use crate::subject::Target;
 use crate::subject::built_in::{self, Folder};
-use crate::subject::remote::TargetFile;
+use crate::subject::reference::Reference;
+use crate::subject::remote::{Remote, TargetFile};
 
 /// The name of the embedded proxy.
 const REFERENCE: &str = "reference";
@@ -74,6 +79,71 @@ impl Chosen {
     }
 }
 
+/// Which server is under test.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Tested {
+    #[arg(
+        short,
+        long,
+        value_name = "TARGET",
+        default_value_t,
+        env = "S2SPEC_TARGET",
+        help = format!("The server under test: {}", Chosen::forms())
+    )]
+    pub(super) target: Chosen,
+
+    /// Allow targets and name servers on other machines; targets receive broken and hostile streams
+    #[arg(long, env = "S2SPEC_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
+    pub(super) allow_remote: bool,
+}
+
+impl Tested {
+    /// The target file, if one describes the target.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub(super) fn file(&self) -> Result<Option<TargetFile>, CliError> {
+        match &self.target {
+            Chosen::File(path) => read(path, self.allow_remote).map(Some),
+            Chosen::Reference | Chosen::BuiltIn(_) => Ok(None),
+        }
+    }
+
+    /// The target, with additional information from its file.
+    ///
+    /// # Errors
+    /// When its file cannot be read, or a built-in server is not installed.
+    pub(super) fn open(&self, profile: Profile) -> Result<(Arc<dyn Target>, Extra), CliError> {
+        let target: Arc<dyn Target> = match &self.target {
+            Chosen::Reference => Arc::new(Reference {
+                strict_certificates: profile.strict_certificates,
+            }),
+            Chosen::BuiltIn(folder) => Arc::new(folder.find().map_err(|why| {
+                CliError::environment(format!("cannot run {}", folder.name), why)
+            })?),
+            Chosen::File(path) => {
+                let file = read(path, self.allow_remote)?;
+                let extra = extra(&file);
+                return Ok((Arc::new(Remote::new(file)), extra));
+            }
+        };
+        Ok((target, Extra::default()))
+    }
+
+    /// Where cases come from: in the policies of a target file, unless others are asked for.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub(super) fn sources(&self, sources: &Sources) -> Result<Sources, CliError> {
+        let mut sources = sources.clone();
+        if sources.policies.is_none() {
+            let file = self.file()?;
+            sources.policies = file.map(|file| Policies(file.rows().collect()));
+        }
+        Ok(sources)
+    }
+}
+
 /// Reads a target file.
 ///
 /// # Errors
@@ -94,25 +164,8 @@ pub(crate) fn read(path: &Path, allow_remote: bool) -> Result<TargetFile, CliErr
     })
 }
 
-/// Where cases come from: in the policies of a target file, unless others are asked for.
-///
-/// # Errors
-/// As [`read`].
-pub(super) fn sources(
-    chosen: &Chosen,
-    allow_remote: bool,
-    sources: &Sources,
-) -> Result<Sources, CliError> {
-    let mut sources = sources.clone();
-    if let (Chosen::File(path), None) = (chosen, &sources.policies) {
-        let file = read(path, allow_remote)?;
-        sources.policies = Some(Policies(file.rows().collect()));
-    }
-    Ok(sources)
-}
-
 /// The doctor's view of a target file.
-pub(super) fn extra(file: &TargetFile) -> Extra {
+fn extra(file: &TargetFile) -> Extra {
     let switched = file.policies.iter().any(|policy| policy.switch.is_some());
     Extra {
         place: Some((file.domain.clone(), file.address)),

@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::Args;
 use crate::case::Case;
 use crate::cli::error::CliError;
-use crate::cli::run;
 use crate::cli::target::Chosen;
 use crate::doctor;
 use crate::runner;
@@ -29,7 +28,7 @@ struct Document<'a> {
 /// When the target cannot be read or found.
 pub(super) fn listed(args: &Args, all: &[Case], chosen: &[&Case]) -> Result<String, CliError> {
     let profile = args.judging.profile();
-    let (target, _) = run::target(&args.target, profile, args.allow_remote)?;
+    let (target, _) = args.tested.open(profile)?;
     let target = target.as_ref();
     let chosen: Vec<Case> = chosen.iter().map(|&case| case.clone()).collect();
     let mut domains = BTreeSet::new();
@@ -41,7 +40,7 @@ pub(super) fn listed(args: &Args, all: &[Case], chosen: &[&Case]) -> Result<Stri
         }
     }
     // A target of a file is examined before it is tested.
-    if matches!(args.target, Chosen::File(_)) {
+    if matches!(args.tested.target, Chosen::File(_)) {
         for row in rows {
             let partners = doctor::partner_domains(target, row);
             domains.extend(partners.map_err(|e| CliError::environment("no partners", e))?);
