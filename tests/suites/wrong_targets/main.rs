@@ -1,6 +1,7 @@
 //! Wrong targets. For each rule of the judge there is a target that breaks it, which the judge must detect;
 //! the unmodified proxy passes the same case.
 
+mod component_server;
 mod double;
 mod doubles;
 mod misconfigured;

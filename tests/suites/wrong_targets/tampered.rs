@@ -10,22 +10,23 @@ use s2spec::subject::inner_side::InnerSide;
 use s2spec::subject::reference::Reference;
 use s2spec::subject::{Inside, Pending, Placement, Running, StartError, Stop, Target};
 use simulated_partners::inner::component;
-use simulated_partners::wire::{Element, Framer, Kind, Limits, NS_SERVER, NS_STREAM, Node};
+use simulated_partners::wire::Element;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-pub(crate) const NS_COMPONENT: &str = "jabber:component:accept";
+use crate::component_server;
+
 const UNLISTED: &str = "unlisted.example";
-pub(crate) const CHUNK: usize = 8192;
+const CHUNK: usize = 8192;
 
 /// The direction of a stanza.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// From the proxy to its gateway.
+    /// From the target to the component.
     In,
-    /// From the gateway to the proxy.
+    /// From the component to the target.
     Out,
 }
 
@@ -147,10 +148,15 @@ impl Tampered {
                 }
             });
         }
-        let stanzas = self.stanzas;
+        let (to_component, arriving) = mpsc::unbounded_channel();
+        let (leaving, from_component) = mpsc::unbounded_channel();
         tasks.spawn(async move {
             // Any end closes the link, which the harness notices.
-            let _ = bridge(&listener, &behind, from_proxy, stanzas).await;
+            let _ = component_server::serve(listener, arriving, leaving).await;
+        });
+        let stanzas = self.stanzas;
+        tasks.spawn(async move {
+            bridge(stanzas, &behind, from_proxy, from_component, &to_component).await;
         });
         let link = component::connect(address, domain, "")
             .await
@@ -190,82 +196,35 @@ fn trouble(error: &io::Error) -> StartError {
     StartError::Environment(error.to_string())
 }
 
-/// An XEP-0114 server for one component that accepts any secret.
+/// Passes stanzas on, or what they become, until one side ends.
 async fn bridge(
-    listener: &TcpListener,
+    stanzas: Stanzas,
     behind: &InnerSide,
     mut from_proxy: mpsc::UnboundedReceiver<Element>,
-    stanzas: Stanzas,
-) -> io::Result<()> {
-    let (mut stream, _) = listener.accept().await?;
-    let mut framer = Framer::new(Limits::default());
-    let mut chunk = [0; CHUNK];
+    mut from_component: mpsc::UnboundedReceiver<Element>,
+    to_component: &mpsc::UnboundedSender<Element>,
+) {
     loop {
-        while let Some(frame) = framer.next().map_err(io::Error::other)? {
-            let passed = match frame.kind {
-                Kind::Header(_) => {
-                    let header = Element::prefixed("stream", NS_STREAM, "stream")
-                        .declare(None, NS_COMPONENT)
-                        .attr("id", "1");
-                    stream.write_all(header.to_open_tag().as_bytes()).await?;
-                    continue;
-                }
-                Kind::Element(element) if element.is(NS_COMPONENT, "handshake") => {
-                    stream.write_all(b"<handshake/>").await?;
-                    continue;
-                }
-                Kind::Element(mut element) => {
-                    rename(&mut element, NS_COMPONENT, NS_SERVER);
-                    stanzas(Way::Out, element)
-                }
-                Kind::End => return Ok(()),
-                Kind::Declaration | Kind::Whitespace(_) => continue,
-            };
-            pass(passed, behind, &mut stream).await?;
-        }
-        tokio::select! {
-            read = stream.read(&mut chunk) => match read? {
-                0 => return Ok(()),
-                length => framer.push(&chunk[..length]),
-            },
-            Some(stanza) = from_proxy.recv() => {
-                pass(stanzas(Way::In, stanza), behind, &mut stream).await?;
+        let (way, stanza) = tokio::select! {
+            stanza = from_proxy.recv() => (Way::In, stanza),
+            stanza = from_component.recv() => (Way::Out, stanza),
+        };
+        let Some(stanza) = stanza else {
+            return;
+        };
+        for (way, stanza) in stanzas(way, stanza) {
+            match way {
+                Way::Out => behind.send(&stanza).await,
+                Way::In if stanza.name == CUT => return,
+                // Whether it is still there, shows above.
+                Way::In => drop(to_component.send(stanza)),
             }
         }
     }
-}
-
-async fn pass(
-    stanzas: Vec<(Way, Element)>,
-    behind: &InnerSide,
-    stream: &mut TcpStream,
-) -> io::Result<()> {
-    for (way, mut stanza) in stanzas {
-        match way {
-            Way::Out => behind.send(&stanza).await,
-            Way::In if stanza.name == CUT => return Err(io::ErrorKind::ConnectionAborted.into()),
-            Way::In => {
-                rename(&mut stanza, NS_SERVER, NS_COMPONENT);
-                stream.write_all(stanza.to_xml().as_bytes()).await?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// A stanza of this name ends the link instead of being passed in.
 pub(crate) const CUT: &str = "cut";
-
-pub(crate) fn rename(element: &mut Element, from: &str, to: &str) {
-    if element.namespace == from {
-        element.namespace = to.to_owned();
-    }
-    for node in &mut element.children {
-        if let Node::Element(child) = node {
-            rename(child, from, to);
-        }
-    }
-}
 
 async fn relay(mut near: TcpStream, proxy: SocketAddr, from: &str, to: &str) -> io::Result<()> {
     let mut far = TcpStream::connect(proxy).await?;

@@ -5,7 +5,6 @@
 mod defect;
 mod dns;
 mod incoming;
-mod inside;
 mod link;
 mod outgoing;
 mod receiving;
@@ -40,6 +39,8 @@ use tokio::task::JoinSet;
 
 pub(crate) use defect::Defect;
 use verification::Question;
+
+use crate::component_server;
 
 const DOMAIN: &str = "contoso.example";
 const SECOND: &str = "chat.contoso.example";
@@ -165,9 +166,15 @@ async fn start(
             accepting.spawn(incoming);
         }
     });
+    let (leaving, mut left) = mpsc::unbounded_channel();
+    server.spawn(async move {
+        let _ = component_server::serve(within, delivered, leaving).await;
+    });
     let linked = Arc::clone(&server);
     server.spawn(async move {
-        let _ = inside::serve(within, linked, delivered).await;
+        while let Some(stanza) = left.recv().await {
+            linked.route(stanza);
+        }
     });
     let link = component::connect(link, DOMAIN, "")
         .await

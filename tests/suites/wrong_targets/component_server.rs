@@ -1,22 +1,21 @@
-//! The double's other side: a server for one component (XEP-0114), which is the harness.
+//! A server for one component (XEP-0114), which is the harness. It accepts any secret.
 
 use std::io;
-use std::sync::Arc;
 
-use simulated_partners::wire::{Element, Framer, Kind, Limits, NS_STREAM};
+use simulated_partners::wire::{Element, Framer, Kind, Limits, NS_SERVER, NS_STREAM, Node};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::Server;
-use crate::tampered::{CHUNK, NS_COMPONENT, rename};
-use simulated_partners::wire::NS_SERVER;
+const NS_COMPONENT: &str = "jabber:component:accept";
+const CHUNK: usize = 8192;
 
-/// Passes stanzas in and out until the link ends.
-pub(super) async fn serve(
+/// Serves until the link ends, or nothing more can arrive. The component gets what arrives; what it sends
+/// leaves.
+pub(crate) async fn serve(
     listener: TcpListener,
-    server: Arc<Server>,
-    mut delivered: mpsc::UnboundedReceiver<Element>,
+    mut arriving: mpsc::UnboundedReceiver<Element>,
+    leaving: mpsc::UnboundedSender<Element>,
 ) -> io::Result<()> {
     let (mut stream, _) = listener.accept().await?;
     let mut framer = Framer::new(Limits::default());
@@ -35,7 +34,9 @@ pub(super) async fn serve(
                 }
                 Kind::Element(mut element) => {
                     rename(&mut element, NS_COMPONENT, NS_SERVER);
-                    server.route(element);
+                    if leaving.send(element).is_err() {
+                        return Ok(());
+                    }
                 }
                 Kind::End => return Ok(()),
                 Kind::Declaration | Kind::Whitespace(_) => {}
@@ -46,10 +47,24 @@ pub(super) async fn serve(
                 0 => return Ok(()),
                 length => framer.push(&chunk[..length]),
             },
-            Some(mut stanza) = delivered.recv() => {
+            stanza = arriving.recv() => {
+                let Some(mut stanza) = stanza else {
+                    return Ok(());
+                };
                 rename(&mut stanza, NS_SERVER, NS_COMPONENT);
                 stream.write_all(stanza.to_xml().as_bytes()).await?;
             }
+        }
+    }
+}
+
+fn rename(element: &mut Element, from: &str, to: &str) {
+    if element.namespace == from {
+        element.namespace = to.to_owned();
+    }
+    for node in &mut element.children {
+        if let Node::Element(child) = node {
+            rename(child, from, to);
         }
     }
 }
