@@ -1,5 +1,7 @@
 //! What is known of a case's stanza beside the partner's wire.
 
+use strum::Display;
+
 /// What became of the stanza.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
@@ -51,4 +53,15 @@ impl Bounce {
     pub fn is_final(self) -> bool {
         matches!(self, Self::Seen | Self::NotObservable { settled: true })
     }
+}
+
+/// What is wrong with the target after a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display)]
+pub enum Ailment {
+    /// It takes no connection of a conforming partner.
+    #[strum(to_string = "it no longer accepts connections")]
+    Closed,
+    /// The stanza of a conforming partner did not arrive in time.
+    #[strum(to_string = "its stanza no longer gets through")]
+    Silent,
 }

@@ -28,6 +28,23 @@ pub struct Finding {
     /// The number of the script's expectation that is not met, if it is one, from 0.
     #[serde(skip)]
     pub expectation: Option<usize>,
+    /// Whether it is about something that was seen, not about what was waited for in vain.
+    #[serde(skip)]
+    pub seen: bool,
+}
+
+impl Finding {
+    /// The same, undecided where it rests on silence that says nothing of the target.
+    pub fn unless_silence(mut self, undecided: Option<&str>) -> Self {
+        if let Some(reason) = undecided
+            && !self.seen
+            && self.weight >= Weight::Should
+        {
+            self.weight = Weight::Undecided;
+            self.text = format!("{} ({reason})", self.text);
+        }
+        self
+    }
 }
 
 /// What a finding violates.

@@ -19,6 +19,20 @@ pub enum Outcome {
     Stalled(Phase),
 }
 
+impl Outcome {
+    /// Whether nothing but a deadline of ours ended it.
+    pub const fn is_silence(&self) -> bool {
+        match self {
+            Self::Established(_) => false,
+            Self::Stalled(_) => true,
+            Self::Refused(refusal) => matches!(
+                (refusal.closer, &refusal.signal),
+                (Closer::Partner, Signal::Silence)
+            ),
+        }
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -242,6 +242,8 @@ pub enum RunEvent {
         /// The number of cases finished in this round.
         done: usize,
     },
+    /// Something that the target does wrong, whatever the case.
+    Breach(String),
     /// An event that belongs to no case, such as a target that could not be started.
     Trouble(String),
     /// The run is over.

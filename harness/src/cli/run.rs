@@ -83,8 +83,12 @@ fn run(
     let (interrupt, interrupted) = watch::channel(false);
     let profile = options.judging.profile();
     let target = examined(options, &runtime)?;
+    let mut wanted = runner::jobs(&all, &cases, target.as_ref(), profile);
+    if options.budget.is_some() {
+        runner::most_telling_first(&mut wanted);
+    }
     let plan = Plan {
-        jobs: runner::jobs(&all, &cases, target.as_ref(), profile),
+        jobs: wanted,
         target,
         profile,
         deadlines: Deadlines::within(options.timeout),
@@ -206,7 +210,7 @@ async fn follow(
 /// The exit code of a run. A proven deviation outweighs an incomplete run.
 fn exit(report: &Report) -> Exit {
     let tally = report.tally();
-    if tally.unexpected() > 0 {
+    if tally.unexpected() > 0 || !report.breaches.is_empty() {
         Exit::Unexpected
     } else if tally.open() > 0 || !report.trouble.is_empty() || report.partial() {
         Exit::Environment

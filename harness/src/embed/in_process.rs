@@ -13,7 +13,6 @@ use rustls::RootCertStore;
 use simulated_partners::inner::{Inner, InnerError, component, gateway};
 use simulated_partners::persona::{Certificate, Key};
 use simulated_partners::pki::Identity;
-use tokio::time::Instant;
 
 use crate::case::Case;
 use crate::cause::with_causes;
@@ -26,9 +25,6 @@ use crate::subject::{
 
 /// The time limit for starting and for stopping an instance.
 const BOUND: Duration = Duration::from_secs(60);
-
-/// The time limit for the local side to answer a stanza.
-const ANSWER: Duration = Duration::from_secs(10);
 
 /// Another project's server, started and stopped by its own tests.
 ///
@@ -346,15 +342,16 @@ async fn link(
 /// Some servers report a link as open a moment before it accepts stanzas.
 async fn answers(inner: &InnerSide) -> Result<(), StartError> {
     tokio::select! {
-        () = inner.barrier() => Ok(()),
+        () = inner.barrier() => match inner.is_mute() {
+            false => Ok(()),
+            true => Err(environment(format!(
+                "{}; without it a refusal cannot be distinguished from a delay",
+                inner.muteness()
+            ))),
+        },
         lost = inner.lost() => Err(environment(format!(
             "the link to its inner side: {}",
             lost.why
-        ))),
-        () = tokio::time::sleep_until(Instant::now() + ANSWER) => Err(environment(format!(
-            "its inner side did not answer a ping within {} s, with a result or an error: {}",
-            ANSWER.as_secs(),
-            "without it a refusal cannot be distinguished from a delay"
         ))),
     }
 }

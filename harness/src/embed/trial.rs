@@ -154,7 +154,9 @@ impl Results {
                         let _ = result.send(record);
                     }
                 }
-                RunEvent::Trouble(what) => self.bench.remarks().trouble.push(what),
+                RunEvent::Breach(what) | RunEvent::Trouble(what) => {
+                    self.bench.remarks().trouble.push(what)
+                }
                 RunEvent::Ended { interrupted, .. } => {
                     self.bench.remarks().interrupted = interrupted;
                 }

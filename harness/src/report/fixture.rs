@@ -146,6 +146,7 @@ fn finding(text: &str) -> Finding {
         text: text.to_owned(),
         connection: None,
         expectation: None,
+        seen: true,
     }
 }
 

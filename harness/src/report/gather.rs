@@ -1,6 +1,6 @@
 //! Collects the events of a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::judge::{Cause, Strength, causes, clause, lead};
@@ -20,6 +20,8 @@ pub struct Report {
     pub controls: usize,
     /// Results by case id.
     pub records: BTreeMap<String, Record>,
+    /// What the target does wrong, whatever the case.
+    pub breaches: BTreeSet<String>,
     /// Problems outside of cases.
     pub trouble: Vec<String>,
     /// The number of rounds; 0 before the end.
@@ -54,6 +56,9 @@ impl Report {
             }
             RunEvent::Repeating { round, of, done } => {
                 self.repeating = Some(Repeating { round, of, done });
+            }
+            RunEvent::Breach(what) => {
+                self.breaches.insert(what);
             }
             RunEvent::Trouble(what) => self.trouble.push(what),
             RunEvent::Ended {

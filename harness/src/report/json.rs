@@ -1,7 +1,7 @@
 //! The JSON report. Sorted, and byte for byte the same each time except for `elapsed_us` and
 //! `timings_us`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -34,6 +34,7 @@ struct Document<'a> {
     /// The number of rounds.
     rounds: u32,
     summary: Summary,
+    breaches: &'a BTreeSet<String>,
     trouble: &'a [String],
     /// What failed, warned or is disputed, by cause.
     causes: Vec<Cause>,
@@ -146,6 +147,7 @@ pub fn to_json(report: &Report) -> Result<String, serde_json::Error> {
             verdicts,
             strengths: report.strengths(),
         },
+        breaches: &report.breaches,
         trouble: &report.trouble,
         causes: report.causes(),
         cases: report.records.values().map(case).collect(),

@@ -49,6 +49,13 @@ pub fn render(report: &Report, view: &View) -> String {
     super::repetition::remarks(report, view, &mut out);
     super::causes::failures(&causes, report, view, &mut out);
     unexpected(report, view, &mut out);
+    for breach in &report.breaches {
+        let mark = Mark::Fail;
+        let title = format!("{} {}", mark.symbol(view.charset), mark.meaning());
+        let text = format!("{} {}", title.style(mark.colour()), printable(breach));
+        out.push_str(&filled(&text, view.width));
+        out.push('\n');
+    }
     for trouble in &report.trouble {
         let _ = writeln!(out, "{} {}", "trouble:".red().bold(), printable(trouble));
     }

@@ -14,7 +14,7 @@ use crate::case::Dials;
 use crate::case::names;
 
 /// An action waiting for a signal.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Due {
     Dial(usize),
     Local(usize),
@@ -24,11 +24,12 @@ pub(super) enum Due {
 impl CaseRun<'_> {
     /// Executes the initial actions. The rest arrives on `due` when its signal is raised.
     pub(super) fn dues(
-        &self,
+        &mut self,
         due: &mpsc::UnboundedSender<Due>,
         waiting: &mut JoinSet<()>,
     ) -> Vec<Due> {
         let mut wait = |name: &str, what: Due| {
+            self.pending.insert(what, name.to_owned());
             let (board, name, due) = (self.board.clone(), name.to_owned(), due.clone());
             let kept = match what {
                 Due::Dns(_) => self.bench.lab.pool.dns_cache(),
@@ -66,6 +67,7 @@ impl CaseRun<'_> {
     }
 
     pub(super) async fn due(&mut self, due: Due) -> Result<(), CaseError> {
+        self.pending.remove(&due);
         match due {
             Due::Dial(at) => {
                 let Some(one) = self.partners.get(at) else {

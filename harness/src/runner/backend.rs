@@ -152,7 +152,11 @@ impl<'a> Backend<'a> {
     pub(super) fn is_settling(&self, job: &Job, observed: &Observed) -> bool {
         job.case.direction == Direction::Outbound
             && match self {
-                Self::Attached { .. } => observed.evidence.bounced.is_final(),
+                // A target that returns nothing has had its time.
+                Self::Attached { inner, .. } => {
+                    observed.evidence.bounced.is_final()
+                        || inner.is_mute() && observed.over(ConnectionKind::Outbound)
+                }
                 Self::WireOnly(wire) => wire.is_settling(observed),
             }
     }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use super::actions::Due;
 use super::backend::Backend;
 use super::error::CaseError;
 use super::job::Bench;
@@ -23,7 +24,7 @@ use super::plan::Job;
 use super::published::Published;
 use crate::case::names::Names;
 use crate::case::{Direction, Expect, MAIN, Script, Sees};
-use crate::evidence::{Arrival, Bounce};
+use crate::evidence::{Ailment, Arrival, Bounce};
 use crate::judge::{Grade, grade};
 use crate::lab::Lease;
 use crate::observe::{self, Observation, Observer};
@@ -31,6 +32,8 @@ use crate::subject::inner_side::Stanzas;
 
 /// How long to wait, once all connections have ended, before nothing more is expected.
 const QUIET: Duration = Duration::from_millis(2500);
+/// How long nothing may happen after a breach, before the rest is not waited for.
+const AFTERMATH: Duration = Duration::from_millis(300);
 /// How much is taken at once of what has already happened, while more may be happening.
 const AT_ONCE: usize = 256;
 
@@ -58,6 +61,11 @@ pub(super) struct CaseRun<'a> {
     pub(super) changed: usize,
     /// Takes what a conforming partner sends afterwards, so that the case does not see it.
     pub(super) aftermath: Option<Stanzas>,
+    pub(super) end: End,
+    /// How long a partner waited that gave up, at most.
+    pub(super) gave_up: Option<Duration>,
+    /// Actions that wait, with their signals.
+    pub(super) pending: BTreeMap<Due, String>,
     _published: Published<'a>,
 }
 
@@ -66,6 +74,17 @@ fn is_timeout(observation: &Observation) -> bool {
     observation.sees == Sees::Unit(Unit::StreamError)
         && observation.by == Party::Target
         && observation.condition() == Some("connection-timeout")
+}
+
+/// How a case came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Everything was seen, or nothing more could come.
+    Known,
+    /// Its time was over.
+    Deadline,
+    /// What was seen cannot be undone, so the rest was not waited for.
+    Cut,
 }
 
 impl<'a> CaseRun<'a> {
@@ -96,12 +115,15 @@ impl<'a> CaseRun<'a> {
             open: 0,
             changed: 0,
             aftermath: None,
+            end: End::Known,
+            gave_up: None,
+            pending: BTreeMap::new(),
             _published: Published::of(lab, lease),
         }
     }
 
     /// Runs the case to its end. Returns a problem with the target afterwards, if any.
-    pub(super) async fn drive(&mut self) -> Result<Option<String>, CaseError> {
+    pub(super) async fn drive(&mut self) -> Result<Option<Ailment>, CaseError> {
         let whole = self
             .script
             .seconds
@@ -169,6 +191,8 @@ impl<'a> CaseRun<'a> {
         let mut settling = None;
         let clock = self.bench.target.clock.as_ref();
         let mut passing = clock.and_then(|clock| Passing::of(clock, self.script));
+        // How long nothing has happened when it was last looked for a breach.
+        let mut looked = Duration::ZERO;
         loop {
             if self.is_decided() {
                 return Ok(());
@@ -188,6 +212,7 @@ impl<'a> CaseRun<'a> {
                 // A flood leaves the last branch no turn.
                 () = sleep_until(until) => {
                     self.give_up(settling.is_some());
+                    self.end = End::Deadline;
                     return Ok(());
                 }
                 (at, event) = next_event(&mut self.partners) => self.event(at, event)?,
@@ -208,11 +233,29 @@ impl<'a> CaseRun<'a> {
                     }
                     continue;
                 }
+                () = sleep_until(self.last + self.bench.stretch * AFTERMATH), if looked < AFTERMATH => {
+                    looked = AFTERMATH;
+                    if !self.has_breach() {
+                        continue;
+                    }
+                    self.end = End::Cut;
+                    return Ok(());
+                }
+                () = sleep_until(self.last + self.bench.stretch * QUIET), if looked < QUIET => {
+                    looked = QUIET;
+                    if !self.has_missed() {
+                        continue;
+                    }
+                    self.observed.timed_out = true;
+                    self.end = End::Cut;
+                    return Ok(());
+                }
                 () = sleep_until(end) => {
                     self.give_up(settling.is_some());
                     return Ok(());
                 }
             }
+            looked = Duration::ZERO;
             self.drain(AT_ONCE)?;
             self.last = Instant::now();
             if let Some(passing) = &mut passing {
@@ -260,7 +303,13 @@ impl<'a> CaseRun<'a> {
                 return Err(CaseError::LeftOut { role, what });
             }
             EventKind::Opened(_) => self.open += 1,
-            EventKind::GaveUp { .. } => self.observed.timed_out = true,
+            EventKind::GaveUp { .. } => {
+                self.observed.timed_out = true;
+                let own = self.partners[at].role.patience;
+                let own = own.map(|ms| self.bench.stretch * Duration::from_millis(ms.into()));
+                let patience = own.unwrap_or(self.bench.deadlines.patience);
+                self.gave_up = self.gave_up.max(Some(patience));
+            }
             EventKind::Closed { .. } => {
                 self.open = self.open.saturating_sub(1);
                 self.count("ended");
@@ -392,7 +441,7 @@ impl<'a> CaseRun<'a> {
             && !self.is_changing()
     }
 
-    fn stands(&self, expect: &Expect) -> Grade {
+    pub(super) fn stands(&self, expect: &Expect) -> Grade {
         if expect.sees == Sees::Query {
             let mut observations = self.observed.observations.clone();
             observations.extend(self.queries());

@@ -11,6 +11,8 @@ use crate::record::{Record, RunEvent};
 pub struct Collected {
     /// The results, in order of arrival.
     pub records: Vec<Record>,
+    /// What the target does wrong, whatever the case.
+    pub breaches: Vec<String>,
     /// Problems outside of cases.
     pub trouble: Vec<String>,
 }
@@ -24,6 +26,7 @@ pub async fn collect(plan: Plan) -> Collected {
         while let Some(event) = events.recv().await {
             match event {
                 RunEvent::Finished(record) => collected.records.push(*record),
+                RunEvent::Breach(breach) => collected.breaches.push(breach),
                 RunEvent::Trouble(trouble) => collected.trouble.push(trouble),
                 RunEvent::Started { .. } | RunEvent::Repeating { .. } | RunEvent::Ended { .. } => {}
             }

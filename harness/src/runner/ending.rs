@@ -2,21 +2,20 @@
 //! observations are judged.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use simulated_partners::driver::PartnerSetup;
 use simulated_partners::event::{ConnectionKind, EventKind, Party};
 use simulated_partners::stanza::ping;
 use tokio::time::timeout;
 
-use super::case_run::CaseRun;
+use super::case_run::{CaseRun, End};
 use super::error::CaseError;
 use super::loss::Loss;
 use super::partners::{best, next_event, setup, start};
 use super::plan::Job;
 use super::timing;
 use crate::case::{Expect, Sees};
-use crate::evidence::{Bounce, Evidence};
+use crate::evidence::{Ailment, Bounce, Evidence};
 use crate::finding::Finding;
 use crate::judge::{
     self, Grade, OracleCase, ScriptCase, against_oracle, against_script, grade, unnoticed,
@@ -27,26 +26,28 @@ use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
 use crate::record::{CaseResult, Run};
 use crate::transcript;
 
-/// The time limit for an answer from the target's local side, which is not under test.
-const INNER_SIDE: Duration = Duration::from_secs(20);
 /// How often a conforming partner tries to get through after a case.
 const ATTEMPTS: u32 = 5;
 
 impl CaseRun<'_> {
     /// Waits until everything pending has arrived. Returns a problem with the target
     /// afterwards, if any.
-    pub(super) async fn finish(&mut self) -> Result<Option<String>, CaseError> {
+    pub(super) async fn finish(&mut self) -> Result<Option<Ailment>, CaseError> {
         let health = if self.script.alive {
-            self.check_health().await?
+            let health = self.check_health().await?;
+            if health == Some(Ailment::Silent) {
+                let patience = self.bench.deadlines.patience;
+                self.gave_up = self.gave_up.max(Some(patience));
+            }
+            health
         } else {
             None
         };
         let unseen = self.is_inbound() && !self.observed.evidence.arrived.is_seen();
         if let Some(inner) = self.backend.inner().filter(|_| unseen || !self.by_oracle()) {
-            timeout(INNER_SIDE, inner.barrier()).await.map_err(|_| {
-                self.observed.timed_out = true;
-                CaseError::InnerSideSilent
-            })?;
+            let was_mute = inner.is_mute();
+            inner.barrier().await;
+            self.observed.timed_out |= inner.is_mute() && !was_mute;
         }
         if unseen && self.by_oracle() && self.job.case.row.policy().valid() {
             self.outwait_control().await?;
@@ -81,7 +82,7 @@ impl CaseRun<'_> {
     }
 
     /// Checks that a conforming partner still gets through.
-    async fn check_health(&mut self) -> Result<Option<String>, CaseError> {
+    async fn check_health(&mut self) -> Result<Option<Ailment>, CaseError> {
         let domain = self.names.living().to_owned();
         let mut stanzas = self
             .backend
@@ -136,13 +137,13 @@ impl CaseRun<'_> {
         self.observed.timed_out |= got_through.is_err();
         Ok(match got_through {
             Ok(true) => None,
-            Ok(false) => Some("it no longer accepts connections".to_owned()),
-            Err(_) => Some("its stanza no longer gets through".to_owned()),
+            Ok(false) => Some(Ailment::Closed),
+            Err(_) => Some(Ailment::Silent),
         })
     }
 
     /// The result of a case that has ended.
-    pub(super) fn result(&self, done: Result<Option<String>, CaseError>) -> CaseResult {
+    pub(super) fn result(&self, done: Result<Option<Ailment>, CaseError>) -> CaseResult {
         let job = self.job;
         let health = match done {
             Ok(health) => health,
@@ -155,8 +156,11 @@ impl CaseRun<'_> {
             Vec::new()
         };
         let run = if vacuous.is_empty() {
-            let (outcome, findings) = self.judge(health.as_deref());
-            Run::Ended { outcome, findings }
+            let (outcome, findings) = self.judge(health);
+            match self.left_undone(&findings) {
+                Some(what) => Run::Failed(what),
+                None => Run::Ended { outcome, findings },
+            }
         } else {
             Run::Failed(format!("it proves nothing: {}", vacuous.join("; ")))
         };
@@ -214,10 +218,12 @@ impl CaseRun<'_> {
     }
 
     /// The outcome and its findings.
-    fn judge(&self, health: Option<&str>) -> (Outcome, Vec<Finding>) {
+    fn judge(&self, health: Option<Ailment>) -> (Outcome, Vec<Finding>) {
         let case = &self.job.case;
         let profile = self.bench.profile;
         let observed = &self.observed;
+        let undecided = self.undecided();
+        let cut = self.end == End::Cut;
         let outcome = judge::read(case.direction, &observed.events, observed.evidence);
         let findings = match &self.job.allowed {
             Some(allowed) => against_oracle(&OracleCase {
@@ -229,6 +235,8 @@ impl CaseRun<'_> {
                 evidence: observed.evidence,
                 answer_due: self.awaits_answer(),
                 ended_by_partner: &judge::ended_by_partner(case.direction, &observed.events),
+                undecided: undecided.as_deref(),
+                cut,
             }),
             None => against_script(&ScriptCase {
                 script: self.script,
@@ -237,6 +245,8 @@ impl CaseRun<'_> {
                 outcome: &outcome,
                 health,
                 fill: &self.fill(),
+                undecided: undecided.as_deref(),
+                is_open: &|expect| cut && !self.is_final(expect),
             }),
         };
         (outcome, findings)
@@ -289,6 +299,8 @@ pub(super) fn refused_by_configuration(job: &Job, why: &str) -> CaseResult {
             },
             answer_due: false,
             ended_by_partner: &[],
+            undecided: None,
+            cut: false,
         }),
         None => against_script(&ScriptCase {
             script: &job.case.script,
@@ -297,6 +309,8 @@ pub(super) fn refused_by_configuration(job: &Job, why: &str) -> CaseResult {
             outcome: &outcome,
             health: None,
             fill: &str::to_owned,
+            undecided: None,
+            is_open: &|_| false,
         }),
     };
     job.result(Run::Ended { outcome, findings })

@@ -16,9 +16,6 @@ pub(super) enum CaseError {
     /// The machine has no free port or address.
     #[error("the partner could not listen: {0}")]
     Listen(#[source] io::Error),
-    /// The target's local side is silent.
-    #[error("the target's inner side does not answer")]
-    InnerSideSilent,
     /// The target has stopped.
     #[error("{0}")]
     TargetLost(Loss),

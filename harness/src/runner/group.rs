@@ -111,6 +111,12 @@ impl<'a> Group<'a> {
             Ok((running, stop)) => (Arc::new(Instance::new(running)), stop),
             Err(error) => return self.not_started(error).await,
         };
+        if let Inside::Linked(inner) = &instance.running.inner {
+            tokio::select! {
+                () = inner.barrier() => {}
+                _ = instance.lost() => {}
+            }
+        }
         // Whether no case has run on this instance.
         let mut fresh = true;
         loop {
@@ -125,6 +131,7 @@ impl<'a> Group<'a> {
                 break;
             }
             let lost = self.together(batch, &instance).await;
+            self.tell_muteness(&instance).await;
             if self.run.is_over() {
                 break;
             }
@@ -164,6 +171,15 @@ impl<'a> Group<'a> {
         match self.company {
             Company::Others => std::mem::take(&mut self.waiting),
             Company::None => self.waiting.pop().into_iter().collect(),
+        }
+    }
+
+    /// A target that is mute inside is so in all cases: that is told once.
+    async fn tell_muteness(&self, instance: &Instance) {
+        if let Inside::Linked(inner) = &instance.running.inner
+            && inner.is_mute()
+        {
+            self.run.breach(inner.muteness()).await;
         }
     }
 
@@ -208,11 +224,12 @@ impl<'a> Group<'a> {
                 let began = Instant::now();
                 let case = job::run(job, run.bench(job, &instance, company), &lease);
                 tokio::select! {
-                    ran = slot::hold(slot, &run.lateness, case) => {
-                        let Ran { result, partners, active, lost, timed_out } = ran;
+                    ran = slot::hold(slot, run.still(), &run.lateness, case) => {
+                        let Ran { result, partners, active, lost, timed_out, in_vain } = ran;
                         let is_due = !lost && handover::is_due(&result, &lease);
                         let late = run.lateness.since(began);
                         let doubted = timed_out && run.plan.doubts;
+                        run.learn(in_vain && !late.is_late());
                         let under_way = if lost {
                             Some(UnderWay { at, result, active })
                         } else if doubted && company == Company::Others && late.is_late() {
@@ -428,5 +445,9 @@ impl Schedule {
 
     pub(super) async fn trouble(&self, what: String) {
         self.event(RunEvent::Trouble(what)).await;
+    }
+
+    async fn breach(&self, what: String) {
+        self.event(RunEvent::Breach(what)).await;
     }
 }

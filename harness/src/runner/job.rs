@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use simulated_partners::driver::Partner;
 use tokio::time::Instant;
 
-use super::case_run::CaseRun;
+use super::case_run::{CaseRun, End};
 use super::error::CaseError;
 use super::loss::Instance;
 use super::plan::{Deadlines, Job};
@@ -45,6 +45,8 @@ pub(super) struct Ran {
     pub(super) lost: bool,
     /// Whether the result could be another with more time.
     pub(super) timed_out: bool,
+    /// Whether it waited until its deadline.
+    pub(super) in_vain: bool,
 }
 
 /// Runs a case on a running target.
@@ -59,6 +61,7 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
                 active: Instant::now(),
                 lost: false,
                 timed_out: false,
+                in_vain: false,
             };
         }
     };
@@ -81,6 +84,7 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
         result,
         active: case.last,
         timed_out: case.observed.timed_out || is_timed,
+        in_vain: case.end == End::Deadline || case.gave_up.is_some(),
         partners: case.into_partners(),
         lost,
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -18,7 +19,9 @@ const WELL_FORMED: &str = "XML-18";
 /// How long a target may take to accept a connection.
 const KNOCK: Duration = Duration::from_secs(2);
 /// How often that is tried.
-const KNOCKS: u32 = 2;
+const KNOCKS: u32 = 3;
+/// How long a connection has to stay open to show that somebody is there.
+const PAUSE: Duration = Duration::from_millis(20);
 /// How long the end of a process may take to be known, once its connections are gone.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -53,6 +56,7 @@ impl Loss {
             text: self.to_string(),
             connection: None,
             expectation: None,
+            seen: true,
         })
     }
 
@@ -148,13 +152,20 @@ impl Instance {
     }
 
     async fn answers(&self) -> bool {
+        let mut is_open = false;
         for _ in 0..KNOCKS {
             let knock = timeout(KNOCK, TcpStream::connect(self.running.address));
-            if matches!(knock.await, Ok(Ok(_))) {
-                return true;
+            is_open = false;
+            if let Ok(Ok(mut connection)) = knock.await {
+                is_open = true;
+                // A process that is about to end may close its port last.
+                let mut byte = [0];
+                if timeout(PAUSE, connection.read(&mut byte)).await.is_err() {
+                    break;
+                }
             }
         }
-        false
+        is_open
     }
 
     async fn last_words(&self) -> Option<String> {

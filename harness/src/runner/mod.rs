@@ -25,12 +25,13 @@ mod published;
 mod records;
 mod repeat;
 mod schedule;
+mod silence;
 mod slot;
 mod timing;
 mod wire_only;
 
 pub use collect::{Collected, collect};
-pub use plan::{Budget, Deadlines, Job, Plan, jobs};
+pub use plan::{Budget, Deadlines, Job, Plan, jobs, most_telling_first};
 pub use repeat::{Repetition, Rounds, repeat};
 pub use schedule::run;
 pub use slot::SLOTS;

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::baseline::BaselineCheck;
-use crate::case::Case;
+use crate::case::{Case, Tag};
 use crate::expectation::Expectation;
 use crate::matrix::Controls;
 use crate::oracle::{Profile, Situation, allowed, return_established};
@@ -133,6 +133,33 @@ impl Budget {
     }
 }
 
+/// Puts jobs that show the most first: one of each scenario and each partner, then the next of each. A
+/// control comes with the first that needs it.
+pub fn most_telling_first(jobs: &mut [Job]) {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut ranks: BTreeMap<String, usize> = BTreeMap::new();
+    for job in jobs.iter() {
+        let case = &job.case;
+        let family = match case.scenario() {
+            Some(scenario) => scenario.file.clone(),
+            None => format!("{} {} {}", case.set, case.partner.name, case.direction),
+        };
+        let count = counts.entry(family).or_default();
+        ranks.insert(case.id.clone(), *count);
+        *count += 1;
+    }
+    for job in jobs.iter() {
+        let own = ranks.get(&job.case.id).copied().unwrap_or_default();
+        if let Some(control) = job.control.as_ref().and_then(|id| ranks.get_mut(id)) {
+            *control = own.min(*control);
+        }
+    }
+    jobs.sort_by_cached_key(|job| {
+        let is_hostile = job.case.has_tag(Tag::Hostile);
+        (ranks.get(&job.case.id).copied(), !is_hostile)
+    });
+}
+
 /// Time limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadlines {
@@ -170,5 +197,40 @@ impl std::ops::Mul<u32> for Deadlines {
 impl Default for Deadlines {
     fn default() -> Self {
         Self::within(Duration::from_secs(20))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use simulated_partners::persona::builtin;
+
+    use super::*;
+    use crate::matrix::cases;
+
+    #[test]
+    fn one_of_each_partner_comes_before_the_second_of_any() {
+        let job = |case: Case| Job {
+            case,
+            control: None,
+            added_as_control: false,
+            allowed: None,
+            answer_due: false,
+        };
+        let family = |job: &Job| {
+            let case = &job.case;
+            format!("{} {} {}", case.set, case.partner.name, case.direction)
+        };
+        let mut jobs: Vec<Job> = cases(&builtin()).into_iter().map(job).collect();
+        let families: BTreeSet<String> = jobs.iter().map(family).collect();
+        most_telling_first(&mut jobs);
+        let first: BTreeSet<String> = jobs[..families.len()].iter().map(family).collect();
+        assert_eq!(first, families);
+
+        // A control comes along with the case that needs it.
+        let control = jobs[jobs.len() - 1].case.id.clone();
+        jobs[0].control = Some(control.clone());
+        most_telling_first(&mut jobs);
+        let place = jobs.iter().position(|job| job.case.id == control);
+        assert!(place <= Some(families.len()), "{place:?}");
     }
 }

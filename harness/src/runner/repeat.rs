@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 use super::plan::Plan;
 use super::schedule::run;
 use crate::baseline::BaselineCheck;
-use crate::record::{Record, RunEvent};
+use crate::record::{NotRun, Record, Run, RunEvent};
 use crate::verdict::Verdict;
 use history::History;
 
@@ -144,7 +144,8 @@ impl Repeater {
         while of.is_none_or(|of| round < of) {
             round += 1;
             interrupted = self.round(plan.clone(), Taking::Comparing(round, of)).await;
-            if interrupted || (rounds.until_unexpected && self.unexpected) {
+            let spent = plan.budget.is_some_and(|budget| budget.is_spent());
+            if interrupted || spent || (rounds.until_unexpected && self.unexpected) {
                 break;
             }
             // What the target does not support will not change in the next round.
@@ -182,6 +183,12 @@ impl Repeater {
                         self.send(RunEvent::Repeating { round, of, done }).await;
                     }
                 }
+                RunEvent::Breach(what) => {
+                    self.unexpected = true;
+                    if self.trouble.insert(what.clone()) {
+                        self.send(RunEvent::Breach(what)).await;
+                    }
+                }
                 RunEvent::Trouble(what) => {
                     self.unexpected = true;
                     if self.trouble.insert(what.clone()) {
@@ -215,6 +222,9 @@ impl Repeater {
                     self.tell(record).await;
                 }
             }
+            // Earlier rounds have results.
+            Taking::Comparing(2.., _)
+                if matches!(record.result.run, Run::NotRun(NotRun::Budget(_))) => {}
             Taking::Comparing(round, _) => {
                 let id = record.result.case.id.clone();
                 match self.histories.get_mut(&id) {

@@ -1,9 +1,9 @@
 //! Runs all cases of a run concurrently.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -13,6 +13,7 @@ use super::group::{Company, Group};
 use super::lateness::Lateness;
 use super::pairing::Pairing;
 use super::plan::{Budget, Plan};
+use super::slot;
 use crate::lab::Lab;
 use crate::record::{CaseResult, NotRun, Run, RunEvent};
 use crate::subject::Placement;
@@ -67,6 +68,7 @@ async fn run_groups(
         lateness: Lateness::start(),
         doubtful: Mutex::default(),
         given_up: AtomicBool::new(false),
+        in_vain: AtomicUsize::new(0),
         lab,
         plan,
         events: events.clone(),
@@ -129,7 +131,12 @@ pub(super) struct Schedule {
     doubtful: Mutex<BTreeMap<String, Vec<usize>>>,
     /// Whether the target holds back from a domain for longer than is waited for.
     pub(super) given_up: AtomicBool,
+    /// How many cases have waited for their deadline in vain.
+    in_vain: AtomicUsize,
 }
+
+/// After so many cases in vain, cases that only wait are taken for such sooner.
+const LEARNED: usize = 16;
 
 impl Schedule {
     /// Adds a result, and sends all that are now complete.
@@ -158,6 +165,21 @@ impl Schedule {
     /// A reader that went away needs nothing more.
     pub(super) async fn event(&self, event: RunEvent) {
         let _ = self.events.send(event).await;
+    }
+
+    /// Notes whether a case waited until its deadline.
+    pub(super) fn learn(&self, in_vain: bool) {
+        self.in_vain
+            .fetch_add(usize::from(in_vain), Ordering::Relaxed);
+    }
+
+    /// How long a case holds its slot in which nothing happens.
+    pub(super) fn still(&self) -> Duration {
+        if self.in_vain.load(Ordering::Relaxed) < LEARNED {
+            slot::STILL
+        } else {
+            slot::HOPELESS
+        }
     }
 
     /// Returns when no case may go on: the run was interrupted, or its budget is spent.

@@ -18,7 +18,9 @@ use super::lateness::Lateness;
 pub const SLOTS: usize = 4;
 
 /// A case that is inactive for this long waits for a timeout, the target's or its own.
-const STILL: Duration = Duration::from_millis(500);
+pub(super) const STILL: Duration = Duration::from_millis(500);
+/// The same with a target with which many cases wait in vain.
+pub(super) const HOPELESS: Duration = Duration::from_millis(60);
 /// The same on a machine that is late.
 const LONGEST: Duration = Duration::from_secs(5);
 
@@ -26,12 +28,13 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// that goes on seems to wait; if others began then, everything would only get slower.
 pub(super) async fn hold<T>(
     slot: OwnedSemaphorePermit,
+    length: Duration,
     lateness: &Lateness,
     case: impl Future<Output = T>,
 ) -> T {
     let mut slot = Some(slot);
     let mut active = Instant::now();
-    let mut still = pin!(sleep_until(active + STILL));
+    let mut still = pin!(sleep_until(active + length));
     let mut case = pin!(case);
     poll_fn(|context| {
         if let Poll::Ready(done) = case.as_mut().poll(context) {
@@ -44,11 +47,11 @@ pub(super) async fn hold<T>(
         if !still.is_elapsed() {
             // The case was woken, so something has happened.
             active = now;
-        } else if now >= active + LONGEST || !lateness.since(now - STILL).is_late() {
+        } else if now >= active + LONGEST || !lateness.since(now - length).is_late() {
             slot = None;
             return Poll::Pending;
         }
-        still.as_mut().reset(now + STILL);
+        still.as_mut().reset(now + length);
         let _ = still.as_mut().poll(context);
         Poll::Pending
     })
@@ -74,7 +77,7 @@ mod tests {
                 yield_now().await;
             }
         };
-        hold(slot, &Lateness::start(), case).await;
+        hold(slot, STILL, &Lateness::start(), case).await;
         assert_eq!(slots.available_permits(), 1);
     }
 
@@ -83,6 +86,6 @@ mod tests {
         let slots = Arc::new(Semaphore::new(1));
         let slot = Arc::clone(&slots).try_acquire_owned().unwrap();
         let case = async { slots.acquire().await.is_ok() };
-        assert!(hold(slot, &Lateness::start(), case).await);
+        assert!(hold(slot, STILL, &Lateness::start(), case).await);
     }
 }

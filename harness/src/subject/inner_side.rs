@@ -2,15 +2,20 @@
 //! partner's domain.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use simulated_partners::inner::{Ending, Inner, InnerError, Outgoing};
 use simulated_partners::stanza::{self, domain_of, ping};
 use simulated_partners::wire::Element;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 use crate::cause::with_causes;
+
+/// How long a target may take to answer on its inner side, which is not under test.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// A link to the inner side with one mailbox a case.
 pub struct InnerSide {
@@ -19,6 +24,8 @@ pub struct InnerSide {
     barrier_to: String,
     barrier_from: String,
     barriers: AtomicU64,
+    /// Whether the target does not answer there, so that nobody needs to wait for it.
+    mute: AtomicBool,
     reader: tokio::task::JoinHandle<()>,
 }
 
@@ -69,6 +76,7 @@ impl InnerSide {
             barrier_to: barrier_to.to_owned(),
             barrier_from: barrier_from.to_owned(),
             barriers: AtomicU64::new(0),
+            mute: AtomicBool::new(false),
             reader,
         }
     }
@@ -99,8 +107,32 @@ impl InnerSide {
     }
 
     /// Returns when everything that the target had passed on before has been read: it answers a
-    /// later stanza of ours on the same link.
+    /// later stanza of ours on the same link. If it did not answer one in time, nobody waits again.
     pub async fn barrier(&self) {
+        if self.is_mute() {
+            return;
+        }
+        if timeout(ANSWER, self.answered()).await.is_err() {
+            self.mute.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the target owes an answer to a stanza of [`InnerSide::barrier`].
+    pub fn is_mute(&self) -> bool {
+        self.mute.load(Ordering::Relaxed)
+    }
+
+    /// What a target does wrong that is mute, in words.
+    pub fn muteness(&self) -> String {
+        format!(
+            "the target neither answered nor returned a request from its inner side to {} within {} s: \
+             one of the two is due (RFC 6120 §8.2.3, §10.4.3)",
+            self.barrier_to,
+            ANSWER.as_secs()
+        )
+    }
+
+    async fn answered(&self) {
         let id = format!("barrier-{}", self.barriers.fetch_add(1, Ordering::Relaxed));
         let (done, wait) = oneshot::channel();
         self.shared

@@ -6,6 +6,7 @@ mod double;
 mod doubles;
 mod misconfigured;
 mod mortal;
+mod mute;
 #[path = "../support/mod.rs"]
 mod support;
 mod tampered;

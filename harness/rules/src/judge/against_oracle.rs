@@ -30,6 +30,10 @@ pub struct OracleCase<'a> {
     pub answer_due: bool,
     /// Other streams that the partner itself ended with an error, in words.
     pub ended_by_partner: &'a [String],
+    /// Why silence says nothing of the target, if it does not.
+    pub undecided: Option<&'a str>,
+    /// Whether the case was ended after a breach, so that what was not seen says nothing.
+    pub cut: bool,
 }
 
 /// The findings: prohibited behaviour, a stanza whose delivery contradicts the wire, and an outcome that the
@@ -45,9 +49,10 @@ pub fn against_oracle(case: &OracleCase<'_>) -> Vec<Finding> {
                 format!("must not: the target {violation} (#{})", connection.0),
             )
         });
+    let rest = contradiction(case).into_iter().chain(outcome(case));
     prohibited
-        .chain(contradiction(case))
-        .chain(outcome(case))
+        .chain(rest.filter(|finding| finding.seen || !case.cut))
+        .map(|finding| finding.unless_silence(case.undecided))
         .collect()
 }
 
@@ -60,6 +65,7 @@ fn fault(fault: Fault, text: impl Into<String>) -> Finding {
         text: text.into(),
         connection: None,
         expectation: None,
+        seen: !matches!(fault, Fault::NotReturned | Fault::Unanswered),
     }
 }
 
@@ -105,6 +111,7 @@ fn outcome(case: &OracleCase<'_>) -> Option<Finding> {
         text,
         connection: None,
         expectation: None,
+        seen: !case.outcome.is_silence(),
     })
 }
 

@@ -4,6 +4,7 @@ use super::always::breaches;
 use super::grade::{Grade, grade};
 use super::sign::sign;
 use crate::case::{Expect, Script};
+use crate::evidence::Ailment;
 use crate::finding::{Against, Finding, Sign, Step};
 use crate::observe::Observation;
 use crate::outcome::Outcome;
@@ -21,9 +22,13 @@ pub struct ScriptCase<'a> {
     /// How the main partner's negotiation ended.
     pub outcome: &'a Outcome,
     /// A problem with the target afterwards, if any.
-    pub health: Option<&'a str>,
+    pub health: Option<Ailment>,
     /// Fills in placeholders.
     pub fill: &'a dyn Fn(&str) -> String,
+    /// Why silence says nothing of the target, if it does not.
+    pub undecided: Option<&'a str>,
+    /// Whether an expectation is not judged, because the case ended before it could be met.
+    pub is_open: &'a dyn Fn(&Expect) -> bool,
 }
 
 /// The findings: expectations that are not met, what no target may do in any scenario, an outcome that the scenario does not list, a target
@@ -37,16 +42,18 @@ pub fn against_script(case: &ScriptCase<'_>) -> Vec<Finding> {
             &expect.requirements
         };
         let weight = weight(expect, requirements);
-        let (weight, sign, text) = match grade(expect, case.observations, case.fill) {
+        let (weight, sign, seen, text) = match grade(expect, case.observations, case.fill) {
             Grade::Met => return None,
-            Grade::Tolerated(why) => (weight.min(Weight::Should), Sign::Wrong, why),
+            Grade::Tolerated(why) => (weight.min(Weight::Should), Sign::Wrong, true, why),
+            Grade::Unmet(_) if (case.is_open)(expect) => return None,
             Grade::Unmet(why) => (
                 weight,
                 sign(expect, case.observations, case.fill),
+                expect.is_negative() || weight < Weight::Should,
                 format!("{expect}: {why}"),
             ),
         };
-        Some(Finding {
+        let finding = Finding {
             against: Against::Requirements(requirements.to_vec()),
             weight,
             sign,
@@ -54,7 +61,9 @@ pub fn against_script(case: &ScriptCase<'_>) -> Vec<Finding> {
             text,
             connection: None,
             expectation: Some(at),
-        })
+            seen,
+        };
+        Some(finding.unless_silence(case.undecided))
     });
     let as_a_whole = |weight, sign, step, text| Finding {
         against: Against::Requirements(case.requirements.to_vec()),
@@ -64,6 +73,7 @@ pub fn against_script(case: &ScriptCase<'_>) -> Vec<Finding> {
         text,
         connection: None,
         expectation: None,
+        seen: true,
     };
     let always = breaches(&case.script.expect, case.observations);
     let always = always.into_iter().map(|breach| {
@@ -78,12 +88,20 @@ pub fn against_script(case: &ScriptCase<'_>) -> Vec<Finding> {
     });
     let ending = outcome(case).map(|text| {
         let step = Step::reached(case.outcome);
-        as_a_whole(strongest(case.requirements), Sign::Ending, step, text)
+        let finding = Finding {
+            seen: !case.outcome.is_silence(),
+            ..as_a_whole(strongest(case.requirements), Sign::Ending, step, text)
+        };
+        finding.unless_silence(case.undecided)
     });
     let aftermath = case.health.map(|health| {
         let text =
             format!("after the case the target no longer accepts a conforming partner: {health}");
-        as_a_whole(Weight::Must, Sign::Aftermath, Step::End, text)
+        let finding = Finding {
+            seen: health != Ailment::Silent,
+            ..as_a_whole(Weight::Must, Sign::Aftermath, Step::End, text)
+        };
+        finding.unless_silence(case.undecided)
     });
     unmet.chain(always).chain(ending).chain(aftermath).collect()
 }
@@ -104,7 +122,7 @@ fn outcome(case: &ScriptCase<'_>) -> Option<String> {
 
 /// The weight of an unmet expectation: that of the strongest requirement behind it,
 /// unless the scenario lowers it.
-fn weight(expect: &Expect, requirements: &[String]) -> Weight {
+pub fn weight(expect: &Expect, requirements: &[String]) -> Weight {
     let strongest = strongest(requirements);
     expect.level.map_or(strongest, |level| level.min(strongest))
 }

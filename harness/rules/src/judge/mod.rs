@@ -22,7 +22,7 @@ mod wrong;
 mod tests;
 
 pub use against_oracle::{OracleCase, against_oracle};
-pub use against_script::{ScriptCase, against_script};
+pub use against_script::{ScriptCase, against_script, weight};
 pub use cause::{Because, Cause, Consequence, causes};
 pub use clause::{Clause, Strength, clause, lead};
 pub use grade::{Grade, grade};

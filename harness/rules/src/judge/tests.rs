@@ -11,6 +11,7 @@ use simulated_partners::wire::{Element, Frame, Kind, NS_SERVER, NS_STREAM, NS_ST
 use super::*;
 use crate::case::Script;
 use crate::case::{Expect, Sees};
+use crate::evidence::Ailment;
 use crate::finding::{Against, Finding, Sign};
 use crate::observe::{Observation, Observer, local};
 use crate::outcome::{Method, Outcome};
@@ -281,7 +282,11 @@ fn an_expectation_that_cannot_fail_is_found() {
 }
 
 /// The findings for a case in which the target showed this.
-fn findings(script: &Script, observations: &[Observation], health: Option<&str>) -> Vec<Finding> {
+fn findings(
+    script: &Script,
+    observations: &[Observation],
+    health: Option<Ailment>,
+) -> Vec<Finding> {
     against_script(&ScriptCase {
         script,
         requirements: &["XML-01".to_owned()],
@@ -289,6 +294,8 @@ fn findings(script: &Script, observations: &[Observation], health: Option<&str>)
         outcome: &Outcome::Established(Method::SaslTls),
         health,
         fill: &str::to_owned,
+        undecided: None,
+        is_open: &|_| false,
     })
 }
 
@@ -322,11 +329,7 @@ fn a_target_that_is_dead_afterwards_has_failed() {
         ConnectionKind::Inbound,
         &[(Party::Target, stream_error("restricted-xml"))],
     );
-    let found = findings(
-        &script(),
-        &observations,
-        Some("it no longer accepts connections"),
-    );
+    let found = findings(&script(), &observations, Some(Ailment::Closed));
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].weight, Weight::Must);
     assert!(found[0].text.contains("no longer accepts"), "{found:?}");

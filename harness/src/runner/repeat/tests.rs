@@ -9,7 +9,7 @@ use crate::case::Case;
 use crate::lab::Lab;
 use crate::matrix::{Selection, cases};
 use crate::oracle::Profile;
-use crate::runner::{Deadlines, jobs};
+use crate::runner::{Budget, Deadlines, jobs};
 use crate::subject::reference::Reference;
 use crate::subject::{CallError, Pending, Placement, Running, StartError, Stop, Target, Words};
 
@@ -103,7 +103,7 @@ async fn told(plan: Plan, repetition: Repetition) -> (Vec<Record>, u32, bool) {
                 interrupted,
                 ..
             } => return (records, rounds, interrupted),
-            RunEvent::Trouble(what) => panic!("{what}"),
+            RunEvent::Breach(what) | RunEvent::Trouble(what) => panic!("{what}"),
             RunEvent::Started { .. } | RunEvent::Repeating { .. } => {}
         }
     }
@@ -293,4 +293,18 @@ async fn a_stop_command_that_fails_is_trouble_of_the_run() {
     };
     let end = ": the stop command `stop` did not end within 1 s and was killed (it wrote nothing)";
     assert!(told.ends_with(end), "{told}");
+}
+
+#[tokio::test]
+async fn what_the_budget_does_not_reach_is_not_run() {
+    let plan = Plan {
+        budget: Some(Budget::from_now(Duration::ZERO)),
+        ..plan(&["personas/row09/modern/*"], |_| false)
+    };
+    let (records, _, interrupted) = told(plan, Repetition::Once).await;
+    assert!(!records.is_empty() && !interrupted);
+    for record in records {
+        assert_eq!(record.verdict, Verdict::NotRun);
+        assert_eq!(record.why, "the budget of the run, 0 s, was spent");
+    }
 }

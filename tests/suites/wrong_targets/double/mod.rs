@@ -191,7 +191,8 @@ async fn start(
         address,
         direct_tls: None,
         inner: inner.into(),
-        patience: Some(patience),
+        // Where it is silent, that is its defect.
+        patience: Some(Duration::ZERO),
         process: None,
         clock: None,
     };

@@ -32,6 +32,7 @@ fn finding(requirement: &str, sign: Sign, step: Step) -> Finding {
         text: format!("{requirement} is {sign}"),
         connection: None,
         expectation: None,
+        seen: true,
     }
 }
 

@@ -1,0 +1,129 @@
+//! Silence, and what can be said of a case that did not go on: whether the target broke its word by it, what
+//! can no longer be undone, and what the scenario itself never sent.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use simulated_partners::wire::Unit;
+
+use super::actions::Due;
+use super::case_run::{CaseRun, End};
+use crate::case::{Direction, Expect, Sees};
+use crate::evidence::Arrival;
+use crate::finding::Finding;
+use crate::judge::weight;
+use crate::oracle::Situation;
+use crate::oracle::prohibited::violations;
+use crate::verdict::Weight;
+
+/// Signals that follow from what the target does, with or without a number.
+const OF_THE_TARGET: [&str; 5] = ["answered", "delivered", "ended", "looked-up", "returned"];
+
+impl CaseRun<'_> {
+    /// Why silence says nothing of the target, if that is so: the case ended by our own deadline, and
+    /// the target may wait for longer.
+    pub(super) fn undecided(&self) -> Option<String> {
+        let deadline = (self.end == End::Deadline).then(|| self.began.elapsed());
+        let waited = deadline.max(self.gave_up)?;
+        let seconds = |time: Duration| format!("{:.1} s", time.as_secs_f64());
+        match self.bench.target.patience {
+            Some(own) if waited >= own => None,
+            Some(own) => Some(format!(
+                "silence of {} is no breach: the server's own timeout is {}, so set it to less or \
+                 --timeout to more than {:.0}",
+                seconds(waited),
+                seconds(own),
+                (own.as_secs_f64() * 2.0).ceil() + 1.0
+            )),
+            None => Some(format!(
+                "silence of {} is no breach: the server's own timeout is not known (`stream` in the \
+                 target file)",
+                seconds(waited)
+            )),
+        }
+    }
+
+    /// Whether something was seen that cannot be undone, so that the case fails whatever follows.
+    pub(super) fn has_breach(&self) -> bool {
+        if self.by_oracle() {
+            let situation = Situation::of(&self.job.case, self.bench.profile);
+            return !violations(&situation, &self.observed.events).is_empty();
+        }
+        self.breaks(Expect::is_negative)
+    }
+
+    /// Whether something was not seen that cannot come any more.
+    pub(super) fn has_missed(&self) -> bool {
+        !self.by_oracle() && self.breaks(|expect| self.is_final(expect))
+    }
+
+    fn breaks(&self, which: impl Fn(&Expect) -> bool) -> bool {
+        let is_must = |expect: &Expect| {
+            let requirements = match expect.requirements.as_slice() {
+                [] => self.job.case.requirements(),
+                own => own,
+            };
+            weight(expect, requirements) == Weight::Must
+        };
+        let mut expected = self.script.expect.iter();
+        expected.any(|expect| which(expect) && is_must(expect) && !self.stands(expect).is_met())
+    }
+
+    /// Whether an expectation that is not met by now cannot be met any more.
+    pub(super) fn is_final(&self, expect: &Expect) -> bool {
+        let past = |expect: &Expect| match expect.sees {
+            // How the stream of the stanza was negotiated is settled once the stanza is through.
+            Sees::Tls | Sees::Header | Sees::Unit(Unit::Features) => {
+                expect.at.is_none()
+                    && expect.connection.is_none_or(|number| number == 1)
+                    && expect.at_least.is_none()
+                    && expect.after.is_none()
+            }
+            // A stanza that has arrived is not returned.
+            Sees::Returned => {
+                self.job.case.direction == Direction::Outbound
+                    && expect.with.get("id").is_some_and(|id| id == "{probe}")
+            }
+            _ => false,
+        };
+        let through = self.observed.evidence.arrived == Arrival::Seen && self.pending.is_empty();
+        expect.is_negative() || through && past(expect) && expect.or.iter().all(past)
+    }
+
+    /// What the scenario was to do itself, and never did, if only that explains what was not seen. Where the
+    /// target let nobody in, it is the target's doing.
+    pub(super) fn left_undone(&self, findings: &[Finding]) -> Option<String> {
+        let through = self.observed.evidence.arrived == Arrival::Seen;
+        let judged = findings.iter().any(|finding| finding.weight > Weight::May);
+        if self.by_oracle() || !through || !judged || findings.iter().any(|one| one.seen) {
+            return None;
+        }
+        let own = |signal: &str| {
+            let word = signal.trim_end_matches(|c: char| c.is_ascii_digit() || c == '-');
+            !OF_THE_TARGET.contains(&word)
+        };
+        let undone: BTreeSet<String> = self
+            .pending
+            .iter()
+            .filter(|(_, signal)| own(signal))
+            .map(|(due, signal)| self.undone(*due, signal))
+            .collect();
+        let undone: Vec<String> = undone.into_iter().collect();
+        (!undone.is_empty()).then(|| undone.join("; "))
+    }
+
+    fn undone(&self, due: Due, signal: &str) -> String {
+        let what = match due {
+            Due::Dial(at) => {
+                let role = self.script.roles.get(at).map_or("", |role| &role.name);
+                format!("the partner `{role}` never dialled")
+            }
+            Due::Local(at) => {
+                let send = self.script.local.get(at).map_or("", |local| &local.send);
+                format!("the local side never sent `{}`", send.trim())
+            }
+            Due::Dns(_) => "the records in DNS never changed".to_owned(),
+        };
+        format!("{what}: nothing raised `{signal}`")
+    }
+}

@@ -1,0 +1,203 @@
+//! Targets that are silent, on the wire or on their inner side, and scenarios that are silent themselves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rstest::rstest;
+use s2spec::case::Case;
+use s2spec::lab::Lab;
+use s2spec::oracle::Profile;
+use s2spec::runner::Deadlines;
+use s2spec::scenario::Library;
+use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
+use s2spec::verdict::Verdict;
+use simulated_partners::wire::Element;
+use tokio::sync::Semaphore;
+
+use super::support::{collect, reference, run_within};
+use super::tampered::{Front, Tampered, Way, faithful};
+use super::{SOON, case, judged_soon, take, tampered, typed};
+
+const INBOUND: &str = "personas/row09/modern/inbound";
+const SCENARIO: &str = "streams/STR-08-header-then-features/row09";
+
+/// A silent target whose own timeout is this.
+struct Patient(Option<Duration>);
+
+const SILENT: Tampered = Tampered {
+    stanzas: faithful,
+    front: Front::Silent,
+};
+
+impl Target for Patient {
+    fn name(&self) -> String {
+        SILENT.name()
+    }
+
+    fn place(&self, case: &Case) -> Placement {
+        SILENT.place(case)
+    }
+
+    fn start<'a>(
+        &'a self,
+        lab: &'a Lab,
+        group: &'a str,
+        cases: &'a [Case],
+    ) -> Pending<'a, Result<(Running, Stop), StartError>> {
+        Box::pin(async move {
+            let (running, stop) = SILENT.start(lab, group, cases).await?;
+            let patience = self.0;
+            Ok((
+                Running {
+                    patience,
+                    ..running
+                },
+                stop,
+            ))
+        })
+    }
+}
+
+fn scenario() -> String {
+    let mut all = super::all_cases().iter().map(|case| case.id.as_str());
+    let found = all.find(|id| id.starts_with("streams/STR-08-header-then-features"));
+    found.unwrap_or(SCENARIO).to_owned()
+}
+
+#[rstest]
+#[case(None, Verdict::Undecided)]
+#[case(Some(Duration::from_secs(60)), Verdict::Undecided)]
+#[case(Some(Duration::from_millis(500)), Verdict::Fail)]
+fn silence_is_a_breach_only_where_it_outlasts_the_targets_own_timeout(
+    #[case] patience: Option<Duration>,
+    #[case] verdict: Verdict,
+) {
+    for id in [INBOUND, &scenario()] {
+        let record = judged_soon(Patient(patience), id);
+        assert_eq!(record.verdict, verdict, "{id}: {}", record.why);
+        let reason = record
+            .why
+            .contains("is no breach: the server's own timeout is");
+        assert_eq!(reason, verdict == Verdict::Undecided, "{}", record.why);
+    }
+}
+
+#[test]
+fn a_target_that_returns_nothing_fails_once_for_that() {
+    fn returns_nothing(way: Way, stanza: Element) -> Vec<(Way, Element)> {
+        match way == Way::In && typed(&stanza, "error") {
+            true => Vec::new(),
+            false => faithful(way, stanza),
+        }
+    }
+    let ids = [
+        INBOUND,
+        "personas/row09/google-talk/inbound",
+        "personas/row09/modern/outbound",
+    ];
+    let collected = collect(
+        &Arc::new(Semaphore::new(8)),
+        Deadlines::default(),
+        Arc::new(tampered(returns_nothing)),
+        Profile::default(),
+        &ids.map(case),
+        false,
+    );
+    for record in &collected.records {
+        assert_eq!(record.verdict, Verdict::Pass, "{}", record.why);
+        let total = record.result.timings.total;
+        assert!(
+            total < Duration::from_secs(5),
+            "nobody waits again: {total:?}"
+        );
+    }
+    assert!(!collected.breaches.is_empty(), "it is told");
+    for breach in &collected.breaches {
+        assert!(breach.contains("nobody@unlisted.example"), "{breach}");
+    }
+    assert_eq!(collected.trouble, Vec::<String>::new());
+}
+
+#[test]
+fn a_breach_that_cannot_be_undone_ends_the_case() {
+    fn loses_requests(way: Way, stanza: Element) -> Vec<(Way, Element)> {
+        match way == Way::In && typed(&stanza, "get") {
+            true => Vec::new(),
+            false => faithful(way, stanza),
+        }
+    }
+    // It waits for a stanza that never comes, but what was offered in clear is enough.
+    let target = Tampered {
+        stanzas: loses_requests,
+        front: Front::Rewritten(
+            "</stream:features>",
+            "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
+             <mechanism>EXTERNAL</mechanism></mechanisms></stream:features>",
+        ),
+    };
+    let id = "personas/row07/google-talk/inbound";
+    let record = take(
+        run_within(
+            Deadlines::within(Duration::from_secs(60)),
+            Arc::new(target),
+            Profile::default(),
+            &[case(id)],
+        ),
+        id,
+    );
+    assert_eq!(record.verdict, Verdict::Fail, "{}", record.why);
+    let total = record.result.timings.total;
+    assert!(total < Duration::from_secs(20), "{total:?}: {}", record.why);
+    assert!(
+        !record.why.contains("before the deadline"),
+        "{}",
+        record.why
+    );
+}
+
+#[test]
+fn a_scenario_that_never_sent_its_stanza_says_nothing_of_the_target() {
+    let text = r#"format = 1
+title = "The local side waits for a signal that is never raised"
+requirements = ["DLV-01"]
+direction = "outbound"
+no-control = "it is not about the target"
+
+[[reaction]]
+when = "stream-end"
+do = [{ raise = "down" }, "proceed"]
+
+[[local]]
+send = "<message from='juliet@{target}' to='romeo@{domain}' id='{probe}'><body>a</body></message>"
+
+[[local]]
+send = "<message from='juliet@{target}' to='romeo@{domain}' id='{probe}-b'><body>b</body></message>"
+when = "down"
+
+[[expect]]
+sees = "returned"
+with = { id = "{probe}-b" }
+"#;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let area = folder.path().join("delivery");
+    std::fs::create_dir(&area).expect("it is empty");
+    std::fs::write(area.join("DLV-01-never-sent.toml"), text).expect("it has room");
+    let library = Library::load(folder.path()).unwrap_or_else(|errors| panic!("{errors:?}"));
+    let cases = library.cases();
+    let records = run_within(
+        Deadlines::within(SOON),
+        reference(),
+        Profile::default(),
+        &cases,
+    );
+    assert_eq!(records.len(), cases.len());
+    for record in records {
+        assert_eq!(record.verdict, Verdict::Error, "{}", record.why);
+        let told = record.why.contains("the local side never sent");
+        assert!(
+            told && record.why.contains("raised `down`"),
+            "{}",
+            record.why
+        );
+    }
+}
