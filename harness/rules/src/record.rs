@@ -101,7 +101,7 @@ pub enum ControlState {
     Missed,
     /// The harness or its environment failed.
     Failed,
-    /// It says nothing, because it stayed undecided or was not run.
+    /// It says nothing, because it stayed undecided.
     Open,
 }
 

@@ -107,7 +107,7 @@ pub fn control_state(result: &CaseResult) -> Option<ControlState> {
     Some(match &result.run {
         Run::Unsupported(_) => return None,
         Run::Failed(_) => ControlState::Failed,
-        Run::NotRun(_) => ControlState::Open,
+        Run::NotRun(_) => ControlState::Pending,
         Run::Ended { findings, .. } if heaviest(findings) == Some(Weight::Undecided) => {
             ControlState::Open
         }
