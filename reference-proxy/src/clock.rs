@@ -228,6 +228,8 @@ struct Watched {
     asleep: bool,
     /// Whether it was woken while it ran.
     woken: bool,
+    /// Whether it is over. What it waited for may still hold its waker.
+    ended: bool,
 }
 
 impl<F> Counted<F> {
@@ -238,6 +240,7 @@ impl<F> Counted<F> {
             waker: Waker::noop().clone(),
             asleep: false,
             woken: false,
+            ended: false,
         });
         Self {
             job,
@@ -292,7 +295,11 @@ impl Alarm {
     }
 
     fn end(&self) {
-        let was_asleep = std::mem::replace(&mut self.watched().asleep, true);
+        let was_asleep = {
+            let mut watched = self.watched();
+            watched.ended = true;
+            watched.asleep
+        };
         if !was_asleep {
             self.clock.falls_asleep();
         }
@@ -301,7 +308,7 @@ impl Alarm {
     fn rouse(&self) -> Waker {
         let mut watched = self.watched();
         watched.woken = true;
-        if std::mem::replace(&mut watched.asleep, false) {
+        if !watched.ended && std::mem::replace(&mut watched.asleep, false) {
             self.clock.state().awake += 1;
         }
         watched.waker.clone()
@@ -398,5 +405,19 @@ mod tests {
         assert!(clock.rests().is_none() && clock.at_rest(true).is_none());
         let passed = clock.timeout(Duration::ZERO, pending::<()>()).await;
         assert_eq!(passed, Err(Elapsed));
+    }
+
+    #[tokio::test]
+    async fn a_waker_that_outlives_its_task_wakes_nobody() {
+        let clock = Clock::by_hand();
+        let (kept, waker) = oneshot::channel();
+        let task = tokio::spawn(clock.count(async move {
+            let own = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
+            kept.send(own).expect("it is waited for");
+        }));
+        let waker = waker.await.expect("the task runs");
+        task.await.expect("it ends");
+        waker.wake();
+        assert_eq!(clock.at_rest(false), Some(1));
     }
 }

@@ -65,7 +65,8 @@ impl Proxy {
         Self::start_with(config, Clock::default())
     }
 
-    /// The same with another clock. Only [`Proxy::stop`] takes no longer than real time allows.
+    /// The same with another clock. [`Proxy::stop`], and the pause after a connection that could not be accepted, use
+    /// real time all the same.
     ///
     /// # Errors
     ///
