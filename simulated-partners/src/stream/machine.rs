@@ -196,7 +196,8 @@ impl Machine {
                 Input::TlsUp(mut facts) => {
                     if self.state == State::AwaitTls {
                         self.certified_for.clone_from(&facts.certified_for);
-                        if self.claimed().is_none() && !self.certified_for.is_empty() {
+                        let unnamed = self.is_listening() && self.stream.from.is_none();
+                        if unnamed && !self.certified_for.is_empty() {
                             facts.target_certificate = CertificateSeen::Good;
                         }
                         self.observe(EventKind::TlsUp(facts));
