@@ -50,11 +50,6 @@ impl Verdict {
             | Self::Xfail => false,
         }
     }
-
-    /// Whether the question of the case is still open, so that the run is not complete.
-    pub const fn is_open(self) -> bool {
-        matches!(self, Self::Undecided | Self::Error)
-    }
 }
 
 /// The effect of a finding on the verdict. The heaviest one decides.

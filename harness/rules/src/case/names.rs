@@ -104,6 +104,12 @@ impl Names {
             .unwrap_or_else(|| self.domain().to_owned())
     }
 
+    /// The domain of the partner that the case is about.
+    pub fn of_main(&self, script: &Script) -> String {
+        let main = script.roles.first();
+        main.map_or_else(|| self.domain().to_owned(), |role| self.of_role(role))
+    }
+
     /// The domain of the target that a partner addresses.
     pub fn of_target(&self, role: &Role) -> String {
         self.fill(&role.target, self.domain(), &Board::default())

@@ -77,7 +77,7 @@ pub fn against_script(case: &ScriptCase<'_>) -> Vec<Finding> {
     };
     let always = breaches(&case.script.expect, case.observations);
     let always = always.into_iter().map(|breach| {
-        let finding = as_a_whole(Weight::Must, Sign::Wrong, Step::Stanza, breach.text);
+        let finding = as_a_whole(Weight::Must, Sign::Wrong, breach.step, breach.text);
         match breach.requirement {
             Some(id) => Finding {
                 against: Against::Requirements(vec![id.to_owned()]),

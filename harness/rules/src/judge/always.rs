@@ -12,6 +12,7 @@ use simulated_partners::stanza::domain_of;
 use simulated_partners::wire::{Element, Unit};
 
 use crate::case::{Expect, Sees};
+use crate::finding::Step;
 use crate::observe::Observation;
 
 /// Something that is wrong in every scenario.
@@ -19,6 +20,8 @@ use crate::observe::Observation;
 pub(super) struct Breach {
     /// The requirement that it breaks; none for that of the scenario.
     pub(super) requirement: Option<&'static str>,
+    /// The part of the negotiation that it belongs to.
+    pub(super) step: Step,
     /// What was seen, in a sentence.
     pub(super) text: String,
 }
@@ -33,8 +36,8 @@ type Place<'a> = (Option<&'a Arc<str>>, ConnectionId);
 struct Course<'a> {
     /// Whether stanzas may travel both ways.
     both_ways: bool,
-    /// The pairs of domains, the target's first, that the stream is for.
-    pairs: BTreeSet<(&'a str, &'a str)>,
+    /// The domains of the target that the stream is for.
+    domains: BTreeSet<&'a str>,
 }
 
 /// What the target did that no scenario allows, each thing once.
@@ -53,6 +56,7 @@ pub(super) fn breaches(expected: &[Expect], observations: &[Observation]) -> BTr
         if by_target && observation.sees == Sees::Illegal && faults_count {
             found.extend(observation.condition().map(|fault| Breach {
                 requirement: None,
+                step: observation.sees.step(),
                 text: format!("the target sent what is not a legal stream: {fault}"),
             }));
         }
@@ -77,14 +81,12 @@ impl<'a> Course<'a> {
         if element.is(BIDI, "bidi") {
             self.both_ways = true;
         }
-        let pair =
-            |ours: &str, theirs: &str| Some((element.attribute(ours)?, element.attribute(theirs)?));
         match (observation.sees, observation.by) {
-            (Sees::Header, Party::Target) => self.pairs.extend(pair("from", "to")),
+            (Sees::Header, Party::Target) => self.domains.extend(element.attribute("from")),
             (Sees::Unit(Unit::DbResult), Party::Partner)
                 if element.attribute("type") == Some("valid") =>
             {
-                self.pairs.extend(pair("to", "from"));
+                self.domains.extend(element.attribute("to"));
             }
             _ => {}
         }
@@ -127,6 +129,7 @@ impl<'a> Course<'a> {
         };
         Some(Breach {
             requirement: Some(requirement),
+            step: observation.sees.step(),
             text: format!("the target {text}"),
         })
     }
@@ -134,10 +137,7 @@ impl<'a> Course<'a> {
     /// Whether the sender of a stanza is of a domain that the stream is for.
     fn is_for(&self, stanza: &Element) -> bool {
         let from = domain_of(stanza.attribute("from").unwrap_or_default());
-        self.pairs.is_empty()
-            || self
-                .pairs
-                .iter()
-                .any(|(own, _)| own.eq_ignore_ascii_case(from))
+        let mut domains = self.domains.iter();
+        self.domains.is_empty() || domains.any(|own| own.eq_ignore_ascii_case(from))
     }
 }

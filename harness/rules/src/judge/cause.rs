@@ -144,7 +144,8 @@ impl<'a> Shown<'a> {
     /// Whether it is what a refusal is compared with: every partner that does nothing wrong gets so far.
     fn is_control(&self) -> bool {
         let case = &self.record.result.case;
-        self.record.result.added_as_control || case.id.contains("/control")
+        self.record.result.added_as_control
+            || case.scenario().is_some_and(|scenario| scenario.is_control)
     }
 
     fn misses_control(&self) -> bool {

@@ -309,8 +309,9 @@ fn is_mark(
     };
     // Signals and observations without a connection belong to no side.
     let placeless = other.connection.is_none() || other.sees == Sees::Raised;
+    let says_who = other.sees == Sees::Closed && mark.with.contains_key("by");
     mark.sees.covers(other.sees)
-        && (placeless || other.by == party)
+        && (placeless || says_who || other.by == party)
         && (mark.anywhere
             || placeless
             || observation.connection.is_none()

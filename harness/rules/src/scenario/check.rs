@@ -12,7 +12,7 @@ use simulated_partners::reaction::Values;
 use names::Given;
 
 use super::file::{File, Variant};
-use crate::case::names::{KNOWN, stanza};
+use crate::case::names::{KNOWN, insert, stanza};
 use crate::case::{CONTROL, Expect, MAIN};
 use crate::policy::PolicyNumber;
 use crate::requirement::Registry;
@@ -223,13 +223,7 @@ impl<'a> Check<'a> {
     /// What the local side sends has to be a stanza, whatever its placeholders stand for.
     fn local(&mut self) {
         for (at, local) in self.variant.local.iter().enumerate() {
-            let mut text = local.send.clone();
-            // Values may refer to others.
-            for _ in 0..self.variant.values.len() {
-                for (name, value) in &self.variant.values {
-                    text = text.replace(&format!("{{{name}}}"), value);
-                }
-            }
+            let text = insert(&local.send, &self.variant.values);
             if let Err(error) = stanza(&text) {
                 self.tell(
                     &format!("local.{at}.send"),
