@@ -66,11 +66,6 @@ impl Pool {
         }
     }
 
-    /// What the target takes.
-    pub fn allow(&self) -> &AllowList {
-        &self.allow
-    }
-
     /// How long the target may keep answers of DNS.
     pub fn dns_cache(&self) -> Duration {
         self.dns_cache

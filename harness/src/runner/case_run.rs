@@ -153,11 +153,7 @@ impl<'a> CaseRun<'a> {
 
     /// The domain of the partner that the case is about.
     pub(super) fn main_domain(&self) -> String {
-        let main = self.script.roles.first();
-        main.map_or_else(
-            || self.names.domain().to_owned(),
-            |role| self.names.of_role(role),
-        )
+        self.names.of_main(self.script)
     }
 
     /// Whether the oracle decides the case, not its scenario.

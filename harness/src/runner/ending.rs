@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use simulated_partners::driver::PartnerSetup;
 use simulated_partners::event::{ConnectionKind, EventKind, Party};
 use simulated_partners::stanza::ping;
 use tokio::time::timeout;
@@ -11,7 +10,7 @@ use tokio::time::timeout;
 use super::case_run::{CaseRun, End};
 use super::error::CaseError;
 use super::loss::Loss;
-use super::partners::{best, next_event, setup, start};
+use super::partners::{correct, next_event};
 use super::plan::Job;
 use super::timing;
 use crate::case::{Expect, Sees};
@@ -88,16 +87,7 @@ impl CaseRun<'_> {
             .backend
             .inner()
             .map(|inner| inner.open(std::slice::from_ref(&domain), false, None));
-        let lab = self.bench.lab;
-        let place = lab
-            .place(&domain, lab.partners)
-            .map_err(CaseError::Listen)?;
-        lab.publish(&domain, place.address())?;
-        let setup = PartnerSetup {
-            listen: place.address(),
-            ..setup(self.bench, &domain, &best()?)
-        };
-        let mut partner = start(setup).await?;
+        let mut partner = correct(self.bench, &domain, false).await?;
         let id = format!("alive-{}", self.names.probe());
         let probe = ping(&id, &domain, &self.bench.target.domain);
         partner.dial(probe.clone());

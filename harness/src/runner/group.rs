@@ -133,6 +133,9 @@ impl<'a> Group<'a> {
             let lost = self.together(batch, &instance).await;
             self.tell_muteness(&instance).await;
             if self.run.is_over() {
+                if let Some(lost) = lost {
+                    self.run.trouble(lost.loss.told("as the run ended")).await;
+                }
                 break;
             }
             let Some(lost) = lost else {
@@ -145,9 +148,8 @@ impl<'a> Group<'a> {
                 started = start => started,
                 () = self.run.over() => return,
             };
-            let again = started.as_ref().err().map(ToString::to_string);
             let loss = lost.loss.clone();
-            let words = self.take(lost, alone, again.is_some()).await;
+            let words = self.take(lost, alone, started.is_err()).await;
             let given_up = self.culprits > CULPRITS || self.mysteries > UNEXPLAINED;
             match started {
                 Ok((running, again)) => {
@@ -160,7 +162,10 @@ impl<'a> Group<'a> {
                         self.leave_out(&words).await;
                     }
                 }
-                Err(_) => return self.leave_out(&words).await,
+                Err(error) => {
+                    let words = format!("{words}; it cannot be started again: {error}");
+                    return self.leave_out(&words).await;
+                }
             }
         }
         self.stop(instance, stop).await;
@@ -255,7 +260,7 @@ impl<'a> Group<'a> {
                 }
             });
         }
-        let (first, noticed) = loss.unzip();
+        let (first, mut noticed) = loss.unzip();
         let mut under_way = Vec::new();
         while let Some(ended) = cases.join_next().await {
             match ended {
@@ -263,6 +268,8 @@ impl<'a> Group<'a> {
                 Err(error) => self.run.trouble(format!("a bug in s2spec: {error}")).await,
             }
         }
+        // It may have gone while nothing was under way but a hand-over.
+        noticed = noticed.or_else(|| instance.known_loss());
         if noticed.is_none() && under_way.is_empty() {
             return None;
         }
@@ -407,6 +414,7 @@ impl Schedule {
             held_back = handover::settle(bench, lease, limit) => held_back,
             // It is told elsewhere.
             _ = instance.lost() => return,
+            () = self.over() => return,
         };
         self.given_up.store(settled.is_some(), Ordering::Relaxed);
         if let Some(domain) = settled.filter(|_| !given_up) {

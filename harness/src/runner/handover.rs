@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use simulated_partners::driver::{Entry, Partner, PartnerSetup};
+use simulated_partners::driver::{Entry, Partner};
 use simulated_partners::event::{ConnectionKind, Event, EventKind, Party};
 use simulated_partners::stanza::ping;
 use tokio::time::{Instant, interval, sleep_until, timeout};
@@ -13,10 +13,10 @@ use tokio::time::{Instant, interval, sleep_until, timeout};
 use super::error::CaseError;
 use super::job::Bench;
 use super::observed::opened;
-use super::partners::{best, setup, start};
+use super::partners::correct;
 use crate::lab::Lease;
 use crate::outcome::Outcome;
-use crate::record::CaseResult;
+use crate::record::{CaseResult, Run};
 use crate::subject::Inside;
 use crate::subject::inner_side::Stanzas;
 
@@ -29,19 +29,26 @@ pub(super) fn is_due(result: &CaseResult, lease: &Lease) -> bool {
     if !lease.is_shared() {
         return false;
     }
-    let of = |kind: &EventKind| opened(kind) == Some(ConnectionKind::Outbound);
-    let dialled: Vec<&Event> = result.events.iter().filter(|e| of(&e.kind)).collect();
+    if matches!(result.run, Run::Unsupported(_)) {
+        // It has not met the target.
+        return false;
+    }
+    let is_established = matches!(result.outcome(), Some(Outcome::Established { .. }));
+    let mut partners = std::iter::once(&result.events).chain(result.further.values());
+    !is_established || !lease.is_plain() || !partners.all(|events| was_reached(events))
+}
+
+/// Whether the target dialled this partner, and each of its streams was established.
+fn was_reached(events: &[Event]) -> bool {
+    let is_dialled = |event: &&Event| opened(&event.kind) == Some(ConnectionKind::Outbound);
+    let mut dialled = events.iter().filter(is_dialled).peekable();
     let established = |dialled: &Event| {
-        result.events.iter().any(|event| {
+        events.iter().any(|event| {
             event.connection == dialled.connection
                 && matches!(event.kind, EventKind::Established(_))
         })
     };
-    let is_established = matches!(result.outcome(), Some(Outcome::Established { .. }));
-    !is_established
-        || !lease.is_plain()
-        || dialled.is_empty()
-        || !dialled.into_iter().all(established)
+    dialled.peek().is_some() && dialled.all(established)
 }
 
 /// Waits until the target answers correct partners of these domains. Returns the domain that it has
@@ -63,15 +70,7 @@ pub(super) async fn settle(bench: Bench<'_>, lease: &mut Lease, limit: Duration)
 
 /// Returns when the target has sent an answer to a correct partner of this domain.
 async fn take_up(bench: Bench<'_>, domain: &str) -> Result<(), CaseError> {
-    let lab = bench.lab;
-    let place = lab.place(domain, lab.partners).map_err(CaseError::Listen)?;
-    lab.publish(domain, place.address())?;
-    let mut partner = start(PartnerSetup {
-        listen: place.address(),
-        answers: true,
-        ..setup(bench, domain, &best()?)
-    })
-    .await?;
+    let mut partner = correct(bench, domain, true).await?;
     let mut asking = match &bench.target.inner {
         Inside::Hidden(_) => Asking::Partner(None),
         Inside::Linked(inner) => Asking::Inside(inner.open(&[domain.to_owned()], false, None)),
@@ -105,7 +104,7 @@ async fn take_up(bench: Bench<'_>, domain: &str) -> Result<(), CaseError> {
         }
     }
     partner.stop().await;
-    lab.dns.records().forget(domain);
+    bench.lab.dns.records().forget(domain);
     Ok(())
 }
 

@@ -122,6 +122,11 @@ impl Instance {
         self.note(noticed)
     }
 
+    /// Whether it is known to be lost, and how.
+    pub(super) fn known_loss(&self) -> Option<Loss> {
+        self.loss.borrow().clone()
+    }
+
     /// Whether it still takes connections, asked of it. If not, it is lost from here on.
     pub(super) async fn still_answers(&self) -> bool {
         if self.answers().await {

@@ -43,6 +43,23 @@ pub(super) fn best() -> Result<Arc<Persona>, CaseError> {
         .ok_or(CaseError::Persona(BEST))
 }
 
+/// Starts a partner of a domain that must be accepted, and publishes it.
+pub(super) async fn correct(
+    bench: Bench<'_>,
+    domain: &str,
+    answers: bool,
+) -> Result<Partner, CaseError> {
+    let lab = bench.lab;
+    let place = lab.place(domain, lab.partners).map_err(CaseError::Listen)?;
+    lab.publish(domain, place.address())?;
+    start(PartnerSetup {
+        listen: place.address(),
+        answers,
+        ..setup(bench, domain, &best()?)
+    })
+    .await
+}
+
 /// A partner for a domain with a persona, which answers no requests.
 pub(super) fn setup(bench: Bench<'_>, domain: &str, persona: &Arc<Persona>) -> PartnerSetup {
     let Bench { lab, target, .. } = bench;

@@ -1,11 +1,12 @@
 //! Runs all cases of a run concurrently.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
@@ -88,11 +89,16 @@ async fn run_groups(
     let (timed, others): (BTreeMap<_, _>, BTreeMap<_, _>) = groups
         .into_iter()
         .partition(|(_, jobs)| jobs.iter().all(|at| run.plan.jobs[*at].case.waits()));
-    for groups in [others, timed] {
+    // Each of those may have an instance of its own: no more are started than cases run at once.
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let few = cores * slot::SLOTS;
+    for (groups, instances) in [(others, Semaphore::MAX_PERMITS), (timed, few)] {
         let mut tasks = JoinSet::new();
+        let room = Arc::new(Semaphore::new(instances));
         for (name, jobs) in groups {
-            let run = Arc::clone(&run);
+            let (run, room) = (Arc::clone(&run), Arc::clone(&room));
             tasks.spawn(async move {
+                let _place = room.acquire().await;
                 let group = Group::new(&run, &name, jobs, Company::Others);
                 group.run().await
             });

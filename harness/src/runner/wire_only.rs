@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::error::CaseError;
 use super::job::Bench;
 use super::observed::{Observed, opened};
-use super::partners::{best, setup, start};
+use super::partners::{best, correct, setup, start};
 use super::plan::Job;
 use crate::case::names::Names;
 use crate::case::{Direction, Script};
@@ -44,13 +44,11 @@ impl<'a> WireOnly<'a> {
         bench: Bench<'a>,
         names: &Names,
     ) -> Self {
-        let main = script.roles.first();
-        let domain = main.map_or_else(|| names.domain().to_owned(), |role| names.of_role(role));
         Self {
             hidden,
             job,
             bench,
-            domain,
+            domain: names.of_main(script),
             control: names.control().to_owned(),
             probe: names.probe().to_owned(),
             entrant: None,
@@ -228,38 +226,28 @@ impl<'a> WireOnly<'a> {
         let (bench, domain) = (self.bench, self.control.clone());
         let id = format!("control-{}", self.probe);
         async move {
-            let Ok(best) = best() else { return };
-            let Ok(place) = bench.lab.place(&domain, bench.lab.partners) else {
+            let Ok(mut partner) = correct(bench, &domain, false).await else {
                 return;
             };
-            let setup = PartnerSetup {
-                listen: place.address(),
-                ..setup(bench, &domain, &best)
-            };
-            let Ok(mut partner) = start(setup).await else {
-                return;
-            };
-            if bench.lab.publish(&domain, partner.address()).is_ok() {
-                partner.dial(ping(&id, &domain, &bench.target.domain));
-                let answered = async {
-                    // The target's own connections end when it has verified a key.
-                    let mut ours = None;
-                    while let Some(event) = partner.next_event().await {
-                        if opened(&event.kind) == Some(ConnectionKind::Inbound) {
-                            ours = Some(event.connection);
-                        }
-                        let answer = event.kind.element_from(Party::Target);
-                        let answer = answer.is_some_and(|one| one.attribute("id") == Some(&id));
-                        let is_over = ours == Some(event.connection)
-                            && end_of(&event.kind, bench.target).is_some();
-                        if answer || is_over {
-                            return;
-                        }
+            partner.dial(ping(&id, &domain, &bench.target.domain));
+            let answered = async {
+                // The target's own connections end when it has verified a key.
+                let mut ours = None;
+                while let Some(event) = partner.next_event().await {
+                    if opened(&event.kind) == Some(ConnectionKind::Inbound) {
+                        ours = Some(event.connection);
                     }
-                };
-                // A control without an answer shows no more than the time it had.
-                let _ = timeout(bench.deadlines.patience, answered).await;
-            }
+                    let answer = event.kind.element_from(Party::Target);
+                    let answer = answer.is_some_and(|one| one.attribute("id") == Some(&id));
+                    let is_over = ours == Some(event.connection)
+                        && end_of(&event.kind, bench.target).is_some();
+                    if answer || is_over {
+                        return;
+                    }
+                }
+            };
+            // A control without an answer shows no more than the time it had.
+            let _ = timeout(bench.deadlines.patience, answered).await;
             partner.stop().await;
         }
     }
