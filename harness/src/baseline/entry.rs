@@ -13,6 +13,8 @@ pub struct Baseline {
     pub file: String,
     /// What is written above the entries, with `format`.
     pub head: String,
+    /// The comment below the last entry.
+    pub tail: String,
     /// The entries.
     pub entries: Vec<Entry>,
 }

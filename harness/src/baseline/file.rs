@@ -82,6 +82,7 @@ impl Baseline {
         document.finish(entries).map(|entries| Self {
             file: source.file().to_owned(),
             head: head(source.text()),
+            tail: comment(source.text(), usize::MAX),
             entries,
         })
     }

@@ -92,10 +92,16 @@ pub fn write(
             text.push_str(&known_text(&pattern, shown, *covers, ""));
         }
     }
+    if let Some(old) = old.filter(|old| !old.tail.is_empty()) {
+        let _ = writeln!(text, "\n{}", old.tail);
+    }
     if !gone.is_empty() {
         text.push_str("\n# No longer seen like this:\n");
     }
     for entry in &gone {
+        if !entry.comment.is_empty() {
+            let _ = writeln!(text, "{}", entry.comment);
+        }
         for line in entry_text(entry).trim().lines() {
             let _ = writeln!(text, "# {line}");
         }
