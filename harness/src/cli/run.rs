@@ -134,7 +134,7 @@ fn run(
         new.write(&report, &check, &all)?;
     }
     if report.ran_nothing() {
-        output::note("error: none of the selected cases can be run on this target");
+        output::note("error: none of the selected cases was run");
     }
     Ok(exit(&report))
 }

@@ -1,6 +1,7 @@
 //! What failed or warned, by cause: the clause, the number of cases, the clearest case, and what seems
 //! to follow from it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use owo_colors::OwoColorize as _;
@@ -19,25 +20,47 @@ const AT_LENGTH: usize = 10;
 /// The number of lines after those.
 const LISTED: usize = 40;
 
-/// The causes of failures, each with the report of its clearest case.
-pub(super) fn failures(causes: &[Cause], report: &Report, view: &View, out: &mut String) {
-    let failed: Vec<&Cause> = causes
-        .iter()
-        .filter(|cause| cause.verdict == Verdict::Fail)
-        .collect();
-    let at_length = if view.verbose {
+fn failed(causes: &[Cause]) -> Vec<&Cause> {
+    let failed = |cause: &&Cause| cause.verdict == Verdict::Fail;
+    causes.iter().filter(failed).collect()
+}
+
+/// How many causes are shown with cases.
+fn number_at_length(failed: &[&Cause], view: &View) -> usize {
+    if view.verbose {
         failed.len()
     } else {
         AT_LENGTH.min(failed.len())
-    };
+    }
+}
+
+/// The cases of a cause that are shown.
+fn shown<'a>(cause: &'a Cause, view: &View) -> &'a [String] {
+    if view.verbose {
+        &cause.cases
+    } else {
+        &cause.cases[..1]
+    }
+}
+
+/// The failed cases that are shown in full.
+pub(super) fn at_length<'a>(causes: &'a [Cause], view: &View) -> BTreeSet<&'a str> {
+    let failed = failed(causes);
+    let number = number_at_length(&failed, view);
+    let cases = failed
+        .into_iter()
+        .take(number)
+        .flat_map(|cause| shown(cause, view));
+    cases.map(String::as_str).collect()
+}
+
+/// The causes of failures, each with the report of its clearest case.
+pub(super) fn failures(causes: &[Cause], report: &Report, view: &View, out: &mut String) {
+    let failed = failed(causes);
+    let at_length = number_at_length(&failed, view);
     for cause in &failed[..at_length] {
         heading(cause, view, out);
-        let shown = if view.verbose {
-            cause.cases.as_slice()
-        } else {
-            &cause.cases[..1]
-        };
-        for id in shown {
+        for id in shown(cause, view) {
             let Some(record) = report.records.get(id) else {
                 continue;
             };

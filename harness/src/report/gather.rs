@@ -79,12 +79,12 @@ impl Report {
         self.interrupted || !self.ended || self.records.len() < self.cases
     }
 
-    /// Whether the run ended and no selected case was run, because the target can run none of them.
+    /// Whether the run ended and no selected case was run: the target can run none of them, or there was no
+    /// time for one.
     pub fn ran_nothing(&self) -> bool {
         let mut selected = self.records.values();
-        !self.partial()
-            && selected
-                .all(|one| one.result.added_as_control || one.verdict == Verdict::Unsupported)
+        let not_run = |verdict| matches!(verdict, Verdict::Unsupported | Verdict::NotRun);
+        !self.partial() && selected.all(|one| one.result.added_as_control || not_run(one.verdict))
     }
 
     /// Results by verdict.
@@ -268,8 +268,8 @@ impl Tally {
         self.fail + self.unstable + self.xpass
     }
 
-    /// The number of cases whose question is still open: see [`Verdict::is_open`], and those for which
-    /// there was no target any more.
+    /// The number of cases whose question is still open, those among them for which there was no target
+    /// any more.
     pub const fn open(&self) -> usize {
         self.undecided + self.error + self.without_target
     }

@@ -40,10 +40,12 @@ pub struct View {
 pub fn render(report: &Report, view: &View) -> String {
     let mut out = String::new();
     tables(report, view, &mut out);
-    if view.transcripts {
-        transcripts(report, view, &mut out);
-    }
     let causes = report.causes();
+    let mut told = super::causes::at_length(&causes, view);
+    told.extend(told_at_length(&unexpected_records(report), view));
+    if view.transcripts {
+        transcripts(report, view, &told, &mut out);
+    }
     super::causes::remarks(&causes, view, &mut out);
     reasons(report, view, &mut out);
     super::repetition::remarks(report, view, &mut out);
@@ -203,8 +205,9 @@ fn reasons(report: &Report, view: &View, out: &mut String) {
 }
 
 /// What is unexpected for another reason than a defect that this run shows.
-fn unexpected(report: &Report, view: &View, out: &mut String) {
-    let records: Vec<&Record> = report
+/// What is unexpected, or an error, and has no cause.
+fn unexpected_records(report: &Report) -> Vec<&Record> {
+    report
         .records
         .values()
         .filter(|record| match record.verdict {
@@ -218,12 +221,27 @@ fn unexpected(report: &Report, view: &View, out: &mut String) {
             | Verdict::NotRun
             | Verdict::Xfail => false,
         })
-        .collect();
-    let at_length = if view.verbose {
+        .collect()
+}
+
+fn number_at_length(records: &[&Record], view: &View) -> usize {
+    if view.verbose {
         records.len()
     } else {
         AT_LENGTH.min(records.len())
-    };
+    }
+}
+
+fn told_at_length<'a>(records: &[&'a Record], view: &View) -> Vec<&'a str> {
+    let told = &records[..number_at_length(records, view)];
+    told.iter()
+        .map(|record| record.result.case.id.as_str())
+        .collect()
+}
+
+fn unexpected(report: &Report, view: &View, out: &mut String) {
+    let records = unexpected_records(report);
+    let at_length = number_at_length(&records, view);
     for record in &records[..at_length] {
         out.push_str(&failure::block(
             record,
@@ -254,10 +272,10 @@ fn unexpected(report: &Report, view: &View, out: &mut String) {
 }
 
 /// Transcripts of the cases not printed in full.
-fn transcripts(report: &Report, view: &View, out: &mut String) {
-    for record in report.records.values() {
-        let told = record.verdict.is_unexpected() || record.verdict == Verdict::Error;
-        if told || !failure::has_transcript(record) {
+/// The transcripts of all cases but those that are told below, with theirs.
+fn transcripts(report: &Report, view: &View, told: &BTreeSet<&str>, out: &mut String) {
+    for (id, record) in &report.records {
+        if told.contains(id.as_str()) || !failure::has_transcript(record) {
             continue;
         }
         let mark = Mark::of(record);
