@@ -1,6 +1,5 @@
 //! How long the target keeps a partner that says nothing: cases with silent partners wait for that.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use simulated_partners::persona;
@@ -28,19 +27,21 @@ pub(super) async fn silence(subject: &Subject, reachable: bool) -> Option<CheckR
     if !reachable {
         return Some(CheckResult::not_seen("no stream that could be silent"));
     }
-    Some(match kept(subject.address).await {
+    let Ok(silent) = TcpStream::connect(subject.address).await else {
+        return Some(CheckResult::not_seen(
+            "it took no connection to be silent on",
+        ));
+    };
+    Some(match kept(silent).await {
         Some(time) => in_time(subject, time),
         None => too_long(subject),
     })
 }
 
 /// How long a connection lasted on which nothing was sent. None if it outlasts the bound.
-async fn kept(address: SocketAddr) -> Option<Duration> {
+async fn kept(mut silent: TcpStream) -> Option<Duration> {
     let began = Instant::now();
     let ended = async {
-        let Ok(mut silent) = TcpStream::connect(address).await else {
-            return;
-        };
         let mut chunk = [0; CHUNK];
         while matches!(silent.read(&mut chunk).await, Ok(1..)) {}
     };
