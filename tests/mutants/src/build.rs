@@ -101,8 +101,7 @@ fn weave_all(mutants: &[Mutant]) -> Result<(), BuildError> {
             std::os::unix::fs::symlink(fs::canonicalize(entry.path())?, link)?;
         }
     }
-    let mut sources = woven(mutants)?;
-    sources.insert("mutants.rs".to_owned(), SWITCH.to_owned());
+    let sources = woven(mutants)?;
     let proxy = root().join("reference-proxy");
     copy(
         &proxy,
@@ -111,12 +110,11 @@ fn weave_all(mutants: &[Mutant]) -> Result<(), BuildError> {
             let Ok(file) = file.strip_prefix(proxy.join("src")) else {
                 return text;
             };
-            match sources.get(&*file.to_string_lossy()) {
-                Some(woven) => woven.clone(),
-                None if file == Path::new("lib.rs") => {
-                    format!("#![allow(warnings)]\n{text}\nmod mutants;\n")
-                }
-                None => text,
+            let woven = sources.get(&*file.to_string_lossy()).cloned();
+            let text = woven.unwrap_or(text);
+            match file == Path::new("lib.rs") {
+                true => format!("#![allow(warnings)]\n{text}\nmod mutants;\n"),
+                false => text,
             }
         },
     )?;

@@ -11,6 +11,7 @@ fn word(noticed: Noticed) -> &'static str {
         Noticed::Fail => "fail",
         Noticed::Warn => "warn",
         Noticed::Error => "error",
+        Noticed::Undecided => "undecided",
         Noticed::Endless => "endless",
         Noticed::No => "SURVIVED",
     }
@@ -51,6 +52,7 @@ pub(crate) fn page(mutants: &[Mutant], verdicts: &BTreeMap<String, Verdict>) -> 
         ("noticed as `fail`", share(count(Noticed::Fail))),
         ("noticed as `warn` only", share(count(Noticed::Warn))),
         ("noticed as `error` only", share(count(Noticed::Error))),
+        ("left undecided", share(count(Noticed::Undecided))),
         (
             "the run did not end in time",
             share(count(Noticed::Endless)),

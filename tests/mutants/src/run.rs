@@ -15,13 +15,15 @@ use serde_json::Value;
 use crate::mutant::Mutant;
 
 /// How the suite noticed a mutant.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Noticed {
     Fail,
     Warn,
     /// Cases ended with an error: the report says nothing of the target.
     Error,
+    /// Cases were left undecided: the target is only silent.
+    Undecided,
     /// The run took too long, and was ended.
     Endless,
     /// Not at all: the mutant survived.
@@ -137,6 +139,7 @@ fn judge(mutant: &Mutant, report: &Value, seconds: f64) -> Verdict {
         ("fail", Noticed::Fail),
         ("error", Noticed::Error),
         ("warn", Noticed::Warn),
+        ("undecided", Noticed::Undecided),
     ];
     let heaviest = weights.into_iter().find(|(word, _)| count(word) > 0);
     let noticed = heaviest.map_or(Noticed::No, |(_, noticed)| noticed);
