@@ -21,10 +21,11 @@ fn scenarios_hold_in_another_policy(#[case] row: u8) {
     assert_eq!(records.len(), cases.len());
     let wrong: Vec<String> = records
         .iter()
-        // In a flood, the end of the connection may overtake the error that explains it.
-        .filter(|record| {
-            let fine = [Verdict::Pass, Verdict::Warn, Verdict::Unsupported];
-            !fine.contains(&record.verdict)
+        .filter(|record| match record.verdict {
+            Verdict::Pass | Verdict::Unsupported => false,
+            // In a flood, the end of the connection may overtake the error that explains it.
+            Verdict::Warn => !record.result.case.id.starts_with("xml/XML-16-"),
+            _ => true,
         })
         .map(|record| {
             format!(

@@ -400,7 +400,7 @@ impl Incoming {
                 self.link.send(&answer).await?;
                 return Ok(Next::On);
             }
-            self.server.answer(error(&stanza, "bad-request"));
+            self.server.route(error(&stanza, "bad-request"));
             return Ok(Next::On);
         }
         self.reply_here(&stanza).await?;

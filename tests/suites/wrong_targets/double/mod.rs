@@ -339,16 +339,6 @@ impl Server {
         self.queue((DOMAIN.to_owned(), to), stanza);
     }
 
-    /// Sends something of our own to a partner.
-    fn answer(self: &Arc<Self>, stanza: Element) {
-        self.route(stanza);
-    }
-
-    /// Sends any element by a stream of our own.
-    fn route_raw(self: &Arc<Self>, from: &str, to: &str, element: Element) {
-        self.queue((from.to_owned(), to.to_owned()), element);
-    }
-
     /// Returns a stanza to its sender.
     fn bounce(&self, stanza: &Element, condition: &str) {
         let is_error = stanza.attribute("type") == Some("error");

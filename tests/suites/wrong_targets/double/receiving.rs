@@ -114,7 +114,7 @@ impl Incoming {
         };
         let result = dialback::result_answer(ours, theirs, answer);
         if self.has(Defect::AnswersKeysOnItsOwnStream) {
-            self.server.route_raw(to, from, result);
+            self.server.queue((to.to_owned(), from.to_owned()), result);
             return Ok(());
         }
         self.link.send(&result).await
