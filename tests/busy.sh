@@ -15,7 +15,7 @@ With --verdicts, runs `s2spec run ARGUMENT...` once without loops and then RUNS 
 them (12), names each case with another verdict than at first, and fails if there is one. Needs jq.
 
     tests/busy.sh
-    tests/busy.sh 8 20 --test ejabberd
+    tests/busy.sh 8 20 --test suites ejabberd::
     tests/busy.sh --verdicts 12 10 --target prosody addresses sasl
 END
 }

@@ -1,15 +1,13 @@
 //! Tests which crates and modules may use which others: the proxy and the partners do not know each
 //! other, and dependencies inside a crate point one way.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
-use support::root;
+use crate::support::root;
 
 const OURS: [&str; 5] = [
     "s2spec",

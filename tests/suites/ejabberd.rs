@@ -1,7 +1,5 @@
 //! Every policy that ejabberd supports against all kinds of partners, in both directions.
 
-mod support;
-
 use std::io;
 use std::sync::Arc;
 
@@ -13,7 +11,7 @@ use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
 use s2spec::verdict::Verdict;
 use simulated_partners::pki::NameForms;
 
-use support::{all_cases, built_in, hold_to_record, run};
+use crate::support::{all_cases, built_in, hold_to_record, run};
 
 /// Areas of the conformance suite that take a few seconds and, without their hostile scenarios, need
 /// no timeouts.

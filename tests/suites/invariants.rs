@@ -1,8 +1,6 @@
 //! What must never be accepted, whatever the tables allow: random policies meet random partners on the
 //! real proxy.
 
-mod support;
-
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -16,7 +14,7 @@ use simulated_partners::persona::{
     AuthorityFact, Certificate, Deviations, Key, Offer, Persona, Tls, TlsVersion,
 };
 
-use support::{reference, run};
+use crate::support::{reference, run};
 
 fn offer() -> impl Strategy<Value = Offer> {
     let tls = prop_oneof![Just(Tls::None), Just(Tls::Offered), Just(Tls::Required)];

@@ -1,14 +1,12 @@
 //! The conformance suite against the embedded proxy in policies that its scenarios are not written for.
 
-mod support;
-
 use rstest::rstest;
 use s2spec::oracle::Profile;
 use s2spec::policy::PolicyNumber;
 use s2spec::scenario::Library;
 use s2spec::verdict::Verdict;
 
-use support::{reference, run};
+use crate::support::{reference, run};
 
 /// One policy that requires TLS, and one that has none.
 #[rstest]

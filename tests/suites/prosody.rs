@@ -1,11 +1,9 @@
 //! A real Prosody: every persona in both directions against every policy that it supports, and the
 //! areas of the conformance suite in which nothing waits for long.
 
-mod support;
-
 use std::sync::Arc;
 
-use support::{built_in, hold_to_record};
+use crate::support::{built_in, hold_to_record};
 
 /// Without their hostile scenarios, no case in these waits for its deadline.
 const AREAS: [&str; 10] = [

@@ -1,7 +1,5 @@
 //! The conformance suite against the embedded proxy, and tests that each scenario proves something.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -17,7 +15,7 @@ use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
 use s2spec::verdict::Verdict;
 use tokio::net::TcpListener;
 
-use support::{all_cases, assert_snapshot, prove, reference, root, run_side_by_side};
+use crate::support::{all_cases, assert_snapshot, prove, reference, root, run_side_by_side};
 
 fn scenarios(wanted: impl Fn(&Case) -> bool) -> Vec<Case> {
     let all = all_cases().iter();

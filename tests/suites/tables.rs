@@ -1,15 +1,13 @@
 //! The sets `policies` and `offers` against the embedded proxy: each case as the oracle expects, a
 //! table of the outcomes as a snapshot, and the same results on every repetition.
 
-mod support;
-
 use s2spec::case::{Case, Set};
 use s2spec::oracle::Profile;
 use s2spec::record::Record;
 use s2spec::transcript;
 use s2spec::verdict::Verdict;
 
-use support::{all_cases, assert_snapshot, reference, run, table};
+use crate::support::{all_cases, assert_snapshot, reference, run, table};
 
 fn of(set: Set) -> Vec<Case> {
     all_cases()

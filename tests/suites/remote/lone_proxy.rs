@@ -12,7 +12,7 @@ use simulated_partners::persona::{Certificate, Key};
 use simulated_partners::pki::Authority;
 use tokio::runtime::Runtime;
 
-use crate::{free, write};
+use crate::remote::{free, write};
 
 const DOMAIN: &str = "contoso.com";
 

@@ -13,9 +13,9 @@ use s2spec::runner::Deadlines;
 use s2spec::verdict::Verdict;
 use serde::Deserialize;
 
-use crate::case;
-use crate::double::{Defect, Double};
 use crate::support::run_side_by_side;
+use crate::wrong_targets::case;
+use crate::wrong_targets::double::{Defect, Double};
 
 /// How many cases run at once: most of them wait.
 const AT_ONCE: usize = 16;

@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::case;
-use super::support::collect;
+use crate::support::collect;
 
 const CHUNK: usize = 8192;
 

@@ -14,9 +14,9 @@ use s2spec::verdict::Verdict;
 use simulated_partners::wire::Element;
 use tokio::sync::Semaphore;
 
-use super::support::{collect, reference, run_within};
 use super::tampered::{Front, Tampered, Way, faithful};
 use super::{SOON, case, judged_soon, take, tampered, typed};
+use crate::support::{collect, reference, run_within};
 
 const INBOUND: &str = "personas/row09/modern/inbound";
 const SCENARIO: &str = "streams/STR-08-header-then-features/row09";

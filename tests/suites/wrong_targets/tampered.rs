@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::component_server;
+use crate::wrong_targets::component_server;
 
 const UNLISTED: &str = "unlisted.example";
 const CHUNK: usize = 8192;

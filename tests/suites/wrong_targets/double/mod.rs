@@ -40,7 +40,7 @@ use tokio::task::JoinSet;
 pub(crate) use defect::Defect;
 use verification::Question;
 
-use crate::component_server;
+use crate::wrong_targets::component_server;
 
 const DOMAIN: &str = "contoso.example";
 const SECOND: &str = "chat.contoso.example";

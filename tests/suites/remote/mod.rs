@@ -2,8 +2,6 @@
 
 mod dns_cache;
 mod lone_proxy;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -20,8 +18,8 @@ use s2spec::subject::remote::{Remote, TargetFile};
 use s2spec::verdict::Verdict;
 use simulated_partners::pki::Authority;
 
+use crate::support::{all_cases, built_in, ending, run};
 use lone_proxy::LoneProxy;
-use support::{all_cases, built_in, run};
 
 /// The trigger gets in by EXTERNAL, dialback over TLS or plaintext dialback.
 const ROWS: [u8; 2] = [7, 17];
@@ -120,7 +118,7 @@ fn with_an_allow_list_kept_dns_answers_change_no_verdict() {
         let target = Arc::new(Remote::new(proxy.file.clone()));
         let records = run(target, Profile::default(), &selected);
         let ends = records.into_iter().map(|one| {
-            let end = format!("{}: {}", one.verdict, support::ending(&one));
+            let end = format!("{}: {}", one.verdict, ending(&one));
             (one.result.case.id, end)
         });
         ends.collect::<BTreeMap<String, String>>()

@@ -1,0 +1,14 @@
+//! What holds for the program as a whole.
+
+mod arrows;
+mod coverage;
+mod dependencies;
+mod ejabberd;
+mod invariants;
+mod policies_of_scenarios;
+mod prosody;
+mod remote;
+mod scenarios;
+mod support;
+mod tables;
+mod wrong_targets;
