@@ -32,7 +32,7 @@ use crate::subject::inner_side::Stanzas;
 
 /// How long to wait, once all connections have ended, before nothing more is expected.
 const QUIET: Duration = Duration::from_millis(2500);
-/// How long nothing may happen after a breach, before the rest is not waited for.
+/// How long nothing may happen before it is looked whether more can come.
 const AFTERMATH: Duration = Duration::from_millis(300);
 /// How much is taken at once of what has already happened, while more may be happening.
 const AT_ONCE: usize = 256;
@@ -57,6 +57,8 @@ pub(super) struct CaseRun<'a> {
     pub(super) last: Instant,
     /// Open connections.
     open: usize,
+    /// Whether a connection has ended, or was not taken, since the target was last looked for.
+    cut_off: bool,
     /// How many records were changed.
     pub(super) changed: usize,
     /// Takes what a conforming partner sends afterwards, so that the case does not see it.
@@ -113,6 +115,7 @@ impl<'a> CaseRun<'a> {
             began: Instant::now(),
             last: Instant::now(),
             open: 0,
+            cut_off: false,
             changed: 0,
             aftermath: None,
             end: End::Known,
@@ -232,6 +235,10 @@ impl<'a> CaseRun<'a> {
                 () = sleep_until(self.last + self.bench.stretch * AFTERMATH), if looked < AFTERMATH => {
                     looked = AFTERMATH;
                     if !self.has_breach() {
+                        if std::mem::take(&mut self.cut_off) {
+                            // If it is lost, that ends the case.
+                            self.bench.instance.still_answers().await;
+                        }
                         continue;
                     }
                     self.end = End::Cut;
@@ -299,6 +306,7 @@ impl<'a> CaseRun<'a> {
                 return Err(CaseError::LeftOut { role, what });
             }
             EventKind::Opened(_) => self.open += 1,
+            EventKind::ConnectFailed(..) => self.cut_off = true,
             EventKind::GaveUp { .. } => {
                 self.observed.timed_out = true;
                 let own = self.partners[at].role.patience;
@@ -308,6 +316,7 @@ impl<'a> CaseRun<'a> {
             }
             EventKind::Closed { .. } => {
                 self.open = self.open.saturating_sub(1);
+                self.cut_off = true;
                 self.count("ended");
             }
             _ => {}

@@ -127,10 +127,16 @@ impl Instance {
         self.loss.borrow().clone()
     }
 
-    /// Whether it still takes connections, asked of it. If not, it is lost from here on.
+    /// Whether it still takes connections, asked of it, and has its link. If not, it is lost from here on.
     pub(super) async fn still_answers(&self) -> bool {
         if self.answers().await {
-            return self.loss.borrow().is_none();
+            // A link that broke meanwhile is known by now.
+            tokio::select! {
+                biased;
+                lost = self.running.inner.lost() => self.note(Loss::Link(lost)),
+                () = std::future::ready(()) => return self.loss.borrow().is_none(),
+            };
+            return false;
         }
         let how = self.last_words().await;
         self.note(self.gone(how));
