@@ -249,7 +249,7 @@ impl<'a> CaseRun<'a> {
                     if !self.has_missed() {
                         continue;
                     }
-                    self.observed.timed_out = true;
+                    self.ran_out();
                     self.end = End::Cut;
                     return Ok(());
                 }
@@ -274,9 +274,14 @@ impl<'a> CaseRun<'a> {
         Ok(self.observed.count > before)
     }
 
+    /// Notes that a deadline has ended something.
+    pub(super) fn ran_out(&mut self) {
+        self.observed.ran_out(self.last.elapsed());
+    }
+
     /// Notes how it stands when there is no time left.
     fn give_up(&mut self, is_settling: bool) {
-        self.observed.timed_out = true;
+        self.ran_out();
         if let Bounce::NotObservable { settled } = &mut self.observed.evidence.bounced {
             *settled = is_settling;
         }
@@ -308,7 +313,7 @@ impl<'a> CaseRun<'a> {
             EventKind::Opened(_) => self.open += 1,
             EventKind::ConnectFailed(..) => self.cut_off = true,
             EventKind::GaveUp { .. } => {
-                self.observed.timed_out = true;
+                self.ran_out();
                 let own = self.partners[at].role.patience;
                 let own = own.map(|ms| self.bench.stretch * Duration::from_millis(ms.into()));
                 let patience = own.unwrap_or(self.bench.deadlines.patience);
@@ -326,7 +331,9 @@ impl<'a> CaseRun<'a> {
             if Sees::Stanza.covers(observation.sees) {
                 self.stanza_on_the_wire(observation);
             }
-            self.observed.timed_out |= is_timeout(observation);
+            if is_timeout(observation) {
+                self.ran_out();
+            }
         }
         self.observed.observations.extend(observations);
         if &*name == MAIN {

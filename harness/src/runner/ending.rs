@@ -46,7 +46,9 @@ impl CaseRun<'_> {
         if let Some(inner) = self.backend.inner().filter(|_| unseen || !self.by_oracle()) {
             let was_mute = inner.is_mute();
             inner.barrier().await;
-            self.observed.timed_out |= inner.is_mute() && !was_mute;
+            if inner.is_mute() && !was_mute {
+                self.ran_out();
+            }
         }
         if unseen && self.by_oracle() && self.job.case.row.policy().valid() {
             self.outwait_control().await?;
@@ -124,7 +126,9 @@ impl CaseRun<'_> {
         partner.stop().await;
         // A second attempt may still be on its way.
         self.aftermath = stanzas;
-        self.observed.timed_out |= got_through.is_err();
+        if got_through.is_err() {
+            self.ran_out();
+        }
         Ok(match got_through {
             Ok(true) => None,
             Ok(false) => Some(Ailment::Closed),

@@ -230,17 +230,19 @@ impl<'a> Group<'a> {
                 let case = job::run(job, run.bench(job, &instance, company), &lease);
                 tokio::select! {
                     ran = slot::hold(slot, run.still(), &run.lateness, case) => {
-                        let Ran { result, partners, active, lost, timed_out, in_vain } = ran;
+                        let Ran { result, partners, active, lost, waited, in_vain } = ran;
                         let is_due = !lost && handover::is_due(&result, &lease);
                         let late = run.lateness.since(began);
-                        let doubted = timed_out && run.plan.doubts;
-                        run.learn(in_vain && !late.is_late());
+                        let doubted = waited.filter(|_| run.plan.doubts);
+                        run.learn(in_vain && !waited.is_some_and(|waited| late.is_late(waited)));
                         let under_way = if lost {
                             Some(UnderWay { at, result, active })
-                        } else if doubted && company == Company::Others && late.is_late() {
+                        } else if company == Company::Others
+                            && doubted.is_some_and(|waited| late.is_late(waited))
+                        {
                             run.doubt(&name, at);
                             None
-                        } else if doubted && late.is_too_late() {
+                        } else if doubted.is_some_and(|waited| late.is_too_late(waited)) {
                             let why = CaseError::TooSlow { late: late.0 };
                             run.tell(job.result(Run::Failed(why.to_string()))).await;
                             None

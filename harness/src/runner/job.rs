@@ -1,6 +1,7 @@
 //! Runs a case to its result.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use simulated_partners::driver::Partner;
 use tokio::time::Instant;
@@ -9,7 +10,7 @@ use super::case_run::{CaseRun, End};
 use super::error::CaseError;
 use super::loss::Instance;
 use super::plan::{Deadlines, Job};
-use crate::case::{Case, Expect, Need, Script};
+use crate::case::{Case, Need, Script};
 use crate::judge::heaviest;
 use crate::lab::{Lab, Lease};
 use crate::oracle::Profile;
@@ -43,8 +44,8 @@ pub(super) struct Ran {
     pub(super) active: Instant,
     /// Whether the target was lost meanwhile. The result counts then only if the case is the reason.
     pub(super) lost: bool,
-    /// Whether the result could be another with more time.
-    pub(super) timed_out: bool,
+    /// If the result could be another with more time: how long it was waited in vain, at least.
+    pub(super) waited: Option<Duration>,
     /// Whether it waited until its deadline.
     pub(super) in_vain: bool,
 }
@@ -60,7 +61,7 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
                 partners: Vec::new(),
                 active: Instant::now(),
                 lost: false,
-                timed_out: false,
+                waited: None,
                 in_vain: false,
             };
         }
@@ -78,12 +79,15 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
         result = case.result(Err(CaseError::TargetLost(loss)));
         lost = true;
     }
-    let in_time = |expect: &Expect| expect.within.is_some();
-    let is_timed = script.expect.iter().any(in_time) && !is_clean(&result.run);
+    if !is_clean(&result.run) {
+        for within in script.expect.iter().filter_map(|expect| expect.within) {
+            case.observed.ran_out(Duration::from_millis(within.into()));
+        }
+    }
     Ran {
         result,
         active: case.last,
-        timed_out: case.observed.timed_out || is_timed,
+        waited: case.observed.waited,
         in_vain: case.end == End::Deadline || case.gave_up.is_some(),
         partners: case.into_partners(),
         lost,

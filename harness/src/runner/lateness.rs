@@ -17,6 +17,11 @@ const BEAT: Duration = Duration::from_millis(50);
 const LATE: Duration = Duration::from_millis(50);
 /// So late that even a case that has the runner to itself, and more time, says nothing.
 const TOO_LATE: Duration = Duration::from_millis(500);
+/// The part of a long wait by which the runner may be late before the wait says nothing. What was due a
+/// moment before its end is rare.
+const LATE_PART: u32 = 20;
+/// The same in a case that has the runner to itself.
+const TOO_LATE_PART: u32 = 4;
 
 /// Measures, until it is dropped, how late timers fire and how long a trivial exchange takes.
 pub(super) struct Lateness {
@@ -41,14 +46,14 @@ struct Measured {
 pub(super) struct Worst(pub(super) Duration);
 
 impl Worst {
-    /// Whether a deadline may have passed only for that.
-    pub(super) fn is_late(self) -> bool {
-        self.0 >= LATE
+    /// Whether a deadline may have passed only for that, after nothing had happened for so long.
+    pub(super) fn is_late(self, waited: Duration) -> bool {
+        self.0 >= LATE.max(waited / LATE_PART)
     }
 
     /// Whether that may be so even in a case that runs alone.
-    pub(super) fn is_too_late(self) -> bool {
-        self.0 >= TOO_LATE
+    pub(super) fn is_too_late(self, waited: Duration) -> bool {
+        self.0 >= TOO_LATE.max(waited / TOO_LATE_PART)
     }
 }
 
@@ -143,7 +148,10 @@ mod tests {
         while began.elapsed() < TOO_LATE + 2 * BEAT {
             std::hint::spin_loop();
         }
-        assert!(lateness.since(began).is_too_late(), "it is under way");
+        assert!(
+            lateness.since(began).is_too_late(Duration::ZERO),
+            "it is under way"
+        );
         let noted = async {
             while lateness.shared.measured().worst.is_empty() {
                 tokio::task::yield_now().await;
@@ -152,7 +160,21 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(10), noted)
             .await
             .expect("it is measured");
-        assert!(lateness.since(began).is_too_late(), "it is over");
+        assert!(
+            lateness.since(began).is_too_late(Duration::ZERO),
+            "it is over"
+        );
+    }
+
+    #[test]
+    fn a_long_wait_bears_more_than_a_short_one() {
+        let blink = Worst(Duration::from_millis(60));
+        assert!(blink.is_late(Duration::from_secs(1)));
+        assert!(!blink.is_late(Duration::from_secs(3)));
+        let stall = Worst(Duration::from_secs(1));
+        assert!(stall.is_late(Duration::from_secs(10)));
+        assert!(stall.is_too_late(Duration::from_secs(3)));
+        assert!(!stall.is_too_late(Duration::from_secs(20)));
     }
 
     #[test]
@@ -168,6 +190,6 @@ mod tests {
         assert!(shared.note() >= began + BEAT);
         assert_eq!(shared.second(began + Duration::from_millis(2500)), 2);
         assert_eq!(shared.second(began), 0);
-        assert!(!Worst(Duration::from_millis(10)).is_late());
+        assert!(!Worst(Duration::from_millis(10)).is_late(Duration::ZERO));
     }
 }

@@ -1,6 +1,7 @@
 //! The observations of a case so far.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use simulated_partners::event::{ConnectionKind, Event, EventKind, Party};
 use simulated_partners::wire::Kind;
@@ -25,8 +26,8 @@ pub(super) struct Observed {
     pub(super) evidence: Evidence,
     /// Whether the partner's domain was looked up.
     pub(super) looked_up: bool,
-    /// Whether a deadline has ended something.
-    pub(super) timed_out: bool,
+    /// How long nothing had happened when a deadline ended something, at least. None if none has.
+    pub(super) waited: Option<Duration>,
     /// How much was seen.
     pub(super) count: usize,
     /// The size of all that was seen, in bytes.
@@ -42,6 +43,11 @@ pub(super) fn opened(what: &EventKind) -> Option<ConnectionKind> {
 }
 
 impl Observed {
+    /// Notes that a deadline has ended something after this time without an event.
+    pub(super) fn ran_out(&mut self, waited: Duration) {
+        self.waited = Some(self.waited.map_or(waited, |before| before.min(waited)));
+    }
+
     /// Counts something that is going to be kept.
     pub(super) fn make_room(&mut self, size: usize) -> Result<(), CaseError> {
         self.count += 1;

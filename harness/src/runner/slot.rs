@@ -47,7 +47,7 @@ pub(super) async fn hold<T>(
         if !still.is_elapsed() {
             // The case was woken, so something has happened.
             active = now;
-        } else if now >= active + LONGEST || !lateness.since(now - length).is_late() {
+        } else if now >= active + LONGEST || !lateness.since(now - length).is_late(length) {
             slot = None;
             return Poll::Pending;
         }
