@@ -272,10 +272,7 @@ fn an_interrupt_prints_partial_results_and_says_so() {
 #[test]
 fn a_doctor_that_is_terminated_ends_the_server_that_it_started() {
     let folder = tempfile::tempdir().expect("a folder");
-    let free = || {
-        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
-        socket.local_addr().expect("it is bound")
-    };
+    let free = || s2spec::subject::port::free_address().expect("a port");
     let text = format!(
         r#"format = 1
 domain = "im.example.org"

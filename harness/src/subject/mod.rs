@@ -4,7 +4,7 @@ pub mod built_in;
 mod call;
 pub mod inner_side;
 mod inside;
-mod port;
+pub mod port;
 mod process;
 pub mod reference;
 pub mod remote;

@@ -1,7 +1,7 @@
 //! Ports for servers of ours.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// The first of the ports that are asked for.
@@ -9,11 +9,15 @@ const FIRST_PORT: u16 = 10_000;
 /// The end of them, where the system does not tell where those begin that it gives out itself.
 const END_OF_PORTS: u16 = 32_768;
 
-/// A loopback address whose port is free now, and that this process gives out once.
+/// A loopback address whose port is free for TCP and UDP now, and that this process gives out once.
 ///
 /// A server takes that a while later, when many connections have begun. So it is none of those that
 /// the system gives to them.
-pub(super) fn free_address() -> io::Result<SocketAddr> {
+///
+/// # Errors
+///
+/// That of the last port that was tried if none is free.
+pub fn free_address() -> io::Result<SocketAddr> {
     static GIVEN: AtomicU16 = AtomicU16::new(0);
     let end = system_ports().unwrap_or(END_OF_PORTS).max(FIRST_PORT + 1);
     let count = u32::from(end - FIRST_PORT);
@@ -25,7 +29,7 @@ pub(super) fn free_address() -> io::Result<SocketAddr> {
         let offset = begin.wrapping_add(step) % count;
         let port = FIRST_PORT + u16::try_from(offset).unwrap_or_default();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        match TcpListener::bind(address) {
+        match TcpListener::bind(address).and_then(|_| UdpSocket::bind(address)) {
             Ok(_) => return Ok(address),
             Err(error) => refused = Some(error),
         }

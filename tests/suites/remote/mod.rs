@@ -4,7 +4,7 @@ mod dns_cache;
 mod lone_proxy;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use s2spec::oracle::Profile;
 use s2spec::policy::PolicyNumber;
 use s2spec::record::Record;
 use s2spec::subject::built_in::{self, Site};
+use s2spec::subject::port::free_address;
 use s2spec::subject::remote::{Remote, TargetFile};
 use s2spec::verdict::Verdict;
 use simulated_partners::pki::Authority;
@@ -236,13 +237,7 @@ pub(crate) fn write(folder: &Path, name: &str, text: &str) {
     std::fs::write(folder.join(name), text).expect("the folder is ours");
 }
 
-/// An address that is currently free for UDP and TCP.
+/// An address that is free for UDP and TCP.
 pub(crate) fn free() -> SocketAddr {
-    loop {
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let address = tcp.local_addr().expect("bound");
-        if UdpSocket::bind(address).is_ok() {
-            return address;
-        }
-    }
+    free_address().expect("a port")
 }
