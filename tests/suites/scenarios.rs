@@ -15,7 +15,9 @@ use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
 use s2spec::verdict::Verdict;
 use tokio::net::TcpListener;
 
-use crate::support::{all_cases, assert_snapshot, prove, reference, root, run_side_by_side};
+use crate::support::{
+    all_cases, all_cores, assert_snapshot, prove, reference, root, run_side_by_side,
+};
 
 fn scenarios(wanted: impl Fn(&Case) -> bool) -> Vec<Case> {
     let all = all_cases().iter();
@@ -30,6 +32,7 @@ fn area(record: &Record) -> &str {
 
 #[test]
 fn the_embedded_proxy_keeps_every_requirement_and_every_expectation_can_fail() {
+    let _cores = all_cores();
     let records = prove(reference(), &scenarios(|_| true));
     let wrong: Vec<String> = records
         .iter()

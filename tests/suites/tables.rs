@@ -7,7 +7,7 @@ use s2spec::record::Record;
 use s2spec::transcript;
 use s2spec::verdict::Verdict;
 
-use crate::support::{all_cases, assert_snapshot, reference, run, table};
+use crate::support::{all_cases, all_cores, assert_snapshot, reference, run, table};
 
 fn of(set: Set) -> Vec<Case> {
     all_cases()
@@ -32,6 +32,7 @@ fn unexpected(records: &[Record]) -> Vec<String> {
 
 #[test]
 fn policies_end_as_the_tables_say() {
+    let _cores = all_cores();
     let records = run(reference(), Profile::default(), &of(Set::Policies));
     assert_eq!(records.len(), 648);
     assert_eq!(unexpected(&records), Vec::<String>::new());
@@ -45,6 +46,7 @@ fn policies_end_as_the_tables_say() {
 
 #[test]
 fn offers_end_as_the_tables_say() {
+    let _cores = all_cores();
     let records = run(reference(), Profile::default(), &of(Set::Offers));
     assert_eq!(unexpected(&records), Vec::<String>::new());
     assert_snapshot(
@@ -65,6 +67,7 @@ fn repetitions() -> usize {
 
 #[test]
 fn repetitions_give_the_same_verdicts_and_the_same_transcripts() {
+    let _cores = all_cores();
     let cases = of(Set::Policies);
     let told = |records: &[Record]| -> Vec<String> {
         let canonical = |r: &Record| transcript::canonical_text(&r.result.events);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use s2spec::baseline::{Baseline, BaselineCheck};
 use s2spec::case::{Case, Direction, Set, Tag};
@@ -23,6 +23,13 @@ use s2spec::subject::reference::Reference;
 use s2spec::verdict::Verdict;
 use simulated_partners::persona;
 use tokio::sync::Semaphore;
+
+/// Held by a test that keeps all cores busy. Beside others that only wait it is no slower, beside another
+/// of its kind both are late.
+pub(crate) fn all_cores() -> MutexGuard<'static, ()> {
+    static CORES: Mutex<()> = Mutex::new(());
+    CORES.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Every case of the three sets and of the conformance suite.
 pub(crate) fn all_cases() -> &'static [Case] {
@@ -44,7 +51,7 @@ pub(crate) fn run(target: Arc<dyn Target>, profile: Profile, selected: &[Case]) 
 /// The same for scenarios, proving that each expectation can fail.
 pub(crate) fn prove(target: Arc<dyn Target>, selected: &[Case]) -> Vec<Record> {
     run_plan(
-        &SLOTS,
+        &slots(),
         Deadlines::default(),
         target,
         Profile::default(),
@@ -60,7 +67,7 @@ pub(crate) fn run_within(
     profile: Profile,
     selected: &[Case],
 ) -> Vec<Record> {
-    run_plan(&SLOTS, deadlines, target, profile, selected, false)
+    run_plan(&slots(), deadlines, target, profile, selected, false)
 }
 
 /// The same with this many cases at once.
@@ -80,11 +87,11 @@ pub(crate) fn run_side_by_side(
     )
 }
 
-/// Shared by all tests of a suite, which run concurrently.
-static SLOTS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+/// As many cases at once as `s2spec run` runs. Tests that run beside each other mostly wait.
+fn slots() -> Arc<Semaphore> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     Arc::new(Semaphore::new(cores * runner::SLOTS))
-});
+}
 
 fn run_plan(
     slots: &Arc<Semaphore>,
