@@ -108,6 +108,13 @@ impl Source {
         &self.text
     }
 
+    /// The keys at its top that can be read.
+    pub fn keys(&self) -> Vec<String> {
+        let (root, _) = DeTable::parse_recoverable(&self.text);
+        let keys = root.get_ref().keys();
+        keys.map(|key| key.get_ref().to_string()).collect()
+    }
+
     /// The line of a place, counted from 1.
     pub fn line(&self, at: usize) -> usize {
         let before = &self.text.as_bytes()[..at.min(self.text.len())];

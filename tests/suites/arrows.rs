@@ -87,7 +87,7 @@ const FLOORS: [(&str, &[&[&str]]); 4] = [
     (
         "harness/rules",
         &[
-            &["embedded", "evidence", "glob", "outcome", "verdict"],
+            &["embedded", "evidence", "glob", "kind", "outcome", "verdict"],
             &["expectation", "finding", "policy", "requirement"],
             &["case"],
             &["observe", "oracle", "record"],

@@ -3,7 +3,7 @@
 //! Nothing here opens a socket or knows a server. From the bottom up:
 //!
 //! - [`outcome`], [`verdict`], [`evidence`]: words. [`glob`]: patterns for ids. [`embedded`]: files of
-//!   the build.
+//!   the build. [`kind`]: what the files of a user are.
 //! - [`policy`], [`expectation`], [`finding`]: words made of them. [`requirement`]: the registry of what
 //!   the standards require.
 //! - [`case`]: one policy, one partner, one direction, and its script.
@@ -27,6 +27,8 @@ pub mod finding;
 pub mod glob;
 #[doc(hidden)]
 pub mod judge;
+#[doc(hidden)]
+pub mod kind;
 #[doc(hidden)]
 pub mod matrix;
 #[doc(hidden)]
