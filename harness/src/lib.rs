@@ -25,7 +25,8 @@
 pub use s2spec_rules::{case, finding, outcome, policy, record, verdict};
 #[doc(hidden)]
 pub use s2spec_rules::{
-    embedded, evidence, expectation, glob, judge, matrix, observe, oracle, requirement, scenario,
+    embedded, evidence, expectation, glob, judge, kind, matrix, observe, oracle, requirement,
+    scenario,
 };
 
 #[doc(hidden)]

@@ -10,9 +10,10 @@ use s2spec::lab::Lab;
 use s2spec::record::Record;
 use s2spec::requirement::{Registry, RequirementId};
 use s2spec::runner::Deadlines;
-use s2spec::scenario::{Library, schema};
+use s2spec::scenario::{Catalogue, Library, schema};
 use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
 use s2spec::verdict::Verdict;
+use simulated_partners::document::Source;
 use tokio::net::TcpListener;
 
 use crate::support::{
@@ -137,22 +138,19 @@ impl Target for Deaf {
 #[test]
 fn examples_of_the_documentation_are_scenarios() {
     let text = std::fs::read_to_string(root().join("scenarios/README.md")).expect("it is there");
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let area = folder.path().join("examples");
-    std::fs::create_dir(&area).expect("it is empty");
-    let mut examples = 0;
+    let mut examples = Vec::new();
     for block in text.split("```toml\n").skip(1) {
         let example = block.split("```").next().unwrap_or_default();
         if !example.starts_with("format = 1") {
             continue;
         }
         let id = example.split('"').nth(3).expect("title, then requirements");
-        std::fs::write(area.join(format!("{id}-example.toml")), example).expect("it has room");
-        examples += 1;
+        examples.push(Source::new(&format!("examples/{id}-example.toml"), example));
     }
-    assert_eq!(examples, 5);
-    let library = Library::load(folder.path()).unwrap_or_else(|errors| panic!("{errors:?}"));
-    assert_eq!(library.len(), examples);
+    assert_eq!(examples.len(), 5);
+    let (library, wrong) = Library::read(&examples, Catalogue::builtin());
+    assert!(wrong.is_empty(), "{wrong:?}");
+    assert_eq!(library.len(), examples.len());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use simulated_partners::persona::Persona;
 use strum::{Display, VariantArray};
 
 use crate::policy::PolicyNumber;
+use crate::requirement::Registry;
 
 mod dns;
 mod domains;
@@ -122,6 +123,11 @@ impl Case {
     /// decides all others.
     pub fn scenario(&self) -> Option<&Scenario> {
         self.script.scenario.as_ref()
+    }
+
+    /// What ids of requirements and bugs are of in it.
+    pub fn registry(&self) -> &Registry {
+        self.script.registry()
     }
 
     /// The requirements that its scenario judges, by id.

@@ -57,6 +57,26 @@ pub enum Against {
     Fault(#[serde(serialize_with = "displayed")] Fault),
     /// These requirements, by their ids.
     Requirements(Vec<String>),
+    /// What a scenario wants that names no requirement.
+    Scenario,
+}
+
+impl Against {
+    /// These requirements, or the scenario itself where it names none.
+    pub fn requirements(ids: &[String]) -> Self {
+        match ids {
+            [] => Self::Scenario,
+            ids => Self::Requirements(ids.to_vec()),
+        }
+    }
+
+    /// The ids of the requirements.
+    pub fn ids(&self) -> &[String] {
+        match self {
+            Self::Requirements(ids) => ids,
+            Self::Outcome | Self::Fault(_) | Self::Scenario => &[],
+        }
+    }
 }
 
 /// What can be wrong although a case has an allowed end.

@@ -2,10 +2,11 @@
 //!
 //! `sasl-tls`, `stalled at connect`, `refused: stream error policy-violation at stream, ended by
 //! target`; other problems follow: `tls-dialback, but no answer came back`. If a scenario's
-//! requirements are violated: `breaks STR-08, STR-09`, or `leaves open` them if the case is undecided.
+//! requirements are violated: `breaks STR-08, STR-09`, or `leaves open` them if the case is undecided. One
+//! without requirements `breaks what the scenario wants`.
 
-use crate::finding::Against;
-use crate::judge::{broken, heaviest, needs_control};
+use crate::finding::{Against, Finding};
+use crate::judge::{WANTED, broken, heaviest, needs_control};
 use crate::record::{CaseResult, ControlState};
 use crate::verdict::Weight;
 
@@ -15,14 +16,21 @@ pub fn shown(result: &CaseResult) -> Option<String> {
     if let Some(fault) = fault(result) {
         return Some(format!("{outcome}, but {fault}"));
     }
-    let broken: Vec<String> = broken(result.findings())
+    let mut broken: Vec<String> = broken(result.findings())
         .iter()
         .map(ToString::to_string)
         .collect();
+    let heaviest = heaviest(result.findings());
+    let of_its_own = |finding: &Finding| {
+        finding.against == Against::Scenario && Some(finding.weight) == heaviest
+    };
+    if result.findings().iter().any(of_its_own) && heaviest > Some(Weight::May) {
+        broken.push(WANTED.to_owned());
+    }
     if broken.is_empty() {
         return Some(outcome.to_string());
     }
-    let what = match heaviest(result.findings()) {
+    let what = match heaviest {
         Some(Weight::Undecided) => "leaves open",
         _ => "breaks",
     };
@@ -36,7 +44,7 @@ fn fault(result: &CaseResult) -> Option<String> {
         .iter()
         .find_map(|finding| match finding.against {
             Against::Fault(fault) => Some(fault.to_string()),
-            Against::Outcome | Against::Requirements(_) => None,
+            Against::Outcome | Against::Requirements(_) | Against::Scenario => None,
         });
     let unproven = || {
         let missed = result.control.as_ref().is_some_and(|control| {

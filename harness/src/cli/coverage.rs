@@ -6,17 +6,20 @@ use simulated_partners::nearest::{did_you_mean, nearest};
 
 use super::error::{CliError, Exit};
 use super::output;
+use super::suite::Files;
 use crate::coverage::{
     Coverage, Covering, END, START, State, Table, doubles, in_document, page, to_json, to_markdown,
     to_text,
 };
 use crate::report::field;
 use crate::requirement::{Area, Registry, Requirement};
-use crate::scenario::Library;
 
 /// Options of `coverage`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    #[command(flatten)]
+    files: Files,
+
     /// Only these areas, such as STR or streams [default: all]
     #[arg(long = "area", value_name = "AREA")]
     areas: Vec<String>,
@@ -47,17 +50,18 @@ pub(super) struct Args {
 }
 
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
-    let registry = Registry::builtin();
+    let suite = args.files.read()?;
+    let (registry, library) = (&*suite.catalogue.registry, suite.library());
     let areas = args
         .areas
         .iter()
         .map(|name| area(registry, name))
         .collect::<Result<Vec<&Area>, CliError>>()?;
-    let covering = Covering::from(Library::builtin());
+    let covering = Covering::from(library);
     let coverage = Coverage::new(registry, &covering);
     let table = Table::new(&coverage, &areas);
     if args.without_double {
-        let all = doubles(Library::builtin());
+        let all = doubles(library, registry);
         let lacking: Vec<&str> = all
             .iter()
             .filter(|(_, has)| !has)
@@ -71,7 +75,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         text.extend(lacking.iter().map(|name| format!("  {name}\n")));
         output::show(text)?;
     } else if let Some(path) = &args.update {
-        update(path, &page(&table, Library::builtin()))?;
+        update(path, &page(&table, library))?;
     } else if args.markdown {
         output::print(&to_markdown(&table))?;
     } else if args.json {

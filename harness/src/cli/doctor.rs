@@ -78,8 +78,8 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     }
     let worth = match args.tested.file()? {
         Some(file) => {
-            let sources = args.tested.sources(&Sources::default())?;
-            Worth::of(&file, &Wanted::default(), &sources, &sources.all()?)?
+            let suite = args.tested.sources(&Sources::default())?.read()?;
+            Worth::of(&file, &Wanted::default(), &suite, &suite.all())
         }
         None => Worth::default(),
     };

@@ -81,7 +81,7 @@ impl Expecting {
     pub(super) fn options(&self) -> Vec<String> {
         let mut options = Vec::new();
         if let Some(path) = &self.baseline {
-            options.push(format!("--baseline {}", shell_word(path)));
+            options.push(format!("--baseline {}", output::shell_word(path)));
         }
         if self.strict {
             options.push("--strict".to_owned());
@@ -158,16 +158,5 @@ impl NewBaseline {
             written.kept
         ));
         Ok(())
-    }
-}
-
-/// A path quoted for a shell.
-fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
     }
 }

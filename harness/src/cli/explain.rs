@@ -12,11 +12,11 @@ use super::{output, requirement, select};
 use crate::case::{Case, Direction, Set};
 use crate::case::{Scenario, Script};
 use crate::expectation::End;
+use crate::judge::WANTED;
 use crate::matrix::control_of;
 use crate::oracle::{self, allowed, second_opinions};
 use crate::outcome::Method;
 use crate::report::{Rerun, describe_direction, describe_offer, describe_policy, field};
-use crate::requirement::Registry;
 
 /// Options of `explain`.
 #[derive(Debug, clap::Args)]
@@ -33,13 +33,16 @@ pub(super) struct Args {
 }
 
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
-    if let Some(text) = requirement::explain(&args.id, output::width())? {
+    let suite = args.sources.read()?;
+    let registry = &suite.catalogue.registry;
+    if let Some(text) = requirement::explain(&args.id, registry, suite.library(), output::width())?
+    {
         output::show(text)?;
         return Ok(Exit::Expected);
     }
     let wanted = select::Wanted::one(&args.id);
-    let all = wanted.parts(&args.sources)?;
-    let found = wanted.among(&all)?;
+    let all = wanted.parts(&suite);
+    let found = wanted.among(&all, registry)?;
     let [case] = found.as_slice() else {
         return Err(CliError::Usage(format!(
             "{} selects {} cases, and one is explained at a time, such as {}",
@@ -48,12 +51,21 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
             found.first().map_or("none", |case| &case.id)
         )));
     };
-    output::show(text(case, &all, args.judging, output::width()))?;
+    let rerun = Rerun {
+        options: [args.sources.options(), args.judging.options()].concat(),
+    };
+    output::show(text(case, &all, args.judging, &rerun, output::width()))?;
     Ok(Exit::Expected)
 }
 
 /// The whole explanation.
-pub(super) fn text(case: &Case, all: &[Case], judging: Judging, width: usize) -> String {
+pub(super) fn text(
+    case: &Case,
+    all: &[Case],
+    judging: Judging,
+    rerun: &Rerun,
+    width: usize,
+) -> String {
     let profile = judging.profile();
     let policy = case.row.policy();
     let partner = &case.partner;
@@ -126,9 +138,6 @@ pub(super) fn text(case: &Case, all: &[Case], judging: Judging, width: usize) ->
             &format!("{control} has to get through in the same run"),
         );
     }
-    let rerun = Rerun {
-        options: judging.options(),
-    };
     out.push_str(&format!(
         "  {:<12}{}\n",
         "run it",
@@ -139,9 +148,9 @@ pub(super) fn text(case: &Case, all: &[Case], judging: Judging, width: usize) ->
 
 /// The scenario of a case and what it judges.
 fn scripted(scenario: &Scenario, script: &Script) -> Vec<(&'static str, String)> {
-    let mut lines = vec![("file", format!("scenarios/{}.toml", scenario.file))];
+    let mut lines = vec![("file", scenario.path.clone())];
     lines.extend(scenario.tags.iter().map(|tag| ("tagged", tag.to_string())));
-    let registry = Registry::builtin();
+    let registry = &scenario.registry;
     let rows = scenario
         .requirements
         .iter()
@@ -152,6 +161,10 @@ fn scripted(scenario: &Scenario, script: &Script) -> Vec<(&'static str, String)>
             "judges",
             format!("{} ({level}, {}): {}", found.id, found.source, found.text),
         ));
+    }
+    if scenario.requirements.is_empty() {
+        let text = format!("{WANTED}, which names no requirement; a breach fails");
+        lines.push(("judges", text));
     }
     for found in scenario.bugs.iter().filter_map(|id| registry.bug(id)) {
         lines.push((

@@ -43,9 +43,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
-    let sources = args.tested.sources(&args.sources)?;
-    let all = args.wanted.parts(&sources)?;
-    let chosen = args.wanted.among(&all)?;
+    let suite = args.tested.sources(&args.sources)?.read()?;
+    let all = args.wanted.parts(&suite);
+    let chosen = args.wanted.among(&all, &suite.catalogue.registry)?;
     let text = if args.domains {
         domains::listed(args, &all, &chosen)?
     } else {

@@ -23,6 +23,7 @@ mod run;
 mod select;
 mod serve;
 mod signal;
+mod suite;
 mod target;
 mod worth;
 

@@ -1,6 +1,7 @@
 //! Terminal output: its width, its character set, and readers that go away.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 
 use super::error::CliError;
 use crate::report::Charset;
@@ -74,6 +75,17 @@ fn charset_of(locale: Option<&str>) -> Charset {
                 Charset::Ascii
             }
         }
+    }
+}
+
+/// A path quoted for a shell.
+pub(super) fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
     }
 }
 

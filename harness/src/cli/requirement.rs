@@ -3,6 +3,7 @@
 use owo_colors::OwoColorize as _;
 
 use super::error::CliError;
+use super::select::ELSEWHERE;
 use crate::coverage::{Coverage, Covering};
 use crate::report::field;
 use crate::requirement::{Bug, Entry, Level, Registry, Requirement, RequirementId};
@@ -14,15 +15,19 @@ use crate::verdict::Weight;
 ///
 /// # Errors
 /// When it has the form of such an id but does not exist.
-pub(super) fn explain(id: &str, width: usize) -> Result<Option<String>, CliError> {
-    let registry = Registry::builtin();
+pub(super) fn explain(
+    id: &str,
+    registry: &Registry,
+    library: &Library,
+    width: usize,
+) -> Result<Option<String>, CliError> {
     let entry = match registry.find(id) {
         None => return Ok(None),
-        Some(found) => found.map_err(|error| {
-            CliError::NothingSelected(format!("{error} (`s2spec coverage` shows all areas)"))
-        })?,
+        Some(found) => {
+            found.map_err(|error| CliError::NothingSelected(format!("{error} {ELSEWHERE}")))?
+        }
     };
-    let covering = Covering::from(Library::builtin());
+    let covering = Covering::from(library);
     let coverage = Coverage::new(registry, &covering);
     Ok(Some(match entry {
         Entry::Bug(bug) => of_bug(&coverage, bug, width),

@@ -23,6 +23,7 @@ use crate::coverage::doubles;
 use crate::doctor::{self, Depth, Preflight, PublicDns, WithPreflight};
 use crate::record::RunEvent;
 use crate::report::{self, Progress, Report, Rerun, View};
+use crate::requirement::Registry;
 use crate::runner::{self, Budget, Deadlines, Plan, Repetition, SLOTS};
 use crate::scenario::Library;
 use crate::subject;
@@ -55,18 +56,19 @@ fn run(
     let options = &args.options;
     options.color.apply();
     logging::start("off");
-    let sources = &options.sources()?;
+    let suite = &options.tested.sources(&options.sources)?.read()?;
     let all = match options.expecting.needs_all() {
-        true => sources.all()?,
-        false => args.wanted.parts(sources)?,
+        true => suite.all(),
+        false => args.wanted.parts(suite),
     };
-    let cases: Vec<Case> = args.wanted.among(&all)?.into_iter().cloned().collect();
+    let cases = args.wanted.among(&all, &suite.catalogue.registry)?;
+    let cases: Vec<Case> = cases.into_iter().cloned().collect();
     let check = Arc::new(match options.expecting.needs_all() {
-        true => options.expecting.check(&sources.with_own_policies(&all)?)?,
+        true => options.expecting.check(&suite.with_own_policies(&all))?,
         false => options.expecting.check(&all)?,
     });
     let gains = match options.tested.file()? {
-        Some(file) => Worth::of(&file, &args.wanted, sources, &cases)?,
+        Some(file) => Worth::of(&file, &args.wanted, suite, &cases),
         None => Worth::default(),
     };
     let new_baseline = options.expecting.open_new()?;
@@ -146,7 +148,7 @@ fn say_what_is_not_doubled(cases: &[Case]) {
         .iter()
         .filter_map(|case| Some(case.scenario()?.file.as_str()))
         .collect();
-    let all = doubles(Library::builtin());
+    let all = doubles(Library::builtin(), Registry::builtin());
     let lacking: Vec<&str> = all
         .into_iter()
         .filter(|(name, has)| !has && run.contains(name))
@@ -314,16 +316,12 @@ impl From<Options> for Args {
 }
 
 impl Options {
-    /// Where cases come from: in the policies of the target file, unless others are asked for.
-    fn sources(&self) -> Result<select::Sources, CliError> {
-        self.tested.sources(&self.sources)
-    }
-
     /// The command to run a case of this run again.
     fn rerun(&self) -> Rerun {
         let mut options = Vec::new();
         if !self.tested.target.is_default() {
-            options.push(format!("--target {}", self.tested.target));
+            let target = self.tested.target.to_string();
+            options.push(format!("--target {}", output::shell_word(target.as_ref())));
         }
         if self.tested.allow_remote {
             options.push("--allow-remote".to_owned());

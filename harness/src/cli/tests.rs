@@ -4,8 +4,16 @@ use clap::CommandFactory as _;
 
 use super::judging::Judging;
 use super::*;
+use crate::case::Case;
 use crate::coverage::Covering;
+use crate::report::Rerun;
+use crate::requirement::Registry;
 use crate::scenario::Library;
+
+fn built_in() -> Vec<Case> {
+    let suite = select::Sources::default().read();
+    suite.expect("nothing has to be read").all()
+}
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(line.split_whitespace())
@@ -95,33 +103,48 @@ fn every_option_of_run_has_a_variable() {
 
 #[test]
 fn an_unknown_id_selects_nothing_and_the_nearest_is_named() {
-    let all = select::Sources::default().all().expect("built in");
-    let error = select::among(&all, &["personas/row07/gogle-talk/inbound".to_owned()], &[]);
+    let all = built_in();
+    let error = select::among(
+        &all,
+        Registry::builtin(),
+        &["personas/row07/gogle-talk/inbound".to_owned()],
+        &[],
+    );
     let error = error.unwrap_err();
     assert_eq!(error.exit(), Exit::NothingSelected);
     assert!(
         error.chain().contains("personas/row07/google-talk/inbound"),
         "{error}"
     );
-    let error = select::among(&all, &["personas/[".to_owned()], &[]).unwrap_err();
+    let error =
+        select::among(&all, Registry::builtin(), &["personas/[".to_owned()], &[]).unwrap_err();
     assert_eq!(error.exit(), Exit::Usage);
-    let found = select::among(&all, &["personas/row07/google-talk/*".to_owned()], &[]).unwrap();
+    let found = select::among(
+        &all,
+        Registry::builtin(),
+        &["personas/row07/google-talk/*".to_owned()],
+        &[],
+    )
+    .unwrap();
     assert_eq!(found.len(), 2);
 }
 
 /// The number of cases that ids and tags select, or the error message.
-fn selected(all: &[crate::case::Case], words: &str) -> Result<Vec<String>, String> {
+fn selected(all: &[Case], words: &str) -> Result<Vec<String>, String> {
     let cli = parse(&format!("s2spec list {words}")).map_err(|error| error.to_string())?;
     let Some(Command::List(args)) = cli.command else {
         panic!("{words}")
     };
-    let found = args.wanted.among(all).map_err(|error| error.to_string())?;
+    let found = args
+        .wanted
+        .among(all, Registry::builtin())
+        .map_err(|error| error.to_string())?;
     Ok(found.iter().map(|case| case.id.clone()).collect())
 }
 
 #[test]
 fn cases_are_selected_by_what_they_judge_and_by_tag() {
-    let all = select::Sources::default().all().expect("built in");
+    let all = built_in();
     let found = |words: &str| selected(&all, words).unwrap_or_else(|why| panic!("{words}: {why}"));
     let of_file = |file: &str| {
         let below = format!("{file}/");
@@ -180,7 +203,7 @@ fn what_covers_a_requirement_is_selected_by_it() {
 
 #[test]
 fn a_selection_without_cases_gets_suggestions() {
-    let all = select::Sources::default().all().expect("built in");
+    let all = built_in();
     let shown: Vec<String> = [
         "security",
         "security/**",
@@ -211,14 +234,14 @@ fn a_selection_without_cases_gets_suggestions() {
 
 #[test]
 fn explanation_says_what_why_and_how_to_run_it() {
-    let all = select::Sources::default().all().expect("built in");
+    let all = built_in();
     for id in [
         "personas/row07/google-talk/inbound",
         "personas/row03/authority-silent/outbound",
         "policies/row06/row01/outbound",
     ] {
-        let found = select::among(&all, &[id.to_owned()], &[]).unwrap();
-        let text = explain::text(found[0], &all, Judging::default(), 80);
+        let found = select::among(&all, Registry::builtin(), &[id.to_owned()], &[]).unwrap();
+        let text = explain::text(found[0], &all, Judging::default(), &Rerun::default(), 80);
         let text = anstream::adapter::strip_str(&text).to_string();
         insta::assert_snapshot!(id.replace('/', "-"), text);
     }
@@ -226,7 +249,10 @@ fn explanation_says_what_why_and_how_to_run_it() {
 
 #[test]
 fn requirements_and_bugs_are_explained_in_any_letter_case() {
-    let explained = |id: &str| requirement::explain(id, 80).unwrap().unwrap();
+    let explained = |id: &str| {
+        let found = requirement::explain(id, Registry::builtin(), Library::builtin(), 80);
+        found.unwrap().unwrap()
+    };
     let row = explained("DB-104");
     assert_eq!(explained("db-104"), row);
     let shown = format!("{row}\n{}", explained("IDL-05"));
@@ -249,12 +275,19 @@ fn ids_of_cases_are_not_taken_for_requirements() {
         "TLS-06*",
         "",
     ] {
-        assert!(requirement::explain(id, 80).unwrap().is_none(), "{id}");
+        assert!(
+            requirement::explain(id, Registry::builtin(), Library::builtin(), 80)
+                .unwrap()
+                .is_none(),
+            "{id}"
+        );
     }
-    let error = requirement::explain("STR-99", 80).unwrap_err();
+    let error =
+        requirement::explain("STR-99", Registry::builtin(), Library::builtin(), 80).unwrap_err();
     assert_eq!(error.exit(), Exit::NothingSelected);
     assert!(error.to_string().contains("STR-09"), "{error}");
-    let error = requirement::explain("b99", 80).unwrap_err();
+    let error =
+        requirement::explain("b99", Registry::builtin(), Library::builtin(), 80).unwrap_err();
     assert!(error.to_string().contains("B09"), "{error}");
 }
 

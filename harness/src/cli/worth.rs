@@ -1,8 +1,7 @@
 //! What more a target file could show.
 
-use super::error::CliError;
-use super::policy::Policies;
-use super::select::{Sources, Wanted};
+use super::select::Wanted;
+use super::suite::Suite;
 use crate::case::Case;
 use crate::policy::PolicyNumber;
 use crate::report::paragraph;
@@ -14,26 +13,16 @@ pub(super) struct Worth(Gains);
 
 impl Worth {
     /// Counts what the target of a file could show of these cases, which are the selection in its policies.
-    ///
-    /// # Errors
-    /// As [`Sources::all`].
-    pub(super) fn of(
-        file: &TargetFile,
-        wanted: &Wanted,
-        sources: &Sources,
-        cases: &[Case],
-    ) -> Result<Self, CliError> {
-        let open = Sources {
-            policies: PolicyNumber::new(OPEN).map(|row| Policies(vec![row])),
-            ..sources.clone()
-        };
-        let open = wanted.parts(&open)?;
+    pub(super) fn of(file: &TargetFile, wanted: &Wanted, suite: &Suite, cases: &[Case]) -> Self {
+        let policies = PolicyNumber::new(OPEN).map(|row| vec![row]);
+        let suite = suite.clone().in_policies(policies);
+        let open = wanted.parts(&suite);
         // In that policy the selection may be empty.
-        let open: Vec<Case> = match wanted.among(&open) {
+        let open: Vec<Case> = match wanted.among(&open, &suite.catalogue.registry) {
             Ok(selected) => selected.into_iter().cloned().collect(),
             Err(_) => Vec::new(),
         };
-        Ok(Self(Gains::of(file, cases, &open)))
+        Self(Gains::of(file, cases, &open))
     }
 
     /// A line for the end of a report; empty where there is nothing to say.

@@ -4,8 +4,7 @@ use crate::requirement::{Level, Registry};
 use crate::scenario::{Library, has_double};
 
 /// The scenarios that judge a must or a duty of security, and whether each has a double. In order.
-pub fn doubles(library: &Library) -> Vec<(&str, bool)> {
-    let registry = Registry::builtin();
+pub fn doubles<'a>(library: &'a Library, registry: &Registry) -> Vec<(&'a str, bool)> {
     let is_duty = |id: &str| {
         let known = id.parse().ok().and_then(|id| registry.get(&id));
         known.is_some_and(|one| matches!(one.level, Level::Must | Level::Security))

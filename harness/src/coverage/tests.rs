@@ -1,5 +1,8 @@
 use super::*;
+use simulated_partners::document::Source;
+
 use crate::requirement::Level;
+use crate::scenario::Catalogue;
 
 const ABC: &str = "format = 1
 code = \"ABC\"
@@ -56,7 +59,11 @@ requirements = [\"ABC-03\"]
 ";
 
 fn registry() -> Registry {
-    Registry::read([("a-b-c.toml", ABC), ("x9.toml", X9), ("bugs.toml", BUGS)]).unwrap()
+    let files = [("a-b-c.toml", ABC), ("x9.toml", X9), ("bugs.toml", BUGS)];
+    let (registry, wrong) =
+        Registry::default().with(&files.map(|(name, text)| Source::new(name, text)));
+    assert!(wrong.is_empty(), "{wrong:?}");
+    registry
 }
 
 fn by(requirements: &[(&str, &[&str])]) -> Covering {
@@ -90,14 +97,12 @@ fn a_row_is_covered_by_the_scenarios_that_name_it() {
 
 #[test]
 fn variants_cover_rows_of_their_own_and_a_file_counts_once() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("streams")).unwrap();
-    let file = folder.path().join("streams/STR-01-a.toml");
     let text = "format = 1\ntitle = \"a\"\nrequirements = [\"STR-01\"]\nbugs = [\"B05\"]\n\
                 direction = \"inbound\"\nexpect = [{ sees = \"header\" }]\n\
                 [variants.b]\nrequirements = [\"STR-01\", \"STR-02\"]\n[variants.c]\n";
-    std::fs::write(file, text).unwrap();
-    let library = Library::load(folder.path()).unwrap_or_else(|wrong| panic!("{wrong:?}"));
+    let source = Source::new("streams/STR-01-a.toml", text);
+    let (library, wrong) = Library::read(&[source], Catalogue::builtin());
+    assert!(wrong.is_empty(), "{wrong:?}");
     let covering = Covering::from(&library);
     let named: Vec<&Vec<ScenarioId>> = covering.requirements.values().collect();
     assert_eq!(named, [&["streams/STR-01-a"], &["streams/STR-01-a"]]);

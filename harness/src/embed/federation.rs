@@ -22,6 +22,7 @@ use crate::cli::{Exit, Policies, output};
 use crate::matrix::{self, Selection, SelectionError};
 use crate::oracle::Profile;
 use crate::policy::PolicyNumber;
+use crate::requirement::Registry;
 use crate::runner::{self, Deadlines, Plan, SLOTS};
 use crate::scenario::Library;
 use crate::subject::{self, Placement, Target};
@@ -199,11 +200,12 @@ impl Federation {
     }
 
     fn selected<'a>(&self, all: &'a [Case]) -> Result<Vec<&'a Case>, (Exit, String)> {
-        let mut selected = Selection::new(&self.patterns)
+        let mut selected = Selection::new(&self.patterns, Registry::builtin())
             .and_then(|selection| selection.tagged(&self.tags).select(all))
             .map_err(|error| unselected(&error))?;
         if !self.left_out.is_empty() {
-            let left_out = Selection::new(&self.left_out).map_err(|error| unselected(&error))?;
+            let left_out = Selection::new(&self.left_out, Registry::builtin())
+                .map_err(|error| unselected(&error))?;
             // A pattern that matches nothing is an error here, too.
             left_out.select(all).map_err(|error| unselected(&error))?;
             selected.retain(|case| !left_out.contains(case));

@@ -11,8 +11,9 @@ use super::paragraph::paragraph;
 use super::repetition;
 use super::words::{allowed_text, describe_direction, describe_offer, describe_policy, shown_text};
 use crate::finding::Against;
+use crate::judge::WANTED;
 use crate::record::Record;
-use crate::requirement::{Registry, RequirementId};
+use crate::requirement::RequirementId;
 use crate::transcript::{Detail, line, printable, telling};
 
 /// The number of events shown from the end of a transcript.
@@ -119,22 +120,25 @@ pub(super) fn has_transcript(record: &Record) -> bool {
 fn broken(record: &Record) -> Vec<String> {
     let findings = record.result.findings().iter();
     let ids: BTreeSet<RequirementId> = findings
-        .filter_map(|finding| match &finding.against {
-            Against::Requirements(ids) => Some(ids),
-            Against::Outcome | Against::Fault(_) => None,
-        })
-        .flatten()
+        .flat_map(|finding| finding.against.ids())
         .filter_map(|id| id.parse().ok())
         .collect();
-    ids.iter()
-        .filter_map(|id| Registry::builtin().get(id))
+    let registry = record.result.case.registry();
+    let mut texts: Vec<String> = ids
+        .iter()
+        .filter_map(|id| registry.get(id))
         .map(|found| {
             format!(
                 "{} ({}, {}): {}",
                 found.id, found.level, found.source, found.text
             )
         })
-        .collect()
+        .collect();
+    let mut findings = record.result.findings().iter();
+    if findings.any(|finding| finding.against == Against::Scenario) {
+        texts.push(format!("{WANTED}, which names no requirement"));
+    }
+    texts
 }
 
 /// The end of a transcript, or all of it, of each partner, and what was asked of DNS.

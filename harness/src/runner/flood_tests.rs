@@ -85,7 +85,7 @@ fn flood(listener: &TcpListener, partner: &str) {
 async fn a_flood_ends_the_case_with_an_error_that_says_so() {
     let all = cases(&builtin());
     let ids = ["personas/row17/modern/inbound".to_owned()];
-    let selection = Selection::new(&ids).unwrap();
+    let selection = Selection::new(&ids, crate::requirement::Registry::builtin()).unwrap();
     let selected: Vec<Case> = (selection.select(&all).unwrap().into_iter())
         .cloned()
         .collect();

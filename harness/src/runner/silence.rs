@@ -63,7 +63,7 @@ impl CaseRun<'_> {
                 [] => self.job.case.requirements(),
                 own => own,
             };
-            weight(expect, requirements) == Weight::Must
+            weight(expect, requirements, self.script.registry()) == Weight::Must
         };
         let mut expected = self.script.expect.iter();
         expected.any(|expect| which(expect) && is_must(expect) && !self.stands(expect).is_met())

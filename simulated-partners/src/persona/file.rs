@@ -75,7 +75,15 @@ impl Persona {
     /// # Errors
     /// When the file cannot be read, and as [`Persona::parse`].
     pub fn load(path: &Path) -> Result<Self, FileError> {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        Self::parse(&name, &Source::load(path)?)
+        Self::of_file(&Source::load(path)?)
+    }
+
+    /// Parses the text of a persona file, as [`Persona::load`] does.
+    ///
+    /// # Errors
+    /// As [`Persona::parse`].
+    pub fn of_file(source: &Source) -> Result<Self, FileError> {
+        let name = Path::new(source.file()).file_stem().unwrap_or_default();
+        Self::parse(&name.to_string_lossy(), source)
     }
 }

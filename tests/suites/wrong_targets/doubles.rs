@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use s2spec::case::Case;
-use s2spec::finding::{Against, Sign};
+use s2spec::finding::Sign;
 use s2spec::record::Record;
 use s2spec::requirement::Registry;
 use s2spec::runner::Deadlines;
@@ -82,11 +82,7 @@ fn unnoticed(one: &Known, record: &Record) -> Option<String> {
     let breaks = record.result.findings().iter().any(|finding| {
         // Whoever is slow afterwards has shown no defect.
         let is_own = finding.sign != Sign::Aftermath;
-        let ids = match &finding.against {
-            Against::Requirements(ids) => ids.as_slice(),
-            Against::Outcome | Against::Fault(_) => &[],
-        };
-        is_own && ids.contains(&one.breaks)
+        is_own && finding.against.ids().contains(&one.breaks)
     });
     (!fails || !breaks).then(|| {
         format!(

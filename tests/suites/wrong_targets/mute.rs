@@ -8,9 +8,10 @@ use s2spec::case::Case;
 use s2spec::lab::Lab;
 use s2spec::oracle::Profile;
 use s2spec::runner::Deadlines;
-use s2spec::scenario::Library;
+use s2spec::scenario::{Catalogue, Library};
 use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
 use s2spec::verdict::Verdict;
+use simulated_partners::document::Source;
 use simulated_partners::wire::Element;
 use tokio::sync::Semaphore;
 
@@ -178,11 +179,9 @@ when = "down"
 sees = "returned"
 with = { id = "{probe}-b" }
 "#;
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let area = folder.path().join("delivery");
-    std::fs::create_dir(&area).expect("it is empty");
-    std::fs::write(area.join("DLV-01-never-sent.toml"), text).expect("it has room");
-    let library = Library::load(folder.path()).unwrap_or_else(|errors| panic!("{errors:?}"));
+    let source = Source::new("delivery/DLV-01-never-sent.toml", text);
+    let (library, wrong) = Library::read(&[source], Catalogue::builtin());
+    assert!(wrong.is_empty(), "{wrong:?}");
     let cases = library.cases();
     let records = run_within(
         Deadlines::within(SOON),

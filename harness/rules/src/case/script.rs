@@ -16,6 +16,7 @@ use super::domains::Domains;
 use super::expect::{Expect, OutcomeWord};
 use super::names::Names;
 use super::sees::Sees;
+use crate::requirement::Registry;
 
 /// The partner that a case is about.
 pub const MAIN: &str = "partner";
@@ -64,9 +65,13 @@ pub struct Script {
 pub struct Scenario {
     /// The file below `scenarios/`, without its ending: `streams/STR-08-header-then-features`.
     pub file: String,
+    /// The path of that file.
+    pub path: String,
+    /// What ids of requirements and bugs are of.
+    pub registry: Arc<Registry>,
     /// The variant, if the file has any.
     pub variant: Option<String>,
-    /// The requirements that it judges.
+    /// The requirements that it judges; without any, what it wants itself.
     pub requirements: Vec<String>,
     /// The known bugs that it looks for.
     pub bugs: Vec<String>,
@@ -264,6 +269,14 @@ impl Role {
 }
 
 impl Script {
+    /// What ids of requirements and bugs are of.
+    pub fn registry(&self) -> &Registry {
+        match &self.scenario {
+            Some(scenario) => &scenario.registry,
+            None => Registry::builtin(),
+        }
+    }
+
     /// The domains in the target's configuration, for a case with this domain.
     pub fn listed(&self, domain: &str) -> Vec<String> {
         let names = Names::of(self, Domains::below(self, domain), "", None);

@@ -41,7 +41,7 @@ pub fn against_script(case: &ScriptCase<'_>) -> Vec<Finding> {
         } else {
             &expect.requirements
         };
-        let weight = weight(expect, requirements);
+        let weight = weight(expect, requirements, case.script.registry());
         let (weight, sign, seen, text) = match grade(expect, case.observations, case.fill) {
             Grade::Met => return None,
             Grade::Tolerated(why) => (weight.min(Weight::Should), Sign::Wrong, true, why),
@@ -54,7 +54,7 @@ pub fn against_script(case: &ScriptCase<'_>) -> Vec<Finding> {
             ),
         };
         let finding = Finding {
-            against: Against::Requirements(requirements.to_vec()),
+            against: Against::requirements(requirements),
             weight,
             sign,
             step: expect.sees.step(),
@@ -66,7 +66,7 @@ pub fn against_script(case: &ScriptCase<'_>) -> Vec<Finding> {
         Some(finding.unless_silence(case.undecided))
     });
     let as_a_whole = |weight, sign, step, text| Finding {
-        against: Against::Requirements(case.requirements.to_vec()),
+        against: Against::requirements(case.requirements),
         weight,
         sign,
         step,
@@ -86,11 +86,12 @@ pub fn against_script(case: &ScriptCase<'_>) -> Vec<Finding> {
             None => finding,
         }
     });
+    let strongest = strongest(case.requirements, case.script.registry());
     let ending = outcome(case).map(|text| {
         let step = Step::reached(case.outcome);
         let finding = Finding {
             seen: !case.outcome.is_silence(),
-            ..as_a_whole(strongest(case.requirements), Sign::Ending, step, text)
+            ..as_a_whole(strongest, Sign::Ending, step, text)
         };
         finding.unless_silence(case.undecided)
     });
@@ -122,14 +123,14 @@ fn outcome(case: &ScriptCase<'_>) -> Option<String> {
 
 /// The weight of an unmet expectation: that of the strongest requirement behind it,
 /// unless the scenario lowers it.
-pub fn weight(expect: &Expect, requirements: &[String]) -> Weight {
-    let strongest = strongest(requirements);
+pub fn weight(expect: &Expect, requirements: &[String], registry: &Registry) -> Weight {
+    let strongest = strongest(requirements, registry);
     expect.level.map_or(strongest, |level| level.min(strongest))
 }
 
-/// The weight of the strongest requirement.
-fn strongest(requirements: &[String]) -> Weight {
-    let registry = Registry::builtin();
+/// The weight of the strongest requirement. What a scenario without any wants is a must: somebody wrote it
+/// down to see it fail.
+fn strongest(requirements: &[String], registry: &Registry) -> Weight {
     requirements
         .iter()
         .filter_map(|id| registry.get(&id.parse().ok()?))

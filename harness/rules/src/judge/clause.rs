@@ -6,8 +6,11 @@ use strum::Display;
 use crate::finding::{Against, Fault, Finding, Sign, Violation};
 use crate::policy::Level as PolicyLevel;
 use crate::record::CaseResult;
-use crate::requirement::{Level, Registry, Requirement};
+use crate::requirement::{Level, Requirement};
 use crate::verdict::Weight;
+
+/// The source of a clause that only a scenario has.
+pub const WANTED: &str = "what the scenario wants";
 
 /// What a finding violates, in the words of a report.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -72,7 +75,7 @@ pub fn clause(result: &CaseResult, finding: &Finding) -> Clause {
             text: "No partner keeps the target from serving others.".to_owned(),
         };
     }
-    let registry = Registry::builtin();
+    let registry = result.case.registry();
     let of = |id: &str| registry.get(&id.parse().ok()?);
     match &finding.against {
         Against::Requirements(ids) => {
@@ -85,6 +88,7 @@ pub fn clause(result: &CaseResult, finding: &Finding) -> Clause {
                 None => unwritten(ids.join(", "), String::new()),
             }
         }
+        Against::Scenario => unwritten(WANTED.to_owned(), result.case.script.title.clone()),
         Against::Fault(fault) => match requirement(*fault, result).and_then(of) {
             Some(requirement) => of_requirement(requirement),
             None => unwritten(

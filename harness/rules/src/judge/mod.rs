@@ -24,7 +24,7 @@ mod tests;
 pub use against_oracle::{OracleCase, against_oracle};
 pub use against_script::{ScriptCase, against_script, weight};
 pub use cause::{Because, Cause, Consequence, causes};
-pub use clause::{Clause, Strength, clause, lead};
+pub use clause::{Clause, Strength, WANTED, clause, lead};
 pub use grade::{Grade, grade};
 pub use reading::{deciding_connection, ended_by_partner, read};
 pub use verdict::{broken, control_state, heaviest, needs_control, verdict};

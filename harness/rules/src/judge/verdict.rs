@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+use super::clause::WANTED;
 use crate::finding::{Against, Finding};
 use crate::outcome::Outcome;
 use crate::record::{CaseResult, Control, ControlState, Run};
@@ -62,6 +63,7 @@ fn of_findings(findings: &[Finding]) -> (Verdict, String) {
                 };
                 format!("{}{recorded}: {}", ids.join(", "), finding.text)
             }
+            Against::Scenario => format!("{WANTED}: {}", finding.text),
             Against::Outcome | Against::Fault(_) => finding.text.clone(),
         })
         .collect();
@@ -82,11 +84,7 @@ pub fn broken(findings: &[Finding]) -> BTreeSet<RequirementId> {
     findings
         .iter()
         .filter(|finding| Some(finding.weight) == heaviest && finding.weight > Weight::May)
-        .filter_map(|finding| match &finding.against {
-            Against::Requirements(ids) => Some(ids),
-            Against::Outcome | Against::Fault(_) => None,
-        })
-        .flatten()
+        .flat_map(|finding| finding.against.ids())
         .filter_map(|id| id.parse().ok())
         .collect()
 }

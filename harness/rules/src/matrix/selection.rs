@@ -28,7 +28,10 @@ enum By {
     Bug(String),
     Id(Glob),
     /// The cases that judge a requirement.
-    Requirement(String),
+    Requirement {
+        id: String,
+        unjudgeable: Option<String>,
+    },
 }
 
 /// A selection error.
@@ -54,8 +57,12 @@ pub enum SelectionError {
         nearest: Vec<String>,
     },
     /// No case judges the requirement or looks for the bug.
-    #[error("no case is about {id}{}", unjudgeable(id))]
-    Untested { id: String },
+    #[error("no case is about {id}{}", why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
+    Untested {
+        id: String,
+        /// Why it cannot be judged from outside, if so.
+        why: Option<String>,
+    },
     /// None of the otherwise selected cases has one of the tags.
     #[error("none of these cases is tagged {}", words(tags))]
     Untagged { tags: Vec<Tag> },
@@ -70,16 +77,6 @@ fn suggestion(pattern: &str, nearest: &[String]) -> String {
     }
 }
 
-fn unjudgeable(id: &str) -> String {
-    match Registry::builtin().find(id) {
-        Some(Ok(Entry::Requirement(row))) => match &row.unjudgeable {
-            Some(why) => format!(": {why}"),
-            None => String::new(),
-        },
-        _ => String::new(),
-    }
-}
-
 fn words(tags: &[Tag]) -> String {
     let words: Vec<String> = tags.iter().map(ToString::to_string).collect();
     words.join(" or ")
@@ -89,9 +86,10 @@ impl Selection {
     /// Selects everything that any of the texts selects, or everything if there are none.
     ///
     /// # Errors
-    /// When a text is not a glob, or has the form of a requirement or bug id that does not exist.
-    pub fn new(texts: &[String]) -> Result<Self, SelectionError> {
-        let wanted = texts.iter().map(|text| Wanted::new(text));
+    /// When a text is not a glob, or has the form of the id of a requirement or bug that the registry does
+    /// not have.
+    pub fn new(texts: &[String], registry: &Registry) -> Result<Self, SelectionError> {
+        let wanted = texts.iter().map(|text| Wanted::new(text, registry));
         Ok(Self {
             wanted: wanted.collect::<Result<_, _>>()?,
             tags: Vec::new(),
@@ -137,13 +135,15 @@ impl Selection {
 }
 
 impl Wanted {
-    fn new(given: &str) -> Result<Self, SelectionError> {
+    fn new(given: &str, registry: &Registry) -> Result<Self, SelectionError> {
         let text = given.trim().trim_matches('/').to_owned();
-        // The registry is loaded only if no case matches.
-        let entry = (!text.contains('/')).then(|| Registry::builtin().find(&text));
+        let entry = (!text.contains('/')).then(|| registry.find(&text));
         let by = match entry.flatten().transpose()? {
             Some(Entry::Bug(bug)) => By::Bug(bug.id.clone()),
-            Some(Entry::Requirement(row)) => By::Requirement(row.id.to_string()),
+            Some(Entry::Requirement(row)) => By::Requirement {
+                id: row.id.to_string(),
+                unjudgeable: row.unjudgeable.clone(),
+            },
             None => match glob(&text) {
                 Ok(glob) => By::Id(glob),
                 Err(source) => {
@@ -161,7 +161,7 @@ impl Wanted {
                 .scenario()
                 .is_some_and(|scenario| scenario.bugs.contains(id)),
             By::Id(glob) => lies_below(case, glob),
-            By::Requirement(id) => case.judges(id),
+            By::Requirement { id, .. } => case.judges(id),
         }
     }
 
@@ -169,7 +169,7 @@ impl Wanted {
     /// the pattern selects nothing there.
     fn reaches(&self, place: &str, text: &str) -> bool {
         match &self.by {
-            By::Bug(id) | By::Requirement(id) => text.contains(id),
+            By::Bug(id) | By::Requirement { id, .. } => text.contains(id),
             By::Id(glob) => {
                 let (plain, place) = (glob.plain_start(), place.to_ascii_lowercase());
                 plain.starts_with(&place) || place.starts_with(plain)
@@ -179,7 +179,14 @@ impl Wanted {
 
     fn nothing(&self, all: &[Case]) -> SelectionError {
         match &self.by {
-            By::Bug(id) | By::Requirement(id) => SelectionError::Untested { id: id.clone() },
+            By::Bug(id) => SelectionError::Untested {
+                id: id.clone(),
+                why: None,
+            },
+            By::Requirement { id, unjudgeable } => SelectionError::Untested {
+                id: id.clone(),
+                why: unjudgeable.clone(),
+            },
             By::Id(_) => SelectionError::Unknown {
                 pattern: self.text.clone(),
                 nearest: nearest(&self.text, all),
@@ -216,7 +223,9 @@ mod tests {
     fn selected(patterns: &[&str]) -> Result<usize, SelectionError> {
         let patterns: Vec<String> = patterns.iter().map(|text| (*text).to_owned()).collect();
         let all = cases(&builtin());
-        Ok(Selection::new(&patterns)?.select(&all)?.len())
+        Ok(Selection::new(&patterns, Registry::builtin())?
+            .select(&all)?
+            .len())
     }
 
     #[rstest]
@@ -285,7 +294,7 @@ mod tests {
         #[case] reached: bool,
     ) {
         let patterns: Vec<String> = patterns.iter().map(|text| (*text).to_owned()).collect();
-        let selection = Selection::new(&patterns).expect("good patterns");
+        let selection = Selection::new(&patterns, Registry::builtin()).expect("good patterns");
         assert_eq!(
             selection.reaches(place, "requirements = ['TLS-06']"),
             reached

@@ -27,11 +27,14 @@ pub struct Requirement {
     pub id: RequirementId,
     /// Its source, such as `RFC 6120 §4.7.1`.
     pub source: String,
-    /// How binding it is.
+    /// How binding it is; [`Level::Practice`] where its file does not say.
+    #[serde(default)]
     pub level: Level,
     /// The role of the target.
+    #[serde(default)]
     pub role: Role,
-    /// The rule, in a sentence of our own.
+    /// The rule, in a sentence of our own, or the title of a user's own requirement.
+    #[serde(alias = "title")]
     pub text: String,
     /// Notes on the source: what it leaves open, or what could not be verified.
     pub note: Option<String>,
@@ -44,6 +47,7 @@ pub struct Requirement {
     Clone,
     Copy,
     Debug,
+    Default,
     PartialEq,
     Eq,
     PartialOrd,
@@ -66,6 +70,7 @@ pub enum Level {
     /// SHOULD or SHOULD NOT.
     Should,
     /// Not written anywhere, but partners rely on it.
+    #[default]
     Practice,
     /// MAY, or a choice that the source leaves open.
     May,
@@ -99,7 +104,18 @@ impl Level {
 
 /// The role of the target in a stream to which the rule applies.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, Display,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Deserialize,
+    Serialize,
+    Display,
 )]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
@@ -107,6 +123,7 @@ pub enum Role {
     /// It answers whether a dialback key is its own (XEP-0220 §2.2.2).
     Authoritative,
     /// More than one of the other roles.
+    #[default]
     Both,
     /// It opens the stream.
     Initiating,

@@ -1,4 +1,4 @@
-//! Reads the files of `scenarios/requirements/`.
+//! Reads files of requirements: those of `scenarios/requirements/`, and a user's own.
 
 use std::fmt::Display;
 
@@ -8,12 +8,10 @@ use simulated_partners::document::{Document, FileError, Hints, Source};
 
 use super::{Area, Bug, Registry, Requirement};
 
+/// The title of an area whose file has none.
+const UNTITLED: &str = "own requirements";
+
 const HINTS: &Hints = &[
-    (
-        "code",
-        "`code = \"STR\"`, with which the ids of its requirements begin",
-    ),
-    ("title", "`title = \"what the area is about\"`"),
     ("requirement", "`[[requirement]]` for each requirement"),
     ("bug", "`[[bug]]` for each bug"),
     ("id", "the id, such as `id = \"STR-01\"`"),
@@ -21,12 +19,10 @@ const HINTS: &Hints = &[
         "source",
         "where it is written, such as `source = \"RFC 6120 §4.7.1\"`",
     ),
-    ("level", "how binding it is, such as `level = \"must\"`"),
     (
-        "role",
-        "the part that the target plays, such as `role = \"receiving\"`",
+        "text",
+        "what the target has to do: `text = \"A sentence.\"`, or a `title` in a few words",
     ),
-    ("text", "`text = \"A sentence of our own.\"`"),
     (
         "requirements",
         "the requirements that test for it: `requirements = [\"STR-01\"]`",
@@ -36,8 +32,8 @@ const HINTS: &Hints = &[
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AreaFile {
-    code: String,
-    title: String,
+    code: Option<String>,
+    title: Option<String>,
     #[serde(rename = "requirement")]
     requirements: Vec<Requirement>,
 }
@@ -49,28 +45,63 @@ struct BugFile {
     bugs: Vec<Bug>,
 }
 
-/// Reads the file of the area whose scenarios lie in `folder`.
-pub(super) fn area(folder: &str, source: &Source) -> Result<(Area, Vec<Requirement>), FileError> {
+/// Reads the file of the area whose scenarios lie in `folder`. Without a `code`, it is that of the first
+/// requirement. An area of the registry cannot be another one's.
+pub(super) fn area(
+    folder: &str,
+    source: &Source,
+    registry: &Registry,
+) -> Result<(Area, Vec<Requirement>), FileError> {
     let mut document = Document::parse(source)?;
     let Some(file) = document.read::<AreaFile>(HINTS) else {
         return document.finish(None);
     };
+    let first = file.requirements.first();
+    let code = file
+        .code
+        .or_else(|| first.map(|one| one.id.area().to_owned()))
+        .unwrap_or_default();
+    let area = Area {
+        code,
+        folder: folder.to_owned(),
+        title: file.title.unwrap_or_else(|| UNTITLED.to_owned()),
+    };
     let mut check = Check(&mut document);
-    check.non_empty("title", &file.title);
+    check.non_empty("title", &area.title);
+    if first.is_none() && check.0.is_whole() {
+        check.wrong(
+            "requirement",
+            "is empty",
+            "add `[[requirement]]` with `id`, `title` and `source`",
+        );
+    } else if check.0.is_whole() && !registry.takes(&area, &file.requirements) {
+        let place = check.0.written("code");
+        let place = place.unwrap_or_else(|| check.0.place("requirement.0.id"));
+        let title = format!("the area {} has another file already", area.code);
+        check.0.report(Diagnostic::new(place, title).help(
+            "an area has one file, and those of the standards are built in: choose other letters",
+        ));
+    }
     for (at, requirement) in file.requirements.iter().enumerate() {
         let path = format!("requirement.{at}");
-        if requirement.id.area() != file.code {
+        if requirement.id.area() != area.code {
             let place = check.0.place(&format!("{path}.id"));
             check.0.report(
                 Diagnostic::new(place, format!("{} is not of this area", requirement.id)).help(
-                    format!("the ids begin with the file's `code`, {}", file.code),
+                    format!(
+                        "all ids of a file begin with the same letters, {}",
+                        area.code
+                    ),
                 ),
             );
         }
         let before = at.checked_sub(1).map(|at| &file.requirements[at].id);
         check.order(&path, &requirement.id, before);
         check.non_empty(&format!("{path}.source"), &requirement.source);
-        check.sentence(&format!("{path}.text"), &requirement.text);
+        match check.0.written(&format!("{path}.title")) {
+            Some(_) => check.line(&format!("{path}.title"), &requirement.text),
+            None => check.sentence(&format!("{path}.text"), &requirement.text),
+        }
         for (key, text) in [
             ("note", &requirement.note),
             ("unjudgeable", &requirement.unjudgeable),
@@ -80,11 +111,6 @@ pub(super) fn area(folder: &str, source: &Source) -> Result<(Area, Vec<Requireme
             }
         }
     }
-    let area = Area {
-        code: file.code,
-        folder: folder.to_owned(),
-        title: file.title,
-    };
     document.finish(Some((area, file.requirements)))
 }
 
@@ -104,6 +130,12 @@ pub(super) fn bugs(source: &Source, registry: Option<&Registry>) -> Result<Vec<B
                 Diagnostic::new(place, format!("`{}` is no id of a bug", bug.id))
                     .help("expected `B` or `S` and two digits, such as `B01`"),
             );
+        }
+        let known = registry.and_then(|registry| registry.bug(&bug.id));
+        if known.is_some_and(|known| known != bug) {
+            let place = check.0.place(&format!("{path}.id"));
+            let twice = Diagnostic::new(place, format!("there is a known bug {} already", bug.id));
+            check.0.report(twice.help("choose another number"));
         }
         let before = at.checked_sub(1).map(|at| &file.bugs[at].id);
         check.order(&path, &bug.id, before);
@@ -157,13 +189,19 @@ impl Check<'_, '_> {
         }
     }
 
-    /// A single complete line.
-    fn sentence(&mut self, path: &str, text: &str) {
+    /// A single line.
+    fn line(&mut self, path: &str, text: &str) {
         if text.trim().is_empty() {
             self.wrong(path, "is empty", "");
         } else if text.trim() != text || text.contains('\n') {
             self.wrong(path, "is more than one line, or has blanks around it", "");
-        } else if !text.ends_with('.') {
+        }
+    }
+
+    /// A single complete line.
+    fn sentence(&mut self, path: &str, text: &str) {
+        self.line(path, text);
+        if !text.trim().is_empty() && text.trim() == text && !text.ends_with('.') {
             self.wrong(
                 path,
                 "has no full stop",

@@ -1,8 +1,10 @@
 //! The registry of all requirements.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
 
 use simulated_partners::diagnostic::Diagnostic;
 use simulated_partners::document::{FileError, Source};
@@ -11,11 +13,11 @@ use simulated_partners::nearest::nearest;
 use super::{Area, Bug, Entry, NoEntry, Requirement, RequirementId, file};
 use crate::embedded;
 
-/// The file that lists bugs rather than the requirements of an area.
-const BUGS: &str = "bugs";
+/// The key of a file that lists bugs rather than the requirements of an area.
+const BUG: &str = "bug";
 
 /// The requirements of all areas, and the known bugs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Registry {
     areas: Vec<Area>,
     requirements: BTreeMap<RequirementId, Requirement>,
@@ -24,44 +26,35 @@ pub struct Registry {
 
 impl Registry {
     /// The registry embedded at build time.
-    pub fn builtin() -> &'static Self {
-        static BUILTIN: LazyLock<Registry> = LazyLock::new(|| {
-            let files = embedded::FILES
+    pub fn builtin() -> &'static Arc<Self> {
+        static BUILTIN: LazyLock<Arc<Registry>> = LazyLock::new(|| {
+            let files: Vec<Source> = embedded::FILES
                 .iter()
-                .copied()
-                .filter(|(name, _)| name.starts_with(embedded::REQUIREMENTS));
-            Registry::read(files).expect("a test reads all files of the registry")
+                .filter(|(name, _)| name.starts_with(embedded::REQUIREMENTS))
+                .map(|(name, text)| Source::new(name, text))
+                .collect();
+            let (registry, wrong) = Registry::default().with(&files);
+            assert!(wrong.is_empty(), "a test reads all files of the registry");
+            Arc::new(registry)
         });
         &BUILTIN
     }
 
-    /// Reads files, given by path and text: `bugs.toml` and `<folder>.toml`, in any folder.
-    ///
-    /// # Errors
-    /// All mistakes, file by file. Whether the requirements named by bugs exist is checked only if the
-    /// areas have no mistakes.
-    pub fn read<'a>(
-        files: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Self, Vec<FileError>> {
-        let mut registry = Self::default();
+    /// The registry with more files, each with the requirements of an area or with known bugs, and the
+    /// mistakes of those that are left out. Whether the requirements named by bugs exist is checked only if
+    /// the areas have no mistakes.
+    pub fn with(&self, files: &[Source]) -> (Self, Vec<FileError>) {
+        let mut registry = self.clone();
         let mut wrong = Vec::new();
-        let mut bugs = Vec::new();
-        for (path, text) in files {
-            let source = Source::new(path, text);
-            let stem = path.rsplit('/').next().unwrap_or(path);
-            let stem = stem.strip_suffix(".toml").unwrap_or(stem);
-            if stem == BUGS {
-                bugs.push(source);
-                continue;
-            }
-            match file::area(stem, &source) {
-                Ok((area, _)) if registry.area(&area.code).is_some() => {
-                    let title = format!("the area {} has another file already", area.code);
-                    let twice = Diagnostic::new(0..0, title).help("an area has one file");
-                    wrong.push(source.wrong(vec![twice]));
-                }
+        let is_of_bugs = |file: &&Source| file.keys().iter().any(|key| key == BUG);
+        let (bugs, areas): (Vec<&Source>, Vec<&Source>) = files.iter().partition(is_of_bugs);
+        for source in areas {
+            let stem = Path::new(source.file()).file_stem().unwrap_or_default();
+            match file::area(&stem.to_string_lossy(), source, &registry) {
                 Ok((area, requirements)) => {
-                    registry.areas.push(area);
+                    if registry.area_of(&area.code).is_none() {
+                        registry.areas.push(area);
+                    }
                     let requirements = requirements
                         .into_iter()
                         .map(|requirement| (requirement.id.clone(), requirement));
@@ -72,16 +65,26 @@ impl Registry {
         }
         registry.areas.sort_by(|a, b| a.code.cmp(&b.code));
         for source in bugs {
-            match file::bugs(&source, Some(&registry).filter(|_| wrong.is_empty())) {
-                Ok(list) => registry.bugs.extend(list),
+            match file::bugs(source, Some(&registry).filter(|_| wrong.is_empty())) {
+                Ok(list) => {
+                    let new = list.into_iter().filter(|bug| self.bug(&bug.id).is_none());
+                    registry.bugs.extend(new);
+                }
                 Err(error) => wrong.push(error),
             }
         }
-        if wrong.is_empty() {
-            Ok(registry)
-        } else {
-            Err(wrong)
-        }
+        (registry, wrong)
+    }
+
+    /// Whether an area is new, or the same as one that is there.
+    pub(super) fn takes(&self, area: &Area, requirements: &[Requirement]) -> bool {
+        self.area_of(&area.code)
+            .is_none_or(|known| known == area && self.of(&area.code).eq(requirements))
+    }
+
+    /// The area with that code.
+    fn area_of(&self, code: &str) -> Option<&Area> {
+        self.areas.iter().find(|area| area.code == code)
     }
 
     /// Looks up the requirement id found at a place in a file.
@@ -116,7 +119,10 @@ impl Registry {
             )),
             None => {
                 let names: Vec<&str> = self.areas.iter().map(|a| a.code.as_str()).collect();
-                wrong.help(format!("there are the areas {}", names.join(", ")))
+                wrong.help(format!(
+                    "there are the areas {}; `--requirements` reads your own",
+                    names.join(", ")
+                ))
             }
         }
     }
@@ -187,6 +193,13 @@ impl Registry {
         self.bugs
             .iter()
             .filter(move |bug| bug.requirements.contains(requirement))
+    }
+}
+
+/// A registry is too large to be shown in full.
+impl fmt::Debug for Registry {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "Registry of {} requirements", self.requirements.len())
     }
 }
 

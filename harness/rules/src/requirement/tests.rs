@@ -1,12 +1,24 @@
 use std::collections::BTreeSet;
 
-use simulated_partners::document::FileError;
+use simulated_partners::document::{FileError, Source};
 
 use super::*;
 use crate::embedded;
 
 fn read(files: &[(&str, &str)]) -> Result<Registry, Vec<FileError>> {
-    Registry::read(files.iter().copied())
+    let files: Vec<Source> = files
+        .iter()
+        .map(|(name, text)| Source::new(name, text))
+        .collect();
+    or_mistakes(Registry::default().with(&files))
+}
+
+fn or_mistakes((registry, wrong): (Registry, Vec<FileError>)) -> Result<Registry, Vec<FileError>> {
+    if wrong.is_empty() {
+        Ok(registry)
+    } else {
+        Err(wrong)
+    }
 }
 
 /// The first mistake as shown to the reader.
@@ -37,11 +49,20 @@ unjudgeable = \"Nobody sees it.\"
 
 #[test]
 fn all_files_are_correct() {
-    let files = embedded::FILES
+    let files: Vec<(&str, &str)> = embedded::FILES
         .iter()
         .copied()
-        .filter(|(name, _)| name.starts_with(embedded::REQUIREMENTS));
-    if let Err(mistakes) = Registry::read(files) {
+        .filter(|(name, _)| name.starts_with(embedded::REQUIREMENTS))
+        .collect();
+    for (name, text) in &files {
+        for entry in text.split("[[requirement]]").skip(1) {
+            // What is built in leaves nothing to a default.
+            for key in ["\nlevel = ", "\nrole = ", "\ntext = "] {
+                assert!(entry.contains(key), "{name} has an entry without {key}");
+            }
+        }
+    }
+    if let Err(mistakes) = read(&files) {
         let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
         panic!("{}", told.join("\n\n"));
     }
@@ -168,7 +189,6 @@ fn mistakes_are_shown_with_their_place() {
         replaced("level = \"must\"", "level = \"MUST\""),
         replaced("role = \"both\"", "roles = \"both\""),
         replaced("ABC-02", "ABC-01"),
-        replaced("code = \"ABC\"\n", ""),
         replaced("ABC-02", "ABD-02"),
         replaced("ABC-02", "ABC-2"),
         replaced("It holds.", "It holds"),
@@ -179,11 +199,70 @@ fn mistakes_are_shown_with_their_place() {
 }
 
 #[test]
+fn a_requirement_of_ones_own_needs_an_id_a_title_and_a_source() {
+    let text = "format = 1\n\n[[requirement]]\nid = \"MY-01\"\ntitle = \"A late answer is taken\"\n\
+                source = \"our incident of May\"\n";
+    let own = [Source::new("mine/own.toml", text)];
+    let registry = or_mistakes(Registry::builtin().with(&own)).unwrap();
+    let requirement = registry.get(&"MY-01".parse().unwrap()).unwrap();
+    assert_eq!(requirement.text, "A late answer is taken");
+    assert_eq!(requirement.level, Level::Practice);
+    assert_eq!(requirement.role, Role::Both);
+    assert_eq!(registry.area("MY").unwrap().title, "own requirements");
+    assert_eq!(
+        registry.areas().len(),
+        Registry::builtin().areas().len() + 1
+    );
+    assert!(Registry::builtin().get(&requirement.id).is_none());
+}
+
+#[test]
+fn what_is_built_in_stays_as_it_is() {
+    let (name, text) = embedded::FILES
+        .iter()
+        .find(|(name, _)| *name == "requirements/streams.toml")
+        .unwrap();
+    let with = |text: &str| or_mistakes(Registry::builtin().with(&[Source::new(name, text)]));
+    assert_eq!(&with(text).unwrap(), Registry::builtin().as_ref());
+    let lower = text.replacen("level = \"must\"", "level = \"may\"", 1);
+    let wrong = with(&lower).unwrap_err()[0].to_string();
+    assert!(
+        wrong.contains("the area STR has another file already"),
+        "{wrong}"
+    );
+}
+
+#[test]
+fn mistakes_in_a_requirement_of_ones_own_are_shown_with_their_place() {
+    let text = "format = 1\n\n[[requirement]]\nid = \"MY-01\"\ntitle = \"A late answer is taken\"\n\
+                source = \"our incident of May\"\n";
+    let replaced = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        let text = text.replacen(from, to, 1);
+        let own = [Source::new("own.toml", &text)];
+        or_mistakes(Registry::builtin().with(&own)).unwrap_err()[0].to_string()
+    };
+    let shown = [
+        replaced("title", "titel"),
+        replaced("title = \"A late answer is taken\"\n", ""),
+        replaced("source = \"our incident of May\"\n", ""),
+        replaced("A late answer is taken", " "),
+        replaced("MY-01", "STR-08"),
+        replaced("MY-01", "late"),
+        replaced("[[requirement]]", "[[requirment]]"),
+    ];
+    insta::assert_snapshot!(shown.join("\n\n"));
+}
+
+#[test]
 fn an_area_has_one_file() {
-    let shown = mistake(&[("abc.toml", TWO_ROWS), ("more/abc.toml", TWO_ROWS)]);
+    let changed = TWO_ROWS.replace("It holds.", "It does not hold.");
+    let shown = mistake(&[("abc.toml", TWO_ROWS), ("more/abc.toml", &changed)]);
     assert!(shown.contains("the area ABC has another file"), "{shown}");
     let other = TWO_ROWS.replace("ABC", "ABD");
     assert!(read(&[("abc.toml", TWO_ROWS), ("more/abd.toml", &other)]).is_ok());
+    // The same file by two paths.
+    assert!(read(&[("abc.toml", TWO_ROWS), ("more/abc.toml", TWO_ROWS)]).is_ok());
 }
 
 #[test]

@@ -5,8 +5,6 @@ mod names;
 
 use simulated_partners::diagnostic::Diagnostic;
 use simulated_partners::document::Document;
-use simulated_partners::nearest::suggestion;
-use simulated_partners::persona;
 use simulated_partners::reaction::Values;
 
 use names::Given;
@@ -25,14 +23,14 @@ pub(super) fn check(
     document: &Document<'_>,
     wholes: &[Document<'_>],
 ) -> Vec<Diagnostic> {
-    let mut check = Check::new(&file.plain, document);
+    let mut check = Check::new(&file.plain, document, &file.registry);
     check.head(name, file);
     check.bugs();
     check.control(file);
     let mut found = check.found;
     let given = Given::of(file);
     for ((_, variant), whole) in file.all().zip(wholes) {
-        let mut check = Check::new(variant, whole);
+        let mut check = Check::new(variant, whole, &file.registry);
         check.requirements();
         check.policies();
         check.partners();
@@ -48,14 +46,16 @@ pub(super) fn check(
 struct Check<'a> {
     variant: &'a Variant,
     document: &'a Document<'a>,
+    registry: &'a Registry,
     found: Vec<Diagnostic>,
 }
 
 impl<'a> Check<'a> {
-    fn new(variant: &'a Variant, document: &'a Document<'a>) -> Self {
+    fn new(variant: &'a Variant, document: &'a Document<'a>, registry: &'a Registry) -> Self {
         Self {
             variant,
             document,
+            registry,
             found: Vec::new(),
         }
     }
@@ -106,9 +106,8 @@ impl<'a> Check<'a> {
     }
 
     fn bugs(&mut self) {
-        let registry = Registry::builtin();
         for (at, id) in self.variant.bugs.iter().enumerate() {
-            if registry.bug(id).is_none() {
+            if self.registry.bug(id).is_none() {
                 self.tell(
                     &format!("bugs.{at}"),
                     format!("there is no known bug `{id}`"),
@@ -121,17 +120,10 @@ impl<'a> Check<'a> {
 
     fn requirements(&mut self) {
         let named = &self.variant.requirements;
-        if named.is_empty() {
-            self.tell(
-                "requirements",
-                "no requirement is judged",
-                "name at least one: `requirements = [\"STR-08\"]`",
-            );
-        }
         self.twice("requirements", named);
         for (at, id) in named.iter().enumerate() {
             let place = self.document.place(&format!("requirements.{at}"));
-            match Registry::builtin().named(id, place.clone()) {
+            match self.registry.named(id, place.clone()) {
                 Err(wrong) => self.found.push(wrong),
                 Ok(row) => {
                     self.found.extend(row.unjudgeable.as_ref().map(|why| {
@@ -203,18 +195,6 @@ impl<'a> Check<'a> {
                     &format!("partners.{name}"),
                     format!("a partner cannot be called `{name}`"),
                     "use lower-case letters, digits and hyphens, and no name of a placeholder",
-                );
-            }
-        }
-        for (path, part) in self.variant.parts() {
-            let word = &part.persona;
-            if persona::find(word).is_none() {
-                let all: Vec<String> = persona::builtin().into_iter().map(|one| one.name).collect();
-                let known = all.iter().map(String::as_str);
-                self.tell(
-                    &format!("{path}.persona"),
-                    format!("there is no persona `{word}`"),
-                    suggestion(word, known, "see `s2spec personas`"),
                 );
             }
         }

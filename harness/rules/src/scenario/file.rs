@@ -1,6 +1,7 @@
 //! The fields of a scenario file.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -9,9 +10,11 @@ use simulated_partners::pki::CertificateSpec;
 use simulated_partners::reaction::Reaction;
 use simulated_partners::tls::TlsOptions;
 
+use super::catalogue::Cast;
 use crate::case::{
     CONTROL, Dials, Direction, Dns, Expect, Local, MAIN, Need, OutcomeWord, Setting, Tag,
 };
+use crate::requirement::Registry;
 
 /// A scenario file without mistakes.
 #[derive(Clone, Debug)]
@@ -22,6 +25,12 @@ pub struct File {
     pub variants: BTreeMap<String, Variant>,
     /// The scenario of the control.
     pub control: Option<Variant>,
+    /// Where it lies.
+    pub path: String,
+    /// What its ids of requirements and bugs are of.
+    pub(super) registry: Arc<Registry>,
+    /// The personas of its partners.
+    pub(super) cast: Cast,
 }
 
 impl File {
@@ -50,7 +59,9 @@ impl File {
 pub struct Variant {
     /// What is tested, in one line; in a variant, the difference.
     pub title: String,
-    /// Ids of the requirements that the scenario judges, such as `STR-08`.
+    /// Ids of the requirements that the scenario judges, such as `STR-08`. A scenario without any judges
+    /// what it wants itself.
+    #[serde(default)]
     pub requirements: Vec<String>,
     /// Ids of known bugs of real servers that it looks for, such as `B05`.
     #[serde(default)]
@@ -145,7 +156,8 @@ impl Variant {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PartnerSpec {
-    /// The persona that it is based on; `modern` by default.
+    /// The persona that it is based on: its name, or the path of its file, ending in `.toml`, from the
+    /// folder of the scenario. `modern` by default.
     #[serde(default = "PartnerSpec::persona")]
     pub persona: String,
     /// Differences from that persona's offer.

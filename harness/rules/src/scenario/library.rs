@@ -1,19 +1,21 @@
-//! All scenarios: the embedded ones, or those of a folder.
+//! All scenarios: the embedded ones, or those of a user.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::LazyLock;
 
+use simulated_partners::diagnostic::Diagnostic;
 use simulated_partners::document::{FileError, Source};
 
+use super::catalogue::Catalogue;
 use super::file::File;
 use super::script;
 use crate::case::Case;
 use crate::embedded;
 use crate::policy::PolicyNumber;
 
-/// The folder of requirements, which contains no scenarios.
-const REQUIREMENTS: &str = "requirements";
+/// The area of scenarios in a folder whose name cannot be part of an id.
+const NAMELESS: &str = "own";
 
 /// Scenarios by their path below `scenarios/`, such as `streams/STR-08-header-then-features`.
 #[derive(Clone, Debug, Default)]
@@ -30,13 +32,15 @@ impl Library {
 
     /// The embedded scenarios selected by name and text; the others are not parsed.
     pub fn builtin_where(wanted: impl Fn(&str, &str) -> bool) -> Self {
+        let catalogue = Catalogue::builtin();
         let files = embedded::FILES
             .iter()
             .filter(|(path, _)| !path.starts_with(embedded::REQUIREMENTS))
             .map(|(path, text)| (path.trim_end_matches(".toml"), path, text))
             .filter(|(name, _, text)| wanted(name, text))
             .map(|(name, path, text)| {
-                let file = File::read(name, &Source::new(path, text)).unwrap_or_else(|error| {
+                let source = Source::new(&format!("scenarios/{path}"), text);
+                let file = File::read(name, &source, catalogue).unwrap_or_else(|error| {
                     panic!("a test reads all scenarios of the build:\n{error}")
                 });
                 (name.to_owned(), file)
@@ -46,30 +50,30 @@ impl Library {
         }
     }
 
-    /// The scenarios of a folder with the layout of `scenarios/`, or of a single file in such a
-    /// folder. All mistakes in all files are reported together.
-    ///
-    /// # Errors
-    /// Each thing that is wrong.
-    pub fn load(path: &Path) -> Result<Self, Vec<FileError>> {
+    /// The scenarios of these files, each named after its folder and its file, and the mistakes of those
+    /// that are left out.
+    pub fn read(sources: &[Source], catalogue: &Catalogue) -> (Self, Vec<FileError>) {
         let mut library = Self::default();
         let mut wrong = Vec::new();
-        for path in below(path).map_err(|error| vec![error])? {
-            let area = path.parent().and_then(Path::file_name).unwrap_or_default();
-            let stem = path.file_stem().unwrap_or_default();
-            let name = format!("{}/{}", area.display(), stem.display());
-            match Source::load(&path).and_then(|source| File::read(&name, &source)) {
+        // Ids are told apart in any letter case.
+        let mut taken: BTreeMap<String, &str> = BTreeMap::new();
+        for source in sources {
+            let name = name(Path::new(source.file()));
+            if let Some(other) = taken.insert(name.to_ascii_lowercase(), source.file()) {
+                let twice = Diagnostic::new(0..0, format!("{other} has the id `{name}`, too"));
+                wrong.push(source.wrong(vec![
+                    twice.help("an id is the folder and the name of a file: rename one of them"),
+                ]));
+                continue;
+            }
+            match File::read(&name, source, catalogue) {
                 Ok(file) => {
                     library.files.insert(name, file);
                 }
                 Err(error) => wrong.push(error),
             }
         }
-        if wrong.is_empty() {
-            Ok(library)
-        } else {
-            Err(wrong)
-        }
+        (library, wrong)
     }
 
     /// The number of scenarios.
@@ -101,29 +105,71 @@ impl Library {
     }
 }
 
-/// The scenario files at or below a path, in order.
-fn below(path: &Path) -> Result<Vec<PathBuf>, FileError> {
-    if path.is_file() {
-        return Ok(vec![path.to_owned()]);
+/// The id of a scenario file: its folder, wherever the path starts, and its name. What cannot be part of an
+/// id is a hyphen in it.
+fn name(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default();
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let folder = folder.unwrap_or_else(|| Path::new("."));
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let folder = folder.file_name().unwrap_or_default().to_string_lossy();
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let area = folder.replace(|c| !fits(c), "-");
+    let area = match area.trim_matches('-') {
+        "" => NAMELESS,
+        area => area,
+    };
+    format!("{area}/{}", stem.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const TEXT: &str = "format = 1\ntitle = 'It answers'\ndirection = 'inbound'\n\
+                        expect = [{ sees = 'delivered' }]\n";
+
+    #[rstest]
+    #[case("streams/late.toml", "streams/late")]
+    #[case("a/b/late.toml", "b/late")]
+    #[case("/a b/late.toml", "a-b/late")]
+    #[case("/.hidden/late.toml", "hidden/late")]
+    #[case("/late.toml", "own/late")]
+    #[case("/tmp/../late.toml", "own/late")]
+    fn a_scenario_is_named_after_its_folder_and_its_file(#[case] path: &str, #[case] wanted: &str) {
+        assert_eq!(name(Path::new(path)), wanted);
     }
-    let entries = std::fs::read_dir(path)
-        .and_then(|entries| {
-            entries
-                .map(|entry| entry.map(|entry| entry.path()))
-                .collect::<Result<Vec<_>, _>>()
-        })
-        .map_err(|source| FileError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
-    let mut paths = Vec::new();
-    for entry in entries {
-        if entry.is_dir() && entry.file_name().is_some_and(|name| name != REQUIREMENTS) {
-            paths.extend(below(&entry)?);
-        } else if entry.extension().is_some_and(|ending| ending == "toml") {
-            paths.push(entry);
-        }
+
+    #[rstest]
+    #[case("late.toml")]
+    #[case("./late.toml")]
+    #[case("src/../late.toml")]
+    fn a_folder_that_a_path_does_not_name_is_the_one_that_it_is_in(#[case] path: &str) {
+        let here = std::env::current_dir().expect("there is one");
+        let here = here
+            .file_name()
+            .expect("it has a name")
+            .display()
+            .to_string();
+        assert_eq!(name(Path::new(path)), format!("{here}/late"));
     }
-    paths.sort();
-    Ok(paths)
+
+    #[test]
+    fn no_two_scenarios_have_one_id() {
+        let read = |paths: [&str; 2]| {
+            let sources = paths.map(|path| Source::new(path, TEXT));
+            let (library, wrong) = Library::read(&sources, Catalogue::builtin());
+            (library.len(), wrong.first().map(ToString::to_string))
+        };
+        assert_eq!(read(["a/x/late.toml", "b/y/late.toml"]), (2, None));
+        let (found, wrong) = read(["a/x/late.toml", "b/x/Late.toml"]);
+        assert_eq!(found, 1);
+        let wrong = wrong.expect("the second is left out");
+        assert!(
+            wrong.contains("a/x/late.toml has the id `x/Late`, too"),
+            "{wrong}"
+        );
+    }
 }

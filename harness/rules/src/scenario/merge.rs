@@ -1,13 +1,13 @@
 //! Merges tables: a variant over its file, a partner's offer over its persona's.
 
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::ops::Range;
 
 use simulated_partners::document::NOWHERE;
-use simulated_partners::persona;
-use toml::Spanned;
+use simulated_partners::persona::Offer;
 use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Table, Value};
 
+use super::catalogue::Cast;
 use super::file::PartnerSpec;
 
 /// Merges a variant over the rest of its file. Lists replace lists; values, partners and differences from a
@@ -46,9 +46,22 @@ fn is_merged(path: &[String]) -> bool {
     )
 }
 
+/// The words for personas in a scenario, or in the differences of a variant, with their places.
+pub(super) fn personas(scenario: &DeTable<'_>) -> Vec<(Range<usize>, String)> {
+    let main = scenario.get("partner").into_iter();
+    let others = scenario.get("partners").into_iter();
+    let others = others
+        .filter_map(|parts| parts.get_ref().as_table())
+        .flat_map(DeTable::values);
+    main.chain(others)
+        .filter_map(|part| part.get_ref().as_table()?.get("persona"))
+        .filter_map(|word| Some((word.span(), word.get_ref().as_str()?.to_owned())))
+        .collect()
+}
+
 /// Completes each partner's offer from its persona. The added values do not appear in the
 /// file.
-pub(super) fn complete(scenario: &mut DeTable<'_>) {
+pub(super) fn complete(scenario: &mut DeTable<'_>, cast: &Cast) {
     if !scenario.contains_key("partner") {
         add(scenario, "partner", DeValue::Table(DeTable::new()));
     }
@@ -56,18 +69,17 @@ pub(super) fn complete(scenario: &mut DeTable<'_>) {
         let word = part.get("persona").and_then(|word| word.get_ref().as_str());
         let word = word.map_or_else(PartnerSpec::persona, str::to_owned);
         // A missing persona is reported elsewhere; any other will do here.
-        let whole = OFFERS
+        let persona = cast
             .get(&word)
-            .or_else(|| OFFERS.get(&PartnerSpec::persona()));
+            .or_else(|| cast.get(&PartnerSpec::persona()));
         if !part.contains_key("offer") {
             add(part, "offer", DeValue::Table(DeTable::new()));
         }
         let offer = part.get_mut("offer").map(Spanned::get_mut);
-        if let (Some(DeValue::Table(offer)), Some(whole)) = (offer, whole) {
-            let whole = DeTable::parse(whole).expect("it was written as TOML");
-            for (key, value) in whole.into_inner() {
-                if !offer.contains_key(&**key.get_ref()) {
-                    add(offer, &key.into_inner(), value.into_inner());
+        if let (Some(DeValue::Table(offer)), Some(persona)) = (offer, persona) {
+            for (key, value) in written(&persona.offer) {
+                if !offer.contains_key(key.as_str()) {
+                    add(offer, &key, value);
                 }
             }
         }
@@ -90,16 +102,23 @@ fn keep_written(table: &mut DeTable<'_>) {
     *table = all.filter(|(_, value)| value.span() != NOWHERE).collect();
 }
 
-/// The offers of the built-in personas, as they would be written in files.
-static OFFERS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
-    persona::builtin()
-        .into_iter()
-        .map(|persona| {
-            let offer = toml::to_string(&persona.offer).expect("an offer is a table of words");
-            (persona.name, offer)
-        })
-        .collect()
-});
+/// An offer as it would be written in a file.
+fn written(offer: &Offer) -> impl Iterator<Item = (String, DeValue<'static>)> + use<> {
+    fn read(value: Value) -> DeValue<'static> {
+        match value {
+            Value::String(word) => DeValue::String(word.into()),
+            Value::Boolean(is) => DeValue::Boolean(is),
+            Value::Array(list) => DeValue::Array(
+                list.into_iter()
+                    .map(|one| Spanned::new(NOWHERE, read(one)))
+                    .collect(),
+            ),
+            other => unreachable!("an offer is a table of words, and this is {other}"),
+        }
+    }
+    let table = Table::try_from(offer).expect("an offer is a table");
+    table.into_iter().map(|(key, value)| (key, read(value)))
+}
 
 fn each_part<'a>(scenario: &mut DeTable<'a>, mut change: impl FnMut(&mut DeTable<'a>)) {
     if let Some(DeValue::Table(part)) = scenario.get_mut("partner").map(Spanned::get_mut) {

@@ -1,8 +1,9 @@
 //! Scenarios as data: cases from files.
 //!
-//! A file below `scenarios/` says what partners do and what must follow. [`Library`] reads
-//! the files, and [`cases`] turns each into cases.
+//! A file below `scenarios/` says what partners do and what must follow. It may name what is in a
+//! [`Catalogue`]. [`Library`] reads the files, and [`cases`] turns each into cases.
 
+mod catalogue;
 mod check;
 mod doubles;
 mod file;
@@ -16,6 +17,7 @@ mod script;
 #[cfg(test)]
 mod tests;
 
+pub use catalogue::Catalogue;
 pub use doubles::{DOUBLES, has_double};
 pub use file::{File, PartnerSpec, Variant};
 pub use library::Library;

@@ -1,13 +1,16 @@
 //! Reads a scenario file: each variant is merged over the file and then read as a whole.
 
+use std::sync::Arc;
+
 use simulated_partners::diagnostic::Diagnostic;
-use simulated_partners::document::{Document, FileError, Hints, Source};
+use simulated_partners::document::{Document, FileError, Hints, NOWHERE, Source};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::catalogue::{Cast, Catalogue};
 use super::check::check;
-use super::file::{File, Variant};
-use super::merge::{complete, forget_added, lay};
+use super::file::{File, PartnerSpec, Variant};
+use super::merge::{complete, forget_added, lay, personas};
 use crate::case::{CONTROL, Expect};
 
 /// Keys that apply to a file and all its variants.
@@ -15,10 +18,6 @@ pub(super) const OF_FILE: [&str; 5] = ["alone", "bugs", "format", "no-control", 
 
 const HINTS: &Hints = &[
     ("title", "`title = \"what is tested\"`, in one line"),
-    (
-        "requirements",
-        "the ids of what it judges, such as `requirements = [\"STR-08\"]`",
-    ),
     (
         "direction",
         "who dials: `direction = \"inbound\"` (the partner) or `direction = \"outbound\"` (the target)",
@@ -42,15 +41,27 @@ const HINTS: &Hints = &[
 ];
 
 impl File {
-    /// Reads a scenario. `name` is its path below `scenarios/`.
+    /// Reads a scenario, which may name what is in the catalogue. `name` is its path below `scenarios/`.
     ///
     /// # Errors
     /// All mistakes of the file.
-    pub fn read<'a>(name: &str, source: &'a Source) -> Result<Self, FileError> {
+    pub fn read<'a>(
+        name: &str,
+        source: &'a Source,
+        catalogue: &Catalogue,
+    ) -> Result<Self, FileError> {
         let mut document = Document::parse(source)?;
         let variants = document.take_table("variants").unwrap_or_default();
         let control = document.take_table(CONTROL);
-        complete(document.table());
+        let mut words = personas(document.table());
+        let differences = variants
+            .values()
+            .filter_map(|over| over.get_ref().as_table());
+        words.extend(differences.chain(&control).flat_map(personas));
+        words.push((NOWHERE, PartnerSpec::persona()));
+        let (cast, unknown) = catalogue.cast(&words, source);
+        document.report_all(unknown);
+        complete(document.table(), &cast);
         let plain: Option<Variant> = document.read(HINTS);
         let mut wholes = Vec::new();
         if variants.is_empty() {
@@ -58,7 +69,7 @@ impl File {
         }
         forget_added(document.table());
         let mut variant = |document: &mut Document<'a>, over, is_control| {
-            let mut whole = Document::of(source, laid_over(document, over, is_control));
+            let mut whole = Document::of(source, laid_over(document, over, is_control, &cast));
             let read = whole.read(HINTS);
             document.absorb(&mut whole);
             wholes.push(whole);
@@ -81,6 +92,9 @@ impl File {
             plain,
             variants,
             control,
+            path: source.file().to_owned(),
+            registry: Arc::clone(&catalogue.registry),
+            cast,
         });
         if let Some(file) = file.as_ref().filter(|_| document.is_whole()) {
             let found = check(name, file, &document, &wholes);
@@ -95,6 +109,7 @@ fn laid_over<'a>(
     document: &mut Document<'a>,
     mut over: DeTable<'a>,
     is_control: bool,
+    cast: &Cast,
 ) -> DeTable<'a> {
     for key in OF_FILE {
         if let Some((key, _)) = over.remove_entry(key) {
@@ -116,6 +131,6 @@ fn laid_over<'a>(
         table.remove("outcome");
     }
     lay(over, &mut table);
-    complete(&mut table);
+    complete(&mut table, cast);
     table
 }

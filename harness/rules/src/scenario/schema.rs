@@ -8,14 +8,14 @@ use super::file::Variant;
 use super::read::OF_FILE;
 
 /// The keys that every scenario file must have.
-const REQUIRED: [&str; 5] = ["format", "title", "requirements", "direction", "expect"];
+const REQUIRED: [&str; 4] = ["format", "title", "direction", "expect"];
 
 /// The JSON schema of a scenario file, for editors: the schema of a scenario, with a control and variants
 /// that contain only differences, and offers that contain only differences from their personas.
 pub fn schema() -> String {
     let mut schema = schema_for!(Variant).to_value();
     let properties = schema["properties"].clone();
-    for whole in ["Part", "Offer"] {
+    for whole in ["PartnerSpec", "Offer"] {
         let table = schema["$defs"][whole].as_object_mut();
         table.map(|table| table.remove("required"));
     }

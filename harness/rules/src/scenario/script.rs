@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use simulated_partners::persona::{self, Persona};
+use simulated_partners::persona::Persona;
 use simulated_partners::reaction::Stage;
 
 use super::file::{File, PartnerSpec, Variant};
@@ -153,6 +153,8 @@ fn script(scenario: &str, file: &File, name: Option<&str>, variant: &Variant) ->
     Script {
         scenario: Some(Scenario {
             file: scenario.to_owned(),
+            path: file.path.clone(),
+            registry: Arc::clone(&file.registry),
             variant: name.map(str::to_owned),
             requirements: variant.requirements.clone(),
             bugs: variant.bugs.clone(),
@@ -172,7 +174,7 @@ fn script(scenario: &str, file: &File, name: Option<&str>, variant: &Variant) ->
         alone: variant.alone,
         values: variant.values.clone(),
         roles: parts
-            .map(|(name, part)| role(name, part, variant.direction, &variant.values))
+            .map(|(name, part)| role(name, part, file, variant))
             .collect(),
         dns: variant.dns.clone(),
         local: variant.local.clone(),
@@ -211,15 +213,12 @@ fn siblings(file: &File) -> Vec<(String, Vec<Expect>)> {
         .collect()
 }
 
-fn role(
-    name: &str,
-    part: &PartnerSpec,
-    direction: Direction,
-    values: &BTreeMap<String, String>,
-) -> Role {
-    let mut persona = persona::find(&part.persona).expect("the check knows all personas");
+fn role(name: &str, part: &PartnerSpec, file: &File, variant: &Variant) -> Role {
+    let direction = variant.direction;
+    let mut persona = file.cast[&part.persona].clone();
     persona.offer = part.offer.clone();
-    let own = part.reaction.iter().map(|one| with_values(one, values));
+    let own = part.reaction.iter();
+    let own = own.map(|one| with_values(one, &variant.values));
     persona.reactions = own.chain(persona.reactions.iter().cloned()).collect();
     let is_main = name == MAIN;
     let dials = part

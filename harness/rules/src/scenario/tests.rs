@@ -35,7 +35,8 @@ values.unit = "<!-- x -->"
 
 fn read(text: &str) -> Result<File, String> {
     let source = Source::new("XML-01-comment.toml", text);
-    File::read("xml/XML-01-comment", &source).map_err(|error| error.to_string())
+    File::read("xml/XML-01-comment", &source, Catalogue::builtin())
+        .map_err(|error| error.to_string())
 }
 
 fn file(text: &str) -> File {

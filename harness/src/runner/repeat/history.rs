@@ -152,7 +152,7 @@ fn faults(result: &CaseResult) -> Vec<Fault> {
     against
         .filter_map(|against| match against {
             Against::Fault(fault) => Some(*fault),
-            Against::Outcome | Against::Requirements(_) => None,
+            Against::Outcome | Against::Requirements(_) | Against::Scenario => None,
         })
         .collect()
 }

@@ -66,7 +66,7 @@ fn plan_of(ids: &[&str], refuses_at: fn(u32) -> bool, cannot_at: fn(u32) -> bool
     };
     let all = cases(&builtin());
     let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
-    let selection = Selection::new(&ids).unwrap();
+    let selection = Selection::new(&ids, crate::requirement::Registry::builtin()).unwrap();
     let selected: Vec<Case> = selection
         .select(&all)
         .unwrap()

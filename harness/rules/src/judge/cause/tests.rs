@@ -5,7 +5,7 @@ use crate::case::Case;
 use crate::finding::Fault;
 use crate::outcome::{Closer, Phase, Refusal, Signal};
 use crate::record::{CaseResult, Control, Run};
-use crate::scenario::{File, cases};
+use crate::scenario::{Catalogue, File, cases};
 use crate::verdict::Weight;
 
 /// A case of a scenario for some requirements.
@@ -17,7 +17,7 @@ fn case(id: &str, requirements: &[&str]) -> Case {
     let name: Vec<&str> = id.split('/').take(2).collect();
     let name = name.join("/");
     let source = Source::new(&name, &text);
-    let file = File::read(&name, &source).expect("it has no mistakes");
+    let file = File::read(&name, &source, Catalogue::builtin()).expect("it has no mistakes");
     let mut case = cases(&name, &file, None).remove(0);
     case.id = id.to_owned();
     case

@@ -1,0 +1,185 @@
+//! The built-in files and the user's own, read once, and the cases that they make.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use simulated_partners::document::{FileError, Source};
+
+use super::error::CliError;
+use super::output::shell_word;
+use crate::case::{Case, Set};
+use crate::kind::{Kind, files_of};
+use crate::matrix::{self, Selection};
+use crate::policy::PolicyNumber;
+use crate::scenario::{Catalogue, Library};
+
+/// The user's own files.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct Files {
+    /// Read scenarios from this folder or file instead of the built-in ones
+    #[arg(long, value_name = "PATH", env = "S2SPEC_SCENARIOS")]
+    pub(super) scenarios: Option<PathBuf>,
+
+    #[command(flatten)]
+    beside: Beside,
+}
+
+/// Files that come in addition to the built-in ones.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct Beside {
+    /// Also read requirements from this folder or file; repeat it for several
+    #[arg(long, value_name = "PATH", env = "S2SPEC_REQUIREMENTS")]
+    requirements: Vec<PathBuf>,
+
+    /// Also read personas from this folder or file; repeat it for several
+    #[arg(long, value_name = "PATH", env = "S2SPEC_PERSONAS")]
+    personas: Vec<PathBuf>,
+}
+
+impl Beside {
+    /// What scenarios may name with these files and others, and the mistakes in all of them.
+    ///
+    /// # Errors
+    /// When a file of these cannot be read, or when there is none at a path.
+    pub(super) fn catalogue(
+        &self,
+        requirements: &[Source],
+        personas: &[Source],
+    ) -> Result<(Catalogue, Vec<FileError>), CliError> {
+        let together = |kind, paths, others: &[Source]| {
+            let mut all = some(kind, paths)?;
+            all.extend_from_slice(others);
+            // A file may be named twice, by two paths.
+            let mut seen = BTreeSet::new();
+            all.retain(|one| {
+                let path = Path::new(one.file());
+                seen.insert(path.canonicalize().unwrap_or_else(|_| path.to_owned()))
+            });
+            Ok::<_, CliError>(all)
+        };
+        let requirements = together(Kind::Requirements, &self.requirements, requirements)?;
+        let personas = together(Kind::Persona, &self.personas, personas)?;
+        Ok(Catalogue::builtin().with(&requirements, &personas))
+    }
+}
+
+impl Files {
+    /// The options that name these files.
+    pub(super) fn options(&self) -> Vec<String> {
+        let scenarios = self.scenarios.iter().map(|path| ("scenarios", path));
+        let beside = &self.beside;
+        let requirements = beside.requirements.iter();
+        let requirements = requirements.map(|path| ("requirements", path));
+        let personas = beside.personas.iter().map(|path| ("personas", path));
+        scenarios
+            .chain(requirements)
+            .chain(personas)
+            .map(|(name, path)| format!("--{name} {}", shell_word(path)))
+            .collect()
+    }
+
+    /// Reads them.
+    ///
+    /// # Errors
+    /// When a file cannot be read or has mistakes, or when there is none at a path.
+    pub(super) fn read(&self) -> Result<Suite, CliError> {
+        let (catalogue, mut wrong) = self.beside.catalogue(&[], &[])?;
+        let mut own = None;
+        if let Some(path) = &self.scenarios {
+            let found = some(Kind::Scenario, std::slice::from_ref(path))?;
+            let (library, errors) = Library::read(&found, &catalogue);
+            wrong.extend(errors);
+            own = Some(library);
+        }
+        if !wrong.is_empty() {
+            return Err(CliError::Files(wrong));
+        }
+        Ok(Suite {
+            own,
+            catalogue,
+            policies: None,
+        })
+    }
+}
+
+/// The files of a kind at or below paths, each of which has to have some.
+fn some(kind: Kind, paths: &[PathBuf]) -> Result<Vec<Source>, CliError> {
+    let mut all = Vec::new();
+    let mut wrong: Vec<FileError> = Vec::new();
+    for path in paths {
+        match files_of(kind, std::slice::from_ref(path)) {
+            Ok(found) if found.is_empty() => {
+                let path = path.display();
+                let text =
+                    format!("no file below {path} is {kind} (`s2spec check` reads all kinds)");
+                return Err(CliError::NothingSelected(text));
+            }
+            Ok(found) => all.extend(found),
+            Err(errors) => wrong.extend(errors),
+        }
+    }
+    if wrong.is_empty() {
+        Ok(all)
+    } else {
+        Err(CliError::Files(wrong))
+    }
+}
+
+/// What cases are made of.
+#[derive(Clone, Debug)]
+pub(super) struct Suite {
+    /// Requirements, known bugs and personas.
+    pub(super) catalogue: Catalogue,
+    /// The user's own scenarios, in place of the built-in ones.
+    own: Option<Library>,
+    policies: Option<Vec<PolicyNumber>>,
+}
+
+impl Suite {
+    /// The same with scenarios in these policies, or else in those that they are written for.
+    pub(super) fn in_policies(self, policies: Option<Vec<PolicyNumber>>) -> Self {
+        Self { policies, ..self }
+    }
+
+    /// The scenarios.
+    pub(super) fn library(&self) -> &Library {
+        self.own.as_ref().unwrap_or_else(|| Library::builtin())
+    }
+
+    /// Every case: of all personas, the two generated sets, and the scenarios.
+    pub(super) fn all(&self) -> Vec<Case> {
+        self.parts(&Selection::default())
+    }
+
+    /// All cases, and those of scenarios in the policies that they are written for.
+    pub(super) fn with_own_policies(&self, all: &[Case]) -> Vec<Case> {
+        let mut cases = all.to_vec();
+        if self.policies.is_some() {
+            let known: BTreeSet<String> = cases.iter().map(|case| case.id.clone()).collect();
+            let own = self.clone().in_policies(None).all().into_iter();
+            cases.extend(own.filter(|case| !known.contains(&case.id)));
+        }
+        cases
+    }
+
+    /// The cases of all sets and scenario files that a selection may match.
+    pub(super) fn parts(&self, selection: &Selection) -> Vec<Case> {
+        let mut cases: Vec<Case> = Set::ALL
+            .iter()
+            .filter(|set| selection.reaches(&set.to_string(), ""))
+            .flat_map(|set| matrix::cases_of(*set, self.catalogue.personas()))
+            .collect();
+        let every = selection.reaches(&Set::Scenarios.to_string(), "");
+        let library = match &self.own {
+            Some(library) => Cow::Borrowed(library),
+            None if every => Cow::Borrowed(Library::builtin()),
+            None => {
+                let reached = |name: &str, text: &str| selection.reaches(name, text);
+                Cow::Owned(Library::builtin_where(reached))
+            }
+        };
+        cases.extend(library.cases_in(self.policies.as_deref()));
+        cases
+    }
+}
