@@ -23,6 +23,12 @@ const NOT_OF_LIST: [(&str, bool); 14] = [
     ("--write-baseline", true),
 ];
 
+/// The persona that the pages name.
+const SHY: &str = "format = 1
+title = \"Offers dialback alone\"
+offer = { tls = \"offered\", external = false, dialback = true }
+";
+
 fn root() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     root.canonicalize().expect("the repository is there")
@@ -174,8 +180,20 @@ fn folder(page: &Page) -> PathBuf {
     let _ = fs::remove_dir_all(&folder);
     let area = folder.join("my-scenarios/streams");
     fs::create_dir_all(&area).expect("a folder");
-    let example = &Page::read("docs/scenarios.md").blocks("toml")[0];
-    fs::write(area.join("STR-40-my-case.toml"), example).expect("the scenario is written");
+    let examples = Page::read("docs/scenarios.md").blocks("toml");
+    let [example, requirements, own] = examples.as_slice() else {
+        panic!("the page has three examples");
+    };
+    let mine = folder.join("my-files");
+    fs::create_dir_all(&mine).expect("a folder");
+    for (path, text) in [
+        (area.join("STR-40-my-case.toml"), example.as_str()),
+        (mine.join("requirements.toml"), requirements),
+        (mine.join("MY-01-dialback.toml"), own),
+        (mine.join("shy.toml"), SHY),
+    ] {
+        fs::write(path, text).expect("the file is written");
+    }
     std::os::unix::fs::symlink(root().join("scenarios"), folder.join("scenarios"))
         .expect("the scenarios are linked");
     folder
