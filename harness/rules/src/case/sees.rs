@@ -96,6 +96,12 @@ impl Sees {
         }
     }
 
+    /// Whether a stream ends with it.
+    pub fn ends_a_stream(self) -> bool {
+        let error = Self::Unit(Unit::StreamError);
+        [Self::Closed, Self::StreamEnd, error].contains(&self)
+    }
+
     /// Whether this word includes another.
     pub fn covers(self, other: Self) -> bool {
         let unit = match other {

@@ -19,6 +19,7 @@ do = [{ send = "{unit}" }]
 
 [[expect]]
 sees = "stream-error"
+on = "inbound"
 condition = ["restricted-xml"]
 tolerated = ["not-well-formed"]
 
@@ -117,14 +118,20 @@ fn a_correct_file_has_no_mistakes() {
     "leave one of them out"
 )]
 #[case(
-    "sees = \"stream-error\"\ncondition = [\"restricted-xml\"]\ntolerated = [\"not-well-formed\"]",
-    "sees = \"raised\"\nor = [{ sees = \"stream-error\" }]",
+    "sees = \"stream-error\"\non = \"inbound\"\ncondition = [\"restricted-xml\"]\ntolerated = [\"not-well-formed\"]",
+    "sees = \"raised\"\nor = [{ sees = \"stream-error\", on = \"inbound\" }]",
     "nothing is expected of the target",
     "its partner does all of this by itself"
 )]
 #[case(
+    "sees = \"stream-error\"\non = \"inbound\"",
+    "sees = \"stream-error\"",
+    "met by the end of any connection",
+    "`on = \"inbound\"`"
+)]
+#[case(
     "sees = \"delivered\"\nnever = true",
-    "sees = \"closed\"\nwith = { by = \"*\" }",
+    "sees = \"closed\"\non = \"inbound\"\nwith = { by = \"*\" }",
     "an end by either side is met by a partner that gives up",
     "`never = true`"
 )]
@@ -315,7 +322,7 @@ partner.persona = "modern"
 #[test]
 fn what_is_only_forbidden_would_never_be_over() {
     let text = CORRECT.replacen(
-        "[[expect]]\nsees = \"stream-error\"\ncondition = [\"restricted-xml\"]\ntolerated = [\"not-well-formed\"]\n\n",
+        "[[expect]]\nsees = \"stream-error\"\non = \"inbound\"\ncondition = [\"restricted-xml\"]\ntolerated = [\"not-well-formed\"]\n\n",
         "",
         1,
     );

@@ -3,7 +3,7 @@
 use simulated_partners::nearest::suggestion;
 
 use super::Check;
-use crate::case::{Expect, Sees};
+use crate::case::{Expect, MAIN, Sees};
 
 impl Check<'_> {
     pub(super) fn expectations(&mut self) {
@@ -119,6 +119,14 @@ impl Check<'_> {
                 path,
                 "an alternative cannot have its own requirements",
                 "put `requirements` and `level` next to `or`, not inside it",
+            );
+        }
+        let by_any = expect.on.is_none() && matches!(expect.at.as_deref(), None | Some(MAIN));
+        if expect.sees.ends_a_stream() && by_any && !expect.is_negative() {
+            self.tell(
+                path,
+                "met by the end of any connection, such as that of a verification",
+                "say which one: `on = \"inbound\"` or `on = \"outbound\"`",
             );
         }
         for (at, other) in expect.or.iter().enumerate() {
