@@ -11,7 +11,7 @@ use s2spec::oracle::Profile;
 use s2spec::verdict::Verdict;
 use simulated_partners::persona::{self, Persona};
 
-use support::{all_cases, assert_snapshot, reference, run, story};
+use support::{all_cases, assert_snapshot, others, reference, run, story};
 
 fn main() -> ExitCode {
     let trials = persona::builtin().into_iter().flat_map(|persona| {
@@ -38,16 +38,7 @@ fn ends_as_recorded(persona: &Persona, direction: Direction) {
         .collect();
     assert_eq!(selected.len(), 18, "one case for each policy");
     let records = run(reference(), Profile::default(), &selected);
-    let wrong: Vec<String> = records
-        .iter()
-        .filter(|record| !matches!(record.verdict, Verdict::Pass | Verdict::Warn))
-        .map(|record| {
-            format!(
-                "{}: {:?}: {}",
-                record.result.case.id, record.verdict, record.why
-            )
-        })
-        .collect();
+    let wrong = others(&records, &[Verdict::Pass, Verdict::Warn]);
     assert_eq!(wrong, Vec::<String>::new());
     assert_snapshot(
         "reference",

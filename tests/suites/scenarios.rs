@@ -17,7 +17,7 @@ use simulated_partners::document::Source;
 use tokio::net::TcpListener;
 
 use crate::support::{
-    all_cases, all_cores, assert_snapshot, prove, reference, root, run_side_by_side,
+    all_cases, all_cores, assert_snapshot, others, prove, reference, root, run_side_by_side,
 };
 
 fn scenarios(wanted: impl Fn(&Case) -> bool) -> Vec<Case> {
@@ -35,16 +35,7 @@ fn area(record: &Record) -> &str {
 fn the_embedded_proxy_keeps_every_requirement_and_every_expectation_can_fail() {
     let _cores = all_cores();
     let records = prove(reference(), &scenarios(|_| true));
-    let wrong: Vec<String> = records
-        .iter()
-        .filter(|record| !matches!(record.verdict, Verdict::Pass | Verdict::Unsupported))
-        .map(|record| {
-            format!(
-                "{}: {:?}: {}",
-                record.result.case.id, record.verdict, record.why
-            )
-        })
-        .collect();
+    let wrong = others(&records, &[Verdict::Pass, Verdict::Unsupported]);
     assert_eq!(wrong, Vec::<String>::new());
 
     let mut areas: BTreeMap<&str, String> = BTreeMap::new();

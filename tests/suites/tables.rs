@@ -7,7 +7,7 @@ use s2spec::record::Record;
 use s2spec::transcript;
 use s2spec::verdict::Verdict;
 
-use crate::support::{all_cases, all_cores, assert_snapshot, reference, run, table};
+use crate::support::{all_cases, all_cores, assert_snapshot, others, reference, run, table};
 
 fn of(set: Set) -> Vec<Case> {
     all_cases()
@@ -18,16 +18,7 @@ fn of(set: Set) -> Vec<Case> {
 }
 
 fn unexpected(records: &[Record]) -> Vec<String> {
-    records
-        .iter()
-        .filter(|record| !matches!(record.verdict, Verdict::Pass | Verdict::Warn))
-        .map(|record| {
-            format!(
-                "{}: {:?}: {}",
-                record.result.case.id, record.verdict, record.why
-            )
-        })
-        .collect()
+    others(records, &[Verdict::Pass, Verdict::Warn])
 }
 
 #[test]

@@ -166,6 +166,14 @@ pub(crate) fn built_in(name: &str) -> Option<BuiltIn> {
     }
 }
 
+/// The cases whose verdict is none of these, each with the reason.
+pub(crate) fn others(records: &[Record], fine: &[Verdict]) -> Vec<String> {
+    let others = records.iter().filter(|one| !fine.contains(&one.verdict));
+    others
+        .map(|one| format!("{}: {:?}: {}", one.result.case.id, one.verdict, one.why))
+        .collect()
+}
+
 /// How a case ended, in a few words.
 pub(crate) fn ending(record: &Record) -> String {
     match &record.result.outcome() {
