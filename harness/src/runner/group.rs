@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::ending::refused_by_configuration;
@@ -193,6 +193,7 @@ impl<'a> Group<'a> {
         let mut cases = JoinSet::new();
         let mut batch = batch.into_iter();
         let mut loss = None;
+        let mut under_way = Vec::new();
         let hidden = matches!(instance.running.inner, Inside::Hidden(_));
         for at in batch.by_ref() {
             let job = &self.run.plan.jobs[at];
@@ -224,6 +225,10 @@ impl<'a> Group<'a> {
             let slot = slot.expect("the slots are never closed");
             let (run, instance) = (Arc::clone(self.run), Arc::clone(instance));
             let (name, company) = (self.name.to_owned(), self.company);
+            // What has ended keeps its memory until it is asked for.
+            while let Some(ended) = cases.try_join_next() {
+                under_way.extend(self.finished(ended).await);
+            }
             cases.spawn(async move {
                 let job = &run.plan.jobs[at];
                 let began = Instant::now();
@@ -263,12 +268,8 @@ impl<'a> Group<'a> {
             });
         }
         let (first, mut noticed) = loss.unzip();
-        let mut under_way = Vec::new();
         while let Some(ended) = cases.join_next().await {
-            match ended {
-                Ok(unfinished) => under_way.extend(unfinished),
-                Err(error) => self.run.trouble(format!("a bug in s2spec: {error}")).await,
-            }
+            under_way.extend(self.finished(ended).await);
         }
         // It may have gone while nothing was under way but a hand-over.
         noticed = noticed.or_else(|| instance.known_loss());
@@ -284,6 +285,17 @@ impl<'a> Group<'a> {
             under_way,
             rest: first.into_iter().chain(batch).collect(),
         })
+    }
+
+    /// The case that is to run again, if the one that ended is.
+    async fn finished(&self, ended: Result<Option<UnderWay>, JoinError>) -> Option<UnderWay> {
+        match ended {
+            Ok(unfinished) => unfinished,
+            Err(error) => {
+                self.run.trouble(format!("a bug in s2spec: {error}")).await;
+                None
+            }
+        }
     }
 
     /// Decides what becomes of the cases that were not finished. Returns what happened, in words.

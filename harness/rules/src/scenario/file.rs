@@ -21,8 +21,8 @@ use crate::requirement::Registry;
 pub struct File {
     /// The scenario without its variants.
     pub plain: Variant,
-    /// The scenario of each variant.
-    pub variants: BTreeMap<String, Variant>,
+    /// The scenario of each variant. They are large, and a map keeps room for many.
+    pub variants: BTreeMap<String, Box<Variant>>,
     /// The scenario of the control.
     pub control: Option<Variant>,
     /// Where it lies.
@@ -39,14 +39,14 @@ impl File {
     pub fn all(&self) -> impl Iterator<Item = (Option<&str>, &Variant)> {
         let plain = Some((None, &self.plain)).filter(|_| self.variants.is_empty());
         let variants = self.variants.iter();
-        let variants = variants.map(|(name, variant)| (Some(name.as_str()), variant));
+        let variants = variants.map(|(name, variant)| (Some(name.as_str()), &**variant));
         let control = self.control.iter().map(|control| (Some(CONTROL), control));
         plain.into_iter().chain(variants).chain(control)
     }
 
     /// All requirements that the file or one of its variants judges.
     pub fn requirements(&self) -> BTreeSet<&str> {
-        let all = std::iter::once(&self.plain).chain(self.variants.values());
+        let all = std::iter::once(&self.plain).chain(self.variants.values().map(Box::as_ref));
         all.flat_map(|variant| &variant.requirements)
             .map(String::as_str)
             .collect()

@@ -20,7 +20,7 @@ const NAMELESS: &str = "own";
 /// Scenarios by their path below `scenarios/`, such as `streams/STR-08-header-then-features`.
 #[derive(Clone, Debug, Default)]
 pub struct Library {
-    files: BTreeMap<String, File>,
+    files: BTreeMap<String, Box<File>>,
 }
 
 impl Library {
@@ -46,7 +46,7 @@ impl Library {
                 (name.to_owned(), file)
             });
         Self {
-            files: files.collect(),
+            files: files.map(|(name, file)| (name, Box::new(file))).collect(),
         }
     }
 
@@ -68,7 +68,7 @@ impl Library {
             }
             match File::read(&name, source, catalogue) {
                 Ok(file) => {
-                    library.files.insert(name, file);
+                    library.files.insert(name, Box::new(file));
                 }
                 Err(error) => wrong.push(error),
             }
@@ -88,7 +88,9 @@ impl Library {
 
     /// All scenarios with their names, in order.
     pub fn files(&self) -> impl Iterator<Item = (&str, &File)> {
-        self.files.iter().map(|(name, file)| (name.as_str(), file))
+        self.files
+            .iter()
+            .map(|(name, file)| (name.as_str(), &**file))
     }
 
     /// The cases of all scenarios in the policies that they name, in order.

@@ -78,7 +78,7 @@ impl File {
         let variants = variants.into_iter().filter_map(|(name, over)| {
             let over = document.as_table(over)?;
             let variant = variant(&mut document, over, false)?;
-            Some((name.into_inner().into_owned(), variant))
+            Some((name.into_inner().into_owned(), Box::new(variant)))
         });
         let variants = variants.collect();
         let control = control.and_then(|over| variant(&mut document, over, true));
