@@ -173,8 +173,8 @@ fn case(record: &Record) -> CaseReport<'_> {
             facts: &case.partner.facts,
         },
         allowed: record.result.allowed.as_ref(),
-        outcome: record.result.outcome(),
-        reason: reason_text(record.result.outcome()),
+        outcome: record.result.judged_outcome(),
+        reason: reason_text(record.result.judged_outcome()),
         verdict: record.verdict,
         why: &record.why,
         findings: record

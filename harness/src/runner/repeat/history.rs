@@ -64,7 +64,7 @@ impl History {
         let transcript = Transcript::of(record.result.case.direction, &record.result.events);
         let divergence = self.transcript.parting(&transcript);
         let same_end = record.verdict == self.first.verdict
-            && record.result.outcome() == self.first.result.outcome()
+            && record.result.judged_outcome() == self.first.result.judged_outcome()
             && faults(&record.result) == faults(&self.first.result);
         let parted = divergence.map(|(event, lines, decides)| Divergence {
             rounds: [self.round, round],
