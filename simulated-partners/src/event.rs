@@ -276,6 +276,8 @@ pub struct TlsSession {
     pub sni: Option<String>,
     /// The verdict on the target's certificate.
     pub target_certificate: CertificateSeen,
+    /// What is in it, by name; empty without one that can be read.
+    pub shown: BTreeMap<&'static str, String>,
     /// The domains of the target for which it is good.
     pub certified_for: Vec<String>,
     /// The negotiated application protocol (RFC 7301).

@@ -202,7 +202,13 @@ fn seen(what: &EventKind, observation: impl Fn(Sees, Party) -> Observation) -> V
             ] {
                 shown.push((name, is_so.to_string()));
             }
-            with(Sees::Tls, Party::Target, &shown)
+            let mut all = with(Sees::Tls, Party::Target, &shown);
+            if !facts.shown.is_empty() {
+                let mut certificate = observation(Sees::Certificate, Party::Target);
+                certificate.facts.extend(facts.shown.clone());
+                all.push(certificate);
+            }
+            all
         }
         EventKind::TlsFailed { by, signal } => {
             let condition = match signal {

@@ -73,7 +73,7 @@ impl CaseRun<'_> {
     pub(super) fn is_final(&self, expect: &Expect) -> bool {
         let past = |expect: &Expect| match expect.sees {
             // How the stream of the stanza was negotiated is settled once the stanza is through.
-            Sees::Tls | Sees::Header | Sees::Unit(Unit::Features) => {
+            Sees::Tls | Sees::Certificate | Sees::Header | Sees::Unit(Unit::Features) => {
                 expect.at.is_none()
                     && expect.connection.is_none_or(|number| number == 1)
                     && expect.at_least.is_none()

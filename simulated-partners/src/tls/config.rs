@@ -32,15 +32,17 @@ pub fn server_config(
     server(identity, versions, verifier()).map(Arc::new)
 }
 
-/// The same, naming these authorities in its certificate request.
-pub(super) fn hinting_server(
+/// The same, naming these authorities in its certificate request, and with a demand.
+pub(super) fn demanding_server(
     identity: Option<&Arc<Identity>>,
     versions: &[TlsVersion],
     hints: Vec<DistinguishedName>,
+    demanded: Demanded,
 ) -> Result<ServerConfig, Error> {
     let lenient = Lenient {
         algorithms: provider().signature_verification_algorithms,
         hints,
+        demanded,
     };
     server(identity, versions, Arc::new(lenient))
 }
@@ -94,6 +96,7 @@ fn verifier() -> Arc<Lenient> {
         Arc::new(Lenient {
             algorithms: provider().signature_verification_algorithms,
             hints: Vec::new(),
+            demanded: Demanded::Nothing,
         })
     }))
 }
@@ -108,7 +111,16 @@ pub(super) fn supported(versions: &[TlsVersion]) -> Vec<&'static SupportedProtoc
         .collect()
 }
 
-/// Accepts any certificate, which [`judge`](super::judge) checks afterwards.
+/// What a handshake as a server takes.
+#[derive(Debug)]
+pub(super) enum Demanded {
+    Nothing,
+    Certificate,
+    /// One that this verifier accepts.
+    Verified(Arc<dyn ClientCertVerifier>),
+}
+
+/// Accepts any certificate, which [`judge`](super::judge) checks afterwards, unless a server demands more.
 ///
 /// Handshake signatures are still checked: a wrong one means that the certificate does not
 /// belong to the target, or that its bytes are not TLS.
@@ -116,6 +128,7 @@ pub(super) fn supported(versions: &[TlsVersion]) -> Vec<&'static SupportedProtoc
 struct Lenient {
     algorithms: WebPkiSupportedAlgorithms,
     hints: Vec<DistinguishedName>,
+    demanded: Demanded,
 }
 
 impl Lenient {
@@ -195,7 +208,7 @@ impl ServerCertVerifier for Lenient {
 
 impl ClientCertVerifier for Lenient {
     fn client_auth_mandatory(&self) -> bool {
-        false
+        !matches!(self.demanded, Demanded::Nothing)
     }
 
     /// Empty by default: some servers send no certificate if its issuer is not among the hints.
@@ -205,11 +218,14 @@ impl ClientCertVerifier for Lenient {
 
     fn verify_client_cert(
         &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _now: UnixTime,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        Ok(ClientCertVerified::assertion())
+        match &self.demanded {
+            Demanded::Nothing | Demanded::Certificate => Ok(ClientCertVerified::assertion()),
+            Demanded::Verified(by) => by.verify_client_cert(end_entity, intermediates, now),
+        }
     }
 
     fn verify_tls12_signature(

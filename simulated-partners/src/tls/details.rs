@@ -95,7 +95,7 @@ impl Details {
     }
 }
 
-fn key(certificate: &X509Certificate<'_>) -> (&'static str, usize) {
+pub(super) fn key(certificate: &X509Certificate<'_>) -> (&'static str, usize) {
     let info = certificate.public_key();
     match info.parsed() {
         Ok(PublicKey::RSA(key)) => ("RSA", key.key_size()),

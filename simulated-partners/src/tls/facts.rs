@@ -9,6 +9,7 @@ use rustls::{
 
 use super::judge::judge_for_each;
 use super::recorder::OfferRecorder;
+use super::shown;
 use crate::event::{CertificateSeen, TlsSession};
 
 /// The session of a connection opened by the target. The first of `domains` is the one that the
@@ -69,6 +70,7 @@ fn facts(
             .unwrap_or_else(|| "unknown".to_owned()),
         sni,
         certified_for: good.map(|(domain, _)| (*domain).to_owned()).collect(),
+        shown: shown::facts(chain),
         target_certificate: seen.into_iter().next().unwrap_or_default(),
         alpn: state
             .alpn_protocol()

@@ -16,6 +16,7 @@ pub mod legacy;
 mod options;
 mod reading;
 mod recorder;
+mod shown;
 mod takeover;
 
 pub use alert::alert_name;
@@ -26,7 +27,7 @@ pub use facts::{client_facts, server_facts};
 pub use failure::failure;
 pub use identity::Name;
 pub use judge::judge;
-pub use options::{AcceptableCas, TlsOptions};
+pub use options::{AcceptableCas, Demand, TlsOptions};
 pub(crate) use reading::read_opened;
 pub use reading::{Found, Heard, read};
 pub use recorder::OfferRecorder;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
-use rustls::server::ServerSessionMemoryCache;
+use rustls::server::{ServerSessionMemoryCache, WebPkiClientVerifier};
 use rustls::{ClientConfig, DistinguishedName, Error, RootCertStore, ServerConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::config::{client_config, hinting_server, server_config};
+use super::config::{Demanded, client_config, demanding_server, provider, server_config};
 use crate::persona::TlsVersion;
 use crate::pki::Identity;
 
@@ -33,6 +33,22 @@ pub struct TlsOptions {
     pub server_name: Option<String>,
     /// The authorities named in its certificate request (RFC 8446 §4.2.4).
     pub hints: AcceptableCas,
+    /// The certificate without which it ends the handshake, where it was dialled.
+    pub demands: Demand,
+}
+
+/// What a server asks of the certificates of its clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Demand {
+    /// Any certificate, whatever is in it.
+    Certificate,
+    /// One of the lab's authority that clients may use: with clientAuth, or without any extended key
+    /// usage (RFC 5280 §4.2.1.12). This is what TLS libraries do unless told otherwise.
+    ClientAuth,
+    /// Nothing.
+    #[default]
+    Nothing,
 }
 
 /// The authorities named in a certificate request.
@@ -70,7 +86,7 @@ impl TlsOptions {
                 .map(|subject| DistinguishedName::in_sequence(subject))
                 .collect(),
         };
-        let mut config = hinting_server(identity, versions, hints)?;
+        let mut config = demanding_server(identity, versions, hints, self.demand(roots)?)?;
         config.alpn_protocols = self.protocols();
         if self.resumes {
             config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
@@ -107,6 +123,19 @@ impl TlsOptions {
     pub fn asks_for(&self) -> Option<ServerName<'static>> {
         let name = self.server_name.as_ref()?;
         ServerName::try_from(name.clone()).ok()
+    }
+
+    /// Who verifies the certificates of clients beside the partner itself.
+    fn demand(&self, roots: &RootCertStore) -> Result<Demanded, Error> {
+        Ok(match self.demands {
+            Demand::Nothing => Demanded::Nothing,
+            Demand::Certificate => Demanded::Certificate,
+            Demand::ClientAuth => {
+                let roots = Arc::new(roots.clone());
+                let built = WebPkiClientVerifier::builder_with_provider(roots, provider()).build();
+                Demanded::Verified(built.map_err(|error| Error::General(error.to_string()))?)
+            }
+        })
     }
 
     fn protocols(&self) -> Vec<Vec<u8>> {

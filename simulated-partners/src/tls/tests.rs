@@ -1,3 +1,5 @@
+mod options;
+
 use std::io;
 use std::sync::{Arc, OnceLock};
 
@@ -108,7 +110,10 @@ async fn both_sides_know_what_was_agreed(
     );
     assert_eq!(at_server.certified_for, ["b.example"]);
     assert_eq!(at_client.certified_for, ["a.example"]);
+    assert_eq!(at_server.shown["subject"], "O=s2spec lab, CN=b.example");
+    assert_eq!(at_client.shown["subject"], "O=s2spec lab, CN=a.example");
     let at_client = TlsSession {
+        shown: at_server.shown.clone(),
         certified_for: at_server.certified_for.clone(),
         ..at_client
     };
@@ -455,26 +460,4 @@ async fn what_is_asked_for_and_offered_is_seen() {
     assert!(!facts.resumed && !facts.early_data);
     let facts = client_facts(client.get_ref().1, &at_client, None, &["a.example"], &roots);
     assert!(facts.asked && facts.offered.is_empty());
-}
-
-#[tokio::test]
-async fn sessions_are_resumed_if_the_option_is_set() {
-    let shown = identity("a.example", Certificate::Good);
-    for resumes in [true, false] {
-        let options = TlsOptions {
-            resumes,
-            ..TlsOptions::default()
-        };
-        let roots = authority().roots();
-        let versions = [TlsVersion::V12];
-        let server = options.server(shown.as_ref(), &versions, &roots).unwrap();
-        let client = options.client(shown.as_ref(), &versions).unwrap();
-        for again in [false, true] {
-            let (_, client) = shake(Arc::clone(&server), Arc::clone(&client)).await;
-            let client = client.unwrap();
-            let witness = OfferRecorder::default();
-            let facts = client_facts(client.get_ref().1, &witness, None, &["a.example"], &roots);
-            assert_eq!(facts.resumed, resumes && again);
-        }
-    }
 }

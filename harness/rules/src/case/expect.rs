@@ -39,6 +39,12 @@ pub struct Expect {
     /// Attributes with their values. `*` matches any text, and placeholders are filled in.
     #[serde(default)]
     pub with: BTreeMap<String, String>,
+    /// Attributes that must be numbers, and at least these.
+    #[serde(default)]
+    pub no_less: BTreeMap<String, i32>,
+    /// Attributes that must be numbers, and at most these.
+    #[serde(default)]
+    pub no_more: BTreeMap<String, i32>,
     /// Attributes that must be absent.
     #[serde(default)]
     pub without: Vec<String>,
@@ -117,6 +123,8 @@ impl Expect {
             connection: None,
             stage: None,
             with: BTreeMap::new(),
+            no_less: BTreeMap::new(),
+            no_more: BTreeMap::new(),
             without: Vec::new(),
             has: Vec::new(),
             lacks: Vec::new(),
@@ -224,6 +232,12 @@ impl fmt::Display for Expect {
         }
         for (name, value) in &self.with {
             write!(to, " {name}='{value}'")?;
+        }
+        for (name, least) in &self.no_less {
+            write!(to, " with {name} no less than {least}")?;
+        }
+        for (name, most) in &self.no_more {
+            write!(to, " with {name} no more than {most}")?;
         }
         for name in &self.without {
             write!(to, " without {name}")?;

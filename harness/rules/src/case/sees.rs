@@ -29,6 +29,9 @@ pub enum Sees {
     Handshake,
     /// A handshake was completed.
     Tls,
+    /// The certificate that the target showed in a handshake: `with.key`, `bits`, `purposes`, `names`,
+    /// `certificates` (in its chain), `days`, `days-left`, `ca`, `subject`.
+    Certificate,
     /// A handshake failed, or TLS broke down, because of the target. `condition` is the alert's name
     /// (RFC 8446 §6), or `closed`.
     TlsFailed,
@@ -148,7 +151,7 @@ impl Sees {
             Self::Query => Step::Dns,
             Self::Connection | Self::ConnectFailed => Step::Connect,
             Self::Declaration | Self::Header => Step::Header,
-            Self::Handshake | Self::Tls | Self::TlsFailed => Step::Tls,
+            Self::Handshake | Self::Tls | Self::Certificate | Self::TlsFailed => Step::Tls,
             Self::Established
             | Self::Stanza
             | Self::OtherElement

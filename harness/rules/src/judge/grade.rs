@@ -208,10 +208,11 @@ pub(super) fn is_candidate(
             observation
                 .attribute(name)
                 .is_some_and(|value| fits(&fill(wanted), value))
-        }) && expect
-            .without
-            .iter()
-            .all(|name| observation.attribute(name).is_none())
+        }) && out_of_bounds(expect, observation).next().is_none()
+            && expect
+                .without
+                .iter()
+                .all(|name| observation.attribute(name).is_none())
     };
     let inside = || {
         let has = |path: &String| {
@@ -255,6 +256,21 @@ pub(super) fn is_candidate(
         && attributes()
         && inside()
         && texts()
+}
+
+/// The attributes that have to be numbers between bounds, and are not.
+pub(super) fn out_of_bounds<'a>(
+    expect: &'a Expect,
+    observation: &'a Observation,
+) -> impl Iterator<Item = &'a String> {
+    let number = |name: &str| -> Option<i32> { observation.attribute(name)?.parse().ok() };
+    let less = move |(name, least): &(&String, &i32)| number(name).is_none_or(|is| is < **least);
+    let more = move |(name, most): &(&String, &i32)| number(name).is_none_or(|is| is > **most);
+    let (less, more) = (
+        expect.no_less.iter().filter(less),
+        expect.no_more.iter().filter(more),
+    );
+    less.chain(more).map(|(name, _)| name)
 }
 
 /// Whether it says itself who ended a connection. Else only what the target did counts.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use rstest::rstest;
 use simulated_partners::document::Source;
-use simulated_partners::event::{Close, ConnectionId, ConnectionKind, Event, EventKind, Party};
+use simulated_partners::event::{
+    Close, ConnectionId, ConnectionKind, Event, EventKind, Party, TlsSession,
+};
 use simulated_partners::negotiate::dialback;
 use simulated_partners::wire::{Element, Frame, Kind, NS_SERVER, NS_STREAM, NS_STREAMS, Unit};
 
@@ -403,4 +405,40 @@ fn what_is_there_is_told_by_its_differences() {
         grade(&expect, &observations, &plain),
         Grade::Unmet("not seen; there was message with to='b@b.example', no body".to_owned())
     );
+}
+
+#[rstest]
+#[case("no-less = { bits = 2048 }", &["2048", "4096"], &["2047", "", "many"])]
+#[case("no-more = { bits = 2048 }", &["2048", "-1"], &["2049", "4096"])]
+#[case("no-less = { bits = 1 }\nno-more = { bits = 2 }", &["1", "2"], &["0", "3"])]
+fn numbers_are_held_to_bounds(#[case] keys: &str, #[case] right: &[&str], #[case] wrong: &[&str]) {
+    let expect = expectation(&format!("sees = 'certificate'\n{keys}"));
+    let shown = |bits: &str| -> Vec<Observation> {
+        let mut eye = Observer::default();
+        let session = TlsSession {
+            shown: BTreeMap::from([("bits", bits.to_owned())]),
+            ..TlsSession::default()
+        };
+        let happened = [
+            EventKind::Opened(ConnectionKind::Inbound),
+            EventKind::TlsUp(session),
+        ];
+        let events = happened.into_iter().map(|kind| Event {
+            connection: ConnectionId(1),
+            at: Duration::ZERO,
+            kind,
+        });
+        events
+            .flat_map(|event| eye.look(&Arc::from("partner"), event.at, &event))
+            .collect()
+    };
+    for bits in right {
+        assert_eq!(grade(&expect, &shown(bits), &plain), Grade::Met, "{bits}");
+        assert_eq!(unnoticed(&expect, &shown(bits), &plain), [""; 0]);
+    }
+    for bits in wrong {
+        let grade = grade(&expect, &shown(bits), &plain);
+        let told = format!("not seen; there was certificate with bits='{bits}'");
+        assert_eq!(grade, Grade::Unmet(told));
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use simulated_partners::event::Party;
 
-use super::grade::{fits, leads};
+use super::grade::{fits, leads, out_of_bounds};
 use crate::case::{Expect, Sees};
 use crate::observe::Observation;
 
@@ -96,6 +96,10 @@ fn differences(
                 Some(value) => Some(format!("{name}='{}'", cut(value))),
                 None => Some(format!("no `{name}`")),
             });
+    let bounds = out_of_bounds(expect, observation).map(|name| match observation.attribute(name) {
+        Some(value) => format!("{name}='{}'", cut(value)),
+        None => format!("no `{name}`"),
+    });
     let added = expect.without.iter().filter_map(|name| {
         let value = observation.attribute(name)?;
         Some(format!("{name}='{}'", cut(value)))
@@ -107,6 +111,7 @@ fn differences(
     let missing = expect.has.iter().filter(|path| !holds(path));
     let present = expect.lacks.iter().filter(|path| holds(path));
     let differences: Vec<String> = attributes
+        .chain(bounds)
         .chain(added)
         .chain(missing.map(|path| format!("no {}", cut(path))))
         .chain(present.map(|path| cut(path)))

@@ -4,6 +4,8 @@
 //! expected event is missing or has another attribute, condition or child, or the forbidden event occurs.
 //! An expectation that is still satisfied by one of them proves nothing.
 
+use std::collections::BTreeMap;
+
 use simulated_partners::event::ConnectionKind;
 use simulated_partners::event::{ConnectionId, Party};
 use simulated_partners::reaction::Stage;
@@ -92,6 +94,21 @@ fn wrongs(
     for name in expect.with.keys().filter(|name| expect.with[*name] != "*") {
         altered(format!("{name} is something else"), &|observation| {
             set(observation, name, STRANGE);
+        });
+    }
+    let beyond = |bounds: &BTreeMap<String, i32>, by: i32| {
+        let beyond = |(name, bound): (&String, &i32)| (name.clone(), bound.saturating_add(by));
+        bounds.iter().map(beyond).collect::<Vec<_>>()
+    };
+    for (name, number) in [beyond(&expect.no_less, -1), beyond(&expect.no_more, 1)].concat() {
+        altered(format!("{name} is {number}"), &|observation| {
+            for (_, value) in observation
+                .facts
+                .iter_mut()
+                .filter(|(known, _)| **known == name)
+            {
+                *value = number.to_string();
+            }
         });
     }
     for name in &expect.without {
@@ -260,7 +277,7 @@ fn make(expect: &Expect, fill: &dyn Fn(&str) -> String) -> Observation {
         stage: expect.stage.unwrap_or(Stage::Clear),
         time: std::time::Duration::ZERO,
         element: sees.element(),
-        facts: std::collections::BTreeMap::new(),
+        facts: BTreeMap::new(),
         raw: expect
             .raw
             .as_deref()
@@ -289,11 +306,12 @@ fn make(expect: &Expect, fill: &dyn Fn(&str) -> String) -> Observation {
             *element = made;
         }
         None => {
-            for (name, value) in &expect.with {
+            let bounds = expect.no_less.iter().chain(&expect.no_more);
+            let bounds = bounds.map(|(name, bound)| (name, bound.to_string()));
+            let with = expect.with.iter().map(|(name, value)| (name, fill(value)));
+            for (name, value) in bounds.chain(with) {
                 if let Some(known) = FACTS.iter().find(|known| *known == name) {
-                    observation
-                        .facts
-                        .insert(known, fill(value).replace('*', STRANGE));
+                    observation.facts.insert(known, value.replace('*', STRANGE));
                 }
             }
             observation
@@ -305,26 +323,35 @@ fn make(expect: &Expect, fill: &dyn Fn(&str) -> String) -> Observation {
 }
 
 /// Properties of observations that are not elements.
-const FACTS: [&str; 24] = [
+const FACTS: [&str; 33] = [
     "alpn",
     "asked",
+    "bits",
     "by",
+    "ca",
     "certificate",
+    "certificates",
     "condition",
+    "days",
+    "days-left",
     "deflate",
     "downgrade",
     "early-data",
     "fallback",
+    "key",
     "kind",
     "malformed",
     "message",
     "name",
+    "names",
     "offered",
+    "purposes",
     "renegotiation",
     "resumed",
     "resumes",
     "sni",
     "stream",
+    "subject",
     "suite",
     "suites",
     "tcp",

@@ -62,6 +62,10 @@ pub(crate) enum Defect {
     BelievesTheAuthorizationIdentity,
     /// An error that cannot be delivered is returned.
     BouncesErrors,
+    /// The certificate is for servers alone, in both roles.
+    CertificateForServers,
+    /// The certificate is that of an authority.
+    CertificateOfAnAuthority,
     /// Its certificate is for another domain.
     CertificateOfAnother,
     /// The authorization identity is the partner.

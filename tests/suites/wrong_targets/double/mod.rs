@@ -29,7 +29,8 @@ use s2spec::subject::reference::Reference;
 use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
 use simulated_partners::inner::component;
 use simulated_partners::negotiate::dialback;
-use simulated_partners::persona::{Certificate, Key, TlsVersion};
+use simulated_partners::persona::TlsVersion;
+use simulated_partners::pki::{CertificateSpec, ExtendedKeyUsage, Identity};
 use simulated_partners::stanza::domain_of;
 use simulated_partners::tls::{Details, client_config, server_config};
 use simulated_partners::wire::{Element, Unit};
@@ -115,11 +116,7 @@ async fn start(
     cases: &[Case],
     defect: Option<Defect>,
 ) -> io::Result<(Running, Stop)> {
-    let names: &[&str] = match defect {
-        Some(Defect::CertificateOfAnother) => &["another.example"],
-        _ => &[DOMAIN, SECOND],
-    };
-    let identity = lab.authority.issue(names, Certificate::Good, Key::P256);
+    let identity = Some(identity(lab, defect)?);
     let versions = [TlsVersion::V12, TlsVersion::V13];
     let shown = identity
         .as_ref()
@@ -206,8 +203,26 @@ async fn start(
     Ok((running, stop))
 }
 
+/// The certificate that it shows.
+fn identity(lab: &Lab, defect: Option<Defect>) -> io::Result<Arc<Identity>> {
+    let names: &[&str] = match defect {
+        Some(Defect::CertificateOfAnother) => &["another.example"],
+        _ => &[DOMAIN, SECOND],
+    };
+    let mut spec = CertificateSpec {
+        domains: Some(names.iter().map(|name| (*name).to_owned()).collect()),
+        ca: defect == Some(Defect::CertificateOfAnAuthority),
+        ..CertificateSpec::default()
+    };
+    if defect == Some(Defect::CertificateForServers) {
+        spec.extended_key_usage = Some(vec![ExtendedKeyUsage::ServerAuth]);
+    }
+    let made = lab.authority.issue_from(&spec, &str::to_owned);
+    made.map_err(io::Error::other)
+}
+
 /// TLS that asks for no certificate of who dials.
-fn asks_nobody(identity: &simulated_partners::pki::Identity) -> io::Result<Arc<ServerConfig>> {
+fn asks_nobody(identity: &Identity) -> io::Result<Arc<ServerConfig>> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

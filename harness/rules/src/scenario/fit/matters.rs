@@ -317,7 +317,7 @@ fn by_sight(sees: Sees) -> Matters {
             unit if unit.is_stanza() => Matters::NOTHING,
             _ => Matters::SASL,
         },
-        Sees::Tls | Sees::TlsFailed | Sees::Handshake => Matters::TLS,
+        Sees::Tls | Sees::Certificate | Sees::TlsFailed | Sees::Handshake => Matters::TLS,
         _ => Matters::NOTHING,
     }
 }
