@@ -66,6 +66,9 @@ impl Signatory {
         if !terms.permitted.is_empty() || !terms.excluded.is_empty() {
             extensions.push(names::constraints(terms.permitted, terms.excluded));
         }
+        if !terms.purposes.is_empty() {
+            extensions.push(Extension::extended_key_usage(terms.purposes));
+        }
         Draft {
             serial: serial(terms.seed, &[terms.request.as_bytes()]),
             issuer: &issuer.name,
@@ -91,6 +94,8 @@ pub(super) struct Terms<'a> {
     pub(super) path_length: Option<u8>,
     pub(super) permitted: &'a [String],
     pub(super) excluded: &'a [String],
+    /// Extended key usages, if any.
+    pub(super) purposes: &'a [&'a [u64]],
 }
 
 impl<'a> Terms<'a> {
@@ -102,6 +107,7 @@ impl<'a> Terms<'a> {
             path_length: None,
             permitted: &[],
             excluded: &[],
+            purposes: &[],
         }
     }
 }

@@ -162,6 +162,11 @@ pub(super) fn subject(common_name: Option<&str>) -> Vec<u8> {
     }
 }
 
+/// A subject without any name.
+pub(super) fn nobody() -> Vec<u8> {
+    distinguished_name(&[])
+}
+
 /// The common name for a domain, if it is short enough.
 pub(super) fn common_name(domain: &str) -> Option<&str> {
     (domain.chars().count() <= UB_COMMON_NAME).then_some(domain)

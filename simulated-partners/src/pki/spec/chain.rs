@@ -26,6 +26,7 @@ pub(super) struct Above {
     /// The signer of the lowest.
     parent: Arc<Signatory>,
     root: CertificateDer<'static>,
+    root_signatory: Arc<Signatory>,
 }
 
 impl Authority {
@@ -49,6 +50,7 @@ impl Authority {
                 path: vec![line.intermediate.clone()],
                 parent: Arc::clone(&line.root_signatory),
                 root: line.root.clone(),
+                root_signatory: Arc::clone(&line.root_signatory),
             }));
         }
         self.special_line(line, spec, weak, fill).map(Some)
@@ -78,6 +80,8 @@ impl Authority {
             .map(|byte| format!("{byte:02x}"))
             .collect();
 
+        let purposes = wanted.extended_key_usage.iter().map(|one| one.id());
+        let purposes: Vec<&[u64]> = purposes.collect();
         let usual = usual_validity(self.now());
         let validity = validity(self.now(), wanted.not_before, wanted.not_after, usual);
         let mut parent = Arc::clone(&line.root_signatory);
@@ -95,6 +99,7 @@ impl Authority {
             let request = format!("{request} {level}");
             let mut terms = Terms {
                 validity,
+                purposes: &purposes,
                 ..Terms::new(self.seed(), self.now(), &request)
             };
             if level == 1 {
@@ -111,6 +116,7 @@ impl Authority {
             path,
             parent,
             root: line.root.clone(),
+            root_signatory: Arc::clone(&line.root_signatory),
         })
     }
 
@@ -156,6 +162,7 @@ impl Authority {
             path,
             parent: above.signatory,
             root: above.root,
+            root_signatory: above.root_signatory,
         })
     }
 
@@ -177,13 +184,18 @@ impl Authority {
                 (Sent::Unrelated, _) => chain.push(self.unrelated(place)?),
                 (Sent::Intermediates, Some(above)) => chain.extend(above.path.iter().cloned()),
                 (Sent::Root, Some(above)) => chain.push(above.root.clone()),
-                (Sent::ExpiredIntermediate, Some(above)) => chain.push(self.expired_twin(above)?),
+                (Sent::ExpiredIntermediate, Some(above)) => {
+                    chain.push(self.twin(&above.signatory, &above.parent, Some(self.past()))?);
+                }
                 (Sent::CrossSigned, Some(above)) => {
-                    let root = match spec.issuer {
-                        IssuedBy::Untrusted => self.trusted(),
-                        _ => self.untrusted(),
-                    };
-                    chain.push(self.twin(above, &root.root_signatory)?);
+                    chain.push(self.twin(&above.signatory, self.other_root(spec), None)?);
+                }
+                (Sent::CrossSignedRoot, Some(above)) => {
+                    chain.push(self.twin(&above.root_signatory, self.other_root(spec), None)?);
+                }
+                (Sent::ExpiredCrossSignedRoot, Some(above)) => {
+                    let (root, other) = (&above.root_signatory, self.other_root(spec));
+                    chain.push(self.twin(root, other, Some(self.past()))?);
                 }
                 (what, None) => return Err(SpecError::NothingToSend(*what)),
             }
@@ -198,24 +210,38 @@ impl Authority {
         Ok(signatory.certificate(&signatory, &terms)?)
     }
 
-    fn expired_twin(&self, above: &Above) -> Result<CertificateDer<'static>, SpecError> {
-        let terms = Terms {
-            validity: Validity {
-                not_before: self.now() - Duration::days(60),
-                not_after: self.now() - Duration::days(30),
-            },
-            ..Terms::new(self.seed(), self.now(), "expired twin")
-        };
-        Ok(above.signatory.certificate(&above.parent, &terms)?)
+    /// The root of another line: the untrusted one, unless that is where the certificate comes from.
+    fn other_root(&self, spec: &CertificateSpec) -> &Signatory {
+        match spec.issuer {
+            IssuedBy::Untrusted => &self.trusted().root_signatory,
+            _ => &self.untrusted().root_signatory,
+        }
     }
 
+    fn past(&self) -> Validity {
+        Validity {
+            not_before: self.now() - Duration::days(60),
+            not_after: self.now() - Duration::days(30),
+        }
+    }
+
+    /// Another certificate of an authority, with its name and key.
     fn twin(
         &self,
-        above: &Above,
+        of: &Signatory,
         issuer: &Signatory,
+        validity: Option<Validity>,
     ) -> Result<CertificateDer<'static>, SpecError> {
-        let terms = Terms::new(self.seed(), self.now(), "cross-signed twin");
-        Ok(above.signatory.certificate(issuer, &terms)?)
+        let request = match validity {
+            Some(_) => "expired twin",
+            None => "cross-signed twin",
+        };
+        let usual = Terms::new(self.seed(), self.now(), request);
+        let terms = Terms {
+            validity: validity.unwrap_or(usual.validity),
+            ..usual
+        };
+        Ok(of.certificate(issuer, &terms)?)
     }
 }
 

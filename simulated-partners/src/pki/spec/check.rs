@@ -34,6 +34,15 @@ impl CertificateSpec {
         if self.no_san && self.domains.is_some() {
             return contradiction("no-san", "domains");
         }
+        if self.empty_subject && self.common_name.is_some() {
+            return contradiction("empty-subject", "common-name");
+        }
+        if self.empty_subject && self.no_san {
+            return contradiction("empty-subject", "no-san");
+        }
+        if self.empty_subject && self.issuer == IssuedBy::Itself {
+            return contradiction("empty-subject", "issuer = \"self\"");
+        }
         for name in self.names.iter().flatten() {
             name.check()?;
         }
@@ -74,7 +83,10 @@ impl CertificateSpec {
             return Err(SpecError::NothingSent);
         }
         let missing = sent.iter().find(|what| match what {
-            Sent::CrossSigned | Sent::ExpiredIntermediate => !has_line,
+            Sent::CrossSigned
+            | Sent::CrossSignedRoot
+            | Sent::ExpiredIntermediate
+            | Sent::ExpiredCrossSignedRoot => !has_line,
             Sent::Intermediates | Sent::Root => self.issuer == IssuedBy::Itself,
             Sent::Leaf | Sent::Unrelated => false,
         });

@@ -29,6 +29,9 @@ pub struct CertificateSpec {
     /// The common name in the subject; by default the first of `domains`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub common_name: Option<String>,
+    /// Its subject is empty, and its alternative names are critical for that (RFC 5280 §4.1.2.6).
+    #[serde(skip_serializing_if = "is_false")]
+    pub empty_subject: bool,
     /// The start of its validity; `-1d` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Offset>,
@@ -108,6 +111,10 @@ pub struct Intermediate {
     /// Name constraints of the highest: dNSNames must not be below one of these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub excluded: Vec<String>,
+    /// The extended key usages of all of them; none by default. Most software takes them for limits on
+    /// what is below (RFC 5280 §4.2.1.12 does not say).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extended_key_usage: Vec<ExtendedKeyUsage>,
     /// Algorithm and size of the key of the lowest; by default `rsa2048` with a weak
     /// `signature`, else `p256`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,6 +147,10 @@ pub enum Sent {
     /// The lowest authority's name and key, signed by another root: the untrusted one, or the lab's
     /// for an untrusted authority.
     CrossSigned,
+    /// The root's name and key, signed by another root in the same way.
+    CrossSignedRoot,
+    /// The root's name and key, signed by another root, in an expired certificate.
+    ExpiredCrossSignedRoot,
     /// The lowest authority's name and key in an expired certificate.
     ExpiredIntermediate,
     /// All authorities between root and certificate, the lowest first.

@@ -78,7 +78,10 @@ impl Authority {
         };
         let (names, common_name) = self.names(spec, fill)?;
         let names = names.map(|names| names::subject_alt_name(&names));
-        let subject = names::subject(common_name.as_deref());
+        let (names, subject) = match spec.empty_subject {
+            true => (names.map(Extension::critical), names::nobody()),
+            false => (names, names::subject(common_name.as_deref())),
+        };
         let serial = serial(
             self.seed(),
             &[

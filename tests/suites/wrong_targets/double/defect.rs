@@ -170,6 +170,8 @@ pub(crate) enum Defect {
     LeavesTlsUnused,
     /// No server name is sent.
     NamesNobody,
+    /// A certificate without a common name is not good.
+    NeedsACommonName,
     /// A stanza without `to` is delivered.
     NeedsNoRecipient,
     /// A stanza without `from` is delivered.

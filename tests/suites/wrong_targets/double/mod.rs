@@ -307,7 +307,8 @@ impl Server {
         };
         let named =
             details.covers(domain) || parent() || ending() || self.has(Defect::IgnoresNames);
-        issued && dated && named
+        let nameless = self.has(Defect::NeedsACommonName) && !details.subject.contains("CN=");
+        issued && dated && named && !nameless
     }
 
     /// Passes a stanza to the local side.

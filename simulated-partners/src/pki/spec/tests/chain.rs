@@ -72,6 +72,25 @@ use super::*;
 #[case("sent = ['leaf', 'expired-intermediate']", "expired")]
 #[case("sent = ['leaf', 'cross-signed', 'intermediates']", "good")]
 #[case("sent = ['leaf', 'cross-signed']", "unknown issuer")]
+#[case("sent = ['leaf', 'intermediates', 'cross-signed-root']", "good")]
+#[case(
+    "sent = ['leaf', 'intermediates', 'expired-cross-signed-root']",
+    "good"
+)]
+#[case(
+    "issuer = 'untrusted'\nsent = ['leaf', 'intermediates', 'cross-signed-root']",
+    "good"
+)]
+#[case(
+    "issuer = 'untrusted'\nsent = ['leaf', 'intermediates', 'expired-cross-signed-root']",
+    "expired"
+)]
+#[case("empty-subject = true", "good")]
+#[case("intermediate = {extended-key-usage = ['server-auth']}", "good")]
+#[case(
+    "intermediate = {authorities = 2, extended-key-usage = ['email-protection']}",
+    "extended key usage does not fit"
+)]
 #[case("intermediate = {authorities = 2}", "good")]
 #[case("intermediate = {authorities = 2, path-length = 1}", "good")]
 #[case(

@@ -266,3 +266,43 @@ fn the_same_recipe_has_the_same_serial_number() {
         .unwrap();
     assert_ne!(serial(toml), leaf(&elsewhere).raw_serial());
 }
+
+#[test]
+fn an_empty_subject_makes_the_alternative_names_critical() {
+    let usual = issue_from("");
+    assert!(!leaf(&usual).subject().as_raw().is_empty());
+    let alternative = |identity: &Identity| {
+        let leaf = leaf(identity);
+        let names = leaf.subject_alternative_name().unwrap().unwrap();
+        (leaf.subject().iter().count(), names.critical)
+    };
+    assert_eq!(alternative(&usual), (2, false));
+    assert_eq!(alternative(&issue_from("empty-subject = true")), (0, true));
+}
+
+#[test]
+fn purposes_of_authorities_are_in_each_of_them() {
+    let purposes = |toml: &str| -> Vec<bool> {
+        let identity = issue_from(toml);
+        let above = identity.chain()[1..].iter().map(|der| parsed(der));
+        let usage = above.map(|one| {
+            let usage = one.extended_key_usage().unwrap();
+            usage.is_some_and(|usage| usage.value.server_auth)
+        });
+        usage.collect()
+    };
+    assert_eq!(purposes("intermediate = {authorities = 2}"), [false; 2]);
+    let limited = "intermediate = {authorities = 2, extended-key-usage = ['server-auth']}";
+    assert_eq!(purposes(limited), [true; 2]);
+}
+
+#[test]
+fn a_cross_signed_root_has_the_name_and_key_of_the_root() {
+    for sent in ["cross-signed-root", "expired-cross-signed-root"] {
+        let identity = issue_from(&format!("sent = ['leaf', 'root', '{sent}']"));
+        let chain: Vec<_> = identity.chain().iter().map(|der| parsed(der)).collect();
+        assert_eq!(chain[2].subject(), chain[1].subject());
+        assert_eq!(chain[2].public_key(), chain[1].public_key());
+        assert_ne!(chain[2].issuer(), chain[1].issuer());
+    }
+}

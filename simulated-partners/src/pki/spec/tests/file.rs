@@ -47,6 +47,19 @@ fn refused(toml: &str) -> String {
 #[case("names = []\nno-san = true", "`no-san` and `names` contradict")]
 #[case("names = []\ndomains = []", "`names` and `domains` contradict")]
 #[case("domains = []\nno-san = true", "`no-san` and `domains` contradict")]
+#[case("empty-subject = true\nno-san = true", "`empty-subject` and `no-san`")]
+#[case(
+    "empty-subject = true\ncommon-name = ''",
+    "`empty-subject` and `common-name`"
+)]
+#[case(
+    "empty-subject = true\nissuer = 'self'",
+    "`empty-subject` and `issuer = \"self\"`"
+)]
+#[case(
+    "issuer = 'leaf-of-another'\nsent = ['leaf', 'cross-signed-root']",
+    "`sent` has `cross-signed-root`"
+)]
 #[case("stolen = 'x'\nca = true", "`everything else` and `stolen` contradict")]
 #[case("not-after = '-2d'", "`not-after` lies before `not-before`")]
 #[case("intermediate = {not-before = '+4000d'}", "`not-after` lies before")]
