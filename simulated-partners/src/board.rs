@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
 use tokio::sync::watch;
 
 /// Signals and texts at one moment.
@@ -13,6 +15,16 @@ pub type Snapshot = Arc<BTreeMap<String, String>>;
 
 /// Limit on the total size of names and texts; anything more is not raised.
 const ROOM: usize = 64 * 1024 * 1024;
+
+/// When something begins.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Begins {
+    /// Immediately, or never.
+    Plain(bool),
+    /// When this signal is raised.
+    When(String),
+}
 
 /// Signals with texts, shared by all clones.
 #[derive(Clone, Debug)]

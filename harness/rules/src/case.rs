@@ -18,7 +18,7 @@ mod sees;
 pub use dns::{Dns, DnsAnswer, Srv};
 pub use domains::{AllowList, Domains, TooFew};
 pub use expect::{Expect, Mark, OutcomeWord};
-pub use script::{CONTROL, Dials, Local, MAIN, Need, Role, Scenario, Script, Setting, TARGET, Tag};
+pub use script::{CONTROL, Local, MAIN, Need, Role, Scenario, Script, Setting, TARGET, Tag};
 pub use sees::Sees;
 pub use simulated_partners::event::Direction;
 

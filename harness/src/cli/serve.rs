@@ -9,7 +9,7 @@ use owo_colors::OwoColorize as _;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use simulated_partners::board::Board;
+use simulated_partners::board::{Begins, Board};
 use simulated_partners::dns::Dns;
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::Event;
@@ -131,6 +131,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         direct_tls: None,
         secret: format!("s2spec serve {}", args.seed),
         patience: Duration::from_secs(args.patience),
+        accepts: Begins::Plain(true),
         answers: true,
         insists: false,
         seed: args.seed,

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use simulated_partners::board::Board;
+use simulated_partners::board::{Begins, Board};
 use simulated_partners::dns::Dns;
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::persona;
@@ -67,6 +67,7 @@ async fn stand_in(lab: &Lab, name: &str, listen: SocketAddr) -> Partner {
         direct_tls: None,
         secret: "secret".to_owned(),
         patience: PATIENCE,
+        accepts: Begins::Plain(true),
         answers: true,
         insists: false,
         seed: 1,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use simulated_partners::board::Board;
+use simulated_partners::board::{Begins, Board};
 use simulated_partners::dns::Query;
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::{ConnectionKind, Event, EventKind, Method, Party, TlsSignal};
@@ -75,6 +75,7 @@ pub(super) async fn open(
         direct_tls: None,
         secret: format!("{domain}-{:016x}", lab.seed),
         patience,
+        accepts: Begins::Plain(true),
         answers: false,
         insists: false,
         seed: lab.seed,

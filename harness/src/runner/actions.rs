@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use simulated_partners::board::Begins;
 use simulated_partners::stanza::ping;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -10,7 +11,6 @@ use tokio::time::{Instant, sleep_until};
 
 use super::case_run::CaseRun;
 use super::error::CaseError;
-use crate::case::Dials;
 use crate::case::names;
 
 /// An action waiting for a signal.
@@ -47,9 +47,9 @@ impl CaseRun<'_> {
         let mut now = Vec::new();
         for (at, role) in self.script.roles.iter().enumerate() {
             match &role.dials {
-                Dials::Plain(true) => now.push(Due::Dial(at)),
-                Dials::Plain(false) => {}
-                Dials::When(name) => wait(name, Due::Dial(at)),
+                Begins::Plain(true) => now.push(Due::Dial(at)),
+                Begins::Plain(false) => {}
+                Begins::When(name) => wait(name, Due::Dial(at)),
             }
         }
         for (at, local) in self.script.local.iter().enumerate() {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use simulated_partners::board::Board;
+use simulated_partners::board::{Begins, Board};
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup, Place};
 use simulated_partners::event::Event;
 use simulated_partners::persona::{self, Persona, Tls};
@@ -76,6 +76,7 @@ pub(super) fn setup(bench: Bench<'_>, domain: &str, persona: &Arc<Persona>) -> P
         direct_tls: target.direct_tls,
         secret: format!("{domain}-{:016x}", bench.seed),
         patience: bench.deadlines.patience,
+        accepts: Begins::Plain(true),
         answers: false,
         insists: true,
         seed: bench.seed,
@@ -167,6 +168,7 @@ impl CaseRun<'_> {
             patience: role.patience.map_or(plain.patience, |ms| {
                 self.bench.stretch * Duration::from_millis(ms.into())
             }),
+            accepts: role.accepts.clone(),
             board: self.board.clone(),
             values: Arc::new(self.names.values(domain)),
             ..plain

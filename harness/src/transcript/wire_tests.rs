@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use simulated_partners::board::Board;
+use simulated_partners::board::{Begins, Board};
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
 use simulated_partners::event::{ConnectionKind, Event, EventKind};
 use simulated_partners::persona;
@@ -49,6 +49,7 @@ async fn start(
         direct_tls: None,
         secret: format!("secret {seed}"),
         patience: Duration::from_secs(5),
+        accepts: Begins::Plain(true),
         answers: true,
         insists: false,
         seed,

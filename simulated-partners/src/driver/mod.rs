@@ -5,6 +5,8 @@
 //! bytes to its machine and carries out the machine's actions; it does not interpret them.
 
 mod connection;
+mod hole;
+mod listener;
 mod outbox;
 mod place;
 mod recorder;
@@ -25,12 +27,12 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use crate::board::Board;
+use crate::board::{Begins, Board};
 use crate::event::{ConnectionKind, Event};
 use crate::persona::{AuthorityFact, Persona};
 use crate::pki;
@@ -38,11 +40,12 @@ use crate::stream::{KeyAnswer, Machine, PartnerConfig, Purpose, Question};
 use crate::tls;
 use crate::wire::Element;
 use connection::Opened;
+use listener::Listener;
 pub use place::Place;
 use place::reserve;
 use recorder::Recorder;
 pub use settle::Ahead;
-use settle::{Readers, Requests};
+use settle::Readers;
 
 /// The default limit on concurrent connections of a partner.
 pub const CONNECTIONS: usize = 32;
@@ -78,6 +81,8 @@ pub struct PartnerSetup {
     pub secret: String,
     /// How long it waits for each step.
     pub patience: Duration,
+    /// When it takes connections. Until then a SYN gets no answer.
+    pub accepts: Begins,
     /// Whether it answers IQ requests, on its own connections.
     pub answers: bool,
     /// Whether a refused stanza is sent anyway, right before the end of the stream.
@@ -231,8 +236,8 @@ impl Partner {
             let (socket, address) = reserve(setup.listen)?;
             (None, Some(socket), address)
         } else {
-            let listener = TcpListener::bind(setup.listen).await?;
-            let address = listener.local_addr()?;
+            let listener = Listener::at(setup.listen, setup.accepts).await?;
+            let address = listener.address()?;
             (Some(listener), None, address)
         };
         let (recorder, events) = Recorder::new();
@@ -270,7 +275,7 @@ impl Partner {
         });
         if let Some(listener) = listener {
             let requests = shared.readers.join();
-            tokio::spawn(accept(Arc::clone(&shared), listener, requests));
+            tokio::spawn(listener.serve(Arc::clone(&shared), requests));
         }
         Ok(Self {
             shared,
@@ -421,45 +426,5 @@ impl Shared {
 
     fn verify(self: &Arc<Self>, question: Question, asker: connection::Asker) {
         self.dial(Purpose::Verify(question), Some(asker), None);
-    }
-}
-
-async fn accept(shared: Arc<Shared>, listener: TcpListener, mut requests: Requests) {
-    let mut stop = shared.stop.clone();
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            _ = stop.wait_for(|stopped| *stopped) => return,
-            accepted = listener.accept() => accepted,
-            Some(done) = requests.recv() => {
-                // The waiter may have given up.
-                let _ = done.send(Ahead::Nothing);
-                continue;
-            }
-        };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept");
-                // Usually out of file descriptors: other connections have to end first.
-                let stopped = timeout(FAREWELL, stop.wait_for(|stopped| *stopped)).await;
-                if stopped.is_ok() {
-                    return;
-                }
-                continue;
-            }
-        };
-        let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
-            tracing::warn!(domain = shared.config.domain, "too many connections");
-            continue;
-        };
-        let shared = Arc::clone(&shared);
-        let number = shared.numbers.next(ConnectionKind::Outbound);
-        // At once: the tasks of two connections may begin in any order.
-        let opened = shared.opened(stream, Purpose::Serve.kind());
-        tokio::spawn(async move {
-            connection::run(&shared, opened, Purpose::Serve, number, None, None).await;
-            drop(slot);
-        });
     }
 }

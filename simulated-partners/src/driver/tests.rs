@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::{CONNECTIONS, Partner, PartnerSetup};
-use crate::board::Board;
+use crate::board::{Begins, Board};
 use crate::event::{
     CertificateSeen, Close, ConnectionId, ConnectionKind, Event, EventKind, Method, Party,
     TlsSignal,
@@ -43,6 +43,7 @@ fn setup(domain: &str, target: &str, persona: &Arc<Persona>) -> PartnerSetup {
         direct_tls: None,
         secret: format!("secret of {domain}"),
         patience: Duration::from_secs(5),
+        accepts: Begins::Plain(true),
         answers: true,
         insists: false,
         seed: 3,

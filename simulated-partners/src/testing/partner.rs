@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use super::blocking;
 use super::log;
 use super::network::Network;
-use crate::board::Board;
+use crate::board::{Begins, Board};
 use crate::dns::{BadName, Query, Records};
 use crate::driver::{self, CONNECTIONS, PartnerSetup};
 use crate::event::{ConnectionKind, Event, EventKind, Method, Party};
@@ -168,6 +168,7 @@ impl Builder {
             target: self.target,
             direct_tls: None,
             patience: self.patience,
+            accepts: Begins::Plain(true),
             answers: true,
             insists: false,
             seed: self.seed,

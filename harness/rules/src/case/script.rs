@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use simulated_partners::board::Begins;
 use simulated_partners::persona::{Persona, Tls};
 use simulated_partners::pki::CertificateSpec;
 use simulated_partners::tls::TlsOptions;
@@ -104,7 +105,9 @@ pub struct Role {
     /// The domain of the target that it addresses, with placeholders.
     pub target: String,
     /// When it dials.
-    pub dials: Dials,
+    pub dials: Begins,
+    /// When it takes connections. Until then a SYN gets no answer.
+    pub accepts: Begins,
     /// How many connections it opens.
     pub times: u16,
     /// Whether DNS points to it.
@@ -121,16 +124,6 @@ pub struct Role {
     pub patience: Option<u32>,
     /// Whether its domain is missing from the target's configuration.
     pub unlisted: bool,
-}
-
-/// When a partner dials.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Dials {
-    /// Immediately, or never.
-    Plain(bool),
-    /// When this signal is raised.
-    When(String),
 }
 
 /// What the local side sends through the target.
@@ -255,7 +248,8 @@ impl Role {
             domain: "{domain}".to_owned(),
             any_domain: false,
             target: TARGET.to_owned(),
-            dials: Dials::Plain(dials),
+            dials: Begins::Plain(dials),
+            accepts: Begins::Plain(true),
             times: 1,
             serves: true,
             default_port: false,

@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use simulated_partners::board::Begins;
 use simulated_partners::persona::Offer;
 use simulated_partners::pki::CertificateSpec;
 use simulated_partners::reaction::Reaction;
 use simulated_partners::tls::TlsOptions;
 
 use super::catalogue::Cast;
-use crate::case::{
-    CONTROL, Dials, Direction, Dns, Expect, Local, MAIN, Need, OutcomeWord, Setting, Tag,
-};
+use crate::case::{CONTROL, Direction, Dns, Expect, Local, MAIN, Need, OutcomeWord, Setting, Tag};
 use crate::requirement::Registry;
 
 /// A scenario file without mistakes.
@@ -175,7 +174,11 @@ pub struct PartnerSpec {
     pub target: Option<String>,
     /// When it dials the target: `true` at once, `false` not at all, or when this signal is raised. The
     /// main partner dials at once in inbound cases.
-    pub dials: Option<Dials>,
+    pub dials: Option<Begins>,
+    /// When it takes connections: `true` at once, or when this signal is raised. Until then, or with
+    /// `false`, whoever dials it gets no answer at all, as behind a firewall that drops everything.
+    #[serde(default = "at_once")]
+    pub accepts: Begins,
     /// How many connections it opens; 1 by default.
     #[serde(default = "once")]
     pub times: u16,
@@ -212,6 +215,10 @@ impl PartnerSpec {
 
 fn open_policy() -> Vec<u8> {
     vec![9]
+}
+
+fn at_once() -> Begins {
+    Begins::Plain(true)
 }
 
 fn once() -> u16 {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use simulated_partners::board::Begins;
 use simulated_partners::persona::Persona;
 use simulated_partners::reaction::Stage;
 
@@ -10,8 +11,7 @@ use super::file::{File, PartnerSpec, Variant};
 use super::fit::{self, Adapted};
 use crate::case::names::with_values;
 use crate::case::{
-    CONTROL, Case, Dials, Direction, Expect, MAIN, Need, OutcomeWord, Role, Scenario, Script, Set,
-    TARGET,
+    CONTROL, Case, Direction, Expect, MAIN, Need, OutcomeWord, Role, Scenario, Script, Set, TARGET,
 };
 use crate::outcome::Method;
 use crate::policy::PolicyNumber;
@@ -224,7 +224,7 @@ fn role(name: &str, part: &PartnerSpec, file: &File, variant: &Variant) -> Role 
     let dials = part
         .dials
         .clone()
-        .unwrap_or_else(|| Dials::Plain(is_main && direction == Direction::Inbound));
+        .unwrap_or_else(|| Begins::Plain(is_main && direction == Direction::Inbound));
     let own_domain = part.domain.is_none() || is_main;
     Role {
         name: Arc::from(name),
@@ -241,6 +241,7 @@ fn role(name: &str, part: &PartnerSpec, file: &File, variant: &Variant) -> Role 
         any_domain: part.domain.is_none() && !is_main,
         target: part.target.clone().unwrap_or_else(|| TARGET.to_owned()),
         dials,
+        accepts: part.accepts.clone(),
         times: part.times,
         serves: part.serves.unwrap_or(own_domain),
         default_port: part.default_port,

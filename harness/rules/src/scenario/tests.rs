@@ -1,11 +1,12 @@
 use rstest::rstest;
+use simulated_partners::board::Begins;
 use simulated_partners::board::Board;
 use simulated_partners::document::Source;
 use simulated_partners::persona::{Tls, TlsVersion};
 
 use super::*;
 use crate::case::names::Names;
-use crate::case::{Dials, Domains, Sees};
+use crate::case::{Domains, Sees};
 
 /// A scenario without mistakes.
 const CORRECT: &str = r#"format = 1
@@ -316,7 +317,7 @@ partner.persona = "modern"
     assert_eq!((offer.tls, offer.external), (Tls::Offered, false));
     assert_eq!(offer.tls_versions, [TlsVersion::V13]);
     assert_eq!(control.expect[0].sees, Sees::Stanza);
-    assert_eq!(control.roles[0].dials, Dials::Plain(false));
+    assert_eq!(control.roles[0].dials, Begins::Plain(false));
 }
 
 #[test]

@@ -82,6 +82,8 @@ pub(crate) enum Defect {
     CountsStreamIds,
     /// An SRV target of `.` is ignored.
     DialsWhoHasNoService,
+    /// A connection is opened only when the one before is.
+    DialsOneAtATime,
     /// No certificate is shown when it dials.
     DialsWithoutCertificate,
     /// SRV records are ignored.
@@ -268,6 +270,8 @@ pub(crate) enum Defect {
     UsesExternalInClear,
     /// Keys are verified without TLS, even where it is required.
     VerifiesInClear,
+    /// A server that does not answer is waited for as long as a whole negotiation may take.
+    WaitsForOneServer,
     /// Strangers may stay as long as they like.
     WaitsForStrangers,
     /// A wildcard covers names of any depth.

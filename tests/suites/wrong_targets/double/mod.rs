@@ -107,6 +107,8 @@ struct Server {
     out: Mutex<BTreeMap<(String, String), mpsc::UnboundedSender<Element>>>,
     /// The keys that are being verified.
     asked: Mutex<Vec<Question>>,
+    /// Held while a connection is opened, where they are opened one by one.
+    dialling: tokio::sync::Mutex<()>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -150,6 +152,7 @@ async fn start(
         seed: lab.seed,
         out: Mutex::default(),
         asked: Mutex::default(),
+        dialling: tokio::sync::Mutex::default(),
         tasks: Mutex::default(),
     });
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;

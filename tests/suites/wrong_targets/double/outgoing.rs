@@ -141,8 +141,18 @@ pub(super) async fn open(
     to: &str,
     purpose: Purpose,
 ) -> Result<Link, Unopened> {
-    for address in dns::addresses(&server.dns, to, server.defect).await? {
-        if let Ok(tcp) = TcpStream::connect(address).await {
+    let turn = match server.has(Defect::DialsOneAtATime) {
+        true => Some(server.dialling.lock().await),
+        false => None,
+    };
+    let addresses = dns::addresses(&server.dns, to, server.defect).await?;
+    let patience = match server.has(Defect::WaitsForOneServer) {
+        true => server.patience,
+        false => server.patience / 4,
+    };
+    for address in addresses {
+        if let Ok(Ok(tcp)) = timeout(patience, TcpStream::connect(address)).await {
+            drop(turn);
             return negotiate(server, tcp, from, to, purpose).await;
         }
     }

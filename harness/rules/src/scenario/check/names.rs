@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use simulated_partners::board::Begins;
 use simulated_partners::nearest::suggestion;
 use simulated_partners::reaction::{self, Do, Signal, Values};
 
 use super::Check;
+use crate::case::Expect;
 use crate::case::names::{KNOWN, with_values};
-use crate::case::{Dials, Expect};
 use crate::scenario::{File, Variant};
 
 /// Signals that the harness raises.
@@ -128,8 +129,11 @@ fn wanted(variant: &Variant) -> (Said, Said) {
         texts.extend(domain.map(|domain| (format!("{path}.domain"), domain)));
         let target = part.target.clone();
         texts.extend(target.map(|target| (format!("{path}.target"), target)));
-        if let Some(Dials::When(name)) = &part.dials {
+        if let Some(Begins::When(name)) = &part.dials {
             waits.push((format!("{path}.dials"), name.clone()));
+        }
+        if let Begins::When(name) = &part.accepts {
+            waits.push((format!("{path}.accepts"), name.clone()));
         }
     }
     for (path, one) in variant.reactions() {

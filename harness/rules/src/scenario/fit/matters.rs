@@ -1,12 +1,13 @@
 //! What a variant says of the way in: of TLS, of EXTERNAL, of dialback.
 
+use simulated_partners::board::Begins;
 use simulated_partners::pki::CertificateSpec;
 use simulated_partners::reaction::{Do, Reaction, Stage, When};
 use simulated_partners::wire::Unit;
 
 use super::Ways;
 use crate::case::names::{insert, with_values};
-use crate::case::{Dials, Expect, MAIN, Mark, Need, OutcomeWord, Sees};
+use crate::case::{Expect, MAIN, Mark, Need, OutcomeWord, Sees};
 use crate::scenario::file::{PartnerSpec, Variant};
 
 /// What a variant says of a partner's way in.
@@ -98,7 +99,7 @@ impl Matters {
 /// Whether a partner is there for its name alone: nobody reaches it, and it does nothing.
 pub(super) fn is_only_a_name(variant: &Variant, name: &str, part: &PartnerSpec) -> bool {
     let serves = part.serves.unwrap_or_else(|| part.domain.is_none());
-    let dials = part.dials.clone().unwrap_or(Dials::Plain(false)) != Dials::Plain(false);
+    let dials = part.dials.clone().unwrap_or(Begins::Plain(false)) != Begins::Plain(false);
     let acts = dials || !part.reaction.is_empty() || part.certificate.is_some();
     let seen = variant.expect.iter().any(|one| is_at(one, name));
     name != MAIN && !serves && !acts && !seen
