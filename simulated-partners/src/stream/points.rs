@@ -46,6 +46,14 @@ impl Machine {
             && reaction.connection.is_none_or(|wanted| wanted == self.nth)
     }
 
+    /// Whether a script goes on when the target ends its stream.
+    pub(super) fn reacts_to_the_end(&self) -> bool {
+        let reached = self.reached.get(&When::StreamEnd).copied();
+        let next = reached.unwrap_or_default().saturating_add(1);
+        let mut reactions = self.config.persona.reactions.iter();
+        reactions.any(|reaction| self.fits(reaction, When::StreamEnd, next))
+    }
+
     fn stage(&self) -> Stage {
         if self.sasl_done || self.established.is_some() {
             Stage::Authenticated

@@ -7,7 +7,7 @@ use super::action::Action;
 use super::machine::Machine;
 use super::points::ends;
 use super::state::{State, Step};
-use crate::event::{EventKind, Party};
+use crate::event::{Close, EventKind, Party};
 use crate::negotiate::dialback;
 use crate::reaction::{Await, Line, Values, When};
 use crate::wire::{Element, Framer, Kind, Limits, NS_STREAM, Unit};
@@ -215,9 +215,13 @@ impl Machine {
             return;
         }
         if self.end_sent {
-            self.go(Step::EndStream);
-            if self.peer_end {
-                self.close(crate::event::Close::Stream);
+            match self.peer_end {
+                false if self.reacts_to_the_end() => self.go(Step::Script),
+                false => self.go(Step::EndStream),
+                true => {
+                    self.go(Step::EndStream);
+                    self.close(Close::Stream);
+                }
             }
             return;
         }

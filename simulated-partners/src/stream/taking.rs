@@ -177,7 +177,7 @@ impl Machine {
         self.ended_by.get_or_insert(Party::Target);
         self.stream_ended = true;
         self.peer_end = true;
-        if self.state == State::Closing || self.end_sent {
+        if self.state == State::Closing {
             return self.close(Close::Stream);
         }
         self.decide(KeyAnswer::Undecided("remote-server-timeout"));

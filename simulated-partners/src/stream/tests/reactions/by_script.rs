@@ -126,6 +126,26 @@ fn the_end_of_a_stream_can_be_answered_late_or_not_at_all() {
 }
 
 #[test]
+fn the_end_of_a_stream_is_reached_after_an_end_of_ones_own() {
+    let end = "{ send = '</stream:stream>' }, { await = 'nothing' }";
+    let reactions = [
+        ("when = 'features-received'", end),
+        ("when = 'stream-end'", "{ raise = 'both' }, 'close-tcp'"),
+    ];
+    let mut hand = Hand::dialling(&clear(), &reactions);
+    hand.told(HEADER).told("<stream:features/>");
+    hand.told("</stream:stream>");
+    hand.has_said("raised both");
+    let ends = hand.sent.matches("</stream:stream>").count();
+    assert_eq!((hand.state(), ends), (State::Ended, 1));
+    let mut correct = Hand::dialling(&clear(), &reactions[..1]);
+    correct.told(HEADER).told("<stream:features/>");
+    correct.told("</stream:stream>");
+    let ends = correct.sent.matches("</stream:stream>").count();
+    assert_eq!((correct.state(), ends), (State::Ended, 1));
+}
+
+#[test]
 fn a_failed_handshake_can_raise_a_signal() {
     let mut hand = Hand::dialling(
         &modern(),
