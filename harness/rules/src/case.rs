@@ -12,12 +12,14 @@ mod dns;
 mod domains;
 mod expect;
 pub mod names;
+mod room;
 mod script;
 mod sees;
 
 pub use dns::{Dns, DnsAnswer, Srv};
 pub use domains::{AllowList, Domains, TooFew};
 pub use expect::{Expect, Mark, OutcomeWord};
+pub use room::Room;
 pub use script::{CONTROL, Local, MAIN, Need, Role, Scenario, Script, Setting, TARGET, Tag};
 pub use sees::Sees;
 pub use simulated_partners::event::Direction;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use simulated_partners::board::Begins;
 use simulated_partners::stanza::ping;
+use simulated_partners::wire::Element;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -95,6 +96,24 @@ impl CaseRun<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Notes what the rooms of the local side make of a stanza that has reached it.
+    pub(super) fn say_in_rooms(&mut self, stanza: &Element) {
+        let fill = self.fill();
+        let rooms = self.script.rooms.iter();
+        let copies: Vec<_> = rooms.flat_map(|room| room.copies(stanza, &fill)).collect();
+        drop(fill);
+        self.said.extend(copies);
+    }
+
+    /// Sends what was said in rooms. Returns whether there was anything.
+    pub(super) async fn speak(&mut self) -> bool {
+        let said = std::mem::take(&mut self.said);
+        for stanza in &said {
+            self.backend.send(stanza).await;
+        }
+        !said.is_empty()
     }
 
     /// How long the case waits for what the target may have kept of records that change.

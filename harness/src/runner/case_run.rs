@@ -68,6 +68,8 @@ pub(super) struct CaseRun<'a> {
     pub(super) gave_up: Option<Duration>,
     /// Actions that wait, with their signals.
     pub(super) pending: BTreeMap<Due, String>,
+    /// What rooms of the local side are about to send.
+    pub(super) said: Vec<Element>,
     _published: Published<'a>,
 }
 
@@ -121,6 +123,7 @@ impl<'a> CaseRun<'a> {
             end: End::Known,
             gave_up: None,
             pending: BTreeMap::new(),
+            said: Vec::new(),
             _published: Published::of(lab, lease),
         }
     }
@@ -260,7 +263,13 @@ impl<'a> CaseRun<'a> {
             }
             looked = Duration::ZERO;
             self.drain(AT_ONCE)?;
+            let said = self.speak().await;
             self.last = Instant::now();
+            if let Some(passing) = &mut passing
+                && said
+            {
+                passing.was_sent();
+            }
             if let Some(passing) = &mut passing {
                 passing.look_again();
             }
@@ -385,6 +394,9 @@ impl<'a> CaseRun<'a> {
         self.observed.make_room(stanza.to_xml().len())?;
         for observation in observe::local(stanza, self.began.elapsed()) {
             self.tell(&observation);
+            if observation.sees == Sees::Delivered {
+                self.say_in_rooms(stanza);
+            }
             self.observed.observations.push(observation);
         }
         Ok(())

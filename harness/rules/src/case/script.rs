@@ -16,6 +16,7 @@ use super::dns::Dns;
 use super::domains::Domains;
 use super::expect::{Expect, OutcomeWord};
 use super::names::Names;
+use super::room::Room;
 use super::sees::Sees;
 use crate::requirement::Registry;
 
@@ -49,6 +50,8 @@ pub struct Script {
     pub dns: Vec<Dns>,
     /// What the local side sends.
     pub local: Vec<Local>,
+    /// Rooms of the local side.
+    pub rooms: Vec<Room>,
     /// What must be observed.
     pub expect: Vec<Expect>,
     /// Allowed outcomes; all if empty.
@@ -298,7 +301,8 @@ impl Script {
             .cloned()
             .collect();
         let tells = expect.iter().any(|expect| !expect.is_negative());
-        (self.direction == Direction::Inbound && self.local.is_empty() && tells).then(|| Self {
+        let acts = !self.local.is_empty() || !self.rooms.is_empty();
+        (self.direction == Direction::Inbound && !acts && tells).then(|| Self {
             expect,
             ..self.clone()
         })
@@ -318,6 +322,7 @@ impl Script {
             roles: vec![Role::main(persona, inbound)],
             dns: Vec::new(),
             local: Vec::new(),
+            rooms: Vec::new(),
             expect: Vec::new(),
             outcome: Vec::new(),
             alive: false,

@@ -12,7 +12,9 @@ use simulated_partners::reaction::Reaction;
 use simulated_partners::tls::TlsOptions;
 
 use super::catalogue::Cast;
-use crate::case::{CONTROL, Direction, Dns, Expect, Local, MAIN, Need, OutcomeWord, Setting, Tag};
+use crate::case::{
+    CONTROL, Direction, Dns, Expect, Local, MAIN, Need, OutcomeWord, Room, Setting, Tag,
+};
 use crate::requirement::Registry;
 
 /// A scenario file without mistakes.
@@ -102,6 +104,9 @@ pub struct Variant {
     /// What the local side sends. By default, an outbound case sends a ping with the id `{probe}`.
     #[serde(default)]
     pub local: Vec<Local>,
+    /// Rooms of the local side: what comes in for one goes out to all its members.
+    #[serde(default)]
+    pub room: Vec<Room>,
     /// What must be observed, and what must not. By default, a control expects the probe to get through.
     #[serde(default)]
     pub expect: Vec<Expect>,

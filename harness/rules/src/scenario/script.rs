@@ -178,6 +178,7 @@ fn script(scenario: &str, file: &File, name: Option<&str>, variant: &Variant) ->
             .collect(),
         dns: variant.dns.clone(),
         local: variant.local.clone(),
+        rooms: variant.room.clone(),
         expect: variant.expect.clone(),
         outcome: variant.outcome.clone(),
         alive: variant.alive,

@@ -136,6 +136,8 @@ pub(crate) enum Defect {
     IgnoresDates,
     /// It goes on in clear with a partner that requires TLS.
     IgnoresDemandedTls,
+    /// A stanza of the local side is dropped if an earlier one had the same id.
+    DropsWhatHasTheSameId,
     /// Document types are ignored.
     IgnoresDocumentTypes,
     /// Processing instructions are ignored.

@@ -11,7 +11,7 @@ mod receiving;
 mod stanza;
 mod verification;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -107,6 +107,8 @@ struct Server {
     out: Mutex<BTreeMap<(String, String), mpsc::UnboundedSender<Element>>>,
     /// The keys that are being verified.
     asked: Mutex<Vec<Question>>,
+    /// The ids of what the local side has sent.
+    sent: Mutex<BTreeSet<String>>,
     /// Held while a connection is opened, where they are opened one by one.
     dialling: tokio::sync::Mutex<()>,
     tasks: Mutex<JoinSet<()>>,
@@ -152,6 +154,7 @@ async fn start(
         seed: lab.seed,
         out: Mutex::default(),
         asked: Mutex::default(),
+        sent: Mutex::default(),
         dialling: tokio::sync::Mutex::default(),
         tasks: Mutex::default(),
     });
@@ -325,6 +328,16 @@ impl Server {
         let mut from = domain_of(stanza.attribute("from").unwrap_or_default()).to_owned();
         if to == UNLISTED || !stanza::is_own(&from) && !self.has(Defect::SpeaksForAnybody) {
             self.bounce(&stanza, "remote-server-not-found");
+            return;
+        }
+        if self.has(Defect::DropsWhatHasTheSameId)
+            && let Some(id) = stanza.attribute("id")
+            && !self
+                .sent
+                .lock()
+                .expect("no panic under it")
+                .insert(id.to_owned())
+        {
             return;
         }
         if self.has(Defect::OneStreamForAllSenders) {

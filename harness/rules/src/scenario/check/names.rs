@@ -151,6 +151,11 @@ fn wanted(variant: &Variant) -> (Said, Said) {
         let when = local.when.clone();
         waits.extend(when.map(|name| (format!("local.{at}.when"), name)));
     }
+    for (at, room) in variant.room.iter().enumerate() {
+        texts.push((format!("room.{at}.address"), room.address.clone()));
+        let members = room.members.iter().cloned();
+        texts.extend(members.map(|member| (format!("room.{at}.members"), member)));
+    }
     for (at, dns) in variant.dns.iter().enumerate() {
         texts.push((format!("dns.{at}.name"), dns.name.clone()));
         for srv in dns.srv.iter().flatten() {
