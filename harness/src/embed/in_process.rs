@@ -290,6 +290,7 @@ async fn running(lab: &Lab, instance: Instance) -> Result<(Running, Stop), Start
                 domain: component.unwrap_or(domain),
                 secret: None,
                 address,
+                other_member: None,
                 direct_tls: None,
                 inner,
                 patience: None,

@@ -56,6 +56,7 @@ fn running(address: SocketAddr) -> Running {
         second: None,
         secret: None,
         address,
+        other_member: None,
         direct_tls: None,
         inner: Inside::Hidden(Hidden::new(Trigger::Reply)),
         patience: None,

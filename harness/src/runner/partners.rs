@@ -154,7 +154,12 @@ impl CaseRun<'_> {
         };
         let target_domain = self.names.of_target(role);
         let others = self.names.targets().filter(|one| *one != target_domain);
+        let target = match role.other_member {
+            true => self.bench.target.other_member.unwrap_or(plain.target),
+            false => plain.target,
+        };
         Ok(PartnerSetup {
+            target,
             other_domains: others.map(str::to_owned).collect(),
             target_domain,
             identity,

@@ -91,7 +91,12 @@ pub enum Placement {
 }
 
 /// What may be there with any server: it shows once an instance runs.
-pub(crate) const ANYWHERE: [Need; 3] = [Need::SecondDomain, Need::InnerSide, Need::DirectTlsPort];
+pub(crate) const ANYWHERE: [Need; 4] = [
+    Need::SecondDomain,
+    Need::InnerSide,
+    Need::DirectTlsPort,
+    Need::Pool,
+];
 
 /// The name of a group, apart from others where the case wants an instance of its own.
 pub(crate) fn apart(case: &Case, group: String) -> String {
@@ -137,6 +142,8 @@ pub struct Running {
     pub secret: Option<String>,
     /// Where it takes streams from other servers.
     pub address: SocketAddr,
+    /// Where the second member of its pool takes them, if it has one.
+    pub other_member: Option<SocketAddr>,
     /// Where it takes them with TLS from the first byte, if it does.
     pub direct_tls: Option<SocketAddr>,
     /// Its other side, as far as there is a way to it.
@@ -157,6 +164,7 @@ impl Running {
             Need::KnownSecret => self.secret.is_none(),
             Need::InnerSide => !matches!(self.inner, Inside::Linked(_)),
             Need::DirectTlsPort => self.direct_tls.is_none(),
+            Need::Pool => self.other_member.is_none(),
             // Told before it is started, by what kind of target it is.
             Need::SecondSender
             | Need::SharedCertificate

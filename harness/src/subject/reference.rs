@@ -27,7 +27,7 @@ const SECOND: &str = "chat.contoso.example";
 const GATEWAY: &str = "gateway.contoso.example";
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 10] = [
+const ABILITIES: [Need; 11] = [
     Need::DirectTls,
     Need::DirectTlsPort,
     Need::SecondDomain,
@@ -35,6 +35,7 @@ const ABILITIES: [Need; 10] = [
     Need::ShortTimeouts,
     Need::InnerSide,
     Need::KnownSecret,
+    Need::Pool,
     Need::SharedCertificate,
     Need::StrictCertificates,
     Need::LabAddresses,
@@ -44,6 +45,8 @@ const ABILITIES: [Need; 10] = [
 const TIMED: &str = "timed-";
 /// Where one certificate is for both domains.
 const SHARED: &str = "shared-certificate";
+/// Where there are two of it.
+const POOL: &str = "pool";
 /// Where TLS may come first, and is looked for in DNS.
 const DIRECT: &str = "direct";
 
@@ -78,6 +81,8 @@ impl Target for Reference {
         } else if case.waits() {
             // Time that passes for one case must not pass for another.
             format!("{TIMED}{}", case.id)
+        } else if case.script.needs.contains(&Need::Pool) {
+            POOL.to_owned()
         } else if shares_certificate(case) {
             SHARED.to_owned()
         } else if needs_direct_tls(case) {
@@ -113,14 +118,15 @@ impl Reference {
         };
         let gateway = identity(lab, &[GATEWAY])?;
         let text = self.configuration(lab, group, cases, &side, second.as_deref());
-        let config = Config::from_toml(&text, "generated proxy.toml")
-            .map_err(|error| StartError::ConfigRefused(first_line(&error.to_string())))?;
         let clock = match group.starts_with(TIMED) {
             true => Clock::by_hand(),
             false => Clock::default(),
         };
-        let proxy = Proxy::start_with(config, clock.clone())
-            .map_err(|error| StartError::Environment(format!("the embedded proxy: {error}")))?;
+        let proxy = started(&text, &clock)?;
+        let other = match group == POOL {
+            true => Some(started(&text, &clock)?),
+            false => None,
+        };
         let link = gateway::connect(
             proxy.internal_address(),
             DOMAIN,
@@ -136,9 +142,13 @@ impl Reference {
             "nobody@unlisted.example",
         );
         let address = proxy.external_address();
+        let other_member = other.as_ref().map(Proxy::external_address);
         let moved = clock.rests().is_some();
         let stop: Stop = Box::new(move || {
             Box::pin(async move {
+                if let Some(other) = other {
+                    other.stop().await;
+                }
                 match moved {
                     // What it still waits for would take for ever.
                     true => drop(proxy),
@@ -153,6 +163,7 @@ impl Reference {
                 second: Some(SECOND.to_owned()),
                 secret: Some(secret(lab)),
                 address,
+                other_member,
                 direct_tls: cases.iter().any(needs_direct_tls).then_some(address),
                 inner: inner.into(),
                 // Where a case leaves it waiting, its clock is moved.
@@ -216,6 +227,14 @@ impl Reference {
         }
         text
     }
+}
+
+/// A proxy with this configuration.
+fn started(text: &str, clock: &Clock) -> Result<Proxy, StartError> {
+    let config = Config::from_toml(text, "generated proxy.toml")
+        .map_err(|error| StartError::ConfigRefused(first_line(&error.to_string())))?;
+    Proxy::start_with(config, clock.clone())
+        .map_err(|error| StartError::Environment(format!("the embedded proxy: {error}")))
 }
 
 /// What the proxy's dialback keys are made from.

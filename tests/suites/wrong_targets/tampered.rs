@@ -81,6 +81,7 @@ impl Target for Tampered {
                 second,
                 secret,
                 address,
+                other_member,
                 direct_tls,
                 inner: Inside::Linked(inner),
                 patience,
@@ -111,6 +112,7 @@ impl Target for Tampered {
                     second,
                     secret,
                     address,
+                    other_member,
                     // The proxy takes it at the same address.
                     direct_tls: direct_tls.map(|_| address),
                     inner: inner.into(),

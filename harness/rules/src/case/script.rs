@@ -107,6 +107,8 @@ pub struct Role {
     pub any_domain: bool,
     /// The domain of the target that it addresses, with placeholders.
     pub target: String,
+    /// Whether it dials the second member of the target's pool.
+    pub other_member: bool,
     /// When it dials.
     pub dials: Begins,
     /// When it takes connections. Until then a SYN gets no answer.
@@ -195,6 +197,8 @@ pub enum Need {
     InnerSide,
     /// Its dialback secret is known (`{secret}`), and its keys follow XEP-0185.
     KnownSecret,
+    /// It is a pool of two members that share their domains, certificates and dialback secret.
+    Pool,
     /// It can be configured to refuse a bad certificate even where dialback is possible.
     StrictCertificates,
 }
@@ -216,6 +220,7 @@ impl Need {
             Self::DirectTlsPort => "it does not accept direct TLS",
             Self::InnerSide => "nothing behind it can be observed",
             Self::KnownSecret => "its dialback secret is not known",
+            Self::Pool => "it has no second member",
             Self::StrictCertificates => {
                 "it is not configured to refuse bad certificates where dialback is possible"
             }
@@ -251,6 +256,7 @@ impl Role {
             domain: "{domain}".to_owned(),
             any_domain: false,
             target: TARGET.to_owned(),
+            other_member: false,
             dials: Begins::Plain(dials),
             accepts: Begins::Plain(true),
             times: 1,

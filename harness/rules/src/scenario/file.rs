@@ -177,6 +177,10 @@ pub struct PartnerSpec {
     /// The domain of the target that it addresses, with placeholders: `{target2}` for the second. That of
     /// the main partner is `{target}` in all texts, and what the others address by default.
     pub target: Option<String>,
+    /// Whether it dials the second member of the target's pool, also to have a key verified that the first
+    /// has made.
+    #[serde(default)]
+    pub other_member: bool,
     /// When it dials the target: `true` at once, `false` not at all, or when this signal is raised. The
     /// main partner dials at once in inbound cases.
     pub dials: Option<Begins>,

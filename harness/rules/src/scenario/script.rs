@@ -187,7 +187,7 @@ fn script(scenario: &str, file: &File, name: Option<&str>, variant: &Variant) ->
     }
 }
 
-/// What the target needs; who addresses its second domain needs that, too.
+/// What the target needs; who addresses its second domain or member needs that, too.
 fn needs(variant: &Variant) -> Vec<Need> {
     let mut needs = variant.needs.clone();
     let mut targets = variant
@@ -196,6 +196,10 @@ fn needs(variant: &Variant) -> Vec<Need> {
     let second = targets.any(|target| target.contains("{target2}"));
     if second && !needs.contains(&Need::SecondDomain) {
         needs.push(Need::SecondDomain);
+    }
+    let pool = variant.parts().any(|(_, part)| part.other_member);
+    if pool && !needs.contains(&Need::Pool) {
+        needs.push(Need::Pool);
     }
     needs
 }
@@ -241,6 +245,7 @@ fn role(name: &str, part: &PartnerSpec, file: &File, variant: &Variant) -> Role 
         }),
         any_domain: part.domain.is_none() && !is_main,
         target: part.target.clone().unwrap_or_else(|| TARGET.to_owned()),
+        other_member: part.other_member,
         dials,
         accepts: part.accepts.clone(),
         times: part.times,

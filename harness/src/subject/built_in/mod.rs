@@ -186,6 +186,7 @@ impl BuiltIn {
             second: Some(description.host.clone()),
             secret: description.dialback_secret.clone(),
             address,
+            other_member: None,
             direct_tls,
             inner: link.into(),
             patience: description.patience.map(Duration::from_secs),

@@ -37,6 +37,9 @@ pub(super) fn check(file: File, path: &Path, allow_remote: bool) -> (TargetFile,
     let name = check.name(file.name, path);
     let domain = check.domain(&file.domain);
     let address = check.address(&file.address, "address");
+    let other_member = file
+        .other_member
+        .map(|address| check.address(&address, "other-member"));
     let direct_tls = file
         .direct_tls
         .map(|address| check.address(&address, "direct-tls"));
@@ -74,6 +77,7 @@ pub(super) fn check(file: File, path: &Path, allow_remote: bool) -> (TargetFile,
         name,
         domain,
         address,
+        other_member,
         direct_tls,
         inner,
         dns,

@@ -71,6 +71,8 @@ pub struct TargetFile {
     pub domain: String,
     /// Where it takes streams from other servers.
     pub address: SocketAddr,
+    /// Where the second member of its pool takes them.
+    pub other_member: Option<SocketAddr>,
     /// Where it takes them with TLS from the first byte.
     pub direct_tls: Option<SocketAddr>,
     /// Where a proxy takes its gateway: mutual TLS from the first byte.
@@ -281,6 +283,7 @@ pub(super) struct File {
     pub(super) name: Option<Spanned<String>>,
     pub(super) domain: Spanned<String>,
     pub(super) address: Spanned<SocketAddr>,
+    pub(super) other_member: Option<Spanned<SocketAddr>>,
     pub(super) direct_tls: Option<Spanned<SocketAddr>>,
     pub(super) inner: Option<Spanned<SocketAddr>>,
     pub(super) dns: Spanned<SocketAddr>,

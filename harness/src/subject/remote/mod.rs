@@ -152,6 +152,7 @@ impl Remote {
             domain,
             secret: None,
             address: file.address,
+            other_member: file.other_member,
             direct_tls: file.direct_tls,
             inner,
             patience: file.timeouts.stream,

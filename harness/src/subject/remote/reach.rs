@@ -20,6 +20,7 @@ struct Reach {
     replies: bool,
     second_domain: bool,
     direct_tls: bool,
+    pool: bool,
     allow: AllowList,
 }
 
@@ -35,6 +36,7 @@ impl Reach {
             replies: file.trigger == TriggerKind::Reply,
             second_domain,
             direct_tls: file.direct_tls.is_some(),
+            pool: file.other_member.is_some(),
             allow: file.partner_domains.clone(),
         }
     }
@@ -58,6 +60,7 @@ impl Reach {
             Need::SecondDomain => self.second_domain,
             Need::InnerSide => self.linked,
             Need::DirectTlsPort => self.direct_tls,
+            Need::Pool => self.pool,
             _ => true,
         })
     }

@@ -50,6 +50,19 @@ fn a_small_file_is_enough() {
 }
 
 #[test]
+fn a_pool_has_a_second_member_nearby() {
+    let with = |address: &str| {
+        let line = "dns =";
+        parse(&GOOD.replace(line, &format!("other-member = \"{address}\"\n{line}")))
+    };
+    let file = with("127.0.0.1:5270").expect("nothing is wrong");
+    assert_eq!(file.other_member, Some(([127, 0, 0, 1], 5270).into()));
+    assert_eq!(parse(GOOD).expect("good").other_member, None);
+    let far = with("192.0.2.1:5269").expect_err("it is not on this machine");
+    says(&far, &["other-member"]);
+}
+
+#[test]
 fn a_policy_can_be_said_by_its_parts_and_in_one_table() {
     let parts = "tls = \"required\"\nsasl = \"optional\"\ndialback = true";
     let same = parse(&GOOD.replace("row = 7", parts)).expect("these are its parts");

@@ -224,6 +224,8 @@ pub(crate) enum Defect {
     RelaysToAnybody,
     /// Bytes that are no UTF-8 are replaced.
     ReplacesInvalidBytes,
+    /// Each member of the pool has a secret of its own.
+    SecretOfItsOwn,
     /// Stanzas are delivered while their key is being verified.
     SendsBeforeTheAnswer,
     /// A key goes out before the features.

@@ -13,7 +13,7 @@ mod verification;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use std::time::Duration;
 use hickory_resolver::TokioResolver;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use s2spec::case::Case;
+use s2spec::case::{Case, Need};
 use s2spec::lab::Lab;
 use s2spec::policy::{Level, Policy, PolicyNumber};
 use s2spec::subject::inner_side::InnerSide;
@@ -120,55 +120,25 @@ async fn start(
     cases: &[Case],
     defect: Option<Defect>,
 ) -> io::Result<(Running, Stop)> {
-    let identity = Some(identity(lab, defect)?);
-    let versions = [TlsVersion::V12, TlsVersion::V13];
-    let shown = identity
-        .as_ref()
-        .filter(|_| defect != Some(Defect::DialsWithoutCertificate));
-    let config = |made: Result<_, rustls::Error>| made.map_err(io::Error::other);
     let (inside, delivered) = mpsc::unbounded_channel();
-    let mut policies = BTreeMap::new();
-    for case in cases {
-        for domain in case.domains() {
-            policies.insert(domain, case.row.policy());
-        }
-    }
-    let patience = match group.starts_with("timed-") {
-        true => IMPATIENCE,
-        false => PATIENCE,
+    let secret = format!("secret-{:016x}", lab.seed);
+    let member = |secret: &str| server(lab, group, cases, defect, (secret, &inside));
+    let server = member(&secret)?;
+    let address = listen(&server).await?;
+    let is_pool = cases
+        .iter()
+        .any(|case| case.script.needs.contains(&Need::Pool));
+    let other = match defect {
+        _ if !is_pool => None,
+        Some(Defect::SecretOfItsOwn) => Some(member("another secret")?),
+        _ => Some(member(&secret)?),
     };
-    let server = Arc::new(Server {
-        defect,
-        policies,
-        secret: format!("secret-{:016x}", lab.seed),
-        dns: dns::client(lab.dns.address()),
-        roots: lab.authority.roots(),
-        accepts: match defect {
-            Some(Defect::AsksForNoCertificate) => asks_nobody(identity.as_ref().expect("good"))?,
-            _ => server_config(identity.as_ref(), &versions).map_err(io::Error::other)?,
-        },
-        dials: config(client_config(shown, &versions))?,
-        patience,
-        inside,
-        ids: AtomicU64::new(1),
-        seed: lab.seed,
-        out: Mutex::default(),
-        asked: Mutex::default(),
-        sent: Mutex::default(),
-        dialling: tokio::sync::Mutex::default(),
-        tasks: Mutex::default(),
-    });
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let address = listener.local_addr()?;
+    let other_member = match &other {
+        Some(other) => Some(listen(other).await?),
+        None => None,
+    };
     let within = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let link = within.local_addr()?;
-    let accepting = Arc::clone(&server);
-    server.spawn(async move {
-        while let Ok((tcp, _)) = listener.accept().await {
-            let incoming = incoming::serve(Arc::clone(&accepting), tcp);
-            accepting.spawn(incoming);
-        }
-    });
     let (leaving, mut left) = mpsc::unbounded_channel();
     server.spawn(async move {
         let _ = component_server::serve(within, delivered, leaving).await;
@@ -190,8 +160,9 @@ async fn start(
     let running = Running {
         domain: DOMAIN.to_owned(),
         second: Some(SECOND.to_owned()),
-        secret: Some(server.secret.clone()),
+        secret: Some(secret),
         address,
+        other_member,
         direct_tls: None,
         inner: inner.into(),
         // Where it is silent, that is its defect.
@@ -201,12 +172,75 @@ async fn start(
     };
     let stop: Stop = Box::new(move || {
         Box::pin(async move {
-            let mut tasks = std::mem::take(&mut *server.tasks.lock().expect("no panic under it"));
-            tasks.shutdown().await;
+            for member in [server].into_iter().chain(other) {
+                let mut tasks = std::mem::take(&mut *member.tasks.lock().expect("no panic"));
+                tasks.shutdown().await;
+            }
             Ok(())
         })
     });
     Ok((running, stop))
+}
+
+/// A member with a secret, which passes stanzas to the local side.
+fn server(
+    lab: &Lab,
+    group: &str,
+    cases: &[Case],
+    defect: Option<Defect>,
+    (secret, inside): (&str, &mpsc::UnboundedSender<Element>),
+) -> io::Result<Arc<Server>> {
+    let identity = Some(identity(lab, defect)?);
+    let versions = [TlsVersion::V12, TlsVersion::V13];
+    let shown = identity
+        .as_ref()
+        .filter(|_| defect != Some(Defect::DialsWithoutCertificate));
+    let config = |made: Result<_, rustls::Error>| made.map_err(io::Error::other);
+    let mut policies = BTreeMap::new();
+    for case in cases {
+        for domain in case.domains() {
+            policies.insert(domain, case.row.policy());
+        }
+    }
+    let patience = match group.starts_with("timed-") {
+        true => IMPATIENCE,
+        false => PATIENCE,
+    };
+    Ok(Arc::new(Server {
+        defect,
+        policies,
+        secret: secret.to_owned(),
+        dns: dns::client(lab.dns.address()),
+        roots: lab.authority.roots(),
+        accepts: match defect {
+            Some(Defect::AsksForNoCertificate) => asks_nobody(identity.as_ref().expect("good"))?,
+            _ => server_config(identity.as_ref(), &versions).map_err(io::Error::other)?,
+        },
+        dials: config(client_config(shown, &versions))?,
+        patience,
+        inside: inside.clone(),
+        ids: AtomicU64::new(1),
+        seed: lab.seed,
+        out: Mutex::default(),
+        asked: Mutex::default(),
+        sent: Mutex::default(),
+        dialling: tokio::sync::Mutex::default(),
+        tasks: Mutex::default(),
+    }))
+}
+
+/// Takes connections, at this address.
+async fn listen(server: &Arc<Server>) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let address = listener.local_addr()?;
+    let accepting = Arc::clone(server);
+    server.spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            let incoming = incoming::serve(Arc::clone(&accepting), tcp);
+            accepting.spawn(incoming);
+        }
+    });
+    Ok(address)
 }
 
 /// The certificate that it shows.
