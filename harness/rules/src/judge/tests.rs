@@ -25,7 +25,7 @@ fn script() -> Arc<Script> {
     let source = Source::new(
         "XML-01-comment.toml",
         "format = 1\ntitle = 'A comment ends the stream'\nrequirements = ['XML-01']\n\
-         direction = 'inbound'\n[[expect]]\nsees = 'stream-error'\ncondition = ['restricted-xml']\n\
+         direction = 'inbound'\n[[expect]]\nsees = 'stream-error'\non = 'inbound'\ncondition = ['restricted-xml']\n\
          tolerated = ['not-well-formed']\n[control]\nvalues.unit = ' '\n",
     );
     let file = File::read("xml/XML-01-comment", &source, Catalogue::builtin());
