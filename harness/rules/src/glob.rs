@@ -1,5 +1,6 @@
 //! Glob patterns for case ids.
 
+pub use fast_glob::Error as GlobError;
 use fast_glob::{glob_match, validate};
 
 /// `*` and `?` match within a segment, `**` matches any number of segments, and `{a,b}` and `[ab]` match
@@ -14,7 +15,7 @@ impl Glob {
     ///
     /// # Errors
     /// What is wrong with it and where.
-    pub fn new(text: &str) -> Result<Self, fast_glob::Error> {
+    pub fn new(text: &str) -> Result<Self, GlobError> {
         validate(text)?;
         let text = match text.strip_prefix('!') {
             // Otherwise it would match everything else.
@@ -22,6 +23,18 @@ impl Glob {
             None => text.to_owned(),
         };
         Ok(Self { text })
+    }
+
+    /// A pattern that matches this text and no other.
+    pub fn escaped(text: &str) -> String {
+        let mut pattern = String::new();
+        for letter in text.chars() {
+            if matches!(letter, '*' | '?' | '[' | ']' | '{' | '}' | '\\') {
+                pattern.push('\\');
+            }
+            pattern.push(letter);
+        }
+        pattern
     }
 
     /// The prefix of every match: the text before the first wildcard.
@@ -74,6 +87,15 @@ mod tests {
     #[case("!a", "!a", true)]
     fn matches(#[case] pattern: &str, #[case] id: &str, #[case] expected: bool) {
         assert_eq!(Glob::new(pattern).unwrap().is_match(id), expected);
+    }
+
+    #[test]
+    fn an_escaped_text_matches_itself_alone() {
+        for text in ["a*", "a?", "a[b]", "a{b,c}", "a\\b", "!a"] {
+            let glob = Glob::new(&Glob::escaped(text)).unwrap();
+            assert!(glob.is_match(text), "{text}");
+            assert!(!glob.is_match("ab"), "{text}");
+        }
     }
 
     #[rstest]

@@ -173,7 +173,7 @@ pub struct Record {
 pub struct BaselineMatch {
     /// The verdict without a baseline.
     pub was: Verdict,
-    /// The entry that decided, as `known.toml:12`; `None` if only strict mode did.
+    /// The entries that decided, as `known.toml:12, known.toml:30`; `None` if only strict mode did.
     pub entry: Option<String>,
 }
 

@@ -29,9 +29,9 @@ pub enum Verdict {
     Error,
     /// It was not run: the target was gone, or the run's budget spent.
     NotRun,
-    /// It fails as the baseline lists it.
+    /// The baseline lists everything that decides that it fails.
     Xfail,
-    /// The baseline lists a failure that did not occur.
+    /// The baseline lists it by name as failing, and it does not.
     Xpass,
 }
 

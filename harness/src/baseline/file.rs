@@ -1,6 +1,5 @@
 //! Reads a baseline file.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -10,19 +9,15 @@ use simulated_partners::document::{Document, FileError, Hints, Source};
 use time::{Date, Month};
 use toml::value::Datetime;
 
-use super::entry::{Baseline, Covers, Entry};
+use super::entry::{Baseline, Covers, Entry, Named, Pattern};
 use crate::case::Case;
-use crate::glob::Glob;
 use crate::matrix;
+use crate::requirement::Registry;
 
 const HINTS: &Hints = &[
     (
-        "case",
-        "`case = \"personas/row07/google-talk/inbound\"`: the id of a case, or a glob",
-    ),
-    (
         "outcome",
-        "`outcome = \"tcp-dialback\"`: what a report says after `observed`",
+        "`outcome = \"tcp-dialback\"`: how the case ends, in the words of a report",
     ),
     (
         "why",
@@ -40,8 +35,13 @@ struct File {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Known {
-    case: String,
-    outcome: String,
+    #[serde(default)]
+    requirements: Vec<String>,
+    fault: Option<String>,
+    rule: Option<String>,
+    outcome: Option<String>,
+    /// Left out, it is all cases.
+    case: Option<String>,
     #[serde(default)]
     verdict: Covers,
     why: String,
@@ -112,8 +112,7 @@ fn entries(
     document: &mut Document<'_>,
     all: Option<&[Case]>,
 ) -> Vec<Entry> {
-    let mut entries = Vec::new();
-    let mut seen: BTreeMap<(String, String, Covers), Range<usize>> = BTreeMap::new();
+    let mut seen: Vec<(Entry, Range<usize>)> = Vec::new();
     for (at, known) in file.known.iter().enumerate() {
         if all.is_none() && known.why.trim().is_empty() {
             continue;
@@ -129,23 +128,20 @@ fn entries(
             ..entry
         });
         let found = check.found;
-        let case = document.place(&format!("known.{at}.case"));
+        let place = document.place(&format!("known.{at}"));
         document.report_all(found);
         let Some(entry) = entry else { continue };
-        let key = (entry.case.clone(), entry.shown.clone(), entry.covers);
-        match seen.get(&key) {
-            Some(first) => document.report(
-                Diagnostic::new(case, "listed twice")
+        let same = |one: &&(Entry, _)| one.0.cause == entry.cause && one.0.case == entry.case;
+        match seen.iter().find(same) {
+            Some((_, first)) => document.report(
+                Diagnostic::new(place, "listed twice")
                     .also(Some(first.clone()), "first here")
                     .help("leave one of the two out"),
             ),
-            None => {
-                seen.insert(key, case);
-                entries.push(entry);
-            }
+            None => seen.push((entry, place)),
         }
     }
-    entries
+    seen.into_iter().map(|(entry, _)| entry).collect()
 }
 
 /// The entry being checked.
@@ -162,24 +158,73 @@ impl Check<'_, '_> {
             .push(Diagnostic::new(place, title).label(label).help(help));
     }
 
-    fn entry(&mut self, known: &Known, line: usize, all: Option<&[Case]>) -> Option<Entry> {
-        let glob = Glob::new(&known.case);
-        match &glob {
-            Ok(glob) => match all {
-                Some(all) if !all.iter().any(|case| glob.is_match(&case.id)) => self.wrong(
-                    "case",
-                    "no case is called so",
-                    "",
-                    instead(&known.case, all),
-                ),
-                _ => {}
-            },
-            Err(error) => self.wrong(
-                "case",
-                "`case` is no glob",
+    /// Reads a glob, if it is one.
+    fn pattern(&mut self, key: &str, text: &str) -> Option<Pattern> {
+        let pattern = Pattern::new(text);
+        if let Err(error) = &pattern {
+            self.wrong(
+                key,
+                &format!("`{key}` is no glob"),
                 &error.to_string(),
                 "`*` matches anything within a segment, `{a,b}` alternatives, `**` any segments",
-            ),
+            );
+        }
+        pattern.ok()
+    }
+
+    /// The cause that an entry names.
+    fn cause(&mut self, known: &Known, all: Option<&[Case]>) -> Named {
+        let is_of_cases = |id: &String| {
+            let mut cases = all.into_iter().flatten();
+            cases.any(|case| case.judges(id))
+        };
+        for (at, id) in known.requirements.iter().enumerate() {
+            let place = self
+                .document
+                .place(&format!("{}.requirements.{at}", self.path));
+            if let Err(unknown) = Registry::builtin().named(id, place)
+                && all.is_some()
+                && !is_of_cases(id)
+            {
+                self.found.push(unknown);
+            }
+        }
+        if known.requirements.is_empty() && known.fault.is_none() && known.outcome.is_none() {
+            let place = self.document.place(&self.path);
+            self.found.push(
+                Diagnostic::new(place, "the entry names no cause").help(
+                    "add `requirements = [\"TLS-06\"]`, or `fault` or `outcome` in the words of a report",
+                ),
+            );
+        }
+        if known.fault.is_some() && !known.requirements.is_empty() {
+            self.wrong(
+                "fault",
+                "a second cause",
+                "",
+                "an entry names `requirements` or a `fault`",
+            );
+        }
+        let mut read = |key, text: &Option<String>| {
+            let text = text.as_ref()?;
+            self.pattern(key, text)
+        };
+        Named {
+            rule: read("rule", &known.rule),
+            outcome: read("outcome", &known.outcome),
+            requirements: known.requirements.clone(),
+            fault: known.fault.clone(),
+            covers: known.verdict,
+        }
+    }
+
+    fn entry(&mut self, known: &Known, line: usize, all: Option<&[Case]>) -> Option<Entry> {
+        let cause = self.cause(known, all);
+        let case = self.pattern("case", known.case.as_deref().unwrap_or("**"));
+        if let (Some(case), Some(all)) = (&case, all)
+            && !all.iter().any(|one| case.glob.is_match(&one.id))
+        {
+            self.wrong("case", "no case is called so", "", instead(&case.text, all));
         }
         if known.why.trim().is_empty() {
             self.wrong(
@@ -211,13 +256,11 @@ impl Check<'_, '_> {
         Some(Entry {
             line,
             comment: String::new(),
-            case: known.case.clone(),
-            shown: known.outcome.clone(),
-            covers: known.verdict,
+            cause,
+            case: case?,
             why: known.why.trim().to_owned(),
             link: known.link.clone(),
             expires,
-            glob: glob.ok()?,
         })
         .filter(|_| self.found.is_empty())
     }

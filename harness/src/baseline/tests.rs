@@ -5,7 +5,7 @@ use time::{Date, Month};
 
 use super::*;
 use crate::case::Case;
-use crate::finding::{Against, Fault};
+use crate::finding::{Against, Fault, Finding};
 use crate::matrix::cases;
 use crate::record::{CaseResult, Record, Run};
 use crate::report::{Report, fixture};
@@ -71,7 +71,8 @@ fn a_failure_as_listed_is_expected() {
 fn a_failure_that_shows_something_else_stays_one_and_names_the_entry() {
     let other = [
         entry(CASE, "tls-dialback", ""),
-        entry(CASE, "tcp-dialback, but no answer came back", ""),
+        entry(CASE, SHOWN, "fault = \"no answer came back\""),
+        entry(CASE, SHOWN, "rule = \"out.*\""),
         entry(CASE, SHOWN, "verdict = \"warn\""),
     ];
     for entry in other {
@@ -91,7 +92,7 @@ fn another_fault_with_the_same_outcome_is_another_failure() {
     if let Run::Ended { findings, .. } = &mut result.run {
         findings[0].against = Against::Fault(Fault::Unanswered);
     }
-    let listed = entry(CASE, "tcp-dialback, but no answer came back", "");
+    let listed = entry(CASE, SHOWN, "fault = \"no answer came back\"");
     let with_fault = settled_with(&[listed], false, result.clone());
     assert_eq!(with_fault.verdict, Verdict::Xfail);
     let without = settled_with(&[entry(CASE, SHOWN, "")], false, result);
@@ -164,18 +165,129 @@ fn a_warning_is_a_failure_only_where_the_run_is_strict() {
         settled_with(&listed, false, with(Verdict::Pass)).verdict,
         Verdict::Pass
     );
+    let either = [entry(CASE, SHOWN, "verdict = \"fail or warn\"")];
+    for (strict, weight, verdict) in [
+        (true, Verdict::Warn, Verdict::Xfail),
+        (true, Verdict::Undecided, Verdict::Undecided),
+        (false, Verdict::Fail, Verdict::Xfail),
+        (false, Verdict::Warn, Verdict::Xpass),
+    ] {
+        assert_eq!(settled_with(&either, strict, with(weight)).verdict, verdict);
+    }
+}
+
+/// An entry for requirements, with whatever else it says.
+fn of_requirements(ids: &str, more: &str) -> String {
+    format!("[[known]]\nrequirements = [{ids}]\nwhy = \"a bug\"\n{more}\n")
+}
+
+/// The failed case, breaking these requirements with one finding each.
+fn breaking(ids: &[&str]) -> CaseResult {
+    let mut result = fixture::failed().result;
+    if let Run::Ended { findings, .. } = &mut result.run {
+        let first = findings[0].clone();
+        let of = |id: &&str| Finding {
+            against: Against::Requirements(vec![(*id).to_owned()]),
+            ..first.clone()
+        };
+        *findings = ids.iter().map(of).collect();
+    }
+    result
 }
 
 #[test]
-fn the_entry_of_one_case_outweighs_a_glob() {
-    let entries = [
-        entry("personas/*/google-talk/*", SHOWN, ""),
-        entry(CASE, "sasl-tls", ""),
+fn an_entry_covers_its_cause_in_every_case_and_nothing_else_in_them() {
+    let known = [of_requirements("\"TLS-02\", \"STR-23\"", "")];
+    let one = settled_with(&known, false, breaking(&["STR-23"]));
+    assert_eq!(one.verdict, Verdict::Xfail, "{}", one.why);
+    let both = settled_with(&known, false, breaking(&["STR-23", "TLS-02"]));
+    assert_eq!(both.verdict, Verdict::Xfail, "{}", both.why);
+    assert_eq!(both.why, "a bug (known.toml:2)");
+    let more = settled_with(&known, false, breaking(&["STR-23", "SAS-05"]));
+    assert_eq!(more.verdict, Verdict::Fail);
+}
+
+#[test]
+fn a_case_that_breaks_several_things_needs_an_entry_for_each() {
+    let known = [
+        of_requirements("\"STR-23\"", ""),
+        of_requirements("\"SAS-05\"", ""),
     ];
-    assert_eq!(settled(&entries[..1]).verdict, Verdict::Xfail);
-    let record = settled(&entries);
-    assert_eq!(record.verdict, Verdict::Fail);
-    assert!(record.why.contains("known.toml:7"), "{}", record.why);
+    let record = settled_with(&known, false, breaking(&["STR-23", "SAS-05"]));
+    assert_eq!(record.verdict, Verdict::Xfail);
+    let settled = record.settled.unwrap();
+    assert_eq!(settled.entry.unwrap(), "known.toml:6, known.toml:2");
+}
+
+#[rstest]
+#[case("outcome = \"tcp-*\"", Verdict::Xfail)]
+#[case("outcome = \"tls-*\"", Verdict::Fail)]
+#[case("case = \"personas/**/inbound\"", Verdict::Xfail)]
+#[case("case = \"personas/**/outbound\"", Verdict::Fail)]
+#[case("verdict = \"warn\"", Verdict::Fail)]
+#[case("verdict = \"fail or warn\"", Verdict::Xfail)]
+fn an_entry_can_be_narrowed(#[case] more: &str, #[case] verdict: Verdict) {
+    let known = [of_requirements("\"STR-23\"", more)];
+    let record = settled_with(&known, true, breaking(&["STR-23"]));
+    assert_eq!(record.verdict, verdict, "{}", record.why);
+}
+
+#[test]
+fn a_case_that_only_a_star_matches_may_pass() {
+    let wide = entry("personas/*/google-talk/inbound", SHOWN, "");
+    let record = settled_with(&[wide], false, with(Verdict::Pass));
+    assert_eq!(record.verdict, Verdict::Pass);
+    let named = entry("personas/{row07,row08}/google-talk/inbound", SHOWN, "");
+    let record = settled_with(&[named], false, with(Verdict::Pass));
+    assert_eq!(record.verdict, Verdict::Xpass);
+}
+
+/// What is said of an entry after these cases: the second is only in row 8.
+fn unneeded(known: &str, results: Vec<CaseResult>) -> Vec<String> {
+    let check = BaselineCheck {
+        baseline: Some(baseline(&[known.to_owned()])),
+        strict: false,
+        today: day(2026),
+    };
+    let records = report(results, &check).records;
+    check.unneeded(&records, &all())
+}
+
+fn of_row(row: &str, mut result: CaseResult) -> CaseResult {
+    result.case.id = format!("personas/{row}/google-talk/inbound");
+    result
+}
+
+#[test]
+fn an_entry_that_no_case_shows_any_more_is_unneeded_once_all_of_them_were_run() {
+    let wide = entry("personas/row0[78]/google-talk/in*", SHOWN, "");
+    let passed = |row| of_row(row, with(Verdict::Pass));
+    let both = unneeded(&wide, vec![passed("row07"), passed("row08")]);
+    assert_eq!(
+        both,
+        [
+            "known.toml:2 lists `tcp-dialback` as fail of personas/row0[78]/google-talk/in*, but none of these \
+          cases shows it any more"
+        ]
+    );
+    let failed = fixture::failed().result;
+    assert!(unneeded(&wide, vec![failed, passed("row08")]).is_empty());
+    assert!(
+        unneeded(&wide, vec![passed("row07")]).is_empty(),
+        "one was not run"
+    );
+    let unsupported = of_row("row08", with(Verdict::Unsupported));
+    assert_eq!(
+        unneeded(&wide, vec![passed("row07"), unsupported.clone()]).len(),
+        1
+    );
+    let other = of_row("row07", with(Verdict::Unsupported));
+    assert!(
+        unneeded(&wide, vec![other, unsupported]).is_empty(),
+        "none can say so"
+    );
+    let error = of_row("row08", with(Verdict::Error));
+    assert!(unneeded(&wide, vec![passed("row07"), error]).is_empty());
 }
 
 #[test]
@@ -226,7 +338,20 @@ case = "**"
 #[case("", "`format` is missing")]
 #[case("format = 2", "this version reads `format = 1`")]
 #[case("format = 1\n[known]\n", "write `[[known]]`")]
-#[case("format = 1\n[[known]]\ncase = \"**\"\n", "`outcome` is missing")]
+#[case("format = 1\n[[known]]\ncase = \"**\"\n", "`why` is missing")]
+#[case("format = 1\n[[known]]\nwhy = \"a bug\"\n", "the entry names no cause")]
+#[case(
+    "format = 1\n[[known]]\nwhy = \"a bug\"\nrequirements = [\"TLS-99\"]\n",
+    "there is no requirement TLS-99"
+)]
+#[case(
+    "format = 1\n[[known]]\nwhy = \"a bug\"\nrule = \"in.*\"\noutcome = \"[\"\n",
+    "`outcome` is no glob"
+)]
+#[case(
+    "format = 1\n[[known]]\nwhy = \"a bug\"\nrequirements = [\"TLS-02\"]\nfault = \"no answer came back\"\n",
+    "a second cause"
+)]
 #[case("format = 1\nentries = 3\n", "unknown key `entries`")]
 fn a_file_of_another_shape_gets_help(#[case] text: &str, #[case] told: &str) {
     let shown = mistakes(text);
@@ -240,7 +365,10 @@ fn unknown_words_and_wrong_types_are_reported_with_the_valid_ones() {
         "format = 1\n{}",
         entry(CASE, SHOWN, "verdict = \"error\"")
     ));
-    assert!(typo.contains("`fail`, `undecided` or `warn`"), "{typo}");
+    assert!(
+        typo.contains("`fail`, `undecided`, `warn` or `fail or warn`"),
+        "{typo}"
+    );
     let typo = mistakes(&format!(
         "format = 1\n{}",
         entry(CASE, SHOWN, "expire = 2027-01-01")
@@ -266,91 +394,6 @@ fn report(results: Vec<CaseResult>, check: &BaselineCheck) -> Report {
 }
 
 #[test]
-fn what_is_written_is_read_once_its_reasons_are_filled_in() {
-    let check = BaselineCheck::none();
-    let report = report(vec![fixture::failed().result], &check);
-    let written = write(&report.target, &report.records, &check, &all());
-    insta::assert_snapshot!(written.text);
-    assert_eq!((written.new, written.kept), (1, 0));
-    let shown = mistakes(&written.text);
-    assert!(shown.contains("`why` is empty"), "{shown}");
-    let text = written.text.replace("why = \"\"", "why = \"a bug\"");
-    let baseline = Baseline::parse(&Source::new("known.toml", &text), &all()).unwrap();
-    let check = BaselineCheck {
-        baseline: Some(baseline),
-        strict: false,
-        today: day(2026),
-    };
-    let record = check.judge(fixture::failed().result);
-    assert_eq!(record.verdict, Verdict::Xfail);
-}
-
-#[test]
-fn a_new_baseline_keeps_what_is_right_or_was_not_run() {
-    let entries = [
-        entry(CASE, SHOWN, "expires = 2030-01-01"),
-        entry("offers/row01/**", "sasl-tls", ""),
-        entry("personas/row08/google-talk/inbound", "sasl-tls", ""),
-    ];
-    let check = BaselineCheck {
-        baseline: Some(baseline(&entries)),
-        strict: false,
-        today: day(2026),
-    };
-    let mut passed = with(Verdict::Pass);
-    passed.case.id = "personas/row08/google-talk/inbound".to_owned();
-    let report = report(vec![fixture::failed().result, passed], &check);
-    let written = write(&report.target, &report.records, &check, &all());
-    assert_eq!((written.new, written.kept), (0, 2));
-    assert!(written.text.contains("expires = 2030-01-01"));
-    assert!(written.text.contains("offers/row01/**"));
-    assert_eq!(written.gone, 1);
-    let gone =
-        "# No longer seen like this:\n# [[known]]\n# case = \"personas/row08/google-talk/inbound\"";
-    assert!(written.text.contains(gone), "{}", written.text);
-}
-
-#[test]
-fn comments_stay_above_their_entries() {
-    let head = "# Of a server.\n# Two lines.\n";
-    let listed = entry("offers/row01/**", "sasl-tls", "");
-    let text = format!("{head}format = 1\n\n# Why all that.\n\n# Seen in one:\n{listed}");
-    let baseline = Baseline::parse(&Source::new("known.toml", &text), &all()).unwrap();
-    let check = BaselineCheck {
-        baseline: Some(baseline),
-        strict: false,
-        today: day(2026),
-    };
-    let report = report(Vec::new(), &check);
-    let written = write(&report.target, &report.records, &check, &all());
-    let above = written.text.split("[[known]]").next().unwrap();
-    assert_eq!(
-        above,
-        format!("{head}format = 1\n\n# Why all that.\n\n# Seen in one:\n")
-    );
-}
-
-#[test]
-fn text_from_the_wire_is_quoted_in_a_written_baseline() {
-    use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
-    let mut result = fixture::failed().result;
-    if let Run::Ended { outcome, .. } = &mut result.run {
-        *outcome = Outcome::Refused(Refusal {
-            phase: Phase::Config,
-            closer: Closer::Target,
-            signal: Signal::ConfigRefused("line 3:\n\"tls\" = '''no\\yes'''\u{1b}".to_owned()),
-        });
-    }
-    let check = BaselineCheck::none();
-    let shown = shown(&result);
-    let report = report(vec![result], &check);
-    let written = write(&report.target, &report.records, &check, &all());
-    let text = written.text.replace("why = \"\"", "why = \"a bug\"");
-    let read = Baseline::parse(&Source::new("known.toml", &text), &all()).unwrap();
-    assert_eq!(Some(&read.entries[0].shown), shown.as_ref());
-}
-
-#[test]
 fn shipped_baselines_are_read_without_a_mistake() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/baselines");
     let mut all = all();
@@ -363,3 +406,5 @@ fn shipped_baselines_are_read_without_a_mistake() {
     }
     assert!(count > 0);
 }
+
+mod writing;

@@ -8,9 +8,10 @@ use toml::Value;
 
 use super::check::BaselineCheck;
 use super::cover::cover;
-use super::entry::{Baseline, Covers, Entry};
-use super::shown::shown;
+use super::deviation::{Deviation, What};
+use super::entry::{Covers, Entry, Named, Pattern};
 use crate::case::Case;
+use crate::glob::Glob;
 use crate::record::Record;
 use crate::verdict::Verdict;
 
@@ -27,9 +28,10 @@ pub struct Written {
     pub gone: usize,
 }
 
-/// The failures of a run as the text of a baseline: those explained by the old baseline keep their
-/// explanation, the others get an empty `why`. Entries for cases that did not run are kept, and those that
-/// turned out wrong become comments, so that no reason is lost. A glob covers several cases only if all of them show the same.
+/// The failures of a run as the text of a baseline, one entry a cause: those explained by the old baseline keep
+/// their explanation, the others get an empty `why`. Entries for cases that did not run are kept, and those that
+/// turned out wrong become comments, so that no reason is lost. A new entry matches only cases that show its
+/// cause.
 pub fn write(
     target: &str,
     records: &BTreeMap<String, Record>,
@@ -49,48 +51,38 @@ pub fn write(
     };
     let _ = writeln!(text, "format = {FORMAT}");
     let (kept, gone) = old.map_or_else(Default::default, |old| {
-        let wrong = contradicted(old, records, check.strict);
-        let numbered = old.entries.iter().enumerate();
-        let (gone, kept): (Vec<_>, Vec<_>) = numbered.partition(|(at, _)| wrong.contains(at));
-        let plain = |list: Vec<(usize, _)>| list.into_iter().map(|(_, entry)| entry).collect();
-        (plain(kept), plain(gone))
+        let stale = check.stale(records, all);
+        let wrong = |entry: &&Entry| {
+            let is_stale = stale.iter().any(|(_, one)| std::ptr::eq(*one, *entry));
+            is_stale || contradicted(entry, records, check.strict)
+        };
+        let (gone, kept): (Vec<&Entry>, Vec<&Entry>) = old.entries.iter().partition(wrong);
+        (kept, gone)
     });
-    let kept: Vec<&Entry> = kept;
-    let gone: Vec<&Entry> = gone;
     for entry in &kept {
         if !entry.comment.is_empty() {
             let _ = write!(text, "\n{}", entry.comment);
         }
         text.push_str(&entry_text(entry));
     }
-    let explained = |record: &Record| {
-        record.verdict == Verdict::Xfail
-            && kept
-                .iter()
-                .any(|entry| entry.matches(&record.result.case.id))
-    };
-    let mut failures: BTreeMap<(Covers, String), BTreeSet<&str>> = BTreeMap::new();
-    let mut unsupported: BTreeSet<&str> = BTreeSet::new();
-    for (id, record) in records {
-        if record.verdict == Verdict::Unsupported {
-            unsupported.insert(id);
-        } else if let Some(failure) = failure(record)
-            && !explained(record)
-        {
-            failures.entry(failure).or_default().insert(id);
-        }
-    }
-    let mut new = 0;
-    for ((covers, shown), ids) in &failures {
+    let failures = failures(records, &kept);
+    let unsupported: BTreeSet<&str> = records
+        .iter()
+        .filter(|(_, record)| record.verdict == Verdict::Unsupported)
+        .map(|(id, _)| id.as_str())
+        .collect();
+    for (cause, ids) in &failures {
         let others = all
             .iter()
             .map(|case| case.id.as_str())
             .filter(|id| !ids.contains(id) && !unsupported.contains(id))
             .collect();
-        for pattern in cover(ids, &others) {
-            new += 1;
-            text.push_str(&known_text(&pattern, shown, *covers, ""));
-        }
+        let patterns = cover(ids, &others);
+        let case = match patterns.as_slice() {
+            [only] => only.clone(),
+            several => format!("{{{}}}", several.join(",")),
+        };
+        text.push_str(&cause.text(&case, ""));
     }
     if let Some(old) = old.filter(|old| !old.tail.is_empty()) {
         let _ = writeln!(text, "\n{}", old.tail);
@@ -108,27 +100,24 @@ pub fn write(
     }
     Written {
         text,
-        new,
+        new: failures.len(),
         kept: kept.len(),
         gone: gone.len(),
     }
 }
 
-/// The numbers of the entries that a case of the run contradicts.
-fn contradicted(
-    baseline: &Baseline,
-    records: &BTreeMap<String, Record>,
-    strict: bool,
-) -> BTreeSet<usize> {
-    let mut wrong = BTreeSet::new();
-    for (id, record) in records {
-        if says_something(record) && record.verdict != Verdict::Xfail {
-            wrong.extend(baseline.numbers_of(id));
-        }
-    }
+/// Whether a case that an entry lists by name shows something else.
+fn contradicted(entry: &Entry, records: &BTreeMap<String, Record>, strict: bool) -> bool {
     // Entries for warnings count in strict runs only.
-    wrong.retain(|at| strict || baseline.entries[*at].covers != Covers::Warn);
-    wrong
+    let counts = strict || entry.cause.covers != Covers::Warn;
+    let listed = records.iter().filter(|(id, _)| entry.matches(id));
+    let mut decided = listed.filter(|(_, record)| says_something(record));
+    counts
+        && entry.names_cases()
+        && decided.any(|(_, record)| {
+            let shown = Deviation::all(&record.result);
+            !shown.iter().any(|one| entry.cause.fits(one))
+        })
 }
 
 const fn says_something(record: &Record) -> bool {
@@ -144,26 +133,107 @@ const fn says_something(record: &Record) -> bool {
     }
 }
 
-/// The text of an entry for a result.
-fn failure(record: &Record) -> Option<(Covers, String)> {
-    match record.verdict {
-        Verdict::Fail | Verdict::Undecided | Verdict::Xfail => {}
-        _ => return None,
+/// What decides failures and no kept entry lists, with the cases that show it.
+fn failures<'a>(
+    records: &'a BTreeMap<String, Record>,
+    kept: &[&Entry],
+) -> BTreeMap<New, BTreeSet<&'a str>> {
+    let mut failures: BTreeMap<New, BTreeSet<&str>> = BTreeMap::new();
+    for (id, record) in records {
+        let was = match record.verdict {
+            Verdict::Fail | Verdict::Undecided | Verdict::Xfail => record
+                .settled
+                .as_ref()
+                .map_or(record.verdict, |settled| settled.was),
+            _ => continue,
+        };
+        let level = match was {
+            Verdict::Warn => Covers::Warn,
+            Verdict::Undecided => Covers::Undecided,
+            _ => Covers::Fail,
+        };
+        let explained = |one: &Deviation| {
+            let mut entries = kept.iter();
+            entries.any(|entry| entry.matches(id) && entry.cause.fits(one))
+        };
+        for deviation in Deviation::all(&record.result) {
+            if deviation.level == level && !explained(&deviation) {
+                failures.entry(New::of(deviation)).or_default().insert(id);
+            }
+        }
     }
-    let was = record
-        .settled
-        .as_ref()
-        .map_or(record.verdict, |settled| settled.was);
-    let covers = match was {
-        Verdict::Warn => Covers::Warn,
-        Verdict::Undecided => Covers::Undecided,
-        _ => Covers::Fail,
-    };
-    Some((covers, shown(&record.result)?))
+    failures
+}
+
+/// A cause that is new. One that is known by its requirement may end in any way.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct New {
+    level: Covers,
+    what: What,
+    rule: Option<&'static str>,
+    outcome: Option<String>,
+}
+
+impl New {
+    fn of(deviation: Deviation) -> Self {
+        let Deviation {
+            level,
+            what,
+            outcome,
+            rule,
+        } = deviation;
+        let ends = what == What::End;
+        Self {
+            level,
+            rule: rule.filter(|_| ends),
+            outcome: Some(outcome).filter(|_| ends),
+            what,
+        }
+    }
+
+    fn text(&self, case: &str, why: &str) -> String {
+        let (requirements, fault) = match &self.what {
+            What::Requirement(id) => (vec![id.clone()], None),
+            What::Fault(fault) => (Vec::new(), Some(fault.as_str())),
+            What::End => (Vec::new(), None),
+        };
+        let outcome = self.outcome.as_deref().map(Glob::escaped);
+        known_text(
+            &requirements,
+            [
+                ("fault", fault),
+                ("rule", self.rule),
+                ("outcome", outcome.as_deref()),
+                ("case", Some(case)),
+            ],
+            self.level,
+            why,
+        )
+    }
 }
 
 fn entry_text(entry: &Entry) -> String {
-    let mut out = known_text(&entry.case, &entry.shown, entry.covers, &entry.why);
+    let Named {
+        requirements,
+        fault,
+        rule,
+        outcome,
+        covers,
+    } = &entry.cause;
+    let pattern = |one: &'_ Option<Pattern>| one.as_ref().map(|one| one.text.clone());
+    let (rule, outcome) = (pattern(rule), pattern(outcome));
+    let case = Some(entry.case.text.as_str()).filter(|case| *case != "**");
+    let mut out = known_text(
+        requirements,
+        [
+            ("fault", fault.as_deref()),
+            ("rule", rule.as_deref()),
+            ("outcome", outcome.as_deref()),
+            ("case", case),
+        ],
+        *covers,
+        &entry.why,
+    );
     if let Some(link) = &entry.link {
         let _ = writeln!(out, "link = {}", quoted(link));
     }
@@ -173,17 +243,27 @@ fn entry_text(entry: &Entry) -> String {
     out
 }
 
-fn known_text(case: &str, shown: &str, covers: Covers, why: &str) -> String {
-    let verdict = match covers {
-        Covers::Fail => String::new(),
-        Covers::Undecided | Covers::Warn => format!("verdict = \"{covers}\"\n"),
-    };
-    format!(
-        "\n[[known]]\ncase = {}\noutcome = {}\n{verdict}why = {}\n",
-        quoted(case),
-        quoted(shown),
-        quoted(why)
-    )
+fn known_text(
+    requirements: &[String],
+    keys: [(&str, Option<&str>); 4],
+    covers: Covers,
+    why: &str,
+) -> String {
+    let mut out = "\n[[known]]\n".to_owned();
+    if !requirements.is_empty() {
+        let ids: Vec<String> = requirements.iter().map(|id| quoted(id)).collect();
+        let _ = writeln!(out, "requirements = [{}]", ids.join(", "));
+    }
+    for (key, value) in keys {
+        if let Some(value) = value {
+            let _ = writeln!(out, "{key} = {}", quoted(value));
+        }
+    }
+    if covers != Covers::Fail {
+        let _ = writeln!(out, "verdict = \"{covers}\"");
+    }
+    let _ = writeln!(out, "why = {}", quoted(why));
+    out
 }
 
 /// A TOML string, escaped where necessary.

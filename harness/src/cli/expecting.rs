@@ -18,8 +18,8 @@ use crate::runner::{Repetition, Rounds};
 /// What is expected of the target.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Expecting {
-    /// Known deviations of the target: listed cases must fail exactly as listed (`xfail`); passing
-    /// or failing differently is unexpected
+    /// Known deviations of the target: cases may fail for a listed cause (`xfail`); failing
+    /// differently is unexpected, and so is a listed cause that no case shows
     #[arg(long, value_name = "FILE", env = "S2SPEC_BASELINE")]
     baseline: Option<PathBuf>,
 

@@ -63,10 +63,11 @@ fn run(
     };
     let cases = args.wanted.among(&all, &suite.catalogue.registry)?;
     let cases: Vec<Case> = cases.into_iter().cloned().collect();
-    let check = Arc::new(match options.expecting.needs_all() {
-        true => options.expecting.check(&suite.with_own_policies(&all))?,
-        false => options.expecting.check(&all)?,
-    });
+    let known = match options.expecting.needs_all() {
+        true => suite.with_own_policies(&all),
+        false => Vec::new(),
+    };
+    let check = Arc::new(options.expecting.check(&known)?);
     let gains = match options.tested.file()? {
         Some(file) => Worth::of(&file, &args.wanted, suite, &cases),
         None => Worth::default(),
@@ -105,11 +106,12 @@ fn run(
     let repetition = options.expecting.repetition();
     let view = options.view();
     let progress = Progress::new(true, view.charset);
-    let report = runtime.block_on(async {
+    let mut report = runtime.block_on(async {
         let events = start(plan, repetition, interrupted);
         follow(events, &interrupt, &progress).await
     });
     progress.clear();
+    report.unneeded = check.unneeded(&report.records, &known);
     // After a second interrupt, cases are still running: their tasks end here. Processes that they
     // started end with the program.
     runtime.shutdown_timeout(WIND_DOWN);
@@ -133,7 +135,7 @@ fn run(
         }
     }
     if let Some(new) = new_baseline {
-        new.write(&report, &check, &all)?;
+        new.write(&report, &check, &known)?;
     }
     if report.ran_nothing() {
         output::note("error: none of the selected cases was run");
@@ -212,7 +214,7 @@ async fn follow(
 /// The exit code of a run. A proven deviation outweighs an incomplete run.
 fn exit(report: &Report) -> Exit {
     let tally = report.tally();
-    if tally.unexpected() > 0 || !report.breaches.is_empty() {
+    if tally.unexpected() > 0 || !report.breaches.is_empty() || !report.unneeded.is_empty() {
         Exit::Unexpected
     } else if tally.open() > 0 || !report.trouble.is_empty() || report.partial() {
         Exit::Environment

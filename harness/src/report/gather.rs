@@ -22,6 +22,8 @@ pub struct Report {
     pub records: BTreeMap<String, Record>,
     /// What the target does wrong, whatever the case.
     pub breaches: BTreeSet<String>,
+    /// The entries of the baseline that no case shows any more.
+    pub unneeded: Vec<String>,
     /// Problems outside of cases.
     pub trouble: Vec<String>,
     /// The number of rounds; 0 before the end.

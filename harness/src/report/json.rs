@@ -35,6 +35,8 @@ struct Document<'a> {
     rounds: u32,
     summary: Summary,
     breaches: &'a BTreeSet<String>,
+    /// The entries of the baseline that no case shows any more.
+    unneeded: &'a [String],
     trouble: &'a [String],
     /// What failed, warned or is disputed, by cause.
     causes: Vec<Cause>,
@@ -148,6 +150,7 @@ pub fn to_json(report: &Report) -> Result<String, serde_json::Error> {
             strengths: report.strengths(),
         },
         breaches: &report.breaches,
+        unneeded: &report.unneeded,
         trouble: &report.trouble,
         causes: report.causes(),
         cases: report.records.values().map(case).collect(),

@@ -51,6 +51,16 @@ pub fn render(report: &Report, view: &View) -> String {
     super::repetition::remarks(report, view, &mut out);
     super::causes::failures(&causes, report, view, &mut out);
     unexpected(report, view, &mut out);
+    for unneeded in &report.unneeded {
+        let title = format!("{} xpass", Mark::Xpass.symbol(view.charset));
+        let text = format!(
+            "{} {}",
+            title.style(Mark::Xpass.colour()),
+            printable(unneeded)
+        );
+        out.push_str(&filled(&text, view.width));
+        out.push('\n');
+    }
     for breach in &report.breaches {
         let mark = Mark::Fail;
         let title = format!("{} {}", mark.symbol(view.charset), mark.meaning());

@@ -42,6 +42,17 @@ fn no_table_line_is_wider_than_the_terminal() {
 }
 
 #[test]
+fn an_entry_that_no_case_shows_any_more_is_told() {
+    let mut report = report(run(false));
+    report.unneeded = vec!["known.toml:2 lists `breaks STR-08` as fail".to_owned()];
+    let text = plain(&report, &view(80, Charset::Ascii));
+    assert!(
+        text.contains("xpass known.toml:2 lists `breaks STR-08` as fail\n"),
+        "{text}"
+    );
+}
+
+#[test]
 fn ascii_terminals_get_ascii_only() {
     let text = plain(&report(run(false)), &view(80, Charset::Ascii));
     assert!(text.is_ascii());

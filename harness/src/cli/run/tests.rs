@@ -104,6 +104,26 @@ fn a_known_failure_is_no_unexpected_result_and_a_known_failure_that_is_gone_is_o
 }
 
 #[test]
+fn an_entry_that_no_case_shows_any_more_is_unexpected() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("known.toml");
+    let of_exit = |outcome: &str| {
+        let entry = format!("outcome = \"{outcome}\"\ncase = \"personas/row07/google-talk/in*\"");
+        let text = format!("format = 1\n[[known]]\n{entry}\nwhy = \"a bug\"\n");
+        std::fs::write(&file, text).unwrap();
+        let args = args(&format!("--baseline {}", file.display()));
+        let start: Start = |_, _, _| {
+            let mut record = fixture::failed();
+            record.verdict = Verdict::Xfail;
+            play(fixture::gather(vec![record], false))
+        };
+        run(&args, start, quiet).unwrap()
+    };
+    assert_eq!(of_exit("tcp-dialback"), Exit::Expected);
+    assert_eq!(of_exit("tls-dialback"), Exit::Unexpected);
+}
+
+#[test]
 fn a_baseline_with_mistakes_runs_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("known.toml");
@@ -114,7 +134,7 @@ fn a_baseline_with_mistakes_runs_nothing() {
     std::fs::write(&file, "format = 1\n[[known]]\ncase = \"**\"\n").unwrap();
     let error = run(&args, start, quiet).unwrap_err();
     assert_eq!(error.exit(), Exit::Usage);
-    assert!(error.chain().contains("`outcome` is missing"), "{error}");
+    assert!(error.chain().contains("`why` is missing"), "{error}");
 }
 
 #[test]

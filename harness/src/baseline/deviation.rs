@@ -1,0 +1,105 @@
+//! What is wrong with a result, as entries of a baseline name it: one deviation for each of its causes.
+
+use std::fmt;
+
+use super::entry::Covers;
+use crate::finding::{Against, Finding, Sign};
+use crate::judge::{WANTED, clause, needs_control};
+use crate::record::{CaseResult, ControlState};
+use crate::verdict::Weight;
+
+/// One thing that is wrong with a result. The [causes](crate::judge::causes) of a run tell the same ones apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Deviation {
+    /// How much it weighs.
+    pub(super) level: Covers,
+    pub(super) what: What,
+    /// How the case ended, in the words of the report.
+    pub(super) outcome: String,
+    /// The rule of the oracle that decides the case, unless a scenario does.
+    pub(super) rule: Option<&'static str>,
+}
+
+/// What a deviation goes against.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    /// The requirement with this id.
+    Requirement(String),
+    /// What no case may show, in the words of the report.
+    Fault(String),
+    /// The ends that the rule of the oracle allows.
+    End,
+}
+
+impl Deviation {
+    /// The deviations of a result, each once.
+    pub(super) fn all(result: &CaseResult) -> Vec<Self> {
+        let Some(outcome) = result.outcome().map(ToString::to_string) else {
+            return Vec::new();
+        };
+        let rule = result.allowed.as_ref().map(|allowed| allowed.rule);
+        let of_findings = result
+            .findings()
+            .iter()
+            .filter_map(|finding| Some((level(finding.weight)?, what(result, finding))));
+        let mut all: Vec<Self> = of_findings
+            .chain(unproven(result))
+            .map(|(level, what)| Self {
+                level,
+                what,
+                outcome: outcome.clone(),
+                rule,
+            })
+            .collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+}
+
+impl fmt::Display for Deviation {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { outcome, level, .. } = self;
+        match &self.what {
+            What::Requirement(id) if *level == Covers::Undecided => write!(to, "leaves open {id}"),
+            What::Requirement(id) => write!(to, "breaks {id}"),
+            What::Fault(fault) => write!(to, "{outcome}, but {fault}"),
+            What::End => to.write_str(outcome),
+        }
+    }
+}
+
+const fn level(weight: Weight) -> Option<Covers> {
+    match weight {
+        Weight::Must => Some(Covers::Fail),
+        Weight::Undecided => Some(Covers::Undecided),
+        Weight::Should => Some(Covers::Warn),
+        Weight::Disputed | Weight::May => None,
+    }
+}
+
+fn what(result: &CaseResult, finding: &Finding) -> What {
+    let requirement = clause(result, finding).requirement;
+    match (&finding.against, requirement) {
+        (Against::Outcome, _) => What::End,
+        (_, Some(id)) => What::Requirement(id),
+        (Against::Fault(fault), None) => What::Fault(fault.to_string()),
+        (Against::Requirements(_), None) if finding.sign == Sign::Aftermath => {
+            What::Fault("the target no longer worked afterwards".to_owned())
+        }
+        (Against::Scenario, None) => What::Fault(WANTED.to_owned()),
+        // An id that is in no registry.
+        (Against::Requirements(ids), None) => What::Requirement(ids.join(", ")),
+    }
+}
+
+/// A refusal that proves nothing without its control.
+fn unproven(result: &CaseResult) -> Option<(Covers, What)> {
+    let control = result.control.as_ref().filter(|_| needs_control(result))?;
+    let (level, fault) = match control.state {
+        ControlState::Accepted | ControlState::Pending | ControlState::Failed => return None,
+        ControlState::Missed => (Covers::Warn, "its control was not accepted"),
+        ControlState::Open => (Covers::Undecided, "its control was not decided"),
+    };
+    Some((level, What::Fault(fault.to_owned())))
+}
