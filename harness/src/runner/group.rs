@@ -459,7 +459,7 @@ impl Schedule {
             instance,
             target: &instance.running,
             profile: self.plan.profile,
-            deadlines: self.plan.deadlines * stretch,
+            deadlines: self.plan.deadlines.outlasting(instance.running.patience) * stretch,
             stretch,
             prove: self.plan.prove,
         }

@@ -180,6 +180,18 @@ impl Deadlines {
             settle: Duration::from_secs(1).min(case / 4),
         }
     }
+
+    /// The same for a target that is itself patient for so long: where a partner waits for the target to lose
+    /// patience, one that begins to count a second late is not silent.
+    pub(super) fn outlasting(self, own: Option<Duration>) -> Self {
+        let longer = own.filter(|own| *own <= self.patience);
+        Self {
+            patience: longer.map_or(self.patience, |own| {
+                self.patience.max(own * 3 / 2).min(self.case)
+            }),
+            ..self
+        }
+    }
 }
 
 impl std::ops::Mul<u32> for Deadlines {
@@ -202,6 +214,8 @@ impl Default for Deadlines {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use simulated_partners::persona::builtin;
 
     use super::*;
@@ -232,5 +246,19 @@ mod tests {
         most_telling_first(&mut jobs);
         let place = jobs.iter().position(|job| job.case.id == control);
         assert!(place <= Some(families.len()), "{place:?}");
+    }
+
+    #[rstest]
+    #[case(None, 5)]
+    #[case(Some(2), 5)]
+    #[case(Some(4), 6)]
+    #[case(Some(6), 5)]
+    fn a_partner_outlasts_a_target_whose_patience_it_can_wait_for(
+        #[case] own: Option<u64>,
+        #[case] patience: u64,
+    ) {
+        let deadlines = Deadlines::within(Duration::from_secs(10));
+        let outlasting = deadlines.outlasting(own.map(Duration::from_secs));
+        assert_eq!(outlasting.patience, Duration::from_secs(patience));
     }
 }
