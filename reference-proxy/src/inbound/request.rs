@@ -235,7 +235,8 @@ impl AwaitRequest {
         if dialback.answer.is_some() {
             return Ok(Next::Stay);
         }
-        if !self.shown.dialback && !self.is_authenticated() {
+        // Its namespace is not declared here either: no answer with its prefix would be well-formed.
+        if !self.shown.dialback {
             return Err((Condition::PolicyViolation, "no dialback on this stream"));
         }
         let (Some(from), Some(to)) = (dialback.from, dialback.to) else {
