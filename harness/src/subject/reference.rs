@@ -127,12 +127,13 @@ impl Reference {
             true => Some(started(&text, &clock)?),
             false => None,
         };
+        // In its own name, so that it gets the stanzas of both domains.
         let link = gateway::connect(
             proxy.internal_address(),
             DOMAIN,
             &gateway,
             &lab.authority.roots(),
-            DOMAIN,
+            GATEWAY,
         )
         .await
         .map_err(|error| StartError::Environment(format!("the proxy's inner side: {error}")))?;
