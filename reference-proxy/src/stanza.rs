@@ -77,12 +77,11 @@ impl StanzaError {
     pub(crate) fn element(self, text: &str) -> String {
         let kind = match self {
             Self::Forbidden | Self::NotAuthorized => "auth",
-            Self::JidMalformed | Self::NotAcceptable => "modify",
+            Self::JidMalformed | Self::NotAcceptable | Self::PolicyViolation => "modify",
             Self::RemoteServerTimeout | Self::ResourceConstraint => "wait",
             Self::InternalServerError
             | Self::ItemNotFound
             | Self::NotAllowed
-            | Self::PolicyViolation
             | Self::RemoteConnectionFailed
             | Self::RemoteServerNotFound
             | Self::ServiceUnavailable => "cancel",

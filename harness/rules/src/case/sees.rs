@@ -47,6 +47,9 @@ pub enum Sees {
     /// A stanza whose error violates RFC 6120 §8.3, in addition to the stanza. `condition` says what is
     /// wrong with it.
     MalformedStanzaError,
+    /// A stanza whose error has another type than RFC 6120 §8.3.3 recommends for its condition, in
+    /// addition to the stanza. `condition` is that of the error.
+    MistypedStanzaError,
     /// `</stream:stream>`.
     StreamEnd,
     /// Whitespace between elements.
@@ -136,9 +139,10 @@ impl Sees {
             Self::Unit(unit) => Some(unit.element()),
             Self::Header => Some(Element::prefixed("stream", NS_STREAM, "stream")),
             Self::MalformedError => Some(Unit::StreamError.element()),
-            Self::Delivered | Self::Returned | Self::MalformedStanzaError => {
-                Some(Unit::Message.element())
-            }
+            Self::Delivered
+            | Self::Returned
+            | Self::MalformedStanzaError
+            | Self::MistypedStanzaError => Some(Unit::Message.element()),
             Self::Answered => Some(Unit::Iq.element()),
             Self::OtherElement => Some(Element::new(OTHER, OTHER)),
             _ => None,
@@ -157,6 +161,7 @@ impl Sees {
             | Self::OtherElement
             | Self::Element
             | Self::MalformedStanzaError
+            | Self::MistypedStanzaError
             | Self::Whitespace
             | Self::Anything
             | Self::Illegal
@@ -173,7 +178,7 @@ impl Sees {
     pub fn conditions(self) -> Option<&'static [&'static str]> {
         match self {
             Self::Unit(unit) => unit.conditions(),
-            Self::Returned | Self::Stanza => Unit::Message.conditions(),
+            Self::Returned | Self::Stanza | Self::MistypedStanzaError => Unit::Message.conditions(),
             Self::Closed => Some(&ENDS),
             Self::TlsFailed
             | Self::ConnectFailed

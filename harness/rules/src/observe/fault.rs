@@ -11,8 +11,13 @@ pub(super) fn of(element: &Element) -> Option<(Sees, &'static str)> {
     }
     // Stanzas at the local side may have the namespace of its link.
     let is_stanza = ["message", "presence", "iq"].contains(&element.name.as_str());
-    let fault = is_stanza.then(|| stanza_error(element)).flatten()?;
-    Some((Sees::MalformedStanzaError, fault))
+    if !is_stanza {
+        return None;
+    }
+    match stanza_error(element) {
+        Some(fault) => Some((Sees::MalformedStanzaError, fault)),
+        None => mistyped(element).map(|condition| (Sees::MistypedStanzaError, condition)),
+    }
 }
 
 /// RFC 6120 §4.9.2.
@@ -41,6 +46,42 @@ fn stanza_error(stanza: &Element) -> Option<&'static str> {
     let defined = Unit::Message.conditions().unwrap_or_default();
     condition(error, NS_STANZAS, defined, &["gone", "redirect"])
 }
+
+/// The condition of a well-formed error, if its type is not one that RFC 6120 §8.3.3 recommends for it.
+fn mistyped(stanza: &Element) -> Option<&'static str> {
+    let own = |child: &&Element| child.name == "error" && child.namespace == stanza.namespace;
+    let error = stanza.elements().find(own)?;
+    let kind = error.attribute("type")?;
+    let condition = Unit::Message.condition(stanza)?;
+    let (condition, kinds) = TYPES.iter().find(|(name, _)| *name == condition)?;
+    (!kinds.contains(&kind)).then_some(condition)
+}
+
+/// The types that go with each condition, those of RFC 3920 §9.3.3 too; an `undefined-condition` has any.
+const TYPES: [(&str, &[&str]); 21] = [
+    ("bad-request", &["modify"]),
+    ("conflict", &["cancel"]),
+    ("feature-not-implemented", &["cancel", "modify"]),
+    ("forbidden", &["auth"]),
+    ("gone", &["cancel", "modify"]),
+    ("internal-server-error", &["cancel", "wait"]),
+    ("item-not-found", &["cancel"]),
+    ("jid-malformed", &["modify"]),
+    ("not-acceptable", &["modify"]),
+    ("not-allowed", &["cancel"]),
+    ("not-authorized", &["auth"]),
+    ("policy-violation", &["modify", "wait"]),
+    ("recipient-unavailable", &["wait"]),
+    ("redirect", &["modify"]),
+    ("registration-required", &["auth"]),
+    ("remote-server-not-found", &["cancel"]),
+    // Unless the error is of a more permanent nature.
+    ("remote-server-timeout", &["cancel", "wait"]),
+    ("resource-constraint", &["wait"]),
+    ("service-unavailable", &["cancel"]),
+    ("subscription-required", &["auth"]),
+    ("unexpected-request", &["modify", "wait"]),
+];
 
 /// What is wrong with the content of an error: one defined condition, which is empty unless listed
 /// here, one text and one element of an application.
@@ -149,8 +190,31 @@ mod tests {
         let gone = Element::new(NS_STANZAS, "gone").text("xmpp:a.example");
         let moved = Element::new(NS_SERVER, "error").attr("type", "cancel");
         assert_eq!(stanza("chat", &[]), None);
-        assert_eq!(stanza("error", &[stanza_error("wait", "conflict")]), None);
+        assert_eq!(stanza("error", &[stanza_error("cancel", "conflict")]), None);
         assert_eq!(stanza("error", &[moved.child(gone).child(text)]), None);
+    }
+
+    #[test]
+    fn each_condition_goes_with_its_types() {
+        let mistyped =
+            |kind: &str, condition: &str| stanza("error", &[stanza_error(kind, condition)]);
+        for (kind, condition) in [
+            ("wait", "remote-server-timeout"),
+            ("cancel", "remote-server-timeout"),
+            ("auth", "undefined-condition"),
+            ("modify", "jid-malformed"),
+        ] {
+            assert_eq!(mistyped(kind, condition), None, "{kind} {condition}");
+        }
+        for (kind, condition) in [
+            ("wait", "conflict"),
+            ("modify", "remote-server-timeout"),
+            ("wait", "remote-server-not-found"),
+            ("cancel", "jid-malformed"),
+        ] {
+            let found = Some((Sees::MistypedStanzaError, condition));
+            assert_eq!(mistyped(kind, condition), found);
+        }
     }
 
     #[test]
