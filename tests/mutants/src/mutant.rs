@@ -1,6 +1,6 @@
 //! What the files of `data/` say: one defect each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -29,6 +29,21 @@ pub(crate) struct Mutant {
     cases: Vec<String>,
     /// Why nobody can see it from outside, or why no standard forbids it.
     pub(crate) invisible: Option<String>,
+    /// Why the suite does not fail it, or why the level is lower than that of its requirements.
+    pub(crate) lenient: Option<String>,
+    /// How strongly it is forbidden; by default as the strongest of its requirements.
+    level: Option<Level>,
+}
+
+/// How strongly a mutant is forbidden.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Level {
+    /// By a should or by practice alone: a warning is right.
+    Should,
+    /// By a must, by what follows from one, or for security.
+    #[default]
+    Must,
 }
 
 /// One place of a mutant, with the same keys.
@@ -48,6 +63,10 @@ impl Mutant {
             replace: self.replace.clone(),
         };
         std::iter::once(first).chain(self.also.clone()).collect()
+    }
+
+    pub(crate) fn level(&self) -> Level {
+        self.level.unwrap_or_default()
     }
 
     pub(crate) fn cases(&self) -> Vec<String> {
@@ -81,6 +100,21 @@ pub(crate) enum DataError {
     },
     #[error("there are two mutants called {0}")]
     Twice(String),
+    #[error("mutant {0}: there is no requirement {1}")]
+    Unknown(String, String),
+}
+
+/// The parts of a file of requirements that say how strong each is.
+#[derive(Deserialize)]
+struct Requirements {
+    #[serde(default)]
+    requirement: Vec<Requirement>,
+}
+
+#[derive(Deserialize)]
+struct Requirement {
+    id: String,
+    level: String,
 }
 
 /// All mutants, in the order of their files.
@@ -93,10 +127,48 @@ pub(crate) fn load() -> Result<Vec<Mutant>, DataError> {
             toml::from_str(&text).map_err(|source| DataError::Mistaken { path, source })?;
         mutants.extend(file.mutant);
     }
+    let levels = levels()?;
+    for mutant in &mut mutants {
+        let strongest = level(mutant, &levels)?;
+        mutant.level.get_or_insert(strongest);
+    }
     let mut ids = BTreeSet::new();
     match mutants.iter().find(|mutant| !ids.insert(&mutant.id)) {
         Some(twice) => Err(DataError::Twice(twice.id.clone())),
         None => Ok(mutants),
+    }
+}
+
+/// The level of each requirement.
+fn levels() -> Result<BTreeMap<String, Level>, DataError> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios/requirements");
+    let mut levels = BTreeMap::new();
+    for path in files(&folder)? {
+        let text = read(&path)?;
+        let file: Requirements =
+            toml::from_str(&text).map_err(|source| DataError::Mistaken { path, source })?;
+        let rows = file.requirement.into_iter();
+        levels.extend(rows.map(|row| match row.level.as_str() {
+            "must" | "derived" | "security" => (row.id, Level::Must),
+            _ => (row.id, Level::Should),
+        }));
+    }
+    Ok(levels)
+}
+
+/// That of the strongest requirement. Rules of the oracle, whose names have dots, are musts.
+fn level(mutant: &Mutant, levels: &BTreeMap<String, Level>) -> Result<Level, DataError> {
+    let mut all = Vec::new();
+    for id in &mutant.requirements {
+        all.push(match levels.get(id) {
+            Some(level) => *level,
+            None if id.contains('.') => Level::Must,
+            None => return Err(DataError::Unknown(mutant.id.clone(), id.clone())),
+        });
+    }
+    match !all.is_empty() && all.iter().all(|level| *level == Level::Should) {
+        true => Ok(Level::Should),
+        false => Ok(Level::Must),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::mutant::Mutant;
+use crate::mutant::{Level, Mutant};
 use crate::run::{Noticed, Verdict};
 
 fn word(noticed: Noticed) -> &'static str {
@@ -33,54 +33,84 @@ pub(crate) fn line(mutant: &Mutant, verdict: &Verdict) -> String {
     line
 }
 
+/// A mutant that can be seen, and what became of it.
+type Seen<'a> = (&'a Mutant, Option<&'a Verdict>);
+
+fn noticed((_, verdict): &Seen<'_>) -> Option<Noticed> {
+    verdict.map(|verdict| verdict.noticed)
+}
+
+fn named((_, verdict): &Seen<'_>) -> bool {
+    verdict.is_some_and(|verdict| verdict.named)
+}
+
 /// The page `docs/mutants.md`.
 pub(crate) fn page(mutants: &[Mutant], verdicts: &BTreeMap<String, Verdict>) -> String {
     let visible = mutants.iter().filter(|mutant| mutant.invisible.is_none());
-    let visible: Vec<(&Mutant, Option<&Verdict>)> = visible
+    let visible: Vec<Seen<'_>> = visible
         .map(|mutant| (mutant, verdicts.get(&mutant.id)))
         .collect();
-    let count = |wanted: Noticed| {
-        let ends = visible.iter().filter_map(|(_, verdict)| *verdict);
-        ends.filter(|verdict| verdict.noticed == wanted).count()
-    };
-    let all = visible.len().max(1);
-    let share = |part: usize| format!("{part} | {:.1} %", 100.0 * part as f64 / all as f64);
-    let noticed = visible.iter().filter_map(|(_, verdict)| *verdict);
-    let named = noticed.clone().filter(|verdict| verdict.named).count();
-    let mut page = String::from(include_str!("page.md"));
-    let rows = [
-        ("noticed as `fail`", share(count(Noticed::Fail))),
-        ("noticed as `warn` only", share(count(Noticed::Warn))),
-        ("noticed as `error` only", share(count(Noticed::Error))),
-        ("left undecided", share(count(Noticed::Undecided))),
-        (
-            "the run did not end in time",
-            share(count(Noticed::Endless)),
-        ),
-        ("not noticed", share(count(Noticed::No))),
-        (
-            "all that a standard forbids and that can be seen",
-            share(visible.len()),
-        ),
-        (
-            "the first finding names the rule that is broken",
-            share(named),
-        ),
-    ];
-    for (what, figures) in rows {
-        writeln!(page, "| {what} | {figures} |").expect("a String takes all text");
-    }
-    let rest = visible
+    let (musts, shoulds): (Vec<Seen<'_>>, Vec<Seen<'_>>) = visible
         .iter()
-        .filter(|(_, verdict)| !verdict.is_some_and(|verdict| verdict.noticed == Noticed::Fail));
-    list(
-        &mut page,
-        "Not a `fail`",
-        rest.map(|(mutant, verdict)| {
-            let how = verdict.map_or("not run", |verdict| word(verdict.noticed));
-            (*mutant, how.to_lowercase())
+        .partition(|(mutant, _)| mutant.level() == Level::Must);
+    let mut page = String::from(include_str!("page.md"));
+    type Test<'a> = &'a dyn Fn(&Seen<'_>) -> bool;
+    let rows: [(&str, Test<'_>); 8] = [
+        ("noticed as `fail`", &|seen| {
+            noticed(seen) == Some(Noticed::Fail)
         }),
-    );
+        ("noticed as `warn` only", &|seen| {
+            noticed(seen) == Some(Noticed::Warn)
+        }),
+        ("noticed as `error` only", &|seen| {
+            noticed(seen) == Some(Noticed::Error)
+        }),
+        ("left undecided", &|seen| {
+            noticed(seen) == Some(Noticed::Undecided)
+        }),
+        ("the run did not end in time", &|seen| {
+            noticed(seen) == Some(Noticed::Endless)
+        }),
+        ("not noticed", &|seen| noticed(seen) == Some(Noticed::No)),
+        ("all that can be seen", &|_| true),
+        ("the first finding names the rule that is broken", &named),
+    ];
+    for (what, test) in rows {
+        write!(page, "| {what} |").expect("a String takes all text");
+        for some in [&musts, &shoulds, &visible] {
+            let count = some.iter().filter(|seen| test(seen)).count();
+            let share = 100.0 * count as f64 / some.len().max(1) as f64;
+            write!(page, " {count} | {share:.1} % |").expect("a String takes all text");
+        }
+        page.push('\n');
+    }
+    let why = |mutant: &Mutant, how: String| match &mutant.lenient {
+        Some(why) => format!("{how}: {why}"),
+        None => how,
+    };
+    for (title, some) in [
+        ("Forbidden by a must, and no `fail`", &musts),
+        ("Forbidden by a should, and no `fail`", &shoulds),
+    ] {
+        let rest = some
+            .iter()
+            .filter(|seen| noticed(seen) != Some(Noticed::Fail));
+        list(
+            &mut page,
+            title,
+            rest.map(|seen| {
+                let how = noticed(seen).map_or("not run", word);
+                (seen.0, why(seen.0, how.to_lowercase()))
+            }),
+        );
+    }
+    let others = visible.iter().filter_map(|seen| {
+        let [case, against, _] = seen.1?.first.as_ref()?;
+        let broken = seen.0.requirements.iter().cloned().collect::<Vec<String>>();
+        let instead = format!("{} in `{case}`, not {}", against, broken.join(", "));
+        (!named(seen)).then_some((seen.0, instead))
+    });
+    list(&mut page, "The first finding names another rule", others);
     let invisible = mutants
         .iter()
         .filter_map(|mutant| Some((mutant, mutant.invisible.clone()?)));

@@ -36,7 +36,7 @@ pub(crate) struct Verdict {
     pub(crate) noticed: Noticed,
     /// How many cases failed, warned and ended with an error, of how many.
     pub(crate) counts: [u64; 4],
-    /// The case of the first finding, what it goes against, and its words.
+    /// The case of the first cause in the report, what it goes against, and its words.
     pub(crate) first: Option<[String; 3]>,
     /// Whether the first finding names what the mutant breaks.
     pub(crate) named: bool,
@@ -144,39 +144,36 @@ fn judge(mutant: &Mutant, report: &Value, seconds: f64) -> Verdict {
     let heaviest = weights.into_iter().find(|(word, _)| count(word) > 0);
     let noticed = heaviest.map_or(Noticed::No, |(_, noticed)| noticed);
     let mut cases = report["cases"].as_array().into_iter().flatten();
-    let case = cases.find(|case| case["verdict"].as_str() == heaviest.map(|(word, _)| word));
-    let first = case.map(first_finding);
+    let heaviest = heaviest.map(|(word, _)| word);
+    let case = cases.find(|case| case["verdict"].as_str() == heaviest);
+    let first = first_cause(report).or_else(|| {
+        let why = case?["why"].as_str().unwrap_or_default();
+        let id = case?["id"].as_str().unwrap_or_default();
+        Some([id.to_owned(), String::new(), why.to_owned()])
+    });
     let named = first
         .as_ref()
-        .is_some_and(|(against, _)| mutant.requirements.iter().any(|id| against.contains(id)));
+        .is_some_and(|[_, against, _]| mutant.requirements.contains(against));
     Verdict {
         noticed,
         counts,
-        first: case.zip(first).map(|(case, (against, text))| {
-            let id = case["id"].as_str().unwrap_or_default().to_owned();
-            [id, against.join(", "), text]
-        }),
+        first,
         named,
         seconds,
     }
 }
 
-/// What the first finding of a case goes against, and its words.
-fn first_finding(case: &Value) -> (Vec<String>, String) {
-    let finding = &case["findings"][0];
-    let text = finding["text"].as_str().or_else(|| case["why"].as_str());
-    let text = text.unwrap_or_default().to_owned();
-    let requirements = finding["against"]["requirements"].as_array();
-    let against = match (requirements, case["allowed"]["rule"].as_str()) {
-        (Some(ids), _) => ids
-            .iter()
-            .filter_map(|id| id.as_str())
-            .map(str::to_owned)
-            .collect(),
-        (None, Some(rule)) => vec![rule.to_owned()],
-        (None, None) => Vec::new(),
-    };
-    (against, text)
+/// What the report shows first: a case, the requirement or rule of the oracle that it goes against, and
+/// the words.
+fn first_cause(report: &Value) -> Option<[String; 3]> {
+    let cause = &report["causes"][0];
+    let case = cause["cases"][0].as_str()?;
+    let mut cases = report["cases"].as_array()?.iter();
+    let decided = cases.find(|one| one["id"].as_str() == Some(case))?;
+    let requirement = cause["clause"]["requirement"].as_str();
+    let against = requirement.or(decided["allowed"]["rule"].as_str())?;
+    let text = cause["text"].as_str().unwrap_or_default();
+    Some([case, against, text].map(str::to_owned))
 }
 
 /// The verdicts of earlier runs, by mutant.
