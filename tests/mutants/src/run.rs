@@ -171,7 +171,7 @@ fn first_cause(report: &Value) -> Option<[String; 3]> {
     let mut cases = report["cases"].as_array()?.iter();
     let decided = cases.find(|one| one["id"].as_str() == Some(case))?;
     let requirement = cause["clause"]["requirement"].as_str();
-    let against = requirement.or(decided["allowed"]["rule"].as_str())?;
+    let against = requirement.or_else(|| decided["allowed"]["rule"].as_str())?;
     let text = cause["text"].as_str().unwrap_or_default();
     Some([case, against, text].map(str::to_owned))
 }
