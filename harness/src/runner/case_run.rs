@@ -23,9 +23,8 @@ use super::passing::{Passing, rest};
 use super::plan::Job;
 use super::published::Published;
 use crate::case::names::Names;
-use crate::case::{Direction, Expect, MAIN, Script, Sees};
+use crate::case::{Direction, MAIN, Script, Sees};
 use crate::evidence::{Ailment, Arrival, Bounce};
-use crate::judge::{Grade, grade};
 use crate::lab::Lease;
 use crate::observe::{self, Observation, Observer};
 use crate::subject::inner_side::Stanzas;
@@ -56,7 +55,7 @@ pub(super) struct CaseRun<'a> {
     /// When something happened last.
     pub(super) last: Instant,
     /// Open connections.
-    open: usize,
+    pub(super) open: usize,
     /// Whether a connection has ended, or was not taken, since the target was last looked for.
     cut_off: bool,
     /// How many records were changed.
@@ -432,79 +431,5 @@ impl<'a> CaseRun<'a> {
         *count += 1;
         self.board.raise(word, "");
         self.board.raise(format!("{word}-{count}"), "");
-    }
-
-    /// Whether there is nothing left to wait for.
-    fn is_decided(&self) -> bool {
-        if self.by_oracle() {
-            return self.backend.is_decided(self.job, &self.observed);
-        }
-        let improves = |one: &Expect| {
-            let is_open = self.open > 0 && !one.or.is_empty();
-            is_open && matches!(self.stands(one), Grade::Tolerated(_))
-        };
-        self.is_bearable() && !self.script.expect.iter().any(improves)
-    }
-
-    /// Whether a scenario shows all that it wants, if only by an alternative that is tolerated. A better one may
-    /// still be under way, on another connection.
-    fn is_bearable(&self) -> bool {
-        // Only forbidden events are left, which are decided at the end.
-        let mut wanted = self.script.expect.iter().filter(|one| !one.is_negative());
-        !self.by_oracle()
-            && wanted.clone().next().is_some()
-            && wanted.all(|one| self.stands(one).is_met())
-            && self.has_outcome()
-    }
-
-    /// Whether it shows how the case ends, where the script says how it may. With a link, that shows in
-    /// what is delivered, which the script expects; without one, in the answer.
-    fn has_outcome(&self) -> bool {
-        self.script.outcome.is_empty()
-            || self.backend.is_attached()
-            || self.observed.evidence.arrived.is_seen()
-            || self.open == 0
-    }
-
-    /// Whether only the end of refused streams is awaited.
-    fn is_settling(&self) -> bool {
-        self.by_oracle() && self.backend.is_settling(self.job, &self.observed)
-    }
-
-    /// Whether all connections of a scenario have ended, so little more can happen.
-    fn is_quiet(&self) -> bool {
-        !self.by_oracle()
-            && self.open == 0
-            && !self.observed.observations.is_empty()
-            && !self.is_changing()
-    }
-
-    pub(super) fn stands(&self, expect: &Expect) -> Grade {
-        if expect.sees == Sees::Query {
-            let mut observations = self.observed.observations.clone();
-            observations.extend(self.queries());
-            return grade(expect, &observations, &self.fill());
-        }
-        grade(expect, &self.observed.observations, &self.fill())
-    }
-
-    /// DNS queries about the case's domains.
-    pub(super) fn queries(&self) -> Vec<Observation> {
-        let at = self.began.elapsed();
-        let records = self.bench.lab.dns.records();
-        let own = self.names.domain();
-        let below = format!(".{own}");
-        // Partners' domains are below the case's own, or explicit.
-        let domains = self.names.domains(self.script);
-        let others = domains
-            .iter()
-            .filter(|domain| *domain != own && !domain.ends_with(&below))
-            .flat_map(|domain| records.queries_below(domain));
-        records
-            .queries_below(own)
-            .into_iter()
-            .chain(others)
-            .map(|(name, query)| observe::query(&name, &query.kind, query.tcp, at))
-            .collect()
     }
 }

@@ -27,6 +27,7 @@ mod repeat;
 mod schedule;
 mod silence;
 mod slot;
+mod standing;
 mod timing;
 mod wire_only;
 

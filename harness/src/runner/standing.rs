@@ -1,0 +1,82 @@
+//! How a running case stands: what it has shown, and whether more can come.
+
+use super::case_run::CaseRun;
+use crate::case::{Expect, Sees};
+use crate::judge::{Grade, grade};
+use crate::observe::{self, Observation};
+
+impl CaseRun<'_> {
+    /// Whether there is nothing left to wait for.
+    pub(super) fn is_decided(&self) -> bool {
+        if self.by_oracle() {
+            return self.backend.is_decided(self.job, &self.observed);
+        }
+        let improves = |one: &Expect| {
+            let is_open = self.open > 0 && !one.or.is_empty();
+            is_open && matches!(self.stands(one), Grade::Tolerated(_))
+        };
+        self.is_bearable() && !self.script.expect.iter().any(improves)
+    }
+
+    /// Whether a scenario shows all that it wants, if only by an alternative that is tolerated. A better one may
+    /// still be under way, on another connection.
+    pub(super) fn is_bearable(&self) -> bool {
+        // Only forbidden events are left, which are decided at the end.
+        let mut wanted = self.script.expect.iter().filter(|one| !one.is_negative());
+        !self.by_oracle()
+            && wanted.clone().next().is_some()
+            && wanted.all(|one| self.stands(one).is_met())
+            && self.has_outcome()
+    }
+
+    /// Whether it shows how the case ends, where the script says how it may. With a link, that shows in
+    /// what is delivered, which the script expects; without one, in the answer.
+    fn has_outcome(&self) -> bool {
+        self.script.outcome.is_empty()
+            || self.backend.is_attached()
+            || self.observed.evidence.arrived.is_seen()
+            || self.open == 0
+    }
+
+    /// Whether only the end of refused streams is awaited.
+    pub(super) fn is_settling(&self) -> bool {
+        self.by_oracle() && self.backend.is_settling(self.job, &self.observed)
+    }
+
+    /// Whether all connections of a scenario have ended, so little more can happen.
+    pub(super) fn is_quiet(&self) -> bool {
+        !self.by_oracle()
+            && self.open == 0
+            && !self.observed.observations.is_empty()
+            && !self.is_changing()
+    }
+
+    pub(super) fn stands(&self, expect: &Expect) -> Grade {
+        if expect.sees == Sees::Query {
+            let mut observations = self.observed.observations.clone();
+            observations.extend(self.queries());
+            return grade(expect, &observations, &self.fill());
+        }
+        grade(expect, &self.observed.observations, &self.fill())
+    }
+
+    /// DNS queries about the case's domains.
+    pub(super) fn queries(&self) -> Vec<Observation> {
+        let at = self.began.elapsed();
+        let records = self.bench.lab.dns.records();
+        let own = self.names.domain();
+        let below = format!(".{own}");
+        // Partners' domains are below the case's own, or explicit.
+        let domains = self.names.domains(self.script);
+        let others = domains
+            .iter()
+            .filter(|domain| *domain != own && !domain.ends_with(&below))
+            .flat_map(|domain| records.queries_below(domain));
+        records
+            .queries_below(own)
+            .into_iter()
+            .chain(others)
+            .map(|(name, query)| observe::query(&name, &query.kind, query.tcp, at))
+            .collect()
+    }
+}
