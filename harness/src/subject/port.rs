@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 /// The first of the ports that are asked for.
 const FIRST_PORT: u16 = 10_000;
-/// The end of them, where the system does not tell where those begin that it gives out itself.
-const END_OF_PORTS: u16 = 32_768;
+/// The end of them. Behind it are the ports of partners' domains, which begin to listen only later, too.
+const END_OF_PORTS: u16 = 20_000;
 
 /// A loopback address whose port is free for TCP and UDP now, and that this process gives out once.
 ///
@@ -19,7 +19,8 @@ const END_OF_PORTS: u16 = 32_768;
 /// That of the last port that was tried if none is free.
 pub fn free_address() -> io::Result<SocketAddr> {
     static GIVEN: AtomicU16 = AtomicU16::new(0);
-    let end = system_ports().unwrap_or(END_OF_PORTS).max(FIRST_PORT + 1);
+    let end = system_ports().map_or(END_OF_PORTS, |first| first.min(END_OF_PORTS));
+    let end = end.max(FIRST_PORT + 1);
     let count = u32::from(end - FIRST_PORT);
     // Runs side by side begin in different places.
     let begin = std::process::id().wrapping_mul(61);
