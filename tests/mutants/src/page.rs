@@ -40,8 +40,11 @@ fn noticed((_, verdict): &Seen<'_>) -> Option<Noticed> {
     verdict.map(|verdict| verdict.noticed)
 }
 
-fn named((_, verdict): &Seen<'_>) -> bool {
-    verdict.is_some_and(|verdict| verdict.named)
+/// Whether the first finding names what the mutant is said to break today.
+fn named((mutant, verdict): &Seen<'_>) -> bool {
+    let first = verdict.and_then(|verdict| verdict.first.as_ref());
+    let broken = |id| mutant.requirements.contains(id);
+    first.is_some_and(|[_, against, _]| against.split(", ").any(broken))
 }
 
 /// The page `docs/mutants.md`.
