@@ -12,6 +12,7 @@ mod dns;
 mod domains;
 mod expect;
 pub mod names;
+mod outside;
 mod room;
 mod script;
 mod sees;

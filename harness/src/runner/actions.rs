@@ -86,7 +86,7 @@ impl CaseRun<'_> {
                 for number in 1..=local.times {
                     let text = local.send.replace("{n}", &number.to_string());
                     let stanza = names::stanza(&self.fill()(&text)).map_err(CaseError::Stanza)?;
-                    self.backend.send(&stanza).await;
+                    self.backend.send(&stanza).await?;
                 }
             }
             Due::Dns(at) => {
@@ -108,12 +108,12 @@ impl CaseRun<'_> {
     }
 
     /// Sends what was said in rooms. Returns whether there was anything.
-    pub(super) async fn speak(&mut self) -> bool {
+    pub(super) async fn speak(&mut self) -> Result<bool, CaseError> {
         let said = std::mem::take(&mut self.said);
         for stanza in &said {
-            self.backend.send(stanza).await;
+            self.backend.send(stanza).await?;
         }
-        !said.is_empty()
+        Ok(!said.is_empty())
     }
 
     /// How long the case waits for what the target may have kept of records that change.

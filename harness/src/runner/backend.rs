@@ -85,21 +85,25 @@ impl<'a> Backend<'a> {
 
     /// Makes the target send the probe to the partner.
     pub(super) async fn send_probe(&self, names: &Names, target: &str) -> Result<(), CaseError> {
-        let sender = format!("juliet@{target}");
         match self {
             Self::Attached { inner, .. } => {
+                let sender = format!("juliet@{target}");
                 let probe = ping(names.probe(), &sender, names.domain());
                 inner.send(&probe).await;
                 Ok(())
             }
-            Self::WireOnly(wire) => wire.send_probe(&sender).await,
+            Self::WireOnly(wire) => wire.send_probe().await,
         }
     }
 
-    /// Sends a stanza from the local side. Without a link, nothing can be sent.
-    pub(super) async fn send(&self, stanza: &Element) {
-        if let Some(inner) = self.inner() {
-            inner.send(stanza).await;
+    /// Sends a stanza from the local side. Without a link, it is the request that the target answers.
+    pub(super) async fn send(&self, stanza: &Element) -> Result<(), CaseError> {
+        match self {
+            Self::Attached { inner, .. } => {
+                inner.send(stanza).await;
+                Ok(())
+            }
+            Self::WireOnly(wire) => wire.request(stanza).await,
         }
     }
 

@@ -265,7 +265,7 @@ impl<'a> CaseRun<'a> {
             }
             looked = Duration::ZERO;
             self.drain(AT_ONCE)?;
-            let said = self.speak().await;
+            let said = self.speak().await?;
             self.last = Instant::now();
             if let Some(passing) = &mut passing
                 && said
@@ -372,7 +372,10 @@ impl<'a> CaseRun<'a> {
         if !(self.is_inbound() && attached && self.by_oracle()) {
             self.observed.evidence.arrived = Arrival::Seen;
         }
-        if !attached && let Some(answer) = &observation.element {
+        if !attached
+            && self.is_inbound()
+            && let Some(answer) = &observation.element
+        {
             let delivered = observe::delivered(answer, self.began.elapsed());
             self.count("delivered");
             self.observed.observations.push(delivered);

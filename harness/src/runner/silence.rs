@@ -90,6 +90,16 @@ impl CaseRun<'_> {
         expect.is_negative() || through && past(expect) && expect.or.iter().all(past)
     }
 
+    /// Whether a target may still try another way, where it is not seen that it told the sender.
+    pub(super) fn may_try_again(&self) -> bool {
+        let returned = |expect: &Expect| expect.sees == Sees::Returned;
+        let mut expected = self.job.case.script.expect.iter();
+        !self.backend.is_attached()
+            && !self.is_inbound()
+            && !self.observed.evidence.arrived.is_seen()
+            && expected.any(|one| returned(one) || one.or.iter().any(returned))
+    }
+
     /// What the scenario was to do itself, and never did, if only that explains what was not seen. Where the
     /// target let nobody in, it is the target's doing.
     pub(super) fn left_undone(&self, findings: &[Finding]) -> Option<String> {

@@ -27,6 +27,7 @@ impl CaseRun<'_> {
             && wanted.clone().next().is_some()
             && wanted.all(|one| self.stands(one).is_met())
             && self.has_outcome()
+            && !self.may_try_again()
     }
 
     /// Whether it shows how the case ends, where the script says how it may. With a link, that shows in

@@ -2,7 +2,8 @@
 //!
 //! Inbound, a ping has arrived when its answer comes back, or when the target opens its own
 //! stream after it. Outbound, a partner of the same domain first gets in by the best way that the
-//! policy allows; the stream on which the target answers its ping is the case.
+//! policy allows; the stream on which the target answers its pings is the case. In a scenario, stanzas of the
+//! local side become such pings (`case/outside.rs`).
 
 use std::net::SocketAddr;
 
@@ -10,6 +11,7 @@ use simulated_partners::driver::{Entry, Partner, PartnerSetup};
 use simulated_partners::event::{Close, ConnectionKind, Event, EventKind, Party, TlsSignal};
 use simulated_partners::persona::AuthorityFact;
 use simulated_partners::stanza::ping;
+use simulated_partners::wire::Element;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::error::CaseError;
@@ -135,28 +137,33 @@ impl<'a> WireOnly<'a> {
     }
 
     /// Makes the target send the probe to the partner.
-    pub(super) async fn send_probe(&self, sender: &str) -> Result<(), CaseError> {
-        let (probe, domain) = (self.probe.as_str(), self.domain.as_str());
-        match (&self.hidden.trigger, &self.entrant) {
-            (Trigger::Reply, Some((_, entry))) => {
-                entry.send(ping(probe, domain, &self.bench.target.domain));
+    pub(super) async fn send_probe(&self) -> Result<(), CaseError> {
+        let request = ping(&self.probe, &self.domain, &self.bench.target.domain);
+        self.request(&request).await
+    }
+
+    /// Makes the target send the answer to this request of the partner, or what a command sends with its id.
+    pub(super) async fn request(&self, request: &Element) -> Result<(), CaseError> {
+        let Trigger::Command(call) = &self.hidden.trigger else {
+            if let Some((_, entry)) = &self.entrant {
+                entry.send(request.clone());
             }
-            (Trigger::Reply, None) => {}
-            (Trigger::Command(call), _) => {
-                let _turn = self.hidden.turn().await;
-                call.filled(&[
-                    ("sender", sender),
-                    ("receiver", domain),
-                    ("body", probe),
-                    ("id", probe),
-                ])
-                .with("S2SPEC_CASE", &self.job.case.id)
-                .with("S2SPEC_PARTNER", domain)
-                .run()
-                .await
-                .map_err(|error| CaseError::Command(error.to_string()))?;
-            }
-        }
+            return Ok(());
+        };
+        let _turn = self.hidden.turn().await;
+        let (target, domain) = (&self.bench.target.domain, self.domain.as_str());
+        let id = request.attribute("id").unwrap_or(&self.probe);
+        call.filled(&[
+            ("sender", &format!("juliet@{target}")),
+            ("receiver", domain),
+            ("body", id),
+            ("id", id),
+        ])
+        .with("S2SPEC_CASE", &self.job.case.id)
+        .with("S2SPEC_PARTNER", domain)
+        .run()
+        .await
+        .map_err(|error| CaseError::Command(error.to_string()))?;
         Ok(())
     }
 

@@ -1,10 +1,12 @@
 //! The embedded proxy run alone: its configuration file lists its partners, has its documented defaults,
 //! and no gateway is at its inner side. All that is known of it stands in a target file.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use s2spec::case::Case;
 use s2spec::policy::PolicyNumber;
 use s2spec::subject::reference;
 use s2spec::subject::remote::TargetFile;
@@ -32,6 +34,30 @@ impl LoneProxy {
         dns_cache: Option<Duration>,
         resolver: impl Fn(SocketAddr) -> SocketAddr,
     ) -> Self {
+        let mut more = format!("partner-domains = {partners:?}\n");
+        if let Some(time) = dns_cache {
+            more.push_str(&format!("dns-cache = {}\n", time.as_secs_f64()));
+        }
+        Self::of(row, partners, row, &more, resolver)
+    }
+
+    /// Starts a proxy that takes the partners of these cases, and says that it is set to a policy.
+    pub(crate) fn for_cases(row: PolicyNumber, cases: &[Case], said: PolicyNumber) -> Self {
+        let listed = cases
+            .iter()
+            .flat_map(|case| case.script.listed(&case.domain()));
+        let listed: BTreeSet<String> = listed.collect();
+        let partners: Vec<&str> = listed.iter().map(String::as_str).collect();
+        Self::of(row, &partners, said, "", |lab| lab)
+    }
+
+    fn of(
+        row: PolicyNumber,
+        partners: &[&str],
+        said: PolicyNumber,
+        more: &str,
+        resolver: impl Fn(SocketAddr) -> SocketAddr,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (external, internal, lab) = (free(), free(), free());
         certificates(folder.path());
@@ -49,15 +75,11 @@ impl LoneProxy {
             ));
         }
         write(folder.path(), "proxy.toml", &configuration);
-        let mut target = format!(
-            "format = 1\ndomain = \"{DOMAIN}\"\naddress = \"{external}\"\ndns = \"{lab}\"\n\
-             partner-domains = {partners:?}\n\
+        let target = format!(
+            "format = 1\ndomain = \"{DOMAIN}\"\naddress = \"{external}\"\ndns = \"{lab}\"\n{more}\
              ca = {{ certificate = \"ca.crt\", key = \"ca.key\" }}\npolicy = {{ row = {} }}\n",
-            row.number(),
+            said.number(),
         );
-        if let Some(time) = dns_cache {
-            target.push_str(&format!("dns-cache = {}\n", time.as_secs_f64()));
-        }
         let path = folder.path().join("target.toml");
         let file = TargetFile::parse(&path, &target, false).expect("no mistake in it");
         let runtime = Runtime::new().expect("threads");

@@ -3,23 +3,24 @@
 mod dns_cache;
 mod lone_proxy;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use s2spec::case::{Case, Set};
+use s2spec::case::{Case, Direction, Set};
 use s2spec::oracle::Profile;
 use s2spec::policy::PolicyNumber;
 use s2spec::record::Record;
+use s2spec::subject::Target;
 use s2spec::subject::built_in::{self, Site};
 use s2spec::subject::port::free_address;
 use s2spec::subject::remote::{Remote, TargetFile};
 use s2spec::verdict::Verdict;
 use simulated_partners::pki::Authority;
 
-use crate::support::{all_cases, built_in, ending, run};
+use crate::support::{all_cases, built_in, ending, others, run};
 use lone_proxy::LoneProxy;
 
 /// The trigger gets in by EXTERNAL, dialback over TLS or plaintext dialback.
@@ -86,8 +87,12 @@ fn a_server_with_an_allow_list_is_judged_by_scenarios() {
         "certificates/CRT-0",
         "streams/",
     ];
-    let selected =
-        selected(|case| case.row == row && areas.iter().any(|area| case.id.starts_with(area)));
+    // Outbound, many wait for a target that tries again, and few run at a time.
+    let selected = selected(|case| {
+        case.row == row
+            && case.direction == Direction::Inbound
+            && areas.iter().any(|area| case.id.starts_with(area))
+    });
     let records = run(
         Arc::new(Remote::new(proxy.file.clone())),
         Profile::default(),
@@ -125,6 +130,109 @@ fn with_an_allow_list_kept_dns_answers_change_no_verdict() {
         ends.collect::<BTreeMap<String, String>>()
     });
     assert_eq!(keeping, plain);
+}
+
+/// What the wire does not show of the embedded proxy, and why.
+const NOT_SHOWN: [&str; 1] = [
+    // The proxy keeps a stream on which its key was refused, and so does the partner, for which it is
+    // valid. Only the sender learns of the end.
+    "dialback/DB-15-second-thoughts/error",
+];
+
+/// Outbound scenarios that a target of which only the wire is seen can run.
+fn outbound_from_outside(row: PolicyNumber) -> Vec<Case> {
+    let is_not_shown = |case: &Case| NOT_SHOWN.iter().any(|one| case.id.starts_with(one));
+    selected(|case| {
+        case.set == Set::Scenarios
+            && case.direction == Direction::Outbound
+            && case.row == row
+            && !case.waits()
+            && case.script.from_outside().is_some()
+            && !is_not_shown(case)
+    })
+}
+
+/// A lone proxy that takes every partner of the suite, which may be set otherwise than is said of it.
+fn for_scenarios(row: PolicyNumber, said: PolicyNumber) -> LoneProxy {
+    let all = selected(|case| case.set == Set::Scenarios && case.row == said);
+    LoneProxy::for_cases(row, &all, said)
+}
+
+/// With its inner side, the proxy passes all that it can run.
+#[test]
+fn outbound_scenarios_are_judged_as_with_an_inner_side() {
+    let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+    let judge = |row: u8| {
+        let row = PolicyNumber::new(row).expect("a row");
+        let mut files = BTreeSet::new();
+        let mut sample = outbound_from_outside(row);
+        sample.retain(|case| {
+            let scenario = case.scenario().expect("it is of a scenario");
+            !scenario.is_control && files.insert(scenario.file.clone())
+        });
+        let proxy = for_scenarios(row, row);
+        let target = Arc::new(Remote::new(proxy.file.clone()));
+        let records = run(target, Profile::default(), &sample);
+        let wrong = others(&records, &[Verdict::Pass, Verdict::Unsupported]);
+        assert_eq!(wrong, Vec::<String>::new());
+        records
+            .iter()
+            .filter(|record| record.verdict == Verdict::Pass)
+            .count()
+    };
+    let passed: usize = std::thread::scope(|scope| {
+        let rows = [2, 7, 9, 17].map(|row| scope.spawn(move || judge(row)));
+        rows.map(|row| row.join().expect("it passes")).iter().sum()
+    });
+    assert!(passed > 150, "only {passed} were run");
+}
+
+#[test]
+fn outbound_scenarios_of_a_real_server_are_judged_alike() {
+    let Some(prosody) = built_in("prosody") else {
+        return;
+    };
+    let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+    let row = PolicyNumber::new(9).expect("a row");
+    let mut sample = outbound_from_outside(row);
+    let areas = ["dns/DNS-17", "tls/TLS-1", "tls/TLS-2"];
+    sample.retain(|case| areas.iter().any(|area| case.id.starts_with(area)));
+    let folder = tempfile::tempdir().expect("a folder");
+    let remote = Remote::new(set_up(folder.path(), &[row], |lab| lab));
+    let [seen, linked] = [Arc::new(remote) as Arc<dyn Target>, Arc::new(prosody)].map(|target| {
+        let records = run(target, Profile::default(), &sample);
+        let verdicts = records.into_iter();
+        let verdicts = verdicts.map(|one| (one.result.case.id, one.verdict));
+        verdicts.collect::<BTreeMap<String, Verdict>>()
+    });
+    let mut compared = 0;
+    for (id, verdict) in seen {
+        // A component of Prosody shows a second domain.
+        if verdict != Verdict::Unsupported {
+            compared += 1;
+            assert_eq!(Some(&verdict), linked.get(&id), "{id}");
+        }
+    }
+    assert!(compared > 10, "only {compared} were compared");
+}
+
+#[test]
+fn a_target_that_is_set_otherwise_fails_outbound_scenarios_from_outside() {
+    let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+    let [optional, required] = [9, 7].map(|row| PolicyNumber::new(row).expect("a row"));
+    let proxy = for_scenarios(optional, required);
+    let target = Arc::new(Remote::new(proxy.file.clone()));
+    let mut sample = outbound_from_outside(required);
+    sample.retain(|case| case.id.starts_with("negotiation/NG-15-stripped-starttls/"));
+    let records = run(target, Profile::default(), &sample);
+    let failed: Vec<&str> = records
+        .iter()
+        .filter(|record| record.verdict == Verdict::Fail)
+        .map(|record| record.result.case.id.as_str())
+        .collect();
+    let variants = ["dialback", "external", "nothing", "other-namespace"];
+    let fails = variants.map(|one| format!("negotiation/NG-15-stripped-starttls/{one}/row07"));
+    assert_eq!(failed, fails);
 }
 
 fn selected(wanted: impl Fn(&Case) -> bool) -> Vec<Case> {
@@ -227,7 +335,7 @@ fn set_up(
         "format = 1\ndomain = {:?}\naddress = \"127.0.0.1:{}\"\ndns = \"{}\"\n\
          ca = {{ certificate = \"ca.crt\", key = \"ca.key\" }}\n{policies}\n[start]\n\
          command = [\"sh\", \"-c\", \"exec prosody --config row$S2SPEC_ROW.cfg.lua -F\"]\n\
-         ready = \"Activated service 's2s'\"\n",
+         ready = \"Activated service 's2s'\"\n[timeouts]\nstream = 4\n",
         prosody.description.host, site.s2s, lab,
     );
     TargetFile::parse(&folder.join("target.toml"), &text, false).expect("no mistake in it")

@@ -17,7 +17,6 @@ use super::domains::Domains;
 use super::expect::{Expect, OutcomeWord};
 use super::names::Names;
 use super::room::Room;
-use super::sees::Sees;
 use crate::requirement::Registry;
 
 /// The partner that a case is about.
@@ -288,30 +287,6 @@ impl Script {
         let others = self.roles.iter().filter(|role| !role.unlisted);
         domains.extend(others.map(|role| names.of_role(role)));
         domains
-    }
-
-    /// The script for a target whose local side is invisible: a delivery shows in its answer to a ping,
-    /// and other deliveries cannot be observed. `None` if too little of the
-    /// script is left.
-    pub fn from_outside(&self) -> Option<Self> {
-        let is_inside = |expect: &Expect| {
-            matches!(
-                expect.sees,
-                Sees::Delivered | Sees::Answered | Sees::Returned
-            )
-        };
-        let expect: Vec<Expect> = self
-            .expect
-            .iter()
-            .filter(|expect| expect.is_negative() || !is_inside(expect))
-            .cloned()
-            .collect();
-        let tells = expect.iter().any(|expect| !expect.is_negative());
-        let acts = !self.local.is_empty() || !self.rooms.is_empty();
-        (self.direction == Direction::Inbound && !acts && tells).then(|| Self {
-            expect,
-            ..self.clone()
-        })
     }
 
     /// One partner with this persona and one stanza: the oracle decides the outcome.
