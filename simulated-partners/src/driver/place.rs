@@ -1,9 +1,13 @@
 //! Addresses that stay the same while partners come and go.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
 
 use socket2::{Domain, Socket, Type};
+
+/// Ports that the system gives to no connection.
+const SPARE: RangeInclusive<u16> = 30_000..=32_767;
 
 /// An address held for partners that listen there one after the other. Between two of them,
 /// connections are refused.
@@ -20,13 +24,22 @@ impl Place {
     ///
     /// # Errors
     /// When there is none.
-    pub fn anywhere(address: std::net::IpAddr) -> io::Result<Self> {
-        let (held, address) = reserve(SocketAddr::new(address, 0))?;
-        Ok(Self {
-            address,
-            _held: held,
-            _guard: None,
-        })
+    pub fn anywhere(address: IpAddr) -> io::Result<Self> {
+        match reserve(SocketAddr::new(address, 0)) {
+            Ok((held, address)) => Ok(Self {
+                address,
+                _held: held,
+                _guard: None,
+            }),
+            Err(none) => Self::beyond(address).ok_or(none),
+        }
+    }
+
+    /// The same where the system has none left to give: each connection of the last minute still has one.
+    fn beyond(address: IpAddr) -> Option<Self> {
+        SPARE
+            .into_iter()
+            .find_map(|port| Self::at((address, port).into()).ok())
     }
 
     /// Holds a port.
@@ -79,6 +92,20 @@ mod tests {
             drop(listener);
             assert!(connect().is_err(), "nobody listens any more");
             drop((dialled, accepted));
+        }
+    }
+
+    #[test]
+    fn there_is_a_port_where_the_system_gives_none() {
+        let places = [(); 3].map(|()| Place::beyond(Ipv4Addr::LOCALHOST.into()).expect("a port"));
+        let mut ports = places.each_ref().map(|place| place.address().port());
+        ports.sort_unstable();
+        assert!(
+            ports.is_sorted_by(|a, b| a < b),
+            "each has its own: {ports:?}"
+        );
+        for place in &places {
+            listen(place.address());
         }
     }
 

@@ -20,7 +20,7 @@ use s2spec::subject::remote::{Remote, TargetFile};
 use s2spec::verdict::Verdict;
 use simulated_partners::pki::Authority;
 
-use crate::support::{all_cases, built_in, ending, others, run};
+use crate::support::{all_cases, all_cores, built_in, ending, others, run};
 use lone_proxy::LoneProxy;
 
 /// The trigger gets in by EXTERNAL, dialback over TLS or plaintext dialback.
@@ -161,6 +161,7 @@ fn for_scenarios(row: PolicyNumber, said: PolicyNumber) -> LoneProxy {
 /// With its inner side, the proxy passes all that it can run.
 #[test]
 fn outbound_scenarios_are_judged_as_with_an_inner_side() {
+    let _cores = all_cores();
     let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
     let judge = |row: u8| {
         let row = PolicyNumber::new(row).expect("a row");
