@@ -1,9 +1,10 @@
 //! Takes the connections of whoever dials a partner.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 
+use socket2::SockRef;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
@@ -83,13 +84,25 @@ async fn opened(
         .ok()
 }
 
+/// Takes connections as long as it lives. A process that is just being started has copies of all sockets for a
+/// moment, and closing ours alone would leave the port taken.
+struct Ending(TcpListener);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        // It listens, so there is nothing that could fail.
+        let _ = SockRef::from(&self.0).shutdown(Shutdown::Both);
+    }
+}
+
 async fn accept(shared: Arc<Shared>, listener: TcpListener, mut requests: Requests) {
+    let listener = Ending(listener);
     let mut stop = shared.stop.clone();
     loop {
         let accepted = tokio::select! {
             biased;
             _ = stop.wait_for(|stopped| *stopped) => return,
-            accepted = listener.accept() => accepted,
+            accepted = listener.0.accept() => accepted,
             Some(done) = requests.recv() => {
                 // The waiter may have given up.
                 let _ = done.send(Ahead::Nothing);
@@ -120,5 +133,22 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, mut requests: Reques
             connection::run(&shared, opened, Purpose::Serve, number, None, None).await;
             drop(slot);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_is_free_though_a_copy_of_its_listener_is_left() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let copy = SockRef::from(&listener).try_clone().unwrap();
+        drop(Ending(listener));
+        let again = TcpListener::bind(address).await.expect("it is free");
+        drop((copy, again));
     }
 }
