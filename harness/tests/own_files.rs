@@ -127,7 +127,7 @@ fn a_baseline_knows_what_a_scenario_wants() {
     let path = folder.path().join("known.toml");
     let text = std::fs::read_to_string(&path).expect("it was written");
     assert!(
-        text.contains("outcome = \"breaks what the scenario wants\""),
+        text.contains("fault = \"what the scenario wants\""),
         "{text}"
     );
     let explained = text.replace("why = \"\"", "why = \"It is so.\"");
