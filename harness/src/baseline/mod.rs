@@ -9,12 +9,10 @@ mod cover;
 mod deviation;
 mod entry;
 mod file;
-mod shown;
 mod write;
 
 pub use check::BaselineCheck;
 pub use entry::{Baseline, Covers, Entry, Named, Pattern};
-pub use shown::shown;
 pub use write::{Written, write};
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use simulated_partners::persona::{Offer, Tls, TlsVersion};
 
-use crate::baseline::shown;
+use super::shown::shown;
 use crate::case::Direction;
 use crate::expectation::Allowed;
 use crate::outcome::{Outcome, Refusal, outcome_text};
@@ -16,7 +16,7 @@ pub fn allowed_text(allowed: &[Allowed]) -> String {
     ends.join(" or ")
 }
 
-/// How a case ended and what else was wrong, as a baseline lists it.
+/// How a case ended and what else was wrong.
 pub fn shown_text(record: &Record) -> String {
     if record.result.allowed.is_none() && record.verdict == Verdict::Pass {
         return "everything that must be seen".to_owned();

@@ -1,4 +1,4 @@
-//! Describes a result as a baseline lists it, in the words of the reports.
+//! Describes a result in a few words.
 //!
 //! `sasl-tls`, `stalled at connect`, `refused: stream error policy-violation at stream, ended by
 //! target`; other problems follow: `tls-dialback, but no answer came back`. If a scenario's
@@ -11,7 +11,7 @@ use crate::record::{CaseResult, ControlState};
 use crate::verdict::Weight;
 
 /// The description of a result, if the case was run.
-pub fn shown(result: &CaseResult) -> Option<String> {
+pub(super) fn shown(result: &CaseResult) -> Option<String> {
     let outcome = result.outcome()?;
     if let Some(fault) = fault(result) {
         return Some(format!("{outcome}, but {fault}"));
