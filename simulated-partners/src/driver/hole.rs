@@ -8,7 +8,7 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use super::place::reserve;
+use super::place::{Ending, reserve};
 
 /// How long a connection takes on this machine at most. One that takes longer is not answered.
 const ANSWER: Duration = Duration::from_millis(200);
@@ -19,7 +19,7 @@ const QUEUE: i32 = 1024;
 
 /// A listener whose queue is full, so that the system drops whatever else comes.
 pub(super) struct Hole {
-    listener: TcpListener,
+    listener: Ending,
     queued: Vec<TcpStream>,
 }
 
@@ -32,7 +32,7 @@ impl Hole {
         let (socket, address) = reserve(address)?;
         socket.set_nonblocking(true)?;
         socket.listen(0)?;
-        let listener = TcpListener::from_std(socket.into())?;
+        let listener = Ending(TcpListener::from_std(socket.into())?);
         let mut queued = Vec::new();
         while queued.len() < MOST {
             match timeout(ANSWER, TcpStream::connect(address)).await {
@@ -45,17 +45,17 @@ impl Hole {
 
     /// Where it is.
     pub(super) fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        self.listener.0.local_addr()
     }
 
     /// Fills it up: what was sent here comes through when its sender tries again.
     ///
     /// # Errors
     /// When the system does not let the queue grow.
-    pub(super) async fn open(self) -> io::Result<TcpListener> {
-        SockRef::from(&self.listener).listen(QUEUE)?;
+    pub(super) async fn open(self) -> io::Result<Ending> {
+        SockRef::from(&self.listener.0).listen(QUEUE)?;
         for _ in &self.queued {
-            self.listener.accept().await?;
+            self.listener.0.accept().await?;
         }
         Ok(self.listener)
     }
@@ -78,10 +78,10 @@ mod tests {
         let listener = hole.open().await.unwrap();
         // The system sends its SYN again.
         let early = early.await.unwrap().unwrap();
-        let (_, from) = listener.accept().await.unwrap();
+        let (_, from) = listener.0.accept().await.unwrap();
         assert_eq!(from, early.local_addr().unwrap());
         let later = TcpStream::connect(address).await.unwrap();
-        let (_, from) = listener.accept().await.unwrap();
+        let (_, from) = listener.0.accept().await.unwrap();
         assert_eq!(from, later.local_addr().unwrap());
     }
 }

@@ -1,14 +1,14 @@
 //! Takes the connections of whoever dials a partner.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use socket2::SockRef;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use super::hole::Hole;
+use super::place::Ending;
 use super::settle::{Ahead, Requests};
 use super::{FAREWELL, Shared, connection};
 use crate::board::Begins;
@@ -17,7 +17,7 @@ use crate::stream::Purpose;
 
 /// A port that takes connections, or will.
 pub(super) enum Listener {
-    Open(TcpListener),
+    Open(Ending),
     /// Connections are swallowed until this signal is raised.
     Hole(Hole, Option<String>),
 }
@@ -25,7 +25,9 @@ pub(super) enum Listener {
 impl Listener {
     pub(super) async fn at(address: SocketAddr, begins: Begins) -> io::Result<Self> {
         let until = match begins {
-            Begins::Plain(true) => return TcpListener::bind(address).await.map(Self::Open),
+            Begins::Plain(true) => {
+                return TcpListener::bind(address).await.map(Ending).map(Self::Open);
+            }
             Begins::Plain(false) => None,
             Begins::When(name) => Some(name),
         };
@@ -34,7 +36,7 @@ impl Listener {
 
     pub(super) fn address(&self) -> io::Result<SocketAddr> {
         match self {
-            Self::Open(listener) => listener.local_addr(),
+            Self::Open(listener) => listener.0.local_addr(),
             Self::Hole(hole, _) => hole.address(),
         }
     }
@@ -58,7 +60,7 @@ async fn opened(
     until: Option<String>,
     shared: &Shared,
     requests: &mut Requests,
-) -> Option<TcpListener> {
+) -> Option<Ending> {
     let mut stop = shared.stop.clone();
     let raised = async {
         match &until {
@@ -84,19 +86,7 @@ async fn opened(
         .ok()
 }
 
-/// Takes connections as long as it lives. A process that is just being started has copies of all sockets for a
-/// moment, and closing ours alone would leave the port taken.
-struct Ending(TcpListener);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        // It listens, so there is nothing that could fail.
-        let _ = SockRef::from(&self.0).shutdown(Shutdown::Both);
-    }
-}
-
-async fn accept(shared: Arc<Shared>, listener: TcpListener, mut requests: Requests) {
-    let listener = Ending(listener);
+async fn accept(shared: Arc<Shared>, listener: Ending, mut requests: Requests) {
     let mut stop = shared.stop.clone();
     loop {
         let accepted = tokio::select! {
@@ -133,22 +123,5 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, mut requests: Reques
             connection::run(&shared, opened, Purpose::Serve, number, None, None).await;
             drop(slot);
         });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_port_is_free_though_a_copy_of_its_listener_is_left() {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let copy = SockRef::from(&listener).try_clone().unwrap();
-        drop(Ending(listener));
-        let again = TcpListener::bind(address).await.expect("it is free");
-        drop((copy, again));
     }
 }

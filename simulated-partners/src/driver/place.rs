@@ -1,10 +1,11 @@
 //! Addresses that stay the same while partners come and go.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Shutdown, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
+use tokio::net::TcpListener;
 
 /// Ports that the system gives to no connection.
 const SPARE: RangeInclusive<u16> = 30_000..=32_767;
@@ -74,9 +75,20 @@ pub(super) fn reserve(address: SocketAddr) -> io::Result<(Socket, SocketAddr)> {
     Ok((socket, bound))
 }
 
+/// Takes connections as long as it lives. A process that is just being started has copies of all sockets for a
+/// moment, and closing ours alone would leave the port taken.
+pub(super) struct Ending(pub(super) TcpListener);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        // It listens, so there is nothing that could fail.
+        let _ = SockRef::from(&self.0).shutdown(Shutdown::Both);
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::net::{Ipv4Addr, TcpStream};
 
     use super::*;
 
@@ -120,8 +132,18 @@ mod tests {
         assert!(Place::at(address).is_ok(), "it is free again");
     }
 
+    #[tokio::test]
+    async fn a_port_is_free_though_a_copy_of_its_listener_is_left() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let copy = SockRef::from(&listener).try_clone().unwrap();
+        drop(Ending(listener));
+        let again = TcpListener::bind(address).await.expect("it is free");
+        drop((copy, again));
+    }
+
     /// Listens as partners do.
-    fn listen(address: SocketAddr) -> TcpListener {
+    fn listen(address: SocketAddr) -> std::net::TcpListener {
         let (socket, _) = reserve(address).expect("only held, not listened at");
         socket.listen(8).expect("nobody listens");
         socket.into()
