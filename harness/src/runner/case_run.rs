@@ -267,12 +267,10 @@ impl<'a> CaseRun<'a> {
             self.drain(AT_ONCE)?;
             let said = self.speak().await?;
             self.last = Instant::now();
-            if let Some(passing) = &mut passing
-                && said
-            {
-                passing.was_sent();
-            }
             if let Some(passing) = &mut passing {
+                if said {
+                    passing.was_sent();
+                }
                 passing.look_again();
             }
         }
