@@ -17,6 +17,7 @@ use super::actions::Due;
 use super::backend::Backend;
 use super::error::CaseError;
 use super::job::Bench;
+use super::lateness::Wait;
 use super::observed::Observed;
 use super::partners::{Started, next_event, ready};
 use super::passing::{Passing, rest};
@@ -283,9 +284,15 @@ impl<'a> CaseRun<'a> {
         Ok(self.observed.count > before)
     }
 
-    /// Notes that a deadline has ended something.
+    /// Notes that a deadline of ours has ended something.
     pub(super) fn ran_out(&mut self) {
-        self.observed.ran_out(self.last.elapsed());
+        self.timed_out(self.last);
+    }
+
+    /// Notes that a deadline has ended something, whose time began at this moment.
+    fn timed_out(&mut self, since: Instant) {
+        let length = self.last.elapsed();
+        self.observed.ran_out(Wait { since, length });
     }
 
     /// Notes how it stands when there is no time left.
@@ -341,7 +348,7 @@ impl<'a> CaseRun<'a> {
                 self.stanza_on_the_wire(observation);
             }
             if is_timeout(observation) {
-                self.ran_out();
+                self.timed_out(self.began);
             }
         }
         self.observed.observations.extend(observations);

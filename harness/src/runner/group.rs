@@ -36,13 +36,19 @@ const UNEXPLAINED: usize = 2;
 /// How many of the cases under way are named.
 const NAMED: usize = 3;
 
-/// How many times longer cases may take that run alone.
+/// How many times longer cases may take that a late machine has spoilt.
 const STRETCH: u32 = 2;
+/// How many of those run at the same time, before one that is spoilt again runs alone.
+const FEW: usize = 8;
 
 /// What else runs beside a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Company {
+    /// All others.
     Others,
+    /// A few that were spoilt by a late machine.
+    Few,
+    /// Nothing.
     None,
 }
 
@@ -175,6 +181,7 @@ impl<'a> Group<'a> {
     fn next(&mut self) -> Vec<usize> {
         match self.company {
             Company::Others => std::mem::take(&mut self.waiting),
+            Company::Few => self.waiting.drain(..FEW.min(self.waiting.len())).collect(),
             Company::None => self.waiting.pop().into_iter().collect(),
         }
     }
@@ -231,24 +238,26 @@ impl<'a> Group<'a> {
             }
             cases.spawn(async move {
                 let job = &run.plan.jobs[at];
-                let began = Instant::now();
                 let case = job::run(job, run.bench(job, &instance, company), &lease);
                 tokio::select! {
                     ran = slot::hold(slot, run.still(), &run.lateness, case) => {
                         let Ran { result, partners, active, lost, waited, in_vain } = ran;
                         let is_due = !lost && handover::is_due(&result, &lease);
-                        let late = run.lateness.since(began);
+                        let is_late = waited.is_some_and(|wait| run.lateness.is_late(wait));
                         let doubted = waited.filter(|_| run.plan.doubts);
-                        run.learn(in_vain && !waited.is_some_and(|waited| late.is_late(waited)));
+                        run.learn(in_vain && !is_late);
                         let under_way = if lost {
                             Some(UnderWay { at, result, active })
-                        } else if company == Company::Others
-                            && doubted.is_some_and(|waited| late.is_late(waited))
+                        } else if let Some(wait) = doubted
+                            && company != Company::None
+                            && run.lateness.is_late(wait)
                         {
                             run.doubt(&name, at);
                             None
-                        } else if doubted.is_some_and(|waited| late.is_too_late(waited)) {
-                            let why = CaseError::TooSlow { late: late.0 };
+                        } else if let Some(wait) = doubted
+                            && let Some(late) = run.lateness.too_late(wait)
+                        {
+                            let why = CaseError::TooSlow { late };
                             run.tell(job.result(Run::Failed(why.to_string()))).await;
                             None
                         } else {
@@ -451,7 +460,7 @@ impl Schedule {
         };
         let stretch = match company {
             Company::Others => 1,
-            Company::None => STRETCH,
+            Company::Few | Company::None => STRETCH,
         };
         Bench {
             seed,

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::case_run::{CaseRun, End};
 use super::error::CaseError;
+use super::lateness::Wait;
 use super::loss::Instance;
 use super::plan::{Deadlines, Job};
 use crate::case::{Case, Need, Script};
@@ -44,8 +45,8 @@ pub(super) struct Ran {
     pub(super) active: Instant,
     /// Whether the target was lost meanwhile. The result counts then only if the case is the reason.
     pub(super) lost: bool,
-    /// If the result could be another with more time: how long it was waited in vain, at least.
-    pub(super) waited: Option<Duration>,
+    /// If the result could be another with more time: what was waited for in vain.
+    pub(super) waited: Option<Wait>,
     /// Whether it waited until its deadline.
     pub(super) in_vain: bool,
 }
@@ -81,7 +82,10 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
     }
     if !is_clean(&result.run) {
         for within in script.expect.iter().filter_map(|expect| expect.within) {
-            case.observed.ran_out(Duration::from_millis(within.into()));
+            case.observed.ran_out(Wait {
+                since: case.began,
+                length: Duration::from_millis(within.into()),
+            });
         }
     }
     Ran {

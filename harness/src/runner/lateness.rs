@@ -35,25 +35,38 @@ struct Shared {
 }
 
 struct Measured {
-    /// The worst of each second.
+    /// The worst of each beat.
     worst: Vec<Duration>,
     /// When the measurement under way should end.
     due: Instant,
 }
 
-/// How the machine was while a case ran.
+/// What a deadline ended, or several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Worst(pub(super) Duration);
+pub(super) struct Wait {
+    /// When the time began that was measured.
+    pub(super) since: Instant,
+    /// How long nothing had happened, at least.
+    pub(super) length: Duration,
+}
 
-impl Worst {
-    /// Whether a deadline may have passed only for that, after nothing had happened for so long.
-    pub(super) fn is_late(self, waited: Duration) -> bool {
-        self.0 >= LATE.max(waited / LATE_PART)
+impl Wait {
+    /// This one and another.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            since: self.since.min(other.since),
+            length: self.length.min(other.length),
+        }
+    }
+
+    /// Whether a deadline may have passed only because the machine was so late.
+    fn is_spoilt_by(self, late: Duration) -> bool {
+        late >= LATE.max(self.length / LATE_PART)
     }
 
     /// Whether that may be so even in a case that runs alone.
-    pub(super) fn is_too_late(self, waited: Duration) -> bool {
-        self.0 >= TOO_LATE.max(waited / TOO_LATE_PART)
+    fn is_ruined_by(self, late: Duration) -> bool {
+        late >= TOO_LATE.max(self.length / TOO_LATE_PART)
     }
 }
 
@@ -72,13 +85,23 @@ impl Lateness {
         Self { shared, task }
     }
 
+    /// Whether a deadline may have passed only because the machine was late.
+    pub(super) fn is_late(&self, wait: Wait) -> bool {
+        wait.is_spoilt_by(self.since(wait.since))
+    }
+
+    /// How late the machine was, if a deadline may have passed for that even in a case that runs alone.
+    pub(super) fn too_late(&self, wait: Wait) -> Option<Duration> {
+        Some(self.since(wait.since)).filter(|late| wait.is_ruined_by(*late))
+    }
+
     /// The worst since a moment.
-    pub(super) fn since(&self, moment: Instant) -> Worst {
+    fn since(&self, moment: Instant) -> Duration {
         let measured = self.shared.measured();
         let now = measured.due.elapsed();
-        let first = self.shared.second(moment);
+        let first = self.shared.beat(moment);
         let before = measured.worst.iter().skip(first).max();
-        Worst(now.max(before.copied().unwrap_or_default()))
+        now.max(before.copied().unwrap_or_default())
     }
 }
 
@@ -93,9 +116,9 @@ impl Shared {
         self.measured.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn second(&self, moment: Instant) -> usize {
-        let seconds = moment.saturating_duration_since(self.began).as_secs();
-        usize::try_from(seconds).unwrap_or(usize::MAX)
+    fn beat(&self, moment: Instant) -> usize {
+        let passed = moment.saturating_duration_since(self.began);
+        usize::try_from(passed.as_millis() / BEAT.as_millis()).unwrap_or(usize::MAX)
     }
 
     /// Notes that a measurement has ended, and begins the next.
@@ -104,7 +127,7 @@ impl Shared {
         let mut measured = self.measured();
         let late = now.saturating_duration_since(measured.due);
         // It was late all the time in between.
-        let (first, last) = (self.second(measured.due), self.second(now));
+        let (first, last) = (self.beat(measured.due), self.beat(now));
         measured.worst.resize(last + 1, Duration::ZERO);
         for worst in &mut measured.worst[first..=last] {
             *worst = late.max(*worst);
@@ -148,10 +171,11 @@ mod tests {
         while began.elapsed() < TOO_LATE + 2 * BEAT {
             std::hint::spin_loop();
         }
-        assert!(
-            lateness.since(began).is_too_late(Duration::ZERO),
-            "it is under way"
-        );
+        let wait = Wait {
+            since: began,
+            length: Duration::ZERO,
+        };
+        assert!(lateness.too_late(wait).is_some(), "it is under way");
         let noted = async {
             while lateness.shared.measured().worst.is_empty() {
                 tokio::task::yield_now().await;
@@ -160,25 +184,29 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(10), noted)
             .await
             .expect("it is measured");
-        assert!(
-            lateness.since(began).is_too_late(Duration::ZERO),
-            "it is over"
-        );
+        assert!(lateness.too_late(wait).is_some(), "it is over");
+        let since = Instant::now() + BEAT;
+        let later = Wait { since, ..wait };
+        assert!(lateness.too_late(later).is_none());
     }
 
     #[test]
     fn a_long_wait_bears_more_than_a_short_one() {
-        let blink = Worst(Duration::from_millis(60));
-        assert!(blink.is_late(Duration::from_secs(1)));
-        assert!(!blink.is_late(Duration::from_secs(3)));
-        let stall = Worst(Duration::from_secs(1));
-        assert!(stall.is_late(Duration::from_secs(10)));
-        assert!(stall.is_too_late(Duration::from_secs(3)));
-        assert!(!stall.is_too_late(Duration::from_secs(20)));
+        let wait = |seconds| Wait {
+            since: Instant::now(),
+            length: Duration::from_secs(seconds),
+        };
+        let blink = Duration::from_millis(60);
+        assert!(wait(1).is_spoilt_by(blink));
+        assert!(!wait(3).is_spoilt_by(blink));
+        let stall = Duration::from_secs(1);
+        assert!(wait(10).is_spoilt_by(stall));
+        assert!(wait(3).is_ruined_by(stall));
+        assert!(!wait(20).is_ruined_by(stall));
     }
 
     #[test]
-    fn each_second_that_was_late_is() {
+    fn each_beat_that_was_late_is() {
         let began = Instant::now();
         let shared = Shared {
             began,
@@ -188,8 +216,7 @@ mod tests {
             }),
         };
         assert!(shared.note() >= began + BEAT);
-        assert_eq!(shared.second(began + Duration::from_millis(2500)), 2);
-        assert_eq!(shared.second(began), 0);
-        assert!(!Worst(Duration::from_millis(10)).is_late(Duration::ZERO));
+        assert_eq!(shared.beat(began + BEAT * 5 / 2), 2);
+        assert_eq!(shared.beat(began), 0);
     }
 }

@@ -1,12 +1,12 @@
 //! The observations of a case so far.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use simulated_partners::event::{ConnectionKind, Event, EventKind, Party};
 use simulated_partners::wire::Kind;
 
 use super::error::CaseError;
+use super::lateness::Wait;
 use crate::evidence::Evidence;
 use crate::observe::Observation;
 
@@ -26,8 +26,8 @@ pub(super) struct Observed {
     pub(super) evidence: Evidence,
     /// Whether the partner's domain was looked up.
     pub(super) looked_up: bool,
-    /// How long nothing had happened when a deadline ended something, at least. None if none has.
-    pub(super) waited: Option<Duration>,
+    /// What was waited for until a deadline. None if no deadline has ended anything.
+    pub(super) waited: Option<Wait>,
     /// How much was seen.
     pub(super) count: usize,
     /// The size of all that was seen, in bytes.
@@ -43,9 +43,9 @@ pub(super) fn opened(what: &EventKind) -> Option<ConnectionKind> {
 }
 
 impl Observed {
-    /// Notes that a deadline has ended something after this time without an event.
-    pub(super) fn ran_out(&mut self, waited: Duration) {
-        self.waited = Some(self.waited.map_or(waited, |before| before.min(waited)));
+    /// Notes that a deadline has ended something.
+    pub(super) fn ran_out(&mut self, wait: Wait) {
+        self.waited = Some(self.waited.map_or(wait, |before| before.and(wait)));
     }
 
     /// Counts something that is going to be kept.

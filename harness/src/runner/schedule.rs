@@ -110,9 +110,11 @@ async fn run_groups(
         }
     }
     // What a late machine has spoilt is run again when there is nothing else to do.
-    let doubtful = std::mem::take(&mut *locked(&run.doubtful));
-    for (name, jobs) in doubtful {
-        Group::new(&run, &name, jobs, Company::None).run().await;
+    for company in [Company::Few, Company::None] {
+        let doubtful = std::mem::take(&mut *locked(&run.doubtful));
+        for (name, jobs) in doubtful {
+            Group::new(&run, &name, jobs, company).run().await;
+        }
     }
     let interrupted = *run.interrupt.borrow();
     if !interrupted {
@@ -152,7 +154,7 @@ impl Schedule {
         self.send(complete).await;
     }
 
-    /// Has a case run again at the end, alone.
+    /// Has a case run again at the end.
     pub(super) fn doubt(&self, group: &str, at: usize) {
         let mut doubtful = locked(&self.doubtful);
         doubtful.entry(group.to_owned()).or_default().push(at);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
-use super::lateness::Lateness;
+use super::lateness::{Lateness, Wait};
 
 /// Slots per thread.
 pub const SLOTS: usize = 4;
@@ -47,7 +47,12 @@ pub(super) async fn hold<T>(
         if !still.is_elapsed() {
             // The case was woken, so something has happened.
             active = now;
-        } else if now >= active + LONGEST || !lateness.since(now - length).is_late(length) {
+        } else if now >= active + LONGEST
+            || !lateness.is_late(Wait {
+                since: now - length,
+                length,
+            })
+        {
             slot = None;
             return Poll::Pending;
         }
