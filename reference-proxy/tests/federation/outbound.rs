@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rstest::rstest;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -85,37 +86,36 @@ async fn dialback_sends_one_key_and_then_all_that_waits() {
     assert_eq!(partner.expect("</stream:stream>").await, "</stream:stream>");
 }
 
+#[rstest]
+#[case::invalid("type='invalid'/>", "internal-server-error", false)]
+#[case::unknown("type='maybe'/>", "remote-server-timeout", true)]
+#[case::error("type='error'/>", "remote-server-timeout", true)]
+#[case::error_with_condition(
+    "type='error'><error type='cancel'><item-not-found \
+     xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:result>",
+    "remote-server-timeout",
+    true
+)]
 #[tokio::test]
-async fn dialback_answers_other_than_valid_bounce_at_once() {
-    for (answer, condition, stays) in [
-        ("type='invalid'/>", "internal-server-error", false),
-        ("type='maybe'/>", "remote-server-timeout", true),
-        ("type='error'/>", "remote-server-timeout", true),
-        (
-            "type='error'><error type='cancel'><item-not-found \
-             xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:result>",
-            "remote-server-timeout",
-            true,
-        ),
-    ] {
-        let net = Net::new().await;
-        let listener = net.listen(B).await;
-        let (proxy, mut gateway) = net.station(&net.settings(A, B, 17)).await;
-        gateway.send(&message(A, B, "one")).await;
-        let mut partner = take_key(&listener).await;
-        partner
-            .send(&format!("<db:result from='{B}' to='{A}' {answer}"))
-            .await;
-        let bounce = gateway.expect("</message>").await;
-        assert!(
-            bounce.contains(&format!("<{condition} ")),
-            "{answer}: {bounce}"
-        );
-        if stays {
-            proxy.stop().await;
-        }
-        assert_eq!(partner.rest().await, "</stream:stream>", "{answer}");
+async fn dialback_answers_other_than_valid_bounce_at_once(
+    #[case] answer: &str,
+    #[case] condition: &str,
+    #[case] stays: bool,
+) {
+    let net = Net::new().await;
+    let listener = net.listen(B).await;
+    let (proxy, mut gateway) = net.station(&net.settings(A, B, 17)).await;
+    gateway.send(&message(A, B, "one")).await;
+    let mut partner = take_key(&listener).await;
+    partner
+        .send(&format!("<db:result from='{B}' to='{A}' {answer}"))
+        .await;
+    let bounce = gateway.expect("</message>").await;
+    assert!(bounce.contains(&format!("<{condition} ")), "{bounce}");
+    if stays {
+        proxy.stop().await;
     }
+    assert_eq!(partner.rest().await, "</stream:stream>");
 }
 
 #[tokio::test]
