@@ -98,11 +98,17 @@ async fn stand(door: TcpListener, to: SocketAddr, cause: Cause) {
     let mut count = 0;
     loop {
         tokio::select! {
-            _ = died.wait_for(|died| *died) => return,
+            biased;
+            _ = died.wait_for(|died| *died) => {
+                // Whoever sees a connection end finds the port closed.
+                drop(door);
+                return;
+            }
             accepted = door.accept() => {
                 let Ok((partner, _)) = accepted else { return };
                 count += 1;
                 if matches!(cause, Cause::Connection(last) if count > last) {
+                    drop(door);
                     return;
                 }
                 connections.spawn(pass(partner, to, cause, fatal.clone()));
@@ -123,7 +129,7 @@ async fn pass(mut partner: TcpStream, to: SocketAddr, cause: Cause, fatal: watch
             let text = String::from_utf8_lossy(&chunk[..length]);
             if matches!(cause, Cause::Word(word) if text.contains(word)) {
                 fatal.send_replace(true);
-                return;
+                return std::future::pending().await;
             }
             if to_proxy.write_all(&chunk[..length]).await.is_err() {
                 return;
