@@ -6,7 +6,7 @@ mod lone_proxy;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use s2spec::case::{Case, Direction, Set};
@@ -20,7 +20,7 @@ use s2spec::subject::remote::{Remote, TargetFile};
 use s2spec::verdict::Verdict;
 use simulated_partners::pki::Authority;
 
-use crate::support::{all_cases, all_cores, built_in, ending, others, run};
+use crate::support::{all_cases, built_in, ending, others, run};
 use lone_proxy::LoneProxy;
 
 /// The trigger gets in by EXTERNAL, dialback over TLS or plaintext dialback.
@@ -36,9 +36,6 @@ const PARTNERS: [&str; 8] = [
     "no-methods",
     "starttls-failure",
 ];
-
-/// Prosody's timeouts are a few seconds, so it runs while nothing else does. The proxy is patient.
-static MACHINE: RwLock<()> = RwLock::new(());
 
 /// Longer than all cases of a policy take.
 const KEPT: Duration = Duration::from_secs(30);
@@ -58,8 +55,7 @@ const LISTED: [&str; 4] = ["a.example", "b.example", "c.example", "d.example"];
 
 #[test]
 fn a_server_with_an_allow_list_is_judged_by_all_personas() {
-    let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
-    for row in [7, 13] {
+    let judge = |row: u8| {
         let row = PolicyNumber::new(row).expect("a row");
         let proxy = LoneProxy::start(row, &LISTED, None, |lab| lab);
         // By default the proxy waits for a silent partner for longer than a case waits for it.
@@ -73,12 +69,15 @@ fn a_server_with_an_allow_list_is_judged_by_all_personas() {
         assert_eq!(records.len(), selected.len());
         let passed = none_is_false(&records);
         assert!(passed * 10 > records.len() * 8, "{row}: only {passed} pass");
-    }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| judge(7));
+        judge(13);
+    });
 }
 
 #[test]
 fn a_server_with_an_allow_list_is_judged_by_scenarios() {
-    let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
     let row = PolicyNumber::new(9).expect("a row");
     let proxy = LoneProxy::start(row, &LISTED, None, |lab| lab);
     let areas = [
@@ -108,7 +107,6 @@ fn a_server_with_an_allow_list_is_judged_by_scenarios() {
 
 #[test]
 fn with_an_allow_list_kept_dns_answers_change_no_verdict() {
-    let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
     let row = PolicyNumber::new(13).expect("a row");
     let selected = selected(|case| {
         case.set == Set::Personas
@@ -161,8 +159,6 @@ fn for_scenarios(row: PolicyNumber, said: PolicyNumber) -> LoneProxy {
 /// With its inner side, the proxy passes all that it can run.
 #[test]
 fn outbound_scenarios_are_judged_as_with_an_inner_side() {
-    let _cores = all_cores();
-    let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
     let judge = |row: u8| {
         let row = PolicyNumber::new(row).expect("a row");
         let mut files = BTreeSet::new();
@@ -193,7 +189,6 @@ fn outbound_scenarios_of_a_real_server_are_judged_alike() {
     let Some(prosody) = built_in("prosody") else {
         return;
     };
-    let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
     let row = PolicyNumber::new(9).expect("a row");
     let mut sample = outbound_from_outside(row);
     let areas = ["dns/DNS-17", "tls/TLS-1", "tls/TLS-2"];
@@ -219,7 +214,6 @@ fn outbound_scenarios_of_a_real_server_are_judged_alike() {
 
 #[test]
 fn a_target_that_is_set_otherwise_fails_outbound_scenarios_from_outside() {
-    let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
     let [optional, required] = [9, 7].map(|row| PolicyNumber::new(row).expect("a row"));
     let proxy = for_scenarios(optional, required);
     let target = Arc::new(Remote::new(proxy.file.clone()));
@@ -259,7 +253,6 @@ fn is_judged_as_with_an_inner_side(resolver: impl Fn(SocketAddr) -> SocketAddr) 
     let Some(prosody) = built_in("prosody") else {
         return;
     };
-    let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
     let rows: Vec<PolicyNumber> = ROWS.into_iter().filter_map(PolicyNumber::new).collect();
     let selected: Vec<Case> = all_cases()
         .iter()
