@@ -276,10 +276,12 @@ fn is_judged_as_with_an_inner_side(resolver: impl Fn(SocketAddr) -> SocketAddr) 
             (record.result.outcome() != other.result.outcome() || record.result.outcome().is_none())
                 .then(|| {
                     format!(
-                        "{}: {:?} ({}), with an inner side {:?}",
+                        "{}: {:?} ({}; {}; asked DNS for {}), with an inner side {:?}",
                         record.result.case.id,
                         record.result.outcome(),
                         record.why,
+                        record.result.wire,
+                        record.result.queries.join(", "),
                         other.result.outcome()
                     )
                 })
