@@ -34,6 +34,20 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// That a case shows what no case may show.
+    pub fn of_fault(fault: Fault, text: impl Into<String>) -> Self {
+        Self {
+            against: Against::Fault(fault),
+            weight: Weight::Must,
+            sign: fault.sign(),
+            step: fault.step(),
+            text: text.into(),
+            connection: None,
+            expectation: None,
+            seen: !matches!(fault, Fault::NotReturned | Fault::Unanswered),
+        }
+    }
+
     /// The same, undecided where it rests on silence that says nothing of the target.
     pub fn unless_silence(mut self, undecided: Option<&str>) -> Self {
         if let Some(reason) = undecided

@@ -4,9 +4,9 @@ use std::fmt;
 
 use super::entry::Covers;
 use crate::finding::{Against, Finding, Sign};
-use crate::judge::{WANTED, clause, needs_control};
-use crate::record::{CaseResult, ControlState};
-use crate::verdict::Weight;
+use crate::judge::{self, WANTED, clause};
+use crate::record::CaseResult;
+use crate::verdict::{Verdict, Weight};
 
 /// One thing that is wrong with a result. The [causes](crate::judge::causes) of a run tell the same ones apart.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,11 +95,11 @@ fn what(result: &CaseResult, finding: &Finding) -> What {
 
 /// A refusal that proves nothing without its control.
 fn unproven(result: &CaseResult) -> Option<(Covers, What)> {
-    let control = result.control.as_ref().filter(|_| needs_control(result))?;
-    let (level, fault) = match control.state {
-        ControlState::Accepted | ControlState::Pending | ControlState::Failed => return None,
-        ControlState::Missed => (Covers::Warn, "its control was not accepted"),
-        ControlState::Open => (Covers::Undecided, "its control was not decided"),
+    let (verdict, what) = judge::unproven(result)?;
+    let level = match verdict {
+        Verdict::Warn => Covers::Warn,
+        Verdict::Undecided => Covers::Undecided,
+        _ => return None,
     };
-    Some((level, What::Fault(fault.to_owned())))
+    Some((level, What::Fault(format!("its control {what}"))))
 }

@@ -6,8 +6,8 @@
 //! without requirements `breaks what the scenario wants`.
 
 use crate::finding::{Against, Finding};
-use crate::judge::{WANTED, broken, heaviest, needs_control};
-use crate::record::{CaseResult, ControlState};
+use crate::judge::{WANTED, broken, heaviest, unproven};
+use crate::record::CaseResult;
 use crate::verdict::Weight;
 
 /// The description of a result, if the case was run.
@@ -46,14 +46,5 @@ fn fault(result: &CaseResult) -> Option<String> {
             Against::Fault(fault) => Some(fault.to_string()),
             Against::Outcome | Against::Requirements(_) | Against::Scenario => None,
         });
-    let unproven = || {
-        let missed = result.control.as_ref().is_some_and(|control| {
-            !matches!(
-                control.state,
-                ControlState::Accepted | ControlState::Pending
-            )
-        });
-        (missed && needs_control(result)).then(|| "its control was not accepted".to_owned())
-    };
-    fault.or_else(unproven)
+    fault.or_else(|| Some(format!("its control {}", unproven(result)?.1)))
 }

@@ -9,10 +9,9 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::finding::{Against, Fault, Finding, Sign, Step};
+use crate::finding::{Against, Fault, Finding, Step};
 use crate::subject::Running;
 use crate::subject::inner_side::LinkLost;
-use crate::verdict::Weight;
 
 /// The requirement that well-formedness stands for: no text of a partner becomes markup.
 const WELL_FORMED: &str = "XML-18";
@@ -41,23 +40,16 @@ pub(super) enum Loss {
 impl Loss {
     /// The finding in the case that led to it. None where the target may rightly have ended its link.
     pub(super) fn finding(&self) -> Option<Finding> {
-        let against = match self {
-            Self::Gone { .. } => Against::Fault(Fault::TargetGone),
-            Self::Link(lost) if lost.ill_formed => {
-                Against::Requirements(vec![WELL_FORMED.to_owned()])
-            }
-            Self::Link(_) => return None,
-        };
-        Some(Finding {
-            against,
-            weight: Weight::Must,
-            sign: Sign::Wrong,
-            step: Step::Stanza,
-            text: self.to_string(),
-            connection: None,
-            expectation: None,
-            seen: true,
-        })
+        let gone = Finding::of_fault(Fault::TargetGone, self.to_string());
+        match self {
+            Self::Gone { .. } => Some(gone),
+            Self::Link(lost) if lost.ill_formed => Some(Finding {
+                against: Against::Requirements(vec![WELL_FORMED.to_owned()]),
+                step: Step::Stanza,
+                ..gone
+            }),
+            Self::Link(_) => None,
+        }
     }
 
     /// The same with the moment at which it happened.

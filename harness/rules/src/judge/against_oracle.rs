@@ -44,7 +44,7 @@ pub fn against_oracle(case: &OracleCase<'_>) -> Vec<Finding> {
         .iter()
         .map(|(connection, violation)| Finding {
             connection: Some(connection.0),
-            ..fault(
+            ..Finding::of_fault(
                 Fault::Prohibited(*violation),
                 format!("must not: the target {violation} (#{})", connection.0),
             )
@@ -56,19 +56,6 @@ pub fn against_oracle(case: &OracleCase<'_>) -> Vec<Finding> {
         .collect()
 }
 
-fn fault(fault: Fault, text: impl Into<String>) -> Finding {
-    Finding {
-        against: Against::Fault(fault),
-        weight: Weight::Must,
-        sign: fault.sign(),
-        step: fault.step(),
-        text: text.into(),
-        connection: None,
-        expectation: None,
-        seen: !matches!(fault, Fault::NotReturned | Fault::Unanswered),
-    }
-}
-
 /// Problems that the wire does not show: a stanza that was lost or got through.
 fn contradiction(case: &OracleCase<'_>) -> Option<Finding> {
     let Evidence {
@@ -77,18 +64,18 @@ fn contradiction(case: &OracleCase<'_>) -> Option<Finding> {
         bounced,
     } = case.evidence;
     match case.outcome {
-        Outcome::Established(_) if case.answer_due && !answered => Some(fault(
+        Outcome::Established(_) if case.answer_due && !answered => Some(Finding::of_fault(
             Fault::Unanswered,
             "the stanza arrived, but its answer did not come back",
         )),
-        Outcome::Refused(_) if arrived.is_seen() => Some(fault(
+        Outcome::Refused(_) if arrived.is_seen() => Some(Finding::of_fault(
             Fault::Arrived,
             "the stanza arrived although the stream was refused",
         )),
         Outcome::Refused(_)
             if case.direction == Direction::Outbound && bounced == Bounce::NotSeen =>
         {
-            Some(fault(
+            Some(Finding::of_fault(
                 Fault::NotReturned,
                 "the stanza was not returned to its sender (XEP-0220 §2.1.1)",
             ))

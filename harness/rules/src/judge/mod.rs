@@ -27,5 +27,5 @@ pub use cause::{Because, Cause, Consequence, causes};
 pub use clause::{Clause, Strength, WANTED, clause, lead};
 pub use grade::{Grade, grade};
 pub use reading::{deciding_connection, ended_by_partner, read};
-pub use verdict::{broken, control_state, heaviest, needs_control, verdict};
+pub use verdict::{broken, control_state, heaviest, needs_control, unproven, verdict};
 pub use wrong::unnoticed;

@@ -22,22 +22,30 @@ pub fn verdict(result: &CaseResult) -> (Verdict, String) {
         return (Verdict::Unstable, why.clone());
     }
     let (verdict, why) = of_findings(findings);
-    match result.control.as_ref().filter(|_| needs_control(result)) {
-        None => (verdict, why),
-        Some(Control { id, state }) => {
-            let proves_nothing = |what| {
-                format!(
-                    "refused as expected, but its control {id} {what}: this refusal proves nothing"
-                )
-            };
-            match state {
-                ControlState::Accepted => (verdict, why),
-                ControlState::Pending => (verdict, format!("{why}; its control was not run")),
-                ControlState::Missed => (Verdict::Warn, proves_nothing("was not accepted")),
-                ControlState::Failed => (Verdict::Error, proves_nothing("could not be run")),
-                ControlState::Open => (Verdict::Undecided, proves_nothing("was not decided")),
-            }
+    match (unproven(result), &result.control) {
+        (Some((verdict, what)), Some(Control { id, .. })) => {
+            let why = format!(
+                "refused as expected, but its control {id} {what}: this refusal proves nothing"
+            );
+            (verdict, why)
         }
+        (None, Some(control))
+            if control.state == ControlState::Pending && needs_control(result) =>
+        {
+            (verdict, format!("{why}; its control was not run"))
+        }
+        _ => (verdict, why),
+    }
+}
+
+/// What a result is, and what its control did, if that makes it prove nothing.
+pub fn unproven(result: &CaseResult) -> Option<(Verdict, &'static str)> {
+    let control = result.control.as_ref().filter(|_| needs_control(result))?;
+    match control.state {
+        ControlState::Accepted | ControlState::Pending => None,
+        ControlState::Missed => Some((Verdict::Warn, "was not accepted")),
+        ControlState::Failed => Some((Verdict::Error, "could not be run")),
+        ControlState::Open => Some((Verdict::Undecided, "was not decided")),
     }
 }
 
