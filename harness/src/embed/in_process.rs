@@ -83,7 +83,10 @@ impl<'a> Setup<'a> {
     /// domain, or that federate only with listed domains.
     pub fn partners(&self) -> impl Iterator<Item = (String, Policy)> + 'a {
         let cases = self.cases;
-        cases.iter().map(|case| (case.domain(), case.row.policy()))
+        cases.iter().flat_map(|case| {
+            let domains = case.domains().into_iter();
+            domains.map(|domain| (domain, case.row.policy()))
+        })
     }
 
     /// The cases themselves.
