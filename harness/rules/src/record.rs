@@ -29,12 +29,12 @@ pub struct CaseResult {
     pub repeated: Option<Repeated>,
     /// Timings.
     pub timings: Timings,
-    /// All observations of the main partner, in order. Empty for a pass unless transcripts were asked
+    /// What the main partner saw and did, in order. Empty for a pass unless transcripts were asked
     /// for.
     pub events: Vec<Event>,
     /// The same of each further partner, by its name.
     pub further: BTreeMap<String, Vec<Event>>,
-    /// What the target asked of DNS, in order.
+    /// What the target asked of DNS, in order, where a scenario expects a query.
     pub queries: Vec<String>,
     /// The negotiation in one line: who sent what, in order.
     pub wire: String,
@@ -106,7 +106,7 @@ pub enum ControlState {
 }
 
 impl CaseResult {
-    /// The record of a case that has not been run.
+    /// The result of a case that has not been run.
     pub fn not_run(case: Case, run: Run) -> Self {
         Self {
             case,

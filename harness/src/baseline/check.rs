@@ -26,7 +26,7 @@ pub struct BaselineCheck {
 type Judgement = (Verdict, String, Option<BaselineMatch>);
 
 impl BaselineCheck {
-    /// An unchanged verdict.
+    /// Leaves every verdict as it is: no baseline, and not strict.
     pub fn none() -> Self {
         Self {
             baseline: None,

@@ -28,7 +28,7 @@ pub struct Written {
     pub gone: usize,
 }
 
-/// The failures of a run as the text of a baseline, one entry a cause: those explained by the old baseline keep
+/// The failures of a run as the text of a baseline, one entry per cause: those explained by the old baseline keep
 /// their explanation, the others get an empty `why`. Entries for cases that did not run are kept, and those that
 /// turned out wrong become comments, so that no reason is lost. A new entry matches only cases that show its
 /// cause.

@@ -23,7 +23,7 @@ pub(super) struct Args {
     #[arg(short, long)]
     long: bool,
 
-    /// Print the domains that partners would have instead, one a line: what the target's allow list
+    /// Print the domains that partners would have instead, one per line: what the target's allow list
     /// has to have
     #[arg(long, conflicts_with = "long")]
     domains: bool,

@@ -112,7 +112,7 @@ impl Color {
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let exit = from_arguments(std::env::args_os());
-    // Set here rather than where threads start, because a process may run several commands, as tests do.
+    // Here rather than in a command, because tests run several in one process.
     end_all();
     exit.into()
 }

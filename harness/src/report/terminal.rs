@@ -214,7 +214,6 @@ fn reasons(report: &Report, view: &View, out: &mut String) {
     }
 }
 
-/// What is unexpected for another reason than a defect that this run shows.
 /// What is unexpected, or an error, and has no cause.
 fn unexpected_records(report: &Report) -> Vec<&Record> {
     report
@@ -281,8 +280,7 @@ fn unexpected(report: &Report, view: &View, out: &mut String) {
     }
 }
 
-/// Transcripts of the cases not printed in full.
-/// The transcripts of all cases but those that are told below, with theirs.
+/// The transcripts of all cases but those that are printed in full below.
 fn transcripts(report: &Report, view: &View, told: &BTreeSet<&str>, out: &mut String) {
     for (id, record) in &report.records {
         if told.contains(id.as_str()) || !failure::has_transcript(record) {

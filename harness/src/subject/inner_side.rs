@@ -17,7 +17,7 @@ use crate::cause::with_causes;
 /// How long a target may take to answer on its inner side, which is not under test.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// A link to the inner side with one mailbox a case.
+/// A link to the inner side with one mailbox per case.
 pub struct InnerSide {
     outgoing: Outgoing,
     shared: Arc<Shared>,

@@ -350,8 +350,8 @@ impl Machine {
         self.send_header(&[]);
     }
 
-    /// Starts the handshake, if no plaintext followed the word for it
-    /// (RFC 6120 §5.4.3.3).
+    /// Starts the handshake. That no plaintext followed the word for it (RFC 6120 §5.4.3.3) was checked
+    /// before.
     pub(super) fn begin_tls(&mut self, role: TlsRole) {
         self.go(Step::BeginTls);
         self.actions.push(Action::StartTls(role));
