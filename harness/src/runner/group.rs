@@ -241,7 +241,7 @@ impl<'a> Group<'a> {
                 let case = job::run(job, run.bench(job, &instance, company), &lease);
                 tokio::select! {
                     ran = slot::hold(slot, run.still(), &run.lateness, case) => {
-                        let Ran { result, partners, active, lost, waited, in_vain } = ran;
+                        let Ran { result, partners, active, lost, waited, in_vain, looked_up } = ran;
                         let is_due = !lost && handover::is_due(&result, &lease);
                         let is_late = waited.is_some_and(|wait| run.lateness.is_late(wait));
                         let doubted = waited.filter(|_| run.plan.doubts);
@@ -252,7 +252,7 @@ impl<'a> Group<'a> {
                             && company != Company::None
                             && run.lateness.is_late(wait)
                         {
-                            run.doubt(&name, at);
+                            run.doubt(&name, at, looked_up);
                             None
                         } else if let Some(wait) = doubted
                             && let Some(late) = run.lateness.too_late(wait)
@@ -470,6 +470,7 @@ impl Schedule {
             profile: self.plan.profile,
             deadlines: self.plan.deadlines.outlasting(instance.running.patience) * stretch,
             stretch,
+            looked_up: self.has_looked_up(&job.case.id),
             prove: self.plan.prove,
         }
     }

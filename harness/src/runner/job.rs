@@ -32,6 +32,8 @@ pub(super) struct Bench<'a> {
     /// The seed of stream ids and dialback secrets: that of the run, or of this case where cases share
     /// domains.
     pub(super) seed: u64,
+    /// Whether the target has looked for the domain when the case was run before. It may keep what it was told.
+    pub(super) looked_up: bool,
     /// Whether to prove that expectations can fail.
     pub(super) prove: bool,
 }
@@ -49,6 +51,8 @@ pub(super) struct Ran {
     pub(super) waited: Option<Wait>,
     /// Whether it waited until its deadline.
     pub(super) in_vain: bool,
+    /// Whether the target has looked for the domain.
+    pub(super) looked_up: bool,
 }
 
 /// Runs a case on a running target.
@@ -64,6 +68,7 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
                 lost: false,
                 waited: None,
                 in_vain: false,
+                looked_up: false,
             };
         }
     };
@@ -93,6 +98,7 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
         active: case.last,
         waited: case.observed.waited,
         in_vain: case.end == End::Deadline || case.gave_up.is_some(),
+        looked_up: case.observed.looked_up,
         partners: case.into_partners(),
         lost,
     }

@@ -68,6 +68,7 @@ async fn run_groups(
         told: Mutex::default(),
         lateness: Lateness::start(),
         doubtful: Mutex::default(),
+        looked_up: Mutex::default(),
         given_up: AtomicBool::new(false),
         in_vain: AtomicUsize::new(0),
         lab,
@@ -137,6 +138,8 @@ pub(super) struct Schedule {
     pub(super) lateness: Lateness,
     /// Cases that a deadline has ended while the machine was late, by group.
     doubtful: Mutex<BTreeMap<String, Vec<usize>>>,
+    /// Those of them for whose domain the target has looked.
+    looked_up: Mutex<BTreeSet<String>>,
     /// Whether the target holds back from a domain for longer than is waited for.
     pub(super) given_up: AtomicBool,
     /// How many cases have waited for their deadline in vain.
@@ -155,9 +158,17 @@ impl Schedule {
     }
 
     /// Has a case run again at the end.
-    pub(super) fn doubt(&self, group: &str, at: usize) {
+    pub(super) fn doubt(&self, group: &str, at: usize, looked_up: bool) {
+        if looked_up {
+            locked(&self.looked_up).insert(self.plan.jobs[at].case.id.clone());
+        }
         let mut doubtful = locked(&self.doubtful);
         doubtful.entry(group.to_owned()).or_default().push(at);
+    }
+
+    /// Whether the target has looked for the domain of a case that is run again.
+    pub(super) fn has_looked_up(&self, id: &str) -> bool {
+        locked(&self.looked_up).contains(id)
     }
 
     async fn send(&self, results: Vec<CaseResult>) {
