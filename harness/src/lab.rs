@@ -149,15 +149,9 @@ impl Lab {
     /// # Errors
     /// When the domain is not a valid domain name.
     pub fn publish_direct(&self, domain: &str, address: SocketAddr) -> Result<(), BadName> {
-        let service = Data::Service {
-            priority: 0,
-            weight: 0,
-            port: address.port(),
-            target: self.host(&format!("xmpp.{domain}"), address.ip())?,
-        };
-        let name = format!("_xmpps-server._tcp.{domain}");
-        let answer = Answer::Records(vec![service]);
-        self.dns.records().set(&name, Kind::Srv, answer)
+        let host = self.host(&format!("xmpp.{domain}"), address.ip())?;
+        let records = self.dns.records();
+        records.service("_xmpps-server", domain, &host, address.port())
     }
 
     /// Publishes that a partner's domain is served at an address.
@@ -169,14 +163,8 @@ impl Lab {
         match self.hosts {
             Hosts::Names => records.server(domain, address),
             Hosts::Digits => {
-                let service = Data::Service {
-                    priority: 0,
-                    weight: 0,
-                    port: address.port(),
-                    target: address.ip().to_string(),
-                };
-                let name = format!("_xmpp-server._tcp.{domain}");
-                records.set(&name, Kind::Srv, Answer::Records(vec![service]))
+                let host = address.ip().to_string();
+                records.service("_xmpp-server", domain, &host, address.port())
             }
         }
     }

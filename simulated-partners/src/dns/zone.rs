@@ -92,20 +92,28 @@ impl Records {
     /// When the domain is not a valid domain name.
     pub fn server(&self, domain: &str, address: SocketAddr) -> Result<(), BadName> {
         let host = format!("xmpp.{}", domain.strip_suffix('.').unwrap_or(domain));
-        let service = Data::Service {
-            priority: 0,
-            weight: 0,
-            port: address.port(),
-            target: host.clone(),
-        };
         let kind = match address.ip() {
             IpAddr::V4(_) => Kind::A,
             IpAddr::V6(_) => Kind::Aaaa,
         };
         let addresses = vec![Data::Address(address.ip())];
         self.set(&host, kind, Answer::Records(addresses))?;
-        let service_name = format!("_xmpp-server._tcp.{domain}");
-        self.set(&service_name, Kind::Srv, Answer::Records(vec![service]))
+        self.service("_xmpp-server", domain, &host, address.port())
+    }
+
+    /// Sets the SRV record of a service, such as `_xmpps-server`, of a domain.
+    ///
+    /// # Errors
+    /// When the domain, or the host, is not a valid domain name.
+    pub fn service(&self, name: &str, domain: &str, host: &str, port: u16) -> Result<(), BadName> {
+        let record = Data::Service {
+            priority: 0,
+            weight: 0,
+            port,
+            target: host.to_owned(),
+        };
+        let name = format!("{name}._tcp.{domain}");
+        self.set(&name, Kind::Srv, Answer::Records(vec![record]))
     }
 
     /// Sets how queries of this type for this name are answered, replacing earlier settings.

@@ -71,7 +71,7 @@ impl Machine {
         let waits = |state| self.state == state || self.state == State::Scripted;
         match when {
             When::FeaturesReceived if waits(State::AwaitFeatures) => self.choose(element),
-            When::ProceedReceived if waits(State::AwaitProceed) => self.proceed(),
+            When::ProceedReceived if waits(State::AwaitProceed) => self.begin_tls(TlsRole::Client),
             _ if self.state == State::AwaitProceed && Unit::TlsFailure.is(element) => {
                 self.decide(KeyAnswer::Undecided("remote-connection-failed"));
                 self.end_stream();
@@ -108,7 +108,7 @@ impl Machine {
     fn choose(&mut self, features: &Element) {
         let offer = &self.config.persona.offer;
         if self.sasl_done {
-            return self.through();
+            return self.establish();
         }
         if !self.encrypted && offer.tls != Tls::None && features::has_starttls(features) {
             self.go(Step::AskTls);
@@ -130,10 +130,6 @@ impl Machine {
 
     fn is_verifying(&self) -> bool {
         matches!(self.purpose, Purpose::Verify(_))
-    }
-
-    fn proceed(&mut self) {
-        self.begin_tls(TlsRole::Client);
     }
 
     fn succeeded(&mut self) {
@@ -183,7 +179,7 @@ impl Machine {
             return;
         }
         match dialback::read_answer(element) {
-            Some(Answer::Valid) => self.through(),
+            Some(Answer::Valid) => self.establish(),
             Some(Answer::Invalid | Answer::Error(_)) => self.end_stream(),
             None => {}
         }
@@ -205,11 +201,6 @@ impl Machine {
         };
         self.decide(answer);
         self.end_stream();
-    }
-
-    /// The connection is authenticated.
-    fn through(&mut self) {
-        self.establish();
     }
 
     /// Sends the stanza.

@@ -158,18 +158,23 @@ impl Machine {
         }
     }
 
+    /// The domains of a dialback request, or the condition with which the stream ends.
+    fn pair_of<'a>(&self, element: &'a Element) -> Result<(&'a str, &'a str), &'static str> {
+        let pair = element.attribute("from").zip(element.attribute("to"));
+        let pair = pair.ok_or("improper-addressing")?;
+        match (self.config.persona.offer.dialback, self.lacks_tls()) {
+            (true, _) => Ok(pair),
+            (false, true) => Err("policy-violation"),
+            (false, false) => Err("unsupported-stanza-type"),
+        }
+    }
+
     /// A claim to a domain, which its authoritative server decides (XEP-0220 §2.2.1).
     fn asked_for_result(&mut self, element: &Element) {
-        let (Some(from), Some(to)) = (element.attribute("from"), element.attribute("to")) else {
-            return self.fail_stream("improper-addressing");
+        let (from, to) = match self.pair_of(element) {
+            Ok(pair) => pair,
+            Err(condition) => return self.fail_stream(condition),
         };
-        if !self.config.persona.offer.dialback {
-            return self.fail_stream(if self.lacks_tls() {
-                "policy-violation"
-            } else {
-                "unsupported-stanza-type"
-            });
-        }
         let refusal = if self.config.persona.offer.needs_external {
             Some(("not-authorized", true))
         } else if self.lacks_tls() {
@@ -243,16 +248,10 @@ impl Machine {
 
     /// A request about one of our keys (XEP-0220 §2.2.2).
     fn asked_for_verification(&mut self, element: &Element) {
-        let (Some(from), Some(to)) = (element.attribute("from"), element.attribute("to")) else {
-            return self.fail_stream("improper-addressing");
+        let (from, to) = match self.pair_of(element) {
+            Ok(pair) => pair,
+            Err(condition) => return self.fail_stream(condition),
         };
-        if !self.config.persona.offer.dialback {
-            return self.fail_stream(if self.lacks_tls() {
-                "policy-violation"
-            } else {
-                "unsupported-stanza-type"
-            });
-        }
         let id = element.attribute("id").unwrap_or_default();
         let config = &self.config;
         let answer = if self.lacks_tls() {
