@@ -1,6 +1,6 @@
 //! Descriptions of cases, in the same words everywhere.
 
-use simulated_partners::persona::{Offer, Tls, TlsVersion};
+use simulated_partners::persona::{Key, Offer, Tls, TlsVersion};
 
 use super::shown::shown;
 use crate::case::Direction;
@@ -75,13 +75,18 @@ pub fn describe_offer(offer: &Offer) -> String {
     if offer.external_on_plaintext {
         parts.push("EXTERNAL also before TLS".to_owned());
     }
-    parts.push(if offer.dialback {
-        "dialback".to_owned()
-    } else {
-        "no dialback".to_owned()
+    parts.push(match (offer.dialback, offer.insists_on_db_namespace) {
+        (true, true) => "dialback where the header declares `xmlns:db`".to_owned(),
+        (true, false) => "dialback".to_owned(),
+        (false, _) => "no dialback".to_owned(),
     });
     if offer.tls != Tls::None {
         parts.push(format!("certificate {}", offer.certificate));
+        match offer.key {
+            Key::P256 => {}
+            Key::Rsa2048 => parts.push("RSA key".to_owned()),
+            Key::Ed25519 => parts.push("Ed25519 key".to_owned()),
+        }
         match offer.tls_versions.as_slice() {
             [TlsVersion::V12] => parts.push("TLS 1.2 only".to_owned()),
             [TlsVersion::V13] => parts.push("TLS 1.3 only".to_owned()),
