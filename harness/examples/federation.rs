@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         .cases("policies/row07/**")
         .cases("policies/row18/**")
         .cases("personas/*/google-talk/**")
+        .cases("multiplexing/**")
         .run()
 }
 

@@ -1,6 +1,7 @@
 //! A server started by the test itself.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -79,14 +80,18 @@ impl<'a> Setup<'a> {
             .policy()
     }
 
-    /// The partners' domains, each with its policy: for servers configured per
+    /// The partners' domains, each once and with its policy: for servers configured per
     /// domain, or that federate only with listed domains.
-    pub fn partners(&self) -> impl Iterator<Item = (String, Policy)> + 'a {
-        let cases = self.cases;
-        cases.iter().flat_map(|case| {
-            let domains = case.domains().into_iter();
-            domains.map(|domain| (domain, case.row.policy()))
-        })
+    pub fn partners(&self) -> impl Iterator<Item = (String, Policy)> + use<> {
+        let partners: BTreeMap<String, Policy> = self
+            .cases
+            .iter()
+            .flat_map(|case| {
+                let domains = case.domains().into_iter();
+                domains.map(|domain| (domain, case.row.policy()))
+            })
+            .collect();
+        partners.into_iter()
     }
 
     /// The cases themselves.
