@@ -36,6 +36,8 @@ pub struct Lab {
     pub back_off: Duration,
     /// The places of domains that cases share.
     pub(crate) kept: Mutex<BTreeMap<String, Arc<Place>>>,
+    /// The last port of each domain, where ports follow from domains.
+    pub(crate) given: Mutex<BTreeMap<String, u16>>,
 }
 
 /// Which ports partners have.
@@ -87,6 +89,7 @@ impl Lab {
             pool: Arc::new(Pool::new(AllowList::Any, Duration::ZERO)),
             back_off: Duration::ZERO,
             kept: Mutex::default(),
+            given: Mutex::default(),
         }
     }
 
@@ -114,10 +117,16 @@ impl Lab {
         let (first, count) = OF_DOMAINS;
         let own = fingerprint(domain) % u64::from(count);
         let own = u16::try_from(own).expect("less than the number of ports");
-        (0..TRIES)
-            .map(|step| first + (own + step) % count)
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another may have had its own at first.
+        let before = given.get(domain).copied();
+        let place = before
+            .into_iter()
+            .chain((0..TRIES).map(|step| first + (own + step) % count))
             .find_map(|port| Place::at((address, port).into()).ok())
-            .map_or_else(|| Place::anywhere(address), Ok)
+            .map_or_else(|| Place::anywhere(address), Ok)?;
+        given.insert(domain.to_owned(), place.address().port());
+        Ok(place)
     }
 
     /// Closes the network. When this returns, another one can be opened at the same address.
