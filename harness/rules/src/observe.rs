@@ -281,6 +281,11 @@ pub fn delivered(answer: &Element, time: Duration) -> Observation {
     stanza(Sees::Delivered, answer, time)
 }
 
+/// The observation of the end of the link to the inner side.
+pub fn link_ended(time: Duration) -> Observation {
+    away(Sees::LinkEnded, time)
+}
+
 fn stanza(sees: Sees, element: &Element, time: Duration) -> Observation {
     Observation {
         raw: Arc::from(element.to_xml()),

@@ -85,8 +85,13 @@ impl CaseRun<'_> {
                 let local = &self.script.local[at];
                 for number in 1..=local.times {
                     let text = local.send.replace("{n}", &number.to_string());
-                    let stanza = names::stanza(&self.fill()(&text)).map_err(CaseError::Stanza)?;
-                    self.backend.send(&stanza).await?;
+                    let text = self.fill()(&text);
+                    if local.raw {
+                        self.backend.send_raw(&text).await;
+                    } else {
+                        let stanza = names::stanza(&text).map_err(CaseError::Stanza)?;
+                        self.backend.send(&stanza).await?;
+                    }
                 }
             }
             Due::Dns(at) => {

@@ -107,6 +107,13 @@ impl<'a> Backend<'a> {
         }
     }
 
+    /// Sends text from the inner side as it is. Without a link no case asks for that.
+    pub(super) async fn send_raw(&self, text: &str) {
+        if let Self::Attached { inner, .. } = self {
+            inner.send_raw(text).await;
+        }
+    }
+
     /// The next stanza that reaches the local side; cancel-safe.
     pub(super) async fn next(&mut self, observed: &Observed) -> Result<Element, CaseError> {
         match self {

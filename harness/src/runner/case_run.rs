@@ -195,6 +195,8 @@ impl<'a> CaseRun<'a> {
         let mut passing = clock.and_then(|clock| Passing::of(clock, self.script));
         // How long nothing has happened when it was last looked for a breach.
         let mut looked = Duration::ZERO;
+        let mut link = std::pin::pin!(self.bench.target.inner.lost());
+        let mut is_linked = self.script.breaks_link();
         loop {
             if self.is_decided() {
                 return Ok(());
@@ -224,6 +226,11 @@ impl<'a> CaseRun<'a> {
                     if let Some(passing) = &mut passing {
                         passing.was_sent();
                     }
+                }
+                _ = &mut link, if is_linked => {
+                    is_linked = false;
+                    let ended = observe::link_ended(self.began.elapsed());
+                    self.observed.observations.push(ended);
                 }
                 () = &mut asked, if !self.observed.looked_up => {
                     self.observed.looked_up = true;

@@ -73,9 +73,13 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
         }
     };
     let mut case = CaseRun::new(job, &script, bench, lease);
-    let done = tokio::select! {
-        done = case.drive() => done,
-        loss = bench.instance.lost() => Err(CaseError::TargetLost(loss)),
+    let done = if script.breaks_link() {
+        case.drive().await
+    } else {
+        tokio::select! {
+            done = case.drive() => done,
+            loss = bench.instance.lost() => Err(CaseError::TargetLost(loss)),
+        }
     };
     let mut lost = matches!(done, Err(CaseError::TargetLost(_)));
     let mut result = case.result(done);

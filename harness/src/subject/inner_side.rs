@@ -106,6 +106,11 @@ impl InnerSide {
         let _ = self.outgoing.send(stanza).await;
     }
 
+    /// Sends text that need not be XML.
+    pub async fn send_raw(&self, text: &str) {
+        let _ = self.outgoing.send_raw(text).await;
+    }
+
     /// Returns when everything that the target had passed on before has been read: it answers a
     /// later stanza of ours on the same link. If it did not answer one in time, nobody waits again.
     pub async fn barrier(&self) {

@@ -167,6 +167,7 @@ impl Running {
             Need::Pool => self.other_member.is_none(),
             // Told before it is started, by what kind of target it is.
             Need::SecondSender
+            | Need::BreakableLink
             | Need::SharedCertificate
             | Need::ShortTimeouts
             | Need::Bidi

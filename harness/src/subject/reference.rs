@@ -27,7 +27,8 @@ const SECOND: &str = "chat.contoso.example";
 const GATEWAY: &str = "gateway.contoso.example";
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 11] = [
+const ABILITIES: [Need; 12] = [
+    Need::BreakableLink,
     Need::DirectTls,
     Need::DirectTlsPort,
     Need::SecondDomain,
@@ -43,6 +44,8 @@ const ABILITIES: [Need; 11] = [
 
 /// Where the clock is moved, by the case that has the proxy to itself.
 const TIMED: &str = "timed-";
+/// Where the link to the inner side may break.
+const LINK: &str = "link-";
 /// Where one certificate is for both domains.
 const SHARED: &str = "shared-certificate";
 /// Where there are two of it.
@@ -81,6 +84,8 @@ impl Target for Reference {
         } else if case.waits() {
             // Time that passes for one case must not pass for another.
             format!("{TIMED}{}", case.id)
+        } else if case.script.needs.contains(&Need::BreakableLink) {
+            format!("{LINK}{}", case.id)
         } else if case.script.needs.contains(&Need::Pool) {
             POOL.to_owned()
         } else if shares_certificate(case) {

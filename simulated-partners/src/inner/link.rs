@@ -173,6 +173,21 @@ impl Outgoing {
                 stanza.to_xml()
             }
         };
+        self.write(text).await
+    }
+
+    /// Queues text as it is, which need not be XML. The other side may end the link for it.
+    ///
+    /// # Errors
+    /// When the link has ended.
+    pub async fn send_raw(&self, text: &str) -> Result<(), InnerError> {
+        if *self.state.borrow() != State::Open {
+            return Err(self.ending().into());
+        }
+        self.write(text.to_owned()).await
+    }
+
+    async fn write(&self, text: String) -> Result<(), InnerError> {
         let sent = self.queue.send(text).await;
         sent.map_err(|_| self.ending().into())
     }

@@ -91,6 +91,9 @@ impl Script {
     /// needs no more than that something is sent.
     fn request(&self, local: &Local) -> Option<Local> {
         let main = self.roles.first()?;
+        if local.raw {
+            return None;
+        }
         let text = insert(&local.send, &self.values);
         let stanza = stanza(&text).ok()?;
         let to = domain_of(stanza.attribute("to")?);

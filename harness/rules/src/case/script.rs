@@ -136,6 +136,9 @@ pub struct Role {
 pub struct Local {
     /// A stanza, with placeholders. `from` must be in the target's domain.
     pub send: String,
+    /// Send the text as it is, even if it is no XML. The target may end its link for that.
+    #[serde(default)]
+    pub raw: bool,
     /// Send it when this signal is raised; by default immediately.
     pub when: Option<String>,
     /// This many times, with `{n}` counted from 1.
@@ -194,6 +197,8 @@ pub enum Need {
     DirectTlsPort,
     /// A component or gateway link behind it takes part in the case.
     InnerSide,
+    /// A link behind it may break without harm to other cases.
+    BreakableLink,
     /// Its dialback secret is known (`{secret}`), and its keys follow XEP-0185.
     KnownSecret,
     /// It is a pool of two members that share their domains, certificates and dialback secret.
@@ -218,6 +223,7 @@ impl Need {
             Self::DirectTls => "it does not dial with direct TLS (XEP-0368)",
             Self::DirectTlsPort => "it does not accept direct TLS",
             Self::InnerSide => "nothing behind it can be observed",
+            Self::BreakableLink => "other cases need the link behind it",
             Self::KnownSecret => "its dialback secret is not known",
             Self::Pool => "it has no second member",
             Self::StrictCertificates => {
@@ -310,6 +316,11 @@ impl Script {
             seconds: None,
             unfit: None,
         }
+    }
+
+    /// Whether the target may end the link to its inner side in the case.
+    pub fn breaks_link(&self) -> bool {
+        self.local.iter().any(|local| local.raw)
     }
 
     /// Whether the local side sends its own ping.

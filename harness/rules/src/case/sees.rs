@@ -71,6 +71,8 @@ pub enum Sees {
     Answered,
     /// An error reached the local side.
     Returned,
+    /// The target ended its link to the inner side.
+    LinkEnded,
     /// A DNS query: `with.name` and `with.kind`.
     Query,
     /// A partner raised a signal: `with.name`.
@@ -169,7 +171,11 @@ impl Sees {
             | Self::Answered
             | Self::Returned
             | Self::Raised => Step::Stanza,
-            Self::MalformedError | Self::StreamEnd | Self::Closed | Self::GaveUp => Step::End,
+            Self::MalformedError
+            | Self::StreamEnd
+            | Self::Closed
+            | Self::GaveUp
+            | Self::LinkEnded => Step::End,
             Self::Unit(unit) => Step::of_unit(unit),
         }
     }

@@ -202,7 +202,16 @@ impl<'a> Check<'a> {
 
     /// What the local side sends has to be a stanza, whatever its placeholders stand for.
     fn local(&mut self) {
-        for (at, local) in self.variant.local.iter().enumerate() {
+        let raw = self.variant.local.iter().position(|local| local.raw);
+        if let Some(at) = raw.filter(|_| self.variant.alive) {
+            self.tell(
+                &format!("local.{at}.raw"),
+                "the link that `raw` may break is needed after the case",
+                "set `alive = false`",
+            );
+        }
+        let stanzas = self.variant.local.iter().enumerate();
+        for (at, local) in stanzas.filter(|(_, local)| !local.raw) {
             let text = insert(&local.send, &self.variant.values);
             if let Err(error) = stanza(&text) {
                 self.tell(

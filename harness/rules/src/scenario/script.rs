@@ -198,6 +198,10 @@ fn needs(variant: &Variant) -> Vec<Need> {
         needs.push(Need::SecondDomain);
     }
     let pool = variant.parts().any(|(_, part)| part.other_member);
+    let raw = variant.local.iter().any(|local| local.raw);
+    if raw && !needs.contains(&Need::BreakableLink) {
+        needs.push(Need::BreakableLink);
+    }
     if pool && !needs.contains(&Need::Pool) {
         needs.push(Need::Pool);
     }

@@ -413,4 +413,15 @@ fn what_the_local_side_sends_has_to_be_a_stanza() {
         assert!(told.contains("can send only a stanza"), "{told}");
         assert!(told.contains("local"), "{told}");
     }
+    let raw = |alive: &str| {
+        let (head, rest) = CORRECT.split_once("\n[control]").expect("it has one");
+        let local = "[[local]]\nraw = true\nsend = \"<message>&</x>\"";
+        let (first, more) = head.split_once('\n').expect("it has lines");
+        read(&format!(
+            "{first}\n{alive}\n{more}\n{local}\n\n[control]{rest}"
+        ))
+    };
+    assert!(raw("alive = false").is_ok(), "it need not be XML");
+    let told = raw("").expect_err("the link may be gone");
+    assert!(told.contains("set `alive = false`"), "{told}");
 }
