@@ -18,6 +18,14 @@ pub(crate) fn active(id: &str) -> bool {
 }
 "#;
 
+/// How the program is built.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Profile {
+    Debug,
+    /// As users have it, which is what tells how long a run takes.
+    Release,
+}
+
 /// The program could not be built.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BuildError {
@@ -55,15 +63,22 @@ pub(crate) fn woven(mutants: &[Mutant]) -> Result<BTreeMap<String, String>, Buil
 }
 
 /// Builds the program and returns its path.
-pub(crate) fn build(mutants: &[Mutant]) -> Result<PathBuf, BuildError> {
+pub(crate) fn build(mutants: &[Mutant], profile: Profile) -> Result<PathBuf, BuildError> {
     weave_all(mutants)?;
-    cargo(&["build", "-p", "s2spec"])?;
-    Ok(program())
+    let name = match profile {
+        Profile::Debug => "dev",
+        Profile::Release => "release",
+    };
+    cargo(&["build", "-p", "s2spec", "--profile", name])?;
+    Ok(program(profile))
 }
 
 /// The program with all mutants.
-pub(crate) fn program() -> PathBuf {
-    folder().join("target/debug/s2spec")
+pub(crate) fn program(profile: Profile) -> PathBuf {
+    folder().join(match profile {
+        Profile::Debug => "target/debug/s2spec",
+        Profile::Release => "target/release/s2spec",
+    })
 }
 
 /// Finds out whether all mutants compile.

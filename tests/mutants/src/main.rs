@@ -17,6 +17,7 @@ use std::{fs, io};
 
 use clap::Parser;
 
+use build::Profile;
 use mutant::Mutant;
 use run::{Noticed, Runner};
 
@@ -34,6 +35,9 @@ struct Options {
     /// Read scenarios from this folder instead of the built-in ones.
     #[arg(long)]
     scenarios: Option<PathBuf>,
+    /// Build and run the program with optimisations, to see how long a run takes.
+    #[arg(long)]
+    release: bool,
     /// Run all cases, not only those named for a mutant.
     #[arg(long)]
     all_cases: bool,
@@ -83,9 +87,13 @@ fn work(options: &Options) -> Result<(), Box<dyn Error>> {
         }
     });
     let chosen: Vec<&Mutant> = chosen.filter(survived).collect();
+    let profile = match options.release {
+        true => Profile::Release,
+        false => Profile::Debug,
+    };
     let program = match options.no_build {
-        true => build::program(),
-        false => build::build(&mutants)?,
+        true => build::program(profile),
+        false => build::build(&mutants, profile)?,
     };
     let runner = Runner {
         program,
