@@ -80,6 +80,11 @@ pub async fn repeat(
     repeater.send(ended).await;
 }
 
+/// Whether the budget, which is that of all rounds together, is spent.
+fn is_spent(plan: &Plan) -> bool {
+    plan.budget.is_some_and(|budget| budget.is_spent())
+}
+
 struct Repeater {
     check: Arc<BaselineCheck>,
     events: mpsc::Sender<RunEvent>,
@@ -126,7 +131,7 @@ impl Repeater {
             .retain(|job| failed.contains(&job.case.id) || controls.contains(&job.case.id));
         let mut rounds = 1;
         let last = times.get().saturating_add(1);
-        while !failed.is_empty() && !interrupted && rounds < last {
+        while !failed.is_empty() && !interrupted && !is_spent(&again) && rounds < last {
             rounds += 1;
             interrupted = self
                 .round(again.clone(), Taking::Comparing(rounds, Some(last)))
@@ -144,8 +149,7 @@ impl Repeater {
         while of.is_none_or(|of| round < of) {
             round += 1;
             interrupted = self.round(plan.clone(), Taking::Comparing(round, of)).await;
-            let spent = plan.budget.is_some_and(|budget| budget.is_spent());
-            if interrupted || spent || (rounds.until_unexpected && self.unexpected) {
+            if interrupted || is_spent(&plan) || (rounds.until_unexpected && self.unexpected) {
                 break;
             }
             // What the target does not support will not change in the next round.

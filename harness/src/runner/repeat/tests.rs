@@ -308,3 +308,35 @@ async fn what_the_budget_does_not_reach_is_not_run() {
         assert_eq!(record.why, "the budget of the run, 0 s, was spent");
     }
 }
+
+#[tokio::test]
+async fn endless_rounds_end_with_the_budget_and_keep_their_results() {
+    let budget = Duration::from_secs(3);
+    let rounds = Rounds {
+        at_most: None,
+        until_unexpected: true,
+    };
+    let plan = Plan {
+        budget: Some(Budget::from_now(budget)),
+        ..plan(&[CASE], |_| false)
+    };
+    let began = Instant::now();
+    let (records, rounds, interrupted) = told(plan, Repetition::Rounds(rounds)).await;
+    assert!(began.elapsed() < budget * 2, "{:?}", began.elapsed());
+    assert!(rounds > 1 && !interrupted, "{rounds}");
+    // A round that the budget has cut off takes nothing back.
+    let verdicts: Vec<Verdict> = records.iter().map(|record| record.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Pass]);
+}
+
+#[tokio::test]
+async fn nothing_is_tried_again_when_the_budget_is_spent() {
+    let plan = Plan {
+        budget: Some(Budget::from_now(Duration::from_secs(2))),
+        ..plan(&[CASE], |_| true)
+    };
+    let many = times(1_000_000);
+    let (records, rounds, _) = told(plan, Repetition::Retries(many)).await;
+    assert!(rounds < many.get(), "{rounds}");
+    assert_eq!(records[0].verdict, Verdict::Fail);
+}
