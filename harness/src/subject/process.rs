@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -52,6 +53,17 @@ impl fmt::Display for Words {
     }
 }
 
+/// What a program that soon ends writes to its standard output.
+///
+/// # Errors
+/// When it cannot be started.
+pub(super) fn said(command: &mut std::process::Command) -> io::Result<Vec<u8>> {
+    let command = command.stdin(Stdio::null()).stderr(Stdio::null());
+    let child = command.stdout(Stdio::piped()).process_group(0).spawn()?;
+    let _group = Group::of(Some(child.id()));
+    Ok(child.wait_with_output()?.stdout)
+}
+
 /// A process with its group and the end of its output. Dropping it kills the whole group.
 pub(super) struct Process {
     child: Child,
@@ -78,7 +90,7 @@ impl Process {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
-        let group = Group::of(&child);
+        let group = Group::of(child.id());
         let output = Output::new(marks);
         let mut readers = Vec::new();
         if let Some(stdout) = child.stdout.take() {
@@ -165,8 +177,8 @@ impl Drop for Process {
 struct Group(Option<i32>);
 
 impl Group {
-    fn of(child: &Child) -> Self {
-        let id = child.id().and_then(|id| i32::try_from(id).ok());
+    fn of(first: Option<u32>) -> Self {
+        let id = first.and_then(|id| i32::try_from(id).ok());
         if let Some(id) = id {
             locked(&GROUPS).insert(id);
             warden::group(id);

@@ -26,7 +26,7 @@ use super::inner_side::InnerSide;
 use super::port::free_address;
 use super::server::{Launch, Ours};
 use super::template::fill;
-use super::{Pending, Placement, Running, StartError, Stop, Target, warden};
+use super::{Pending, Placement, Running, StartError, Stop, Target, process, warden};
 use crate::case::Case;
 use crate::cause::with_causes;
 use crate::lab::Lab;
@@ -91,8 +91,8 @@ impl Folder {
             .map(|word| fill(word, &values))
             .collect();
         let (program, arguments) = words.split_first()?;
-        let output = Command::new(program).args(arguments).output().ok()?;
-        let text = String::from_utf8_lossy(&output.stdout);
+        let said = process::said(Command::new(program).args(arguments)).ok()?;
+        let text = String::from_utf8_lossy(&said);
         let mut lines = text.lines();
         let found = lines.find_map(|line| line.strip_prefix(version.after.as_str()))?;
         Some(found.trim().to_owned())
