@@ -35,6 +35,7 @@ use clap::{Parser, Subcommand};
 
 pub use error::{CliError, Exit};
 pub(crate) use policy::Policies;
+pub(crate) use suite::{Files, Suite};
 pub use target::Chosen;
 pub(crate) use target::read as target_file;
 

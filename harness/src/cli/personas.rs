@@ -1,12 +1,13 @@
 //! `s2spec personas`.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use owo_colors::OwoColorize as _;
-use simulated_partners::persona;
 
 use super::error::{CliError, Exit};
 use super::output;
+use super::suite::Files;
 use crate::report::describe_offer;
 
 /// Options of `personas`.
@@ -15,11 +16,21 @@ pub(super) struct Args {
     /// Also print what each offers and where it was seen
     #[arg(short, long)]
     long: bool,
+    /// Also read personas from this folder or file; repeat it for several
+    #[arg(long, value_name = "PATH", env = "S2SPEC_PERSONAS")]
+    personas: Vec<PathBuf>,
 }
 
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
-    let personas = persona::builtin();
-    let widest = personas.iter().map(|p| p.name.chars().count()).max();
+    output::show(shown(args)?)?;
+    Ok(Exit::Expected)
+}
+
+fn shown(args: &Args) -> Result<String, CliError> {
+    let files = Files::default().with_personas(&args.personas);
+    let suite = files.read()?;
+    let personas = suite.catalogue.personas();
+    let widest = personas.iter().map(|one| one.name.chars().count()).max();
     let column = widest.unwrap_or_default() + 2;
     let mut out = String::new();
     for persona in personas {
@@ -36,6 +47,29 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
             }
         }
     }
-    output::show(out)?;
-    Ok(Exit::Expected)
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_personas_are_shown_like_built_in_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let shy = "format = 1\ntitle = \"Offers nothing\"\nseen-in = \"A dream\"\n[offer]\n\
+            tls = \"none\"\nexternal = false\ndialback = false\n";
+        std::fs::write(folder.path().join("shy.toml"), shy).unwrap();
+        let args = |personas| Args {
+            long: true,
+            personas,
+        };
+        let text = shown(&args(vec![folder.path().to_owned()])).unwrap();
+        let built_in = shown(&args(Vec::new())).unwrap();
+        let own = text.strip_prefix(built_in.as_str()).unwrap();
+        assert!(own.contains("Offers nothing"), "{own}");
+        assert!(own.contains("Seen in: A dream"), "{own}");
+        let missing = shown(&args(vec![folder.path().join("nobody.toml")]));
+        assert_eq!(missing.unwrap_err().exit(), Exit::Environment);
+    }
 }

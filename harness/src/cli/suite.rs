@@ -16,10 +16,10 @@ use crate::scenario::{Catalogue, Library};
 
 /// The user's own files.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(super) struct Files {
+pub(crate) struct Files {
     /// Read scenarios from this folder or file instead of the built-in ones
     #[arg(long, value_name = "PATH", env = "S2SPEC_SCENARIOS")]
-    pub(super) scenarios: Option<PathBuf>,
+    pub(crate) scenarios: Option<PathBuf>,
 
     #[command(flatten)]
     beside: Beside,
@@ -65,8 +65,20 @@ impl Beside {
 }
 
 impl Files {
+    /// The same with personas from these folders and files.
+    pub(crate) fn with_personas(mut self, paths: &[PathBuf]) -> Self {
+        self.beside.personas.extend_from_slice(paths);
+        self
+    }
+
+    /// The same with requirements from this folder or file.
+    pub(crate) fn with_requirements(mut self, path: PathBuf) -> Self {
+        self.beside.requirements.push(path);
+        self
+    }
+
     /// The options that name these files.
-    pub(super) fn options(&self) -> Vec<String> {
+    pub(crate) fn options(&self) -> Vec<String> {
         let scenarios = self.scenarios.iter().map(|path| ("scenarios", path));
         let beside = &self.beside;
         let requirements = beside.requirements.iter();
@@ -83,7 +95,7 @@ impl Files {
     ///
     /// # Errors
     /// When a file cannot be read or has mistakes, or when there is none at a path.
-    pub(super) fn read(&self) -> Result<Suite, CliError> {
+    pub(crate) fn read(&self) -> Result<Suite, CliError> {
         let (catalogue, mut wrong) = self.beside.catalogue(&[], &[])?;
         let mut own = None;
         if let Some(path) = &self.scenarios {
@@ -128,9 +140,9 @@ fn some(kind: Kind, paths: &[PathBuf]) -> Result<Vec<Source>, CliError> {
 
 /// What cases are made of.
 #[derive(Clone, Debug)]
-pub(super) struct Suite {
+pub(crate) struct Suite {
     /// Requirements, known bugs and personas.
-    pub(super) catalogue: Catalogue,
+    pub(crate) catalogue: Catalogue,
     /// The user's own scenarios, in place of the built-in ones.
     own: Option<Library>,
     policies: Option<Vec<PolicyNumber>>,
@@ -138,7 +150,7 @@ pub(super) struct Suite {
 
 impl Suite {
     /// The same with scenarios in these policies, or else in those that they are written for.
-    pub(super) fn in_policies(self, policies: Option<Vec<PolicyNumber>>) -> Self {
+    pub(crate) fn in_policies(self, policies: Option<Vec<PolicyNumber>>) -> Self {
         Self { policies, ..self }
     }
 
@@ -148,7 +160,7 @@ impl Suite {
     }
 
     /// Every case: of all personas, the two generated sets, and the scenarios.
-    pub(super) fn all(&self) -> Vec<Case> {
+    pub(crate) fn all(&self) -> Vec<Case> {
         self.parts(&Selection::default())
     }
 

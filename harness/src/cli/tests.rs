@@ -72,6 +72,7 @@ fn nonsense_is_refused_with_usage() {
         "s2spec serve modern --listen 127.0.0.1:0 --dial --dns 127.0.0.1:0",
         "s2spec proxy --config proxy.toml",
         "s2spec personas -l",
+        "s2spec personas --personas shy.toml --personas more",
         "s2spec explain STR-01",
         "s2spec coverage",
         "s2spec coverage --area STR --area tls --unjudgeable",

@@ -3,13 +3,13 @@
 use std::ffi::OsString;
 use std::io;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Trial};
-use simulated_partners::persona::{self, Persona};
+use simulated_partners::persona::Persona;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -17,14 +17,13 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use super::subject::Subject;
 use super::trial::{Bench, Rerun};
 use crate::baseline::BaselineCheck;
-use crate::case::{Case, Tag};
-use crate::cli::{Exit, Policies, output};
+use crate::case::{Case, Set, Tag};
+use crate::cli::{CliError, Exit, Files, Policies, Suite, output};
 use crate::matrix::{self, Selection, SelectionError};
 use crate::oracle::Profile;
 use crate::policy::PolicyNumber;
 use crate::requirement::Registry;
 use crate::runner::{self, Deadlines, Plan, SLOTS};
-use crate::scenario::Library;
 use crate::subject::{self, Placement, Target};
 
 /// The exit status of a program ended by SIGINT, as a shell reports it: 128 plus the signal.
@@ -40,6 +39,7 @@ pub struct Federation {
     patterns: Vec<String>,
     tags: Vec<Tag>,
     left_out: Vec<String>,
+    files: Files,
     personas: Vec<Persona>,
     policies: Option<String>,
     profile: Profile,
@@ -55,7 +55,8 @@ pub fn federation(target: impl Into<Subject>) -> Federation {
         patterns: Vec::new(),
         tags: Vec::new(),
         left_out: Vec::new(),
-        personas: persona::builtin(),
+        files: Files::default(),
+        personas: Vec::new(),
         policies: None,
         profile: Profile::default(),
         seed: 1,
@@ -86,7 +87,28 @@ impl Federation {
         self
     }
 
-    /// Adds a persona to the built-in ones.
+    /// Reads scenarios from this folder or file instead of the built-in ones, as `--scenarios` does.
+    #[must_use]
+    pub fn scenarios(mut self, path: impl Into<PathBuf>) -> Self {
+        self.files.scenarios = Some(path.into());
+        self
+    }
+
+    /// Also reads requirements from this folder or file, as `--requirements` does.
+    #[must_use]
+    pub fn requirements(mut self, path: impl Into<PathBuf>) -> Self {
+        self.files = self.files.with_requirements(path.into());
+        self
+    }
+
+    /// Also reads personas from this folder or file, as `--personas` does. Scenarios may name them.
+    #[must_use]
+    pub fn personas(mut self, path: impl Into<PathBuf>) -> Self {
+        self.files = self.files.with_personas(&[path.into()]);
+        self
+    }
+
+    /// Adds a persona that no file has to the matrix.
     #[must_use]
     pub fn persona(mut self, persona: Persona) -> Self {
         self.personas.push(persona);
@@ -153,9 +175,11 @@ impl Federation {
     }
 
     fn try_run(self, arguments: &Arguments) -> Result<ExitCode, (Exit, String)> {
-        let mut all = matrix::cases(&self.personas);
-        all.extend(Library::builtin().cases_in(self.rows()?.as_deref()));
-        let selected = self.selected(&all)?;
+        let suite = self.files.read().map_err(|error| unread(&error))?;
+        let suite = suite.in_policies(self.rows()?);
+        let mut all = suite.all();
+        all.extend(matrix::cases_of(Set::Personas, &self.personas));
+        let selected = self.selected(&all, &suite)?;
         let target = self.subject.target.clone()?;
         let bench = Bench::new(self.rerun());
         let trials: Vec<Trial> = selected
@@ -199,13 +223,18 @@ impl Federation {
         Ok(tested(&runtime, plan, &bench, &wanted, &arguments, trials))
     }
 
-    fn selected<'a>(&self, all: &'a [Case]) -> Result<Vec<&'a Case>, (Exit, String)> {
-        let mut selected = Selection::new(&self.patterns, Registry::builtin())
+    fn selected<'a>(
+        &self,
+        all: &'a [Case],
+        suite: &Suite,
+    ) -> Result<Vec<&'a Case>, (Exit, String)> {
+        let registry: &Registry = &suite.catalogue.registry;
+        let mut selected = Selection::new(&self.patterns, registry)
             .and_then(|selection| selection.tagged(&self.tags).select(all))
             .map_err(|error| unselected(&error))?;
         if !self.left_out.is_empty() {
-            let left_out = Selection::new(&self.left_out, Registry::builtin())
-                .map_err(|error| unselected(&error))?;
+            let left_out =
+                Selection::new(&self.left_out, registry).map_err(|error| unselected(&error))?;
             // A pattern that matches nothing is an error here, too.
             left_out.select(all).map_err(|error| unselected(&error))?;
             selected.retain(|case| !left_out.contains(case));
@@ -233,7 +262,8 @@ impl Federation {
         match &self.subject.options {
             Some(options) => {
                 let policies = self.policies.iter().map(|text| format!("--policy {text}"));
-                Rerun::CommandLine(options.iter().cloned().chain(policies).collect())
+                let more = self.files.options().into_iter().chain(policies);
+                Rerun::CommandLine(options.iter().cloned().chain(more).collect())
             }
             None => Rerun::Cargo(cargo_arguments()),
         }
@@ -279,6 +309,11 @@ fn tested(
     } else {
         Exit::Environment.into()
     }
+}
+
+/// The user's own files have mistakes.
+fn unread(error: &CliError) -> (Exit, String) {
+    (error.exit(), error.report(false))
 }
 
 fn unselected(error: &SelectionError) -> (Exit, String) {

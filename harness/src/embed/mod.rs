@@ -56,6 +56,21 @@
 //! }
 //! ```
 //!
+//! [Scenarios](Federation::scenarios), [requirements](Federation::requirements) and
+//! [personas](Federation::personas) of your own are files, as on the command line:
+//!
+//! ```no_run
+//! # use std::process::ExitCode;
+//! use s2spec::embed::{federation, target_file};
+//!
+//! # fn tests() -> ExitCode {
+//! federation(target_file("tests/server.toml"))
+//!     .personas("tests/personas")
+//!     .cases("personas/row07/shy")
+//!     .run()
+//! # }
+//! ```
+//!
 //! A server that is already running, or is not a Rust program, is described by a file:
 //! `federation(target_file("tests/server.toml"))`.
 

@@ -11,6 +11,8 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::case::Case;
 
+const SHY: &str = "format = 1\ntitle = \"Offers dialback alone\"\n[offer]\ntls = \"none\"\n\
+    external = false\ndialback = true\n";
 const ONE: &str = "policies/row07/row03/inbound";
 
 /// A server with configurable faults.
@@ -212,4 +214,41 @@ fn scenarios_run_in_the_policies_of_the_target_or_in_those_named() {
 
     let (exit, _) = run(in_process().policies("nineteen"), &["--list"]);
     assert_eq!(exit, code(2));
+}
+
+#[test]
+fn own_files_take_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let persona = write("shy.toml", SHY);
+    let requirement = write(
+        "own.toml",
+        "format = 1\n[[requirement]]\nid = \"OWN-01\"\ntitle = \"A rule of ours\"\nsource = \"Our handbook\"\n",
+    );
+    let scenario = write(
+        "OWN-01-greeting.toml",
+        "format = 1\ntitle = \"The shy one is greeted\"\nrequirements = [\"OWN-01\"]\n\
+         direction = \"inbound\"\npolicies = [9]\n[partner]\npersona = \"shy\"\n\
+         [[expect]]\nsees = \"header\"\n",
+    );
+    let server = || federation(Wrong::new(How::Panics));
+    let listed = |tests: Federation| run(tests, &["--list"]);
+
+    let matrix = server().personas(&persona).cases("personas/row07/shy");
+    let ids = "personas/row07/shy/outbound: test\npersonas/row07/shy/inbound: test\n";
+    assert_eq!(listed(matrix), (code(0), ids.to_owned()));
+    let own = || server().personas(&persona).requirements(&requirement);
+    let by_requirement = own().scenarios(&scenario).cases("OWN-01");
+    let (exit, ids) = listed(by_requirement);
+    assert_eq!(exit, code(0), "{ids}");
+    assert!(ids.contains("OWN-01-greeting"), "{ids}");
+    // Its requirement is not known.
+    let (exit, _) = listed(server().personas(&persona).scenarios(&scenario));
+    assert_eq!(exit, code(2));
+    let (exit, _) = listed(server().personas(folder.path().join("nobody.toml")));
+    assert_eq!(exit, code(3));
 }
