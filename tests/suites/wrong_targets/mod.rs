@@ -2,7 +2,7 @@
 //! the unmodified proxy passes the same case.
 
 mod component_server;
-mod double;
+pub(crate) mod double;
 mod doubles;
 mod misconfigured;
 mod mortal;

@@ -2,7 +2,7 @@
 //!
 //! The target sends because it owes an answer: a partner of the case's domain, which the script does not
 //! know of, asks, and the answer is the probe. That its sender got it back shows in nothing but that the
-//! target has given up.
+//! target has given up, before its partner does.
 
 use simulated_partners::board::Begins;
 use simulated_partners::event::ConnectionKind;
@@ -150,7 +150,12 @@ impl Script {
             or: ways.collect(),
             ..first
         });
-        Some(shown.into_iter().chain(kept_back).collect())
+        let in_time = shown
+            .as_ref()
+            .filter(|_| !expect.is_an_end_by_anyone())
+            .and_then(in_time);
+        let seen = shown.into_iter().chain(in_time).chain(kept_back);
+        Some(seen.collect())
     }
 
     /// The end of the target's stream, where the sender only has to get its stanza back. What its error says
@@ -208,6 +213,17 @@ impl Script {
         };
         requirements.is_empty() || requirements.iter().any(|id| !id.starts_with(TOLD))
     }
+}
+
+/// An end by either side is the target's doing only if its partner has not waited in vain.
+fn in_time(ended: &Expect) -> Option<Expect> {
+    ended.is_an_end_by_anyone().then(|| Expect {
+        requirements: ended.requirements.clone(),
+        level: ended.level,
+        on: Some(ConnectionKind::Outbound),
+        never: true,
+        ..Expect::new(Sees::GaveUp)
+    })
 }
 
 const fn is_inside(sees: Sees) -> bool {
@@ -294,6 +310,7 @@ mod tests {
             seen("tls/TLS-14-features-from-before-tls"),
             [
                 "closed by='*' on its own connection",
+                "no gave-up on its own connection",
                 "no stanza id='{probe}'",
                 "no auth on its own connection",
                 "no db-result on its own connection",
@@ -307,6 +324,7 @@ mod tests {
             seen("certificates/CRT-12-wildcards-of-a-server/end-of-a-label"),
             [
                 "closed by='*' on its own connection, or stanza",
+                "no gave-up on its own connection",
                 "no stanza id='{probe}', or stanza",
             ]
         );

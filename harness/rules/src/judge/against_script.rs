@@ -3,7 +3,7 @@
 use super::always::breaches;
 use super::grade::{Grade, grade};
 use super::sign::sign;
-use crate::case::{Expect, Script};
+use crate::case::{Expect, Script, Sees};
 use crate::evidence::Ailment;
 use crate::finding::{Against, Finding, Sign, Step};
 use crate::observe::Observation;
@@ -49,7 +49,8 @@ pub fn against_script(case: &ScriptCase<'_>) -> Vec<Finding> {
             Grade::Unmet(why) => (
                 weight,
                 sign(expect, case.observations, case.fill),
-                expect.is_negative() || weight < Weight::Should,
+                // A partner that gives up has seen nothing.
+                expect.is_negative() && expect.sees != Sees::GaveUp || weight < Weight::Should,
                 format!("{expect}: {why}"),
             ),
         };

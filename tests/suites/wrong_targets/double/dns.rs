@@ -15,7 +15,7 @@ const PORT: u16 = 5269;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A client of the lab's DNS.
-pub(super) fn client(server: SocketAddr) -> TokioResolver {
+pub(crate) fn client(server: SocketAddr) -> TokioResolver {
     let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
         connection.port = server.port();
         connection
@@ -35,7 +35,7 @@ pub(super) fn client(server: SocketAddr) -> TokioResolver {
 }
 
 /// The addresses to try, in order; the condition of the error where there are none.
-pub(super) async fn addresses(
+pub(crate) async fn addresses(
     dns: &TokioResolver,
     domain: &str,
     defect: Option<Defect>,

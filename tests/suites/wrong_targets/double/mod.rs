@@ -3,7 +3,7 @@
 //! It knows no more than the scenarios with a double need, and shares no code with the embedded proxy.
 
 mod defect;
-mod dns;
+pub(crate) mod dns;
 mod incoming;
 mod link;
 mod outgoing;
