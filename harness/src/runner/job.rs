@@ -11,9 +11,10 @@ use super::error::CaseError;
 use super::lateness::Wait;
 use super::loss::Instance;
 use super::plan::{Deadlines, Job};
-use crate::case::{Case, Need, Script};
+use crate::case::{Case, Need, Script, Sees};
 use crate::judge::heaviest;
 use crate::lab::{Lab, Lease};
+use crate::observe::Observation;
 use crate::oracle::Profile;
 use crate::record::{CaseResult, Run};
 use crate::subject::{Inside, Running};
@@ -96,6 +97,15 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
                 length: Duration::from_millis(within.into()),
             });
         }
+        // A partner or a name server that was too slow for the target is ours.
+        let observations = case.observed.observations.iter();
+        let slow = observations.filter(|one| is_timeout(one)).map(|one| Wait {
+            since: case.began,
+            length: one.time,
+        });
+        for wait in slow.collect::<Vec<_>>() {
+            case.observed.ran_out(wait);
+        }
     }
     Ran {
         result,
@@ -106,6 +116,11 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
         partners: case.into_partners(),
         lost,
     }
+}
+
+/// Whether the target returned a stanza because nobody answered it in time.
+fn is_timeout(observation: &Observation) -> bool {
+    observation.sees == Sees::Returned && observation.condition() == Some("remote-server-timeout")
 }
 
 /// Whether a case ended as it does with a target that is there.
