@@ -202,13 +202,13 @@ impl CaseRun<'_> {
             return Vec::new();
         }
         let queries = self.observed.observations.iter();
-        queries
-            .filter(|observation| observation.sees == Sees::Query)
-            .map(|query| {
-                let fact = |name| query.attribute(name).unwrap_or_default();
-                format!("{} {}", fact("kind"), fact("name"))
-            })
-            .collect()
+        let queries = queries.filter(|observation| observation.sees == Sees::Query);
+        let asked = queries.map(|query| ["kind", "name"].map(|fact| query.attribute(fact)));
+        in_order(
+            asked
+                .map(|asked| asked.map(Option::unwrap_or_default))
+                .collect(),
+        )
     }
 
     /// The outcome and its findings.
@@ -273,6 +273,25 @@ impl CaseRun<'_> {
     }
 }
 
+/// What was asked, each with its kind and name. Of questions that a target asks side by side, for both kinds of
+/// addresses or both services, chance decides which comes first.
+fn in_order(mut asked: Vec<[&str; 2]>) -> Vec<String> {
+    let domain = |name: &'_ str| {
+        let services = ["_xmpp-server._tcp.", "_xmpps-server._tcp."];
+        let domain = services
+            .iter()
+            .find_map(|service| name.strip_prefix(service));
+        domain.unwrap_or(name).to_owned()
+    };
+    let side_by_side = |[one, name]: &[&str; 2], [other, next]: &[&str; 2]| {
+        domain(name) == domain(next) && (*one == "SRV") == (*other == "SRV")
+    };
+    for together in asked.chunk_by_mut(side_by_side) {
+        together.sort_by_key(|[kind, name]| [*name, *kind]);
+    }
+    asked.iter().map(|question| question.join(" ")).collect()
+}
+
 /// The result of a case whose configuration the target rejects.
 pub(super) fn refused_by_configuration(job: &Job, why: &str) -> CaseResult {
     let outcome = Outcome::Refused(Refusal {
@@ -308,4 +327,23 @@ pub(super) fn refused_by_configuration(job: &Job, why: &str) -> CaseResult {
         }),
     };
     job.result(Run::Ended { outcome, findings })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_asked_side_by_side_have_one_order() {
+        let server = ["SRV", "_xmpp-server._tcp.a.example"];
+        let direct = ["SRV", "_xmpps-server._tcp.a.example"];
+        let [four, six] = ["A", "AAAA"].map(|kind| [kind, "xmpp.a.example"]);
+        let told = in_order(vec![server, direct, four, six]);
+        assert_eq!(told[0], "SRV _xmpp-server._tcp.a.example");
+        assert_eq!(told, in_order(vec![direct, server, six, four]));
+        // One that follows from another stays behind it.
+        let alias = ["A", "b.example"];
+        let told = in_order(vec![["AAAA", "c.example"], alias]);
+        assert_eq!(told, ["AAAA c.example", "A b.example"]);
+    }
 }
