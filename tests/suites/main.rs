@@ -8,6 +8,7 @@ mod invariants;
 mod policies_of_scenarios;
 mod prosody;
 mod remote;
+mod same_seed;
 mod scenarios;
 mod support;
 mod tables;
