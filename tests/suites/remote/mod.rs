@@ -113,14 +113,15 @@ fn a_server_with_an_allow_list_is_judged_by_outbound_scenarios() {
     let row = PolicyNumber::new(9).expect("a row");
     let proxy = LoneProxy::start(row, &LISTED, None, |lab| lab);
     let mut sample = outbound_from_outside(row);
-    let areas = ["certificates/CRT-0", "dialback/DB-1", "sasl/", "tls/TLS-1"];
-    sample.retain(|case| areas.iter().any(|area| case.id.starts_with(area)));
+    // Some that get through, some that are refused, and one with more partners.
+    let some = ["certificates/CRT-01", "sasl/SAS-1", "tls/TLS-14"];
+    sample.retain(|case| some.iter().any(|area| case.id.starts_with(area)));
     let target = Arc::new(Remote::new(proxy.file.clone()));
     let records = run(target, Profile::default(), &sample);
     let passed = none_is_false(&records);
     let undecided = others(&records, &[Verdict::Pass, Verdict::Unsupported]);
     assert_eq!(undecided, Vec::<String>::new());
-    assert!(passed > 30, "only {passed} of {} pass", records.len());
+    assert!(passed >= 5, "only {passed} of {} pass", records.len());
 }
 
 #[test]
