@@ -4,26 +4,18 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
-use s2spec::policy::Level;
-use simulated_partners::negotiate::sasl::{self, Claim};
-use simulated_partners::stanza::domain_of;
-use simulated_partners::wire::{
-    Element, Frame, Kind, NS_DIALBACK, NS_DIALBACK_FEATURE, NS_SASL, NS_SERVER, NS_STREAM, NS_TLS,
-    Unit,
-};
+use simulated_partners::wire::{Element, Frame, Kind, NS_DIALBACK, NS_SERVER, NS_STREAM, Unit};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::defect::{Defect, without_attribute};
+use super::defect::Defect;
 use super::link::{Broken, Link};
 use super::receiving::pair;
-use super::stanza::{error, is_address, is_faulty, stream_error};
+use super::stanza::stream_error;
 use super::verification::{Question, Verdict};
 use super::{DOMAIN, Server};
 
-/// Attempts at EXTERNAL that are answered.
-const ATTEMPTS: u32 = 3;
 /// How long the double reads on from a stream that it has ended.
 const FAREWELL: std::time::Duration = std::time::Duration::from_millis(500);
 
@@ -64,20 +56,20 @@ pub(super) struct Incoming {
     pub(super) link: Link,
     pub(super) id: String,
     /// The domain of ours that the stream is for.
-    local: String,
+    pub(super) local: String,
     /// Whom the partner says it is.
-    peer: Option<String>,
+    pub(super) peer: Option<String>,
     /// Whom it said it was in its first header.
-    first_peer: Option<String>,
-    version: bool,
-    is_open: bool,
+    pub(super) first_peer: Option<String>,
+    pub(super) version: bool,
+    pub(super) is_open: bool,
     pub(super) external: bool,
     /// Whether a new header has to follow.
-    restarts: bool,
+    pub(super) restarts: bool,
     /// The pairs of domains that may send, the partner's first.
     pub(super) verified: BTreeSet<(String, String)>,
     pub(super) pending: BTreeSet<(String, String)>,
-    attempts: u32,
+    pub(super) attempts: u32,
     pub(super) keys: u32,
     pub(super) answer: mpsc::UnboundedSender<(Question, Verdict)>,
 }
@@ -197,46 +189,6 @@ impl Incoming {
         self.link.write(&text).await
     }
 
-    /// Whether EXTERNAL can succeed.
-    fn is_trusted(&self) -> bool {
-        let name = self.peer.as_deref();
-        name.is_some_and(|name| self.server.proves(&self.link.chain, name))
-    }
-
-    fn features(&self) -> Element {
-        let mut features = Unit::Features.element();
-        let peer = self.peer.clone().unwrap_or_default();
-        let policy = self.server.policy(&peer);
-        let secured = self.link.is_secured();
-        if self.external {
-            return features;
-        }
-        let offers_tls = policy.tls != Level::NotSupported || self.has(Defect::OffersTlsAlways);
-        if offers_tls && !secured || secured && self.has(Defect::OffersTlsInTls) {
-            let mut starttls = Element::new(NS_TLS, "starttls");
-            if self.server.requires_tls(&peer) && !self.has(Defect::LeavesRequiredOut) {
-                starttls = starttls.child(Element::new(NS_TLS, "required"));
-            }
-            features = features.child(starttls);
-        }
-        let external = secured && self.is_trusted() && policy.sasl != Level::NotSupported;
-        let wrongly = self.has(Defect::OffersExternalInClear) && !secured
-            || self.has(Defect::OffersExternalToAnybody) && secured;
-        if external && !self.has(Defect::OffersNoExternal) || wrongly {
-            let mechanism = Element::new(NS_SASL, "mechanism").text("EXTERNAL");
-            features = features.child(Element::new(NS_SASL, "mechanisms").child(mechanism));
-        } else if secured && self.has(Defect::EmptyMechanisms) {
-            features = features.child(Element::new(NS_SASL, "mechanisms"));
-        }
-        let comes_later = !secured && self.server.requires_tls(&peer);
-        if policy.dialback && !comes_later && !self.has(Defect::AdvertisesNoDialback) {
-            let errors = Element::new(NS_DIALBACK_FEATURE, "errors");
-            let dialback = Element::new(NS_DIALBACK_FEATURE, "dialback").child(errors);
-            features = features.child(dialback);
-        }
-        features
-    }
-
     async fn element(&mut self, element: Element) -> io::Result<Next> {
         if self.restarts {
             return self.fail("not-authorized").await;
@@ -266,155 +218,6 @@ impl Incoming {
             _ if self.has(Defect::IgnoresUnknownElements) => Ok(Next::On),
             _ => self.fail("unsupported-stanza-type").await,
         }
-    }
-
-    async fn starttls(&mut self) -> io::Result<Next> {
-        let peer = self.peer.clone().unwrap_or_default();
-        if self.link.is_secured() || self.server.policy(&peer).tls == Level::NotSupported {
-            self.link.send(&Unit::TlsFailure.element()).await?;
-            return Ok(Next::Over);
-        }
-        let reads_on = self.has(Defect::ReadsOnBehindStarttls);
-        if self.link.has_unread() && !reads_on {
-            return self.fail("policy-violation").await;
-        }
-        self.link.send(&Unit::Proceed.element()).await?;
-        let config = Arc::clone(&self.server.accepts);
-        if self.link.accept_tls(config).await.is_err() {
-            return Ok(Next::Over);
-        }
-        self.link.restart(reads_on);
-        self.restarts = true;
-        Ok(Next::On)
-    }
-
-    async fn auth(&mut self, auth: &Element) -> io::Result<Next> {
-        if self.external && !self.has(Defect::AuthenticatesTwice) {
-            return self.fail("not-authorized").await;
-        }
-        let peer = self.peer.clone();
-        let policy = self.server.policy(peer.as_deref().unwrap_or_default());
-        let trusted = self.is_trusted() || self.has(Defect::BelievesAnyCertificate);
-        let from = match self.has(Defect::BelievesTheAuthorizationIdentity) {
-            true => None,
-            false => peer.as_deref(),
-        };
-        let mechanism = match self.has(Defect::TakesAnyMechanism) {
-            true => without_attribute(auth.clone(), "mechanism").attr("mechanism", "EXTERNAL"),
-            false => auth.clone(),
-        };
-        let clear = self.has(Defect::AcceptsExternalInClear);
-        let claim = Claim {
-            encrypted: self.link.is_secured() || clear,
-            offered: policy.sasl != Level::NotSupported,
-            trusted: trusted || clear,
-            from: from.or(peer.as_deref()),
-        };
-        let judged = match self.has(Defect::BelievesTheAuthorizationIdentity) {
-            true if claim.trusted => Ok(()),
-            _ => sasl::judge(&mechanism, claim),
-        };
-        if let Err(condition) = judged {
-            return self.refuse(condition).await;
-        }
-        self.link.send(&Unit::Success.element()).await?;
-        self.external = true;
-        let peer = peer.unwrap_or_default();
-        self.verified.insert((peer, self.local.clone()));
-        if !self.has(Defect::GoesOnWithoutRestart) {
-            self.link.restart(true);
-            self.restarts = true;
-        }
-        Ok(Next::On)
-    }
-
-    async fn refuse(&mut self, condition: &'static str) -> io::Result<Next> {
-        self.attempts += 1;
-        let failure = Unit::SaslFailure.with_condition(Unit::SaslFailure.element(), condition);
-        if !self.has(Defect::RefusesWithoutAWord) {
-            self.link.send(&failure).await?;
-        }
-        let endless = self.has(Defect::EndlessAttempts);
-        let ends = self.attempts >= ATTEMPTS && !endless || self.has(Defect::EndsAtAFailure);
-        match ends || self.has(Defect::RefusesWithoutAWord) {
-            true if self.has(Defect::RefusesWithoutAWord) => Ok(Next::Over),
-            true => self.fail("policy-violation").await,
-            false => Ok(Next::On),
-        }
-    }
-
-    async fn stanza(&mut self, stanza: Element) -> io::Result<Next> {
-        let attribute = |name| stanza.attribute(name).unwrap_or_default().to_owned();
-        let (sender, recipient) = (attribute("from"), attribute("to"));
-        if self.verified.is_empty() && !self.has(Defect::RelaysStrangers) {
-            return match self.has(Defect::DropsStrangersSilently) {
-                true => Ok(Next::On),
-                false => self.fail("not-authorized").await,
-            };
-        }
-        let lacks_sender = sender.is_empty() && !self.has(Defect::NeedsNoSender);
-        let lacks_recipient = recipient.is_empty() && !self.has(Defect::NeedsNoRecipient);
-        if lacks_sender || lacks_recipient {
-            return self.fail("improper-addressing").await;
-        }
-        let from = domain_of(&sender).to_ascii_lowercase();
-        let to = domain_of(&recipient).to_ascii_lowercase();
-        let is_verified = self.verified.iter().any(|(theirs, ours)| {
-            let sends = *theirs == from
-                || self.has(Defect::ComparesEndsOfSenders) && theirs.ends_with(&from)
-                || self.has(Defect::ComparesEndsOfSenders) && from.ends_with(theirs.as_str())
-                || self.has(Defect::ComparesBeginningsOfSenders)
-                    && from.starts_with(theirs.as_str())
-                || self.has(Defect::TakesAnySender)
-                || self.has(Defect::NeedsNoSender) && from.is_empty();
-            sends && (*ours == to || self.has(Defect::TakesAnyDomainOfOurs))
-        });
-        let well_formed = [&sender, &recipient]
-            .into_iter()
-            .all(|address| address.is_empty() || is_address(address));
-        if !well_formed && !self.has(Defect::TakesAnyAddress) {
-            return self.fail("improper-addressing").await;
-        }
-        let stranger = !self.verified.iter().any(|(theirs, _)| *theirs == from);
-        if !is_verified && !self.has(Defect::RelaysStrangers) {
-            if self.has(Defect::NeedsNoRecipient) && recipient.is_empty() {
-                self.server.deliver(stanza);
-                return Ok(Next::On);
-            }
-            if self.server.is_ours(&to) || stranger {
-                let condition = match stranger {
-                    true => "invalid-from",
-                    false => "not-authorized",
-                };
-                return self.fail(condition).await;
-            }
-            if self.has(Defect::RelaysToAnybody) {
-                self.server.relay(stanza);
-                return Ok(Next::On);
-            }
-            return self.fail("host-unknown").await;
-        }
-        if is_faulty(&stanza) {
-            if self.has(Defect::AnswersFaultyRequests) {
-                let answer = simulated_partners::stanza::result(&stanza);
-                self.link.send(&answer).await?;
-                return Ok(Next::On);
-            }
-            self.server.route(error(&stanza, "bad-request"));
-            return Ok(Next::On);
-        }
-        self.reply_here(&stanza).await?;
-        self.server.deliver(stanza);
-        Ok(Next::On)
-    }
-
-    /// What a server answers that takes the partner's stream for its own.
-    async fn reply_here(&mut self, stanza: &Element) -> io::Result<()> {
-        if self.has(Defect::AnswersOnTheWayIn) && Unit::Iq.is(stanza) {
-            let answer = simulated_partners::stanza::result(stanza);
-            self.link.send(&answer).await?;
-        }
-        Ok(())
     }
 
     /// Ends the stream with an error (RFC 6120 §4.9).

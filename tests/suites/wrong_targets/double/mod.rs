@@ -2,12 +2,17 @@
 //!
 //! It knows no more than the scenarios with a double need, and shares no code with the embedded proxy.
 
+mod admitting;
+mod certificate;
 mod defect;
 pub(crate) mod dns;
 mod incoming;
 mod link;
+mod negotiating;
 mod outgoing;
 mod receiving;
+mod scrub;
+mod sending;
 mod stanza;
 mod verification;
 
@@ -19,7 +24,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
-use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use s2spec::case::{Case, Need};
 use s2spec::lab::Lab;
@@ -30,14 +34,14 @@ use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
 use simulated_partners::inner::component;
 use simulated_partners::negotiate::dialback;
 use simulated_partners::persona::TlsVersion;
-use simulated_partners::pki::{CertificateSpec, ExtendedKeyUsage, Identity};
 use simulated_partners::stanza::domain_of;
-use simulated_partners::tls::{Details, client_config, server_config};
+use simulated_partners::tls::{client_config, server_config};
 use simulated_partners::wire::{Element, Unit};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use certificate::{asks_nobody, identity};
 pub(crate) use defect::Defect;
 use verification::Question;
 
@@ -243,36 +247,6 @@ async fn listen(server: &Arc<Server>) -> io::Result<SocketAddr> {
     Ok(address)
 }
 
-/// The certificate that it shows.
-fn identity(lab: &Lab, defect: Option<Defect>) -> io::Result<Arc<Identity>> {
-    let names: &[&str] = match defect {
-        Some(Defect::CertificateOfAnother) => &["another.example"],
-        _ => &[DOMAIN, SECOND],
-    };
-    let mut spec = CertificateSpec {
-        domains: Some(names.iter().map(|name| (*name).to_owned()).collect()),
-        ca: defect == Some(Defect::CertificateOfAnAuthority),
-        ..CertificateSpec::default()
-    };
-    if defect == Some(Defect::CertificateForServers) {
-        spec.extended_key_usage = Some(vec![ExtendedKeyUsage::ServerAuth]);
-    }
-    let made = lab.authority.issue_from(&spec, &str::to_owned);
-    made.map_err(io::Error::other)
-}
-
-/// TLS that asks for no certificate of who dials.
-fn asks_nobody(identity: &Identity) -> io::Result<Arc<ServerConfig>> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_no_client_auth()
-        .with_single_cert(identity.chain().to_vec(), identity.key().clone_key())
-        .map_err(io::Error::other)?;
-    Ok(Arc::new(config))
-}
-
 impl Server {
     fn has(&self, defect: Defect) -> bool {
         self.defect == Some(defect)
@@ -320,37 +294,6 @@ impl Server {
         }
     }
 
-    /// Whether a certificate proves a domain.
-    fn proves(&self, chain: &[CertificateDer<'static>], domain: &str) -> bool {
-        let Some(details) = Details::read(chain, &self.roots) else {
-            return false;
-        };
-        let now = Details::now();
-        let issued = details.chain_fault.is_none() || self.has(Defect::TrustsEveryAuthority);
-        let dated =
-            details.not_before <= now && now <= details.not_after || self.has(Defect::IgnoresDates);
-        let parent = || {
-            details.names.iter().any(|name| {
-                name.text().strip_prefix("*.").is_some_and(|parent| {
-                    parent == domain && self.has(Defect::WildcardForItsParent)
-                        || domain.ends_with(&format!(".{parent}"))
-                            && self.has(Defect::WildcardAtAnyDepth)
-                })
-            })
-        };
-        let ending = || {
-            self.has(Defect::ComparesEndings)
-                && details
-                    .names
-                    .iter()
-                    .any(|name| domain.ends_with(name.text()) || name.text().ends_with(domain))
-        };
-        let named =
-            details.covers(domain) || parent() || ending() || self.has(Defect::IgnoresNames);
-        let nameless = self.has(Defect::NeedsACommonName) && !details.subject.contains("CN=");
-        issued && dated && named && !nameless
-    }
-
     /// Passes a stanza to the local side.
     fn deliver(&self, stanza: Element) {
         let _ = self.inside.send(stanza);
@@ -396,7 +339,7 @@ impl Server {
         let (queue, waiting) = mpsc::unbounded_channel();
         let _ = queue.send(stanza);
         out.insert(pair.clone(), queue);
-        self.spawn(outgoing::run(Arc::clone(self), pair, waiting));
+        self.spawn(sending::run(Arc::clone(self), pair, waiting));
     }
 
     /// Passes a stanza of a partner on to another domain.

@@ -1,0 +1,86 @@
+//! The stanzas of partners: which of them get to the local side.
+
+use std::io;
+
+use simulated_partners::stanza::domain_of;
+use simulated_partners::wire::{Element, Unit};
+
+use super::defect::Defect;
+use super::incoming::{Incoming, Next};
+use super::stanza::{error, is_address, is_faulty};
+
+impl Incoming {
+    pub(super) async fn stanza(&mut self, stanza: Element) -> io::Result<Next> {
+        let attribute = |name| stanza.attribute(name).unwrap_or_default().to_owned();
+        let (sender, recipient) = (attribute("from"), attribute("to"));
+        if self.verified.is_empty() && !self.has(Defect::RelaysStrangers) {
+            return match self.has(Defect::DropsStrangersSilently) {
+                true => Ok(Next::On),
+                false => self.fail("not-authorized").await,
+            };
+        }
+        let lacks_sender = sender.is_empty() && !self.has(Defect::NeedsNoSender);
+        let lacks_recipient = recipient.is_empty() && !self.has(Defect::NeedsNoRecipient);
+        if lacks_sender || lacks_recipient {
+            return self.fail("improper-addressing").await;
+        }
+        let from = domain_of(&sender).to_ascii_lowercase();
+        let to = domain_of(&recipient).to_ascii_lowercase();
+        let is_verified = self.verified.iter().any(|(theirs, ours)| {
+            let sends = *theirs == from
+                || self.has(Defect::ComparesEndsOfSenders) && theirs.ends_with(&from)
+                || self.has(Defect::ComparesEndsOfSenders) && from.ends_with(theirs.as_str())
+                || self.has(Defect::ComparesBeginningsOfSenders)
+                    && from.starts_with(theirs.as_str())
+                || self.has(Defect::TakesAnySender)
+                || self.has(Defect::NeedsNoSender) && from.is_empty();
+            sends && (*ours == to || self.has(Defect::TakesAnyDomainOfOurs))
+        });
+        let well_formed = [&sender, &recipient]
+            .into_iter()
+            .all(|address| address.is_empty() || is_address(address));
+        if !well_formed && !self.has(Defect::TakesAnyAddress) {
+            return self.fail("improper-addressing").await;
+        }
+        let stranger = !self.verified.iter().any(|(theirs, _)| *theirs == from);
+        if !is_verified && !self.has(Defect::RelaysStrangers) {
+            if self.has(Defect::NeedsNoRecipient) && recipient.is_empty() {
+                self.server.deliver(stanza);
+                return Ok(Next::On);
+            }
+            if self.server.is_ours(&to) || stranger {
+                let condition = match stranger {
+                    true => "invalid-from",
+                    false => "not-authorized",
+                };
+                return self.fail(condition).await;
+            }
+            if self.has(Defect::RelaysToAnybody) {
+                self.server.relay(stanza);
+                return Ok(Next::On);
+            }
+            return self.fail("host-unknown").await;
+        }
+        if is_faulty(&stanza) {
+            if self.has(Defect::AnswersFaultyRequests) {
+                let answer = simulated_partners::stanza::result(&stanza);
+                self.link.send(&answer).await?;
+                return Ok(Next::On);
+            }
+            self.server.route(error(&stanza, "bad-request"));
+            return Ok(Next::On);
+        }
+        self.reply_here(&stanza).await?;
+        self.server.deliver(stanza);
+        Ok(Next::On)
+    }
+
+    /// What a server answers that takes the partner's stream for its own.
+    pub(super) async fn reply_here(&mut self, stanza: &Element) -> io::Result<()> {
+        if self.has(Defect::AnswersOnTheWayIn) && Unit::Iq.is(stanza) {
+            let answer = simulated_partners::stanza::result(stanza);
+            self.link.send(&answer).await?;
+        }
+        Ok(())
+    }
+}

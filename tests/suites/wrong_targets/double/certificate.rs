@@ -1,0 +1,76 @@
+//! The certificate of a double, and what it makes of those of partners.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
+use s2spec::lab::Lab;
+use simulated_partners::pki::{CertificateSpec, ExtendedKeyUsage, Identity};
+use simulated_partners::tls::Details;
+
+use super::defect::Defect;
+use super::{DOMAIN, SECOND, Server};
+
+/// The certificate that it shows.
+pub(super) fn identity(lab: &Lab, defect: Option<Defect>) -> io::Result<Arc<Identity>> {
+    let names: &[&str] = match defect {
+        Some(Defect::CertificateOfAnother) => &["another.example"],
+        _ => &[DOMAIN, SECOND],
+    };
+    let mut spec = CertificateSpec {
+        domains: Some(names.iter().map(|name| (*name).to_owned()).collect()),
+        ca: defect == Some(Defect::CertificateOfAnAuthority),
+        ..CertificateSpec::default()
+    };
+    if defect == Some(Defect::CertificateForServers) {
+        spec.extended_key_usage = Some(vec![ExtendedKeyUsage::ServerAuth]);
+    }
+    let made = lab.authority.issue_from(&spec, &str::to_owned);
+    made.map_err(io::Error::other)
+}
+
+/// TLS that asks for no certificate of who dials.
+pub(super) fn asks_nobody(identity: &Identity) -> io::Result<Arc<ServerConfig>> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_no_client_auth()
+        .with_single_cert(identity.chain().to_vec(), identity.key().clone_key())
+        .map_err(io::Error::other)?;
+    Ok(Arc::new(config))
+}
+
+impl Server {
+    /// Whether a certificate proves a domain.
+    pub(super) fn proves(&self, chain: &[CertificateDer<'static>], domain: &str) -> bool {
+        let Some(details) = Details::read(chain, &self.roots) else {
+            return false;
+        };
+        let now = Details::now();
+        let issued = details.chain_fault.is_none() || self.has(Defect::TrustsEveryAuthority);
+        let dated =
+            details.not_before <= now && now <= details.not_after || self.has(Defect::IgnoresDates);
+        let parent = || {
+            details.names.iter().any(|name| {
+                name.text().strip_prefix("*.").is_some_and(|parent| {
+                    parent == domain && self.has(Defect::WildcardForItsParent)
+                        || domain.ends_with(&format!(".{parent}"))
+                            && self.has(Defect::WildcardAtAnyDepth)
+                })
+            })
+        };
+        let ending = || {
+            self.has(Defect::ComparesEndings)
+                && details
+                    .names
+                    .iter()
+                    .any(|name| domain.ends_with(name.text()) || name.text().ends_with(domain))
+        };
+        let named =
+            details.covers(domain) || parent() || ending() || self.has(Defect::IgnoresNames);
+        let nameless = self.has(Defect::NeedsACommonName) && !details.subject.contains("CN=");
+        issued && dated && named && !nameless
+    }
+}
