@@ -87,8 +87,9 @@ fn run(
     let profile = options.judging.profile();
     let target = examined(options, &runtime)?;
     let mut wanted = runner::jobs(&all, &cases, target.as_ref(), profile);
-    if options.budget.is_some() {
-        runner::most_telling_first(&mut wanted);
+    match options.budget {
+        Some(_) => runner::most_telling_first(&mut wanted),
+        None => runner::waiting_first(&mut wanted),
     }
     let plan = Plan {
         jobs: wanted,

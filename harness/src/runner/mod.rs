@@ -32,7 +32,7 @@ mod timing;
 mod wire_only;
 
 pub use collect::{Collected, collect};
-pub use plan::{Budget, Deadlines, Job, Plan, jobs, most_telling_first};
+pub use plan::{Budget, Deadlines, Job, Plan, jobs, most_telling_first, waiting_first};
 pub use repeat::{Repetition, Rounds, repeat};
 pub use schedule::run;
 pub use slot::SLOTS;

@@ -160,6 +160,12 @@ pub fn most_telling_first(jobs: &mut [Job]) {
     });
 }
 
+/// Puts jobs first that may wait for the target's timeouts, so that others fill the time: scenarios, before
+/// the matrix.
+pub fn waiting_first(jobs: &mut [Job]) {
+    jobs.sort_by_key(|job| job.case.scenario().is_none());
+}
+
 /// Time limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadlines {
@@ -246,6 +252,26 @@ mod tests {
         most_telling_first(&mut jobs);
         let place = jobs.iter().position(|job| job.case.id == control);
         assert!(place <= Some(families.len()), "{place:?}");
+    }
+
+    #[test]
+    fn scenarios_come_before_the_matrix_and_stay_in_order() {
+        let job = |case: Case| Job {
+            case,
+            control: None,
+            added_as_control: false,
+            allowed: None,
+            answer_due: false,
+        };
+        let matrix = cases(&builtin()).into_iter().take(3);
+        let scenarios = crate::scenario::cases().iter().take(3).cloned();
+        let ids =
+            |jobs: &[Job]| -> Vec<String> { jobs.iter().map(|job| job.case.id.clone()).collect() };
+        let mut jobs: Vec<Job> = matrix.chain(scenarios).map(job).collect();
+        let mut expected = ids(&jobs);
+        expected.rotate_left(3);
+        waiting_first(&mut jobs);
+        assert_eq!(ids(&jobs), expected);
     }
 
     #[rstest]
