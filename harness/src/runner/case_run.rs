@@ -33,7 +33,7 @@ use crate::subject::inner_side::Stanzas;
 /// How long to wait, once all connections have ended, before nothing more is expected.
 const QUIET: Duration = Duration::from_millis(2500);
 /// How long nothing may happen before it is looked whether more can come.
-const AFTERMATH: Duration = Duration::from_millis(300);
+pub(super) const AFTERMATH: Duration = Duration::from_millis(300);
 /// How much is taken at once of what has already happened, while more may be happening.
 const AT_ONCE: usize = 256;
 
@@ -204,9 +204,14 @@ impl<'a> CaseRun<'a> {
             settling = self
                 .is_settling()
                 .then(|| settling.unwrap_or_else(Instant::now));
+            let quiet = self.last + self.bench.stretch * QUIET;
             let end = match settling {
-                Some(since) => until.min(since + self.bench.deadlines.settle),
-                None if self.is_quiet() => until.min(self.last + self.bench.stretch * QUIET),
+                Some(since) => Some(since + self.bench.deadlines.settle),
+                None if self.is_quiet() => Some(quiet),
+                None => self.too_late_from().map(|from| from.max(quiet)),
+            };
+            let until = match self.longest_silence() {
+                Some(silence) => until.min(self.last + silence),
                 None => until,
             };
             tokio::select! {
@@ -257,7 +262,7 @@ impl<'a> CaseRun<'a> {
                     self.end = End::Cut;
                     return Ok(());
                 }
-                () = sleep_until(self.last + self.bench.stretch * QUIET), if looked < QUIET => {
+                () = sleep_until(quiet), if looked < QUIET => {
                     looked = QUIET;
                     if !self.has_missed() {
                         continue;
@@ -266,7 +271,7 @@ impl<'a> CaseRun<'a> {
                     self.end = End::Cut;
                     return Ok(());
                 }
-                () = sleep_until(end) => {
+                () = sleep_until(end.map_or(until, |end| end.min(until))) => {
                     self.give_up(settling.is_some());
                     return Ok(());
                 }

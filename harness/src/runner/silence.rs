@@ -71,7 +71,13 @@ impl CaseRun<'_> {
 
     /// Whether an expectation that is not met by now cannot be met any more.
     pub(super) fn is_final(&self, expect: &Expect) -> bool {
-        let past = |expect: &Expect| match expect.sees {
+        expect.is_negative()
+            || self.is_past(expect) && expect.or.iter().all(|one| self.is_past(one))
+    }
+
+    /// Whether what it expects comes before the stanza is through, and that is.
+    pub(super) fn is_past(&self, expect: &Expect) -> bool {
+        let past = match expect.sees {
             // How the stream of the stanza was negotiated is settled once the stanza is through.
             Sees::Tls | Sees::Certificate | Sees::Header | Sees::Unit(Unit::Features) => {
                 expect.at.is_none()
@@ -87,7 +93,7 @@ impl CaseRun<'_> {
             _ => false,
         };
         let through = self.observed.evidence.arrived == Arrival::Seen && self.pending.is_empty();
-        expect.is_negative() || through && past(expect) && expect.or.iter().all(past)
+        through && past
     }
 
     /// Whether a target may still try another way, where it is not seen that it told the sender.

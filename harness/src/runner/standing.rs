@@ -1,6 +1,10 @@
 //! How a running case stands: what it has shown, and whether more can come.
 
-use super::case_run::CaseRun;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::case_run::{AFTERMATH, CaseRun};
 use crate::case::{Expect, Sees};
 use crate::judge::{Grade, grade};
 use crate::observe::{self, Observation};
@@ -50,6 +54,39 @@ impl CaseRun<'_> {
             && self.open == 0
             && !self.observed.observations.is_empty()
             && !self.is_changing()
+    }
+
+    /// How long nothing may happen in a scenario before nothing more will: until the target has lost its patience,
+    /// and the partners that wait for it. `None` where that is not known, or the script has its own time.
+    pub(super) fn longest_silence(&self) -> Option<Duration> {
+        let own = self.bench.target.patience? * 3 / 2;
+        let has_a_limit = !self.by_oracle()
+            && self.script.seconds.is_none()
+            && !self.observed.observations.is_empty()
+            && !self.is_changing();
+        let partners = self.script.roles.iter();
+        let theirs = partners.filter_map(|role| role.patience).max();
+        let theirs = Duration::from_millis(theirs.unwrap_or_default().into());
+        let longest = (own.max(theirs) * self.bench.stretch).max(self.bench.deadlines.patience);
+        has_a_limit.then(|| longest + self.bench.stretch * AFTERMATH)
+    }
+
+    /// From when nothing that a scenario still wants can come any more, if that is known.
+    pub(super) fn too_late_from(&self) -> Option<Instant> {
+        let wanted = self.script.expect.iter().filter(|one| !one.is_negative());
+        let mut unmet = wanted.filter(|one| !self.stands(one).is_met());
+        let first = self.is_late_from(unmet.next()?)?;
+        unmet.try_fold(first, |from, one| Some(from.max(self.is_late_from(one)?)))
+    }
+
+    /// From when an expectation that is not met cannot be met any more.
+    fn is_late_from(&self, expect: &Expect) -> Option<Instant> {
+        let own = match expect.within.filter(|_| expect.after.is_none()) {
+            Some(within) => Some(self.began + Duration::from_millis(within.into())),
+            None => self.is_past(expect).then_some(self.began),
+        };
+        let others = expect.or.iter().map(|one| self.is_late_from(one));
+        others.fold(own, |from, other| Some(from?.max(other?)))
     }
 
     pub(super) fn stands(&self, expect: &Expect) -> Grade {
