@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
@@ -38,8 +39,9 @@ const NAMED: usize = 3;
 
 /// How many times longer cases may take that a late machine has spoilt.
 const STRETCH: u32 = 2;
-/// How many of those run at the same time, before one that is spoilt again runs alone.
-const FEW: usize = 8;
+/// How many of those are active at the same time, before one that is spoilt again has no other beside it that
+/// does more than wait.
+const FEW: usize = 2;
 
 /// What else runs beside a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +50,7 @@ pub(super) enum Company {
     Others,
     /// A few that were spoilt by a late machine.
     Few,
-    /// Nothing.
+    /// Nothing but cases that wait.
     None,
 }
 
@@ -129,7 +131,7 @@ impl<'a> Group<'a> {
             let suspect = self.suspects.pop_front();
             let batch = match suspect {
                 Some(suspect) => vec![suspect],
-                None => self.next(),
+                None => std::mem::take(&mut self.waiting),
             };
             // A case proves something only on an instance that no other has worn down.
             let alone = suspect.is_some() && std::mem::take(&mut fresh);
@@ -177,15 +179,6 @@ impl<'a> Group<'a> {
         self.stop(instance, stop).await;
     }
 
-    /// The cases that run next.
-    fn next(&mut self) -> Vec<usize> {
-        match self.company {
-            Company::Others => std::mem::take(&mut self.waiting),
-            Company::Few => self.waiting.drain(..FEW.min(self.waiting.len())).collect(),
-            Company::None => self.waiting.pop().into_iter().collect(),
-        }
-    }
-
     /// A target that is mute inside is so in all cases: that is told once.
     async fn tell_muteness(&self, instance: &Instance) {
         if let Inside::Linked(inner) = &instance.running.inner
@@ -202,6 +195,11 @@ impl<'a> Group<'a> {
         let mut loss = None;
         let mut under_way = Vec::new();
         let hidden = matches!(instance.running.inner, Inside::Hidden(_));
+        let slots = match self.company {
+            Company::Others => Arc::clone(&self.run.plan.slots),
+            Company::Few => Arc::new(Semaphore::new(FEW)),
+            Company::None => Arc::new(Semaphore::new(1)),
+        };
         for at in batch.by_ref() {
             let job = &self.run.plan.jobs[at];
             let lease = tokio::select! {
@@ -227,7 +225,7 @@ impl<'a> Group<'a> {
                     loss = Some((at, lost));
                     break;
                 }
-                slot = Arc::clone(&self.run.plan.slots).acquire_owned() => slot,
+                slot = Arc::clone(&slots).acquire_owned() => slot,
             };
             let slot = slot.expect("the slots are never closed");
             let (run, instance) = (Arc::clone(self.run), Arc::clone(instance));
