@@ -139,7 +139,11 @@ impl<'a> CaseRun<'a> {
         let until = self.began + whole + self.waits_for_dns();
         self.take_places()?;
         self.publish()?;
-        let looked_up = self.backend.prepare(&self.own_places(), until).await?;
+        let prepared = self.backend.prepare(&self.own_places(), until).await;
+        if prepared.is_err() {
+            self.ran_out();
+        }
+        let looked_up = prepared?;
         // A target that keeps DNS answers does not look again.
         self.observed.looked_up = (looked_up || self.bench.looked_up) && self.by_oracle();
         self.start_partners().await?;
