@@ -196,11 +196,11 @@ mod tests {
             since: Instant::now(),
             length: Duration::from_secs(seconds),
         };
-        let blink = Duration::from_millis(60);
+        let blink = Duration::from_millis(200);
         assert!(wait(1).is_spoilt_by(blink));
         assert!(!wait(3).is_spoilt_by(blink));
         let stall = Duration::from_secs(1);
-        assert!(wait(8).is_spoilt_by(stall));
+        assert!(wait(7).is_spoilt_by(stall));
         assert!(!wait(10).is_spoilt_by(stall));
         assert!(wait(3).is_ruined_by(stall));
         assert!(!wait(20).is_ruined_by(stall));
