@@ -1,5 +1,6 @@
 //! `s2spec coverage`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use simulated_partners::nearest::{did_you_mean, nearest};
@@ -13,6 +14,7 @@ use crate::coverage::{
 };
 use crate::report::field;
 use crate::requirement::{Area, Registry, Requirement};
+use crate::scenario::Doubled;
 
 /// Options of `coverage`.
 #[derive(Debug, clap::Args)]
@@ -61,19 +63,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let coverage = Coverage::new(registry, &covering);
     let table = Table::new(&coverage, &areas);
     if args.without_double {
-        let all = doubles(library, registry);
-        let lacking: Vec<&str> = all
-            .iter()
-            .filter(|(_, has)| !has)
-            .map(|(name, _)| *name)
-            .collect();
-        let mut text = format!(
-            "{} of {} scenarios of a MUST or of security have no double:\n",
-            lacking.len(),
-            all.len()
-        );
-        text.extend(lacking.iter().map(|name| format!("  {name}\n")));
-        output::show(text)?;
+        output::show(without_double(&doubles(library, registry)))?;
     } else if let Some(path) = &args.update {
         update(path, &page(&table, library))?;
     } else if args.markdown {
@@ -104,6 +94,30 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         output::show(to_text(&table))?;
     }
     Ok(Exit::Expected)
+}
+
+/// The scenarios without a double: those that have none yet, then those that can have none, by reason.
+fn without_double(all: &[(&str, Doubled)]) -> String {
+    let mut lacking = Vec::new();
+    let mut never: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, doubled) in all {
+        match doubled {
+            Doubled::Yes => {}
+            Doubled::NotYet => lacking.push(*name),
+            Doubled::Never(why) => never.entry(why).or_default().push(name),
+        }
+    }
+    let mut text = format!(
+        "{} of {} scenarios of a MUST or of security have no double:\n",
+        lacking.len(),
+        all.len()
+    );
+    text.extend(lacking.iter().map(|name| format!("  {name}\n")));
+    for (why, names) in never {
+        text.push_str(&format!("\n{} can have none: {why}\n", names.len()));
+        text.extend(names.iter().map(|name| format!("  {name}\n")));
+    }
+    text
 }
 
 /// The area with that code or folder.

@@ -25,7 +25,7 @@ use crate::record::RunEvent;
 use crate::report::{self, Progress, Report, Rerun, View};
 use crate::requirement::Registry;
 use crate::runner::{self, Budget, Deadlines, Plan, Repetition, SLOTS};
-use crate::scenario::Library;
+use crate::scenario::{Doubled, Library};
 use crate::subject;
 use crate::verdict::Verdict;
 
@@ -154,7 +154,7 @@ fn say_what_is_not_doubled(cases: &[Case]) {
     let all = doubles(Library::builtin(), Registry::builtin());
     let lacking: Vec<&str> = all
         .into_iter()
-        .filter(|(name, has)| !has && run.contains(name))
+        .filter(|(name, has)| *has != Doubled::Yes && run.contains(name))
         .map(|(name, _)| name)
         .collect();
     if !lacking.is_empty() {

@@ -18,7 +18,7 @@ mod script;
 mod tests;
 
 pub use catalogue::Catalogue;
-pub use doubles::{DOUBLES, has_double};
+pub use doubles::{DOUBLES, Doubled, doubled};
 pub use file::{File, PartnerSpec, Variant};
 pub use library::Library;
 pub use schema::schema;

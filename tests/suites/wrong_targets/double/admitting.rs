@@ -9,6 +9,9 @@ use super::defect::Defect;
 use super::incoming::{Incoming, Next};
 use super::stanza::{error, is_address, is_faulty};
 
+/// Bytes that a stanza may have.
+const STANZA: usize = 262_144;
+
 impl Incoming {
     pub(super) async fn stanza(&mut self, stanza: Element) -> io::Result<Next> {
         let attribute = |name| stanza.attribute(name).unwrap_or_default().to_owned();
@@ -19,13 +22,23 @@ impl Incoming {
                 false => self.fail("not-authorized").await,
             };
         }
+        self.bytes += stanza.to_xml().len();
+        if self.bytes > STANZA && self.has(Defect::CountsBytesOfAllStanzas) {
+            return self.fail("policy-violation").await;
+        }
+        if !self.pending.is_empty() && self.has(Defect::RefusesWhileVerifying) {
+            return self.fail("not-authorized").await;
+        }
         let lacks_sender = sender.is_empty() && !self.has(Defect::NeedsNoSender);
         let lacks_recipient = recipient.is_empty() && !self.has(Defect::NeedsNoRecipient);
         if lacks_sender || lacks_recipient {
             return self.fail("improper-addressing").await;
         }
-        let from = domain_of(&sender).to_ascii_lowercase();
-        let to = domain_of(&recipient).to_ascii_lowercase();
+        let lower = |domain: &str| match self.has(Defect::ComparesCapitals) {
+            true => domain.to_owned(),
+            false => domain.to_ascii_lowercase(),
+        };
+        let (from, to) = (lower(domain_of(&sender)), lower(domain_of(&recipient)));
         let is_verified = self.verified.iter().any(|(theirs, ours)| {
             let sends = *theirs == from
                 || self.has(Defect::ComparesEndsOfSenders) && theirs.ends_with(&from)
@@ -67,11 +80,28 @@ impl Incoming {
                 self.link.send(&answer).await?;
                 return Ok(Next::On);
             }
-            self.server.route(error(&stanza, "bad-request"));
+            let answer = error(&stanza, "bad-request");
+            if self.has(Defect::ErrorsOnTheWayIn) {
+                self.link.send(&answer).await?;
+                return Ok(Next::On);
+            }
+            self.server.route(answer);
             return Ok(Next::On);
         }
         self.reply_here(&stanza).await?;
+        let is_answer = matches!(stanza.attribute("type"), Some("error" | "result"));
+        if is_answer && self.has(Defect::AnswersErrors) {
+            self.server.route(error(&stanza, "service-unavailable"));
+        }
+        let more = self.link.has_unread() && self.has(Defect::DeliversOutOfOrder);
+        if more && self.held.is_none() {
+            self.held = Some(stanza);
+            return Ok(Next::On);
+        }
         self.server.deliver(stanza);
+        if let Some(held) = self.held.take() {
+            self.server.deliver(held);
+        }
         Ok(Next::On)
     }
 

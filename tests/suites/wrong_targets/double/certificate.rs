@@ -7,7 +7,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use s2spec::lab::Lab;
 use simulated_partners::pki::{CertificateSpec, ExtendedKeyUsage, Identity};
-use simulated_partners::tls::Details;
+use simulated_partners::tls::{Details, Name, Usage};
 
 use super::defect::Defect;
 use super::{DOMAIN, SECOND, Server};
@@ -68,9 +68,22 @@ impl Server {
                     .iter()
                     .any(|name| domain.ends_with(name.text()) || name.text().ends_with(domain))
         };
-        let named =
-            details.covers(domain) || parent() || ending() || self.has(Defect::IgnoresNames);
+        let xmpp = |name: &Name| matches!(name, Name::Xmpp(_)) && name.covers(domain);
+        let covers = match self.has(Defect::IgnoresDnsNames) {
+            true => details.names.iter().any(xmpp),
+            false => details.covers(domain),
+        };
+        let cut = || {
+            let before = |name: &Name| name.text().split('\0').next() == Some(domain);
+            self.has(Defect::CutsNamesAtNul) && details.names.iter().any(before)
+        };
+        let named = covers || parent() || ending() || cut() || self.has(Defect::IgnoresNames);
+        let nobody = Usage::Only {
+            server: false,
+            client: false,
+        };
+        let meant = details.usage != nobody || self.has(Defect::IgnoresPurposes);
         let nameless = self.has(Defect::NeedsACommonName) && !details.subject.contains("CN=");
-        issued && dated && named && !nameless
+        issued && dated && named && meant && !nameless
     }
 }

@@ -39,7 +39,7 @@ pub(crate) async fn addresses(
     dns: &TokioResolver,
     domain: &str,
     defect: Option<Defect>,
-) -> Result<Vec<SocketAddr>, &'static str> {
+) -> Result<Vec<(String, SocketAddr)>, &'static str> {
     let mut places = services(dns, domain).await?;
     match defect {
         Some(Defect::DialsWithoutSrv) => places = None,
@@ -68,7 +68,11 @@ pub(crate) async fn addresses(
         for kind in [RecordType::A, RecordType::AAAA] {
             if found.len() == before {
                 let hosts = hosts(dns, &host, kind).await;
-                found.extend(hosts.map(|ip| SocketAddr::new(ip, port)));
+                let name = host.trim_end_matches('.');
+                found.extend(hosts.map(|ip| (name.to_owned(), SocketAddr::new(ip, port))));
+                if defect == Some(Defect::OneAddressOnly) {
+                    found.truncate(before + 1);
+                }
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
+use simulated_partners::stanza::domain_of;
 use simulated_partners::wire::{Element, Frame, Kind, NS_DIALBACK, NS_SERVER, NS_STREAM, Unit};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -12,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::defect::Defect;
 use super::link::{Broken, Link};
 use super::receiving::pair;
+use super::scrub::by_local_name;
 use super::stanza::stream_error;
 use super::verification::{Question, Verdict};
 use super::{DOMAIN, Server};
@@ -25,11 +27,12 @@ pub(super) async fn serve(server: Arc<Server>, tcp: TcpStream) {
     let (answer, answers) = mpsc::unbounded_channel();
     let mut incoming = Incoming {
         id: String::new(),
-        link: Link::new(tcp, scrub),
+        link: Link::new(tcp, scrub, server.limits()),
         local: DOMAIN.to_owned(),
         peer: None,
         first_peer: None,
         version: true,
+        echo: Element::new(NS_STREAM, "stream"),
         is_open: false,
         external: false,
         restarts: false,
@@ -37,6 +40,9 @@ pub(super) async fn serve(server: Arc<Server>, tcp: TcpStream) {
         pending: BTreeSet::new(),
         attempts: 0,
         keys: 0,
+        questions: 0,
+        bytes: 0,
+        held: None,
         answer,
         server,
     };
@@ -60,8 +66,10 @@ pub(super) struct Incoming {
     /// Whom the partner says it is.
     pub(super) peer: Option<String>,
     /// Whom it said it was in its first header.
-    pub(super) first_peer: Option<String>,
+    pub(super) first_peer: Option<Option<String>>,
     pub(super) version: bool,
+    /// Its last header.
+    pub(super) echo: Element,
     pub(super) is_open: bool,
     pub(super) external: bool,
     /// Whether a new header has to follow.
@@ -71,6 +79,12 @@ pub(super) struct Incoming {
     pub(super) pending: BTreeSet<(String, String)>,
     pub(super) attempts: u32,
     pub(super) keys: u32,
+    /// Questions about keys of ours.
+    pub(super) questions: u32,
+    /// Bytes of stanzas.
+    pub(super) bytes: usize,
+    /// A stanza that waits for the next one.
+    pub(super) held: Option<Element>,
     pub(super) answer: mpsc::UnboundedSender<(Question, Verdict)>,
 }
 
@@ -115,7 +129,14 @@ impl Incoming {
         match frame.kind {
             Kind::Header(header) => self.header(&header).await,
             Kind::Element(element) => self.element(element).await,
+            Kind::Whitespace(_) if self.has(Defect::RefusesWhitespace) && self.is_open => {
+                self.fail("bad-format").await
+            }
             Kind::Declaration | Kind::Whitespace(_) => Ok(Next::On),
+            Kind::End if self.has(Defect::GoesOnAfterTheEnd) => {
+                self.link.restart(true);
+                Ok(Next::On)
+            }
             Kind::End if self.has(Defect::LeavesTheEndUnanswered) => {
                 std::future::pending::<()>().await;
                 Ok(Next::Over)
@@ -125,14 +146,21 @@ impl Incoming {
     }
 
     async fn header(&mut self, header: &Element) -> io::Result<Next> {
-        let attribute = |name| header.attribute(name).map(str::to_owned);
+        let cuts = self.has(Defect::IgnoresTheRestOfNames);
+        let cut = |name| if cuts { domain_of(name) } else { name };
+        let attribute = |name| header.attribute(name).map(|name| cut(name).to_owned());
         self.peer = attribute("from").map(|from| from.to_ascii_lowercase());
         if self.first_peer.is_none() {
-            self.first_peer.clone_from(&self.peer);
+            self.first_peer = Some(self.peer.clone());
         }
         if self.has(Defect::KeepsTheNameFromBeforeTls) {
-            self.peer.clone_from(&self.first_peer);
+            self.peer = self.first_peer.clone().flatten();
         }
+        if self.external && self.has(Defect::TakesAnotherNameAfterSasl) {
+            let peer = self.peer.clone().unwrap_or_default();
+            self.verified.insert((peer, self.local.clone()));
+        }
+        self.echo = header.clone();
         self.version = header
             .attribute("version")
             .is_some_and(|version| version.starts_with("1."));
@@ -153,7 +181,7 @@ impl Incoming {
             return self.fail("invalid-namespace").await;
         }
         self.restarts = false;
-        if self.version {
+        if self.version || self.has(Defect::FeaturesForOldPartners) {
             let features = self.features();
             self.link.send(&features).await?;
         }
@@ -167,6 +195,11 @@ impl Incoming {
         if self.id.is_empty() || !self.has(Defect::KeepsItsStreamId) {
             self.id = self.server.stream_id();
         }
+        if self.has(Defect::TakesIdsOfPartners)
+            && let Some(id) = self.echo.attribute("id")
+        {
+            id.clone_into(&mut self.id);
+        }
         self.is_open = true;
         let mut header = Element::prefixed("stream", NS_STREAM, "stream").declare(None, NS_SERVER);
         let peer = self.peer.as_deref().unwrap_or_default();
@@ -177,15 +210,30 @@ impl Incoming {
             header = header.attr("id", &self.id);
         }
         if !self.has(Defect::HeaderWithoutFrom) {
-            header = header.attr("from", &self.local);
+            let local = match self.has(Defect::EchoesTheName) {
+                true => self.echo.attribute("to").unwrap_or_default(),
+                false => &self.local,
+            };
+            header = header.attr("from", local);
         }
         if let Some(peer) = &self.peer {
             header = header.attr("to", peer);
         }
         if self.version && !self.has(Defect::HeaderWithoutVersion) {
-            header = header.attr("version", "1.0");
+            let version = match self.has(Defect::EchoesTheVersion) {
+                true => self.echo.attribute("version").unwrap_or_default(),
+                false => "1.0",
+            };
+            header = header.attr("version", version);
         }
-        let text = format!("<?xml version='1.0'?>{}", header.lang("en").to_open_tag());
+        if !self.has(Defect::NoLanguage) {
+            header = header.lang("en");
+        }
+        let mark = match self.has(Defect::SendsAByteOrderMark) {
+            true => "\u{feff}",
+            false => "",
+        };
+        let text = format!("{mark}<?xml version='1.0'?>{}", header.to_open_tag());
         self.link.write(&text).await
     }
 
@@ -193,10 +241,28 @@ impl Incoming {
         if self.restarts {
             return self.fail("not-authorized").await;
         }
+        let element = match self.has(Defect::ComparesLocalNames) {
+            true => by_local_name(element),
+            false => element,
+        };
+        let is_foreign = element.prefix.as_deref().is_some_and(|prefix| {
+            let is_declared = element.declares(Some(prefix), &element.namespace);
+            self.has(Defect::ForgetsPrefixes) && !is_declared && prefix != "db"
+                || self.has(Defect::ComparesPrefixes) && prefix != "db" && prefix != "stream"
+        });
+        if is_foreign {
+            return self.fail("bad-namespace-prefix").await;
+        }
+        if element.name == "enable" && self.has(Defect::EnablesAnything) {
+            let enabled = Element::new(&element.namespace, "enabled");
+            self.link.send(&enabled).await?;
+            return Ok(Next::On);
+        }
         let typed = element.attribute("type").is_some();
         match Unit::of(&element) {
             Some(Unit::Starttls) => self.starttls().await,
             Some(Unit::Auth) => self.auth(&element).await,
+            Some(Unit::Abort) if self.has(Defect::IgnoresAborts) => Ok(Next::On),
             Some(Unit::Response | Unit::Abort) => self.refuse("aborted").await,
             Some(Unit::DbResult) if !typed => self.key(&element).await,
             Some(Unit::DbVerify) if !typed => self.asked(&element).await,
@@ -214,6 +280,9 @@ impl Incoming {
             }
             Some(unit) if unit.is_stanza() => self.stanza(element).await,
             Some(Unit::StreamError) if self.has(Defect::StaysAfterErrors) => Ok(Next::On),
+            Some(Unit::StreamError) if self.has(Defect::AnswersStreamErrors) => {
+                self.fail("undefined-condition").await
+            }
             Some(Unit::StreamError) => Ok(Next::Over),
             _ if self.has(Defect::IgnoresUnknownElements) => Ok(Next::On),
             _ => self.fail("unsupported-stanza-type").await,

@@ -34,17 +34,19 @@ pub(super) type Scrub = fn(Vec<u8>) -> Vec<u8>;
 pub(super) struct Link {
     socket: Socket,
     framer: Framer,
+    limits: Limits,
     scrub: Scrub,
     /// The certificates of the other side.
     pub(super) chain: Vec<CertificateDer<'static>>,
 }
 
 impl Link {
-    pub(super) fn new(tcp: TcpStream, scrub: Scrub) -> Self {
+    pub(super) fn new(tcp: TcpStream, scrub: Scrub, limits: Limits) -> Self {
         let _ = tcp.set_nodelay(true);
         Self {
             socket: Socket::Plain(tcp),
-            framer: Framer::new(Limits::default()),
+            framer: Framer::new(limits),
+            limits,
             scrub,
             chain: Vec::new(),
         }
@@ -87,7 +89,7 @@ impl Link {
         if keeps_unread {
             self.framer.restart();
         } else {
-            self.framer = Framer::new(Limits::default());
+            self.framer = Framer::new(self.limits);
         }
     }
 
@@ -116,9 +118,23 @@ impl Link {
         };
     }
 
-    pub(super) async fn accept_tls(&mut self, config: Arc<ServerConfig>) -> io::Result<()> {
-        let tls = TlsAcceptor::from(config).accept(self.plain()?).await?;
-        self.secure(TlsStream::Server(tls));
+    /// A connection whose handshake was broken is left in clear, where it is to be used on.
+    pub(super) async fn accept_tls(
+        &mut self,
+        config: Arc<ServerConfig>,
+        keeps: bool,
+    ) -> io::Result<()> {
+        let accepting = TlsAcceptor::from(config).accept(self.plain()?);
+        match accepting.into_fallible().await {
+            Ok(tls) => self.secure(TlsStream::Server(tls)),
+            Err((error, tcp)) => {
+                if keeps {
+                    self.socket = Socket::Plain(tcp);
+                    self.framer.restart();
+                }
+                return Err(error);
+            }
+        }
         Ok(())
     }
 
@@ -126,11 +142,18 @@ impl Link {
         &mut self,
         config: Arc<ClientConfig>,
         name: ServerName<'static>,
+        keeps: bool,
     ) -> io::Result<()> {
-        let tls = TlsConnector::from(config)
-            .connect(name, self.plain()?)
-            .await?;
-        self.secure(TlsStream::Client(tls));
+        let connecting = TlsConnector::from(config).connect(name, self.plain()?);
+        match connecting.into_fallible().await {
+            Ok(tls) => self.secure(TlsStream::Client(tls)),
+            Err((error, tcp)) => {
+                if keeps {
+                    self.socket = Socket::Plain(tcp);
+                }
+                return Err(error);
+            }
+        }
         Ok(())
     }
 

@@ -10,6 +10,7 @@ mod incoming;
 mod link;
 mod negotiating;
 mod outgoing;
+mod proving;
 mod receiving;
 mod scrub;
 mod sending;
@@ -38,7 +39,7 @@ use simulated_partners::stanza::domain_of;
 use simulated_partners::tls::{client_config, server_config};
 use simulated_partners::wire::{Element, Unit};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use certificate::{asks_nobody, identity};
@@ -51,6 +52,8 @@ const DOMAIN: &str = "contoso.example";
 const SECOND: &str = "chat.contoso.example";
 const UNLISTED: &str = "unlisted.example";
 
+/// How many connections it takes at once, where they are counted.
+const PLACES: usize = 20;
 /// How long it waits for a partner, and where timeouts are what the case is about.
 const PATIENCE: Duration = Duration::from_secs(18);
 const IMPATIENCE: Duration = Duration::from_millis(800);
@@ -111,6 +114,18 @@ struct Server {
     out: Mutex<BTreeMap<(String, String), mpsc::UnboundedSender<Element>>>,
     /// The keys that are being verified.
     asked: Mutex<Vec<Question>>,
+    /// The domains that have proven themselves once, where that is kept.
+    proven: Mutex<BTreeSet<String>>,
+    /// The domains of ours whose keys were asked about.
+    questioned: Mutex<BTreeSet<String>>,
+    /// Failed attempts at EXTERNAL, by domain.
+    failures: Mutex<BTreeMap<String, u32>>,
+    /// The partners that nothing more is sent to.
+    given_up: Mutex<BTreeSet<String>>,
+    /// The pairs, ours first, that an answer was for that nobody has asked for.
+    overheard: Mutex<BTreeSet<(String, String)>>,
+    /// Where partners have led to.
+    redirects: Mutex<BTreeMap<String, SocketAddr>>,
     /// The ids of what the local side has sent.
     sent: Mutex<BTreeSet<String>>,
     /// Held while a connection is opened, where they are opened one by one.
@@ -195,7 +210,10 @@ fn server(
     (secret, inside): (&str, &mpsc::UnboundedSender<Element>),
 ) -> io::Result<Arc<Server>> {
     let identity = Some(identity(lab, defect)?);
-    let versions = [TlsVersion::V12, TlsVersion::V13];
+    let versions: &[TlsVersion] = match defect {
+        Some(Defect::OnlyTls12) => &[TlsVersion::V12],
+        _ => &[TlsVersion::V12, TlsVersion::V13],
+    };
     let shown = identity
         .as_ref()
         .filter(|_| defect != Some(Defect::DialsWithoutCertificate));
@@ -218,15 +236,21 @@ fn server(
         roots: lab.authority.roots(),
         accepts: match defect {
             Some(Defect::AsksForNoCertificate) => asks_nobody(identity.as_ref().expect("good"))?,
-            _ => server_config(identity.as_ref(), &versions).map_err(io::Error::other)?,
+            _ => server_config(identity.as_ref(), versions).map_err(io::Error::other)?,
         },
-        dials: config(client_config(shown, &versions))?,
+        dials: config(client_config(shown, versions))?,
         patience,
         inside: inside.clone(),
         ids: AtomicU64::new(1),
         seed: lab.seed,
         out: Mutex::default(),
         asked: Mutex::default(),
+        proven: Mutex::default(),
+        questioned: Mutex::default(),
+        failures: Mutex::default(),
+        given_up: Mutex::default(),
+        overheard: Mutex::default(),
+        redirects: Mutex::default(),
         sent: Mutex::default(),
         dialling: tokio::sync::Mutex::default(),
         tasks: Mutex::default(),
@@ -239,9 +263,22 @@ async fn listen(server: &Arc<Server>) -> io::Result<SocketAddr> {
     let address = listener.local_addr()?;
     let accepting = Arc::clone(server);
     server.spawn(async move {
+        let places = Arc::new(Semaphore::new(PLACES));
         while let Ok((tcp, _)) = listener.accept().await {
             let incoming = incoming::serve(Arc::clone(&accepting), tcp);
-            accepting.spawn(incoming);
+            if !accepting.has(Defect::KeepsAbandonedConnections) {
+                accepting.spawn(incoming);
+                continue;
+            }
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
+            let patience = accepting.patience;
+            accepting.spawn(async move {
+                incoming.await;
+                tokio::time::sleep(patience).await;
+                drop(place);
+            });
         }
     });
     Ok(address)
@@ -296,15 +333,25 @@ impl Server {
 
     /// Passes a stanza to the local side.
     fn deliver(&self, stanza: Element) {
-        let _ = self.inside.send(stanza);
+        let _ = self.inside.send(self.passed(stanza));
     }
 
     /// Passes a stanza of the local side on.
     fn route(self: &Arc<Self>, stanza: Element) {
+        let stanza = self.passed(stanza);
         let to = domain_of(stanza.attribute("to").unwrap_or_default()).to_owned();
         let mut from = domain_of(stanza.attribute("from").unwrap_or_default()).to_owned();
         if to == UNLISTED || !stanza::is_own(&from) && !self.has(Defect::SpeaksForAnybody) {
             self.bounce(&stanza, "remote-server-not-found");
+            return;
+        }
+        if self
+            .given_up
+            .lock()
+            .expect("no panic under it")
+            .contains(&to)
+        {
+            self.bounce(&stanza, "remote-server-timeout");
             return;
         }
         if self.has(Defect::DropsWhatHasTheSameId)
@@ -329,9 +376,15 @@ impl Server {
         if self.has(Defect::StreamForEachStanza) {
             out.remove(&pair);
         }
-        let stanza = match out.get(&pair) {
+        let any = self.has(Defect::OneStreamForAllPartners);
+        let same = |(other, _): &(&(String, String), _)| other.0 == pair.0;
+        let open = out
+            .get(&pair)
+            .or(out.iter().find(same).map(|(_, open)| open).filter(|_| any));
+        let stanza = match open {
             Some(open) => match open.send(stanza) {
                 Ok(()) => return,
+                Err(_) if self.has(Defect::LosesWhatComesLater) => return,
                 Err(unsent) => unsent.0,
             },
             None => stanza,
@@ -360,6 +413,13 @@ impl Server {
         if !is_stanza || is_final || self.has(Defect::NeverBounces) && !is_question {
             return;
         }
-        self.deliver(stanza::error(stanza, condition));
+        let mut answer = match self.has(Defect::EveryFailureIsATimeout) {
+            true => stanza::error(stanza, "remote-server-timeout"),
+            false => stanza::error(stanza, condition),
+        };
+        if self.has(Defect::BouncesAsMessages) && !is_question {
+            "message".clone_into(&mut answer.name);
+        }
+        self.deliver(answer);
     }
 }

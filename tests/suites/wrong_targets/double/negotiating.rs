@@ -29,7 +29,8 @@ impl Incoming {
         if self.external {
             return features;
         }
-        let offers_tls = policy.tls != Level::NotSupported || self.has(Defect::OffersTlsAlways);
+        let offers_tls = policy.tls != Level::NotSupported && !self.has(Defect::OffersNoTls)
+            || self.has(Defect::OffersTlsAlways);
         if offers_tls && !secured || secured && self.has(Defect::OffersTlsInTls) {
             let mut starttls = Element::new(NS_TLS, "starttls");
             if self.server.requires_tls(&peer) && !self.has(Defect::LeavesRequiredOut) {
@@ -37,7 +38,8 @@ impl Incoming {
             }
             features = features.child(starttls);
         }
-        let external = secured && self.is_trusted() && policy.sasl != Level::NotSupported;
+        let allowed = policy.sasl != Level::NotSupported || self.has(Defect::IgnoresThatSaslIsOff);
+        let external = secured && self.is_trusted() && allowed;
         let wrongly = self.has(Defect::OffersExternalInClear) && !secured
             || self.has(Defect::OffersExternalToAnybody) && secured;
         if external && !self.has(Defect::OffersNoExternal) || wrongly {
@@ -57,6 +59,10 @@ impl Incoming {
 
     pub(super) async fn starttls(&mut self) -> io::Result<Next> {
         let peer = self.peer.clone().unwrap_or_default();
+        if self.link.is_secured() && self.has(Defect::ProceedsTwice) {
+            self.link.send(&Unit::Proceed.element()).await?;
+            return Ok(Next::On);
+        }
         if self.link.is_secured() || self.server.policy(&peer).tls == Level::NotSupported {
             self.link.send(&Unit::TlsFailure.element()).await?;
             return Ok(Next::Over);
@@ -67,8 +73,15 @@ impl Incoming {
         }
         self.link.send(&Unit::Proceed.element()).await?;
         let config = Arc::clone(&self.server.accepts);
-        if self.link.accept_tls(config).await.is_err() {
-            return Ok(Next::Over);
+        if self.has(Defect::KeepsAliveInNegotiations) {
+            self.link.write(" ").await?;
+        }
+        let speaks = self.has(Defect::SpeaksAfterBrokenTls);
+        if self.link.accept_tls(config, speaks).await.is_err() {
+            return match speaks {
+                true => self.fail("undefined-condition").await,
+                false => Ok(Next::Over),
+            };
         }
         self.link.restart(reads_on);
         self.restarts = true;
@@ -91,9 +104,19 @@ impl Incoming {
             false => auth.clone(),
         };
         let clear = self.has(Defect::AcceptsExternalInClear);
+        let unnamed = ["", "="].contains(&auth.content().trim());
+        if unnamed && self.has(Defect::NeedsAnIdentity) {
+            return self.refuse("invalid-authzid").await;
+        }
+        if self.is_locked_out() {
+            return self.refuse("temporary-auth-failure").await;
+        }
+        if self.has(Defect::KeepsAliveInNegotiations) {
+            self.link.write(" ").await?;
+        }
         let claim = Claim {
             encrypted: self.link.is_secured() || clear,
-            offered: policy.sasl != Level::NotSupported,
+            offered: policy.sasl != Level::NotSupported || self.has(Defect::IgnoresThatSaslIsOff),
             trusted: trusted || clear,
             from: from.or(peer.as_deref()),
         };
@@ -106,6 +129,13 @@ impl Incoming {
         }
         self.link.send(&Unit::Success.element()).await?;
         self.external = true;
+        if let Some(peer) = peer.clone() {
+            self.server
+                .proven
+                .lock()
+                .expect("no panic under it")
+                .insert(peer);
+        }
         let peer = peer.unwrap_or_default();
         self.verified.insert((peer, self.local.clone()));
         if !self.has(Defect::GoesOnWithoutRestart) {
@@ -115,8 +145,27 @@ impl Incoming {
         Ok(Next::On)
     }
 
+    fn is_locked_out(&self) -> bool {
+        let domain = self.peer.as_deref().unwrap_or_default();
+        let failures = self.server.failures.lock().expect("no panic under it");
+        let count = failures.get(domain).copied().unwrap_or_default();
+        count >= ATTEMPTS && self.has(Defect::LocksOut)
+    }
+
+    /// Counts an attempt that failed.
+    fn failed(&self) {
+        let domain = self.peer.clone().unwrap_or_default();
+        let mut failures = self.server.failures.lock().expect("no panic under it");
+        *failures.entry(domain).or_default() += 1;
+    }
+
     pub(super) async fn refuse(&mut self, condition: &'static str) -> io::Result<Next> {
         self.attempts += 1;
+        let condition = match self.has(Defect::RefusesWithOneCondition) {
+            true => "not-authorized",
+            false => condition,
+        };
+        self.failed();
         let failure = Unit::SaslFailure.with_condition(Unit::SaslFailure.element(), condition);
         if !self.has(Defect::RefusesWithoutAWord) {
             self.link.send(&failure).await?;

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
 use s2spec::policy::Level;
-use simulated_partners::negotiate::dialback::{self, Answer, read_answer};
+use simulated_partners::negotiate::dialback::{Answer, read_answer};
 use simulated_partners::negotiate::sasl;
 use simulated_partners::wire::{
-    Element, Kind, NS_DIALBACK, NS_DIALBACK_FEATURE, NS_SERVER, NS_STREAM, NS_TLS, Unit,
+    Element, Kind, NS_DIALBACK, NS_DIALBACK_FEATURE, NS_SASL, NS_SERVER, NS_STREAM, NS_TLS, Unit,
 };
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -15,6 +14,7 @@ use tokio::time::timeout;
 use super::defect::Defect;
 use super::link::Link;
 use super::sending::Unopened;
+use super::stanza::stream_error;
 use super::{Server, dns};
 
 /// What a stream is opened for.
@@ -29,6 +29,9 @@ pub(super) enum Purpose {
 /// The condition of the error for the stanzas that wait.
 pub(super) type Failed = &'static str;
 
+/// The partner has named another place.
+const REDIRECTED: Failed = "redirect";
+
 pub(super) const TIMEOUT: Failed = "remote-server-timeout";
 
 /// Opens a stream from a domain of ours.
@@ -38,26 +41,61 @@ pub(super) async fn open(
     to: &str,
     purpose: Purpose,
 ) -> Result<Link, Unopened> {
-    let turn = match server.has(Defect::DialsOneAtATime) {
+    let in_turn = server.has(Defect::DialsOneAtATime) || server.has(Defect::OneNegotiationAtATime);
+    let mut turn = match in_turn {
         true => Some(server.dialling.lock().await),
         false => None,
     };
-    let addresses = dns::addresses(&server.dns, to, server.defect).await?;
+    let mut in_clear = false;
+    loop {
+        let (host, tcp) = dial(server, to).await?;
+        if !server.has(Defect::OneNegotiationAtATime) {
+            drop(turn.take());
+        }
+        let stream = Stream {
+            host,
+            from,
+            to,
+            purpose,
+            in_clear,
+        };
+        let failed = match negotiate(server, tcp, stream).await {
+            Ok(link) => return Ok(link),
+            Err(failed) => failed,
+        };
+        in_clear = server.has(Defect::FallsBackToClear) && !in_clear;
+        if !in_clear && failed.condition != REDIRECTED {
+            return Err(failed);
+        }
+    }
+}
+
+/// Connects to a server of a domain, and says what DNS calls it.
+async fn dial(server: &Arc<Server>, to: &str) -> Result<(String, TcpStream), Unopened> {
+    let redirect = server
+        .redirects
+        .lock()
+        .expect("no panic under it")
+        .get(to)
+        .copied();
+    let addresses = match redirect {
+        Some(address) => vec![(to.to_owned(), address)],
+        None => dns::addresses(&server.dns, to, server.defect).await?,
+    };
     let patience = match server.has(Defect::WaitsForOneServer) {
         true => server.patience,
         false => server.patience / 4,
     };
-    for address in addresses {
+    for (host, address) in addresses {
         if let Ok(Ok(tcp)) = timeout(patience, TcpStream::connect(address)).await {
-            drop(turn);
-            return negotiate(server, tcp, from, to, purpose).await;
+            return Ok((host, tcp));
         }
     }
-    Err(Unopened::from("remote-server-timeout"))
+    Err(Unopened::from(TIMEOUT))
 }
 
 /// Why a server was of no use.
-struct Refused(Failed);
+pub(super) struct Refused(pub(super) Failed);
 
 impl From<std::io::Error> for Refused {
     fn from(_: std::io::Error) -> Self {
@@ -65,43 +103,62 @@ impl From<std::io::Error> for Refused {
     }
 }
 
-struct Outgoing<'a> {
-    server: &'a Arc<Server>,
-    link: Link,
+/// What a stream is, before it is one.
+struct Stream<'a> {
+    /// What DNS calls the server.
+    host: String,
     from: &'a str,
     to: &'a str,
     purpose: Purpose,
-    /// The id in the partner's header.
-    id: String,
-    first_id: Option<String>,
-    is_old: bool,
+    /// Whether TLS is left out.
+    in_clear: bool,
+}
+
+pub(super) struct Outgoing<'a> {
+    pub(super) server: &'a Arc<Server>,
+    pub(super) link: Link,
+    pub(super) host: String,
+    pub(super) from: &'a str,
+    pub(super) to: &'a str,
+    pub(super) purpose: Purpose,
+    pub(super) in_clear: bool,
+    /// The partner's header.
+    pub(super) header: Element,
+    /// The id in it.
+    pub(super) id: String,
+    pub(super) first_id: Option<String>,
+    pub(super) is_old: bool,
     /// Whether its header declares dialback.
-    knows_dialback: bool,
+    pub(super) knows_dialback: bool,
     /// Whether the stream outlives a failure.
-    stays: bool,
+    pub(super) stays: bool,
     /// The features that came first.
-    first: Option<Element>,
+    pub(super) first: Option<Element>,
+    /// Whether a good answer came before the key.
+    pub(super) early: bool,
 }
 
 async fn negotiate(
     server: &Arc<Server>,
     tcp: TcpStream,
-    from: &str,
-    to: &str,
-    purpose: Purpose,
+    stream: Stream<'_>,
 ) -> Result<Link, Unopened> {
     let mut outgoing = Outgoing {
         server,
-        link: Link::new(tcp, server.scrub()),
-        from,
-        to,
-        purpose,
+        link: Link::new(tcp, server.scrub(), server.limits()),
+        host: stream.host,
+        from: stream.from,
+        to: stream.to,
+        purpose: stream.purpose,
+        in_clear: stream.in_clear,
+        header: Element::new(NS_STREAM, "stream"),
         id: String::new(),
         first_id: None,
         is_old: false,
         knows_dialback: false,
         stays: false,
         first: None,
+        early: false,
     };
     match outgoing.authenticate().await {
         Ok(()) => Ok(outgoing.link),
@@ -114,12 +171,19 @@ async fn negotiate(
 }
 
 impl Outgoing<'_> {
-    fn has(&self, defect: Defect) -> bool {
+    pub(super) fn has(&self, defect: Defect) -> bool {
         self.server.has(defect)
     }
 
     async fn authenticate(&mut self) -> Result<(), Refused> {
-        self.header().await?;
+        if self.has(Defect::SendsBeforeTheHeader) {
+            let opening = self.opening();
+            self.link.write(&opening).await?;
+            self.key().await?;
+            self.answered().await?;
+        } else {
+            self.open().await?;
+        }
         if self.has(Defect::SendsBeforeTheFeatures) {
             self.key().await?;
         }
@@ -130,7 +194,15 @@ impl Outgoing<'_> {
         let demanded = features
             .find(NS_TLS, "starttls")
             .is_some_and(|offer| offer.find(NS_TLS, "required").is_some());
-        let skips = self.has(Defect::VerifiesInClear) && self.purpose == Purpose::Verify;
+        let skips =
+            self.has(Defect::VerifiesInClear) && self.purpose == Purpose::Verify || self.in_clear;
+        let is_known = |one: &Element| {
+            let known = [NS_TLS, NS_SASL, NS_DIALBACK_FEATURE];
+            known.contains(&one.namespace.as_str())
+        };
+        if self.has(Defect::NeedsKnownFeatures) && !features.elements().all(is_known) {
+            return Err(Refused(TIMEOUT));
+        }
         let wants = policy.tls != Level::NotSupported && !skips;
         if wants && offered && !self.has(Defect::LeavesTlsUnused) {
             if self.secure().await? {
@@ -138,7 +210,7 @@ impl Outgoing<'_> {
                     features = self.features().await?;
                     self.link.write(&self.opening()).await?;
                 } else {
-                    self.header().await?;
+                    self.open().await?;
                     features = self.features().await?;
                 }
                 if self.has(Defect::KeepsFeaturesFromBeforeTls) {
@@ -156,26 +228,55 @@ impl Outgoing<'_> {
         if self.purpose == Purpose::Verify {
             return Ok(());
         }
-        self.method(&features).await
+        self.method(&features).await?;
+        if self.has(Defect::AsksForStreamManagement) {
+            let enable = Element::new("urn:xmpp:sm:3", "enable");
+            self.link.send(&enable).await?;
+        }
+        Ok(())
+    }
+
+    /// The name that the partner's certificate has to be for.
+    fn wanted(&self) -> &str {
+        match self.server.defect {
+            Some(Defect::ChecksTheServerForTheName) => &self.host,
+            Some(Defect::ChecksTheNameInTheHeader) => {
+                self.header.attribute("from").unwrap_or_default()
+            }
+            _ => self.to,
+        }
     }
 
     /// EXTERNAL where it is offered, or dialback.
     async fn method(&mut self, features: &Element) -> Result<(), Refused> {
         if Unit::Success.is(features) {
-            self.header().await?;
+            self.open().await?;
             self.features().await?;
             return Ok(());
         }
         let policy = self.server.policy(self.to);
         let secured = self.link.is_secured();
-        let trusted = secured && self.server.proves(&self.link.chain, self.to)
-            || self.has(Defect::TrustsAnyServer);
+        let follows = self.has(Defect::FollowsRedirects)
+            && self
+                .server
+                .redirects
+                .lock()
+                .expect("no panic under it")
+                .contains_key(self.to);
+        let trusted = secured && self.server.proves(&self.link.chain, self.wanted())
+            || self.has(Defect::TrustsAnyServer)
+            || follows;
+        if self.has(Defect::AsksForBidirectionality) {
+            let bidi = Element::new("urn:xmpp:bidi", "bidi");
+            self.link.send(&bidi).await?;
+        }
         let offered = sasl::offers_external(features);
         let may = policy.sasl != Level::NotSupported;
         let clear = self.has(Defect::UsesExternalInClear) || self.has(Defect::GoesOnWithoutTls);
         let external = offered && may && (secured || clear);
         if external && (trusted || clear || policy.dialback) && !self.has(Defect::PrefersDialback) {
             match self.external().await? {
+                true if self.has(Defect::KeyAfterExternal) => return self.dialback().await,
                 true => return Ok(()),
                 false if !policy.dialback => return Err(Refused("remote-server-timeout")),
                 false => {}
@@ -195,15 +296,16 @@ impl Outgoing<'_> {
         self.dialback().await
     }
 
-    fn opening(&self) -> String {
+    pub(super) fn opening(&self) -> String {
         let mut header = Element::prefixed("stream", NS_STREAM, "stream").declare(None, NS_SERVER);
         if !self.has(Defect::HeaderWithoutDialback) {
             header = header.declare(Some("db"), NS_DIALBACK);
         }
-        if !self.has(Defect::OwnHeaderWithoutFrom) {
+        let bare = self.has(Defect::HeaderUnderTlsWithoutAddresses) && self.link.is_secured();
+        if !self.has(Defect::OwnHeaderWithoutFrom) && !bare {
             header = header.attr("from", self.from);
         }
-        if !self.has(Defect::OwnHeaderWithoutTo) {
+        if !self.has(Defect::OwnHeaderWithoutTo) && !bare {
             header = header.attr("to", self.to);
         }
         if self.has(Defect::OwnHeaderWithId) {
@@ -212,11 +314,24 @@ impl Outgoing<'_> {
         if !self.has(Defect::OwnHeaderWithoutVersion) {
             header = header.attr("version", "1.0");
         }
-        format!("<?xml version='1.0'?>{}", header.lang("en").to_open_tag())
+        if self.has(Defect::RepeatsDeclarations) {
+            for (prefix, namespace) in &self.header.declarations {
+                let prefix = prefix.as_deref();
+                if !header.declares(prefix, namespace) {
+                    header = header.declare(prefix, namespace);
+                }
+            }
+        }
+        let mark = match self.has(Defect::SendsAByteOrderMark) {
+            true => "\u{feff}",
+            false => "",
+        };
+        let header = header.lang("en").to_open_tag();
+        format!("{mark}<?xml version='1.0'?>{header}")
     }
 
     /// Opens the stream and reads the partner's header.
-    async fn header(&mut self) -> Result<(), Refused> {
+    pub(super) async fn open(&mut self) -> Result<(), Refused> {
         let opening = self.opening();
         self.link.write(&opening).await?;
         self.answered().await
@@ -230,6 +345,7 @@ impl Outgoing<'_> {
                     self.first_id.get_or_insert_with(|| self.id.clone());
                     self.is_old = header.attribute("version").is_none();
                     self.knows_dialback = header.declares(Some("db"), NS_DIALBACK);
+                    self.header = header;
                     return Ok(());
                 }
                 Kind::Declaration | Kind::Whitespace(_) => {}
@@ -238,17 +354,24 @@ impl Outgoing<'_> {
         }
     }
 
-    async fn next(&mut self) -> Result<Kind, Refused> {
+    pub(super) async fn next(&mut self) -> Result<Kind, Refused> {
         let frame = self.link.frame().await;
         frame.map(|frame| frame.kind).map_err(|_| Refused(TIMEOUT))
     }
 
     /// The next element; a stream error or an end is none.
-    async fn element(&mut self) -> Result<Element, Refused> {
+    pub(super) async fn element(&mut self) -> Result<Element, Refused> {
         loop {
             match self.next().await? {
                 Kind::Element(element) if Unit::StreamError.is(&element) => {
-                    return Err(Refused(TIMEOUT));
+                    self.server.redirected(self.to, &element);
+                    if self.has(Defect::AnswersStreamErrors) {
+                        self.link.send(&stream_error("undefined-condition")).await?;
+                    }
+                    return Err(Refused(match self.has(Defect::FollowsRedirects) {
+                        true => REDIRECTED,
+                        false => TIMEOUT,
+                    }));
                 }
                 Kind::Element(element) => return Ok(element),
                 Kind::End => return Err(Refused(TIMEOUT)),
@@ -260,11 +383,15 @@ impl Outgoing<'_> {
         }
     }
 
-    async fn features(&mut self) -> Result<Element, Refused> {
+    pub(super) async fn features(&mut self) -> Result<Element, Refused> {
         if self.is_old {
             return Ok(Unit::Features.element());
         }
-        let element = self.element().await?;
+        let mut element = self.element().await?;
+        while self.has(Defect::BelievesEarlyResults) && Unit::DbResult.is(&element) {
+            self.early |= read_answer(&element) == Some(Answer::Valid);
+            element = self.element().await?;
+        }
         match Unit::of(&element) {
             Some(Unit::Features) => Ok(element),
             Some(Unit::Success) if self.has(Defect::BelievesSuccessUnasked) => {
@@ -272,110 +399,6 @@ impl Outgoing<'_> {
                 Ok(element)
             }
             _ => Err(Refused(TIMEOUT)),
-        }
-    }
-
-    /// STARTTLS: whether TLS is up.
-    async fn secure(&mut self) -> Result<bool, Refused> {
-        self.link.send(&Unit::Starttls.element()).await?;
-        let answer = self.element().await?;
-        if !Unit::Proceed.is(&answer) {
-            return match self.has(Defect::GoesOnAfterTlsFailure) {
-                true => Ok(false),
-                false => Err(Refused("policy-violation")),
-            };
-        }
-        let reads_on = self.has(Defect::ReadsOnBehindProceed);
-        if self.link.has_unread() && !reads_on {
-            return Err(Refused("policy-violation"));
-        }
-        let name = match self.server.defect {
-            Some(Defect::AsksForTheWrongName) => self.from,
-            _ => self.to,
-        };
-        let name = ServerName::try_from(name.to_owned()).map_err(|_| Refused(TIMEOUT))?;
-        let config = match self.has(Defect::NamesNobody) {
-            true => {
-                let mut config = rustls::ClientConfig::clone(&self.server.dials);
-                config.enable_sni = false;
-                Arc::new(config)
-            }
-            false => Arc::clone(&self.server.dials),
-        };
-        self.link.start_tls(config, name).await?;
-        self.link.restart(reads_on);
-        Ok(true)
-    }
-
-    /// EXTERNAL: whether it succeeded.
-    async fn external(&mut self) -> Result<bool, Refused> {
-        let mut request = sasl::request(self.from);
-        if self.has(Defect::ClaimsTheNameOfThePartner) {
-            request = sasl::request(self.to);
-        }
-        self.link.send(&request).await?;
-        loop {
-            let answer = self.element().await?;
-            match Unit::of(&answer) {
-                Some(Unit::Success) => break,
-                Some(Unit::Challenge) => {
-                    let response = sasl::response(self.from);
-                    self.link.send(&response).await?;
-                }
-                _ => return Ok(false),
-            }
-        }
-        self.link.restart(true);
-        if self.has(Defect::NoRestartAfterSuccess) {
-            return Ok(true);
-        }
-        self.header().await?;
-        self.features().await?;
-        Ok(true)
-    }
-
-    async fn key(&mut self) -> Result<(), Refused> {
-        let id = match self.server.defect {
-            Some(Defect::KeyOfTheFirstStream) => self.first_id.clone().unwrap_or_default(),
-            _ => self.id.clone(),
-        };
-        let key = self.server.key(self.to, self.from, &id);
-        let request = dialback::result_request(self.from, self.to, &key);
-        Ok(self.link.send(&request).await?)
-    }
-
-    async fn dialback(&mut self) -> Result<(), Refused> {
-        if self.id.is_empty() {
-            return Err(Refused(TIMEOUT));
-        }
-        self.key().await?;
-        if self.has(Defect::SendsBeforeTheResult) {
-            return Ok(());
-        }
-        loop {
-            let answer = self.element().await?;
-            if !Unit::DbResult.is(&answer) {
-                continue;
-            }
-            let is_from = answer.attribute("from") == Some(self.to)
-                || self.has(Defect::BelievesResultsFromOthers);
-            let is_to = answer.attribute("to") == Some(self.from)
-                || self.has(Defect::BelievesResultsToOthers);
-            if !is_from || !is_to {
-                continue;
-            }
-            return match read_answer(&answer) {
-                Some(Answer::Valid) => Ok(()),
-                Some(Answer::Invalid) if self.has(Defect::TakesInvalidForValid) => Ok(()),
-                Some(Answer::Error(_)) if self.has(Defect::TakesErrorsForValid) => Ok(()),
-                None if self.has(Defect::TakesUnknownAnswersForValid) => Ok(()),
-                Some(Answer::Invalid) => Err(Refused("internal-server-error")),
-                Some(Answer::Error(_)) => {
-                    self.stays = true;
-                    Err(Refused(TIMEOUT))
-                }
-                _ => Err(Refused(TIMEOUT)),
-            };
         }
     }
 }

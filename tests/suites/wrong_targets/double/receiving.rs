@@ -11,14 +11,28 @@ use super::defect::Defect;
 use super::incoming::{Incoming, Next};
 use super::verification::{Question, Verdict, verdict, verify};
 
+/// Questions that are answered on one stream, where they are few.
+const QUESTIONS: u32 = 100;
 /// Keys that are answered on one stream.
 const KEYS: u32 = 50;
 
 impl Incoming {
     /// A dialback key (XEP-0220 §2.1.1).
     pub(super) async fn key(&mut self, request: &Element) -> io::Result<Next> {
-        let (from, to) = pair(request);
+        let (mut from, mut to) = pair(request);
         self.keys += 1;
+        if self.has(Defect::FillsInAddresses) {
+            from = Some(from)
+                .filter(|from| !from.is_empty())
+                .or(self.peer.clone())
+                .unwrap_or_default();
+            to = Some(to)
+                .filter(|to| !to.is_empty())
+                .unwrap_or_else(|| self.local.clone());
+        }
+        if self.has(Defect::NoKeysOnceVerified) && !self.verified.is_empty() {
+            return Ok(Next::On);
+        }
         if self.has(Defect::EndlessKeys) {
             let answer = Answer::Error("remote-server-timeout");
             self.result(&from, &to, answer).await?;
@@ -38,7 +52,11 @@ impl Incoming {
         if !policy.dialback && !self.has(Defect::TakesKeysWithoutDialback) {
             return self.fail("policy-violation").await;
         }
-        let condition = if !self.server.is_ours(&to) {
+        let is_unknown = !self.server.is_ours(&to);
+        if is_unknown && self.has(Defect::EndsAtUnknownTargets) {
+            return self.fail("host-unknown").await;
+        }
+        let condition = if is_unknown {
             Some("item-not-found")
         } else if from == to {
             Some("not-acceptable")
@@ -49,9 +67,11 @@ impl Incoming {
             self.result(&from, &to, Answer::Error(condition)).await?;
             return Ok(Next::On);
         }
-        if self.external && self.has(Defect::BelievesAnybodyAfterExternal) {
+        if self.replaces_key(&from, request) {
             self.verified.insert((from.clone(), to.clone()));
-            self.result(&from, &to, Answer::Valid).await?;
+            if !self.has(Defect::SilentWithACertificate) {
+                self.result(&from, &to, Answer::Valid).await?;
+            }
             return Ok(Next::On);
         }
         if self.has(Defect::SendsBeforeTheAnswer) {
@@ -62,13 +82,38 @@ impl Incoming {
             id: self.id.clone(),
             from,
             to,
-            key: request.content(),
+            key: match self.has(Defect::LowersKeys) {
+                true => request.content().to_ascii_lowercase(),
+                false => request.content(),
+            },
+            chain: self.link.chain.clone(),
             answer: self.answer.clone(),
         };
         self.server.ask(question.clone());
         self.server
             .spawn(verify(Arc::clone(&self.server), question));
         Ok(Next::On)
+    }
+
+    /// Whether something else counts in place of a key.
+    fn replaces_key(&self, from: &str, request: &Element) -> bool {
+        let chain = &self.link.chain;
+        match self.server.defect {
+            Some(Defect::AcceptsEmptyKeys) => request.content().trim().is_empty(),
+            Some(Defect::BelievesAnybodyAfterExternal) => self.external,
+            Some(Defect::ChecksTheHeaderForTheKey) => self.is_trusted(),
+            Some(Defect::RemembersCertificates) => {
+                let mut proven = self.server.proven.lock().expect("no panic under it");
+                if self.server.proves(chain, from) {
+                    proven.insert(from.to_owned());
+                }
+                proven.contains(from)
+            }
+            Some(Defect::SilentWithACertificate) => self.server.proves(chain, from),
+            Some(Defect::TakesCertificatesForKeys) => !chain.is_empty(),
+            Some(Defect::TakesKeysInOurName) => self.server.is_ours(from),
+            _ => false,
+        }
     }
 
     /// The answer of the authoritative server.
@@ -102,7 +147,10 @@ impl Incoming {
             }
             Verdict::Error(condition) => {
                 self.result(from, to, Answer::Error(condition)).await?;
-                Ok(Next::On)
+                Ok(match self.has(Defect::EndsWithAFailedPair) {
+                    true => Next::Over,
+                    false => Next::On,
+                })
             }
         }
     }
@@ -123,6 +171,18 @@ impl Incoming {
     /// A question about a key of ours (XEP-0220 §2.2.2).
     pub(super) async fn asked(&mut self, request: &Element) -> io::Result<Next> {
         let (from, to) = pair(request);
+        self.questions += 1;
+        if self.questions > QUESTIONS && self.has(Defect::FewQuestions) {
+            return self.fail("policy-violation").await;
+        }
+        if !self.server.is_ours(&to) && self.has(Defect::EndsAtForeignQuestions) {
+            return self.fail("host-unknown").await;
+        }
+        self.server
+            .questioned
+            .lock()
+            .expect("no panic under it")
+            .insert(to.clone());
         let id = request.attribute("id").unwrap_or_default();
         let given = request.content();
         let key = self.server.key(&from, &to, id);
@@ -133,10 +193,13 @@ impl Incoming {
             || self.has(Defect::ComparesTheBeginningOfKeys)
                 && !given.is_empty()
                 && key.starts_with(given.trim());
-        let answer = match is_key {
-            _ if !self.server.is_ours(&to) => Answer::Error("item-not-found"),
-            true if !self.has(Defect::NoKeyIsValid) => Answer::Valid,
-            _ => Answer::Invalid,
+        let answer = match () {
+            _ if self.server.is_ours(&to) => match is_key && !self.has(Defect::NoKeyIsValid) {
+                true => Answer::Valid,
+                false => Answer::Invalid,
+            },
+            _ if self.has(Defect::InvalidForForeignDomains) => Answer::Invalid,
+            _ => Answer::Error("item-not-found"),
         };
         let id = match self.has(Defect::AnswersWithoutTheId) {
             true => "",
@@ -166,6 +229,15 @@ impl Server {
     pub(super) fn forget(&self, id: &str) {
         let mut asked = self.asked.lock().expect("no panic under it");
         asked.retain(|question| question.id != id);
+    }
+
+    /// Takes an answer for all open questions about its pair.
+    pub(super) fn decide_all(&self, question: &Question, verdict: &Verdict) {
+        let asked = self.asked.lock().expect("no panic under it");
+        let same = |one: &&Question| (&one.from, &one.to) == (&question.from, &question.to);
+        for one in asked.iter().filter(same) {
+            let _ = one.answer.send((one.clone(), verdict.clone()));
+        }
     }
 
     /// Takes an answer for one that belongs to an open question.

@@ -1,12 +1,32 @@
 //! What a double does to bytes before it parses them, and to elements before it sends them.
 
-use simulated_partners::wire::Element;
+use simulated_partners::wire::{Element, Limits, NS_DIALBACK, NS_SERVER, NS_TLS, NS_XML, Node};
 
 use super::Server;
 use super::defect::Defect;
 use super::link::Scrub;
 
 impl Server {
+    /// What is left of a stanza that passes through.
+    pub(super) fn passed(&self, mut stanza: Element) -> Element {
+        if self.has(Defect::LosesLanguages) {
+            each(&mut stanza, &|element| {
+                element.attributes.retain(|one| one.namespace != NS_XML);
+            });
+        }
+        stanza
+    }
+
+    /// What a unit may have.
+    pub(super) fn limits(&self) -> Limits {
+        let usual = Limits::default();
+        let unit = match self.defect {
+            Some(Defect::SmallStanzas) => 8192,
+            _ => usual.unit,
+        };
+        Limits { unit, ..usual }
+    }
+
     /// What is done to bytes before they are parsed.
     pub(super) fn scrub(&self) -> Scrub {
         match self.defect {
@@ -21,8 +41,29 @@ impl Server {
                 bytes
             },
             Some(Defect::DropsTextBetweenStanzas) => between_stanzas,
+            Some(Defect::IgnoresEncodings) => |bytes| {
+                let bytes = without(bytes, " encoding='", "'");
+                without(bytes, " encoding=\"", "\"")
+            },
+            Some(Defect::SkipsByteOrderMarks) => |bytes| replaced(bytes, "\u{feff}", ""),
+            Some(Defect::DropsUnknownReferences) => |bytes| {
+                let bytes = replaced(bytes, "&nbsp;", "");
+                replaced(bytes, "&AMP;", "")
+            },
+            Some(Defect::ReadsTextAsMarkup) => |bytes| {
+                let bytes = replaced(bytes, "&lt;", "<");
+                replaced(bytes, "&gt;", ">")
+            },
             _ => |bytes| bytes,
         }
+    }
+}
+
+/// Replaces a text wherever it is.
+fn replaced(bytes: Vec<u8>, from: &str, to: &str) -> Vec<u8> {
+    match String::from_utf8(bytes) {
+        Ok(text) => text.replace(from, to).into_bytes(),
+        Err(other) => other.into_bytes(),
     }
 }
 
@@ -54,6 +95,28 @@ fn between_stanzas(bytes: Vec<u8>) -> Vec<u8> {
         Some(at) if is_text => bytes[at..].to_vec(),
         _ => bytes,
     }
+}
+
+/// Changes an element and all that is in it.
+fn each(element: &mut Element, change: &impl Fn(&mut Element)) {
+    change(element);
+    for child in &mut element.children {
+        if let Node::Element(child) = child {
+            each(child, change);
+        }
+    }
+}
+
+/// An element in the namespace in which its name is known.
+pub(super) fn by_local_name(mut element: Element) -> Element {
+    let namespace = match element.name.as_str() {
+        "result" | "verify" => NS_DIALBACK,
+        "starttls" => NS_TLS,
+        "message" | "presence" | "iq" => NS_SERVER,
+        _ => return element,
+    };
+    namespace.clone_into(&mut element.namespace);
+    element
 }
 
 /// An element without one of its attributes.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use rustls::pki_types::CertificateDer;
 use simulated_partners::negotiate::dialback::{self, Answer, read_answer};
+use simulated_partners::tls::Details;
 use simulated_partners::wire::{Element, Kind, Unit};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -21,6 +23,8 @@ pub(super) struct Question {
     /// The domain of ours that it is for.
     pub(super) to: String,
     pub(super) key: String,
+    /// The certificates of who sent it.
+    pub(super) chain: Vec<CertificateDer<'static>>,
     pub(super) answer: mpsc::UnboundedSender<(Self, Verdict)>,
 }
 
@@ -44,6 +48,9 @@ pub(super) async fn verify(server: Arc<Server>, question: Question) {
         }
         verdict => verdict,
     };
+    if server.has(Defect::ConfusesVerifications) {
+        server.decide_all(&question, &verdict);
+    }
     let _ = question.answer.clone().send((question, verdict));
 }
 
@@ -64,6 +71,13 @@ async fn ask(server: &Arc<Server>, question: &Question) -> Verdict {
         }
         Err(_) => return failed("remote-server-timeout"),
     };
+    if server.has(Defect::ComparesSubjects) {
+        let subject = |chain| Details::read(chain, &server.roots).map(|one| one.subject);
+        if !link.chain.is_empty() && subject(&link.chain) == subject(&question.chain) {
+            link.close().await;
+            return Verdict::Valid;
+        }
+    }
     let (from, to) = match server.defect {
         Some(Defect::AsksInTheNameOfThePartner) => (&question.from, &question.to),
         _ => (&question.to, &question.from),
@@ -82,6 +96,12 @@ async fn ask(server: &Arc<Server>, question: &Question) -> Verdict {
                 return failed("remote-server-timeout");
             };
             match frame.kind {
+                Kind::Element(element)
+                    if server.has(Defect::TakesAnswersOfAllAuthorities)
+                        && Unit::DbVerify.is(&element) =>
+                {
+                    server.overhear(&element);
+                }
                 Kind::Element(element)
                     if Unit::DbVerify.is(&element) && is_for(server, question, &element) =>
                 {

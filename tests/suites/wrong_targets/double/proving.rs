@@ -1,0 +1,171 @@
+//! STARTTLS, EXTERNAL and dialback on a stream that the double opens.
+
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use simulated_partners::negotiate::dialback::{self, Answer, read_answer};
+use simulated_partners::negotiate::sasl;
+use simulated_partners::wire::{Element, Kind, Unit};
+
+use super::defect::Defect;
+use super::outgoing::{Outgoing, Refused, TIMEOUT};
+use super::stanza::stream_error;
+
+impl Outgoing<'_> {
+    /// The next element, which has to be written like this one.
+    async fn literal(&mut self, wanted: &Element) -> Result<Element, Refused> {
+        let frame = self.link.frame().await.map_err(|_| Refused(TIMEOUT))?;
+        match frame.kind {
+            Kind::Element(element) if frame.raw == wanted.to_xml().as_bytes() => Ok(element),
+            _ => Err(Refused(TIMEOUT)),
+        }
+    }
+
+    /// STARTTLS: whether TLS is up.
+    pub(super) async fn secure(&mut self) -> Result<bool, Refused> {
+        self.link.send(&Unit::Starttls.element()).await?;
+        if self.has(Defect::KeepsAliveInNegotiations) {
+            self.link.write(" ").await?;
+        }
+        let answer = match self.has(Defect::ReadsProceedLiterally) {
+            true => self.literal(&Unit::Proceed.element()).await?,
+            false => self.element().await?,
+        };
+        if !Unit::Proceed.is(&answer) {
+            return match self.has(Defect::GoesOnAfterTlsFailure) {
+                true => Ok(false),
+                false => Err(Refused("policy-violation")),
+            };
+        }
+        let reads_on = self.has(Defect::ReadsOnBehindProceed);
+        if self.link.has_unread() && !reads_on {
+            return Err(Refused("policy-violation"));
+        }
+        let name = match self.server.defect {
+            Some(Defect::AsksForTheServer) => &self.host,
+            Some(Defect::AsksForTheWrongName) => self.from,
+            _ => self.to,
+        };
+        let name = ServerName::try_from(name.to_owned()).map_err(|_| Refused(TIMEOUT))?;
+        let config = match self.has(Defect::NamesNobody) {
+            true => {
+                let mut config = rustls::ClientConfig::clone(&self.server.dials);
+                config.enable_sni = false;
+                Arc::new(config)
+            }
+            false => Arc::clone(&self.server.dials),
+        };
+        let speaks = self.has(Defect::SpeaksAfterBrokenTls);
+        if let Err(error) = self.link.start_tls(config, name, speaks).await {
+            if speaks {
+                self.link.send(&stream_error("undefined-condition")).await?;
+            }
+            return Err(error.into());
+        }
+        self.link.restart(reads_on);
+        Ok(true)
+    }
+
+    /// EXTERNAL: whether it succeeded.
+    pub(super) async fn external(&mut self) -> Result<bool, Refused> {
+        let mut request = sasl::request(self.from);
+        if self.has(Defect::ClaimsTheNameOfThePartner) {
+            request = sasl::request(self.to);
+        }
+        self.link.send(&request).await?;
+        if self.has(Defect::KeepsAliveInNegotiations) {
+            self.link.write(" ").await?;
+        }
+        loop {
+            let answer = self.element().await?;
+            match Unit::of(&answer) {
+                Some(Unit::Success) => break,
+                Some(Unit::Challenge) => {
+                    let response = sasl::response(self.from);
+                    self.link.send(&response).await?;
+                }
+                _ => return Ok(false),
+            }
+        }
+        self.link.restart(true);
+        if self.has(Defect::NoRestartAfterSuccess) {
+            return Ok(true);
+        }
+        self.open().await?;
+        self.features().await?;
+        Ok(true)
+    }
+
+    pub(super) async fn key(&mut self) -> Result<(), Refused> {
+        let id = match self.server.defect {
+            Some(Defect::KeyOfTheFirstStream) => self.first_id.clone().unwrap_or_default(),
+            _ => self.id.clone(),
+        };
+        let key = self.server.key(self.to, self.from, &id);
+        let request = dialback::result_request(self.from, self.to, &key);
+        let request = match self.has(Defect::TypedKeys) {
+            true => request.attr("type", "valid"),
+            false => request,
+        };
+        Ok(self.link.send(&request).await?)
+    }
+
+    pub(super) async fn dialback(&mut self) -> Result<(), Refused> {
+        if self.id.is_empty() {
+            return Err(Refused(TIMEOUT));
+        }
+        self.key().await?;
+        if self.has(Defect::SendsBeforeTheResult) || self.early {
+            return Ok(());
+        }
+        loop {
+            let answer = match self.element().await {
+                Err(_) if self.has(Defect::WaitsOnAfterTheEnd) => std::future::pending().await,
+                answer => answer?,
+            };
+            if !Unit::DbResult.is(&answer) {
+                continue;
+            }
+            let is_from = answer.attribute("from") == Some(self.to)
+                || self.has(Defect::BelievesResultsFromOthers);
+            let is_to = answer.attribute("to") == Some(self.from)
+                || self.has(Defect::BelievesResultsToOthers);
+            if !is_from || !is_to {
+                continue;
+            }
+            let verdict = read_answer(&answer);
+            let is_good = verdict == Some(Answer::Valid);
+            if !is_good && self.has(Defect::TakesSecondThoughts) {
+                continue;
+            }
+            let pair = (self.from.to_owned(), self.to.to_owned());
+            if self
+                .server
+                .overheard
+                .lock()
+                .expect("no panic under it")
+                .contains(&pair)
+            {
+                return Ok(());
+            }
+            let questioned = self.server.questioned.lock().expect("no panic under it");
+            let was_asked = questioned.contains(self.from);
+            drop(questioned);
+            return match verdict {
+                Some(Answer::Valid) if !was_asked && self.has(Defect::NeedsToBeAsked) => {
+                    Err(Refused(TIMEOUT))
+                }
+                Some(Answer::Valid) => Ok(()),
+                Some(Answer::Invalid) if self.has(Defect::TakesInvalidForValid) => Ok(()),
+                Some(Answer::Error(_)) if self.has(Defect::TakesErrorsForValid) => Ok(()),
+                None if self.has(Defect::TakesUnknownAnswersForValid) => Ok(()),
+                Some(Answer::Invalid) => Err(Refused("internal-server-error")),
+                Some(Answer::Error(_)) => {
+                    self.stays = true;
+                    Err(Refused(TIMEOUT))
+                }
+                _ => Err(Refused(TIMEOUT)),
+            };
+        }
+    }
+}
