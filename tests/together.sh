@@ -101,14 +101,17 @@ nothing_left() { [ -z "$(left "$1")$(ls -A "$1")" ]; }
 
 # Kills s2spec this many milliseconds after its first server is there. Says what is left.
 killed() {
-    local own=$folder/own code=0
-    rm -rf "$own"
-    mkdir "$own"
+    local own code=0
+    own=$(mktemp -d "$folder/own-XXXXXX")
     TMPDIR=$own "$s2spec" run --target "$1" --no-doctor personas streams >"$folder/log" 2>&1 &
     local program=$!
     started=("$program")
     # Beside itself: the shell that clears up, and a server.
-    within 60 more_than 2 "$own" || { cat "$folder/log"; return 1; }
+    within 60 more_than 2 "$own" || {
+        echo "no server after 60 s"
+        kill "$program"
+        return 1
+    }
     read -r -t "$(printf '%d.%03d' $(($2 / 1000)) $(($2 % 1000)))" <> <(:) || true
     kill -0 "$program" || { echo "it had ended before"; return 1; }
     kill -9 "$program"
@@ -116,7 +119,7 @@ killed() {
     started=()
     within 5 nothing_left "$own" || {
         for process in $(left "$own"); do
-            echo "alive: $process $(tr '\0' ' ' <"/proc/$process/cmdline")"
+            echo "alive: $process $(tr '\0\n' ' ' 2>/dev/null <"/proc/$process/cmdline" | cut -c1-200)"
         done
         ls -A "$own"
         return 1
