@@ -10,6 +10,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
+use super::stanza::stream_error;
+
 const CHUNK: usize = 8192;
 
 /// Why nothing more can be read.
@@ -77,6 +79,13 @@ impl Link {
                     self.framer.push(&(self.scrub)(chunk));
                 }
             }
+        }
+    }
+
+    /// Says on a stream of its own what is wrong with the other's.
+    pub(super) async fn blame(&mut self, broken: &Broken) {
+        if let Broken::Illegal(error) = broken {
+            let _ = self.send(&stream_error(error.condition)).await;
         }
     }
 

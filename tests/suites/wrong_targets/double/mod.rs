@@ -276,7 +276,7 @@ async fn listen(server: &Arc<Server>) -> io::Result<SocketAddr> {
             let patience = accepting.patience;
             accepting.spawn(async move {
                 incoming.await;
-                tokio::time::sleep(patience).await;
+                let _ = tokio::time::timeout(patience, std::future::pending::<()>()).await;
                 drop(place);
             });
         }
@@ -380,7 +380,7 @@ impl Server {
         let same = |(other, _): &(&(String, String), _)| other.0 == pair.0;
         let open = out
             .get(&pair)
-            .or(out.iter().find(same).map(|(_, open)| open).filter(|_| any));
+            .or_else(|| Some(out.iter().find(same).filter(|_| any)?.1));
         let stanza = match open {
             Some(open) => match open.send(stanza) {
                 Ok(()) => return,

@@ -355,8 +355,13 @@ impl Outgoing<'_> {
     }
 
     pub(super) async fn next(&mut self) -> Result<Kind, Refused> {
-        let frame = self.link.frame().await;
-        frame.map(|frame| frame.kind).map_err(|_| Refused(TIMEOUT))
+        match self.link.frame().await {
+            Ok(frame) => Ok(frame.kind),
+            Err(broken) => {
+                self.link.blame(&broken).await;
+                Err(Refused(TIMEOUT))
+            }
+        }
     }
 
     /// The next element; a stream error or an end is none.

@@ -24,7 +24,7 @@ impl Incoming {
         if self.has(Defect::FillsInAddresses) {
             from = Some(from)
                 .filter(|from| !from.is_empty())
-                .or(self.peer.clone())
+                .or_else(|| self.peer.clone())
                 .unwrap_or_default();
             to = Some(to)
                 .filter(|to| !to.is_empty())

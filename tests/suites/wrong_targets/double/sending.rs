@@ -75,11 +75,8 @@ pub(super) async fn run(
                         break;
                     }
                     Kind::Element(element) if ends(&element) => break,
-                    Kind::Element(features) if Unit::Features.is(&features) => {
-                        if server.has(Defect::NeedsKnownFeatures) {
-                            break;
-                        }
-                    }
+                    Kind::Element(features) if Unit::Features.is(&features) && server.has(Defect::NeedsKnownFeatures) => break,
+                    Kind::Element(features) if Unit::Features.is(&features) => {}
                     Kind::End if server.has(Defect::LeavesTheEndUnanswered) => {
                         std::future::pending::<()>().await;
                     }
@@ -92,7 +89,10 @@ pub(super) async fn run(
                     }
                     _ => {}
                 },
-                Err(_) => break,
+                Err(broken) => {
+                    link.blame(&broken).await;
+                    break;
+                }
             }
         }
     }
