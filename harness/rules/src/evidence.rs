@@ -5,7 +5,7 @@ use strum::Display;
 /// What became of the stanza.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// The stanza arrived: at the partner (outbound), or at the local side or its substitute
+    /// The stanza arrived: at the partner (outbound), or at the inner side or its substitute
     /// (inbound).
     pub arrived: Arrival,
     /// Its answer came back.
@@ -58,10 +58,10 @@ impl Bounce {
 /// What is wrong with the target after a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display)]
 pub enum Ailment {
-    /// It takes no connection of a conforming partner.
+    /// It takes no connection of a correct partner.
     #[strum(to_string = "it no longer accepts connections")]
     Closed,
-    /// The stanza of a conforming partner did not arrive in time.
+    /// The stanza of a correct partner did not arrive in time.
     #[strum(to_string = "its stanza no longer gets through")]
     Silent,
 }

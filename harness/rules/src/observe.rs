@@ -21,7 +21,7 @@ pub struct Observation {
     pub sees: Sees,
     /// Who did it.
     pub by: Party,
-    /// The partner that observed it; `None` for the local side and DNS.
+    /// The partner that observed it; `None` for the inner side and DNS.
     pub at: Option<Arc<str>>,
     pub connection: Option<ConnectionId>,
     pub on: Option<ConnectionKind>,
@@ -266,7 +266,7 @@ fn word(kind: &Kind) -> (Sees, Option<&Element>) {
     }
 }
 
-/// The observations of a stanza at the local side.
+/// The observations of a stanza at the inner side.
 pub fn local(element: &Element, time: Duration) -> Vec<Observation> {
     let sees = match element.attribute("type") {
         Some("error") => Sees::Returned,

@@ -81,7 +81,7 @@ impl fmt::Display for NotRun {
     }
 }
 
-/// The accepting neighbour of a case: without it, a refusal proves nothing.
+/// The control of a case: without it, a refusal proves nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
     /// The id of the control case.

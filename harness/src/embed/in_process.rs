@@ -315,7 +315,7 @@ async fn running(lab: &Lab, instance: Instance) -> Result<(Running, Stop), Start
     }
 }
 
-/// Connects to the local side. Returns the component's domain if it is one.
+/// Connects to the inner side. Returns the component's domain if it is one.
 async fn link(
     lab: &Lab,
     domain: &str,

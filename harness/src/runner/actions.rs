@@ -1,4 +1,4 @@
-//! What a case does by itself, at once or when its signal is raised: partners dial, the local side sends,
+//! What a case does by itself, at once or when its signal is raised: partners dial, the inner side sends,
 //! DNS records change.
 
 use std::time::Duration;
@@ -103,7 +103,7 @@ impl CaseRun<'_> {
         Ok(())
     }
 
-    /// Notes what the rooms of the local side make of a stanza that has reached it.
+    /// Notes what the rooms of the inner side make of a stanza that has reached it.
     pub(super) fn say_in_rooms(&mut self, stanza: &Element) {
         let fill = self.fill();
         let rooms = self.script.rooms.iter();

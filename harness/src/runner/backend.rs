@@ -1,4 +1,4 @@
-//! What is behind the target in a case: a link to its local side, or nothing visible.
+//! What is behind the target in a case: a link to its inner side, or nothing visible.
 
 use std::net::SocketAddr;
 
@@ -96,7 +96,7 @@ impl<'a> Backend<'a> {
         }
     }
 
-    /// Sends a stanza from the local side. Without a link, it is the request that the target answers.
+    /// Sends a stanza from the inner side. Without a link, it is the request that the target answers.
     pub(super) async fn send(&self, stanza: &Element) -> Result<(), CaseError> {
         match self {
             Self::Attached { inner, .. } => {
@@ -114,7 +114,7 @@ impl<'a> Backend<'a> {
         }
     }
 
-    /// The next stanza that reaches the local side; cancel-safe.
+    /// The next stanza that reaches the inner side; cancel-safe.
     pub(super) async fn next(&mut self, observed: &Observed) -> Result<Element, CaseError> {
         match self {
             Self::Attached { stanzas, .. } => match stanzas.next().await {
@@ -125,7 +125,7 @@ impl<'a> Backend<'a> {
         }
     }
 
-    /// A stanza that has already reached the local side.
+    /// A stanza that has already reached the inner side.
     pub(super) fn waiting(&mut self) -> Option<Element> {
         match self {
             Self::Attached { stanzas, .. } => ready(stanzas.next()).flatten(),
@@ -172,7 +172,7 @@ impl<'a> Backend<'a> {
             }
     }
 
-    /// Without a link: returns when a conforming partner got its answer, or its waiting time has passed.
+    /// Without a link: returns when a correct partner got its answer, or its waiting time has passed.
     pub(super) fn control(&self) -> Option<impl Future<Output = ()> + use<'a>> {
         match self {
             Self::Attached { .. } => None,

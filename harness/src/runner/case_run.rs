@@ -61,14 +61,14 @@ pub(super) struct CaseRun<'a> {
     cut_off: bool,
     /// How many records were changed.
     pub(super) changed: usize,
-    /// Takes what a conforming partner sends afterwards, so that the case does not see it.
+    /// Takes what a correct partner sends afterwards, so that the case does not see it.
     pub(super) aftermath: Option<Stanzas>,
     pub(super) end: End,
     /// How long a partner waited that gave up, at most.
     pub(super) gave_up: Option<Duration>,
     /// Actions that wait, with their signals.
     pub(super) pending: BTreeMap<Due, String>,
-    /// What rooms of the local side are about to send.
+    /// What rooms of the inner side are about to send.
     pub(super) said: Vec<Element>,
     _published: Published<'a>,
 }
@@ -219,7 +219,7 @@ impl<'a> CaseRun<'a> {
                 None => until,
             };
             tokio::select! {
-                // Read the wire before the local side: what led to a returned stanza must be known when
+                // Read the wire before the inner side: what led to a returned stanza must be known when
                 // it is recorded, or it would look as if nothing had been tried.
                 biased;
                 // A flood leaves the last branch no turn.
@@ -388,8 +388,8 @@ impl<'a> CaseRun<'a> {
         if self.job.case.direction == Direction::Inbound {
             evidence.answered |= !attached || observation.attribute("type") == Some("result");
         }
-        // An answer shows that the request was delivered. If the oracle decides and the local side
-        // is visible, the local side decides.
+        // An answer shows that the request was delivered. If the oracle decides and the inner side
+        // is visible, the inner side decides.
         if !(self.is_inbound() && attached && self.by_oracle()) {
             self.observed.evidence.arrived = Arrival::Seen;
         }
@@ -428,7 +428,7 @@ impl<'a> CaseRun<'a> {
         Ok(())
     }
 
-    /// Signals the partners about what reached the local side.
+    /// Signals the partners about what reached the inner side.
     fn tell(&mut self, observation: &Observation) {
         let evidence = &mut self.observed.evidence;
         let word = match observation.sees {

@@ -1,4 +1,4 @@
-//! Ends a case: a conforming partner gets through if required, pending events arrive, and the
+//! Ends a case: a correct partner gets through if required, pending events arrive, and the
 //! observations are judged.
 
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
 use crate::record::{CaseResult, Run};
 use crate::transcript;
 
-/// How often a conforming partner tries to get through after a case.
+/// How often a correct partner tries to get through after a case.
 const ATTEMPTS: u32 = 5;
 
 impl CaseRun<'_> {
@@ -82,7 +82,7 @@ impl CaseRun<'_> {
         Ok(())
     }
 
-    /// Checks that a conforming partner still gets through.
+    /// Checks that a correct partner still gets through.
     async fn check_health(&mut self) -> Result<Option<Ailment>, CaseError> {
         let domain = self.names.living().to_owned();
         let mut stanzas = self
@@ -246,7 +246,7 @@ impl CaseRun<'_> {
         (outcome, findings)
     }
 
-    /// Expectations that a wrong target, or the accepting neighbour, would also satisfy.
+    /// Expectations that a wrong target, or the control, would also satisfy.
     pub(super) fn vacuous(&self) -> Vec<String> {
         let fill = self.fill();
         let observations = &self.observed.observations;

@@ -40,7 +40,7 @@ pub(super) enum CaseError {
         /// The system's error.
         error: io::ErrorKind,
     },
-    /// The target does not accept a conforming partner, so nothing makes it dial.
+    /// The target does not accept a correct partner, so nothing makes it dial.
     #[error("no trigger: a correct partner of the same domain could not get in: {0}")]
     NoTrigger(String),
     /// The partner that makes the target dial was disconnected too early.
@@ -57,7 +57,7 @@ pub(super) enum CaseError {
         why: String,
     },
     /// The scenario sends something that is not a stanza.
-    #[error("what the local side sends: {0}")]
+    #[error("what the inner side sends: {0}")]
     Stanza(String),
     /// The scenario needs a DNS record that cannot be made.
     #[error(transparent)]

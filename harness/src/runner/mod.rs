@@ -1,7 +1,7 @@
 //! Runs cases concurrently, from partners to results, as often as requested.
 //!
 //! A `plan` has a job for each case; `repeat` and `schedule` run them. A `job` runs as a `CaseRun` against
-//! a `Backend`, a link to the target's local side or only the wires, and its `ending` has it judged.
+//! a `Backend`, a link to the target's inner side or only the wires, and its `ending` has it judged.
 
 mod actions;
 mod backend;

@@ -20,7 +20,7 @@ pub(super) struct Observed {
     pub(super) events: Vec<Event>,
     /// Events of the others, by name.
     pub(super) further: BTreeMap<String, Vec<Event>>,
-    /// Observations of all partners, the local side and DNS.
+    /// Observations of all partners, the inner side and DNS.
     pub(super) observations: Vec<Observation>,
     /// The state of the probe.
     pub(super) evidence: Evidence,

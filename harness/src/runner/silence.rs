@@ -136,7 +136,7 @@ impl CaseRun<'_> {
             }
             Due::Local(at) => {
                 let send = self.script.local.get(at).map_or("", |local| &local.send);
-                format!("the local side never sent `{}`", send.trim())
+                format!("the inner side never sent `{}`", send.trim())
             }
             Due::Dns(_) => "the records in DNS never changed".to_owned(),
         };

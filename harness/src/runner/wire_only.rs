@@ -3,7 +3,7 @@
 //! Inbound, a ping has arrived when its answer comes back, or when the target opens its own
 //! stream after it. Outbound, a partner of the same domain first gets in by the best way that the
 //! policy allows; the stream on which the target answers its pings is the case. In a scenario, stanzas of the
-//! local side become such pings (`case/outside.rs`).
+//! inner side become such pings (`case/outside.rs`).
 
 use std::net::SocketAddr;
 
@@ -228,7 +228,7 @@ impl<'a> WireOnly<'a> {
         }
     }
 
-    /// Returns when a conforming partner got its answer, or its waiting time has passed.
+    /// Returns when a correct partner got its answer, or its waiting time has passed.
     pub(super) fn control(&self) -> impl Future<Output = ()> + use<'a> {
         let (bench, domain) = (self.bench, self.control.clone());
         let id = format!("control-{}", self.probe);

@@ -33,7 +33,7 @@ pub(super) enum Content {
     Component,
 }
 
-/// An open link to the local side of a target.
+/// An open link to the inner side of a target.
 ///
 /// Dropping it ends the stream and closes the connection; [`Inner::close`] waits for that.
 #[derive(Debug)]

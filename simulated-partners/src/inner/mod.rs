@@ -1,4 +1,4 @@
-//! The local side of a target, played by the test: a gateway behind a proxy, or a
+//! The inner side of a target, played by the test: a gateway behind a proxy, or a
 //! component of a server.
 //!
 //! Both return an [`Inner`], over which stanzas pass in the namespace `jabber:server`. Start at

@@ -1,4 +1,4 @@
-//! A server known only from a target file gives the same results as when its local side is visible.
+//! A server known only from a target file gives the same results as when its inner side is visible.
 
 mod dns_cache;
 mod hanging;

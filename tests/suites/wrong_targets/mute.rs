@@ -159,7 +159,7 @@ fn a_breach_that_cannot_be_undone_ends_the_case() {
 #[test]
 fn a_scenario_that_never_sent_its_stanza_says_nothing_of_the_target() {
     let text = r#"format = 1
-title = "The local side waits for a signal that is never raised"
+title = "The inner side waits for a signal that is never raised"
 requirements = ["DLV-01"]
 direction = "outbound"
 no-control = "it is not about the target"
@@ -192,7 +192,7 @@ with = { id = "{probe}-b" }
     assert_eq!(records.len(), cases.len());
     for record in records {
         assert_eq!(record.verdict, Verdict::Error, "{}", record.why);
-        let told = record.why.contains("the local side never sent");
+        let told = record.why.contains("the inner side never sent");
         assert!(
             told && record.why.contains("raised `down`"),
             "{}",

@@ -101,7 +101,7 @@ pub struct Expect {
 }
 
 impl Expect {
-    /// The expectation for an accepting neighbour: its probe gets through.
+    /// What is expected of a control in the matrix: its probe gets through.
     pub fn gets_through(direction: Direction) -> Self {
         let sees = match direction {
             Direction::Inbound => Sees::Delivered,

@@ -18,11 +18,11 @@ use crate::verdict::Weight;
 /// The requirements that are about what the sender is told.
 const TOLD: &str = "DLV-";
 
-/// How signals begin that follow from what reaches the local side.
+/// How signals begin that follow from what reaches the inner side.
 const INSIDE: [&str; 3] = ["answered", "delivered", "returned"];
 
 impl Script {
-    /// The script for a target whose local side is invisible. `None` if too little of it is left.
+    /// The script for a target whose inner side is invisible. `None` if too little of it is left.
     ///
     /// Inbound, a delivery shows in its answer to a ping, and other deliveries cannot be observed.
     /// Outbound, stanzas become answers to pings, and a stanza that comes back becomes an end of the
@@ -67,7 +67,7 @@ impl Script {
         })
     }
 
-    /// Whether it goes on when something has reached the local side.
+    /// Whether it goes on when something has reached the inner side.
     fn waits_for_the_inside(&self) -> bool {
         let is_inside = |name: &str| INSIDE.iter().any(|word| name.starts_with(word));
         let roles = || self.roles.iter();
@@ -87,7 +87,7 @@ impl Script {
         begins.chain(awaited).chain(local).chain(dns).any(is_inside)
     }
 
-    /// The request of the main partner whose answer stands for a stanza of the local side, if the script
+    /// The request of the main partner whose answer stands for a stanza of the inner side, if the script
     /// needs no more than that something is sent.
     fn request(&self, local: &Local) -> Option<Local> {
         let main = self.roles.first()?;
@@ -110,7 +110,7 @@ impl Script {
         })
     }
 
-    /// What has to be observed in place of this. `None` if the case is about what only the local side shows.
+    /// What has to be observed in place of this. `None` if the case is about what only the inner side shows.
     fn seen_from_outside(&self, expect: &Expect) -> Option<Vec<Expect>> {
         if expect.is_negative() {
             return match expect.sees {
@@ -351,7 +351,7 @@ mod tests {
             "delivery/DLV-01-no-such-domain/message",
             // The content of the stanza.
             "addresses/ADR-17-unchanged-out/languages",
-            // What reaches the local side.
+            // What reaches the inner side.
             "bidi/BD-10-stanzas-the-wrong-way/before-authentication",
             // The next stanza waits for the return of the one before.
             "streams/STR-42-reconnection",

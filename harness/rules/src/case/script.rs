@@ -23,7 +23,7 @@ use crate::requirement::Registry;
 pub const MAIN: &str = "partner";
 /// The domain of the target that a partner addresses, unless it says otherwise.
 pub const TARGET: &str = "{target}";
-/// The name of the accepting neighbour among a scenario's variants.
+/// The name of the control among a scenario's variants.
 pub const CONTROL: &str = "control";
 
 /// What happens in a case and what must follow.
@@ -47,9 +47,9 @@ pub struct Script {
     pub roles: Vec<Role>,
     /// DNS answers.
     pub dns: Vec<Dns>,
-    /// What the local side sends.
+    /// What the inner side sends.
     pub local: Vec<Local>,
-    /// Rooms of the local side.
+    /// Rooms of the inner side.
     pub rooms: Vec<Room>,
     /// What must be observed.
     pub expect: Vec<Expect>,
@@ -80,11 +80,11 @@ pub struct Scenario {
     pub bugs: Vec<String>,
     /// Its tags.
     pub tags: Vec<Tag>,
-    /// Whether it is the accepting neighbour of the others.
+    /// Whether it is the control of the others.
     pub is_control: bool,
-    /// The id of its accepting neighbour, if it has one.
+    /// The id of its control, if it has one.
     pub control: Option<String>,
-    /// For an accepting neighbour: the expectations of the cases that must be refused, none of which it
+    /// For a control: the expectations of the cases that must be refused, none of which it
     /// may satisfy.
     pub siblings: Vec<(String, Vec<Expect>)>,
 }
@@ -130,7 +130,7 @@ pub struct Role {
     pub unlisted: bool,
 }
 
-/// What the local side sends through the target.
+/// What the inner side sends through the target.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Local {
@@ -181,7 +181,7 @@ pub enum Need {
     SecondDomain,
     /// It can be configured with one certificate for all its domains; usually each has its own.
     SharedCertificate,
-    /// Its local side also sends from that domain.
+    /// Its inner side also sends from that domain.
     SecondSender,
     /// It can be configured to give up within a second.
     ShortTimeouts,
@@ -213,7 +213,7 @@ impl Need {
         match self {
             Self::SecondDomain => "it serves one domain only",
             Self::SharedCertificate => "its domains cannot be given one certificate",
-            Self::SecondSender => "its local side sends for one domain only",
+            Self::SecondSender => "its inner side sends for one domain only",
             Self::ShortTimeouts => "its timeouts cannot be set short enough",
             Self::Bidi => "it does not support XEP-0288",
             Self::StreamManagement => "it does not support XEP-0198 between servers",
@@ -323,7 +323,7 @@ impl Script {
         self.local.iter().any(|local| local.raw)
     }
 
-    /// Whether the local side sends its own ping.
+    /// Whether the inner side sends its own ping.
     pub fn sends_by_itself(&self) -> bool {
         self.direction == Direction::Outbound && self.local.is_empty()
     }

@@ -65,11 +65,11 @@ pub enum Sees {
     Established,
     /// A partner gave up waiting for the target.
     GaveUp,
-    /// A stanza reached the local side.
+    /// A stanza reached the inner side.
     Delivered,
-    /// A result reached the local side.
+    /// A result reached the inner side.
     Answered,
-    /// An error reached the local side.
+    /// An error reached the inner side.
     Returned,
     /// The target ended its link to the inner side.
     LinkEnded,

@@ -98,7 +98,7 @@ pub fn against_script(case: &ScriptCase<'_>) -> Vec<Finding> {
     });
     let aftermath = case.health.map(|health| {
         let text =
-            format!("after the case the target no longer accepts a conforming partner: {health}");
+            format!("after the case the target no longer accepts a correct partner: {health}");
         let finding = Finding {
             seen: health != Ailment::Silent,
             ..as_a_whole(Weight::Must, Sign::Aftermath, Step::End, text)

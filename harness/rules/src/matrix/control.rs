@@ -1,4 +1,4 @@
-//! Controls: the nearest accepting neighbour of a case that may be refused.
+//! Controls: the nearest case that has to be accepted, for one that may be refused.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ impl<'a> Controls<'a> {
         Self { profile, accepting }
     }
 
-    /// The accepting neighbour of a case: same set, same direction, with as few differences as
+    /// The control of a case: same set, same direction, with as few differences as
     /// possible, in the policy rather than in the partner. `None` if the list has no
     /// accepting case, or if the case itself must be established.
     pub fn of(&self, case: &Case) -> Option<&'a Case> {

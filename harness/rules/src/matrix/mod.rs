@@ -1,7 +1,7 @@
 //! Cases: which policy meets which partner in which direction, with stable ids.
 //!
 //! [`cases`] creates them, [`Selection`] picks some, and [`Controls`] pairs refusals with their
-//! accepting neighbours. Nothing here runs anything.
+//! controls. Nothing here runs anything.
 
 mod control;
 mod expand;

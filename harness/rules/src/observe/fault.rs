@@ -9,7 +9,7 @@ pub(super) fn of(element: &Element) -> Option<(Sees, &'static str)> {
     if Unit::StreamError.is(element) {
         return stream_error(element).map(|fault| (Sees::MalformedError, fault));
     }
-    // Stanzas at the local side may have the namespace of its link.
+    // Stanzas at the inner side may have the namespace of its link.
     let is_stanza = ["message", "presence", "iq"].contains(&element.name.as_str());
     if !is_stanza {
         return None;

@@ -200,7 +200,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// What the local side sends has to be a stanza, whatever its placeholders stand for.
+    /// What the inner side sends has to be a stanza, whatever its placeholders stand for.
     fn local(&mut self) {
         let raw = self.variant.local.iter().position(|local| local.raw);
         if let Some(at) = raw.filter(|_| self.variant.alive) {
@@ -216,7 +216,7 @@ impl<'a> Check<'a> {
             if let Err(error) = stanza(&text) {
                 self.tell(
                     &format!("local.{at}.send"),
-                    "the local side can send only a stanza",
+                    "the inner side can send only a stanza",
                     format!("well-formed XML, as in `<message from='juliet@{{target}}' to='romeo@{{domain}}'/>`: {error}"),
                 );
             }

@@ -101,10 +101,10 @@ pub struct Variant {
     /// DNS answers that replace the partners' usual records.
     #[serde(default)]
     pub dns: Vec<Dns>,
-    /// What the local side sends. By default, an outbound case sends a ping with the id `{probe}`.
+    /// What the inner side sends. By default, an outbound case sends a ping with the id `{probe}`.
     #[serde(default)]
     pub local: Vec<Local>,
-    /// Rooms of the local side: what comes in for one goes out to all its members.
+    /// Rooms of the inner side: what comes in for one goes out to all its members.
     #[serde(default)]
     pub room: Vec<Room>,
     /// What must be observed, and what must not. By default, a control expects the probe to get through.

@@ -399,7 +399,7 @@ fn the_secret_is_a_placeholder_where_it_is_known() {
 }
 
 #[test]
-fn what_the_local_side_sends_has_to_be_a_stanza() {
+fn what_the_inner_side_sends_has_to_be_a_stanza() {
     let local = |send: &str| {
         let (head, rest) = CORRECT.split_once("\n[control]").expect("it has one");
         read(&format!(
@@ -411,7 +411,7 @@ fn what_the_local_side_sends_has_to_be_a_stanza() {
     for send in ["<message from='juliet@{target}'", "hello", "<a:message/>"] {
         let told = local(send).expect_err(send);
         assert!(told.contains("can send only a stanza"), "{told}");
-        assert!(told.contains("local"), "{told}");
+        assert!(told.contains("the inner side"), "{told}");
     }
     let raw = |alive: &str| {
         let (head, rest) = CORRECT.split_once("\n[control]").expect("it has one");

@@ -1,4 +1,4 @@
-//! The stanzas of partners: which of them get to the local side.
+//! The stanzas of partners: which of them get to the inner side.
 
 use std::io;
 

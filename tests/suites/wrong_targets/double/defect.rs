@@ -132,7 +132,7 @@ pub(crate) enum Defect {
     DropsTextBetweenStanzas,
     /// References to entities that are not declared are dropped.
     DropsUnknownReferences,
-    /// A stanza of the local side is dropped if an earlier one had the same id.
+    /// A stanza of the inner side is dropped if an earlier one had the same id.
     DropsWhatHasTheSameId,
     /// Its answering header comes from whomever the partner addressed.
     EchoesTheName,

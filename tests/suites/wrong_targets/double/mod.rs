@@ -126,7 +126,7 @@ struct Server {
     overheard: Mutex<BTreeSet<(String, String)>>,
     /// Where partners have led to.
     redirects: Mutex<BTreeMap<String, SocketAddr>>,
-    /// The ids of what the local side has sent.
+    /// The ids of what the inner side has sent.
     sent: Mutex<BTreeSet<String>>,
     /// Held while a connection is opened, where they are opened one by one.
     dialling: tokio::sync::Mutex<()>,
@@ -201,7 +201,7 @@ async fn start(
     Ok((running, stop))
 }
 
-/// A member with a secret, which passes stanzas to the local side.
+/// A member with a secret, which passes stanzas to the inner side.
 fn server(
     lab: &Lab,
     group: &str,
@@ -331,12 +331,12 @@ impl Server {
         }
     }
 
-    /// Passes a stanza to the local side.
+    /// Passes a stanza to the inner side.
     fn deliver(&self, stanza: Element) {
         let _ = self.inside.send(self.passed(stanza));
     }
 
-    /// Passes a stanza of the local side on.
+    /// Passes a stanza of the inner side on.
     fn route(self: &Arc<Self>, stanza: Element) {
         let stanza = self.passed(stanza);
         let to = domain_of(stanza.attribute("to").unwrap_or_default()).to_owned();

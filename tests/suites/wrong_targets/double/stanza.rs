@@ -4,7 +4,7 @@ use simulated_partners::wire::{Element, NS_STREAM, NS_STREAMS, Unit};
 
 use super::{DOMAIN, SECOND};
 
-/// Whether a domain is one of the local side.
+/// Whether a domain is one of the inner side.
 pub(super) fn is_own(domain: &str) -> bool {
     domain == DOMAIN || domain == SECOND
 }
