@@ -162,9 +162,6 @@ impl Outgoing {
     /// # Errors
     /// When the link has ended.
     pub async fn send(&self, stanza: &Element) -> Result<(), InnerError> {
-        if *self.state.borrow() != State::Open {
-            return Err(self.ending().into());
-        }
         let text = match self.content {
             Content::Server => stanza.to_xml(),
             Content::Component => {
@@ -181,13 +178,13 @@ impl Outgoing {
     /// # Errors
     /// When the link has ended.
     pub async fn send_raw(&self, text: &str) -> Result<(), InnerError> {
-        if *self.state.borrow() != State::Open {
-            return Err(self.ending().into());
-        }
         self.write(text.to_owned()).await
     }
 
     async fn write(&self, text: String) -> Result<(), InnerError> {
+        if *self.state.borrow() != State::Open {
+            return Err(self.ending().into());
+        }
         let sent = self.queue.send(text).await;
         sent.map_err(|_| self.ending().into())
     }

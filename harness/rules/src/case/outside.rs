@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stanza_of_the_local_side_is_the_answer_to_a_ping() {
+    fn a_stanza_of_the_inner_side_is_the_answer_to_a_ping() {
         let (sent, seen) = left("certificates/CRT-01-names-of-a-server/dns-id").expect("a stanza");
         assert_eq!(
             sent,

@@ -152,7 +152,7 @@ fn a_star_stands_for_any_text(#[case] pattern: &str, #[case] text: &str, #[case]
 }
 
 #[test]
-fn stanzas_on_the_local_side_are_distinguished() {
+fn stanzas_on_the_inner_side_are_distinguished() {
     let stanza = |name: &str, kind: &str| Element::new(NS_SERVER, name).attr("type", kind);
     let sees = |element: Element| local(&element, Duration::ZERO)[0].sees;
     assert_eq!(sees(stanza("iq", "get")), Sees::Delivered);

@@ -187,23 +187,23 @@ fn script(scenario: &str, file: &File, name: Option<&str>, variant: &Variant) ->
     }
 }
 
-/// What the target needs; who addresses its second domain or member needs that, too.
+/// What the target needs, also for what the script does: address its second domain or member, or break its link.
 fn needs(variant: &Variant) -> Vec<Need> {
     let mut needs = variant.needs.clone();
     let mut targets = variant
         .parts()
         .filter_map(|(_, part)| part.target.as_deref());
     let second = targets.any(|target| target.contains("{target2}"));
-    if second && !needs.contains(&Need::SecondDomain) {
-        needs.push(Need::SecondDomain);
-    }
-    let pool = variant.parts().any(|(_, part)| part.other_member);
     let raw = variant.local.iter().any(|local| local.raw);
-    if raw && !needs.contains(&Need::BreakableLink) {
-        needs.push(Need::BreakableLink);
-    }
-    if pool && !needs.contains(&Need::Pool) {
-        needs.push(Need::Pool);
+    let pool = variant.parts().any(|(_, part)| part.other_member);
+    for (does, need) in [
+        (second, Need::SecondDomain),
+        (raw, Need::BreakableLink),
+        (pool, Need::Pool),
+    ] {
+        if does && !needs.contains(&need) {
+            needs.push(need);
+        }
     }
     needs
 }
