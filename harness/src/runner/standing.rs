@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::case_run::{AFTERMATH, CaseRun};
 use crate::case::{Expect, Sees};
+use crate::evidence::Bounce;
 use crate::judge::{Grade, grade};
 use crate::observe::{self, Observation};
 
@@ -34,12 +35,12 @@ impl CaseRun<'_> {
             && !self.may_try_again()
     }
 
-    /// Whether it shows how the case ends, where the script says how it may. With a link, that shows in
-    /// what is delivered, which the script expects; without one, in the answer.
+    /// Whether it shows how the case ends, where the script says how it may.
     fn has_outcome(&self) -> bool {
+        let evidence = &self.observed.evidence;
         self.script.outcome.is_empty()
-            || self.backend.is_attached()
-            || self.observed.evidence.arrived.is_seen()
+            || evidence.arrived.is_seen()
+            || evidence.bounced == Bounce::Seen
             || self.open == 0
     }
 

@@ -200,3 +200,32 @@ with = { id = "{probe}-b" }
         );
     }
 }
+
+#[test]
+fn a_case_that_shows_all_it_expects_still_waits_for_its_outcome() {
+    let text = r#"format = 1
+title = "A partner that takes its time between the features and its choice"
+requirements = ["SAS-01"]
+direction = "inbound"
+policies = [9]
+no-control = "it is not about the target"
+outcome = ["sasl-tls"]
+
+[[reaction]]
+when = "features-received"
+stage = "secured"
+do = [{ wait = 900 }, "proceed"]
+
+[[expect]]
+sees = "features"
+stage = "secured"
+has = ["mechanisms/mechanism=EXTERNAL"]
+"#;
+    let source = Source::new("sasl/SAS-01-slow.toml", text);
+    let (library, wrong) = Library::read(&[source], Catalogue::builtin());
+    assert!(wrong.is_empty(), "{wrong:?}");
+    let deadlines = Deadlines::within(Duration::from_secs(20));
+    for record in run_within(deadlines, reference(), Profile::default(), &library.cases()) {
+        assert_eq!(record.verdict, Verdict::Pass, "{}", record.why);
+    }
+}
