@@ -17,7 +17,7 @@ fn sample() -> Vec<Case> {
     all_cases().iter().filter(is_meant).cloned().collect()
 }
 
-/// How each case ended. Of a case of the matrix, also what went over the wires.
+/// How each case ended, and why that is so. Of a case of the matrix, also what went over the wires.
 fn ends(cases: &[Case], at_once: usize) -> BTreeMap<String, String> {
     let records = run_side_by_side(at_once, Deadlines::default(), reference(), cases);
     let ends = records.into_iter().map(|record| {
@@ -27,7 +27,7 @@ fn ends(cases: &[Case], at_once: usize) -> BTreeMap<String, String> {
         };
         let outcome = record.result.judged_outcome();
         let outcome = outcome.map(ToString::to_string).unwrap_or_default();
-        let end = format!("{}: {outcome}\n{wire}", record.verdict);
+        let end = format!("{}: {outcome} {}\n{wire}", record.verdict, record.why);
         (record.result.case.id, end)
     });
     ends.collect()
