@@ -1,5 +1,6 @@
 //! The test network of a run: certificate authority, DNS and the seed.
 
+mod address;
 mod pool;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use simulated_partners::driver::Place;
 use simulated_partners::pki::Authority;
 
 use crate::case::{AllowList, fingerprint};
+pub(crate) use address::own_loopback;
 pub use pool::{Lease, Pool};
 
 /// What all cases of a run share. It uses only the loopback interface, unless a target file
@@ -74,7 +76,10 @@ impl Lab {
     /// # Errors
     /// When no loopback port is available for DNS.
     pub fn open(seed: u64) -> io::Result<Self> {
-        Ok(Self::new(seed, Authority::new(seed), Dns::start()?))
+        Ok(Self {
+            partners: address::of_partners(),
+            ..Self::new(seed, Authority::new(seed), Dns::start()?)
+        })
     }
 
     /// A network with this authority and DNS.

@@ -2,10 +2,9 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use super::error::CaseError;
 use super::job::Bench;
 use super::records;
 use crate::case::Role;
+use crate::lab::own_loopback;
 
 /// The persona that is accepted whenever possible.
 const BEST: &str = "modern";
@@ -102,7 +102,7 @@ impl CaseRun<'_> {
     fn place_of(&self, role: &Role) -> io::Result<Arc<Place>> {
         let lab = self.bench.lab;
         if role.default_port {
-            return Place::at((own_address(), DEFAULT_PORT).into()).map(Arc::new);
+            return Place::at((own_loopback(), DEFAULT_PORT).into()).map(Arc::new);
         }
         let address = if role.over_ipv6 {
             Ipv6Addr::LOCALHOST.into()
@@ -223,26 +223,6 @@ impl CaseRun<'_> {
     }
 }
 
-/// A loopback address for a listener on the default port, which no other case or
-/// process currently uses.
-fn own_address() -> Ipv4Addr {
-    static TAKEN: AtomicU32 = AtomicU32::new(0);
-    let number = TAKEN.fetch_add(1, Ordering::Relaxed);
-    loopback(
-        std::process::id()
-            .wrapping_mul(0x9E37_79B1)
-            .wrapping_add(number),
-    )
-}
-
-/// The address for a number: neither in 127.0.0.0/16 nor ending in 0 or 255. Numbers
-/// close together have different addresses.
-fn loopback(number: u32) -> Ipv4Addr {
-    let [_, _, first, second] = (number / 254).to_be_bytes();
-    let last = (number % 254) as u8 + 1;
-    Ipv4Addr::new(127, first.max(1), second, last)
-}
-
 /// The next event of any partner; cancel-safe.
 pub(super) async fn next_event(partners: &mut [Started<'_>]) -> (usize, Event) {
     poll_fn(|context| {
@@ -263,24 +243,5 @@ pub(super) fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
     match pin!(tokio::task::unconstrained(future)).poll(&mut context) {
         Poll::Ready(value) => Some(value),
         Poll::Pending => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::loopback;
-
-    #[test]
-    fn addresses_of_cases_that_run_together_differ() {
-        for start in [0, 0x0000_FFF0, 0x00FF_FF00, 0x9E37_0000, u32::MAX - 1000] {
-            let addresses: BTreeSet<_> = (start..start + 1000).map(loopback).collect();
-            assert_eq!(addresses.len(), 1000, "from {start:#x}");
-            for address in addresses {
-                let [_, first, _, last] = address.octets();
-                assert!(first > 0 && last > 0 && last < 255, "{address}");
-            }
-        }
     }
 }

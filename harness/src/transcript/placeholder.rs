@@ -1,6 +1,7 @@
 //! Placeholders for values that vary between runs of a case: stream ids, dialback keys,
 //! stanza ids, ports, and numbers in error texts.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use simulated_partners::event::{CertificateSeen, EventKind, Party, TlsSignal};
@@ -165,7 +166,7 @@ enum Name {
     Stanza,
 }
 
-/// Ports become `{port}`, other numbers of six digits and more (times, mostly) `{n}`.
+/// Loopback addresses become `127.0.0.1`, ports `{port}`, other numbers of six digits and more (times, mostly) `{n}`.
 fn mask_numbers(text: &str) -> String {
     const LONG: usize = 6;
     let mut result = String::with_capacity(text.len());
@@ -173,6 +174,11 @@ fn mask_numbers(text: &str) -> String {
     while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
         let (before, from) = rest.split_at(at);
         result.push_str(before);
+        if let Some(length) = loopback_length(from) {
+            result.push_str("127.0.0.1");
+            rest = &from[length..];
+            continue;
+        }
         let length = from
             .find(|c: char| !c.is_ascii_digit())
             .unwrap_or(from.len());
@@ -190,4 +196,30 @@ fn mask_numbers(text: &str) -> String {
     }
     result.push_str(rest);
     result
+}
+
+/// The length of a loopback address of IPv4 at the beginning of a text.
+fn loopback_length(text: &str) -> Option<usize> {
+    let is_part = |c: char| c.is_ascii_digit() || c == '.';
+    let end = text.find(|c| !is_part(c)).unwrap_or(text.len());
+    let length = text[..end].trim_end_matches('.').len();
+    let address: Ipv4Addr = text[..length].parse().ok()?;
+    address.is_loopback().then_some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mask_numbers;
+
+    #[test]
+    fn what_differs_between_machines_is_masked() {
+        for (text, masked) in [
+            ("127.0.0.1:4711", "127.0.0.1:{port}"),
+            ("from 127.90.3.8:4711.", "from 127.0.0.1:{port}."),
+            ("[::1]:4711 after 1234567 ms", "[::1]:{port} after {n} ms"),
+            ("127.0.0.300 and 10.0.0.1:25", "127.0.0.300 and 10.0.0.1:25"),
+        ] {
+            assert_eq!(mask_numbers(text), masked);
+        }
+    }
 }
