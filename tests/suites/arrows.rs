@@ -9,11 +9,12 @@ use serde_json::Value;
 
 use crate::support::root;
 
-const OURS: [&str; 5] = [
+const OURS: [&str; 6] = [
     "s2spec",
     "s2spec-rules",
     "simulated-partners",
     "reference-proxy",
+    "reference-proxy-admin",
     "s2spec-tests",
 ];
 
@@ -68,9 +69,15 @@ fn rules_know_partners_and_no_proxy() {
 }
 
 #[test]
-fn only_the_harness_knows_the_proxy() {
-    assert!(of_ours("s2spec").contains("reference-proxy"));
-    assert!(!of_ours("s2spec-tests").contains("reference-proxy"));
+fn only_the_harness_knows_the_proxy_and_its_administration() {
+    for known in ["reference-proxy", "reference-proxy-admin"] {
+        assert!(of_ours("s2spec").contains(known));
+        assert!(!of_ours("s2spec-tests").contains(known));
+    }
+    assert_eq!(
+        of_ours("reference-proxy-admin"),
+        BTreeSet::from(["reference-proxy".to_owned()])
+    );
 }
 
 #[test]
@@ -83,7 +90,7 @@ fn proxy_and_partners_read_xml_with_different_parsers() {
 
 /// The floors of each crate, from the bottom up. A module may use those below it, and nothing else of
 /// its crate. Modules on one floor do not know each other.
-const FLOORS: [(&str, &[&[&str]]); 4] = [
+const FLOORS: [(&str, &[&[&str]]); 5] = [
     (
         "harness/rules",
         &[
@@ -139,6 +146,10 @@ const FLOORS: [(&str, &[&[&str]]); 4] = [
             &["gateway", "inbound"],
             &["proxy"],
         ],
+    ),
+    (
+        "reference-proxy/admin",
+        &[&["error"], &["output"], &["check", "serve"]],
     ),
 ];
 
@@ -323,23 +334,26 @@ fn uses_are_found_in_all_forms_and_tests_are_left_out() {
 
 #[test]
 fn the_proxy_is_touched_in_one_file_of_the_harness() {
+    assert_eq!(naming("reference_proxy::"), ["reference.rs"]);
+    assert_eq!(naming("reference_proxy_admin::"), ["mod.rs", "proxy.rs"]);
+}
+
+/// The sources of the harness that contain the text.
+fn naming(text: &str) -> Vec<String> {
     let mut files = Vec::new();
     sources(&root().join("harness/src"), &mut files);
-    let touching: Vec<String> = files
+    let mut names: Vec<String> = files
         .iter()
         .filter(|path| {
             std::fs::read_to_string(path)
                 .expect("a source is text")
-                .contains("reference_proxy")
+                .contains(text)
         })
-        .map(|path| {
-            path.file_name()
-                .expect("a file has a name")
-                .to_string_lossy()
-                .into_owned()
-        })
+        .filter_map(|path| path.file_name())
+        .map(|name| name.to_string_lossy().into_owned())
         .collect();
-    assert_eq!(touching, ["reference.rs"]);
+    names.sort();
+    names
 }
 
 fn sources(folder: &Path, files: &mut Vec<std::path::PathBuf>) {

@@ -83,8 +83,8 @@ enum Command {
     Personas(personas::Args),
     /// Write a target file for your own server
     Init(init::Args),
-    /// Run the embedded reference proxy alone
-    Proxy(proxy::Args),
+    /// Run the embedded reference proxy alone, or administer it
+    Proxy(reference_proxy_admin::Args),
 }
 
 /// When to use colours.

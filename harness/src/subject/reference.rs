@@ -1,9 +1,7 @@
 //! The embedded proxy as a target: started, addressed and stopped here, and touched nowhere else.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::fmt::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +11,6 @@ use reference_proxy::config::Config;
 use simulated_partners::inner::gateway;
 use simulated_partners::persona::{Certificate, Key};
 use simulated_partners::pki::Identity;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::inner_side::InnerSide;
 use super::{Pending, Placement, Running, StartError, Stop, Target};
@@ -288,35 +285,4 @@ fn first_line(text: &str) -> String {
         .unwrap_or_default()
         .trim_start_matches("error: ")
         .to_owned()
-}
-
-/// Why the proxy does not run alone.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The configuration has mistakes; the text shows each with file, line and what would be right.
-    #[error("{0}")]
-    Configuration(String),
-    /// A port or a signal cannot be had.
-    #[error(transparent)]
-    Environment(Box<dyn Error + Send + Sync>),
-}
-
-/// Runs the proxy alone until Ctrl-C or a termination signal.
-///
-/// # Errors
-/// See [`ServeError`].
-pub async fn serve(path: &Path) -> Result<(), ServeError> {
-    let config = Config::load(path).map_err(|e| ServeError::Configuration(e.to_string()))?;
-    run_alone(config).await.map_err(ServeError::Environment)
-}
-
-async fn run_alone(config: Config) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let proxy = Proxy::start(config)?;
-    let mut terminated = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminated.recv() => {}
-    }
-    proxy.stop().await;
-    Ok(())
 }

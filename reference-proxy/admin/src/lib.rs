@@ -1,0 +1,62 @@
+//! The administration of the proxy: `s2spec proxy` and its subcommands.
+//!
+//! The program has [`Args`] parsed and hands them to [`run`]. Each subcommand is a module with its own
+//! `Args` and a `command`. Results go to standard output, everything else to standard error.
+
+mod check;
+mod error;
+mod output;
+mod serve;
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+
+pub use error::{Error, Exit};
+
+/// Options of `s2spec proxy`. Without a command, runs the proxy.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Configuration file of the proxy (TOML)
+    #[arg(long, global = true, value_name = "FILE", env = "S2SPEC_CONFIG")]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check the configuration file and show every mistake
+    Check,
+}
+
+impl Args {
+    /// Whether the proxy is run, which logs what it does, and not administered.
+    #[must_use]
+    pub fn runs_the_proxy(&self) -> bool {
+        self.command.is_none()
+    }
+
+    fn config(&self) -> Result<&Path, Error> {
+        self.config.as_deref().ok_or_else(|| {
+            Error::Usage(
+                "no configuration file: name it with --config FILE, or with the variable \
+                 S2SPEC_CONFIG"
+                    .to_owned(),
+            )
+        })
+    }
+}
+
+/// Runs what the arguments ask for: a subcommand, or without one the proxy, until a signal stops it.
+///
+/// # Errors
+/// See [`Error`].
+pub fn run(args: &Args) -> Result<Exit, Error> {
+    let config = args.config()?;
+    match &args.command {
+        None => serve::command(config),
+        Some(Command::Check) => check::command(config),
+    }
+}
