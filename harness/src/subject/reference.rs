@@ -1,7 +1,9 @@
 //! The embedded proxy as a target: started, addressed and stopped here, and touched nowhere else.
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -285,4 +287,13 @@ fn first_line(text: &str) -> String {
         .unwrap_or_default()
         .trim_start_matches("error: ")
         .to_owned()
+}
+
+/// Runs the proxy of a configuration file for as long as the future is polled.
+///
+/// # Errors
+/// If the file has mistakes, or an address is not to be had.
+pub async fn alone(path: &Path) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let _proxy = Proxy::start(Config::load(path)?)?;
+    std::future::pending().await
 }

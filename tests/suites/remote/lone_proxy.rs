@@ -85,7 +85,7 @@ impl LoneProxy {
         let runtime = Runtime::new().expect("threads");
         let path = folder.path().join("proxy.toml");
         runtime.spawn(async move {
-            let ended = reference::serve(&path).await;
+            let ended = reference::alone(&path).await;
             panic!("the proxy has ended: {ended:?}");
         });
         Self {
