@@ -16,23 +16,31 @@ pub(crate) const XMPP_SERVER_PORT: u16 = 5269;
 /// Equal domains have equal texts. A domain is never an IP address and never has a local part or
 /// a resource.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Domain(String);
+pub struct Domain(String);
 
+/// Why a text is not a domain name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum DomainError {
+pub enum DomainError {
+    /// Nothing is left of it.
     #[error("a domain name may not be empty")]
     Empty,
+    /// An address, of either family.
     #[error("an IP address is not a domain name")]
     IpAddress,
+    /// Against the rules for names of hosts, or for internationalized ones.
     #[error("not a valid domain name")]
     Invalid,
+    /// With a local part or a resource.
     #[error("expected a domain name without `@` and `/`")]
     NotBare,
 }
 
 impl Domain {
     /// Reads a domain name, with U-labels or A-labels, in any case. One trailing dot is dropped.
-    pub(crate) fn parse(text: &str) -> Result<Self, DomainError> {
+    ///
+    /// # Errors
+    /// [`DomainError`] says what the text is instead.
+    pub fn parse(text: &str) -> Result<Self, DomainError> {
         let text = text.strip_suffix('.').unwrap_or(text);
         if text.is_empty() {
             return Err(DomainError::Empty);
@@ -68,7 +76,8 @@ impl Domain {
     }
 
     /// The name as A-labels.
-    pub(crate) fn as_str(&self) -> &str {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 
@@ -135,18 +144,24 @@ impl fmt::Display for Pair {
 
 /// Where a partner's server is, for partners that are not looked up through SRV records.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ProxyAddress {
+pub enum ProxyAddress {
+    /// An address and a port.
     Address(SocketAddr),
     /// A name whose A and AAAA records are looked up.
     Name {
+        /// The name.
         host: Domain,
+        /// The port.
         port: u16,
     },
 }
 
 impl ProxyAddress {
     /// Reads `FQDN[:port]`; the default port is 5269.
-    pub(crate) fn parse(text: &str) -> Result<Self, DomainError> {
+    ///
+    /// # Errors
+    /// [`DomainError`] says what the text is instead.
+    pub fn parse(text: &str) -> Result<Self, DomainError> {
         if let Ok(address) = text.parse::<SocketAddr>() {
             return match address.port() {
                 0 => Err(DomainError::Invalid),

@@ -38,3 +38,4 @@ mod xml;
 
 pub use clock::Clock;
 pub use proxy::{Proxy, StartError};
+pub use resolve::{SetupError as DnsError, client as dns_client};

@@ -6,9 +6,10 @@
 use serde::Deserialize;
 use strum::Display;
 
+/// What becomes of TLS or SASL with a partner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Support {
+pub enum Support {
     /// Nothing else happens without it.
     #[default]
     Required,
@@ -20,21 +21,24 @@ pub(crate) enum Support {
 
 /// The settings for one partner. The default is row 1, as with the cmdlets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Terms {
+pub struct Terms {
     /// STARTTLS (RFC 6120 §5).
-    pub(crate) tls: Support,
+    pub tls: Support,
     /// SASL EXTERNAL (RFC 6120 §6, XEP-0178).
-    pub(crate) sasl: Support,
+    pub sasl: Support,
     /// Server dialback (XEP-0220).
-    pub(crate) dialback: bool,
+    pub dialback: bool,
 }
 
 /// How a pair of domains is authenticated, in the order in which the methods are tried.
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
 #[strum(serialize_all = "kebab-case")]
-pub(crate) enum Method {
+pub enum Method {
+    /// SASL EXTERNAL over TLS (RFC 6120 §6, XEP-0178).
     SaslTls,
+    /// Dialback (XEP-0220) over TLS.
     TlsDialback,
+    /// Dialback over plain TCP.
     TcpDialback,
 }
 
@@ -51,7 +55,7 @@ impl Method {
 /// How strictly terms are checked where the sources of the 18 rows disagree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Validation {
+pub enum Validation {
     /// Refuses SASL without TLS (rows 5 and 11), as the Control Panel does at *Commit*.
     #[default]
     ControlPanel,
@@ -107,7 +111,8 @@ pub(crate) struct Invalid {
 
 impl Terms {
     /// The number of the row in the negotiation table, 1 to 18.
-    pub(crate) fn row(self) -> u8 {
+    #[must_use]
+    pub fn row(self) -> u8 {
         let place = |support| match support {
             Support::Required => 0,
             Support::Optional => 1,
@@ -125,7 +130,9 @@ impl Terms {
         self.tls != Support::NotSupported
     }
 
-    pub(crate) fn allows(self, method: Method) -> bool {
+    /// Whether partners may be authenticated so.
+    #[must_use]
+    pub fn allows(self, method: Method) -> bool {
         match method {
             Method::SaslTls => self.sasl != Support::NotSupported && self.allows_tls(),
             Method::TlsDialback => {

@@ -10,7 +10,7 @@ use crate::negotiation::Terms;
 #[derive(Clone, Copy, Debug, Default, Display, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
-pub(crate) enum PartnerType {
+pub enum PartnerType {
     /// High trust: the same enterprise or a business relation.
     Federated,
     /// A public provider that is trusted to vouch for its users.
@@ -22,26 +22,28 @@ pub(crate) enum PartnerType {
 
 /// A partner that may exchange stanzas with the served domains.
 #[derive(Clone, Debug)]
-pub(crate) struct Partner {
+pub struct Partner {
     /// The domain that identifies the partner.
-    pub(crate) domain: Domain,
+    pub domain: Domain,
     /// Further domains of the same partner, each matched exactly.
-    pub(crate) additional_domains: Vec<Domain>,
-    pub(crate) description: String,
+    pub additional_domains: Vec<Domain>,
+    /// Free text for administrators.
+    pub description: String,
     /// Only logged: acting on it is up to the gateway.
-    pub(crate) kind: PartnerType,
-    pub(crate) terms: Terms,
+    pub kind: PartnerType,
+    /// What is negotiated with it.
+    pub terms: Terms,
     /// Whether the partner must send something within each keep-alive interval.
-    pub(crate) keep_alive: bool,
+    pub keep_alive: bool,
     /// The maximum number of concurrent connections, in both directions, if not the general limit.
-    pub(crate) connection_limit: Option<usize>,
+    pub connection_limit: Option<usize>,
     /// Where the partner's proxy is; found through SRV records if absent.
-    pub(crate) proxy: Option<ProxyAddress>,
+    pub proxy: Option<ProxyAddress>,
 }
 
 impl Partner {
     /// All domains of the partner, the identifying one first.
-    pub(crate) fn domains(&self) -> impl Iterator<Item = &Domain> {
+    pub fn domains(&self) -> impl Iterator<Item = &Domain> {
         std::iter::once(&self.domain).chain(&self.additional_domains)
     }
 }

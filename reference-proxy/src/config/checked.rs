@@ -3,6 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::draft::Draft;
 use super::settings::Settings;
 use crate::domain::Domain;
 use crate::key::{DialbackKeys, Secret};
@@ -91,15 +92,39 @@ impl Problem {
     }
 }
 
+/// What follows from a draft without mistakes.
+pub(super) struct Checked {
+    served: BTreeSet<Domain>,
+    partners: BTreeMap<Domain, usize>,
+    keys: DialbackKeys,
+}
+
+impl Checked {
+    /// A configuration of settings that are those of the draft.
+    pub(super) fn with(self, settings: Settings) -> Config {
+        let Self {
+            served,
+            partners,
+            keys,
+        } = self;
+        Config {
+            settings,
+            served,
+            partners,
+            keys,
+        }
+    }
+}
+
 /// Checks for values that are empty, duplicate or contradictory.
-pub(super) fn check(settings: Settings) -> Result<Config, Vec<Problem>> {
+pub(super) fn check(draft: &Draft) -> Result<Checked, Vec<Problem>> {
     let mut problems = Vec::new();
-    let served = check_domains(&settings.domains, &mut problems);
-    if settings.gateways.is_empty() {
+    let served = check_domains(&draft.domains, &mut problems);
+    if draft.gateways.is_empty() {
         let message = "at least one gateway must be named";
         problems.push(Problem::new("internal.gateways", message));
     }
-    let limits = &settings.limits;
+    let limits = &draft.limits;
     if limits.queue_bytes < limits.stanza_bytes {
         problems.push(Problem {
             places: ["limits.queue-bytes", "limits.stanza-bytes"]
@@ -109,12 +134,11 @@ pub(super) fn check(settings: Settings) -> Result<Config, Vec<Problem>> {
             help: Some(format!("at least `stanza-bytes`, {}", limits.stanza_bytes)),
         });
     }
-    let partners = check_partners(&settings, &served, &mut problems);
-    match settings.secret.clone().map_or_else(Secret::random, Ok) {
+    let partners = check_partners(draft, &served, &mut problems);
+    match draft.secret.clone().map_or_else(Secret::random, Ok) {
         Ok(secret) if !secret.is_empty() => {
             if problems.is_empty() {
-                return Ok(Config {
-                    settings,
+                return Ok(Checked {
                     served,
                     partners,
                     keys: DialbackKeys::new(&secret),
@@ -146,12 +170,12 @@ fn check_domains(domains: &[Domain], problems: &mut Vec<Problem>) -> BTreeSet<Do
 }
 
 fn check_partners(
-    settings: &Settings,
+    draft: &Draft,
     served: &BTreeSet<Domain>,
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<Domain, usize> {
     let mut partners = BTreeMap::new();
-    for (index, partner) in settings.partners.iter().enumerate() {
+    for (index, partner) in draft.partners.iter().enumerate() {
         let place = |setting: &str| format!("partner[{index}].{setting}");
         for (position, domain) in partner.domains().enumerate() {
             let setting = match position.checked_sub(1) {
@@ -167,13 +191,13 @@ fn check_partners(
                     entry.insert(index);
                 }
                 Entry::Occupied(entry) => {
-                    let owner = &settings.partners[*entry.get()].domain;
+                    let owner = &draft.partners[*entry.get()].domain;
                     let message = format!("`{domain}` is already a domain of partner {owner}");
                     problems.push(Problem::new(&place(&setting), message));
                 }
             }
         }
-        if let Err(invalid) = partner.terms.check(settings.validation) {
+        if let Err(invalid) = partner.terms.check(draft.validation) {
             problems.push(Problem {
                 // The most likely culprit comes first; settings left at their default are not in the file.
                 places: ["sasl", "tls", "dialback", "domain"].map(place).into(),

@@ -1,6 +1,5 @@
 //! The TOML file: its format, and its conversion to checked settings.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::fs;
@@ -10,9 +9,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::checked::{Config, Problem, check};
+use super::checked::{Checked, Config, Problem, check};
+use super::draft::{Draft, OwnCertificate, SideDraft};
 use super::report::{Mistake, located, render};
 use super::settings::{Settings, Side};
+use super::spelling;
 use crate::certificate::{Authorities, Credentials, CredentialsError};
 use crate::domain::{Domain, DomainError, ProxyAddress, XMPP_SERVER_PORT};
 use crate::key::Secret;
@@ -62,30 +63,53 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with each mistake, its line, and what would be valid.
     pub fn from_toml(text: &str, file_name: &str) -> Result<Self, ConfigError> {
-        let folder = Path::new(file_name).parent();
-        let folder = folder.unwrap_or_else(|| Path::new(""));
-        let read = match toml::from_str(text) {
-            Ok(file) => read(file, folder).map_err(|problems| located(problems, text)),
-            Err(error) => Err(vec![Mistake {
-                span: error.span(),
-                message: error.message().trim_end().to_owned(),
-                help: None,
-            }]),
-        };
-        read.map_err(|mistakes| ConfigError::Mistaken {
-            report: render(&mistakes, text, file_name),
+        from_toml(text, file_name, |file, reader| {
+            let draft = reader.draft(file)?;
+            let checked = reader.checked(&draft);
+            // Certificates are looked at all the same, so that all mistakes are shown at once.
+            let settings = reader.settings(draft);
+            Some(checked?.with(settings?))
         })
     }
 }
 
-fn read(file: File, folder: &Path) -> Result<Config, Vec<Problem>> {
+impl Draft {
+    /// Reads a TOML text as [`Config::from_toml`] does, but none of the certificates.
+    ///
+    /// # Errors
+    /// As for [`Config::from_toml`].
+    pub fn from_toml(text: &str, file_name: &str) -> Result<Self, ConfigError> {
+        from_toml(text, file_name, |file, reader| {
+            let draft = reader.draft(file)?;
+            reader.checked(&draft).map(|_| draft)
+        })
+    }
+}
+
+/// Reads a TOML text and makes of it what is wanted, unless the reader has problems in the end.
+fn from_toml<T>(
+    text: &str,
+    file_name: &str,
+    convert: impl FnOnce(File, &mut Reader<'_>) -> Option<T>,
+) -> Result<T, ConfigError> {
+    let folder = Path::new(file_name).parent();
+    let folder = folder.unwrap_or_else(|| Path::new(""));
     let problems = Vec::new();
     let mut reader = Reader { folder, problems };
-    match reader.settings(file) {
-        // Checks of the whole use indices, so each part must be readable first.
-        Some(settings) if reader.problems.is_empty() => check(settings),
-        Some(_) | None => Err(reader.problems),
-    }
+    let mistakes = match toml::from_str(text) {
+        Ok(file) => match convert(file, &mut reader) {
+            Some(value) if reader.problems.is_empty() => return Ok(value),
+            Some(_) | None => located(reader.problems, text),
+        },
+        Err(error) => vec![Mistake {
+            span: error.span(),
+            message: error.message().trim_end().to_owned(),
+            help: spelling::help(error.message()),
+        }],
+    };
+    Err(ConfigError::Mistaken {
+        report: render(&mistakes, text, file_name),
+    })
 }
 
 #[derive(Deserialize)]
@@ -148,11 +172,11 @@ struct PartnerTable {
     additional_domains: Vec<String>,
     #[serde(default)]
     description: String,
-    #[serde(default, rename = "type")]
+    #[serde(default, rename = "type", deserialize_with = "spelling::word")]
     kind: PartnerType,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "spelling::word")]
     tls: Support,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "spelling::word")]
     sasl: Support,
     #[serde(default = "yes")]
     dialback: bool,
@@ -173,26 +197,26 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn settings(&mut self, file: File) -> Option<Settings> {
+    fn draft(&mut self, file: File) -> Option<Draft> {
         let File {
             external, internal, ..
         } = file;
-        let outside = self.side(
+        let outside = self.side_draft(
             "external",
             external.listen.as_deref(),
             SocketAddr::from((Ipv4Addr::UNSPECIFIED, XMPP_SERVER_PORT)),
-            [&external.certificate, &external.key, &external.ca],
+            [external.certificate, external.key, external.ca],
         );
         let domains = self.domains("domains", &file.domains);
-        let own_certificates = self.own_certificates(&domains, &external.own_certificate);
-        let inside = self.side(
+        let own_certificates = self.own_certificates(&domains, external.own_certificate);
+        let inside = self.side_draft(
             "internal",
             internal.listen.as_deref(),
             SocketAddr::from((Ipv4Addr::LOCALHOST, GATEWAY_PORT)),
-            [&internal.certificate, &internal.key, &internal.ca],
+            [internal.certificate, internal.key, internal.ca],
         );
         let dns = file.dns.iter().enumerate();
-        Some(Settings {
+        Some(Draft {
             domains,
             gateways: self.domains("internal.gateways", &internal.gateways),
             dns: dns
@@ -203,7 +227,7 @@ impl Reader<'_> {
                 .filter_map(|(index, table)| self.partner(index, table))
                 .collect(),
             external: outside?,
-            own_certificates,
+            own_certificates: own_certificates?,
             direct_tls: external.direct_tls,
             internal: inside?,
             secret: file.secret.as_deref().map(Secret::new),
@@ -214,21 +238,68 @@ impl Reader<'_> {
         })
     }
 
-    fn side(
+    /// What follows from a draft that has no mistakes so far, nor in the whole.
+    fn checked(&mut self, draft: &Draft) -> Option<Checked> {
+        // Checks of the whole use indices, so each part must be readable first.
+        if !self.problems.is_empty() {
+            return None;
+        }
+        let checked = check(draft).map_err(|problems| self.problems = problems);
+        checked.ok()
+    }
+
+    /// The same with certificates.
+    fn settings(&mut self, draft: Draft) -> Option<Settings> {
+        let outside = self.side("external", &draft.external);
+        let own = (0..).zip(&draft.own_certificates);
+        let own_certificates = own
+            .filter_map(|(index, own)| {
+                let place = format!("external.own-certificate[{index}]");
+                let credentials = self.credentials(&place, &own.certificate, &own.key)?;
+                Some((own.domain.clone(), credentials))
+            })
+            .collect();
+        let inside = self.side("internal", &draft.internal);
+        Some(Settings {
+            domains: draft.domains,
+            external: outside?,
+            own_certificates,
+            direct_tls: draft.direct_tls,
+            internal: inside?,
+            gateways: draft.gateways,
+            dns: draft.dns,
+            validation: draft.validation,
+            strict_certificates: draft.strict_certificates,
+            client_auth_eku: draft.client_auth_eku,
+            limits: draft.limits,
+            partners: draft.partners,
+        })
+    }
+
+    fn side_draft(
         &mut self,
         table: &str,
         listen: Option<&str>,
         default: SocketAddr,
-        [certificate, key, ca]: [&str; 3],
-    ) -> Option<Side> {
-        let credentials = self.credentials(table, certificate, key);
-        let authorities = self.authorities(&format_args!("{table}.ca"), ca);
+        [certificate, key, ca]: [String; 3],
+    ) -> Option<SideDraft> {
         let listen = match listen {
             Some(text) => self.address(&format_args!("{table}.listen"), text)?,
             None => default,
         };
-        Some(Side {
+        Some(SideDraft {
             listen,
+            certificate,
+            key,
+            ca,
+        })
+    }
+
+    fn side(&mut self, table: &str, draft: &SideDraft) -> Option<Side> {
+        let credentials = self.credentials(table, &draft.certificate, &draft.key);
+        let authorities = self.authorities(&format_args!("{table}.ca"), &draft.ca);
+        Some(Side {
+            listen: draft.listen,
             credentials: credentials?,
             authorities: authorities?,
         })
@@ -237,29 +308,27 @@ impl Reader<'_> {
     fn own_certificates(
         &mut self,
         served: &[Domain],
-        tables: &[OwnCertificateTable],
-    ) -> BTreeMap<Domain, Credentials> {
-        let mut own = BTreeMap::new();
-        for (index, table) in tables.iter().enumerate() {
-            let place = format!("external.own-certificate[{index}]");
-            let at_domain = format!("{place}.domain");
-            let credentials = self.credentials(&place, &table.certificate, &table.key);
-            let Some(domain) = self.domain(&at_domain, &table.domain) else {
-                continue;
-            };
+        tables: Vec<OwnCertificateTable>,
+    ) -> Option<Vec<OwnCertificate>> {
+        let mut own: Vec<OwnCertificate> = Vec::new();
+        for (index, table) in tables.into_iter().enumerate() {
+            let at_domain = format!("external.own-certificate[{index}].domain");
+            let domain = self.domain(&at_domain, &table.domain)?;
             if !served.contains(&domain) {
                 let message = format!("`{domain}` is not served here");
                 let problem = Problem::new(&at_domain, message).help("add it to `domains`");
                 self.problems.push(problem);
-            } else if own.contains_key(&domain) {
+            } else if own.iter().any(|other| other.domain == domain) {
                 let message = format!("`{domain}` has a certificate of its own already");
                 self.problems.push(Problem::new(&at_domain, message));
             }
-            if let Some(credentials) = credentials {
-                own.insert(domain, credentials);
-            }
+            own.push(OwnCertificate {
+                domain,
+                certificate: table.certificate,
+                key: table.key,
+            });
         }
-        own
+        Some(own)
     }
 
     fn partner(&mut self, index: usize, table: PartnerTable) -> Option<Partner> {

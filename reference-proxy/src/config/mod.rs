@@ -1,14 +1,23 @@
 //! The configuration: the proxy's two sides, its partners, its limits.
 //!
-//! A [`Config`] is proof that the settings passed every check.
+//! A [`Config`] is proof that the settings passed every check, and a [`Draft`] that they passed those which
+//! need no certificate.
 
 mod checked;
+mod draft;
 mod file;
 mod report;
 mod settings;
+mod spelling;
 
 pub use checked::Config;
+pub use draft::{Draft, OwnCertificate, SideDraft};
 pub use file::ConfigError;
+
+pub use crate::domain::{Domain, DomainError, ProxyAddress};
+pub use crate::limits::Limits;
+pub use crate::negotiation::{Method, Support, Terms, Validation};
+pub use crate::partner::{Partner, PartnerType};
 
 #[cfg(test)]
 pub(crate) mod fixture;

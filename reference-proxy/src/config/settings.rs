@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 
 use crate::certificate::{Authorities, Credentials};
 use crate::domain::Domain;
-use crate::key::Secret;
 use crate::limits::Limits;
 use crate::negotiation::Validation;
 use crate::partner::Partner;
@@ -34,8 +33,6 @@ pub(crate) struct Settings {
     pub(crate) gateways: Vec<Domain>,
     /// The name servers; those of the system if empty.
     pub(crate) dns: Vec<SocketAddr>,
-    /// What the proxies of a pool share for dialback keys; random if absent.
-    pub(crate) secret: Option<Secret>,
     pub(crate) validation: Validation,
     /// Whether a bad certificate ends the TLS handshake.
     pub(crate) strict_certificates: bool,

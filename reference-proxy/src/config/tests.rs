@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::fixture::text;
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, Draft};
 use crate::certificate::fixture::Authority;
 use crate::domain::{Domain, Pair, ProxyAddress};
 use crate::limits::Limits;
@@ -417,4 +417,48 @@ proptest::proptest! {
     fn no_text_makes_the_reader_panic(text in ".{0,200}") {
         let _ = Config::from_toml(&text, "proxy.toml");
     }
+}
+
+#[test]
+fn words_of_the_cmdlets_are_understood_or_explained() {
+    let config = load(
+        "",
+        "[[partner]]\ndomain = \"b.example\"\ntls = \"NotSupported\"\nsasl = \"NotSupported\"\n\
+         type = \"Federated\"",
+    );
+    let config = config.expect("loads");
+    let partner = config.partner(&domain("b.example")).expect("listed");
+    assert_eq!(partner.terms.row(), 17);
+    assert_eq!(partner.kind, PartnerType::Federated);
+    for (line, help) in [
+        (
+            "TlsNegotiation = \"NotSupported\"",
+            "TlsNegotiation is `tls` in [[partner]]",
+        ),
+        (
+            "identity = \"b.example\"",
+            "Identity is `domain` in [[partner]]",
+        ),
+    ] {
+        let report = refusal("", &format!("[[partner]]\n{line}"));
+        assert!(report.contains(help), "{report}");
+    }
+    let report = refusal("DialbackPassphrase = \"s\"", "");
+    assert!(report.contains("is `secret`"), "{report}");
+    assert!(!refusal("pass = \"s\"", "").contains("help"));
+}
+
+#[test]
+fn a_draft_needs_no_certificates_and_the_rest_is_checked_all_the_same() {
+    let sample = include_str!("../../proxy.toml");
+    let draft = Draft::from_toml(sample, "proxy.toml").expect("its settings are right");
+    assert_eq!(draft.external.certificate, "external.crt");
+    assert!(draft.has_secret());
+    let gmail = draft.partner(&domain("gmail.com")).expect("listed");
+    assert_eq!(draft.warning(gmail), None);
+    let wrong = format!("{sample}\n[[partner]]\ndomain = \"gmail.com\"\n");
+    let report = Draft::from_toml(&wrong, "proxy.toml").expect_err("refused");
+    let report = report.to_string();
+    assert!(report.contains("is already a domain"), "{report}");
+    assert!(!report.contains("could not read"), "{report}");
 }

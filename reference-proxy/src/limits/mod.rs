@@ -12,59 +12,59 @@ use seconds::seconds;
 /// documented defaults.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct Limits {
+pub struct Limits {
     /// Concurrent connections with all partners, in both directions.
     #[serde(deserialize_with = "at_least::<_, 1>")]
-    pub(crate) connections: usize,
+    pub connections: usize,
     /// Concurrent connections with one partner, unless the partner has its own limit.
     #[serde(deserialize_with = "at_least::<_, 1>")]
-    pub(crate) partner_connections: usize,
+    pub partner_connections: usize,
     /// The longest silence of a partner whose keep-alive is on.
     #[serde(deserialize_with = "seconds")]
-    pub(crate) keep_alive_interval: Duration,
+    pub keep_alive_interval: Duration,
     /// The longest time from a connection to an authenticated stream.
     #[serde(deserialize_with = "seconds")]
-    pub(crate) stream_establishment_timeout: Duration,
+    pub stream_establishment_timeout: Duration,
     /// The longest time without a stanza.
     #[serde(deserialize_with = "seconds")]
-    pub(crate) stream_inactivity_timeout: Duration,
+    pub stream_inactivity_timeout: Duration,
     /// The longest wait for one TCP connection to one address.
     #[serde(deserialize_with = "seconds")]
-    pub(crate) connect_timeout: Duration,
+    pub connect_timeout: Duration,
     /// The longest wait for the answer about a dialback key (XEP-0220).
     #[serde(deserialize_with = "seconds")]
-    pub(crate) dialback_timeout: Duration,
+    pub dialback_timeout: Duration,
     /// The longest wait for SRV records and, once more, for the addresses of their targets.
     #[serde(deserialize_with = "seconds")]
-    pub(crate) dns_timeout: Duration,
+    pub dns_timeout: Duration,
     /// The longest time that a graceful stop takes.
     #[serde(deserialize_with = "seconds")]
-    pub(crate) stop_timeout: Duration,
+    pub stop_timeout: Duration,
     /// Bytes of XML on a connection before the peer is authenticated. The minimum leaves room for a
     /// stream header with generous namespaces, STARTTLS and SASL.
     #[serde(deserialize_with = "at_least::<_, 4_096>")]
-    pub(crate) bytes_before_authentication: usize,
+    pub bytes_before_authentication: usize,
     /// Bytes of one stanza or other top-level element. The minimum is that of RFC 6120 §13.12.
     #[serde(deserialize_with = "at_least::<_, 10_000>")]
-    pub(crate) stanza_bytes: usize,
+    pub stanza_bytes: usize,
     /// How deep elements may nest, not counting the stream.
     #[serde(deserialize_with = "at_least::<_, 1>")]
-    pub(crate) depth: usize,
+    pub depth: usize,
     /// Attributes of one element, including namespace declarations.
     #[serde(deserialize_with = "at_least::<_, 1>")]
-    pub(crate) attributes: usize,
+    pub attributes: usize,
     /// Domain pairs, verified or pending, on one stream.
     #[serde(deserialize_with = "at_least::<_, 1>")]
-    pub(crate) stream_pairs: usize,
+    pub stream_pairs: usize,
     /// Stanzas waiting for one outbound stream.
     #[serde(deserialize_with = "at_least::<_, 1>")]
-    pub(crate) queue_stanzas: usize,
+    pub queue_stanzas: usize,
     /// Bytes of the stanzas waiting for one outbound stream.
     #[serde(deserialize_with = "at_least::<_, 1>")]
-    pub(crate) queue_bytes: usize,
+    pub queue_bytes: usize,
     /// Stanzas waiting for the gateway to read.
     #[serde(deserialize_with = "at_least::<_, 1>")]
-    pub(crate) gateway_queue_stanzas: usize,
+    pub gateway_queue_stanzas: usize,
 }
 
 impl Default for Limits {

@@ -7,3 +7,4 @@ mod setup;
 mod tests;
 
 pub(crate) use lookup::{ResolveError, Resolver, Server};
+pub use setup::{SetupError, client};

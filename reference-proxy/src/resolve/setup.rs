@@ -14,18 +14,20 @@ const NEGATIVE_TTL: Duration = Duration::from_secs(30);
 
 /// Why DNS cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SetupError {
+pub enum SetupError {
+    /// None is given, and the system names none.
     #[error("no name server is known")]
     NoNameServer,
+    /// The client cannot be built.
     #[error("the name servers cannot be used")]
     Unusable(#[from] NetError),
 }
 
-/// A client of the name servers, or of those of the system if there are none.
-pub(super) fn client(
-    servers: &[SocketAddr],
-    patience: Duration,
-) -> Result<TokioResolver, SetupError> {
+/// A client of the name servers, or of those of the system if there are none, as the proxy uses it.
+///
+/// # Errors
+/// [`SetupError`] when there is nobody to ask.
+pub fn client(servers: &[SocketAddr], patience: Duration) -> Result<TokioResolver, SetupError> {
     let system = match servers {
         [] => system_name_servers(),
         _ => Vec::new(),
