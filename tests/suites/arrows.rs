@@ -116,7 +116,7 @@ const FLOORS: [(&str, &[&[&str]]); 5] = [
     (
         "simulated-partners",
         &[
-            &["board", "diagnostic", "dns", "nearest", "wire"],
+            &["board", "diagnostic", "nearest", "wire"],
             &["document", "event", "negotiate", "stanza"],
             &["reaction"],
             &["persona"],
@@ -149,7 +149,12 @@ const FLOORS: [(&str, &[&[&str]]); 5] = [
     ),
     (
         "reference-proxy/admin",
-        &[&["error"], &["output"], &["check", "serve"]],
+        &[
+            &["cmdlet", "error"],
+            &["output", "store", "value"],
+            &["running"],
+            &["check", "partner", "serve"],
+        ],
     ),
 ];
 

@@ -32,6 +32,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use reference_proxy_admin::{Args as ProxyArgs, understood};
 
 pub use error::{CliError, Exit};
 pub(crate) use policy::Policies;
@@ -84,7 +85,7 @@ enum Command {
     /// Write a target file for your own server
     Init(init::Args),
     /// Run the embedded reference proxy alone, or administer it
-    Proxy(reference_proxy_admin::Args),
+    Proxy(ProxyArgs),
 }
 
 /// When to use colours.
@@ -119,7 +120,7 @@ pub fn main() -> ExitCode {
 }
 
 fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match Cli::try_parse_from(understood(arguments)) {
         Ok(cli) => cli,
         Err(error) => {
             let exit = if error.use_stderr() {

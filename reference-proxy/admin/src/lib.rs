@@ -4,13 +4,19 @@
 //! `Args` and a `command`. Results go to standard output, everything else to standard error.
 
 mod check;
+mod cmdlet;
 mod error;
 mod output;
+mod partner;
+mod running;
 mod serve;
+mod store;
+mod value;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
+use clap::{Args as _, Subcommand};
 
 pub use error::{Error, Exit};
 
@@ -29,6 +35,8 @@ pub struct Args {
 enum Command {
     /// Check the configuration file and show every mistake
     Check,
+    /// Allow partners, change and show them (…-CsXmppAllowedPartner)
+    Partner(partner::Args),
 }
 
 impl Args {
@@ -49,6 +57,13 @@ impl Args {
     }
 }
 
+/// The arguments of the program, with the options of `proxy` that are spelled as PowerShell has them
+/// (`-TlsNegotiation`) in the spelling of this program (`--tls-negotiation`).
+pub fn understood(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let proxy = Args::augment_args(clap::Command::new("proxy"));
+    cmdlet::understood(arguments, &proxy)
+}
+
 /// Runs what the arguments ask for: a subcommand, or without one the proxy, until a signal stops it.
 ///
 /// # Errors
@@ -58,5 +73,6 @@ pub fn run(args: &Args) -> Result<Exit, Error> {
     match &args.command {
         None => serve::command(config),
         Some(Command::Check) => check::command(config),
+        Some(Command::Partner(args)) => partner::command(config, args),
     }
 }

@@ -1,0 +1,106 @@
+//! New, set and remove.
+
+use std::path::Path;
+
+use reference_proxy::config::{Domain, Draft};
+
+use super::table;
+use super::{New, Remove, Set, Settings, Several, show};
+use crate::error::{Error, Exit};
+use crate::output::{note, print};
+use crate::running;
+use crate::store::Store;
+
+pub(super) fn new(config: &Path, new: &New) -> Result<Exit, Error> {
+    let domain = new.who.domain();
+    let store = with(config, domain, &new.settings)?;
+    finish(store, new.what_if, std::slice::from_ref(domain))
+}
+
+/// The file with one partner more.
+pub(super) fn with(config: &Path, domain: &Domain, settings: &Settings) -> Result<Store, Error> {
+    let mut store = Store::open(config)?;
+    // Its own mistakes are not those of the change.
+    store.draft()?;
+    table::add(&mut store.document, domain, settings);
+    Ok(store)
+}
+
+pub(super) fn set(config: &Path, set: &Set) -> Result<Exit, Error> {
+    if set.settings.is_empty() {
+        return Err(Error::Usage(
+            "nothing to set: name at least one setting, such as --tls-negotiation".to_owned(),
+        ));
+    }
+    let mut store = Store::open(config)?;
+    let draft = store.draft()?;
+    let chosen = chosen(&draft, &set.who)?;
+    let mut domains = Vec::new();
+    for index in chosen {
+        let partner = &draft.partners[index];
+        domains.push(partner.domain.clone());
+        let additional = &partner.additional_domains;
+        table::edit(&mut store.document, index, additional, &set.settings);
+    }
+    finish(store, set.what_if, &domains)
+}
+
+pub(super) fn remove(config: &Path, remove: &Remove) -> Result<Exit, Error> {
+    let mut store = Store::open(config)?;
+    let draft = store.draft()?;
+    let chosen = chosen(&draft, &remove.who)?;
+    let mut text = String::new();
+    // From behind, so that the places before stay what they are.
+    for index in chosen.iter().rev() {
+        table::remove(&mut store.document, *index);
+    }
+    for index in chosen {
+        let domain = &draft.partners[index].domain;
+        text.push_str(&match remove.what_if {
+            true => format!("{domain} would be removed\n"),
+            false => format!("{domain} is removed\n"),
+        });
+    }
+    match remove.what_if {
+        true => drop(store.draft()?),
+        false => running::tell(config, &store.save()?),
+    }
+    print(&text)?;
+    Ok(Exit::Good)
+}
+
+/// Saves, shows the partners as they are now, and warns of what may not work.
+fn finish(store: Store, what_if: bool, domains: &[Domain]) -> Result<Exit, Error> {
+    let config = store.name().to_owned();
+    let draft = match what_if {
+        true => store.draft()?,
+        false => store.save()?,
+    };
+    let partners = domains.iter().filter_map(|domain| draft.partner(domain));
+    let shown: Vec<String> = partners
+        .map(|partner| {
+            if let Some(warning) = draft.warning(partner) {
+                let (domain, row) = (&partner.domain, partner.terms.row());
+                note(&format!("warning: {domain}, row {row}: {warning}"));
+            }
+            show::list(partner, &draft)
+        })
+        .collect();
+    print(&shown.join("\n"))?;
+    match what_if {
+        true => note(&format!("{} is unchanged", config.display())),
+        false => running::tell(&config, &draft),
+    }
+    Ok(Exit::Good)
+}
+
+/// The places of the partners that the options choose, at least one.
+fn chosen(draft: &Draft, who: &Several) -> Result<Vec<usize>, Error> {
+    if who.domain().is_none() && who.filter.is_none() {
+        return Err(Error::Usage(
+            "which partner? Name its domain, or several by --filter".to_owned(),
+        ));
+    }
+    let chosen = show::chosen(draft, who)?;
+    Ok(chosen.into_iter().map(|(index, _)| index).collect())
+}

@@ -1,0 +1,160 @@
+//! The configuration file, changed in place.
+//!
+//! Comments and order stay. The new text is checked by the proxy's own reader before it replaces the
+//! old one, which it does as a whole or not at all.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use reference_proxy::config::{ConfigError, Draft};
+use rustix::fs::{FlockOperation, Gid, Uid, fchown, flock};
+use tempfile::NamedTempFile;
+use toml_edit::{DocumentMut, Item, TableLike, Value, value};
+
+use crate::error::Error;
+
+/// A file under a lock, which ends when this is dropped.
+pub(crate) struct Store {
+    /// As the user names it.
+    name: PathBuf,
+    /// The file itself, where the name is a symbolic link.
+    file: PathBuf,
+    text: String,
+    pub(crate) document: DocumentMut,
+    _lock: File,
+}
+
+impl Store {
+    /// Locks and reads a TOML file. Whoever has the lock is waited for.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no TOML.
+    pub(crate) fn open(name: &Path) -> Result<Self, Error> {
+        let file = fs::canonicalize(name).map_err(|error| unreadable(name, error))?;
+        // The folder, because the file is another one after each change.
+        let lock = File::open(folder(&file)).and_then(|folder| {
+            flock(&folder, FlockOperation::LockExclusive)?;
+            Ok(folder)
+        });
+        let lock = lock.map_err(|error| {
+            let folder = folder(&file).display();
+            Error::environment(format!("cannot lock the folder {folder}"), error)
+        })?;
+        let text = fs::read_to_string(&file).map_err(|error| unreadable(name, error))?;
+        let document = text.parse::<DocumentMut>().map_err(|error| {
+            let name = name.display();
+            Error::Usage(format!("{name}: {}", error.to_string().trim_end()))
+        })?;
+        Ok(Self {
+            name: name.to_owned(),
+            file,
+            text,
+            document,
+            _lock: lock,
+        })
+    }
+
+    /// The file as the user names it.
+    pub(crate) fn name(&self) -> &Path {
+        &self.name
+    }
+
+    /// What the document says as a configuration of the proxy.
+    ///
+    /// # Errors
+    /// When the proxy would refuse it; the text shows where and why.
+    pub(crate) fn draft(&self) -> Result<Draft, Error> {
+        let text = self.document.to_string();
+        Ok(Draft::from_toml(&text, &self.name.to_string_lossy())?)
+    }
+
+    /// Replaces the configuration of the proxy.
+    ///
+    /// # Errors
+    /// When the proxy would refuse the new text, or it cannot be written. The file is then what it was.
+    pub(crate) fn save(self) -> Result<Draft, Error> {
+        let draft = self.draft()?;
+        self.replace()?;
+        Ok(draft)
+    }
+
+    /// Replaces the file, if anything is different.
+    ///
+    /// # Errors
+    /// When it cannot be written. The file is then what it was.
+    pub(crate) fn replace(self) -> Result<(), Error> {
+        let text = self.document.to_string();
+        if text == self.text {
+            return Ok(());
+        }
+        replace(&self.file, text.as_bytes()).map_err(|error| {
+            let name = self.name.display();
+            Error::environment(format!("{name} is unchanged: it cannot be written"), error)
+        })
+    }
+}
+
+/// A file's text, and what it says.
+///
+/// # Errors
+/// When it cannot be read or has mistakes.
+pub(crate) fn read(name: &Path) -> Result<(String, Draft), Error> {
+    let text = fs::read_to_string(name).map_err(|error| unreadable(name, error))?;
+    let draft = Draft::from_toml(&text, &name.to_string_lossy())?;
+    Ok((text, draft))
+}
+
+fn unreadable(name: &Path, source: io::Error) -> Error {
+    Error::from(ConfigError::Read {
+        path: name.to_owned(),
+        source,
+    })
+}
+
+fn folder(file: &Path) -> &Path {
+    file.parent().unwrap_or_else(|| Path::new("/"))
+}
+
+/// Puts a text in the place of a file, with its mode and its owner. A crash leaves one or the other.
+fn replace(file: &Path, text: &[u8]) -> io::Result<()> {
+    let old = fs::metadata(file)?;
+    if old.permissions().readonly() {
+        let message = "it is read-only";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+    }
+    // Only to learn whether it may be written: the folder alone would decide about the rename.
+    OpenOptions::new().write(true).open(file)?;
+    let mut new = NamedTempFile::new_in(folder(file))?;
+    let made = new.as_file().metadata()?;
+    if (made.uid(), made.gid()) != (old.uid(), old.gid()) {
+        let (owner, group) = (Uid::from_raw(old.uid()), Gid::from_raw(old.gid()));
+        fchown(new.as_file(), Some(owner), Some(group))?;
+    }
+    let mode = fs::Permissions::from_mode(old.mode() & 0o7777);
+    new.as_file().set_permissions(mode)?;
+    write(&mut new, text)?;
+    new.persist(file)?;
+    File::open(folder(file))?.sync_all()
+}
+
+fn write(file: &mut NamedTempFile, text: &[u8]) -> io::Result<()> {
+    file.write_all(text)?;
+    file.as_file().sync_all()
+}
+
+/// Sets a value and keeps the comment behind it.
+pub(crate) fn put(table: &mut dyn TableLike, key: &str, new: impl Into<Value>) {
+    let new = new.into();
+    match table.get_mut(key) {
+        Some(Item::Value(old)) => {
+            let decor = old.decor().clone();
+            *old = new;
+            *old.decor_mut() = decor;
+        }
+        _ => {
+            table.insert(key, value(new));
+        }
+    }
+}
