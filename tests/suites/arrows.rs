@@ -153,7 +153,7 @@ const FLOORS: [(&str, &[&[&str]]); 5] = [
             &["cmdlet", "error"],
             &["output", "store", "value"],
             &["running"],
-            &["check", "partner", "serve"],
+            &["check", "gateway_config", "partner", "serve"],
         ],
     ),
 ];

@@ -6,6 +6,7 @@
 mod check;
 mod cmdlet;
 mod error;
+mod gateway_config;
 mod output;
 mod partner;
 mod running;
@@ -37,6 +38,8 @@ enum Command {
     Check,
     /// Allow partners, change and show them (…-CsXmppAllowedPartner)
     Partner(partner::Args),
+    /// Show and change limits and times (…-CsXmppGatewayConfiguration)
+    GatewayConfig(gateway_config::Args),
 }
 
 impl Args {
@@ -74,5 +77,6 @@ pub fn run(args: &Args) -> Result<Exit, Error> {
         None => serve::command(config),
         Some(Command::Check) => check::command(config),
         Some(Command::Partner(args)) => partner::command(config, args),
+        Some(Command::GatewayConfig(args)) => gateway_config::command(config, args),
     }
 }

@@ -1,0 +1,121 @@
+//! `gateway-config get` and `set`.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::{CONFIG, Place};
+
+#[test]
+fn defaults_are_those_of_the_cmdlet() {
+    let place = Place::new();
+    insta::assert_snapshot!(place.good(&["gateway-config", "get"]).out, @r"
+    Identity                       : Global
+    ConnectionLimit                : 1000
+    PartnerConnectionLimit         : 20
+    KeepAliveInterval              : 300
+    StreamEstablishmentTimeout     : 60
+    StreamInactivityTimeout        : 600
+    DialbackPassphrase             : not set: a random one at each start
+    ");
+    let json = place.good(&["gateway-config", "get", "--json"]).out;
+    let json: Value = serde_json::from_str(&json).expect("it is JSON");
+    insta::assert_snapshot!(format!("{json:#}"), @r#"
+    {
+      "ConnectionLimit": 1000,
+      "DialbackPassphraseSet": false,
+      "Identity": "Global",
+      "KeepAliveInterval": 300,
+      "PartnerConnectionLimit": 20,
+      "StreamEstablishmentTimeout": 60,
+      "StreamInactivityTimeout": 600
+    }
+    "#);
+}
+
+#[test]
+fn limits_and_times_are_set_by_the_parameters_of_the_cmdlet() {
+    let place = Place::with(&format!(
+        "{CONFIG}\n[limits]\nconnections = 9 # few\ndepth = 10\n"
+    ));
+    let done = place.good(&[
+        "gateway-config",
+        "set",
+        "-ConnectionLimit",
+        "500",
+        "-PartnerConnectionLimit",
+        "10",
+        "-KeepAliveInterval",
+        "120",
+        "-StreamEstablishmentTimeout",
+        "30s",
+        "-StreamInactivityTimeout",
+        "20m",
+    ]);
+    let expected = "\n[limits]\nconnections = 500 # few\ndepth = 10\npartner-connections = 10\n\
+                    keep-alive-interval = 120\nstream-establishment-timeout = \"30s\"\n\
+                    stream-inactivity-timeout = \"20m\"\n";
+    assert_eq!(place.config(), format!("{CONFIG}{expected}"));
+    assert!(
+        done.out.contains("StreamInactivityTimeout        : 1200"),
+        "{}",
+        done.out
+    );
+    // Where there is no such table yet.
+    let place = Place::new();
+    place.good(&["gateway-config", "set", "-ConnectionLimit", "500"]);
+    assert!(place.config().contains("[limits]\nconnections = 500\n"));
+}
+
+#[test]
+fn the_passphrase_is_set_and_never_shown() {
+    let place = Place::new();
+    let mut command = place.command(&["gateway-config", "set", "-DialbackPassphrase", "-"]);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut input = child.stdin.take().expect("it is piped");
+    input.write_all(b"s3cret words\n").expect("it reads");
+    drop(input);
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success());
+    assert!(
+        place.config().contains("\nsecret = \"s3cret words\"\n"),
+        "{}",
+        place.config()
+    );
+    for arguments in [
+        &["get"][..],
+        &["get", "--json"],
+        &["set", "-ConnectionLimit", "5"],
+    ] {
+        let done = place.good(&[&["gateway-config"], arguments].concat());
+        assert!(!done.out.contains("s3cret") && !done.err.contains("s3cret"));
+        assert!(done.out.contains("Passphrase"), "{}", done.out);
+    }
+    place.good(&["gateway-config", "set", "-DialbackPassphrase", "$null"]);
+    assert!(!place.config().contains("secret"));
+}
+
+#[test]
+fn values_that_make_no_sense_are_refused_by_the_reader_of_the_proxy() {
+    let place = Place::new();
+    for (arguments, part) in [
+        (&["-ConnectionLimit", "0"][..], "has to be at least 1"),
+        (&["-ConnectionLimit", "many"], "'many'"),
+        (&["-KeepAliveInterval", "0"], "a duration may not be zero"),
+        (&["-KeepAliveInterval", "5 days"], "a duration needs a unit"),
+        (
+            &["-StreamInactivityTimeout", "soon"],
+            "a duration needs a unit",
+        ),
+        (&[], "nothing to set"),
+    ] {
+        let done = place.refused(&[&["gateway-config", "set"], arguments].concat(), 2);
+        assert!(done.err.contains(part), "{part} is missing: {}", done.err);
+    }
+}

@@ -1,0 +1,212 @@
+//! `s2spec proxy gateway-config`: Get- and Set-CsXmppGatewayConfiguration.
+
+use std::io::{self, BufRead as _};
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Subcommand;
+use reference_proxy::config::Draft;
+use serde_json::{Value, json};
+use toml_edit::{DocumentMut, Item, Table, TableLike};
+
+use crate::error::{Error, Exit};
+use crate::output::{Lines, note, print};
+use crate::running;
+use crate::store::{self, Store, put};
+use crate::value::{self, Change};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show limits and times (Get-CsXmppGatewayConfiguration)
+    Get(Get),
+    /// Change limits and times (Set-CsXmppGatewayConfiguration)
+    Set(Set),
+}
+
+#[derive(Debug, clap::Args)]
+struct Get {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A time is a number of seconds, or a text such as 250ms, 60s, 5m, 8h.
+#[derive(Debug, clap::Args)]
+struct Set {
+    /// Connections with all partners at a time [default: 1000]
+    #[arg(long, value_name = "NUMBER")]
+    connection_limit: Option<u32>,
+    /// Connections with one partner at a time [default: 20]
+    #[arg(long, value_name = "NUMBER")]
+    partner_connection_limit: Option<u32>,
+    /// Silence after which a partner that keeps alive is cut off [default: 300]
+    #[arg(long, value_name = "TIME")]
+    keep_alive_interval: Option<String>,
+    /// Time for a partner to establish a stream [default: 60]
+    #[arg(long, value_name = "TIME")]
+    stream_establishment_timeout: Option<String>,
+    /// Time without a stanza after which a stream is closed [default: 600]
+    #[arg(long, value_name = "TIME")]
+    stream_inactivity_timeout: Option<String>,
+    /// What the proxies of a pool share for dialback keys; `-` reads it from standard input, nothing
+    /// or $null makes each start use a random one
+    #[arg(long, value_name = "SECRET", value_parser = value::description)]
+    dialback_passphrase: Option<Change<String>>,
+    /// Show what would be in force, and save nothing
+    #[arg(long)]
+    what_if: bool,
+}
+
+/// The limits and times of the file: the parameter, and the setting in `[limits]`.
+const LIMITS: [(&str, &str); 5] = [
+    ("ConnectionLimit", "connections"),
+    ("PartnerConnectionLimit", "partner-connections"),
+    ("KeepAliveInterval", "keep-alive-interval"),
+    ("StreamEstablishmentTimeout", "stream-establishment-timeout"),
+    ("StreamInactivityTimeout", "stream-inactivity-timeout"),
+];
+
+pub(crate) fn command(config: &Path, args: &Args) -> Result<Exit, Error> {
+    match &args.command {
+        Command::Get(get) => {
+            let (_, draft) = store::read(config)?;
+            print(&match get.json {
+                true => format!("{:#}\n", in_json(&draft)),
+                false => list(&draft),
+            })?;
+            Ok(Exit::Good)
+        }
+        Command::Set(set) => change(config, set),
+    }
+}
+
+fn change(config: &Path, set: &Set) -> Result<Exit, Error> {
+    let limits = [
+        set.connection_limit.map(|number| number.to_string()),
+        set.partner_connection_limit
+            .map(|number| number.to_string()),
+        set.keep_alive_interval.clone(),
+        set.stream_establishment_timeout.clone(),
+        set.stream_inactivity_timeout.clone(),
+    ];
+    if limits.iter().all(Option::is_none) && set.dialback_passphrase.is_none() {
+        return Err(Error::Usage(
+            "nothing to set: name at least one setting, such as --connection-limit".to_owned(),
+        ));
+    }
+    let passphrase = match &set.dialback_passphrase {
+        Some(Change::To(text)) if text == "-" => Some(Change::To(from_input()?)),
+        other => other.clone(),
+    };
+    let mut store = Store::open(config)?;
+    store.draft()?;
+    for ((_, setting), wanted) in LIMITS.iter().zip(limits) {
+        if let Some(wanted) = wanted {
+            put(table(&mut store.document), setting, amount(&wanted));
+        }
+    }
+    match passphrase {
+        None => {}
+        Some(Change::Clear) => drop(store.document.remove("secret")),
+        Some(Change::To(secret)) => put(store.document.as_table_mut(), "secret", secret),
+    }
+    let draft = match set.what_if {
+        true => store.draft()?,
+        false => store.save()?,
+    };
+    print(&list(&draft))?;
+    match set.what_if {
+        true => note(&format!("{} is unchanged", config.display())),
+        false => running::tell(config, &draft),
+    }
+    Ok(Exit::Good)
+}
+
+/// The table `[limits]`, which is made if it is missing.
+fn table(document: &mut DocumentMut) -> &mut dyn TableLike {
+    let limits = document.entry("limits");
+    let limits = limits.or_insert_with(|| Item::Table(Table::new()));
+    limits
+        .as_table_like_mut()
+        .expect("the reader has taken it for a table")
+}
+
+/// A number where it is one; what else it may be, the reader knows.
+fn amount(text: &str) -> toml_edit::Value {
+    match text.parse::<i64>() {
+        Ok(number) => number.into(),
+        Err(_) => text.into(),
+    }
+}
+
+fn from_input() -> Result<String, Error> {
+    let mut line = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .map_err(|error| Error::environment("cannot read the passphrase", error))?;
+    let line = line.trim_end_matches(['\n', '\r']);
+    match line.is_empty() {
+        true => Err(Error::Usage(
+            "the passphrase on standard input is empty".to_owned(),
+        )),
+        false => Ok(line.to_owned()),
+    }
+}
+
+fn list(draft: &Draft) -> String {
+    let limits = &draft.limits;
+    let mut lines = Lines::default();
+    lines.add("Identity", "Global");
+    lines.add("ConnectionLimit", &limits.connections.to_string());
+    let of_one = limits.partner_connections.to_string();
+    lines.add("PartnerConnectionLimit", &of_one);
+    for (name, time) in times(draft) {
+        lines.add(name, &seconds(time).to_string());
+    }
+    let passphrase = match draft.has_secret() {
+        true => "set",
+        false => "not set: a random one at each start",
+    };
+    lines.add("DialbackPassphrase", passphrase);
+    lines.text()
+}
+
+fn in_json(draft: &Draft) -> Value {
+    let mut all = json!({
+        "Identity": "Global",
+        "ConnectionLimit": draft.limits.connections,
+        "PartnerConnectionLimit": draft.limits.partner_connections,
+        "DialbackPassphraseSet": draft.has_secret(),
+    });
+    for (name, time) in times(draft) {
+        all[name] = json!(seconds(time));
+    }
+    all
+}
+
+fn times(draft: &Draft) -> [(&'static str, Duration); 3] {
+    let limits = &draft.limits;
+    [
+        ("KeepAliveInterval", limits.keep_alive_interval),
+        (
+            "StreamEstablishmentTimeout",
+            limits.stream_establishment_timeout,
+        ),
+        ("StreamInactivityTimeout", limits.stream_inactivity_timeout),
+    ]
+}
+
+/// Whole seconds as such, others with a fraction.
+fn seconds(time: Duration) -> serde_json::Number {
+    match time.subsec_nanos() {
+        0 => time.as_secs().into(),
+        _ => serde_json::Number::from_f64(time.as_secs_f64()).expect("a duration is finite"),
+    }
+}
