@@ -153,7 +153,7 @@ const FLOORS: [(&str, &[&[&str]]); 5] = [
             &["cmdlet", "error"],
             &["output", "store", "value"],
             &["running"],
-            &["check", "gateway_config", "partner", "serve"],
+            &["check", "csr", "gateway_config", "partner", "serve"],
         ],
     ),
 ];

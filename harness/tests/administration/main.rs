@@ -1,5 +1,6 @@
 //! Tests the administration of the proxy as an administrator uses it: by its command line.
 
+mod csr;
 mod gateway_config;
 mod partner;
 

@@ -5,6 +5,7 @@
 
 mod check;
 mod cmdlet;
+mod csr;
 mod error;
 mod gateway_config;
 mod output;
@@ -40,6 +41,8 @@ enum Command {
     Partner(partner::Args),
     /// Show and change limits and times (…-CsXmppGatewayConfiguration)
     GatewayConfig(gateway_config::Args),
+    /// Make a key and a request for a certificate
+    Csr(csr::Args),
 }
 
 impl Args {
@@ -78,5 +81,6 @@ pub fn run(args: &Args) -> Result<Exit, Error> {
         Some(Command::Check) => check::command(config),
         Some(Command::Partner(args)) => partner::command(config, args),
         Some(Command::GatewayConfig(args)) => gateway_config::command(config, args),
+        Some(Command::Csr(args)) => csr::command(config, args),
     }
 }

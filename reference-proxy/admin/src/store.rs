@@ -106,6 +106,13 @@ pub(crate) fn read(name: &Path) -> Result<(String, Draft), Error> {
     Ok((text, draft))
 }
 
+/// The file that a setting names, which is relative to the configuration; none if the setting is PEM.
+pub(crate) fn beside(config: &Path, setting: &str) -> Option<PathBuf> {
+    let pem = setting.contains("-----BEGIN ");
+    let folder = config.parent().unwrap_or_else(|| Path::new(""));
+    (!pem).then(|| folder.join(setting))
+}
+
 fn unreadable(name: &Path, source: io::Error) -> Error {
     Error::from(ConfigError::Read {
         path: name.to_owned(),
@@ -137,6 +144,28 @@ fn replace(file: &Path, text: &[u8]) -> io::Result<()> {
     write(&mut new, text)?;
     new.persist(file)?;
     File::open(folder(file))?.sync_all()
+}
+
+/// Writes a file that is not there yet, for the owner's eyes only if it is `private`.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] unless it may be `replaced`, or as the system says. There is then
+/// no new file, nor a part of one.
+pub(crate) fn create(file: &Path, text: &[u8], private: bool, replaced: bool) -> io::Result<()> {
+    let folder = match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let mode = if private { 0o600 } else { 0o644 };
+    let mut new = tempfile::Builder::new()
+        .permissions(fs::Permissions::from_mode(mode))
+        .tempfile_in(folder)?;
+    write(&mut new, text)?;
+    match replaced {
+        true => new.persist(file)?,
+        false => new.persist_noclobber(file)?,
+    };
+    File::open(folder)?.sync_all()
 }
 
 fn write(file: &mut NamedTempFile, text: &[u8]) -> io::Result<()> {

@@ -1,6 +1,8 @@
 //! Values of options, in the spelling of the cmdlets or of the file.
 
-use reference_proxy::config::{Domain, PartnerType, ProxyAddress, Support};
+use reference_proxy::config::{Domain, Draft, PartnerType, ProxyAddress, Support};
+
+use crate::error::Error;
 
 const SUPPORT: [(Support, &str, &str); 3] = [
     (Support::Required, "Required", "required"),
@@ -122,6 +124,24 @@ pub(crate) fn description(text: &str) -> Result<Change<String>, String> {
 
 pub(crate) fn domain(text: &str) -> Result<Domain, String> {
     Domain::parse(text).map_err(|error| error.to_string())
+}
+
+/// These served domains, or all if none is named.
+///
+/// # Errors
+/// When one of them is not served.
+pub(crate) fn served(draft: &Draft, named: &[Domain]) -> Result<Vec<Domain>, Error> {
+    if named.is_empty() {
+        return Ok(draft.domains.clone());
+    }
+    if let Some(other) = named.iter().find(|name| !draft.domains.contains(name)) {
+        let served: Vec<&str> = draft.domains.iter().map(Domain::as_str).collect();
+        let served = served.join(", ");
+        return Err(Error::Usage(format!(
+            "`{other}` is not served here; --domain is one of {served}"
+        )));
+    }
+    Ok(named.to_vec())
 }
 
 /// What becomes of a list of domains.
