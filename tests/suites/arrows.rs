@@ -116,7 +116,7 @@ const FLOORS: [(&str, &[&[&str]]); 5] = [
     (
         "simulated-partners",
         &[
-            &["board", "diagnostic", "nearest", "wire"],
+            &["board", "diagnostic", "dns", "nearest", "wire"],
             &["document", "event", "negotiate", "stanza"],
             &["reaction"],
             &["persona"],
@@ -153,7 +153,7 @@ const FLOORS: [(&str, &[&[&str]]); 5] = [
             &["cmdlet", "error"],
             &["output", "store", "value"],
             &["running"],
-            &["check", "csr", "gateway_config", "partner", "serve"],
+            &["check", "csr", "dns", "gateway_config", "partner", "serve"],
         ],
     ),
 ];

@@ -1,6 +1,7 @@
 //! Tests the administration of the proxy as an administrator uses it: by its command line.
 
 mod csr;
+mod dns;
 mod gateway_config;
 mod partner;
 

@@ -6,6 +6,7 @@
 mod check;
 mod cmdlet;
 mod csr;
+mod dns;
 mod error;
 mod gateway_config;
 mod output;
@@ -43,6 +44,8 @@ enum Command {
     GatewayConfig(gateway_config::Args),
     /// Make a key and a request for a certificate
     Csr(csr::Args),
+    /// Print the DNS records to publish, or check those that are
+    Dns(dns::Args),
 }
 
 impl Args {
@@ -82,5 +85,6 @@ pub fn run(args: &Args) -> Result<Exit, Error> {
         Some(Command::Partner(args)) => partner::command(config, args),
         Some(Command::GatewayConfig(args)) => gateway_config::command(config, args),
         Some(Command::Csr(args)) => csr::command(config, args),
+        Some(Command::Dns(args)) => dns::command(config, args),
     }
 }

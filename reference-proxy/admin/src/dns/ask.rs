@@ -1,0 +1,121 @@
+//! What is published, held against what should be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::net::NetError;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use reference_proxy::dns_client;
+
+use super::records::{Data, Record};
+use crate::error::{Error, Exit};
+
+/// Looks each name of the records up, and says of each record whether it is there.
+///
+/// # Errors
+/// When there is no name server. That one does not answer is part of the result.
+pub(super) fn compare(
+    wanted: &[Record],
+    servers: &[SocketAddr],
+    patience: Duration,
+) -> Result<(String, Exit), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::environment("cannot start the network", error))?;
+    runtime.block_on(async {
+        let client = dns_client(servers, patience)
+            .map_err(|error| Error::environment("cannot ask any name server", error))?;
+        let mut text = String::new();
+        let mut good = true;
+        // All at once, so that a silent name server is waited for only once.
+        let asked = by_question(wanted).into_iter().map(|(question, wanted)| {
+            let (owner, kind) = question;
+            let answer = published(client.clone(), owner.to_owned(), kind);
+            let answer = tokio::spawn(tokio::time::timeout(patience, answer));
+            (question, wanted, answer)
+        });
+        for ((owner, kind), wanted, answer) in asked.collect::<Vec<_>>() {
+            let answer = answer
+                .await
+                .map_err(|error| Error::environment("cannot ask any name server", error))?;
+            let found = match answer {
+                Ok(Ok(found)) => found,
+                Ok(Err(error)) => {
+                    text.push_str(&format!("no answer  {owner} {kind}: {error}\n"));
+                    good = false;
+                    continue;
+                }
+                Err(_) => {
+                    let seconds = patience.as_secs_f64();
+                    text.push_str(&format!("no answer  {owner} {kind}: within {seconds} s\n"));
+                    good = false;
+                    continue;
+                }
+            };
+            for data in wanted.union(&found) {
+                let word = match (wanted.contains(data), found.contains(data)) {
+                    (true, true) => "published",
+                    (true, false) => "missing",
+                    (false, _) => "unwanted",
+                };
+                good &= word == "published";
+                text.push_str(&format!("{word:9}  {owner} {data}\n"));
+            }
+        }
+        let exit = if good { Exit::Good } else { Exit::Wanting };
+        Ok((text, exit))
+    })
+}
+
+/// The records of each name and type.
+fn by_question(records: &[Record]) -> BTreeMap<(&str, RecordType), BTreeSet<Data>> {
+    let mut questions: BTreeMap<_, BTreeSet<Data>> = BTreeMap::new();
+    for Record { owner, data } in records {
+        let kind = match data.kind() {
+            "SRV" => RecordType::SRV,
+            "A" => RecordType::A,
+            _ => RecordType::AAAA,
+        };
+        let question = questions.entry((owner.as_str(), kind)).or_default();
+        question.insert(data.clone());
+        // An address of the other family would lead partners elsewhere.
+        if matches!(data, Data::Address(_)) {
+            for kind in [RecordType::A, RecordType::AAAA] {
+                questions.entry((owner.as_str(), kind)).or_default();
+            }
+        }
+    }
+    questions
+}
+
+async fn published(
+    client: TokioResolver,
+    owner: String,
+    kind: RecordType,
+) -> Result<BTreeSet<Data>, NetError> {
+    let name = Name::from_ascii(&owner)?;
+    let answer = match client.lookup(name, kind).await {
+        Ok(answer) => answer,
+        Err(error) if error.is_no_records_found() => return Ok(BTreeSet::new()),
+        Err(error) => return Err(error),
+    };
+    let data = answer.answers().iter().map(|record| &record.data);
+    Ok(data.filter_map(read).collect())
+}
+
+fn read(data: &RData) -> Option<Data> {
+    match data {
+        RData::SRV(srv) => Some(Data::Srv {
+            priority: srv.priority,
+            weight: srv.weight,
+            port: srv.port,
+            target: srv.target.to_ascii().to_ascii_lowercase(),
+        }),
+        RData::A(address) => Some(Data::Address(address.0.into())),
+        RData::AAAA(address) => Some(Data::Address(address.0.into())),
+        _ => None,
+    }
+}

@@ -1,0 +1,169 @@
+//! The records to publish.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+
+use reference_proxy::config::Domain;
+
+/// A proxy of the pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Member {
+    name: Domain,
+    addresses: Vec<IpAddr>,
+}
+
+/// Reads `xmpp.example` or `xmpp.example=192.0.2.1,2001:db8::1`.
+pub(super) fn member(text: &str) -> Result<Member, String> {
+    let (name, addresses) = text.split_once('=').unwrap_or((text, ""));
+    let name = Domain::parse(name).map_err(|error| format!("`{name}`: {error}"))?;
+    let addresses = addresses.split(',').filter(|address| !address.is_empty());
+    let addresses: Result<Vec<IpAddr>, String> = addresses
+        .map(|address| {
+            address
+                .parse()
+                .map_err(|_| format!("`{address}` is not an IP address"))
+        })
+        .collect();
+    Ok(Member {
+        name,
+        addresses: addresses?,
+    })
+}
+
+/// A record, its names absolute.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Record {
+    pub(super) owner: String,
+    pub(super) data: Data,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Data {
+    Srv {
+        priority: u16,
+        weight: u16,
+        port: u16,
+        target: String,
+    },
+    Address(IpAddr),
+}
+
+impl Data {
+    /// The type of the record.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Srv { .. } => "SRV",
+            Self::Address(IpAddr::V4(_)) => "A",
+            Self::Address(IpAddr::V6(_)) => "AAAA",
+        }
+    }
+}
+
+impl fmt::Display for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Srv {
+                priority,
+                weight,
+                port,
+                target,
+            } => write!(f, "SRV {priority} {weight} {port} {target}"),
+            Self::Address(address) => write!(f, "{} {address}", self.kind()),
+        }
+    }
+}
+
+/// The priority of the first member, and the distance to the next.
+const STEP: u16 = 10;
+
+/// SRV records of each domain (RFC 6120 §3.2.1, XEP-0368 §3), a priority for each member, and the
+/// members' addresses.
+pub(super) fn wanted(
+    domains: &[Domain],
+    members: &[Member],
+    port: u16,
+    direct_tls: bool,
+) -> Vec<Record> {
+    let services: &[&str] = match direct_tls {
+        true => &["_xmpp-server._tcp", "_xmpps-server._tcp"],
+        false => &["_xmpp-server._tcp"],
+    };
+    let mut records = Vec::new();
+    for domain in domains {
+        for service in services {
+            let mut priority = STEP;
+            for member in members {
+                records.push(Record {
+                    owner: format!("{service}.{domain}."),
+                    data: Data::Srv {
+                        priority,
+                        weight: 0,
+                        port,
+                        target: format!("{}.", member.name),
+                    },
+                });
+                priority = priority.saturating_add(STEP);
+            }
+        }
+    }
+    for member in members {
+        records.extend(member.addresses.iter().map(|address| Record {
+            owner: format!("{}.", member.name),
+            data: Data::Address(*address),
+        }));
+    }
+    records
+}
+
+/// The records as a name server reads them (RFC 1035 §5).
+pub(super) fn zone_file(records: &[Record], members: &[Member], ttl: u32) -> String {
+    let mut text = format!("$TTL {ttl}\n");
+    for Record { owner, data } in records {
+        text.push_str(&format!("{owner} IN {data}\n"));
+    }
+    let silent = members.iter().filter(|member| member.addresses.is_empty());
+    for name in silent.map(|member| &member.name).collect::<BTreeSet<_>>() {
+        text.push_str(&format!("; {name} needs an A or AAAA record, too\n"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn domain(text: &str) -> Domain {
+        Domain::parse(text).expect("a domain")
+    }
+
+    #[test]
+    fn each_member_has_a_priority_of_its_own() {
+        let members = ["x1.a.example=192.0.2.1,2001:db8::1", "x2.a.example"];
+        let members = members.map(|text| member(text).expect("valid"));
+        let records = wanted(&[domain("a.example")], &members, 5269, false);
+        let text = zone_file(&records, &members, 60);
+        assert_eq!(
+            text,
+            "$TTL 60\n\
+             _xmpp-server._tcp.a.example. IN SRV 10 0 5269 x1.a.example.\n\
+             _xmpp-server._tcp.a.example. IN SRV 20 0 5269 x2.a.example.\n\
+             x1.a.example. IN A 192.0.2.1\n\
+             x1.a.example. IN AAAA 2001:db8::1\n\
+             ; x2.a.example needs an A or AAAA record, too\n"
+        );
+        let direct = wanted(&[domain("a.example")], &members, 5269, true);
+        let direct = direct
+            .iter()
+            .filter(|record| record.owner.starts_with("_xmpps-"));
+        assert_eq!(direct.count(), 2);
+    }
+
+    #[test]
+    fn a_member_is_a_name_with_or_without_addresses() {
+        assert!(member("x.example=192.0.2.1").is_ok());
+        for text in ["", "=192.0.2.1", "x.example=y", "a b"] {
+            assert!(member(text).is_err(), "{text}");
+        }
+    }
+}
