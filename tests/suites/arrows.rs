@@ -154,6 +154,7 @@ const FLOORS: [(&str, &[&[&str]]); 5] = [
             &["output", "store", "value"],
             &["running"],
             &["check", "csr", "dns", "gateway_config", "partner", "serve"],
+            &["setup"],
         ],
     ),
 ];

@@ -3,7 +3,9 @@
 mod csr;
 mod dns;
 mod gateway_config;
+mod page;
 mod partner;
+mod setup;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -19,7 +19,7 @@ use crate::store::{self, beside, create};
 use crate::value;
 
 /// Without options: the certificate of the external side, for all served domains.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Args {
     /// Only for this served domain; may be given several times
     #[arg(long, value_name = "DOMAIN", value_parser = value::domain)]
@@ -41,19 +41,19 @@ pub(crate) struct Args {
     common_name: Option<String>,
     /// Subject: the organization
     #[arg(long, value_name = "TEXT")]
-    organization: Option<String>,
+    pub(crate) organization: Option<String>,
     /// Subject: the unit of the organization
     #[arg(long, value_name = "TEXT")]
-    organizational_unit: Option<String>,
+    pub(crate) organizational_unit: Option<String>,
     /// Subject: the city
     #[arg(long, value_name = "TEXT")]
-    locality: Option<String>,
+    pub(crate) locality: Option<String>,
     /// Subject: the state or province
     #[arg(long, value_name = "TEXT")]
-    state: Option<String>,
+    pub(crate) state: Option<String>,
     /// Subject: the country, two letters
     #[arg(long, value_name = "CODE", value_parser = country)]
-    country: Option<String>,
+    pub(crate) country: Option<String>,
     /// Where the key is written [default: the key that the configuration names]
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -65,8 +65,9 @@ pub(crate) struct Args {
     force: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum KeyType {
+    #[default]
     #[value(name = "rsa-2048")]
     Rsa2048,
     #[value(name = "rsa-3072")]
@@ -75,6 +76,17 @@ enum KeyType {
     Rsa4096,
     EcdsaP256,
     EcdsaP384,
+}
+
+impl Args {
+    /// The certificate of the internal side of the proxy with this name.
+    pub(crate) fn internal(name: Domain) -> Self {
+        Self {
+            internal: true,
+            san: vec![name],
+            ..Self::default()
+        }
+    }
 }
 
 impl KeyType {
@@ -90,7 +102,7 @@ impl KeyType {
     }
 }
 
-fn country(text: &str) -> Result<String, String> {
+pub(crate) fn country(text: &str) -> Result<String, String> {
     let letters = text.bytes().all(|byte| byte.is_ascii_alphabetic());
     match letters && text.len() == 2 {
         true => Ok(text.to_ascii_uppercase()),
@@ -105,7 +117,7 @@ pub(crate) fn command(config: &Path, args: &Args) -> Result<Exit, Error> {
 }
 
 /// Writes key and request, and says what is in it.
-fn make(config: &Path, args: &Args) -> Result<String, Error> {
+pub(crate) fn make(config: &Path, args: &Args) -> Result<String, Error> {
     let (_, draft) = store::read(config)?;
     let names = names(&draft, args)?;
     let side = match args.internal {

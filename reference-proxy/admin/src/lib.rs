@@ -13,6 +13,7 @@ mod output;
 mod partner;
 mod running;
 mod serve;
+mod setup;
 mod store;
 mod value;
 
@@ -42,6 +43,8 @@ enum Command {
     Partner(partner::Args),
     /// Show and change limits and times (…-CsXmppGatewayConfiguration)
     GatewayConfig(gateway_config::Args),
+    /// Go the whole way from nothing to a proxy that federates
+    Setup(setup::Args),
     /// Make a key and a request for a certificate
     Csr(csr::Args),
     /// Print the DNS records to publish, or check those that are
@@ -84,6 +87,7 @@ pub fn run(args: &Args) -> Result<Exit, Error> {
         Some(Command::Check) => check::command(config),
         Some(Command::Partner(args)) => partner::command(config, args),
         Some(Command::GatewayConfig(args)) => gateway_config::command(config, args),
+        Some(Command::Setup(args)) => setup::command(config, args),
         Some(Command::Csr(args)) => csr::command(config, args),
         Some(Command::Dns(args)) => dns::command(config, args),
     }

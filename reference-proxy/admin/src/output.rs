@@ -26,6 +26,30 @@ pub(crate) fn note(text: &str) {
 
 /// The most columns of a line.
 const WIDTH: usize = 80;
+/// Text with each of its lines indented, and folded where it is long.
+pub(crate) fn folded(text: &str, indent: &str) -> String {
+    let mut shown = String::new();
+    for line in text.lines() {
+        let mut filled = 0;
+        for word in line.split_whitespace() {
+            let length = word.chars().count();
+            if filled > 0 && filled + 1 + length <= WIDTH {
+                shown.push(' ');
+                filled += 1 + length;
+            } else {
+                if filled > 0 {
+                    shown.push('\n');
+                }
+                shown.push_str(indent);
+                filled = indent.len() + length;
+            }
+            shown.push_str(word);
+        }
+        shown.push('\n');
+    }
+    shown
+}
+
 /// Where the values of a list begin.
 const VALUES: usize = 33;
 

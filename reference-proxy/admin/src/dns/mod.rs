@@ -6,12 +6,13 @@ mod records;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use reference_proxy::config::Domain;
+use reference_proxy::config::{Domain, Draft};
 
 use crate::error::{Error, Exit};
 use crate::output::print;
 use crate::{store, value};
-use records::{Member, member};
+use records::member;
+pub(crate) use records::{Member, Record, from_zone, members};
 
 /// How long others may keep a record, in seconds.
 const TTL: u32 = 3600;
@@ -56,4 +57,19 @@ pub(crate) fn command(config: &Path, args: &Args) -> Result<Exit, Error> {
     let (text, exit) = ask::compare(&wanted, &servers, draft.limits.dns_timeout)?;
     print(&text)?;
     Ok(exit)
+}
+
+/// The zone file of all served domains, as without options.
+pub(crate) fn zone(draft: &Draft, members: &[Member]) -> String {
+    let port = draft.external.listen.port();
+    let wanted = records::wanted(&draft.domains, members, port, draft.direct_tls);
+    records::zone_file(&wanted, members, TTL)
+}
+
+/// What is published of the records, by the name servers of the configuration.
+///
+/// # Errors
+/// When there is no name server.
+pub(crate) fn compare(records: &[Record], draft: &Draft) -> Result<(String, Exit), Error> {
+    ask::compare(records, &draft.dns, draft.limits.dns_timeout)
 }

@@ -8,7 +8,7 @@ use reference_proxy::config::Domain;
 
 /// A proxy of the pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Member {
+pub(crate) struct Member {
     name: Domain,
     addresses: Vec<IpAddr>,
 }
@@ -33,13 +33,13 @@ pub(super) fn member(text: &str) -> Result<Member, String> {
 
 /// A record, its names absolute.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Record {
+pub(crate) struct Record {
     pub(super) owner: String,
     pub(super) data: Data,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Data {
+pub(crate) enum Data {
     Srv {
         priority: u16,
         weight: u16,
@@ -129,6 +129,58 @@ pub(super) fn zone_file(records: &[Record], members: &[Member], ttl: u32) -> Str
     text
 }
 
+/// Reads members with spaces between them, at least one.
+pub(crate) fn members(text: &str) -> Result<Vec<Member>, String> {
+    let members: Result<Vec<Member>, String> = text.split_whitespace().map(member).collect();
+    match members {
+        Ok(members) if members.is_empty() => Err("expected NAME or NAME=ADDRESS,...".to_owned()),
+        other => other,
+    }
+}
+
+/// Reads a file of [`zone_file`] back.
+///
+/// # Errors
+/// With the number of the first line that is none of its lines.
+pub(crate) fn from_zone(text: &str) -> Result<Vec<Record>, String> {
+    let lines = (1..).zip(text.lines());
+    let records = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with(['$', ';']));
+    records
+        .map(|(number, line)| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let read = match words.as_slice() {
+                [owner, "IN", "SRV", priority, weight, port, target] => {
+                    let number = |text: &&str| text.parse().ok();
+                    let srv = (number(priority), number(weight), number(port));
+                    match srv {
+                        (Some(priority), Some(weight), Some(port)) => Some((
+                            owner,
+                            Data::Srv {
+                                priority,
+                                weight,
+                                port,
+                                target: (*target).to_owned(),
+                            },
+                        )),
+                        _ => None,
+                    }
+                }
+                [owner, "IN", "A" | "AAAA", address] => {
+                    let address = address.parse().ok();
+                    address.map(|address| (owner, Data::Address(address)))
+                }
+                _ => None,
+            };
+            let (owner, data) =
+                read.ok_or_else(|| format!("line {number} is no record: {line}"))?;
+            Ok(Record {
+                owner: (*owner).to_owned(),
+                data,
+            })
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +204,8 @@ mod tests {
              x1.a.example. IN AAAA 2001:db8::1\n\
              ; x2.a.example needs an A or AAAA record, too\n"
         );
+        assert_eq!(from_zone(&text).as_ref(), Ok(&records));
+        assert!(from_zone("x IN A y").is_err() && from_zone("x IN SRV 1 2").is_err());
         let direct = wanted(&[domain("a.example")], &members, 5269, true);
         let direct = direct
             .iter()

@@ -160,6 +160,26 @@ pub(crate) fn command(config: &Path, args: &Args) -> Result<Exit, Error> {
     }
 }
 
+/// Allows a partner, with dialback.
+pub(crate) fn allow(
+    config: &Path,
+    domain: &Domain,
+    tls: Support,
+    sasl: Support,
+    keep_alive: bool,
+    kind: PartnerType,
+) -> Result<(), Error> {
+    let settings = Settings {
+        enable_keep_alive: Some(keep_alive),
+        partner_type: Some(kind),
+        sasl_negotiation: Some(sasl),
+        tls_negotiation: Some(tls),
+        support_dialback_negotiation: Some(true),
+        ..Settings::default()
+    };
+    change::with(config, domain, &settings)?.save().map(drop)
+}
+
 impl One {
     fn domain(&self) -> &Domain {
         let mut given = [&self.named, &self.identity, &self.domain].into_iter();

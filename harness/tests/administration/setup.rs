@@ -1,0 +1,176 @@
+//! `setup`: the walk, gone at once and in parts.
+
+use std::fs;
+
+use simulated_partners::dns::Dns;
+
+use crate::{Done, Place};
+
+/// All answers but the name server.
+const ANSWERS: &str = "--domain contoso.com --gateway gateway.contoso.com --member \
+                       xmpp.contoso.com=192.0.2.10 --organization Contoso --partner gmail.com \
+                       --partner-kind google-talk --ca ca.crt";
+
+fn empty() -> Place {
+    let place = Place::new();
+    fs::remove_file(place.path("proxy.toml")).expect("it was there");
+    place
+}
+
+/// Goes the walk beside the name server of the test.
+async fn walk(place: Place, options: &str) -> (Done, Place) {
+    let line = format!("setup {options}");
+    let gone = tokio::task::spawn_blocking(move || {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        (place.run(&words), place)
+    });
+    gone.await.expect("it ends")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_terminal_the_walk_takes_its_answers_from_options() {
+    let dns = Dns::start().expect("a port");
+    let address = dns.address().to_string();
+    let (done, place) = walk(empty(), &format!("{ANSWERS} --dns {address}")).await;
+    assert_eq!(done.code, Some(1), "{}{}", done.out, done.err);
+    insta::assert_snapshot!(done.out, @r"
+    1. Configuration
+       proxy.toml serves contoso.com
+    2. Firewall
+       let through: TCP from anywhere to 0.0.0.0:5269; TCP from this host to port
+       5269 anywhere; TCP from the gateway to 127.0.0.1:23456; DNS
+    3. Policies
+       which users may use federation is decided by policies of the gateway; without
+       one that allows it, they neither send nor receive
+    4. Certificates
+       To do: send external.csr to the authority; put its answer to external.crt;
+       put the authorities of the other end to ca.crt; send internal.csr to the
+       authority; put its answer to internal.crt; put the authorities of the other
+       end to internal-ca.crt
+    5. Partners
+       allowed: gmail.com
+    6. DNS
+       To do: have the records of proxy.zone published. Now:
+       missing _xmpp-server._tcp.contoso.com. SRV 10 0 5269 xmpp.contoso.com.
+       missing xmpp.contoso.com. A 192.0.2.10
+    7. Check
+       To do: proxy.toml cannot be used yet; `s2spec proxy check --config
+       proxy.toml` shows why
+    Still to do: 4. Certificates, 6. DNS, 7. Check. Then run the command again.
+    ");
+    let config = place.config();
+    let (_, secret) = config.split_once("secret = \"").expect("it has one");
+    let secret = secret.split('"').next().unwrap_or_default();
+    assert_eq!(secret.len(), 48);
+    let shown = config
+        .replace(secret, "…")
+        .replace(&address, "127.0.0.1:53");
+    insta::assert_snapshot!(shown, @r#"
+    # The proxy. `s2spec proxy check` says whether it can be used; reference-proxy/proxy.toml explains each
+    # setting. Paths of PEM files are relative to this file.
+
+    # The domains that the proxy serves.
+    domains = ["contoso.com"]
+
+    # Name servers, each as an address with a port. If empty, those of the system.
+    dns = ["127.0.0.1:53"]
+
+    # What the proxies of a pool share for dialback keys: the same in each of their files.
+    secret = "…"
+
+    # The side towards partners.
+    [external]
+    listen = "0.0.0.0:5269"
+    certificate = "external.crt" # leaf first, then its intermediates
+    key = "external.key"
+    ca = "ca.crt" # who may issue the partners' certificates
+
+    # The side towards the gateway.
+    [internal]
+    listen = "127.0.0.1:23456"
+    certificate = "internal.crt"
+    key = "internal.key"
+    ca = "internal-ca.crt" # who may issue the gateway's certificate
+    gateways = ["gateway.contoso.com"]
+
+    # The partners. Nobody else may exchange stanzas with the served domains.
+
+    [[partner]]
+    domain = "gmail.com"
+    type = "public-unverified"
+    tls = "not-supported"
+    sasl = "not-supported"
+    dialback = true
+    keep-alive = false
+    "#);
+    // Again: nothing is asked, nothing is made anew.
+    let key = place.text("external.key");
+    let (again, place) = walk(place, "").await;
+    assert_eq!(again.code, Some(1), "{}{}", again.out, again.err);
+    assert_eq!(place.config(), config);
+    assert_eq!(place.text("external.key"), key);
+    assert!(!again.out.contains("Subject"), "{}", again.out);
+}
+
+#[test]
+fn a_missing_answer_is_named_and_leaves_nothing_half_written() {
+    let place = empty();
+    let done = place.run(&["setup"]);
+    assert_eq!(done.code, Some(2));
+    assert!(done.err.contains("--domain"), "{}", done.err);
+    for (option, value, part) in [
+        ("--domain", "a_b", "not a valid domain"),
+        ("--gateway", "192.0.2.1", "IP address"),
+        ("--dns", "192.0.2.1", "ADDRESS:PORT"),
+        ("--internal-listen", "here", "ADDRESS:PORT"),
+    ] {
+        let mut words = vec!["setup"];
+        let mut given = ANSWERS.split_whitespace();
+        while let (Some(name), Some(text)) = (given.next(), given.next()) {
+            if name != option {
+                words.extend([name, text]);
+            }
+        }
+        words.extend([option, value]);
+        let done = place.run(&words);
+        assert_eq!(done.code, Some(2), "{option}: {}", done.err);
+        assert!(
+            done.err.contains(part) && done.err.contains(option),
+            "{}",
+            done.err
+        );
+    }
+    assert_eq!(fs::read_dir(place.path("")).expect("a folder").count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_come_from_a_file_and_what_has_been_done_is_not_undone() {
+    let place = empty();
+    let dns = Dns::start().expect("a port");
+    let answers = format!(
+        "domain = [\"contoso.com\"]\ngateway = [\"gateway.contoso.com\"]\ndns = [\"{}\"]\n\
+         member = [\"xmpp.contoso.com\"]\n",
+        dns.address()
+    );
+    fs::write(place.path("answers.toml"), answers).expect("it has room");
+    let (done, place) = walk(place, "--answers answers.toml").await;
+    assert_eq!(done.code, Some(1), "{}{}", done.out, done.err);
+    assert!(done.out.contains("partner new"), "{}", done.out);
+    place.good(&[
+        "partner",
+        "new",
+        "fabrikam.com",
+        "-SaslNegotiation",
+        "Optional",
+    ]);
+    for name in ["external.crt", "internal.crt", "internal-ca.crt"] {
+        fs::write(place.path(name), "soon").expect("it has room");
+    }
+    let (done, place) = walk(place, "--answers answers.toml").await;
+    assert!(done.out.contains("allowed: fabrikam.com"), "{}", done.out);
+    assert!(!done.out.contains("send external.csr"), "{}", done.out);
+    fs::write(place.path("answers.toml"), "domains = []\n").expect("it has room");
+    let (done, _) = walk(place, "--answers answers.toml").await;
+    assert_eq!(done.code, Some(2));
+    assert!(done.err.contains("unknown field `domains`"), "{}", done.err);
+}
