@@ -1,7 +1,11 @@
 //! Counts connections and keeps them within their limits.
+//!
+//! Strangers, streams and verifications have places of their own: who has not said who it is can take
+//! none from those who have.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -16,17 +20,33 @@ pub(crate) enum Full {
     Proxy(usize),
     #[error("limit of {0} connections with this partner reached")]
     Partner(usize),
+    #[error("limit of {0} unauthenticated connections reached")]
+    Strangers(usize),
+    #[error("limit of {0} unauthenticated connections from this address reached")]
+    Address(usize),
+    #[error("limit of {0} verifications at a time reached")]
+    Verifications(usize),
 }
 
 /// A slot for one connection, in the total or for its partner. Dropping it frees the slot.
 pub(crate) type Place = OwnedSemaphorePermit;
 
-/// Counts connections, in total and by partner.
+/// Counts the connections of partners, in total and by partner.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    limit: usize,
-    total: Arc<Semaphore>,
-    partners: BTreeMap<Domain, (usize, Arc<Semaphore>)>,
+    strangers: Strangers,
+    /// For streams in either direction.
+    shared: Places,
+    /// For streams that this side opens.
+    kept: Places,
+    verifications: Places,
+    partners: BTreeMap<Domain, OfPartner>,
+}
+
+#[derive(Debug)]
+struct OfPartner {
+    streams: Places,
+    verifications: Places,
 }
 
 impl Connections {
@@ -34,35 +54,147 @@ impl Connections {
         let partners = partners.iter().map(|partner| {
             let limit = partner.connection_limit;
             let limit = limit.unwrap_or(limits.partner_connections);
-            (partner.domain.clone(), (limit, semaphore(limit)))
+            let places = OfPartner {
+                streams: Places::new(limit),
+                verifications: Places::new(limit),
+            };
+            (partner.domain.clone(), places)
         });
+        let kept = limits.kept_for_outbound();
         Self {
-            limit: limits.connections,
-            total: semaphore(limits.connections),
+            strangers: Strangers::new(
+                limits.unauthenticated_connections,
+                limits.unauthenticated_by_address,
+            ),
+            shared: Places::new(limits.connections.saturating_sub(kept)),
+            kept: Places::new(kept),
+            verifications: Places::new(limits.verification_connections),
             partners: partners.collect(),
         }
     }
 
     /// Takes a slot for a connection whose partner is not known yet.
-    pub(crate) fn admit(&self) -> Result<Place, Full> {
-        take(&self.total).ok_or(Full::Proxy(self.limit))
+    pub(crate) fn welcome(&self, address: IpAddr) -> Result<Stranger, Full> {
+        self.strangers.welcome(address)
     }
 
-    /// Takes a slot for a configured partner, whichever of its domains the connection is for.
+    /// Takes a slot for a stream that a partner opened.
+    pub(crate) fn admit_inbound(&self) -> Result<Place, Full> {
+        self.shared.take().ok_or(Full::Proxy(self.shared.limit))
+    }
+
+    /// Takes a slot for a stream that this side opens.
+    pub(crate) fn admit(&self) -> Result<Place, Full> {
+        let place = self.kept.take().or_else(|| self.shared.take());
+        place.ok_or(Full::Proxy(self.kept.limit + self.shared.limit))
+    }
+
+    /// Takes a slot for a stream with a configured partner, whichever of its domains it is for.
     pub(crate) fn claim(&self, partner: &Partner) -> Result<Place, Full> {
         match self.partners.get(&partner.domain) {
-            Some((limit, places)) => take(places).ok_or(Full::Partner(*limit)),
+            Some(of) => of.streams.take().ok_or(Full::Partner(of.streams.limit)),
             None => Err(Full::Partner(0)),
+        }
+    }
+
+    /// Takes slots for a question to a partner's authoritative server.
+    pub(crate) fn verify(&self, partner: &Partner) -> Result<(Place, Place), Full> {
+        let of = self.partners.get(&partner.domain);
+        let of = &of.ok_or(Full::Partner(0))?.verifications;
+        let full = Full::Verifications;
+        let own = of.take().ok_or_else(|| full(of.limit))?;
+        let all = self.verifications.take();
+        Ok((own, all.ok_or_else(|| full(self.verifications.limit))?))
+    }
+}
+
+#[derive(Debug)]
+struct Places {
+    limit: usize,
+    free: Arc<Semaphore>,
+}
+
+impl Places {
+    fn new(limit: usize) -> Self {
+        let free = Semaphore::new(limit.min(Semaphore::MAX_PERMITS));
+        Self {
+            limit,
+            free: Arc::new(free),
+        }
+    }
+
+    fn take(&self) -> Option<Place> {
+        Arc::clone(&self.free).try_acquire_owned().ok()
+    }
+}
+
+/// Counts connections of those who are not authenticated, in total and by address.
+#[derive(Debug)]
+pub(crate) struct Strangers {
+    all: Places,
+    by_address: usize,
+    counts: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
+}
+
+/// A stranger's slot. Dropping it frees the slot.
+#[derive(Debug)]
+pub(crate) struct Stranger {
+    _place: Place,
+    address: IpAddr,
+    counts: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
+}
+
+impl Strangers {
+    pub(crate) fn new(all: usize, by_address: usize) -> Self {
+        Self {
+            all: Places::new(all),
+            by_address,
+            counts: Arc::default(),
+        }
+    }
+
+    pub(crate) fn welcome(&self, address: IpAddr) -> Result<Stranger, Full> {
+        let address = origin(address);
+        let mut counts = locked(&self.counts);
+        let count = counts.get(&address).copied().unwrap_or_default();
+        if count >= self.by_address {
+            return Err(Full::Address(self.by_address));
+        }
+        let place = self.all.take().ok_or(Full::Strangers(self.all.limit))?;
+        counts.insert(address, count + 1);
+        drop(counts);
+        Ok(Stranger {
+            _place: place,
+            address,
+            counts: Arc::clone(&self.counts),
+        })
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        let mut counts = locked(&self.counts);
+        match counts.get_mut(&self.address) {
+            Some(count @ 2..) => *count -= 1,
+            Some(_) | None => {
+                counts.remove(&self.address);
+            }
         }
     }
 }
 
-fn semaphore(limit: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)))
+fn locked(counts: &Mutex<BTreeMap<IpAddr, usize>>) -> MutexGuard<'_, BTreeMap<IpAddr, usize>> {
+    // No code panics under the lock.
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn take(places: &Arc<Semaphore>) -> Option<Place> {
-    Arc::clone(places).try_acquire_owned().ok()
+/// What belongs to one host: an IPv4 address, or the 64 bits of an IPv6 network, in which a host may
+/// have any address (RFC 4291 §2.5.4).
+fn origin(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+        v4 @ IpAddr::V4(_) => v4,
+    }
 }
 
 #[cfg(test)]
@@ -77,10 +209,18 @@ mod tests {
         let limits = Limits {
             connections: 3,
             partner_connections: 2,
+            unauthenticated_connections: 3,
+            unauthenticated_by_address: 2,
+            outbound_reserve: Some(1),
+            verification_connections: 2,
             ..Limits::default()
         };
         let partners = [one.clone(), two.clone()];
         (Connections::new(&limits, &partners), one, two)
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
     }
 
     #[test]
@@ -92,6 +232,16 @@ mod tests {
         assert_eq!(connections.admit().expect_err("full"), Full::Proxy(3));
         held.pop();
         held.push(connections.admit().expect("a place"));
+        assert_eq!(connections.admit().expect_err("full"), Full::Proxy(3));
+    }
+
+    #[test]
+    fn partners_that_dial_leave_a_place_for_those_that_are_dialled() {
+        let (connections, ..) = connections();
+        let inbound = || connections.admit_inbound();
+        let _held = (inbound().expect("a place"), inbound().expect("a place"));
+        assert_eq!(inbound().expect_err("full"), Full::Proxy(2));
+        let _outbound = connections.admit().expect("the place that was kept");
         assert_eq!(connections.admit().expect_err("full"), Full::Proxy(3));
     }
 
@@ -109,5 +259,48 @@ mod tests {
         assert!(connections.claim(&one).is_ok());
         let stranger = partner("stranger.example");
         assert!(connections.claim(&stranger).is_err());
+        assert!(connections.verify(&stranger).is_err());
+    }
+
+    #[test]
+    fn verifications_have_places_of_their_own() {
+        let (connections, one, two) = connections();
+        let _streams: Vec<_> = (0..3).map(|_| connections.admit()).collect();
+        let of_one = connections.verify(&one).expect("places");
+        let full = connections.verify(&one).expect_err("full");
+        assert_eq!(full, Full::Verifications(1), "one partner takes not all");
+        let _of_two = connections.verify(&two).expect("places");
+        let full = connections.verify(&two).expect_err("full");
+        assert_eq!(full, Full::Verifications(2));
+        drop(of_one);
+        assert!(connections.verify(&two).is_ok());
+    }
+
+    #[test]
+    fn strangers_are_bounded_by_their_address_and_in_all() {
+        let (connections, ..) = connections();
+        let come = |text: &str| connections.welcome(address(text));
+        let first = come("192.0.2.1").expect("a place");
+        let _second = come("::ffff:192.0.2.1").expect("a place");
+        assert_eq!(come("192.0.2.1").expect_err("full"), Full::Address(2));
+        let _third = come("192.0.2.2").expect("a place");
+        assert_eq!(come("192.0.2.3").expect_err("full"), Full::Strangers(3));
+        drop(first);
+        assert!(come("192.0.2.1").is_ok());
+        assert!(
+            connections.admit_inbound().is_ok(),
+            "partners are not among them"
+        );
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_are_one_origin() {
+        let (connections, ..) = connections();
+        let come = |text: &str| connections.welcome(address(text));
+        let _held = (come("2001:db8:0:1::1"), come("2001:db8:0:1:ffff::2"));
+        assert_eq!(come("2001:db8:0:1::3").expect_err("full"), Full::Address(2));
+        assert!(come("2001:db8:0:2::3").is_ok());
+        let counts = locked(&connections.strangers.counts).len();
+        assert_eq!(counts, 1, "those who are gone are forgotten");
     }
 }

@@ -4,6 +4,7 @@ use crate::certificate::PartnerTls;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::connections::Connections;
+use crate::ledger::Ledger;
 use crate::resolve::Resolver;
 use crate::router::Router;
 use crate::task::Tasks;
@@ -15,6 +16,7 @@ pub(crate) struct Context {
     pub(crate) clock: Clock,
     pub(crate) tls: PartnerTls,
     pub(crate) connections: Connections,
+    pub(crate) ledger: Ledger,
     pub(crate) resolver: Resolver,
     pub(crate) router: Router,
     pub(crate) tasks: Tasks,

@@ -26,12 +26,21 @@ pub(crate) enum KeyStatus {
 }
 
 /// A peer's verdict on a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     Valid,
     Invalid,
-    /// Neither, with the condition if it is known.
-    Error(Option<StanzaError>),
+    /// Neither.
+    Error(DialbackError),
+}
+
+/// Why a peer has no verdict on a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DialbackError {
+    /// The condition, if it is known.
+    pub(crate) condition: Option<StanzaError>,
+    /// In the peer's words.
+    pub(crate) said: String,
 }
 
 /// A parsed dialback element.
@@ -60,9 +69,9 @@ impl Dialback {
         let answer = element.attribute("type").map(|kind| match kind {
             "valid" => Answer::Valid,
             "invalid" => Answer::Invalid,
-            "error" => Answer::Error(condition(element)),
+            "error" => Answer::Error(error(element)),
             // An unknown type does not mean success.
-            _ => Answer::Error(None),
+            _ => Answer::Error(DialbackError::default()),
         });
         Some(Self {
             step,
@@ -78,14 +87,18 @@ impl Dialback {
     }
 }
 
-fn condition(element: &Element) -> Option<StanzaError> {
+fn error(element: &Element) -> DialbackError {
     // Peers put the error into their stream's default namespace or into dialback's.
     let mut children = element.children.iter();
-    let error = children.find(|child| child.name == "error")?;
+    let Some(error) = children.find(|child| child.name == "error") else {
+        return DialbackError::default();
+    };
     let mut children = error.children.iter();
-    let condition =
-        children.find(|child| child.namespace == STANZA_ERRORS && child.name != "text")?;
-    condition.name.parse().ok()
+    let condition = children.find(|child| child.namespace == STANZA_ERRORS && child.name != "text");
+    DialbackError {
+        condition: condition.and_then(|condition| condition.name.parse().ok()),
+        said: error.said(STANZA_ERRORS),
+    }
 }
 
 /// The request for a pair: `db:result` or `db:verify` with a key.

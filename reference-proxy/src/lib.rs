@@ -22,6 +22,7 @@ mod domain;
 mod gateway;
 mod inbound;
 mod key;
+mod ledger;
 mod limits;
 mod listener;
 mod negotiation;
@@ -37,5 +38,6 @@ mod task;
 mod xml;
 
 pub use clock::Clock;
+pub use ledger::{By, Direction, Kind, Past, Phase, Refusal, Refusals};
 pub use proxy::{Proxy, StartError};
 pub use resolve::{SetupError as DnsError, client as dns_client};

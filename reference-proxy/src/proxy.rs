@@ -13,11 +13,12 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::connections::Connections;
 use crate::context::Context;
+use crate::ledger::{Ledger, Refusals};
 use crate::listener::Listener;
 use crate::random::random;
 use crate::resolve::Resolver;
 use crate::router::Router;
-use crate::task::{Supervisor, Tasks};
+use crate::task::{Stage, Supervisor, Tasks};
 use crate::{gateway, inbound};
 
 /// An error when a proxy starts.
@@ -52,6 +53,7 @@ pub struct Proxy {
     external: SocketAddr,
     internal: SocketAddr,
     patience: Duration,
+    context: Arc<Context>,
     supervisor: Supervisor,
 }
 
@@ -94,23 +96,28 @@ impl Proxy {
             .map_err(unusable("DNS"))?;
         config.log_partners();
         let (supervisor, tasks): (Supervisor, Tasks) = Supervisor::start(&runtime, &clock);
-        let proxy = Self {
-            external: external.address,
-            internal: internal.address,
-            patience: settings.limits.stop_timeout,
-            supervisor,
-        };
+        let patience = settings.limits.stop_timeout;
         let context = Arc::new(Context {
             connections: Connections::new(&settings.limits, &settings.partners),
             router: Router::new(&settings.limits),
+            ledger: Ledger::new(&clock),
             config,
             clock,
             tls,
             resolver,
             tasks: tasks.clone(),
         });
-        tasks.spawn(inbound::listen(Arc::clone(&context), external));
-        tasks.spawn(gateway::listen(context, internal, gateway_tls));
+        let proxy = Self {
+            external: external.address,
+            internal: internal.address,
+            patience,
+            context: Arc::clone(&context),
+            supervisor,
+        };
+        let partners = inbound::listen(Arc::clone(&context), external);
+        tasks.spawn_in(Stage::Partners, partners);
+        let gateways = gateway::listen(context, internal, gateway_tls);
+        tasks.spawn_in(Stage::Partners, gateways);
         tracing::info!(external = %proxy.external, internal = %proxy.internal, "proxy started");
         Ok(proxy)
     }
@@ -127,8 +134,15 @@ impl Proxy {
         self.internal
     }
 
-    /// Stops listening, closes each stream with its closing tag, and waits until everything has
-    /// ended, at most for the configured time.
+    /// What was refused since the start, in either direction.
+    #[must_use]
+    pub fn refusals(&self) -> Refusals {
+        self.context.ledger.refusals()
+    }
+
+    /// Stops in order, within the configured time: nothing new begins, streams that partners opened are
+    /// closed and emptied, then those of the gateways, then those to partners. Each is closed with its
+    /// closing tag, and read up to the peer's.
     pub async fn stop(self) {
         self.supervisor.stop(self.patience).await;
         tracing::info!("proxy stopped");

@@ -54,7 +54,8 @@ pub(crate) enum Placed {
     Waiting,
     /// It waits, and the caller has to start a link for the queue.
     Unattended,
-    Refused(Queued, StanzaError),
+    /// With the error for its sender, and a text.
+    Refused(Queued, StanzaError, String),
 }
 
 #[derive(Debug)]
@@ -87,8 +88,16 @@ struct Route {
     attended: bool,
     /// Consecutive failures.
     failures: u32,
-    /// Until when stanzas are refused, and with which error.
-    pause: Option<(Instant, StanzaError)>,
+    pause: Option<Pause>,
+}
+
+/// A while in which stanzas are refused.
+#[derive(Debug)]
+struct Pause {
+    until: Instant,
+    error: StanzaError,
+    /// What failed before it.
+    why: String,
 }
 
 impl Router {
@@ -110,14 +119,17 @@ impl Router {
     pub(crate) fn enqueue(&self, pair: &Pair, queued: Queued, now: Instant) -> Placed {
         let mut tables = self.tables();
         let route = tables.routes.entry(pair.clone()).or_default();
-        if let Some((until, why)) = route.pause
-            && now < until
+        if let Some(Pause { until, error, why }) = &route.pause
+            && now < *until
         {
-            return Placed::Refused(queued, why);
+            let left = until.duration_since(now).as_secs_f64().ceil();
+            let text = format!("not tried again for {left} s: {why}");
+            return Placed::Refused(queued, *error, text);
         }
         let bytes = queued.stanza.bytes.len();
         if route.waiting.len() >= self.queue_stanzas || route.bytes + bytes > self.queue_bytes {
-            return Placed::Refused(queued, StanzaError::ResourceConstraint);
+            let text = "too many stanzas wait for this partner".to_owned();
+            return Placed::Refused(queued, StanzaError::ResourceConstraint, text);
         }
         route.pause = None;
         route.bytes += bytes;
@@ -158,9 +170,26 @@ impl Router {
         }
     }
 
+    /// Ends the pauses of a partner's domain: it was seen alive.
+    pub(crate) fn seen(&self, domain: &Domain) {
+        let mut tables = self.tables();
+        for (pair, route) in &mut tables.routes {
+            if pair.to == *domain {
+                route.failures = 0;
+                route.pause = None;
+            }
+        }
+    }
+
     /// Removes the waiting stanzas after a failure, and refuses others for a while. The pauses
     /// grow, so that an unreachable partner is not dialled for each stanza (RFC 6120 §3.3).
-    pub(crate) fn failed(&self, pair: &Pair, why: StanzaError, now: Instant) -> Vec<Queued> {
+    pub(crate) fn failed(
+        &self,
+        pair: &Pair,
+        error: StanzaError,
+        why: &str,
+        now: Instant,
+    ) -> Vec<Queued> {
         let mut tables = self.tables();
         let Some(route) = tables.routes.get_mut(pair) else {
             return Vec::new();
@@ -169,7 +198,11 @@ impl Router {
             .saturating_mul(1 << route.failures.min(6))
             .min(LONGEST_PAUSE);
         route.failures = route.failures.saturating_add(1);
-        route.pause = Some((now + pause, why));
+        route.pause = Some(Pause {
+            until: now + pause,
+            error,
+            why: why.to_owned(),
+        });
         route.bytes = 0;
         route.waiting.drain(..).collect()
     }
@@ -327,7 +360,7 @@ mod tests {
         let refused = router.enqueue(&pair(), queued(1), now);
         assert!(matches!(
             refused,
-            Placed::Refused(_, StanzaError::ResourceConstraint)
+            Placed::Refused(_, StanzaError::ResourceConstraint, _)
         ));
         while router.take(&pair()).is_some() {}
         assert!(matches!(
@@ -337,7 +370,7 @@ mod tests {
         let refused = router.enqueue(&pair(), queued(1), now);
         assert!(matches!(
             refused,
-            Placed::Refused(_, StanzaError::ResourceConstraint)
+            Placed::Refused(_, StanzaError::ResourceConstraint, _)
         ));
     }
 
@@ -347,22 +380,32 @@ mod tests {
         let mut now = Instant::now();
         router.enqueue(&pair(), queued(1), now);
         router.enqueue(&pair(), queued(1), now);
-        let handed = router.failed(&pair(), StanzaError::RemoteServerTimeout, now);
+        let handed = router.failed(&pair(), StanzaError::RemoteServerTimeout, "why", now);
         assert_eq!(handed.len(), 2);
         assert!(router.leave(&pair()));
         let refused = router.enqueue(&pair(), queued(1), now);
         assert!(matches!(
             refused,
-            Placed::Refused(_, StanzaError::RemoteServerTimeout)
+            Placed::Refused(_, StanzaError::RemoteServerTimeout, _)
         ));
         now += FIRST_PAUSE;
         assert!(matches!(
             router.enqueue(&pair(), queued(1), now),
             Placed::Unattended
         ));
-        router.failed(&pair(), StanzaError::RemoteServerTimeout, now);
+        router.failed(&pair(), StanzaError::RemoteServerTimeout, "why", now);
         now += FIRST_PAUSE;
+        let Placed::Refused(_, _, text) = router.enqueue(&pair(), queued(1), now) else {
+            panic!("the second pause is longer");
+        };
+        assert_eq!(text, "not tried again for 1 s: why");
+        router.seen(&pair().from);
         assert!(matches!(
+            router.enqueue(&pair(), queued(1), now),
+            Placed::Refused(..)
+        ));
+        router.seen(&pair().to);
+        assert!(!matches!(
             router.enqueue(&pair(), queued(1), now),
             Placed::Refused(..)
         ));

@@ -1,7 +1,7 @@
 //! Stanzas, as far as routing needs them: their addresses (RFC 7622 §3.2), and the errors that
 //! answer them (RFC 6120 §8.3).
 
-use strum::{Display, EnumString};
+use strum::{Display, EnumString, IntoStaticStr};
 
 use crate::domain::{Domain, Pair};
 use crate::xml::namespace::STANZA_ERRORS;
@@ -15,7 +15,7 @@ const PART: usize = 1023;
 pub(crate) struct Malformed;
 
 /// The domain of an address: whatever is left of the first `/` and then right of the first `@`.
-fn domain_of(address: &str) -> Result<Domain, Malformed> {
+pub(crate) fn domain_of(address: &str) -> Result<Domain, Malformed> {
     let (bare, resource) = match address.split_once('/') {
         Some((bare, resource)) => (bare, Some(resource)),
         None => (address, None),
@@ -54,9 +54,10 @@ pub(crate) fn pair(stanza: &Stanza) -> Result<Pair, Malformed> {
 }
 
 /// Conditions of stanza errors (RFC 6120 §8.3.3), which dialback uses as well (XEP-0220 §2.5).
-#[derive(Clone, Copy, Debug, Display, EnumString, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Display, EnumString, IntoStaticStr, PartialEq, Eq)]
 #[strum(serialize_all = "kebab-case")]
 pub(crate) enum StanzaError {
+    BadRequest,
     Forbidden,
     InternalServerError,
     ItemNotFound,
@@ -73,11 +74,18 @@ pub(crate) enum StanzaError {
 }
 
 impl StanzaError {
+    /// As a word.
+    pub(crate) fn word(self) -> &'static str {
+        self.into()
+    }
+
     /// The `<error/>` with an optional text.
     pub(crate) fn element(self, text: &str) -> String {
         let kind = match self {
             Self::Forbidden | Self::NotAuthorized => "auth",
-            Self::JidMalformed | Self::NotAcceptable | Self::PolicyViolation => "modify",
+            Self::BadRequest | Self::JidMalformed | Self::NotAcceptable | Self::PolicyViolation => {
+                "modify"
+            }
             Self::RemoteServerTimeout | Self::ResourceConstraint => "wait",
             Self::InternalServerError
             | Self::ItemNotFound

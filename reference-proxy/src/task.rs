@@ -1,7 +1,9 @@
 //! The proxy's tasks: asked to stop, waited for, and ended together.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -13,65 +15,154 @@ use crate::clock::Clock;
 
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// The steps of a graceful stop, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// No new connection or stream, in either direction. Streams that partners opened are closed, and
+    /// what they have sent goes on to the gateways.
+    Partners,
+    /// Streams with gateways are closed. What they have sent goes on to the partners.
+    Gateways,
+    /// Streams to partners are closed.
+    Streams,
+}
+
+impl Stage {
+    const ALL: [Self; 3] = [Self::Partners, Self::Gateways, Self::Streams];
+
+    /// The share of the whole patience that the stage may take.
+    fn share(self) -> f64 {
+        match self {
+            Self::Partners => 0.5,
+            Self::Gateways => 0.2,
+            Self::Streams => 0.3,
+        }
+    }
+}
+
 /// Starts tasks.
 #[derive(Clone, Debug)]
 pub(crate) struct Tasks {
-    jobs: mpsc::UnboundedSender<Job>,
+    jobs: mpsc::UnboundedSender<(Stage, Job)>,
     clock: Clock,
-    stop: watch::Receiver<bool>,
+    /// How many there are of each stage.
+    left: Arc<watch::Sender<[usize; 3]>>,
+    stop: watch::Receiver<Option<Stage>>,
 }
 
 /// The running tasks. Dropping it ends each task at its next wait.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Option<Stage>>,
+    left: watch::Receiver<[usize; 3]>,
     running: JoinHandle<()>,
 }
 
-/// The signal to stop.
+/// The signal to stop, at one of the stages.
 #[derive(Clone, Debug)]
-pub(crate) struct Stop(watch::Receiver<bool>);
+pub(crate) struct Stop {
+    stage: Stage,
+    reached: watch::Receiver<Option<Stage>>,
+}
 
 impl Stop {
-    /// Waits until the proxy is asked to stop.
+    /// Waits until the proxy is asked to stop, and has come to the stage.
     pub(crate) async fn asked(&mut self) {
+        let stage = Some(self.stage);
         // A supervisor that is gone takes its tasks along, so this also means to stop.
-        let _ = self.0.wait_for(|stop| *stop).await;
+        let _ = self.reached.wait_for(|reached| *reached >= stage).await;
     }
 
     pub(crate) fn is_asked(&self) -> bool {
-        *self.0.borrow() || self.0.has_changed().is_err()
+        *self.reached.borrow() >= Some(self.stage) || self.reached.has_changed().is_err()
     }
 }
 
 impl Tasks {
-    /// Starts a task, unless the proxy has ended.
+    /// Starts a task that may last until the end, unless the proxy has ended.
     pub(crate) fn spawn(&self, job: impl Future<Output = ()> + Send + 'static) {
-        let _ = self.jobs.send(self.clock.count(job));
+        self.spawn_in(Stage::Streams, job);
     }
 
+    /// Starts a task that the stage waits for.
+    pub(crate) fn spawn_in(&self, stage: Stage, job: impl Future<Output = ()> + Send + 'static) {
+        self.left.send_modify(|left| left[stage as usize] += 1);
+        let _ = self.jobs.send((stage, self.clock.count(job)));
+    }
+
+    /// The signal to begin nothing more.
     pub(crate) fn stop(&self) -> Stop {
-        Stop(self.stop.clone())
+        self.stop_at(Stage::Partners)
+    }
+
+    /// The signal that a stage has come.
+    pub(crate) fn stop_at(&self, stage: Stage) -> Stop {
+        Stop {
+            stage,
+            reached: self.stop.clone(),
+        }
     }
 }
 
 impl Supervisor {
     pub(crate) fn start(runtime: &Handle, clock: &Clock) -> (Self, Tasks) {
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(None);
         let (jobs, queue) = mpsc::unbounded_channel();
-        let running = runtime.spawn(supervise(queue, Stop(stopped.clone())));
+        let tell = Arc::new(watch::Sender::new([0; 3]));
+        let left = tell.subscribe();
+        let last = Stop {
+            stage: Stage::Streams,
+            reached: stopped.clone(),
+        };
+        let running = runtime.spawn(supervise(queue, last, Arc::clone(&tell)));
         let tasks = Tasks {
             jobs,
             clock: clock.clone(),
+            left: tell,
             stop: stopped,
         };
-        (Self { stop, running }, tasks)
+        (
+            Self {
+                stop,
+                left,
+                running,
+            },
+            tasks,
+        )
     }
 
-    /// Asks all tasks to stop and waits for them. Those that take longer are ended.
+    /// Asks the tasks to stop, stage by stage, and waits for them. Those that take longer are ended.
     pub(crate) async fn stop(mut self, patience: Duration) {
-        self.stop.send_replace(true);
-        if timeout(patience, &mut self.running).await.is_err() {
+        for stage in Stage::ALL {
+            self.stop.send_replace(Some(stage));
+            let over = async {
+                match stage {
+                    Stage::Streams => {
+                        let _ = (&mut self.running).await;
+                    }
+                    Stage::Partners | Stage::Gateways => {
+                        let none = |left: &[usize; 3]| {
+                            left[..=stage as usize].iter().all(|left| *left == 0)
+                        };
+                        let _ = self.left.wait_for(none).await;
+                    }
+                }
+            };
+            if timeout(patience.mul_f64(stage.share()), over)
+                .await
+                .is_err()
+            {
+                let [partners, gateways, streams] = *self.left.borrow();
+                tracing::warn!(
+                    ?stage,
+                    partners,
+                    gateways,
+                    streams,
+                    "the stop goes on without some"
+                );
+            }
+        }
+        if !self.running.is_finished() {
             self.running.abort();
             let _ = (&mut self.running).await;
         }
@@ -84,20 +175,35 @@ impl Drop for Supervisor {
     }
 }
 
-async fn supervise(mut queue: mpsc::UnboundedReceiver<Job>, mut stop: Stop) {
+/// Runs tasks, and counts down those that have ended, until the last stage has come and none is.
+async fn supervise(
+    mut queue: mpsc::UnboundedReceiver<(Stage, Job)>,
+    mut last: Stop,
+    left: Arc<watch::Sender<[usize; 3]>>,
+) {
     let mut tasks = JoinSet::new();
+    let mut stages = BTreeMap::new();
     let mut stopping = false;
     loop {
         tokio::select! {
-            Some(job) = queue.recv() => {
-                tasks.spawn(job);
+            Some((stage, job)) = queue.recv() => {
+                stages.insert(tasks.spawn(job).id(), stage);
             }
-            Some(ended) = tasks.join_next() => {
-                if let Err(error) = ended && error.is_panic() {
-                    tracing::error!("a task panicked");
+            Some(ended) = tasks.join_next_with_id() => {
+                let id = match ended {
+                    Ok((id, ())) => id,
+                    Err(error) => {
+                        if error.is_panic() {
+                            tracing::error!("a task panicked");
+                        }
+                        error.id()
+                    }
+                };
+                if let Some(stage) = stages.remove(&id) {
+                    left.send_modify(|left| left[stage as usize] -= 1);
                 }
             }
-            () = stop.asked(), if !stopping => stopping = true,
+            () = last.asked(), if !stopping => stopping = true,
             else => return,
         }
         if stopping && tasks.is_empty() && queue.is_empty() {

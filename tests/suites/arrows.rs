@@ -134,6 +134,7 @@ const FLOORS: [(&str, &[&[&str]]); 5] = [
             &[
                 "certificate",
                 "key",
+                "ledger",
                 "partner",
                 "resolve",
                 "stanza",

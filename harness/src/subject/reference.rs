@@ -211,6 +211,9 @@ impl Reference {
              gateways = [\"{GATEWAY}\"]\n\
              [limits]\n\
              connections = 10000\n\
+             unauthenticated-connections = 10000\n\
+             unauthenticated-by-address = 10000\n\
+             verification-connections = 10000\n\
              stream-inactivity-timeout = \"{idle}s\"\n",
             dns = lab.dns.address(),
             direct = cases.iter().any(needs_direct_tls),

@@ -134,6 +134,15 @@ pub(super) fn check(draft: &Draft) -> Result<Checked, Vec<Problem>> {
             help: Some(format!("at least `stanza-bytes`, {}", limits.stanza_bytes)),
         });
     }
+    if limits.kept_for_outbound() >= limits.connections {
+        problems.push(Problem {
+            places: ["limits.outbound-reserve", "limits.connections"]
+                .map(str::to_owned)
+                .into(),
+            message: "no connection is left for partners that dial".to_owned(),
+            help: Some(format!("less than `connections`, {}", limits.connections)),
+        });
+    }
     let partners = check_partners(draft, &served, &mut problems);
     match draft.secret.clone().map_or_else(Secret::random, Ok) {
         Ok(secret) if !secret.is_empty() => {

@@ -44,6 +44,8 @@ fn every_setting_is_read() {
          stream-establishment-timeout = 0.5\nstream-inactivity-timeout = \"2m\"\n\
          connect-timeout = 3\ndialback-timeout = \"250ms\"\ndns-timeout = 4\nstop-timeout = 6\n\
          bytes-before-authentication = 5000\nstanza-bytes = 10000\ndepth = 7\nattributes = 8\n\
+         unauthenticated-connections = 13\nunauthenticated-by-address = 14\noutbound-reserve = 0\n\
+         verification-connections = 15\n\
          stream-pairs = 9\nqueue-stanzas = 10\nqueue-bytes = 10001\ngateway-queue-stanzas = 12\n\
          [[partner]]\ndomain = \"Beta.example\"\nadditional-domains = [\"beta2.example\"]\n\
          description = \"d\"\ntype = \"federated\"\ntls = \"not-supported\"\nsasl = \"optional\"\n\
@@ -61,6 +63,10 @@ fn every_setting_is_read() {
             keep_alive_interval: Duration::from_secs(1),
             stream_establishment_timeout: Duration::from_millis(500),
             stream_inactivity_timeout: Duration::from_secs(120),
+            unauthenticated_connections: 13,
+            unauthenticated_by_address: 14,
+            outbound_reserve: Some(0),
+            verification_connections: 15,
             connect_timeout: Duration::from_secs(3),
             dialback_timeout: Duration::from_millis(250),
             dns_timeout: Duration::from_secs(4),
@@ -170,6 +176,11 @@ fn values_that_make_no_sense_are_refused() {
         ),
         ("", "[limits]\nconnections = 0", "has to be at least 1"),
         ("", "[limits]\nconnections = -1", "-1"),
+        (
+            "",
+            "[limits]\nconnections = 5\noutbound-reserve = 5",
+            "no connection is left for partners that dial",
+        ),
         (
             "",
             "[limits]\ndns-timeout = 0",
@@ -375,7 +386,11 @@ fn sample_shows_words_that_are_read() {
     let limits = rest.find("[limits]").expect("a table");
     let whole = format!("{top}{tables}{}", &rest[limits..]);
     let config = Config::from_toml(&whole, "proxy.toml").expect("loads");
-    assert_eq!(config.settings.limits, Limits::default());
+    let shown = Limits {
+        outbound_reserve: Some(Limits::default().kept_for_outbound()),
+        ..Limits::default()
+    };
+    assert_eq!(config.settings.limits, shown);
 }
 
 #[test]

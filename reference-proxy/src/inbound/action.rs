@@ -3,8 +3,9 @@
 use crate::certificate::{CertificateRequest, Judged};
 use crate::dialback::KeyStatus;
 use crate::domain::{Domain, Pair};
+use crate::ledger::{By, Phase};
 use crate::negotiation::Method;
-use crate::stream::Condition;
+use crate::stream::{Condition, StreamError};
 use crate::xml::{Element, Header, ReadError, Stanza};
 
 /// What happens to a stream.
@@ -43,8 +44,12 @@ pub(super) enum Action {
     Authenticated(Pair, Method),
     /// Deliver a stanza of an authenticated pair.
     Deliver(Pair, Stanza),
+    /// Nobody gets a stanza of the peer, for this reason.
+    Dropped(Stanza, &'static str),
     /// Restart counting the bytes before authentication.
     Refund,
+    /// Tell the administrator of a refusal.
+    Refused(Refused),
     /// The peer's next bytes begin a new stream.
     Restart,
     /// Send a text to the peer.
@@ -61,6 +66,51 @@ pub(super) enum Action {
         stream_id: String,
         key: String,
     },
+}
+
+/// A refusal, by this side or by the peer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) phase: Phase,
+    pub(super) by: By,
+    pub(super) condition: &'static str,
+    /// The domain that the peer claims to be.
+    pub(super) domain: Option<Domain>,
+    pub(super) text: String,
+}
+
+impl Refused {
+    /// This side ends the stream.
+    pub(super) fn fatal(phase: Phase, (condition, text): Fatal, domain: Option<&Domain>) -> Self {
+        Self::by_proxy(phase, condition.word(), domain, text)
+    }
+
+    pub(super) fn by_proxy(
+        phase: Phase,
+        condition: &'static str,
+        domain: Option<&Domain>,
+        text: &str,
+    ) -> Self {
+        Self {
+            phase,
+            by: By::Proxy,
+            condition,
+            domain: domain.cloned(),
+            text: text.to_owned(),
+        }
+    }
+
+    /// The peer ends the stream with an error.
+    pub(super) fn by_peer(phase: Phase, error: &Element, domain: Option<&Domain>) -> Self {
+        let StreamError { condition, said } = StreamError::received(error);
+        Self {
+            phase,
+            by: By::Peer,
+            condition: condition.word(),
+            domain: domain.cloned(),
+            text: said,
+        }
+    }
 }
 
 /// Why a stream ends with an error.

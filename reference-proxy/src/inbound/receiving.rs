@@ -11,17 +11,21 @@
 
 use std::collections::BTreeSet;
 
-use super::action::{Action, Bound, Fatal, Input};
+use super::action::{Action, Bound, Fatal, Input, Refused};
 use super::request::{AwaitRequest, Next};
 use crate::certificate::Judged;
 use crate::config::Config;
 use crate::domain::{Domain, Pair};
+use crate::ledger::Phase;
 use crate::negotiation::{Method, Terms};
 use crate::stanza;
 use crate::stream::{
     CLOSING, Condition, Opening, Shown, Starttls, Version, domain, error, language, version,
 };
 use crate::xml::{Header, Kind};
+
+/// The most characters of a peer's attribute that are shown.
+const SHOWN: usize = 256;
 
 /// What the receiving entity waits for.
 #[derive(Debug)]
@@ -58,17 +62,20 @@ impl Receiving {
     pub(super) fn on(self, input: Input, config: &Config, out: &mut Vec<Action>) -> Self {
         match self {
             Self::AwaitHeader(state) => state.on(input, config, out),
-            Self::AwaitRequest(mut state) => match state.on(input, config, out) {
-                Ok(Next::Stay) => Self::AwaitRequest(state),
-                Ok(Next::Close(pairs)) => Self::close(pairs, out),
-                Ok(Next::Handshake) => Self::AwaitHandshake(state.bound),
-                Ok(Next::Restart(pair)) => Self::AwaitHeader(AwaitHeader {
-                    bound: Some(state.bound),
-                    secured: true,
-                    authenticated: Some(pair),
-                }),
-                Err(fatal) => Self::fail(fatal, out),
-            },
+            Self::AwaitRequest(mut state) => {
+                let phase = state.phase(&input);
+                match state.on(input, config, out) {
+                    Ok(Next::Stay) => Self::AwaitRequest(state),
+                    Ok(Next::Close(pairs)) => Self::close(pairs, out),
+                    Ok(Next::Handshake) => Self::AwaitHandshake(state.bound),
+                    Ok(Next::Restart(pair)) => Self::AwaitHeader(AwaitHeader {
+                        bound: Some(state.bound),
+                        secured: true,
+                        authenticated: Some(pair),
+                    }),
+                    Err(fatal) => Self::fail(phase, fatal, state.bound.from.as_ref(), out),
+                }
+            }
             Self::AwaitHandshake(bound) => match input {
                 Input::Secured => Self::AwaitHeader(AwaitHeader {
                     bound: Some(bound),
@@ -80,11 +87,11 @@ impl Receiving {
             Self::AwaitClosingTag(pairs) => match input {
                 Input::Closed | Input::Unreadable { .. } => Self::Ended,
                 Input::Stanza(stanza) => {
-                    if let Ok(pair) = stanza::pair(&stanza)
-                        && pairs.contains(&pair)
-                    {
-                        out.push(Action::Deliver(pair, stanza));
-                    }
+                    let pair = stanza::pair(&stanza).ok();
+                    out.push(match pair.filter(|pair| pairs.contains(pair)) {
+                        Some(pair) => Action::Deliver(pair, stanza),
+                        None => Action::Dropped(stanza, "not of a pair of the closing stream"),
+                    });
                     Self::AwaitClosingTag(pairs)
                 }
                 _ => Self::AwaitClosingTag(pairs),
@@ -102,11 +109,25 @@ impl Receiving {
         out: &mut Vec<Action>,
     ) -> Self {
         match (self, fatal) {
-            (Self::AwaitHeader(_), Some(fatal)) => refuse(None, fatal, id, config, out),
+            (Self::AwaitHeader(state), Some(fatal)) => {
+                refuse(None, state.ground(fatal), id, config, out)
+            }
             (Self::AwaitRequest(state), None) => Self::close(state.verified_pairs(), out),
-            (Self::AwaitRequest(_), Some(fatal)) => Self::fail(fatal, out),
+            (Self::AwaitRequest(state), Some(fatal)) => {
+                Self::fail(state.reached(), fatal, state.bound.from.as_ref(), out)
+            }
             (Self::AwaitClosingTag(_) | Self::AwaitHandshake(_) | Self::Ended, _)
             | (Self::AwaitHeader(_), None) => Self::Ended,
+        }
+    }
+
+    /// Who the peer claims to be.
+    pub(super) fn claimed(&self) -> Option<&Domain> {
+        match self {
+            Self::AwaitHeader(state) => state.known(),
+            Self::AwaitRequest(state) => state.bound.from.as_ref(),
+            Self::AwaitHandshake(bound) => bound.from.as_ref(),
+            Self::AwaitClosingTag(_) | Self::Ended => None,
         }
     }
 
@@ -129,7 +150,9 @@ impl Receiving {
         }
     }
 
-    fn fail((condition, text): Fatal, out: &mut Vec<Action>) -> Self {
+    fn fail(phase: Phase, fatal: Fatal, domain: Option<&Domain>, out: &mut Vec<Action>) -> Self {
+        let (condition, text) = fatal;
+        out.push(Action::Refused(Refused::fatal(phase, fatal, domain)));
         out.push(Action::Send(error(condition, text)));
         Self::Ended
     }
@@ -144,25 +167,46 @@ impl AwaitHeader {
                 certificate,
             } => (header, id, certificate),
             Input::Unreadable { error, id } => {
-                return refuse(None, (error.into(), ""), &id, config, out);
+                let ground = Ground {
+                    detail: error.to_string(),
+                    ..self.ground((error.into(), ""))
+                };
+                return refuse(None, ground, &id, config, out);
             }
             // Nothing else can come before a header.
             _ => return Receiving::Ended,
         };
         if header.is_stream_error() {
             // An error is never answered with an error (RFC 6120 §4.9.1.1).
+            let refused = Refused::by_peer(Phase::Stream, &header.element, self.known());
+            out.push(Action::Refused(refused));
             return Receiving::Ended;
         }
         let bound = match self.check(&header, config) {
             Ok(bound) => bound,
-            Err(fatal) => return refuse(Some(&header), fatal, &id, config, out),
+            Err(fatal) => {
+                let ground = Ground {
+                    detail: detail(fatal, &header),
+                    ..self.ground(fatal)
+                };
+                return refuse(Some(&header), ground, &id, config, out);
+            }
         };
         let version = version(&header);
         let terms = bound.from.as_ref().and_then(|from| config.terms(from));
         let shown = self.features(terms, certificate);
         let strict = config.settings.strict_certificates;
         if let Some(fatal) = self.refusal(terms, certificate, version, shown, strict) {
-            return refuse(Some(&header), fatal, &id, config, out);
+            let ground = Ground {
+                phase: Phase::Tls,
+                detail: match certificate {
+                    Judged::Bad(fault) => format!("it is {fault}"),
+                    Judged::Absent if self.secured => "there is none".to_owned(),
+                    Judged::Absent | Judged::Good => String::new(),
+                },
+                ..self.ground(fatal)
+            };
+            return refuse(Some(&header), ground, &id, config, out);
         }
         let opening = Opening {
             dialback: shown.dialback,
@@ -188,6 +232,20 @@ impl AwaitHeader {
             self.authenticated,
             id,
         ))
+    }
+
+    /// Who the peer claimed to be before.
+    fn known(&self) -> Option<&Domain> {
+        self.bound.as_ref().and_then(|bound| bound.from.as_ref())
+    }
+
+    fn ground(&self, fatal: Fatal) -> Ground {
+        Ground {
+            phase: Phase::Stream,
+            fatal,
+            detail: String::new(),
+            known: self.known().cloned(),
+        }
     }
 
     /// The header's namespaces and addresses (RFC 6120 §4.7.1, §4.7.2).
@@ -286,10 +344,39 @@ impl AwaitHeader {
     }
 }
 
+/// Why a header is refused.
+struct Ground {
+    phase: Phase,
+    fatal: Fatal,
+    /// More for the administrator.
+    detail: String,
+    /// Who the peer claimed to be in an earlier header.
+    known: Option<Domain>,
+}
+
+/// What was wrong in the header itself.
+fn detail((condition, _): Fatal, header: &Header) -> String {
+    let attribute = if condition == Condition::HostUnknown {
+        "to"
+    } else if condition == Condition::ImproperAddressing {
+        "from"
+    } else {
+        return String::new();
+    };
+    let value = header.element.attribute(attribute).unwrap_or_default();
+    let value: String = value.chars().take(SHOWN).collect();
+    format!("{attribute}='{value}'")
+}
+
 /// Sends this side's header with the error inside.
 fn refuse(
     header: Option<&Header>,
-    (condition, text): Fatal,
+    Ground {
+        phase,
+        fatal,
+        detail,
+        known,
+    }: Ground,
     id: &str,
     config: &Config,
     out: &mut Vec<Action>,
@@ -297,9 +384,18 @@ fn refuse(
     let address = |attribute| header.and_then(|header| domain(header, attribute).ok().flatten());
     let asked = address("to").filter(|to| config.serves(to));
     let own = asked.as_ref().unwrap_or_else(|| config.own_domain());
-    let peer = address("from");
-    let peer = peer.as_ref().map(Domain::in_addresses);
+    let claimed = address("from");
+    let peer = claimed.as_ref().map(Domain::in_addresses);
     let opening = Opening::new(own.as_str(), peer.as_deref(), Some(id));
+    let (condition, text) = fatal;
+    let shown = match (text, detail.as_str()) {
+        (text, "") => text.to_owned(),
+        ("", detail) => detail.to_owned(),
+        (text, detail) => format!("{text}: {detail}"),
+    };
+    let domain = claimed.as_ref().or(known.as_ref());
+    let refused = Refused::by_proxy(phase, condition.word(), domain, &shown);
+    out.push(Action::Refused(refused));
     out.push(Action::Send(opening.refusal(condition, text)));
     Receiving::Ended
 }

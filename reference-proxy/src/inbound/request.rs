@@ -3,16 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::action::{Action, Bound, Fatal, Input};
+use super::action::{Action, Bound, Fatal, Input, Refused};
 use super::sasl::{self, Failure, Request};
 use crate::certificate::{CertificateRequest, Judged};
 use crate::config::Config;
 use crate::dialback::{self, Dialback, KeyStatus, Step};
 use crate::domain::{Domain, Pair};
+use crate::ledger::Phase;
 use crate::negotiation::{Method, Terms};
 use crate::stanza::{self, StanzaError};
 use crate::stream::{Condition, Shown, is_error};
-use crate::xml::namespace::{SASL, SERVER, STREAMS, TLS};
+use crate::xml::namespace::{DIALBACK, SASL, SERVER, STREAMS, TLS};
 use crate::xml::{Element, Stanza};
 
 /// The number of failed authentications that ends the stream (RFC 6120 §6.4.5: two to five).
@@ -94,6 +95,32 @@ impl AwaitRequest {
         self.pairs.values().any(|progress| progress.verified)
     }
 
+    /// How far the stream has come.
+    pub(super) fn reached(&self) -> Phase {
+        match self.is_authenticated() {
+            true => Phase::Open,
+            false => Phase::Stream,
+        }
+    }
+
+    /// What an input is part of.
+    pub(super) fn phase(&self, input: &Input) -> Phase {
+        match input {
+            Input::Element(element) => match element.namespace.as_str() {
+                DIALBACK => Phase::Dialback,
+                SASL => Phase::Sasl,
+                TLS => Phase::Tls,
+                _ => self.reached(),
+            },
+            Input::Verified { .. } => Phase::Dialback,
+            Input::Closed
+            | Input::Header { .. }
+            | Input::Secured
+            | Input::Stanza(_)
+            | Input::Unreadable { .. } => self.reached(),
+        }
+    }
+
     pub(super) fn verified_pairs(&self) -> BTreeSet<Pair> {
         let verified = self.pairs.iter().filter(|(_, progress)| progress.verified);
         verified.map(|(pair, _)| pair.clone()).collect()
@@ -123,6 +150,9 @@ impl AwaitRequest {
     ) -> Result<Next, Fatal> {
         if is_error(element) {
             // An error is never answered by an error (RFC 6120 §4.9.1).
+            let domain = self.bound.from.as_ref();
+            let refused = Refused::by_peer(self.reached(), element, domain);
+            out.push(Action::Refused(refused));
             return Ok(Next::Close(BTreeSet::new()));
         }
         if element.is(TLS, "starttls") {
@@ -131,7 +161,7 @@ impl AwaitRequest {
         let sasl = element.namespace == SASL;
         if !self.secured && self.terms.is_some_and(Terms::requires_tls) {
             if sasl {
-                out.push(Action::Send(Failure::EncryptionRequired.element()));
+                self.fail(Failure::EncryptionRequired, out);
                 return Ok(Next::Close(BTreeSet::new()));
             }
             return Err((Condition::PolicyViolation, "TLS is required"));
@@ -156,6 +186,16 @@ impl AwaitRequest {
         let allowed = self.terms.is_none_or(Terms::allows_tls);
         let fresh = !self.secured && self.pairs.is_empty();
         if !allowed || !fresh || !element.children.is_empty() {
+            let why = if !allowed {
+                "TLS is off for this partner"
+            } else if self.secured {
+                "TLS is there already"
+            } else {
+                "it is too late, or not an empty element"
+            };
+            let domain = self.bound.from.as_ref();
+            let refused = Refused::by_proxy(Phase::Tls, "failure", domain, why);
+            out.push(Action::Refused(refused));
             out.push(Action::Send(format!("<failure xmlns='{TLS}'/>")));
             return Next::Close(self.verified_pairs());
         }
@@ -204,7 +244,7 @@ impl AwaitRequest {
                 Ok(Next::Restart(pair))
             }
             Err(failure) => {
-                out.push(Action::Send(failure.element()));
+                self.fail(failure, out);
                 self.failures += 1;
                 match self.failures {
                     FAILURES.. => Err((Condition::PolicyViolation, "too many attempts")),
@@ -212,6 +252,18 @@ impl AwaitRequest {
                 }
             }
         }
+    }
+
+    fn fail(&self, failure: Failure, out: &mut Vec<Action>) {
+        let domain = self.bound.from.as_ref();
+        let why = match (failure, self.certificate) {
+            (Failure::NotAuthorized, Judged::Bad(fault)) => format!("the certificate is {fault}"),
+            (Failure::NotAuthorized, Judged::Absent) => "there is no certificate".to_owned(),
+            _ => String::new(),
+        };
+        let refused = Refused::by_proxy(Phase::Sasl, failure.word(), domain, &why);
+        out.push(Action::Refused(refused));
+        out.push(Action::Send(failure.element()));
     }
 
     /// The pair that the certificate authenticates, if the identity is the stream's own (XEP-0178 §3).
@@ -249,6 +301,7 @@ impl AwaitRequest {
             (Step::Verify, Some(id)) => {
                 let status = self.status(&pair, &id, &dialback.key, config);
                 let answer = dialback::answer(Step::Verify, &pair, Some(&id), status);
+                out.extend(refusal(&pair, status, "asked about a key"));
                 out.extend([Action::Refund, Action::Send(answer)]);
             }
             (Step::Verify, None) => return Err((Condition::BadFormat, "'id' is missing")),
@@ -275,7 +328,7 @@ impl AwaitRequest {
             objection => objection,
         };
         if let Some(error) = objection {
-            out.push(result(&pair, KeyStatus::Failed(error)));
+            answer(&pair, KeyStatus::Failed(error), out);
             return self.count_unverified(config);
         }
         self.pairs.entry(pair.clone()).or_default().pending = true;
@@ -350,22 +403,22 @@ impl AwaitRequest {
                     let method = Method::dialback(self.secured);
                     out.push(Action::Authenticated(pair.clone(), method));
                 }
-                out.push(result(pair, KeyStatus::Valid));
+                answer(pair, KeyStatus::Valid, out);
             }
             KeyStatus::Invalid => {
                 self.pairs.remove(pair);
                 if self.pairs.is_empty() {
-                    out.push(result(pair, KeyStatus::Invalid));
+                    answer(pair, KeyStatus::Invalid, out);
                     return Ok(Next::Close(BTreeSet::new()));
                 }
-                out.push(result(pair, KeyStatus::Failed(StanzaError::Forbidden)));
+                answer(pair, KeyStatus::Failed(StanzaError::Forbidden), out);
                 self.count_unverified(config)?;
             }
             KeyStatus::Failed(_) => {
                 if !progress.verified {
                     self.pairs.remove(pair);
                 }
-                out.push(result(pair, status));
+                answer(pair, status, out);
                 self.count_unverified(config)?;
             }
         }
@@ -402,7 +455,21 @@ impl AwaitRequest {
     }
 }
 
-/// The answer to a pair's `db:result`.
-fn result(pair: &Pair, status: KeyStatus) -> Action {
-    Action::Send(dialback::answer(Step::Result, pair, None, status))
+/// Answers a pair's `db:result`.
+fn answer(pair: &Pair, status: KeyStatus, out: &mut Vec<Action>) {
+    out.extend(refusal(pair, status, "asked to be verified"));
+    let text = dialback::answer(Step::Result, pair, None, status);
+    out.push(Action::Send(text));
+}
+
+/// What there is to tell of an answer about a key.
+fn refusal(pair: &Pair, status: KeyStatus, request: &str) -> Option<Action> {
+    let condition = match status {
+        KeyStatus::Valid => return None,
+        KeyStatus::Invalid => "invalid",
+        KeyStatus::Failed(error) => error.word(),
+    };
+    let text = format!("{request} for {}", pair.to);
+    let refused = Refused::by_proxy(Phase::Dialback, condition, Some(&pair.from), &text);
+    Some(Action::Refused(refused))
 }

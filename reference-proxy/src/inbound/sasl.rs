@@ -2,14 +2,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use strum::Display;
+use strum::{Display, IntoStaticStr};
 
 use crate::domain::Domain;
 use crate::xml::Element;
 use crate::xml::namespace::SASL;
 
 /// Why an authentication fails (RFC 6120 §6.5).
-#[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Display, IntoStaticStr, PartialEq, Eq)]
 #[strum(serialize_all = "kebab-case")]
 pub(super) enum Failure {
     Aborted,
@@ -22,6 +22,11 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// As a word.
+    pub(super) fn word(self) -> &'static str {
+        self.into()
+    }
+
     /// The `<failure/>`.
     pub(super) fn element(self) -> String {
         format!("<failure xmlns='{SASL}'><{self}/></failure>")

@@ -10,18 +10,19 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::action::{Action, Fatal, Input};
+use super::action::{Action, Fatal, Input, Refused};
 use super::receiving::Receiving;
 use crate::certificate::{CertificateRequest, Judged, Presenter};
-use crate::connections::{Full, Place};
+use crate::connections::{Full, Place, Stranger};
 use crate::context::Context;
 use crate::dialback::KeyStatus;
 use crate::domain::{Domain, Pair};
+use crate::ledger::{Direction, Kind, Phase, Refusal};
 use crate::listener::Listener;
 use crate::outbound;
 use crate::random::stream_id;
 use crate::stream::{Condition, Connection, Lost, Opening, Tls, domain, error};
-use crate::task::Stop;
+use crate::task::{Stage, Stop};
 use crate::xml::{Frame, Stanza};
 
 /// The time limit for a peer to answer a closing tag.
@@ -33,17 +34,45 @@ const REFUSAL: Duration = Duration::from_millis(100);
 pub(crate) async fn listen(context: Arc<Context>, listener: Listener) {
     let mut stop = context.tasks.stop();
     while let Some((stream, peer)) = listener.accept(&mut stop).await {
-        match context.connections.admit() {
-            Ok(place) => {
-                let serving = Serving::new(Arc::clone(&context), stream, peer, place);
-                context.tasks.spawn(serving.run());
+        match context.connections.welcome(peer.ip()) {
+            Ok(stranger) => {
+                let serving = Serving::new(Arc::clone(&context), stream, peer, stranger);
+                context.tasks.spawn_in(Stage::Partners, serving.run());
             }
             Err(full) => {
-                tracing::warn!(%peer, reason = %full, "connection refused");
-                context.tasks.spawn(refuse(Arc::clone(&context), stream));
+                enter(&context, peer, out_of_places(None, full));
+                let refusing = refuse(Arc::clone(&context), stream);
+                context.tasks.spawn_in(Stage::Partners, refusing);
             }
         }
     }
+}
+
+/// Keeps what the state machine, or this module, has to tell of a refusal.
+fn enter(context: &Context, peer: SocketAddr, refused: Refused) {
+    let Refused {
+        phase,
+        by,
+        condition,
+        domain,
+        text,
+    } = refused;
+    context.ledger.enter(Refusal {
+        kind: Kind {
+            direction: Direction::Inbound,
+            phase,
+            by,
+            condition,
+        },
+        domain: domain.as_ref().map(ToString::to_string),
+        peer: Some(peer),
+        text,
+    });
+}
+
+fn out_of_places(domain: Option<&Domain>, full: Full) -> Refused {
+    let condition = Condition::ResourceConstraint.word();
+    Refused::by_proxy(Phase::Connection, condition, domain, &full.to_string())
 }
 
 /// Reports to a peer that the limit is reached (RFC 6120 §4.9.3.17).
@@ -66,13 +95,19 @@ struct Serving {
     stop: Stop,
     statuses: mpsc::Receiver<(Pair, KeyStatus)>,
     report: mpsc::Sender<(Pair, KeyStatus)>,
+    place: Placed,
     partners: BTreeMap<Domain, Place>,
     /// Whether an authenticated partner must send something regularly.
     keep_alive: bool,
     began: Instant,
     last_stanza: Instant,
     closing_since: Option<Instant>,
-    _place: Place,
+}
+
+/// What a connection is counted as, for as long as it lasts.
+enum Placed {
+    Stranger(#[expect(dead_code, reason = "it is held")] Stranger),
+    Partner(#[expect(dead_code, reason = "it is held")] Place),
 }
 
 /// Events that wake a connection.
@@ -100,7 +135,7 @@ impl From<Lost> for Gone {
 }
 
 impl Serving {
-    fn new(context: Arc<Context>, stream: TcpStream, peer: SocketAddr, place: Place) -> Self {
+    fn new(context: Arc<Context>, stream: TcpStream, peer: SocketAddr, stranger: Stranger) -> Self {
         let limits = &context.config.settings.limits;
         let connection = Connection::new(stream, limits, &context.clock);
         let (report, statuses) = mpsc::channel(limits.stream_pairs);
@@ -114,12 +149,12 @@ impl Serving {
             stop,
             statuses,
             report,
+            place: Placed::Stranger(stranger),
             partners: BTreeMap::new(),
             keep_alive: false,
             began: now,
             last_stanza: now,
             closing_since: None,
-            _place: place,
         }
     }
 
@@ -208,6 +243,11 @@ impl Serving {
                 Input::Stanza(stanza)
             }
             Event::Frame(Ok(Frame::Closed)) => Input::Closed,
+            // Not for partners: they are not spared.
+            Event::Frame(Ok(Frame::Skipped(skipped))) => Input::Unreadable {
+                error: skipped.error,
+                id: id()?,
+            },
             Event::Frame(Err(Lost::Unreadable(error))) => Input::Unreadable { error, id: id()? },
             Event::Frame(Err(_)) => return Err(Gone),
             Event::Status(pair, status) => Input::Verified { pair, status },
@@ -217,7 +257,7 @@ impl Serving {
             }
             Event::Overdue => {
                 let idle = self.state.is_authenticated() && self.context.clock.now() >= self.idle();
-                tracing::info!(peer = %self.peer, idle, "time is up");
+                tracing::debug!(peer = %self.peer, idle, "time is up");
                 if self.closing_since.is_some() {
                     return Err(Gone);
                 }
@@ -255,28 +295,32 @@ impl Serving {
             .any(|action| matches!(action, Action::StartTls { .. }));
         if handshake && self.connection.has_unread() {
             // Anyone may have injected plaintext after the request (RFC 6120 §5.4.3.3).
-            let refusal = error(Condition::PolicyViolation, "nothing may follow before TLS");
-            self.connection.send(refusal).await?;
+            let fatal = (Condition::PolicyViolation, "nothing may follow before TLS");
+            self.enter(Refused::fatal(Phase::Tls, fatal, self.state.claimed()));
+            self.connection.send(error(fatal.0, fatal.1)).await?;
             return Ok(Course::Over);
         }
         for action in actions {
             match action {
                 Action::Send(more) => text.push_str(&more),
                 Action::Refund => self.connection.incoming().refund(),
+                Action::Refused(refused) => self.enter(refused),
                 Action::Restart => self.connection.incoming().restart(),
                 Action::Authenticated(pair, method) => {
                     if let Err(full) = self.admit(&pair) {
-                        tracing::warn!(peer = %self.peer, %pair, reason = %full, "connection refused");
+                        self.enter(out_of_places(Some(&pair.from), full));
                         text.push_str(&error(Condition::ResourceConstraint, ""));
                         self.connection.send(text).await?;
                         return Ok(Course::Over);
                     }
+                    self.context.router.seen(&pair.from);
                     tracing::info!(peer = %self.peer, %pair, %method, "pair authenticated");
                 }
                 Action::Deliver(pair, stanza) => {
                     self.flush(&mut text).await?;
-                    deliver(&self.context, &pair, stanza, &mut self.stop).await;
+                    deliver(&self.context, &pair, stanza).await;
                 }
+                Action::Dropped(stanza, why) => stanza.dropped(why),
                 Action::Verify {
                     pair,
                     stream_id,
@@ -292,6 +336,10 @@ impl Serving {
         Ok(Course::On)
     }
 
+    fn enter(&self, refused: Refused) {
+        enter(&self.context, self.peer, refused);
+    }
+
     async fn flush(&mut self, text: &mut String) -> Result<(), Gone> {
         if !text.is_empty() {
             self.connection.send(&*text).await?;
@@ -304,8 +352,12 @@ impl Serving {
     fn admit(&mut self, pair: &Pair) -> Result<(), Full> {
         let config = &self.context.config;
         let partner = config.partner(&pair.from).ok_or(Full::Partner(0))?;
+        let connections = &self.context.connections;
         if !self.partners.contains_key(&partner.domain) {
-            let place = self.context.connections.claim(partner)?;
+            let place = connections.claim(partner)?;
+            if matches!(self.place, Placed::Stranger(_)) {
+                self.place = Placed::Partner(connections.admit_inbound()?);
+            }
             self.partners.insert(partner.domain.clone(), place);
         }
         self.keep_alive = partner.keep_alive;
@@ -318,7 +370,7 @@ impl Serving {
     fn verify(&self, pair: Pair, stream_id: String, key: String) {
         let context = Arc::clone(&self.context);
         let report = self.report.clone();
-        self.context.tasks.spawn(async move {
+        self.context.tasks.spawn_in(Stage::Partners, async move {
             let status = tokio::select! {
                 status = outbound::verify(&context, &pair, stream_id, key) => status,
                 // The requesting connection has closed.
@@ -357,30 +409,22 @@ impl Serving {
 
     async fn handshake(&mut self, config: Arc<ServerConfig>) -> Result<(), Gone> {
         let due = self.due();
-        match self
-            .context
-            .clock
-            .timeout_at(due, self.connection.secure(Tls::Accept(config)))
-            .await
-        {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(lost)) => {
-                tracing::info!(peer = %self.peer, reason = lost.reason(), "TLS handshake failed");
-                Err(Gone)
-            }
-            Err(_) => Err(Gone),
-        }
+        let secured = self.connection.secure(Tls::Accept(config));
+        let why = match self.context.clock.timeout_at(due, secured).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(lost)) => lost.reason(),
+            Err(_) => "no handshake in time".to_owned(),
+        };
+        let claimed = self.state.claimed();
+        self.enter(Refused::by_proxy(Phase::Tls, "handshake", claimed, &why));
+        Err(Gone)
     }
 }
 
 /// Passes a stanza to the gateway. Without a gateway, the sender gets an error on a stream of this
 /// side.
-async fn deliver(context: &Arc<Context>, pair: &Pair, stanza: Stanza, stop: &mut Stop) {
-    let delivered = tokio::select! {
-        delivered = context.router.deliver(&pair.to, stanza) => delivered,
-        () = stop.asked() => return,
-    };
-    if let Err(stanza) = delivered {
+async fn deliver(context: &Arc<Context>, pair: &Pair, stanza: Stanza) {
+    if let Err(stanza) = context.router.deliver(&pair.to, stanza).await {
         outbound::unclaimed(context, pair, &stanza).await;
     }
 }

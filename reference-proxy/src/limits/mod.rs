@@ -10,10 +10,14 @@ use seconds::seconds;
 
 /// All limits, as in `[limits]` of a file. The first five have the gateway's
 /// documented defaults.
+///
+/// At most `connections`, `unauthenticated-connections` and `verification-connections` are open with
+/// partners and strangers at a time.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Limits {
-    /// Concurrent connections with all partners, in both directions.
+    /// Concurrent streams with all partners, in both directions. A connection counts as soon as the
+    /// partner is authenticated.
     #[serde(deserialize_with = "at_least::<_, 1>")]
     pub connections: usize,
     /// Concurrent connections with one partner, unless the partner has its own limit.
@@ -28,6 +32,19 @@ pub struct Limits {
     /// The longest time without a stanza.
     #[serde(deserialize_with = "seconds")]
     pub stream_inactivity_timeout: Duration,
+    /// Concurrent connections of those who are not authenticated, and apart from `connections`.
+    #[serde(deserialize_with = "at_least::<_, 1>")]
+    pub unauthenticated_connections: usize,
+    /// How many of them may come from one address: an IPv4 address, or an IPv6 network of 64 bits.
+    #[serde(deserialize_with = "at_least::<_, 1>")]
+    pub unauthenticated_by_address: usize,
+    /// How many of `connections` partners that dial have to leave for streams that this side opens;
+    /// a tenth if absent.
+    pub outbound_reserve: Option<usize>,
+    /// Concurrent connections to verify dialback keys, apart from `connections`. With one partner's
+    /// servers there may be as many as streams with it.
+    #[serde(deserialize_with = "at_least::<_, 1>")]
+    pub verification_connections: usize,
     /// The longest wait for one TCP connection to one address.
     #[serde(deserialize_with = "seconds")]
     pub connect_timeout: Duration,
@@ -75,6 +92,10 @@ impl Default for Limits {
             keep_alive_interval: Duration::from_secs(300),
             stream_establishment_timeout: Duration::from_secs(60),
             stream_inactivity_timeout: Duration::from_secs(600),
+            unauthenticated_connections: 250,
+            unauthenticated_by_address: 50,
+            outbound_reserve: None,
+            verification_connections: 100,
             connect_timeout: Duration::from_secs(10),
             dialback_timeout: Duration::from_secs(30),
             dns_timeout: Duration::from_secs(5),
@@ -88,6 +109,13 @@ impl Default for Limits {
             queue_bytes: 1_048_576,
             gateway_queue_stanzas: 256,
         }
+    }
+}
+
+impl Limits {
+    /// The streams that partners that dial have to leave for those that this side opens.
+    pub(crate) fn kept_for_outbound(&self) -> usize {
+        self.outbound_reserve.unwrap_or(self.connections / 10)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::plan::Failure;
 use crate::certificate::Judged;
+use crate::ledger::Phase;
 use crate::negotiation::Method;
 use crate::xml::Frame;
 
@@ -68,12 +69,22 @@ pub(super) struct Request {
 }
 
 impl Awaiting {
+    /// How far the stream has come.
+    pub(super) fn phase(&self) -> Phase {
+        match self {
+            Self::Header(_) | Self::Features(..) => Phase::Stream,
+            Self::Proceed | Self::Handshake => Phase::Tls,
+            Self::Success { .. } => Phase::Sasl,
+            Self::Result(_) | Self::Answer => Phase::Dialback,
+        }
+    }
+
     /// The error if the connection is lost in this state.
     pub(super) fn lost(&self) -> Failure {
         match self {
-            Self::Success { .. } => Failure::SaslRefused,
-            Self::Result(request) if request.external_failed => Failure::SaslRefused,
-            Self::Proceed | Self::Handshake => Failure::TlsRefused,
+            Self::Success { .. } => Failure::SaslRefused(None),
+            Self::Result(request) if request.external_failed => Failure::SaslRefused(None),
+            Self::Proceed | Self::Handshake => Failure::TlsRefused(None),
             Self::Header(_) | Self::Features(..) | Self::Result(_) | Self::Answer => {
                 Failure::Closed(None)
             }

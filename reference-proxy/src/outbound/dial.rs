@@ -1,6 +1,7 @@
 //! Dials a partner.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use tokio::net::TcpStream;
 
@@ -25,6 +26,7 @@ pub(super) enum Unreachable {
 #[derive(Debug)]
 pub(super) struct Dialled {
     pub(super) connection: Connection,
+    pub(super) peer: SocketAddr,
     /// Whether TLS comes first.
     pub(super) direct: bool,
 }
@@ -72,6 +74,7 @@ impl Servers {
                     self.tried += 1;
                     return Ok(Dialled {
                         connection: Connection::new(stream, limits, &context.clock),
+                        peer: server.address,
                         direct: server.direct,
                     });
                 }

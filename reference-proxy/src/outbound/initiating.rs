@@ -18,11 +18,12 @@ use super::awaiting::{Action, Awaiting, Input, Request, Stage, Stream};
 use super::plan::{Failure, Opened, Plan, Purpose};
 use crate::certificate::Judged;
 use crate::config::Config;
-use crate::dialback::{self, Answer, Dialback, KeyStatus, Step};
+use crate::dialback::{self, Answer, Dialback, DialbackError, KeyStatus, Step};
+use crate::ledger::Phase;
 use crate::negotiation::Method;
 use crate::stanza::StanzaError;
 use crate::stream::{
-    CLOSING, Condition, Offered, Opening, Starttls, Version, error, is_error, version,
+    CLOSING, Condition, Offered, Opening, Starttls, StreamError, Version, error, is_error, version,
 };
 use crate::xml::namespace::{SASL, TLS};
 use crate::xml::{Element, Frame, Header};
@@ -52,8 +53,7 @@ pub(super) struct Undecided {
     plan: Plan,
     method: Method,
     stream_id: String,
-    /// The partner's reason, if it is a known condition.
-    pub(super) error: Option<StanzaError>,
+    pub(super) error: DialbackError,
 }
 
 impl Undecided {
@@ -91,6 +91,11 @@ impl Initiating {
             (_, Input::Secured(_)) => Break(Outcome::Failed(Failure::Confused)),
             (awaiting, Input::Frame(frame)) => turn.frame(awaiting, frame),
         }
+    }
+
+    /// How far the stream has come.
+    pub(super) fn phase(&self) -> Phase {
+        self.awaiting.phase()
     }
 
     /// The error if the connection is lost now.
@@ -135,8 +140,8 @@ impl Turn<'_> {
         match (awaiting, frame) {
             (awaiting, Frame::Closed) => self.close(Outcome::Failed(awaiting.lost())),
             (_, Frame::Element(element)) if is_error(&element) => {
-                let condition = Some(Condition::received(&element));
-                self.close(Outcome::Failed(Failure::Closed(condition)))
+                let error = Some(StreamError::received(&element));
+                self.close(Outcome::Failed(Failure::Closed(error)))
             }
             (Awaiting::Header(stage), Frame::Header(header)) => self.header(stage, &header),
             (Awaiting::Features(stage, stream), Frame::Element(element)) => {
@@ -151,7 +156,7 @@ impl Turn<'_> {
                     return self.wait(Awaiting::Handshake);
                 }
                 // Anything else means no TLS, and continuing in plaintext would be a downgrade.
-                self.close(Outcome::Failed(Failure::TlsRefused))
+                self.close(Outcome::Failed(Failure::TlsRefused(None)))
             }
             (Awaiting::Success { stream, challenged }, Frame::Element(element)) => {
                 self.success(stream, challenged, &element)
@@ -168,7 +173,7 @@ impl Turn<'_> {
                     Purpose::Deliver { .. } => None,
                 };
                 match self.answer(&element, Step::Verify, id) {
-                    Some(answer) => self.told(answer),
+                    Some(answer) => self.told(&answer),
                     None => self.unexpected(&element, Awaiting::Answer),
                 }
             }
@@ -316,7 +321,10 @@ impl Turn<'_> {
             "failure" if element.namespace == SASL => {
                 match stream.dialback && self.plan.terms.allows(Method::TlsDialback) {
                     true => self.request(Method::TlsDialback, stream.id, true),
-                    false => self.close(Outcome::Failed(Failure::SaslRefused)),
+                    false => {
+                        let said = Some(element.said(SASL)).filter(|said| !said.is_empty());
+                        self.close(Outcome::Failed(Failure::SaslRefused(said)))
+                    }
                 }
             }
             _ => self.fail(Failure::Confused, Condition::UnsupportedStanzaType),
@@ -378,14 +386,15 @@ impl Turn<'_> {
         }
     }
 
-    fn told(self, answer: Answer) -> Progress {
+    fn told(self, answer: &Answer) -> Progress {
         let status = match answer {
             Answer::Valid => KeyStatus::Valid,
             Answer::Invalid => KeyStatus::Invalid,
             // XEP-0220 §2.5: the authoritative server does not know the initiator's domain.
-            Answer::Error(Some(StanzaError::ItemNotFound)) => {
-                KeyStatus::Failed(StanzaError::RemoteServerNotFound)
-            }
+            Answer::Error(DialbackError {
+                condition: Some(StanzaError::ItemNotFound),
+                ..
+            }) => KeyStatus::Failed(StanzaError::RemoteServerNotFound),
             Answer::Error(_) => KeyStatus::Failed(StanzaError::RemoteServerTimeout),
         };
         self.close(Outcome::Told(status))

@@ -1,20 +1,22 @@
 //! One link for each pair towards a partner: it opens a stream when a stanza waits, and returns
 //! undeliverable stanzas.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::dial::Servers;
 use super::initiating::Undecided;
 use super::negotiate::{Negotiated, ask_again, hang_up, open};
-use super::open_stream::{OpenStream, Places};
+use super::open_stream::{OpenStream, Places, WRONG_WAY};
 use super::plan::{Failure, Plan, Purpose};
 use super::undelivered::{Unavailable, give_up};
+use crate::connections::Full;
 use crate::context::Context;
 use crate::domain::Pair;
 use crate::negotiation::Method;
 use crate::stanza::StanzaError;
 use crate::stream::{CLOSING, Connection, is_error};
-use crate::task::Stop;
+use crate::task::{Stage, Stop};
 use crate::xml::Frame;
 
 /// Processes a pair's queue until it is empty and its stream has ended.
@@ -23,12 +25,13 @@ pub(super) async fn attend(context: Arc<Context>, pair: Pair, mut stop: Stop) {
         let unavailable = match connect(&context, &pair, &mut stop).await {
             Ok(Reached::Open(stream)) => {
                 context.router.opened(&pair);
-                let carried = stream.carry(&context, &pair, &mut stop).await;
+                let mut last = context.tasks.stop_at(Stage::Streams);
+                let carried = stream.carry(&context, &pair, &mut last).await;
                 (!carried).then_some(Unavailable::ShortLived)
             }
             Ok(Reached::Undecided(stream)) => {
-                let error = stream.undecided.error;
-                give_up(&context, &pair, &Unavailable::KeyUndecided(error)).await;
+                let unavailable = stream.unavailable();
+                give_up(&context, &pair, &unavailable).await;
                 linger(&context, &pair, stream, &mut stop).await
             }
             Err(unavailable) => Some(unavailable),
@@ -48,9 +51,16 @@ pub(super) async fn attend(context: Arc<Context>, pair: Pair, mut stop: Stop) {
 /// A stream on which the partner could not judge the key.
 struct UndecidedStream {
     connection: Connection,
+    peer: SocketAddr,
     undecided: Undecided,
     places: Places,
     keep_alive: bool,
+}
+
+impl UndecidedStream {
+    fn unavailable(&self) -> Unavailable {
+        Unavailable::KeyUndecided(self.undecided.error.clone(), self.peer)
+    }
 }
 
 enum Reached {
@@ -68,7 +78,7 @@ async fn connect(
 ) -> Result<Reached, Unavailable> {
     let settings = &context.config.settings;
     let partner = context.config.partner(&pair.to);
-    let partner = partner.ok_or(Unavailable::Full)?;
+    let partner = partner.ok_or(Full::Partner(0))?;
     let mut external_failed = false;
     let mut retried = false;
     let mut broken = None;
@@ -77,18 +87,17 @@ async fn connect(
         () = stop.asked() => return Err(Failure::Stopping.into()),
     };
     loop {
-        let admitted = context.connections.admit();
-        let place = admitted.map_err(|_| Unavailable::Full)?;
-        let claimed = context.connections.claim(partner);
-        let partner_place = claimed.map_err(|_| Unavailable::Full)?;
+        let place = context.connections.admit()?;
+        let partner_place = context.connections.claim(partner)?;
         let dialled = tokio::select! {
             dialled = servers.connect(context, &pair.to) => dialled,
             () = stop.asked() => return Err(Failure::Stopping.into()),
         };
         let dialled = dialled.map_err(|unreachable| match broken {
-            Some(failure) => Unavailable::Failed(failure),
+            Some((failure, at)) => Unavailable::Failed(failure, Some(at)),
             None => unreachable.into(),
         })?;
+        let peer = dialled.peer;
         let deadline = context.clock.now() + settings.limits.stream_establishment_timeout;
         let plan = Plan {
             pair: pair.clone(),
@@ -106,7 +115,7 @@ async fn connect(
                 return Ok(Reached::Open(stream));
             }
             Negotiated::Undecided(connection, undecided) => {
-                let short = undecided.error == Some(StanzaError::ResourceConstraint);
+                let short = undecided.error.condition == Some(StanzaError::ResourceConstraint);
                 if short && !retried {
                     retried = true;
                     broken = None;
@@ -116,23 +125,24 @@ async fn connect(
                 }
                 return Ok(Reached::Undecided(UndecidedStream {
                     connection,
+                    peer,
                     undecided,
                     places,
                     keep_alive,
                 }));
             }
-            Negotiated::Failed(failure) => {
+            Negotiated::Failed(failure, at) => {
                 let dialback_left = partner.terms.allows(Method::TlsDialback) && !external_failed;
-                if failure == Failure::SaslRefused && dialback_left {
+                if matches!(failure, Failure::SaslRefused(_)) && dialback_left {
                     external_failed = true;
                     broken = None;
                     servers.stay();
                     continue;
                 }
                 if !failure.is_of_server() || !servers.has_more() {
-                    return Err(failure.into());
+                    return Err(Unavailable::Failed(failure, Some(at)));
                 }
-                broken = Some(failure);
+                broken = Some((failure, at));
             }
             // Not possible for this purpose.
             Negotiated::Told(_) => return Err(Failure::Confused.into()),
@@ -161,6 +171,7 @@ async fn linger(
         let woken = context.clock.timeout(patience, woken).await;
         let UndecidedStream {
             connection,
+            peer,
             undecided,
             places,
             keep_alive,
@@ -170,25 +181,26 @@ async fn linger(
             return None;
         }
         let deadline = context.clock.now() + patience;
-        match ask_again(context, connection, undecided, pair, deadline, stop).await {
+        match ask_again(context, connection, peer, undecided, pair, deadline, stop).await {
             Negotiated::Open(connection, opened) => {
                 context.router.opened(pair);
                 let now = context.clock.now();
                 let stream = OpenStream::new(connection, opened, places, keep_alive, now);
-                stream.carry(context, pair, stop).await;
+                let mut last = context.tasks.stop_at(Stage::Streams);
+                stream.carry(context, pair, &mut last).await;
                 return None;
             }
             Negotiated::Undecided(connection, undecided) => {
-                let error = undecided.error;
-                give_up(context, pair, &Unavailable::KeyUndecided(error)).await;
                 stream = UndecidedStream {
                     connection,
+                    peer,
                     undecided,
                     places,
                     keep_alive,
                 };
+                give_up(context, pair, &stream.unavailable()).await;
             }
-            Negotiated::Failed(failure) => return Some(failure.into()),
+            Negotiated::Failed(failure, at) => return Some(Unavailable::Failed(failure, Some(at))),
             // Not possible for this purpose.
             Negotiated::Told(_) => return Some(Failure::Confused.into()),
         }
@@ -208,6 +220,7 @@ async fn woken(
             frame = connection.next() => match frame {
                 Ok(Frame::Closed) | Err(_) => return false,
                 Ok(Frame::Element(element)) if is_error(&element) => return false,
+                Ok(Frame::Stanza(stanza)) => stanza.dropped(WRONG_WAY),
                 Ok(_) => {}
             },
             () = wake.notified() => if context.router.waits(pair) {

@@ -1,5 +1,6 @@
 //! Carries out the initiating entity's decisions.
 
+use std::net::SocketAddr;
 use std::ops::ControlFlow::{Break, Continue};
 use std::sync::Arc;
 
@@ -8,13 +9,16 @@ use tokio::time::Instant;
 use super::awaiting::{Action, Input};
 use super::dial::Dialled;
 use super::initiating::{Initiating, Outcome, Progress, Undecided};
-use super::plan::{Failure, Opened, Plan};
+use super::open_stream::WRONG_WAY;
+use super::plan::{At, Failure, Opened, Plan};
 use crate::certificate::Presenter;
 use crate::context::Context;
 use crate::dialback::KeyStatus;
 use crate::domain::Pair;
+use crate::ledger::Phase;
 use crate::stream::{CLOSING, Condition, Connection, Lost, Tls, error};
 use crate::task::Stop;
+use crate::xml::Frame;
 
 /// How a negotiation ended.
 pub(super) enum Negotiated {
@@ -24,7 +28,7 @@ pub(super) enum Negotiated {
     Told(KeyStatus),
     /// The partner could not judge the key, and the stream is still open.
     Undecided(Connection, Undecided),
-    Failed(Failure),
+    Failed(Failure, At),
 }
 
 /// Opens a stream on a connection.
@@ -35,13 +39,19 @@ pub(super) async fn open(
     deadline: Instant,
     stop: &mut Stop,
 ) -> Negotiated {
-    let Dialled { connection, direct } = dialled;
+    let Dialled {
+        connection,
+        peer,
+        direct,
+    } = dialled;
     let pair = plan.pair.clone();
     let mut actions = Vec::new();
     let progress = Continue(Initiating::open(plan, direct, &mut actions));
     let negotiation = Negotiation {
         context,
         connection,
+        peer,
+        phase: Phase::Stream,
         direct,
         pair: &pair,
         deadline,
@@ -54,6 +64,7 @@ pub(super) async fn open(
 pub(super) async fn ask_again(
     context: &Arc<Context>,
     connection: Connection,
+    peer: SocketAddr,
     undecided: Undecided,
     pair: &Pair,
     deadline: Instant,
@@ -64,6 +75,8 @@ pub(super) async fn ask_again(
     let negotiation = Negotiation {
         context,
         connection,
+        peer,
+        phase: Phase::Dialback,
         direct: false,
         pair,
         deadline,
@@ -80,6 +93,9 @@ pub(super) fn hang_up(context: &Context, connection: Connection) {
 struct Negotiation<'a> {
     context: &'a Arc<Context>,
     connection: Connection,
+    peer: SocketAddr,
+    /// How far it has come.
+    phase: Phase,
     direct: bool,
     pair: &'a Pair,
     deadline: Instant,
@@ -89,6 +105,10 @@ struct Negotiation<'a> {
 impl Negotiation<'_> {
     async fn run(mut self, progress: Progress, actions: Vec<Action>) -> Negotiated {
         let outcome = self.outcome(progress, actions).await;
+        let at = At {
+            phase: self.phase,
+            peer: self.peer,
+        };
         match outcome {
             Ok(Outcome::Open(opened)) => {
                 let bytes = self.context.config.settings.limits.stanza_bytes;
@@ -102,9 +122,9 @@ impl Negotiation<'_> {
             }
             Ok(Outcome::Failed(failure)) => {
                 hang_up(self.context, self.connection);
-                Negotiated::Failed(failure)
+                Negotiated::Failed(failure, at)
             }
-            Err(failure) => Negotiated::Failed(failure),
+            Err(failure) => Negotiated::Failed(failure, at),
         }
     }
 
@@ -137,10 +157,12 @@ impl Negotiation<'_> {
                 Continue(state) => state,
                 Break(outcome) => return Ok(outcome),
             };
+            self.phase = state.phase();
             if handshake {
                 // Anyone may have injected plaintext after `<proceed/>` (RFC 6120 §5.4.3.3).
                 if self.connection.has_unread() {
-                    return Ok(Outcome::Failed(Failure::TlsRefused));
+                    let early = "plaintext follows where TLS is due".to_owned();
+                    return Ok(Outcome::Failed(Failure::TlsRefused(Some(early))));
                 }
                 let secured = self.secure().await?;
                 progress = state.on(secured, config, &mut actions);
@@ -159,6 +181,9 @@ impl Negotiation<'_> {
             };
             let (text, failure) = match frame {
                 Ok(Ok(frame)) => {
+                    if let Frame::Stanza(stanza) = &frame {
+                        stanza.dropped(WRONG_WAY);
+                    }
                     progress = state.on(Input::Frame(frame), config, &mut actions);
                     continue;
                 }
@@ -191,11 +216,8 @@ impl Negotiation<'_> {
                     partner,
                 )))
             }
-            Ok(Err(lost)) => {
-                tracing::info!(%partner, reason = lost.reason(), "TLS handshake failed");
-                Err(Failure::TlsRefused)
-            }
-            Err(_) => Err(Failure::TlsRefused),
+            Ok(Err(lost)) => Err(Failure::TlsRefused(Some(lost.reason()))),
+            Err(_) => Err(Failure::TlsRefused(Some("no answer in time".to_owned()))),
         }
     }
 }

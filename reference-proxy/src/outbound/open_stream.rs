@@ -13,12 +13,14 @@ use crate::connections::Place;
 use crate::context::Context;
 use crate::domain::Pair;
 use crate::stanza::StanzaError;
-use crate::stream::{CLOSING, Condition, Connection, Lost, error, is_error};
+use crate::stream::{CLOSING, Connection, Lost, StreamError, error, is_error};
 use crate::task::Stop;
 use crate::xml::Frame;
 
 /// The maximum number of bytes combined into one write.
 const BATCH: usize = 16_384;
+/// Why a partner's stanza is dropped here.
+pub(super) const WRONG_WAY: &str = "it came on a stream that this side opened";
 /// The time limit for a partner to answer a closing tag.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -106,10 +108,11 @@ impl OpenStream {
                     break ("closed by the partner", CLOSING.to_owned());
                 }
                 Turn::Frame(Ok(Frame::Element(element))) if is_error(&element) => {
-                    let condition = Condition::received(&element);
-                    tracing::info!(%pair, %condition, "stream error from the partner");
+                    let StreamError { condition, said } = StreamError::received(&element);
+                    tracing::info!(%pair, %condition, said, "stream error from the partner");
                     break ("closed by the partner", CLOSING.to_owned());
                 }
+                Turn::Frame(Ok(Frame::Stanza(stanza))) => stanza.dropped(WRONG_WAY),
                 // Only answers may arrive here, and all requests have been answered.
                 Turn::Frame(Ok(_)) => {}
                 Turn::Frame(Err(Lost::Unreadable(fault))) => {
@@ -201,7 +204,8 @@ impl OpenStream {
             ..
         } = self;
         context.tasks.spawn(async move {
-            connection.incoming().await_closing_tag(FAREWELL).await;
+            let incoming = connection.incoming();
+            incoming.await_closing_tag(FAREWELL, WRONG_WAY).await;
             connection.close().await;
             drop(places);
         });

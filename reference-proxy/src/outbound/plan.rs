@@ -1,11 +1,13 @@
 //! The purpose of a stream, and its result.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use crate::certificate::Fault;
 use crate::domain::Pair;
+use crate::ledger::{By, Phase};
 use crate::negotiation::{Method, Terms};
-use crate::stream::Condition;
+use crate::stream::{Condition, StreamError};
 
 /// The purpose of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,13 +51,20 @@ impl From<Method> for Opened {
     }
 }
 
+/// Where it was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct At {
+    pub(super) phase: Phase,
+    pub(super) peer: SocketAddr,
+}
+
 /// Why a stream was not opened, or a request not answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Failure {
     #[error("the partner's certificate is {0}")]
     BadCertificate(Fault),
     #[error("the partner closed the stream{}", after_colon(.0.as_ref()))]
-    Closed(Option<Condition>),
+    Closed(Option<StreamError>),
     #[error("the partner's server sent something unexpected")]
     Confused,
     #[error("the partner considers the dialback key wrong")]
@@ -67,8 +76,8 @@ pub(super) enum Failure {
     #[error("the partner requires TLS, which is off for it")]
     PeerRequiresTls,
     /// No other method is left on this connection.
-    #[error("the partner refused authentication")]
-    SaslRefused,
+    #[error("the partner refused authentication{}", after_colon(.0.as_ref()))]
+    SaslRefused(Option<String>),
     #[error("the proxy stops")]
     Stopping,
     #[error("the partner's server does not answer")]
@@ -76,8 +85,8 @@ pub(super) enum Failure {
     #[error("TLS is required, and the partner does not offer it")]
     TlsMissing,
     /// In the answer to STARTTLS or in the handshake.
-    #[error("TLS could not be started")]
-    TlsRefused,
+    #[error("TLS could not be started{}", after_colon(.0.as_ref()))]
+    TlsRefused(Option<String>),
 }
 
 /// The text that a variant adds to a message, if any.
@@ -88,21 +97,46 @@ pub(super) fn after_colon(value: Option<&impl fmt::Display>) -> String {
 impl Failure {
     /// Whether only this server failed, so another one of the same partner may do better. What
     /// a server says about the domain or its terms, another one would say too.
-    pub(super) fn is_of_server(self) -> bool {
+    pub(super) fn is_of_server(&self) -> bool {
         match self {
-            Self::Closed(condition) => !matches!(
-                condition,
+            Self::Closed(error) => !matches!(
+                error.as_ref().map(|error| error.condition),
                 Some(Condition::HostUnknown | Condition::HostGone | Condition::PolicyViolation)
             ),
-            Self::Confused | Self::TimedOut | Self::TlsRefused => true,
+            Self::Confused | Self::TimedOut | Self::TlsRefused(_) => true,
             Self::BadCertificate(_)
             | Self::KeyInvalid
             | Self::NoCertificate
             | Self::NoMethod
             | Self::PeerRequiresTls
-            | Self::SaslRefused
+            | Self::SaslRefused(_)
             | Self::Stopping
             | Self::TlsMissing => false,
+        }
+    }
+
+    /// The stream error that the partner sent, if that was it.
+    pub(super) fn condition(&self) -> Option<Condition> {
+        let Self::Closed(error) = self else {
+            return None;
+        };
+        error.as_ref().map(|error| error.condition)
+    }
+
+    /// Who refused.
+    pub(super) fn by(&self) -> By {
+        match self {
+            Self::Closed(_) | Self::KeyInvalid | Self::SaslRefused(_) | Self::TlsRefused(_) => {
+                By::Peer
+            }
+            Self::BadCertificate(_)
+            | Self::Confused
+            | Self::NoCertificate
+            | Self::NoMethod
+            | Self::PeerRequiresTls
+            | Self::Stopping
+            | Self::TimedOut
+            | Self::TlsMissing => By::Proxy,
         }
     }
 }

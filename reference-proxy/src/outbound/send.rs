@@ -6,6 +6,7 @@ use super::link::attend;
 use super::undelivered::return_to_sender;
 use crate::context::Context;
 use crate::domain::Pair;
+use crate::ledger::{By, Direction, Kind, Phase, Refusal};
 use crate::router::{Origin, Placed, Queued};
 use crate::stanza::{StanzaError, bounce};
 use crate::xml::Stanza;
@@ -13,7 +14,22 @@ use crate::xml::Stanza;
 /// Sends a stanza to a partner: it waits for the pair's stream, or is returned with an error.
 pub(crate) async fn send(context: &Arc<Context>, pair: &Pair, queued: Queued) {
     if context.config.partner(&pair.to).is_none() {
-        return_to_sender(context, pair, queued, StanzaError::PolicyViolation, "").await;
+        let (error, text) = (
+            StanzaError::PolicyViolation,
+            "no federation with this domain",
+        );
+        context.ledger.enter(Refusal {
+            kind: Kind {
+                direction: Direction::Outbound,
+                phase: Phase::Stanza,
+                by: By::Proxy,
+                condition: error.word(),
+            },
+            domain: Some(pair.to.to_string()),
+            peer: None,
+            text: text.to_owned(),
+        });
+        return_to_sender(context, pair, queued, error, text).await;
         return;
     }
     match context.router.enqueue(pair, queued, context.clock.now()) {
@@ -22,17 +38,20 @@ pub(crate) async fn send(context: &Arc<Context>, pair: &Pair, queued: Queued) {
             let task = attend(Arc::clone(context), pair.clone(), context.tasks.stop());
             context.tasks.spawn(task);
         }
-        Placed::Refused(queued, error) => {
-            return_to_sender(context, pair, queued, error, "").await;
+        Placed::Refused(queued, error, text) => {
+            tracing::info!(%pair, condition = %error, text, "stanza refused");
+            return_to_sender(context, pair, queued, error, &text).await;
         }
     }
 }
 
 /// Answers a partner's stanza that no gateway accepted.
 pub(crate) async fn unclaimed(context: &Arc<Context>, pair: &Pair, stanza: &Stanza) {
-    tracing::debug!(%pair, "no gateway");
-    if let Some(stanza) = bounce(stanza, StanzaError::ServiceUnavailable, "") {
-        let origin = Origin::Proxy;
-        send(context, &pair.reversed(), Queued { stanza, origin }).await;
-    }
+    let why = "no gateway is there for it";
+    let Some(error) = bounce(stanza, StanzaError::ServiceUnavailable, "") else {
+        return stanza.dropped(why);
+    };
+    tracing::info!(%pair, why, "stanza refused");
+    let (stanza, origin) = (error, Origin::Proxy);
+    send(context, &pair.reversed(), Queued { stanza, origin }).await;
 }

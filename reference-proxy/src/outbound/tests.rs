@@ -20,7 +20,7 @@ const EXTERNAL: &str = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
     <mechanism>X</mechanism><mechanism>EXTERNAL</mechanism></mechanisms>";
 const SUCCESS: &str = "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>";
 const FAILURE: &str =
-    "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>";
+    "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/><text>no</text></failure>";
 const DIALBACK: &str = "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>";
 const VALID: &str = "<db:result xmlns:db='jabber:server:dialback' from='row.example' \
     to='a.example' type='valid'/>";
@@ -259,8 +259,8 @@ fn external_opens_the_stream_after_success_and_restart() {
 #[test]
 fn refused_external_falls_back_to_dialback_where_that_is_left() {
     for (row, stands) in [
-        (1, "SaslRefused"),
-        (8, "SaslRefused"),
+        (1, "SaslRefused(Some(\"not-authorized (no)\"))"),
+        (8, "SaslRefused(Some(\"not-authorized (no)\"))"),
         (7, "key"),
         (9, "key"),
     ] {
@@ -273,7 +273,8 @@ fn refused_external_falls_back_to_dialback_where_that_is_left() {
         assert_eq!(partner.stands(), stands, "row {row}");
         // Closing right after is the same refusal, for which a new connection may be better.
         partner.send("</stream:stream>");
-        assert_eq!(partner.stands(), "SaslRefused", "row {row}");
+        let closed = partner.stands();
+        assert!(closed.starts_with("SaslRefused("), "row {row}: {closed}");
     }
     let mut partner = Partner::new(plan(
         7,
@@ -325,11 +326,11 @@ fn starttls_is_followed_by_tls_or_by_the_end() {
         (PROCEED, "handshake"),
         (
             "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
-            "TlsRefused",
+            "TlsRefused(None)",
         ),
-        ("<proceed xmlns='urn:other'/>", "TlsRefused"),
-        ("<stream:features/>", "TlsRefused"),
-        ("</stream:stream>", "TlsRefused"),
+        ("<proceed xmlns='urn:other'/>", "TlsRefused(None)"),
+        ("<stream:features/>", "TlsRefused(None)"),
+        ("</stream:stream>", "TlsRefused(None)"),
         ("<message/>", "Confused"),
     ] {
         let mut partner = Partner::of_row(9);
@@ -386,9 +387,13 @@ fn header_without_an_id_or_of_another_namespace_ends_it() {
 fn stream_errors_are_remembered_and_answered_by_the_closing_tag() {
     let mut partner = Partner::of_row(17);
     partner.header().send(
-        "<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
+        "<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>\
+         <text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>not here</text></stream:error>",
     );
-    assert_eq!(partner.stands(), "Closed(Some(HostUnknown))");
+    assert_eq!(
+        partner.stands(),
+        "Closed(Some(StreamError { condition: HostUnknown, said: \"host-unknown (not here)\" }))"
+    );
     assert!(
         partner.sent.ends_with("version='1.0'></stream:stream>"),
         "{}",

@@ -1,9 +1,14 @@
 //! Undeliverable stanzas: the reasons, and the errors for their senders.
 
+use std::net::SocketAddr;
+
 use super::dial::Unreachable;
-use super::plan::{Failure, after_colon};
+use super::plan::{At, Failure};
+use crate::connections::Full;
 use crate::context::Context;
+use crate::dialback::DialbackError;
 use crate::domain::Pair;
+use crate::ledger::{By, Direction, Kind, Phase, Refusal};
 use crate::resolve::ResolveError;
 use crate::router::{Origin, Queued};
 use crate::stanza::{StanzaError, bounce};
@@ -12,33 +17,87 @@ use crate::stream::Condition;
 /// Why a partner is currently unavailable.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unavailable {
-    #[error("connection limit reached")]
-    Full,
+    #[error(transparent)]
+    Full(#[from] Full),
     #[error(transparent)]
     Unreachable(#[from] Unreachable),
-    #[error(transparent)]
-    Failed(#[from] Failure),
-    #[error("dialback error{}", after_colon(.0.as_ref()))]
-    KeyUndecided(Option<StanzaError>),
+    #[error("{0}")]
+    Failed(Failure, Option<At>),
+    #[error("the partner has no verdict on the dialback key{}", said(.0))]
+    KeyUndecided(DialbackError, SocketAddr),
     #[error("the partner closed the stream at once")]
     ShortLived,
+}
+
+fn said(error: &DialbackError) -> String {
+    match error.said.as_str() {
+        "" => String::new(),
+        said => format!(": {said}"),
+    }
+}
+
+impl From<Failure> for Unavailable {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure, None)
+    }
 }
 
 impl Unavailable {
     /// The error for senders.
     fn error(&self) -> StanzaError {
         match self {
-            Self::Full => StanzaError::ResourceConstraint,
+            Self::Full(_) => StanzaError::ResourceConstraint,
             Self::Unreachable(Unreachable::Unresolved(
                 ResolveError::NotFound(_) | ResolveError::RefusesService(_),
-            ))
-            | Self::Failed(Failure::Closed(Some(Condition::HostUnknown | Condition::HostGone))) => {
-                StanzaError::RemoteServerNotFound
-            }
-            Self::Failed(Failure::KeyInvalid) => StanzaError::InternalServerError,
-            Self::Unreachable(_) | Self::Failed(_) | Self::KeyUndecided(_) | Self::ShortLived => {
+            )) => StanzaError::RemoteServerNotFound,
+            Self::Failed(Failure::KeyInvalid, _) => StanzaError::InternalServerError,
+            Self::Failed(failure, _) => match failure.condition() {
+                Some(Condition::HostUnknown | Condition::HostGone) => {
+                    StanzaError::RemoteServerNotFound
+                }
+                Some(_) | None => StanzaError::RemoteServerTimeout,
+            },
+            Self::Unreachable(_) | Self::KeyUndecided(..) | Self::ShortLived => {
                 StanzaError::RemoteServerTimeout
             }
+        }
+    }
+
+    /// The same for the administrator.
+    pub(super) fn refusal(&self, pair: &Pair) -> Refusal {
+        let error = self.error().word();
+        let (phase, by, condition) = match self {
+            Self::Full(_) => (Phase::Connection, By::Proxy, error),
+            Self::Unreachable(Unreachable::Unresolved(_)) => (Phase::Dns, By::Proxy, error),
+            Self::Unreachable(Unreachable::Unanswered { .. }) => {
+                (Phase::Connection, By::Proxy, error)
+            }
+            Self::Failed(failure, at) => {
+                let phase = at.map_or(Phase::Connection, |at| at.phase);
+                let condition = failure.condition().map_or(error, Condition::word);
+                (phase, failure.by(), condition)
+            }
+            Self::KeyUndecided(undecided, _) => {
+                let condition = undecided.condition.map_or(error, StanzaError::word);
+                (Phase::Dialback, By::Peer, condition)
+            }
+            Self::ShortLived => (Phase::Open, By::Peer, error),
+        };
+        let peer = match self {
+            Self::Failed(_, at) => at.map(|at| at.peer),
+            Self::KeyUndecided(_, peer) => Some(*peer),
+            Self::Full(_) | Self::Unreachable(_) | Self::ShortLived => None,
+        };
+        Refusal {
+            kind: Kind {
+                direction: Direction::Outbound,
+                phase,
+                by,
+                condition,
+            },
+            domain: Some(pair.to.to_string()),
+            peer,
+            text: self.to_string(),
         }
     }
 }
@@ -47,7 +106,10 @@ impl Unavailable {
 pub(super) async fn give_up(context: &Context, pair: &Pair, unavailable: &Unavailable) {
     let error = unavailable.error();
     let text = unavailable.to_string();
-    let returned = context.router.failed(pair, error, context.clock.now());
+    context.ledger.enter(unavailable.refusal(pair));
+    let returned = context
+        .router
+        .failed(pair, error, &text, context.clock.now());
     tracing::info!(
         %pair,
         stanzas = returned.len(),
@@ -69,13 +131,13 @@ pub(super) async fn return_to_sender(
     text: &str,
 ) {
     let Origin::Gateway(gateway) = queued.origin else {
-        return;
+        return queued.stanza.dropped(text);
     };
     let Some(error) = bounce(&queued.stanza, error, text) else {
-        return;
+        return queued.stanza.dropped(text);
     };
     let returned = context.router.give_back(&pair.from, gateway, error).await;
     if returned.is_err() {
-        tracing::debug!(%pair, "no gateway left for an error");
+        queued.stanza.dropped("no gateway is left for its error");
     }
 }

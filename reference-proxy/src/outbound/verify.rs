@@ -6,12 +6,14 @@ use std::sync::Arc;
 use super::dial::{Dialled, Servers, Unreachable};
 use super::negotiate::{Negotiated, hang_up, open};
 use super::plan::{Failure, Plan, Purpose};
+use super::undelivered::Unavailable;
+use crate::connections::Full;
 use crate::context::Context;
 use crate::dialback::KeyStatus;
 use crate::domain::{Domain, Pair};
 use crate::resolve::ResolveError;
 use crate::stanza::StanzaError;
-use crate::stream::Condition;
+use crate::stream::{Condition, StreamError};
 
 /// Asks whether the sender of `asserted` issued the key for the stream with this id.
 ///
@@ -22,16 +24,17 @@ pub(crate) async fn verify(
     stream_id: String,
     key: String,
 ) -> KeyStatus {
-    let asked = ask(context, asserted, stream_id, key).await;
-    let status = asked.unwrap_or_else(KeyStatus::Failed);
-    match status {
-        KeyStatus::Valid => tracing::debug!(pair = %asserted, "key is valid"),
-        KeyStatus::Invalid => tracing::info!(pair = %asserted, "key is invalid"),
-        KeyStatus::Failed(error) => {
-            tracing::info!(pair = %asserted, %error, "key is not verified");
+    match ask(context, asserted, stream_id, key).await {
+        Ok(status) => {
+            context.router.seen(&asserted.from);
+            status
+        }
+        Err(unavailable) => {
+            let refusal = unavailable.refusal(&asserted.reversed());
+            context.ledger.enter(refusal);
+            KeyStatus::Failed(blame(&unavailable))
         }
     }
-    status
 }
 
 async fn ask(
@@ -39,20 +42,20 @@ async fn ask(
     asserted: &Pair,
     stream_id: String,
     key: String,
-) -> Result<KeyStatus, StanzaError> {
+) -> Result<KeyStatus, Unavailable> {
     let settings = &context.config.settings;
     let deadline = context.clock.now() + settings.limits.dialback_timeout;
-    let terms = context.config.terms(&asserted.from);
-    let terms = terms.ok_or(StanzaError::PolicyViolation)?;
-    let admitted = context.connections.admit();
-    let _place = admitted.map_err(|_| StanzaError::ResourceConstraint)?;
+    let Some(partner) = context.config.partner(&asserted.from) else {
+        return Err(Full::Partner(0).into());
+    };
+    let terms = partner.terms;
+    let _places = context.connections.verify(partner)?;
     let dialled = dial(context, &asserted.from);
     let dialled = context
         .clock
         .timeout_at(deadline, dialled)
         .await
-        .map_err(|_| StanzaError::RemoteServerTimeout)?
-        .map_err(|unreachable| nowhere(&unreachable))?;
+        .map_err(|_| Failure::TimedOut)??;
     let plan = Plan {
         pair: asserted.reversed(),
         terms,
@@ -61,11 +64,11 @@ async fn ask(
     };
     match open(context, dialled, plan, deadline, &mut context.tasks.stop()).await {
         Negotiated::Told(status) => Ok(status),
-        Negotiated::Failed(failure) => Err(blame(failure)),
+        Negotiated::Failed(failure, at) => Err(Unavailable::Failed(failure, Some(at))),
         // Not possible for this purpose.
         Negotiated::Open(connection, _) | Negotiated::Undecided(connection, _) => {
             hang_up(context, connection);
-            Err(StanzaError::RemoteServerTimeout)
+            Err(Failure::Confused.into())
         }
     }
 }
@@ -75,21 +78,21 @@ async fn dial(context: &Context, domain: &Domain) -> Result<Dialled, Unreachable
     servers.connect(context, domain).await
 }
 
-fn nowhere(unreachable: &Unreachable) -> StanzaError {
-    match unreachable {
-        Unreachable::Unresolved(ResolveError::NotFound(_) | ResolveError::RefusesService(_)) => {
-            StanzaError::RemoteServerNotFound
+/// What the originating server is told.
+fn blame(unavailable: &Unavailable) -> StanzaError {
+    let failure = match unavailable {
+        Unavailable::Full(_) => return StanzaError::ResourceConstraint,
+        Unavailable::Unreachable(unreachable) => return nowhere(unreachable),
+        Unavailable::Failed(failure, _) => failure,
+        Unavailable::KeyUndecided(..) | Unavailable::ShortLived => {
+            return StanzaError::RemoteServerTimeout;
         }
-        Unreachable::Unresolved(_) => StanzaError::RemoteServerTimeout,
-        Unreachable::Unanswered { .. } => StanzaError::RemoteConnectionFailed,
-    }
-}
-
-fn blame(failure: Failure) -> StanzaError {
+    };
     match failure {
-        Failure::Closed(Some(Condition::HostUnknown | Condition::HostGone)) => {
-            StanzaError::RemoteServerNotFound
-        }
+        Failure::Closed(Some(StreamError {
+            condition: Condition::HostUnknown | Condition::HostGone,
+            ..
+        })) => StanzaError::RemoteServerNotFound,
         Failure::Closed(_) | Failure::Confused | Failure::Stopping | Failure::TimedOut => {
             StanzaError::RemoteServerTimeout
         }
@@ -98,8 +101,18 @@ fn blame(failure: Failure) -> StanzaError {
         | Failure::NoCertificate
         | Failure::NoMethod
         | Failure::PeerRequiresTls
-        | Failure::SaslRefused
+        | Failure::SaslRefused(_)
         | Failure::TlsMissing
-        | Failure::TlsRefused => StanzaError::RemoteConnectionFailed,
+        | Failure::TlsRefused(_) => StanzaError::RemoteConnectionFailed,
+    }
+}
+
+fn nowhere(unreachable: &Unreachable) -> StanzaError {
+    match unreachable {
+        Unreachable::Unresolved(ResolveError::NotFound(_) | ResolveError::RefusesService(_)) => {
+            StanzaError::RemoteServerNotFound
+        }
+        Unreachable::Unresolved(_) => StanzaError::RemoteServerTimeout,
+        Unreachable::Unanswered { .. } => StanzaError::RemoteConnectionFailed,
     }
 }

@@ -1,6 +1,8 @@
 //! Stream errors (RFC 6120 §4.9).
 
-use strum::{Display, EnumString};
+use std::fmt;
+
+use strum::{Display, EnumString, IntoStaticStr};
 
 use crate::xml::namespace::{STREAM_ERRORS, STREAMS};
 use crate::xml::{Element, ReadError, escape};
@@ -9,7 +11,7 @@ use crate::xml::{Element, ReadError, escape};
 pub(crate) const CLOSING: &str = "</stream:stream>";
 
 /// The conditions that this proxy sends or distinguishes (RFC 6120 §4.9.3).
-#[derive(Clone, Copy, Debug, Display, EnumString, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Display, EnumString, IntoStaticStr, PartialEq, Eq)]
 #[strum(serialize_all = "kebab-case")]
 pub(crate) enum Condition {
     BadFormat,
@@ -35,15 +37,41 @@ pub(crate) enum Condition {
 }
 
 impl Condition {
-    /// The condition of an error that a peer sent; an unknown one counts as undefined.
+    /// As a word.
+    pub(crate) fn word(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// A stream error that a peer sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StreamError {
+    /// An unknown one counts as undefined.
+    pub(crate) condition: Condition,
+    /// In the peer's words.
+    pub(crate) said: String,
+}
+
+impl StreamError {
     pub(crate) fn received(error: &Element) -> Self {
         let mut children = error.children.iter();
-        children
-            .find_map(|child| {
-                let ours = child.namespace == STREAM_ERRORS;
-                child.name.parse().ok().filter(|_| ours)
-            })
-            .unwrap_or(Self::Undefined)
+        let condition = children.find_map(|child| {
+            let ours = child.namespace == STREAM_ERRORS;
+            child.name.parse().ok().filter(|_| ours)
+        });
+        Self {
+            condition: condition.unwrap_or(Condition::Undefined),
+            said: error.said(STREAM_ERRORS),
+        }
+    }
+}
+
+impl fmt::Display for StreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.said.as_str() {
+            "" => self.condition.fmt(f),
+            said => f.write_str(said),
+        }
     }
 }
 

@@ -108,10 +108,19 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         }
     }
 
-    /// Reads up to the peer's closing tag, or until the patience runs out.
-    pub(crate) async fn await_closing_tag(&mut self, patience: Duration) {
+    /// Reads up to the peer's closing tag, or until the patience runs out. Stanzas are dropped, for
+    /// this reason.
+    pub(crate) async fn await_closing_tag(&mut self, patience: Duration, why: &str) {
         let clock = self.clock.clone();
-        let closed = async { while !matches!(self.next().await, Ok(Frame::Closed) | Err(_)) {} };
+        let closed = async {
+            loop {
+                match self.next().await {
+                    Ok(Frame::Closed) | Err(_) => return,
+                    Ok(Frame::Stanza(stanza)) => stanza.dropped(why),
+                    Ok(_) => {}
+                }
+            }
+        };
         let _ = clock.timeout(patience, closed).await;
     }
 
@@ -125,6 +134,11 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         self.budget = None;
         self.bounds.bytes = element_bytes;
         self.reader.set_bytes(element_bytes);
+    }
+
+    /// Passes over elements that cannot be taken, as far as the stream can go on.
+    pub(crate) fn be_lenient(&mut self) {
+        self.reader.be_lenient();
     }
 
     /// Restarts counting the bytes before authentication.

@@ -7,7 +7,7 @@ mod features;
 mod header;
 mod transport;
 
-pub(crate) use condition::{CLOSING, Condition, error, is_error};
+pub(crate) use condition::{CLOSING, Condition, StreamError, error, is_error};
 pub(crate) use connection::{Connection, Incoming, Lost, Outgoing, Tls};
 pub(crate) use features::{Offered, Shown, Starttls};
 pub(crate) use header::{Opening, Version, domain, language, version};

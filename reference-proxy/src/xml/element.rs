@@ -1,5 +1,8 @@
 //! Elements of negotiation as small trees. Stanzas never become trees.
 
+/// The most characters of a peer's words that are kept.
+const WORDS: usize = 256;
+
 /// An element with its names resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Element {
@@ -29,6 +32,29 @@ impl Element {
     pub(crate) fn child(&self, namespace: &str, name: &str) -> Option<&Self> {
         self.children.iter().find(|child| child.is(namespace, name))
     }
+
+    /// What an error says, on one line and cut where it is long: its condition, which is in this
+    /// namespace, and its text.
+    pub(crate) fn said(&self, namespace: &str) -> String {
+        let mut ours = self
+            .children
+            .iter()
+            .filter(|child| child.namespace == namespace);
+        let condition = ours.find(|child| child.name != "text");
+        let condition = condition.map_or("", |child| child.name.as_str());
+        let text = self.child(namespace, "text");
+        let text = text.map_or("", |child| child.text.as_str());
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let all = match (condition, text.as_str()) {
+            (condition, "") => condition.to_owned(),
+            ("", text) => text.to_owned(),
+            (condition, text) => format!("{condition} ({text})"),
+        };
+        match all.char_indices().nth(WORDS) {
+            Some((end, _)) => format!("{}…", &all[..end]),
+            None => all,
+        }
+    }
 }
 
 /// Escapes text for element content and for attribute values in either kind of quotes.
@@ -56,6 +82,34 @@ pub(crate) fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_says_its_condition_and_its_text_on_one_line() {
+        let child = |name: &str, text: &str| Element {
+            namespace: "urn:x".to_owned(),
+            name: name.to_owned(),
+            text: text.to_owned(),
+            ..Element::default()
+        };
+        for (children, said) in [
+            (vec![], ""),
+            (vec![child("reset", "")], "reset"),
+            (vec![child("text", " no\n more ")], "no more"),
+            (vec![child("text", "no"), child("reset", "")], "reset (no)"),
+        ] {
+            let error = Element {
+                children,
+                ..Element::default()
+            };
+            assert_eq!(error.said("urn:x"), said);
+            assert_eq!(error.said("urn:y"), "");
+        }
+        let error = Element {
+            children: vec![child("text", &"ñ".repeat(300))],
+            ..Element::default()
+        };
+        assert_eq!(error.said("urn:x"), "ñ".repeat(256) + "…");
+    }
 
     #[test]
     fn escapes_all_that_could_end_an_attribute_or_open_an_element() {

@@ -14,7 +14,18 @@ pub(crate) enum Frame {
     Element(Element),
     /// The start tag of the stream.
     Header(Header),
+    /// A first-level element that was passed over, on a stream whose peer is spared for it.
+    Skipped(Skipped),
     Stanza(Stanza),
+}
+
+/// What is known of an element that could not be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Skipped {
+    /// Why not.
+    pub(crate) error: ReadError,
+    /// The stanza without its bytes, if it was one and its start tag could be read.
+    pub(crate) stanza: Option<Stanza>,
 }
 
 /// The start tag of a stream (RFC 6120 §4.7).
@@ -59,6 +70,34 @@ pub(crate) struct Stanza {
     pub(crate) type_: Option<String>,
     /// The element's bytes, suitable for any stream whose default namespace is `jabber:server`.
     pub(crate) bytes: Vec<u8>,
+}
+
+impl Stanza {
+    /// A stanza from its start tag and its bytes.
+    pub(crate) fn with_head(kind: Kind, head: &Element, bytes: Vec<u8>) -> Self {
+        let attribute = |name: &str| head.attribute(name).map(str::to_owned);
+        Self {
+            kind,
+            from: attribute("from"),
+            to: attribute("to"),
+            id: attribute("id"),
+            type_: attribute("type"),
+            bytes,
+        }
+    }
+
+    /// Logs that nobody gets it, and why. Nothing of what it says is logged.
+    pub(crate) fn dropped(&self, why: &str) {
+        let Self {
+            kind,
+            from,
+            to,
+            id,
+            type_,
+            bytes: _,
+        } = self;
+        tracing::info!(%kind, from, to, id, r#type = type_, why, "stanza dropped");
+    }
 }
 
 /// Why a stream cannot be parsed any further.

@@ -8,9 +8,10 @@ mod frame;
 pub(crate) mod namespace;
 mod reader;
 mod scopes;
+mod skip;
 
 pub(crate) use element::{Element, escape};
-pub(crate) use frame::{Frame, Header, Kind, ReadError, Stanza};
+pub(crate) use frame::{Frame, Header, Kind, ReadError, Skipped, Stanza};
 pub(crate) use reader::{Bounds, Reader};
 
 #[cfg(test)]

@@ -10,9 +10,10 @@ use rxml::error::EndOrError;
 use rxml::{Parse, RawEvent, RawParser, WithOptions};
 
 use super::element::{Element, escape};
-use super::frame::{Frame, Header, Kind, ReadError, Stanza};
+use super::frame::{Frame, Header, Kind, ReadError, Skipped, Stanza};
 use super::namespace::{DIALBACK, SERVER};
 use super::scopes::{Prefix, Scopes, is_bindable};
+use super::skip::{Skip, skipped};
 
 /// The maximum number of elements in one negotiation element.
 const ELEMENTS: usize = 512;
@@ -39,6 +40,9 @@ pub(crate) struct Reader {
     depth: usize,
     bytes: Vec<u8>,
     bounds: Bounds,
+    /// Whether elements that cannot be taken are passed over.
+    lenient: bool,
+    skip: Option<Skip>,
     failed: Option<ReadError>,
 }
 
@@ -85,12 +89,19 @@ impl Reader {
             depth: 0,
             bytes: Vec::new(),
             bounds,
+            lenient: false,
+            skip: None,
             failed: None,
         }
     }
 
     pub(crate) fn set_bytes(&mut self, bytes: usize) {
         self.bounds.bytes = bytes;
+    }
+
+    /// Passes over first-level elements that cannot be taken, as far as the stream can go on.
+    pub(crate) fn be_lenient(&mut self) {
+        self.lenient = true;
     }
 
     /// Takes bytes off the front of `input` up to the end of the next frame.
@@ -113,21 +124,35 @@ impl Reader {
         loop {
             let before = *input;
             let event = self.parser.parse(input, false);
-            self.bytes
-                .extend_from_slice(&before[..before.len() - input.len()]);
-            let frame = match event {
-                Ok(Some(event)) => self.take(event)?,
+            let taken = &before[..before.len() - input.len()];
+            match &mut self.skip {
+                Some(skip) => skip.pass(taken.len())?,
+                None => self.bytes.extend_from_slice(taken),
+            }
+            let mut frame = match event {
+                Ok(Some(event)) => self.step(event)?,
                 Ok(None) => return Ok(Some(Frame::Closed)),
                 Err(EndOrError::NeedMoreData) => {
                     self.forget_padding();
                     self.stray()?;
-                    return self.fits().map(|()| None);
+                    if let Err(error) = self.fits() {
+                        self.pass_over(error)?;
+                    }
+                    return Ok(None);
                 }
                 Err(EndOrError::Error(error)) => return Err(classify(&error)),
             };
             if self.fits().is_err() {
                 self.forget_padding();
-                self.fits()?;
+                if let Err(error) = self.fits() {
+                    frame = match frame {
+                        Some(frame) if self.lenient => Some(untaken(frame, error)),
+                        Some(_) | None => {
+                            self.pass_over(error)?;
+                            None
+                        }
+                    };
+                }
             }
             if let Some(frame) = frame {
                 self.bytes.clear();
@@ -142,6 +167,42 @@ impl Reader {
             true => Err(ReadError::TooLarge),
             false => Ok(()),
         }
+    }
+
+    /// Handles an event, or passes over it.
+    fn step(&mut self, event: RawEvent) -> Result<Option<Frame>, ReadError> {
+        if let Some(skip) = &mut self.skip {
+            return match skip.ends(&event)? {
+                true => Ok(self.skip.take().map(Skip::frame)),
+                false => Ok(None),
+            };
+        }
+        match self.take(event) {
+            Err(error) => self.pass_over(error).map(|()| None),
+            taken => taken,
+        }
+    }
+
+    /// Begins to pass over the first-level element that is open, if that is possible.
+    fn pass_over(&mut self, error: ReadError) -> Result<(), ReadError> {
+        if !self.lenient || !(self.depth > 1 || self.tag.is_some()) {
+            return Err(error);
+        }
+        let head = match &self.open {
+            Open::Nothing => None,
+            Open::Stanza { head, .. } => Some(head),
+            Open::Tree { path, .. } => path.first(),
+        };
+        self.skip = Some(Skip::new(error, head, self.depth.saturating_sub(1)));
+        // As before that element.
+        for _ in 1..self.depth {
+            self.scopes.pop();
+        }
+        self.depth = 1;
+        self.tag = None;
+        self.open = Open::Nothing;
+        self.bytes.clear();
+        Ok(())
     }
 
     fn take(&mut self, event: RawEvent) -> Result<Option<Frame>, ReadError> {
@@ -297,15 +358,8 @@ impl Reader {
                 borrowed,
             } => {
                 self.forget_padding();
-                let attribute = |name: &str| head.attribute(name).map(str::to_owned);
-                Some(Frame::Stanza(Stanza {
-                    kind,
-                    from: attribute("from"),
-                    to: attribute("to"),
-                    id: attribute("id"),
-                    type_: attribute("type"),
-                    bytes: self.detached(&borrowed),
-                }))
+                let bytes = self.detached(&borrowed);
+                Some(Frame::Stanza(Stanza::with_head(kind, &head, bytes)))
             }
         }
     }
@@ -361,6 +415,21 @@ impl Reader {
             .take_while(|byte| is_blank(**byte))
             .count();
         self.bytes.drain(..blanks);
+    }
+}
+
+/// What becomes of a frame that is complete and too large.
+fn untaken(frame: Frame, error: ReadError) -> Frame {
+    match frame {
+        Frame::Stanza(stanza) => Frame::Skipped(Skipped {
+            error,
+            stanza: Some(Stanza {
+                bytes: Vec::new(),
+                ..stanza
+            }),
+        }),
+        Frame::Element(element) => Frame::Skipped(skipped(error, Some(&element))),
+        other => other,
     }
 }
 

@@ -47,6 +47,114 @@ fn stanza(xml: &str) -> Stanza {
     }
 }
 
+/// As for a peer that is spared.
+fn leniently(xml: &str, step: usize) -> Result<Vec<Frame>, ReadError> {
+    let mut reader = Reader::new(bounds(1_000));
+    reader.be_lenient();
+    let mut frames = Vec::new();
+    for chunk in format!("{HEADER}{xml}").as_bytes().chunks(step) {
+        let mut input = chunk;
+        while let Some(frame) = reader.read(&mut input)? {
+            frames.push(frame);
+        }
+    }
+    frames.remove(0);
+    Ok(frames)
+}
+
+#[test]
+fn what_cannot_be_taken_is_passed_over_and_the_next_stanza_is_whole() {
+    let good = "<message from='a@a.example' to='b@b.example' id='good'/>";
+    let long = "x".repeat(2_000);
+    let deep = format!("{}{}", "<a>".repeat(70), "</a>".repeat(70));
+    let many: String = (0..70).map(|n| format!(" a{n}=''")).collect();
+    let head = "<message from='a@a.example' to='b@b.example' id='bad'";
+    for (bad, error, known) in [
+        (
+            format!("{head}><body>{long}</body></message>"),
+            ReadError::TooLarge,
+            true,
+        ),
+        (
+            format!("{head}><body a='{}'>{long}</body></message>", &long[..900]),
+            ReadError::TooLarge,
+            true,
+        ),
+        (
+            format!("{head}>{deep}</message>"),
+            ReadError::TooLarge,
+            true,
+        ),
+        (
+            format!("{head}><a{many}/></message>"),
+            ReadError::TooLarge,
+            true,
+        ),
+        (
+            format!("{head}><p:a/><b/></message>"),
+            ReadError::Malformed,
+            true,
+        ),
+        (
+            format!("{head}><a b='' b=''/></message>"),
+            ReadError::Malformed,
+            true,
+        ),
+        (
+            format!("{head} xmlns='jabber:client'>{long}</message>"),
+            ReadError::TooLarge,
+            true,
+        ),
+        (
+            format!("<message{many} from='a@a.example'><c/></message>"),
+            ReadError::TooLarge,
+            false,
+        ),
+        (
+            "<p:message><c/></p:message>".to_owned(),
+            ReadError::Malformed,
+            false,
+        ),
+        (
+            format!("<x xmlns='urn:x'>{long}</x>"),
+            ReadError::TooLarge,
+            false,
+        ),
+    ] {
+        for step in [1, 7, usize::MAX] {
+            let frames = leniently(&format!(" {bad} {good}</stream:stream>"), step);
+            let frames = frames.unwrap_or_else(|error| panic!("{bad}: {error}"));
+            let [Frame::Skipped(skipped), Frame::Stanza(next), Frame::Closed] = &frames[..] else {
+                panic!("{bad} by {step}: {frames:?}");
+            };
+            assert_eq!(skipped.error, error, "{bad}");
+            let id = skipped
+                .stanza
+                .as_ref()
+                .and_then(|stanza| stanza.id.as_deref());
+            assert_eq!(id, known.then_some("bad"), "{bad}");
+            assert_eq!(next.bytes, good.as_bytes());
+        }
+        // Others are not spared.
+        assert!(read_all(format!("{HEADER}{bad}").as_bytes(), usize::MAX, 1_000).is_err());
+    }
+}
+
+#[test]
+fn what_the_parser_cannot_pass_over_ends_the_stream_all_the_same() {
+    let endless = format!("<message><body>{}", "x".repeat((16 << 20) + 100_000));
+    let deep = format!("<message>{}", "<a>".repeat(2_000));
+    for (xml, error) in [
+        ("<message><!-- --></message>", ReadError::Restricted),
+        ("<message></presence>", ReadError::Malformed),
+        ("text", ReadError::Text),
+        (&endless, ReadError::TooLarge),
+        (&deep, ReadError::TooLarge),
+    ] {
+        assert_eq!(leniently(xml, 65_536), Err(error));
+    }
+}
+
 #[test]
 fn any_segmentation_gives_the_same_frames() {
     let text = format!(

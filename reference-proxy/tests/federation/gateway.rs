@@ -133,3 +133,51 @@ async fn unlisted_partner_is_refused_in_both_directions() {
     alpha.stop().await;
     beta.stop().await;
 }
+
+#[tokio::test]
+async fn one_stanza_that_cannot_be_taken_comes_back_and_the_link_stays() {
+    let net = Net::new().await;
+    let (proxy, mut gateway) = net.station(&net.settings(A, B, 9)).await;
+    let long = "x".repeat(300_000);
+    let head = "<message from='u@alpha.example' to='v@beta.example' id='bad'";
+    for (bad, condition, why) in [
+        (
+            format!("{head}><body>{long}</body></message>"),
+            "policy-violation",
+            "element exceeds a limit",
+        ),
+        (
+            format!("{head}>{}{}</message>", "<a>".repeat(70), "</a>".repeat(70)),
+            "policy-violation",
+            "element exceeds a limit",
+        ),
+        (
+            format!("{head}><p:a/></message>"),
+            "bad-request",
+            "XML is not well-formed",
+        ),
+        (
+            format!("{head} xmlns='jabber:client'><body/></message>"),
+            "bad-request",
+            "its namespace has to be jabber:server",
+        ),
+    ] {
+        gateway.send(&bad).await;
+        let bounce = gateway.expect("</message>").await;
+        assert!(bounce.contains("id='bad' type='error'"), "{bounce}");
+        assert!(bounce.contains(&format!("<{condition} ")), "{bounce}");
+        assert!(bounce.contains(why), "{bounce}");
+        let last = &proxy.refusals().last[0].refusal;
+        assert_eq!(last.kind.condition, condition);
+        assert_eq!(last.domain.as_deref(), Some(A));
+    }
+    // Nobody can get an error for this one.
+    gateway
+        .send(&format!("<message><body>{long}</body></message>"))
+        .await;
+    gateway.send(&message(A, B, "good")).await;
+    let bounce = gateway.expect("</message>").await;
+    assert!(bounce.contains("id='good'"), "{bounce}");
+    assert!(bounce.contains("<remote-server-not-found "), "{bounce}");
+    proxy.stop().await;
+}

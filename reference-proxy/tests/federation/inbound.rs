@@ -13,12 +13,13 @@ use crate::support::{Net, Peer, header, message, response};
 const A: &str = "alpha.example";
 const B: &str = "beta.example";
 
-const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
-const PROCEED: &str = "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
-const AUTH: &str = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>";
+pub(crate) const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+pub(crate) const PROCEED: &str = "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+pub(crate) const AUTH: &str =
+    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>";
 
 /// Dials and exchanges headers; returns the features as well.
-async fn greet(net: &Net, proxy: &Proxy) -> (Peer<TcpStream>, String) {
+pub(crate) async fn greet(net: &Net, proxy: &Proxy) -> (Peer<TcpStream>, String) {
     let mut partner = net.dial(proxy).await;
     partner.send(&header(B, A)).await;
     let features = partner.expect("</stream:features>").await;
@@ -26,13 +27,25 @@ async fn greet(net: &Net, proxy: &Proxy) -> (Peer<TcpStream>, String) {
 }
 
 /// Authenticates by EXTERNAL and begins the stream anew.
-async fn authenticate(partner: &mut Peer<TlsStream<TcpStream>>) {
+pub(crate) async fn authenticate(partner: &mut Peer<TlsStream<TcpStream>>) {
     partner.send(AUTH).await;
     partner
         .expect("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>")
         .await;
     partner.send(&header(B, A)).await;
     partner.expect("</stream:features>").await;
+}
+
+/// A partner that has got in by EXTERNAL.
+pub(crate) async fn admitted(net: &Net, proxy: &Proxy) -> Peer<TlsStream<TcpStream>> {
+    let (mut partner, _) = greet(net, proxy).await;
+    partner.send(STARTTLS).await;
+    partner.expect(PROCEED).await;
+    let mut partner = net.secure(partner, A, Some(B)).await.expect("TLS");
+    partner.send(&header(B, A)).await;
+    partner.expect("</stream:features>").await;
+    authenticate(&mut partner).await;
+    partner
 }
 
 #[tokio::test]
@@ -89,7 +102,7 @@ async fn certificate_of_another_name_gets_no_external() {
 }
 
 /// A partner's scripted authoritative server: answers one request.
-async fn authoritative(listener: &tokio::net::TcpListener, verdict: &str) -> String {
+pub(crate) async fn authoritative(listener: &tokio::net::TcpListener, verdict: &str) -> String {
     let (stream, _) = listener.accept().await.expect("a connection");
     let mut asker = Peer::new(stream);
     asker.expect("version='1.0'>").await;
@@ -305,8 +318,7 @@ async fn stream_that_does_not_get_established_ends_in_time() {
 async fn connections_over_the_limit_get_an_error() {
     let net = Net::new().await;
     let mut settings = net.settings(A, B, 9);
-    settings.limits += "connections = 1\n";
-    settings.limits += "partner-connections = 1\n";
+    settings.limits += "unauthenticated-connections = 1\n";
     let proxy = net.start(&settings);
     let (mut first, _) = greet(&net, &proxy).await;
     let mut second = net.dial(&proxy).await;

@@ -4,4 +4,7 @@ mod gateway;
 mod inbound;
 mod outbound;
 mod pairs;
+mod refusals;
+mod stopping;
+mod strangers;
 mod support;

@@ -14,13 +14,13 @@ const B: &str = "beta.example";
 const DIALBACK: &str = "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>";
 const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
 
-async fn accept(listener: &TcpListener) -> Peer<TcpStream> {
+pub(crate) async fn accept(listener: &TcpListener) -> Peer<TcpStream> {
     let accepted = timeout(PATIENCE, listener.accept()).await;
     Peer::new(accepted.expect("in time").expect("a connection").0)
 }
 
 /// Accepts a connection and answers the header with features.
-async fn greet(listener: &TcpListener, offer: &str) -> Peer<TcpStream> {
+pub(crate) async fn greet(listener: &TcpListener, offer: &str) -> Peer<TcpStream> {
     let mut partner = accept(listener).await;
     partner.expect("version='1.0'>").await;
     let text = response(B, A, "s1") + &features(offer);
@@ -29,17 +29,17 @@ async fn greet(listener: &TcpListener, offer: &str) -> Peer<TcpStream> {
 }
 
 /// Accepts a connection and negotiates up to the dialback key.
-async fn take_key(listener: &TcpListener) -> Peer<TcpStream> {
+pub(crate) async fn take_key(listener: &TcpListener) -> Peer<TcpStream> {
     let mut partner = greet(listener, DIALBACK).await;
     partner.expect("</db:result>").await;
     partner
 }
 
-fn valid() -> String {
+pub(crate) fn valid() -> String {
     format!("<db:result from='{B}' to='{A}' type='valid'/>")
 }
 
-fn features(inner: &str) -> String {
+pub(crate) fn features(inner: &str) -> String {
     format!("<stream:features>{inner}</stream:features>")
 }
 

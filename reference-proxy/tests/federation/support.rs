@@ -14,12 +14,12 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
     SanType,
 };
-use reference_proxy::Proxy;
 use reference_proxy::config::Config;
+use reference_proxy::{Clock, Proxy};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -51,7 +51,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> Config {
         let Self {
             domains,
             top,
@@ -174,6 +174,12 @@ impl Dns {
             .or_default()
             .push(address);
     }
+
+    /// Puts one server in place of those that the domain has.
+    pub(crate) fn replace(&self, name: &str, address: SocketAddr) {
+        let mut zone = self.zone.lock().expect("a zone");
+        zone.insert(name.to_owned(), vec![address]);
+    }
 }
 
 fn reply(zone: &Zone, query: &[u8]) -> Option<Vec<u8>> {
@@ -242,7 +248,12 @@ impl Net {
 
     /// Starts a proxy and publishes its address.
     pub(crate) fn start(&self, settings: &Settings) -> Proxy {
-        let proxy = Proxy::start(settings.config()).expect("started");
+        self.start_with(settings, Clock::default())
+    }
+
+    /// The same with this clock.
+    pub(crate) fn start_with(&self, settings: &Settings, clock: Clock) -> Proxy {
+        let proxy = Proxy::start_with(settings.config(), clock).expect("started");
         self.dns.add(&settings.domains[0], proxy.external_address());
         proxy
     }
@@ -280,6 +291,15 @@ impl Net {
     pub(crate) async fn dial(&self, proxy: &Proxy) -> Peer<TcpStream> {
         let address = proxy.external_address();
         Peer::new(TcpStream::connect(address).await.expect("a connection"))
+    }
+
+    /// A partner's scripted connection that comes from another address of this machine.
+    pub(crate) async fn dial_from(&self, proxy: &Proxy, address: [u8; 4]) -> Peer<TcpStream> {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        let address = SocketAddr::from((address, 0));
+        socket.bind(address).expect("all of 127/8 is here");
+        let stream = socket.connect(proxy.external_address()).await;
+        Peer::new(stream.expect("a connection"))
     }
 
     /// A partner's scripted server.
@@ -330,6 +350,10 @@ impl<S: AsyncReadExt + AsyncWriteExt + Unpin> Peer<S> {
             stream,
             text: String::new(),
         }
+    }
+
+    pub(crate) fn into_stream(self) -> S {
+        self.stream
     }
 
     pub(crate) async fn send(&mut self, text: &str) {

@@ -61,7 +61,12 @@ proptest! {
                         peer.reader = reader();
                         peer.input(Input::Secured);
                     }
-                    Action::Refund | Action::Restart | Action::Send(_) | Action::Verify { .. } => {}
+                    Action::Dropped(..)
+                    | Action::Refund
+                    | Action::Refused(_)
+                    | Action::Restart
+                    | Action::Send(_)
+                    | Action::Verify { .. } => {}
                 }
             }
         }

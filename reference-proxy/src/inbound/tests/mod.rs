@@ -84,6 +84,7 @@ impl Peer {
                 Ok(Some(Frame::Element(element))) => Input::Element(element),
                 Ok(Some(Frame::Stanza(stanza))) => Input::Stanza(stanza),
                 Ok(Some(Frame::Closed)) => Input::Closed,
+                Ok(Some(Frame::Skipped(_))) => unreachable!("no partner is spared"),
                 Err(error) => Input::Unreadable { error, id },
             };
             let over = matches!(input, Input::Closed | Input::Unreadable { .. });

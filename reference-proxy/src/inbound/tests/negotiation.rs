@@ -95,7 +95,10 @@ fn required_tls_cannot_be_passed_by() {
         peer.send(&header("row7.example", "a.example"));
         let actions = peer.send(request);
         assert!(
-            matches!(actions.as_slice(), [Action::Send(_), ..]),
+            matches!(
+                actions.as_slice(),
+                [Action::Refused(_), Action::Send(_), ..]
+            ),
             "{actions:?}"
         );
         let text = text(&actions);

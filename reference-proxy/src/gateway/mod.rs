@@ -1,0 +1,8 @@
+//! Gateways: mutual TLS, a stream, and stanzas that pass unchanged.
+
+mod admission;
+mod reading;
+mod serve;
+mod writing;
+
+pub(crate) use serve::listen;

@@ -1,0 +1,199 @@
+//! What gateways send.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::ReadHalf;
+
+use super::admission::enter;
+use crate::context::Context;
+use crate::ledger::Phase;
+use crate::outbound;
+use crate::router::{GatewayId, Origin, Queued};
+use crate::stanza::{self, StanzaError, bounce};
+use crate::stream::{Condition, Incoming, Lost, StreamError, Transport, is_error};
+use crate::task::Stop;
+use crate::xml::{Element, Frame, Kind, ReadError, Skipped, Stanza};
+
+/// How long a gateway that does not pause is read on before the proxy's closing tag, and how long any
+/// is after it.
+const FAREWELL: Duration = Duration::from_millis(500);
+/// What counts as a pause. It is waited for because nothing that comes later can be answered.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How a gateway's stream ends.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Ending {
+    #[error("closed by the gateway")]
+    Gateway,
+    #[error("closed by the gateway with {0}")]
+    Error(StreamError),
+    #[error("the proxy stops")]
+    Proxy,
+    #[error("closed with {0}: {1}")]
+    Fault(Condition, String),
+    #[error("lost: {0}")]
+    Lost(String),
+}
+
+/// A gateway's stream, as far as it is read.
+pub(super) struct Gateway<'a> {
+    pub(super) context: &'a Arc<Context>,
+    pub(super) id: GatewayId,
+    pub(super) peer: SocketAddr,
+}
+
+impl Gateway<'_> {
+    /// Reads until the stream ends, or until the gateway pauses while the proxy stops.
+    pub(super) async fn read(
+        &self,
+        incoming: &mut Incoming<ReadHalf<Transport>>,
+        stop: &mut Stop,
+    ) -> Ending {
+        loop {
+            let frame = tokio::select! {
+                frame = incoming.next() => frame,
+                () = stop.asked() => break,
+            };
+            if let Err(ending) = self.take(frame).await {
+                return ending;
+            }
+        }
+        self.read_on(incoming, PAUSE).await.unwrap_or(Ending::Proxy)
+    }
+
+    /// Passes on what was under way when this side closed, up to the gateway's closing tag.
+    pub(super) async fn finish(&self, incoming: &mut Incoming<ReadHalf<Transport>>) {
+        let _ = self.read_on(incoming, FAREWELL).await;
+    }
+
+    /// Reads for a while, up to a pause. Returns how the stream ends, if it does.
+    async fn read_on(
+        &self,
+        incoming: &mut Incoming<ReadHalf<Transport>>,
+        pause: Duration,
+    ) -> Option<Ending> {
+        let clock = &self.context.clock;
+        let end = clock.now() + FAREWELL;
+        loop {
+            // What has been read is never given up.
+            let due = end.min(clock.now() + pause);
+            let frame = clock.timeout_at(due, incoming.next()).await.ok()?;
+            if let Err(ending) = self.take(frame).await {
+                return Some(ending);
+            }
+            if clock.now() >= end {
+                return None;
+            }
+        }
+    }
+
+    /// Handles what a gateway sends, unless its stream ends with it.
+    async fn take(&self, frame: Result<Frame, Lost>) -> Result<(), Ending> {
+        match frame {
+            Ok(Frame::Stanza(stanza)) => self.send(stanza).await,
+            Ok(Frame::Skipped(Skipped { error, stanza })) => self.refuse(error, stanza).await,
+            Ok(Frame::Closed) => return Err(Ending::Gateway),
+            Ok(Frame::Element(element)) if is_error(&element) => {
+                return Err(Ending::Error(StreamError::received(&element)));
+            }
+            Ok(Frame::Element(element)) => match stranded(&element) {
+                Some(stanza) => {
+                    let text = "its namespace has to be jabber:server";
+                    self.give_back(&stanza, StanzaError::BadRequest, text).await;
+                }
+                None => return Err(unsupported(&element.name)),
+            },
+            Ok(Frame::Header(_)) => return Err(unsupported("a second header")),
+            Err(Lost::Unreadable(fault)) => {
+                return Err(Ending::Fault(fault.into(), fault.to_string()));
+            }
+            Err(lost) => return Err(Ending::Lost(lost.to_string())),
+        }
+        Ok(())
+    }
+
+    /// Sends a stanza to its partner, or back.
+    async fn send(&self, stanza: Stanza) {
+        let (error, text) = match stanza::pair(&stanza) {
+            Ok(pair) if self.context.config.serves(&pair.from) => {
+                let origin = Origin::Gateway(self.id);
+                outbound::send(self.context, &pair, Queued { stanza, origin }).await;
+                return;
+            }
+            Ok(_) => (StanzaError::NotAllowed, "this domain is not served here"),
+            Err(_) => (
+                StanzaError::JidMalformed,
+                "'from' and 'to' have to be addresses",
+            ),
+        };
+        self.give_back(&stanza, error, text).await;
+    }
+
+    /// Answers a stanza that was passed over.
+    async fn refuse(&self, fault: ReadError, stanza: Option<Stanza>) {
+        let error = match fault {
+            ReadError::TooLarge => StanzaError::PolicyViolation,
+            ReadError::Encoding
+            | ReadError::Malformed
+            | ReadError::Restricted
+            | ReadError::Text => StanzaError::BadRequest,
+        };
+        let text = fault.to_string();
+        match stanza {
+            Some(stanza) => self.give_back(&stanza, error, &text).await,
+            None => {
+                let text = format!("dropped: {text}");
+                enter(
+                    self.context,
+                    self.peer,
+                    None,
+                    Phase::Stanza,
+                    error.word(),
+                    text,
+                );
+            }
+        }
+    }
+
+    async fn give_back(&self, stanza: &Stanza, error: StanzaError, text: &str) {
+        let context = self.context;
+        let from = stanza.from.as_deref().map(stanza::domain_of);
+        let from = from.and_then(Result::ok);
+        let (domain, word) = (from.as_ref(), error.word());
+        enter(
+            context,
+            self.peer,
+            domain,
+            Phase::Stanza,
+            word,
+            text.to_owned(),
+        );
+        let Some(error) = bounce(stanza, error, text) else {
+            return stanza.dropped(text);
+        };
+        let own = context.config.own_domain();
+        let domain = from.filter(|from| context.config.serves(from));
+        let domain = domain.as_ref().unwrap_or(own);
+        // This fails only if the gateway disconnects just now.
+        if context
+            .router
+            .give_back(domain, self.id, error)
+            .await
+            .is_err()
+        {
+            stanza.dropped("no gateway is left for its error");
+        }
+    }
+}
+
+/// An element that would be a stanza in the right namespace, without its bytes.
+fn stranded(element: &Element) -> Option<Stanza> {
+    let kind: Kind = element.name.parse().ok()?;
+    Some(Stanza::with_head(kind, element, Vec::new()))
+}
+
+fn unsupported(what: &str) -> Ending {
+    Ending::Fault(Condition::UnsupportedStanzaType, what.to_owned())
+}

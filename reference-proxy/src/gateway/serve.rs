@@ -1,0 +1,116 @@
+//! Accepts gateways, and serves each until its stream ends.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::admission::{Established, Unfit, greet};
+use super::reading::{Ending, Gateway};
+use super::writing::{left, redirect, write};
+use crate::connections::{Stranger, Strangers};
+use crate::context::Context;
+use crate::listener::Listener;
+use crate::task::Stage;
+
+/// The maximum number of gateways, and of connections that may become gateways.
+const GATEWAYS: usize = 64;
+/// How many of those that may become gateways may come from one address.
+const BY_ADDRESS: usize = 16;
+
+/// Accepts gateways until the proxy stops.
+pub(crate) async fn listen(context: Arc<Context>, listener: Listener, tls: Arc<ServerConfig>) {
+    let mut stop = context.tasks.stop();
+    let strangers = Strangers::new(GATEWAYS, BY_ADDRESS);
+    let places = Arc::new(Semaphore::new(GATEWAYS));
+    while let Some((stream, peer)) = listener.accept(&mut stop).await {
+        match strangers.welcome(peer.ip()) {
+            Ok(stranger) => {
+                let (context, tls) = (Arc::clone(&context), Arc::clone(&tls));
+                let admission = Admission {
+                    stranger,
+                    places: Arc::clone(&places),
+                    tls,
+                };
+                let serving = admit(Arc::clone(&context), stream, peer, admission);
+                context.tasks.spawn_in(Stage::Gateways, serving);
+            }
+            Err(full) => Unfit::full(&full).enter(&context, peer),
+        }
+    }
+}
+
+/// What a connection needs to become a gateway's.
+struct Admission {
+    /// Its place meanwhile.
+    stranger: Stranger,
+    places: Arc<Semaphore>,
+    tls: Arc<ServerConfig>,
+}
+
+async fn admit(context: Arc<Context>, stream: TcpStream, peer: SocketAddr, admission: Admission) {
+    let Some(established) = greet(&context, stream, peer, admission.tls).await else {
+        return;
+    };
+    drop(admission.stranger);
+    match admission.places.try_acquire_owned() {
+        Ok(_place) => serve(&context, established, peer).await,
+        Err(_) => {
+            let full = format!("limit of {GATEWAYS} gateways reached");
+            Unfit::full(&full).enter(&context, peer);
+        }
+    }
+}
+
+/// Serves a gateway until its stream ends.
+async fn serve(context: &Arc<Context>, established: Established, peer: SocketAddr) {
+    let Established {
+        mut connection,
+        serves,
+        greeting,
+    } = established;
+    let limits = &context.config.settings.limits;
+    let (queue, stanzas) = mpsc::channel(limits.gateway_queue_stanzas);
+    // A gateway that has read the features may rely on getting stanzas.
+    let id = context.router.join(serves.clone(), queue);
+    if let Err(lost) = connection.send(&greeting).await {
+        Unfit::stream("closed", lost.reason()).enter(context, peer);
+        context.router.part(id);
+        redirect(context, left(Vec::new(), stanzas)).await;
+        return;
+    }
+    tracing::info!(%peer, ?serves, "gateway connected");
+    let gateway = Gateway { context, id, peer };
+    let (mut incoming, outgoing) = connection.split();
+    let (end, ended) = oneshot::channel();
+    let keep_alive = limits.keep_alive_interval;
+    let mut writing = Box::pin(write(
+        context.clock.clone(),
+        outgoing,
+        stanzas,
+        ended,
+        keep_alive,
+    ));
+    let mut stop = context.tasks.stop_at(Stage::Gateways);
+    let ending = tokio::select! {
+        ending = gateway.read(&mut incoming, &mut stop) => ending,
+        // The gateway stopped reading, or the connection broke.
+        left = &mut writing => {
+            context.router.part(id);
+            redirect(context, left).await;
+            tracing::info!(%peer, how = "it does not read, or the connection broke", "gateway gone");
+            return;
+        }
+    };
+    context.router.part(id);
+    let how = ending.to_string();
+    let by_proxy = matches!(ending, Ending::Proxy);
+    let _ = end.send(ending);
+    redirect(context, writing.await).await;
+    if by_proxy {
+        gateway.finish(&mut incoming).await;
+    }
+    tracing::info!(%peer, how, "gateway gone");
+}

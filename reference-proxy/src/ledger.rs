@@ -1,0 +1,231 @@
+//! What was refused, by whom and why: a line in the log for each, counters, and the last of them.
+//!
+//! All of it is bounded. Conditions are words of this program, texts are cut where they were read, and
+//! the oldest refusal makes room for the latest.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use strum::Display;
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+
+/// How many of the last refusals are kept.
+const KEPT: usize = 256;
+
+/// On which side, and who dialled there.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Direction {
+    /// A gateway dialled.
+    Gateway,
+    /// A partner dialled.
+    Inbound,
+    /// The proxy dialled a partner.
+    Outbound,
+}
+
+/// How far it had come.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Phase {
+    /// The lookup of the partner's servers.
+    Dns,
+    /// TCP, and the limits of connections.
+    Connection,
+    /// Stream headers and features.
+    Stream,
+    /// STARTTLS, the handshake and certificates.
+    Tls,
+    /// EXTERNAL.
+    Sasl,
+    /// Dialback, as any of the three servers.
+    Dialback,
+    /// The stream is open for stanzas.
+    Open,
+    /// One stanza: its addresses, its size, or a partner that is not listed.
+    Stanza,
+}
+
+/// Who refused.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord)]
+#[strum(serialize_all = "kebab-case")]
+pub enum By {
+    /// The partner or the gateway.
+    Peer,
+    /// This proxy.
+    Proxy,
+}
+
+/// What is counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kind {
+    /// On which side.
+    pub direction: Direction,
+    /// How far it had come.
+    pub phase: Phase,
+    /// Who refused.
+    pub by: By,
+    /// The condition of a stream error, a stanza error or a SASL failure, or a word in its place.
+    pub condition: &'static str,
+}
+
+/// One refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// As what it is counted.
+    pub kind: Kind,
+    /// The peer's domain, which it may only claim to have.
+    pub domain: Option<String>,
+    /// The peer's address.
+    pub peer: Option<SocketAddr>,
+    /// Why, in the words of the one who refused.
+    pub text: String,
+}
+
+/// A refusal that is remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// How long ago it was, by the proxy's clock.
+    pub ago: Duration,
+    /// What it was.
+    pub refusal: Refusal,
+}
+
+/// All that is known of refusals.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refusals {
+    /// How many there were since the start.
+    pub counts: BTreeMap<Kind, u64>,
+    /// The last ones, the latest first.
+    pub last: Vec<Past>,
+}
+
+/// Keeps refusals.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    clock: Clock,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    counts: BTreeMap<Kind, u64>,
+    last: VecDeque<(Instant, Refusal)>,
+}
+
+impl Ledger {
+    pub(crate) fn new(clock: &Clock) -> Self {
+        Self {
+            clock: clock.clone(),
+            entries: Mutex::default(),
+        }
+    }
+
+    /// Logs a refusal, counts it, and remembers it for a while.
+    pub(crate) fn enter(&self, refusal: Refusal) {
+        let Refusal {
+            kind,
+            domain,
+            peer,
+            text,
+        } = &refusal;
+        tracing::info!(
+            direction = %kind.direction,
+            domain,
+            peer = peer.map(tracing::field::display),
+            phase = %kind.phase,
+            by = %kind.by,
+            condition = kind.condition,
+            text,
+            "refused"
+        );
+        let now = self.clock.now();
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        *entries.counts.entry(*kind).or_default() += 1;
+        if entries.last.len() == KEPT {
+            entries.last.pop_front();
+        }
+        entries.last.push_back((now, refusal));
+    }
+
+    /// What was entered so far.
+    pub(crate) fn refusals(&self) -> Refusals {
+        let now = self.clock.now();
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = entries.last.iter().rev();
+        let last = last.map(|(at, refusal)| Past {
+            ago: now.saturating_duration_since(*at),
+            refusal: refusal.clone(),
+        });
+        Refusals {
+            counts: entries.counts.clone(),
+            last: last.collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    fn refusal(condition: &'static str, text: &str) -> Refusal {
+        Refusal {
+            kind: Kind {
+                direction: Direction::Inbound,
+                phase: Phase::Stream,
+                by: By::Proxy,
+                condition,
+            },
+            domain: Some("fp.example".to_owned()),
+            peer: None,
+            text: text.to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn refusals_are_counted_by_kind_and_age_by_the_proxys_clock() {
+        let clock = Clock::by_hand();
+        let ledger = Ledger::new(&clock);
+        ledger.enter(refusal("host-unknown", "first"));
+        let minute = Duration::from_secs(60);
+        let waiting = {
+            let clock = clock.clone();
+            tokio::spawn(async move { clock.timeout(minute, pending::<()>()).await })
+        };
+        tokio::task::yield_now().await;
+        assert_eq!(clock.advance(minute), Some(minute));
+        assert!(waiting.await.expect("no panic").is_err());
+        ledger.enter(refusal("policy-violation", "second"));
+        ledger.enter(refusal("host-unknown", "third"));
+        let Refusals { counts, last } = ledger.refusals();
+        let counts: Vec<_> = counts
+            .iter()
+            .map(|(kind, count)| (kind.condition, *count))
+            .collect();
+        assert_eq!(counts, [("host-unknown", 2), ("policy-violation", 1)]);
+        let last: Vec<_> = last
+            .iter()
+            .map(|past| (past.ago.as_secs(), past.refusal.text.as_str()))
+            .collect();
+        assert_eq!(last, [(0, "third"), (0, "second"), (60, "first")]);
+    }
+
+    #[test]
+    fn the_last_ones_are_bounded_and_the_counts_go_on() {
+        let ledger = Ledger::new(&Clock::default());
+        for number in 0..KEPT + 10 {
+            ledger.enter(refusal("host-unknown", &number.to_string()));
+        }
+        let Refusals { counts, last } = ledger.refusals();
+        assert_eq!(counts.into_values().sum::<u64>(), 266);
+        assert_eq!(last.len(), KEPT);
+        assert_eq!(last[0].refusal.text, "265");
+        assert_eq!(last[KEPT - 1].refusal.text, "10");
+    }
+}
