@@ -186,18 +186,24 @@ impl Serving {
     }
 
     async fn event(&mut self) -> Event {
-        let due = self.due();
         let closing = self.closing_since.is_some();
         let clock = self.context.clock.clone();
-        let waiting = async {
-            tokio::select! {
-                frame = self.connection.next() => Event::Frame(frame),
-                Some((pair, status)) = self.statuses.recv() => Event::Status(pair, status),
-                () = self.stop.asked(), if !closing => Event::Stop,
+        loop {
+            let due = self.due();
+            let waiting = async {
+                tokio::select! {
+                    frame = self.connection.next() => Event::Frame(frame),
+                    Some((pair, status)) = self.statuses.recv() => Event::Status(pair, status),
+                    () = self.stop.asked(), if !closing => Event::Stop,
+                }
+            };
+            match clock.timeout_at(due, waiting).await {
+                Ok(event) => return event,
+                Err(_) if self.due() <= due => return Event::Overdue,
+                // Meanwhile the peer was heard: a blank is no frame.
+                Err(_) => {}
             }
-        };
-        let event = clock.timeout_at(due, waiting).await;
-        event.unwrap_or(Event::Overdue)
+        }
     }
 
     /// The peer's deadline.

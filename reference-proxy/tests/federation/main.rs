@@ -2,6 +2,7 @@
 
 mod gateway;
 mod inbound;
+mod keep_alive;
 mod outbound;
 mod pairs;
 mod refusals;
