@@ -133,6 +133,16 @@ fn a_broken_proxy_configuration_is_shown_with_its_place() {
 }
 
 #[test]
+fn a_proxy_configuration_that_cannot_be_read_is_shown_with_the_cause() {
+    let output = s2spec(&["proxy", "--config", "no/such/proxy.toml"]);
+    assert_eq!(code(&output), Some(2));
+    let text = err(&output);
+    for part in ["no/such/proxy.toml", "No such file or directory"] {
+        assert!(text.contains(part), "{part} is missing: {text}");
+    }
+}
+
+#[test]
 fn a_broken_persona_is_shown_with_its_place() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("mine.toml");

@@ -160,10 +160,17 @@ impl Serving {
 
     async fn run(mut self) {
         tracing::debug!(peer = %self.peer, "connection accepted");
-        if self.serve().await.is_ok() {
+        let served = self.serve().await;
+        let (lost, peer) = (served.is_err(), self.peer);
+        if self.partners.is_empty() {
+            tracing::debug!(%peer, lost, "connection over");
+        } else {
+            let partners: Vec<&str> = self.partners.keys().map(Domain::as_str).collect();
+            tracing::info!(%peer, ?partners, lost, "stream over");
+        }
+        if !lost {
             self.connection.close().await;
         }
-        tracing::debug!(peer = %self.peer, "connection over");
     }
 
     async fn serve(&mut self) -> Result<(), Gone> {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpStream;
 
+use super::plan::after_colon;
 use crate::context::Context;
 use crate::domain::Domain;
 use crate::resolve::{ResolveError, Server};
@@ -18,8 +19,12 @@ const MOST_SERVERS: usize = 3;
 pub(super) enum Unreachable {
     #[error(transparent)]
     Unresolved(#[from] ResolveError),
-    #[error("none of {addresses} addresses answers")]
-    Unanswered { addresses: usize },
+    #[error("none of {addresses} addresses answers{}", after_colon(.last.as_ref()))]
+    Unanswered {
+        addresses: usize,
+        /// What came of the last one.
+        last: Option<String>,
+    },
 }
 
 /// A connection to a server.
@@ -65,6 +70,7 @@ impl Servers {
         domain: &Domain,
     ) -> Result<Dialled, Unreachable> {
         let limits = &context.config.settings.limits;
+        let mut last = None;
         while let Some(server) = self.left.pop_front() {
             let dialled = TcpStream::connect(server.address);
             let dialled = context.clock.timeout(limits.connect_timeout, dialled);
@@ -78,12 +84,19 @@ impl Servers {
                         direct: server.direct,
                     });
                 }
-                Ok(Err(error)) => tracing::debug!(%domain, %server, %error, "no connection"),
-                Err(_) => tracing::debug!(%domain, %server, "no connection in time"),
+                Ok(Err(error)) => {
+                    tracing::debug!(%domain, %server, %error, "no connection");
+                    last = Some(format!("{server}, {error}"));
+                }
+                Err(_) => {
+                    tracing::debug!(%domain, %server, "no connection in time");
+                    last = Some(format!("{server}, no connection in time"));
+                }
             }
         }
         Err(Unreachable::Unanswered {
             addresses: self.addresses,
+            last,
         })
     }
 

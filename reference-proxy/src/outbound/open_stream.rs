@@ -12,8 +12,9 @@ use super::undelivered::return_to_sender;
 use crate::connections::Place;
 use crate::context::Context;
 use crate::domain::Pair;
+use crate::ledger::{By, Direction, Kind, Phase, Refusal};
 use crate::stanza::StanzaError;
-use crate::stream::{CLOSING, Connection, Lost, StreamError, error, is_error};
+use crate::stream::{CLOSING, Condition, Connection, Lost, StreamError, error, is_error};
 use crate::task::Stop;
 use crate::xml::Frame;
 
@@ -109,14 +110,19 @@ impl OpenStream {
                 }
                 Turn::Frame(Ok(Frame::Element(element))) if is_error(&element) => {
                     let StreamError { condition, said } = StreamError::received(&element);
-                    tracing::info!(%pair, %condition, said, "stream error from the partner");
+                    context.ledger.enter(ended(pair, By::Peer, condition, said));
                     break ("closed by the partner", CLOSING.to_owned());
                 }
                 Turn::Frame(Ok(Frame::Stanza(stanza))) => stanza.dropped(WRONG_WAY),
                 // Only answers may arrive here, and all requests have been answered.
                 Turn::Frame(Ok(_)) => {}
                 Turn::Frame(Err(Lost::Unreadable(fault))) => {
-                    break ("unreadable", error(fault.into(), ""));
+                    let condition = fault.into();
+                    let text = fault.to_string();
+                    context
+                        .ledger
+                        .enter(ended(pair, By::Proxy, condition, text));
+                    break ("unreadable", error(condition, ""));
                 }
                 Turn::Frame(Err(_)) => {
                     self.log_end(pair, "broken");
@@ -213,5 +219,20 @@ impl OpenStream {
 
     fn log_end(&self, pair: &Pair, how: &str) {
         tracing::info!(%pair, method = %self.opened.method, how, "stream over");
+    }
+}
+
+/// That an open stream ends with an error.
+fn ended(pair: &Pair, by: By, condition: Condition, text: String) -> Refusal {
+    Refusal {
+        kind: Kind {
+            direction: Direction::Outbound,
+            phase: Phase::Open,
+            by,
+            condition: condition.word(),
+        },
+        domain: Some(pair.to.to_string()),
+        peer: None,
+        text,
     }
 }

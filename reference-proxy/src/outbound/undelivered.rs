@@ -1,5 +1,7 @@
 //! Undeliverable stanzas: the reasons, and the errors for their senders.
 
+use std::error::Error;
+use std::iter::successors;
 use std::net::SocketAddr;
 
 use super::dial::Unreachable;
@@ -63,6 +65,13 @@ impl Unavailable {
         }
     }
 
+    /// The text for senders, with what lies behind it.
+    fn text(&self) -> String {
+        let causes = successors(Some(self as &dyn Error), |error| (*error).source());
+        let texts: Vec<String> = causes.map(ToString::to_string).collect();
+        texts.join(": ")
+    }
+
     /// The same for the administrator.
     pub(super) fn refusal(&self, pair: &Pair) -> Refusal {
         let error = self.error().word();
@@ -97,7 +106,7 @@ impl Unavailable {
             },
             domain: Some(pair.to.to_string()),
             peer,
-            text: self.to_string(),
+            text: self.text(),
         }
     }
 }
@@ -105,7 +114,7 @@ impl Unavailable {
 /// Returns all stanzas waiting for the pair.
 pub(super) async fn give_up(context: &Context, pair: &Pair, unavailable: &Unavailable) {
     let error = unavailable.error();
-    let text = unavailable.to_string();
+    let text = unavailable.text();
     context.ledger.enter(unavailable.refusal(pair));
     let returned = context
         .router
