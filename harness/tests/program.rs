@@ -135,7 +135,7 @@ fn a_broken_proxy_configuration_is_shown_with_its_place() {
 #[test]
 fn a_proxy_configuration_that_cannot_be_read_is_shown_with_the_cause() {
     let output = s2spec(&["proxy", "--config", "no/such/proxy.toml"]);
-    assert_eq!(code(&output), Some(2));
+    assert_eq!(code(&output), Some(3));
     let text = err(&output);
     for part in ["no/such/proxy.toml", "No such file or directory"] {
         assert!(text.contains(part), "{part} is missing: {text}");
