@@ -9,7 +9,7 @@
 //! from then on stanzas pass unchanged in both directions. The gateway gets the stanzas for the
 //! served domain in its header's `from`, or else in its `to`, or else all stanzas. If several
 //! gateways serve a domain, the latest one gets the stanzas. Stanzas that cannot be delivered come
-//! back as errors.
+//! back as errors, and so do those that cannot be read, as far as the stream can go on behind them.
 
 pub mod config;
 
