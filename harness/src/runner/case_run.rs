@@ -23,6 +23,7 @@ use super::partners::{Started, next_event, ready};
 use super::passing::{Passing, rest};
 use super::plan::Job;
 use super::published::Published;
+use super::ways::BRIEF;
 use crate::case::names::Names;
 use crate::case::{Direction, MAIN, Script, Sees};
 use crate::evidence::{Ailment, Arrival, Bounce};
@@ -89,6 +90,8 @@ pub(super) enum End {
     Deadline,
     /// What was seen cannot be undone, so the rest was not waited for.
     Cut,
+    /// What it wanted to see never comes with this target.
+    Hopeless,
 }
 
 impl<'a> CaseRun<'a> {
@@ -201,6 +204,9 @@ impl<'a> CaseRun<'a> {
         let mut looked = Duration::ZERO;
         let mut link = std::pin::pin!(self.bench.target.inner.lost());
         let mut is_linked = self.script.breaks_link();
+        let ways = self.bench.ways;
+        let mut closes = std::pin::pin!(ways.closes());
+        let mut closed = false;
         loop {
             if self.is_decided() {
                 return Ok(());
@@ -244,6 +250,15 @@ impl<'a> CaseRun<'a> {
                 () = &mut asked, if !self.observed.looked_up => {
                     self.observed.looked_up = true;
                     self.board.raise("looked-up", "");
+                }
+                () = &mut closes, if !closed => {
+                    closed = true;
+                    continue;
+                }
+                () = sleep_until(self.last + self.bench.stretch * BRIEF), if closed && self.hopeless().is_some() => {
+                    self.ran_out();
+                    self.end = End::Hopeless;
+                    return Ok(());
                 }
                 () = rest(&mut passing) => {
                     if let Some(passing) = &mut passing {

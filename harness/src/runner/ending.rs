@@ -13,6 +13,7 @@ use super::loss::Loss;
 use super::partners::{correct, next_event};
 use super::plan::Job;
 use super::timing;
+use super::ways::{BRIEF, Way};
 use crate::case::{Expect, Sees};
 use crate::evidence::{Ailment, Bounce, Evidence};
 use crate::finding::Finding;
@@ -122,7 +123,12 @@ impl CaseRun<'_> {
                 }
             }
         };
-        let got_through = timeout(self.bench.deadlines.patience, arrived).await;
+        let closed = self.bench.ways.is_closed(Way::In);
+        let patience = match closed {
+            true => self.bench.stretch * BRIEF,
+            false => self.bench.deadlines.patience,
+        };
+        let got_through = timeout(patience, arrived).await;
         partner.stop().await;
         // A second attempt may still be on its way.
         self.aftermath = stanzas;

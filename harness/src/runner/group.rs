@@ -19,7 +19,7 @@ use super::handover;
 use super::job::{self, Bench, Ran};
 use super::loss::{Instance, Loss};
 use super::plan::Job;
-use super::schedule::Schedule;
+use super::schedule::{CutShort, Schedule};
 use super::slot;
 use crate::case::{Case, fingerprint};
 use crate::lab::Lease;
@@ -239,13 +239,17 @@ impl<'a> Group<'a> {
                 let case = job::run(job, run.bench(job, &instance, company), &lease);
                 tokio::select! {
                     ran = slot::hold(slot, run.still(), &run.lateness, case) => {
-                        let Ran { result, partners, active, lost, waited, in_vain, looked_up } = ran;
+                        let Ran { result, partners, active, lost, waited, in_vain, awaited, came, cut_short, looked_up } = ran;
                         let is_due = !lost && handover::is_due(&result, &lease);
                         let is_late = waited.is_some_and(|wait| run.lateness.is_late(wait));
                         let doubted = waited.filter(|_| run.plan.doubts);
                         run.learn(in_vain && !is_late);
+                        run.ways.learn(came, awaited.filter(|_| in_vain));
                         let under_way = if lost {
                             Some(UnderWay { at, result, active })
+                        } else if let Some(way) = awaited.filter(|_| cut_short) {
+                            run.cut_short(CutShort { group: name, at, way, looked_up, result });
+                            None
                         } else if let Some(wait) = doubted
                             && company != Company::None
                             && run.lateness.is_late(wait)
@@ -470,6 +474,7 @@ impl Schedule {
             stretch,
             looked_up: self.has_looked_up(&job.case.id),
             prove: self.plan.prove,
+            ways: &self.ways,
         }
     }
 

@@ -11,6 +11,7 @@ use super::error::CaseError;
 use super::lateness::Wait;
 use super::loss::Instance;
 use super::plan::{Deadlines, Job};
+use super::ways::{Way, Ways, came};
 use crate::case::{Case, Need, Script, Sees};
 use crate::judge::heaviest;
 use crate::lab::{Lab, Lease};
@@ -37,6 +38,8 @@ pub(super) struct Bench<'a> {
     pub(super) looked_up: bool,
     /// Whether to prove that expectations can fail.
     pub(super) prove: bool,
+    /// What other cases have shown of the target.
+    pub(super) ways: &'a Ways,
 }
 
 /// A case that was run.
@@ -52,6 +55,12 @@ pub(super) struct Ran {
     pub(super) waited: Option<Wait>,
     /// Whether it waited until its deadline.
     pub(super) in_vain: bool,
+    /// The way by which it wanted to see something, if it ended without.
+    pub(super) awaited: Option<Way>,
+    /// Which ways something came.
+    pub(super) came: [bool; 2],
+    /// Whether it was not given all its time.
+    pub(super) cut_short: bool,
     /// Whether the target has looked for the domain.
     pub(super) looked_up: bool,
 }
@@ -69,6 +78,9 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
                 lost: false,
                 waited: None,
                 in_vain: false,
+                awaited: None,
+                came: [false; 2],
+                cut_short: false,
                 looked_up: false,
             };
         }
@@ -112,6 +124,9 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
         active: case.last,
         waited: case.observed.waited,
         in_vain: case.end == End::Deadline || case.gave_up.is_some(),
+        awaited: case.awaits(),
+        came: came(&case.observed),
+        cut_short: case.end == End::Hopeless,
         looked_up: case.observed.looked_up,
         partners: case.into_partners(),
         lost,

@@ -29,6 +29,7 @@ mod silence;
 mod slot;
 mod standing;
 mod timing;
+mod ways;
 mod wire_only;
 
 pub use collect::{Collected, collect};

@@ -15,6 +15,7 @@ use super::lateness::Lateness;
 use super::pairing::Pairing;
 use super::plan::{Budget, Plan};
 use super::slot;
+use super::ways::{Way, Ways};
 use crate::lab::Lab;
 use crate::record::{CaseResult, NotRun, Run, RunEvent};
 use crate::subject::Placement;
@@ -71,6 +72,8 @@ async fn run_groups(
         looked_up: Mutex::default(),
         given_up: AtomicBool::new(false),
         in_vain: AtomicUsize::new(0),
+        ways: Ways::new(),
+        cut_short: Mutex::default(),
         lab,
         plan,
         events: events.clone(),
@@ -110,6 +113,7 @@ async fn run_groups(
             }
         }
     }
+    run.settle_cut_short().await;
     // What a late machine has spoilt is run again when there is nothing else to do.
     for company in [Company::Few, Company::None] {
         let doubtful = std::mem::take(&mut *locked(&run.doubtful));
@@ -144,6 +148,19 @@ pub(super) struct Schedule {
     pub(super) given_up: AtomicBool,
     /// How many cases have waited for their deadline in vain.
     in_vain: AtomicUsize,
+    /// What they have shown of the ways through the target.
+    pub(super) ways: Ways,
+    /// Cases that were not given all their time, with their groups.
+    cut_short: Mutex<Vec<CutShort>>,
+}
+
+/// A case that was not given all its time, since nothing came by a way before.
+pub(super) struct CutShort {
+    pub(super) group: String,
+    pub(super) at: usize,
+    pub(super) way: Way,
+    pub(super) looked_up: bool,
+    pub(super) result: CaseResult,
 }
 
 /// After so many cases in vain, cases that only wait are taken for such sooner.
@@ -164,6 +181,22 @@ impl Schedule {
         }
         let mut doubtful = locked(&self.doubtful);
         doubtful.entry(group.to_owned()).or_default().push(at);
+    }
+
+    /// Holds the result of a case back that was not given all its time.
+    pub(super) fn cut_short(&self, case: CutShort) {
+        locked(&self.cut_short).push(case);
+    }
+
+    /// What was cut short counts if nothing has come by that way since, and is else run again.
+    async fn settle_cut_short(&self) {
+        let cases = std::mem::take(&mut *locked(&self.cut_short));
+        for case in cases {
+            match self.ways.is_closed(case.way) {
+                true => self.tell(case.result).await,
+                false => self.doubt(&case.group, case.at, case.looked_up),
+            }
+        }
     }
 
     /// Whether the target has looked for the domain of a case that is run again.

@@ -20,7 +20,7 @@ pub const SLOTS: usize = 4;
 /// A case that is inactive for this long waits for a timeout, the target's or its own.
 pub(super) const STILL: Duration = Duration::from_millis(200);
 /// The same with a target with which many cases wait in vain.
-pub(super) const HOPELESS: Duration = Duration::from_millis(60);
+pub(super) const HOPELESS: Duration = Duration::from_millis(15);
 /// The same on a machine that is late.
 const LONGEST: Duration = Duration::from_secs(5);
 

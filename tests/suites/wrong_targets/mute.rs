@@ -1,7 +1,7 @@
 //! Targets that are silent, on the wire or on their inner side, and scenarios that are silent themselves.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use rstest::rstest;
 use s2spec::case::Case;
@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::tampered::{Front, Tampered, Way, faithful};
 use super::{SOON, case, judged_soon, take, tampered, typed};
-use crate::support::{collect, reference, run_within};
+use crate::support::{collect, reference, run_side_by_side, run_within};
 
 const INBOUND: &str = "personas/row09/modern/inbound";
 const SCENARIO: &str = "streams/STR-08-header-then-features/row09";
@@ -227,5 +227,37 @@ has = ["mechanisms/mechanism=EXTERNAL"]
     let deadlines = Deadlines::within(Duration::from_secs(20));
     for record in run_within(deadlines, reference(), Profile::default(), &library.cases()) {
         assert_eq!(record.verdict, Verdict::Pass, "{}", record.why);
+    }
+}
+
+#[test]
+fn a_case_fails_only_if_it_had_all_its_time_or_nothing_ever_came() {
+    /// A target that delivers nothing at first.
+    fn late_to_deliver(way: Way, stanza: Element) -> Vec<(Way, Element)> {
+        static BEGAN: OnceLock<Instant> = OnceLock::new();
+        if way == Way::Out || !typed(&stanza, "get") {
+            return faithful(way, stanza);
+        }
+        let waits = BEGAN.get_or_init(Instant::now).elapsed() < Duration::from_secs(8);
+        if waits {
+            Vec::new()
+        } else {
+            faithful(way, stanza)
+        }
+    }
+    let is_inbound =
+        |case: &&Case| case.id.starts_with("offers/row") && case.id.ends_with("good/inbound");
+    let cases = super::all_cases().iter().filter(is_inbound);
+    let cases: Vec<Case> = cases.cloned().collect();
+    assert!(cases.len() > 30, "only {}", cases.len());
+    let wait = Duration::from_secs(4);
+    let target = Arc::new(tampered(late_to_deliver));
+    for record in run_side_by_side(1, Deadlines::within(wait), target, &cases) {
+        // The partner has half of it.
+        let had_time = record.result.timings.total >= wait / 2;
+        let id = &record.result.case.id;
+        // A refusal whose control had no luck is not about its own time.
+        let fails = record.verdict == Verdict::Fail && !record.why.contains("its control");
+        assert!(had_time || !fails, "{id}: {}", record.why);
     }
 }
