@@ -1,8 +1,9 @@
 //! What was refused, by whom and why: a line in the log for each, counters, and the last of them.
 //!
 //! All of it is bounded. Conditions are words of this program, texts are cut where they were read, and
-//! the oldest refusal makes room for the latest.
+//! the oldest refusal of a kind makes room for the latest. So a flood of one kind hides no other.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
@@ -13,8 +14,8 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 
-/// How many of the last refusals are kept.
-const KEPT: usize = 256;
+/// How many of the last refusals of each kind are kept.
+const KEPT: usize = 32;
 
 /// On which side, and who dialled there.
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,7 +101,7 @@ pub struct Past {
 pub struct Refusals {
     /// How many there were since the start.
     pub counts: BTreeMap<Kind, u64>,
-    /// The last ones, the latest first.
+    /// The last ones of each kind, the latest first.
     pub last: Vec<Past>,
 }
 
@@ -113,8 +114,15 @@ pub(crate) struct Ledger {
 
 #[derive(Debug, Default)]
 struct Entries {
-    counts: BTreeMap<Kind, u64>,
-    last: VecDeque<(Instant, Refusal)>,
+    kinds: BTreeMap<Kind, OfKind>,
+    total: u64,
+}
+
+#[derive(Debug, Default)]
+struct OfKind {
+    count: u64,
+    /// With their times, and numbers that tell them apart where these are the same.
+    last: VecDeque<(Instant, u64, Refusal)>,
 }
 
 impl Ledger {
@@ -145,24 +153,34 @@ impl Ledger {
         );
         let now = self.clock.now();
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        *entries.counts.entry(*kind).or_default() += 1;
-        if entries.last.len() == KEPT {
-            entries.last.pop_front();
+        entries.total += 1;
+        let number = entries.total;
+        let of_kind = entries.kinds.entry(*kind).or_default();
+        of_kind.count += 1;
+        if of_kind.last.len() == KEPT {
+            of_kind.last.pop_front();
         }
-        entries.last.push_back((now, refusal));
+        of_kind.last.push_back((now, number, refusal));
     }
 
     /// What was entered so far.
     pub(crate) fn refusals(&self) -> Refusals {
         let now = self.clock.now();
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = entries.last.iter().rev();
-        let last = last.map(|(at, refusal)| Past {
+        let kinds = entries.kinds.iter();
+        let mut last: Vec<_> = kinds
+            .clone()
+            .flat_map(|(_, of_kind)| &of_kind.last)
+            .collect();
+        last.sort_by_key(|(at, number, _)| Reverse((*at, *number)));
+        let last = last.into_iter().map(|(at, _, refusal)| Past {
             ago: now.saturating_duration_since(*at),
             refusal: refusal.clone(),
         });
         Refusals {
-            counts: entries.counts.clone(),
+            counts: kinds
+                .map(|(kind, of_kind)| (*kind, of_kind.count))
+                .collect(),
             last: last.collect(),
         }
     }
@@ -219,13 +237,15 @@ mod tests {
     #[test]
     fn the_last_ones_are_bounded_and_the_counts_go_on() {
         let ledger = Ledger::new(&Clock::default());
+        ledger.enter(refusal("policy-violation", "before the flood"));
         for number in 0..KEPT + 10 {
             ledger.enter(refusal("host-unknown", &number.to_string()));
         }
         let Refusals { counts, last } = ledger.refusals();
-        assert_eq!(counts.into_values().sum::<u64>(), 266);
-        assert_eq!(last.len(), KEPT);
-        assert_eq!(last[0].refusal.text, "265");
+        assert_eq!(counts.into_values().sum::<u64>(), 43);
+        assert_eq!(last.len(), KEPT + 1);
+        assert_eq!(last[0].refusal.text, "41");
         assert_eq!(last[KEPT - 1].refusal.text, "10");
+        assert_eq!(last[KEPT].refusal.text, "before the flood");
     }
 }
