@@ -145,6 +145,11 @@ impl Proxy {
     /// closing tag, and read up to the peer's.
     pub async fn stop(self) {
         self.supervisor.stop(self.patience).await;
+        for queued in self.context.router.abandon() {
+            queued
+                .stanza
+                .dropped("the proxy has stopped before it was sent");
+        }
         tracing::info!("proxy stopped");
     }
 }

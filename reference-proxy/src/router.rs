@@ -224,6 +224,16 @@ impl Router {
         true
     }
 
+    /// Empties all queues towards partners.
+    pub(crate) fn abandon(&self) -> Vec<Queued> {
+        let mut tables = self.tables();
+        let routes = std::mem::take(&mut tables.routes);
+        routes
+            .into_values()
+            .flat_map(|route| route.waiting)
+            .collect()
+    }
+
     /// Adds a gateway, whose stanzas go into `queue`.
     pub(crate) fn join(&self, serves: Serves, queue: mpsc::Sender<Stanza>) -> GatewayId {
         let mut tables = self.tables();

@@ -211,3 +211,51 @@ async fn supervise(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::sync::Mutex;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn start() -> (Supervisor, Tasks) {
+        Supervisor::start(&Handle::current(), &Clock::default())
+    }
+
+    #[tokio::test]
+    async fn each_stage_waits_for_the_tasks_of_those_before() {
+        let (supervisor, tasks) = start();
+        let ended = Arc::new(Mutex::new(Vec::new()));
+        // In another order than that in which they end.
+        for stage in [Stage::Streams, Stage::Partners, Stage::Gateways] {
+            let (mut stop, ended) = (tasks.stop_at(stage), Arc::clone(&ended));
+            tasks.spawn_in(stage, async move {
+                stop.asked().await;
+                tokio::task::yield_now().await;
+                ended.lock().expect("no panic").push(stage);
+            });
+        }
+        supervisor.stop(PATIENCE).await;
+        assert_eq!(*ended.lock().expect("no panic"), Stage::ALL);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_does_not_end_holds_up_no_later_stage_for_ever() {
+        let (supervisor, tasks) = start();
+        tasks.spawn_in(Stage::Partners, pending());
+        let (mut stop, (tell, told)) = (
+            tasks.stop_at(Stage::Streams),
+            tokio::sync::oneshot::channel(),
+        );
+        tasks.spawn(async move {
+            stop.asked().await;
+            tell.send(()).expect("it is waited for");
+        });
+        let stopping = supervisor.stop(Duration::from_millis(50));
+        timeout(PATIENCE, stopping).await.expect("it ends");
+        told.await.expect("the last stage came");
+    }
+}

@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::admission::{Established, Unfit, greet};
 use super::reading::{Ending, Gateway};
-use super::writing::{left, redirect, write};
+use super::writing::{Waiting, left, redirect, write};
 use crate::connections::{Stranger, Strangers};
 use crate::context::Context;
 use crate::listener::Listener;
@@ -73,6 +73,7 @@ async fn serve(context: &Arc<Context>, established: Established, peer: SocketAdd
     } = established;
     let limits = &context.config.settings.limits;
     let (queue, stanzas) = mpsc::channel(limits.gateway_queue_stanzas);
+    let stanzas = Waiting(stanzas);
     // A gateway that has read the features may rely on getting stanzas.
     let id = context.router.join(serves.clone(), queue);
     if let Err(lost) = connection.send(&greeting).await {

@@ -16,6 +16,18 @@ use crate::xml::Stanza;
 /// The maximum number of stanzas combined into one write.
 const BATCH: usize = 64;
 
+/// The stanzas that wait for a gateway. Those that still wait when it is dropped are logged.
+pub(super) struct Waiting(pub(super) mpsc::Receiver<Stanza>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.close();
+        while let Ok(stanza) = self.0.try_recv() {
+            stanza.dropped("its gateway's connection was given up");
+        }
+    }
+}
+
 /// The stanzas that a gateway did not get, in order.
 pub(super) type Left = Vec<Stanza>;
 
@@ -23,7 +35,7 @@ pub(super) type Left = Vec<Stanza>;
 pub(super) async fn write(
     clock: Clock,
     mut outgoing: Outgoing,
-    mut stanzas: mpsc::Receiver<Stanza>,
+    mut stanzas: Waiting,
     mut ended: oneshot::Receiver<Ending>,
     keep_alive: Duration,
 ) -> Left {
@@ -33,7 +45,7 @@ pub(super) async fn write(
         let next = async {
             tokio::select! {
                 biased;
-                count = stanzas.recv_many(&mut batch, BATCH) => Ok(count),
+                count = stanzas.0.recv_many(&mut batch, BATCH) => Ok(count),
                 ending = &mut ended => Err(ending.unwrap_or_else(unknown)),
             }
         };
@@ -71,9 +83,9 @@ fn joined(batch: &[Stanza]) -> Vec<u8> {
     stanzas.concat()
 }
 
-pub(super) fn left(mut batch: Left, mut stanzas: mpsc::Receiver<Stanza>) -> Left {
-    stanzas.close();
-    while let Ok(stanza) = stanzas.try_recv() {
+pub(super) fn left(mut batch: Left, mut stanzas: Waiting) -> Left {
+    stanzas.0.close();
+    while let Ok(stanza) = stanzas.0.try_recv() {
         batch.push(stanza);
     }
     batch
