@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::ReadHalf;
+use tokio::sync::Notify;
 
 use super::admission::enter;
 use crate::context::Context;
@@ -45,16 +46,18 @@ pub(super) struct Gateway<'a> {
 }
 
 impl Gateway<'_> {
-    /// Reads until the stream ends, or until the gateway pauses while the proxy stops.
+    /// Reads until the stream ends or is broken, or until the gateway pauses while the proxy stops.
     pub(super) async fn read(
         &self,
         incoming: &mut Incoming<ReadHalf<Transport>>,
         stop: &mut Stop,
+        broken: &Notify,
     ) -> Ending {
         loop {
             let frame = tokio::select! {
                 frame = incoming.next() => frame,
                 () = stop.asked() => break,
+                () = broken.notified() => return Ending::Lost("it cannot be written to".to_owned()),
             };
             if let Err(ending) = self.take(frame).await {
                 return ending;

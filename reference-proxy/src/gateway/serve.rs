@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 use super::admission::{Established, Unfit, greet};
 use super::reading::{Ending, Gateway};
@@ -95,16 +95,22 @@ async fn serve(context: &Arc<Context>, established: Established, peer: SocketAdd
         keep_alive,
     ));
     let mut stop = context.tasks.stop_at(Stage::Gateways);
+    let broken = Notify::new();
+    let mut reading = Box::pin(gateway.read(&mut incoming, &mut stop, &broken));
     let ending = tokio::select! {
-        ending = gateway.read(&mut incoming, &mut stop) => ending,
+        ending = &mut reading => ending,
         // The gateway stopped reading, or the connection broke.
         left = &mut writing => {
             context.router.part(id);
             redirect(context, left).await;
+            // What it reads just now still goes its way.
+            broken.notify_one();
+            reading.await;
             tracing::info!(%peer, how = "it does not read, or the connection broke", "gateway gone");
             return;
         }
     };
+    drop(reading);
     context.router.part(id);
     let how = ending.to_string();
     let by_proxy = matches!(ending, Ending::Proxy);
