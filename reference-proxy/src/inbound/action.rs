@@ -1,12 +1,14 @@
 //! Inputs and actions of the receiving entity.
 
+use std::borrow::Cow;
+
+use super::refusal::{Refused, cut};
 use crate::certificate::{CertificateRequest, Judged};
 use crate::dialback::KeyStatus;
 use crate::domain::{Domain, Pair};
-use crate::ledger::{By, Phase};
 use crate::negotiation::Method;
-use crate::stream::{Condition, StreamError};
-use crate::xml::{Element, Header, ReadError, Stanza};
+use crate::stream::Condition;
+use crate::xml::{Element, Header, Kind, ReadError, Stanza};
 
 /// What happens to a stream.
 #[derive(Debug)]
@@ -35,6 +37,27 @@ pub(super) enum Input {
         pair: Pair,
         status: KeyStatus,
     },
+}
+
+impl Input {
+    /// What came, for the administrator. Nothing is written for a stanza: most are welcome.
+    pub(super) fn shown(&self) -> Cow<'static, str> {
+        match self {
+            Self::Element(element) => {
+                let Element {
+                    namespace, name, ..
+                } = element;
+                cut(&format!("<{name} xmlns='{namespace}'>")).into()
+            }
+            Self::Stanza(stanza) => match stanza.kind {
+                Kind::Iq => "an iq".into(),
+                Kind::Message => "a message".into(),
+                Kind::Presence => "a presence".into(),
+            },
+            Self::Unreadable { error, .. } => error.to_string().into(),
+            Self::Closed | Self::Header { .. } | Self::Secured | Self::Verified { .. } => "".into(),
+        }
+    }
 }
 
 /// Actions to carry out, in this order.
@@ -66,51 +89,6 @@ pub(super) enum Action {
         stream_id: String,
         key: String,
     },
-}
-
-/// A refusal, by this side or by the peer.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refused {
-    pub(super) phase: Phase,
-    pub(super) by: By,
-    pub(super) condition: &'static str,
-    /// The domain that the peer claims to be.
-    pub(super) domain: Option<Domain>,
-    pub(super) text: String,
-}
-
-impl Refused {
-    /// This side ends the stream.
-    pub(super) fn fatal(phase: Phase, (condition, text): Fatal, domain: Option<&Domain>) -> Self {
-        Self::by_proxy(phase, condition.word(), domain, text)
-    }
-
-    pub(super) fn by_proxy(
-        phase: Phase,
-        condition: &'static str,
-        domain: Option<&Domain>,
-        text: &str,
-    ) -> Self {
-        Self {
-            phase,
-            by: By::Proxy,
-            condition,
-            domain: domain.cloned(),
-            text: text.to_owned(),
-        }
-    }
-
-    /// The peer ends the stream with an error.
-    pub(super) fn by_peer(phase: Phase, error: &Element, domain: Option<&Domain>) -> Self {
-        let StreamError { condition, said } = StreamError::received(error);
-        Self {
-            phase,
-            by: By::Peer,
-            condition: condition.word(),
-            domain: domain.cloned(),
-            text: said,
-        }
-    }
 }
 
 /// Why a stream ends with an error.

@@ -4,6 +4,7 @@
 
 mod action;
 mod receiving;
+mod refusal;
 mod request;
 mod sasl;
 mod serve;

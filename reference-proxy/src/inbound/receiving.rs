@@ -11,7 +11,8 @@
 
 use std::collections::BTreeSet;
 
-use super::action::{Action, Bound, Fatal, Input, Refused};
+use super::action::{Action, Bound, Fatal, Input};
+use super::refusal::{Ground, Refused, detail, refuse};
 use super::request::{AwaitRequest, Next};
 use crate::certificate::Judged;
 use crate::config::Config;
@@ -23,9 +24,6 @@ use crate::stream::{
     CLOSING, Condition, Opening, Shown, Starttls, Version, domain, error, language, version,
 };
 use crate::xml::{Header, Kind};
-
-/// The most characters of a peer's attribute that are shown.
-const SHOWN: usize = 256;
 
 /// What the receiving entity waits for.
 #[derive(Debug)]
@@ -63,7 +61,7 @@ impl Receiving {
         match self {
             Self::AwaitHeader(state) => state.on(input, config, out),
             Self::AwaitRequest(mut state) => {
-                let phase = state.phase(&input);
+                let (phase, shown) = (state.phase(&input), input.shown());
                 match state.on(input, config, out) {
                     Ok(Next::Stay) => Self::AwaitRequest(state),
                     Ok(Next::Close(pairs)) => Self::close(pairs, out),
@@ -73,7 +71,7 @@ impl Receiving {
                         secured: true,
                         authenticated: Some(pair),
                     }),
-                    Err(fatal) => Self::fail(phase, fatal, state.bound.from.as_ref(), out),
+                    Err(fatal) => Self::fail(phase, fatal, &shown, state.bound.from.as_ref(), out),
                 }
             }
             Self::AwaitHandshake(bound) => match input {
@@ -110,11 +108,19 @@ impl Receiving {
     ) -> Self {
         match (self, fatal) {
             (Self::AwaitHeader(state), Some(fatal)) => {
-                refuse(None, state.ground(fatal), id, config, out)
+                let ground = Ground {
+                    detail: "there is no header in time".to_owned(),
+                    ..state.ground(fatal)
+                };
+                refuse(None, ground, id, config, out)
             }
             (Self::AwaitRequest(state), None) => Self::close(state.verified_pairs(), out),
             (Self::AwaitRequest(state), Some(fatal)) => {
-                Self::fail(state.reached(), fatal, state.bound.from.as_ref(), out)
+                let why = match state.is_authenticated() {
+                    true => "nothing was heard for too long",
+                    false => "it is not authenticated in time",
+                };
+                Self::fail(state.reached(), fatal, why, state.bound.from.as_ref(), out)
             }
             (Self::AwaitClosingTag(_) | Self::AwaitHandshake(_) | Self::Ended, _)
             | (Self::AwaitHeader(_), None) => Self::Ended,
@@ -150,9 +156,16 @@ impl Receiving {
         }
     }
 
-    fn fail(phase: Phase, fatal: Fatal, domain: Option<&Domain>, out: &mut Vec<Action>) -> Self {
+    /// Ends the stream with an error. What is shown besides its text is for the administrator.
+    fn fail(
+        phase: Phase,
+        fatal: Fatal,
+        shown: &str,
+        domain: Option<&Domain>,
+        out: &mut Vec<Action>,
+    ) -> Self {
         let (condition, text) = fatal;
-        out.push(Action::Refused(Refused::fatal(phase, fatal, domain)));
+        out.push(Action::Refused(Refused::fatal(phase, fatal, shown, domain)));
         out.push(Action::Send(error(condition, text)));
         Self::Ended
     }
@@ -342,60 +355,4 @@ impl AwaitHeader {
         };
         Some((Condition::PolicyViolation, text))
     }
-}
-
-/// Why a header is refused.
-struct Ground {
-    phase: Phase,
-    fatal: Fatal,
-    /// More for the administrator.
-    detail: String,
-    /// Who the peer claimed to be in an earlier header.
-    known: Option<Domain>,
-}
-
-/// What was wrong in the header itself.
-fn detail((condition, _): Fatal, header: &Header) -> String {
-    let attribute = if condition == Condition::HostUnknown {
-        "to"
-    } else if condition == Condition::ImproperAddressing {
-        "from"
-    } else {
-        return String::new();
-    };
-    let value = header.element.attribute(attribute).unwrap_or_default();
-    let value: String = value.chars().take(SHOWN).collect();
-    format!("{attribute}='{value}'")
-}
-
-/// Sends this side's header with the error inside.
-fn refuse(
-    header: Option<&Header>,
-    Ground {
-        phase,
-        fatal,
-        detail,
-        known,
-    }: Ground,
-    id: &str,
-    config: &Config,
-    out: &mut Vec<Action>,
-) -> Receiving {
-    let address = |attribute| header.and_then(|header| domain(header, attribute).ok().flatten());
-    let asked = address("to").filter(|to| config.serves(to));
-    let own = asked.as_ref().unwrap_or_else(|| config.own_domain());
-    let claimed = address("from");
-    let peer = claimed.as_ref().map(Domain::in_addresses);
-    let opening = Opening::new(own.as_str(), peer.as_deref(), Some(id));
-    let (condition, text) = fatal;
-    let shown = match (text, detail.as_str()) {
-        (text, "") => text.to_owned(),
-        ("", detail) => detail.to_owned(),
-        (text, detail) => format!("{text}: {detail}"),
-    };
-    let domain = claimed.as_ref().or(known.as_ref());
-    let refused = Refused::by_proxy(phase, condition.word(), domain, &shown);
-    out.push(Action::Refused(refused));
-    out.push(Action::Send(opening.refusal(condition, text)));
-    Receiving::Ended
 }

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::action::{Action, Bound, Fatal, Input, Refused};
+use super::action::{Action, Bound, Fatal, Input};
+use super::refusal::Refused;
 use super::sasl::{self, Failure, Request};
 use crate::certificate::{CertificateRequest, Judged};
 use crate::config::Config;

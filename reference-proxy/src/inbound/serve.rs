@@ -10,8 +10,9 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::action::{Action, Fatal, Input, Refused};
+use super::action::{Action, Fatal, Input};
 use super::receiving::Receiving;
+use super::refusal::Refused;
 use crate::certificate::{CertificateRequest, Judged, Presenter};
 use crate::connections::{Full, Place, Stranger};
 use crate::context::Context;
@@ -309,7 +310,7 @@ impl Serving {
         if handshake && self.connection.has_unread() {
             // Anyone may have injected plaintext after the request (RFC 6120 §5.4.3.3).
             let fatal = (Condition::PolicyViolation, "nothing may follow before TLS");
-            self.enter(Refused::fatal(Phase::Tls, fatal, self.state.claimed()));
+            self.enter(Refused::fatal(Phase::Tls, fatal, "", self.state.claimed()));
             self.connection.send(error(fatal.0, fatal.1)).await?;
             return Ok(Course::Over);
         }

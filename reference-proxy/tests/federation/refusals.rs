@@ -65,7 +65,7 @@ async fn each_inbound_refusal_is_told_with_domain_phase_and_reason() {
             By::Proxy,
             "policy-violation",
             Some(B),
-            "TLS is required",
+            "TLS is required: <result xmlns='jabber:server:dialback'>",
         ),
         (
             2,
@@ -83,7 +83,7 @@ async fn each_inbound_refusal_is_told_with_domain_phase_and_reason() {
             By::Proxy,
             "not-authorized",
             Some(B),
-            "",
+            "a message",
         ),
         (
             17,
