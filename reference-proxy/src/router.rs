@@ -203,6 +203,16 @@ impl Router {
             error,
             why: why.to_owned(),
         });
+        drop(tables);
+        self.empty(pair)
+    }
+
+    /// Removes the waiting stanzas.
+    pub(crate) fn empty(&self, pair: &Pair) -> Vec<Queued> {
+        let mut tables = self.tables();
+        let Some(route) = tables.routes.get_mut(pair) else {
+            return Vec::new();
+        };
         route.bytes = 0;
         route.waiting.drain(..).collect()
     }

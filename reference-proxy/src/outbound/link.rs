@@ -79,6 +79,11 @@ async fn connect(
     let settings = &context.config.settings;
     let partner = context.config.partner(&pair.to);
     let partner = partner.ok_or(Full::Partner(0))?;
+    // Without a place nothing has to be looked up.
+    drop((
+        context.connections.admit()?,
+        context.connections.claim(partner)?,
+    ));
     let mut external_failed = false;
     let mut retried = false;
     let mut broken = None;

@@ -116,9 +116,15 @@ pub(super) async fn give_up(context: &Context, pair: &Pair, unavailable: &Unavai
     let error = unavailable.error();
     let text = unavailable.text();
     context.ledger.enter(unavailable.refusal(pair));
-    let returned = context
-        .router
-        .failed(pair, error, &text, context.clock.now());
+    let router = &context.router;
+    let returned = match unavailable {
+        // That is no fault of the partner: the next stanza may find a place.
+        Unavailable::Full(_) => router.empty(pair),
+        Unavailable::Failed(..)
+        | Unavailable::KeyUndecided(..)
+        | Unavailable::ShortLived
+        | Unavailable::Unreachable(_) => router.failed(pair, error, &text, context.clock.now()),
+    };
     tracing::info!(
         %pair,
         stanzas = returned.len(),

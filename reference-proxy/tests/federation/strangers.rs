@@ -1,11 +1,12 @@
 //! Connections of those who do not say who they are.
 
-use reference_proxy::{Phase, Proxy};
+use reference_proxy::{Clock, Phase, Proxy};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::inbound::authoritative;
 use crate::outbound::{take_key, valid};
-use crate::support::{Net, Peer, header, message};
+use crate::support::{Net, PATIENCE, Peer, header, message};
 
 const A: &str = "alpha.example";
 const B: &str = "beta.example";
@@ -94,4 +95,45 @@ async fn silent_connections_to_the_inner_side_leave_the_gateway_unaffected() {
     }
     drop(silent.split_off(10));
     net.gateway(&proxy, A).await;
+}
+
+#[tokio::test]
+async fn a_place_that_gets_free_is_used_at_once() {
+    let net = Net::new().await;
+    let listener = net.listen(B).await;
+    let mut settings = net.settings(A, B, 17);
+    settings.limits += "partner-connections = 1\n";
+    // No pause ends by itself.
+    let proxy = net.start_with(&settings, Clock::by_hand());
+    let mut gateway = net.gateway(&proxy, A).await;
+    let mut partner = net.dial(&proxy).await;
+    partner.send(&header(B, A)).await;
+    partner.expect("</stream:features>").await;
+    let key = format!("<db:result from='{B}' to='{A}'>key</db:result>");
+    partner.send(&key).await;
+    authoritative(&listener, "valid").await;
+    partner.expect("type='valid'/>").await;
+    for id in ["one", "two"] {
+        gateway.send(&message(A, B, id)).await;
+        let bounce = gateway.expect("</message>").await;
+        assert!(bounce.contains("<resource-constraint "), "{bounce}");
+        let text = "limit of 1 connections with this partner reached";
+        assert!(bounce.contains(&format!(">{text}<")), "{bounce}");
+    }
+    partner.send("</stream:stream>").await;
+    partner.rest().await;
+    drop(partner);
+    let dialled = async {
+        // The place is free a moment after the partner sees the end.
+        loop {
+            gateway.send(&message(A, B, "three")).await;
+            tokio::select! {
+                server = take_key(&listener) => return server,
+                _ = gateway.expect("</message>") => {}
+            }
+        }
+    };
+    let mut server = timeout(PATIENCE, dialled).await.expect("in time");
+    server.send(&valid()).await;
+    server.expect("id='three'").await;
 }
