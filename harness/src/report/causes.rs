@@ -10,8 +10,9 @@ use super::failure::{self, wrapped};
 use super::gather::Report;
 use super::mark::Mark;
 use super::paragraph::paragraph;
+use super::requirements::describe;
 use super::terminal::{View, counted};
-use crate::judge::{Cause, Clause, Strength};
+use crate::judge::{Cause, Clause};
 use crate::transcript::printable;
 use crate::verdict::Verdict;
 
@@ -172,11 +173,7 @@ pub(super) fn strengths(report: &Report) -> String {
     let parts: Vec<String> = all
         .iter()
         .map(|(strength, counts)| {
-            let words = match strength {
-                Strength::Demanded => "demanded by a standard",
-                Strength::Recommended => "recommended by one",
-                Strength::Unwritten => "derived, for security or practice",
-            };
+            let words = describe(*strength);
             let counts = [(counts.fail, "fail"), (counts.warn, "warn")];
             let counts: Vec<String> = counts
                 .into_iter()

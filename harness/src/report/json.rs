@@ -1,5 +1,4 @@
-//! The JSON report. Sorted, and byte for byte the same each time except for `elapsed_us` and
-//! `timings_us`.
+//! The JSON report. Sorted, and byte for byte the same each time except for `times`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,8 +7,9 @@ use serde::Serialize;
 use simulated_partners::persona::{Deviations, Offer};
 
 use super::gather::{Blamed, Report, Tally};
+use super::requirements::{Shown, Standing, requirements};
 use super::words::reason_text;
-use crate::case::{Direction, Set};
+use crate::case::{Direction, MAIN, Set};
 use crate::expectation::Expectation;
 use crate::finding::Finding;
 use crate::judge::{Cause, Clause, Strength, clause};
@@ -17,10 +17,12 @@ use crate::outcome::Outcome;
 use crate::policy::Policy;
 use crate::record::BaselineMatch;
 use crate::record::{Record, Repeated, Timings};
+use crate::requirement::Level;
+use crate::transcript::{Step, steps};
 use crate::verdict::Verdict;
 
 /// The version of the format. It increases when a field changes its meaning or is removed.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -40,8 +42,38 @@ struct Document<'a> {
     trouble: &'a [String],
     /// What failed, warned or is disputed, by cause.
     causes: Vec<Cause>,
+    /// What the run has shown of each requirement.
+    requirements: Vec<RequirementReport<'a>>,
     cases: Vec<CaseReport<'a>>,
+    /// All that differs from run to run.
+    times: Times<'a>,
+}
+
+#[derive(Serialize)]
+struct Times<'a> {
     elapsed_us: u64,
+    cases: BTreeMap<&'a str, TimingsReport>,
+}
+
+#[derive(Serialize)]
+struct RequirementReport<'a> {
+    id: String,
+    level: Level,
+    strength: Strength,
+    source: &'a str,
+    text: &'a str,
+    standing: Standing,
+    passed: usize,
+    against: &'a [&'a str],
+    why: Option<&'a str>,
+}
+
+/// What a partner saw and did.
+#[derive(Serialize)]
+struct TranscriptReport<'a> {
+    /// The partner's name in the scenario.
+    partner: &'a str,
+    steps: Vec<Step>,
 }
 
 #[derive(Serialize)]
@@ -89,7 +121,12 @@ struct CaseReport<'a> {
     added_as_control: bool,
     wire: &'a str,
     one_way: bool,
-    timings_us: TimingsReport,
+    /// What each partner saw and did; not of a pass, unless transcripts were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    transcript: Vec<TranscriptReport<'a>>,
+    /// What the target asked of DNS.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    queries: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -131,6 +168,7 @@ struct TimingsReport {
 /// When a value has no JSON form, which is a bug in the harness.
 pub fn to_json(report: &Report) -> Result<String, serde_json::Error> {
     let verdicts = report.tally();
+    let shown = requirements(report);
     let document = Document {
         schema: SCHEMA,
         tool: Tool {
@@ -153,8 +191,19 @@ pub fn to_json(report: &Report) -> Result<String, serde_json::Error> {
         unneeded: &report.unneeded,
         trouble: &report.trouble,
         causes: report.causes(),
+        requirements: shown.iter().map(requirement).collect(),
         cases: report.records.values().map(case).collect(),
-        elapsed_us: micros(report.elapsed),
+        times: Times {
+            elapsed_us: micros(report.elapsed),
+            cases: (report.records.values())
+                .map(|record| {
+                    (
+                        record.result.case.id.as_str(),
+                        timings(&record.result.timings),
+                    )
+                })
+                .collect(),
+        },
     };
     let mut text = serde_json::to_string_pretty(&document)?;
     text.push('\n');
@@ -204,7 +253,36 @@ fn case(record: &Record) -> CaseReport<'_> {
         added_as_control: record.result.added_as_control,
         wire: &record.result.wire,
         one_way: record.result.one_way,
-        timings_us: timings(&record.result.timings),
+        transcript: transcript(record),
+        queries: &record.result.queries,
+    }
+}
+
+/// The main partner first.
+fn transcript(record: &Record) -> Vec<TranscriptReport<'_>> {
+    let main = (MAIN, &record.result.events);
+    let further = record.result.further.iter();
+    let all = std::iter::once(main).chain(further.map(|(name, events)| (name.as_str(), events)));
+    all.filter(|(_, events)| !events.is_empty())
+        .map(|(partner, events)| TranscriptReport {
+            partner,
+            steps: steps(events),
+        })
+        .collect()
+}
+
+fn requirement<'a>(shown: &'a Shown<'a>) -> RequirementReport<'a> {
+    let of = shown.requirement;
+    RequirementReport {
+        id: of.id.to_string(),
+        level: of.level,
+        strength: Strength::of(of.level),
+        source: &of.source,
+        text: &of.text,
+        standing: shown.standing,
+        passed: shown.passed,
+        against: &shown.against,
+        why: shown.why.as_deref(),
     }
 }
 

@@ -13,6 +13,7 @@ mod mark;
 mod paragraph;
 mod progress;
 mod repetition;
+mod requirements;
 mod shown;
 mod terminal;
 mod words;

@@ -363,6 +363,10 @@ fn summary(report: &Report, view: &View, out: &mut String) {
     if !strengths.is_empty() {
         out.push_str(&filled(&strengths, view.width));
     }
+    let requirements = super::requirements::counted(report);
+    if !requirements.is_empty() {
+        out.push_str(&filled(&requirements, view.width));
+    }
     timing(report, view, out);
 }
 

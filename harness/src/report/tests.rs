@@ -185,7 +185,27 @@ fn a_target_that_waits_for_acknowledgements_is_reported_and_a_single_delay_is_no
 
 #[test]
 fn json_has_every_field_of_a_case() {
-    insta::assert_snapshot!(to_json(&report(gather(vec![failed()], false))).unwrap());
+    let json = to_json(&report(gather(vec![failed()], false))).unwrap();
+    // Those that the case does not judge are all alike.
+    let untested = regardless(&json, "\"standing\": \"not-tested\"");
+    insta::assert_snapshot!(untested);
+}
+
+/// The document without the objects that have this line.
+fn regardless(json: &str, line: &str) -> String {
+    let start = "    {\n      \"id\": ";
+    let mut objects = json.split(start);
+    let mut kept = objects.next().unwrap().to_owned();
+    for object in objects {
+        match object
+            .split_once("\n    }")
+            .filter(|(own, _)| own.contains(line))
+        {
+            None => kept += &format!("{start}{object}"),
+            Some((_, rest)) => kept += rest.trim_start_matches(",\n"),
+        }
+    }
+    kept
 }
 
 #[test]

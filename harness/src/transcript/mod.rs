@@ -11,7 +11,7 @@ mod summary;
 mod xml;
 
 pub use canonical::{canonical, canonical_text};
-pub use render::{Detail, line, printable, render, shorten, telling};
+pub use render::{Detail, Step, line, printable, render, shorten, steps, telling};
 pub use summary::{wire_of_all, wire_summary};
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
 use simulated_partners::event::{
     CertificateSeen, Close, ConnectionKind, Event, EventKind, Party, TlsSession, TlsSignal,
 };
@@ -52,6 +53,39 @@ pub fn line(number: usize, event: &Event, detail: Detail) -> String {
         Detail::Full => line.push_str(&what),
     }
     line
+}
+
+/// One event as data, with all of its text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// The number of the connection, in the order in which the partner opened or took them.
+    pub connection: u64,
+    /// Who did it; `None` where both did, or neither.
+    pub by: Option<&'static str>,
+    /// `tcp`, `tls`, `xml` or `raw`.
+    pub layer: &'static str,
+    /// What was sent, or what happened, safe to show.
+    pub text: String,
+}
+
+/// All events that are worth showing, as data.
+pub fn steps(events: &[Event]) -> Vec<Step> {
+    let telling = events.iter().filter(|event| telling(event));
+    let step = |event: &Event| {
+        let (arrow, layer, text) = describe(&event.kind, Detail::Full);
+        let by = match arrow {
+            "→" => Some("partner"),
+            "←" => Some("target"),
+            _ => None,
+        };
+        Step {
+            connection: event.connection.0.into(),
+            by,
+            layer: layer.trim(),
+            text,
+        }
+    };
+    telling.map(step).collect()
 }
 
 /// Cuts out the middle of a text longer than `room` characters, because the ends of an element say
