@@ -14,6 +14,7 @@ fn command(arguments: &[&str]) -> Command {
         .args(arguments)
         .env("COLUMNS", "100")
         .env("NO_COLOR", "1")
+        .env("S2SPEC_NO_OUT", "1")
         .env_remove("RUST_LOG");
     command
 }
@@ -325,4 +326,46 @@ fn handles_interrupts(pid: &str) -> bool {
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     caught.is_some_and(|mask| mask & 2 != 0)
+}
+
+#[test]
+fn a_run_leaves_a_folder_from_which_the_report_can_be_written_again() {
+    let place = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| {
+        let output = command(arguments)
+            .env_remove("S2SPEC_NO_OUT")
+            .current_dir(place.path())
+            .output();
+        output.expect("the program runs")
+    };
+    let output = run(&["run", "personas/row07/google-talk"]);
+    assert_eq!(code(&output), Some(0), "{}", err(&output));
+    let first = place.path().join("s2spec-out/latest");
+    assert!(
+        err(&output).contains("report.html"),
+        "it says where: {}",
+        err(&output)
+    );
+    let again = run(&["report", "s2spec-out/latest/report.json", "--out", "again"]);
+    assert_eq!(code(&again), Some(0), "{}", err(&again));
+    for name in ["report.html", "report.json", "junit.xml", "summary.md"] {
+        let read =
+            |folder: &std::path::Path| std::fs::read_to_string(folder.join(name)).expect(name);
+        let text = read(&first);
+        assert!(
+            !text.is_empty() && text == read(&place.path().join("again")),
+            "{name}"
+        );
+    }
+    for (text, why) in [
+        ("{\"schema\": 3}", "schema is 3"),
+        ("[]", "no number `schema`"),
+        ("{\"schema\": 4, \"tool\"", "not a whole JSON document"),
+        ("{\"schema\": 4}", "does not keep to it"),
+    ] {
+        std::fs::write(place.path().join("wrong.json"), text).expect("it is written");
+        let output = run(&["report", "wrong.json"]);
+        assert_eq!(code(&output), Some(2), "{text}");
+        assert!(err(&output).contains(why), "{text}: {}", err(&output));
+    }
 }

@@ -14,10 +14,12 @@ mod json_file;
 mod judging;
 mod list;
 mod logging;
+mod out;
 pub(crate) mod output;
 mod personas;
 mod policy;
 mod proxy;
+mod report;
 mod requirement;
 mod run;
 mod select;
@@ -80,6 +82,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Run a simulated partner, to try your own server against it
     Serve(serve::Args),
+    /// Write the report of an earlier run again: HTML, JUnit and Markdown
+    Report(report::Args),
     /// List the personas
     Personas(personas::Args),
     /// Write a target file for your own server
@@ -142,6 +146,7 @@ fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Coverage(args)) => coverage::command(&args),
         Some(Command::Doctor(args)) => doctor::command(&args),
         Some(Command::Serve(args)) => serve::command(&args),
+        Some(Command::Report(args)) => report::command(&args),
         Some(Command::Personas(args)) => personas::command(&args),
         Some(Command::Init(args)) => init::command(&args),
         Some(Command::Proxy(args)) => proxy::command(&args),

@@ -17,7 +17,7 @@ use super::judging::Judging;
 use super::signal::end_wanted;
 use super::target::{Chosen, Tested};
 use super::worth::Worth;
-use super::{Color, logging, output, select};
+use super::{Color, logging, out, output, select};
 use crate::case::Case;
 use crate::coverage::doubles;
 use crate::doctor::{self, Depth, Preflight, PublicDns, WithPreflight};
@@ -74,6 +74,7 @@ fn run(
     };
     let new_baseline = options.expecting.open_new()?;
     let json = options.json.as_deref().map(JsonFile::open).transpose()?;
+    let out = options.out.open()?;
     let jobs = match options.jobs {
         Some(jobs) => jobs,
         None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
@@ -122,10 +123,15 @@ fn run(
     if !on_stdout {
         print(&(report::render(&report, &view) + &view.charset.fit(more)))?;
     }
-    if let Some(json) = json {
+    if json.is_some() || out.is_some() {
         let text = report::to_json(&report)
             .map_err(|e| CliError::environment("cannot write the report as JSON", e))?;
-        json.write(&text)?;
+        if let Some(json) = json {
+            json.write(&text)?;
+        }
+        if let Some(out) = out {
+            out.write(&text)?;
+        }
     }
     if options.prove {
         say_what_is_not_doubled(&cases);
@@ -257,6 +263,9 @@ pub(super) struct Options {
     /// Also write the report as JSON; `-` prints it instead of the table
     #[arg(long, value_name = "FILE", env = "S2SPEC_JSON")]
     json: Option<PathBuf>,
+
+    #[command(flatten)]
+    out: out::Where,
 
     /// Time limit for each case
     #[arg(long, value_name = "SECONDS", default_value = DEFAULT_TIMEOUT,

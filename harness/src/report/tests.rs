@@ -278,3 +278,27 @@ fn repetitions_are_reported_with_the_point_where_they_differ() {
     }
     insta::assert_snapshot!(plain(&report(events), &view(80, Charset::Unicode)));
 }
+
+#[test]
+fn nothing_that_a_server_says_is_markup_in_any_form() {
+    let mut report = report(gather(vec![failed()], false));
+    report.target = "<script>alert(1)</script>\u{202e}]]>".to_owned();
+    report
+        .trouble
+        .push("<img src=x onerror=alert(1)> | `x`\u{1b}[2J".to_owned());
+    let json = to_json(&report).unwrap();
+    let saved = Saved::read(&json).unwrap();
+    let page = to_html(&saved);
+    assert!(page.contains("&lt;script&gt;alert(1)"));
+    let junit = to_junit(&saved).unwrap();
+    for (form, text) in [
+        ("html", &page),
+        ("junit", &junit),
+        ("markdown", &to_markdown(&saved)),
+    ] {
+        for harm in ["<script>alert", "\u{202e}", "\u{1b}"] {
+            assert!(!text.contains(harm), "{harm:?} in {form}");
+        }
+    }
+    assert!(!page.contains("<img") && !junit.contains("<img"));
+}

@@ -1,0 +1,151 @@
+//! The list of cases, each with what was seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use maud::{Markup, html};
+
+use super::{VERDICTS, badge};
+use crate::report::saved::{Case, Finding, Saved, Transcript};
+use crate::transcript::printable;
+
+pub(super) fn section(saved: &Saved) -> Markup {
+    let areas: BTreeSet<&str> = saved.cases.iter().map(Case::area).collect();
+    html! {
+        section #cases {
+            h2 { "Cases" }
+            form.filters role="search" aria-label="Filter the cases" {
+                label { "Text " input #text type="search" placeholder="id, partner or words"; }
+                (choice("verdict", "Verdict", VERDICTS.iter().map(|(verdict, _)| *verdict)
+                    .filter(|verdict| saved.count(verdict) > 0)))
+                (choice("direction", "Direction", ["inbound", "outbound"].into_iter()))
+                (choice("area", "Area", areas.into_iter()))
+                button type="reset" { "Clear" }
+                output #shown aria-live="polite" { (saved.cases.len()) " cases" }
+            }
+            div #list {
+                @for case in &saved.cases { (block(saved, case)) }
+            }
+        }
+    }
+}
+
+fn choice<'a>(id: &str, words: &str, values: impl Iterator<Item = &'a str>) -> Markup {
+    html! {
+        label {
+            (words) " "
+            select id=(id) {
+                option value="" { "all" }
+                @for value in values { option value=(value) { (value) } }
+            }
+        }
+    }
+}
+
+fn block(saved: &Saved, case: &Case) -> Markup {
+    html! {
+        details.case id=(format!("case={}", case.id))
+            data-verdict=(case.verdict) data-direction=(case.direction) data-area=(case.area()) {
+            summary { (badge(&case.verdict)) " " code { (case.id) } " " span.source { (case.ended()) } }
+            (body(saved, case))
+        }
+    }
+}
+
+fn body(saved: &Saved, case: &Case) -> Markup {
+    let dialback = if case.policy.dialback { "on" } else { "off" };
+    let times = saved.times.cases.get(&case.id);
+    html! {
+        dl {
+            @if let Some(scenario) = &case.scenario {
+                dt { "Scenario" } dd { (scenario.title) }
+                dt { "Judges" } dd { (scenario.requirements.join(", ")) }
+                @if !scenario.bugs.is_empty() { dt { "Known bugs" } dd { (scenario.bugs.join(", ")) } }
+            }
+            @if !case.why.is_empty() { dt { "Why" } dd { (printable(&case.why)) } }
+            dt { "Target" } dd {
+                "policy " (case.row) ": TLS " (case.policy.tls) ", SASL " (case.policy.sasl) ", dialback " (dialback)
+            }
+            dt { "Partner" } dd { (case.partner.name) ": " (case.partner.title) }
+            @if let Some(allowed) = &case.allowed {
+                dt { "Rule" } dd { code { (allowed.rule) } " " span.source { (allowed.clause) } }
+            }
+            @if let Some(control) = &case.control {
+                dt { "Control" } dd { a href=(format!("#case={control}")) { (control) } }
+            }
+            @if !case.wire.is_empty() { dt { "Wire" } dd { code { (printable(&case.wire)) } } }
+            @if let Some(times) = times { dt { "Time" } dd { (milliseconds(times.total)) } }
+            dt { "Again" } dd { code { "s2spec run " (case.id) " --seed " (saved.seed) } }
+        }
+        @if !case.findings.is_empty() {
+            ul.findings { @for one in &case.findings { (finding(one)) } }
+        }
+        @for transcript in &case.transcript { (chart(transcript)) }
+        @if !case.queries.is_empty() {
+            p { "Asked of DNS:" }
+            ul { @for query in &case.queries { li { code { (printable(query)) } } } }
+        }
+    }
+}
+
+fn milliseconds(microseconds: u64) -> String {
+    format!("{}.{} ms", microseconds / 1000, microseconds % 1000 / 100)
+}
+
+fn finding(one: &Finding) -> Markup {
+    let clause = &one.clause;
+    html! {
+        li {
+            (badge(&one.weight)) " " (printable(&one.text)) " "
+            span.source {
+                @if let Some(id) = &clause.requirement { (id) ", " }
+                (clause.source) ", " (clause.level) ": " (clause.text)
+            }
+        }
+    }
+}
+
+/// What went over the connections of a partner, as a sequence: the partner on the left, the target on the right.
+fn chart(transcript: &Transcript) -> Markup {
+    let mut connections: BTreeMap<u64, Vec<_>> = BTreeMap::new();
+    for step in &transcript.steps {
+        connections.entry(step.connection).or_default().push(step);
+    }
+    html! {
+        div.chart {
+            @for (connection, steps) in &connections {
+                p.ends { span { (transcript.partner) } span.source { "connection " (connection) } span { "target" } }
+                ol {
+                    @for step in steps {
+                        @let by = step.by.as_deref().unwrap_or("both");
+                        li class=(format!("by-{by}")) {
+                            span.arrow aria-label=(by) { (arrow(by)) }
+                            span.layer { (step.layer) }
+                            (text(&step.text))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A text, of which a long one is folded.
+fn text(whole: &str) -> Markup {
+    const SHORT: usize = 110;
+    let whole = printable(whole);
+    let mut chars = whole.char_indices();
+    html! {
+        @match chars.nth(SHORT) {
+            None => code { (whole) },
+            Some((at, _)) => details { summary { code { (whole[..at]) "…" } } pre { (whole) } },
+        }
+    }
+}
+
+fn arrow(by: &str) -> &'static str {
+    match by {
+        "partner" => "→",
+        "target" => "←",
+        _ => "·",
+    }
+}

@@ -1,0 +1,80 @@
+//! The matrix as a heat map: a table for each set and direction, policies by partners.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use maud::{Markup, html};
+
+use super::mark;
+use crate::report::saved::{Case, Saved};
+
+pub(super) fn section(saved: &Saved) -> Markup {
+    let mut tables: BTreeMap<(&str, &str), Vec<&Case>> = BTreeMap::new();
+    let of_matrix = saved.cases.iter().filter(|case| case.set != "scenarios");
+    for case in of_matrix {
+        tables
+            .entry((&case.set, &case.direction))
+            .or_default()
+            .push(case);
+    }
+    html! {
+        @if !tables.is_empty() {
+            section #matrix {
+                h2 { "Matrix" }
+                p {
+                    "A row for each partner, a column for each policy of the target. "
+                    "Each cell links to its case."
+                }
+                @for ((set, direction), cases) in &tables {
+                    details open[*set == "personas"] {
+                        summary { (set) ", " (direction) " (" (cases.len()) " cases)" }
+                        (table(set, direction, cases))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn table(set: &str, direction: &str, cases: &[&Case]) -> Markup {
+    let rows: BTreeSet<u8> = cases.iter().map(|case| case.row).collect();
+    let mut partners: BTreeMap<&str, BTreeMap<u8, &Case>> = BTreeMap::new();
+    for case in cases {
+        partners
+            .entry(&case.partner.name)
+            .or_default()
+            .insert(case.row, case);
+    }
+    html! {
+        div.wide tabindex="0" role="region" aria-label=(format!("{set}, {direction}")) {
+            table.heat {
+                thead { tr {
+                    th scope="col" { "partner" }
+                    @for row in &rows { th scope="col" { (row) } }
+                } }
+                tbody {
+                    @for (partner, cells) in &partners {
+                        tr {
+                            th scope="row" { (partner) }
+                            @for row in &rows {
+                                td { @if let Some(case) = cells.get(row) { (cell(case)) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn cell(case: &Case) -> Markup {
+    let ended = case.ended();
+    let label = format!(
+        "{} policy {}: {} {ended}",
+        case.partner.name, case.row, case.verdict
+    );
+    html! {
+        a class=(format!("v-{}", case.verdict)) href=(format!("#case={}", case.id)) title=(label) aria-label=(label) {
+            (mark(&case.verdict))
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! A report as one HTML page that opens from disk: no file beside it, nothing loaded.
+//!
+//! Everything is in the page before any script runs. The script only filters, and opens what a link names.
+
+mod case;
+mod matrix;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::saved::{Cause, Requirement, Saved};
+use crate::transcript::printable;
+
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+/// Verdicts in the order in which they are counted, with a mark that does not depend on colour.
+const VERDICTS: [(&str, &str); 11] = [
+    ("fail", "✕"),
+    ("unstable", "≈"),
+    ("xpass", "!"),
+    ("error", "?"),
+    ("undecided", "…"),
+    ("warn", "▲"),
+    ("disputed", "±"),
+    ("xfail", "×"),
+    ("pass", "✓"),
+    ("unsupported", "–"),
+    ("not-run", "·"),
+];
+
+/// The page.
+pub fn to_html(saved: &Saved) -> String {
+    let title = format!("s2spec: {}", printable(&saved.target));
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy"
+                    content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
+                link rel="icon" href="data:,";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                a.skip href="#main" { "Skip to the results" }
+                header {
+                    h1 { "s2spec " span.target { (printable(&saved.target)) } }
+                    (facts(saved))
+                    nav aria-label="Sections" {
+                        a href="#first" { "What to read first" }
+                        a href="#requirements" { "Requirements" }
+                        a href="#matrix" { "Matrix" }
+                        a href="#cases" { "Cases" }
+                    }
+                }
+                main #main {
+                    (whole(saved))
+                    (causes(saved))
+                    (requirements(saved))
+                    (matrix::section(saved))
+                    (case::section(saved))
+                }
+                footer {
+                    "Written by " (saved.tool.name) " " (saved.tool.version) ", seed " (saved.seed) ". "
+                    "Nothing in this page is loaded from elsewhere."
+                }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    page.into_string()
+}
+
+/// The mark of a verdict.
+fn mark(verdict: &str) -> &'static str {
+    let found = VERDICTS.iter().find(|(word, _)| *word == verdict);
+    found.map_or("?", |(_, mark)| mark)
+}
+
+fn badge(verdict: &str) -> Markup {
+    html! {
+        span class=(format!("badge v-{verdict}")) { span aria-hidden="true" { (mark(verdict)) } " " (verdict) }
+    }
+}
+
+fn facts(saved: &Saved) -> Markup {
+    let seconds = saved.times.elapsed_us as f64 / 1e6;
+    html! {
+        p.facts {
+            (saved.cases.len()) " cases in " (format!("{seconds:.1}")) " s"
+            @if saved.rounds > 1 { ", " (saved.rounds) " rounds" }
+            @if saved.partial { " · " strong { "these results are partial" } }
+            @if saved.interrupted { " (interrupted)" }
+        }
+        ul.counts {
+            @for (verdict, _) in VERDICTS {
+                @if saved.count(verdict) > 0 {
+                    li { (badge(verdict)) " " strong { (saved.count(verdict)) } }
+                }
+            }
+        }
+    }
+}
+
+/// What is wrong whatever the case is, and what went wrong outside of cases.
+fn whole(saved: &Saved) -> Markup {
+    let lists = [
+        ("Wrong whatever the case", &saved.breaches),
+        ("Trouble", &saved.trouble),
+        (
+            "Entries of the baseline that are not needed any more",
+            &saved.unneeded,
+        ),
+    ];
+    html! {
+        @for (title, lines) in lists.iter().filter(|(_, lines)| !lines.is_empty()) {
+            section.whole {
+                h2 { (title) }
+                ul { @for line in lines.iter() { li { (printable(line)) } } }
+            }
+        }
+    }
+}
+
+fn causes(saved: &Saved) -> Markup {
+    html! {
+        section #first {
+            h2 { "What to read first" }
+            @if saved.causes.is_empty() {
+                p { "Nothing that failed, warned or is disputed." }
+            } @else {
+                ol.causes { @for one in &saved.causes { (cause(one)) } }
+            }
+        }
+    }
+}
+
+fn cause(cause: &Cause) -> Markup {
+    let clause = &cause.clause;
+    html! {
+        li {
+            details {
+                summary {
+                    (badge(&cause.verdict)) " "
+                    @if let Some(id) = &clause.requirement { strong { (id) } " " }
+                    (clause.text)
+                    " " span.source { (clause.source) ", " (clause.level) ", " (counted(cause.cases.len())) }
+                }
+                p { "Seen: " (printable(&cause.text)) }
+                (links(&cause.cases))
+                @for consequence in &cause.consequences {
+                    p { "What may follow from it (" (consequence.because) "):" }
+                    (links(&consequence.cases))
+                }
+            }
+        }
+    }
+}
+
+fn counted(cases: usize) -> String {
+    match cases {
+        1 => "1 case".to_owned(),
+        more => format!("{more} cases"),
+    }
+}
+
+/// Links to cases.
+fn links(ids: &[String]) -> Markup {
+    html! {
+        ul.links { @for id in ids { li { a href=(format!("#case={id}")) { (id) } } } }
+    }
+}
+
+fn requirements(saved: &Saved) -> Markup {
+    let standings = [
+        ("held", "held"),
+        ("breached", "breached"),
+        ("departed", "departed from"),
+        ("open", "open"),
+        ("not-tested", "not tested"),
+    ];
+    let strengths = [
+        ("demanded", "Demanded by a standard"),
+        ("recommended", "Recommended by one"),
+        ("unwritten", "Derived, for security or practice"),
+    ];
+    html! {
+        section #requirements {
+            h2 { "Requirements" }
+            div.wide tabindex="0" role="region" aria-label="Requirements by strength" {
+                table {
+                    thead { tr {
+                        th scope="col" { "Strength" }
+                        @for (_, words) in standings { th scope="col" { (words) } }
+                    } }
+                    tbody {
+                        @for (strength, words) in strengths {
+                            tr {
+                                th scope="row" { (words) }
+                                @for (standing, _) in standings {
+                                    td.number { (count(saved, strength, standing)) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            @for (standing, words) in standings {
+                @let all: Vec<&Requirement> = saved.requirements.iter().filter(|one| one.standing == standing).collect();
+                @if !all.is_empty() {
+                    details open[standing == "breached"] {
+                        summary { (all.len()) " " (words) }
+                        ul.requirements { @for one in all { (requirement(one)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn count(saved: &Saved, strength: &str, standing: &str) -> usize {
+    let is = |one: &&Requirement| one.strength == strength && one.standing == standing;
+    saved.requirements.iter().filter(is).count()
+}
+
+fn requirement(one: &Requirement) -> Markup {
+    html! {
+        li id=(format!("requirement-{}", one.id)) {
+            strong { (one.id) } " " (one.text) " "
+            span.source { (one.source) ", " (one.level) }
+            @if let Some(why) = &one.why { ": " (printable(why)) }
+            @if !one.against.is_empty() { (links(&one.against)) }
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! A JSON report read back. The other forms of a report are made from it, so that they can be made again at any time.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::json::SCHEMA;
+
+/// The oldest version of the format that has all that is needed here.
+const OLDEST: u32 = 4;
+
+/// A report of any run.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Saved {
+    /// The version of its format.
+    pub schema: u32,
+    /// Which s2spec wrote it.
+    pub tool: Tool,
+    /// Name and version of the target.
+    pub target: String,
+    /// The seed of the run.
+    pub seed: u64,
+    /// Whether results are missing.
+    pub partial: bool,
+    /// Whether the user ended the run.
+    pub interrupted: bool,
+    /// The number of rounds.
+    pub rounds: u32,
+    /// How many cases had which verdict, and what else was counted.
+    pub summary: BTreeMap<String, serde_json::Value>,
+    /// What the target does wrong whatever the case is.
+    pub breaches: Vec<String>,
+    /// Entries of the baseline that no case shows any more.
+    pub unneeded: Vec<String>,
+    /// What went wrong outside of cases.
+    pub trouble: Vec<String>,
+    /// What failed, warned or is disputed, by cause.
+    pub causes: Vec<Cause>,
+    /// What the run has shown of each requirement.
+    pub requirements: Vec<Requirement>,
+    /// All cases, by id.
+    pub cases: Vec<Case>,
+    /// How long everything took.
+    pub times: Times,
+}
+
+/// A program and its version.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Tool {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// What stands behind findings of several cases.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Cause {
+    /// What it goes against.
+    pub clause: Clause,
+    /// The heaviest verdict of its cases.
+    pub verdict: String,
+    /// What was seen, in a sentence.
+    pub text: String,
+    /// The cases that show it.
+    pub cases: Vec<String>,
+    /// What may follow from it.
+    #[serde(default)]
+    pub consequences: Vec<Consequence>,
+}
+
+/// Cases that may have failed for another's cause.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Consequence {
+    /// Why.
+    pub because: String,
+    /// The cases.
+    pub cases: Vec<String>,
+}
+
+/// The sentence of a standard behind a finding.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Clause {
+    /// The requirement, if it has an id.
+    pub requirement: Option<String>,
+    /// How binding it is.
+    pub level: String,
+    /// Where it is written.
+    pub source: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// A requirement, and what the run has shown of it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Requirement {
+    /// Its id.
+    pub id: String,
+    /// How binding it is.
+    pub level: String,
+    /// `demanded`, `recommended` or `unwritten`.
+    pub strength: String,
+    /// Where it is written.
+    pub source: String,
+    /// What it says.
+    pub text: String,
+    /// `breached`, `departed`, `open`, `held` or `not-tested`.
+    pub standing: String,
+    /// How many cases passed that judge it.
+    pub passed: usize,
+    /// The cases that speak against it.
+    pub against: Vec<String>,
+    /// Why it was not tested, or stays open.
+    pub why: Option<String>,
+}
+
+/// One case.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Case {
+    /// Its id.
+    pub id: String,
+    /// `personas`, `policies`, `offers` or `scenarios`.
+    pub set: String,
+    /// `outbound` or `inbound`, seen from the target.
+    pub direction: String,
+    /// The number of the policy.
+    pub row: u8,
+    /// The policy.
+    pub policy: Policy,
+    /// The simulated server.
+    pub partner: Partner,
+    /// What the oracle allows, in a case of the matrix.
+    pub allowed: Option<Allowed>,
+    /// How it ended.
+    pub outcome: Option<serde_json::Value>,
+    /// Why it was refused, in words.
+    pub reason: Option<String>,
+    /// The verdict.
+    pub verdict: String,
+    /// Its reason, in a sentence.
+    pub why: String,
+    /// All that is wrong.
+    pub findings: Vec<Finding>,
+    /// The scenario.
+    pub scenario: Option<Scenario>,
+    /// The control.
+    pub control: Option<String>,
+    /// Whether it ran only as a control.
+    pub added_as_control: bool,
+    /// The negotiation in one line.
+    pub wire: String,
+    /// What partners saw and did.
+    #[serde(default)]
+    pub transcript: Vec<Transcript>,
+    /// What was asked of DNS.
+    #[serde(default)]
+    pub queries: Vec<String>,
+}
+
+/// A policy of the target.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Policy {
+    /// TLS.
+    pub tls: String,
+    /// SASL.
+    pub sasl: String,
+    /// Dialback.
+    pub dialback: bool,
+}
+
+/// A simulated server.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Partner {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub title: String,
+}
+
+/// What the oracle allows.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Allowed {
+    /// The rule that decided.
+    pub rule: String,
+    /// The clause behind it.
+    pub clause: String,
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Finding {
+    /// What it goes against.
+    pub clause: Clause,
+    /// What it does to the verdict.
+    pub weight: String,
+    /// What was wanted and what was seen.
+    pub text: String,
+}
+
+/// The scenario of a case.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Scenario {
+    /// Its title.
+    pub title: String,
+    /// The requirements that it judges.
+    pub requirements: Vec<String>,
+    /// Known bugs that it shows.
+    pub bugs: Vec<String>,
+}
+
+/// What a partner saw and did.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Transcript {
+    /// The partner's name.
+    pub partner: String,
+    /// In order.
+    pub steps: Vec<Step>,
+}
+
+/// One event.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Step {
+    /// The number of the connection.
+    pub connection: u64,
+    /// `partner`, `target`, or neither.
+    pub by: Option<String>,
+    /// `tcp`, `tls`, `xml` or `raw`.
+    pub layer: String,
+    /// What was sent, or what happened.
+    pub text: String,
+}
+
+/// How long everything took, in microseconds.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Times {
+    /// The run.
+    pub elapsed_us: u64,
+    /// Each case.
+    pub cases: BTreeMap<String, Timings>,
+}
+
+/// How long a case took, in microseconds.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct Timings {
+    /// Until the TCP connection.
+    pub connect: Option<u64>,
+    /// The handshake.
+    pub tls: Option<u64>,
+    /// Until it was authenticated.
+    pub auth: Option<u64>,
+    /// Until the stanza was through.
+    pub probe: Option<u64>,
+    /// The whole.
+    pub total: u64,
+}
+
+/// Why a text is not a report that can be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// It is not JSON, or a part of it.
+    #[error("it is not a whole JSON document: {0}")]
+    Json(serde_json::Error),
+    /// It is another document.
+    #[error("it is JSON, but no report of s2spec: it has no number `schema`")]
+    Other,
+    /// It is too old or too new.
+    #[error("its schema is {0}; this s2spec reads {OLDEST} to {SCHEMA}")]
+    Schema(u64),
+    /// It does not have the fields of its schema.
+    #[error("it says that its schema is {schema}, but does not keep to it: {why}")]
+    Fields {
+        /// The version.
+        schema: u64,
+        /// What is wrong.
+        why: serde_json::Error,
+    },
+}
+
+impl Saved {
+    /// Reads a report.
+    ///
+    /// # Errors
+    /// [`Unreadable`] says what the text is instead.
+    pub fn read(text: &str) -> Result<Self, Unreadable> {
+        #[derive(Deserialize)]
+        struct Version {
+            schema: Option<u64>,
+        }
+        let version: Version =
+            serde_json::from_str(text).map_err(|error| match error.is_data() {
+                true => Unreadable::Other,
+                false => Unreadable::Json(error),
+            })?;
+        let schema = version.schema.ok_or(Unreadable::Other)?;
+        if !(u64::from(OLDEST)..=u64::from(SCHEMA)).contains(&schema) {
+            return Err(Unreadable::Schema(schema));
+        }
+        serde_json::from_str(text).map_err(|why| Unreadable::Fields { schema, why })
+    }
+
+    /// How many cases have this verdict.
+    pub fn count(&self, verdict: &str) -> u64 {
+        let count = self.summary.get(verdict);
+        count.and_then(serde_json::Value::as_u64).unwrap_or(0)
+    }
+}
+
+impl Case {
+    /// Whether it says that something is wrong, or nothing at all.
+    pub fn is_unexpected(&self) -> bool {
+        matches!(
+            self.verdict.as_str(),
+            "fail" | "unstable" | "xpass" | "error" | "undecided"
+        )
+    }
+
+    /// How it ended, in words.
+    pub fn ended(&self) -> String {
+        let Some(outcome) = self.outcome.as_ref().and_then(|one| one.as_object()) else {
+            return String::new();
+        };
+        let word = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+        match (
+            outcome.get("established"),
+            outcome.get("stalled"),
+            &self.reason,
+        ) {
+            (Some(method), _, _) => word(method).unwrap_or_default(),
+            (_, Some(phase), _) => format!("stalled at {}", word(phase).unwrap_or_default()),
+            (_, _, Some(reason)) => format!("refused: {reason}"),
+            _ => "refused".to_owned(),
+        }
+    }
+
+    /// The part of its id that groups cases: the set of the matrix, or the area of the scenario.
+    pub fn area(&self) -> &str {
+        self.id.split('/').next().unwrap_or_default()
+    }
+}
