@@ -20,7 +20,7 @@ pub struct Clock(Option<Arc<ByHand>>);
 
 /// The time is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Elapsed;
+pub struct Elapsed;
 
 impl Clock {
     /// A clock that stands still until it is moved.
@@ -70,7 +70,8 @@ impl Clock {
         (state.awake == 0 && (lookups || state.lookups == 0)).then_some(state.turns)
     }
 
-    pub(crate) fn now(&self) -> Instant {
+    /// The time on this clock.
+    pub fn now(&self) -> Instant {
         match &self.0 {
             None => Instant::now(),
             Some(clock) => clock.state().now,
@@ -78,7 +79,10 @@ impl Clock {
     }
 
     /// Waits for a future, but not for longer than this.
-    pub(crate) async fn timeout<T>(
+    ///
+    /// # Errors
+    /// [`Elapsed`] if the time is up first.
+    pub async fn timeout<T>(
         &self,
         patience: Duration,
         future: impl Future<Output = T>,
@@ -87,7 +91,10 @@ impl Clock {
     }
 
     /// Waits for a future until then.
-    pub(crate) async fn timeout_at<T>(
+    ///
+    /// # Errors
+    /// [`Elapsed`] if the time is up first.
+    pub async fn timeout_at<T>(
         &self,
         deadline: Instant,
         future: impl Future<Output = T>,

@@ -82,7 +82,7 @@ impl Domain {
     }
 
     /// The name as addresses have it: with U-labels (RFC 7622 §3.2.1).
-    pub(crate) fn in_addresses(&self) -> Cow<'_, str> {
+    pub fn in_addresses(&self) -> Cow<'_, str> {
         // Without A-labels, the common case, the name is not copied.
         if !self.0.split('.').any(|label| label.starts_with("xn--")) {
             return Cow::Borrowed(&self.0);
@@ -96,7 +96,7 @@ impl Domain {
     }
 
     /// The name that a TLS client asks for.
-    pub(crate) fn server_name(&self) -> ServerName<'static> {
+    pub fn server_name(&self) -> ServerName<'static> {
         ServerName::try_from(self.0.clone()).expect("a domain is a DNS name")
     }
 }

@@ -37,6 +37,29 @@ mod stream;
 mod task;
 mod xml;
 
+/// What a gateway of this workspace shares with the proxy. Not an interface for others: it changes with
+/// the proxy.
+#[doc(hidden)]
+pub mod wire {
+    pub use crate::certificate::{Authorities, Credentials, gateway_connector};
+    pub use crate::config::{Problem, Reader as SettingsReader, from_toml};
+    pub use crate::domain::{Domain, DomainError};
+    pub use crate::limits::seconds;
+    pub use crate::partner::PartnerType;
+    pub use crate::random::stream_id;
+    pub use crate::stanza::{StanzaError, bounce};
+    pub use crate::stream::{
+        CLOSING, Condition, Connection, Incoming, Lost, Opening, Outgoing, StreamError, Tls,
+        Transport, error, is_error,
+    };
+    pub use crate::task::{Stage, Stop, Supervisor, Tasks};
+    pub use crate::xml::namespace;
+    pub use crate::xml::{
+        Bounds, Child, Element, Frame, Header, Kind, ReadError, Reader, Skipped, Stanza, escape,
+    };
+    pub use tokio::io::ReadHalf;
+}
+
 pub use clock::Clock;
 pub use ledger::{By, Direction, Kind, Past, Phase, Refusal, Refusals};
 pub use proxy::{Proxy, StartError};

@@ -5,7 +5,7 @@ use strum::{Display, EnumString, IntoStaticStr};
 
 use crate::domain::{Domain, Pair};
 use crate::xml::namespace::STANZA_ERRORS;
-use crate::xml::{Kind, Stanza, escape};
+use crate::xml::{Kind, ReadError, Stanza, escape};
 
 /// The maximum number of bytes in a localpart or a resource (RFC 7622 §3.3.1, §3.4.1).
 const PART: usize = 1023;
@@ -56,8 +56,10 @@ pub(crate) fn pair(stanza: &Stanza) -> Result<Pair, Malformed> {
 /// Conditions of stanza errors (RFC 6120 §8.3.3), which dialback uses as well (XEP-0220 §2.5).
 #[derive(Clone, Copy, Debug, Display, EnumString, IntoStaticStr, PartialEq, Eq)]
 #[strum(serialize_all = "kebab-case")]
-pub(crate) enum StanzaError {
+#[expect(missing_docs, reason = "the standard describes them")]
+pub enum StanzaError {
     BadRequest,
+    FeatureNotImplemented,
     Forbidden,
     InternalServerError,
     ItemNotFound,
@@ -71,6 +73,7 @@ pub(crate) enum StanzaError {
     RemoteServerTimeout,
     ResourceConstraint,
     ServiceUnavailable,
+    SubscriptionRequired,
 }
 
 impl StanzaError {
@@ -82,12 +85,13 @@ impl StanzaError {
     /// The `<error/>` with an optional text.
     pub(crate) fn element(self, text: &str) -> String {
         let kind = match self {
-            Self::Forbidden | Self::NotAuthorized => "auth",
+            Self::Forbidden | Self::NotAuthorized | Self::SubscriptionRequired => "auth",
             Self::BadRequest | Self::JidMalformed | Self::NotAcceptable | Self::PolicyViolation => {
                 "modify"
             }
             Self::RemoteServerTimeout | Self::ResourceConstraint => "wait",
-            Self::InternalServerError
+            Self::FeatureNotImplemented
+            | Self::InternalServerError
             | Self::ItemNotFound
             | Self::NotAllowed
             | Self::RemoteConnectionFailed
@@ -105,11 +109,24 @@ impl StanzaError {
     }
 }
 
+impl From<ReadError> for StanzaError {
+    /// The error that answers a stanza which was passed over.
+    fn from(fault: ReadError) -> Self {
+        match fault {
+            ReadError::TooLarge => Self::PolicyViolation,
+            ReadError::Encoding
+            | ReadError::Malformed
+            | ReadError::Restricted
+            | ReadError::Text => Self::BadRequest,
+        }
+    }
+}
+
 /// The error that answers a stanza. Errors and results are never answered (RFC 6120 §8.3.1), and
 /// without a sender there is no one to answer.
 ///
 /// The payload is omitted, so an error is never larger than its stanza.
-pub(crate) fn bounce(stanza: &Stanza, why: StanzaError, text: &str) -> Option<Stanza> {
+pub fn bounce(stanza: &Stanza, why: StanzaError, text: &str) -> Option<Stanza> {
     let kind = stanza.kind;
     match (kind, stanza.type_.as_deref()) {
         (_, Some("error")) | (Kind::Iq, Some("result")) => return None,

@@ -17,7 +17,7 @@ type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The steps of a graceful stop, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Stage {
+pub enum Stage {
     /// No new connection or stream, in either direction. Streams that partners opened are closed, and
     /// what they have sent goes on to the gateways.
     Partners,
@@ -42,7 +42,7 @@ impl Stage {
 
 /// Starts tasks.
 #[derive(Clone, Debug)]
-pub(crate) struct Tasks {
+pub struct Tasks {
     jobs: mpsc::UnboundedSender<(Stage, Job)>,
     clock: Clock,
     /// How many there are of each stage.
@@ -52,7 +52,7 @@ pub(crate) struct Tasks {
 
 /// The running tasks. Dropping it ends each task at its next wait.
 #[derive(Debug)]
-pub(crate) struct Supervisor {
+pub struct Supervisor {
     stop: watch::Sender<Option<Stage>>,
     left: watch::Receiver<[usize; 3]>,
     running: JoinHandle<()>,
@@ -60,43 +60,44 @@ pub(crate) struct Supervisor {
 
 /// The signal to stop, at one of the stages.
 #[derive(Clone, Debug)]
-pub(crate) struct Stop {
+pub struct Stop {
     stage: Stage,
     reached: watch::Receiver<Option<Stage>>,
 }
 
 impl Stop {
     /// Waits until the proxy is asked to stop, and has come to the stage.
-    pub(crate) async fn asked(&mut self) {
+    pub async fn asked(&mut self) {
         let stage = Some(self.stage);
         // A supervisor that is gone takes its tasks along, so this also means to stop.
         let _ = self.reached.wait_for(|reached| *reached >= stage).await;
     }
 
-    pub(crate) fn is_asked(&self) -> bool {
+    /// Whether the proxy has been asked to stop, and has come to the stage.
+    pub fn is_asked(&self) -> bool {
         *self.reached.borrow() >= Some(self.stage) || self.reached.has_changed().is_err()
     }
 }
 
 impl Tasks {
     /// Starts a task that may last until the end, unless the proxy has ended.
-    pub(crate) fn spawn(&self, job: impl Future<Output = ()> + Send + 'static) {
+    pub fn spawn(&self, job: impl Future<Output = ()> + Send + 'static) {
         self.spawn_in(Stage::Streams, job);
     }
 
     /// Starts a task that the stage waits for.
-    pub(crate) fn spawn_in(&self, stage: Stage, job: impl Future<Output = ()> + Send + 'static) {
+    pub fn spawn_in(&self, stage: Stage, job: impl Future<Output = ()> + Send + 'static) {
         self.left.send_modify(|left| left[stage as usize] += 1);
         let _ = self.jobs.send((stage, self.clock.count(job)));
     }
 
     /// The signal to begin nothing more.
-    pub(crate) fn stop(&self) -> Stop {
+    pub fn stop(&self) -> Stop {
         self.stop_at(Stage::Partners)
     }
 
     /// The signal that a stage has come.
-    pub(crate) fn stop_at(&self, stage: Stage) -> Stop {
+    pub fn stop_at(&self, stage: Stage) -> Stop {
         Stop {
             stage,
             reached: self.stop.clone(),
@@ -105,7 +106,8 @@ impl Tasks {
 }
 
 impl Supervisor {
-    pub(crate) fn start(runtime: &Handle, clock: &Clock) -> (Self, Tasks) {
+    /// Starts with no task.
+    pub fn start(runtime: &Handle, clock: &Clock) -> (Self, Tasks) {
         let (stop, stopped) = watch::channel(None);
         let (jobs, queue) = mpsc::unbounded_channel();
         let tell = Arc::new(watch::Sender::new([0; 3]));
@@ -132,7 +134,7 @@ impl Supervisor {
     }
 
     /// Asks the tasks to stop, stage by stage, and waits for them. Those that take longer are ended.
-    pub(crate) async fn stop(mut self, patience: Duration) {
+    pub async fn stop(mut self, patience: Duration) {
         for stage in Stage::ALL {
             self.stop.send_replace(Some(stage));
             let over = async {

@@ -19,7 +19,7 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 
 /// A certificate chain, leaf first, with the key of the leaf.
 #[derive(Clone)]
-pub(crate) struct Credentials {
+pub struct Credentials {
     pub(super) certified: Arc<CertifiedKey>,
 }
 
@@ -66,7 +66,7 @@ impl Credentials {
 
 /// The certificate authorities of one side.
 #[derive(Clone)]
-pub(crate) struct Authorities {
+pub struct Authorities {
     pub(super) roots: Arc<RootCertStore>,
 }
 

@@ -10,8 +10,10 @@ mod judge;
 mod tls;
 mod verifier;
 
-pub(crate) use credentials::{Authorities, Credentials, CredentialsError};
+pub(crate) use credentials::CredentialsError;
+pub use credentials::{Authorities, Credentials};
 pub(crate) use judge::{Fault, Judge, Judged, Presenter};
+pub use tls::gateway_connector;
 pub(crate) use tls::{CertificateRequest, Identities, PartnerTls, gateway_acceptor};
 
 #[cfg(test)]

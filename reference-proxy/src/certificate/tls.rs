@@ -213,6 +213,25 @@ pub(crate) fn gateway_acceptor(
     server(credentials.alone(), Some(demand)).map(Arc::new)
 }
 
+/// The other end of it, for a gateway: shows its certificate, and ends the handshake unless that of the
+/// proxy chains to one of the authorities and has the name that is asked for.
+///
+/// # Errors
+/// If the certificate cannot be shown.
+pub fn gateway_connector(
+    credentials: &Credentials,
+    authorities: Authorities,
+) -> Result<Arc<ClientConfig>, rustls::Error> {
+    let demand = Demand::GoodServer(Arc::new(Judge::new(authorities, false)));
+    let mut connector = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(PeerVerifier::new(demand)))
+        .with_client_cert_resolver(credentials.alone());
+    connector.resumption = Resumption::disabled();
+    Ok(Arc::new(connector))
+}
+
 /// A server that requests a certificate if there is a demand.
 fn server(
     shown: Arc<dyn ResolvesServerCert>,

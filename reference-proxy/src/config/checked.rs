@@ -67,7 +67,7 @@ impl Config {
 
 /// A problem in the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Problem {
+pub struct Problem {
     /// Paths of settings such as `partner[2].sasl`. The problem is shown at the first one that the
     /// file has.
     pub(super) places: Vec<String>,
@@ -76,7 +76,8 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(place: &(impl ToString + ?Sized), message: impl Into<String>) -> Self {
+    /// What is wrong, and the path of the setting, such as `partner[2].sasl`.
+    pub fn new(place: &(impl ToString + ?Sized), message: impl Into<String>) -> Self {
         Self {
             places: vec![place.to_string()],
             message: message.into(),
@@ -84,7 +85,9 @@ impl Problem {
         }
     }
 
-    pub(super) fn help(self, help: impl Into<String>) -> Self {
+    /// Adds what would be right.
+    #[must_use]
+    pub fn help(self, help: impl Into<String>) -> Self {
         Self {
             help: Some(help.into()),
             ..self

@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::checked::{Checked, Config, Problem, check};
 use super::draft::{Draft, OwnCertificate, SideDraft};
@@ -86,11 +87,15 @@ impl Draft {
     }
 }
 
-/// Reads a TOML text and makes of it what is wanted, unless the reader has problems in the end.
-fn from_toml<T>(
+/// Reads a TOML text whose tables are `F`, and makes of them what is wanted, unless the reader has
+/// problems in the end.
+///
+/// # Errors
+/// [`ConfigError`] with each mistake, its line, and what would be valid.
+pub fn from_toml<F: DeserializeOwned, T>(
     text: &str,
     file_name: &str,
-    convert: impl FnOnce(File, &mut Reader<'_>) -> Option<T>,
+    convert: impl FnOnce(F, &mut Reader<'_>) -> Option<T>,
 ) -> Result<T, ConfigError> {
     let folder = Path::new(file_name).parent();
     let folder = folder.unwrap_or_else(|| Path::new(""));
@@ -191,12 +196,24 @@ fn yes() -> bool {
 }
 
 /// Converts texts to values and collects their mistakes. Each setting comes with its path.
-struct Reader<'a> {
+#[derive(Debug)]
+pub struct Reader<'a> {
     folder: &'a Path,
     problems: Vec<Problem>,
 }
 
 impl Reader<'_> {
+    /// The folder that paths in the file are relative to.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder
+    }
+
+    /// Notes a mistake.
+    pub fn problem(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
     fn draft(&mut self, file: File) -> Option<Draft> {
         let File {
             external, internal, ..
@@ -358,14 +375,16 @@ impl Reader<'_> {
         })
     }
 
-    fn domains(&mut self, place: &str, texts: &[String]) -> Vec<Domain> {
+    /// Reads the domains of a list. Those that are none are noted.
+    pub fn domains(&mut self, place: &str, texts: &[String]) -> Vec<Domain> {
         let texts = texts.iter().enumerate();
         texts
             .filter_map(|(index, text)| self.domain(&format_args!("{place}[{index}]"), text))
             .collect()
     }
 
-    fn domain(&mut self, place: &dyn fmt::Display, text: &str) -> Option<Domain> {
+    /// Reads a domain, or notes why it is none.
+    pub fn domain(&mut self, place: &dyn fmt::Display, text: &str) -> Option<Domain> {
         self.keep(Domain::parse(text).map_err(|error| {
             let problem = Problem::new(place, format!("`{text}`: {error}"));
             match error {
@@ -385,7 +404,13 @@ impl Reader<'_> {
         }))
     }
 
-    fn credentials(&mut self, table: &str, certificate: &str, key: &str) -> Option<Credentials> {
+    /// Reads a certificate and its key, or notes why they cannot be used.
+    pub fn credentials(
+        &mut self,
+        table: &str,
+        certificate: &str,
+        key: &str,
+    ) -> Option<Credentials> {
         let chain = self.pem(&format_args!("{table}.certificate"), certificate);
         let key = self.pem(&format_args!("{table}.key"), key);
         self.keep(Credentials::from_pem(&chain?, &key?).map_err(|error| {
@@ -397,7 +422,8 @@ impl Reader<'_> {
         }))
     }
 
-    fn authorities(&mut self, place: &dyn fmt::Display, ca: &str) -> Option<Authorities> {
+    /// Reads certificate authorities, or notes why they cannot be used.
+    pub fn authorities(&mut self, place: &dyn fmt::Display, ca: &str) -> Option<Authorities> {
         let pem = self.pem(place, ca)?;
         self.keep(Authorities::from_pem(&pem).map_err(|error| Problem::new(place, chained(&error))))
     }
@@ -414,7 +440,8 @@ impl Reader<'_> {
         }))
     }
 
-    fn keep<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
+    /// The value, or `None` where there is a problem, which is noted.
+    pub fn keep<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
         result.map_err(|problem| self.problems.push(problem)).ok()
     }
 }

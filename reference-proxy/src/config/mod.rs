@@ -10,9 +10,9 @@ mod report;
 mod settings;
 mod spelling;
 
-pub use checked::Config;
+pub use checked::{Config, Problem};
 pub use draft::{Draft, OwnCertificate, SideDraft};
-pub use file::ConfigError;
+pub use file::{ConfigError, Reader, from_toml};
 
 pub use crate::domain::{Domain, DomainError, ProxyAddress};
 pub use crate::limits::Limits;

@@ -136,13 +136,7 @@ impl Gateway<'_> {
 
     /// Answers a stanza that was passed over.
     async fn refuse(&self, fault: ReadError, stanza: Option<Stanza>) {
-        let error = match fault {
-            ReadError::TooLarge => StanzaError::PolicyViolation,
-            ReadError::Encoding
-            | ReadError::Malformed
-            | ReadError::Restricted
-            | ReadError::Text => StanzaError::BadRequest,
-        };
+        let error = StanzaError::from(fault);
         let text = fault.to_string();
         match stanza {
             Some(stanza) => self.give_back(&stanza, error, &text).await,

@@ -9,7 +9,10 @@ use serde::de::{Deserializer, Error, Visitor};
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// Reads `60`, `0.25`, `"250ms"`, `"60s"`, `"5m"` or `"8h"`.
-pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+///
+/// # Errors
+/// If it is another value, zero, or longer than a year.
+pub fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     deserializer.deserialize_any(SecondsVisitor)
 }
 

@@ -8,12 +8,13 @@ use crate::xml::namespace::{STREAM_ERRORS, STREAMS};
 use crate::xml::{Element, ReadError, escape};
 
 /// The closing tag of a stream.
-pub(crate) const CLOSING: &str = "</stream:stream>";
+pub const CLOSING: &str = "</stream:stream>";
 
 /// The conditions that this proxy sends or distinguishes (RFC 6120 §4.9.3).
 #[derive(Clone, Copy, Debug, Display, EnumString, IntoStaticStr, PartialEq, Eq)]
 #[strum(serialize_all = "kebab-case")]
-pub(crate) enum Condition {
+#[expect(missing_docs, reason = "the standard describes them")]
+pub enum Condition {
     BadFormat,
     ConnectionTimeout,
     HostGone,
@@ -45,15 +46,17 @@ impl Condition {
 
 /// A stream error that a peer sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StreamError {
+pub struct StreamError {
     /// An unknown one counts as undefined.
-    pub(crate) condition: Condition,
+    pub condition: Condition,
     /// In the peer's words.
-    pub(crate) said: String,
+    pub said: String,
 }
 
 impl StreamError {
-    pub(crate) fn received(error: &Element) -> Self {
+    /// Reads an error.
+    #[must_use]
+    pub fn received(error: &Element) -> Self {
         let mut children = error.children.iter();
         let condition = children.find_map(|child| {
             let ours = child.namespace == STREAM_ERRORS;
@@ -88,12 +91,12 @@ impl From<ReadError> for Condition {
 }
 
 /// Whether an element is a stream error.
-pub(crate) fn is_error(element: &Element) -> bool {
+pub fn is_error(element: &Element) -> bool {
     element.is(STREAMS, "error")
 }
 
 /// A stream error and the closing tag that has to follow it (RFC 6120 §4.9.1.1).
-pub(crate) fn error(condition: Condition, text: &str) -> String {
+pub fn error(condition: Condition, text: &str) -> String {
     let text = match text {
         "" => String::new(),
         text => format!(

@@ -32,7 +32,8 @@ const LEFTOVER: usize = 1 << 20;
 
 /// Why a connection has no more frames.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Lost {
+#[expect(missing_docs, reason = "each has its text")]
+pub enum Lost {
     #[error("the connection ended without a closing tag")]
     Ended,
     #[error("the connection broke")]
@@ -45,14 +46,15 @@ pub(crate) enum Lost {
 
 impl Lost {
     /// The cause in a few words, for logs.
-    pub(crate) fn reason(&self) -> String {
+    pub fn reason(&self) -> String {
         self.source()
             .map_or_else(|| "closed".to_owned(), ToString::to_string)
     }
 }
 
 /// This side's role in a TLS handshake.
-pub(crate) enum Tls {
+pub enum Tls {
+    /// Accepts the peer, and asks for its certificate if so configured.
     Accept(Arc<ServerConfig>),
     /// Connects to the server of that name.
     Connect(Arc<ClientConfig>, ServerName<'static>),
@@ -60,7 +62,7 @@ pub(crate) enum Tls {
 
 /// The reading half: frames from bytes.
 #[derive(Debug)]
-pub(crate) struct Incoming<R = Transport> {
+pub struct Incoming<R = Transport> {
     io: R,
     reader: Reader,
     buffer: BytesMut,
@@ -74,14 +76,17 @@ pub(crate) struct Incoming<R = Transport> {
 
 /// A connection in both directions.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub struct Connection {
     incoming: Incoming,
     patience: Duration,
 }
 
 impl<R: AsyncRead + Unpin> Incoming<R> {
     /// The next frame. Nothing is lost when the future is dropped.
-    pub(crate) async fn next(&mut self) -> Result<Frame, Lost> {
+    ///
+    /// # Errors
+    /// [`Lost`] if there is none any more.
+    pub async fn next(&mut self) -> Result<Frame, Lost> {
         loop {
             let mut input = &self.buffer[..];
             let frame = self.reader.read(&mut input);
@@ -110,7 +115,7 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
 
     /// Reads up to the peer's closing tag, or until the patience runs out. Stanzas are dropped, for
     /// this reason.
-    pub(crate) async fn await_closing_tag(&mut self, patience: Duration, why: &str) {
+    pub async fn await_closing_tag(&mut self, patience: Duration, why: &str) {
         let clock = self.clock.clone();
         let closed = async {
             loop {
@@ -125,24 +130,24 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
     }
 
     /// Starts over with the next byte, where a new stream begins.
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.reader = Reader::new(self.bounds);
     }
 
     /// Lifts the limits for unauthenticated peers.
-    pub(crate) fn trust(&mut self, element_bytes: usize) {
+    pub fn trust(&mut self, element_bytes: usize) {
         self.budget = None;
         self.bounds.bytes = element_bytes;
         self.reader.set_bytes(element_bytes);
     }
 
     /// Passes over elements that cannot be taken, as far as the stream can go on.
-    pub(crate) fn be_lenient(&mut self) {
+    pub fn be_lenient(&mut self) {
         self.reader.be_lenient();
     }
 
     /// Restarts counting the bytes before authentication.
-    pub(crate) fn refund(&mut self) {
+    pub fn refund(&mut self) {
         if let Some(budget) = &mut self.budget {
             *budget = self.before_authentication;
         }
@@ -158,61 +163,79 @@ impl Connection {
             depth: limits.depth,
             attributes: limits.attributes,
         };
+        let patience = limits.stream_establishment_timeout;
+        let mut connection = Self::over(Transport::Plain(stream), bounds, patience, clock);
+        connection.incoming.budget = Some(limits.bytes_before_authentication);
+        connection
+    }
+
+    /// A connection with a peer that is trusted from the beginning. No write may take longer than the patience.
+    pub fn over(transport: Transport, bounds: Bounds, patience: Duration, clock: &Clock) -> Self {
         Self {
             incoming: Incoming {
-                io: Transport::Plain(stream),
+                io: transport,
                 reader: Reader::new(bounds),
                 buffer: BytesMut::new(),
                 bounds,
-                budget: Some(limits.bytes_before_authentication),
-                before_authentication: limits.bytes_before_authentication,
+                budget: None,
+                before_authentication: bounds.bytes,
                 heard: clock.now(),
                 clock: clock.clone(),
             },
-            patience: limits.stream_establishment_timeout,
+            patience,
         }
     }
 
-    pub(crate) fn incoming(&mut self) -> &mut Incoming {
+    /// The reading half, not split off.
+    pub fn incoming(&mut self) -> &mut Incoming {
         &mut self.incoming
     }
 
     /// The next frame, as with [`Incoming::next`].
-    pub(crate) async fn next(&mut self) -> Result<Frame, Lost> {
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn next(&mut self) -> Result<Frame, Lost> {
         self.incoming.next().await
     }
 
     /// Sends a text, in one write if the transport takes it.
-    pub(crate) async fn send(&mut self, text: impl AsRef<[u8]>) -> Result<(), Lost> {
+    ///
+    /// # Errors
+    /// [`Lost`] if the connection broke, or the peer does not read.
+    pub async fn send(&mut self, text: impl AsRef<[u8]>) -> Result<(), Lost> {
         let Incoming { io, clock, .. } = &mut self.incoming;
         write(clock, io, text.as_ref(), self.patience).await
     }
 
     /// When the peer's last bytes arrived.
-    pub(crate) fn heard(&self) -> Instant {
+    pub fn heard(&self) -> Instant {
         self.incoming.heard
     }
 
     /// Whether there are bytes that do not belong to a complete frame yet.
-    pub(crate) fn has_unread(&self) -> bool {
+    pub fn has_unread(&self) -> bool {
         !self.incoming.buffer.is_empty()
     }
 
     /// Waits for the first byte, without taking it. Returns whether a TLS handshake begins.
-    pub(crate) async fn begins_with_tls(&self) -> bool {
+    pub async fn begins_with_tls(&self) -> bool {
         let mut first = [0];
         match &self.incoming.io {
             // An error here will show up again when reading.
             Transport::Plain(stream) => {
                 matches!(stream.peek(&mut first).await, Ok(1)) && first == [HANDSHAKE]
             }
-            Transport::Secured(_) | Transport::Gone => false,
+            Transport::Secured(_) | Transport::Local(_) | Transport::Gone => false,
         }
     }
 
     /// Starts TLS on the connection, on which a new stream begins. After an error, and when the
     /// future is dropped, the connection is gone.
-    pub(crate) async fn secure(&mut self, tls: Tls) -> Result<(), Lost> {
+    ///
+    /// # Errors
+    /// [`Lost`] if the handshake fails.
+    pub async fn secure(&mut self, tls: Tls) -> Result<(), Lost> {
         let incoming = &mut self.incoming;
         let Transport::Plain(stream) = std::mem::replace(&mut incoming.io, Transport::Gone) else {
             return Err(Lost::Broken(io::ErrorKind::AlreadyExists.into()));
@@ -235,16 +258,16 @@ impl Connection {
     }
 
     /// What the peer presented in the handshake.
-    pub(crate) fn certificates(&self) -> Option<&[CertificateDer<'static>]> {
+    pub fn certificates(&self) -> Option<&[CertificateDer<'static>]> {
         match &self.incoming.io {
             Transport::Secured(stream) => stream.get_ref().1.peer_certificates(),
-            Transport::Plain(_) | Transport::Gone => None,
+            Transport::Plain(_) | Transport::Local(_) | Transport::Gone => None,
         }
     }
 
     /// Closes TLS and TCP. For a short time the peer's bytes are still read and dropped, so
     /// it can read what was sent.
-    pub(crate) async fn close(mut self) {
+    pub async fn close(mut self) {
         let clock = self.incoming.clock.clone();
         let closing = async {
             if self.incoming.io.shutdown().await.is_err() {
@@ -263,7 +286,7 @@ impl Connection {
     }
 
     /// Splits the connection, for traffic in both directions at once.
-    pub(crate) fn split(self) -> (Incoming<ReadHalf<Transport>>, Outgoing) {
+    pub fn split(self) -> (Incoming<ReadHalf<Transport>>, Outgoing) {
         let Self { incoming, patience } = self;
         let (read, io) = tokio::io::split(incoming.io);
         let clock = incoming.clock.clone();
@@ -288,19 +311,23 @@ impl Connection {
 
 /// The writing half.
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+pub struct Outgoing {
     io: WriteHalf<Transport>,
     patience: Duration,
     clock: Clock,
 }
 
 impl Outgoing {
-    pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), Lost> {
+    /// Sends bytes, in one write if the transport takes it.
+    ///
+    /// # Errors
+    /// [`Lost`] if the connection broke, or the peer does not read.
+    pub async fn send(&mut self, bytes: &[u8]) -> Result<(), Lost> {
         write(&self.clock, &mut self.io, bytes, self.patience).await
     }
 
     /// Ends this direction.
-    pub(crate) async fn close(&mut self) {
+    pub async fn close(&mut self) {
         let _ = self.clock.timeout(LINGER, self.io.shutdown()).await;
     }
 }

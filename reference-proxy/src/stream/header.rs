@@ -7,22 +7,24 @@ use crate::xml::{Header, escape};
 
 /// A header of this side.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Opening<'a> {
-    pub(crate) from: &'a str,
+pub struct Opening<'a> {
+    /// This side.
+    pub from: &'a str,
     /// The peer, if known.
-    pub(crate) to: Option<&'a str>,
+    pub to: Option<&'a str>,
     /// The stream id, which only the receiving entity chooses.
-    pub(crate) id: Option<&'a str>,
+    pub id: Option<&'a str>,
     /// Whether to declare dialback's namespace, with the prefix `db` that every peer knows.
-    pub(crate) dialback: bool,
+    pub dialback: bool,
     /// Whether the stream is one of version 1.0.
-    pub(crate) versioned: bool,
-    pub(crate) language: &'a str,
+    pub versioned: bool,
+    /// The language of texts (RFC 6120 §4.7.4).
+    pub language: &'a str,
 }
 
 impl<'a> Opening<'a> {
     /// A header of version 1.0 without dialback, in English.
-    pub(crate) fn new(from: &'a str, to: Option<&'a str>, id: Option<&'a str>) -> Self {
+    pub fn new(from: &'a str, to: Option<&'a str>, id: Option<&'a str>) -> Self {
         Self {
             from,
             to,
@@ -34,7 +36,7 @@ impl<'a> Opening<'a> {
     }
 
     /// The header as text, after the XML declaration.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let mut out = format!(
             "<?xml version='1.0'?><stream:stream xmlns='{SERVER}' xmlns:stream='{STREAMS}'"
         );
@@ -54,7 +56,7 @@ impl<'a> Opening<'a> {
     }
 
     /// The header with a stream error inside (RFC 6120 §4.9.1.2).
-    pub(crate) fn refusal(&self, condition: Condition, text: &str) -> String {
+    pub fn refusal(&self, condition: Condition, text: &str) -> String {
         self.text() + &error(condition, text)
     }
 }

@@ -7,8 +7,9 @@ mod features;
 mod header;
 mod transport;
 
-pub(crate) use condition::{CLOSING, Condition, StreamError, error, is_error};
-pub(crate) use connection::{Connection, Incoming, Lost, Outgoing, Tls};
+pub use condition::{CLOSING, Condition, StreamError, error, is_error};
+pub use connection::{Connection, Incoming, Lost, Outgoing, Tls};
 pub(crate) use features::{Offered, Shown, Starttls};
-pub(crate) use header::{Opening, Version, domain, language, version};
-pub(crate) use transport::Transport;
+pub use header::Opening;
+pub(crate) use header::{Version, domain, language, version};
+pub use transport::Transport;

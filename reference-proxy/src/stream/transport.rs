@@ -5,13 +5,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
+/// What carries a stream.
 #[derive(Debug)]
-pub(crate) enum Transport {
+pub enum Transport {
+    /// TCP without TLS.
     Plain(TcpStream),
+    /// TLS over TCP.
     Secured(Box<TlsStream<TcpStream>>),
+    /// On this machine, between a gateway and its users.
+    Local(UnixStream),
     /// A TLS handshake that failed, or was given up, took the connection with it.
     Gone,
 }
@@ -25,6 +30,7 @@ impl AsyncRead for Transport {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Secured(stream) => Pin::new(stream.as_mut()).poll_read(context, buffer),
+            Self::Local(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Gone => Poll::Ready(Ok(())),
         }
     }
@@ -39,6 +45,7 @@ impl AsyncWrite for Transport {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Secured(stream) => Pin::new(stream.as_mut()).poll_write(context, bytes),
+            Self::Local(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Gone => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
         }
     }
@@ -47,6 +54,7 @@ impl AsyncWrite for Transport {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(context),
             Self::Secured(stream) => Pin::new(stream.as_mut()).poll_flush(context),
+            Self::Local(stream) => Pin::new(stream).poll_flush(context),
             Self::Gone => Poll::Ready(Ok(())),
         }
     }
@@ -55,6 +63,7 @@ impl AsyncWrite for Transport {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Secured(stream) => Pin::new(stream.as_mut()).poll_shutdown(context),
+            Self::Local(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Gone => Poll::Ready(Ok(())),
         }
     }

@@ -5,31 +5,35 @@ const WORDS: usize = 256;
 
 /// An element with its names resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Element {
+pub struct Element {
     /// Empty for none.
-    pub(crate) namespace: String,
-    pub(crate) name: String,
+    pub namespace: String,
+    /// Without a prefix.
+    pub name: String,
     /// Attributes as namespace, local name and value.
-    pub(crate) attributes: Vec<(String, String, String)>,
-    pub(crate) children: Vec<Self>,
+    pub attributes: Vec<(String, String, String)>,
+    /// Elements directly inside, in order.
+    pub children: Vec<Self>,
     /// All character data directly inside, joined.
-    pub(crate) text: String,
+    pub text: String,
 }
 
 impl Element {
-    pub(crate) fn is(&self, namespace: &str, name: &str) -> bool {
+    /// Whether it has this name in this namespace.
+    pub fn is(&self, namespace: &str, name: &str) -> bool {
         self.namespace == namespace && self.name == name
     }
 
     /// The value of an attribute in no namespace.
-    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
+    pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes
             .iter()
             .find(|(namespace, local, _)| namespace.is_empty() && local == name)
             .map(|(_, _, value)| value.as_str())
     }
 
-    pub(crate) fn child(&self, namespace: &str, name: &str) -> Option<&Self> {
+    /// The first element directly inside with this name.
+    pub fn child(&self, namespace: &str, name: &str) -> Option<&Self> {
         self.children.iter().find(|child| child.is(namespace, name))
     }
 
@@ -61,7 +65,7 @@ impl Element {
 ///
 /// Line breaks and tabs become references, because a parser would turn them into blanks inside an
 /// attribute (XML 1.0 §3.3.3).
-pub(crate) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -7,7 +7,7 @@ use super::namespace::{SERVER, STREAMS};
 
 /// One part of a stream, seen from its root.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Frame {
+pub enum Frame {
     /// `</stream:stream>`.
     Closed,
     /// A first-level element that is not a stanza.
@@ -16,37 +16,38 @@ pub(crate) enum Frame {
     Header(Header),
     /// A first-level element that was passed over, on a stream whose peer is spared for it.
     Skipped(Skipped),
+    /// A message, presence or a query.
     Stanza(Stanza),
 }
 
 /// What is known of an element that could not be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Skipped {
+pub struct Skipped {
     /// Why not.
-    pub(crate) error: ReadError,
+    pub error: ReadError,
     /// The stanza without its bytes, if it was one and its start tag could be read.
-    pub(crate) stanza: Option<Stanza>,
+    pub stanza: Option<Stanza>,
 }
 
 /// The start tag of a stream (RFC 6120 §4.7).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Header {
+pub struct Header {
     /// The element's name and attributes; it has no children.
-    pub(crate) element: Element,
+    pub element: Element,
     /// The namespace of elements without a prefix.
-    pub(crate) content_namespace: String,
+    pub content_namespace: String,
     /// Whether the dialback namespace is declared, under any prefix.
-    pub(crate) dialback: bool,
+    pub dialback: bool,
 }
 
 impl Header {
     /// Whether the root is the stream element with server-to-server content.
-    pub(crate) fn is_server_stream(&self) -> bool {
+    pub fn is_server_stream(&self) -> bool {
         self.element.is(STREAMS, "stream") && self.content_namespace == SERVER
     }
 
     /// Whether a stream error is in the place of the stream.
-    pub(crate) fn is_stream_error(&self) -> bool {
+    pub fn is_stream_error(&self) -> bool {
         self.element.is(STREAMS, "error")
     }
 }
@@ -54,7 +55,8 @@ impl Header {
 /// The three kinds of stanzas (RFC 6120 §8.2).
 #[derive(Clone, Copy, Debug, Display, EnumString, PartialEq, Eq)]
 #[strum(serialize_all = "kebab-case")]
-pub(crate) enum Kind {
+#[expect(missing_docs, reason = "the standard describes them")]
+pub enum Kind {
     Message,
     Presence,
     Iq,
@@ -62,14 +64,19 @@ pub(crate) enum Kind {
 
 /// A stanza as received: its bytes, and the attributes needed for routing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Stanza {
-    pub(crate) kind: Kind,
-    pub(crate) from: Option<String>,
-    pub(crate) to: Option<String>,
-    pub(crate) id: Option<String>,
-    pub(crate) type_: Option<String>,
+pub struct Stanza {
+    /// The name of the element.
+    pub kind: Kind,
+    /// The attribute `from`.
+    pub from: Option<String>,
+    /// The attribute `to`.
+    pub to: Option<String>,
+    /// The attribute `id`.
+    pub id: Option<String>,
+    /// The attribute `type`.
+    pub type_: Option<String>,
     /// The element's bytes, suitable for any stream whose default namespace is `jabber:server`.
-    pub(crate) bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
 }
 
 impl Stanza {
@@ -102,7 +109,8 @@ impl Stanza {
 
 /// Why a stream cannot be parsed any further.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
-pub(crate) enum ReadError {
+#[expect(missing_docs, reason = "each has its text")]
+pub enum ReadError {
     #[error("encoding is not UTF-8")]
     Encoding,
     #[error("XML is not well-formed")]

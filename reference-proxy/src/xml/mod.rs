@@ -5,14 +5,16 @@
 
 mod element;
 mod frame;
-pub(crate) mod namespace;
+pub mod namespace;
 mod reader;
 mod scopes;
+mod shape;
 mod skip;
 
-pub(crate) use element::{Element, escape};
-pub(crate) use frame::{Frame, Header, Kind, ReadError, Skipped, Stanza};
-pub(crate) use reader::{Bounds, Reader};
+pub use element::{Element, escape};
+pub use frame::{Frame, Header, Kind, ReadError, Skipped, Stanza};
+pub use reader::{Bounds, Reader};
+pub use shape::Child;
 
 #[cfg(test)]
 mod tests;

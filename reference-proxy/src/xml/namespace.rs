@@ -1,22 +1,22 @@
 //! Namespaces of XMPP.
 
 /// The namespace of the prefix `xml`, which needs no declaration.
-pub(crate) const XML: &str = "http://www.w3.org/XML/1998/namespace";
+pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// Namespace of the stream element itself (RFC 6120 §4.8.2).
-pub(crate) const STREAMS: &str = "http://etherx.jabber.org/streams";
+pub const STREAMS: &str = "http://etherx.jabber.org/streams";
 /// Content namespace of server-to-server streams (RFC 6120 §4.8.3).
-pub(crate) const SERVER: &str = "jabber:server";
+pub const SERVER: &str = "jabber:server";
 /// Namespace of dialback elements (XEP-0220 §2.4.1).
-pub(crate) const DIALBACK: &str = "jabber:server:dialback";
+pub const DIALBACK: &str = "jabber:server:dialback";
 /// Namespace of the dialback feature (XEP-0220 §2.4.2).
-pub(crate) const DIALBACK_FEATURE: &str = "urn:xmpp:features:dialback";
+pub const DIALBACK_FEATURE: &str = "urn:xmpp:features:dialback";
 /// Namespace of stream limits (XEP-0478).
-pub(crate) const STREAM_LIMITS: &str = "urn:xmpp:stream-limits:0";
+pub const STREAM_LIMITS: &str = "urn:xmpp:stream-limits:0";
 /// Namespace of STARTTLS (RFC 6120 §5).
-pub(crate) const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
+pub const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
 /// Namespace of SASL (RFC 6120 §6).
-pub(crate) const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+pub const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
 /// Namespace of stream error conditions (RFC 6120 §4.9.2).
-pub(crate) const STREAM_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
+pub const STREAM_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
 /// Namespace of stanza error conditions (RFC 6120 §8.3.2).
-pub(crate) const STANZA_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
+pub const STANZA_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";

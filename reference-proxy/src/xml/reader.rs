@@ -18,21 +18,21 @@ use super::skip::{Skip, skipped};
 /// The maximum number of elements in one negotiation element.
 const ELEMENTS: usize = 512;
 /// The maximum number of bytes in one name or attribute value.
-const TOKEN: usize = 65_536;
+pub(super) const TOKEN: usize = 65_536;
 
 /// What one element may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Bounds {
+pub struct Bounds {
     /// Bytes of the header and of each first-level element.
-    pub(crate) bytes: usize,
+    pub bytes: usize,
     /// How deep elements may nest, not counting the stream.
-    pub(crate) depth: usize,
+    pub depth: usize,
     /// Attributes of one element, namespace declarations included.
-    pub(crate) attributes: usize,
+    pub attributes: usize,
 }
 
 /// Reads one stream.
-pub(crate) struct Reader {
+pub struct Reader {
     parser: RawParser,
     scopes: Scopes,
     tag: Option<Tag>,
@@ -76,7 +76,8 @@ impl std::fmt::Debug for Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(bounds: Bounds) -> Self {
+    /// A reader at the beginning of a stream.
+    pub fn new(bounds: Bounds) -> Self {
         let options = rxml::Options {
             max_token_length: TOKEN.min(bounds.bytes.max(1)),
             ..rxml::Options::default()
@@ -108,7 +109,10 @@ impl Reader {
     ///
     /// `Ok(None)` means that all input is taken and more is needed. Bytes after a frame stay in
     /// `input`. An error is final: each later call returns it again.
-    pub(crate) fn read(&mut self, input: &mut &[u8]) -> Result<Option<Frame>, ReadError> {
+    ///
+    /// # Errors
+    /// [`ReadError`] if it cannot be read any further.
+    pub fn read(&mut self, input: &mut &[u8]) -> Result<Option<Frame>, ReadError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
@@ -227,12 +231,7 @@ impl Reader {
                 }
                 let prefix = prefix.map(|prefix| prefix.to_string());
                 let name = name.to_string();
-                let declared = match prefix.as_deref() {
-                    Some("xmlns") => Some(Some(name.clone())),
-                    None if name == "xmlns" => Some(None),
-                    Some(_) | None => None,
-                };
-                match declared {
+                match declared(prefix.as_deref(), &name) {
                     Some(declared) => {
                         let bindable = is_bindable(&declared, &value);
                         if !bindable || tag.declarations.insert(declared, value).is_some() {
@@ -437,8 +436,17 @@ fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
+/// The prefix that an attribute declares, if it declares a namespace.
+pub(super) fn declared(prefix: Option<&str>, name: &str) -> Option<Prefix> {
+    match prefix {
+        Some("xmlns") => Some(Some(name.to_owned())),
+        None if name == "xmlns" => Some(None),
+        Some(_) | None => None,
+    }
+}
+
 /// Classifies a parser's error. Some differ only in their texts.
-fn classify(error: &rxml::Error) -> ReadError {
+pub(super) fn classify(error: &rxml::Error) -> ReadError {
     match error {
         rxml::Error::RestrictedXml(text) if text.contains("encoding") => ReadError::Encoding,
         rxml::Error::RestrictedXml(text) if text.contains("long") => ReadError::TooLarge,
