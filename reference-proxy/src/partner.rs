@@ -20,6 +20,16 @@ pub enum PartnerType {
     PublicUnverified,
 }
 
+impl PartnerType {
+    /// Whether its users may read the status notes in the presence of local users.
+    pub(crate) fn sees_status_notes(self) -> bool {
+        match self {
+            Self::Federated => true,
+            Self::PublicVerified | Self::PublicUnverified => false,
+        }
+    }
+}
+
 /// A partner that may exchange stanzas with the served domains.
 #[derive(Clone, Debug)]
 pub struct Partner {
@@ -29,7 +39,7 @@ pub struct Partner {
     pub additional_domains: Vec<Domain>,
     /// Free text for administrators.
     pub description: String,
-    /// Only logged: acting on it is up to the gateway.
+    /// Decides here only about status notes; the rest is up to the gateway.
     pub kind: PartnerType,
     /// What is negotiated with it.
     pub terms: Terms,

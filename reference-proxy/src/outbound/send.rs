@@ -9,11 +9,12 @@ use crate::domain::Pair;
 use crate::ledger::{By, Direction, Kind, Phase, Refusal};
 use crate::router::{Origin, Placed, Queued};
 use crate::stanza::{StanzaError, bounce};
-use crate::xml::Stanza;
+use crate::xml::namespace::SERVER;
+use crate::xml::{self, Stanza};
 
 /// Sends a stanza to a partner: it waits for the pair's stream, or is returned with an error.
-pub(crate) async fn send(context: &Arc<Context>, pair: &Pair, queued: Queued) {
-    if context.config.partner(&pair.to).is_none() {
+pub(crate) async fn send(context: &Arc<Context>, pair: &Pair, mut queued: Queued) {
+    let Some(partner) = context.config.partner(&pair.to) else {
         let (error, text) = (
             StanzaError::PolicyViolation,
             "no federation with this domain",
@@ -30,6 +31,13 @@ pub(crate) async fn send(context: &Arc<Context>, pair: &Pair, queued: Queued) {
             text: text.to_owned(),
         });
         return_to_sender(context, pair, queued, error, text).await;
+        return;
+    };
+    if !partner.kind.sees_status_notes()
+        && queued.stanza.kind == xml::Kind::Presence
+        && queued.stanza.remove(SERVER, "status").is_err()
+    {
+        return_to_sender(context, pair, queued, StanzaError::NotAcceptable, "").await;
         return;
     }
     match context.router.enqueue(pair, queued, context.clock.now()) {

@@ -157,3 +157,27 @@ async fn many_stanzas_arrive_in_order() {
     drop((alpha_gateway, beta_gateway));
     tokio::join!(alpha.stop(), beta.stop());
 }
+
+#[tokio::test]
+async fn status_notes_reach_federated_partners_only() {
+    let presence = |note: &str| {
+        format!("<presence from='u@{A}/x' to='v@{B}'><show>dnd</show>{note}</presence>")
+    };
+    let with_note = presence("<status>in a meeting</status>");
+    for (kind, seen) in [
+        ("", presence("")),
+        ("type = 'public-unverified'\n", presence("")),
+        ("type = 'public-verified'\n", presence("")),
+        ("type = 'federated'\n", with_note.clone()),
+    ] {
+        let net = Net::new().await;
+        let mut settings = net.settings(A, B, 17);
+        settings.partner += kind;
+        let (alpha, mut alpha_gateway) = net.station(&settings).await;
+        let (beta, mut beta_gateway) = net.station(&net.settings(B, A, 17)).await;
+        alpha_gateway.send(&with_note).await;
+        assert_eq!(beta_gateway.expect("</presence>").await, seen, "{kind}");
+        drop((alpha_gateway, beta_gateway));
+        tokio::join!(alpha.stop(), beta.stop());
+    }
+}
