@@ -1,0 +1,246 @@
+//! The gateway as a whole: start, sign in, reload, stop.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reference_proxy::Clock;
+use reference_proxy::wire::{Stage, Supervisor, Tasks, gateway_connector};
+use rustls::ClientConfig;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::address::Bare;
+use crate::config::{Config, ConfigError};
+use crate::event::{Event, SessionId, SignIn, SignInError};
+use crate::hub::Hub;
+use crate::link::{self, LinkContext};
+use crate::local;
+use crate::roster::Roster;
+use crate::session::Session;
+use crate::state::State;
+use crate::store::{self, StoreError};
+
+/// Events that wait for the hub.
+const EVENTS: usize = 1024;
+
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// [`Gateway::start`] was called outside of a tokio runtime.
+    #[error("the gateway needs a tokio runtime")]
+    NoRuntime,
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The state file cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The local socket cannot be had.
+    #[error("could not listen at {}", path.display())]
+    Local {
+        /// The socket.
+        path: PathBuf,
+        /// The error of the operating system.
+        #[source]
+        source: io::Error,
+    },
+    /// TLS cannot be set up.
+    #[error("could not set up TLS towards the proxies")]
+    Tls(#[source] rustls::Error),
+}
+
+/// A running gateway. Dropping it ends it at once; [`Gateway::stop`] ends it gracefully.
+#[derive(Debug)]
+pub struct Gateway {
+    door: Door,
+    links: watch::Receiver<usize>,
+    tls: watch::Sender<Arc<ClientConfig>>,
+    config: Config,
+    supervisor: Supervisor,
+    patience: Duration,
+}
+
+/// Where users sign in.
+#[derive(Clone, Debug)]
+pub(crate) struct Door {
+    hub: mpsc::Sender<Event>,
+    signed_out: mpsc::UnboundedSender<SessionId>,
+    queue: usize,
+}
+
+impl Door {
+    pub(crate) async fn sign_in(
+        &self,
+        user: &Bare,
+        resource: Option<String>,
+    ) -> Result<Session, SignInError> {
+        let (queue, stanzas) = mpsc::channel(self.queue);
+        let (answer, answered) = oneshot::channel();
+        let wish = SignIn {
+            user: user.clone(),
+            resource,
+            queue,
+            answer,
+        };
+        let sent = self.hub.send(Event::SignIn(wish)).await;
+        sent.map_err(|_| SignInError::Stopped)?;
+        let (id, address) = answered.await.map_err(|_| SignInError::Stopped)??;
+        Ok(Session {
+            id,
+            address,
+            hub: self.hub.clone(),
+            sign_out: self.signed_out.clone(),
+            stanzas,
+        })
+    }
+}
+
+impl Gateway {
+    /// Starts a gateway on the caller's tokio runtime. Links are tried from then on.
+    ///
+    /// # Errors
+    /// [`StartError`] if a file, the local socket or TLS is not available.
+    pub fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_with(config, Clock::default())
+    }
+
+    /// The same with another clock, by which subscriptions are refreshed and links are kept.
+    ///
+    /// # Errors
+    /// See [`Gateway::start`].
+    pub fn start_with(config: Config, clock: Clock) -> Result<Self, StartError> {
+        let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
+        let connector = connector(&config).map_err(StartError::Tls)?;
+        let saved = match &config.state {
+            Some(path) => store::load(path)?,
+            None => Roster::default(),
+        };
+        let listener = match &config.local {
+            Some(path) => Some(local::bind(path).map_err(|source| StartError::Local {
+                path: path.clone(),
+                source,
+            })?),
+            None => None,
+        };
+        let (supervisor, tasks): (Supervisor, Tasks) = Supervisor::start(&runtime, &clock);
+        let (hub, events) = mpsc::channel(EVENTS);
+        let (signed_out, signing_out) = mpsc::unbounded_channel();
+        let (save, rosters) = mpsc::channel(1);
+        let (tls, present) = watch::channel(connector);
+        let limits = &config.limits;
+        let state = State::new(config.directory.clone(), saved);
+        let (count, links) = watch::channel(0);
+        let keeper = Hub::new(state, clock.clone(), limits.sessions, save, count);
+        // All of one stage, which is the first, so that they have all the time that there is.
+        let stage = Stage::Partners;
+        tasks.spawn_in(stage, keeper.run(events, signing_out, tasks.stop()));
+        tasks.spawn_in(
+            stage,
+            store::keep(config.state.clone(), rosters, hub.downgrade()),
+        );
+        let context = LinkContext {
+            clock: clock.clone(),
+            hub: hub.clone(),
+            limits: limits.clone(),
+            own: config.name.clone(),
+            tls: present,
+        };
+        for (place, proxy) in config.proxies.iter().enumerate() {
+            let keeping = link::keep(context.clone(), place, proxy.clone(), tasks.stop());
+            tasks.spawn_in(stage, keeping);
+        }
+        let door = Door {
+            hub,
+            signed_out,
+            queue: limits.queue_stanzas,
+        };
+        if let Some(listener) = listener {
+            let limits = limits.clone();
+            tasks.spawn_in(
+                stage,
+                local::listen(listener, door.clone(), limits, clock, tasks.clone()),
+            );
+        }
+        let users = config.directory.users.len();
+        tracing::info!(users, proxies = config.proxies.len(), "gateway started");
+        Ok(Self {
+            door,
+            links,
+            tls,
+            patience: limits.stop_timeout,
+            config,
+            supervisor,
+        })
+    }
+
+    /// Signs a local user in. The user is not seen before the session sends presence.
+    ///
+    /// # Errors
+    /// [`SignInError`] if there is no such user, or no room.
+    pub async fn sign_in(&self, user: &Bare) -> Result<Session, SignInError> {
+        self.door.sign_in(user, None).await
+    }
+
+    /// To how many proxies there is a link.
+    #[must_use]
+    pub fn links(&self) -> watch::Receiver<usize> {
+        self.links.clone()
+    }
+
+    /// Follows another configuration, without an end of links and sessions. Users, contacts, partners,
+    /// policies and certificates are taken over; what else has changed needs a restart, and a warning
+    /// says so.
+    ///
+    /// # Errors
+    /// [`StartError::Tls`] if the certificate cannot be used; then nothing has changed.
+    pub async fn reload(&mut self, config: Config) -> Result<(), StartError> {
+        let connector = connector(&config).map_err(StartError::Tls)?;
+        self.tls.send_replace(connector);
+        let directory = Box::new(config.directory.clone());
+        // The hub ends only with the gateway.
+        let _ = self.door.hub.send(Event::Reload(directory)).await;
+        for (what, is_changed) in [
+            ("proxy", config.proxies != self.config.proxies),
+            ("state", config.state != self.config.state),
+            ("local", config.local != self.config.local),
+            ("link.name", config.name != self.config.name),
+            (
+                "limits",
+                config.limits.without_rules() != self.config.limits.without_rules(),
+            ),
+        ] {
+            if is_changed {
+                tracing::warn!(setting = what, "changed, which needs a restart");
+            }
+        }
+        self.config.directory = config.directory;
+        tracing::info!(
+            users = self.config.directory.users.len(),
+            "configuration reloaded"
+        );
+        Ok(())
+    }
+
+    /// Signs everybody out, tells the partners, saves the state, and closes the links. Takes at most the
+    /// configured time.
+    pub async fn stop(self) {
+        let Self {
+            supervisor,
+            patience,
+            config,
+            ..
+        } = self;
+        supervisor.stop(patience).await;
+        if let Some(path) = &config.local {
+            // It may have been replaced or removed already.
+            let _ = std::fs::remove_file(path);
+        }
+        tracing::info!("gateway stopped");
+    }
+}
+
+fn connector(config: &Config) -> Result<Arc<ClientConfig>, rustls::Error> {
+    gateway_connector(&config.credentials, config.authorities.clone())
+}

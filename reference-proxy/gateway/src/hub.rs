@@ -1,0 +1,373 @@
+//! The one task that owns the state: takes events, has them decided, and sends what follows.
+//!
+//! It never waits for a link or a session: their queues are bounded, and what does not fit comes back
+//! to its sender as an error.
+
+use std::collections::BTreeMap;
+
+use reference_proxy::Clock;
+use reference_proxy::wire::{Kind, Stanza, StanzaError, Stop, bounce};
+use tokio::sync::{mpsc, watch};
+
+use crate::address::{Address, Bare};
+use crate::event::{Event, LinkId, SessionId, SignIn, SignInError};
+use crate::refusal::Refusal;
+use crate::roster::Roster;
+use crate::state::{Action, Source, State, answer_user};
+
+/// The most stanzas that wait for the first link. They tell partners of changed subscriptions.
+const OWED: usize = 10_000;
+
+/// What senders are told where there is no link.
+const NO_PROXY: &str = "no proxy is connected";
+
+pub(crate) struct Hub {
+    state: State,
+    clock: Clock,
+    links: BTreeMap<LinkId, mpsc::Sender<Stanza>>,
+    /// How many links there are, for whoever watches.
+    count: watch::Sender<usize>,
+    sessions: BTreeMap<SessionId, Signed>,
+    most_sessions: usize,
+    last_session: u64,
+    /// What partners are still to be told, once there is a link.
+    owed: Vec<Stanza>,
+    /// Takes the contact lists to the file, one at a time.
+    save: mpsc::Sender<Roster>,
+    saving: bool,
+    unsaved: bool,
+}
+
+/// A session that is signed in.
+struct Signed {
+    user: Bare,
+    resource: String,
+    queue: mpsc::Sender<Stanza>,
+}
+
+/// Where the stanza came from that an action follows from.
+#[derive(Clone, Copy)]
+enum Cause<'a> {
+    Link(LinkId),
+    Session(SessionId, &'a Stanza),
+    /// A link that is over, which did not send it.
+    Left,
+    /// Time, the configuration, or the end of a session.
+    Own,
+}
+
+impl Hub {
+    pub(crate) fn new(
+        (state, first): (State, Vec<Action>),
+        clock: Clock,
+        most_sessions: usize,
+        save: mpsc::Sender<Roster>,
+        count: watch::Sender<usize>,
+    ) -> Self {
+        let mut hub = Self {
+            state,
+            clock,
+            links: BTreeMap::new(),
+            count,
+            sessions: BTreeMap::new(),
+            most_sessions,
+            last_session: 0,
+            owed: Vec::new(),
+            save,
+            saving: false,
+            unsaved: false,
+        };
+        hub.act(first, Cause::Own);
+        hub
+    }
+
+    /// Takes events until the gateway stops. All sessions are signed out then, and the last state is
+    /// handed to be saved.
+    pub(crate) async fn run(
+        mut self,
+        mut events: mpsc::Receiver<Event>,
+        mut signed_out: mpsc::UnboundedReceiver<SessionId>,
+        mut stop: Stop,
+    ) {
+        loop {
+            self.save();
+            let clock = self.clock.clone();
+            let due = self.state.due();
+            let waiting = async {
+                tokio::select! {
+                    // A session's last stanzas go before its end.
+                    biased;
+                    () = stop.asked() => None,
+                    event = events.recv() => event.map(Turn::Event),
+                    Some(id) = signed_out.recv() => Some(Turn::SignOut(id)),
+                }
+            };
+            let turn = match due {
+                None => waiting.await,
+                Some(due) => match clock.timeout_at(due, waiting).await {
+                    Ok(turn) => turn,
+                    Err(_) => Some(Turn::Refresh),
+                },
+            };
+            match turn {
+                None => break,
+                Some(Turn::Event(event)) => self.take(event),
+                Some(Turn::SignOut(id)) => self.sign_out(id),
+                Some(Turn::Refresh) => {
+                    let actions = self.state.refresh(self.clock.now());
+                    self.act(actions, Cause::Own);
+                }
+            }
+        }
+        let ids: Vec<SessionId> = self.sessions.keys().copied().collect();
+        for id in ids {
+            self.sign_out(id);
+        }
+        // The saver may wait for room in it.
+        drop(events);
+        if self.state.take_changed() || self.unsaved {
+            // Waits for the one before. The saver ends when the last sender is dropped.
+            let _ = self.save.send(self.state.roster().clone()).await;
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::FromLink(link, stanza) => {
+                let decision = self
+                    .state
+                    .decide(Source::Partner, &stanza, self.clock.now());
+                said(&stanza, decision.refused, "from a partner");
+                self.act(decision.actions, Cause::Link(link));
+            }
+            Event::FromSession(id, stanza) => self.session_sent(id, &stanza),
+            Event::Skipped(link, stanza, fault) => {
+                if let Some(error) = bounce(&stanza, fault.into(), "") {
+                    self.send_out(error, Cause::Link(link));
+                }
+            }
+            Event::LinkUp(id, queue) => {
+                self.links.insert(id, queue);
+                self.count.send_replace(self.links.len());
+                for stanza in std::mem::take(&mut self.owed) {
+                    self.send_out(stanza, Cause::Own);
+                }
+            }
+            Event::LinkDown(id, left) => {
+                self.links.remove(&id);
+                self.count.send_replace(self.links.len());
+                for stanza in left {
+                    self.send_out(stanza, Cause::Left);
+                }
+            }
+            Event::Reload(directory) => {
+                let actions = self.state.reload(*directory);
+                self.act(actions, Cause::Own);
+                self.dismiss();
+            }
+            Event::Saved => self.saving = false,
+            Event::SignIn(wish) => self.sign_in(wish),
+        }
+    }
+
+    fn session_sent(&mut self, id: SessionId, stanza: &Stanza) {
+        let Some(Signed { user, resource, .. }) = self.sessions.get(&id) else {
+            return;
+        };
+        let source = Source::User { user, resource };
+        let decision = self.state.decide(source, stanza, self.clock.now());
+        said(stanza, decision.refused, "from a user");
+        self.act(decision.actions, Cause::Session(id, stanza));
+    }
+
+    fn act(&mut self, actions: Vec<Action>, cause: Cause<'_>) {
+        for action in actions {
+            match action {
+                Action::ToPartner(stanza) => self.send_out(stanza, cause),
+                Action::ToUser {
+                    user,
+                    resource,
+                    stanza,
+                } => self.hand_over(&user, resource.as_deref(), &stanza),
+            }
+        }
+    }
+
+    /// Sends a stanza out: an answer on the link of the question, anything else on the first link.
+    fn send_out(&mut self, stanza: Stanza, cause: Cause<'_>) {
+        let own = match cause {
+            Cause::Link(id) => self.links.get_key_value(&id),
+            Cause::Session(..) | Cause::Left | Cause::Own => None,
+        };
+        let mut stanza = stanza;
+        let others = self
+            .links
+            .iter()
+            .filter(|(id, _)| own.is_none_or(|(own, _)| *id != own));
+        let mut is_full = false;
+        for (_, queue) in own.into_iter().chain(others) {
+            match queue.try_send(stanza) {
+                Ok(()) => return,
+                Err(mpsc::error::TrySendError::Full(back)) => {
+                    // Another link would overtake what waits in this one.
+                    (stanza, is_full) = (back, true);
+                    break;
+                }
+                Err(mpsc::error::TrySendError::Closed(back)) => stanza = back,
+            }
+        }
+        match cause {
+            Cause::Session(id, sent) => self.return_to(id, sent, is_full),
+            Cause::Left if stanza.kind == Kind::Message => self.bounce(&stanza),
+            Cause::Own | Cause::Left if !is_full && self.owed.len() < OWED => {
+                self.owed.push(stanza);
+            }
+            Cause::Own | Cause::Left | Cause::Link(_) => {
+                tracing::warn!(
+                    to = stanza.to,
+                    is_full,
+                    "a stanza is dropped: no link takes it"
+                );
+            }
+        }
+    }
+
+    fn return_to(&mut self, id: SessionId, stanza: &Stanza, is_full: bool) {
+        let (error, text) = match is_full {
+            true => (
+                StanzaError::ResourceConstraint,
+                "too much waits for the proxy",
+            ),
+            false => (StanzaError::RemoteServerTimeout, NO_PROXY),
+        };
+        let Some(Signed { user, resource, .. }) = self.sessions.get(&id) else {
+            return;
+        };
+        let answer = answer_user(user, resource, stanza, error, text);
+        self.act(answer.into_iter().collect(), Cause::Own);
+    }
+
+    /// Tells the sender of a message that it was not sent, wherever the user is signed in.
+    fn bounce(&mut self, message: &Stanza) {
+        let from = message
+            .from
+            .as_deref()
+            .and_then(|from| Address::parse(from).ok());
+        let error = bounce(message, StanzaError::RemoteServerTimeout, NO_PROXY);
+        if let (Some(from), Some(error)) = (from, error) {
+            self.hand_over(&from.bare, from.resource.as_deref(), &error);
+        }
+    }
+
+    fn hand_over(&mut self, user: &Bare, resource: Option<&str>, stanza: &Stanza) {
+        let is_meant = |signed: &Signed| {
+            signed.user == *user && resource.is_none_or(|resource| signed.resource == resource)
+        };
+        let meant = self.sessions.iter().filter(|(_, signed)| is_meant(signed));
+        let mut stuck = Vec::new();
+        for (id, signed) in meant {
+            if signed.queue.try_send(stanza.clone()).is_err() {
+                stuck.push(*id);
+            }
+        }
+        for id in stuck {
+            tracing::warn!(%user, "a session that does not read is ended");
+            self.sign_out(id);
+        }
+    }
+
+    fn sign_in(&mut self, wish: SignIn) {
+        let SignIn {
+            user,
+            resource,
+            queue,
+            answer,
+        } = wish;
+        let result = self.admit(user, resource, queue);
+        if let Err(Ok((id, _))) = answer.send(result) {
+            // Whoever wished it is gone.
+            self.sign_out(id);
+        }
+    }
+
+    fn admit(
+        &mut self,
+        user: Bare,
+        resource: Option<String>,
+        queue: mpsc::Sender<Stanza>,
+    ) -> Result<(SessionId, String), SignInError> {
+        if self.sessions.len() >= self.most_sessions {
+            return Err(SignInError::Full);
+        }
+        self.last_session += 1;
+        let id = SessionId(self.last_session);
+        let taken = |name: &str| {
+            let mut signed = self.sessions.values();
+            signed.any(|signed| signed.user == user && signed.resource == name)
+        };
+        let resource = resource.filter(|name| !taken(name));
+        let resource = resource.unwrap_or_else(|| format!("session-{}", id.0));
+        let signed_in = self.state.sign_in(&user, &resource);
+        signed_in.map_err(SignInError::Refused)?;
+        let full = format!("{user}/{resource}");
+        let signed = Signed {
+            user,
+            resource,
+            queue,
+        };
+        self.sessions.insert(id, signed);
+        Ok((id, full))
+    }
+
+    fn sign_out(&mut self, id: SessionId) {
+        if let Some(Signed { user, resource, .. }) = self.sessions.remove(&id) {
+            let actions = self.state.sign_out(&user, &resource);
+            self.act(actions, Cause::Own);
+        }
+    }
+
+    /// Ends the sessions of users that are not in the configuration any more.
+    fn dismiss(&mut self) {
+        let users = &self.state.directory().users;
+        let gone = self
+            .sessions
+            .iter()
+            .filter(|(_, signed)| !users.contains_key(&signed.user));
+        let gone: Vec<SessionId> = gone.map(|(id, _)| *id).collect();
+        for id in gone {
+            self.sign_out(id);
+        }
+    }
+
+    /// Has the contact lists saved if they have changed. What changes meanwhile is saved next.
+    fn save(&mut self) {
+        self.unsaved |= self.state.take_changed();
+        if self.unsaved && !self.saving && self.save.try_send(self.state.roster().clone()).is_ok() {
+            (self.saving, self.unsaved) = (true, false);
+        }
+    }
+}
+
+enum Turn {
+    Event(Event),
+    Refresh,
+    SignOut(SessionId),
+}
+
+/// One line for each stanza that does not pass: who, whom, and why. Never what it says.
+fn said(stanza: &Stanza, refused: Option<Refusal>, source: &str) {
+    let Stanza {
+        kind,
+        from,
+        to,
+        type_,
+        ..
+    } = stanza;
+    match refused {
+        Some(why) => tracing::info!(%kind, type_, from, to, reason = %why, "refused {source}"),
+        None => tracing::debug!(%kind, type_, from, to, "passed {source}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

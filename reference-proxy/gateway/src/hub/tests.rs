@@ -1,0 +1,165 @@
+//! The hub with queues in place of links and sessions.
+
+use super::*;
+use crate::directory::{Directory, User};
+use crate::policy::{Policies, Policy, Scope};
+use crate::session::stanza;
+use reference_proxy::wire::{Domain, PartnerType, ReadError};
+
+fn hub() -> (Hub, mpsc::Receiver<Roster>) {
+    let mut policies = Policies::default();
+    let policy = Policy {
+        federation: true,
+        xmpp: true,
+        public_cloud: true,
+    };
+    policies.add(Scope::Global, policy);
+    let domain = |text| Domain::parse(text).expect("a domain");
+    let directory = Directory {
+        domains: [domain("contoso.com")].into(),
+        users: [(ana(), User::default())].into(),
+        partners: [(domain("fabrikam.com"), PartnerType::Federated)].into(),
+        policies,
+        ..Directory::default()
+    };
+    let (save, rosters) = mpsc::channel(1);
+    let state = State::new(directory, Roster::default());
+    (
+        Hub::new(state, Clock::default(), 4, save, watch::Sender::new(0)),
+        rosters,
+    )
+}
+
+fn ana() -> Bare {
+    Bare::user("ana@contoso.com").expect("an address")
+}
+
+fn link(hub: &mut Hub, place: usize, room: usize) -> (LinkId, mpsc::Receiver<Stanza>) {
+    let (queue, stanzas) = mpsc::channel(room);
+    let id = LinkId {
+        place,
+        connection: 1,
+    };
+    hub.take(Event::LinkUp(id, queue));
+    (id, stanzas)
+}
+
+fn session(hub: &mut Hub, room: usize) -> (SessionId, mpsc::Receiver<Stanza>) {
+    let (queue, stanzas) = mpsc::channel(room);
+    let (id, _) = hub.admit(ana(), None, queue).expect("signed in");
+    (id, stanzas)
+}
+
+fn message(number: usize) -> Stanza {
+    stanza(&format!("<message id='{number}' to='bob@fabrikam.com'/>")).expect("a stanza")
+}
+
+fn ids(stanzas: &mut mpsc::Receiver<Stanza>) -> Vec<String> {
+    let all = std::iter::from_fn(|| stanzas.try_recv().ok());
+    all.map(|stanza| stanza.id.unwrap_or_default()).collect()
+}
+
+#[test]
+fn answers_go_back_on_their_link_and_the_rest_on_the_first() {
+    let (mut hub, _rosters) = hub();
+    let (second, mut at_second) = link(&mut hub, 1, 8);
+    let (_, mut at_first) = link(&mut hub, 0, 8);
+    let (id, _stanzas) = session(&mut hub, 8);
+    let asked = stanza("<message id='q' from='bob@fabrikam.com' to='eve@contoso.com'/>");
+    hub.take(Event::FromLink(second, asked.expect("a stanza")));
+    hub.take(Event::FromSession(id, message(1)));
+    assert_eq!(ids(&mut at_second), ["q"]);
+    assert_eq!(ids(&mut at_first), ["1"]);
+}
+
+#[test]
+fn what_a_lost_link_leaves_goes_to_the_next_or_back() {
+    let (mut hub, _rosters) = hub();
+    let (first, at_first) = link(&mut hub, 0, 8);
+    let (second, mut at_second) = link(&mut hub, 1, 8);
+    let (_, mut ana) = session(&mut hub, 8);
+    let sent = message(1).addressed(Some("ana@contoso.com/session-1"), Some("bob@fabrikam.com"));
+    let sent = sent.expect("a stanza");
+    drop(at_first);
+    hub.take(Event::LinkDown(first, vec![sent.clone()]));
+    assert_eq!(ids(&mut at_second), ["1"]);
+    hub.take(Event::LinkDown(second, vec![sent]));
+    let error = ana.try_recv().expect("an error");
+    assert_eq!(
+        (error.type_.as_deref(), error.id.as_deref()),
+        (Some("error"), Some("1"))
+    );
+}
+
+#[test]
+fn what_partners_are_owed_waits_for_a_link() {
+    let (mut hub, _rosters) = hub();
+    let request = "<presence type='subscribe' from='bob@fabrikam.com' to='ana@contoso.com'/>";
+    let request = stanza(request).expect("a stanza");
+    hub.state.decide(Source::Partner, &request, hub.clock.now());
+    let mut without = hub.state.directory().clone();
+    without.users.clear();
+    hub.take(Event::Reload(Box::new(without)));
+    let (_, mut stanzas) = link(&mut hub, 0, 8);
+    assert_eq!(
+        stanzas.try_recv().expect("owed").type_.as_deref(),
+        Some("unsubscribed")
+    );
+}
+
+#[test]
+fn full_queues_are_told_and_never_waited_for() {
+    let (mut hub, _rosters) = hub();
+    let (_, _stanzas) = link(&mut hub, 0, 1);
+    let (id, mut ana) = session(&mut hub, 2);
+    for number in 0..2 {
+        hub.take(Event::FromSession(id, message(number)));
+    }
+    let error = ana.try_recv().expect("an error");
+    let text = String::from_utf8(error.bytes).expect("UTF-8");
+    assert!(text.contains("<resource-constraint "), "{text}");
+    for number in 2..5 {
+        hub.take(Event::FromSession(id, message(number)));
+    }
+    assert!(
+        hub.sessions.is_empty(),
+        "a session that does not read is ended"
+    );
+}
+
+#[test]
+fn one_save_at_a_time_and_the_last_state_at_the_end() {
+    let (mut hub, mut rosters) = hub();
+    for number in 0..3 {
+        let text = format!(
+            "<presence type='subscribe' from='b{number}@fabrikam.com' to='ana@contoso.com'/>"
+        );
+        hub.state.decide(
+            Source::Partner,
+            &stanza(&text).expect("a stanza"),
+            hub.clock.now(),
+        );
+        hub.save();
+    }
+    assert_eq!(rosters.try_recv().expect("saved").len(&ana()), 1);
+    assert!(rosters.try_recv().is_err(), "the first one is not done");
+    hub.take(Event::Saved);
+    hub.save();
+    assert_eq!(rosters.try_recv().expect("saved").len(&ana()), 3);
+    hub.take(Event::Saved);
+    hub.save();
+    assert!(rosters.try_recv().is_err(), "nothing has changed");
+}
+
+#[test]
+fn what_cannot_be_taken_is_answered_on_its_link() {
+    let (mut hub, _rosters) = hub();
+    let (id, mut stanzas) = link(&mut hub, 0, 8);
+    let asked = "<message id='big' from='bob@fabrikam.com' to='ana@contoso.com'/>";
+    let asked = stanza(asked).expect("a stanza");
+    hub.take(Event::Skipped(id, asked, ReadError::TooLarge));
+    let answer = stanzas.try_recv().expect("an answer");
+    let text = String::from_utf8(answer.bytes).expect("UTF-8");
+    assert!(text.contains("id='big' type='error'"), "{text}");
+    assert!(text.contains("<policy-violation "), "{text}");
+}

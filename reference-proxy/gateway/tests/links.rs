@@ -1,0 +1,277 @@
+//! A gateway behind real proxies: what a local user and a partner see of each other.
+
+use std::path::Path;
+use std::time::Duration;
+
+use reference_gateway::Gateway;
+use reference_gateway::address::Bare;
+use reference_gateway::config::Config;
+use reference_gateway::session::{Session, stanza};
+use reference_proxy::{Clock, Proxy};
+use tokio::time::timeout;
+
+use support::{Net, PATIENCE};
+
+// The test federation of the proxy; not all of it is needed here.
+#[expect(dead_code, reason = "shared with the tests of the proxy")]
+#[path = "../../tests/federation/support.rs"]
+mod support;
+
+const A: &str = "alpha.example";
+const B: &str = "beta.example";
+const ANA: &str = "ana@alpha.example";
+const BOB: &str = "bob@beta.example";
+
+/// A gateway's file: Ana has Bob in her list, with subscriptions both ways.
+fn file(net: &Net, proxies: &[&Proxy], kind: &str) -> String {
+    let side = net.gateways.side("gateway.internal.example", &net.gateways);
+    // What it listens at is the proxy's matter.
+    let (_, link) = side.split_once('\n').expect("several lines");
+    let proxies: Vec<String> = proxies
+        .iter()
+        .map(|proxy| {
+            format!(
+                "[[proxy]]\naddress = '{}'\nname = 'proxy.internal.example'\n",
+                proxy.internal_address()
+            )
+        })
+        .collect();
+    format!(
+        "domains = ['{A}']\nstate = 'gateway.state'\n\
+         [link]\nname = 'gateway.internal.example'\n{link}{}\
+         [[partner]]\ndomain = '{B}'\ntype = '{kind}'\n\
+         [[policy]]\nidentity = 'global'\nenable-federation-access = true\nenable-xmpp-access = true\n\
+         [[user]]\naddress = '{ANA}'\n[[user.contact]]\naddress = '{BOB}'\nsubscription = 'both'\n",
+        proxies.concat()
+    )
+}
+
+fn config(folder: &Path, text: &str) -> Config {
+    let name = folder.join("gateway.toml");
+    Config::from_toml(text, &name.to_string_lossy()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+async fn sign_in(gateway: &Gateway) -> Session {
+    let ana = Bare::user(ANA).expect("an address");
+    gateway.sign_in(&ana).await.expect("signed in")
+}
+
+async fn send(session: &Session, text: &str) {
+    let stanza = stanza(text).expect("a stanza");
+    session.send(stanza).await.expect("sent");
+}
+
+async fn next(session: &mut Session) -> String {
+    let next = timeout(PATIENCE, session.next()).await.expect("in time");
+    String::from_utf8(next.expect("a stanza").bytes).expect("UTF-8")
+}
+
+/// Returns when there are so many links.
+async fn linked(gateway: &Gateway, count: usize) {
+    let mut links = gateway.links();
+    let reached = links.wait_for(|links| *links == count);
+    timeout(PATIENCE, reached)
+        .await
+        .expect("in time")
+        .expect("a gateway");
+}
+
+#[tokio::test]
+async fn messages_and_presence_pass_both_ways() {
+    for (kind, note) in [
+        ("federated", "<status>busy</status>"),
+        ("public-unverified", ""),
+    ] {
+        let net = Net::new().await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut settings = net.settings(A, B, 9);
+        settings.partner += &format!("type = '{kind}'\n");
+        let alpha = net.start(&settings);
+        let (beta, mut bob) = net.station(&net.settings(B, A, 9)).await;
+        let gateway = Gateway::start(config(folder.path(), &file(&net, &[&alpha], kind)));
+        let gateway = gateway.expect("started");
+        linked(&gateway, 1).await;
+        let mut ana = sign_in(&gateway).await;
+        send(
+            &ana,
+            &format!("<message to='{BOB}'><body>there</body></message>"),
+        )
+        .await;
+        let there = bob.expect("</message>").await;
+        let from = ana.address().to_owned();
+        assert_eq!(
+            there,
+            format!("<message from='{from}' to='{BOB}'><body>there</body></message>")
+        );
+        bob.send(&format!(
+            "<message from='{BOB}/r' to='{from}'><body>back</body></message>"
+        ))
+        .await;
+        assert!(next(&mut ana).await.contains("<body>back</body>"), "{kind}");
+        send(
+            &ana,
+            "<presence><show>dnd</show><status>busy</status></presence>",
+        )
+        .await;
+        let seen = bob.expect("</presence>").await;
+        assert_eq!(
+            seen,
+            format!("<presence from='{from}' to='{BOB}'><show>dnd</show>{note}</presence>")
+        );
+        let probe = bob.expect("/>").await;
+        assert_eq!(
+            probe,
+            format!("<presence from='{ANA}' to='{BOB}' type='probe'/>")
+        );
+        bob.send(&format!("<message from='{BOB}' to='nobody@{A}'/>"))
+            .await;
+        assert!(
+            bob.expect("</message>")
+                .await
+                .contains("<service-unavailable "),
+            "{kind}"
+        );
+        gateway.stop().await;
+        let parting = bob.expect("/>").await;
+        assert_eq!(
+            parting,
+            format!("<presence from='{from}' to='{BOB}' type='unavailable'/>")
+        );
+        drop(bob);
+        tokio::join!(alpha.stop(), beta.stop());
+    }
+}
+
+#[tokio::test]
+async fn what_happened_survives_a_restart() {
+    let net = Net::new().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let alpha = net.start(&net.settings(A, B, 9));
+    let (beta, mut bob) = net.station(&net.settings(B, A, 9)).await;
+    let text = file(&net, &[&alpha], "federated");
+    let gateway = Gateway::start(config(folder.path(), &text)).expect("started");
+    linked(&gateway, 1).await;
+    let ana = sign_in(&gateway).await;
+    send(&ana, &format!("<presence type='subscribe' to='eve@{B}'/>")).await;
+    bob.expect("type='subscribe'/>").await;
+    bob.send(&format!(
+        "<presence type='subscribe' from='zoe@{B}' to='{ANA}'/>"
+    ))
+    .await;
+    bob.expect("type='subscribed'/>").await;
+    gateway.stop().await;
+    let gateway = Gateway::start(config(folder.path(), &text)).expect("started again");
+    linked(&gateway, 1).await;
+    let mut ana = sign_in(&gateway).await;
+    send(&ana, "<presence><priority>5</priority></presence>").await;
+    // Zoe, whom Ana has not added, still sees her; Eve is still asked, so that her answer counts.
+    bob.expect(&format!("to='{BOB}'><priority>5</priority></presence>"))
+        .await;
+    bob.expect(&format!("to='zoe@{B}'><priority>5</priority></presence>"))
+        .await;
+    bob.send(&format!(
+        "<presence type='subscribed' from='eve@{B}' to='{ANA}'/>"
+    ))
+    .await;
+    assert!(next(&mut ana).await.contains("type='subscribed'"));
+    gateway.stop().await;
+    drop(bob);
+    tokio::join!(alpha.stop(), beta.stop());
+}
+
+#[tokio::test]
+async fn another_proxy_of_the_pool_takes_over() {
+    let net = Net::new().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = net.settings(A, B, 2);
+    let (first, second) = (net.start(&settings), net.start(&settings));
+    let (beta, mut bob) = net.station(&net.settings(B, A, 2)).await;
+    let text = file(&net, &[&first, &second], "federated");
+    let gateway = Gateway::start(config(folder.path(), &text)).expect("started");
+    linked(&gateway, 2).await;
+    let mut ana = sign_in(&gateway).await;
+    let message = |id: &str| format!("<message id='{id}' to='{BOB}'/>");
+    send(&ana, &message("1")).await;
+    bob.expect("id='1'/>").await;
+    first.stop().await;
+    linked(&gateway, 1).await;
+    send(&ana, &message("2")).await;
+    bob.expect("id='2'/>").await;
+    bob.send(&format!("<message id='3' from='{BOB}' to='{ANA}'/>"))
+        .await;
+    assert!(next(&mut ana).await.contains("id='3'"));
+    gateway.stop().await;
+    drop(bob);
+    tokio::join!(second.stop(), beta.stop());
+}
+
+#[tokio::test]
+async fn a_new_configuration_is_followed_while_links_stay() {
+    let net = Net::new().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let alpha = net.start(&net.settings(A, B, 9));
+    let (beta, mut bob) = net.station(&net.settings(B, A, 9)).await;
+    let text = file(&net, &[&alpha], "federated");
+    let mut gateway = Gateway::start(config(folder.path(), &text)).expect("started");
+    linked(&gateway, 1).await;
+    let mut ana = sign_in(&gateway).await;
+    send(&ana, "<presence><show>dnd</show></presence>").await;
+    bob.expect("</presence>").await;
+    let closed = text.replace("enable-xmpp-access = true", "enable-xmpp-access = false");
+    gateway
+        .reload(config(folder.path(), &closed))
+        .await
+        .expect("reloaded");
+    bob.expect("type='unavailable'/>").await;
+    send(&ana, &format!("<message to='{BOB}'/>")).await;
+    assert!(next(&mut ana).await.contains("EnableXmppAccess"));
+    gateway
+        .reload(config(folder.path(), &text))
+        .await
+        .expect("reloaded");
+    bob.expect("<show>dnd</show></presence>").await;
+    let without = text.split("[[user]]").next().expect("a part");
+    gateway
+        .reload(config(folder.path(), without))
+        .await
+        .expect("reloaded");
+    bob.expect("type='unsubscribe'/>").await;
+    let ended = timeout(PATIENCE, async { while ana.next().await.is_ok() {} });
+    ended.await.expect("a user who is gone is signed out");
+    gateway.stop().await;
+    drop(bob);
+    tokio::join!(alpha.stop(), beta.stop());
+}
+
+#[tokio::test]
+async fn subscriptions_are_refreshed_by_the_clock() {
+    let net = Net::new().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let alpha = net.start(&net.settings(A, B, 9));
+    let (beta, mut bob) = net.station(&net.settings(B, A, 9)).await;
+    let clock = Clock::by_hand();
+    let text = file(&net, &[&alpha], "federated");
+    let gateway = Gateway::start_with(config(folder.path(), &text), clock.clone());
+    let gateway = gateway.expect("started");
+    linked(&gateway, 1).await;
+    let ana = sign_in(&gateway).await;
+    send(&ana, "<presence><show>dnd</show></presence>").await;
+    bob.expect("</presence>").await;
+    bob.expect("type='probe'/>").await;
+    // Each step is one keep-alive of the link, or what else is waited for.
+    let mut passed = Duration::ZERO;
+    let moving = async {
+        while passed < Duration::from_secs(28_800) {
+            passed += clock
+                .advance(Duration::from_secs(28_800) - passed)
+                .unwrap_or_default();
+            tokio::task::yield_now().await;
+        }
+    };
+    moving.await;
+    bob.expect("type='probe'/>").await;
+    bob.expect("<show>dnd</show></presence>").await;
+    gateway.stop().await;
+    drop(bob);
+    tokio::join!(alpha.stop(), beta.stop());
+}
