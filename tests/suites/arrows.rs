@@ -9,10 +9,11 @@ use serde_json::Value;
 
 use crate::support::root;
 
-const OURS: [&str; 6] = [
+const OURS: [&str; 7] = [
     "s2spec",
     "s2spec-rules",
     "simulated-partners",
+    "reference-gateway",
     "reference-proxy",
     "reference-proxy-admin",
     "s2spec-tests",
@@ -69,15 +70,21 @@ fn rules_know_partners_and_no_proxy() {
 }
 
 #[test]
-fn only_the_harness_knows_the_proxy_and_its_administration() {
-    for known in ["reference-proxy", "reference-proxy-admin"] {
+fn only_the_harness_knows_the_proxy_its_gateway_and_its_administration() {
+    for known in [
+        "reference-gateway",
+        "reference-proxy",
+        "reference-proxy-admin",
+    ] {
         assert!(of_ours("s2spec").contains(known));
         assert!(!of_ours("s2spec-tests").contains(known));
     }
-    assert_eq!(
-        of_ours("reference-proxy-admin"),
-        BTreeSet::from(["reference-proxy".to_owned()])
-    );
+    for beside in ["reference-gateway", "reference-proxy-admin"] {
+        assert_eq!(
+            of_ours(beside),
+            BTreeSet::from(["reference-proxy".to_owned()])
+        );
+    }
 }
 
 #[test]
@@ -90,7 +97,7 @@ fn proxy_and_partners_read_xml_with_different_parsers() {
 
 /// The floors of each crate, from the bottom up. A module may use those below it, and nothing else of
 /// its crate. Modules on one floor do not know each other.
-const FLOORS: [(&str, &[&[&str]]); 5] = [
+const FLOORS: [(&str, &[&[&str]]); 6] = [
     (
         "harness/rules",
         &[
@@ -156,6 +163,20 @@ const FLOORS: [(&str, &[&[&str]]); 5] = [
             &["running"],
             &["check", "csr", "dns", "gateway_config", "partner", "serve"],
             &["setup"],
+        ],
+    ),
+    (
+        "reference-proxy/gateway",
+        &[
+            &["address", "policy", "refusal", "talk"],
+            &["directory"],
+            &["config", "event", "roster"],
+            &["link", "session", "state", "store"],
+            &["door", "hub"],
+            &["local"],
+            &["gateway"],
+            &["serve"],
+            &["command"],
         ],
     ),
 ];
@@ -343,6 +364,7 @@ fn uses_are_found_in_all_forms_and_tests_are_left_out() {
 fn the_proxy_is_touched_in_one_file_of_the_harness() {
     assert_eq!(naming("reference_proxy::"), ["reference.rs"]);
     assert_eq!(naming("reference_proxy_admin::"), ["mod.rs", "proxy.rs"]);
+    assert_eq!(naming("reference_gateway::"), ["gateway.rs", "mod.rs"]);
 }
 
 /// The sources of the harness that contain the text.

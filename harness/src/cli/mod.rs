@@ -9,6 +9,7 @@ mod doctor;
 mod error;
 mod expecting;
 mod explain;
+mod gateway;
 mod init;
 mod json_file;
 mod judging;
@@ -90,6 +91,8 @@ enum Command {
     Init(init::Args),
     /// Run the embedded reference proxy alone, or administer it
     Proxy(ProxyArgs),
+    /// Run the gateway between the proxy and local users, or talk through it
+    Gateway(reference_gateway::command::Args),
 }
 
 /// When to use colours.
@@ -150,6 +153,7 @@ fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Personas(args)) => personas::command(&args),
         Some(Command::Init(args)) => init::command(&args),
         Some(Command::Proxy(args)) => proxy::command(&args),
+        Some(Command::Gateway(args)) => gateway::command(&args),
     };
     result.unwrap_or_else(|error| {
         output::error(&error);

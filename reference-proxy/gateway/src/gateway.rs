@@ -9,11 +9,12 @@ use reference_proxy::Clock;
 use reference_proxy::wire::{Stage, Supervisor, Tasks, gateway_connector};
 use rustls::ClientConfig;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 use crate::address::Bare;
 use crate::config::{Config, ConfigError};
-use crate::event::{Event, SessionId, SignIn, SignInError};
+use crate::door::Door;
+use crate::event::{Event, SignInError};
 use crate::hub::Hub;
 use crate::link::{self, LinkContext};
 use crate::local;
@@ -60,41 +61,6 @@ pub struct Gateway {
     config: Config,
     supervisor: Supervisor,
     patience: Duration,
-}
-
-/// Where users sign in.
-#[derive(Clone, Debug)]
-pub(crate) struct Door {
-    hub: mpsc::Sender<Event>,
-    signed_out: mpsc::UnboundedSender<SessionId>,
-    queue: usize,
-}
-
-impl Door {
-    pub(crate) async fn sign_in(
-        &self,
-        user: &Bare,
-        resource: Option<String>,
-    ) -> Result<Session, SignInError> {
-        let (queue, stanzas) = mpsc::channel(self.queue);
-        let (answer, answered) = oneshot::channel();
-        let wish = SignIn {
-            user: user.clone(),
-            resource,
-            queue,
-            answer,
-        };
-        let sent = self.hub.send(Event::SignIn(wish)).await;
-        sent.map_err(|_| SignInError::Stopped)?;
-        let (id, address) = answered.await.map_err(|_| SignInError::Stopped)??;
-        Ok(Session {
-            id,
-            address,
-            hub: self.hub.clone(),
-            sign_out: self.signed_out.clone(),
-            stanzas,
-        })
-    }
 }
 
 impl Gateway {

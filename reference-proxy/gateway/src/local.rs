@@ -18,7 +18,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use crate::address::Address;
 use crate::config::Limits;
-use crate::gateway::Door;
+use crate::door::Door;
 use crate::session::Session;
 
 /// Pause after a failed accept, usually because file descriptors have run out.

@@ -42,6 +42,8 @@ async fn reload(gateway: &mut Gateway, path: &Path) {
         Err(error) => Err(error),
     };
     if let Err(error) = reloaded {
+        let error = error.to_string();
+        let error = error.strip_prefix("error: ").unwrap_or(&error);
         tracing::error!("the old configuration stays: {error}");
     }
 }

@@ -1,0 +1,16 @@
+//! `s2spec gateway`: hands over to the gateway.
+
+use reference_gateway::command::{Args, Error, run};
+
+use super::error::{CliError, Exit};
+use super::logging;
+
+/// Runs the gateway until a signal stops it, or one of its commands.
+pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
+    logging::start(if args.runs_the_gateway() { "info" } else { "" });
+    match run(args) {
+        Ok(()) => Ok(Exit::Expected),
+        Err(Error::Usage(text)) => Err(CliError::Usage(text)),
+        Err(Error::Environment { doing, source }) => Err(CliError::environment(doing, source)),
+    }
+}
