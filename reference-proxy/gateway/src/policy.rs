@@ -16,6 +16,17 @@ pub struct Policy {
     pub public_cloud: bool,
 }
 
+/// What is wrong with a policy that has one without the other.
+pub const LACKS_FEDERATION: &str = "EnableXmppAccess has no effect without EnableFederationAccess";
+
+impl Policy {
+    /// Whether it allows XMPP partners, but no partners at all.
+    #[must_use]
+    pub fn lacks_federation(self) -> bool {
+        self.xmpp && !self.federation
+    }
+}
+
 /// Which users a policy is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {

@@ -1,16 +1,15 @@
 //! The TOML file: its format, and its conversion to a checked configuration.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use reference_proxy::wire::{Domain, PartnerType, Problem, SettingsReader, from_toml};
 use serde::Deserialize;
 
-use super::{Config, ConfigError, Limits, ProxySettings};
-use crate::address::Bare;
-use crate::directory::{Directory, PublicVerified, Rules, Subscription, User};
-use crate::policy::{Policies, Policy, Scope};
+use super::draft::{Draft, NamedPolicy, partners};
+use super::table::{File, PartnerTable, ProxyTable};
+use super::{Config, ConfigError, ProxySettings, text};
+use crate::policy::LACKS_FEDERATION;
 
 impl Config {
     /// Reads a TOML file, and the one that it names for the partners.
@@ -42,13 +41,6 @@ impl Config {
     }
 }
 
-fn text(path: &Path) -> Result<String, ConfigError> {
-    fs::read_to_string(path).map_err(|source| ConfigError::Read {
-        path: path.to_owned(),
-        source,
-    })
-}
-
 /// The partners in a file of their own, which may be the proxy's.
 fn partners_of(path: &Path) -> Result<BTreeMap<Domain, PartnerType>, ConfigError> {
     from_toml(
@@ -69,109 +61,16 @@ struct PartnersFile {
     partner: Vec<PartnerTable>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct File {
-    domains: Vec<String>,
-    /// Read before, in [`Elsewhere`].
-    partners: Option<String>,
-    state: Option<String>,
-    local: Option<String>,
-    #[serde(default)]
-    public_verified: PublicVerified,
-    #[serde(default)]
-    public_needs_public_cloud_access: bool,
-    link: LinkTable,
-    #[serde(default)]
-    limits: Limits,
-    #[serde(default)]
-    proxy: Vec<ProxyTable>,
-    #[serde(default)]
-    partner: Vec<PartnerTable>,
-    #[serde(default)]
-    policy: Vec<PolicyTable>,
-    #[serde(default)]
-    user: Vec<UserTable>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LinkTable {
-    name: String,
-    certificate: String,
-    key: String,
-    ca: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProxyTable {
-    address: String,
-    name: Option<String>,
-}
-
-/// What a gateway needs to know of a partner; the rest is the proxy's.
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct PartnerTable {
-    domain: String,
-    #[serde(default)]
-    additional_domains: Vec<String>,
-    #[serde(default, rename = "type")]
-    kind: PartnerType,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct PolicyTable {
-    identity: String,
-    #[serde(default, rename = "description")]
-    _description: String,
-    #[serde(default)]
-    enable_federation_access: bool,
-    #[serde(default)]
-    enable_xmpp_access: bool,
-    #[serde(default)]
-    enable_public_cloud_access: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct UserTable {
-    address: String,
-    site: Option<String>,
-    policy: Option<String>,
-    #[serde(default)]
-    branch_appliance: bool,
-    #[serde(default)]
-    contact: Vec<ContactTable>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ContactTable {
-    address: String,
-    #[serde(default)]
-    subscription: Subscription,
-}
-
 fn config(
     file: File,
     elsewhere: Option<BTreeMap<Domain, PartnerType>>,
     reader: &mut SettingsReader<'_>,
 ) -> Option<Config> {
-    let File { link, limits, .. } = file;
+    let (link, limits) = (&file.link, &file.limits);
     let credentials = reader.credentials("link", &link.certificate, &link.key);
     let authorities = reader.authorities(&"link.ca", &link.ca);
     let name = reader.domain(&"link.name", &link.name);
     let proxies = proxies(&file.proxy, reader);
-    let domains = reader.domains("domains", &file.domains);
-    if domains.is_empty() {
-        reader.problem(Problem::new(
-            "domains",
-            "at least one domain must be served",
-        ));
-    }
     if let (Some(_), false) = (&file.partners, file.partner.is_empty()) {
         let problem = Problem::new("partners", "partners are listed here and in another file");
         reader.problem(problem.help("keep either `partners` or the tables `[[partner]]`"));
@@ -190,40 +89,19 @@ fn config(
             reader.problem(Problem::new(&place, "at least 1"));
         }
     }
-    let policies = policies(&file.policy, reader);
-    let mut directory = Directory {
-        domains: domains.into_iter().collect(),
-        users: BTreeMap::new(),
-        partners: elsewhere.unwrap_or_else(|| partners(&file.partner, reader)),
-        policies,
-        rules: Rules {
-            public_verified: file.public_verified,
-            public_needs_public_cloud: file.public_needs_public_cloud_access,
-            refresh: limits.subscription_refresh_interval,
-            contacts: limits.contacts,
-        },
-    };
-    for (index, table) in file.user.iter().enumerate() {
-        let place = format!("user[{index}]");
-        if let Some((address, user)) = user(&place, table, &directory, reader)
-            && directory.users.insert(address, user).is_some()
-        {
-            let place = format!("{place}.address");
-            let message = format!("`{}` is listed already", table.address);
-            reader.problem(Problem::new(&place, message));
-        }
-    }
+    let draft = Draft::of(&file, elsewhere, reader);
+    warn(&draft);
     let path = |text: Option<String>| text.map(|text| reader.folder().join(text));
     let (state, local) = (path(file.state), path(file.local));
     Some(Config {
-        directory,
+        directory: draft.directory,
         state,
         local,
         credentials: credentials?,
         authorities: authorities?,
         name: name?,
         proxies,
-        limits,
+        limits: file.limits,
     })
 }
 
@@ -267,112 +145,14 @@ fn proxies(tables: &[ProxyTable], reader: &mut SettingsReader<'_>) -> Vec<ProxyS
     proxies
 }
 
-fn partners(
-    tables: &[PartnerTable],
-    reader: &mut SettingsReader<'_>,
-) -> BTreeMap<Domain, PartnerType> {
-    let mut partners = BTreeMap::new();
-    for (index, table) in tables.iter().enumerate() {
-        let place = format!("partner[{index}].domain");
-        let further = format!("partner[{index}].additional-domains");
-        let domain = reader.domain(&place, &table.domain);
-        for domain in domain
-            .into_iter()
-            .chain(reader.domains(&further, &table.additional_domains))
-        {
-            if partners.insert(domain.clone(), table.kind).is_some() {
-                let message = format!("`{domain}` is a partner's domain already");
-                reader.problem(Problem::new(&place, message));
-            }
-        }
-    }
-    partners
-}
-
-fn policies(tables: &[PolicyTable], reader: &mut SettingsReader<'_>) -> Policies {
-    let mut policies = Policies::default();
-    for (index, table) in tables.iter().enumerate() {
-        let place = format!("policy[{index}].identity");
-        let identity = &table.identity;
-        let scope = Scope::parse(identity);
-        let scope = scope.map_err(|error| Problem::new(&place, format!("`{identity}`: {error}")));
-        let Some(scope) = reader.keep(scope) else {
-            continue;
-        };
-        let policy = Policy {
-            federation: table.enable_federation_access,
-            xmpp: table.enable_xmpp_access,
-            public_cloud: table.enable_public_cloud_access,
-        };
-        if policy.xmpp && !policy.federation {
-            tracing::warn!(
-                identity,
-                "enable-xmpp-access has no effect without enable-federation-access"
-            );
-        }
-        if !policies.add(scope, policy) {
-            let message = format!("there is a policy `{identity}` already");
-            reader.problem(Problem::new(&place, message));
-        }
-    }
-    policies
-}
-
-fn user(
-    place: &str,
-    table: &UserTable,
-    directory: &Directory,
-    reader: &mut SettingsReader<'_>,
-) -> Option<(Bare, User)> {
-    let at_address = format!("{place}.address");
-    let address = bare(&at_address, &table.address, reader);
-    if let Some(address) = &address
-        && !directory.domains.contains(address.domain())
+/// Warns of policies that are written as if they did more.
+fn warn(draft: &Draft) {
+    for NamedPolicy {
+        identity, policy, ..
+    } in &draft.policies
     {
-        let message = format!("`{}` is not one of the served domains", address.domain());
-        reader.problem(Problem::new(&at_address, message).help("add it to `domains`"));
-    }
-    let site = table
-        .site
-        .as_ref()
-        .map(|name| Scope::Site(name.to_lowercase()));
-    let policy = table.policy.as_ref().and_then(|name| {
-        let place = format!("{place}.policy");
-        let scope = match Scope::parse(name) {
-            Ok(scope @ Scope::User(_)) if directory.policies.contains(&scope) => Ok(scope),
-            Ok(Scope::User(_)) => {
-                Err("no such policy: add a table `[[policy]]` with this identity")
-            }
-            Ok(Scope::Global | Scope::Site(_)) => Err("applies by itself and cannot be granted"),
-            Err(_) => Err("expected the identity of a policy"),
-        };
-        reader.keep(scope.map_err(|why| Problem::new(&place, format!("`{name}`: {why}"))))
-    });
-    let mut contacts = BTreeMap::new();
-    for (index, contact) in table.contact.iter().enumerate() {
-        let place = format!("{place}.contact[{index}].address");
-        if let Some(address) = bare(&place, &contact.address, reader)
-            && contacts.insert(address, contact.subscription).is_some()
-        {
-            let message = format!("`{}` is listed already", contact.address);
-            reader.problem(Problem::new(&place, message));
+        if policy.lacks_federation() {
+            tracing::warn!(identity, "{LACKS_FEDERATION}");
         }
     }
-    if contacts.len() > directory.rules.contacts {
-        let message = format!("more than {} contacts", directory.rules.contacts);
-        let problem = Problem::new(&at_address, message);
-        reader.problem(problem.help("raise `limits.contacts`"));
-    }
-    let user = User {
-        site,
-        policy,
-        branch_appliance: table.branch_appliance,
-        contacts,
-    };
-    Some((address?, user))
-}
-
-fn bare(place: &str, text: &str, reader: &mut SettingsReader<'_>) -> Option<Bare> {
-    let address = Bare::user(text);
-    reader.keep(address.map_err(|error| Problem::new(place, format!("`{text}`: {error}"))))
 }

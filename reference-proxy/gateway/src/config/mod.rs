@@ -1,12 +1,17 @@
 //! The configuration of a gateway. A [`Config`] is proof that a file passed every check.
 
+mod draft;
 mod file;
+mod table;
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reference_proxy::wire::{Authorities, Credentials, Domain, seconds};
 use serde::Deserialize;
+
+pub use draft::{Draft, NamedPolicy};
 
 use crate::directory::Directory;
 
@@ -95,6 +100,13 @@ impl Limits {
             ..self.clone()
         }
     }
+}
+
+fn text(path: &Path) -> Result<String, ConfigError> {
+    fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 pub use reference_proxy::config::ConfigError;
