@@ -159,7 +159,7 @@ const FLOORS: [(&str, &[&[&str]]); 6] = [
         "reference-proxy/admin",
         &[
             &["cmdlet", "error"],
-            &["output", "store", "value"],
+            &["output", "store", "tables", "value"],
             &["running"],
             &["check", "csr", "dns", "gateway_config", "partner", "serve"],
             &["setup"],

@@ -15,6 +15,7 @@ mod running;
 mod serve;
 mod setup;
 mod store;
+mod tables;
 mod value;
 
 use std::ffi::OsString;
