@@ -79,12 +79,11 @@ fn only_the_harness_knows_the_proxy_its_gateway_and_its_administration() {
         assert!(of_ours("s2spec").contains(known));
         assert!(!of_ours("s2spec-tests").contains(known));
     }
-    for beside in ["reference-gateway", "reference-proxy-admin"] {
-        assert_eq!(
-            of_ours(beside),
-            BTreeSet::from(["reference-proxy".to_owned()])
-        );
-    }
+    let ours = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    let known: BTreeSet<String> = ours(&["reference-proxy"]);
+    assert_eq!(of_ours("reference-gateway"), known);
+    let known: BTreeSet<String> = ours(&["reference-gateway", "reference-proxy"]);
+    assert_eq!(of_ours("reference-proxy-admin"), known);
 }
 
 #[test]
@@ -161,7 +160,15 @@ const FLOORS: [(&str, &[&[&str]]); 6] = [
             &["cmdlet", "error"],
             &["output", "store", "tables", "value"],
             &["running"],
-            &["check", "csr", "dns", "gateway_config", "partner", "serve"],
+            &[
+                "check",
+                "csr",
+                "dns",
+                "gateway_config",
+                "partner",
+                "policy",
+                "serve",
+            ],
             &["setup"],
         ],
     ),

@@ -5,6 +5,7 @@ mod dns;
 mod gateway_config;
 mod page;
 mod partner;
+mod policy;
 mod setup;
 
 use std::fs;
@@ -122,6 +123,7 @@ impl Place {
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .env("S2SPEC_CONFIG", "proxy.toml")
+            .env("S2SPEC_GATEWAY_CONFIG", "gateway.toml")
             .env("COLUMNS", "80")
             .env("NO_COLOR", "1")
             .env_remove("RUST_LOG");

@@ -11,6 +11,7 @@ mod error;
 mod gateway_config;
 mod output;
 mod partner;
+mod policy;
 mod running;
 mod serve;
 mod setup;
@@ -42,6 +43,8 @@ enum Command {
     Check,
     /// Allow partners, change and show them (…-CsXmppAllowedPartner)
     Partner(partner::Args),
+    /// Decide who may talk to partners (…-CsExternalAccessPolicy)
+    Policy(policy::Args),
     /// Show and change limits and times (…-CsXmppGatewayConfiguration)
     GatewayConfig(gateway_config::Args),
     /// Go the whole way from nothing to a proxy that federates
@@ -82,14 +85,14 @@ pub fn understood(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString
 /// # Errors
 /// See [`Error`].
 pub fn run(args: &Args) -> Result<Exit, Error> {
-    let config = args.config()?;
     match &args.command {
-        None => serve::command(config),
-        Some(Command::Check) => check::command(config),
-        Some(Command::Partner(args)) => partner::command(config, args),
-        Some(Command::GatewayConfig(args)) => gateway_config::command(config, args),
-        Some(Command::Setup(args)) => setup::command(config, args),
-        Some(Command::Csr(args)) => csr::command(config, args),
-        Some(Command::Dns(args)) => dns::command(config, args),
+        None => serve::command(args.config()?),
+        Some(Command::Check) => check::command(args.config()?),
+        Some(Command::Partner(options)) => partner::command(args.config()?, options),
+        Some(Command::Policy(policy)) => policy::command(policy),
+        Some(Command::GatewayConfig(options)) => gateway_config::command(args.config()?, options),
+        Some(Command::Setup(options)) => setup::command(args.config()?, options),
+        Some(Command::Csr(options)) => csr::command(args.config()?, options),
+        Some(Command::Dns(options)) => dns::command(args.config()?, options),
     }
 }
