@@ -2,6 +2,7 @@
 
 mod csr;
 mod dns;
+mod gateway;
 mod gateway_config;
 mod page;
 mod partner;

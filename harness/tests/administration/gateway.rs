@@ -1,0 +1,221 @@
+//! `s2spec gateway`, its signals, and its `check`, `listen` and `send`.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use simulated_partners::persona::{Certificate, Key};
+use simulated_partners::pki::Authority;
+use tempfile::TempDir;
+
+/// A gateway whose proxy is not there.
+fn file() -> String {
+    let authority = Authority::new(1);
+    let names = ["gateway.contoso.com"];
+    let identity = authority.issue(&names, Certificate::Good, Key::P256);
+    let identity = identity.expect("a certificate");
+    format!(
+        "domains = [\"contoso.com\"]\nlocal = \"gateway.sock\"\nstate = \"gateway.state\"\n\
+         [link]\nname = \"gateway.contoso.com\"\n\
+         certificate = '''{}'''\nkey = '''{}'''\nca = '''{}'''\n\
+         [[proxy]]\naddress = \"localhost:1\"\n\
+         [[partner]]\ndomain = \"fabrikam.com\"\ntype = \"federated\"\n\
+         [[policy]]\nidentity = \"global\"\nenable-federation-access = true\n\
+         enable-xmpp-access = true\n[[user]]\naddress = \"ana@contoso.com\"\n",
+        identity.chain_pem(),
+        identity.key_pem(),
+        authority.root_pem(),
+    )
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_s2spec"));
+    command
+        .arg("gateway")
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .env("S2SPEC_GATEWAY_CONFIG", "gateway.toml")
+        .env("NO_COLOR", "1")
+        .env_remove("RUST_LOG");
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command(folder, arguments).output().expect("it runs");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (status.code(), text(stdout), text(stderr))
+}
+
+/// How long a gateway may take for anything.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A gateway that runs, ended with the test.
+struct Running {
+    child: Child,
+    log: mpsc::Receiver<String>,
+}
+
+impl Running {
+    fn start(folder: &Path) -> Self {
+        let mut command = command(folder, &[]);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+        let lines = BufReader::new(child.stderr.take().expect("its log")).lines();
+        let (line, log) = mpsc::channel();
+        thread::spawn(move || {
+            for read in lines.map_while(Result::ok) {
+                let _ = line.send(read);
+            }
+        });
+        Self { child, log }
+    }
+
+    /// Reads the log up to a line with this text.
+    fn logs(&self, wanted: &str) {
+        let mut all = Vec::new();
+        while !all
+            .last()
+            .is_some_and(|line: &String| line.contains(wanted))
+        {
+            match self.log.recv_timeout(PATIENCE) {
+                Ok(line) => all.push(line),
+                Err(error) => panic!("no {wanted:?}: {error}: {all:#?}"),
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).expect("it lives");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("gateway.toml"), file()).expect("written");
+    folder
+}
+
+#[test]
+fn a_gateway_runs_reloads_and_stops_by_signals() {
+    let folder = folder();
+    let path = folder.path();
+    let name = path.join("gateway.toml");
+    let good = fs::read_to_string(&name).expect("a file");
+    let mut gateway = Running::start(path);
+    gateway.logs("gateway started");
+    let (code, out, _) = run(
+        path,
+        &[
+            "send",
+            "--from",
+            "ana@contoso.com",
+            "--to",
+            "bob@fabrikam.com",
+            "--body",
+            "¡<hola>!",
+            "--wait",
+            "1",
+        ],
+    );
+    assert_eq!(code, Some(0));
+    assert!(out.contains("no proxy is connected"), "{out}");
+    gateway.logs("signed out");
+    fs::write(&name, good.replace("federated", "fedrated")).expect("written");
+    gateway.signal(Signal::HUP);
+    gateway.logs(
+        "the old configuration stays: unknown variant `fedrated`, expected one of `federated`",
+    );
+    fs::write(&name, good.replace("enable-xmpp-access = true", "")).expect("written");
+    gateway.signal(Signal::HUP);
+    gateway.logs("configuration reloaded");
+    let (_, out, _) = run(
+        path,
+        &[
+            "send",
+            "--from",
+            "ana@contoso.com",
+            "--to",
+            "bob@fabrikam.com",
+            "--presence",
+            "subscribe",
+            "--wait",
+            "1",
+        ],
+    );
+    assert!(out.contains("lacks EnableXmppAccess"), "{out}");
+    let mut listener = command(path, &["listen", "--as", "ana@contoso.com"]);
+    let mut listener = listener
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    gateway.logs("signed in");
+    gateway.signal(Signal::TERM);
+    gateway.logs("gateway stopped");
+    assert_eq!(gateway.child.wait().expect("it ends").code(), Some(0));
+    assert_eq!(listener.wait().expect("it ends").code(), Some(3));
+    assert!(!path.join("gateway.sock").exists());
+}
+
+#[test]
+fn mistakes_are_told() {
+    let folder = folder();
+    let path = folder.path();
+    let (code, out, _) = run(path, &["check"]);
+    assert_eq!(
+        (code, out.as_str()),
+        (Some(0), "gateway.toml can be used\n")
+    );
+    for (arguments, code, said) in [
+        (&["check", "--config", "none.toml"][..], 3, "No such file"),
+        (
+            &[
+                "send",
+                "--from",
+                "ana",
+                "--to",
+                "b@c.example",
+                "--body",
+                "x",
+            ],
+            2,
+            "--from ana: expected `user@domain`",
+        ),
+        (
+            &["send", "--from", "ana@contoso.com", "--to", "b@c.example"],
+            2,
+            "--body <TEXT>",
+        ),
+        (
+            &["listen", "--as", "ana@contoso.com"],
+            3,
+            "no gateway listens at gateway.sock",
+        ),
+    ] {
+        let (ended, _, err) = run(path, arguments);
+        assert_eq!(ended, Some(code), "{arguments:?}: {err}");
+        assert!(err.contains(said), "{arguments:?}: {err}");
+    }
+    let without = file().replace("local = \"gateway.sock\"\n", "");
+    fs::write(path.join("gateway.toml"), without).expect("written");
+    let (code, _, err) = run(path, &["listen", "--as", "ana@contoso.com"]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("the gateway has no local socket"), "{err}");
+}
