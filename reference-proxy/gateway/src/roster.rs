@@ -1,6 +1,7 @@
 //! Contact lists with the state of each subscription (RFC 6121 §3, appendix A).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -77,10 +78,11 @@ impl Entry {
     }
 }
 
-/// The contact lists of all users.
+/// The contact lists of all users. Clones share those that do not change, so that it can be saved while
+/// it does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roster {
-    users: BTreeMap<Bare, BTreeMap<Bare, Entry>>,
+    users: BTreeMap<Bare, Arc<BTreeMap<Bare, Entry>>>,
 }
 
 impl Roster {
@@ -92,7 +94,7 @@ impl Roster {
 
     /// The contacts of a user.
     pub fn of(&self, user: &Bare) -> impl Iterator<Item = (&Bare, &Entry)> {
-        self.users.get(user).into_iter().flatten()
+        self.users.get(user).into_iter().flat_map(|all| all.iter())
     }
 
     /// All entries: user, contact, entry.
@@ -104,21 +106,17 @@ impl Roster {
         })
     }
 
-    pub(crate) fn len(&self, user: &Bare) -> usize {
-        self.users.get(user).map_or(0, BTreeMap::len)
-    }
-
     pub(crate) fn entry(&mut self, user: &Bare, contact: &Bare) -> Option<&mut Entry> {
-        self.users.get_mut(user)?.get_mut(contact)
+        Arc::make_mut(self.users.get_mut(user)?).get_mut(contact)
     }
 
     /// Puts an entry in place of the present one. One that says nothing is dropped.
     pub(crate) fn put(&mut self, user: &Bare, contact: &Bare, entry: Entry) {
         if !entry.is_empty() {
             let contacts = self.users.entry(user.clone()).or_default();
-            contacts.insert(contact.clone(), entry);
+            Arc::make_mut(contacts).insert(contact.clone(), entry);
         } else if let Some(contacts) = self.users.get_mut(user) {
-            contacts.remove(contact);
+            Arc::make_mut(contacts).remove(contact);
             if contacts.is_empty() {
                 self.users.remove(user);
             }

@@ -141,11 +141,11 @@ fn one_save_at_a_time_and_the_last_state_at_the_end() {
         );
         hub.save();
     }
-    assert_eq!(rosters.try_recv().expect("saved").len(&ana()), 1);
+    assert_eq!(rosters.try_recv().expect("saved").of(&ana()).count(), 1);
     assert!(rosters.try_recv().is_err(), "the first one is not done");
     hub.take(Event::Saved);
     hub.save();
-    assert_eq!(rosters.try_recv().expect("saved").len(&ana()), 3);
+    assert_eq!(rosters.try_recv().expect("saved").of(&ana()).count(), 3);
     hub.take(Event::Saved);
     hub.save();
     assert!(rosters.try_recv().is_err(), "nothing has changed");

@@ -100,7 +100,7 @@ impl State {
         kind: PartnerType,
     ) -> Decision {
         let mut entry = self.entry(user, contact);
-        if !self.has_room(user, contact) {
+        if !entry.listed && !self.has_room(user, contact, false) {
             return refuse_partner(stanza, Refusal::ContactsFull);
         }
         let by_invitation = kind == PartnerType::PublicVerified

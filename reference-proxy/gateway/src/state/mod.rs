@@ -148,10 +148,18 @@ impl State {
         }
     }
 
-    /// Whether a new contact still fits into the user's list.
-    fn has_room(&self, user: &Bare, contact: &Bare) -> bool {
-        let known = self.roster.get(user, contact).is_some();
-        known || self.roster.len(user) < self.directory.rules.contacts
+    /// Whether there is room for a contact that the user adds, or for one that adds the user. They are
+    /// counted apart, so that strangers do not fill the user's list.
+    fn has_room(&self, user: &Bare, contact: &Bare, listed: bool) -> bool {
+        let is_known = self
+            .roster
+            .get(user, contact)
+            .is_some_and(|entry| entry.listed == listed);
+        let like_it = self
+            .roster
+            .of(user)
+            .filter(|(_, entry)| entry.listed == listed);
+        is_known || like_it.count() < self.directory.rules.contacts
     }
 
     /// Whether the two may communicate, contact list included.

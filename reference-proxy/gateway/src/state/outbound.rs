@@ -88,7 +88,7 @@ impl State {
 
     /// The user adds the contact and asks to see it (RFC 6121 §3.1.2).
     fn ask(&mut self, user: &Bare, contact: &Bare) -> Result<Vec<Action>, Refusal> {
-        if !self.has_room(user, contact) {
+        if !self.has_room(user, contact, true) {
             return Err(Refusal::ContactsFull);
         }
         let mut entry = self.entry(user, contact);

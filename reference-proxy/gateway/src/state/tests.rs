@@ -1,26 +1,15 @@
 //! What follows from what, over several steps.
 
-use std::time::Duration;
-
+use super::Action;
 use super::fixture::{ANA, BEN, FRIENDS, World, bare, directory, in_short, shown, subscribed};
-use super::{Action, State};
 use crate::directory::{PublicVerified, Subscription};
-use crate::policy::Policies;
 use crate::refusal::Refusal;
-use crate::roster::Roster;
-use reference_proxy::wire::PartnerType;
 
 const FAY: &str = FRIENDS[0];
-const UMA: &str = FRIENDS[2];
 
 fn entry(world: &World, user: &str, contact: &str) -> (bool, bool, bool, bool, bool) {
     let entry = world.state.entry(&bare(user), &bare(contact));
     (entry.listed, entry.to, entry.from, entry.asked, entry.asks)
-}
-
-fn reload(world: &mut World, directory: crate::directory::Directory) -> Vec<String> {
-    let actions = world.state.reload(directory);
-    shown(&actions)
 }
 
 #[test]
@@ -209,186 +198,20 @@ fn last_words_go_only_where_notes_may() {
 }
 
 #[test]
-fn subscriptions_are_refreshed_and_silent_contacts_go() {
-    let mut world = World::new(directory());
-    assert_eq!(world.state.due(), None, "nobody is there");
-    world = World::busy(subscribed(Subscription::Both));
-    let interval = world.state.directory().rules.refresh;
-    assert_eq!(interval, Duration::from_secs(28_800));
-    let due = world.state.due().expect("Ana is there");
-    assert_eq!(due, world.now + interval);
-    world.gets(&format!("<presence from='{FAY}/r' to='{ANA}'/>"));
-    world.gets(&format!("<presence from='{UMA}/r' to='{ANA}'/>"));
-    assert_eq!(world.state.refresh(due - Duration::from_secs(1)), []);
-    let first = shown(&world.state.refresh(due));
-    assert_eq!(first.len(), 6, "{first:#?}");
-    assert_eq!(
-        first.iter().filter(|line| line.contains("'probe'")).count(),
-        3
-    );
-    // Fay answers, Uma does not.
-    world.now = due + Duration::from_secs(1);
-    world.gets(&format!("<presence from='{FAY}/r' to='{ANA}'/>"));
-    let second = shown(&world.state.refresh(due + interval));
-    let gone: Vec<&String> = second
-        .iter()
-        .filter(|line| line.starts_with("to "))
-        .collect();
-    assert_eq!(
-        gone,
-        [&format!(
-            "to {ANA} <presence from='{UMA}/r' to='{ANA}' type='unavailable'/>"
-        )]
-    );
-    let third = shown(&world.state.refresh(due + interval * 2));
-    let gone: Vec<&String> = third
-        .iter()
-        .filter(|line| line.starts_with("to "))
-        .collect();
-    assert_eq!(
-        gone,
-        [&format!(
-            "to {ANA} <presence from='{FAY}/r' to='{ANA}' type='unavailable'/>"
-        )]
-    );
-}
-
-#[test]
-fn a_request_without_an_answer_is_repeated() {
-    let mut world = World::busy(directory());
-    world.says(ANA, &format!("<presence type='subscribe' to='{FAY}'/>"));
-    let due = world.state.due().expect("Ana is there");
-    let repeated = format!("out <presence from='{ANA}' to='{FAY}' type='subscribe'/>");
-    assert!(shown(&world.state.refresh(due)).contains(&repeated));
-}
-
-#[test]
-fn presence_is_withdrawn_when_a_partner_is_removed() {
-    let mut world = World::busy(subscribed(Subscription::Both));
-    world.gets(&format!("<presence from='{FAY}/r' to='{ANA}'/>"));
-    world.gets("<presence type='subscribe' from='s@federated.example' to='ben@contoso.com'/>");
-    let mut without = subscribed(Subscription::Both);
-    without
-        .partners
-        .retain(|_, kind| *kind != PartnerType::Federated);
-    assert_eq!(
-        reload(&mut world, without.clone()),
-        [
-            format!("to {ANA} <presence from='{FAY}/r' to='{ANA}' type='unavailable'/>"),
-            format!("out <presence from='{ANA}/x' to='{FAY}' type='unavailable'/>"),
-            format!("out <presence from='{ANA}' to='{FAY}' type='unsubscribed'/>"),
-            format!("out <presence from='{ANA}' to='{FAY}' type='unsubscribe'/>"),
-            format!("out <presence from='{BEN}/x' to='s@federated.example' type='unavailable'/>"),
-            format!("out <presence from='{BEN}' to='s@federated.example' type='unsubscribed'/>"),
-        ]
-    );
-    assert!(world.state.take_changed());
-    assert_eq!(reload(&mut world, without), [""; 0], "once is enough");
-}
-
-#[test]
-fn access_that_is_taken_hides_and_access_that_is_given_shows() {
-    let mut world = World::busy(subscribed(Subscription::Both));
-    let mut closed = subscribed(Subscription::Both);
-    closed.policies = Policies::default();
-    let hidden = reload(&mut world, closed);
-    assert_eq!(hidden.len(), 3, "{hidden:#?}");
-    assert!(
-        hidden
-            .iter()
-            .all(|line| line.contains("type='unavailable'")),
-        "{hidden:#?}"
-    );
-    let shown = reload(&mut world, subscribed(Subscription::Both));
-    assert_eq!(
-        shown.iter().filter(|line| line.contains("'probe'")).count(),
-        3,
-        "{shown:#?}"
-    );
-    assert_eq!(
-        shown
-            .iter()
-            .filter(|line| line.contains("<show>dnd</show>"))
-            .count(),
-        3
-    );
-}
-
-#[test]
-fn a_partner_that_becomes_unverified_keeps_its_listed_contacts_only() {
-    let mut world = World::busy(subscribed(Subscription::Both));
-    world.gets("<presence type='subscribe' from='s@federated.example' to='ana@contoso.com'/>");
-    let mut strict = subscribed(Subscription::Both);
-    strict
-        .partners
-        .values_mut()
-        .for_each(|kind| *kind = PartnerType::PublicUnverified);
-    assert_eq!(
-        reload(&mut world, strict),
-        [
-            "out <presence from='ana@contoso.com/x' to='s@federated.example' type='unavailable'/>",
-            "out <presence from='ana@contoso.com' to='s@federated.example' type='unsubscribed'/>",
-        ]
-    );
-    assert!(entry(&world, ANA, FAY).2);
-}
-
-#[test]
-fn configuration_counts_where_it_changes_and_else_what_happened_since() {
-    let mut world = World::busy(subscribed(Subscription::Both));
-    world.gets(&format!(
-        "<presence type='unsubscribed' from='{FAY}' to='{ANA}'/>"
-    ));
-    world.says(
-        ANA,
-        "<presence type='subscribe' to='new@federated.example'/>",
-    );
-    // A restart with the same configuration.
-    let saved = world.state.roster().clone();
-    let (state, actions) = State::new(subscribed(Subscription::Both), saved.clone());
-    assert_eq!(actions, []);
-    assert_eq!(*state.roster(), saved);
-    // A restart with another one.
-    let mut other = subscribed(Subscription::Both);
-    let ana = other.users.get_mut(&bare(ANA)).expect("Ana");
-    ana.contacts.insert(bare(FAY), Subscription::To);
-    ana.contacts.remove(&bare(UMA));
-    let (state, actions) = State::new(other.clone(), saved.clone());
-    let texts = shown(&actions);
-    assert_eq!(
-        texts,
-        [
-            format!("out <presence from='{ANA}' to='{UMA}' type='unsubscribed'/>"),
-            format!("out <presence from='{ANA}' to='{UMA}' type='unsubscribe'/>"),
-            format!("out <presence from='{ANA}' to='{FAY}' type='unsubscribed'/>"),
-        ]
-    );
-    assert!(
-        state
-            .roster()
-            .get(&bare(ANA), &bare(FAY))
-            .is_some_and(|entry| entry.to)
-    );
-    assert!(
-        state
-            .roster()
-            .get(&bare(ANA), &bare("new@federated.example"))
-            .is_some()
-    );
-    // A user who is gone.
-    other.users.remove(&bare(ANA));
-    let (state, actions) = State::new(other, saved);
-    assert_eq!(*state.roster(), Roster::default());
-    assert!(actions.len() > 4, "{actions:?}");
-}
-
-#[test]
 fn contact_lists_are_bounded() {
     let mut small = directory();
     small.rules.contacts = 3;
     let mut world = World::busy(small);
-    let request = "<presence type='subscribe' from='s@federated.example' to='ana@contoso.com'/>";
-    assert_eq!(in_short(&world.gets(request)), "resource-constraint");
+    for number in 0..4 {
+        let request =
+            format!("<presence type='subscribe' from='s{number}@federated.example' to='{ANA}'/>");
+        let expected = if number < 3 {
+            "subscribed + presence"
+        } else {
+            "resource-constraint"
+        };
+        assert_eq!(in_short(&world.gets(&request)), expected);
+    }
     let wish = "<presence type='subscribe' to='s@federated.example'/>";
     assert_eq!(in_short(&world.says(ANA, wish)), "resource-constraint");
     let known = format!("<presence type='subscribe' from='{FAY}' to='{ANA}'/>");

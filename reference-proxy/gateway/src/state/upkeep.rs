@@ -202,3 +202,6 @@ impl State {
         actions
     }
 }
+
+#[cfg(test)]
+mod tests;
