@@ -93,6 +93,12 @@ impl Hub {
             self.save();
             let clock = self.clock.clone();
             let due = self.state.due();
+            // However many events wait.
+            if due.is_some_and(|due| due <= clock.now()) {
+                let actions = self.state.refresh(clock.now());
+                self.act(actions, Cause::Own);
+                continue;
+            }
             let waiting = async {
                 tokio::select! {
                     // A session's last stanzas go before its end.
@@ -106,25 +112,25 @@ impl Hub {
                 None => waiting.await,
                 Some(due) => match clock.timeout_at(due, waiting).await {
                     Ok(turn) => turn,
-                    Err(_) => Some(Turn::Refresh),
+                    Err(_) => continue,
                 },
             };
             match turn {
                 None => break,
                 Some(Turn::Event(event)) => self.take(event),
                 Some(Turn::SignOut(id)) => self.sign_out(id),
-                Some(Turn::Refresh) => {
-                    let actions = self.state.refresh(self.clock.now());
-                    self.act(actions, Cause::Own);
-                }
             }
+        }
+        // What has been taken over is still decided. The rest stays with links and sessions, which see
+        // that the channel is closed.
+        events.close();
+        while let Ok(event) = events.try_recv() {
+            self.take(event);
         }
         let ids: Vec<SessionId> = self.sessions.keys().copied().collect();
         for id in ids {
             self.sign_out(id);
         }
-        // The saver may wait for room in it.
-        drop(events);
         if self.state.take_changed() || self.unsaved {
             // Waits for the one before. The saver ends when the last sender is dropped.
             let _ = self.save.send(self.state.roster().clone()).await;
@@ -147,10 +153,16 @@ impl Hub {
                 }
             }
             Event::LinkUp(id, queue) => {
+                let was_alone = self.links.is_empty();
                 self.links.insert(id, queue);
                 self.count.send_replace(self.links.len());
                 for stanza in std::mem::take(&mut self.owed) {
                     self.send_out(stanza, Cause::Own);
+                }
+                if was_alone {
+                    // Presence has not reached anybody meanwhile, in either direction.
+                    let actions = self.state.announce(self.clock.now());
+                    self.act(actions, Cause::Own);
                 }
             }
             Event::LinkDown(id, left) => {
@@ -217,6 +229,8 @@ impl Hub {
             }
         }
         match cause {
+            // It is repeated as soon as there is a link.
+            Cause::Session(_, sent) if is_broadcast(sent) && !is_full => {}
             Cause::Session(id, sent) => self.return_to(id, sent, is_full),
             Cause::Left if stanza.kind == Kind::Message => self.bounce(&stanza),
             Cause::Own | Cause::Left if !is_full && self.owed.len() < OWED => {
@@ -350,8 +364,12 @@ impl Hub {
 
 enum Turn {
     Event(Event),
-    Refresh,
     SignOut(SessionId),
+}
+
+/// Whether it is presence for all who see the user.
+fn is_broadcast(stanza: &Stanza) -> bool {
+    stanza.kind == Kind::Presence && stanza.to.is_none()
 }
 
 /// One line for each stanza that does not pass: who, whom, and why. Never what it says.

@@ -12,6 +12,7 @@ use reference_proxy::wire::{
 use rustls::ClientConfig;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc::error::SendError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -194,7 +195,10 @@ async fn read(
     loop {
         match incoming.next().await {
             Ok(Frame::Stanza(stanza)) => {
-                if context.hub.send(Event::FromLink(id, stanza)).await.is_err() {
+                if let Err(SendError(Event::FromLink(_, stanza))) =
+                    context.hub.send(Event::FromLink(id, stanza)).await
+                {
+                    stanza.dropped(STOPPING);
                     return Ok(STOPPING.to_owned());
                 }
             }

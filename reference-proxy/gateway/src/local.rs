@@ -90,7 +90,7 @@ async fn serve(stream: UnixStream, door: Door, limits: Limits, clock: Clock, mut
         () = stop.asked() => return,
     };
     match session {
-        Ok(Ok(session)) => carry(connection, session, &mut stop).await,
+        Ok(Ok(session)) => carry(connection, session).await,
         Ok(Err(reason)) => tracing::warn!(reason, "a local connection is refused"),
         Err(_) => tracing::warn!(reason = "too slow", "a local connection is refused"),
     }
@@ -128,14 +128,14 @@ async fn open(connection: &mut Connection, door: &Door) -> Result<Session, Strin
     }
 }
 
-async fn carry(connection: Connection, mut session: Session, stop: &mut Stop) {
+/// Carries stanzas until the client goes, or the hub ends the session, as it does when the gateway stops.
+async fn carry(connection: Connection, mut session: Session) {
     tracing::info!(user = session.address(), "signed in");
     let (mut incoming, mut outgoing) = connection.split();
     loop {
         let turn = tokio::select! {
             turn = read(&mut incoming) => turn,
             stanza = session.next() => stanza.map_or(Turn::End, Turn::Out),
-            () = stop.asked() => Turn::End,
         };
         match turn {
             Turn::In(stanza) => {

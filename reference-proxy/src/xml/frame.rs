@@ -94,7 +94,7 @@ impl Stanza {
     }
 
     /// Logs that nobody gets it, and why. Nothing of what it says is logged.
-    pub(crate) fn dropped(&self, why: &str) {
+    pub fn dropped(&self, why: &str) {
         let Self {
             kind,
             from,

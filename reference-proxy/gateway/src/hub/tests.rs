@@ -4,7 +4,7 @@ use super::*;
 use crate::directory::{Directory, User};
 use crate::policy::{Policies, Policy, Scope};
 use crate::session::stanza;
-use reference_proxy::wire::{Domain, PartnerType, ReadError};
+use reference_proxy::wire::{Domain, PartnerType, ReadError, Supervisor};
 
 fn hub() -> (Hub, mpsc::Receiver<Roster>) {
     let mut policies = Policies::default();
@@ -149,6 +149,42 @@ fn one_save_at_a_time_and_the_last_state_at_the_end() {
     hub.take(Event::Saved);
     hub.save();
     assert!(rosters.try_recv().is_err(), "nothing has changed");
+}
+
+#[test]
+fn presence_without_a_link_is_repeated_when_there_is_one() {
+    let (mut hub, _rosters) = hub();
+    let request = "<presence type='subscribe' from='bob@fabrikam.com' to='ana@contoso.com'/>";
+    let request = stanza(request).expect("a stanza");
+    hub.state.decide(Source::Partner, &request, hub.clock.now());
+    let (id, mut ana) = session(&mut hub, 8);
+    let presence = stanza("<presence><show>dnd</show></presence>").expect("a stanza");
+    hub.take(Event::FromSession(id, presence));
+    assert!(ana.try_recv().is_err(), "no error for it");
+    let (_, mut stanzas) = link(&mut hub, 0, 8);
+    let shown = stanzas.try_recv().expect("presence");
+    assert_eq!(shown.to.as_deref(), Some("bob@fabrikam.com"));
+}
+
+#[tokio::test]
+async fn what_was_taken_over_is_decided_before_the_end() {
+    let (mut hub, _rosters) = hub();
+    let (_, mut stanzas) = link(&mut hub, 0, 8);
+    let (id, _ana) = session(&mut hub, 8);
+    let (events, queue) = mpsc::channel(8);
+    let (_signed_out, signing_out) = mpsc::unbounded_channel();
+    for number in 0..3 {
+        let sent = Event::FromSession(id, message(number));
+        events.send(sent).await.expect("room");
+    }
+    let runtime = tokio::runtime::Handle::current();
+    let (supervisor, tasks) = Supervisor::start(&runtime, &Clock::default());
+    let stop = tasks.stop();
+    let stopping = tokio::spawn(supervisor.stop(std::time::Duration::from_secs(1)));
+    hub.run(queue, signing_out, stop).await;
+    assert_eq!(ids(&mut stanzas), ["0", "1", "2"]);
+    assert!(events.is_closed());
+    stopping.await.expect("stopped");
 }
 
 #[test]

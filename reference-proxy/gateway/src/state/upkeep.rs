@@ -26,9 +26,23 @@ impl State {
         let interval = self.directory.rules.refresh;
         let is_due = |last: &Instant| now.saturating_duration_since(*last) >= interval;
         let due = self.refreshed.iter().filter(|(_, last)| is_due(last));
-        let due: Vec<(Bare, Instant)> = due.map(|(user, last)| (user.clone(), *last)).collect();
+        let due: Vec<(Bare, Option<Instant>)> = due
+            .map(|(user, last)| (user.clone(), Some(*last)))
+            .collect();
+        self.refresh_all(due, now)
+    }
+
+    /// Does the same for everybody at once, but takes nobody for gone: the way to the partners was
+    /// interrupted.
+    pub fn announce(&mut self, now: Instant) -> Vec<Action> {
+        let users = self.refreshed.keys();
+        let users = users.map(|user| (user.clone(), None)).collect();
+        self.refresh_all(users, now)
+    }
+
+    fn refresh_all(&mut self, users: Vec<(Bare, Option<Instant>)>, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
-        for (user, last) in due {
+        for (user, last) in users {
             self.refreshed.insert(user.clone(), now);
             let contacts: Vec<Bare> = self
                 .roster
@@ -44,11 +58,11 @@ impl State {
         actions
     }
 
-    fn refresh_one(&mut self, user: &Bare, contact: &Bare, last: Instant) -> Vec<Action> {
+    fn refresh_one(&mut self, user: &Bare, contact: &Bare, last: Option<Instant>) -> Vec<Action> {
         let Some(entry) = self.roster.entry(user, contact) else {
             return Vec::new();
         };
-        let silent = entry.silent_since(last);
+        let silent = last.map_or_else(Vec::new, |last| entry.silent_since(last));
         let (to, from, asked) = (entry.to, entry.from, entry.asked);
         let mut actions: Vec<Action> = silent.iter().map(|resource| gone(user, resource)).collect();
         if to {

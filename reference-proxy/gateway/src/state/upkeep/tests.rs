@@ -64,6 +64,21 @@ fn subscriptions_are_refreshed_and_silent_contacts_go() {
 }
 
 #[test]
+fn after_an_interruption_everybody_is_asked_and_nobody_gone() {
+    let mut world = World::busy(subscribed(Subscription::Both));
+    world.gets(&format!("<presence from='{FAY}/r' to='{ANA}'/>"));
+    world.now += Duration::from_secs(60);
+    let announced = shown(&world.state.announce(world.now));
+    assert_eq!(announced.len(), 6, "{announced:#?}");
+    assert!(
+        announced.iter().all(|line| line.starts_with("out ")),
+        "{announced:#?}"
+    );
+    let due = world.state.due().expect("Ana is there");
+    assert_eq!(due, world.now + Duration::from_secs(28_800));
+}
+
+#[test]
 fn a_request_without_an_answer_is_repeated() {
     let mut world = World::busy(directory());
     world.says(ANA, &format!("<presence type='subscribe' to='{FAY}'/>"));
