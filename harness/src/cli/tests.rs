@@ -56,10 +56,14 @@ fn nonsense_is_refused_with_usage() {
         "s2spec coverage --update README.md --area STR",
         "s2spec serve",
         "s2spec serve modern --listen nowhere",
-        "s2spec proxy",
         "s2spec explian personas",
     ] {
         assert!(parse(line).is_err(), "{line}");
+        let words = line.split_whitespace().map(OsString::from);
+        assert_eq!(from_arguments(words), Exit::Usage, "{line}");
+    }
+    // They are asked for their files once it is known what to do.
+    for line in ["s2spec proxy", "s2spec gateway"] {
         let words = line.split_whitespace().map(OsString::from);
         assert_eq!(from_arguments(words), Exit::Usage, "{line}");
     }
@@ -71,6 +75,8 @@ fn nonsense_is_refused_with_usage() {
         "s2spec explain personas/row07/modern/inbound --strict-certificates",
         "s2spec serve modern --listen 127.0.0.1:0 --dial --dns 127.0.0.1:0",
         "s2spec proxy --config proxy.toml",
+        "s2spec gateway --config gateway.toml",
+        "s2spec gateway send --from a@b.example --to c@d.example --body x",
         "s2spec personas -l",
         "s2spec personas --personas shy.toml --personas more",
         "s2spec explain STR-01",
