@@ -12,6 +12,7 @@
 //! back as errors, and so do those that cannot be read, as far as the stream can go on behind them.
 
 pub mod config;
+pub mod control;
 
 mod certificate;
 mod clock;

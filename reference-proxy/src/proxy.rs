@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::connections::Connections;
 use crate::context::Context;
+use crate::control::{self, ControlSocket, Listening, Side};
 use crate::ledger::{Ledger, Refusals};
 use crate::listener::Listener;
 use crate::random::random;
@@ -35,6 +37,15 @@ pub enum StartError {
         /// The error of the operating system.
         #[source]
         source: io::Error,
+    },
+    /// The control socket of the configuration cannot be had.
+    #[error("could not listen for commands at {}", path.display())]
+    Control {
+        /// The socket.
+        path: PathBuf,
+        /// The reason.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
     },
     /// DNS, TLS or the system's random numbers are not usable.
     #[error("could not set up {what}")]
@@ -79,6 +90,13 @@ impl Proxy {
         let (outside, inside) = (&settings.external, &settings.internal);
         let external = listen(outside.listen)?;
         let internal = listen(inside.listen)?;
+        let control = settings.control.as_deref().map(|path| {
+            ControlSocket::bind(path).map_err(|error| StartError::Control {
+                path: path.to_owned(),
+                source: error.into(),
+            })
+        });
+        let control = control.transpose()?;
         let judge = Judge::new(outside.authorities.clone(), settings.client_auth_eku);
         let strict = settings.strict_certificates;
         let identities = Identities {
@@ -116,8 +134,16 @@ impl Proxy {
         };
         let partners = inbound::listen(Arc::clone(&context), external);
         tasks.spawn_in(Stage::Partners, partners);
-        let gateways = gateway::listen(context, internal, gateway_tls);
+        let gateways = gateway::listen(Arc::clone(&context), internal, gateway_tls);
         tasks.spawn_in(Stage::Partners, gateways);
+        if let Some(socket) = control {
+            let listening = |side, address| Listening { side, address };
+            let listeners = vec![
+                listening(Side::External, proxy.external),
+                listening(Side::Internal, proxy.internal),
+            ];
+            tasks.spawn(control::listen(context, socket, listeners));
+        }
         tracing::info!(external = %proxy.external, internal = %proxy.internal, "proxy started");
         Ok(proxy)
     }

@@ -3,6 +3,7 @@
 use std::io;
 
 use reference_proxy::config::ConfigError;
+use reference_proxy::control::ClientError;
 
 /// How a command ended that could do its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,19 @@ impl From<ConfigError> for Error {
                 let report = report.strip_prefix("error: ").unwrap_or(&report);
                 Self::Usage(report.to_owned())
             }
+        }
+    }
+}
+
+impl From<ClientError> for Error {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::NoControl { .. } | ClientError::Refused(_) => {
+                Self::Usage(error.to_string())
+            }
+            ClientError::Configuration { .. }
+            | ClientError::Unreachable { .. }
+            | ClientError::Unknown(_) => Self::environment("cannot ask the proxy", error),
         }
     }
 }

@@ -9,6 +9,7 @@ mod csr;
 mod dns;
 mod error;
 mod gateway_config;
+mod log;
 mod output;
 mod partner;
 mod policy;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args as _, Subcommand};
 
 pub use error::{Error, Exit};
+pub use reference_proxy::control::tap;
 
 /// Options of `s2spec proxy`. Without a command, runs the proxy.
 #[derive(Debug, clap::Args)]
@@ -53,6 +55,8 @@ enum Command {
     Csr(csr::Args),
     /// Print the DNS records to publish, or check those that are
     Dns(dns::Args),
+    /// Follow the log of the running proxy
+    Log(log::Args),
 }
 
 impl Args {
@@ -94,5 +98,13 @@ pub fn run(args: &Args) -> Result<Exit, Error> {
         Some(Command::Setup(options)) => setup::command(args.config()?, options),
         Some(Command::Csr(options)) => csr::command(args.config()?, options),
         Some(Command::Dns(options)) => dns::command(args.config()?, options),
+        None => serve::command(config),
+        Some(Command::Check) => check::command(config),
+        Some(Command::Partner(args)) => partner::command(config, args),
+        Some(Command::GatewayConfig(args)) => gateway_config::command(config, args),
+        Some(Command::Setup(args)) => setup::command(config, args),
+        Some(Command::Csr(args)) => csr::command(config, args),
+        Some(Command::Dns(args)) => dns::command(config, args),
+        Some(Command::Log(args)) => log::command(config, args),
     }
 }

@@ -1,6 +1,7 @@
 //! What a file says, before its certificates are looked at.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::domain::Domain;
 use crate::key::Secret;
@@ -27,6 +28,8 @@ pub struct Draft {
     pub gateways: Vec<Domain>,
     /// The name servers; those of the system if empty.
     pub dns: Vec<SocketAddr>,
+    /// Where commands reach the running proxy, if they may.
+    pub control: Option<PathBuf>,
     /// What the proxies of a pool share for dialback keys; random if absent.
     pub(crate) secret: Option<Secret>,
     /// How strictly partners' terms are checked.

@@ -125,6 +125,7 @@ struct File {
     internal: InternalTable,
     #[serde(default)]
     dns: Vec<String>,
+    control: Option<PathBuf>,
     secret: Option<String>,
     #[serde(default)]
     validation: Validation,
@@ -247,6 +248,7 @@ impl Reader<'_> {
             own_certificates: own_certificates?,
             direct_tls: external.direct_tls,
             internal: inside?,
+            control: file.control.map(|path| self.folder.join(path)),
             secret: file.secret.as_deref().map(Secret::new),
             validation: file.validation,
             strict_certificates: file.strict_certificates,
@@ -285,6 +287,7 @@ impl Reader<'_> {
             internal: inside?,
             gateways: draft.gateways,
             dns: draft.dns,
+            control: draft.control,
             validation: draft.validation,
             strict_certificates: draft.strict_certificates,
             client_auth_eku: draft.client_auth_eku,

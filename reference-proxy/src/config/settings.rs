@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::certificate::{Authorities, Credentials};
 use crate::domain::Domain;
@@ -33,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) gateways: Vec<Domain>,
     /// The name servers; those of the system if empty.
     pub(crate) dns: Vec<SocketAddr>,
+    /// Where commands reach the running proxy, if they may.
+    pub(crate) control: Option<PathBuf>,
     pub(crate) validation: Validation,
     /// Whether a bad certificate ends the TLS handshake.
     pub(crate) strict_certificates: bool,

@@ -15,7 +15,7 @@ use rcgen::{
     SanType,
 };
 use reference_proxy::config::Config;
-use reference_proxy::{Clock, Proxy};
+use reference_proxy::{Clock, Proxy, StartError};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -253,9 +253,13 @@ impl Net {
 
     /// The same with this clock.
     pub(crate) fn start_with(&self, settings: &Settings, clock: Clock) -> Proxy {
-        let proxy = Proxy::start_with(settings.config(), clock).expect("started");
+        self.try_start(settings, clock).expect("started")
+    }
+
+    pub(crate) fn try_start(&self, settings: &Settings, clock: Clock) -> Result<Proxy, StartError> {
+        let proxy = Proxy::start_with(settings.config(), clock)?;
         self.dns.add(&settings.domains[0], proxy.external_address());
-        proxy
+        Ok(proxy)
     }
 
     /// A proxy with a gateway.

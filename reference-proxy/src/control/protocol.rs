@@ -1,0 +1,37 @@
+//! What is asked and answered, as JSON.
+
+use serde::{Deserialize, Serialize};
+
+use super::status::Status;
+
+/// What a command asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// Log lines from now on, until the command closes the connection.
+    Log {
+        /// A domain of the partner that the lines have to name. Without it, all lines.
+        partner: Option<String>,
+    },
+    /// What the proxy does at the moment.
+    Status,
+}
+
+/// What the proxy answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// Lines of the log follow.
+    Following,
+    /// A line of the log.
+    Line(String),
+    /// Lines of the log that came faster than they were read.
+    Lost {
+        /// How many.
+        lines: u64,
+    },
+    /// The request cannot be answered, and why.
+    Refused(String),
+    /// What the proxy does at the moment.
+    Status(Box<Status>),
+}
