@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::domain::Domain;
 use crate::limits::Limits;
 use crate::partner::Partner;
+use crate::task::Tasks;
 
 /// Why another connection is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +74,38 @@ impl Connections {
         }
     }
 
+    /// The same places by other limits. Connections that are beyond them stay, and their places go when they end.
+    pub(crate) fn limited_anew(
+        &self,
+        limits: &Limits,
+        partners: &[Partner],
+        tasks: &Tasks,
+    ) -> Self {
+        let new = Self::new(limits, partners);
+        let anew = |before: &Places, new: Places| before.resized(new.limit, tasks);
+        let partners = new.partners.into_iter().map(|(domain, of)| {
+            let of = match self.partners.get(&domain) {
+                Some(before) => OfPartner {
+                    streams: anew(&before.streams, of.streams),
+                    verifications: anew(&before.verifications, of.verifications),
+                },
+                None => of,
+            };
+            (domain, of)
+        });
+        Self {
+            strangers: Strangers {
+                all: anew(&self.strangers.all, new.strangers.all),
+                by_address: new.strangers.by_address,
+                counts: Arc::clone(&self.strangers.counts),
+            },
+            shared: anew(&self.shared, new.shared),
+            kept: anew(&self.kept, new.kept),
+            verifications: anew(&self.verifications, new.verifications),
+            partners: partners.collect(),
+        }
+    }
+
     /// Takes a slot for a connection whose partner is not known yet.
     pub(crate) fn welcome(&self, address: IpAddr) -> Result<Stranger, Full> {
         self.strangers.welcome(address)
@@ -125,6 +158,27 @@ impl Places {
 
     fn take(&self) -> Option<Place> {
         Arc::clone(&self.free).try_acquire_owned().ok()
+    }
+
+    /// The same places, more or fewer. Those that are taken and too many go when they are given back.
+    fn resized(&self, limit: usize, tasks: &Tasks) -> Self {
+        let within = |limit: usize| limit.min(Semaphore::MAX_PERMITS);
+        let (before, after) = (within(self.limit), within(limit));
+        let more = after.saturating_sub(before);
+        self.free.add_permits(more);
+        let mut fewer = before.saturating_sub(after);
+        fewer -= self.free.forget_permits(fewer);
+        if let Ok(fewer @ 1..) = u32::try_from(fewer) {
+            let (free, mut stop) = (Arc::clone(&self.free), tasks.stop());
+            tasks.spawn(async move {
+                tokio::select! {
+                    Ok(freed) = free.acquire_many_owned(fewer) => freed.forget(),
+                    () = stop.asked() => {}
+                }
+            });
+        }
+        let free = Arc::clone(&self.free);
+        Self { limit, free }
     }
 }
 

@@ -31,6 +31,7 @@ mod outbound;
 mod partner;
 mod proxy;
 mod random;
+mod reload;
 mod resolve;
 mod router;
 mod stanza;
@@ -64,4 +65,5 @@ pub mod wire {
 pub use clock::Clock;
 pub use ledger::{By, Direction, Kind, Past, Phase, Refusal, Refusals};
 pub use proxy::{Proxy, StartError};
+pub use reload::{ReloadError, Reloaded};
 pub use resolve::{SetupError as DnsError, client as dns_client};

@@ -31,7 +31,7 @@ impl PartnerType {
 }
 
 /// A partner that may exchange stanzas with the served domains.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partner {
     /// The domain that identifies the partner.
     pub domain: Domain,

@@ -9,17 +9,13 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::certificate::{Identities, Judge, PartnerTls, gateway_acceptor};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::connections::Connections;
 use crate::context::Context;
 use crate::control::{self, ControlSocket, Listening, Side};
-use crate::ledger::{Ledger, Refusals};
+use crate::ledger::Refusals;
 use crate::listener::Listener;
-use crate::random::random;
-use crate::resolve::Resolver;
-use crate::router::Router;
+use crate::reload::{ReloadError, Reloaded, Reloader};
 use crate::task::{Stage, Supervisor, Tasks};
 use crate::{gateway, inbound};
 
@@ -66,6 +62,7 @@ pub struct Proxy {
     patience: Duration,
     context: Arc<Context>,
     supervisor: Supervisor,
+    reloader: Arc<Reloader>,
 }
 
 impl Proxy {
@@ -87,9 +84,8 @@ impl Proxy {
     pub fn start_with(config: Config, clock: Clock) -> Result<Self, StartError> {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let settings = &config.settings;
-        let (outside, inside) = (&settings.external, &settings.internal);
-        let external = listen(outside.listen)?;
-        let internal = listen(inside.listen)?;
+        let external = listen(settings.external.listen)?;
+        let internal = listen(settings.internal.listen)?;
         let control = settings.control.as_deref().map(|path| {
             ControlSocket::bind(path).map_err(|error| StartError::Control {
                 path: path.to_owned(),
@@ -97,44 +93,21 @@ impl Proxy {
             })
         });
         let control = control.transpose()?;
-        let judge = Judge::new(outside.authorities.clone(), settings.client_auth_eku);
-        let strict = settings.strict_certificates;
-        let identities = Identities {
-            usual: outside.credentials.clone(),
-            own: settings.own_certificates.clone(),
-        };
-        let tls =
-            PartnerTls::new(identities, judge, strict).map_err(unusable("TLS towards partners"))?;
-        let (authorities, names) = (inside.authorities.clone(), settings.gateways.clone());
-        let gateway_tls = gateway_acceptor(&inside.credentials, authorities, names)
-            .map_err(unusable("TLS towards the gateway"))?;
-        let seed = random().map_err(unusable("random numbers"))?;
-        let seed = u64::from_ne_bytes(seed);
-        let resolver = Resolver::new(&settings.dns, settings.limits.dns_timeout, seed, &clock)
-            .map_err(unusable("DNS"))?;
-        config.log_partners();
-        let (supervisor, tasks): (Supervisor, Tasks) = Supervisor::start(&runtime, &clock);
         let patience = settings.limits.stop_timeout;
-        let context = Arc::new(Context {
-            connections: Connections::new(&settings.limits, &settings.partners),
-            router: Router::new(&settings.limits),
-            ledger: Ledger::new(&clock),
-            config,
-            clock,
-            tls,
-            resolver,
-            tasks: tasks.clone(),
-        });
+        let (supervisor, tasks): (Supervisor, Tasks) = Supervisor::start(&runtime, &clock);
+        let reloader = Arc::new(Reloader::new(config, clock, tasks.clone())?);
+        let context = reloader.context();
         let proxy = Self {
             external: external.address,
             internal: internal.address,
             patience,
             context: Arc::clone(&context),
+            reloader: Arc::clone(&reloader),
             supervisor,
         };
         let partners = inbound::listen(Arc::clone(&context), external);
         tasks.spawn_in(Stage::Partners, partners);
-        let gateways = gateway::listen(Arc::clone(&context), internal, gateway_tls);
+        let gateways = gateway::listen(Arc::clone(&context), internal);
         tasks.spawn_in(Stage::Partners, gateways);
         if let Some(socket) = control {
             let listening = |side, address| Listening { side, address };
@@ -142,10 +115,32 @@ impl Proxy {
                 listening(Side::External, proxy.external),
                 listening(Side::Internal, proxy.internal),
             ];
-            tasks.spawn(control::listen(context, socket, listeners));
+            let office = control::Office {
+                context,
+                reloader,
+                listeners,
+            };
+            tasks.spawn(control::listen(office, socket));
         }
         tracing::info!(external = %proxy.external, internal = %proxy.internal, "proxy started");
         Ok(proxy)
+    }
+
+    /// Reads the configuration file again and takes it in. Streams that the change does not touch stay open. After an
+    /// error the configuration before is still in force.
+    ///
+    /// # Errors
+    /// [`ReloadError`] if the file cannot be read, has mistakes, or there is none.
+    pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
+        self.reloader.read_again().await
+    }
+
+    /// The same with a configuration that comes from elsewhere.
+    ///
+    /// # Errors
+    /// [`ReloadError::Setup`].
+    pub fn take_in(&self, config: Config) -> Result<Reloaded, ReloadError> {
+        self.reloader.take_in(config)
     }
 
     /// Where partners connect.
@@ -184,9 +179,14 @@ fn listen(address: SocketAddr) -> Result<Listener, StartError> {
     Listener::bind(address).map_err(|source| StartError::Listen { address, source })
 }
 
-fn unusable<E: Error + Send + Sync + 'static>(what: &'static str) -> impl Fn(E) -> StartError {
-    move |error| StartError::Setup {
-        what,
-        source: Box::new(error),
+impl From<ReloadError> for StartError {
+    fn from(error: ReloadError) -> Self {
+        match error {
+            ReloadError::Setup { what, source } => Self::Setup { what, source },
+            other => Self::Setup {
+                what: "the configuration",
+                source: other.into(),
+            },
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! One lock guards all tables and is never held across a wait. `outbound` empties the queues.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -61,8 +62,8 @@ pub(crate) enum Placed {
 #[derive(Debug)]
 pub(crate) struct Router {
     tables: Mutex<Tables>,
-    queue_stanzas: usize,
-    queue_bytes: usize,
+    queue_stanzas: AtomicUsize,
+    queue_bytes: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -104,9 +105,17 @@ impl Router {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             tables: Mutex::default(),
-            queue_stanzas: limits.queue_stanzas,
-            queue_bytes: limits.queue_bytes,
+            queue_stanzas: limits.queue_stanzas.into(),
+            queue_bytes: limits.queue_bytes.into(),
         }
+    }
+
+    /// Sets other limits of the queues towards partners.
+    pub(crate) fn limit(&self, limits: &Limits) {
+        self.queue_stanzas
+            .store(limits.queue_stanzas, Ordering::Relaxed);
+        self.queue_bytes
+            .store(limits.queue_bytes, Ordering::Relaxed);
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -127,7 +136,9 @@ impl Router {
             return Placed::Refused(queued, *error, text);
         }
         let bytes = queued.stanza.bytes.len();
-        if route.waiting.len() >= self.queue_stanzas || route.bytes + bytes > self.queue_bytes {
+        let most = self.queue_stanzas.load(Ordering::Relaxed);
+        let most_bytes = self.queue_bytes.load(Ordering::Relaxed);
+        if route.waiting.len() >= most || route.bytes + bytes > most_bytes {
             let text = "too many stanzas wait for this partner".to_owned();
             return Placed::Refused(queued, StanzaError::ResourceConstraint, text);
         }

@@ -64,8 +64,10 @@ impl From<ConfigError> for Error {
 impl From<ClientError> for Error {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::NoControl { .. } | ClientError::Refused(_) => {
-                Self::Usage(error.to_string())
+            ClientError::NoControl { .. } => Self::Usage(error.to_string()),
+            // Whoever prints it says `error:` again.
+            ClientError::Refused(text) => {
+                Self::Usage(text.strip_prefix("error: ").unwrap_or(&text).to_owned())
             }
             ClientError::Configuration { .. }
             | ClientError::Unreachable { .. }

@@ -13,6 +13,7 @@ mod log;
 mod output;
 mod partner;
 mod policy;
+mod reload;
 mod running;
 mod serve;
 mod setup;
@@ -57,6 +58,8 @@ enum Command {
     Dns(dns::Args),
     /// Follow the log of the running proxy
     Log(log::Args),
+    /// Have the running proxy read its configuration file again
+    Reload,
 }
 
 impl Args {
@@ -106,5 +109,6 @@ pub fn run(args: &Args) -> Result<Exit, Error> {
         Some(Command::Csr(args)) => csr::command(config, args),
         Some(Command::Dns(args)) => dns::command(config, args),
         Some(Command::Log(args)) => log::command(config, args),
+        Some(Command::Reload) => reload::command(config),
     }
 }

@@ -1,4 +1,4 @@
-//! `s2spec proxy`: the proxy itself, until a signal stops it.
+//! `s2spec proxy`: the proxy itself, until a signal stops it. SIGHUP has it read its configuration again.
 
 use std::path::Path;
 
@@ -23,9 +23,14 @@ pub(crate) fn command(config: &Path) -> Result<Exit, Error> {
 async fn until_stopped(config: Config) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let proxy = Proxy::start(config)?;
     let mut terminated = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminated.recv() => {}
+    let mut changed = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => break interrupted?,
+            _ = terminated.recv() => break,
+            // What came of it is in the log.
+            Some(()) = changed.recv() => drop(proxy.reload().await),
+        }
     }
     proxy.stop().await;
     Ok(())

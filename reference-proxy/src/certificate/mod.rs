@@ -15,6 +15,7 @@ pub use credentials::{Authorities, Credentials};
 pub(crate) use judge::{Fault, Judge, Judged, Presenter};
 pub use tls::gateway_connector;
 pub(crate) use tls::{CertificateRequest, Identities, PartnerTls, gateway_acceptor};
+pub(crate) use tls::{CertificateRequest, GatewayTls, Identities, PartnerTls};
 
 #[cfg(test)]
 pub(crate) mod fixture;

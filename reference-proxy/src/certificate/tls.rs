@@ -200,17 +200,38 @@ impl ResolvesServerCert for BySni {
 
 /// Mutual TLS for gateways: the handshake fails unless the gateway's certificate chains to one of
 /// the authorities and has one of the names.
-pub(crate) fn gateway_acceptor(
-    credentials: &Credentials,
-    authorities: Authorities,
+#[derive(Debug)]
+pub(crate) struct GatewayTls {
+    judge: Arc<Judge>,
     names: Vec<Domain>,
-) -> Result<Arc<ServerConfig>, rustls::Error> {
-    let demand = Demand::GoodClient {
-        judge: Arc::new(Judge::new(authorities, false)),
-        names,
-        mandatory: true,
-    };
-    server(credentials.alone(), Some(demand)).map(Arc::new)
+    pub(crate) acceptor: Arc<ServerConfig>,
+}
+
+impl GatewayTls {
+    pub(crate) fn new(
+        credentials: &Credentials,
+        authorities: Authorities,
+        names: Vec<Domain>,
+    ) -> Result<Self, rustls::Error> {
+        let judge = Arc::new(Judge::new(authorities, false));
+        let demand = Demand::GoodClient {
+            judge: Arc::clone(&judge),
+            names: names.clone(),
+            mandatory: true,
+        };
+        let acceptor = Arc::new(server(credentials.alone(), Some(demand))?);
+        Ok(Self {
+            judge,
+            names,
+            acceptor,
+        })
+    }
+
+    /// Judges the certificates of a gateway that is connected already.
+    pub(crate) fn judge(&self, presented: Option<&[CertificateDer<'_>]>) -> Judged {
+        let (names, now) = (&self.names, UnixTime::now());
+        self.judge.judge(presented, Presenter::Client, names, now)
+    }
 }
 
 /// The other end of it, for a gateway: shows its certificate, and ends the handshake unless that of the

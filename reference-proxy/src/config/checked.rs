@@ -2,6 +2,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use super::draft::Draft;
 use super::settings::Settings;
@@ -18,6 +19,18 @@ pub struct Config {
     /// Each partner's domains, with the partner's index in the settings.
     partners: BTreeMap<Domain, usize>,
     keys: DialbackKeys,
+    /// Whether these keys are of this process alone.
+    random_keys: bool,
+    /// The file that it was read from, if it was.
+    pub(crate) path: Option<PathBuf>,
+}
+
+/// How the partners of a configuration differ from those of another one.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Difference {
+    pub(crate) added: Vec<Domain>,
+    pub(crate) removed: Vec<Domain>,
+    pub(crate) changed: Vec<Domain>,
 }
 
 impl Config {
@@ -46,9 +59,55 @@ impl Config {
         &self.keys
     }
 
-    /// Logs the partners, and warns about those whose terms may not work as expected.
-    pub(crate) fn log_partners(&self) {
+    /// Whether what was agreed on a stream between the domains by an older configuration holds by this one, too.
+    pub(crate) fn upholds(&self, older: &Self, own: &Domain, peer: &Domain) -> bool {
+        let agreed = |config: &Self| {
+            let partner = config.partner(peer).filter(|_| config.serves(own))?;
+            Some((partner.domain.clone(), partner.terms))
+        };
+        self.settings.strict_certificates == older.settings.strict_certificates
+            && agreed(self).is_some_and(|now| agreed(older) == Some(now))
+    }
+
+    /// Without a secret of its own, goes on with the random one of the configuration before.
+    pub(crate) fn keep_random_secret(&mut self, older: &Self) {
+        if self.random_keys && older.random_keys {
+            self.keys = older.keys.clone();
+        }
+    }
+
+    /// The partners that are others than in an older configuration.
+    pub(crate) fn difference(&self, older: &Self) -> Difference {
+        let mut difference = Difference::default();
         for partner in &self.settings.partners {
+            match older.identified(&partner.domain) {
+                None => difference.added.push(partner.domain.clone()),
+                Some(before) if before != partner => {
+                    difference.changed.push(partner.domain.clone());
+                }
+                Some(_) => {}
+            }
+        }
+        let removed = older.settings.partners.iter();
+        let removed = removed.filter(|partner| self.identified(&partner.domain).is_none());
+        difference.removed = removed.map(|partner| partner.domain.clone()).collect();
+        difference
+    }
+
+    /// The partner that is identified by the domain.
+    fn identified(&self, domain: &Domain) -> Option<&Partner> {
+        self.partner(domain)
+            .filter(|partner| partner.domain == *domain)
+    }
+
+    /// Logs the partners, and warns about those whose terms may not work as expected. Of those in an older configuration
+    /// only the ones with other terms.
+    pub(crate) fn log_partners(&self, older: Option<&Self>) {
+        for partner in &self.settings.partners {
+            let known = older.and_then(|older| older.identified(&partner.domain));
+            if known.is_some_and(|known| known.terms == partner.terms) {
+                continue;
+            }
             let Partner {
                 domain,
                 description,
@@ -100,6 +159,7 @@ pub(super) struct Checked {
     served: BTreeSet<Domain>,
     partners: BTreeMap<Domain, usize>,
     keys: DialbackKeys,
+    random_keys: bool,
 }
 
 impl Checked {
@@ -109,12 +169,15 @@ impl Checked {
             served,
             partners,
             keys,
+            random_keys,
         } = self;
         Config {
             settings,
             served,
             partners,
             keys,
+            random_keys,
+            path: None,
         }
     }
 }
@@ -154,6 +217,7 @@ pub(super) fn check(draft: &Draft) -> Result<Checked, Vec<Problem>> {
                     served,
                     partners,
                     keys: DialbackKeys::new(&secret),
+                    random_keys: draft.secret.is_none(),
                 });
             }
         }

@@ -55,7 +55,9 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
-        Self::from_toml(&text, &path.to_string_lossy())
+        let mut config = Self::from_toml(&text, &path.to_string_lossy())?;
+        config.path = Some(path.to_owned());
+        Ok(config)
     }
 
     /// Reads a TOML text. Messages contain the file's name, and paths in the text are relative

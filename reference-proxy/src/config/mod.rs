@@ -11,6 +11,8 @@ mod settings;
 mod spelling;
 
 pub use checked::{Config, Problem};
+pub use checked::Config;
+pub(crate) use checked::Difference;
 pub use draft::{Draft, OwnCertificate, SideDraft};
 pub use file::{ConfigError, Reader, from_toml};
 

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::protocol::{Answer, Request};
 use super::status::Status;
+use crate::reload::Reloaded;
 
 /// How long an answer may take. A reload reads every file that the configuration names.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -94,6 +95,17 @@ impl Client {
     pub fn status(&self) -> Result<Status, ClientError> {
         match self.ask(&Request::Status)? {
             Answer::Status(status) => Ok(*status),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Has the proxy read its configuration file again.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with the mistakes of the file, if it has some. See [`ClientError`].
+    pub fn reload(&self) -> Result<Reloaded, ClientError> {
+        match self.ask(&Request::Reload)? {
+            Answer::Reloaded(reloaded) => Ok(reloaded),
             other => Err(unexpected(&other)),
         }
     }

@@ -1,4 +1,4 @@
-//! The control socket: how commands on the same machine ask a running proxy and tell it to do something.
+//! The control socket: how commands on the same machine ask a running proxy, or have it do something.
 //!
 //! Each connection carries one [`Request`] and its answer, each a line of JSON. Only [`Request::Log`] is answered by
 //! line after line. Start at [`Client`] to ask, and at [`listen`] for how it is answered.
@@ -15,5 +15,5 @@ pub use protocol::{Answer, Request};
 pub use status::{Listening, Side, Status};
 pub use tap::tap;
 
-pub(crate) use server::listen;
+pub(crate) use server::{Office, listen};
 pub(crate) use socket::ControlSocket;

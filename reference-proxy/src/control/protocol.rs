@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::status::Status;
+use crate::reload::Reloaded;
 
 /// What a command asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +14,8 @@ pub enum Request {
         /// A domain of the partner that the lines have to name. Without it, all lines.
         partner: Option<String>,
     },
+    /// Read the configuration file again and take it in.
+    Reload,
     /// What the proxy does at the moment.
     Status,
 }
@@ -32,6 +35,8 @@ pub enum Answer {
     },
     /// The request cannot be answered, and why.
     Refused(String),
+    /// The configuration file is in force.
+    Reloaded(Reloaded),
     /// What the proxy does at the moment.
     Status(Box<Status>),
 }

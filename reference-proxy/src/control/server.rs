@@ -14,6 +14,7 @@ use super::status::{Listening, Status};
 use super::tap;
 use crate::context::Context;
 use crate::domain::Domain;
+use crate::reload::Reloader;
 
 /// Commands at the same time.
 const COMMANDS: usize = 16;
@@ -24,15 +25,20 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Pause after a failed accept, as for partners.
 const BREATH: Duration = Duration::from_millis(100);
 
+/// What commands are answered from.
+#[derive(Debug)]
+pub(crate) struct Office {
+    pub(crate) context: Arc<Context>,
+    pub(crate) reloader: Arc<Reloader>,
+    pub(crate) listeners: Vec<Listening>,
+}
+
 /// Answers commands until the proxy stops.
-pub(crate) async fn listen(
-    context: Arc<Context>,
-    socket: ControlSocket,
-    listeners: Vec<Listening>,
-) {
+pub(crate) async fn listen(office: Office, socket: ControlSocket) {
+    let office = Arc::new(office);
+    let context = &office.context;
     let mut stop = context.tasks.stop();
     let places = Arc::new(Semaphore::new(COMMANDS));
-    let listeners = Arc::new(listeners);
     loop {
         let accepted = tokio::select! {
             accepted = socket.listener.accept() => accepted,
@@ -51,12 +57,12 @@ pub(crate) async fn listen(
             let _ = stream.try_write(&refused);
             continue;
         };
-        let (context, listeners) = (Arc::clone(&context), Arc::clone(&listeners));
-        context.tasks.clone().spawn(async move {
+        let (context, office) = (context.newest(), Arc::clone(&office));
+        office.context.tasks.clone().spawn(async move {
             let (read, write) = stream.into_split();
             let mut command = Command {
                 context,
-                listeners,
+                office,
                 read: BufReader::new(read),
                 write,
             };
@@ -69,7 +75,7 @@ pub(crate) async fn listen(
 
 struct Command {
     context: Arc<Context>,
-    listeners: Arc<Vec<Listening>>,
+    office: Arc<Office>,
     read: BufReader<OwnedReadHalf>,
     write: OwnedWriteHalf,
 }
@@ -97,6 +103,10 @@ impl Command {
         };
         match request {
             Ok(Request::Log { partner }) => self.log(partner.as_deref()).await,
+            Ok(Request::Reload) => match self.office.reloader.read_again().await {
+                Ok(reloaded) => self.answer(&Answer::Reloaded(reloaded)).await,
+                Err(error) => self.refuse(&error.to_string()).await,
+            },
             Ok(Request::Status) => {
                 let status = self.status();
                 self.answer(&Answer::Status(Box::new(status))).await
@@ -109,7 +119,7 @@ impl Command {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             process: std::process::id(),
-            listeners: self.listeners.to_vec(),
+            listeners: self.office.listeners.clone(),
         }
     }
 

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use tokio::net::TcpStream;
 
 use crate::context::Context;
@@ -82,12 +81,11 @@ pub(super) async fn greet(
     context: &Context,
     stream: TcpStream,
     peer: SocketAddr,
-    tls: Arc<ServerConfig>,
 ) -> Option<Established> {
     let mut stop = context.tasks.stop();
     let patience = context.config.settings.limits.stream_establishment_timeout;
     let established = tokio::select! {
-        established = context.clock.timeout(patience, establish(context, stream, tls)) => established,
+        established = context.clock.timeout(patience, establish(context, stream)) => established,
         () = stop.asked() => return None,
     };
     let too_slow = || {
@@ -106,14 +104,11 @@ pub(super) async fn greet(
 }
 
 /// TLS, then the gateway's header.
-async fn establish(
-    context: &Context,
-    stream: TcpStream,
-    tls: Arc<ServerConfig>,
-) -> Result<Established, Unfit> {
+async fn establish(context: &Context, stream: TcpStream) -> Result<Established, Unfit> {
     let lost = |lost: Lost| Unfit::stream("closed", lost.reason());
     let config = &context.config;
     let mut connection = Connection::new(stream, &config.settings.limits, &context.clock);
+    let tls = Arc::clone(&context.gateway_tls.acceptor);
     let secured = connection.secure(Tls::Accept(tls)).await;
     secured.map_err(|lost| Unfit {
         phase: Phase::Tls,

@@ -4,14 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use tokio::io::ReadHalf;
 use tokio::sync::Notify;
 
 use super::admission::enter;
+use crate::certificate::Judged;
 use crate::context::Context;
 use crate::ledger::Phase;
 use crate::outbound;
-use crate::router::{GatewayId, Origin, Queued};
+use crate::router::{GatewayId, Origin, Queued, Serves};
 use crate::stanza::{self, StanzaError, bounce};
 use crate::stream::{Condition, Incoming, Lost, StreamError, Transport, is_error};
 use crate::task::Stop;
@@ -39,23 +41,49 @@ pub(super) enum Ending {
 }
 
 /// A gateway's stream, as far as it is read.
-pub(super) struct Gateway<'a> {
-    pub(super) context: &'a Arc<Context>,
+pub(super) struct Gateway {
+    pub(super) context: Arc<Context>,
     pub(super) id: GatewayId,
     pub(super) peer: SocketAddr,
+    pub(super) welcome: Welcome,
 }
 
-impl Gateway<'_> {
+/// Why a gateway was let in.
+pub(super) struct Welcome {
+    pub(super) presented: Option<Vec<CertificateDer<'static>>>,
+    pub(super) serves: Serves,
+}
+
+impl Welcome {
+    /// Whether it would be let in by the present configuration, too.
+    fn holds(&self, context: &Context) -> bool {
+        let served = match &self.serves {
+            Serves::All => true,
+            Serves::Domain(domain) => context.config.serves(domain),
+        };
+        served && context.gateway_tls.judge(self.presented.as_deref()) == Judged::Good
+    }
+}
+
+impl Gateway {
     /// Reads until the stream ends or is broken, or until the gateway pauses while the proxy stops.
     pub(super) async fn read(
-        &self,
+        &mut self,
         incoming: &mut Incoming<ReadHalf<Transport>>,
         stop: &mut Stop,
         broken: &Notify,
     ) -> Ending {
+        let mut changes = self.context.changes();
         loop {
             let frame = tokio::select! {
                 frame = incoming.next() => frame,
+                () = changes.next() => {
+                    self.context = self.context.newest();
+                    match self.welcome.holds(&self.context) {
+                        true => continue,
+                        false => break,
+                    }
+                }
                 () = stop.asked() => break,
                 () = broken.notified() => return Ending::Lost("it cannot be written to".to_owned()),
             };
@@ -122,7 +150,7 @@ impl Gateway<'_> {
         let (error, text) = match stanza::pair(&stanza) {
             Ok(pair) if self.context.config.serves(&pair.from) => {
                 let origin = Origin::Gateway(self.id);
-                outbound::send(self.context, &pair, Queued { stanza, origin }).await;
+                outbound::send(&self.context, &pair, Queued { stanza, origin }).await;
                 return;
             }
             Ok(_) => (StanzaError::NotAllowed, "this domain is not served here"),
@@ -143,7 +171,7 @@ impl Gateway<'_> {
             None => {
                 let text = format!("dropped: {text}");
                 enter(
-                    self.context,
+                    &self.context,
                     self.peer,
                     None,
                     Phase::Stanza,
@@ -155,7 +183,7 @@ impl Gateway<'_> {
     }
 
     async fn give_back(&self, stanza: &Stanza, error: StanzaError, text: &str) {
-        let context = self.context;
+        let context = &self.context;
         let from = stanza.from.as_deref().map(stanza::domain_of);
         let from = from.and_then(Result::ok);
         let (domain, word) = (from.as_ref(), error.word());

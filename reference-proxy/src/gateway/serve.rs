@@ -3,12 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 use super::admission::{Established, Unfit, greet};
-use super::reading::{Ending, Gateway};
+use super::reading::{Ending, Gateway, Welcome};
 use super::writing::{Waiting, left, redirect, write};
 use crate::connections::{Stranger, Strangers};
 use crate::context::Context;
@@ -21,18 +20,17 @@ const GATEWAYS: usize = 64;
 const BY_ADDRESS: usize = 16;
 
 /// Accepts gateways until the proxy stops.
-pub(crate) async fn listen(context: Arc<Context>, listener: Listener, tls: Arc<ServerConfig>) {
+pub(crate) async fn listen(mut context: Arc<Context>, listener: Listener) {
     let mut stop = context.tasks.stop();
     let strangers = Strangers::new(GATEWAYS, BY_ADDRESS);
     let places = Arc::new(Semaphore::new(GATEWAYS));
     while let Some((stream, peer)) = listener.accept(&mut stop).await {
+        context = context.newest();
         match strangers.welcome(peer.ip()) {
             Ok(stranger) => {
-                let (context, tls) = (Arc::clone(&context), Arc::clone(&tls));
                 let admission = Admission {
                     stranger,
                     places: Arc::clone(&places),
-                    tls,
                 };
                 let serving = admit(Arc::clone(&context), stream, peer, admission);
                 context.tasks.spawn_in(Stage::Gateways, serving);
@@ -47,11 +45,10 @@ struct Admission {
     /// Its place meanwhile.
     stranger: Stranger,
     places: Arc<Semaphore>,
-    tls: Arc<ServerConfig>,
 }
 
 async fn admit(context: Arc<Context>, stream: TcpStream, peer: SocketAddr, admission: Admission) {
-    let Some(established) = greet(&context, stream, peer, admission.tls).await else {
+    let Some(established) = greet(&context, stream, peer).await else {
         return;
     };
     drop(admission.stranger);
@@ -83,7 +80,15 @@ async fn serve(context: &Arc<Context>, established: Established, peer: SocketAdd
         return;
     }
     tracing::info!(%peer, ?serves, "gateway connected");
-    let gateway = Gateway { context, id, peer };
+    let mut gateway = Gateway {
+        context: Arc::clone(context),
+        id,
+        peer,
+        welcome: Welcome {
+            presented: connection.certificates().map(<[_]>::to_vec),
+            serves,
+        },
+    };
     let (mut incoming, outgoing) = connection.split();
     let (end, ended) = oneshot::channel();
     let keep_alive = limits.keep_alive_interval;

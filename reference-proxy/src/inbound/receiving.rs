@@ -147,6 +147,21 @@ impl Receiving {
         }
     }
 
+    /// The pairs for which the stream goes by the terms of the partner.
+    pub(super) fn agreed(&self) -> Vec<Pair> {
+        let of = |bound: &Bound| {
+            let from = bound.from.clone()?;
+            let to = bound.to.clone();
+            Some(Pair { from, to })
+        };
+        match self {
+            Self::AwaitHeader(state) => state.bound.as_ref().and_then(of).into_iter().collect(),
+            Self::AwaitRequest(state) => state.pairs().chain(of(&state.bound)).collect(),
+            Self::AwaitHandshake(bound) => of(bound).into_iter().collect(),
+            Self::AwaitClosingTag(_) | Self::Ended => Vec::new(),
+        }
+    }
+
     fn close(pairs: BTreeSet<Pair>, out: &mut Vec<Action>) -> Self {
         out.push(Action::Send(CLOSING.to_owned()));
         match pairs.is_empty() {

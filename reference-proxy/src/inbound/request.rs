@@ -122,6 +122,11 @@ impl AwaitRequest {
         }
     }
 
+    /// All pairs, verified or pending.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = Pair> {
+        self.pairs.keys().cloned()
+    }
+
     pub(super) fn verified_pairs(&self) -> BTreeSet<Pair> {
         let verified = self.pairs.iter().filter(|(_, progress)| progress.verified);
         verified.map(|(pair, _)| pair.clone()).collect()

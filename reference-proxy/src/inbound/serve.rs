@@ -15,7 +15,7 @@ use super::receiving::Receiving;
 use super::refusal::Refused;
 use crate::certificate::{CertificateRequest, Judged, Presenter};
 use crate::connections::{Full, Place, Stranger};
-use crate::context::Context;
+use crate::context::{Changes, Context};
 use crate::dialback::KeyStatus;
 use crate::domain::{Domain, Pair};
 use crate::ledger::{Direction, Kind, Phase, Refusal};
@@ -32,9 +32,10 @@ const FAREWELL: Duration = Duration::from_secs(2);
 const REFUSAL: Duration = Duration::from_millis(100);
 
 /// Accepts partners until the proxy stops.
-pub(crate) async fn listen(context: Arc<Context>, listener: Listener) {
+pub(crate) async fn listen(mut context: Arc<Context>, listener: Listener) {
     let mut stop = context.tasks.stop();
     while let Some((stream, peer)) = listener.accept(&mut stop).await {
+        context = context.newest();
         match context.connections.welcome(peer.ip()) {
             Ok(stranger) => {
                 let serving = Serving::new(Arc::clone(&context), stream, peer, stranger);
@@ -94,6 +95,7 @@ struct Serving {
     peer: SocketAddr,
     state: Receiving,
     stop: Stop,
+    changes: Changes,
     statuses: mpsc::Receiver<(Pair, KeyStatus)>,
     report: mpsc::Sender<(Pair, KeyStatus)>,
     place: Placed,
@@ -115,6 +117,7 @@ enum Placed {
 enum Event {
     Frame(Result<Frame, Lost>),
     Status(Pair, KeyStatus),
+    Changed,
     Stop,
     Overdue,
 }
@@ -141,6 +144,7 @@ impl Serving {
         let connection = Connection::new(stream, limits, &context.clock);
         let (report, statuses) = mpsc::channel(limits.stream_pairs);
         let stop = context.tasks.stop();
+        let changes = context.changes();
         let now = context.clock.now();
         Self {
             context,
@@ -148,6 +152,7 @@ impl Serving {
             peer,
             state: Receiving::new(false),
             stop,
+            changes,
             statuses,
             report,
             place: Placed::Stranger(stranger),
@@ -202,6 +207,7 @@ impl Serving {
                 tokio::select! {
                     frame = self.connection.next() => Event::Frame(frame),
                     Some((pair, status)) = self.statuses.recv() => Event::Status(pair, status),
+                    () = self.changes.next(), if !closing => Event::Changed,
                     () = self.stop.asked(), if !closing => Event::Stop,
                 }
             };
@@ -265,6 +271,10 @@ impl Serving {
             Event::Frame(Err(Lost::Unreadable(error))) => Input::Unreadable { error, id: id()? },
             Event::Frame(Err(_)) => return Err(Gone),
             Event::Status(pair, status) => Input::Verified { pair, status },
+            Event::Changed => {
+                self.adapt(&id()?, actions);
+                return Ok(());
+            }
             Event::Stop => {
                 self.finish(None, &id()?, actions);
                 return Ok(());
@@ -287,6 +297,29 @@ impl Serving {
     fn input(&mut self, input: Input, actions: &mut Vec<Action>) {
         let state = std::mem::replace(&mut self.state, Receiving::Ended);
         self.state = state.on(input, &self.context.config, actions);
+    }
+
+    /// Goes on by the configuration of a reload, or ends the stream if what was agreed on it does not hold any more.
+    fn adapt(&mut self, id: &str, actions: &mut Vec<Action>) {
+        let newer = self.context.newest();
+        let older = std::mem::replace(&mut self.context, newer);
+        let config = Arc::clone(&self.context.config);
+        let upheld = |own: &Domain, peer: &Domain| config.upholds(&older.config, own, peer);
+        if !self
+            .state
+            .agreed()
+            .iter()
+            .all(|pair| upheld(&pair.to, &pair.from))
+        {
+            tracing::info!(peer = %self.peer, "the partner's settings are others now");
+            self.finish(None, id, actions);
+            return;
+        }
+        let mut partners = self
+            .partners
+            .keys()
+            .filter_map(|domain| config.partner(domain));
+        self.keep_alive = partners.any(|partner| partner.keep_alive);
     }
 
     fn finish(&mut self, fatal: Option<Fatal>, id: &str, actions: &mut Vec<Action>) {

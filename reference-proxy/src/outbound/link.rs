@@ -10,7 +10,6 @@ use super::negotiate::{Negotiated, ask_again, hang_up, open};
 use super::open_stream::{OpenStream, Places, WRONG_WAY};
 use super::plan::{Failure, Plan, Purpose};
 use super::undelivered::{Unavailable, give_up};
-use crate::connections::Full;
 use crate::context::Context;
 use crate::domain::Pair;
 use crate::negotiation::Method;
@@ -20,8 +19,9 @@ use crate::task::{Stage, Stop};
 use crate::xml::Frame;
 
 /// Processes a pair's queue until it is empty and its stream has ended.
-pub(super) async fn attend(context: Arc<Context>, pair: Pair, mut stop: Stop) {
+pub(super) async fn attend(mut context: Arc<Context>, pair: Pair, mut stop: Stop) {
     loop {
+        context = context.newest();
         let unavailable = match connect(&context, &pair, &mut stop).await {
             Ok(Reached::Open(stream)) => {
                 context.router.opened(&pair);
@@ -38,6 +38,10 @@ pub(super) async fn attend(context: Arc<Context>, pair: Pair, mut stop: Stop) {
         };
         if let Some(unavailable) = unavailable {
             give_up(&context, &pair, &unavailable).await;
+            if matches!(unavailable, Unavailable::NoPartner) {
+                // Otherwise its failures would be remembered for ever.
+                context.router.opened(&pair);
+            }
         }
         if context.router.leave(&pair) {
             return;
@@ -78,7 +82,8 @@ async fn connect(
 ) -> Result<Reached, Unavailable> {
     let settings = &context.config.settings;
     let partner = context.config.partner(&pair.to);
-    let partner = partner.ok_or(Full::Partner(0))?;
+    let partner = partner.filter(|_| context.config.serves(&pair.from));
+    let partner = partner.ok_or(Unavailable::NoPartner)?;
     // Without a place nothing has to be looked up.
     drop((
         context.connections.admit()?,

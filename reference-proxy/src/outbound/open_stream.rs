@@ -10,7 +10,7 @@ use super::negotiate::hang_up;
 use super::plan::Opened;
 use super::undelivered::return_to_sender;
 use crate::connections::Place;
-use crate::context::Context;
+use crate::context::{Changes, Context};
 use crate::domain::Pair;
 use crate::ledger::{By, Direction, Kind, Phase, Refusal};
 use crate::stanza::StanzaError;
@@ -38,6 +38,7 @@ pub(super) struct OpenStream {
 }
 
 enum Turn {
+    Changed,
     Frame(Result<Frame, Lost>),
     KeepAlive,
     Idle,
@@ -71,10 +72,12 @@ impl OpenStream {
         pair: &Pair,
         stop: &mut Stop,
     ) -> bool {
+        let mut context = Arc::clone(context);
+        let mut changes = context.changes();
         let wake = context.router.wake(pair);
         let mut carried = false;
         let (how, last_words) = loop {
-            match self.flush(context, pair).await {
+            match self.flush(&context, pair).await {
                 Ok(0) => {}
                 Ok(_) => {
                     carried = true;
@@ -86,8 +89,18 @@ impl OpenStream {
                     return true;
                 }
             }
-            match self.turn(context, &wake, stop).await {
+            match self.turn(&context, &wake, &mut changes, stop).await {
                 Turn::Wake => {}
+                Turn::Changed => {
+                    let newer = context.newest();
+                    if !newer.config.upholds(&context.config, &pair.from, &pair.to) {
+                        self.close(&context, pair).await;
+                        return carried;
+                    }
+                    context = newer;
+                    let partner = context.config.partner(&pair.to);
+                    self.keep_alive = partner.is_some_and(|partner| partner.keep_alive);
+                }
                 Turn::KeepAlive => {
                     self.last_sent = context.clock.now();
                     if self.connection.send(" ").await.is_err() {
@@ -96,13 +109,13 @@ impl OpenStream {
                     }
                 }
                 Turn::Idle => {
-                    self.close(context, pair).await;
+                    self.close(&context, pair).await;
                     return carried;
                 }
                 Turn::Stop => {
                     // What is already queued is still sent.
-                    let _ = self.flush(context, pair).await;
-                    self.close(context, pair).await;
+                    let _ = self.flush(&context, pair).await;
+                    self.close(&context, pair).await;
                     return carried;
                 }
                 Turn::Frame(Ok(Frame::Closed)) => {
@@ -132,13 +145,19 @@ impl OpenStream {
         };
         let _ = self.connection.send(last_words).await;
         self.log_end(pair, how);
-        hang_up(context, self.connection);
+        hang_up(&context, self.connection);
         carried
     }
 
     /// Waits for the first event. The partner's bytes take precedence over stanzas, so
     /// none is written to a stream that is known to have ended.
-    async fn turn(&mut self, context: &Context, wake: &Notify, stop: &mut Stop) -> Turn {
+    async fn turn(
+        &mut self,
+        context: &Context,
+        wake: &Notify,
+        changes: &mut Changes,
+        stop: &mut Stop,
+    ) -> Turn {
         let limits = &context.config.settings.limits;
         let idle = self.last_stanza + limits.stream_inactivity_timeout;
         let keep_alive = match self.keep_alive {
@@ -150,6 +169,7 @@ impl OpenStream {
             tokio::select! {
                 biased;
                 frame = self.connection.next() => Turn::Frame(frame),
+                () = changes.next() => Turn::Changed,
                 () = wake.notified() => Turn::Wake,
                 () = stop.asked() => Turn::Stop,
             }

@@ -21,6 +21,8 @@ use crate::stream::Condition;
 pub(super) enum Unavailable {
     #[error(transparent)]
     Full(#[from] Full),
+    #[error("no federation with this domain any more")]
+    NoPartner,
     #[error(transparent)]
     Unreachable(#[from] Unreachable),
     #[error("{0}")]
@@ -49,6 +51,7 @@ impl Unavailable {
     fn error(&self) -> StanzaError {
         match self {
             Self::Full(_) => StanzaError::ResourceConstraint,
+            Self::NoPartner => StanzaError::PolicyViolation,
             Self::Unreachable(Unreachable::Unresolved(
                 ResolveError::NotFound(_) | ResolveError::RefusesService(_),
             )) => StanzaError::RemoteServerNotFound,
@@ -77,6 +80,7 @@ impl Unavailable {
         let error = self.error().word();
         let (phase, by, condition) = match self {
             Self::Full(_) => (Phase::Connection, By::Proxy, error),
+            Self::NoPartner => (Phase::Stanza, By::Proxy, error),
             Self::Unreachable(Unreachable::Unresolved(_)) => (Phase::Dns, By::Proxy, error),
             Self::Unreachable(Unreachable::Unanswered { .. }) => {
                 (Phase::Connection, By::Proxy, error)
@@ -95,7 +99,7 @@ impl Unavailable {
         let peer = match self {
             Self::Failed(_, at) => at.map(|at| at.peer),
             Self::KeyUndecided(_, peer) => Some(*peer),
-            Self::Full(_) | Self::Unreachable(_) | Self::ShortLived => None,
+            Self::Full(_) | Self::NoPartner | Self::Unreachable(_) | Self::ShortLived => None,
         };
         Refusal {
             kind: Kind {
@@ -119,7 +123,7 @@ pub(super) async fn give_up(context: &Context, pair: &Pair, unavailable: &Unavai
     let router = &context.router;
     let returned = match unavailable {
         // That is no fault of the partner: the next stanza may find a place.
-        Unavailable::Full(_) => router.empty(pair),
+        Unavailable::Full(_) | Unavailable::NoPartner => router.empty(pair),
         Unavailable::Failed(..)
         | Unavailable::KeyUndecided(..)
         | Unavailable::ShortLived

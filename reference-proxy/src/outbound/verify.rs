@@ -82,6 +82,7 @@ async fn dial(context: &Context, domain: &Domain) -> Result<Dialled, Unreachable
 fn blame(unavailable: &Unavailable) -> StanzaError {
     let failure = match unavailable {
         Unavailable::Full(_) => return StanzaError::ResourceConstraint,
+        Unavailable::NoPartner => return StanzaError::PolicyViolation,
         Unavailable::Unreachable(unreachable) => return nowhere(unreachable),
         Unavailable::Failed(failure, _) => failure,
         Unavailable::KeyUndecided(..) | Unavailable::ShortLived => {

@@ -8,6 +8,7 @@ mod keep_alive;
 mod outbound;
 mod pairs;
 mod refusals;
+mod reload;
 mod stopping;
 mod strangers;
 mod support;

@@ -29,7 +29,7 @@ use tokio_rustls::client::TlsStream;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A partner's settings for a row of the table.
-fn row(number: u8) -> String {
+pub(crate) fn row(number: u8) -> String {
     let index = usize::from(number - 1);
     let words = ["required", "optional", "not-supported"];
     format!(
@@ -45,13 +45,18 @@ pub(crate) struct Settings {
     pub(crate) domains: Vec<String>,
     pub(crate) top: String,
     pub(crate) external: String,
-    internal: String,
+    pub(crate) internal: String,
     pub(crate) limits: String,
     pub(crate) partner: String,
 }
 
 impl Settings {
     pub(crate) fn config(&self) -> Config {
+        Config::from_toml(&self.text(), "proxy.toml").unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The file.
+    pub(crate) fn text(&self) -> String {
         let Self {
             domains,
             top,
@@ -60,11 +65,10 @@ impl Settings {
             limits,
             partner,
         } = self;
-        let text = format!(
+        format!(
             "domains = {domains:?}\n{top}[external]\n{external}[internal]\n{internal}\
              [limits]\n{limits}[[partner]]\n{partner}"
-        );
-        Config::from_toml(&text, "proxy.toml").unwrap_or_else(|error| panic!("{error}"))
+        )
     }
 }
 

@@ -17,7 +17,7 @@ use crate::certificate::credentials::provider;
 use crate::certificate::fixture::{Authority, Leaf, leaf};
 use crate::certificate::verifier::{Demand, PeerVerifier};
 use crate::certificate::{
-    CertificateRequest, Fault, Identities, Judge, Judged, PartnerTls, Presenter, gateway_acceptor,
+    CertificateRequest, Fault, GatewayTls, Identities, Judge, Judged, PartnerTls, Presenter,
 };
 
 /// How a handshake ended on both sides.
@@ -266,12 +266,12 @@ fn gateway_has_to_present_its_certificate(
     #[values(&TLS12, &TLS13)] version: &'static SupportedProtocolVersion,
 ) {
     let authority = Authority::new("Internal CA");
-    let acceptor = gateway_acceptor(
+    let tls = GatewayTls::new(
         &authority.issue(&["proxy.alpha.example"]).credentials(),
         authority.authorities(),
         vec![domain("gateway.alpha.example")],
     );
-    let acceptor = acceptor.expect("TLS");
+    let acceptor = tls.expect("TLS").acceptor;
     let good = authority.issue(&["gateway.alpha.example"]);
     let ended = handshake(
         &client(Some(&good), version),
