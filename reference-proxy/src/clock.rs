@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use rustls::pki_types::UnixTime;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
@@ -26,9 +27,11 @@ impl Clock {
     /// A clock that stands still until it is moved.
     #[must_use]
     pub fn by_hand() -> Self {
+        let now = Instant::now();
         Self(Some(Arc::new(ByHand {
+            began: (now, UnixTime::now()),
             state: Mutex::new(State {
-                now: Instant::now(),
+                now,
                 sleepers: BTreeMap::new(),
                 tickets: 0,
                 turns: 0,
@@ -44,14 +47,16 @@ impl Clock {
     #[must_use = "nothing happens without a sleeper"]
     pub fn advance(&self, most: Duration) -> Option<Duration> {
         let mut state = self.0.as_ref()?.state();
-        let (next, _) = *state.sleepers.first_key_value()?.0;
+        let mut sleepers = state.sleepers.iter();
+        let ((next, _), _) = sleepers.find(|(_, sleeper)| sleeper.matters)?;
+        let next = *next;
         let step = next.saturating_duration_since(state.now).min(most);
         state.now += step;
         let now = state.now;
         let later = state.sleepers.split_off(&(now, u64::MAX));
         let due = std::mem::replace(&mut state.sleepers, later);
         drop(state);
-        due.into_values().for_each(Waker::wake);
+        due.into_values().for_each(|sleeper| sleeper.waker.wake());
         Some(step)
     }
 
@@ -72,6 +77,19 @@ impl Clock {
 
     /// The time on this clock.
     pub fn now(&self) -> Instant {
+    /// The time of the day, which certificates are judged by.
+    pub(crate) fn unix(&self) -> UnixTime {
+        match &self.0 {
+            None => UnixTime::now(),
+            Some(clock) => {
+                let passed = clock.state().now.saturating_duration_since(clock.began.0);
+                let began = Duration::from_secs(clock.began.1.as_secs());
+                UnixTime::since_unix_epoch(began + passed)
+            }
+        }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
         match &self.0 {
             None => Instant::now(),
             Some(clock) => clock.state().now,
@@ -99,6 +117,24 @@ impl Clock {
         deadline: Instant,
         future: impl Future<Output = T>,
     ) -> Result<T, Elapsed> {
+        self.wait(deadline, true, future).await
+    }
+
+    /// The same for something that nobody waits for: a clock is not moved by hand for it.
+    pub(crate) async fn aside<T>(
+        &self,
+        patience: Duration,
+        future: impl Future<Output = T>,
+    ) -> Result<T, Elapsed> {
+        self.wait(self.now() + patience, false, future).await
+    }
+
+    async fn wait<T>(
+        &self,
+        deadline: Instant,
+        matters: bool,
+        future: impl Future<Output = T>,
+    ) -> Result<T, Elapsed> {
         let Some(clock) = &self.0 else {
             return timeout_at(deadline, future).await.map_err(|_| Elapsed);
         };
@@ -106,6 +142,7 @@ impl Clock {
         let mut sleep = Sleep {
             clock,
             deadline,
+            matters,
             ticket: None,
         };
         poll_fn(|context| match future.as_mut().poll(context) {
@@ -137,6 +174,7 @@ impl Clock {
 
 /// A clock that is moved by hand.
 struct ByHand {
+    began: (Instant, UnixTime),
     state: Mutex<State>,
     rests: watch::Sender<()>,
 }
@@ -144,12 +182,19 @@ struct ByHand {
 struct State {
     now: Instant,
     /// Who waits, by the time and a ticket.
-    sleepers: BTreeMap<(Instant, u64), Waker>,
+    sleepers: BTreeMap<(Instant, u64), Sleeper>,
     tickets: u64,
     turns: u64,
     /// Tasks that run, or are going to without being woken.
     awake: usize,
     lookups: usize,
+}
+
+/// Who waits for a moment.
+struct Sleeper {
+    waker: Waker,
+    /// Whether the clock is moved for it. It is not for what comes every day.
+    matters: bool,
 }
 
 impl ByHand {
@@ -178,6 +223,7 @@ impl fmt::Debug for ByHand {
 struct Sleep<'a> {
     clock: &'a ByHand,
     deadline: Instant,
+    matters: bool,
     ticket: Option<u64>,
 }
 
@@ -191,8 +237,11 @@ impl Sleep<'_> {
             state.tickets += 1;
             state.tickets
         });
-        let waker = context.waker().clone();
-        state.sleepers.insert((self.deadline, ticket), waker);
+        let sleeper = Sleeper {
+            waker: context.waker().clone(),
+            matters: self.matters,
+        };
+        state.sleepers.insert((self.deadline, ticket), sleeper);
         Poll::Pending
     }
 }
@@ -357,6 +406,23 @@ mod tests {
         assert_eq!(clock.advance(5 * MINUTE), Some(MINUTE));
         assert_eq!(long.await.expect("no panic"), Err(Elapsed));
         assert_eq!(clock.advance(MINUTE), None);
+    }
+
+    #[tokio::test]
+    async fn what_comes_every_day_does_not_move_the_clock_and_still_comes() {
+        let clock = Clock::by_hand();
+        let (began, day) = (clock.unix().as_secs(), 24 * 60 * MINUTE);
+        let waits = clock.clone();
+        let daily = tokio::spawn(async move { waits.aside(day, pending::<()>()).await });
+        tokio::task::yield_now().await;
+        assert_eq!(clock.advance(day), None);
+        let waits = clock.clone();
+        let other = tokio::spawn(async move { waits.timeout(2 * day, pending::<()>()).await });
+        tokio::task::yield_now().await;
+        assert_eq!(clock.advance(3 * day), Some(2 * day));
+        assert_eq!(daily.await.expect("no panic"), Err(Elapsed));
+        assert_eq!(other.await.expect("no panic"), Err(Elapsed));
+        assert_eq!(clock.unix().as_secs(), began + 2 * day.as_secs());
     }
 
     #[tokio::test]

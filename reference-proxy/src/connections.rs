@@ -253,8 +253,12 @@ fn origin(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use tokio::runtime::Handle;
+
     use super::*;
+    use crate::clock::Clock;
     use crate::partner::partner;
+    use crate::task::Supervisor;
 
     fn connections() -> (Connections, Partner, Partner) {
         let mut one = partner("one.example");
@@ -287,6 +291,42 @@ mod tests {
         held.pop();
         held.push(connections.admit().expect("a place"));
         assert_eq!(connections.admit().expect_err("full"), Full::Proxy(3));
+    }
+
+    #[tokio::test]
+    async fn other_limits_count_the_places_that_are_taken() {
+        let (connections, one, two) = connections();
+        let (_supervisor, tasks) = Supervisor::start(&Handle::current(), &Clock::default());
+        let limited = |before: &Connections, total, each| {
+            let limits = Limits {
+                connections: total,
+                partner_connections: each,
+                outbound_reserve: Some(1),
+                ..Limits::default()
+            };
+            before.limited_anew(&limits, &[one.clone(), two.clone()], &tasks)
+        };
+        let held = [(); 3].map(|()| connections.admit().expect("a place"));
+        let held_of_two = [(); 2].map(|()| connections.claim(&two).expect("a place"));
+        let fewer = limited(&connections, 1, 1);
+        assert_eq!(fewer.admit().expect_err("full"), Full::Proxy(1));
+        assert_eq!(fewer.claim(&two).expect_err("full"), Full::Partner(1));
+        assert!(fewer.claim(&one).is_ok(), "its own limit is the same");
+        let more = limited(&fewer, 5, 3);
+        let [first, second] = [(); 2].map(|()| more.admit().expect("a place"));
+        assert_eq!(more.admit().expect_err("full"), Full::Proxy(5));
+        drop((held, first, second, held_of_two));
+        tokio::task::yield_now().await;
+        let all: Vec<Place> = (0..5).map(|_| more.admit().expect("a place")).collect();
+        assert_eq!(more.admit().expect_err("full"), Full::Proxy(5));
+        let fewer = limited(&more, 2, 3);
+        drop(all);
+        // Places that are free again go to the task that takes them away.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        let _two = [(); 2].map(|()| fewer.admit().expect("a place"));
+        assert_eq!(fewer.admit().expect_err("full"), Full::Proxy(2));
     }
 
     #[test]

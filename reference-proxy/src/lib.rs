@@ -37,6 +37,7 @@ mod router;
 mod stanza;
 mod stream;
 mod task;
+mod upkeep;
 mod xml;
 
 /// What a gateway of this workspace shares with the proxy. Not an interface for others: it changes with

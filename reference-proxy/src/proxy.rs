@@ -17,7 +17,7 @@ use crate::ledger::Refusals;
 use crate::listener::Listener;
 use crate::reload::{ReloadError, Reloaded, Reloader};
 use crate::task::{Stage, Supervisor, Tasks};
-use crate::{gateway, inbound};
+use crate::{gateway, inbound, upkeep};
 
 /// An error when a proxy starts.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +109,7 @@ impl Proxy {
         tasks.spawn_in(Stage::Partners, partners);
         let gateways = gateway::listen(Arc::clone(&context), internal);
         tasks.spawn_in(Stage::Partners, gateways);
+        tasks.spawn(upkeep::certificates(Arc::clone(&context)));
         if let Some(socket) = control {
             let listening = |side, address| Listening { side, address };
             let listeners = vec![

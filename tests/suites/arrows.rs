@@ -149,7 +149,7 @@ const FLOORS: [(&str, &[&[&str]]); 6] = [
             ],
             &["config", "connections", "dialback", "listener", "router"],
             &["context"],
-            &["outbound", "reload"],
+            &["outbound", "reload", "upkeep"],
             &["control", "gateway", "inbound"],
             &["proxy"],
         ],

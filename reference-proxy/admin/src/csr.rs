@@ -126,7 +126,7 @@ pub(crate) fn make(config: &Path, args: &Args) -> Result<String, Error> {
     };
     let key_file = match &args.key {
         Some(file) => file.clone(),
-        None => beside(config, &side.key).ok_or_else(|| {
+        None => beside(config, side.key.first()).ok_or_else(|| {
             Error::Usage("the configuration has its key in itself: name a file by --key".to_owned())
         })?,
     };

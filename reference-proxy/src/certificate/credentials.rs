@@ -3,11 +3,13 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use rustls::RootCertStore;
+use rustls::client::ResolvesClientCert;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, SignatureAlgorithm, SignatureScheme};
 
 static PROVIDER: LazyLock<Arc<CryptoProvider>> =
     LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
@@ -17,15 +19,52 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::clone(&PROVIDER)
 }
 
-/// A certificate chain, leaf first, with the key of the leaf.
+/// Certificate chains, leaf first, each with the key of its leaf. Of several, a peer gets the first one whose key it can
+/// verify.
 #[derive(Clone)]
 pub struct Credentials {
     pub(super) certified: Arc<CertifiedKey>,
+pub(crate) struct Credentials {
+    pub(super) choice: Arc<Choice>,
 }
+
+/// The same for handshakes. There is at least one.
+#[derive(Debug)]
+pub(super) struct Choice(Vec<Arc<CertifiedKey>>);
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Credentials({} certificates)", self.certified.cert.len())
+        write!(f, "Credentials({})", self.choice.0.len())
+    }
+}
+
+impl Choice {
+    /// What a peer gets that verifies signatures of these schemes. The first one, if it verifies none of them: the
+    /// handshake fails with the right alert.
+    pub(super) fn for_peer(&self, schemes: &[SignatureScheme]) -> Arc<CertifiedKey> {
+        let Self(all) = self;
+        let fits = |one: &&Arc<CertifiedKey>| one.key.choose_scheme(schemes).is_some();
+        Arc::clone(all.iter().find(fits).unwrap_or(&all[0]))
+    }
+}
+
+impl ResolvesServerCert for Choice {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.for_peer(hello.signature_schemes()))
+    }
+}
+
+impl ResolvesClientCert for Choice {
+    fn resolve(
+        &self,
+        _root_hint_subjects: &[&[u8]],
+        schemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        Some(self.for_peer(schemes))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 
@@ -54,13 +93,31 @@ impl Credentials {
         let certified = CertifiedKey::from_der(certificates(chain)?, key, &PROVIDER)
             .map_err(CredentialsError::Unusable)?;
         Ok(Self {
-            certified: Arc::new(certified),
+            choice: Arc::new(Choice(vec![Arc::new(certified)])),
         })
     }
 
-    /// For presenting them to everybody.
-    pub(super) fn alone(&self) -> Arc<SingleCertAndKey> {
-        Arc::new(SingleCertAndKey::from(self.certified.as_ref().clone()))
+    /// The same credentials, and as further ones those of another one.
+    pub(crate) fn and(&self, further: &Self) -> Self {
+        let all = self.choice.0.iter().chain(&further.choice.0);
+        Self {
+            choice: Arc::new(Choice(all.cloned().collect())),
+        }
+    }
+
+    /// The chains, each with the kind of its key.
+    pub(super) fn chains(
+        &self,
+    ) -> impl Iterator<Item = (&[CertificateDer<'static>], &'static str)> {
+        self.choice.0.iter().map(|one| {
+            let key = match one.key.algorithm() {
+                SignatureAlgorithm::RSA => "RSA",
+                SignatureAlgorithm::ECDSA => "ECDSA",
+                SignatureAlgorithm::ED25519 => "Ed25519",
+                _ => "other",
+            };
+            (one.cert.as_slice(), key)
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, PKCS_RSA_SHA256, RsaKeySize, SanType,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -61,8 +61,17 @@ impl Authority {
         self.issue_with(&leaf(names))
     }
 
+    /// The same with an RSA key.
+    pub(crate) fn issue_rsa(&self, names: &[&str]) -> Leaf {
+        let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048);
+        self.certify(&leaf(names), key.expect("a key"))
+    }
+
     pub(crate) fn issue_with(&self, params: &CertificateParams) -> Leaf {
-        let key = KeyPair::generate().expect("a key");
+        self.certify(params, KeyPair::generate().expect("a key"))
+    }
+
+    fn certify(&self, params: &CertificateParams, key: KeyPair) -> Leaf {
         let certificate = params.signed_by(&key, &self.issuer).expect("a leaf");
         Leaf { certificate, key }
     }

@@ -147,7 +147,7 @@ impl Judge {
     }
 
     /// Whether the chain leads to one of the authorities and may be used for the purpose.
-    fn verify(
+    pub(super) fn verify(
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -188,7 +188,7 @@ fn chain_fault(error: &webpki::Error, self_issued: bool) -> Fault {
 }
 
 /// Whether key usage (RFC 5280 §4.2.1.3) allows a TLS handshake; webpki does not look at it.
-fn may_sign_handshakes(certificate: &X509Certificate<'_>) -> bool {
+pub(super) fn may_sign_handshakes(certificate: &X509Certificate<'_>) -> bool {
     match certificate.key_usage() {
         Ok(None) => true,
         Ok(Some(usage)) => {
@@ -200,7 +200,8 @@ fn may_sign_handshakes(certificate: &X509Certificate<'_>) -> bool {
 }
 
 #[derive(Clone, Copy)]
-enum Purpose {
+pub(super) enum Purpose {
+    Any,
     Server,
     Client,
 }
@@ -213,6 +214,7 @@ impl ExtendedKeyUsageValidator for Purpose {
         }
         let lists = |wanted: &[usize]| present.iter().any(|oid| oid == wanted);
         let fits = match self {
+            Self::Any => true,
             _ if present.is_empty() => true,
             Self::Server => lists(KeyUsage::SERVER_AUTH_REPR),
             Self::Client => lists(KeyUsage::CLIENT_AUTH_REPR),
@@ -221,7 +223,7 @@ impl ExtendedKeyUsageValidator for Purpose {
             return Ok(());
         }
         let required = match self {
-            Self::Server => KeyUsage::server_auth(),
+            Self::Any | Self::Server => KeyUsage::server_auth(),
             Self::Client => KeyUsage::client_auth(),
         };
         Err(webpki::Error::RequiredEkuNotFoundContext(

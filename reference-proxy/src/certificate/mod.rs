@@ -7,6 +7,7 @@
 mod credentials;
 mod identity;
 mod judge;
+mod own;
 mod tls;
 mod verifier;
 
@@ -15,6 +16,7 @@ pub use credentials::{Authorities, Credentials};
 pub(crate) use judge::{Fault, Judge, Judged, Presenter};
 pub use tls::gateway_connector;
 pub(crate) use tls::{CertificateRequest, Identities, PartnerTls, gateway_acceptor};
+pub(crate) use own::{Examined, Remark, Rule, examine};
 pub(crate) use tls::{CertificateRequest, GatewayTls, Identities, PartnerTls};
 
 #[cfg(test)]

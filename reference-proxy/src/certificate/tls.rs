@@ -142,7 +142,11 @@ impl PartnerTls {
                     names: vec![domain.clone()],
                     mandatory: false,
                 };
-                server(self.identities.of(own).alone(), Some(demand)).map(Arc::new)
+                server(
+                    Arc::clone(&self.identities.of(own).choice) as _,
+                    Some(demand),
+                )
+                .map(Arc::new)
             }
             CertificateRequest::Of(_) | CertificateRequest::Anybody => {
                 Ok(Arc::clone(&tls.requesting))
@@ -169,7 +173,7 @@ impl DomainTls {
             .with_safe_default_protocol_versions()?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(PeerVerifier::new(server_demand)))
-            .with_client_cert_resolver(shown.alone());
+            .with_client_cert_resolver(Arc::clone(&shown.choice) as _);
         // Each connection is judged by its own certificate, never by a remembered one.
         connector.resumption = Resumption::disabled();
         let mut direct_connector = connector.clone();
@@ -177,8 +181,11 @@ impl DomainTls {
         Ok(Self {
             connector: Arc::new(connector),
             direct_connector: Arc::new(direct_connector),
-            requesting: Arc::new(server(shown.alone(), Some(Demand::Nothing))?),
-            plain: Arc::new(server(shown.alone(), None)?),
+            requesting: Arc::new(server(
+                Arc::clone(&shown.choice) as _,
+                Some(Demand::Nothing),
+            )?),
+            plain: Arc::new(server(Arc::clone(&shown.choice) as _, None)?),
         })
     }
 }
@@ -194,7 +201,7 @@ impl ResolvesServerCert for BySni {
             .server_name()
             .and_then(|name| Domain::parse(name).ok());
         let shown = asked.map_or(&identities.usual, |domain| identities.of(&domain));
-        Some(Arc::clone(&shown.certified))
+        Some(shown.choice.for_peer(hello.signature_schemes()))
     }
 }
 
@@ -219,7 +226,7 @@ impl GatewayTls {
             names: names.clone(),
             mandatory: true,
         };
-        let acceptor = Arc::new(server(credentials.alone(), Some(demand))?);
+        let acceptor = Arc::new(server(Arc::clone(&credentials.choice) as _, Some(demand))?);
         Ok(Self {
             judge,
             names,

@@ -4,8 +4,11 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use rustls::pki_types::UnixTime;
+
 use super::draft::Draft;
-use super::settings::Settings;
+use super::settings::{Settings, Side};
+use crate::certificate::{Examined, Judge, examine};
 use crate::domain::Domain;
 use crate::key::{DialbackKeys, Secret};
 use crate::negotiation::Terms;
@@ -57,6 +60,29 @@ impl Config {
 
     pub(crate) fn keys(&self) -> &DialbackKeys {
         &self.keys
+    }
+
+    /// Examines the proxy's own certificates: for each served domain what is presented as it, then the internal side's.
+    pub(crate) fn examine(&self, now: UnixTime) -> Vec<Examined> {
+        let Settings {
+            domains,
+            external,
+            own_certificates,
+            internal,
+            ..
+        } = &self.settings;
+        let judge = |side: &Side| Judge::new(side.authorities.clone(), false);
+        let (outside, inside) = (judge(external), judge(internal));
+        let mut examined: Vec<Examined> = domains
+            .iter()
+            .flat_map(|domain| {
+                let shown = own_certificates.get(domain);
+                let shown = shown.unwrap_or(&external.credentials);
+                examine(shown, Some(domain), &outside, now)
+            })
+            .collect();
+        examined.extend(examine(&internal.credentials, None, &inside, now));
+        examined
     }
 
     /// Whether what was agreed on a stream between the domains by an older configuration holds by this one, too.

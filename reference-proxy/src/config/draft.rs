@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::list::List;
 use crate::domain::Domain;
 use crate::key::Secret;
 use crate::limits::Limits;
@@ -49,10 +50,10 @@ pub struct Draft {
 pub struct SideDraft {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// What it presents, leaf first.
-    pub certificate: String,
-    /// The key of the leaf.
-    pub key: String,
+    /// What it presents, each leaf first: several with keys of several types.
+    pub certificate: List,
+    /// The key of each leaf.
+    pub key: List,
     /// Who may issue the peers' certificates.
     pub ca: String,
 }
@@ -63,9 +64,9 @@ pub struct OwnCertificate {
     /// The domain.
     pub domain: Domain,
     /// As [`SideDraft::certificate`].
-    pub certificate: String,
+    pub certificate: List,
     /// As [`SideDraft::key`].
-    pub key: String,
+    pub key: List,
 }
 
 impl Draft {

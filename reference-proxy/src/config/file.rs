@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::checked::{Checked, Config, Problem, check};
 use super::draft::{Draft, OwnCertificate, SideDraft};
+use super::list::List;
 use super::report::{Mistake, located, render};
 use super::settings::{Settings, Side};
 use super::spelling;
@@ -145,8 +146,8 @@ struct File {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ExternalTable {
     listen: Option<String>,
-    certificate: String,
-    key: String,
+    certificate: List,
+    key: List,
     ca: String,
     #[serde(default)]
     direct_tls: bool,
@@ -158,16 +159,16 @@ struct ExternalTable {
 #[serde(deny_unknown_fields)]
 struct OwnCertificateTable {
     domain: String,
-    certificate: String,
-    key: String,
+    certificate: List,
+    key: List,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InternalTable {
     listen: Option<String>,
-    certificate: String,
-    key: String,
+    certificate: List,
+    key: List,
     ca: String,
     gateways: Vec<String>,
 }
@@ -225,7 +226,8 @@ impl Reader<'_> {
             "external",
             external.listen.as_deref(),
             SocketAddr::from((Ipv4Addr::UNSPECIFIED, XMPP_SERVER_PORT)),
-            [external.certificate, external.key, external.ca],
+            [external.certificate, external.key],
+            external.ca,
         );
         let domains = self.domains("domains", &file.domains);
         let own_certificates = self.own_certificates(&domains, external.own_certificate);
@@ -233,7 +235,8 @@ impl Reader<'_> {
             "internal",
             internal.listen.as_deref(),
             SocketAddr::from((Ipv4Addr::LOCALHOST, GATEWAY_PORT)),
-            [internal.certificate, internal.key, internal.ca],
+            [internal.certificate, internal.key],
+            internal.ca,
         );
         let dns = file.dns.iter().enumerate();
         Some(Draft {
@@ -303,7 +306,8 @@ impl Reader<'_> {
         table: &str,
         listen: Option<&str>,
         default: SocketAddr,
-        [certificate, key, ca]: [String; 3],
+        [certificate, key]: [List; 2],
+        ca: String,
     ) -> Option<SideDraft> {
         let listen = match listen {
             Some(text) => self.address(&format_args!("{table}.listen"), text)?,
@@ -422,9 +426,39 @@ impl Reader<'_> {
             let setting = match error {
                 CredentialsError::NoKey => "key",
                 _ => "certificate",
+    fn credentials(&mut self, table: &str, chains: &List, keys: &List) -> Option<Credentials> {
+        let at_chains = chains.places(&format!("{table}.certificate"));
+        let at_keys = keys.places(&format!("{table}.key"));
+        if at_chains.len() != at_keys.len() {
+            let message = format!(
+                "{} certificates and {} keys",
+                at_chains.len(),
+                at_keys.len()
+            );
+            let problem = Problem::new(&format_args!("{table}.key"), message);
+            let help = "each certificate needs its key, in the same order";
+            self.problems.push(problem.help(help));
+            return None;
+        }
+        let mut all = None;
+        for ((at_chain, chain), (at_key, key)) in at_chains.into_iter().zip(at_keys) {
+            let chain = self.pem(&at_chain, chain);
+            let key = self.pem(&at_key, key);
+            let (Some(chain), Some(key)) = (chain, key) else {
+                continue;
             };
-            Problem::new(&format_args!("{table}.{setting}"), chained(&error))
-        }))
+            let read = Credentials::from_pem(&chain, &key).map_err(|error| {
+                let place = match error {
+                    CredentialsError::NoKey => &at_key,
+                    _ => &at_chain,
+                };
+                Problem::new(place, chained(&error))
+            });
+            if let Some(one) = self.keep(read) {
+                all = Some(all.map_or_else(|| one.clone(), |all: Credentials| all.and(&one)));
+            }
+        }
+        all
     }
 
     /// Reads certificate authorities, or notes why they cannot be used.

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::Config;
-use crate::certificate::fixture::Authority;
+use crate::certificate::fixture::{Authority, Leaf};
 use crate::negotiation::{Support, Terms, Validation};
 
 /// A valid file, with `top` before the tables and `rest` after them.
@@ -11,9 +11,18 @@ pub(crate) fn text(top: &str, rest: &str) -> String {
     serving(&["alpha.example"], top, rest)
 }
 
+/// A valid file with this certificate.
+pub(crate) fn text_of(authority: &Authority, leaf: &Leaf) -> String {
+    with(authority, leaf, &["alpha.example"], "", "")
+}
+
 fn serving(domains: &[&str], top: &str, rest: &str) -> String {
     let authority = Authority::new("CA");
-    let (certificate, key) = authority.issue(domains).pem();
+    with(&authority, &authority.issue(domains), domains, top, rest)
+}
+
+fn with(authority: &Authority, leaf: &Leaf, domains: &[&str], top: &str, rest: &str) -> String {
+    let (certificate, key) = leaf.pem();
     let ca = authority.pem();
     let side = format!("certificate = '''{certificate}'''\nkey = '''{key}'''\nca = '''{ca}'''");
     format!(

@@ -6,6 +6,7 @@
 mod checked;
 mod draft;
 mod file;
+mod list;
 mod report;
 mod settings;
 mod spelling;
@@ -15,6 +16,8 @@ pub use checked::Config;
 pub(crate) use checked::Difference;
 pub use draft::{Draft, OwnCertificate, SideDraft};
 pub use file::{ConfigError, Reader, from_toml};
+pub use file::ConfigError;
+pub use list::List;
 
 pub use crate::domain::{Domain, DomainError, ProxyAddress};
 pub use crate::limits::Limits;

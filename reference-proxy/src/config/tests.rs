@@ -467,7 +467,7 @@ fn words_of_the_cmdlets_are_understood_or_explained() {
 fn a_draft_needs_no_certificates_and_the_rest_is_checked_all_the_same() {
     let sample = include_str!("../../proxy.toml");
     let draft = Draft::from_toml(sample, "proxy.toml").expect("its settings are right");
-    assert_eq!(draft.external.certificate, "external.crt");
+    assert_eq!(draft.external.certificate.first(), "external.crt");
     assert!(draft.has_secret());
     let gmail = draft.partner(&domain("gmail.com")).expect("listed");
     assert_eq!(draft.warning(gmail), None);

@@ -25,7 +25,8 @@ pub(super) fn step(walk: &mut Walk<'_>) -> Result<State, Error> {
 impl Walk<'_> {
     /// What a side lacks, after its request has been made.
     fn side(&mut self, side: &SideDraft, internal: bool) -> Result<Vec<String>, Error> {
-        let files = [&side.certificate, &side.key, &side.ca].map(|file| beside(self.config, file));
+        let files = [side.certificate.first(), side.key.first(), &side.ca]
+            .map(|file| beside(self.config, file));
         let [certificate, key, ca] = files;
         let lacks = |file: &Option<PathBuf>| file.as_ref().filter(|file| !file.exists()).cloned();
         let mut open = Vec::new();

@@ -3,13 +3,15 @@ use std::sync::Arc;
 
 use rcgen::date_time_ymd;
 use rstest::rstest;
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
-use rustls::server::ResolvesServerCert;
+use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, ClientConnection, Connection, Error,
-    ServerConfig, ServerConnection, SupportedProtocolVersion,
+    ServerConfig, ServerConnection, SignatureScheme, SupportedProtocolVersion,
 };
 
 use super::{domain, with_extension};
@@ -306,6 +308,78 @@ fn shown(acceptor: &Arc<ServerConfig>, asks_for: &str) -> CertificateDer<'static
         .into_owned()
 }
 
+/// What verifies signatures of these schemes in handshakes.
+fn verifying(schemes: &[SignatureScheme]) -> Arc<CryptoProvider> {
+    let mut provider = provider().as_ref().clone();
+    let algorithms = &mut provider.signature_verification_algorithms;
+    let mapping = algorithms.mapping.iter();
+    let mapping: Vec<_> = mapping
+        .filter(|(scheme, _)| schemes.contains(scheme))
+        .copied()
+        .collect();
+    algorithms.mapping = mapping.leak();
+    Arc::new(provider)
+}
+
+#[rstest]
+fn peer_gets_a_key_that_it_can_verify(
+    #[values(&TLS12, &TLS13)] version: &'static SupportedProtocolVersion,
+) {
+    let authority = Authority::new("CA");
+    let ecdsa = authority.issue(&["alpha.example"]);
+    let rsa = authority.issue_rsa(&["alpha.example"]);
+    let identities = Identities {
+        usual: ecdsa.credentials().and(&rsa.credentials()),
+        own: BTreeMap::new(),
+    };
+    let judge = Judge::new(authority.authorities(), false);
+    let tls = PartnerTls::new(identities, judge, false).expect("TLS");
+    let acceptor = tls.acceptor(&domain("alpha.example"), &CertificateRequest::Anybody);
+    let acceptor = acceptor.expect("TLS");
+    let connector = tls.connector(&domain("alpha.example"), false);
+    let roots = authority.authorities().roots;
+    let rsa_only = [
+        SignatureScheme::RSA_PSS_SHA256,
+        SignatureScheme::RSA_PKCS1_SHA256,
+    ];
+    let ecdsa_only = [SignatureScheme::ECDSA_NISTP256_SHA256];
+    for (schemes, due) in [(&rsa_only[..], &rsa), (&ecdsa_only, &ecdsa)] {
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), verifying(schemes));
+        let client = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[version])
+            .expect("a version")
+            .dangerous()
+            .with_custom_certificate_verifier(verifier.build().expect("a verifier"))
+            .with_no_client_auth();
+        let name = domain("alpha.example").server_name();
+        let client = ClientConnection::new(Arc::new(client), name).expect("a client");
+        let mut client = Connection::from(client);
+        let server = ServerConnection::new(Arc::clone(&acceptor)).expect("a server");
+        let mut server = Connection::from(server);
+        for _ in 0..4 {
+            pass(&mut client, &mut server).expect("a handshake");
+            pass(&mut server, &mut client).expect("a handshake");
+        }
+        let seen = client.peer_certificates().expect("a chain")[0].clone();
+        assert_eq!(seen, due.der(), "{schemes:?}");
+
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), verifying(schemes));
+        let server = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[version])
+            .expect("a version")
+            .with_client_cert_verifier(verifier.build().expect("a verifier"))
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified(due, due))));
+        let ended = handshake(&connector, &Arc::new(server), "alpha.example");
+        assert_eq!(
+            ended.presented.expect("a chain")[0],
+            due.der(),
+            "{schemes:?}"
+        );
+    }
+}
+
 #[test]
 fn each_domain_is_presented_with_its_own_certificate() {
     let authority = Authority::new("CA");
@@ -317,7 +391,7 @@ fn each_domain_is_presented_with_its_own_certificate() {
     };
     let judge = Judge::new(authority.authorities(), false);
     let tls = PartnerTls::new(identities, judge, false).expect("TLS");
-    let leaf = |leaf: &Leaf| leaf.credentials().certified.cert[0].clone();
+    let leaf = |leaf: &Leaf| leaf.der();
     for (addressed, asked, due) in [
         ("alpha.example", "alpha.example", &alpha),
         ("chat.alpha.example", "chat.alpha.example", &chat),

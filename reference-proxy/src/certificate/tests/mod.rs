@@ -1,6 +1,7 @@
 //! Verdicts on certificates, and what they mean for handshakes.
 
 mod handshake;
+mod own;
 mod verdict;
 
 use rcgen::{CertificateParams, CustomExtension};
