@@ -22,14 +22,31 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
+    /// Listens on the addresses, in this order. `[::]` also takes IPv4, unless an IPv4 address has the same port.
+    pub(crate) fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<Self>, (SocketAddr, io::Error)> {
+        let own_v4 = |v6: &SocketAddr| {
+            let mut others = addresses.iter();
+            others.any(|other| other.is_ipv4() && other.port() == v6.port() && v6.port() != 0)
+        };
+        let bound = addresses.iter().map(|address| {
+            let listener = Self::bind(*address, own_v4(address));
+            listener.map_err(|error| (*address, error))
+        });
+        bound.collect()
+    }
+
     /// Listens on the address; port 0 takes any free one.
-    pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
+    fn bind(address: SocketAddr, only_v6: bool) -> io::Result<Self> {
         let socket = Socket::new(
             Family::for_address(address),
             Type::STREAM,
             Some(Protocol::TCP),
         )?;
         socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            // Systems differ in what they do by themselves.
+            socket.set_only_v6(only_v6)?;
+        }
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;

@@ -57,8 +57,8 @@ pub enum StartError {
 /// A running proxy. Dropping it ends it at once; [`Proxy::stop`] ends it gracefully.
 #[derive(Debug)]
 pub struct Proxy {
-    external: SocketAddr,
-    internal: SocketAddr,
+    external: Vec<SocketAddr>,
+    internal: Vec<SocketAddr>,
     patience: Duration,
     context: Arc<Context>,
     supervisor: Supervisor,
@@ -84,8 +84,8 @@ impl Proxy {
     pub fn start_with(config: Config, clock: Clock) -> Result<Self, StartError> {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let settings = &config.settings;
-        let external = listen(settings.external.listen)?;
-        let internal = listen(settings.internal.listen)?;
+        let external = listen(&settings.external.listen)?;
+        let internal = listen(&settings.internal.listen)?;
         let control = settings.control.as_deref().map(|path| {
             ControlSocket::bind(path).map_err(|error| StartError::Control {
                 path: path.to_owned(),
@@ -98,24 +98,33 @@ impl Proxy {
         let reloader = Arc::new(Reloader::new(config, clock, tasks.clone())?);
         let context = reloader.context();
         let proxy = Self {
-            external: external.address,
-            internal: internal.address,
+            external: addresses(&external),
+            internal: addresses(&internal),
             patience,
             context: Arc::clone(&context),
             reloader: Arc::clone(&reloader),
             supervisor,
         };
-        let partners = inbound::listen(Arc::clone(&context), external);
-        tasks.spawn_in(Stage::Partners, partners);
-        let gateways = gateway::listen(Arc::clone(&context), internal);
-        tasks.spawn_in(Stage::Partners, gateways);
+        for listener in external {
+            let partners = inbound::listen(Arc::clone(&context), listener);
+            tasks.spawn_in(Stage::Partners, partners);
+        }
+        let lobby = Arc::new(gateway::Lobby::new());
+        for listener in internal {
+            let gateways = gateway::listen(Arc::clone(&context), listener, Arc::clone(&lobby));
+            tasks.spawn_in(Stage::Partners, gateways);
+        }
         tasks.spawn(upkeep::certificates(Arc::clone(&context)));
         if let Some(socket) = control {
-            let listening = |side, address| Listening { side, address };
-            let listeners = vec![
-                listening(Side::External, proxy.external),
-                listening(Side::Internal, proxy.internal),
+            let listening = |side, addresses: &[SocketAddr]| {
+                let all = addresses.iter().copied();
+                all.map(|address| Listening { side, address }).collect()
+            };
+            let sides: [Vec<Listening>; 2] = [
+                listening(Side::External, &proxy.external),
+                listening(Side::Internal, &proxy.internal),
             ];
+            let listeners = sides.concat();
             let office = control::Office {
                 context,
                 reloader,
@@ -123,7 +132,7 @@ impl Proxy {
             };
             tasks.spawn(control::listen(office, socket));
         }
-        tracing::info!(external = %proxy.external, internal = %proxy.internal, "proxy started");
+        tracing::info!(external = ?proxy.external, internal = ?proxy.internal, "proxy started");
         Ok(proxy)
     }
 
@@ -144,16 +153,22 @@ impl Proxy {
         self.reloader.take_in(config)
     }
 
-    /// Where partners connect.
+    /// Where partners connect: the first address of the setting.
     #[must_use]
     pub fn external_address(&self) -> SocketAddr {
-        self.external
+        self.external[0]
     }
 
-    /// Where the gateway connects.
+    /// Where the gateway connects: the first address of the setting.
     #[must_use]
     pub fn internal_address(&self) -> SocketAddr {
-        self.internal
+        self.internal[0]
+    }
+
+    /// All addresses where partners connect.
+    #[must_use]
+    pub fn external_addresses(&self) -> &[SocketAddr] {
+        &self.external
     }
 
     /// What was refused since the start, in either direction.
@@ -176,8 +191,13 @@ impl Proxy {
     }
 }
 
-fn listen(address: SocketAddr) -> Result<Listener, StartError> {
-    Listener::bind(address).map_err(|source| StartError::Listen { address, source })
+fn listen(addresses: &[SocketAddr]) -> Result<Vec<Listener>, StartError> {
+    Listener::bind_all(addresses)
+        .map_err(|(address, source)| StartError::Listen { address, source })
+}
+
+fn addresses(listeners: &[Listener]) -> Vec<SocketAddr> {
+    listeners.iter().map(|listener| listener.address).collect()
 }
 
 impl From<ReloadError> for StartError {

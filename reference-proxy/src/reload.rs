@@ -73,8 +73,8 @@ pub(crate) struct Reloader {
 /// The settings that sockets were opened by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Opened {
-    external: SocketAddr,
-    internal: SocketAddr,
+    external: Vec<SocketAddr>,
+    internal: Vec<SocketAddr>,
     control: Option<PathBuf>,
 }
 
@@ -82,8 +82,8 @@ impl Opened {
     fn of(config: &Config) -> Self {
         let settings = &config.settings;
         Self {
-            external: settings.external.listen,
-            internal: settings.internal.listen,
+            external: settings.external.listen.clone(),
+            internal: settings.internal.listen.clone(),
             control: settings.control.clone(),
         }
     }

@@ -1,6 +1,6 @@
 //! What a file says, before its certificates are looked at.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use super::list::List;
@@ -21,6 +21,8 @@ pub struct Draft {
     pub external: SideDraft,
     /// Served domains that have a certificate of their own.
     pub own_certificates: Vec<OwnCertificate>,
+    /// Where streams to partners leave from, one address of each family.
+    pub source: Vec<IpAddr>,
     /// Whether TLS may come before any stream (XEP-0368).
     pub direct_tls: bool,
     /// The side towards the gateway.
@@ -48,8 +50,8 @@ pub struct Draft {
 /// One side of the proxy. Certificates are paths relative to the file, or PEM.
 #[derive(Clone, Debug)]
 pub struct SideDraft {
-    /// Where it listens.
-    pub listen: SocketAddr,
+    /// Where it listens: at least one address.
+    pub listen: Vec<SocketAddr>,
     /// What it presents, each leaf first: several with keys of several types.
     pub certificate: List,
     /// The key of each leaf.

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -145,7 +145,8 @@ struct File {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ExternalTable {
-    listen: Option<String>,
+    listen: Option<List>,
+    source: Option<List>,
     certificate: List,
     key: List,
     ca: String,
@@ -166,7 +167,7 @@ struct OwnCertificateTable {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InternalTable {
-    listen: Option<String>,
+    listen: Option<List>,
     certificate: List,
     key: List,
     ca: String,
@@ -224,7 +225,7 @@ impl Reader<'_> {
         } = file;
         let outside = self.side_draft(
             "external",
-            external.listen.as_deref(),
+            external.listen.as_ref(),
             SocketAddr::from((Ipv4Addr::UNSPECIFIED, XMPP_SERVER_PORT)),
             [external.certificate, external.key],
             external.ca,
@@ -233,7 +234,7 @@ impl Reader<'_> {
         let own_certificates = self.own_certificates(&domains, external.own_certificate);
         let inside = self.side_draft(
             "internal",
-            internal.listen.as_deref(),
+            internal.listen.as_ref(),
             SocketAddr::from((Ipv4Addr::LOCALHOST, GATEWAY_PORT)),
             [internal.certificate, internal.key],
             internal.ca,
@@ -251,6 +252,9 @@ impl Reader<'_> {
                 .collect(),
             external: outside?,
             own_certificates: own_certificates?,
+            source: external
+                .source
+                .map_or_else(Vec::new, |list| self.source(&list)),
             direct_tls: external.direct_tls,
             internal: inside?,
             control: file.control.map(|path| self.folder.join(path)),
@@ -288,6 +292,7 @@ impl Reader<'_> {
             domains: draft.domains,
             external: outside?,
             own_certificates,
+            source: draft.source,
             direct_tls: draft.direct_tls,
             internal: inside?,
             gateways: draft.gateways,
@@ -304,14 +309,14 @@ impl Reader<'_> {
     fn side_draft(
         &mut self,
         table: &str,
-        listen: Option<&str>,
+        listen: Option<&List>,
         default: SocketAddr,
         [certificate, key]: [List; 2],
         ca: String,
     ) -> Option<SideDraft> {
         let listen = match listen {
-            Some(text) => self.address(&format_args!("{table}.listen"), text)?,
-            None => default,
+            Some(list) => self.listen(&format!("{table}.listen"), list),
+            None => vec![default],
         };
         Some(SideDraft {
             listen,
@@ -325,10 +330,58 @@ impl Reader<'_> {
         let credentials = self.credentials(table, &draft.certificate, &draft.key);
         let authorities = self.authorities(&format_args!("{table}.ca"), &draft.ca);
         Some(Side {
-            listen: draft.listen,
+            listen: draft.listen.clone(),
             credentials: credentials?,
             authorities: authorities?,
         })
+    }
+
+    fn listen(&mut self, setting: &str, list: &List) -> Vec<SocketAddr> {
+        let mut addresses = Vec::new();
+        for (place, text) in list.places(setting) {
+            match self.address(&place, text) {
+                // Port 0 is another one each time.
+                Some(address) if address.port() != 0 && addresses.contains(&address) => {
+                    let message = format!("`{text}` is listed twice");
+                    self.problems.push(Problem::new(&place, message));
+                }
+                Some(address) => addresses.push(address),
+                None => {}
+            }
+        }
+        addresses
+    }
+
+    fn source(&mut self, list: &List) -> Vec<IpAddr> {
+        let mut addresses: Vec<IpAddr> = Vec::new();
+        for (place, text) in list.places("external.source") {
+            let read = text.parse::<IpAddr>();
+            let problem = match read {
+                Err(_) => Problem::new(&place, format!("`{text}` is not an IP address"))
+                    .help("such as \"192.0.2.1\" or \"2001:db8::1\", without a port"),
+                Ok(address) if address.is_unspecified() || address.is_multicast() => {
+                    Problem::new(&place, format!("nothing can be sent from `{text}`"))
+                        .help("without the setting the system chooses")
+                }
+                Ok(address)
+                    if addresses
+                        .iter()
+                        .any(|one| one.is_ipv4() == address.is_ipv4()) =>
+                {
+                    Problem::new(
+                        &place,
+                        format!("`{text}` is of the same family as another one"),
+                    )
+                    .help("at most one IPv4 and one IPv6 address")
+                }
+                Ok(address) => {
+                    addresses.push(address);
+                    continue;
+                }
+            };
+            self.problems.push(problem);
+        }
+        addresses
     }
 
     fn own_certificates(

@@ -1,7 +1,7 @@
 //! All settings.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::certificate::{Authorities, Credentials};
@@ -13,7 +13,7 @@ use crate::partner::Partner;
 /// The side towards partners, or the one towards the gateway.
 #[derive(Clone, Debug)]
 pub(crate) struct Side {
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Vec<SocketAddr>,
     /// What the proxy presents.
     pub(crate) credentials: Credentials,
     /// Who may issue the peers' certificates.
@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) external: Side,
     /// What is presented as one of the domains, instead of the external side's credentials.
     pub(crate) own_certificates: BTreeMap<Domain, Credentials>,
+    /// Where streams to partners leave from, one address of each family. The system chooses for a family without one.
+    pub(crate) source: Vec<IpAddr>,
     /// Whether TLS may come before any stream (XEP-0368).
     pub(crate) direct_tls: bool,
     pub(crate) internal: Side,

@@ -5,4 +5,4 @@ mod reading;
 mod serve;
 mod writing;
 
-pub(crate) use serve::listen;
+pub(crate) use serve::{Lobby, listen};

@@ -19,18 +19,32 @@ const GATEWAYS: usize = 64;
 /// How many of those that may become gateways may come from one address.
 const BY_ADDRESS: usize = 16;
 
+/// The places of gateways, at whichever address they connect.
+#[derive(Debug)]
+pub(crate) struct Lobby {
+    strangers: Strangers,
+    places: Arc<Semaphore>,
+}
+
+impl Lobby {
+    pub(crate) fn new() -> Self {
+        Self {
+            strangers: Strangers::new(GATEWAYS, BY_ADDRESS),
+            places: Arc::new(Semaphore::new(GATEWAYS)),
+        }
+    }
+}
+
 /// Accepts gateways until the proxy stops.
-pub(crate) async fn listen(mut context: Arc<Context>, listener: Listener) {
+pub(crate) async fn listen(mut context: Arc<Context>, listener: Listener, lobby: Arc<Lobby>) {
     let mut stop = context.tasks.stop();
-    let strangers = Strangers::new(GATEWAYS, BY_ADDRESS);
-    let places = Arc::new(Semaphore::new(GATEWAYS));
     while let Some((stream, peer)) = listener.accept(&mut stop).await {
         context = context.newest();
-        match strangers.welcome(peer.ip()) {
+        match lobby.strangers.welcome(peer.ip()) {
             Ok(stranger) => {
                 let admission = Admission {
                     stranger,
-                    places: Arc::clone(&places),
+                    places: Arc::clone(&lobby.places),
                 };
                 let serving = admit(Arc::clone(&context), stream, peer, admission);
                 context.tasks.spawn_in(Stage::Gateways, serving);

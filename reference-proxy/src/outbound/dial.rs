@@ -1,9 +1,10 @@
 //! Dials a partner.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::plan::after_colon;
 use crate::context::Context;
@@ -13,6 +14,19 @@ use crate::stream::Connection;
 
 /// The maximum number of servers of a partner to try before its stanzas are returned.
 const MOST_SERVERS: usize = 3;
+
+/// Connects from the source address of the same family, if there is one.
+async fn dial(address: SocketAddr, sources: &[IpAddr]) -> io::Result<TcpStream> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    let mut sources = sources.iter();
+    if let Some(source) = sources.find(|source| source.is_ipv4() == address.is_ipv4()) {
+        socket.bind(SocketAddr::new(*source, 0))?;
+    }
+    socket.connect(address).await
+}
 
 /// Why there is no TCP connection.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +86,7 @@ impl Servers {
         let limits = &context.config.settings.limits;
         let mut last = None;
         while let Some(server) = self.left.pop_front() {
-            let dialled = TcpStream::connect(server.address);
+            let dialled = dial(server.address, &context.config.settings.source);
             let dialled = context.clock.timeout(limits.connect_timeout, dialled);
             match dialled.await {
                 Ok(Ok(stream)) => {

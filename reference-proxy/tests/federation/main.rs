@@ -1,5 +1,6 @@
 //! Proxies that federate with each other, with gateways, and with scripted partners.
 
+mod addresses;
 mod control;
 mod dropped;
 mod gateway;

@@ -44,7 +44,7 @@ pub(crate) struct Args {
 pub(crate) fn command(config: &Path, args: &Args) -> Result<Exit, Error> {
     let (_, draft) = store::read(config)?;
     let domains = value::served(&draft, &args.domain)?;
-    let port = args.port.unwrap_or_else(|| draft.external.listen.port());
+    let port = args.port.unwrap_or_else(|| draft.external.listen[0].port());
     let wanted = records::wanted(&domains, &args.member, port, draft.direct_tls);
     if !args.check {
         print(&records::zone_file(&wanted, &args.member, args.ttl))?;
@@ -61,7 +61,7 @@ pub(crate) fn command(config: &Path, args: &Args) -> Result<Exit, Error> {
 
 /// The zone file of all served domains, as without options.
 pub(crate) fn zone(draft: &Draft, members: &[Member]) -> String {
-    let port = draft.external.listen.port();
+    let port = draft.external.listen[0].port();
     let wanted = records::wanted(&draft.domains, members, port, draft.direct_tls);
     records::zone_file(&wanted, members, TTL)
 }

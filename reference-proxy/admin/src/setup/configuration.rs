@@ -125,7 +125,10 @@ fn secret() -> Result<String, Error> {
 /// Which connections have to be let through.
 pub(super) fn firewall(walk: &mut Walk<'_>) -> Result<State, Error> {
     let (_, draft) = store::read(walk.config)?;
-    let (outside, inside) = (draft.external.listen, draft.internal.listen);
+    let [outside, inside] = [draft.external.listen, draft.internal.listen].map(|all| {
+        let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+        all.join(" and ")
+    });
     Ok(State::Done(format!(
         "let through: TCP from anywhere to {outside}; TCP from this host to port 5269 anywhere; TCP from the \
          gateway to {inside}; DNS"
