@@ -32,6 +32,15 @@ pub(crate) enum Full {
 /// A slot for one connection, in the total or for its partner. Dropping it frees the slot.
 pub(crate) type Place = OwnedSemaphorePermit;
 
+/// A limit of connections that is for all partners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// Of streams in both directions.
+    Connections,
+    Unauthenticated,
+    Verifications,
+}
+
 /// Counts the connections of partners, in total and by partner.
 #[derive(Debug)]
 pub(crate) struct Connections {
@@ -106,6 +115,27 @@ impl Connections {
         }
     }
 
+    /// The limits that are for all partners, with the places that are taken and all places.
+    pub(crate) fn usage(&self) -> [(Limit, usize, usize); 3] {
+        let (shared, kept) = (&self.shared, &self.kept);
+        let of = |limit, places: &Places| (limit, places.taken(), places.limit);
+        [
+            (
+                Limit::Connections,
+                shared.taken() + kept.taken(),
+                shared.limit + kept.limit,
+            ),
+            of(Limit::Unauthenticated, &self.strangers.all),
+            of(Limit::Verifications, &self.verifications),
+        ]
+    }
+
+    /// The same for the streams of each partner.
+    pub(crate) fn by_partner(&self) -> impl Iterator<Item = (&Domain, usize, usize)> {
+        let partners = self.partners.iter();
+        partners.map(|(domain, of)| (domain, of.streams.taken(), of.streams.limit))
+    }
+
     /// Takes a slot for a connection whose partner is not known yet.
     pub(crate) fn welcome(&self, address: IpAddr) -> Result<Stranger, Full> {
         self.strangers.welcome(address)
@@ -154,6 +184,10 @@ impl Places {
             limit,
             free: Arc::new(free),
         }
+    }
+
+    fn taken(&self) -> usize {
+        self.limit.saturating_sub(self.free.available_permits())
     }
 
     fn take(&self) -> Option<Place> {
@@ -293,6 +327,13 @@ mod tests {
         assert_eq!(connections.admit().expect_err("full"), Full::Proxy(3));
     }
 
+    /// Tasks that take places away have their turn.
+    async fn settle() {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     #[tokio::test]
     async fn other_limits_count_the_places_that_are_taken() {
         let (connections, one, two) = connections();
@@ -312,19 +353,18 @@ mod tests {
         assert_eq!(fewer.admit().expect_err("full"), Full::Proxy(1));
         assert_eq!(fewer.claim(&two).expect_err("full"), Full::Partner(1));
         assert!(fewer.claim(&one).is_ok(), "its own limit is the same");
+        settle().await;
         let more = limited(&fewer, 5, 3);
         let [first, second] = [(); 2].map(|()| more.admit().expect("a place"));
         assert_eq!(more.admit().expect_err("full"), Full::Proxy(5));
         drop((held, first, second, held_of_two));
-        tokio::task::yield_now().await;
+        settle().await;
         let all: Vec<Place> = (0..5).map(|_| more.admit().expect("a place")).collect();
         assert_eq!(more.admit().expect_err("full"), Full::Proxy(5));
         let fewer = limited(&more, 2, 3);
+        settle().await;
         drop(all);
-        // Places that are free again go to the task that takes them away.
-        for _ in 0..10 {
-            tokio::task::yield_now().await;
-        }
+        settle().await;
         let _two = [(); 2].map(|()| fewer.admit().expect("a place"));
         assert_eq!(fewer.admit().expect_err("full"), Full::Proxy(2));
     }

@@ -13,12 +13,13 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::connections::Connections;
 use crate::ledger::Ledger;
+use crate::register::Register;
 use crate::resolve::Resolver;
 use crate::router::Router;
 use crate::task::Tasks;
 
 /// Shared by all tasks; only counters and queues in it change.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Context {
     pub(crate) config: Arc<Config>,
     pub(crate) clock: Clock,
@@ -27,6 +28,7 @@ pub(crate) struct Context {
     pub(crate) connections: Arc<Connections>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) resolver: Arc<Resolver>,
+    pub(crate) register: Arc<Register>,
     pub(crate) router: Arc<Router>,
     pub(crate) tasks: Tasks,
     /// The settings in force since this context was made, and whether others have come.
@@ -44,14 +46,8 @@ pub(crate) struct Settled {
 }
 
 impl Context {
-    /// The context of the settings that are in force now.
-    pub(crate) fn new(
-        mut settled: watch::Receiver<Settled>,
-        clock: Clock,
-        ledger: Arc<Ledger>,
-        router: Arc<Router>,
-        tasks: Tasks,
-    ) -> Self {
+    /// The first context, of the settings that are in force now.
+    pub(crate) fn new(mut settled: watch::Receiver<Settled>, clock: Clock, tasks: Tasks) -> Self {
         let Settled {
             config,
             tls,
@@ -60,14 +56,15 @@ impl Context {
             resolver,
         } = settled.borrow_and_update().clone();
         Self {
+            router: Arc::new(Router::new(&config.settings.limits)),
+            register: Arc::default(),
+            ledger: Arc::new(Ledger::new(&clock)),
             config,
             clock,
             tls,
             gateway_tls,
             connections,
-            ledger,
             resolver,
-            router,
             tasks,
             settled,
         }
@@ -78,13 +75,23 @@ impl Context {
         if !self.settled.has_changed().unwrap_or(false) {
             return Arc::clone(self);
         }
-        Arc::new(Self::new(
-            self.settled.clone(),
-            self.clock.clone(),
-            Arc::clone(&self.ledger),
-            Arc::clone(&self.router),
-            self.tasks.clone(),
-        ))
+        let mut settled = self.settled.clone();
+        let Settled {
+            config,
+            tls,
+            gateway_tls,
+            connections,
+            resolver,
+        } = settled.borrow_and_update().clone();
+        Arc::new(Self {
+            config,
+            tls,
+            gateway_tls,
+            connections,
+            resolver,
+            settled,
+            ..Self::clone(self)
+        })
     }
 
     /// The reloads after this context was made.

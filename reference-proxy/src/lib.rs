@@ -31,6 +31,7 @@ mod outbound;
 mod partner;
 mod proxy;
 mod random;
+mod register;
 mod reload;
 mod resolve;
 mod router;

@@ -1,6 +1,7 @@
 //! The proxy as a whole: start, addresses, stop.
 
 use std::error::Error;
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -59,6 +61,7 @@ pub enum StartError {
 pub struct Proxy {
     external: Vec<SocketAddr>,
     internal: Vec<SocketAddr>,
+    metrics: Option<SocketAddr>,
     patience: Duration,
     context: Arc<Context>,
     supervisor: Supervisor,
@@ -86,6 +89,11 @@ impl Proxy {
         let settings = &config.settings;
         let external = listen(&settings.external.listen)?;
         let internal = listen(&settings.internal.listen)?;
+        let metrics = settings
+            .metrics
+            .map(|address| listen(&[address]))
+            .transpose()?;
+        let metrics = metrics.and_then(|mut listeners| listeners.pop());
         let control = settings.control.as_deref().map(|path| {
             ControlSocket::bind(path).map_err(|error| StartError::Control {
                 path: path.to_owned(),
@@ -100,6 +108,7 @@ impl Proxy {
         let proxy = Self {
             external: addresses(&external),
             internal: addresses(&internal),
+            metrics: metrics.as_ref().map(|listener| listener.address),
             patience,
             context: Arc::clone(&context),
             reloader: Arc::clone(&reloader),
@@ -115,25 +124,34 @@ impl Proxy {
             tasks.spawn_in(Stage::Partners, gateways);
         }
         tasks.spawn(upkeep::certificates(Arc::clone(&context)));
+        let office = Arc::new(control::Office {
+            began: context.clock.now(),
+            context,
+            reloader,
+            listeners: proxy.listeners(),
+        });
+        if let Some(listener) = metrics {
+            tracing::info!(address = %listener.address, "metrics");
+            tasks.spawn(control::serve_metrics(Arc::clone(&office), listener));
+        }
         if let Some(socket) = control {
-            let listening = |side, addresses: &[SocketAddr]| {
-                let all = addresses.iter().copied();
-                all.map(|address| Listening { side, address }).collect()
-            };
-            let sides: [Vec<Listening>; 2] = [
-                listening(Side::External, &proxy.external),
-                listening(Side::Internal, &proxy.internal),
-            ];
-            let listeners = sides.concat();
-            let office = control::Office {
-                context,
-                reloader,
-                listeners,
-            };
             tasks.spawn(control::listen(office, socket));
         }
         tracing::info!(external = ?proxy.external, internal = ?proxy.internal, "proxy started");
         Ok(proxy)
+    }
+
+    /// Waits until a task of the proxy has had its turn, which shows that it works.
+    pub async fn responds(&self) {
+        let (tell, told) = oneshot::channel();
+        let tasks = &self.reloader.context().tasks;
+        tasks.spawn(async move {
+            let _ = tell.send(());
+        });
+        // Without an answer it does not work.
+        if told.await.is_err() {
+            pending().await
+        }
     }
 
     /// Reads the configuration file again and takes it in. Streams that the change does not touch stay open. After an
@@ -165,6 +183,12 @@ impl Proxy {
         self.internal[0]
     }
 
+    /// Where metrics are collected.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics
+    }
+
     /// All addresses where partners connect.
     #[must_use]
     pub fn external_addresses(&self) -> &[SocketAddr] {
@@ -188,6 +212,22 @@ impl Proxy {
                 .dropped("the proxy has stopped before it was sent");
         }
         tracing::info!("proxy stopped");
+    }
+}
+
+impl Proxy {
+    fn listeners(&self) -> Vec<Listening> {
+        let external = self
+            .external
+            .iter()
+            .map(|address| (Side::External, *address));
+        let internal = self
+            .internal
+            .iter()
+            .map(|address| (Side::Internal, *address));
+        let all = external.chain(internal);
+        all.map(|(side, address)| Listening { side, address })
+            .collect()
     }
 }
 

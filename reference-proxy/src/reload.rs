@@ -15,10 +15,8 @@ use crate::config::{Config, ConfigError, Difference};
 use crate::connections::Connections;
 use crate::context::{Context, Settled};
 use crate::domain::Domain;
-use crate::ledger::Ledger;
 use crate::random::random;
 use crate::resolve::Resolver;
-use crate::router::Router;
 use crate::task::Tasks;
 
 /// Why a configuration was not taken in. The one before stays in force.
@@ -64,10 +62,7 @@ pub(crate) struct Reloader {
     taking: Mutex<()>,
     /// What the sockets were opened by.
     opened: Opened,
-    clock: Clock,
-    ledger: Arc<Ledger>,
-    router: Arc<Router>,
-    tasks: Tasks,
+    context: Arc<Context>,
 }
 
 /// The settings that sockets were opened by.
@@ -76,6 +71,7 @@ struct Opened {
     external: Vec<SocketAddr>,
     internal: Vec<SocketAddr>,
     control: Option<PathBuf>,
+    metrics: Option<SocketAddr>,
 }
 
 impl Opened {
@@ -85,6 +81,7 @@ impl Opened {
             external: settings.external.listen.clone(),
             internal: settings.internal.listen.clone(),
             control: settings.control.clone(),
+            metrics: settings.metrics,
         }
     }
 
@@ -94,6 +91,7 @@ impl Opened {
             ("external.listen", self.external != other.external),
             ("internal.listen", self.internal != other.internal),
             ("control", self.control != other.control),
+            ("metrics", self.metrics != other.metrics),
         ];
         let differs = differs.into_iter().filter(|(_, differs)| *differs);
         differs.map(|(name, _)| name.to_owned()).collect()
@@ -105,29 +103,19 @@ impl Reloader {
     pub(crate) fn new(config: Config, clock: Clock, tasks: Tasks) -> Result<Self, ReloadError> {
         config.log_partners(None);
         let opened = Opened::of(&config);
-        let router = Arc::new(Router::new(&config.settings.limits));
-        let settled = settle(config, None, &clock, &tasks)?;
+        let settled = watch::Sender::new(settle(config, None, &clock, &tasks)?);
         Ok(Self {
-            settled: watch::Sender::new(settled),
+            context: Arc::new(Context::new(settled.subscribe(), clock, tasks)),
+            settled,
             turn: tokio::sync::Mutex::default(),
             taking: Mutex::default(),
             opened,
-            ledger: Arc::new(Ledger::new(&clock)),
-            clock,
-            router,
-            tasks,
         })
     }
 
     /// The context of the settings in force.
     pub(crate) fn context(&self) -> Arc<Context> {
-        Arc::new(Context::new(
-            self.settled.subscribe(),
-            self.clock.clone(),
-            Arc::clone(&self.ledger),
-            Arc::clone(&self.router),
-            self.tasks.clone(),
-        ))
+        self.context.newest()
     }
 
     /// Reads the configuration file again.
@@ -153,9 +141,17 @@ impl Reloader {
     pub(crate) fn take_in(&self, config: Config) -> Result<Reloaded, ReloadError> {
         let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.settled.borrow().clone();
-        let after = settle(config, Some(&before), &self.clock, &self.tasks)?;
+        let after = settle(
+            config,
+            Some(&before),
+            &self.context.clock,
+            &self.context.tasks,
+        )?;
         let (old, new) = (&before.config, &after.config);
-        self.router.limit(&new.settings.limits);
+        self.context.router.limit(&new.settings.limits);
+        self.context
+            .register
+            .keep(|domain| new.partner(domain).is_some());
         new.log_partners(Some(old));
         let Difference {
             added,

@@ -164,6 +164,18 @@ impl Router {
         route.is_some_and(|route| !route.waiting.is_empty())
     }
 
+    /// The pairs for which stanzas wait, with their number and bytes.
+    pub(crate) fn queues(&self) -> Vec<(Pair, usize, usize)> {
+        let tables = self.tables();
+        let waiting = tables
+            .routes
+            .iter()
+            .filter(|(_, route)| !route.waiting.is_empty());
+        waiting
+            .map(|(pair, route)| (pair.clone(), route.waiting.len(), route.bytes))
+            .collect()
+    }
+
     /// Takes the first stanza out of the pair's queue.
     pub(crate) fn take(&self, pair: &Pair) -> Option<Queued> {
         let mut tables = self.tables();

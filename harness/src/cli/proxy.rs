@@ -4,6 +4,7 @@ use reference_proxy_admin::{Args, Error, run, tap};
 
 use super::error::{CliError, Exit};
 use super::logging;
+use crate::cause::with_causes;
 
 /// Runs the embedded proxy until a signal stops it, or one of its commands.
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
@@ -14,6 +15,9 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     match run(args) {
         Ok(reference_proxy_admin::Exit::Good) => Ok(Exit::Expected),
         Ok(reference_proxy_admin::Exit::Wanting) => Ok(Exit::Unexpected),
+        // `status` has codes of its own, as monitoring knows them.
+        Ok(reference_proxy_admin::Exit::Critical) => Ok(Exit::Usage),
+        Err(error @ Error::Critical(_)) => Err(CliError::Usage(with_causes(&error))),
         Err(Error::Usage(text)) => Err(CliError::Usage(text)),
         Err(Error::Environment { doing, source }) => Err(CliError::Environment { doing, source }),
     }

@@ -12,6 +12,8 @@ pub enum Exit {
     Good,
     /// What was checked or tried is not as it should be. What it lacks has been printed.
     Wanting,
+    /// What was looked at does not work. What is wrong with it has been printed.
+    Critical,
 }
 
 /// Why a command did nothing.
@@ -21,6 +23,9 @@ pub enum Error {
     /// would be right.
     #[error("{0}")]
     Usage(String),
+    /// The proxy that was to be looked at is not there.
+    #[error("the proxy does not run")]
+    Critical(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A file, a port or another program failed.
     #[error("{doing}")]
     Environment {

@@ -17,6 +17,7 @@ mod reload;
 mod running;
 mod serve;
 mod setup;
+mod status;
 mod store;
 mod tables;
 mod value;
@@ -60,6 +61,8 @@ enum Command {
     Log(log::Args),
     /// Have the running proxy read its configuration file again
     Reload,
+    /// Show what the running proxy does (exit code 0: well, 1: warning, 2: critical or not running)
+    Status(status::Args),
 }
 
 impl Args {
@@ -110,5 +113,6 @@ pub fn run(args: &Args) -> Result<Exit, Error> {
         Some(Command::Dns(args)) => dns::command(config, args),
         Some(Command::Log(args)) => log::command(config, args),
         Some(Command::Reload) => reload::command(config),
+        Some(Command::Status(args)) => status::command(config, args),
     }
 }

@@ -33,6 +33,8 @@ pub struct Draft {
     pub dns: Vec<SocketAddr>,
     /// Where commands reach the running proxy, if they may.
     pub control: Option<PathBuf>,
+    /// Where its metrics are collected, if they may be. A loopback address.
+    pub metrics: Option<SocketAddr>,
     /// What the proxies of a pool share for dialback keys; random if absent.
     pub(crate) secret: Option<Secret>,
     /// How strictly partners' terms are checked.

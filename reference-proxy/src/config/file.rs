@@ -129,6 +129,7 @@ struct File {
     #[serde(default)]
     dns: Vec<String>,
     control: Option<PathBuf>,
+    metrics: Option<String>,
     secret: Option<String>,
     #[serde(default)]
     validation: Validation,
@@ -257,6 +258,7 @@ impl Reader<'_> {
                 .map_or_else(Vec::new, |list| self.source(&list)),
             direct_tls: external.direct_tls,
             internal: inside?,
+            metrics: file.metrics.and_then(|text| self.metrics(&text)),
             control: file.control.map(|path| self.folder.join(path)),
             secret: file.secret.as_deref().map(Secret::new),
             validation: file.validation,
@@ -298,6 +300,7 @@ impl Reader<'_> {
             gateways: draft.gateways,
             dns: draft.dns,
             control: draft.control,
+            metrics: draft.metrics,
             validation: draft.validation,
             strict_certificates: draft.strict_certificates,
             client_auth_eku: draft.client_auth_eku,
@@ -350,6 +353,16 @@ impl Reader<'_> {
             }
         }
         addresses
+    }
+
+    /// Whoever reaches the address sees who talks to whom, so it is of this machine only.
+    fn metrics(&mut self, text: &str) -> Option<SocketAddr> {
+        let address = self.address(&"metrics", text)?;
+        let local = address.ip().is_loopback().then_some(address);
+        self.keep(local.ok_or_else(|| {
+            let message = format!("`{text}` is not a loopback address");
+            Problem::new("metrics", message).help("such as \"127.0.0.1:9100\" or \"[::1]:9100\"")
+        }))
     }
 
     fn source(&mut self, list: &List) -> Vec<IpAddr> {

@@ -38,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) dns: Vec<SocketAddr>,
     /// Where commands reach the running proxy, if they may.
     pub(crate) control: Option<PathBuf>,
+    /// Where its metrics are collected, if they may be. A loopback address.
+    pub(crate) metrics: Option<SocketAddr>,
     pub(crate) validation: Validation,
     /// Whether a bad certificate ends the TLS handshake.
     pub(crate) strict_certificates: bool,

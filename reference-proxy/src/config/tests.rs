@@ -179,6 +179,11 @@ fn values_that_make_no_sense_are_refused() {
             "",
             "`127.0.0.1` is not an address with a port",
         ),
+        (
+            "metrics = \"192.0.2.1:9100\"",
+            "",
+            "`192.0.2.1:9100` is not a loopback address",
+        ),
         ("", "[limits]\nconnections = 0", "has to be at least 1"),
         ("", "[limits]\nconnections = -1", "-1"),
         (

@@ -4,6 +4,8 @@
 //! line after line. Start at [`Client`] to ask, and at [`listen`] for how it is answered.
 
 mod client;
+mod gather;
+mod metrics;
 mod protocol;
 mod server;
 mod socket;
@@ -12,8 +14,13 @@ mod tap;
 
 pub use client::{Client, ClientError, Followed, Lines};
 pub use protocol::{Answer, Request};
-pub use status::{Listening, Side, Status};
+pub use status::{
+    CertificateStatus, Concern, Direction, GatewayStatus, Health, LastFailure, Listening,
+    PairStatus, PartnerStatus, Queue, RefusalKind, RefusalStatus, Refused, Side, Status,
+    StreamStatus, Use,
+};
 pub use tap::tap;
 
+pub(crate) use metrics::serve_metrics;
 pub(crate) use server::{Office, listen};
 pub(crate) use socket::ControlSocket;

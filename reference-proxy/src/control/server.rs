@@ -7,10 +7,12 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Semaphore;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
 
+use super::gather;
 use super::protocol::{Answer, Request};
 use super::socket::ControlSocket;
-use super::status::{Listening, Status};
+use super::status::Listening;
 use super::tap;
 use crate::context::Context;
 use crate::domain::Domain;
@@ -31,11 +33,11 @@ pub(crate) struct Office {
     pub(crate) context: Arc<Context>,
     pub(crate) reloader: Arc<Reloader>,
     pub(crate) listeners: Vec<Listening>,
+    pub(crate) began: Instant,
 }
 
 /// Answers commands until the proxy stops.
-pub(crate) async fn listen(office: Office, socket: ControlSocket) {
-    let office = Arc::new(office);
+pub(crate) async fn listen(office: Arc<Office>, socket: ControlSocket) {
     let context = &office.context;
     let mut stop = context.tasks.stop();
     let places = Arc::new(Semaphore::new(COMMANDS));
@@ -108,18 +110,10 @@ impl Command {
                 Err(error) => self.refuse(&error.to_string()).await,
             },
             Ok(Request::Status) => {
-                let status = self.status();
+                let status = gather::status(&self.office);
                 self.answer(&Answer::Status(Box::new(status))).await
             }
             Err(error) => self.refuse(&format!("not a request: {error}")).await,
-        }
-    }
-
-    fn status(&self) -> Status {
-        Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            process: std::process::id(),
-            listeners: self.office.listeners.clone(),
         }
     }
 

@@ -12,6 +12,8 @@ use super::writing::{Waiting, left, redirect, write};
 use crate::connections::{Stranger, Strangers};
 use crate::context::Context;
 use crate::listener::Listener;
+use crate::register;
+use crate::router::Serves;
 use crate::task::Stage;
 
 /// The maximum number of gateways, and of connections that may become gateways.
@@ -86,6 +88,7 @@ async fn serve(context: &Arc<Context>, established: Established, peer: SocketAdd
     let (queue, stanzas) = mpsc::channel(limits.gateway_queue_stanzas);
     let stanzas = Waiting(stanzas);
     // A gateway that has read the features may rely on getting stanzas.
+    let weak = queue.downgrade();
     let id = context.router.join(serves.clone(), queue);
     if let Err(lost) = connection.send(&greeting).await {
         Unfit::stream("closed", lost.reason()).enter(context, peer);
@@ -94,6 +97,15 @@ async fn serve(context: &Arc<Context>, established: Established, peer: SocketAdd
         return;
     }
     tracing::info!(%peer, ?serves, "gateway connected");
+    let _entry = context.register.enter_gateway(register::Gateway {
+        peer,
+        domain: match &serves {
+            Serves::All => None,
+            Serves::Domain(domain) => Some(domain.clone()),
+        },
+        since: context.clock.now(),
+        queue: weak,
+    });
     let mut gateway = Gateway {
         context: Arc::clone(context),
         id,

@@ -20,8 +20,10 @@ use crate::dialback::KeyStatus;
 use crate::domain::{Domain, Pair};
 use crate::ledger::{Direction, Kind, Phase, Refusal};
 use crate::listener::Listener;
+use crate::negotiation::Method;
 use crate::outbound;
 use crate::random::stream_id;
+use crate::register::{Entry, Opener, Stream};
 use crate::stream::{Condition, Connection, Lost, Opening, Tls, domain, error};
 use crate::task::{Stage, Stop};
 use crate::xml::{Frame, Stanza};
@@ -100,6 +102,7 @@ struct Serving {
     report: mpsc::Sender<(Pair, KeyStatus)>,
     place: Placed,
     partners: BTreeMap<Domain, Place>,
+    entry: Option<Entry>,
     /// Whether an authenticated partner must send something regularly.
     keep_alive: bool,
     began: Instant,
@@ -157,6 +160,7 @@ impl Serving {
             report,
             place: Placed::Stranger(stranger),
             partners: BTreeMap::new(),
+            entry: None,
             keep_alive: false,
             began: now,
             last_stanza: now,
@@ -362,6 +366,7 @@ impl Serving {
                     }
                     self.context.router.seen(&pair.from);
                     tracing::info!(peer = %self.peer, %pair, %method, "pair authenticated");
+                    self.register(pair, method);
                 }
                 Action::Deliver(pair, stanza) => {
                     self.flush(&mut text).await?;
@@ -412,6 +417,19 @@ impl Serving {
         let bytes = config.settings.limits.stanza_bytes;
         self.connection.incoming().trust(bytes);
         Ok(())
+    }
+
+    fn register(&mut self, pair: Pair, method: Method) {
+        if let Some(entry) = &self.entry {
+            return entry.carries(pair, method);
+        }
+        self.entry = Some(self.context.register.enter(Stream {
+            opener: Opener::Partner,
+            pairs: vec![(pair, method)],
+            tls: self.connection.tls_version(),
+            peer: Some(self.peer),
+            since: self.context.clock.now(),
+        }));
     }
 
     fn verify(&self, pair: Pair, stream_id: String, key: String) {

@@ -38,10 +38,6 @@ pub(super) async fn attend(mut context: Arc<Context>, pair: Pair, mut stop: Stop
         };
         if let Some(unavailable) = unavailable {
             give_up(&context, &pair, &unavailable).await;
-            if matches!(unavailable, Unavailable::NoPartner) {
-                // Otherwise its failures would be remembered for ever.
-                context.router.opened(&pair);
-            }
         }
         if context.router.leave(&pair) {
             return;

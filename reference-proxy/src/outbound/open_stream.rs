@@ -13,6 +13,7 @@ use crate::connections::Place;
 use crate::context::{Changes, Context};
 use crate::domain::Pair;
 use crate::ledger::{By, Direction, Kind, Phase, Refusal};
+use crate::register::{Opener, Stream};
 use crate::stanza::StanzaError;
 use crate::stream::{CLOSING, Condition, Connection, Lost, StreamError, error, is_error};
 use crate::task::Stop;
@@ -75,6 +76,13 @@ impl OpenStream {
         let mut context = Arc::clone(context);
         let mut changes = context.changes();
         let wake = context.router.wake(pair);
+        let _entry = context.register.enter(Stream {
+            opener: Opener::Proxy,
+            pairs: vec![(pair.clone(), self.opened.method)],
+            tls: self.connection.tls_version(),
+            peer: self.connection.peer(),
+            since: context.clock.now(),
+        });
         let mut carried = false;
         let (how, last_words) = loop {
             match self.flush(&context, pair).await {

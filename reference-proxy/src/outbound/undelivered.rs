@@ -120,6 +120,10 @@ pub(super) async fn give_up(context: &Context, pair: &Pair, unavailable: &Unavai
     let error = unavailable.error();
     let text = unavailable.text();
     context.ledger.enter(unavailable.refusal(pair));
+    let now = context.clock.now();
+    if !matches!(unavailable, Unavailable::NoPartner) {
+        context.register.failed(&pair.to, text.clone(), now);
+    }
     let router = &context.router;
     let returned = match unavailable {
         // That is no fault of the partner: the next stanza may find a place.
@@ -127,7 +131,7 @@ pub(super) async fn give_up(context: &Context, pair: &Pair, unavailable: &Unavai
         Unavailable::Failed(..)
         | Unavailable::KeyUndecided(..)
         | Unavailable::ShortLived
-        | Unavailable::Unreachable(_) => router.failed(pair, error, &text, context.clock.now()),
+        | Unavailable::Unreachable(_) => router.failed(pair, error, &text, now),
     };
     tracing::info!(
         %pair,

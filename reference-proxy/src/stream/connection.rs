@@ -5,12 +5,13 @@
 
 use std::error::Error;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ServerConfig};
+use rustls::{ClientConfig, ProtocolVersion, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -255,6 +256,23 @@ impl Connection {
         incoming.heard = incoming.clock.now();
         incoming.restart();
         Ok(())
+    }
+
+    /// The peer's end.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        match &self.incoming.io {
+            Transport::Plain(stream) => stream.peer_addr().ok(),
+            Transport::Secured(stream) => stream.get_ref().0.peer_addr().ok(),
+            Transport::Gone => None,
+        }
+    }
+
+    /// The version of TLS, none in clear.
+    pub(crate) fn tls_version(&self) -> Option<ProtocolVersion> {
+        match &self.incoming.io {
+            Transport::Secured(stream) => stream.get_ref().1.protocol_version(),
+            Transport::Plain(_) | Transport::Gone => None,
+        }
     }
 
     /// What the peer presented in the handshake.

@@ -9,13 +9,15 @@ use std::path::Path;
 use std::sync::Once;
 
 use reference_proxy::Clock;
-use reference_proxy::control::{Answer, Client, ClientError, Followed, Lines, Request, Side, tap};
+use reference_proxy::control::{
+    Answer, Client, ClientError, Direction, Followed, Health, Lines, Request, Side, tap,
+};
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::support::{Net, Settings, message};
+use crate::support::{Net, Peer, Settings, message};
 
 const A: &str = "alpha.example";
 const B: &str = "beta.example";
@@ -226,5 +228,102 @@ async fn requests_are_lines_of_json() {
         .await
         .expect("an answer");
     assert_eq!(serde_json::from_str::<Answer>(&answer).expect("JSON"), same);
+    proxy.stop().await;
+}
+
+/// What a collector gets.
+async fn collected(address: std::net::SocketAddr, request: &str) -> String {
+    let mut stream = Peer::new(
+        tokio::net::TcpStream::connect(address)
+            .await
+            .expect("a connection"),
+    );
+    stream.send(request).await;
+    stream.rest().await
+}
+
+#[tokio::test]
+async fn status_and_metrics_show_what_is_open() {
+    let net = Net::new().await;
+    let (_folder, mut settings, client) = controlled(&net);
+    settings.top += "metrics = '127.0.0.1:0'\n";
+    let proxy = net.start(&settings);
+    let metrics = proxy.metrics_address().expect("metrics");
+    let asking = client.clone();
+    let status = asked(move || asking.status()).await.expect("a status");
+    assert_eq!(status.health, Health::Critical, "no gateway");
+
+    let mut gateway = net.gateway(&proxy, A).await;
+    let (beta, mut beta_gateway) = net.station(&net.settings(B, A, 9)).await;
+    gateway.send(&message(A, B, "there")).await;
+    beta_gateway.expect("</message>").await;
+    beta_gateway.send(&message(B, A, "back")).await;
+    gateway.expect("</message>").await;
+    let asking = client.clone();
+    let status = asked(move || asking.status()).await.expect("a status");
+    assert_eq!((status.health, &status.concerns), (Health::Well, &vec![]));
+    assert_eq!(status.gateways[0].domain.as_deref(), Some(A));
+    let [partner] = &status.active[..] else {
+        panic!("{status:?}");
+    };
+    let streams: Vec<_> = partner
+        .streams
+        .iter()
+        .map(|stream| {
+            (
+                stream.direction,
+                stream.tls.as_deref(),
+                &*stream.pairs[0].method,
+            )
+        })
+        .collect();
+    let tls = Some("TLS 1.3");
+    assert!(
+        streams.contains(&(Direction::Inbound, tls, "sasl-tls")),
+        "{streams:?}"
+    );
+    assert!(
+        streams.contains(&(Direction::Outbound, tls, "sasl-tls")),
+        "{streams:?}"
+    );
+    assert_eq!((status.limits[0].used, status.limits[0].limit), (2, 1000));
+    assert_eq!(status.certificates[0].presented, A);
+    assert!(status.certificates[0].days > 1000);
+
+    let text = collected(metrics, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(
+        text.starts_with("HTTP/1.1 200 OK\r\n") && text.ends_with("# EOF\n"),
+        "{text}"
+    );
+    for line in [
+        "s2spec_proxy_health 0",
+        "s2spec_proxy_streams{partner=\"beta.example\",direction=\"inbound\",method=\"sasl-tls\",tls=\"TLS 1.3\"} 1",
+        "s2spec_proxy_connections{of=\"connections\"} 2",
+    ] {
+        assert!(text.lines().any(|one| one == line), "{line}\n{text}");
+    }
+    for (request, answer) in [
+        ("GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 404 "),
+        ("POST /metrics HTTP/1.1\r\n\r\n", "HTTP/1.1 405 "),
+        ("\r\n\r\n", "HTTP/1.1 400 "),
+    ] {
+        let text = collected(metrics, request).await;
+        assert!(text.starts_with(answer), "{text}");
+    }
+
+    // What has ended is shown no more, and a failure is.
+    beta.stop().await;
+    gateway.send(&message(A, B, "gone")).await;
+    gateway.expect("</message>").await;
+    let status = asked(move || client.status()).await.expect("a status");
+    let [partner] = &status.active[..] else {
+        panic!("{status:?}");
+    };
+    assert!(
+        partner.failures[0]
+            .reason
+            .contains("none of 1 addresses answers"),
+        "{partner:?}"
+    );
     proxy.stop().await;
 }

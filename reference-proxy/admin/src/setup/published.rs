@@ -31,7 +31,7 @@ pub(super) fn step(walk: &mut Walk<'_>) -> Result<State, Error> {
         dns::from_zone(&text).map_err(|error| Error::Usage(format!("{name}: {error}")))?;
     Ok(match dns::compare(&records, &draft)? {
         (_, Exit::Good) => State::Done(format!("what {name} says is published")),
-        (differences, Exit::Wanting) => State::Open(format!(
+        (differences, Exit::Wanting | Exit::Critical) => State::Open(format!(
             "have the records of {name} published. Now:\n{differences}"
         )),
     })
