@@ -191,7 +191,8 @@ fn settle(
     }
     let settings = &config.settings;
     let (outside, inside) = (&settings.external, &settings.internal);
-    let judge = Judge::new(outside.authorities.clone(), settings.client_auth_eku);
+    let judge = Judge::new(outside.authorities.clone(), settings.client_auth_eku)
+        .heeding(settings.revocation.clone());
     let identities = Identities {
         usual: outside.credentials.clone(),
         own: settings.own_certificates.clone(),

@@ -81,6 +81,8 @@ pub(crate) enum CredentialsError {
     Unusable(#[source] rustls::Error),
     #[error("no usable certificate authority found")]
     NoAuthority,
+    #[error("not a certificate revocation list")]
+    List(#[source] webpki::Error),
 }
 
 impl Credentials {

@@ -1,10 +1,14 @@
 //! Authorities and certificates for tests.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyPair, PKCS_RSA_SHA256, RsaKeySize, SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
+    CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, PKCS_RSA_SHA256,
+    RevokedCertParams, RsaKeySize, SanType, SerialNumber, SigningKey as _, date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use time::OffsetDateTime;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
 
 use super::{Authorities, Credentials};
 
@@ -46,6 +50,38 @@ impl Authority {
 
     pub(crate) fn der(&self) -> CertificateDer<'static> {
         self.issuer.der().clone()
+    }
+
+    /// A list of revoked certificates, that ends at this time.
+    pub(crate) fn list(&self, revoked: &[&Leaf], until: OffsetDateTime) -> String {
+        let revoked: Vec<_> = revoked.iter().map(|leaf| serial(&leaf.der())).collect();
+        self.list_of(&revoked, until)
+    }
+
+    /// The same with serial numbers.
+    pub(crate) fn list_of(&self, revoked: &[Vec<u8>], until: OffsetDateTime) -> String {
+        let began = date_time_ymd(2020, 1, 1);
+        let revoked = revoked.iter().map(|serial| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(serial),
+            revocation_time: began,
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let params = CertificateRevocationListParams {
+            this_update: began,
+            next_update: until,
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = params.signed_by(&self.issuer).expect("a list");
+        list.pem().expect("PEM")
+    }
+
+    /// Signs with the authority's key.
+    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.issuer.key().sign(message).expect("a signature")
     }
 
     pub(crate) fn authorities(&self) -> Authorities {
@@ -103,6 +139,10 @@ impl Leaf {
         self.certificate.der().clone()
     }
 
+    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.key.sign(message).expect("a signature")
+    }
+
     pub(crate) fn key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::Pkcs8(self.key.serialize_der().into())
     }
@@ -115,6 +155,12 @@ impl Leaf {
         let (chain, key) = self.pem();
         Credentials::from_pem(&chain, &key).expect("credentials")
     }
+}
+
+/// A certificate's serial number.
+pub(crate) fn serial(der: &CertificateDer<'_>) -> Vec<u8> {
+    let (_, read) = X509Certificate::from_der(der).expect("a certificate");
+    read.raw_serial().to_vec()
 }
 
 /// A subject alternative name as DER.
@@ -144,7 +190,7 @@ fn other_name(kind: u8, string_tag: u8, text: &str) -> Vec<u8> {
     tlv(0xa0, &content)
 }
 
-fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = content.len();
     let mut der = vec![tag];
     match u8::try_from(length) {

@@ -9,6 +9,7 @@ use x509_parser::prelude::FromDer;
 
 use super::credentials::{Authorities, provider};
 use super::identity::names_one_of;
+use super::revocation::Revocation;
 use crate::domain::Domain;
 
 /// The verdict on a peer's certificate.
@@ -22,7 +23,7 @@ pub(crate) enum Judged {
 }
 
 /// Why a certificate authenticates nobody. Of several faults the first one counts: format, then
-/// dates and purpose of the leaf, then the chain, then the name.
+/// dates and purpose of the leaf, then the chain, then the name, then revocation.
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
 pub(crate) enum Fault {
     #[strum(to_string = "malformed")]
@@ -48,6 +49,12 @@ pub(crate) enum Fault {
     Constraint,
     #[strum(to_string = "issued for another name")]
     WrongName,
+    /// Or one above it in the chain is.
+    #[strum(to_string = "revoked")]
+    Revoked,
+    /// Where it has to be known.
+    #[strum(to_string = "not known to be unrevoked")]
+    RevocationUnknown,
 }
 
 impl Fault {
@@ -62,6 +69,8 @@ impl Fault {
             Self::Signature => CertificateError::BadSignature,
             Self::Constraint => CertificateError::UnhandledCriticalExtension,
             Self::WrongName => CertificateError::NotValidForName,
+            Self::Revoked => CertificateError::Revoked,
+            Self::RevocationUnknown => CertificateError::UnknownRevocationStatus,
         })
     }
 }
@@ -78,6 +87,7 @@ pub(crate) enum Presenter {
 pub(crate) struct Judge {
     authorities: Authorities,
     client_auth_eku: bool,
+    revocation: Revocation,
 }
 
 impl Judge {
@@ -89,13 +99,25 @@ impl Judge {
         Self {
             authorities,
             client_auth_eku,
+            revocation: Revocation::default(),
         }
     }
 
-    /// Judges a chain, leaf first, that must name one of the domains.
+    /// The same judge, who looks whether certificates were revoked.
+    pub(crate) fn heeding(self, revocation: Revocation) -> Self {
+        Self { revocation, ..self }
+    }
+
+    /// Whether what is stapled to a certificate matters.
+    pub(super) fn heeds_stapled(&self) -> bool {
+        !self.revocation.is_off()
+    }
+
+    /// Judges a chain, leaf first, that must name one of the domains, with what was stapled to it.
     pub(crate) fn judge(
         &self,
         presented: Option<&[CertificateDer<'_>]>,
+        stapled: &[u8],
         presenter: Presenter,
         domains: &[Domain],
         now: UnixTime,
@@ -103,7 +125,7 @@ impl Judge {
         let Some((leaf, intermediates)) = presented.and_then(<[_]>::split_first) else {
             return Judged::Absent;
         };
-        match self.check(leaf, intermediates, presenter, domains, now) {
+        match self.check(leaf, intermediates, stapled, presenter, domains, now) {
             Ok(()) => Judged::Good,
             Err(fault) => Judged::Bad(fault),
         }
@@ -113,6 +135,7 @@ impl Judge {
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
+        stapled: &[u8],
         presenter: Presenter,
         domains: &[Domain],
         now: UnixTime,
@@ -140,10 +163,12 @@ impl Judge {
         if !may_sign_handshakes(&certificate) {
             return Err(Fault::Purpose);
         }
-        match names_one_of(&certificate, domains) {
-            true => Ok(()),
-            false => Err(Fault::WrongName),
+        if !names_one_of(&certificate, domains) {
+            return Err(Fault::WrongName);
         }
+        let (leaf, authorities) = ((leaf, &certificate), &self.authorities);
+        self.revocation
+            .check(leaf, intermediates, authorities, stapled, now)
     }
 
     /// Whether the chain leads to one of the authorities and may be used for the purpose.

@@ -7,7 +7,9 @@
 mod credentials;
 mod identity;
 mod judge;
+mod ocsp;
 mod own;
+mod revocation;
 mod tls;
 mod verifier;
 
@@ -16,8 +18,13 @@ pub use credentials::{Authorities, Credentials};
 pub(crate) use judge::{Fault, Judge, Judged, Presenter};
 pub use tls::gateway_connector;
 pub(crate) use tls::{CertificateRequest, Identities, PartnerTls, gateway_acceptor};
+pub(crate) use credentials::{Authorities, Credentials, CredentialsError};
+pub(crate) use judge::{Fault, Judge, Judged};
 pub(crate) use own::{Examined, Remark, Rule, examine};
+pub use revocation::RevocationPolicy;
+pub(crate) use revocation::{Lists, Revocation};
 pub(crate) use tls::{CertificateRequest, GatewayTls, Identities, PartnerTls};
+pub(crate) use verifier::Stapled;
 
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -12,7 +12,7 @@ use rustls::{ClientConfig, ServerConfig};
 
 use super::credentials::{Authorities, Credentials, provider};
 use super::judge::{Judge, Judged, Presenter};
-use super::verifier::{Demand, PeerVerifier};
+use super::verifier::{Demand, PeerVerifier, Stapled};
 use crate::domain::Domain;
 
 /// The domain whose certificate a handshake requests.
@@ -56,6 +56,7 @@ pub(crate) struct PartnerTls {
 
 /// TLS in the name of one served domain.
 struct DomainTls {
+    verifier: PeerVerifier,
     connector: Arc<ClientConfig>,
     direct_connector: Arc<ClientConfig>,
     requesting: Arc<ServerConfig>,
@@ -112,12 +113,19 @@ impl PartnerTls {
     /// For dialling a partner in the name of a served domain, whose certificate is presented on
     /// request; the handshake must ask for [`Domain::server_name`]. `direct` is TLS before any
     /// stream, with its ALPN protocol (XEP-0368 §3).
-    pub(crate) fn connector(&self, own: &Domain, direct: bool) -> Arc<ClientConfig> {
+    pub(crate) fn connector(&self, own: &Domain, direct: bool) -> (Arc<ClientConfig>, Stapled) {
         let tls = self.of(own);
-        Arc::clone(match direct {
+        let stapled = Stapled::default();
+        let mut connector = Arc::clone(match direct {
             true => &tls.direct_connector,
             false => &tls.connector,
-        })
+        });
+        if self.judge.heeds_stapled() {
+            let verifier = Arc::new(tls.verifier.keeping(&stapled));
+            let dangerous = &mut Arc::make_mut(&mut connector).dangerous();
+            dangerous.set_certificate_verifier(verifier);
+        }
+        (connector, stapled)
     }
 
     /// For accepting direct TLS, before the peer has said who it is. A certificate is
@@ -154,31 +162,53 @@ impl PartnerTls {
         }
     }
 
-    /// Judges the peer's certificates as those of the domain, at this moment.
-    pub(crate) fn judge(
+    /// Judges a client's certificates as those of the domain, at this moment.
+    pub(crate) fn judge_client(
         &self,
         presented: Option<&[CertificateDer<'_>]>,
+        domain: &Domain,
+    ) -> Judged {
+        self.judge_as(Presenter::Client, presented, &[], domain)
+    }
+
+    /// The same for a server, with what it stapled to them.
+    pub(crate) fn judge_server(
+        &self,
+        presented: Option<&[CertificateDer<'_>]>,
+        stapled: &Stapled,
+        domain: &Domain,
+    ) -> Judged {
+        self.judge_as(Presenter::Server, presented, stapled.answer(), domain)
+    }
+
+    fn judge_as(
+        &self,
         presenter: Presenter,
+        presented: Option<&[CertificateDer<'_>]>,
+        stapled: &[u8],
         domain: &Domain,
     ) -> Judged {
         let domains = std::slice::from_ref(domain);
+        let now = UnixTime::now();
         self.judge
-            .judge(presented, presenter, domains, UnixTime::now())
+            .judge(presented, stapled, presenter, domains, now)
     }
 }
 
 impl DomainTls {
     fn new(shown: &Credentials, server_demand: Demand) -> Result<Self, rustls::Error> {
+        let verifier = PeerVerifier::new(server_demand);
         let mut connector = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(PeerVerifier::new(server_demand)))
+            .with_custom_certificate_verifier(Arc::new(verifier.clone()))
             .with_client_cert_resolver(Arc::clone(&shown.choice) as _);
         // Each connection is judged by its own certificate, never by a remembered one.
         connector.resumption = Resumption::disabled();
         let mut direct_connector = connector.clone();
         direct_connector.alpn_protocols = vec![XMPP_SERVER.to_vec()];
         Ok(Self {
+            verifier,
             connector: Arc::new(connector),
             direct_connector: Arc::new(direct_connector),
             requesting: Arc::new(server(
@@ -237,7 +267,8 @@ impl GatewayTls {
     /// Judges the certificates of a gateway that is connected already.
     pub(crate) fn judge(&self, presented: Option<&[CertificateDer<'_>]>) -> Judged {
         let (names, now) = (&self.names, UnixTime::now());
-        self.judge.judge(presented, Presenter::Client, names, now)
+        self.judge
+            .judge(presented, &[], Presenter::Client, names, now)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Always checks handshake signatures, and checks certificates as far as required.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature_with_raw_key};
@@ -34,6 +34,23 @@ pub(super) enum Demand {
 pub(super) struct PeerVerifier {
     provider: Arc<CryptoProvider>,
     demand: Demand,
+    stapled: Option<Stapled>,
+}
+
+/// What a server stapled to its certificate (RFC 6066 §8), in one handshake.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stapled(Arc<OnceLock<Box<[u8]>>>);
+
+impl Stapled {
+    fn keep(&self, answer: &[u8]) {
+        // There is one certificate in a handshake.
+        let _ = self.0.set(answer.into());
+    }
+
+    /// The answer; empty if there was none.
+    pub(super) fn answer(&self) -> &[u8] {
+        self.0.get().map_or(&[], |answer| answer)
+    }
 }
 
 impl PeerVerifier {
@@ -41,6 +58,15 @@ impl PeerVerifier {
         Self {
             provider: provider(),
             demand,
+            stapled: None,
+        }
+    }
+
+    /// The same verifier for one handshake, whose stapled answer is kept.
+    pub(super) fn keeping(&self, stapled: &Stapled) -> Self {
+        Self {
+            stapled: Some(stapled.clone()),
+            ..self.clone()
         }
     }
 }
@@ -67,15 +93,25 @@ impl ServerCertVerifier for PeerVerifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        if let Some(stapled) = &self.stapled {
+            stapled.keep(ocsp_response);
+        }
         if let Demand::GoodServer(judge) = &self.demand {
             Domain::parse(&server_name.to_str())
                 .map_err(|_| Fault::WrongName)
                 .and_then(|name| {
                     let presenter = Presenter::Server;
-                    judge.check(end_entity, intermediates, presenter, &[name], now)
+                    judge.check(
+                        end_entity,
+                        intermediates,
+                        ocsp_response,
+                        presenter,
+                        &[name],
+                        now,
+                    )
                 })
                 .map_err(Fault::tls_error)?;
         }
@@ -154,7 +190,14 @@ impl ClientCertVerifier for PeerVerifier {
     ) -> Result<ClientCertVerified, rustls::Error> {
         if let Demand::GoodClient { judge, names, .. } = &self.demand {
             judge
-                .check(end_entity, intermediates, Presenter::Client, names, now)
+                .check(
+                    end_entity,
+                    intermediates,
+                    &[],
+                    Presenter::Client,
+                    names,
+                    now,
+                )
                 .map_err(Fault::tls_error)?;
         }
         Ok(ClientCertVerified::assertion())

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use super::list::List;
+use crate::certificate::RevocationPolicy;
 use crate::domain::Domain;
 use crate::key::Secret;
 use crate::limits::Limits;
@@ -43,6 +44,10 @@ pub struct Draft {
     pub strict_certificates: bool,
     /// Whether a client's certificate that lists purposes must list clientAuth.
     pub client_auth_eku: bool,
+    /// What revocation means for a partner's certificate.
+    pub revocation: RevocationPolicy,
+    /// Lists of revoked certificates.
+    pub crl: Option<List>,
     /// Limits and timeouts.
     pub limits: Limits,
     /// No one else may exchange stanzas with the served domains.

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use super::list::List;
 use super::report::{Mistake, located, render};
 use super::settings::{Settings, Side};
 use super::spelling;
-use crate::certificate::{Authorities, Credentials, CredentialsError};
+use crate::certificate::{Authorities, Revocation, RevocationPolicy};
 use crate::domain::{Domain, DomainError, ProxyAddress, XMPP_SERVER_PORT};
 use crate::key::Secret;
 use crate::limits::Limits;
@@ -138,6 +138,8 @@ struct File {
     #[serde(default)]
     client_auth_eku: bool,
     #[serde(default)]
+    revocation: RevocationPolicy,
+    #[serde(default)]
     limits: Limits,
     #[serde(default)]
     partner: Vec<PartnerTable>,
@@ -151,6 +153,7 @@ struct ExternalTable {
     certificate: List,
     key: List,
     ca: String,
+    crl: Option<List>,
     #[serde(default)]
     direct_tls: bool,
     #[serde(default)]
@@ -204,8 +207,9 @@ fn yes() -> bool {
 /// Converts texts to values and collects their mistakes. Each setting comes with its path.
 #[derive(Debug)]
 pub struct Reader<'a> {
+pub(super) struct Reader<'a> {
     folder: &'a Path,
-    problems: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
 }
 
 impl Reader<'_> {
@@ -264,6 +268,8 @@ impl Reader<'_> {
             validation: file.validation,
             strict_certificates: file.strict_certificates,
             client_auth_eku: file.client_auth_eku,
+            revocation: file.revocation,
+            crl: external.crl,
             limits: file.limits,
         })
     }
@@ -304,6 +310,10 @@ impl Reader<'_> {
             validation: draft.validation,
             strict_certificates: draft.strict_certificates,
             client_auth_eku: draft.client_auth_eku,
+            revocation: Revocation {
+                policy: draft.revocation,
+                lists: self.revoked(draft.revocation, draft.crl.as_ref()),
+            },
             limits: draft.limits,
             partners: draft.partners,
         })
@@ -337,64 +347,6 @@ impl Reader<'_> {
             credentials: credentials?,
             authorities: authorities?,
         })
-    }
-
-    fn listen(&mut self, setting: &str, list: &List) -> Vec<SocketAddr> {
-        let mut addresses = Vec::new();
-        for (place, text) in list.places(setting) {
-            match self.address(&place, text) {
-                // Port 0 is another one each time.
-                Some(address) if address.port() != 0 && addresses.contains(&address) => {
-                    let message = format!("`{text}` is listed twice");
-                    self.problems.push(Problem::new(&place, message));
-                }
-                Some(address) => addresses.push(address),
-                None => {}
-            }
-        }
-        addresses
-    }
-
-    /// Whoever reaches the address sees who talks to whom, so it is of this machine only.
-    fn metrics(&mut self, text: &str) -> Option<SocketAddr> {
-        let address = self.address(&"metrics", text)?;
-        let local = address.ip().is_loopback().then_some(address);
-        self.keep(local.ok_or_else(|| {
-            let message = format!("`{text}` is not a loopback address");
-            Problem::new("metrics", message).help("such as \"127.0.0.1:9100\" or \"[::1]:9100\"")
-        }))
-    }
-
-    fn source(&mut self, list: &List) -> Vec<IpAddr> {
-        let mut addresses: Vec<IpAddr> = Vec::new();
-        for (place, text) in list.places("external.source") {
-            let read = text.parse::<IpAddr>();
-            let problem = match read {
-                Err(_) => Problem::new(&place, format!("`{text}` is not an IP address"))
-                    .help("such as \"192.0.2.1\" or \"2001:db8::1\", without a port"),
-                Ok(address) if address.is_unspecified() || address.is_multicast() => {
-                    Problem::new(&place, format!("nothing can be sent from `{text}`"))
-                        .help("without the setting the system chooses")
-                }
-                Ok(address)
-                    if addresses
-                        .iter()
-                        .any(|one| one.is_ipv4() == address.is_ipv4()) =>
-                {
-                    Problem::new(
-                        &place,
-                        format!("`{text}` is of the same family as another one"),
-                    )
-                    .help("at most one IPv4 and one IPv6 address")
-                }
-                Ok(address) => {
-                    addresses.push(address);
-                    continue;
-                }
-            };
-            self.problems.push(problem);
-        }
-        addresses
     }
 
     fn own_certificates(
@@ -472,7 +424,7 @@ impl Reader<'_> {
         }))
     }
 
-    fn address(&mut self, place: &dyn fmt::Display, text: &str) -> Option<SocketAddr> {
+    pub(super) fn address(&mut self, place: &dyn fmt::Display, text: &str) -> Option<SocketAddr> {
         self.keep(text.parse().map_err(|_| {
             Problem::new(place, format!("`{text}` is not an address with a port"))
                 .help("such as \"127.0.0.1:53\" or \"[::1]:53\"")
@@ -529,17 +481,29 @@ impl Reader<'_> {
 
     /// Reads certificate authorities, or notes why they cannot be used.
     pub fn authorities(&mut self, place: &dyn fmt::Display, ca: &str) -> Option<Authorities> {
+    fn authorities(&mut self, place: &dyn fmt::Display, ca: &str) -> Option<Authorities> {
         let pem = self.pem(place, ca)?;
         self.keep(Authorities::from_pem(&pem).map_err(|error| Problem::new(place, chained(&error))))
     }
 
     /// PEM from the setting itself, or from the file that it names.
-    fn pem(&mut self, place: &dyn fmt::Display, text: &str) -> Option<String> {
+    pub(super) fn pem(&mut self, place: &dyn fmt::Display, text: &str) -> Option<String> {
         if text.contains("-----BEGIN ") {
             return Some(text.to_owned());
         }
+        let bytes = self.bytes(place, text)?;
+        self.keep(String::from_utf8(bytes).map_err(|_| {
+            Problem::new(place, "it is not PEM").help("convert DER with `openssl x509 -inform DER`")
+        }))
+    }
+
+    /// What the file has, or the setting itself.
+    pub(super) fn bytes(&mut self, place: &dyn fmt::Display, text: &str) -> Option<Vec<u8>> {
+        if text.contains("-----BEGIN ") {
+            return Some(text.as_bytes().to_vec());
+        }
         let path = self.folder.join(text);
-        self.keep(fs::read_to_string(&path).map_err(|error| {
+        self.keep(fs::read(&path).map_err(|error| {
             Problem::new(place, format!("could not read {}: {error}", path.display()))
                 .help("a PEM file, relative to this file, or PEM itself")
         }))
@@ -547,12 +511,13 @@ impl Reader<'_> {
 
     /// The value, or `None` where there is a problem, which is noted.
     pub fn keep<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
+    pub(super) fn keep<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
         result.map_err(|problem| self.problems.push(problem)).ok()
     }
 }
 
 /// An error with its sources on one line.
-fn chained(error: &dyn Error) -> String {
+pub(super) fn chained(error: &dyn Error) -> String {
     let sources = std::iter::successors(Some(error), |error| (*error).source());
     let texts: Vec<String> = sources.map(ToString::to_string).collect();
     texts.join(": ")

@@ -9,6 +9,7 @@ mod file;
 mod list;
 mod report;
 mod settings;
+mod sides;
 mod spelling;
 
 pub use checked::{Config, Problem};
@@ -19,6 +20,7 @@ pub use file::{ConfigError, Reader, from_toml};
 pub use file::ConfigError;
 pub use list::List;
 
+pub use crate::certificate::RevocationPolicy;
 pub use crate::domain::{Domain, DomainError, ProxyAddress};
 pub use crate::limits::Limits;
 pub use crate::negotiation::{Method, Support, Terms, Validation};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use crate::certificate::{Authorities, Credentials};
+use crate::certificate::{Authorities, Credentials, Revocation};
 use crate::domain::Domain;
 use crate::limits::Limits;
 use crate::negotiation::Validation;
@@ -43,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) validation: Validation,
     /// Whether a bad certificate ends the TLS handshake.
     pub(crate) strict_certificates: bool,
+    /// What revocation means for partners' certificates, and the lists of it.
+    pub(crate) revocation: Revocation,
     /// Whether a client's certificate that lists purposes must list clientAuth.
     pub(crate) client_auth_eku: bool,
     pub(crate) limits: Limits,

@@ -147,6 +147,15 @@ impl Receiving {
         }
     }
 
+    /// The domain that its certificate authenticated, if one did.
+    pub(super) fn by_sasl(&self) -> Option<&Domain> {
+        match self {
+            Self::AwaitHeader(state) => state.authenticated.as_ref().map(|pair| &pair.from),
+            Self::AwaitRequest(state) => state.by_sasl(),
+            Self::AwaitHandshake(_) | Self::AwaitClosingTag(_) | Self::Ended => None,
+        }
+    }
+
     /// The pairs for which the stream goes by the terms of the partner.
     pub(super) fn agreed(&self) -> Vec<Pair> {
         let of = |bound: &Bound| {

@@ -122,6 +122,11 @@ impl AwaitRequest {
         }
     }
 
+    /// The domain that SASL authenticated.
+    pub(super) fn by_sasl(&self) -> Option<&Domain> {
+        self.bound.from.as_ref().filter(|_| self.sasl)
+    }
+
     /// All pairs, verified or pending.
     pub(super) fn pairs(&self) -> impl Iterator<Item = Pair> {
         self.pairs.keys().cloned()

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::action::{Action, Fatal, Input};
 use super::receiving::Receiving;
 use super::refusal::Refused;
-use crate::certificate::{CertificateRequest, Judged, Presenter};
+use crate::certificate::{CertificateRequest, Fault, Judged};
 use crate::connections::{Full, Place, Stranger};
 use crate::context::{Changes, Context};
 use crate::dialback::KeyStatus;
@@ -319,6 +319,13 @@ impl Serving {
             self.finish(None, id, actions);
             return;
         }
+        let theirs = self.state.by_sasl().cloned();
+        if self.judge(theirs.as_ref()) == Judged::Bad(Fault::Revoked) {
+            tracing::info!(peer = %self.peer, "the partner's certificate is revoked");
+            let fatal = (Condition::Reset, "the certificate is revoked");
+            self.finish(Some(fatal), id, actions);
+            return;
+        }
         let mut partners = self
             .partners
             .keys()
@@ -334,8 +341,7 @@ impl Serving {
     fn judge(&self, claimed: Option<&Domain>) -> Judged {
         let certificates = self.connection.certificates();
         claimed.map_or(Judged::Absent, |claimed| {
-            let tls = &self.context.tls;
-            tls.judge(certificates, Presenter::Client, claimed)
+            self.context.tls.judge_client(certificates, claimed)
         })
     }
 

@@ -11,7 +11,6 @@ use super::dial::Dialled;
 use super::initiating::{Initiating, Outcome, Progress, Undecided};
 use super::open_stream::WRONG_WAY;
 use super::plan::{At, Failure, Opened, Plan};
-use crate::certificate::Presenter;
 use crate::context::Context;
 use crate::dialback::KeyStatus;
 use crate::domain::Pair;
@@ -204,17 +203,14 @@ impl Negotiation<'_> {
     async fn secure(&mut self) -> Result<Input, Failure> {
         let tls = &self.context.tls;
         let Pair { from, to: partner } = self.pair;
-        let connector = tls.connector(from, self.direct);
+        let (connector, stapled) = tls.connector(from, self.direct);
         let connect = Tls::Connect(connector, partner.server_name());
         let secured = self.connection.secure(connect);
         match self.context.clock.timeout_at(self.deadline, secured).await {
             Ok(Ok(())) => {
                 let certificates = self.connection.certificates();
-                Ok(Input::Secured(tls.judge(
-                    certificates,
-                    Presenter::Server,
-                    partner,
-                )))
+                let judged = tls.judge_server(certificates, &stapled, partner);
+                Ok(Input::Secured(judged))
             }
             Ok(Err(lost)) => Err(Failure::TlsRefused(Some(lost.reason()))),
             Err(_) => Err(Failure::TlsRefused(Some("no answer in time".to_owned()))),

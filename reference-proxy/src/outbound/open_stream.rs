@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::negotiate::hang_up;
 use super::plan::Opened;
 use super::undelivered::return_to_sender;
+use crate::certificate::{Fault, Judged, Stapled};
 use crate::connections::Place;
 use crate::context::{Changes, Context};
 use crate::domain::Pair;
@@ -101,7 +102,13 @@ impl OpenStream {
                 Turn::Wake => {}
                 Turn::Changed => {
                     let newer = context.newest();
-                    if !newer.config.upholds(&context.config, &pair.from, &pair.to) {
+                    let certificates = self.connection.certificates();
+                    let revoked =
+                        newer
+                            .tls
+                            .judge_server(certificates, &Stapled::default(), &pair.to)
+                            == Judged::Bad(Fault::Revoked);
+                    if revoked || !newer.config.upholds(&context.config, &pair.from, &pair.to) {
                         self.close(&context, pair).await;
                         return carried;
                     }

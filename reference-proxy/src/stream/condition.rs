@@ -26,6 +26,7 @@ pub enum Condition {
     NotAuthorized,
     NotWellFormed,
     PolicyViolation,
+    Reset,
     ResourceConstraint,
     RestrictedXml,
     SystemShutdown,

@@ -199,6 +199,33 @@ async fn new_partner_is_let_in_at_once() {
 }
 
 #[tokio::test]
+async fn stream_of_a_certificate_that_is_revoked_is_reset() {
+    let mut station = Station::new().await;
+    station.settings.top += "revocation = 'if-there'\n";
+    let list = station.net.authority.list(&[C]);
+    station.settings.external += &format!("crl = '''{list}'''\n");
+    station.take_in();
+    let rest = station.touched.0.rest().await;
+    assert!(rest.contains("<reset "), "{rest}");
+    station.kept_streams_go_on().await;
+    // It gets no EXTERNAL any more, and one that is not on the list does.
+    let mut again = station.net.dial(&station.proxy).await;
+    again.send(&header(C, A)).await;
+    again.expect("</stream:features>").await;
+    again
+        .send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+        .await;
+    again.expect("<proceed ").await;
+    again.expect("/>").await;
+    let mut again = station.net.secure(again, A, Some(C)).await.expect("TLS");
+    again.send(&header(C, A)).await;
+    let features = again.expect("</stream:features>").await;
+    assert!(!features.contains("EXTERNAL"), "{features}");
+    dialling(&station.net, &station.proxy, B).await;
+    station.proxy.stop().await;
+}
+
+#[tokio::test]
 async fn gateway_that_is_not_named_any_more_has_to_go() {
     let mut station = Station::new().await;
     let internal = &mut station.settings.internal;

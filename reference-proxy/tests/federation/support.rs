@@ -11,8 +11,9 @@ use hickory_proto::op::{Message, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::{A, SRV};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
-    SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
+    DistinguishedName, DnType, IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SanType,
+    SerialNumber, date_time_ymd,
 };
 use reference_proxy::config::Config;
 use reference_proxy::{Clock, Proxy, StartError};
@@ -92,11 +93,33 @@ impl Authority {
     fn leaf(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
+        params.serial_number = Some(serial(name));
         let name = name.try_into().expect("ASCII");
         params.subject_alt_names = vec![SanType::DnsName(name)];
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a leaf");
         (certificate, key)
+    }
+
+    /// A list of revoked certificates, by their names.
+    pub(crate) fn list(&self, revoked: &[&str]) -> String {
+        let began = date_time_ymd(2020, 1, 1);
+        let revoked = revoked.iter().map(|name| RevokedCertParams {
+            serial_number: serial(name),
+            revocation_time: began,
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let list = CertificateRevocationListParams {
+            this_update: began,
+            next_update: date_time_ymd(2090, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&self.issuer).expect("a list");
+        list.pem().expect("PEM")
     }
 
     /// The settings of one side that trusts an authority, with a certificate from this one.
@@ -129,6 +152,11 @@ impl Authority {
             None => builder.with_no_client_auth(),
         })
     }
+}
+
+/// Certificates of one name have one serial number, so that they can be revoked.
+fn serial(name: &str) -> SerialNumber {
+    SerialNumber::from_slice(name.as_bytes())
 }
 
 type Zone = Arc<Mutex<BTreeMap<String, Vec<SocketAddr>>>>;

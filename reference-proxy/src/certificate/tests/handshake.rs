@@ -19,7 +19,8 @@ use crate::certificate::credentials::provider;
 use crate::certificate::fixture::{Authority, Leaf, leaf};
 use crate::certificate::verifier::{Demand, PeerVerifier};
 use crate::certificate::{
-    CertificateRequest, Fault, GatewayTls, Identities, Judge, Judged, PartnerTls, Presenter,
+    CertificateRequest, Fault, GatewayTls, Identities, Judge, Judged, PartnerTls, Revocation,
+    RevocationPolicy,
 };
 
 /// How a handshake ended on both sides.
@@ -124,8 +125,12 @@ fn bad_server_is_refused_only_where_strict(
 ) {
     let authority = Authority::new("CA");
     let own = authority.issue(&["alpha.example"]);
-    let lenient = partner_tls(&authority, &own, false).connector(&domain("alpha.example"), false);
-    let strict = partner_tls(&authority, &own, true).connector(&domain("alpha.example"), false);
+    let lenient = partner_tls(&authority, &own, false)
+        .connector(&domain("alpha.example"), false)
+        .0;
+    let strict = partner_tls(&authority, &own, true)
+        .connector(&domain("alpha.example"), false)
+        .0;
     let mut expired = leaf(&["fp.example"]);
     expired.not_after = date_time_ymd(2020, 1, 1);
     for (leaf, alert) in [
@@ -171,7 +176,7 @@ fn signature_of_another_key_is_always_refused(
     let one = authority.issue(&["fp.example"]);
     let other = authority.issue(&["fp.example"]);
     let ended = handshake(
-        &lenient.connector(&domain("alpha.example"), false),
+        &lenient.connector(&domain("alpha.example"), false).0,
         &serving(certified(&one, &other), version),
         "fp.example",
     );
@@ -222,7 +227,7 @@ fn client_certificate_is_requested_and_judged_not_demanded(
             }
             assert_eq!((ended.client, ended.server), (Ok(()), Ok(())));
             let presented = ended.presented.as_deref();
-            assert_eq!(tls.judge(presented, Presenter::Client, &partner), judged);
+            assert_eq!(tls.judge_client(presented, &partner), judged);
         }
         let acceptor = tls.acceptor(&domain("alpha.example"), &CertificateRequest::No);
         let acceptor = acceptor.expect("TLS");
@@ -235,7 +240,7 @@ fn client_certificate_is_requested_and_judged_not_demanded(
         let ended = handshake(&client(Some(&wrong), version), &acceptor, "alpha.example");
         assert_eq!((ended.client, ended.server), (Ok(()), Ok(())));
         let presented = ended.presented.as_deref();
-        let judged = tls.judge(presented, Presenter::Client, &partner);
+        let judged = tls.judge_client(presented, &partner);
         assert_eq!(judged, Judged::Bad(Fault::WrongName));
     }
 }
@@ -250,16 +255,12 @@ fn two_proxies_authenticate_each_other() {
         &CertificateRequest::Of(domain("alpha.example")),
     );
     let ended = handshake(
-        &alpha.connector(&domain("alpha.example"), false),
+        &alpha.connector(&domain("alpha.example"), false).0,
         &acceptor.expect("TLS"),
         "beta.example",
     );
     assert_eq!((ended.client, ended.server), (Ok(()), Ok(())));
-    let judged = beta.judge(
-        ended.presented.as_deref(),
-        Presenter::Client,
-        &domain("alpha.example"),
-    );
+    let judged = beta.judge_client(ended.presented.as_deref(), &domain("alpha.example"));
     assert_eq!(judged, Judged::Good);
 }
 
@@ -308,6 +309,51 @@ fn shown(acceptor: &Arc<ServerConfig>, asks_for: &str) -> CertificateDer<'static
         .into_owned()
 }
 
+#[rstest]
+fn stapled_answer_is_kept_for_the_verdict(
+    #[values(&TLS12, &TLS13)] version: &'static SupportedProtocolVersion,
+) {
+    let authority = Authority::new("CA");
+    let own = authority.issue(&["alpha.example"]);
+    let tls = |policy, strict| {
+        let judge = Judge::new(authority.authorities(), false).heeding(Revocation {
+            policy,
+            ..Revocation::default()
+        });
+        let identities = Identities {
+            usual: own.credentials(),
+            own: BTreeMap::new(),
+        };
+        PartnerTls::new(identities, judge, strict).expect("TLS")
+    };
+    let partner = authority.issue(&["fp.example"]);
+    let serving = |answer: Option<&[u8]>| {
+        let mut shown = certified(&partner, &partner);
+        shown.ocsp = answer.map(<[u8]>::to_vec);
+        serving(shown, version)
+    };
+    let (alpha, name) = (domain("alpha.example"), domain("fp.example"));
+    let heeding = tls(RevocationPolicy::IfThere, false);
+    for answer in [Some(&b"one"[..]), Some(b"two"), None] {
+        let (client, stapled) = heeding.connector(&alpha, false);
+        let ended = handshake(&client, &serving(answer), "fp.example");
+        assert_eq!((ended.client, ended.server), (Ok(()), Ok(())));
+        assert_eq!(stapled.answer(), answer.unwrap_or_default());
+        let chain = [partner.der()];
+        let judged = heeding.judge_server(Some(&chain), &stapled, &name);
+        assert_eq!(judged, Judged::Good, "an answer of no use says nothing");
+    }
+    let (client, stapled) = tls(RevocationPolicy::Off, false).connector(&alpha, false);
+    handshake(&client, &serving(Some(b"one")), "fp.example");
+    assert_eq!(stapled.answer(), b"");
+    // Where certificates decide about the handshake, so does revocation.
+    let (client, _) = tls(RevocationPolicy::Required, true).connector(&alpha, false);
+    let ended = handshake(&client, &serving(None), "fp.example");
+    let unknown = CertificateError::UnknownRevocationStatus;
+    assert_eq!(ended.client, Err(Error::InvalidCertificate(unknown)));
+    assert!(ended.server.is_err());
+}
+
 /// What verifies signatures of these schemes in handshakes.
 fn verifying(schemes: &[SignatureScheme]) -> Arc<CryptoProvider> {
     let mut provider = provider().as_ref().clone();
@@ -336,7 +382,7 @@ fn peer_gets_a_key_that_it_can_verify(
     let tls = PartnerTls::new(identities, judge, false).expect("TLS");
     let acceptor = tls.acceptor(&domain("alpha.example"), &CertificateRequest::Anybody);
     let acceptor = acceptor.expect("TLS");
-    let connector = tls.connector(&domain("alpha.example"), false);
+    let (connector, _) = tls.connector(&domain("alpha.example"), false);
     let roots = authority.authorities().roots;
     let rsa_only = [
         SignatureScheme::RSA_PSS_SHA256,
@@ -409,7 +455,7 @@ fn each_domain_is_presented_with_its_own_certificate() {
         leaf(&chat)
     );
     for (own, due) in [("alpha.example", &alpha), ("chat.alpha.example", &chat)] {
-        let connector = tls.connector(&domain(own), false);
+        let (connector, _) = tls.connector(&domain(own), false);
         let acceptor = tls.acceptor(&domain("alpha.example"), &CertificateRequest::Anybody);
         let ended = handshake(&connector, &acceptor.expect("TLS"), "alpha.example");
         assert_eq!(ended.presented.expect("a chain")[0], leaf(due), "as {own}");

@@ -2,6 +2,7 @@
 
 mod handshake;
 mod own;
+mod revocation;
 mod verdict;
 
 use rcgen::{CertificateParams, CustomExtension};

@@ -9,11 +9,12 @@ use super::{domain, with_extension};
 use crate::certificate::fixture::{
     Authority, IA5, Leaf, UTF8, dns_name, leaf, leaf_with_names, srv_name, xmpp_addr,
 };
-use crate::certificate::{Fault, Judge, Judged, Presenter};
+use crate::certificate::judge::Presenter;
+use crate::certificate::{Fault, Judge, Judged};
 
 fn judged_by(judge: &Judge, presenter: Presenter, chain: &[CertificateDer<'_>]) -> Judged {
     let names = [domain("fp.example")];
-    judge.judge(Some(chain), presenter, &names, UnixTime::now())
+    judge.judge(Some(chain), &[], presenter, &names, UnixTime::now())
 }
 
 /// The verdict on a leaf of a trusted authority, as server and as client.
@@ -33,7 +34,7 @@ fn certificate_for_the_domain_is_good_and_none_is_absent() {
     let judge = Judge::new(Authority::new("CA").authorities(), false);
     let names = [domain("fp.example")];
     for nothing in [None, Some(&[][..])] {
-        let judged = judge.judge(nothing, Presenter::Client, &names, UnixTime::now());
+        let judged = judge.judge(nothing, &[], Presenter::Client, &names, UnixTime::now());
         assert_eq!(judged, Judged::Absent);
     }
 }
@@ -94,7 +95,13 @@ fn international_names_are_compared_as_a_labels() {
         (dns_name("straße.example"), Judged::Bad(Fault::WrongName)),
     ] {
         let chain = [authority.issue_with(&leaf_with_names(&[san])).der()];
-        let judged = judge.judge(Some(&chain), Presenter::Server, &names, UnixTime::now());
+        let judged = judge.judge(
+            Some(&chain),
+            &[],
+            Presenter::Server,
+            &names,
+            UnixTime::now(),
+        );
         // webpki already considers the last one malformed; what matters is that it is not accepted.
         match expected {
             Judged::Good => assert_eq!(judged, Judged::Good),

@@ -1,7 +1,7 @@
+mod sides;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-
-use rustls::pki_types::UnixTime;
 
 use super::fixture::text;
 use super::{Config, ConfigError, Draft};
@@ -301,87 +301,6 @@ fn served_domains_and_gateways_have_to_be_there_once() {
 }
 
 #[test]
-fn settings_take_one_value_or_several() {
-    let good = text("", "");
-    let external = |lines: &str| {
-        let text = good.replacen("[external]\n", &format!("[external]\n{lines}\n"), 1);
-        Config::from_toml(&text, "proxy.toml")
-    };
-    let config = external("listen = ['[::]:5269', '192.0.2.1:5269']\nsource = '192.0.2.1'");
-    let settings = config.expect("loads").settings;
-    assert_eq!(settings.external.listen.len(), 2);
-    assert_eq!(settings.source.len(), 1);
-    let config = external("source = ['192.0.2.1', '2001:db8::1']").expect("loads");
-    assert_eq!(config.settings.source.len(), 2);
-    for (lines, part) in [
-        ("listen = []", "the list is empty"),
-        ("listen = 5269", "a string or a list of strings"),
-        (
-            "listen = ['[::]:5269', 'x']",
-            "`x` is not an address with a port",
-        ),
-        ("listen = ['[::]:1', '[::]:1']", "`[::]:1` is listed twice"),
-        (
-            "source = '192.0.2.1:5269'",
-            "`192.0.2.1:5269` is not an IP address",
-        ),
-        ("source = '0.0.0.0'", "nothing can be sent from `0.0.0.0`"),
-        ("source = ['::1', '::2']", "`::2` is of the same family"),
-    ] {
-        let report = external(lines).expect_err("refused").to_string();
-        assert!(report.contains(part) && report.contains("^"), "{report}");
-    }
-}
-
-#[test]
-fn certificates_and_keys_come_in_pairs() {
-    let authority = Authority::new("CA");
-    let [ecdsa, rsa] = [
-        authority.issue(&["alpha.example"]),
-        authority.issue_rsa(&["alpha.example"]),
-    ];
-    let (ecdsa, rsa) = (ecdsa.pem(), rsa.pem());
-    let side = |certificates: &[&str], keys: &[&str]| {
-        let list = |all: &[&str]| {
-            all.iter()
-                .map(|one| format!("'''{one}'''"))
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        let (certificates, keys, ca) = (list(certificates), list(keys), authority.pem());
-        let text = format!(
-            "domains = ['alpha.example']\n[external]\ncertificate = [{certificates}]\nkey = [{keys}]\nca = '''{ca}'''\n\
-             [internal]\ncertificate = '''{}'''\nkey = '''{}'''\nca = '''{ca}'''\ngateways = ['g.example']\n",
-            ecdsa.0, ecdsa.1
-        );
-        Config::from_toml(&text, "proxy.toml")
-    };
-    let config = side(&[&ecdsa.0, &rsa.0], &[&ecdsa.1, &rsa.1]).expect("loads");
-    let keys = config.examine(UnixTime::now());
-    let keys: Vec<&str> = keys.iter().map(|one| one.key).collect();
-    assert_eq!(
-        keys,
-        ["ECDSA", "RSA", "ECDSA"],
-        "and that of the internal side"
-    );
-    for (certificates, keys, part) in [
-        (
-            &[&*ecdsa.0, &*rsa.0][..],
-            &[&*ecdsa.1][..],
-            "2 certificates and 1 keys",
-        ),
-        (
-            &[&*ecdsa.0, &*rsa.0],
-            &[&*rsa.1, &*ecdsa.1],
-            "cannot be used together",
-        ),
-    ] {
-        let report = side(certificates, keys).expect_err("refused").to_string();
-        assert!(report.contains(part), "{report}");
-    }
-}
-
-#[test]
 fn all_mistakes_are_shown_at_once() {
     let report = refusal(
         "",
@@ -456,7 +375,7 @@ fn message_about_a_key_does_not_show_it() {
 
 #[test]
 fn sample_shows_words_that_are_read() {
-    let sample = include_str!("../../proxy.toml");
+    let sample = include_str!("../../../proxy.toml");
     let report = Config::from_toml(sample, "proxy.toml").map(|_| ());
     let report = report
         .expect_err("its certificates are not there")
@@ -556,7 +475,7 @@ fn words_of_the_cmdlets_are_understood_or_explained() {
 
 #[test]
 fn a_draft_needs_no_certificates_and_the_rest_is_checked_all_the_same() {
-    let sample = include_str!("../../proxy.toml");
+    let sample = include_str!("../../../proxy.toml");
     let draft = Draft::from_toml(sample, "proxy.toml").expect("its settings are right");
     assert_eq!(draft.external.certificate.first(), "external.crt");
     assert!(draft.has_secret());
