@@ -10,6 +10,7 @@
 //! served domain in its header's `from`, or else in its `to`, or else all stanzas. If several
 //! gateways serve a domain, the latest one gets the stanzas. Stanzas that cannot be delivered come
 //! back as errors, and so do those that cannot be read, as far as the stream can go on behind them.
+//! `docs/gateway-protocol.md` has all of it.
 
 pub mod config;
 pub mod control;

@@ -34,8 +34,8 @@ pub(crate) struct Stream {
 #[derive(Clone, Debug)]
 pub(crate) struct Gateway {
     pub(crate) peer: SocketAddr,
-    /// The domain that it gets stanzas for, or all.
-    pub(crate) domain: Option<Domain>,
+    /// The domains that it gets stanzas for; if there are none, all that have no other gateway.
+    pub(crate) domains: Vec<Domain>,
     pub(crate) since: Instant,
     pub(crate) queue: WeakSender<Stanza>,
 }

@@ -200,7 +200,8 @@ fn settle(
     let tls = PartnerTls::new(identities, judge, settings.strict_certificates)
         .map_err(unusable("TLS towards partners"))?;
     let (authorities, names) = (inside.authorities.clone(), settings.gateways.clone());
-    let gateway_tls = GatewayTls::new(&inside.credentials, authorities, names)
+    let domains = settings.gateway_domains.clone();
+    let gateway_tls = GatewayTls::new(&inside.credentials, authorities, names, domains)
         .map_err(unusable("TLS towards the gateway"))?;
     let asks = |config: &Config| {
         let settings = &config.settings;

@@ -2,7 +2,7 @@
 //!
 //! One lock guards all tables and is never held across a wait. `outbound` empties the queues.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -46,6 +46,28 @@ pub(crate) enum Serves {
     /// All domains without a gateway of their own.
     All,
     Domain(Domain),
+    /// These domains, since it is for no others.
+    Domains(BTreeSet<Domain>),
+}
+
+impl Serves {
+    /// Whether it is meant for this domain, and not just for whatever has no other gateway.
+    fn names(&self, domain: &Domain) -> bool {
+        match self {
+            Self::All => false,
+            Self::Domain(one) => one == domain,
+            Self::Domains(some) => some.contains(domain),
+        }
+    }
+
+    /// The domains that it is meant for.
+    pub(crate) fn named(&self) -> Vec<Domain> {
+        match self {
+            Self::All => Vec::new(),
+            Self::Domain(one) => vec![one.clone()],
+            Self::Domains(some) => some.iter().cloned().collect(),
+        }
+    }
 }
 
 /// The fate of a queued stanza.
@@ -319,17 +341,14 @@ impl Router {
         preferred: Option<GatewayId>,
     ) -> Option<(GatewayId, mpsc::Sender<Stanza>)> {
         let tables = self.tables();
-        let latest = |serves: &Serves| {
-            tables
-                .gateways
-                .iter()
-                .rev()
-                .find(|(_, gateway)| gateway.serves == *serves)
+        let latest = |fits: &dyn Fn(&Serves) -> bool| {
+            let mut gateways = tables.gateways.iter().rev();
+            gateways.find(|(_, gateway)| fits(&gateway.serves))
         };
         preferred
             .and_then(|id| tables.gateways.get_key_value(&id))
-            .or_else(|| latest(&Serves::Domain(domain.clone())))
-            .or_else(|| latest(&Serves::All))
+            .or_else(|| latest(&|serves| serves.names(domain)))
+            .or_else(|| latest(&|serves| *serves == Serves::All))
             .map(|(id, gateway)| (*id, gateway.queue.clone()))
     }
 }

@@ -78,13 +78,13 @@ fn shown(status: &Status) -> String {
     }
     line("\ngateways".to_owned());
     for one in &status.gateways {
-        let domain = one
-            .domain
-            .as_deref()
-            .unwrap_or("all domains without another");
+        let domains = match one.domains.is_empty() {
+            true => "all domains without another".to_owned(),
+            false => one.domains.join(", "),
+        };
         let waiting = waiting(one.queue);
         line(format!(
-            "  {domain}  from {}, for {}{waiting}",
+            "  {domains}  from {}, for {}{waiting}",
             one.address,
             age(one.age)
         ));
@@ -241,7 +241,7 @@ mod tests {
                 {"health": "warning", "text": "the ECDSA certificate of a.example: it expires on 2026-12-01"}
               ],
               "listeners": [{"side": "external", "address": "127.0.0.1:5269"}],
-              "gateways": [{"address": "127.0.0.1:4000", "domain": null, "age": 3, "queue": 2}],
+              "gateways": [{"address": "127.0.0.1:4000", "domains": [], "age": 3, "queue": 2}],
               "partners": 3,
               "active": [{
                 "domain": "b.example",

@@ -1,6 +1,6 @@
 //! TLS 1.2 and 1.3 towards partners and towards the gateway.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,8 +9,11 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ServerConfig};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
 
 use super::credentials::{Authorities, Credentials, provider};
+use super::identity::names_one_of;
 use super::judge::{Judge, Judged, Presenter};
 use super::verifier::{Demand, PeerVerifier, Stapled};
 use crate::domain::Domain;
@@ -241,6 +244,7 @@ impl ResolvesServerCert for BySni {
 pub(crate) struct GatewayTls {
     judge: Arc<Judge>,
     names: Vec<Domain>,
+    domains: BTreeMap<Domain, BTreeSet<Domain>>,
     pub(crate) acceptor: Arc<ServerConfig>,
 }
 
@@ -249,6 +253,7 @@ impl GatewayTls {
         credentials: &Credentials,
         authorities: Authorities,
         names: Vec<Domain>,
+        domains: BTreeMap<Domain, BTreeSet<Domain>>,
     ) -> Result<Self, rustls::Error> {
         let judge = Arc::new(Judge::new(authorities, false));
         let demand = Demand::GoodClient {
@@ -260,7 +265,23 @@ impl GatewayTls {
         Ok(Self {
             judge,
             names,
+            domains,
             acceptor,
+        })
+    }
+
+    /// The domains that the gateway with these certificates is for, or none if it is for all.
+    pub(crate) fn domains(
+        &self,
+        presented: Option<&[CertificateDer<'_>]>,
+    ) -> Option<BTreeSet<Domain>> {
+        let leaf = presented.and_then(<[_]>::first);
+        let (_, leaf) = X509Certificate::from_der(leaf?).ok()?;
+        let own = self.names.iter();
+        let mut own = own.filter(|name| names_one_of(&leaf, std::slice::from_ref(*name)));
+        own.try_fold(BTreeSet::new(), |mut all, name| {
+            all.extend(self.domains.get(name)?.iter().cloned());
+            Some(all)
         })
     }
 

@@ -1,5 +1,6 @@
 //! What a file says, before its certificates are looked at.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -30,6 +31,8 @@ pub struct Draft {
     pub internal: SideDraft,
     /// The gateway's certificate must have one of these names.
     pub gateways: Vec<Domain>,
+    /// The domains of the gateways that are not for all, by name.
+    pub gateway_domains: BTreeMap<Domain, BTreeSet<Domain>>,
     /// The name servers; those of the system if empty.
     pub dns: Vec<SocketAddr>,
     /// Where commands reach the running proxy, if they may.

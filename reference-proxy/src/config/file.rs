@@ -175,7 +175,25 @@ struct InternalTable {
     certificate: List,
     key: List,
     ca: String,
-    gateways: Vec<String>,
+    gateways: Vec<GatewayEntry>,
+}
+
+/// A gateway for all domains, or for some.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a name, or a table with `name` and `domains`"
+)]
+pub(super) enum GatewayEntry {
+    Name(String),
+    Restricted(RestrictedGateway),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RestrictedGateway {
+    pub(super) name: String,
+    pub(super) domains: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -237,6 +255,7 @@ impl Reader<'_> {
         );
         let domains = self.domains("domains", &file.domains);
         let own_certificates = self.own_certificates(&domains, external.own_certificate);
+        let (gateways, gateway_domains) = self.gateways(&domains, internal.gateways);
         let inside = self.side_draft(
             "internal",
             internal.listen.as_ref(),
@@ -247,7 +266,8 @@ impl Reader<'_> {
         let dns = file.dns.iter().enumerate();
         Some(Draft {
             domains,
-            gateways: self.domains("internal.gateways", &internal.gateways),
+            gateways,
+            gateway_domains,
             dns: dns
                 .filter_map(|(index, text)| self.address(&format_args!("dns[{index}]"), text))
                 .collect(),
@@ -304,6 +324,7 @@ impl Reader<'_> {
             direct_tls: draft.direct_tls,
             internal: inside?,
             gateways: draft.gateways,
+            gateway_domains: draft.gateway_domains,
             dns: draft.dns,
             control: draft.control,
             metrics: draft.metrics,
@@ -404,6 +425,7 @@ impl Reader<'_> {
 
     /// Reads the domains of a list. Those that are none are noted.
     pub fn domains(&mut self, place: &str, texts: &[String]) -> Vec<Domain> {
+    pub(super) fn domains(&mut self, place: &str, texts: &[String]) -> Vec<Domain> {
         let texts = texts.iter().enumerate();
         texts
             .filter_map(|(index, text)| self.domain(&format_args!("{place}[{index}]"), text))
@@ -412,6 +434,7 @@ impl Reader<'_> {
 
     /// Reads a domain, or notes why it is none.
     pub fn domain(&mut self, place: &dyn fmt::Display, text: &str) -> Option<Domain> {
+    pub(super) fn domain(&mut self, place: &dyn fmt::Display, text: &str) -> Option<Domain> {
         self.keep(Domain::parse(text).map_err(|error| {
             let problem = Problem::new(place, format!("`{text}`: {error}"));
             match error {

@@ -1,6 +1,6 @@
 //! All settings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) internal: Side,
     /// The gateway's certificate must have one of these names.
     pub(crate) gateways: Vec<Domain>,
+    /// The domains of the gateways that are not for all, by name.
+    pub(crate) gateway_domains: BTreeMap<Domain, BTreeSet<Domain>>,
     /// The name servers; those of the system if empty.
     pub(crate) dns: Vec<SocketAddr>,
     /// Where commands reach the running proxy, if they may.

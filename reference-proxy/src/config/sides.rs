@@ -1,11 +1,13 @@
 //! Converts the settings of addresses, certificates and lists.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use super::checked::Problem;
-use super::file::{Reader, chained};
+use super::file::{GatewayEntry, Reader, RestrictedGateway, chained};
 use super::list::List;
 use crate::certificate::{Credentials, CredentialsError, Lists, RevocationPolicy};
+use crate::domain::Domain;
 
 impl Reader<'_> {
     pub(super) fn listen(&mut self, setting: &str, list: &List) -> Vec<SocketAddr> {
@@ -32,6 +34,42 @@ impl Reader<'_> {
             let message = format!("`{text}` is not a loopback address");
             Problem::new("metrics", message).help("such as \"127.0.0.1:9100\" or \"[::1]:9100\"")
         }))
+    }
+
+    /// The names of gateways, and the domains of those that are not for all.
+    pub(super) fn gateways(
+        &mut self,
+        served: &[Domain],
+        entries: Vec<GatewayEntry>,
+    ) -> (Vec<Domain>, BTreeMap<Domain, BTreeSet<Domain>>) {
+        let (mut names, mut restricted) = (Vec::new(), BTreeMap::new());
+        for (index, entry) in entries.into_iter().enumerate() {
+            let place = format!("internal.gateways[{index}]");
+            let RestrictedGateway { name, domains } = match entry {
+                GatewayEntry::Name(name) => {
+                    names.extend(self.domain(&place, &name));
+                    continue;
+                }
+                GatewayEntry::Restricted(gateway) => gateway,
+            };
+            let at_domains = format!("{place}.domains");
+            let read = self.domains(&at_domains, &domains);
+            if domains.is_empty() {
+                let problem = Problem::new(&at_domains, "a gateway for no domain");
+                let help = "name its domains, or give only its name for all";
+                self.problems.push(problem.help(help));
+            }
+            for domain in read.iter().filter(|domain| !served.contains(domain)) {
+                let problem = Problem::new(&at_domains, format!("`{domain}` is not served here"));
+                self.problems
+                    .push(problem.help("add it to `domains` of the proxy"));
+            }
+            if let Some(name) = self.domain(&format!("{place}.name"), &name) {
+                names.push(name.clone());
+                restricted.insert(name, read.into_iter().collect());
+            }
+        }
+        (names, restricted)
     }
 
     pub(super) fn source(&mut self, list: &List) -> Vec<IpAddr> {

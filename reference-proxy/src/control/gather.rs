@@ -152,7 +152,7 @@ fn gateway(gateway: &Gateway, seconds: &impl Fn(Instant) -> u64) -> GatewayStatu
     let queue = gateway.queue.upgrade();
     GatewayStatus {
         address: gateway.peer,
-        domain: gateway.domain.as_ref().map(Domain::to_string),
+        domains: gateway.domains.iter().map(Domain::to_string).collect(),
         age: seconds(gateway.since),
         queue: queue.map_or(0, |queue| queue.max_capacity() - queue.capacity()),
     }

@@ -119,8 +119,11 @@ fn metrics(status: &Status) -> String {
         status.gateways.len(),
     );
     let queues = status.gateways.iter().map(|one| {
-        let domain = one.domain.clone().unwrap_or_else(|| "*".to_owned());
-        (vec![("domain", domain)], one.queue)
+        let domains = match one.domains.is_empty() {
+            true => "*".to_owned(),
+            false => one.domains.join(" "),
+        };
+        (vec![("domains", domains)], one.queue)
     });
     let help = "Stanzas that wait for a gateway to read";
     gauges.each("gateway_queue_stanzas", help, queues);

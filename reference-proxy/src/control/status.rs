@@ -84,8 +84,8 @@ pub enum Side {
 pub struct GatewayStatus {
     /// Where it dialled from.
     pub address: SocketAddr,
-    /// The domain whose stanzas it gets; all domains without a gateway of their own, if absent.
-    pub domain: Option<String>,
+    /// The domains whose stanzas it gets; if there are none, all that have no gateway of their own.
+    pub domains: Vec<String>,
     /// Seconds since it connected.
     pub age: u64,
     /// Stanzas that wait for it to read.

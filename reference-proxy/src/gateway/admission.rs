@@ -1,10 +1,12 @@
 //! From a connection to a gateway's stream, or to the reason why not.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
 
+use crate::config::Config;
 use crate::context::Context;
 use crate::domain::Domain;
 use crate::ledger::{By, Direction, Kind, Phase, Refusal};
@@ -126,8 +128,15 @@ async fn establish(context: &Context, stream: TcpStream) -> Result<Established, 
         Err(Lost::Unreadable(fault)) => Err((fault.into(), fault.to_string())),
         Err(gone) => return Err(lost(gone)),
     };
-    let header = match header {
-        Ok(header) => header,
+    let accepted = header.and_then(|header| {
+        let from = domain(&header, "from").ok().flatten();
+        let to = domain(&header, "to").ok().flatten();
+        let allowed = context.gateway_tls.domains(connection.certificates());
+        let serves = serves(config, [&from, &to], allowed)?;
+        Ok((from, to, serves))
+    });
+    let (from, to, serves) = match accepted {
+        Ok(accepted) => accepted,
         Err((condition, text)) => {
             let opening = Opening::new(config.own_domain().as_str(), None, Some(&id));
             let refusal = opening.refusal(condition, "");
@@ -136,19 +145,34 @@ async fn establish(context: &Context, stream: TcpStream) -> Result<Established, 
             return Err(Unfit::stream(condition.word(), text));
         }
     };
-    let from = domain(&header, "from").ok().flatten();
-    let to = domain(&header, "to").ok().flatten();
     let own = to.as_ref().unwrap_or_else(|| config.own_domain());
     let peer = from.as_ref().map(Domain::as_str);
     let greeting = Opening::new(own.as_str(), peer, Some(&id)).text() + "<stream:features/>";
     let incoming = connection.incoming();
     incoming.trust(config.settings.limits.stanza_bytes);
     incoming.be_lenient();
-    let mut named = [from, to].into_iter().flatten();
-    let served = named.find(|domain| config.serves(domain));
     Ok(Established {
         connection,
-        serves: served.map_or(Serves::All, Serves::Domain),
+        serves,
         greeting,
     })
+}
+
+/// What a gateway gets, by the domains in its header and those that it is for, if it is not for all.
+fn serves(
+    config: &Config,
+    named: [&Option<Domain>; 2],
+    allowed: Option<BTreeSet<Domain>>,
+) -> Result<Serves, (Condition, String)> {
+    let mut named = named.into_iter().flatten();
+    let Some(domain) = named.find(|domain| config.serves(domain)) else {
+        return Ok(allowed.map_or(Serves::All, Serves::Domains));
+    };
+    match allowed {
+        Some(allowed) if !allowed.contains(domain) => {
+            let text = format!("this gateway is not for {domain}");
+            Err((Condition::NotAuthorized, text))
+        }
+        Some(_) | None => Ok(Serves::Domain(domain.clone())),
+    }
 }

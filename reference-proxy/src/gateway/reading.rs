@@ -1,5 +1,6 @@
 //! What gateways send.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio::sync::Notify;
 use super::admission::enter;
 use crate::certificate::Judged;
 use crate::context::Context;
+use crate::domain::Domain;
 use crate::ledger::Phase;
 use crate::outbound;
 use crate::router::{GatewayId, Origin, Queued, Serves};
@@ -48,20 +50,42 @@ pub(super) struct Gateway {
     pub(super) welcome: Welcome,
 }
 
-/// Why a gateway was let in.
+/// Why a gateway was let in, and as what.
 pub(super) struct Welcome {
-    pub(super) presented: Option<Vec<CertificateDer<'static>>>,
-    pub(super) serves: Serves,
+    presented: Option<Vec<CertificateDer<'static>>>,
+    serves: Serves,
+    /// The domains that it is for, if it is not for all.
+    allowed: Option<BTreeSet<Domain>>,
 }
 
 impl Welcome {
-    /// Whether it would be let in by the present configuration, too.
-    fn holds(&self, context: &Context) -> bool {
+    pub(super) fn new(
+        context: &Context,
+        presented: Option<&[CertificateDer<'static>]>,
+        serves: Serves,
+    ) -> Self {
+        Self {
+            allowed: context.gateway_tls.domains(presented),
+            presented: presented.map(<[_]>::to_vec),
+            serves,
+        }
+    }
+
+    /// Goes on by another configuration. Returns whether it would be let in by that one, too.
+    fn adapt(&mut self, context: &Context) -> bool {
+        let presented = self.presented.as_deref();
+        self.allowed = context.gateway_tls.domains(presented);
         let served = match &self.serves {
-            Serves::All => true,
-            Serves::Domain(domain) => context.config.serves(domain),
+            Serves::All => self.allowed.is_none(),
+            Serves::Domain(domain) => self.may_send_as(domain, context),
+            Serves::Domains(domains) => self.allowed.as_ref() == Some(domains),
         };
-        served && context.gateway_tls.judge(self.presented.as_deref()) == Judged::Good
+        served && context.gateway_tls.judge(presented) == Judged::Good
+    }
+
+    fn may_send_as(&self, domain: &Domain, context: &Context) -> bool {
+        let allowed = self.allowed.as_ref();
+        context.config.serves(domain) && allowed.is_none_or(|allowed| allowed.contains(domain))
     }
 }
 
@@ -79,7 +103,7 @@ impl Gateway {
                 frame = incoming.next() => frame,
                 () = changes.next() => {
                     self.context = self.context.newest();
-                    match self.welcome.holds(&self.context) {
+                    match self.welcome.adapt(&self.context) {
                         true => continue,
                         false => break,
                     }
@@ -148,11 +172,15 @@ impl Gateway {
     /// Sends a stanza to its partner, or back.
     async fn send(&self, stanza: Stanza) {
         let (error, text) = match stanza::pair(&stanza) {
-            Ok(pair) if self.context.config.serves(&pair.from) => {
+            Ok(pair) if self.welcome.may_send_as(&pair.from, &self.context) => {
                 let origin = Origin::Gateway(self.id);
                 outbound::send(&self.context, &pair, Queued { stanza, origin }).await;
                 return;
             }
+            Ok(pair) if self.context.config.serves(&pair.from) => (
+                StanzaError::NotAllowed,
+                "this gateway is not for this domain",
+            ),
             Ok(_) => (StanzaError::NotAllowed, "this domain is not served here"),
             Err(_) => (
                 StanzaError::JidMalformed,

@@ -13,7 +13,6 @@ use crate::connections::{Stranger, Strangers};
 use crate::context::Context;
 use crate::listener::Listener;
 use crate::register;
-use crate::router::Serves;
 use crate::task::Stage;
 
 /// The maximum number of gateways, and of connections that may become gateways.
@@ -99,10 +98,7 @@ async fn serve(context: &Arc<Context>, established: Established, peer: SocketAdd
     tracing::info!(%peer, ?serves, "gateway connected");
     let _entry = context.register.enter_gateway(register::Gateway {
         peer,
-        domain: match &serves {
-            Serves::All => None,
-            Serves::Domain(domain) => Some(domain.clone()),
-        },
+        domains: serves.named(),
         since: context.clock.now(),
         queue: weak,
     });
@@ -110,10 +106,7 @@ async fn serve(context: &Arc<Context>, established: Established, peer: SocketAdd
         context: Arc::clone(context),
         id,
         peer,
-        welcome: Welcome {
-            presented: connection.certificates().map(<[_]>::to_vec),
-            serves,
-        },
+        welcome: Welcome::new(context, connection.certificates(), serves),
     };
     let (mut incoming, outgoing) = connection.split();
     let (end, ended) = oneshot::channel();

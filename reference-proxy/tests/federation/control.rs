@@ -262,7 +262,7 @@ async fn status_and_metrics_show_what_is_open() {
     let asking = client.clone();
     let status = asked(move || asking.status()).await.expect("a status");
     assert_eq!((status.health, &status.concerns), (Health::Well, &vec![]));
-    assert_eq!(status.gateways[0].domain.as_deref(), Some(A));
+    assert_eq!(status.gateways[0].domains, [A]);
     let [partner] = &status.active[..] else {
         panic!("{status:?}");
     };

@@ -1,8 +1,13 @@
 //! The internal side.
 
-use crate::support::{Net, header, message};
+use reference_proxy::Proxy;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use crate::support::{Net, Peer, Settings, header, message};
 
 const A: &str = "alpha.example";
+const A2: &str = "chat.alpha.example";
 const B: &str = "beta.example";
 
 #[tokio::test]
@@ -179,5 +184,54 @@ async fn one_stanza_that_cannot_be_taken_comes_back_and_the_link_stays() {
     let bounce = gateway.expect("</message>").await;
     assert!(bounce.contains("id='good'"), "{bounce}");
     assert!(bounce.contains("<remote-server-not-found "), "{bounce}");
+    proxy.stop().await;
+}
+
+/// Settings of a proxy for two domains, with a gateway for all and one for the second domain.
+fn two_gateways(net: &Net) -> Settings {
+    let mut settings = net.settings(A, B, 9);
+    settings.domains.push(A2.to_owned());
+    settings.internal = settings.internal.replace(
+        "['gateway.internal.example']",
+        &format!(
+            "['gateway.internal.example', {{ name = 'two.internal.example', domains = ['{A2}'] }}]"
+        ),
+    );
+    settings
+}
+
+/// The gateway for the second domain, which names this one in its header.
+async fn second(net: &Net, proxy: &Proxy, named: &str) -> Peer<TlsStream<TcpStream>> {
+    let certificate = Some("two.internal.example");
+    let mut gateway = net.gateway_tls(proxy, certificate).await.expect("TLS");
+    gateway.send(&header(named, "proxy.internal.example")).await;
+    gateway
+}
+
+#[tokio::test]
+async fn gateway_with_domains_is_for_no_others() {
+    let net = Net::new().await;
+    let (proxy, mut all) = net.station(&two_gateways(&net)).await;
+    net.dns.add(A2, proxy.external_address());
+    let mut settings = net.settings(B, A, 9);
+    settings.partner += &format!("additional-domains = ['{A2}']\n");
+    let (_beta, mut partner) = net.station(&settings).await;
+    for named in [A2, "two.internal.example"] {
+        let mut second = second(&net, &proxy, named).await;
+        second.expect("<stream:features/>").await;
+        second.send(&message(A, B, "forged")).await;
+        let bounce = second.expect("</message>").await;
+        assert!(bounce.contains("<not-allowed "), "{bounce}");
+        second.send(&message(A2, B, "own")).await;
+        assert_eq!(partner.expect("</message>").await, message(A2, B, "own"));
+        // It gets what is for its domain, and the other gateway the rest.
+        for (domain, gateway) in [(A2, &mut second), (A, &mut all)] {
+            partner.send(&message(B, domain, "in")).await;
+            let stanza = gateway.expect("</message>").await;
+            assert_eq!(stanza, message(B, domain, "in"));
+        }
+    }
+    let mut stranger = second(&net, &proxy, A).await;
+    assert!(stranger.rest().await.contains("<not-authorized "));
     proxy.stop().await;
 }

@@ -273,6 +273,7 @@ fn gateway_has_to_present_its_certificate(
         &authority.issue(&["proxy.alpha.example"]).credentials(),
         authority.authorities(),
         vec![domain("gateway.alpha.example")],
+        BTreeMap::new(),
     );
     let acceptor = tls.expect("TLS").acceptor;
     let good = authority.issue(&["gateway.alpha.example"]);

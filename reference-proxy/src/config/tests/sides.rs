@@ -41,6 +41,41 @@ fn settings_take_one_value_or_several() {
 }
 
 #[test]
+fn gateway_is_for_all_domains_or_for_those_that_are_listed() {
+    let load = |gateways: &str| {
+        let text = text("", "").replace("[\"gateway.alpha.example\"]", gateways);
+        Config::from_toml(&text, "proxy.toml")
+    };
+    let config = load("['one.example', { name = 'two.example', domains = ['alpha.example'] }]");
+    let settings = config.expect("loads").settings;
+    assert_eq!(settings.gateways.len(), 2);
+    assert_eq!(settings.gateway_domains.len(), 1);
+    for (gateways, part) in [
+        ("[]", "at least one gateway must be named"),
+        (
+            "[7]",
+            "expected a name, or a table with `name` and `domains`",
+        ),
+        ("[{ name = 'two.example' }]", "expected a name, or a table"),
+        (
+            "[{ name = 'two.example', domains = [] }]",
+            "a gateway for no domain",
+        ),
+        (
+            "[{ name = 'two.example', domains = ['beta.example'] }]",
+            "`beta.example` is not served here",
+        ),
+        (
+            "[{ name = 'a b', domains = ['alpha.example'] }]",
+            "`a b`: not a valid domain name",
+        ),
+    ] {
+        let report = load(gateways).expect_err("refused").to_string();
+        assert!(report.contains(part) && report.contains("^"), "{report}");
+    }
+}
+
+#[test]
 fn certificates_and_keys_come_in_pairs() {
     let authority = Authority::new("CA");
     let [ecdsa, rsa] = [
