@@ -1,5 +1,7 @@
 //! Accepts partners' connections, and carries out the receiving entity's decisions.
 
+mod reloading;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,17 +15,16 @@ use tokio::time::Instant;
 use super::action::{Action, Fatal, Input};
 use super::receiving::Receiving;
 use super::refusal::Refused;
-use crate::certificate::{CertificateRequest, Fault, Judged};
+use crate::certificate::{CertificateRequest, Judged};
 use crate::connections::{Full, Place, Stranger};
 use crate::context::{Changes, Context};
 use crate::dialback::KeyStatus;
 use crate::domain::{Domain, Pair};
 use crate::ledger::{Direction, Kind, Phase, Refusal};
 use crate::listener::Listener;
-use crate::negotiation::Method;
 use crate::outbound;
 use crate::random::stream_id;
-use crate::register::{Entry, Opener, Stream};
+use crate::register::Entry;
 use crate::stream::{Condition, Connection, Lost, Opening, Tls, domain, error};
 use crate::task::{Stage, Stop};
 use crate::xml::{Frame, Stanza};
@@ -303,36 +304,6 @@ impl Serving {
         self.state = state.on(input, &self.context.config, actions);
     }
 
-    /// Goes on by the configuration of a reload, or ends the stream if what was agreed on it does not hold any more.
-    fn adapt(&mut self, id: &str, actions: &mut Vec<Action>) {
-        let newer = self.context.newest();
-        let older = std::mem::replace(&mut self.context, newer);
-        let config = Arc::clone(&self.context.config);
-        let upheld = |own: &Domain, peer: &Domain| config.upholds(&older.config, own, peer);
-        if !self
-            .state
-            .agreed()
-            .iter()
-            .all(|pair| upheld(&pair.to, &pair.from))
-        {
-            tracing::info!(peer = %self.peer, "the partner's settings are others now");
-            self.finish(None, id, actions);
-            return;
-        }
-        let theirs = self.state.by_sasl().cloned();
-        if self.judge(theirs.as_ref()) == Judged::Bad(Fault::Revoked) {
-            tracing::info!(peer = %self.peer, "the partner's certificate is revoked");
-            let fatal = (Condition::Reset, "the certificate is revoked");
-            self.finish(Some(fatal), id, actions);
-            return;
-        }
-        let mut partners = self
-            .partners
-            .keys()
-            .filter_map(|domain| config.partner(domain));
-        self.keep_alive = partners.any(|partner| partner.keep_alive);
-    }
-
     fn finish(&mut self, fatal: Option<Fatal>, id: &str, actions: &mut Vec<Action>) {
         let state = std::mem::replace(&mut self.state, Receiving::Ended);
         self.state = state.finish(fatal, id, &self.context.config, actions);
@@ -423,19 +394,6 @@ impl Serving {
         let bytes = config.settings.limits.stanza_bytes;
         self.connection.incoming().trust(bytes);
         Ok(())
-    }
-
-    fn register(&mut self, pair: Pair, method: Method) {
-        if let Some(entry) = &self.entry {
-            return entry.carries(pair, method);
-        }
-        self.entry = Some(self.context.register.enter(Stream {
-            opener: Opener::Partner,
-            pairs: vec![(pair, method)],
-            tls: self.connection.tls_version(),
-            peer: Some(self.peer),
-            since: self.context.clock.now(),
-        }));
     }
 
     fn verify(&self, pair: Pair, stream_id: String, key: String) {

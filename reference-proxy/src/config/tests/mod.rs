@@ -1,3 +1,4 @@
+mod secret;
 mod sides;
 
 use std::net::SocketAddr;
@@ -6,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::fixture::text;
 use super::{Config, ConfigError, Draft};
 use crate::certificate::fixture::Authority;
-use crate::domain::{Domain, Pair, ProxyAddress};
+use crate::domain::{Domain, ProxyAddress};
 use crate::limits::Limits;
 use crate::partner::PartnerType;
 
@@ -401,18 +402,6 @@ fn sample_shows_words_that_are_read() {
         ..Limits::default()
     };
     assert_eq!(config.settings.limits, shown);
-}
-
-#[test]
-fn pool_members_share_keys_and_lone_proxies_do_not() {
-    let pair = Pair {
-        from: domain("a.example"),
-        to: domain("b.example"),
-    };
-    let key = |top: &str| load(top, "").expect("loads").keys().issue(&pair, "id");
-    let pool = "secret = \"pool\"";
-    assert_eq!(key(pool), key(pool));
-    assert_ne!(key(""), key(""));
 }
 
 #[test]
