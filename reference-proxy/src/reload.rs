@@ -150,6 +150,9 @@ impl Reloader {
         let (old, new) = (&before.config, &after.config);
         self.context.router.limit(&new.settings.limits);
         self.context
+            .router
+            .keep(|pair| new.serves(&pair.from) && new.partner(&pair.to).is_some());
+        self.context
             .register
             .keep(|domain| new.partner(domain).is_some());
         new.log_partners(Some(old));

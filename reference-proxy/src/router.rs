@@ -2,7 +2,9 @@
 //!
 //! One lock guards all tables and is never held across a wait. `outbound` empties the queues.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod serves;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,6 +18,8 @@ use crate::domain::Pair;
 use crate::limits::Limits;
 use crate::stanza::StanzaError;
 use crate::xml::Stanza;
+
+pub(crate) use serves::Serves;
 
 /// How long a partner is not dialled after a failure; doubled with each consecutive failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -38,36 +42,6 @@ pub(crate) enum Origin {
 pub(crate) struct Queued {
     pub(crate) stanza: Stanza,
     pub(crate) origin: Origin,
-}
-
-/// The domains that a gateway gets stanzas for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Serves {
-    /// All domains without a gateway of their own.
-    All,
-    Domain(Domain),
-    /// These domains, since it is for no others.
-    Domains(BTreeSet<Domain>),
-}
-
-impl Serves {
-    /// Whether it is meant for this domain, and not just for whatever has no other gateway.
-    fn names(&self, domain: &Domain) -> bool {
-        match self {
-            Self::All => false,
-            Self::Domain(one) => one == domain,
-            Self::Domains(some) => some.contains(domain),
-        }
-    }
-
-    /// The domains that it is meant for.
-    pub(crate) fn named(&self) -> Vec<Domain> {
-        match self {
-            Self::All => Vec::new(),
-            Self::Domain(one) => vec![one.clone()],
-            Self::Domains(some) => some.iter().cloned().collect(),
-        }
-    }
 }
 
 /// The fate of a queued stanza.
@@ -260,6 +234,12 @@ impl Router {
         };
         route.bytes = 0;
         route.waiting.drain(..).collect()
+    }
+
+    /// Forgets the failures of pairs that are no partners any more.
+    pub(crate) fn keep(&self, is_partner: impl Fn(&Pair) -> bool) {
+        let routes = &mut self.tables().routes;
+        routes.retain(|pair, route| route.attended || is_partner(pair));
     }
 
     /// Whether a link may end; not while a stanza waits.

@@ -127,7 +127,11 @@ pub(super) async fn give_up(context: &Context, pair: &Pair, unavailable: &Unavai
     let router = &context.router;
     let returned = match unavailable {
         // That is no fault of the partner: the next stanza may find a place.
-        Unavailable::Full(_) | Unavailable::NoPartner => router.empty(pair),
+        Unavailable::Full(_) => router.empty(pair),
+        Unavailable::NoPartner => {
+            router.opened(pair);
+            router.empty(pair)
+        }
         Unavailable::Failed(..)
         | Unavailable::KeyUndecided(..)
         | Unavailable::ShortLived
