@@ -75,8 +75,6 @@ impl Clock {
         (state.awake == 0 && (lookups || state.lookups == 0)).then_some(state.turns)
     }
 
-    /// The time on this clock.
-    pub fn now(&self) -> Instant {
     /// The time of the day, which certificates are judged by.
     pub(crate) fn unix(&self) -> UnixTime {
         match &self.0 {
@@ -89,7 +87,8 @@ impl Clock {
         }
     }
 
-    pub(crate) fn now(&self) -> Instant {
+    /// The time on this clock.
+    pub fn now(&self) -> Instant {
         match &self.0 {
             None => Instant::now(),
             Some(clock) => clock.state().now,

@@ -47,7 +47,7 @@ mod xml;
 #[doc(hidden)]
 pub mod wire {
     pub use crate::certificate::{Authorities, Credentials, gateway_connector};
-    pub use crate::config::{Problem, Reader as SettingsReader, from_toml};
+    pub use crate::config::{List, Problem, Reader as SettingsReader, from_toml};
     pub use crate::domain::{Domain, DomainError};
     pub use crate::limits::seconds;
     pub use crate::partner::PartnerType;

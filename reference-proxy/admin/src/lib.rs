@@ -104,15 +104,8 @@ pub fn run(args: &Args) -> Result<Exit, Error> {
         Some(Command::Setup(options)) => setup::command(args.config()?, options),
         Some(Command::Csr(options)) => csr::command(args.config()?, options),
         Some(Command::Dns(options)) => dns::command(args.config()?, options),
-        None => serve::command(config),
-        Some(Command::Check) => check::command(config),
-        Some(Command::Partner(args)) => partner::command(config, args),
-        Some(Command::GatewayConfig(args)) => gateway_config::command(config, args),
-        Some(Command::Setup(args)) => setup::command(config, args),
-        Some(Command::Csr(args)) => csr::command(config, args),
-        Some(Command::Dns(args)) => dns::command(config, args),
-        Some(Command::Log(args)) => log::command(config, args),
-        Some(Command::Reload) => reload::command(config),
-        Some(Command::Status(args)) => status::command(config, args),
+        Some(Command::Log(options)) => log::command(args.config()?, options),
+        Some(Command::Reload) => reload::command(args.config()?),
+        Some(Command::Status(options)) => status::command(args.config()?, options),
     }
 }

@@ -23,8 +23,6 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 /// verify.
 #[derive(Clone)]
 pub struct Credentials {
-    pub(super) certified: Arc<CertifiedKey>,
-pub(crate) struct Credentials {
     pub(super) choice: Arc<Choice>,
 }
 

@@ -15,14 +15,11 @@ mod verifier;
 
 pub(crate) use credentials::CredentialsError;
 pub use credentials::{Authorities, Credentials};
-pub(crate) use judge::{Fault, Judge, Judged, Presenter};
-pub use tls::gateway_connector;
-pub(crate) use tls::{CertificateRequest, Identities, PartnerTls, gateway_acceptor};
-pub(crate) use credentials::{Authorities, Credentials, CredentialsError};
 pub(crate) use judge::{Fault, Judge, Judged};
 pub(crate) use own::{Examined, Remark, Rule, examine};
 pub use revocation::RevocationPolicy;
 pub(crate) use revocation::{Lists, Revocation};
+pub use tls::gateway_connector;
 pub(crate) use tls::{CertificateRequest, GatewayTls, Identities, PartnerTls};
 pub(crate) use verifier::Stapled;
 

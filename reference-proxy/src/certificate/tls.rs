@@ -307,7 +307,7 @@ pub fn gateway_connector(
         .with_safe_default_protocol_versions()?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(PeerVerifier::new(demand)))
-        .with_client_cert_resolver(credentials.alone());
+        .with_client_cert_resolver(Arc::clone(&credentials.choice) as _);
     connector.resumption = Resumption::disabled();
     Ok(Arc::new(connector))
 }

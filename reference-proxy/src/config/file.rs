@@ -225,7 +225,6 @@ fn yes() -> bool {
 /// Converts texts to values and collects their mistakes. Each setting comes with its path.
 #[derive(Debug)]
 pub struct Reader<'a> {
-pub(super) struct Reader<'a> {
     folder: &'a Path,
     pub(super) problems: Vec<Problem>,
 }
@@ -425,7 +424,6 @@ impl Reader<'_> {
 
     /// Reads the domains of a list. Those that are none are noted.
     pub fn domains(&mut self, place: &str, texts: &[String]) -> Vec<Domain> {
-    pub(super) fn domains(&mut self, place: &str, texts: &[String]) -> Vec<Domain> {
         let texts = texts.iter().enumerate();
         texts
             .filter_map(|(index, text)| self.domain(&format_args!("{place}[{index}]"), text))
@@ -434,7 +432,6 @@ impl Reader<'_> {
 
     /// Reads a domain, or notes why it is none.
     pub fn domain(&mut self, place: &dyn fmt::Display, text: &str) -> Option<Domain> {
-    pub(super) fn domain(&mut self, place: &dyn fmt::Display, text: &str) -> Option<Domain> {
         self.keep(Domain::parse(text).map_err(|error| {
             let problem = Problem::new(place, format!("`{text}`: {error}"));
             match error {
@@ -454,57 +451,8 @@ impl Reader<'_> {
         }))
     }
 
-    /// Reads a certificate and its key, or notes why they cannot be used.
-    pub fn credentials(
-        &mut self,
-        table: &str,
-        certificate: &str,
-        key: &str,
-    ) -> Option<Credentials> {
-        let chain = self.pem(&format_args!("{table}.certificate"), certificate);
-        let key = self.pem(&format_args!("{table}.key"), key);
-        self.keep(Credentials::from_pem(&chain?, &key?).map_err(|error| {
-            let setting = match error {
-                CredentialsError::NoKey => "key",
-                _ => "certificate",
-    fn credentials(&mut self, table: &str, chains: &List, keys: &List) -> Option<Credentials> {
-        let at_chains = chains.places(&format!("{table}.certificate"));
-        let at_keys = keys.places(&format!("{table}.key"));
-        if at_chains.len() != at_keys.len() {
-            let message = format!(
-                "{} certificates and {} keys",
-                at_chains.len(),
-                at_keys.len()
-            );
-            let problem = Problem::new(&format_args!("{table}.key"), message);
-            let help = "each certificate needs its key, in the same order";
-            self.problems.push(problem.help(help));
-            return None;
-        }
-        let mut all = None;
-        for ((at_chain, chain), (at_key, key)) in at_chains.into_iter().zip(at_keys) {
-            let chain = self.pem(&at_chain, chain);
-            let key = self.pem(&at_key, key);
-            let (Some(chain), Some(key)) = (chain, key) else {
-                continue;
-            };
-            let read = Credentials::from_pem(&chain, &key).map_err(|error| {
-                let place = match error {
-                    CredentialsError::NoKey => &at_key,
-                    _ => &at_chain,
-                };
-                Problem::new(place, chained(&error))
-            });
-            if let Some(one) = self.keep(read) {
-                all = Some(all.map_or_else(|| one.clone(), |all: Credentials| all.and(&one)));
-            }
-        }
-        all
-    }
-
     /// Reads certificate authorities, or notes why they cannot be used.
     pub fn authorities(&mut self, place: &dyn fmt::Display, ca: &str) -> Option<Authorities> {
-    fn authorities(&mut self, place: &dyn fmt::Display, ca: &str) -> Option<Authorities> {
         let pem = self.pem(place, ca)?;
         self.keep(Authorities::from_pem(&pem).map_err(|error| Problem::new(place, chained(&error))))
     }
@@ -534,7 +482,6 @@ impl Reader<'_> {
 
     /// The value, or `None` where there is a problem, which is noted.
     pub fn keep<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
-    pub(super) fn keep<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
         result.map_err(|problem| self.problems.push(problem)).ok()
     }
 }

@@ -13,11 +13,9 @@ mod sides;
 mod spelling;
 
 pub use checked::{Config, Problem};
-pub use checked::Config;
 pub(crate) use checked::Difference;
 pub use draft::{Draft, OwnCertificate, SideDraft};
 pub use file::{ConfigError, Reader, from_toml};
-pub use file::ConfigError;
 pub use list::List;
 
 pub use crate::certificate::RevocationPolicy;

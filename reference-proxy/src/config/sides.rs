@@ -104,7 +104,8 @@ impl Reader<'_> {
         addresses
     }
 
-    pub(super) fn credentials(
+    /// Reads certificates and their keys, or notes why they cannot be used.
+    pub fn credentials(
         &mut self,
         table: &str,
         chains: &List,

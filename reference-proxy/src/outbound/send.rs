@@ -14,10 +14,8 @@ use crate::xml::{self, Stanza};
 
 /// Sends a stanza to a partner: it waits for the pair's stream, or is returned with an error.
 pub(crate) async fn send(context: &Arc<Context>, pair: &Pair, mut queued: Queued) {
-    let Some(partner) = context.config.partner(&pair.to) else {
-pub(crate) async fn send(context: &Arc<Context>, pair: &Pair, queued: Queued) {
     let context = &context.newest();
-    if context.config.partner(&pair.to).is_none() {
+    let Some(partner) = context.config.partner(&pair.to) else {
         let (error, text) = (
             StanzaError::PolicyViolation,
             "no federation with this domain",

@@ -263,7 +263,7 @@ impl Connection {
         match &self.incoming.io {
             Transport::Plain(stream) => stream.peer_addr().ok(),
             Transport::Secured(stream) => stream.get_ref().0.peer_addr().ok(),
-            Transport::Gone => None,
+            Transport::Local(_) | Transport::Gone => None,
         }
     }
 
@@ -271,7 +271,7 @@ impl Connection {
     pub(crate) fn tls_version(&self) -> Option<ProtocolVersion> {
         match &self.incoming.io {
             Transport::Secured(stream) => stream.get_ref().1.protocol_version(),
-            Transport::Plain(_) | Transport::Gone => None,
+            Transport::Plain(_) | Transport::Local(_) | Transport::Gone => None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The format of the file.
 
-use reference_proxy::wire::PartnerType;
+use reference_proxy::wire::{List, PartnerType};
 use serde::Deserialize;
 
 use super::Limits;
@@ -35,8 +35,8 @@ pub(super) struct File {
 #[serde(deny_unknown_fields)]
 pub(super) struct LinkTable {
     pub(super) name: String,
-    pub(super) certificate: String,
-    pub(super) key: String,
+    pub(super) certificate: List,
+    pub(super) key: List,
     pub(super) ca: String,
 }
 
