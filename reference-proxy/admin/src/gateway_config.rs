@@ -123,7 +123,7 @@ fn change(config: &Path, set: &Set) -> Result<Exit, Error> {
     print(&list(&draft))?;
     match set.what_if {
         true => note(&format!("{} is unchanged", config.display())),
-        false => running::tell(config, &draft),
+        false => running::tell(config),
     }
     Ok(Exit::Good)
 }

@@ -62,10 +62,13 @@ pub(super) fn remove(config: &Path, remove: &Remove) -> Result<Exit, Error> {
         });
     }
     match remove.what_if {
-        true => drop(store.draft()?),
-        false => running::tell(config, &store.save()?),
-    }
+        true => store.draft()?,
+        false => store.save()?,
+    };
     print(&text)?;
+    if !remove.what_if {
+        running::tell(config);
+    }
     Ok(Exit::Good)
 }
 
@@ -89,7 +92,7 @@ fn finish(store: Store, what_if: bool, domains: &[Domain]) -> Result<Exit, Error
     print(&shown.join("\n"))?;
     match what_if {
         true => note(&format!("{} is unchanged", config.display())),
-        false => running::tell(&config, &draft),
+        false => running::tell(&config),
     }
     Ok(Exit::Good)
 }
