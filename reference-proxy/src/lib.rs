@@ -65,6 +65,7 @@ pub mod wire {
     pub use tokio::io::ReadHalf;
 }
 
+pub use certificate::{CredentialsError, Examined, Remark, Rule, examine_chain, fit as fits_key};
 pub use clock::Clock;
 pub use ledger::{By, Direction, Kind, Past, Phase, Refusal, Refusals};
 pub use proxy::{Proxy, StartError};

@@ -168,6 +168,7 @@ const FLOORS: [(&str, &[&[&str]]); 6] = [
             &["output", "store", "tables", "value"],
             &["running"],
             &[
+                "certificate",
                 "check",
                 "csr",
                 "dns",

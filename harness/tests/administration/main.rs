@@ -1,5 +1,6 @@
 //! Tests the administration of the proxy as an administrator uses it: by its command line.
 
+mod certificate;
 mod csr;
 mod dns;
 mod gateway;
@@ -7,6 +8,7 @@ mod gateway_config;
 mod page;
 mod partner;
 mod policy;
+mod running;
 mod setup;
 
 use std::fs;

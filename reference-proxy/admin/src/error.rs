@@ -50,6 +50,13 @@ impl Error {
     }
 }
 
+/// An error with its sources on one line.
+pub(crate) fn chained(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(Some(error), |error| (*error).source());
+    let texts: Vec<String> = sources.map(ToString::to_string).collect();
+    texts.join(": ")
+}
+
 impl From<ConfigError> for Error {
     fn from(error: ConfigError) -> Self {
         match error {

@@ -3,6 +3,7 @@
 //! The program has [`Args`] parsed and hands them to [`run`]. Each subcommand is a module with its own
 //! `Args` and a `command`. Results go to standard output, everything else to standard error.
 
+mod certificate;
 mod check;
 mod cmdlet;
 mod csr;
@@ -55,6 +56,8 @@ enum Command {
     Setup(setup::Args),
     /// Make a key and a request for a certificate
     Csr(csr::Args),
+    /// Check a certificate, or take it into use
+    Certificate(certificate::Args),
     /// Print the DNS records to publish, or check those that are
     Dns(dns::Args),
     /// Follow the log of the running proxy
@@ -107,5 +110,16 @@ pub fn run(args: &Args) -> Result<Exit, Error> {
         Some(Command::Log(options)) => log::command(args.config()?, options),
         Some(Command::Reload) => reload::command(args.config()?),
         Some(Command::Status(options)) => status::command(args.config()?, options),
+        None => serve::command(config),
+        Some(Command::Check) => check::command(config),
+        Some(Command::Partner(args)) => partner::command(config, args),
+        Some(Command::GatewayConfig(args)) => gateway_config::command(config, args),
+        Some(Command::Setup(args)) => setup::command(config, args),
+        Some(Command::Csr(args)) => csr::command(config, args),
+        Some(Command::Certificate(args)) => certificate::command(config, args),
+        Some(Command::Dns(args)) => dns::command(config, args),
+        Some(Command::Log(args)) => log::command(config, args),
+        Some(Command::Reload) => reload::command(config),
+        Some(Command::Status(args)) => status::command(config, args),
     }
 }

@@ -68,17 +68,23 @@ impl ResolvesClientCert for Choice {
 
 /// Why a certificate, a key or a list of authorities cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CredentialsError {
+pub enum CredentialsError {
+    /// Neither armour nor base64.
     #[error("not valid PEM")]
     Pem(#[source] pem::Error),
+    /// Nothing in it is a certificate.
     #[error("no certificate found")]
     NoCertificate,
+    /// Nothing in it is a private key.
     #[error("no private key found")]
     NoKey,
+    /// The key is another one's, or of a kind that TLS does not know.
     #[error("certificate and key cannot be used together")]
     Unusable(#[source] rustls::Error),
+    /// None of the certificates can be an authority's.
     #[error("no usable certificate authority found")]
     NoAuthority,
+    /// It cannot be read as a list of revoked certificates.
     #[error("not a certificate revocation list")]
     List(#[source] webpki::Error),
 }
@@ -147,7 +153,7 @@ impl Authorities {
     }
 }
 
-fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
+pub(super) fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
     let found = CertificateDer::pem_slice_iter(text.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .map_err(CredentialsError::Pem)?;

@@ -15,8 +15,11 @@ mod verifier;
 
 pub(crate) use credentials::CredentialsError;
 pub use credentials::{Authorities, Credentials};
+pub use credentials::CredentialsError;
+pub(crate) use credentials::{Authorities, Credentials};
 pub(crate) use judge::{Fault, Judge, Judged};
-pub(crate) use own::{Examined, Remark, Rule, examine};
+pub(crate) use own::examine;
+pub use own::{Examined, Remark, Rule, examine_chain, fit};
 pub use revocation::RevocationPolicy;
 pub(crate) use revocation::{Lists, Revocation};
 pub use tls::gateway_connector;

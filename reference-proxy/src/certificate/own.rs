@@ -11,7 +11,7 @@ use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
 use x509_parser::time::ASN1Time;
 
-use super::credentials::Credentials;
+use super::credentials::{Authorities, Credentials, CredentialsError, certificates};
 use super::identity::names_one_of;
 use super::judge::{Judge, Purpose, may_sign_handshakes};
 use crate::domain::Domain;
@@ -31,51 +31,57 @@ const WEAK_HASHES: [Oid<'static>; 3] = [
 
 /// A rule for the proxy's own certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Rule {
+pub enum Rule {
+    /// Each certificate of the chain can be read.
     Readable,
     /// No certificate of the chain may be used before its time (RFC 5280 §4.1.2.5).
     Begun,
+    /// Nor after it.
     NotEnded,
     /// It ends in fewer than so many days.
     EndsLater(i64),
-    /// RFC 6120 §13.7.1.2.
+    /// It names the domain (RFC 6120 §13.7.1.2).
     Named,
-    /// RFC 5280 §4.2.1.12.
+    /// Its purposes have serverAuth (RFC 5280 §4.2.1.12).
     ForServers,
+    /// Its purposes have clientAuth.
     ForClients,
-    /// RFC 5280 §4.2.1.3.
+    /// Its key may sign handshakes (RFC 5280 §4.2.1.3).
     Signs,
-    /// To one of the authorities that this side itself trusts.
+    /// It leads to one of the authorities that this side itself trusts.
     Chained,
-    /// RFC 9325 §4.5.
+    /// Its key is long enough (RFC 9325 §4.5).
     LongKey,
-    /// RFC 9325 §4.3.
+    /// Nobody can forge its signature (RFC 9325 §4.3).
     StrongHash,
 }
 
 /// A rule that is broken, or will soon be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Remark {
+pub struct Remark {
     /// The domain that is presented, or the internal side.
-    pub(crate) presented: String,
+    pub presented: String,
     /// The kind of key, where a domain may have several.
-    pub(crate) key: &'static str,
-    pub(crate) rule: Rule,
+    pub key: &'static str,
+    /// The rule.
+    pub rule: Rule,
     /// Whether partners that check certificates refuse this one.
-    pub(crate) refused: bool,
+    pub refused: bool,
     /// What is wrong, and what would be right.
-    pub(crate) text: String,
+    pub text: String,
 }
 
 /// An own certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Examined {
+pub struct Examined {
     /// The domain that is presented, or the internal side.
-    pub(crate) presented: String,
-    pub(crate) key: &'static str,
+    pub presented: String,
+    /// The kind of its key.
+    pub key: &'static str,
     /// The end of the first one of the chain that ends, in seconds since 1970.
-    pub(crate) ends: i64,
-    pub(crate) remarks: Vec<Remark>,
+    pub ends: i64,
+    /// What is wrong with it.
+    pub remarks: Vec<Remark>,
 }
 
 /// What a certificate without a domain is presented as.
@@ -88,25 +94,57 @@ pub(crate) fn examine(
     judge: &Judge,
     now: UnixTime,
 ) -> Vec<Examined> {
-    let presented = domain.map_or(INTERNAL, Domain::as_str);
     let chains = credentials.chains();
     chains
-        .map(|(chain, key)| {
-            let mut examination = Examination {
-                presented,
-                key,
-                now: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
-                remarks: Vec::new(),
-            };
-            let ends = examination.chain(chain, domain, judge, now);
-            Examined {
-                presented: presented.to_owned(),
-                key,
-                ends,
-                remarks: examination.remarks,
-            }
-        })
+        .map(|(chain, key)| examination(chain, key, domain, judge, now))
         .collect()
+}
+
+/// The same for a certificate that is not in use yet: a chain, leaf first, as PEM, and who is to have
+/// issued it.
+///
+/// # Errors
+/// [`CredentialsError`] if one of the texts holds no certificate.
+pub fn examine_chain(
+    chain: &str,
+    authorities: &str,
+    domain: Option<&Domain>,
+    now: UnixTime,
+) -> Result<Examined, CredentialsError> {
+    let chain = certificates(chain)?;
+    let judge = Judge::new(Authorities::from_pem(authorities)?, false);
+    Ok(examination(&chain, "its", domain, &judge, now))
+}
+
+fn examination(
+    chain: &[CertificateDer<'_>],
+    key: &'static str,
+    domain: Option<&Domain>,
+    judge: &Judge,
+    now: UnixTime,
+) -> Examined {
+    let presented = domain.map_or(INTERNAL, Domain::as_str);
+    let mut examination = Examination {
+        presented,
+        key,
+        now: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
+        remarks: Vec::new(),
+    };
+    let ends = examination.chain(chain, domain, judge, now);
+    Examined {
+        presented: presented.to_owned(),
+        key,
+        ends,
+        remarks: examination.remarks,
+    }
+}
+
+/// Whether chain and key, both as PEM, can be presented.
+///
+/// # Errors
+/// [`CredentialsError`] says why they cannot.
+pub fn fit(chain: &str, key: &str) -> Result<(), CredentialsError> {
+    Credentials::from_pem(chain, key).map(|_| ())
 }
 
 struct Examination<'a> {

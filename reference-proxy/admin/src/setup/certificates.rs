@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use reference_proxy::config::SideDraft;
+use reference_proxy::config::Draft;
 
 use super::ask::Question;
 use super::{State, Walk};
+use crate::certificate::faults;
 use crate::error::Error;
 use crate::store::{self, beside};
 use crate::{csr, value};
@@ -13,8 +14,8 @@ use crate::{csr, value};
 pub(super) fn step(walk: &mut Walk<'_>) -> Result<State, Error> {
     let (_, draft) = store::read(walk.config)?;
     let mut open = Vec::new();
-    for (side, internal) in [(&draft.external, false), (&draft.internal, true)] {
-        open.extend(walk.side(side, internal)?);
+    for internal in [false, true] {
+        open.extend(walk.side(&draft, internal)?);
     }
     Ok(match open.is_empty() {
         true => State::Done("both sides have a certificate and authorities".to_owned()),
@@ -24,7 +25,11 @@ pub(super) fn step(walk: &mut Walk<'_>) -> Result<State, Error> {
 
 impl Walk<'_> {
     /// What a side lacks, after its request has been made.
-    fn side(&mut self, side: &SideDraft, internal: bool) -> Result<Vec<String>, Error> {
+    fn side(&mut self, draft: &Draft, internal: bool) -> Result<Vec<String>, Error> {
+        let side = match internal {
+            true => &draft.internal,
+            false => &draft.external,
+        };
         let files = [side.certificate.first(), side.key.first(), &side.ca]
             .map(|file| beside(self.config, file));
         let [certificate, key, ca] = files;
@@ -36,13 +41,18 @@ impl Walk<'_> {
             open.push(format!("send {} to the authority", request.display()));
         }
         if let Some(certificate) = lacks(&certificate) {
-            open.push(format!("put its answer to {}", certificate.display()));
+            let certificate = certificate.display();
+            open.push(format!("put its answer to {certificate}"));
         }
         if let Some(ca) = lacks(&ca) {
-            open.push(format!(
-                "put the authorities of the other end to {}",
-                ca.display()
-            ));
+            let ca = ca.display();
+            open.push(format!("put the authorities of the other end to {ca}"));
+        }
+        if let ([], Some(certificate), Some(key)) = (open.as_slice(), &certificate, &key) {
+            let faults = faults(self.config, draft, [certificate, key], internal)?;
+            let certificate = certificate.display();
+            let faults = faults.into_iter();
+            open.extend(faults.map(|why| format!("replace {certificate}: {why}")));
         }
         Ok(open)
     }
