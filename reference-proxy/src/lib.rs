@@ -39,6 +39,7 @@ mod router;
 mod stanza;
 mod stream;
 mod task;
+mod trial;
 mod upkeep;
 mod xml;
 

@@ -17,6 +17,7 @@ use crate::domain::Domain;
 use crate::domain::Pair;
 use crate::limits::Limits;
 use crate::stanza::StanzaError;
+use crate::trial::Trials;
 use crate::xml::Stanza;
 
 pub(crate) use serves::Serves;
@@ -58,6 +59,8 @@ pub(crate) enum Placed {
 #[derive(Debug)]
 pub(crate) struct Router {
     tables: Mutex<Tables>,
+    /// Who awaits answers instead of a gateway.
+    pub(crate) trials: Trials,
     queue_stanzas: AtomicUsize,
     queue_bytes: AtomicUsize,
 }
@@ -101,6 +104,7 @@ impl Router {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             tables: Mutex::default(),
+            trials: Trials::default(),
             queue_stanzas: limits.queue_stanzas.into(),
             queue_bytes: limits.queue_bytes.into(),
         }
@@ -269,6 +273,11 @@ impl Router {
             .collect()
     }
 
+    /// Whether a gateway is there for the domain.
+    pub(crate) fn has_gateway(&self, domain: &Domain) -> bool {
+        self.gateway(domain, None).is_some()
+    }
+
     /// Adds a gateway, whose stanzas go into `queue`.
     pub(crate) fn join(&self, serves: Serves, queue: mpsc::Sender<Stanza>) -> GatewayId {
         let mut tables = self.tables();
@@ -284,7 +293,10 @@ impl Router {
 
     /// Passes a stanza to the gateway of a served domain, waiting for its queue. Returns the stanza
     /// if no gateway accepts it.
-    pub(crate) async fn deliver(&self, domain: &Domain, mut stanza: Stanza) -> Result<(), Stanza> {
+    pub(crate) async fn deliver(&self, domain: &Domain, stanza: Stanza) -> Result<(), Stanza> {
+        let Some(mut stanza) = self.trials.take(stanza) else {
+            return Ok(());
+        };
         while let Some((id, queue)) = self.gateway(domain, None) {
             match queue.send(stanza).await {
                 Ok(()) => return Ok(()),

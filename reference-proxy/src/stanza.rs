@@ -14,6 +14,14 @@ const PART: usize = 1023;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
+/// The domain of the address of a user.
+pub(crate) fn domain_of_user(address: &str) -> Result<Domain, Malformed> {
+    match address.contains('@') {
+        true => domain_of(address),
+        false => Err(Malformed),
+    }
+}
+
 /// The domain of an address: whatever is left of the first `/` and then right of the first `@`.
 pub(crate) fn domain_of(address: &str) -> Result<Domain, Malformed> {
     let (bare, resource) = match address.split_once('/') {

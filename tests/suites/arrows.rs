@@ -146,6 +146,7 @@ const FLOORS: [(&str, &[&[&str]]); 6] = [
                 "stanza",
                 "stream",
                 "task",
+                "trial",
             ],
             &[
                 "config",
@@ -179,6 +180,7 @@ const FLOORS: [(&str, &[&[&str]]); 6] = [
                 "reload",
                 "serve",
                 "status",
+                "test_im",
             ],
             &["setup"],
         ],

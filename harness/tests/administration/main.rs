@@ -144,7 +144,8 @@ fn done(output: &Output, folder: &Path) -> Done {
         out: text(&output.stdout),
         err: text(&output.stderr),
     };
-    for line in done.out.lines() {
+    let json = done.out.starts_with(['{', '[']);
+    for line in done.out.lines().filter(|_| !json) {
         assert!(line.chars().count() <= 80, "too long: {line}");
     }
     done

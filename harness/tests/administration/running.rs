@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 
+use serde_json::Value;
 use simulated_partners::persona::Certificate;
 use simulated_partners::pki::Authority;
 
@@ -60,6 +61,25 @@ fn a_running_proxy_takes_each_change_in() {
             .err
             .contains("Partners changed: gmail.com")
     );
+    // Nobody has told it of a gateway.
+    let test = ["test-im", "-Receiver", "user@fabrikam.com"];
+    let done = place.run(&test);
+    assert_eq!(done.code, Some(1), "{}", done.err);
+    let latency = done.out.lines().find(|line| line.starts_with("Latency"));
+    let shown = done.out.replace(latency.expect("it is there"), "Latency …");
+    insta::assert_snapshot!(shown, @r"
+    Receiver                       : user@fabrikam.com
+    Result                         : Failure
+    Latency …
+    Method                         :
+    ErrorMessage                   : no gateway is connected for contoso.com
+    Diagnosis                      : inner-link: start the gateway, and see whether
+                                     its certificate is taken (`log`)
+    ");
+    let json = place.run(&[&test[..], &["--json"]].concat()).out;
+    let json: Value = serde_json::from_str(&json).expect("it is JSON");
+    assert_eq!(json["Result"], "Failure");
+    assert_eq!(json["Step"], "inner-link");
     put(&place, &authority, &both, Certificate::Good, "new");
     let import = ["certificate", "import", "new.crt", "--key", "new.key"];
     let done = place.good(&import);
@@ -75,6 +95,7 @@ fn a_running_proxy_takes_each_change_in() {
         removed.err
     );
     drop(running);
+    assert_eq!(place.run(&test).code, Some(3));
     let done = place.good(&new);
     assert!(done.err.contains("no proxy is running"), "{}", done.err);
 }

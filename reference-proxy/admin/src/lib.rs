@@ -21,6 +21,7 @@ mod setup;
 mod status;
 mod store;
 mod tables;
+mod test_im;
 mod value;
 
 use std::ffi::OsString;
@@ -60,6 +61,8 @@ enum Command {
     Certificate(certificate::Args),
     /// Print the DNS records to publish, or check those that are
     Dns(dns::Args),
+    /// Send a test message to a partner's user, and say where its way breaks off (Test-CsXmppIM)
+    TestIm(test_im::Args),
     /// Follow the log of the running proxy
     Log(log::Args),
     /// Have the running proxy read its configuration file again
@@ -118,6 +121,7 @@ pub fn run(args: &Args) -> Result<Exit, Error> {
         Some(Command::Csr(args)) => csr::command(config, args),
         Some(Command::Certificate(args)) => certificate::command(config, args),
         Some(Command::Dns(args)) => dns::command(config, args),
+        Some(Command::TestIm(args)) => test_im::command(config, args),
         Some(Command::Log(args)) => log::command(config, args),
         Some(Command::Reload) => reload::command(config),
         Some(Command::Status(args)) => status::command(config, args),

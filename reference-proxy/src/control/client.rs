@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use super::protocol::{Answer, Request};
+use super::protocol::{Answer, Request, Tested};
 use super::status::Status;
 use crate::reload::Reloaded;
 
@@ -106,6 +106,21 @@ impl Client {
     pub fn reload(&self) -> Result<Reloaded, ClientError> {
         match self.ask(&Request::Reload)? {
             Answer::Reloaded(reloaded) => Ok(reloaded),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Has the proxy send a test message, and waits for what becomes of it.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn test_im(&self, to: &str, from: Option<&str>) -> Result<Tested, ClientError> {
+        let request = Request::TestIm {
+            to: to.to_owned(),
+            from: from.map(str::to_owned),
+        };
+        match self.ask(&request)? {
+            Answer::Tested(tested) => Ok(tested),
             other => Err(unexpected(&other)),
         }
     }

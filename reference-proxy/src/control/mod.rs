@@ -11,15 +11,18 @@ mod server;
 mod socket;
 mod status;
 mod tap;
+mod test_im;
 
 pub use client::{Client, ClientError, Followed, Lines};
-pub use protocol::{Answer, Request};
+pub use protocol::{Answer, Request, Tested};
 pub use status::{
     CertificateStatus, Concern, Direction, GatewayStatus, Health, LastFailure, Listening,
     PairStatus, PartnerStatus, Queue, RefusalKind, RefusalStatus, Refused, Side, Status,
     StreamStatus, Use,
 };
 pub use tap::tap;
+
+pub use crate::trial::Step;
 
 pub(crate) use metrics::serve_metrics;
 pub(crate) use server::{Office, listen};

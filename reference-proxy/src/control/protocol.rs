@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::status::Status;
 use crate::reload::Reloaded;
+use crate::trial::Step;
 
 /// What a command asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,10 +19,17 @@ pub enum Request {
     Reload,
     /// What the proxy does at the moment.
     Status,
+    /// Send a test message, and say how far it gets.
+    TestIm {
+        /// The user of a partner who gets it.
+        to: String,
+        /// The local user who seems to send it. Without one, `test` at the first served domain.
+        from: Option<String>,
+    },
 }
 
 /// What the proxy answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
     /// Lines of the log follow.
@@ -39,4 +47,20 @@ pub enum Answer {
     Reloaded(Reloaded),
     /// What the proxy does at the moment.
     Status(Box<Status>),
+    /// What has become of the test message.
+    Tested(Tested),
+}
+
+/// What has become of a test message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Tested {
+    /// Seconds until the answer, or until the way broke off.
+    pub latency: f64,
+    /// How the proxy has authenticated, if the partner has answered.
+    pub method: Option<String>,
+    /// The first step that failed, if one did.
+    pub broken: Option<Step>,
+    /// Why.
+    pub error: Option<String>,
 }

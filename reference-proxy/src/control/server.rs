@@ -13,7 +13,7 @@ use super::gather;
 use super::protocol::{Answer, Request};
 use super::socket::ControlSocket;
 use super::status::Listening;
-use super::tap;
+use super::{tap, test_im};
 use crate::context::Context;
 use crate::domain::Domain;
 use crate::reload::Reloader;
@@ -112,6 +112,10 @@ impl Command {
             Ok(Request::Status) => {
                 let status = gather::status(&self.office);
                 self.answer(&Answer::Status(Box::new(status))).await
+            }
+            Ok(Request::TestIm { to, from }) => {
+                let tested = test_im::test(&self.context, &to, from.as_deref()).await;
+                self.answer(&Answer::Tested(tested)).await
             }
             Err(error) => self.refuse(&format!("not a request: {error}")).await,
         }

@@ -49,7 +49,7 @@ pub(super) async fn attend(mut context: Arc<Context>, pair: Pair, mut stop: Stop
 }
 
 /// A stream on which the partner could not judge the key.
-struct UndecidedStream {
+pub(super) struct UndecidedStream {
     connection: Connection,
     peer: SocketAddr,
     undecided: Undecided,
@@ -63,7 +63,8 @@ impl UndecidedStream {
     }
 }
 
-enum Reached {
+/// A stream that is open for stanzas, or may be.
+pub(super) enum Reached {
     Open(OpenStream),
     Undecided(UndecidedStream),
 }
@@ -71,7 +72,7 @@ enum Reached {
 /// Opens a stream, using several connections if useful: without EXTERNAL after it
 /// failed, once more if the partner lacked resources, and to the next server if one accepts
 /// connections but is broken.
-async fn connect(
+pub(super) async fn connect(
     context: &Arc<Context>,
     pair: &Pair,
     stop: &mut Stop,

@@ -13,10 +13,12 @@ mod negotiate;
 mod open_stream;
 mod plan;
 mod send;
+mod trial;
 mod undelivered;
 mod verify;
 
 pub(crate) use send::{send, unclaimed};
+pub(crate) use trial::trial;
 pub(crate) use verify::verify;
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::connections::Place;
 use crate::context::{Changes, Context};
 use crate::domain::Pair;
 use crate::ledger::{By, Direction, Kind, Phase, Refusal};
+use crate::negotiation::Method;
 use crate::register::{Opener, Stream};
 use crate::stanza::StanzaError;
 use crate::stream::{CLOSING, Condition, Connection, Lost, StreamError, error, is_error};
@@ -31,7 +32,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub(super) type Places = (Place, Place);
 
 pub(super) struct OpenStream {
-    connection: Connection,
+    pub(super) connection: Connection,
     opened: Opened,
     places: Places,
     keep_alive: bool,
@@ -64,6 +65,11 @@ impl OpenStream {
             last_stanza: now,
             last_sent: now,
         }
+    }
+
+    /// How this side has authenticated.
+    pub(super) fn method(&self) -> Method {
+        self.opened.method
     }
 
     /// Repeatedly empties the queue until the stream ends. Returns whether the stream
@@ -234,7 +240,7 @@ impl OpenStream {
     }
 
     /// Closes cleanly: closing tag, the partner's closing tag, then TLS and TCP.
-    async fn close(mut self, context: &Context, pair: &Pair) {
+    pub(super) async fn close(mut self, context: &Context, pair: &Pair) {
         self.log_end(pair, "closed");
         if self.connection.send(CLOSING).await.is_err() {
             return;

@@ -13,3 +13,4 @@ mod reload;
 mod stopping;
 mod strangers;
 mod support;
+mod test_im;
