@@ -75,6 +75,9 @@ async fn without_a_terminal_the_walk_takes_its_answers_from_options() {
     # Name servers, each as an address with a port. If empty, those of the system.
     dns = ["127.0.0.1:53"]
 
+    # A Unix socket, by which commands reach the running proxy. Only its own user may connect.
+    control = "control.socket"
+
     # What the proxies of a pool share for dialback keys: the same in each of their files.
     secret = "…"
 

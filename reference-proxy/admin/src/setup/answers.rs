@@ -63,6 +63,9 @@ pub(super) struct Answers {
     /// Federated, PublicVerified or PublicUnverified
     #[arg(long, value_name = "TYPE")]
     pub(super) partner_type: Option<String>,
+    /// A user of a partner who gets a test message in the end
+    #[arg(long, value_name = "USER@PARTNER")]
+    pub(super) receiver: Option<String>,
 }
 
 impl Args {
@@ -102,6 +105,7 @@ impl Answers {
             partner: self.partner.or(file.partner),
             partner_kind: self.partner_kind.or(file.partner_kind),
             partner_type: self.partner_type.or(file.partner_type),
+            receiver: self.receiver.or(file.receiver),
         }
     }
 }

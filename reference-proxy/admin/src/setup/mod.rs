@@ -15,12 +15,13 @@ use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
 use reference_proxy::config::Config;
+use reference_proxy::control::Client;
 
 use crate::error::{Error, Exit};
 use crate::output::{folded, print};
 use answers::Answers;
 pub(crate) use answers::Args;
-use ask::Asker;
+use ask::{Asker, Question};
 
 /// How a step stands.
 enum State {
@@ -77,16 +78,42 @@ pub(crate) fn command(config: &Path, args: &Args) -> Result<Exit, Error> {
     Ok(Exit::Wanting)
 }
 
-/// Whether the proxy can be started with what is there.
+/// Whether the proxy runs with what is there, and a message gets through.
 fn check(walk: &mut Walk<'_>) -> Result<State, Error> {
     let file = walk.config.display();
-    Ok(match Config::load(walk.config) {
-        Ok(_) => State::Done(format!(
-            "{file} can be used: start the proxy with `s2spec proxy --config {file}`, or have it read the \
-             file again with `s2spec proxy reload`"
-        )),
-        Err(_) => State::Open(format!(
+    if Config::load(walk.config).is_err() {
+        return Ok(State::Open(format!(
             "{file} cannot be used yet; `s2spec proxy check --config {file}` shows why"
-        )),
+        )));
+    }
+    let client = Client::of_configuration(walk.config)?;
+    if client.status().is_err() {
+        return Ok(State::Open(format!(
+            "start the proxy: `s2spec proxy --config {file}`, best as a service"
+        )));
+    }
+    let question = Question {
+        text: "User of a partner who gets a test message (nothing for none)",
+        option: "receiver",
+        default: Some(""),
+    };
+    let receiver = walk.answers.receiver.clone();
+    let receiver = walk
+        .asker
+        .ask(&question, receiver.as_deref(), |text| Ok(text.to_owned()))?;
+    if receiver.is_empty() {
+        return Ok(State::Done(
+            "the proxy runs; `s2spec proxy test-im` tries the whole way to a partner".to_owned(),
+        ));
+    }
+    let tested = client.test_im(&receiver, None)?;
+    Ok(match tested.broken {
+        None => State::Done(format!("the proxy runs, and {receiver} can be reached")),
+        Some(step) => {
+            let why = tested.error.unwrap_or_default();
+            State::Open(format!(
+                "{receiver} cannot be reached, the way breaks off at {step}: {why}"
+            ))
+        }
     })
 }
