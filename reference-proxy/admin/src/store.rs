@@ -7,6 +7,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use reference_proxy::config::{ConfigError, Draft};
 use rustix::fs::{FlockOperation, Gid, Uid, fchown, flock};
@@ -34,14 +37,12 @@ impl Store {
     pub(crate) fn open(name: &Path) -> Result<Self, Error> {
         let file = fs::canonicalize(name).map_err(|error| unreadable(name, error))?;
         // The folder, because the file is another one after each change.
-        let lock = File::open(folder(&file)).and_then(|folder| {
-            flock(&folder, FlockOperation::LockExclusive)?;
-            Ok(folder)
-        });
-        let lock = lock.map_err(|error| {
-            let folder = folder(&file).display();
-            Error::environment(format!("cannot lock the folder {folder}"), error)
-        })?;
+        let lock = File::open(folder(&file))
+            .and_then(locked)
+            .map_err(|error| {
+                let folder = folder(&file).display();
+                Error::environment(format!("cannot lock the folder {folder}"), error)
+            })?;
         let text = fs::read_to_string(&file).map_err(|error| unreadable(name, error))?;
         let document = text.parse::<DocumentMut>().map_err(|error| {
             let name = name.display();
@@ -93,6 +94,26 @@ impl Store {
             let name = self.name.display();
             Error::environment(format!("{name} is unchanged: it cannot be written"), error)
         })
+    }
+}
+
+/// How long another command may have the lock. It needs it only for a change.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Locks a folder. Who has the lock is waited for.
+fn locked(folder: File) -> io::Result<File> {
+    let (sender, receiver) = mpsc::channel();
+    // The wait for a lock has no deadline of its own.
+    thread::spawn(move || {
+        let locked = flock(&folder, FlockOperation::LockExclusive);
+        let _ = sender.send(locked.map(|()| folder));
+    });
+    match receiver.recv_timeout(PATIENCE) {
+        Ok(locked) => Ok(locked?),
+        Err(_) => {
+            let message = format!("another command has had it for {} s", PATIENCE.as_secs());
+            Err(io::Error::new(io::ErrorKind::TimedOut, message))
+        }
     }
 }
 
