@@ -17,6 +17,7 @@ fn defaults_are_those_of_the_cmdlet() {
     KeepAliveInterval              : 300
     StreamEstablishmentTimeout     : 60
     StreamInactivityTimeout        : 600
+    SubscriptionRefreshInterval    : of the gateway (--gateway FILE)
     DialbackPassphrase             : not set: a random one at each start
     ");
     let json = place.good(&["gateway-config", "get", "--json"]).out;
@@ -29,7 +30,8 @@ fn defaults_are_those_of_the_cmdlet() {
       "KeepAliveInterval": 300,
       "PartnerConnectionLimit": 20,
       "StreamEstablishmentTimeout": 60,
-      "StreamInactivityTimeout": 600
+      "StreamInactivityTimeout": 600,
+      "SubscriptionRefreshInterval": null
     }
     "#);
 }
@@ -118,4 +120,35 @@ fn values_that_make_no_sense_are_refused_by_the_reader_of_the_proxy() {
         let done = place.refused(&[&["gateway-config", "set"], arguments].concat(), 2);
         assert!(done.err.contains(part), "{part} is missing: {}", done.err);
     }
+}
+
+#[test]
+fn what_the_gateway_does_is_set_in_its_own_file() {
+    let place = Place::new();
+    let theirs = "# The gateway.\n[limits]\ncontacts = 5 # few\n";
+    std::fs::write(place.path("gateway.toml"), theirs).expect("it has room");
+    let get = ["gateway-config", "get", "--gateway", "gateway.toml"];
+    let refreshed = |seconds: &str| {
+        let line = format!("SubscriptionRefreshInterval    : {seconds}\n");
+        let out = place.good(&get).out;
+        assert!(out.contains(&line), "{out}");
+    };
+    refreshed("28800");
+    let set = [
+        "gateway-config",
+        "set",
+        "-SubscriptionRefreshInterval",
+        "3600",
+    ];
+    place.refused(&set, 2);
+    let there = [&set[..], &["--gateway", "gateway.toml"]].concat();
+    place.good(&[&there[..], &["-WhatIf"]].concat());
+    assert_eq!(place.text("gateway.toml"), theirs);
+    place.good(&there);
+    let expected = format!("{theirs}subscription-refresh-interval = 3600\n");
+    assert_eq!(place.text("gateway.toml"), expected);
+    assert_eq!(place.config(), CONFIG);
+    refreshed("3600");
+    let zero = ["gateway-config", "set", "-SubscriptionRefreshInterval", "0"];
+    place.refused(&[&zero[..], &["--gateway", "gateway.toml"]].concat(), 2);
 }

@@ -1,7 +1,7 @@
 //! `s2spec proxy gateway-config`: Get- and Set-CsXmppGatewayConfiguration.
 
 use std::io::{self, BufRead as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -34,6 +34,9 @@ struct Get {
     /// As JSON
     #[arg(long)]
     json: bool,
+    /// The gateway's configuration file, for what is set there
+    #[arg(long, value_name = "FILE")]
+    gateway: Option<PathBuf>,
 }
 
 /// A time is a number of seconds, or a text such as 250ms, 60s, 5m, 8h.
@@ -58,10 +61,20 @@ struct Set {
     /// or $null makes each start use a random one
     #[arg(long, value_name = "SECRET", value_parser = value::description)]
     dialback_passphrase: Option<Change<String>>,
+    /// Seconds after which the gateway refreshes subscriptions to presence [default: 28800]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..), requires = "gateway")]
+    subscription_refresh_interval: Option<u32>,
+    /// The gateway's configuration file, for what is set there
+    #[arg(long, value_name = "FILE")]
+    gateway: Option<PathBuf>,
     /// Show what would be in force, and save nothing
     #[arg(long)]
     what_if: bool,
 }
+
+/// The setting of the gateway, in its `[limits]`, and its default.
+const REFRESH: &str = "subscription-refresh-interval";
+const REFRESH_DEFAULT: i64 = 28_800;
 
 /// The limits and times of the file: the parameter, and the setting in `[limits]`.
 const LIMITS: [(&str, &str); 5] = [
@@ -76,9 +89,10 @@ pub(crate) fn command(config: &Path, args: &Args) -> Result<Exit, Error> {
     match &args.command {
         Command::Get(get) => {
             let (_, draft) = store::read(config)?;
+            let refresh = refresh(get.gateway.as_deref())?;
             print(&match get.json {
-                true => format!("{:#}\n", in_json(&draft)),
-                false => list(&draft),
+                true => format!("{:#}\n", in_json(&draft, refresh.as_deref())),
+                false => list(&draft, refresh.as_deref()),
             })?;
             Ok(Exit::Good)
         }
@@ -95,7 +109,8 @@ fn change(config: &Path, set: &Set) -> Result<Exit, Error> {
         set.stream_establishment_timeout.clone(),
         set.stream_inactivity_timeout.clone(),
     ];
-    if limits.iter().all(Option::is_none) && set.dialback_passphrase.is_none() {
+    let nothing = limits.iter().all(Option::is_none) && set.dialback_passphrase.is_none();
+    if nothing && set.subscription_refresh_interval.is_none() {
         return Err(Error::Usage(
             "nothing to set: name at least one setting, such as --connection-limit".to_owned(),
         ));
@@ -108,7 +123,7 @@ fn change(config: &Path, set: &Set) -> Result<Exit, Error> {
     store.draft()?;
     for ((_, setting), wanted) in LIMITS.iter().zip(limits) {
         if let Some(wanted) = wanted {
-            put(table(&mut store.document), setting, amount(&wanted));
+            put(table(&mut store.document)?, setting, amount(&wanted));
         }
     }
     match passphrase {
@@ -117,24 +132,54 @@ fn change(config: &Path, set: &Set) -> Result<Exit, Error> {
         Some(Change::To(secret)) => put(store.document.as_table_mut(), "secret", secret),
     }
     let draft = match set.what_if {
-        true => store.draft()?,
+        true => {
+            let draft = store.draft()?;
+            // The gateway's file may be in the same folder.
+            drop(store);
+            draft
+        }
         false => store.save()?,
     };
-    print(&list(&draft))?;
-    match set.what_if {
-        true => note(&format!("{} is unchanged", config.display())),
-        false => running::tell(config),
+    if let (Some(seconds), Some(gateway)) = (set.subscription_refresh_interval, &set.gateway) {
+        let mut store = Store::open(gateway)?;
+        put(table(&mut store.document)?, REFRESH, i64::from(seconds));
+        if !set.what_if {
+            store.replace()?;
+            note(
+                "a running gateway reads its configuration when it is told to, by a signal (SIGHUP)",
+            );
+        }
+    }
+    print(&list(&draft, refresh(set.gateway.as_deref())?.as_deref()))?;
+    match (set.what_if, nothing) {
+        (true, _) => note(&format!("{} is unchanged", config.display())),
+        (false, true) => {}
+        (false, false) => running::tell(config),
     }
     Ok(Exit::Good)
 }
 
+/// How often the gateway refreshes subscriptions, if its file is known.
+fn refresh(gateway: Option<&Path>) -> Result<Option<String>, Error> {
+    let Some(gateway) = gateway else {
+        return Ok(None);
+    };
+    let mut store = Store::open(gateway)?;
+    let set = table(&mut store.document)?
+        .get(REFRESH)
+        .map(|item| match item.as_str() {
+            Some(text) => text.to_owned(),
+            None => item.to_string().trim().to_owned(),
+        });
+    Ok(Some(set.unwrap_or_else(|| REFRESH_DEFAULT.to_string())))
+}
+
 /// The table `[limits]`, which is made if it is missing.
-fn table(document: &mut DocumentMut) -> &mut dyn TableLike {
+fn table(document: &mut DocumentMut) -> Result<&mut dyn TableLike, Error> {
     let limits = document.entry("limits");
     let limits = limits.or_insert_with(|| Item::Table(Table::new()));
-    limits
-        .as_table_like_mut()
-        .expect("the reader has taken it for a table")
+    let limits = limits.as_table_like_mut();
+    limits.ok_or_else(|| Error::Usage("`limits` has to be a table".to_owned()))
 }
 
 /// A number where it is one; what else it may be, the reader knows.
@@ -160,7 +205,7 @@ fn from_input() -> Result<String, Error> {
     }
 }
 
-fn list(draft: &Draft) -> String {
+fn list(draft: &Draft, refresh: Option<&str>) -> String {
     let limits = &draft.limits;
     let mut lines = Lines::default();
     lines.add("Identity", "Global");
@@ -170,6 +215,8 @@ fn list(draft: &Draft) -> String {
     for (name, time) in times(draft) {
         lines.add(name, &seconds(time).to_string());
     }
+    let unknown = "of the gateway (--gateway FILE)";
+    lines.add("SubscriptionRefreshInterval", refresh.unwrap_or(unknown));
     let passphrase = match draft.has_secret() {
         true => "set",
         false => "not set: a random one at each start",
@@ -178,11 +225,15 @@ fn list(draft: &Draft) -> String {
     lines.text()
 }
 
-fn in_json(draft: &Draft) -> Value {
+fn in_json(draft: &Draft, refresh: Option<&str>) -> Value {
     let mut all = json!({
         "Identity": "Global",
         "ConnectionLimit": draft.limits.connections,
         "PartnerConnectionLimit": draft.limits.partner_connections,
+        "SubscriptionRefreshInterval": refresh.map(|text| match text.parse::<u64>() {
+            Ok(seconds) => json!(seconds),
+            Err(_) => json!(text),
+        }),
         "DialbackPassphraseSet": draft.has_secret(),
     });
     for (name, time) in times(draft) {
