@@ -9,6 +9,7 @@ mod page;
 mod partner;
 mod policy;
 mod running;
+mod saving;
 mod setup;
 
 use std::fs;
