@@ -13,10 +13,7 @@ mod revocation;
 mod tls;
 mod verifier;
 
-pub(crate) use credentials::CredentialsError;
-pub use credentials::{Authorities, Credentials};
-pub use credentials::CredentialsError;
-pub(crate) use credentials::{Authorities, Credentials};
+pub use credentials::{Authorities, Credentials, CredentialsError};
 pub(crate) use judge::{Fault, Judge, Judged};
 pub(crate) use own::examine;
 pub use own::{Examined, Remark, Rule, examine_chain, fit};

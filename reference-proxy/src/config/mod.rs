@@ -12,8 +12,8 @@ mod settings;
 mod sides;
 mod spelling;
 
-pub use checked::{Config, Problem};
 pub(crate) use checked::Difference;
+pub use checked::{Config, Problem};
 pub use draft::{Draft, OwnCertificate, SideDraft};
 pub use file::{ConfigError, Reader, from_toml};
 pub use list::List;

@@ -105,12 +105,7 @@ impl Reader<'_> {
     }
 
     /// Reads certificates and their keys, or notes why they cannot be used.
-    pub fn credentials(
-        &mut self,
-        table: &str,
-        chains: &List,
-        keys: &List,
-    ) -> Option<Credentials> {
+    pub fn credentials(&mut self, table: &str, chains: &List, keys: &List) -> Option<Credentials> {
         let at_chains = chains.places(&format!("{table}.certificate"));
         let at_keys = keys.places(&format!("{table}.key"));
         if at_chains.len() != at_keys.len() {
