@@ -201,13 +201,7 @@ impl PartnerTls {
 impl DomainTls {
     fn new(shown: &Credentials, server_demand: Demand) -> Result<Self, rustls::Error> {
         let verifier = PeerVerifier::new(server_demand);
-        let mut connector = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier.clone()))
-            .with_client_cert_resolver(Arc::clone(&shown.choice) as _);
-        // Each connection is judged by its own certificate, never by a remembered one.
-        connector.resumption = Resumption::disabled();
+        let connector = connector(verifier.clone(), shown)?;
         let mut direct_connector = connector.clone();
         direct_connector.alpn_protocols = vec![XMPP_SERVER.to_vec()];
         Ok(Self {
@@ -303,13 +297,19 @@ pub fn gateway_connector(
     authorities: Authorities,
 ) -> Result<Arc<ClientConfig>, rustls::Error> {
     let demand = Demand::GoodServer(Arc::new(Judge::new(authorities, false)));
+    connector(PeerVerifier::new(demand), credentials).map(Arc::new)
+}
+
+/// What dials with TLS.
+fn connector(verifier: PeerVerifier, shown: &Credentials) -> Result<ClientConfig, rustls::Error> {
     let mut connector = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(PeerVerifier::new(demand)))
-        .with_client_cert_resolver(Arc::clone(&credentials.choice) as _);
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_client_cert_resolver(Arc::clone(&shown.choice) as _);
+    // Each connection is judged by its own certificate, never by a remembered one.
     connector.resumption = Resumption::disabled();
-    Ok(Arc::new(connector))
+    Ok(connector)
 }
 
 /// A server that requests a certificate if there is a demand.
