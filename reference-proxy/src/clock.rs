@@ -98,7 +98,7 @@ impl Clock {
     /// Waits for a future, but not for longer than this.
     ///
     /// # Errors
-    /// [`Elapsed`] if the time is up first.
+    /// `Elapsed` if the time is up first.
     pub async fn timeout<T>(
         &self,
         patience: Duration,
@@ -110,7 +110,7 @@ impl Clock {
     /// Waits for a future until then.
     ///
     /// # Errors
-    /// [`Elapsed`] if the time is up first.
+    /// `Elapsed` if the time is up first.
     pub async fn timeout_at<T>(
         &self,
         deadline: Instant,

@@ -15,7 +15,7 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
 /// A stream id: 128 bits that nobody can guess (RFC 6120 §4.7.3).
 ///
 /// # Errors
-/// [`NoRandomness`] if the system has none.
+/// `NoRandomness` if the system has none.
 pub fn stream_id() -> Result<String, NoRandomness> {
     random().map(|bytes| format!("{:032x}", u128::from_be_bytes(bytes)))
 }

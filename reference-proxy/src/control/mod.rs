@@ -1,7 +1,7 @@
 //! The control socket: how commands on the same machine ask a running proxy, or have it do something.
 //!
 //! Each connection carries one [`Request`] and its answer, each a line of JSON. Only [`Request::Log`] is answered by
-//! line after line. Start at [`Client`] to ask, and at [`listen`] for how it is answered.
+//! line after line. Start at [`Client`] to ask, and at `listen` for how it is answered.
 
 mod client;
 mod gather;
