@@ -30,12 +30,43 @@ pub fn free_address() -> io::Result<SocketAddr> {
         let offset = begin.wrapping_add(step) % count;
         let port = FIRST_PORT + u16::try_from(offset).unwrap_or_default();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if !claim(port) {
+            continue;
+        }
         match TcpListener::bind(address).and_then(|_| UdpSocket::bind(address)) {
             Ok(_) => return Ok(address),
             Err(error) => refused = Some(error),
         }
     }
     Err(refused.unwrap_or_else(|| io::Error::other("no loopback port is free")))
+}
+
+/// Keeps other runs from giving out the same port while its server does not listen yet. Returns whether none does.
+#[cfg(target_os = "linux")]
+fn claim(port: u16) -> bool {
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::{SocketAddr, UnixListener};
+    use std::sync::Mutex;
+
+    /// A name outside of the file system, which ends with the process.
+    static HELD: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
+    let name = SocketAddr::from_abstract_name(format!("s2spec-port-{port}"));
+    match name.and_then(|name| UnixListener::bind_addr(&name)) {
+        Ok(claimed) => {
+            let mut held = HELD
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            held.push(claimed);
+            true
+        }
+        Err(error) => error.kind() != io::ErrorKind::AddrInUse,
+    }
+}
+
+/// Elsewhere, runs side by side only begin in different places.
+#[cfg(not(target_os = "linux"))]
+const fn claim(_port: u16) -> bool {
+    true
 }
 
 /// The first port that the system gives out itself.
@@ -57,5 +88,12 @@ mod tests {
         assert_eq!(ports.len(), 20);
         let end = system_ports().unwrap_or(END_OF_PORTS);
         assert!(ports.iter().all(|&port| port < end));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_port_that_was_given_is_claimed_for_all_runs() {
+        let given = free_address().expect("a port").port();
+        assert!(!claim(given), "whoever asks again, in any process");
     }
 }
