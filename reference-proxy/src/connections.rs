@@ -152,11 +152,32 @@ impl Connections {
         place.ok_or(Full::Proxy(self.kept.limit + self.shared.limit))
     }
 
+    /// Waits for such a slot.
+    pub(crate) async fn admitted(&self) -> Place {
+        tokio::select! {
+            place = self.kept.wait() => place,
+            place = self.shared.wait() => place,
+        }
+    }
+
+    /// Waits for a slot for a stream that a partner opened.
+    pub(crate) async fn admitted_inbound(&self) -> Place {
+        self.shared.wait().await
+    }
+
     /// Takes a slot for a stream with a configured partner, whichever of its domains it is for.
     pub(crate) fn claim(&self, partner: &Partner) -> Result<Place, Full> {
         match self.partners.get(&partner.domain) {
             Some(of) => of.streams.take().ok_or(Full::Partner(of.streams.limit)),
             None => Err(Full::Partner(0)),
+        }
+    }
+
+    /// Waits for such a slot.
+    pub(crate) async fn claimed(&self, partner: &Partner) -> Place {
+        match self.partners.get(&partner.domain) {
+            Some(of) => of.streams.wait().await,
+            None => std::future::pending().await,
         }
     }
 
@@ -213,6 +234,14 @@ impl Places {
         }
         let free = Arc::clone(&self.free);
         Self { limit, free }
+    }
+
+    async fn wait(&self) -> Place {
+        match Arc::clone(&self.free).acquire_owned().await {
+            Ok(place) => place,
+            // No semaphore is ever closed.
+            Err(_) => std::future::pending().await,
+        }
     }
 }
 

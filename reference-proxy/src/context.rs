@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::connections::Connections;
 use crate::ledger::Ledger;
+use crate::open_streams::OpenStreams;
 use crate::register::Register;
 use crate::resolve::Resolver;
 use crate::router::Router;
@@ -27,6 +28,7 @@ pub(crate) struct Context {
     pub(crate) gateway_tls: Arc<GatewayTls>,
     pub(crate) connections: Arc<Connections>,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) open_streams: Arc<OpenStreams>,
     pub(crate) resolver: Arc<Resolver>,
     pub(crate) register: Arc<Register>,
     pub(crate) router: Arc<Router>,
@@ -57,6 +59,7 @@ impl Context {
         } = settled.borrow_and_update().clone();
         Self {
             router: Arc::new(Router::new(&config.settings.limits)),
+            open_streams: Arc::default(),
             register: Arc::default(),
             ledger: Arc::new(Ledger::new(&clock)),
             config,

@@ -43,6 +43,12 @@ pub struct Partner {
     pub kind: PartnerType,
     /// What is negotiated with it.
     pub terms: Terms,
+    /// Whether several domain pairs may share a stream to the partner (XEP-0220 §2.6).
+    pub multiplexing: bool,
+    /// Whether stanzas may go both ways on a stream, if the partner agrees (XEP-0288).
+    pub bidirectional: bool,
+    /// Whether stanzas are acknowledged and lost streams resumed, if the partner agrees (XEP-0198).
+    pub stream_management: bool,
     /// Whether the partner must send something within each keep-alive interval.
     pub keep_alive: bool,
     /// The maximum number of concurrent connections, in both directions, if not the general limit.
@@ -72,6 +78,9 @@ pub(crate) fn partner(domain: &str) -> Partner {
             sasl: Support::Required,
             dialback: true,
         },
+        multiplexing: true,
+        bidirectional: false,
+        stream_management: false,
         keep_alive: true,
         connection_limit: None,
         proxy: None,

@@ -114,8 +114,10 @@ impl Entry {
     /// Another pair is carried by the stream.
     pub(crate) fn carries(&self, pair: Pair, method: Method) {
         if let Some(stream) = self.register.entries().streams.get_mut(&self.number) {
-            stream.pairs.retain(|(known, _)| *known != pair);
-            stream.pairs.push((pair, method));
+            match stream.pairs.iter_mut().find(|(known, _)| *known == pair) {
+                Some((_, how)) => *how = method,
+                None => stream.pairs.push((pair, method)),
+            }
         }
     }
 }

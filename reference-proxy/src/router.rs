@@ -152,16 +152,32 @@ impl Router {
         }
     }
 
-    /// The signal that a stanza was queued for the pair.
-    pub(crate) fn wake(&self, pair: &Pair) -> Arc<Notify> {
-        Arc::clone(&self.tables().routes.entry(pair.clone()).or_default().wake)
+    /// Gives this signal when a stanza is queued for the pair, and now if one waits already.
+    pub(crate) fn wake(&self, pair: &Pair, signal: &Arc<Notify>) {
+        let mut tables = self.tables();
+        let route = tables.routes.entry(pair.clone()).or_default();
+        route.wake = Arc::clone(signal);
+        if !route.waiting.is_empty() {
+            signal.notify_one();
+        }
     }
 
-    /// Whether a stanza waits for the pair. It may have been taken since the signal.
-    pub(crate) fn waits(&self, pair: &Pair) -> bool {
-        let tables = self.tables();
-        let route = tables.routes.get(pair);
-        route.is_some_and(|route| !route.waiting.is_empty())
+    /// Puts a stanza back that was taken, before all that wait. Whoever took it attends the queue.
+    pub(crate) fn put_back(&self, pair: &Pair, queued: Queued) {
+        let mut tables = self.tables();
+        let route = tables.routes.entry(pair.clone()).or_default();
+        route.bytes += queued.stanza.bytes.len();
+        route.waiting.push_front(queued);
+        route.wake.notify_one();
+    }
+
+    /// Whether a stanza waits and no link works on it. The caller has to start one.
+    pub(crate) fn unattended(&self, pair: &Pair) -> bool {
+        let mut tables = self.tables();
+        let waiting = tables.routes.get_mut(pair);
+        waiting.is_some_and(|route| {
+            !route.waiting.is_empty() && !std::mem::replace(&mut route.attended, true)
+        })
     }
 
     /// The pairs for which stanzas wait, with their number and bytes.
@@ -346,145 +362,4 @@ impl Router {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::xml::Kind;
-
-    fn pair() -> Pair {
-        Pair {
-            from: Domain::parse("a.example").expect("domain"),
-            to: Domain::parse("b.example").expect("domain"),
-        }
-    }
-
-    fn queued(bytes: usize) -> Queued {
-        Queued {
-            stanza: Stanza {
-                kind: Kind::Message,
-                from: None,
-                to: None,
-                id: None,
-                type_: None,
-                bytes: vec![b'x'; bytes],
-            },
-            origin: Origin::Proxy,
-        }
-    }
-
-    fn router() -> Router {
-        Router::new(&Limits {
-            queue_stanzas: 3,
-            queue_bytes: 100,
-            ..Limits::default()
-        })
-    }
-
-    #[test]
-    fn one_link_attends_a_queue() {
-        let router = router();
-        let now = Instant::now();
-        assert!(matches!(
-            router.enqueue(&pair(), queued(1), now),
-            Placed::Unattended
-        ));
-        assert!(matches!(
-            router.enqueue(&pair(), queued(1), now),
-            Placed::Waiting
-        ));
-        assert!(!router.leave(&pair()), "something waits");
-        assert!(router.take(&pair()).is_some());
-        assert!(router.take(&pair()).is_some());
-        assert!(router.leave(&pair()));
-        assert!(matches!(
-            router.enqueue(&pair(), queued(1), now),
-            Placed::Unattended
-        ));
-    }
-
-    #[test]
-    fn queue_is_bounded_in_stanzas_and_bytes() {
-        let router = router();
-        let now = Instant::now();
-        for _ in 0..3 {
-            assert!(!matches!(
-                router.enqueue(&pair(), queued(1), now),
-                Placed::Refused(..)
-            ));
-        }
-        let refused = router.enqueue(&pair(), queued(1), now);
-        assert!(matches!(
-            refused,
-            Placed::Refused(_, StanzaError::ResourceConstraint, _)
-        ));
-        while router.take(&pair()).is_some() {}
-        assert!(matches!(
-            router.enqueue(&pair(), queued(100), now),
-            Placed::Waiting
-        ));
-        let refused = router.enqueue(&pair(), queued(1), now);
-        assert!(matches!(
-            refused,
-            Placed::Refused(_, StanzaError::ResourceConstraint, _)
-        ));
-    }
-
-    #[test]
-    fn failure_empties_the_queue_and_pauses_the_route() {
-        let router = router();
-        let mut now = Instant::now();
-        router.enqueue(&pair(), queued(1), now);
-        router.enqueue(&pair(), queued(1), now);
-        let handed = router.failed(&pair(), StanzaError::RemoteServerTimeout, "why", now);
-        assert_eq!(handed.len(), 2);
-        assert!(router.leave(&pair()));
-        let refused = router.enqueue(&pair(), queued(1), now);
-        assert!(matches!(
-            refused,
-            Placed::Refused(_, StanzaError::RemoteServerTimeout, _)
-        ));
-        now += FIRST_PAUSE;
-        assert!(matches!(
-            router.enqueue(&pair(), queued(1), now),
-            Placed::Unattended
-        ));
-        router.failed(&pair(), StanzaError::RemoteServerTimeout, "why", now);
-        now += FIRST_PAUSE;
-        let Placed::Refused(_, _, text) = router.enqueue(&pair(), queued(1), now) else {
-            panic!("the second pause is longer");
-        };
-        assert_eq!(text, "not tried again for 1 s: why");
-        router.seen(&pair().from);
-        assert!(matches!(
-            router.enqueue(&pair(), queued(1), now),
-            Placed::Refused(..)
-        ));
-        router.seen(&pair().to);
-        assert!(!matches!(
-            router.enqueue(&pair(), queued(1), now),
-            Placed::Refused(..)
-        ));
-    }
-
-    #[tokio::test]
-    async fn latest_gateway_of_the_domain_gets_the_stanza() {
-        let router = router();
-        let domain = pair().from;
-        let stanza = || queued(1).stanza;
-        assert!(router.deliver(&domain, stanza()).await.is_err());
-        let (all, mut all_queue) = mpsc::channel(8);
-        let (first, mut first_queue) = mpsc::channel(8);
-        let (second, second_queue) = mpsc::channel(8);
-        router.join(Serves::All, all);
-        assert!(router.deliver(&domain, stanza()).await.is_ok());
-        assert!(all_queue.try_recv().is_ok());
-        router.join(Serves::Domain(domain.clone()), first);
-        router.join(Serves::Domain(domain.clone()), second);
-        drop(second_queue);
-        assert!(
-            router.deliver(&domain, stanza()).await.is_ok(),
-            "the next one takes over"
-        );
-        assert!(first_queue.try_recv().is_ok());
-        assert!(all_queue.try_recv().is_err());
-    }
-}
+mod tests;

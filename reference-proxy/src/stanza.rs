@@ -82,6 +82,7 @@ pub enum StanzaError {
     ResourceConstraint,
     ServiceUnavailable,
     SubscriptionRequired,
+    UnexpectedRequest,
 }
 
 impl StanzaError {
@@ -97,7 +98,9 @@ impl StanzaError {
             Self::BadRequest | Self::JidMalformed | Self::NotAcceptable | Self::PolicyViolation => {
                 "modify"
             }
-            Self::RemoteServerTimeout | Self::ResourceConstraint => "wait",
+            Self::RemoteServerTimeout | Self::ResourceConstraint | Self::UnexpectedRequest => {
+                "wait"
+            }
             Self::FeatureNotImplemented
             | Self::InternalServerError
             | Self::ItemNotFound

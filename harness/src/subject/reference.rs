@@ -19,14 +19,14 @@ use super::{Pending, Placement, Running, StartError, Stop, Target};
 use crate::case::Case;
 use crate::case::{Need, Setting};
 use crate::lab::Lab;
-use crate::policy::Policy;
 
 const DOMAIN: &str = "contoso.example";
 const SECOND: &str = "chat.contoso.example";
 const GATEWAY: &str = "gateway.contoso.example";
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 12] = [
+const ABILITIES: [Need; 14] = [
+    Need::Bidi,
     Need::BreakableLink,
     Need::DirectTls,
     Need::DirectTlsPort,
@@ -37,6 +37,7 @@ const ABILITIES: [Need; 12] = [
     Need::KnownSecret,
     Need::Pool,
     Need::SharedCertificate,
+    Need::StreamManagement,
     Need::StrictCertificates,
     Need::LabAddresses,
 ];
@@ -229,7 +230,7 @@ impl Reference {
         for case in cases {
             for domain in case.domains() {
                 if written.insert(domain.clone()) {
-                    partner(&mut text, &domain, case.row.policy());
+                    partner(&mut text, &domain, case);
                 }
             }
         }
@@ -266,11 +267,19 @@ fn own_certificate(text: &mut String, domain: &str, identity: &Identity) {
     .expect("a String takes all text");
 }
 
-fn partner(text: &mut String, domain: &str, policy: Policy) {
+/// A partner of the case, with what only some cases need.
+fn partner(text: &mut String, domain: &str, case: &Case) {
+    let policy = case.row.policy();
+    let needs = |need| case.script.needs.contains(&need);
     write!(
         text,
-        "[[partner]]\ndomain = \"{domain}\"\ntls = \"{}\"\nsasl = \"{}\"\ndialback = {}\n",
-        policy.tls, policy.sasl, policy.dialback,
+        "[[partner]]\ndomain = \"{domain}\"\ntls = \"{}\"\nsasl = \"{}\"\ndialback = {}\n\
+         bidirectional = {}\nstream-management = {}\n",
+        policy.tls,
+        policy.sasl,
+        policy.dialback,
+        needs(Need::Bidi),
+        needs(Need::StreamManagement),
     )
     .expect("a String takes all text");
 }

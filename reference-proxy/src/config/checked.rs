@@ -62,6 +62,15 @@ impl Config {
         &self.keys
     }
 
+    /// Whether a stream for each pair and direction would be more than the partner's limit.
+    pub(super) fn crowding(&self, partner: &Partner) -> Option<Crowding> {
+        let own = self.served.len();
+        let theirs = partner.domains().count();
+        let usual = self.settings.limits.partner_connections;
+        let limit = partner.connection_limit.unwrap_or(usual);
+        (2 * own * theirs > limit).then_some(Crowding { own, theirs, limit })
+    }
+
     /// Examines the proxy's own certificates: for each served domain what is presented as it, then the internal side's.
     pub(crate) fn examine(&self, now: UnixTime) -> Vec<Examined> {
         let Settings {
@@ -89,7 +98,16 @@ impl Config {
     pub(crate) fn upholds(&self, older: &Self, own: &Domain, peer: &Domain) -> bool {
         let agreed = |config: &Self| {
             let partner = config.partner(peer).filter(|_| config.serves(own))?;
-            Some((partner.domain.clone(), partner.terms))
+            let Partner {
+                domain,
+                terms,
+                multiplexing,
+                bidirectional,
+                stream_management,
+                ..
+            } = partner;
+            let streams = (*multiplexing, *bidirectional, *stream_management);
+            Some((domain.clone(), *terms, streams))
         };
         self.settings.strict_certificates == older.settings.strict_certificates
             && agreed(self).is_some_and(|now| agreed(older) == Some(now))
@@ -146,8 +164,24 @@ impl Config {
             if let Ok(Some(warning)) = terms.check(self.settings.validation) {
                 tracing::warn!(%domain, row, "{warning}");
             }
+            if let Some(warning) = self.crowding(partner) {
+                tracing::warn!(%domain, "{warning}");
+            }
         }
     }
+}
+
+/// More domain pairs with a partner than it may have connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{own} domains here and {theirs} there are {} pairs in each direction, and the limit is {limit} \
+     connections: where pairs cannot share a stream, the idlest one is closed for the next",
+    .own * .theirs
+)]
+pub(super) struct Crowding {
+    pub(super) own: usize,
+    pub(super) theirs: usize,
+    pub(super) limit: usize,
 }
 
 /// A problem in the settings.

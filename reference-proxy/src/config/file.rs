@@ -214,6 +214,12 @@ struct PartnerTable {
     dialback: bool,
     #[serde(default = "yes")]
     keep_alive: bool,
+    #[serde(default = "yes")]
+    multiplexing: bool,
+    #[serde(default)]
+    bidirectional: bool,
+    #[serde(default)]
+    stream_management: bool,
     connection_limit: Option<usize>,
     proxy_fqdn: Option<String>,
 }
@@ -417,6 +423,9 @@ impl Reader<'_> {
                 dialback: table.dialback,
             },
             keep_alive: table.keep_alive,
+            multiplexing: table.multiplexing,
+            bidirectional: table.bidirectional,
+            stream_management: table.stream_management,
             connection_limit: table.connection_limit,
             proxy,
         })

@@ -6,6 +6,7 @@ use super::refusal::{Refused, cut};
 use crate::certificate::{CertificateRequest, Judged};
 use crate::dialback::KeyStatus;
 use crate::domain::{Domain, Pair};
+use crate::management::Management;
 use crate::negotiation::Method;
 use crate::stream::Condition;
 use crate::xml::{Element, Header, Kind, ReadError, Stanza};
@@ -69,6 +70,8 @@ pub(super) enum Action {
     Deliver(Pair, Stanza),
     /// Nobody gets a stanza of the peer, for this reason.
     Dropped(Stanza, &'static str),
+    /// An element of stream management, on a stream that is authenticated for the pair.
+    Manage(Pair, Management),
     /// Restart counting the bytes before authentication.
     Refund,
     /// Tell the administrator of a refusal.

@@ -3,6 +3,8 @@
 //! [`Receiving`](receiving::Receiving) decides without sockets, and [`serve`] carries out the decisions.
 
 mod action;
+mod managing;
+mod perform;
 mod receiving;
 mod refusal;
 mod request;

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::domain::{Domain, Pair};
 use crate::ledger::Phase;
 use crate::negotiation::{Method, Terms};
+use crate::partner::Partner;
 use crate::stanza;
 use crate::stream::{
     CLOSING, Condition, Opening, Shown, Starttls, Version, domain, error, language, version,
@@ -45,6 +46,8 @@ pub(super) struct AwaitHeader {
     bound: Option<Bound>,
     secured: bool,
     authenticated: Option<Pair>,
+    /// Whether the peer asked for stanzas to be sent back.
+    bidi: bool,
 }
 
 impl Receiving {
@@ -70,6 +73,7 @@ impl Receiving {
                         bound: Some(state.bound),
                         secured: true,
                         authenticated: Some(pair),
+                        bidi: state.bidi,
                     }),
                     Err(fatal) => Self::fail(phase, fatal, &shown, state.bound.from.as_ref(), out),
                 }
@@ -78,7 +82,7 @@ impl Receiving {
                 Input::Secured => Self::AwaitHeader(AwaitHeader {
                     bound: Some(bound),
                     secured: true,
-                    authenticated: None,
+                    ..AwaitHeader::default()
                 }),
                 _ => Self::Ended,
             },
@@ -125,6 +129,15 @@ impl Receiving {
             (Self::AwaitClosingTag(_) | Self::AwaitHandshake(_) | Self::Ended, _)
             | (Self::AwaitHeader(_), None) => Self::Ended,
         }
+    }
+
+    /// The authenticated pairs, if stanzas may be sent back on the stream now.
+    pub(super) fn sends_back(&self) -> impl Iterator<Item = &Pair> {
+        let state = match self {
+            Self::AwaitRequest(state) if state.bidi => Some(state),
+            _ => None,
+        };
+        state.into_iter().flat_map(AwaitRequest::verified)
     }
 
     /// Who the peer claims to be.
@@ -231,7 +244,8 @@ impl AwaitHeader {
         };
         let version = version(&header);
         let terms = bound.from.as_ref().and_then(|from| config.terms(from));
-        let shown = self.features(terms, certificate);
+        let partner = bound.from.as_ref().and_then(|from| config.partner(from));
+        let shown = self.features(terms, certificate, partner);
         let strict = config.settings.strict_certificates;
         if let Some(fatal) = self.refusal(terms, certificate, version, shown, strict) {
             let ground = Ground {
@@ -267,6 +281,7 @@ impl AwaitHeader {
             self.secured,
             certificate,
             self.authenticated,
+            self.bidi,
             id,
         ))
     }
@@ -329,7 +344,12 @@ impl AwaitHeader {
     }
 
     /// The features that the partner's terms and the stream's state allow.
-    fn features(&self, terms: Option<Terms>, certificate: Judged) -> Shown {
+    fn features(
+        &self,
+        terms: Option<Terms>,
+        certificate: Judged,
+        partner: Option<&Partner>,
+    ) -> Shown {
         let starttls = match terms {
             _ if self.secured => Starttls::Absent,
             Some(terms) if terms.requires_tls() => Starttls::Required,
@@ -345,6 +365,11 @@ impl AwaitHeader {
                 && terms.is_some_and(|terms| terms.allows(Method::SaslTls)),
             // A peer that does not identify itself can still authenticate, pair by pair.
             dialback: terms.is_none_or(|terms| terms.allows(dialback)),
+            // It has to be asked for before authentication.
+            bidi: self.authenticated.is_none()
+                && partner.is_some_and(|partner| partner.bidirectional),
+            management: self.authenticated.is_some()
+                && partner.is_some_and(|partner| partner.stream_management),
         }
     }
 

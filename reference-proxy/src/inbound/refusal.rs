@@ -3,7 +3,8 @@
 use super::action::{Action, Fatal};
 use super::receiving::Receiving;
 use crate::config::Config;
-use crate::domain::Domain;
+use crate::dialback::KeyStatus;
+use crate::domain::{Domain, Pair};
 use crate::ledger::{By, Phase};
 use crate::stream::{Condition, Opening, StreamError, domain};
 use crate::xml::{Element, Header};
@@ -119,4 +120,16 @@ pub(super) fn refuse(
     out.push(Action::Refused(refused));
     out.push(Action::Send(opening.refusal(condition, text)));
     Receiving::Ended
+}
+
+/// What there is to tell of an answer about a key.
+pub(super) fn about_key(pair: &Pair, status: KeyStatus, request: &str) -> Option<Action> {
+    let condition = match status {
+        KeyStatus::Valid => return None,
+        KeyStatus::Invalid => "invalid",
+        KeyStatus::Failed(error) => error.word(),
+    };
+    let text = format!("{request} for {}", pair.to);
+    let refused = Refused::by_proxy(Phase::Dialback, condition, Some(&pair.from), &text);
+    Some(Action::Refused(refused))
 }

@@ -4,17 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, Bound, Fatal, Input};
-use super::refusal::Refused;
+use super::managing::manageable;
+use super::refusal::{Refused, about_key};
 use super::sasl::{self, Failure, Request};
 use crate::certificate::{CertificateRequest, Judged};
 use crate::config::Config;
 use crate::dialback::{self, Dialback, KeyStatus, Step};
 use crate::domain::{Domain, Pair};
 use crate::ledger::Phase;
+use crate::management::Management;
 use crate::negotiation::{Method, Terms};
 use crate::stanza::{self, StanzaError};
 use crate::stream::{Condition, Shown, is_error};
-use crate::xml::namespace::{DIALBACK, SASL, SERVER, STREAMS, TLS};
+use crate::xml::namespace::{BIDI, DIALBACK, SASL, SERVER, STREAMS, TLS};
 use crate::xml::{Element, Stanza};
 
 /// The number of failed authentications that ends the stream (RFC 6120 §6.4.5: two to five).
@@ -35,6 +37,8 @@ pub(super) struct AwaitRequest {
     /// The id of this stream, which dialback keys are bound to.
     id: String,
     pairs: BTreeMap<Pair, Progress>,
+    /// Whether the peer asked for stanzas to be sent back (XEP-0288).
+    pub(super) bidi: bool,
     /// Whether SASL authenticated the stream.
     sasl: bool,
     challenged: bool,
@@ -69,6 +73,7 @@ impl AwaitRequest {
         secured: bool,
         certificate: Judged,
         authenticated: Option<Pair>,
+        bidi: bool,
         id: String,
     ) -> Self {
         let sasl = authenticated.is_some();
@@ -84,6 +89,7 @@ impl AwaitRequest {
             certificate,
             id,
             pairs: authenticated.into_iter().zip([verified]).collect(),
+            bidi,
             sasl,
             challenged: false,
             failures: 0,
@@ -132,9 +138,13 @@ impl AwaitRequest {
         self.pairs.keys().cloned()
     }
 
-    pub(super) fn verified_pairs(&self) -> BTreeSet<Pair> {
+    pub(super) fn verified(&self) -> impl Iterator<Item = &Pair> {
         let verified = self.pairs.iter().filter(|(_, progress)| progress.verified);
-        verified.map(|(pair, _)| pair.clone()).collect()
+        verified.map(|(pair, _)| pair)
+    }
+
+    pub(super) fn verified_pairs(&self) -> BTreeSet<Pair> {
+        self.verified().cloned().collect()
     }
 
     pub(super) fn on(
@@ -146,7 +156,7 @@ impl AwaitRequest {
         match input {
             Input::Element(element) => self.element(&element, config, out),
             Input::Stanza(stanza) => self.stanza(stanza, config, out),
-            Input::Verified { pair, status } => self.verified(&pair, status, config, out),
+            Input::Verified { pair, status } => self.judged(&pair, status, config, out),
             Input::Closed => Ok(Next::Close(BTreeSet::new())),
             Input::Unreadable { error, .. } => Err((error.into(), "")),
             Input::Header { .. } | Input::Secured => Err((Condition::BadFormat, "a second header")),
@@ -179,6 +189,16 @@ impl AwaitRequest {
         }
         if sasl {
             return self.sasl(element, out);
+        }
+        if element.is(BIDI, "bidi") && self.shown.bidi && !self.is_authenticated() {
+            self.bidi = true;
+            return Ok(Next::Stay);
+        }
+        if let Some(management) = Management::read(element)
+            && let Some(pair) = manageable(self.verified(), &self.bound, config)
+        {
+            out.push(Action::Manage(pair.clone(), management));
+            return Ok(Next::Stay);
         }
         if let Some(dialback) = Dialback::read(element) {
             return self.dialback(dialback, config, out);
@@ -312,7 +332,7 @@ impl AwaitRequest {
             (Step::Verify, Some(id)) => {
                 let status = self.status(&pair, &id, &dialback.key, config);
                 let answer = dialback::answer(Step::Verify, &pair, Some(&id), status);
-                out.extend(refusal(&pair, status, "asked about a key"));
+                out.extend(about_key(&pair, status, "asked about a key"));
                 out.extend([Action::Refund, Action::Send(answer)]);
             }
             (Step::Verify, None) => return Err((Condition::BadFormat, "'id' is missing")),
@@ -395,7 +415,7 @@ impl AwaitRequest {
         }
     }
 
-    fn verified(
+    fn judged(
         &mut self,
         pair: &Pair,
         status: KeyStatus,
@@ -456,8 +476,7 @@ impl AwaitRequest {
             out.push(Action::Deliver(pair, stanza));
             return Ok(Next::Stay);
         }
-        let mut verified = self.pairs.iter().filter(|(_, progress)| progress.verified);
-        let condition = match verified.any(|(known, _)| known.from == pair.from) {
+        let condition = match self.verified().any(|known| known.from == pair.from) {
             false => Condition::InvalidFrom,
             true if config.serves(&pair.to) => Condition::NotAuthorized,
             true => Condition::HostUnknown,
@@ -468,19 +487,7 @@ impl AwaitRequest {
 
 /// Answers a pair's `db:result`.
 fn answer(pair: &Pair, status: KeyStatus, out: &mut Vec<Action>) {
-    out.extend(refusal(pair, status, "asked to be verified"));
+    out.extend(about_key(pair, status, "asked to be verified"));
     let text = dialback::answer(Step::Result, pair, None, status);
     out.push(Action::Send(text));
-}
-
-/// What there is to tell of an answer about a key.
-fn refusal(pair: &Pair, status: KeyStatus, request: &str) -> Option<Action> {
-    let condition = match status {
-        KeyStatus::Valid => return None,
-        KeyStatus::Invalid => "invalid",
-        KeyStatus::Failed(error) => error.word(),
-    };
-    let text = format!("{request} for {}", pair.to);
-    let refused = Refused::by_proxy(Phase::Dialback, condition, Some(&pair.from), &text);
-    Some(Action::Refused(refused))
 }

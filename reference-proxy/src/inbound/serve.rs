@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::action::{Action, Fatal, Input};
+use super::managing::Managed;
 use super::receiving::Receiving;
 use super::refusal::Refused;
 use crate::certificate::{CertificateRequest, Judged};
@@ -22,15 +23,17 @@ use crate::dialback::KeyStatus;
 use crate::domain::{Domain, Pair};
 use crate::ledger::{Direction, Kind, Phase, Refusal};
 use crate::listener::Listener;
-use crate::outbound;
+use crate::open_streams::{Call, Registration};
+use crate::outbound::Sending;
 use crate::random::stream_id;
 use crate::register::Entry;
-use crate::stream::{Condition, Connection, Lost, Opening, Tls, domain, error};
+use crate::stream::{Condition, Connection, Lost, Opening, Tls, domain};
 use crate::task::{Stage, Stop};
-use crate::xml::{Frame, Stanza};
+use crate::xml::Frame;
 
 /// The time limit for a peer to answer a closing tag.
 const FAREWELL: Duration = Duration::from_secs(2);
+const A_SECOND: Duration = Duration::from_secs(1);
 /// The time limit for a refused connection to become writable.
 const REFUSAL: Duration = Duration::from_millis(100);
 
@@ -75,7 +78,7 @@ fn enter(context: &Context, peer: SocketAddr, refused: Refused) {
     });
 }
 
-fn out_of_places(domain: Option<&Domain>, full: Full) -> Refused {
+pub(super) fn out_of_places(domain: Option<&Domain>, full: Full) -> Refused {
     let condition = Condition::ResourceConstraint.word();
     Refused::by_proxy(Phase::Connection, condition, domain, &full.to_string())
 }
@@ -92,49 +95,63 @@ async fn refuse(context: Arc<Context>, stream: TcpStream) {
 }
 
 /// A partner's connection.
-struct Serving {
-    context: Arc<Context>,
-    connection: Connection,
-    peer: SocketAddr,
-    state: Receiving,
-    stop: Stop,
-    changes: Changes,
-    statuses: mpsc::Receiver<(Pair, KeyStatus)>,
-    report: mpsc::Sender<(Pair, KeyStatus)>,
-    place: Placed,
-    partners: BTreeMap<Domain, Place>,
-    entry: Option<Entry>,
+pub(super) struct Serving {
+    pub(super) context: Arc<Context>,
+    pub(super) connection: Connection,
+    pub(super) peer: SocketAddr,
+    pub(super) state: Receiving,
+    pub(super) stop: Stop,
+    pub(super) changes: Changes,
+    pub(super) statuses: mpsc::Receiver<(Pair, KeyStatus)>,
+    pub(super) report: mpsc::Sender<(Pair, KeyStatus)>,
+    pub(super) partners: BTreeMap<Domain, Place>,
+    pub(super) entry: Option<Entry>,
+    /// Since when it is known there to rest.
+    pub(super) resting: Option<Instant>,
     /// Whether an authenticated partner must send something regularly.
-    keep_alive: bool,
-    began: Instant,
-    last_stanza: Instant,
-    closing_since: Option<Instant>,
+    pub(super) keep_alive: bool,
+    pub(super) began: Instant,
+    pub(super) last_stanza: Instant,
+    /// Whether there was one.
+    pub(super) carried: bool,
+    pub(super) closing_since: Option<Instant>,
+    pub(super) sending: Sending,
+    /// How many pairs may be answered on this stream.
+    pub(super) back: usize,
+    /// Stream management, once the peer has asked for it.
+    pub(super) managed: Option<Managed>,
+    pub(super) place: Placed,
+    /// Once a pair is authenticated. The last to be dropped, as it tells that the places are free.
+    pub(super) registration: Option<Registration>,
 }
 
 /// What a connection is counted as, for as long as it lasts.
-enum Placed {
+pub(super) enum Placed {
     Stranger(#[expect(dead_code, reason = "it is held")] Stranger),
     Partner(#[expect(dead_code, reason = "it is held")] Place),
 }
 
 /// Events that wake a connection.
 enum Event {
-    Frame(Result<Frame, Lost>),
+    /// A frame, or all was sent.
+    Exchanged(Result<Option<Frame>, Lost>),
     Status(Pair, KeyStatus),
     Changed,
+    Called(Call),
+    Wake,
     Stop,
     Overdue,
 }
 
 /// Whether the stream goes on.
 #[derive(PartialEq)]
-enum Course {
+pub(super) enum Course {
     On,
     Over,
 }
 
 /// The connection is lost, and there is nothing left to close.
-struct Gone;
+pub(super) struct Gone;
 
 impl From<Lost> for Gone {
     fn from(_: Lost) -> Self {
@@ -150,7 +167,11 @@ impl Serving {
         let stop = context.tasks.stop();
         let changes = context.changes();
         let now = context.clock.now();
+        let sending = Sending::new(&context, None);
         Self {
+            sending,
+            back: 0,
+            managed: None,
             context,
             connection,
             peer,
@@ -162,9 +183,12 @@ impl Serving {
             place: Placed::Stranger(stranger),
             partners: BTreeMap::new(),
             entry: None,
+            registration: None,
+            resting: None,
             keep_alive: false,
             began: now,
             last_stanza: now,
+            carried: false,
             closing_since: None,
         }
     }
@@ -179,6 +203,14 @@ impl Serving {
             let partners: Vec<&str> = self.partners.keys().map(Domain::as_str).collect();
             tracing::info!(%peer, ?partners, lost, "stream over");
         }
+        self.sending.over();
+        if served.is_err() {
+            self.wait_to_be_resumed().await;
+        }
+        if let Some(registration) = &self.registration {
+            registration.closes();
+        }
+        self.sending.lost().await;
         if !lost {
             self.connection.close().await;
         }
@@ -189,7 +221,20 @@ impl Serving {
             self.begin().await?;
         }
         loop {
+            self.send_back().await;
+            self.tell_of_rest();
             let event = self.event().await;
+            match event {
+                Event::Stop | Event::Called(Call::Close) => {
+                    self.sending.finish(&mut self.connection).await?;
+                }
+                // It may be the end, and nothing more is taken out of the queues for it.
+                Event::Changed => {
+                    self.connection.send("").await?;
+                    self.sending.sent();
+                }
+                _ => {}
+            }
             let mut actions = Vec::new();
             self.react(event, &mut actions)?;
             let course = self.perform(actions).await?;
@@ -206,13 +251,16 @@ impl Serving {
     async fn event(&mut self) -> Event {
         let closing = self.closing_since.is_some();
         let clock = self.context.clock.clone();
+        let wake = self.sending.wake();
         loop {
             let due = self.due();
             let waiting = async {
                 tokio::select! {
-                    frame = self.connection.next() => Event::Frame(frame),
+                    exchanged = self.connection.exchange() => Event::Exchanged(exchanged),
                     Some((pair, status)) = self.statuses.recv() => Event::Status(pair, status),
                     () = self.changes.next(), if !closing => Event::Changed,
+                    call = called(&mut self.registration), if !closing => Event::Called(call),
+                    () = wake.notified() => Event::Wake,
                     () = self.stop.asked(), if !closing => Event::Stop,
                 }
             };
@@ -222,6 +270,39 @@ impl Serving {
                 // Meanwhile the peer was heard: a blank is no frame.
                 Err(_) => {}
             }
+        }
+    }
+
+    /// Keeps it known since when no stanza has come, to the second. The first one is still on its way.
+    fn tell_of_rest(&mut self) {
+        let Some(registration) = &self.registration else {
+            return;
+        };
+        let rests = (self.carried && self.sending.rests()).then_some(self.last_stanza);
+        let known = match (self.resting, rests) {
+            (Some(told), Some(since)) => since < told + A_SECOND,
+            (told, since) => told == since,
+        };
+        if !known {
+            registration.rests(rests);
+            self.resting = rests;
+        }
+    }
+
+    /// Sends what waits for the pairs that may be answered on this stream.
+    async fn send_back(&mut self) {
+        if let Some(registration) = &self.registration
+            && self.state.sends_back().count() != self.back
+        {
+            self.back = 0;
+            for pair in self.state.sends_back() {
+                registration.carries(&pair.reversed());
+                self.back += 1;
+            }
+        }
+        if self.back > 0 && self.sending.fill(&mut self.connection).await {
+            self.last_stanza = self.context.clock.now();
+            self.carried = true;
         }
     }
 
@@ -236,6 +317,7 @@ impl Serving {
             return self.began + limits.stream_establishment_timeout;
         }
         let idle = self.idle();
+        let idle = self.sending.due().map_or(idle, |due| idle.min(due));
         match self.keep_alive {
             true => idle.min(self.connection.heard() + limits.keep_alive_interval),
             false => idle,
@@ -257,37 +339,63 @@ impl Serving {
     fn react(&mut self, event: Event, actions: &mut Vec<Action>) -> Result<(), Gone> {
         let id = || stream_id().map_err(|_| Gone);
         let input = match event {
-            Event::Frame(Ok(Frame::Header(header))) => Input::Header {
+            Event::Exchanged(Ok(Some(Frame::Header(header)))) => Input::Header {
                 certificate: self.judge(domain(&header, "from").ok().flatten().as_ref()),
                 header,
                 id: id()?,
             },
-            Event::Frame(Ok(Frame::Element(element))) => Input::Element(element),
-            Event::Frame(Ok(Frame::Stanza(stanza))) => {
+            Event::Exchanged(Ok(Some(Frame::Element(element)))) => {
+                self.last_acknowledgement(&element);
+                Input::Element(element)
+            }
+            Event::Exchanged(Ok(Some(Frame::Stanza(stanza)))) => {
                 self.last_stanza = self.context.clock.now();
+                self.carried = true;
                 Input::Stanza(stanza)
             }
-            Event::Frame(Ok(Frame::Closed)) => Input::Closed,
+            Event::Exchanged(Ok(Some(Frame::Closed))) => Input::Closed,
+            Event::Exchanged(Err(Lost::Unreadable(error))) => {
+                Input::Unreadable { error, id: id()? }
+            }
+            Event::Exchanged(Ok(None)) => {
+                self.sending.sent();
+                return Ok(());
+            }
+            Event::Exchanged(Err(_)) => return Err(Gone),
             // Not for partners: they are not spared.
-            Event::Frame(Ok(Frame::Skipped(skipped))) => Input::Unreadable {
+            Event::Exchanged(Ok(Some(Frame::Skipped(skipped)))) => Input::Unreadable {
                 error: skipped.error,
                 id: id()?,
             },
-            Event::Frame(Err(Lost::Unreadable(error))) => Input::Unreadable { error, id: id()? },
-            Event::Frame(Err(_)) => return Err(Gone),
             Event::Status(pair, status) => Input::Verified { pair, status },
             Event::Changed => {
                 self.adapt(&id()?, actions);
                 return Ok(());
             }
-            Event::Stop => {
+            Event::Called(Call::Carry(passenger)) => {
+                let back = passenger.pair.reversed();
+                if self.state.sends_back().any(|pair| *pair == back) {
+                    self.sending.carry(passenger);
+                }
+                return Ok(());
+            }
+            Event::Called(Call::Resume(reply)) => {
+                let _ = reply.send(self.session());
+                self.managed = None;
+                self.finish(Some((Condition::Conflict, "")), &id()?, actions);
+                return Ok(());
+            }
+            Event::Wake => return Ok(()),
+            Event::Called(Call::Close) | Event::Stop => {
                 self.finish(None, &id()?, actions);
                 return Ok(());
             }
             Event::Overdue => {
                 let idle = self.state.is_authenticated() && self.context.clock.now() >= self.idle();
                 tracing::debug!(peer = %self.peer, idle, "time is up");
-                if self.closing_since.is_some() {
+                let now = self.context.clock.now();
+                let unacknowledged = self.sending.due().is_some_and(|due| due <= now);
+                if self.closing_since.is_some() || unacknowledged {
                     return Err(Gone);
                 }
                 let fatal = (!idle).then_some((Condition::ConnectionTimeout, ""));
@@ -316,99 +424,6 @@ impl Serving {
         })
     }
 
-    async fn perform(&mut self, actions: Vec<Action>) -> Result<Course, Gone> {
-        let mut text = String::new();
-        let handshake = actions
-            .iter()
-            .any(|action| matches!(action, Action::StartTls { .. }));
-        if handshake && self.connection.has_unread() {
-            // Anyone may have injected plaintext after the request (RFC 6120 §5.4.3.3).
-            let fatal = (Condition::PolicyViolation, "nothing may follow before TLS");
-            self.enter(Refused::fatal(Phase::Tls, fatal, "", self.state.claimed()));
-            self.connection.send(error(fatal.0, fatal.1)).await?;
-            return Ok(Course::Over);
-        }
-        for action in actions {
-            match action {
-                Action::Send(more) => text.push_str(&more),
-                Action::Refund => self.connection.incoming().refund(),
-                Action::Refused(refused) => self.enter(refused),
-                Action::Restart => self.connection.incoming().restart(),
-                Action::Authenticated(pair, method) => {
-                    if let Err(full) = self.admit(&pair) {
-                        self.enter(out_of_places(Some(&pair.from), full));
-                        text.push_str(&error(Condition::ResourceConstraint, ""));
-                        self.connection.send(text).await?;
-                        return Ok(Course::Over);
-                    }
-                    self.context.router.seen(&pair.from);
-                    tracing::info!(peer = %self.peer, %pair, %method, "pair authenticated");
-                    self.register(pair, method);
-                }
-                Action::Deliver(pair, stanza) => {
-                    self.flush(&mut text).await?;
-                    deliver(&self.context, &pair, stanza).await;
-                }
-                Action::Dropped(stanza, why) => stanza.dropped(why),
-                Action::Verify {
-                    pair,
-                    stream_id,
-                    key,
-                } => self.verify(pair, stream_id, key),
-                Action::StartTls { own, request } => {
-                    self.flush(&mut text).await?;
-                    self.secure(&own, &request).await?;
-                }
-            }
-        }
-        self.flush(&mut text).await?;
-        Ok(Course::On)
-    }
-
-    fn enter(&self, refused: Refused) {
-        enter(&self.context, self.peer, refused);
-    }
-
-    async fn flush(&mut self, text: &mut String) -> Result<(), Gone> {
-        if !text.is_empty() {
-            self.connection.send(&*text).await?;
-            text.clear();
-        }
-        Ok(())
-    }
-
-    /// Counts the connection for its partner, and lifts the limits for unauthenticated peers.
-    fn admit(&mut self, pair: &Pair) -> Result<(), Full> {
-        let config = &self.context.config;
-        let partner = config.partner(&pair.from).ok_or(Full::Partner(0))?;
-        let connections = &self.context.connections;
-        if !self.partners.contains_key(&partner.domain) {
-            let place = connections.claim(partner)?;
-            if matches!(self.place, Placed::Stranger(_)) {
-                self.place = Placed::Partner(connections.admit_inbound()?);
-            }
-            self.partners.insert(partner.domain.clone(), place);
-        }
-        self.keep_alive = partner.keep_alive;
-        self.last_stanza = self.context.clock.now();
-        let bytes = config.settings.limits.stanza_bytes;
-        self.connection.incoming().trust(bytes);
-        Ok(())
-    }
-
-    fn verify(&self, pair: Pair, stream_id: String, key: String) {
-        let context = Arc::clone(&self.context);
-        let report = self.report.clone();
-        self.context.tasks.spawn_in(Stage::Partners, async move {
-            let status = tokio::select! {
-                status = outbound::verify(&context, &pair, stream_id, key) => status,
-                // The requesting connection has closed.
-                () = report.closed() => return,
-            };
-            let _ = report.send((pair, status)).await;
-        });
-    }
-
     /// Starts with TLS if the peer does.
     async fn begin(&mut self) -> Result<(), Gone> {
         let due = self.due();
@@ -425,7 +440,11 @@ impl Serving {
 
     /// Carries out STARTTLS. If the handshake fails, the connection ends silently (RFC 6120
     /// §5.4.3.2).
-    async fn secure(&mut self, own: &Domain, request: &CertificateRequest) -> Result<(), Gone> {
+    pub(super) async fn secure(
+        &mut self,
+        own: &Domain,
+        request: &CertificateRequest,
+    ) -> Result<(), Gone> {
         let acceptor = self.context.tls.acceptor(own, request);
         let acceptor = acceptor.map_err(|error| {
             tracing::error!(%error, "could not set up TLS");
@@ -434,6 +453,10 @@ impl Serving {
         self.handshake(acceptor).await?;
         self.input(Input::Secured, &mut Vec::new());
         Ok(())
+    }
+
+    pub(super) fn enter(&self, refused: Refused) {
+        enter(&self.context, self.peer, refused);
     }
 
     async fn handshake(&mut self, config: Arc<ServerConfig>) -> Result<(), Gone> {
@@ -450,10 +473,10 @@ impl Serving {
     }
 }
 
-/// Passes a stanza to the gateway. Without a gateway, the sender gets an error on a stream of this
-/// side.
-async fn deliver(context: &Arc<Context>, pair: &Pair, stanza: Stanza) {
-    if let Err(stanza) = context.router.deliver(&pair.to, stanza).await {
-        outbound::unclaimed(context, pair, &stanza).await;
+/// The next call, where there is somebody to call.
+async fn called(registration: &mut Option<Registration>) -> Call {
+    match registration {
+        Some(registration) => registration.call().await,
+        None => std::future::pending().await,
     }
 }

@@ -51,6 +51,12 @@ pub struct Limits {
     /// The longest wait for the answer about a dialback key (XEP-0220).
     #[serde(deserialize_with = "seconds")]
     pub dialback_timeout: Duration,
+    /// The longest wait for a partner to acknowledge stanzas, where stream management is in use.
+    #[serde(deserialize_with = "seconds")]
+    pub acknowledgement_timeout: Duration,
+    /// How long a partner may resume a lost stream.
+    #[serde(deserialize_with = "seconds")]
+    pub resumption_timeout: Duration,
     /// The longest wait for SRV records and, once more, for the addresses of their targets.
     #[serde(deserialize_with = "seconds")]
     pub dns_timeout: Duration,
@@ -98,6 +104,8 @@ impl Default for Limits {
             verification_connections: 100,
             connect_timeout: Duration::from_secs(10),
             dialback_timeout: Duration::from_secs(30),
+            acknowledgement_timeout: Duration::from_secs(30),
+            resumption_timeout: Duration::from_secs(60),
             dns_timeout: Duration::from_secs(5),
             stop_timeout: Duration::from_secs(5),
             bytes_before_authentication: 65_536,

@@ -1,6 +1,6 @@
 //! The states of the initiating entity, with inputs and actions.
 
-use super::plan::Failure;
+use super::plan::{Failure, Stream};
 use crate::certificate::Judged;
 use crate::ledger::Phase;
 use crate::negotiation::Method;
@@ -49,21 +49,17 @@ pub(super) enum Awaiting {
 pub(super) enum Stage {
     Plain,
     Secured(Judged),
-    Authenticated,
-}
-
-/// The content of the partner's header.
-#[derive(Clone, Debug)]
-pub(super) struct Stream {
-    pub(super) id: String,
-    pub(super) dialback: bool,
+    Authenticated {
+        /// Whether a bidirectional stream was asked for, which a restart does not change.
+        bidi: bool,
+    },
 }
 
 /// A request to be authenticated by dialback.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) method: Method,
-    pub(super) stream_id: String,
+    pub(super) stream: Stream,
     /// Whether EXTERNAL failed on this stream.
     pub(super) external_failed: bool,
 }

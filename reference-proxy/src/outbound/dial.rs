@@ -77,6 +77,11 @@ impl Servers {
         })
     }
 
+    /// Where the next connection leads.
+    pub(super) fn first(&self) -> Option<SocketAddr> {
+        self.left.front().map(|server| server.address)
+    }
+
     /// Connects to the first server that answers.
     pub(super) async fn connect(
         &mut self,

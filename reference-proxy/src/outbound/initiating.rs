@@ -14,8 +14,8 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::awaiting::{Action, Awaiting, Input, Request, Stage, Stream};
-use super::plan::{Failure, Opened, Plan, Purpose};
+use super::awaiting::{Action, Awaiting, Input, Request, Stage};
+use super::plan::{Failure, Opened, Plan, Purpose, Stream};
 use crate::certificate::Judged;
 use crate::config::Config;
 use crate::dialback::{self, Answer, Dialback, DialbackError, KeyStatus, Step};
@@ -25,7 +25,7 @@ use crate::stanza::StanzaError;
 use crate::stream::{
     CLOSING, Condition, Offered, Opening, Starttls, StreamError, Version, error, is_error, version,
 };
-use crate::xml::namespace::{SASL, TLS};
+use crate::xml::namespace::{BIDI, SASL, TLS};
 use crate::xml::{Element, Frame, Header};
 
 /// A stream being opened.
@@ -50,18 +50,9 @@ pub(super) enum Outcome {
 
 #[derive(Debug)]
 pub(super) struct Undecided {
-    plan: Plan,
-    method: Method,
-    stream_id: String,
+    /// The stream as it would be if the key had been accepted.
+    pub(super) opened: Opened,
     pub(super) error: DialbackError,
-}
-
-impl Undecided {
-    /// Sends a key again.
-    pub(super) fn ask_again(self, config: &Config, out: &mut Vec<Action>) -> Progress {
-        let plan = self.plan;
-        Turn { plan, config, out }.request(self.method, self.stream_id, false)
-    }
 }
 
 pub(super) type Progress = ControlFlow<Outcome, Initiating>;
@@ -205,10 +196,15 @@ impl Turn<'_> {
         let stream = Stream {
             id: id.to_owned(),
             dialback: header.dialback,
+            bidi: stage == Stage::Authenticated { bidi: true },
+            ..Stream::default()
         };
         match (version(header), stage) {
             (Version::One, _) => self.wait(Awaiting::Features(stage, stream)),
-            (_, Stage::Authenticated) => Break(Outcome::Open(Method::SaslTls.into())),
+            (_, Stage::Authenticated { .. }) => Break(Outcome::Open(Opened {
+                method: Method::SaslTls,
+                stream,
+            })),
             (_, Stage::Plain) if self.plan.terms.requires_tls() => {
                 self.fail(Failure::TlsMissing, Condition::UnsupportedVersion)
             }
@@ -226,10 +222,7 @@ impl Turn<'_> {
 
     fn features(mut self, stage: Stage, stream: Stream, offered: &Offered) -> Progress {
         let terms = self.plan.terms;
-        let stream = Stream {
-            dialback: offered.dialback || stream.dialback,
-            ..stream
-        };
+        let stream = stream.offering(offered);
         let nothing_in_common = (Failure::NoMethod, Condition::UnsupportedFeature);
         match stage {
             Stage::Plain => match (terms.allows_tls(), offered.starttls) {
@@ -262,12 +255,12 @@ impl Turn<'_> {
                 };
                 self.dialback(stage, stream, (failure, Condition::PolicyViolation))
             }
-            Stage::Authenticated if offered.unknown_required => {
+            Stage::Authenticated { .. } if offered.unknown_required => {
                 self.fail(Failure::NoMethod, Condition::UnsupportedFeature)
             }
-            Stage::Authenticated => Break(Outcome::Open(Opened {
+            Stage::Authenticated { .. } => Break(Outcome::Open(Opened {
                 method: Method::SaslTls,
-                largest_stanza: offered.largest_stanza,
+                stream,
             })),
         }
     }
@@ -292,7 +285,8 @@ impl Turn<'_> {
     }
 
     /// SASL EXTERNAL. The identity is sent for older servers that want it (XEP-0178 §3).
-    fn authenticate(mut self, stream: Stream) -> Progress {
+    fn authenticate(mut self, mut stream: Stream) -> Progress {
+        self.ask_for_bidi(&mut stream);
         let identity = self.identity();
         self.send(format!(
             "<auth xmlns='{SASL}' mechanism='EXTERNAL'>{identity}</auth>"
@@ -303,13 +297,24 @@ impl Turn<'_> {
         })
     }
 
+    /// Asks for the other direction, after TLS and before authentication (XEP-0288 §2.2).
+    fn ask_for_bidi(&mut self, stream: &mut Stream) {
+        if self.plan.bidi && stream.offers_bidi && !stream.bidi {
+            stream.bidi = true;
+            self.send(format!("<bidi xmlns='{BIDI}'/>"));
+        }
+    }
+
     fn identity(&self) -> String {
         STANDARD.encode(&*self.plan.pair.from.in_addresses())
     }
 
     fn success(mut self, stream: Stream, challenged: bool, element: &Element) -> Progress {
         match element.name.as_str() {
-            "success" if element.namespace == SASL => self.restart(Stage::Authenticated),
+            "success" if element.namespace == SASL => {
+                let bidi = stream.bidi;
+                self.restart(Stage::Authenticated { bidi })
+            }
             "challenge" if element.namespace == SASL && !challenged => {
                 let identity = self.identity();
                 self.send(format!("<response xmlns='{SASL}'>{identity}</response>"));
@@ -320,7 +325,7 @@ impl Turn<'_> {
             }
             "failure" if element.namespace == SASL => {
                 match stream.dialback && self.plan.terms.allows(Method::TlsDialback) {
-                    true => self.request(Method::TlsDialback, stream.id, true),
+                    true => self.request(Method::TlsDialback, stream, true),
                     false => {
                         let said = Some(element.said(SASL)).filter(|said| !said.is_empty());
                         self.close(Outcome::Failed(Failure::SaslRefused(said)))
@@ -345,19 +350,20 @@ impl Turn<'_> {
         }
         let method = Method::dialback(stage != Stage::Plain);
         if stream.dialback && self.plan.terms.allows(method) {
-            return self.request(method, stream.id, false);
+            return self.request(method, stream, false);
         }
         let (failure, condition) = otherwise;
         self.fail(failure, condition)
     }
 
-    fn request(mut self, method: Method, stream_id: String, external_failed: bool) -> Progress {
-        let key = self.config.keys().issue(&self.plan.pair, &stream_id);
+    fn request(mut self, method: Method, mut stream: Stream, external_failed: bool) -> Progress {
+        self.ask_for_bidi(&mut stream);
+        let key = self.config.keys().issue(&self.plan.pair, &stream.id);
         let request = dialback::request(Step::Result, &self.plan.pair, None, &key);
         self.send(request);
         self.wait(Awaiting::Result(Request {
             method,
-            stream_id,
+            stream,
             external_failed,
         }))
     }
@@ -374,15 +380,12 @@ impl Turn<'_> {
     }
 
     fn result(self, request: Request, answer: Answer) -> Progress {
+        let Request { method, stream, .. } = request;
+        let opened = Opened { method, stream };
         match answer {
-            Answer::Valid => Break(Outcome::Open(request.method.into())),
+            Answer::Valid => Break(Outcome::Open(opened)),
             Answer::Invalid => self.close(Outcome::Failed(Failure::KeyInvalid)),
-            Answer::Error(error) => Break(Outcome::Undecided(Undecided {
-                plan: self.plan,
-                method: request.method,
-                stream_id: request.stream_id,
-                error,
-            })),
+            Answer::Error(error) => Break(Outcome::Undecided(Undecided { opened, error })),
         }
     }
 

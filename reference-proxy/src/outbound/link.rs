@@ -1,43 +1,36 @@
-//! One link for each pair towards a partner: it opens a stream when a stanza waits, and returns
-//! undeliverable stanzas.
+//! One link for each pair towards a partner: it finds or opens a stream when a stanza waits, and
+//! returns undeliverable stanzas.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::{mpsc, oneshot};
+
+use super::connect::{connect, partner_of};
 use super::dial::Servers;
-use super::initiating::Undecided;
-use super::negotiate::{Negotiated, ask_again, hang_up, open};
-use super::open_stream::{OpenStream, Places, WRONG_WAY};
-use super::plan::{Failure, Plan, Purpose};
+use super::open_stream::OpenStream;
+use super::plan::Failure;
 use super::undelivered::{Unavailable, give_up};
 use crate::context::Context;
+use crate::dialback::DialbackError;
 use crate::domain::Pair;
-use crate::negotiation::Method;
+use crate::open_streams::{Call, Found, Left, Passenger};
+use crate::partner::Partner;
 use crate::stanza::StanzaError;
-use crate::stream::{CLOSING, Connection, is_error};
-use crate::task::{Stage, Stop};
-use crate::xml::Frame;
+use crate::task::Stop;
+
+/// How long a pair waits for a stream that is being opened and that it may be able to share.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Processes a pair's queue until it is empty and its stream has ended.
 pub(super) async fn attend(mut context: Arc<Context>, pair: Pair, mut stop: Stop) {
+    let mut apart = false;
     loop {
         context = context.newest();
-        let unavailable = match connect(&context, &pair, &mut stop).await {
-            Ok(Reached::Open(stream)) => {
-                context.router.opened(&pair);
-                let mut last = context.tasks.stop_at(Stage::Streams);
-                let carried = stream.carry(&context, &pair, &mut last).await;
-                (!carried).then_some(Unavailable::ShortLived)
-            }
-            Ok(Reached::Undecided(stream)) => {
-                let unavailable = stream.unavailable();
-                give_up(&context, &pair, &unavailable).await;
-                linger(&context, &pair, stream, &mut stop).await
-            }
-            Err(unavailable) => Some(unavailable),
-        };
-        if let Some(unavailable) = unavailable {
-            give_up(&context, &pair, &unavailable).await;
+        match carried(&context, &pair, apart, &mut stop).await {
+            Ok(Carried::Yes) => {}
+            Ok(Carried::Apart) => apart = true,
+            Err(unavailable) => give_up(&context, &pair, &unavailable).await,
         }
         if context.router.leave(&pair) {
             return;
@@ -48,192 +41,115 @@ pub(super) async fn attend(mut context: Arc<Context>, pair: Pair, mut stop: Stop
     }
 }
 
-/// A stream on which the partner could not judge the key.
-pub(super) struct UndecidedStream {
-    connection: Connection,
-    peer: SocketAddr,
-    undecided: Undecided,
-    places: Places,
-    keep_alive: bool,
+/// What became of a stream for the pair.
+enum Carried {
+    /// It carried stanzas, and is over.
+    Yes,
+    /// It belongs to other pairs, and was no use to this one.
+    Apart,
 }
 
-impl UndecidedStream {
-    fn unavailable(&self) -> Unavailable {
-        Unavailable::KeyUndecided(self.undecided.error.clone(), self.peer)
-    }
-}
-
-/// A stream that is open for stanzas, or may be.
-pub(super) enum Reached {
-    Open(OpenStream),
-    Undecided(UndecidedStream),
-}
-
-/// Opens a stream, using several connections if useful: without EXTERNAL after it
-/// failed, once more if the partner lacked resources, and to the next server if one accepts
-/// connections but is broken.
-pub(super) async fn connect(
+/// Has the pair carried by an open stream, or by one of its own where it has to be apart.
+async fn carried(
     context: &Arc<Context>,
     pair: &Pair,
+    apart: bool,
     stop: &mut Stop,
-) -> Result<Reached, Unavailable> {
-    let settings = &context.config.settings;
-    let partner = context.config.partner(&pair.to);
-    let partner = partner.filter(|_| context.config.serves(&pair.from));
-    let partner = partner.ok_or(Unavailable::NoPartner)?;
-    // Without a place nothing has to be looked up.
-    drop((
-        context.connections.admit()?,
-        context.connections.claim(partner)?,
-    ));
-    let mut external_failed = false;
-    let mut retried = false;
-    let mut broken = None;
-    let mut servers = tokio::select! {
-        found = Servers::of(context, &pair.to) => found?,
-        () = stop.asked() => return Err(Failure::Stopping.into()),
-    };
-    loop {
-        let place = context.connections.admit()?;
-        let partner_place = context.connections.claim(partner)?;
-        let dialled = tokio::select! {
-            dialled = servers.connect(context, &pair.to) => dialled,
-            () = stop.asked() => return Err(Failure::Stopping.into()),
-        };
-        let dialled = dialled.map_err(|unreachable| match broken {
-            Some((failure, at)) => Unavailable::Failed(failure, Some(at)),
-            None => unreachable.into(),
-        })?;
-        let peer = dialled.peer;
-        let deadline = context.clock.now() + settings.limits.stream_establishment_timeout;
-        let plan = Plan {
-            pair: pair.clone(),
-            terms: partner.terms,
-            strict: settings.strict_certificates,
-            purpose: Purpose::Deliver { external_failed },
-        };
-        let places = (place, partner_place);
-        let keep_alive = partner.keep_alive;
-        match open(context, dialled, plan, deadline, stop).await {
-            Negotiated::Open(connection, opened) => {
-                tracing::info!(%pair, method = %opened.method, "stream open");
-                let now = context.clock.now();
-                let stream = OpenStream::new(connection, opened, places, keep_alive, now);
-                return Ok(Reached::Open(stream));
-            }
-            Negotiated::Undecided(connection, undecided) => {
-                let short = undecided.error.condition == Some(StanzaError::ResourceConstraint);
-                if short && !retried {
-                    retried = true;
-                    broken = None;
-                    servers.stay();
-                    farewell(context, connection).await;
-                    continue;
-                }
-                return Ok(Reached::Undecided(UndecidedStream {
-                    connection,
-                    peer,
-                    undecided,
-                    places,
-                    keep_alive,
-                }));
-            }
-            Negotiated::Failed(failure, at) => {
-                let dialback_left = partner.terms.allows(Method::TlsDialback) && !external_failed;
-                if matches!(failure, Failure::SaslRefused(_)) && dialback_left {
-                    external_failed = true;
-                    broken = None;
-                    servers.stay();
-                    continue;
-                }
-                if !failure.is_of_server() || !servers.has_more() {
-                    return Err(Unavailable::Failed(failure, Some(at)));
-                }
-                broken = Some((failure, at));
-            }
-            // Not possible for this purpose.
-            Negotiated::Told(_) => return Err(Failure::Confused.into()),
-        }
+) -> Result<Carried, Unavailable> {
+    let partner = partner_of(context, pair)?;
+    if !apart && let Some(stream) = shared(context, partner, pair, stop).await {
+        return ride(stream, pair).await;
+    }
+    let dialback = partner.terms.allows_dialback();
+    let coming =
+        (partner.multiplexing && dialback).then(|| context.open_streams.coming(&partner.domain));
+    let reached = connect(context, partner, pair, stop).await?;
+    let undecided = reached.undecided.clone();
+    let peer = reached.address;
+    let mut stream = OpenStream::new(context, partner, pair, reached);
+    if let Some(error) = undecided {
+        context.tasks.spawn(stream.run());
+        return Err(Unavailable::KeyUndecided(error, peer));
+    }
+    context.router.opened(pair);
+    let (left, over) = oneshot::channel();
+    let pair = pair.clone();
+    stream.carry(Passenger { pair, left });
+    stream.begin_managing();
+    context.tasks.spawn(stream.run());
+    drop(coming);
+    match over.await {
+        Ok(Left::Over { carried: false }) => Err(Unavailable::ShortLived),
+        Ok(_) => Ok(Carried::Yes),
+        Err(_) => Err(Failure::Stopping.into()),
     }
 }
 
-/// Closes cleanly, in the background.
-async fn farewell(context: &Context, mut connection: Connection) {
-    if connection.send(CLOSING).await.is_ok() {
-        hang_up(context, connection);
-    }
-}
-
-/// Keeps a stream on which the partner could not judge the key, so a later stanza may try again
-/// on it. Returns why that failed, if stanzas still have to be returned.
-async fn linger(
+/// An open stream that may carry the pair. One that is being opened is waited for.
+async fn shared(
     context: &Arc<Context>,
+    partner: &Partner,
     pair: &Pair,
-    mut stream: UndecidedStream,
     stop: &mut Stop,
-) -> Option<Unavailable> {
-    let patience = context.config.settings.limits.stream_establishment_timeout;
+) -> Option<mpsc::Sender<Call>> {
+    let streams = &context.open_streams;
+    let mut changes = streams.changes();
+    let deadline = context.clock.now() + LONGEST_WAIT;
     loop {
-        let woken = woken(context, pair, &mut stream.connection, stop);
-        let woken = context.clock.timeout(patience, woken).await;
-        let UndecidedStream {
-            connection,
-            peer,
-            undecided,
-            places,
-            keep_alive,
-        } = stream;
-        if !woken.unwrap_or(false) {
-            farewell(context, connection).await;
-            return None;
-        }
-        let deadline = context.clock.now() + patience;
-        match ask_again(context, connection, peer, undecided, pair, deadline, stop).await {
-            Negotiated::Open(connection, opened) => {
-                context.router.opened(pair);
-                let now = context.clock.now();
-                let stream = OpenStream::new(connection, opened, places, keep_alive, now);
-                let mut last = context.tasks.stop_at(Stage::Streams);
-                stream.carry(context, pair, &mut last).await;
-                return None;
+        match streams.find(pair, &partner.domain, None) {
+            Found::Stream(stream) => return Some(stream),
+            Found::Coming => {
+                let changed = context.clock.timeout_at(deadline, changes.changed());
+                tokio::select! {
+                    changed = changed => if changed.is_err() {
+                        break;
+                    },
+                    () = stop.asked() => return None,
+                }
             }
-            Negotiated::Undecided(connection, undecided) => {
-                stream = UndecidedStream {
-                    connection,
-                    peer,
-                    undecided,
-                    places,
-                    keep_alive,
-                };
-                give_up(context, pair, &stream.unavailable()).await;
-            }
-            Negotiated::Failed(failure, at) => return Some(Unavailable::Failed(failure, Some(at))),
-            // Not possible for this purpose.
-            Negotiated::Told(_) => return Some(Failure::Confused.into()),
+            Found::Nothing => break,
         }
+    }
+    if !streams.shares(&partner.domain) {
+        return None;
+    }
+    // The stream of another of its domains, if that is where this one's would lead.
+    let servers = Servers::of(context, &pair.to).await.ok()?;
+    match streams.find(pair, &partner.domain, servers.first()) {
+        Found::Stream(stream) => Some(stream),
+        Found::Coming | Found::Nothing => None,
     }
 }
 
-/// Whether a stanza waits for the stream, or the stream has ended.
-async fn woken(
-    context: &Context,
-    pair: &Pair,
-    connection: &mut Connection,
-    stop: &mut Stop,
-) -> bool {
-    let wake = context.router.wake(pair);
-    loop {
-        tokio::select! {
-            frame = connection.next() => match frame {
-                Ok(Frame::Closed) | Err(_) => return false,
-                Ok(Frame::Element(element)) if is_error(&element) => return false,
-                Ok(Frame::Stanza(stanza)) => stanza.dropped(WRONG_WAY),
-                Ok(_) => {}
+/// Has another pair's stream carry the pair.
+async fn ride(stream: mpsc::Sender<Call>, pair: &Pair) -> Result<Carried, Unavailable> {
+    let (left, over) = oneshot::channel();
+    let pair = pair.clone();
+    if stream
+        .send(Call::Carry(Passenger { pair, left }))
+        .await
+        .is_err()
+    {
+        return Ok(Carried::Apart);
+    }
+    match over.await {
+        Ok(Left::Over { carried: true }) => Ok(Carried::Yes),
+        Ok(Left::Invalid) => Err(Failure::KeyInvalid.into()),
+        // These are about the stream, so one of its own may do better.
+        Ok(Left::Refused(
+            DialbackError {
+                condition:
+                    Some(
+                        StanzaError::NotAuthorized
+                        | StanzaError::PolicyViolation
+                        | StanzaError::ResourceConstraint,
+                    ),
+                ..
             },
-            () = wake.notified() => if context.router.waits(pair) {
-                return true;
-            },
-            () = stop.asked() => return false,
-        }
+            _,
+        ))
+        | Ok(Left::Over { carried: false } | Left::Unanswered)
+        | Err(_) => Ok(Carried::Apart),
+        Ok(Left::Refused(error, peer)) => Err(Unavailable::KeyUndecided(error, peer)),
     }
 }

@@ -5,19 +5,25 @@
 //! decisions.
 //! [`link`] takes care of a pair's stanzas.
 
+mod accepting;
 mod awaiting;
+mod connect;
 mod dial;
 mod initiating;
 mod link;
+mod managing;
 mod negotiate;
 mod open_stream;
 mod plan;
+mod reloading;
 mod send;
+mod sending;
 mod trial;
 mod undelivered;
 mod verify;
 
-pub(crate) use send::{send, unclaimed};
+pub(crate) use send::{deliver, send, unclaimed};
+pub(crate) use sending::Sending;
 pub(crate) use trial::trial;
 pub(crate) use verify::verify;
 

@@ -59,31 +59,6 @@ pub(super) async fn open(
     negotiation.run(progress, actions).await
 }
 
-/// Sends a key again on an open stream.
-pub(super) async fn ask_again(
-    context: &Arc<Context>,
-    connection: Connection,
-    peer: SocketAddr,
-    undecided: Undecided,
-    pair: &Pair,
-    deadline: Instant,
-    stop: &mut Stop,
-) -> Negotiated {
-    let mut actions = Vec::new();
-    let progress = undecided.ask_again(&context.config, &mut actions);
-    let negotiation = Negotiation {
-        context,
-        connection,
-        peer,
-        phase: Phase::Dialback,
-        direct: false,
-        pair,
-        deadline,
-        stop,
-    };
-    negotiation.run(progress, actions).await
-}
-
 /// Closes a connection without blocking the caller.
 pub(super) fn hang_up(context: &Context, connection: Connection) {
     context.tasks.spawn(connection.close());
@@ -109,11 +84,7 @@ impl Negotiation<'_> {
             peer: self.peer,
         };
         match outcome {
-            Ok(Outcome::Open(opened)) => {
-                let bytes = self.context.config.settings.limits.stanza_bytes;
-                self.connection.incoming().trust(bytes);
-                Negotiated::Open(self.connection, opened)
-            }
+            Ok(Outcome::Open(opened)) => Negotiated::Open(self.connection, opened),
             Ok(Outcome::Undecided(undecided)) => Negotiated::Undecided(self.connection, undecided),
             Ok(Outcome::Told(status)) => {
                 hang_up(self.context, self.connection);

@@ -1,279 +1,498 @@
-//! A stream that carries a pair's stanzas to the partner.
+//! A stream to a partner, open for the stanzas of one pair or of several.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::accepting::{Accepting, TooMany};
+use super::connect::Reached;
+use super::managing::Managing;
 use super::negotiate::hang_up;
 use super::plan::Opened;
-use super::undelivered::return_to_sender;
-use crate::certificate::{Fault, Judged, Stapled};
+use super::send::deliver;
+use super::sending::Sending;
+use crate::certificate::{Judged, Stapled};
 use crate::connections::Place;
 use crate::context::{Changes, Context};
+use crate::dialback::{self, Answer, Dialback, DialbackError, KeyStatus, Step};
 use crate::domain::Pair;
 use crate::ledger::{By, Direction, Kind, Phase, Refusal};
+use crate::management::Management;
 use crate::negotiation::Method;
-use crate::register::{Opener, Stream};
-use crate::stanza::StanzaError;
+use crate::open_streams::{Call, Left, Offer, Passenger, Registration};
+use crate::partner::Partner;
+use crate::register::Entry;
+use crate::stanza::{self, StanzaError};
 use crate::stream::{CLOSING, Condition, Connection, Lost, StreamError, error, is_error};
-use crate::task::Stop;
-use crate::xml::Frame;
+use crate::task::{Stage, Stop};
+use crate::xml::{Frame, Stanza};
 
-/// The maximum number of bytes combined into one write.
-const BATCH: usize = 16_384;
 /// Why a partner's stanza is dropped here.
 pub(super) const WRONG_WAY: &str = "it came on a stream that this side opened";
-/// The time limit for a partner to answer a closing tag.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// A stream's slots, in the total and for the partner.
 pub(super) type Places = (Place, Place);
 
 pub(super) struct OpenStream {
+    pub(super) context: Arc<Context>,
+    /// Where it leads.
+    pub(super) address: SocketAddr,
+    /// The pair that it was opened for.
+    pub(super) pair: Pair,
     pub(super) connection: Connection,
-    opened: Opened,
-    places: Places,
-    keep_alive: bool,
-    last_stanza: Instant,
+    pub(super) opened: Opened,
+    /// None while a lost stream is being resumed.
+    pub(super) places: Option<Places>,
+    pub(super) keep_alive: bool,
+    pub(super) registration: Registration,
+    /// In the register, while it is open for a pair.
+    pub(super) entry: Option<Entry>,
+    pub(super) stop: Stop,
+    changes: Changes,
+    pub(super) sending: Sending,
+    pub(super) accepting: Accepting,
+    pub(super) managing: Managing,
+    /// How many stanzas of the partner's have been handled since stream management began.
+    pub(super) handled: u32,
+    /// The pairs whose keys the partner is to judge, and until when.
+    pub(super) asked: BTreeMap<Pair, (oneshot::Sender<Left>, Instant)>,
+    /// When a pair was accepted, if one was.
+    authenticated: bool,
+    pub(super) last_stanza: Instant,
     last_sent: Instant,
+    resting: bool,
 }
 
 enum Turn {
+    /// A frame, or all was sent.
+    Exchanged(Result<Option<Frame>, Lost>),
+    Called(Call),
+    /// The verdict on a key of the partner's.
+    Judged(Pair, KeyStatus),
+    /// The configuration is another.
     Changed,
-    Frame(Result<Frame, Lost>),
-    KeepAlive,
-    Idle,
+    Overdue,
     Stop,
     Wake,
 }
 
+/// Why a stream is not used any longer.
+pub(super) enum End {
+    Broken,
+    /// This side closes.
+    Closed,
+    /// The partner closed, or has to be told what is wrong.
+    Answered {
+        last_words: String,
+        how: &'static str,
+    },
+}
+
 impl OpenStream {
+    /// A stream that was opened for the pair. Whoever carries the pair is told later how that ended.
     pub(super) fn new(
-        connection: Connection,
-        opened: Opened,
-        places: Places,
-        keep_alive: bool,
-        now: Instant,
+        context: &Arc<Context>,
+        partner: &Partner,
+        pair: &Pair,
+        reached: Reached,
     ) -> Self {
+        let now = context.clock.now();
         Self {
-            connection,
-            opened,
-            places,
-            keep_alive,
+            registration: register(context, partner, pair, &reached),
+            sending: Sending::new(context, reached.opened.stream.largest_stanza),
+            accepting: Accepting::new(context, &partner.domain),
+            managing: Managing::Off,
+            handled: 0,
+            entry: None,
+            stop: context.tasks.stop_at(Stage::Streams),
+            changes: context.changes(),
+            address: reached.address,
+            context: Arc::clone(context),
+            pair: pair.clone(),
+            connection: reached.connection,
+            opened: reached.opened,
+            places: Some(reached.places),
+            keep_alive: partner.keep_alive,
+            asked: BTreeMap::new(),
+            authenticated: false,
             last_stanza: now,
             last_sent: now,
+            resting: false,
         }
     }
 
-    /// How this side has authenticated.
-    pub(super) fn method(&self) -> Method {
-        self.opened.method
+    /// Carries a pair that is accepted.
+    pub(super) fn carry(&mut self, passenger: Passenger) {
+        self.authenticated = true;
+        self.last_stanza = self.context.clock.now();
+        let bytes = self.context.config.settings.limits.stanza_bytes;
+        self.connection.incoming().trust(bytes);
+        self.enter(passenger.pair.clone(), self.opened.method);
+        self.sending.carry(passenger);
     }
 
-    /// Repeatedly empties the queue until the stream ends. Returns whether the stream
-    /// carried anything.
-    pub(super) async fn carry(
-        mut self,
-        context: &Arc<Context>,
-        pair: &Pair,
-        stop: &mut Stop,
-    ) -> bool {
-        let mut context = Arc::clone(context);
-        let mut changes = context.changes();
-        let wake = context.router.wake(pair);
-        let _entry = context.register.enter(Stream {
-            opener: Opener::Proxy,
-            pairs: vec![(pair.clone(), self.opened.method)],
-            tls: self.connection.tls_version(),
-            peer: self.connection.peer(),
-            since: context.clock.now(),
-        });
-        let mut carried = false;
-        let (how, last_words) = loop {
-            match self.flush(&context, pair).await {
-                Ok(0) => {}
-                Ok(_) => {
-                    carried = true;
-                    self.last_stanza = context.clock.now();
-                    self.last_sent = self.last_stanza;
-                }
-                Err(_) => {
-                    self.log_end(pair, "broken");
-                    return true;
-                }
-            }
-            match self.turn(&context, &wake, &mut changes, stop).await {
-                Turn::Wake => {}
-                Turn::Changed => {
-                    let newer = context.newest();
-                    let certificates = self.connection.certificates();
-                    let revoked =
-                        newer
-                            .tls
-                            .judge_server(certificates, &Stapled::default(), &pair.to)
-                            == Judged::Bad(Fault::Revoked);
-                    if revoked || !newer.config.upholds(&context.config, &pair.from, &pair.to) {
-                        self.close(&context, pair).await;
-                        return carried;
-                    }
-                    context = newer;
-                    let partner = context.config.partner(&pair.to);
-                    self.keep_alive = partner.is_some_and(|partner| partner.keep_alive);
-                }
-                Turn::KeepAlive => {
-                    self.last_sent = context.clock.now();
-                    if self.connection.send(" ").await.is_err() {
-                        self.log_end(pair, "broken");
-                        return carried;
-                    }
-                }
-                Turn::Idle => {
-                    self.close(&context, pair).await;
-                    return carried;
-                }
-                Turn::Stop => {
-                    // What is already queued is still sent.
-                    let _ = self.flush(&context, pair).await;
-                    self.close(&context, pair).await;
-                    return carried;
-                }
-                Turn::Frame(Ok(Frame::Closed)) => {
-                    break ("closed by the partner", CLOSING.to_owned());
-                }
-                Turn::Frame(Ok(Frame::Element(element))) if is_error(&element) => {
-                    let StreamError { condition, said } = StreamError::received(&element);
-                    context.ledger.enter(ended(pair, By::Peer, condition, said));
-                    break ("closed by the partner", CLOSING.to_owned());
-                }
-                Turn::Frame(Ok(Frame::Stanza(stanza))) => stanza.dropped(WRONG_WAY),
-                // Only answers may arrive here, and all requests have been answered.
-                Turn::Frame(Ok(_)) => {}
-                Turn::Frame(Err(Lost::Unreadable(fault))) => {
-                    let condition = fault.into();
-                    let text = fault.to_string();
-                    context
-                        .ledger
-                        .enter(ended(pair, By::Proxy, condition, text));
-                    break ("unreadable", error(condition, ""));
-                }
-                Turn::Frame(Err(_)) => {
-                    self.log_end(pair, "broken");
-                    return carried;
-                }
+    /// Serves the stream until it ends.
+    pub(super) async fn run(mut self) {
+        let end = loop {
+            match self.serve().await {
+                End::Broken if self.resumes().await => {}
+                end => break end,
             }
         };
-        let _ = self.connection.send(last_words).await;
-        self.log_end(pair, how);
-        hang_up(&context, self.connection);
-        carried
+        self.registration.closes();
+        for (_, (left, _)) in std::mem::take(&mut self.asked) {
+            let _ = left.send(Left::Unanswered);
+        }
+        let how = match end {
+            End::Broken => "broken",
+            End::Closed => "closed",
+            End::Answered { how, .. } => how,
+        };
+        tracing::info!(pair = %self.pair, method = %self.opened.method, how, "stream over");
+        match end {
+            End::Broken => self.over().await,
+            End::Closed => {
+                if self.sending.rests() {
+                    self.sending.over();
+                }
+                let closed = self.farewell().await;
+                self.over().await;
+                if closed {
+                    self.connection.close().await;
+                }
+            }
+            End::Answered { last_words, .. } => {
+                if self.connection.send(last_words).await.is_ok() {
+                    self.sending.sent();
+                }
+                self.over().await;
+                drop(self.places);
+                hang_up(&self.context, self.connection);
+            }
+        }
+    }
+
+    /// The end because of a fault of the partner's.
+    pub(super) fn refusal(&self, condition: Condition, text: &str) -> End {
+        self.ended(By::Proxy, condition, text.to_owned());
+        End::Answered {
+            last_words: error(condition, text),
+            how: "refused",
+        }
+    }
+
+    /// Tells the administrator that the stream ends with an error.
+    pub(super) fn ended(&self, by: By, condition: Condition, text: String) {
+        self.context.ledger.enter(Refusal {
+            kind: Kind {
+                direction: Direction::Outbound,
+                phase: Phase::Open,
+                by,
+                condition: condition.word(),
+            },
+            domain: Some(self.pair.to.to_string()),
+            peer: Some(self.address),
+            text,
+        });
+    }
+
+    /// Returns what has not arrived, as far as that is known, and lets go of the pairs.
+    async fn over(&mut self) {
+        self.sending.lost().await;
+        self.sending.over();
+    }
+
+    async fn serve(&mut self) -> End {
+        loop {
+            let held = matches!(self.managing, Managing::Resuming { .. });
+            if !held && self.sending.fill(&mut self.connection).await {
+                self.last_stanza = self.context.clock.now();
+                self.last_sent = self.last_stanza;
+            }
+            let resting =
+                self.sending.rests() && self.asked.is_empty() && !self.connection.has_unsent();
+            if resting != self.resting {
+                self.resting = resting;
+                self.registration.rests(resting.then_some(self.last_stanza));
+            }
+            let end = match self.turn().await {
+                Turn::Exchanged(Ok(Some(frame))) => self.frame(frame).await,
+                Turn::Exchanged(Ok(None)) => {
+                    self.sending.sent();
+                    None
+                }
+                Turn::Exchanged(Err(Lost::Unreadable(fault))) => {
+                    self.ended(By::Proxy, fault.into(), fault.to_string());
+                    Some(End::Answered {
+                        last_words: error(fault.into(), ""),
+                        how: "unreadable",
+                    })
+                }
+                Turn::Exchanged(Err(_)) => Some(End::Broken),
+                Turn::Judged(pair, status) => {
+                    let accepted = status == KeyStatus::Valid;
+                    let answer = dialback::answer(Step::Result, &pair, None, status);
+                    self.connection.queue(answer.as_bytes());
+                    if accepted {
+                        let secured = self.opened.method != Method::TcpDialback;
+                        self.enter(pair, Method::dialback(secured));
+                    }
+                    None
+                }
+                Turn::Called(Call::Carry(passenger)) => {
+                    self.take_on(passenger);
+                    None
+                }
+                Turn::Called(Call::Close) => Some(End::Closed),
+                // Only streams of partners' are resumed by others.
+                Turn::Called(Call::Resume(_)) => None,
+                Turn::Changed => (!self.renew()).then_some(End::Closed),
+                Turn::Overdue => self.overdue(),
+                Turn::Stop => Some(match self.sending.finish(&mut self.connection).await {
+                    Ok(()) => End::Closed,
+                    Err(_) => End::Broken,
+                }),
+                Turn::Wake => None,
+            };
+            if let Some(end) = end {
+                return end;
+            }
+        }
     }
 
     /// Waits for the first event. The partner's bytes take precedence over stanzas, so
     /// none is written to a stream that is known to have ended.
-    async fn turn(
-        &mut self,
-        context: &Context,
-        wake: &Notify,
-        changes: &mut Changes,
-        stop: &mut Stop,
-    ) -> Turn {
-        let limits = &context.config.settings.limits;
-        let idle = self.last_stanza + limits.stream_inactivity_timeout;
-        let keep_alive = match self.keep_alive {
-            // Well within the interval that the partner may allow this side.
-            true => self.last_sent + limits.keep_alive_interval / 2,
-            false => idle,
-        };
+    async fn turn(&mut self) -> Turn {
+        let due = self.due();
+        let clock = self.context.clock.clone();
+        let wake = self.sending.wake();
         let waiting = async {
             tokio::select! {
                 biased;
-                frame = self.connection.next() => Turn::Frame(frame),
-                () = changes.next() => Turn::Changed,
+                exchanged = self.connection.exchange() => Turn::Exchanged(exchanged),
+                () = self.changes.next() => Turn::Changed,
+                call = self.registration.call() => Turn::Called(call),
+                (pair, status) = self.accepting.next() => Turn::Judged(pair, status),
                 () = wake.notified() => Turn::Wake,
-                () = stop.asked() => Turn::Stop,
+                () = self.stop.asked() => Turn::Stop,
             }
         };
-        let due = idle.min(keep_alive);
-        match context.clock.timeout_at(due, waiting).await {
-            Ok(turn) => turn,
-            Err(_) if idle <= keep_alive => Turn::Idle,
-            Err(_) => Turn::KeepAlive,
-        }
+        clock
+            .timeout_at(due, waiting)
+            .await
+            .unwrap_or(Turn::Overdue)
     }
 
-    /// Sends queued stanzas, several in one write. The stanzas of a failed write are returned, as
-    /// are those that are too large for the partner (XEP-0478).
-    async fn flush(&mut self, context: &Context, pair: &Pair) -> Result<usize, Lost> {
-        let mut sent = 0;
-        loop {
-            let mut batch = Vec::new();
-            let mut bytes = Vec::new();
-            while bytes.len() < BATCH
-                && let Some(queued) = context.router.take(pair)
-            {
-                let largest = self.opened.largest_stanza.unwrap_or(usize::MAX);
-                if queued.stanza.bytes.len() > largest {
-                    let (error, text) = (
-                        StanzaError::PolicyViolation,
-                        "larger than the partner takes",
-                    );
-                    return_to_sender(context, pair, queued, error, text).await;
-                    continue;
-                }
-                bytes.extend_from_slice(&queued.stanza.bytes);
-                batch.push(queued);
-            }
-            if batch.is_empty() {
-                return Ok(sent);
-            }
-            if let Err(lost) = self.connection.send(&bytes).await {
-                let error = StanzaError::RemoteServerTimeout;
-                for queued in batch {
-                    return_to_sender(context, pair, queued, error, "the stream broke").await;
-                }
-                return Err(lost);
-            }
-            sent += batch.len();
-        }
+    /// When something is due without an event.
+    fn due(&self) -> Instant {
+        let idle = self.idle();
+        let keep_alive = self.keep_alive().unwrap_or(idle);
+        let answers = self.asked.values().map(|(_, until)| *until);
+        let answers = answers.chain(self.acknowledgement_due());
+        answers.fold(idle.min(keep_alive), Instant::min)
     }
 
-    /// Closes cleanly: closing tag, the partner's closing tag, then TLS and TCP.
-    pub(super) async fn close(mut self, context: &Context, pair: &Pair) {
-        self.log_end(pair, "closed");
-        if self.connection.send(CLOSING).await.is_err() {
+    /// When it has been without a stanza, or an accepted pair, for too long.
+    fn idle(&self) -> Instant {
+        let limits = &self.context.config.settings.limits;
+        self.last_stanza
+            + match self.authenticated {
+                true => limits.stream_inactivity_timeout,
+                false => limits.stream_establishment_timeout,
+            }
+    }
+
+    /// When the partner wants to hear something: well within the interval that it may allow this side.
+    fn keep_alive(&self) -> Option<Instant> {
+        let interval = self.context.config.settings.limits.keep_alive_interval;
+        let wanted = self.keep_alive && self.authenticated;
+        wanted.then(|| self.last_sent + interval / 2)
+    }
+
+    fn overdue(&mut self) -> Option<End> {
+        let now = self.context.clock.now();
+        if self.acknowledgement_due().is_some_and(|due| due <= now) {
+            return Some(End::Broken);
+        }
+        if self.idle() <= now {
+            return Some(End::Closed);
+        }
+        if self.keep_alive().is_some_and(|due| due <= now) {
+            self.last_sent = now;
+            self.connection.queue(b" ");
+        }
+        let due = self.asked.iter().filter(|(_, (_, until))| *until <= now);
+        let due: Vec<Pair> = due.map(|(pair, _)| pair.clone()).collect();
+        for pair in due {
+            if let Some((left, _)) = self.asked.remove(&pair) {
+                let late = DialbackError {
+                    condition: Some(StanzaError::RemoteServerTimeout),
+                    said: "no answer in time".to_owned(),
+                };
+                let _ = left.send(Left::Refused(late, self.address));
+            }
+        }
+        None
+    }
+
+    /// Sends the key of a further pair (XEP-0220 §2.6), or of one that was refused before.
+    pub(super) fn take_on(&mut self, passenger: Passenger) {
+        let Passenger { pair, left } = passenger;
+        if !self.is_as_safe_for(&pair) {
+            let _ = left.send(Left::Unanswered);
             return;
         }
-        let Self {
-            mut connection,
-            places,
-            ..
-        } = self;
-        context.tasks.spawn(async move {
-            let incoming = connection.incoming();
-            incoming.await_closing_tag(FAREWELL, WRONG_WAY).await;
-            connection.close().await;
-            drop(places);
-        });
+        let key = self
+            .context
+            .config
+            .keys()
+            .issue(&pair, &self.opened.stream.id);
+        let request = dialback::request(Step::Result, &pair, None, &key);
+        self.connection.queue(request.as_bytes());
+        let now = self.context.clock.now();
+        self.last_sent = now;
+        self.last_stanza = now;
+        self.registration.asked(&pair);
+        let patience = self.context.config.settings.limits.dialback_timeout;
+        self.asked.insert(pair, (left, now + patience));
     }
 
-    fn log_end(&self, pair: &Pair, how: &str) {
-        tracing::info!(%pair, method = %self.opened.method, how, "stream over");
+    /// Whether the certificate that a stream of the pair's own would need has been seen on this one.
+    fn is_as_safe_for(&self, pair: &Pair) -> bool {
+        let settings = &self.context.config.settings;
+        let terms = self.context.config.terms(&pair.to);
+        let external = terms.is_some_and(|terms| terms.allows(Method::SaslTls));
+        let secured = self.opened.method != Method::TcpDialback;
+        if pair.to == self.pair.to || !secured || !(external || settings.strict_certificates) {
+            return true;
+        }
+        let certificates = self.connection.certificates();
+        let tls = &self.context.tls;
+        tls.judge_server(certificates, &Stapled::default(), &pair.to) == Judged::Good
+    }
+
+    pub(super) async fn frame(&mut self, frame: Frame) -> Option<End> {
+        match frame {
+            Frame::Closed => Some(End::Answered {
+                last_words: CLOSING.to_owned(),
+                how: "closed by the partner",
+            }),
+            Frame::Element(element) if is_error(&element) => {
+                let StreamError { condition, said } = StreamError::received(&element);
+                self.ended(By::Peer, condition, said);
+                Some(End::Answered {
+                    last_words: CLOSING.to_owned(),
+                    how: "closed by the partner",
+                })
+            }
+            Frame::Element(element) => {
+                if let Some(management) = Management::read(&element) {
+                    return self.manages(management).await;
+                }
+                let dialback = Dialback::read(&element)?;
+                match dialback.answer.clone() {
+                    Some(answer) => self.answer(dialback, answer),
+                    None => self.request(dialback),
+                }
+            }
+            Frame::Stanza(stanza) if self.opened.stream.bidi => self.accept(stanza).await,
+            Frame::Stanza(stanza) => {
+                stanza.dropped(WRONG_WAY);
+                None
+            }
+            // Only answers may arrive here.
+            Frame::Header(_) | Frame::Skipped(_) => None,
+        }
+    }
+
+    /// The partner's verdict on a key. Any that was not asked for has no effect.
+    fn answer(&mut self, dialback: Dialback, answer: Answer) -> Option<End> {
+        let pair = Pair {
+            from: dialback.to?,
+            to: dialback.from?,
+        };
+        if dialback.step != Step::Result {
+            return None;
+        }
+        let (left, _) = self.asked.remove(&pair)?;
+        match answer {
+            Answer::Valid => {
+                self.context.router.opened(&pair);
+                tracing::info!(%pair, stream = %self.pair, "stream shared");
+                self.carry(Passenger { pair, left });
+                None
+            }
+            Answer::Error(reason) => {
+                let _ = left.send(Left::Refused(reason, self.address));
+                None
+            }
+            // No stream is trusted any further on which a key was held for wrong (XEP-0220 §2.1.1).
+            Answer::Invalid => {
+                let _ = left.send(Left::Invalid);
+                Some(End::Closed)
+            }
+        }
+    }
+
+    /// A key of the partner's for sending on this stream (XEP-0288 §2.2).
+    fn request(&mut self, dialback: Dialback) -> Option<End> {
+        let pair = Pair {
+            from: dialback.from?,
+            to: dialback.to?,
+        };
+        if dialback.step != Step::Result || !self.opened.stream.bidi {
+            return None;
+        }
+        let (id, method) = (&self.opened.stream.id, self.opened.method);
+        let accepting = &mut self.accepting;
+        match accepting.request(&pair, dialback.key, id, &self.connection, method) {
+            Ok(None) => {}
+            Ok(Some(error)) => {
+                let status = KeyStatus::Failed(error);
+                let answer = dialback::answer(Step::Result, &pair, None, status);
+                self.connection.queue(answer.as_bytes());
+            }
+            Err(TooMany) => {
+                return Some(self.refusal(Condition::PolicyViolation, "too many requests"));
+            }
+        }
+        None
+    }
+
+    /// A stanza of the partner's on a bidirectional stream. Only where this side has authenticated for
+    /// a pair has the partner for its inverse (XEP-0288 §2.2).
+    async fn accept(&mut self, stanza: Stanza) -> Option<End> {
+        let Ok(pair) = stanza::pair(&stanza) else {
+            return Some(self.refusal(Condition::ImproperAddressing, ""));
+        };
+        if !self.sending.carries(&pair.reversed()) && !self.accepting.accepts(&pair) {
+            return Some(self.refusal(Condition::InvalidFrom, "not authenticated on this stream"));
+        }
+        self.last_stanza = self.context.clock.now();
+        deliver(&self.context, &pair, stanza).await;
+        self.handled = self.handled.wrapping_add(1);
+        None
     }
 }
 
-/// That an open stream ends with an error.
-fn ended(pair: &Pair, by: By, condition: Condition, text: String) -> Refusal {
-    Refusal {
-        kind: Kind {
-            direction: Direction::Outbound,
-            phase: Phase::Open,
-            by,
-            condition: condition.word(),
-        },
-        domain: Some(pair.to.to_string()),
-        peer: None,
-        text,
-    }
+/// Makes the stream known to further pairs.
+pub(super) fn register(
+    context: &Context,
+    partner: &Partner,
+    pair: &Pair,
+    reached: &Reached,
+) -> Registration {
+    let Opened { method, stream } = &reached.opened;
+    let dialback = Method::dialback(*method != Method::TcpDialback);
+    let offer = stream.dialback.then(|| Offer {
+        address: reached.address,
+        to: pair.to.clone(),
+        errors: partner.multiplexing && partner.terms.allows(dialback) && stream.dialback_errors,
+        asked: [pair.clone()].into(),
+        most: context.config.settings.limits.stream_pairs,
+    });
+    context.open_streams.register(&partner.domain, offer)
 }

@@ -7,7 +7,7 @@ use crate::certificate::Fault;
 use crate::domain::Pair;
 use crate::ledger::{By, Phase};
 use crate::negotiation::{Method, Terms};
-use crate::stream::{Condition, StreamError};
+use crate::stream::{Condition, Offered, StreamError};
 
 /// The purpose of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,25 +30,48 @@ pub(super) struct Plan {
     pub(super) terms: Terms,
     /// Whether to refuse a bad certificate even if dialback would be enough.
     pub(super) strict: bool,
+    /// Whether to ask for a bidirectional stream where that is offered.
+    pub(super) bidi: bool,
     pub(super) purpose: Purpose,
 }
 
-/// A stream that is open for stanzas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Opened {
-    /// How this side authenticated.
-    pub(super) method: Method,
+/// What the partner's header and features say of a stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Stream {
+    pub(super) id: String,
+    /// Whether keys may be sent.
+    pub(super) dialback: bool,
+    /// Whether an error about a key leaves the stream open.
+    pub(super) dialback_errors: bool,
+    pub(super) offers_bidi: bool,
+    /// Whether it was asked for, so that the partner sends on this stream, too (XEP-0288).
+    pub(super) bidi: bool,
+    /// Stream management (XEP-0198).
+    pub(super) offers_management: bool,
     /// Bytes of the largest stanza that the partner accepts, if it says so (XEP-0478).
     pub(super) largest_stanza: Option<usize>,
 }
 
-impl From<Method> for Opened {
-    fn from(method: Method) -> Self {
+impl Stream {
+    /// The stream with what its features say.
+    pub(super) fn offering(self, offered: &Offered) -> Self {
         Self {
-            method,
-            largest_stanza: None,
+            dialback: offered.dialback || self.dialback,
+            dialback_errors: offered.dialback_errors,
+            offers_bidi: offered.bidi,
+            offers_management: offered.management,
+            largest_stanza: offered.largest_stanza,
+            ..self
         }
     }
+}
+
+/// A stream that is open for stanzas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Opened {
+    /// How this side authenticated.
+    pub(super) method: Method,
+    pub(super) stream: Stream,
 }
 
 /// Where it was not opened.

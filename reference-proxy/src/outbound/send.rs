@@ -1,5 +1,7 @@
 //! Sends stanzas to partners.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use super::link::attend;
@@ -43,15 +45,40 @@ pub(crate) async fn send(context: &Arc<Context>, pair: &Pair, mut queued: Queued
     }
     match context.router.enqueue(pair, queued, context.clock.now()) {
         Placed::Waiting => {}
-        Placed::Unattended => {
-            let task = attend(Arc::clone(context), pair.clone(), context.tasks.stop());
-            context.tasks.spawn(task);
-        }
+        Placed::Unattended => start(context, pair),
         Placed::Refused(queued, error, text) => {
             tracing::info!(%pair, condition = %error, text, "stanza refused");
             return_to_sender(context, pair, queued, error, &text).await;
         }
     }
+}
+
+/// Starts a link for the pair if a stanza waits and there is none.
+pub(super) fn attend_if_waiting(context: &Arc<Context>, pair: &Pair) {
+    if context.router.unattended(pair) {
+        start(context, pair);
+    }
+}
+
+fn start(context: &Arc<Context>, pair: &Pair) {
+    let task = attend(Arc::clone(context), pair.clone(), context.tasks.stop());
+    context.tasks.spawn(task);
+}
+
+/// Passes a partner's stanza to the gateway. Without a gateway, the sender gets an error on a stream of
+/// this side.
+///
+/// Boxed, because a stream may be both where a stanza comes from and where its error goes.
+pub(crate) fn deliver<'a>(
+    context: &'a Arc<Context>,
+    pair: &'a Pair,
+    stanza: Stanza,
+) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+    Box::pin(async move {
+        if let Err(stanza) = context.router.deliver(&pair.to, stanza).await {
+            unclaimed(context, pair, &stanza).await;
+        }
+    })
 }
 
 /// Answers a partner's stanza that no gateway accepted.

@@ -46,6 +46,7 @@ fn plan(row: u8, purpose: Purpose) -> Plan {
         },
         terms,
         strict: false,
+        bidi: false,
         purpose,
     }
 }

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::connect::{Reached, connect, farewell, partner_of};
 use super::dial::Unreachable;
-use super::link::{Reached, connect};
-use super::open_stream::OpenStream;
 use super::plan::{At, Failure};
 use super::undelivered::Unavailable;
 use crate::context::Context;
 use crate::domain::Pair;
 use crate::ledger::Phase;
 use crate::negotiation::Method;
+use crate::partner::Partner;
 use crate::random::stream_id;
-use crate::stream::{StreamError, is_error};
+use crate::stream::{Connection, StreamError, is_error};
 use crate::task::Stop;
 use crate::trial::{Broken, Step};
 use crate::xml::namespace::STANZA_ERRORS;
@@ -36,21 +36,33 @@ pub(crate) async fn trial(
 ) -> Result<Method, Broken> {
     let id = stream_id().map_err(|error| Broken::at(Step::LocalPolicy, error.to_string()))?;
     let from = format!("{from}/{id}");
-    let opening = connect(context, pair, stop);
+    let partner = partner_of(context, pair).map_err(|unavailable| broken(&unavailable))?;
+    // The stream is for the trial alone: what others have to say takes another.
+    let partner = Partner {
+        bidirectional: false,
+        ..partner.clone()
+    };
+    let opening = connect(context, &partner, pair, stop);
     let opened = context.clock.timeout(OPENING, opening).await;
     let slow = || Broken::at(Step::Method, "the stream is not open in time");
-    let mut stream = match opened.map_err(|_| slow())? {
-        Ok(Reached::Open(stream)) => stream,
-        Ok(Reached::Undecided(_)) => {
-            let why = "the partner could not verify the dialback key";
-            return Err(Broken::at(Step::Method, why));
-        }
-        Err(unavailable) => return Err(broken(&unavailable)),
-    };
-    let method = stream.method();
+    let reached = opened.map_err(|_| slow())?;
+    let Reached {
+        mut connection,
+        opened,
+        places: _places,
+        undecided,
+        ..
+    } = reached.map_err(|unavailable| broken(&unavailable))?;
+    if undecided.is_some() {
+        farewell(context, connection).await;
+        let why = "the partner could not verify the dialback key";
+        return Err(Broken::at(Step::Method, why));
+    }
+    let bytes = context.config.settings.limits.stanza_bytes;
+    connection.incoming().trust(bytes);
     let mut answers = context.router.trials.begin(&from);
     let mut talk = Talk {
-        stream: &mut stream,
+        connection: &mut connection,
         answers: &mut answers,
         id: &id,
     };
@@ -59,9 +71,9 @@ pub(crate) async fn trial(
         .timeout(ANSWERING, talk.talk(pair, &from, to, stop))
         .await;
     context.router.trials.end(&from);
-    stream.close(context, pair).await;
+    farewell(context, connection).await;
     match answered {
-        Ok(answered) => answered.map(|()| method),
+        Ok(answered) => answered.map(|()| opened.method),
         Err(_) => Err(Broken::at(
             Step::Answer,
             "the message is with the partner, but no answer has come back; can it connect to here?",
@@ -70,7 +82,7 @@ pub(crate) async fn trial(
 }
 
 struct Talk<'a> {
-    stream: &'a mut OpenStream,
+    connection: &'a mut Connection,
     answers: &'a mut mpsc::Receiver<Stanza>,
     id: &'a str,
 }
@@ -92,11 +104,11 @@ impl Talk<'_> {
             pair.from, pair.to
         );
         let lost = |_| Broken::at(Step::Answer, "the stream broke");
-        self.stream.connection.send(text).await.map_err(lost)?;
+        self.connection.send(text).await.map_err(lost)?;
         loop {
             let stanza = tokio::select! {
                 Some(stanza) = self.answers.recv() => stanza,
-                frame = self.stream.connection.next() => match frame.map_err(lost)? {
+                frame = self.connection.next() => match frame.map_err(lost)? {
                     Frame::Stanza(stanza) => stanza,
                     Frame::Closed => {
                         return Err(Broken::at(Step::Answer, "the partner closed the stream"));

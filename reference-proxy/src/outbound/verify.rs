@@ -60,6 +60,7 @@ async fn ask(
         pair: asserted.reversed(),
         terms,
         strict: settings.strict_certificates,
+        bidi: false,
         purpose: Purpose::Verify { stream_id, key },
     };
     match open(context, dialled, plan, deadline, &mut context.tasks.stop()).await {

@@ -16,6 +16,7 @@ pub const CLOSING: &str = "</stream:stream>";
 #[expect(missing_docs, reason = "the standard describes them")]
 pub enum Condition {
     BadFormat,
+    Conflict,
     ConnectionTimeout,
     HostGone,
     HostUnknown,
@@ -105,5 +106,10 @@ pub fn error(condition: Condition, text: &str) -> String {
             escape(text)
         ),
     };
-    format!("<stream:error><{condition} xmlns='{STREAM_ERRORS}'/>{text}</stream:error>{CLOSING}")
+    error_with(condition, &text)
+}
+
+/// The same with an element of an application's own inside (RFC 6120 §4.9.4).
+pub(crate) fn error_with(condition: Condition, inner: &str) -> String {
+    format!("<stream:error><{condition} xmlns='{STREAM_ERRORS}'/>{inner}</stream:error>{CLOSING}")
 }

@@ -4,15 +4,17 @@
 //! has a time limit.
 
 use std::error::Error;
+use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ProtocolVersion, ServerConfig};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
@@ -79,7 +81,18 @@ pub struct Incoming<R = Transport> {
 #[derive(Debug)]
 pub struct Connection {
     incoming: Incoming,
+    outgoing: Unsent,
     patience: Duration,
+}
+
+/// Bytes on their way out.
+#[derive(Debug)]
+struct Unsent {
+    bytes: BytesMut,
+    /// Whether the transport may still hold some of what it took.
+    held: bool,
+    /// Since when the first of them wait.
+    since: Instant,
 }
 
 impl<R: AsyncRead + Unpin> Incoming<R> {
@@ -89,11 +102,7 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
     /// [`Lost`] if there is none any more.
     pub async fn next(&mut self) -> Result<Frame, Lost> {
         loop {
-            let mut input = &self.buffer[..];
-            let frame = self.reader.read(&mut input);
-            let taken = self.buffer.len() - input.len();
-            self.buffer.advance(taken);
-            if let Some(frame) = frame.map_err(Lost::Unreadable)? {
+            if let Some(frame) = self.buffered()? {
                 return Ok(frame);
             }
             self.buffer.reserve(CHUNK);
@@ -102,16 +111,31 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
                 .read_buf(&mut (&mut self.buffer).limit(CHUNK))
                 .await
                 .map_err(Lost::Broken)?;
-            if count == 0 {
-                return Err(Lost::Ended);
-            }
-            self.heard = self.clock.now();
-            if let Some(budget) = &mut self.budget {
-                *budget = budget
-                    .checked_sub(count)
-                    .ok_or(Lost::Unreadable(ReadError::TooLarge))?;
-            }
+            self.took(count)?;
         }
+    }
+
+    /// The next frame, if it has arrived already.
+    fn buffered(&mut self) -> Result<Option<Frame>, Lost> {
+        let mut input = &self.buffer[..];
+        let frame = self.reader.read(&mut input);
+        let taken = self.buffer.len() - input.len();
+        self.buffer.advance(taken);
+        frame.map_err(Lost::Unreadable)
+    }
+
+    /// Counts bytes that have been read.
+    fn took(&mut self, count: usize) -> Result<(), Lost> {
+        if count == 0 {
+            return Err(Lost::Ended);
+        }
+        self.heard = self.clock.now();
+        if let Some(budget) = &mut self.budget {
+            *budget = budget
+                .checked_sub(count)
+                .ok_or(Lost::Unreadable(ReadError::TooLarge))?;
+        }
+        Ok(())
     }
 
     /// Reads up to the peer's closing tag, or until the patience runs out. Stanzas are dropped, for
@@ -183,6 +207,11 @@ impl Connection {
                 heard: clock.now(),
                 clock: clock.clone(),
             },
+            outgoing: Unsent {
+                bytes: BytesMut::new(),
+                held: false,
+                since: clock.now(),
+            },
             patience,
         }
     }
@@ -200,13 +229,87 @@ impl Connection {
         self.incoming.next().await
     }
 
-    /// Sends a text, in one write if the transport takes it.
+    /// Sends a text after what is queued, in one write if the transport takes it.
     ///
     /// # Errors
     /// [`Lost`] if the connection broke, or the peer does not read.
     pub async fn send(&mut self, text: impl AsRef<[u8]>) -> Result<(), Lost> {
-        let Incoming { io, clock, .. } = &mut self.incoming;
-        write(clock, io, text.as_ref(), self.patience).await
+        self.queue(text.as_ref());
+        let clock = self.incoming.clock.clone();
+        let (io, unsent) = (&mut self.incoming.io, &mut self.outgoing);
+        let writing = poll_fn(|context| unsent.advance(io, context));
+        match clock.timeout(self.patience, writing).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Lost::Broken(error)),
+            Err(_) => Err(Lost::Stuck),
+        }
+    }
+
+    /// Has bytes sent while frames are waited for.
+    pub(crate) fn queue(&mut self, bytes: &[u8]) {
+        if self.outgoing.is_empty() {
+            self.outgoing.since = self.incoming.clock.now();
+        }
+        self.outgoing.bytes.extend_from_slice(bytes);
+    }
+
+    /// Whether queued bytes have not gone out yet.
+    pub(crate) fn has_unsent(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    /// Waits for the next frame, and sends what is queued meanwhile, so that two peers that send to
+    /// each other never wait for each other. `None` when the last of it has gone out. Nothing is lost
+    /// when the future is dropped.
+    pub(crate) async fn exchange(&mut self) -> Result<Option<Frame>, Lost> {
+        let clock = self.incoming.clock.clone();
+        loop {
+            if let Some(frame) = self.incoming.buffered()? {
+                return Ok(Some(frame));
+            }
+            let sending = !self.outgoing.is_empty();
+            let stuck = self.outgoing.since + self.patience;
+            let moving = poll_fn(|context| self.poll_exchange(sending, context));
+            let moved = match sending {
+                true => clock.timeout_at(stuck, moving).await,
+                false => Ok(moving.await),
+            };
+            match moved {
+                Ok(Ok(Moved::Read(count))) => self.incoming.took(count)?,
+                Ok(Ok(Moved::Sent)) => return Ok(None),
+                Ok(Err(error)) => return Err(Lost::Broken(error)),
+                Err(_) => return Err(Lost::Stuck),
+            }
+        }
+    }
+
+    fn poll_exchange(
+        &mut self,
+        sending: bool,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<Moved>> {
+        let Incoming { io, buffer, .. } = &mut self.incoming;
+        let sent = match sending {
+            true => self.outgoing.advance(io, context),
+            false => Poll::Pending,
+        };
+        if matches!(sent, Poll::Ready(Ok(()))) {
+            return Poll::Ready(Ok(Moved::Sent));
+        }
+        let mut chunk = [0; CHUNK];
+        let mut chunk = ReadBuf::new(&mut chunk);
+        match Pin::new(io).poll_read(context, &mut chunk) {
+            Poll::Ready(Ok(())) => {
+                buffer.extend_from_slice(chunk.filled());
+                Poll::Ready(Ok(Moved::Read(chunk.filled().len())))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            // What the peer has said counts more than that it listens no more.
+            Poll::Pending => match sent {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+            },
+        }
     }
 
     /// When the peer's last bytes arrived.
@@ -258,15 +361,6 @@ impl Connection {
         Ok(())
     }
 
-    /// The peer's end.
-    pub(crate) fn peer(&self) -> Option<SocketAddr> {
-        match &self.incoming.io {
-            Transport::Plain(stream) => stream.peer_addr().ok(),
-            Transport::Secured(stream) => stream.get_ref().0.peer_addr().ok(),
-            Transport::Local(_) | Transport::Gone => None,
-        }
-    }
-
     /// The version of TLS, none in clear.
     pub(crate) fn tls_version(&self) -> Option<ProtocolVersion> {
         match &self.incoming.io {
@@ -305,7 +399,9 @@ impl Connection {
 
     /// Splits the connection, for traffic in both directions at once.
     pub fn split(self) -> (Incoming<ReadHalf<Transport>>, Outgoing) {
-        let Self { incoming, patience } = self;
+        let Self {
+            incoming, patience, ..
+        } = self;
         let (read, io) = tokio::io::split(incoming.io);
         let clock = incoming.clock.clone();
         let incoming = Incoming {
@@ -324,6 +420,37 @@ impl Connection {
             clock,
         };
         (incoming, outgoing)
+    }
+}
+
+/// What has happened on a connection.
+enum Moved {
+    Read(usize),
+    /// All that was queued has gone out.
+    Sent,
+}
+
+impl Unsent {
+    fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && !self.held
+    }
+
+    /// Sends as much as the transport takes. Pending while some is left.
+    fn advance(&mut self, io: &mut Transport, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.bytes.is_empty() {
+            let count = ready!(Pin::new(&mut *io).poll_write(context, &self.bytes))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.bytes.advance(count);
+            self.held = true;
+        }
+        if self.held {
+            ready!(Pin::new(io).poll_flush(context))?;
+            self.held = false;
+            self.bytes = BytesMut::new();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -366,3 +493,6 @@ async fn write<W: AsyncWrite + Unpin>(
         Err(_) => Err(Lost::Stuck),
     }
 }
+
+#[cfg(test)]
+mod tests;

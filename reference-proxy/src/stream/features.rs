@@ -1,7 +1,9 @@
 //! Stream features, written and read (RFC 6120 §4.3.2).
 
 use crate::xml::Element;
-use crate::xml::namespace::{DIALBACK_FEATURE, SASL, STREAM_LIMITS, STREAMS, TLS};
+use crate::xml::namespace::{
+    BIDI_FEATURE, DIALBACK_FEATURE, MANAGEMENT, SASL, STREAM_LIMITS, STREAMS, TLS,
+};
 
 /// The stanza size that every server has to accept (RFC 6120 §13.12).
 const LEAST_STANZA: usize = 10_000;
@@ -21,6 +23,10 @@ pub(crate) struct Shown {
     pub(crate) external: bool,
     /// Dialback, with dialback errors (XEP-0220 §2.4.2).
     pub(crate) dialback: bool,
+    /// That stanzas may also be sent back on the stream (XEP-0288).
+    pub(crate) bidi: bool,
+    /// Stream management, after authentication (XEP-0198 §2).
+    pub(crate) management: bool,
 }
 
 impl Shown {
@@ -43,6 +49,12 @@ impl Shown {
                 "<dialback xmlns='{DIALBACK_FEATURE}'><errors/></dialback>"
             ));
         }
+        if self.bidi {
+            out.push_str(&format!("<bidi xmlns='{BIDI_FEATURE}'/>"));
+        }
+        if self.management {
+            out.push_str(&format!("<sm xmlns='{MANAGEMENT}'/>"));
+        }
         out.push_str("</stream:features>");
         out
     }
@@ -56,6 +68,11 @@ pub(crate) struct Offered {
     /// SASL EXTERNAL.
     pub(crate) external: bool,
     pub(crate) dialback: bool,
+    /// Whether a dialback error leaves the stream open (XEP-0220 §2.4.2).
+    pub(crate) dialback_errors: bool,
+    /// That stanzas may also come back on the stream (XEP-0288).
+    pub(crate) bidi: bool,
+    pub(crate) management: bool,
     /// Bytes of the largest stanza that the peer accepts, if it says so (XEP-0478).
     pub(crate) largest_stanza: Option<usize>,
     /// Whether the peer requires a feature that this side does not know.
@@ -81,17 +98,23 @@ impl Offered {
                 .any(|child| child.is(SASL, "mechanism") && child.text.trim() == "EXTERNAL")
         });
         let unknown_required = element.children.iter().any(|feature| {
-            let known = [TLS, SASL, DIALBACK_FEATURE].contains(&feature.namespace.as_str());
+            let known = [TLS, SASL, DIALBACK_FEATURE, BIDI_FEATURE, MANAGEMENT]
+                .contains(&feature.namespace.as_str());
             !known
                 && feature
                     .children
                     .iter()
                     .any(|child| child.name == "required")
         });
+        let dialback = element.child(DIALBACK_FEATURE, "dialback");
         Some(Self {
             starttls,
             external,
-            dialback: element.child(DIALBACK_FEATURE, "dialback").is_some(),
+            dialback: dialback.is_some(),
+            dialback_errors: dialback
+                .is_some_and(|feature| feature.child(DIALBACK_FEATURE, "errors").is_some()),
+            bidi: element.child(BIDI_FEATURE, "bidi").is_some(),
+            management: element.child(MANAGEMENT, "sm").is_some(),
             largest_stanza: largest_stanza(element),
             unknown_required,
         })

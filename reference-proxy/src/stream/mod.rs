@@ -7,6 +7,7 @@ mod features;
 mod header;
 mod transport;
 
+pub(crate) use condition::error_with;
 pub use condition::{CLOSING, Condition, StreamError, error, is_error};
 pub use connection::{Connection, Incoming, Lost, Outgoing, Tls};
 pub(crate) use features::{Offered, Shown, Starttls};

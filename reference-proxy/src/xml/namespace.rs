@@ -10,6 +10,12 @@ pub const SERVER: &str = "jabber:server";
 pub const DIALBACK: &str = "jabber:server:dialback";
 /// Namespace of the dialback feature (XEP-0220 §2.4.2).
 pub const DIALBACK_FEATURE: &str = "urn:xmpp:features:dialback";
+/// Namespace of the request for a bidirectional stream (XEP-0288 §2.2).
+pub(crate) const BIDI: &str = "urn:xmpp:bidi";
+/// Namespace of the feature that offers it (XEP-0288 §2.1).
+pub(crate) const BIDI_FEATURE: &str = "urn:xmpp:features:bidi";
+/// Namespace of stream management (XEP-0198).
+pub(crate) const MANAGEMENT: &str = "urn:xmpp:sm:3";
 /// Namespace of stream limits (XEP-0478).
 pub const STREAM_LIMITS: &str = "urn:xmpp:stream-limits:0";
 /// Namespace of STARTTLS (RFC 6120 §5).

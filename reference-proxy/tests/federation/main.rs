@@ -1,15 +1,19 @@
 //! Proxies that federate with each other, with gateways, and with scripted partners.
 
 mod addresses;
+mod bidi;
 mod control;
 mod dropped;
 mod gateway;
 mod inbound;
 mod keep_alive;
+mod management;
+mod methods;
 mod outbound;
 mod pairs;
 mod refusals;
 mod reload;
+mod sharing;
 mod stopping;
 mod strangers;
 mod support;

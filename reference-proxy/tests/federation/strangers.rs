@@ -1,5 +1,7 @@
 //! Connections of those who do not say who they are.
 
+use std::time::Duration;
+
 use reference_proxy::{Clock, Phase, Proxy};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -102,9 +104,12 @@ async fn a_place_that_gets_free_is_used_at_once() {
     let net = Net::new().await;
     let listener = net.listen(B).await;
     let mut settings = net.settings(A, B, 17);
-    settings.limits += "partner-connections = 1\n";
-    // No pause ends by itself.
-    let proxy = net.start_with(&settings, Clock::by_hand());
+    // A place is waited for, but for less than a pause after a failure would last.
+    let patience = Duration::from_millis(100);
+    settings.limits += "partner-connections = 1\nconnect-timeout = '100ms'\n";
+    let clock = Clock::by_hand();
+    let mut rests = clock.rests().expect("it is moved from here");
+    let proxy = net.start_with(&settings, clock.clone());
     let mut gateway = net.gateway(&proxy, A).await;
     let mut partner = net.dial(&proxy).await;
     partner.send(&header(B, A)).await;
@@ -115,7 +120,14 @@ async fn a_place_that_gets_free_is_used_at_once() {
     partner.expect("type='valid'/>").await;
     for id in ["one", "two"] {
         gateway.send(&message(A, B, id)).await;
-        let bounce = gateway.expect("</message>").await;
+        let bounce = loop {
+            tokio::select! {
+                bounce = gateway.expect("</message>") => break bounce,
+                _ = rests.changed() => {
+                    let _ = clock.advance(patience);
+                }
+            }
+        };
         assert!(bounce.contains("<resource-constraint "), "{bounce}");
         let text = "limit of 1 connections with this partner reached";
         assert!(bounce.contains(&format!(">{text}<")), "{bounce}");

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,8 +20,9 @@ use reference_proxy::config::Config;
 use reference_proxy::{Clock, Proxy, StartError};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -90,12 +92,12 @@ impl Authority {
         }
     }
 
-    fn leaf(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
+    fn leaf(&self, names: &[&str]) -> (rcgen::Certificate, KeyPair) {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
-        params.serial_number = Some(serial(name));
-        let name = name.try_into().expect("ASCII");
-        params.subject_alt_names = vec![SanType::DnsName(name)];
+        params.serial_number = names.first().map(|name| serial(name));
+        let names = names.iter().map(|name| (*name).try_into().expect("ASCII"));
+        params.subject_alt_names = names.map(SanType::DnsName).collect();
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a leaf");
         (certificate, key)
@@ -124,7 +126,12 @@ impl Authority {
 
     /// The settings of one side that trusts an authority, with a certificate from this one.
     pub(crate) fn side(&self, name: &str, trusted: &Self) -> String {
-        let (certificate, key) = self.leaf(name);
+        self.side_of(&[name], trusted)
+    }
+
+    /// The same for several domains.
+    pub(crate) fn side_of(&self, names: &[&str], trusted: &Self) -> String {
+        let (certificate, key) = self.leaf(names);
         format!(
             "listen = '127.0.0.1:0'\ncertificate = '''{}'''\nkey = '''{}'''\nca = '''{}'''\n",
             certificate.pem(),
@@ -143,7 +150,7 @@ impl Authority {
             .with_root_certificates(roots);
         Arc::new(match name {
             Some(name) => {
-                let (certificate, key) = self.leaf(name);
+                let (certificate, key) = self.leaf(&[name]);
                 let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
                 builder
                     .with_client_auth_cert(vec![certificate.der().clone()], key)
@@ -278,6 +285,16 @@ impl Net {
         }
     }
 
+    /// Settings of a proxy for several domains that federates with those of another. The first ones
+    /// have to be in DNS already, or are published when the proxy starts.
+    pub(crate) fn settings_of(&self, own: &[&str], partner: &[&str], number: u8) -> Settings {
+        let mut settings = self.settings(own[0], partner[0], number);
+        settings.domains = own.iter().map(|&name| name.to_owned()).collect();
+        settings.external = self.authority.side_of(own, &self.authority);
+        settings.partner += &format!("additional-domains = {:?}\n", &partner[1..]);
+        settings
+    }
+
     /// Starts a proxy and publishes its address.
     pub(crate) fn start(&self, settings: &Settings) -> Proxy {
         self.start_with(settings, Clock::default())
@@ -290,7 +307,9 @@ impl Net {
 
     pub(crate) fn try_start(&self, settings: &Settings, clock: Clock) -> Result<Proxy, StartError> {
         let proxy = Proxy::start_with(settings.config(), clock)?;
-        self.dns.add(&settings.domains[0], proxy.external_address());
+        for domain in &settings.domains {
+            self.dns.add(domain, proxy.external_address());
+        }
         Ok(proxy)
     }
 
@@ -299,6 +318,35 @@ impl Net {
         let proxy = self.start(settings);
         let gateway = self.gateway(&proxy, &settings.domains[0]).await;
         (proxy, gateway)
+    }
+
+    /// A proxy with a gateway for all of its domains.
+    pub(crate) async fn station_of_all(
+        &self,
+        settings: &Settings,
+    ) -> (Proxy, Peer<TlsStream<TcpStream>>) {
+        let proxy = self.start(settings);
+        let gateway = self.gateway(&proxy, "gateway.internal.example").await;
+        (proxy, gateway)
+    }
+
+    /// A proxy with a gateway for all of its domains. Partners reach the proxy by way of a relay,
+    /// which counts their connections.
+    pub(crate) async fn counted_station(
+        &self,
+        settings: &Settings,
+    ) -> (Proxy, Peer<TlsStream<TcpStream>>, Relay) {
+        let proxy = Proxy::start(settings.config()).expect("started");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+        let listener = listener.expect("a listener");
+        for domain in &settings.domains {
+            self.dns
+                .add(domain, listener.local_addr().expect("an address"));
+        }
+        let relay = Relay::default();
+        tokio::spawn(relay.clone().run(listener, proxy.external_address()));
+        let gateway = self.gateway(&proxy, "gateway.internal.example").await;
+        (proxy, gateway, relay)
     }
 
     /// A gateway with its stream open.
@@ -358,6 +406,39 @@ impl Net {
         let name = ServerName::try_from(server.to_owned()).expect("a name");
         let connector = TlsConnector::from(self.authority.client(certificate));
         Ok(Peer::new(connector.connect(name, peer.stream).await?))
+    }
+}
+
+/// What leads to a proxy.
+#[derive(Clone, Default)]
+pub(crate) struct Relay {
+    count: Arc<AtomicUsize>,
+    cut: Arc<Notify>,
+}
+
+impl Relay {
+    /// How many connections there have been.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Ends all connections, and what is on its way is lost.
+    pub(crate) fn cut(&self) {
+        self.cut.notify_waiters();
+    }
+
+    async fn run(self, listener: TcpListener, to: SocketAddr) {
+        while let Ok((mut near, _)) = listener.accept().await {
+            self.count.fetch_add(1, Ordering::Relaxed);
+            let cut = Arc::clone(&self.cut);
+            tokio::spawn(async move {
+                let mut far = TcpStream::connect(to).await.expect("the proxy listens");
+                tokio::select! {
+                    _ = copy_bidirectional(&mut near, &mut far) => {}
+                    () = cut.notified() => {}
+                }
+            });
+        }
     }
 }
 

@@ -48,14 +48,16 @@ fn every_setting_is_read() {
          strict-certificates = true\nclient-auth-eku = true",
         "[limits]\nconnections = 5\npartner-connections = 2\nkeep-alive-interval = 1\n\
          stream-establishment-timeout = 0.5\nstream-inactivity-timeout = \"2m\"\n\
-         connect-timeout = 3\ndialback-timeout = \"250ms\"\ndns-timeout = 4\nstop-timeout = 6\n\
+         connect-timeout = 3\ndialback-timeout = \"250ms\"\ndns-timeout = 4\n\
+         acknowledgement-timeout = 9\nresumption-timeout = 8\nstop-timeout = 6\n\
          bytes-before-authentication = 5000\nstanza-bytes = 10000\ndepth = 7\nattributes = 8\n\
          unauthenticated-connections = 13\nunauthenticated-by-address = 14\noutbound-reserve = 0\n\
          verification-connections = 15\n\
          stream-pairs = 9\nqueue-stanzas = 10\nqueue-bytes = 10001\ngateway-queue-stanzas = 12\n\
          [[partner]]\ndomain = \"Beta.example\"\nadditional-domains = [\"beta2.example\"]\n\
          description = \"d\"\ntype = \"federated\"\ntls = \"not-supported\"\nsasl = \"optional\"\n\
-         dialback = true\nkeep-alive = false\nconnection-limit = 3\nproxy-fqdn = \"p.example:1\"",
+         dialback = true\nkeep-alive = false\nmultiplexing = false\n\
+         bidirectional = true\nstream-management = true\nconnection-limit = 3\nproxy-fqdn = \"p.example:1\"",
     )
     .expect("loads");
     let settings = &config.settings;
@@ -75,6 +77,8 @@ fn every_setting_is_read() {
             verification_connections: 15,
             connect_timeout: Duration::from_secs(3),
             dialback_timeout: Duration::from_millis(250),
+            acknowledgement_timeout: Duration::from_secs(9),
+            resumption_timeout: Duration::from_secs(8),
             dns_timeout: Duration::from_secs(4),
             stop_timeout: Duration::from_secs(6),
             bytes_before_authentication: 5000,
@@ -91,7 +95,8 @@ fn every_setting_is_read() {
     assert_eq!(partner.domain, domain("beta.example"));
     assert_eq!(partner.kind, PartnerType::Federated);
     assert_eq!(partner.terms.row(), 11);
-    assert!(!partner.keep_alive);
+    assert!(!partner.keep_alive && !partner.multiplexing);
+    assert!(partner.bidirectional && partner.stream_management);
     assert_eq!(partner.connection_limit, Some(3));
     assert_eq!(partner.proxy, ProxyAddress::parse("p.example:1").ok());
 }
@@ -402,6 +407,20 @@ fn sample_shows_words_that_are_read() {
         ..Limits::default()
     };
     assert_eq!(config.settings.limits, shown);
+}
+
+#[test]
+fn more_pairs_than_connections_are_told() {
+    let partner = "[[partner]]\ndomain = \"b.example\"\nadditional-domains = [\"b2.example\"]\n";
+    let told = |limit: &str| {
+        let config = load("", &format!("{partner}{limit}")).expect("loads");
+        let crowding = config.crowding(&config.settings.partners[0]);
+        crowding.map(|crowding| crowding.to_string())
+    };
+    assert_eq!(told(""), None);
+    assert_eq!(told("connection-limit = 4"), None);
+    let crowding = told("connection-limit = 3").expect("four streams");
+    assert!(crowding.starts_with("1 domains here and 2 there are 2 pairs"));
 }
 
 #[test]

@@ -1,10 +1,8 @@
 //! What a connection does when the proxy reads its configuration again, and how it is known meanwhile.
 
-use std::sync::Arc;
-
 use super::Serving;
 use crate::certificate::{Fault, Judged};
-use crate::domain::{Domain, Pair};
+use crate::domain::Pair;
 use crate::inbound::action::Action;
 use crate::negotiation::Method;
 use crate::register::{Opener, Stream};
@@ -13,17 +11,10 @@ use crate::stream::Condition;
 impl Serving {
     /// Goes on by the configuration of a reload, or ends the stream if what was agreed on it does not hold any more.
     pub(super) fn adapt(&mut self, id: &str, actions: &mut Vec<Action>) {
-        let newer = self.context.newest();
-        let older = std::mem::replace(&mut self.context, newer);
-        let config = Arc::clone(&self.context.config);
-        let upheld = |own: &Domain, peer: &Domain| config.upholds(&older.config, own, peer);
-        if !self
-            .state
-            .agreed()
-            .iter()
-            .all(|pair| upheld(&pair.to, &pair.from))
-        {
+        if !self.renew() {
             tracing::info!(peer = %self.peer, "the partner's settings are others now");
+            // Even if the connection is lost before the closing tag comes.
+            self.managed = None;
             self.finish(None, id, actions);
             return;
         }
@@ -34,14 +25,26 @@ impl Serving {
             self.finish(Some(fatal), id, actions);
             return;
         }
-        let mut partners = self
-            .partners
-            .keys()
-            .filter_map(|domain| config.partner(domain));
+        let config = &self.context.config;
+        let partners = self.partners.keys();
+        let mut partners = partners.filter_map(|domain| config.partner(domain));
         self.keep_alive = partners.any(|partner| partner.keep_alive);
     }
 
-    pub(super) fn register(&mut self, pair: Pair, method: Method) {
+    /// Goes on by the configuration of a reload. Returns whether what was agreed holds by it.
+    pub(in crate::inbound) fn renew(&mut self) -> bool {
+        let newer = self.context.newest();
+        let older = std::mem::replace(&mut self.context, newer);
+        self.sending.renew(&self.context);
+        let config = &self.context.config;
+        let agreed = self.state.agreed();
+        let mut agreed = agreed.iter();
+        let mut partners = self.partners.keys();
+        agreed.all(|pair| config.upholds(&older.config, &pair.to, &pair.from))
+            && partners.all(|domain| config.partner(domain).is_some())
+    }
+
+    pub(in crate::inbound) fn register(&mut self, pair: Pair, method: Method) {
         if let Some(entry) = &self.entry {
             return entry.carries(pair, method);
         }

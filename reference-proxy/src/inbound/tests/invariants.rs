@@ -55,6 +55,7 @@ proptest! {
                         authenticated.push(pair);
                     }
                     Action::Deliver(pair, _) => prop_assert!(authenticated.contains(&pair)),
+                    Action::Manage(..) => prop_assert!(false, "it is off"),
                     Action::StartTls { .. } => {
                         prop_assert!(!secured);
                         secured = true;
