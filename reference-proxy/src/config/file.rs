@@ -1,4 +1,4 @@
-//! The TOML file: its format, and its conversion to checked settings.
+//! The TOML file, and its conversion to checked settings.
 
 use std::error::Error;
 use std::fmt;
@@ -7,7 +7,6 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::checked::{Checked, Config, Problem, check};
@@ -16,12 +15,12 @@ use super::list::List;
 use super::report::{Mistake, located, render};
 use super::settings::{Settings, Side};
 use super::spelling;
-use crate::certificate::{Authorities, Revocation, RevocationPolicy};
+use super::table::{File, OwnCertificateTable, PartnerTable};
+use crate::certificate::{Authorities, Revocation};
 use crate::domain::{Domain, DomainError, ProxyAddress, XMPP_SERVER_PORT};
 use crate::key::Secret;
-use crate::limits::Limits;
-use crate::negotiation::{Support, Terms, Validation};
-use crate::partner::{Partner, PartnerType};
+use crate::negotiation::Terms;
+use crate::partner::Partner;
 
 /// The port of the internal side.
 const GATEWAY_PORT: u16 = 23456;
@@ -118,114 +117,6 @@ pub fn from_toml<F: DeserializeOwned, T>(
     Err(ConfigError::Mistaken {
         report: render(&mistakes, text, file_name),
     })
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct File {
-    domains: Vec<String>,
-    external: ExternalTable,
-    internal: InternalTable,
-    #[serde(default)]
-    dns: Vec<String>,
-    control: Option<PathBuf>,
-    metrics: Option<String>,
-    secret: Option<String>,
-    #[serde(default)]
-    validation: Validation,
-    #[serde(default)]
-    strict_certificates: bool,
-    #[serde(default)]
-    client_auth_eku: bool,
-    #[serde(default)]
-    revocation: RevocationPolicy,
-    #[serde(default)]
-    limits: Limits,
-    #[serde(default)]
-    partner: Vec<PartnerTable>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct ExternalTable {
-    listen: Option<List>,
-    source: Option<List>,
-    certificate: List,
-    key: List,
-    ca: String,
-    crl: Option<List>,
-    #[serde(default)]
-    direct_tls: bool,
-    #[serde(default)]
-    own_certificate: Vec<OwnCertificateTable>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OwnCertificateTable {
-    domain: String,
-    certificate: List,
-    key: List,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct InternalTable {
-    listen: Option<List>,
-    certificate: List,
-    key: List,
-    ca: String,
-    gateways: Vec<GatewayEntry>,
-}
-
-/// A gateway for all domains, or for some.
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected a name, or a table with `name` and `domains`"
-)]
-pub(super) enum GatewayEntry {
-    Name(String),
-    Restricted(RestrictedGateway),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RestrictedGateway {
-    pub(super) name: String,
-    pub(super) domains: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct PartnerTable {
-    domain: String,
-    #[serde(default)]
-    additional_domains: Vec<String>,
-    #[serde(default)]
-    description: String,
-    #[serde(default, rename = "type", deserialize_with = "spelling::word")]
-    kind: PartnerType,
-    #[serde(default, deserialize_with = "spelling::word")]
-    tls: Support,
-    #[serde(default, deserialize_with = "spelling::word")]
-    sasl: Support,
-    #[serde(default = "yes")]
-    dialback: bool,
-    #[serde(default = "yes")]
-    keep_alive: bool,
-    #[serde(default = "yes")]
-    multiplexing: bool,
-    #[serde(default)]
-    bidirectional: bool,
-    #[serde(default)]
-    stream_management: bool,
-    connection_limit: Option<usize>,
-    proxy_fqdn: Option<String>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// Converts texts to values and collects their mistakes. Each setting comes with its path.

@@ -11,6 +11,7 @@ mod report;
 mod settings;
 mod sides;
 mod spelling;
+mod table;
 
 pub(crate) use checked::Difference;
 pub use checked::{Config, Problem};

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use super::checked::Problem;
-use super::file::{GatewayEntry, Reader, RestrictedGateway, chained};
+use super::file::{Reader, chained};
 use super::list::List;
+use super::table::{GatewayEntry, RestrictedGateway};
 use crate::certificate::{Credentials, CredentialsError, Lists, RevocationPolicy};
 use crate::domain::Domain;
 
