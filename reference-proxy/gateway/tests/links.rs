@@ -14,7 +14,7 @@ use support::{Net, PATIENCE};
 
 // The test federation of the proxy; not all of it is needed here.
 #[expect(dead_code, reason = "shared with the tests of the proxy")]
-#[path = "../../tests/federation/support.rs"]
+#[path = "../../tests/federation/support/mod.rs"]
 mod support;
 
 const A: &str = "alpha.example";

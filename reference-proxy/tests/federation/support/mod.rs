@@ -1,16 +1,13 @@
 //! A small federation on loopback: an authority, a name server, proxies, gateways, and a partner
 //! that is scripted byte by byte.
 
-use std::collections::BTreeMap;
+mod dns;
+
 use std::net::{Ipv4Addr, SocketAddr};
-use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hickory_proto::op::{Message, OpCode, ResponseCode};
-use hickory_proto::rr::rdata::{A, SRV};
-use hickory_proto::rr::{Name, RData, Record, RecordType};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
     DistinguishedName, DnType, IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SanType,
@@ -21,12 +18,13 @@ use reference_proxy::{Clock, Proxy, StartError};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
-use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+pub(crate) use dns::Dns;
 
 /// Everything takes less time than this, unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -164,95 +162,6 @@ impl Authority {
 /// Certificates of one name have one serial number, so that they can be revoked.
 fn serial(name: &str) -> SerialNumber {
     SerialNumber::from_slice(name.as_bytes())
-}
-
-type Zone = Arc<Mutex<BTreeMap<String, Vec<SocketAddr>>>>;
-
-/// A name server: each domain has an SRV record for each server, and other names are NXDOMAIN.
-pub(crate) struct Dns {
-    pub(crate) address: SocketAddr,
-    zone: Zone,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Dns {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Dns {
-    pub(crate) async fn start() -> Self {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .expect("a socket");
-        let address = socket.local_addr().expect("an address");
-        let zone = Zone::default();
-        let answers = Arc::clone(&zone);
-        let task = tokio::spawn(async move {
-            let mut buffer = [0; 4096];
-            while let Ok((length, peer)) = socket.recv_from(&mut buffer).await {
-                if let Some(answer) = reply(&answers, &buffer[..length]) {
-                    let _ = socket.send_to(&answer, peer).await;
-                }
-            }
-        });
-        Self {
-            address,
-            zone,
-            task,
-        }
-    }
-
-    /// Adds a server for the domain, after those added before.
-    pub(crate) fn add(&self, name: &str, address: SocketAddr) {
-        self.zone
-            .lock()
-            .expect("a zone")
-            .entry(name.to_owned())
-            .or_default()
-            .push(address);
-    }
-
-    /// Puts one server in place of those that the domain has.
-    pub(crate) fn replace(&self, name: &str, address: SocketAddr) {
-        let mut zone = self.zone.lock().expect("a zone");
-        zone.insert(name.to_owned(), vec![address]);
-    }
-}
-
-fn reply(zone: &Zone, query: &[u8]) -> Option<Vec<u8>> {
-    let query = Message::from_vec(query).ok()?;
-    let question = query.queries.first()?.clone();
-    let name = question.name().to_lowercase().to_string();
-    let mut message = Message::response(query.metadata.id, OpCode::Query);
-    let zone = zone.lock().expect("a zone");
-    let found = zone
-        .iter()
-        .find_map(|(domain, addresses)| match question.query_type() {
-            RecordType::SRV if name == format!("_xmpp-server._tcp.{domain}.") => {
-                let target = Name::from_str(&format!("host.{domain}.")).expect("a name");
-                let servers = (1..).zip(addresses).map(|(priority, address)| {
-                    RData::SRV(SRV::new(priority, 1, address.port(), target.clone()))
-                });
-                Some(servers.collect())
-            }
-            RecordType::A if name == format!("host.{domain}.") => {
-                Some(vec![RData::A(A(Ipv4Addr::LOCALHOST))])
-            }
-            _ if name == format!("host.{domain}.") => Some(Vec::new()),
-            _ => None,
-        });
-    match found {
-        Some(all) => {
-            for data in all {
-                message.add_answer(Record::from_rdata(question.name().clone(), 60, data));
-            }
-        }
-        None => message.metadata.response_code = ResponseCode::NXDomain,
-    }
-    message.add_query(question);
-    message.to_vec().ok()
 }
 
 /// State shared by the proxies of a test.
