@@ -239,7 +239,10 @@ impl<'a> Group<'a> {
                 let case = job::run(job, run.bench(job, &instance, company), &lease);
                 tokio::select! {
                     ran = slot::hold(slot, run.still(), &run.lateness, case) => {
-                        let Ran { result, partners, active, lost, waited, in_vain, awaited, came, cut_short, looked_up } = ran;
+                        let Ran {
+                            result, partners, active, lost, waited,
+                            in_vain, awaited, came, cut_short, looked_up,
+                        } = ran;
                         let is_due = !lost && handover::is_due(&result, &lease);
                         let is_late = waited.is_some_and(|wait| run.lateness.is_late(wait));
                         let doubted = waited.filter(|_| run.plan.doubts);
