@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Options of `run` that do not change which cases are selected, and whether they take a value.
-const NOT_OF_LIST: [(&str, bool); 14] = [
+const NOT_OF_LIST: [(&str, bool); 15] = [
+    ("--failed", false),
     ("--baseline", true),
     ("--budget", true),
     ("--jobs", true),
@@ -191,6 +192,7 @@ fn folder(page: &Page) -> PathBuf {
         (mine.join("requirements.toml"), requirements),
         (mine.join("MY-01-dialback.toml"), own),
         (mine.join("shy.toml"), SHY),
+        (folder.join("nightly.txt"), "# mine\npolicies/row07\n"),
     ] {
         fs::write(path, text).expect("the file is written");
     }
@@ -203,7 +205,7 @@ fn folder(page: &Page) -> PathBuf {
 fn harmless(arguments: &[String]) -> Option<Vec<String>> {
     match arguments.first()?.as_str() {
         "run" => Some(listing(&arguments[1..])),
-        "check" | "explain" | "init" | "list" | "personas" => Some(arguments.to_vec()),
+        "check" | "dump" | "explain" | "init" | "list" | "personas" => Some(arguments.to_vec()),
         // It would write the table into the page.
         "coverage" if !arguments.contains(&"--update".to_owned()) => Some(arguments.to_vec()),
         _ => None,

@@ -15,7 +15,7 @@ use strum::Display;
 
 use crate::reaction::Reaction;
 
-pub use builtin::{builtin, find};
+pub use builtin::{builtin, files, find};
 
 pub use crate::diagnostic::{Diagnostic as Mistake, Diagnostics as Mistakes};
 

@@ -2,11 +2,22 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
-use strum::{Display, VariantArray};
+use strum::{Display, IntoStaticStr, VariantArray};
 
 /// The verdict on a case. Every report uses these words unchanged.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Display, VariantArray,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Display,
+    IntoStaticStr,
+    VariantArray,
 )]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
@@ -36,6 +47,30 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Its meaning, in a sentence.
+    pub const fn says(self) -> &'static str {
+        match self {
+            Self::Pass => "The case ended as the standards want it.",
+            Self::Warn => {
+                "The case ended in a way that is legal, but weaker or outdated, or goes against a SHOULD."
+            }
+            Self::Fail => "The case ended in a way that is not allowed, or showed a breach.",
+            Self::Unsupported => "The target cannot be configured for the case, which was not run.",
+            Self::Disputed => "The sources disagree, and the target follows one of them.",
+            Self::Undecided => {
+                "The target was silent until s2spec's own deadline, of which no standard knows. It may need more \
+                 time: see --timeout, and the timeouts of a target file."
+            }
+            Self::Unstable => "The case was repeated, and ended differently.",
+            Self::Error => "s2spec or its environment failed, which says nothing of the target.",
+            Self::NotRun => {
+                "The run ended before the case: the target was gone, or the budget spent."
+            }
+            Self::Xfail => "The case failed for a cause that the baseline lists.",
+            Self::Xpass => "The baseline lists the case as failing, and it does not fail any more.",
+        }
+    }
+
     /// Whether it is unexpected for a conforming target with this baseline.
     pub const fn is_unexpected(self) -> bool {
         match self {

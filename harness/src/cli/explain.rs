@@ -1,5 +1,7 @@
 //! `s2spec explain`.
 
+mod term;
+
 use owo_colors::OwoColorize as _;
 use simulated_partners::persona::{
     AuthorityFact, Deviations, ExternalFact, StarttlsFact, StreamFact,
@@ -21,7 +23,8 @@ use crate::report::{Rerun, describe_direction, describe_offer, describe_policy, 
 /// Options of `explain`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Id of a case (see `s2spec list`), a requirement such as STR-01, or a bug such as B01
+    /// Id of a case (see `s2spec list`), a requirement such as STR-01, a bug such as B01, or another word that a
+    /// report prints: a rule (in.3.no-tls), a policy (row07), a persona, a verdict, a method, an area
     #[arg(value_name = "ID")]
     id: String,
 
@@ -37,6 +40,12 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let registry = &suite.catalogue.registry;
     if let Some(text) = requirement::explain(&args.id, registry, suite.library(), output::width())?
     {
+        output::show(text)?;
+        return Ok(Exit::Expected);
+    }
+    let (personas, profile) = (suite.catalogue.personas(), args.judging.profile());
+    let width = output::width();
+    if let Some(text) = term::explain(&args.id, personas, registry, profile, width) {
         output::show(text)?;
         return Ok(Exit::Expected);
     }

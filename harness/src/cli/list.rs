@@ -44,8 +44,9 @@ pub(super) struct Args {
 
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let suite = args.tested.sources(&args.sources)?.read()?;
-    let all = args.wanted.parts(&suite);
-    let chosen = args.wanted.among(&all, &suite.catalogue.registry)?;
+    let wanted = args.wanted.read()?;
+    let all = wanted.parts(&suite);
+    let chosen = wanted.among(&all, &suite.catalogue.registry)?;
     let text = if args.domains {
         domains::listed(args, &all, &chosen)?
     } else {

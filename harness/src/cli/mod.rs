@@ -3,38 +3,49 @@
 //! Results go to standard output, everything else to standard error. [`Exit`] documents the exit
 //! codes.
 
+mod cert;
 mod check;
+mod compare;
+mod config;
 mod coverage;
+mod demands;
+mod diff;
 mod doctor;
+mod dump;
 mod error;
 mod expecting;
 mod explain;
+mod following;
 mod gateway;
 mod init;
 mod json_file;
 mod judging;
 mod list;
 mod logging;
+mod merge;
 mod out;
 pub(crate) mod output;
 mod personas;
 mod policy;
+mod predict;
 mod proxy;
 mod report;
 mod requirement;
 mod run;
+mod saved_file;
 mod select;
 mod serve;
 mod signal;
 mod suite;
 mod target;
+mod words;
 mod worth;
 
 use crate::subject::end_all;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use reference_proxy_admin::{Args as ProxyArgs, understood};
 
 pub use error::{CliError, Exit};
@@ -51,7 +62,8 @@ Exit codes:
   3  environment or harness error, or the run was interrupted
   4  no case was selected
 
-Each option of `run` can also be set by a variable: --jobs by S2SPEC_JOBS and so on.
+Each option of `run` can also be set by a variable: --jobs by S2SPEC_JOBS and so on, and most of them by a
+file s2spec.toml in this folder or one above it.
 NO_COLOR, CLICOLOR_FORCE, CI and COLUMNS are respected; RUST_LOG shows logs.";
 
 /// Conformance tests and partner simulator for XMPP server-to-server federation.
@@ -85,10 +97,22 @@ enum Command {
     Serve(serve::Args),
     /// Write the report of an earlier run again: HTML, JUnit and Markdown
     Report(report::Args),
+    /// Show what differs between two reports
+    Diff(diff::Args),
+    /// Put the reports of parts of a run together
+    Merge(merge::Args),
+    /// Run several targets, and show them side by side
+    Compare(compare::Args),
     /// List the personas
     Personas(personas::Args),
     /// Write a target file for your own server
     Init(init::Args),
+    /// Say from the rules alone whether two sides will federate, and what would help
+    Predict(predict::Args),
+    /// Issue a certificate for your server from the lab's authority
+    Cert(cert::Args),
+    /// Print a built-in scenario or persona, to start your own from
+    Dump(dump::Args),
     /// Run the embedded reference proxy alone, or administer it
     Proxy(ProxyArgs),
     /// Run the gateway between the proxy and local users, or talk through it
@@ -126,10 +150,25 @@ pub fn main() -> ExitCode {
     exit.into()
 }
 
+impl Cli {
+    /// The command line of these arguments, with what `s2spec.toml` says.
+    ///
+    /// # Errors
+    /// The outer one if that file has mistakes, the inner one if the arguments have.
+    fn parsed(
+        arguments: impl IntoIterator<Item = OsString>,
+    ) -> Result<Result<Self, clap::Error>, CliError> {
+        let command = Self::command();
+        let command = config::Config::find(&command)?.apply(command);
+        let matches = command.try_get_matches_from(understood(arguments));
+        Ok(matches.and_then(|matches| Self::from_arg_matches(&matches)))
+    }
+}
+
 fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {
-    let cli = match Cli::try_parse_from(understood(arguments)) {
-        Ok(cli) => cli,
-        Err(error) => {
+    let cli = match Cli::parsed(arguments) {
+        Ok(Ok(cli)) => cli,
+        Ok(Err(error)) => {
             let exit = if error.use_stderr() {
                 Exit::Usage
             } else {
@@ -138,6 +177,10 @@ fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             // If the reader is gone, there is nothing left to say.
             let _ = error.print();
             return exit;
+        }
+        Err(error) => {
+            output::error(&error);
+            return error.exit();
         }
     };
     let result = match cli.command {
@@ -150,8 +193,14 @@ fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Doctor(args)) => doctor::command(&args),
         Some(Command::Serve(args)) => serve::command(&args),
         Some(Command::Report(args)) => report::command(&args),
+        Some(Command::Diff(args)) => diff::command(&args),
+        Some(Command::Merge(args)) => merge::command(&args),
+        Some(Command::Compare(args)) => compare::command(&args),
         Some(Command::Personas(args)) => personas::command(&args),
         Some(Command::Init(args)) => init::command(&args),
+        Some(Command::Predict(args)) => predict::command(&args),
+        Some(Command::Cert(args)) => cert::command(&args),
+        Some(Command::Dump(args)) => dump::command(&args),
         Some(Command::Proxy(args)) => proxy::command(&args),
         Some(Command::Gateway(args)) => gateway::command(&args),
     };

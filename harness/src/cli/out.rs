@@ -86,6 +86,9 @@ impl Out {
         }
         self.link();
         github(&markdown);
+        if std::env::var_os("GITHUB_ACTIONS").is_some() {
+            output::note(report::to_annotations(&saved).trim_end());
+        }
         let page = self.folder.join("report.html");
         output::note(&format!("report: {}", page.display()));
         Ok(())
@@ -100,6 +103,11 @@ impl Out {
         #[cfg(unix)]
         let _ = std::os::unix::fs::symlink(name, latest);
     }
+}
+
+/// The report of the last run that left one in the usual place.
+pub(super) fn last() -> PathBuf {
+    usual().join(LATEST).join("report.json")
 }
 
 /// The folder for folders of runs: that of the build, in a cargo project.

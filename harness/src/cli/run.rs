@@ -2,19 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::ArgAction;
 use clap::builder::FalseyValueParser;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use super::demands::Demands;
 use super::error::{CliError, Exit};
 use super::expecting::Expecting;
+use super::following::{EventFile, Following};
 use super::json_file::JsonFile;
 use super::judging::Judging;
-use super::signal::end_wanted;
 use super::target::{Chosen, Tested};
 use super::worth::Worth;
 use super::{Color, logging, out, output, select};
@@ -22,12 +24,11 @@ use crate::case::Case;
 use crate::coverage::doubles;
 use crate::doctor::{self, Depth, Preflight, PublicDns, WithPreflight};
 use crate::record::RunEvent;
-use crate::report::{self, Progress, Report, Rerun, View};
+use crate::report::{self, Progress, Rerun, Transcript, View};
 use crate::requirement::Registry;
 use crate::runner::{self, Budget, Deadlines, Plan, Repetition, SLOTS};
 use crate::scenario::{Doubled, Library};
 use crate::subject;
-use crate::verdict::Verdict;
 
 /// The default time limit of a case.
 const DEFAULT_TIMEOUT: &str = "10";
@@ -57,11 +58,12 @@ fn run(
     options.color.apply();
     logging::start("off");
     let suite = &options.tested.sources(&options.sources)?.read()?;
+    let wanted = &args.wanted.read()?;
     let all = match options.expecting.needs_all() {
         true => suite.all(),
-        false => args.wanted.parts(suite),
+        false => wanted.parts(suite),
     };
-    let cases = args.wanted.among(&all, &suite.catalogue.registry)?;
+    let cases = wanted.among(&all, &suite.catalogue.registry)?;
     let cases: Vec<Case> = cases.into_iter().cloned().collect();
     let known = match options.expecting.needs_all() {
         true => suite.with_own_policies(&all),
@@ -69,11 +71,12 @@ fn run(
     };
     let check = Arc::new(options.expecting.check(&known)?);
     let gains = match options.tested.file()? {
-        Some(file) => Worth::of(&file, &args.wanted, suite, &cases),
+        Some(file) => Worth::of(&file, wanted, suite, &cases),
         None => Worth::default(),
     };
     let new_baseline = options.expecting.open_new()?;
     let json = options.json.as_deref().map(JsonFile::open).transpose()?;
+    let events = options.events.as_deref().map(EventFile::open).transpose()?;
     let out = options.out.open()?;
     let jobs = match options.jobs {
         Some(jobs) => jobs,
@@ -87,13 +90,13 @@ fn run(
     let (interrupt, interrupted) = watch::channel(false);
     let profile = options.judging.profile();
     let target = examined(options, &runtime)?;
-    let mut wanted = runner::jobs(&all, &cases, target.as_ref(), profile);
+    let mut jobs_of_run = runner::jobs(&all, &cases, target.as_ref(), profile);
     match options.budget {
-        Some(_) => runner::most_telling_first(&mut wanted),
-        None => runner::waiting_first(&mut wanted),
+        Some(_) => runner::most_telling_first(&mut jobs_of_run),
+        None => runner::waiting_first(&mut jobs_of_run),
     }
     let plan = Plan {
-        jobs: wanted,
+        jobs: jobs_of_run,
         target,
         profile,
         deadlines: Deadlines::within(options.timeout),
@@ -107,18 +110,22 @@ fn run(
     };
     let repetition = options.expecting.repetition();
     let view = options.view();
-    let progress = Progress::new(true, view.charset);
+    let mut following = Following {
+        progress: Progress::new(!options.quiet, view.charset),
+        events,
+        max_fail: options.max_fail(),
+    };
     let mut report = runtime.block_on(async {
         let events = start(plan, repetition, interrupted);
-        follow(events, &interrupt, &progress).await
+        following.follow(events, &interrupt).await
     });
-    progress.clear();
+    let events_written = following.end();
     report.unneeded = check.unneeded(&report.records, &known);
     // After a second interrupt, cases are still running: their tasks end here. Processes that they
     // started end with the program.
     runtime.shutdown_timeout(WIND_DOWN);
 
-    let on_stdout = matches!(json, Some(JsonFile::Stdout));
+    let on_stdout = matches!(json, Some(JsonFile::Stdout)) || options.events_on_stdout();
     let more = gains.more(view.width);
     if !on_stdout {
         print(&(report::render(&report, &view) + &view.charset.fit(more)))?;
@@ -144,10 +151,11 @@ fn run(
     if let Some(new) = new_baseline {
         new.write(&report, &check, &known)?;
     }
+    events_written?;
     if report.ran_nothing() {
         output::note("error: none of the selected cases was run");
     }
-    Ok(exit(&report))
+    Ok(options.demands.exit(&report))
 }
 
 /// Says which of the scenarios no double is known to fail: that its expectations can fail one by one does
@@ -169,66 +177,6 @@ fn say_what_is_not_doubled(cases: &[Case]) {
             lacking.len(),
             lacking.join(", ")
         ));
-    }
-}
-
-/// Collects the events of a run. The first Ctrl-C asks the runner to stop, the second one does not wait
-/// for it.
-async fn follow(
-    mut events: mpsc::Receiver<RunEvent>,
-    interrupt: &watch::Sender<bool>,
-    progress: &Progress,
-) -> Report {
-    let mut report = Report::default();
-    let mut unexpected = 0;
-    let mut asked = false;
-    // Without a handler, a signal ends the process at once, which is acceptable.
-    let mut listening = true;
-    // One future for all iterations, so a signal that arrives between two of them is not lost.
-    let mut signal = std::pin::pin!(end_wanted());
-    loop {
-        tokio::select! {
-            event = events.recv() => match event {
-                None => break,
-                Some(event) => {
-                    if let RunEvent::Finished(record) = &event {
-                        unexpected += usize::from(
-                            record.verdict.is_unexpected() || record.verdict == Verdict::Error
-                        );
-                    }
-                    report.take(event);
-                    progress.show(&report, unexpected);
-                }
-            },
-            caught = signal.as_mut(), if listening => match caught {
-                Err(_) => listening = false,
-                Ok(()) if asked => {
-                    report.interrupted = true;
-                    break;
-                }
-                Ok(()) => {
-                    asked = true;
-                    signal.set(end_wanted());
-                    interrupt.send_replace(true);
-                    output::note("finishing running cases; press Ctrl-C again to stop now");
-                }
-            },
-        }
-    }
-    report
-}
-
-/// The exit code of a run. A proven deviation outweighs an incomplete run.
-fn exit(report: &Report) -> Exit {
-    let tally = report.tally();
-    if tally.unexpected() > 0 || !report.breaches.is_empty() || !report.unneeded.is_empty() {
-        Exit::Unexpected
-    } else if tally.open() > 0 || !report.trouble.is_empty() || report.partial() {
-        Exit::Environment
-    } else if report.ran_nothing() {
-        Exit::NothingSelected
-    } else {
-        Exit::Expected
     }
 }
 
@@ -264,8 +212,23 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", env = "S2SPEC_JSON")]
     json: Option<PathBuf>,
 
+    /// Also write each event of the run as a line of JSON while it goes; `-` prints them instead of the table
+    #[arg(long, value_name = "FILE", env = "S2SPEC_EVENTS")]
+    events: Option<PathBuf>,
+
     #[command(flatten)]
     out: out::Where,
+
+    /// Stop after this many unexpected results; what is running is finished
+    #[arg(long, value_name = "N", env = "S2SPEC_MAX_FAIL")]
+    max_fail: Option<NonZeroUsize>,
+
+    /// Stop after the first unexpected result: `--max-fail 1`
+    #[arg(long, conflicts_with = "max_fail", env = "S2SPEC_FAIL_FAST", value_parser = FalseyValueParser::new())]
+    fail_fast: bool,
+
+    #[command(flatten)]
+    demands: Demands,
 
     /// Time limit for each case
     #[arg(long, value_name = "SECONDS", default_value = DEFAULT_TIMEOUT,
@@ -303,9 +266,17 @@ pub(super) struct Options {
     )]
     color: Color,
 
-    /// Print every unexpected case in full
-    #[arg(short, long, env = "S2SPEC_VERBOSE", value_parser = FalseyValueParser::new())]
-    verbose: bool,
+    /// Print whole stanzas with their namespaces in transcripts, however long
+    #[arg(long, env = "S2SPEC_FULL", value_parser = FalseyValueParser::new())]
+    full: bool,
+
+    /// Print every unexpected case in full; `-vv` also prints their whole transcripts
+    #[arg(short, long, env = "S2SPEC_VERBOSE", action = ArgAction::Count, value_parser = verbosity)]
+    verbose: u8,
+
+    /// Print only what is unexpected, and the counts
+    #[arg(short, long, conflicts_with = "verbose", env = "S2SPEC_QUIET", value_parser = FalseyValueParser::new())]
+    quiet: bool,
 }
 
 /// Arguments of `run`.
@@ -357,10 +328,34 @@ impl Options {
         View {
             width: output::width(),
             charset: output::charset(),
-            verbose: self.verbose,
+            verbose: self.verbose > 0,
+            quiet: self.quiet,
             transcripts: self.transcripts,
+            transcript: match (self.full, self.transcripts || self.verbose > 1) {
+                (true, _) => Transcript::Full,
+                (false, true) => Transcript::Whole,
+                (false, false) => Transcript::End,
+            },
             rerun: self.rerun(),
         }
+    }
+
+    fn max_fail(&self) -> Option<NonZeroUsize> {
+        self.max_fail
+            .or_else(|| self.fail_fast.then_some(NonZeroUsize::MIN))
+    }
+
+    fn events_on_stdout(&self) -> bool {
+        self.events.as_deref() == Some(Path::new("-"))
+    }
+}
+
+/// How often `-v` is given; variables may also say whether.
+fn verbosity(text: &str) -> Result<u8, String> {
+    match text {
+        "" | "false" | "no" | "off" => Ok(0),
+        "true" | "yes" | "on" => Ok(1),
+        number => number.parse().map_err(|_| "expected 0, 1 or 2".to_owned()),
     }
 }
 

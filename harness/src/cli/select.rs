@@ -1,27 +1,39 @@
 //! From ids on the command line to cases.
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use strum::VariantArray as _;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::str::FromStr;
+
+use clap::builder::FalseyValueParser;
 
 use super::error::CliError;
 use super::policy::Policies;
 use super::suite::{Files, Suite};
+use super::words::words;
+use super::{out, saved_file};
 use crate::case::{Case, Tag};
 use crate::cause::with_causes;
 use crate::matrix::{Selection, SelectionError};
-use crate::requirement::Registry;
+use crate::requirement::{Level, Registry};
 
 /// Where to look for requirements that are not there.
 pub(super) const ELSEWHERE: &str =
     "(`s2spec coverage` shows all areas, and `--requirements` reads your own)";
+/// The largest file of ids.
+const LARGEST_LIST: u64 = 1 << 24;
 
 /// The selection of cases.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Wanted {
-    /// Case ids, prefixes or globs (`policies`, 'personas/row07/**', '**/inbound'), or ids of
-    /// requirements and known bugs (TLS-06, B05) [default: all cases]
+    /// Case ids, prefixes or globs (`policies`, 'personas/row07/**', '**/inbound'), ids of
+    /// requirements and known bugs (TLS-06, B05), or `@FILE` with one of these in each line
+    /// [default: all cases]
     #[arg(value_name = "ID")]
     ids: Vec<String>,
+
+    /// Leave out these cases; takes what selects cases, and can be repeated
+    #[arg(long, value_name = "ID", env = "S2SPEC_SKIP", value_delimiter = ',')]
+    skip: Vec<String>,
 
     /// Only run cases with this tag; repeat it for cases with any of the tags
     #[arg(
@@ -29,14 +41,67 @@ pub(super) struct Wanted {
         value_name = "TAG",
         env = "S2SPEC_TAG",
         value_delimiter = ',',
-        value_parser = tags()
+        value_parser = words::<Tag>()
     )]
     tags: Vec<Tag>,
+
+    /// Only run cases that judge a requirement of this level; repeat it for several levels
+    #[arg(
+        long = "level",
+        value_name = "LEVEL",
+        env = "S2SPEC_LEVEL",
+        value_delimiter = ',',
+        value_parser = words::<Level>()
+    )]
+    levels: Vec<Level>,
+
+    /// Only run what the last run did not see end as expected: failures, errors, and what it did not get to
+    #[arg(long, conflicts_with = "ids", env = "S2SPEC_FAILED", value_parser = FalseyValueParser::new())]
+    failed: bool,
+
+    /// Only run one part of the selected cases, such as `2/4`: the second of four. `merge` puts the
+    /// reports of all parts together
+    #[arg(long, value_name = "K/N", env = "S2SPEC_SHARD")]
+    shard: Option<Shard>,
 }
 
-fn tags() -> impl TypedValueParser<Value = Tag> {
-    let words = Tag::VARIANTS.iter().map(|tag| <&str>::from(*tag));
-    PossibleValuesParser::new(words).map(|word| word.parse().expect("it is one of these words"))
+/// One part of several.
+#[derive(Clone, Copy, Debug)]
+struct Shard {
+    /// Counted from 0.
+    part: usize,
+    of: usize,
+}
+
+impl FromStr for Shard {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let numbers = text.split_once('/').and_then(|(part, of)| {
+            let (part, of): (usize, usize) = (part.parse().ok()?, of.parse().ok()?);
+            (1..=of).contains(&part).then_some((part, of))
+        });
+        let (part, of) =
+            numbers.ok_or("expected the number of a part and of all parts, such as 2/4")?;
+        Ok(Self { part: part - 1, of })
+    }
+}
+
+impl Shard {
+    /// The cases of this part. Those of one scenario, or of one policy and partner, stay together, because they
+    /// may have a control in common.
+    fn of(self, cases: Vec<&Case>) -> Vec<&Case> {
+        let family = |case: &Case| match case.scenario() {
+            Some(scenario) => scenario.file.clone(),
+            None => format!("{} {}", case.row.number(), case.partner.name),
+        };
+        let mut families: BTreeMap<String, usize> = BTreeMap::new();
+        let of_part = |case: &&Case| {
+            let next = families.len();
+            *families.entry(family(case)).or_insert(next) % self.of == self.part
+        };
+        cases.into_iter().filter(of_part).collect()
+    }
 }
 
 impl Wanted {
@@ -44,37 +109,118 @@ impl Wanted {
     pub(super) fn one(id: &str) -> Self {
         Self {
             ids: vec![id.to_owned()],
-            tags: Vec::new(),
+            ..Self::default()
         }
+    }
+
+    /// The same with the ids that files name.
+    ///
+    /// # Errors
+    /// When a file cannot be read or names nothing, or when nothing failed.
+    pub(super) fn read(&self) -> Result<Self, CliError> {
+        let mut read = self.clone();
+        if self.failed {
+            read.ids = failed()?;
+        }
+        for ids in [&mut read.ids, &mut read.skip] {
+            let mut all = Vec::new();
+            for id in ids.drain(..) {
+                match id.strip_prefix('@') {
+                    Some(file) => all.extend(listed(file.as_ref())?),
+                    None => all.push(id),
+                }
+            }
+            *ids = all;
+        }
+        Ok(read)
     }
 
     /// Exactly the selected cases among all.
     ///
     /// # Errors
-    /// When an id is malformed or selects nothing, or when no case has the tag.
+    /// When an id is malformed or selects nothing, or when nothing is left.
     pub(super) fn among<'a>(
         &self,
         all: &'a [Case],
         registry: &Registry,
     ) -> Result<Vec<&'a Case>, CliError> {
-        among(all, registry, &self.ids, &self.tags)
+        let selected = self.selection(registry);
+        let selected = selected.and_then(|selection| selection.select(all));
+        let selected = selected.map(|cases| match self.shard {
+            Some(shard) => shard.of(cases),
+            None => cases,
+        });
+        selected.map_err(|error| match &error {
+            SelectionError::Syntax { .. } => CliError::Usage(with_causes(&error)),
+            SelectionError::Unknown { .. } => {
+                CliError::NothingSelected(format!("{error} (`s2spec list` shows all ids)"))
+            }
+            SelectionError::NoEntry(_) => CliError::NothingSelected(format!("{error} {ELSEWHERE}")),
+            SelectionError::Untested { .. }
+            | SelectionError::Untagged { .. }
+            | SelectionError::NoLevel { .. }
+            | SelectionError::AllSkipped => CliError::NothingSelected(error.to_string()),
+        })
+    }
+
+    fn selection(&self, registry: &Registry) -> Result<Selection, SelectionError> {
+        let selection = Selection::new(&self.ids, registry)?.tagged(&self.tags);
+        let selection = selection.of_levels(&self.levels, registry);
+        selection.skipping(&self.skip, registry)
     }
 
     /// The cases of those parts of the suite that may contain selected ones. If nothing matches, all
-    /// are loaded, for an error that names similar ids.
+    /// are loaded, for an error that names similar ids; and so they are where some are skipped, because what
+    /// skips none is a mistake.
     pub(super) fn parts(&self, suite: &Suite) -> Vec<Case> {
         let registry = &suite.catalogue.registry;
-        match Selection::new(&self.ids, registry) {
-            Ok(selection) => {
+        match self.selection(registry) {
+            Ok(selection) if self.skip.is_empty() => {
                 let parts = suite.parts(&selection);
                 match self.among(&parts, registry) {
                     Ok(_) => parts,
                     Err(_) => suite.all(),
                 }
             }
-            Err(_) => suite.all(),
+            Ok(_) | Err(_) => suite.all(),
         }
     }
+}
+
+/// The lines of a file that are neither empty nor comments.
+fn listed(file: &Path) -> Result<Vec<String>, CliError> {
+    let name = file.display();
+    let text = saved_file::read(file, LARGEST_LIST, "a list of ids")?;
+    let lines = text.lines().map(str::trim);
+    let ids: Vec<String> = lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect();
+    if ids.is_empty() {
+        return Err(CliError::NothingSelected(format!("{name} names no case")));
+    }
+    Ok(ids)
+}
+
+/// The cases of the last run that did not end as expected.
+fn failed() -> Result<Vec<String>, CliError> {
+    let file = out::last();
+    if !file.is_file() {
+        return Err(CliError::NothingSelected(format!(
+            "there is no report of an earlier run ({})",
+            file.display()
+        )));
+    }
+    let saved = saved_file::report(&file)?;
+    let wrong = saved.cases.iter().filter(|case| case.is_unexpected());
+    let ids: Vec<String> = wrong.map(|case| case.id.clone()).collect();
+    if ids.is_empty() {
+        return Err(CliError::NothingSelected(format!(
+            "nothing failed in the last run ({})",
+            file.display()
+        )));
+    }
+    Ok(ids)
 }
 
 /// Where cases come from.
@@ -107,26 +253,51 @@ impl Sources {
     }
 }
 
-/// The cases selected by ids and tags; all by default.
-///
-/// # Errors
-/// When an id is malformed or selects nothing, or when no case has the tag.
-pub(super) fn among<'a>(
-    all: &'a [Case],
-    registry: &Registry,
-    ids: &[String],
-    tags: &[Tag],
-) -> Result<Vec<&'a Case>, CliError> {
-    let selection = Selection::new(ids, registry);
-    let selected = selection.and_then(|selection| selection.tagged(tags).select(all));
-    selected.map_err(|error| match &error {
-        SelectionError::Syntax { .. } => CliError::Usage(with_causes(&error)),
-        SelectionError::Unknown { .. } => {
-            CliError::NothingSelected(format!("{error} (`s2spec list` shows all ids)"))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matrix::cases;
+    use simulated_partners::persona::builtin;
+
+    #[test]
+    fn the_parts_are_the_whole_and_about_as_large() {
+        let all = cases(&builtin());
+        let registry = Registry::builtin();
+        let part = |text: &str| {
+            let wanted = Wanted {
+                shard: Some(text.parse().expect("a part")),
+                ..Wanted::default()
+            };
+            let selected = wanted.among(&all, registry).expect("some");
+            selected
+                .iter()
+                .map(|case| case.id.clone())
+                .collect::<Vec<_>>()
+        };
+        let parts = [part("1/3"), part("2/3"), part("3/3")];
+        let mut together = parts.concat();
+        together.sort();
+        let mut ids: Vec<String> = all.iter().map(|case| case.id.clone()).collect();
+        ids.sort();
+        assert_eq!(together, ids);
+        for part in parts {
+            assert!(part.len() * 4 > all.len(), "{}", part.len());
         }
-        SelectionError::NoEntry(_) => CliError::NothingSelected(format!("{error} {ELSEWHERE}")),
-        SelectionError::Untested { .. } | SelectionError::Untagged { .. } => {
-            CliError::NothingSelected(error.to_string())
+        for wrong in ["0/3", "4/3", "3", "a/b", ""] {
+            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
         }
-    })
+    }
+
+    #[test]
+    fn lists_of_ids_have_comments_and_are_not_empty() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("ids");
+        std::fs::write(&file, "# mine\n\npolicies/row07\n  policies/row08 \n")
+            .expect("it is writable");
+        let wanted = Wanted::one(&format!("@{}", file.display()));
+        let read = wanted.read().expect("a list");
+        assert_eq!(read.ids, ["policies/row07", "policies/row08"]);
+        std::fs::write(&file, "# nothing\n").expect("it is writable");
+        assert!(wanted.read().is_err());
+    }
 }

@@ -22,6 +22,7 @@ use simulated_partners::tls::TlsOptions;
 use super::error::{CliError, Exit};
 use super::{Color, logging, output};
 use crate::report::describe_offer;
+use crate::subject::remote::authority_at;
 use crate::transcript::{Detail, line, telling};
 
 /// Options of `serve`.
@@ -74,6 +75,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", env = "S2SPEC_CA")]
     ca: Option<PathBuf>,
 
+    /// Keep the CA: its key is in this file, its certificate in that of `--ca`; both are made if they are missing
+    #[arg(long, value_name = "FILE", requires = "ca", env = "S2SPEC_CA_KEY")]
+    ca_key: Option<PathBuf>,
+
     /// PEM file with CA certificates that the partner trusts; EXTERNAL needs your server's CA
     #[arg(long, value_name = "FILE", env = "S2SPEC_TRUST")]
     trust: Option<PathBuf>,
@@ -113,10 +118,14 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let persona = find(&args.persona)?;
     let domain = domain(&args.domain)?;
     let target_domain = self::domain(&args.target_domain)?;
-    let authority = Authority::new(args.seed);
+    let authority = match (&args.ca, &args.ca_key) {
+        (Some(certificate), Some(key)) => authority_at(certificate, key, args.seed)
+            .map_err(|e| CliError::environment("cannot use the authority", e))?,
+        _ => Authority::new(args.seed),
+    };
     let roots = trust(&authority, args.trust.as_deref())?;
     let pem = authority.root_pem();
-    if let Some(file) = &args.ca {
+    if let (Some(file), None) = (&args.ca, &args.ca_key) {
         std::fs::write(file, &pem)
             .map_err(|e| CliError::environment(format!("cannot write {}", file.display()), e))?;
     }

@@ -1,5 +1,6 @@
 //! The value of `--target`: a built-in server, or a target file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -61,6 +62,23 @@ impl FromStr for Chosen {
 }
 
 impl Chosen {
+    /// A target by a name that a project gave to its file, or as usual.
+    ///
+    /// # Errors
+    /// When there is no such target, with the nearest names.
+    pub(super) fn named(text: &str, files: &BTreeMap<String, PathBuf>) -> Result<Self, String> {
+        if let Some(file) = files.get(text) {
+            return Ok(Self::File(file.clone()));
+        }
+        text.parse().map_err(|error: String| match files.len() {
+            0 => error,
+            _ => {
+                let names: Vec<&str> = files.keys().map(String::as_str).collect();
+                format!("{error}; s2spec.toml names {}", names.join(", "))
+            }
+        })
+    }
+
     fn names() -> impl Iterator<Item = &'static str> {
         [REFERENCE]
             .into_iter()

@@ -111,28 +111,20 @@ fn every_option_of_run_has_a_variable() {
 #[test]
 fn an_unknown_id_selects_nothing_and_the_nearest_is_named() {
     let all = built_in();
-    let error = select::among(
-        &all,
-        Registry::builtin(),
-        &["personas/row07/gogle-talk/inbound".to_owned()],
-        &[],
-    );
-    let error = error.unwrap_err();
+    let error = select::Wanted::one("personas/row07/gogle-talk/inbound");
+    let error = error.among(&all, Registry::builtin()).unwrap_err();
     assert_eq!(error.exit(), Exit::NothingSelected);
     assert!(
         error.chain().contains("personas/row07/google-talk/inbound"),
         "{error}"
     );
-    let error =
-        select::among(&all, Registry::builtin(), &["personas/[".to_owned()], &[]).unwrap_err();
+    let error = select::Wanted::one("personas/[")
+        .among(&all, Registry::builtin())
+        .unwrap_err();
     assert_eq!(error.exit(), Exit::Usage);
-    let found = select::among(
-        &all,
-        Registry::builtin(),
-        &["personas/row07/google-talk/*".to_owned()],
-        &[],
-    )
-    .unwrap();
+    let found = select::Wanted::one("personas/row07/google-talk/*")
+        .among(&all, Registry::builtin())
+        .unwrap();
     assert_eq!(found.len(), 2);
 }
 
@@ -247,7 +239,9 @@ fn explanation_says_what_why_and_how_to_run_it() {
         "personas/row03/authority-silent/outbound",
         "policies/row06/row01/outbound",
     ] {
-        let found = select::among(&all, Registry::builtin(), &[id.to_owned()], &[]).unwrap();
+        let found = select::Wanted::one(id)
+            .among(&all, Registry::builtin())
+            .unwrap();
         let text = explain::text(found[0], &all, Judging::default(), &Rerun::default(), 80);
         let text = anstream::adapter::strip_str(&text).to_string();
         insta::assert_snapshot!(id.replace('/', "-"), text);

@@ -322,7 +322,9 @@ fn unselected(error: &SelectionError) -> (Exit, String) {
         SelectionError::NoEntry(_)
         | SelectionError::Unknown { .. }
         | SelectionError::Untested { .. }
-        | SelectionError::Untagged { .. } => Exit::NothingSelected,
+        | SelectionError::Untagged { .. }
+        | SelectionError::NoLevel { .. }
+        | SelectionError::AllSkipped => Exit::NothingSelected,
     };
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
     failed(exit, &format!("{error}{}", cause.unwrap_or_default()))

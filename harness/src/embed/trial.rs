@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::cli::output;
 use crate::record::{Record, RunEvent};
-use crate::report;
+use crate::report::{self, Transcript};
 use crate::transcript::printable;
 use crate::verdict::Verdict;
 
@@ -137,7 +137,7 @@ impl Bench {
             &command,
             output::width(),
             charset,
-            false,
+            Transcript::End,
         ))
     }
 }

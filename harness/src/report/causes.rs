@@ -70,7 +70,7 @@ pub(super) fn failures(causes: &[Cause], report: &Report, view: &View, out: &mut
                 &view.rerun.command(id),
                 view.width,
                 view.charset,
-                view.transcripts,
+                view.transcript,
             ));
         }
         out.push('\n');

@@ -20,6 +20,17 @@ use crate::transcript::{Detail, line, printable, telling};
 const TAIL: usize = 16;
 const LABEL: usize = 12;
 
+/// How much of a transcript is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transcript {
+    /// Its end, each event in a line of the terminal.
+    End,
+    /// Every event, in a line of the terminal.
+    Whole,
+    /// Every event with all of its text.
+    Full,
+}
+
 /// The command that runs a case again in the same way.
 #[derive(Clone, Debug, Default)]
 pub struct Rerun {
@@ -46,7 +57,7 @@ pub(crate) fn block(
     rerun: &str,
     width: usize,
     charset: Charset,
-    whole_transcript: bool,
+    shown: Transcript,
 ) -> String {
     let mark = Mark::of(record);
     let case = &record.result.case;
@@ -103,7 +114,7 @@ pub(crate) fn block(
     }
     field("wire", &record.result.wire);
     if has_transcript(record) {
-        out.push_str(&transcript(record, width, whole_transcript));
+        out.push_str(&transcript(record, width, shown));
     }
     // Never wrapped, so it can be copied.
     let _ = writeln!(out, "  {:<LABEL$}{}", "rerun", rerun.bold());
@@ -142,10 +153,10 @@ fn broken(record: &Record) -> Vec<String> {
 }
 
 /// The end of a transcript, or all of it, of each partner, and what was asked of DNS.
-pub(super) fn transcript(record: &Record, width: usize, whole: bool) -> String {
-    let mut out = section("", &record.result.events, width, whole);
+pub(super) fn transcript(record: &Record, width: usize, shown: Transcript) -> String {
+    let mut out = section("", &record.result.events, width, shown);
     for (name, events) in &record.result.further {
-        out.push_str(&section(&format!(" of `{name}`"), events, width, whole));
+        out.push_str(&section(&format!(" of `{name}`"), events, width, shown));
     }
     for (index, query) in record.result.queries.iter().enumerate() {
         let label = if index == 0 { "DNS" } else { "" };
@@ -154,17 +165,17 @@ pub(super) fn transcript(record: &Record, width: usize, whole: bool) -> String {
     out
 }
 
-fn section(whose: &str, events: &[Event], width: usize, whole: bool) -> String {
+fn section(whose: &str, events: &[Event], width: usize, shown: Transcript) -> String {
     let mut out = String::new();
     let told: Vec<(usize, &Event)> = events
         .iter()
         .enumerate()
         .filter(|(_, event)| telling(event))
         .collect();
-    let skipped = if whole {
-        0
-    } else {
-        told.len().saturating_sub(TAIL)
+    let (skipped, detail) = match shown {
+        Transcript::End => (told.len().saturating_sub(TAIL), columns(width)),
+        Transcript::Whole => (0, columns(width)),
+        Transcript::Full => (0, Detail::Full),
     };
     let whose = printable(whose);
     let _ = match skipped {
@@ -173,10 +184,15 @@ fn section(whose: &str, events: &[Event], width: usize, whole: bool) -> String {
         n => writeln!(out, "  transcript{whose}  ({n} events before)"),
     };
     for (index, event) in &told[skipped..] {
-        let text = line(index + 1, event, Detail::Columns(width.saturating_sub(4)));
+        let text = line(index + 1, event, detail);
         let _ = writeln!(out, "    {text}");
     }
     out
+}
+
+/// Below its heading.
+fn columns(width: usize) -> Detail {
+    Detail::Columns(width.saturating_sub(4))
 }
 
 /// `  name        text`, indented below the text.

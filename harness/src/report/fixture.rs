@@ -6,7 +6,7 @@ use std::time::Duration;
 use simulated_partners::event::Method;
 use simulated_partners::persona::{self, Certificate, Persona, Tls};
 
-use super::{Charset, Report, Rerun, View};
+use super::{Charset, Report, Rerun, Transcript, View};
 use crate::baseline::BaselineCheck;
 use crate::case::{Case, Direction, Script, Set, Setting};
 use crate::expectation::{Allowed, End, Expectation, Reason};
@@ -302,7 +302,9 @@ pub(crate) fn view(width: usize, charset: Charset) -> View {
         width,
         charset,
         verbose: false,
+        quiet: false,
         transcripts: false,
+        transcript: Transcript::End,
         rerun: Rerun {
             options: vec!["--seed 7".to_owned()],
         },

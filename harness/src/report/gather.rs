@@ -34,6 +34,8 @@ pub struct Report {
     pub elapsed: Duration,
     /// Whether the run was interrupted, so results are partial.
     pub interrupted: bool,
+    /// Whether the run was ended because enough had failed, so results are partial.
+    pub enough: bool,
     /// Whether the run has ended.
     pub ended: bool,
 }
@@ -78,7 +80,7 @@ impl Report {
 
     /// Whether some results are missing.
     pub fn partial(&self) -> bool {
-        self.interrupted || !self.ended || self.records.len() < self.cases
+        self.interrupted || self.enough || !self.ended || self.records.len() < self.cases
     }
 
     /// Whether the run ended and no selected case was run: the target can run none of them, or there was no

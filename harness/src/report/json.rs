@@ -1,11 +1,11 @@
 //! The JSON report. Sorted, and byte for byte the same each time except for `times`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use serde::Serialize;
 use simulated_partners::persona::{Deviations, Offer};
 
+use super::events::micros;
 use super::gather::{Blamed, Report, Tally};
 use super::requirements::{Shown, Standing, requirements};
 use super::words::reason_text;
@@ -33,6 +33,8 @@ struct Document<'a> {
     /// Whether results are missing because the run was interrupted or the harness failed.
     partial: bool,
     interrupted: bool,
+    /// Whether the run stopped because as much had failed as it was to see.
+    enough: bool,
     /// The number of rounds.
     rounds: u32,
     summary: Summary,
@@ -179,6 +181,7 @@ pub fn to_json(report: &Report) -> Result<String, serde_json::Error> {
         seed: report.seed,
         partial: report.partial() || verdicts.not_run > 0,
         interrupted: report.interrupted,
+        enough: report.enough,
         rounds: report.rounds,
         summary: Summary {
             selected: report.cases,
@@ -295,8 +298,4 @@ fn timings(timings: &Timings) -> TimingsReport {
         delayed: timings.delayed,
         total: micros(timings.total),
     }
-}
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

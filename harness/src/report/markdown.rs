@@ -138,7 +138,7 @@ fn requirements(saved: &Saved, out: &mut String) {
 }
 
 /// Text of the tool's own files, in which nothing is markup.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let mut out = String::new();
     for c in printable(text).chars() {
         if "\\`*_{}[]<>#|!&~".contains(c) {
@@ -150,7 +150,7 @@ fn plain(text: &str) -> String {
 }
 
 /// Text that a server may have written: code, in a cell of a table.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let text = printable(text).replace('|', "\\|");
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);

@@ -5,14 +5,20 @@
 
 mod areas;
 mod causes;
+mod compare;
+pub mod diff;
+mod events;
+mod explanation;
 mod failure;
 mod gather;
+mod github;
 mod grid;
 mod html;
 mod json;
 mod junit;
 mod mark;
 mod markdown;
+pub mod merge;
 mod paragraph;
 mod progress;
 mod repetition;
@@ -22,10 +28,13 @@ mod shown;
 mod terminal;
 mod words;
 
-pub use failure::Rerun;
+pub use compare::to_comparison;
+pub use events::to_event_line;
 pub(crate) use failure::block as failure;
 pub(crate) use failure::wrapped as field;
+pub use failure::{Rerun, Transcript};
 pub use gather::{Blamed, Repeating, Report, Tally};
+pub use github::to_annotations;
 pub use html::to_html;
 pub use json::{SCHEMA, to_json};
 pub use junit::to_junit;

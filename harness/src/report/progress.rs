@@ -1,6 +1,6 @@
 //! A progress bar on standard error, if it is a terminal.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -11,10 +11,12 @@ use super::mark::Charset;
 /// Frames per second; more would slow down the run.
 const REDRAWS_PER_SECOND: u8 = 15;
 
-/// Shows the progress of a run. Hidden unless standard error is a terminal and `CI` is not set.
+/// Shows the progress of a run: as a bar if standard error is a terminal and `CI` is not set, else in lines.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
+    /// Whether it says how far the run is in lines, because there is no terminal for a bar.
+    lines: bool,
 }
 
 impl Progress {
@@ -36,7 +38,19 @@ impl Progress {
         if shown {
             bar.enable_steady_tick(Duration::from_millis(250));
         }
-        Self { bar }
+        Self {
+            bar,
+            lines: wanted && !shown,
+        }
+    }
+
+    /// Says in a line how far the run is, where there is no bar.
+    pub fn beat(&self, report: &Report, unexpected: usize, elapsed: Duration) {
+        if self.lines {
+            let line = beat(report, unexpected, elapsed);
+            // If nobody listens, the run goes on.
+            let _ = writeln!(std::io::stderr(), "{line}");
+        }
     }
 
     /// Shows the current state.
@@ -56,5 +70,33 @@ impl Progress {
     /// Removes the bar.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// `after 20 s: 1204 of 6625 cases, 3 unexpected`.
+fn beat(report: &Report, unexpected: usize, elapsed: Duration) -> String {
+    let done = report.repeating.map_or(report.records.len(), |r| r.done);
+    let round = super::repetition::progress(report.repeating);
+    let mut line = format!(
+        "after {} s: {round}{done} of {} cases",
+        elapsed.as_secs(),
+        report.cases
+    );
+    if unexpected > 0 {
+        line.push_str(&format!(", {unexpected} unexpected"));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn a_beat_says_how_far_a_run_is() {
+        let report = fixture::report(fixture::gather(vec![fixture::failed()], true));
+        let line = beat(&report, 1, Duration::from_millis(20_400));
+        assert_eq!(line, "after 20 s: 1 of 101 cases, 1 unexpected");
     }
 }

@@ -175,6 +175,9 @@ pub struct Partner {
     pub name: String,
     /// What it is.
     pub title: String,
+    /// What it offers, by the names of a persona's file.
+    #[serde(default)]
+    pub offer: BTreeMap<String, serde_json::Value>,
 }
 
 /// What the oracle allows.
@@ -330,6 +333,24 @@ impl Case {
             (_, _, Some(reason)) => format!("refused: {reason}"),
             _ => "refused".to_owned(),
         }
+    }
+
+    /// The method that established it.
+    pub fn method(&self) -> Option<&str> {
+        self.outcome.as_ref()?.get("established")?.as_str()
+    }
+
+    /// What stands behind the heaviest finding: `demanded`, `recommended` or `unwritten`.
+    pub fn strength(&self) -> Option<&'static str> {
+        let heaviest = ["fail", "undecided", "disputed", "warn"].into_iter();
+        let mut of_weight =
+            heaviest.filter_map(|weight| self.findings.iter().find(|one| one.weight == weight));
+        let level = of_weight.next()?.clause.level.as_str();
+        Some(match level {
+            "must" => "demanded",
+            "should" | "may" => "recommended",
+            _ => "unwritten",
+        })
     }
 
     /// The part of its id that groups cases: the set of the matrix, or the area of the scenario.

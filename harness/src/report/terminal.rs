@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use owo_colors::OwoColorize as _;
 
-use super::failure::{self, Rerun, filled, wrapped};
+use super::failure::{self, Rerun, Transcript, filled, wrapped};
 use super::gather::{Report, Tally};
 use super::grid::{Grid, Heading, in_columns};
 use super::mark::{Charset, Mark};
@@ -30,8 +30,12 @@ pub struct View {
     pub charset: Charset,
     /// Prints every unexpected case in full, and lists every warning.
     pub verbose: bool,
-    /// Prints the whole transcript of every case that has one.
+    /// Prints only what is unexpected, and the counts.
+    pub quiet: bool,
+    /// Prints the transcript of every case that has one.
     pub transcripts: bool,
+    /// How much of a transcript is shown.
+    pub transcript: Transcript,
     /// The command to run a case again.
     pub rerun: Rerun,
 }
@@ -39,16 +43,20 @@ pub struct View {
 /// The whole report as text.
 pub fn render(report: &Report, view: &View) -> String {
     let mut out = String::new();
-    tables(report, view, &mut out);
+    if !view.quiet {
+        tables(report, view, &mut out);
+    }
     let causes = report.causes();
     let mut told = super::causes::at_length(&causes, view);
     told.extend(told_at_length(&unexpected_records(report), view));
     if view.transcripts {
         transcripts(report, view, &told, &mut out);
     }
-    super::causes::remarks(&causes, view, &mut out);
-    reasons(report, view, &mut out);
-    super::repetition::remarks(report, view, &mut out);
+    if !view.quiet {
+        super::causes::remarks(&causes, view, &mut out);
+        reasons(report, view, &mut out);
+        super::repetition::remarks(report, view, &mut out);
+    }
     super::causes::failures(&causes, report, view, &mut out);
     unexpected(report, view, &mut out);
     for unneeded in &report.unneeded {
@@ -257,7 +265,7 @@ fn unexpected(report: &Report, view: &View, out: &mut String) {
             &view.rerun.command(&record.result.case.id),
             view.width,
             view.charset,
-            view.transcripts,
+            view.transcript,
         ));
         out.push('\n');
     }
@@ -293,7 +301,7 @@ fn transcripts(report: &Report, view: &View, told: &BTreeSet<&str>, out: &mut St
             mark.symbol(view.charset).style(mark.colour()),
             record.result.case.id.bold()
         );
-        out.push_str(&failure::transcript(record, view.width, true));
+        out.push_str(&failure::transcript(record, view.width, view.transcript));
         out.push('\n');
     }
 }
@@ -325,10 +333,12 @@ fn summary(report: &Report, view: &View, out: &mut String) {
         }
     }
     if report.partial() {
-        let word = if report.interrupted {
-            "INTERRUPTED:"
-        } else {
-            "INCOMPLETE:"
+        let word = match report {
+            Report {
+                interrupted: true, ..
+            } => "INTERRUPTED:",
+            Report { enough: true, .. } => "STOPPED: enough has failed;",
+            _ => "INCOMPLETE:",
         };
         let text = format!(
             "{} {} of {} cases were run; these results are partial.",
@@ -359,6 +369,9 @@ fn summary(report: &Report, view: &View, out: &mut String) {
     text.push_str(&super::repetition::summary(report));
     let _ = write!(text, "; seed {}", report.seed);
     out.push_str(&filled(&text, view.width));
+    if view.quiet {
+        return;
+    }
     let strengths = super::causes::strengths(report);
     if !strengths.is_empty() {
         out.push_str(&filled(&strengths, view.width));

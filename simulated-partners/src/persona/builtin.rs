@@ -16,6 +16,11 @@ static PERSONAS: LazyLock<Vec<Persona>> = LazyLock::new(|| {
     all.collect()
 });
 
+/// Names and texts of the files of all personas, sorted by name.
+pub const fn files() -> &'static [(&'static str, &'static str)] {
+    FILES
+}
+
 /// All personas, sorted by name.
 pub fn builtin() -> Vec<Persona> {
     PERSONAS.clone()

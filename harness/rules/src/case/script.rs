@@ -173,6 +173,15 @@ pub enum Tag {
     Hostile,
 }
 
+impl Tag {
+    /// Its meaning, in a clause.
+    pub const fn says(self) -> &'static str {
+        match self {
+            Self::Hostile => "the partner attacks, or sends what only an attacker would send",
+        }
+    }
+}
+
 /// A capability of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

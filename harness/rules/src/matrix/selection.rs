@@ -1,19 +1,30 @@
 //! Selects cases by id or glob, by what they judge, and by tag.
 
+use std::collections::BTreeSet;
+
 use simulated_partners::nearest::did_you_mean;
 
 use super::guess::{is_security, nearest};
 use crate::case::{Case, Set, Tag};
 use crate::glob::Glob;
-use crate::requirement::{Entry, NoEntry, Registry};
+use crate::requirement::{Entry, Level, NoEntry, Registry};
 
 /// What to run: ids, prefixes of ids, globs, and ids of requirements and known bugs. `*` matches
 /// anything within a segment, `**` any number of segments, and a prefix selects everything below
-/// it. Tags narrow the selection. The default is everything.
+/// it. Tags, levels and what is skipped narrow the selection. The default is everything.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     wanted: Vec<Wanted>,
+    skipped: Vec<Wanted>,
     tags: Vec<Tag>,
+    levels: Option<Levels>,
+}
+
+/// Levels of requirements, and the ids of all requirements with one of them.
+#[derive(Clone, Debug)]
+struct Levels {
+    levels: Vec<Level>,
+    ids: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -66,6 +77,15 @@ pub enum SelectionError {
     /// None of the otherwise selected cases has one of the tags.
     #[error("none of these cases is tagged {}", words(tags))]
     Untagged { tags: Vec<Tag> },
+    /// None of the otherwise selected cases judges a requirement of one of the levels.
+    #[error(
+        "none of these cases judges a requirement of the level {}",
+        words(levels)
+    )]
+    NoLevel { levels: Vec<Level> },
+    /// Everything that was selected is skipped as well.
+    #[error("nothing is left: all of the selected cases are skipped")]
+    AllSkipped,
 }
 
 fn suggestion(pattern: &str, nearest: &[String]) -> String {
@@ -77,8 +97,8 @@ fn suggestion(pattern: &str, nearest: &[String]) -> String {
     }
 }
 
-fn words(tags: &[Tag]) -> String {
-    let words: Vec<String> = tags.iter().map(ToString::to_string).collect();
+fn words(of: &[impl ToString]) -> String {
+    let words: Vec<String> = of.iter().map(ToString::to_string).collect();
     words.join(" or ")
 }
 
@@ -89,11 +109,34 @@ impl Selection {
     /// When a text is not a glob, or has the form of the id of a requirement or bug that the registry does
     /// not have.
     pub fn new(texts: &[String], registry: &Registry) -> Result<Self, SelectionError> {
-        let wanted = texts.iter().map(|text| Wanted::new(text, registry));
         Ok(Self {
-            wanted: wanted.collect::<Result<_, _>>()?,
-            tags: Vec::new(),
+            wanted: all_wanted(texts, registry)?,
+            ..Self::default()
         })
+    }
+
+    /// Leaves out everything that any of the texts selects.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn skipping(
+        mut self,
+        texts: &[String],
+        registry: &Registry,
+    ) -> Result<Self, SelectionError> {
+        self.skipped = all_wanted(texts, registry)?;
+        Ok(self)
+    }
+
+    /// Keeps only cases that judge a requirement of one of the levels, if any are given.
+    #[must_use]
+    pub fn of_levels(mut self, levels: &[Level], registry: &Registry) -> Self {
+        let of_level = registry.all().filter(|row| levels.contains(&row.level));
+        self.levels = (!levels.is_empty()).then(|| Levels {
+            levels: levels.to_vec(),
+            ids: of_level.map(|row| row.id.to_string()).collect(),
+        });
+        self
     }
 
     /// Keeps only cases that have one of the tags, if any are given.
@@ -105,8 +148,28 @@ impl Selection {
 
     /// Whether a case is selected.
     pub fn contains(&self, case: &Case) -> bool {
-        let wanted = self.wanted.is_empty() || self.wanted.iter().any(|one| one.selects(case));
-        wanted && (self.tags.is_empty() || self.tags.iter().any(|tag| case.has_tag(*tag)))
+        self.names(case)
+            && self.has_tag(case)
+            && self.has_level(case)
+            && !self.skipped.iter().any(|one| one.selects(case))
+    }
+
+    fn names(&self, case: &Case) -> bool {
+        self.wanted.is_empty() || self.wanted.iter().any(|one| one.selects(case))
+    }
+
+    fn has_tag(&self, case: &Case) -> bool {
+        self.tags.is_empty() || self.tags.iter().any(|tag| case.has_tag(*tag))
+    }
+
+    fn has_level(&self, case: &Case) -> bool {
+        let judges = |ids: &BTreeSet<String>| {
+            let scenario = case.scenario();
+            scenario.is_some_and(|one| one.requirements.iter().any(|id| ids.contains(id)))
+        };
+        self.levels
+            .as_ref()
+            .is_none_or(|levels| judges(&levels.ids))
     }
 
     /// Whether a file with this text might contain selected cases with ids that start with `place`.
@@ -118,20 +181,38 @@ impl Selection {
     /// The selected cases, in the order of `all`.
     ///
     /// # Errors
-    /// When a text selects nothing, with the nearest ids, or when no selected case has a tag.
+    /// When a text selects nothing, with the nearest ids, or when the rest leaves nothing.
     pub fn select<'a>(&self, all: &'a [Case]) -> Result<Vec<&'a Case>, SelectionError> {
-        for one in &self.wanted {
+        for one in self.wanted.iter().chain(&self.skipped) {
             if !all.iter().any(|case| one.selects(case)) {
                 return Err(one.nothing(all));
             }
         }
-        let selected: Vec<&Case> = all.iter().filter(|case| self.contains(case)).collect();
-        if selected.is_empty() && !self.tags.is_empty() {
+        let mut selected: Vec<&Case> = all.iter().filter(|case| self.names(case)).collect();
+        let named = !selected.is_empty();
+        selected.retain(|case| self.has_tag(case));
+        if named && selected.is_empty() {
             let tags = self.tags.clone();
             return Err(SelectionError::Untagged { tags });
         }
+        selected.retain(|case| self.has_level(case));
+        if let (true, Some(Levels { levels, .. })) = (selected.is_empty(), &self.levels) {
+            let levels = levels.clone();
+            return Err(SelectionError::NoLevel { levels });
+        }
+        selected.retain(|case| self.contains(case));
+        if named && selected.is_empty() {
+            return Err(SelectionError::AllSkipped);
+        }
         Ok(selected)
     }
+}
+
+fn all_wanted(texts: &[String], registry: &Registry) -> Result<Vec<Wanted>, SelectionError> {
+    texts
+        .iter()
+        .map(|text| Wanted::new(text, registry))
+        .collect()
 }
 
 impl Wanted {
@@ -255,6 +336,57 @@ mod tests {
     fn nothing_given_selects_everything() {
         let all = cases(&builtin());
         assert_eq!(selected(&[]).expect("known"), all.len());
+    }
+
+    #[test]
+    fn what_is_skipped_is_left_out() {
+        let all = cases(&builtin());
+        let registry = Registry::builtin();
+        let texts = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| (*text).to_owned())
+                .collect::<Vec<_>>()
+        };
+        let left = |wanted: &[&str], skipped: &[&str]| {
+            let selection = Selection::new(&texts(wanted), registry)?;
+            let selection = selection.skipping(&texts(skipped), registry)?;
+            Ok::<_, SelectionError>(selection.select(&all)?.len())
+        };
+        assert_eq!(
+            left(&["policies/row07"], &["**/inbound"]).expect("18 are left"),
+            18
+        );
+        assert!(matches!(
+            left(&["policies/row07/**/inbound"], &["**/inbound"]),
+            Err(SelectionError::AllSkipped)
+        ));
+        assert!(matches!(
+            left(&["policies"], &["policies/row7"]),
+            Err(SelectionError::Unknown { .. })
+        ));
+    }
+
+    #[test]
+    fn cases_are_kept_by_the_level_of_what_they_judge() {
+        let all = crate::scenario::Library::builtin().cases();
+        let registry = Registry::builtin();
+        let of = |levels: &[Level]| {
+            let selection = Selection::default().of_levels(levels, registry);
+            selection.select(&all).map(|cases| cases.len())
+        };
+        let everything = of(&[]).expect("all");
+        let (must, should) = (
+            of(&[Level::Must]).expect("some"),
+            of(&[Level::Should]).expect("some"),
+        );
+        assert!(must > should && must < everything);
+        let matrix = cases(&builtin());
+        let selection = Selection::default().of_levels(&[Level::Must], registry);
+        assert!(matches!(
+            selection.select(&matrix),
+            Err(SelectionError::NoLevel { .. })
+        ));
     }
 
     #[rstest]

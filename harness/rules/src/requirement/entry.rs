@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use simulated_partners::nearest::did_you_mean;
-use strum::{Display, VariantArray};
+use strum::{Display, IntoStaticStr, VariantArray};
 
 use crate::verdict::Weight;
 
@@ -56,6 +56,7 @@ pub struct Requirement {
     Deserialize,
     Serialize,
     Display,
+    IntoStaticStr,
     VariantArray,
 )]
 #[serde(rename_all = "kebab-case")]

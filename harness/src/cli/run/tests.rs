@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::report::fixture;
+use crate::verdict::Verdict;
 
 fn args(line: &str) -> Args {
     #[derive(clap::Parser)]
@@ -33,7 +34,7 @@ fn play(events: Vec<RunEvent>) -> mpsc::Receiver<RunEvent> {
 
 #[test]
 fn failures_outweigh_errors_and_errors_outweigh_passes() {
-    let exit_of = |events| exit(&fixture::report(events));
+    let exit_of = |events| Demands::default().exit(&fixture::report(events));
     assert_eq!(exit_of(fixture::generated()), Exit::Expected);
     assert_eq!(exit_of(fixture::run(false)), Exit::Unexpected);
     let mut records = vec![fixture::failed()];
@@ -98,7 +99,7 @@ fn a_known_failure_is_no_unexpected_result_and_a_known_failure_that_is_gone_is_o
     let exit_of = |verdict| {
         let mut record = fixture::failed();
         record.verdict = verdict;
-        exit(&fixture::report(fixture::gather(vec![record], false)))
+        Demands::default().exit(&fixture::report(fixture::gather(vec![record], false)))
     };
     assert_eq!(exit_of(Verdict::Xfail), Exit::Expected);
     assert_eq!(exit_of(Verdict::Xpass), Exit::Unexpected);

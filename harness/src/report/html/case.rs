@@ -9,7 +9,9 @@ use crate::report::saved::{Case, Finding, Saved, Transcript};
 use crate::transcript::printable;
 
 pub(super) fn section(saved: &Saved) -> Markup {
-    let areas: BTreeSet<&str> = saved.cases.iter().map(Case::area).collect();
+    let all = |value: fn(&Case) -> Option<&str>| -> BTreeSet<&str> {
+        saved.cases.iter().filter_map(value).collect()
+    };
     html! {
         section #cases {
             h2 { "Cases" }
@@ -18,7 +20,10 @@ pub(super) fn section(saved: &Saved) -> Markup {
                 (choice("verdict", "Verdict", VERDICTS.iter().map(|(verdict, _)| *verdict)
                     .filter(|verdict| saved.count(verdict) > 0)))
                 (choice("direction", "Direction", ["inbound", "outbound"].into_iter()))
-                (choice("area", "Area", areas.into_iter()))
+                (choice("area", "Area", all(|case| Some(case.area())).into_iter()))
+                (choice("partner", "Partner", all(|case| Some(&case.partner.name)).into_iter()))
+                (choice("method", "Method", all(Case::method).into_iter()))
+                (choice("strength", "Clause", all(Case::strength).into_iter()))
                 button type="reset" { "Clear" }
                 output #shown aria-live="polite" { (saved.cases.len()) " cases" }
             }
@@ -44,7 +49,8 @@ fn choice<'a>(id: &str, words: &str, values: impl Iterator<Item = &'a str>) -> M
 fn block(saved: &Saved, case: &Case) -> Markup {
     html! {
         details.case id=(format!("case={}", case.id))
-            data-verdict=(case.verdict) data-direction=(case.direction) data-area=(case.area()) {
+            data-verdict=(case.verdict) data-direction=(case.direction) data-area=(case.area())
+            data-partner=(case.partner.name) data-method=[case.method()] data-strength=[case.strength()] {
             summary { (badge(&case.verdict)) " " code { (case.id) } " " span.source { (case.ended()) } }
             (body(saved, case))
         }

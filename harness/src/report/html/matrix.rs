@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
 
-use super::mark;
+use super::{badge, links, mark};
+use crate::report::explanation::explain;
 use crate::report::saved::{Case, Saved};
 
 pub(super) fn section(saved: &Saved) -> Markup {
@@ -20,6 +21,7 @@ pub(super) fn section(saved: &Saved) -> Markup {
         @if !tables.is_empty() {
             section #matrix {
                 h2 { "Matrix" }
+                (explained(saved))
                 p {
                     "A row for each partner, a column for each policy of the target. "
                     "Each cell links to its case."
@@ -28,6 +30,38 @@ pub(super) fn section(saved: &Saved) -> Markup {
                     details open[*set == "personas"] {
                         summary { (set) ", " (direction) " (" (cases.len()) " cases)" }
                         (table(set, direction, cases))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the cases have in common that failed or warned.
+fn explained(saved: &Saved) -> Markup {
+    html! {
+        @for (verdict, words) in [("fail", "failures"), ("warn", "warnings")] {
+            @let all = explain(saved, verdict);
+            @if !all.found.is_empty() || !all.rest.is_empty() {
+                h3 { "What the " (words) " have in common" }
+                ul.explained {
+                    @for one in &all.found {
+                        li {
+                            details {
+                                summary {
+                                    (badge(verdict)) " all " (one.cases.len()) ": " (one.conditions.join(" and "))
+                                }
+                                (links(&one.cases))
+                            }
+                        }
+                    }
+                    @if !all.rest.is_empty() {
+                        li {
+                            details {
+                                summary { (badge(verdict)) " " (all.rest.len()) " more, one by one" }
+                                (links(&all.rest))
+                            }
+                        }
                     }
                 }
             }

@@ -4,6 +4,7 @@
 
 mod case;
 mod matrix;
+mod target;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -30,6 +31,37 @@ const VERDICTS: [(&str, &str); 11] = [
 /// The page.
 pub fn to_html(saved: &Saved) -> String {
     let title = format!("s2spec: {}", printable(&saved.target));
+    let body = html! {
+        a.skip href="#main" { "Skip to the results" }
+        header {
+            h1 { "s2spec " span.target { (printable(&saved.target)) } }
+            (facts(saved))
+            nav aria-label="Sections" {
+                a href="#first" { "What to read first" }
+                a href="#requirements" { "Requirements" }
+                a href="#matrix" { "Matrix" }
+                a href="#cases" { "Cases" }
+            }
+        }
+        main #main {
+            (target::section(saved))
+            (whole(saved))
+            (causes(saved))
+            (requirements(saved))
+            (matrix::section(saved))
+            (case::section(saved))
+        }
+        footer {
+            "Written by " (saved.tool.name) " " (saved.tool.version) ", seed " (saved.seed) ". "
+            "Nothing in this page is loaded from elsewhere."
+        }
+        script { (PreEscaped(SCRIPT)) }
+    };
+    document(&title, &body)
+}
+
+/// A page with the style of a report, which loads nothing.
+pub(super) fn document(title: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -42,31 +74,7 @@ pub fn to_html(saved: &Saved) -> String {
                 title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                a.skip href="#main" { "Skip to the results" }
-                header {
-                    h1 { "s2spec " span.target { (printable(&saved.target)) } }
-                    (facts(saved))
-                    nav aria-label="Sections" {
-                        a href="#first" { "What to read first" }
-                        a href="#requirements" { "Requirements" }
-                        a href="#matrix" { "Matrix" }
-                        a href="#cases" { "Cases" }
-                    }
-                }
-                main #main {
-                    (whole(saved))
-                    (causes(saved))
-                    (requirements(saved))
-                    (matrix::section(saved))
-                    (case::section(saved))
-                }
-                footer {
-                    "Written by " (saved.tool.name) " " (saved.tool.version) ", seed " (saved.seed) ". "
-                    "Nothing in this page is loaded from elsewhere."
-                }
-                script { (PreEscaped(SCRIPT)) }
-            }
+            body { (body) }
         }
     };
     page.into_string()
@@ -78,7 +86,7 @@ fn mark(verdict: &str) -> &'static str {
     found.map_or("?", |(_, mark)| mark)
 }
 
-fn badge(verdict: &str) -> Markup {
+pub(super) fn badge(verdict: &str) -> Markup {
     html! {
         span class=(format!("badge v-{verdict}")) { span aria-hidden="true" { (mark(verdict)) } " " (verdict) }
     }

@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   const form = document.querySelector(".filters");
-  const fields = ["verdict", "direction", "area"].map((id) => document.getElementById(id));
+  const fields = ["verdict", "direction", "area", "partner", "method", "strength"].map((id) => document.getElementById(id));
   const text = document.getElementById("text");
   const cases = Array.from(document.querySelectorAll("details.case"));
   const words = cases.map((one) => one.textContent.toLowerCase());

@@ -59,6 +59,14 @@ pub(crate) fn authority(file: &TargetFile, seed: u64) -> io::Result<Authority> {
         write(certificate, &authority.root_pem(), 0o644)?;
         return Ok(authority);
     };
+    authority_at(certificate, key, seed)
+}
+
+/// The authority of these two files, which are written if both are missing.
+///
+/// # Errors
+/// When one is missing, or cannot be read or written; the text says which.
+pub(crate) fn authority_at(certificate: &Path, key: &Path, seed: u64) -> io::Result<Authority> {
     match (certificate.exists(), key.exists()) {
         (true, true) => Authority::from_pem(seed, &read(certificate)?, &read(key)?)
             .map_err(|error| about(certificate, error)),

@@ -1,0 +1,150 @@
+//! `s2spec cert`: a certificate for the server under test, from the lab's authority.
+
+use std::path::{Path, PathBuf};
+
+use simulated_partners::persona::{Certificate, Key};
+
+use super::error::{CliError, Exit};
+use super::{output, target};
+use crate::subject::remote::{authority_at, write_new};
+
+/// Arguments of `cert`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    /// The domains that the certificate is for; the first one names the files
+    #[arg(required = true, num_args = 1.., value_name = "NAME")]
+    names: Vec<String>,
+
+    /// The target file whose authority issues it
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["ca", "ca_key"])]
+    target: Option<PathBuf>,
+
+    /// The authority's certificate, made with its key if both are missing
+    #[arg(long, value_name = "FILE", default_value = "ca.crt")]
+    ca: PathBuf,
+
+    /// The authority's key
+    #[arg(long, value_name = "FILE", default_value = "ca.key")]
+    ca_key: PathBuf,
+
+    /// The type of the certificate's key
+    #[arg(long, value_enum, default_value_t, value_name = "TYPE")]
+    key: KeyType,
+
+    /// Folder for the certificate and its key
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    output: PathBuf,
+}
+
+/// A type of key.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum KeyType {
+    /// ECDSA on P-256
+    #[default]
+    P256,
+    /// RSA with 2048 bits
+    Rsa2048,
+    /// Ed25519
+    Ed25519,
+}
+
+impl From<KeyType> for Key {
+    fn from(key: KeyType) -> Self {
+        match key {
+            KeyType::P256 => Self::P256,
+            KeyType::Rsa2048 => Self::Rsa2048,
+            KeyType::Ed25519 => Self::Ed25519,
+        }
+    }
+}
+
+/// Issues the certificate and writes it with its key.
+pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
+    let names: Vec<&str> = args.names.iter().map(String::as_str).collect();
+    for name in &names {
+        check(name)?;
+    }
+    let (certificate, key) = match &args.target {
+        Some(path) => {
+            let file = target::read(path, true)?;
+            let key = file.ca.key.clone().ok_or_else(|| {
+                CliError::Usage(format!(
+                    "{} names no `key` of its authority, so that it issues certificates in a run alone",
+                    path.display()
+                ))
+            })?;
+            (file.ca.certificate, key)
+        }
+        None => (args.ca.clone(), args.ca_key.clone()),
+    };
+    let authority = authority_at(&certificate, &key, 0)
+        .map_err(|e| CliError::environment("cannot use the authority", e))?;
+    let identity = authority.issue(&names, Certificate::Good, args.key.into());
+    let identity = identity
+        .ok_or_else(|| CliError::environment("cannot issue it", "the authority made nothing"))?;
+    let file = |extension: &str| args.output.join(format!("{}.{extension}", names[0]));
+    write(&file("key"), &identity.key_pem(), 0o600)?;
+    write(&file("crt"), &identity.chain_pem(), 0o644)?;
+    output::note(&format!(
+        "{} and {} are for {}; they come from {}",
+        file("crt").display(),
+        file("key").display(),
+        names.join(", "),
+        certificate.display()
+    ));
+    Ok(Exit::Expected)
+}
+
+/// A name that can be in a certificate, and the name of a file.
+fn check(name: &str) -> Result<(), CliError> {
+    let good = |c: char| c.is_ascii_alphanumeric() || ".-_*".contains(c);
+    if !name.is_empty()
+        && name.len() < 254
+        && name.chars().all(good)
+        && !name.starts_with(['.', '-'])
+    {
+        return Ok(());
+    }
+    Err(CliError::Usage(format!(
+        "{name:?} is no domain; expected one such as chat.example, non-ASCII ones as A-labels (xn--…)"
+    )))
+}
+
+fn write(path: &Path, text: &str, mode: u32) -> Result<(), CliError> {
+    write_new(path, text, mode).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => CliError::Usage(format!(
+            "{} is there already and stays as it is; --output names another folder",
+            path.display()
+        )),
+        _ => CliError::environment(format!("cannot write {}", path.display()), error),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_certificates_come_from_one_authority_and_none_is_overwritten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let args = |name: &str| Args {
+            names: vec![name.to_owned()],
+            target: None,
+            ca: folder.path().join("ca.crt"),
+            ca_key: folder.path().join("ca.key"),
+            key: KeyType::P256,
+            output: folder.path().to_owned(),
+        };
+        command(&args("a.example")).expect("it is issued");
+        let ca = std::fs::read(folder.path().join("ca.crt")).expect("it was made");
+        command(&args("b.example")).expect("it is issued, too");
+        assert_eq!(
+            std::fs::read(folder.path().join("ca.crt")).expect("it is there"),
+            ca
+        );
+        let again = command(&args("a.example")).expect_err("it is there");
+        assert_eq!(again.exit(), Exit::Usage);
+        let wrong = command(&args("../a")).expect_err("it is no domain");
+        assert_eq!(wrong.exit(), Exit::Usage);
+    }
+}

@@ -1,0 +1,206 @@
+//! `s2spec explain` for what reports print beside ids of cases: rules, policies, personas, verdicts, methods,
+//! areas and tags.
+
+use owo_colors::OwoColorize as _;
+use simulated_partners::persona::Persona;
+use strum::VariantArray as _;
+
+use super::deviations;
+use crate::case::{Direction, Tag};
+use crate::cli::policy::PolicyName;
+use crate::oracle::{self, Profile};
+use crate::outcome::Method;
+use crate::policy::PolicyNumber;
+use crate::report::{describe_offer, describe_policy, field};
+use crate::requirement::Registry;
+use crate::verdict::Verdict;
+
+/// The explanation of a term; `None` if it is none.
+pub(super) fn explain(
+    term: &str,
+    personas: &[Persona],
+    registry: &Registry,
+    profile: Profile,
+    width: usize,
+) -> Option<String> {
+    let lines = of_rule(term)
+        .or_else(|| of_policy(term, profile))
+        .or_else(|| of_persona(term, personas))
+        .or_else(|| of_verdict(term))
+        .or_else(|| of_method(term))
+        .or_else(|| of_tag(term))
+        .or_else(|| of_area(term, registry))?;
+    let mut out = format!("{}\n\n", term.bold());
+    for (name, text) in lines {
+        out.push_str(&field(name, &text, width));
+    }
+    Some(out)
+}
+
+type Lines = Vec<(&'static str, String)>;
+
+fn of_rule(term: &str) -> Option<Lines> {
+    let rule = oracle::rule(term)?;
+    let direction = match term.starts_with("in.") {
+        true => Direction::Inbound,
+        false => Direction::Outbound,
+    };
+    Some(vec![
+        ("rule", rule.says.to_owned()),
+        ("clause", rule.clause.to_owned()),
+        (
+            "table",
+            format!("{direction}: the first rule that fits a case decides it"),
+        ),
+        ("its cases", format!("s2spec list --long | grep '{term}$'")),
+    ])
+}
+
+/// `row07` or `required/optional/on`. A bare number is no term.
+fn of_policy(term: &str, profile: Profile) -> Option<Lines> {
+    let row = match term.parse::<u8>() {
+        Ok(_) => return None,
+        Err(_) => term.parse::<PolicyName>().ok()?.0,
+    };
+    let policy = row.policy();
+    let methods: Vec<String> = policy
+        .methods(profile.mode)
+        .iter()
+        .map(|one| one.to_string())
+        .collect();
+    let mut lines = vec![
+        ("policy", format!("number {}, {policy}", row.number())),
+        ("meaning", describe_policy(&policy)),
+        (
+            "methods",
+            match methods.is_empty() {
+                true => "none: nothing can be established".to_owned(),
+                false => methods.join(", "),
+            },
+        ),
+    ];
+    lines.extend(policy.note().text().map(|note| ("note", note.to_owned())));
+    lines.push((
+        "its cases",
+        format!("s2spec list 'personas/{0}' 'policies/{0}'", row.label()),
+    ));
+    Some(lines)
+}
+
+fn of_persona(term: &str, personas: &[Persona]) -> Option<Lines> {
+    let persona = personas.iter().find(|one| one.name == term)?;
+    let mut lines = vec![
+        ("persona", persona.title.clone()),
+        ("offers", describe_offer(&persona.offer)),
+    ];
+    lines.extend(persona.seen_in.clone().map(|seen| ("seen in", seen)));
+    lines.extend(
+        deviations(&persona.facts)
+            .into_iter()
+            .map(|one| ("deviates", one.to_owned())),
+    );
+    lines.push(("its cases", format!("s2spec list '**/{term}/*'")));
+    lines.push(("its file", format!("s2spec dump {term}")));
+    Some(lines)
+}
+
+fn of_verdict(term: &str) -> Option<Lines> {
+    let verdict = Verdict::VARIANTS
+        .iter()
+        .find(|one| one.to_string() == term)?;
+    Some(vec![("verdict", verdict.says().to_owned())])
+}
+
+fn of_method(term: &str) -> Option<Lines> {
+    let method = Method::ALL.iter().find(|one| one.to_string() == term)?;
+    let says = match method {
+        Method::SaslTls => "SASL EXTERNAL under TLS: the partner is who its certificate says",
+        Method::TlsDialback => {
+            "dialback under TLS: the stream is encrypted, and the partner's server confirms a key"
+        }
+        Method::TcpDialback => {
+            "dialback in clear: the partner's server confirms a key, and anybody can read the stream"
+        }
+    };
+    let policies = PolicyNumber::all().filter(|row| {
+        row.policy()
+            .methods(Profile::default().mode)
+            .iter()
+            .any(|one| one == *method)
+    });
+    let policies: Vec<String> = policies.map(|row| row.number().to_string()).collect();
+    Some(vec![
+        ("method", says.to_owned()),
+        ("policies", policies.join(", ")),
+    ])
+}
+
+fn of_tag(term: &str) -> Option<Lines> {
+    let tag = Tag::VARIANTS.iter().find(|one| one.to_string() == term)?;
+    Some(vec![
+        ("tag", tag.says().to_owned()),
+        ("its cases", format!("s2spec list --tag {term}")),
+    ])
+}
+
+fn of_area(term: &str, registry: &Registry) -> Option<Lines> {
+    let area = registry
+        .areas()
+        .iter()
+        .find(|one| one.folder == term || one.code == term)?;
+    Some(vec![
+        ("area", area.title.clone()),
+        (
+            "judges",
+            format!(
+                "{}-01 and on: s2spec coverage --area {}",
+                area.code, area.folder
+            ),
+        ),
+        ("its cases", format!("s2spec list {}", area.folder)),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use simulated_partners::persona::builtin;
+
+    use super::*;
+
+    #[test]
+    fn whatever_a_report_prints_is_explained() {
+        for term in [
+            "in.3.no-tls",
+            "row07",
+            "required/optional/on",
+            "google-talk",
+            "undecided",
+            "tls-dialback",
+            "hostile",
+            "dialback-keys",
+        ] {
+            let text = explain(
+                term,
+                &builtin(),
+                Registry::builtin(),
+                Profile::default(),
+                80,
+            );
+            let text = text.unwrap_or_else(|| panic!("{term}"));
+            insta::assert_snapshot!(
+                term.replace('/', "-"),
+                anstream::adapter::strip_str(&text).to_string()
+            );
+        }
+        for term in ["7", "no-such-thing", ""] {
+            let text = explain(
+                term,
+                &builtin(),
+                Registry::builtin(),
+                Profile::default(),
+                80,
+            );
+            assert_eq!(text, None, "{term}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Several reports of the same cases as one HTML page, a column for each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use maud::{Markup, html};
+
+use super::html::{badge, document};
+use super::saved::{Case, Saved};
+use crate::transcript::printable;
+
+/// The page.
+pub fn to_comparison(reports: &[Saved]) -> String {
+    let mut cases: BTreeMap<&str, Vec<Option<&Case>>> = BTreeMap::new();
+    for (at, report) in reports.iter().enumerate() {
+        for case in &report.cases {
+            let row = cases
+                .entry(&case.id)
+                .or_insert_with(|| vec![None; reports.len()]);
+            row[at] = Some(case);
+        }
+    }
+    let (different, alike): (Vec<_>, Vec<_>) = cases.iter().partition(|(_, row)| differ(row));
+    let body = html! {
+        header {
+            h1 { "s2spec: " (reports.len()) " targets side by side" }
+            p.facts { (different.len()) " cases end differently, " (alike.len()) " alike." }
+            nav aria-label="Sections" {
+                a href="#summary" { "Summary" }
+                a href="#requirements" { "Requirements" }
+                a href="#different" { "Cases that differ" }
+                a href="#alike" { "Cases alike" }
+            }
+        }
+        main #main {
+            (summary(reports))
+            (requirements(reports))
+            (section(reports, "different", "Cases that differ", &different))
+            (section(reports, "alike", "Cases alike", &alike))
+        }
+    };
+    document("s2spec: targets side by side", &body)
+}
+
+/// Whether the same case ended differently where it was run.
+fn differ(row: &[Option<&Case>]) -> bool {
+    let ends: BTreeSet<(&str, String)> = row
+        .iter()
+        .map(|case| {
+            case.map_or(("", String::new()), |case| {
+                (case.verdict.as_str(), case.ended())
+            })
+        })
+        .collect();
+    ends.len() > 1
+}
+
+fn columns(reports: &[Saved], first: &str) -> Markup {
+    html! {
+        thead { tr {
+            th scope="col" { (first) }
+            @for report in reports { th scope="col" { (printable(&report.target)) } }
+        } }
+    }
+}
+
+fn summary(reports: &[Saved]) -> Markup {
+    let counts = [
+        "pass",
+        "warn",
+        "fail",
+        "disputed",
+        "undecided",
+        "error",
+        "unsupported",
+        "not-run",
+    ];
+    html! {
+        section #summary {
+            h2 { "Summary" }
+            div.wide tabindex="0" role="region" aria-label="Summary" {
+                table {
+                    (columns(reports, "verdict"))
+                    tbody { @for verdict in counts {
+                        tr {
+                            th scope="row" { (badge(verdict)) }
+                            @for report in reports { td.number { (report.count(verdict)) } }
+                        }
+                    } }
+                }
+            }
+        }
+    }
+}
+
+/// The requirements that do not stand alike.
+fn requirements(reports: &[Saved]) -> Markup {
+    let mut all: BTreeMap<&str, (String, Vec<&str>)> = BTreeMap::new();
+    for (at, report) in reports.iter().enumerate() {
+        for one in &report.requirements {
+            let clause = || format!("{} ({}, {})", one.text, one.source, one.level);
+            let (_, row) = all
+                .entry(&one.id)
+                .or_insert_with(|| (clause(), vec![""; reports.len()]));
+            row[at] = &one.standing;
+        }
+    }
+    all.retain(|_, (_, row)| row.iter().collect::<BTreeSet<_>>().len() > 1);
+    html! {
+        section #requirements {
+            h2 { "Requirements that stand differently (" (all.len()) ")" }
+            div.wide tabindex="0" role="region" aria-label="Requirements" {
+                table {
+                    (columns(reports, "requirement"))
+                    tbody { @for (id, (clause, row)) in &all {
+                        tr {
+                            th scope="row" title=(clause) { (id) }
+                            @for standing in row { td { (standing) } }
+                        }
+                    } }
+                }
+            }
+        }
+    }
+}
+
+fn section(
+    reports: &[Saved],
+    id: &str,
+    title: &str,
+    cases: &[(&&str, &Vec<Option<&Case>>)],
+) -> Markup {
+    let mut areas: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    for (case, row) in cases {
+        let area = case.split('/').next().unwrap_or_default();
+        areas.entry(area).or_default().push((case, row));
+    }
+    html! {
+        section id=(id) {
+            h2 { (title) " (" (cases.len()) ")" }
+            @for (area, cases) in &areas {
+                details open[id == "different"] {
+                    summary { (area) " (" (cases.len()) ")" }
+                    div.wide tabindex="0" role="region" aria-label=(area) {
+                        table {
+                            (columns(reports, "case"))
+                            tbody { @for (case, row) in cases {
+                                tr {
+                                    th scope="row" { code { (case) } }
+                                    @for cell in row.iter() { td { (cell_of(*cell)) } }
+                                }
+                            } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn cell_of(case: Option<&Case>) -> Markup {
+    html! {
+        @match case {
+            None => span.source { "not run" },
+            Some(case) => span title=(printable(&case.why)) { (badge(&case.verdict)) " " span.source { (case.ended()) } },
+        }
+    }
+}

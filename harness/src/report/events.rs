@@ -1,0 +1,119 @@
+//! The events of a run as data, a line each, while it goes.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::outcome::Outcome;
+use crate::record::RunEvent;
+use crate::verdict::Verdict;
+
+/// The version of the format. It increases when a field changes its meaning or is removed.
+const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum Line<'a> {
+    Started {
+        schema: u32,
+        tool: &'static str,
+        version: &'static str,
+        target: &'a str,
+        cases: usize,
+        controls: usize,
+        seed: u64,
+    },
+    Case {
+        id: &'a str,
+        verdict: Verdict,
+        why: &'a str,
+        outcome: Option<&'a Outcome>,
+        /// In microseconds.
+        took_us: u64,
+    },
+    Repeating {
+        round: u32,
+        of: Option<u32>,
+        done: usize,
+    },
+    Breach {
+        text: &'a str,
+    },
+    Trouble {
+        text: &'a str,
+    },
+    Ended {
+        elapsed_us: u64,
+        rounds: u32,
+        interrupted: bool,
+    },
+}
+
+/// One event as JSON in one line, with its end.
+///
+/// # Errors
+/// When a value has no JSON form, which is a bug in the harness.
+pub fn to_event_line(event: &RunEvent) -> Result<String, serde_json::Error> {
+    let line = match event {
+        RunEvent::Started {
+            target,
+            cases,
+            controls,
+            seed,
+        } => Line::Started {
+            schema: SCHEMA,
+            tool: "s2spec",
+            version: env!("CARGO_PKG_VERSION"),
+            target,
+            cases: *cases,
+            controls: *controls,
+            seed: *seed,
+        },
+        RunEvent::Finished(record) => Line::Case {
+            id: &record.result.case.id,
+            verdict: record.verdict,
+            why: &record.why,
+            outcome: record.result.judged_outcome(),
+            took_us: micros(record.result.timings.total),
+        },
+        RunEvent::Repeating { round, of, done } => Line::Repeating {
+            round: *round,
+            of: *of,
+            done: *done,
+        },
+        RunEvent::Breach(text) => Line::Breach { text },
+        RunEvent::Trouble(text) => Line::Trouble { text },
+        RunEvent::Ended {
+            elapsed,
+            rounds,
+            interrupted,
+        } => Line::Ended {
+            elapsed_us: micros(*elapsed),
+            rounds: *rounds,
+            interrupted: *interrupted,
+        },
+    };
+    let mut text = serde_json::to_string(&line)?;
+    text.push('\n');
+    Ok(text)
+}
+
+pub(super) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn each_event_is_an_object_in_a_line() {
+        let mut text = String::new();
+        for event in fixture::gather(vec![fixture::failed()], true) {
+            text += &to_event_line(&event).expect("it has a JSON form");
+        }
+        text += &to_event_line(&RunEvent::Breach("nothing is\nreturned".to_owned())).expect("too");
+        insta::assert_snapshot!(text);
+    }
+}
