@@ -261,7 +261,8 @@ impl Connection<'_> {
         stop: &mut watch::Receiver<bool>,
     ) -> Result<Option<Due>, Flow> {
         let mut due = None;
-        for action in self.machine.handle(input) {
+        let mut actions = self.machine.handle(input).into_iter();
+        while let Some(action) = actions.next() {
             match action {
                 Action::Observe(what) => {
                     if let Err(Overflow) = self.shared.recorder.record(self.connection, what) {
@@ -308,19 +309,14 @@ impl Connection<'_> {
                         asker.send(answer);
                     }
                 }
-                Action::Close => {
+                end @ (Action::Close | Action::Cut | Action::Reset) => {
                     self.drain(stop).await;
-                    self.socket.close().await;
-                    return Err(Flow::Over);
-                }
-                Action::Cut => {
-                    self.drain(stop).await;
-                    self.socket.cut().await;
-                    return Err(Flow::Over);
-                }
-                Action::Reset => {
-                    self.drain(stop).await;
-                    self.socket.reset();
+                    match end {
+                        Action::Close => self.socket.close().await,
+                        Action::Cut => self.socket.cut().await,
+                        _ => self.socket.reset(),
+                    }
+                    self.raise_all(actions);
                     return Err(Flow::Over);
                 }
             }
@@ -329,6 +325,15 @@ impl Connection<'_> {
             self.drain(stop).await;
         }
         Ok(due)
+    }
+
+    /// Raises the signals among what is left to do where a connection has ended.
+    fn raise_all(&self, left: impl Iterator<Item = Action>) {
+        for action in left {
+            if let Action::Raise { name, value, .. } = action {
+                self.shared.board.raise(name, value);
+            }
+        }
     }
 
     /// Carries out a step that is due between two writes.

@@ -143,6 +143,14 @@ pub enum Signal<'a> {
 }
 
 impl Do {
+    /// Whether nothing can be sent after it.
+    pub const fn ends_sending(&self) -> bool {
+        matches!(
+            self,
+            Self::Close | Self::CloseTcp | Self::Reset | Self::ShutdownWrite
+        )
+    }
+
     /// Whether nothing can follow it at the same point.
     pub const fn is_last(&self) -> bool {
         match self {

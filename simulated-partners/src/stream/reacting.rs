@@ -111,9 +111,19 @@ impl Machine {
     fn run(&mut self, mut list: List) {
         let persona = Arc::clone(&self.config.persona);
         let actions = &persona.reactions[list.reaction].actions;
+        let mut announced = None;
         while let Some(action) = actions.get(list.next) {
             list.next += 1;
-            match self.act(action, &list) {
+            announced = match action {
+                Do::Raise(_) | Do::Capture(_) => announced.or(Some(self.actions.len())),
+                _ if action.ends_sending() => announced,
+                _ => None,
+            };
+            let next = self.act(action, &list);
+            if let (true, Some(since)) = (action.ends_sending(), announced) {
+                self.raise_behind(since);
+            }
+            match next {
                 Next::On => {}
                 Next::Pause(wake) => return self.pause(list, wake),
                 Next::Later(name) => {
@@ -247,6 +257,21 @@ impl Machine {
             value,
             after_sent: self.script.sends,
         });
+    }
+
+    /// Signals raised just before the end of a stream come behind it: who waits for one may rely on the end.
+    fn raise_behind(&mut self, since: usize) {
+        let late = self.actions.split_off(since);
+        let (raised, others): (Vec<_>, Vec<_>) = late
+            .into_iter()
+            .partition(|action| matches!(action, Action::Raise { .. }));
+        self.actions.extend(others);
+        for mut action in raised {
+            if let Action::Raise { after_sent, .. } = &mut action {
+                *after_sent = true;
+            }
+            self.actions.push(action);
+        }
     }
 
     /// Starts the handshake in the natural role. Earlier plaintext input is lost.

@@ -216,6 +216,33 @@ fn texts_know_the_stream_the_scenario_and_the_board() {
     hand.has_said("Raise { name: \"mine\", value: \"i1\", after_sent: false }");
 }
 
+/// Who waits for a signal that announces an end may rely on the end.
+#[test]
+fn a_signal_before_an_end_is_raised_behind_it() {
+    for (end, wanted) in [
+        ("'close'", "→ </stream>"),
+        ("'close-tcp'", "Cut"),
+        ("'reset'", "Reset"),
+        ("'shutdown-write'", "ShutWrite"),
+    ] {
+        let list = format!("{{ raise = 'over' }}, {end}");
+        let mut hand = Hand::dialling(&clear(), &[("when = 'features-received'", &list)]);
+        hand.told(HEADER).told("<stream:features/>");
+        let at = |word: &str| hand.said.iter().rposition(|line| line.starts_with(word));
+        let (raised, ended) = (at("Raise {"), at(wanted));
+        assert!(
+            raised > ended && ended.is_some(),
+            "{}",
+            hand.said.join("\n")
+        );
+        hand.has_said("Raise { name: \"over\", value: \"\", after_sent: true }");
+    }
+    let list = "{ raise = 'begun' }, { send = '<a/>' }, 'close'";
+    let mut hand = Hand::dialling(&clear(), &[("when = 'features-received'", list)]);
+    hand.told(HEADER).told("<stream:features/>");
+    hand.has_said("Raise { name: \"begun\", value: \"\", after_sent: false }");
+}
+
 #[test]
 fn a_text_is_kept_as_the_key_that_a_secret_makes_of_it() {
     let mut hand = Hand::dialling(
