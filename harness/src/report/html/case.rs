@@ -8,13 +8,22 @@ use super::{VERDICTS, badge};
 use crate::report::saved::{Case, Finding, Saved, Transcript};
 use crate::transcript::printable;
 
+/// The number of cases of each cause, and of each verdict without one, that are shown with a transcript. All
+/// transcripts of a target that fails everywhere would be more than a browser takes.
+const WITH_TRANSCRIPT: usize = 5;
+
 pub(super) fn section(saved: &Saved) -> Markup {
+    let told = with_transcript(saved);
     let all = |value: fn(&Case) -> Option<&str>| -> BTreeSet<&str> {
         saved.cases.iter().filter_map(value).collect()
     };
     html! {
         section #cases {
             h2 { "Cases" }
+            p.source {
+                "To run a case again: " code { "s2spec run ID --seed " (saved.seed) } ". "
+                "Transcripts that are not here are in report.json."
+            }
             form.filters role="search" aria-label="Filter the cases" {
                 label { "Text " input #text type="search" placeholder="id, partner or words"; }
                 (choice("verdict", "Verdict", VERDICTS.iter().map(|(verdict, _)| *verdict)
@@ -28,10 +37,28 @@ pub(super) fn section(saved: &Saved) -> Markup {
                 output #shown aria-live="polite" { (saved.cases.len()) " cases" }
             }
             div #list {
-                @for case in &saved.cases { (block(saved, case)) }
+                @for case in &saved.cases { (block(saved, case, told.contains(case.id.as_str()))) }
             }
         }
     }
+}
+
+/// The clearest cases of each cause, and some that have none.
+fn with_transcript(saved: &Saved) -> BTreeSet<&str> {
+    let of_causes = saved.causes.iter();
+    let of_causes = of_causes.flat_map(|cause| cause.cases.iter().take(WITH_TRANSCRIPT));
+    let mut told: BTreeSet<&str> = of_causes.map(String::as_str).collect();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for case in &saved.cases {
+        let has_cause = matches!(case.verdict.as_str(), "fail" | "warn" | "disputed");
+        let count = counts.entry(&case.verdict).or_default();
+        // Passes have one only if it was asked for.
+        if !has_cause && (case.verdict == "pass" || *count < 10 * WITH_TRANSCRIPT) {
+            *count += 1;
+            told.insert(&case.id);
+        }
+    }
+    told
 }
 
 fn choice<'a>(id: &str, words: &str, values: impl Iterator<Item = &'a str>) -> Markup {
@@ -46,18 +73,18 @@ fn choice<'a>(id: &str, words: &str, values: impl Iterator<Item = &'a str>) -> M
     }
 }
 
-fn block(saved: &Saved, case: &Case) -> Markup {
+fn block(saved: &Saved, case: &Case, with_transcript: bool) -> Markup {
     html! {
         details.case id=(format!("case={}", case.id))
             data-verdict=(case.verdict) data-direction=(case.direction) data-area=(case.area())
             data-partner=(case.partner.name) data-method=[case.method()] data-strength=[case.strength()] {
             summary { (badge(&case.verdict)) " " code { (case.id) } " " span.source { (case.ended()) } }
-            (body(saved, case))
+            (body(saved, case, with_transcript))
         }
     }
 }
 
-fn body(saved: &Saved, case: &Case) -> Markup {
+fn body(saved: &Saved, case: &Case, with_transcript: bool) -> Markup {
     let dialback = if case.policy.dialback { "on" } else { "off" };
     let times = saved.times.cases.get(&case.id);
     html! {
@@ -67,7 +94,7 @@ fn body(saved: &Saved, case: &Case) -> Markup {
                 dt { "Judges" } dd { (scenario.requirements.join(", ")) }
                 @if !scenario.bugs.is_empty() { dt { "Known bugs" } dd { (scenario.bugs.join(", ")) } }
             }
-            @if !case.why.is_empty() { dt { "Why" } dd { (printable(&case.why)) } }
+            @if !case.why.is_empty() && case.why != "as allowed" { dt { "Why" } dd { (printable(&case.why)) } }
             dt { "Target" } dd {
                 "policy " (case.row) ": TLS " (case.policy.tls) ", SASL " (case.policy.sasl) ", dialback " (dialback)
             }
@@ -80,12 +107,14 @@ fn body(saved: &Saved, case: &Case) -> Markup {
             }
             @if !case.wire.is_empty() { dt { "Wire" } dd { code { (printable(&case.wire)) } } }
             @if let Some(times) = times { dt { "Time" } dd { (milliseconds(times.total)) } }
-            dt { "Again" } dd { code { "s2spec run " (case.id) " --seed " (saved.seed) } }
+            @if case.verdict != "pass" && case.verdict != "unsupported" {
+                dt { "Again" } dd { code { "s2spec run " (case.id) " --seed " (saved.seed) } }
+            }
         }
         @if !case.findings.is_empty() {
             ul.findings { @for one in &case.findings { (finding(one)) } }
         }
-        @for transcript in &case.transcript { (chart(transcript)) }
+        @if with_transcript { @for transcript in &case.transcript { (chart(transcript)) } }
         @if !case.queries.is_empty() {
             p { "Asked of DNS:" }
             ul { @for query in &case.queries { li { code { (printable(query)) } } } }

@@ -65,9 +65,10 @@ fn tls_versions(wire: &str) -> impl Iterator<Item = &str> {
 fn offered(wire: &str) -> impl Iterator<Item = &str> {
     let units = wire.split(' ').filter(|word| word.starts_with("T:"));
     let lists = units.filter_map(|unit| Some(unit.split_once("features[")?.1.split_once(']')?.0));
-    lists
-        .flat_map(|list| list.split(','))
-        .filter(|word| !word.is_empty())
+    let words = lists.flat_map(|list| list.split(','));
+    // A mark says that it is required.
+    let words = words.map(|word| word.trim_end_matches('!'));
+    words.filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
