@@ -140,7 +140,7 @@ fn a_correct_file_has_no_mistakes() {
 #[case(
     "{ send = \"{unit}\" }",
     "{ raise = \"delivered\" }",
-    "`delivered` is raised by the bench itself",
+    "`delivered` is raised by s2spec itself",
     "choose another name"
 )]
 #[case(

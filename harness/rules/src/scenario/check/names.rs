@@ -109,7 +109,7 @@ impl Check<'_> {
                 {
                     self.tell(
                         &format!("{path}.do.{number}"),
-                        format!("`{name}` is raised by the bench itself"),
+                        format!("`{name}` is raised by s2spec itself"),
                         "choose another name",
                     );
                 }
