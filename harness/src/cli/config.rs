@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Command};
@@ -17,7 +18,7 @@ use super::target::Chosen;
 /// The name of the file, in the current folder or one above it.
 const NAME: &str = "s2spec.toml";
 /// The variable that names another file, or none if it is empty.
-const VARIABLE: &str = "S2SPEC_CONFIG";
+const VARIABLE: &str = "S2SPEC_PROJECT";
 /// The commands whose options the file sets.
 const COMMANDS: [&str; 6] = ["run", "list", "explain", "doctor", "coverage", "check"];
 /// Options of a single run, which a file cannot sensibly set.
@@ -30,6 +31,14 @@ const OF_ONE_RUN: [&str; 7] = [
     "json",
     "events",
 ];
+
+/// Whether a command line is of a command whose options the file sets.
+pub(super) fn is_for(arguments: &[OsString]) -> bool {
+    let Some(first) = arguments.get(1).and_then(|word| word.to_str()) else {
+        return true;
+    };
+    first.starts_with('-') || COMMANDS.contains(&first)
+}
 
 /// What the file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

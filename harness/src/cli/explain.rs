@@ -2,7 +2,6 @@
 
 mod term;
 
-use owo_colors::OwoColorize as _;
 use simulated_partners::persona::{
     AuthorityFact, Deviations, ExternalFact, StarttlsFact, StreamFact,
 };
@@ -10,6 +9,7 @@ use simulated_partners::reaction::Do;
 
 use super::error::{CliError, Exit};
 use super::judging::Judging;
+use super::sheet::Sheet;
 use super::{output, requirement, select};
 use crate::case::{Case, Direction, Set};
 use crate::case::{Scenario, Script};
@@ -18,7 +18,7 @@ use crate::judge::WANTED;
 use crate::matrix::control_of;
 use crate::oracle::{self, allowed, second_opinions};
 use crate::outcome::Method;
-use crate::report::{Rerun, describe_direction, describe_offer, describe_policy, field};
+use crate::report::{Rerun, describe_direction, describe_offer, describe_policy};
 
 /// Options of `explain`.
 #[derive(Debug, clap::Args)]
@@ -28,6 +28,10 @@ pub(super) struct Args {
     #[arg(value_name = "ID")]
     id: String,
 
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+
     #[command(flatten)]
     sources: select::Sources,
 
@@ -36,18 +40,26 @@ pub(super) struct Args {
 }
 
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
+    let sheet = found(args)?;
+    if args.json {
+        let text = serde_json::to_string_pretty(&sheet)
+            .map_err(|e| CliError::environment("cannot write the explanation as JSON", e))?;
+        output::print(&(text + "\n"))?;
+    } else {
+        output::show(sheet.render(output::width()))?;
+    }
+    Ok(Exit::Expected)
+}
+
+fn found(args: &Args) -> Result<Sheet, CliError> {
     let suite = args.sources.read()?;
     let registry = &suite.catalogue.registry;
-    if let Some(text) = requirement::explain(&args.id, registry, suite.library(), output::width())?
-    {
-        output::show(text)?;
-        return Ok(Exit::Expected);
+    if let Some(sheet) = requirement::explain(&args.id, registry, suite.library())? {
+        return Ok(sheet);
     }
     let (personas, profile) = (suite.catalogue.personas(), args.judging.profile());
-    let width = output::width();
-    if let Some(text) = term::explain(&args.id, personas, registry, profile, width) {
-        output::show(text)?;
-        return Ok(Exit::Expected);
+    if let Some(sheet) = term::explain(&args.id, personas, registry, profile) {
+        return Ok(sheet);
     }
     let wanted = select::Wanted::one(&args.id);
     let all = wanted.parts(&suite);
@@ -63,24 +75,17 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let rerun = Rerun {
         options: [args.sources.options(), args.judging.options()].concat(),
     };
-    output::show(text(case, &all, args.judging, &rerun, output::width()))?;
-    Ok(Exit::Expected)
+    Ok(of_case(case, &all, args.judging, &rerun))
 }
 
 /// The whole explanation.
-pub(super) fn text(
-    case: &Case,
-    all: &[Case],
-    judging: Judging,
-    rerun: &Rerun,
-    width: usize,
-) -> String {
+pub(super) fn of_case(case: &Case, all: &[Case], judging: Judging, rerun: &Rerun) -> Sheet {
     let profile = judging.profile();
     let policy = case.row.policy();
     let partner = &case.partner;
     let allowed = allowed(case, profile);
-    let mut out = format!("{}\n\n", case.id.bold());
-    let mut say = |name: &str, text: &str| out.push_str(&field(name, text, width));
+    let mut sheet = Sheet::new(&case.id);
+    let mut say = |name: &str, text: &str| sheet.say(name, text);
 
     say("what", &story(case));
     say(
@@ -92,7 +97,7 @@ pub(super) fn text(
         ),
     );
     if let Some(note) = policy.note().text() {
-        say("", note);
+        say("set to", note);
     }
     say("methods", &methods(policy.methods(profile.mode).iter()));
     say("partner", &format!("{}: {}", partner.name, partner.title));
@@ -100,8 +105,8 @@ pub(super) fn text(
         say("seen in", seen);
     }
     say("offers", &describe_offer(&partner.offer));
-    for (index, deviation) in deviations(&partner.facts).iter().enumerate() {
-        say(if index == 0 { "deviates" } else { "" }, deviation);
+    for deviation in deviations(&partner.facts) {
+        say("deviates", deviation);
     }
     say("direction", describe_direction(case.direction));
     if let Some(scenario) = case.scenario() {
@@ -120,8 +125,7 @@ pub(super) fn text(
             let name = match (index, expectation.allowed.len()) {
                 (0, 1) => "allowed",
                 (0, _) => "expected",
-                (1, _) => "or also",
-                _ => "",
+                _ => "or also",
             };
             say(name, &format!("{allowed}: {}", meaning(&allowed.end)));
         }
@@ -147,12 +151,8 @@ pub(super) fn text(
             &format!("{control} has to get through in the same run"),
         );
     }
-    out.push_str(&format!(
-        "  {:<12}{}\n",
-        "run it",
-        rerun.command(&case.id).bold()
-    ));
-    out
+    say("run it", &format!("$ {}", rerun.command(&case.id)));
+    sheet
 }
 
 /// The scenario of a case and what it judges.

@@ -4,11 +4,13 @@ mod domains;
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
+
 use super::error::{CliError, Exit};
 use super::judging::Judging;
 use super::target::Tested;
 use super::{output, select};
-use crate::case::Case;
+use crate::case::{Case, Direction, Set};
 use crate::expectation::Expectation;
 use crate::oracle::allowed;
 use crate::report::allowed_text;
@@ -28,8 +30,8 @@ pub(super) struct Args {
     #[arg(long, conflicts_with = "long")]
     domains: bool,
 
-    /// Print them as JSON
-    #[arg(long, requires = "domains")]
+    /// Print the cases, or the domains, as JSON
+    #[arg(long, conflicts_with = "long")]
     json: bool,
 
     #[command(flatten)]
@@ -49,11 +51,46 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let chosen = wanted.among(&all, &suite.catalogue.registry)?;
     let text = if args.domains {
         domains::listed(args, &all, &chosen)?
+    } else if args.json {
+        data(args, &chosen)?
     } else {
         ids(args, &chosen)
     };
     output::print(&text)?;
     Ok(Exit::Expected)
+}
+
+/// A case as data.
+#[derive(Serialize)]
+struct Listed<'a> {
+    id: &'a str,
+    set: Set,
+    row: u8,
+    direction: Direction,
+    partner: &'a str,
+    title: &'a str,
+    requirements: &'a [String],
+    /// What the oracle allows; null where a scenario decides.
+    allowed: Option<Expectation>,
+}
+
+fn data(args: &Args, chosen: &[&Case]) -> Result<String, CliError> {
+    let cases: Vec<Listed<'_>> = chosen
+        .iter()
+        .map(|case| Listed {
+            id: &case.id,
+            set: case.set,
+            row: case.row.number(),
+            direction: case.direction,
+            partner: &case.partner.name,
+            title: &case.script.title,
+            requirements: case.requirements(),
+            allowed: allowed(case, args.judging.profile()),
+        })
+        .collect();
+    let text = serde_json::to_string_pretty(&cases)
+        .map_err(|e| CliError::environment("cannot write the cases as JSON", e))?;
+    Ok(text + "\n")
 }
 
 fn ids(args: &Args, chosen: &[&Case]) -> String {

@@ -35,6 +35,7 @@ mod run;
 mod saved_file;
 mod select;
 mod serve;
+mod sheet;
 mod signal;
 mod suite;
 mod target;
@@ -158,9 +159,12 @@ impl Cli {
     fn parsed(
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Result<Self, clap::Error>, CliError> {
-        let command = Self::command();
-        let command = config::Config::find(&command)?.apply(command);
-        let matches = command.try_get_matches_from(understood(arguments));
+        let arguments: Vec<OsString> = understood(arguments).into_iter().collect();
+        let mut command = Self::command();
+        if config::is_for(&arguments) {
+            command = config::Config::find(&command)?.apply(command);
+        }
+        let matches = command.try_get_matches_from(arguments);
         Ok(matches.and_then(|matches| Self::from_arg_matches(&matches)))
     }
 }

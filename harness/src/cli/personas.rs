@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use owo_colors::OwoColorize as _;
+use serde::Serialize;
+use simulated_partners::persona::{Deviations, Offer, Persona};
 
 use super::error::{CliError, Exit};
 use super::output;
@@ -16,6 +18,9 @@ pub(super) struct Args {
     /// Also print what each offers and where it was seen
     #[arg(short, long)]
     long: bool,
+    /// Print them as JSON
+    #[arg(long, conflicts_with = "long")]
+    json: bool,
     /// Also read personas from this folder or file; repeat it for several
     #[arg(long, value_name = "PATH", env = "S2SPEC_PERSONAS")]
     personas: Vec<PathBuf>,
@@ -30,6 +35,9 @@ fn shown(args: &Args) -> Result<String, CliError> {
     let files = Files::default().with_personas(&args.personas);
     let suite = files.read()?;
     let personas = suite.catalogue.personas();
+    if args.json {
+        return data(personas);
+    }
     let widest = personas.iter().map(|one| one.name.chars().count()).max();
     let column = widest.unwrap_or_default() + 2;
     let mut out = String::new();
@@ -50,6 +58,30 @@ fn shown(args: &Args) -> Result<String, CliError> {
     Ok(out)
 }
 
+/// A persona as data.
+#[derive(Serialize)]
+struct Shown<'a> {
+    name: &'a str,
+    title: &'a str,
+    seen_in: Option<&'a str>,
+    offer: &'a Offer,
+    facts: &'a Deviations,
+}
+
+fn data(personas: &[Persona]) -> Result<String, CliError> {
+    let shown = personas.iter().map(|one| Shown {
+        name: &one.name,
+        title: &one.title,
+        seen_in: one.seen_in.as_deref(),
+        offer: &one.offer,
+        facts: &one.facts,
+    });
+    let shown: Vec<Shown<'_>> = shown.collect();
+    let text = serde_json::to_string_pretty(&shown)
+        .map_err(|e| CliError::environment("cannot write the personas as JSON", e))?;
+    Ok(text + "\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +94,7 @@ mod tests {
         std::fs::write(folder.path().join("shy.toml"), shy).unwrap();
         let args = |personas| Args {
             long: true,
+            json: false,
             personas,
         };
         let text = shown(&args(vec![folder.path().to_owned()])).unwrap();

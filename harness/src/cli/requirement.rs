@@ -1,11 +1,9 @@
 //! `s2spec explain` for a requirement or a bug.
 
-use owo_colors::OwoColorize as _;
-
 use super::error::CliError;
 use super::select::ELSEWHERE;
+use super::sheet::Sheet;
 use crate::coverage::{Coverage, Covering};
-use crate::report::field;
 use crate::requirement::{Bug, Entry, Level, Registry, Requirement, RequirementId};
 use crate::scenario::Library;
 use crate::verdict::Weight;
@@ -19,8 +17,7 @@ pub(super) fn explain(
     id: &str,
     registry: &Registry,
     library: &Library,
-    width: usize,
-) -> Result<Option<String>, CliError> {
+) -> Result<Option<Sheet>, CliError> {
     let entry = match registry.find(id) {
         None => return Ok(None),
         Some(found) => {
@@ -30,14 +27,14 @@ pub(super) fn explain(
     let covering = Covering::from(library);
     let coverage = Coverage::new(registry, &covering);
     Ok(Some(match entry {
-        Entry::Bug(bug) => of_bug(&coverage, bug, width),
-        Entry::Requirement(requirement) => of_requirement(&coverage, requirement, width),
+        Entry::Bug(bug) => of_bug(&coverage, bug),
+        Entry::Requirement(requirement) => of_requirement(&coverage, requirement),
     }))
 }
 
-fn of_requirement(coverage: &Coverage<'_>, requirement: &Requirement, width: usize) -> String {
-    let mut out = format!("{}\n\n", requirement.id.to_string().bold());
-    let mut say = |name: &str, text: &str| out.push_str(&field(name, text, width));
+fn of_requirement(coverage: &Coverage<'_>, requirement: &Requirement) -> Sheet {
+    let mut sheet = Sheet::new(&requirement.id.to_string());
+    let mut say = |name: &str, text: &str| sheet.say(name, text);
     say("demands", &requirement.text);
     say("source", &requirement.source);
     say("level", &level(requirement.level));
@@ -54,32 +51,32 @@ fn of_requirement(coverage: &Coverage<'_>, requirement: &Requirement, width: usi
     if let Some(reason) = &requirement.unjudgeable {
         say("unjudgeable", reason);
     }
-    for (index, bug) in coverage.registry().bugs_of(&requirement.id).enumerate() {
-        let name = if index == 0 { "broken in" } else { "" };
-        say(name, &format!("{}, {}: {}", bug.id, bug.source, bug.text));
+    for bug in coverage.registry().bugs_of(&requirement.id) {
+        say(
+            "broken in",
+            &format!("{}, {}: {}", bug.id, bug.source, bug.text),
+        );
     }
     covered(
         coverage,
         &requirement.id,
         requirement.unjudgeable.is_some(),
-        &mut say,
+        &mut sheet,
     );
-    out
+    sheet
 }
 
 fn covered(
     coverage: &Coverage<'_>,
     requirement: &RequirementId,
     unjudgeable: bool,
-    say: &mut impl FnMut(&str, &str),
+    sheet: &mut Sheet,
 ) {
     let scenarios = coverage.scenarios(requirement);
     if scenarios.is_empty() && !unjudgeable {
-        say("covered by", "no scenario yet");
+        sheet.say("covered by", "no scenario yet");
     }
-    for (index, scenario) in scenarios.iter().enumerate() {
-        say(if index == 0 { "covered by" } else { "" }, scenario);
-    }
+    sheet.say_all("covered by", scenarios);
 }
 
 fn level(level: Level) -> String {
@@ -95,24 +92,26 @@ fn level(level: Level) -> String {
     )
 }
 
-fn of_bug(coverage: &Coverage<'_>, bug: &Bug, width: usize) -> String {
-    let mut out = format!("{}\n\n", bug.id.bold());
-    let mut say = |name: &str, text: &str| out.push_str(&field(name, text, width));
-    say("bug", &bug.text);
-    say("seen in", &bug.source);
+fn of_bug(coverage: &Coverage<'_>, bug: &Bug) -> Sheet {
+    let mut sheet = Sheet::new(&bug.id);
+    sheet.say("bug", &bug.text);
+    sheet.say("seen in", &bug.source);
     let hunters = coverage.hunters(bug);
     if hunters.is_empty() {
-        say("hunted by", "no scenario by name yet");
+        sheet.say("hunted by", "no scenario by name yet");
     }
-    for (index, scenario) in hunters.iter().enumerate() {
-        say(if index == 0 { "hunted by" } else { "" }, scenario);
-    }
+    sheet.say_all("hunted by", hunters);
     for requirement in &bug.requirements {
         let Some(found) = coverage.registry().get(requirement) else {
             continue;
         };
-        say("breaks", &format!("{requirement}: {}", found.text));
-        covered(coverage, requirement, found.unjudgeable.is_some(), &mut say);
+        sheet.say("breaks", &format!("{requirement}: {}", found.text));
+        covered(
+            coverage,
+            requirement,
+            found.unjudgeable.is_some(),
+            &mut sheet,
+        );
     }
-    out
+    sheet
 }

@@ -242,7 +242,8 @@ fn explanation_says_what_why_and_how_to_run_it() {
         let found = select::Wanted::one(id)
             .among(&all, Registry::builtin())
             .unwrap();
-        let text = explain::text(found[0], &all, Judging::default(), &Rerun::default(), 80);
+        let text =
+            explain::of_case(found[0], &all, Judging::default(), &Rerun::default()).render(80);
         let text = anstream::adapter::strip_str(&text).to_string();
         insta::assert_snapshot!(id.replace('/', "-"), text);
     }
@@ -251,8 +252,8 @@ fn explanation_says_what_why_and_how_to_run_it() {
 #[test]
 fn requirements_and_bugs_are_explained_in_any_letter_case() {
     let explained = |id: &str| {
-        let found = requirement::explain(id, Registry::builtin(), Library::builtin(), 80);
-        found.unwrap().unwrap()
+        let found = requirement::explain(id, Registry::builtin(), Library::builtin());
+        found.unwrap().unwrap().render(80)
     };
     let row = explained("DB-104");
     assert_eq!(explained("db-104"), row);
@@ -277,18 +278,17 @@ fn ids_of_cases_are_not_taken_for_requirements() {
         "",
     ] {
         assert!(
-            requirement::explain(id, Registry::builtin(), Library::builtin(), 80)
+            requirement::explain(id, Registry::builtin(), Library::builtin())
                 .unwrap()
                 .is_none(),
             "{id}"
         );
     }
     let error =
-        requirement::explain("STR-99", Registry::builtin(), Library::builtin(), 80).unwrap_err();
+        requirement::explain("STR-99", Registry::builtin(), Library::builtin()).unwrap_err();
     assert_eq!(error.exit(), Exit::NothingSelected);
     assert!(error.to_string().contains("STR-09"), "{error}");
-    let error =
-        requirement::explain("b99", Registry::builtin(), Library::builtin(), 80).unwrap_err();
+    let error = requirement::explain("b99", Registry::builtin(), Library::builtin()).unwrap_err();
     assert!(error.to_string().contains("B09"), "{error}");
 }
 

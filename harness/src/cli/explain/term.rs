@@ -1,17 +1,17 @@
 //! `s2spec explain` for what reports print beside ids of cases: rules, policies, personas, verdicts, methods,
 //! areas and tags.
 
-use owo_colors::OwoColorize as _;
 use simulated_partners::persona::Persona;
 use strum::VariantArray as _;
 
 use super::deviations;
 use crate::case::{Direction, Tag};
 use crate::cli::policy::PolicyName;
+use crate::cli::sheet::Sheet;
 use crate::oracle::{self, Profile};
 use crate::outcome::Method;
 use crate::policy::PolicyNumber;
-use crate::report::{describe_offer, describe_policy, field};
+use crate::report::{describe_offer, describe_policy};
 use crate::requirement::Registry;
 use crate::verdict::Verdict;
 
@@ -21,8 +21,7 @@ pub(super) fn explain(
     personas: &[Persona],
     registry: &Registry,
     profile: Profile,
-    width: usize,
-) -> Option<String> {
+) -> Option<Sheet> {
     let lines = of_rule(term)
         .or_else(|| of_policy(term, profile))
         .or_else(|| of_persona(term, personas))
@@ -30,11 +29,11 @@ pub(super) fn explain(
         .or_else(|| of_method(term))
         .or_else(|| of_tag(term))
         .or_else(|| of_area(term, registry))?;
-    let mut out = format!("{}\n\n", term.bold());
+    let mut sheet = Sheet::new(term);
     for (name, text) in lines {
-        out.push_str(&field(name, &text, width));
+        sheet.say(name, &text);
     }
-    Some(out)
+    Some(sheet)
 }
 
 type Lines = Vec<(&'static str, String)>;
@@ -52,7 +51,10 @@ fn of_rule(term: &str) -> Option<Lines> {
             "table",
             format!("{direction}: the first rule that fits a case decides it"),
         ),
-        ("its cases", format!("s2spec list --long | grep '{term}$'")),
+        (
+            "its cases",
+            format!("$ s2spec list --long | grep '{term}$'"),
+        ),
     ])
 }
 
@@ -82,7 +84,7 @@ fn of_policy(term: &str, profile: Profile) -> Option<Lines> {
     lines.extend(policy.note().text().map(|note| ("note", note.to_owned())));
     lines.push((
         "its cases",
-        format!("s2spec list 'personas/{0}' 'policies/{0}'", row.label()),
+        format!("$ s2spec list 'personas/{0}' 'policies/{0}'", row.label()),
     ));
     Some(lines)
 }
@@ -99,8 +101,8 @@ fn of_persona(term: &str, personas: &[Persona]) -> Option<Lines> {
             .into_iter()
             .map(|one| ("deviates", one.to_owned())),
     );
-    lines.push(("its cases", format!("s2spec list '**/{term}/*'")));
-    lines.push(("its file", format!("s2spec dump {term}")));
+    lines.push(("its cases", format!("$ s2spec list '**/{term}/*'")));
+    lines.push(("its file", format!("$ s2spec dump {term}")));
     Some(lines)
 }
 
@@ -139,7 +141,7 @@ fn of_tag(term: &str) -> Option<Lines> {
     let tag = Tag::VARIANTS.iter().find(|one| one.to_string() == term)?;
     Some(vec![
         ("tag", tag.says().to_owned()),
-        ("its cases", format!("s2spec list --tag {term}")),
+        ("its cases", format!("$ s2spec list --tag {term}")),
     ])
 }
 
@@ -157,7 +159,7 @@ fn of_area(term: &str, registry: &Registry) -> Option<Lines> {
                 area.code, area.folder
             ),
         ),
-        ("its cases", format!("s2spec list {}", area.folder)),
+        ("its cases", format!("$ s2spec list {}", area.folder)),
     ])
 }
 
@@ -179,27 +181,15 @@ mod tests {
             "hostile",
             "dialback-keys",
         ] {
-            let text = explain(
-                term,
-                &builtin(),
-                Registry::builtin(),
-                Profile::default(),
-                80,
-            );
-            let text = text.unwrap_or_else(|| panic!("{term}"));
+            let text = explain(term, &builtin(), Registry::builtin(), Profile::default());
+            let text = text.unwrap_or_else(|| panic!("{term}")).render(80);
             insta::assert_snapshot!(
                 term.replace('/', "-"),
                 anstream::adapter::strip_str(&text).to_string()
             );
         }
         for term in ["7", "no-such-thing", ""] {
-            let text = explain(
-                term,
-                &builtin(),
-                Registry::builtin(),
-                Profile::default(),
-                80,
-            );
+            let text = explain(term, &builtin(), Registry::builtin(), Profile::default());
             assert_eq!(text, None, "{term}");
         }
     }
