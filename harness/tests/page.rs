@@ -1,5 +1,7 @@
 //! The page of a report in a browser: Chromium without a window, driven by WebDriver.
 
+#![expect(clippy::print_stdout, reason = "a test that is left out says so")]
+
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
