@@ -36,6 +36,7 @@ mod saved_file;
 mod select;
 mod serve;
 mod sheet;
+mod shell;
 mod signal;
 mod suite;
 mod target;
@@ -114,6 +115,10 @@ enum Command {
     Cert(cert::Args),
     /// Print a built-in scenario or persona, to start your own from
     Dump(dump::Args),
+    /// Print what a shell needs to complete commands and options
+    Completions(shell::Completions),
+    /// Print or write pages for man
+    Man(shell::Man),
     /// Run the embedded reference proxy alone, or administer it
     Proxy(ProxyArgs),
     /// Run the gateway between the proxy and local users, or talk through it
@@ -205,6 +210,8 @@ fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Predict(args)) => predict::command(&args),
         Some(Command::Cert(args)) => cert::command(&args),
         Some(Command::Dump(args)) => dump::command(&args),
+        Some(Command::Completions(args)) => shell::completions(&args),
+        Some(Command::Man(args)) => shell::man(&args),
         Some(Command::Proxy(args)) => proxy::command(&args),
         Some(Command::Gateway(args)) => gateway::command(&args),
     };
