@@ -53,6 +53,7 @@ pub mod wire {
     pub use crate::config::{List, Problem, Reader as SettingsReader, from_toml};
     pub use crate::domain::{Domain, DomainError};
     pub use crate::limits::seconds;
+    pub use crate::management::{Managed, Management, Session, TooMany, Unacknowledged};
     pub use crate::partner::PartnerType;
     pub use crate::random::stream_id;
     pub use crate::stanza::{StanzaError, bounce};

@@ -26,6 +26,9 @@ pub(crate) use serves::Serves;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// How many stanzas wait for one gateway that may come back.
+const PARKED: usize = 1024;
+
 /// Identifies a gateway; later ones are greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct GatewayId(u64);
@@ -69,6 +72,8 @@ pub(crate) struct Router {
 struct Tables {
     routes: BTreeMap<Pair, Route>,
     gateways: BTreeMap<GatewayId, Gateway>,
+    /// What waits for gateways that may come back and go on.
+    parked: BTreeMap<GatewayId, Vec<Stanza>>,
     last_gateway: u64,
 }
 
@@ -303,6 +308,27 @@ impl Router {
         id
     }
 
+    /// Keeps what comes back for a gateway that has gone and may go on.
+    pub(crate) fn await_return(&self, id: GatewayId) {
+        self.tables().parked.entry(id).or_default();
+    }
+
+    /// Has a stanza wait for a gateway that may go on. Returns it if that one does not, or much waits.
+    pub(crate) fn park(&self, id: GatewayId, stanza: Stanza) -> Option<Stanza> {
+        match self.tables().parked.get_mut(&id) {
+            Some(parked) if parked.len() < PARKED => {
+                parked.push(stanza);
+                None
+            }
+            Some(_) | None => Some(stanza),
+        }
+    }
+
+    /// What waits for a gateway that goes on, or never will.
+    pub(crate) fn unpark(&self, id: GatewayId) -> Vec<Stanza> {
+        self.tables().parked.remove(&id).unwrap_or_default()
+    }
+
     pub(crate) fn part(&self, id: GatewayId) {
         self.tables().gateways.remove(&id);
     }
@@ -326,19 +352,23 @@ impl Router {
     }
 
     /// Passes an error to the gateway that sent the stanza, or to another one of the domain.
-    /// Returns the error if no gateway accepts it.
+    /// It waits for the gateway where that may come back. Returns the error if no gateway accepts it.
     pub(crate) async fn give_back(
         &self,
         domain: &Domain,
         origin: GatewayId,
         error: Stanza,
     ) -> Result<(), Stanza> {
-        match self.gateway(domain, Some(origin)) {
+        let undelivered = match self.gateway(domain, Some(origin)) {
             Some((_, queue)) => match queue.send(error).await {
-                Ok(()) => Ok(()),
+                Ok(()) => return Ok(()),
                 Err(SendError(back)) => self.deliver(domain, back).await,
             },
             None => Err(error),
+        };
+        match undelivered {
+            Ok(()) => Ok(()),
+            Err(error) => self.park(origin, error).map_or(Ok(()), Err),
         }
     }
 

@@ -54,6 +54,8 @@ pub(crate) enum Event {
     LinkUp(LinkId, mpsc::Sender<Stanza>),
     /// A link is over. These stanzas it did not send.
     LinkDown(LinkId, Vec<Stanza>),
+    /// These stanzas were sent, and the proxy may have got them or not.
+    Unacknowledged(Vec<Stanza>),
     Reload(Box<Directory>),
     Saved,
     SignIn(SignIn),

@@ -20,6 +20,8 @@ const OWED: usize = 10_000;
 
 /// What senders are told where there is no link.
 const NO_PROXY: &str = "no proxy is connected";
+/// The same where a link broke.
+const UNACKNOWLEDGED: &str = "the link to the proxy broke, and it may have arrived or not";
 
 pub(crate) struct Hub {
     state: State,
@@ -172,6 +174,16 @@ impl Hub {
                     self.send_out(stanza, Cause::Left);
                 }
             }
+            Event::Unacknowledged(stanzas) => {
+                for stanza in stanzas {
+                    match stanza.kind {
+                        // It may be sent twice: the last one counts.
+                        Kind::Presence => self.send_out(stanza, Cause::Left),
+                        Kind::Message => self.bounce(&stanza, UNACKNOWLEDGED),
+                        Kind::Iq => stanza.dropped(UNACKNOWLEDGED),
+                    }
+                }
+            }
             Event::Reload(directory) => {
                 let actions = self.state.reload(*directory);
                 self.act(actions, Cause::Own);
@@ -232,7 +244,7 @@ impl Hub {
             // It is repeated as soon as there is a link.
             Cause::Session(_, sent) if is_broadcast(sent) && !is_full => {}
             Cause::Session(id, sent) => self.return_to(id, sent, is_full),
-            Cause::Left if stanza.kind == Kind::Message => self.bounce(&stanza),
+            Cause::Left if stanza.kind == Kind::Message => self.bounce(&stanza, NO_PROXY),
             Cause::Own | Cause::Left if !is_full && self.owed.len() < OWED => {
                 self.owed.push(stanza);
             }
@@ -261,15 +273,18 @@ impl Hub {
         self.act(answer.into_iter().collect(), Cause::Own);
     }
 
-    /// Tells the sender of a message that it was not sent, wherever the user is signed in.
-    fn bounce(&mut self, message: &Stanza) {
+    /// Tells the sender of a message why it is not sent, wherever the user is signed in.
+    fn bounce(&mut self, message: &Stanza, why: &str) {
         let from = message
             .from
             .as_deref()
             .and_then(|from| Address::parse(from).ok());
-        let error = bounce(message, StanzaError::RemoteServerTimeout, NO_PROXY);
-        if let (Some(from), Some(error)) = (from, error) {
-            self.hand_over(&from.bare, from.resource.as_deref(), &error);
+        let error = bounce(message, StanzaError::RemoteServerTimeout, why);
+        match (from, error) {
+            (Some(from), Some(error)) => {
+                self.hand_over(&from.bare, from.resource.as_deref(), &error);
+            }
+            (_, _) => message.dropped(why),
         }
     }
 

@@ -1,5 +1,6 @@
 //! A gateway behind real proxies: what a local user and a partner see of each other.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use reference_gateway::session::{Session, stanza};
 use reference_proxy::{Clock, Proxy};
 use tokio::time::timeout;
 
-use support::{Net, PATIENCE};
+use support::{Net, PATIENCE, Relay};
 
 // The test federation of the proxy; not all of it is needed here.
 #[expect(dead_code, reason = "shared with the tests of the proxy")]
@@ -271,6 +272,107 @@ async fn subscriptions_are_refreshed_by_the_clock() {
     moving.await;
     bob.expect("type='probe'/>").await;
     bob.expect("<show>dnd</show></presence>").await;
+    gateway.stop().await;
+    drop(bob);
+    tokio::join!(alpha.stop(), beta.stop());
+}
+
+/// What became of messages, by their ids.
+#[derive(Default)]
+struct Fates(BTreeMap<String, Vec<&'static str>>);
+
+impl Fates {
+    /// Takes a message down, unless it is the last one.
+    fn enter(&mut self, message: &str) -> bool {
+        let id = message
+            .split("id='")
+            .nth(1)
+            .and_then(|rest| rest.split('\'').next());
+        let id = id.unwrap_or_else(|| panic!("no id: {message}"));
+        if id == "end" {
+            return false;
+        }
+        let fate = match message.contains("type='error'") {
+            true => "returned",
+            false => "delivered",
+        };
+        self.0.entry(id.to_owned()).or_default().push(fate);
+        true
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_breaks_under_load_loses_and_repeats_nothing() {
+    const BURSTS: usize = 3;
+    const MESSAGES: usize = 150;
+    let net = Net::new().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut settings = net.settings(A, B, 9);
+    settings.partner += "type = 'federated'\n";
+    let alpha = net.start(&settings);
+    let (beta, mut bob) = net.station(&net.settings(B, A, 9)).await;
+    let (relay, address) = Relay::to(alpha.internal_address()).await;
+    let direct = alpha.internal_address().to_string();
+    let text = file(&net, &[&alpha], "federated").replace(&direct, &address.to_string());
+    let gateway = Gateway::start(config(folder.path(), &text)).expect("started");
+    linked(&gateway, 1).await;
+    let mut ana = sign_in(&gateway).await;
+    let there = |id: &str| format!("<message id='{id}' to='{BOB}'><body>x</body></message>");
+    let back =
+        |id: &str| format!("<message id='{id}' from='{BOB}' to='{ANA}'><body>x</body></message>");
+    send(&ana, &there("first")).await;
+    bob.expect("</message>").await;
+    bob.send(&back("first")).await;
+    next(&mut ana).await;
+    let mut fates = Fates::default();
+    for burst in 0..BURSTS {
+        linked(&gateway, 1).await;
+        for number in 0..MESSAGES {
+            send(&ana, &there(&format!("there-{burst}-{number}"))).await;
+            bob.send(&back(&format!("back-{burst}-{number}"))).await;
+            if number == MESSAGES / 2 {
+                // In the middle of it.
+                for _ in 0..MESSAGES / 4 {
+                    fates.enter(&bob.expect("</message>").await);
+                }
+                relay.cut();
+                linked(&gateway, 0).await;
+            }
+        }
+    }
+    linked(&gateway, 1).await;
+    let wanted = 2 * BURSTS * MESSAGES;
+    let counted = async {
+        while fates.0.len() < wanted {
+            tokio::select! {
+                stanza = ana.next() => {
+                    let stanza = stanza.expect("a stanza");
+                    fates.enter(&String::from_utf8(stanza.bytes).expect("UTF-8"));
+                }
+                text = bob.expect("</message>") => {
+                    fates.enter(&text);
+                }
+            }
+        }
+    };
+    timeout(PATIENCE, counted).await.expect("each has its fate");
+    // Whatever came twice has come by then.
+    send(&ana, &there("end")).await;
+    while fates.enter(&bob.expect("</message>").await) {}
+    bob.send(&back("end")).await;
+    while fates.enter(&next(&mut ana).await) {}
+    let twice: Vec<_> = fates
+        .0
+        .iter()
+        .filter(|(_, fates)| fates.len() != 1)
+        .collect();
+    assert!(twice.is_empty(), "{twice:?}");
+    let delivered = fates
+        .0
+        .values()
+        .filter(|fates| fates[0] == "delivered")
+        .count();
+    assert!(delivered > wanted / 3, "{delivered} of {wanted} delivered");
     gateway.stop().await;
     drop(bob);
     tokio::join!(alpha.stop(), beta.stop());

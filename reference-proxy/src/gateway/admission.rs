@@ -15,6 +15,9 @@ use crate::router::Serves;
 use crate::stream::{Condition, Connection, Lost, Opening, Tls, domain};
 use crate::xml::Frame;
 
+/// What a gateway's stream offers: acknowledgements (XEP-0198 §2).
+const FEATURES: &str = "<stream:features><sm xmlns='urn:xmpp:sm:3'/></stream:features>";
+
 /// Why a connection does not become a gateway's.
 pub(super) struct Unfit {
     phase: Phase,
@@ -147,7 +150,7 @@ async fn establish(context: &Context, stream: TcpStream) -> Result<Established, 
     };
     let own = to.as_ref().unwrap_or_else(|| config.own_domain());
     let peer = from.as_ref().map(Domain::as_str);
-    let greeting = Opening::new(own.as_str(), peer, Some(&id)).text() + "<stream:features/>";
+    let greeting = Opening::new(own.as_str(), peer, Some(&id)).text() + FEATURES;
     let incoming = connection.incoming();
     incoming.trust(config.settings.limits.stanza_bytes);
     incoming.be_lenient();

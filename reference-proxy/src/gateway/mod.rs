@@ -3,6 +3,7 @@
 mod admission;
 mod reading;
 mod serve;
+mod sessions;
 mod writing;
 
 pub(crate) use serve::{Lobby, listen};

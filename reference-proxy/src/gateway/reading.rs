@@ -10,10 +10,12 @@ use tokio::io::ReadHalf;
 use tokio::sync::Notify;
 
 use super::admission::enter;
+use super::sessions::{Resumable, Sessions};
 use crate::certificate::Judged;
 use crate::context::Context;
 use crate::domain::Domain;
 use crate::ledger::Phase;
+use crate::management::{Managed, Management, TooMany, failed};
 use crate::outbound;
 use crate::router::{GatewayId, Origin, Queued, Serves};
 use crate::stanza::{self, StanzaError, bounce};
@@ -26,6 +28,9 @@ use crate::xml::{Element, Frame, Kind, ReadError, Skipped, Stanza};
 const FAREWELL: Duration = Duration::from_millis(500);
 /// What counts as a pause. It is waited for because nothing that comes later can be answered.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// The time limit for a former stream to give its session up.
+const SURRENDER: Duration = Duration::from_secs(2);
 
 /// How a gateway's stream ends.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +53,8 @@ pub(super) struct Gateway {
     pub(super) id: GatewayId,
     pub(super) peer: SocketAddr,
     pub(super) welcome: Welcome,
+    pub(super) managed: Arc<Managed>,
+    pub(super) sessions: Arc<Sessions>,
 }
 
 /// Why a gateway was let in, and as what.
@@ -146,9 +153,23 @@ impl Gateway {
 
     /// Handles what a gateway sends, unless its stream ends with it.
     async fn take(&self, frame: Result<Frame, Lost>) -> Result<(), Ending> {
+        if let Ok(Frame::Element(element)) = &frame
+            && let Some(management) = Management::read(element)
+        {
+            return self.manage(management).await;
+        }
+        let turn = self.managed.turn().await;
         match frame {
-            Ok(Frame::Stanza(stanza)) => self.send(stanza).await,
-            Ok(Frame::Skipped(Skipped { error, stanza })) => self.refuse(error, stanza).await,
+            // It is never acknowledged, so its sender has it still.
+            Ok(Frame::Stanza(_) | Frame::Skipped(_)) if turn.is_none() => {}
+            Ok(Frame::Stanza(stanza)) => {
+                self.send(stanza).await;
+                self.managed.count();
+            }
+            Ok(Frame::Skipped(Skipped { error, stanza })) => {
+                self.refuse(error, stanza).await;
+                self.managed.count();
+            }
             Ok(Frame::Closed) => return Err(Ending::Gateway),
             Ok(Frame::Element(element)) if is_error(&element) => {
                 return Err(Ending::Error(StreamError::received(&element)));
@@ -157,6 +178,7 @@ impl Gateway {
                 Some(stanza) => {
                     let text = "its namespace has to be jabber:server";
                     self.give_back(&stanza, StanzaError::BadRequest, text).await;
+                    self.managed.count();
                 }
                 None => return Err(unsupported(&element.name)),
             },
@@ -167,6 +189,73 @@ impl Gateway {
             Err(lost) => return Err(Ending::Lost(lost.to_string())),
         }
         Ok(())
+    }
+
+    /// Handles an element of stream management.
+    async fn manage(&self, management: Management) -> Result<(), Ending> {
+        let managed = &self.managed;
+        match (management, managed.is_on()) {
+            (Management::Enable { resume: true }, false) => {
+                let id = self.sessions.enter(self.resumable());
+                managed.begin(&Management::Enabled { id }.text());
+            }
+            (Management::Enable { resume: false }, false) => {
+                managed.begin(&Management::Enabled { id: None }.text());
+            }
+            (Management::Resume { previous, handled }, false) => {
+                return self.resume(previous, handled.unwrap_or_default()).await;
+            }
+            (Management::Enable { .. } | Management::Resume { .. }, true) => {
+                managed.answer(&failed(StanzaError::UnexpectedRequest));
+            }
+            (Management::Request, true) => managed.acknowledge(),
+            (Management::Acknowledgement(Some(handled)), true) => {
+                managed.handled(handled).map_err(too_high)?;
+            }
+            (Management::Acknowledgement(None), true) => {
+                let text = "an acknowledgement has a number";
+                return Err(Ending::Fault(Condition::BadFormat, text.to_owned()));
+            }
+            (_, _) => return Err(unsupported("stream management out of place")),
+        }
+        Ok(())
+    }
+
+    /// Goes on where a former stream of the gateway was, whether its connection is known to be lost or not.
+    async fn resume(&self, previous: String, handled: u32) -> Result<(), Ending> {
+        let Resumable { serves, .. } = self.resumable();
+        let former = self.sessions.find(&previous, &serves);
+        let session = match &former {
+            Some(former) => {
+                let clock = &self.context.clock;
+                let surrendered = clock.timeout(SURRENDER, former.managed.surrender());
+                surrendered.await.ok().flatten()
+            }
+            None => None,
+        };
+        let (Some(former), Some(session)) = (former, session) else {
+            self.managed.answer(&failed(StanzaError::ItemNotFound));
+            return Ok(());
+        };
+        self.sessions.hand_over(&previous, self.resumable());
+        // Only then, as nothing more is parked for the former stream.
+        let meanwhile = self.context.router.unpark(former.gateway);
+        tracing::info!(peer = %self.peer, "gateway resumes its stream");
+        let resumed = Management::Resumed {
+            previous,
+            handled: Some(session.handled),
+        };
+        self.managed
+            .resume(session, handled, meanwhile, &resumed.text())
+            .map_err(too_high)
+    }
+
+    fn resumable(&self) -> Resumable {
+        Resumable {
+            gateway: self.id,
+            serves: self.welcome.serves.clone(),
+            managed: Arc::clone(&self.managed),
+        }
     }
 
     /// Sends a stanza to its partner, or back.
@@ -245,6 +334,10 @@ impl Gateway {
 fn stranded(element: &Element) -> Option<Stanza> {
     let kind: Kind = element.name.parse().ok()?;
     Some(Stanza::with_head(kind, element, Vec::new()))
+}
+
+fn too_high(too_many: TooMany) -> Ending {
+    Ending::Fault(Condition::Undefined, too_many.to_string())
 }
 
 fn unsupported(what: &str) -> Ending {

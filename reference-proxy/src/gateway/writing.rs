@@ -8,7 +8,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::reading::Ending;
 use crate::clock::Clock;
 use crate::context::Context;
+use crate::management::Managed;
 use crate::outbound;
+use crate::router::GatewayId;
 use crate::stanza;
 use crate::stream::{CLOSING, Outgoing, error};
 use crate::xml::Stanza;
@@ -31,38 +33,84 @@ impl Drop for Waiting {
 /// The stanzas that a gateway did not get, in order.
 pub(super) type Left = Vec<Stanza>;
 
-/// Writes queued stanzas until the reader says how the stream ends, or the connection breaks.
+/// What a gateway's stream is written by.
+pub(super) struct Terms {
+    pub(super) clock: Clock,
+    pub(super) managed: Arc<Managed>,
+    /// How many stanzas may wait for their acknowledgement.
+    pub(super) room: usize,
+    /// How long they may.
+    pub(super) patience: Duration,
+    pub(super) keep_alive: Duration,
+}
+
+/// What wakes the writer.
+enum Wake {
+    Changed,
+    Ended(Ending),
+    Stanzas(usize),
+}
+
+/// Writes queued stanzas until the reader says how the stream ends, or the connection breaks. With stream
+/// management, what has been written stays with that.
 pub(super) async fn write(
-    clock: Clock,
+    terms: Terms,
     mut outgoing: Outgoing,
     mut stanzas: Waiting,
     mut ended: oneshot::Receiver<Ending>,
-    keep_alive: Duration,
 ) -> Left {
+    let Terms {
+        clock,
+        managed,
+        room,
+        patience,
+        keep_alive,
+    } = terms;
     let unknown = |_| Ending::Lost(String::new());
     let ending = loop {
         let mut batch = Vec::new();
+        let has_room = managed.has_room(room);
         let next = async {
             tokio::select! {
                 biased;
-                count = stanzas.0.recv_many(&mut batch, BATCH) => Ok(count),
-                ending = &mut ended => Err(ending.unwrap_or_else(unknown)),
+                count = stanzas.0.recv_many(&mut batch, BATCH), if has_room => Wake::Stanzas(count),
+                () = managed.changed() => Wake::Changed,
+                ending = &mut ended => Wake::Ended(ending.unwrap_or_else(unknown)),
             }
         };
-        let bytes = match clock.timeout(keep_alive, next).await {
+        let blank = clock.now() + keep_alive;
+        let due = managed.due(patience);
+        let woken = clock.timeout_at(due.map_or(blank, |due| due.min(blank)), next);
+        let woken = woken.await;
+        match woken {
             // The router has dropped the gateway, and the reader knows why.
-            Ok(Ok(0)) => break ended.await.unwrap_or_else(unknown),
-            Ok(Ok(_)) => joined(&batch),
-            Ok(Err(ending)) => break ending,
-            // Writing detects a gateway that vanished silently.
-            Err(_) => b" ".to_vec(),
+            Ok(Wake::Stanzas(0)) => break ended.await.unwrap_or_else(unknown),
+            Ok(Wake::Ended(ending)) => break ending,
+            // It acknowledges nothing.
+            Err(_) if due.is_some_and(|due| due <= clock.now()) => return left(batch, stanzas),
+            Ok(Wake::Stanzas(_) | Wake::Changed) | Err(_) => {}
+        }
+        let Some(mut bytes) = managed.compose(&mut batch, clock.now()) else {
+            return left(batch, stanzas);
         };
-        if outgoing.send(&bytes).await.is_err() {
+        if bytes.is_empty() && woken.is_err() {
+            // Writing detects a gateway that vanished silently.
+            bytes.push(b' ');
+        }
+        if !bytes.is_empty() && outgoing.send(&bytes).await.is_err() {
             return left(batch, stanzas);
         }
     };
-    let batch = left(Vec::new(), stanzas);
-    let mut text = joined(&batch);
+    let mut batch = left(Vec::new(), stanzas);
+    // One that has closed acknowledges nothing any more.
+    let kept = managed.is_on() && !matches!(ending, Ending::Proxy);
+    let mut text = match kept {
+        true => Vec::new(),
+        false => managed.compose(&mut batch, clock.now()).unwrap_or_default(),
+    };
+    if !matches!(ending, Ending::Lost(_)) {
+        text.extend_from_slice(managed.last_word().as_bytes());
+    }
     match ending {
         Ending::Lost(_) => return batch,
         Ending::Error(_) | Ending::Gateway | Ending::Proxy => {
@@ -73,14 +121,9 @@ pub(super) async fn write(
     let sent = outgoing.send(&text).await;
     outgoing.close().await;
     match sent {
-        Ok(()) => Vec::new(),
-        Err(_) => batch,
+        Ok(()) if !kept => Vec::new(),
+        Ok(()) | Err(_) => batch,
     }
-}
-
-fn joined(batch: &[Stanza]) -> Vec<u8> {
-    let stanzas: Vec<&[u8]> = batch.iter().map(|stanza| &*stanza.bytes).collect();
-    stanzas.concat()
 }
 
 pub(super) fn left(mut batch: Left, mut stanzas: Waiting) -> Left {
@@ -91,15 +134,29 @@ pub(super) fn left(mut batch: Left, mut stanzas: Waiting) -> Left {
     batch
 }
 
-/// Passes stanzas that a gateway did not get to another one, or answers them.
-pub(super) async fn redirect(context: &Arc<Context>, left: Left) {
+/// Passes stanzas that a gateway did not get to another one. Without one they wait for the stream that goes
+/// on, if there may be one, or are answered.
+pub(super) async fn redirect(context: &Arc<Context>, gateway: GatewayId, left: Left) {
     for stanza in left {
         let Ok(pair) = stanza::pair(&stanza) else {
             stanza.dropped("its gateway has gone");
             continue;
         };
-        if let Err(stanza) = context.router.deliver(&pair.to, stanza).await {
-            outbound::unclaimed(context, &pair, &stanza).await;
+        if let Err(stanza) = context.router.deliver(&pair.to, stanza).await
+            && let Some(stanza) = context.router.park(gateway, stanza)
+        {
+            outbound::unclaimed(context, &pair, &stanza, "no gateway is there for it").await;
+        }
+    }
+}
+
+/// Answers stanzas that may not have reached a gateway.
+pub(super) async fn give_up(context: &Arc<Context>, stanzas: impl Iterator<Item = Stanza>) {
+    let why = "its gateway has not acknowledged it";
+    for stanza in stanzas {
+        match stanza::pair(&stanza) {
+            Ok(pair) => outbound::unclaimed(context, &pair, &stanza, why).await,
+            Err(_) => stanza.dropped(why),
         }
     }
 }

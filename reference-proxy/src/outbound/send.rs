@@ -76,14 +76,13 @@ pub(crate) fn deliver<'a>(
 ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
     Box::pin(async move {
         if let Err(stanza) = context.router.deliver(&pair.to, stanza).await {
-            unclaimed(context, pair, &stanza).await;
+            unclaimed(context, pair, &stanza, "no gateway is there for it").await;
         }
     })
 }
 
-/// Answers a partner's stanza that no gateway accepted.
-pub(crate) async fn unclaimed(context: &Arc<Context>, pair: &Pair, stanza: &Stanza) {
-    let why = "no gateway is there for it";
+/// Answers a partner's stanza that no gateway accepted, or may not have.
+pub(crate) async fn unclaimed(context: &Arc<Context>, pair: &Pair, stanza: &Stanza, why: &str) {
     let Some(error) = bounce(stanza, StanzaError::ServiceUnavailable, "") else {
         return stanza.dropped(why);
     };

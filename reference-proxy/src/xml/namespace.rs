@@ -15,7 +15,7 @@ pub(crate) const BIDI: &str = "urn:xmpp:bidi";
 /// Namespace of the feature that offers it (XEP-0288 §2.1).
 pub(crate) const BIDI_FEATURE: &str = "urn:xmpp:features:bidi";
 /// Namespace of stream management (XEP-0198).
-pub(crate) const MANAGEMENT: &str = "urn:xmpp:sm:3";
+pub const MANAGEMENT: &str = "urn:xmpp:sm:3";
 /// Namespace of stream limits (XEP-0478).
 pub const STREAM_LIMITS: &str = "urn:xmpp:stream-limits:0";
 /// Namespace of STARTTLS (RFC 6120 §5).

@@ -1,62 +1,18 @@
 //! Stanzas that nobody gets, which the log tells of.
 
-use std::fmt;
-use std::sync::{Arc, Mutex};
-
 use tokio::time::timeout;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 
+use crate::log::Log;
 use crate::outbound::{take_key, valid};
 use crate::support::{Net, PATIENCE, message};
 
 const A: &str = "alpha.example";
 const B: &str = "beta.example";
 
-/// What is logged on this thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
-
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0 += &format!("{field}={value:?} ");
-    }
-}
-
-impl Subscriber for Log {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        let mut line = Line(format!("{} ", event.metadata().level()));
-        event.record(&mut line);
-        self.0.lock().expect("no panic").push(line.0);
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
-
-impl Log {
-    /// The lines about dropped stanzas, at a level that is shown.
-    fn dropped(&self) -> Vec<String> {
-        let lines = self.0.lock().expect("no panic");
-        let dropped = |line: &&String| line.contains("stanza dropped") && line.starts_with("INFO");
-        lines.iter().filter(dropped).cloned().collect()
-    }
+/// The lines about dropped stanzas, at a level that is shown.
+fn dropped(log: &Log) -> Vec<String> {
+    let dropped = |line: &String| line.contains("stanza dropped") && line.starts_with("INFO");
+    log.lines().into_iter().filter(dropped).collect()
 }
 
 #[tokio::test]
@@ -91,15 +47,15 @@ async fn each_stanza_of_a_gateway_that_nobody_gets_leaves_a_line() {
         gateway.expect("id='next'").await;
         // A lookup takes longer than a refusal.
         let line = async {
-            while log.dropped().is_empty() {
+            while dropped(&log).is_empty() {
                 tokio::task::yield_now().await;
             }
         };
         timeout(PATIENCE, line).await.expect("a line in time");
-        let dropped = log.dropped();
-        log.0.lock().expect("no panic").clear();
-        assert_eq!(dropped.len(), 1, "{dropped:?}");
-        assert!(dropped[0].contains(why), "{dropped:?}");
+        let lines = dropped(&log);
+        log.clear();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains(why), "{lines:?}");
     }
     drop(proxy);
 }
@@ -121,9 +77,9 @@ async fn a_partners_stanza_that_comes_the_wrong_way_leaves_a_line() {
     partner.send(&message(B, A, "late")).await;
     partner.send("</stream:stream>").await;
     partner.expect("</stream:stream>").await;
-    let dropped = log.dropped();
-    let [early, late] = &dropped[..] else {
-        panic!("{dropped:?}");
+    let lines = dropped(&log);
+    let [early, late] = &lines[..] else {
+        panic!("{lines:?}");
     };
     assert!(early.contains("early") && late.contains("late"));
     assert!(!early.contains("<body>"), "{early}");

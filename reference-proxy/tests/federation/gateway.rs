@@ -23,7 +23,7 @@ async fn only_a_gateway_with_its_certificate_gets_in() {
     let certificate = Some("gateway.internal.example");
     let mut gateway = net.gateway_tls(&proxy, certificate).await.expect("TLS");
     gateway.send(&header(A, "proxy.internal.example")).await;
-    let answer = gateway.expect("<stream:features/>").await;
+    let answer = gateway.expect("</stream:features>").await;
     assert!(answer.contains(" id='"), "{answer}");
     proxy.stop().await;
     assert_eq!(gateway.rest().await, "</stream:stream>");
@@ -218,7 +218,7 @@ async fn gateway_with_domains_is_for_no_others() {
     let (_beta, mut partner) = net.station(&settings).await;
     for named in [A2, "two.internal.example"] {
         let mut second = second(&net, &proxy, named).await;
-        second.expect("<stream:features/>").await;
+        second.expect("</stream:features>").await;
         second.send(&message(A, B, "forged")).await;
         let bounce = second.expect("</message>").await;
         assert!(bounce.contains("<not-allowed "), "{bounce}");

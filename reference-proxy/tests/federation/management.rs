@@ -1,9 +1,11 @@
 //! Stream management: acknowledgements, and streams whose connections are lost.
 
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
-use crate::support::{Net, Peer, header, message};
+use crate::log::Log;
+use crate::support::{Net, PATIENCE, Peer, header, message};
 
 const A: &str = "alpha.example";
 const B: &str = "beta.example";
@@ -68,6 +70,15 @@ async fn cut_connections_lose_and_repeat_nothing_either_way_on_one_stream() {
 
 /// A partner that dials and authenticates by EXTERNAL.
 async fn dial(net: &Net, proxy: &reference_proxy::Proxy) -> (Peer<TlsStream<TcpStream>>, String) {
+    dial_with(net, proxy, "").await
+}
+
+/// The same with something before it authenticates.
+async fn dial_with(
+    net: &Net,
+    proxy: &reference_proxy::Proxy,
+    before: &str,
+) -> (Peer<TlsStream<TcpStream>>, String) {
     let mut partner = net.dial(proxy).await;
     partner.send(&header(B, A)).await;
     let features = partner.expect("</stream:features>").await;
@@ -83,7 +94,7 @@ async fn dial(net: &Net, proxy: &reference_proxy::Proxy) -> (Peer<TlsStream<TcpS
     let features = partner.expect("</stream:features>").await;
     assert!(!features.contains("<sm "), "before SASL: {features}");
     let auth = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>";
-    partner.send(auth).await;
+    partner.send(&format!("{before}{auth}")).await;
     partner
         .expect("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>")
         .await;
@@ -185,6 +196,62 @@ async fn session_is_given_up_with_the_partner() {
     partner.send(&resume).await;
     let unknown = partner.expect("</failed>").await;
     assert!(unknown.contains("<item-not-found "), "{unknown}");
+}
+
+#[tokio::test]
+async fn a_reload_ends_a_session_that_waits_only_if_it_touches_the_partner() {
+    let log = Log::default();
+    let _logging = tracing::subscriber::set_default(log.clone());
+    for (change, is_touched) in [
+        ("description = 'other'\n", false),
+        ("multiplexing = false\n", true),
+    ] {
+        let net = Net::new().await;
+        let mut settings = net.settings(A, B, 2);
+        settings.partner += &format!("{ON}bidirectional = true\n");
+        let (proxy, mut gateway) = net.station(&settings).await;
+        tracing::callsite::rebuild_interest_cache();
+        let bidi = "<bidi xmlns='urn:xmpp:bidi'/>";
+        let (mut partner, _) = dial_with(&net, &proxy, bidi).await;
+        partner.send(&format!("<enable {SM} resume='true'/>")).await;
+        let enabled = partner.expect("/>").await;
+        let id = enabled.split("id='").nth(1).expect("an id");
+        let id = id.split('\'').next().expect("an id");
+        partner.send(&message(B, A, "handled")).await;
+        gateway.expect("</message>").await;
+        gateway.send(&message(A, B, "waits")).await;
+        partner.expect("</message>").await;
+        log.clear();
+        drop(partner);
+        let over = async {
+            while !log.lines().iter().any(|line| line.contains("stream over")) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, over).await.expect("it is noticed");
+        settings.partner += change;
+        proxy.take_in(settings.config()).expect("taken in");
+        if is_touched {
+            let bounce = gateway.expect("</message>").await;
+            assert!(bounce.contains("id='waits' type='error'"), "{bounce}");
+            assert!(bounce.contains("has not acknowledged it"), "{bounce}");
+        }
+        let (mut partner, _) = dial_with(&net, &proxy, bidi).await;
+        let resume = format!("<resume {SM} previd='{id}' h='0'/>");
+        partner.send(&resume).await;
+        if is_touched {
+            let unknown = partner.expect("</failed>").await;
+            assert!(unknown.contains("<item-not-found "), "{unknown}");
+        } else {
+            let resumed = partner.expect("/>").await;
+            assert!(
+                resumed.contains("<resumed ") && resumed.contains("h='1'"),
+                "{resumed}"
+            );
+            assert_eq!(partner.expect("</message>").await, message(A, B, "waits"));
+        }
+        drop(proxy);
+    }
 }
 
 #[tokio::test]

@@ -246,14 +246,10 @@ impl Net {
         settings: &Settings,
     ) -> (Proxy, Peer<TlsStream<TcpStream>>, Relay) {
         let proxy = Proxy::start(settings.config()).expect("started");
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
-        let listener = listener.expect("a listener");
+        let (relay, address) = Relay::to(proxy.external_address()).await;
         for domain in &settings.domains {
-            self.dns
-                .add(domain, listener.local_addr().expect("an address"));
+            self.dns.add(domain, address);
         }
-        let relay = Relay::default();
-        tokio::spawn(relay.clone().run(listener, proxy.external_address()));
         let gateway = self.gateway(&proxy, "gateway.internal.example").await;
         (proxy, gateway, relay)
     }
@@ -265,7 +261,7 @@ impl Net {
         gateway
             .send(&header(served, "proxy.internal.example"))
             .await;
-        gateway.expect("<stream:features/>").await;
+        gateway.expect("</stream:features>").await;
         gateway
     }
 
@@ -326,6 +322,16 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
+    /// A relay to this address, and its own.
+    pub(crate) async fn to(address: SocketAddr) -> (Self, SocketAddr) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+        let listener = listener.expect("a listener");
+        let own = listener.local_addr().expect("an address");
+        let relay = Self::default();
+        tokio::spawn(relay.clone().run(listener, address));
+        (relay, own)
+    }
+
     /// How many connections there have been.
     pub(crate) fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)

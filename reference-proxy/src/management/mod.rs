@@ -1,5 +1,7 @@
 //! Stream management (XEP-0198): its elements, and what a peer has not acknowledged yet.
 
+mod managed;
+
 use std::collections::VecDeque;
 
 use crate::stanza::StanzaError;
@@ -7,37 +9,49 @@ use crate::stream::{Condition, error_with};
 use crate::xml::namespace::{MANAGEMENT, STANZA_ERRORS};
 use crate::xml::{Element, escape};
 
+pub use managed::{Managed, Session};
+
 /// An element of stream management.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Management {
+pub enum Management {
     /// So many stanzas have been handled; without a number it means nothing.
     Acknowledgement(Option<u32>),
+    /// A wish for acknowledgements.
     Enable {
         /// Whether the stream is to be resumable.
         resume: bool,
     },
+    /// Stanzas are acknowledged from here on.
     Enabled {
         /// By which the stream can be resumed, if it can.
         id: Option<String>,
     },
+    /// It cannot be had.
     Failed {
         /// How many stanzas of the former stream have been handled, if that is still known.
         handled: Option<u32>,
     },
+    /// An acknowledgement is asked for.
     Request,
+    /// A wish to go on with a former stream.
     Resume {
+        /// Its name.
         previous: String,
+        /// How many of its stanzas have been handled.
         handled: Option<u32>,
     },
+    /// The former stream goes on.
     Resumed {
+        /// Its name.
         previous: String,
+        /// How many of its stanzas have been handled.
         handled: Option<u32>,
     },
 }
 
 impl Management {
     /// Reads an element, if it is one of stream management.
-    pub(crate) fn read(element: &Element) -> Option<Self> {
+    pub fn read(element: &Element) -> Option<Self> {
         if element.namespace != MANAGEMENT {
             return None;
         }
@@ -65,7 +79,7 @@ impl Management {
     }
 
     /// The element as this side sends it.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let number = |handled: &Option<u32>| match handled {
             Some(handled) => format!(" h='{handled}'"),
             None => String::new(),
@@ -95,8 +109,9 @@ pub(crate) fn failed(condition: StanzaError) -> String {
 }
 
 /// A peer acknowledged more than was sent to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TooMany {
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{handled} acknowledged of {sent}")]
+pub struct TooMany {
     handled: u32,
     sent: u32,
 }
@@ -116,7 +131,7 @@ impl TooMany {
 
 /// What was sent and not acknowledged yet, in order.
 #[derive(Debug)]
-pub(crate) struct Unacknowledged<T> {
+pub struct Unacknowledged<T> {
     acknowledged: u32,
     waiting: VecDeque<T>,
 }
@@ -131,21 +146,32 @@ impl<T> Default for Unacknowledged<T> {
 }
 
 impl<T> Unacknowledged<T> {
-    pub(crate) fn push(&mut self, item: T) {
+    /// Another one was sent.
+    pub fn push(&mut self, item: T) {
         self.waiting.push_back(item);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether all are acknowledged.
+    pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+    /// How many are not.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Those that are not, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.waiting.iter()
     }
 
     /// Forgets what the peer has handled, of everything since the beginning. The count wraps. Returns how
     /// many are new.
-    pub(crate) fn handled(&mut self, handled: u32) -> Result<usize, TooMany> {
+    ///
+    /// # Errors
+    /// [`TooMany`] if the peer has handled more than was sent.
+    pub fn handled(&mut self, handled: u32) -> Result<usize, TooMany> {
         let count = usize::try_from(handled.wrapping_sub(self.acknowledged)).unwrap_or(usize::MAX);
         if count > self.waiting.len() {
             let waiting = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
@@ -158,7 +184,7 @@ impl<T> Unacknowledged<T> {
     }
 
     /// Takes out everything, which is going to be sent again or not.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> {
+    pub fn drain(&mut self) -> impl Iterator<Item = T> {
         self.waiting.drain(..)
     }
 }

@@ -1,0 +1,140 @@
+//! Acknowledgements between the proxy and its gateway, and links that break.
+
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use crate::support::{Net, Peer, message};
+
+const A: &str = "alpha.example";
+const B: &str = "beta.example";
+const SM: &str = "xmlns='urn:xmpp:sm:3'";
+
+type Link = Peer<TlsStream<TcpStream>>;
+
+/// Asks for acknowledgements. Returns the name by which the link can be resumed.
+async fn enable(gateway: &mut Link) -> String {
+    gateway.send(&format!("<enable {SM} resume='true'/>")).await;
+    let enabled = gateway.expect("/>").await;
+    let name = enabled.split("id='").nth(1).expect("a name");
+    name.split('\'').next().expect("a name").to_owned()
+}
+
+fn resume(name: &str, handled: u32) -> String {
+    format!("<resume {SM} previd='{name}' h='{handled}'/>")
+}
+
+#[tokio::test]
+async fn a_gateway_that_goes_on_gets_each_stanza_once() {
+    let net = Net::new().await;
+    let (alpha, mut gateway) = net.station(&net.settings(A, B, 9)).await;
+    let (beta, mut partner) = net.station(&net.settings(B, A, 9)).await;
+    let name = enable(&mut gateway).await;
+    let mut got = String::new();
+    for text in ["one", "two", "three"] {
+        partner.send(&message(B, A, text)).await;
+        got += &gateway.expect("</message>").await;
+        assert!(got.ends_with(&message(B, A, text)), "{got}");
+    }
+    for text in ["here", "there"] {
+        gateway.send(&message(A, B, text)).await;
+        assert_eq!(partner.expect("</message>").await, message(A, B, text));
+    }
+    gateway.send(&format!("<r {SM}/>")).await;
+    got += &gateway.expect(&format!("<a h='2' {SM}/>")).await;
+    assert_eq!(got.matches("<r ").count(), 1, "it asks once: {got}");
+    // Once with the connection gone, once with the former one still there.
+    drop(gateway);
+    let mut former: Option<Link> = None;
+    for handled in [1, 2] {
+        let mut again = net.gateway(&alpha, A).await;
+        again.send(&resume("another", handled)).await;
+        let unknown = again.expect("</failed>").await;
+        assert!(unknown.contains("<item-not-found "), "{unknown}");
+        again.send(&resume(&name, handled)).await;
+        let resumed = again.expect("/>").await;
+        assert_eq!(resumed, format!("<resumed previd='{name}' h='2' {SM}/>"));
+        for text in ["two", "three"].iter().skip(handled as usize - 1) {
+            assert_eq!(again.expect("</message>").await, message(B, A, text));
+        }
+        former = Some(again);
+    }
+    let mut gateway = former.expect("a link");
+    gateway.send(&format!("<a {SM} h='3'/>")).await;
+    // What fails at the partner comes back by this link.
+    gateway.send(&message(A, "gamma.example", "lost")).await;
+    let bounce = gateway.expect("</message>").await;
+    assert!(bounce.contains("<policy-violation "), "{bounce}");
+    gateway.send(&format!("<a {SM} h='9'/>")).await;
+    let rest = gateway.rest().await;
+    assert!(rest.contains("<undefined-condition "), "{rest}");
+    tokio::join!(alpha.stop(), beta.stop());
+}
+
+#[tokio::test]
+async fn what_is_never_acknowledged_is_returned() {
+    let net = Net::new().await;
+    let mut settings = net.settings(A, B, 9);
+    settings.limits += "resumption-timeout = '50ms'\n";
+    let (alpha, mut gateway) = net.station(&settings).await;
+    let (beta, mut partner) = net.station(&net.settings(B, A, 9)).await;
+    let name = enable(&mut gateway).await;
+    for text in ["handled", "lost"] {
+        partner.send(&message(B, A, text)).await;
+        gateway.expect("</message>").await;
+        if text == "handled" {
+            gateway.expect("<r ").await;
+            gateway.send(&format!("<a {SM} h='1'/>")).await;
+        }
+    }
+    drop(gateway);
+    let bounce = partner.expect("</message>").await;
+    assert!(bounce.contains("id='lost' type='error'"), "{bounce}");
+    assert!(bounce.contains("<service-unavailable "), "{bounce}");
+    // Another gateway does not get it a second time.
+    let mut gateway = net.gateway(&alpha, A).await;
+    gateway.send(&resume(&name, 1)).await;
+    gateway.expect("</failed>").await;
+    partner.send(&message(B, A, "next")).await;
+    assert_eq!(gateway.expect("</message>").await, message(B, A, "next"));
+    tokio::join!(alpha.stop(), beta.stop());
+}
+
+#[tokio::test]
+async fn a_gateway_that_acknowledges_nothing_is_cut_off() {
+    let net = Net::new().await;
+    let mut settings = net.settings(A, B, 9);
+    settings.limits += "acknowledgement-timeout = '50ms'\nresumption-timeout = '50ms'\n";
+    let (alpha, mut gateway) = net.station(&settings).await;
+    let (beta, mut partner) = net.station(&net.settings(B, A, 9)).await;
+    enable(&mut gateway).await;
+    partner.send(&message(B, A, "lost")).await;
+    let rest = gateway.rest().await;
+    assert!(rest.contains("id='lost'"), "{rest}");
+    let bounce = partner.expect("</message>").await;
+    assert!(bounce.contains("id='lost' type='error'"), "{bounce}");
+    tokio::join!(alpha.stop(), beta.stop());
+}
+
+#[tokio::test]
+async fn a_proxy_that_stops_says_what_it_has_handled() {
+    let net = Net::new().await;
+    let (alpha, mut gateway) = net.station(&net.settings(A, B, 9)).await;
+    let (beta, mut partner) = net.station(&net.settings(B, A, 9)).await;
+    enable(&mut gateway).await;
+    gateway.send(&message(A, B, "handled")).await;
+    partner.expect("</message>").await;
+    let late = async {
+        let last = gateway.expect("</stream:stream>").await;
+        assert!(last.contains(&format!("<a h='1' {SM}/>")), "{last}");
+        // The gateway still has this one, and returns it.
+        gateway
+            .send(&(message(A, B, "late") + "</stream:stream>"))
+            .await;
+        gateway.rest().await;
+    };
+    tokio::join!(alpha.stop(), late);
+    drop(gateway);
+    beta.stop().await;
+    let rest = partner.rest().await;
+    assert!(!rest.contains("late"), "{rest}");
+}
