@@ -51,6 +51,8 @@ pub struct Draft {
     pub revocation: RevocationPolicy,
     /// Lists of revoked certificates.
     pub crl: Option<List>,
+    /// Whether the log has what messages say.
+    pub log_message_bodies: bool,
     /// Limits and timeouts.
     pub limits: Limits,
     /// No one else may exchange stanzas with the served domains.

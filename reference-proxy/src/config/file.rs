@@ -186,6 +186,7 @@ impl Reader<'_> {
             client_auth_eku: file.client_auth_eku,
             revocation: file.revocation,
             crl: external.crl,
+            log_message_bodies: file.log_message_bodies,
             limits: file.limits,
         })
     }
@@ -231,6 +232,7 @@ impl Reader<'_> {
                 policy: draft.revocation,
                 lists: self.revoked(draft.revocation, draft.crl.as_ref()),
             },
+            log_message_bodies: draft.log_message_bodies,
             limits: draft.limits,
             partners: draft.partners,
         })

@@ -49,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) revocation: Revocation,
     /// Whether a client's certificate that lists purposes must list clientAuth.
     pub(crate) client_auth_eku: bool,
+    /// Whether the log has what messages say.
+    pub(crate) log_message_bodies: bool,
     pub(crate) limits: Limits,
     /// No one else may exchange stanzas with the served domains.
     pub(crate) partners: Vec<Partner>,

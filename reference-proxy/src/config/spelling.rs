@@ -29,9 +29,11 @@ struct Parameter {
 }
 
 const PARTNER: &str = "[[partner]]";
+const POLICY: &str = "[[policy]] of the gateway's file";
 const LIMITS: &str = "[limits]";
+const TOP: &str = "the file, before its tables";
 
-const PARAMETERS: [Parameter; 15] = [
+const PARAMETERS: [Parameter; 24] = [
     parameter("Identity", "domain", PARTNER),
     parameter("AdditionalDomains", "additional-domains", PARTNER),
     parameter("Description", "description", PARTNER),
@@ -41,6 +43,9 @@ const PARAMETERS: [Parameter; 15] = [
     parameter("SaslNegotiation", "sasl", PARTNER),
     parameter("TlsNegotiation", "tls", PARTNER),
     parameter("SupportDialbackNegotiation", "dialback", PARTNER),
+    parameter("Multiplexing", "multiplexing", PARTNER),
+    parameter("Bidirectional", "bidirectional", PARTNER),
+    parameter("StreamManagement", "stream-management", PARTNER),
     parameter("PartnerConnectionLimit", "partner-connections", LIMITS),
     parameter("KeepAliveInterval", "keep-alive-interval", LIMITS),
     parameter(
@@ -58,10 +63,20 @@ const PARAMETERS: [Parameter; 15] = [
         "connection-limit",
         "[[partner]], `connections` in [limits]",
     ),
+    parameter("EnableFederationAccess", "enable-federation-access", POLICY),
+    parameter("EnableXmppAccess", "enable-xmpp-access", POLICY),
     parameter(
-        "DialbackPassphrase",
-        "secret",
-        "the file, before its tables",
+        "EnablePublicCloudAccess",
+        "enable-public-cloud-access",
+        POLICY,
+    ),
+    parameter("PolicyName", "policy", "[[user]] of the gateway's file"),
+    parameter("DialbackPassphrase", "secret", TOP),
+    parameter("EnableLoggingAllMessageBodies", "log-message-bodies", TOP),
+    parameter(
+        "SubscriptionRefreshInterval",
+        "subscription-refresh-interval",
+        "[limits] of the gateway's file",
     ),
 ];
 

@@ -31,6 +31,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) revocation: RevocationPolicy,
     #[serde(default)]
+    pub(super) log_message_bodies: bool,
+    #[serde(default)]
     pub(super) limits: Limits,
     #[serde(default)]
     pub(super) partner: Vec<PartnerTable>,

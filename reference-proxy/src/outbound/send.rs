@@ -43,6 +43,7 @@ pub(crate) async fn send(context: &Arc<Context>, pair: &Pair, mut queued: Queued
         return_to_sender(context, pair, queued, StanzaError::NotAcceptable, "").await;
         return;
     }
+    passes(context, &queued.stanza);
     match context.router.enqueue(pair, queued, context.clock.now()) {
         Placed::Waiting => {}
         Placed::Unattended => start(context, pair),
@@ -50,6 +51,21 @@ pub(crate) async fn send(context: &Arc<Context>, pair: &Pair, mut queued: Queued
             tracing::info!(%pair, condition = %error, text, "stanza refused");
             return_to_sender(context, pair, queued, error, &text).await;
         }
+    }
+}
+
+/// Logs a message that passes, and what it says only if the configuration asks for that.
+fn passes(context: &Context, stanza: &Stanza) {
+    if stanza.kind != xml::Kind::Message {
+        return;
+    }
+    let Stanza { from, to, id, .. } = stanza;
+    if !context.config.settings.log_message_bodies {
+        tracing::debug!(from, to, id, "message");
+        return;
+    }
+    for body in stanza.texts(SERVER, "body").unwrap_or_default() {
+        tracing::info!(from, to, id, ?body, "message");
     }
 }
 
@@ -75,6 +91,7 @@ pub(crate) fn deliver<'a>(
     stanza: Stanza,
 ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
     Box::pin(async move {
+        passes(&context.newest(), &stanza);
         if let Err(stanza) = context.router.deliver(&pair.to, stanza).await {
             unclaimed(context, pair, &stanza, "no gateway is there for it").await;
         }

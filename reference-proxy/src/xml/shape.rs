@@ -46,10 +46,7 @@ struct Shape {
 
 impl Shape {
     fn of(bytes: &[u8]) -> Result<Self, ReadError> {
-        let mut parser = RawParser::with_options(rxml::Options {
-            max_token_length: TOKEN,
-            ..rxml::Options::default()
-        });
+        let mut parser = parser();
         let mut scopes = Scopes::default();
         scopes.push(BTreeMap::from([(None, SERVER.to_owned())]));
         let mut shape = Self {
@@ -113,6 +110,31 @@ impl Shape {
     }
 }
 
+/// The text directly inside an element.
+fn text(element: &[u8]) -> Result<String, ReadError> {
+    let mut parser = parser();
+    let (mut input, mut depth, mut text) = (element, 0, String::new());
+    while let Some(event) = next(&mut parser, &mut input)? {
+        match event {
+            RawEvent::ElementHeadOpen(..) => depth += 1,
+            RawEvent::ElementFoot(_) => depth -= 1,
+            RawEvent::Text(_, part) if depth == 1 => text.push_str(&part),
+            RawEvent::Text(..)
+            | RawEvent::Attribute(..)
+            | RawEvent::ElementHeadClose(_)
+            | RawEvent::XmlDeclaration(..) => {}
+        }
+    }
+    Ok(text)
+}
+
+fn parser() -> RawParser {
+    RawParser::with_options(rxml::Options {
+        max_token_length: TOKEN,
+        ..rxml::Options::default()
+    })
+}
+
 fn next(parser: &mut RawParser, input: &mut &[u8]) -> Result<Option<RawEvent>, ReadError> {
     use rxml::error::EndOrError;
     parser.parse(input, true).map_err(|error| match error {
@@ -128,6 +150,17 @@ impl Stanza {
     /// [`ReadError`] if the bytes are no element, which those of a [`Reader`](super::Reader) always are.
     pub fn children(&self) -> Result<Vec<Child>, ReadError> {
         Shape::of(&self.bytes).map(|shape| shape.children)
+    }
+
+    /// The text of each element directly inside that has this name.
+    ///
+    /// # Errors
+    /// As for [`Stanza::children`].
+    pub fn texts(&self, namespace: &str, name: &str) -> Result<Vec<String>, ReadError> {
+        let children = self.children()?;
+        let meant = children.iter().filter(|child| child.is(namespace, name));
+        let places = meant.filter_map(|child| self.bytes.get(child.range.clone()));
+        places.map(text).collect()
     }
 
     /// Takes out the elements directly inside that have this name, with all that is in them.
@@ -276,6 +309,17 @@ mod tests {
         }
         let borrowed = without_status("<presence><s:status>x</s:status></presence>");
         assert_eq!(borrowed, "<presence xmlns:s='jabber:server'></presence>");
+    }
+
+    #[test]
+    fn texts_are_those_of_the_elements_themselves() {
+        let stanza = read(
+            "<message xmlns:s='jabber:server'><body>a &lt;b&gt;<x>not</x>!</body>\
+             <s:body xml:lang='es'><![CDATA[<c>]]></s:body><body/>\
+             <html xmlns='urn:x'><body>other</body></html></message>",
+        );
+        let texts = stanza.texts(SERVER, "body").expect("an element");
+        assert_eq!(texts, ["a <b>!", "<c>", ""]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod bidi;
+mod bodies;
 mod control;
 mod dropped;
 mod gateway;
