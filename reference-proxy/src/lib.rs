@@ -50,7 +50,8 @@ mod xml;
 #[doc(hidden)]
 pub mod wire {
     pub use crate::certificate::{Authorities, Credentials, gateway_connector};
-    pub use crate::config::{List, Problem, Reader as SettingsReader, from_toml};
+    pub use crate::config::{List, PartnerTable, Problem, Reader as SettingsReader, from_toml};
+    pub use crate::control::{ControlSocket, SocketError};
     pub use crate::domain::{Domain, DomainError};
     pub use crate::limits::seconds;
     pub use crate::management::{Managed, Management, Session, TooMany, Unacknowledged};

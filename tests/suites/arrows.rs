@@ -190,7 +190,7 @@ const FLOORS: [(&str, &[&[&str]]); 6] = [
     (
         "reference-proxy/gateway",
         &[
-            &["address", "policy", "refusal", "talk"],
+            &["address", "control", "policy", "refusal", "talk"],
             &["directory"],
             &["config", "event", "roster"],
             &["link", "session", "state", "store"],

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
+use reference_proxy::control::{Client, ClientError};
 use reference_proxy::wire::{ReadError, Stanza, escape};
 use tokio::time::timeout;
 
@@ -41,6 +42,8 @@ enum Command {
     Listen(Listen),
     /// Check the configuration file and show every mistake
     Check,
+    /// Have the running gateway read its configuration file again
+    Reload,
 }
 
 #[derive(Debug, clap::Args)]
@@ -160,12 +163,34 @@ pub fn run(args: &Args) -> Result<(), Error> {
                 }),
             Some(Command::Send(options)) => send(config, options).await,
             Some(Command::Listen(options)) => listen(config, options).await,
+            Some(Command::Reload) => reload(config),
             Some(Command::Check) => {
                 Config::load(config)?;
                 print(&format!("{} can be used", config.display()))
             }
         }
     })
+}
+
+fn reload(config: &Path) -> Result<(), Error> {
+    let reloaded = Client::of_configuration(config).and_then(|client| client.reload());
+    let reloaded = reloaded.map_err(|error| match error {
+        ClientError::NoControl { .. } => Error::Usage(
+            "the gateway has no control socket: add `control = \"gateway.control\"` to its \
+             configuration, and start it again"
+                .to_owned(),
+        ),
+        // Whoever prints it says `error:` again.
+        ClientError::Refused(why) => {
+            Error::Usage(why.strip_prefix("error: ").unwrap_or(&why).to_owned())
+        }
+        other => Error::environment("cannot ask the gateway", other),
+    })?;
+    print("The configuration is in force.")?;
+    match reloaded.after_restart.as_slice() {
+        [] => Ok(()),
+        settings => print(&format!("Only after a restart: {}", settings.join(", "))),
+    }
 }
 
 async fn send(config: &Path, options: &Send) -> Result<(), Error> {

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reference_proxy::Clock;
 use reference_proxy::wire::{Stage, Supervisor, Tasks, gateway_connector};
+use reference_proxy::{Clock, Reloaded};
 use rustls::ClientConfig;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use crate::address::Bare;
 use crate::config::{Config, ConfigError};
+use crate::directory::Directory;
 use crate::door::Door;
 use crate::event::{Event, SignInError};
 use crate::hub::Hub;
@@ -157,20 +158,22 @@ impl Gateway {
 
     /// Follows another configuration, without an end of links and sessions. Users, contacts, partners,
     /// policies and certificates are taken over; what else has changed needs a restart, and a warning
-    /// says so.
+    /// says so. Returns which partners are others, and which settings need a restart.
     ///
     /// # Errors
     /// [`StartError::Tls`] if the certificate cannot be used; then nothing has changed.
-    pub async fn reload(&mut self, config: Config) -> Result<(), StartError> {
+    pub async fn reload(&mut self, config: Config) -> Result<Reloaded, StartError> {
         let connector = connector(&config).map_err(StartError::Tls)?;
         self.tls.send_replace(connector);
         let directory = Box::new(config.directory.clone());
         // The hub ends only with the gateway.
         let _ = self.door.hub.send(Event::Reload(directory)).await;
+        let mut reloaded = difference(&self.config.directory, &config.directory);
         for (what, is_changed) in [
             ("proxy", config.proxies != self.config.proxies),
             ("state", config.state != self.config.state),
             ("local", config.local != self.config.local),
+            ("control", config.control != self.config.control),
             ("link.name", config.name != self.config.name),
             (
                 "limits",
@@ -179,6 +182,7 @@ impl Gateway {
         ] {
             if is_changed {
                 tracing::warn!(setting = what, "changed, which needs a restart");
+                reloaded.after_restart.push(what.to_owned());
             }
         }
         self.config.directory = config.directory;
@@ -186,7 +190,7 @@ impl Gateway {
             users = self.config.directory.users.len(),
             "configuration reloaded"
         );
-        Ok(())
+        Ok(reloaded)
     }
 
     /// Signs everybody out, tells the partners, saves the state, and closes the links. Takes at most the
@@ -205,6 +209,22 @@ impl Gateway {
         }
         tracing::info!("gateway stopped");
     }
+}
+
+/// How the partners of a directory differ from those of the one before.
+fn difference(before: &Directory, after: &Directory) -> Reloaded {
+    let mut reloaded = Reloaded::default();
+    for (domain, kind) in &after.partners {
+        match before.partners.get(domain) {
+            None => reloaded.added.push(domain.to_string()),
+            Some(old) if old != kind => reloaded.changed.push(domain.to_string()),
+            Some(_) => {}
+        }
+    }
+    let gone = before.partners.keys();
+    let gone = gone.filter(|domain| !after.partners.contains_key(*domain));
+    reloaded.removed = gone.map(ToString::to_string).collect();
+    reloaded
 }
 
 fn connector(config: &Config) -> Result<Arc<ClientConfig>, rustls::Error> {

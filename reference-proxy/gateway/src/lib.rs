@@ -16,6 +16,7 @@ pub mod session;
 pub mod state;
 pub mod store;
 
+mod control;
 mod door;
 mod event;
 mod gateway;

@@ -1,25 +1,52 @@
 //! Runs a gateway alone, until a signal stops it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use reference_proxy::Reloaded;
+use reference_proxy::wire::{ControlSocket, SocketError};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 use crate::config::Config;
+use crate::control;
 use crate::gateway::{Gateway, StartError};
 
-/// Runs until Ctrl-C or a termination signal. A hang-up signal has the file read again.
+/// Runs until Ctrl-C or a termination signal. A hang-up signal has the file read again, and so has a command
+/// at the control socket.
 pub(crate) async fn until_stopped(path: &Path) -> Result<(), Failure> {
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut hung_up = signal(SignalKind::hangup())?;
     let config = Config::load(path).map_err(StartError::Config)?;
+    let socket = match &config.control {
+        Some(path) => {
+            let bound = ControlSocket::bind(path);
+            Some(bound.map_err(|source| Failure::Control {
+                path: path.clone(),
+                source,
+            })?)
+        }
+        None => None,
+    };
     let mut gateway = Gateway::start(config)?;
+    let (sender, mut commands) = mpsc::channel(1);
+    let commanded = socket.map(|socket| tokio::spawn(control::listen(socket, sender)));
     loop {
         tokio::select! {
             _ = terminated.recv() => break,
             _ = interrupted.recv() => break,
-            _ = hung_up.recv() => reload(&mut gateway, path).await,
+            // What came of it is in the log.
+            _ = hung_up.recv() => drop(reload(&mut gateway, path).await),
+            Some(command) = commands.recv() => {
+                // A command that has gone meanwhile does not need to know.
+                let _ = command.send(reload(&mut gateway, path).await);
+            }
         }
+    }
+    if let Some(commanded) = commanded {
+        commanded.abort();
+        // The socket's file goes with it.
+        let _ = commanded.await;
     }
     gateway.stop().await;
     Ok(())
@@ -30,20 +57,27 @@ pub(crate) async fn until_stopped(path: &Path) -> Result<(), Failure> {
 pub(crate) enum Failure {
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error("could not listen for commands at {}", path.display())]
+    Control {
+        path: PathBuf,
+        #[source]
+        source: SocketError,
+    },
     #[error("cannot listen for signals")]
     Signals(#[from] std::io::Error),
 }
 
 /// Reads the file again. One with mistakes changes nothing.
-async fn reload(gateway: &mut Gateway, path: &Path) {
+async fn reload(gateway: &mut Gateway, path: &Path) -> Result<Reloaded, String> {
     let read = Config::load(path).map_err(StartError::Config);
     let reloaded = match read {
         Ok(config) => gateway.reload(config).await,
         Err(error) => Err(error),
     };
-    if let Err(error) = reloaded {
+    reloaded.map_err(|error| {
         let error = error.to_string();
-        let error = error.strip_prefix("error: ").unwrap_or(&error);
-        tracing::error!("the old configuration stays: {error}");
-    }
+        let shown = error.strip_prefix("error: ").unwrap_or(&error);
+        tracing::error!("the old configuration stays: {shown}");
+        error
+    })
 }

@@ -294,7 +294,8 @@ impl Reader<'_> {
         Some(own)
     }
 
-    fn partner(&mut self, index: usize, table: PartnerTable) -> Option<Partner> {
+    /// Reads the table of a partner at this place of the list, or notes what is wrong with it.
+    pub fn partner(&mut self, index: usize, table: PartnerTable) -> Option<Partner> {
         let place = format!("partner[{index}]");
         let domain = self.domain(&format_args!("{place}.domain"), &table.domain);
         let further = format!("{place}.additional-domains");

@@ -18,6 +18,7 @@ pub use checked::{Config, Problem};
 pub use draft::{Draft, OwnCertificate, SideDraft};
 pub use file::{ConfigError, Reader, from_toml};
 pub use list::List;
+pub use table::PartnerTable;
 
 pub use crate::certificate::RevocationPolicy;
 pub use crate::domain::{Domain, DomainError, ProxyAddress};

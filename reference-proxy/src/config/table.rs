@@ -89,9 +89,10 @@ pub(super) struct RestrictedGateway {
     pub(super) domains: Vec<String>,
 }
 
-#[derive(Deserialize)]
+/// What a file says of a partner.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct PartnerTable {
+pub struct PartnerTable {
     pub(super) domain: String,
     #[serde(default)]
     pub(super) additional_domains: Vec<String>,

@@ -35,8 +35,8 @@ pub enum ClientError {
         /// The configuration file.
         path: PathBuf,
     },
-    /// No proxy answers there.
-    #[error("no proxy answers at {}", path.display())]
+    /// Nobody answers there.
+    #[error("nobody answers at {}", path.display())]
     Unreachable {
         /// The socket.
         path: PathBuf,
@@ -52,7 +52,7 @@ pub enum ClientError {
     Unknown(#[source] io::Error),
 }
 
-/// Asks a running proxy.
+/// Asks a running proxy, or a gateway, which only reloads.
 #[derive(Clone, Debug)]
 pub struct Client {
     path: PathBuf,

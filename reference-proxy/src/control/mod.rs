@@ -26,4 +26,5 @@ pub use crate::trial::Step;
 
 pub(crate) use metrics::serve_metrics;
 pub(crate) use server::{Office, listen};
-pub(crate) use socket::ControlSocket;
+#[doc(hidden)]
+pub use socket::{ControlSocket, SocketError};

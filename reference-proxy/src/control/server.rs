@@ -43,11 +43,11 @@ pub(crate) async fn listen(office: Arc<Office>, socket: ControlSocket) {
     let places = Arc::new(Semaphore::new(COMMANDS));
     loop {
         let accepted = tokio::select! {
-            accepted = socket.listener.accept() => accepted,
+            accepted = socket.accept() => accepted,
             () = stop.asked() => return,
         };
         let stream = match accepted {
-            Ok((stream, _)) => stream,
+            Ok(stream) => stream,
             Err(error) => {
                 tracing::error!(%error, "could not accept a command");
                 let _ = context.clock.timeout(BREATH, stop.asked()).await;

@@ -8,26 +8,29 @@ use std::path::{Path, PathBuf};
 use std::process;
 
 use socket2::{Domain as Family, SockAddr, Socket, Type};
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 
 /// Commands waiting to be accepted.
 const BACKLOG: i32 = 16;
 
 /// Why there is no control socket.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SocketError {
-    #[error("another proxy answers there")]
+pub enum SocketError {
+    /// It is another's.
+    #[error("another process answers there")]
     InUse,
+    /// The path is taken.
     #[error("there is a file that is no socket")]
     NoSocket,
+    /// The operating system does not allow it.
     #[error(transparent)]
     System(#[from] io::Error),
 }
 
 /// A listening control socket. Its file goes with it.
 #[derive(Debug)]
-pub(crate) struct ControlSocket {
-    pub(super) listener: UnixListener,
+pub struct ControlSocket {
+    listener: UnixListener,
     path: PathBuf,
     /// Device and inode: another proxy may have put its own file there since.
     file: (u64, u64),
@@ -35,7 +38,10 @@ pub(crate) struct ControlSocket {
 
 impl ControlSocket {
     /// Listens at the path. What a killed proxy has left there is replaced.
-    pub(crate) fn bind(path: &Path) -> Result<Self, SocketError> {
+    ///
+    /// # Errors
+    /// [`SocketError`] if it cannot be had.
+    pub fn bind(path: &Path) -> Result<Self, SocketError> {
         vacant(path)?;
         let socket = Socket::new(Family::UNIX, Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
@@ -57,6 +63,16 @@ impl ControlSocket {
             path: path.to_owned(),
             file: (file.dev(), file.ino()),
         })
+    }
+}
+
+impl ControlSocket {
+    /// The next command that connects.
+    ///
+    /// # Errors
+    /// As the operating system has them.
+    pub async fn accept(&self) -> io::Result<UnixStream> {
+        self.listener.accept().await.map(|(stream, _)| stream)
     }
 }
 

@@ -76,7 +76,7 @@ async fn stale_socket_is_replaced_and_one_in_use_is_not() {
         .expect_err("in use");
     assert!(error.to_string().contains("control"), "{error}");
     let reason = error.source().expect("a reason").to_string();
-    assert_eq!(reason, "another proxy answers there");
+    assert_eq!(reason, "another process answers there");
     asked(move || client.status()).await.expect("still answers");
     proxy.stop().await;
     fs::write(&path, "notes").expect("a file");

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use reference_proxy::wire::{Domain, PartnerType, Problem, SettingsReader, from_toml};
+use reference_proxy::wire::{
+    Domain, PartnerTable, PartnerType, Problem, SettingsReader, from_toml,
+};
 
-use super::table::{File, PartnerTable, PolicyTable, UserTable};
+use super::table::{File, PolicyTable, UserTable};
 use super::{ConfigError, text};
 use crate::address::Bare;
 use crate::directory::{Directory, Rules, User};
@@ -105,14 +107,12 @@ pub(super) fn partners(
 ) -> BTreeMap<Domain, PartnerType> {
     let mut partners = BTreeMap::new();
     for (index, table) in tables.iter().enumerate() {
-        let place = format!("partner[{index}].domain");
-        let further = format!("partner[{index}].additional-domains");
-        let domain = reader.domain(&place, &table.domain);
-        for domain in domain
-            .into_iter()
-            .chain(reader.domains(&further, &table.additional_domains))
-        {
-            if partners.insert(domain.clone(), table.kind).is_some() {
+        let Some(partner) = reader.partner(index, table.clone()) else {
+            continue;
+        };
+        for domain in partner.domains() {
+            if partners.insert(domain.clone(), partner.kind).is_some() {
+                let place = format!("partner[{index}].domain");
                 let message = format!("`{domain}` is a partner's domain already");
                 reader.problem(Problem::new(&place, message));
             }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use reference_proxy::wire::{Domain, PartnerType, Problem, SettingsReader, from_toml};
+use reference_proxy::wire::{
+    Domain, PartnerTable, PartnerType, Problem, SettingsReader, from_toml,
+};
 use serde::Deserialize;
 
 use super::draft::{Draft, NamedPolicy, partners};
-use super::table::{File, PartnerTable, ProxyTable};
+use super::table::{File, ProxyTable};
 use super::{Config, ConfigError, ProxySettings, text};
 use crate::policy::LACKS_FEDERATION;
 
@@ -92,11 +94,12 @@ fn config(
     let draft = Draft::of(&file, elsewhere, reader);
     warn(&draft);
     let path = |text: Option<String>| text.map(|text| reader.folder().join(text));
-    let (state, local) = (path(file.state), path(file.local));
+    let [state, local, control] = [file.state, file.local, file.control].map(path);
     Some(Config {
         directory: draft.directory,
         state,
         local,
+        control,
         credentials: credentials?,
         authorities: authorities?,
         name: name?,

@@ -24,6 +24,8 @@ pub struct Config {
     pub(crate) state: Option<PathBuf>,
     /// The Unix socket where local users sign in.
     pub(crate) local: Option<PathBuf>,
+    /// The Unix socket where commands have it read its file again.
+    pub(crate) control: Option<PathBuf>,
     /// What the gateway shows to proxies.
     pub(crate) credentials: Credentials,
     /// Who may have issued the proxies' certificates.

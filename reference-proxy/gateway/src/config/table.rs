@@ -1,6 +1,6 @@
 //! The format of the file.
 
-use reference_proxy::wire::{List, PartnerType};
+use reference_proxy::wire::{List, PartnerTable};
 use serde::Deserialize;
 
 use super::Limits;
@@ -14,6 +14,7 @@ pub(super) struct File {
     pub(super) partners: Option<String>,
     pub(super) state: Option<String>,
     pub(super) local: Option<String>,
+    pub(super) control: Option<String>,
     #[serde(default)]
     pub(super) public_verified: PublicVerified,
     #[serde(default)]
@@ -45,17 +46,6 @@ pub(super) struct LinkTable {
 pub(super) struct ProxyTable {
     pub(super) address: String,
     pub(super) name: Option<String>,
-}
-
-/// What a gateway needs to know of a partner; the rest is the proxy's.
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) struct PartnerTable {
-    pub(super) domain: String,
-    #[serde(default)]
-    pub(super) additional_domains: Vec<String>,
-    #[serde(default, rename = "type")]
-    pub(super) kind: PartnerType,
 }
 
 #[derive(Deserialize)]

@@ -105,6 +105,20 @@ fn partners_may_be_those_of_the_proxy() {
     let config =
         Config::from_toml(&text, &name.to_string_lossy()).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(config.directory.partners.len(), 1);
+    // Whatever the proxy reads there, in either spelling.
+    let in_cmdlets = of_proxy.replace("'federated'", "'PublicVerified'").replace(
+        "'required'",
+        "'NotSupported'\nstream-management = true\nconnection-limit = 3",
+    );
+    std::fs::write(&proxy, in_cmdlets).expect("written");
+    let config =
+        Config::from_toml(&text, &name.to_string_lossy()).unwrap_or_else(|e| panic!("{e}"));
+    let kinds: Vec<PartnerType> = config.directory.partners.into_values().collect();
+    assert_eq!(kinds, [PartnerType::PublicVerified]);
+    std::fs::write(&proxy, of_proxy.replace("tls", "TlsNegotiation")).expect("written");
+    let error = Config::from_toml(&text, &name.to_string_lossy()).expect_err("refused");
+    let help = "TlsNegotiation is `tls` in [[partner]]";
+    assert!(error.to_string().contains(help), "{error}");
     std::fs::write(&proxy, "[[partner]]\ndomain = 'a b'\n").expect("written");
     let error = Config::from_toml(&text, &name.to_string_lossy()).expect_err("refused");
     assert!(error.to_string().contains("proxy.toml:2:10"), "{error}");
