@@ -50,6 +50,68 @@ pub(crate) fn folded(text: &str, indent: &str) -> String {
     shown
 }
 
+/// How wide a result may be that is no list: `COLUMNS` if set, else as the terminal is. A file or a program
+/// gets each line whole.
+pub(crate) fn columns() -> usize {
+    let asked = std::env::var("COLUMNS").ok();
+    let asked = asked.and_then(|text| text.parse().ok());
+    let terminal = || {
+        let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
+        Some(usize::from(width.0))
+    };
+    asked
+        .or_else(terminal)
+        .map_or(usize::MAX, |columns: usize| columns.max(NARROWEST))
+}
+
+/// Text whose lines have at most so many columns. What is folded goes on below, further to the right.
+pub(crate) fn fitted(text: &str, columns: usize) -> String {
+    let mut shown = String::new();
+    for line in text.lines() {
+        if line.chars().count() <= columns {
+            shown.push_str(line);
+        } else {
+            fold(line, columns, &mut shown);
+        }
+        shown.push('\n');
+    }
+    shown
+}
+
+fn fold(line: &str, columns: usize, shown: &mut String) {
+    let own = line.chars().take_while(|letter| *letter == ' ').count();
+    // However narrow it is, there is room for a letter.
+    let further = (own + 4).min(columns.saturating_sub(1));
+    shown.push_str(&" ".repeat(own));
+    let (mut filled, mut begins) = (own, true);
+    let next_line = |shown: &mut String| {
+        shown.push('\n');
+        shown.push_str(&" ".repeat(further));
+        further
+    };
+    for word in line.split_whitespace() {
+        let length = word.chars().count();
+        if !begins && filled + 1 + length > columns {
+            filled = next_line(shown);
+        } else if !begins {
+            shown.push(' ');
+            filled += 1;
+        }
+        begins = false;
+        for letter in word.chars() {
+            // Nothing but a name that is longer than a line is torn.
+            if filled >= columns.max(further + 1) {
+                filled = next_line(shown);
+            }
+            shown.push(letter);
+            filled += 1;
+        }
+    }
+}
+
+/// The fewest columns that a line is folded for.
+const NARROWEST: usize = 40;
+
 /// Where the values of a list begin.
 const VALUES: usize = 33;
 
@@ -84,5 +146,28 @@ impl Lines {
 
     pub(crate) fn text(self) -> String {
         self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_folded_where_they_are_too_long() {
+        let text = "short  one\n  one two three four\n  abcdefghijklmnopqrstuvwxyz end\n";
+        assert_eq!(fitted(text, usize::MAX), text);
+        assert_eq!(
+            fitted(text, 14),
+            "short  one\n  one two\n      three\n      four\n  abcdefghijkl\n      mnopqrst\n      \
+             uvwxyz\n      end\n"
+        );
+        for columns in 1..40 {
+            let fitted = fitted(text, columns);
+            let most = fitted.lines().map(|line| line.trim_end().chars().count());
+            assert!(most.max() <= Some(columns.max(3)), "{columns}: {fitted}");
+            let letters = |text: &str| text.split_whitespace().collect::<String>();
+            assert_eq!(letters(&fitted), letters(text));
+        }
     }
 }

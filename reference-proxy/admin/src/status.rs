@@ -9,7 +9,7 @@ use reference_proxy::control::{
 };
 
 use crate::error::{Error, Exit};
-use crate::output::print;
+use crate::output::{columns, fitted, print};
 
 /// How many refusals are shown.
 const REFUSALS: usize = 20;
@@ -33,7 +33,7 @@ pub(crate) fn command(config: &Path, args: &Args) -> Result<Exit, Error> {
             serde_json::to_string_pretty(&status).expect("a status has only texts and numbers")
                 + "\n"
         }
-        false => shown(&status),
+        false => fitted(&shown(&status), columns()),
     };
     print(&text)?;
     Ok(match status.health {
@@ -278,5 +278,9 @@ mod tests {
              5 s ago: inbound stream, x.example, 127.0.0.1:6000: host-unknown by the proxy: not served here\n\
              \ncertificates\n  a.example (ECDSA)  12 days left\n    it expires\n"
         );
+        for columns in [80, 120] {
+            let fitted = fitted(&shown(&status), columns);
+            assert!(fitted.lines().all(|line| line.chars().count() <= columns));
+        }
     }
 }
