@@ -169,7 +169,7 @@ const FLOORS: [(&str, &[&[&str]]); 6] = [
         &[
             &["cmdlet", "error"],
             &["output", "store", "tables", "value"],
-            &["running"],
+            &["confirm", "running"],
             &[
                 "certificate",
                 "check",

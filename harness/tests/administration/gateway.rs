@@ -174,6 +174,82 @@ fn a_gateway_runs_reloads_and_stops_by_signals() {
     assert!(!path.join("gateway.sock").exists());
 }
 
+/// A subcommand of `s2spec proxy policy`, and what it says besides its result.
+fn policy(folder: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_s2spec"));
+    let output = command
+        .args(["proxy", "policy"])
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .env("S2SPEC_GATEWAY_CONFIG", "gateway.toml")
+        .env("NO_COLOR", "1")
+        .env_remove("RUST_LOG")
+        .output();
+    let output = output.expect("it runs");
+    let err = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {err}");
+    err
+}
+
+#[test]
+fn a_running_gateway_takes_changes_of_policies_in_at_once() {
+    let folder = folder();
+    let path = folder.path();
+    let name = path.join("gateway.toml");
+    fs::write(&name, format!("control = \"control\"\n{}", file())).expect("written");
+    let send = [
+        "send",
+        "--from",
+        "ana@contoso.com",
+        "--to",
+        "bob@fabrikam.com",
+        "--body",
+        "hola",
+        "--wait",
+        "1",
+    ];
+    let set = ["set", "-EnableXmppAccess", "false"];
+    assert!(policy(path, &set).contains("no gateway is running"));
+    let mut gateway = Running::start(path);
+    gateway.logs("gateway started");
+    let (_, out, _) = run(path, &send);
+    assert!(out.contains("lacks EnableXmppAccess"), "{out}");
+    policy(
+        path,
+        &[
+            "new",
+            "Own",
+            "-EnableFederationAccess",
+            "true",
+            "-EnableXmppAccess",
+            "true",
+        ],
+    );
+    let grant = ["grant", "ana@contoso.com", "-PolicyName", "Own"];
+    assert!(policy(path, &grant).contains("The configuration is in force."));
+    let (_, out, _) = run(path, &send);
+    assert!(out.contains("no proxy is connected"), "it passes: {out}");
+    // What else is changed by hand.
+    let text = fs::read_to_string(&name).expect("a file");
+    let more = "[[partner]]\ndomain = \"gmail.com\"\n[limits]\nsessions = 3\n";
+    fs::write(&name, format!("{text}{more}")).expect("written");
+    let (code, out, err) = run(path, &["reload"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("Only after a restart: limits"), "{out}");
+    fs::write(&name, text.replace("federated", "fedrated")).expect("written");
+    let (code, _, err) = run(path, &["reload"]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("unknown variant `fedrated`"), "{err}");
+    gateway.signal(Signal::TERM);
+    gateway.logs("gateway stopped");
+    assert_eq!(gateway.child.wait().expect("it ends").code(), Some(0));
+    assert!(!path.join("control").exists());
+    let (code, _, err) = run(path, &["reload"]);
+    assert_eq!(code, Some(3));
+    assert!(err.contains("nobody answers at"), "{err}");
+}
+
 #[test]
 fn mistakes_are_told() {
     let folder = folder();

@@ -18,6 +18,7 @@ fn defaults_are_those_of_the_cmdlet() {
     StreamEstablishmentTimeout     : 60
     StreamInactivityTimeout        : 600
     SubscriptionRefreshInterval    : of the gateway (--gateway FILE)
+    EnableLoggingAllMessageBodies  : False
     DialbackPassphrase             : not set: a random one at each start
     ");
     let json = place.good(&["gateway-config", "get", "--json"]).out;
@@ -26,6 +27,7 @@ fn defaults_are_those_of_the_cmdlet() {
     {
       "ConnectionLimit": 1000,
       "DialbackPassphraseSet": false,
+      "EnableLoggingAllMessageBodies": false,
       "Identity": "Global",
       "KeepAliveInterval": 300,
       "PartnerConnectionLimit": 20,
@@ -101,6 +103,21 @@ fn the_passphrase_is_set_and_never_shown() {
     }
     place.good(&["gateway-config", "set", "-DialbackPassphrase", "$null"]);
     assert!(!place.config().contains("secret"));
+}
+
+#[test]
+fn message_bodies_are_logged_on_demand() {
+    let place = Place::new();
+    let set = ["gateway-config", "set", "-EnableLoggingAllMessageBodies"];
+    let done = place.good(&[&set[..], &["$true"]].concat());
+    let on = "EnableLoggingAllMessageBodies  : True\n";
+    assert!(done.out.contains(on), "{}", done.out);
+    let config = place.config();
+    assert!(config.contains("\nlog-message-bodies = true\n"), "{config}");
+    let done = place.refused(&[&set[..], &["always"]].concat(), 2);
+    assert!(done.err.contains("expected true or false"), "{}", done.err);
+    place.good(&[&set[..], &["$false"]].concat());
+    assert!(place.config().contains("\nlog-message-bodies = false\n"));
 }
 
 #[test]

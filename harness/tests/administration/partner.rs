@@ -19,6 +19,9 @@ fn a_new_partner_has_the_defaults_of_the_cmdlet() {
     SaslNegotiation                : Required
     TlsNegotiation                 : Required
     SupportDialbackNegotiation     : True
+    Multiplexing                   : True
+    Bidirectional                  : False
+    StreamManagement               : False
     Methods                        : SASL over TLS (row 1)
     ");
     assert!(
@@ -128,6 +131,9 @@ fn what_is_set_changes_and_comments_stay() {
     SaslNegotiation                : Optional
     TlsNegotiation                 : Optional
     SupportDialbackNegotiation     : True
+    Multiplexing                   : True
+    Bidirectional                  : False
+    StreamManagement               : False
     Methods                        : SASL over TLS, dialback over TLS, dialback over
                                      TCP (row 9)
     "#);
@@ -245,14 +251,17 @@ fn partners_are_shown_as_a_table_and_as_json() {
     [
       {
         "AdditionalDomains": [],
+        "Bidirectional": false,
         "ConnectionLimit": null,
         "Description": "",
         "EnableKeepAlive": true,
         "Identity": "xmpp.org",
+        "Multiplexing": true,
         "PartnerType": "PublicUnverified",
         "ProxyFqdn": null,
         "Row": 7,
         "SaslNegotiation": "Optional",
+        "StreamManagement": false,
         "SupportDialbackNegotiation": true,
         "TlsNegotiation": "Required"
       }
@@ -266,6 +275,27 @@ fn partners_are_shown_as_a_table_and_as_json() {
     );
     let nobody = Place::with(CONFIG.split("# Good friends").next().expect("a part"));
     assert_eq!(nobody.good(&["partner", "get", "--json"]).out, "[]\n");
+}
+
+#[test]
+fn how_streams_are_used_is_set_as_the_rest() {
+    let place = Place::new();
+    let on = ["-Multiplexing", "$false", "-Bidirectional", "$true"];
+    let set = ["partner", "set", "fabrikam.com", "-StreamManagement:True"];
+    let done = place.good(&[&set[..], &on[..]].concat());
+    for line in [
+        "Multiplexing                   : False\n",
+        "Bidirectional                  : True\n",
+        "StreamManagement               : True\n",
+    ] {
+        assert!(done.out.contains(line), "{}", done.out);
+    }
+    let written = "multiplexing = false\nbidirectional = true\nstream-management = true\n";
+    assert_eq!(place.config(), format!("{CONFIG}{written}"));
+    let maybe = ["partner", "set", "fabrikam.com", "-Bidirectional", "maybe"];
+    let done = place.refused(&maybe, 2);
+    assert!(done.err.contains("'maybe'"), "{}", done.err);
+    assert!(done.err.contains("expected true or false"), "{}", done.err);
 }
 
 #[test]

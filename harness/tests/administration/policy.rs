@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{Done, Place};
 
 /// A gateway whose certificates are not there yet.
-const GATEWAY: &str = r#"# Our people.
+pub(crate) const GATEWAY: &str = r#"# Our people.
 domains = ["contoso.com"]
 partners = "proxy.toml"
 
@@ -77,7 +77,11 @@ fn the_steps_of_the_set_up_give_users_access() {
     ana@contoso.com has the policy FedPic
     ben@contoso.com has the policy FedPic
     ");
-    assert!(granted.err.contains("kill -HUP"), "{}", granted.err);
+    assert!(
+        granted.err.contains("the setting `control`"),
+        "{}",
+        granted.err
+    );
     place.good(&["policy", "set", "FedPic", "-EnableXmppAccess", "$true"]);
     let policy = "\n[[policy]]\nidentity = \"FedPic\"\nenable-federation-access = true\n\
                   enable-public-cloud-access = true\nenable-xmpp-access = true\n\n[[user]]";

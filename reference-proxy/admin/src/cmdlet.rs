@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use clap::Command;
 
 /// The arguments of the program with the options of `proxy` as clap reads them: `--tls-negotiation` for
-/// `-TlsNegotiation`, in any case, and the value behind a colon as a word of its own.
+/// `-TlsNegotiation`, in any case, and the value behind a colon behind `=`.
 pub(crate) fn understood(
     arguments: impl IntoIterator<Item = OsString>,
     proxy: &Command,
@@ -25,10 +25,8 @@ pub(crate) fn understood(
             break;
         }
         match word.to_str().and_then(|word| option(word, &options)) {
-            Some((option, value)) => {
-                read.push(option.into());
-                read.extend(value.map(OsString::from));
-            }
+            Some((option, None)) => read.push(option.into()),
+            Some((option, Some(value))) => read.push(format!("{option}={value}").into()),
             None => read.push(word),
         }
     }
@@ -89,7 +87,7 @@ mod tests {
     fn options_of_powershell_become_those_of_clap() {
         for (line, expected) in [
             ("-TlsNegotiation Optional", "--tls-negotiation Optional"),
-            ("-tlsnegotiation:Optional", "--tls-negotiation Optional"),
+            ("-tlsnegotiation:Optional", "--tls-negotiation=Optional"),
             ("--tls-negotiation Optional", "--tls-negotiation Optional"),
             ("--TlsNegotiation Optional", "--tls-negotiation Optional"),
             ("-Tls Optional", "--tls Optional"),

@@ -9,11 +9,12 @@ use reference_proxy::config::Draft;
 use serde_json::{Value, json};
 use toml_edit::{DocumentMut, Item, Table, TableLike};
 
+use crate::confirm::{Confirm, Usually};
 use crate::error::{Error, Exit};
 use crate::output::{Lines, note, print};
 use crate::running;
 use crate::store::{self, Store, put};
-use crate::value::{self, Change};
+use crate::value::{self, Change, truth};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -61,12 +62,20 @@ struct Set {
     /// or $null makes each start use a random one
     #[arg(long, value_name = "SECRET", value_parser = value::description)]
     dialback_passphrase: Option<Change<String>>,
+    /// Whether the log has what messages say [default: false]
+    #[arg(long, value_name = "BOOL", value_parser = value::boolean)]
+    enable_logging_all_message_bodies: Option<bool>,
     /// Seconds after which the gateway refreshes subscriptions to presence [default: 28800]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..), requires = "gateway")]
     subscription_refresh_interval: Option<u32>,
     /// The gateway's configuration file, for what is set there
     #[arg(long, value_name = "FILE")]
     gateway: Option<PathBuf>,
+    #[command(flatten)]
+    confirm: Confirm,
+    /// Ask nothing, which is so anyway without --confirm
+    #[arg(long)]
+    force: bool,
     /// Show what would be in force, and save nothing
     #[arg(long)]
     what_if: bool,
@@ -75,6 +84,9 @@ struct Set {
 /// The setting of the gateway, in its `[limits]`, and its default.
 const REFRESH: &str = "subscription-refresh-interval";
 const REFRESH_DEFAULT: i64 = 28_800;
+
+/// Whether the proxy logs what messages say.
+const BODIES: &str = "log-message-bodies";
 
 /// The limits and times of the file: the parameter, and the setting in `[limits]`.
 const LIMITS: [(&str, &str); 5] = [
@@ -109,7 +121,9 @@ fn change(config: &Path, set: &Set) -> Result<Exit, Error> {
         set.stream_establishment_timeout.clone(),
         set.stream_inactivity_timeout.clone(),
     ];
-    let nothing = limits.iter().all(Option::is_none) && set.dialback_passphrase.is_none();
+    let bodies = set.enable_logging_all_message_bodies;
+    let nothing =
+        limits.iter().all(Option::is_none) && set.dialback_passphrase.is_none() && bodies.is_none();
     if nothing && set.subscription_refresh_interval.is_none() {
         return Err(Error::Usage(
             "nothing to set: name at least one setting, such as --connection-limit".to_owned(),
@@ -131,6 +145,16 @@ fn change(config: &Path, set: &Set) -> Result<Exit, Error> {
         Some(Change::Clear) => drop(store.document.remove("secret")),
         Some(Change::To(secret)) => put(store.document.as_table_mut(), "secret", secret),
     }
+    if let Some(bodies) = bodies {
+        put(store.document.as_table_mut(), BODIES, bodies);
+    }
+    // Mistakes are told before anybody is asked.
+    store.draft()?;
+    let usually = (Usually::DoesNotAsk, set.force);
+    let question = "Change the limits and times?";
+    if !set.what_if && !set.confirm.agreed(&mut store, usually, question)? {
+        return Ok(Exit::Wanting);
+    }
     let draft = match set.what_if {
         true => {
             let draft = store.draft()?;
@@ -145,9 +169,7 @@ fn change(config: &Path, set: &Set) -> Result<Exit, Error> {
         put(table(&mut store.document)?, REFRESH, i64::from(seconds));
         if !set.what_if {
             store.replace()?;
-            note(
-                "a running gateway reads its configuration when it is told to, by a signal (SIGHUP)",
-            );
+            running::tell_gateway(gateway);
         }
     }
     print(&list(&draft, refresh(set.gateway.as_deref())?.as_deref()))?;
@@ -217,6 +239,8 @@ fn list(draft: &Draft, refresh: Option<&str>) -> String {
     }
     let unknown = "of the gateway (--gateway FILE)";
     lines.add("SubscriptionRefreshInterval", refresh.unwrap_or(unknown));
+    let bodies = truth(draft.log_message_bodies);
+    lines.add("EnableLoggingAllMessageBodies", bodies);
     let passphrase = match draft.has_secret() {
         true => "set",
         false => "not set: a random one at each start",
@@ -234,6 +258,7 @@ fn in_json(draft: &Draft, refresh: Option<&str>) -> Value {
             Ok(seconds) => json!(seconds),
             Err(_) => json!(text),
         }),
+        "EnableLoggingAllMessageBodies": draft.log_message_bodies,
         "DialbackPassphraseSet": draft.has_secret(),
     });
     for (name, time) in times(draft) {

@@ -6,6 +6,7 @@
 mod certificate;
 mod check;
 mod cmdlet;
+mod confirm;
 mod csr;
 mod dns;
 mod error;

@@ -9,22 +9,30 @@ use crate::output::note;
 
 /// Has the running proxy take the change in, or says how the change gets into force.
 pub(crate) fn tell(config: &Path) {
+    has_taken("proxy", config);
+}
+
+/// The same with the running gateway.
+pub(crate) fn tell_gateway(config: &Path) {
+    has_taken("gateway", config);
+}
+
+fn has_taken(which: &str, config: &Path) {
     let told = Client::of_configuration(config).and_then(|client| client.reload());
     note(&match told {
         Ok(reloaded) => shown(&reloaded).trim_end().to_owned(),
-        Err(ClientError::NoControl { .. }) => {
-            "a running proxy reads its configuration when it is started again; with the setting `control` it \
-         does so at once"
-                .to_owned()
-        }
+        Err(ClientError::NoControl { .. }) => format!(
+            "a running {which} takes the change in when it gets a hang-up signal (kill -HUP); with the setting \
+             `control` it does so at once"
+        ),
         Err(ClientError::Unreachable { .. }) => {
-            "no proxy is running that could take the change in at once".to_owned()
+            format!("no {which} is running that could take the change in at once")
         }
         Err(ClientError::Refused(why)) => {
-            format!("the running proxy keeps the configuration that it has:\n{why}")
+            format!("the running {which} keeps the configuration that it has:\n{why}")
         }
         Err(error @ (ClientError::Configuration { .. } | ClientError::Unknown(_))) => {
-            format!("it is not known whether the running proxy has taken the change in: {error}")
+            format!("it is not known whether the running {which} has taken the change in: {error}")
         }
     });
 }

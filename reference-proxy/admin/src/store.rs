@@ -26,7 +26,8 @@ pub(crate) struct Store {
     file: PathBuf,
     text: String,
     pub(crate) document: DocumentMut,
-    _lock: File,
+    /// None only while somebody is asked.
+    lock: Option<File>,
 }
 
 impl Store {
@@ -36,13 +37,7 @@ impl Store {
     /// When it cannot be read, or is no TOML.
     pub(crate) fn open(name: &Path) -> Result<Self, Error> {
         let file = fs::canonicalize(name).map_err(|error| unreadable(name, error))?;
-        // The folder, because the file is another one after each change.
-        let lock = File::open(folder(&file))
-            .and_then(locked)
-            .map_err(|error| {
-                let folder = folder(&file).display();
-                Error::environment(format!("cannot lock the folder {folder}"), error)
-            })?;
+        let lock = Some(lock(&file)?);
         let text = fs::read_to_string(&file).map_err(|error| unreadable(name, error))?;
         let document = text.parse::<DocumentMut>().map_err(|error| {
             let name = name.display();
@@ -53,8 +48,26 @@ impl Store {
             file,
             text,
             document,
-            _lock: lock,
+            lock,
         })
+    }
+
+    /// Lets others change the file while somebody is asked.
+    ///
+    /// # Errors
+    /// When somebody has changed it: what was asked about is not there any more.
+    pub(crate) fn released<T>(&mut self, ask: impl FnOnce() -> T) -> Result<T, Error> {
+        self.lock = None;
+        let answer = ask();
+        self.lock = Some(lock(&self.file)?);
+        let text = fs::read_to_string(&self.file).map_err(|error| unreadable(&self.name, error))?;
+        match text == self.text {
+            true => Ok(answer),
+            false => Err(Error::Usage(format!(
+                "{} has been changed by somebody else meanwhile: run the command again",
+                self.name.display()
+            ))),
+        }
     }
 
     /// The file as the user names it.
@@ -99,6 +112,14 @@ impl Store {
 
 /// How long another command may have the lock. It needs it only for a change.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Locks a file by its folder, because the file is another one after each change.
+fn lock(file: &Path) -> Result<File, Error> {
+    File::open(folder(file)).and_then(locked).map_err(|error| {
+        let folder = folder(file).display();
+        Error::environment(format!("cannot lock the folder {folder}"), error)
+    })
+}
 
 /// Locks a folder. Who has the lock is waited for.
 fn locked(folder: File) -> io::Result<File> {

@@ -6,6 +6,7 @@ use reference_proxy::config::{Domain, Draft};
 
 use super::table;
 use super::{New, Remove, Set, Settings, Several, show};
+use crate::confirm::Usually;
 use crate::error::{Error, Exit};
 use crate::output::{note, print};
 use crate::running;
@@ -13,7 +14,14 @@ use crate::store::Store;
 
 pub(super) fn new(config: &Path, new: &New) -> Result<Exit, Error> {
     let domain = new.who.domain();
-    let store = with(config, domain, &new.settings)?;
+    let mut store = with(config, domain, &new.settings)?;
+    // A mistake is told before anybody is asked.
+    store.draft()?;
+    let question = format!("Allow the partner {domain}?");
+    let usually = (Usually::DoesNotAsk, new.force);
+    if !new.what_if && !new.confirm.agreed(&mut store, usually, &question)? {
+        return Ok(Exit::Wanting);
+    }
     finish(store, new.what_if, std::slice::from_ref(domain))
 }
 
@@ -42,6 +50,12 @@ pub(super) fn set(config: &Path, set: &Set) -> Result<Exit, Error> {
         let additional = &partner.additional_domains;
         table::edit(&mut store.document, index, additional, &set.settings);
     }
+    store.draft()?;
+    let question = format!("Change {}?", listed(&domains));
+    let usually = (Usually::DoesNotAsk, set.force);
+    if !set.what_if && !set.confirm.agreed(&mut store, usually, &question)? {
+        return Ok(Exit::Wanting);
+    }
     finish(store, set.what_if, &domains)
 }
 
@@ -50,12 +64,20 @@ pub(super) fn remove(config: &Path, remove: &Remove) -> Result<Exit, Error> {
     let draft = store.draft()?;
     let chosen = chosen(&draft, &remove.who)?;
     let mut text = String::new();
+    let named: Vec<Domain> = chosen
+        .iter()
+        .map(|index| draft.partners[*index].domain.clone())
+        .collect();
+    let question = format!("Remove {}?", listed(&named));
+    let usually = (Usually::Asks, remove.force);
+    if !remove.what_if && !remove.confirm.agreed(&mut store, usually, &question)? {
+        return Ok(Exit::Wanting);
+    }
     // From behind, so that the places before stay what they are.
     for index in chosen.iter().rev() {
         table::remove(&mut store.document, *index);
     }
-    for index in chosen {
-        let domain = &draft.partners[index].domain;
+    for domain in named {
         text.push_str(&match remove.what_if {
             true => format!("{domain} would be removed\n"),
             false => format!("{domain} is removed\n"),
@@ -70,6 +92,18 @@ pub(super) fn remove(config: &Path, remove: &Remove) -> Result<Exit, Error> {
         running::tell(config);
     }
     Ok(Exit::Good)
+}
+
+/// The partners, or how many there are.
+fn listed(domains: &[Domain]) -> String {
+    match domains {
+        [one] => format!("the partner {one}"),
+        some if some.len() <= 5 => {
+            let names: Vec<&str> = some.iter().map(Domain::as_str).collect();
+            format!("the partners {}", names.join(", "))
+        }
+        many => format!("{} partners", many.len()),
+    }
 }
 
 /// Saves, shows the partners as they are now, and warns of what may not work.

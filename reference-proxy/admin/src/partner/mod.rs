@@ -9,6 +9,7 @@ use std::path::Path;
 use clap::{Subcommand, ValueHint};
 use reference_proxy::config::{Domain, PartnerType, Support};
 
+use crate::confirm::Confirm;
 use crate::error::{Error, Exit};
 use crate::value::{self, Change, Domains};
 
@@ -89,6 +90,15 @@ struct Settings {
     /// Whether dialback is used [default: true]
     #[arg(long, value_name = "BOOL", visible_alias = "dialback", value_parser = value::boolean)]
     support_dialback_negotiation: Option<bool>,
+    /// Whether several pairs of domains may share a stream (XEP-0220 §2.6) [default: true]
+    #[arg(long, value_name = "BOOL", value_parser = value::boolean)]
+    multiplexing: Option<bool>,
+    /// Whether stanzas go both ways on a stream, if the partner agrees (XEP-0288) [default: false]
+    #[arg(long, value_name = "BOOL", value_parser = value::boolean)]
+    bidirectional: Option<bool>,
+    /// Whether stanzas are acknowledged, and lost streams resumed (XEP-0198) [default: false]
+    #[arg(long, value_name = "BOOL", value_parser = value::boolean)]
+    stream_management: Option<bool>,
 }
 
 impl Settings {
@@ -103,6 +113,9 @@ impl Settings {
             sasl_negotiation: None,
             tls_negotiation: None,
             support_dialback_negotiation: None,
+            multiplexing: None,
+            bidirectional: None,
+            stream_management: None,
         } = self
         else {
             return false;
@@ -117,6 +130,11 @@ struct New {
     who: One,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    confirm: Confirm,
+    /// Ask nothing, which is so anyway without --confirm
+    #[arg(long)]
+    force: bool,
     /// Show the partner, and save nothing
     #[arg(long, visible_alias = "in-memory")]
     what_if: bool,
@@ -128,6 +146,11 @@ struct Set {
     who: Several,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    confirm: Confirm,
+    /// Ask nothing, which is so anyway without --confirm
+    #[arg(long)]
+    force: bool,
     /// Show the partners, and save nothing
     #[arg(long)]
     what_if: bool,
@@ -146,6 +169,11 @@ struct Get {
 struct Remove {
     #[command(flatten)]
     who: Several,
+    #[command(flatten)]
+    confirm: Confirm,
+    /// Ask nothing, even on a terminal
+    #[arg(long)]
+    force: bool,
     /// Say who would be removed, and save nothing
     #[arg(long)]
     what_if: bool,

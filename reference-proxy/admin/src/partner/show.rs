@@ -115,6 +115,9 @@ pub(super) fn list(partner: &Partner, draft: &Draft) -> String {
     lines.add("SaslNegotiation", partner.terms.sasl.in_cmdlets());
     lines.add("TlsNegotiation", partner.terms.tls.in_cmdlets());
     lines.add("SupportDialbackNegotiation", truth(partner.terms.dialback));
+    lines.add("Multiplexing", truth(partner.multiplexing));
+    lines.add("Bidirectional", truth(partner.bidirectional));
+    lines.add("StreamManagement", truth(partner.stream_management));
     lines.add("Methods", &methods(partner));
     lines.text()
 }
@@ -165,6 +168,9 @@ fn in_json(partner: &Partner) -> Value {
         "SaslNegotiation": terms.sasl.in_cmdlets(),
         "TlsNegotiation": terms.tls.in_cmdlets(),
         "SupportDialbackNegotiation": terms.dialback,
+        "Multiplexing": partner.multiplexing,
+        "Bidirectional": partner.bidirectional,
+        "StreamManagement": partner.stream_management,
         "Row": terms.row(),
     })
 }

@@ -6,11 +6,11 @@ use reference_gateway::config::Draft;
 use reference_gateway::policy::{LACKS_FEDERATION, Scope};
 use toml_edit::TableLike;
 
-use super::{
-    Grant, Identity, New, Remove, Set, Settings, draft, granted, show, shown, tell, unknown,
-};
+use super::{Grant, Identity, New, Remove, Set, Settings, draft, granted, show, shown, unknown};
+use crate::confirm::{Confirm, Usually};
 use crate::error::{Error, Exit};
 use crate::output::{note, print};
+use crate::running;
 use crate::store::{Store, put};
 use crate::tables;
 use crate::value::Change;
@@ -33,7 +33,13 @@ pub(super) fn new(file: &Path, new: &New) -> Result<Exit, Error> {
         )));
     }
     add(&mut store, identity, &new.settings);
-    finish(store, new.what_if, &identity.scope)
+    let saving = Saving {
+        confirm: &new.confirm,
+        usually: (Usually::DoesNotAsk, new.force),
+        question: format!("Add the policy {}?", identity.text),
+        what_if: new.what_if,
+    };
+    finish(store, saving, &identity.scope)
 }
 
 pub(super) fn set(file: &Path, set: &Set) -> Result<Exit, Error> {
@@ -58,7 +64,13 @@ pub(super) fn set(file: &Path, set: &Set) -> Result<Exit, Error> {
         None if identity.scope == Scope::Global => add(&mut store, &identity, &set.settings),
         None => return Err(unknown(&draft, &identity.text)),
     }
-    finish(store, set.what_if, &identity.scope)
+    let saving = Saving {
+        confirm: &set.confirm,
+        usually: (Usually::DoesNotAsk, set.force),
+        question: format!("Change the policy {}?", identity.text),
+        what_if: set.what_if,
+    };
+    finish(store, saving, &identity.scope)
 }
 
 pub(super) fn grant(file: &Path, grant: &Grant) -> Result<Exit, Error> {
@@ -81,6 +93,7 @@ pub(super) fn grant(file: &Path, grant: &Grant) -> Result<Exit, Error> {
         true => before.users.iter().collect(),
         false => grant.users.iter().chain(&grant.identity).collect(),
     };
+    let count = users.len();
     let mut text = String::new();
     for user in users {
         let index = before.users.iter().position(|known| known == user);
@@ -97,7 +110,20 @@ pub(super) fn grant(file: &Path, grant: &Grant) -> Result<Exit, Error> {
             None => format!("{user} {would} no policy of its own\n"),
         });
     }
-    save(store, grant.what_if)?;
+    let saving = Saving {
+        confirm: &grant.confirm,
+        usually: (Usually::DoesNotAsk, false),
+        question: match (name, count) {
+            (Some(name), 1) => format!("Grant the policy {name} to 1 user?"),
+            (Some(name), count) => format!("Grant the policy {name} to {count} users?"),
+            (None, 1) => "Take the policy of 1 user away?".to_owned(),
+            (None, count) => format!("Take the policies of {count} users away?"),
+        },
+        what_if: grant.what_if,
+    };
+    if save(store, saving)?.is_none() {
+        return Ok(Exit::Wanting);
+    }
     print(&text)?;
     Ok(Exit::Good)
 }
@@ -134,13 +160,54 @@ pub(super) fn remove(file: &Path, remove: &Remove) -> Result<Exit, Error> {
         }
     }
     tables::remove(&mut store.document, POLICIES, index);
-    save(store, remove.what_if)?;
+    let saving = Saving {
+        confirm: &remove.confirm,
+        usually: (Usually::Asks, remove.force),
+        question: match identity.scope {
+            Scope::Global => "Reset the policy Global, so that it allows nothing?".to_owned(),
+            Scope::Site(_) | Scope::User(_) => format!("Remove the policy {name}?"),
+        },
+        what_if: remove.what_if,
+    };
+    if save(store, saving)?.is_none() {
+        return Ok(Exit::Wanting);
+    }
     let would = if remove.what_if { "would be" } else { "is" };
     print(&match identity.scope {
         Scope::Global => format!("Global {would} reset and allows nothing\n"),
         Scope::Site(_) | Scope::User(_) => format!("{name} {would} removed\n"),
     })?;
     Ok(Exit::Good)
+}
+
+/// Lets all users talk to XMPP partners by this policy, and grants it to them if it has to be granted.
+pub(crate) fn allow_all(file: &Path, identity: &Identity) -> Result<(), Error> {
+    let settings = Settings {
+        enable_federation_access: Some(true),
+        enable_xmpp_access: Some(true),
+        ..Settings::default()
+    };
+    let mut store = Store::open(file)?;
+    let before = draft(&store)?;
+    match place(&before, &identity.scope) {
+        Some(index) => {
+            if let Some(table) = tables::at(&mut store.document, POLICIES, index) {
+                apply(table, &settings);
+            }
+        }
+        None => add(&mut store, identity, &settings),
+    }
+    if let Scope::User(_) = identity.scope {
+        for index in 0..before.users.len() {
+            if let Some(table) = tables::at(&mut store.document, USERS, index) {
+                give(table, Some(&identity.text));
+            }
+        }
+    }
+    draft(&store)?;
+    store.replace()?;
+    running::tell_gateway(file);
+    Ok(())
 }
 
 /// Where the policy stands in the file.
@@ -188,23 +255,43 @@ fn give(user: &mut dyn TableLike, policy: Option<&str>) {
     }
 }
 
-/// Saves, if the gateway would take it.
-fn save(store: Store, what_if: bool) -> Result<Draft, Error> {
+/// How a change is saved.
+struct Saving<'a> {
+    confirm: &'a Confirm,
+    /// Whether it asks by itself, and whether it is forced.
+    usually: (Usually, bool),
+    question: String,
+    what_if: bool,
+}
+
+/// Saves, if the gateway would take it, and has a running one take it in. None if somebody who was asked
+/// does not want it.
+fn save(mut store: Store, saving: Saving<'_>) -> Result<Option<Draft>, Error> {
     let draft = draft(&store)?;
-    let name = shown(store.name());
-    match what_if {
-        true => note(&format!("{name} is unchanged")),
-        false => {
-            store.replace()?;
-            tell();
-        }
+    let name = store.name().to_owned();
+    if saving.what_if {
+        note(&format!("{} is unchanged", shown(&name)));
+        return Ok(Some(draft));
     }
-    Ok(draft)
+    let Saving {
+        confirm,
+        usually,
+        question,
+        ..
+    } = saving;
+    if !confirm.agreed(&mut store, usually, &question)? {
+        return Ok(None);
+    }
+    store.replace()?;
+    running::tell_gateway(&name);
+    Ok(Some(draft))
 }
 
 /// Saves, shows the policy as it is now, and warns of what has no effect.
-fn finish(store: Store, what_if: bool, scope: &Scope) -> Result<Exit, Error> {
-    let draft = save(store, what_if)?;
+fn finish(store: Store, saving: Saving<'_>, scope: &Scope) -> Result<Exit, Error> {
+    let Some(draft) = save(store, saving)? else {
+        return Ok(Exit::Wanting);
+    };
     let index = place(&draft, scope);
     if let Some(policy) = index.and_then(|index| draft.policies.get(index)) {
         if policy.policy.lacks_federation() {

@@ -5,6 +5,8 @@
 mod change;
 mod show;
 
+pub(crate) use change::allow_all;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueHint};
@@ -12,6 +14,7 @@ use reference_gateway::address::Bare;
 use reference_gateway::config::{Draft, NamedPolicy};
 use reference_gateway::policy::{Policy, Scope};
 
+use crate::confirm::Confirm;
 use crate::error::{Error, Exit};
 use crate::store::Store;
 use crate::value::{self, Change};
@@ -47,12 +50,12 @@ enum Command {
 
 /// What a policy is called: `Global`, `site:NAME`, or a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Identity {
+pub(crate) struct Identity {
     text: String,
     scope: Scope,
 }
 
-fn identity(text: &str) -> Result<Identity, String> {
+pub(crate) fn identity(text: &str) -> Result<Identity, String> {
     match Scope::parse(text) {
         Ok(scope) => Ok(Identity {
             text: text.trim().to_owned(),
@@ -126,6 +129,11 @@ struct New {
     which: One,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    confirm: Confirm,
+    /// Ask nothing, which is so anyway without --confirm
+    #[arg(long)]
+    force: bool,
     /// Show the policy, and save nothing
     #[arg(long, visible_alias = "in-memory")]
     what_if: bool,
@@ -138,6 +146,11 @@ struct Set {
     which: AtMostOne,
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    confirm: Confirm,
+    /// Ask nothing, which is so anyway without --confirm
+    #[arg(long)]
+    force: bool,
     /// Show the policy, and save nothing
     #[arg(long)]
     what_if: bool,
@@ -157,6 +170,8 @@ struct Grant {
     /// The policy; nothing or $null to take the users' own policy away
     #[arg(long, value_name = "NAME", value_parser = value::description)]
     policy_name: Change<String>,
+    #[command(flatten)]
+    confirm: Confirm,
     /// Say who would be granted it, and save nothing
     #[arg(long)]
     what_if: bool,
@@ -192,7 +207,9 @@ struct Get {
 struct Remove {
     #[command(flatten)]
     which: One,
-    /// Take it away from the users to whom it was granted
+    #[command(flatten)]
+    confirm: Confirm,
+    /// Ask nothing, and take it away from the users to whom it was granted
     #[arg(long)]
     force: bool,
     /// Say what would be removed, and save nothing
@@ -257,13 +274,6 @@ fn unknown(draft: &Draft, name: &str) -> Error {
     let known: Vec<&str> = all.iter().map(|policy| policy.identity.as_str()).collect();
     let known = known.join(", ");
     Error::Usage(format!("there is no policy `{name}`; there are {known}"))
-}
-
-/// How the gateway learns of a change.
-fn tell() {
-    crate::output::note(
-        "a running gateway reads its configuration again on a hang-up signal (kill -HUP)",
-    );
 }
 
 /// The path as it is shown.
