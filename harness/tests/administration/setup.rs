@@ -3,7 +3,11 @@
 use std::fs;
 
 use simulated_partners::dns::Dns;
+use simulated_partners::persona::Certificate;
+use simulated_partners::pki::Authority;
 
+use crate::certificate::put;
+use crate::policy::GATEWAY;
 use crate::{Done, Place};
 
 /// All answers but the name server.
@@ -40,8 +44,9 @@ async fn without_a_terminal_the_walk_takes_its_answers_from_options() {
        let through: TCP from anywhere to 0.0.0.0:5269; TCP from this host to port
        5269 anywhere; TCP from the gateway to 127.0.0.1:23456; DNS
     3. Policies
-       which users may use federation is decided by policies of the gateway; without
-       one that allows it, they neither send nor receive
+       To do: write gateway.toml, the gateway's configuration with its users, as
+       docs/gateway.md says; or name another one by --gateway-config, `none` if the
+       gateway is another program
     4. Certificates
        To do: send external.csr to the authority; put its answer to external.crt;
        put the authorities of the other end to ca.crt; send internal.csr to the
@@ -56,7 +61,8 @@ async fn without_a_terminal_the_walk_takes_its_answers_from_options() {
     7. Check
        To do: proxy.toml cannot be used yet; `s2spec proxy check --config
        proxy.toml` shows why
-    Still to do: 4. Certificates, 6. DNS, 7. Check. Then run the command again.
+    Still to do: 3. Policies, 4. Certificates, 6. DNS, 7. Check. Then run the
+    command again.
     ");
     let config = place.config();
     let (_, secret) = config.split_once("secret = \"").expect("it has one");
@@ -176,4 +182,95 @@ async fn answers_come_from_a_file_and_what_has_been_done_is_not_undone() {
     let (done, _) = walk(place, "--answers answers.toml").await;
     assert_eq!(done.code, Some(2));
     assert!(done.err.contains("unknown field `domains`"), "{}", done.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_are_let_talk_to_partners_by_a_policy() {
+    let dns = Dns::start().expect("a port");
+    let options = format!("{ANSWERS} --dns {}", dns.address());
+    let nobody = GATEWAY.replace("enable-federation-access = true", "");
+    for (policy, granted) in [("global", 0), ("FedPic", 2)] {
+        let place = empty();
+        fs::write(place.path("gateway.toml"), &nobody).expect("it has room");
+        let (done, place) = walk(place, &options).await;
+        assert!(
+            done.out.contains("no user may talk to partners yet"),
+            "{}",
+            done.out
+        );
+        assert_eq!(place.text("gateway.toml"), nobody);
+        let (done, place) = walk(place, &format!("--policy {policy}")).await;
+        let all = "all 2 users of gateway.toml may talk to partners";
+        assert!(done.out.contains(all), "{}", done.out);
+        let text = place.text("gateway.toml");
+        assert_eq!(
+            text.matches("policy = \"FedPic\"").count(),
+            granted,
+            "{text}"
+        );
+        // Again: it is done.
+        let (done, place) = walk(place, "").await;
+        assert!(done.out.contains(all), "{}", done.out);
+        assert_eq!(place.text("gateway.toml"), text);
+    }
+    let place = empty();
+    fs::write(place.path("gateway.toml"), &nobody).expect("it has room");
+    let (done, place) = walk(place, &format!("{options} --policy service:x")).await;
+    assert_eq!(done.code, Some(2));
+    assert!(
+        done.err.contains("`service:x` for --policy"),
+        "{}",
+        done.err
+    );
+    let (done, _) = walk(place, "--gateway-config none").await;
+    assert!(
+        done.out.contains("the gateway is another program"),
+        "{}",
+        done.out
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_there_is_judged() {
+    let dns = Dns::start().expect("a port");
+    let options = format!("{ANSWERS} --dns {}", dns.address());
+    let (_, place) = walk(empty(), &options).await;
+    let authority = Authority::new(1);
+    let name = ["contoso.com", "xmpp.contoso.com"];
+    for file in ["external", "internal"] {
+        put(&place, &authority, &name, Certificate::Good, file);
+    }
+    put(
+        &place,
+        &authority,
+        &["contoso.com"],
+        Certificate::Good,
+        "chat",
+    );
+    fs::copy(place.path("ca.crt"), place.path("internal-ca.crt")).expect("it has room");
+    let (done, place) = walk(place, "").await;
+    let good = "external.crt does for contoso.com; internal.crt does for the gateway";
+    assert!(done.out.contains(good), "{}", done.out);
+    // A domain with a certificate of its own, which does not name it.
+    let config = place.config();
+    let more = config
+        .replace(
+            "[\"contoso.com\"]",
+            "[\"contoso.com\", \"chat.contoso.com\"]",
+        )
+        .replace("0.0.0.0:5269", "192.0.2.1:5269")
+        .replace(
+            "# The side towards the gateway.",
+            "[[external.own-certificate]]\ndomain = \"chat.contoso.com\"\n\
+             certificate = \"chat.crt\"\nkey = \"chat.key\"\n",
+        );
+    fs::write(place.path("proxy.toml"), more).expect("it has room");
+    let (done, _) = walk(place, "").await;
+    let out = done.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        out.contains("To do: 192.0.2.1: no address of this machine"),
+        "{out}"
+    );
+    assert!(out.contains("To do: replace chat.crt: "), "{out}");
+    assert!(!out.contains("replace external.crt"), "{out}");
 }

@@ -18,6 +18,11 @@ impl List {
         &self.texts[0]
     }
 
+    /// All texts.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.texts.iter().map(String::as_str)
+    }
+
     /// Each text with its path, where the setting has this one.
     pub(super) fn places(&self, setting: &str) -> Vec<(String, &str)> {
         let texts = self.texts.iter().enumerate();

@@ -73,7 +73,7 @@ pub(super) fn command(config: &Path, args: &Args) -> Result<Exit, Error> {
 }
 
 /// The served domains that have no certificate of their own.
-pub(super) fn without_own(draft: &Draft) -> Vec<Domain> {
+pub(crate) fn without_own(draft: &Draft) -> Vec<Domain> {
     let own = |domain: &&Domain| {
         !draft
             .own_certificates

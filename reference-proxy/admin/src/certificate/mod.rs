@@ -9,10 +9,11 @@ use std::fs;
 use std::path::Path;
 
 use clap::Subcommand;
-use reference_proxy::config::Draft;
+use reference_proxy::config::{Domain, Draft};
 use reference_proxy::fits_key;
 
 use crate::error::{Error, Exit, chained};
+pub(crate) use import::without_own;
 use verdict::Use;
 
 #[derive(Debug, clap::Args)]
@@ -36,7 +37,27 @@ pub(crate) fn command(config: &Path, args: &Args) -> Result<Exit, Error> {
     }
 }
 
-/// What partners, or gateways, will hold against a certificate and its key, so that they refuse it.
+/// What a certificate is presented as.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Presented<'a> {
+    /// To gateways.
+    Internal,
+    /// As this served domain, which has one of its own.
+    Own(&'a Domain),
+    /// As the served domains that have none of their own.
+    Usual,
+}
+
+/// What partners, or gateways, will hold against a certificate and its key.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    /// So that they refuse it.
+    pub(crate) refused: Vec<String>,
+    /// Although they take it.
+    pub(crate) noted: Vec<String>,
+}
+
+/// Judges a certificate as whom it is presented to will judge it.
 ///
 /// # Errors
 /// When a file cannot be read.
@@ -44,22 +65,34 @@ pub(crate) fn faults(
     config: &Path,
     draft: &Draft,
     [chain, key]: [&Path; 2],
-    internal: bool,
-) -> Result<Vec<String>, Error> {
+    presented: Presented<'_>,
+) -> Result<Faults, Error> {
     let chain = read(chain)?;
+    let refused = |error: &dyn std::error::Error| Faults {
+        refused: vec![chained(error)],
+        noted: Vec::new(),
+    };
     if let Err(error) = fits_key(&chain, &read(key)?) {
-        return Ok(vec![chained(&error)]);
+        return Ok(refused(&error));
     }
-    let used = match internal {
-        true => Use::Internal,
-        false => Use::Domains(import::without_own(draft)),
+    let (used, internal) = match presented {
+        Presented::Internal => (Use::Internal, true),
+        Presented::Own(domain) => (Use::Domains(vec![domain.clone()]), false),
+        Presented::Usual => (Use::Domains(without_own(draft)), false),
     };
     let authorities = verdict::authorities(config, draft, None, internal)?;
     Ok(match verdict::judge(&chain, &authorities, &used) {
-        Err(error) => vec![chained(&error)],
+        Err(error) => refused(&error),
         Ok(verdict) => {
-            let refused = verdict.lines.into_iter().filter(|line| line.refused);
-            refused.filter_map(|line| line.broken).collect()
+            let mut faults = Faults::default();
+            for line in verdict.lines {
+                let list = match line.refused {
+                    true => &mut faults.refused,
+                    false => &mut faults.noted,
+                };
+                list.extend(line.broken);
+            }
+            faults
         }
     })
 }

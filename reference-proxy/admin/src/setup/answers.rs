@@ -63,6 +63,13 @@ pub(super) struct Answers {
     /// Federated, PublicVerified or PublicUnverified
     #[arg(long, value_name = "TYPE")]
     pub(super) partner_type: Option<String>,
+    /// The configuration file of the gateway, `none` if it is another program [default: gateway.toml beside
+    /// the proxy's]
+    #[arg(long, value_name = "FILE", env = "S2SPEC_GATEWAY_CONFIG")]
+    pub(super) gateway_config: Option<String>,
+    /// The policy by which all users may talk to partners, if nobody may yet: global, or one to grant
+    #[arg(long, value_name = "IDENTITY")]
+    pub(super) policy: Option<String>,
     /// A user of a partner who gets a test message in the end
     #[arg(long, value_name = "USER@PARTNER")]
     pub(super) receiver: Option<String>,
@@ -105,6 +112,8 @@ impl Answers {
             partner: self.partner.or(file.partner),
             partner_kind: self.partner_kind.or(file.partner_kind),
             partner_type: self.partner_type.or(file.partner_type),
+            gateway_config: self.gateway_config.or(file.gateway_config),
+            policy: self.policy.or(file.policy),
             receiver: self.receiver.or(file.receiver),
         }
     }

@@ -2,59 +2,133 @@
 
 use std::path::PathBuf;
 
-use reference_proxy::config::Draft;
+use reference_proxy::config::{Draft, List};
 
 use super::ask::Question;
 use super::{State, Walk};
-use crate::certificate::faults;
+use crate::certificate::{Faults, Presented, faults, without_own};
 use crate::error::Error;
 use crate::store::{self, beside};
 use crate::{csr, value};
 
 pub(super) fn step(walk: &mut Walk<'_>) -> Result<State, Error> {
     let (_, draft) = store::read(walk.config)?;
-    let mut open = Vec::new();
-    for internal in [false, true] {
-        open.extend(walk.side(&draft, internal)?);
+    let mut found = Found::default();
+    walk.side(&draft, Presented::Usual, &mut found)?;
+    for own in &draft.own_certificates {
+        let presented = Presented::Own(&own.domain);
+        walk.judge(&draft, [&own.certificate, &own.key], presented, &mut found)?;
     }
-    Ok(match open.is_empty() {
-        true => State::Done("both sides have a certificate and authorities".to_owned()),
-        false => State::Open(open.join("; ")),
-    })
+    walk.side(&draft, Presented::Internal, &mut found)?;
+    let Found { open, good, noted } = found;
+    if !open.is_empty() {
+        return Ok(State::Open(open.join("; ")));
+    }
+    let mut text = good.join("; ");
+    if !noted.is_empty() {
+        text += &format!("; but {}", noted.join("; "));
+    }
+    Ok(State::Done(text))
+}
+
+/// What was found out about certificates.
+#[derive(Default)]
+struct Found {
+    /// What is to be done.
+    open: Vec<String>,
+    /// Which do, and for what.
+    good: Vec<String>,
+    /// What may be held against those.
+    noted: Vec<String>,
 }
 
 impl Walk<'_> {
-    /// What a side lacks, after its request has been made.
-    fn side(&mut self, draft: &Draft, internal: bool) -> Result<Vec<String>, Error> {
+    /// Looks at what a side presents, and makes a request where it has no key yet.
+    fn side(
+        &mut self,
+        draft: &Draft,
+        presented: Presented<'_>,
+        found: &mut Found,
+    ) -> Result<(), Error> {
+        let internal = matches!(presented, Presented::Internal);
         let side = match internal {
             true => &draft.internal,
             false => &draft.external,
         };
-        let files = [side.certificate.first(), side.key.first(), &side.ca]
-            .map(|file| beside(self.config, file));
-        let [certificate, key, ca] = files;
-        let lacks = |file: &Option<PathBuf>| file.as_ref().filter(|file| !file.exists()).cloned();
-        let mut open = Vec::new();
-        if let Some(key) = lacks(&key) {
+        let before = found.open.len();
+        if let Some(key) = self.lacks(side.key.first()) {
             self.request(internal)?;
             let request = key.with_extension("csr");
-            open.push(format!("send {} to the authority", request.display()));
+            let request = request.display();
+            found.open.push(format!("send {request} to the authority"));
         }
-        if let Some(certificate) = lacks(&certificate) {
+        if let Some(certificate) = self.lacks(side.certificate.first()) {
             let certificate = certificate.display();
-            open.push(format!("put its answer to {certificate}"));
+            found.open.push(format!("put its answer to {certificate}"));
         }
-        if let Some(ca) = lacks(&ca) {
+        if let Some(ca) = self.lacks(&side.ca) {
             let ca = ca.display();
-            open.push(format!("put the authorities of the other end to {ca}"));
+            found
+                .open
+                .push(format!("put the authorities of the other end to {ca}"));
         }
-        if let ([], Some(certificate), Some(key)) = (open.as_slice(), &certificate, &key) {
-            let faults = faults(self.config, draft, [certificate, key], internal)?;
-            let certificate = certificate.display();
-            let faults = faults.into_iter();
-            open.extend(faults.map(|why| format!("replace {certificate}: {why}")));
+        if found.open.len() > before {
+            return Ok(());
         }
-        Ok(open)
+        self.judge(draft, [&side.certificate, &side.key], presented, found)
+    }
+
+    /// Judges each certificate of a setting as whom it is presented to.
+    fn judge(
+        &self,
+        draft: &Draft,
+        [certificates, keys]: [&List; 2],
+        presented: Presented<'_>,
+        found: &mut Found,
+    ) -> Result<(), Error> {
+        let who = match presented {
+            Presented::Internal => "the gateway".to_owned(),
+            Presented::Own(domain) => domain.to_string(),
+            Presented::Usual => {
+                let served: Vec<String> =
+                    without_own(draft).iter().map(ToString::to_string).collect();
+                served.join(", ")
+            }
+        };
+        for (certificate, key) in certificates.iter().zip(keys.iter()) {
+            let absent = [certificate, key]
+                .into_iter()
+                .find_map(|file| self.lacks(file));
+            if let Some(absent) = absent {
+                let absent = absent.display();
+                found.open.push(format!("{absent} is not there, for {who}"));
+                continue;
+            }
+            let files = [certificate, key].map(|file| beside(self.config, file));
+            let [Some(file), Some(key)] = &files else {
+                // It is in the configuration itself, and whoever reads that judges it.
+                continue;
+            };
+            let Faults { refused, noted } = faults(self.config, draft, [file, key], presented)?;
+            let file = file.display();
+            if refused.is_empty() {
+                found.good.push(format!("{file} does for {who}"));
+            }
+            let refused = refused.into_iter();
+            found
+                .open
+                .extend(refused.map(|why| format!("replace {file}: {why}")));
+            let noted = noted.into_iter();
+            found
+                .noted
+                .extend(noted.map(|why| format!("{file}: {why}")));
+        }
+        Ok(())
+    }
+
+    /// The file that a setting names and that is not there.
+    fn lacks(&self, setting: &str) -> Option<PathBuf> {
+        beside(self.config, setting).filter(|file| !file.exists())
     }
 
     fn request(&mut self, internal: bool) -> Result<(), Error> {

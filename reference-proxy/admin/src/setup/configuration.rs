@@ -121,25 +121,3 @@ fn secret() -> Result<String, Error> {
     })?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
-
-/// Which connections have to be let through.
-pub(super) fn firewall(walk: &mut Walk<'_>) -> Result<State, Error> {
-    let (_, draft) = store::read(walk.config)?;
-    let [outside, inside] = [draft.external.listen, draft.internal.listen].map(|all| {
-        let all: Vec<String> = all.iter().map(ToString::to_string).collect();
-        all.join(" and ")
-    });
-    Ok(State::Done(format!(
-        "let through: TCP from anywhere to {outside}; TCP from this host to port 5269 anywhere; TCP from the \
-         gateway to {inside}; DNS"
-    )))
-}
-
-/// Who may use what, which is the gateway's matter.
-pub(super) fn policies(_: &mut Walk<'_>) -> Result<State, Error> {
-    Ok(State::Done(
-        "which users may use federation is decided by policies of the gateway; without one that allows \
-         it, they neither send nor receive"
-            .to_owned(),
-    ))
-}

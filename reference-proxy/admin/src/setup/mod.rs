@@ -8,14 +8,16 @@ mod answers;
 mod ask;
 mod certificates;
 mod configuration;
+mod firewall;
 mod partners;
+mod policies;
 mod published;
 
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
 use reference_proxy::config::Config;
-use reference_proxy::control::Client;
+use reference_proxy::control::{Client, Health};
 
 use crate::error::{Error, Exit};
 use crate::output::{folded, print};
@@ -42,8 +44,8 @@ type Step = fn(&mut Walk<'_>) -> Result<State, Error>;
 
 const STEPS: [(&str, Step); 7] = [
     ("Configuration", configuration::step),
-    ("Firewall", configuration::firewall),
-    ("Policies", configuration::policies),
+    ("Firewall", firewall::step),
+    ("Policies", policies::step),
     ("Certificates", certificates::step),
     ("Partners", partners::step),
     ("DNS", published::step),
@@ -87,10 +89,19 @@ fn check(walk: &mut Walk<'_>) -> Result<State, Error> {
         )));
     }
     let client = Client::of_configuration(walk.config)?;
-    if client.status().is_err() {
+    let Ok(status) = client.status() else {
         return Ok(State::Open(format!(
             "start the proxy: `s2spec proxy --config {file}`, best as a service"
         )));
+    };
+    let concerns = status.concerns.into_iter();
+    let broken: Vec<String> = concerns
+        .filter(|concern| concern.health == Health::Critical)
+        .map(|concern| concern.text)
+        .collect();
+    if !broken.is_empty() {
+        let broken = broken.join("; ");
+        return Ok(State::Open(format!("the proxy runs, but {broken}")));
     }
     let question = Question {
         text: "User of a partner who gets a test message (nothing for none)",
