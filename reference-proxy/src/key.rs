@@ -9,6 +9,11 @@ use aws_lc_rs::{digest, hmac};
 use crate::domain::Pair;
 use crate::random::{NoRandomness, random};
 
+/// The passphrase of the commented sample.
+const SAMPLE: &[u8] = b"change me";
+/// Bytes of a passphrase that is not easily guessed.
+const SHORT: usize = 12;
+
 /// The passphrase shared by the proxies of a pool. It is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(Vec<u8>);
@@ -21,6 +26,11 @@ impl Secret {
     /// A secret of this process: after a restart, earlier keys are invalid.
     pub(crate) fn random() -> Result<Self, NoRandomness> {
         random::<32>().map(|bytes| Self(bytes.to_vec()))
+    }
+
+    /// Whether it is the sample's, or short.
+    pub(crate) fn is_weak(&self) -> bool {
+        self.0.len() < SHORT || self.0 == SAMPLE
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -16,7 +16,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use simulated_partners::persona::Certificate::Good;
+use simulated_partners::pki::Authority;
 use tempfile::TempDir;
+
+use certificate::put;
 
 /// The settings of most tests. The certificates are not there yet.
 const CONFIG: &str = r#"# How we federate.
@@ -176,4 +180,24 @@ fn without_a_configuration_a_command_says_how_to_name_one() {
     let done = place.run(&["partner", "get", "--config", "none.toml"]);
     assert_eq!(done.code, Some(3));
     assert!(done.err.contains("No such file"), "{}", done.err);
+}
+
+#[test]
+fn what_may_not_be_meant_is_warned_of_by_the_check() {
+    let place = Place::with(&format!(
+        "secret = \"x\"\n{CONFIG}[limits]\npartner-connections = 2000\n"
+    ));
+    let authority = Authority::new(1);
+    let names = ["contoso.com", "chat.contoso.com"];
+    for file in ["external", "internal"] {
+        put(&place, &authority, &names, Good, file);
+    }
+    let done = place.good(&["check"]);
+    assert_eq!(done.out, "proxy.toml can be used\n");
+    for said in [
+        "warning: `secret` is short",
+        "warning: `partner-connections` is more",
+    ] {
+        assert!(done.err.contains(said), "{}", done.err);
+    }
 }

@@ -5,10 +5,12 @@ use std::path::Path;
 use reference_proxy::config::Config;
 
 use crate::error::{Error, Exit};
-use crate::output::print;
+use crate::output::{note, print};
 
 pub(crate) fn command(config: &Path) -> Result<Exit, Error> {
-    Config::load(config)?;
+    for doubt in Config::load(config)?.doubts() {
+        note(&format!("warning: {doubt}"));
+    }
     print(&format!("{} can be used\n", config.display()))?;
     Ok(Exit::Good)
 }

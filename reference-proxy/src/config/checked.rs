@@ -24,6 +24,7 @@ pub struct Config {
     keys: DialbackKeys,
     /// Whether these keys are of this process alone.
     random_keys: bool,
+    pub(super) weak_secret: bool,
     /// The file that it was read from, if it was.
     pub(crate) path: Option<PathBuf>,
 }
@@ -144,9 +145,15 @@ impl Config {
             .filter(|partner| partner.domain == *domain)
     }
 
-    /// Logs the partners, and warns about those whose terms may not work as expected. Of those in an older configuration
+    /// Logs the partners, and warns about what may not be meant and about those whose terms may not work as expected. Of those in an older configuration
     /// only the ones with other terms.
     pub(crate) fn log_partners(&self, older: Option<&Self>) {
+        let known = older.map(Self::general_doubts).unwrap_or_default();
+        for doubt in self.general_doubts() {
+            if !known.contains(&doubt) {
+                tracing::warn!("{doubt}");
+            }
+        }
         for partner in &self.settings.partners {
             let known = older.and_then(|older| older.identified(&partner.domain));
             if known.is_some_and(|known| known.terms == partner.terms) {
@@ -220,6 +227,7 @@ pub(super) struct Checked {
     partners: BTreeMap<Domain, usize>,
     keys: DialbackKeys,
     random_keys: bool,
+    weak_secret: bool,
 }
 
 impl Checked {
@@ -230,6 +238,7 @@ impl Checked {
             partners,
             keys,
             random_keys,
+            weak_secret,
         } = self;
         Config {
             settings,
@@ -237,6 +246,7 @@ impl Checked {
             partners,
             keys,
             random_keys,
+            weak_secret,
             path: None,
         }
     }
@@ -278,6 +288,7 @@ pub(super) fn check(draft: &Draft) -> Result<Checked, Vec<Problem>> {
                     partners,
                     keys: DialbackKeys::new(&secret),
                     random_keys: draft.secret.is_none(),
+                    weak_secret: draft.secret.as_ref().is_some_and(Secret::is_weak),
                 });
             }
         }

@@ -4,6 +4,7 @@
 //! need no certificate.
 
 mod checked;
+mod doubts;
 mod draft;
 mod file;
 mod list;

@@ -1,0 +1,111 @@
+//! What a configuration may not mean, although it can be used.
+
+use super::checked::Config;
+use crate::domain::ProxyAddress;
+
+impl Config {
+    /// Why it may not work as expected although it is valid, each in a sentence.
+    #[must_use]
+    pub fn doubts(&self) -> Vec<String> {
+        let mut doubts = self.general_doubts();
+        for partner in &self.settings.partners {
+            let domain = &partner.domain;
+            if let Ok(Some(warning)) = partner.terms.check(self.settings.validation) {
+                let row = partner.terms.row();
+                doubts.push(format!("{domain}, row {row}: {warning}"));
+            }
+            if let Some(warning) = self.crowding(partner) {
+                doubts.push(format!("{domain}: {warning}"));
+            }
+        }
+        doubts
+    }
+
+    /// The same without those about a partner's terms, which are logged with the partner.
+    pub(super) fn general_doubts(&self) -> Vec<String> {
+        let (settings, limits) = (&self.settings, &self.settings.limits);
+        let mut doubts = Vec::new();
+        let mut doubt = |is_so: bool, text: &str| {
+            if is_so {
+                doubts.push(text.to_owned());
+            }
+        };
+        doubt(
+            self.weak_secret,
+            "`secret` is short, or that of the sample: who guesses it can speak for the served domains by \
+             dialback; `openssl rand -hex 24` makes a good one",
+        );
+        doubt(
+            limits.keep_alive_interval > limits.stream_inactivity_timeout,
+            "`keep-alive-interval` is longer than `stream-inactivity-timeout`, and has no effect",
+        );
+        doubt(
+            limits.partner_connections > limits.connections,
+            "`partner-connections` is more than `connections`, and has no effect",
+        );
+        doubt(
+            settings.partners.is_empty(),
+            "no partner is listed: nobody may exchange stanzas with the served domains",
+        );
+        for partner in &settings.partners {
+            if let Some(ProxyAddress::Address(address)) = &partner.proxy {
+                doubts.push(format!(
+                    "{}: `proxy-fqdn` is the address {address}: when it changes, the partner is not found any \
+                     more, while a name is looked up for each stream",
+                    partner.domain
+                ));
+            }
+        }
+        doubts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+    use crate::config::fixture::text;
+
+    fn doubts(top: &str, rest: &str) -> Vec<String> {
+        let config = Config::from_toml(&text(top, rest), "proxy.toml");
+        config.unwrap_or_else(|error| panic!("{error}")).doubts()
+    }
+
+    #[test]
+    fn what_can_be_used_and_may_not_be_meant_is_told() {
+        let partner = "[[partner]]\ndomain = 'b.example'\nsasl = 'optional'\n";
+        let secret = "secret = 'a long one that nobody guesses'\n";
+        assert_eq!(doubts(secret, partner), Vec::<String>::new());
+        for (top, rest, said) in [
+            (
+                "secret = 'change me'\n",
+                partner.to_owned(),
+                "`secret` is short",
+            ),
+            (
+                secret,
+                format!("[limits]\nkeep-alive-interval = 900\n{partner}"),
+                "`keep-alive-interval` is longer",
+            ),
+            (
+                secret,
+                format!("[limits]\npartner-connections = 2000\n{partner}"),
+                "`partner-connections` is more",
+            ),
+            (secret, String::new(), "no partner is listed"),
+            (
+                secret,
+                format!("{partner}proxy-fqdn = '192.0.2.1:5269'\n"),
+                "b.example: `proxy-fqdn` is the address 192.0.2.1:5269",
+            ),
+            (
+                secret,
+                partner.replace("optional", "required"),
+                "b.example, row 1: dialback is never used",
+            ),
+        ] {
+            let doubts = doubts(top, &rest);
+            assert_eq!(doubts.len(), 1, "{doubts:?}");
+            assert!(doubts[0].starts_with(said), "{doubts:?}");
+        }
+    }
+}
