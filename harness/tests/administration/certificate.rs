@@ -244,3 +244,23 @@ fn what_partners_would_refuse_is_not_taken_into_use() {
     );
     assert!(done.err.contains("none.crt"), "{}", done.err);
 }
+
+#[test]
+fn a_domain_that_is_not_served_gets_no_certificate() {
+    let place = Place::new();
+    let authority = Authority::new(1);
+    put(
+        &place,
+        &authority,
+        &["contoso.com"],
+        Certificate::Good,
+        "new",
+    );
+    let import = ["certificate", "import", "new.crt", "--domain", "other.com"];
+    let done = place.refused(&import, 2);
+    assert!(
+        done.err.contains("`other.com` is not served here"),
+        "{}",
+        done.err
+    );
+}

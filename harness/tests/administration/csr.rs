@@ -166,3 +166,14 @@ fn values_that_make_no_sense_are_named_with_what_would() {
         }
     }
 }
+
+#[test]
+fn a_subject_is_text_on_one_line() {
+    let place = Place::new();
+    for wrong in ["", "a\nb", "a\u{1}b"] {
+        let csr = ["csr", "--key", "new.key", "--organization", wrong];
+        let done = place.refused(&csr, 2);
+        assert!(done.err.contains("a text on one line"), "{}", done.err);
+        assert!(!place.path("new.key").exists());
+    }
+}

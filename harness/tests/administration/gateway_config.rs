@@ -124,8 +124,13 @@ fn message_bodies_are_logged_on_demand() {
 fn values_that_make_no_sense_are_refused_by_the_reader_of_the_proxy() {
     let place = Place::new();
     for (arguments, part) in [
-        (&["-ConnectionLimit", "0"][..], "has to be at least 1"),
+        (&["-ConnectionLimit", "0"][..], "expected a number from 1"),
         (&["-ConnectionLimit", "many"], "'many'"),
+        (
+            &["-PartnerConnectionLimit", "-3"],
+            "'-3' for '--partner-connection-limit",
+        ),
+        (&["-KeepAliveInterval", "-5"], "-5"),
         (&["-KeepAliveInterval", "0"], "a duration may not be zero"),
         (&["-KeepAliveInterval", "5 days"], "a duration needs a unit"),
         (
@@ -165,6 +170,11 @@ fn what_the_gateway_does_is_set_in_its_own_file() {
     let expected = format!("{theirs}subscription-refresh-interval = 3600\n");
     assert_eq!(place.text("gateway.toml"), expected);
     assert_eq!(place.config(), CONFIG);
+    refreshed("3600");
+    // Two files are not changed at once.
+    let both = [&there[..], &["-ConnectionLimit", "7"]].concat();
+    let done = place.refused(&both, 2);
+    assert!(done.err.contains("a command of its own"), "{}", done.err);
     refreshed("3600");
     let zero = ["gateway-config", "set", "-SubscriptionRefreshInterval", "0"];
     place.refused(&[&zero[..], &["--gateway", "gateway.toml"]].concat(), 2);

@@ -37,19 +37,19 @@ pub(crate) struct Args {
     #[arg(long, value_name = "KIND", default_value = "rsa-2048")]
     key_type: KeyType,
     /// Subject: the common name [default: the first name]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = value::line)]
     common_name: Option<String>,
     /// Subject: the organization
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = value::line)]
     pub(crate) organization: Option<String>,
     /// Subject: the unit of the organization
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = value::line)]
     pub(crate) organizational_unit: Option<String>,
     /// Subject: the city
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = value::line)]
     pub(crate) locality: Option<String>,
     /// Subject: the state or province
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = value::line)]
     pub(crate) state: Option<String>,
     /// Subject: the country, two letters
     #[arg(long, value_name = "CODE", value_parser = country)]

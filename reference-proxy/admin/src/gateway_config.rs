@@ -44,19 +44,19 @@ struct Get {
 #[derive(Debug, clap::Args)]
 struct Set {
     /// Connections with all partners at a time [default: 1000]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = value::count)]
     connection_limit: Option<u32>,
     /// Connections with one partner at a time [default: 20]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = value::count)]
     partner_connection_limit: Option<u32>,
     /// Silence after which a partner that keeps alive is cut off [default: 300]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     keep_alive_interval: Option<String>,
     /// Time for a partner to establish a stream [default: 60]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     stream_establishment_timeout: Option<String>,
     /// Time without a stanza after which a stream is closed [default: 600]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     stream_inactivity_timeout: Option<String>,
     /// What the proxies of a pool share for dialback keys; `-` reads it from standard input, nothing
     /// or $null makes each start use a random one
@@ -66,7 +66,13 @@ struct Set {
     #[arg(long, value_name = "BOOL", value_parser = value::boolean)]
     enable_logging_all_message_bodies: Option<bool>,
     /// Seconds after which the gateway refreshes subscriptions to presence [default: 28800]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..), requires = "gateway")]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        allow_negative_numbers = true,
+        value_parser = value::count,
+        requires = "gateway"
+    )]
     subscription_refresh_interval: Option<u32>,
     /// The gateway's configuration file, for what is set there
     #[arg(long, value_name = "FILE")]
@@ -127,6 +133,13 @@ fn change(config: &Path, set: &Set) -> Result<Exit, Error> {
     if nothing && set.subscription_refresh_interval.is_none() {
         return Err(Error::Usage(
             "nothing to set: name at least one setting, such as --connection-limit".to_owned(),
+        ));
+    }
+    if !nothing && set.subscription_refresh_interval.is_some() {
+        return Err(Error::Usage(
+            "SubscriptionRefreshInterval is in the gateway's file, the others are in the proxy's: set it \
+             by a command of its own, so that all is saved or nothing"
+                .to_owned(),
         ));
     }
     let passphrase = match &set.dialback_passphrase {

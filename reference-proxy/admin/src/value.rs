@@ -1,5 +1,7 @@
 //! Values of options, in the spelling of the cmdlets or of the file.
 
+use std::net::SocketAddr;
+
 use reference_proxy::config::{Domain, Draft, PartnerType, ProxyAddress, Support};
 
 use crate::error::Error;
@@ -108,6 +110,27 @@ pub(crate) fn limit(text: &str) -> Result<Change<u32>, String> {
         Ok(limit) => Ok(limit),
         Err(_) => Err("expected a number, or nothing for the limit of all partners".to_owned()),
     })
+}
+
+/// Reads a number that is not zero.
+pub(crate) fn count(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err(format!("expected a number from 1 to {}", u32::MAX)),
+        Ok(count) => Ok(count),
+    }
+}
+
+/// Reads a text for one line.
+pub(crate) fn line(text: &str) -> Result<String, String> {
+    match text.is_empty() || text.contains(char::is_control) {
+        true => Err("expected a text on one line, without control characters".to_owned()),
+        false => Ok(text.to_owned()),
+    }
+}
+
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "expected ADDRESS:PORT, such as 127.0.0.1:53".to_owned())
 }
 
 pub(crate) fn proxy(text: &str) -> Result<Change<String>, String> {

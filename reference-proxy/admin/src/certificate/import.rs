@@ -39,6 +39,9 @@ pub(crate) struct Args {
 pub(super) fn command(config: &Path, args: &Args) -> Result<Exit, Error> {
     let mut store = Store::open(config)?;
     let draft = store.draft()?;
+    if let Some(domain) = &args.domain {
+        value::served(&draft, std::slice::from_ref(domain))?;
+    }
     let chain = read(&args.file)?;
     let key = key(config, &draft, args)?;
     let (file, key_file) = (args.file.display(), key.display());

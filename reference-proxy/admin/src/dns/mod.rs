@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long)]
     check: bool,
     /// The name server to ask [default: those of the configuration]
-    #[arg(long, value_name = "ADDRESS:PORT", requires = "check")]
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "check", value_parser = value::address)]
     server: Option<SocketAddr>,
 }
 

@@ -67,7 +67,7 @@ struct Settings {
     #[arg(long, value_name = "DOMAINS", value_parser = value::domains)]
     additional_domains: Option<Domains>,
     /// Connections at a time; nothing for the limit of all partners
-    #[arg(long, value_name = "NUMBER", value_parser = value::limit)]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = value::limit)]
     connection_limit: Option<Change<u32>>,
     /// Text for administrators
     #[arg(long, value_name = "TEXT", value_parser = value::description)]

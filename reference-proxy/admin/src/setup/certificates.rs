@@ -157,7 +157,10 @@ impl Walk<'_> {
             };
             let answer = self
                 .asker
-                .ask(&question, given.as_deref(), |text| Ok(text.to_owned()))?;
+                .ask(&question, given.as_deref(), |text| match text {
+                    "" => Ok(String::new()),
+                    text => value::line(text),
+                })?;
             Ok::<_, Error>(Some(answer).filter(|answer| !answer.is_empty()))
         };
         wish.organization = field("Organization", "organization", &answers.organization)?;

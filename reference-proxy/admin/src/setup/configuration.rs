@@ -35,7 +35,11 @@ pub(super) fn step(walk: &mut Walk<'_>) -> Result<State, Error> {
                 default: Some(""),
             },
             Some(dns.as_str()).filter(|dns| !dns.is_empty()),
-            |text| parts(text).map(address).collect::<Result<Vec<_>, _>>(),
+            |text| {
+                parts(text)
+                    .map(value::address)
+                    .collect::<Result<Vec<_>, _>>()
+            },
         )?;
         let given = walk.answers.internal_listen.clone();
         let listen = walk.asker.ask(
@@ -45,7 +49,7 @@ pub(super) fn step(walk: &mut Walk<'_>) -> Result<State, Error> {
                 default: Some("127.0.0.1:23456"),
             },
             given.as_deref(),
-            address,
+            value::address,
         )?;
         let given = walk.answers.ca.clone();
         let ca = walk.asker.ask(
@@ -106,11 +110,6 @@ impl Walk<'_> {
 /// The parts of a list.
 fn parts(text: &str) -> impl Iterator<Item = &str> {
     text.split([',', ' ']).filter(|part| !part.is_empty())
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| "expected ADDRESS:PORT, such as 127.0.0.1:53".to_owned())
 }
 
 /// A secret for dialback keys that nobody guesses.
