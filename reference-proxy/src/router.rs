@@ -313,6 +313,11 @@ impl Router {
         self.tables().parked.entry(id).or_default();
     }
 
+    /// Whether a gateway that has gone may go on.
+    pub(crate) fn awaits_return(&self, id: GatewayId) -> bool {
+        self.tables().parked.contains_key(&id)
+    }
+
     /// Has a stanza wait for a gateway that may go on. Returns it if that one does not, or much waits.
     pub(crate) fn park(&self, id: GatewayId, stanza: Stanza) -> Option<Stanza> {
         match self.tables().parked.get_mut(&id) {

@@ -30,7 +30,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The time limit for a former stream to give its session up.
-const SURRENDER: Duration = Duration::from_secs(2);
+pub(super) const SURRENDER: Duration = Duration::from_secs(2);
 
 /// How a gateway's stream ends.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +60,7 @@ pub(super) struct Gateway {
 /// Why a gateway was let in, and as what.
 pub(super) struct Welcome {
     presented: Option<Vec<CertificateDer<'static>>>,
-    serves: Serves,
+    pub(super) serves: Serves,
     /// The domains that it is for, if it is not for all.
     allowed: Option<BTreeSet<Domain>>,
 }
@@ -156,8 +156,14 @@ impl Gateway {
         if let Ok(Frame::Element(element)) = &frame
             && let Some(management) = Management::read(element)
         {
-            return self.manage(management).await;
+            let managed = self.manage(management).await;
+            // After a failed attempt to go on there may be another.
+            if self.managed.is_on() {
+                self.managed.release();
+            }
+            return managed;
         }
+        self.managed.release();
         let turn = self.managed.turn().await;
         match frame {
             // It is never acknowledged, so its sender has it still.

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 use super::admission::{Established, Unfit, greet};
-use super::reading::{Ending, Gateway, Welcome};
+use super::reading::{Ending, Gateway, SURRENDER, Welcome};
 use super::sessions::Sessions;
 use super::writing::{Terms, Waiting, give_up, left, redirect, write};
 use crate::connections::{Stranger, Strangers};
@@ -138,6 +138,10 @@ async fn serve(
         sessions: Arc::clone(sessions),
     };
     let managed = Arc::clone(&gateway.managed);
+    let router = &context.router;
+    if sessions.any(&gateway.welcome.serves, |id| router.awaits_return(id)) {
+        managed.hold(context.clock.now() + SURRENDER);
+    }
     let (mut incoming, outgoing) = connection.split();
     let (end, ended) = oneshot::channel();
     let terms = Terms {

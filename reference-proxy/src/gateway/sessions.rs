@@ -45,6 +45,13 @@ impl Sessions {
         found.filter(|stream| stream.serves == *serves)
     }
 
+    /// Whether there is a stream that gets these stanzas, and for whose gateway this is so.
+    pub(super) fn any(&self, serves: &Serves, is_so: impl Fn(GatewayId) -> bool) -> bool {
+        let all = self.all();
+        all.values()
+            .any(|stream| stream.serves == *serves && is_so(stream.gateway))
+    }
+
     /// Another stream goes on by that name.
     pub(super) fn hand_over(&self, name: &str, stream: Resumable) {
         self.all().insert(name.to_owned(), stream);

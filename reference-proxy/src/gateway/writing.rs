@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::reading::Ending;
 use crate::clock::Clock;
@@ -69,7 +70,8 @@ pub(super) async fn write(
     let unknown = |_| Ending::Lost(String::new());
     let ending = loop {
         let mut batch = Vec::new();
-        let has_room = managed.has_room(room);
+        let held = managed.held().filter(|until| *until > clock.now());
+        let has_room = held.is_none() && managed.has_room(room);
         let next = async {
             tokio::select! {
                 biased;
@@ -80,7 +82,8 @@ pub(super) async fn write(
         };
         let blank = clock.now() + keep_alive;
         let due = managed.due(patience);
-        let woken = clock.timeout_at(due.map_or(blank, |due| due.min(blank)), next);
+        let first = [due, held].into_iter().flatten().fold(blank, Instant::min);
+        let woken = clock.timeout_at(first, next);
         let woken = woken.await;
         match woken {
             // The router has dropped the gateway, and the reader knows why.

@@ -9,6 +9,9 @@ use tokio::time::Instant;
 use super::{Management, TooMany, Unacknowledged};
 use crate::xml::Stanza;
 
+/// Bytes of elements that wait to be written.
+const ANSWERS: usize = 4096;
+
 /// What a stream leaves to the one that goes on with it, or to whoever returns its stanzas.
 #[derive(Debug, Default)]
 pub struct Session {
@@ -35,6 +38,10 @@ struct State {
     asked: Option<Instant>,
     /// Elements to be written before any stanza.
     answers: String,
+    /// Whether the peer is to be told how many of its stanzas have been handled.
+    acknowledges: bool,
+    /// Until when nothing is written that waits, so that a former stream's stanzas come before it.
+    held: Option<Instant>,
     /// What a former stream has sent in vain, to be written next.
     again: Vec<Stanza>,
     /// Whether nothing may be written or handled any more.
@@ -102,16 +109,20 @@ impl Managed {
         }
     }
 
-    /// Has an element written.
+    /// Has an element written. A peer that asks and does not read gets no more answers than these bytes hold.
     pub fn answer(&self, answer: &str) {
-        self.state().answers += answer;
+        let mut state = self.state();
+        if state.answers.len() < ANSWERS {
+            state.answers += answer;
+        }
+        drop(state);
         self.changed.notify_one();
     }
 
     /// Has the peer told how many of its stanzas have been handled.
     pub fn acknowledge(&self) {
-        let handled = Some(self.state().session.handled);
-        self.answer(&Management::Acknowledgement(handled).text());
+        self.state().acknowledges = true;
+        self.changed.notify_one();
     }
 
     /// The peer has handled so many.
@@ -136,6 +147,10 @@ impl Managed {
             return None;
         }
         let mut bytes = std::mem::take(&mut state.answers).into_bytes();
+        if std::mem::take(&mut state.acknowledges) {
+            let handled = Some(state.session.handled);
+            bytes.extend_from_slice(Management::Acknowledgement(handled).text().as_bytes());
+        }
         for stanza in std::mem::take(&mut state.again) {
             bytes.extend_from_slice(&stanza.bytes);
             state.session.unacknowledged.push(stanza);
@@ -163,6 +178,23 @@ impl Managed {
         }
         state.over = true;
         Management::Acknowledgement(Some(state.session.handled)).text()
+    }
+
+    /// Has what waits go on waiting until then, or until the peer has said whether it goes on.
+    pub fn hold(&self, until: Instant) {
+        self.state().held = Some(until);
+    }
+
+    /// The peer has said whether it goes on.
+    pub fn release(&self) {
+        if self.state().held.take().is_some() {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Until when nothing is written that waits.
+    pub fn held(&self) -> Option<Instant> {
+        self.state().held
     }
 
     /// Whether fewer stanzas than these wait for their acknowledgement.

@@ -1,9 +1,11 @@
 //! Acknowledgements between the proxy and its gateway, and links that break.
 
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
-use crate::support::{Net, Peer, message};
+use crate::log::Log;
+use crate::support::{Net, PATIENCE, Peer, message};
 
 const A: &str = "alpha.example";
 const B: &str = "beta.example";
@@ -25,9 +27,12 @@ fn resume(name: &str, handled: u32) -> String {
 
 #[tokio::test]
 async fn a_gateway_that_goes_on_gets_each_stanza_once() {
+    let log = Log::default();
+    let _logging = tracing::subscriber::set_default(log.clone());
     let net = Net::new().await;
     let (alpha, mut gateway) = net.station(&net.settings(A, B, 9)).await;
     let (beta, mut partner) = net.station(&net.settings(B, A, 9)).await;
+    tracing::callsite::rebuild_interest_cache();
     let name = enable(&mut gateway).await;
     let mut got = String::new();
     for text in ["one", "two", "three"] {
@@ -44,9 +49,19 @@ async fn a_gateway_that_goes_on_gets_each_stanza_once() {
     assert_eq!(got.matches("<r ").count(), 1, "it asks once: {got}");
     // Once with the connection gone, once with the former one still there.
     drop(gateway);
+    let gone = async {
+        while !log.lines().iter().any(|line| line.contains("gateway gone")) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, gone).await.expect("it is noticed");
     let mut former: Option<Link> = None;
     for handled in [1, 2] {
         let mut again = net.gateway(&alpha, A).await;
+        if former.is_none() {
+            // What is new comes behind what was sent before.
+            partner.send(&message(B, A, "new")).await;
+        }
         again.send(&resume("another", handled)).await;
         let unknown = again.expect("</failed>").await;
         assert!(unknown.contains("<item-not-found "), "{unknown}");
@@ -56,10 +71,17 @@ async fn a_gateway_that_goes_on_gets_each_stanza_once() {
         for text in ["two", "three"].iter().skip(handled as usize - 1) {
             assert_eq!(again.expect("</message>").await, message(B, A, text));
         }
+        assert_eq!(
+            again
+                .expect("</message>")
+                .await
+                .replace(&format!("<r {SM}/>"), ""),
+            message(B, A, "new")
+        );
         former = Some(again);
     }
     let mut gateway = former.expect("a link");
-    gateway.send(&format!("<a {SM} h='3'/>")).await;
+    gateway.send(&format!("<a {SM} h='4'/>")).await;
     // What fails at the partner comes back by this link.
     gateway.send(&message(A, "gamma.example", "lost")).await;
     let bounce = gateway.expect("</message>").await;
