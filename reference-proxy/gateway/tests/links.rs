@@ -372,7 +372,9 @@ async fn a_link_that_breaks_under_load_loses_and_repeats_nothing() {
         .values()
         .filter(|fates| fates[0] == "delivered")
         .count();
-    assert!(delivered > wanted / 3, "{delivered} of {wanted} delivered");
+    // How much finds the link broken depends on the machine, but not those that were waited for.
+    let awaited = BURSTS * (MESSAGES / 4);
+    assert!(delivered >= awaited, "{delivered} of {wanted} delivered");
     gateway.stop().await;
     drop(bob);
     tokio::join!(alpha.stop(), beta.stop());
