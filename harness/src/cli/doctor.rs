@@ -76,16 +76,17 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
             "the name server {server} is not on this machine; --allow-remote lets it be asked"
         )));
     }
-    let worth = match args.tested.file()? {
+    let server = args.tested.read()?;
+    let worth = match server.file() {
         Some(file) => {
-            let suite = args.tested.sources(&Sources::default())?.read()?;
-            Worth::of(&file, &Wanted::default(), &suite, &suite.all())
+            let suite = server.sources(&Sources::default()).read()?;
+            Worth::of(file, &Wanted::default(), &suite, &suite.all())
         }
         None => Worth::default(),
     };
     let json = args.json.as_deref().map(JsonFile::open).transpose()?;
     let profile = args.judging.profile();
-    let (target, extra) = args.tested.open(profile)?;
+    let (target, extra) = server.open(profile)?;
     let preflight = Preflight {
         row: args.row.map(|PolicyName(row)| row),
         profile,

@@ -45,12 +45,13 @@ pub(super) struct Args {
 }
 
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
-    let suite = args.tested.sources(&args.sources)?.read()?;
+    let server = args.tested.read()?;
+    let suite = server.sources(&args.sources).read()?;
     let wanted = args.wanted.read()?;
     let all = wanted.parts(&suite);
     let chosen = wanted.among(&all, &suite.catalogue.registry)?;
     let text = if args.domains {
-        domains::listed(args, &all, &chosen)?
+        domains::listed(args, server, &all, &chosen)?
     } else if args.json {
         data(args, &chosen)?
     } else {

@@ -17,7 +17,7 @@ use super::expecting::Expecting;
 use super::following::{EventFile, Following};
 use super::json_file::JsonFile;
 use super::judging::Judging;
-use super::target::{Chosen, Tested};
+use super::target::{Server, Tested};
 use super::worth::Worth;
 use super::{Color, logging, out, output, select};
 use crate::case::Case;
@@ -57,7 +57,8 @@ fn run(
     let options = &args.options;
     options.color.apply();
     logging::start("off");
-    let suite = &options.tested.sources(&options.sources)?.read()?;
+    let server = options.tested.read()?;
+    let suite = &server.sources(&options.sources).read()?;
     let wanted = &args.wanted.read()?;
     let all = match options.expecting.needs_all() {
         true => suite.all(),
@@ -70,8 +71,8 @@ fn run(
         false => Vec::new(),
     };
     let check = Arc::new(options.expecting.check(&known)?);
-    let gains = match options.tested.file()? {
-        Some(file) => Worth::of(&file, wanted, suite, &cases),
+    let gains = match server.file() {
+        Some(file) => Worth::of(file, wanted, suite, &cases),
         None => Worth::default(),
     };
     let new_baseline = options.expecting.open_new()?;
@@ -89,7 +90,7 @@ fn run(
         .map_err(|e| CliError::environment("cannot start threads", e))?;
     let (interrupt, interrupted) = watch::channel(false);
     let profile = options.judging.profile();
-    let target = examined(options, &runtime)?;
+    let target = examined(options, server, &runtime)?;
     let mut jobs_of_run = runner::jobs(&all, &cases, target.as_ref(), profile);
     match options.budget {
         Some(_) => runner::most_telling_first(&mut jobs_of_run),
@@ -395,10 +396,15 @@ fn budget(text: &str) -> Result<Duration, String> {
 
 /// The target of a run. The target of a file is examined first: at once if it must already be running, else
 /// each time it has been started.
-fn examined(options: &Options, runtime: &Runtime) -> Result<Arc<dyn subject::Target>, CliError> {
+fn examined(
+    options: &Options,
+    server: Server,
+    runtime: &Runtime,
+) -> Result<Arc<dyn subject::Target>, CliError> {
     let profile = options.judging.profile();
-    let (target, extra) = options.tested.open(profile)?;
-    if options.no_doctor || !matches!(options.tested.target, Chosen::File(_)) {
+    let has_file = server.file().is_some();
+    let (target, extra) = server.open(profile)?;
+    if options.no_doctor || !has_file {
         return Ok(target);
     }
     let patience = options.timeout / 2;

@@ -115,50 +115,62 @@ pub(super) struct Tested {
     pub(super) allow_remote: bool,
 }
 
+/// The server under test, with its file read.
+pub(super) enum Server {
+    Reference,
+    BuiltIn(&'static Folder),
+    File(Box<TargetFile>),
+}
+
 impl Tested {
-    /// The target file, if one describes the target.
+    /// Reads the target file, if one describes the target.
     ///
     /// # Errors
     /// As [`read`].
-    pub(super) fn file(&self) -> Result<Option<TargetFile>, CliError> {
-        match &self.target {
-            Chosen::File(path) => read(path, self.allow_remote).map(Some),
-            Chosen::Reference | Chosen::BuiltIn(_) => Ok(None),
+    pub(super) fn read(&self) -> Result<Server, CliError> {
+        Ok(match &self.target {
+            Chosen::Reference => Server::Reference,
+            Chosen::BuiltIn(folder) => Server::BuiltIn(folder),
+            Chosen::File(path) => Server::File(Box::new(read(path, self.allow_remote)?)),
+        })
+    }
+}
+
+impl Server {
+    /// The target file, if one describes it.
+    pub(super) fn file(&self) -> Option<&TargetFile> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Reference | Self::BuiltIn(_) => None,
         }
+    }
+
+    /// Where cases come from: in the policies of a target file, unless others are asked for.
+    pub(super) fn sources(&self, sources: &Sources) -> Sources {
+        let own = || Some(Policies(self.file()?.rows().collect()));
+        let mut sources = sources.clone();
+        sources.policies = sources.policies.or_else(own);
+        sources
     }
 
     /// The target, with additional information from its file.
     ///
     /// # Errors
-    /// When its file cannot be read, or a built-in server is not installed.
-    pub(super) fn open(&self, profile: Profile) -> Result<(Arc<dyn Target>, Extra), CliError> {
-        let target: Arc<dyn Target> = match &self.target {
-            Chosen::Reference => Arc::new(Reference {
+    /// When a built-in server is not installed.
+    pub(super) fn open(self, profile: Profile) -> Result<(Arc<dyn Target>, Extra), CliError> {
+        let target: Arc<dyn Target> = match self {
+            Self::Reference => Arc::new(Reference {
                 strict_certificates: profile.strict_certificates,
             }),
-            Chosen::BuiltIn(folder) => Arc::new(folder.find().map_err(|why| {
+            Self::BuiltIn(folder) => Arc::new(folder.find().map_err(|why| {
                 CliError::environment(format!("cannot run {}", folder.name), why)
             })?),
-            Chosen::File(path) => {
-                let file = read(path, self.allow_remote)?;
+            Self::File(file) => {
                 let extra = extra(&file);
-                return Ok((Arc::new(Remote::new(file)), extra));
+                return Ok((Arc::new(Remote::new(*file)), extra));
             }
         };
         Ok((target, Extra::default()))
-    }
-
-    /// Where cases come from: in the policies of a target file, unless others are asked for.
-    ///
-    /// # Errors
-    /// As [`read`].
-    pub(super) fn sources(&self, sources: &Sources) -> Result<Sources, CliError> {
-        let mut sources = sources.clone();
-        if sources.policies.is_none() {
-            let file = self.file()?;
-            sources.policies = file.map(|file| Policies(file.rows().collect()));
-        }
-        Ok(sources)
     }
 }
 

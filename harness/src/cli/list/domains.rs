@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Args;
 use crate::case::Case;
 use crate::cli::error::CliError;
-use crate::cli::target::Chosen;
+use crate::cli::target::Server;
 use crate::doctor;
 use crate::runner;
 use crate::subject::Placement;
@@ -25,10 +25,17 @@ struct Document<'a> {
 /// The domains that a run of the chosen cases would use, with their controls and the check before it.
 ///
 /// # Errors
-/// When the target cannot be read or found.
-pub(super) fn listed(args: &Args, all: &[Case], chosen: &[&Case]) -> Result<String, CliError> {
+/// When the target cannot be found.
+pub(super) fn listed(
+    args: &Args,
+    server: Server,
+    all: &[Case],
+    chosen: &[&Case],
+) -> Result<String, CliError> {
     let profile = args.judging.profile();
-    let (target, _) = args.tested.open(profile)?;
+    // A target of a file is examined before it is tested.
+    let is_examined = server.file().is_some();
+    let (target, _) = server.open(profile)?;
     let target = target.as_ref();
     let chosen: Vec<Case> = chosen.iter().map(|&case| case.clone()).collect();
     let mut domains = BTreeSet::new();
@@ -39,8 +46,7 @@ pub(super) fn listed(args: &Args, all: &[Case], chosen: &[&Case]) -> Result<Stri
             rows.insert(job.case.row);
         }
     }
-    // A target of a file is examined before it is tested.
-    if matches!(args.tested.target, Chosen::File(_)) {
+    if is_examined {
         for row in rows {
             let partners = doctor::partner_domains(target, row);
             domains.extend(partners.map_err(|e| CliError::environment("no partners", e))?);
