@@ -142,7 +142,7 @@ impl CaseResult {
     /// How it ended, where that is judged. A scenario that does not say how it may end is over when it has
     /// seen what it wants, and how far its stream has come by then is chance.
     pub fn judged_outcome(&self) -> Option<&Outcome> {
-        let is_judged = self.allowed.is_some() || !self.case.script.outcome.is_empty();
+        let is_judged = self.case.script.by_oracle() || !self.case.script.outcome.is_empty();
         self.outcome().filter(|_| is_judged)
     }
 

@@ -210,7 +210,7 @@ fn story(case: &Case) -> String {
         Set::Offers => "a correct server with just this offer".to_owned(),
         Set::Scenarios => format!("a script, beginning as {}", case.partner.name),
     };
-    if case.scenario().is_some() {
+    if !case.script.by_oracle() {
         return format!("{}.", case.script.title);
     }
     if !case.row.policy().valid() {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use owo_colors::OwoColorize as _;
 
 use super::Report;
-use crate::case::{Set, Tag};
+use crate::case::Tag;
 use crate::verdict::Verdict;
 
 /// The headings of the columns. Those of the second kind are shown only where they count something.
@@ -49,9 +49,10 @@ impl Tally {
 pub(super) fn render(report: &Report) -> String {
     let mut areas: BTreeMap<&str, Tally> = BTreeMap::new();
     let mut tags: BTreeMap<Tag, Tally> = BTreeMap::new();
-    let records = report.records.values().filter(|record| {
-        record.result.case.set == Set::Scenarios && !record.result.added_as_control
-    });
+    let records = report
+        .records
+        .values()
+        .filter(|record| !record.result.case.script.by_oracle() && !record.result.added_as_control);
     for record in records {
         let area = record.result.case.id.split('/').next().unwrap_or_default();
         areas.entry(area).or_default().count(record.verdict);

@@ -241,7 +241,7 @@ pub struct Tally {
 impl Tally {
     fn add(&mut self, record: &Record) {
         match record.verdict {
-            Verdict::Pass if record.result.allowed.is_none() => self.pass += 1,
+            Verdict::Pass if !record.result.case.script.by_oracle() => self.pass += 1,
             Verdict::Pass => {
                 self.pass += 1;
                 self.one_way += usize::from(record.result.one_way);

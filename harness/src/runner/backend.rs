@@ -41,7 +41,7 @@ impl<'a> Backend<'a> {
             Inside::Linked(inner) => {
                 let domains: Vec<String> = names.domains(script).into_iter().collect();
                 let answers = job.answer_due && job.case.direction == Direction::Inbound;
-                let mark = job.allowed.is_none().then(|| names.probe());
+                let mark = (!script.by_oracle()).then(|| names.probe());
                 Self::Attached {
                     inner,
                     stanzas: inner.open(&domains, answers, mark),

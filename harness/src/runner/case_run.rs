@@ -148,7 +148,7 @@ impl<'a> CaseRun<'a> {
         }
         let looked_up = prepared?;
         // A target that keeps DNS answers does not look again.
-        self.observed.looked_up = (looked_up || self.bench.looked_up) && self.by_oracle();
+        self.observed.looked_up = (looked_up || self.bench.looked_up) && self.script.by_oracle();
         self.start_partners().await?;
         self.watch(until).await?;
         self.finish().await
@@ -167,11 +167,6 @@ impl<'a> CaseRun<'a> {
     /// The domain of the partner that the case is about.
     pub(super) fn main_domain(&self) -> String {
         self.names.of_main(self.script)
-    }
-
-    /// Whether the oracle decides the case, not its scenario.
-    pub(super) fn by_oracle(&self) -> bool {
-        self.job.allowed.is_some()
     }
 
     /// Whether the answer to the probe must come back and can be observed.
@@ -405,7 +400,7 @@ impl<'a> CaseRun<'a> {
         }
         // An answer shows that the request was delivered. If the oracle decides and the inner side
         // is visible, the inner side decides.
-        if !(self.is_inbound() && attached && self.by_oracle()) {
+        if !(self.is_inbound() && attached && self.script.by_oracle()) {
             self.observed.evidence.arrived = Arrival::Seen;
         }
         if !attached

@@ -44,14 +44,18 @@ impl CaseRun<'_> {
             None
         };
         let unseen = self.is_inbound() && !self.observed.evidence.arrived.is_seen();
-        if let Some(inner) = self.backend.inner().filter(|_| unseen || !self.by_oracle()) {
+        if let Some(inner) = self
+            .backend
+            .inner()
+            .filter(|_| unseen || !self.script.by_oracle())
+        {
             let was_mute = inner.is_mute();
             inner.barrier().await;
             if inner.is_mute() && !was_mute {
                 self.ran_out();
             }
         }
-        if unseen && self.by_oracle() && self.job.case.row.policy().valid() {
+        if unseen && self.script.by_oracle() && self.job.case.row.policy().valid() {
             self.outwait_control().await?;
         }
         for one in &self.partners {
@@ -191,7 +195,7 @@ impl CaseRun<'_> {
             Run::Unsupported(_) | Run::Failed(_) | Run::NotRun(_) => false,
         };
         CaseResult {
-            one_way: established && self.by_oracle() && !self.observed.evidence.answered,
+            one_way: established && self.script.by_oracle() && !self.observed.evidence.answered,
             timings: timing::timings(self.job.case.direction, &events, total),
             wire: transcript::wire_of_all(&events, &further, &queries),
             events,

@@ -77,14 +77,14 @@ impl Job {
 pub fn jobs(all: &[Case], selected: &[Case], target: &dyn Target, profile: Profile) -> Vec<Job> {
     let possible: Vec<Case> = all
         .iter()
-        .filter(|case| case.scenario().is_none())
+        .filter(|case| case.script.by_oracle())
         .filter(|case| matches!(target.place(case), Placement::Group(_)))
         .cloned()
         .collect();
     let controls = Controls::new(&possible, profile);
     let job = |case: &Case, added_as_control| Job {
         allowed: allowed(case, profile),
-        answer_due: case.scenario().is_none() && return_established(&Situation::of(case, profile)),
+        answer_due: case.script.by_oracle() && return_established(&Situation::of(case, profile)),
         control: match case.scenario() {
             Some(scenario) => scenario.control.clone(),
             None => controls.of(case).map(|control| control.id.clone()),
@@ -163,7 +163,7 @@ pub fn most_telling_first(jobs: &mut [Job]) {
 /// Puts jobs first that may wait for the target's timeouts, so that others fill the time: scenarios, before
 /// the matrix.
 pub fn waiting_first(jobs: &mut [Job]) {
-    jobs.sort_by_key(|job| job.case.scenario().is_none());
+    jobs.sort_by_key(|job| job.case.script.by_oracle());
 }
 
 /// Time limits.

@@ -45,7 +45,7 @@ impl CaseRun<'_> {
 
     /// Whether something was seen that cannot be undone, so that the case fails whatever follows.
     pub(super) fn has_breach(&self) -> bool {
-        if self.by_oracle() {
+        if self.script.by_oracle() {
             let situation = Situation::of(&self.job.case, self.bench.profile);
             return !violations(&situation, &self.observed.events).is_empty();
         }
@@ -54,7 +54,7 @@ impl CaseRun<'_> {
 
     /// Whether something was not seen that cannot come any more.
     pub(super) fn has_missed(&self) -> bool {
-        !self.by_oracle() && self.breaks(|expect| self.is_final(expect))
+        !self.script.by_oracle() && self.breaks(|expect| self.is_final(expect))
     }
 
     fn breaks(&self, which: impl Fn(&Expect) -> bool) -> bool {
@@ -111,7 +111,7 @@ impl CaseRun<'_> {
     pub(super) fn left_undone(&self, findings: &[Finding]) -> Option<String> {
         let through = self.observed.evidence.arrived == Arrival::Seen;
         let judged = findings.iter().any(|finding| finding.weight > Weight::May);
-        if self.by_oracle() || !through || !judged || findings.iter().any(|one| one.seen) {
+        if self.script.by_oracle() || !through || !judged || findings.iter().any(|one| one.seen) {
             return None;
         }
         let own = |signal: &str| {

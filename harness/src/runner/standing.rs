@@ -13,7 +13,7 @@ use crate::observe::{self, Observation};
 impl CaseRun<'_> {
     /// Whether there is nothing left to wait for.
     pub(super) fn is_decided(&self) -> bool {
-        if self.by_oracle() {
+        if self.script.by_oracle() {
             return self.backend.is_decided(self.job, &self.observed);
         }
         let improves = |one: &Expect| {
@@ -28,7 +28,7 @@ impl CaseRun<'_> {
     pub(super) fn is_bearable(&self) -> bool {
         // Only forbidden events are left, which are decided at the end.
         let mut wanted = self.script.expect.iter().filter(|one| !one.is_negative());
-        !self.by_oracle()
+        !self.script.by_oracle()
             && wanted.clone().next().is_some()
             && wanted.all(|one| self.stands(one).is_met())
             && self.has_outcome()
@@ -46,12 +46,12 @@ impl CaseRun<'_> {
 
     /// Whether only the end of refused streams is awaited.
     pub(super) fn is_settling(&self) -> bool {
-        self.by_oracle() && self.backend.is_settling(self.job, &self.observed)
+        self.script.by_oracle() && self.backend.is_settling(self.job, &self.observed)
     }
 
     /// Whether all connections of a scenario have ended, so little more can happen.
     pub(super) fn is_quiet(&self) -> bool {
-        !self.by_oracle()
+        !self.script.by_oracle()
             && self.open == 0
             && !self.observed.observations.is_empty()
             && !self.is_changing()
@@ -61,7 +61,7 @@ impl CaseRun<'_> {
     /// and the partners that wait for it. `None` where that is not known, or the script has its own time.
     pub(super) fn longest_silence(&self) -> Option<Duration> {
         let own = self.bench.target.patience? * 3 / 2;
-        let has_a_limit = !self.by_oracle()
+        let has_a_limit = !self.script.by_oracle()
             && self.script.seconds.is_none()
             && !self.observed.observations.is_empty()
             && !self.is_changing();

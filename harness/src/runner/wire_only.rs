@@ -73,11 +73,6 @@ impl<'a> WireOnly<'a> {
         self.job.case.direction == Direction::Inbound
     }
 
-    /// Whether the oracle decides the case, not its scenario.
-    fn by_oracle(&self) -> bool {
-        self.job.allowed.is_some()
-    }
-
     /// Outbound, if pings make the target dial, a partner of the case's domain gets in. Its keys are
     /// verified at the places that DNS names all through the case. The connections that the target
     /// opened for that are closed, and its DNS queries are forgotten.
@@ -185,7 +180,7 @@ impl<'a> WireOnly<'a> {
 
     /// Inspects an event of the main partner before it is recorded.
     pub(super) fn event(&self, observed: &mut Observed, event: &Event) -> Result<(), CaseError> {
-        if !self.is_inbound() || !self.by_oracle() {
+        if !self.is_inbound() || !self.job.case.script.by_oracle() {
             return Ok(());
         }
         if let EventKind::ConnectFailed(ConnectionKind::Inbound, error) = &event.kind
@@ -261,7 +256,7 @@ impl<'a> WireOnly<'a> {
 
     /// Whether an established stream that stays open delivered anything is unknown here.
     pub(super) fn admit_blindness(&self, observed: &mut Observed) {
-        if self.by_oracle()
+        if self.job.case.script.by_oracle()
             && self.is_inbound()
             && observed.evidence.arrived == Arrival::NotSeen
             && observed.stays_established()

@@ -182,7 +182,7 @@ impl AllowList {
 
 /// Whether a case may have to wait for a partner that gets an answer.
 fn takes_control(case: &Case) -> bool {
-    case.scenario().is_none() && case.direction == Direction::Inbound && case.row.policy().valid()
+    case.script.by_oracle() && case.direction == Direction::Inbound && case.row.policy().valid()
 }
 
 /// The domains of partners that the target has to take, as the script writes them: each once, and only

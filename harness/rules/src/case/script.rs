@@ -286,6 +286,11 @@ impl Role {
 }
 
 impl Script {
+    /// Whether the oracle decides how the case may end. If not, its scenario says what has to be seen.
+    pub fn by_oracle(&self) -> bool {
+        self.scenario.is_none()
+    }
+
     /// What ids of requirements and bugs are of.
     pub fn registry(&self) -> &Registry {
         match &self.scenario {

@@ -13,7 +13,7 @@ use strum::Display;
 
 use super::clause::{Clause, clause, lead};
 use super::sign::is_there_but_differs;
-use crate::case::{Direction, MAIN, Set};
+use crate::case::{Direction, MAIN};
 use crate::finding::{Against, Finding, Sign, Step};
 use crate::observe::{Observation, Observer};
 use crate::outcome::Outcome;
@@ -357,7 +357,7 @@ fn explanation(
     let end = shown.end()?;
     let is_later = |group: &[Shown<'_>]| {
         shown.is_control()
-            || shown.record.result.case.set != Set::Scenarios
+            || shown.record.result.case.script.by_oracle()
             || group[0].step() < shown.step()
     };
     let home = found.iter().position(|cause| {

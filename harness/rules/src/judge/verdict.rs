@@ -103,7 +103,7 @@ pub fn needs_control(result: &CaseResult) -> bool {
     let Run::Ended { outcome, findings } = &result.run else {
         return false;
     };
-    let may_be_refused = matches!(outcome, Outcome::Refused(_)) || result.allowed.is_none();
+    let may_be_refused = matches!(outcome, Outcome::Refused(_)) || !result.case.script.by_oracle();
     may_be_refused && heaviest(findings) <= Some(Weight::Should)
 }
 
@@ -119,7 +119,8 @@ pub fn control_state(result: &CaseResult) -> Option<ControlState> {
         }
         Run::Ended { outcome, findings } => {
             // A scenario counts as accepted if it showed what it must show.
-            let accepted = matches!(outcome, Outcome::Established(_)) || result.allowed.is_none();
+            let accepted =
+                matches!(outcome, Outcome::Established(_)) || !result.case.script.by_oracle();
             if accepted && heaviest(findings) <= Some(Weight::Should) {
                 ControlState::Accepted
             } else {

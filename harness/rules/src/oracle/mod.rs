@@ -53,9 +53,8 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
 
 /// The allowed ends of a case; `None` if its scenario decides.
 pub fn allowed(case: &Case, profile: Profile) -> Option<Expectation> {
-    case.scenario()
-        .is_none()
-        .then(|| expectation(&Situation::of(case, profile)))
+    let by_oracle = case.script.by_oracle();
+    by_oracle.then(|| expectation(&Situation::of(case, profile)))
 }
 
 /// The allowed ends of a situation.

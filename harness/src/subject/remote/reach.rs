@@ -52,7 +52,7 @@ impl Reach {
         if self.replies && !entered {
             return false;
         }
-        let hidden = !self.linked && case.scenario().is_some();
+        let hidden = !self.linked && !case.script.by_oracle();
         if hidden && case.script.from_outside().is_none() {
             return false;
         }
