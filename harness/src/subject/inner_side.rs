@@ -24,13 +24,15 @@ pub struct InnerSide {
     barrier_to: String,
     barrier_from: String,
     barriers: AtomicU64,
+    opened: AtomicU64,
     /// Whether the target does not answer there, so that nobody needs to wait for it.
     mute: AtomicBool,
     reader: tokio::task::JoinHandle<()>,
 }
 
 struct Shared {
-    boxes: Mutex<BTreeMap<String, Mailbox>>,
+    /// By domain: as a rule one for each, but several cases may name the same.
+    boxes: Mutex<BTreeMap<String, Vec<Mailbox>>>,
     barriers: Mutex<BTreeMap<String, oneshot::Sender<()>>>,
     dead: watch::Sender<Option<LinkLost>>,
 }
@@ -46,6 +48,7 @@ pub struct LinkLost {
 
 #[derive(Clone)]
 struct Mailbox {
+    number: u64,
     to_case: mpsc::UnboundedSender<Element>,
     answers: bool,
     /// Stanzas that hold it are for this box, wherever they claim to come from.
@@ -54,6 +57,7 @@ struct Mailbox {
 
 /// The stanzas that came through from one partner's domain. Dropping it closes the box.
 pub struct Stanzas {
+    number: u64,
     domains: Vec<String>,
     stanzas: mpsc::UnboundedReceiver<Element>,
     shared: Arc<Shared>,
@@ -76,6 +80,7 @@ impl InnerSide {
             barrier_to: barrier_to.to_owned(),
             barrier_from: barrier_from.to_owned(),
             barriers: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
             mute: AtomicBool::new(false),
             reader,
         }
@@ -85,16 +90,20 @@ impl InnerSide {
     /// stanza whose id or text holds it. With `answers`, requests from there are answered.
     pub fn open(&self, domains: &[String], answers: bool, mark: Option<&str>) -> Stanzas {
         let (to_case, stanzas) = mpsc::unbounded_channel();
+        let number = self.opened.fetch_add(1, Ordering::Relaxed);
         let mailbox = Mailbox {
+            number,
             to_case,
             answers,
             mark: mark.map(str::to_owned),
         };
         let mut boxes = self.boxes();
         for domain in domains {
-            boxes.insert(domain.clone(), mailbox.clone());
+            let all = boxes.entry(domain.clone()).or_default();
+            all.push(mailbox.clone());
         }
         Stanzas {
+            number,
             domains: domains.to_vec(),
             stanzas,
             shared: Arc::clone(&self.shared),
@@ -166,7 +175,7 @@ impl InnerSide {
         }
     }
 
-    fn boxes(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Mailbox>> {
+    fn boxes(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Vec<Mailbox>>> {
         self.shared.boxes.lock().expect("no panic under this lock")
     }
 }
@@ -188,7 +197,12 @@ impl Drop for Stanzas {
     fn drop(&mut self) {
         if let Ok(mut boxes) = self.shared.boxes.lock() {
             for domain in &self.domains {
-                boxes.remove(domain);
+                if let Some(all) = boxes.get_mut(domain) {
+                    all.retain(|one| one.number != self.number);
+                }
+                if boxes.get(domain).is_some_and(Vec::is_empty) {
+                    boxes.remove(domain);
+                }
             }
         }
     }
@@ -229,14 +243,19 @@ impl Shared {
         }
         let from = domain_of(stanza.attribute("from").unwrap_or_default());
         let boxes = self.boxes.lock().expect("no panic under this lock");
-        let mailbox = boxes.get(from).or_else(|| {
-            let is_for = |mark: &str| {
-                let id = stanza.attribute("id");
+        let is_for = |one: &&Mailbox| {
+            let id = stanza.attribute("id");
+            let holds = |mark: &str| {
                 id.is_some_and(|id| id.contains(mark)) || stanza.to_xml().contains(mark)
             };
-            let mut all = boxes.values();
-            all.find(|one| one.mark.as_deref().is_some_and(is_for))
-        })?;
+            one.mark.as_deref().is_some_and(holds)
+        };
+        let mailbox = match boxes.get(from).map(Vec::as_slice) {
+            Some([only]) => only,
+            // What it answers tells them apart.
+            Some(several) => several.iter().find(is_for).or_else(|| several.last())?,
+            None => boxes.values().flatten().find(is_for)?,
+        };
         let _ = mailbox.to_case.send(stanza.clone());
         (mailbox.answers && stanza::is_question(stanza)).then(|| stanza::result(stanza))
     }
