@@ -23,7 +23,7 @@ use super::partners::{Started, next_event, ready};
 use super::passing::{Passing, rest};
 use super::plan::Job;
 use super::published::Published;
-use super::ways::BRIEF;
+use super::ways::{BRIEF, Way};
 use crate::case::names::Names;
 use crate::case::{Direction, MAIN, Script, Sees};
 use crate::evidence::{Ailment, Arrival, Bounce};
@@ -65,6 +65,10 @@ pub(super) struct CaseRun<'a> {
     /// Takes what a correct partner sends afterwards, so that the case does not see it.
     pub(super) aftermath: Option<Stanzas>,
     pub(super) end: End,
+    /// The way for which it waits as long as it can.
+    pub(super) scouts: Option<Way>,
+    /// The way for which it did not.
+    pub(super) cut_short: Option<Way>,
     /// How long a partner waited that gave up, at most.
     pub(super) gave_up: Option<Duration>,
     /// Actions that wait, with their signals.
@@ -90,8 +94,6 @@ pub(super) enum End {
     Deadline,
     /// What was seen cannot be undone, so the rest was not waited for.
     Cut,
-    /// What it wanted to see never comes with this target.
-    Hopeless,
 }
 
 impl<'a> CaseRun<'a> {
@@ -124,6 +126,8 @@ impl<'a> CaseRun<'a> {
             changed: 0,
             aftermath: None,
             end: End::Known,
+            scouts: None,
+            cut_short: None,
             gave_up: None,
             pending: BTreeMap::new(),
             said: Vec::new(),
@@ -199,9 +203,6 @@ impl<'a> CaseRun<'a> {
         let mut looked = Duration::ZERO;
         let mut link = std::pin::pin!(self.bench.target.inner.lost());
         let mut is_linked = self.script.breaks_link();
-        let ways = self.bench.ways;
-        let mut closes = std::pin::pin!(ways.closes());
-        let mut closed = false;
         loop {
             if self.is_decided() {
                 return Ok(());
@@ -246,15 +247,6 @@ impl<'a> CaseRun<'a> {
                     self.observed.looked_up = true;
                     self.board.raise("looked-up", "");
                 }
-                () = &mut closes, if !closed => {
-                    closed = true;
-                    continue;
-                }
-                () = sleep_until(self.last + self.bench.stretch * BRIEF), if closed && self.hopeless().is_some() => {
-                    self.ran_out();
-                    self.end = End::Hopeless;
-                    return Ok(());
-                }
                 () = rest(&mut passing) => {
                     if let Some(passing) = &mut passing {
                         self.let_time_pass(passing).await?;
@@ -274,6 +266,14 @@ impl<'a> CaseRun<'a> {
                         continue;
                     }
                     self.end = End::Cut;
+                    return Ok(());
+                }
+                () = sleep_until(self.last + self.bench.stretch * BRIEF), if looked < BRIEF => {
+                    looked = BRIEF;
+                    if !self.is_hopeless() {
+                        continue;
+                    }
+                    self.ran_out();
                     return Ok(());
                 }
                 () = sleep_until(quiet), if looked < QUIET => {

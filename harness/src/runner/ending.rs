@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::case_run::{CaseRun, End};
 use super::error::CaseError;
+use super::group::Company;
 use super::loss::Loss;
 use super::partners::{correct, next_event};
 use super::plan::Job;
@@ -127,8 +128,8 @@ impl CaseRun<'_> {
                 }
             }
         };
-        let closed = self.bench.ways.is_closed(Way::In);
-        let patience = match closed {
+        let is_brief = self.bench.company != Company::None && self.bench.ways.is_closed(Way::In);
+        let patience = match is_brief {
             true => self.bench.stretch * BRIEF,
             false => self.bench.deadlines.patience,
         };
@@ -138,6 +139,9 @@ impl CaseRun<'_> {
         self.aftermath = stanzas;
         if got_through.is_err() {
             self.ran_out();
+            if is_brief {
+                self.cut_short = Some(Way::In);
+            }
         }
         Ok(match got_through {
             Ok(true) => None,

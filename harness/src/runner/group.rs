@@ -241,16 +241,16 @@ impl<'a> Group<'a> {
                     ran = slot::hold(slot, run.still(), &run.lateness, case) => {
                         let Ran {
                             result, partners, active, lost, waited,
-                            in_vain, awaited, came, cut_short, looked_up,
+                            in_vain, cut_short, came, looked_up,
                         } = ran;
                         let is_due = !lost && handover::is_due(&result, &lease);
                         let is_late = waited.is_some_and(|wait| run.lateness.is_late(wait));
                         let doubted = waited.filter(|_| run.plan.doubts);
                         run.learn(in_vain && !is_late);
-                        run.ways.learn(came, awaited.filter(|_| in_vain));
+                        run.ways.learn(came);
                         let under_way = if lost {
                             Some(UnderWay { at, result, active })
-                        } else if let Some(way) = awaited.filter(|_| cut_short) {
+                        } else if let Some(way) = cut_short {
                             run.cut_short(CutShort { group: name, at, way, looked_up, result });
                             None
                         } else if let Some(wait) = doubted
@@ -475,6 +475,7 @@ impl Schedule {
             profile: self.plan.profile,
             deadlines: self.plan.deadlines.outlasting(instance.running.patience) * stretch,
             stretch,
+            company,
             looked_up: self.has_looked_up(&job.case.id),
             prove: self.plan.prove,
             ways: &self.ways,

@@ -8,10 +8,11 @@ use tokio::time::Instant;
 
 use super::case_run::{CaseRun, End};
 use super::error::CaseError;
+use super::group::Company;
 use super::lateness::Wait;
 use super::loss::Instance;
 use super::plan::{Deadlines, Job};
-use super::ways::{Way, Ways, came};
+use super::ways::{Way, Ways};
 use crate::case::{Case, Need, Script, Sees};
 use crate::judge::heaviest;
 use crate::lab::{Lab, Lease};
@@ -38,6 +39,8 @@ pub(super) struct Bench<'a> {
     pub(super) looked_up: bool,
     /// Whether to prove that expectations can fail.
     pub(super) prove: bool,
+    /// What runs beside it.
+    pub(super) company: Company,
     /// What other cases have shown of the target.
     pub(super) ways: &'a Ways,
 }
@@ -53,14 +56,12 @@ pub(super) struct Ran {
     pub(super) lost: bool,
     /// If the result could be another with more time: what was waited for in vain.
     pub(super) waited: Option<Wait>,
-    /// Whether it waited until its deadline.
+    /// Whether it waited until it gave up.
     pub(super) in_vain: bool,
-    /// The way by which it wanted to see something, if it ended without.
-    pub(super) awaited: Option<Way>,
+    /// The way for which it was not given all its time.
+    pub(super) cut_short: Option<Way>,
     /// Which ways something came.
     pub(super) came: [bool; 2],
-    /// Whether it was not given all its time.
-    pub(super) cut_short: bool,
     /// Whether the target has looked for the domain.
     pub(super) looked_up: bool,
 }
@@ -78,9 +79,8 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
                 lost: false,
                 waited: None,
                 in_vain: false,
-                awaited: None,
+                cut_short: None,
                 came: [false; 2],
-                cut_short: false,
                 looked_up: false,
             };
         }
@@ -123,10 +123,9 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
         result,
         active: case.last,
         waited: case.observed.waited,
-        in_vain: case.end == End::Deadline || case.gave_up.is_some(),
-        awaited: case.awaits(),
-        came: came(&case.observed),
-        cut_short: case.end == End::Hopeless,
+        in_vain: case.end == End::Deadline || case.gave_up.is_some() || case.cut_short.is_some(),
+        cut_short: case.cut_short,
+        came: case.came(),
         looked_up: case.observed.looked_up,
         partners: case.into_partners(),
         lost,

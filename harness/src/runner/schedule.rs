@@ -113,9 +113,9 @@ async fn run_groups(
             }
         }
     }
-    run.settle_cut_short().await;
     // What a late machine has spoilt is run again when there is nothing else to do.
     for company in [Company::Few, Company::None] {
+        run.settle_cut_short().await;
         let doubtful = std::mem::take(&mut *locked(&run.doubtful));
         for (name, jobs) in doubtful {
             Group::new(&run, &name, jobs, company).run().await;

@@ -1,20 +1,19 @@
 //! Whether stanzas get through the target at all, as far as its cases have shown. Where none does, a case that waits
-//! for one waits for what others have waited for in vain, and is not given all its time.
+//! for one waits for what others wait for in vain, and is not given all its time.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use simulated_partners::event::Party;
-use tokio::sync::watch;
 
 use super::case_run::CaseRun;
-use super::observed::Observed;
-use crate::case::{Expect, Sees};
+use super::group::Company;
+use crate::case::{Expect, Need, Sees};
 use crate::observe::Observation;
 
-/// After so many cases in vain, a way is taken for closed.
-const LEARNED: usize = 16;
-/// How long a case then waits without anything happening.
+/// So many cases are given all their time, and show that nothing ever comes by a way.
+const SCOUTS: usize = 16;
+/// How long any other waits without anything happening.
 pub(super) const BRIEF: Duration = Duration::from_secs(1);
 
 /// A way of stanzas through the target.
@@ -29,65 +28,46 @@ pub(super) enum Way {
 /// What is known of a way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
-    Nothing,
-    /// Many have waited in vain, and nothing ever came.
-    Closed,
+    /// Nothing has come, and so many cases have waited for something for a while.
+    Silent(usize),
     /// Something came.
     Open,
 }
 
 /// What is known of both ways.
-pub(super) struct Ways {
-    known: [watch::Sender<Known>; 2],
-    in_vain: [AtomicUsize; 2],
-}
+pub(super) struct Ways(Mutex<[Known; 2]>);
 
 impl Ways {
     pub(super) fn new() -> Self {
-        Self {
-            known: [(); 2].map(|()| watch::Sender::new(Known::Nothing)),
-            in_vain: Default::default(),
-        }
+        Self(Mutex::new([Known::Silent(0); 2]))
     }
 
-    /// Whether a way is closed.
+    /// Whether a way is taken for closed: more than the scouts wait or have waited, and nothing ever came.
     pub(super) fn is_closed(&self, way: Way) -> bool {
-        *self.known[way as usize].borrow() == Known::Closed
+        matches!(self.known()[way as usize], Known::Silent(cases) if cases > SCOUTS)
     }
 
-    /// Returns when a way is found to be closed.
-    pub(super) async fn closes(&self) {
-        let [into, out] = &self.known;
-        let (mut into, mut out) = (into.subscribe(), out.subscribe());
-        let closed = |known: &Known| *known == Known::Closed;
-        tokio::select! {
-            _ = into.wait_for(closed) => {}
-            _ = out.wait_for(closed) => {}
+    /// Whether a case that has waited for [`BRIEF`] for something to come by a way is to go on waiting.
+    pub(super) fn are_worth_waiting(&self, way: Way) -> bool {
+        match &mut self.known()[way as usize] {
+            Known::Open => true,
+            Known::Silent(cases) => {
+                *cases += 1;
+                *cases <= SCOUTS
+            }
         }
     }
 
-    /// Learns from a case that has ended: which ways something came, and for which one it waited in vain.
-    pub(super) fn learn(&self, came: [bool; 2], in_vain: Option<Way>) {
-        for (known, _) in self.known.iter().zip(came).filter(|(_, came)| *came) {
-            known.send_replace(Known::Open);
-        }
-        let Some(way) = in_vain else { return };
-        let before = self.in_vain[way as usize].fetch_add(1, Ordering::Relaxed);
-        if before + 1 >= LEARNED {
-            self.known[way as usize].send_if_modified(|known| {
-                let is_news = *known == Known::Nothing;
-                if is_news {
-                    *known = Known::Closed;
-                }
-                is_news
-            });
+    /// Learns from a case that has ended by which ways something came.
+    pub(super) fn learn(&self, came: [bool; 2]) {
+        for (known, _) in self.known().iter_mut().zip(came).filter(|(_, came)| *came) {
+            *known = Known::Open;
         }
     }
-}
 
-/// Which ways something has come.
-pub(super) fn came(observed: &Observed) -> [bool; 2] {
-    [Way::In, Way::Out].map(|way| observed.observations.iter().any(|one| came_by(one, way)))
+    fn known(&self) -> MutexGuard<'_, [Known; 2]> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn came_by(one: &Observation, way: Way) -> bool {
@@ -98,14 +78,44 @@ fn came_by(one: &Observation, way: Way) -> bool {
 }
 
 impl CaseRun<'_> {
-    /// Whether all that it still wants to see comes by a way by which nothing comes. Returns that way.
-    pub(super) fn hopeless(&self) -> Option<Way> {
-        let way = self.awaits()?;
-        self.bench.ways.is_closed(way).then_some(way)
+    /// Which ways something has come.
+    pub(super) fn came(&self) -> [bool; 2] {
+        let came = |one: &Observation, way| self.is_usual() && came_by(one, way);
+        let observations = &self.observed.observations;
+        [Way::In, Way::Out].map(|way| observations.iter().any(|one| came(one, way)))
+    }
+
+    /// Whether each stream is used in one direction, as nearly everywhere: that something comes against it says
+    /// nothing of the others.
+    fn is_usual(&self) -> bool {
+        !self.script.needs.contains(&Need::Bidi)
+    }
+
+    /// Whether all that it still wants to see comes by a way by which nothing comes, now that it has waited for a
+    /// while. It is not given all its time then.
+    pub(super) fn is_hopeless(&mut self) -> bool {
+        let Some(way) = self
+            .awaits()
+            .filter(|_| self.bench.company != Company::None)
+        else {
+            return false;
+        };
+        if self.scouts == Some(way) {
+            return false;
+        }
+        if self.bench.ways.are_worth_waiting(way) {
+            self.scouts = Some(way);
+        } else {
+            self.cut_short = Some(way);
+        }
+        self.cut_short.is_some()
     }
 
     /// The way by which all comes that the case still wants to see.
-    pub(super) fn awaits(&self) -> Option<Way> {
+    fn awaits(&self) -> Option<Way> {
+        if !self.is_usual() {
+            return None;
+        }
         let evidence = &self.observed.evidence;
         let (there, back) = match self.is_inbound() {
             true => (Way::In, Way::Out),
@@ -119,7 +129,9 @@ impl CaseRun<'_> {
                 unmet.all(|one| awaits(one) == Some(way)).then_some(way)
             }
             Some(allowed) if !evidence.arrived.is_seen() => {
-                allowed.unanimously_established().then_some(there)
+                let is_owed = allowed.unanimously_established()
+                    || self.is_inbound() && self.observed.was_sent(self.names.probe());
+                is_owed.then_some(there)
             }
             Some(_) => (self.awaits_answer() && !evidence.answered).then_some(back),
         }
@@ -141,27 +153,25 @@ fn awaits(expect: &Expect) -> Option<Way> {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_way_is_closed_when_many_have_waited_and_nothing_came() {
+    #[test]
+    fn some_have_all_their_time_and_others_end_unless_something_came() {
         let ways = Ways::new();
-        for _ in 1..LEARNED {
-            ways.learn([false; 2], Some(Way::In));
+        for _ in 0..SCOUTS {
+            assert!(ways.are_worth_waiting(Way::In));
         }
-        assert!(!ways.is_closed(Way::In));
-        ways.learn([false; 2], Some(Way::In));
+        assert!(!ways.is_closed(Way::In), "all of them still wait");
+        assert!(!ways.are_worth_waiting(Way::In));
         assert!(ways.is_closed(Way::In) && !ways.is_closed(Way::Out));
-        ways.closes().await;
-        ways.learn([true, false], None);
+        ways.learn([true, false]);
         assert!(!ways.is_closed(Way::In), "something came");
+        assert!(ways.are_worth_waiting(Way::In));
     }
 
     #[test]
     fn a_way_by_which_something_came_is_never_closed() {
         let ways = Ways::new();
-        ways.learn([false, true], None);
-        for _ in 0..2 * LEARNED {
-            ways.learn([false; 2], Some(Way::Out));
-        }
+        ways.learn([false, true]);
+        assert!((0..2 * SCOUTS).all(|_| ways.are_worth_waiting(Way::Out)));
         assert!(!ways.is_closed(Way::Out));
     }
 }
