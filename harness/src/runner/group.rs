@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
@@ -59,6 +59,8 @@ pub(super) struct Group<'a> {
     run: &'a Arc<Schedule>,
     name: &'a str,
     company: Company,
+    /// The leave to have an instance.
+    place: Option<OwnedSemaphorePermit>,
     cases: Vec<Case>,
     waiting: Vec<usize>,
     /// Cases that may have taken the target down, the likeliest first.
@@ -92,12 +94,14 @@ impl<'a> Group<'a> {
         name: &'a str,
         waiting: Vec<usize>,
         company: Company,
+        place: Option<OwnedSemaphorePermit>,
     ) -> Self {
         let case = |at: &usize| run.plan.jobs[*at].case.clone();
         Self {
             run,
             name,
             company,
+            place,
             cases: waiting.iter().map(case).collect(),
             waiting,
             suspects: VecDeque::new(),
@@ -189,7 +193,7 @@ impl<'a> Group<'a> {
     }
 
     /// Runs cases at the same time, until all have ended or the target is lost.
-    async fn together(&self, batch: Vec<usize>, instance: &Arc<Instance>) -> Option<Lost> {
+    async fn together(&mut self, batch: Vec<usize>, instance: &Arc<Instance>) -> Option<Lost> {
         let mut cases = JoinSet::new();
         let mut batch = batch.into_iter();
         let mut loss = None;
@@ -234,11 +238,13 @@ impl<'a> Group<'a> {
             while let Some(ended) = cases.try_join_next() {
                 under_way.extend(self.finished(ended).await);
             }
+            // One in this process costs so little that others are started while its case only waits.
+            let place = self.place.take_if(|_| instance.running.process.is_none());
             cases.spawn(async move {
                 let job = &run.plan.jobs[at];
                 let case = job::run(job, run.bench(job, &instance, company), &lease);
                 tokio::select! {
-                    ran = slot::hold(slot, run.still(), &run.lateness, case) => {
+                    ran = slot::hold((slot, place), run.still(), &run.lateness, case) => {
                         let Ran {
                             result, partners, active, lost, waited,
                             in_vain, cut_short, came, looked_up,

@@ -93,7 +93,7 @@ async fn run_groups(
     let (timed, others): (BTreeMap<_, _>, BTreeMap<_, _>) = groups
         .into_iter()
         .partition(|(_, jobs)| jobs.iter().all(|at| run.plan.jobs[*at].case.waits()));
-    // Each of those may have an instance of its own: no more are started than cases run at once.
+    // Each of those may have an instance of its own: as a rule no more are there than cases run at once.
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let few = cores * slot::SLOTS;
     for (groups, instances) in [(others, Semaphore::MAX_PERMITS), (timed, few)] {
@@ -102,8 +102,8 @@ async fn run_groups(
         for (name, jobs) in groups {
             let (run, room) = (Arc::clone(&run), Arc::clone(&room));
             tasks.spawn(async move {
-                let _place = room.acquire().await;
-                let group = Group::new(&run, &name, jobs, Company::Others);
+                let place = room.acquire_owned().await.ok();
+                let group = Group::new(&run, &name, jobs, Company::Others, place);
                 group.run().await
             });
         }
@@ -118,7 +118,7 @@ async fn run_groups(
         run.settle_cut_short().await;
         let doubtful = std::mem::take(&mut *locked(&run.doubtful));
         for (name, jobs) in doubtful {
-            Group::new(&run, &name, jobs, company).run().await;
+            Group::new(&run, &name, jobs, company, None).run().await;
         }
     }
     let interrupted = *run.interrupt.borrow();

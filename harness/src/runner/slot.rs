@@ -9,7 +9,6 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 use super::lateness::{Lateness, Wait};
@@ -24,10 +23,10 @@ pub(super) const HOPELESS: Duration = Duration::from_millis(15);
 /// The same on a machine that is late.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Runs a case, which holds its slot until it ends or only waits. While the machine is late, even a case
+/// Runs a case, which holds its slot, and what goes with that, until it ends or only waits. While the machine is late, even a case
 /// that goes on seems to wait; if others began then, everything would only get slower.
-pub(super) async fn hold<T>(
-    slot: OwnedSemaphorePermit,
+pub(super) async fn hold<Slot, T>(
+    slot: Slot,
     length: Duration,
     lateness: &Lateness,
     case: impl Future<Output = T>,
