@@ -131,15 +131,13 @@ fn run(
     if !on_stdout {
         print(&(report::render(&report, &view) + &view.charset.fit(more)))?;
     }
-    if json.is_some() || out.is_some() {
-        let text = report::to_json(&report)
-            .map_err(|e| CliError::environment("cannot write the report as JSON", e))?;
-        if let Some(json) = json {
-            json.write(&text)?;
-        }
-        if let Some(out) = out {
-            out.write(&text)?;
-        }
+    let text = match json.is_some() || out.is_some() {
+        true => report::to_json(&report)
+            .map_err(|e| CliError::environment("cannot write the report as JSON", e))?,
+        false => String::new(),
+    };
+    if let Some(json) = json {
+        json.write(&text)?;
     }
     if options.prove {
         say_what_is_not_doubled(&cases);
@@ -149,14 +147,22 @@ fn run(
             output::note(&format!("trouble: {trouble}"));
         }
     }
-    if let Some(new) = new_baseline {
-        new.write(&report, &check, &known)?;
-    }
-    events_written?;
+    let baseline = match new_baseline {
+        Some(new) => new.write(&report, &check, &known),
+        None => Ok(()),
+    };
     if report.ran_nothing() {
         output::note("error: none of the selected cases was run");
     }
-    Ok(options.demands.exit(&report))
+    let exit = options.demands.exit(&report);
+    if let Some(out) = out {
+        // The other forms are made from the text, and take as much memory again.
+        drop((report, known, cases, all));
+        out.write(&text)?;
+    }
+    baseline?;
+    events_written?;
+    Ok(exit)
 }
 
 /// Says which of the scenarios no double is known to fail: that its expectations can fail one by one does

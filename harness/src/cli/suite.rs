@@ -1,6 +1,5 @@
 //! The built-in files and the user's own, read once, and the cases that they make.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -183,15 +182,12 @@ impl Suite {
             .flat_map(|set| matrix::cases_of(*set, self.catalogue.personas()))
             .collect();
         let every = selection.reaches(&Set::Scenarios.to_string(), "");
-        let library = match &self.own {
-            Some(library) => Cow::Borrowed(library),
-            None if every => Cow::Borrowed(Library::builtin()),
-            None => {
-                let reached = |name: &str, text: &str| selection.reaches(name, text);
-                Cow::Owned(Library::builtin_where(reached))
-            }
-        };
-        cases.extend(library.cases_in(self.policies.as_deref()));
+        let policies = self.policies.as_deref();
+        let reached = |name: &str, text: &str| every || selection.reaches(name, text);
+        cases.extend(match &self.own {
+            Some(library) => library.cases_in(policies),
+            None => Library::builtin_cases(reached, policies),
+        });
         cases
     }
 }

@@ -267,21 +267,24 @@ fn own_certificate(text: &mut String, domain: &str, identity: &Identity) {
     .expect("a String takes all text");
 }
 
-/// A partner of the case, with what only some cases need.
+/// A partner of the case, with what only some cases need. Thousands are read at once, so what is the default is
+/// left out.
 fn partner(text: &mut String, domain: &str, case: &Case) {
     let policy = case.row.policy();
-    let needs = |need| case.script.needs.contains(&need);
     write!(
         text,
-        "[[partner]]\ndomain = \"{domain}\"\ntls = \"{}\"\nsasl = \"{}\"\ndialback = {}\n\
-         bidirectional = {}\nstream-management = {}\n",
-        policy.tls,
-        policy.sasl,
-        policy.dialback,
-        needs(Need::Bidi),
-        needs(Need::StreamManagement),
+        "[[partner]]\ndomain = \"{domain}\"\ntls = \"{}\"\nsasl = \"{}\"\n",
+        policy.tls, policy.sasl,
     )
     .expect("a String takes all text");
+    let needs = |need| case.script.needs.contains(&need);
+    for (differs, line) in [
+        (!policy.dialback, "dialback = false\n"),
+        (needs(Need::Bidi), "bidirectional = true\n"),
+        (needs(Need::StreamManagement), "stream-management = true\n"),
+    ] {
+        text.push_str(if differs { line } else { "" });
+    }
 }
 
 fn identity(lab: &Lab, names: &[&str]) -> Result<Arc<Identity>, StartError> {

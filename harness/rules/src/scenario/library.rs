@@ -32,22 +32,23 @@ impl Library {
 
     /// The embedded scenarios selected by name and text; the others are not parsed.
     pub fn builtin_where(wanted: impl Fn(&str, &str) -> bool) -> Self {
-        let catalogue = Catalogue::builtin();
-        let files = embedded::FILES
-            .iter()
-            .filter(|(path, _)| !path.starts_with(embedded::REQUIREMENTS))
-            .map(|(path, text)| (path.trim_end_matches(".toml"), path, text))
-            .filter(|(name, _, text)| wanted(name, text))
-            .map(|(name, path, text)| {
-                let source = Source::new(&format!("scenarios/{path}"), text);
-                let file = File::read(name, &source, catalogue).unwrap_or_else(|error| {
-                    panic!("a test reads all scenarios of the build:\n{error}")
-                });
-                (name.to_owned(), file)
-            });
+        let files = builtin_files(wanted);
         Self {
-            files: files.map(|(name, file)| (name, Box::new(file))).collect(),
+            files: files
+                .map(|(name, file)| (name.to_owned(), Box::new(file)))
+                .collect(),
         }
+    }
+
+    /// The cases of these, as of [`Library::cases_in`]. No file is kept beside them.
+    pub fn builtin_cases(
+        wanted: impl Fn(&str, &str) -> bool,
+        policies: Option<&[PolicyNumber]>,
+    ) -> Vec<Case> {
+        let files = builtin_files(wanted);
+        files
+            .flat_map(|(name, file)| script::cases(name, &file, policies))
+            .collect()
     }
 
     /// The scenarios of these files, each named after its folder and its file, and the mistakes of those
@@ -107,6 +108,26 @@ impl Library {
     }
 }
 
+/// The embedded scenarios selected by name and text, in order.
+fn builtin_files(
+    wanted: impl Fn(&str, &str) -> bool,
+) -> impl Iterator<Item = (&'static str, File)> {
+    let catalogue = Catalogue::builtin();
+    let mut files: Vec<(&str, &str, &str)> = embedded::FILES
+        .iter()
+        .filter(|(path, _)| !path.starts_with(embedded::REQUIREMENTS))
+        .map(|(path, text)| (path.trim_end_matches(".toml"), *path, *text))
+        .filter(|(name, _, text)| wanted(name, text))
+        .collect();
+    files.sort_unstable();
+    files.into_iter().map(|(name, path, text)| {
+        let source = Source::new(&format!("scenarios/{path}"), text);
+        let file = File::read(name, &source, catalogue)
+            .unwrap_or_else(|error| panic!("a test reads all scenarios of the build:\n{error}"));
+        (name, file)
+    })
+}
+
 /// The id of a scenario file: its folder, wherever the path starts, and its name. What cannot be part of an
 /// id is a hyphen in it.
 fn name(path: &Path) -> String {
@@ -132,6 +153,15 @@ mod tests {
 
     const TEXT: &str = "format = 1\ntitle = 'It answers'\ndirection = 'inbound'\n\
                         expect = [{ sees = 'delivered' }]\n";
+
+    #[test]
+    fn cases_of_files_that_are_not_kept_are_the_same() {
+        let is_wanted = |name: &str, _: &str| name.starts_with("d");
+        let ids = |cases: Vec<Case>| cases.into_iter().map(|case| case.id).collect::<Vec<_>>();
+        let kept = ids(Library::builtin_where(is_wanted).cases());
+        assert_eq!(ids(Library::builtin_cases(is_wanted, None)), kept);
+        assert!(kept.len() > 100, "only {}", kept.len());
+    }
 
     #[rstest]
     #[case("streams/late.toml", "streams/late")]
