@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use simulated_partners::board::Begins;
+use simulated_partners::reaction::{Reaction, Signal, When};
 use simulated_partners::wire::Unit;
 
 use super::actions::Due;
@@ -18,6 +20,9 @@ use crate::verdict::Weight;
 
 /// Signals that follow from what the target does, with or without a number.
 const OF_THE_TARGET: [&str; 5] = ["answered", "delivered", "ended", "looked-up", "returned"];
+
+/// How many signals may wait for one another.
+const CHAIN: usize = 4;
 
 impl CaseRun<'_> {
     /// Why silence says nothing of the target, if that is so: the case ended by our own deadline, and
@@ -116,7 +121,7 @@ impl CaseRun<'_> {
         }
         let own = |signal: &str| {
             let word = signal.trim_end_matches(|c: char| c.is_ascii_digit() || c == '-');
-            !OF_THE_TARGET.contains(&word)
+            !OF_THE_TARGET.contains(&word) && !self.is_owed(signal, CHAIN)
         };
         let undone: BTreeSet<String> = self
             .pending
@@ -126,6 +131,28 @@ impl CaseRun<'_> {
             .collect();
         let undone: Vec<String> = undone.into_iter().collect();
         (!undone.is_empty()).then(|| undone.join("; "))
+    }
+
+    /// Whether a signal waits for an end of the stream that the target owes: the scenario wants to see it,
+    /// and it never came. So does one that another partner raises once it has dialled for such a signal.
+    fn is_owed(&self, signal: &str, chain: usize) -> bool {
+        let is_missed = |expect: &Expect| {
+            expect.sees == Sees::StreamEnd && !expect.is_negative() && !self.stands(expect).is_met()
+        };
+        let raises = |reaction: &&Reaction| {
+            let mut actions = reaction.actions.iter();
+            actions.any(|action| action.signal() == Some(Signal::Raised(signal)))
+        };
+        self.script.roles.iter().any(|role| {
+            let waits = match &role.dials {
+                Begins::When(other) => chain > 0 && self.is_owed(other, chain - 1),
+                Begins::Plain(_) => false,
+            };
+            let mut raising = role.persona.reactions.iter().filter(raises);
+            raising.any(|one| {
+                waits || one.when == When::StreamEnd && self.script.expect.iter().any(is_missed)
+            })
+        })
     }
 
     fn undone(&self, due: Due, signal: &str) -> String {

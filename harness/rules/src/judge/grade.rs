@@ -79,13 +79,28 @@ fn explained(
     }
 }
 
+/// Whether it came only once the partner had given up waiting on that connection: such an end of a stream
+/// answers the end that the partner has put to it, and what was wanted is still missing.
+fn is_too_late(expect: &Expect, at: usize, observations: &[Observation]) -> bool {
+    let by_either = expect.with.get("by").is_some_and(|by| by == "*");
+    let seen = &observations[at];
+    if expect.is_negative() || by_either || seen.connection.is_none() {
+        return false;
+    }
+    let of_it = |one: &Observation| (&one.at, one.connection) == (&seen.at, seen.connection);
+    let mut before = observations[..at].iter();
+    before.any(|one| one.sees == Sees::GaveUp && of_it(one))
+}
+
 /// The status without alternatives.
 fn alone(expect: &Expect, observations: &[Observation], fill: &dyn Fn(&str) -> String) -> Grade {
     let near: Vec<&Observation> = observations
         .iter()
         .enumerate()
         .filter(|(at, observation)| {
-            is_candidate(expect, observation, fill) && is_in_time(expect, *at, observations, fill)
+            is_candidate(expect, observation, fill)
+                && is_in_time(expect, *at, observations, fill)
+                && !is_too_late(expect, *at, observations)
         })
         .map(|(_, observation)| observation)
         .collect();
@@ -386,6 +401,8 @@ pub(super) fn fits(pattern: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use simulated_partners::event::ConnectionId;
+
     use super::*;
     use crate::observe;
     use simulated_partners::wire::NS_SERVER;
@@ -401,6 +418,35 @@ mod tests {
             ..Expect::new(Sees::Delivered)
         };
         grade(&expect, &observations, &str::to_owned)
+    }
+
+    #[test]
+    fn what_comes_after_the_partner_gave_up_is_too_late() {
+        let message = Element::new(NS_SERVER, "message");
+        let seen = |sees, number| Observation {
+            sees,
+            connection: Some(ConnectionId(number)),
+            ..observe::local(&message, Duration::ZERO).remove(0)
+        };
+        let end = |number| {
+            let observations = [seen(Sees::GaveUp, 1), seen(Sees::StreamEnd, number)];
+            grade(&Expect::new(Sees::StreamEnd), &observations, &str::to_owned)
+        };
+        assert!(!end(1).is_met());
+        assert_eq!(end(2), Grade::Met, "another connection");
+        let other = Observation {
+            at: Some("other".into()),
+            ..seen(Sees::StreamEnd, 1)
+        };
+        let observations = [seen(Sees::GaveUp, 1), other];
+        let graded = grade(&Expect::new(Sees::StreamEnd), &observations, &str::to_owned);
+        assert_eq!(graded, Grade::Met, "another partner's");
+        let never = Expect {
+            never: true,
+            ..Expect::new(Sees::StreamEnd)
+        };
+        let observations = [seen(Sees::GaveUp, 1), seen(Sees::StreamEnd, 1)];
+        assert!(!grade(&never, &observations, &str::to_owned).is_met());
     }
 
     #[test]
