@@ -81,6 +81,25 @@ pub(crate) fn program(profile: Profile) -> PathBuf {
     })
 }
 
+/// The command that runs tests of the proxy, those whose names have one of these parts.
+pub(crate) fn tests(names: &[String]) -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args([
+            "test",
+            "-p",
+            "reference-proxy",
+            "--lib",
+            "--test",
+            "federation",
+        ])
+        .args(["--locked", "--no-fail-fast", "--"])
+        .args(names)
+        .current_dir(folder().join("workspace"))
+        .env("CARGO_TARGET_DIR", folder().join("target"));
+    command
+}
+
 /// Finds out whether all mutants compile.
 pub(crate) fn check(mutants: &[Mutant]) -> Result<(), BuildError> {
     weave_all(mutants)?;
@@ -137,13 +156,22 @@ fn weave_all(mutants: &[Mutant]) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// Copies a folder of texts, each as `change` has it.
+/// Copies a folder of texts, each as `change` has it. What an earlier copy had and the folder has no more goes.
 fn copy(
     from: &Path,
     to: &Path,
     change: &mut impl FnMut(&Path, String) -> String,
 ) -> io::Result<()> {
     fs::create_dir_all(to)?;
+    for entry in fs::read_dir(to)? {
+        let entry = entry?;
+        let is_gone = !from.join(entry.file_name()).exists() && entry.file_name() != "mutants.rs";
+        match is_gone {
+            true if entry.path().is_dir() => fs::remove_dir_all(entry.path())?,
+            true => fs::remove_file(entry.path())?,
+            false => {}
+        }
+    }
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let (from, to) = (entry.path(), to.join(entry.file_name()));

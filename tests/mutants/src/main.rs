@@ -19,12 +19,12 @@ use clap::Parser;
 
 use build::Profile;
 use mutant::Mutant;
-use run::{Noticed, Runner};
+use run::{Noticed, Runner, by_tests};
 
 /// Runs the suite against defects of the embedded proxy.
 #[derive(Parser)]
 struct Options {
-    /// Ids of mutants, or globs [default: all that can be seen from outside].
+    /// Ids of mutants, or globs [default: all that can be seen from outside or by a test].
     ids: Vec<String>,
     /// Only find out whether all mutants compile.
     #[arg(long)]
@@ -82,7 +82,7 @@ fn work(options: &Options) -> Result<(), Box<dyn Error>> {
     let chosen = mutants.iter().filter(|mutant| {
         let mut ids = options.ids.iter();
         match options.ids.is_empty() {
-            true => mutant.invisible.is_none(),
+            true => mutant.invisible.is_none() || !mutant.tests.is_empty(),
             false => ids.any(|id| fast_glob::glob_match(id, &mutant.id)),
         }
     });
@@ -95,6 +95,9 @@ fn work(options: &Options) -> Result<(), Box<dyn Error>> {
         true => build::program(profile),
         false => build::build(&mutants, profile)?,
     };
+    let (tested, seen): (Vec<&Mutant>, Vec<&Mutant>) = chosen
+        .into_iter()
+        .partition(|mutant| !mutant.tests.is_empty());
     let runner = Runner {
         program,
         scenarios: options.scenarios.clone(),
@@ -102,7 +105,7 @@ fn work(options: &Options) -> Result<(), Box<dyn Error>> {
         limit: Duration::from_secs(options.limit),
     };
     let mut trouble: Result<(), io::Error> = Ok(());
-    runner.run(&chosen, options.jobs, |mutant, verdict| {
+    let mut take = |mutant: &Mutant, verdict| {
         #[expect(clippy::print_stdout, reason = "this is the command line")]
         {
             println!("{}", page::line(mutant, &verdict));
@@ -112,7 +115,11 @@ fn work(options: &Options) -> Result<(), Box<dyn Error>> {
         if let Err(error) = fs::write(&results, text) {
             trouble = Err(error);
         }
-    })?;
+    };
+    runner.run(&seen, options.jobs, &mut take)?;
+    for mutant in tested {
+        take(mutant, by_tests(mutant)?);
+    }
     trouble?;
     if let Some(path) = &options.page {
         fs::write(path, page::page(&mutants, &verdicts))?;
@@ -135,6 +142,8 @@ mod tests {
         for mutant in mutant::load().expect("the files are right") {
             let named = !mutant.cases().is_empty() || mutant.invisible.is_some();
             assert!(named, "{}: nothing would run", mutant.id);
+            let told = mutant.tests.is_empty() || mutant.invisible.is_some();
+            assert!(told, "{}: why does no case show it?", mutant.id);
         }
     }
 }

@@ -27,6 +27,10 @@ pub(crate) struct Mutant {
     /// The cases that have to notice it; by default those of the requirements.
     #[serde(default)]
     cases: Vec<String>,
+    /// What of the proxy's own tests has to notice it, by the names of tests or parts of them, where no
+    /// case can: `invisible` says why.
+    #[serde(default)]
+    pub(crate) tests: Vec<String>,
     /// Why nobody can see it from outside, or why no standard forbids it.
     pub(crate) invisible: Option<String>,
     /// Why the suite does not fail it, or why the level is lower than that of its requirements.

@@ -12,6 +12,7 @@ use std::{fs, io, thread};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::build;
 use crate::mutant::Mutant;
 
 /// How the suite noticed a mutant.
@@ -111,6 +112,41 @@ impl Runner {
         fs::remove_file(&report)?;
         Ok(judge(mutant, &serde_json::from_str(&text)?, seconds))
     }
+}
+
+/// Runs the proxy's own tests that have to notice a mutant. The first that fails is the first finding.
+pub(crate) fn by_tests(mutant: &Mutant) -> io::Result<Verdict> {
+    let began = Instant::now();
+    let output = build::tests(&mutant.tests)
+        .env("S2SPEC_MUTANT", &mutant.id)
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let ended = text.lines().filter(|line| line.starts_with("test "));
+    let failed = |line: &&str| line.ends_with("FAILED");
+    let first = ended.clone().find(failed);
+    let name = first.and_then(|line| line.split_whitespace().nth(1));
+    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    Ok(Verdict {
+        noticed: match name {
+            Some(_) => Noticed::Fail,
+            None => Noticed::No,
+        },
+        counts: [
+            count(ended.clone().filter(failed).count()),
+            0,
+            0,
+            count(ended.count()),
+        ],
+        first: name.map(|name| {
+            [
+                name.to_owned(),
+                "a test of the proxy".to_owned(),
+                String::new(),
+            ]
+        }),
+        named: name.is_some(),
+        seconds: began.elapsed().as_secs_f64(),
+    })
 }
 
 /// Runs a command to its end, or ends it. Returns whether it ended by itself.

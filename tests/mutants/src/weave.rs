@@ -121,7 +121,8 @@ fn body(source: &str, text: &Range<usize>) -> Option<Range<usize>> {
 fn function(line: &str) -> Option<usize> {
     let words = line.split_whitespace();
     let mut words = words
-        .skip_while(|word| word.starts_with("pub") || ["async", "const", "default"].contains(word));
+        .skip_while(|word| word.starts_with("pub") || ["async", "const", "default"].contains(word))
+        .skip_while(|word| word.ends_with(')') && word.contains("::"));
     (words.next() == Some("fn")).then(|| indent(line))
 }
 
