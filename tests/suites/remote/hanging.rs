@@ -114,8 +114,8 @@ async fn serve(listener: TcpListener, dns: TokioResolver, then: Then) {
 }
 
 async fn dial(dns: &TokioResolver, domain: &str, then: Then) -> Option<()> {
-    let addresses = dns::addresses(dns, domain, None).await.ok()?;
-    let mut stream = TcpStream::connect(addresses.first()?.1).await.ok()?;
+    let addresses = dns::addresses(dns, domain, (false, None)).await.ok()?;
+    let mut stream = TcpStream::connect(addresses.first()?.address).await.ok()?;
     let header = format!(
         "<?xml version='1.0'?><stream:stream xmlns='jabber:server' \
          xmlns:stream='http://etherx.jabber.org/streams' xmlns:db='jabber:server:dialback' \

@@ -11,11 +11,12 @@ const NS_COMPONENT: &str = "jabber:component:accept";
 const CHUNK: usize = 8192;
 
 /// Serves until the link ends, or nothing more can arrive. The component gets what arrives; what it sends
-/// leaves.
+/// leaves, with its bytes changed by `scrub` before they are read.
 pub(crate) async fn serve(
     listener: TcpListener,
     mut arriving: mpsc::UnboundedReceiver<Element>,
     leaving: mpsc::UnboundedSender<Element>,
+    scrub: fn(Vec<u8>) -> Vec<u8>,
 ) -> io::Result<()> {
     let (mut stream, _) = listener.accept().await?;
     let mut framer = Framer::new(Limits::default());
@@ -45,7 +46,7 @@ pub(crate) async fn serve(
         tokio::select! {
             read = stream.read(&mut chunk) => match read? {
                 0 => return Ok(()),
-                length => framer.push(&chunk[..length]),
+                length => framer.push(&scrub(chunk[..length].to_vec())),
             },
             stanza = arriving.recv() => {
                 let Some(mut stanza) = stanza else {

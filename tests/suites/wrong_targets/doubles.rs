@@ -6,11 +6,12 @@ use std::thread;
 use std::time::Duration;
 
 use s2spec::case::Case;
+use s2spec::coverage::doubles;
 use s2spec::finding::Sign;
 use s2spec::record::Record;
 use s2spec::requirement::{Level, Registry};
 use s2spec::runner::Deadlines;
-use s2spec::scenario::Library;
+use s2spec::scenario::{Doubled, Library};
 use s2spec::verdict::Verdict;
 use serde::Deserialize;
 
@@ -42,12 +43,12 @@ struct Known {
 #[derive(Deserialize)]
 struct File {
     double: Vec<Known>,
+    /// What the defects are.
+    defects: BTreeMap<Defect, String>,
 }
 
-static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
-    let file: File = toml::from_str(s2spec::scenario::DOUBLES).expect("the list can be read");
-    file.double
-});
+static FILE: LazyLock<File> =
+    LazyLock::new(|| toml::from_str(s2spec::scenario::DOUBLES).expect("the list can be read"));
 
 fn run(
     at_once: usize,
@@ -131,7 +132,7 @@ fn round(at_once: usize, deadlines: Deadlines, round: &[&Known]) -> BTreeMap<Str
 
 #[test]
 fn each_double_fails_the_scenario_that_is_there_for_its_defect() {
-    let rounds = rounds_of(&KNOWN.iter().collect::<Vec<_>>());
+    let rounds = rounds_of(&FILE.double.iter().collect::<Vec<_>>());
     let all: Vec<BTreeMap<String, Record>> = thread::scope(|scope| {
         let started: Vec<_> = rounds
             .iter()
@@ -161,7 +162,7 @@ fn each_double_fails_the_scenario_that_is_there_for_its_defect() {
 
 #[test]
 fn a_correct_server_passes_the_scenarios_of_all_doubles() {
-    let known: Vec<&Known> = KNOWN.iter().collect();
+    let known: Vec<&Known> = FILE.double.iter().collect();
     let judged =
         |at_once, cases: &[Case]| run(at_once, Deadlines::default(), BTreeMap::new(), cases);
     let records = judged(AT_ONCE, &cases_of(&known));
@@ -188,7 +189,8 @@ fn passes(record: &Record) -> bool {
 #[test]
 fn a_double_breaks_a_requirement_of_the_bugs_that_it_shows() {
     let bugs = Registry::builtin().bugs();
-    let wrong: Vec<(&str, &str)> = KNOWN
+    let wrong: Vec<(&str, &str)> = FILE
+        .double
         .iter()
         .flat_map(|one| {
             one.bugs
@@ -208,18 +210,43 @@ fn a_double_breaks_a_requirement_of_the_bugs_that_it_shows() {
 }
 
 #[test]
-fn each_defect_has_its_double() {
+fn each_bug_has_a_double_that_shows_it() {
+    let shown: BTreeSet<&str> = FILE
+        .double
+        .iter()
+        .flat_map(|one| one.bugs.iter().map(String::as_str))
+        .collect();
+    let bugs = Registry::builtin().bugs().iter();
+    let missing: Vec<&str> = bugs
+        .map(|bug| bug.id.as_str())
+        .filter(|id| !shown.contains(id))
+        .collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
+#[test]
+fn each_scenario_of_a_duty_has_a_double_or_a_reason() {
+    let all = doubles(Library::builtin(), Registry::builtin());
+    let lacking: Vec<&str> = all
+        .iter()
+        .filter(|(_, has)| *has == Doubled::NotYet)
+        .map(|(name, _)| *name)
+        .collect();
+    assert_eq!(lacking, Vec::<&str>::new());
+}
+
+#[test]
+fn each_defect_is_described_and_has_its_double() {
     let told = include_str!("double/defect.rs");
     let all = told.split("pub(crate) enum Defect {").nth(1);
     let all = all.and_then(|rest| rest.split('}').next()).expect("there");
-    let all = all.lines().filter_map(|line| line.trim().strip_suffix(','));
-    let used: BTreeSet<String> = KNOWN
-        .iter()
-        .map(|one| format!("{:?}", one.defect))
+    let all: BTreeSet<&str> = all
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix(','))
         .collect();
-    let unused: Vec<&str> = all
-        .filter(|name| !name.contains(' ') && !used.contains(*name))
-        .collect();
-    assert_eq!(unused, Vec::<&str>::new());
-    assert!(used.len() >= 60, "{}", used.len());
+    let name = |defect: &Defect| format!("{defect:?}");
+    let used: BTreeSet<String> = FILE.double.iter().map(|one| name(&one.defect)).collect();
+    let described: BTreeSet<String> = FILE.defects.keys().map(name).collect();
+    assert_eq!(all, used.iter().map(String::as_str).collect());
+    assert_eq!(all, described.iter().map(String::as_str).collect());
 }

@@ -154,7 +154,7 @@ impl Tampered {
         let (leaving, from_component) = mpsc::unbounded_channel();
         tasks.spawn(async move {
             // Any end closes the link, which the harness notices.
-            let _ = component_server::serve(listener, arriving, leaving).await;
+            let _ = component_server::serve(listener, arriving, leaving, |bytes| bytes).await;
         });
         let stanzas = self.stanzas;
         tasks.spawn(async move {

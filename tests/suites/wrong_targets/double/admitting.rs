@@ -7,6 +7,7 @@ use simulated_partners::wire::{Element, Unit};
 
 use super::defect::Defect;
 use super::incoming::{Incoming, Next};
+use super::names::canonical;
 use super::stanza::{error, is_address, is_faulty};
 
 /// Bytes that a stanza may have.
@@ -22,7 +23,14 @@ impl Incoming {
                 false => self.fail("not-authorized").await,
             };
         }
-        self.bytes += stanza.to_xml().len();
+        let length = stanza.to_xml().len();
+        if length > STANZA && self.has(Defect::DropsWhatIsTooLarge) {
+            return Ok(Next::On);
+        }
+        if self.has(Defect::RefusesRareCharacters) && stanza.to_xml().contains('\u{7f}') {
+            return Ok(Next::On);
+        }
+        self.bytes += length;
         if self.bytes > STANZA && self.has(Defect::CountsBytesOfAllStanzas) {
             return self.fail("policy-violation").await;
         }
@@ -34,9 +42,12 @@ impl Incoming {
         if lacks_sender || lacks_recipient {
             return self.fail("improper-addressing").await;
         }
-        let lower = |domain: &str| match self.has(Defect::ComparesCapitals) {
-            true => domain.to_owned(),
-            false => domain.to_ascii_lowercase(),
+        let lower = |domain: &str| match self.server.defect {
+            Some(Defect::ComparesCapitals) => domain.to_owned(),
+            Some(Defect::KeepsFinalDots | Defect::KnowsNoForeignNames) => {
+                domain.to_ascii_lowercase()
+            }
+            _ => canonical(domain),
         };
         let (from, to) = (lower(domain_of(&sender)), lower(domain_of(&recipient)));
         let is_verified = self.verified.iter().any(|(theirs, ours)| {
@@ -92,6 +103,11 @@ impl Incoming {
         let is_answer = matches!(stanza.attribute("type"), Some("error" | "result"));
         if is_answer && self.has(Defect::AnswersErrors) {
             self.server.route(error(&stanza, "service-unavailable"));
+        }
+        if self.has(Defect::AnswersTwice) && !is_answer {
+            for _ in 0..2 {
+                self.server.route(error(&stanza, "service-unavailable"));
+            }
         }
         let more = self.link.has_unread() && self.has(Defect::DeliversOutOfOrder);
         if more && self.held.is_none() {

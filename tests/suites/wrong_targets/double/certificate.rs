@@ -3,13 +3,16 @@
 use std::io;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
+use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, ServerConfig};
 use s2spec::lab::Lab;
+use simulated_partners::persona::TlsVersion;
 use simulated_partners::pki::{CertificateSpec, ExtendedKeyUsage, Identity};
-use simulated_partners::tls::{Details, Name, Usage};
+use simulated_partners::tls::{Details, Name, Usage, client_config};
 
 use super::defect::Defect;
+use super::names::a_labels;
 use super::{DOMAIN, SECOND, Server};
 
 /// The certificate that it shows.
@@ -42,12 +45,27 @@ pub(super) fn asks_nobody(identity: &Identity) -> io::Result<Arc<ServerConfig>> 
     Ok(Arc::new(config))
 }
 
+/// TLS that goes on with an earlier session, and sends before the handshake is over.
+pub(super) fn sends_early_data(identity: Option<&Arc<Identity>>) -> io::Result<Arc<ClientConfig>> {
+    let config = client_config(identity, &[TlsVersion::V13]).map_err(io::Error::other)?;
+    let mut config = ClientConfig::clone(&config);
+    config.resumption = Resumption::in_memory_sessions(8);
+    config.enable_early_data = true;
+    Ok(Arc::new(config))
+}
+
 impl Server {
     /// Whether a certificate proves a domain.
     pub(super) fn proves(&self, chain: &[CertificateDer<'static>], domain: &str) -> bool {
         let Some(details) = Details::read(chain, &self.roots) else {
             return false;
         };
+        let spelt = match self.has(Defect::ComparesULabels) || self.has(Defect::KnowsNoForeignNames)
+        {
+            true => domain.to_owned(),
+            false => a_labels(domain),
+        };
+        let domain = spelt.as_str();
         let now = Details::now();
         let issued = details.chain_fault.is_none() || self.has(Defect::TrustsEveryAuthority);
         let dated =
@@ -83,7 +101,17 @@ impl Server {
             client: false,
         };
         let meant = details.usage != nobody || self.has(Defect::IgnoresPurposes);
-        let nameless = self.has(Defect::NeedsACommonName) && !details.subject.contains("CN=");
+        let common_name = details.subject.split("CN=").nth(1);
+        let has_name = common_name.is_some_and(|name| !name.is_empty() && !name.starts_with(','));
+        let nameless = self.has(Defect::NeedsACommonName) && !has_name;
         issued && dated && named && meant && !nameless
+    }
+
+    /// Whether a certificate was issued for clients as well.
+    pub(super) fn is_for_clients(&self, chain: &[CertificateDer<'static>]) -> bool {
+        let details = Details::read(chain, &self.roots);
+        details.is_none_or(|details| {
+            details.usage == Usage::Any || matches!(details.usage, Usage::Only { client: true, .. })
+        })
     }
 }

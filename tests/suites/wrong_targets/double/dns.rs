@@ -9,6 +9,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 
 use super::defect::Defect;
+use super::names::a_labels;
 
 const PORT: u16 = 5269;
 /// How long it waits for an answer.
@@ -34,61 +35,138 @@ pub(crate) fn client(server: SocketAddr) -> TokioResolver {
     builder.build().expect("its configuration is complete")
 }
 
-/// The addresses to try, in order; the condition of the error where there are none.
+/// Where a server can be.
+pub(crate) struct Place {
+    /// What DNS calls it.
+    pub(crate) host: String,
+    pub(crate) address: SocketAddr,
+    /// Whether TLS comes first there (XEP-0368).
+    pub(crate) direct: bool,
+}
+
+impl Place {
+    pub(crate) fn plain(host: &str, address: SocketAddr) -> Self {
+        Self {
+            host: host.to_owned(),
+            address,
+            direct: false,
+        }
+    }
+}
+
+/// The places to try, in order, and those of direct TLS where that is wanted; the condition of the error
+/// where there are none.
 pub(crate) async fn addresses(
     dns: &TokioResolver,
     domain: &str,
-    defect: Option<Defect>,
-) -> Result<Vec<(String, SocketAddr)>, &'static str> {
-    let mut places = services(dns, domain).await?;
+    (direct, defect): (bool, Option<Defect>),
+) -> Result<Vec<Place>, &'static str> {
+    let domain = match defect {
+        Some(Defect::KnowsNoForeignNames) => domain.to_owned(),
+        _ => a_labels(domain),
+    };
+    let raw = defect == Some(Defect::LooksUpAnything);
+    let mut services = services(dns, &domain, false, raw).await?;
+    let refuses = services.as_ref().is_some_and(Vec::is_empty);
+    let mut over_tls = None;
+    if direct {
+        over_tls = self::services(dns, &domain, true, raw).await?;
+        let is_none = over_tls.as_ref().is_some_and(Vec::is_empty);
+        if is_none && defect == Some(Defect::TakesNoDirectTlsForNoService) {
+            return Err("remote-server-not-found");
+        }
+    }
+    let is_known = services.is_some() || over_tls.is_some();
+    if let Some(more) = over_tls {
+        services.get_or_insert_default().extend(more);
+    }
+    if let Some(services) = &mut services {
+        services.sort();
+    }
     match defect {
-        Some(Defect::DialsWithoutSrv) => places = None,
+        Some(Defect::DialsWithoutSrv) => services = None,
         Some(Defect::HighestPriorityFirst) => {
-            if let Some(places) = &mut places {
-                places.reverse();
+            if let Some(services) = &mut services {
+                services.reverse();
             }
         }
         Some(Defect::OneServerOnly) => {
-            if let Some(places) = &mut places {
-                places.truncate(1);
+            if let Some(services) = &mut services {
+                services.truncate(1);
             }
         }
         _ => {}
     }
-    let refuses = places.as_ref().is_some_and(Vec::is_empty);
-    if refuses && defect != Some(Defect::DialsWhoHasNoService) {
+    let found = services.filter(|services| !services.is_empty());
+    let ignores = [Defect::DialsWhoHasNoService, Defect::DialsWithoutSrv];
+    let is_over = refuses || is_known;
+    if found.is_none() && is_over && !ignores.into_iter().any(|one| defect == Some(one)) {
         return Err("remote-server-not-found");
     }
-    let places = places
-        .filter(|places| !places.is_empty())
-        .unwrap_or_else(|| vec![(format!("{domain}."), PORT)]);
-    let mut found = Vec::new();
-    for (host, port) in places {
-        let before = found.len();
+    let services = found.unwrap_or_else(|| {
+        vec![Service {
+            priority: 0,
+            host: format!("{domain}."),
+            port: PORT,
+            direct: false,
+        }]
+    });
+    let mut places = Vec::new();
+    for service in services {
+        let before = places.len();
         for kind in [RecordType::A, RecordType::AAAA] {
-            if found.len() == before {
-                let hosts = hosts(dns, &host, kind).await;
-                let name = host.trim_end_matches('.');
-                found.extend(hosts.map(|ip| (name.to_owned(), SocketAddr::new(ip, port))));
+            let skips = kind == RecordType::AAAA && defect == Some(Defect::OnlyIpv4);
+            if places.len() == before && !skips {
+                let hosts = hosts(dns, &service.host, kind).await;
+                places.extend(hosts.map(|ip| Place {
+                    host: service.host.trim_end_matches('.').to_owned(),
+                    address: SocketAddr::new(ip, service.port),
+                    direct: service.direct,
+                }));
                 if defect == Some(Defect::OneAddressOnly) {
-                    found.truncate(before + 1);
+                    places.truncate(before + 1);
                 }
             }
         }
     }
-    match found.is_empty() {
+    if defect == Some(Defect::FailsAtDirectTls) && places.iter().any(|place| place.direct) {
+        return Err("internal-server-error");
+    }
+    match places.is_empty() {
         true => Err("remote-server-not-found"),
-        false => Ok(found),
+        false => Ok(places),
     }
 }
 
-/// The SRV records, best first: host and port. None where there are none.
+/// An SRV record. The best comes first.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Service {
+    priority: u16,
+    host: String,
+    port: u16,
+    direct: bool,
+}
+
+/// The SRV records of a service, whatever its name is made of if it is taken as it is. None where there
+/// are none.
 async fn services(
     dns: &TokioResolver,
     domain: &str,
-) -> Result<Option<Vec<(String, u16)>>, &'static str> {
-    let name = format!("_xmpp-server._tcp.{domain}.");
-    let Ok(name) = Name::from_ascii(&name) else {
+    direct: bool,
+    raw: bool,
+) -> Result<Option<Vec<Service>>, &'static str> {
+    let service = if direct {
+        "xmpps-server"
+    } else {
+        "xmpp-server"
+    };
+    let name = format!("_{service}._tcp.{domain}.");
+    let labels = name.trim_end_matches('.').split('.').map(str::as_bytes);
+    let read = match raw {
+        true => Name::from_labels(labels),
+        false => Name::from_ascii(&name),
+    };
+    let Ok(name) = read else {
         return Ok(None);
     };
     let found = match dns.lookup(name, RecordType::SRV).await {
@@ -96,19 +174,22 @@ async fn services(
         Err(error) if error.is_no_records_found() => return Ok(None),
         Err(_) => return Err("remote-server-timeout"),
     };
-    let mut records: Vec<(u16, String, u16)> = Vec::new();
+    let mut records: Vec<Service> = Vec::new();
     let mut any = false;
     for record in found.answers() {
         if let RData::SRV(srv) = &record.data {
             any = true;
             if !srv.target.is_root() && srv.port != 0 {
-                records.push((srv.priority, srv.target.to_ascii(), srv.port));
+                records.push(Service {
+                    priority: srv.priority,
+                    host: srv.target.to_ascii(),
+                    port: srv.port,
+                    direct,
+                });
             }
         }
     }
-    records.sort();
-    let places = records.into_iter().map(|(_, host, port)| (host, port));
-    Ok(any.then(|| places.collect()))
+    Ok(any.then_some(records))
 }
 
 async fn hosts(

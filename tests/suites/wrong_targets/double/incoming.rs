@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use simulated_partners::stanza::domain_of;
 use simulated_partners::wire::{Element, Frame, Kind, NS_DIALBACK, NS_SERVER, NS_STREAM, Unit};
@@ -11,23 +12,38 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::defect::Defect;
-use super::link::{Broken, Link};
+use super::link::{Broken, Full, Link};
+use super::managed::{self, Counted};
+use super::names::a_labels;
 use super::receiving::pair;
 use super::scrub::by_local_name;
 use super::stanza::stream_error;
 use super::verification::{Question, Verdict};
-use super::{DOMAIN, Server};
+use super::{DOMAIN, Queue, Server};
 
+/// Stanzas that wait to go back.
+const WAITING: usize = 500;
 /// How long the double reads on from a stream that it has ended.
 const FAREWELL: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(server: Arc<Server>, tcp: TcpStream) {
+pub(super) async fn serve(server: Arc<Server>, tcp: TcpStream, direct: bool) {
     let scrub = server.scrub();
     let (answer, answers) = mpsc::unbounded_channel();
+    let (back, waiting) = mpsc::channel(WAITING);
+    let mut link = Link::new(tcp, scrub, server.limits());
+    link.full = match server.defect {
+        Some(Defect::LosesBytesOfFullReads) => Full::Loses,
+        Some(Defect::StallsAtFullReads) => Full::Stalls,
+        _ => Full::Harmless,
+    };
+    let config = Arc::clone(&server.accepts);
+    if direct && link.accept_tls(config, false).await.is_err() {
+        return;
+    }
     let mut incoming = Incoming {
         id: String::new(),
-        link: Link::new(tcp, scrub, server.limits()),
+        link,
         local: DOMAIN.to_owned(),
         peer: None,
         first_peer: None,
@@ -43,11 +59,15 @@ pub(super) async fn serve(server: Arc<Server>, tcp: TcpStream) {
         questions: 0,
         bytes: 0,
         held: None,
+        bidi: false,
+        back,
+        stanzas: 0,
+        counted: None,
         answer,
         server,
     };
     // Whatever ends it has been said on the wire.
-    let _ = incoming.run(answers).await;
+    let _ = incoming.run(answers, waiting).await;
     incoming.server.forget(&incoming.id);
 }
 
@@ -85,6 +105,14 @@ pub(super) struct Incoming {
     pub(super) bytes: usize,
     /// A stanza that waits for the next one.
     pub(super) held: Option<Element>,
+    /// Whether stanzas may go back on it.
+    pub(super) bidi: bool,
+    /// The queue of what goes back.
+    pub(super) back: Queue,
+    /// All its stanzas so far.
+    pub(super) stanzas: u32,
+    /// What is counted, if it is managed.
+    pub(super) counted: Option<Counted>,
     pub(super) answer: mpsc::UnboundedSender<(Question, Verdict)>,
 }
 
@@ -95,7 +123,12 @@ impl Incoming {
         self.server.has(defect)
     }
 
-    async fn run(&mut self, mut answers: Answers) -> io::Result<()> {
+    async fn run(
+        &mut self,
+        mut answers: Answers,
+        mut waiting: mpsc::Receiver<Element>,
+    ) -> io::Result<()> {
+        let mut idle = self.idle();
         let deadline = Instant::now() + self.server.patience;
         loop {
             let endless = [
@@ -107,15 +140,33 @@ impl Incoming {
                 self.verified.is_empty() && !endless.into_iter().any(|defect| self.has(defect));
             let next = tokio::select! {
                 frame = self.link.frame() => match frame {
-                    Ok(frame) => self.frame(frame).await?,
+                    Ok(frame) => {
+                        idle = self.idle();
+                        self.frame(frame).await?
+                    }
                     Err(Broken::Ended) => Next::Over,
+                    Err(Broken::Illegal(_)) if self.has(Defect::HangsOnWhatIsIllegal) => {
+                        std::future::pending().await
+                    }
+                    Err(Broken::Illegal(_)) if self.has(Defect::CrashesOnWhatIsIllegal) => {
+                        self.server.is_dead.store(true, Ordering::Relaxed);
+                        return Ok(());
+                    }
                     Err(Broken::Illegal(error)) => self.fail(error.condition).await?,
                 },
+                Some(stanza) = waiting.recv() => {
+                    let text = self.server.written(&stanza);
+                    self.link.write(&text).await?;
+                    Next::On
+                }
                 Some((question, verdict)) = answers.recv() => {
                     self.decided(&question, &verdict).await?
                 }
                 () = sleep_until(deadline), if is_stranger => {
                     self.fail("connection-timeout").await?
+                }
+                () = sleep_until(idle), if !is_stranger && self.server.idle.is_some() => {
+                    return self.end_in_order().await;
                 }
             };
             if matches!(next, Next::Over) {
@@ -123,6 +174,29 @@ impl Incoming {
                 return Ok(());
             }
         }
+    }
+
+    fn idle(&self) -> Instant {
+        Instant::now() + self.server.idle.unwrap_or_default()
+    }
+
+    /// Ends the stream, and takes what is still on its way (RFC 6120 §4.4).
+    async fn end_in_order(&mut self) -> io::Result<()> {
+        self.link.write("</stream:stream>").await?;
+        let deadline = Instant::now() + self.server.patience;
+        while let Ok(Ok(frame)) = tokio::time::timeout_at(deadline, self.link.frame()).await {
+            match frame.kind {
+                Kind::Element(element) => {
+                    if matches!(self.element(element).await?, Next::Over) {
+                        break;
+                    }
+                }
+                Kind::End => break,
+                Kind::Header(_) | Kind::Declaration | Kind::Whitespace(_) => {}
+            }
+        }
+        self.link.close().await;
+        Ok(())
     }
 
     async fn frame(&mut self, frame: Frame) -> io::Result<Next> {
@@ -149,7 +223,7 @@ impl Incoming {
         let cuts = self.has(Defect::IgnoresTheRestOfNames);
         let cut = |name| if cuts { domain_of(name) } else { name };
         let attribute = |name| header.attribute(name).map(|name| cut(name).to_owned());
-        self.peer = attribute("from").map(|from| from.to_ascii_lowercase());
+        self.peer = attribute("from").map(|from| self.server.read_name(&from));
         if self.first_peer.is_none() {
             self.first_peer = Some(self.peer.clone());
         }
@@ -158,13 +232,13 @@ impl Incoming {
         }
         if self.external && self.has(Defect::TakesAnotherNameAfterSasl) {
             let peer = self.peer.clone().unwrap_or_default();
-            self.verified.insert((peer, self.local.clone()));
+            self.trust(peer, self.local.clone());
         }
         self.echo = header.clone();
         self.version = header
             .attribute("version")
             .is_some_and(|version| version.starts_with("1."));
-        let to = attribute("to").map(|to| to.to_ascii_lowercase());
+        let to = attribute("to").map(|to| self.server.read_name(&to));
         let known = to.as_deref().is_some_and(|to| self.server.is_ours(to));
         if let Some(to) = to.filter(|_| known) {
             self.local = to;
@@ -181,6 +255,9 @@ impl Incoming {
             return self.fail("invalid-namespace").await;
         }
         self.restarts = false;
+        if self.server.strict && self.link.is_secured() && !self.is_trusted() {
+            return self.fail("policy-violation").await;
+        }
         if self.version || self.has(Defect::FeaturesForOldPartners) {
             let features = self.features();
             self.link.send(&features).await?;
@@ -217,6 +294,10 @@ impl Incoming {
             header = header.attr("from", local);
         }
         if let Some(peer) = &self.peer {
+            let peer = match self.has(Defect::WritesALabels) {
+                true => &a_labels(peer),
+                false => peer,
+            };
             header = header.attr("to", peer);
         }
         if self.version && !self.has(Defect::HeaderWithoutVersion) {
@@ -258,17 +339,34 @@ impl Incoming {
             self.link.send(&enabled).await?;
             return Ok(Next::On);
         }
+        self.count(&element);
+        let peer = self.peer.clone().unwrap_or_default();
+        if element.namespace == managed::NS && self.server.terms(&peer).managed {
+            return self.managing(&element).await;
+        }
+        if self.asks_for_both_ways(&element) {
+            self.goes_both_ways();
+            return Ok(Next::On);
+        }
+        let _turn = match Unit::of(&element).is_some_and(Unit::is_stanza) {
+            true => self.server.turn().await,
+            false => None,
+        };
         let typed = element.attribute("type").is_some();
         match Unit::of(&element) {
             Some(Unit::Starttls) => self.starttls().await,
             Some(Unit::Auth) => self.auth(&element).await,
             Some(Unit::Abort) if self.has(Defect::IgnoresAborts) => Ok(Next::On),
+            Some(Unit::Response) if self.has(Defect::BelievesResponses) => {
+                self.believe(&element).await
+            }
             Some(Unit::Response | Unit::Abort) => self.refuse("aborted").await,
             Some(Unit::DbResult) if !typed => self.key(&element).await,
             Some(Unit::DbVerify) if !typed => self.asked(&element).await,
             Some(Unit::DbResult) => {
                 if self.has(Defect::BelievesResultsUnasked) {
-                    self.verified.insert(pair(&element));
+                    let (theirs, ours) = pair(&element);
+                    self.trust(theirs, ours);
                 }
                 Ok(Next::On)
             }

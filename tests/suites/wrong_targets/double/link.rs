@@ -32,12 +32,25 @@ enum Socket {
 /// What arrives is changed by this before it is parsed.
 pub(super) type Scrub = fn(Vec<u8>) -> Vec<u8>;
 
+/// What happens when more arrives than one read takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Full {
+    #[default]
+    Harmless,
+    /// A byte gets lost.
+    Loses,
+    /// Nothing more is read.
+    Stalls,
+}
+
 /// A connection of the double.
 pub(super) struct Link {
     socket: Socket,
     framer: Framer,
     limits: Limits,
     scrub: Scrub,
+    /// What a read that fills its buffer does.
+    pub(super) full: Full,
     /// The certificates of the other side.
     pub(super) chain: Vec<CertificateDer<'static>>,
 }
@@ -50,6 +63,7 @@ impl Link {
             framer: Framer::new(limits),
             limits,
             scrub,
+            full: Full::default(),
             chain: Vec::new(),
         }
     }
@@ -76,6 +90,12 @@ impl Link {
                 Ok(0) | Err(_) => return Err(Broken::Ended),
                 Ok(length) => {
                     chunk.truncate(length);
+                    let is_full = length == CHUNK;
+                    match self.full {
+                        Full::Loses if is_full => drop(chunk.pop()),
+                        Full::Stalls if is_full => std::future::pending().await,
+                        Full::Loses | Full::Stalls | Full::Harmless => {}
+                    }
                     self.framer.push(&(self.scrub)(chunk));
                 }
             }
@@ -166,7 +186,8 @@ impl Link {
         Ok(())
     }
 
-    fn plain(&mut self) -> io::Result<TcpStream> {
+    /// The socket, which is of no further use here.
+    pub(super) fn plain(&mut self) -> io::Result<TcpStream> {
         match std::mem::replace(&mut self.socket, Socket::Gone) {
             Socket::Plain(tcp) => Ok(tcp),
             Socket::Secured(_) | Socket::Gone => Err(io::ErrorKind::NotConnected.into()),

@@ -3,15 +3,21 @@
 //! It knows no more than the scenarios with a double need, and shares no code with the embedded proxy.
 
 mod admitting;
+mod both_ways;
 mod certificate;
+mod choosing;
 mod defect;
 pub(crate) mod dns;
+mod handmade;
 mod incoming;
 mod link;
+mod managed;
+mod names;
 mod negotiating;
 mod outgoing;
 mod proving;
 mod receiving;
+mod routing;
 mod scrub;
 mod sending;
 mod stanza;
@@ -20,13 +26,13 @@ mod verification;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use s2spec::case::{Case, Need};
+use s2spec::case::{Case, Need, Setting};
 use s2spec::lab::Lab;
 use s2spec::policy::{Level, Policy, PolicyNumber};
 use s2spec::subject::inner_side::InnerSide;
@@ -35,15 +41,16 @@ use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
 use simulated_partners::inner::component;
 use simulated_partners::negotiate::dialback;
 use simulated_partners::persona::TlsVersion;
-use simulated_partners::stanza::domain_of;
 use simulated_partners::tls::{client_config, server_config};
-use simulated_partners::wire::{Element, Unit};
+use simulated_partners::wire::Element;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedMutexGuard, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use certificate::{asks_nobody, identity};
+use certificate::{asks_nobody, identity, sends_early_data};
 pub(crate) use defect::Defect;
+use managed::Session;
+use names::canonical;
 use verification::Question;
 
 use crate::wrong_targets::component_server;
@@ -98,10 +105,29 @@ impl Target for Double {
     }
 }
 
+/// What is agreed on with a partner.
+#[derive(Clone, Copy)]
+struct Terms {
+    policy: Policy,
+    /// Whether streams go both ways (XEP-0288).
+    bidi: bool,
+    /// Whether streams are managed (XEP-0198).
+    managed: bool,
+}
+
+/// A stream as stanzas find it: what is queued goes out on it.
+type Queue = mpsc::Sender<Element>;
+
 /// What all connections of an instance share.
 struct Server {
     defect: Option<Defect>,
-    policies: BTreeMap<String, Policy>,
+    partners: BTreeMap<String, Terms>,
+    /// Whether bad certificates rule out dialback, too.
+    strict: bool,
+    /// Whether TLS may come first (XEP-0368).
+    direct: bool,
+    /// How long a stream may be idle, where that is what the case is about.
+    idle: Option<Duration>,
     secret: String,
     dns: TokioResolver,
     roots: Arc<RootCertStore>,
@@ -111,7 +137,13 @@ struct Server {
     inside: mpsc::UnboundedSender<Element>,
     ids: AtomicU64,
     seed: u64,
-    out: Mutex<BTreeMap<(String, String), mpsc::UnboundedSender<Element>>>,
+    out: Mutex<BTreeMap<(String, String), Queue>>,
+    /// How much has been queued for a pair, where that is counted.
+    queued: Mutex<BTreeMap<(String, String), usize>>,
+    /// The managed streams that partners have opened, by id.
+    sessions: Mutex<BTreeMap<String, Session>>,
+    /// Whether it has crashed.
+    is_dead: AtomicBool,
     /// The keys that are being verified.
     asked: Mutex<Vec<Question>>,
     /// The domains that have proven themselves once, where that is kept.
@@ -130,6 +162,8 @@ struct Server {
     sent: Mutex<BTreeSet<String>>,
     /// Held while a connection is opened, where they are opened one by one.
     dialling: tokio::sync::Mutex<()>,
+    /// Held while it works, where it does one thing at a time.
+    working: Arc<tokio::sync::Mutex<()>>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -143,7 +177,11 @@ async fn start(
     let secret = format!("secret-{:016x}", lab.seed);
     let member = |secret: &str| server(lab, group, cases, defect, (secret, &inside));
     let server = member(&secret)?;
-    let address = listen(&server).await?;
+    let address = listen(&server, false).await?;
+    let direct_tls = match server.direct {
+        true => Some(listen(&server, true).await?),
+        false => None,
+    };
     let is_pool = cases
         .iter()
         .any(|case| case.script.needs.contains(&Need::Pool));
@@ -153,19 +191,23 @@ async fn start(
         _ => Some(member(&secret)?),
     };
     let other_member = match &other {
-        Some(other) => Some(listen(other).await?),
+        Some(other) => Some(listen(other, false).await?),
         None => None,
     };
     let within = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let link = within.local_addr()?;
     let (leaving, mut left) = mpsc::unbounded_channel();
+    let scrub = server.scrub_of_what_leaves();
     server.spawn(async move {
-        let _ = component_server::serve(within, delivered, leaving).await;
+        let _ = component_server::serve(within, delivered, leaving, scrub).await;
     });
     let linked = Arc::clone(&server);
     server.spawn(async move {
         while let Some(stanza) = left.recv().await {
             linked.route(stanza);
+            // What it opens begins in the order in which it came.
+            tokio::task::yield_now().await;
+            let _turn = linked.turn().await;
         }
     });
     let link = component::connect(link, DOMAIN, "")
@@ -182,7 +224,7 @@ async fn start(
         secret: Some(secret),
         address,
         other_member,
-        direct_tls: None,
+        direct_tls,
         inner: inner.into(),
         // Where it is silent, that is its defect.
         patience: Some(Duration::ZERO),
@@ -218,19 +260,30 @@ fn server(
         .as_ref()
         .filter(|_| defect != Some(Defect::DialsWithoutCertificate));
     let config = |made: Result<_, rustls::Error>| made.map_err(io::Error::other);
-    let mut policies = BTreeMap::new();
+    let mut partners = BTreeMap::new();
     for case in cases {
-        for domain in case.domains() {
-            policies.insert(domain, case.row.policy());
-        }
+        let needs = |need| case.script.needs.contains(&need);
+        let terms = Terms {
+            policy: case.row.policy(),
+            bidi: needs(Need::Bidi),
+            managed: needs(Need::StreamManagement),
+        };
+        let domains = case.domains().into_iter();
+        partners.extend(domains.map(|domain| (canonical(&domain), terms)));
     }
+    let idles = cases
+        .iter()
+        .any(|case| case.script.setting == Setting::ShortIdle);
     let patience = match group.starts_with("timed-") {
         true => IMPATIENCE,
         false => PATIENCE,
     };
     Ok(Arc::new(Server {
         defect,
-        policies,
+        partners,
+        strict: group.starts_with("strict") && defect != Some(Defect::IgnoresStrictness),
+        direct: group.starts_with("direct"),
+        idle: (idles && defect != Some(Defect::NeverEndsIdleStreams)).then_some(IMPATIENCE),
         secret: secret.to_owned(),
         dns: dns::client(lab.dns.address()),
         roots: lab.authority.roots(),
@@ -238,12 +291,18 @@ fn server(
             Some(Defect::AsksForNoCertificate) => asks_nobody(identity.as_ref().expect("good"))?,
             _ => server_config(identity.as_ref(), versions).map_err(io::Error::other)?,
         },
-        dials: config(client_config(shown, versions))?,
+        dials: match defect {
+            Some(Defect::SendsEarlyData) => sends_early_data(shown)?,
+            _ => config(client_config(shown, versions))?,
+        },
         patience,
         inside: inside.clone(),
         ids: AtomicU64::new(1),
         seed: lab.seed,
         out: Mutex::default(),
+        queued: Mutex::default(),
+        sessions: Mutex::default(),
+        is_dead: AtomicBool::new(false),
         asked: Mutex::default(),
         proven: Mutex::default(),
         questioned: Mutex::default(),
@@ -253,19 +312,23 @@ fn server(
         redirects: Mutex::default(),
         sent: Mutex::default(),
         dialling: tokio::sync::Mutex::default(),
+        working: Arc::default(),
         tasks: Mutex::default(),
     }))
 }
 
-/// Takes connections, at this address.
-async fn listen(server: &Arc<Server>) -> io::Result<SocketAddr> {
+/// Takes connections, at this address: with TLS from the first byte, or without.
+async fn listen(server: &Arc<Server>, direct: bool) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
     let accepting = Arc::clone(server);
     server.spawn(async move {
         let places = Arc::new(Semaphore::new(PLACES));
         while let Ok((tcp, _)) = listener.accept().await {
-            let incoming = incoming::serve(Arc::clone(&accepting), tcp);
+            if accepting.is_dead.load(Ordering::Relaxed) {
+                continue;
+            }
+            let incoming = incoming::serve(Arc::clone(&accepting), tcp, direct);
             if !accepting.has(Defect::KeepsAbandonedConnections) {
                 accepting.spawn(incoming);
                 continue;
@@ -293,10 +356,39 @@ impl Server {
         self.tasks.lock().expect("no panic under it").spawn(task);
     }
 
-    /// The policy for a partner; whoever is not known may do everything.
+    /// What is agreed on with a partner; whoever is not known may do everything.
+    fn terms(&self, domain: &str) -> Terms {
+        let known = self.partners.get(domain).copied();
+        known.unwrap_or_else(|| Terms {
+            policy: PolicyNumber::new(9).expect("1 to 18").policy(),
+            bidi: false,
+            managed: false,
+        })
+    }
+
     fn policy(&self, domain: &str) -> Policy {
-        let known = self.policies.get(domain).copied();
-        known.unwrap_or_else(|| PolicyNumber::new(9).expect("1 to 18").policy())
+        self.terms(domain).policy
+    }
+
+    /// Takes the turn of who works, where one thing is done at a time.
+    async fn turn(&self) -> Option<OwnedMutexGuard<()>> {
+        match self.has(Defect::BlocksOnWrites) {
+            true => Some(Arc::clone(&self.working).lock_owned().await),
+            false => None,
+        }
+    }
+
+    /// A domain as a partner has written it.
+    fn read_name(&self, name: &str) -> String {
+        let name = match self.defect {
+            Some(Defect::TrimsNames) => name.trim(),
+            Some(Defect::StripsBrackets) => name.trim_matches(['[', ']']),
+            _ => name,
+        };
+        match self.defect {
+            Some(Defect::KeepsFinalDots | Defect::KnowsNoForeignNames) => name.to_ascii_lowercase(),
+            _ => canonical(name),
+        }
     }
 
     fn requires_tls(&self, domain: &str) -> bool {
@@ -329,97 +421,5 @@ impl Server {
             }
             _ => dialback::key(&self.secret, receiving, originating, id),
         }
-    }
-
-    /// Passes a stanza to the inner side.
-    fn deliver(&self, stanza: Element) {
-        let _ = self.inside.send(self.passed(stanza));
-    }
-
-    /// Passes a stanza of the inner side on.
-    fn route(self: &Arc<Self>, stanza: Element) {
-        let stanza = self.passed(stanza);
-        let to = domain_of(stanza.attribute("to").unwrap_or_default()).to_owned();
-        let mut from = domain_of(stanza.attribute("from").unwrap_or_default()).to_owned();
-        if to == UNLISTED || !stanza::is_own(&from) && !self.has(Defect::SpeaksForAnybody) {
-            self.bounce(&stanza, "remote-server-not-found");
-            return;
-        }
-        if self
-            .given_up
-            .lock()
-            .expect("no panic under it")
-            .contains(&to)
-        {
-            self.bounce(&stanza, "remote-server-timeout");
-            return;
-        }
-        if self.has(Defect::DropsWhatHasTheSameId)
-            && let Some(id) = stanza.attribute("id")
-            && !self
-                .sent
-                .lock()
-                .expect("no panic under it")
-                .insert(id.to_owned())
-        {
-            return;
-        }
-        if self.has(Defect::OneStreamForAllSenders) {
-            from = DOMAIN.to_owned();
-        }
-        self.queue((from, to), stanza);
-    }
-
-    /// Hands an element to the stream of a pair, which is opened if need be.
-    fn queue(self: &Arc<Self>, pair: (String, String), stanza: Element) {
-        let mut out = self.out.lock().expect("no panic under it");
-        if self.has(Defect::StreamForEachStanza) {
-            out.remove(&pair);
-        }
-        let any = self.has(Defect::OneStreamForAllPartners);
-        let same = |(other, _): &(&(String, String), _)| other.0 == pair.0;
-        let open = out
-            .get(&pair)
-            .or_else(|| Some(out.iter().find(same).filter(|_| any)?.1));
-        let stanza = match open {
-            Some(open) => match open.send(stanza) {
-                Ok(()) => return,
-                Err(_) if self.has(Defect::LosesWhatComesLater) => return,
-                Err(unsent) => unsent.0,
-            },
-            None => stanza,
-        };
-        let (queue, waiting) = mpsc::unbounded_channel();
-        let _ = queue.send(stanza);
-        out.insert(pair.clone(), queue);
-        self.spawn(sending::run(Arc::clone(self), pair, waiting));
-    }
-
-    /// Passes a stanza of a partner on to another domain.
-    fn relay(self: &Arc<Self>, stanza: Element) {
-        let to = domain_of(stanza.attribute("to").unwrap_or_default()).to_owned();
-        self.queue((DOMAIN.to_owned(), to), stanza);
-    }
-
-    /// Returns a stanza to its sender.
-    fn bounce(&self, stanza: &Element, condition: &str) {
-        let is_error = stanza.attribute("type") == Some("error");
-        let is_stanza = Unit::of(stanza).is_some_and(Unit::is_stanza);
-        let is_final = is_error && !self.has(Defect::BouncesErrors);
-        // The harness asks itself what has arrived by what comes back from there.
-        let is_question = stanza
-            .attribute("to")
-            .is_some_and(|to| domain_of(to) == UNLISTED);
-        if !is_stanza || is_final || self.has(Defect::NeverBounces) && !is_question {
-            return;
-        }
-        let mut answer = match self.has(Defect::EveryFailureIsATimeout) {
-            true => stanza::error(stanza, "remote-server-timeout"),
-            false => stanza::error(stanza, condition),
-        };
-        if self.has(Defect::BouncesAsMessages) && !is_question {
-            "message".clone_into(&mut answer.name);
-        }
-        self.deliver(answer);
     }
 }

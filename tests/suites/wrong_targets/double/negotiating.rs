@@ -3,13 +3,17 @@
 use std::io;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use s2spec::policy::Level;
 use simulated_partners::negotiate::sasl::{self, Claim};
 use simulated_partners::wire::{Element, NS_DIALBACK_FEATURE, NS_SASL, NS_TLS, Unit};
 
+use super::both_ways::NS_FEATURE;
 use super::defect::Defect;
 use super::incoming::{Incoming, Next};
 use super::scrub::without_attribute;
+use super::{handmade, managed};
 
 /// Attempts at EXTERNAL that are answered.
 const ATTEMPTS: u32 = 3;
@@ -18,16 +22,30 @@ impl Incoming {
     /// Whether EXTERNAL can succeed.
     pub(super) fn is_trusted(&self) -> bool {
         let name = self.peer.as_deref();
-        name.is_some_and(|name| self.server.proves(&self.link.chain, name))
+        let chain = &self.link.chain;
+        let meant =
+            self.server.is_for_clients(chain) || !self.has(Defect::NeedsThePurposeOfClients);
+        name.is_some_and(|name| meant && self.server.proves(chain, name))
     }
 
     pub(super) fn features(&self) -> Element {
         let mut features = Unit::Features.element();
         let peer = self.peer.clone().unwrap_or_default();
-        let policy = self.server.policy(&peer);
+        let terms = self.server.terms(&peer);
+        let policy = terms.policy;
         let secured = self.link.is_secured();
         if self.external {
+            if terms.managed {
+                features = features.child(Element::new(managed::NS, "sm"));
+            }
             return features;
+        }
+        if terms.bidi && secured {
+            features = features.child(Element::new(NS_FEATURE, "bidi"));
+        }
+        if self.has(Defect::OffersCompression) {
+            let namespace = "http://jabber.org/features/compress";
+            features = features.child(Element::new(namespace, "compression"));
         }
         let offers_tls = policy.tls != Level::NotSupported && !self.has(Defect::OffersNoTls)
             || self.has(Defect::OffersTlsAlways);
@@ -40,15 +58,17 @@ impl Incoming {
         }
         let allowed = policy.sasl != Level::NotSupported || self.has(Defect::IgnoresThatSaslIsOff);
         let external = secured && self.is_trusted() && allowed;
-        let wrongly = self.has(Defect::OffersExternalInClear) && !secured
-            || self.has(Defect::OffersExternalToAnybody) && secured;
+        let anybody =
+            self.has(Defect::OffersExternalToAnybody) || self.has(Defect::OffersExternalAndCloses);
+        let wrongly = self.has(Defect::OffersExternalInClear) && !secured || anybody && secured;
         if external && !self.has(Defect::OffersNoExternal) || wrongly {
             let mechanism = Element::new(NS_SASL, "mechanism").text("EXTERNAL");
             features = features.child(Element::new(NS_SASL, "mechanisms").child(mechanism));
         } else if secured && self.has(Defect::EmptyMechanisms) {
             features = features.child(Element::new(NS_SASL, "mechanisms"));
         }
-        let comes_later = !secured && self.server.requires_tls(&peer);
+        let rules_out = secured && !external && self.has(Defect::NoDialbackForBadCertificates);
+        let comes_later = rules_out || !secured && self.server.requires_tls(&peer);
         if policy.dialback && !comes_later && !self.has(Defect::AdvertisesNoDialback) {
             let errors = Element::new(NS_DIALBACK_FEATURE, "errors");
             let dialback = Element::new(NS_DIALBACK_FEATURE, "dialback").child(errors);
@@ -75,6 +95,10 @@ impl Incoming {
         let config = Arc::clone(&self.server.accepts);
         if self.has(Defect::KeepsAliveInNegotiations) {
             self.link.write(" ").await?;
+        }
+        if self.has(Defect::AnswersAnyHello) {
+            handmade::answer(self.link.plain()?).await?;
+            return Ok(Next::Over);
         }
         let speaks = self.has(Defect::SpeaksAfterBrokenTls);
         if self.link.accept_tls(config, speaks).await.is_err() {
@@ -105,6 +129,15 @@ impl Incoming {
         };
         let clear = self.has(Defect::AcceptsExternalInClear);
         let unnamed = ["", "="].contains(&auth.content().trim());
+        let challenges = match auth.content().trim() {
+            "" => self.has(Defect::BelievesResponses),
+            "=" => self.has(Defect::TakesEmptyForMissing),
+            _ => false,
+        };
+        if challenges {
+            self.link.send(&Unit::Challenge.element()).await?;
+            return Ok(Next::On);
+        }
         if unnamed && self.has(Defect::NeedsAnIdentity) {
             return self.refuse("invalid-authzid").await;
         }
@@ -127,8 +160,25 @@ impl Incoming {
         if let Err(condition) = judged {
             return self.refuse(condition).await;
         }
+        self.succeed().await
+    }
+
+    /// Takes whatever identity a response names.
+    pub(super) async fn believe(&mut self, response: &Element) -> io::Result<Next> {
+        if let Ok(Ok(name)) = STANDARD.decode(response.content()).map(String::from_utf8) {
+            self.peer = Some(name);
+        }
+        self.succeed().await
+    }
+
+    /// EXTERNAL has succeeded.
+    async fn succeed(&mut self) -> io::Result<Next> {
+        let peer = self.peer.clone();
         self.link.send(&Unit::Success.element()).await?;
         self.external = true;
+        if self.has(Defect::ForgetsBidirectionality) {
+            self.bidi = false;
+        }
         if let Some(peer) = peer.clone() {
             self.server
                 .proven
@@ -137,7 +187,7 @@ impl Incoming {
                 .insert(peer);
         }
         let peer = peer.unwrap_or_default();
-        self.verified.insert((peer, self.local.clone()));
+        self.trust(peer, self.local.clone());
         if !self.has(Defect::GoesOnWithoutRestart) {
             self.link.restart(true);
             self.restarts = true;
@@ -166,14 +216,21 @@ impl Incoming {
             false => condition,
         };
         self.failed();
+        if self.has(Defect::EndsAllOfARefusedPartner) {
+            let peer = self.peer.clone().unwrap_or_default();
+            let mut out = self.server.out.lock().expect("no panic under it");
+            out.retain(|(_, to), _| *to != peer);
+        }
         let failure = Unit::SaslFailure.with_condition(Unit::SaslFailure.element(), condition);
-        if !self.has(Defect::RefusesWithoutAWord) {
+        let wordless =
+            self.has(Defect::RefusesWithoutAWord) || self.has(Defect::OffersExternalAndCloses);
+        if !wordless {
             self.link.send(&failure).await?;
         }
         let endless = self.has(Defect::EndlessAttempts);
         let ends = self.attempts >= ATTEMPTS && !endless || self.has(Defect::EndsAtAFailure);
-        match ends || self.has(Defect::RefusesWithoutAWord) {
-            true if self.has(Defect::RefusesWithoutAWord) => Ok(Next::Over),
+        match ends || wordless {
+            true if wordless => Ok(Next::Over),
             true => self.fail("policy-violation").await,
             false => Ok(Next::On),
         }

@@ -4,18 +4,21 @@ use std::sync::Arc;
 
 use s2spec::policy::Level;
 use simulated_partners::negotiate::dialback::{Answer, read_answer};
-use simulated_partners::negotiate::sasl;
 use simulated_partners::wire::{
     Element, Kind, NS_DIALBACK, NS_DIALBACK_FEATURE, NS_SASL, NS_SERVER, NS_STREAM, NS_TLS, Unit,
 };
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::both_ways::{NS_FEATURE, is_early};
 use super::defect::Defect;
+use super::dns::Place;
 use super::link::Link;
+use super::managed::Kept;
+use super::scrub::by_local_name;
 use super::sending::Unopened;
 use super::stanza::stream_error;
-use super::{Server, dns};
+use super::{Server, dns, managed};
 
 /// What a stream is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,27 +43,30 @@ pub(super) async fn open(
     from: &str,
     to: &str,
     purpose: Purpose,
-) -> Result<Link, Unopened> {
+    kept: Option<Kept>,
+) -> Result<Opened, Unopened> {
     let in_turn = server.has(Defect::DialsOneAtATime) || server.has(Defect::OneNegotiationAtATime);
     let mut turn = match in_turn {
         true => Some(server.dialling.lock().await),
         false => None,
     };
     let mut in_clear = false;
+    let mut kept = kept;
     loop {
-        let (host, tcp) = dial(server, to).await?;
+        let (place, tcp) = dial(server, to).await?;
         if !server.has(Defect::OneNegotiationAtATime) {
             drop(turn.take());
         }
         let stream = Stream {
-            host,
+            place,
             from,
             to,
             purpose,
             in_clear,
+            kept: kept.take(),
         };
         let failed = match negotiate(server, tcp, stream).await {
-            Ok(link) => return Ok(link),
+            Ok(opened) => return Ok(opened),
             Err(failed) => failed,
         };
         in_clear = server.has(Defect::FallsBackToClear) && !in_clear;
@@ -70,8 +76,8 @@ pub(super) async fn open(
     }
 }
 
-/// Connects to a server of a domain, and says what DNS calls it.
-async fn dial(server: &Arc<Server>, to: &str) -> Result<(String, TcpStream), Unopened> {
+/// Connects to a server of a domain, and says where that is.
+async fn dial(server: &Arc<Server>, to: &str) -> Result<(Place, TcpStream), Unopened> {
     let redirect = server
         .redirects
         .lock()
@@ -79,16 +85,16 @@ async fn dial(server: &Arc<Server>, to: &str) -> Result<(String, TcpStream), Uno
         .get(to)
         .copied();
     let addresses = match redirect {
-        Some(address) => vec![(to.to_owned(), address)],
-        None => dns::addresses(&server.dns, to, server.defect).await?,
+        Some(address) => vec![Place::plain(to, address)],
+        None => dns::addresses(&server.dns, to, (server.direct, server.defect)).await?,
     };
     let patience = match server.has(Defect::WaitsForOneServer) {
         true => server.patience,
         false => server.patience / 4,
     };
-    for (host, address) in addresses {
-        if let Ok(Ok(tcp)) = timeout(patience, TcpStream::connect(address)).await {
-            return Ok((host, tcp));
+    for place in addresses {
+        if let Ok(Ok(tcp)) = timeout(patience, TcpStream::connect(place.address)).await {
+            return Ok((place, tcp));
         }
     }
     Err(Unopened::from(TIMEOUT))
@@ -105,19 +111,37 @@ impl From<std::io::Error> for Refused {
 
 /// What a stream is, before it is one.
 struct Stream<'a> {
-    /// What DNS calls the server.
-    host: String,
+    /// Where the server is.
+    place: Place,
     from: &'a str,
     to: &'a str,
     purpose: Purpose,
     /// Whether TLS is left out.
     in_clear: bool,
+    /// What is kept of the stream before.
+    kept: Option<Kept>,
+}
+
+/// A stream that is open.
+pub(super) struct Opened {
+    pub(super) link: Link,
+    /// The id of the stream.
+    pub(super) id: String,
+    /// Whether the partner may send on it, too.
+    pub(super) bidi: bool,
+    /// Whether the partner's header declares dialback.
+    pub(super) knows_dialback: bool,
+    /// What is kept of it, if it is managed.
+    pub(super) kept: Option<Kept>,
 }
 
 pub(super) struct Outgoing<'a> {
     pub(super) server: &'a Arc<Server>,
     pub(super) link: Link,
+    /// What DNS calls the server.
     pub(super) host: String,
+    /// Whether TLS comes first.
+    direct: bool,
     pub(super) from: &'a str,
     pub(super) to: &'a str,
     pub(super) purpose: Purpose,
@@ -136,17 +160,23 @@ pub(super) struct Outgoing<'a> {
     pub(super) first: Option<Element>,
     /// Whether a good answer came before the key.
     pub(super) early: bool,
+    /// Whether stanzas the other way were asked for.
+    pub(super) bidi: bool,
+    /// The features that came last.
+    pub(super) last: Element,
+    kept: Option<Kept>,
 }
 
 async fn negotiate(
     server: &Arc<Server>,
     tcp: TcpStream,
     stream: Stream<'_>,
-) -> Result<Link, Unopened> {
+) -> Result<Opened, Unopened> {
     let mut outgoing = Outgoing {
         server,
         link: Link::new(tcp, server.scrub(), server.limits()),
-        host: stream.host,
+        host: stream.place.host,
+        direct: stream.place.direct,
         from: stream.from,
         to: stream.to,
         purpose: stream.purpose,
@@ -159,9 +189,18 @@ async fn negotiate(
         stays: false,
         first: None,
         early: false,
+        bidi: false,
+        last: Unit::Features.element(),
+        kept: stream.kept,
     };
     match outgoing.authenticate().await {
-        Ok(()) => Ok(outgoing.link),
+        Ok(()) => Ok(Opened {
+            link: outgoing.link,
+            id: outgoing.id,
+            bidi: outgoing.bidi,
+            knows_dialback: outgoing.knows_dialback,
+            kept: outgoing.kept,
+        }),
         Err(Refused(condition)) => Err(Unopened {
             condition,
             link: Some(outgoing.link),
@@ -176,6 +215,14 @@ impl Outgoing<'_> {
     }
 
     async fn authenticate(&mut self) -> Result<(), Refused> {
+        if self.direct {
+            if self.has(Defect::SpeaksBeforeDirectTls) {
+                let opening = self.opening();
+                self.link.write(&opening).await?;
+            }
+            self.handshake(Some("xmpp-server")).await?;
+            self.accepts_certificate().await?;
+        }
         if self.has(Defect::SendsBeforeTheHeader) {
             let opening = self.opening();
             self.link.write(&opening).await?;
@@ -196,16 +243,14 @@ impl Outgoing<'_> {
             .is_some_and(|offer| offer.find(NS_TLS, "required").is_some());
         let skips =
             self.has(Defect::VerifiesInClear) && self.purpose == Purpose::Verify || self.in_clear;
-        let is_known = |one: &Element| {
-            let known = [NS_TLS, NS_SASL, NS_DIALBACK_FEATURE];
-            known.contains(&one.namespace.as_str())
-        };
         if self.has(Defect::NeedsKnownFeatures) && !features.elements().all(is_known) {
             return Err(Refused(TIMEOUT));
         }
-        let wants = policy.tls != Level::NotSupported && !skips;
+        let again = self.has(Defect::StartsTlsInTls);
+        let wants = policy.tls != Level::NotSupported && !skips && (!self.direct || again);
         if wants && offered && !self.has(Defect::LeavesTlsUnused) {
             if self.secure().await? {
+                self.accepts_certificate().await?;
                 if self.has(Defect::ReadsOnBehindProceed) && self.link.has_unread() {
                     features = self.features().await?;
                     self.link.write(&self.opening()).await?;
@@ -217,6 +262,8 @@ impl Outgoing<'_> {
                     features = self.first.clone().unwrap_or(features);
                 }
             }
+        } else if self.direct {
+            // There is no more to be had.
         } else if self.server.requires_tls(self.to)
             && !skips
             && !self.has(Defect::GoesOnWithoutTls)
@@ -229,71 +276,13 @@ impl Outgoing<'_> {
             return Ok(());
         }
         self.method(&features).await?;
+        let kept = self.kept.take();
+        self.kept = self.manage(kept).await?;
         if self.has(Defect::AsksForStreamManagement) {
-            let enable = Element::new("urn:xmpp:sm:3", "enable");
+            let enable = Element::new(managed::NS, "enable");
             self.link.send(&enable).await?;
         }
         Ok(())
-    }
-
-    /// The name that the partner's certificate has to be for.
-    fn wanted(&self) -> &str {
-        match self.server.defect {
-            Some(Defect::ChecksTheServerForTheName) => &self.host,
-            Some(Defect::ChecksTheNameInTheHeader) => {
-                self.header.attribute("from").unwrap_or_default()
-            }
-            _ => self.to,
-        }
-    }
-
-    /// EXTERNAL where it is offered, or dialback.
-    async fn method(&mut self, features: &Element) -> Result<(), Refused> {
-        if Unit::Success.is(features) {
-            self.open().await?;
-            self.features().await?;
-            return Ok(());
-        }
-        let policy = self.server.policy(self.to);
-        let secured = self.link.is_secured();
-        let follows = self.has(Defect::FollowsRedirects)
-            && self
-                .server
-                .redirects
-                .lock()
-                .expect("no panic under it")
-                .contains_key(self.to);
-        let trusted = secured && self.server.proves(&self.link.chain, self.wanted())
-            || self.has(Defect::TrustsAnyServer)
-            || follows;
-        if self.has(Defect::AsksForBidirectionality) {
-            let bidi = Element::new("urn:xmpp:bidi", "bidi");
-            self.link.send(&bidi).await?;
-        }
-        let offered = sasl::offers_external(features);
-        let may = policy.sasl != Level::NotSupported;
-        let clear = self.has(Defect::UsesExternalInClear) || self.has(Defect::GoesOnWithoutTls);
-        let external = offered && may && (secured || clear);
-        if external && (trusted || clear || policy.dialback) && !self.has(Defect::PrefersDialback) {
-            match self.external().await? {
-                true if self.has(Defect::KeyAfterExternal) => return self.dialback().await,
-                true => return Ok(()),
-                false if !policy.dialback => return Err(Refused("remote-server-timeout")),
-                false => {}
-            }
-        }
-        let must_prove = policy.sasl == Level::Required && secured;
-        if must_prove && !trusted && policy.tls == Level::Required {
-            return Err(Refused("remote-server-timeout"));
-        }
-        if !policy.dialback && !self.has(Defect::UsesDialbackAlways) {
-            return Err(Refused("remote-server-timeout"));
-        }
-        let advertised = features.find(NS_DIALBACK_FEATURE, "dialback").is_some();
-        if !advertised && !self.knows_dialback {
-            return Err(Refused("remote-server-timeout"));
-        }
-        self.dialback().await
     }
 
     pub(super) fn opening(&self) -> String {
@@ -341,9 +330,16 @@ impl Outgoing<'_> {
         loop {
             match self.next().await? {
                 Kind::Header(header) => {
+                    let lacks_id = header.attribute("id").is_none();
+                    if lacks_id && self.has(Defect::CrashesWithoutAnId) {
+                        std::future::pending::<()>().await;
+                    }
                     self.id = header.attribute("id").unwrap_or_default().to_owned();
                     self.first_id.get_or_insert_with(|| self.id.clone());
                     self.is_old = header.attribute("version").is_none();
+                    if self.is_old && self.has(Defect::NeedsAVersion) {
+                        return Err(Refused(TIMEOUT));
+                    }
                     self.knows_dialback = header.declares(Some("db"), NS_DIALBACK);
                     self.header = header;
                     return Ok(());
@@ -368,7 +364,14 @@ impl Outgoing<'_> {
     pub(super) async fn element(&mut self) -> Result<Element, Refused> {
         loop {
             match self.next().await? {
+                Kind::Element(element) if is_early(self, &element) => self.server.deliver(element),
+                Kind::Element(element)
+                    if Unit::StreamError.is(&element) && self.has(Defect::IgnoresStreamErrors) =>
+                {
+                    std::future::pending::<()>().await;
+                }
                 Kind::Element(element) if Unit::StreamError.is(&element) => {
+                    self.server.survives(&element).await;
                     self.server.redirected(self.to, &element);
                     if self.has(Defect::AnswersStreamErrors) {
                         self.link.send(&stream_error("undefined-condition")).await?;
@@ -377,6 +380,9 @@ impl Outgoing<'_> {
                         true => REDIRECTED,
                         false => TIMEOUT,
                     }));
+                }
+                Kind::Element(element) if self.has(Defect::ComparesLocalNames) => {
+                    return Ok(by_local_name(element));
                 }
                 Kind::Element(element) => return Ok(element),
                 Kind::End => return Err(Refused(TIMEOUT)),
@@ -398,7 +404,16 @@ impl Outgoing<'_> {
             element = self.element().await?;
         }
         match Unit::of(&element) {
-            Some(Unit::Features) => Ok(element),
+            Some(Unit::Features) if element.elements().any(is_missing) => {
+                if !self.has(Defect::EndsWithoutAnError) {
+                    self.link.send(&stream_error("unsupported-feature")).await?;
+                }
+                Err(Refused(TIMEOUT))
+            }
+            Some(Unit::Features) => {
+                self.last = element.clone();
+                Ok(element)
+            }
             Some(Unit::Success) if self.has(Defect::BelievesSuccessUnasked) => {
                 self.link.restart(true);
                 Ok(element)
@@ -406,4 +421,20 @@ impl Outgoing<'_> {
             _ => Err(Refused(TIMEOUT)),
         }
     }
+}
+
+fn is_known(feature: &Element) -> bool {
+    let known = [
+        NS_TLS,
+        NS_SASL,
+        NS_DIALBACK_FEATURE,
+        NS_FEATURE,
+        managed::NS,
+    ];
+    known.contains(&feature.namespace.as_str())
+}
+
+/// Whether a feature is required that the double does not have (RFC 6120 §4.3.2).
+fn is_missing(feature: &Element) -> bool {
+    !is_known(feature) && feature.elements().any(|child| child.name == "required")
 }

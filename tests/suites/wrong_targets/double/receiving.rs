@@ -9,6 +9,7 @@ use simulated_partners::wire::Element;
 use super::Server;
 use super::defect::Defect;
 use super::incoming::{Incoming, Next};
+use super::names::{canonical, is_domain};
 use super::verification::{Question, Verdict, verdict, verify};
 
 /// Questions that are answered on one stream, where they are few.
@@ -46,6 +47,14 @@ impl Incoming {
         }
         let policy = self.server.policy(&from);
         let is_clear = !self.link.is_secured();
+        if is_clear && self.server.requires_tls(&from) && self.has(Defect::DropsKeysInClear) {
+            return Ok(Next::On);
+        }
+        if !is_domain(&from) && !self.has(Defect::LooksUpAnything) {
+            self.result(&from, &to, Answer::Error("jid-malformed"))
+                .await?;
+            return Ok(Next::On);
+        }
         if is_clear && self.server.requires_tls(&from) && !self.has(Defect::TakesKeysInClear) {
             return self.fail("policy-violation").await;
         }
@@ -68,14 +77,14 @@ impl Incoming {
             return Ok(Next::On);
         }
         if self.replaces_key(&from, request) {
-            self.verified.insert((from.clone(), to.clone()));
+            self.trust(from.clone(), to.clone());
             if !self.has(Defect::SilentWithACertificate) {
                 self.result(&from, &to, Answer::Valid).await?;
             }
             return Ok(Next::On);
         }
         if self.has(Defect::SendsBeforeTheAnswer) {
-            self.verified.insert((from.clone(), to.clone()));
+            self.trust(from.clone(), to.clone());
         }
         self.pending.insert((from.clone(), to.clone()));
         let question = Question {
@@ -89,6 +98,9 @@ impl Incoming {
             chain: self.link.chain.clone(),
             answer: self.answer.clone(),
         };
+        if self.bidi && self.has(Defect::AsksOnTheWayIn) {
+            self.ask_here(&question).await?;
+        }
         self.server.ask(question.clone());
         self.server
             .spawn(verify(Arc::clone(&self.server), question));
@@ -129,9 +141,12 @@ impl Incoming {
         }
         match verdict {
             Verdict::Valid => {
-                self.verified.insert(pair);
+                self.trust(pair.0, pair.1);
                 self.result(from, to, Answer::Valid).await?;
-                Ok(Next::On)
+                Ok(match self.has(Defect::EndsWithItsVerification) {
+                    true => Next::Over,
+                    false => Next::On,
+                })
             }
             Verdict::Invalid => {
                 self.result(from, to, Answer::Invalid).await?;
@@ -206,17 +221,14 @@ impl Incoming {
             false => id,
         };
         let answer = dialback::verify_answer(&to, &from, id, answer);
-        self.link.send(&answer).await?;
+        self.link.write(&self.server.written(&answer)).await?;
         Ok(Next::On)
     }
 }
 
-/// From whom to whom, in lower case.
+/// From whom to whom.
 pub(super) fn pair(element: &Element) -> (String, String) {
-    let attribute = |name| {
-        let value = element.attribute(name).unwrap_or_default();
-        value.to_ascii_lowercase()
-    };
+    let attribute = |name| canonical(element.attribute(name).unwrap_or_default());
     (attribute("from"), attribute("to"))
 }
 

@@ -1,14 +1,47 @@
 //! What a double does to bytes before it parses them, and to elements before it sends them.
 
-use simulated_partners::wire::{Element, Limits, NS_DIALBACK, NS_SERVER, NS_TLS, NS_XML, Node};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use simulated_partners::wire::{
+    Element, Limits, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAM, NS_TLS, NS_XML, Node,
+};
 
 use super::Server;
 use super::defect::Defect;
 use super::link::Scrub;
 
+/// How long it waits for what it fetches.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 impl Server {
     /// What is left of a stanza that passes through.
     pub(super) fn passed(&self, mut stanza: Element) -> Element {
+        if self.has(Defect::JoinsNamesAndNamespaces) {
+            each(&mut stanza, &|element| {
+                if let Some((namespace, name)) = element.namespace.clone().split_once('|') {
+                    namespace.clone_into(&mut element.namespace);
+                    name.clone_into(&mut element.name);
+                    element.declarations.clear();
+                }
+            });
+        }
+        if self.has(Defect::RenamesInnerStanzas) {
+            each(&mut stanza, &|element| {
+                if element.namespace == "jabber:client" {
+                    NS_SERVER.clone_into(&mut element.namespace);
+                    element.declarations.clear();
+                }
+            });
+        }
+        if self.has(Defect::FillsInEmptyNamespaces) {
+            each(&mut stanza, &|element| {
+                if element.namespace.is_empty() {
+                    NS_SERVER.clone_into(&mut element.namespace);
+                    element.declarations.clear();
+                }
+            });
+        }
         if self.has(Defect::LosesLanguages) {
             each(&mut stanza, &|element| {
                 element.attributes.retain(|one| one.namespace != NS_XML);
@@ -17,11 +50,20 @@ impl Server {
         stanza
     }
 
+    /// What is done to bytes of the inner side.
+    pub(super) fn scrub_of_what_leaves(&self) -> Scrub {
+        match self.defect {
+            Some(Defect::EscapesNothing) => |bytes| replaced(bytes, " & ", " &amp; "),
+            _ => |bytes| bytes,
+        }
+    }
+
     /// What a unit may have.
     pub(super) fn limits(&self) -> Limits {
         let usual = Limits::default();
         let unit = match self.defect {
             Some(Defect::SmallStanzas) => 8192,
+            Some(Defect::DropsWhatIsTooLarge | Defect::LimitsNothing) => usize::MAX,
             _ => usual.unit,
         };
         Limits { unit, ..usual }
@@ -32,6 +74,13 @@ impl Server {
         match self.defect {
             Some(Defect::IgnoresComments) => |bytes| without(bytes, "<!--", "-->"),
             Some(Defect::IgnoresInstructions) => |bytes| without(bytes, "<?", "?>"),
+            Some(Defect::ExpandsEntities) => expanded,
+            Some(Defect::FetchesEntities) => fetched,
+            Some(Defect::KnowsNoNamespaces) => |bytes| replaced(bytes, "<a:b/>", "<b/>"),
+            Some(Defect::TakesXml11) => |bytes| {
+                let bytes = replaced(bytes, "<?xml version='1.1'?>", "<?xml version='1.0'?>");
+                replaced(replaced(bytes, "&#1;", ""), "&#x7;", "")
+            },
             Some(Defect::IgnoresDocumentTypes) => |bytes| without(bytes, "<!DOCTYPE", ">"),
             Some(Defect::ReplacesInvalidBytes) => {
                 |bytes| String::from_utf8_lossy(&bytes).into_owned().into_bytes()
@@ -57,6 +106,41 @@ impl Server {
             _ => |bytes| bytes,
         }
     }
+}
+
+/// Resolves the entities of a document type.
+fn expanded(bytes: Vec<u8>) -> Vec<u8> {
+    let Ok(text) = String::from_utf8(bytes.clone()) else {
+        return bytes;
+    };
+    let Some((_, rest)) = text.split_once("<!DOCTYPE") else {
+        return bytes;
+    };
+    let Some((subset, mut rest)) = rest.split_once("]>").map(|(a, b)| (a, b.to_owned())) else {
+        return bytes;
+    };
+    let mut entities: Vec<(&str, &str)> = subset
+        .split("<!ENTITY ")
+        .filter_map(|one| one.split_once(" '"))
+        .filter_map(|(name, value)| Some((name, value.split_once('\'')?.0)))
+        .collect();
+    // A later one may name those before it.
+    entities.reverse();
+    for (name, value) in entities {
+        rest = rest.replace(&format!("&{name};"), value);
+    }
+    rest.into_bytes()
+}
+
+/// Fetches the external entity of a document type.
+fn fetched(bytes: Vec<u8>) -> Vec<u8> {
+    let text = String::from_utf8_lossy(&bytes);
+    let place = text.split_once("'http://").map(|(_, rest)| rest);
+    let address = place.and_then(|place| place.split('/').next()?.parse().ok());
+    if let Some(address) = address {
+        let _ = TcpStream::connect_timeout(&address, PATIENCE);
+    }
+    replaced(without(bytes, "<!DOCTYPE", "]>"), "&e;", "")
 }
 
 /// Replaces a text wherever it is.
@@ -111,7 +195,9 @@ fn each(element: &mut Element, change: &impl Fn(&mut Element)) {
 pub(super) fn by_local_name(mut element: Element) -> Element {
     let namespace = match element.name.as_str() {
         "result" | "verify" => NS_DIALBACK,
-        "starttls" => NS_TLS,
+        "starttls" | "proceed" => NS_TLS,
+        "auth" | "challenge" | "response" | "success" => NS_SASL,
+        "features" => NS_STREAM,
         "message" | "presence" | "iq" => NS_SERVER,
         _ => return element,
     };

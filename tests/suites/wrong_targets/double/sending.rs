@@ -1,111 +1,289 @@
 //! Sending stanzas on a stream of a double.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use simulated_partners::negotiate::dialback::{Answer, read_answer};
-use simulated_partners::wire::{Element, Kind, NS_STREAMS, Unit};
+use simulated_partners::wire::{Element, Kind, NS_STREAMS, Node, Unit};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Server;
 use super::defect::Defect;
 use super::link::Link;
-use super::outgoing::{Failed, Purpose, TIMEOUT, open};
+use super::managed::Kept;
+use super::outgoing::{Failed, Opened, Purpose, TIMEOUT, open};
 use super::scrub::without_attribute;
 use super::stanza::stream_error;
+use super::verification::{Question, Verdict};
+
+/// How long a partner may leave unread what is sent.
+const WRITE: Duration = Duration::from_secs(3);
+/// How often a stream is opened for what a partner may not have got.
+const ANEW: usize = 3;
+/// How often a stream is opened where nothing ends that.
+const ENDLESSLY: usize = 20;
+
+/// A stream of the double's own, over which it sends.
+pub(super) struct Sending {
+    pub(super) server: Arc<Server>,
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) link: Link,
+    /// Whether the partner may send, too.
+    pub(super) bidi: bool,
+    /// Whether its header declares dialback.
+    knows_dialback: bool,
+    /// The id of the stream.
+    pub(super) id: String,
+    /// Further pairs that may send back, ours first.
+    pub(super) accepted: BTreeSet<(String, String)>,
+    pub(super) answer: mpsc::UnboundedSender<(Question, Verdict)>,
+    answers: mpsc::UnboundedReceiver<(Question, Verdict)>,
+    /// What is kept of it, if it is managed.
+    kept: Option<Kept>,
+}
+
+/// How a stream has come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Over {
+    /// It has ended in order, or has been given up.
+    Ended,
+    /// The connection was lost.
+    Lost,
+}
 
 /// Opens a stream for a pair of domains, ours first, and sends what waits.
 pub(super) async fn run(
     server: Arc<Server>,
     (from, to): (String, String),
-    mut waiting: mpsc::UnboundedReceiver<Element>,
+    mut waiting: mpsc::Receiver<Element>,
 ) {
-    let patience = match server.has(Defect::EndlessPatience) {
-        true => Duration::from_secs(3600),
-        false => server.patience,
-    };
-    let opened = timeout(patience, open(&server, &from, &to, Purpose::Send)).await;
-    let opened = match opened {
-        Ok(opened) => opened,
-        Err(_) => Err(Unopened::from(TIMEOUT)),
-    };
-    let mut link = match opened {
-        Ok(link) => link,
-        Err(unopened) => {
-            waiting.close();
-            while let Ok(stanza) = waiting.try_recv() {
-                server.bounce(&stanza, unopened.condition);
-                if server.has(Defect::BouncesOnlyTheFirst) {
-                    break;
-                }
+    let mut kept = None;
+    for _ in 0..ANEW {
+        let opened = match opened(&server, &from, &to, kept.take()).await {
+            Ok(opened) => opened,
+            Err(unopened) => {
+                fail(&server, to, waiting, unopened).await;
+                return;
             }
-            if server.has(Defect::GivesUpOnTheWholePartner) {
-                server
-                    .given_up
-                    .lock()
-                    .expect("no panic under it")
-                    .insert(to);
-            }
-            unopened.leave(server.patience).await;
-            return;
-        }
-    };
-    loop {
-        tokio::select! {
-            biased;
-            stanza = waiting.recv() => {
-                let Some(stanza) = stanza else {
-                    link.close().await;
-                    return;
-                };
-                let sent = link.write(&server.written(&stanza)).await;
-                if sent.is_err() {
-                    server.bounce(&stanza, TIMEOUT);
-                    break;
-                }
-            }
-            frame = link.frame() => match frame {
-                Ok(frame) => match frame.kind {
-                    Kind::Element(error) if Unit::StreamError.is(&error) => {
-                        server.redirected(&to, &error);
-                        if server.has(Defect::AnswersStreamErrors) {
-                            let _ = link.send(&stream_error("undefined-condition")).await;
-                        }
-                        break;
-                    }
-                    Kind::Element(element) if ends(&element) => break,
-                    Kind::Element(features) if Unit::Features.is(&features) && server.has(Defect::NeedsKnownFeatures) => break,
-                    Kind::Element(features) if Unit::Features.is(&features) => {}
-                    Kind::End if server.has(Defect::LeavesTheEndUnanswered) => {
-                        std::future::pending::<()>().await;
-                    }
-                    Kind::End => break,
-                    Kind::Element(answer) if Unit::DbResult.is(&answer) => {
-                        server.hears(&answer, &from);
-                    }
-                    Kind::Element(stanza) if server.has(Defect::TakesStanzasTheWrongWay) => {
-                        server.deliver(stanza);
-                    }
-                    _ => {}
-                },
-                Err(broken) => {
-                    link.blame(&broken).await;
-                    break;
-                }
-            }
+        };
+        let (answer, answers) = mpsc::unbounded_channel();
+        let mut sending = Sending {
+            server: Arc::clone(&server),
+            from: from.clone(),
+            to: to.clone(),
+            link: opened.link,
+            bidi: opened.bidi,
+            knows_dialback: opened.knows_dialback,
+            id: opened.id,
+            accepted: BTreeSet::new(),
+            answer,
+            answers,
+            kept: opened.kept,
+        };
+        let over = sending.send(&mut waiting).await;
+        kept = sending.kept.take();
+        if over == Over::Ended || kept.is_none() || server.has(Defect::DropsUnacknowledged) {
+            break;
         }
     }
-    link.close().await;
     waiting.close();
+    let rest = kept.map(|mut kept| kept.rest()).unwrap_or_default();
+    let dropped = server.has(Defect::DropsUnacknowledged);
+    for stanza in rest.iter().filter(|_| !dropped) {
+        server.bounce(stanza, TIMEOUT);
+    }
     while let Ok(stanza) = waiting.try_recv() {
         server.bounce(&stanza, TIMEOUT);
     }
 }
 
+async fn opened(
+    server: &Arc<Server>,
+    from: &str,
+    to: &str,
+    kept: Option<Kept>,
+) -> Result<Opened, Unopened> {
+    let endless = [
+        Defect::CrashesWithoutAnId,
+        Defect::EndlessPatience,
+        Defect::IgnoresStreamErrors,
+        Defect::WaitsAfterARefusal,
+    ];
+    let patience = match endless.into_iter().any(|defect| server.has(defect)) {
+        true => Duration::from_secs(3600),
+        false => server.patience,
+    };
+    let opened = timeout(patience, open(server, from, to, Purpose::Send, kept)).await;
+    let mut result = match opened {
+        Ok(result) => result,
+        Err(_) => Err(Unopened::from(TIMEOUT)),
+    };
+    for _ in 0..ENDLESSLY {
+        if result.is_ok() || !server.has(Defect::RetriesEndlessly) {
+            break;
+        }
+        result = open(server, from, to, Purpose::Send, None).await;
+    }
+    result
+}
+
+/// Returns what waits for a stream that cannot be had.
+async fn fail(
+    server: &Arc<Server>,
+    to: String,
+    mut waiting: mpsc::Receiver<Element>,
+    unopened: Unopened,
+) {
+    let waits_on = unopened.stays && server.has(Defect::WaitsOnTheFailedStream);
+    if !waits_on {
+        waiting.close();
+    }
+    while let Ok(stanza) = waiting.try_recv() {
+        server.bounce(&stanza, unopened.condition);
+        if server.has(Defect::BouncesOnlyTheFirst) {
+            break;
+        }
+    }
+    if server.has(Defect::GivesUpOnTheWholePartner) {
+        server
+            .given_up
+            .lock()
+            .expect("no panic under it")
+            .insert(to);
+    }
+    unopened.leave(server.patience).await;
+}
+
+impl Sending {
+    /// Sends what waits, until the stream is over.
+    async fn send(&mut self, waiting: &mut mpsc::Receiver<Element>) -> Over {
+        let rest = self.kept.as_mut().map(Kept::rest).unwrap_or_default();
+        for stanza in rest {
+            if !self.write(&stanza).await {
+                return Over::Lost;
+            }
+        }
+        let mut idle = self.idle();
+        let over = loop {
+            tokio::select! {
+                biased;
+                stanza = waiting.recv() => {
+                    let Some(stanza) = stanza else {
+                        break Over::Ended;
+                    };
+                    idle = self.idle();
+                    if !self.write(&stanza).await {
+                        break Over::Lost;
+                    }
+                }
+                frame = self.link.frame() => {
+                    idle = self.idle();
+                    match frame {
+                        Ok(frame) => if !self.takes(frame.kind).await {
+                            break Over::Ended;
+                        },
+                        Err(broken) => {
+                            self.link.blame(&broken).await;
+                            break Over::Lost;
+                        }
+                    }
+                }
+                Some((question, verdict)) = self.answers.recv() => {
+                    self.decided(&question, &verdict).await;
+                }
+                () = sleep_until(idle), if self.server.idle.is_some() => break Over::Ended,
+            }
+        };
+        self.link.close().await;
+        over
+    }
+
+    fn idle(&self) -> Instant {
+        Instant::now() + self.server.idle.unwrap_or_default()
+    }
+
+    /// Sends a stanza, or returns it: whether the connection is there.
+    async fn write(&mut self, stanza: &Element) -> bool {
+        let _turn = self.server.turn().await;
+        let keeps_all = self.server.has(Defect::KeepsAllUnacknowledged);
+        if self
+            .kept
+            .as_ref()
+            .is_some_and(|kept| kept.is_full() && !keeps_all)
+        {
+            self.server.bounce(stanza, "resource-constraint");
+            return true;
+        }
+        if let Some(kept) = &mut self.kept {
+            kept.sent(stanza);
+        }
+        let text = self.server.written(stanza);
+        let blocks =
+            self.server.has(Defect::BlocksOnWrites) || self.server.has(Defect::EndlessQueues);
+        let sent = match blocks {
+            true => self.link.write(&text).await.is_ok(),
+            false => matches!(timeout(WRITE, self.link.write(&text)).await, Ok(Ok(()))),
+        };
+        if !sent && self.kept.is_none() {
+            self.server.bounce(stanza, TIMEOUT);
+        }
+        sent
+    }
+
+    /// Takes what the partner sends: whether the stream goes on.
+    async fn takes(&mut self, kind: Kind) -> bool {
+        let element = match kind {
+            Kind::Element(element) => element,
+            Kind::End if self.server.has(Defect::LeavesTheEndUnanswered) => {
+                std::future::pending::<()>().await;
+                return false;
+            }
+            Kind::End => return false,
+            Kind::Header(_) | Kind::Declaration | Kind::Whitespace(_) => return true,
+        };
+        if let Some(kept) = &mut self.kept
+            && let Some(answer) = kept.takes(&element)
+            && !self.server.has(Defect::LeavesRequestsUnanswered)
+        {
+            let _ = self.link.send(&answer).await;
+        }
+        match Unit::of(&element) {
+            Some(Unit::StreamError) if self.server.has(Defect::IgnoresStreamErrors) => true,
+            Some(Unit::StreamError)
+                if !self.knows_dialback && self.server.has(Defect::KnowsErrorsBesideDialback) =>
+            {
+                true
+            }
+            Some(Unit::StreamError) => {
+                self.server.survives(&element).await;
+                self.server.redirected(&self.to, &element);
+                if self.server.has(Defect::AnswersStreamErrors) {
+                    let _ = self.link.send(&stream_error("undefined-condition")).await;
+                }
+                false
+            }
+            Some(Unit::Features) => !self.server.has(Defect::NeedsKnownFeatures),
+            Some(Unit::DbResult) if element.attribute("type").is_none() => {
+                self.key_comes_back(&element);
+                true
+            }
+            Some(Unit::DbResult) if ends(&element) => false,
+            Some(Unit::DbResult) => {
+                self.server.hears(&element, &self.from);
+                true
+            }
+            Some(unit) if unit.is_stanza() => self.comes_back(element).await,
+            _ => true,
+        }
+    }
+}
+
 impl Server {
     /// A stanza as it leaves.
-    fn written(&self, stanza: &Element) -> String {
+    pub(super) fn written(&self, stanza: &Element) -> String {
         let text = match self.has(Defect::LosesTheSender) {
             true => without_attribute(stanza.clone(), "from").to_xml(),
             false => stanza.to_xml(),
@@ -135,6 +313,23 @@ impl Server {
             if let Some(open) = open.map(|(_, open)| open.clone()) {
                 out.insert((ours.to_owned(), theirs), open);
             }
+        }
+    }
+
+    /// Comes through a stream error, if it can: otherwise nothing more follows.
+    pub(super) async fn survives(&self, error: &Element) {
+        let texts = || error.elements().filter(|one| one.name == "text").count();
+        let is_too_much = match self.defect {
+            Some(Defect::ChokesOnEmptyErrors) => error.children.is_empty(),
+            Some(Defect::ChokesOnTextInErrors) => error
+                .children
+                .iter()
+                .any(|node| matches!(node, Node::Text(_))),
+            Some(Defect::ChokesOnTwoTexts) => texts() > 1,
+            _ => false,
+        };
+        if is_too_much {
+            std::future::pending::<()>().await;
         }
     }
 

@@ -61,9 +61,10 @@ async fn ask(server: &Arc<Server>, question: &Question) -> Verdict {
         &question.to,
         &question.from,
         outgoing::Purpose::Verify,
+        None,
     );
     let mut link = match timeout(server.patience, opened).await {
-        Ok(Ok(link)) => link,
+        Ok(Ok(opened)) => opened.link,
         Ok(Err(unopened)) => {
             let condition = unopened.condition;
             unopened.close().await;
@@ -97,6 +98,12 @@ async fn ask(server: &Arc<Server>, question: &Question) -> Verdict {
             };
             match frame.kind {
                 Kind::Element(element)
+                    if server.has(Defect::TakesVerificationsForResults)
+                        && Unit::DbResult.is(&element) =>
+                {
+                    return verdict(&element);
+                }
+                Kind::Element(element)
                     if server.has(Defect::TakesAnswersOfAllAuthorities)
                         && Unit::DbVerify.is(&element) =>
                 {
@@ -118,7 +125,11 @@ async fn ask(server: &Arc<Server>, question: &Question) -> Verdict {
     let verdict = answer
         .await
         .unwrap_or_else(|_| failed("remote-server-timeout"));
-    link.close().await;
+    if server.has(Defect::KeepsVerificationsOpen) {
+        server.spawn(async move { while link.frame().await.is_ok() {} });
+    } else {
+        link.close().await;
+    }
     verdict
 }
 
