@@ -17,6 +17,8 @@ pub mod event;
 #[doc(hidden)]
 pub mod inner;
 #[doc(hidden)]
+pub mod line;
+#[doc(hidden)]
 pub mod nearest;
 #[doc(hidden)]
 pub mod negotiate;

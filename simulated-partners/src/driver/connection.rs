@@ -3,7 +3,6 @@
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
@@ -13,8 +12,10 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::outbox::{Outbox, Step};
 use super::recorder::Overflow;
+use super::released::Released;
 use super::settle::{Ahead, Requests};
 use super::socket::{Handshake, Socket, Tcp};
+use super::traffic::{Traffic, traffic};
 use super::{FAREWELL, Shared};
 use crate::board::Snapshot;
 use crate::event::{ConnectionId, Party, TlsSignal};
@@ -101,6 +102,7 @@ pub(super) async fn run(
         connection,
         requests,
     } = opened;
+    let began = Instant::now();
     let (answers, decided) = mpsc::unbounded_channel();
     let mut board = shared.board.subscribe();
     // Signals that are already raised must be handled, too.
@@ -123,6 +125,13 @@ pub(super) async fn run(
         stopping: false,
     };
     connection.converse(shared.stop.clone()).await;
+    if connection.is_wanted()
+        && let Some(releases) = &shared.releases
+        && let Some(released) = Released::of(connection.machine, connection.socket, began)
+    {
+        // Whoever wanted it may have gone.
+        let _ = releases.send(released);
+    }
 }
 
 impl Connection<'_> {
@@ -197,7 +206,16 @@ impl Connection<'_> {
             if self.take(input, &mut stop).await == Flow::Over {
                 return;
             }
+            if self.is_wanted() {
+                return self.drain(&mut stop).await;
+            }
         }
+    }
+
+    /// Whether it is handed over from here on.
+    fn is_wanted(&self) -> bool {
+        let established = self.machine.state() == State::Established;
+        established && self.shared.releases.is_some() && !self.stopping
     }
 
     /// From here on, time is limited.
@@ -421,36 +439,6 @@ impl Connection<'_> {
             Some(Err(_)) => Input::Deadline,
         }
     }
-}
-
-/// What happened between socket and machine.
-enum Traffic {
-    Read(io::Result<usize>),
-    Step(Step),
-}
-
-/// Writes pending output, and reads meanwhile. Cancel-safe.
-async fn traffic(
-    outbox: &mut Outbox,
-    socket: &mut Socket,
-    buffer: &mut [u8],
-    reads: bool,
-) -> Traffic {
-    // The one served last goes first, so that neither starves.
-    let reads_first = reads && outbox.takes_turns();
-    poll_fn(|cx| {
-        if reads_first && let Poll::Ready(read) = socket.poll_read(cx, buffer) {
-            return Poll::Ready(Traffic::Read(read));
-        }
-        if let Poll::Ready(Some(step)) = outbox.poll_next(cx, socket) {
-            return Poll::Ready(Traffic::Step(step));
-        }
-        if reads && !reads_first {
-            return socket.poll_read(cx, buffer).map(Traffic::Read);
-        }
-        Poll::Pending
-    })
-    .await
 }
 
 /// What a connection is going to do by itself.

@@ -10,9 +10,11 @@ mod listener;
 mod outbox;
 mod place;
 mod recorder;
+mod released;
 mod settle;
 mod socket;
 mod taken;
+mod traffic;
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +46,7 @@ use listener::Listener;
 pub use place::Place;
 use place::reserve;
 use recorder::Recorder;
+pub use released::{Over, Released};
 pub use settle::Ahead;
 use settle::Readers;
 
@@ -138,6 +141,8 @@ struct Shared {
     client_tls: Arc<ClientConfig>,
     recorder: Recorder,
     readers: Readers,
+    /// Takes connections as soon as they are authenticated.
+    releases: Option<mpsc::UnboundedSender<Released>>,
     slots: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
     runtime: Handle,
@@ -221,6 +226,25 @@ impl Partner {
     /// # Errors
     /// When it cannot listen, or supports no TLS version.
     pub async fn start(setup: PartnerSetup) -> io::Result<Self> {
+        Self::start_with(setup, None).await
+    }
+
+    /// Starts a partner that hands each connection over as soon as stanzas may pass on it.
+    ///
+    /// # Errors
+    /// As [`Partner::start`].
+    pub async fn start_releasing(
+        setup: PartnerSetup,
+    ) -> io::Result<(Self, mpsc::UnboundedReceiver<Released>)> {
+        let (releases, released) = mpsc::unbounded_channel();
+        let partner = Self::start_with(setup, Some(releases)).await?;
+        Ok((partner, released))
+    }
+
+    async fn start_with(
+        setup: PartnerSetup,
+        releases: Option<mpsc::UnboundedSender<Released>>,
+    ) -> io::Result<Self> {
         let offer = &setup.persona.offer;
         let identity = setup.identity.as_ref();
         let (tls_options, versions) = (&setup.tls, &offer.tls_versions);
@@ -265,6 +289,7 @@ impl Partner {
             client_tls,
             recorder,
             readers: Readers::default(),
+            releases,
             slots: Arc::new(Semaphore::new(setup.connections.clamp(1, MOST_CONNECTIONS))),
             stop: stopped,
             runtime: Handle::current(),

@@ -4,9 +4,11 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tokio::io::AsyncWrite as _;
 use tokio::time::Instant;
 
 use super::socket::Socket;
@@ -268,7 +270,7 @@ impl Outbox {
                 };
             }
             let rest = &self.chunk[self.written..self.segment_end];
-            let count = ready!(socket.poll_write(cx, rest))?;
+            let count = ready!(Pin::new(&mut *socket).poll_write(cx, rest))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -276,13 +278,13 @@ impl Outbox {
             self.needs_flush = true;
             self.progress = Instant::now();
             if self.written == self.segment_end && self.written < self.chunk.len() {
-                ready!(socket.poll_flush(cx))?;
+                ready!(Pin::new(&mut *socket).poll_flush(cx))?;
                 self.needs_flush = false;
                 return Poll::Ready(Ok(true));
             }
         }
         if self.needs_flush {
-            ready!(socket.poll_flush(cx))?;
+            ready!(Pin::new(&mut *socket).poll_flush(cx))?;
             self.needs_flush = false;
             self.progress = Instant::now();
         }

@@ -22,6 +22,7 @@ use crate::wire::{Element, Kind, NS_SERVER};
 
 mod failing;
 mod reactions;
+mod releasing;
 
 static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new(7));
 

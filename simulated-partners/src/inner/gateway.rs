@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::error::InnerError;
 use super::link::{Content, Inner};
 use super::opening::{Opening, tcp, unexpected};
+use crate::line::Line;
 use crate::pki::Identity;
 use crate::tls;
 use crate::wire::{Element, Kind, NS_DIALBACK, NS_SERVER, NS_STREAM, Unit};
@@ -29,6 +32,35 @@ pub async fn connect(
     roots: &Arc<RootCertStore>,
     domain: &str,
 ) -> Result<Inner, InnerError> {
+    let opening = opened(address, server_name, identity, roots, domain).await?;
+    Ok(Inner::start(opening, Content::Server))
+}
+
+/// A link on which no stanza is parsed.
+pub type OpenLine = Line<TlsStream<TcpStream>>;
+
+/// The same as [`connect`] for many stanzas.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn line(
+    address: SocketAddr,
+    server_name: &str,
+    identity: &Arc<Identity>,
+    roots: &Arc<RootCertStore>,
+    domain: &str,
+) -> Result<OpenLine, InnerError> {
+    let opening = opened(address, server_name, identity, roots, domain).await?;
+    Ok(Line::new(opening.stream, opening.framer.pending()))
+}
+
+async fn opened(
+    address: SocketAddr,
+    server_name: &str,
+    identity: &Arc<Identity>,
+    roots: &Arc<RootCertStore>,
+    domain: &str,
+) -> Result<Opening<TlsStream<TcpStream>>, InnerError> {
     let name = ServerName::try_from(server_name.to_owned())
         .map_err(|_| InnerError::ServerName(server_name.to_owned()))?;
     let config = ClientConfig::builder_with_provider(tls::provider())
@@ -55,5 +87,5 @@ pub async fn connect(
     if !Unit::Features.is(&features) {
         return Err(unexpected("stream features", &Kind::Element(features)));
     }
-    Ok(Inner::start(opening, Content::Server))
+    Ok(opening)
 }

@@ -185,6 +185,22 @@ impl Machine {
         self.state
     }
 
+    /// Takes out the bytes that were received and are no whole unit yet. From here on somebody else reads the
+    /// stream, and passes whole units in.
+    pub fn take_unread(&mut self) -> Vec<u8> {
+        self.framer.take_pending()
+    }
+
+    /// What kind of connection it has.
+    pub fn kind(&self) -> ConnectionKind {
+        self.purpose.kind()
+    }
+
+    /// How the connection was authenticated, once it is.
+    pub fn established(&self) -> Option<Method> {
+        self.established
+    }
+
     /// Handles an input and returns actions, in order.
     pub fn handle(&mut self, input: Input<'_>) -> Vec<Action> {
         if self.state != State::Ended {

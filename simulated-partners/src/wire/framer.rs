@@ -124,6 +124,12 @@ impl Framer {
         &self.buffer
     }
 
+    /// Takes out the bytes that are not yet part of a unit.
+    pub(crate) fn take_pending(&mut self) -> Vec<u8> {
+        self.scanner.forget();
+        self.buffer.split().to_vec()
+    }
+
     /// Discards the old stream and expects a new header (RFC 6120 §4.3.3). Pending bytes stay, and so
     /// does an error.
     pub fn restart(&mut self) {

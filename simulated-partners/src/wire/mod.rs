@@ -5,6 +5,7 @@
 
 mod character;
 mod condition;
+mod cutter;
 mod element;
 mod framer;
 mod parse;
@@ -18,6 +19,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use cutter::{Cut, Cutter};
 pub use element::{Attribute, Element, Node};
 pub use framer::{Frame, Framer, Kind, Limits};
 pub use rule::WireError;

@@ -89,6 +89,22 @@ impl Scanner {
         }
     }
 
+    /// A scanner before the first unit after the header.
+    pub(super) fn behind_header() -> Self {
+        Self {
+            phase: Phase::Stream,
+            ..Self::new()
+        }
+    }
+
+    /// Forgets the unit that it has begun, whose bytes somebody else takes.
+    pub(super) fn forget(&mut self) {
+        *self = Self {
+            phase: self.phase,
+            ..Self::new()
+        };
+    }
+
     /// Looks for the end of the unit that begins at `bytes[0]`, and returns its length.
     ///
     /// Later calls must pass the same bytes and may pass more.
