@@ -41,6 +41,8 @@ pub mod doctor;
 pub mod embed;
 pub mod lab;
 #[doc(hidden)]
+pub mod load;
+#[doc(hidden)]
 pub mod report;
 #[doc(hidden)]
 pub mod resources;

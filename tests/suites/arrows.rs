@@ -113,7 +113,7 @@ const FLOORS: [(&str, &[&[&str]]); 6] = [
         &[
             &["cause", "lab", "resources", "transcript"],
             &["baseline", "coverage", "subject"],
-            &["report", "runner"],
+            &["load", "report", "runner"],
             &["doctor"],
             &["cli"],
             &["embed"],
@@ -127,7 +127,7 @@ const FLOORS: [(&str, &[&[&str]]); 6] = [
             &["reaction"],
             &["persona"],
             &["pki"],
-            &["tls"],
+            &["line", "tls"],
             &["inner", "probe", "stream"],
             &["driver"],
             &["testing"],

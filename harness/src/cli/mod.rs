@@ -21,6 +21,7 @@ mod init;
 mod json_file;
 mod judging;
 mod list;
+mod load;
 mod logging;
 mod merge;
 mod out;
@@ -97,6 +98,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Run a simulated partner, to try your own server against it
     Serve(serve::Args),
+    /// Put a load on a target: many partners, many stanzas, and what becomes of them
+    Load(load::Args),
     /// Write the report of an earlier run again: HTML, JUnit and Markdown
     Report(report::Args),
     /// Show what differs between two reports
@@ -201,6 +204,7 @@ fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Coverage(args)) => coverage::command(&args),
         Some(Command::Doctor(args)) => doctor::command(&args),
         Some(Command::Serve(args)) => serve::command(&args),
+        Some(Command::Load(args)) => load::command(&args),
         Some(Command::Report(args)) => report::command(&args),
         Some(Command::Diff(args)) => diff::command(&args),
         Some(Command::Merge(args)) => merge::command(&args),

@@ -386,7 +386,7 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
 }
 
 /// Seconds, or a number with a unit.
-fn budget(text: &str) -> Result<Duration, String> {
+pub(super) fn budget(text: &str) -> Result<Duration, String> {
     let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
     let with_unit = units
         .iter()

@@ -4,6 +4,7 @@ pub mod built_in;
 mod call;
 pub mod inner_side;
 mod inside;
+pub(crate) mod own_process;
 pub mod port;
 mod process;
 pub mod reference;
