@@ -262,30 +262,42 @@ impl Reader {
         self.scopes.push(declarations);
         self.depth += 1;
         let mut borrowed = BTreeSet::new();
-        let mut resolve = |prefix: Prefix| -> Result<String, ReadError> {
-            let (namespace, level) = self.scopes.resolve(&prefix).ok_or(ReadError::Malformed)?;
-            let namespace = namespace.to_owned();
+        let mut resolve = |prefix: &Prefix| -> Result<&str, ReadError> {
+            let (namespace, level) = self.scopes.resolve(prefix).ok_or(ReadError::Malformed)?;
             if level == 0 && prefix.is_some() {
-                borrowed.insert(prefix);
+                borrowed.insert(prefix.clone());
             }
             Ok(namespace)
         };
-        let mut element = Element {
-            namespace: resolve(prefix)?,
+        let namespace = resolve(&prefix)?;
+        let spaces = attributes.iter().map(|(prefix, ..)| match prefix {
+            Some(_) => resolve(prefix),
+            None => Ok(""),
+        });
+        let spaces = spaces.collect::<Result<Vec<&str>, ReadError>>()?;
+        let names = spaces.iter().zip(&attributes);
+        let mut names: Vec<_> = names.map(|(space, (_, name, _))| (*space, name)).collect();
+        names.sort_unstable();
+        if names.windows(2).any(|two| two[0] == two[1]) {
+            return Err(ReadError::Malformed);
+        }
+        if let Open::Stanza {
+            borrowed: known, ..
+        } = &mut self.open
+        {
+            known.extend(borrowed);
+            return Ok(None);
+        }
+        let spaces: Vec<String> = spaces.into_iter().map(str::to_owned).collect();
+        let attributes = spaces.into_iter().zip(attributes);
+        let element = Element {
+            namespace: namespace.to_owned(),
             name,
+            attributes: attributes
+                .map(|(space, (_, name, value))| (space, name, value))
+                .collect(),
             ..Element::default()
         };
-        let mut seen = BTreeSet::new();
-        for (prefix, name, value) in attributes {
-            let namespace = match prefix {
-                Some(_) => resolve(prefix)?,
-                None => String::new(),
-            };
-            if !seen.insert((namespace.clone(), name.clone())) {
-                return Err(ReadError::Malformed);
-            }
-            element.attributes.push((namespace, name, value));
-        }
         match (self.depth, &mut self.open) {
             (1, _) => {
                 let content_namespace = self
@@ -318,12 +330,8 @@ impl Reader {
                 }
                 path.push(element);
             }
-            (
-                _,
-                Open::Stanza {
-                    borrowed: known, ..
-                },
-            ) => known.extend(borrowed),
+            // Nothing inside is kept.
+            (_, Open::Stanza { .. }) => {}
         }
         Ok(None)
     }
