@@ -45,6 +45,9 @@ impl Domain {
         if text.is_empty() {
             return Err(DomainError::Empty);
         }
+        if is_normal(text) {
+            return Ok(Self(text.to_owned()));
+        }
         // The mapping never shortens a longer text to a legal name.
         if text.len() > 2048 {
             return Err(DomainError::Invalid);
@@ -55,14 +58,7 @@ impl Domain {
         if without_brackets(text).parse::<IpAddr>().is_ok() {
             return Err(DomainError::IpAddress);
         }
-        let ascii = Uts46::new()
-            .to_ascii(
-                text.as_bytes(),
-                AsciiDenyList::STD3,
-                Hyphens::Check,
-                DnsLength::Verify,
-            )
-            .map_err(|_| DomainError::Invalid)?;
+        let ascii = mapped(text)?;
         // The mapping folds full-width digits and dots, so an address may only show up now.
         if ascii.parse::<Ipv4Addr>().is_ok() {
             return Err(DomainError::IpAddress);
@@ -99,6 +95,35 @@ impl Domain {
     pub fn server_name(&self) -> ServerName<'static> {
         ServerName::try_from(self.0.clone()).expect("a domain is a DNS name")
     }
+}
+
+/// The form of a domain name by the rules for internationalized ones.
+fn mapped(text: &str) -> Result<Cow<'_, str>, DomainError> {
+    Uts46::new()
+        .to_ascii(
+            text.as_bytes(),
+            AsciiDenyList::STD3,
+            Hyphens::Check,
+            DnsLength::Verify,
+        )
+        .map_err(|_| DomainError::Invalid)
+}
+
+/// Whether a text is a domain name that the rules leave as it is, as most are: letters and digits in lower case, and
+/// not what an A-label, a number or an address may be.
+fn is_normal(text: &str) -> bool {
+    let is_label = |label: &str| {
+        let bytes = label.as_bytes();
+        let plain = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        (1..=63).contains(&bytes.len())
+            && bytes.iter().all(plain)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && bytes.get(2..4) != Some(b"--")
+    };
+    let last = text.rsplit('.').next().unwrap_or_default();
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit());
+    text.len() <= 253 && !is_number && text.split('.').all(is_label)
 }
 
 fn without_brackets(text: &str) -> &str {
@@ -217,6 +242,18 @@ mod tests {
         ] {
             let domain = Domain::parse(text).expect("a domain");
             assert_eq!(domain.in_addresses(), form, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        /// What needs no rules is what the rules make of it.
+        #[test]
+        fn a_normal_text_is_its_own_form(text in "[a-z0-9.-]{1,70}") {
+            if is_normal(&text) {
+                let form = mapped(&text).map(Cow::into_owned);
+                proptest::prop_assert_eq!(form.as_ref(), Ok(&text));
+                proptest::prop_assert!(text.parse::<IpAddr>().is_err());
+            }
         }
     }
 
