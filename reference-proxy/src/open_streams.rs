@@ -34,7 +34,7 @@ pub(crate) struct Session {
     /// How many stanzas of the partner's have been handled.
     pub(crate) handled: u32,
     /// What the partner has not acknowledged.
-    pub(crate) unacknowledged: Unacknowledged<(Pair, Queued)>,
+    pub(crate) unacknowledged: Unacknowledged<(Arc<Pair>, Queued)>,
 }
 
 /// A pair whose stanzas a stream takes out of their queue, until it says how that ended.

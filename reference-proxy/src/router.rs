@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc::error::SendError;
+use tokio::sync::mpsc::error::{SendError, TrySendError};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
@@ -132,7 +132,7 @@ impl Router {
     /// partner, so that the configuration bounds the number of queues.
     pub(crate) fn enqueue(&self, pair: &Pair, queued: Queued, now: Instant) -> Placed {
         let mut tables = self.tables();
-        let route = tables.routes.entry(pair.clone()).or_default();
+        let route = tables.route(pair);
         if let Some(Pause { until, error, why }) = &route.pause
             && now < *until
         {
@@ -197,13 +197,23 @@ impl Router {
             .collect()
     }
 
-    /// Takes the first stanza out of the pair's queue.
-    pub(crate) fn take(&self, pair: &Pair) -> Option<Queued> {
+    /// Takes the first stanzas out of the pair's queue: so many, and another one as long as they are fewer bytes.
+    pub(crate) fn take(&self, pair: &Pair, most: usize, bytes: usize) -> Vec<Queued> {
+        let mut taken = Vec::new();
         let mut tables = self.tables();
-        let route = tables.routes.get_mut(pair)?;
-        let queued = route.waiting.pop_front()?;
-        route.bytes -= queued.stanza.bytes.len();
-        Some(queued)
+        let Some(route) = tables.routes.get_mut(pair) else {
+            return taken;
+        };
+        let mut size = 0;
+        while taken.len() < most
+            && size < bytes
+            && let Some(queued) = route.waiting.pop_front()
+        {
+            size += queued.stanza.bytes.len();
+            taken.push(queued);
+        }
+        route.bytes -= size;
+        taken
     }
 
     /// Forgets earlier failures: the pair's stream is open.
@@ -338,6 +348,18 @@ impl Router {
         self.tables().gateways.remove(&id);
     }
 
+    /// Passes a stanza to the gateway of a served domain, if that is there and its queue has room. Returns the stanza
+    /// otherwise.
+    pub(crate) fn try_deliver(&self, domain: &Domain, stanza: Stanza) -> Option<Stanza> {
+        let stanza = self.trials.take(stanza)?;
+        let tables = self.tables();
+        let Some((_, gateway)) = tables.gateway(domain, None) else {
+            return Some(stanza);
+        };
+        let sent = gateway.queue.try_send(stanza);
+        sent.err().map(TrySendError::into_inner)
+    }
+
     /// Passes a stanza to the gateway of a served domain, waiting for its queue. Returns the stanza
     /// if no gateway accepts it.
     pub(crate) async fn deliver(&self, domain: &Domain, stanza: Stanza) -> Result<(), Stanza> {
@@ -377,22 +399,41 @@ impl Router {
         }
     }
 
-    /// The preferred gateway, or else the latest for the domain, or else the latest for all.
     fn gateway(
         &self,
         domain: &Domain,
         preferred: Option<GatewayId>,
     ) -> Option<(GatewayId, mpsc::Sender<Stanza>)> {
         let tables = self.tables();
+        let (id, gateway) = tables.gateway(domain, preferred)?;
+        Some((id, gateway.queue.clone()))
+    }
+}
+
+impl Tables {
+    fn route(&mut self, pair: &Pair) -> &mut Route {
+        // Most are there, and a pair is not copied to look for it.
+        if !self.routes.contains_key(pair) {
+            self.routes.insert(pair.clone(), Route::default());
+        }
+        self.routes.get_mut(pair).expect("it is there now")
+    }
+
+    /// The preferred gateway, or else the latest for the domain, or else the latest for all.
+    fn gateway(
+        &self,
+        domain: &Domain,
+        preferred: Option<GatewayId>,
+    ) -> Option<(GatewayId, &Gateway)> {
         let latest = |fits: &dyn Fn(&Serves) -> bool| {
-            let mut gateways = tables.gateways.iter().rev();
+            let mut gateways = self.gateways.iter().rev();
             gateways.find(|(_, gateway)| fits(&gateway.serves))
         };
         preferred
-            .and_then(|id| tables.gateways.get_key_value(&id))
+            .and_then(|id| self.gateways.get_key_value(&id))
             .or_else(|| latest(&|serves| serves.names(domain)))
             .or_else(|| latest(&|serves| *serves == Serves::All))
-            .map(|(id, gateway)| (*id, gateway.queue.clone()))
+            .map(|(id, gateway)| (*id, gateway))
     }
 }
 

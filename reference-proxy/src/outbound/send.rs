@@ -83,15 +83,21 @@ fn start(context: &Arc<Context>, pair: &Pair) {
 
 /// Passes a partner's stanza to the gateway. Without a gateway, the sender gets an error on a stream of
 /// this side.
-///
+pub(crate) async fn deliver(context: &Arc<Context>, pair: &Pair, stanza: Stanza) {
+    passes(&context.newest(), &stanza);
+    // Most gateways have room.
+    if let Some(stanza) = context.router.try_deliver(&pair.to, stanza) {
+        wait_to_deliver(context, pair, stanza).await;
+    }
+}
+
 /// Boxed, because a stream may be both where a stanza comes from and where its error goes.
-pub(crate) fn deliver<'a>(
+fn wait_to_deliver<'a>(
     context: &'a Arc<Context>,
     pair: &'a Pair,
     stanza: Stanza,
 ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
     Box::pin(async move {
-        passes(&context.newest(), &stanza);
         if let Err(stanza) = context.router.deliver(&pair.to, stanza).await {
             unclaimed(context, pair, &stanza, "no gateway is there for it").await;
         }

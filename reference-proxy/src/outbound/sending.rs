@@ -35,7 +35,7 @@ pub(crate) struct Sending {
 }
 
 /// A stanza that was taken out of the pair's queue.
-pub(crate) type Sent = (Pair, Queued);
+pub(crate) type Sent = (Arc<Pair>, Queued);
 
 #[derive(Default)]
 struct Managed {
@@ -138,7 +138,7 @@ impl Sending {
         let again: Vec<Sent> = managed.unacknowledged.drain().collect();
         for (pair, queued) in again.into_iter().rev() {
             self.context.router.put_back(&pair, queued);
-            if !self.pairs.contains_key(&pair) {
+            if !self.pairs.contains_key(&*pair) {
                 attend_if_waiting(&self.context, &pair);
             }
         }
@@ -160,16 +160,21 @@ impl Sending {
         passengers
     }
 
-    /// Whether another stanza may wait for its acknowledgement.
-    fn has_room(&self) -> bool {
+    /// How many stanzas more may wait for their acknowledgement, and how many bytes.
+    fn room(&self) -> (usize, usize) {
         let limits = &self.context.config.settings.limits;
-        self.managed.as_ref().is_none_or(|managed| {
-            let sizes = managed.unacknowledged.iter();
-            let sizes = sizes.map(|(_, queued)| queued.stanza.bytes.len());
-            let (count, bytes) =
-                sizes.fold((0, 0), |(count, bytes), size| (count + 1, bytes + size));
-            count < limits.queue_stanzas && bytes < limits.queue_bytes
-        })
+        self.managed
+            .as_ref()
+            .map_or((usize::MAX, usize::MAX), |managed| {
+                let sizes = managed.unacknowledged.iter();
+                let sizes = sizes.map(|(_, queued)| queued.stanza.bytes.len());
+                let (count, bytes) =
+                    sizes.fold((0, 0), |(count, bytes), size| (count + 1, bytes + size));
+                (
+                    limits.queue_stanzas.saturating_sub(count),
+                    limits.queue_bytes.saturating_sub(bytes),
+                )
+            })
     }
 
     /// The signal that a stanza waits.
@@ -191,24 +196,22 @@ impl Sending {
             .cloned()
             .collect();
         let mut bytes = Vec::new();
+        let mut too_large = Vec::new();
         for pair in order {
-            while bytes.len() < BATCH
-                && self.has_room()
-                && let Some(queued) = self.context.router.take(&pair)
-            {
+            let (most, room) = self.room();
+            let room = room.min(BATCH.saturating_sub(bytes.len()));
+            let taken = self.context.router.take(&pair, most, room);
+            let pair = Arc::new(pair);
+            for queued in taken {
                 if queued.stanza.bytes.len() > self.largest_stanza {
-                    let (error, text) = (
-                        StanzaError::PolicyViolation,
-                        "larger than the partner takes",
-                    );
-                    return_to_sender(&self.context, &pair, queued, error, text).await;
+                    too_large.push((Arc::clone(&pair), queued));
                     continue;
                 }
                 bytes.extend_from_slice(&queued.stanza.bytes);
-                if let Some(carried) = self.pairs.get_mut(&pair) {
+                if let Some(carried) = self.pairs.get_mut(&*pair) {
                     carried.any = true;
                 }
-                let sent = (pair.clone(), queued);
+                let sent = (Arc::clone(&pair), queued);
                 match &mut self.managed {
                     Some(managed) => managed.unacknowledged.push(sent),
                     None => self.under_way.push(sent),
@@ -224,6 +227,11 @@ impl Sending {
             bytes.extend_from_slice(Management::Request.text().as_bytes());
         }
         connection.queue(&bytes);
+        for (pair, queued) in too_large {
+            let error = StanzaError::PolicyViolation;
+            let text = "larger than the partner takes";
+            return_to_sender(&self.context, &pair, queued, error, text).await;
+        }
         any
     }
 
