@@ -26,6 +26,8 @@ use crate::xml::{Element, Frame, Kind, ReadError, Skipped, Stanza};
 /// How long a gateway that does not pause is read on before the proxy's closing tag, and how long any
 /// is after it.
 const FAREWELL: Duration = Duration::from_millis(500);
+/// How many frames are taken before anything else gets its turn.
+const AT_ONCE: usize = 32;
 /// What counts as a pause. It is waited for because nothing that comes later can be answered.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -105,7 +107,19 @@ impl Gateway {
         broken: &Notify,
     ) -> Ending {
         let mut changes = self.context.changes();
+        let mut at_once = 0;
         loop {
+            // What has arrived needs no waiting, but all else gets its turn, too.
+            if at_once < AT_ONCE
+                && let Some(frame) = incoming.buffered().transpose()
+            {
+                at_once += 1;
+                if let Err(ending) = self.take(frame).await {
+                    return ending;
+                }
+                continue;
+            }
+            at_once = 0;
             let frame = tokio::select! {
                 frame = incoming.next() => frame,
                 () = changes.next() => {

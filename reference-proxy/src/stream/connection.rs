@@ -116,7 +116,7 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
     }
 
     /// The next frame, if it has arrived already.
-    fn buffered(&mut self) -> Result<Option<Frame>, Lost> {
+    pub(crate) fn buffered(&mut self) -> Result<Option<Frame>, Lost> {
         let mut input = &self.buffer[..];
         let frame = self.reader.read(&mut input);
         let taken = self.buffer.len() - input.len();
