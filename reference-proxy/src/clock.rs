@@ -99,24 +99,24 @@ impl Clock {
     ///
     /// # Errors
     /// `Elapsed` if the time is up first.
-    pub async fn timeout<T>(
+    pub fn timeout<T, F: Future<Output = T>>(
         &self,
         patience: Duration,
-        future: impl Future<Output = T>,
-    ) -> Result<T, Elapsed> {
-        self.timeout_at(self.now() + patience, future).await
+        future: F,
+    ) -> impl Future<Output = Result<T, Elapsed>> {
+        self.timeout_at(self.now() + patience, future)
     }
 
     /// Waits for a future until then.
     ///
     /// # Errors
     /// `Elapsed` if the time is up first.
-    pub async fn timeout_at<T>(
+    pub fn timeout_at<T, F: Future<Output = T>>(
         &self,
         deadline: Instant,
-        future: impl Future<Output = T>,
-    ) -> Result<T, Elapsed> {
-        self.wait(deadline, true, future).await
+        future: F,
+    ) -> impl Future<Output = Result<T, Elapsed>> {
+        self.wait(deadline, true, future)
     }
 
     /// The same for something that nobody waits for: a clock is not moved by hand for it.

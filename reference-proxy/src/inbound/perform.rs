@@ -70,7 +70,8 @@ impl Serving {
                 } => self.verify(pair, stream_id, key),
                 Action::StartTls { own, request } => {
                     self.flush(&mut text).await?;
-                    self.secure(&own, &request).await?;
+                    // It is over soon, and would make each connection larger for as long as that lasts.
+                    Box::pin(self.secure(&own, &request)).await?;
                 }
             }
         }

@@ -218,13 +218,13 @@ impl Serving {
         }
         self.sending.lost().await;
         if !lost {
-            self.connection.close().await;
+            Box::pin(self.connection.close()).await;
         }
     }
 
     async fn serve(&mut self) -> Result<(), Gone> {
         if self.context.config.settings.direct_tls {
-            self.begin().await?;
+            Box::pin(self.begin()).await?;
         }
         loop {
             self.send_back().await;

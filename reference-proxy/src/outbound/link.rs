@@ -57,26 +57,31 @@ async fn carried(
     stop: &mut Stop,
 ) -> Result<Carried, Unavailable> {
     let partner = partner_of(context, pair)?;
-    if !apart && let Some(stream) = shared(context, partner, pair, stop).await {
+    // What opens a stream is boxed: it is over soon, and the link stays.
+    if !apart && let Some(stream) = Box::pin(shared(context, partner, pair, stop)).await {
         return ride(stream, pair).await;
     }
     let dialback = partner.terms.allows_dialback();
     let coming =
         (partner.multiplexing && dialback).then(|| context.open_streams.coming(&partner.domain));
-    let reached = connect(context, partner, pair, stop).await?;
-    let undecided = reached.undecided.clone();
-    let peer = reached.address;
-    let mut stream = OpenStream::new(context, partner, pair, reached);
-    if let Some(error) = undecided {
+    let opening = async {
+        let reached = connect(context, partner, pair, stop).await?;
+        let undecided = reached.undecided.clone();
+        let peer = reached.address;
+        let mut stream = OpenStream::new(context, partner, pair, reached);
+        if let Some(error) = undecided {
+            context.tasks.spawn(stream.run());
+            return Err(Unavailable::KeyUndecided(error, peer));
+        }
+        context.router.opened(pair);
+        let (left, over) = oneshot::channel();
+        let pair = pair.clone();
+        stream.carry(Passenger { pair, left });
+        stream.begin_managing();
         context.tasks.spawn(stream.run());
-        return Err(Unavailable::KeyUndecided(error, peer));
-    }
-    context.router.opened(pair);
-    let (left, over) = oneshot::channel();
-    let pair = pair.clone();
-    stream.carry(Passenger { pair, left });
-    stream.begin_managing();
-    context.tasks.spawn(stream.run());
+        Ok(over)
+    };
+    let over = Box::pin(opening).await?;
     drop(coming);
     match over.await {
         Ok(Left::Over { carried: false }) => Err(Unavailable::ShortLived),

@@ -138,7 +138,7 @@ impl OpenStream {
     pub(super) async fn run(mut self) {
         let end = loop {
             match self.serve().await {
-                End::Broken if self.resumes().await => {}
+                End::Broken if Box::pin(self.resumes()).await => {}
                 end => break end,
             }
         };
@@ -161,7 +161,7 @@ impl OpenStream {
                 let closed = self.farewell().await;
                 self.over().await;
                 if closed {
-                    self.connection.close().await;
+                    Box::pin(self.connection.close()).await;
                 }
             }
             End::Answered { last_words, .. } => {

@@ -386,7 +386,7 @@ impl Connection {
                 return;
             }
             let mut rest = LEFTOVER;
-            let mut sink = [0; 4096];
+            let mut sink = vec![0; 4096];
             while let Ok(count @ 1..) = self.incoming.io.read(&mut sink).await {
                 rest = match rest.checked_sub(count) {
                     Some(rest) => rest,
