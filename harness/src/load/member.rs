@@ -16,7 +16,7 @@ use crate::case::Direction;
 use crate::evidence::Evidence;
 use crate::judge;
 
-/// How long a partner that was refused waits before it tries again.
+/// How long a partner waits before it tries again after the target has ended or refused its connection.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How many events of a handshake are kept.
 const EVENTS: usize = 256;
@@ -37,6 +37,7 @@ pub(super) struct Member {
     dials_at: Option<Instant>,
     /// Whether the target has let it in or refused it.
     settled: bool,
+    was_in: bool,
     lines: JoinSet<(ConnectionKind, Option<Sending>, Option<String>)>,
     /// Close the connection that it has dialled, and the latest of those that the target has.
     own: Option<oneshot::Sender<()>>,
@@ -62,6 +63,7 @@ impl Member {
         Self {
             dials_at: sending.as_ref().map(|_| Instant::now()),
             settled: false,
+            was_in: false,
             books: Arc::clone(books),
             partner,
             released,
@@ -137,7 +139,8 @@ impl Member {
             self.books.error(&format!("no connection: {outcome}"));
             self.events.clear();
             self.dialling = None;
-            self.dials_at = Some(Instant::now() + PAUSE);
+            // One that was never let in leaves the others in peace: room for it might be made at their cost.
+            self.dials_at = self.was_in.then(|| Instant::now() + PAUSE);
             self.settle();
         }
     }
@@ -165,6 +168,7 @@ impl Member {
                 self.books.dialled.fetch_add(1, Ordering::Relaxed);
                 sending = self.idle.take();
                 self.own = Some(close);
+                self.was_in = true;
                 self.settle();
             }
             ConnectionKind::Outbound | ConnectionKind::Verification => {

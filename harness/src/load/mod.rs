@@ -16,9 +16,9 @@ mod source;
 mod stanza;
 mod target;
 mod view;
+mod wanted;
 
 use std::io;
-use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -38,7 +38,7 @@ use inner::Senders;
 use line::Sending;
 use member::Member;
 pub use method::Method;
-use process::Process;
+use process::{Process, Usage};
 pub use relay::relay;
 pub use report::Report;
 use report::{Frame, Sample, Uses};
@@ -47,6 +47,7 @@ use stanza::{Mould, Way};
 use target::Opened;
 pub use target::TargetError;
 use view::View;
+pub use wanted::{Direction, Wanted};
 
 use crate::subject::Target;
 
@@ -60,75 +61,6 @@ const DRAINING: Duration = Duration::from_secs(10);
 const CLOSING: Duration = Duration::from_secs(15);
 /// Samples that are kept; of longer loads every other one is.
 const SAMPLES: usize = 3600;
-
-/// In which directions stanzas go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Direction {
-    /// Both.
-    #[default]
-    Both,
-    /// From partners to the inner side.
-    In,
-    /// From the inner side to partners.
-    Out,
-}
-
-/// What is wanted.
-#[derive(Clone, Debug)]
-pub struct Wanted {
-    /// Partners, each with a domain and a connection of its own.
-    pub partners: usize,
-    /// Stanzas a second in all, or as many as arrive.
-    pub rate: Option<f64>,
-    /// How long they are sent.
-    pub duration: Duration,
-    /// How partners authenticate, in turns.
-    pub methods: Vec<Method>,
-    /// In which directions stanzas go.
-    pub direction: Direction,
-    /// Connections that are closed and opened anew each second.
-    pub churn: f64,
-    /// Bytes of text in each message.
-    pub size: usize,
-    /// Stanzas under way to or from each partner, at most.
-    pub window: usize,
-    /// The embedded proxy's limit of connections, where it is not what it is delivered with.
-    pub limit: Option<usize>,
-    /// The seed of the lab.
-    pub seed: u64,
-    /// s2spec itself, which also is the embedded proxy.
-    pub program: PathBuf,
-}
-
-impl Wanted {
-    fn text(&self) -> String {
-        let many = |count: usize| if count == 1 { "" } else { "s" };
-        let rate = match self.rate {
-            Some(rate) => format!("{rate} stanzas a second"),
-            None => "as many stanzas as arrive".to_owned(),
-        };
-        let methods: Vec<String> = self.methods.iter().map(ToString::to_string).collect();
-        let mut text = format!(
-            "{} partner{} ({}), {rate} for {} s",
-            self.partners,
-            many(self.partners),
-            methods.join(", "),
-            self.duration.as_secs_f64(),
-        );
-        match self.direction {
-            Direction::Both => {}
-            Direction::In => text.push_str(", only inward"),
-            Direction::Out => text.push_str(", only outward"),
-        }
-        if self.churn > 0.0 {
-            text.push_str(&format!(
-                ", {} connections a second opened anew",
-                self.churn
-            ));
-        }
-        text
-    }
-}
 
 /// Puts a load on a target: the embedded proxy where there is none. It also ends when it is told so, with what was seen
 /// until then, and when told again does not wait for what is under way.
@@ -144,68 +76,24 @@ pub async fn run(
         None => target::embedded(wanted).await?,
         Some(target) => target::other(target, wanted).await?,
     };
-    let way = match (&opened.link, wanted.direction) {
-        (None, _) => Some(Way::Ping),
-        (Some(_), Direction::Both | Direction::In) => Some(Way::Inward),
-        (Some(_), Direction::Out) => None,
-    };
-    let books = Arc::new(Books::new(wanted.partners, wanted.window));
-    let process = Process::listening_at(opened.address);
-    let before = process.and_then(Process::look);
-    let mut load = Load {
-        books: Arc::clone(&books),
-        wanted,
-        process,
-        began: Instant::now(),
-        members: JoinSet::new(),
-        renew: Vec::new(),
-        samples: Vec::new(),
-        view: View::new(wanted.partners),
-    };
-    let outward = opened.link.is_some() && wanted.direction != Direction::In;
-    let senders = load.senders(&opened, outward, way.is_some());
-    let inner = opened.link.take().map(|link| {
-        let serving = inner::serve(link, senders, Arc::clone(&books));
+    let link = opened.link.take();
+    let mut load = Load::new(&opened, wanted, link.is_some());
+    let books = Arc::clone(&load.books);
+    let inner = link.map(|link| {
+        let serving = inner::serve(link, load.senders(&opened), Arc::clone(&books));
         tokio::spawn(serving)
     });
+    let before = load.usage();
     load.enter(Phase::Connecting);
-    let places = load.start(&opened, way, outward).await;
-    let mut interrupted = false;
-    let (mut connected, mut seconds) = (None, 0.0);
-    let mut open = (0, 0);
-    if let Err(error) = &places {
-        books.error(&format!("a partner cannot listen: {error}"));
-    } else {
-        let steady = async {
-            load.until(CONNECTING, |books| {
-                books.settled.load(Ordering::Relaxed) >= wanted.partners
-            })
-            .await;
-            if outward {
-                load.enter(Phase::WarmingUp);
-                let all = |books: &Books| books.warmed.load(Ordering::Relaxed) >= wanted.partners;
-                load.until(CONNECTING, all).await;
-            }
-            open = load.open();
-            connected = load.process.and_then(Process::look);
-            load.enter(Phase::Steady);
-            load.steady().await;
-        };
-        tokio::select! {
-            () = steady => {}
-            Some(()) = ends.recv() => interrupted = true,
+    let places = load.start(&opened).await;
+    let seen = match &places {
+        Ok(_) => load.measure(ends).await,
+        Err(error) => {
+            books.error(&format!("a partner cannot listen: {error}"));
+            Seen::default()
         }
-        if books.phase() == Phase::Steady {
-            seconds = books.counted().as_secs_f64();
-        }
-        load.enter(Phase::Draining);
-        let drained = load.until(DRAINING, |books| books.under_way() == 0);
-        tokio::select! {
-            () = drained => {}
-            Some(()) = ends.recv() => interrupted = true,
-        }
-    }
-    let after = process.and_then(Process::look);
+    };
+    let after = load.usage();
     load.enter(Phase::Closing);
     tokio::select! {
         () = load.until_closed() => {}
@@ -221,18 +109,31 @@ pub async fn run(
         books.error(&format!("the target did not stop: {error}"));
     }
     opened.lab.close().await;
+    let connections = seen.dialled + seen.accepted;
     let frame = Frame {
         target: opened.name,
         load: wanted.text(),
-        interrupted,
-        seconds,
+        interrupted: seen.interrupted,
+        seconds: seen.seconds,
         partners: wanted.partners,
-        dialled: open.0,
-        accepted: open.1,
-        usage: Uses::of([before, connected, after], open.0 + open.1, &load.samples),
+        dialled: seen.dialled,
+        accepted: seen.accepted,
+        usage: Uses::of([before, seen.usage, after], connections, &load.samples),
         samples: load.samples,
     };
     Ok(Report::of(frame, &books))
+}
+
+/// What was seen between the first stanza that counts and the last.
+#[derive(Debug, Default)]
+struct Seen {
+    interrupted: bool,
+    /// How long stanzas were counted.
+    seconds: f64,
+    /// The connections at the beginning, by who had dialled, and what the target used.
+    dialled: usize,
+    accepted: usize,
+    usage: Option<Usage>,
 }
 
 /// A load that runs.
@@ -240,6 +141,10 @@ struct Load<'a> {
     books: Arc<Books>,
     wanted: &'a Wanted,
     process: Option<Process>,
+    /// Which way partners send, if they do.
+    inward: Option<Way>,
+    /// Whether the inner side does.
+    outward: bool,
     began: Instant,
     members: JoinSet<()>,
     /// Asks each partner to close a connection and open it anew.
@@ -248,24 +153,42 @@ struct Load<'a> {
     view: View,
 }
 
-impl Load<'_> {
+impl<'a> Load<'a> {
+    fn new(opened: &Opened, wanted: &'a Wanted, linked: bool) -> Self {
+        Self {
+            books: Arc::new(Books::new(wanted.partners, wanted.window)),
+            wanted,
+            process: Process::listening_at(opened.address),
+            inward: match (linked, wanted.direction) {
+                (false, _) => Some(Way::Ping),
+                (true, Direction::Both | Direction::In) => Some(Way::Inward),
+                (true, Direction::Out) => None,
+            },
+            outward: linked && wanted.direction != Direction::In,
+            began: Instant::now(),
+            members: JoinSet::new(),
+            renew: Vec::new(),
+            samples: Vec::new(),
+            view: View::new(wanted.partners),
+        }
+    }
+
+    /// What the target uses now.
+    fn usage(&self) -> Option<Usage> {
+        self.process.and_then(Process::look)
+    }
+
     fn enter(&self, phase: Phase) {
         self.view.enter(phase);
         self.books.enter(phase);
     }
 
-    /// The share of all stanzas that go each way, as the number of flows that share the rate.
-    fn flows(&self, both: bool) -> usize {
-        self.wanted.partners * if both { 2 } else { 1 }
-    }
-
-    fn senders(&self, opened: &Opened, outward: bool, inward: bool) -> Senders {
+    fn senders(&self, opened: &Opened) -> Senders {
         let wanted = self.wanted;
-        let rate = wanted
-            .rate
-            .map(|rate| if inward { rate / 2.0 } else { rate });
-        let partners = opened.partners.iter().enumerate().filter(|_| outward);
-        let moulds = partners.map(|(number, partner)| {
+        let half = self.inward.is_some();
+        let rate = wanted.rate.map(|rate| if half { rate / 2.0 } else { rate });
+        let partners = opened.partners.iter().enumerate();
+        let moulds = partners.filter(|_| self.outward).map(|(number, partner)| {
             let (from, to) = (format!("load@{}", opened.domain), format!("load@{partner}"));
             Mould::new(Way::Outward, number, &from, &to, wanted.size)
         });
@@ -276,14 +199,10 @@ impl Load<'_> {
     }
 
     /// Starts the partners. What is returned holds their addresses.
-    async fn start(
-        &mut self,
-        opened: &Opened,
-        way: Option<Way>,
-        outward: bool,
-    ) -> io::Result<Vec<Arc<Place>>> {
+    async fn start(&mut self, opened: &Opened) -> io::Result<Vec<Arc<Place>>> {
         let wanted = self.wanted;
-        let flows = self.flows(outward && way.is_some());
+        // The inner side has half of the rate, if both sides send.
+        let flows = wanted.partners * if self.outward { 2 } else { 1 };
         let mut places = Vec::new();
         for (number, domain) in opened.partners.iter().enumerate() {
             let lab = &opened.lab;
@@ -293,7 +212,7 @@ impl Load<'_> {
             let method = Method::of(&wanted.methods, number);
             let setup = setup(opened, wanted, domain, method, &place);
             let (partner, released) = Partner::start_releasing(setup).await?;
-            let sending = way.map(|way| {
+            let sending = self.inward.map(|way| {
                 let to = match way {
                     Way::Ping => opened.domain.clone(),
                     Way::Inward | Way::Outward => format!("load@{}", opened.domain),
@@ -311,6 +230,40 @@ impl Load<'_> {
             places.push(place);
         }
         Ok(places)
+    }
+
+    /// Waits until all is connected, sends, and waits until all has arrived.
+    async fn measure(&mut self, ends: &mut mpsc::Receiver<()>) -> Seen {
+        let books = Arc::clone(&self.books);
+        let mut seen = Seen::default();
+        let sending = async {
+            let partners = self.wanted.partners;
+            let settled = |books: &Books| books.settled.load(Ordering::Relaxed) >= partners;
+            self.until(CONNECTING, settled).await;
+            if self.outward {
+                self.enter(Phase::WarmingUp);
+                let warmed = |books: &Books| books.warmed.load(Ordering::Relaxed) >= partners;
+                self.until(CONNECTING, warmed).await;
+            }
+            (seen.dialled, seen.accepted) = self.open();
+            seen.usage = self.usage();
+            self.enter(Phase::Steady);
+            self.send().await;
+        };
+        let interrupted = tokio::select! {
+            () = sending => false,
+            Some(()) = ends.recv() => true,
+        };
+        seen.interrupted = interrupted;
+        if books.phase() == Phase::Steady {
+            seen.seconds = books.counted().as_secs_f64();
+        }
+        self.enter(Phase::Draining);
+        tokio::select! {
+            () = self.until(DRAINING, |books| books.under_way() == 0) => {}
+            Some(()) = ends.recv() => seen.interrupted = true,
+        }
+        seen
     }
 
     /// How many connections partners have open, and how many the target has.
@@ -333,7 +286,7 @@ impl Load<'_> {
     }
 
     /// Has stanzas sent for the time that is wanted, and connections renewed.
-    async fn steady(&mut self) {
+    async fn send(&mut self) {
         let ends = Instant::now() + self.wanted.duration;
         let mut looks = every_second();
         let renewal = Duration::try_from_secs_f64(1.0 / self.wanted.churn);
@@ -372,7 +325,7 @@ impl Load<'_> {
             seconds: self.began.elapsed().as_secs_f64(),
             arrived: arrived.sum(),
             connections: dialled + accepted,
-            usage: self.process.and_then(Process::look),
+            usage: self.usage(),
         };
         self.view.show(books, self.samples.last(), &sample, left);
         if self.samples.len() >= SAMPLES {
