@@ -13,6 +13,7 @@ const ASKED: f64 = 40_000.0;
 /// How long each figure is measured.
 const LENGTH: Duration = Duration::from_secs(5);
 
+#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 fn main() {
     // Under `cargo test` there is nothing to measure.
     if !std::env::args().any(|argument| argument == "--bench") {
