@@ -1,7 +1,7 @@
 //! The process of the target, as the kernel shows it.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ fn seconds<S: serde::Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Err
 impl Process {
     /// The process that listens at an address, if it is one of this machine that may be looked at.
     pub(super) fn listening_at(address: SocketAddr) -> Option<Self> {
+        // Only an address of this machine can be bound.
+        UdpSocket::bind((address.ip(), 0)).ok()?;
         let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
         let sockets: Vec<String> = tables
             .iter()
@@ -112,6 +114,8 @@ mod tests {
         assert_eq!(process, Process(std::process::id()));
         let usage = process.look().expect("it runs");
         assert!(usage.memory > 0 && usage.descriptors > 2);
+        let elsewhere = (std::net::Ipv4Addr::new(192, 0, 2, 1), address.port());
+        assert_eq!(Process::listening_at(elsewhere.into()), None);
         drop(listener);
         assert_eq!(Process::listening_at(address), None);
     }
