@@ -53,7 +53,7 @@ pub enum FileError {
 }
 
 /// The text of a file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     file: String,
     text: String,

@@ -21,7 +21,7 @@ pub use dns::{Dns, DnsAnswer, Srv};
 pub use domains::{AllowList, Domains, TooFew};
 pub use expect::{Expect, Mark, OutcomeWord};
 pub use room::Room;
-pub use script::{CONTROL, Local, MAIN, Need, Role, Scenario, Script, Setting, TARGET, Tag};
+pub use script::{CONTROL, Local, MAIN, Need, Role, Scenario, Script, Setting, TARGET, Tag, Texts};
 pub use sees::Sees;
 pub use simulated_partners::event::Direction;
 
@@ -35,6 +35,7 @@ pub use simulated_partners::event::Direction;
     PartialOrd,
     Ord,
     Hash,
+    serde::Deserialize,
     serde::Serialize,
     Display,
     VariantArray,

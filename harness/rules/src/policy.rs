@@ -52,7 +52,9 @@ impl Level {
 }
 
 /// How to interpret a policy that requires SASL and allows dialback (rows 3 and 5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// As in the negotiation matrix: dialback stays possible.

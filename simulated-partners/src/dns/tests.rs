@@ -379,3 +379,28 @@ async fn a_question_can_be_waited_for() {
     udp(&dns, "wanted.example", RecordType::SRV).await;
     timeout(PATIENCE, waiting).await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn what_is_set_is_listed_as_in_a_zone_file() {
+    let dns = Dns::start().unwrap();
+    let records = dns.records();
+    let address = SocketAddr::from(([127, 0, 0, 1], 5300));
+    records.server("a.example", address).unwrap();
+    records
+        .set("mute.a.example", Kind::Any, Answer::Silence)
+        .unwrap();
+    records.server("b.example", address).unwrap();
+    let listed = records.listed("a.example");
+    assert_eq!(listed.len(), 3, "{listed:?}");
+    assert_eq!(listed[0], "mute.a.example. ANY ; no answer");
+    assert!(
+        listed[1].starts_with("_xmpp-server._tcp.a.example."),
+        "{listed:?}"
+    );
+    assert!(
+        listed[1].ends_with("SRV 0 0 5300 xmpp.a.example."),
+        "{listed:?}"
+    );
+    assert!(listed[2].ends_with("A 127.0.0.1"), "{listed:?}");
+    assert_eq!(records.listed("not a name.."), Vec::<String>::new());
+}

@@ -141,6 +141,23 @@ impl Records {
         shared.log.forget_below(&name);
     }
 
+    /// What is set at a name and all below it: a line for each record as in a zone file, and for each other
+    /// answer. Nothing of an invalid domain name.
+    pub fn listed(&self, name: &str) -> Vec<String> {
+        let Ok(name) = parse(name) else {
+            return Vec::new();
+        };
+        let shared = self.lock();
+        let names = below(&shared.nodes, &name.into()).into_iter();
+        names
+            .flat_map(|name| {
+                let replies = shared.nodes[&name].iter();
+                let lines = replies.flat_map(|(kind, reply)| reply.lines(&name, *kind));
+                lines.collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
     /// Forgets the logged queries for a name and all below it; the records stay. An invalid
     /// domain name is ignored.
     pub fn forget(&self, name: &str) {
@@ -295,6 +312,27 @@ impl Reply {
             Answer::Refused => Self::Refused,
             Answer::Silence => Self::Silence,
         })
+    }
+
+    /// A line for each record, or for the answer that takes its place.
+    fn lines(&self, name: &LowerName, kind: Kind) -> Vec<String> {
+        let answer = match self {
+            Self::Records { records, over_tcp } => {
+                let note = if *over_tcp { " ; over TCP alone" } else { "" };
+                let records = records.iter();
+                return records.map(|record| format!("{record}{note}")).collect();
+            }
+            Self::NoData => "no data",
+            Self::NxDomain => "NXDOMAIN",
+            Self::ServFail => "SERVFAIL",
+            Self::Refused => "REFUSED",
+            Self::Silence => "no answer",
+        };
+        let kind = match kind {
+            Kind::Any => "ANY".to_owned(),
+            kind => format!("{kind:?}").to_uppercase(),
+        };
+        vec![format!("{name} {kind} ; {answer}")]
     }
 
     /// The next name.

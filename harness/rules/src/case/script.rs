@@ -6,6 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use simulated_partners::board::Begins;
+use simulated_partners::document::Source;
 use simulated_partners::persona::{Persona, Tls};
 use simulated_partners::pki::CertificateSpec;
 use simulated_partners::tls::TlsOptions;
@@ -70,6 +71,8 @@ pub struct Scenario {
     pub file: String,
     /// The path of that file.
     pub path: String,
+    /// What it was read from.
+    pub texts: Arc<Texts>,
     /// What ids of requirements and bugs are of.
     pub registry: Arc<Registry>,
     /// The variant, if the file has any.
@@ -87,6 +90,15 @@ pub struct Scenario {
     /// For a control: the expectations of the cases that must be refused, none of which it
     /// may satisfy.
     pub siblings: Vec<(String, Vec<Expect>)>,
+}
+
+/// The texts of a scenario and of the personas in it.
+#[derive(Clone, Debug, Default)]
+pub struct Texts {
+    /// That of the scenario.
+    pub scenario: String,
+    /// Those of personas, by the scenario's words for them: each file with its name.
+    pub personas: BTreeMap<String, Source>,
 }
 
 /// A partner of a script.

@@ -42,19 +42,31 @@ pub fn cases_of(set: Set, personas: &[Persona]) -> Vec<Case> {
     for row in PolicyNumber::all() {
         for (name, partner) in &partners {
             for &direction in Direction::ALL {
-                let setting = setting(row.policy(), &partner.facts, direction);
-                cases.push(Case {
-                    id: format!("{set}/{row}/{name}/{direction}"),
-                    set,
-                    row,
-                    partner: Arc::clone(partner),
-                    direction,
-                    script: Arc::new(Script::of_matrix(partner, direction, setting)),
-                });
+                let id = format!("{set}/{row}/{name}/{direction}");
+                cases.push(case(id, set, row, partner, direction));
             }
         }
     }
     cases
+}
+
+/// The case of a policy and a partner.
+pub fn case(
+    id: String,
+    set: Set,
+    row: PolicyNumber,
+    partner: &Arc<Persona>,
+    direction: Direction,
+) -> Case {
+    let setting = setting(row.policy(), &partner.facts, direction);
+    Case {
+        id,
+        set,
+        row,
+        partner: Arc::clone(partner),
+        direction,
+        script: Arc::new(Script::of_matrix(partner, direction, setting)),
+    }
 }
 
 /// The target must be impatient if it waits for a silent partner, because the case may take as long as the

@@ -10,7 +10,7 @@ mod offers;
 mod selection;
 
 pub use control::{Controls, control_of};
-pub use expand::{cases, cases_of};
+pub use expand::{case, cases, cases_of};
 pub use guess::nearest;
 pub use offers::{coherent, offers};
 pub use selection::{Selection, SelectionError};

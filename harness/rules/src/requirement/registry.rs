@@ -1,6 +1,6 @@
 //! The registry of all requirements.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
@@ -22,6 +22,8 @@ pub struct Registry {
     areas: Vec<Area>,
     requirements: BTreeMap<RequirementId, Requirement>,
     bugs: Vec<Bug>,
+    /// The files that it was read from, and the ids that each of them is about.
+    sources: Vec<(BTreeSet<String>, Arc<Source>)>,
 }
 
 impl Registry {
@@ -58,6 +60,9 @@ impl Registry {
                     let requirements = requirements
                         .into_iter()
                         .map(|requirement| (requirement.id.clone(), requirement));
+                    let requirements: Vec<_> = requirements.collect();
+                    let ids = requirements.iter().map(|(id, _)| id.to_string());
+                    registry.note(ids.collect(), source);
                     registry.requirements.extend(requirements);
                 }
                 Err(error) => wrong.push(error),
@@ -67,6 +72,8 @@ impl Registry {
         for source in bugs {
             match file::bugs(source, Some(&registry).filter(|_| wrong.is_empty())) {
                 Ok(list) => {
+                    let ids = list.iter().map(|bug| bug.id.clone());
+                    registry.note(ids.collect(), source);
                     let new = list.into_iter().filter(|bug| self.bug(&bug.id).is_none());
                     registry.bugs.extend(new);
                 }
@@ -74,6 +81,57 @@ impl Registry {
             }
         }
         (registry, wrong)
+    }
+
+    /// The registry with files in place of its own files of the same areas, and with their bugs in place of
+    /// those with the same ids: what another version of it said.
+    pub fn with_instead(&self, files: &[Source]) -> (Self, Vec<FileError>) {
+        let is_of_bugs = |file: &Source| file.keys().iter().any(|key| key == BUG);
+        let (bugs, areas): (Vec<Source>, Vec<Source>) = files.iter().cloned().partition(is_of_bugs);
+        let (other, mut wrong) = Self::default().with(&areas);
+        let mut registry = self.clone();
+        let is_kept = |code: &str| other.area_of(code).is_none();
+        registry.areas.retain(|area| is_kept(&area.code));
+        registry.requirements.retain(|id, _| is_kept(id.area()));
+        registry.areas.extend(other.areas.iter().cloned());
+        registry.areas.sort_by(|a, b| a.code.cmp(&b.code));
+        registry.requirements.extend(other.requirements.clone());
+        let is_replaced = |about: &BTreeSet<String>| {
+            let mut others = other.requirements.keys().map(ToString::to_string);
+            others.any(|id| about.contains(&id))
+        };
+        registry.sources.retain(|(about, _)| !is_replaced(about));
+        registry.sources.extend(other.sources.iter().cloned());
+        for source in &bugs {
+            match file::bugs(source, None) {
+                Ok(list) => {
+                    registry
+                        .bugs
+                        .retain(|bug| list.iter().all(|other| other.id != bug.id));
+                    let ids = list.iter().map(|bug| bug.id.clone());
+                    registry.note(ids.collect(), source);
+                    registry.bugs.extend(list);
+                }
+                Err(error) => wrong.push(error),
+            }
+        }
+        (registry, wrong)
+    }
+
+    /// Keeps a file, unless there is one of the same ids.
+    fn note(&mut self, about: BTreeSet<String>, source: &Source) {
+        if self.sources.iter().all(|(known, _)| *known != about) {
+            self.sources.push((about, Arc::new(source.clone())));
+        }
+    }
+
+    /// The files that say something of one of these ids, each of a requirement or a known bug.
+    pub fn sources_of(&self, ids: &BTreeSet<&str>) -> Vec<&Source> {
+        let sources = self.sources.iter();
+        sources
+            .filter(|(about, _)| ids.iter().any(|id| about.contains(*id)))
+            .map(|(_, source)| &**source)
+            .collect()
     }
 
     /// Whether an area is new, or the same as one that is there.

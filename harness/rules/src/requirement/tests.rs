@@ -281,3 +281,34 @@ fn a_bug_names_existing_requirements() {
         .collect();
     insta::assert_snapshot!(shown.join("\n\n"));
 }
+
+#[test]
+fn files_of_another_version_take_the_place_of_those_of_their_area() {
+    let now = read(&[("abc.toml", TWO_ROWS)]).expect("it has no mistakes");
+    let then = TWO_ROWS.replace("level = \"must\"", "level = \"should\"");
+    let then = Source::new("abc.toml", &then);
+    let bug = Source::new(
+        "bugs.toml",
+        "format = 1\n\n[[bug]]\nid = \"B01\"\nsource = \"a server\"\ntext = \"It has it.\"\n\
+         requirements = [\"ABC-09\"]\n",
+    );
+    let (old, wrong) = now.with_instead(&[then.clone(), bug.clone()]);
+    assert!(wrong.is_empty(), "{wrong:?}");
+    let level = |registry: &Registry| {
+        let all = registry.all().map(|one| one.level);
+        all.collect::<Vec<_>>()
+    };
+    assert_eq!(level(&now), [Level::Must, Level::May]);
+    assert_eq!(level(&old), [Level::Should, Level::May]);
+    // What was removed since is no mistake of the bug.
+    assert!(old.bug("B01").is_some());
+
+    let of = |registry: &Registry, id: &str| {
+        let sources = registry.sources_of(&BTreeSet::from([id]));
+        sources.into_iter().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(of(&now, "ABC-02"), [Source::new("abc.toml", TWO_ROWS)]);
+    assert_eq!(of(&old, "ABC-02"), [then]);
+    assert_eq!(of(&old, "B01"), [bug]);
+    assert_eq!(of(&now, "B01"), []);
+}

@@ -22,8 +22,12 @@ pub struct Catalogue {
     /// The requirements and known bugs.
     pub registry: Arc<Registry>,
     personas: Vec<Persona>,
+    /// The files of those that are not built in, by their names.
+    files: BTreeMap<String, Source>,
     /// The names of personas whose files have mistakes.
     left_out: Vec<String>,
+    /// The files that scenarios mean by words, where no other may be read.
+    sealed: Option<BTreeMap<String, Source>>,
 }
 
 impl Catalogue {
@@ -32,9 +36,33 @@ impl Catalogue {
         static BUILTIN: LazyLock<Catalogue> = LazyLock::new(|| Catalogue {
             registry: Arc::clone(Registry::builtin()),
             personas: persona::builtin(),
+            files: BTreeMap::new(),
             left_out: Vec::new(),
+            sealed: None,
         });
         &BUILTIN
+    }
+
+    /// What was kept of another run: requirements as they were then, and for each word of a scenario the
+    /// file of its persona. Nothing is read from anywhere else.
+    ///
+    /// # Errors
+    /// All mistakes of the files.
+    pub fn kept(
+        requirements: &[Source],
+        personas: BTreeMap<String, Source>,
+    ) -> Result<Self, Vec<FileError>> {
+        let (registry, wrong) = Registry::builtin().with_instead(requirements);
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        Ok(Self {
+            registry: Arc::new(registry),
+            personas: Vec::new(),
+            files: BTreeMap::new(),
+            left_out: Vec::new(),
+            sealed: Some(personas),
+        })
     }
 
     /// The catalogue with files of requirements and of personas, and the mistakes of those that are left
@@ -60,7 +88,10 @@ impl Catalogue {
     fn add(&mut self, source: &Source) -> Result<(), FileError> {
         let persona = Persona::of_file(source)?;
         match self.named(&persona.name) {
-            None => self.personas.push(persona),
+            None => {
+                self.files.insert(persona.name.clone(), source.clone());
+                self.personas.push(persona);
+            }
             Some(known) if *known == persona => {}
             Some(_) => {
                 let title = format!("there is a persona `{}` already", persona.name);
@@ -82,12 +113,32 @@ impl Catalogue {
         self.personas.iter().find(|known| known.name == name)
     }
 
-    /// The persona that a word in a scenario means: a name, or the path of a file from the scenario's
-    /// folder.
-    fn persona(&self, word: &str, scenario: &Source) -> Result<Persona, Missing> {
+    /// The file of the persona with this name.
+    pub fn file_of(&self, name: &str) -> Option<Source> {
+        let builtin = || {
+            let (name, text) = persona::files().iter().find(|(known, _)| *known == name)?;
+            Some(Source::new(&format!("{name}{FILE}"), text))
+        };
+        self.files.get(name).cloned().or_else(builtin)
+    }
+
+    /// The persona that a word in a scenario means, with its file: a name, or the path of a file from the
+    /// scenario's folder.
+    fn persona(&self, word: &str, scenario: &Source) -> Result<(Persona, Source), Missing> {
+        if let Some(sealed) = &self.sealed {
+            let source = sealed.get(word).ok_or_else(|| Missing {
+                title: format!("the persona `{word}` was not kept"),
+                help: "only personas that were kept with the scenario are used".to_owned(),
+            })?;
+            let persona = Persona::of_file(source).map_err(|wrong| Missing {
+                title: format!("the persona `{word}` has mistakes"),
+                help: wrong.to_string(),
+            })?;
+            return Ok((persona, source.clone()));
+        }
         if !word.ends_with(FILE) {
-            if let Some(persona) = self.named(word) {
-                return Ok(persona.clone());
+            if let Some((persona, file)) = self.named(word).zip(self.file_of(word)) {
+                return Ok((persona.clone(), file));
             }
             if self.left_out.iter().any(|name| name == word) {
                 return Err(Missing {
@@ -110,7 +161,8 @@ impl Catalogue {
             .parent()
             .unwrap_or_else(|| Path::new(""));
         let path = folder.join(word);
-        Persona::load(&path).map_err(|error| match error {
+        let read = Source::load(&path).and_then(|file| Ok((Persona::of_file(&file)?, file)));
+        read.map_err(|error| match error {
             FileError::Unreadable { source, .. } => Missing {
                 title: format!("there is no persona file `{word}`"),
                 help: format!("a path starts from the folder of this file: {source}"),
@@ -126,28 +178,31 @@ impl Catalogue {
         })
     }
 
-    /// The personas that these words of a scenario mean, and what is wrong with the other words.
+    /// The personas that these words of a scenario mean, their files, and what is wrong with the
+    /// other words.
     pub(super) fn cast(
         &self,
         words: &[(Range<usize>, String)],
         scenario: &Source,
-    ) -> (Cast, Vec<Diagnostic>) {
+    ) -> (Cast, BTreeMap<String, Source>, Vec<Diagnostic>) {
         let mut cast = Cast::new();
+        let mut files = BTreeMap::new();
         let mut wrong = Vec::new();
         for (place, word) in words {
             if cast.contains_key(word) {
                 continue;
             }
             match self.persona(word, scenario) {
-                Ok(persona) => {
+                Ok((persona, file)) => {
                     cast.insert(word.clone(), persona);
+                    files.insert(word.clone(), file);
                 }
                 Err(Missing { title, help }) => {
                     wrong.push(Diagnostic::new(place.clone(), title).help(help));
                 }
             }
         }
-        (cast, wrong)
+        (cast, files, wrong)
     }
 }
 

@@ -13,7 +13,7 @@ use simulated_partners::tls::TlsOptions;
 
 use super::catalogue::Cast;
 use crate::case::{
-    CONTROL, Direction, Dns, Expect, Local, MAIN, Need, OutcomeWord, Room, Setting, Tag,
+    CONTROL, Direction, Dns, Expect, Local, MAIN, Need, OutcomeWord, Room, Setting, Tag, Texts,
 };
 use crate::requirement::Registry;
 
@@ -28,6 +28,8 @@ pub struct File {
     pub control: Option<Variant>,
     /// Where it lies.
     pub path: String,
+    /// Its text, and those of its personas.
+    pub(super) texts: Arc<Texts>,
     /// What its ids of requirements and bugs are of.
     pub(super) registry: Arc<Registry>,
     /// The personas of its partners.

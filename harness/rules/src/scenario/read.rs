@@ -11,7 +11,7 @@ use super::catalogue::{Cast, Catalogue};
 use super::check::check;
 use super::file::{File, PartnerSpec, Variant};
 use super::merge::{complete, forget_added, lay, personas};
-use crate::case::{CONTROL, Expect};
+use crate::case::{CONTROL, Expect, Texts};
 
 /// Keys that apply to a file and all its variants.
 pub(super) const OF_FILE: [&str; 5] = ["alone", "bugs", "format", "no-control", "tags"];
@@ -59,7 +59,7 @@ impl File {
             .filter_map(|over| over.get_ref().as_table());
         words.extend(differences.chain(&control).flat_map(personas));
         words.push((NOWHERE, PartnerSpec::persona()));
-        let (cast, unknown) = catalogue.cast(&words, source);
+        let (cast, texts, unknown) = catalogue.cast(&words, source);
         document.report_all(unknown);
         complete(document.table(), &cast);
         let plain: Option<Variant> = document.read(HINTS);
@@ -93,6 +93,10 @@ impl File {
             variants,
             control,
             path: source.file().to_owned(),
+            texts: Arc::new(Texts {
+                scenario: source.text().to_owned(),
+                personas: texts,
+            }),
             registry: Arc::clone(&catalogue.registry),
             cast,
         });

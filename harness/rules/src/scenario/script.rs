@@ -154,6 +154,7 @@ fn script(scenario: &str, file: &File, name: Option<&str>, variant: &Variant) ->
         scenario: Some(Scenario {
             file: scenario.to_owned(),
             path: file.path.clone(),
+            texts: Arc::clone(&file.texts),
             registry: Arc::clone(&file.registry),
             variant: name.map(str::to_owned),
             requirements: variant.requirements.clone(),
