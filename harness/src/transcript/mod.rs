@@ -4,6 +4,7 @@
 //! [`wire_summary`] shows a negotiation in one line. Nothing here judges.
 
 mod canonical;
+mod course;
 mod look;
 mod placeholder;
 mod render;
@@ -11,6 +12,7 @@ mod summary;
 mod xml;
 
 pub use canonical::{canonical, canonical_text};
+pub use course::{Course, Parting};
 pub use render::{Detail, Step, line, printable, render, shorten, steps, telling};
 pub use summary::{wire_of_all, wire_summary};
 

@@ -1,15 +1,9 @@
 //! One case over all rounds: its results, and where its transcripts differ.
 
-use std::collections::BTreeMap;
-
-use simulated_partners::event::{ConnectionId, Event};
-
-use crate::case::Direction;
 use crate::finding::{Against, Fault};
-use crate::judge::deciding_connection;
 use crate::outcome::outcome_text;
 use crate::record::{CaseResult, Divergence, Record, Repeated, Run};
-use crate::transcript::{Detail, canonical, line};
+use crate::transcript::Course;
 use crate::verdict::Verdict;
 
 /// Whether a round had no result.
@@ -21,7 +15,7 @@ const fn says_nothing(verdict: Verdict) -> bool {
 pub(super) struct History {
     first: Record,
     round: u32,
-    transcript: Transcript,
+    transcript: Course,
     runs: u32,
     /// The first record with a different result.
     other: Option<(u32, Record)>,
@@ -36,7 +30,7 @@ impl History {
     pub(super) fn new(first: Record, round: u32, keep_events: bool) -> Self {
         let error = says_nothing(first.verdict).then(|| (round, first.clone()));
         Self {
-            transcript: Transcript::of(first.result.case.direction, &first.result.events),
+            transcript: Course::of(first.result.case.direction, &first.result.events),
             first: trimmed(first, keep_events),
             round,
             runs: 1,
@@ -61,7 +55,7 @@ impl History {
             (self.error, self.runs) = (error, runs);
             return;
         }
-        let transcript = Transcript::of(record.result.case.direction, &record.result.events);
+        let transcript = Course::of(record.result.case.direction, &record.result.events);
         let divergence = self.transcript.parting(&transcript);
         let same_end = record.verdict == self.first.verdict
             && record.result.judged_outcome() == self.first.result.judged_outcome()
@@ -165,122 +159,10 @@ fn trimmed(mut record: Record, keep_events: bool) -> Record {
     record
 }
 
-/// A canonical transcript, line by line.
-struct Transcript {
-    lines: Vec<(ConnectionId, Box<str>)>,
-    decides: Option<ConnectionId>,
-}
-
-/// The number of the event, the event in each transcript, and whether its connection decides.
-type Parting = (usize, [Option<String>; 2], bool);
-
-impl Transcript {
-    fn of(direction: Direction, events: &[Event]) -> Self {
-        let events = canonical(events);
-        let decides = deciding_connection(direction, &events);
-        let lines = events
-            .iter()
-            .map(|event| (event.connection, wording(event).into()))
-            .collect();
-        Self { lines, decides }
-    }
-
-    /// Where two transcripts differ: on the deciding connections, else anywhere.
-    fn parting(&self, other: &Self) -> Option<Parting> {
-        let deciding = |transcript: &Self| -> Vec<(usize, String)> {
-            let mut names = Renumbered::default();
-            let lines = transcript.lines.iter().enumerate();
-            lines
-                .filter(|(_, (connection, _))| transcript.decides == Some(*connection))
-                .map(|(at, (_, text))| (at, names.line(text)))
-                .collect()
-        };
-        let all = |transcript: &Self| -> Vec<(usize, String)> {
-            let mut names: BTreeMap<ConnectionId, Renumbered> = BTreeMap::new();
-            let lines = transcript.lines.iter().enumerate();
-            lines
-                .map(|(at, (connection, text))| {
-                    let text = names.entry(*connection).or_default().line(text);
-                    (at, format!("#{} {text}", connection.0))
-                })
-                .collect()
-        };
-        let of = |lines: [Vec<(usize, String)>; 2], decides: bool| {
-            let [one, other] = lines;
-            let at = (0..one.len().max(other.len()))
-                .find(|&at| one.get(at).map(|l| &l.1) != other.get(at).map(|l| &l.1))?;
-            let number = one
-                .get(at)
-                .or_else(|| other.get(at))
-                .map_or(at, |(number, _)| *number);
-            let text = |lines: &[(usize, String)]| lines.get(at).map(|(_, text)| text.clone());
-            Some((number + 1, [text(&one), text(&other)], decides))
-        };
-        // Most transcripts are identical.
-        if self.lines == other.lines {
-            return None;
-        }
-        of([deciding(self), deciding(other)], true).or_else(|| of([all(self), all(other)], false))
-    }
-}
-
-/// Placeholders numbered anew in the order of one connection: their numbers in a whole transcript depend
-/// on what other connections came before it.
-#[derive(Default)]
-struct Renumbered(BTreeMap<String, Vec<String>>);
-
-impl Renumbered {
-    fn line(&mut self, text: &str) -> String {
-        let mut result = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some(start) = rest.find('{') {
-            result.push_str(&rest[..start]);
-            rest = &rest[start..];
-            let end = rest.find('}').map_or(rest.len(), |end| end + 1);
-            let (name, after) = rest.split_at(end);
-            match numbered(name) {
-                Some(word) => result.push_str(&self.name(word, name)),
-                None => result.push_str(name),
-            }
-            rest = after;
-        }
-        result.push_str(rest);
-        result
-    }
-
-    fn name(&mut self, word: &str, name: &str) -> String {
-        let known = self.0.entry(word.to_owned()).or_default();
-        let at = known.iter().position(|one| one == name);
-        let at = at.unwrap_or_else(|| {
-            known.push(name.to_owned());
-            known.len() - 1
-        });
-        format!("{{{word}-{}}}", at + 1)
-    }
-}
-
-/// The word of a placeholder such as `{id-4}`.
-fn numbered(name: &str) -> Option<&str> {
-    let inner = name.strip_prefix('{')?.strip_suffix('}')?;
-    let (word, number) = inner.rsplit_once('-')?;
-    number.parse::<u32>().ok().map(|_| word)
-}
-
-/// An event without its number and its connection's number.
-fn wording(event: &Event) -> String {
-    let nowhere = Event {
-        connection: ConnectionId(0),
-        ..event.clone()
-    };
-    let text = line(0, &nowhere, Detail::Full);
-    text.trim_start()
-        .trim_start_matches("0 #0")
-        .trim_start()
-        .to_owned()
-}
-
 #[cfg(test)]
 mod tests {
+    use simulated_partners::event::{ConnectionId, Event};
+
     use super::*;
     use crate::outcome::{Method, Outcome};
     use crate::report::fixture;
@@ -355,16 +237,6 @@ mod tests {
         assert!(!divergence.decides);
         assert!(divergence.lines[0].as_ref().unwrap().starts_with("#2"));
         assert_eq!(divergence.lines[1], None);
-    }
-
-    #[test]
-    fn names_of_values_depend_on_their_own_connection_alone() {
-        let mut names = Renumbered::default();
-        assert_eq!(
-            names.line("→ xml <a id='{id-4}' key='{key-2}' to='{port}'/>"),
-            "→ xml <a id='{id-1}' key='{key-1}' to='{port}'/>"
-        );
-        assert_eq!(names.line("{id-7} {id-4} {open"), "{id-2} {id-1} {open");
     }
 
     #[test]
