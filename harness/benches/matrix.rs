@@ -54,6 +54,7 @@ fn plan(selected: &[Case]) -> Plan {
         slots: Arc::new(Semaphore::new(2 * SLOTS)),
         seed: 1,
         keep_events: false,
+        keeps: None,
         check: Arc::new(BaselineCheck::none()),
         doubts: false,
         budget: None,

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use simulated_partners::driver::Capture;
 use simulated_partners::event::Event;
+use simulated_partners::pki::Identity;
 
 use crate::case::Case;
 use crate::expectation::Expectation;
@@ -40,6 +43,25 @@ pub struct CaseResult {
     pub wire: String,
     /// Whether it was established without an answer, because the way back need not be open.
     pub one_way: bool,
+    /// What was there when it ran; only where it was to be kept.
+    pub scene: Option<Box<Scene>>,
+}
+
+/// What was there when a case ran: what a reader needs who was not.
+#[derive(Clone, Debug, Default)]
+pub struct Scene {
+    /// The lab's authority: certificate and key as PEM, the key only where the lab made it.
+    pub authority: Arc<(String, Option<String>)>,
+    /// The domain of each partner and what it showed in handshakes, by the partner's name.
+    pub partners: BTreeMap<String, (String, Option<Arc<Identity>>)>,
+    /// The records of the case's domains as they were at its end.
+    pub dns: Vec<String>,
+    /// Names and texts of the files that the target was configured by.
+    pub configuration: Arc<BTreeMap<String, String>>,
+    /// Lines of the target's log that name the case's domain.
+    pub log: Vec<String>,
+    /// What partners sent and received, if it was captured.
+    pub capture: Option<Capture>,
 }
 
 /// How a case went.
@@ -121,6 +143,7 @@ impl CaseResult {
             queries: Vec::new(),
             wire: String::new(),
             one_way: false,
+            scene: None,
         }
     }
 
@@ -129,6 +152,7 @@ impl CaseResult {
         self.events = Vec::new();
         self.further = BTreeMap::new();
         self.queries = Vec::new();
+        self.scene = None;
     }
 
     /// How it ended, if it did.

@@ -106,6 +106,7 @@ fn run(
         slots: Arc::new(Semaphore::new(jobs.get().saturating_mul(SLOTS))),
         seed: options.seed,
         keep_events: options.transcripts,
+        keeps: None,
         check: Arc::clone(&check),
         prove: options.prove,
     };

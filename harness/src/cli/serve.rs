@@ -148,6 +148,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         values: Arc::default(),
         connections: CONNECTIONS,
         listen: args.listen,
+        capture: None,
         persona: Arc::new(persona),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -75,6 +75,7 @@ async fn stand_in(lab: &Lab, name: &str, listen: SocketAddr) -> Partner {
         values: Arc::default(),
         connections: CONNECTIONS,
         listen,
+        capture: None,
     })
     .await
     .expect("a free port")

@@ -83,6 +83,7 @@ pub(super) async fn open(
         values: Arc::default(),
         connections: CONNECTIONS,
         listen: place.address(),
+        capture: None,
     })
     .await
     .map_err(cannot_listen)?;

@@ -208,6 +208,7 @@ impl Federation {
             slots: Arc::new(Semaphore::new(threads)),
             seed: self.seed,
             keep_events: false,
+            keeps: None,
             check: Arc::new(BaselineCheck::none()),
             prove: false,
         };

@@ -304,6 +304,7 @@ async fn running(lab: &Lab, instance: Instance) -> Result<(Running, Stop), Start
                 patience: None,
                 process: None,
                 clock: None,
+                traces: crate::subject::Traces::default(),
             },
             stop,
         )),

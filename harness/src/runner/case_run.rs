@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use simulated_partners::board::Board;
-use simulated_partners::driver::{Partner, Place};
+use simulated_partners::driver::{Capture, Partner, Place};
 use simulated_partners::event::{Event, EventKind, Party};
 use simulated_partners::wire::{Element, NS_SERVER, Unit};
 use tokio::sync::mpsc;
@@ -75,7 +75,8 @@ pub(super) struct CaseRun<'a> {
     pub(super) pending: BTreeMap<Due, String>,
     /// What rooms of the inner side are about to send.
     pub(super) said: Vec<Element>,
-    _published: Published<'a>,
+    pub(super) published: Published<'a>,
+    pub(super) capture: Option<Capture>,
 }
 
 /// Whether the target says that it has waited too long.
@@ -131,7 +132,8 @@ impl<'a> CaseRun<'a> {
             gave_up: None,
             pending: BTreeMap::new(),
             said: Vec::new(),
-            _published: Published::of(lab, lease),
+            published: Published::of(lab, lease),
+            capture: (bench.keeps.is_some_and(|keeps| keeps.traffic)).then(Capture::default),
         }
     }
 

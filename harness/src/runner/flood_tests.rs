@@ -62,6 +62,7 @@ fn running(address: SocketAddr) -> Running {
         patience: None,
         process: None,
         clock: None,
+        traces: crate::subject::Traces::default(),
     }
 }
 
@@ -101,6 +102,7 @@ async fn a_flood_ends_the_case_with_an_error_that_says_so() {
         slots: Arc::new(Semaphore::new(1)),
         seed: 5,
         keep_events: true,
+        keeps: None,
         check: Arc::new(BaselineCheck::none()),
         prove: false,
     };

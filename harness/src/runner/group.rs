@@ -484,6 +484,7 @@ impl Schedule {
             company,
             looked_up: self.has_looked_up(&job.case.id),
             prove: self.plan.prove,
+            keeps: self.plan.keeps,
             ways: &self.ways,
         }
     }

@@ -11,7 +11,7 @@ use super::error::CaseError;
 use super::group::Company;
 use super::lateness::Wait;
 use super::loss::Instance;
-use super::plan::{Deadlines, Job};
+use super::plan::{Deadlines, Job, Keeps};
 use super::ways::{Way, Ways};
 use crate::case::{Case, Need, Script, Sees};
 use crate::judge::heaviest;
@@ -41,6 +41,8 @@ pub(super) struct Bench<'a> {
     pub(super) prove: bool,
     /// What runs beside it.
     pub(super) company: Company,
+    /// What is kept of the scene, if anything.
+    pub(super) keeps: Option<Keeps>,
     /// What other cases have shown of the target.
     pub(super) ways: &'a Ways,
 }
@@ -119,7 +121,15 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
             case.observed.ran_out(wait);
         }
     }
-    Ran {
+    if let Some(keeps) = bench.keeps {
+        let mut scene = case.scene();
+        if keeps.passes || !is_clean(&result.run) {
+            let domain = case.names.domain().to_owned();
+            scene.log = target.traces.log_of(&domain).await;
+        }
+        result.scene = Some(Box::new(scene));
+    }
+    let mut ran = Ran {
         result,
         active: case.last,
         waited: case.observed.waited,
@@ -129,7 +139,14 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
         looked_up: case.observed.looked_up,
         partners: case.into_partners(),
         lost,
+    };
+    if bench.keeps.is_some_and(|keeps| keeps.traffic) {
+        // How connections end is a part of their traffic.
+        for partner in ran.partners.drain(..) {
+            partner.stop().await;
+        }
     }
+    ran
 }
 
 /// Whether the target returned a stanza because nobody answered it in time.

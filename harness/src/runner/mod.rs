@@ -24,6 +24,7 @@ mod plan;
 mod published;
 mod records;
 mod repeat;
+mod scene;
 mod schedule;
 mod silence;
 mod slot;
@@ -33,7 +34,7 @@ mod ways;
 mod wire_only;
 
 pub use collect::{Collected, collect};
-pub use plan::{Budget, Deadlines, Job, Plan, jobs, most_telling_first, waiting_first};
+pub use plan::{Budget, Deadlines, Job, Keeps, Plan, jobs, most_telling_first, waiting_first};
 pub use repeat::{Repetition, Rounds, repeat};
 pub use schedule::run;
 pub use slot::SLOTS;

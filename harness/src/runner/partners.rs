@@ -12,6 +12,7 @@ use simulated_partners::board::{Begins, Board};
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup, Place};
 use simulated_partners::event::Event;
 use simulated_partners::persona::{self, Persona, Tls};
+use simulated_partners::pki::Identity;
 use simulated_partners::tls::TlsOptions;
 
 use super::case_run::CaseRun;
@@ -30,6 +31,8 @@ const DEFAULT_PORT: u16 = 5269;
 pub(super) struct Started<'a> {
     pub(super) role: &'a Role,
     pub(super) partner: Partner,
+    /// What it shows in handshakes.
+    pub(super) identity: Option<Arc<Identity>>,
 }
 
 pub(super) async fn start(setup: PartnerSetup) -> Result<Partner, CaseError> {
@@ -84,6 +87,7 @@ pub(super) fn setup(bench: Bench<'_>, domain: &str, persona: &Arc<Persona>) -> P
         values: Arc::default(),
         connections: CONNECTIONS,
         listen: (lab.partners, 0).into(),
+        capture: None,
     }
 }
 
@@ -133,8 +137,13 @@ impl CaseRun<'_> {
             let domain = self.names.of_role(role);
             let listen = self.places[at].address();
             let setup = self.setup_of(role, &domain)?;
+            let identity = setup.identity.clone();
             let partner = start(PartnerSetup { listen, ..setup }).await?;
-            self.partners.push(Started { role, partner });
+            self.partners.push(Started {
+                role,
+                partner,
+                identity,
+            });
         }
         Ok(())
     }
@@ -176,6 +185,7 @@ impl CaseRun<'_> {
             accepts: role.accepts.clone(),
             board: self.board.clone(),
             values: Arc::new(self.names.values(domain)),
+            capture: self.capture.clone(),
             ..plain
         })
     }

@@ -33,6 +33,8 @@ pub struct Plan {
     pub seed: u64,
     /// Whether passed cases keep their events.
     pub keep_events: bool,
+    /// What cases keep of what was there when they ran, if anything.
+    pub keeps: Option<Keeps>,
     /// What is known of the target, for the verdict of each result.
     pub check: Arc<BaselineCheck>,
     /// Whether a case that a deadline has ended is run again if the machine was late.
@@ -42,6 +44,15 @@ pub struct Plan {
     /// Whether to test each expectation of a scenario against mutated observations, to prove
     /// that it can fail.
     pub prove: bool,
+}
+
+/// What cases keep of what was there when they ran.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keeps {
+    /// Whether those that end as expected keep the target's log, too.
+    pub passes: bool,
+    /// Whether they keep the bytes of their connections.
+    pub traffic: bool,
 }
 
 /// A case that is ready to run.

@@ -24,6 +24,21 @@ impl<'a> Published<'a> {
             stays: lease.is_shared() && lease.is_plain(),
         }
     }
+
+    /// The domains, none of which is below another.
+    pub(super) fn domains(&self) -> impl Iterator<Item = &str> {
+        let all = || self.domains.iter().map(String::as_str);
+        let is_below = |one: &str, other: &str| {
+            one.strip_suffix(other)
+                .is_some_and(|rest| rest.ends_with('.'))
+        };
+        let mut topmost: Vec<&str> = all()
+            .filter(|one| !all().any(|other| is_below(one, other)))
+            .collect();
+        topmost.sort_unstable();
+        topmost.dedup();
+        topmost.into_iter()
+    }
 }
 
 impl Drop for Published<'_> {

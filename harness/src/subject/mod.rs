@@ -11,6 +11,7 @@ pub mod reference;
 pub mod remote;
 mod server;
 pub(crate) mod template;
+mod traces;
 mod warden;
 
 use std::future::Future;
@@ -27,6 +28,7 @@ pub use call::{Call, CallError, UNSUPPORTED};
 pub use inside::{Hidden, Inside, Trigger};
 pub use process::{Words, end_all};
 pub use reference::Clock;
+pub use traces::Traces;
 
 /// A boxed future, so that targets can be chosen at run time.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -155,6 +157,8 @@ pub struct Running {
     pub process: Option<watch::Receiver<Option<String>>>,
     /// Its clock, if that is moved from here.
     pub clock: Option<Clock>,
+    /// Its configuration and its log.
+    pub traces: Traces,
 }
 
 impl Running {

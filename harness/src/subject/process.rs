@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::warden;
 
 /// Bytes of output that are kept.
-const KEPT: usize = 4096;
+const KEPT: usize = 256 * 1024;
 /// How long output may come after its process has ended.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// How long a killed group may take to be gone.
@@ -248,12 +248,13 @@ fn is_alive_in(group: i32, stat: &str) -> bool {
 }
 
 /// The end of what a process wrote, filled while it runs.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Output {
     shared: Arc<Mutex<Tail>>,
     found: watch::Sender<bool>,
 }
 
+#[derive(Debug)]
 struct Tail {
     kept: VecDeque<u8>,
     /// What has still to come.
@@ -264,7 +265,7 @@ impl Output {
     fn new(marks: &[String]) -> Self {
         Self {
             shared: Arc::new(Mutex::new(Tail {
-                kept: VecDeque::with_capacity(KEPT),
+                kept: VecDeque::new(),
                 marks: marks.to_vec(),
             })),
             found: watch::Sender::new(marks.is_empty()),
@@ -312,6 +313,11 @@ impl Output {
         let surplus = searched.len().saturating_sub(KEPT);
         searched.drain(..surplus);
         marks.is_empty()
+    }
+
+    /// The end of it as it is now.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        locked(&self.shared).kept.iter().copied().collect()
     }
 
     pub(super) fn words(&self) -> Words {

@@ -1,6 +1,6 @@
 //! The embedded proxy as a target: started, addressed and stopped here, and touched nowhere else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -15,7 +15,7 @@ use simulated_partners::persona::{Certificate, Key};
 use simulated_partners::pki::Identity;
 
 use super::inner_side::InnerSide;
-use super::{Pending, Placement, Running, StartError, Stop, Target};
+use super::{Pending, Placement, Running, StartError, Stop, Target, Traces};
 use crate::case::Case;
 use crate::case::{Need, Setting};
 use crate::lab::Lab;
@@ -122,7 +122,8 @@ impl Reference {
             false => Some(identity(lab, &names[1..])?),
         };
         let gateway = identity(lab, &[GATEWAY])?;
-        let text = self.configuration(lab, group, cases, &side, second.as_deref());
+        let configuration = self.configuration(lab, group, cases, &side, second.as_deref());
+        let text = configuration.whole();
         let clock = match group.starts_with(TIMED) {
             true => Clock::by_hand(),
             false => Clock::default(),
@@ -150,6 +151,7 @@ impl Reference {
         let address = proxy.external_address();
         let other_member = other.as_ref().map(Proxy::external_address);
         let moved = clock.rests().is_some();
+        let written = BTreeMap::from([("proxy.toml".to_owned(), configuration.text)]);
         let stop: Stop = Box::new(move || {
             Box::pin(async move {
                 if let Some(other) = other {
@@ -176,6 +178,11 @@ impl Reference {
                 patience: Some(Duration::ZERO),
                 process: None,
                 clock: Some(clock).filter(|_| moved),
+                traces: Traces {
+                    configuration: Arc::new(written),
+                    partners: configuration.partners,
+                    ..Traces::default()
+                },
             },
             stop,
         ))
@@ -188,7 +195,7 @@ impl Reference {
         cases: &[Case],
         side: &Identity,
         second: Option<&Identity>,
-    ) -> String {
+    ) -> Configuration {
         let pem = format!(
             "certificate = '''{}'''\nkey = '''{}'''\nca = '''{}'''\n",
             side.chain_pem(),
@@ -227,14 +234,32 @@ impl Reference {
             own_certificate(&mut text, SECOND, second);
         }
         let mut written = BTreeSet::new();
+        let mut partners = Vec::new();
         for case in cases {
             for domain in case.domains() {
                 if written.insert(domain.clone()) {
-                    partner(&mut text, &domain, case);
+                    let table = partner(&domain, case);
+                    partners.push((domain, table));
                 }
             }
         }
-        text
+        Configuration { text, partners }
+    }
+}
+
+/// What is written for the proxy.
+struct Configuration {
+    text: String,
+    /// A table for each partner, by its domain.
+    partners: Vec<(String, String)>,
+}
+
+impl Configuration {
+    fn whole(&self) -> String {
+        let partners = self.partners.iter().map(|(_, table)| table.as_str());
+        std::iter::once(self.text.as_str())
+            .chain(partners)
+            .collect()
     }
 }
 
@@ -269,14 +294,12 @@ fn own_certificate(text: &mut String, domain: &str, identity: &Identity) {
 
 /// A partner of the case, with what only some cases need. Thousands are read at once, so what is the default is
 /// left out.
-fn partner(text: &mut String, domain: &str, case: &Case) {
+fn partner(domain: &str, case: &Case) -> String {
     let policy = case.row.policy();
-    write!(
-        text,
+    let mut text = format!(
         "[[partner]]\ndomain = \"{domain}\"\ntls = \"{}\"\nsasl = \"{}\"\n",
         policy.tls, policy.sasl,
-    )
-    .expect("a String takes all text");
+    );
     let needs = |need| case.script.needs.contains(&need);
     for (differs, line) in [
         (!policy.dialback, "dialback = false\n"),
@@ -285,6 +308,7 @@ fn partner(text: &mut String, domain: &str, case: &Case) {
     ] {
         text.push_str(if differs { line } else { "" });
     }
+    text
 }
 
 fn identity(lab: &Lab, names: &[&str]) -> Result<Arc<Identity>, StartError> {

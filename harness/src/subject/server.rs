@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::StartError;
 use super::call::{Call, CallError};
-use super::process::{Process, Words, last_line};
+use super::process::{Output, Process, Words, last_line};
 
 /// Time between two looks whether a port answers.
 const LOOK: Duration = Duration::from_millis(20);
@@ -53,6 +53,8 @@ pub(super) struct Ours {
 pub(super) struct Server {
     /// Tells when a process that was started here has ended, and how.
     pub(super) ended: Option<watch::Receiver<Option<String>>>,
+    /// What that process writes.
+    pub(super) output: Option<Output>,
     /// None once it has run.
     stop: Option<Call>,
     stop_timeout: Duration,
@@ -93,6 +95,7 @@ impl Launch {
         // Whatever happens from here on, the stop command runs.
         let mut server = Server {
             ended: None,
+            output: None,
             stop: self.stop.clone(),
             stop_timeout: self.stop_timeout,
             keeper: None,
@@ -100,6 +103,7 @@ impl Launch {
         let words = match started {
             Some(Started::Process(process)) => {
                 let process = process.keeping(self.ours.map(|ours| ours.folder));
+                server.output = Some(process.output());
                 let (ended, keeper) = keep(process, self.logs, self.stop_timeout);
                 server.ended = Some(ended);
                 server.keeper = Some(keeper);
@@ -320,7 +324,7 @@ async fn farewell_said(told: &mut watch::Receiver<bool>) {
 async fn log_words(logs: &[PathBuf]) -> String {
     let mut text = String::new();
     for log in logs {
-        let line = match tail(log.clone()).await {
+        let line = match tail(log.clone(), LOG_TAIL).await {
             Ok(bytes) => last_line(&bytes),
             Err(error) => format!("cannot be read: {error}"),
         };
@@ -329,7 +333,8 @@ async fn log_words(logs: &[PathBuf]) -> String {
     text
 }
 
-async fn tail(log: PathBuf) -> std::io::Result<Vec<u8>> {
+/// The last bytes of a file, at most so many.
+pub(super) async fn tail(log: PathBuf, most: u64) -> std::io::Result<Vec<u8>> {
     let read = move || {
         use std::io::{Read as _, Seek as _, SeekFrom};
         if !std::fs::metadata(&log)?.is_file() {
@@ -337,9 +342,9 @@ async fn tail(log: PathBuf) -> std::io::Result<Vec<u8>> {
         }
         let mut file = std::fs::File::open(log)?;
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(LOG_TAIL)))?;
+        file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
         let mut bytes = Vec::new();
-        file.take(LOG_TAIL).read_to_end(&mut bytes)?;
+        file.take(most).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     match tokio::task::spawn_blocking(read).await {

@@ -57,6 +57,7 @@ async fn start(
         values: Arc::default(),
         connections: CONNECTIONS,
         listen: addresses[0],
+        capture: None,
     })
     .await
     .unwrap()

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -45,7 +44,7 @@ impl Asker {
 
 /// A connection that was noted as such.
 pub(super) struct Opened {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Tcp,
     pub(super) connection: ConnectionId,
     pub(super) requests: Requests,
 }
@@ -110,7 +109,7 @@ pub(super) async fn run(
     let mut connection = Connection {
         shared,
         connection,
-        socket: Socket::Plain(Tcp::new(stream)),
+        socket: Socket::Plain(stream),
         machine: Machine::new(Arc::clone(&shared.config), connection.0, purpose).as_nth(number),
         deadline: None,
         answers,

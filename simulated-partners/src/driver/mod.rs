@@ -4,6 +4,7 @@
 //! A [`Partner`] listens and dials as one simulated server. Each connection is a task that passes
 //! bytes to its machine and carries out the machine's actions; it does not interpret them.
 
+mod capture;
 mod connection;
 mod hole;
 mod listener;
@@ -41,6 +42,7 @@ use crate::pki;
 use crate::stream::{KeyAnswer, Machine, PartnerConfig, Purpose, Question};
 use crate::tls;
 use crate::wire::Element;
+pub use capture::{Capture, Segment, Sent, Stream, Traffic};
 use connection::Opened;
 use listener::Listener;
 pub use place::Place;
@@ -49,6 +51,7 @@ use recorder::Recorder;
 pub use released::{Over, Released};
 pub use settle::Ahead;
 use settle::Readers;
+use socket::Tcp;
 
 /// The default limit on concurrent connections of a partner.
 pub const CONNECTIONS: usize = 32;
@@ -100,6 +103,8 @@ pub struct PartnerSetup {
     pub connections: usize,
     /// Where to listen; port 0 selects a free one.
     pub listen: SocketAddr,
+    /// What records its connections, if anything does.
+    pub capture: Option<Capture>,
 }
 
 /// A running simulated server. Dropping it stops it.
@@ -147,6 +152,7 @@ struct Shared {
     stop: watch::Receiver<bool>,
     runtime: Handle,
     board: Board,
+    capture: Option<Capture>,
     numbers: Numbers,
     dials: Dials,
     _ended: mpsc::Sender<()>,
@@ -254,6 +260,8 @@ impl Partner {
         let client_tls = tls_options
             .client(identity, versions)
             .map_err(io::Error::other)?;
+        let capture = setup.capture;
+        let (server_tls, client_tls) = capture::logging(server_tls, client_tls, capture.as_ref());
         let server_name = tls_options.asks_for();
         let unreachable = setup.persona.facts.authority == AuthorityFact::Unreachable;
         let (listener, reserved, address) = if unreachable {
@@ -294,6 +302,7 @@ impl Partner {
             stop: stopped,
             runtime: Handle::current(),
             board: setup.board,
+            capture,
             numbers: Numbers::default(),
             dials: Dials::default(),
             _ended: ended_sender,
@@ -423,8 +432,10 @@ impl Shared {
     }
 
     fn opened(&self, stream: TcpStream, kind: ConnectionKind) -> Opened {
+        let capture = self.capture.as_ref();
+        let tap = capture.and_then(|capture| capture.tap(&stream, kind.direction()));
         Opened {
-            stream,
+            stream: Tcp::new(stream, tap),
             connection: self.recorder.opened(kind),
             requests: self.readers.join(),
         }

@@ -310,7 +310,7 @@ mod tests {
         let address = listener.local_addr().expect("it is bound");
         let ours = TcpStream::connect(address).await.expect("it listens");
         let (peer, _) = listener.accept().await.expect("it was dialled");
-        (Socket::Plain(Tcp::new(ours)), peer)
+        (Socket::Plain(Tcp::new(ours, None)), peer)
     }
 
     /// The bytes received by a peer that always reads before the next write.

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
+use super::capture::{Sent, Tap};
 use super::taken::Taken;
 use crate::event::{Party, TlsSession, TlsSignal};
 use crate::tls::{self, OfferRecorder, Takeover};
@@ -28,20 +29,24 @@ const IGNORED: usize = 64;
 /// TCP without delays: sending immediately, and acknowledging each segment at once. A peer
 /// that waits for acknowledgements would otherwise lose 40 ms per session.
 #[derive(Debug)]
-pub(super) struct Tcp(TcpStream);
+pub(super) struct Tcp {
+    stream: TcpStream,
+    tap: Option<Tap>,
+}
 
 impl Tcp {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    /// What a tap records is what the kernel takes and gives.
+    pub(super) fn new(stream: TcpStream, tap: Option<Tap>) -> Self {
         // A lost connection is noticed when reading.
         let _ = stream.set_nodelay(true);
-        let tcp = Self(stream);
+        let tcp = Self { stream, tap };
         tcp.acknowledge();
         tcp
     }
 
     /// The kernel resets this now and then.
     fn acknowledge(&self) {
-        let _ = SockRef::from(&self.0).set_tcp_quickack(true);
+        let _ = SockRef::from(&self.stream).set_tcp_quickack(true);
     }
 }
 
@@ -51,8 +56,20 @@ impl AsyncRead for Tcp {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = ready!(Pin::new(&mut self.0).poll_read(cx, buffer));
+        let before = buffer.filled().len();
+        let has_room = buffer.remaining() > 0;
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
         self.acknowledge();
+        if let Some(tap) = &self.tap {
+            match (&read, &buffer.filled()[before..]) {
+                (Ok(()), []) if has_room => tap.end(Party::Target, Sent::Fin),
+                (Ok(()), bytes) => tap.bytes(Party::Target, bytes),
+                (Err(error), _) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    tap.end(Party::Target, Sent::Reset);
+                }
+                (Err(_), _) => {}
+            }
+        }
         Poll::Ready(read)
     }
 }
@@ -63,7 +80,11 @@ impl AsyncWrite for Tcp {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
+        if let (Some(tap), Ok(length)) = (&self.tap, &written) {
+            tap.bytes(Party::Partner, &bytes[..*length]);
+        }
+        Poll::Ready(written)
     }
 
     fn poll_write_vectored(
@@ -71,19 +92,32 @@ impl AsyncWrite for Tcp {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices));
+        if let (Some(tap), Ok(length)) = (&self.tap, &written) {
+            let mut left = *length;
+            for slice in slices {
+                let taken = left.min(slice.len());
+                tap.bytes(Party::Partner, &slice[..taken]);
+                left -= taken;
+            }
+        }
+        Poll::Ready(written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        let ended = ready!(Pin::new(&mut self.stream).poll_shutdown(cx));
+        if let (Some(tap), Ok(())) = (&self.tap, &ended) {
+            tap.end(Party::Partner, Sent::Fin);
+        }
+        Poll::Ready(ended)
     }
 }
 
@@ -249,14 +283,17 @@ impl Socket {
     /// Resets TCP.
     pub(super) fn reset(&mut self) {
         let tcp = match self {
-            Self::Plain(tcp) => Some(&tcp.0),
-            Self::Tls(stream) => Some(&stream.get_ref().0.0),
-            Self::Taken(taken) => Some(&taken.tcp.0),
+            Self::Plain(tcp) => Some(&*tcp),
+            Self::Tls(stream) => Some(stream.get_ref().0),
+            Self::Taken(taken) => Some(&taken.tcp),
             Self::Closed => None,
         };
         if let Some(tcp) = tcp {
             // With no time to linger, closing resets.
-            let _ = SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+            let _ = SockRef::from(&tcp.stream).set_linger(Some(Duration::ZERO));
+            if let Some(tap) = &tcp.tap {
+                tap.end(Party::Partner, Sent::Reset);
+            }
         }
         *self = Self::Closed;
     }

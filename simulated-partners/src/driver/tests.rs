@@ -52,6 +52,7 @@ fn setup(domain: &str, target: &str, persona: &Arc<Persona>) -> PartnerSetup {
         values: Arc::default(),
         connections: CONNECTIONS,
         listen: ([127, 0, 0, 1], 0).into(),
+        capture: None,
     }
 }
 

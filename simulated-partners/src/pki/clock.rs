@@ -4,11 +4,12 @@ use std::time::SystemTime;
 
 use rustls::pki_types::UnixTime;
 
-/// The date to which the lab's certificates are relative.
-pub(super) fn system_time() -> SystemTime {
+/// The date to which the lab's certificates are relative, and captures.
+pub(crate) fn system_time() -> SystemTime {
     #[expect(
         clippy::disallowed_methods,
-        reason = "certificates must be valid for targets that look at the real clock"
+        reason = "certificates must be valid for targets that look at the real clock, and captures are \
+                  compared with logs"
     )]
     SystemTime::now()
 }

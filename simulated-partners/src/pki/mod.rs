@@ -25,7 +25,7 @@ pub use spec::{
     Offset, OtherName, Possession, PublicKey, RawName, Sent, Signature, SpecError, StringType,
 };
 
-pub(crate) use clock::unix_time;
+pub(crate) use clock::{system_time, unix_time};
 
 #[cfg(test)]
 mod tests;

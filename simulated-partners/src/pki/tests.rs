@@ -188,7 +188,7 @@ fn webpki_finds_the_dns_name() {
 
 #[test]
 fn dates_and_chains_are_as_the_kind_says() {
-    let now = time::OffsetDateTime::from(clock::system_time()).unix_timestamp();
+    let now = time::OffsetDateTime::from(system_time()).unix_timestamp();
     for (kind, length, current) in [
         (Certificate::Good, 2, true),
         (Certificate::Expired, 2, false),

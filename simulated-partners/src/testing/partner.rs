@@ -176,6 +176,7 @@ impl Builder {
             values: Arc::default(),
             connections: CONNECTIONS,
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            capture: None,
         })
         .await
         .map_err(StartError::Listen)?;

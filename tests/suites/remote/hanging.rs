@@ -15,7 +15,7 @@ use s2spec::policy::PolicyNumber;
 use s2spec::record::Record;
 use s2spec::runner::Deadlines;
 use s2spec::subject::{
-    Call, Hidden, Inside, Pending, Placement, Running, StartError, Stop, Target, Trigger,
+    Call, Hidden, Inside, Pending, Placement, Running, StartError, Stop, Target, Traces, Trigger,
 };
 use s2spec::verdict::Weight;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -73,6 +73,7 @@ impl Target for Dialler {
                 patience: self.patience,
                 process: None,
                 clock: None,
+                traces: Traces::default(),
             };
             let stop: Stop = Box::new(move || {
                 Box::pin(async move {

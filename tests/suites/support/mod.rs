@@ -129,6 +129,7 @@ pub(crate) fn collect(
         slots: Arc::clone(slots),
         seed: 7,
         keep_events: true,
+        keeps: None,
         check: Arc::new(BaselineCheck::none()),
         prove,
     };

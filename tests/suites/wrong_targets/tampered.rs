@@ -87,6 +87,7 @@ impl Target for Tampered {
                 patience,
                 process,
                 clock,
+                traces,
             } = proxy
             else {
                 return Err(trouble(&io::Error::other("the proxy has an inner side")));
@@ -119,6 +120,7 @@ impl Target for Tampered {
                     patience,
                     process,
                     clock,
+                    traces,
                 },
                 stop,
             ))

@@ -82,6 +82,7 @@ fn plan_of(ids: &[&str], refuses_at: fn(u32) -> bool, cannot_at: fn(u32) -> bool
         slots: Arc::new(Semaphore::new(8)),
         seed: 5,
         keep_events: false,
+        keeps: None,
         check: Arc::new(BaselineCheck::none()),
         doubts: false,
         budget: None,

@@ -8,10 +8,11 @@ mod folder;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::process::Command;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use simulated_partners::inner::component as component_link;
@@ -26,7 +27,7 @@ use super::inner_side::InnerSide;
 use super::port::free_address;
 use super::server::{Launch, Ours};
 use super::template::fill;
-use super::{Pending, Placement, Running, StartError, Stop, Target, process, warden};
+use super::{Pending, Placement, Running, StartError, Stop, Target, Traces, process, warden};
 use crate::case::Case;
 use crate::cause::with_causes;
 use crate::lab::Lab;
@@ -165,7 +166,7 @@ impl BuiltIn {
             .folder
             .values(&site, policy, &case.script.needs)
             .map_err(|why| environment(format!("{}: {why}", case.row.label())))?;
-        self.write(lab, &folder, &values).map_err(trouble)?;
+        let written = self.write(lab, &folder, &values).map_err(trouble)?;
         let needs = &case.script.needs;
         let direct_tls = Some(direct_tls).filter(|_| self.folder.takes_direct_tls(policy, needs));
         let mut ports = vec![address, component];
@@ -192,12 +193,24 @@ impl BuiltIn {
             patience: description.patience.map(Duration::from_secs),
             process: server.ended.clone(),
             clock: None,
+            traces: Traces {
+                configuration: Arc::new(written),
+                folder: Some(site.folder),
+                output: server.output.clone(),
+                ..Traces::default()
+            },
         };
         let stop: Stop = Box::new(move || Box::pin(server.stop()));
         Ok((running, stop))
     }
 
-    fn write(&self, lab: &Lab, folder: &TempDir, values: &[(&str, String)]) -> io::Result<()> {
+    /// Writes the files of an instance, and returns their names and texts.
+    fn write(
+        &self,
+        lab: &Lab,
+        folder: &TempDir,
+        values: &[(&str, String)],
+    ) -> io::Result<BTreeMap<String, String>> {
         let certificates = self
             .folder
             .certificates(&lab.authority)
@@ -206,7 +219,9 @@ impl BuiltIn {
         files.extend(certificates);
         files
             .iter()
-            .try_for_each(|(name, text)| std::fs::write(folder.path().join(name), text))
+            .try_for_each(|(name, text)| std::fs::write(folder.path().join(name), text))?;
+        let files = files.into_iter();
+        Ok(files.map(|(name, text)| (name.to_owned(), text)).collect())
     }
 
     fn start_of(

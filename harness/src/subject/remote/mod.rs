@@ -28,7 +28,9 @@ pub use reach::{Gains, OPEN};
 use super::call::{Call, CallError};
 use super::inner_side::InnerSide;
 use super::server::{Launch, LaunchError};
-use super::{Hidden, Inside, Pending, Placement, Running, StartError, Stop, Target, Trigger};
+use super::{
+    Hidden, Inside, Pending, Placement, Running, StartError, Stop, Target, Traces, Trigger,
+};
 use crate::case::{AllowList, Case, Direction, Domains, TooFew};
 use crate::cause::with_causes;
 use crate::lab::Lab;
@@ -158,6 +160,10 @@ impl Remote {
             patience: file.timeouts.stream,
             process: server.ended.clone(),
             clock: None,
+            traces: Traces {
+                logs: file.logs.clone(),
+                ..Traces::default()
+            },
         };
         let stop: Stop = Box::new(move || {
             Box::pin(async move {

@@ -37,7 +37,7 @@ use s2spec::lab::Lab;
 use s2spec::policy::{Level, Policy, PolicyNumber};
 use s2spec::subject::inner_side::InnerSide;
 use s2spec::subject::reference::Reference;
-use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
+use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target, Traces};
 use simulated_partners::inner::component;
 use simulated_partners::negotiate::dialback;
 use simulated_partners::persona::TlsVersion;
@@ -230,6 +230,7 @@ async fn start(
         patience: Some(Duration::ZERO),
         process: None,
         clock: None,
+        traces: Traces::default(),
     };
     let stop: Stop = Box::new(move || {
         Box::pin(async move {
