@@ -31,6 +31,8 @@ pub use s2spec_rules::{
 
 #[doc(hidden)]
 pub mod baseline;
+#[doc(hidden)]
+pub mod bundle;
 mod cause;
 #[doc(hidden)]
 pub mod cli;

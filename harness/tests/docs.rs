@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Options of `run` that do not change which cases are selected, and whether they take a value.
-const NOT_OF_LIST: [(&str, bool); 15] = [
+const NOT_OF_LIST: [(&str, bool); 17] = [
     ("--failed", false),
     ("--baseline", true),
     ("--budget", true),
+    ("--capture", false),
     ("--jobs", true),
     ("--json", true),
+    ("--keep", true),
     ("--prove", false),
     ("--repeat", true),
     ("--retries", true),

@@ -114,7 +114,7 @@ const FLOORS: [(&str, &[&[&str]]); 6] = [
             &["cause", "lab", "resources", "transcript"],
             &["baseline", "coverage", "subject"],
             &["load", "report", "runner"],
-            &["doctor"],
+            &["bundle", "doctor"],
             &["cli"],
             &["embed"],
         ],

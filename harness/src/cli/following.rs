@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::error::CliError;
+use super::keep::Bundles;
 use super::output;
 use super::signal::end_wanted;
 use crate::record::RunEvent;
@@ -26,6 +27,8 @@ pub(super) struct Following {
     pub(super) events: Option<EventFile>,
     /// The number of unexpected results after which the run ends.
     pub(super) max_fail: Option<NonZeroUsize>,
+    /// What writes bundles.
+    pub(super) bundles: Option<Bundles>,
 }
 
 impl Following {
@@ -50,7 +53,10 @@ impl Following {
             tokio::select! {
                 event = events.recv() => match event {
                     None => break,
-                    Some(event) => {
+                    Some(mut event) => {
+                        if let (Some(bundles), RunEvent::Finished(record)) = (&mut self.bundles, &mut event) {
+                            bundles.take(record, &report.target);
+                        }
                         unexpected += usize::from(is_unexpected(&event));
                         self.write(&event);
                         report.take(event);
@@ -88,13 +94,15 @@ impl Following {
         }
     }
 
-    /// Ends the output.
+    /// Ends the output: the report then says which cases have a bundle.
     ///
     /// # Errors
-    /// When an event could not be written.
-    pub(super) fn end(self) -> Result<(), CliError> {
+    /// When an event or a bundle could not be written.
+    pub(super) fn end(self, report: &mut Report) -> Result<(), CliError> {
         self.progress.clear();
-        self.events.map_or(Ok(()), EventFile::end)
+        let kept = self.bundles.map_or(Ok(()), |bundles| bundles.end(report));
+        self.events.map_or(Ok(()), EventFile::end)?;
+        kept
     }
 }
 

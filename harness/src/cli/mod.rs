@@ -20,6 +20,7 @@ mod gateway;
 mod init;
 mod json_file;
 mod judging;
+mod keep;
 mod list;
 mod load;
 mod logging;
@@ -30,6 +31,7 @@ mod personas;
 mod policy;
 mod predict;
 mod proxy;
+mod replay;
 mod report;
 mod requirement;
 mod run;
@@ -102,6 +104,8 @@ enum Command {
     Load(load::Args),
     /// Write the report of an earlier run again: HTML, JUnit and Markdown
     Report(report::Args),
+    /// Run the case of a bundle again, and compare
+    Replay(replay::Args),
     /// Show what differs between two reports
     Diff(diff::Args),
     /// Put the reports of parts of a run together
@@ -206,6 +210,7 @@ fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Serve(args)) => serve::command(&args),
         Some(Command::Load(args)) => load::command(&args),
         Some(Command::Report(args)) => report::command(&args),
+        Some(Command::Replay(args)) => replay::command(&args),
         Some(Command::Diff(args)) => diff::command(&args),
         Some(Command::Merge(args)) => merge::command(&args),
         Some(Command::Compare(args)) => compare::command(&args),

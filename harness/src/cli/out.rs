@@ -65,6 +65,11 @@ pub(super) struct Out {
 }
 
 impl Out {
+    /// Where it is.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Writes the report in all forms.
     ///
     /// # Errors

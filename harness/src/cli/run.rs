@@ -17,9 +17,11 @@ use super::expecting::Expecting;
 use super::following::{EventFile, Following};
 use super::json_file::JsonFile;
 use super::judging::Judging;
+use super::keep::{Keeping, circumstances};
 use super::target::{Server, Tested};
 use super::worth::Worth;
 use super::{Color, logging, out, output, select};
+use crate::bundle::Circumstances;
 use crate::case::Case;
 use crate::coverage::doubles;
 use crate::doctor::{self, Depth, Preflight, PublicDns, WithPreflight};
@@ -27,7 +29,7 @@ use crate::record::RunEvent;
 use crate::report::{self, Progress, Rerun, Transcript, View};
 use crate::requirement::Registry;
 use crate::runner::{self, Budget, Deadlines, Plan, Repetition, SLOTS};
-use crate::scenario::{Doubled, Library};
+use crate::scenario::{Catalogue, Doubled, Library};
 use crate::subject;
 
 /// The default time limit of a case.
@@ -79,6 +81,9 @@ fn run(
     let json = options.json.as_deref().map(JsonFile::open).transpose()?;
     let events = options.events.as_deref().map(EventFile::open).transpose()?;
     let out = options.out.open()?;
+    let folder = out.as_ref().map(out::Out::folder);
+    let keeps = options.keeping.keeps(folder);
+    let kept = options.circumstances(&suite.catalogue)?;
     let jobs = match options.jobs {
         Some(jobs) => jobs,
         None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
@@ -105,8 +110,8 @@ fn run(
         budget: options.budget.map(Budget::from_now),
         slots: Arc::new(Semaphore::new(jobs.get().saturating_mul(SLOTS))),
         seed: options.seed,
-        keep_events: options.transcripts,
-        keeps: None,
+        keep_events: options.transcripts || keeps.is_some_and(|keeps| keeps.passes),
+        keeps,
         check: Arc::clone(&check),
         prove: options.prove,
     };
@@ -116,13 +121,14 @@ fn run(
         progress: Progress::new(!options.quiet, view.charset),
         events,
         max_fail: options.max_fail(),
+        bundles: options.keeping.bundles(folder, kept, options.transcripts),
     };
     let mut report = runtime.block_on(async {
         let events = start(plan, repetition, interrupted);
         following.follow(events, &interrupt).await
     });
-    let events_written = following.end();
     report.unneeded = check.unneeded(&report.records, &known);
+    let written = following.end(&mut report);
     // After a second interrupt, cases are still running: their tasks end here. Processes that they
     // started end with the program.
     runtime.shutdown_timeout(WIND_DOWN);
@@ -162,7 +168,7 @@ fn run(
         out.write(&text)?;
     }
     baseline?;
-    events_written?;
+    written?;
     Ok(exit)
 }
 
@@ -226,6 +232,9 @@ pub(super) struct Options {
 
     #[command(flatten)]
     out: out::Where,
+
+    #[command(flatten)]
+    keeping: Keeping,
 
     /// Stop after this many unexpected results; what is running is finished
     #[arg(long, value_name = "N", env = "S2SPEC_MAX_FAIL")]
@@ -346,6 +355,11 @@ impl Options {
             },
             rerun: self.rerun(),
         }
+    }
+
+    fn circumstances(&self, catalogue: &Catalogue) -> Result<Circumstances, CliError> {
+        let profile = self.judging.profile();
+        circumstances(&self.tested, profile, self.seed, self.timeout, catalogue)
     }
 
     fn max_fail(&self) -> Option<NonZeroUsize> {

@@ -26,6 +26,10 @@ pub struct Report {
     pub unneeded: Vec<String>,
     /// Problems outside of cases.
     pub trouble: Vec<String>,
+    /// The cases that have a bundle.
+    pub bundles: BTreeSet<String>,
+    /// How many cases that did not end as expected have none, as there were too many.
+    pub without_bundle: usize,
     /// The number of rounds; 0 before the end.
     pub rounds: u32,
     /// The current round, and how many of its cases have ended.

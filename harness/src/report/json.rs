@@ -9,7 +9,7 @@ use super::events::micros;
 use super::gather::{Blamed, Report, Tally};
 use super::requirements::{Shown, Standing, requirements};
 use super::words::reason_text;
-use crate::case::{Direction, MAIN, Set};
+use crate::case::{Direction, MAIN, Set, fingerprint};
 use crate::expectation::Expectation;
 use crate::finding::Finding;
 use crate::judge::{Cause, Clause, Strength, clause};
@@ -23,6 +23,9 @@ use crate::verdict::Verdict;
 
 /// The version of the format. It increases when a field changes its meaning or is removed.
 pub const SCHEMA: u32 = 4;
+
+/// The longest part of an id in the name of a file, in bytes.
+const LONGEST_NAME: usize = 200;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -46,6 +49,9 @@ struct Document<'a> {
     causes: Vec<Cause>,
     /// What the run has shown of each requirement.
     requirements: Vec<RequirementReport<'a>>,
+    /// How many cases that did not end as expected have no bundle, as there were too many.
+    #[serde(skip_serializing_if = "is_zero")]
+    without_bundle: usize,
     cases: Vec<CaseReport<'a>>,
     /// All that differs from run to run.
     times: Times<'a>,
@@ -129,6 +135,13 @@ struct CaseReport<'a> {
     /// What the target asked of DNS.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     queries: &'a [String],
+    /// Where its bundle is, from the folder of the report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle: Option<String>,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 #[derive(Serialize)]
@@ -195,7 +208,10 @@ pub fn to_json(report: &Report) -> Result<String, serde_json::Error> {
         trouble: &report.trouble,
         causes: report.causes(),
         requirements: shown.iter().map(requirement).collect(),
-        cases: report.records.values().map(case).collect(),
+        without_bundle: report.without_bundle,
+        cases: (report.records.values())
+            .map(|record| case(record, report.bundles.contains(&record.result.case.id)))
+            .collect(),
         times: Times {
             elapsed_us: micros(report.elapsed),
             cases: (report.records.values())
@@ -213,9 +229,30 @@ pub fn to_json(report: &Report) -> Result<String, serde_json::Error> {
     Ok(text)
 }
 
-fn case(record: &Record) -> CaseReport<'_> {
+/// One case as in the report.
+///
+/// # Errors
+/// As [`to_json`].
+pub fn case_to_json(record: &Record) -> Result<serde_json::Value, serde_json::Error> {
+    serde_json::to_value(case(record, false))
+}
+
+/// Where the bundle of a case is, from the folder of the report.
+pub fn bundle_path(id: &str) -> String {
+    let name = id.replace('/', "--");
+    if name.len() > LONGEST_NAME || id.contains("--") {
+        let end = (0..=LONGEST_NAME.min(name.len())).rev();
+        let end = end.into_iter().find(|end| name.is_char_boundary(*end));
+        let start = &name[..end.unwrap_or_default()];
+        return format!("bundles/{start}-{:016x}.json", fingerprint(id));
+    }
+    format!("bundles/{name}.json")
+}
+
+fn case(record: &Record, has_bundle: bool) -> CaseReport<'_> {
     let case = &record.result.case;
     CaseReport {
+        bundle: has_bundle.then(|| bundle_path(&case.id)),
         id: &case.id,
         set: case.set,
         direction: case.direction,

@@ -56,7 +56,7 @@ pub fn merge(reports: &[Value]) -> Result<Value, NotOneRun> {
     let cases = cases(reports)?;
     let mut whole = first.clone();
     whole["summary"] = summary(reports, &cases);
-    whole["cases"] = cases.into_values().cloned().collect();
+    whole["cases"] = cases.into_values().map(without_bundle).collect();
     for field in ["partial", "interrupted", "enough"] {
         whole[field] = reports.iter().any(|one| one[field] == true).into();
     }
@@ -68,6 +68,15 @@ pub fn merge(reports: &[Value]) -> Result<Value, NotOneRun> {
     whole["requirements"] = requirements(reports);
     whole["times"] = times(reports);
     Ok(whole)
+}
+
+/// A case without the place of its bundle, which lies where its part was run.
+fn without_bundle(case: &Value) -> Value {
+    let mut case = case.clone();
+    if let Some(fields) = case.as_object_mut() {
+        fields.remove("bundle");
+    }
+    case
 }
 
 /// The items of a list of all reports.

@@ -36,7 +36,7 @@ pub use failure::{Rerun, Transcript};
 pub use gather::{Blamed, Repeating, Report, Tally};
 pub use github::to_annotations;
 pub use html::to_html;
-pub use json::{SCHEMA, to_json};
+pub use json::{SCHEMA, bundle_path, case_to_json, to_json};
 pub use junit::to_junit;
 pub use mark::Charset;
 pub use markdown::to_markdown;

@@ -38,6 +38,9 @@ pub struct Saved {
     pub causes: Vec<Cause>,
     /// What the run has shown of each requirement.
     pub requirements: Vec<Requirement>,
+    /// How many cases that did not end as expected have no bundle.
+    #[serde(default)]
+    pub without_bundle: usize,
     /// All cases, by id.
     pub cases: Vec<Case>,
     /// How long everything took.
@@ -155,6 +158,8 @@ pub struct Case {
     /// What was asked of DNS.
     #[serde(default)]
     pub queries: Vec<String>,
+    /// Where its bundle is.
+    pub bundle: Option<String>,
 }
 
 /// A policy of the target.

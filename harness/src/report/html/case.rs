@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use maud::{Markup, html};
 
 use super::{VERDICTS, badge};
+use crate::report::json::bundle_path;
 use crate::report::saved::{Case, Finding, Saved, Transcript};
 use crate::transcript::printable;
 
@@ -109,6 +110,11 @@ fn body(saved: &Saved, case: &Case, with_transcript: bool) -> Markup {
             @if let Some(times) = times { dt { "Time" } dd { (milliseconds(times.total)) } }
             @if case.verdict != "pass" && case.verdict != "unsupported" {
                 dt { "Again" } dd { code { "s2spec run " (case.id) " --seed " (saved.seed) } }
+            }
+            // The path is made from the id: a report can come from anywhere.
+            @if case.bundle.is_some() {
+                @let path = bundle_path(&case.id);
+                dt { "Bundle" } dd { a href=(path) { (path) } }
             }
         }
         @if !case.findings.is_empty() {

@@ -100,6 +100,7 @@ fn facts(saved: &Saved) -> Markup {
             @if saved.rounds > 1 { ", " (saved.rounds) " rounds" }
             @if saved.partial { " · " strong { "these results are partial" } }
             @if saved.interrupted { " (interrupted)" }
+            @if saved.without_bundle > 0 { " · " (saved.without_bundle) " failing cases have no bundle" }
         }
         ul.counts {
             @for (verdict, _) in VERDICTS {
