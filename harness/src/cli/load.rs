@@ -120,7 +120,9 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
             let text = "--limit is for the embedded proxy: set the limit of another server in its own files";
             return Err(CliError::Usage(text.to_owned()));
         }
-        Chosen::BuiltIn(_) | Chosen::File(_) => Some(args.tested.open(Profile::default())?.0),
+        Chosen::BuiltIn(_) | Chosen::File(_) => {
+            Some(args.tested.read()?.open(Profile::default())?.0)
+        }
     };
     let json = args.json.as_deref().map(JsonFile::open).transpose()?;
     raise_descriptors();

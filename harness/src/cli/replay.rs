@@ -58,7 +58,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         target: chosen(args.target.as_ref(), &bundle)?,
         allow_remote: args.allow_remote,
     };
-    let (target, _) = tested.open(profile(&bundle))?;
+    let (target, _) = tested.read()?.open(profile(&bundle))?;
     let name = target.name();
     let result = again(&bundle, case, target)?;
     output::show(text(&bundle, &name, &result))?;

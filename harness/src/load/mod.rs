@@ -380,6 +380,7 @@ fn setup(
         board: Board::default(),
         values: Arc::default(),
         connections: CONNECTIONS,
+        capture: None,
         listen: place.address(),
     }
 }
