@@ -26,7 +26,7 @@ pub use s2spec_rules::{case, finding, outcome, policy, record, verdict};
 #[doc(hidden)]
 pub use s2spec_rules::{
     embedded, evidence, expectation, glob, judge, kind, matrix, observe, oracle, requirement,
-    scenario,
+    scenario, settings,
 };
 
 #[doc(hidden)]

@@ -10,6 +10,7 @@ mod prosody;
 mod remote;
 mod same_seed;
 mod scenarios;
+mod settings;
 mod support;
 mod tables;
 mod wrong_targets;

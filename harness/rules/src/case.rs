@@ -8,6 +8,7 @@ use strum::{Display, VariantArray};
 use crate::policy::PolicyNumber;
 use crate::requirement::Registry;
 
+mod administration;
 mod dns;
 mod domains;
 mod expect;
@@ -17,6 +18,10 @@ mod room;
 mod script;
 mod sees;
 
+pub use administration::{
+    Access, Administration, CONTACT, FRIEND, PartnerType, Rule, Scope, Settings, Step, USER, Users,
+    WITNESS, What,
+};
 pub use dns::{Dns, DnsAnswer, Srv};
 pub use domains::{AllowList, Domains, TooFew};
 pub use expect::{Expect, Mark, OutcomeWord};
@@ -49,6 +54,10 @@ pub enum Set {
     Policies,
     /// 18 policies × every coherent partner offer.
     Offers,
+    /// What each setting of an administrator means.
+    Settings,
+    /// A pool of two, the first of which goes.
+    Failover,
     /// The conformance suite: cases from scenario files.
     Scenarios,
 }
@@ -130,10 +139,19 @@ impl Case {
         self.script.listed(&self.domain())
     }
 
-    /// The scenario that it is a variant of, if it belongs to the conformance suite. The oracle
-    /// decides all others.
+    /// The scenario that it is a variant of, if it belongs to the conformance suite.
     pub fn scenario(&self) -> Option<&Scenario> {
         self.script.scenario.as_ref()
+    }
+
+    /// An administrator's part in it, if the oracle's tables of settings decide it.
+    pub fn administration(&self) -> Option<&Administration> {
+        self.script.administration.as_deref()
+    }
+
+    /// Whether it belongs to the matrix, so that the oracle decides it.
+    pub fn is_of_matrix(&self) -> bool {
+        self.script.by_oracle()
     }
 
     /// What ids of requirements and bugs are of in it.
@@ -168,6 +186,9 @@ impl Case {
     /// the target waits for it.
     pub fn waits(&self) -> bool {
         matches!(self.script.setting, Setting::Impatient | Setting::ShortIdle)
+            || self
+                .administration()
+                .is_some_and(|one| one.passes.is_some())
     }
 }
 

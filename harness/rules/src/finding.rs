@@ -73,6 +73,8 @@ pub enum Against {
     Requirements(Vec<String>),
     /// What a scenario wants that names no requirement.
     Scenario,
+    /// The rule of the sets `settings` and `failover` with this id.
+    Rule(&'static str),
 }
 
 impl Against {
@@ -88,7 +90,7 @@ impl Against {
     pub fn ids(&self) -> &[String] {
         match self {
             Self::Requirements(ids) => ids,
-            Self::Outcome | Self::Fault(_) | Self::Scenario => &[],
+            Self::Outcome | Self::Fault(_) | Self::Scenario | Self::Rule(_) => &[],
         }
     }
 }

@@ -8,7 +8,8 @@
 //!   the standards require.
 //! - [`case`]: one policy, one partner, one direction, and its script.
 //! - [`oracle`]: the ends allowed for a case. [`observe`]: what was seen in it, in the words of
-//!   scenarios. [`record`]: its result. [`scenario`]: cases from files.
+//!   scenarios. [`record`]: its result. [`scenario`]: cases from files. [`settings`]: cases from what an
+//!   administrator can set.
 //! - [`matrix`]: cases from policies and partners. [`judge`]: from observations to findings and
 //!   verdicts.
 //!
@@ -42,4 +43,6 @@ pub mod record;
 pub mod requirement;
 #[doc(hidden)]
 pub mod scenario;
+#[doc(hidden)]
+pub mod settings;
 pub mod verdict;

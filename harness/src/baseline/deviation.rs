@@ -88,6 +88,7 @@ fn what(result: &CaseResult, finding: &Finding) -> What {
             What::Fault("the target no longer worked afterwards".to_owned())
         }
         (Against::Scenario, None) => What::Fault(WANTED.to_owned()),
+        (Against::Rule(id), None) => What::Fault(format!("it breaks {id}")),
         // An id that is in no registry.
         (Against::Requirements(ids), None) => What::Requirement(ids.join(", ")),
     }

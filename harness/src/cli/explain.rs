@@ -11,8 +11,7 @@ use super::error::{CliError, Exit};
 use super::judging::Judging;
 use super::sheet::Sheet;
 use super::{output, requirement, select};
-use crate::case::{Case, Direction, Set};
-use crate::case::{Scenario, Script};
+use crate::case::{Administration, Case, Direction, Scenario, Script, Set};
 use crate::expectation::End;
 use crate::judge::WANTED;
 use crate::matrix::control_of;
@@ -114,6 +113,11 @@ pub(super) fn of_case(case: &Case, all: &[Case], judging: Judging, rerun: &Rerun
             say(name, &text);
         }
     }
+    if let Some(administration) = case.administration() {
+        for (name, text) in administered(administration, &case.script) {
+            say(name, &text);
+        }
+    }
     if let Some(expectation) = allowed {
         let rule = expectation.rule;
         match oracle::rule(rule) {
@@ -130,7 +134,11 @@ pub(super) fn of_case(case: &Case, all: &[Case], judging: Judging, rerun: &Rerun
             say(name, &format!("{allowed}: {}", meaning(&allowed.end)));
         }
     }
-    for opinion in second_opinions(case, profile) {
+    let opinions = match case.administration() {
+        None => second_opinions(case, profile),
+        Some(_) => Vec::new(),
+    };
+    for opinion in opinions {
         let ends: Vec<String> = opinion
             .ends
             .iter()
@@ -142,7 +150,8 @@ pub(super) fn of_case(case: &Case, all: &[Case], judging: Judging, rerun: &Rerun
         );
     }
     let control = match case.scenario() {
-        None => control_of(case, all, profile),
+        None if case.is_of_matrix() => control_of(case, all, profile),
+        None => None,
         Some(scenario) => scenario.control.clone(),
     };
     if let Some(control) = control {
@@ -153,6 +162,21 @@ pub(super) fn of_case(case: &Case, all: &[Case], judging: Judging, rerun: &Rerun
     }
     say("run it", &format!("$ {}", rerun.command(&case.id)));
     sheet
+}
+
+/// What is set in a case, its rule, and what has to be seen.
+fn administered(one: &Administration, script: &Script) -> Vec<(&'static str, String)> {
+    let rule = one.rule;
+    let mut lines = vec![("settings", one.settings.to_string())];
+    for step in &one.steps {
+        let when = step.when.as_ref();
+        let when = when.map_or_else(String::new, |when| format!("when `{when}`: "));
+        lines.push(("then", format!("{when}{}", step.what)));
+    }
+    lines.push(("rule", format!("{} ({})", rule.id, rule.level)));
+    lines.push(("clause", rule.clause.to_owned()));
+    lines.extend(script.expect.iter().map(|one| ("expects", one.to_string())));
+    lines
 }
 
 /// The scenario of a case and what it judges.
@@ -208,8 +232,13 @@ fn story(case: &Case) -> String {
             case.partner.name
         ),
         Set::Offers => "a correct server with just this offer".to_owned(),
-        Set::Scenarios => format!("a script, beginning as {}", case.partner.name),
+        Set::Settings | Set::Failover | Set::Scenarios => {
+            format!("a script, beginning as {}", case.partner.name)
+        }
     };
+    if let Some(administration) = case.administration() {
+        return administration.rule.says.to_owned();
+    }
     if !case.script.by_oracle() {
         return format!("{}.", case.script.title);
     }

@@ -103,6 +103,8 @@ fn ids(args: &Args, chosen: &[&Case]) -> String {
             && let Some(Expectation { allowed, rule, .. }) = allowed
         {
             let _ = write!(out, "\t{}\t{rule}", allowed_text(&allowed));
+        } else if let (true, Some(one)) = (args.long, case.administration()) {
+            let _ = write!(out, "\t{}\t{}", case.script.title, one.rule.id);
         } else if args.long {
             let requirements = case.requirements().join(" ");
             let _ = write!(out, "\t{}\t{requirements}", case.script.title);

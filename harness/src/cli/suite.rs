@@ -12,6 +12,7 @@ use crate::kind::{Kind, files_of};
 use crate::matrix::{self, Selection};
 use crate::policy::PolicyNumber;
 use crate::scenario::{Catalogue, Library};
+use crate::settings;
 
 /// The user's own files.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -158,7 +159,7 @@ impl Suite {
         self.own.as_ref().unwrap_or_else(|| Library::builtin())
     }
 
-    /// Every case: of all personas, the two generated sets, and the scenarios.
+    /// Every case: of all personas, the generated sets, and the scenarios.
     pub(crate) fn all(&self) -> Vec<Case> {
         self.parts(&Selection::default())
     }
@@ -179,7 +180,10 @@ impl Suite {
         let mut cases: Vec<Case> = Set::ALL
             .iter()
             .filter(|set| selection.reaches(&set.to_string(), ""))
-            .flat_map(|set| matrix::cases_of(*set, self.catalogue.personas()))
+            .flat_map(|set| {
+                let of_matrix = matrix::cases_of(*set, self.catalogue.personas());
+                [of_matrix, settings::cases_of(*set)].concat()
+            })
             .collect();
         let every = selection.reaches(&Set::Scenarios.to_string(), "");
         let policies = self.policies.as_deref();

@@ -305,6 +305,7 @@ async fn running(lab: &Lab, instance: Instance) -> Result<(Running, Stop), Start
                 process: None,
                 clock: None,
                 traces: crate::subject::Traces::default(),
+                administrator: None,
             },
             stop,
         )),

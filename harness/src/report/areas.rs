@@ -1,4 +1,4 @@
-//! The conformance suite in the terminal: one line per area.
+//! The conformance suite and the sets `settings` and `failover` in the terminal: one line per area.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -44,32 +44,39 @@ impl Tally {
     }
 }
 
-/// The table, or nothing if no scenario was run. Cases with a tag are counted again below the
+/// A table of each of these sets of which a case was run. Cases with a tag are counted again below the
 /// areas.
 pub(super) fn render(report: &Report) -> String {
+    let tables = [
+        (Set::Settings, "settings: one line per setting"),
+        (Set::Failover, "failover: one line per way"),
+        (Set::Scenarios, "scenarios: one line per area"),
+    ];
+    let tables = tables.map(|(set, title)| table(report, set, title));
+    tables.concat()
+}
+
+fn table(report: &Report, set: Set, title: &str) -> String {
     let mut areas: BTreeMap<&str, Tally> = BTreeMap::new();
     let mut tags: BTreeMap<Tag, Tally> = BTreeMap::new();
     let records = report
         .records
         .values()
-        .filter(|record| !record.result.case.script.by_oracle() && !record.result.added_as_control);
+        .filter(|record| record.result.case.set == set && !record.result.added_as_control);
+    // The ids of scenarios begin with their area, all others with their set.
+    let place = usize::from(set != Set::Scenarios);
     for record in records {
-        let area = record.result.case.id.split('/').next().unwrap_or_default();
+        let case = &record.result.case;
+        let area = case.id.split('/').nth(place).unwrap_or_default();
         areas.entry(area).or_default().count(record.verdict);
-        for tag in record
-            .result
-            .case
-            .scenario()
-            .iter()
-            .flat_map(|scenario| &scenario.tags)
-        {
+        for tag in case.scenario().iter().flat_map(|scenario| &scenario.tags) {
             tags.entry(*tag).or_default().count(record.verdict);
         }
     }
     if areas.is_empty() {
         return String::new();
     }
-    let mut out = format!("{}\n", "scenarios: one line per area".bold());
+    let mut out = format!("{}\n", title.bold());
     let rare = RARE.into_iter();
     let rare = rare.filter(|column| areas.values().any(|tally| tally.of(column) > 0));
     let columns: Vec<&str> = COLUMNS.into_iter().chain(rare).collect();

@@ -78,8 +78,7 @@ impl Set {
 /// Explains the cases of the matrix with this verdict, among those that ran.
 pub(super) fn explain(saved: &Saved, verdict: &str) -> Explanations {
     let ran = |case: &&Case| {
-        case.set != "scenarios"
-            && !matches!(case.verdict.as_str(), "unsupported" | "not-run" | "error")
+        case.is_of_matrix() && !matches!(case.verdict.as_str(), "unsupported" | "not-run" | "error")
     };
     let cases: Vec<&Case> = saved.cases.iter().filter(ran).collect();
     let with = |wanted: bool| {

@@ -149,6 +149,14 @@ fn broken(record: &Record) -> Vec<String> {
     if findings.any(|finding| finding.against == Against::Scenario) {
         texts.push(format!("{WANTED}, which names no requirement"));
     }
+    if let Some(administration) = record.result.case.administration() {
+        let rule = administration.rule;
+        let text = format!(
+            "{} ({}, {}): {}",
+            rule.id, rule.level, rule.clause, rule.says
+        );
+        texts.push(text);
+    }
     texts
 }
 

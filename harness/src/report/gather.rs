@@ -216,6 +216,9 @@ pub struct Tally {
     /// Of the passes of the matrix: correctly refused.
     #[serde(skip)]
     pub refused: usize,
+    /// Of the passes: by the sets `settings` and `failover`.
+    #[serde(skip)]
+    pub administered: usize,
     /// `warn`.
     pub warn: usize,
     /// `fail`.
@@ -245,7 +248,10 @@ pub struct Tally {
 impl Tally {
     fn add(&mut self, record: &Record) {
         match record.verdict {
-            Verdict::Pass if !record.result.case.script.by_oracle() => self.pass += 1,
+            Verdict::Pass if !record.result.case.script.by_oracle() => {
+                self.pass += 1;
+                self.administered += usize::from(record.result.case.administration().is_some());
+            }
             Verdict::Pass => {
                 self.pass += 1;
                 self.one_way += usize::from(record.result.one_way);

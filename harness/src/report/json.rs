@@ -76,6 +76,14 @@ struct RequirementReport<'a> {
     why: Option<&'a str>,
 }
 
+#[derive(Serialize)]
+struct RuleReport {
+    id: &'static str,
+    level: Level,
+    clause: &'static str,
+    says: &'static str,
+}
+
 /// What a partner saw and did.
 #[derive(Serialize)]
 struct TranscriptReport<'a> {
@@ -109,7 +117,7 @@ struct CaseReport<'a> {
     row: u8,
     policy: Policy,
     partner: Partner<'a>,
-    /// What the oracle allows; `None` if a scenario decides.
+    /// What the oracle allows; `None` if the case's script decides.
     allowed: Option<&'a Expectation>,
     outcome: Option<&'a Outcome>,
     /// The sign of a refusal, in words.
@@ -118,6 +126,9 @@ struct CaseReport<'a> {
     why: &'a str,
     /// The findings.
     findings: Vec<FindingReport<'a>>,
+    /// The rule of a case of the sets `settings` and `failover`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<RuleReport>,
     /// The scenario of a conformance case.
     #[serde(skip_serializing_if = "Option::is_none")]
     scenario: Option<ScenarioReport<'a>>,
@@ -278,6 +289,12 @@ fn case(record: &Record, has_bundle: bool) -> CaseReport<'_> {
                 clause: clause(&record.result, finding),
             })
             .collect(),
+        rule: case.administration().map(|one| RuleReport {
+            id: one.rule.id,
+            level: one.rule.level,
+            clause: one.rule.clause,
+            says: one.rule.says,
+        }),
         scenario: case.scenario().map(|scenario| ScenarioReport {
             title: &case.script.title,
             requirements: &scenario.requirements,

@@ -122,7 +122,7 @@ pub struct Requirement {
 pub struct Case {
     /// Its id.
     pub id: String,
-    /// `personas`, `policies`, `offers` or `scenarios`.
+    /// `personas`, `policies`, `offers`, `settings`, `failover` or `scenarios`.
     pub set: String,
     /// `outbound` or `inbound`, seen from the target.
     pub direction: String,
@@ -144,6 +144,8 @@ pub struct Case {
     pub why: String,
     /// All that is wrong.
     pub findings: Vec<Finding>,
+    /// The rule, in the sets `settings` and `failover`.
+    pub rule: Option<Rule>,
     /// The scenario.
     pub scenario: Option<Scenario>,
     /// The control.
@@ -203,6 +205,19 @@ pub struct Finding {
     pub weight: String,
     /// What was wanted and what was seen.
     pub text: String,
+}
+
+/// The rule of a case of the sets `settings` and `failover`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Rule {
+    /// Its id.
+    pub id: String,
+    /// How binding it is.
+    pub level: String,
+    /// The clause behind it.
+    pub clause: String,
+    /// What it says.
+    pub says: String,
 }
 
 /// The scenario of a case.
@@ -340,6 +355,11 @@ impl Case {
         }
     }
 
+    /// Whether the oracle decides it.
+    pub fn is_of_matrix(&self) -> bool {
+        ["personas", "policies", "offers"].contains(&self.set.as_str())
+    }
+
     /// The method that established it.
     pub fn method(&self) -> Option<&str> {
         self.outcome.as_ref()?.get("established")?.as_str()
@@ -358,7 +378,7 @@ impl Case {
         })
     }
 
-    /// The part of its id that groups cases: the set of the matrix, or the area of the scenario.
+    /// The part of its id that groups cases: the set, or the area of the scenario.
     pub fn area(&self) -> &str {
         self.id.split('/').next().unwrap_or_default()
     }

@@ -27,6 +27,14 @@ pub(super) fn shown(result: &CaseResult) -> Option<String> {
     if result.findings().iter().any(of_its_own) && heaviest > Some(Weight::May) {
         broken.push(WANTED.to_owned());
     }
+    let mut findings = result.findings().iter();
+    let rule = findings.find_map(|finding| match finding.against {
+        Against::Rule(id) if Some(finding.weight) == heaviest => Some(id),
+        _ => None,
+    });
+    if let Some(rule) = rule.filter(|_| heaviest > Some(Weight::May)) {
+        broken.push(rule.to_owned());
+    }
     if broken.is_empty() {
         return Some(outcome.to_string());
     }
@@ -44,7 +52,9 @@ fn fault(result: &CaseResult) -> Option<String> {
         .iter()
         .find_map(|finding| match finding.against {
             Against::Fault(fault) => Some(fault.to_string()),
-            Against::Outcome | Against::Requirements(_) | Against::Scenario => None,
+            Against::Outcome | Against::Requirements(_) | Against::Scenario | Against::Rule(_) => {
+                None
+            }
         });
     fault.or_else(|| Some(format!("its control {}", unproven(result)?.1)))
 }

@@ -107,8 +107,8 @@ fn tables(report: &Report, view: &View, out: &mut String) {
                 "offers: STARTTLS and certificate, the rest in one mark",
                 Heading::Codes,
             ),
-            // Scenarios have their own table.
-            Set::Scenarios => continue,
+            // The others have tables of their own.
+            Set::Settings | Set::Failover | Set::Scenarios => continue,
         };
         let _ = writeln!(out, "{}", title.bold());
         out.push_str(&grid.render(heading, view.width, view.charset));
@@ -142,7 +142,7 @@ fn grid(records: &[&Record], set: Set) -> Grid {
                 .and_then(|label| label.strip_prefix("row"))
                 .unwrap_or("??")
                 .to_owned(),
-            Set::Offers | Set::Scenarios => format!(
+            Set::Offers | Set::Settings | Set::Failover | Set::Scenarios => format!(
                 "{} {}",
                 case.partner.offer.tls, case.partner.offer.certificate
             ),
@@ -385,9 +385,10 @@ fn summary(report: &Report, view: &View, out: &mut String) {
 
 /// What the passes of the matrix were, and the number of the others.
 fn passes(tally: &Tally) -> String {
-    let scenarios = tally.pass - tally.established - tally.refused;
+    let of_matrix = tally.established + tally.refused;
+    let scenarios = tally.pass - of_matrix - tally.administered;
     let mut parts = Vec::new();
-    if scenarios < tally.pass {
+    if of_matrix > 0 {
         let one_way = match tally.one_way {
             0 => String::new(),
             number => format!(", {number} of them one way"),
@@ -397,6 +398,9 @@ fn passes(tally: &Tally) -> String {
         if scenarios > 0 {
             parts.push(format!("{scenarios} by scenarios"));
         }
+    }
+    if tally.administered > 0 && tally.administered < tally.pass {
+        parts.push(format!("{} by settings", tally.administered));
     }
     match parts.as_slice() {
         [] => String::new(),

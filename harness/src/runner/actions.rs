@@ -1,5 +1,5 @@
 //! What a case does by itself, at once or when its signal is raised: partners dial, the inner side sends,
-//! DNS records change.
+//! DNS records change, an administrator changes the target.
 
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ pub(super) enum Due {
     Dial(usize),
     Local(usize),
     Dns(usize),
+    Step(usize),
 }
 
 impl CaseRun<'_> {
@@ -34,7 +35,7 @@ impl CaseRun<'_> {
             let (board, name, due) = (self.board.clone(), name.to_owned(), due.clone());
             let kept = match what {
                 Due::Dns(_) => self.bench.lab.pool.dns_cache(),
-                Due::Dial(_) | Due::Local(_) => Duration::ZERO,
+                Due::Dial(_) | Due::Local(_) | Due::Step(_) => Duration::ZERO,
             };
             waiting.spawn(async move {
                 board.wait_for(&name).await;
@@ -62,6 +63,13 @@ impl CaseRun<'_> {
         for (at, dns) in self.script.dns.iter().enumerate() {
             if let Some(name) = &dns.when {
                 wait(name, Due::Dns(at));
+            }
+        }
+        let steps = self.script.administration.iter().flat_map(|one| &one.steps);
+        for (at, step) in steps.enumerate() {
+            match &step.when {
+                None => now.push(Due::Step(at)),
+                Some(name) => wait(name, Due::Step(at)),
             }
         }
         now
@@ -99,6 +107,19 @@ impl CaseRun<'_> {
                 self.changed += 1;
                 self.board.raise("records-changed", "");
             }
+            Due::Step(at) => self.step(at).await?,
+        }
+        Ok(())
+    }
+
+    /// Does what an administrator does, or what befalls the target.
+    async fn step(&mut self, at: usize) -> Result<(), CaseError> {
+        let administration = self.script.administration.as_ref();
+        let step = administration.and_then(|one| one.steps.get(at));
+        if let (Some(step), Some(administrator)) = (step, &self.bench.target.administrator) {
+            let done = administrator.perform(&step.what).await;
+            done.map_err(CaseError::Step)?;
+            self.board.raise(format!("done-{}", at + 1), "");
         }
         Ok(())
     }
@@ -129,6 +150,12 @@ impl CaseRun<'_> {
         } else {
             Duration::ZERO
         }
+    }
+
+    /// Whether a signal was raised after which something is done that is not done yet.
+    pub(super) fn is_about_to_act(&self) -> bool {
+        let raised = self.board.snapshot();
+        self.pending.values().any(|name| raised.contains_key(name))
     }
 
     /// Whether records are about to change.

@@ -73,6 +73,8 @@ pub(super) struct CaseRun<'a> {
     pub(super) gave_up: Option<Duration>,
     /// Actions that wait, with their signals.
     pub(super) pending: BTreeMap<Due, String>,
+    /// Whether a partner has sent a stanza that may not have reached the inner side yet.
+    pub(super) partner_spoke: bool,
     /// What rooms of the inner side are about to send.
     pub(super) said: Vec<Element>,
     pub(super) published: Published<'a>,
@@ -131,6 +133,7 @@ impl<'a> CaseRun<'a> {
             cut_short: None,
             gave_up: None,
             pending: BTreeMap::new(),
+            partner_spoke: false,
             said: Vec::new(),
             published: Published::of(lab, lease),
             capture: (bench.keeps.is_some_and(|keeps| keeps.traffic)).then(Capture::default),
@@ -373,6 +376,7 @@ impl<'a> CaseRun<'a> {
         let observations = self.eye.look(&name, self.began.elapsed(), &event);
         for observation in &observations {
             if Sees::Stanza.covers(observation.sees) {
+                self.partner_spoke |= observation.by == Party::Partner;
                 self.stanza_on_the_wire(observation);
             }
             if is_timeout(observation) {

@@ -62,6 +62,9 @@ pub(super) enum CaseError {
     /// The scenario needs a DNS record that cannot be made.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The target cannot be changed as the case has it.
+    #[error("the target could not be changed: {0}")]
+    Step(String),
     /// A domain of the case is not a valid domain name.
     #[error(transparent)]
     Name(#[from] BadName),

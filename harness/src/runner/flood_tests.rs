@@ -63,6 +63,7 @@ fn running(address: SocketAddr) -> Running {
         process: None,
         clock: None,
         traces: crate::subject::Traces::default(),
+        administrator: None,
     }
 }
 

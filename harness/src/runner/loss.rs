@@ -154,10 +154,19 @@ impl Instance {
         }
     }
 
+    /// Whether a member of it takes connections.
     async fn answers(&self) -> bool {
+        let other = match self.running.other_member {
+            Some(other) => self.opens(other).await,
+            None => false,
+        };
+        other || self.opens(self.running.address).await
+    }
+
+    async fn opens(&self, address: SocketAddr) -> bool {
         let mut is_open = false;
         for _ in 0..KNOCKS {
-            let knock = timeout(KNOCK, TcpStream::connect(self.running.address));
+            let knock = timeout(KNOCK, TcpStream::connect(address));
             is_open = false;
             if let Ok(Ok(mut connection)) = knock.await {
                 is_open = true;

@@ -21,11 +21,18 @@ const SOON: Duration = Duration::from_millis(10);
 const NEGOTIATION: Duration = Duration::from_secs(120);
 const IDLENESS: Duration = Duration::from_secs(240);
 
+/// What is raised when the clock has been moved as far as it is.
+const UP: &str = "time-is-up";
+
 /// The time that can pass.
 pub(super) struct Passing<'a> {
     clock: &'a Clock,
     rests: watch::Receiver<()>,
     left: Duration,
+    /// How much has passed.
+    passed: Duration,
+    /// What partners do something after, each time that it has passed.
+    every: Option<Duration>,
     /// Turns of the target's tasks at the last move.
     turns: Option<u64>,
     /// When a partner goes on after a pause.
@@ -45,10 +52,13 @@ impl<'a> Passing<'a> {
         Some(Self {
             clock,
             rests,
-            left: match script.setting {
-                Setting::ShortIdle => IDLENESS,
-                Setting::Usual | Setting::Impatient | Setting::StrictCertificates => NEGOTIATION,
+            left: match (&script.administration, script.setting) {
+                (Some(one), _) => one.passes.unwrap_or_default(),
+                (None, Setting::ShortIdle) => IDLENESS,
+                (None, _) => NEGOTIATION,
             },
+            passed: Duration::ZERO,
+            every: script.administration.as_ref().and_then(|one| one.every),
             turns: None,
             pause: None,
             silent_dns: script
@@ -75,7 +85,12 @@ impl<'a> Passing<'a> {
             return;
         }
         let most = match ahead {
-            Ahead::Nothing => self.left,
+            Ahead::Nothing => match self.every {
+                None => self.left,
+                // What a partner does then has to arrive between two moves.
+                Some(_) if self.turns == Some(rested) => return,
+                Some(every) => every.saturating_sub(remainder(self.passed, every)),
+            },
             // What a partner repeats has to arrive between two moves.
             Ahead::Repetition if self.turns == Some(rested) => return,
             Ahead::Repetition => STEP,
@@ -91,6 +106,11 @@ impl<'a> Passing<'a> {
         self.turns = Some(rested);
         if let Some(moved) = self.clock.advance(most.min(self.left)) {
             self.left -= moved;
+            self.passed += moved;
+            if self.left.is_zero() {
+                // Whatever waits for longer does not stir.
+                self.look_again();
+            }
         }
     }
 }
@@ -115,13 +135,31 @@ pub(super) async fn rest(passing: &mut Option<Passing<'_>>) {
     *pause = None;
 }
 
+/// What is left over when a time is cut into pieces of this length.
+fn remainder(time: Duration, piece: Duration) -> Duration {
+    let nanos = time.as_nanos() % piece.as_nanos().max(1);
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or_default())
+}
+
 impl CaseRun<'_> {
+    /// Tells partners that a time has passed after which they do something.
+    fn tell_of_time(&self, before: Duration, passing: &Passing<'_>) {
+        let Some(every) = passing.every else { return };
+        let whole = |time: Duration| time.as_nanos() / every.as_nanos().max(1);
+        if whole(passing.passed) > whole(before) {
+            let passed = passing.passed - remainder(passing.passed, every);
+            self.board.raise(format!("passed-{}", passed.as_secs()), "");
+        }
+    }
+
     /// Moves the target's clock if nothing else can happen.
     pub(super) async fn let_time_pass(
         &mut self,
         passing: &mut Passing<'_>,
     ) -> Result<(), CaseError> {
-        if std::mem::take(&mut passing.sent)
+        // What partners have sent may be what something is done after.
+        let spoke = std::mem::take(&mut self.partner_spoke) && self.script.administration.is_some();
+        if (std::mem::take(&mut passing.sent) || spoke)
             && let Some(inner) = self.backend.inner()
         {
             // A target that does not answer there fails for that later.
@@ -138,8 +176,14 @@ impl CaseRun<'_> {
         }
         if self.takes_in()? {
             passing.look_again();
+        } else if self.is_about_to_act() {
+            // It is looked at again when that is done.
+        } else if passing.left.is_zero() {
+            self.board.raise(UP, "");
         } else {
+            let before = passing.passed;
             passing.move_on(rested, ahead, silent_dns);
+            self.tell_of_time(before, passing);
         }
         Ok(())
     }

@@ -63,7 +63,7 @@ pub struct Job {
     pub control: Option<String>,
     /// Whether it runs only as a control.
     pub added_as_control: bool,
-    /// What the oracle allows. `None` if a scenario decides.
+    /// What the oracle allows. `None` if the script decides.
     pub allowed: Option<Expectation>,
     /// Whether an answer to its stanza must come back.
     pub answer_due: bool,

@@ -16,6 +16,7 @@ use super::pairing::Pairing;
 use super::plan::{Budget, Plan};
 use super::slot;
 use super::ways::{Way, Ways};
+use crate::case::Case;
 use crate::lab::Lab;
 use crate::record::{CaseResult, NotRun, Run, RunEvent};
 use crate::subject::Placement;
@@ -90,9 +91,10 @@ async fn run_groups(
     }
     // If the target's timeouts are short, a busy machine looks like a slow partner, so those
     // groups wait until the others are finished.
+    let is_alone = |case: &Case| case.waits() || case.administration().is_some();
     let (timed, others): (BTreeMap<_, _>, BTreeMap<_, _>) = groups
         .into_iter()
-        .partition(|(_, jobs)| jobs.iter().all(|at| run.plan.jobs[*at].case.waits()));
+        .partition(|(_, jobs)| jobs.iter().all(|at| is_alone(&run.plan.jobs[*at].case)));
     // Each of those may have an instance of its own: as a rule no more are there than cases run at once.
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let few = cores * slot::SLOTS;

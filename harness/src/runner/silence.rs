@@ -166,6 +166,7 @@ impl CaseRun<'_> {
                 format!("the inner side never sent `{}`", send.trim())
             }
             Due::Dns(_) => "the records in DNS never changed".to_owned(),
+            Due::Step(_) => "the target was never changed".to_owned(),
         };
         format!("{what}: nothing raised `{signal}`")
     }

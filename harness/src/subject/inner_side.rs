@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use simulated_partners::inner::{Ending, Inner, InnerError, Outgoing};
 use simulated_partners::stanza::{self, domain_of, ping};
-use simulated_partners::wire::Element;
+use simulated_partners::wire::{Element, NS_SERVER};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
@@ -17,9 +17,12 @@ use crate::cause::with_causes;
 /// How long a target may take to answer on its inner side, which is not under test.
 const ANSWER: Duration = Duration::from_secs(10);
 
+/// Somebody at a domain that is no partner's, and of which a target tells at once that it is none.
+pub(super) const NOBODY: &str = "nobody@unlisted.example";
+
 /// A link to the inner side with one mailbox per case.
 pub struct InnerSide {
-    outgoing: Outgoing,
+    outgoing: Exit,
     shared: Arc<Shared>,
     barrier_to: String,
     barrier_from: String,
@@ -28,6 +31,18 @@ pub struct InnerSide {
     /// Whether the target does not answer there, so that nobody needs to wait for it.
     mute: AtomicBool,
     reader: tokio::task::JoinHandle<()>,
+}
+
+/// Where stanzas go in: a link of the harness's own, or users of a gateway behind the target.
+enum Exit {
+    Link(Outgoing),
+    Users(mpsc::Sender<Element>),
+}
+
+/// Where they come out.
+enum Entrance {
+    Link(Inner),
+    Users(mpsc::Receiver<Element>),
 }
 
 struct Shared {
@@ -67,13 +82,28 @@ impl InnerSide {
     /// Takes over a link. A stanza from `barrier_from` to `barrier_to` must be answered by the
     /// target at once, with a result or an error.
     pub fn new(link: Inner, barrier_from: &str, barrier_to: &str) -> Self {
-        let outgoing = link.outgoing();
+        let outgoing = Exit::Link(link.outgoing());
+        Self::over(outgoing, Entrance::Link(link), barrier_from, barrier_to)
+    }
+
+    /// Takes over the users of a gateway, who send and get stanzas through these. What `barrier_from` sends to
+    /// [`NOBODY`] must come back from the target at once.
+    pub(super) fn of_users(
+        outgoing: mpsc::Sender<Element>,
+        incoming: mpsc::Receiver<Element>,
+        barrier_from: &str,
+    ) -> Self {
+        let incoming = Entrance::Users(incoming);
+        Self::over(Exit::Users(outgoing), incoming, barrier_from, NOBODY)
+    }
+
+    fn over(outgoing: Exit, incoming: Entrance, barrier_from: &str, barrier_to: &str) -> Self {
         let shared = Arc::new(Shared {
             boxes: Mutex::default(),
             barriers: Mutex::default(),
             dead: watch::Sender::new(None),
         });
-        let reader = tokio::spawn(read(link, Arc::clone(&shared)));
+        let reader = tokio::spawn(read(incoming, Arc::clone(&shared)));
         Self {
             outgoing,
             shared,
@@ -112,12 +142,21 @@ impl InnerSide {
 
     /// Sends a stanza out through the target. A link that is lost shows in [`InnerSide::lost`].
     pub async fn send(&self, stanza: &Element) {
-        let _ = self.outgoing.send(stanza).await;
+        match &self.outgoing {
+            Exit::Link(link) => {
+                let _ = link.send(stanza).await;
+            }
+            Exit::Users(users) => {
+                let _ = users.send(stanza.clone()).await;
+            }
+        }
     }
 
-    /// Sends text that need not be XML.
+    /// Sends text that need not be XML. Users send stanzas alone.
     pub async fn send_raw(&self, text: &str) {
-        let _ = self.outgoing.send_raw(text).await;
+        if let Exit::Link(link) = &self.outgoing {
+            let _ = link.send_raw(text).await;
+        }
     }
 
     /// Returns when everything that the target had passed on before has been read: it answers a
@@ -154,8 +193,15 @@ impl InnerSide {
             .lock()
             .expect("no panic under this lock")
             .insert(id.clone(), done);
-        self.send(&ping(&id, &self.barrier_from, &self.barrier_to))
-            .await;
+        let question = match &self.outgoing {
+            Exit::Link(_) => ping(&id, &self.barrier_from, &self.barrier_to),
+            // A gateway lets no query pass.
+            Exit::Users(_) => Element::new(NS_SERVER, "message")
+                .attr("id", &id)
+                .attr("from", &self.barrier_from)
+                .attr("to", &self.barrier_to),
+        };
+        self.send(&question).await;
         let mut dead = self.shared.dead.subscribe();
         tokio::select! {
             _ = wait => {}
@@ -208,8 +254,25 @@ impl Drop for Stanzas {
     }
 }
 
-async fn read(mut link: Inner, shared: Arc<Shared>) {
-    let reason = loop {
+async fn read(incoming: Entrance, shared: Arc<Shared>) {
+    let reason = match incoming {
+        Entrance::Link(link) => read_link(link, &shared).await,
+        Entrance::Users(mut users) => {
+            while let Some(stanza) = users.recv().await {
+                // Users answer nothing by themselves.
+                let _ = shared.deliver(&stanza);
+            }
+            LinkLost {
+                why: "the gateway has signed its users out".to_owned(),
+                ill_formed: false,
+            }
+        }
+    };
+    shared.dead.send_replace(Some(reason));
+}
+
+async fn read_link(mut link: Inner, shared: &Shared) -> LinkLost {
+    loop {
         match link.receive().await {
             Ok(stanza) => {
                 if let Some(answer) = shared.deliver(&stanza) {
@@ -217,14 +280,13 @@ async fn read(mut link: Inner, shared: Arc<Shared>) {
                 }
             }
             Err(error) => {
-                break LinkLost {
+                return LinkLost {
                     ill_formed: matches!(error, InnerError::Ended(Ending::Wire(_))),
                     why: with_causes(&error),
                 };
             }
         }
-    };
-    shared.dead.send_replace(Some(reason));
+    }
 }
 
 impl Shared {

@@ -27,7 +27,7 @@ use crate::lab::Lab;
 pub use call::{Call, CallError, UNSUPPORTED};
 pub use inside::{Hidden, Inside, Trigger};
 pub use process::{Words, end_all};
-pub use reference::Clock;
+pub use reference::{Administrator, Clock};
 pub use traces::Traces;
 
 /// A boxed future, so that targets can be chosen at run time.
@@ -159,6 +159,8 @@ pub struct Running {
     pub clock: Option<Clock>,
     /// Its configuration and its log.
     pub traces: Traces,
+    /// Who changes it while a case runs, if that can be done from here.
+    pub administrator: Option<Administrator>,
 }
 
 impl Running {
@@ -179,7 +181,8 @@ impl Running {
             | Need::StreamManagement
             | Need::DirectTls
             | Need::StrictCertificates
-            | Need::LabAddresses => false,
+            | Need::LabAddresses
+            | Need::Settings => false,
         })
     }
 }

@@ -1,31 +1,38 @@
-//! The embedded proxy as a target: started, addressed and stopped here, and touched nowhere else.
+//! The embedded proxy as a target: started, addressed and stopped in this room, and touched nowhere else.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod administrator;
+mod behind;
+mod configuration;
+
+use std::collections::BTreeMap;
 use std::error::Error;
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use administrator::Administrator;
 pub use reference_proxy::Clock;
 use reference_proxy::Proxy;
 use reference_proxy::config::Config;
 use simulated_partners::inner::gateway;
 use simulated_partners::persona::{Certificate, Key};
 use simulated_partners::pki::Identity;
+use tokio::sync::Mutex;
 
-use super::inner_side::InnerSide;
+use super::inner_side::{InnerSide, NOBODY};
 use super::{Pending, Placement, Running, StartError, Stop, Target, Traces};
-use crate::case::Case;
-use crate::case::{Need, Setting};
+use crate::case::{Case, Need, Setting};
 use crate::lab::Lab;
+use administrator::Parts;
+use behind::Behind;
+use configuration::Configuration;
 
 const DOMAIN: &str = "contoso.example";
 const SECOND: &str = "chat.contoso.example";
 const GATEWAY: &str = "gateway.contoso.example";
 
 /// What it can do of what scenarios need.
-const ABILITIES: [Need; 14] = [
+const ABILITIES: [Need; 15] = [
     Need::Bidi,
     Need::BreakableLink,
     Need::DirectTls,
@@ -36,6 +43,7 @@ const ABILITIES: [Need; 14] = [
     Need::InnerSide,
     Need::KnownSecret,
     Need::Pool,
+    Need::Settings,
     Need::SharedCertificate,
     Need::StreamManagement,
     Need::StrictCertificates,
@@ -48,6 +56,8 @@ const TIMED: &str = "timed-";
 const LINK: &str = "link-";
 /// Where one certificate is for both domains.
 const SHARED: &str = "shared-certificate";
+/// Where an administrator sets it for one case.
+const SET: &str = "set-";
 /// Where there are two of it.
 const POOL: &str = "pool";
 /// Where TLS may come first, and is looked for in DNS.
@@ -77,13 +87,15 @@ impl Target for Reference {
         if let Some(lacking) = super::lacking(case, &ABILITIES) {
             return lacking;
         }
-        Placement::Group(if !case.row.policy().valid() {
+        Placement::Group(if case.waits() {
+            // Time that passes for one case must not pass for another.
+            format!("{TIMED}{}", case.id)
+        } else if case.administration().is_some() {
+            format!("{SET}{}", case.id)
+        } else if !case.row.policy().valid() {
             format!("invalid-{}", case.row.label())
         } else if case.script.setting == Setting::StrictCertificates {
             "strict".to_owned()
-        } else if case.waits() {
-            // Time that passes for one case must not pass for another.
-            format!("{TIMED}{}", case.id)
         } else if case.script.needs.contains(&Need::BreakableLink) {
             format!("{LINK}{}", case.id)
         } else if case.script.needs.contains(&Need::Pool) {
@@ -122,45 +134,62 @@ impl Reference {
             false => Some(identity(lab, &names[1..])?),
         };
         let gateway = identity(lab, &[GATEWAY])?;
-        let configuration = self.configuration(lab, group, cases, &side, second.as_deref());
-        let text = configuration.whole();
+        let strict = self.strict_certificates || group == "strict";
+        let configuration = Configuration::new(lab, strict, cases, &side, second.as_deref());
+        let administered = cases
+            .iter()
+            .find_map(|case| Some((case, case.administration()?)));
+        let settings = administered.map(|(_, one)| &one.settings);
         let clock = match group.starts_with(TIMED) {
             true => Clock::by_hand(),
             false => Clock::default(),
         };
-        let proxy = started(&text, &clock)?;
-        let other = match group == POOL {
-            true => Some(started(&text, &clock)?),
-            false => None,
+        let is_pool = group == POOL || administered.is_some_and(|(_, one)| one.is_pool);
+        let text = configuration.text(settings);
+        let mut proxies = Vec::new();
+        for _ in 0..=u8::from(is_pool) {
+            proxies.push(started(&text, &clock)?);
+        }
+        let inside: Vec<_> = proxies.iter().map(Proxy::internal_address).collect();
+        let mut behind = None;
+        let (gateway, inner) = match (administered, settings.filter(|one| one.users.is_some())) {
+            (Some((case, _)), Some(settings)) => {
+                let users = Behind::new(lab, &gateway, inside, case);
+                let (gateway, inner) = users.start(settings, &clock).await?;
+                behind = Some(users);
+                (Some(gateway), inner)
+            }
+            _ => {
+                // In its own name, so that it gets the stanzas of both domains.
+                let roots = lab.authority.roots();
+                let link = gateway::connect(inside[0], DOMAIN, &gateway, &roots, GATEWAY);
+                let link = link.await.map_err(|error| {
+                    StartError::Environment(format!("the proxy's inner side: {error}"))
+                })?;
+                (
+                    None,
+                    InnerSide::new(link, &format!("barrier@{DOMAIN}"), NOBODY),
+                )
+            }
         };
-        // In its own name, so that it gets the stanzas of both domains.
-        let link = gateway::connect(
-            proxy.internal_address(),
-            DOMAIN,
-            &gateway,
-            &lab.authority.roots(),
-            GATEWAY,
-        )
-        .await
-        .map_err(|error| StartError::Environment(format!("the proxy's inner side: {error}")))?;
-        let inner = InnerSide::new(
-            link,
-            &format!("barrier@{DOMAIN}"),
-            "nobody@unlisted.example",
-        );
-        let address = proxy.external_address();
-        let other_member = other.as_ref().map(Proxy::external_address);
+        let address = proxies[0].external_address();
+        let other_member = proxies.get(1).map(Proxy::external_address);
         let moved = clock.rests().is_some();
-        let written = BTreeMap::from([("proxy.toml".to_owned(), configuration.text)]);
+        let (text, partners) = configuration.parts(settings);
+        let written = BTreeMap::from([("proxy.toml".to_owned(), text)]);
+        let parts = Parts {
+            proxies,
+            gateway,
+            configuration,
+            behind,
+        };
+        let parts = Arc::new(Mutex::new(Some(parts)));
+        let administrator = Administrator(Arc::clone(&parts));
         let stop: Stop = Box::new(move || {
             Box::pin(async move {
-                if let Some(other) = other {
-                    other.stop().await;
-                }
-                match moved {
-                    // What it still waits for would take for ever.
-                    true => drop(proxy),
-                    false => proxy.stop().await,
+                let parts = parts.lock().await.take();
+                if let Some(parts) = parts {
+                    parts.stop(moved).await;
                 }
                 Ok(())
             })
@@ -180,86 +209,13 @@ impl Reference {
                 clock: Some(clock).filter(|_| moved),
                 traces: Traces {
                     configuration: Arc::new(written),
-                    partners: configuration.partners,
+                    partners,
                     ..Traces::default()
                 },
+                administrator: administered.map(|_| administrator),
             },
             stop,
         ))
-    }
-
-    fn configuration(
-        &self,
-        lab: &Lab,
-        group: &str,
-        cases: &[Case],
-        side: &Identity,
-        second: Option<&Identity>,
-    ) -> Configuration {
-        let pem = format!(
-            "certificate = '''{}'''\nkey = '''{}'''\nca = '''{}'''\n",
-            side.chain_pem(),
-            side.key_pem(),
-            lab.authority.root_pem(),
-        );
-        let idles = cases
-            .iter()
-            .any(|case| case.script.setting == Setting::ShortIdle);
-        let mut text = format!(
-            "domains = [\"{DOMAIN}\", \"{SECOND}\"]\n\
-             dns = [\"{dns}\"]\n\
-             validation = \"matrix\"\n\
-             strict-certificates = {strict}\n\
-             secret = \"{secret}\"\n\
-             [external]\n\
-             listen = \"127.0.0.1:0\"\n\
-             direct-tls = {direct}\n{pem}\
-             [internal]\n\
-             listen = \"127.0.0.1:0\"\n{pem}\
-             gateways = [\"{GATEWAY}\"]\n\
-             [limits]\n\
-             connections = 10000\n\
-             unauthenticated-connections = 10000\n\
-             unauthenticated-by-address = 10000\n\
-             verification-connections = 10000\n\
-             stream-inactivity-timeout = \"{idle}s\"\n",
-            dns = lab.dns.address(),
-            direct = cases.iter().any(needs_direct_tls),
-            strict = self.strict_certificates || group == "strict",
-            secret = secret(lab),
-            pem = pem,
-            idle = if idles { SHORT_IDLE } else { IDLE }.as_secs(),
-        );
-        if let Some(second) = second {
-            own_certificate(&mut text, SECOND, second);
-        }
-        let mut written = BTreeSet::new();
-        let mut partners = Vec::new();
-        for case in cases {
-            for domain in case.domains() {
-                if written.insert(domain.clone()) {
-                    let table = partner(&domain, case);
-                    partners.push((domain, table));
-                }
-            }
-        }
-        Configuration { text, partners }
-    }
-}
-
-/// What is written for the proxy.
-struct Configuration {
-    text: String,
-    /// A table for each partner, by its domain.
-    partners: Vec<(String, String)>,
-}
-
-impl Configuration {
-    fn whole(&self) -> String {
-        let partners = self.partners.iter().map(|(_, table)| table.as_str());
-        std::iter::once(self.text.as_str())
-            .chain(partners)
-            .collect()
     }
 }
 
@@ -274,41 +230,6 @@ fn started(text: &str, clock: &Clock) -> Result<Proxy, StartError> {
 /// What the proxy's dialback keys are made from.
 fn secret(lab: &Lab) -> String {
     format!("secret-{:016x}", lab.seed)
-}
-
-/// How long it keeps a stream without a stanza: longer than any case.
-const IDLE: Duration = Duration::from_secs(600);
-/// The same where the end of idle streams is the case: sooner than keep-alives would end or prolong them.
-const SHORT_IDLE: Duration = Duration::from_secs(100);
-
-fn own_certificate(text: &mut String, domain: &str, identity: &Identity) {
-    write!(
-        text,
-        "[[external.own-certificate]]\ndomain = \"{domain}\"\n\
-         certificate = '''{}'''\nkey = '''{}'''\n",
-        identity.chain_pem(),
-        identity.key_pem(),
-    )
-    .expect("a String takes all text");
-}
-
-/// A partner of the case, with what only some cases need. Thousands are read at once, so what is the default is
-/// left out.
-fn partner(domain: &str, case: &Case) -> String {
-    let policy = case.row.policy();
-    let mut text = format!(
-        "[[partner]]\ndomain = \"{domain}\"\ntls = \"{}\"\nsasl = \"{}\"\n",
-        policy.tls, policy.sasl,
-    );
-    let needs = |need| case.script.needs.contains(&need);
-    for (differs, line) in [
-        (!policy.dialback, "dialback = false\n"),
-        (needs(Need::Bidi), "bidirectional = true\n"),
-        (needs(Need::StreamManagement), "stream-management = true\n"),
-    ] {
-        text.push_str(if differs { line } else { "" });
-    }
-    text
 }
 
 fn identity(lab: &Lab, names: &[&str]) -> Result<Arc<Identity>, StartError> {

@@ -74,6 +74,7 @@ impl Target for Dialler {
                 process: None,
                 clock: None,
                 traces: Traces::default(),
+                administrator: None,
             };
             let stop: Stop = Box::new(move || {
                 Box::pin(async move {

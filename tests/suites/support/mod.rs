@@ -17,6 +17,7 @@ use s2spec::policy::PolicyNumber;
 use s2spec::record::Record;
 use s2spec::runner::{self, Collected, Deadlines, Plan};
 use s2spec::scenario::Library;
+use s2spec::settings;
 use s2spec::subject::Target;
 use s2spec::subject::built_in::{self, BuiltIn};
 use s2spec::subject::reference::Reference;
@@ -31,10 +32,12 @@ pub(crate) fn all_cores() -> MutexGuard<'static, ()> {
     CORES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Every case of the three sets and of the conformance suite.
+/// Every case of all sets.
 pub(crate) fn all_cases() -> &'static [Case] {
     static ALL: LazyLock<Vec<Case>> = LazyLock::new(|| {
         let mut all = matrix::cases(&persona::builtin());
+        all.extend(settings::cases_of(Set::Settings));
+        all.extend(settings::cases_of(Set::Failover));
         all.extend(Library::builtin().cases());
         all
     });
@@ -284,11 +287,11 @@ pub(crate) fn rule(record: &Record) -> &'static str {
         .map_or("scenario", |allowed| allowed.rule)
 }
 
-fn line(text: &mut String, line: &str) {
+pub(crate) fn line(text: &mut String, line: &str) {
     writeln!(text, "{}", line.trim_end()).expect("a String takes all text");
 }
 
-fn letter(place: usize) -> char {
+pub(crate) fn letter(place: usize) -> char {
     u8::try_from(place).map_or('?', |place| char::from(b'a' + place))
 }
 

@@ -88,6 +88,7 @@ impl Target for Tampered {
                 process,
                 clock,
                 traces,
+                administrator,
             } = proxy
             else {
                 return Err(trouble(&io::Error::other("the proxy has an inner side")));
@@ -121,6 +122,7 @@ impl Target for Tampered {
                     process,
                     clock,
                     traces,
+                    administrator,
                 },
                 stop,
             ))

@@ -13,6 +13,7 @@ use simulated_partners::tls::TlsOptions;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Direction;
+use super::administration::Administration;
 use super::dns::Dns;
 use super::domains::Domains;
 use super::expect::{Expect, OutcomeWord};
@@ -32,6 +33,8 @@ pub const CONTROL: &str = "control";
 pub struct Script {
     /// Its scenario, unless the case belongs to the matrix.
     pub scenario: Option<Scenario>,
+    /// An administrator's part in it, if it is about settings.
+    pub administration: Option<Arc<Administration>>,
     /// A one-line description.
     pub title: String,
     /// Who dials.
@@ -226,6 +229,9 @@ pub enum Need {
     Pool,
     /// It can be configured to refuse a bad certificate even where dialback is possible.
     StrictCertificates,
+    /// What the sets `settings` and `failover` set can be set from here. Scenarios set nothing.
+    #[serde(skip)]
+    Settings,
 }
 
 impl Need {
@@ -250,6 +256,7 @@ impl Need {
             Self::StrictCertificates => {
                 "it is not configured to refuse bad certificates where dialback is possible"
             }
+            Self::Settings => "it has no such setting, or none that can be set from here",
         }
     }
 }
@@ -298,9 +305,9 @@ impl Role {
 }
 
 impl Script {
-    /// Whether the oracle decides how the case may end. If not, its scenario says what has to be seen.
+    /// Whether the oracle decides how the case may end. If not, its scenario or its rule says what has to be seen.
     pub fn by_oracle(&self) -> bool {
-        self.scenario.is_none()
+        self.scenario.is_none() && self.administration.is_none()
     }
 
     /// What ids of requirements and bugs are of.
@@ -326,6 +333,7 @@ impl Script {
         let inbound = direction == Direction::Inbound;
         Self {
             scenario: None,
+            administration: None,
             title: persona.title.clone(),
             direction,
             needs: needs(persona, direction),
@@ -342,6 +350,15 @@ impl Script {
             seconds: None,
             unfit: None,
         }
+    }
+
+    /// One partner with this persona, on a target that is set by an administrator. What happens is added by whoever
+    /// makes the case.
+    pub fn of_settings(persona: &Arc<Persona>, direction: Direction) -> Self {
+        let mut script = Self::of_matrix(persona, direction, Setting::Usual);
+        script.needs = vec![Need::Settings, Need::InnerSide];
+        script.roles[0].insists = false;
+        script
     }
 
     /// Whether the target may end the link to its inner side in the case.

@@ -34,6 +34,8 @@ pub struct ScriptCase<'a> {
 /// The findings: expectations that are not met, what no target may do in any scenario, an outcome that the scenario does not list, a target
 /// that has broken.
 pub fn against_script(case: &ScriptCase<'_>) -> Vec<Finding> {
+    let rule = case.script.administration.as_ref().map(|one| one.rule.id);
+    let against = |ids: &[String]| rule.map_or_else(|| Against::requirements(ids), Against::Rule);
     let expected = case.script.expect.iter().enumerate();
     let unmet = expected.filter_map(|(at, expect)| {
         let requirements = if expect.requirements.is_empty() {
@@ -55,7 +57,7 @@ pub fn against_script(case: &ScriptCase<'_>) -> Vec<Finding> {
             ),
         };
         let finding = Finding {
-            against: Against::requirements(requirements),
+            against: against(requirements),
             weight,
             sign,
             step: expect.sees.step(),
@@ -67,7 +69,7 @@ pub fn against_script(case: &ScriptCase<'_>) -> Vec<Finding> {
         Some(finding.unless_silence(case.undecided))
     });
     let as_a_whole = |weight, sign, step, text| Finding {
-        against: Against::requirements(case.requirements),
+        against: against(case.requirements),
         weight,
         sign,
         step,

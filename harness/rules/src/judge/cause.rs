@@ -239,7 +239,7 @@ fn order(group: &[Shown<'_>], looked_for: &BTreeMap<String, usize>) -> Order {
     };
     let named = match first.finding.map(|finding| &finding.against) {
         Some(Against::Requirements(ids)) => u8::try_from(ids.len()).unwrap_or(u8::MAX),
-        Some(Against::Fault(_) | Against::Scenario) => 1,
+        Some(Against::Fault(_) | Against::Scenario | Against::Rule(_)) => 1,
         Some(Against::Outcome) | None => u8::MAX,
     };
     let all = first

@@ -7,6 +7,7 @@ use crate::finding::{Against, Fault, Finding, Sign, Violation};
 use crate::policy::Level as PolicyLevel;
 use crate::record::CaseResult;
 use crate::requirement::{Level, Requirement};
+use crate::settings;
 use crate::verdict::Weight;
 
 /// The source of a clause that only a scenario has.
@@ -89,6 +90,7 @@ pub fn clause(result: &CaseResult, finding: &Finding) -> Clause {
             }
         }
         Against::Scenario => unwritten(WANTED.to_owned(), result.case.script.title.clone()),
+        Against::Rule(id) => of_rule(id),
         Against::Fault(fault) => match requirement(*fault, result).and_then(of) {
             Some(requirement) => of_requirement(requirement),
             None => unwritten(
@@ -121,6 +123,18 @@ fn of_requirement(requirement: &Requirement) -> Clause {
         source: requirement.source.clone(),
         text: requirement.text.clone(),
     }
+}
+
+fn of_rule(id: &str) -> Clause {
+    settings::rule(id).map_or_else(
+        || unwritten(id.to_owned(), String::new()),
+        |rule| Clause {
+            requirement: None,
+            level: rule.level,
+            source: rule.clause.to_owned(),
+            text: rule.says.to_owned(),
+        },
+    )
 }
 
 fn unwritten(source: String, text: String) -> Clause {

@@ -72,6 +72,7 @@ fn of_findings(findings: &[Finding]) -> (Verdict, String) {
                 format!("{}{recorded}: {}", ids.join(", "), finding.text)
             }
             Against::Scenario => format!("{WANTED}: {}", finding.text),
+            Against::Rule(id) => format!("{id}: {}", finding.text),
             Against::Outcome | Against::Fault(_) => finding.text.clone(),
         })
         .collect();

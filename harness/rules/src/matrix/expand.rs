@@ -19,7 +19,7 @@ pub fn cases(personas: &[Persona]) -> Vec<Case> {
         .collect()
 }
 
-/// The cases of one set, in the order of [`cases`]; empty for scenarios.
+/// The cases of one set of the matrix, in the order of [`cases`]; empty for others.
 pub fn cases_of(set: Set, personas: &[Persona]) -> Vec<Case> {
     let partners = match set {
         Set::Personas => named(personas),
@@ -36,7 +36,7 @@ pub fn cases_of(set: Set, personas: &[Persona]) -> Vec<Case> {
                 made(name, &title, offer)
             })
             .collect(),
-        Set::Scenarios => Vec::new(),
+        Set::Settings | Set::Failover | Set::Scenarios => Vec::new(),
     };
     let mut cases = Vec::with_capacity(partners.len() * usize::from(PolicyNumber::COUNT) * 2);
     for row in PolicyNumber::all() {

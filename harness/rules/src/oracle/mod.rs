@@ -51,7 +51,7 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
         .find(|rule| rule.id == id)
 }
 
-/// The allowed ends of a case; `None` if its scenario decides.
+/// The allowed ends of a case; `None` if its script decides.
 pub fn allowed(case: &Case, profile: Profile) -> Option<Expectation> {
     let by_oracle = case.script.by_oracle();
     by_oracle.then(|| expectation(&Situation::of(case, profile)))

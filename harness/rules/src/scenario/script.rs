@@ -168,6 +168,7 @@ fn script(scenario: &str, file: &File, name: Option<&str>, variant: &Variant) ->
                 Vec::new()
             },
         }),
+        administration: None,
         title: variant.title.clone(),
         direction: variant.direction,
         needs: needs(variant),

@@ -103,6 +103,9 @@ fn body(saved: &Saved, case: &Case, with_transcript: bool) -> Markup {
             @if let Some(allowed) = &case.allowed {
                 dt { "Rule" } dd { code { (allowed.rule) } " " span.source { (allowed.clause) } }
             }
+            @if let Some(rule) = &case.rule {
+                dt { "Rule" } dd { code { (rule.id) } " " (rule.says) " " span.source { (rule.clause) ", " (rule.level) } }
+            }
             @if let Some(control) = &case.control {
                 dt { "Control" } dd { a href=(format!("#case={control}")) { (control) } }
             }

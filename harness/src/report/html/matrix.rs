@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
 
-use super::{badge, links, mark};
+use super::{badge, cell, links};
 use crate::report::explanation::explain;
 use crate::report::saved::{Case, Saved};
 
 pub(super) fn section(saved: &Saved) -> Markup {
     let mut tables: BTreeMap<(&str, &str), Vec<&Case>> = BTreeMap::new();
-    let of_matrix = saved.cases.iter().filter(|case| case.set != "scenarios");
-    for case in of_matrix {
+    for case in saved.cases.iter().filter(|case| case.is_of_matrix()) {
         tables
             .entry((&case.set, &case.direction))
             .or_default()
@@ -90,25 +89,12 @@ fn table(set: &str, direction: &str, cases: &[&Case]) -> Markup {
                         tr {
                             th scope="row" { (partner) }
                             @for row in &rows {
-                                td { @if let Some(case) = cells.get(row) { (cell(case)) } }
+                                td { @if let Some(case) = cells.get(row) { (cell(case, &format!("{} policy {}", case.partner.name, case.row))) } }
                             }
                         }
                     }
                 }
             }
-        }
-    }
-}
-
-fn cell(case: &Case) -> Markup {
-    let ended = case.ended();
-    let label = format!(
-        "{} policy {}: {} {ended}",
-        case.partner.name, case.row, case.verdict
-    );
-    html! {
-        a class=(format!("v-{}", case.verdict)) href=(format!("#case={}", case.id)) title=(label) aria-label=(label) {
-            (mark(&case.verdict))
         }
     }
 }

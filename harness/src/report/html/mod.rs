@@ -4,11 +4,12 @@
 
 mod case;
 mod matrix;
+mod settings;
 mod target;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::saved::{Cause, Requirement, Saved};
+use super::saved::{Case, Cause, Requirement, Saved};
 use crate::transcript::printable;
 
 const STYLE: &str = include_str!("page.css");
@@ -40,6 +41,9 @@ pub fn to_html(saved: &Saved) -> String {
                 a href="#first" { "What to read first" }
                 a href="#requirements" { "Requirements" }
                 a href="#matrix" { "Matrix" }
+                @if saved.cases.iter().any(|case| case.rule.is_some()) {
+                    a href="#settings" { "Settings" }
+                }
                 a href="#cases" { "Cases" }
             }
         }
@@ -49,6 +53,7 @@ pub fn to_html(saved: &Saved) -> String {
             (causes(saved))
             (requirements(saved))
             (matrix::section(saved))
+            (settings::section(saved))
             (case::section(saved))
         }
         footer {
@@ -78,6 +83,16 @@ pub(super) fn document(title: &str, body: &Markup) -> String {
         }
     };
     page.into_string()
+}
+
+/// A cell of a table, which leads to its case.
+fn cell(case: &Case, what: &str) -> Markup {
+    let label = format!("{what}: {} {}", case.verdict, case.ended());
+    html! {
+        a class=(format!("v-{}", case.verdict)) href=(format!("#case={}", case.id)) title=(label) aria-label=(label) {
+            (mark(&case.verdict))
+        }
+    }
 }
 
 /// The mark of a verdict.

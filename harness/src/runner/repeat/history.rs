@@ -146,7 +146,9 @@ fn faults(result: &CaseResult) -> Vec<Fault> {
     against
         .filter_map(|against| match against {
             Against::Fault(fault) => Some(*fault),
-            Against::Outcome | Against::Requirements(_) | Against::Scenario => None,
+            Against::Outcome | Against::Requirements(_) | Against::Scenario | Against::Rule(_) => {
+                None
+            }
         })
         .collect()
 }

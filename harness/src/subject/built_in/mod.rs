@@ -199,6 +199,7 @@ impl BuiltIn {
                 output: server.output.clone(),
                 ..Traces::default()
             },
+            administrator: None,
         };
         let stop: Stop = Box::new(move || Box::pin(server.stop()));
         Ok((running, stop))

@@ -164,6 +164,7 @@ impl Remote {
                 logs: file.logs.clone(),
                 ..Traces::default()
             },
+            administrator: None,
         };
         let stop: Stop = Box::new(move || {
             Box::pin(async move {

@@ -231,6 +231,7 @@ async fn start(
         process: None,
         clock: None,
         traces: Traces::default(),
+        administrator: None,
     };
     let stop: Stop = Box::new(move || {
         Box::pin(async move {

@@ -1,0 +1,88 @@
+//! The sets `settings` and `failover` against the embedded proxy and its gateway: each case as its rule says, and
+//! what that is as a snapshot for each setting.
+
+use std::collections::BTreeMap;
+
+use s2spec::case::{Case, Set};
+use s2spec::record::Record;
+use s2spec::verdict::Verdict;
+
+use crate::support::{
+    all_cases, all_cores, assert_snapshot, letter, line, others, prove, reference,
+};
+
+fn of(set: Set) -> Vec<Case> {
+    let all = all_cases().iter();
+    all.filter(|case| case.set == set).cloned().collect()
+}
+
+#[test]
+fn settings_do_what_the_tables_say() {
+    holds(Set::Settings);
+}
+
+#[test]
+fn a_pool_outlives_its_first_member() {
+    holds(Set::Failover);
+}
+
+fn holds(set: Set) {
+    let _cores = all_cores();
+    let records = prove(reference(), &of(set));
+    assert_eq!(others(&records, &[Verdict::Pass]), Vec::<String>::new());
+    let mut areas: BTreeMap<&str, Vec<&Record>> = BTreeMap::new();
+    for record in &records {
+        let area = record.result.case.id.split('/').nth(1).unwrap_or_default();
+        areas.entry(area).or_default().push(record);
+    }
+    for (area, records) in areas {
+        let title = "What has to be seen in each case of the setting, and the rule";
+        assert_snapshot(
+            "reference",
+            &format!("{set}-{area}"),
+            title,
+            &story(&records),
+        );
+    }
+}
+
+/// A line for each case, with its rule and what has to be seen; cases in which that is the same share it, named by
+/// a letter.
+fn story(records: &[&Record]) -> String {
+    let mut seen: Vec<String> = Vec::new();
+    let mut table = String::new();
+    let widths = records.iter().map(|record| record.result.case.id.len());
+    let width = widths.max().unwrap_or_default();
+    for record in records {
+        let case = &record.result.case;
+        let administration = case.administration().expect("it is of these sets");
+        let expect = case.script.expect.iter();
+        let mut wanted: Vec<String> = expect.map(|one| format!("   {one}")).collect();
+        wanted.extend(
+            case.script
+                .outcome
+                .iter()
+                .map(|one| format!("   ends as {one}")),
+        );
+        let wanted = wanted.join("\n");
+        let place = seen.iter().position(|one| *one == wanted);
+        let place = place.unwrap_or_else(|| {
+            seen.push(wanted);
+            seen.len() - 1
+        });
+        let (_, id) = case.id.split_once('/').expect("its set comes first");
+        let rule = administration.rule.id;
+        line(
+            &mut table,
+            &format!(
+                "{id:<width$}  {}  {:<4}  {rule}",
+                letter(place),
+                record.verdict
+            ),
+        );
+    }
+    for (place, wanted) in seen.iter().enumerate() {
+        line(&mut table, &format!("\n{}\n{wanted}", letter(place)));
+    }
+    table
+}
