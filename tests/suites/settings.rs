@@ -2,13 +2,16 @@
 //! what that is as a snapshot for each setting.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use s2spec::case::{Case, Set};
+use s2spec::case::{Access, Case, PartnerType, Scope, Set, Settings, Users, What};
 use s2spec::record::Record;
+use s2spec::runner::Deadlines;
 use s2spec::verdict::Verdict;
 
 use crate::support::{
-    all_cases, all_cores, assert_snapshot, letter, line, others, prove, reference,
+    all_cases, all_cores, assert_snapshot, letter, line, others, prove, reference, run_side_by_side,
 };
 
 fn of(set: Set) -> Vec<Case> {
@@ -85,4 +88,49 @@ fn story(records: &[&Record]) -> String {
         line(&mut table, &format!("\n{}\n{wanted}", letter(place)));
     }
     table
+}
+
+/// The same cases against a proxy and a gateway that are set otherwise than the case says: as they are delivered, with a
+/// federated partner, and a user who may talk to it.
+#[test]
+fn a_target_that_ignores_its_settings_fails_what_they_change() {
+    let _cores = all_cores();
+    let cases: Vec<Case> = of(Set::Settings).into_iter().map(ignored).collect();
+    let deadlines = Deadlines {
+        case: Duration::from_secs(4),
+        patience: Duration::from_secs(2),
+        settle: Duration::from_millis(200),
+    };
+    let records = run_side_by_side(16, deadlines, reference(), &cases);
+    let mut story = String::new();
+    for record in records.iter().filter(|one| one.verdict != Verdict::Pass) {
+        let id = &record.result.case.id;
+        line(&mut story, &format!("{id}  {}", record.verdict));
+    }
+    let title = "The cases that notice a target that ignores its settings";
+    assert_snapshot("reference", "settings-ignored", title, &story);
+}
+
+/// The case with other settings, and no reload of them, and with the same expectations.
+fn ignored(mut case: Case) -> Case {
+    let script = Arc::make_mut(&mut case.script);
+    let administration = script.administration.as_mut().map(Arc::make_mut);
+    let one = administration.expect("it is of these sets");
+    let as_delivered = |settings: &Settings| Settings {
+        kind: settings.users.is_some().then_some(PartnerType::Federated),
+        users: settings.users.is_some().then(|| Users {
+            has_contact: true,
+            policies: vec![(Scope::Global, Access::ENOUGH)],
+            by_invitation: false,
+            public_needs_cloud: false,
+        }),
+        ..Settings::default()
+    };
+    one.settings = as_delivered(&one.settings);
+    for step in &mut one.steps {
+        if let What::Reload(settings) = &mut step.what {
+            **settings = as_delivered(settings);
+        }
+    }
+    case
 }
