@@ -71,7 +71,10 @@ struct Listed<'a> {
     partner: &'a str,
     title: &'a str,
     requirements: &'a [String],
-    /// What the oracle allows; null where a scenario decides.
+    /// The rule that decides it, in the sets `settings` and `failover`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'static str>,
+    /// What the oracle allows; null where the case's script decides.
     allowed: Option<Expectation>,
 }
 
@@ -86,6 +89,7 @@ fn data(args: &Args, chosen: &[&Case]) -> Result<String, CliError> {
             partner: &case.partner.name,
             title: &case.script.title,
             requirements: case.requirements(),
+            rule: case.administration().map(|one| one.rule.id),
             allowed: allowed(case, args.judging.profile()),
         })
         .collect();

@@ -13,6 +13,7 @@ use crate::outcome::Method;
 use crate::policy::PolicyNumber;
 use crate::report::{describe_offer, describe_policy};
 use crate::requirement::Registry;
+use crate::settings;
 use crate::verdict::Verdict;
 
 /// The explanation of a term; `None` if it is none.
@@ -23,6 +24,7 @@ pub(super) fn explain(
     profile: Profile,
 ) -> Option<Sheet> {
     let lines = of_rule(term)
+        .or_else(|| of_setting(term))
         .or_else(|| of_policy(term, profile))
         .or_else(|| of_persona(term, personas))
         .or_else(|| of_verdict(term))
@@ -54,6 +56,20 @@ fn of_rule(term: &str) -> Option<Lines> {
         (
             "its cases",
             format!("$ s2spec list --long | grep '{term}$'"),
+        ),
+    ])
+}
+
+/// A rule of the sets `settings` and `failover`.
+fn of_setting(term: &str) -> Option<Lines> {
+    let rule = settings::rule(term)?;
+    Some(vec![
+        ("rule", rule.says.to_owned()),
+        ("level", format!("{}: {}", rule.level, rule.level.says())),
+        ("clause", rule.clause.to_owned()),
+        (
+            "its cases",
+            format!("$ s2spec list --long settings failover | grep '{term}$'"),
         ),
     ])
 }
@@ -173,6 +189,7 @@ mod tests {
     fn whatever_a_report_prints_is_explained() {
         for term in [
             "in.3.no-tls",
+            "type.public.notes",
             "row07",
             "required/optional/on",
             "google-talk",
