@@ -12,6 +12,7 @@ use crate::case::{Case, Set};
 use crate::matrix;
 use crate::policy::PolicyNumber;
 use crate::scenario::{self, Catalogue, File};
+use crate::settings;
 
 /// Why a bundle makes no case.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +65,12 @@ impl Bundle {
         let row = PolicyNumber::new(number).ok_or(Unusable::Policy { number })?;
         let partner = match named.set {
             Set::Scenarios => return self.of_scenario(row),
+            // Their rules are tables of the program, and no files.
+            Set::Settings | Set::Failover => {
+                let mut all = settings::cases_of(named.set).into_iter();
+                let found = all.find(|case| case.id == named.id);
+                return found.ok_or_else(|| Unusable::Id(named.id.clone()));
+            }
             Set::Personas => {
                 let file = self.personas.values().next();
                 let file = file.ok_or(Unusable::Lacks(named.set, "persona"))?;

@@ -116,7 +116,10 @@ impl End {
             .iter()
             .filter_map(|finding| match &finding.against {
                 Against::Fault(fault) => Some(fault.to_string()),
-                Against::Outcome | Against::Requirements(_) | Against::Scenario => None,
+                Against::Outcome
+                | Against::Requirements(_)
+                | Against::Scenario
+                | Against::Rule(_) => None,
             })
             .collect();
         Self {

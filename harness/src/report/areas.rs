@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use owo_colors::OwoColorize as _;
 
 use super::Report;
-use crate::case::Tag;
+use crate::case::{Set, Tag};
 use crate::verdict::Verdict;
 
 /// The headings of the columns. Those of the second kind are shown only where they count something.
