@@ -36,7 +36,7 @@ static NOT_LOST: Rule = Rule {
     id: "failover.not-lost",
     clause: "RFC 6120 §8.1.2.1, §10.1; RFC 6121 §8.1",
     level: Level::Derived,
-    says: "What a user sends while a member goes is not delivered twice, and returned unless it is delivered.",
+    says: "What a user sends while a member is stopped is not delivered twice, and returned unless it is delivered.",
 };
 
 pub(super) fn rules() -> impl Iterator<Item = &'static Rule> {
@@ -100,7 +100,10 @@ pub(super) fn cases() -> Vec<Case> {
     for &way in Way::VARIANTS {
         for &phase in Phase::VARIANTS {
             cases.push(dials_in(way, phase));
-            cases.push(is_dialled(way, phase));
+            // What a proxy has taken in dies with it: nobody is told.
+            if way == Way::Stops {
+                cases.push(is_dialled(way, phase));
+            }
         }
         cases.push(key_of_the_first(way));
     }
