@@ -21,9 +21,9 @@ fn sample() -> Vec<Case> {
 fn ends(cases: &[Case], at_once: usize) -> BTreeMap<String, String> {
     let records = run_side_by_side(at_once, Deadlines::default(), reference(), cases);
     let ends = records.into_iter().map(|record| {
-        let wire = match record.result.case.set {
-            Set::Scenarios => "",
-            _ => &record.result.wire,
+        let wire = match record.result.case.script.by_oracle() {
+            true => record.result.wire.as_str(),
+            false => "",
         };
         let outcome = record.result.judged_outcome();
         let outcome = outcome.map(ToString::to_string).unwrap_or_default();
