@@ -97,8 +97,8 @@ fn a_target_that_ignores_its_settings_fails_what_they_change() {
     let _cores = all_cores();
     let cases: Vec<Case> = of(Set::Settings).into_iter().map(ignored).collect();
     let deadlines = Deadlines {
-        case: Duration::from_secs(4),
-        patience: Duration::from_secs(2),
+        case: Duration::from_secs(10),
+        patience: Duration::from_secs(5),
         settle: Duration::from_millis(200),
     };
     let records = run_side_by_side(16, deadlines, reference(), &cases);
