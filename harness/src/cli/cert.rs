@@ -1,12 +1,13 @@
 //! `s2spec cert`: a certificate for the server under test, from the lab's authority.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use simulated_partners::persona::{Certificate, Key};
 
 use super::error::{CliError, Exit};
+use super::init::write;
 use super::{output, target};
-use crate::subject::remote::{authority_at, write_new};
+use crate::subject::remote::authority_at;
 
 /// Arguments of `cert`.
 #[derive(Clone, Debug, clap::Args)]
@@ -108,16 +109,6 @@ fn check(name: &str) -> Result<(), CliError> {
     Err(CliError::Usage(format!(
         "{name:?} is no domain; expected one such as chat.example, non-ASCII ones as A-labels (xn--…)"
     )))
-}
-
-fn write(path: &Path, text: &str, mode: u32) -> Result<(), CliError> {
-    write_new(path, text, mode).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => CliError::Usage(format!(
-            "{} is there already and stays as it is; --output names another folder",
-            path.display()
-        )),
-        _ => CliError::environment(format!("cannot write {}", path.display()), error),
-    })
 }
 
 #[cfg(test)]

@@ -202,28 +202,19 @@ fn settable(command: &Command) -> impl Iterator<Item = &clap::Arg> {
 
 /// Changes an option of the program itself and of each command that has it.
 fn with(command: Command, name: &str, change: impl Fn(clap::Arg) -> clap::Arg) -> Command {
-    let has = |command: &Command| {
-        let mut all = command.get_arguments();
-        all.any(|argument| argument.get_long() == Some(name))
-    };
-    let id = |command: &Command| {
-        let mut all = command.get_arguments();
-        let found = all.find(|argument| argument.get_long() == Some(name));
-        found.map(|argument| argument.get_id().clone())
-    };
-    let mut command = command;
-    if let Some(id) = id(&command) {
-        command = command.mut_arg(id, &change);
-    }
-    for name in COMMANDS {
-        if command.find_subcommand(name).is_some_and(has) {
-            command = command.mut_subcommand(name, |sub| match id(&sub) {
-                Some(id) => sub.mut_arg(id, &change),
-                None => sub,
-            });
+    let changed = |command: Command| {
+        let is_it = |argument: &&clap::Arg| argument.get_long() == Some(name);
+        let found = command.get_arguments().find(is_it);
+        let found = found.map(|argument| argument.get_id().clone());
+        match found {
+            Some(id) => command.mut_arg(id, &change),
+            None => command,
         }
-    }
-    command
+    };
+    let every = COMMANDS.iter();
+    every.fold(changed(command), |command, name| {
+        command.mut_subcommand(name, changed)
+    })
 }
 
 /// For the life of the program, which reads one file.

@@ -41,9 +41,7 @@ pub(super) struct Args {
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let sheet = found(args)?;
     if args.json {
-        let text = serde_json::to_string_pretty(&sheet)
-            .map_err(|e| CliError::environment("cannot write the explanation as JSON", e))?;
-        output::print(&(text + "\n"))?;
+        output::print(&output::json(&sheet)?)?;
     } else {
         output::show(sheet.render(output::width()))?;
     }

@@ -281,7 +281,11 @@ fn fill(folder: &Path, like: &Folder, sheet: &Sheet, target: &str) -> Result<(),
     write(&folder.join(DEFAULT_FILE), target, 0o644)
 }
 
-fn write(path: &Path, text: &str, mode: u32) -> Result<(), CliError> {
+/// Writes a file that is not there yet.
+///
+/// # Errors
+/// When it is there, or cannot be written.
+pub(super) fn write(path: &Path, text: &str, mode: u32) -> Result<(), CliError> {
     write_new(path, text, mode).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => CliError::Usage(format!(
             "{} is there already and stays as it is; --output names another place",

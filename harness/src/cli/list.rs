@@ -93,9 +93,7 @@ fn data(args: &Args, chosen: &[&Case]) -> Result<String, CliError> {
             allowed: allowed(case, args.judging.profile()),
         })
         .collect();
-    let text = serde_json::to_string_pretty(&cases)
-        .map_err(|e| CliError::environment("cannot write the cases as JSON", e))?;
-    Ok(text + "\n")
+    output::json(&cases)
 }
 
 fn ids(args: &Args, chosen: &[&Case]) -> String {

@@ -155,9 +155,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         output::show(report.text())?;
     }
     if let Some(json) = json {
-        let text = serde_json::to_string_pretty(&report)
-            .map_err(|e| CliError::environment("cannot write the report as JSON", e))?;
-        json.write(&(text + "\n"))?;
+        json.write(&output::json(&report)?)?;
     }
     Ok(match (report.is_clean(), report.interrupted) {
         (false, _) => Exit::Unexpected,

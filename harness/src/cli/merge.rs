@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::error::{CliError, Exit};
 use super::json_file::JsonFile;
-use super::{out, saved_file};
+use super::{out, output, saved_file};
 use crate::report::merge;
 
 /// Arguments of `merge`.
@@ -33,13 +33,12 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         parts.push(value.map_err(|e| CliError::environment("cannot read a report again", e))?);
     }
     let whole = merge::merge(&parts).map_err(|error| CliError::Usage(error.to_string()))?;
-    let text = serde_json::to_string_pretty(&whole)
-        .map_err(|e| CliError::environment("cannot write the report as JSON", e))?;
+    let text = output::json(&whole)?;
     if let Some(json) = &args.json {
-        JsonFile::open(json)?.write(&(text.clone() + "\n"))?;
+        JsonFile::open(json)?.write(&text)?;
     }
     if let Some(out) = args.out.open()? {
-        out.write(&(text + "\n"))?;
+        out.write(&text)?;
     }
     Ok(Exit::Expected)
 }

@@ -3,6 +3,8 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::error::CliError;
 use crate::report::Charset;
 
@@ -32,6 +34,16 @@ pub(super) fn print(text: &str) -> Result<(), CliError> {
 /// As [`print`].
 pub(super) fn show(text: String) -> Result<(), CliError> {
     print(&charset().fit(text))
+}
+
+/// A value as an indented JSON document, with the end of its last line.
+///
+/// # Errors
+/// When it has no JSON form, which is a bug.
+pub(super) fn json(value: &impl Serialize) -> Result<String, CliError> {
+    let text = serde_json::to_string_pretty(value);
+    let text = text.map_err(|e| CliError::environment("cannot write this as JSON", e))?;
+    Ok(text + "\n")
 }
 
 /// Prints an error to standard error.

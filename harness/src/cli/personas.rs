@@ -77,9 +77,7 @@ fn data(personas: &[Persona]) -> Result<String, CliError> {
         facts: &one.facts,
     });
     let shown: Vec<Shown<'_>> = shown.collect();
-    let text = serde_json::to_string_pretty(&shown)
-        .map_err(|e| CliError::environment("cannot write the personas as JSON", e))?;
-    Ok(text + "\n")
+    output::json(&shown)
 }
 
 #[cfg(test)]

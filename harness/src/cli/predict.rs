@@ -80,9 +80,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let both = [Direction::Outbound, Direction::Inbound]
         .map(|direction| predict(target, partner, direction, profile));
     if args.json {
-        let text = serde_json::to_string_pretty(&both)
-            .map_err(|e| CliError::environment("cannot write JSON", e))?;
-        output::print(&(text + "\n"))?;
+        output::print(&output::json(&both)?)?;
     } else {
         output::show(text(target, partner, &both, output::width()))?;
     }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::json::SCHEMA;
+use crate::judge::Strength;
+use crate::requirement::Level;
 
 /// The oldest version of the format that has all that is needed here.
 const OLDEST: u32 = 4;
@@ -370,12 +372,9 @@ impl Case {
         let heaviest = ["fail", "undecided", "disputed", "warn"].into_iter();
         let mut of_weight =
             heaviest.filter_map(|weight| self.findings.iter().find(|one| one.weight == weight));
-        let level = of_weight.next()?.clause.level.as_str();
-        Some(match level {
-            "must" => "demanded",
-            "should" | "may" => "recommended",
-            _ => "unwritten",
-        })
+        let word = &of_weight.next()?.clause.level;
+        let level = Level::ALL.iter().find(|level| level.to_string() == *word)?;
+        Some(Strength::of(*level).into())
     }
 
     /// The part of its id that groups cases: the set, or the area of the scenario.

@@ -1,7 +1,7 @@
 //! The clause behind a finding: which requirement, how binding, from which source.
 
 use serde::Serialize;
-use strum::Display;
+use strum::{Display, IntoStaticStr};
 
 use crate::finding::{Against, Fault, Finding, Sign, Violation};
 use crate::policy::Level as PolicyLevel;
@@ -27,7 +27,9 @@ pub struct Clause {
 }
 
 /// What stands behind a finding: the summary keeps these apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Display)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Display, IntoStaticStr,
+)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Strength {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Args;
 use crate::case::Case;
 use crate::cli::error::CliError;
+use crate::cli::output;
 use crate::cli::target::Server;
 use crate::doctor;
 use crate::runner;
@@ -59,9 +60,7 @@ pub(super) fn listed(
             target: &name,
             domains: &domains,
         };
-        let text = serde_json::to_string_pretty(&document)
-            .map_err(|e| CliError::environment("cannot write the domains as JSON", e))?;
-        return Ok(text + "\n");
+        return output::json(&document);
     }
     Ok(domains.iter().map(|domain| format!("{domain}\n")).collect())
 }
