@@ -298,7 +298,9 @@ async fn it_ends_when_it_is_dropped() {
 
 #[tokio::test]
 async fn its_port_is_free_when_it_is_closed() {
-    let mut dns = Dns::start().unwrap();
+    // At an address of its own, where no other test is given the port meanwhile.
+    let own = SocketAddr::from(([127, 45, 1, 9], 0));
+    let mut dns = Dns::start_at(own).unwrap();
     let address = dns.address();
     let client = TcpStream::connect(address).await.unwrap();
     for _ in 0..20 {
