@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::iter::once;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,7 @@ use s2spec::settings;
 use s2spec::subject::Target;
 use s2spec::subject::built_in::{self, BuiltIn};
 use s2spec::subject::reference::Reference;
+use s2spec::transcript::{Detail, render};
 use s2spec::verdict::Verdict;
 use simulated_partners::persona;
 use tokio::sync::Semaphore;
@@ -170,11 +172,24 @@ pub(crate) fn built_in(name: &str) -> Option<BuiltIn> {
     }
 }
 
-/// The cases whose verdict is none of these, each with the reason.
+/// The cases whose verdict is none of these, each with the reason. A test that fails shows what was seen.
+#[expect(clippy::print_stderr, reason = "only failing tests show it")]
 pub(crate) fn others(records: &[Record], fine: &[Verdict]) -> Vec<String> {
     let others = records.iter().filter(|one| !fine.contains(&one.verdict));
     others
-        .map(|one| format!("{}: {:?}: {}", one.result.case.id, one.verdict, one.why))
+        .map(|one| {
+            let Record { result, why, .. } = one;
+            let id = &result.case.id;
+            let further = result
+                .further
+                .iter()
+                .map(|(name, events)| (name.as_str(), events));
+            for (name, events) in once(("partner", &result.events)).chain(further) {
+                eprintln!("{id}, {name}:\n{}", render(events, Detail::Columns(160)));
+            }
+            eprintln!("{id}, DNS: {:#?}", result.queries);
+            format!("{id}: {:?}: {why}", one.verdict)
+        })
         .collect()
 }
 
