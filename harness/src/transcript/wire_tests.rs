@@ -1,6 +1,6 @@
 //! Real sessions over loopback: whatever races there, the canonical transcript stays the same.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,19 +14,10 @@ use simulated_partners::tls::TlsOptions;
 use simulated_partners::wire::{Kind, Unit};
 
 use super::{canonical_text, wire_summary};
+use crate::subject::port::free_address;
 
 const RUNS: usize = 6;
 const DEADLINE: Duration = Duration::from_secs(20);
-
-/// Two ports that no other process takes before their owners listen on them: the loopback address belongs to
-/// this process.
-fn free_ports() -> [SocketAddr; 2] {
-    let [.., high, low] = std::process::id().to_be_bytes();
-    let host = Ipv4Addr::new(127, 77, high, low);
-    // Both are held at the same time, or the second could be the first one again.
-    let sockets = [(); 2].map(|()| std::net::TcpListener::bind((host, 0)).unwrap());
-    sockets.map(|socket| socket.local_addr().unwrap())
-}
 
 async fn start(
     authority: &Authority,
@@ -97,7 +88,7 @@ async fn session(
     seed: u64,
 ) -> Vec<Event> {
     let domains = ["partner.example", "target.example"];
-    let addresses = free_ports();
+    let addresses = [(); 2].map(|()| free_address().expect("a port"));
     let [theirs, ours] = domains;
     let mut partner = start(authority, persona, domains, addresses, seed).await;
     let target = start(
