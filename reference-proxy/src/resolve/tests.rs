@@ -1,6 +1,6 @@
 mod name_server;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -289,10 +289,9 @@ async fn proxy_address_overrides_srv() {
 
 #[tokio::test]
 async fn dead_name_server_is_an_error_in_time() {
-    let closed = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let address = closed.local_addr().unwrap();
-    drop(closed);
-    let resolver = Resolver::new(&[address], PATIENCE, 1, &Clock::default()).unwrap();
+    // At an address of its own, where no other test is given the port meanwhile.
+    let closed = SocketAddr::from(([127, 45, 2, 1], 53));
+    let resolver = Resolver::new(&[closed], PATIENCE, 1, &Clock::default()).unwrap();
     let start = Instant::now();
     let error = resolver
         .targets(&beta(), None, false)

@@ -1,8 +1,10 @@
 //! The test message of the control socket: how far it gets.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use reference_proxy::control::{Client, Step, Tested};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::task::spawn_blocking;
 
 use crate::support::{Net, Settings};
@@ -66,10 +68,12 @@ async fn the_first_step_that_fails_is_named() {
     for partner in ["nowhere.example", "closed.example", "plain.example"] {
         settings.partner += &format!("[[partner]]\ndomain = '{partner}'\nsasl = 'optional'\n");
     }
-    let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    // Held for as long as the test runs, so that nobody else listens there.
+    let closed = TcpSocket::new_v4().expect("a socket");
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    closed.bind(any).expect("a port");
     net.dns
         .add("closed.example", closed.local_addr().expect("bound"));
-    drop(closed);
     let proxy = net.start(&settings);
     let to = format!("user@{B}");
     let broken = async |to: &str, from: Option<&str>| {
