@@ -8,6 +8,7 @@ mod capture;
 mod connection;
 mod hole;
 mod listener;
+mod loopback;
 mod outbox;
 mod place;
 mod recorder;

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::FAREWELL;
+use super::loopback::delivered;
 
 /// What a partner is going to do by itself, without anything from the target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +50,7 @@ impl Readers {
     /// do then. A task that is busy with a handshake or a write has 100 ms for it.
     pub(super) async fn settle(&self) -> Ahead {
         let mut ahead = Ahead::Nothing;
+        delivered().await;
         // The runtime reports ready sockets in the order in which they became ready.
         if let Err(error) = echo().await {
             tracing::warn!(%error, "cannot wait for what has arrived");
