@@ -60,11 +60,9 @@ fn named(name: &str) -> Arc<Persona> {
     Arc::new(persona::find(name).expect("a persona of the crate"))
 }
 
-/// A free port, so both partners know each other's before they start.
-fn free() -> std::net::SocketAddr {
-    let (socket, address) = super::reserve(([127, 0, 0, 1], 0).into()).expect("a free port");
-    drop(socket);
-    address
+/// A port, so both partners know each other's before they start. While it is held, nobody else is given it.
+fn held() -> (socket2::Socket, std::net::SocketAddr) {
+    super::reserve(([127, 0, 0, 1], 0).into()).expect("a free port")
 }
 
 /// Dials from `a.example` to `b.example` and returns what both saw until `enough`, and afterwards.
@@ -75,8 +73,8 @@ async fn meet(
 ) -> (Vec<Event>, Vec<Event>) {
     let mut a = setup("a.example", "b.example", a);
     let mut b = setup("b.example", "a.example", b);
-    a.listen = free();
-    b.target = a.listen;
+    let (_held, address) = held();
+    (a.listen, b.target) = (address, address);
     b.patience = Duration::from_secs(1);
     let b = Partner::start(b).await.expect("b starts");
     a.target = b.address();
@@ -376,8 +374,8 @@ async fn an_entry_authenticates_first_and_sends_what_it_is_handed_later() {
     let modern = named("modern");
     let mut a = setup("a.example", "b.example", &modern);
     let mut b = setup("b.example", "a.example", &modern);
-    a.listen = free();
-    b.target = a.listen;
+    let (_held, address) = held();
+    (a.listen, b.target) = (address, address);
     let b = Partner::start(b).await.expect("b starts");
     a.target = b.address();
     let mut a = Partner::start(a).await.expect("a starts");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -189,9 +189,10 @@ async fn a_gateway_checks_the_proxy_and_is_checked() {
 
 #[tokio::test]
 async fn a_missing_listener_is_reported_with_its_address() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    // Held, so that nobody else listens there meanwhile.
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = held.local_addr().unwrap();
     let error = dial(address, "proxy.example", Certificate::Good)
         .await
         .unwrap_err();

@@ -8,8 +8,8 @@ async fn connected(persona: &str) -> ([Partner; 2], [Released; 2]) {
     let persona = named(persona);
     let mut a = setup("a.example", "b.example", &persona);
     let mut b = setup("b.example", "a.example", &persona);
-    a.listen = free();
-    b.target = a.listen;
+    let (_held, address) = held();
+    (a.listen, b.target) = (address, address);
     let (b, mut of_b) = Partner::start_releasing(b).await.expect("b starts");
     a.target = b.address();
     let (a, mut of_a) = Partner::start_releasing(a).await.expect("a starts");
