@@ -1,4 +1,5 @@
-//! Embeds the data files of `scenarios/`, so the binary does not need the folder.
+//! Embeds the data files of `scenarios/`, so the binary does not need the folder. It is a link to that of
+//! the repository, which a package has the files of.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -7,7 +8,7 @@ use std::{env, fs, io};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let manifest = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
-    let root = manifest.join("../../scenarios");
+    let root = manifest.join("scenarios");
     let root = root
         .canonicalize()
         .map_err(|e| format!("cannot find the folder {}: {e}", root.display()))?;

@@ -199,7 +199,7 @@ pub fn to_json(report: &Report) -> Result<String, serde_json::Error> {
         schema: SCHEMA,
         tool: Tool {
             name: "s2spec",
-            version: env!("CARGO_PKG_VERSION"),
+            version: env!("S2SPEC_VERSION"),
         },
         target: &report.target,
         seed: report.seed,
