@@ -53,3 +53,10 @@ pub mod runner;
 pub mod subject;
 #[doc(hidden)]
 pub mod transcript;
+
+/// The version, which in a release build names its commit.
+#[cfg(not(test))]
+const VERSION: &str = env!("S2SPEC_VERSION");
+/// Tests compare it.
+#[cfg(test)]
+const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -46,7 +46,7 @@ pub fn write(
              # Each entry needs a `why`: the clause that leaves it open, a documented choice of the\n\
              # server, or its bug. A reader refuses an entry without.\n",
             one_line(target),
-            env!("S2SPEC_VERSION"),
+            crate::VERSION,
         ),
     };
     let _ = writeln!(text, "format = {FORMAT}");

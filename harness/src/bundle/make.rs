@@ -54,7 +54,7 @@ impl Bundle {
             bundle: VERSION,
             tool: Tool {
                 name: "s2spec".to_owned(),
-                version: env!("S2SPEC_VERSION").to_owned(),
+                version: crate::VERSION.to_owned(),
             },
             target: Target {
                 name: target.to_owned(),

@@ -55,7 +55,7 @@ fn section(is_cut: bool) -> Vec<u8> {
     body.extend(0_u16.to_le_bytes());
     // Its length is not told.
     body.extend(u64::MAX.to_le_bytes());
-    let application = concat!("s2spec ", env!("S2SPEC_VERSION"));
+    let application = format!("s2spec {}", crate::VERSION);
     option(&mut body, APPLICATION, application.as_bytes());
     if is_cut {
         option(&mut body, COMMENT, b"more was sent than is kept");

@@ -75,7 +75,7 @@ NO_COLOR, CLICOLOR_FORCE, CI and COLUMNS are respected; RUST_LOG shows logs.";
 ///
 /// Without a command, runs every case against the embedded reference proxy.
 #[derive(Debug, Parser)]
-#[command(name = "s2spec", version = env!("S2SPEC_VERSION"), after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]
+#[command(name = "s2spec", version = crate::VERSION, after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(flatten)]
     run: run::Options,

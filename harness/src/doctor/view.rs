@@ -205,7 +205,7 @@ pub fn to_json(diagnosis: &Diagnosis) -> Result<String, serde_json::Error> {
         schema: SCHEMA,
         tool: Tool {
             name: "s2spec",
-            version: env!("S2SPEC_VERSION"),
+            version: crate::VERSION,
         },
         target: &diagnosis.target,
         domain: diagnosis.domain.as_deref(),

@@ -63,7 +63,7 @@ pub fn to_event_line(event: &RunEvent) -> Result<String, serde_json::Error> {
         } => Line::Started {
             schema: SCHEMA,
             tool: "s2spec",
-            version: env!("S2SPEC_VERSION"),
+            version: crate::VERSION,
             target,
             cases: *cases,
             controls: *controls,

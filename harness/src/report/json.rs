@@ -199,7 +199,7 @@ pub fn to_json(report: &Report) -> Result<String, serde_json::Error> {
         schema: SCHEMA,
         tool: Tool {
             name: "s2spec",
-            version: env!("S2SPEC_VERSION"),
+            version: crate::VERSION,
         },
         target: &report.target,
         seed: report.seed,
