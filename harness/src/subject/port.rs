@@ -1,10 +1,10 @@
 //! Ports for servers of ours.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use tokio::net::TcpSocket;
+use simulated_partners::driver::Place;
 
 /// The first of the ports that are asked for.
 const FIRST_PORT: u16 = 10_000;
@@ -35,21 +35,14 @@ pub fn free_address() -> io::Result<SocketAddr> {
         if !claim(port) {
             continue;
         }
-        match is_free(address) {
-            Ok(()) => return Ok(address),
+        // It does not listen: a process that is forked meanwhile has a copy of the socket until it executes its
+        // program, and connections to the port have to be refused at once.
+        match Place::at(address) {
+            Ok(_) => return Ok(address),
             Err(error) => refused = Some(error),
         }
     }
     Err(refused.unwrap_or_else(|| io::Error::other("no loopback port is free")))
-}
-
-/// Never listens: a process that is forked meanwhile has a copy of the socket until it executes its program, and
-/// connections to the port have to be refused at once.
-fn is_free(address: SocketAddr) -> io::Result<()> {
-    let socket = TcpSocket::new_v4()?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    UdpSocket::bind(address).map(drop)
 }
 
 /// Keeps other runs from giving out the same port while its server does not listen yet. Returns whether none does.
@@ -91,6 +84,8 @@ mod tests {
     use std::collections::BTreeSet;
     use std::net::{TcpListener, TcpStream};
 
+    use tokio::net::TcpSocket;
+
     use super::*;
 
     #[test]
@@ -109,7 +104,7 @@ mod tests {
         let copy = TcpSocket::new_v4().expect("a socket");
         copy.set_reuseaddr(true).expect("it can be shared");
         copy.bind(address).expect("it is free");
-        is_free(address).expect("it still is");
+        Place::at(address).expect("it still is");
         let refused = TcpStream::connect(address).expect_err("nobody listens");
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
         TcpListener::bind(address).expect("a server can have it");
@@ -120,7 +115,7 @@ mod tests {
     fn a_port_where_a_server_listens_is_not_free() {
         let server = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = server.local_addr().expect("it has one");
-        let refused = is_free(address).expect_err("it listens there");
+        let refused = Place::at(address).expect_err("it listens there");
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
     }
 
