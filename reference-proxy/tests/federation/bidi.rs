@@ -87,6 +87,6 @@ async fn stanzas_come_back_only_for_the_pair_that_was_authenticated() {
             assert!(rest.contains("<invalid-from "), "{from} to {to}: {rest}");
         }
     }
-    proxy.stop().await;
-    assert_eq!(gateway.rest().await, "</stream:stream>");
+    let ((), rest) = tokio::join!(proxy.stop(), gateway.part());
+    assert_eq!(rest, "</stream:stream>");
 }

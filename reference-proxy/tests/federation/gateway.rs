@@ -25,8 +25,8 @@ async fn only_a_gateway_with_its_certificate_gets_in() {
     gateway.send(&header(A, "proxy.internal.example")).await;
     let answer = gateway.expect("</stream:features>").await;
     assert!(answer.contains(" id='"), "{answer}");
-    proxy.stop().await;
-    assert_eq!(gateway.rest().await, "</stream:stream>");
+    let ((), rest) = tokio::join!(proxy.stop(), gateway.part());
+    assert_eq!(rest, "</stream:stream>");
 }
 
 #[tokio::test]

@@ -68,8 +68,8 @@ async fn external_carries_stanzas_after_success_and_restart() {
     // One domain is authenticated, and no other.
     partner.send(&message("gamma.example", A, "forged")).await;
     assert!(partner.rest().await.contains("<invalid-from "));
-    proxy.stop().await;
-    assert_eq!(gateway.rest().await, "</stream:stream>");
+    let ((), rest) = tokio::join!(proxy.stop(), gateway.part());
+    assert_eq!(rest, "</stream:stream>");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use crate::support::{Net, PATIENCE, Peer, message, response};
+use crate::support::{CLOSING, Net, PATIENCE, Peer, message, response};
 
 const A: &str = "alpha.example";
 const B: &str = "beta.example";
@@ -82,8 +82,8 @@ async fn dialback_sends_one_key_and_then_all_that_waits() {
     }
     let second = timeout(Duration::from_millis(50), listener.accept()).await;
     assert!(second.is_err(), "one connection for all");
-    proxy.stop().await;
-    assert_eq!(partner.expect("</stream:stream>").await, "</stream:stream>");
+    let ((), rest) = tokio::join!(proxy.stop(), partner.part());
+    assert_eq!(rest, CLOSING);
 }
 
 #[rstest]
@@ -112,10 +112,12 @@ async fn dialback_answers_other_than_valid_bounce_at_once(
         .await;
     let bounce = gateway.expect("</message>").await;
     assert!(bounce.contains(&format!("<{condition} ")), "{bounce}");
-    if stays {
-        proxy.stop().await;
-    }
-    assert_eq!(partner.rest().await, "</stream:stream>");
+    let rest = if stays {
+        tokio::join!(proxy.stop(), partner.part()).1
+    } else {
+        partner.rest().await
+    };
+    assert_eq!(rest, CLOSING);
 }
 
 #[tokio::test]
@@ -132,7 +134,7 @@ async fn shortage_of_the_partner_is_tried_once_more_and_no_further() {
                  xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:result>"
             ))
             .await;
-        tokio::spawn(async move { partner.rest().await });
+        tokio::spawn(partner.part());
     }
     let bounce = gateway.expect("</message>").await;
     assert!(bounce.contains("<remote-server-timeout "), "{bounce}");
@@ -281,11 +283,11 @@ async fn stream_is_opened_anew_after_the_partner_closed_it() {
         partner.expect("</message>").await;
         // Stanzas in the wrong direction are ignored.
         partner.send(&message(B, A, "wrong way")).await;
-        partner.send("</stream:stream>").await;
-        assert_eq!(partner.rest().await, "</stream:stream>");
+        partner.send(CLOSING).await;
+        assert_eq!(partner.rest().await, CLOSING);
     }
-    proxy.stop().await;
-    assert_eq!(gateway.rest().await, "</stream:stream>");
+    let ((), rest) = tokio::join!(proxy.stop(), gateway.part());
+    assert_eq!(rest, CLOSING);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Two proxies, each with its gateway: what the policies allow, and what they refuse.
 
-use crate::support::{Authority, Net, message};
+use crate::support::{Authority, CLOSING, Net, message};
 
 const A: &str = "alpha.example";
 const B: &str = "beta.example";
@@ -24,13 +24,14 @@ async fn federate(alpha: u8, beta: u8) {
 async fn refuse(alpha: u8, beta: u8) -> String {
     let net = Net::new().await;
     let (alpha, mut alpha_gateway) = net.station(&net.settings(A, B, alpha)).await;
-    let (beta, mut beta_gateway) = net.station(&net.settings(B, A, beta)).await;
+    let (beta, beta_gateway) = net.station(&net.settings(B, A, beta)).await;
     alpha_gateway.send(&message(A, B, "there")).await;
     let bounce = alpha_gateway.expect("</message>").await;
     assert!(bounce.contains("id='there' type='error'"), "{bounce}");
     assert!(bounce.contains("<remote-server-timeout "), "{bounce}");
-    tokio::join!(alpha.stop(), beta.stop());
-    assert_eq!(beta_gateway.rest().await, "</stream:stream>");
+    let gateways = (alpha_gateway.part(), beta_gateway.part());
+    let (_, _, _, rest) = tokio::join!(alpha.stop(), beta.stop(), gateways.0, gateways.1);
+    assert_eq!(rest, CLOSING);
     bounce
 }
 

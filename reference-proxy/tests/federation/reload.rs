@@ -10,13 +10,11 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
-use crate::support::{Net, PATIENCE, Peer, Settings, header, message, response, row};
+use crate::support::{CLOSING, Net, PATIENCE, Peer, Settings, header, message, response, row};
 
 const A: &str = "alpha.example";
 const B: &str = "beta.example";
 const C: &str = "gamma.example";
-
-const CLOSING: &str = "</stream:stream>";
 
 /// A partner that dials, authenticated by EXTERNAL.
 async fn dialling(net: &Net, proxy: &Proxy, domain: &str) -> Peer<TlsStream<TcpStream>> {
@@ -105,6 +103,19 @@ impl Station {
             .expect("taken in")
     }
 
+    /// Stops the proxy; whoever is connected leaves first.
+    async fn stop(self) {
+        let Self {
+            proxy,
+            gateway,
+            kept,
+            touched,
+            ..
+        } = self;
+        drop((gateway, kept, touched));
+        proxy.stop().await;
+    }
+
     /// Stanzas pass on the streams of the one partner.
     async fn kept_streams_go_on(&mut self) {
         let (from, to) = &mut self.kept;
@@ -147,7 +158,7 @@ async fn streams_of_a_removed_partner_end_and_no_others() {
     stranger.send(&header(C, A)).await;
     let refusal = stranger.rest().await;
     assert!(refusal.contains("<policy-violation "), "{refusal}");
-    station.proxy.stop().await;
+    station.stop().await;
 }
 
 #[tokio::test]
@@ -162,7 +173,7 @@ async fn streams_of_a_partner_with_other_terms_begin_anew() {
     station.kept_streams_go_on().await;
     station.gateway.send(&message(A, C, "new")).await;
     dialled(&station.again, C).await;
-    station.proxy.stop().await;
+    station.stop().await;
 }
 
 #[tokio::test]
@@ -182,7 +193,7 @@ async fn settings_that_are_no_terms_leave_streams_alone() {
     station.gateway.expect("</message>").await;
     station.gateway.send(&message(A, C, "out")).await;
     to.expect("</message>").await;
-    station.proxy.stop().await;
+    station.stop().await;
 }
 
 #[tokio::test]
@@ -195,7 +206,7 @@ async fn new_partner_is_let_in_at_once() {
     delta.send(&message("delta.example", A, "new")).await;
     station.gateway.expect("</message>").await;
     station.kept_streams_go_on().await;
-    station.proxy.stop().await;
+    station.stop().await;
 }
 
 #[tokio::test]
@@ -222,7 +233,7 @@ async fn stream_of_a_certificate_that_is_revoked_is_reset() {
     let features = again.expect("</stream:features>").await;
     assert!(!features.contains("EXTERNAL"), "{features}");
     dialling(&station.net, &station.proxy, B).await;
-    station.proxy.stop().await;
+    station.stop().await;
 }
 
 #[tokio::test]
@@ -240,7 +251,7 @@ async fn gateway_that_is_not_named_any_more_has_to_go() {
     *internal = internal.replace("'gateway.internal.example', ", "");
     station.take_in();
     assert_eq!(station.gateway.rest().await, CLOSING);
-    station.proxy.stop().await;
+    station.stop().await;
 }
 
 #[tokio::test]
@@ -253,7 +264,7 @@ async fn address_takes_a_restart_and_is_named_each_time() {
     }
     station.kept_streams_go_on().await;
     dialling(&station.net, &station.proxy, B).await;
-    station.proxy.stop().await;
+    station.stop().await;
 }
 
 #[tokio::test]

@@ -97,8 +97,8 @@ async fn second_sender_shares_the_stream_with_a_key_of_its_own() {
         message(A2, B, "two")
     );
     no_second_connection(&first.listener).await;
-    first.proxy.stop().await;
-    assert_eq!(first.partner.rest().await, "</stream:stream>");
+    let ((), rest) = tokio::join!(first.proxy.stop(), first.partner.part());
+    assert_eq!(rest, "</stream:stream>");
 }
 
 #[tokio::test]

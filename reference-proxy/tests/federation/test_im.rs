@@ -39,7 +39,7 @@ async fn an_answer_of_the_partner_is_success() {
     for (number, method) in [(2, "sasl-tls"), (13, "tls-dialback"), (17, "tcp-dialback")] {
         let net = Net::new().await;
         let (_folder, settings, client) = controlled(&net, number);
-        let (alpha, mut gateway) = net.station(&settings).await;
+        let (alpha, gateway) = net.station(&settings).await;
         let (beta, mut beta_gateway) = net.station(&net.settings(B, A, number)).await;
         let answering = async {
             let message = beta_gateway.expect("</message>").await;
@@ -55,9 +55,9 @@ async fn an_answer_of_the_partner_is_success() {
         assert_eq!(tested.broken, None, "{tested:?}");
         assert_eq!(tested.method.as_deref(), Some(method));
         assert!(tested.latency > 0.0);
-        tokio::join!(alpha.stop(), beta.stop());
         // The gateway sees nothing of it.
-        assert_eq!(gateway.rest().await, "</stream:stream>");
+        let (_, _, rest) = tokio::join!(alpha.stop(), beta.stop(), gateway.part());
+        assert_eq!(rest, "</stream:stream>");
     }
 }
 
@@ -83,7 +83,7 @@ async fn the_first_step_that_fails_is_named() {
         (tested.broken.expect("it fails"), why)
     };
     assert_eq!(broken(&to, None).await.0, Step::InnerLink);
-    let mut gateway = net.gateway(&proxy, A).await;
+    let gateway = net.gateway(&proxy, A).await;
     // Who serves this domain accepts no plain text, and no certificate is asked for.
     let mut plain = net.settings("plain.example", A, 17);
     plain.partner += "[[partner]]\ndomain = 'other.example'\n";
@@ -109,8 +109,8 @@ async fn the_first_step_that_fails_is_named() {
         assert!(why.contains(part), "{to}: {why}");
     }
     drop((plain, beta));
-    proxy.stop().await;
-    assert_eq!(gateway.rest().await, "</stream:stream>");
+    let ((), rest) = tokio::join!(proxy.stop(), gateway.part());
+    assert_eq!(rest, "</stream:stream>");
 }
 
 #[tokio::test]

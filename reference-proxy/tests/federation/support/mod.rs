@@ -29,6 +29,8 @@ pub(crate) use dns::Dns;
 /// Everything takes less time than this, unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+pub(crate) const CLOSING: &str = "</stream:stream>";
+
 /// A partner's settings for a row of the table.
 pub(crate) fn row(number: u8) -> String {
     let index = usize::from(number - 1);
@@ -421,6 +423,14 @@ impl<S: AsyncReadExt + AsyncWriteExt + Unpin> Peer<S> {
                 Err(_) => panic!("no end in time, but {:?}", self.text),
             }
         }
+    }
+
+    /// Waits for the end of the stream and answers it, as an orderly peer does. Returns what came until then.
+    pub(crate) async fn part(mut self) -> String {
+        let mut text = self.expect(CLOSING).await;
+        self.send(CLOSING).await;
+        text.push_str(&self.rest().await);
+        text
     }
 
     async fn more(&mut self) -> bool {
