@@ -5,6 +5,7 @@
 mod serves;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,7 +17,8 @@ use tokio::time::Instant;
 use crate::domain::Domain;
 use crate::domain::Pair;
 use crate::limits::Limits;
-use crate::stanza::StanzaError;
+use crate::management::Receipt;
+use crate::stanza::{self, StanzaError};
 use crate::trial::Trials;
 use crate::xml::Stanza;
 
@@ -46,6 +48,8 @@ pub(crate) enum Origin {
 pub(crate) struct Queued {
     pub(crate) stanza: Stanza,
     pub(crate) origin: Origin,
+    /// To be settled when the partner has it, or its sender has it back.
+    pub(crate) receipt: Option<Receipt>,
 }
 
 /// The fate of a queued stanza.
@@ -72,8 +76,8 @@ pub(crate) struct Router {
 struct Tables {
     routes: BTreeMap<Pair, Route>,
     gateways: BTreeMap<GatewayId, Gateway>,
-    /// What waits for gateways that may come back and go on.
-    parked: BTreeMap<GatewayId, Vec<Stanza>>,
+    /// Gateways that may come back and go on.
+    away: BTreeMap<GatewayId, Away>,
     last_gateway: u64,
 }
 
@@ -81,6 +85,13 @@ struct Tables {
 struct Gateway {
     serves: Serves,
     queue: mpsc::Sender<Stanza>,
+}
+
+#[derive(Debug)]
+struct Away {
+    serves: Serves,
+    /// What waits for it.
+    parked: Vec<Stanza>,
 }
 
 #[derive(Debug, Default)]
@@ -318,21 +329,37 @@ impl Router {
         id
     }
 
-    /// Keeps what comes back for a gateway that has gone and may go on.
-    pub(crate) fn await_return(&self, id: GatewayId) {
-        self.tables().parked.entry(id).or_default();
+    /// The gateway has gone, and may go on. What it did not get is kept meanwhile, unless another gateway may get it, and
+    /// so is what comes back for it.
+    pub(crate) fn await_return(&self, id: GatewayId, serves: Serves, left: &mut Vec<Stanza>) {
+        let mut tables = self.tables();
+        tables.gateways.remove(&id);
+        let is_alone = |stanza: &mut Stanza| {
+            let pair = stanza::pair(stanza);
+            pair.is_ok_and(|pair| tables.gateway(&pair.to, None).is_none())
+        };
+        let parked = left.extract_if(.., is_alone).collect();
+        tables.away.insert(id, Away { serves, parked });
     }
 
-    /// Whether a gateway that has gone may go on.
-    pub(crate) fn awaits_return(&self, id: GatewayId) -> bool {
-        self.tables().parked.contains_key(&id)
+    /// Whether another gateway for the same domains has come after this one.
+    pub(crate) fn is_followed(&self, id: GatewayId, serves: &Serves) -> bool {
+        let tables = self.tables();
+        let mut later = tables.gateways.range((Excluded(id), Unbounded));
+        later.any(|(_, gateway)| gateway.serves == *serves)
     }
 
-    /// Has a stanza wait for a gateway that may go on. Returns it if that one does not, or much waits.
-    pub(crate) fn park(&self, id: GatewayId, stanza: Stanza) -> Option<Stanza> {
-        match self.tables().parked.get_mut(&id) {
-            Some(parked) if parked.len() < PARKED => {
-                parked.push(stanza);
+    /// Has a stanza wait for a gateway that may go on, or for another one of the domain that may. Returns it if none
+    /// does, or much waits.
+    pub(crate) fn park(&self, domain: &Domain, id: GatewayId, stanza: Stanza) -> Option<Stanza> {
+        let mut tables = self.tables();
+        let found = match tables.away.contains_key(&id) {
+            true => Some(id),
+            false => latest(&tables.away, domain, |away| &away.serves),
+        };
+        match found.and_then(|id| tables.away.get_mut(&id)) {
+            Some(away) if away.parked.len() < PARKED => {
+                away.parked.push(stanza);
                 None
             }
             Some(_) | None => Some(stanza),
@@ -341,7 +368,8 @@ impl Router {
 
     /// What waits for a gateway that goes on, or never will.
     pub(crate) fn unpark(&self, id: GatewayId) -> Vec<Stanza> {
-        self.tables().parked.remove(&id).unwrap_or_default()
+        let away = self.tables().away.remove(&id);
+        away.map_or_else(Vec::new, |away| away.parked)
     }
 
     pub(crate) fn part(&self, id: GatewayId) {
@@ -395,7 +423,7 @@ impl Router {
         };
         match undelivered {
             Ok(()) => Ok(()),
-            Err(error) => self.park(origin, error).map_or(Ok(()), Err),
+            Err(error) => self.park(domain, origin, error).map_or(Ok(()), Err),
         }
     }
 
@@ -425,16 +453,23 @@ impl Tables {
         domain: &Domain,
         preferred: Option<GatewayId>,
     ) -> Option<(GatewayId, &Gateway)> {
-        let latest = |fits: &dyn Fn(&Serves) -> bool| {
-            let mut gateways = self.gateways.iter().rev();
-            gateways.find(|(_, gateway)| fits(&gateway.serves))
-        };
-        preferred
-            .and_then(|id| self.gateways.get_key_value(&id))
-            .or_else(|| latest(&|serves| serves.names(domain)))
-            .or_else(|| latest(&|serves| *serves == Serves::All))
-            .map(|(id, gateway)| (*id, gateway))
+        let preferred = preferred.filter(|id| self.gateways.contains_key(id));
+        let id = preferred.or_else(|| latest(&self.gateways, domain, |gateway| &gateway.serves))?;
+        Some((id, self.gateways.get(&id)?))
     }
+}
+
+/// The latest one for the domain, or else the latest for all.
+fn latest<T>(
+    all: &BTreeMap<GatewayId, T>,
+    domain: &Domain,
+    serves: impl Fn(&T) -> &Serves,
+) -> Option<GatewayId> {
+    let latest = |fits: &dyn Fn(&Serves) -> bool| {
+        let mut all = all.iter().rev();
+        all.find(|(_, one)| fits(serves(one))).map(|(id, _)| *id)
+    };
+    latest(&|serves| serves.names(domain)).or_else(|| latest(&|serves| *serves == Serves::All))
 }
 
 #[cfg(test)]

@@ -111,6 +111,7 @@ impl Gateway {
             clock: clock.clone(),
             hub: hub.clone(),
             limits: limits.clone(),
+            links: links.clone(),
             own: config.name.clone(),
             tls: present,
         };

@@ -126,7 +126,7 @@ impl Hub {
         // What has been taken over is still decided. The rest stays with links and sessions, which see
         // that the channel is closed.
         events.close();
-        while let Ok(event) = events.try_recv() {
+        while let Some(event) = events.recv().await {
             self.take(event);
         }
         let ids: Vec<SessionId> = self.sessions.keys().copied().collect();

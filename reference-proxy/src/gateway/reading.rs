@@ -182,10 +182,7 @@ impl Gateway {
         match frame {
             // It is never acknowledged, so its sender has it still.
             Ok(Frame::Stanza(_) | Frame::Skipped(_)) if turn.is_none() => {}
-            Ok(Frame::Stanza(stanza)) => {
-                self.send(stanza).await;
-                self.managed.count();
-            }
+            Ok(Frame::Stanza(stanza)) => self.send(stanza).await,
             Ok(Frame::Skipped(Skipped { error, stanza })) => {
                 self.refuse(error, stanza).await;
                 self.managed.count();
@@ -230,7 +227,8 @@ impl Gateway {
             }
             (Management::Request, true) => managed.acknowledge(),
             (Management::Acknowledgement(Some(handled)), true) => {
-                managed.handled(handled).map_err(too_high)?;
+                let now = self.context.clock.now();
+                managed.handled(handled, now).map_err(too_high)?;
             }
             (Management::Acknowledgement(None), true) => {
                 let text = "an acknowledgement has a number";
@@ -245,7 +243,7 @@ impl Gateway {
     async fn resume(&self, previous: String, handled: u32) -> Result<(), Ending> {
         let Resumable { serves, .. } = self.resumable();
         let former = self.sessions.find(&previous, &serves);
-        let session = match &former {
+        let surrendered = match &former {
             Some(former) => {
                 let clock = &self.context.clock;
                 let surrendered = clock.timeout(SURRENDER, former.managed.surrender());
@@ -253,21 +251,23 @@ impl Gateway {
             }
             None => None,
         };
-        let (Some(former), Some(session)) = (former, session) else {
+        let (Some(former), Some((session, mut meanwhile))) = (former, surrendered) else {
             self.managed.answer(&failed(StanzaError::ItemNotFound));
             return Ok(());
         };
         self.sessions.hand_over(&previous, self.resumable());
         // Only then, as nothing more is parked for the former stream.
-        let meanwhile = self.context.router.unpark(former.gateway);
+        meanwhile.extend(self.context.router.unpark(former.gateway));
         tracing::info!(peer = %self.peer, "gateway resumes its stream");
         let resumed = Management::Resumed {
             previous,
             handled: Some(session.handled),
         };
-        self.managed
-            .resume(session, handled, meanwhile, &resumed.text())
-            .map_err(too_high)
+        let resumed = self
+            .managed
+            .resume(session, handled, meanwhile, &resumed.text());
+        former.managed.follow();
+        resumed.map_err(too_high)
     }
 
     fn resumable(&self) -> Resumable {
@@ -282,9 +282,12 @@ impl Gateway {
     async fn send(&self, stanza: Stanza) {
         let (error, text) = match stanza::pair(&stanza) {
             Ok(pair) if self.welcome.may_send_as(&pair.from, &self.context) => {
-                let origin = Origin::Gateway(self.id);
-                outbound::send(&self.context, &pair, Queued { stanza, origin }).await;
-                return;
+                let queued = Queued {
+                    stanza,
+                    origin: Origin::Gateway(self.id),
+                    receipt: self.managed.receive(),
+                };
+                return outbound::send(&self.context, &pair, queued).await;
             }
             Ok(pair) if self.context.config.serves(&pair.from) => (
                 StanzaError::NotAllowed,
@@ -297,6 +300,7 @@ impl Gateway {
             ),
         };
         self.give_back(&stanza, error, text).await;
+        self.managed.count();
     }
 
     /// Answers a stanza that was passed over.

@@ -9,13 +9,13 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use super::admission::{Established, Unfit, greet};
 use super::reading::{Ending, Gateway, SURRENDER, Welcome};
 use super::sessions::Sessions;
-use super::writing::{Terms, Waiting, give_up, left, redirect, write};
+use super::writing::{Left, Terms, Waiting, give_up, left, redirect, write};
 use crate::connections::{Stranger, Strangers};
 use crate::context::Context;
 use crate::listener::Listener;
 use crate::management::Managed;
 use crate::register;
-use crate::router::GatewayId;
+use crate::router::{GatewayId, Serves};
 use crate::task::Stage;
 
 /// The maximum number of gateways, and of connections that may become gateways.
@@ -119,11 +119,11 @@ async fn serve(
     if let Err(lost) = connection.send(&greeting).await {
         Unfit::stream("closed", lost.reason()).enter(context, peer);
         context.router.part(id);
-        redirect(context, id, left(Vec::new(), stanzas)).await;
+        redirect(context, id, left(Vec::new(), stanzas).await).await;
         return None;
     }
     tracing::info!(%peer, ?serves, "gateway connected");
-    let _entry = context.register.enter_gateway(register::Gateway {
+    let entry = context.register.enter_gateway(register::Gateway {
         peer,
         domains: serves.named(),
         since: context.clock.now(),
@@ -137,16 +137,24 @@ async fn serve(
         managed: Arc::default(),
         sessions: Arc::clone(sessions),
     };
-    let managed = Arc::clone(&gateway.managed);
-    let router = &context.router;
-    if sessions.any(&gateway.welcome.serves, |id| router.awaits_return(id)) {
+    let parting = Parting {
+        context,
+        id,
+        serves: gateway.welcome.serves.clone(),
+        managed: Arc::clone(&gateway.managed),
+        sessions,
+    };
+    let managed = &parting.managed;
+    // It may be the gateway of such a stream, whose end has not been noticed here.
+    if sessions.any(&parting.serves) {
         managed.hold(context.clock.now() + SURRENDER);
     }
+    let pen = managed.pen().await;
     let (mut incoming, outgoing) = connection.split();
     let (end, ended) = oneshot::channel();
     let terms = Terms {
         clock: context.clock.clone(),
-        managed: Arc::clone(&managed),
+        managed: Arc::clone(managed),
         room: limits.gateway_queue_stanzas,
         patience: limits.acknowledgement_timeout,
         keep_alive: limits.keep_alive_interval,
@@ -159,38 +167,70 @@ async fn serve(
         ending = &mut reading => ending,
         // The gateway stopped reading, or the connection broke.
         left = &mut writing => {
-            part(context, id, &managed, sessions);
-            redirect(context, id, left).await;
+            parting.part(left, true);
+            drop((pen, entry));
             // What it reads just now still goes its way.
             broken.notify_one();
             reading.await;
             tracing::info!(%peer, how = "it does not read, or the connection broke", "gateway gone");
-            return Some(Over { id, managed, lost: true });
+            return Some(parting.pass_on(true).await);
         }
     };
     drop(reading);
     let lost = matches!(ending, Ending::Lost(_));
     match lost {
-        true => part(context, id, &managed, sessions),
+        true => managed.give_up(),
         false => context.router.part(id),
     }
     let how = ending.to_string();
     let by_proxy = matches!(ending, Ending::Proxy);
     let _ = end.send(ending);
-    redirect(context, id, writing.await).await;
+    parting.part(writing.await, lost);
+    drop((pen, entry));
     if by_proxy {
         gateway.finish(&mut incoming).await;
     }
     tracing::info!(%peer, how, "gateway gone");
-    Some(Over { id, managed, lost })
+    Some(parting.pass_on(lost).await)
 }
 
-/// The gateway gets nothing more. What comes back for it waits, if it may go on.
-fn part(context: &Context, id: GatewayId, managed: &Arc<Managed>, sessions: &Sessions) {
-    if sessions.has(managed) {
-        context.router.await_return(id);
+/// The end of a gateway's stream.
+struct Parting<'a> {
+    context: &'a Arc<Context>,
+    id: GatewayId,
+    serves: Serves,
+    managed: Arc<Managed>,
+    sessions: &'a Sessions,
+}
+
+impl Parting<'_> {
+    /// The gateway gets nothing more. If its connection is lost and it may go on, what it did not get waits where no
+    /// other gateway gets it, and so does what comes back for it.
+    fn part(&self, mut left: Left, lost: bool) {
+        let router = &self.context.router;
+        let away = || router.await_return(self.id, self.serves.clone(), &mut left);
+        if !lost || self.sessions.with(&self.managed, away).is_none() {
+            router.part(self.id);
+        }
+        self.managed.leave(left);
     }
-    context.router.part(id);
+
+    /// Passes on what the gateway did not get.
+    async fn pass_on(self, lost: bool) -> Over {
+        let Self {
+            context,
+            id,
+            serves,
+            managed,
+            sessions,
+        } = self;
+        // Whoever has come later may be the same gateway. It says soon whether it goes on, and gets it first then.
+        if lost && sessions.has(&managed) && context.router.is_followed(id, &serves) {
+            let _ = context.clock.timeout(SURRENDER, managed.followed()).await;
+        }
+        redirect(context, id, managed.left()).await;
+        Over { id, managed, lost }
+    }
 }
 
 /// What the gateway has not acknowledged waits for the stream that goes on, if there may be one. Without one
@@ -201,13 +241,13 @@ async fn settle(context: &Arc<Context>, over: Over, sessions: &Sessions) {
         let patience = context.newest().config.settings.limits.resumption_timeout;
         let mut stop = context.tasks.stop_at(Stage::Gateways);
         tokio::select! {
-            _ = context.clock.timeout(patience, managed.taken()) => {}
+            _ = context.clock.timeout(patience, managed.followed()) => {}
             () = stop.asked() => {}
         }
     }
     sessions.forget(&managed);
     if let Some(mut session) = managed.take() {
         give_up(context, session.unacknowledged.drain()).await;
-        give_up(context, context.router.unpark(id).into_iter()).await;
     }
+    redirect(context, id, context.router.unpark(id)).await;
 }

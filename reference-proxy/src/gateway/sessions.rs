@@ -45,11 +45,10 @@ impl Sessions {
         found.filter(|stream| stream.serves == *serves)
     }
 
-    /// Whether there is a stream that gets these stanzas, and for whose gateway this is so.
-    pub(super) fn any(&self, serves: &Serves, is_so: impl Fn(GatewayId) -> bool) -> bool {
+    /// Whether there is a stream that gets these stanzas.
+    pub(super) fn any(&self, serves: &Serves) -> bool {
         let all = self.all();
-        all.values()
-            .any(|stream| stream.serves == *serves && is_so(stream.gateway))
+        all.values().any(|stream| stream.serves == *serves)
     }
 
     /// Another stream goes on by that name.
@@ -59,9 +58,15 @@ impl Sessions {
 
     /// Whether the stream can be resumed.
     pub(super) fn has(&self, managed: &Arc<Managed>) -> bool {
+        self.with(managed, || {}).is_some()
+    }
+
+    /// Does this if the stream can be resumed. Nobody goes on with it before that is done.
+    pub(super) fn with<T>(&self, managed: &Arc<Managed>, done: impl FnOnce() -> T) -> Option<T> {
         let all = self.all();
-        all.values()
-            .any(|stream| Arc::ptr_eq(&stream.managed, managed))
+        let mut streams = all.values();
+        let is_there = streams.any(|stream| Arc::ptr_eq(&stream.managed, managed));
+        is_there.then(done)
     }
 
     /// The stream cannot be resumed any more.

@@ -71,7 +71,7 @@ pub(super) async fn write(
     let ending = loop {
         let mut batch = Vec::new();
         let held = managed.held().filter(|until| *until > clock.now());
-        let has_room = held.is_none() && managed.has_room(room);
+        let has_room = held.is_none() && managed.has_room(room, usize::MAX);
         let next = async {
             tokio::select! {
                 biased;
@@ -81,8 +81,9 @@ pub(super) async fn write(
             }
         };
         let blank = clock.now() + keep_alive;
-        let due = managed.due(patience);
-        let first = [due, held].into_iter().flatten().fold(blank, Instant::min);
+        let due = managed.progress_due(patience);
+        let others = [due, held, managed.next_question(patience)];
+        let first = others.into_iter().flatten().fold(blank, Instant::min);
         let woken = clock.timeout_at(first, next);
         let woken = woken.await;
         match woken {
@@ -90,26 +91,41 @@ pub(super) async fn write(
             Ok(Wake::Stanzas(0)) => break ended.await.unwrap_or_else(unknown),
             Ok(Wake::Ended(ending)) => break ending,
             // It acknowledges nothing.
-            Err(_) if due.is_some_and(|due| due <= clock.now()) => return left(batch, stanzas),
+            Err(_) if due.is_some_and(|due| due <= clock.now()) => {
+                return left(batch, stanzas).await;
+            }
             Ok(Wake::Stanzas(_) | Wake::Changed) | Err(_) => {}
         }
-        let Some(mut bytes) = managed.compose(&mut batch, clock.now()) else {
-            return left(batch, stanzas);
+        // A stanza that came back as an error counts as handled behind that.
+        let waiting = || stanzas.0.len();
+        let Some(mut bytes) = managed.compose(&mut batch, waiting, clock.now(), patience) else {
+            return left(batch, stanzas).await;
         };
-        if bytes.is_empty() && woken.is_err() {
+        if bytes.is_empty() && blank <= clock.now() {
             // Writing detects a gateway that vanished silently.
             bytes.push(b' ');
         }
-        if !bytes.is_empty() && outgoing.send(&bytes).await.is_err() {
-            return left(batch, stanzas);
+        if bytes.is_empty() {
+            continue;
+        }
+        let is_sent = tokio::select! {
+            sent = outgoing.send(&bytes) => sent.is_ok(),
+            // It may be stuck.
+            () = managed.given_up() => false,
+        };
+        if !is_sent {
+            return left(batch, stanzas).await;
         }
     };
-    let mut batch = left(Vec::new(), stanzas);
+    let mut batch = left(Vec::new(), stanzas).await;
     // One that has closed acknowledges nothing any more.
     let kept = managed.is_on() && !matches!(ending, Ending::Proxy);
     let mut text = match kept {
         true => Vec::new(),
-        false => managed.compose(&mut batch, clock.now()).unwrap_or_default(),
+        false => {
+            let last = managed.compose(&mut batch, || 0, clock.now(), patience);
+            last.unwrap_or_default()
+        }
     };
     if !matches!(ending, Ending::Lost(_)) {
         text.extend_from_slice(managed.last_word().as_bytes());
@@ -129,9 +145,10 @@ pub(super) async fn write(
     }
 }
 
-pub(super) fn left(mut batch: Left, mut stanzas: Waiting) -> Left {
+pub(super) async fn left(mut batch: Left, mut stanzas: Waiting) -> Left {
     stanzas.0.close();
-    while let Ok(stanza) = stanzas.0.try_recv() {
+    // Up to the last one that is being put in.
+    while let Some(stanza) = stanzas.0.recv().await {
         batch.push(stanza);
     }
     batch
@@ -146,7 +163,7 @@ pub(super) async fn redirect(context: &Arc<Context>, gateway: GatewayId, left: L
             continue;
         };
         if let Err(stanza) = context.router.deliver(&pair.to, stanza).await
-            && let Some(stanza) = context.router.park(gateway, stanza)
+            && let Some(stanza) = context.router.park(&pair.to, gateway, stanza)
         {
             outbound::unclaimed(context, &pair, &stanza, "no gateway is there for it").await;
         }

@@ -128,12 +128,17 @@ impl Serving {
     /// What the former stream gives up, whether its connection is known to be lost or not.
     async fn former(&self, pair: &Pair, name: &str) -> Option<Session> {
         let stream = self.context.open_streams.session(name, pair)?;
-        let (reply, session) = oneshot::channel();
+        let (reply, mut session) = oneshot::channel();
         let given_up = async {
             stream.send(Call::Resume(reply)).await.ok()?;
-            session.await.ok()
+            (&mut session).await.ok()
         };
-        self.context.clock.timeout(SURRENDER, given_up).await.ok()?
+        let given_up = self.context.clock.timeout(SURRENDER, given_up).await;
+        given_up.unwrap_or_else(|_| {
+            // It may have come just now, and stays where it is otherwise.
+            session.close();
+            session.try_recv().ok()
+        })
     }
 
     /// After this side has closed, an acknowledgement is all that still counts.

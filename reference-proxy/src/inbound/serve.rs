@@ -396,7 +396,10 @@ impl Serving {
                 return Ok(());
             }
             Event::Called(Call::Resume(reply)) => {
-                let _ = reply.send(self.session());
+                if let Err(session) = reply.send(self.session()) {
+                    // Whoever asked has given up.
+                    self.sending.adopt(session.unacknowledged);
+                }
                 self.managed = None;
                 self.finish(Some((Condition::Conflict, "")), &id()?, actions);
                 return Ok(());

@@ -1,11 +1,12 @@
 //! The acknowledgements of one stream of the inner side, shared by its reader and its writer.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::settled::Settled;
 use super::{Management, TooMany, Unacknowledged};
 use crate::xml::Stanza;
 
@@ -15,7 +16,7 @@ const ANSWERS: usize = 4096;
 /// What a stream leaves to the one that goes on with it, or to whoever returns its stanzas.
 #[derive(Debug, Default)]
 pub struct Session {
-    /// How many stanzas of the peer have been handled.
+    /// How many stanzas of the peer have come.
     pub handled: u32,
     /// What the peer has not acknowledged.
     pub unacknowledged: Unacknowledged<Stanza>,
@@ -26,27 +27,76 @@ pub struct Session {
 pub struct Managed {
     state: Mutex<State>,
     changed: Notify,
+    /// Tells a writer that the connection is given up.
+    given_up: Notify,
     /// Held while one stanza of the peer is handled.
     turn: tokio::sync::Mutex<()>,
+    /// Held while there is a writer.
+    pen: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     on: bool,
-    session: Session,
-    /// Since when an acknowledgement is asked for.
+    /// Which of the peer's stanzas are settled.
+    settled: Settled,
+    /// How many the peer was told of.
+    told: u32,
+    question: Question,
+    unacknowledged: Unacknowledged<Stanza>,
+    /// The bytes of these.
+    bytes: usize,
+    /// Since when the peer owes an answer.
     asked: Option<Instant>,
+    /// When it last gave one that told nothing new.
+    nothing_new: Option<Instant>,
+    /// Since when something waits, and the peer has acknowledged nothing more.
+    stalled: Option<Instant>,
     /// Elements to be written before any stanza.
     answers: String,
-    /// Whether the peer is to be told how many of its stanzas have been handled.
-    acknowledges: bool,
     /// Until when nothing is written that waits, so that a former stream's stanzas come before it.
     held: Option<Instant>,
-    /// What a former stream has sent in vain, to be written next.
+    /// What a former stream has sent in vain or not at all, to be written next.
     again: Vec<Stanza>,
+    /// What this one has not sent.
+    left: Vec<Stanza>,
     /// Whether nothing may be written or handled any more.
     over: bool,
     taken: bool,
+    /// Whether whoever has taken the session has all of it.
+    followed: bool,
+}
+
+/// Whether the peer wants to know how many of its stanzas have been handled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Question {
+    #[default]
+    None,
+    /// It is to be told now.
+    New,
+    /// It was told, but not of all that had come.
+    Open,
+}
+
+impl State {
+    fn push(&mut self, stanza: Stanza) {
+        self.bytes += stanza.bytes.len();
+        self.unacknowledged.push(stanza);
+    }
+
+    /// Returns whether the peer has handled anything new.
+    fn acknowledged(&mut self, count: u32) -> Result<bool, TooMany> {
+        let handled = self.unacknowledged.handled(count)?;
+        let is_new = handled.len() > 0;
+        self.bytes -= handled.map(|stanza| stanza.bytes.len()).sum::<usize>();
+        Ok(is_new)
+    }
+
+    /// Whether the peer may be asked: an answer that tells nothing new is not followed by the next question at once.
+    fn may_ask(&self, now: Instant, patience: Duration) -> bool {
+        let again = self.nothing_new.map(|since| since + patience / 2);
+        self.asked.is_none() && again.is_none_or(|again| again <= now)
+    }
 }
 
 impl Managed {
@@ -59,7 +109,6 @@ impl Managed {
     pub fn begin(&self, answer: &str) {
         let mut state = self.state();
         state.on = true;
-        state.session = Session::default();
         state.answers += answer;
         drop(state);
         self.changed.notify_one();
@@ -79,9 +128,16 @@ impl Managed {
     ) -> Result<(), TooMany> {
         let mut state = self.state();
         state.on = true;
-        state.session = session;
-        state.session.unacknowledged.handled(handled)?;
-        state.again = state.session.unacknowledged.drain().collect();
+        state.settled = Settled::after(session.handled);
+        state.told = session.handled;
+        state.unacknowledged = session.unacknowledged;
+        let sizes = state.unacknowledged.iter();
+        state.bytes = sizes.map(|stanza| stanza.bytes.len()).sum();
+        state.again = meanwhile;
+        state.acknowledged(handled)?;
+        state.bytes = 0;
+        let again = state.unacknowledged.drain().collect();
+        let meanwhile = std::mem::replace(&mut state.again, again);
         state.again.extend(meanwhile);
         state.answers += answer;
         drop(state);
@@ -101,12 +157,25 @@ impl Managed {
         (!self.state().over).then_some(turn)
     }
 
-    /// Another stanza of the peer has been handled. The count wraps.
+    /// Another stanza of the peer has come, and is settled. The count wraps.
     pub fn count(&self) {
         let mut state = self.state();
         if state.on {
-            state.session.handled = state.session.handled.wrapping_add(1);
+            let number = state.settled.receive();
+            state.settled.settle(number);
         }
+    }
+
+    /// Another stanza of the peer has come, which counts as handled once its receipt is settled. None if stanzas
+    /// are not counted.
+    pub(crate) fn receive(self: &Arc<Self>) -> Option<Receipt> {
+        let mut state = self.state();
+        let number = state.on.then(|| state.settled.receive())?;
+        drop(state);
+        Some(Receipt {
+            of: Arc::clone(self),
+            number,
+        })
     }
 
     /// Has an element written. A peer that asks and does not read gets no more answers than these bytes hold.
@@ -119,9 +188,10 @@ impl Managed {
         self.changed.notify_one();
     }
 
-    /// Has the peer told how many of its stanzas have been handled.
+    /// Has the peer told how many of its stanzas have been handled: now, and again when there are more, until it
+    /// knows of all.
     pub fn acknowledge(&self) {
-        self.state().acknowledges = true;
+        self.state().question = Question::New;
         self.changed.notify_one();
     }
 
@@ -129,55 +199,80 @@ impl Managed {
     ///
     /// # Errors
     /// [`TooMany`] if that is more than was sent.
-    pub fn handled(&self, count: u32) -> Result<(), TooMany> {
+    pub fn handled(&self, count: u32, now: Instant) -> Result<(), TooMany> {
         let mut state = self.state();
-        if state.session.unacknowledged.handled(count)? > 0 {
-            state.asked = None;
+        let is_new = state.acknowledged(count)?;
+        // An answer that tells nothing new is a sign of life all the same.
+        state.asked = None;
+        state.nothing_new = (!is_new).then_some(now);
+        if is_new {
+            state.stalled = (!state.unacknowledged.is_empty()).then_some(now);
         }
         drop(state);
         self.changed.notify_one();
         Ok(())
     }
 
-    /// What is to be written, with these stanzas at the end, and a request for an acknowledgement. With
-    /// management they are kept here and taken out of the list. None once another stream goes on.
-    pub fn compose(&self, batch: &mut Vec<Stanza>, now: Instant) -> Option<Vec<u8>> {
+    /// What is to be written, with these stanzas at the end, then how many of the peer's have been handled, if it
+    /// wants to know, and a request for an acknowledgement. `waiting` says how many stanzas are to be written later. With
+    /// management these are kept here and taken out of the list. None once another stream goes on.
+    pub fn compose(
+        &self,
+        batch: &mut Vec<Stanza>,
+        waiting: impl FnOnce() -> usize,
+        now: Instant,
+        patience: Duration,
+    ) -> Option<Vec<u8>> {
         let mut state = self.state();
         if state.over {
             return None;
         }
         let mut bytes = std::mem::take(&mut state.answers).into_bytes();
-        if std::mem::take(&mut state.acknowledges) {
-            let handled = Some(state.session.handled);
-            bytes.extend_from_slice(Management::Acknowledgement(handled).text().as_bytes());
-        }
         for stanza in std::mem::take(&mut state.again) {
             bytes.extend_from_slice(&stanza.bytes);
-            state.session.unacknowledged.push(stanza);
+            state.push(stanza);
         }
         for stanza in batch.iter() {
             bytes.extend_from_slice(&stanza.bytes);
         }
-        if state.on {
-            for stanza in batch.drain(..) {
-                state.session.unacknowledged.push(stanza);
-            }
-            if state.asked.is_none() && !state.session.unacknowledged.is_empty() {
-                state.asked = Some(now);
+        if !state.on {
+            return Some(bytes);
+        }
+        let handled = state.settled.tell(batch.len(), waiting);
+        batch.drain(..).for_each(|stanza| state.push(stanza));
+        let is_told = match state.question {
+            Question::None => true,
+            Question::New => false,
+            Question::Open => handled == state.told,
+        };
+        if !is_told {
+            let told = Management::Acknowledgement(Some(handled));
+            bytes.extend_from_slice(told.text().as_bytes());
+            state.told = handled;
+            state.question = match handled == state.settled.received() {
+                true => Question::None,
+                false => Question::Open,
+            };
+        }
+        if !state.unacknowledged.is_empty() {
+            state.stalled.get_or_insert(now);
+            if state.may_ask(now, patience) {
+                (state.asked, state.nothing_new) = (Some(now), None);
                 bytes.extend_from_slice(Management::Request.text().as_bytes());
             }
         }
         Some(bytes)
     }
 
-    /// The last element before the closing tag: nothing of the peer is handled from now on.
+    /// The last element before the closing tag: nothing of the peer is handled from now on. What has come is still
+    /// taken care of.
     pub fn last_word(&self) -> String {
         let mut state = self.state();
         if !state.on {
             return String::new();
         }
         state.over = true;
-        Management::Acknowledgement(Some(state.session.handled)).text()
+        Management::Acknowledgement(Some(state.settled.received())).text()
     }
 
     /// Has what waits go on waiting until then, or until the peer has said whether it goes on.
@@ -197,14 +292,25 @@ impl Managed {
         self.state().held
     }
 
-    /// Whether fewer stanzas than these wait for their acknowledgement.
-    pub fn has_room(&self, most: usize) -> bool {
-        self.state().session.unacknowledged.len() < most
+    /// Whether fewer stanzas and bytes than these wait for their acknowledgement.
+    pub fn has_room(&self, stanzas: usize, bytes: usize) -> bool {
+        let state = self.state();
+        state.unacknowledged.len() < stanzas && state.bytes < bytes
     }
 
-    /// When the peer has to have acknowledged something.
-    pub fn due(&self, patience: Duration) -> Option<Instant> {
+    /// When the peer has to have answered.
+    pub fn answer_due(&self, patience: Duration) -> Option<Instant> {
         Some(self.state().asked? + patience)
+    }
+
+    /// When the peer has to have acknowledged something more.
+    pub fn progress_due(&self, patience: Duration) -> Option<Instant> {
+        Some(self.state().stalled? + patience)
+    }
+
+    /// When the peer is asked once more.
+    pub fn next_question(&self, patience: Duration) -> Option<Instant> {
+        Some(self.state().nothing_new? + patience / 2)
     }
 
     /// Waits for something to write, for room, or for the end.
@@ -219,117 +325,95 @@ impl Managed {
             return None;
         }
         state.over = true;
-        let mut session = std::mem::take(&mut state.session);
+        let mut unacknowledged = std::mem::take(&mut state.unacknowledged);
         for stanza in std::mem::take(&mut state.again) {
-            session.unacknowledged.push(stanza);
+            unacknowledged.push(stanza);
         }
-        drop(state);
-        self.changed.notify_one();
-        Some(session)
+        Some(Session {
+            handled: state.settled.received(),
+            unacknowledged,
+        })
+    }
+}
+
+/// What the streams of one gateway hand on to each other.
+impl Managed {
+    /// The right to write, held as long as there is a writer.
+    pub async fn pen(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.pen.lock().await
     }
 
-    /// The same from another stream: the reader and the writer of this one end first.
-    pub async fn surrender(&self) -> Option<Session> {
+    /// The connection is given up, even if its writer waits for it.
+    pub fn give_up(&self) {
+        self.given_up.notify_one();
+    }
+
+    /// Waits until the connection is given up.
+    pub async fn given_up(&self) {
+        self.given_up.notified().await;
+    }
+
+    /// The writer has not sent these, and writes nothing any more.
+    pub fn leave(&self, left: Vec<Stanza>) {
+        self.state().left = left;
+    }
+
+    /// What the writer has left, unless another stream has got it.
+    pub fn left(&self) -> Vec<Stanza> {
+        std::mem::take(&mut self.state().left)
+    }
+
+    /// The session, and what the writer has left, for another stream: the reader and the writer of this one end first.
+    pub async fn surrender(&self) -> Option<(Session, Vec<Stanza>)> {
         self.state().over = true;
         self.changed.notify_one();
+        self.give_up();
+        let _pen = self.pen.lock().await;
         let _turn = self.turn.lock().await;
-        self.take()
+        let session = self.take()?;
+        Some((session, self.left()))
+    }
+
+    /// Another stream has all that it goes on with.
+    pub fn follow(&self) {
+        self.state().followed = true;
+        self.changed.notify_one();
     }
 
     /// Waits until another stream goes on.
-    pub async fn taken(&self) {
-        while !self.state().taken {
+    pub async fn followed(&self) {
+        while !self.state().followed {
             self.changed.notified().await;
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::xml::Kind;
+/// Which stanza of which peer it was. One that is dropped settles nothing.
+#[derive(Debug)]
+#[must_use = "the peer has its stanza until this is settled"]
+pub(crate) struct Receipt {
+    of: Arc<Managed>,
+    number: u32,
+}
 
-    fn stanza(id: &str) -> Stanza {
-        Stanza {
-            kind: Kind::Message,
-            from: None,
-            to: None,
-            id: Some(id.to_owned()),
-            type_: None,
-            bytes: format!("<{id}/>").into_bytes(),
+/// These stanzas have been passed on for good, or returned.
+pub(crate) fn settle(receipts: impl IntoIterator<Item = Receipt>) {
+    let mut receipts = receipts.into_iter().peekable();
+    while let Some(Receipt { of, number }) = receipts.next() {
+        let mut state = of.state();
+        let before = state.settled.count();
+        state.settled.settle(number);
+        // Most of a batch are of one peer.
+        while let Some(next) = receipts.next_if(|next| Arc::ptr_eq(&next.of, &of)) {
+            state.settled.settle(next.number);
+        }
+        let is_awaited = state.question == Question::Open && state.settled.count() != before;
+        drop(state);
+        if is_awaited {
+            of.changed.notify_one();
         }
     }
-
-    fn composed(managed: &Managed, ids: &[&str]) -> Option<String> {
-        let mut batch = ids.iter().map(|id| stanza(id)).collect();
-        let bytes = managed.compose(&mut batch, Instant::now())?;
-        assert_eq!(batch.is_empty(), managed.is_on() || ids.is_empty());
-        let text = String::from_utf8(bytes).expect("UTF-8");
-        Some(text.replace(" xmlns='urn:xmpp:sm:3'", ""))
-    }
-
-    #[test]
-    fn stanzas_count_from_the_beginning_of_management() {
-        let managed = Managed::default();
-        assert_eq!(composed(&managed, &["x"]).as_deref(), Some("<x/>"));
-        managed.count();
-        managed.begin(&Management::Enabled { id: None }.text());
-        assert_eq!(
-            composed(&managed, &["y", "z"]).as_deref(),
-            Some("<enabled/><y/><z/><r/>")
-        );
-        assert_eq!(composed(&managed, &["w"]).as_deref(), Some("<w/>"), "once");
-        managed.count();
-        managed.acknowledge();
-        assert_eq!(composed(&managed, &[]).as_deref(), Some("<a h='1'/>"));
-        assert!(managed.has_room(4) && !managed.has_room(3));
-        managed.handled(2).expect("sent");
-        // What is left is asked for at once, without another stanza.
-        assert_eq!(composed(&managed, &[]).as_deref(), Some("<r/>"));
-        managed.handled(4).expect_err("not sent");
-        assert_eq!(managed.last_word().matches("h='1'").count(), 1);
-        assert_eq!(composed(&managed, &["v"]), None);
-    }
-
-    #[tokio::test]
-    async fn another_stream_repeats_what_was_not_handled() {
-        let first = Managed::default();
-        first.begin("");
-        composed(&first, &["a", "b", "c"]).expect("written");
-        let turn = first.turn().await.expect("nobody else");
-        let surrendered = first.surrender();
-        tokio::pin!(surrendered);
-        // What is being handled just now still counts.
-        assert!(futures_pending(surrendered.as_mut()).await);
-        first.count();
-        drop(turn);
-        let session = surrendered.await.expect("it is there");
-        assert_eq!(session.handled, 1);
-        assert!(first.turn().await.is_none() && first.take().is_none());
-        let second = Managed::default();
-        let resumed = Management::Resumed {
-            previous: "s".to_owned(),
-            handled: Some(session.handled),
-        };
-        let resumed = resumed.text();
-        let meanwhile = vec![stanza("m")];
-        let resumed = second.resume(session, 1, meanwhile, &resumed);
-        resumed.expect("sent");
-        assert_eq!(
-            composed(&second, &["d"]).as_deref(),
-            Some("<resumed previd='s' h='1'/><b/><c/><m/><d/><r/>")
-        );
-        let left = second.take().expect("it is there").unacknowledged;
-        let left: Vec<_> = left.iter().filter_map(|stanza| stanza.id.clone()).collect();
-        assert_eq!(left, ["b", "c", "m", "d"]);
-    }
-
-    /// Whether a future is not ready yet.
-    async fn futures_pending(future: std::pin::Pin<&mut impl Future>) -> bool {
-        let mut future = future;
-        std::future::poll_fn(|context| {
-            std::task::Poll::Ready(future.as_mut().poll(context).is_pending())
-        })
-        .await
-    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,9 @@
 //! Stream management (XEP-0198): its elements, and what a peer has not acknowledged yet.
 
 mod managed;
+mod settled;
 
-use std::collections::VecDeque;
+use std::collections::{VecDeque, vec_deque};
 
 use crate::stanza::StanzaError;
 use crate::stream::{Condition, error_with};
@@ -10,6 +11,7 @@ use crate::xml::namespace::{MANAGEMENT, STANZA_ERRORS};
 use crate::xml::{Element, escape};
 
 pub use managed::{Managed, Session};
+pub(crate) use managed::{Receipt, settle};
 
 /// An element of stream management.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,12 +168,12 @@ impl<T> Unacknowledged<T> {
         self.waiting.iter()
     }
 
-    /// Forgets what the peer has handled, of everything since the beginning. The count wraps. Returns how
-    /// many are new.
+    /// Takes out what the peer has handled, of everything since the beginning. The count wraps. Returns what is
+    /// new.
     ///
     /// # Errors
     /// [`TooMany`] if the peer has handled more than was sent.
-    pub fn handled(&mut self, handled: u32) -> Result<usize, TooMany> {
+    pub fn handled(&mut self, handled: u32) -> Result<vec_deque::Drain<'_, T>, TooMany> {
         let count = usize::try_from(handled.wrapping_sub(self.acknowledged)).unwrap_or(usize::MAX);
         if count > self.waiting.len() {
             let waiting = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
@@ -179,8 +181,7 @@ impl<T> Unacknowledged<T> {
             return Err(TooMany { handled, sent });
         }
         self.acknowledged = handled;
-        self.waiting.drain(..count);
-        Ok(count)
+        Ok(self.waiting.drain(..count))
     }
 
     /// Takes out everything, which is going to be sent again or not.
@@ -203,19 +204,23 @@ mod tests {
         sent.iter().copied().collect()
     }
 
+    fn handled(sent: &mut Unacknowledged<u32>, count: u32) -> Result<Vec<u32>, TooMany> {
+        sent.handled(count).map(Iterator::collect)
+    }
+
     #[test]
     fn acknowledged_ones_are_forgotten_and_the_others_keep_their_order() {
         let mut sent = sent(4);
-        assert_eq!(sent.handled(0), Ok(0));
+        assert_eq!(handled(&mut sent, 0), Ok(vec![]));
         assert_eq!(waiting(&sent), [1, 2, 3, 4]);
-        assert_eq!(sent.handled(3), Ok(3));
+        assert_eq!(handled(&mut sent, 3), Ok(vec![1, 2, 3]));
         assert_eq!(waiting(&sent), [4]);
-        assert_eq!(sent.handled(3), Ok(0), "once more");
+        assert_eq!(handled(&mut sent, 3), Ok(vec![]), "once more");
         sent.push(5);
         assert_eq!(sent.drain().collect::<Vec<_>>(), [4, 5]);
         // What is sent again counts on from there.
         sent.push(4);
-        assert_eq!(sent.handled(4), Ok(1));
+        assert_eq!(handled(&mut sent, 4), Ok(vec![4]));
         assert!(sent.is_empty());
     }
 
@@ -223,10 +228,10 @@ mod tests {
     fn more_than_was_sent_and_less_than_before_is_too_many() {
         let mut sent = sent(2);
         let wrong = |handled| Err(TooMany { handled, sent: 2 });
-        assert_eq!(sent.handled(3), wrong(3));
-        assert_eq!(sent.handled(u32::MAX), wrong(u32::MAX));
-        assert_eq!(sent.handled(2), Ok(2));
-        assert_eq!(sent.handled(1), wrong(1));
+        assert_eq!(handled(&mut sent, 3), wrong(3));
+        assert_eq!(handled(&mut sent, u32::MAX), wrong(u32::MAX));
+        assert_eq!(handled(&mut sent, 2), Ok(vec![1, 2]));
+        assert_eq!(handled(&mut sent, 1), wrong(1));
     }
 
     #[test]
@@ -234,9 +239,9 @@ mod tests {
         let mut sent = sent(0);
         sent.acknowledged = u32::MAX - 1;
         (1..=3).for_each(|number| sent.push(number));
-        assert_eq!(sent.handled(0), Ok(2));
+        assert_eq!(handled(&mut sent, 0), Ok(vec![1, 2]));
         assert_eq!(waiting(&sent), [3]);
-        assert_eq!(sent.handled(1), Ok(1));
+        assert_eq!(handled(&mut sent, 1), Ok(vec![3]));
         assert!(sent.is_empty());
     }
 

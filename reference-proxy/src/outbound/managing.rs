@@ -63,7 +63,7 @@ impl OpenStream {
             (Managing::Off, _) => Managing::Off,
             (Managing::Asked, Management::Enabled { id }) => Managing::On { id },
             (Managing::Asked, Management::Failed { .. }) => {
-                self.sending.unmanage();
+                self.sending.unmanage(&self.connection);
                 Managing::Off
             }
             (Managing::Resuming { id, .. }, Management::Resumed { handled, .. }) => {

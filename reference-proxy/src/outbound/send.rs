@@ -110,6 +110,10 @@ pub(crate) async fn unclaimed(context: &Arc<Context>, pair: &Pair, stanza: &Stan
         return stanza.dropped(why);
     };
     tracing::info!(%pair, why, "stanza refused");
-    let (stanza, origin) = (error, Origin::Proxy);
-    send(context, &pair.reversed(), Queued { stanza, origin }).await;
+    let queued = Queued {
+        stanza: error,
+        origin: Origin::Proxy,
+        receipt: None,
+    };
+    send(context, &pair.reversed(), queued).await;
 }

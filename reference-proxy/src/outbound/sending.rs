@@ -10,7 +10,7 @@ use super::send::attend_if_waiting;
 use super::undelivered::return_to_sender;
 use crate::context::Context;
 use crate::domain::Pair;
-use crate::management::{Management, TooMany, Unacknowledged};
+use crate::management::{Management, Receipt, TooMany, Unacknowledged, settle};
 use crate::open_streams::{Left, Passenger};
 use crate::router::Queued;
 use crate::stanza::StanzaError;
@@ -36,6 +36,10 @@ pub(crate) struct Sending {
 
 /// A stanza that was taken out of the pair's queue.
 pub(crate) type Sent = (Arc<Pair>, Queued);
+
+fn receipt((_, queued): Sent) -> Option<Receipt> {
+    queued.receipt
+}
 
 #[derive(Default)]
 struct Managed {
@@ -94,18 +98,24 @@ impl Sending {
         self.managed = Some(Managed::default());
     }
 
-    /// The partner does not acknowledge after all: what was sent is sent.
-    pub(crate) fn unmanage(&mut self) {
-        self.managed = None;
+    /// The partner does not acknowledge after all: what has gone out has.
+    pub(crate) fn unmanage(&mut self, connection: &Connection) {
+        let mut unacknowledged = self.surrender();
+        self.under_way.extend(unacknowledged.drain());
+        if !connection.has_unsent() {
+            self.sent();
+        }
     }
 
     /// The partner has handled so many.
     pub(crate) fn handled(&mut self, count: u32) -> Result<(), TooMany> {
         let managed = self.managed.get_or_insert_default();
+        let handled = managed.unacknowledged.handled(count)?;
         // An answer that tells nothing new does not do: the next request would follow at once.
-        if managed.unacknowledged.handled(count)? > 0 {
+        if handled.len() > 0 {
             managed.asked = None;
         }
+        settle(handled.filter_map(receipt));
         Ok(())
     }
 
@@ -252,7 +262,7 @@ impl Sending {
 
     /// The connection has sent everything.
     pub(crate) fn sent(&mut self) {
-        self.under_way.clear();
+        settle(self.under_way.drain(..).filter_map(receipt));
     }
 
     /// The connection is lost: what it has not sent goes back, and what the partner has not

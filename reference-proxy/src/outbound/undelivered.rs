@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::dialback::DialbackError;
 use crate::domain::Pair;
 use crate::ledger::{By, Direction, Kind, Phase, Refusal};
+use crate::management::settle;
 use crate::resolve::ResolveError;
 use crate::router::{Origin, Queued};
 use crate::stanza::{StanzaError, bounce};
@@ -149,7 +150,7 @@ pub(super) async fn give_up(context: &Context, pair: &Pair, unavailable: &Unavai
     }
 }
 
-/// Answers a gateway's stanza with an error, if it may be answered.
+/// Answers a gateway's stanza with an error, if it may be answered. That settles it.
 pub(super) async fn return_to_sender(
     context: &Context,
     pair: &Pair,
@@ -157,14 +158,19 @@ pub(super) async fn return_to_sender(
     error: StanzaError,
     text: &str,
 ) {
-    let Origin::Gateway(gateway) = queued.origin else {
-        return queued.stanza.dropped(text);
-    };
-    let Some(error) = bounce(&queued.stanza, error, text) else {
-        return queued.stanza.dropped(text);
-    };
-    let returned = context.router.give_back(&pair.from, gateway, error).await;
-    if returned.is_err() {
-        queued.stanza.dropped("no gateway is left for its error");
+    let Queued {
+        stanza,
+        origin,
+        receipt,
+    } = queued;
+    match (origin, bounce(&stanza, error, text)) {
+        (Origin::Gateway(gateway), Some(error)) => {
+            let returned = context.router.give_back(&pair.from, gateway, error).await;
+            if returned.is_err() {
+                stanza.dropped("no gateway is left for its error");
+            }
+        }
+        (Origin::Gateway(_) | Origin::Proxy, _) => stanza.dropped(text),
     }
+    settle(receipt);
 }

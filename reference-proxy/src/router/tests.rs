@@ -21,6 +21,7 @@ fn queued(bytes: usize) -> Queued {
             bytes: vec![b'x'; bytes],
         },
         origin: Origin::Proxy,
+        receipt: None,
     }
 }
 
@@ -139,4 +140,28 @@ async fn latest_gateway_of_the_domain_gets_the_stanza() {
     );
     assert!(first_queue.try_recv().is_ok());
     assert!(all_queue.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn an_error_waits_for_whichever_gateway_of_the_domain_may_go_on() {
+    let router = router();
+    let domain = pair().from;
+    let serves = || Serves::Domain(domain.clone());
+    let error = || queued(1).stanza;
+    let join = || router.join(serves(), mpsc::channel(8).0);
+    let (first, second) = (join(), join());
+    router.part(first);
+    assert!(router.is_followed(first, &serves()) && !router.is_followed(second, &serves()));
+    assert!(!router.is_followed(first, &Serves::All));
+    // The first one has handed its stream over to the second one.
+    router.await_return(second, serves(), &mut Vec::new());
+    let returned = router.give_back(&domain, first, error()).await;
+    returned.expect("it waits");
+    let elsewhere = pair().to;
+    let returned = router.give_back(&elsewhere, first, error()).await;
+    returned.expect_err("that is for another gateway");
+    assert_eq!(router.unpark(first).len(), 0);
+    assert_eq!(router.unpark(second).len(), 1);
+    let returned = router.give_back(&domain, second, error()).await;
+    returned.expect_err("nobody comes back");
 }

@@ -1,11 +1,14 @@
 //! Acknowledgements between the proxy and its gateway, and links that break.
 
+use reference_proxy::Clock;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
 use crate::log::Log;
-use crate::support::{Net, PATIENCE, Peer, message};
+use crate::management::dial;
+use crate::outbound::{DIALBACK, accept, greet, valid};
+use crate::support::{Net, PATIENCE, Peer, message, row};
 
 const A: &str = "alpha.example";
 const B: &str = "beta.example";
@@ -159,4 +162,97 @@ async fn a_proxy_that_stops_says_what_it_has_handled() {
     beta.stop().await;
     let rest = partner.rest().await;
     assert!(!rest.contains("late"), "{rest}");
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_back_before_it_is_missed_gets_what_is_older_first() {
+    let log = Log::default();
+    let _logging = tracing::subscriber::set_default(log.clone());
+    for is_missed in [false, true] {
+        let net = Net::new().await;
+        let mut settings = net.settings(A, B, 2);
+        settings.partner += "stream-management = true\n";
+        settings.limits += "gateway-queue-stanzas = 2\n";
+        let (alpha, mut first) = net.station(&settings).await;
+        tracing::callsite::rebuild_interest_cache();
+        let name = enable(&mut first).await;
+        let (mut partner, _) = dial(&net, &alpha).await;
+        partner.send(&format!("<enable {SM}/>")).await;
+        partner.expect("/>").await;
+        // Two are written to the gateway, and two wait for it.
+        let sent = ["one", "two", "three", "four", "five"].map(|text| message(B, A, text));
+        partner.send(&sent[..4].concat()).await;
+        partner.send(&format!("<r {SM}/>")).await;
+        partner.expect(&format!("<a h='4' {SM}/>")).await;
+        first.expect(&sent[1]).await;
+        let mut again = net.gateway(&alpha, A).await;
+        partner.send(&sent[4]).await;
+        partner.send(&format!("<r {SM}/>")).await;
+        partner.expect(&format!("<a h='5' {SM}/>")).await;
+        if is_missed {
+            drop(first);
+            let gone = async {
+                while !log.lines().iter().any(|line| line.contains("gateway gone")) {
+                    tokio::task::yield_now().await;
+                }
+            };
+            timeout(PATIENCE, gone).await.expect("it is noticed");
+        }
+        again.send(&resume(&name, 1)).await;
+        let resumed = again.expect("/>").await;
+        assert_eq!(resumed, format!("<resumed previd='{name}' h='0' {SM}/>"));
+        let mut got = String::new();
+        for handled in 2..6 {
+            got += &again.expect("</message>").await;
+            again.send(&format!("<a {SM} h='{handled}'/>")).await;
+        }
+        let got = got.replace(&format!("<r {SM}/>"), "");
+        assert_eq!(got, sent[1..].concat(), "noticed: {is_missed}");
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_begins_anew_waits_for_nothing() {
+    let net = Net::new().await;
+    // No time passes.
+    let alpha = net.start_with(&net.settings(A, B, 9), Clock::by_hand());
+    let mut first = net.gateway(&alpha, A).await;
+    let (beta, mut partner) = net.station(&net.settings(B, A, 9)).await;
+    enable(&mut first).await;
+    let mut again = net.gateway(&alpha, A).await;
+    enable(&mut again).await;
+    partner.send(&message(B, A, "new")).await;
+    again.expect(&message(B, A, "new")).await;
+    drop((alpha, beta));
+}
+
+#[tokio::test]
+async fn a_stanza_is_handled_once_the_partner_has_it_or_its_error_is_written() {
+    const OTHER: &str = "gamma.example";
+    let net = Net::new().await;
+    let mut settings = net.settings(A, B, 17);
+    settings.partner += &format!("[[partner]]\ndomain = '{OTHER}'\n{}", row(17));
+    let (slow, unreachable) = (net.listen(B).await, net.listen(OTHER).await);
+    let (proxy, mut gateway) = net.station(&settings).await;
+    enable(&mut gateway).await;
+    gateway.send(&message(A, B, "slow")).await;
+    // It is being dialled, and another one is not kept waiting.
+    let mut partner = greet(&slow, DIALBACK).await;
+    gateway.send(&message(A, OTHER, "refused")).await;
+    drop(accept(&unreachable).await);
+    let bounce = gateway.expect("</message>").await;
+    assert!(bounce.contains("id='refused' type='error'"), "{bounce}");
+    gateway.send(&format!("<r {SM}/>")).await;
+    gateway.expect(&format!("<a h='0' {SM}/>")).await;
+    partner.expect("</db:result>").await;
+    partner.send(&valid()).await;
+    partner.expect(&message(A, B, "slow")).await;
+    // It is told without another question.
+    gateway.expect(&format!("<a h='2' {SM}/>")).await;
+    // What comes back is there before it counts.
+    gateway.send(&message(A, "nobody.example", "refused")).await;
+    gateway.send(&format!("<r {SM}/>")).await;
+    let told = gateway.expect(&format!("<a h='3' {SM}/>")).await;
+    assert!(told.contains("<policy-violation "), "{told}");
+    drop(proxy);
 }

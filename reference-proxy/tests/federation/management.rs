@@ -69,7 +69,10 @@ async fn cut_connections_lose_and_repeat_nothing_either_way_on_one_stream() {
 }
 
 /// A partner that dials and authenticates by EXTERNAL.
-async fn dial(net: &Net, proxy: &reference_proxy::Proxy) -> (Peer<TlsStream<TcpStream>>, String) {
+pub(crate) async fn dial(
+    net: &Net,
+    proxy: &reference_proxy::Proxy,
+) -> (Peer<TlsStream<TcpStream>>, String) {
     dial_with(net, proxy, "").await
 }
 

@@ -11,7 +11,8 @@ use crate::support::{CLOSING, Net, PATIENCE, Peer, message, response};
 
 const A: &str = "alpha.example";
 const B: &str = "beta.example";
-const DIALBACK: &str = "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>";
+pub(crate) const DIALBACK: &str =
+    "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>";
 const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
 
 pub(crate) async fn accept(listener: &TcpListener) -> Peer<TcpStream> {

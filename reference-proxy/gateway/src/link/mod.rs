@@ -28,6 +28,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The most stanzas combined into one write.
 const BATCH: usize = 64;
+/// How many stanzas, and bytes of them, may wait until the proxy has handled them. It is more than wait for one slow
+/// partner by far, as those for other partners have to pass meanwhile.
+const WINDOW: (usize, usize) = (65_536, 64 * 1024 * 1024);
 /// How long the proxy's closing tag is waited for.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Why a link ends that the gateway ends.
@@ -39,6 +42,8 @@ pub(crate) struct LinkContext {
     pub(crate) clock: Clock,
     pub(crate) hub: mpsc::Sender<Event>,
     pub(crate) limits: Limits,
+    /// How many links there are.
+    pub(crate) links: watch::Receiver<usize>,
     /// The name that the gateway presents itself by.
     pub(crate) own: Domain,
     /// TLS with the present certificates; read for each connection.
@@ -60,6 +65,13 @@ enum Failure {
     Miscounted(#[from] TooMany),
     #[error("what answers is no proxy")]
     Unexpected,
+}
+
+impl Failure {
+    /// Whether there is no proxy any more that could go on with a link.
+    fn nobody_listens(&self) -> bool {
+        matches!(self, Self::Connect(error) if error.kind() == io::ErrorKind::ConnectionRefused)
+    }
 }
 
 /// Keeps a link until the gateway stops.
@@ -100,6 +112,13 @@ async fn until_stopped(
             Err(failure) => {
                 let why = with_causes(&failure);
                 tracing::warn!(proxy = %proxy.address, why, again_in = ?pause, "no link");
+                // What it has taken over, and not passed on, is lost with it.
+                if failure.nobody_listens()
+                    && *context.links.borrow() > 0
+                    && let Some(kept) = kept.take()
+                {
+                    kept.give_up(context).await;
+                }
             }
         }
         let again = context.clock.now() + pause;
@@ -269,7 +288,7 @@ async fn carry(
     };
     if outgoing.send(last_words.as_bytes()).await.is_ok() {
         outgoing.close().await;
-        let closed = await_closing_tag(&managed, &mut incoming, &why);
+        let closed = await_closing_tag(context, &managed, &mut incoming, &why);
         let _ = context.clock.timeout(FAREWELL, closed).await;
     }
     // It has had its chance to tell what it has handled.
@@ -292,7 +311,8 @@ async fn down(
     mut unwritten: Vec<Stanza>,
 ) {
     stanzas.close();
-    while let Ok(stanza) = stanzas.try_recv() {
+    // Up to the last one that is being put in.
+    while let Some(stanza) = stanzas.recv().await {
         unwritten.push(stanza);
     }
     let _ = context.hub.send(Event::LinkDown(id, unwritten)).await;
@@ -300,6 +320,7 @@ async fn down(
 
 /// After this side has closed, an acknowledgement is all that still counts.
 async fn await_closing_tag(
+    context: &LinkContext,
     managed: &Managed,
     incoming: &mut Incoming<ReadHalf<Transport>>,
     why: &str,
@@ -313,7 +334,7 @@ async fn await_closing_tag(
                 if let Some(Management::Acknowledgement(Some(handled))) = Management::read(&element)
                 {
                     // More than was sent changes nothing any more.
-                    let _ = managed.handled(handled);
+                    let _ = managed.handled(handled, context.clock.now());
                 }
             }
             Ok(Frame::Stanza(_) | Frame::Skipped(_) | Frame::Header(_)) => {}
@@ -351,7 +372,7 @@ async fn read(
             Ok(Frame::Element(element)) if managed.is_on() => match Management::read(&element) {
                 Some(Management::Request) => managed.acknowledge(),
                 Some(Management::Acknowledgement(Some(handled))) => {
-                    if managed.handled(handled).is_err() {
+                    if managed.handled(handled, context.clock.now()).is_err() {
                         return Over::Refused(Condition::Undefined);
                     }
                 }
@@ -388,7 +409,7 @@ async fn write(
     let clock = &context.clock;
     let interval = context.limits.keep_alive_interval;
     loop {
-        let has_room = managed.has_room(context.limits.queue_stanzas);
+        let has_room = managed.has_room(WINDOW.0, WINDOW.1);
         let next = async {
             tokio::select! {
                 biased;
@@ -397,17 +418,19 @@ async fn write(
             }
         };
         let blank = clock.now() + interval;
-        let due = managed.due(interval);
-        let woken = clock.timeout_at(due.map_or(blank, |due| due.min(blank)), next);
-        let woken = woken.await;
+        let due = managed.answer_due(interval);
+        let others = [due, managed.next_question(interval)];
+        let first = others.into_iter().flatten().fold(blank, Instant::min);
+        let woken = clock.timeout_at(first, next).await;
         match woken {
             Ok(Some(0)) => return Ok(()),
-            // The proxy acknowledges nothing.
+            // The proxy gives no sign of life.
             Err(_) if due.is_some_and(|due| due <= clock.now()) => return Err(Lost::Stuck),
             Ok(_) | Err(_) => {}
         }
-        let mut bytes = managed.compose(batch, clock.now()).unwrap_or_default();
-        if bytes.is_empty() && woken.is_err() {
+        let composed = managed.compose(batch, || 0, clock.now(), interval);
+        let mut bytes = composed.unwrap_or_default();
+        if bytes.is_empty() && blank <= clock.now() {
             bytes.push(b' ');
         }
         if !bytes.is_empty() {
