@@ -13,9 +13,11 @@ use tokio::time::timeout;
 
 use support::{Net, PATIENCE, Relay};
 
+mod pool;
+
 // The test federation of the proxy; not all of it is needed here.
 #[expect(dead_code, reason = "shared with the tests of the proxy")]
-#[path = "../../tests/federation/support/mod.rs"]
+#[path = "../../../tests/federation/support/mod.rs"]
 mod support;
 
 const A: &str = "alpha.example";
