@@ -44,6 +44,7 @@ pub(crate) fn row(number: u8) -> String {
 }
 
 /// The parts of a configuration file; a test may add lines to each.
+#[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) domains: Vec<String>,
     pub(crate) top: String,
