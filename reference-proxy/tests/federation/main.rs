@@ -14,6 +14,7 @@ mod management;
 mod methods;
 mod outbound;
 mod pairs;
+mod places;
 mod refusals;
 mod reload;
 mod sharing;
