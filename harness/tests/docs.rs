@@ -5,15 +5,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use yaml_rust2::{Yaml, YamlLoader};
+
 /// Options of `run` that do not change which cases are selected, and whether they take a value.
-const NOT_OF_LIST: [(&str, bool); 17] = [
+const NOT_OF_LIST: [(&str, bool); 19] = [
     ("--failed", false),
+    ("--at-least", true),
     ("--baseline", true),
     ("--budget", true),
     ("--capture", false),
     ("--jobs", true),
     ("--json", true),
     ("--keep", true),
+    ("--out", true),
     ("--prove", false),
     ("--repeat", true),
     ("--retries", true),
@@ -120,13 +124,40 @@ impl Page {
             .collect()
     }
 
-    /// The arguments of each `s2spec` in a block of commands.
+    /// The arguments of each `s2spec` in a block of commands, or in the steps of a workflow.
     fn commands(&self) -> Vec<Vec<String>> {
         let blocks = self.blocks("console");
         let lines = blocks.iter().flat_map(|block| block.lines());
         let typed = lines.filter_map(|line| line.strip_prefix("$ "));
-        typed.filter_map(|line| arguments(&words(line))).collect()
+        let workflows = self.blocks("yaml");
+        let steps: Vec<String> = workflows.iter().flat_map(|text| steps(text)).collect();
+        let scripts = steps.iter().flat_map(|script| script.lines());
+        let lines = typed.chain(scripts);
+        lines.filter_map(|line| arguments(&words(line))).collect()
     }
+}
+
+fn yaml(text: &str) -> Yaml {
+    let documents = YamlLoader::load_from_str(text).unwrap_or_else(|e| panic!("{e} in\n{text}"));
+    documents.into_iter().next().expect("a document")
+}
+
+/// The scripts of a workflow's steps: each `run`, wherever it is.
+fn steps(text: &str) -> Vec<String> {
+    fn collect(value: &Yaml, found: &mut Vec<String>) {
+        for (key, value) in value.as_hash().into_iter().flatten() {
+            match (key.as_str(), value.as_str()) {
+                (Some("run"), Some(script)) => found.push(script.to_owned()),
+                _ => collect(value, found),
+            }
+        }
+        for value in value.as_vec().into_iter().flatten() {
+            collect(value, found);
+        }
+    }
+    let mut found = Vec::new();
+    collect(&yaml(text), &mut found);
+    found
 }
 
 /// A command line split as a shell does, without its comment.
@@ -255,14 +286,23 @@ fn links_lead_to_files_and_headings() {
 }
 
 #[test]
-fn the_index_names_every_page() {
+fn the_index_and_the_book_name_every_page() {
     let index = Page::read("docs/README.md").links();
-    let pages = Page::all();
-    let names = pages.iter().filter_map(|p| p.path.strip_prefix("docs/"));
-    let missing: Vec<String> = names
-        .filter(|name| *name != "README.md" && !index.iter().any(|link| link == name))
-        .map(str::to_owned)
-        .collect();
+    let book = Page::read("docs/SUMMARY.md").links();
+    let mut missing = Vec::new();
+    for page in Page::all() {
+        let of_docs = page.path.strip_prefix("docs/");
+        let from_docs = of_docs.map_or_else(|| format!("../{}", page.path), str::to_owned);
+        if from_docs == "SUMMARY.md" {
+            continue;
+        }
+        if of_docs.is_some_and(|name| name != "README.md") && !index.contains(&from_docs) {
+            missing.push(format!("docs/README.md: {from_docs}"));
+        }
+        if !book.contains(&from_docs) {
+            missing.push(format!("docs/SUMMARY.md: {from_docs}"));
+        }
+    }
     assert_none(&missing);
 }
 
@@ -303,4 +343,56 @@ fn the_persona_shown_is_the_real_one() {
     let shown = &Page::read("docs/personas.md").blocks("toml")[0];
     let file = Page::read("simulated-partners/personas/starttls-failure.toml");
     assert_eq!(*shown, file.text);
+}
+
+/// The steps of the action that are scripts, as GitHub would run them with these arguments.
+#[test]
+fn the_action_builds_and_runs_the_program() {
+    let action = yaml(&Page::read(".github/actions/s2spec/action.yml").text);
+    assert_eq!(action["runs"]["using"].as_str(), Some("composite"));
+    let steps = action["runs"]["steps"].as_vec().expect("steps");
+    let scripts = steps.iter().filter_map(|step| {
+        assert!(step["uses"].as_str().is_some() ^ step["run"].as_str().is_some());
+        let script = step["run"].as_str()?;
+        assert_eq!(step["shell"].as_str(), Some("bash"), "{script}");
+        Some((step["name"].as_str().expect("a name"), script))
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = folder.path().join("output");
+    let report = folder.path().join("report");
+    let program = Path::new(env!("CARGO_BIN_EXE_s2spec")).parent();
+    let mut path = program.expect("it is in a folder").as_os_str().to_owned();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    let top = "${{ steps.source.outputs.top }}";
+    for (name, script) in scripts {
+        if name == "Build" {
+            // What it does is too much for a test, and CI does it.
+            let script = script.replace(top, root().to_str().expect("UTF-8"));
+            assert!(Path::new(&script).is_file(), "{script}");
+            continue;
+        }
+        let script = script.replace(top, "/top");
+        let done = Command::new("bash")
+            .args(["-e", "-o", "pipefail", "-c", &script])
+            .current_dir(folder.path())
+            .env("PATH", &path)
+            .env("GITHUB_ACTION_PATH", root().join(".github/actions/s2spec"))
+            .env("GITHUB_OUTPUT", &output)
+            .env("GITHUB_PATH", folder.path().join("path"))
+            .env("ARGUMENTS", "policies/row07/*/inbound --jobs 2")
+            .env("S2SPEC_OUT", &report)
+            .output()
+            .expect("bash runs");
+        let errors = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{name}: {errors}");
+    }
+    let told = fs::read_to_string(output).expect("it has outputs");
+    let (first, second) = told.split_once('\n').expect("two of them");
+    assert_eq!(first, format!("top={}", root().display()));
+    let hash = second.trim().strip_prefix("hash=").expect("a hash");
+    assert!(hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let path = fs::read_to_string(folder.path().join("path")).expect("a path");
+    assert_eq!(path, "/top/target/release\n");
+    assert!(report.join("report.html").is_file());
 }
