@@ -91,6 +91,16 @@ impl Authority {
         }
     }
 
+    /// The same authority as it was that long ago: what it issues is to a target whose clock is right what
+    /// others get is to one whose clock is wrong.
+    #[must_use]
+    pub fn back_then(self, ago: time::Duration) -> Self {
+        Self {
+            now: self.now - ago,
+            ..self
+        }
+    }
+
     /// The same authority, using names in these forms.
     #[must_use]
     pub fn naming(self, forms: NameForms) -> Self {

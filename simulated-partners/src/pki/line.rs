@@ -15,6 +15,9 @@ use super::weak::Hash;
 
 const KEY_CERT_SIGN: u8 = 5;
 const CRL_SIGN: u8 = 6;
+/// In days since 1970: the year 2000. A target whose clock is behind has to take a root all the same, so that a
+/// certificate below it can tell its clock from its trust.
+const ROOTS_BEGIN: i64 = 10_957;
 const NO_INPUT: &str = "keys and certificates made from constants cannot be wrong";
 
 /// A signer: a name, a key identifier and a key.
@@ -156,8 +159,15 @@ impl Line {
         root_signatory: Signatory,
         signatory: Signatory,
     ) -> Self {
-        let terms = format!("{name} root");
-        let terms = Terms::new(seed, now, &terms);
+        let request = format!("{name} root");
+        let usual = Terms::new(seed, now, &request);
+        let terms = Terms {
+            validity: Validity {
+                not_before: OffsetDateTime::UNIX_EPOCH + Duration::days(ROOTS_BEGIN),
+                ..usual.validity
+            },
+            ..usual
+        };
         let root = root_signatory
             .certificate(&root_signatory, &terms)
             .expect(NO_INPUT);

@@ -50,6 +50,12 @@ pub struct Details {
     pub usage: Usage,
     /// Why the chain does not lead to a known root, ignoring its dates, purpose and names.
     pub chain_fault: Option<String>,
+    /// Who issued the last certificate of the chain.
+    pub chain_issuer: String,
+    /// Whether a known root has that name, if perhaps another key.
+    pub known_by_name: bool,
+    /// The first certificate above it that is out of date, with how.
+    pub stale_issuer: Option<String>,
 }
 
 impl Details {
@@ -68,8 +74,12 @@ impl Details {
         let at = UnixTime::since_unix_epoch(Duration::from_secs(
             u64::try_from(within).unwrap_or_default(),
         ));
-        let self_signed = readable.subject() == readable.issuer();
         let (key, key_bits) = key(&readable);
+        let above: Vec<X509Certificate<'_>> = intermediates
+            .iter()
+            .filter_map(|der| Some(X509Certificate::from_der(der).ok()?.1))
+            .collect();
+        let last = above.last().unwrap_or(&readable);
         Some(Self {
             subject: readable.subject().to_string(),
             issuer: readable.issuer().to_string(),
@@ -80,7 +90,10 @@ impl Details {
             key,
             key_bits,
             usage: usage(&readable),
-            chain_fault: chain_fault(end_entity, intermediates, roots, at, self_signed),
+            chain_fault: chain_fault(end_entity, &readable, intermediates, roots, at),
+            chain_issuer: last.issuer().to_string(),
+            known_by_name: has_name(roots, last.issuer().as_raw()),
+            stale_issuer: above.iter().find_map(|one| stale(one, now)),
         })
     }
 
@@ -93,6 +106,28 @@ impl Details {
     pub fn now() -> i64 {
         i64::try_from(pki::unix_time().as_secs()).unwrap_or(i64::MAX)
     }
+}
+
+/// Whether a root has this name, which is given as an encoded sequence.
+fn has_name(roots: &RootCertStore, name: &[u8]) -> bool {
+    roots
+        .subjects()
+        .iter()
+        .any(|subject| subject.as_ref() == name)
+}
+
+/// How a certificate is out of date, if it is.
+fn stale(certificate: &X509Certificate<'_>, now: i64) -> Option<String> {
+    let validity = certificate.validity();
+    let (from, until) = (
+        validity.not_before.timestamp(),
+        validity.not_after.timestamp(),
+    );
+    let subject = certificate.subject();
+    if now > until {
+        return Some(format!("{subject} expired on {}", date(until)));
+    }
+    (now < from).then(|| format!("{subject} is valid from {} on", date(from)))
 }
 
 pub(super) fn key(certificate: &X509Certificate<'_>) -> (&'static str, usize) {
@@ -133,8 +168,10 @@ fn date(seconds: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rustls::pki_types::pem::PemObject as _;
+
     use crate::persona::{Certificate, Key};
-    use crate::pki::Authority;
+    use crate::pki::{Authority, CertificateSpec, Intermediate, IssuedBy, Offset, Sent};
 
     use super::*;
 
@@ -176,6 +213,68 @@ mod tests {
             client: false,
         };
         assert_eq!(purpose.usage, server);
+    }
+
+    /// A certificate as a file describes it.
+    fn specified(spec: CertificateSpec) -> Details {
+        let authority = Authority::new(3);
+        let spec = CertificateSpec {
+            domains: Some(vec!["a.example".to_owned()]),
+            ..spec
+        };
+        let identity = authority.issue_from(&spec, &str::to_owned).unwrap();
+        Details::read(identity.chain(), &authority.roots()).unwrap()
+    }
+
+    #[test]
+    fn what_is_wrong_above_a_certificate_is_told_apart() {
+        let good = specified(CertificateSpec::default());
+        assert_eq!((good.stale_issuer, good.known_by_name), (None, true));
+        let stale = specified(CertificateSpec {
+            intermediate: Intermediate {
+                not_before: Some(Offset::days(-9)),
+                not_after: Some(Offset::days(-2)),
+                ..Intermediate::default()
+            },
+            ..CertificateSpec::default()
+        });
+        let told = stale.stale_issuer.expect("it is out of date");
+        assert!(told.contains(" expired on "), "{told}");
+        let alone = specified(CertificateSpec {
+            sent: Some(vec![Sent::Leaf]),
+            ..CertificateSpec::default()
+        });
+        assert_eq!(alone.chain_fault.as_deref(), Some("unknown issuer"));
+        assert_eq!(alone.chain_issuer, "CN=s2spec lab intermediate");
+        assert!(!alone.known_by_name);
+        // Another authority of the same name, as one that was made again.
+        let identity = Authority::new(4).issue(&["a.example"], Certificate::Good, Key::P256);
+        let other = Authority::new(3).roots();
+        let namesake = Details::read(identity.unwrap().chain(), &other).unwrap();
+        assert!(namesake.known_by_name && namesake.chain_fault.is_some());
+    }
+
+    #[test]
+    fn a_certificate_of_version_1_is_named() {
+        let pem = include_bytes!("tests/version_1.pem");
+        let certificate = CertificateDer::from_pem_slice(pem).unwrap();
+        let details = Details::read(&[certificate], &Authority::new(3).roots()).unwrap();
+        assert_eq!(details.chain_fault.as_deref(), Some("X.509 version 1"));
+    }
+
+    #[test]
+    fn an_authority_of_its_own_is_self_signed_and_one_of_another_is_not() {
+        let own = specified(CertificateSpec {
+            ca: true,
+            issuer: IssuedBy::Itself,
+            ..CertificateSpec::default()
+        });
+        assert_eq!(own.chain_fault.as_deref(), Some("self-signed"));
+        let of_lab = specified(CertificateSpec {
+            ca: true,
+            ..CertificateSpec::default()
+        });
+        assert_eq!(of_lab.chain_fault.as_deref(), Some("an authority's own"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{CertificateError, Error, RootCertStore, Side};
 use x509_parser::certificate::X509Certificate;
-use x509_parser::prelude::FromDer;
+use x509_parser::prelude::{FromDer, X509Version};
 
 use super::config::provider;
 use super::identity::{self, Name};
@@ -61,11 +61,10 @@ fn names(
     let Ok((_, readable)) = X509Certificate::from_der(end_entity) else {
         return Err("no readable certificate".to_owned());
     };
-    if let Err(error) = verify_chain(end_entity, intermediates, shown_by, roots) {
-        let self_signed = readable.subject() == readable.issuer();
-        return Err(words(&error, self_signed));
+    match verify_chain(end_entity, intermediates, shown_by, roots) {
+        Ok(()) => Ok(identity::names(&readable)),
+        Err(error) => Err(words(&error, &readable)),
     }
-    Ok(identity::names(&readable))
 }
 
 fn name_fault(names: &[Name], domain: &str) -> Option<String> {
@@ -97,16 +96,16 @@ fn verify_chain(
 /// purpose, which are separate faults.
 pub(super) fn chain_fault(
     end_entity: &CertificateDer<'_>,
+    readable: &X509Certificate<'_>,
     intermediates: &[CertificateDer<'_>],
     roots: &Arc<RootCertStore>,
     at: UnixTime,
-    self_signed: bool,
 ) -> Option<String> {
     // Accepting use as a client or as a server covers every purpose that matters here.
     match verify_chain_at(end_entity, intermediates, Side::Client, roots, at) {
         Ok(()) => None,
         Err(error) if is_purpose(&error) => None,
-        Err(error) => Some(words(&error, self_signed)),
+        Err(error) => Some(words(&error, readable)),
     }
 }
 
@@ -155,10 +154,11 @@ fn is_purpose(error: &Error) -> bool {
 }
 
 /// The fault without values that vary between runs, such as dates.
-fn words(error: &Error, self_signed: bool) -> String {
+fn words(error: &Error, readable: &X509Certificate<'_>) -> String {
     let Error::InvalidCertificate(fault) = error else {
         return error.to_string();
     };
+    let self_signed = readable.subject() == readable.issuer();
     match fault {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "expired",
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
@@ -173,6 +173,10 @@ fn words(error: &Error, self_signed: bool) -> String {
         CertificateError::BadSignature => "wrong signature in the chain",
         CertificateError::UnhandledCriticalExtension => "unknown critical extension",
         CertificateError::Revoked => "revoked",
+        // What rustls has no word for.
+        CertificateError::Other(_) if self_signed => "self-signed",
+        CertificateError::Other(_) if readable.version() == X509Version::V1 => "X.509 version 1",
+        CertificateError::Other(_) if readable.is_ca() => "an authority's own",
         other => return other.to_string(),
     }
     .to_owned()

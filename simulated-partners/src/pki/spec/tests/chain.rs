@@ -49,7 +49,7 @@ use super::*;
     "extended-key-usage = ['client-auth']",
     "extended key usage does not fit"
 )]
-#[case("ca = true", "CaUsedAsEndEntity")]
+#[case("ca = true", "an authority's own")]
 #[case("issuer = 'untrusted'", "unknown issuer")]
 #[case(
     "issuer = 'untrusted'\nsent = ['leaf', 'intermediates', 'root']",
