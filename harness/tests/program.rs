@@ -231,6 +231,7 @@ fn list_prints_what_an_allow_list_has_to_have() {
         [
             "control.inbound.modern.row07.personas",
             "inbound.cert-unknown-ca.row07.doctor",
+            "inbound.google-talk.row07.doctor",
             "inbound.modern.row07.doctor",
             "inbound.modern.row07.personas",
         ]

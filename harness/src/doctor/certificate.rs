@@ -68,42 +68,73 @@ fn severity(subject: &Subject) -> Severity {
 }
 
 fn chain(subject: &Subject, details: &Details, shown: usize) -> CheckResult {
-    let (what, advice) = match details.chain_fault.as_deref() {
-        None => {
-            return CheckResult::fine(format!(
-                "{shown} {} from {}",
-                if shown == 1 {
-                    "certificate"
-                } else {
-                    "certificates"
-                },
-                details.issuer
-            ));
-        }
-        Some("self-signed") => (
-            "the target's certificate is self-signed".to_owned(),
-            "give the server a certificate from the lab's authority",
-        ),
-        Some("unknown issuer") => (
-            format!(
-                "the target's certificate does not lead to an authority that the partners \
-                 trust; its issuer is {}, {shown} shown",
-                details.issuer
-            ),
-            "give the server a certificate from the lab's authority, or name the authority \
-             of its own in the target file; were the intermediate certificates sent along?",
-        ),
-        Some(fault) => (
-            format!("the chain of the target's certificate is broken: {fault}"),
-            "renew the certificate, with all intermediate ones in its file",
-        ),
+    let Some(fault) = details.chain_fault.as_deref() else {
+        let certificates = match shown {
+            1 => "1 certificate".to_owned(),
+            shown => format!("{shown} certificates"),
+        };
+        return CheckResult::fine(format!("{certificates} from {}", details.issuer));
     };
+    let (what, advice) = broken_chain(subject, details, fault, shown);
     Finding::new(severity(subject), Blame::Configuration, what, advice).into()
+}
+
+/// What is wrong with a chain, and what to do about it.
+fn broken_chain(
+    subject: &Subject,
+    details: &Details,
+    fault: &str,
+    shown: usize,
+) -> (String, String) {
+    let domain = &subject.domain;
+    let issued =
+        format!("`s2spec cert {domain} --target FILE` issues one from the lab's authority");
+    let issuer = &details.chain_issuer;
+    let own = "the target's certificate";
+    if let Some(stale) = &details.stale_issuer {
+        return (
+            format!("an intermediate certificate is out of date: {stale}"),
+            "renew it, and put the new one into the server's certificate file".to_owned(),
+        );
+    }
+    match fault {
+        "self-signed" => (format!("{own} is self-signed"), issued),
+        "X.509 version 1" => (
+            format!("{own} is of X.509 version 1, which has no names of servers"),
+            format!("{issued}; openssl makes version 3 where extensions are given (`-extfile`)"),
+        ),
+        "an authority's own" => (
+            format!("{own} is that of an authority (CA:TRUE), not of a server"),
+            issued,
+        ),
+        "unknown issuer" | "wrong signature in the chain" if details.known_by_name => (
+            format!(
+                "{own} is from another authority of the same name, {issuer}: ca.crt was made \
+                 again since"
+            ),
+            format!("issue it again: `s2spec cert {domain} --target FILE`"),
+        ),
+        "unknown issuer" => (
+            format!(
+                "{own} does not lead to an authority that the partners trust: {issuer} issued \
+                 the last of {shown} shown"
+            ),
+            format!(
+                "if {issuer} is an intermediate authority, add its certificate to the server's \
+                 certificate file; else {issued}, and `server` in [ca] of the target file names \
+                 another root"
+            ),
+        ),
+        fault => (
+            format!("the chain of {own} is broken: {fault}"),
+            "renew the certificate, with all intermediate ones in its file".to_owned(),
+        ),
+    }
 }
 
 fn dates(subject: &Subject, details: &Details, now: i64) -> CheckResult {
     let [from, until] = &details.dates;
-    let advice = "renew it and load it anew; or is a clock wrong?";
+    let advice = "renew it and reload the server; or is a clock wrong?";
     if now > details.not_after {
         return Finding::new(
             severity(subject),
@@ -317,11 +348,54 @@ mod tests {
         for (kind, word) in [
             (Certificate::UnknownCa, "does not lead to"),
             (Certificate::SelfSigned, "self-signed"),
-            (Certificate::MissingIntermediate, "does not lead to"),
+            (Certificate::MissingIntermediate, "lab intermediate issued"),
         ] {
             let result = chain(&subject(7), &details(kind), 1);
             let (_, what) = first(&result).expect("a finding");
             assert!(what.contains(word), "{kind:?}: {what}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_chain_is_said_in_words() {
+        for (fault, known_by_name, stale, words) in [
+            ("X.509 version 1", false, None, "is of X.509 version 1"),
+            (
+                "an authority's own",
+                false,
+                None,
+                "(CA:TRUE), not of a server",
+            ),
+            (
+                "unknown issuer",
+                true,
+                None,
+                "another authority of the same name",
+            ),
+            (
+                "wrong signature in the chain",
+                true,
+                None,
+                "another authority of the same name",
+            ),
+            (
+                "expired",
+                true,
+                Some("CN=x expired on 1 Jan"),
+                "out of date: CN=x expired",
+            ),
+            ("revoked", true, None, "is broken: revoked"),
+        ] {
+            let details = Details {
+                chain_fault: Some(fault.to_owned()),
+                known_by_name,
+                stale_issuer: stale.map(str::to_owned),
+                ..details(Certificate::Good)
+            };
+            let result = chain(&subject(7), &details, 2);
+            let (severity, what) = first(&result).expect("a finding");
+            assert_eq!(severity, Severity::Blocking);
+            assert!(what.contains(words), "{fault}: {what}");
         }
     }
 

@@ -1,12 +1,19 @@
 //! Compares the target's clock with ours, as far as it is visible.
 
+use std::time::Duration;
+
 use simulated_partners::event::Method;
+use simulated_partners::pki::{CertificateSpec, Intermediate, Offset};
+use simulated_partners::probe::{self, ProbeReport};
 use simulated_partners::tls::Details;
 use simulated_partners::wire::Element;
 
+use super::Subject;
 use super::certificate::span;
 use super::finding::{Blame, CheckResult, Finding, Severity};
+use super::partner::trust_in_sight;
 use super::trial_connection::{NS_TIME, TrialConnection};
+use crate::lab::Lab;
 
 const MINUTE: i64 = 60;
 /// How long before the lab's own time its certificates become valid.
@@ -14,18 +21,102 @@ const BEHIND: i64 = 86_400;
 /// How long after it they expire.
 const AHEAD: i64 = 365 * 86_400;
 
+const ADVICE: &str = "set both clocks (NTP); they decide whether certificates are valid";
+/// In days: a certificate for whoever lives within a quarter of a century.
+const LONG: i32 = 9_000;
+/// In days: as long as the lab's authority.
+const LATE: i32 = 3_600;
+
+/// How a clock is wrong by more than certificates bear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Skew {
+    /// By more than a year.
+    Ahead,
+    /// By more than a day.
+    Behind,
+}
+
+/// Tells a wrong clock from a want of trust: where a certificate of today is not taken, is one that has been
+/// valid for long, or will be?
+pub(super) async fn skew(
+    subject: &Subject,
+    lab: &Lab,
+    report: &ProbeReport,
+    patience: Duration,
+) -> Option<Skew> {
+    if !trust_in_sight(subject, report).blocks() {
+        return None;
+    }
+    let since_long = CertificateSpec {
+        not_before: Some(Offset::days(-LONG)),
+        intermediate: Intermediate {
+            not_before: Some(Offset::days(-LONG)),
+            ..Intermediate::default()
+        },
+        ..CertificateSpec::default()
+    };
+    let for_long = CertificateSpec {
+        not_after: Some(Offset::days(LATE)),
+        ..CertificateSpec::default()
+    };
+    let mut taken = [false; 2];
+    for (taken, spec) in taken.iter_mut().zip([since_long, for_long]) {
+        let domain = &subject.partners[0];
+        let spec = CertificateSpec {
+            domains: Some(vec![domain.clone()]),
+            ..spec
+        };
+        let mut look = super::look(subject, lab, subject.address, false, patience);
+        look.identity = Some(lab.authority.issue_from(&spec, &str::to_owned).ok()?);
+        let report = probe::look(&look).await;
+        *taken = matches!(trust_in_sight(subject, &report), CheckResult::Fine { .. });
+    }
+    match taken {
+        [true, false] => Some(Skew::Behind),
+        [false, true] => Some(Skew::Ahead),
+        _ => None,
+    }
+}
+
 /// Compares the clocks.
-pub(super) fn clock(details: Option<&Details>, good: Option<&TrialConnection>) -> CheckResult {
+pub(super) fn clock(
+    details: Option<&Details>,
+    good: Option<&TrialConnection>,
+    skew: Option<Skew>,
+) -> CheckResult {
+    let told = good.and_then(|good| {
+        let (answer, at) = good.answer.as_ref()?;
+        Some((utc(answer)?, *at))
+    });
+    if let Some((theirs, ours)) = told {
+        return compared(theirs, ours);
+    }
+    let blocking = |what: &str| -> CheckResult {
+        let blame = Blame::Configuration;
+        Finding::new(Severity::Blocking, blame, what, ADVICE).into()
+    };
+    match skew {
+        Some(Skew::Ahead) => {
+            return blocking(
+                "the target's clock is more than a year ahead of this machine's: it takes a \
+                 certificate of the lab only if that is valid for ten years",
+            );
+        }
+        Some(Skew::Behind) => {
+            return blocking(
+                "the target's clock is more than a day behind this machine's: it takes a \
+                 certificate of the lab only if that has been valid for years",
+            );
+        }
+        None => {}
+    }
     let Some(good) = good else {
         return CheckResult::not_seen("no partner got an answer");
     };
-    let told = good
-        .answer
-        .as_ref()
-        .and_then(|(answer, at)| Some((utc(answer)?, *at)));
-    let Some((theirs, ours)) = told else {
-        return unseen(details, good);
-    };
+    unseen(details, good)
+}
+
+fn compared(theirs: i64, ours: i64) -> CheckResult {
     let ahead = theirs - ours;
     let apart = ahead.abs();
     if apart <= MINUTE {
@@ -42,13 +133,12 @@ pub(super) fn clock(details: Option<&Details>, good: Option<&TrialConnection>) -
         "the target's clock is {} {side} this machine's",
         span(apart)
     );
-    let what = if unusable {
-        format!("{what}: it considers the lab's certificates expired")
-    } else {
-        what
+    let what = match (unusable, ahead > 0) {
+        (true, true) => format!("{what}: it takes the lab's certificates for expired"),
+        (true, false) => format!("{what}: it takes the lab's certificates for not valid yet"),
+        (false, _) => what,
     };
-    let advice = "set both clocks (NTP); they decide whether certificates are valid";
-    Finding::new(severity, Blame::Configuration, what, advice).into()
+    Finding::new(severity, Blame::Configuration, what, ADVICE).into()
 }
 
 /// If the time cannot be queried, trust in a certificate still says something.
@@ -136,7 +226,7 @@ mod tests {
     }
 
     fn severity(utc: &str) -> Option<Severity> {
-        let result = clock(None, Some(&told(utc)));
+        let result = clock(None, Some(&told(utc)), None);
         result.findings().first().map(|finding| finding.severity)
     }
 
@@ -166,9 +256,23 @@ mod tests {
     }
 
     #[test]
+    fn what_certificates_show_counts_where_the_time_is_not_told() {
+        for (skew, words) in [
+            (Skew::Ahead, "a year ahead"),
+            (Skew::Behind, "a day behind"),
+        ] {
+            let result = clock(None, None, Some(skew));
+            assert!(result.blocks(), "{result:?}");
+            assert!(result.findings()[0].what.contains(words), "{result:?}");
+            let told = told("2026-09-21T14:13:00Z");
+            assert!(!clock(None, Some(&told), Some(skew)).blocks());
+        }
+    }
+
+    #[test]
     fn what_cannot_be_seen_is_said_to_be_unseen() {
         for trial in [None, Some(told("soon"))] {
-            let result = clock(None, trial.as_ref());
+            let result = clock(None, trial.as_ref(), None);
             assert!(matches!(result, CheckResult::NotSeen { .. }), "{result:?}");
         }
     }

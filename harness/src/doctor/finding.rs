@@ -60,14 +60,14 @@ pub enum Check {
     DirectTls,
     /// A proxy's port for its gateway.
     Inner,
+    /// The two clocks.
+    Clock,
     /// Trust in the lab's authority.
     Trust,
     /// Lookups in the lab's DNS.
     LabDns,
     /// Connections from the target to a partner.
     WayBack,
-    /// The two clocks.
-    Clock,
     /// How long a partner may say nothing.
     Silence,
     /// The target's own DNS records.
@@ -140,6 +140,12 @@ impl CheckResult {
         }
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         Self::Found { findings }
+    }
+
+    /// Whether a finding makes a run meaningless.
+    pub(super) fn blocks(&self) -> bool {
+        let mut findings = self.findings().iter();
+        findings.any(|finding| finding.severity == Severity::Blocking)
     }
 
     pub fn findings(&self) -> &[Finding] {

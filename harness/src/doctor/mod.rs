@@ -16,6 +16,7 @@ mod public_dns;
 mod silence;
 mod stream;
 mod trial_connection;
+mod trials;
 mod view;
 
 #[cfg(test)]
@@ -34,7 +35,7 @@ use crate::lab::Lab;
 use crate::oracle::Profile;
 use crate::policy::{Methods, PolicyNumber};
 use error::TrialError;
-use trial_connection::TrialConnection;
+use trials::Trials;
 
 pub use error::DoctorError;
 pub use finding::{Blame, Check, CheckResult, Checked, Diagnosis, Finding, Severity};
@@ -65,9 +66,9 @@ pub struct Subject {
     pub roots: Arc<RootCertStore>,
     /// The name server for its records.
     pub public_dns: PublicDns,
-    /// The domains of the two trial partners: one with a valid certificate, one with a
-    /// certificate from an untrusted authority.
-    pub partners: [String; 2],
+    /// The domains of the trial partners: one with a valid certificate, one with a
+    /// certificate from an untrusted authority, one without TLS.
+    pub partners: [String; 3],
     /// The address where the partners listen.
     pub listen: IpAddr,
 }
@@ -97,16 +98,28 @@ pub enum Depth {
 
 /// Examines a running target.
 pub async fn examine(subject: &Subject, lab: &Lab, depth: Depth, patience: Duration) -> Diagnosis {
-    let mut diagnosis = Diagnosis::of(subject);
     let report = probe::look(&look(subject, lab, subject.address, false, patience)).await;
     let details = report
         .secured()
         .and_then(|secured| Details::read(&secured.chain, &subject.roots));
+    let skew = clock::skew(subject, lab, &report, patience).await;
+    let reachable = report
+        .clear
+        .as_ref()
+        .is_some_and(|opened| opened.header.is_some());
+    let met = match depth {
+        Depth::Quick => None,
+        Depth::Full => Some(meet(subject, lab, reachable, patience).await),
+    };
+    let trials = met.as_ref().and_then(|(trials, _)| trials.as_ref().ok());
+
+    let mut diagnosis = Diagnosis::of(subject);
     diagnosis.add(Check::Port, port::external(subject, &report));
-    diagnosis.add(Check::Stream, stream::stream(subject, &report));
+    let stream = stream::stream(subject, lab, &report, trials, patience).await;
+    diagnosis.add(Check::Stream, stream);
     diagnosis.add(Check::Starttls, stream::starttls(subject, &report));
     certificate::checks(subject, &report, details.as_ref(), &mut diagnosis);
-    diagnosis.add(Check::Policy, features::policy(subject, &report));
+    diagnosis.add(Check::Policy, features::policy(subject, &report, trials));
     if let Some(address) = subject.direct_tls {
         let report = probe::look(&look(subject, lab, address, true, patience)).await;
         diagnosis.add(
@@ -118,49 +131,47 @@ pub async fn examine(subject: &Subject, lab: &Lab, depth: Depth, patience: Durat
         let report = probe::look(&look(subject, lab, address, true, patience)).await;
         diagnosis.add(Check::Inner, port::inner(address, &report));
     }
-    if depth == Depth::Full {
-        let reachable = report
-            .clear
-            .as_ref()
-            .is_some_and(|opened| opened.header.is_some());
-        if reachable {
-            diagnosis.came_as(&subject.partners[1]);
-        }
-        let meet = async {
+    let good = trials.map(|trials| &trials.good);
+    let clock = clock::clock(details.as_ref(), good, skew);
+    let is_off = clock.blocks();
+    if depth == Depth::Full || is_off {
+        diagnosis.add(Check::Clock, clock);
+    }
+    let trust = match is_off {
+        true => CheckResult::not_seen("with its clock the target takes no certificate of today"),
+        false => partner::trust_in_sight(subject, &report),
+    };
+    match met {
+        None => diagnosis.add(Check::Trust, trust),
+        Some((trials, silence)) => {
             if reachable {
-                meet_both(subject, lab, patience).await
-            } else {
-                Err(TrialError::NoStream)
+                diagnosis.came_as(&subject.partners[1]);
+                diagnosis.came_as(&subject.partners[2]);
             }
-        };
-        let (meetings, silence) = tokio::join!(meet, silence::silence(subject, reachable));
-        partner::checks(subject, lab, &report, &meetings, &mut diagnosis);
-        let good = meetings.as_ref().ok().map(|[good, _]| good);
-        diagnosis.add(Check::Clock, clock::clock(details.as_ref(), good));
-        if let Some(silence) = silence {
-            diagnosis.add(Check::Silence, silence);
+            partner::checks(lab, trust, reachable, &trials, &mut diagnosis);
+            if let Some(silence) = silence {
+                diagnosis.add(Check::Silence, silence);
+            }
+            diagnosis.add(Check::Records, public_dns::records(subject, patience).await);
         }
-        diagnosis.add(Check::Records, public_dns::records(subject, patience).await);
-    } else {
-        diagnosis.add(Check::Trust, partner::trust_in_sight(subject, &report));
     }
     diagnosis
 }
 
-async fn meet_both(
+/// Lets partners come, and one that says nothing.
+async fn meet(
     subject: &Subject,
     lab: &Lab,
+    reachable: bool,
     patience: Duration,
-) -> Result<[TrialConnection; 2], TrialError> {
-    let [good, unknown] = &subject.partners;
-    let shared = good == unknown;
-    let good = trial_connection::open(subject, lab, "modern", good, patience);
-    let unknown = trial_connection::open(subject, lab, "cert-unknown-ca", unknown, patience);
-    if shared {
-        return Ok([good.await?, unknown.await?]);
-    }
-    let (good, unknown) = tokio::join!(good, unknown);
-    Ok([good?, unknown?])
+) -> (Result<Trials, TrialError>, Option<CheckResult>) {
+    let trials = async {
+        match reachable {
+            true => trials::meet(subject, lab, patience).await,
+            false => Err(TrialError::NoStream),
+        }
+    };
+    tokio::join!(trials, silence::silence(subject, reachable))
 }
 
 fn look(

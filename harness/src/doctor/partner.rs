@@ -9,22 +9,22 @@ use super::error::TrialError;
 use super::finding::{Blame, Check, CheckResult, Diagnosis, Finding, Severity};
 use super::stream::{trust_advice, words};
 use super::trial_connection::TrialConnection;
+use super::trials::Trials;
 use crate::cause::with_causes;
 use crate::lab::Lab;
 
-/// All checks that need a partner; `meetings` says why there is none.
+/// All checks that need a partner; `trials` says why there is none. `trust` is what shows without one.
 pub(super) fn checks(
-    subject: &Subject,
     lab: &Lab,
-    report: &ProbeReport,
-    meetings: &Result<[TrialConnection; 2], TrialError>,
+    trust: CheckResult,
+    reachable: bool,
+    trials: &Result<Trials, TrialError>,
     diagnosis: &mut Diagnosis,
 ) {
-    let reached = report.clear.as_ref().is_some_and(|o| o.header.is_some());
-    match meetings {
-        Ok([good, unknown]) => {
-            let trust = match trust_in_sight(subject, report) {
-                CheckResult::Fine { .. } => trust(good, unknown),
+    match trials {
+        Ok(Trials { good, unknown, .. }) => {
+            let trust = match trust {
+                CheckResult::Fine { .. } => self::trust(good, unknown),
                 other @ (CheckResult::Found { .. } | CheckResult::NotSeen { .. }) => other,
             };
             diagnosis.add(Check::Trust, trust);
@@ -32,7 +32,7 @@ pub(super) fn checks(
             diagnosis.add(Check::LabDns, lab_dns(&dns, good));
             diagnosis.add(Check::WayBack, way_back(good));
         }
-        Err(why) if reached => {
+        Err(why) if reachable => {
             let advice = "give an address of this machine for the partners to listen on";
             let finding =
                 Finding::new(Severity::Blocking, Blame::Harness, with_causes(why), advice);
@@ -70,10 +70,16 @@ pub(super) fn trust_in_sight(subject: &Subject, report: &ProbeReport) -> CheckRe
              the lab's authority away: {}",
             words(fault)
         )),
-        None if !opened.features.as_ref().is_some_and(offers_external) => blocking(
-            "the target does not offer EXTERNAL to a good certificate from the lab's authority"
-                .to_owned(),
-        ),
+        None if !opened.features.as_ref().is_some_and(offers_external) => Finding::new(
+            Severity::Blocking,
+            Blame::Configuration,
+            "the target does not offer EXTERNAL to a good certificate from the lab's authority",
+            format!(
+                "{}; where it does that, is EXTERNAL on (Prosody: the module `saslauth`)?",
+                trust_advice()
+            ),
+        )
+        .into(),
         None => CheckResult::fine("EXTERNAL for the lab's authority"),
     }
 }

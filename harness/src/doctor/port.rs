@@ -1,20 +1,45 @@
 //! Checks the ports.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use simulated_partners::event::{Party, TlsSignal};
 use simulated_partners::probe::{Broken, Fault, ProbeReport};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::finding::{Blame, CheckResult, Finding, Severity};
 use super::{Subject, stream};
 
+/// How long a port of this machine may take to accept a connection.
+const NEAR: Duration = Duration::from_millis(500);
 const START_IT: &str =
     "start the server, or correct its address; `ss -ltn` lists what listens here";
 
 /// Why the port for other servers could not be reached.
-pub(super) fn no_connection(address: SocketAddr, error: &io::Error) -> Finding {
-    unconnected(error, address, "the S2S port", START_IT)
+pub(super) async fn no_connection(address: SocketAddr, error: &io::Error) -> Finding {
+    let finding = unconnected(error, address, "the S2S port", START_IT);
+    match other_family(address).await {
+        Some(other) if error.kind() == io::ErrorKind::ConnectionRefused => Finding {
+            what: format!("{}, but {other} accepts connections", finding.what),
+            advice: format!("write `address = \"{other}\"`, or let the server listen at both"),
+            ..finding
+        },
+        Some(_) | None => finding,
+    }
+}
+
+/// The same port of this machine in the other family of addresses, if somebody listens there.
+async fn other_family(address: SocketAddr) -> Option<SocketAddr> {
+    let other = match address.ip() {
+        IpAddr::V4(ip) if ip.is_loopback() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V4(_) | IpAddr::V6(_) => return None,
+    };
+    let other = SocketAddr::new(other, address.port());
+    let connected = timeout(NEAR, TcpStream::connect(other)).await;
+    matches!(connected, Ok(Ok(_))).then_some(other)
 }
 
 /// The port for other servers.

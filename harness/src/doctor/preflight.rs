@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::error::DoctorError;
 use super::finding::{Blame, Check, Checked, Diagnosis, Finding, Severity};
+use super::trials::{BARE, GOOD, UNKNOWN};
 use super::{Depth, PublicDns, Subject, examine, port};
 use crate::case::{AllowList, Case, Direction, Script, Set, Setting};
 use crate::lab::Lab;
@@ -58,7 +59,7 @@ impl Extra {
         let (_, address) = self.place.as_ref().filter(|_| self.runs_already)?;
         let connected = timeout(patience, TcpStream::connect(address)).await;
         let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        Some(port::no_connection(*address, &connected.err()?))
+        Some(port::no_connection(*address, &connected.err()?).await)
     }
 }
 
@@ -83,7 +84,7 @@ async fn diagnose(
     lab: &Lab,
 ) -> Result<Diagnosis, DoctorError> {
     let (row, group) = placed(target, preflight.row)?;
-    let cases = [case("modern", row)?, case("cert-unknown-ca", row)?];
+    let cases = cases(row)?;
     let partners = partner_domains(target, row)?;
     if let Some(finding) = preflight.extra.absent(preflight.patience).await {
         return Ok(only(target, row, &preflight.extra, Check::Port, finding));
@@ -135,7 +136,7 @@ fn subject(
     lab: &Lab,
     row: PolicyNumber,
     profile: Profile,
-    partners: &[String; 2],
+    partners: &[String; 3],
 ) -> Subject {
     Subject {
         name: target.name(),
@@ -180,7 +181,7 @@ fn placed(
     wanted: Option<PolicyNumber>,
 ) -> Result<(PolicyNumber, String), DoctorError> {
     if let Some(policy) = wanted {
-        return match target.place(&case("modern", policy)?) {
+        return match target.place(&case(GOOD, policy)?) {
             Placement::Group(group) => Ok((policy, group)),
             Placement::Unsupported(why) => Err(DoctorError::Policy { policy, why }),
         };
@@ -188,7 +189,7 @@ fn placed(
     let telling = TELLING.into_iter().filter_map(PolicyNumber::new);
     let mut why = String::new();
     for row in telling.chain(PolicyNumber::all().filter(|row| row.policy().valid())) {
-        match target.place(&case("modern", row)?) {
+        match target.place(&case(GOOD, row)?) {
             Placement::Group(group) => return Ok((row, group)),
             Placement::Unsupported(reason) => why = reason,
         }
@@ -196,21 +197,25 @@ fn placed(
     Err(DoctorError::NoPolicy(why))
 }
 
-/// As whom the doctor comes: a partner with a good certificate, and one with another. Where the target
-/// takes only some domains, it has to take these.
+/// As whom the doctor comes: a partner with a good certificate, one with another, and one without TLS. Where
+/// the target takes only some domains, it has to take these.
 ///
 /// # Errors
 /// When the partners cannot be made.
-pub fn partner_domains(target: &dyn Target, row: PolicyNumber) -> Result<[String; 2], DoctorError> {
-    let cases = [case("modern", row)?, case("cert-unknown-ca", row)?];
+pub fn partner_domains(target: &dyn Target, row: PolicyNumber) -> Result<[String; 3], DoctorError> {
+    let cases = cases(row)?;
     Ok(match target.allow_list() {
         AllowList::Any => cases.map(|case| case.domain()),
         AllowList::Below(parent) => cases.map(|case| case.domain_below(&parent)),
         AllowList::Only(listed) => {
             let one = |at: usize| listed.get(at).or_else(|| listed.first()).cloned();
-            [one(0), one(1)].map(Option::unwrap_or_default)
+            [one(0), one(1), one(2)].map(Option::unwrap_or_default)
         }
     })
+}
+
+fn cases(row: PolicyNumber) -> Result<[Case; 3], DoctorError> {
+    Ok([case(GOOD, row)?, case(UNKNOWN, row)?, case(BARE, row)?])
 }
 
 /// A case for the doctor.

@@ -1,18 +1,44 @@
 //! The plaintext stream, and STARTTLS.
 
-use simulated_partners::probe::{Fault, Opened, ProbeReport, starttls_offer};
+use std::time::Duration;
+
+use simulated_partners::event::{Party, TlsSignal};
+use simulated_partners::probe::{self, Broken, Fault, Opened, ProbeReport, starttls_offer};
 
 use super::Subject;
 use super::finding::{Blame, CheckResult, Finding, Severity};
 use super::port::broken_words;
+use super::trial_connection::TrialConnection;
+use super::trials::Trials;
+use crate::lab::Lab;
+use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
 
-/// Checks header and features.
-pub(super) fn stream(subject: &Subject, report: &ProbeReport) -> CheckResult {
+/// Checks header and features, and whether they also come where several partners are there at a time.
+pub(super) async fn stream(
+    subject: &Subject,
+    lab: &Lab,
+    report: &ProbeReport,
+    trials: Option<&Trials>,
+    patience: Duration,
+) -> CheckResult {
     let Some(opened) = &report.clear else {
         return CheckResult::not_seen("there is no connection");
     };
+    if let Some(others) = purpose(opened) {
+        return foreign(subject, others).into();
+    }
     if let Some(fault) = &opened.fault {
+        if matches!(fault, Fault::Silence | Fault::Closed | Fault::Reset) && opened.header.is_none()
+        {
+            let direct = super::look(subject, lab, subject.address, true, patience);
+            if probe::look(&direct).await.secured().is_some() {
+                return direct_tls(subject).into();
+            }
+        }
         return no_stream(subject, opened, fault).into();
+    }
+    if let Some(finding) = trials.and_then(|trials| company(subject, trials)) {
+        return finding.into();
     }
     let Some(header) = &opened.header else {
         return CheckResult::not_seen("there is no header");
@@ -67,6 +93,101 @@ pub(super) fn stream(subject: &Subject, report: &ProbeReport) -> CheckResult {
     )
 }
 
+/// What is wrong where a stream opened while nobody else was there, and does not beside others, or for another
+/// domain.
+fn company(subject: &Subject, trials: &Trials) -> Option<Finding> {
+    let Trials {
+        good,
+        unknown,
+        bare,
+    } = trials;
+    let all = [Some(good), Some(unknown), bare.as_ref()];
+    let is_cut = |refusal: &Refusal| {
+        matches!(
+            refusal.signal,
+            Signal::Fin | Signal::Reset | Signal::NoConnection
+        ) || refusal.signal == Signal::StreamError("resource-constraint".to_owned())
+    };
+    let blocking = |what: String, advice: &str| {
+        Finding::new(Severity::Blocking, Blame::Configuration, what, advice)
+    };
+    for trial in all.into_iter().flatten() {
+        let Some(refusal) = at_once(trial) else {
+            continue;
+        };
+        let domain = &trial.domain;
+        if is_cut(&refusal) {
+            return Some(blocking(
+                format!(
+                    "one connection works, and another beside it is turned away: {refusal} \
+                     (of {domain})"
+                ),
+                "let it take many connections at a time from one address: a run opens dozens",
+            ));
+        }
+        if *domain != subject.partners[0] {
+            return Some(blocking(
+                format!(
+                    "the target takes {}, but not {domain}: {refusal}",
+                    subject.partners[0]
+                ),
+                "add the domain to the server's allow list: it has to have all of \
+                 `partner-domains` (`s2spec list --domains` prints what a run takes)",
+            ));
+        }
+    }
+    None
+}
+
+/// How the target refused a partner before it knew more than its domain.
+fn at_once(trial: &TrialConnection) -> Option<Refusal> {
+    match trial.way_in() {
+        Outcome::Refused(refusal)
+            if refusal.closer == Closer::Target
+                && matches!(refusal.phase, Phase::Connect | Phase::Stream) =>
+        {
+            Some(refusal)
+        }
+        _ => None,
+    }
+}
+
+fn direct_tls(subject: &Subject) -> Finding {
+    let address = subject.address;
+    Finding::new(
+        Severity::Blocking,
+        Blame::Configuration,
+        format!("{address} is a port for direct TLS, where one for STARTTLS is wanted"),
+        format!(
+            "give the port for STARTTLS (5269 as a rule) as `address`, and this one as \
+             `direct-tls = \"{address}\"`"
+        ),
+    )
+}
+
+/// What a port is for, by the namespace of its streams (RFC 6120 §4.8.2, XEP-0114 §3).
+fn purpose(opened: &Opened) -> Option<&'static str> {
+    let declarations = &opened.header.as_ref()?.declarations;
+    let (_, content) = declarations.iter().find(|(prefix, _)| prefix.is_none())?;
+    match content.as_str() {
+        "jabber:client" => Some("clients"),
+        "jabber:component:accept" | "jabber:component:connect" => Some("components"),
+        _ => None,
+    }
+}
+
+fn foreign(subject: &Subject, others: &str) -> Finding {
+    Finding::new(
+        Severity::Blocking,
+        Blame::Configuration,
+        format!(
+            "{} is the port for {others}, not for servers",
+            subject.address
+        ),
+        "give the port for servers (5269 as a rule) as `address` in the target file",
+    )
+}
+
 fn no_stream(subject: &Subject, opened: &Opened, fault: &Fault) -> Finding {
     let blocking =
         |blame, what: String, advice: String| Finding::new(Severity::Blocking, blame, what, advice);
@@ -110,13 +231,7 @@ fn no_stream(subject: &Subject, opened: &Opened, fault: &Fault) -> Finding {
              a run takes); the server's log says more"
                 .to_owned(),
         ),
-        Fault::Tls(_) => blocking(
-            Blame::Configuration,
-            format!("{address} speaks TLS at once, where a plaintext stream was expected"),
-            "give the port for STARTTLS (5269 as a rule) as address, and this one as the port \
-             for direct TLS"
-                .to_owned(),
-        ),
+        Fault::Tls(_) => direct_tls(subject),
         Fault::NotXmpp(_) => blocking(
             Blame::Configuration,
             format!("no XMPP server at {address}: {}", words(fault)),
@@ -135,8 +250,8 @@ fn no_stream(subject: &Subject, opened: &Opened, fault: &Fault) -> Finding {
                 "{address} does not answer the stream header: {}",
                 words(fault)
             ),
-            "is it the port for servers (5269 as a rule), not for clients (5222)? \
-             its log says more"
+            "is it the port for servers (5269 as a rule), not for clients (5222), and does it take \
+             connections as they are, without a header of the PROXY protocol? its log says more"
                 .to_owned(),
         ),
     }
@@ -190,24 +305,41 @@ pub(super) fn starttls(subject: &Subject, report: &ProbeReport) -> CheckResult {
                 }
             }
         }
-        Some(Err(broken)) => Finding::new(
-            Severity::Blocking,
-            Blame::Configuration,
-            format!(
-                "STARTTLS is offered, but TLS fails: {}",
+        Some(Err(broken)) => {
+            let (more, advice) = match is_too_old(broken) {
+                true => (
+                    "the server has nothing newer than TLS 1.1: ",
+                    "enable TLS 1.2 or 1.3 in the server (RFC 8996): partners here speak nothing \
+                     older"
+                        .to_owned(),
+                ),
+                false => (
+                    "",
+                    format!(
+                        "has the server a certificate and key for {}, and may it read both files?",
+                        subject.domain
+                    ),
+                ),
+            };
+            let what = format!(
+                "STARTTLS is offered, but TLS fails: {more}{}",
                 broken_words(broken)
-            ),
-            format!(
-                "has the server a certificate and key for {}, and may it read both files?",
-                subject.domain
-            ),
-        )
-        .into(),
+            );
+            Finding::new(Severity::Blocking, Blame::Configuration, what, advice).into()
+        }
     }
+}
+
+/// Whether the two sides have no version of TLS in common.
+fn is_too_old(broken: &Broken) -> bool {
+    let Broken::Handshake(Party::Target | Party::Partner, TlsSignal::Alert(alert)) = broken else {
+        return false;
+    };
+    alert == "protocol_version"
 }
 
 /// The remedy if the lab's authority is not trusted.
 pub(super) fn trust_advice() -> &'static str {
-    "let the server trust the lab's authority in both directions (Prosody: cafile in s2s_ssl; \
-     ejabberd: ca_file) and load it anew"
+    "let the server trust the lab's authority as ca.crt is now, in both directions (Prosody: cafile \
+     in s2s_ssl; ejabberd: ca_file, s2s_cafile), and reload it"
 }

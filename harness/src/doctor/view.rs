@@ -33,13 +33,22 @@ pub fn render(diagnosis: &Diagnosis, width: usize, charset: Charset) -> String {
     out.push('\n');
     out.push_str(&paragraph("", 0, &about, width));
     if !diagnosis.partners.is_empty() {
-        let came = format!("Partners came as {}.", diagnosis.partners.join(" and "));
+        let came = format!("Partners came as {}.", listed(&diagnosis.partners));
         out.push_str(&paragraph("", 0, &came, width));
     }
     for checked in &diagnosis.checks {
         out.push_str(&line(checked, width, charset));
     }
     charset.fit(out)
+}
+
+/// Names with commas and an "and".
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [all @ .., last] => format!("{} and {last}", all.join(", ")),
+    }
 }
 
 /// The most important finding, in a sentence.
