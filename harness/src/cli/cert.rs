@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use simulated_partners::persona::{Certificate, Key};
 
 use super::error::{CliError, Exit};
-use super::init::write;
+use super::init::write_all;
 use super::{output, target};
 use crate::subject::remote::authority_at;
 
@@ -84,8 +84,10 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let identity = identity
         .ok_or_else(|| CliError::environment("cannot issue it", "the authority made nothing"))?;
     let file = |extension: &str| args.output.join(format!("{}.{extension}", names[0]));
-    write(&file("key"), &identity.key_pem(), 0o600)?;
-    write(&file("crt"), &identity.chain_pem(), 0o644)?;
+    write_all(&[
+        (file("key"), &identity.key_pem(), 0o600),
+        (file("crt"), &identity.chain_pem(), 0o644),
+    ])?;
     output::note(&format!(
         "{} and {} are for {}; they come from {}",
         file("crt").display(),

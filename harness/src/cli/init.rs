@@ -6,9 +6,9 @@ mod text;
 #[cfg(test)]
 mod tests;
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use simulated_partners::pki::Authority;
@@ -17,10 +17,11 @@ use super::error::{CliError, Exit};
 use super::output;
 use super::policy::PolicyName;
 use crate::policy::{Level, Policy, PolicyNumber};
+use crate::report::describe_policy;
 use crate::subject::built_in::{self, Folder, Sheet, Site};
 use crate::subject::remote::{CertificateNames, PartnerHosts, TargetFile, write_new};
-use ask::Asking;
-use text::{ServerFacts, target_file};
+use ask::{Asking, DomainName};
+use text::{Component, ServerFacts, target_file};
 
 /// Where the lab's DNS listens by default.
 const DNS_PORT: u16 = 15353;
@@ -29,6 +30,22 @@ const COMPONENT_PORT: u16 = 5347;
 /// The usual port for direct TLS between servers.
 const DIRECT_TLS_PORT: u16 = 5270;
 const DEFAULT_FILE: &str = "target.toml";
+/// In the place of a secret that is not known.
+const PLACEHOLDER: &str = "the secret that the server knows";
+/// What can be said to whom is asked for a policy.
+const POLICIES: &str = "\
+A run judges the server by the policy that it is set to, one of 18 rows (TLS, SASL EXTERNAL, dialback):
+   9  all optional: shows most
+   7  TLS required, EXTERNAL and dialback possible
+   1  TLS and valid certificates required, no dialback
+  17  dialback without TLS
+Others: `s2spec explain R/O/T`, or words such as required/optional/on.";
+/// What can be said to whom is asked for a trigger.
+const TRIGGERS: &str = "\
+In half of the cases the server has to send a stanza to a partner:
+  reply      it answers pings; nothing to set up
+  component  s2spec is a component of it (XEP-0114): runs many more cases
+  command    a command of yours makes it send";
 
 /// Options of `init`.
 #[derive(Debug, clap::Args)]
@@ -46,14 +63,26 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDRESS")]
     address: Option<SocketAddr>,
 
-    /// The policy of your server: 7, row07, or tls/sasl/dialback as in required/optional/on; 9, where all
-    /// is optional, shows most
+    /// The policy of your server: 9, row09, or tls/sasl/dialback as in optional/optional/on
+    /// [default: 9, where all is optional, which shows most]
     #[arg(long, value_name = "POLICY")]
     policy: Option<PolicyName>,
 
     /// How to make your server send a stanza to a partner
     #[arg(long, value_enum, value_name = "TRIGGER")]
     trigger: Option<TriggerName>,
+
+    /// The domain of the component, with `--trigger component` [default: component.DOMAIN]
+    #[arg(long, value_name = "DOMAIN", conflicts_with = "like")]
+    component: Option<String>,
+
+    /// Where your server takes components [default: port 5347 of its address]
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "like")]
+    component_address: Option<SocketAddr>,
+
+    /// The secret of the component
+    #[arg(long, value_name = "TEXT", conflicts_with = "like")]
+    secret: Option<String>,
 
     /// Where the lab's DNS server listens; your server must use it [default: port 15353 where
     /// partners listen]
@@ -127,8 +156,13 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
 
 /// The target file of a server that is there.
 fn describe(args: &Args, asking: &mut Asking) -> Result<(), CliError> {
-    let domain = asking.or(
-        args.domain.clone(),
+    let output = args.output.clone().unwrap_or_else(|| DEFAULT_FILE.into());
+    let is_shown = output == Path::new("-");
+    if !is_shown && output.exists() {
+        return Err(there_already(&output));
+    }
+    let DomainName(domain) = asking.or(
+        args.domain.as_deref().map(DomainName::of),
         "domain",
         "Domain that the server serves",
         None,
@@ -140,22 +174,34 @@ fn describe(args: &Args, asking: &mut Asking) -> Result<(), CliError> {
         Some(SocketAddr::from(([127, 0, 0, 1], 5269))),
     )?;
     args.reachable_from(address)?;
+    if args.policy.is_none() {
+        asking.explain(POLICIES);
+    }
     let PolicyName(row) = asking.or(
         args.policy,
         "policy",
-        "What it is set to (a row, or tls/sasl/dialback; 9 shows most)",
-        PolicyName::from_str("9").ok(),
+        "Its policy (a row, or tls/sasl/dialback)",
+        Some(PolicyName(default_row())),
     )?;
+    if args.trigger.is_none() {
+        asking.explain(TRIGGERS);
+    }
     let trigger = asking.or(
         args.trigger,
         "trigger",
         "What makes it send (reply, component, command)",
         Some(TriggerName::Reply),
     )?;
+    let mut component = Component {
+        domain: format!("component.{domain}"),
+        address: (address.ip(), args.beside(address, COMPONENT_PORT)).into(),
+        secret: PLACEHOLDER.to_owned(),
+    };
+    if trigger == TriggerName::Component {
+        component = component.asked(args, asking)?;
+    }
     let facts = ServerFacts {
-        component: format!("component.{domain}"),
-        secret: "the secret that the server knows".to_owned(),
-        component_port: args.beside(address, COMPONENT_PORT),
+        component,
         domain,
         address,
         direct_tls: None,
@@ -168,18 +214,68 @@ fn describe(args: &Args, asking: &mut Asking) -> Result<(), CliError> {
         head: String::new(),
     };
     let text = target_file(&facts);
-    let output = args.output.clone().unwrap_or_else(|| DEFAULT_FILE.into());
     checked(&output, &text)?;
-    if output == Path::new("-") {
+    if is_shown {
         return output::print(&text);
     }
-    write(&output, &text, 0o644)?;
-    output::note(&format!(
-        "{} is written: read it, then `s2spec run --target {}`",
-        output.display(),
-        output.display()
-    ));
+    write_all(&[(output.clone(), &text, 0o644)])?;
+    output::note(&next_steps(&facts, &output));
     Ok(())
+}
+
+impl Component {
+    /// What is said of it, or answered.
+    fn asked(self, args: &Args, asking: &mut Asking) -> Result<Self, CliError> {
+        Ok(Self {
+            domain: asking
+                .or(
+                    args.component.as_deref().map(DomainName::of),
+                    "component",
+                    "Domain of the component",
+                    Some(DomainName(self.domain)),
+                )?
+                .0,
+            address: asking.or(
+                args.component_address,
+                "component-address",
+                "Where it takes components",
+                Some(self.address),
+            )?,
+            secret: asking.or(
+                args.secret.clone(),
+                "secret",
+                "Secret of the component",
+                Some(self.secret),
+            )?,
+        })
+    }
+}
+
+/// What is to do until the first report.
+fn next_steps(facts: &ServerFacts, file: &Path) -> String {
+    let domain = &facts.domain;
+    let target = output::shell_word(file);
+    let mut missing = String::new();
+    if facts.trigger == TriggerName::Component && facts.component.secret == PLACEHOLDER {
+        missing = format!("\n     Put the component's secret into {target}.");
+    }
+    if facts.trigger == TriggerName::Command {
+        missing = format!("\n     Put the command that makes it send into {target}.");
+    }
+    format!(
+        "{target} is written. Next:
+  1. s2spec cert {domain} --target {target}
+     It makes {domain}.crt and {domain}.key, and the authority ca.crt they come from.
+  2. Set up the server: it has that certificate, trusts ca.crt, asks {} for DNS
+     and nobody else, and is set to row {} ({}).{missing}
+     `s2spec init --like prosody` and `--like ejabberd` show whole configurations.
+  3. s2spec doctor --target {target}
+     Until it says that the server is ready.
+  4. s2spec run --target {target}",
+        facts.dns,
+        facts.row.number(),
+        describe_policy(&facts.row.policy()),
+    )
 }
 
 /// A server like a built-in target, with its target file.
@@ -224,9 +320,11 @@ fn set_up(args: &Args, like: &'static Folder) -> Result<(), CliError> {
         partner_address: args.partner_address,
         row,
         trigger: args.trigger.unwrap_or_default(),
-        component: server.component.clone(),
-        component_port: site.component,
-        secret: server.secret.clone(),
+        component: Component {
+            domain: server.component.clone(),
+            address: (address.ip(), site.component).into(),
+            secret: server.secret.clone(),
+        },
         partner_hosts: server.partner_hosts,
         certificate_names: server.certificate_names,
         head: format!("# Start the server first:\n#   {}\n", sheet.command),
@@ -243,11 +341,16 @@ fn set_up(args: &Args, like: &'static Folder) -> Result<(), CliError> {
         Some(folder) => {
             checked(&folder.join(DEFAULT_FILE), &text)?;
             fill(&folder, like, &sheet, &text)?;
+            let target = folder.join(DEFAULT_FILE);
+            let target = output::shell_word(&target);
             output::note(&format!(
-                "{} is ready. Start the server, then test it:\n  {}\n  s2spec run --target {}",
+                "{} is ready. Next:
+  1. Start the server:
+     {}
+  2. s2spec doctor --target {target}
+  3. s2spec run --target {target}",
                 folder.display(),
                 sheet.command,
-                folder.join(DEFAULT_FILE).display()
             ));
             Ok(())
         }
@@ -273,26 +376,43 @@ fn fill(folder: &Path, like: &Folder, sheet: &Sheet, target: &str) -> Result<(),
     let (certificates, key) = made.ok_or_else(|| {
         CliError::environment("cannot make certificates", "the authority issued nothing")
     })?;
+    let mut files = Vec::new();
     for (name, text) in sheet.files.iter().chain(&certificates) {
         let mode = if name.ends_with(".key") { 0o600 } else { 0o644 };
-        write(&folder.join(name), text, mode)?;
+        files.push((folder.join(name), text.as_str(), mode));
     }
-    write(&folder.join("ca.key"), &key, 0o600)?;
-    write(&folder.join(DEFAULT_FILE), target, 0o644)
+    files.push((folder.join("ca.key"), &key, 0o600));
+    files.push((folder.join(DEFAULT_FILE), target, 0o644));
+    write_all(&files)
 }
 
-/// Writes a file that is not there yet.
+/// Writes files, each with its mode, of which none is there yet: all of them or none.
 ///
 /// # Errors
-/// When it is there, or cannot be written.
-pub(super) fn write(path: &Path, text: &str, mode: u32) -> Result<(), CliError> {
-    write_new(path, text, mode).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => CliError::Usage(format!(
-            "{} is there already and stays as it is; --output names another place",
-            path.display()
-        )),
-        _ => CliError::environment(format!("cannot write {}", path.display()), error),
-    })
+/// When one is there, or cannot be written.
+pub(super) fn write_all(files: &[(PathBuf, &str, u32)]) -> Result<(), CliError> {
+    if let Some((path, ..)) = files.iter().find(|(path, ..)| path.exists()) {
+        return Err(there_already(path));
+    }
+    for (at, (path, text, mode)) in files.iter().enumerate() {
+        if let Err(error) = write_new(path, text, *mode) {
+            for (written, ..) in &files[..at] {
+                let _ = std::fs::remove_file(written);
+            }
+            return Err(match error.kind() {
+                ErrorKind::AlreadyExists => there_already(path),
+                _ => CliError::environment(format!("cannot write {}", path.display()), error),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn there_already(path: &Path) -> CliError {
+    CliError::Usage(format!(
+        "{} is there already and stays as it is; --output names another place",
+        path.display()
+    ))
 }
 
 /// What is written has to be what is read. Addresses of other machines are the user's to allow later.

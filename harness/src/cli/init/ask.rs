@@ -5,6 +5,7 @@ use std::io::{self, BufRead, IsTerminal as _};
 use std::str::FromStr;
 
 use clap::ValueEnum as _;
+use rustls::pki_types::DnsName;
 
 use super::TriggerName;
 use crate::cli::error::CliError;
@@ -33,6 +34,33 @@ impl Answer for String {
 
     fn show(&self) -> String {
         self.clone()
+    }
+}
+
+/// A domain as a target file has it.
+pub(super) struct DomainName(pub(super) String);
+
+impl DomainName {
+    /// In lower case, and without the dot of DNS at its end (RFC 7622 §3.2).
+    pub(super) fn of(text: &str) -> Self {
+        Self(text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase())
+    }
+}
+
+impl Answer for DomainName {
+    fn read(text: &str) -> Result<Self, String> {
+        let domain = Self::of(text);
+        match DnsName::try_from(domain.0.as_str()) {
+            Ok(_) => Ok(domain),
+            Err(_) => Err(format!(
+                "`{text}` is no domain name; expected one such as example.org, others as A-labels \
+                 (xn--…)"
+            )),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.clone()
     }
 }
 
@@ -85,6 +113,13 @@ impl Asking {
     pub(super) fn of(text: Option<&'static str>) -> Self {
         Self {
             answers: text.map(|text| Box::new(text.as_bytes()) as Box<dyn BufRead>),
+        }
+    }
+
+    /// Says something to whoever is asked.
+    pub(super) fn explain(&self, text: &str) {
+        if self.answers.is_some() {
+            output::note(text);
         }
     }
 

@@ -1,3 +1,5 @@
+use std::str::FromStr as _;
+
 use super::*;
 use crate::subject::remote::TriggerKind;
 
@@ -92,6 +94,77 @@ fn who_sits_at_a_terminal_is_asked_until_the_answer_makes_sense() {
         file.rows().map(PolicyNumber::number).collect::<Vec<_>>(),
         [9]
     );
+}
+
+#[test]
+fn of_a_component_all_is_asked_that_is_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("target.toml");
+    let answers = "no_such..domain\nIM.Example.\n\n\ncomponent\n\n127.0.0.1:5999\nhush\n";
+    let line = format!("--output {}", path.display());
+    describe(&args(&line).unwrap(), &mut Asking::of(Some(answers))).unwrap();
+    let file = read(&path);
+    assert_eq!(file.domain, "im.example");
+    let component = TriggerKind::Component {
+        address: ([127, 0, 0, 1], 5999).into(),
+        domain: "component.im.example".to_owned(),
+        secret: "hush".to_owned(),
+    };
+    assert_eq!(file.trigger, component);
+}
+
+#[test]
+fn what_is_to_do_next_is_said_with_its_names() {
+    let line = "--domain im.example --address 127.0.0.1:5299 --trigger component";
+    let args = args(line).unwrap();
+    let facts = ServerFacts {
+        component: Component {
+            domain: "c.im.example".to_owned(),
+            address: ([127, 0, 0, 1], 5347).into(),
+            secret: PLACEHOLDER.to_owned(),
+        },
+        domain: "im.example".to_owned(),
+        address: args.address.unwrap(),
+        direct_tls: None,
+        dns: args.dns(),
+        partner_address: args.partner_address,
+        row: default_row(),
+        trigger: args.trigger.unwrap(),
+        partner_hosts: PartnerHosts::default(),
+        certificate_names: CertificateNames::default(),
+        head: String::new(),
+    };
+    let text = next_steps(&facts, Path::new("my server/target.toml"));
+    for wanted in [
+        "s2spec cert im.example --target 'my server/target.toml'",
+        "asks 127.0.0.1:15353 for DNS",
+        "row 9 (TLS optional, SASL optional, dialback on)",
+        "Put the component's secret into",
+        "s2spec doctor --target",
+    ] {
+        assert!(text.contains(wanted), "{wanted}: {text}");
+    }
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 100),
+        "{text}"
+    );
+}
+
+#[test]
+fn files_are_written_all_or_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    std::fs::write(place("c"), "mine").unwrap();
+    let files = [(place("a"), "1", 0o644), (place("c"), "2", 0o644)];
+    assert!(write_all(&files).is_err());
+    assert!(!place("a").exists());
+    // The second cannot be written: its folder is a file.
+    let files = [(place("a"), "1", 0o600), (place("c/d"), "2", 0o644)];
+    assert!(write_all(&files).is_err());
+    assert!(!place("a").exists());
+    write_all(&files[..1]).unwrap();
+    assert_eq!(std::fs::read_to_string(place("a")).unwrap(), "1");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
 }
 
 #[test]

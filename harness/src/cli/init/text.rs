@@ -9,6 +9,14 @@ use crate::subject::template::fill;
 
 const TEMPLATE: &str = include_str!("../../../targets/target.toml");
 
+/// A component of a server.
+pub(super) struct Component {
+    pub(super) domain: String,
+    /// Where the server takes it.
+    pub(super) address: SocketAddr,
+    pub(super) secret: String,
+}
+
 /// What is known of a server.
 pub(super) struct ServerFacts {
     pub(super) domain: String,
@@ -18,9 +26,7 @@ pub(super) struct ServerFacts {
     pub(super) partner_address: IpAddr,
     pub(super) row: PolicyNumber,
     pub(super) trigger: TriggerName,
-    pub(super) component: String,
-    pub(super) component_port: u16,
-    pub(super) secret: String,
+    pub(super) component: Component,
     pub(super) partner_hosts: PartnerHosts,
     pub(super) certificate_names: CertificateNames,
     /// Comment lines that come first.
@@ -32,13 +38,17 @@ pub(super) fn target_file(facts: &ServerFacts) -> String {
     let policy = facts.row.policy();
     let dialback = if policy.dialback { "on" } else { "off" };
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
-    let component = SocketAddr::new(facts.address.ip(), facts.component_port);
+    let Component {
+        domain: component,
+        address,
+        secret,
+    } = &facts.component;
     let trigger = match facts.trigger {
         TriggerName::Reply => "kind = \"reply\"".to_owned(),
         TriggerName::Component => format!(
-            "kind = \"component\"\naddress = \"{component}\"\ndomain = {}\nsecret = {}",
-            quoted(&facts.component),
-            quoted(&facts.secret),
+            "kind = \"component\"\naddress = \"{address}\"\ndomain = {}\nsecret = {}",
+            quoted(component),
+            quoted(secret),
         ),
         TriggerName::Command => "kind = \"command\"\n\
              command = [\"./send-stanza\", \"{sender}\", \"{receiver}\", \"{body}\"]"

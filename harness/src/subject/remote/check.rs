@@ -134,7 +134,8 @@ impl Check {
 
     fn domain(&mut self, domain: &Spanned<String>) -> String {
         let text = domain.get_ref();
-        let lower = text.to_ascii_lowercase();
+        // A dot at the end is for DNS alone (RFC 7622 §3.2).
+        let lower = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
         if DnsName::try_from(lower.as_str()).is_err() || !text.is_ascii() {
             self.wrong(
                 Diagnostic::new(domain.span(), format!("`{text}` is no domain name"))

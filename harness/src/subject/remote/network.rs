@@ -1,14 +1,15 @@
 //! The test network of a target file: its DNS where the server asks, its authority in the files that
 //! the server trusts.
 
-use std::fs::OpenOptions;
+use std::fs::Permissions;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use simulated_partners::dns::Dns;
 use simulated_partners::pki::Authority;
+use tempfile::NamedTempFile;
 
 use super::file::TargetFile;
 use crate::lab::{Lab, Pool, Ports};
@@ -100,32 +101,40 @@ fn read(path: &Path) -> io::Result<String> {
 }
 
 /// Writes a file at once or not at all.
-pub(crate) fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
-    let written = || {
-        let folder = path.parent().unwrap_or_else(|| Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(text.as_bytes())?;
-        let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
-        file.as_file().set_permissions(permissions)?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    written().map_err(|error: io::Error| about(path, error))
+fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    whole(path, text, mode)
+        .and_then(|file| file.persist(path).map(drop).map_err(|error| error.error))
+        .map_err(|error| about(path, error))
 }
 
-fn about(path: &Path, error: impl std::fmt::Display) -> io::Error {
-    io::Error::other(format!("{}: {error}", path.display()))
-}
-
-/// Writes a file that must not be there yet.
+/// Writes a file that must not be there yet, at once or not at all.
 ///
 /// # Errors
 /// When it is there, or cannot be written.
 pub(crate) fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
+    let file = whole(path, text, mode)?;
+    let placed = file.persist_noclobber(path);
+    placed.map(drop).map_err(|error| error.error)
+}
+
+/// A file with all of its text beside the place where it belongs.
+fn whole(path: &Path, text: &str, mode: u32) -> io::Result<NamedTempFile> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        let why = format!("there is no folder {}", folder.display());
+        return Err(io::Error::new(io::ErrorKind::NotFound, why));
+    }
+    // The name of the file, which nobody knows, says nothing.
+    let mut file = NamedTempFile::new_in(folder).map_err(|error| io::Error::from(error.kind()))?;
+    file.write_all(text.as_bytes())?;
+    let permissions = Permissions::from_mode(mode);
+    file.as_file().set_permissions(permissions)?;
+    Ok(file)
+}
+
+fn about(path: &Path, error: impl std::fmt::Display) -> io::Error {
+    io::Error::other(format!("{}: {error}", path.display()))
 }
