@@ -2,6 +2,7 @@
 //! one, it verifies the keys of the first, and no stanza is lost without a word.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use simulated_partners::board::Begins;
 use simulated_partners::event::ConnectionKind;
@@ -11,12 +12,12 @@ use simulated_partners::wire::Unit;
 use strum::{Display, VariantArray};
 
 use super::draft::{
-    Draft, at, delivered, exactly, from_contact, message, never, on, partner, raise, stanza,
+    Draft, at, delivered, exactly, from_contact, message, never, on, partner, raise, send, stanza,
     to_contact, wait_for, with,
 };
 use crate::case::{
-    Access, Case, Direction, Expect, PartnerType, Role, Rule, Scope, Sees, Set, Settings, Users,
-    What,
+    Access, Case, Direction, Expect, Need, PartnerType, Role, Rule, Scope, Sees, Set, Settings,
+    Users, What,
 };
 use crate::requirement::Level;
 
@@ -25,6 +26,12 @@ static REACHED: Rule = Rule {
     clause: "Lync Server 2013, setting up XMPP federation, step 23",
     level: Level::Must,
     says: "When the pool of the first priority is down, partners reach the other one, without another SRV record.",
+};
+static ARRIVES: Rule = Rule {
+    id: "failover.arrives",
+    clause: "Lync Server 2013, setting up XMPP federation, step 23; RFC 6120 §4.4, XEP-0198 §4",
+    level: Level::Derived,
+    says: "What a partner sends while a member goes is delivered, and once unless the partner had to send it again.",
 };
 static VERIFIED: Rule = Rule {
     id: "failover.dialback",
@@ -36,11 +43,11 @@ static NOT_LOST: Rule = Rule {
     id: "failover.not-lost",
     clause: "RFC 6120 §8.1.2.1, §10.1; RFC 6121 §8.1",
     level: Level::Derived,
-    says: "What a user sends while a member is stopped is not delivered twice, and returned unless it is delivered.",
+    says: "What a user sends while a member goes is not delivered twice, and returned unless it is delivered.",
 };
 
 pub(super) fn rules() -> impl Iterator<Item = &'static Rule> {
-    [&REACHED, &VERIFIED, &NOT_LOST].into_iter()
+    [&REACHED, &ARRIVES, &VERIFIED, &NOT_LOST].into_iter()
 }
 
 /// How far a stream has come when the first member goes.
@@ -93,17 +100,18 @@ const FIRST: &str = "{probe}";
 const NEXT: &str = "{probe}-2";
 const LAST: &str = "{probe}-3";
 const NOW: &str = "now";
+/// Longer than a gateway waits for a member to come back.
+const GIVEN_UP: Duration = Duration::from_secs(120);
 const GONE: &str = "done-1";
+const ENABLE: &str = "<enable xmlns='urn:xmpp:sm:3'/>";
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for &way in Way::VARIANTS {
         for &phase in Phase::VARIANTS {
             cases.push(dials_in(way, phase));
-            // What a proxy has taken in dies with it: nobody is told.
-            if way == Way::Stops {
-                cases.push(is_dialled(way, phase));
-            }
+            cases.push(sends_in(way, phase));
+            cases.push(is_dialled(way, phase));
         }
         cases.push(key_of_the_first(way));
     }
@@ -145,11 +153,39 @@ fn point_in(phase: Phase) -> Option<(When, Option<Stage>)> {
 
 /// The partner dials the first member, which goes, and then the other one.
 fn dials_in(way: Way, phase: Phase) -> Case {
-    let draft = draft(
-        &format!("partner-dials/{way}/{phase}"),
-        &REACHED,
-        Direction::Inbound,
-    );
+    let id = format!("partner-dials/{way}/{phase}");
+    let draft = draft(&id, &REACHED, Direction::Inbound);
+    let say = vec![from_contact("{domain}", FIRST)];
+    dials_both(draft, way, phase, say, &[NEXT])
+        .expecting([exactly(delivered(NEXT), 1)])
+        .case()
+}
+
+/// The partner has one message, and sends it to the other member unless the first one has it for sure.
+fn sends_in(way: Way, phase: Phase) -> Case {
+    let id = format!("partner-sends/{way}/{phase}");
+    let draft = draft(&id, &ARRIVES, Direction::Inbound);
+    let first = from_contact("{domain}", FIRST);
+    let once = exactly(delivered(FIRST), 1);
+    match (phase, way) {
+        // It wants an acknowledgement, and has none yet.
+        (Phase::Established, Way::Dies) => {
+            let say = vec![send(ENABLE), first];
+            dials_both(draft, way, phase, say, &[FIRST, NEXT])
+                .changed(|script| script.needs.push(Need::StreamManagement))
+                .expecting([delivered(FIRST), exactly(delivered(NEXT), 1)])
+        }
+        // What comes before the closing tag has been taken.
+        (Phase::Established, Way::Stops) => {
+            dials_both(draft, way, phase, vec![first], &[NEXT]).expecting([once, delivered(NEXT)])
+        }
+        (_, _) => dials_both(draft, way, phase, Vec::new(), &[FIRST]).expecting([once]),
+    }
+    .case()
+}
+
+/// The partner dials the first member, says this once it is let in, and then dials the other one with these messages.
+fn dials_both(draft: Draft, way: Way, phase: Phase, mut say: Vec<Do>, next: &[&str]) -> Draft {
     let inbound = ConnectionKind::Inbound;
     let draft = match point_in(phase) {
         // It goes before anybody comes: nothing has to be waited for.
@@ -157,7 +193,6 @@ fn dials_in(way: Way, phase: Phase) -> Case {
             .first(way.what())
             .changed(|script| script.roles[0].dials = Begins::When(GONE.to_owned())),
         Some((When::Established, _)) => {
-            let mut say = vec![from_contact("{domain}", FIRST)];
             say.extend(as_it_goes(way, Do::Await(Await::Nothing)));
             draft.then(NOW, way.what()).once_established(say)
         }
@@ -185,13 +220,12 @@ fn dials_in(way: Way, phase: Phase) -> Case {
             role.dials = Begins::When(GONE.to_owned());
             let mut persona = partner();
             let reactions = &mut Arc::make_mut(&mut persona).reactions;
-            let say = vec![from_contact("{domain}", NEXT), Do::Await(Await::Nothing)];
+            let mut say: Vec<Do> = next.iter().map(|id| from_contact("{domain}", id)).collect();
+            say.push(Do::Await(Await::Nothing));
             reactions.push(on(When::Established, inbound, say));
             role.persona = persona;
             offering(role, phase);
         })
-        .expecting([exactly(delivered(NEXT), 1)])
-        .case()
 }
 
 /// Where the target stands when it goes, as the partner sees it.
@@ -247,6 +281,11 @@ fn is_dialled(way: Way, phase: Phase) -> Case {
         [other, at_most_once(id)]
     };
     let returned = |id: &str| with(stanza(Sees::Returned, id), "type", "error");
+    // What a member that died had not passed on comes back when the gateway gives it up.
+    let draft = match way {
+        Way::Dies => draft.lasting(GIVEN_UP),
+        Way::Stops => draft,
+    };
     // A user who gets it back tries again, which goes by way of the other member.
     let draft = draft
         .local(Some("returned"), to_contact("{domain}", NEXT))

@@ -1,6 +1,7 @@
 //! Limits of connections: with one partner, with each, and in all.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use simulated_partners::board::Begins;
 use simulated_partners::event::ConnectionKind;
@@ -44,6 +45,8 @@ const THERE: &str = "there";
 const NEXT: &str = "{probe}-2";
 /// How many connections with a partner there may be by default.
 const DEFAULT: u16 = 20;
+/// Longer than a connection over the limit waits for another to end, and too short to end any.
+pub(super) const ROOM: Duration = Duration::from_secs(10);
 
 pub(super) fn cases() -> Vec<Case> {
     let own = |limit| Settings {
@@ -105,7 +108,9 @@ fn second_in(id: &str, rule: &'static Rule, settings: Settings, fits: bool, doma
         .beside("again", |role| says_next(role, domain, THERE));
     match fits {
         true => draft.expecting([next]),
-        false => draft.expecting([at(stream_error(REFUSAL), "again"), never(next)]),
+        false => draft
+            .lasting(ROOM)
+            .expecting([at(stream_error(REFUSAL), "again"), never(next)]),
     }
     .case()
 }
@@ -163,6 +168,7 @@ fn second_out(id: &str, rule: &'static Rule, settings: Settings, fits: bool) -> 
 fn by_default() -> Case {
     let busy = vec![wait_for("over"), Do::Await(Await::Nothing)];
     Draft::new("limits/each-partner/default", &OF_EACH, Direction::Inbound)
+        .lasting(ROOM)
         .changed(|script| script.roles[0].times = DEFAULT + 1)
         .once_established(busy)
         .expecting([exactly(stream_error(REFUSAL), 1)])

@@ -14,6 +14,7 @@ use super::draft::{
     Draft, at, delivered, ended_in_order, from_contact, message, never, no_end, on, on_the_first,
     partner, raise, stream_error, to_contact, wait_for,
 };
+use super::limits::ROOM;
 use crate::case::{Case, Direction, Dns, Expect, Role, Rule, Sees, Settings, What};
 use crate::policy::PolicyNumber;
 use crate::requirement::Level;
@@ -261,7 +262,9 @@ fn connections(id: &str, [before, after]: [u16; 2], settings: fn(u16) -> Setting
         true => draft.expecting([delivered(NEXT)]),
         false => {
             let refused = at(stream_error("resource-constraint"), "again");
-            draft.expecting([refused, never(delivered(NEXT))])
+            draft
+                .lasting(ROOM)
+                .expecting([refused, never(delivered(NEXT))])
         }
     }
     .case()
