@@ -176,6 +176,26 @@ impl Policy {
     }
 }
 
+/// The settings of a correct server that offers this, as far as settings say it: a partner in direct TLS alone
+/// requires TLS.
+impl From<&Offer> for Policy {
+    fn from(offer: &Offer) -> Self {
+        Self {
+            tls: match offer.tls {
+                Tls::None => Level::NotSupported,
+                Tls::Offered => Level::Optional,
+                Tls::Required | Tls::Direct => Level::Required,
+            },
+            sasl: match (offer.needs_external, offer.external) {
+                (true, _) => Level::Required,
+                (false, true) => Level::Optional,
+                (false, false) => Level::NotSupported,
+            },
+            dialback: offer.dialback,
+        }
+    }
+}
+
 /// The short form: TLS, SASL and dialback as in `R/O/T`.
 impl fmt::Display for Policy {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -368,6 +388,19 @@ mod tests {
             })
             .collect();
         assert_eq!(changed, [(3, vec![Method::SaslTls]), (5, vec![])]);
+    }
+
+    #[test]
+    fn settings_follow_from_an_offer_as_an_offer_from_settings() {
+        for row in PolicyNumber::all() {
+            let policy = row.policy();
+            let offer = policy.as_offer();
+            let again = Policy::from(&offer);
+            // Some rows offer the same as others.
+            assert_eq!(again.as_offer(), offer, "{row} and {}", again.row());
+            let methods = |policy: Policy| policy.methods(Mode::Matrix);
+            assert_eq!(methods(again), methods(policy), "{row}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::{output, target};
 use crate::case::Direction;
 use crate::expectation::{End, Expectation};
 use crate::oracle::{Profile, Situation, expectation, rule};
-use crate::policy::{Level, Policy, PolicyNumber};
+use crate::policy::{Policy, PolicyNumber};
 use crate::report::{describe_offer, describe_policy, field};
 
 /// Arguments of `predict`.
@@ -98,7 +98,7 @@ fn side(text: &str, args: &Args) -> Result<Side, CliError> {
     if let Some(persona) = personas.iter().find(|one| one.name == text) {
         return Ok(Side {
             name: persona.name.clone(),
-            policy: policy_of(&persona.offer),
+            policy: Policy::from(&persona.offer),
             offer: persona.offer.clone(),
             facts: persona.facts.clone(),
             is_policy: false,
@@ -136,23 +136,6 @@ fn side(text: &str, args: &Args) -> Result<Side, CliError> {
         facts: Deviations::default(),
         is_policy: true,
     })
-}
-
-/// The settings of a server that offers this.
-fn policy_of(offer: &Offer) -> Policy {
-    Policy {
-        tls: match offer.tls {
-            Tls::None => Level::NotSupported,
-            Tls::Offered => Level::Optional,
-            Tls::Required | Tls::Direct => Level::Required,
-        },
-        sasl: match (offer.needs_external, offer.external) {
-            (true, _) => Level::Required,
-            (false, true) => Level::Optional,
-            (false, false) => Level::NotSupported,
-        },
-        dialback: offer.dialback,
-    }
 }
 
 fn expected(policy: Policy, partner: &Side, direction: Direction, profile: Profile) -> Expectation {
