@@ -5,13 +5,14 @@
 mod builtin;
 mod check;
 mod file;
+mod write;
 
 #[cfg(test)]
 mod tests;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use strum::Display;
+use strum::{Display, IntoStaticStr, VariantArray};
 
 use crate::reaction::Reaction;
 
@@ -83,7 +84,7 @@ pub struct Offer {
 
 impl Offer {
     fn both_versions() -> Vec<TlsVersion> {
-        vec![TlsVersion::V12, TlsVersion::V13]
+        TlsVersion::VARIANTS.to_vec()
     }
 }
 
@@ -138,6 +139,8 @@ impl Tls {
     Serialize,
     JsonSchema,
     Display,
+    IntoStaticStr,
+    VariantArray,
 )]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
@@ -193,14 +196,28 @@ pub enum Key {
 
 /// A protocol version supported by rustls.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Deserialize,
+    Serialize,
+    JsonSchema,
+    Display,
+    VariantArray,
 )]
 pub enum TlsVersion {
     /// TLS 1.2.
     #[serde(rename = "1.2")]
+    #[strum(serialize = "1.2")]
     V12,
     /// TLS 1.3.
     #[serde(rename = "1.3")]
+    #[strum(serialize = "1.3")]
     V13,
 }
 
