@@ -6,6 +6,7 @@ use simulated_partners::persona::{Certificate, Key};
 
 use super::error::{CliError, Exit};
 use super::init::write_all;
+use super::words::words_for;
 use super::{output, target};
 use crate::subject::remote::authority_at;
 
@@ -32,9 +33,17 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t, value_name = "TYPE")]
     key: KeyType,
 
+    /// What is wrong with it, to see what others make of that
+    #[arg(long, default_value_t, value_name = "KIND", value_parser = words_for::<Certificate>(is_shown))]
+    kind: Certificate,
+
     /// Folder for the certificate and its key
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     output: PathBuf,
+}
+
+fn is_shown(kind: &Certificate) -> bool {
+    *kind != Certificate::None
 }
 
 /// A type of key.
@@ -80,7 +89,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     };
     let authority = authority_at(&certificate, &key, 0)
         .map_err(|e| CliError::environment("cannot use the authority", e))?;
-    let identity = authority.issue(&names, Certificate::Good, args.key.into());
+    let identity = authority.issue(&names, args.kind, args.key.into());
     let identity = identity
         .ok_or_else(|| CliError::environment("cannot issue it", "the authority made nothing"))?;
     let file = |extension: &str| args.output.join(format!("{}.{extension}", names[0]));
@@ -115,6 +124,8 @@ fn check(name: &str) -> Result<(), CliError> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
 
     #[test]
@@ -126,6 +137,7 @@ mod tests {
             ca: folder.path().join("ca.crt"),
             ca_key: folder.path().join("ca.key"),
             key: KeyType::P256,
+            kind: Certificate::Good,
             output: folder.path().to_owned(),
         };
         command(&args("a.example")).expect("it is issued");
@@ -139,5 +151,35 @@ mod tests {
         assert_eq!(again.exit(), Exit::Usage);
         let wrong = command(&args("../a")).expect_err("it is no domain");
         assert_eq!(wrong.exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn a_certificate_is_wrong_as_asked_and_one_is_always_issued() {
+        #[derive(clap::Parser)]
+        struct Only {
+            #[command(flatten)]
+            args: Args,
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let parsed = |kind: &str| {
+            let (ca, key, output) = (path("ca.crt"), path("ca.key"), path(""));
+            let words = [
+                "cert",
+                "a.example",
+                "--kind",
+                kind,
+                "--ca",
+                &ca,
+                "--ca-key",
+                &key,
+            ];
+            Only::try_parse_from(words.into_iter().chain(["--output", &output]))
+        };
+        let args = parsed("self-signed").expect("a kind").args;
+        command(&args).expect("it is issued");
+        let text = std::fs::read_to_string(path("a.example.crt")).expect("it was written");
+        assert_eq!(text.matches("BEGIN CERTIFICATE").count(), 1);
+        assert!(parsed("none").is_err());
     }
 }
