@@ -27,9 +27,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::RootCertStore;
-use simulated_partners::persona::{Certificate, Key};
+use simulated_partners::persona::{Certificate, Key, TlsVersion};
 use simulated_partners::probe::{self, Probe};
 use simulated_partners::tls::Details;
+use strum::VariantArray as _;
 
 use crate::lab::Lab;
 use crate::oracle::Profile;
@@ -188,6 +189,8 @@ fn look(
         from: from.clone(),
         identity: lab.authority.issue(&[from], Certificate::Good, Key::P256),
         direct_tls,
+        tls_versions: TlsVersion::VARIANTS.to_vec(),
+        declares_dialback: true,
         patience,
     }
 }

@@ -416,9 +416,9 @@ async fn a_partner_that_listens_nowhere_else_is_found_without_dns() {
         roots: lab.authority.roots(),
         ..subject(9)
     };
-    let domain = &subject.partners[0];
-    let wait = Duration::from_millis(500);
-    let trial = trial_connection::open(&subject, &lab, "modern", domain, wait).await;
+    let [domain, ..] = &subject.partners;
+    let brief = Duration::from_millis(500);
+    let trial = trials::open(&subject, &lab, trials::GOOD, domain, brief).await;
     let trial = trial.expect("a free port");
     assert!(trial.gave_reason() && trial.queries.is_empty());
     assert!(!trial.dialled_back(), "{listen}");

@@ -7,8 +7,10 @@ use std::time::Duration;
 use simulated_partners::board::{Begins, Board};
 use simulated_partners::dns::Query;
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
-use simulated_partners::event::{ConnectionKind, Event, EventKind, Method, Party, TlsSignal};
-use simulated_partners::persona::{self, TlsVersion};
+use simulated_partners::event::{
+    ConnectionId, ConnectionKind, Event, EventKind, Method, Party, TlsSignal,
+};
+use simulated_partners::persona::{Persona, Tls};
 use simulated_partners::stanza;
 use simulated_partners::tls::Details;
 use simulated_partners::tls::TlsOptions;
@@ -41,6 +43,44 @@ pub(super) struct TrialConnection {
     pub(super) answer: Option<(Element, i64)>,
 }
 
+/// What a partner does at the target.
+#[derive(Clone, Copy)]
+pub(super) struct Trial<'a> {
+    /// Its domain.
+    pub(super) domain: &'a str,
+    /// How it behaves where it dials.
+    pub(super) dials: &'a Persona,
+    /// How it behaves where it is dialled.
+    pub(super) listens: &'a Persona,
+    pub(super) until: Until,
+}
+
+impl<'a> Trial<'a> {
+    /// Of a partner that is the same in both directions.
+    pub(super) fn of(domain: &'a str, persona: &'a Persona, until: Until) -> Self {
+        Self {
+            domain,
+            dials: persona,
+            listens: persona,
+            until,
+        }
+    }
+}
+
+/// How long a trial goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Until {
+    /// Until its question is answered, or it is refused.
+    Answered,
+    /// The same, or until the target has tried to come back and gone.
+    Dialled,
+    /// Until the partner is let in or refused.
+    LetIn,
+}
+
+/// What is added to the numbers of connections of the partner that only dials.
+const APART: u16 = 1 << 15;
+
 /// Lets a partner dial the target and query the time. To answer, the target has to dial
 /// back.
 ///
@@ -49,21 +89,83 @@ pub(super) struct TrialConnection {
 pub(super) async fn open(
     subject: &Subject,
     lab: &Lab,
-    persona: &'static str,
-    domain: &str,
+    trial: Trial<'_>,
     patience: Duration,
 ) -> Result<TrialConnection, TrialError> {
-    let mut persona = persona::find(persona).ok_or(TrialError::Persona(persona))?;
-    // A target that supports only an older version is not a reason for a finding here.
-    persona.offer.tls_versions = vec![TlsVersion::V12, TlsVersion::V13];
-    let offer = &persona.offer;
-    let trusted = offer.certificate == persona::Certificate::Good;
+    let domain = trial.domain;
+    let mut partner = start(subject, lab, domain, domain, trial.listens, patience).await?;
+    let mut dialler = match trial.dials == trial.listens {
+        true => None,
+        false => {
+            let place = format!("dialler/{domain}");
+            Some(start(subject, lab, domain, &place, trial.dials, patience).await?)
+        }
+    };
+    let records = lab.dns.records();
+    match trial.listens.offer.tls {
+        Tls::Direct => lab.publish_direct(domain, partner.address())?,
+        Tls::None | Tls::Offered | Tls::Required => lab.publish(domain, partner.address())?,
+    }
+    let mut seen = TrialConnection {
+        domain: domain.to_owned(),
+        address: partner.address(),
+        events: Vec::new(),
+        queries: Vec::new(),
+        answer: None,
+    };
+    let question = question(domain, &subject.domain);
+    dialler.as_ref().unwrap_or(&partner).dial(question);
+    let deadline = Instant::now() + patience;
+    while !seen.enough(trial.until) {
+        tokio::select! {
+            event = partner.next_event() => match event {
+                Some(event) => seen.take(event),
+                None => break,
+            },
+            event = next(&mut dialler) => match event {
+                Some(event) => seen.take(apart(event)),
+                None => break,
+            },
+            () = sleep_until(deadline) => break,
+        }
+    }
+    let mut rest = partner.stop().await;
+    if let Some(dialler) = dialler {
+        rest.extend(dialler.stop().await.into_iter().map(apart));
+    }
+    for event in rest {
+        // Events caused by stopping belong to the partner.
+        if !matches!(
+            event.kind,
+            EventKind::Closed {
+                by: Party::Partner,
+                ..
+            }
+        ) {
+            seen.take(event);
+        }
+    }
+    seen.queries = records.queries_below(domain);
+    records.remove(domain);
+    Ok(seen)
+}
+
+/// Starts a partner in a place of its own.
+async fn start(
+    subject: &Subject,
+    lab: &Lab,
+    domain: &str,
+    place: &str,
+    persona: &Persona,
+    patience: Duration,
+) -> Result<Partner, TrialError> {
     let cannot_listen = |source| TrialError::Listen {
         address: subject.listen,
         source,
     };
-    let place = lab.place(domain, subject.listen).map_err(cannot_listen)?;
-    let mut partner = Partner::start(PartnerSetup {
+    let place = lab.place(place, subject.listen).map_err(cannot_listen)?;
+    let offer = &persona.offer;
+    Partner::start(PartnerSetup {
         domain: domain.to_owned(),
         identity: lab.authority.issue(&[domain], offer.certificate, offer.key),
         persona: Arc::new(persona.clone()),
@@ -86,42 +188,23 @@ pub(super) async fn open(
         capture: None,
     })
     .await
-    .map_err(cannot_listen)?;
-    let records = lab.dns.records();
-    lab.publish(domain, partner.address())?;
-    let mut trial = TrialConnection {
-        domain: domain.to_owned(),
-        address: partner.address(),
-        events: Vec::new(),
-        queries: Vec::new(),
-        answer: None,
-    };
-    partner.dial(question(domain, &subject.domain));
-    let deadline = Instant::now() + patience;
-    while !trial.enough(trusted) {
-        tokio::select! {
-            event = partner.next_event() => match event {
-                Some(event) => trial.take(event),
-                None => break,
-            },
-            () = sleep_until(deadline) => break,
-        }
+    .map_err(cannot_listen)
+}
+
+/// The next event of a partner, if there is one.
+async fn next(partner: &mut Option<Partner>) -> Option<Event> {
+    match partner {
+        Some(partner) => partner.next_event().await,
+        None => std::future::pending().await,
     }
-    for event in partner.stop().await {
-        // Events caused by stopping belong to the partner.
-        if !matches!(
-            event.kind,
-            EventKind::Closed {
-                by: Party::Partner,
-                ..
-            }
-        ) {
-            trial.take(event);
-        }
+}
+
+/// An event of the partner that only dials.
+fn apart(event: Event) -> Event {
+    Event {
+        connection: ConnectionId(event.connection.0.saturating_add(APART)),
+        ..event
     }
-    trial.queries = records.queries_below(domain);
-    records.remove(domain);
-    Ok(trial)
 }
 
 fn question(from: &str, to: &str) -> Element {
@@ -140,18 +223,35 @@ impl TrialConnection {
         self.events.push(event);
     }
 
-    /// The trusted partner waits for its answer, unless it was refused; for the other one, only the
-    /// way in matters.
-    fn enough(&self, trusted: bool) -> bool {
+    fn enough(&self, until: Until) -> bool {
         let refused = self.method().is_none() && self.over(ConnectionKind::Inbound);
-        if trusted {
-            self.answer.is_some() || (refused && self.none_is_open(ConnectionKind::Outbound))
-        } else {
-            refused || self.method().is_some()
+        let idle = || self.none_is_open(ConnectionKind::Outbound);
+        match until {
+            Until::LetIn => refused || self.method().is_some(),
+            Until::Answered => self.answer.is_some() || (refused && idle()),
+            Until::Dialled => self.answer.is_some() || ((refused || self.came_since()) && idle()),
         }
     }
 
-    fn connections(&self, kind: ConnectionKind) -> impl Iterator<Item = &Event> {
+    /// Whether the target has dialled since it has let the partner in.
+    fn came_since(&self) -> bool {
+        let inbound = self.connections(ConnectionKind::Inbound);
+        let mut let_in = inbound.filter(|event| matches!(event.kind, EventKind::Established(_)));
+        let since = let_in.next().map(|event| event.at);
+        let mut outbound = self.connections(ConnectionKind::Outbound);
+        since.is_some_and(|since| {
+            outbound.any(|event| {
+                event.at >= since
+                    && matches!(
+                        event.kind,
+                        EventKind::Opened(_) | EventKind::ConnectFailed(..)
+                    )
+            })
+        })
+    }
+
+    /// The events on connections of a kind.
+    pub(super) fn connections(&self, kind: ConnectionKind) -> impl Iterator<Item = &Event> {
         let events = &self.events;
         events.iter().filter(move |event| {
             events.iter().any(|other| {

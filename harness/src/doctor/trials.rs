@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use simulated_partners::persona::{self, Certificate, TlsVersion};
+use strum::VariantArray as _;
+
 use super::Subject;
 use super::error::TrialError;
-use super::trial_connection::{self, TrialConnection};
+use super::trial_connection::{self, Trial, TrialConnection, Until};
 use crate::lab::Lab;
 
 /// All methods and a good certificate.
@@ -34,7 +37,7 @@ pub(super) async fn meet(
     patience: Duration,
 ) -> Result<Trials, TrialError> {
     let [good, unknown, bare] = &subject.partners;
-    let open = |persona, domain| trial_connection::open(subject, lab, persona, domain, patience);
+    let open = |persona, domain| open(subject, lab, persona, domain, patience);
     // If no policy is known, nobody knows whether this one may come in.
     let open_bare = async {
         match subject.row {
@@ -59,4 +62,22 @@ pub(super) async fn meet(
         unknown,
         bare,
     })
+}
+
+/// Lets one of them come, with all versions of TLS: that a target has only an older one is no reason for a finding here.
+pub(super) async fn open(
+    subject: &Subject,
+    lab: &Lab,
+    persona: &'static str,
+    domain: &str,
+    patience: Duration,
+) -> Result<TrialConnection, TrialError> {
+    let mut persona = persona::find(persona).ok_or(TrialError::Persona(persona))?;
+    persona.offer.tls_versions = TlsVersion::VARIANTS.to_vec();
+    let until = match persona.offer.certificate {
+        Certificate::Good => Until::Answered,
+        _ => Until::LetIn,
+    };
+    let trial = Trial::of(domain, &persona, until);
+    trial_connection::open(subject, lab, trial, patience).await
 }

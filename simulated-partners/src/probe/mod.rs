@@ -43,6 +43,10 @@ pub struct Probe {
     pub identity: Option<Arc<Identity>>,
     /// Whether to use direct TLS (XEP-0368) instead of a plaintext stream.
     pub direct_tls: bool,
+    /// The versions of TLS to use.
+    pub tls_versions: Vec<TlsVersion>,
+    /// Whether headers declare the namespace of dialback (XEP-0220 §2.4.1).
+    pub declares_dialback: bool,
     /// The time limit for the whole probe.
     pub patience: Duration,
 }
@@ -159,7 +163,7 @@ async fn secure(
         identity: what.identity.clone(),
         asked: AtomicBool::new(false),
     });
-    let config = config(&asked)?;
+    let config = config(&asked, &what.tls_versions)?;
     let began = Instant::now();
     let connect = TlsConnector::from(Arc::new(config)).connect(name, tcp);
     let stream = timeout_at(deadline, connect.into_fallible())
@@ -192,9 +196,8 @@ async fn secure(
     Ok((stream, secured))
 }
 
-fn config(asked: &Arc<Asked>) -> Result<ClientConfig, Broken> {
-    let versions = [TlsVersion::V12, TlsVersion::V13];
-    let config = tls::client_config(asked.identity.as_ref(), &versions).map_err(|error| {
+fn config(asked: &Arc<Asked>, versions: &[TlsVersion]) -> Result<ClientConfig, Broken> {
+    let config = tls::client_config(asked.identity.as_ref(), versions).map_err(|error| {
         Broken::Handshake(Party::Partner, TlsSignal::Garbage(error.to_string()))
     })?;
     let mut config = Arc::unwrap_or_clone(config);

@@ -88,9 +88,12 @@ pub(super) async fn open<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let header = Element::prefixed("stream", NS_STREAM, "stream")
-        .declare(None, NS_SERVER)
-        .declare(Some("db"), NS_DIALBACK)
+    let header = Element::prefixed("stream", NS_STREAM, "stream").declare(None, NS_SERVER);
+    let header = match what.declares_dialback {
+        true => header.declare(Some("db"), NS_DIALBACK),
+        false => header,
+    };
+    let header = header
         .attr("from", &what.from)
         .attr("to", &what.domain)
         .attr("version", "1.0");

@@ -16,7 +16,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use simulated_partners::inner::component as component_link;
+use simulated_partners::persona::TlsVersion;
 use simulated_partners::probe::{self, Probe};
+use strum::VariantArray as _;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
@@ -288,6 +290,8 @@ impl BuiltIn {
             from: "warm-up.s2spec.example".to_owned(),
             identity: None,
             direct_tls: false,
+            tls_versions: TlsVersion::VARIANTS.to_vec(),
+            declares_dialback: true,
             patience: Duration::from_secs(description.start.seconds),
         })
         .await;
