@@ -238,7 +238,9 @@ fn folder(page: &Page) -> PathBuf {
 fn harmless(arguments: &[String]) -> Option<Vec<String>> {
     match arguments.first()?.as_str() {
         "run" => Some(listing(&arguments[1..])),
-        "check" | "dump" | "explain" | "init" | "list" | "personas" => Some(arguments.to_vec()),
+        "check" | "dump" | "explain" | "export" | "init" | "list" | "personas" => {
+            Some(arguments.to_vec())
+        }
         // It would write the table into the page.
         "coverage" if !arguments.contains(&"--update".to_owned()) => Some(arguments.to_vec()),
         _ => None,

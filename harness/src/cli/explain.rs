@@ -284,7 +284,7 @@ fn meaning(end: &End) -> &'static str {
 }
 
 /// How the partner differs from a correct server.
-fn deviations(facts: &Deviations) -> Vec<&'static str> {
+pub(super) fn deviations(facts: &Deviations) -> Vec<&'static str> {
     let mut found = Vec::new();
     found.extend(match facts.stream {
         StreamFact::Normal => None,

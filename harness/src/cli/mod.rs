@@ -15,6 +15,7 @@ mod dump;
 mod error;
 mod expecting;
 mod explain;
+mod export;
 mod following;
 mod gateway;
 mod init;
@@ -118,6 +119,8 @@ enum Command {
     Init(init::Args),
     /// Say from the rules alone whether two sides will federate, and what would help
     Predict(predict::Args),
+    /// Print the configuration that makes a real server one side of a case
+    Export(export::Args),
     /// Issue a certificate for your server from the lab's authority
     Cert(cert::Args),
     /// Print a built-in scenario or persona, to start your own from
@@ -217,6 +220,7 @@ fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Personas(args)) => personas::command(&args),
         Some(Command::Init(args)) => init::command(&args),
         Some(Command::Predict(args)) => predict::command(&args),
+        Some(Command::Export(args)) => export::command(&args),
         Some(Command::Cert(args)) => cert::command(&args),
         Some(Command::Dump(args)) => dump::command(&args),
         Some(Command::Completions(args)) => shell::completions(&args),

@@ -242,7 +242,11 @@ fn find(name: &str) -> Result<Persona, CliError> {
     })
 }
 
-fn domain(name: &str) -> Result<&str, CliError> {
+/// A domain in A-labels.
+///
+/// # Errors
+/// When it is none, with what one looks like.
+pub(super) fn domain(name: &str) -> Result<&str, CliError> {
     let label = |l: &str| {
         (1..=63).contains(&l.len())
             && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')

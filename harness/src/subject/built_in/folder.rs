@@ -10,8 +10,9 @@ use simulated_partners::document::{Document, FileError, Source};
 use simulated_partners::persona::{Certificate, Key};
 use simulated_partners::pki::Authority;
 
+use super::wanted::{Export, Wanted, When, without_asides};
 use crate::case::Need;
-use crate::policy::{Level, Policy, PolicyNumber};
+use crate::policy::{Policy, PolicyNumber};
 use crate::subject::remote::{CertificateNames, PartnerHosts};
 use crate::subject::template::fill;
 
@@ -35,6 +36,8 @@ pub struct Folder {
 pub struct Description {
     /// What it is, in a line.
     pub(super) about: String,
+    /// What a comment in its first template begins with.
+    pub(super) comment: String,
     /// What has to be there: names to be looked for in PATH, or whole paths.
     pub(super) programs: Vec<String>,
     /// What to do where one is missing.
@@ -93,39 +96,6 @@ pub(super) struct Start {
     by_hand: String,
 }
 
-/// What holds for some policies.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct When {
-    /// One of these; any if nothing is said.
-    tls: Option<Vec<Level>>,
-    /// One of these; any if nothing is said.
-    sasl: Option<Vec<Level>>,
-    /// Any if nothing is said.
-    dialback: Option<bool>,
-    /// For cases alone that need it.
-    needs: Option<Need>,
-    /// The server cannot be set so, for this reason.
-    refused: Option<String>,
-    /// What stands in the templates then.
-    #[serde(default)]
-    values: BTreeMap<String, String>,
-}
-
-impl When {
-    fn fits(&self, policy: Policy, needs: &[Need]) -> bool {
-        let among = |levels: &Option<Vec<Level>>, level| {
-            levels.as_ref().is_none_or(|levels| levels.contains(&level))
-        };
-        among(&self.tls, policy.tls)
-            && among(&self.sasl, policy.sasl)
-            && self
-                .dialback
-                .is_none_or(|dialback| dialback == policy.dialback)
-            && self.needs.is_none_or(|need| needs.contains(&need))
-    }
-}
-
 /// Where a server is set up.
 #[derive(Clone, Debug)]
 pub struct Site {
@@ -180,10 +150,10 @@ impl Folder {
     }
 
     /// How a policy is said in its configuration, or why it cannot be.
-    fn settings(&self, policy: Policy, needs: &[Need]) -> Result<Settings<'_>, &str> {
+    fn settings(&self, wanted: &Wanted<'_>) -> Result<Settings<'_>, &str> {
         let Description { values, when, .. } = &self.description;
         let mut all = vec![values];
-        for when in when.iter().filter(|when| when.fits(policy, needs)) {
+        for when in when.iter().filter(|when| when.fits(wanted)) {
             if let Some(why) = &when.refused {
                 return Err(why);
             }
@@ -198,9 +168,9 @@ impl Folder {
 
     /// The instance for a policy and needs, which others share that are said alike.
     pub(super) fn instance(&self, row: PolicyNumber, needs: &[Need]) -> Result<String, &str> {
-        let settings = self.settings(row.policy(), needs)?;
-        let alike =
-            |row: &PolicyNumber| self.settings(row.policy(), needs).as_ref() == Ok(&settings);
+        let of = |row: PolicyNumber| self.settings(&Wanted::target(row.policy(), needs));
+        let settings = of(row)?;
+        let alike = |row: &PolicyNumber| of(*row).as_ref() == Ok(&settings);
         let first = PolicyNumber::all().find(alike).unwrap_or(row);
         let when = self.description.when.iter();
         let extra = when.filter_map(|when| when.needs.filter(|need| needs.contains(need)));
@@ -208,9 +178,9 @@ impl Folder {
     }
 
     /// Whether it takes direct TLS when it is set so: whether anything says at which port.
-    pub(super) fn takes_direct_tls(&self, policy: Policy, needs: &[Need]) -> bool {
+    pub(super) fn takes_direct_tls(&self, wanted: &Wanted<'_>) -> bool {
         let says = |text: &str| text.contains("{direct-tls-port}");
-        let settings = self.settings(policy, needs).unwrap_or_default();
+        let settings = self.settings(wanted).unwrap_or_default();
         self.templates.iter().any(|(_, text)| says(text))
             || settings.values().any(|text| says(text))
     }
@@ -227,8 +197,7 @@ impl Folder {
     pub(super) fn values(
         &self,
         site: &Site,
-        policy: Policy,
-        needs: &[Need],
+        wanted: &Wanted<'_>,
     ) -> Result<Vec<(&str, String)>, &str> {
         let Description {
             host,
@@ -247,7 +216,13 @@ impl Folder {
             ("arch", std::env::consts::ARCH.to_owned()),
             ("folder-in-quotes", in_quotes(&folder)),
             ("folder", folder),
-            ("host", host.clone()),
+            (
+                "host",
+                wanted
+                    .export
+                    .map_or(host.as_str(), |one| one.domain)
+                    .to_owned(),
+            ),
             ("component", component.clone()),
             ("secret", secret.clone()),
             (
@@ -261,7 +236,7 @@ impl Folder {
             ("component-port", site.component.to_string()),
             ("direct-tls-port", site.direct_tls.to_string()),
         ];
-        let settings = self.settings(policy, needs)?.into_iter();
+        let settings = self.settings(wanted)?.into_iter();
         let settings = settings.map(|(name, value)| (name, fill(value, &facts)));
         Ok(settings.chain(facts.clone()).collect())
     }
@@ -278,12 +253,39 @@ impl Folder {
     /// # Errors
     /// When the server cannot be set so, with the reason.
     pub fn by_hand(&self, policy: Policy, site: &Site) -> Result<Sheet, &str> {
-        let values = self.values(site, policy, &[])?;
+        self.sheet(site, &Wanted::target(policy, &[]))
+    }
+
+    /// The configuration of one side of a case, set up for real.
+    ///
+    /// # Errors
+    /// When the server cannot be set so, with the reason.
+    pub fn export(&self, policy: Policy, export: Export<'_>, site: &Site) -> Result<Sheet, &str> {
+        let wanted = Wanted {
+            policy,
+            needs: &[],
+            export: Some(export),
+        };
+        let mut sheet = self.sheet(site, &wanted)?;
+        for (_, text) in &mut sheet.files {
+            *text = without_asides(text, &self.description.comment, export);
+        }
+        sheet.files.retain(|(_, text)| !text.is_empty());
+        Ok(sheet)
+    }
+
+    fn sheet(&self, site: &Site, wanted: &Wanted<'_>) -> Result<Sheet, &str> {
+        let values = self.values(site, wanted)?;
         Ok(Sheet {
             files: self.files(&values),
             command: fill(&self.description.start.by_hand, &values),
-            takes_direct_tls: self.takes_direct_tls(policy, &[]),
+            takes_direct_tls: self.takes_direct_tls(wanted),
         })
+    }
+
+    /// What a comment in the first file of its configuration begins with.
+    pub fn comment(&self) -> &str {
+        &self.description.comment
     }
 
     /// The files that its configuration names beside those: the authority, a certificate for each of its

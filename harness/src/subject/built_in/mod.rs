@@ -4,6 +4,7 @@
 //! Nothing here knows what server it is.
 
 mod folder;
+mod wanted;
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 
 pub use folder::{Description, Folder, Sheet, Site};
+pub use wanted::Export;
 
 use super::call::Call;
 use super::inner_side::InnerSide;
@@ -34,6 +36,7 @@ use crate::case::Case;
 use crate::cause::with_causes;
 use crate::lab::Lab;
 use folder::Start;
+use wanted::Wanted;
 
 /// Names of folders, sorted, with the names and texts of their files.
 type Files = &'static [(&'static str, &'static str)];
@@ -164,13 +167,13 @@ impl BuiltIn {
             component: component.port(),
             direct_tls: direct_tls.port(),
         };
+        let wanted = Wanted::target(policy, &case.script.needs);
         let values = self
             .folder
-            .values(&site, policy, &case.script.needs)
+            .values(&site, &wanted)
             .map_err(|why| environment(format!("{}: {why}", case.row.label())))?;
         let written = self.write(lab, &folder, &values).map_err(trouble)?;
-        let needs = &case.script.needs;
-        let direct_tls = Some(direct_tls).filter(|_| self.folder.takes_direct_tls(policy, needs));
+        let direct_tls = Some(direct_tls).filter(|_| self.folder.takes_direct_tls(&wanted));
         let mut ports = vec![address, component];
         ports.extend(direct_tls);
         let launch = self.start_of(folder, &values, ports);

@@ -35,7 +35,11 @@ fn every_folder_is_read_and_every_place_in_its_templates_filled() {
             Err(error) => panic!("{error}"),
         };
         let rows: Vec<_> = PolicyNumber::all()
-            .filter_map(|row| folder.values(&site, row.policy(), &[]).ok())
+            .filter_map(|row| {
+                folder
+                    .values(&site, &Wanted::target(row.policy(), &[]))
+                    .ok()
+            })
             .collect();
         assert!(!rows.is_empty(), "{name} has no policy");
         for word in &folder.description.version.command {
@@ -149,6 +153,7 @@ fn what_cannot_be_set_for_a_need_says_why() {
     let text = r#"
         format = 1
         about = "a server"
+        comment = "--"
         programs = []
         hint = ""
         version = { command = [], after = "" }
@@ -183,7 +188,7 @@ fn a_case_that_needs_more_has_an_instance_of_its_own() {
     assert_eq!(apart.as_deref(), Ok("row07-Bidi"));
     let site = site();
     let values = prosody
-        .values(&site, row.policy(), &[Need::Bidi])
+        .values(&site, &Wanted::target(row.policy(), &[Need::Bidi]))
         .expect("it has row 7");
     let (_, text) = prosody.files(&values).remove(0);
     for part in [

@@ -1,0 +1,184 @@
+//! What `s2spec export` prints for Prosody and ejabberd, started: as the target of a run, and as a partner of the
+//! embedded proxy.
+
+mod cells;
+mod real;
+
+use std::collections::BTreeSet;
+
+use s2spec::case::Direction;
+use s2spec::expectation::End;
+use s2spec::oracle::classes::methods;
+use s2spec::oracle::{Profile, Situation, expectation};
+use s2spec::policy::PolicyNumber;
+use simulated_partners::dns::Dns;
+use simulated_partners::persona::{Offer, find};
+
+use cells::{Cells, End as Seen};
+use real::{Real, installed, s2spec};
+
+const SERVERS: [&str; 2] = ["prosody", "ejabberd"];
+/// Policies of the embedded proxy, one for each set of methods.
+const ROWS: [u8; 5] = [2, 7, 9, 13, 17];
+
+fn row(number: u8) -> PolicyNumber {
+    PolicyNumber::new(number).expect("1 to 18")
+}
+
+/// Cases that differ in what is exported, one for each text.
+fn distinct(
+    server: &str,
+    side: &str,
+    case: impl Fn(PolicyNumber) -> String,
+) -> Vec<(PolicyNumber, String)> {
+    let mut texts = BTreeSet::new();
+    let mut cases = Vec::new();
+    for row in PolicyNumber::all() {
+        let case = case(row);
+        let (exported, text) = s2spec(&["export", &case, "--as", server, "--side", side]);
+        if !exported {
+            continue;
+        }
+        let comment = if server == "prosody" { "--" } else { "#" };
+        let settings = text.lines().filter(|line| !line.starts_with(comment));
+        let settings: Vec<&str> = settings.filter(|line| !line.contains(".example")).collect();
+        if texts.insert(settings.join("\n")) {
+            cases.push((row, case));
+        }
+    }
+    cases
+}
+
+/// Each policy that a server has settings for, as the target of cases with partners of all policies.
+#[test]
+fn an_exported_target_ends_as_its_cases_say() {
+    for server in SERVERS.into_iter().filter(|server| installed(server)) {
+        for (row, case) in distinct(server, "target", |row| {
+            format!("policies/{row}/row09/inbound")
+        }) {
+            let target = Real::export(server, &case, "target", real::free_address());
+            if !row.policy().valid() {
+                // It starts, and no partner gets in: there is nothing to run.
+                continue;
+            }
+            let file = target.target_file(row);
+            let cases = format!("policies/{row}");
+            let baseline = format!("{}/baselines/{server}.toml", env!("CARGO_MANIFEST_DIR"));
+            let (fine, told) = s2spec(&[
+                "run",
+                "--target",
+                &file,
+                "--no-out",
+                "--baseline",
+                &baseline,
+                &cases,
+            ]);
+            assert!(fine, "{server}, {case}:\n{told}");
+        }
+    }
+}
+
+/// Each policy that a server has settings for, as a partner of the embedded proxy in several policies.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exported_partner_meets_the_proxy_as_its_cases_say() {
+    for server in SERVERS.into_iter().filter(|server| installed(server)) {
+        for (row, case) in distinct(server, "partner", |row| {
+            format!("policies/row09/{row}/inbound")
+        }) {
+            let offer = row.policy().as_offer();
+            meets_the_proxy(server, &case, &offer).await;
+        }
+    }
+}
+
+/// What makes personas differ besides their policy: certificates, versions of TLS, direct TLS.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exported_persona_meets_the_proxy_as_its_cases_say() {
+    for server in SERVERS.into_iter().filter(|server| installed(server)) {
+        for name in [
+            "google-talk",
+            "cert-expired",
+            "cert-self-signed",
+            "cert-wrong-name",
+            "cert-missing-intermediate",
+            "cert-no-client-auth",
+            "tls12-only",
+            "tls13-only",
+            "direct-tls-only",
+        ] {
+            let offer = find(name).expect("a persona").offer;
+            let case = format!("personas/row09/{name}/inbound");
+            meets_the_proxy(server, &case, &offer).await;
+        }
+    }
+}
+
+async fn meets_the_proxy(server: &'static str, case: &str, offer: &Offer) {
+    let dns = Dns::start().expect("a free port");
+    let partner = Real::export(server, case, "partner", dns.address());
+    let mut wrong = Vec::new();
+    for number in ROWS {
+        let cells = Cells::of_server(&partner, &dns, row(number), offer).await;
+        for (direction, seen) in [
+            (Direction::Outbound, &cells.outbound),
+            (Direction::Inbound, &cells.inbound),
+        ] {
+            let expected = expectation(&Situation {
+                policy: row(number).policy(),
+                profile: Profile::default(),
+                direction,
+                partner: offer,
+                facts: &Default::default(),
+            });
+            let comes = direction == Direction::Outbound || !methods(offer).is_empty();
+            let fits = !comes
+                || expected.allowed.iter().any(|allowed| match allowed.end {
+                    End::Established(method) => *seen == Seen::Established(method.to_string()),
+                    End::Refused(_) => *seen == Seen::Refused,
+                });
+            if !fits {
+                wrong.push(format!(
+                    "row {number}, {direction}: {seen:?}, not {:?}\n{}",
+                    expected.allowed, cells.log
+                ));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{server}, {case}:\n{}\n{}",
+        wrong.join("\n"),
+        partner.said()
+    );
+}
+
+/// The administration of the embedded proxy takes the parameters of the cmdlets.
+#[test]
+fn an_exported_partner_of_lync_is_one_of_the_proxy() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("proxy.toml");
+    let config = config.to_str().expect("a path in text");
+    for row in PolicyNumber::all().filter(|row| row.policy().valid()) {
+        let case = format!("policies/{row}/row09/inbound");
+        let (_, text) = s2spec(&["export", &case, "--as", "lync", "--domain", real::PARTNER]);
+        let mut lines = text.lines();
+        let cmdlet = lines.find_map(|line| line.strip_prefix("New-CsXmppAllowedPartner "));
+        let parameters = cmdlet.unwrap_or_else(|| panic!("{text}")).split(' ');
+        std::fs::write(config, cells::empty()).expect("it has room");
+        let words = ["proxy", "--config", config, "partner", "new"].into_iter();
+        let words: Vec<&str> = words.chain(parameters).collect();
+        let (fine, told) = s2spec(&words);
+        assert!(fine, "{words:?}: {told}");
+        let written = std::fs::read_to_string(config).expect("it is there");
+        let policy = row.policy();
+        for setting in [
+            format!("domain = \"{}\"", real::PARTNER),
+            format!("tls = \"{}\"", policy.tls),
+            format!("sasl = \"{}\"", policy.sasl),
+            format!("dialback = {}", policy.dialback),
+            "keep-alive = false".to_owned(),
+        ] {
+            assert!(written.contains(&setting), "{row}, {setting}: {written}");
+        }
+    }
+}
