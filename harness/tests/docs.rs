@@ -225,6 +225,7 @@ fn folder(page: &Page) -> PathBuf {
         (mine.join("requirements.toml"), requirements),
         (mine.join("MY-01-dialback.toml"), own),
         (mine.join("shy.toml"), SHY),
+        (folder.join("their-server.toml"), SHY),
         (folder.join("nightly.txt"), "# mine\npolicies/row07\n"),
     ] {
         fs::write(path, text).expect("the file is written");

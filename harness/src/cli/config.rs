@@ -20,7 +20,9 @@ const NAME: &str = "s2spec.toml";
 /// The variable that names another file, or none if it is empty.
 const VARIABLE: &str = "S2SPEC_PROJECT";
 /// The commands whose options the file sets.
-const COMMANDS: [&str; 6] = ["run", "list", "explain", "doctor", "coverage", "check"];
+const COMMANDS: [&str; 7] = [
+    "run", "list", "explain", "doctor", "coverage", "check", "learn",
+];
 /// Options of a single run, which a file cannot sensibly set.
 const OF_ONE_RUN: [&str; 7] = [
     "help",

@@ -134,7 +134,8 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     Ok(exit(&diagnosis))
 }
 
-async fn asked_to_end() {
+/// Returns when a signal asks the program to end.
+pub(super) async fn asked_to_end() {
     if end_wanted().await.is_err() {
         // Then signals end the process at once, which is acceptable.
         std::future::pending().await

@@ -22,6 +22,7 @@ mod init;
 mod json_file;
 mod judging;
 mod keep;
+mod learn;
 mod list;
 mod load;
 mod logging;
@@ -119,6 +120,8 @@ enum Command {
     Init(init::Args),
     /// Say from the rules alone whether two sides will federate, and what would help
     Predict(predict::Args),
+    /// Write a persona of a running server: what it offers and does
+    Learn(learn::Args),
     /// Print the configuration that makes a real server one side of a case
     Export(export::Args),
     /// Issue a certificate for your server from the lab's authority
@@ -220,6 +223,7 @@ fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Personas(args)) => personas::command(&args),
         Some(Command::Init(args)) => init::command(&args),
         Some(Command::Predict(args)) => predict::command(&args),
+        Some(Command::Learn(args)) => learn::command(&args),
         Some(Command::Export(args)) => export::command(&args),
         Some(Command::Cert(args)) => cert::command(&args),
         Some(Command::Dump(args)) => dump::command(&args),

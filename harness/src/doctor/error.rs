@@ -9,6 +9,7 @@ use hickory_resolver::proto::ProtoError;
 use simulated_partners::dns::BadName;
 
 use crate::policy::PolicyNumber;
+use crate::subject::StartError;
 
 /// What keeps the doctor from its work.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,12 @@ pub enum DoctorError {
     /// A persona is missing from the build.
     #[error("the built-in persona `{0}` is missing")]
     Persona(&'static str),
+    /// Nothing can be learned of a target that does not run.
+    #[error("the target does not start")]
+    Start(#[source] StartError),
+    /// Nothing can be learned of a target that takes no streams.
+    #[error("{0}")]
+    Absent(String),
 }
 
 /// Why no partner met the target.

@@ -9,6 +9,7 @@ mod clock;
 mod error;
 mod features;
 mod finding;
+mod learn;
 mod partner;
 mod port;
 mod preflight;
@@ -40,6 +41,7 @@ use trials::Trials;
 
 pub use error::DoctorError;
 pub use finding::{Blame, Check, CheckResult, Checked, Diagnosis, Finding, Severity};
+pub use learn::{Learned, learn};
 pub use preflight::{Extra, Preflight, WithPreflight, partner_domains, preflight, refusal};
 pub use public_dns::PublicDns;
 pub use view::{SCHEMA, render, to_json};

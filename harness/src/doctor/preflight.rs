@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use simulated_partners::persona;
+use simulated_partners::persona::{self, Persona};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -55,7 +55,7 @@ pub struct Extra {
 
 impl Extra {
     /// The error for a server that must already be running and is not.
-    async fn absent(&self, patience: Duration) -> Option<Finding> {
+    pub(super) async fn absent(&self, patience: Duration) -> Option<Finding> {
         let (_, address) = self.place.as_ref().filter(|_| self.runs_already)?;
         let connected = timeout(patience, TcpStream::connect(address)).await;
         let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
@@ -130,7 +130,7 @@ async fn diagnose(
     }
 }
 
-fn subject(
+pub(super) fn subject(
     target: &dyn Target,
     running: &Running,
     lab: &Lab,
@@ -176,7 +176,7 @@ fn only(
 }
 
 /// A policy that the target supports, with the instance's name.
-fn placed(
+pub(super) fn placed(
     target: &dyn Target,
     wanted: Option<PolicyNumber>,
 ) -> Result<(PolicyNumber, String), DoctorError> {
@@ -221,16 +221,20 @@ fn cases(row: PolicyNumber) -> Result<[Case; 3], DoctorError> {
 /// A case for the doctor.
 fn case(persona: &'static str, row: PolicyNumber) -> Result<Case, DoctorError> {
     let partner = persona::find(persona).ok_or(DoctorError::Persona(persona))?;
-    let partner = Arc::new(partner);
+    Ok(case_of(persona, row, Arc::new(partner)))
+}
+
+/// A case of this name with a partner that dials.
+pub(super) fn case_of(name: &str, row: PolicyNumber, partner: Arc<Persona>) -> Case {
     let direction = Direction::Inbound;
-    Ok(Case {
-        id: format!("doctor/{row}/{persona}/inbound"),
+    Case {
+        id: format!("doctor/{row}/{name}/inbound"),
         set: Set::Personas,
         row,
         script: Arc::new(Script::of_matrix(&partner, direction, Setting::Usual)),
         partner,
         direction,
-    })
+    }
 }
 
 /// A target that is examined after each start, before any case: a run does not begin if a

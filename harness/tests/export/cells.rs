@@ -67,6 +67,12 @@ struct Proxy {
 }
 
 impl Cells {
+    /// Whether both directions are.
+    pub(crate) fn are_established(&self) -> bool {
+        let ends = [&self.outbound, &self.inbound];
+        ends.iter().all(|end| matches!(end, End::Established(_)))
+    }
+
     /// Of a server that runs.
     pub(crate) async fn of_server(
         server: &Real,
@@ -117,6 +123,41 @@ impl Cells {
         let dials = comes.then_some(|| scout.dial(question));
         let cells = proxy.cells(server.domain, dials).await;
         scout.stop().await;
+        cells
+    }
+
+    /// Of a persona in the place of a server.
+    pub(crate) async fn of_persona(
+        persona: &Persona,
+        server: &Real,
+        dns: &Dns,
+        row: PolicyNumber,
+    ) -> Self {
+        let authority = server.authority();
+        let proxy = Proxy::start(&authority, dns, row, server).await;
+        let setup = PartnerSetup {
+            answers: true,
+            ..setup(
+                &authority,
+                server.domain,
+                persona,
+                &proxy.domain,
+                proxy.external,
+            )
+        };
+        let partner = Partner::start(setup).await.expect("a free port");
+        publish(
+            dns,
+            server.domain,
+            partner.address(),
+            persona.offer.tls,
+            false,
+        );
+        let proxy = proxy.with_gateway(&authority).await;
+        let question = ping("persona", server.domain, &proxy.domain);
+        let dials = Some(|| partner.dial(question));
+        let cells = proxy.cells(server.domain, dials).await;
+        partner.stop().await;
         cells
     }
 }

@@ -1,10 +1,10 @@
 //! What `s2spec export` prints for Prosody and ejabberd, started: as the target of a run, and as a partner of the
-//! embedded proxy.
+//! embedded proxy. And what `s2spec learn` writes of a server, as a partner in its place.
 
 mod cells;
 mod real;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use s2spec::case::Direction;
 use s2spec::expectation::End;
@@ -12,7 +12,8 @@ use s2spec::oracle::classes::methods;
 use s2spec::oracle::{Profile, Situation, expectation};
 use s2spec::policy::PolicyNumber;
 use simulated_partners::dns::Dns;
-use simulated_partners::persona::{Offer, find};
+use simulated_partners::document::Source;
+use simulated_partners::persona::{Offer, Persona, find};
 
 use cells::{Cells, End as Seen};
 use real::{Real, installed, s2spec};
@@ -150,6 +151,48 @@ async fn meets_the_proxy(server: &'static str, case: &str, offer: &Offer) {
         wrong.join("\n"),
         partner.said()
     );
+}
+
+/// The persona that is learned of a server gets from the proxy what the server gets.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_learned_server_gets_the_cells_of_the_server() {
+    for server in SERVERS.into_iter().filter(|server| installed(server)) {
+        for number in ROWS {
+            let case = format!("policies/row09/{}/inbound", row(number));
+            if !s2spec(&["export", &case, "--as", server, "--side", "partner"]).0 {
+                continue;
+            }
+            let partner = Real::export(server, &case, "partner", real::free_address());
+            let learned = learned(&partner, row(number));
+            let dns = Dns::start_at(partner.dns).expect("the lab has left it");
+            let mut of_both: BTreeMap<u8, [Cells; 2]> = BTreeMap::new();
+            let all = PolicyNumber::all().filter(|row| row.policy().valid());
+            // All of them for the one that leaves everything open.
+            for own in all.filter(|row| number == 9 || ROWS.contains(&row.number())) {
+                let real = Cells::of_server(&partner, &dns, own, &learned.offer).await;
+                let learned = Cells::of_persona(&learned, &partner, &dns, own).await;
+                of_both.insert(own.number(), [real, learned]);
+            }
+            let get_in = of_both.values().filter(|[real, _]| real.are_established());
+            assert!(get_in.count() >= 2, "{server}, {case}: {of_both:#?}");
+            for (number, [real, learned]) in of_both {
+                let ends = |cells: &Cells| [cells.outbound.clone(), cells.inbound.clone()];
+                let told = format!(
+                    "{server}, {case}, row {number}:\n{}\n{}",
+                    real.log, learned.log
+                );
+                assert_eq!(ends(&real), ends(&learned), "{told}");
+            }
+        }
+    }
+}
+
+/// Learns of a server that runs. The name server that it asks is the lab's meanwhile.
+fn learned(partner: &Real, row: PolicyNumber) -> Persona {
+    let (fine, text) = s2spec(&["learn", "--target", &partner.target_file(row)]);
+    assert!(fine, "{text}");
+    let persona = Persona::parse("learned", &Source::new("learned.toml", &text));
+    persona.unwrap_or_else(|error| panic!("{text}\n{error}"))
 }
 
 /// The administration of the embedded proxy takes the parameters of the cmdlets.
