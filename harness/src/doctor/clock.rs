@@ -78,6 +78,19 @@ pub(super) async fn skew(
     }
 }
 
+/// What the target says of a certificate that is valid since yesterday and for a year. Its words are those of
+/// OpenSSL as a rule.
+pub(super) fn told_skew(good: &TrialConnection) -> Option<Skew> {
+    if good.method() == Some(Method::SaslTls) {
+        return None;
+    }
+    let refusal = good.refusal()?.to_lowercase();
+    if refusal.contains("expired") {
+        return Some(Skew::Ahead);
+    }
+    refusal.contains("not yet valid").then_some(Skew::Behind)
+}
+
 /// Compares the clocks.
 pub(super) fn clock(
     details: Option<&Details>,
@@ -99,13 +112,13 @@ pub(super) fn clock(
         Some(Skew::Ahead) => {
             return blocking(
                 "the target's clock is more than a year ahead of this machine's: it takes a \
-                 certificate of the lab only if that is valid for ten years",
+                 certificate for expired that is valid for a year from now",
             );
         }
         Some(Skew::Behind) => {
             return blocking(
                 "the target's clock is more than a day behind this machine's: it takes a \
-                 certificate of the lab only if that has been valid for years",
+                 certificate for not valid yet that has been valid since yesterday",
             );
         }
         None => {}
@@ -203,9 +216,11 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use simulated_partners::event::ConnectionKind;
     use simulated_partners::wire::NS_SERVER;
 
     use super::*;
+    use crate::transcript::script::Script;
 
     const NOW: i64 = 1_790_000_000;
 
@@ -266,6 +281,36 @@ mod tests {
             assert!(result.findings()[0].what.contains(words), "{result:?}");
             let told = told("2026-09-21T14:13:00Z");
             assert!(!clock(None, Some(&told), Some(skew)).blocks());
+        }
+    }
+
+    #[test]
+    fn what_the_target_says_of_a_good_certificate_tells_its_clock() {
+        const STREAM: &str = "<stream:stream xmlns='jabber:server' \
+            xmlns:stream='http://etherx.jabber.org/streams'>";
+        let refused = |text: &str| {
+            let failure = format!(
+                "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/>\
+                 <text>{text}</text></failure>"
+            );
+            let events = Script::new()
+                .open(1, ConnectionKind::Inbound)
+                .target(1, STREAM)
+                .target(1, &failure);
+            TrialConnection {
+                events: events.events(),
+                answer: None,
+                ..told("soon")
+            }
+        };
+        for (text, skew) in [
+            ("certificate has expired", Some(Skew::Ahead)),
+            ("certificate is not yet valid", Some(Skew::Behind)),
+            ("unable to get local issuer certificate", None),
+        ] {
+            let trial = refused(text);
+            assert_eq!(told_skew(&trial), skew, "{text}");
+            assert_eq!(trial.refusal(), Some(format!("not-authorized ({text})")));
         }
     }
 

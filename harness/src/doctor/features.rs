@@ -37,6 +37,14 @@ const DEMAND: &str = "demand valid certificates (Prosody: s2s_secure_auth = true
 const DO_NOT_DEMAND: &str = "do not demand valid certificates (Prosody: s2s_secure_auth = false; \
                              ejabberd: with mod_s2s_dialback)";
 
+/// Conditions of stream errors to a key that say nothing of the key.
+const CLOSED: [&str; 4] = [
+    "not-authorized",
+    "policy-violation",
+    "unsupported-feature",
+    "unsupported-stanza-type",
+];
+
 /// A point in which the target is not as a policy says.
 struct Difference {
     severity: Severity,
@@ -59,9 +67,8 @@ pub(super) fn policy(
             "{row} allows no method, so there is nothing to offer"
         ));
     }
-    let found = match differences(subject, row, report, trials) {
-        None => return CheckResult::not_seen("there is no stream"),
-        Some(found) => found,
+    let Some(found) = differences(subject, row, report, trials) else {
+        return CheckResult::not_seen("there is no stream");
     };
     let other = match report.secured() {
         Some(_) => other_row(subject, row, report, trials),
@@ -267,7 +274,7 @@ fn let_in(
                 && trial.queries.is_empty() =>
         {
             (
-                format!("{who} is turned away before dialback: {refusal}"),
+                format!("{who} is turned away and may not use dialback: {refusal}"),
                 let_in,
             )
         }
@@ -285,8 +292,9 @@ fn turned_away(name: &str, refusal: &Refusal) -> bool {
     match refusal.phase {
         Phase::Tls | Phase::Method | Phase::Sasl => true,
         Phase::Stream | Phase::Starttls => name == BARE,
+        // The way is closed, whatever the key.
         Phase::Dialback => matches!(&refusal.signal, Signal::StreamError(condition)
-            if name == BARE && condition == "policy-violation"),
+            if CLOSED.contains(&condition.as_str())),
         Phase::Config | Phase::Connect | Phase::Stanza => false,
     }
 }

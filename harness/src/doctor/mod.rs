@@ -135,6 +135,7 @@ pub async fn examine(subject: &Subject, lab: &Lab, depth: Depth, patience: Durat
         diagnosis.add(Check::Inner, port::inner(address, &report));
     }
     let good = trials.map(|trials| &trials.good);
+    let skew = skew.or_else(|| clock::told_skew(good?));
     let clock = clock::clock(details.as_ref(), good, skew);
     let is_off = clock.blocks();
     if depth == Depth::Full || is_off {

@@ -90,13 +90,17 @@ fn trust(good: &TrialConnection, unknown: &TrialConnection) -> CheckResult {
         Finding::new(Severity::Blocking, Blame::Configuration, what, advice).into()
     };
     if good.method() != Some(Method::SaslTls) {
+        let refusal = good.refusal();
+        let words = refusal.unwrap_or_else(|| good.way_in().to_string());
         return blocking(
             format!(
-                "the target offers EXTERNAL to a good certificate from the lab's authority, \
-                 and then refuses it: {}",
-                good.way_in()
+                "the target offers EXTERNAL, and then refuses a good certificate from the lab's \
+                 authority: {words}"
             ),
-            "its log should say what it dislikes in the certificate or the domain",
+            &format!(
+                "{}; else its log should say what it dislikes in the certificate or the domain",
+                trust_advice()
+            ),
         );
     }
     if unknown.method() == Some(Method::SaslTls) {

@@ -139,17 +139,21 @@ fn company(subject: &Subject, trials: &Trials) -> Option<Finding> {
     None
 }
 
-/// How the target refused a partner before it knew more than its domain.
+/// How the target refused a partner for its domain or its company alone: before it knew more, or before it
+/// looked whether a key is good.
 fn at_once(trial: &TrialConnection) -> Option<Refusal> {
-    match trial.way_in() {
-        Outcome::Refused(refusal)
-            if refusal.closer == Closer::Target
-                && matches!(refusal.phase, Phase::Connect | Phase::Stream) =>
-        {
-            Some(refusal)
+    let Outcome::Refused(refusal) = trial.way_in() else {
+        return None;
+    };
+    let is_early = match (refusal.phase, &refusal.signal) {
+        (Phase::Connect | Phase::Stream, _) => true,
+        (Phase::Dialback, Signal::DialbackError(condition)) => {
+            trial.queries.is_empty()
+                && ["forbidden", "not-allowed", "policy-violation"].contains(&condition.as_str())
         }
-        _ => None,
-    }
+        _ => false,
+    };
+    (is_early && refusal.closer == Closer::Target).then_some(refusal)
 }
 
 fn direct_tls(subject: &Subject) -> Finding {

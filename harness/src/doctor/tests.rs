@@ -484,31 +484,3 @@ async fn the_first_line_is_the_first_cause_and_nothing_of_a_target_reaches_the_t
     assert_eq!(json["checks"][0]["result"], "fine");
     task.abort();
 }
-
-#[tokio::test]
-async fn a_server_that_keeps_silent_partners_is_told_what_to_shorten() {
-    let listener = TcpListener::bind("127.45.3.2:0").await.expect("a port");
-    let address = listener.local_addr().expect("it is bound");
-    let silent = Subject {
-        address,
-        patience: None,
-        ..subject(7)
-    };
-    let result = silence::silence(&silent, true).await;
-    let Some(CheckResult::Found { findings }) = result else {
-        panic!("{result:?}");
-    };
-    assert_eq!(findings[0].severity, Severity::Warning);
-    let advice = &findings[0].advice;
-    assert!(
-        advice.contains("s2s_timeout") && advice.contains("cases that wait"),
-        "{advice}"
-    );
-    drop(listener);
-    // A connection that is refused tells nothing of silence.
-    let result = silence::silence(&silent, true).await;
-    assert!(
-        matches!(result, Some(CheckResult::NotSeen { .. })),
-        "{result:?}"
-    );
-}

@@ -14,7 +14,7 @@ use simulated_partners::persona::{Persona, Tls};
 use simulated_partners::stanza;
 use simulated_partners::tls::Details;
 use simulated_partners::tls::TlsOptions;
-use simulated_partners::wire::{Element, Kind, Unit};
+use simulated_partners::wire::{Element, Kind, NS_SASL, NS_STREAMS, Unit};
 use tokio::time::{Instant, sleep_until};
 
 use super::Subject;
@@ -315,6 +315,23 @@ impl TrialConnection {
     /// Whether the target connected to the partner's port.
     pub(super) fn dialled_back(&self) -> bool {
         self.connections(ConnectionKind::Outbound).next().is_some()
+    }
+
+    /// The first refusal on the way in, in the target's words.
+    pub(super) fn refusal(&self) -> Option<String> {
+        self.connections(ConnectionKind::Inbound).find_map(|event| {
+            let element = from_target(event)?;
+            let refusals = [
+                (Unit::SaslFailure, NS_SASL),
+                (Unit::StreamError, NS_STREAMS),
+            ];
+            let (unit, namespace) = refusals.into_iter().find(|(unit, _)| unit.is(element))?;
+            let condition = unit.condition(element).unwrap_or("no reason");
+            Some(match element.find(namespace, "text") {
+                Some(text) => format!("{condition} ({})", text.content()),
+                None => condition.to_owned(),
+            })
+        })
     }
 
     /// How the way in ended.

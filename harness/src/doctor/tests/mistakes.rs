@@ -74,7 +74,7 @@ async fn a_target_that_wants_good_certificates_where_dialback_is_enough_is_told_
     let diagnosis = in_full(&subject, &running, &lab, PATIENCE).await;
     let found = about_the_policy(&diagnosis);
     assert!(
-        found[0].what.contains("is turned away before dialback"),
+        found[0].what.contains("may not use dialback"),
         "{}",
         found[0].what
     );
@@ -237,4 +237,32 @@ async fn partners_with_one_domain_come_one_after_the_other() {
     assert_eq!(diagnosis.partners.len(), 1);
     drop(running);
     stop().await.expect("a proxy stops");
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_silent_partners_is_told_what_to_shorten() {
+    let listener = TcpListener::bind("127.45.3.2:0").await.expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    let silent = Subject {
+        address,
+        patience: None,
+        ..subject(7)
+    };
+    let result = silence::silence(&silent, true).await;
+    let Some(CheckResult::Found { findings }) = result else {
+        panic!("{result:?}");
+    };
+    assert_eq!(findings[0].severity, Severity::Warning);
+    let advice = &findings[0].advice;
+    assert!(
+        advice.contains("s2s_timeout") && advice.contains("cases that wait"),
+        "{advice}"
+    );
+    drop(listener);
+    // A connection that is refused tells nothing of silence.
+    let result = silence::silence(&silent, true).await;
+    assert!(
+        matches!(result, Some(CheckResult::NotSeen { .. })),
+        "{result:?}"
+    );
 }
