@@ -211,6 +211,7 @@ fn describe(args: &Args, asking: &mut Asking) -> Result<(), CliError> {
         trigger,
         partner_hosts: PartnerHosts::default(),
         certificate_names: CertificateNames::default(),
+        stream: None,
         head: String::new(),
     };
     let text = target_file(&facts);
@@ -327,6 +328,7 @@ fn set_up(args: &Args, like: &'static Folder) -> Result<(), CliError> {
         },
         partner_hosts: server.partner_hosts,
         certificate_names: server.certificate_names,
+        stream: server.patience,
         head: format!("# Start the server first:\n#   {}\n", sheet.command),
     };
     let text = target_file(&facts);

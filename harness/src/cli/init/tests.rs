@@ -1,4 +1,5 @@
 use std::str::FromStr as _;
+use std::time::Duration;
 
 use super::*;
 use crate::subject::remote::TriggerKind;
@@ -132,6 +133,7 @@ fn what_is_to_do_next_is_said_with_its_names() {
         trigger: args.trigger.unwrap(),
         partner_hosts: PartnerHosts::default(),
         certificate_names: CertificateNames::default(),
+        stream: None,
         head: String::new(),
     };
     let text = next_steps(&facts, Path::new("my server/target.toml"));
@@ -220,6 +222,7 @@ fn a_built_in_target_comes_with_all_that_it_needs() {
         }
         let file = read(&place.join("target.toml"));
         assert_eq!(file.direct_tls, Some(([127, 0, 0, 1], 5270).into()));
+        assert_eq!(file.timeouts.stream, Some(Duration::from_secs(4)));
         let network = crate::subject::remote::Remote::new(TargetFile {
             dns: SocketAddr::from(([127, 0, 0, 1], 0)),
             ..file

@@ -29,6 +29,8 @@ pub(super) struct ServerFacts {
     pub(super) component: Component,
     pub(super) partner_hosts: PartnerHosts,
     pub(super) certificate_names: CertificateNames,
+    /// How many seconds it waits for a partner that is silent, if that is known.
+    pub(super) stream: Option<u64>,
     /// Comment lines that come first.
     pub(super) head: String,
 }
@@ -83,6 +85,13 @@ pub(super) fn target_file(facts: &ServerFacts) -> String {
         ("trigger", trigger),
         ("partner-hosts", hosts.to_owned()),
         ("certificate-names", names.to_owned()),
+        (
+            "timeouts",
+            match facts.stream {
+                Some(seconds) => format!("[timeouts]\nstream = {seconds}"),
+                None => "# [timeouts]\n# stream = 4".to_owned(),
+            },
+        ),
         ("partner-address", facts.partner_address.to_string()),
     ];
     fill(TEMPLATE, &values)

@@ -53,7 +53,7 @@ pub struct Description {
     pub(super) dialback_secret: Option<String>,
     pub(super) abilities: Vec<Need>,
     /// How many seconds at most it waits for a partner that is silent, as it is set here.
-    pub(super) patience: Option<u64>,
+    pub(crate) patience: Option<u64>,
     /// How partners have to be published.
     #[serde(default)]
     pub partner_hosts: PartnerHosts,
