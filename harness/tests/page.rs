@@ -269,6 +269,10 @@ fn a_cell_opens_its_case(browser: &Browser, url: &str) {
         "{CASE} return one.querySelectorAll('.chart li').length;"
     ));
     assert!(steps.as_u64().expect("a number") > 5, "{steps}");
+    let lanes = browser.run(&format!(
+        "{CASE} return one.querySelector('.chart .ends').textContent;"
+    ));
+    assert_eq!(lanes, "inner sidetargetDNSpartner", "{link}");
 }
 
 fn it_fits(browser: &Browser) {

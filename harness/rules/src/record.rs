@@ -39,12 +39,36 @@ pub struct CaseResult {
     pub further: BTreeMap<String, Vec<Event>>,
     /// What the target asked of DNS, in order, where a scenario expects a query.
     pub queries: Vec<String>,
+    /// What happened beside the connections of partners. Empty for a pass, as [`Self::events`].
+    pub beside: Beside,
     /// The negotiation in one line: who sent what, in order.
     pub wire: String,
     /// Whether it was established without an answer, because the way back need not be open.
     pub one_way: bool,
     /// What was there when it ran; only where it was to be kept.
     pub scene: Option<Box<Scene>>,
+}
+
+/// What happened in a case beside the connections of partners. Times count from its start.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// When each partner was started, by its name: the time from which its events count.
+    pub starts: BTreeMap<String, Duration>,
+    /// Stanzas at the inner side, in order.
+    pub inner: Vec<Passage>,
+    /// What the target asked of DNS, in order.
+    pub asked: Vec<(Duration, String)>,
+}
+
+/// A stanza at the inner side of the target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// When.
+    pub at: Duration,
+    /// Whether it came out of the target, and was not sent into it.
+    pub came_out: bool,
+    /// The stanza.
+    pub text: String,
 }
 
 /// What was there when a case ran: what a reader needs who was not.
@@ -141,6 +165,7 @@ impl CaseResult {
             events: Vec::new(),
             further: BTreeMap::new(),
             queries: Vec::new(),
+            beside: Beside::default(),
             wire: String::new(),
             one_way: false,
             scene: None,
@@ -152,6 +177,7 @@ impl CaseResult {
         self.events = Vec::new();
         self.further = BTreeMap::new();
         self.queries = Vec::new();
+        self.beside = Beside::default();
         self.scene = None;
     }
 

@@ -18,7 +18,7 @@ use crate::policy::Policy;
 use crate::record::BaselineMatch;
 use crate::record::{Record, Repeated, Timings};
 use crate::requirement::Level;
-use crate::transcript::{Step, steps};
+use crate::transcript::{Step, printable, steps};
 use crate::verdict::Verdict;
 
 /// The version of the format. It increases when a field changes its meaning or is removed.
@@ -60,7 +60,7 @@ struct Document<'a> {
 #[derive(Serialize)]
 struct Times<'a> {
     elapsed_us: u64,
-    cases: BTreeMap<&'a str, TimingsReport>,
+    cases: BTreeMap<&'a str, TimingsReport<'a>>,
 }
 
 #[derive(Serialize)]
@@ -90,6 +90,14 @@ struct TranscriptReport<'a> {
     /// The partner's name in the scenario.
     partner: &'a str,
     steps: Vec<Step>,
+}
+
+/// A stanza at the inner side of the target.
+#[derive(Serialize)]
+struct PassageReport {
+    /// `target` where it came out, `inner` where it was sent in.
+    by: &'static str,
+    text: String,
 }
 
 #[derive(Serialize)]
@@ -146,6 +154,9 @@ struct CaseReport<'a> {
     /// What the target asked of DNS.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     queries: &'a [String],
+    /// Stanzas at the inner side of the target; where there is a transcript, and a link to that side.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    inner: Vec<PassageReport>,
     /// Where its bundle is, from the folder of the report.
     #[serde(skip_serializing_if = "Option::is_none")]
     bundle: Option<String>,
@@ -179,13 +190,28 @@ struct Partner<'a> {
 }
 
 #[derive(Serialize)]
-struct TimingsReport {
+struct TimingsReport<'a> {
     connect: Option<u64>,
     tls: Option<u64>,
     auth: Option<u64>,
     probe: Option<u64>,
     delayed: bool,
     total: u64,
+    /// When each step of the transcripts happened, by the partner's name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    steps: BTreeMap<&'a str, Vec<u64>>,
+    /// When each stanza passed the inner side.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    inner: Vec<u64>,
+    /// What was asked of DNS, and when. Servers ask side by side, and again as they like.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dns: Vec<QuestionReport<'a>>,
+}
+
+#[derive(Serialize)]
+struct QuestionReport<'a> {
+    at: u64,
+    text: &'a str,
 }
 
 /// The whole report as one indented JSON document with a trailing newline.
@@ -226,12 +252,7 @@ pub fn to_json(report: &Report) -> Result<String, serde_json::Error> {
         times: Times {
             elapsed_us: micros(report.elapsed),
             cases: (report.records.values())
-                .map(|record| {
-                    (
-                        record.result.case.id.as_str(),
-                        timings(&record.result.timings),
-                    )
-                })
+                .map(|record| (record.result.case.id.as_str(), timings(record)))
                 .collect(),
         },
     };
@@ -312,7 +333,17 @@ fn case(record: &Record, has_bundle: bool) -> CaseReport<'_> {
         one_way: record.result.one_way,
         transcript: transcript(record),
         queries: &record.result.queries,
+        inner: inner(record),
     }
+}
+
+fn inner(record: &Record) -> Vec<PassageReport> {
+    let passages = record.result.beside.inner.iter();
+    let passages = passages.map(|one| PassageReport {
+        by: if one.came_out { "target" } else { "inner" },
+        text: printable(&one.text),
+    });
+    passages.collect()
 }
 
 /// The main partner first.
@@ -343,13 +374,37 @@ fn requirement<'a>(shown: &'a Shown<'a>) -> RequirementReport<'a> {
     }
 }
 
-fn timings(timings: &Timings) -> TimingsReport {
+fn timings(record: &Record) -> TimingsReport<'_> {
+    let Timings {
+        connect,
+        tls,
+        auth,
+        probe,
+        delayed,
+        total,
+    } = record.result.timings;
+    let beside = &record.result.beside;
+    let mut all = BTreeMap::new();
+    for one in transcript(record) {
+        if let Some(start) = beside.starts.get(one.partner) {
+            let at = one.steps.iter().map(|step| micros(*start + step.at));
+            all.insert(one.partner, at.collect());
+        }
+    }
     TimingsReport {
-        connect: timings.connect.map(micros),
-        tls: timings.tls.map(micros),
-        auth: timings.auth.map(micros),
-        probe: timings.probe.map(micros),
-        delayed: timings.delayed,
-        total: micros(timings.total),
+        connect: connect.map(micros),
+        tls: tls.map(micros),
+        auth: auth.map(micros),
+        probe: probe.map(micros),
+        delayed,
+        total: micros(total),
+        steps: all,
+        inner: beside.inner.iter().map(|one| micros(one.at)).collect(),
+        dns: (beside.asked.iter())
+            .map(|(at, text)| QuestionReport {
+                at: micros(*at),
+                text,
+            })
+            .collect(),
     }
 }

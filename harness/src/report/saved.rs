@@ -162,8 +162,20 @@ pub struct Case {
     /// What was asked of DNS.
     #[serde(default)]
     pub queries: Vec<String>,
+    /// Stanzas at the inner side of the target.
+    #[serde(default)]
+    pub inner: Vec<Passage>,
     /// Where its bundle is.
     pub bundle: Option<String>,
+}
+
+/// A stanza at the inner side of the target.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Passage {
+    /// `target` where it came out, `inner` where it was sent in.
+    pub by: String,
+    /// The stanza.
+    pub text: String,
 }
 
 /// A policy of the target.
@@ -264,8 +276,8 @@ pub struct Times {
     pub cases: BTreeMap<String, Timings>,
 }
 
-/// How long a case took, in microseconds.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+/// How long a case took, and when what happened, in microseconds.
+#[derive(Clone, Debug, Default, Deserialize)]
 pub struct Timings {
     /// Until the TCP connection.
     pub connect: Option<u64>,
@@ -277,6 +289,24 @@ pub struct Timings {
     pub probe: Option<u64>,
     /// The whole.
     pub total: u64,
+    /// When each step of the transcripts happened, by the partner's name.
+    #[serde(default)]
+    pub steps: BTreeMap<String, Vec<u64>>,
+    /// When each stanza passed the inner side.
+    #[serde(default)]
+    pub inner: Vec<u64>,
+    /// What was asked of DNS.
+    #[serde(default)]
+    pub dns: Vec<Question>,
+}
+
+/// What was asked of DNS, and when.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Question {
+    /// In microseconds since the start of the case.
+    pub at: u64,
+    /// Type and name.
+    pub text: String,
 }
 
 /// Why a text is not a report that can be read.

@@ -96,9 +96,10 @@ impl CaseRun<'_> {
                     let text = self.fill()(&text);
                     if local.raw {
                         self.backend.send_raw(&text).await;
+                        self.passes(false, text)?;
                     } else {
                         let stanza = names::stanza(&text).map_err(CaseError::Stanza)?;
-                        self.backend.send(&stanza).await?;
+                        self.say(&stanza).await?;
                     }
                 }
             }
@@ -137,9 +138,19 @@ impl CaseRun<'_> {
     pub(super) async fn speak(&mut self) -> Result<bool, CaseError> {
         let said = std::mem::take(&mut self.said);
         for stanza in &said {
-            self.backend.send(stanza).await?;
+            self.say(stanza).await?;
         }
         Ok(!said.is_empty())
+    }
+
+    /// Sends a stanza into the target.
+    async fn say(&mut self, stanza: &Element) -> Result<(), CaseError> {
+        self.backend.send(stanza).await?;
+        // Without a link it went elsewhere.
+        match self.backend.is_attached() {
+            true => self.passes(false, stanza.to_xml()),
+            false => Ok(()),
+        }
     }
 
     /// How long the case waits for what the target may have kept of records that change.

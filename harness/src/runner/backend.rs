@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use simulated_partners::event::{ConnectionKind, Event};
-use simulated_partners::stanza::ping;
+use simulated_partners::stanza::{is_question, ping, result};
 use simulated_partners::wire::Element;
 use tokio::time::Instant;
 
@@ -26,6 +26,8 @@ pub(super) enum Backend<'a> {
         inner: &'a InnerSide,
         /// Stanzas received from the case's domains.
         stanzas: Stanzas,
+        /// Whether requests among them are answered.
+        answers: bool,
     },
     /// Only the partners' wires are visible.
     WireOnly(Box<WireOnly<'a>>),
@@ -45,6 +47,7 @@ impl<'a> Backend<'a> {
                 Self::Attached {
                     inner,
                     stanzas: inner.open(&domains, answers, mark),
+                    answers: answers && inner.is_link(),
                 }
             }
         }
@@ -83,16 +86,20 @@ impl<'a> Backend<'a> {
         }
     }
 
-    /// Makes the target send the probe to the partner.
-    pub(super) async fn send_probe(&self, names: &Names, target: &str) -> Result<(), CaseError> {
+    /// Makes the target send the probe to the partner. Returns what went in for that, if there is a link.
+    pub(super) async fn send_probe(
+        &self,
+        names: &Names,
+        target: &str,
+    ) -> Result<Option<Element>, CaseError> {
         match self {
             Self::Attached { inner, .. } => {
                 let sender = format!("juliet@{target}");
                 let probe = ping(names.probe(), &sender, names.domain());
                 inner.send(&probe).await;
-                Ok(())
+                Ok(Some(probe))
             }
-            Self::WireOnly(wire) => wire.send_probe().await,
+            Self::WireOnly(wire) => wire.send_probe().await.map(|()| None),
         }
     }
 
@@ -130,6 +137,14 @@ impl<'a> Backend<'a> {
         match self {
             Self::Attached { stanzas, .. } => ready(stanzas.next()).flatten(),
             Self::WireOnly(_) => None,
+        }
+    }
+
+    /// What a stanza from the inner side was answered with there, if it was.
+    pub(super) fn answer_to(&self, stanza: &Element) -> Option<Element> {
+        match self {
+            Self::Attached { answers: true, .. } if is_question(stanza) => Some(result(stanza)),
+            Self::Attached { .. } | Self::WireOnly(_) => None,
         }
     }
 

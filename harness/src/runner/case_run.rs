@@ -29,6 +29,7 @@ use crate::case::{Direction, MAIN, Script, Sees};
 use crate::evidence::{Ailment, Arrival, Bounce};
 use crate::lab::Lease;
 use crate::observe::{self, Observation, Observer};
+use crate::record::Passage;
 use crate::subject::inner_side::Stanzas;
 
 /// How long to wait, once all connections have ended, before nothing more is expected.
@@ -196,7 +197,9 @@ impl<'a> CaseRun<'a> {
         }
         if self.script.sends_by_itself() {
             let target = self.names.target();
-            self.backend.send_probe(&self.names, target).await?;
+            if let Some(probe) = self.backend.send_probe(&self.names, target).await? {
+                self.passes(false, probe.to_xml())?;
+            }
         }
         let records = self.bench.lab.dns.records().clone();
         let service = format!("_xmpp-server._tcp.{}", self.main_domain());
@@ -432,8 +435,19 @@ impl<'a> CaseRun<'a> {
                     .is_some_and(|body| body.content().contains(probe))
     }
 
+    /// Notes a stanza that goes through the inner side.
+    pub(super) fn passes(&mut self, came_out: bool, text: String) -> Result<(), CaseError> {
+        self.observed.make_room(text.len())?;
+        let at = self.began.elapsed();
+        self.observed.inner.push(Passage { at, came_out, text });
+        Ok(())
+    }
+
     fn stanza(&mut self, stanza: &Element) -> Result<(), CaseError> {
-        self.observed.make_room(stanza.to_xml().len())?;
+        self.passes(true, stanza.to_xml())?;
+        if let Some(answer) = self.backend.answer_to(stanza) {
+            self.passes(false, answer.to_xml())?;
+        }
         for observation in observe::local(stanza, self.began.elapsed()) {
             self.tell(&observation);
             if observation.sees == Sees::Delivered {

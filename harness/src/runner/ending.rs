@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use simulated_partners::event::{ConnectionKind, EventKind, Party};
 use simulated_partners::stanza::ping;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::case_run::{CaseRun, End};
 use super::error::CaseError;
@@ -24,7 +24,7 @@ use crate::judge::{
 use crate::oracle::prohibited::violations;
 use crate::oracle::{Situation, second_opinions};
 use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
-use crate::record::{CaseResult, Run};
+use crate::record::{Beside, CaseResult, Run};
 use crate::transcript;
 
 /// How often a correct partner tries to get through after a case.
@@ -205,7 +205,30 @@ impl CaseRun<'_> {
             events,
             further,
             queries,
+            beside: self.beside(),
             ..self.job.result(run)
+        }
+    }
+
+    /// What happened beside the connections of partners.
+    fn beside(&self) -> Beside {
+        let since = |moment: Instant| moment.saturating_duration_since(self.began);
+        let starts = self.partners.iter().map(|one| {
+            let name = one.role.name.to_string();
+            (name, since(one.partner.started()))
+        });
+        let records = self.bench.lab.dns.records();
+        let domains = self.domains_of_queries();
+        let queries = domains.iter().flat_map(|one| records.moments_below(one));
+        let mut asked: Vec<_> = queries
+            .filter(|(at, ..)| *at >= self.began)
+            .map(|(at, name, query)| (since(at), format!("{} {name}", query.kind)))
+            .collect();
+        asked.sort();
+        Beside {
+            starts: starts.collect(),
+            inner: self.observed.inner.clone(),
+            asked,
         }
     }
 

@@ -9,6 +9,7 @@ use super::error::CaseError;
 use super::lateness::Wait;
 use crate::evidence::Evidence;
 use crate::observe::Observation;
+use crate::record::Passage;
 
 /// The limit on what a case keeps, in bytes: a target that sends endlessly must not fill memory.
 const KEPT: usize = 64 * 1024 * 1024;
@@ -22,6 +23,8 @@ pub(super) struct Observed {
     pub(super) further: BTreeMap<String, Vec<Event>>,
     /// Observations of all partners, the inner side and DNS.
     pub(super) observations: Vec<Observation>,
+    /// Stanzas at the inner side, in both directions.
+    pub(super) inner: Vec<Passage>,
     /// The state of the probe.
     pub(super) evidence: Evidence,
     /// Whether the partner's domain was looked up.

@@ -103,19 +103,20 @@ impl CaseRun<'_> {
     pub(super) fn queries(&self) -> Vec<Observation> {
         let at = self.began.elapsed();
         let records = self.bench.lab.dns.records();
-        let own = self.names.domain();
-        let below = format!(".{own}");
-        // Partners' domains are below the case's own, or explicit.
-        let domains = self.names.domains(self.script);
-        let others = domains
-            .iter()
-            .filter(|domain| *domain != own && !domain.ends_with(&below))
-            .flat_map(|domain| records.queries_below(domain));
-        records
-            .queries_below(own)
-            .into_iter()
-            .chain(others)
+        let domains = self.domains_of_queries();
+        let queries = domains.iter().flat_map(|one| records.queries_below(one));
+        queries
             .map(|(name, query)| observe::query(&name, &query.kind, query.tcp, at))
             .collect()
+    }
+
+    /// The domains below which all of the case's are: its own, and explicit ones.
+    pub(super) fn domains_of_queries(&self) -> Vec<String> {
+        let own = self.names.domain().to_owned();
+        let below = format!(".{own}");
+        let domains = self.names.domains(self.script).into_iter();
+        let others = domains.filter(|domain| *domain != own && !domain.ends_with(&below));
+        let others: Vec<String> = others.collect();
+        std::iter::once(own).chain(others).collect()
     }
 }

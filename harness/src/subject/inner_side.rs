@@ -152,6 +152,11 @@ impl InnerSide {
         }
     }
 
+    /// Whether it is a link of the harness's own, which answers by itself.
+    pub fn is_link(&self) -> bool {
+        matches!(self.outgoing, Exit::Link(_))
+    }
+
     /// Sends text that need not be XML. Users send stanzas alone.
     pub async fn send_raw(&self, text: &str) {
         if let Exit::Link(link) = &self.outgoing {

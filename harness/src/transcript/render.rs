@@ -1,6 +1,7 @@
 //! Formats events for people: one line each, directions seen from the partner.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde::Serialize;
 use simulated_partners::event::{
@@ -66,6 +67,9 @@ pub struct Step {
     pub layer: &'static str,
     /// What was sent, or what happened, safe to show.
     pub text: String,
+    /// The time since the partner was started. It differs from run to run.
+    #[serde(skip)]
+    pub at: Duration,
 }
 
 /// All events that are worth showing, as data.
@@ -83,6 +87,7 @@ pub fn steps(events: &[Event]) -> Vec<Step> {
             by,
             layer: layer.trim(),
             text,
+            at: event.at,
         }
     };
     telling.map(step).collect()

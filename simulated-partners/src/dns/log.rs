@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use hickory_proto::rr::{LowerName, Name};
+use tokio::time::Instant;
 
 /// The maximum number of queries kept per name.
 const QUERIES_OF_A_NAME: usize = 64;
@@ -32,7 +33,7 @@ pub(super) fn below<V>(map: &BTreeMap<LowerName, V>, name: &LowerName) -> Vec<Lo
 /// A bounded log by name.
 #[derive(Debug, Default)]
 pub(super) struct Log {
-    by_name: BTreeMap<LowerName, Vec<Query>>,
+    by_name: BTreeMap<LowerName, Vec<(Instant, Query)>>,
     lost: u64,
 }
 
@@ -45,26 +46,28 @@ impl Log {
         }
         let queries = self.by_name.entry(name.clone()).or_default();
         if queries.len() < QUERIES_OF_A_NAME {
-            queries.push(query);
+            queries.push((Instant::now(), query));
         } else {
             self.lost += 1;
         }
     }
 
     pub(super) fn of(&self, name: &LowerName) -> Vec<Query> {
-        self.by_name.get(name).cloned().unwrap_or_default()
+        let queries = self.by_name.get(name).into_iter().flatten();
+        queries.map(|(_, query)| query.clone()).collect()
     }
 
-    pub(super) fn of_all_below(&self, name: &LowerName) -> Vec<(String, Query)> {
+    /// Each query with its moment and its name.
+    pub(super) fn of_all_below(&self, name: &LowerName) -> Vec<(Instant, String, Query)> {
         below(&self.by_name, name)
             .into_iter()
             .flat_map(|known| {
                 // A-labels, as queried: plain text would show U-labels.
                 let text = Name::from(known.clone()).to_ascii();
                 let text = text.strip_suffix('.').unwrap_or(&text).to_owned();
-                self.of(&known)
-                    .into_iter()
-                    .map(move |query| (text.clone(), query))
+                let queries = self.by_name.get(&known).cloned().unwrap_or_default();
+                let named = move |(at, query)| (at, text.clone(), query);
+                queries.into_iter().map(named)
             })
             .collect()
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, SOA, SRV};
 use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::log::{Log, Query, below};
 
@@ -175,6 +176,12 @@ impl Records {
     /// The queries for a name and all below it so far: names without a trailing dot, in
     /// canonical order, with their queries as in [`Records::queries`].
     pub fn queries_below(&self, name: &str) -> Vec<(String, Query)> {
+        let queries = self.moments_below(name).into_iter();
+        queries.map(|(_, name, query)| (name, query)).collect()
+    }
+
+    /// The same, each with its moment.
+    pub fn moments_below(&self, name: &str) -> Vec<(Instant, String, Query)> {
         let Ok(name) = parse(name) else {
             return Vec::new();
         };

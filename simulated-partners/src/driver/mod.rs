@@ -34,7 +34,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::board::{Begins, Board};
 use crate::event::{ConnectionKind, Event};
@@ -320,6 +320,11 @@ impl Partner {
             ended,
             _reserved: reserved,
         })
+    }
+
+    /// When it was started: the time from which its events count.
+    pub fn started(&self) -> Instant {
+        self.shared.recorder.started()
     }
 
     /// The address where it listens, or would.

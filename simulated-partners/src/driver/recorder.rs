@@ -49,6 +49,10 @@ impl Recorder {
         (recorder, Events { receiver, held })
     }
 
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
     /// Numbers an opened connection.
     pub(super) fn opened(&self, kind: ConnectionKind) -> ConnectionId {
         self.number(EventKind::Opened(kind))

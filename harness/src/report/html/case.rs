@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
 
+use super::chart::{chart, milliseconds};
 use super::{VERDICTS, badge};
 use crate::report::json::bundle_path;
-use crate::report::saved::{Case, Finding, Saved, Transcript};
+use crate::report::saved::{Case, Finding, Saved};
 use crate::transcript::printable;
 
 /// The number of cases of each cause, and of each verdict without one, that are shown with a transcript. All
@@ -123,16 +124,12 @@ fn body(saved: &Saved, case: &Case, with_transcript: bool) -> Markup {
         @if !case.findings.is_empty() {
             ul.findings { @for one in &case.findings { (finding(one)) } }
         }
-        @if with_transcript { @for transcript in &case.transcript { (chart(transcript)) } }
+        @if with_transcript { (chart(case, times)) }
         @if !case.queries.is_empty() {
             p { "Asked of DNS:" }
             ul { @for query in &case.queries { li { code { (printable(query)) } } } }
         }
     }
-}
-
-fn milliseconds(microseconds: u64) -> String {
-    format!("{}.{} ms", microseconds / 1000, microseconds % 1000 / 100)
 }
 
 fn finding(one: &Finding) -> Markup {
@@ -145,51 +142,5 @@ fn finding(one: &Finding) -> Markup {
                 (clause.source) ", " (clause.level) ": " (clause.text)
             }
         }
-    }
-}
-
-/// What went over the connections of a partner, as a sequence: the partner on the left, the target on the right.
-fn chart(transcript: &Transcript) -> Markup {
-    let mut connections: BTreeMap<u64, Vec<_>> = BTreeMap::new();
-    for step in &transcript.steps {
-        connections.entry(step.connection).or_default().push(step);
-    }
-    html! {
-        div.chart {
-            @for (connection, steps) in &connections {
-                p.ends { span { (transcript.partner) } span.source { "connection " (connection) } span { "target" } }
-                ol {
-                    @for step in steps {
-                        @let by = step.by.as_deref().unwrap_or("both");
-                        li class=(format!("by-{by}")) {
-                            span.arrow aria-label=(by) { (arrow(by)) }
-                            span.layer { (step.layer) }
-                            (text(&step.text))
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// A text, of which a long one is folded.
-fn text(whole: &str) -> Markup {
-    const SHORT: usize = 110;
-    let whole = printable(whole);
-    let mut chars = whole.char_indices();
-    html! {
-        @match chars.nth(SHORT) {
-            None => code { (whole) },
-            Some((at, _)) => details { summary { code { (whole[..at]) "…" } } pre { (whole) } },
-        }
-    }
-}
-
-fn arrow(by: &str) -> &'static str {
-    match by {
-        "partner" => "→",
-        "target" => "←",
-        _ => "·",
     }
 }

@@ -3,6 +3,7 @@
 //! Everything is in the page before any script runs. The script only filters, and opens what a link names.
 
 mod case;
+mod chart;
 mod matrix;
 mod settings;
 mod target;
