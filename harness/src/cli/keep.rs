@@ -22,7 +22,7 @@ use crate::verdict::Verdict;
 /// The most bundles of cases that did not end as expected: more than anybody looks at.
 const MOST: usize = 200;
 /// The ending of captures.
-const CAPTURE: &str = "pcapng";
+pub(super) const CAPTURE: &str = "pcapng";
 
 /// What is kept.
 #[derive(Clone, Debug, clap::Args)]
@@ -55,6 +55,24 @@ enum Keep {
 }
 
 impl Keeping {
+    /// What contradicts itself in it.
+    ///
+    /// # Errors
+    /// When captures are wanted, and nothing beside which they lie.
+    pub(super) fn check(&self) -> Result<(), CliError> {
+        match self {
+            Self {
+                capture: true,
+                keep: Keep::None,
+            } => Err(CliError::Usage(
+                "--capture leaves a capture beside each bundle, and --keep none leaves no bundle: \
+                 leave one of them out"
+                    .to_owned(),
+            )),
+            Self { .. } => Ok(()),
+        }
+    }
+
     /// What the runner keeps of cases, for bundles in the folder of a run.
     pub(super) fn keeps(&self, folder: Option<&Path>) -> Option<Keeps> {
         let is_wanted = folder.is_some() && self.keep != Keep::None;
@@ -222,6 +240,14 @@ fn clearest_first(report: &Report) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::report::fixture;
+
+    #[test]
+    fn captures_without_bundles_are_refused() {
+        let capture = true;
+        let keeping = |keep| Keeping { keep, capture };
+        assert!(keeping(Keep::None).check().is_err());
+        assert!(keeping(Keep::Failing).check().is_ok());
+    }
 
     fn keeping(keep: Keep) -> Keeping {
         Keeping {

@@ -59,6 +59,7 @@ fn run(
     let options = &args.options;
     options.color.apply();
     logging::start("off");
+    options.keeping.check()?;
     let server = options.tested.read()?;
     let suite = &server.sources(&options.sources).read()?;
     let wanted = &args.wanted.read()?;
