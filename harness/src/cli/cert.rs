@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use simulated_partners::persona::{Certificate, Key};
+use simulated_partners::pki::NameForms;
 
 use super::error::{CliError, Exit};
 use super::init::write_all;
@@ -36,6 +37,10 @@ pub(super) struct Args {
     /// What is wrong with it, to see what others make of that
     #[arg(long, default_value_t, value_name = "KIND", value_parser = words_for::<Certificate>(is_shown))]
     kind: Certificate,
+
+    /// Leave id-on-xmppAddr out, for servers that cannot read it, such as ejabberd of Debian 12
+    #[arg(long)]
+    without_xmpp_addr: bool,
 
     /// Folder for the certificate and its key
     #[arg(short, long, value_name = "DIR", default_value = ".")]
@@ -89,6 +94,10 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     };
     let authority = authority_at(&certificate, &key, 0)
         .map_err(|e| CliError::environment("cannot use the authority", e))?;
+    let authority = authority.naming(match args.without_xmpp_addr {
+        true => NameForms::WithoutXmppAddr,
+        false => NameForms::All,
+    });
     let identity = authority.issue(&names, args.kind, args.key.into());
     let identity = identity
         .ok_or_else(|| CliError::environment("cannot issue it", "the authority made nothing"))?;
@@ -138,6 +147,7 @@ mod tests {
             ca_key: folder.path().join("ca.key"),
             key: KeyType::P256,
             kind: Certificate::Good,
+            without_xmpp_addr: false,
             output: folder.path().to_owned(),
         };
         command(&args("a.example")).expect("it is issued");

@@ -7,7 +7,7 @@ mod side;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -19,6 +19,7 @@ use super::select::Wanted;
 use super::suite::Files;
 use crate::case::Case;
 use crate::subject::built_in::{self, Export, Folder, Site};
+use crate::subject::remote::CertificateNames;
 use side::{Side, SideName};
 
 /// The usual port for streams between servers (RFC 6120 §14.7).
@@ -151,11 +152,10 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
 /// The files, the first of which begins with what else is needed.
 fn exported(args: &Args, folder: &Path) -> Result<Vec<(&'static str, String)>, CliError> {
     if let Some(address) = args.lab
-        && !address.ip().is_loopback()
+        && address.ip() != Ipv4Addr::LOCALHOST
     {
         return Err(CliError::Usage(format!(
-            "--lab keeps the server on this machine: an address such as 127.0.0.1:{PORT} is wanted, \
-             not {address}"
+            "--lab keeps the server on this machine, at an address such as 127.0.0.1:{PORT}, not {address}"
         )));
     }
     let case = one_case(args)?;
@@ -243,6 +243,13 @@ fn built_in(
     };
     let sheet = server.export(side.policy, export, &site)?;
     let mut differences = Vec::new();
+    if server.description.certificate_names == CertificateNames::WithoutXmppAddr {
+        differences.push(format!(
+            "it cannot read certificates with an id-on-xmppAddr: issue that of {} with \
+             `s2spec cert --without-xmpp-addr`",
+            side.other
+        ));
+    }
     if side.is_direct() {
         differences.push(format!(
             "it dials with direct TLS only where {} has `_xmpps-server` records",

@@ -201,11 +201,10 @@ impl Side {
             ),
             Some(lab) => ("DNS:", lab.port(), lab.ip().to_string()),
         };
-        let kind = if ip.contains(':') { "AAAA" } else { "A" };
         vec![
             about.to_owned(),
             format!("  {service}._tcp.{domain}. 3600 IN SRV 0 0 {port} xmpp.{domain}."),
-            format!("  xmpp.{domain}. 3600 IN {kind} {ip}"),
+            format!("  xmpp.{domain}. 3600 IN A {ip}"),
         ]
     }
 
