@@ -14,6 +14,8 @@ use crate::doctor::trial_connection::TrialConnection;
 pub(super) struct Conduct {
     /// Its first header, in clear.
     pub(super) header: Option<Element>,
+    /// Whether one of its headers in clear did not name it.
+    pub(super) hides_its_name: bool,
     /// What TLS agreed on.
     pub(super) session: Option<TlsSession>,
     /// How it first tried to authenticate.
@@ -38,8 +40,9 @@ impl Conduct {
                     encrypted,
                     frame,
                 } => match &frame.kind {
-                    Kind::Header(header) if !encrypted && conduct.header.is_none() => {
-                        conduct.header = Some(header.clone());
+                    Kind::Header(header) if !encrypted => {
+                        conduct.hides_its_name |= header.attribute("from").is_none();
+                        conduct.header.get_or_insert_with(|| header.clone());
                     }
                     Kind::Element(element) => conduct.element(element, *encrypted),
                     Kind::Declaration | Kind::Header(_) | Kind::Whitespace(_) | Kind::End => {}
@@ -67,12 +70,6 @@ impl Conduct {
     /// Whether it did anything beyond looking at features without TLS.
     pub(super) fn goes_on_in_clear(&self) -> bool {
         [self.tried, self.asked].contains(&Some(Method::TcpDialback))
-    }
-
-    /// Whether it did not name itself in clear.
-    pub(super) fn hides_its_name(&self) -> bool {
-        let header = self.header.as_ref();
-        header.is_some_and(|header| header.attribute("from").is_none())
     }
 
     /// What it did, in a clause.

@@ -98,7 +98,7 @@ impl Portrait<'_> {
         let clear = sight.usual.clear.as_ref();
         let header = clear.and_then(|opened| opened.header.as_ref());
         let fault = clear.and_then(|opened| opened.fault.as_ref());
-        let hides = |met: &Met| conduct(met).is_some_and(|conduct| conduct.hides_its_name());
+        let hides = |met: &Met| conduct(met).is_some_and(|conduct| conduct.hides_its_name);
         facts.stream = match (header, fault) {
             (None, Some(Fault::Silence)) => StreamFact::Silent,
             (Some(_), Some(Fault::Reset)) => StreamFact::ResetAtFeatures,

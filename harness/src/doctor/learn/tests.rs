@@ -1,16 +1,18 @@
 //! Simulated partners in the place of targets: what is learned of them is what they are.
 
+use std::io;
 use std::time::Duration;
 
 use rstest::rstest;
 use simulated_partners::board::{Begins, Board};
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
-use simulated_partners::persona::{StarttlsFact, StreamFact, builtin, find};
+use simulated_partners::persona::{AuthorityFact, StarttlsFact, StreamFact, builtin, find};
 use simulated_partners::tls::TlsOptions;
 
 use super::*;
 use crate::case::Case;
 use crate::doctor::{Depth, Extra, PublicDns};
+use crate::lab::Ports;
 use crate::oracle::Profile;
 use crate::policy::PolicyNumber;
 use crate::subject::{Hidden, Pending, Placement, Running, StartError, Stop, Traces, Trigger};
@@ -19,7 +21,7 @@ use crate::subject::{Hidden, Pending, Placement, Running, StartError, Stop, Trac
 const PATIENCE: Duration = Duration::from_millis(700);
 const DOMAIN: &str = "im.example";
 
-/// A simulated partner that is dialled. It finds nobody itself.
+/// A simulated partner that is dialled. It asks no DNS, and finds the first partner alone.
 struct StandIn(Persona);
 
 impl Target for StandIn {
@@ -31,6 +33,13 @@ impl Target for StandIn {
         Placement::Group("one".to_owned())
     }
 
+    fn lab(&self, seed: u64) -> io::Result<Lab> {
+        Ok(Lab {
+            ports: Ports::OfDomains,
+            ..Lab::open(seed)?
+        })
+    }
+
     fn start<'a>(
         &'a self,
         lab: &'a Lab,
@@ -40,15 +49,18 @@ impl Target for StandIn {
         Box::pin(async move {
             let offer = &self.0.offer;
             let mut names = cases.iter().map(Case::domain);
+            let first = names.next().expect("five cases");
+            // It will listen there again.
+            let place = lab.place(&first, lab.partners).expect("a free port");
             let partner = Partner::start(PartnerSetup {
                 domain: DOMAIN.to_owned(),
                 identity: lab.authority.issue(&[DOMAIN], offer.certificate, offer.key),
                 persona: Arc::new(self.0.clone()),
                 tls: TlsOptions::default(),
                 roots: lab.authority.roots(),
-                target_domain: names.next().expect("five cases"),
+                target_domain: first,
                 other_domains: names.collect(),
-                target: ([127, 0, 0, 1], 9).into(),
+                target: place.address(),
                 direct_tls: None,
                 secret: "secret".to_owned(),
                 patience: PATIENCE,
@@ -110,11 +122,11 @@ async fn learned_of(persona: &Persona) -> Learned {
 fn shows_all(persona: &Persona) -> bool {
     let is_heard = !matches!(
         persona.facts.stream,
-        StreamFact::Silent | StreamFact::ResetAtFeatures | StreamFact::LateName
+        StreamFact::Silent | StreamFact::ResetAtFeatures
     );
     is_heard
         && persona.facts.starttls == StarttlsFact::Proceeds
-        && !persona.name.starts_with("authority-")
+        && persona.facts.authority != AuthorityFact::Unreachable
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -147,12 +159,22 @@ async fn what_comes_to_nothing_is_learned_too(#[case] name: &str) {
 async fn what_could_not_be_seen_is_said() {
     let persona = find("modern").expect("a persona");
     let learned = learned_of(&persona).await;
-    // It finds nobody in DNS, so that it dials nobody.
+    // It finds only the first, to whom it sends no key.
     let unseen = learned.unseen.join("\n");
     for part in ["authority:", "direct TLS:", "did not dial a partner"] {
         assert!(unseen.contains(part), "{part}: {unseen}");
     }
-    assert_eq!(learned.initiating, Vec::<String>::new());
+    let does = learned.initiating.join("\n");
+    assert!(does.contains("all methods: it uses sasl-tls"), "{does}");
+}
+
+#[tokio::test]
+async fn nothing_is_learned_of_a_server_that_is_not_there() {
+    let persona = find("authority-unreachable").expect("a persona");
+    let error = learn(&StandIn(persona), &how())
+        .await
+        .expect_err("nobody listens");
+    assert!(error.to_string().contains("takes no connection"), "{error}");
 }
 
 #[tokio::test]
