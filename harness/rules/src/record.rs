@@ -54,7 +54,7 @@ pub struct CaseResult {
 pub struct Beside {
     /// When each partner was started, by its name: the time from which its events count.
     pub starts: BTreeMap<String, Duration>,
-    /// Stanzas at the inner side, in order.
+    /// Stanzas at the inner side: those that were sent in, in order, then those that came out.
     pub inner: Vec<Passage>,
     /// What the target asked of DNS, in order.
     pub asked: Vec<(Duration, String)>,

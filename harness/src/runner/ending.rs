@@ -225,9 +225,12 @@ impl CaseRun<'_> {
             .map(|(at, name, query)| (since(at), format!("{} {name}", query.kind)))
             .collect();
         asked.sort();
+        // Which of two ways is first is chance; the times tell.
+        let mut inner = self.observed.inner.clone();
+        inner.sort_by_key(|one| one.came_out);
         Beside {
             starts: starts.collect(),
-            inner: self.observed.inner.clone(),
+            inner,
             asked,
         }
     }

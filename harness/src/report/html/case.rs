@@ -13,6 +13,10 @@ use crate::transcript::printable;
 /// The number of cases of each cause, and of each verdict without one, that are shown with a transcript. All
 /// transcripts of a target that fails everywhere would be more than a browser takes.
 const WITH_TRANSCRIPT: usize = 5;
+/// About how many bytes all transcripts take at most, the clearest of each cause first.
+const TRANSCRIPTS: usize = 1_500_000;
+/// About how many bytes a step takes beside its text.
+const STEP: usize = 400;
 
 pub(super) fn section(saved: &Saved) -> Markup {
     let told = with_transcript(saved);
@@ -45,19 +49,37 @@ pub(super) fn section(saved: &Saved) -> Markup {
     }
 }
 
-/// The clearest cases of each cause, and some that have none.
+/// The clearest cases of each cause, and some that have none, as long as there is room.
 fn with_transcript(saved: &Saved) -> BTreeSet<&str> {
-    let of_causes = saved.causes.iter();
-    let of_causes = of_causes.flat_map(|cause| cause.cases.iter().take(WITH_TRANSCRIPT));
-    let mut told: BTreeSet<&str> = of_causes.map(String::as_str).collect();
+    let by_id: BTreeMap<&str, &Case> = saved
+        .cases
+        .iter()
+        .map(|one| (one.id.as_str(), one))
+        .collect();
+    let in_turns = (0..WITH_TRANSCRIPT).flat_map(|at| {
+        saved
+            .causes
+            .iter()
+            .filter_map(move |cause| cause.cases.get(at))
+    });
+    let of_causes = in_turns.filter_map(|id| by_id.get(id.as_str()).copied());
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for case in &saved.cases {
+    let others = saved.cases.iter().filter(|case| {
         let has_cause = matches!(case.verdict.as_str(), "fail" | "warn" | "disputed");
         let count = counts.entry(&case.verdict).or_default();
+        *count += 1;
         // Passes have one only if it was asked for.
-        if !has_cause && (case.verdict == "pass" || *count < 10 * WITH_TRANSCRIPT) {
-            *count += 1;
-            told.insert(&case.id);
+        !has_cause && (case.verdict == "pass" || *count <= 10 * WITH_TRANSCRIPT)
+    });
+    let mut told = BTreeSet::new();
+    let mut room = TRANSCRIPTS;
+    for case in of_causes.chain(others) {
+        let steps = case.transcript.iter().flat_map(|one| &one.steps);
+        let size = steps.map(|step| step.text.len() + STEP).sum();
+        if let Some(left) = room.checked_sub(size)
+            && told.insert(case.id.as_str())
+        {
+            room = left;
         }
     }
     told
@@ -96,7 +118,8 @@ fn body(saved: &Saved, case: &Case, with_transcript: bool) -> Markup {
                 dt { "Judges" } dd { (scenario.requirements.join(", ")) }
                 @if !scenario.bugs.is_empty() { dt { "Known bugs" } dd { (scenario.bugs.join(", ")) } }
             }
-            @if !case.why.is_empty() && case.why != "as allowed" { dt { "Why" } dd { (printable(&case.why)) } }
+            // What findings say is not said twice.
+            @if !case.why.is_empty() && case.why != "as allowed" && case.findings.is_empty() { dt { "Why" } dd { (printable(&case.why)) } }
             dt { "Target" } dd {
                 "policy " (case.row) ": TLS " (case.policy.tls) ", SASL " (case.policy.sasl) ", dialback " (dialback)
             }
@@ -138,8 +161,11 @@ fn finding(one: &Finding) -> Markup {
         li {
             (badge(&one.weight)) " " (printable(&one.text)) " "
             span.source {
-                @if let Some(id) = &clause.requirement { (id) ", " }
-                (clause.source) ", " (clause.level) ": " (clause.text)
+                @match &clause.requirement {
+                    // Its text stands once, where it is listed.
+                    Some(id) => { a href=(format!("#requirement-{id}")) { (id) } ", " (clause.source) ", " (clause.level) },
+                    None => { (clause.source) ", " (clause.level) ": " (clause.text) },
+                }
             }
         }
     }

@@ -90,7 +90,7 @@ pub(super) fn document(title: &str, body: &Markup) -> String {
 fn cell(case: &Case, what: &str) -> Markup {
     let label = format!("{what}: {} {}", case.verdict, case.ended());
     html! {
-        a class=(format!("v-{}", case.verdict)) href=(format!("#case={}", case.id)) title=(label) aria-label=(label) {
+        a class=(format!("v-{}", case.verdict)) href=(format!("#case={}", case.id)) aria-label=(label) {
             (mark(&case.verdict))
         }
     }

@@ -31,6 +31,11 @@
     if (summary) summary.focus({ preventScroll: true });
   };
 
+  // What a cell says is in the page once.
+  addEventListener("mouseover", (event) => {
+    const cell = event.target.closest && event.target.closest("table.heat a");
+    if (cell) cell.title = cell.getAttribute("aria-label");
+  });
   form.addEventListener("input", filter);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(filter));
