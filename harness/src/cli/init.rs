@@ -34,12 +34,13 @@ const DEFAULT_FILE: &str = "target.toml";
 const PLACEHOLDER: &str = "the secret that the server knows";
 /// What can be said to whom is asked for a policy.
 const POLICIES: &str = "\
-A run judges the server by the policy that it is set to, one of 18 rows (TLS, SASL EXTERNAL, dialback):
+A run judges the server by the policy that it is set to, one of 18 rows of TLS,
+SASL EXTERNAL and dialback:
    9  all optional: shows most
    7  TLS required, EXTERNAL and dialback possible
    1  TLS and valid certificates required, no dialback
   17  dialback without TLS
-Others: `s2spec explain R/O/T`, or words such as required/optional/on.";
+  or any other in words, such as required/not-supported/on.";
 /// What can be said to whom is asked for a trigger.
 const TRIGGERS: &str = "\
 In half of the cases the server has to send a stanza to a partner:
@@ -266,9 +267,9 @@ fn next_steps(facts: &ServerFacts, file: &Path) -> String {
     format!(
         "{target} is written. Next:
   1. s2spec cert {domain} --target {target}
-     It makes {domain}.crt and {domain}.key, and the authority ca.crt they come from.
-  2. Set up the server: it has that certificate, trusts ca.crt, asks {} for DNS
-     and nobody else, and is set to row {} ({}).{missing}
+     It makes {domain}.crt and {domain}.key, and the authority ca.crt.
+  2. Set up the server: it has that certificate, trusts ca.crt, asks {} for
+     DNS and nobody else, and is set to row {}: {}.{missing}
      `s2spec init --like prosody` and `--like ejabberd` show whole configurations.
   3. s2spec doctor --target {target}
      Until it says that the server is ready.

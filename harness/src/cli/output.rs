@@ -56,6 +56,12 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
+/// Prints a question to standard error, which is answered in the same line.
+pub(super) fn ask(question: &str) {
+    let mut stderr = anstream::stderr().lock();
+    let _ = write!(stderr, "{question} ").and_then(|()| stderr.flush());
+}
+
 /// The width to use: `COLUMNS` if set, else the terminal's, else a default for files.
 pub(crate) fn width() -> usize {
     let asked = std::env::var("COLUMNS").ok().and_then(|v| v.parse().ok());

@@ -146,7 +146,7 @@ impl Asking {
             });
         };
         for _ in 0..TRIES {
-            output::note(&match &proposal {
+            output::ask(&match &proposal {
                 Some(proposal) => format!("{question} [{}]:", proposal.show()),
                 None => format!("{question}:"),
             });

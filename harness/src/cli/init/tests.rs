@@ -139,8 +139,8 @@ fn what_is_to_do_next_is_said_with_its_names() {
     let text = next_steps(&facts, Path::new("my server/target.toml"));
     for wanted in [
         "s2spec cert im.example --target 'my server/target.toml'",
-        "asks 127.0.0.1:15353 for DNS",
-        "row 9 (TLS optional, SASL optional, dialback on)",
+        "asks 127.0.0.1:15353 for\n     DNS",
+        "row 9: TLS optional, SASL optional, dialback on",
         "Put the component's secret into",
         "s2spec doctor --target",
     ] {
