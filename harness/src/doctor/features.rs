@@ -7,7 +7,7 @@ use simulated_partners::probe::{ProbeReport, starttls_offer};
 use super::Subject;
 use super::finding::{Blame, CheckResult, Finding, Severity};
 use super::trial_connection::TrialConnection;
-use super::trials::{BARE, Trials, UNKNOWN};
+use super::trials::{BARE, GOOD, Trials, UNKNOWN};
 use crate::case::Direction;
 use crate::expectation::{End, Expectation};
 use crate::oracle::inbound::Shown;
@@ -301,7 +301,7 @@ fn turned_away(name: &str, refusal: &Refusal) -> bool {
 
 /// What a partner with all methods and a good certificate must be offered.
 fn expected(subject: &Subject, row: PolicyNumber) -> Option<Shown> {
-    let modern = persona::find("modern")?;
+    let modern = persona::find(GOOD)?;
     Some(Shown::to(&Premises::of(&Situation {
         policy: row.policy(),
         profile: subject.profile,
