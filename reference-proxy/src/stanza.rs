@@ -127,6 +127,7 @@ impl From<ReadError> for StanzaError {
             ReadError::TooLarge => Self::PolicyViolation,
             ReadError::Encoding
             | ReadError::Malformed
+            | ReadError::Prefix
             | ReadError::Restricted
             | ReadError::Text => Self::BadRequest,
         }

@@ -155,7 +155,7 @@ impl AwaitRequest {
     ) -> Result<Next, Fatal> {
         match input {
             Input::Element(element) => self.element(&element, config, out),
-            Input::Stanza(stanza) => self.stanza(stanza, config, out),
+            Input::Stanza(stanza) => self.stanza(stanza, out),
             Input::Verified { pair, status } => self.judged(&pair, status, config, out),
             Input::Closed => Ok(Next::Close(BTreeSet::new())),
             Input::Unreadable { error, .. } => Err((error.into(), "")),
@@ -456,19 +456,10 @@ impl AwaitRequest {
         Ok(Next::Stay)
     }
 
-    /// RFC 6120 §8.1.1.2, §8.1.2.2.
-    fn stanza(
-        &mut self,
-        stanza: Stanza,
-        config: &Config,
-        out: &mut Vec<Action>,
-    ) -> Result<Next, Fatal> {
+    /// RFC 6120 §4.3.5, §8.1.1.2, §8.1.2.2.
+    fn stanza(&mut self, stanza: Stanza, out: &mut Vec<Action>) -> Result<Next, Fatal> {
         if !self.is_authenticated() {
-            let tls_is_due = !self.secured && self.terms.is_some_and(Terms::requires_tls);
-            return Err(match tls_is_due {
-                true => (Condition::PolicyViolation, ""),
-                false => (Condition::NotAuthorized, ""),
-            });
+            return Err((Condition::NotAuthorized, ""));
         }
         let pair = stanza::pair(&stanza).map_err(|_| (Condition::ImproperAddressing, ""))?;
         let known = self.pairs.get(&pair);
@@ -476,12 +467,11 @@ impl AwaitRequest {
             out.push(Action::Deliver(pair, stanza));
             return Ok(Next::Stay);
         }
-        let condition = match self.verified().any(|known| known.from == pair.from) {
-            false => Condition::InvalidFrom,
-            true if config.serves(&pair.to) => Condition::NotAuthorized,
-            true => Condition::HostUnknown,
-        };
-        Err((condition, ""))
+        let is_known = self.verified().any(|known| known.from == pair.from);
+        Err(match is_known {
+            true => (Condition::HostUnknown, "no domain of this stream"),
+            false => (Condition::InvalidFrom, ""),
+        })
     }
 }
 

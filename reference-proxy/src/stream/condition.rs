@@ -16,6 +16,7 @@ pub const CLOSING: &str = "</stream:stream>";
 #[expect(missing_docs, reason = "the standard describes them")]
 pub enum Condition {
     BadFormat,
+    BadNamespacePrefix,
     Conflict,
     ConnectionTimeout,
     HostGone,
@@ -85,6 +86,7 @@ impl From<ReadError> for Condition {
         match error {
             ReadError::Encoding => Self::UnsupportedEncoding,
             ReadError::Malformed => Self::NotWellFormed,
+            ReadError::Prefix => Self::BadNamespacePrefix,
             ReadError::Restricted => Self::RestrictedXml,
             ReadError::Text => Self::BadFormat,
             ReadError::TooLarge => Self::PolicyViolation,

@@ -115,6 +115,9 @@ pub enum ReadError {
     Encoding,
     #[error("XML is not well-formed")]
     Malformed,
+    /// A stanza with a prefix (RFC 6120 §4.8.5).
+    #[error("stanza with a namespace prefix")]
+    Prefix,
     /// A comment, processing instruction, document type or the like (RFC 6120 §11.1).
     #[error("XML outside the restricted subset")]
     Restricted,

@@ -312,6 +312,9 @@ impl Reader {
             }
             (_, Open::Nothing) => {
                 self.open = match element.name.parse::<Kind>() {
+                    Ok(_) if element.namespace == SERVER && prefix.is_some() => {
+                        return Err(ReadError::Prefix);
+                    }
                     Ok(kind) if element.namespace == SERVER => Open::Stanza {
                         head: element,
                         kind,

@@ -345,9 +345,8 @@ mod tests {
                 "<presence from='x@a' to='y@b/&lt;'/>",
             ),
             (
-                "<s:presence xmlns:p='urn:p' p:to='1'></s:presence>",
-                "<s:presence from='x@a' to='y@b/&lt;' xmlns:p='urn:p' xmlns:s='jabber:server' \
-                 p:to='1'></s:presence>",
+                "<presence xmlns:p='urn:p' p:to='1'></presence>",
+                "<presence from='x@a' to='y@b/&lt;' xmlns:p='urn:p' p:to='1'></presence>",
             ),
         ] {
             let stanza = read(before);

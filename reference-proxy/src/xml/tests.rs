@@ -244,6 +244,7 @@ fn forbidden_constructs_are_distinguished() {
             ReadError::Malformed,
         ),
         ("<u:a/>", ReadError::Malformed),
+        ("<u:iq xmlns:u='jabber:server'/>", ReadError::Prefix),
         ("<a xmlns:u=''/>", ReadError::Malformed),
         ("<a>&#0;</a>", ReadError::Malformed),
         ("<a>]]></a>", ReadError::Malformed),

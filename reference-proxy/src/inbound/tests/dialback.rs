@@ -82,7 +82,7 @@ fn stanzas_of_no_verified_pair_end_the_stream() {
         ),
         (
             "<message from='row9.example' to='a2.example'/>",
-            Some("not-authorized"),
+            Some("host-unknown"),
         ),
         (
             "<message from='row9.example' to='other.example'/>",

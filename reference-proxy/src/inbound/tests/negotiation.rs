@@ -84,7 +84,7 @@ fn required_tls_cannot_be_passed_by() {
         ),
         (
             "<message from='row7.example' to='a.example'/>",
-            "<policy-violation ",
+            "<not-authorized ",
         ),
         (
             "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>",
