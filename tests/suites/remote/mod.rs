@@ -114,7 +114,7 @@ fn a_server_with_an_allow_list_is_judged_by_outbound_scenarios() {
     let proxy = LoneProxy::start(row, &LISTED, None, |lab| lab);
     let mut sample = outbound_from_outside(row);
     // Some that get through, some that are refused, and one with more partners.
-    let some = ["certificates/CRT-01", "sasl/SAS-1", "tls/TLS-14"];
+    let some = ["certificates/CRT-0", "sasl/SAS-", "tls/TLS-14"];
     sample.retain(|case| some.iter().any(|area| case.id.starts_with(area)));
     let target = Arc::new(Remote::new(proxy.file.clone()));
     let records = run(target, Profile::default(), &sample);

@@ -23,6 +23,9 @@ impl Incoming {
                 false => self.fail("not-authorized").await,
             };
         }
+        if stanza.prefix.is_some() && !self.has(Defect::DeliversPrefixes) {
+            return self.fail("bad-namespace-prefix").await;
+        }
         let length = stanza.to_xml().len();
         if length > STANZA && self.has(Defect::DropsWhatIsTooLarge) {
             return Ok(Next::On);
@@ -72,14 +75,10 @@ impl Incoming {
                 self.server.deliver(stanza);
                 return Ok(Next::On);
             }
-            if self.server.is_ours(&to) || stranger {
-                let condition = match stranger {
-                    true => "invalid-from",
-                    false => "not-authorized",
-                };
-                return self.fail(condition).await;
+            if stranger {
+                return self.fail("invalid-from").await;
             }
-            if self.has(Defect::RelaysToAnybody) {
+            if self.has(Defect::RelaysToAnybody) && !self.server.is_ours(&to) {
                 self.server.relay(stanza);
                 return Ok(Next::On);
             }

@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ServerConfig};
 use s2spec::lab::Lab;
 use simulated_partners::persona::TlsVersion;
-use simulated_partners::pki::{CertificateSpec, ExtendedKeyUsage, Identity};
+use simulated_partners::pki::{CertificateSpec, ExtendedKeyUsage, Identity, Offset};
 use simulated_partners::tls::{Details, Name, Usage, client_config};
 
 use super::defect::Defect;
@@ -26,8 +26,16 @@ pub(super) fn identity(lab: &Lab, defect: Option<Defect>) -> io::Result<Arc<Iden
         ca: defect == Some(Defect::CertificateOfAnAuthority),
         ..CertificateSpec::default()
     };
-    if defect == Some(Defect::CertificateForServers) {
-        spec.extended_key_usage = Some(vec![ExtendedKeyUsage::ServerAuth]);
+    match defect {
+        Some(Defect::CertificateForServers) => {
+            spec.extended_key_usage = Some(vec![ExtendedKeyUsage::ServerAuth]);
+        }
+        Some(Defect::CertificateOfNobody) => spec.empty_subject = true,
+        Some(Defect::CertificateOutOfDate) => {
+            spec.not_before = Some(Offset::days(-60));
+            spec.not_after = Some(Offset::days(-30));
+        }
+        _ => {}
     }
     let made = lab.authority.issue_from(&spec, &str::to_owned);
     made.map_err(io::Error::other)

@@ -55,6 +55,9 @@ impl Outgoing<'_> {
         if secured && !offered && self.has(Defect::NeedsAMechanism) {
             return Err(Refused(TIMEOUT));
         }
+        if secured && !offered && self.has(Defect::SendsWithoutAMechanism) {
+            return Ok(());
+        }
         let may = policy.sasl != Level::NotSupported;
         let clear = self.has(Defect::UsesExternalInClear) || self.has(Defect::GoesOnWithoutTls);
         let external = offered && may && (secured || clear);

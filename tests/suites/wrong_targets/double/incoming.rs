@@ -37,6 +37,7 @@ pub(super) async fn serve(server: Arc<Server>, tcp: TcpStream, direct: bool) {
         Some(Defect::StallsAtFullReads) => Full::Stalls,
         _ => Full::Harmless,
     };
+    link.halves = server.has(Defect::TakesHalvesForWholes);
     let config = Arc::clone(&server.accepts);
     if direct && link.accept_tls(config, false).await.is_err() {
         return;
@@ -220,6 +221,9 @@ impl Incoming {
     }
 
     async fn header(&mut self, header: &Element) -> io::Result<Next> {
+        if header.prefix.as_deref() != Some("stream") && self.has(Defect::HangsUpOnOtherPrefixes) {
+            return Ok(Next::Over);
+        }
         let cuts = self.has(Defect::IgnoresTheRestOfNames);
         let cut = |name| if cuts { domain_of(name) } else { name };
         let attribute = |name| header.attribute(name).map(|name| cut(name).to_owned());
@@ -314,7 +318,12 @@ impl Incoming {
             true => "\u{feff}",
             false => "",
         };
-        let text = format!("{mark}<?xml version='1.0'?>{}", header.to_open_tag());
+        let standalone = match self.has(Defect::DeclaresStandalone) {
+            true => " standalone='yes'",
+            false => "",
+        };
+        let header = header.to_open_tag();
+        let text = format!("{mark}<?xml version='1.0'{standalone}?>{header}");
         self.link.write(&text).await
     }
 
@@ -382,7 +391,6 @@ impl Incoming {
                 self.fail("undefined-condition").await
             }
             Some(Unit::StreamError) => Ok(Next::Over),
-            _ if self.has(Defect::IgnoresUnknownElements) => Ok(Next::On),
             _ => self.fail("unsupported-stanza-type").await,
         }
     }

@@ -51,6 +51,8 @@ pub(super) struct Link {
     scrub: Scrub,
     /// What a read that fills its buffer does.
     pub(super) full: Full,
+    /// Whether a stanza that the end of the connection cuts off counts as whole.
+    pub(super) halves: bool,
     /// The certificates of the other side.
     pub(super) chain: Vec<CertificateDer<'static>>,
 }
@@ -64,6 +66,7 @@ impl Link {
             limits,
             scrub,
             full: Full::default(),
+            halves: false,
             chain: Vec::new(),
         }
     }
@@ -87,6 +90,10 @@ impl Link {
                 Socket::Gone => Ok(0),
             };
             match read {
+                Ok(0) | Err(_) if self.halves && self.has_unread() => {
+                    self.halves = false;
+                    self.framer.push(b"</body></message>");
+                }
                 Ok(0) | Err(_) => return Err(Broken::Ended),
                 Ok(length) => {
                     chunk.truncate(length);

@@ -130,13 +130,16 @@ impl Incoming {
         let clear = self.has(Defect::AcceptsExternalInClear);
         let unnamed = ["", "="].contains(&auth.content().trim());
         let challenges = match auth.content().trim() {
-            "" => self.has(Defect::BelievesResponses),
+            "" => self.has(Defect::BelievesResponses) || self.has(Defect::KeepsTheFirstHandshake),
             "=" => self.has(Defect::TakesEmptyForMissing),
             _ => false,
         };
         if challenges {
             self.link.send(&Unit::Challenge.element()).await?;
             return Ok(Next::On);
+        }
+        if self.has(Defect::KeepsTheFirstHandshake) {
+            return self.refuse("malformed-request").await;
         }
         if unnamed && self.has(Defect::NeedsAnIdentity) {
             return self.refuse("invalid-authzid").await;

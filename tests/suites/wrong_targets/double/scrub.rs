@@ -76,6 +76,13 @@ impl Server {
             Some(Defect::IgnoresInstructions) => |bytes| without(bytes, "<?", "?>"),
             Some(Defect::ExpandsEntities) => expanded,
             Some(Defect::FetchesEntities) => fetched,
+            Some(Defect::RemembersPrefixes) => {
+                |bytes| replaced(bytes, "<q:x/>", "<x xmlns='urn:example:q'/>")
+            }
+            Some(Defect::SwallowsStandalone) => |bytes| match includes(&bytes, "standalone='no'") {
+                true => Vec::new(),
+                false => bytes,
+            },
             Some(Defect::KnowsNoNamespaces) => |bytes| replaced(bytes, "<a:b/>", "<b/>"),
             Some(Defect::TakesXml11) => |bytes| {
                 let bytes = replaced(bytes, "<?xml version='1.1'?>", "<?xml version='1.0'?>");
@@ -90,10 +97,7 @@ impl Server {
                 bytes
             },
             Some(Defect::DropsTextBetweenStanzas) => between_stanzas,
-            Some(Defect::IgnoresEncodings) => |bytes| {
-                let bytes = without(bytes, " encoding='", "'");
-                without(bytes, " encoding=\"", "\"")
-            },
+            Some(Defect::IgnoresEncodings) => |bytes| replaced(bytes, " encoding='US-ASCII'", ""),
             Some(Defect::SkipsByteOrderMarks) => |bytes| replaced(bytes, "\u{feff}", ""),
             Some(Defect::DropsUnknownReferences) => |bytes| {
                 let bytes = replaced(bytes, "&nbsp;", "");
@@ -141,6 +145,12 @@ fn fetched(bytes: Vec<u8>) -> Vec<u8> {
         let _ = TcpStream::connect_timeout(&address, PATIENCE);
     }
     replaced(without(bytes, "<!DOCTYPE", "]>"), "&e;", "")
+}
+
+fn includes(bytes: &[u8], text: &str) -> bool {
+    bytes
+        .windows(text.len())
+        .any(|part| part == text.as_bytes())
 }
 
 /// Replaces a text wherever it is.

@@ -288,12 +288,20 @@ impl Server {
             true => without_attribute(stanza.clone(), "from").to_xml(),
             false => stanza.to_xml(),
         };
-        match self.has(Defect::EscapesNothing) {
-            true => text
+        let name = &stanza.name;
+        match self.defect {
+            Some(Defect::PrefixesStanzas) => text
+                .replacen(
+                    &format!("<{name} "),
+                    &format!("<s:{name} xmlns:s='jabber:server' "),
+                    1,
+                )
+                .replace(&format!("</{name}>"), &format!("</s:{name}>")),
+            Some(Defect::EscapesNothing) => text
                 .replace("&lt;", "<")
                 .replace("&gt;", ">")
                 .replace("&amp;", "&"),
-            false => text,
+            _ => text,
         }
     }
 
