@@ -56,7 +56,7 @@ pub enum StartError {
     },
 }
 
-/// A running proxy. Dropping it ends it at once; [`Proxy::stop`] ends it gracefully.
+/// A running proxy. Dropping it ends it at once, and so does [`Proxy::kill`]; [`Proxy::stop`] ends it gracefully.
 #[derive(Debug)]
 pub struct Proxy {
     external: Vec<SocketAddr>,
@@ -216,6 +216,12 @@ impl Proxy {
 }
 
 impl Proxy {
+    /// Ends at once, as with its process: nobody is told, and what is under way is lost. Nothing of it is left when this
+    /// returns.
+    pub async fn kill(self) {
+        self.supervisor.end().await;
+    }
+
     fn listeners(&self) -> Vec<Listening> {
         let external = self
             .external

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
@@ -54,6 +54,7 @@ pub struct Tasks {
 #[derive(Debug)]
 pub struct Supervisor {
     stop: watch::Sender<Option<Stage>>,
+    end: Arc<Notify>,
     left: watch::Receiver<[usize; 3]>,
     running: JoinHandle<()>,
 }
@@ -116,7 +117,8 @@ impl Supervisor {
             stage: Stage::Streams,
             reached: stopped.clone(),
         };
-        let running = runtime.spawn(supervise(queue, last, Arc::clone(&tell)));
+        let end = Arc::new(Notify::new());
+        let running = runtime.spawn(supervise(queue, last, Arc::clone(&end), Arc::clone(&tell)));
         let tasks = Tasks {
             jobs,
             clock: clock.clone(),
@@ -126,6 +128,7 @@ impl Supervisor {
         (
             Self {
                 stop,
+                end,
                 left,
                 running,
             },
@@ -165,9 +168,14 @@ impl Supervisor {
             }
         }
         if !self.running.is_finished() {
-            self.running.abort();
-            let _ = (&mut self.running).await;
+            self.end().await;
         }
+    }
+
+    /// Ends all tasks at their next wait. Nothing is left of them when this returns.
+    pub async fn end(mut self) {
+        self.end.notify_one();
+        let _ = (&mut self.running).await;
     }
 }
 
@@ -177,10 +185,11 @@ impl Drop for Supervisor {
     }
 }
 
-/// Runs tasks, and counts down those that have ended, until the last stage has come and none is.
+/// Runs tasks, and counts down those that have ended, until the last stage has come and none is, or they have to end.
 async fn supervise(
     mut queue: mpsc::UnboundedReceiver<(Stage, Job)>,
     mut last: Stop,
+    end: Arc<Notify>,
     left: Arc<watch::Sender<[usize; 3]>>,
 ) {
     let mut tasks = JoinSet::new();
@@ -206,7 +215,7 @@ async fn supervise(
                 }
             }
             () = last.asked(), if !stopping => stopping = true,
-            else => return,
+            () = end.notified() => return tasks.shutdown().await,
         }
         if stopping && tasks.is_empty() && queue.is_empty() {
             return;
@@ -242,6 +251,26 @@ mod tests {
         }
         supervisor.stop(PATIENCE).await;
         assert_eq!(*ended.lock().expect("no panic"), Stage::ALL);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nothing_is_left_of_tasks_that_were_ended() {
+        let (supervisor, tasks) = start();
+        let held = Arc::new(());
+        let (tell, mut told) = mpsc::channel(10);
+        for _ in 0..10 {
+            let (held, tell) = (Arc::clone(&held), tell.clone());
+            tasks.spawn(async move {
+                let _held = held;
+                tell.send(()).await.expect("it is waited for");
+                pending().await
+            });
+        }
+        for _ in 0..10 {
+            told.recv().await.expect("a task");
+        }
+        supervisor.end().await;
+        assert_eq!(Arc::strong_count(&held), 1);
     }
 
     #[tokio::test]

@@ -47,7 +47,7 @@ impl Administrator {
                     reloaded.map_err(|error| error.to_string())?;
                 }
             }
-            What::Die => drop(parts.first()?),
+            What::Die => parts.first()?.kill().await,
             What::Stop => parts.first()?.stop().await,
         }
         Ok(())
