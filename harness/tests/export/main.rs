@@ -65,15 +65,26 @@ fn an_exported_target_ends_as_its_cases_say() {
             let file = target.target_file(row);
             let cases = format!("policies/{row}");
             let baseline = format!("{}/baselines/{server}.toml", env!("CARGO_MANIFEST_DIR"));
-            let (fine, told) = s2spec(&[
-                "run",
-                "--target",
-                &file,
-                "--no-out",
-                "--baseline",
-                &baseline,
-                &cases,
-            ]);
+            let run = || {
+                s2spec(&[
+                    "run",
+                    "--target",
+                    &file,
+                    "--no-out",
+                    "--jobs",
+                    "1",
+                    "--baseline",
+                    &baseline,
+                    &cases,
+                ])
+            };
+            let is_late = |told: &str| told.contains("this machine was too slow");
+            let mut ended = run();
+            // The tests of other crates may keep all cores busy. What it says of the target is never ignored.
+            if !ended.0 && is_late(&ended.1) {
+                ended = run();
+            }
+            let (fine, told) = ended;
             assert!(fine, "{server}, {case}:\n{told}");
         }
     }
