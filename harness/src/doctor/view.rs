@@ -19,7 +19,7 @@ pub fn render(diagnosis: &Diagnosis, width: usize, charset: Charset) -> String {
     let mut out = String::new();
     let first = headline(diagnosis);
     out.push_str(&paragraph("", 0, &first, width));
-    if let Some((_, finding)) = diagnosis.blocking() {
+    if let Some((_, finding)) = diagnosis.blocking().or_else(|| warning(diagnosis)) {
         out.push_str(&paragraph("To do: ", 7, &finding.advice, width));
     }
     let mut about = clean(&diagnosis.target);
@@ -49,6 +49,12 @@ fn listed(names: &[String]) -> String {
         [one] => one.clone(),
         [all @ .., last] => format!("{} and {last}", all.join(", ")),
     }
+}
+
+/// The first warning.
+fn warning(diagnosis: &Diagnosis) -> Option<(Check, &Finding)> {
+    let mut findings = diagnosis.findings();
+    findings.find(|(_, finding)| finding.severity == Severity::Warning)
 }
 
 /// The most important finding, in a sentence.
@@ -84,7 +90,11 @@ fn headline(diagnosis: &Diagnosis) -> String {
     if rest.is_empty() {
         format!("{ready}.")
     } else {
-        format!("{ready}, with {}.", rest.join(" and "))
+        let first = match warning(diagnosis) {
+            Some((check, finding)) => format!(" First ({check}): {}.", clean(&finding.what)),
+            None => String::new(),
+        };
+        format!("{ready}, with {}.{first}", rest.join(" and "))
     }
 }
 

@@ -266,3 +266,17 @@ async fn a_server_that_keeps_silent_partners_is_told_what_to_shorten() {
         "{result:?}"
     );
 }
+
+#[test]
+fn a_target_that_is_ready_is_told_its_first_warning() {
+    let mut diagnosis = Diagnosis::of(&subject(7));
+    diagnosis.add(Check::Port, CheckResult::fine("it is open"));
+    let (severity, blame) = (Severity::Warning, Blame::Configuration);
+    let late = Finding::new(severity, blame, "the clock is 3 hours ahead", "set it");
+    diagnosis.add(Check::Clock, late.into());
+    let text = render(&diagnosis, 80, crate::report::Charset::Ascii);
+    let text = anstream::adapter::strip_str(&text).to_string();
+    let start = "Ready to be tested, with 1 warning. First (clock): the clock is 3 hours ahead.\n\
+                 To do: set it\n";
+    assert!(text.starts_with(start), "{text}");
+}
