@@ -6,6 +6,7 @@ mod real;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rstest::rstest;
 use s2spec::case::Direction;
 use s2spec::expectation::End;
 use s2spec::oracle::classes::methods;
@@ -18,7 +19,6 @@ use simulated_partners::persona::{Offer, Persona, find};
 use cells::{Cells, End as Seen};
 use real::{Real, installed, s2spec};
 
-const SERVERS: [&str; 2] = ["prosody", "ejabberd"];
 /// Policies of the embedded proxy, one for each set of methods.
 const ROWS: [u8; 5] = [2, 7, 9, 13, 17];
 
@@ -51,77 +51,87 @@ fn distinct(
 }
 
 /// Each policy that a server has settings for, as the target of cases with partners of all policies.
+#[rstest]
 #[test]
-fn an_exported_target_ends_as_its_cases_say() {
-    for server in SERVERS.into_iter().filter(|server| installed(server)) {
-        for (row, case) in distinct(server, "target", |row| {
-            format!("policies/{row}/row09/inbound")
-        }) {
-            let target = Real::export(server, &case, "target", real::free_address());
-            if !row.policy().valid() {
-                // It starts, and no partner gets in: there is nothing to run.
-                continue;
-            }
-            let file = target.target_file(row);
-            let cases = format!("policies/{row}");
-            let baseline = format!("{}/baselines/{server}.toml", env!("CARGO_MANIFEST_DIR"));
-            let run = || {
-                s2spec(&[
-                    "run",
-                    "--target",
-                    &file,
-                    "--no-out",
-                    "--jobs",
-                    "1",
-                    "--baseline",
-                    &baseline,
-                    &cases,
-                ])
-            };
-            let is_late = |told: &str| told.contains("this machine was too slow");
-            let mut ended = run();
-            // The tests of other crates may keep all cores busy. What it says of the target is never ignored.
-            if !ended.0 && is_late(&ended.1) {
-                ended = run();
-            }
-            let (fine, told) = ended;
-            assert!(fine, "{server}, {case}:\n{told}");
+fn an_exported_target_ends_as_its_cases_say(#[values("prosody", "ejabberd")] server: &'static str) {
+    if !installed(server) {
+        return;
+    }
+    for (row, case) in distinct(server, "target", |row| {
+        format!("policies/{row}/row09/inbound")
+    }) {
+        let target = Real::export(server, &case, "target", real::free_address());
+        if !row.policy().valid() {
+            // It starts, and no partner gets in: there is nothing to run.
+            continue;
         }
+        let file = target.target_file(row);
+        let cases = format!("policies/{row}");
+        let baseline = format!("{}/baselines/{server}.toml", env!("CARGO_MANIFEST_DIR"));
+        let run = || {
+            s2spec(&[
+                "run",
+                "--target",
+                &file,
+                "--no-out",
+                "--jobs",
+                "1",
+                "--baseline",
+                &baseline,
+                &cases,
+            ])
+        };
+        let is_late = |told: &str| told.contains("this machine was too slow");
+        let mut ended = run();
+        // The tests of other crates may keep all cores busy. What it says of the target is never ignored.
+        if !ended.0 && is_late(&ended.1) {
+            ended = run();
+        }
+        let (fine, told) = ended;
+        assert!(fine, "{server}, {case}:\n{told}");
     }
 }
 
 /// Each policy that a server has settings for, as a partner of the embedded proxy in several policies.
+#[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_exported_partner_meets_the_proxy_as_its_cases_say() {
-    for server in SERVERS.into_iter().filter(|server| installed(server)) {
-        for (row, case) in distinct(server, "partner", |row| {
-            format!("policies/row09/{row}/inbound")
-        }) {
-            let offer = row.policy().as_offer();
-            meets_the_proxy(server, &case, &offer).await;
-        }
+async fn an_exported_partner_meets_the_proxy_as_its_cases_say(
+    #[values("prosody", "ejabberd")] server: &'static str,
+) {
+    if !installed(server) {
+        return;
+    }
+    for (row, case) in distinct(server, "partner", |row| {
+        format!("policies/row09/{row}/inbound")
+    }) {
+        let offer = row.policy().as_offer();
+        meets_the_proxy(server, &case, &offer).await;
     }
 }
 
 /// What makes personas differ besides their policy: certificates, versions of TLS, direct TLS.
+#[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_exported_persona_meets_the_proxy_as_its_cases_say() {
-    for server in SERVERS.into_iter().filter(|server| installed(server)) {
-        for name in [
-            "google-talk",
-            "cert-expired",
-            "cert-self-signed",
-            "cert-wrong-name",
-            "cert-missing-intermediate",
-            "cert-no-client-auth",
-            "tls12-only",
-            "tls13-only",
-            "direct-tls-only",
-        ] {
-            let offer = find(name).expect("a persona").offer;
-            let case = format!("personas/row09/{name}/inbound");
-            meets_the_proxy(server, &case, &offer).await;
-        }
+async fn an_exported_persona_meets_the_proxy_as_its_cases_say(
+    #[values("prosody", "ejabberd")] server: &'static str,
+) {
+    if !installed(server) {
+        return;
+    }
+    for name in [
+        "google-talk",
+        "cert-expired",
+        "cert-self-signed",
+        "cert-wrong-name",
+        "cert-missing-intermediate",
+        "cert-no-client-auth",
+        "tls12-only",
+        "tls13-only",
+        "direct-tls-only",
+    ] {
+        let offer = find(name).expect("a persona").offer;
+        let case = format!("personas/row09/{name}/inbound");
+        meets_the_proxy(server, &case, &offer).await;
     }
 }
 
@@ -165,35 +175,39 @@ async fn meets_the_proxy(server: &'static str, case: &str, offer: &Offer) {
 }
 
 /// The persona that is learned of a server gets from the proxy what the server gets.
+#[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_learned_server_gets_the_cells_of_the_server() {
-    for server in SERVERS.into_iter().filter(|server| installed(server)) {
-        for number in ROWS {
-            let case = format!("policies/row09/{}/inbound", row(number));
-            if !s2spec(&["export", &case, "--as", server, "--side", "partner"]).0 {
-                continue;
-            }
-            let partner = Real::export(server, &case, "partner", real::free_address());
-            let learned = learned(&partner, row(number));
-            let dns = Dns::start_at(partner.dns).expect("the lab has left it");
-            let mut of_both: BTreeMap<u8, [Cells; 2]> = BTreeMap::new();
-            let all = PolicyNumber::all().filter(|row| row.policy().valid());
-            // All of them for the one that leaves everything open.
-            for own in all.filter(|row| number == 9 || ROWS.contains(&row.number())) {
-                let real = Cells::of_server(&partner, &dns, own, &learned.offer).await;
-                let learned = Cells::of_persona(&learned, &partner, &dns, own).await;
-                of_both.insert(own.number(), [real, learned]);
-            }
-            let get_in = of_both.values().filter(|[real, _]| real.are_established());
-            assert!(get_in.count() >= 2, "{server}, {case}: {of_both:#?}");
-            for (number, [real, learned]) in of_both {
-                let ends = |cells: &Cells| [cells.outbound.clone(), cells.inbound.clone()];
-                let told = format!(
-                    "{server}, {case}, row {number}:\n{}\n{}",
-                    real.log, learned.log
-                );
-                assert_eq!(ends(&real), ends(&learned), "{told}");
-            }
+async fn a_learned_server_gets_the_cells_of_the_server(
+    #[values("prosody", "ejabberd")] server: &'static str,
+) {
+    if !installed(server) {
+        return;
+    }
+    for number in ROWS {
+        let case = format!("policies/row09/{}/inbound", row(number));
+        if !s2spec(&["export", &case, "--as", server, "--side", "partner"]).0 {
+            continue;
+        }
+        let partner = Real::export(server, &case, "partner", real::free_address());
+        let learned = learned(&partner, row(number));
+        let dns = Dns::start_at(partner.dns).expect("the lab has left it");
+        let mut of_both: BTreeMap<u8, [Cells; 2]> = BTreeMap::new();
+        let all = PolicyNumber::all().filter(|row| row.policy().valid());
+        // All of them for the one that leaves everything open.
+        for own in all.filter(|row| number == 9 || ROWS.contains(&row.number())) {
+            let real = Cells::of_server(&partner, &dns, own, &learned.offer).await;
+            let learned = Cells::of_persona(&learned, &partner, &dns, own).await;
+            of_both.insert(own.number(), [real, learned]);
+        }
+        let get_in = of_both.values().filter(|[real, _]| real.are_established());
+        assert!(get_in.count() >= 2, "{server}, {case}: {of_both:#?}");
+        for (number, [real, learned]) in of_both {
+            let ends = |cells: &Cells| [cells.outbound.clone(), cells.inbound.clone()];
+            let told = format!(
+                "{server}, {case}, row {number}:\n{}\n{}",
+                real.log, learned.log
+            );
+            assert_eq!(ends(&real), ends(&learned), "{told}");
         }
     }
 }
