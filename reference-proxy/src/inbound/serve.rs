@@ -1,13 +1,13 @@
 //! Accepts partners' connections, and carries out the receiving entity's decisions.
 
 mod reloading;
+mod securing;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use super::action::{Action, Fatal, Input};
 use super::managing::Managed;
 use super::receiving::Receiving;
 use super::refusal::Refused;
-use crate::certificate::{CertificateRequest, Judged};
+use crate::certificate::Judged;
 use crate::connections::{Full, Place, Stranger};
 use crate::context::{Changes, Context};
 use crate::dialback::KeyStatus;
@@ -27,7 +27,7 @@ use crate::open_streams::{Call, Registration};
 use crate::outbound::Sending;
 use crate::random::stream_id;
 use crate::register::Entry;
-use crate::stream::{Condition, Connection, Lost, Opening, Tls, domain};
+use crate::stream::{Condition, Connection, Lost, Opening, domain};
 use crate::task::{Stage, Stop};
 use crate::xml::Frame;
 
@@ -443,52 +443,8 @@ impl Serving {
         })
     }
 
-    /// Starts with TLS if the peer does.
-    async fn begin(&mut self) -> Result<(), Gone> {
-        let due = self.due();
-        let direct = tokio::select! {
-            first = self.context.clock.timeout_at(due, self.connection.begins_with_tls()) => first.unwrap_or(false),
-            () = self.stop.asked() => false,
-        };
-        if direct {
-            self.handshake(self.context.tls.direct_acceptor()).await?;
-            self.state = Receiving::new(true);
-        }
-        Ok(())
-    }
-
-    /// Carries out STARTTLS. If the handshake fails, the connection ends silently (RFC 6120
-    /// §5.4.3.2).
-    pub(super) async fn secure(
-        &mut self,
-        own: &Domain,
-        request: &CertificateRequest,
-    ) -> Result<(), Gone> {
-        let acceptor = self.context.tls.acceptor(own, request);
-        let acceptor = acceptor.map_err(|error| {
-            tracing::error!(%error, "could not set up TLS");
-            Gone
-        })?;
-        self.handshake(acceptor).await?;
-        self.input(Input::Secured, &mut Vec::new());
-        Ok(())
-    }
-
     pub(super) fn enter(&self, refused: Refused) {
         enter(&self.context, self.peer, refused);
-    }
-
-    async fn handshake(&mut self, config: Arc<ServerConfig>) -> Result<(), Gone> {
-        let due = self.due();
-        let secured = self.connection.secure(Tls::Accept(config));
-        let why = match self.context.clock.timeout_at(due, secured).await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(lost)) => lost.reason(),
-            Err(_) => "no handshake in time".to_owned(),
-        };
-        let claimed = self.state.claimed();
-        self.enter(Refused::by_proxy(Phase::Tls, "handshake", claimed, &why));
-        Err(Gone)
     }
 }
 
