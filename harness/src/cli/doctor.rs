@@ -14,7 +14,7 @@ use super::signal::end_wanted;
 use super::target::Tested;
 use super::worth::Worth;
 use super::{Color, logging, output};
-use crate::doctor::{self, Depth, Diagnosis, Preflight, PublicDns};
+use crate::doctor::{self, Depth, Diagnosis, DoctorError, Preflight, PublicDns};
 
 /// Wider lines are hard to read.
 const WIDEST: usize = 100;
@@ -101,24 +101,10 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         },
         extra,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|e| CliError::environment("cannot start threads", e))?;
-    let diagnosis = runtime.block_on(async {
-        tokio::select! {
-            // Signals are listened to before anything is started.
-            biased;
-            () = asked_to_end() => Err(CliError::environment("nothing examined", "interrupted")),
-            diagnosis = doctor::preflight(target.as_ref(), &preflight) => {
-                diagnosis.map_err(|why| CliError::environment("nothing examined", why))
-            }
-        }
-    });
-    // After an interrupt, what was started for a target ends here or with the program.
-    runtime.shutdown_timeout(run::WIND_DOWN);
-    let diagnosis = diagnosis?;
+    let diagnosis = unless_ended(
+        "nothing examined",
+        doctor::preflight(target.as_ref(), &preflight),
+    )?;
     let on_stdout = matches!(json, Some(JsonFile::Stdout));
     if !on_stdout {
         let width = output::width().min(WIDEST);
@@ -134,8 +120,32 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     Ok(exit(&diagnosis))
 }
 
+/// Waits for what a look at a target brings, unless a signal asks the program to end. `nothing` says what came of it
+/// then.
+pub(super) fn unless_ended<T>(
+    nothing: &'static str,
+    look: impl Future<Output = Result<T, DoctorError>>,
+) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| CliError::environment("cannot start threads", e))?;
+    let found = runtime.block_on(async {
+        tokio::select! {
+            // Signals are listened to before anything is started.
+            biased;
+            () = asked_to_end() => Err(CliError::environment(nothing, "interrupted")),
+            found = look => found.map_err(|why| CliError::environment(nothing, why)),
+        }
+    });
+    // After an interrupt, what was started for a target ends here or with the program.
+    runtime.shutdown_timeout(run::WIND_DOWN);
+    found
+}
+
 /// Returns when a signal asks the program to end.
-pub(super) async fn asked_to_end() {
+async fn asked_to_end() {
     if end_wanted().await.is_err() {
         // Then signals end the process at once, which is acceptable.
         std::future::pending().await

@@ -6,7 +6,7 @@ use std::time::Duration;
 use simulated_partners::document::Source;
 use simulated_partners::persona::Persona;
 
-use super::doctor::asked_to_end;
+use super::doctor::unless_ended;
 use super::error::{CliError, Exit};
 use super::init::write_all;
 use super::judging::Judging;
@@ -60,24 +60,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         public_dns: PublicDns::System { remote: false },
         extra,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|e| CliError::environment("cannot start threads", e))?;
-    let learned = runtime.block_on(async {
-        tokio::select! {
-            // Signals are listened to before anything is started.
-            biased;
-            () = asked_to_end() => Err(CliError::environment("nothing learned", "interrupted")),
-            learned = doctor::learn(target.as_ref(), &how) => {
-                learned.map_err(|why| CliError::environment("nothing learned", why))
-            }
-        }
-    });
-    // After an interrupt, what was started for a target ends here or with the program.
-    runtime.shutdown_timeout(run::WIND_DOWN);
-    let learned = learned?;
+    let learned = unless_ended("nothing learned", doctor::learn(target.as_ref(), &how))?;
     let text = text(&learned);
     let file = args.output.as_deref();
     let file = file.filter(|file| *file != Path::new("-"));
