@@ -9,15 +9,13 @@ use owo_colors::OwoColorize as _;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use simulated_partners::board::{Begins, Board};
 use simulated_partners::dns::Dns;
-use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
+use simulated_partners::driver::{Partner, PartnerSetup};
 use simulated_partners::event::Event;
 use simulated_partners::nearest::{did_you_mean, nearest};
 use simulated_partners::persona::{self, Persona};
 use simulated_partners::pki::Authority;
 use simulated_partners::stanza::ping;
-use simulated_partners::tls::TlsOptions;
 
 use super::error::{CliError, Exit};
 use super::{Color, logging, output};
@@ -129,27 +127,15 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         std::fs::write(file, &pem)
             .map_err(|e| CliError::environment(format!("cannot write {}", file.display()), e))?;
     }
+    let persona = Arc::new(persona);
     let setup = PartnerSetup {
-        identity: authority.issue(&[domain], persona.offer.certificate, persona.offer.key),
-        domain: domain.to_owned(),
-        tls: TlsOptions::default(),
         roots,
-        target_domain: target_domain.to_owned(),
-        other_domains: Vec::new(),
-        target: args.target,
-        direct_tls: None,
         secret: format!("s2spec serve {}", args.seed),
         patience: Duration::from_secs(args.patience),
-        accepts: Begins::Plain(true),
         answers: true,
-        insists: false,
         seed: args.seed,
-        board: Board::default(),
-        values: Arc::default(),
-        connections: CONNECTIONS,
         listen: args.listen,
-        capture: None,
-        persona: Arc::new(persona),
+        ..PartnerSetup::new(&authority, domain, persona, target_domain, args.target)
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -2,11 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use simulated_partners::board::{Begins, Board};
 use simulated_partners::dns::Dns;
-use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
+use simulated_partners::driver::{Partner, PartnerSetup};
 use simulated_partners::persona;
-use simulated_partners::tls::TlsOptions;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -55,30 +53,17 @@ fn first(diagnosis: &Diagnosis) -> Option<(Check, Severity, String)> {
 /// A simulated partner in place of a target.
 async fn stand_in(lab: &Lab, name: &str, listen: SocketAddr) -> Partner {
     let persona = persona::find(name).expect("a persona of the crate");
-    let offer = &persona.offer;
+    let setup = PartnerSetup::new(
+        &lab.authority,
+        "im.example",
+        Arc::new(persona),
+        "good.doctor.example",
+        ([127, 0, 0, 1], 9).into(),
+    );
     Partner::start(PartnerSetup {
-        domain: "im.example".to_owned(),
-        identity: lab
-            .authority
-            .issue(&["im.example"], offer.certificate, offer.key),
-        persona: Arc::new(persona.clone()),
-        tls: TlsOptions::default(),
-        roots: lab.authority.roots(),
-        target_domain: "good.doctor.example".to_owned(),
-        other_domains: Vec::new(),
-        target: ([127, 0, 0, 1], 9).into(),
-        direct_tls: None,
-        secret: "secret".to_owned(),
-        patience: PATIENCE,
-        accepts: Begins::Plain(true),
         answers: true,
-        insists: false,
-        seed: 1,
-        board: Board::default(),
-        values: Arc::default(),
-        connections: CONNECTIONS,
         listen,
-        capture: None,
+        ..setup
     })
     .await
     .expect("a free port")

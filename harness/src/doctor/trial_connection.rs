@@ -4,16 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use simulated_partners::board::{Begins, Board};
 use simulated_partners::dns::Query;
-use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
+use simulated_partners::driver::{Partner, PartnerSetup};
 use simulated_partners::event::{
     ConnectionId, ConnectionKind, Event, EventKind, Method, Party, TlsSignal,
 };
 use simulated_partners::persona::{Persona, Tls};
 use simulated_partners::stanza;
 use simulated_partners::tls::Details;
-use simulated_partners::tls::TlsOptions;
 use simulated_partners::wire::{Element, Kind, NS_SASL, NS_STREAMS, Unit};
 use tokio::time::{Instant, sleep_until};
 
@@ -164,28 +162,20 @@ async fn start(
         source,
     };
     let place = lab.place(place, subject.listen).map_err(cannot_listen)?;
-    let offer = &persona.offer;
+    let setup = PartnerSetup::new(
+        &lab.authority,
+        domain,
+        Arc::new(persona.clone()),
+        &subject.domain,
+        subject.address,
+    );
     Partner::start(PartnerSetup {
-        domain: domain.to_owned(),
-        identity: lab.authority.issue(&[domain], offer.certificate, offer.key),
-        persona: Arc::new(persona.clone()),
-        tls: TlsOptions::default(),
         roots: Arc::clone(&subject.roots),
-        target_domain: subject.domain.clone(),
-        other_domains: Vec::new(),
-        target: subject.address,
-        direct_tls: None,
         secret: format!("{domain}-{:016x}", lab.seed),
         patience,
-        accepts: Begins::Plain(true),
-        answers: false,
-        insists: false,
         seed: lab.seed,
-        board: Board::default(),
-        values: Arc::default(),
-        connections: CONNECTIONS,
         listen: place.address(),
-        capture: None,
+        ..setup
     })
     .await
     .map_err(cannot_listen)

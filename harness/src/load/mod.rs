@@ -24,10 +24,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use simulated_partners::board::{Begins, Board};
-use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup, Place};
+use simulated_partners::driver::{Partner, PartnerSetup, Place};
 use simulated_partners::persona::Persona;
-use simulated_partners::tls::TlsOptions;
 use strum::VariantArray as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -359,28 +357,18 @@ fn setup(
     method: Method,
     place: &Place,
 ) -> PartnerSetup {
-    let offer = method.policy().as_offer();
-    let authority = &opened.lab.authority;
+    let persona = Persona::correct("load", "one of many", method.policy().as_offer());
     PartnerSetup {
-        domain: domain.to_owned(),
-        identity: authority.issue(&[domain], offer.certificate, offer.key),
-        persona: Arc::new(Persona::correct("load", "one of many", offer)),
-        tls: TlsOptions::default(),
-        roots: authority.roots(),
-        target_domain: opened.domain.clone(),
-        other_domains: Vec::new(),
-        target: opened.address,
-        direct_tls: None,
         secret: format!("{domain} {}", wanted.seed),
         patience: PATIENCE,
-        accepts: Begins::Plain(true),
-        answers: false,
-        insists: false,
         seed: wanted.seed,
-        board: Board::default(),
-        values: Arc::default(),
-        connections: CONNECTIONS,
-        capture: None,
         listen: place.address(),
+        ..PartnerSetup::new(
+            &opened.lab.authority,
+            domain,
+            Arc::new(persona),
+            &opened.domain,
+            opened.address,
+        )
     }
 }

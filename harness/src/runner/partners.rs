@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use simulated_partners::board::{Begins, Board};
 use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup, Place};
 use simulated_partners::event::Event;
 use simulated_partners::persona::{self, Persona, Tls};
@@ -66,28 +65,21 @@ pub(super) async fn correct(
 /// A partner for a domain with a persona, which answers no requests.
 pub(super) fn setup(bench: Bench<'_>, domain: &str, persona: &Arc<Persona>) -> PartnerSetup {
     let Bench { lab, target, .. } = bench;
-    let offer = &persona.offer;
     PartnerSetup {
-        domain: domain.to_owned(),
-        persona: Arc::clone(persona),
-        identity: lab.authority.issue(&[domain], offer.certificate, offer.key),
-        tls: TlsOptions::default(),
-        roots: lab.authority.roots(),
-        target_domain: target.domain.clone(),
         other_domains: target.second.iter().cloned().collect(),
-        target: target.address,
         direct_tls: target.direct_tls,
         secret: format!("{domain}-{:016x}", bench.seed),
         patience: bench.deadlines.patience,
-        accepts: Begins::Plain(true),
-        answers: false,
         insists: true,
         seed: bench.seed,
-        board: Board::default(),
-        values: Arc::default(),
-        connections: CONNECTIONS,
         listen: (lab.partners, 0).into(),
-        capture: None,
+        ..PartnerSetup::new(
+            &lab.authority,
+            domain,
+            Arc::clone(persona),
+            &target.domain,
+            target.address,
+        )
     }
 }
 

@@ -4,13 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use simulated_partners::board::{Begins, Board};
-use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
+use simulated_partners::driver::{Partner, PartnerSetup};
 use simulated_partners::event::{ConnectionKind, Event, EventKind};
 use simulated_partners::persona;
 use simulated_partners::pki::Authority;
 use simulated_partners::stanza::ping;
-use simulated_partners::tls::TlsOptions;
 use simulated_partners::wire::{Kind, Unit};
 
 use super::{canonical_text, wire_summary};
@@ -26,29 +24,14 @@ async fn start(
     addresses: [SocketAddr; 2],
     seed: u64,
 ) -> Partner {
-    let persona = persona::find(persona).unwrap();
-    let offer = &persona.offer;
+    let persona = Arc::new(persona::find(persona).unwrap());
+    let setup = PartnerSetup::new(authority, domains[0], persona, domains[1], addresses[1]);
     Partner::start(PartnerSetup {
-        identity: authority.issue(&[domains[0]], offer.certificate, offer.key),
-        domain: domains[0].to_owned(),
-        persona: Arc::new(persona),
-        tls: TlsOptions::default(),
-        roots: authority.roots(),
-        target_domain: domains[1].to_owned(),
-        other_domains: Vec::new(),
-        target: addresses[1],
-        direct_tls: None,
         secret: format!("secret {seed}"),
-        patience: Duration::from_secs(5),
-        accepts: Begins::Plain(true),
         answers: true,
-        insists: false,
         seed,
-        board: Board::default(),
-        values: Arc::default(),
-        connections: CONNECTIONS,
         listen: addresses[0],
-        capture: None,
+        ..setup
     })
     .await
     .unwrap()

@@ -8,14 +8,12 @@ use std::time::Duration;
 
 use s2spec::oracle::classes::methods;
 use s2spec::policy::PolicyNumber;
-use simulated_partners::board::{Begins, Board};
 use simulated_partners::dns::{Answer, Data, Dns, Kind};
-use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
+use simulated_partners::driver::{Partner, PartnerSetup};
 use simulated_partners::inner::gateway;
 use simulated_partners::persona::{Certificate, Key, Offer, Persona, Tls, find};
 use simulated_partners::pki::Authority;
 use simulated_partners::stanza::ping;
-use simulated_partners::tls::TlsOptions;
 use simulated_partners::wire::Element;
 use tempfile::TempDir;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -387,27 +385,9 @@ fn setup(
     target_domain: &str,
     target: SocketAddr,
 ) -> PartnerSetup {
-    let offer = &persona.offer;
+    let persona = Arc::new(persona.clone());
     PartnerSetup {
-        domain: domain.to_owned(),
-        identity: authority.issue(&[domain], offer.certificate, offer.key),
-        persona: Arc::new(persona.clone()),
-        tls: TlsOptions::default(),
-        roots: authority.roots(),
-        target_domain: target_domain.to_owned(),
-        other_domains: Vec::new(),
-        target,
-        direct_tls: None,
-        secret: format!("the secret of {domain}"),
         patience: PATIENCE,
-        accepts: Begins::Plain(true),
-        answers: false,
-        insists: false,
-        seed: 1,
-        board: Board::default(),
-        values: Arc::default(),
-        connections: CONNECTIONS,
-        listen: ([127, 0, 0, 1], 0).into(),
-        capture: None,
+        ..PartnerSetup::new(authority, domain, persona, target_domain, target)
     }
 }

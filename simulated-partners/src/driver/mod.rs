@@ -14,6 +14,7 @@ mod place;
 mod recorder;
 mod released;
 mod settle;
+mod setup;
 mod socket;
 mod taken;
 mod traffic;
@@ -21,7 +22,6 @@ mod traffic;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -36,12 +36,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
-use crate::board::{Begins, Board};
+use crate::board::Board;
 use crate::event::{ConnectionKind, Event};
-use crate::persona::{AuthorityFact, Persona};
-use crate::pki;
+use crate::persona::AuthorityFact;
 use crate::stream::{KeyAnswer, Machine, PartnerConfig, Purpose, Question};
-use crate::tls;
 use crate::wire::Element;
 pub use capture::{Capture, Segment, Sent, Stream, Traffic};
 use connection::Opened;
@@ -52,6 +50,7 @@ use recorder::Recorder;
 pub use released::{Over, Released};
 pub use settle::Ahead;
 use settle::Readers;
+pub use setup::PartnerSetup;
 use socket::Tcp;
 
 /// The default limit on concurrent connections of a partner.
@@ -62,51 +61,6 @@ pub const MOST_CONNECTIONS: usize = 256;
 
 /// The time limit for closing cleanly when a partner is stopped.
 const FAREWELL: Duration = Duration::from_millis(100);
-
-/// The configuration of a partner.
-#[derive(Clone, Debug)]
-pub struct PartnerSetup {
-    /// The partner's domain.
-    pub domain: String,
-    /// How it behaves.
-    pub persona: Arc<Persona>,
-    /// What it shows in handshakes; `None` for a persona without a certificate.
-    pub identity: Option<Arc<pki::Identity>>,
-    /// Its other behaviour in handshakes.
-    pub tls: tls::TlsOptions,
-    /// The authorities that it trusts.
-    pub roots: Arc<RootCertStore>,
-    /// The domain of the server under test that it addresses.
-    pub target_domain: String,
-    /// Further domains that this server serves.
-    pub other_domains: Vec<String>,
-    /// The address to dial.
-    pub target: SocketAddr,
-    /// The address to dial for direct TLS, if that is another.
-    pub direct_tls: Option<SocketAddr>,
-    /// The secret of its dialback keys.
-    pub secret: String,
-    /// How long it waits for each step.
-    pub patience: Duration,
-    /// When it takes connections. Until then a SYN gets no answer.
-    pub accepts: Begins,
-    /// Whether it answers IQ requests, on its own connections.
-    pub answers: bool,
-    /// Whether a refused stanza is sent anyway, right before the end of the stream.
-    pub insists: bool,
-    /// The seed of its stream ids.
-    pub seed: u64,
-    /// The board shared with the other partners of its scenario.
-    pub board: Board,
-    /// Placeholders of its scenario, without the braces, for texts in its reactions.
-    pub values: Arc<BTreeMap<String, String>>,
-    /// The limit on concurrent connections, from 1 to [`MOST_CONNECTIONS`]; more are refused.
-    pub connections: usize,
-    /// Where to listen; port 0 selects a free one.
-    pub listen: SocketAddr,
-    /// What records its connections, if anything does.
-    pub capture: Option<Capture>,
-}
 
 /// A running simulated server. Dropping it stops it.
 pub struct Partner {

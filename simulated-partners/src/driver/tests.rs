@@ -4,12 +4,11 @@ use std::future::Future;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use rustls::RootCertStore;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-use super::{CONNECTIONS, Partner, PartnerSetup};
-use crate::board::{Begins, Board};
+use super::{Partner, PartnerSetup};
+use crate::board::Board;
 use crate::event::{
     CertificateSeen, Close, ConnectionId, ConnectionKind, Event, EventKind, Method, Party,
     TlsSignal,
@@ -17,7 +16,6 @@ use crate::event::{
 use crate::persona::{self, Persona};
 use crate::pki::Authority;
 use crate::stanza;
-use crate::tls::TlsOptions;
 use crate::wire::{Element, Kind, NS_SERVER};
 
 mod failing;
@@ -30,29 +28,17 @@ static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new(7));
 const HANG: Duration = Duration::from_secs(20);
 
 fn setup(domain: &str, target: &str, persona: &Arc<Persona>) -> PartnerSetup {
-    let offer = &persona.offer;
-    let roots: Arc<RootCertStore> = AUTHORITY.roots();
+    let persona = Arc::clone(persona);
     PartnerSetup {
-        domain: domain.to_owned(),
-        persona: Arc::clone(persona),
-        identity: AUTHORITY.issue(&[domain], offer.certificate, offer.key),
-        tls: TlsOptions::default(),
-        roots,
-        target_domain: target.to_owned(),
-        other_domains: Vec::new(),
-        target: ([127, 0, 0, 1], 9).into(),
-        direct_tls: None,
-        secret: format!("secret of {domain}"),
-        patience: Duration::from_secs(5),
-        accepts: Begins::Plain(true),
         answers: true,
-        insists: false,
         seed: 3,
-        board: Board::default(),
-        values: Arc::default(),
-        connections: CONNECTIONS,
-        listen: ([127, 0, 0, 1], 0).into(),
-        capture: None,
+        ..PartnerSetup::new(
+            &AUTHORITY,
+            domain,
+            persona,
+            target,
+            ([127, 0, 0, 1], 9).into(),
+        )
     }
 }
 

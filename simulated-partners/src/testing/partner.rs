@@ -13,14 +13,12 @@ use tokio::time::{Instant, timeout_at};
 use super::blocking;
 use super::log;
 use super::network::Network;
-use crate::board::{Begins, Board};
 use crate::dns::{BadName, Query, Records};
-use crate::driver::{self, CONNECTIONS, PartnerSetup};
+use crate::driver::{self, PartnerSetup};
 use crate::event::{ConnectionKind, Event, EventKind, Method, Party};
 use crate::persona::{self, Persona};
 use crate::pki::Identity;
 use crate::stanza;
-use crate::tls::TlsOptions;
 use crate::wire::{Element, Frame, Kind, Unit};
 
 /// The default time limit: for an event, and for the partner to wait for each step.
@@ -152,31 +150,20 @@ impl Builder {
         };
         // Before anything listens, because an invalid domain fails here.
         network.records().server(&self.domain, self.target)?;
-        let offer = &persona.offer;
-        let identity = network
-            .authority
-            .issue(&[&self.domain], offer.certificate, offer.key);
+        let setup = PartnerSetup::new(
+            &network.authority,
+            &self.domain,
+            Arc::new(persona),
+            &self.target_domain,
+            self.target,
+        );
         let driver = driver::Partner::start(PartnerSetup {
             secret: format!("{} {}", self.domain, self.seed),
-            domain: self.domain.clone(),
-            persona: Arc::new(persona),
-            identity,
-            tls: TlsOptions::default(),
             roots: network.roots(),
-            target_domain: self.target_domain.clone(),
-            other_domains: Vec::new(),
-            target: self.target,
-            direct_tls: None,
             patience: self.patience,
-            accepts: Begins::Plain(true),
             answers: true,
-            insists: false,
             seed: self.seed,
-            board: Board::default(),
-            values: Arc::default(),
-            connections: CONNECTIONS,
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            capture: None,
+            ..setup
         })
         .await
         .map_err(StartError::Listen)?;

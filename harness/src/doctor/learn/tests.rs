@@ -4,10 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use rstest::rstest;
-use simulated_partners::board::{Begins, Board};
-use simulated_partners::driver::{CONNECTIONS, Partner, PartnerSetup};
+use simulated_partners::driver::{Partner, PartnerSetup};
 use simulated_partners::persona::{AuthorityFact, StarttlsFact, StreamFact, builtin, find};
-use simulated_partners::tls::TlsOptions;
 
 use super::*;
 use crate::case::Case;
@@ -52,27 +50,14 @@ impl Target for StandIn {
             let first = names.next().expect("five cases");
             // It will listen there again.
             let place = lab.place(&first, lab.partners).expect("a free port");
+            let persona = Arc::new(self.0.clone());
+            let target = place.address();
+            let setup = PartnerSetup::new(&lab.authority, DOMAIN, persona, &first, target);
             let partner = Partner::start(PartnerSetup {
-                domain: DOMAIN.to_owned(),
-                identity: lab.authority.issue(&[DOMAIN], offer.certificate, offer.key),
-                persona: Arc::new(self.0.clone()),
-                tls: TlsOptions::default(),
-                roots: lab.authority.roots(),
-                target_domain: first,
                 other_domains: names.collect(),
-                target: place.address(),
-                direct_tls: None,
-                secret: "secret".to_owned(),
                 patience: PATIENCE,
-                accepts: Begins::Plain(true),
                 answers: true,
-                insists: false,
-                seed: 1,
-                board: Board::default(),
-                values: Arc::default(),
-                connections: CONNECTIONS,
-                listen: ([127, 0, 0, 1], 0).into(),
-                capture: None,
+                ..setup
             })
             .await
             .expect("a free port");
