@@ -6,7 +6,7 @@ use simulated_partners::persona::{Certificate, Key};
 use simulated_partners::pki::NameForms;
 
 use super::error::{CliError, Exit};
-use super::init::write_all;
+use super::new_files::write_all;
 use super::words::words_for;
 use super::{output, target};
 use crate::subject::remote::authority_at;

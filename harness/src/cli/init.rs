@@ -6,7 +6,6 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -14,12 +13,13 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use simulated_partners::pki::Authority;
 
 use super::error::{CliError, Exit};
+use super::new_files::{there_already, write_all};
 use super::output;
 use super::policy::PolicyName;
 use crate::policy::{Level, Policy, PolicyNumber};
 use crate::report::describe_policy;
 use crate::subject::built_in::{self, Folder, Sheet, Site};
-use crate::subject::remote::{CertificateNames, PartnerHosts, TargetFile, write_new};
+use crate::subject::remote::{CertificateNames, PartnerHosts, TargetFile};
 use ask::{Asking, DomainName};
 use text::{Component, ServerFacts, target_file};
 
@@ -387,35 +387,6 @@ fn fill(folder: &Path, like: &Folder, sheet: &Sheet, target: &str) -> Result<(),
     files.push((folder.join("ca.key"), &key, 0o600));
     files.push((folder.join(DEFAULT_FILE), target, 0o644));
     write_all(&files)
-}
-
-/// Writes files, each with its mode, of which none is there yet: all of them or none.
-///
-/// # Errors
-/// When one is there, or cannot be written.
-pub(super) fn write_all(files: &[(PathBuf, &str, u32)]) -> Result<(), CliError> {
-    if let Some((path, ..)) = files.iter().find(|(path, ..)| path.exists()) {
-        return Err(there_already(path));
-    }
-    for (at, (path, text, mode)) in files.iter().enumerate() {
-        if let Err(error) = write_new(path, text, *mode) {
-            for (written, ..) in &files[..at] {
-                let _ = std::fs::remove_file(written);
-            }
-            return Err(match error.kind() {
-                ErrorKind::AlreadyExists => there_already(path),
-                _ => CliError::environment(format!("cannot write {}", path.display()), error),
-            });
-        }
-    }
-    Ok(())
-}
-
-fn there_already(path: &Path) -> CliError {
-    CliError::Usage(format!(
-        "{} is there already and stays as it is; --output names another place",
-        path.display()
-    ))
 }
 
 /// What is written has to be what is read. Addresses of other machines are the user's to allow later.

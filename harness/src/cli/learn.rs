@@ -8,8 +8,8 @@ use simulated_partners::persona::Persona;
 
 use super::doctor::unless_ended;
 use super::error::{CliError, Exit};
-use super::init::write_all;
 use super::judging::Judging;
+use super::new_files::write_all;
 use super::policy::PolicyName;
 use super::run;
 use super::target::Tested;

@@ -27,6 +27,7 @@ mod list;
 mod load;
 mod logging;
 mod merge;
+mod new_files;
 mod out;
 pub(crate) mod output;
 mod personas;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use super::error::{CliError, Exit};
-use super::init::write_all;
+use super::new_files::write_all;
 use super::output;
 use super::select::Wanted;
 use super::suite::Files;
