@@ -18,7 +18,7 @@ use crate::lab::Lab;
 use crate::oracle::Profile;
 use crate::policy::PolicyNumber;
 use crate::report::describe_policy;
-use crate::subject::{Inside, Pending, Placement, Running, StartError, Stop, Target};
+use crate::subject::{Pending, Placement, Running, StartError, Stop, Target};
 
 /// Policies that show the most, best first; the others follow.
 const TELLING: [u8; 4] = [7, 9, 8, 1];
@@ -97,11 +97,7 @@ async fn diagnose(
                 inner: preflight.extra.inner,
                 ..subject
             };
-            // A proxy needs a backend that answers.
-            let answering = match &running.inner {
-                Inside::Linked(inner) => Some(inner.open(&partners[..1], true, None)),
-                Inside::Hidden(_) => None,
-            };
+            let answering = running.inner.answering(&partners[..1]);
             let mut diagnosis = examine(&subject, lab, preflight.depth, preflight.patience).await;
             drop(answering);
             drop(running);

@@ -295,17 +295,7 @@ async fn running(lab: &Lab, instance: Instance) -> Result<(Running, Stop), Start
         Ok((inner, component)) => Ok((
             Running {
                 second: component.as_ref().map(|_| domain.clone()),
-                domain: component.unwrap_or(domain),
-                secret: None,
-                address,
-                other_member: None,
-                direct_tls: None,
-                inner,
-                patience: None,
-                process: None,
-                clock: None,
-                traces: crate::subject::Traces::default(),
-                administrator: None,
+                ..Running::new(component.unwrap_or(domain), address, inner)
             },
             stop,
         )),

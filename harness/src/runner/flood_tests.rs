@@ -51,20 +51,8 @@ impl Target for Flooding {
 }
 
 fn running(address: SocketAddr) -> Running {
-    Running {
-        domain: DOMAIN.to_owned(),
-        second: None,
-        secret: None,
-        address,
-        other_member: None,
-        direct_tls: None,
-        inner: Inside::Hidden(Hidden::new(Trigger::Reply)),
-        patience: None,
-        process: None,
-        clock: None,
-        traces: crate::subject::Traces::default(),
-        administrator: None,
-    }
+    let inner = Inside::Hidden(Hidden::new(Trigger::Reply));
+    Running::new(DOMAIN, address, inner)
 }
 
 /// Serves the first connection until it is closed.

@@ -3,7 +3,7 @@
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::call::Call;
-use super::inner_side::{InnerSide, LinkLost};
+use super::inner_side::{InnerSide, LinkLost, Stanzas};
 
 /// What is behind a target.
 pub enum Inside {
@@ -46,6 +46,15 @@ impl Hidden {
 }
 
 impl Inside {
+    /// Has requests to these domains answered there for as long as this is kept, where there is a link: a proxy needs
+    /// somebody behind it who answers.
+    pub fn answering(&self, domains: &[String]) -> Option<Stanzas> {
+        match self {
+            Self::Linked(inner) => Some(inner.open(domains, true, None)),
+            Self::Hidden(_) => None,
+        }
+    }
+
     /// Returns when the link to it is lost, with the reason.
     pub async fn lost(&self) -> LinkLost {
         match self {

@@ -164,6 +164,24 @@ pub struct Running {
 }
 
 impl Running {
+    /// One of which nothing else is known.
+    pub fn new(domain: impl Into<String>, address: SocketAddr, inner: Inside) -> Self {
+        Self {
+            domain: domain.into(),
+            second: None,
+            secret: None,
+            address,
+            other_member: None,
+            direct_tls: None,
+            inner,
+            patience: None,
+            process: None,
+            clock: None,
+            traces: Traces::default(),
+            administrator: None,
+        }
+    }
+
     /// What of these it cannot do, as far as it shows once the instance runs.
     pub fn lacks(&self, needs: &[Need]) -> Option<Need> {
         needs.iter().copied().find(|need| match need {

@@ -15,7 +15,7 @@ use s2spec::policy::PolicyNumber;
 use s2spec::record::Record;
 use s2spec::runner::Deadlines;
 use s2spec::subject::{
-    Call, Hidden, Inside, Pending, Placement, Running, StartError, Stop, Target, Traces, Trigger,
+    Call, Hidden, Inside, Pending, Placement, Running, StartError, Stop, Target, Trigger,
 };
 use s2spec::verdict::Weight;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -62,19 +62,10 @@ impl Target for Dialler {
             let listener = listener.expect("a port");
             let address = listener.local_addr().expect("it listens");
             let served = tokio::spawn(serve(listener, dns::client(lab.dns.address()), self.then));
+            let inner = Inside::Hidden(Hidden::new(Trigger::Command(tell(address))));
             let running = Running {
-                domain: DOMAIN.to_owned(),
-                second: None,
-                secret: None,
-                address,
-                other_member: None,
-                direct_tls: None,
-                inner: Inside::Hidden(Hidden::new(Trigger::Command(tell(address)))),
                 patience: self.patience,
-                process: None,
-                clock: None,
-                traces: Traces::default(),
-                administrator: None,
+                ..Running::new(DOMAIN, address, inner)
             };
             let stop: Stop = Box::new(move || {
                 Box::pin(async move {

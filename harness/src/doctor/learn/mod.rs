@@ -25,7 +25,7 @@ use super::{Subject, look};
 use crate::case::AllowList;
 use crate::lab::Lab;
 use crate::policy::Policy;
-use crate::subject::{Inside, Target};
+use crate::subject::Target;
 
 /// A persona, and what was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,11 +172,7 @@ async fn of_running(
     let [first, second, ..] = &domains;
     let partners = [first, second, second].map(Clone::clone);
     let subject = subject(target, &running, lab, row, how.profile, &partners);
-    // A proxy needs a backend that answers.
-    let answering = match &running.inner {
-        Inside::Linked(inner) => Some(inner.open(&domains, true, None)),
-        Inside::Hidden(_) => None,
-    };
+    let answering = running.inner.answering(&domains);
     let sight = see(&subject, lab, pairs, &domains, how.patience).await;
     drop(answering);
     drop(running);

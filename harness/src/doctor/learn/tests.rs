@@ -13,7 +13,7 @@ use crate::doctor::{Depth, Extra, PublicDns};
 use crate::lab::Ports;
 use crate::oracle::Profile;
 use crate::policy::PolicyNumber;
-use crate::subject::{Hidden, Pending, Placement, Running, StartError, Stop, Traces, Trigger};
+use crate::subject::{Hidden, Inside, Pending, Placement, Running, StartError, Stop, Trigger};
 
 /// No answer of a simulated partner takes as long.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -61,19 +61,10 @@ impl Target for StandIn {
             })
             .await
             .expect("a free port");
+            let inner = Inside::Hidden(Hidden::new(Trigger::Reply));
             let running = Running {
-                domain: DOMAIN.to_owned(),
-                second: None,
-                secret: None,
-                address: partner.address(),
-                other_member: None,
                 direct_tls: (offer.tls == Tls::Direct).then(|| partner.address()),
-                inner: Inside::Hidden(Hidden::new(Trigger::Reply)),
-                patience: None,
-                process: None,
-                clock: None,
-                traces: Traces::default(),
-                administrator: None,
+                ..Running::new(DOMAIN, partner.address(), inner)
             };
             let stop: Stop = Box::new(move || {
                 Box::pin(async move {

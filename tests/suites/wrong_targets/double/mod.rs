@@ -37,7 +37,7 @@ use s2spec::lab::Lab;
 use s2spec::policy::{Level, Policy, PolicyNumber};
 use s2spec::subject::inner_side::InnerSide;
 use s2spec::subject::reference::Reference;
-use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target, Traces};
+use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
 use simulated_partners::inner::component;
 use simulated_partners::negotiate::dialback;
 use simulated_partners::persona::TlsVersion;
@@ -219,19 +219,13 @@ async fn start(
         &format!("nobody@{UNLISTED}"),
     );
     let running = Running {
-        domain: DOMAIN.to_owned(),
         second: Some(SECOND.to_owned()),
         secret: Some(secret),
-        address,
         other_member,
         direct_tls,
-        inner: inner.into(),
         // Where it is silent, that is its defect.
         patience: Some(Duration::ZERO),
-        process: None,
-        clock: None,
-        traces: Traces::default(),
-        administrator: None,
+        ..Running::new(DOMAIN, address, inner.into())
     };
     let stop: Stop = Box::new(move || {
         Box::pin(async move {
