@@ -53,7 +53,7 @@ pub struct PartnerSetup {
     pub board: Board,
     /// Placeholders of its scenario, without the braces, for texts in its reactions.
     pub values: Arc<BTreeMap<String, String>>,
-    /// The limit on concurrent connections, from 1 to [`MOST_CONNECTIONS`]; more are refused.
+    /// The limit on concurrent connections, from 1 to [`MOST_CONNECTIONS`](super::MOST_CONNECTIONS); more are refused.
     pub connections: usize,
     /// Where to listen; port 0 selects a free one.
     pub listen: SocketAddr,
