@@ -14,7 +14,7 @@ use crate::support::{all_cores, others, reference, run, run_side_by_side};
 
 /// Each policy gets every so manyth file, the next policy those that follow. `s2spec run --policy all` runs all of
 /// them, which takes too long without optimisation.
-const PART: usize = 6;
+const PART: usize = 12;
 
 fn valid_rows() -> Vec<PolicyNumber> {
     let rows = PolicyNumber::all();
