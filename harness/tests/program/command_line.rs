@@ -9,13 +9,11 @@ fn s2spec(arguments: &[&str]) -> Output {
 }
 
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_s2spec"));
+    let mut command = crate::s2spec();
     command
         .args(arguments)
         .env("COLUMNS", "100")
-        .env("NO_COLOR", "1")
-        .env("S2SPEC_NO_OUT", "1")
-        .env_remove("RUST_LOG");
+        .env("S2SPEC_NO_OUT", "1");
     command
 }
 

@@ -191,9 +191,8 @@ fn arguments(words: &[String]) -> Option<Vec<String>> {
 }
 
 fn s2spec(arguments: &[String], folder: &Path) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_s2spec"));
+    let mut command = crate::s2spec();
     command.args(arguments).current_dir(folder);
-    command.env("NO_COLOR", "1").env_remove("RUST_LOG");
     command.output().expect("the program runs")
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -53,11 +53,10 @@ fn folder() -> TempDir {
 }
 
 fn s2spec(folder: &Path, line: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_s2spec"))
+    crate::s2spec()
         .args(line.split(' '))
         .current_dir(folder)
         .env("COLUMNS", "100")
-        .env("NO_COLOR", "1")
         .output()
         .expect("the program runs")
 }
@@ -156,7 +155,7 @@ fn what_is_kept_and_captured_is_chosen() {
     run(folder, " --keep none");
     assert!(!folder.join("out/bundles").exists());
     let keys = folder.join("keys.txt");
-    let output = Command::new(env!("CARGO_BIN_EXE_s2spec"))
+    let output = crate::s2spec()
         .args([
             "run",
             "policies/row15/row15",

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 fn load(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_s2spec"));
+    let mut command = crate::s2spec();
     command.arg("load").args(arguments).env("CI", "1");
     command
 }

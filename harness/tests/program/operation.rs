@@ -128,14 +128,12 @@ impl Drop for Running {
 }
 
 fn program(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_s2spec"));
+    let mut command = crate::s2spec();
     command
         .args(arguments)
         .current_dir(folder)
         .stdin(Stdio::null())
-        .env("S2SPEC_CONFIG", "proxy.toml")
-        .env("NO_COLOR", "1")
-        .env_remove("RUST_LOG");
+        .env("S2SPEC_CONFIG", "proxy.toml");
     command
 }
 

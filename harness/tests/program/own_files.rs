@@ -49,11 +49,10 @@ fn mine() -> TempDir {
 }
 
 fn s2spec(folder: &Path, line: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_s2spec"))
+    crate::s2spec()
         .args(line.split(' '))
         .current_dir(folder)
         .env("COLUMNS", "100")
-        .env("NO_COLOR", "1")
         .env("S2SPEC_REQUIREMENTS", "own rules")
         .output()
         .expect("the program runs")

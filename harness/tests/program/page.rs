@@ -152,7 +152,7 @@ impl Browser {
 /// The report of a run, in which the cases of one partner are made to fail.
 fn report(folder: &Path) -> PathBuf {
     let s2spec = |arguments: &[&str], file: &Path| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_s2spec"));
+        let mut command = crate::s2spec();
         command.args(arguments).arg(file).env("S2SPEC_PROJECT", "");
         let status = command.stdout(Stdio::null()).status().expect("it runs");
         assert_eq!(status.code(), Some(0), "{arguments:?}");

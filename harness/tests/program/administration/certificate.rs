@@ -6,7 +6,7 @@ use serde_json::Value;
 use simulated_partners::persona::{Certificate, Key};
 use simulated_partners::pki::Authority;
 
-use crate::{CONFIG, Place};
+use super::{CONFIG, Place};
 
 /// Puts a certificate for these names, its key and its authority into a folder.
 pub(crate) fn put(

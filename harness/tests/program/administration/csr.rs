@@ -8,7 +8,7 @@ use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
 
-use crate::Place;
+use super::Place;
 
 /// What is in a request: its subject, names, purposes and key.
 fn read(place: &Place, name: &str) -> String {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use simulated_partners::dns::{Answer, Data, Dns, Kind};
 
-use crate::{CONFIG, Place};
+use super::{CONFIG, Place};
 
 const MEMBERS: [&str; 4] = [
     "--member",
@@ -13,7 +13,7 @@ const MEMBERS: [&str; 4] = [
     "xmpp2.contoso.com=192.0.2.2",
 ];
 
-fn dns(place: &Place, arguments: &[&str]) -> crate::Done {
+fn dns(place: &Place, arguments: &[&str]) -> super::Done {
     place.run(&[&["dns"], &MEMBERS[..], arguments].concat())
 }
 

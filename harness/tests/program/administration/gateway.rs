@@ -34,15 +34,13 @@ fn file() -> String {
 }
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_s2spec"));
+    let mut command = crate::s2spec();
     command
         .arg("gateway")
         .args(arguments)
         .current_dir(folder)
         .stdin(Stdio::null())
-        .env("S2SPEC_GATEWAY_CONFIG", "gateway.toml")
-        .env("NO_COLOR", "1")
-        .env_remove("RUST_LOG");
+        .env("S2SPEC_GATEWAY_CONFIG", "gateway.toml");
     command
 }
 
@@ -176,15 +174,13 @@ fn a_gateway_runs_reloads_and_stops_by_signals() {
 
 /// A subcommand of `s2spec proxy policy`, and what it says besides its result.
 fn policy(folder: &Path, arguments: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_s2spec"));
+    let mut command = crate::s2spec();
     let output = command
         .args(["proxy", "policy"])
         .args(arguments)
         .current_dir(folder)
         .stdin(Stdio::null())
         .env("S2SPEC_GATEWAY_CONFIG", "gateway.toml")
-        .env("NO_COLOR", "1")
-        .env_remove("RUST_LOG")
         .output();
     let output = output.expect("it runs");
     let err = String::from_utf8(output.stderr).expect("text");

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::{CONFIG, Place};
+use super::{CONFIG, Place};
 
 #[test]
 fn defaults_are_those_of_the_cmdlet() {

@@ -124,7 +124,7 @@ impl Place {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_s2spec"));
+        let mut command = crate::s2spec();
         command
             .arg("proxy")
             .args(arguments)
@@ -132,9 +132,7 @@ impl Place {
             .stdin(Stdio::null())
             .env("S2SPEC_CONFIG", "proxy.toml")
             .env("S2SPEC_GATEWAY_CONFIG", "gateway.toml")
-            .env("COLUMNS", "80")
-            .env("NO_COLOR", "1")
-            .env_remove("RUST_LOG");
+            .env("COLUMNS", "80");
         command
     }
 }

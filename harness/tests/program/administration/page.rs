@@ -8,8 +8,8 @@ use simulated_partners::dns::Dns;
 use simulated_partners::persona::Certificate;
 use simulated_partners::pki::Authority;
 
-use crate::Place;
-use crate::certificate::put;
+use super::Place;
+use super::certificate::put;
 
 /// The file that an administrator has written by hand when the page begins.
 const BEGUN: &str = r#"domains = ["contoso.com"]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{CONFIG, Place};
+use super::{CONFIG, Place};
 
 #[test]
 fn a_new_partner_has_the_defaults_of_the_cmdlet() {

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::{Done, Place};
+use super::{Done, Place};
 
 /// A gateway whose certificates are not there yet.
 pub(crate) const GATEWAY: &str = r#"# Our people.

@@ -7,8 +7,8 @@ use serde_json::Value;
 use simulated_partners::persona::Certificate;
 use simulated_partners::pki::Authority;
 
-use crate::certificate::put;
-use crate::{CONFIG, Place};
+use super::certificate::put;
+use super::{CONFIG, Place};
 
 /// A proxy that ends with the test.
 struct Running(Child);

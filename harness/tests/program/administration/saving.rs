@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
-use crate::{CONFIG, Place};
+use super::{CONFIG, Place};
 
 #[test]
 fn mode_and_symbolic_link_are_kept() {

@@ -6,9 +6,9 @@ use simulated_partners::dns::Dns;
 use simulated_partners::persona::Certificate;
 use simulated_partners::pki::Authority;
 
-use crate::certificate::put;
-use crate::policy::GATEWAY;
-use crate::{Done, Place};
+use super::certificate::put;
+use super::policy::GATEWAY;
+use super::{Done, Place};
 
 /// All answers but the name server.
 const ANSWERS: &str = "--domain contoso.com --gateway gateway.contoso.com --member \

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -185,10 +185,9 @@ impl Proxy {
             policy.dialback,
         );
         fs::write(folder.path().join("proxy.toml"), text).expect("it has room");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_s2spec"))
+        let mut child = crate::s2spec()
             .args(["proxy", "--config", "proxy.toml"])
             .current_dir(folder.path())
-            .env("NO_COLOR", "1")
             // It says of each connection that it is over.
             .env("RUST_LOG", "info,reference_proxy::inbound=debug")
             .stdin(Stdio::null())

@@ -39,10 +39,8 @@ pub(crate) fn free_address() -> SocketAddr {
 
 /// Runs the program. Whether it ends with 0, and what it says.
 pub(crate) fn s2spec(arguments: &[&str]) -> (bool, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_s2spec"))
+    let output = crate::s2spec()
         .args(arguments)
-        .env("NO_COLOR", "1")
-        .env_remove("RUST_LOG")
         .stdin(Stdio::null())
         .output()
         .expect("the program runs");
