@@ -311,6 +311,10 @@ impl Turn<'_> {
 
     fn success(mut self, stream: Stream, challenged: bool, element: &Element) -> Progress {
         match element.name.as_str() {
+            // Characters outside the alphabet must not be ignored (RFC 6120 §13.9.1).
+            "success" | "challenge" if element.namespace == SASL && !is_base64(&element.text) => {
+                self.fail(Failure::SaslRefused(None), Condition::BadFormat)
+            }
             "success" if element.namespace == SASL => {
                 let bidi = stream.bidi;
                 self.restart(Stage::Authenticated { bidi })
@@ -424,4 +428,9 @@ fn header(plan: &Plan) -> String {
         ..Opening::new(&from, Some(&to), None)
     }
     .text()
+}
+
+/// Whether a text can be SASL's: Base64, or `=` for data of no length (RFC 6120 §6.4.2, §6.4.6).
+fn is_base64(text: &str) -> bool {
+    text == "=" || STANDARD.decode(text).is_ok()
 }

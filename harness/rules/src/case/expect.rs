@@ -49,7 +49,7 @@ pub struct Expect {
     #[serde(default)]
     pub without: Vec<String>,
     /// Descendants that must be present, as paths of local names: `starttls/required`,
-    /// `mechanisms/mechanism=EXTERNAL`.
+    /// `mechanisms/mechanism=EXTERNAL`, or `*` for any.
     #[serde(default)]
     pub has: Vec<String>,
     /// Descendants that must be absent.

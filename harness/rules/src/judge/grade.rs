@@ -354,7 +354,7 @@ fn is_mark(
         })
 }
 
-/// Whether a path of local names exists. Each may have a namespace without slashes,
+/// Whether a path of local names exists, with `*` as wildcard. Each may have a namespace without slashes,
 /// `x@urn:x`, and the last one a text: `mechanism=EXTERNAL`.
 pub(super) fn leads(element: &Element, path: &str) -> bool {
     let (step, rest) = match path.split_once('/') {
@@ -371,7 +371,7 @@ pub(super) fn leads(element: &Element, path: &str) -> bool {
     };
     element
         .elements()
-        .filter(|child| child.name == name)
+        .filter(|child| fits(name, &child.name))
         .filter(|child| namespace.is_none_or(|wanted| child.namespace == wanted))
         .filter(|child| text.is_none_or(|text| fits(text, child.content().trim())))
         .any(|child| rest.is_none_or(|rest| leads(child, rest)))

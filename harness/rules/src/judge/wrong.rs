@@ -195,7 +195,7 @@ fn grow(element: &mut Element, path: &str) {
     let (step, rest) = path.split_once('/').unwrap_or((path, ""));
     let (name, text) = step.split_once('=').unwrap_or((step, ""));
     let (name, namespace) = name.split_once('@').unwrap_or((name, STRANGE));
-    let mut child = Element::new(namespace, name);
+    let mut child = Element::new(namespace, &name.replace('*', "anything"));
     if !text.is_empty() {
         child.children.push(Node::Text(text.to_owned()));
     }

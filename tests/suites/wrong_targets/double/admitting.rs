@@ -7,6 +7,7 @@ use simulated_partners::wire::{Element, Unit};
 
 use super::defect::Defect;
 use super::incoming::{Incoming, Next};
+use super::managed;
 use super::names::canonical;
 use super::stanza::{error, is_address, is_faulty};
 
@@ -112,6 +113,11 @@ impl Incoming {
         if more && self.held.is_none() {
             self.held = Some(stanza);
             return Ok(Next::On);
+        }
+        if self.has(Defect::SendsFeaturesAgain) {
+            let late = Element::new(managed::NS, "sm");
+            let features = Unit::Features.element().child(late);
+            self.link.send(&features).await?;
         }
         self.server.deliver(stanza);
         if let Some(held) = self.held.take() {

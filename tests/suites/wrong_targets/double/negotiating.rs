@@ -38,6 +38,9 @@ impl Incoming {
             if terms.managed {
                 features = features.child(Element::new(managed::NS, "sm"));
             }
+            if self.has(Defect::OffersMechanismsAgain) {
+                features = features.child(mechanisms());
+            }
             return features;
         }
         if terms.bidi && secured {
@@ -62,8 +65,7 @@ impl Incoming {
             self.has(Defect::OffersExternalToAnybody) || self.has(Defect::OffersExternalAndCloses);
         let wrongly = self.has(Defect::OffersExternalInClear) && !secured || anybody && secured;
         if external && !self.has(Defect::OffersNoExternal) || wrongly {
-            let mechanism = Element::new(NS_SASL, "mechanism").text("EXTERNAL");
-            features = features.child(Element::new(NS_SASL, "mechanisms").child(mechanism));
+            features = features.child(mechanisms());
         } else if secured && self.has(Defect::EmptyMechanisms) {
             features = features.child(Element::new(NS_SASL, "mechanisms"));
         }
@@ -238,4 +240,9 @@ impl Incoming {
             false => Ok(Next::On),
         }
     }
+}
+
+fn mechanisms() -> Element {
+    let mechanism = Element::new(NS_SASL, "mechanism").text("EXTERNAL");
+    Element::new(NS_SASL, "mechanisms").child(mechanism)
 }

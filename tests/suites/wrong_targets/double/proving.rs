@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::ServerName;
 use simulated_partners::negotiate::dialback::{self, Answer, read_answer};
 use simulated_partners::negotiate::sasl;
@@ -90,11 +92,20 @@ impl Outgoing<'_> {
         }
         loop {
             let answer = self.element().await?;
-            match Unit::of(&answer) {
-                Some(Unit::Success) => break,
-                Some(Unit::Challenge) => {
+            let unit = Unit::of(&answer);
+            let is_read = unit == Some(Unit::SaslFailure)
+                || is_base64(answer.content().as_str())
+                || self.has(Defect::TakesAnyDataOfSasl);
+            match unit {
+                Some(Unit::Success) if is_read => break,
+                Some(Unit::Challenge) if is_read => {
                     let response = sasl::response(self.from);
                     self.link.send(&response).await?;
+                }
+                Some(Unit::SaslFailure)
+                    if self.has(Defect::WaitsAfterUnknownFailures) && !is_known(&answer) =>
+                {
+                    std::future::pending().await
                 }
                 _ => return Ok(false),
             }
@@ -187,4 +198,16 @@ impl Outgoing<'_> {
             };
         }
     }
+}
+
+/// Whether a text can be SASL's: Base64, or `=` for data of no length (RFC 6120 §13.9.1).
+fn is_base64(text: &str) -> bool {
+    text == "=" || STANDARD.decode(text).is_ok()
+}
+
+/// Whether a failure has a condition of RFC 6120 §6.5.
+fn is_known(failure: &Element) -> bool {
+    let known = Unit::SaslFailure.conditions().unwrap_or_default();
+    let condition = Unit::SaslFailure.condition(failure);
+    condition.is_some_and(|condition| known.contains(&condition))
 }
