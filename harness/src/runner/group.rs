@@ -13,14 +13,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
+use super::again::Ground;
 use super::ending::refused_by_configuration;
-use super::error::CaseError;
 use super::handover;
-use super::job::{self, Bench, Ran};
+use super::job::{self, Bench};
 use super::loss::{Instance, Loss};
 use super::plan::Job;
-use super::schedule::{CutShort, Schedule};
+use super::schedule::Schedule;
 use super::slot;
+use super::stall;
 use crate::case::{Case, fingerprint};
 use crate::lab::Lease;
 use crate::record::{CaseResult, NotRun, Run, RunEvent};
@@ -48,6 +49,8 @@ const FEW: usize = 2;
 pub(super) enum Company {
     /// All others.
     Others,
+    /// Some others to which the target was silent, too.
+    Again,
     /// A few that were spoilt by a late machine.
     Few,
     /// Nothing but cases that wait.
@@ -80,12 +83,12 @@ struct Lost {
 }
 
 /// A case that was not finished.
-struct UnderWay {
-    at: usize,
+pub(super) struct UnderWay {
+    pub(super) at: usize,
     /// What it is if it is the reason.
-    result: CaseResult,
+    pub(super) result: CaseResult,
     /// When something happened in it last.
-    active: Instant,
+    pub(super) active: Instant,
 }
 
 impl<'a> Group<'a> {
@@ -201,6 +204,7 @@ impl<'a> Group<'a> {
         let hidden = matches!(instance.running.inner, Inside::Hidden(_));
         let slots = match self.company {
             Company::Others => Arc::clone(&self.run.plan.slots),
+            Company::Again => Arc::new(Semaphore::new(stall::SAMPLE)),
             Company::Few => Arc::new(Semaphore::new(FEW)),
             Company::None => Arc::new(Semaphore::new(1)),
         };
@@ -244,37 +248,12 @@ impl<'a> Group<'a> {
                 let job = &run.plan.jobs[at];
                 let case = job::run(job, run.bench(job, &instance, company), &lease);
                 tokio::select! {
-                    ran = slot::hold((slot, place), run.still(), &run.lateness, case) => {
-                        let Ran {
-                            result, partners, active, lost, waited,
-                            in_vain, cut_short, came, looked_up,
-                        } = ran;
-                        let is_due = !lost && handover::is_due(&result, &lease);
-                        let is_late = waited.is_some_and(|wait| run.lateness.is_late(wait));
-                        let doubted = waited.filter(|_| run.plan.doubts);
-                        run.learn(in_vain && !is_late);
-                        run.ways.learn(came);
-                        let under_way = if lost {
-                            Some(UnderWay { at, result, active })
-                        } else if let Some(way) = cut_short {
-                            run.cut_short(CutShort { group: name, at, way, looked_up, result });
-                            None
-                        } else if let Some(wait) = doubted
-                            && company != Company::None
-                            && run.lateness.is_late(wait)
-                        {
-                            run.doubt(&name, at, looked_up);
-                            None
-                        } else if let Some(wait) = doubted
-                            && let Some(late) = run.lateness.too_late(wait)
-                        {
-                            let why = CaseError::TooSlow { late };
-                            run.tell(job.result(Run::Failed(why.to_string()))).await;
-                            None
-                        } else {
-                            run.tell(result).await;
-                            None
-                        };
+                    mut ran = slot::hold((slot, place), run.still(), &run.lateness, case) => {
+                        let is_due = !ran.lost && handover::is_due(&ran.result, &lease);
+                        let partners = std::mem::take(&mut ran.partners);
+                        let server = &instance.running;
+                        let ground = Ground { group: name, at, company, server };
+                        let under_way = run.ended(ran, ground).await;
                         for partner in partners {
                             partner.stop().await;
                         }
@@ -470,7 +449,7 @@ impl Schedule {
             self.lab.seed
         };
         let stretch = match company {
-            Company::Others => 1,
+            Company::Others | Company::Again => 1,
             Company::Few | Company::None => STRETCH,
         };
         Bench {

@@ -155,7 +155,7 @@ fn is_timeout(observation: &Observation) -> bool {
 }
 
 /// Whether a case ended as it does with a target that is there.
-fn is_clean(run: &Run) -> bool {
+pub(super) fn is_clean(run: &Run) -> bool {
     match run {
         Run::Ended { findings, .. } => heaviest(findings) < Some(Weight::Should),
         Run::Failed(_) => false,

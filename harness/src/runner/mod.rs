@@ -4,6 +4,7 @@
 //! a `Backend`, a link to the target's inner side or only the wires, and its `ending` has it judged.
 
 mod actions;
+mod again;
 mod backend;
 mod case_run;
 mod collect;
@@ -28,6 +29,7 @@ mod scene;
 mod schedule;
 mod silence;
 mod slot;
+mod stall;
 mod standing;
 mod timing;
 mod ways;

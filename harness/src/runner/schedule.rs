@@ -15,6 +15,7 @@ use super::lateness::Lateness;
 use super::pairing::Pairing;
 use super::plan::{Budget, Plan};
 use super::slot;
+use super::stall::Stalls;
 use super::ways::{Way, Ways};
 use crate::case::Case;
 use crate::lab::Lab;
@@ -75,6 +76,7 @@ async fn run_groups(
         in_vain: AtomicUsize::new(0),
         ways: Ways::new(),
         cut_short: Mutex::default(),
+        stalls: Stalls::default(),
         lab,
         plan,
         events: events.clone(),
@@ -115,6 +117,12 @@ async fn run_groups(
             }
         }
     }
+    for (name, jobs) in run.sample_of_silent() {
+        Group::new(&run, &name, jobs, Company::Again, None)
+            .run()
+            .await;
+    }
+    run.settle_silent().await;
     // What a late machine has spoilt is run again when there is nothing else to do.
     for company in [Company::Few, Company::None] {
         run.settle_cut_short().await;
@@ -154,6 +162,8 @@ pub(super) struct Schedule {
     pub(super) ways: Ways,
     /// Cases that were not given all their time, with their groups.
     cut_short: Mutex<Vec<CutShort>>,
+    /// What is held against a server for its silence.
+    pub(super) stalls: Stalls,
 }
 
 /// A case that was not given all its time, since nothing came by a way before.
@@ -178,11 +188,16 @@ impl Schedule {
 
     /// Has a case run again at the end.
     pub(super) fn doubt(&self, group: &str, at: usize, looked_up: bool) {
+        self.note_lookup(at, looked_up);
+        let mut doubtful = locked(&self.doubtful);
+        doubtful.entry(group.to_owned()).or_default().push(at);
+    }
+
+    /// Notes that the target may know already what DNS says of a case that is to run again.
+    pub(super) fn note_lookup(&self, at: usize, looked_up: bool) {
         if looked_up {
             locked(&self.looked_up).insert(self.plan.jobs[at].case.id.clone());
         }
-        let mut doubtful = locked(&self.doubtful);
-        doubtful.entry(group.to_owned()).or_default().push(at);
     }
 
     /// Holds the result of a case back that was not given all its time.

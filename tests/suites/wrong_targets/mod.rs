@@ -7,6 +7,7 @@ mod doubles;
 mod misconfigured;
 mod mortal;
 mod mute;
+mod stalling;
 mod tampered;
 
 use std::collections::BTreeSet;

@@ -1,0 +1,76 @@
+//! What becomes of a case that has ended: its result counts, or it is run again.
+
+use super::error::CaseError;
+use super::group::{Company, UnderWay};
+use super::job::Ran;
+use super::schedule::{CutShort, Schedule};
+use super::stall::Silent;
+use crate::record::Run;
+use crate::subject::Running;
+
+/// Where a case was run.
+pub(super) struct Ground<'a> {
+    pub(super) group: String,
+    pub(super) at: usize,
+    pub(super) company: Company,
+    pub(super) server: &'a Running,
+}
+
+impl Schedule {
+    /// Tells the result of a case, unless it has to be run again. Returns it if its target was lost.
+    pub(super) async fn ended(&self, ran: Ran, ground: Ground<'_>) -> Option<UnderWay> {
+        let Ran {
+            result,
+            active,
+            lost,
+            waited,
+            in_vain,
+            cut_short,
+            came,
+            looked_up,
+            ..
+        } = ran;
+        let Ground {
+            group,
+            at,
+            company,
+            server,
+        } = ground;
+        let is_late = waited.is_some_and(|wait| self.lateness.is_late(wait));
+        let doubted = waited.filter(|_| self.plan.doubts);
+        self.learn(in_vain && !is_late);
+        self.ways.learn(came);
+        if lost {
+            return Some(UnderWay { at, result, active });
+        }
+        if let Some(way) = cut_short {
+            self.cut_short(CutShort {
+                group,
+                at,
+                way,
+                looked_up,
+                result,
+            });
+        } else if doubted.is_some() && is_late && company != Company::None {
+            self.doubt(&group, at, looked_up);
+        } else if let Some(late) = doubted.and_then(|wait| self.lateness.too_late(wait)) {
+            let why = CaseError::TooSlow { late };
+            let job = &self.plan.jobs[at];
+            self.tell(job.result(Run::Failed(why.to_string()))).await;
+        } else if doubted.is_some() && self.is_held(&result, server, company) {
+            match company {
+                Company::Others => self.stalls.hold(Silent {
+                    group,
+                    at,
+                    looked_up,
+                    result,
+                }),
+                Company::Again | Company::Few | Company::None => self.doubt(&group, at, looked_up),
+            }
+        } else {
+            self.learn_of_stalls(&result, company);
+            self.tell(result).await;
+        }
+        None
+    }
+}
