@@ -37,6 +37,8 @@ mod cause;
 #[doc(hidden)]
 pub mod cli;
 #[doc(hidden)]
+pub mod console;
+#[doc(hidden)]
 pub mod coverage;
 #[doc(hidden)]
 pub mod doctor;

@@ -112,7 +112,7 @@ const FLOORS: [(&str, &[&[&str]]); 6] = [
         "harness",
         &[
             &["cause", "lab", "resources", "transcript"],
-            &["baseline", "coverage", "subject"],
+            &["baseline", "console", "coverage", "subject"],
             &["load", "report", "runner"],
             &["bundle", "doctor"],
             &["cli"],

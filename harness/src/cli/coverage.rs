@@ -8,11 +8,11 @@ use simulated_partners::nearest::{did_you_mean, nearest};
 use super::error::{CliError, Exit};
 use super::output;
 use super::suite::Files;
+use crate::console::field;
 use crate::coverage::{
     Coverage, Covering, END, START, State, Table, doubles, in_document, page, to_json, to_markdown,
     to_text,
 };
-use crate::report::field;
 use crate::requirement::{Area, Registry, Requirement};
 use crate::scenario::Doubled;
 

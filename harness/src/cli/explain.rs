@@ -12,12 +12,12 @@ use super::judging::Judging;
 use super::sheet::Sheet;
 use super::{output, requirement, select};
 use crate::case::{Administration, Case, Direction, Scenario, Script, Set};
+use crate::console::{Rerun, describe_direction, describe_offer, describe_policy};
 use crate::expectation::End;
 use crate::judge::WANTED;
 use crate::matrix::control_of;
 use crate::oracle::{self, allowed, second_opinions};
 use crate::outcome::Method;
-use crate::report::{Rerun, describe_direction, describe_offer, describe_policy};
 
 /// Options of `explain`.
 #[derive(Debug, clap::Args)]

@@ -14,8 +14,8 @@ use super::policy::PolicyName;
 use super::run;
 use super::target::Tested;
 use super::{logging, output};
+use crate::console::paragraph;
 use crate::doctor::{self, Depth, Learned, Preflight, PublicDns};
-use crate::report::paragraph;
 use crate::transcript::printable;
 
 /// Comments are as wide as everywhere in files.

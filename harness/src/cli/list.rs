@@ -11,9 +11,9 @@ use super::judging::Judging;
 use super::target::Tested;
 use super::{output, select};
 use crate::case::{Case, Direction, Set};
+use crate::console::allowed_text;
 use crate::expectation::Expectation;
 use crate::oracle::allowed;
-use crate::report::allowed_text;
 
 /// Options of `list`.
 #[derive(Debug, clap::Args)]

@@ -29,7 +29,7 @@ mod logging;
 mod merge;
 mod new_files;
 mod out;
-pub(crate) mod output;
+mod output;
 mod personas;
 mod policy;
 mod predict;

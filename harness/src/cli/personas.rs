@@ -10,7 +10,7 @@ use simulated_partners::persona::{Deviations, Offer, Persona};
 use super::error::{CliError, Exit};
 use super::output;
 use super::suite::Files;
-use crate::report::describe_offer;
+use crate::console::describe_offer;
 
 /// Options of `personas`.
 #[derive(Debug, clap::Args)]

@@ -14,10 +14,10 @@ use super::policy::PolicyName;
 use super::suite::Files;
 use super::{output, target};
 use crate::case::Direction;
+use crate::console::{describe_offer, describe_policy, field};
 use crate::expectation::{End, Expectation};
 use crate::oracle::{Profile, Situation, expectation, rule};
 use crate::policy::{Policy, PolicyNumber};
-use crate::report::{describe_offer, describe_policy, field};
 
 /// Arguments of `predict`.
 #[derive(Clone, Debug, clap::Args)]

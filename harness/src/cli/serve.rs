@@ -19,7 +19,7 @@ use simulated_partners::stanza::ping;
 
 use super::error::{CliError, Exit};
 use super::{Color, logging, output};
-use crate::report::describe_offer;
+use crate::console::describe_offer;
 use crate::subject::remote::authority_at;
 use crate::transcript::{Detail, line, telling};
 

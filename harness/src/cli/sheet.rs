@@ -3,7 +3,7 @@
 use owo_colors::OwoColorize as _;
 use serde::Serialize;
 
-use crate::report::field;
+use crate::console::field;
 
 /// What is known of one thing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

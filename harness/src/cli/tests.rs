@@ -5,8 +5,8 @@ use clap::CommandFactory as _;
 use super::judging::Judging;
 use super::*;
 use crate::case::Case;
+use crate::console::Rerun;
 use crate::coverage::Covering;
-use crate::report::Rerun;
 use crate::requirement::Registry;
 use crate::scenario::Library;
 

@@ -3,8 +3,8 @@
 use super::select::Wanted;
 use super::suite::Suite;
 use crate::case::Case;
+use crate::console::paragraph;
 use crate::policy::PolicyNumber;
-use crate::report::paragraph;
 use crate::subject::remote::{Gains, OPEN, TargetFile};
 
 /// What would let more of a selection run.

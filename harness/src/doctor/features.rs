@@ -9,12 +9,12 @@ use super::finding::{Blame, CheckResult, Finding, Severity};
 use super::trial_connection::TrialConnection;
 use super::trials::{BARE, GOOD, Trials, UNKNOWN};
 use crate::case::Direction;
+use crate::console::describe_policy;
 use crate::expectation::{End, Expectation};
 use crate::oracle::inbound::Shown;
 use crate::oracle::{Premises, Situation, expectation};
 use crate::outcome::{Closer, Method, Outcome, Phase, Refusal, Signal};
 use crate::policy::PolicyNumber;
-use crate::report::describe_policy;
 
 const DIALBACK_ON: &str =
     "load dialback (Prosody: the module `dialback`; ejabberd: mod_s2s_dialback)";

@@ -4,7 +4,7 @@ use serde::Serialize;
 use strum::Display;
 
 use super::Subject;
-use crate::report::describe_policy;
+use crate::console::describe_policy;
 
 /// What a finding is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Display)]

@@ -14,10 +14,10 @@ use super::finding::{Blame, Check, Checked, Diagnosis, Finding, Severity};
 use super::trials::{BARE, GOOD, UNKNOWN};
 use super::{Depth, PublicDns, Subject, examine, port};
 use crate::case::{AllowList, Case, Direction, Script, Set, Setting};
+use crate::console::describe_policy;
 use crate::lab::Lab;
 use crate::oracle::Profile;
 use crate::policy::PolicyNumber;
-use crate::report::describe_policy;
 use crate::subject::{Pending, Placement, Running, StartError, Stop, Target};
 
 /// Policies that show the most, best first; the others follow.

@@ -451,7 +451,7 @@ async fn the_first_line_is_the_first_cause_and_nothing_of_a_target_reaches_the_t
         ..subject(7)
     };
     let diagnosis = examine(&subject, &lab, Depth::Full, PATIENCE).await;
-    let text = render(&diagnosis, 80, crate::report::Charset::Ascii);
+    let text = render(&diagnosis, 80, crate::console::Charset::Ascii);
     let text = anstream::adapter::strip_str(&text).to_string();
     let line = text.lines().next().expect("a first line");
     assert!(line.starts_with("Blocked (stream): 127.0.0.1:"), "{line}");

@@ -6,7 +6,7 @@ use owo_colors::{OwoColorize as _, Style};
 use serde::Serialize;
 
 use super::finding::{Check, CheckResult, Checked, Diagnosis, Finding, Severity};
-use crate::report::{Charset, paragraph};
+use crate::console::{Charset, paragraph};
 
 /// The version of the JSON format. It increases when a field changes its meaning or is removed.
 pub const SCHEMA: u32 = 1;

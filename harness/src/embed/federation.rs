@@ -18,7 +18,8 @@ use super::subject::Subject;
 use super::trial::{Bench, Rerun};
 use crate::baseline::BaselineCheck;
 use crate::case::{Case, Set, Tag};
-use crate::cli::{CliError, Exit, Files, Policies, Suite, output};
+use crate::cli::{CliError, Exit, Files, Policies, Suite};
+use crate::console::terminal;
 use crate::matrix::{self, Selection, SelectionError};
 use crate::oracle::Profile;
 use crate::policy::PolicyNumber;
@@ -168,7 +169,7 @@ impl Federation {
         match self.try_run(arguments) {
             Ok(code) => code,
             Err((exit, why)) => {
-                output::note(&why);
+                terminal::note(&why);
                 exit.into()
             }
         }
@@ -298,12 +299,12 @@ fn tested(
         }
     }
     for line in remarks.lines() {
-        output::note(&line);
+        terminal::note(&line);
     }
     if conclusion.has_failed() {
         conclusion.exit_code()
     } else if remarks.interrupted {
-        output::note("interrupted: tests without a result are shown as ignored");
+        terminal::note("interrupted: tests without a result are shown as ignored");
         ExitCode::from(INTERRUPTED)
     } else if remarks.trouble.is_empty() {
         conclusion.exit_code()

@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use libtest_mimic::{Completion, Failed};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::cli::output;
+use crate::console::{Rerun as OnCommandLine, Transcript, failure, terminal};
 use crate::record::{Record, RunEvent};
-use crate::report::{self, Transcript};
 use crate::transcript::printable;
 use crate::verdict::Verdict;
 
@@ -130,12 +129,12 @@ impl Bench {
 
     /// The command line's report of the same failure.
     fn failure(&self, record: &Record) -> String {
-        let charset = output::charset();
+        let charset = terminal::charset();
         let command = self.0.rerun.command(&record.result.case.id);
-        charset.fit(report::failure(
+        charset.fit(failure::block(
             record,
             &command,
-            output::width(),
+            terminal::width(),
             charset,
             Transcript::End,
         ))
@@ -168,7 +167,7 @@ impl Results {
 impl Rerun {
     fn command(&self, id: &str) -> String {
         match self {
-            Self::CommandLine(options) => report::Rerun {
+            Self::CommandLine(options) => OnCommandLine {
                 options: options.clone(),
             }
             .command(id),

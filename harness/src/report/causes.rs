@@ -6,12 +6,12 @@ use std::fmt::Write as _;
 
 use owo_colors::OwoColorize as _;
 
-use super::failure::{self, wrapped};
 use super::gather::Report;
-use super::mark::Mark;
-use super::paragraph::paragraph;
 use super::requirements::describe;
 use super::terminal::{View, counted};
+use crate::console::failure::{self, wrapped};
+use crate::console::mark::Mark;
+use crate::console::paragraph::paragraph;
 use crate::judge::{Cause, Clause};
 use crate::transcript::printable;
 use crate::verdict::Verdict;

@@ -6,9 +6,10 @@ use std::time::Duration;
 use simulated_partners::event::Method;
 use simulated_partners::persona::{self, Certificate, Persona, Tls};
 
-use super::{Charset, Report, Rerun, Transcript, View};
+use super::{Report, View};
 use crate::baseline::BaselineCheck;
 use crate::case::{Case, Direction, Script, Set, Setting};
+use crate::console::{Charset, Rerun, Transcript};
 use crate::expectation::{Allowed, End, Expectation, Reason};
 use crate::finding::{Against, Finding, Sign, Step};
 use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};

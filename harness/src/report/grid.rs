@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use owo_colors::OwoColorize as _;
 
-use super::mark::{Charset, Mark};
 use crate::case::Direction;
+use crate::console::mark::{Charset, Mark};
 
 /// The width of a cell: two marks and a gap.
 const CELL: usize = 3;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::gather::Report;
-use super::mark::Charset;
+use crate::console::mark::Charset;
 
 /// Frames per second; more would slow down the run.
 const REDRAWS_PER_SECOND: u8 = 15;

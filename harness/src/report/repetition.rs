@@ -1,8 +1,8 @@
 //! Remarks on repeated cases.
 
-use super::failure::wrapped;
 use super::gather::{Repeating, Report};
 use super::terminal::View;
+use crate::console::failure::{parting, wrapped};
 use crate::record::Record;
 use crate::transcript::printable;
 use crate::verdict::Verdict;
@@ -35,27 +35,6 @@ pub(super) fn summary(report: &Report) -> String {
         "; {count} of them run {} times, {unstable} unstable",
         report.rounds
     )
-}
-
-/// Where two runs of a case differ, as fields of its block.
-pub(super) fn parting(record: &Record) -> Vec<(String, String)> {
-    let divergence = record
-        .result
-        .repeated
-        .as_ref()
-        .and_then(|repeated| repeated.divergence.as_ref());
-    let Some(divergence) = divergence else {
-        return Vec::new();
-    };
-    let mut fields = vec![(
-        "parts at".to_owned(),
-        format!("event {} of the canonical transcript", divergence.event),
-    )];
-    for (round, line) in divergence.rounds.iter().zip(&divergence.lines) {
-        let text = line.as_deref().unwrap_or("(its end)");
-        fields.push((format!("  round {round}"), text.to_owned()));
-    }
-    fields
 }
 
 /// Cases that ended the same each time but with differences on further connections: not a verdict, but

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use owo_colors::OwoColorize as _;
 
-use super::failure::{self, Rerun, Transcript, filled, wrapped};
 use super::gather::{Report, Tally};
 use super::grid::{Grid, Heading, in_columns};
-use super::mark::{Charset, Mark};
 use crate::case::Set;
+use crate::console::failure::{self, Rerun, Transcript, filled, wrapped};
+use crate::console::mark::{Charset, Mark};
 use crate::record::Record;
 use crate::transcript::printable;
 use crate::verdict::Verdict;

@@ -6,6 +6,7 @@ use simulated_partners::persona;
 use super::fixture::{failed, gather, generated, passed, report, run, view};
 use super::*;
 use crate::case::{Direction, Set};
+use crate::console::Charset;
 use crate::policy::PolicyNumber;
 use crate::record::{Record, Run, RunEvent};
 use crate::verdict::Verdict;

@@ -10,9 +10,9 @@ use super::super::output::shell_word;
 use super::super::serve::domain;
 use super::{Args, DIRECT_TLS_PORT, Exported, PORT};
 use crate::case::Case;
+use crate::console::{allowed_text, describe_direction, describe_offer, describe_policy};
 use crate::oracle::{Profile, allowed};
 use crate::policy::{Level, Policy, PolicyNumber};
-use crate::report::{allowed_text, describe_direction, describe_offer, describe_policy};
 
 /// A side of a case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

@@ -274,7 +274,7 @@ fn a_target_that_is_ready_is_told_its_first_warning() {
     let (severity, blame) = (Severity::Warning, Blame::Configuration);
     let late = Finding::new(severity, blame, "the clock is 3 hours ahead", "set it");
     diagnosis.add(Check::Clock, late.into());
-    let text = render(&diagnosis, 80, crate::report::Charset::Ascii);
+    let text = render(&diagnosis, 80, crate::console::Charset::Ascii);
     let text = anstream::adapter::strip_str(&text).to_string();
     let start = "Ready to be tested, with 1 warning. First (clock): the clock is 3 hours ahead.\n\
                  To do: set it\n";

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{Change, Changed, Diff};
+use crate::console::paragraph::paragraph;
 use crate::report::markdown::{code, plain};
-use crate::report::paragraph::paragraph;
 use crate::report::saved::Case;
 use crate::transcript::printable;
 

@@ -8,7 +8,6 @@ use simulated_partners::event::Event;
 
 use super::mark::{Charset, Mark};
 use super::paragraph::paragraph;
-use super::repetition;
 use super::words::{allowed_text, describe_direction, describe_offer, describe_policy, shown_text};
 use crate::finding::Against;
 use crate::judge::WANTED;
@@ -52,7 +51,7 @@ impl Rerun {
 
 /// Id, settings and offer, allowed and actual outcome, rule, end of the
 /// transcript, and the command to run it again.
-pub(crate) fn block(
+pub fn block(
     record: &Record,
     rerun: &str,
     width: usize,
@@ -106,7 +105,7 @@ pub(crate) fn block(
         }
     }
     field("why", &printable(&record.why));
-    for (name, text) in repetition::parting(record) {
+    for (name, text) in parting(record) {
         field(&name, &printable(&text));
     }
     if let Some(control) = &record.result.control {
@@ -121,8 +120,29 @@ pub(crate) fn block(
     out
 }
 
+/// Where two runs of a case differ, as fields of its block.
+pub fn parting(record: &Record) -> Vec<(String, String)> {
+    let divergence = record
+        .result
+        .repeated
+        .as_ref()
+        .and_then(|repeated| repeated.divergence.as_ref());
+    let Some(divergence) = divergence else {
+        return Vec::new();
+    };
+    let mut fields = vec![(
+        "parts at".to_owned(),
+        format!("event {} of the canonical transcript", divergence.event),
+    )];
+    for (round, line) in divergence.rounds.iter().zip(&divergence.lines) {
+        let text = line.as_deref().unwrap_or("(its end)");
+        fields.push((format!("  round {round}"), text.to_owned()));
+    }
+    fields
+}
+
 /// Whether anything was kept of what happened.
-pub(super) fn has_transcript(record: &Record) -> bool {
+pub fn has_transcript(record: &Record) -> bool {
     let result = &record.result;
     !(result.events.is_empty() && result.further.is_empty() && result.queries.is_empty())
 }
@@ -161,7 +181,7 @@ fn broken(record: &Record) -> Vec<String> {
 }
 
 /// The end of a transcript, or all of it, of each partner, and what was asked of DNS.
-pub(super) fn transcript(record: &Record, width: usize, shown: Transcript) -> String {
+pub fn transcript(record: &Record, width: usize, shown: Transcript) -> String {
     let mut out = section("", &record.result.events, width, shown);
     for (name, events) in &record.result.further {
         out.push_str(&section(&format!(" of `{name}`"), events, width, shown));
@@ -204,11 +224,11 @@ fn columns(width: usize) -> Detail {
 }
 
 /// `  name        text`, indented below the text.
-pub(crate) fn wrapped(name: &str, text: &str, width: usize) -> String {
+pub fn wrapped(name: &str, text: &str, width: usize) -> String {
     paragraph(&format!("  {name:<LABEL$}"), LABEL + 2, text, width)
 }
 
 /// A paragraph. Colours do not count as columns.
-pub(super) fn filled(text: &str, width: usize) -> String {
+pub fn filled(text: &str, width: usize) -> String {
     paragraph("", 0, text, width)
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// A paragraph behind its start, continued under the text. Colours do not count as columns.
-pub(crate) fn paragraph(start: &str, indent: usize, text: &str, width: usize) -> String {
+pub fn paragraph(start: &str, indent: usize, text: &str, width: usize) -> String {
     let room = width.saturating_sub(indent).max(24);
     let mut out = start.to_owned();
     let mut used = 0;

@@ -25,7 +25,7 @@ pub fn shown_text(record: &Record) -> String {
 }
 
 /// The sign of a refusal, to group by: `stream error policy-violation`.
-pub(super) fn reason_text(outcome: Option<&Outcome>) -> Option<String> {
+pub fn reason_text(outcome: Option<&Outcome>) -> Option<String> {
     match outcome {
         Some(Outcome::Refused(Refusal { signal, .. })) => Some(signal.to_string()),
         Some(Outcome::Established(_) | Outcome::Stalled(_)) | None => None,

@@ -40,7 +40,7 @@ impl Charset {
 
 /// The result shown in a table cell, from harmless to severe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Mark {
+pub enum Mark {
     Unsupported,
     Refused,
     Established,
@@ -57,7 +57,7 @@ pub(super) enum Mark {
 }
 
 impl Mark {
-    pub(super) const ALL: [Self; 13] = [
+    pub const ALL: [Self; 13] = [
         Self::Established,
         Self::Refused,
         Self::Mixed,
@@ -73,7 +73,7 @@ impl Mark {
         Self::NotRun,
     ];
 
-    pub(super) fn of(record: &Record) -> Self {
+    pub fn of(record: &Record) -> Self {
         match record.verdict {
             Verdict::Pass => match record.result.outcome() {
                 Some(Outcome::Established(_)) => Self::Established,
@@ -93,14 +93,14 @@ impl Mark {
     }
 
     /// The mark for several results in one cell: the most severe, unless all are good.
-    pub(super) fn with(self, other: Self) -> Self {
+    pub fn with(self, other: Self) -> Self {
         match (self.min(other), self.max(other)) {
             (Self::Refused, Self::Established) => Self::Mixed,
             (_, graver) => graver,
         }
     }
 
-    pub(super) const fn symbol(self, charset: Charset) -> char {
+    pub const fn symbol(self, charset: Charset) -> char {
         match (charset, self) {
             (Charset::Unicode, Self::Established) => '✓',
             (Charset::Unicode, Self::Refused) => '–',
@@ -124,7 +124,7 @@ impl Mark {
         }
     }
 
-    pub(super) const fn meaning(self) -> &'static str {
+    pub const fn meaning(self) -> &'static str {
         match self {
             Self::Established => "pass, established",
             Self::Refused => "pass, rightly refused",
@@ -142,7 +142,7 @@ impl Mark {
         }
     }
 
-    pub(super) const fn colour(self) -> Style {
+    pub const fn colour(self) -> Style {
         match self {
             Self::Established => Style::new().green().bold(),
             Self::Refused => Style::new().cyan(),

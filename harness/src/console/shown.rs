@@ -11,7 +11,7 @@ use crate::record::CaseResult;
 use crate::verdict::Weight;
 
 /// The description of a result, if the case was run.
-pub(super) fn shown(result: &CaseResult) -> Option<String> {
+pub fn shown(result: &CaseResult) -> Option<String> {
     let outcome = result.outcome()?;
     if let Some(fault) = fault(result) {
         return Some(format!("{outcome}, but {fault}"));
