@@ -43,6 +43,8 @@ pub mod coverage;
 #[doc(hidden)]
 pub mod doctor;
 pub mod embed;
+#[doc(hidden)]
+pub mod error;
 pub mod lab;
 #[doc(hidden)]
 pub mod load;
@@ -53,6 +55,8 @@ pub mod resources;
 #[doc(hidden)]
 pub mod runner;
 pub mod subject;
+#[doc(hidden)]
+pub mod suite;
 #[doc(hidden)]
 pub mod transcript;
 

@@ -112,8 +112,8 @@ const FLOORS: [(&str, &[&[&str]]); 6] = [
         "harness",
         &[
             &["cause", "lab", "resources", "transcript"],
-            &["baseline", "console", "coverage", "subject"],
-            &["load", "report", "runner"],
+            &["baseline", "console", "coverage", "error", "subject"],
+            &["load", "report", "runner", "suite"],
             &["bundle", "doctor"],
             &["cli"],
             &["embed"],

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use simulated_partners::persona::{Certificate, Key};
 use simulated_partners::pki::NameForms;
 
-use super::error::{CliError, Exit};
 use super::new_files::write_all;
+use super::output;
 use super::words::words_for;
-use super::{output, target};
+use crate::error::{CliError, Exit};
 use crate::subject::remote::authority_at;
+use crate::suite::target_file;
 
 /// Arguments of `cert`.
 #[derive(Clone, Debug, clap::Args)]
@@ -81,7 +82,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     }
     let (certificate, key) = match &args.target {
         Some(path) => {
-            let file = target::read(path, true)?;
+            let file = target_file(path, true)?;
             let key = file.ca.key.clone().ok_or_else(|| {
                 CliError::Usage(format!(
                     "{} names no `key` of its authority, so that it issues certificates in a run alone",

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 
 use simulated_partners::document::{FileError, Source};
 
-use super::error::{CliError, Exit};
 use super::output;
-use super::suite::Beside;
 use crate::baseline::Baseline;
 use crate::case::Case;
+use crate::error::{CliError, Exit};
 use crate::kind::{self, Kind};
 use crate::matrix;
 use crate::policy::PolicyNumber;
 use crate::scenario::{Catalogue, Library, schema};
 use crate::subject::remote::TargetFile;
+use crate::suite::Beside;
 
 /// Options of `check`.
 #[derive(Debug, clap::Args)]

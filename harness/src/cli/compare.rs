@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::error::{CliError, Exit};
 use super::{Cli, Command, output, run, saved_file};
+use crate::error::{CliError, Exit};
 use crate::report::{Saved, to_comparison};
 
 /// Arguments of `compare`.

@@ -12,8 +12,8 @@ use simulated_partners::nearest::{did_you_mean, nearest};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::error::CliError;
 use super::target::Chosen;
+use crate::error::CliError;
 
 /// The name of the file, in the current folder or one above it.
 const NAME: &str = "s2spec.toml";

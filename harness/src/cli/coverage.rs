@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 
 use simulated_partners::nearest::{did_you_mean, nearest};
 
-use super::error::{CliError, Exit};
 use super::output;
-use super::suite::Files;
 use crate::console::field;
 use crate::coverage::{
     Coverage, Covering, END, START, State, Table, doubles, in_document, page, to_json, to_markdown,
     to_text,
 };
+use crate::error::{CliError, Exit};
 use crate::requirement::{Area, Registry, Requirement};
 use crate::scenario::Doubled;
+use crate::suite::Files;
 
 /// Options of `coverage`.
 #[derive(Debug, clap::Args)]

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::error::Exit;
 use super::output;
 use super::words::words;
+use crate::error::Exit;
 use crate::report::Report;
 use crate::verdict::Verdict;
 

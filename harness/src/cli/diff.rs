@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::error::{CliError, Exit};
 use super::words::words;
 use super::{output, saved_file};
+use crate::error::{CliError, Exit};
 use crate::report::diff::{Change, Diff, to_html, to_markdown, to_text};
 
 /// Arguments of `diff`.

@@ -4,10 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::error::{CliError, Exit};
 use super::json_file::JsonFile;
 use super::judging::Judging;
-use super::policy::PolicyName;
 use super::run;
 use super::select::{Sources, Wanted};
 use super::signal::end_wanted;
@@ -15,6 +13,8 @@ use super::target::Tested;
 use super::worth::Worth;
 use super::{Color, logging, output};
 use crate::doctor::{self, Depth, Diagnosis, DoctorError, Preflight, PublicDns};
+use crate::error::{CliError, Exit};
+use crate::suite::PolicyName;
 
 /// Wider lines are hard to read.
 const WIDEST: usize = 100;

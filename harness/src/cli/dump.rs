@@ -3,9 +3,9 @@
 use simulated_partners::nearest::{did_you_mean, nearest};
 use simulated_partners::persona;
 
-use super::error::{CliError, Exit};
 use super::output;
 use crate::embedded::FILES;
+use crate::error::{CliError, Exit};
 
 /// Arguments of `dump`.
 #[derive(Clone, Debug, clap::Args)]

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::builder::FalseyValueParser;
 use simulated_partners::pki;
 
-use super::error::CliError;
 use super::json_file::JsonFile;
 use super::output;
 use crate::baseline::{self, Baseline, BaselineCheck};
 use crate::case::Case;
+use crate::error::CliError;
 use crate::record::Record;
 use crate::report::Report;
 use crate::runner::{Repetition, Rounds};

@@ -7,12 +7,12 @@ use simulated_partners::persona::{
 };
 use simulated_partners::reaction::Do;
 
-use super::error::{CliError, Exit};
 use super::judging::Judging;
 use super::sheet::Sheet;
 use super::{output, requirement, select};
 use crate::case::{Administration, Case, Direction, Scenario, Script, Set};
 use crate::console::{Rerun, describe_direction, describe_offer, describe_policy};
+use crate::error::{CliError, Exit};
 use crate::expectation::End;
 use crate::judge::WANTED;
 use crate::matrix::control_of;

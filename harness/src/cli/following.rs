@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::error::CliError;
 use super::keep::Bundles;
 use super::output;
 use super::signal::end_wanted;
+use crate::error::CliError;
 use crate::record::RunEvent;
 use crate::report::{Progress, Report, to_event_line};
 use crate::verdict::Verdict;

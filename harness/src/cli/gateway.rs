@@ -2,8 +2,8 @@
 
 use reference_gateway::command::{Args, Error, run};
 
-use super::error::{CliError, Exit};
 use super::logging;
+use crate::error::{CliError, Exit};
 
 /// Runs the gateway until a signal stops it, or one of its commands.
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {

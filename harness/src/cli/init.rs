@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use simulated_partners::pki::Authority;
 
-use super::error::{CliError, Exit};
 use super::new_files::{there_already, write_all};
 use super::output;
-use super::policy::PolicyName;
 use crate::console::describe_policy;
+use crate::error::{CliError, Exit};
 use crate::policy::{Level, Policy, PolicyNumber};
 use crate::subject::built_in::{self, Folder, Sheet, Site};
 use crate::subject::remote::{CertificateNames, PartnerHosts, TargetFile};
+use crate::suite::PolicyName;
 use ask::{Asking, DomainName};
 use text::{Component, ServerFacts, target_file};
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::error::CliError;
 use super::output;
+use crate::error::CliError;
 
 /// A destination that is checked before the run, so that no result is lost after it.
 #[derive(Debug)]

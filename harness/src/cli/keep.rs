@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::FalseyValueParser;
 
-use super::error::CliError;
 use super::output;
 use super::target::{Chosen, Tested};
 use crate::bundle::{Bundle, Circumstances, pcapng};
+use crate::error::CliError;
 use crate::judge::Cause;
 use crate::oracle::Profile;
 use crate::record::Record;

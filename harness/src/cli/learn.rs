@@ -7,15 +7,15 @@ use simulated_partners::document::Source;
 use simulated_partners::persona::Persona;
 
 use super::doctor::unless_ended;
-use super::error::{CliError, Exit};
 use super::judging::Judging;
 use super::new_files::write_all;
-use super::policy::PolicyName;
 use super::run;
 use super::target::Tested;
 use super::{logging, output};
 use crate::console::paragraph;
 use crate::doctor::{self, Depth, Learned, Preflight, PublicDns};
+use crate::error::{CliError, Exit};
+use crate::suite::PolicyName;
 use crate::transcript::printable;
 
 /// Comments are as wide as everywhere in files.

@@ -6,12 +6,12 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::error::{CliError, Exit};
 use super::judging::Judging;
 use super::target::Tested;
 use super::{output, select};
 use crate::case::{Case, Direction, Set};
 use crate::console::allowed_text;
+use crate::error::{CliError, Exit};
 use crate::expectation::Expectation;
 use crate::oracle::allowed;
 

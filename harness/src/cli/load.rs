@@ -6,12 +6,12 @@ use std::time::Duration;
 use strum::VariantNames as _;
 use tokio::sync::mpsc;
 
-use super::error::{CliError, Exit};
 use super::json_file::JsonFile;
 use super::run::{WIND_DOWN, budget};
 use super::signal::end_wanted;
 use super::target::{Chosen, Tested};
 use super::{Color, logging, output};
+use crate::error::{CliError, Exit};
 use crate::load::{self, Direction, Method, Wanted};
 use crate::oracle::Profile;
 

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::error::{CliError, Exit};
 use super::json_file::JsonFile;
 use super::{out, output, saved_file};
+use crate::error::{CliError, Exit};
 use crate::report::merge;
 
 /// Arguments of `merge`.

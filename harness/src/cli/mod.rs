@@ -12,7 +12,6 @@ mod demands;
 mod diff;
 mod doctor;
 mod dump;
-mod error;
 mod expecting;
 mod explain;
 mod export;
@@ -31,7 +30,6 @@ mod new_files;
 mod out;
 mod output;
 mod personas;
-mod policy;
 mod predict;
 mod proxy;
 mod replay;
@@ -44,7 +42,6 @@ mod serve;
 mod sheet;
 mod shell;
 mod signal;
-mod suite;
 mod target;
 mod words;
 mod worth;
@@ -56,11 +53,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use reference_proxy_admin::{Args as ProxyArgs, understood};
 
-pub use error::{CliError, Exit};
-pub(crate) use policy::Policies;
-pub(crate) use suite::{Files, Suite};
+pub use crate::error::{CliError, Exit};
 pub use target::Chosen;
-pub(crate) use target::read as target_file;
 
 const AFTER_HELP: &str = "\
 Exit codes:

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::error::CliError;
+use crate::error::CliError;
 use crate::subject::remote::write_new;
 
 /// Writes files, each with its mode, of which none is there yet: all of them or none.

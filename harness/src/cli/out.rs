@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 
-use super::error::CliError;
 use super::output;
+use crate::error::CliError;
 use crate::report::{self, Saved};
 
 /// How many folders of earlier runs are kept.

@@ -4,8 +4,8 @@ use std::io::{self, Write as _};
 
 use serde::Serialize;
 
-use super::error::CliError;
 pub(super) use crate::console::terminal::{charset, note, shell_word, width};
+use crate::error::CliError;
 
 /// Writes to standard output. A reader that went away (`| head`) is not an error: the rest is dropped.
 ///

@@ -7,10 +7,10 @@ use owo_colors::OwoColorize as _;
 use serde::Serialize;
 use simulated_partners::persona::{Deviations, Offer, Persona};
 
-use super::error::{CliError, Exit};
 use super::output;
-use super::suite::Files;
 use crate::console::describe_offer;
+use crate::error::{CliError, Exit};
+use crate::suite::Files;
 
 /// Options of `personas`.
 #[derive(Debug, clap::Args)]

@@ -8,16 +8,17 @@ use serde::Serialize;
 use simulated_partners::nearest::{did_you_mean, nearest};
 use simulated_partners::persona::{Certificate, Deviations, Offer, Tls};
 
-use super::error::{CliError, Exit};
 use super::judging::Judging;
-use super::policy::PolicyName;
-use super::suite::Files;
-use super::{output, target};
+use super::output;
 use crate::case::Direction;
 use crate::console::{describe_offer, describe_policy, field};
+use crate::error::{CliError, Exit};
 use crate::expectation::{End, Expectation};
 use crate::oracle::{Profile, Situation, expectation, rule};
 use crate::policy::{Policy, PolicyNumber};
+use crate::suite::Files;
+use crate::suite::PolicyName;
+use crate::suite::target_file;
 
 /// Arguments of `predict`.
 #[derive(Clone, Debug, clap::Args)]
@@ -105,7 +106,7 @@ fn side(text: &str, args: &Args) -> Result<Side, CliError> {
         });
     }
     let row = if text.ends_with(".toml") {
-        let file = target::read(Path::new(text), true)?;
+        let file = target_file(Path::new(text), true)?;
         let rows: Vec<PolicyNumber> = file.rows().collect();
         match rows.as_slice() {
             [only] => *only,

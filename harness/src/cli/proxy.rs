@@ -2,9 +2,9 @@
 
 use reference_proxy_admin::{Args, Error, run, tap};
 
-use super::error::{CliError, Exit};
 use super::logging;
 use crate::cause::with_causes;
+use crate::error::{CliError, Exit};
 
 /// Runs the embedded proxy until a signal stops it, or one of its commands.
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {

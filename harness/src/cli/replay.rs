@@ -7,7 +7,6 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::error::{CliError, Exit};
 use super::following::Following;
 use super::run::WIND_DOWN;
 use super::target::{Chosen, Tested};
@@ -15,6 +14,7 @@ use super::{logging, output, saved_file};
 use crate::baseline::BaselineCheck;
 use crate::bundle::{Bundle, Difference, End};
 use crate::case::{Case, MAIN};
+use crate::error::{CliError, Exit};
 use crate::oracle::Profile;
 use crate::record::{CaseResult, Run};
 use crate::report::{Progress, Report};

@@ -4,9 +4,9 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::error::{CliError, Exit};
 use super::keep::CAPTURE;
 use super::{out, output, saved_file};
+use crate::error::{CliError, Exit};
 use crate::report::{Saved, bundle_path};
 
 /// Arguments of `report`.

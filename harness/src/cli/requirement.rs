@@ -1,9 +1,9 @@
 //! `s2spec explain` for a requirement or a bug.
 
-use super::error::CliError;
 use super::select::ELSEWHERE;
 use super::sheet::Sheet;
 use crate::coverage::{Coverage, Covering};
+use crate::error::CliError;
 use crate::requirement::{Bug, Entry, Level, Registry, Requirement, RequirementId};
 use crate::scenario::Library;
 use crate::verdict::Weight;

@@ -12,7 +12,6 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::demands::Demands;
-use super::error::{CliError, Exit};
 use super::expecting::Expecting;
 use super::following::{EventFile, Following};
 use super::json_file::JsonFile;
@@ -26,6 +25,7 @@ use crate::case::Case;
 use crate::console::{Rerun, Transcript};
 use crate::coverage::doubles;
 use crate::doctor::{self, Depth, Preflight, PublicDns, WithPreflight};
+use crate::error::{CliError, Exit};
 use crate::record::RunEvent;
 use crate::report::{self, Progress, View};
 use crate::requirement::Registry;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::error::CliError;
+use crate::error::CliError;
 use crate::report::Saved;
 
 /// The largest report that is read.

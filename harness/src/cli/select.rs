@@ -6,15 +6,15 @@ use std::str::FromStr;
 
 use clap::builder::FalseyValueParser;
 
-use super::error::CliError;
-use super::policy::Policies;
-use super::suite::{Files, Suite};
 use super::words::words;
 use super::{out, saved_file};
 use crate::case::{Case, Tag};
 use crate::cause::with_causes;
+use crate::error::CliError;
 use crate::matrix::{Selection, SelectionError};
 use crate::requirement::{Level, Registry};
+use crate::suite::Policies;
+use crate::suite::{Files, Suite};
 
 /// Where to look for requirements that are not there.
 pub(super) const ELSEWHERE: &str =

@@ -17,9 +17,9 @@ use simulated_partners::persona::{self, Persona};
 use simulated_partners::pki::Authority;
 use simulated_partners::stanza::ping;
 
-use super::error::{CliError, Exit};
 use super::{Color, logging, output};
 use crate::console::describe_offer;
+use crate::error::{CliError, Exit};
 use crate::subject::remote::authority_at;
 use crate::transcript::{Detail, line, telling};
 

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use super::error::{CliError, Exit};
 use super::{Cli, output};
+use crate::error::{CliError, Exit};
 
 /// Arguments of `completions`.
 #[derive(Clone, Debug, clap::Args)]

@@ -1,23 +1,22 @@
 //! The value of `--target`: a built-in server, or a target file.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::builder::FalseyValueParser;
-use simulated_partners::document::FileError;
 use simulated_partners::nearest::{did_you_mean, nearest};
 
-use super::error::CliError;
-use super::policy::Policies;
 use super::select::Sources;
 use crate::doctor::Extra;
+use crate::error::CliError;
 use crate::oracle::Profile;
 use crate::subject::Target;
 use crate::subject::built_in::{self, Folder};
 use crate::subject::reference::Reference;
 use crate::subject::remote::{Remote, TargetFile};
+use crate::suite::{Policies, target_file};
 
 /// The name of the embedded proxy.
 const REFERENCE: &str = "reference";
@@ -126,12 +125,12 @@ impl Tested {
     /// Reads the target file, if one describes the target.
     ///
     /// # Errors
-    /// As [`read`].
+    /// As [`target_file`].
     pub(super) fn read(&self) -> Result<Server, CliError> {
         Ok(match &self.target {
             Chosen::Reference => Server::Reference,
             Chosen::BuiltIn(folder) => Server::BuiltIn(folder),
-            Chosen::File(path) => Server::File(Box::new(read(path, self.allow_remote)?)),
+            Chosen::File(path) => Server::File(Box::new(target_file(path, self.allow_remote)?)),
         })
     }
 }
@@ -174,26 +173,6 @@ impl Server {
     }
 }
 
-/// Reads a target file.
-///
-/// # Errors
-/// When it cannot be read (similar files are suggested), or is not a target file.
-pub(crate) fn read(path: &Path, allow_remote: bool) -> Result<TargetFile, CliError> {
-    TargetFile::load(path, allow_remote).map_err(|error| match error {
-        FileError::Unreadable { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
-            let names = neighbours(&path);
-            let wrong = path.file_name().unwrap_or_default().to_string_lossy();
-            let alike = nearest(&wrong, names.iter().map(String::as_str));
-            CliError::Usage(format!(
-                "there is no target file {}{} (`s2spec init` writes one)",
-                path.display(),
-                did_you_mean(&alike)
-            ))
-        }
-        error => error.into(),
-    })
-}
-
 /// The doctor's view of a target file.
 fn extra(file: &TargetFile) -> Extra {
     let switched = file.policies.iter().any(|policy| policy.switch.is_some());
@@ -202,21 +181,4 @@ fn extra(file: &TargetFile) -> Extra {
         runs_already: file.start.is_none() && !switched,
         inner: file.inner,
     }
-}
-
-/// TOML files in the same folder.
-fn neighbours(path: &Path) -> Vec<String> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.ends_with(".toml"))
-        .collect();
-    names.sort();
-    names
 }

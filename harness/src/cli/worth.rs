@@ -1,11 +1,11 @@
 //! What more a target file could show.
 
 use super::select::Wanted;
-use super::suite::Suite;
 use crate::case::Case;
 use crate::console::paragraph;
 use crate::policy::PolicyNumber;
 use crate::subject::remote::{Gains, OPEN, TargetFile};
+use crate::suite::Suite;
 
 /// What would let more of a selection run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -18,14 +18,15 @@ use super::subject::Subject;
 use super::trial::{Bench, Rerun};
 use crate::baseline::BaselineCheck;
 use crate::case::{Case, Set, Tag};
-use crate::cli::{CliError, Exit, Files, Policies, Suite};
 use crate::console::terminal;
+use crate::error::{CliError, Exit};
 use crate::matrix::{self, Selection, SelectionError};
 use crate::oracle::Profile;
 use crate::policy::PolicyNumber;
 use crate::requirement::Registry;
 use crate::runner::{self, Deadlines, Plan, SLOTS};
 use crate::subject::{self, Placement, Target};
+use crate::suite::{Files, Policies, Suite};
 
 /// The exit status of a program ended by SIGINT, as a shell reports it: 128 plus the signal.
 const INTERRUPTED: u8 = 130;

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use rustix::fs::{FlockOperation, flock};
 
 use super::in_process::{self, InProcess};
-use crate::cli::{self, Exit};
+use crate::error::Exit;
 use crate::policy::PolicyNumber;
 use crate::subject::Target;
 use crate::subject::remote::{Remote, TargetFile};
+use crate::suite;
 
 /// A target for [`federation`](super::federation): a server in the test's own process, the server of a
 /// [`target_file`], or any [`Target`].
@@ -34,7 +35,7 @@ pub struct Subject {
 pub fn target_file(path: impl AsRef<Path>) -> Subject {
     let path = path.as_ref();
     let options = vec![format!("--target {}", path.display())];
-    match cli::target_file(path, false) {
+    match suite::target_file(path, false) {
         Ok(file) => Subject {
             turn: Some(turn_file(&file)),
             policies: Some(file.rows().collect()),

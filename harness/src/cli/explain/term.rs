@@ -6,7 +6,6 @@ use strum::VariantArray as _;
 
 use super::deviations;
 use crate::case::{Direction, Tag};
-use crate::cli::policy::PolicyName;
 use crate::cli::sheet::Sheet;
 use crate::console::{describe_offer, describe_policy};
 use crate::oracle::{self, Profile};
@@ -14,6 +13,7 @@ use crate::outcome::Method;
 use crate::policy::PolicyNumber;
 use crate::requirement::Registry;
 use crate::settings;
+use crate::suite::PolicyName;
 use crate::verdict::Verdict;
 
 /// The explanation of a term; `None` if it is none.

@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
-use super::error::{CliError, Exit};
 use super::new_files::write_all;
 use super::output;
 use super::select::Wanted;
-use super::suite::Files;
 use crate::case::Case;
+use crate::error::{CliError, Exit};
 use crate::subject::built_in::{self, Export, Folder, Site};
 use crate::subject::remote::CertificateNames;
+use crate::suite::Files;
 use side::{Side, SideName};
 
 /// The usual port for streams between servers (RFC 6120 §14.7).

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use simulated_partners::persona::{self, Certificate, Key, Offer, Persona, Tls};
 
-use super::super::error::CliError;
 use super::super::explain::deviations;
 use super::super::output::shell_word;
 use super::super::serve::domain;
 use super::{Args, DIRECT_TLS_PORT, Exported, PORT};
 use crate::case::Case;
 use crate::console::{allowed_text, describe_direction, describe_offer, describe_policy};
+use crate::error::CliError;
 use crate::oracle::{Profile, allowed};
 use crate::policy::{Level, Policy, PolicyNumber};
 

@@ -8,8 +8,8 @@ use clap::ValueEnum as _;
 use rustls::pki_types::DnsName;
 
 use super::TriggerName;
-use crate::cli::error::CliError;
 use crate::cli::output;
+use crate::error::CliError;
 
 /// Wrong answers to one question before it is given up.
 const TRIES: usize = 3;

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::Args;
 use crate::case::Case;
-use crate::cli::error::CliError;
 use crate::cli::output;
 use crate::cli::target::Server;
 use crate::doctor;
+use crate::error::CliError;
 use crate::runner;
 use crate::subject::Placement;
 

@@ -1,25 +1,31 @@
 //! The built-in files and the user's own, read once, and the cases that they make.
 
+mod policies;
+mod target;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use simulated_partners::document::{FileError, Source};
 
-use super::error::CliError;
-use super::output::shell_word;
 use crate::case::{Case, Set};
+use crate::console::terminal::shell_word;
+use crate::error::CliError;
 use crate::kind::{Kind, files_of};
 use crate::matrix::{self, Selection};
 use crate::policy::PolicyNumber;
 use crate::scenario::{Catalogue, Library};
 use crate::settings;
 
+pub use policies::{Policies, PolicyName};
+pub use target::target_file;
+
 /// The user's own files.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct Files {
+pub struct Files {
     /// Read scenarios from this folder or file instead of the built-in ones
     #[arg(long, value_name = "PATH", env = "S2SPEC_SCENARIOS")]
-    pub(crate) scenarios: Option<PathBuf>,
+    pub scenarios: Option<PathBuf>,
 
     #[command(flatten)]
     beside: Beside,
@@ -27,7 +33,7 @@ pub(crate) struct Files {
 
 /// Files that come in addition to the built-in ones.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(super) struct Beside {
+pub struct Beside {
     /// Also read requirements from this folder or file; repeat it for several
     #[arg(long, value_name = "PATH", env = "S2SPEC_REQUIREMENTS")]
     requirements: Vec<PathBuf>,
@@ -42,7 +48,7 @@ impl Beside {
     ///
     /// # Errors
     /// When a file of these cannot be read, or when there is none at a path.
-    pub(super) fn catalogue(
+    pub fn catalogue(
         &self,
         requirements: &[Source],
         personas: &[Source],
@@ -66,19 +72,19 @@ impl Beside {
 
 impl Files {
     /// The same with personas from these folders and files.
-    pub(crate) fn with_personas(mut self, paths: &[PathBuf]) -> Self {
+    pub fn with_personas(mut self, paths: &[PathBuf]) -> Self {
         self.beside.personas.extend_from_slice(paths);
         self
     }
 
     /// The same with requirements from this folder or file.
-    pub(crate) fn with_requirements(mut self, path: PathBuf) -> Self {
+    pub fn with_requirements(mut self, path: PathBuf) -> Self {
         self.beside.requirements.push(path);
         self
     }
 
     /// The options that name these files.
-    pub(crate) fn options(&self) -> Vec<String> {
+    pub fn options(&self) -> Vec<String> {
         let scenarios = self.scenarios.iter().map(|path| ("scenarios", path));
         let beside = &self.beside;
         let requirements = beside.requirements.iter();
@@ -95,7 +101,7 @@ impl Files {
     ///
     /// # Errors
     /// When a file cannot be read or has mistakes, or when there is none at a path.
-    pub(crate) fn read(&self) -> Result<Suite, CliError> {
+    pub fn read(&self) -> Result<Suite, CliError> {
         let (catalogue, mut wrong) = self.beside.catalogue(&[], &[])?;
         let mut own = None;
         if let Some(path) = &self.scenarios {
@@ -140,9 +146,9 @@ fn some(kind: Kind, paths: &[PathBuf]) -> Result<Vec<Source>, CliError> {
 
 /// What cases are made of.
 #[derive(Clone, Debug)]
-pub(crate) struct Suite {
+pub struct Suite {
     /// Requirements, known bugs and personas.
-    pub(crate) catalogue: Catalogue,
+    pub catalogue: Catalogue,
     /// The user's own scenarios, in place of the built-in ones.
     own: Option<Library>,
     policies: Option<Vec<PolicyNumber>>,
@@ -150,22 +156,22 @@ pub(crate) struct Suite {
 
 impl Suite {
     /// The same with scenarios in these policies, or else in those that they are written for.
-    pub(crate) fn in_policies(self, policies: Option<Vec<PolicyNumber>>) -> Self {
+    pub fn in_policies(self, policies: Option<Vec<PolicyNumber>>) -> Self {
         Self { policies, ..self }
     }
 
     /// The scenarios.
-    pub(super) fn library(&self) -> &Library {
+    pub fn library(&self) -> &Library {
         self.own.as_ref().unwrap_or_else(|| Library::builtin())
     }
 
     /// Every case: of all personas, the generated sets, and the scenarios.
-    pub(crate) fn all(&self) -> Vec<Case> {
+    pub fn all(&self) -> Vec<Case> {
         self.parts(&Selection::default())
     }
 
     /// All cases, and those of scenarios in the policies that they are written for.
-    pub(super) fn with_own_policies(&self, all: &[Case]) -> Vec<Case> {
+    pub fn with_own_policies(&self, all: &[Case]) -> Vec<Case> {
         let mut cases = all.to_vec();
         if self.policies.is_some() {
             let known: BTreeSet<String> = cases.iter().map(|case| case.id.clone()).collect();
@@ -176,7 +182,7 @@ impl Suite {
     }
 
     /// The cases of all sets and scenario files that a selection may match.
-    pub(super) fn parts(&self, selection: &Selection) -> Vec<Case> {
+    pub fn parts(&self, selection: &Selection) -> Vec<Case> {
         let mut cases: Vec<Case> = Set::ALL
             .iter()
             .filter(|set| selection.reaches(&set.to_string(), ""))

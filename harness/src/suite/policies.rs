@@ -7,7 +7,7 @@ use crate::policy::{Level, Policy, PolicyNumber};
 
 /// A policy as one writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PolicyName(pub(super) PolicyNumber);
+pub struct PolicyName(pub PolicyNumber);
 
 impl FromStr for PolicyName {
     type Err = String;
@@ -54,7 +54,7 @@ impl FromStr for PolicyName {
 
 /// Policies by their numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Policies(pub(crate) Vec<PolicyNumber>);
+pub struct Policies(pub Vec<PolicyNumber>);
 
 impl FromStr for Policies {
     type Err = String;

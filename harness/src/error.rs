@@ -1,4 +1,4 @@
-//! Errors before there are results, and the exit codes.
+//! Errors that stop a run before there are results, and the exit codes.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -55,7 +55,7 @@ pub enum CliError {
 
 impl CliError {
     /// Creates a [`CliError::Environment`].
-    pub(super) fn environment(
+    pub fn environment(
         doing: impl Into<String>,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
