@@ -118,7 +118,7 @@ impl CaseRun<'_> {
         let administration = self.script.administration.as_ref();
         let step = administration.and_then(|one| one.steps.get(at));
         if let (Some(step), Some(administrator)) = (step, &self.bench.target.administrator) {
-            let done = administrator.perform(&step.what).await;
+            let done = administrator(&step.what).await;
             done.map_err(CaseError::Step)?;
             self.board.raise(format!("done-{}", at + 1), "");
         }

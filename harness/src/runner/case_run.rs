@@ -206,7 +206,7 @@ impl<'a> CaseRun<'a> {
         let mut asked = std::pin::pin!(records.asked(&service));
         let mut settling = None;
         let clock = self.bench.target.clock.as_ref();
-        let mut passing = clock.and_then(|clock| Passing::of(clock, self.script));
+        let mut passing = clock.map(|clock| Passing::of(clock, self.script));
         // How long nothing has happened when it was last looked for a breach.
         let mut looked = Duration::ZERO;
         let mut link = std::pin::pin!(self.bench.target.inner.lost());

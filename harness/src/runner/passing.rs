@@ -44,12 +44,11 @@ pub(super) struct Passing<'a> {
 }
 
 impl<'a> Passing<'a> {
-    /// Nothing for a clock that goes by itself.
-    pub(super) fn of(clock: &'a Clock, script: &Script) -> Option<Self> {
-        let mut rests = clock.rests()?;
+    pub(super) fn of(clock: &'a Clock, script: &Script) -> Self {
+        let mut rests = clock.rests.clone();
         // It may rest from the beginning.
         rests.mark_changed();
-        Some(Self {
+        Self {
             clock,
             rests,
             left: match (&script.administration, script.setting) {
@@ -66,7 +65,7 @@ impl<'a> Passing<'a> {
                 .iter()
                 .any(|dns| dns.answer == Some(DnsAnswer::Silence)),
             sent: true,
-        })
+        }
     }
 
     /// The inner side has sent something.
@@ -81,7 +80,7 @@ impl<'a> Passing<'a> {
 
     /// Moves the clock, unless the target has stirred since it rested.
     fn move_on(&mut self, rested: u64, ahead: Ahead, silent_dns: bool) {
-        if self.clock.at_rest(silent_dns) != Some(rested) || self.left.is_zero() {
+        if (self.clock.at_rest)(silent_dns) != Some(rested) || self.left.is_zero() {
             return;
         }
         let most = match ahead {
@@ -104,7 +103,7 @@ impl<'a> Passing<'a> {
             }
         };
         self.turns = Some(rested);
-        if let Some(moved) = self.clock.advance(most.min(self.left)) {
+        if let Some(moved) = (self.clock.advance)(most.min(self.left)) {
             self.left -= moved;
             self.passed += moved;
             if self.left.is_zero() {
@@ -167,7 +166,7 @@ impl CaseRun<'_> {
         }
         // A lookup that has only begun will be answered, unless its answer is silence.
         let silent_dns = passing.silent_dns && !self.queries().is_empty();
-        let Some(rested) = passing.clock.at_rest(silent_dns) else {
+        let Some(rested) = (passing.clock.at_rest)(silent_dns) else {
             return Ok(());
         };
         let mut ahead = Ahead::Nothing;

@@ -22,12 +22,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::case::{AllowList, Case, Need};
+use crate::case::{AllowList, Case, Need, What};
 use crate::lab::Lab;
 pub use call::{Call, CallError, UNSUPPORTED};
 pub use inside::{Hidden, Inside, Trigger};
 pub use process::{Words, end_all};
-pub use reference::{Administrator, Clock};
 pub use traces::Traces;
 
 /// A boxed future, so that targets can be chosen at run time.
@@ -204,6 +203,22 @@ impl Running {
         })
     }
 }
+
+/// A clock that is moved from here, and stands still else.
+pub struct Clock {
+    /// Changes when the target has come to rest, so that only time can make it do something.
+    pub rests: watch::Receiver<()>,
+    /// How often a task of the target has had its turn so far, if none has it now, or is about to. The
+    /// argument tells whether a question to DNS may wait.
+    pub at_rest: Box<dyn Fn(bool) -> Option<u64> + Send + Sync>,
+    /// Moves it to the next moment that the target waits for, but at most so far. Returns by how much, if
+    /// anything waits.
+    pub advance: Box<dyn Fn(Duration) -> Option<Duration> + Send + Sync>,
+}
+
+/// Changes a running target, or says why that cannot be done.
+pub type Administrator =
+    Box<dyn for<'a> Fn(&'a What) -> Pending<'a, Result<(), String>> + Send + Sync>;
 
 /// Ends an instance in order, within a bounded time. Fails where a command for that does.
 pub type Stop = Box<dyn FnOnce() -> Pending<'static, Result<(), CallError>> + Send>;

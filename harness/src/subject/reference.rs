@@ -10,10 +10,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use administrator::Administrator;
-pub use reference_proxy::Clock;
-use reference_proxy::Proxy;
 use reference_proxy::config::Config;
+use reference_proxy::{Clock, Proxy};
 use simulated_partners::inner::gateway;
 use simulated_partners::persona::{Certificate, Key};
 use simulated_partners::pki::Identity;
@@ -23,7 +21,7 @@ use super::inner_side::{InnerSide, NOBODY};
 use super::{Pending, Placement, Running, StartError, Stop, Target, Traces};
 use crate::case::{Case, Need, Setting};
 use crate::lab::Lab;
-use administrator::Parts;
+use administrator::{Parts, administrator};
 use behind::Behind;
 use configuration::Configuration;
 
@@ -174,7 +172,8 @@ impl Reference {
         };
         let address = proxies[0].external_address();
         let other_member = proxies.get(1).map(Proxy::external_address);
-        let moved = clock.rests().is_some();
+        let clock = by_runner(&clock);
+        let moved = clock.is_some();
         let (text, partners) = configuration.parts(settings);
         let written = BTreeMap::from([("proxy.toml".to_owned(), text)]);
         let parts = Parts {
@@ -184,7 +183,7 @@ impl Reference {
             behind,
         };
         let parts = Arc::new(Mutex::new(Some(parts)));
-        let administrator = Administrator(Arc::clone(&parts));
+        let administrator = administered.map(|_| administrator(&parts));
         let stop: Stop = Box::new(move || {
             Box::pin(async move {
                 let parts = parts.lock().await.take();
@@ -206,13 +205,13 @@ impl Reference {
                 // Where a case leaves it waiting, its clock is moved.
                 patience: Some(Duration::ZERO),
                 process: None,
-                clock: Some(clock).filter(|_| moved),
+                clock,
                 traces: Traces {
                     configuration: Arc::new(written),
                     partners,
                     ..Traces::default()
                 },
-                administrator: administered.map(|_| administrator),
+                administrator,
             },
             stop,
         ))
@@ -225,6 +224,16 @@ fn started(text: &str, clock: &Clock) -> Result<Proxy, StartError> {
         .map_err(|error| StartError::ConfigRefused(first_line(&error.to_string())))?;
     Proxy::start_with(config, clock.clone())
         .map_err(|error| StartError::Environment(format!("the embedded proxy: {error}")))
+}
+
+/// The clock as the runner moves it, unless it goes by itself.
+fn by_runner(clock: &Clock) -> Option<super::Clock> {
+    let (asked, moved) = (clock.clone(), clock.clone());
+    Some(super::Clock {
+        rests: clock.rests()?,
+        at_rest: Box::new(move |lookups| asked.at_rest(lookups)),
+        advance: Box::new(move |most| moved.advance(most)),
+    })
 }
 
 /// What the proxy's dialback keys are made from.

@@ -11,6 +11,7 @@ use super::behind::Behind;
 use super::configuration::Configuration;
 use super::first_line;
 use crate::case::What;
+use crate::subject::Administrator;
 
 /// The running parts of a target.
 pub(super) struct Parts {
@@ -21,40 +22,41 @@ pub(super) struct Parts {
     pub(super) behind: Option<Behind>,
 }
 
-/// Whoever may change a running target.
-#[derive(Clone)]
-pub struct Administrator(pub(super) Arc<Mutex<Option<Parts>>>);
+/// Whoever may change these parts, as long as they run.
+pub(super) fn administrator(parts: &Arc<Mutex<Option<Parts>>>) -> Administrator {
+    let parts = Arc::clone(parts);
+    Box::new(move |what| {
+        let parts = Arc::clone(&parts);
+        Box::pin(async move {
+            let mut parts = parts.lock().await;
+            let parts = parts.as_mut().ok_or("the target has been stopped")?;
+            parts.perform(what).await
+        })
+    })
+}
 
-impl Administrator {
-    /// Does this.
-    ///
-    /// # Errors
-    /// Why it cannot be done.
-    pub async fn perform(&self, what: &What) -> Result<(), String> {
-        let mut parts = self.0.lock().await;
-        let parts = parts.as_mut().ok_or("the target has been stopped")?;
+impl Parts {
+    async fn perform(&mut self, what: &What) -> Result<(), String> {
         match what {
             What::Reload(settings) => {
-                let text = parts.configuration.text(Some(settings));
-                for proxy in &parts.proxies {
+                let text = self.configuration.text(Some(settings));
+                for proxy in &self.proxies {
                     let config = Config::from_toml(&text, "generated proxy.toml")
                         .map_err(|error| first_line(&error.to_string()))?;
                     proxy.take_in(config).map_err(|error| error.to_string())?;
                 }
-                if let (Some(gateway), Some(behind)) = (&mut parts.gateway, &parts.behind) {
+                if let (Some(gateway), Some(behind)) = (&mut self.gateway, &self.behind) {
                     let config = behind.config(settings).map_err(|error| error.to_string())?;
                     let reloaded = gateway.reload(config).await;
                     reloaded.map_err(|error| error.to_string())?;
                 }
             }
-            What::Die => parts.first()?.kill().await,
-            What::Stop => parts.first()?.stop().await,
+            What::Die => self.first()?.kill().await,
+            What::Stop => self.first()?.stop().await,
         }
         Ok(())
     }
-}
 
-impl Parts {
     fn first(&mut self) -> Result<Proxy, String> {
         match self.proxies.is_empty() {
             true => Err("no member of the pool is left".to_owned()),
