@@ -31,23 +31,29 @@ pub use s2spec_rules::{
 
 #[doc(hidden)]
 pub mod baseline;
+#[cfg(feature = "program")]
 #[doc(hidden)]
 pub mod bundle;
 mod cause;
+#[cfg(feature = "program")]
 #[doc(hidden)]
 pub mod cli;
 #[doc(hidden)]
 pub mod console;
+#[cfg(feature = "program")]
 #[doc(hidden)]
 pub mod coverage;
+#[cfg(feature = "program")]
 #[doc(hidden)]
 pub mod doctor;
 pub mod embed;
 #[doc(hidden)]
 pub mod error;
 pub mod lab;
+#[cfg(feature = "program")]
 #[doc(hidden)]
 pub mod load;
+#[cfg(feature = "program")]
 #[doc(hidden)]
 pub mod report;
 #[doc(hidden)]

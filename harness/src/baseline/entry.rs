@@ -140,7 +140,7 @@ impl Baseline {
     }
 
     /// Takes the entries of another file that are not in this one.
-    pub(crate) fn absorb(&mut self, other: Self) {
+    pub fn absorb(&mut self, other: Self) {
         for entry in other.entries {
             let same = |one: &Entry| (&one.case, &one.cause) == (&entry.case, &entry.cause);
             if !self.entries.iter().any(same) {

@@ -18,7 +18,7 @@ use crate::cause::with_causes;
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// Somebody at a domain that is no partner's, and of which a target tells at once that it is none.
-pub(super) const NOBODY: &str = "nobody@unlisted.example";
+pub const NOBODY: &str = "nobody@unlisted.example";
 
 /// A link to the inner side with one mailbox per case.
 pub struct InnerSide {
@@ -88,7 +88,7 @@ impl InnerSide {
 
     /// Takes over the users of a gateway, who send and get stanzas through these. What `barrier_from` sends to
     /// [`NOBODY`] must come back from the target at once.
-    pub(super) fn of_users(
+    pub fn of_users(
         outgoing: mpsc::Sender<Element>,
         incoming: mpsc::Receiver<Element>,
         barrier_from: &str,

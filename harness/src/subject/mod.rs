@@ -4,9 +4,11 @@ pub mod built_in;
 mod call;
 pub mod inner_side;
 mod inside;
+#[cfg(feature = "program")]
 pub(crate) mod own_process;
 pub mod port;
 mod process;
+#[cfg(feature = "program")]
 pub mod reference;
 pub mod remote;
 mod server;

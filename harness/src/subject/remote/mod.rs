@@ -22,7 +22,7 @@ use tokio::time::timeout;
 pub use file::{
     Ca, CertificateNames, PartnerHosts, Setting, Start, TargetFile, Timeouts, TriggerKind,
 };
-pub(crate) use network::{authority_at, write_new};
+pub use network::{authority_at, write_new};
 pub use reach::{Gains, OPEN};
 
 use super::call::{Call, CallError};

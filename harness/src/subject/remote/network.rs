@@ -67,7 +67,7 @@ pub(crate) fn authority(file: &TargetFile, seed: u64) -> io::Result<Authority> {
 ///
 /// # Errors
 /// When one is missing, or cannot be read or written; the text says which.
-pub(crate) fn authority_at(certificate: &Path, key: &Path, seed: u64) -> io::Result<Authority> {
+pub fn authority_at(certificate: &Path, key: &Path, seed: u64) -> io::Result<Authority> {
     match (certificate.exists(), key.exists()) {
         (true, true) => Authority::from_pem(seed, &read(certificate)?, &read(key)?)
             .map_err(|error| about(certificate, error)),
@@ -111,7 +111,7 @@ fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
 ///
 /// # Errors
 /// When it is there, or cannot be written.
-pub(crate) fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+pub fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let file = whole(path, text, mode)?;
     let placed = file.persist_noclobber(path);
     placed.map(drop).map_err(|error| error.error)
