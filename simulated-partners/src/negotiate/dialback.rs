@@ -1,7 +1,7 @@
 //! Keys and elements of server dialback (XEP-0220, XEP-0185).
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::{Digest as _, Sha256};
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::hmac;
 
 use super::hex;
 use crate::wire::{Element, Unit};
@@ -14,7 +14,7 @@ pub fn key(secret: &str, receiving: &str, originating: &str, stream_id: &str) ->
 
 /// The key for an assembled text: both domains and the stream id.
 pub fn key_of(secret: &str, text: &str) -> String {
-    hex(&keyed(secret).chain_update(text).finalize().into_bytes())
+    hex(hmac::sign(&keyed(secret), text.as_bytes()).as_ref())
 }
 
 /// Whether a key equals the result of [`key`]. Surrounding whitespace does not matter.
@@ -36,9 +36,9 @@ pub fn is_key(
             == 0
 }
 
-fn keyed(secret: &str) -> Hmac<Sha256> {
-    let digest = hex(&Sha256::digest(secret.as_bytes()));
-    Hmac::new_from_slice(digest.as_bytes()).expect("HMAC takes keys of any length")
+fn keyed(secret: &str) -> hmac::Key {
+    let digits = hex(digest(&SHA256, secret.as_bytes()).as_ref());
+    hmac::Key::new(hmac::HMAC_SHA256, digits.as_bytes())
 }
 
 /// Asks the receiving server to authenticate us (XEP-0220 §2.1.1).

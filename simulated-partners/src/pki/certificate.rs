@@ -1,7 +1,7 @@
 //! Encodes certificates with any field, extension or signature (RFC 5280 §4.1).
 
+use aws_lc_rs::digest::{Context, SHA256, digest};
 use rustls::pki_types::CertificateDer;
-use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use yasna::models::ObjectIdentifier;
 use yasna::tags::{TAG_GENERALIZEDTIME, TAG_UTCTIME};
@@ -195,18 +195,18 @@ fn write_date(writer: DERWriter<'_>, date: OffsetDateTime) {
 
 /// A positive serial number of 16 bytes (RFC 5280 §4.1.2.2).
 pub(super) fn serial(seed: u64, request: &[&[u8]]) -> [u8; 16] {
-    let mut digest = Sha256::new();
-    digest.update(seed.to_be_bytes());
+    let mut hashed = Context::new(&SHA256);
+    hashed.update(&seed.to_be_bytes());
     for part in request {
-        digest.update(part);
+        hashed.update(part);
     }
     let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest.finalize()[..16]);
+    bytes.copy_from_slice(&hashed.finish().as_ref()[..16]);
     bytes[0] = bytes[0] & 0x3f | 0x40;
     bytes
 }
 
 /// A key identifier (RFC 7093 §2).
 pub(super) fn key_id(public_key_info: &[u8]) -> Vec<u8> {
-    Sha256::digest(public_key_info)[..20].to_vec()
+    digest(&SHA256, public_key_info).as_ref()[..20].to_vec()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
+use aws_lc_rs::digest::{Context, SHA256};
 
 use super::action::Question;
 use super::header::same_domain;
@@ -68,14 +68,13 @@ impl PartnerConfig {
     /// A stream id that cannot be guessed without the seed and never repeats
     /// (RFC 6120 §4.7.3).
     pub(super) fn stream_id(&self, connection: u16, stream: u32) -> String {
-        let digest = Sha256::new()
-            .chain_update(b"stream id")
-            .chain_update(self.seed.to_be_bytes())
-            .chain_update(connection.to_be_bytes())
-            .chain_update(stream.to_be_bytes())
-            .chain_update(self.domain.as_bytes())
-            .finalize();
-        crate::negotiate::hex(&digest[..16])
+        let mut hashed = Context::new(&SHA256);
+        hashed.update(b"stream id");
+        hashed.update(&self.seed.to_be_bytes());
+        hashed.update(&connection.to_be_bytes());
+        hashed.update(&stream.to_be_bytes());
+        hashed.update(self.domain.as_bytes());
+        crate::negotiate::hex(&hashed.finish().as_ref()[..16])
     }
 }
 

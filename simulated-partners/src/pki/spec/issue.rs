@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use sha2::{Digest as _, Sha256};
 use time::{Duration, OffsetDateTime};
 
 use super::data::{CertificateSpec, ExtendedKeyUsage, KeyUsage, Malformed, Possession, Signature};
@@ -234,7 +234,7 @@ fn spoilt(certificate: &[u8], spec: &CertificateSpec) -> CertificateDer<'static>
         Some(Malformed::Random) => {
             // The same in each run. The first bits of each tag mark it as private.
             bytes = (0..NONSENSE)
-                .flat_map(|part| Sha256::digest([0xc0, part as u8]))
+                .flat_map(|part| digest(&SHA256, &[0xc0, part as u8]).as_ref().to_vec())
                 .collect();
             bytes[0] |= 0xc0;
         }
