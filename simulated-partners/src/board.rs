@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::watch;
 
@@ -17,7 +16,8 @@ pub type Snapshot = Arc<BTreeMap<String, String>>;
 const ROOM: usize = 64 * 1024 * 1024;
 
 /// When something begins.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Begins {
     /// Immediately, or never.

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, VariantArray};
 
@@ -38,11 +37,11 @@ pub struct ConnectionId(pub u16);
     Hash,
     Deserialize,
     Serialize,
-    JsonSchema,
     Display,
     EnumString,
     VariantArray,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Direction {
@@ -69,11 +68,11 @@ impl Direction {
     Hash,
     Deserialize,
     Serialize,
-    JsonSchema,
     Display,
     EnumString,
     VariantArray,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum ConnectionKind {

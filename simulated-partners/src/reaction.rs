@@ -13,7 +13,6 @@ mod when;
 #[cfg(test)]
 mod tests;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::ConnectionKind;
@@ -35,7 +34,8 @@ pub const MOST_TIMES: u32 = 100_000_000;
 
 /// Replaces the normal behaviour at one point of the negotiation. The first reaction whose point and
 /// filters match is used.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Reaction {
     /// The point.
@@ -49,11 +49,11 @@ pub struct Reaction {
     pub stage: Option<Stage>,
     /// Only the nth time that the point is reached on its connection, counted from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub nth: Option<u32>,
     /// Only on the partner's nth connection of its kind, counted from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub connection: Option<u16>,
     /// What happens instead of the correct answer, in order.
     #[serde(rename = "do")]

@@ -1,6 +1,5 @@
 //! The verdicts on a case.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use strum::{Display, IntoStaticStr, VariantArray};
 
@@ -88,7 +87,8 @@ impl Verdict {
 }
 
 /// The effect of a finding on the verdict. The heaviest one decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Weight {
     /// It is recorded: the standards leave it open.

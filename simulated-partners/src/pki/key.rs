@@ -7,7 +7,6 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 use rcgen::{KeyPair, PublicKeyData as _, RsaKeySize, SigningKey as _};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::SigningKey;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::weak::{Hash, RsaKey, WeakSigningKey, write_algorithm};
@@ -15,19 +14,9 @@ use crate::persona::Key;
 
 /// Algorithm and size of a key.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Deserialize,
-    Serialize,
-    JsonSchema,
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum KeyKind {
     /// ECDSA on P-256.

@@ -1,13 +1,13 @@
 //! What a partner does instead of the correct answer.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::AsRefStr;
 
 use super::hello::Hello;
 
 /// What a partner does at a point.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema, AsRefStr)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, AsRefStr)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Do {
@@ -28,7 +28,7 @@ pub enum Do {
     /// Sends the correct features for this state.
     Features,
     /// Continues with the list after this many milliseconds; the connection keeps reading.
-    Wait(#[schemars(range(min = 1, max = 600_000))] u32),
+    Wait(#[cfg_attr(feature = "schema", schemars(range(min = 1, max = 600_000)))] u32),
     /// Continues with the list when this signal is raised; at once if it already is.
     WaitFor(String),
     /// Leaves the rest of the list until this signal is raised; the connection goes on meanwhile, as
@@ -71,23 +71,25 @@ pub enum Do {
 }
 
 /// A text to send many times.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Repeat {
     /// The text; `{n}` is the number of the repetition, counted from 1.
     pub send: String,
     /// How often.
-    #[schemars(range(min = 1, max = 100_000_000))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 100_000_000)))]
     pub times: u32,
     /// Milliseconds between repetitions, to keep a peer busy slowly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 600_000))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 600_000)))]
     pub every: Option<u32>,
 }
 
 /// What a ClientHello under a connection's keys says about the previous handshake. A listening
 /// side sends a HelloRequest, which says nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Renegotiate {
     /// Nothing, as before RFC 5746.
@@ -97,7 +99,8 @@ pub enum Renegotiate {
 }
 
 /// A text to capture.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Capture {
     /// The signal that is raised, which is also the name of the placeholder.
@@ -112,9 +115,8 @@ pub struct Capture {
 }
 
 /// What a connection waits for after a reaction, if that does not follow from what was sent.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Await {
     /// A stream header: the stream restarts.

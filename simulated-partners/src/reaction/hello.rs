@@ -1,12 +1,12 @@
 //! The content of a TLS hello made by hand.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A hello made by hand, for what no library can send: as the client's first flight on
 /// dialled connections, else as the answer to the target's. By default it is what a careful
 /// implementation of that version sends. Only the answer is read after it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Hello {
     /// The highest version offered, or the selected one.
@@ -33,7 +33,7 @@ pub struct Hello {
     #[serde(skip_serializing_if = "is_false")]
     pub early_data: bool,
     /// This many bytes in a padding extension (RFC 7685).
-    #[schemars(range(max = 60_000))]
+    #[cfg_attr(feature = "schema", schemars(range(max = 60_000)))]
     pub padding: u16,
     /// In records of this many bytes; 0 for a single record if possible.
     pub record: u16,
@@ -46,7 +46,8 @@ pub struct Hello {
 }
 
 /// What follows a ServerHello made by hand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Flight {
     /// The certificate, for suites in which its key is used in the exchange.
@@ -60,9 +61,8 @@ pub enum Flight {
 }
 
 /// Versions of SSL and TLS.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum HelloVersion {
     /// SSL 2.0, in its own record format.
     #[serde(rename = "ssl2")]

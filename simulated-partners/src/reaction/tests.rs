@@ -228,6 +228,7 @@ fn texts_can_be_seen_and_changed() {
     assert_eq!(changed.when, reaction.when);
 }
 
+#[cfg(feature = "schema")]
 #[test]
 fn the_schema_knows_the_words() {
     let schema = serde_json::to_string(&schemars::schema_for!(Reaction)).unwrap_or_default();

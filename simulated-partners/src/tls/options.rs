@@ -6,7 +6,6 @@ use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use rustls::server::{ServerSessionMemoryCache, WebPkiClientVerifier};
 use rustls::{ClientConfig, DistinguishedName, Error, RootCertStore, ServerConfig};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::config::{Demanded, client_config, demanding_server, provider, server_config};
@@ -22,7 +21,8 @@ const NOBODY: [u8; 17] = *b"\x31\x0f\x30\x0d\x06\x03\x55\x04\x0a\x0c\x06Nobody";
 
 /// TLS options of a partner. By default no session is resumed, no application protocol is
 /// offered, and the SNI is the target's domain.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct TlsOptions {
     /// It issues tickets that allow early data (RFC 8446 §2.3), and resumes its own sessions.
@@ -38,7 +38,8 @@ pub struct TlsOptions {
 }
 
 /// What a server asks of the certificates of its clients.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Demand {
     /// Any certificate, whatever is in it.
@@ -52,7 +53,8 @@ pub enum Demand {
 }
 
 /// The authorities named in a certificate request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum AcceptableCas {
     /// None: any authority will do.

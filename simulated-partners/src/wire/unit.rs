@@ -1,7 +1,6 @@
 //! The standards' names for the elements of a stream and their conditions: one row
 //! each.
 
-use schemars::JsonSchema;
 use serde::Serialize;
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
@@ -19,12 +18,12 @@ use super::{Element, NS_DIALBACK, NS_SASL, NS_SERVER, NS_STREAM, NS_TLS};
     Ord,
     Hash,
     Serialize,
-    JsonSchema,
     Display,
     EnumString,
     IntoStaticStr,
     VariantArray,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Unit {

@@ -1,10 +1,10 @@
 //! DNS answers in a case, as data.
 
-use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// The DNS answer for one name.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Dns {
     /// The name, with placeholders: `_xmpp-server._tcp.{domain}`.
@@ -24,7 +24,8 @@ pub struct Dns {
 }
 
 /// An SRV record (RFC 2782).
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Srv {
     /// Lower values are tried first.
@@ -48,7 +49,8 @@ fn once() -> u16 {
 }
 
 /// A DNS answer without records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum DnsAnswer {
     /// The name exists but has no records.

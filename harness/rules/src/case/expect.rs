@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use schemars::JsonSchema;
 use serde::Deserialize;
 use simulated_partners::event::ConnectionKind;
 use simulated_partners::reaction::Stage;
@@ -18,7 +17,8 @@ use crate::verdict::Weight;
 ///
 /// The requirement decides what a breach means: a must is a failure, a should is a warning, a may is
 /// recorded.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Expect {
     /// What to look for.
@@ -203,7 +203,8 @@ impl Expect {
 }
 
 /// A point in the course of a connection.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Mark {
     /// What was observed.
@@ -317,7 +318,8 @@ impl fmt::Display for Expect {
 }
 
 /// An allowed outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, Display)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Display)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum OutcomeWord {

@@ -1,12 +1,12 @@
 //! A room of the inner side: what comes in once goes out to many, as in a chat room.
 
-use schemars::JsonSchema;
 use serde::Deserialize;
 use simulated_partners::stanza::domain_of;
 use simulated_partners::wire::Element;
 
 /// An address of the inner side that sends on what it receives, to all members.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Room {
     /// Where stanzas for the room go, with placeholders: `hall@{target}`.

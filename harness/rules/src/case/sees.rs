@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use schemars::JsonSchema;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use simulated_partners::wire::{Element, NS_STREAM, Unit};
 use strum::{EnumIter, IntoEnumIterator as _, IntoStaticStr};
@@ -11,10 +10,9 @@ use strum::{EnumIter, IntoEnumIterator as _, IntoStaticStr};
 use crate::finding::Step;
 
 /// Something that can be observed.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, EnumIter, IntoStaticStr,
-)]
-#[schemars(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, IntoStaticStr)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename_all = "kebab-case"))]
 #[strum(serialize_all = "kebab-case")]
 pub enum Sees {
     /// The target opened a connection to a partner.
@@ -79,7 +77,7 @@ pub enum Sees {
     Raised,
     /// A unit of the target's stream.
     #[strum(disabled)]
-    #[schemars(untagged)]
+    #[cfg_attr(feature = "schema", schemars(untagged))]
     Unit(Unit),
 }
 

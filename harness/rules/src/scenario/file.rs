@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use schemars::JsonSchema;
 use serde::Deserialize;
 use simulated_partners::board::Begins;
 use simulated_partners::persona::Offer;
@@ -57,7 +56,8 @@ impl File {
 }
 
 /// One case of the conformance suite: a file, or one of its variants as a whole.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Variant {
     /// What is tested, in one line; in a variant, the difference.
@@ -159,7 +159,8 @@ impl Variant {
 }
 
 /// A partner of a scenario.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PartnerSpec {
     /// The persona that it is based on: its name, or the path of its file, ending in `.toml`, from the

@@ -11,6 +11,7 @@ mod fit;
 mod library;
 mod merge;
 mod read;
+#[cfg(feature = "schema")]
 mod schema;
 mod script;
 
@@ -21,5 +22,6 @@ pub use catalogue::Catalogue;
 pub use doubles::{DOUBLES, Doubled, doubled};
 pub use file::{File, PartnerSpec, Variant};
 pub use library::Library;
+#[cfg(feature = "schema")]
 pub use schema::schema;
 pub use script::cases;

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::SpecError;
@@ -14,7 +13,8 @@ const MOST_TIMES: u32 = 100_000;
 /// One subject alternative name: exactly one of the kinds, and a count.
 ///
 /// Texts are encoded byte for byte, whatever they contain: TOML's `"\u0000"` puts a NUL into a dNSName.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct AltName {
     /// dNSName (RFC 5280 §4.2.1.6).
@@ -40,16 +40,17 @@ pub struct AltName {
     pub raw: Option<RawName>,
     /// Repeat it this many times; `{n}` in the text is the number, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 100_000))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 100_000)))]
     pub times: Option<u32>,
 }
 
 /// An otherName (RFC 5280 §4.2.1.6).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct OtherName {
     /// Its type, an object identifier in dotted form.
-    #[schemars(extend("pattern" = "^[0-2](\\.[0-9]+)+$"))]
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = "^[0-2](\\.[0-9]+)+$")))]
     pub oid: String,
     /// Its value.
     pub text: String,
@@ -59,7 +60,8 @@ pub struct OtherName {
 }
 
 /// A string type of ASN.1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum StringType {
     /// IA5String.
@@ -72,11 +74,12 @@ pub enum StringType {
 }
 
 /// A name by its tag (RFC 5280 §4.2.1.6).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawName {
     /// The number of the context tag: 1 is rfc822Name, 2 dNSName.
-    #[schemars(range(max = 30))]
+    #[cfg_attr(feature = "schema", schemars(range(max = 30)))]
     pub tag: u8,
     /// The content, in which `\xHH` stands for any byte.
     pub text: String,

@@ -1,6 +1,5 @@
 //! Certificate specifications as in a file.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::Display;
 
@@ -14,7 +13,8 @@ const SOMEBODY_ELSE: &str = "somebody-else.example";
 
 /// A certificate with its chain and the key that signs with it. By default everything is as in a valid
 /// one: for the partner's own domain, from the lab's authority, for clients and servers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct CertificateSpec {
     /// Its domains, each in all usual forms; `["{domain}"]` by default.
@@ -61,7 +61,7 @@ pub struct CertificateSpec {
     pub must_staple: bool,
     /// This many bytes in an extension that may be ignored, to make it big.
     #[serde(skip_serializing_if = "is_default")]
-    #[schemars(range(max = 4_194_304))]
+    #[cfg_attr(feature = "schema", schemars(range(max = 4_194_304)))]
     pub padding: u32,
     /// Its issuer.
     #[serde(skip_serializing_if = "is_default")]
@@ -87,7 +87,8 @@ pub struct CertificateSpec {
 }
 
 /// The intermediate authorities between root and certificate.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Intermediate {
     /// The start of their validity; `-90d` by default.
@@ -98,12 +99,12 @@ pub struct Intermediate {
     pub not_after: Option<Offset>,
     /// How many there are, one below the other; 1 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 200))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub authorities: Option<u16>,
     /// The path length constraint of the highest (RFC 5280 §4.2.1.9); by default what the others
     /// need.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(max = 127))]
+    #[cfg_attr(feature = "schema", schemars(range(max = 127)))]
     pub path_length: Option<u8>,
     /// Name constraints of the highest: dNSNames must be below one of these (RFC 5280 §4.2.1.10).
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -122,7 +123,8 @@ pub struct Intermediate {
 }
 
 /// The issuer of a certificate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum IssuedBy {
     /// One with the lab's names and key identifiers, and its own keys.
@@ -140,7 +142,8 @@ pub enum IssuedBy {
 }
 
 /// What can be sent in a chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema, Display)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, Display)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Sent {
@@ -164,7 +167,8 @@ pub enum Sent {
 }
 
 /// How a certificate is signed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Signature {
     /// With one wrong bit.
@@ -179,7 +183,8 @@ pub enum Signature {
 }
 
 /// The key that signs a handshake.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Possession {
     /// Another key of the same algorithm.
@@ -190,7 +195,8 @@ pub enum Possession {
 }
 
 /// A purpose in the extended key usage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ExtendedKeyUsage {
     /// anyExtendedKeyUsage.
@@ -218,7 +224,8 @@ impl ExtendedKeyUsage {
 }
 
 /// A key usage, in the standard's order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyUsage {
     /// digitalSignature.
@@ -253,7 +260,8 @@ impl KeyUsage {
 }
 
 /// A public key without a private one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum PublicKey {
     /// A curve over a field of composite order, with a compressed base point, of the kind that
@@ -272,7 +280,8 @@ pub enum PublicKey {
 }
 
 /// A replacement for a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Malformed {
     /// No bytes.

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Two centuries: beyond that, a year cannot be encoded everywhere.
@@ -11,11 +10,10 @@ const LIMIT: i64 = 73_000 * DAY;
 const DAY: i64 = 86_400;
 
 /// An offset before or after the start of the run: `-1h`, `+365d`.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
-#[schemars(with = "String", extend("pattern" = "^[+-][0-9]{1,10}[smhd]$"))]
+#[cfg_attr(feature = "schema", schemars(with = "String", extend("pattern" = "^[+-][0-9]{1,10}[smhd]$")))]
 pub struct Offset {
     seconds: i64,
 }

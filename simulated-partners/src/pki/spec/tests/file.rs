@@ -134,6 +134,7 @@ fn a_specification_is_written_as_it_is_read(#[case] toml: &str) {
     assert_eq!(written.is_empty(), toml.is_empty());
 }
 
+#[cfg(feature = "schema")]
 #[test]
 fn the_schema_knows_fields_words_and_bounds() {
     let schema = schemars::schema_for!(CertificateSpec);
