@@ -20,6 +20,8 @@
 //! [`finding`], [`verdict`], [`record`]. [`subject`] is what a server under test looks like to the
 //! runner, and [`lab`] the network that it is tested in.
 //!
+//! The feature `program`, on by default, is the command line and the embedded proxy. Tests do without.
+//!
 //! Everything else serves the command line. It may change with any version, and has no page here.
 
 pub use s2spec_rules::{case, finding, outcome, policy, record, verdict};

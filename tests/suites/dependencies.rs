@@ -20,7 +20,7 @@ const LICENCES: [&str; 11] = [
 
 /// Crates that exist in two versions until the crates that need the older one are updated.
 const TWICE: [&str; 2] = [
-    "syn",       // asn1-rs and tracing-attributes need 2.
+    "syn",       // asn1-rs and strum need 2.
     "untrusted", // aws-lc-rs needs 0.7.
 ];
 
@@ -126,4 +126,21 @@ fn the_program_contains_nothing_banned() {
         .filter(|name| BANNED.contains(&name.as_str()))
         .collect();
     assert_eq!(banned, Vec::<String>::new());
+}
+
+/// Crates that another project builds for its tests, besides its own.
+const EMBEDDED: usize = 149;
+
+#[test]
+fn tests_of_another_project_build_few_crates() {
+    let all = packages(&[
+        "--package=s2spec",
+        "--no-default-features",
+        "--edges=normal,build",
+    ]);
+    let built: BTreeSet<(String, String)> = all
+        .into_iter()
+        .map(|package| (package.name, package.version))
+        .collect();
+    assert!(built.len() <= EMBEDDED, "{}: {built:#?}", built.len());
 }

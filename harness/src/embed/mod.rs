@@ -8,7 +8,7 @@
 //! ```toml
 //! # Cargo.toml
 //! [dev-dependencies]
-//! s2spec = "0.1"
+//! s2spec = { version = "0.1", default-features = false }
 //!
 //! [[test]]
 //! name = "federation"
