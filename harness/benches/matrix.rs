@@ -57,6 +57,7 @@ fn plan(selected: &[Case]) -> Plan {
         keeps: None,
         check: Arc::new(BaselineCheck::none()),
         doubts: false,
+        asks_again: false,
         budget: None,
         prove: false,
     }

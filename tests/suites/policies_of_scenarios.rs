@@ -12,7 +12,7 @@ use s2spec::verdict::Verdict;
 
 use crate::support::{all_cores, others, reference, run, run_side_by_side};
 
-/// Each policy gets every so manyth file, the next policy those that follow. `s2spec run --policy all` runs all of
+/// Each policy gets one in so many files, the next policy those that follow. `s2spec run --policy all` runs all of
 /// them, which takes too long without optimisation.
 const PART: usize = 12;
 

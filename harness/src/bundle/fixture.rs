@@ -36,6 +36,7 @@ pub(crate) fn bundle(id: &str, target: Arc<dyn Target>) -> (Record, Bundle) {
         profile: run.profile,
         deadlines: Deadlines::within(run.timeout),
         doubts: true,
+        asks_again: false,
         budget: None,
         slots: Arc::new(Semaphore::new(runner::SLOTS)),
         seed: run.seed,

@@ -111,6 +111,7 @@ fn again(bundle: &Bundle, case: Case, target: Arc<dyn Target>) -> Result<CaseRes
         profile,
         deadlines: Deadlines::within(Duration::from_secs_f64(bundle.options.timeout)),
         doubts: true,
+        asks_again: false,
         budget: None,
         slots: Arc::new(Semaphore::new(SLOTS)),
         seed: bundle.seed,

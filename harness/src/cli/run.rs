@@ -103,12 +103,14 @@ fn run(
         Some(_) => runner::most_telling_first(&mut jobs_of_run),
         None => runner::waiting_first(&mut jobs_of_run),
     }
+    let repetition = options.expecting.repetition();
     let plan = Plan {
         jobs: jobs_of_run,
         target,
         profile,
         deadlines: Deadlines::within(options.timeout),
         doubts: true,
+        asks_again: repetition == Repetition::Once && options.max_fail().is_none(),
         budget: options.budget.map(Budget::from_now),
         slots: Arc::new(Semaphore::new(jobs.get().saturating_mul(SLOTS))),
         seed: options.seed,
@@ -117,7 +119,6 @@ fn run(
         check: Arc::clone(&check),
         prove: options.prove,
     };
-    let repetition = options.expecting.repetition();
     let view = options.view();
     let mut following = Following {
         progress: Progress::new(!options.quiet, view.charset),

@@ -206,6 +206,7 @@ impl Federation {
             profile: self.profile,
             deadlines: Deadlines::within(self.timeout),
             doubts: true,
+            asks_again: true,
             budget: None,
             slots: Arc::new(Semaphore::new(threads)),
             seed: self.seed,

@@ -40,6 +40,11 @@ impl Schedule {
         let doubted = waited.filter(|_| self.plan.doubts);
         self.learn(in_vain && !is_late);
         self.ways.learn(came);
+        let waits = doubted.is_some() || cut_short.is_some();
+        let is_silent = waits && !is_late && !lost;
+        if company != Company::Others {
+            self.learn_of_silence(&result, is_silent, company);
+        }
         if lost {
             return Some(UnderWay { at, result, active });
         }
@@ -57,18 +62,18 @@ impl Schedule {
             let why = CaseError::TooSlow { late };
             let job = &self.plan.jobs[at];
             self.tell(job.result(Run::Failed(why.to_string()))).await;
-        } else if doubted.is_some() && self.is_held(&result, server, company) {
-            match company {
-                Company::Others => self.stalls.hold(Silent {
+        } else if is_silent && self.is_held(&result, server, company) {
+            if company == Company::Others {
+                self.stalls.hold(Silent {
                     group,
                     at,
                     looked_up,
                     result,
-                }),
-                Company::Again | Company::Few | Company::None => self.doubt(&group, at, looked_up),
+                });
+            } else {
+                self.doubt(&group, at, looked_up);
             }
         } else {
-            self.learn_of_stalls(&result, company);
             self.tell(result).await;
         }
         None

@@ -87,6 +87,7 @@ async fn a_flood_ends_the_case_with_an_error_that_says_so() {
         profile,
         deadlines: Deadlines::default(),
         doubts: false,
+        asks_again: false,
         budget: None,
         slots: Arc::new(Semaphore::new(1)),
         seed: 5,

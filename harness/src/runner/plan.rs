@@ -39,6 +39,9 @@ pub struct Plan {
     pub check: Arc<BaselineCheck>,
     /// Whether a case that a deadline has ended is run again if the machine was late.
     pub doubts: bool,
+    /// Whether cases are run again to which a server with a process of its own was silent, while there are
+    /// others. Not where a failure is to be told at once, or compared with others.
+    pub asks_again: bool,
     /// How long the whole run may take.
     pub budget: Option<Budget>,
     /// Whether to test each expectation of a scenario against mutated observations, to prove

@@ -117,10 +117,18 @@ async fn run_groups(
             }
         }
     }
+    let mut again = JoinSet::new();
     for (name, jobs) in run.sample_of_silent() {
-        Group::new(&run, &name, jobs, Company::Again, None)
-            .run()
-            .await;
+        let run = Arc::clone(&run);
+        again.spawn(async move {
+            let group = Group::new(&run, &name, jobs, Company::Again, None);
+            group.run().await
+        });
+    }
+    while let Some(ended) = again.join_next().await {
+        if let Err(error) = ended {
+            run.trouble(format!("a bug in s2spec: {error}")).await;
+        }
     }
     run.settle_silent().await;
     // What a late machine has spoilt is run again when there is nothing else to do.
@@ -131,6 +139,7 @@ async fn run_groups(
             Group::new(&run, &name, jobs, company, None).run().await;
         }
     }
+    run.tell_what_was_silent().await;
     let interrupted = *run.interrupt.borrow();
     if !interrupted {
         run.tell_what_the_budget_left().await;
@@ -184,6 +193,11 @@ impl Schedule {
         locked(&self.told).insert(result.case.id.clone());
         let complete = locked(&self.controls).take(result);
         self.send(complete).await;
+    }
+
+    /// Whether a case has a result.
+    pub(super) fn is_told(&self, id: &str) -> bool {
+        locked(&self.told).contains(id)
     }
 
     /// Has a case run again at the end.
@@ -281,7 +295,7 @@ impl Schedule {
             return;
         };
         for job in &self.plan.jobs {
-            if !locked(&self.told).contains(&job.case.id) {
+            if !self.is_told(&job.case.id) {
                 let why = NotRun::Budget(budget.time);
                 self.tell(job.result(Run::NotRun(why))).await;
             }

@@ -1,12 +1,12 @@
-//! Silence of a server that has a process of its own. On a busy machine it may get no processor for seconds, or one
-//! case may keep it from all others, and nothing of that shows in how late our own timers are.
+//! Silence of a server that has a process of its own. On a busy machine it may get no processor for seconds, and
+//! nothing of that shows in how late our own timers are.
 //!
 //! So a result that is held against the server for its silence is kept until all cases are through, and a few of them
-//! are run again. If none of these ends otherwise, the server is as it is, and the others count. If one does, all are
+//! are run again. If these are met with the same silence, the server is as it is, and the others count. If not, all are
 //! run again.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::group::Company;
@@ -31,82 +31,110 @@ pub(super) struct Silent {
 #[derive(Default)]
 pub(super) struct Stalls {
     held: Mutex<Vec<Silent>>,
-    /// Whether a case that was run again ended otherwise.
+    /// The first results of cases that are run again, which count if there is no other.
+    first: Mutex<Vec<CaseResult>>,
+    /// Whether a case that was run again was not met with the same silence.
     seen: AtomicBool,
+    /// How many ended otherwise.
+    otherwise: AtomicUsize,
 }
 
 impl Stalls {
-    fn held(&self) -> MutexGuard<'_, Vec<Silent>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn hold(&self, silent: Silent) {
-        self.held().push(silent);
+        locked(&self.held).push(silent);
     }
 
-    /// Takes some out of all parts of the run, by group.
-    fn sample(&self) -> BTreeMap<String, Vec<Silent>> {
-        let mut held = self.held();
+    /// Takes some out of all parts of the run.
+    fn sample(&self) -> Vec<Silent> {
+        let mut held = locked(&self.held);
         let all = held.len();
         let some = SAMPLE.min(all);
-        let mut sample: BTreeMap<String, Vec<Silent>> = BTreeMap::new();
-        for place in (0..some).rev().map(|number| number * all / some) {
-            let one = held.remove(place);
-            sample.entry(one.group.clone()).or_default().push(one);
-        }
-        sample
+        let places = (0..some).rev().map(|number| number * all / some);
+        places.map(|place| held.remove(place)).collect()
     }
 }
 
 impl Schedule {
     /// Whether a result that a deadline has decided is to be seen a second time.
     pub(super) fn is_held(&self, result: &CaseResult, server: &Running, company: Company) -> bool {
-        server.process.is_some()
-            && match company {
-                Company::Others => true,
-                Company::Again | Company::None => false,
-                Company::Few => self.stalls.seen.load(Ordering::Relaxed),
+        let may = match company {
+            Company::Others => {
+                self.plan.asks_again && self.plan.jobs.len() > 1 && server.process.is_some()
             }
-            && self.is_held_against(result)
+            Company::Few => self.stalls.seen.load(Ordering::Relaxed) && server.process.is_some(),
+            Company::Again | Company::None => false,
+        };
+        may && self.is_held_against(result)
     }
 
     /// Whether the baseline does not know a result that is not as it should be.
     fn is_held_against(&self, result: &CaseResult) -> bool {
         !is_clean(&result.run) && {
             let verdict = self.plan.check.judge(result.clone()).verdict;
-            matches!(verdict, Verdict::Fail | Verdict::Warn)
+            matches!(verdict, Verdict::Fail | Verdict::Warn | Verdict::Undecided)
         }
     }
 
-    /// Learns from a case that was run again because of a deadline.
-    pub(super) fn learn_of_stalls(&self, result: &CaseResult, company: Company) {
-        if company == Company::Again && !self.is_held_against(result) {
+    /// Learns from the end of a case that was run again, and whether the server was silent once more.
+    pub(super) fn learn_of_silence(&self, result: &CaseResult, is_silent: bool, company: Company) {
+        let held_against = self.is_held_against(result);
+        if company == Company::Again && !(is_silent && held_against) {
             self.stalls.seen.store(true, Ordering::Relaxed);
         }
+        let id = &result.case.id;
+        let first = locked(&self.stalls.first);
+        if !held_against && first.iter().any(|one| one.case.id == *id) {
+            self.stalls.otherwise.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
-    /// The cases to run again at first, by group.
+    /// The cases to run again at first, by group; none once the run is over.
     pub(super) fn sample_of_silent(&self) -> BTreeMap<String, Vec<usize>> {
-        let mut places = BTreeMap::new();
-        for (group, sample) in self.stalls.sample() {
-            let of_group = sample.into_iter().map(|silent| {
-                self.note_lookup(silent.at, silent.looked_up);
-                silent.at
-            });
-            places.insert(group, of_group.collect());
+        let mut places: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        if self.is_over() {
+            return places;
+        }
+        for silent in self.stalls.sample() {
+            self.note_lookup(silent.at, silent.looked_up);
+            places.entry(silent.group).or_default().push(silent.at);
+            locked(&self.stalls.first).push(silent.result);
         }
         places
     }
 
     /// Decides about the others, now that some have been run again.
     pub(super) async fn settle_silent(&self) {
-        let rest = std::mem::take(&mut *self.stalls.held());
-        let stalls = self.stalls.seen.load(Ordering::Relaxed);
+        let rest = std::mem::take(&mut *locked(&self.stalls.held));
+        let again = self.stalls.seen.load(Ordering::Relaxed) && !self.is_over();
         for silent in rest {
-            match stalls {
-                true => self.doubt(&silent.group, silent.at, silent.looked_up),
-                false => self.tell(silent.result).await,
+            if again {
+                self.doubt(&silent.group, silent.at, silent.looked_up);
+                locked(&self.stalls.first).push(silent.result);
+            } else {
+                self.tell(silent.result).await;
             }
         }
     }
+
+    /// Tells the first results of cases that were not run again after all. Says how many of the others ended
+    /// otherwise.
+    pub(super) async fn tell_what_was_silent(&self) {
+        let first = std::mem::take(&mut *locked(&self.stalls.first));
+        for result in first {
+            if !self.is_told(&result.case.id) {
+                self.tell(result).await;
+            }
+        }
+        let otherwise = self.stalls.otherwise.load(Ordering::Relaxed);
+        if otherwise > 0 {
+            tracing::warn!(
+                "the server was silent to {otherwise} cases for as long as they wait, and not when they were run again: \
+                 it gets too little of this machine, or stalls"
+            );
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -430,7 +430,7 @@ fn header(plan: &Plan) -> String {
     .text()
 }
 
-/// Whether a text can be SASL's: Base64, or `=` for data of no length (RFC 6120 §6.4.2, §6.4.6).
+/// Whether a text can be SASL's: Base64, or `=` for data of no length (RFC 6120 §6.4.2, §13.9.1).
 fn is_base64(text: &str) -> bool {
     text == "=" || STANDARD.decode(text).is_ok()
 }

@@ -144,6 +144,7 @@ fn plan(
         deadlines,
         // Shorter ones are meant to pass.
         doubts: deadlines.patience >= Deadlines::default().patience,
+        asks_again: true,
         budget: None,
         slots: Arc::clone(slots),
         seed: 7,

@@ -85,6 +85,7 @@ fn plan_of(ids: &[&str], refuses_at: fn(u32) -> bool, cannot_at: fn(u32) -> bool
         keeps: None,
         check: Arc::new(BaselineCheck::none()),
         doubts: false,
+        asks_again: false,
         budget: None,
         prove: false,
     }
