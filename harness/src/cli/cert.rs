@@ -93,6 +93,11 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         }
         None => (args.ca.clone(), args.ca_key.clone()),
     };
+    // Before an authority is made.
+    if !args.output.is_dir() {
+        let what = format!("there is no folder {}", args.output.display());
+        return Err(CliError::environment("cannot write the certificate", what));
+    }
     let authority = authority_at(&certificate, &key, 0)
         .map_err(|e| CliError::environment("cannot use the authority", e))?;
     let authority = authority.naming(match args.without_xmpp_addr {
@@ -162,6 +167,15 @@ mod tests {
         assert_eq!(again.exit(), Exit::Usage);
         let wrong = command(&args("../a")).expect_err("it is no domain");
         assert_eq!(wrong.exit(), Exit::Usage);
+        let nowhere = Args {
+            ca: folder.path().join("other.crt"),
+            ca_key: folder.path().join("other.key"),
+            output: folder.path().join("nowhere"),
+            ..args("c.example")
+        };
+        let error = command(&nowhere).expect_err("there is no such folder");
+        assert_eq!(error.exit(), Exit::Environment);
+        assert!(!nowhere.ca.exists(), "an authority of nothing is left");
     }
 
     #[test]
