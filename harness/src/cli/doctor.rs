@@ -23,7 +23,7 @@ const WIDEST: usize = 100;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit codes: 0 nothing blocks a run, 3 something does.
-The first line says what to mend first; the checks stand in the order of causes.")]
+The first line says what to fix first; the checks stand in the order of causes.")]
 pub(super) struct Args {
     #[command(flatten)]
     tested: Tested,

@@ -22,7 +22,7 @@ pub(super) struct Judging {
     #[arg(long, value_enum, default_value_t, env = "S2SPEC_MODE")]
     mode: ModeName,
 
-    /// The target refuses bad certificates in the TLS handshake
+    /// Expect the target to refuse bad certificates in the TLS handshake
     #[arg(long, env = "S2SPEC_STRICT_CERTIFICATES", value_parser = FalseyValueParser::new())]
     strict_certificates: bool,
 }

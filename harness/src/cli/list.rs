@@ -25,8 +25,7 @@ pub(super) struct Args {
     #[arg(short, long)]
     long: bool,
 
-    /// Print the domains that partners would have instead, one per line: what the target's allow list
-    /// has to have
+    /// Print the partners' domains instead of ids, one per line, for the target's allow list
     #[arg(long, conflicts_with = "long")]
     domains: bool,
 

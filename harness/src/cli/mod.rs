@@ -60,12 +60,12 @@ const AFTER_HELP: &str = "\
 Exit codes:
   0  all as expected
   1  at least one unexpected result
-  2  wrong usage, or an unknown persona
-  3  environment or harness error, or the run was interrupted
-  4  no case was selected
+  2  wrong usage, or a mistake in a file
+  3  environment or harness error, interrupted, or undecided cases
+  4  no case was selected, or the target supports none of them
 
-Each option of `run` can also be set by a variable: --jobs by S2SPEC_JOBS and so on, and most of them by a
-file s2spec.toml in this folder or one above it.
+Each option of `run` can also be set by a variable: --jobs by S2SPEC_JOBS
+and so on, and most of them by a file s2spec.toml in this folder or above.
 NO_COLOR, CLICOLOR_FORCE, CI and COLUMNS are respected; RUST_LOG shows logs.";
 
 /// Conformance tests and partner simulator for XMPP server-to-server federation.
@@ -89,7 +89,7 @@ enum Command {
     List(list::Args),
     /// Explain a case and its allowed outcomes, or a requirement
     Explain(explain::Args),
-    /// Check scenario files and show every mistake
+    /// Check scenarios and other files, and show every mistake
     Check(check::Args),
     /// Count the requirements that scenarios cover, by area and level
     Coverage(coverage::Args),
@@ -123,9 +123,9 @@ enum Command {
     Cert(cert::Args),
     /// Print a built-in scenario or persona, to start your own from
     Dump(dump::Args),
-    /// Print what a shell needs to complete commands and options
+    /// Print a completion script for a shell
     Completions(shell::Completions),
-    /// Print or write pages for man
+    /// Print or write man pages
     Man(shell::Man),
     /// Run the embedded reference proxy alone, or administer it
     Proxy(ProxyArgs),
@@ -136,7 +136,7 @@ enum Command {
 /// When to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Color {
-    /// On a terminal, unless the environment disables them.
+    /// On a terminal, unless the environment disables colors.
     #[default]
     Auto,
     /// Always.
