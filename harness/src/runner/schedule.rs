@@ -101,35 +101,10 @@ async fn run_groups(
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let few = cores * slot::SLOTS;
     for (groups, instances) in [(others, Semaphore::MAX_PERMITS), (timed, few)] {
-        let mut tasks = JoinSet::new();
-        let room = Arc::new(Semaphore::new(instances));
-        for (name, jobs) in groups {
-            let (run, room) = (Arc::clone(&run), Arc::clone(&room));
-            tasks.spawn(async move {
-                let place = room.acquire_owned().await.ok();
-                let group = Group::new(&run, &name, jobs, Company::Others, place);
-                group.run().await
-            });
-        }
-        while let Some(ended) = tasks.join_next().await {
-            if let Err(error) = ended {
-                run.trouble(format!("a bug in s2spec: {error}")).await;
-            }
-        }
+        run_side_by_side(&run, groups, Company::Others, instances).await;
     }
-    let mut again = JoinSet::new();
-    for (name, jobs) in run.sample_of_silent() {
-        let run = Arc::clone(&run);
-        again.spawn(async move {
-            let group = Group::new(&run, &name, jobs, Company::Again, None);
-            group.run().await
-        });
-    }
-    while let Some(ended) = again.join_next().await {
-        if let Err(error) = ended {
-            run.trouble(format!("a bug in s2spec: {error}")).await;
-        }
-    }
+    let silent = run.sample_of_silent();
+    run_side_by_side(&run, silent, Company::Again, Semaphore::MAX_PERMITS).await;
     run.settle_silent().await;
     // What a late machine has spoilt is run again when there is nothing else to do.
     for company in [Company::Few, Company::None] {
@@ -147,6 +122,30 @@ async fn run_groups(
     let held_back = locked(&run.controls).rest();
     run.send(held_back).await;
     interrupted
+}
+
+/// Runs groups, so many at a time.
+async fn run_side_by_side(
+    run: &Arc<Schedule>,
+    groups: BTreeMap<String, Vec<usize>>,
+    company: Company,
+    instances: usize,
+) {
+    let mut tasks = JoinSet::new();
+    let room = Arc::new(Semaphore::new(instances));
+    for (name, jobs) in groups {
+        let (run, room) = (Arc::clone(run), Arc::clone(&room));
+        tasks.spawn(async move {
+            let place = room.acquire_owned().await.ok();
+            let group = Group::new(&run, &name, jobs, company, place);
+            group.run().await
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            run.trouble(format!("a bug in s2spec: {error}")).await;
+        }
+    }
 }
 
 /// State shared by all groups.

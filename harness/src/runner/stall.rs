@@ -67,11 +67,11 @@ impl Schedule {
         may && self.is_held_against(result)
     }
 
-    /// Whether the baseline does not know a result that is not as it should be.
+    /// Whether a result is unexpected. A warning is, in a strict run, and has failed there.
     fn is_held_against(&self, result: &CaseResult) -> bool {
         !is_clean(&result.run) && {
             let verdict = self.plan.check.judge(result.clone()).verdict;
-            matches!(verdict, Verdict::Fail | Verdict::Warn | Verdict::Undecided)
+            matches!(verdict, Verdict::Fail | Verdict::Undecided)
         }
     }
 
