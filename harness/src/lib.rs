@@ -52,6 +52,7 @@ pub mod embed;
 #[doc(hidden)]
 pub mod error;
 pub mod lab;
+mod listening;
 #[cfg(feature = "program")]
 #[doc(hidden)]
 pub mod load;

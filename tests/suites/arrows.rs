@@ -111,7 +111,7 @@ const FLOORS: [(&str, &[&[&str]]); 6] = [
     (
         "harness",
         &[
-            &["cause", "lab", "resources", "transcript"],
+            &["cause", "lab", "listening", "resources", "transcript"],
             &["baseline", "console", "coverage", "error", "subject"],
             &["load", "report", "runner", "suite"],
             &["bundle", "doctor"],

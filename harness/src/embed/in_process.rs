@@ -343,7 +343,7 @@ async fn link(
 /// Some servers report a link as open a moment before it accepts stanzas.
 async fn answers(inner: &InnerSide) -> Result<(), StartError> {
     tokio::select! {
-        () = inner.barrier() => match inner.is_mute() {
+        () = inner.barrier(|_| false) => match inner.is_mute() {
             false => Ok(()),
             true => Err(environment(format!(
                 "{}; without it a refusal cannot be distinguished from a delay",

@@ -36,7 +36,7 @@ use inner::Senders;
 use line::Sending;
 use member::Member;
 pub use method::Method;
-use process::{Process, Usage};
+use process::Usage;
 pub use relay::relay;
 pub use report::Report;
 use report::{Frame, Sample, Uses};
@@ -47,6 +47,7 @@ pub use target::TargetError;
 use view::View;
 pub use wanted::{Direction, Wanted};
 
+use crate::listening::Process;
 use crate::subject::Target;
 
 /// How long a partner waits for each step of a handshake.
@@ -156,7 +157,7 @@ impl<'a> Load<'a> {
         Self {
             books: Arc::new(Books::new(wanted.partners, wanted.window)),
             wanted,
-            process: Process::listening_at(opened.address),
+            process: Process::listening_at(opened.address).first().copied(),
             inward: match (linked, wanted.direction) {
                 (false, _) => Some(Way::Ping),
                 (true, Direction::Both | Direction::In) => Some(Way::Inward),
@@ -173,7 +174,7 @@ impl<'a> Load<'a> {
 
     /// What the target uses now.
     fn usage(&self) -> Option<Usage> {
-        self.process.and_then(Process::look)
+        self.process.and_then(Usage::of)
     }
 
     fn enter(&self, phase: Phase) {

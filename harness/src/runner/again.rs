@@ -3,17 +3,17 @@
 use super::error::CaseError;
 use super::group::{Company, UnderWay};
 use super::job::Ran;
+use super::loss::Instance;
 use super::schedule::{CutShort, Schedule};
 use super::stall::Silent;
 use crate::record::Run;
-use crate::subject::Running;
 
 /// Where a case was run.
 pub(super) struct Ground<'a> {
     pub(super) group: String,
     pub(super) at: usize,
     pub(super) company: Company,
-    pub(super) server: &'a Running,
+    pub(super) server: &'a Instance,
 }
 
 impl Schedule {
@@ -21,6 +21,7 @@ impl Schedule {
     pub(super) async fn ended(&self, ran: Ran, ground: Ground<'_>) -> Option<UnderWay> {
         let Ran {
             result,
+            began,
             active,
             lost,
             waited,
@@ -36,7 +37,10 @@ impl Schedule {
             company,
             server,
         } = ground;
-        let is_late = waited.is_some_and(|wait| self.lateness.is_late(wait));
+        let is_late = waited.is_some_and(|wait| {
+            let is_slow = || server.is_slow(began) && self.is_held_against(&result);
+            self.lateness.is_late(wait) || server.is_busy(wait) || is_slow()
+        });
         let doubted = waited.filter(|_| self.plan.doubts);
         self.learn(in_vain && !is_late);
         self.ways.learn(came);

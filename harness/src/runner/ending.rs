@@ -51,7 +51,7 @@ impl CaseRun<'_> {
             .filter(|_| unseen || !self.script.by_oracle())
         {
             let was_mute = inner.is_mute();
-            inner.barrier().await;
+            self.bench.instance.barrier(inner).await;
             if inner.is_mute() && !was_mute {
                 self.ran_out();
             }

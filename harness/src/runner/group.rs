@@ -123,12 +123,12 @@ impl<'a> Group<'a> {
             () = self.run.over() => return,
         };
         let (mut instance, mut stop) = match started {
-            Ok((running, stop)) => (Arc::new(Instance::new(running)), stop),
+            Ok((running, stop)) => (Arc::new(Instance::new(running).await), stop),
             Err(error) => return self.not_started(error).await,
         };
         if let Inside::Linked(inner) = &instance.running.inner {
             tokio::select! {
-                () = inner.barrier() => {}
+                () = instance.barrier(inner) => {}
                 _ = instance.lost() => {}
             }
         }
@@ -168,7 +168,7 @@ impl<'a> Group<'a> {
             let given_up = self.culprits > CULPRITS || self.mysteries > UNEXPLAINED;
             match started {
                 Ok((running, again)) => {
-                    instance = Arc::new(Instance::new(running));
+                    instance = Arc::new(Instance::new(running).await);
                     fresh = true;
                     stop = again;
                     if given_up {
@@ -247,11 +247,15 @@ impl<'a> Group<'a> {
             cases.spawn(async move {
                 let job = &run.plan.jobs[at];
                 let case = job::run(job, run.bench(job, &instance, company), &lease);
+                let waiting = slot::Waiting {
+                    length: run.still(),
+                    says_nothing: |wait| run.lateness.is_late(wait) || instance.has_work(),
+                };
                 tokio::select! {
-                    mut ran = slot::hold((slot, place), run.still(), &run.lateness, case) => {
+                    mut ran = slot::hold((slot, place), waiting, case) => {
                         let is_due = !ran.lost && handover::is_due(&ran.result, &lease);
                         let partners = std::mem::take(&mut ran.partners);
-                        let server = &instance.running;
+                        let server = &*instance;
                         let ground = Ground { group: name, at, company, server };
                         let under_way = run.ended(ran, ground).await;
                         for partner in partners {

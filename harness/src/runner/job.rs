@@ -52,6 +52,7 @@ pub(super) struct Ran {
     pub(super) result: CaseResult,
     /// They still have to be stopped.
     pub(super) partners: Vec<Partner>,
+    pub(super) began: Instant,
     /// When something happened in it last.
     pub(super) active: Instant,
     /// Whether the target was lost meanwhile. The result counts then only if the case is the reason.
@@ -77,6 +78,7 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
             return Ran {
                 result: job.result(Run::Unsupported(need.lacking().to_owned())),
                 partners: Vec::new(),
+                began: Instant::now(),
                 active: Instant::now(),
                 lost: false,
                 waited: None,
@@ -131,6 +133,7 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
     }
     let mut ran = Ran {
         result,
+        began: case.began,
         active: case.last,
         waited: case.observed.waited,
         in_vain: case.end == End::Deadline || case.gave_up.is_some() || case.cut_short.is_some(),

@@ -7,11 +7,15 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout};
 
+use super::idleness::Idleness;
+use super::lateness::Wait;
 use crate::finding::{Against, Fault, Finding, Step};
+use crate::listening::Process;
 use crate::subject::Running;
-use crate::subject::inner_side::LinkLost;
+use crate::subject::inner_side::{InnerSide, LinkLost};
 
 /// The requirement that well-formedness stands for: no text of a partner becomes markup.
 const WELL_FORMED: &str = "XML-18";
@@ -19,6 +23,8 @@ const WELL_FORMED: &str = "XML-18";
 const KNOCK: Duration = Duration::from_secs(2);
 /// How often that is tried.
 const KNOCKS: u32 = 3;
+/// How often it is tried while the target has more to do than it gets through.
+const PATIENT_KNOCKS: u32 = 15;
 /// How long a connection has to stay open to show that somebody is there.
 const PAUSE: Duration = Duration::from_millis(20);
 /// How long the end of a process may take to be known, once its connections are gone.
@@ -85,14 +91,65 @@ impl fmt::Display for Loss {
 pub(super) struct Instance {
     pub(super) running: Running,
     loss: watch::Sender<Option<Loss>>,
+    idleness: Option<Idleness>,
+    /// Whether it is a part of this process.
+    is_inside: bool,
 }
 
 impl Instance {
-    pub(super) fn new(running: Running) -> Self {
+    pub(super) async fn new(running: Running) -> Self {
+        let address = running.address;
+        let processes = match running.clock {
+            Some(_) => Vec::new(),
+            None => spawn_blocking(move || Process::listening_at(address))
+                .await
+                .unwrap_or_default(),
+        };
+        let is_own = |process: &Process| process.is_own();
+        let is_inside =
+            running.process.is_none() && (running.clock.is_some() || processes.iter().any(is_own));
+        let others = processes.into_iter().filter(|process| !process.is_own());
         Self {
             running,
             loss: watch::Sender::new(None),
+            idleness: Idleness::start(others.collect()),
+            is_inside,
         }
+    }
+
+    /// Whether it has more to do than it gets through.
+    pub(super) fn has_work(&self) -> bool {
+        self.idleness
+            .as_ref()
+            .is_some_and(|idleness| !idleness.is_at_rest())
+    }
+
+    /// Whether it may have been silent for so long only because it did not come to it.
+    pub(super) fn is_busy(&self, wait: Wait) -> bool {
+        self.idleness
+            .as_ref()
+            .is_some_and(|idleness| idleness.is_busy(wait))
+    }
+
+    /// Whether it worked most of the time since a moment.
+    pub(super) fn is_slow(&self, since: Instant) -> bool {
+        self.idleness
+            .as_ref()
+            .is_some_and(|idleness| idleness.is_slow(since))
+    }
+
+    /// Whether it may stall without being seen to.
+    pub(super) fn may_stall(&self) -> bool {
+        !self.is_inside && self.idleness.is_none()
+    }
+
+    /// Returns when what it has passed on before has been read, if it answers its inner side.
+    pub(super) async fn barrier(&self, inner: &InnerSide) {
+        let was_busy = |since: Instant| {
+            let length = since.elapsed();
+            self.is_busy(Wait { since, length }) || self.is_slow(since)
+        };
+        inner.barrier(was_busy).await;
     }
 
     /// Returns when it is lost.
@@ -165,17 +222,28 @@ impl Instance {
 
     async fn opens(&self, address: SocketAddr) -> bool {
         let mut is_open = false;
-        for _ in 0..KNOCKS {
-            let knock = timeout(KNOCK, TcpStream::connect(address));
-            is_open = false;
-            if let Ok(Ok(mut connection)) = knock.await {
-                is_open = true;
-                // A process that is about to end may close its port last.
-                let mut byte = [0];
-                if timeout(PAUSE, connection.read(&mut byte)).await.is_err() {
-                    break;
-                }
+        let mut left = KNOCKS;
+        for _ in 0..PATIENT_KNOCKS {
+            if left == 0 {
+                break;
             }
+            let since = Instant::now();
+            let length = KNOCK;
+            let knock = timeout(length, TcpStream::connect(address)).await;
+            is_open = false;
+            match knock {
+                Ok(Ok(mut connection)) => {
+                    is_open = true;
+                    // A process that is about to end may close its port last.
+                    let mut byte = [0];
+                    if timeout(PAUSE, connection.read(&mut byte)).await.is_err() {
+                        break;
+                    }
+                }
+                Err(_) if self.is_busy(Wait { since, length }) => continue,
+                Ok(Err(_)) | Err(_) => {}
+            }
+            left -= 1;
         }
         is_open
     }

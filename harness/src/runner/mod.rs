@@ -14,6 +14,7 @@ mod error;
 mod flood_tests;
 mod group;
 mod handover;
+mod idleness;
 mod job;
 mod lateness;
 mod loss;

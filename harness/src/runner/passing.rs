@@ -162,7 +162,11 @@ impl CaseRun<'_> {
             && let Some(inner) = self.backend.inner()
         {
             // A target that does not answer there fails for that later.
-            let _ = timeout(self.bench.deadlines.settle, inner.barrier()).await;
+            let _ = timeout(
+                self.bench.deadlines.settle,
+                self.bench.instance.barrier(inner),
+            )
+            .await;
         }
         // A lookup that has only begun will be answered, unless its answer is silence.
         let silent_dns = passing.silent_dns && !self.queries().is_empty();

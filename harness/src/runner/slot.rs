@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::lateness::{Lateness, Wait};
+use super::lateness::Wait;
 
 /// Slots per thread.
 pub const SLOTS: usize = 4;
@@ -20,17 +20,25 @@ pub const SLOTS: usize = 4;
 pub(super) const STILL: Duration = Duration::from_millis(200);
 /// The same with a target with which many cases wait in vain.
 pub(super) const HOPELESS: Duration = Duration::from_millis(15);
-/// The same on a machine that is late.
+/// The same while that says nothing.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Runs a case, which holds its slot, and what goes with that, until it ends or only waits. While the machine is late, even a case
-/// that goes on seems to wait; if others began then, everything would only get slower.
+/// When a case only waits.
+pub(super) struct Waiting<F> {
+    /// After so long without anything.
+    pub(super) length: Duration,
+    /// Unless that says nothing: while the machine is late, or the target has work to do, even a case that goes on
+    /// seems to wait. If others began then, everything would only get slower.
+    pub(super) says_nothing: F,
+}
+
+/// Runs a case, which holds its slot, and what goes with that, until it ends or only waits.
 pub(super) async fn hold<Slot, T>(
     slot: Slot,
-    length: Duration,
-    lateness: &Lateness,
+    waiting: Waiting<impl Fn(Wait) -> bool>,
     case: impl Future<Output = T>,
 ) -> T {
+    let length = waiting.length;
     let mut slot = Some(slot);
     let mut active = Instant::now();
     let mut still = pin!(sleep_until(active + length));
@@ -47,7 +55,7 @@ pub(super) async fn hold<Slot, T>(
             // The case was woken, so something has happened.
             active = now;
         } else if now >= active + LONGEST
-            || !lateness.is_late(Wait {
+            || !(waiting.says_nothing)(Wait {
                 since: now - length,
                 length,
             })
@@ -65,11 +73,19 @@ pub(super) async fn hold<Slot, T>(
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use tokio::sync::Semaphore;
     use tokio::task::yield_now;
 
     use super::*;
+
+    fn waiting(is_at_rest: impl Fn() -> bool) -> Waiting<impl Fn(Wait) -> bool> {
+        Waiting {
+            length: STILL,
+            says_nothing: move |_| !is_at_rest(),
+        }
+    }
 
     #[tokio::test]
     async fn a_case_holds_its_slot_until_it_is_through() {
@@ -81,7 +97,7 @@ mod tests {
                 yield_now().await;
             }
         };
-        hold(slot, STILL, &Lateness::start(), case).await;
+        hold(slot, waiting(|| true), case).await;
         assert_eq!(slots.available_permits(), 1);
     }
 
@@ -90,6 +106,17 @@ mod tests {
         let slots = Arc::new(Semaphore::new(1));
         let slot = Arc::clone(&slots).try_acquire_owned().unwrap();
         let case = async { slots.acquire().await.is_ok() };
-        assert!(hold(slot, STILL, &Lateness::start(), case).await);
+        assert!(hold(slot, waiting(|| true), case).await);
+    }
+
+    #[tokio::test]
+    async fn silence_of_a_target_that_has_work_to_do_is_no_waiting() {
+        let slots = Arc::new(Semaphore::new(1));
+        let slot = Arc::clone(&slots).try_acquire_owned().unwrap();
+        let asked = AtomicUsize::new(0);
+        let is_at_rest = || asked.fetch_add(1, Ordering::Relaxed) == 3;
+        let case = async { slots.acquire().await.is_ok() };
+        assert!(hold(slot, waiting(is_at_rest), case).await);
+        assert_eq!(asked.into_inner(), 4);
     }
 }

@@ -1,5 +1,5 @@
-//! Silence of a server that has a process of its own. On a busy machine it may get no processor for seconds, and
-//! nothing of that shows in how late our own timers are.
+//! Silence of a server of which nobody sees whether it has work to do, as where it runs on another machine. If that is
+//! busy, it may get no processor for seconds, and nothing of that shows in how late our own timers are.
 //!
 //! So a result that is held against the server for its silence is kept until all cases are through, and a few of them
 //! are run again. If these are met with the same silence, the server is as it is, and the others count. If not, all are
@@ -11,9 +11,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::group::Company;
 use super::job::is_clean;
+use super::loss::Instance;
 use super::schedule::Schedule;
 use crate::record::CaseResult;
-use crate::subject::Running;
 use crate::verdict::Verdict;
 
 /// How many are run again at first, all at the same time.
@@ -56,22 +56,22 @@ impl Stalls {
 
 impl Schedule {
     /// Whether a result that a deadline has decided is to be seen a second time.
-    pub(super) fn is_held(&self, result: &CaseResult, server: &Running, company: Company) -> bool {
+    pub(super) fn is_held(&self, result: &CaseResult, server: &Instance, company: Company) -> bool {
         let may = match company {
             Company::Others => {
-                self.plan.asks_again && self.plan.jobs.len() > 1 && server.process.is_some()
+                self.plan.asks_again && self.plan.jobs.len() > 1 && server.may_stall()
             }
-            Company::Few => self.stalls.seen.load(Ordering::Relaxed) && server.process.is_some(),
+            Company::Few => self.stalls.seen.load(Ordering::Relaxed) && server.may_stall(),
             Company::Again | Company::None => false,
         };
         may && self.is_held_against(result)
     }
 
     /// Whether a result is unexpected. A warning is, in a strict run, and has failed there.
-    fn is_held_against(&self, result: &CaseResult) -> bool {
+    pub(super) fn is_held_against(&self, result: &CaseResult) -> bool {
         !is_clean(&result.run) && {
             let verdict = self.plan.check.judge(result.clone()).verdict;
-            matches!(verdict, Verdict::Fail | Verdict::Undecided)
+            matches!(verdict, Verdict::Fail | Verdict::Undecided | Verdict::Error)
         }
     }
 

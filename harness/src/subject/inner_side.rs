@@ -2,6 +2,7 @@
 //! partner's domain.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,12 +11,14 @@ use simulated_partners::inner::{Ending, Inner, InnerError, Outgoing};
 use simulated_partners::stanza::{self, domain_of, ping};
 use simulated_partners::wire::{Element, NS_SERVER};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::cause::with_causes;
 
 /// How long a target may take to answer on its inner side, which is not under test.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How often so long is waited for one that is busy.
+const ANSWERS: u32 = 4;
 
 /// Somebody at a domain that is no partner's, and of which a target tells at once that it is none.
 pub const NOBODY: &str = "nobody@unlisted.example";
@@ -165,14 +168,23 @@ impl InnerSide {
     }
 
     /// Returns when everything that the target had passed on before has been read: it answers a
-    /// later stanza of ours on the same link. If it did not answer one in time, nobody waits again.
-    pub async fn barrier(&self) {
+    /// later stanza of ours on the same link. If it did not answer one in time, nobody waits again, unless it was
+    /// too busy since that moment.
+    pub async fn barrier(&self, was_busy: impl Fn(Instant) -> bool) {
         if self.is_mute() {
             return;
         }
-        if timeout(ANSWER, self.answered()).await.is_err() {
-            self.mute.store(true, Ordering::Relaxed);
+        let since = Instant::now();
+        let mut answered = pin!(self.answered());
+        for _ in 0..ANSWERS {
+            if timeout(ANSWER, &mut answered).await.is_ok() {
+                return;
+            }
+            if !was_busy(since) {
+                break;
+            }
         }
+        self.mute.store(true, Ordering::Relaxed);
     }
 
     /// Whether the target owes an answer to a stanza of [`InnerSide::barrier`].

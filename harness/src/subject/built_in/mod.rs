@@ -16,7 +16,7 @@ use std::process::Command;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use simulated_partners::inner::component as component_link;
+use simulated_partners::inner::{InnerError, component as component_link};
 use simulated_partners::persona::TlsVersion;
 use simulated_partners::probe::{self, Probe};
 use strum::VariantArray as _;
@@ -49,6 +49,8 @@ static SERVERS: LazyLock<Vec<Folder>> = LazyLock::new(|| {
     FOLDERS.iter().map(read).collect()
 });
 
+/// How often the link to the inner side is tried.
+const LINKS: usize = 3;
 /// How long a server may take to end with its input.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -284,9 +286,17 @@ impl BuiltIn {
     ) -> Result<InnerSide, String> {
         let description = &self.folder.description;
         let domain = &description.component;
-        let link = component_link::connect(component, domain, &description.secret)
-            .await
-            .map_err(|error| format!("its port for components: {}", with_causes(&error)))?;
+        let connect = || component_link::connect(component, domain, &description.secret);
+        let mut link = connect().await;
+        // Its patience is short, and this machine may be slow.
+        for _ in 1..LINKS {
+            if !matches!(link, Err(InnerError::Ended(_))) {
+                break;
+            }
+            link = connect().await;
+        }
+        let link =
+            link.map_err(|error| format!("its port for components: {}", with_causes(&error)))?;
         let report = probe::look(&Probe {
             address,
             domain: domain.clone(),
