@@ -1,11 +1,11 @@
 //! The processes of this machine that listen at an address, as the kernel shows them.
 
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
 /// A process of this machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Process(u32);
 
 impl Process {
@@ -19,7 +19,7 @@ impl Process {
         let sockets: Vec<String> = tables
             .iter()
             .filter_map(|table| fs::read_to_string(table).ok())
-            .flat_map(|table| listeners(&table, address.port()))
+            .flat_map(|table| listeners(&table, address))
             .collect();
         let Ok(processes) = fs::read_dir("/proc") else {
             return Vec::new();
@@ -37,23 +37,64 @@ impl Process {
         self.0 == std::process::id()
     }
 
+    /// Whether it belongs to a group of processes that this one has started.
+    pub(crate) fn is_of_ours(self) -> bool {
+        let own = std::process::id().to_string();
+        let parent_of_first = || {
+            let group = self.stat(2)?;
+            Self(group.parse().ok()?).stat(1)
+        };
+        parent_of_first().is_some_and(|parent| parent == own)
+    }
+
+    /// A field of what the kernel says of it, counted from behind its name.
+    fn stat(self, field: usize) -> Option<String> {
+        let stat = fs::read_to_string(self.folder().join("stat")).ok()?;
+        // The name before it can hold anything.
+        let (_, fields) = stat.rsplit_once(')')?;
+        fields.split_whitespace().nth(field).map(str::to_owned)
+    }
+
     /// The folder of what the kernel tells of it.
     pub(crate) fn folder(self) -> PathBuf {
         Path::new("/proc").join(self.0.to_string())
     }
 }
 
-/// The sockets that listen at a port, by their numbers. The address itself is not compared: a server may listen at
-/// all of them.
-fn listeners(table: &str, port: u16) -> Vec<String> {
+/// The sockets that listen at an address, or at its port at all addresses, by their numbers.
+fn listeners(table: &str, at: SocketAddr) -> Vec<String> {
     const LISTENS: &str = "0A";
     let listening = table.lines().skip(1).filter_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let (_, own) = fields.get(1)?.rsplit_once(':')?;
-        let fits = u16::from_str_radix(own, 16) == Ok(port) && *fields.get(3)? == LISTENS;
+        let own = socket_address(fields.get(1)?)?;
+        let fits = own.port() == at.port()
+            && (own.ip().is_unspecified() || own.ip() == at.ip())
+            && *fields.get(3)? == LISTENS;
         fits.then(|| fields.get(9).map(|number| format!("socket:[{number}]")))?
     });
     listening.collect()
+}
+
+/// An address as the kernel's tables have it: words of 32 bits in the machine's order of bytes, and a port.
+fn socket_address(text: &str) -> Option<SocketAddr> {
+    let (address, port) = text.rsplit_once(':')?;
+    let word = |at: usize| {
+        let word = u32::from_str_radix(address.get(8 * at..8 * at + 8)?, 16).ok()?;
+        Some(word.to_ne_bytes())
+    };
+    let address: IpAddr = match address.len() {
+        8 => Ipv4Addr::from(word(0)?).into(),
+        32 => {
+            let words = [word(0)?, word(1)?, word(2)?, word(3)?].concat();
+            let bytes: [u8; 16] = words.try_into().ok()?;
+            Ipv6Addr::from(bytes).to_canonical()
+        }
+        _ => return None,
+    };
+    Some(SocketAddr::new(
+        address,
+        u16::from_str_radix(port, 16).ok()?,
+    ))
 }
 
 /// Whether a process has one of these sockets.
@@ -74,6 +115,8 @@ fn holds(process: u32, sockets: &[String]) -> bool {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::net::TcpListener;
+    use std::os::unix::process::CommandExt as _;
+    use std::process::Command;
 
     use super::*;
 
@@ -86,19 +129,38 @@ mod tests {
             Process::listening_at(address),
             [Process(std::process::id())]
         );
-        let elsewhere = (std::net::Ipv4Addr::new(192, 0, 2, 1), address.port());
+        let elsewhere = (Ipv4Addr::new(192, 0, 2, 1), address.port());
         assert_eq!(Process::listening_at(elsewhere.into()), []);
         drop(listener);
         assert_eq!(Process::listening_at(address), []);
     }
 
     #[test]
-    fn only_sockets_that_listen_count() {
-        let table = "  sl  local_address rem_address   st tx rx tr tm retrnsmt uid timeout inode\n\
-             0: 0100007F:1495 00000000:0000 0A 0:0 0:0 0 0 0 11 1\n\
-             1: 0100007F:1495 0100007F:9000 01 0:0 0:0 0 0 0 12 1\n\
-             2: 0100007F:1496 00000000:0000 0A 0:0 0:0 0 0 0 13 1\n\
-             3: x\n";
-        assert_eq!(listeners(table, 0x1495), ["socket:[11]"]);
+    fn only_sockets_that_listen_there_count() {
+        let table = format!(
+            "  sl  local_address rem_address   st tx rx tr tm retrnsmt uid timeout inode\n\
+             0: {own:08X}:1495 00000000:0000 0A 0:0 0:0 0 0 0 11 1\n\
+             1: {own:08X}:1495 0100007F:9000 01 0:0 0:0 0 0 0 12 1\n\
+             2: {own:08X}:1496 00000000:0000 0A 0:0 0:0 0 0 0 13 1\n\
+             3: {other:08X}:1495 00000000:0000 0A 0:0 0:0 0 0 0 14 1\n\
+             4: 00000000:1495 00000000:0000 0A 0:0 0:0 0 0 0 15 1\n\
+             5: 00000000000000000000000000000000:1495 00000000:0000 0A 0:0 0:0 0 0 0 16 1\n\
+             6: x\n",
+            own = u32::from_ne_bytes([127, 0, 0, 1]),
+            other = u32::from_ne_bytes([127, 0, 0, 2]),
+        );
+        let at = SocketAddr::from(([127, 0, 0, 1], 0x1495));
+        let found = ["socket:[11]", "socket:[15]", "socket:[16]"];
+        assert_eq!(listeners(&table, at), found);
+    }
+
+    #[test]
+    fn a_process_that_was_started_from_here_is_known() {
+        let mut child = Command::new("sleep");
+        let mut child = child.arg("60").process_group(0).spawn().expect("it starts");
+        assert!(Process(child.id()).is_of_ours());
+        assert!(!Process(1).is_of_ours() && !Process(std::process::id()).is_of_ours());
+        child.kill().expect("it runs");
+        child.wait().expect("it has ended");
     }
 }

@@ -2,11 +2,12 @@
 
 use super::error::CaseError;
 use super::group::{Company, UnderWay};
-use super::job::Ran;
+use super::job::{HeldUp, Ran};
+use super::lateness::Wait;
 use super::loss::Instance;
 use super::schedule::{CutShort, Schedule};
 use super::stall::Silent;
-use crate::record::Run;
+use crate::record::{CaseResult, Run};
 
 /// Where a case was run.
 pub(super) struct Ground<'a> {
@@ -21,7 +22,7 @@ impl Schedule {
     pub(super) async fn ended(&self, ran: Ran, ground: Ground<'_>) -> Option<UnderWay> {
         let Ran {
             result,
-            began,
+            held_up,
             active,
             lost,
             waited,
@@ -37,10 +38,9 @@ impl Schedule {
             company,
             server,
         } = ground;
-        let is_late = waited.is_some_and(|wait| {
-            let is_slow = || server.is_slow(began) && self.is_held_against(&result);
-            self.lateness.is_late(wait) || server.is_busy(wait) || is_slow()
-        });
+        let is_late = waited.is_some_and(|wait| self.lateness.is_late(wait))
+            || held_up.was_busy
+            || held_up.was_slow && self.is_held_against(&result);
         let doubted = waited.filter(|_| self.plan.doubts);
         self.learn(in_vain && !is_late);
         self.ways.learn(came);
@@ -52,7 +52,9 @@ impl Schedule {
         if lost {
             return Some(UnderWay { at, result, active });
         }
-        if let Some(way) = cut_short {
+        if self.plan.doubts && is_late && company != Company::None {
+            self.doubt(&group, at, looked_up);
+        } else if let Some(way) = cut_short {
             self.cut_short(CutShort {
                 group,
                 at,
@@ -60,10 +62,7 @@ impl Schedule {
                 looked_up,
                 result,
             });
-        } else if doubted.is_some() && is_late && company != Company::None {
-            self.doubt(&group, at, looked_up);
-        } else if let Some(late) = doubted.and_then(|wait| self.lateness.too_late(wait)) {
-            let why = CaseError::TooSlow { late };
+        } else if let Some(why) = doubted.and_then(|wait| self.too_slow(wait, held_up, &result)) {
             let job = &self.plan.jobs[at];
             self.tell(job.result(Run::Failed(why.to_string()))).await;
         } else if is_silent && self.is_held(&result, server, company) {
@@ -81,5 +80,14 @@ impl Schedule {
             self.tell(result).await;
         }
         None
+    }
+
+    /// Why a case says nothing that a deadline has ended although it ran alone, if that is so.
+    fn too_slow(&self, wait: Wait, held_up: HeldUp, result: &CaseResult) -> Option<CaseError> {
+        if let Some(late) = self.lateness.too_late(wait) {
+            return Some(CaseError::TooSlow { late });
+        }
+        let starved = held_up.starved && self.is_held_against(result);
+        starved.then_some(CaseError::Starved)
     }
 }

@@ -270,6 +270,8 @@ impl<'a> CaseRun<'a> {
                         if std::mem::take(&mut self.cut_off) {
                             // If it is lost, that ends the case.
                             self.bench.instance.still_answers().await;
+                            // That may have taken long.
+                            self.drain(AT_ONCE)?;
                         }
                         continue;
                     }
@@ -326,7 +328,15 @@ impl<'a> CaseRun<'a> {
     /// Notes that a deadline has ended something, whose time began at this moment.
     fn timed_out(&mut self, since: Instant) {
         let length = self.last.elapsed();
-        self.observed.ran_out(Wait { since, length });
+        self.waited(Wait { since, length });
+    }
+
+    /// Notes that a deadline has ended a wait, and how the target fared meanwhile.
+    pub(super) fn waited(&mut self, wait: Wait) {
+        let instance = self.bench.instance;
+        self.observed.was_busy |= instance.is_busy(wait);
+        self.observed.was_slow |= instance.is_slow(wait.since);
+        self.observed.ran_out(wait);
     }
 
     /// Notes how it stands when there is no time left.

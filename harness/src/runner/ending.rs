@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::case_run::{CaseRun, End};
 use super::error::CaseError;
 use super::group::Company;
+use super::lateness::Wait;
 use super::loss::Loss;
 use super::partners::{correct, next_event};
 use super::plan::Job;
@@ -133,12 +134,16 @@ impl CaseRun<'_> {
             true => self.bench.stretch * BRIEF,
             false => self.bench.deadlines.patience,
         };
+        let since = Instant::now();
         let got_through = timeout(patience, arrived).await;
         partner.stop().await;
         // A second attempt may still be on its way.
         self.aftermath = stanzas;
         if got_through.is_err() {
-            self.ran_out();
+            self.waited(Wait {
+                since,
+                length: patience,
+            });
             if is_brief {
                 self.cut_short = Some(Way::In);
             }

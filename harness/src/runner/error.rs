@@ -77,6 +77,12 @@ pub(super) enum CaseError {
         /// How late the runner was.
         late: Duration,
     },
+    /// The same, for a server on this machine.
+    #[error(
+        "this machine was too slow: even when the case ran alone, the server waited for a processor more than a \
+         fourth of the time"
+    )]
+    Starved,
     /// A persona is missing from the build.
     #[error("the built-in persona `{0}` is missing")]
     Persona(&'static str),

@@ -31,6 +31,8 @@ use crate::subject::{Inside, StartError, Stop};
 const RECENT: Duration = Duration::from_secs(2);
 /// How long to wait for a target that has held back from a domain for too long before.
 const GIVEN_UP: Duration = Duration::from_millis(500);
+/// How often it is waited for where the target has much to do.
+const SETTLES: u32 = 3;
 /// How many cases may take a target down before it is left alone.
 const CULPRITS: usize = 20;
 /// How often it may go down without one.
@@ -130,6 +132,7 @@ impl<'a> Group<'a> {
             tokio::select! {
                 () = instance.barrier(inner) => {}
                 _ = instance.lost() => {}
+                () = self.run.over() => {}
             }
         }
         // Whether no case has run on this instance.
@@ -427,8 +430,19 @@ impl Schedule {
             self.lab.back_off
         };
         let bench = self.bench(job, instance, Company::Others);
+        let since = Instant::now();
+        let settling = async {
+            let mut held_back = None;
+            for _ in 0..SETTLES {
+                held_back = handover::settle(bench, lease, limit).await;
+                if held_back.is_none() || !instance.is_slow(since) {
+                    break;
+                }
+            }
+            held_back
+        };
         let settled = tokio::select! {
-            held_back = handover::settle(bench, lease, limit) => held_back,
+            held_back = settling => held_back,
             // It is told elsewhere.
             _ = instance.lost() => return,
             () = self.over() => return,

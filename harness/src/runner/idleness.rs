@@ -1,8 +1,9 @@
 //! Whether a server has something to do, as the kernel shows it. On a busy machine it may get no processor for
 //! seconds, or have more work than it gets through, and nothing of that shows in how late our own timers are. Then its
-//! silence says nothing. One that sleeps has done all that it was asked.
+//! silence says nothing. One that sleeps has done all that it was asked, unless it waits for another process.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,8 +15,12 @@ use crate::listening::Process;
 
 /// Time between two looks.
 const BEAT: Duration = Duration::from_millis(50);
-/// For so long a look holds for whoever asks.
+/// For so long a look holds for whoever asks, at least.
 const FRESH: Duration = Duration::from_millis(10);
+/// The part of the time that looking may take. A server with many threads takes long to look at.
+const COST: u32 = 25;
+/// So many looks are kept: those of more than any case takes.
+const KEPT: usize = 1 << 16;
 /// In so many looks during a wait the server has to be at rest, or the wait says nothing. One would do, if what was
 /// sent to it were there at once.
 const RESTS: usize = 2;
@@ -35,7 +40,14 @@ struct Shared {
 struct Looks {
     /// The looks of each beat, and whether the server was at rest.
     all: Vec<(Instant, bool)>,
-    last: Option<(Instant, bool)>,
+    last: Option<Look>,
+}
+
+#[derive(Clone, Copy)]
+struct Look {
+    at: Instant,
+    took: Duration,
+    at_rest: bool,
 }
 
 impl Idleness {
@@ -60,7 +72,17 @@ impl Idleness {
     pub(super) fn is_slow(&self, since: Instant) -> bool {
         let looks = self.shared.looks();
         let during = looks.since(since);
-        2 * at_rest(during) < during.len()
+        during.len() >= RESTS && 2 * at_rest(during) < during.len()
+    }
+
+    /// For how long its threads have waited for a processor so far, all together.
+    pub(super) fn starved(&self) -> Duration {
+        let threads = self.shared.processes.iter().flat_map(|one| threads(*one));
+        let nanoseconds = threads.filter_map(|thread| {
+            let schedule = fs::read_to_string(thread.join("schedstat")).ok()?;
+            schedule.split_whitespace().nth(1)?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(nanoseconds.sum())
     }
 
     /// Whether the server may have been silent only because it did not come to it.
@@ -99,37 +121,51 @@ impl Shared {
     }
 
     fn is_at_rest(&self) -> bool {
-        let now = Instant::now();
-        if let Some((at, at_rest)) = self.looks().last
-            && at + FRESH > now
-        {
-            return at_rest;
+        let at = Instant::now();
+        let last = self.looks().last;
+        if let Some(last) = last.filter(|last| last.at + FRESH.max(last.took * COST) > at) {
+            return last.at_rest;
         }
         let at_rest = !self.processes.iter().any(|process| works(*process));
-        self.looks().last = Some((now, at_rest));
+        let took = at.elapsed();
+        self.looks().last = Some(Look { at, took, at_rest });
         at_rest
+    }
+
+    /// Keeps a look. Returns when the next is due.
+    fn keep(&self) -> Instant {
+        let at_rest = self.is_at_rest();
+        let now = Instant::now();
+        let mut looks = self.looks();
+        if looks.all.len() >= KEPT {
+            looks.all.drain(..KEPT / 2);
+        }
+        looks.all.push((now, at_rest));
+        let took = looks.last.map_or(Duration::ZERO, |last| last.took);
+        now + BEAT.max(took * COST)
     }
 }
 
 async fn look(shared: Arc<Shared>) {
     loop {
-        let at_rest = shared.is_at_rest();
-        let now = Instant::now();
-        shared.looks().all.push((now, at_rest));
-        sleep_until(now + BEAT).await;
+        sleep_until(shared.keep()).await;
     }
 }
 
 /// Whether a thread of a process runs, waits for a processor, or for a disk.
 fn works(process: Process) -> bool {
-    let Ok(threads) = fs::read_dir(process.folder().join("task")) else {
-        // It has ended.
-        return false;
-    };
-    threads.flatten().any(|thread| {
-        let stat = fs::read_to_string(thread.path().join("stat"));
+    let mut threads = threads(process);
+    threads.any(|thread| {
+        let stat = fs::read_to_string(thread.join("stat"));
         stat.is_ok_and(|stat| is_at_work(&stat))
     })
+}
+
+/// The folders of a process's threads; none once it has ended.
+fn threads(process: Process) -> impl Iterator<Item = PathBuf> {
+    let threads = fs::read_dir(process.folder().join("task"));
+    let threads = threads.into_iter().flatten().flatten();
+    threads.map(|thread| thread.path())
 }
 
 /// Whether a line of `/proc/PID/task/TID/stat` is that of a thread that has something to do.
@@ -141,8 +177,8 @@ fn is_at_work(stat: &str) -> bool {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::net::TcpListener;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::net::{SocketAddr, TcpListener};
+    use std::process::{Child, Command};
 
     use super::*;
 
@@ -190,22 +226,55 @@ mod tests {
         assert!(!is_at_work(""));
     }
 
-    #[tokio::test]
-    async fn a_thread_that_works_is_seen() {
-        let listener = TcpListener::bind("127.45.3.3:0").expect("a free port");
+    /// A child that runs this in a shell, and listens at an address.
+    fn watched(script: &str, address: SocketAddr) -> (Child, Idleness) {
+        // It has a copy of the socket, which is how it is found.
+        let listener = TcpListener::bind(address).expect("a free port");
+        rustix::io::fcntl_setfd(&listener, rustix::io::FdFlags::empty()).expect("it is open");
         let address = listener.local_addr().expect("it is bound");
-        let own = Process::listening_at(address);
-        let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            while !told.load(Ordering::Relaxed) {
-                std::hint::spin_loop();
+        let mut shell = Command::new("sh");
+        let child = shell.args(["-c", script]).spawn().expect("a shell");
+        let own = format!("/proc/{}", child.id());
+        let mut processes = Process::listening_at(address);
+        // What other tests start at this moment may have a copy, too.
+        processes.retain(|process| process.folder().as_os_str() == own.as_str());
+        (child, Idleness::start(processes).expect("it is found"))
+    }
+
+    /// Waits until a server is seen as it is meant to be.
+    async fn seen(idleness: &Idleness, as_meant: impl Fn(&Idleness) -> bool) {
+        let wait = async {
+            while !as_meant(idleness) {
+                tokio::task::yield_now().await;
             }
-        });
-        let idleness = Idleness::start(own).expect("it has a process");
-        assert!(!idleness.is_at_rest());
-        stop.store(true, Ordering::Relaxed);
-        thread.join().expect("it ends");
+        };
+        let seen = tokio::time::timeout(Duration::from_secs(60), wait).await;
+        seen.expect("it is seen");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_works_is_told_from_one_that_sleeps() {
+        let since = Instant::now();
+        let [asleep, at_work] = [3, 4].map(|host| SocketAddr::from(([127, 45, 3, host], 0)));
+        let (mut sleeper, asleep) = watched("exec sleep 300", asleep);
+        let (mut worker, at_work) = watched("while :; do :; done", at_work);
+        // Each has still to become what it is.
+        seen(&asleep, Idleness::is_at_rest).await;
+        seen(&at_work, |one| !one.is_at_rest()).await;
+        let now = Wait {
+            since: Instant::now(),
+            length: 4 * BEAT,
+        };
+        seen(&at_work, |one| one.is_busy(now)).await;
+        seen(&at_work, |one| one.is_slow(now.since)).await;
+        assert!(!asleep.is_busy(now) && !asleep.is_slow(now.since));
+        assert!(asleep.starved() <= since.elapsed());
+        for child in [&mut sleeper, &mut worker] {
+            child.kill().expect("it runs");
+            child.wait().expect("it has ended");
+        }
+        // One that has ended does nothing.
+        seen(&at_work, Idleness::is_at_rest).await;
         assert!(Idleness::start(Vec::new()).is_none());
     }
 }

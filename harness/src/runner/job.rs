@@ -52,7 +52,8 @@ pub(super) struct Ran {
     pub(super) result: CaseResult,
     /// They still have to be stopped.
     pub(super) partners: Vec<Partner>,
-    pub(super) began: Instant,
+    /// What its end may owe to a target that did not come to it.
+    pub(super) held_up: HeldUp,
     /// When something happened in it last.
     pub(super) active: Instant,
     /// Whether the target was lost meanwhile. The result counts then only if the case is the reason.
@@ -69,6 +70,20 @@ pub(super) struct Ran {
     pub(super) looked_up: bool,
 }
 
+/// The part of its time for which a target may wait for a processor before its lateness says nothing.
+const TOO_LONG: u32 = 4;
+
+/// How a target fared in a case.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct HeldUp {
+    /// Whether it did not come to rest while it was waited for.
+    pub(super) was_busy: bool,
+    /// Whether it worked most of the time.
+    pub(super) was_slow: bool,
+    /// Whether it waited for a processor for a good part of the time.
+    pub(super) starved: bool,
+}
+
 /// Runs a case on a running target.
 pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
     let target = bench.target;
@@ -78,7 +93,7 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
             return Ran {
                 result: job.result(Run::Unsupported(need.lacking().to_owned())),
                 partners: Vec::new(),
-                began: Instant::now(),
+                held_up: HeldUp::default(),
                 active: Instant::now(),
                 lost: false,
                 waited: None,
@@ -89,6 +104,12 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
             };
         }
     };
+    // Who is run again is not asked.
+    let starved = || match bench.company {
+        Company::None => bench.instance.starved(),
+        Company::Others | Company::Again | Company::Few => Duration::ZERO,
+    };
+    let before = starved();
     let mut case = CaseRun::new(job, &script, bench, lease);
     let done = if script.breaks_link() {
         case.drive().await
@@ -108,7 +129,7 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
     }
     if !is_clean(&result.run) {
         for within in script.expect.iter().filter_map(|expect| expect.within) {
-            case.observed.ran_out(Wait {
+            case.waited(Wait {
                 since: case.began,
                 length: Duration::from_millis(within.into()),
             });
@@ -120,7 +141,7 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
             length: one.time,
         });
         for wait in slow.collect::<Vec<_>>() {
-            case.observed.ran_out(wait);
+            case.waited(wait);
         }
     }
     if let Some(keeps) = bench.keeps {
@@ -133,7 +154,11 @@ pub(super) async fn run(job: &Job, bench: Bench<'_>, lease: &Lease) -> Ran {
     }
     let mut ran = Ran {
         result,
-        began: case.began,
+        held_up: HeldUp {
+            was_busy: case.observed.was_busy,
+            was_slow: case.observed.was_slow || bench.instance.is_slow(case.began),
+            starved: starved().saturating_sub(before) * TOO_LONG > case.began.elapsed(),
+        },
         active: case.last,
         waited: case.observed.waited,
         in_vain: case.end == End::Deadline || case.gave_up.is_some() || case.cut_short.is_some(),

@@ -92,36 +92,49 @@ pub(super) struct Instance {
     pub(super) running: Running,
     loss: watch::Sender<Option<Loss>>,
     idleness: Option<Idleness>,
-    /// Whether it is a part of this process.
-    is_inside: bool,
+    /// Whether it may stall without being seen to.
+    may_stall: bool,
 }
 
 impl Instance {
     pub(super) async fn new(running: Running) -> Self {
-        let address = running.address;
-        let processes = match running.clock {
-            Some(_) => Vec::new(),
-            None => spawn_blocking(move || Process::listening_at(address))
-                .await
-                .unwrap_or_default(),
-        };
-        let is_own = |process: &Process| process.is_own();
-        let is_inside =
-            running.process.is_none() && (running.clock.is_some() || processes.iter().any(is_own));
-        let others = processes.into_iter().filter(|process| !process.is_own());
+        let addresses = [
+            Some(running.address),
+            running.other_member,
+            running.direct_tls,
+        ];
+        let mut processes = Vec::new();
+        if !running.is_inside {
+            let addresses = addresses.into_iter().flatten();
+            let listening = move || addresses.flat_map(Process::listening_at).collect();
+            processes = spawn_blocking(listening).await.unwrap_or_default();
+        }
+        processes.sort_unstable();
+        processes.dedup();
+        let has_own = processes.iter().any(|process| process.is_own());
+        processes.retain(|process| !process.is_own());
+        // What stands before a server that was started elsewhere may rest while that does not come to its work.
+        let is_known = !processes.is_empty() && processes.iter().all(|one| one.is_of_ours());
+        let is_inside = running.is_inside || has_own && running.process.is_none();
         Self {
             running,
             loss: watch::Sender::new(None),
-            idleness: Idleness::start(others.collect()),
-            is_inside,
+            idleness: Idleness::start(processes),
+            may_stall: !is_inside && !is_known,
         }
     }
 
-    /// Whether it has more to do than it gets through.
+    /// Whether it has something to do now.
     pub(super) fn has_work(&self) -> bool {
         self.idleness
             .as_ref()
             .is_some_and(|idleness| !idleness.is_at_rest())
+    }
+
+    /// For how long its threads have waited for a processor so far, all together.
+    pub(super) fn starved(&self) -> Duration {
+        let idleness = self.idleness.as_ref();
+        idleness.map_or(Duration::ZERO, Idleness::starved)
     }
 
     /// Whether it may have been silent for so long only because it did not come to it.
@@ -140,7 +153,7 @@ impl Instance {
 
     /// Whether it may stall without being seen to.
     pub(super) fn may_stall(&self) -> bool {
-        !self.is_inside && self.idleness.is_none()
+        self.may_stall
     }
 
     /// Returns when what it has passed on before has been read, if it answers its inner side.

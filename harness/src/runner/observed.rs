@@ -31,6 +31,10 @@ pub(super) struct Observed {
     pub(super) looked_up: bool,
     /// What was waited for until a deadline. None if no deadline has ended anything.
     pub(super) waited: Option<Wait>,
+    /// Whether the target did not come to rest while it was waited for.
+    pub(super) was_busy: bool,
+    /// Whether it worked most of that time.
+    pub(super) was_slow: bool,
     /// How much was seen.
     pub(super) count: usize,
     /// The size of all that was seen, in bytes.

@@ -37,9 +37,9 @@ pub struct Plan {
     pub keeps: Option<Keeps>,
     /// What is known of the target, for the verdict of each result.
     pub check: Arc<BaselineCheck>,
-    /// Whether a case that a deadline has ended is run again if the machine was late.
+    /// Whether a case that a deadline has ended is run again if the machine was late, or the target busy.
     pub doubts: bool,
-    /// Whether cases are run again to which a server with a process of its own was silent, while there are
+    /// Whether cases are run again to which a server was silent that may stall unseen, while there are
     /// others. Not where a failure is to be told at once, or compared with others.
     pub asks_again: bool,
     /// How long the whole run may take.

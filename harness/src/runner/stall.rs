@@ -129,7 +129,7 @@ impl Schedule {
         if otherwise > 0 {
             tracing::warn!(
                 "the server was silent to {otherwise} cases for as long as they wait, and not when they were run again: \
-                 it gets too little of this machine, or stalls"
+                 it gets too little of its machine, or stalls"
             );
         }
     }

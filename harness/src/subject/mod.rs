@@ -156,6 +156,8 @@ pub struct Running {
     pub patience: Option<Duration>,
     /// Tells when its process has ended, and how; none where it was not started from here.
     pub process: Option<watch::Receiver<Option<String>>>,
+    /// Whether it runs in this process.
+    pub is_inside: bool,
     /// Its clock, if that is moved from here.
     pub clock: Option<Clock>,
     /// Its configuration and its log.
@@ -177,6 +179,7 @@ impl Running {
             inner,
             patience: None,
             process: None,
+            is_inside: false,
             clock: None,
             traces: Traces::default(),
             administrator: None,

@@ -205,6 +205,7 @@ impl Reference {
                 // Where a case leaves it waiting, its clock is moved.
                 patience: Some(Duration::ZERO),
                 process: None,
+                is_inside: true,
                 clock,
                 traces: Traces {
                     configuration: Arc::new(written),

@@ -75,6 +75,7 @@ impl Target for Stalling {
                 Running {
                     address,
                     process,
+                    is_inside: false,
                     ..running
                 },
                 stop,

@@ -199,6 +199,7 @@ impl BuiltIn {
             inner: link.into(),
             patience: description.patience.map(Duration::from_secs),
             process: server.ended.clone(),
+            is_inside: false,
             clock: None,
             traces: Traces {
                 configuration: Arc::new(written),

@@ -159,6 +159,7 @@ impl Remote {
             inner,
             patience: file.timeouts.stream,
             process: server.ended.clone(),
+            is_inside: false,
             clock: None,
             traces: Traces {
                 logs: file.logs.clone(),
