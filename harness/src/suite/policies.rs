@@ -65,7 +65,14 @@ impl FromStr for Policies {
             return Ok(Self(valid.collect()));
         }
         let one = |word: &str| word.trim().parse().map(|PolicyName(row)| row);
-        text.split(',').map(one).collect::<Result<_, _>>().map(Self)
+        let rows: Vec<PolicyNumber> = text.split(',').map(one).collect::<Result<_, _>>()?;
+        let mut once = Vec::new();
+        for row in rows {
+            if !once.contains(&row) {
+                once.push(row);
+            }
+        }
+        Ok(Self(once))
     }
 }
 
@@ -73,5 +80,16 @@ impl fmt::Display for Policies {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         let numbers: Vec<String> = self.0.iter().map(|row| row.number().to_string()).collect();
         to.write_str(&numbers.join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_is_named_twice_is_one() {
+        let policies: Policies = "9,row07,7,9".parse().expect("policies");
+        assert_eq!(policies.to_string(), "9,7");
     }
 }
