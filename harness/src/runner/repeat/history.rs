@@ -88,6 +88,13 @@ impl History {
     pub(super) fn result(&self) -> CaseResult {
         let (shown, unstable) = match (&self.other, &self.error) {
             (Some((round, other)), _) => self.ended_otherwise(*round, other),
+            // No round came to it.
+            (None, Some((_, one))) if matches!(one.result.run, Run::NotRun(_)) => {
+                match says_nothing(self.first.verdict) {
+                    true => (one.result.clone(), None),
+                    false => (self.first.result.clone(), None),
+                }
+            }
             (None, Some((round, error))) => {
                 let why = format!("in round {round} of {}: {}", self.runs, error.why);
                 let failed = CaseResult {

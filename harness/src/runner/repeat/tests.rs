@@ -299,15 +299,22 @@ async fn a_stop_command_that_fails_is_trouble_of_the_run() {
 
 #[tokio::test]
 async fn what_the_budget_does_not_reach_is_not_run() {
-    let plan = Plan {
-        budget: Some(Budget::from_now(Duration::ZERO)),
-        ..plan(&["personas/row09/modern/*"], |_| false)
+    let at_most = Some(times(3));
+    let rounds = Rounds {
+        at_most,
+        until_unexpected: false,
     };
-    let (records, _, interrupted) = told(plan, Repetition::Once).await;
-    assert!(!records.is_empty() && !interrupted);
-    for record in records {
-        assert_eq!(record.verdict, Verdict::NotRun);
-        assert_eq!(record.why, "the budget of the run, 0 s, was spent");
+    for repetition in [Repetition::Once, Repetition::Rounds(rounds)] {
+        let plan = Plan {
+            budget: Some(Budget::from_now(Duration::ZERO)),
+            ..plan(&["personas/row09/modern/*"], |_| false)
+        };
+        let (records, _, interrupted) = told(plan, repetition).await;
+        assert!(!records.is_empty() && !interrupted);
+        for record in records {
+            assert_eq!(record.verdict, Verdict::NotRun);
+            assert_eq!(record.why, "the budget of the run, 0 s, was spent");
+        }
     }
 }
 
