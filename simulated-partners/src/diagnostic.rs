@@ -70,6 +70,9 @@ impl Diagnostic {
     }
 }
 
+/// So many mistakes of a file are shown. One with more is often of another kind.
+const SHOWN: usize = 20;
+
 /// All mistakes of one file, at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostics {
@@ -81,7 +84,7 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// All mistakes with file, line, caret and help; `coloured` for a terminal.
+    /// The first mistakes with file, line, caret and help; `coloured` for a terminal.
     pub fn render(&self, coloured: bool) -> String {
         let renderer = if coloured {
             Renderer::styled()
@@ -89,11 +92,12 @@ impl Diagnostics {
             Renderer::plain()
         };
         let renderer = renderer.term_width(WIDTH);
-        let shown: Vec<String> = self
-            .list
-            .iter()
-            .map(|one| self.render_one(one, &renderer))
-            .collect();
+        let first = self.list.iter().take(SHOWN);
+        let mut shown: Vec<String> = first.map(|one| self.render_one(one, &renderer)).collect();
+        let rest = self.list.len().saturating_sub(SHOWN);
+        if rest > 0 {
+            shown.push(format!("and {rest} more in {}", self.file));
+        }
         shown.join("\n\n")
     }
 

@@ -37,6 +37,8 @@ use crate::subject;
 const DEFAULT_TIMEOUT: &str = "10";
 /// A larger value is a mistake in the unit.
 const LONGEST_TIMEOUT: f64 = 3600.0;
+/// In less, the work of this machine alone may take longer.
+const SHORTEST_TIMEOUT: f64 = 0.5;
 const LONGEST_BUDGET: f64 = 24.0 * 3600.0;
 const DEFAULT_SEED: u64 = 1;
 /// More threads only take memory, and some machines refuse them.
@@ -80,6 +82,16 @@ fn run(
         None => Worth::default(),
     };
     let new_baseline = options.expecting.open_new()?;
+    if let Some(both) = options
+        .json
+        .as_ref()
+        .filter(|json| options.events.as_ref() == Some(*json))
+    {
+        return Err(CliError::Usage(format!(
+            "--json and --events both write to {}: each needs a place of its own",
+            both.display()
+        )));
+    }
     let json = options.json.as_deref().map(JsonFile::open).transpose()?;
     let events = options.events.as_deref().map(EventFile::open).transpose()?;
     let out = options.out.open()?;
@@ -394,11 +406,11 @@ fn threads(text: &str) -> Result<NonZeroUsize, String> {
 
 pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
-        Ok(seconds) if seconds > 0.0 && seconds <= LONGEST_TIMEOUT => {
+        Ok(seconds) if (SHORTEST_TIMEOUT..=LONGEST_TIMEOUT).contains(&seconds) => {
             Ok(Duration::from_secs_f64(seconds))
         }
         _ => Err(format!(
-            "expected seconds, more than 0 and at most {LONGEST_TIMEOUT}"
+            "expected seconds, from {SHORTEST_TIMEOUT} to {LONGEST_TIMEOUT}"
         )),
     }
 }

@@ -46,6 +46,7 @@ fn nonsense_is_refused_with_usage() {
         "s2spec run --jobs 257",
         "s2spec -j 100000",
         "s2spec run --timeout 0",
+        "s2spec run --timeout 0.4",
         "s2spec run --timeout -1",
         "s2spec run --timeout nan",
         "s2spec run --timeout 1e9",
