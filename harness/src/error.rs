@@ -7,6 +7,7 @@ use owo_colors::OwoColorize as _;
 use simulated_partners::document::FileError;
 
 use crate::cause::with_causes;
+use crate::transcript::printable_lines;
 
 /// The exit status of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +132,8 @@ fn listed(files: &[FileError], coloured: bool) -> String {
 }
 
 fn said(text: &str, coloured: bool) -> String {
+    // It may name what somebody else has named.
+    let text = printable_lines(text);
     if coloured {
         format!("{} {text}", "error:".red().bold())
     } else {

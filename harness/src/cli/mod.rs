@@ -54,6 +54,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use reference_proxy_admin::{Args as ProxyArgs, understood};
 
 pub use crate::error::{CliError, Exit};
+use crate::transcript::{printable, printable_lines};
 pub use target::Chosen;
 
 const AFTER_HELP: &str = "\
@@ -183,6 +184,9 @@ impl Cli {
 }
 
 fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let mut texts = arguments.iter().map(|one| one.to_string_lossy());
+    let gives_orders = texts.any(|text| printable(&text) != text);
     let cli = match Cli::parsed(arguments) {
         Ok(Ok(cli)) => cli,
         Ok(Err(error)) => {
@@ -192,7 +196,11 @@ fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Exit {
                 Exit::Expected
             };
             // If the reader is gone, there is nothing left to say.
-            let _ = error.print();
+            if gives_orders {
+                output::note(&printable_lines(&error.render().to_string()));
+            } else {
+                let _ = error.print();
+            }
             return exit;
         }
         Err(error) => {

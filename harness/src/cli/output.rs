@@ -12,13 +12,23 @@ use crate::error::CliError;
 /// # Errors
 /// When the output cannot be written for another reason, such as a full disk.
 pub(super) fn print(text: &str) -> Result<(), CliError> {
+    is_read(text).map(drop)
+}
+
+/// The same, and whether the reader is still there.
+///
+/// # Errors
+/// As [`print`].
+pub(super) fn is_read(text: &str) -> Result<bool, CliError> {
     let mut stdout = anstream::stdout().lock();
     match stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush())
     {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.map_err(|e| CliError::environment("cannot write to standard output", e)),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        result => result
+            .map(|()| true)
+            .map_err(|e| CliError::environment("cannot write to standard output", e)),
     }
 }
 

@@ -193,16 +193,21 @@ async fn serve(args: &Args, setup: PartnerSetup, pem: &str) -> Result<(), CliErr
     let mut show = |event: &Event| {
         number += 1;
         if !args.full && !telling(event) {
-            return Ok(());
+            return Ok(true);
         }
-        output::show(format!("{}\n", line(number, event, detail)))
+        let text = format!("{}\n", line(number, event, detail));
+        output::is_read(&output::charset().fit(text))
     };
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
             event = partner.next_event() => match event {
                 None => break,
-                Some(event) => show(&event)?,
+                Some(event) => {
+                    if !show(&event)? {
+                        break;
+                    }
+                }
             },
             _ = interrupted.as_mut() => break,
         }

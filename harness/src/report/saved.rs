@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use super::json::SCHEMA;
 use crate::judge::Strength;
 use crate::requirement::Level;
+use crate::transcript::printable;
 
 /// The oldest version of the format that has all that is needed here.
 const OLDEST: u32 = 4;
@@ -87,6 +89,7 @@ pub struct Consequence {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Clause {
     /// The requirement, if it has an id.
+    #[serde(deserialize_with = "plain_if_any")]
     pub requirement: Option<String>,
     /// How binding it is.
     pub level: String,
@@ -100,6 +103,7 @@ pub struct Clause {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Requirement {
     /// Its id.
+    #[serde(deserialize_with = "plain")]
     pub id: String,
     /// How binding it is.
     pub level: String,
@@ -123,6 +127,7 @@ pub struct Requirement {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Case {
     /// Its id.
+    #[serde(deserialize_with = "plain")]
     pub id: String,
     /// `personas`, `policies`, `offers`, `settings`, `failover` or `scenarios`.
     pub set: String,
@@ -225,6 +230,7 @@ pub struct Finding {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Rule {
     /// Its id.
+    #[serde(deserialize_with = "plain")]
     pub id: String,
     /// How binding it is.
     pub level: String,
@@ -329,6 +335,24 @@ pub enum Unreadable {
         /// What is wrong.
         why: serde_json::Error,
     },
+}
+
+/// An id, which goes into pages and file names as it is.
+fn plain<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let id = String::deserialize(from)?;
+    match printable(&id) {
+        shown if shown == id => Ok(id),
+        shown => Err(D::Error::custom(format!(
+            "the id `{shown}` has characters that no id has"
+        ))),
+    }
+}
+
+fn plain_if_any<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    struct Id(#[serde(deserialize_with = "plain")] String);
+    let id = Option::<Id>::deserialize(from)?;
+    Ok(id.map(|Id(id)| id))
 }
 
 impl Saved {

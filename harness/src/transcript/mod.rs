@@ -13,7 +13,7 @@ mod xml;
 
 pub use canonical::{canonical, canonical_text};
 pub use course::{Course, Parting};
-pub use render::{Detail, Step, line, printable, render, shorten, steps, telling};
+pub use render::{Detail, Step, line, printable, printable_lines, render, shorten, steps, telling};
 pub use summary::{wire_of_all, wire_summary};
 
 #[cfg(test)]

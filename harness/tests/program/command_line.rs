@@ -367,4 +367,68 @@ fn a_run_leaves_a_folder_from_which_the_report_can_be_written_again() {
         assert_eq!(code(&output), Some(2), "{text}");
         assert!(err(&output).contains(why), "{text}: {}", err(&output));
     }
+    // An id of somebody else's making goes into no page.
+    let text = std::fs::read_to_string(first.join("report.json")).expect("it is there");
+    let wrong = text.replacen("\"id\": \"", "\"id\": \"\\u001b\u{202e}", 1);
+    assert_ne!(wrong, text);
+    std::fs::write(place.path().join("wrong.json"), wrong).expect("it is written");
+    let output = run(&["report", "wrong.json"]);
+    assert_eq!(code(&output), Some(2));
+    assert!(
+        err(&output).contains("the id `\\u{1b}\\u{202e}"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn names_on_the_command_line_give_a_terminal_no_orders() {
+    for arguments in [
+        ["dump", "a\u{1b}[31m\u{202e}b"],
+        ["run", "--jobs=a\u{1b}[31m\u{202e}b"],
+    ] {
+        let output = command(&arguments).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("\\u{202e}b"), "{said}");
+        assert!(!said.contains(['\u{1b}', '\u{202e}']), "{said:?}");
+    }
+}
+
+#[test]
+fn what_is_not_toml_is_not_shown_whole() {
+    let place = tempfile::tempdir().expect("a folder");
+    let path = place.path().join("wrong.toml");
+    std::fs::write(&path, "{]\n".repeat(500)).expect("it is written");
+    let output = command(&["check", path.to_str().expect("plain letters")]).output();
+    let output = output.expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned()
+        + &String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("more in ") && said.lines().count() < 250,
+        "{said}"
+    );
+}
+
+#[test]
+fn a_report_and_its_events_need_two_places() {
+    let output = command(&["run", "ping", "--json", "-", "--events", "-"])
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("both write to -"), "{said}");
+}
+
+#[test]
+fn an_authority_needs_two_files() {
+    let place = tempfile::tempdir().expect("a folder");
+    let output = command(&["cert", "a.example", "--ca", "ca.pem", "--ca-key", "ca.pem"])
+        .current_dir(place.path())
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("each needs a file of its own"), "{said}");
+    assert!(!place.path().join("ca.pem").exists());
 }

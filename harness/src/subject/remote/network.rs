@@ -68,6 +68,13 @@ pub(crate) fn authority(file: &TargetFile, seed: u64) -> io::Result<Authority> {
 /// # Errors
 /// When one is missing, or cannot be read or written; the text says which.
 pub fn authority_at(certificate: &Path, key: &Path, seed: u64) -> io::Result<Authority> {
+    if certificate == key {
+        let what = format!(
+            "{} is to hold its certificate and its key: each needs a file of its own",
+            key.display()
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
     match (certificate.exists(), key.exists()) {
         (true, true) => Authority::from_pem(seed, &read(certificate)?, &read(key)?)
             .map_err(|error| about(certificate, error)),
