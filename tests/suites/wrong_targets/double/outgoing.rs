@@ -1,5 +1,6 @@
 //! Streams that the double opens: for stanzas, and for the verification of keys.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,7 +74,8 @@ pub(super) async fn open(
             Err(failed) => failed,
         };
         in_clear = server.has(Defect::FallsBackToClear) && !in_clear;
-        if failed.condition == REDIRECTED {
+        // Whoever it was led to may refuse it in any way, such as by a reset.
+        if failed.condition == REDIRECTED || redirect(server, to).is_some() {
             // A partner that leads to itself would otherwise see more connections than it can note.
             sleep_until(Instant::now() + PACE).await;
         } else if !in_clear {
@@ -82,15 +84,15 @@ pub(super) async fn open(
     }
 }
 
+/// Where a partner leads to, if anywhere.
+fn redirect(server: &Server, to: &str) -> Option<SocketAddr> {
+    let redirects = server.redirects.lock().expect("no panic under it");
+    redirects.get(to).copied()
+}
+
 /// Connects to a server of a domain, and says where that is.
 async fn dial(server: &Arc<Server>, to: &str) -> Result<(Place, TcpStream), Unopened> {
-    let redirect = server
-        .redirects
-        .lock()
-        .expect("no panic under it")
-        .get(to)
-        .copied();
-    let addresses = match redirect {
+    let addresses = match redirect(server, to) {
         Some(address) => vec![Place::plain(to, address)],
         None => dns::addresses(&server.dns, to, (server.direct, server.defect)).await?,
     };
