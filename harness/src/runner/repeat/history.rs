@@ -2,7 +2,7 @@
 
 use crate::finding::{Against, Fault};
 use crate::outcome::outcome_text;
-use crate::record::{CaseResult, Divergence, Record, Repeated, Run};
+use crate::record::{CaseResult, Divergence, NotRun, Record, Repeated, Run};
 use crate::transcript::Course;
 use crate::verdict::Verdict;
 
@@ -88,12 +88,12 @@ impl History {
     pub(super) fn result(&self) -> CaseResult {
         let (shown, unstable) = match (&self.other, &self.error) {
             (Some((round, other)), _) => self.ended_otherwise(*round, other),
-            // No round came to it.
-            (None, Some((_, one))) if matches!(one.result.run, Run::NotRun(_)) => {
-                match says_nothing(self.first.verdict) {
-                    true => (one.result.clone(), None),
-                    false => (self.first.result.clone(), None),
-                }
+            // No round came to it. One whose target was gone is an error still.
+            (None, Some((_, one)))
+                if says_nothing(self.first.verdict)
+                    && matches!(one.result.run, Run::NotRun(NotRun::Budget(_))) =>
+            {
+                (one.result.clone(), None)
             }
             (None, Some((round, error))) => {
                 let why = format!("in round {round} of {}: {}", self.runs, error.why);

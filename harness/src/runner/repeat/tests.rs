@@ -349,3 +349,15 @@ async fn nothing_is_tried_again_when_the_budget_is_spent() {
     assert!(rounds < many.get(), "{rounds}");
     assert_eq!(records[0].verdict, Verdict::Fail);
 }
+
+#[tokio::test]
+async fn a_round_whose_target_was_gone_is_not_left_out() {
+    let (records, ..) = told(plan(&[CASE], |_| false), Repetition::Once).await;
+    let mut gone = records[0].clone();
+    assert_eq!(gone.verdict, Verdict::Pass);
+    let mut history = History::new(gone.clone(), 1, false);
+    gone.verdict = Verdict::NotRun;
+    gone.result.run = Run::NotRun(NotRun::TargetGone("it ended".to_owned()));
+    history.add(gone, 2, false);
+    assert!(matches!(history.result().run, Run::Failed(_)));
+}
