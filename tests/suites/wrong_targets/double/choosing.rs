@@ -5,7 +5,7 @@ use simulated_partners::negotiate::sasl;
 use simulated_partners::wire::{Element, NS_DIALBACK_FEATURE, Unit};
 
 use super::defect::Defect;
-use super::outgoing::{Outgoing, Refused, TIMEOUT};
+use super::outgoing::{Outgoing, Refused, TIMEOUT, redirect};
 use super::stanza::stream_error;
 
 impl Outgoing<'_> {
@@ -40,13 +40,8 @@ impl Outgoing<'_> {
         }
         let policy = self.server.policy(self.to);
         let secured = self.link.is_secured();
-        let follows = self.has(Defect::FollowsRedirects)
-            && self
-                .server
-                .redirects
-                .lock()
-                .expect("no panic under it")
-                .contains_key(self.to);
+        // Only that defect keeps any.
+        let follows = redirect(self.server, self.to).is_some();
         let trusted = secured && self.server.proves(&self.link.chain, self.wanted())
             || self.has(Defect::TrustsAnyServer)
             || follows;

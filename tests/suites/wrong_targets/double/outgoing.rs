@@ -85,7 +85,7 @@ pub(super) async fn open(
 }
 
 /// Where a partner leads to, if anywhere.
-fn redirect(server: &Server, to: &str) -> Option<SocketAddr> {
+pub(super) fn redirect(server: &Server, to: &str) -> Option<SocketAddr> {
     let redirects = server.redirects.lock().expect("no panic under it");
     redirects.get(to).copied()
 }
