@@ -23,6 +23,7 @@ use super::partners::{Started, next_event, ready};
 use super::passing::{Passing, rest};
 use super::plan::Job;
 use super::published::Published;
+use super::slot::STILL;
 use super::ways::{BRIEF, Way};
 use crate::case::names::Names;
 use crate::case::{Direction, MAIN, Script, Sees};
@@ -261,18 +262,19 @@ impl<'a> CaseRun<'a> {
                     }
                     continue;
                 }
+                // Before another case begins beside it, which might as well be what killed the target.
+                () = sleep_until(self.last + STILL / 2), if self.cut_off => {
+                    self.cut_off = false;
+                    self.bench.instance.still_answers().await;
+                    self.drain(AT_ONCE)?;
+                    continue;
+                }
                 () = sleep_until(self.last + self.bench.stretch * AFTERMATH), if looked < AFTERMATH => {
                     looked = AFTERMATH;
                     if self.is_bearable() {
                         return Ok(());
                     }
                     if !self.has_breach() {
-                        if std::mem::take(&mut self.cut_off) {
-                            // If it is lost, that ends the case.
-                            self.bench.instance.still_answers().await;
-                            // That may have taken long.
-                            self.drain(AT_ONCE)?;
-                        }
                         continue;
                     }
                     self.end = End::Cut;
