@@ -104,6 +104,10 @@ impl Incoming {
         if is_answer && self.has(Defect::AnswersErrors) {
             self.server.route(error(&stanza, "service-unavailable"));
         }
+        if Unit::Message.is(&stanza) && !is_answer && self.has(Defect::MessagesFindNobody) {
+            self.server.route(error(&stanza, "item-not-found"));
+            return Ok(Next::On);
+        }
         if self.has(Defect::AnswersTwice) && !is_answer {
             for _ in 0..2 {
                 self.server.route(error(&stanza, "service-unavailable"));

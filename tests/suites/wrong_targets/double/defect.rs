@@ -191,6 +191,7 @@ pub(crate) enum Defect {
     LosesTheSender,
     LosesWhatComesLater,
     LowersKeys,
+    MessagesFindNobody,
     NamesNobody,
     NeedsACommonName,
     NeedsAMechanism,
