@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use simulated_partners::event::Party;
-use simulated_partners::wire::Element;
+use simulated_partners::wire::{Element, Unit};
 
 use super::sequence;
 use super::words::describe;
@@ -92,6 +92,15 @@ fn is_too_late(expect: &Expect, at: usize, observations: &[Observation]) -> bool
     before.any(|one| one.sees == Sees::GaveUp && of_it(one))
 }
 
+/// Whether it only says that the target has waited long enough: that answers nothing, and whoever is owed an error for
+/// what it did has not got it.
+fn is_only_patience(expect: &Expect, observation: &Observation) -> bool {
+    expect.sees == Sees::Unit(Unit::StreamError)
+        && !expect.is_negative()
+        && expect.condition.is_empty()
+        && observation.condition() == Some("connection-timeout")
+}
+
 /// The status without alternatives.
 fn alone(expect: &Expect, observations: &[Observation], fill: &dyn Fn(&str) -> String) -> Grade {
     let near: Vec<&Observation> = observations
@@ -101,6 +110,7 @@ fn alone(expect: &Expect, observations: &[Observation], fill: &dyn Fn(&str) -> S
             is_candidate(expect, observation, fill)
                 && is_in_time(expect, *at, observations, fill)
                 && !is_too_late(expect, *at, observations)
+                && !is_only_patience(expect, observation)
         })
         .map(|(_, observation)| observation)
         .collect();

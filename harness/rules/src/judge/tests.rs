@@ -87,6 +87,25 @@ fn conditions_are_right_or_tolerated_or_wrong(#[case] condition: &str, #[case] w
     assert_eq!(grade(&expect, &observations, &plain), wanted);
 }
 
+#[rstest]
+#[case("", "reset", true)]
+#[case("", "connection-timeout", false)]
+#[case("condition = [\"*\"]", "connection-timeout", true)]
+fn an_error_that_only_ends_the_waiting_answers_nothing(
+    #[case] wanted: &str,
+    #[case] condition: &str,
+    #[case] is_met: bool,
+) {
+    let observations = seen(
+        ConnectionKind::Inbound,
+        &[(Party::Target, stream_error(condition))],
+    );
+    let expect = |more: &str| expectation(&format!("sees = \"stream-error\"\n{wanted}\n{more}"));
+    assert_eq!(grade(&expect(""), &observations, &plain).is_met(), is_met);
+    let denied = grade(&expect("never = true"), &observations, &plain);
+    assert!(!denied.is_met(), "an error it is");
+}
+
 #[test]
 fn an_alternative_will_do_and_may_be_only_tolerated() {
     let observations = seen(

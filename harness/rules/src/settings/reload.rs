@@ -8,14 +8,13 @@ use std::time::Duration;
 use simulated_partners::board::Begins;
 use simulated_partners::event::ConnectionKind;
 use simulated_partners::reaction::{Await, Do, When};
-use simulated_partners::wire::Unit;
 
 use super::draft::{
     Draft, at, delivered, ended_in_order, from_contact, message, never, no_end, on, on_the_first,
     partner, raise, stream_error, to_contact, wait_for,
 };
 use super::limits::ROOM;
-use crate::case::{Case, Direction, Dns, Expect, Role, Rule, Sees, Settings, What};
+use crate::case::{Case, Direction, Dns, Expect, Role, Rule, Settings, What};
 use crate::policy::PolicyNumber;
 use crate::requirement::Level;
 
@@ -132,7 +131,7 @@ fn listed(id: &str, is_added: bool) -> Case {
 /// An end of a stream by the target, with an error or without.
 fn ended() -> Expect {
     Expect {
-        or: vec![Expect::new(Sees::Unit(Unit::StreamError))],
+        or: vec![stream_error("*")],
         ..ended_in_order()
     }
 }
