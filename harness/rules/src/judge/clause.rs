@@ -4,6 +4,7 @@ use serde::Serialize;
 use strum::{Display, IntoStaticStr};
 
 use crate::finding::{Against, Fault, Finding, Sign, Violation};
+use crate::oracle;
 use crate::policy::Level as PolicyLevel;
 use crate::record::CaseResult;
 use crate::requirement::{Level, Requirement};
@@ -105,17 +106,32 @@ pub fn clause(result: &CaseResult, finding: &Finding) -> Clause {
             Clause {
                 requirement: None,
                 level: match finding.weight {
-                    Weight::Must | Weight::Disputed | Weight::Undecided => Level::Must,
+                    Weight::Must | Weight::Disputed | Weight::Undecided => {
+                        let demanded = allowed.is_some_and(|allowed| is_standard(allowed.clause));
+                        if demanded {
+                            Level::Must
+                        } else {
+                            Level::Derived
+                        }
+                    }
                     Weight::Should => Level::Should,
                     Weight::May => Level::May,
                 },
                 source: allowed.map_or_else(String::new, |allowed| allowed.clause.to_owned()),
                 text: allowed.map_or_else(String::new, |allowed| {
-                    format!("The rule {} says how the case may end.", allowed.rule)
+                    let rule = oracle::rule(allowed.rule);
+                    rule.map_or_else(String::new, |rule| rule.says.to_owned())
                 }),
             }
         }
     }
+}
+
+/// Whether a clause of the matrix is one of a standard, and not only of a document that informs.
+fn is_standard(clause: &str) -> bool {
+    let informs = |one: &str| one.starts_with("XEP-0178") || one.starts_with("XEP-0238");
+    let mut sources = clause.split(", ");
+    sources.any(|one| one.starts_with("RFC") || one.starts_with("XEP") && !informs(one))
 }
 
 fn of_requirement(requirement: &Requirement) -> Clause {

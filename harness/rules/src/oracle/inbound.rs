@@ -12,6 +12,7 @@ use super::verification::verified;
 use crate::expectation::{Allowed, Reason};
 
 const DISABLES_DIALBACK: &str = "closing because of the certificate also rules out dialback";
+const NOT_OFFERED: &str = "EXTERNAL was not offered to a partner with a good certificate";
 const OFFERED_TLS: &str = "the target offered the TLS for which it then refuses the partner";
 
 /// The table.
@@ -77,7 +78,7 @@ pub(super) static RULES: [Rule; 24] = [
     },
     Rule {
         id: "in.2.no-method",
-        clause: "RFC 6120 §4.3.3",
+        clause: "RFC 6120 §4.3.5",
         says: "The target has no TLS, and dialback is not common to both.",
         holds: without_tls,
         ends: |_| vec![Allowed::refused(Reason::NoMethod)],
@@ -112,7 +113,7 @@ pub(super) static RULES: [Rule; 24] = [
     },
     Rule {
         id: "in.3.no-method",
-        clause: "RFC 6120 §4.3.3",
+        clause: "RFC 6120 §4.3.5",
         says: "The partner uses no TLS, and dialback is not common to both.",
         holds: |given| given.tls == Tls::None,
         ends: |_| vec![Allowed::refused(Reason::NoMethod)],
@@ -155,10 +156,16 @@ pub(super) static RULES: [Rule; 24] = [
     },
     Rule {
         id: "in.5.external",
-        clause: "XEP-0178 §3, RFC 6120 §6.4",
+        clause: "RFC 6120 §6.3.4, XEP-0178 §3 step 9",
         says: "Both sides have EXTERNAL over TLS.",
         holds: |given| given.certificate == CertificateClass::Good && given.sasl_tls(),
-        ends: |_| vec![Allowed::established(Method::SaslTls)],
+        ends: |given| {
+            let mut ends = vec![Allowed::established(Method::SaslTls)];
+            if given.tls_dialback() && given.verifies() {
+                ends.push(Allowed::established(Method::TlsDialback).warned(NOT_OFFERED));
+            }
+            ends
+        },
     },
     Rule {
         id: "in.5.dialback",

@@ -11,6 +11,7 @@ use crate::expectation::{Allowed, End, Reason};
 
 const TLS_NOT_USED: &str = "TLS was offered and not used";
 const DOWNGRADABLE: &str = "downgradable: after TLS failed, plaintext was tried";
+const KEY_FOR_NOTHING: &str = "dialback was used although EXTERNAL was offered";
 const NOT_SO_OLD: &str = "the target does not support servers older than XMPP 1.0";
 const NOT_AUTHENTICATED: &str = "the partner is not authenticated: its certificate is invalid";
 const AUTH_TO_STRANGER: &str = "EXTERNAL was used with a partner whose certificate is invalid";
@@ -150,14 +151,20 @@ pub(super) static RULES: [Rule; 25] = [
     },
     Rule {
         id: "out.6.good.external",
-        clause: "XEP-0178 §3, RFC 6120 §6.4",
+        clause: "XEP-0178 §3 step 10, RFC 6120 §6.4",
         says: "Both sides have EXTERNAL over TLS: the best method is used.",
         holds: |given| {
             over_good_tls(given)
                 && given.sasl_tls()
                 && given.external_result == ExternalFact::Accepted
         },
-        ends: |given| tls_expected(given, vec![Allowed::established(Method::SaslTls)]),
+        ends: |given| {
+            let mut ends = vec![Allowed::established(Method::SaslTls)];
+            if given.tls_dialback() {
+                ends.push(Allowed::established(Method::TlsDialback).warned(KEY_FOR_NOTHING));
+            }
+            tls_expected(given, ends)
+        },
     },
     Rule {
         id: "out.6.good.external-kept",
@@ -198,7 +205,7 @@ pub(super) static RULES: [Rule; 25] = [
     },
     Rule {
         id: "out.6.good.no-method",
-        clause: "RFC 6120 §4.3.3",
+        clause: "RFC 6120 §4.3.5",
         says: "TLS is up and no method is common to both.",
         holds: over_good_tls,
         ends: |given| tls_expected(given, vec![Allowed::refused(Reason::NoMethod)]),
@@ -244,7 +251,7 @@ pub(super) static RULES: [Rule; 25] = [
     },
     Rule {
         id: "out.6.bad.no-method",
-        clause: "RFC 6120 §13.7.2, §4.3.3",
+        clause: "RFC 6120 §13.7.2, §4.3.5",
         says: "The certificate is invalid, and no method is common to both.",
         holds: Premises::tries_tls,
         ends: |given| {
@@ -264,7 +271,7 @@ pub(super) static RULES: [Rule; 25] = [
     },
     Rule {
         id: "out.7.no-method",
-        clause: "RFC 6120 §4.3.3",
+        clause: "RFC 6120 §4.3.5",
         says: "Without TLS no method is common to both.",
         holds: |_| true,
         ends: |_| vec![Allowed::refused(Reason::NoMethod)],

@@ -8,7 +8,7 @@ mod matters;
 
 use std::collections::BTreeSet;
 
-use simulated_partners::persona::{Deviations, Offer, Tls};
+use simulated_partners::persona::{Certificate, Deviations, Offer, Tls};
 
 use self::matters::Matters;
 pub(super) use self::matters::sends_keys_first;
@@ -25,6 +25,8 @@ pub(super) struct Adapted {
     pub(super) offer: Offer,
     /// Whether TLS comes first, so that it sends keys where the features under TLS are.
     pub(super) keys_after_tls: bool,
+    /// Whether this policy leaves it to the target to go on with it although its certificate is bad.
+    pub(super) may_be_a_stranger: bool,
 }
 
 impl Adapted {
@@ -33,6 +35,7 @@ impl Adapted {
         Self {
             offer: part.offer.clone(),
             keys_after_tls: false,
+            may_be_a_stranger: false,
         }
     }
 }
@@ -63,10 +66,13 @@ pub(super) fn adapted(
             false => Err(format!("it shows what {home} refuses")),
         };
     }
+    let is_odd = matters::has_odd_certificate(variant, part);
+    let goes_on = |offer: &Offer, row| goes_on_with_a_stranger(variant.direction, offer, row);
     let mut fitting = narrowed(&part.offer).into_iter().filter_map(|offer| {
         let there = Ways::of(variant.direction, &offer, row);
         matters.fit(&wanted, &there).then(|| Adapted {
             keys_after_tls: matters.keys_first && !wanted.is_over_tls() && there.is_over_tls(),
+            may_be_a_stranger: is_odd && goes_on(&offer, row) && !goes_on(&part.offer, home),
             offer,
         })
     });
@@ -86,6 +92,21 @@ pub(super) fn adapted(
 /// The method by which a partner is expected to get in, if by any.
 pub(super) fn best(direction: Direction, partner: &Offer, row: PolicyNumber) -> Option<Method> {
     Ways::of(direction, partner, row).first
+}
+
+/// Whether a target may rightly go on with a partner of this offer whose certificate is bad.
+fn goes_on_with_a_stranger(direction: Direction, offer: &Offer, row: PolicyNumber) -> bool {
+    let expected = expectation(&Situation {
+        policy: row.policy(),
+        profile: Profile::default(),
+        direction,
+        partner: &Offer {
+            certificate: Certificate::UnknownCa,
+            ..offer.clone()
+        },
+        facts: &Deviations::default(),
+    });
+    !expected.unanimously_refused()
 }
 
 /// The ways that a policy and an offer leave open.

@@ -11,10 +11,12 @@ use super::file::{File, PartnerSpec, Variant};
 use super::fit::{self, Adapted};
 use crate::case::names::with_values;
 use crate::case::{
-    CONTROL, Case, Direction, Expect, MAIN, Need, OutcomeWord, Role, Scenario, Script, Set, TARGET,
+    CONTROL, Case, Direction, Expect, MAIN, Need, OutcomeWord, Role, Scenario, Script, Sees, Set,
+    TARGET,
 };
 use crate::outcome::Method;
 use crate::policy::PolicyNumber;
+use crate::verdict::Weight;
 
 /// All cases of a file in these policies, or else in those that its variants name, in the order of
 /// variants and policies.
@@ -51,6 +53,9 @@ pub fn cases(scenario: &str, file: &File, policies: Option<&[PolicyNumber]>) -> 
                 let control = control.map_or(Ok(Vec::new()), |one| adapted(file, one, row));
                 match adapted(file, variant, row).and_then(|own| control.map(|_| own)) {
                     Ok(adapted) => {
+                        if adapted.iter().any(|one| one.may_be_a_stranger) {
+                            lighten(&mut script.expect);
+                        }
                         for (role, adapted) in script.roles.iter_mut().zip(adapted) {
                             adapt(Arc::make_mut(&mut role.persona), adapted);
                         }
@@ -131,6 +136,16 @@ fn follow(script: &mut Script, way: Option<Method>) {
     best.for_each(|one| *one = word);
     for expect in script.expect.iter_mut().filter(|one| one.every_stream) {
         expect.at_least = Some(streams);
+    }
+}
+
+/// What is refused because of a certificate weighs less where it may be let in, as in the matrix.
+fn lighten(expects: &mut [Expect]) {
+    for expect in expects {
+        let refuses = expect.is_negative() || expect.sees == Sees::Returned;
+        if refuses || expect.demands_refusal() {
+            expect.level = expect.level.or(Some(Weight::Should));
+        }
     }
 }
 

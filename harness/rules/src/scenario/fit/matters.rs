@@ -67,8 +67,7 @@ impl Matters {
             .local
             .iter()
             .any(|local| local.when.as_deref().is_some_and(is_count));
-        let certificate = part.certificate.as_ref();
-        let certificate = certificate.is_some_and(|spec| !is_just_for(spec, variant, part));
+        let certificate = has_odd_certificate(variant, part);
         let own = own_reactions(variant, name, part);
         let outcome = variant.outcome.iter().filter(|_| is_main);
         own.iter()
@@ -118,6 +117,12 @@ fn own_reactions(variant: &Variant, name: &str, part: &PartnerSpec) -> Vec<React
 
 fn is_at(expect: &Expect, name: &str) -> bool {
     expect.at.as_deref() == Some(name) || expect.or.iter().any(|one| is_at(one, name))
+}
+
+/// Whether a partner has another certificate than one for its name.
+pub(super) fn has_odd_certificate(variant: &Variant, part: &PartnerSpec) -> bool {
+    let certificate = part.certificate.as_ref();
+    certificate.is_some_and(|spec| !is_just_for(spec, variant, part))
 }
 
 /// Whether a certificate is only there to name the partner, whose domain has another form in it.
