@@ -397,12 +397,8 @@ impl Turn<'_> {
         let status = match answer {
             Answer::Valid => KeyStatus::Valid,
             Answer::Invalid => KeyStatus::Invalid,
-            // XEP-0220 §2.5: the authoritative server does not know the initiator's domain.
-            Answer::Error(DialbackError {
-                condition: Some(StanzaError::ItemNotFound),
-                ..
-            }) => KeyStatus::Failed(StanzaError::RemoteServerNotFound),
-            Answer::Error(_) => KeyStatus::Failed(StanzaError::RemoteServerTimeout),
+            // XEP-0220 §2.5, whatever its condition.
+            Answer::Error(_) => KeyStatus::Failed(StanzaError::RemoteServerNotFound),
         };
         self.close(Outcome::Told(status))
     }
