@@ -1,11 +1,12 @@
 //! The gateway as a whole: start, sign in, reload, stop.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reference_proxy::wire::{Stage, Supervisor, Tasks, gateway_connector};
+use reference_proxy::wire::{
+    ControlSocket, SocketError, Stage, Supervisor, Tasks, gateway_connector,
+};
 use reference_proxy::{Clock, Reloaded};
 use rustls::ClientConfig;
 use tokio::runtime::Handle;
@@ -44,9 +45,9 @@ pub enum StartError {
     Local {
         /// The socket.
         path: PathBuf,
-        /// The error of the operating system.
+        /// Why.
         #[source]
-        source: io::Error,
+        source: SocketError,
     },
     /// TLS cannot be set up.
     #[error("could not set up TLS towards the proxies")]
@@ -85,10 +86,12 @@ impl Gateway {
             None => Roster::default(),
         };
         let listener = match &config.local {
-            Some(path) => Some(local::bind(path).map_err(|source| StartError::Local {
-                path: path.clone(),
-                source,
-            })?),
+            Some(path) => Some(
+                ControlSocket::bind(path).map_err(|source| StartError::Local {
+                    path: path.clone(),
+                    source,
+                })?,
+            ),
             None => None,
         };
         let (supervisor, tasks): (Supervisor, Tasks) = Supervisor::start(&runtime, &clock);
@@ -200,14 +203,9 @@ impl Gateway {
         let Self {
             supervisor,
             patience,
-            config,
             ..
         } = self;
         supervisor.stop(patience).await;
-        if let Some(path) = &config.local {
-            // It may have been replaced or removed already.
-            let _ = std::fs::remove_file(path);
-        }
         tracing::info!("gateway stopped");
     }
 }

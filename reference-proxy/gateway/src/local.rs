@@ -2,19 +2,14 @@
 //!
 //! Whoever may open the socket speaks for any local user, so only its owner may.
 
-use std::fs;
-use std::io;
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixStream as BlockingStream;
-use std::path::Path;
 use std::time::Duration;
 
 use reference_proxy::Clock;
 use reference_proxy::wire::{
-    Bounds, CLOSING, Condition, Connection, Frame, Incoming, Lost, Opening, ReadHalf, Stage,
-    Stanza, Stop, Tasks, Transport, is_error, stream_id,
+    Bounds, CLOSING, Condition, Connection, ControlSocket, Frame, Incoming, Lost, Opening,
+    ReadHalf, Stage, Stanza, Stop, Tasks, Transport, is_error, stream_id,
 };
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 
 use crate::address::Address;
 use crate::config::Limits;
@@ -26,26 +21,8 @@ const BREATH: Duration = Duration::from_millis(100);
 /// How long a client's closing tag is waited for.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Listens, in place of a socket that nobody listens at any more.
-pub(crate) fn bind(path: &Path) -> io::Result<UnixListener> {
-    if BlockingStream::connect(path).is_ok() {
-        let text = "another gateway listens there";
-        return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
-    }
-    let is_socket = |path: &Path| {
-        use std::os::unix::fs::FileTypeExt as _;
-        fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
-    };
-    if is_socket(path) {
-        fs::remove_file(path)?;
-    }
-    let listener = UnixListener::bind(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
-}
-
 pub(crate) async fn listen(
-    listener: UnixListener,
+    socket: ControlSocket,
     door: Door,
     limits: Limits,
     clock: Clock,
@@ -54,11 +31,11 @@ pub(crate) async fn listen(
     let mut stop = tasks.stop();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = socket.accept() => accepted,
             () = stop.asked() => return,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok(stream) => {
                 let serving = serve(
                     stream,
                     door.clone(),
@@ -177,7 +154,9 @@ async fn read(incoming: &mut Incoming<ReadHalf<Transport>>) -> Turn {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
 
     use super::*;
     use crate::config::Config;

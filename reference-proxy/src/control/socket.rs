@@ -11,7 +11,7 @@ use socket2::{Domain as Family, SockAddr, Socket, Type};
 use tokio::net::{UnixListener, UnixStream};
 
 /// Commands waiting to be accepted.
-const BACKLOG: i32 = 16;
+const BACKLOG: i32 = 128;
 
 /// Why there is no control socket.
 #[derive(Debug, thiserror::Error)]
