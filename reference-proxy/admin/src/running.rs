@@ -1,6 +1,6 @@
 //! The running proxy, which has to learn of a change.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use reference_proxy::Reloaded;
 use reference_proxy::control::{Client, ClientError};
@@ -15,6 +15,28 @@ pub(crate) fn tell(config: &Path) {
 /// The same with the running gateway.
 pub(crate) fn tell_gateway(config: &Path) {
     has_taken("gateway", config);
+}
+
+/// Configuration file of the gateway.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Gateway {
+    /// Configuration file of the gateway (TOML)
+    #[arg(
+        long = "gateway",
+        global = true,
+        value_name = "FILE",
+        env = "S2SPEC_GATEWAY_CONFIG"
+    )]
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl Gateway {
+    /// Has the running gateway take in a change of the partners, if its file is known.
+    pub(crate) fn tell(&self) {
+        if let Some(file) = &self.file {
+            tell_gateway(file);
+        }
+    }
 }
 
 fn has_taken(which: &str, config: &Path) {

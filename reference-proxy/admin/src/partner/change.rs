@@ -9,10 +9,10 @@ use super::{New, Remove, Set, Settings, Several, show};
 use crate::confirm::Usually;
 use crate::error::{Error, Exit};
 use crate::output::{note, print};
-use crate::running;
+use crate::running::{self, Gateway};
 use crate::store::Store;
 
-pub(super) fn new(config: &Path, new: &New) -> Result<Exit, Error> {
+pub(super) fn new(config: &Path, gateway: &Gateway, new: &New) -> Result<Exit, Error> {
     let domain = new.who.domain();
     let mut store = with(config, domain, &new.settings)?;
     // A mistake is told before anybody is asked.
@@ -22,7 +22,7 @@ pub(super) fn new(config: &Path, new: &New) -> Result<Exit, Error> {
     if !new.what_if && !new.confirm.agreed(&mut store, usually, &question)? {
         return Ok(Exit::Wanting);
     }
-    finish(store, new.what_if, std::slice::from_ref(domain))
+    finish(store, gateway, new.what_if, std::slice::from_ref(domain))
 }
 
 /// The file with one partner more.
@@ -34,7 +34,7 @@ pub(super) fn with(config: &Path, domain: &Domain, settings: &Settings) -> Resul
     Ok(store)
 }
 
-pub(super) fn set(config: &Path, set: &Set) -> Result<Exit, Error> {
+pub(super) fn set(config: &Path, gateway: &Gateway, set: &Set) -> Result<Exit, Error> {
     if set.settings.is_empty() {
         return Err(Error::Usage(
             "nothing to set: name at least one setting, such as --tls-negotiation".to_owned(),
@@ -56,10 +56,10 @@ pub(super) fn set(config: &Path, set: &Set) -> Result<Exit, Error> {
     if !set.what_if && !set.confirm.agreed(&mut store, usually, &question)? {
         return Ok(Exit::Wanting);
     }
-    finish(store, set.what_if, &domains)
+    finish(store, gateway, set.what_if, &domains)
 }
 
-pub(super) fn remove(config: &Path, remove: &Remove) -> Result<Exit, Error> {
+pub(super) fn remove(config: &Path, gateway: &Gateway, remove: &Remove) -> Result<Exit, Error> {
     let mut store = Store::open(config)?;
     let draft = store.draft()?;
     let chosen = chosen(&draft, &remove.who)?;
@@ -89,6 +89,8 @@ pub(super) fn remove(config: &Path, remove: &Remove) -> Result<Exit, Error> {
     };
     print(&text)?;
     if !remove.what_if {
+        // While the proxy still lets it, the gateway takes presence back.
+        gateway.tell();
         running::tell(config);
     }
     Ok(Exit::Good)
@@ -107,7 +109,12 @@ fn listed(domains: &[Domain]) -> String {
 }
 
 /// Saves, shows the partners as they are now, and warns of what may not work.
-fn finish(store: Store, what_if: bool, domains: &[Domain]) -> Result<Exit, Error> {
+fn finish(
+    store: Store,
+    gateway: &Gateway,
+    what_if: bool,
+    domains: &[Domain],
+) -> Result<Exit, Error> {
     let config = store.name().to_owned();
     let draft = match what_if {
         true => store.draft()?,
@@ -126,7 +133,10 @@ fn finish(store: Store, what_if: bool, domains: &[Domain]) -> Result<Exit, Error
     print(&shown.join("\n"))?;
     match what_if {
         true => note(&format!("{} is unchanged", config.display())),
-        false => running::tell(&config),
+        false => {
+            running::tell(&config);
+            gateway.tell();
+        }
     }
     Ok(Exit::Good)
 }

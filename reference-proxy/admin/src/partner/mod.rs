@@ -11,10 +11,14 @@ use reference_proxy::config::{Domain, PartnerType, Support};
 
 use crate::confirm::Confirm;
 use crate::error::{Error, Exit};
+use crate::running::Gateway;
 use crate::value::{self, Change, Domains};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    #[command(flatten)]
+    gateway: Gateway,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -181,10 +185,10 @@ struct Remove {
 
 pub(crate) fn command(config: &Path, args: &Args) -> Result<Exit, Error> {
     match &args.command {
-        Command::New(new) => change::new(config, new),
-        Command::Set(set) => change::set(config, set),
+        Command::New(new) => change::new(config, &args.gateway, new),
+        Command::Set(set) => change::set(config, &args.gateway, set),
         Command::Get(get) => show::get(config, get),
-        Command::Remove(remove) => change::remove(config, remove),
+        Command::Remove(remove) => change::remove(config, &args.gateway, remove),
     }
 }
 

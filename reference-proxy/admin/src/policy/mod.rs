@@ -7,7 +7,7 @@ mod show;
 
 pub(crate) use change::allow_all;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Subcommand, ValueHint};
 use reference_gateway::address::Bare;
@@ -16,19 +16,14 @@ use reference_gateway::policy::{Policy, Scope};
 
 use crate::confirm::Confirm;
 use crate::error::{Error, Exit};
+use crate::running::Gateway;
 use crate::store::Store;
 use crate::value::{self, Change};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Configuration file of the gateway (TOML)
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "S2SPEC_GATEWAY_CONFIG"
-    )]
-    gateway: Option<PathBuf>,
+    #[command(flatten)]
+    gateway: Gateway,
 
     #[command(subcommand)]
     command: Command,
@@ -218,7 +213,7 @@ struct Remove {
 }
 
 pub(crate) fn command(args: &Args) -> Result<Exit, Error> {
-    let file = args.gateway.as_deref().ok_or_else(|| {
+    let file = args.gateway.file.as_deref().ok_or_else(|| {
         Error::Usage(
             "no configuration file of the gateway: name it with --gateway FILE, or with the \
              variable S2SPEC_GATEWAY_CONFIG"
