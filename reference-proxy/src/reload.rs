@@ -60,6 +60,8 @@ pub(crate) struct Reloader {
     /// Held while a file is read and taken in, so that the latest one wins.
     turn: tokio::sync::Mutex<()>,
     taking: Mutex<()>,
+    /// Why the file was not taken in when it was read last, unless it was.
+    refused: Mutex<Option<String>>,
     /// What the sockets were opened by.
     opened: Opened,
     context: Arc<Context>,
@@ -109,6 +111,7 @@ impl Reloader {
             settled,
             turn: tokio::sync::Mutex::default(),
             taking: Mutex::default(),
+            refused: Mutex::default(),
             opened,
         })
     }
@@ -134,7 +137,15 @@ impl Reloader {
         if let Err(error) = &taken {
             tracing::error!("the configuration stays as it was: {error}");
         }
+        let why = taken.as_ref().err().map(ToString::to_string);
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = why;
         taken
+    }
+
+    /// Why the file is not in force as it was read last, if that is so.
+    pub(crate) fn refused(&self) -> Option<String> {
+        let refused = self.refused.lock();
+        refused.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Puts a configuration in force.

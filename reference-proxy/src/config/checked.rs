@@ -73,7 +73,8 @@ impl Config {
     }
 
     /// Examines the proxy's own certificates: for each served domain what is presented as it, then the internal side's.
-    pub(crate) fn examine(&self, now: UnixTime) -> Vec<Examined> {
+    #[must_use]
+    pub fn examine(&self, now: UnixTime) -> Vec<Examined> {
         let Settings {
             domains,
             external,

@@ -1,6 +1,7 @@
 //! What a configuration may not mean, although it can be used.
 
 use super::checked::Config;
+use crate::certificate::RevocationPolicy;
 use crate::domain::ProxyAddress;
 
 impl Config {
@@ -43,6 +44,12 @@ impl Config {
             limits.partner_connections > limits.connections,
             "`partner-connections` is more than `connections`, and has no effect",
         );
+        let revocation = &settings.revocation;
+        doubt(
+            revocation.policy == RevocationPolicy::Required && revocation.lists.is_empty(),
+            "`revocation` is required, and there is no list in `crl`: a partner that dials in cannot show that its \
+             certificate is not revoked, so none can use SASL",
+        );
         doubt(
             settings.partners.is_empty(),
             "no partner is listed: nobody may exchange stanzas with the served domains",
@@ -68,6 +75,19 @@ mod tests {
     fn doubts(top: &str, rest: &str) -> Vec<String> {
         let config = Config::from_toml(&text(top, rest), "proxy.toml");
         config.unwrap_or_else(|error| panic!("{error}")).doubts()
+    }
+
+    #[test]
+    fn revocation_is_required_in_vain_without_a_list() {
+        let rest = "[[partner]]\ndomain = 'b.example'\nsasl = 'optional'\n";
+        let text = text("secret = 'a long one that nobody guesses'\n", rest);
+        for (policy, doubted) in [("if-there", 0), ("required", 1)] {
+            let side = format!("[external]\nrevocation = '{policy}'\n");
+            let text = text.replace("[external]\n", &side);
+            let config = Config::from_toml(&text, "proxy.toml");
+            let doubts = config.unwrap_or_else(|error| panic!("{error}")).doubts();
+            assert_eq!(doubts.len(), doubted, "{doubts:?}");
+        }
     }
 
     #[test]

@@ -32,6 +32,14 @@ pub(super) fn status(office: &Office) -> Status {
     let examined = context.config.examine(context.clock.unix());
     let limits = limits(&context);
     let mut concerns = concerns(&entries, &examined, &limits);
+    concerns.extend(office.reloader.refused().map(|why| {
+        // The log has all of its mistakes.
+        let first = why.lines().next().unwrap_or_default();
+        Concern {
+            health: Health::Warning,
+            text: format!("the configuration file as it is now is not in force: {first}"),
+        }
+    }));
     concerns.sort_by_key(|concern| std::cmp::Reverse(concern.health));
     let gateways = entries.gateways.values();
     let today = i64::try_from(context.clock.unix().as_secs()).unwrap_or(i64::MAX);

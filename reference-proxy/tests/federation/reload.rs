@@ -285,7 +285,17 @@ async fn file_with_mistakes_leaves_everything_as_it_was() {
         let client = client.clone();
         spawn_blocking(move || client.reload())
     };
+    let concerns = async || {
+        let client = client.clone();
+        let status = spawn_blocking(move || client.status()).await;
+        let status = status.expect("no panic").expect("a status");
+        let concerns = status.concerns.into_iter().map(|concern| concern.text);
+        concerns
+            .filter(|text| text.contains("not in force"))
+            .count()
+    };
     reload().await.expect("no panic").expect("reloaded");
+    assert_eq!(concerns().await, 0);
 
     let mut broken = net.settings(A, C, 14);
     broken.top += "control = 'control'\nsecrets = 1\n";
@@ -302,6 +312,7 @@ async fn file_with_mistakes_leaves_everything_as_it_was() {
         );
         let same = proxy.reload().await.expect_err("mistakes").to_string();
         assert_eq!(same, *text);
+        assert_eq!(concerns().await, 1);
     }
     let mut partner = net.dial(&proxy).await;
     partner.send(&header(B, A)).await;
@@ -315,6 +326,7 @@ async fn file_with_mistakes_leaves_everything_as_it_was() {
     );
     fs::write(&file, settings.text()).expect("a file");
     proxy.reload().await.expect("reloaded");
+    assert_eq!(concerns().await, 0);
     proxy.stop().await;
     let lone = Proxy::start(net.settings(A, B, 9).config()).expect("started");
     assert!(matches!(lone.reload().await, Err(ReloadError::NoFile)));
