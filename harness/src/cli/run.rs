@@ -143,6 +143,7 @@ fn run(
         following.follow(events, &interrupt).await
     });
     report.unneeded = check.unneeded(&report.records, &known);
+    report.options = options.rerun().options;
     let written = following.end(&mut report);
     // After a second interrupt, cases are still running: their tasks end here. Processes that they
     // started end with the program.

@@ -225,7 +225,14 @@ fn columns(width: usize) -> Detail {
 
 /// `  name        text`, indented below the text.
 pub fn wrapped(name: &str, text: &str, width: usize) -> String {
-    paragraph(&format!("  {name:<LABEL$}"), LABEL + 2, text, width)
+    // Names of personas and files may be longer.
+    let width_of_name = (LABEL - 1).max(name.chars().count());
+    paragraph(
+        &format!("  {name:<width_of_name$} "),
+        LABEL + 2,
+        text,
+        width,
+    )
 }
 
 /// A paragraph. Colours do not count as columns.

@@ -291,7 +291,10 @@ pub(crate) fn gather(records: Vec<Record>, interrupted: bool) -> Vec<RunEvent> {
 }
 
 pub(crate) fn report(events: Vec<RunEvent>) -> Report {
-    let mut report = Report::default();
+    let mut report = Report {
+        options: vec!["--target prosody".to_owned()],
+        ..Report::default()
+    };
     for event in events {
         report.take(event);
     }

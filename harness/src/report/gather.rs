@@ -14,6 +14,8 @@ pub struct Report {
     /// Name and version of the target; empty before the run has begun.
     pub target: String,
     pub seed: u64,
+    /// The options with which one of its cases is run again, ready to paste.
+    pub options: Vec<String>,
     /// The number of cases, including controls.
     pub cases: usize,
     /// The number of cases added as controls.

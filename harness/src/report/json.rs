@@ -33,6 +33,8 @@ struct Document<'a> {
     tool: Tool,
     target: &'a str,
     seed: u64,
+    /// The options with which one of its cases is run again.
+    options: &'a [String],
     /// Whether results are missing because the run was interrupted or the harness failed.
     partial: bool,
     interrupted: bool,
@@ -229,6 +231,7 @@ pub fn to_json(report: &Report) -> Result<String, serde_json::Error> {
         },
         target: &report.target,
         seed: report.seed,
+        options: &report.options,
         partial: report.partial() || verdicts.not_run > 0,
         interrupted: report.interrupted,
         enough: report.enough,

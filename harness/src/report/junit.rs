@@ -164,10 +164,7 @@ fn description(saved: &Saved, case: &Case) -> String {
     if !case.wire.is_empty() {
         lines.push(format!("wire: {}", case.wire));
     }
-    lines.push(format!(
-        "again: s2spec run {} --seed {}",
-        case.id, saved.seed
-    ));
+    lines.push(format!("again: {}", saved.rerun(&case.id)));
     let lines: Vec<String> = lines.iter().map(|line| printable(line)).collect();
     lines.join("\n")
 }

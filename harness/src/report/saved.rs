@@ -6,6 +6,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::json::SCHEMA;
+use crate::console::Rerun;
 use crate::judge::Strength;
 use crate::requirement::Level;
 use crate::transcript::printable;
@@ -24,6 +25,9 @@ pub struct Saved {
     pub target: String,
     /// The seed of the run.
     pub seed: u64,
+    /// The options with which one of its cases is run again.
+    #[serde(default)]
+    options: Vec<String>,
     /// Whether results are missing.
     pub partial: bool,
     /// Whether the user ended the run.
@@ -94,8 +98,10 @@ pub struct Clause {
     /// How binding it is.
     pub level: String,
     /// Where it is written.
+    #[serde(deserialize_with = "shown")]
     pub source: String,
     /// What it says.
+    #[serde(deserialize_with = "shown")]
     pub text: String,
 }
 
@@ -110,8 +116,10 @@ pub struct Requirement {
     /// `demanded`, `recommended` or `unwritten`.
     pub strength: String,
     /// Where it is written.
+    #[serde(deserialize_with = "shown")]
     pub source: String,
     /// What it says.
+    #[serde(deserialize_with = "shown")]
     pub text: String,
     /// `breached`, `departed`, `open`, `held` or `not-tested`.
     pub standing: String,
@@ -144,6 +152,7 @@ pub struct Case {
     /// How it ended.
     pub outcome: Option<serde_json::Value>,
     /// Why it was refused, in words.
+    #[serde(default, deserialize_with = "shown_if_any")]
     pub reason: Option<String>,
     /// The verdict.
     pub verdict: String,
@@ -213,6 +222,30 @@ pub struct Allowed {
     pub rule: String,
     /// The clause behind it.
     pub clause: String,
+    /// The ends that it allows, the expected one first.
+    #[serde(default)]
+    pub allowed: Vec<AllowedEnd>,
+}
+
+/// One allowed end.
+#[derive(Clone, Debug, Deserialize)]
+pub struct AllowedEnd {
+    /// `established` with its method, or `refused` with its reason.
+    end: BTreeMap<String, String>,
+    /// Why it is only tolerated.
+    warn: Option<String>,
+}
+
+impl AllowedEnd {
+    /// The end in words.
+    pub fn words(&self) -> String {
+        let ends = self.end.iter();
+        let words: Vec<String> = ends.map(|(end, how)| format!("{end}: {how}")).collect();
+        match &self.warn {
+            Some(why) => format!("{} (tolerated: {why})", words.join(", ")),
+            None => words.join(", "),
+        }
+    }
 }
 
 /// Something that is wrong.
@@ -337,6 +370,16 @@ pub enum Unreadable {
     },
 }
 
+/// A text in which whatever is no plain character is shown, not obeyed.
+fn shown<'de, D: Deserializer<'de>>(reader: D) -> Result<String, D::Error> {
+    String::deserialize(reader).map(|text| printable(&text))
+}
+
+fn shown_if_any<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(reader)?;
+    Ok(text.map(|text| printable(&text)))
+}
+
 /// An id, which goes into pages and file names as it is.
 fn plain<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let id = String::deserialize(from)?;
@@ -356,6 +399,12 @@ fn plain_if_any<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D:
 }
 
 impl Saved {
+    /// The command that runs a case again in the same way.
+    pub fn rerun(&self, id: &str) -> String {
+        let options = self.options.clone();
+        Rerun { options }.command(id)
+    }
+
     /// Reads a report.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::chart::{chart, milliseconds};
 use super::{VERDICTS, badge};
 use crate::report::json::bundle_path;
-use crate::report::saved::{Case, Finding, Saved};
+use crate::report::saved::{AllowedEnd, Case, Finding, Saved, Timings};
 use crate::transcript::printable;
 
 /// The number of cases of each cause, and of each verdict without one, that are shown with a transcript. All
@@ -126,6 +126,8 @@ fn body(saved: &Saved, case: &Case, with_transcript: bool) -> Markup {
             dt { "Partner" } dd { (case.partner.name) ": " (case.partner.title) }
             @if let Some(allowed) = &case.allowed {
                 dt { "Rule" } dd { code { (allowed.rule) } " " span.source { (allowed.clause) } }
+                @let ends: Vec<String> = allowed.allowed.iter().map(AllowedEnd::words).collect();
+                @if !ends.is_empty() { dt { "Allowed" } dd { (printable(&ends.join("; or "))) } }
             }
             @if let Some(rule) = &case.rule {
                 dt { "Rule" } dd { code { (rule.id) } " " (rule.says) " " span.source { (rule.clause) ", " (rule.level) } }
@@ -134,9 +136,9 @@ fn body(saved: &Saved, case: &Case, with_transcript: bool) -> Markup {
                 dt { "Control" } dd { a href=(format!("#case={control}")) { (control) } }
             }
             @if !case.wire.is_empty() { dt { "Wire" } dd { code { (printable(&case.wire)) } } }
-            @if let Some(times) = times { dt { "Time" } dd { (milliseconds(times.total)) } }
+            @if let Some(times) = times.filter(|times| times.total > 0) { dt { "Time" } dd { (split(times)) } }
             @if case.verdict != "pass" && case.verdict != "unsupported" {
-                dt { "Again" } dd { code { "s2spec run " (case.id) " --seed " (saved.seed) } }
+                dt { "Again" } dd { code { (printable(&saved.rerun(&case.id))) } }
             }
             // The path is made from the id: a report can come from anywhere.
             @if case.bundle.is_some() {
@@ -152,6 +154,25 @@ fn body(saved: &Saved, case: &Case, with_transcript: bool) -> Markup {
             p { "Asked of DNS:" }
             ul { @for query in &case.queries { li { code { (printable(query)) } } } }
         }
+    }
+}
+
+/// How long a case took, and its parts as far as it had them.
+fn split(times: &Timings) -> String {
+    let parts = [
+        ("connection", times.connect),
+        ("TLS", times.tls),
+        ("authentication", times.auth),
+        ("stanza", times.probe),
+    ];
+    let parts = parts.into_iter().filter_map(|(name, took)| {
+        let took = milliseconds(took?);
+        Some(format!("{name} {took}"))
+    });
+    let parts: Vec<String> = parts.collect();
+    match parts.is_empty() {
+        true => milliseconds(times.total),
+        false => format!("{}: {}", milliseconds(times.total), parts.join(", ")),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
 
-use super::{badge, cell, links};
+use super::{badge, cell, legend, links};
 use crate::report::explanation::explain;
 use crate::report::saved::{Case, Saved};
 
@@ -25,6 +25,7 @@ pub(super) fn section(saved: &Saved) -> Markup {
                     "A row for each partner, a column for each policy of the target. "
                     "Each cell links to its case."
                 }
+                (legend(saved))
                 @for ((set, direction), cases) in &tables {
                     details open[*set == "personas"] {
                         summary { (set) ", " (direction) " (" (cases.len()) " cases)" }

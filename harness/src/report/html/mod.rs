@@ -18,17 +18,20 @@ const SCRIPT: &str = include_str!("page.js");
 /// Verdicts in the order in which they are counted, with a mark that does not depend on colour.
 const VERDICTS: [(&str, &str); 11] = [
     ("fail", "✕"),
-    ("unstable", "≈"),
-    ("xpass", "!"),
+    ("unstable", "~"),
+    ("xpass", "^"),
     ("error", "?"),
-    ("undecided", "…"),
-    ("warn", "▲"),
-    ("disputed", "±"),
-    ("xfail", "×"),
+    ("undecided", "%"),
+    ("warn", "!"),
+    ("disputed", "≠"),
+    ("xfail", "x"),
     ("pass", "✓"),
-    ("unsupported", "–"),
-    ("not-run", "·"),
+    ("unsupported", "·"),
+    ("not-run", "o"),
 ];
+
+/// The mark of a pass that is a rightful refusal.
+const REFUSED: &str = "–";
 
 /// The page.
 pub fn to_html(saved: &Saved) -> String {
@@ -91,7 +94,20 @@ fn cell(case: &Case, what: &str) -> Markup {
     let label = format!("{what}: {} {}", case.verdict, case.ended());
     html! {
         a class=(format!("v-{}", case.verdict)) href=(format!("#case={}", case.id)) aria-label=(label) {
-            (mark(&case.verdict))
+            @if case.verdict == "pass" && case.method().is_none() { (REFUSED) } @else { (mark(&case.verdict)) }
+        }
+    }
+}
+
+/// What the marks in the cells of a table mean, as far as they occur.
+fn legend(saved: &Saved) -> Markup {
+    let others = VERDICTS.iter().filter(|(verdict, _)| *verdict != "pass");
+    html! {
+        p.legend {
+            "✓ pass, established · " (REFUSED) " pass, rightly refused"
+            @for (verdict, mark) in others.filter(|(verdict, _)| saved.count(verdict) > 0) {
+                " · " (mark) " " (verdict)
+            }
         }
     }
 }
