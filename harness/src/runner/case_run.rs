@@ -144,12 +144,11 @@ impl<'a> CaseRun<'a> {
 
     /// Runs the case to its end. Returns a problem with the target afterwards, if any.
     pub(super) async fn drive(&mut self) -> Result<Option<Ailment>, CaseError> {
+        let stretched = |own: u16| self.bench.stretch * Duration::from_secs(own.into());
         let whole = self
             .script
             .seconds
-            .map_or(self.bench.deadlines.case, |seconds| {
-                self.bench.stretch * Duration::from_secs(seconds.into())
-            });
+            .map_or(self.bench.deadlines.case, stretched);
         let until = self.began + whole + self.waits_for_dns();
         self.take_places()?;
         self.publish()?;
