@@ -1,6 +1,6 @@
 //! Errors that do not have the form that the standards define.
 
-use simulated_partners::wire::{Element, NS_STANZAS, NS_STREAMS, Unit};
+use simulated_partners::wire::{Element, NS_SERVER, NS_STANZAS, NS_STREAM, NS_STREAMS, Unit};
 
 use crate::case::Sees;
 
@@ -118,17 +118,29 @@ fn condition(
     if texts.iter().any(|text| text.elements().next().is_some()) {
         return Some("elements in the text");
     }
-    let others = error.elements().filter(|child| !in_namespace(child));
-    if others.count() > 1 {
+    let others: Vec<&Element> = error
+        .elements()
+        .filter(|child| !in_namespace(child))
+        .collect();
+    if others.len() > 1 {
         return Some("several elements of applications");
+    }
+    if others.iter().any(|other| is_of_the_protocol(error, other)) {
+        return Some("an element in a namespace that is no application's");
     }
     (!error.content().trim().is_empty()).then_some("text in addition to the condition")
 }
 
+/// Whether what stands beside a condition has a namespace of RFC 6120, or none of its own, such as a
+/// text in that of the other kind of errors.
+fn is_of_the_protocol(error: &Element, child: &Element) -> bool {
+    let namespace = child.namespace.as_str();
+    ["", NS_SERVER, NS_STREAM, error.namespace.as_str()].contains(&namespace)
+        || namespace.starts_with("urn:ietf:params:xml:ns:xmpp-")
+}
+
 #[cfg(test)]
 mod tests {
-    use simulated_partners::wire::NS_SERVER;
-
     use super::*;
 
     fn fault(conditions: &[Element]) -> Option<&'static str> {
@@ -168,6 +180,11 @@ mod tests {
             vec![condition("reset"), text(), text()],
             vec![condition("reset"), own(), own()],
             vec![condition("reset"), text().child(own())],
+            vec![
+                condition("reset"),
+                Element::new(NS_STANZAS, "text").text("why"),
+            ],
+            vec![condition("reset"), Element::new(NS_SERVER, "own")],
         ] {
             assert!(fault(&conditions).is_some(), "{conditions:?}");
         }
@@ -219,8 +236,9 @@ mod tests {
 
     #[test]
     fn stanzas_with_an_error_of_any_other_form_have_one() {
-        let bare = Element::new(NS_SERVER, "error").child(Element::new(NS_STANZAS, "conflict"));
         let right = || stanza_error("cancel", "conflict");
+        let bare = Element::new(NS_SERVER, "error").child(Element::new(NS_STANZAS, "conflict"));
+        let beside = |namespace| right().child(Element::new(namespace, "text").text("why"));
         for (kind, errors, fault) in [
             ("error", vec![], "no error"),
             ("error", vec![right(), right()], "several errors"),
@@ -239,6 +257,16 @@ mod tests {
                 "error",
                 vec![stanza_error("cancel", "broken")],
                 "a condition that is not defined",
+            ),
+            (
+                "error",
+                vec![beside(NS_STREAMS)],
+                "an element in a namespace that is no application's",
+            ),
+            (
+                "error",
+                vec![beside(NS_SERVER)],
+                "an element in a namespace that is no application's",
             ),
         ] {
             let found = stanza(kind, &errors);
