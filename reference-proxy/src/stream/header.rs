@@ -2,8 +2,8 @@
 
 use super::condition::{Condition, error};
 use crate::domain::{Domain, DomainError};
-use crate::xml::namespace::{DIALBACK, SERVER, STREAMS, XML};
-use crate::xml::{Header, escape};
+use crate::xml::namespace::{DIALBACK, SERVER, STREAMS};
+use crate::xml::{Header, LANGUAGE, escape};
 
 /// A header of this side.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,7 @@ impl<'a> Opening<'a> {
             id,
             dialback: false,
             versioned: true,
-            language: "en",
+            language: LANGUAGE,
         }
     }
 
@@ -93,17 +93,7 @@ pub(crate) fn version(header: &Header) -> Version {
 
 /// The language to answer in: the peer's if it names one (RFC 6120 §4.7.4).
 pub(crate) fn language(header: &Header) -> &str {
-    header
-        .element
-        .attributes
-        .iter()
-        .find(|(namespace, name, _)| namespace == XML && name == "lang")
-        .map(|(_, _, value)| value.as_str())
-        .filter(|value| {
-            let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-            !value.is_empty() && value.len() <= 35 && value.bytes().all(legal)
-        })
-        .unwrap_or("en")
+    header.element.language().unwrap_or(LANGUAGE)
 }
 
 /// The domain in an attribute, if there is the attribute.

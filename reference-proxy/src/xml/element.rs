@@ -1,7 +1,13 @@
 //! Elements of negotiation as small trees. Stanzas never become trees.
 
+use super::namespace::XML;
+
+/// The language of this side's texts and streams.
+pub(crate) const LANGUAGE: &str = "en";
 /// The most characters of a peer's words that are kept.
 const WORDS: usize = 256;
+/// The most characters of a language tag, as RFC 5646 §4.4.1 counts them.
+const TAG: usize = 35;
 
 /// An element with its names resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +36,26 @@ impl Element {
             .iter()
             .find(|(namespace, local, _)| namespace.is_empty() && local == name)
             .map(|(_, _, value)| value.as_str())
+    }
+
+    /// The value of its `xml:lang`.
+    fn language_tag(&self) -> Option<&str> {
+        self.attributes
+            .iter()
+            .find(|(namespace, local, _)| namespace == XML && local == "lang")
+            .map(|(_, _, value)| value.as_str())
+    }
+
+    /// Whether it has an `xml:lang`, even an empty one.
+    pub(super) fn has_language(&self) -> bool {
+        self.language_tag().is_some()
+    }
+
+    /// The language that its `xml:lang` names, if that can be one.
+    pub(crate) fn language(&self) -> Option<&str> {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        self.language_tag()
+            .filter(|tag| !tag.is_empty() && tag.len() <= TAG && tag.bytes().all(legal))
     }
 
     /// The first element directly inside with this name.

@@ -11,6 +11,7 @@ mod scopes;
 mod shape;
 mod skip;
 
+pub(crate) use element::LANGUAGE;
 pub use element::{Element, escape};
 pub use frame::{Frame, Header, Kind, ReadError, Skipped, Stanza};
 pub use reader::{Bounds, Reader};

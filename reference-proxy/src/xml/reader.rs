@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rxml::error::EndOrError;
 use rxml::{Parse, RawEvent, RawParser, WithOptions};
 
-use super::element::{Element, escape};
+use super::element::{Element, LANGUAGE, escape};
 use super::frame::{Frame, Header, Kind, ReadError, Skipped, Stanza};
 use super::namespace::{DIALBACK, SERVER};
 use super::scopes::{Prefix, Scopes, is_bindable};
@@ -35,6 +35,8 @@ pub struct Bounds {
 pub struct Reader {
     parser: RawParser,
     scopes: Scopes,
+    /// The language of the stream, if it is not that of this side's streams.
+    language: Option<String>,
     tag: Option<Tag>,
     open: Open,
     depth: usize,
@@ -85,6 +87,7 @@ impl Reader {
         Self {
             parser: RawParser::with_options(options),
             scopes: Scopes::default(),
+            language: None,
             tag: None,
             open: Open::Nothing,
             depth: 0,
@@ -304,6 +307,8 @@ impl Reader {
                     .scopes
                     .resolve(&None)
                     .map_or_else(String::new, |(namespace, _)| namespace.to_owned());
+                let foreign = |tag: &&str| !tag.eq_ignore_ascii_case(LANGUAGE);
+                self.language = element.language().filter(foreign).map(str::to_owned);
                 return Ok(Some(Frame::Header(Header {
                     element,
                     content_namespace,
@@ -368,7 +373,7 @@ impl Reader {
                 borrowed,
             } => {
                 self.forget_padding();
-                let bytes = self.detached(&borrowed);
+                let bytes = self.detached(&head, &borrowed);
                 Some(Frame::Stanza(Stanza::with_head(kind, &head, bytes)))
             }
         }
@@ -397,9 +402,14 @@ impl Reader {
         }
     }
 
-    /// The stanza's bytes, with the declarations of the header that it uses copied into it.
-    fn detached(&self, borrowed: &BTreeSet<Prefix>) -> Vec<u8> {
+    /// The stanza's bytes, with the declarations of the header that it uses copied into it, and with
+    /// the language of the stream, which it has where it names none (RFC 6120 §8.1.5).
+    fn detached(&self, head: &Element, borrowed: &BTreeSet<Prefix>) -> Vec<u8> {
         let mut declarations = String::new();
+        let language = self.language.as_ref().filter(|_| !head.has_language());
+        if let Some(language) = language {
+            declarations.push_str(&format!(" xml:lang='{language}'"));
+        }
         for prefix in borrowed {
             if let (Some(name), Some((namespace, _))) = (prefix, self.scopes.resolve(prefix)) {
                 declarations.push_str(&format!(" xmlns:{name}='{}'", escape(namespace)));

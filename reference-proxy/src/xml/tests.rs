@@ -200,6 +200,32 @@ fn stanza_keeps_its_bytes() {
 }
 
 #[test]
+fn stanza_takes_along_the_language_of_its_stream() {
+    let read = |language: &str, stanza: &str| {
+        let header = HEADER.replace("version=", &format!("xml:lang='{language}' version="));
+        let text = format!("{header}{stanza}");
+        match read_all(text.as_bytes(), usize::MAX, 10_000)
+            .expect("readable")
+            .pop()
+        {
+            Some(Frame::Stanza(stanza)) => String::from_utf8(stanza.bytes).expect("UTF-8"),
+            other => panic!("no stanza but {other:?}"),
+        }
+    };
+    assert_eq!(read("de", "<iq/>"), "<iq xml:lang='de'/>");
+    for (language, stanza) in [
+        ("en", "<iq/>"),
+        ("", "<iq/>"),
+        ("de'", "<iq/>"),
+        ("de", "<iq xml:lang='fr'/>"),
+        ("de", "<iq xml:lang=''/>"),
+    ] {
+        let language = language.replace('\'', "&apos;");
+        assert_eq!(read(&language, stanza), stanza, "{language}");
+    }
+}
+
+#[test]
 fn stanza_takes_along_the_declarations_of_its_header() {
     let moved = stanza("<iq to='b.example'><q:x xmlns:z='urn:z'><z:y/></q:x></iq>");
     assert_eq!(
