@@ -3,7 +3,7 @@
 use std::io;
 
 use simulated_partners::stanza::domain_of;
-use simulated_partners::wire::{Element, Unit};
+use simulated_partners::wire::{Element, NS_STANZAS, NS_XML, Node, Unit};
 
 use super::defect::Defect;
 use super::incoming::{Incoming, Next};
@@ -91,7 +91,7 @@ impl Incoming {
                 self.link.send(&answer).await?;
                 return Ok(Next::On);
             }
-            let answer = error(&stanza, "bad-request");
+            let answer = self.objection(&stanza, "bad-request");
             if self.has(Defect::ErrorsOnTheWayIn) {
                 self.link.send(&answer).await?;
                 return Ok(Next::On);
@@ -123,11 +123,43 @@ impl Incoming {
             let features = Unit::Features.element().child(late);
             self.link.send(&features).await?;
         }
+        let stanza = self.in_its_language(stanza);
         self.server.deliver(stanza);
         if let Some(held) = self.held.take() {
             self.server.deliver(held);
         }
         Ok(Next::On)
+    }
+
+    /// The error that answers a stanza.
+    fn objection(&self, stanza: &Element, condition: &str) -> Element {
+        let mut answer = error(stanza, condition);
+        if self.has(Defect::ErrorsOfTwoConditions) {
+            for child in &mut answer.children {
+                if let Node::Element(error) = child {
+                    let second = Element::new(NS_STANZAS, "undefined-condition");
+                    error.children.push(Node::Element(second));
+                }
+            }
+        }
+        answer
+    }
+
+    /// A stanza with the language that it has by its stream.
+    fn in_its_language(&self, stanza: Element) -> Element {
+        let tag = |element: &Element| {
+            let mut attributes = element.attributes.iter();
+            let found = attributes.find(|one| one.namespace == NS_XML && one.name == "lang");
+            found.map(|one| one.value.clone())
+        };
+        match tag(&self.echo).filter(|language| language != "en") {
+            Some(language)
+                if tag(&stanza).is_none() && !self.has(Defect::LosesTheLanguageOfStreams) =>
+            {
+                stanza.lang(&language)
+            }
+            Some(_) | None => stanza,
+        }
     }
 
     /// What a server answers that takes the partner's stream for its own.

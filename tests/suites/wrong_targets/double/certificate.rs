@@ -103,7 +103,12 @@ impl Server {
             let before = |name: &Name| name.text().split('\0').next() == Some(domain);
             self.has(Defect::CutsNamesAtNul) && details.names.iter().any(before)
         };
-        let named = covers || parent() || ending() || cut() || self.has(Defect::IgnoresNames);
+        let alike = || {
+            let fits = |name: &Name| is_pattern_of(name.text(), domain);
+            self.has(Defect::NamesArePatterns) && details.names.iter().any(fits)
+        };
+        let named =
+            covers || parent() || ending() || cut() || alike() || self.has(Defect::IgnoresNames);
         let nobody = Usage::Only {
             server: false,
             client: false,
@@ -122,4 +127,10 @@ impl Server {
             details.usage == Usage::Any || matches!(details.usage, Usage::Only { client: true, .. })
         })
     }
+}
+
+/// Whether a name fits where its dots stand for any character.
+fn is_pattern_of(name: &str, domain: &str) -> bool {
+    let fits = |(pattern, character)| pattern == '.' || pattern == character;
+    name.len() == domain.len() && name.chars().zip(domain.chars()).all(fits)
 }

@@ -2,7 +2,7 @@
 
 use s2spec::policy::Level;
 use simulated_partners::negotiate::sasl;
-use simulated_partners::wire::{Element, NS_DIALBACK_FEATURE, Unit};
+use simulated_partners::wire::{Element, NS_DIALBACK_FEATURE, NS_SASL, Unit};
 
 use super::defect::Defect;
 use super::outgoing::{Outgoing, Refused, TIMEOUT, redirect};
@@ -46,7 +46,8 @@ impl Outgoing<'_> {
             || self.has(Defect::TrustsAnyServer)
             || follows;
         self.ask_for_both_ways(features).await?;
-        let offered = sasl::offers_external(features);
+        let offered = sasl::offers_external(features)
+            || self.has(Defect::PicksLongerMechanisms) && offers_any(features);
         if secured && !offered && self.has(Defect::NeedsAMechanism) {
             return Err(Refused(TIMEOUT));
         }
@@ -78,4 +79,10 @@ impl Outgoing<'_> {
         }
         self.dialback().await
     }
+}
+
+/// Whether a mechanism is offered whose name contains that of EXTERNAL.
+fn offers_any(features: &Element) -> bool {
+    let list = features.find(NS_SASL, "mechanisms");
+    list.is_some_and(|list| list.elements().any(|one| one.content().contains("EXTERNAL")))
 }

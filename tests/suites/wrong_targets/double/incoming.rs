@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use simulated_partners::stanza::domain_of;
-use simulated_partners::wire::{Element, Frame, Kind, NS_DIALBACK, NS_SERVER, NS_STREAM, Unit};
+use simulated_partners::wire::{Element, Frame, Kind, NS_DIALBACK, NS_SERVER, NS_STANZAS, NS_STREAM, Unit};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -405,7 +405,11 @@ impl Incoming {
             true => "undefined-condition",
             false => condition,
         };
-        self.link.send(&stream_error(condition)).await?;
+        let error = match self.has(Defect::TextOfStanzaErrors) {
+            true => stream_error(condition).child(Element::new(NS_STANZAS, "text").text("why")),
+            false => stream_error(condition),
+        };
+        self.link.send(&error).await?;
         if self.has(Defect::StaysAfterErrors) {
             std::future::pending::<()>().await;
         }

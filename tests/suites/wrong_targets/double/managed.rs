@@ -134,6 +134,9 @@ impl Incoming {
         let peer = self.peer.clone().unwrap_or_default();
         match element.name.as_str() {
             "enable" if self.has(Defect::LeavesEnableUnanswered) => {}
+            "enable" if self.counted.is_some() && !self.has(Defect::EnablesAgain) => {
+                self.link.send(&Element::new(NS, "failed")).await?;
+            }
             "enable" => {
                 let counted = Counted {
                     id: self.server.stream_id(),
