@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, normalize_untrusted_str};
 
 /// The width of a report.
 const WIDTH: usize = 80;
@@ -96,7 +96,7 @@ impl Diagnostics {
         let mut shown: Vec<String> = first.map(|one| self.render_one(one, &renderer)).collect();
         let rest = self.list.len().saturating_sub(SHOWN);
         if rest > 0 {
-            shown.push(format!("and {rest} more in {}", self.file));
+            shown.push(format!("and {rest} more in {}", plain(&self.file)));
         }
         shown.join("\n\n")
     }
@@ -112,14 +112,15 @@ impl Diagnostics {
                 .label(label.as_str())
         });
         let snippet = Snippet::source(self.text.as_str())
-            .path(self.file.as_str())
+            .path(plain(&self.file))
             .annotation(primary)
             .annotations(also);
         let mut group = Level::ERROR
             .primary_title(diagnostic.title.as_str())
             .element(snippet);
         if let Some(help) = &diagnostic.help {
-            group = group.element(Level::HELP.message(wrapped(help)));
+            let help = normalize_untrusted_str(help);
+            group = group.element(Level::HELP.message(wrapped(&help)));
         }
         renderer.render(&[group])
     }
@@ -141,6 +142,11 @@ impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.render(false))
     }
+}
+
+/// A name that gives a terminal no orders, in a line.
+fn plain(name: &str) -> String {
+    normalize_untrusted_str(name).replace('\n', "␊")
 }
 
 /// The text wrapped to the report's width. Text in backticks stays together.

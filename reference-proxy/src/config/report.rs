@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, normalize_untrusted_str};
 use toml::de::{DeTable, DeValue};
 
 use super::checked::Problem;
@@ -57,7 +57,8 @@ pub(super) fn render(mistakes: &[Mistake], text: &str, file_name: &str) -> Strin
         .collect();
     let hidden = mistakes.len().saturating_sub(SHOWN);
     if hidden > 0 {
-        let title = Level::ERROR.primary_title(format!("{hidden} more mistakes"));
+        let mistakes = if hidden == 1 { "mistake" } else { "mistakes" };
+        let title = Level::ERROR.primary_title(format!("{hidden} more {mistakes}"));
         groups.push(Group::with_title(title));
     }
     Renderer::plain().render(&groups)
@@ -68,11 +69,12 @@ fn group<'a>(mistake: &'a Mistake, text: &'a str, file_name: &'a str) -> Group<'
     let span = marked(text, mistake.span.clone().unwrap_or(0..0));
     let group = title.element(
         Snippet::source(text)
-            .path(file_name)
+            // A name gives a terminal no orders.
+            .path(normalize_untrusted_str(file_name).replace('\n', "␊"))
             .annotation(AnnotationKind::Primary.span(span)),
     );
     match &mistake.help {
-        Some(help) => group.element(Level::HELP.message(help.as_str())),
+        Some(help) => group.element(Level::HELP.message(normalize_untrusted_str(help))),
         None => group,
     }
 }

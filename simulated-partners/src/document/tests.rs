@@ -182,3 +182,17 @@ fn a_file_is_read_within_bounds() {
     std::fs::create_dir(&path).unwrap();
     assert!(matches!(error(&path), FileError::Unreadable { .. }));
 }
+
+#[test]
+fn names_and_texts_give_a_terminal_no_orders() {
+    let orders = "a\u{1b}[2J\u{202e}b";
+    let source = Source::new(&format!("{orders}\n.toml"), &format!("x = '{orders}'\n"));
+    let mistake = Diagnostic::new(0..1, orders).label(orders).help(orders);
+    let FileError::Mistakes(wrong) = source.wrong(vec![mistake; 21]) else {
+        panic!("mistakes are mistakes");
+    };
+    let shown = wrong.render(false);
+    assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown:?}");
+    assert!(shown.contains("␛[2J"), "{shown:?}");
+    assert!(shown.contains("␊.toml:1:1"), "{shown:?}");
+}
