@@ -7,6 +7,7 @@ use simulated_partners::pki::NameForms;
 
 use super::new_files::write_all;
 use super::output;
+use super::serve::domain;
 use super::words::words_for;
 use crate::error::{CliError, Exit};
 use crate::subject::remote::authority_at;
@@ -45,7 +46,7 @@ pub(super) struct Args {
 
     /// Folder for the certificate and its key
     #[arg(short, long, value_name = "DIR", default_value = ".")]
-    output: PathBuf,
+    out: PathBuf,
 }
 
 fn is_shown(kind: &Certificate) -> bool {
@@ -94,8 +95,8 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         None => (args.ca.clone(), args.ca_key.clone()),
     };
     // Before an authority is made.
-    if !args.output.is_dir() {
-        let what = format!("there is no folder {}", args.output.display());
+    if !args.out.is_dir() {
+        let what = format!("there is no folder {}", args.out.display());
         return Err(CliError::environment("cannot write the certificate", what));
     }
     let authority = authority_at(&certificate, &key, 0)
@@ -107,7 +108,9 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let identity = authority.issue(&names, args.kind, args.key.into());
     let identity = identity
         .ok_or_else(|| CliError::environment("cannot issue it", "the authority made nothing"))?;
-    let file = |extension: &str| args.output.join(format!("{}.{extension}", names[0]));
+    // No domain begins like this, and no shell reads it as a pattern.
+    let stem = names[0].replace('*', "_wildcard");
+    let file = |extension: &str| args.out.join(format!("{stem}.{extension}"));
     write_all(&[
         (file("key"), &identity.key_pem(), 0o600),
         (file("crt"), &identity.chain_pem(), 0o644),
@@ -122,19 +125,12 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     Ok(Exit::Expected)
 }
 
-/// A name that can be in a certificate, and the name of a file.
+/// A domain, or all those right below one.
 fn check(name: &str) -> Result<(), CliError> {
-    let good = |c: char| c.is_ascii_alphanumeric() || ".-_*".contains(c);
-    if !name.is_empty()
-        && name.len() < 254
-        && name.chars().all(good)
-        && !name.starts_with(['.', '-'])
-    {
-        return Ok(());
+    match name.strip_prefix("*.") {
+        Some(parent) => domain(parent).map(drop),
+        None => domain(name).map(drop),
     }
-    Err(CliError::Usage(format!(
-        "{name:?} is no domain; expected one such as chat.example, non-ASCII ones as A-labels (xn--…)"
-    )))
 }
 
 #[cfg(test)]
@@ -154,7 +150,7 @@ mod tests {
             key: KeyType::P256,
             kind: Certificate::Good,
             without_xmpp_addr: false,
-            output: folder.path().to_owned(),
+            out: folder.path().to_owned(),
         };
         command(&args("a.example")).expect("it is issued");
         let ca = std::fs::read(folder.path().join("ca.crt")).expect("it was made");
@@ -165,12 +161,24 @@ mod tests {
         );
         let again = command(&args("a.example")).expect_err("it is there");
         assert_eq!(again.exit(), Exit::Usage);
-        let wrong = command(&args("../a")).expect_err("it is no domain");
-        assert_eq!(wrong.exit(), Exit::Usage);
+        for wrong in [
+            "../a",
+            "a..b",
+            "a.example.",
+            "a_b.example",
+            "-a",
+            "*",
+            "a.*.example",
+        ] {
+            let wrong = command(&args(wrong)).expect_err("it is no domain");
+            assert_eq!(wrong.exit(), Exit::Usage);
+        }
+        command(&args("*.a.example")).expect("all below a domain");
+        assert!(folder.path().join("_wildcard.a.example.crt").is_file());
         let nowhere = Args {
             ca: folder.path().join("other.crt"),
             ca_key: folder.path().join("other.key"),
-            output: folder.path().join("nowhere"),
+            out: folder.path().join("nowhere"),
             ..args("c.example")
         };
         let error = command(&nowhere).expect_err("there is no such folder");
@@ -199,7 +207,7 @@ mod tests {
                 "--ca-key",
                 &key,
             ];
-            Only::try_parse_from(words.into_iter().chain(["--output", &output]))
+            Only::try_parse_from(words.into_iter().chain(["--out", &output]))
         };
         let args = parsed("self-signed").expect("a kind").args;
         command(&args).expect("it is issued");

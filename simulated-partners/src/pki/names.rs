@@ -99,11 +99,14 @@ impl GeneralName {
 }
 
 /// The usual names of XMPP servers: for each domain a dNSName, an id-on-xmppAddr and the SRVName
-/// `_xmpp-server.<domain>` (RFC 6120 §13.7.1.2.1).
+/// `_xmpp-server.<domain>` (RFC 6120 §13.7.1.2.1). A wildcard is a dNSName alone: the others have none.
 pub(super) fn of_domains(domains: &[String], forms: NameForms) -> Vec<GeneralName> {
     let mut names = Vec::new();
     for domain in domains {
         names.push(GeneralName::dns(domain));
+        if domain.starts_with("*.") {
+            continue;
+        }
         if forms == NameForms::All {
             names.push(GeneralName::xmpp(domain));
         }

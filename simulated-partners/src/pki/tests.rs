@@ -176,6 +176,20 @@ fn an_authority_leaves_out_the_names_that_a_target_cannot_read() {
 }
 
 #[test]
+fn a_wildcard_is_a_dns_name_alone() {
+    let issued = Authority::new(1).issue(&["*.a.example", NAME], Certificate::Good, Key::P256);
+    assert_eq!(
+        names_in(&parse(&issued.unwrap())),
+        [
+            "dns *.a.example",
+            "dns a.example",
+            "xmpp a.example",
+            "_xmpp-server.a.example"
+        ]
+    );
+}
+
+#[test]
 fn webpki_finds_the_dns_name() {
     let identity = issue(Certificate::Good);
     let parsed = ParsedCertificate::try_from(&identity.chain()[0]).unwrap();
