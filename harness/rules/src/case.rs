@@ -24,6 +24,7 @@ pub use administration::{
 };
 pub use dns::{Dns, DnsAnswer, Srv};
 pub use domains::{AllowList, Domains, TooFew};
+pub(crate) use expect::times;
 pub use expect::{Expect, Mark, OutcomeWord};
 pub use room::Room;
 pub use script::{CONTROL, Local, MAIN, Need, Role, Scenario, Script, Setting, TARGET, Tag, Texts};

@@ -8,6 +8,7 @@ use simulated_partners::document::{FileError, Source};
 use super::output;
 use crate::baseline::Baseline;
 use crate::case::Case;
+use crate::console::words;
 use crate::error::{CliError, Exit};
 use crate::kind::{self, Kind};
 use crate::matrix;
@@ -69,7 +70,10 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     for (kind, files) in &kinds {
         let count = counted(files.len(), *kind);
         counts.push(match kind {
-            Kind::Scenario => format!("{count} with {} cases", library.cases().len()),
+            Kind::Scenario => format!(
+                "{count} with {}",
+                words::counted(library.cases().len(), "case")
+            ),
             Kind::Persona | Kind::Requirements | Kind::Target | Kind::Baseline => count,
         });
     }

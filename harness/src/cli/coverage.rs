@@ -108,7 +108,7 @@ fn without_double(all: &[(&str, Doubled)]) -> String {
         }
     }
     let mut text = format!(
-        "{} of {} scenarios of a MUST or of security have no double:\n",
+        "Scenarios of a MUST or of security without a double, {} of {}:\n",
         lacking.len(),
         all.len()
     );

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::output;
 use super::words::words;
+use crate::console::words::counted;
 use crate::error::Exit;
 use crate::report::Report;
 use crate::verdict::Verdict;
@@ -55,11 +56,15 @@ impl Demands {
             .fail_on
             .iter()
             .filter_map(of_verdict)
-            .map(|(verdict, count)| format!("{count} cases are {verdict} (--fail-on)"))
+            .map(|(verdict, count)| {
+                let are = if count == 1 { "is" } else { "are" };
+                format!("{} {are} {verdict} (--fail-on)", counted(count, "case"))
+            })
             .collect();
         if let Some(least) = self.at_least.filter(|least| ran < *least) {
             unmet.push(format!(
-                "{ran} cases were run, and {least} are demanded (--at-least)"
+                "{} run, and {least} demanded (--at-least)",
+                counted(ran, "case")
             ));
         }
         unmet

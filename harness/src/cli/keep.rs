@@ -10,6 +10,7 @@ use clap::builder::FalseyValueParser;
 use super::output;
 use super::target::{Chosen, Tested};
 use crate::bundle::{Bundle, Circumstances, pcapng};
+use crate::console::words::counted;
 use crate::error::CliError;
 use crate::judge::Cause;
 use crate::oracle::Profile;
@@ -169,9 +170,9 @@ impl Bundles {
             }
             if report.without_bundle > 0 {
                 output::note(&format!(
-                    "{MOST} bundles were written, the clearest of each cause first; {} more cases \
-                     have none (`--keep all` leaves one of each)",
-                    report.without_bundle
+                    "{MOST} bundles were written, the clearest of each cause first, and none of {} \
+                     (`--keep all` leaves one of each)",
+                    counted(report.without_bundle, "more case")
                 ));
             }
         }

@@ -1,5 +1,7 @@
 //! Descriptions of cases, in the same words everywhere.
 
+use std::fmt::Display;
+
 use simulated_partners::persona::{Key, Offer, Tls, TlsVersion};
 
 use super::shown::shown;
@@ -9,6 +11,15 @@ use crate::outcome::{Outcome, Refusal, outcome_text};
 use crate::policy::{Level, Policy};
 use crate::record::Record;
 use crate::verdict::Verdict;
+
+/// A number of things, such as `1 case` or `2 policies`.
+pub fn counted<N: Copy + Display + PartialEq + From<u8>>(number: N, one: &str) -> String {
+    match one.strip_suffix('y') {
+        _ if number == N::from(1) => format!("1 {one}"),
+        Some(start) => format!("{number} {start}ies"),
+        None => format!("{number} {one}s"),
+    }
+}
 
 /// All allowed ends, expected first, tolerated ones marked.
 pub fn allowed_text(allowed: &[Allowed]) -> String {
@@ -94,4 +105,16 @@ pub fn describe_offer(offer: &Offer) -> String {
         }
     }
     parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!(counted(1_usize, "case"), "1 case");
+        assert_eq!(counted(0_u64, "case"), "0 cases");
+        assert_eq!(counted(2_u8, "policy"), "2 policies");
+    }
 }

@@ -54,7 +54,7 @@ pub enum TargetError {
     Unsupported(String),
     /// It takes fewer partners.
     #[error(
-        "it takes only the {listed} partners that its file names; {wanted} are wanted (--partners)"
+        "its file names {listed} of the {wanted} partners that are wanted (--partners), and it takes no others"
     )]
     TooFew {
         /// Those of the list.

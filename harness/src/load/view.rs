@@ -10,6 +10,7 @@ use strum::VariantArray as _;
 use super::books::{Books, Phase};
 use super::report::Sample;
 use super::stanza::Way;
+use crate::console::words::counted;
 
 /// Lines on standard error that change, if it is a terminal and `CI` is not set. Else one line for each phase.
 pub(super) struct View {
@@ -44,20 +45,23 @@ impl View {
         let phase = match books.phase() {
             Phase::Connecting => {
                 let settled = books.settled.load(Ordering::Relaxed);
-                format!("connecting: {settled} of {} partners", self.partners)
+                format!(
+                    "connecting: {settled} of {}",
+                    counted(self.partners, "partner")
+                )
             }
             Phase::WarmingUp => {
                 let warmed = books.warmed.load(Ordering::Relaxed);
                 format!(
-                    "the target connects: to {warmed} of {} partners",
-                    self.partners
+                    "the target connects: to {warmed} of {}",
+                    counted(self.partners, "partner")
                 )
             }
             Phase::Steady => {
                 let left = left.map_or(0, |left| left.as_secs());
                 format!("{left} s to go")
             }
-            Phase::Draining => format!("{} stanzas are still under way", books.under_way()),
+            Phase::Draining => format!("still under way: {}", counted(books.under_way(), "stanza")),
             Phase::Closing => "closing".to_owned(),
         };
         self.bar
@@ -92,8 +96,11 @@ fn figures(books: &Books, last: Option<&Sample>, now: &Sample) -> String {
     let rate = arrived as f64 / passed.max(f64::MIN_POSITIVE);
     let errors: u64 = books.errors().values().sum();
     let connections = now.connections;
-    let mut text =
-        format!("  {rate:.0} stanzas a second, {connections} connections, {errors} errors\n");
+    let mut text = format!(
+        "  {rate:.0} stanzas a second, {}, {}\n",
+        counted(connections, "connection"),
+        counted(errors, "error")
+    );
     for way in Way::VARIANTS {
         let delivery = books.counts(*way).delivery.histogram();
         if !delivery.is_empty() {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::method::Method;
+use crate::console::words::counted;
 
 /// In which directions stanzas go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -47,16 +48,15 @@ pub struct Wanted {
 impl Wanted {
     /// In words.
     pub(super) fn text(&self) -> String {
-        let many = |count: usize| if count == 1 { "" } else { "s" };
+        let many = |number: f64| if number == 1.0 { "" } else { "s" };
         let rate = match self.rate {
-            Some(rate) => format!("{rate} stanzas a second"),
+            Some(rate) => format!("{rate} stanza{} a second", many(rate)),
             None => "as many stanzas as arrive".to_owned(),
         };
         let methods: Vec<String> = self.methods.iter().map(ToString::to_string).collect();
         let mut text = format!(
-            "{} partner{} ({}), {rate} for {} s",
-            self.partners,
-            many(self.partners),
+            "{} ({}), {rate} for {} s",
+            counted(self.partners, "partner"),
             methods.join(", "),
             self.duration.as_secs_f64(),
         );
@@ -67,8 +67,9 @@ impl Wanted {
         }
         if self.churn > 0.0 {
             text.push_str(&format!(
-                ", {} connections a second opened anew",
-                self.churn
+                ", {} connection{} a second opened anew",
+                self.churn,
+                many(self.churn)
             ));
         }
         text

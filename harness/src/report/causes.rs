@@ -8,10 +8,11 @@ use owo_colors::OwoColorize as _;
 
 use super::gather::Report;
 use super::requirements::describe;
-use super::terminal::{View, counted};
+use super::terminal::View;
 use crate::console::failure::{self, wrapped};
 use crate::console::mark::Mark;
 use crate::console::paragraph::paragraph;
+use crate::console::words::counted;
 use crate::judge::{Cause, Clause};
 use crate::transcript::printable;
 use crate::verdict::Verdict;
@@ -79,12 +80,16 @@ pub(super) fn failures(causes: &[Cause], report: &Report, view: &View, out: &mut
     if rest.is_empty() {
         return;
     }
-    let _ = writeln!(out, "{} more causes (-v for details):", rest.len());
+    let _ = writeln!(
+        out,
+        "{} (-v for details):",
+        counted(rest.len(), "more cause")
+    );
     for cause in rest.iter().take(LISTED) {
         let text = format!(
             "{}; {}, such as {}",
             name(&cause.clause),
-            counted(cause.cases.len()),
+            counted(cause.cases.len(), "case"),
             cause.cases[0]
         );
         out.push_str(&wrapped("fail", &printable(&text), view.width));
@@ -105,7 +110,7 @@ fn heading(cause: &Cause, view: &View, out: &mut String) {
     let title = format!(
         "{}, {}: {says}",
         name(&cause.clause),
-        counted(cause.cases.len())
+        counted(cause.cases.len(), "case")
     );
     out.push_str(&paragraph(
         &format!("{} ", mark.symbol(view.charset).style(mark.colour())),
@@ -116,7 +121,7 @@ fn heading(cause: &Cause, view: &View, out: &mut String) {
     for consequence in &cause.consequences {
         let text = format!(
             "{}: {}{}",
-            counted(consequence.cases.len()),
+            counted(consequence.cases.len(), "case"),
             consequence.because,
             ids(&consequence.cases, view.verbose)
         );
@@ -131,7 +136,7 @@ pub(super) fn remarks(causes: &[Cause], view: &View, out: &mut String) {
             let follow: usize = cause.consequences.iter().map(|one| one.cases.len()).sum();
             let mut cases = format!(
                 "{}{}",
-                counted(cause.cases.len()),
+                counted(cause.cases.len(), "case"),
                 ids(&cause.cases, view.verbose)
             );
             if follow > 0 {

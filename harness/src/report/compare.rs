@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use super::html::{badge, document};
 use super::saved::{Case, Saved};
+use crate::console::words::counted;
 use crate::transcript::printable;
 
 /// The page.
@@ -23,7 +24,7 @@ pub fn to_comparison(reports: &[Saved]) -> String {
     let body = html! {
         header {
             h1 { "s2spec: " (reports.len()) " targets side by side" }
-            p.facts { (different.len()) " cases end differently, " (alike.len()) " alike." }
+            p.facts { (counted(different.len(), "case")) " with different ends, " (alike.len()) " alike." }
             nav aria-label="Sections" {
                 a href="#summary" { "Summary" }
                 a href="#requirements" { "Requirements" }

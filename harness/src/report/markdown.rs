@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::saved::{Requirement, Saved};
+use crate::console::words::counted;
 use crate::transcript::printable;
 
 /// How many causes are shown.
@@ -36,8 +37,8 @@ pub fn to_markdown(saved: &Saved) -> String {
     let seconds = saved.times.elapsed_us / 1_000_000;
     let _ = writeln!(
         out,
-        "{} cases in {seconds} s: {}. Seed {}.\n",
-        saved.cases.len(),
+        "{} in {seconds} s: {}. Seed {}.\n",
+        counted(saved.cases.len(), "case"),
         counts.join(", "),
         saved.seed
     );

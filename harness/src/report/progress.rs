@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::gather::Report;
 use crate::console::mark::Charset;
+use crate::console::words::counted;
 
 /// Frames per second; more would slow down the run.
 const REDRAWS_PER_SECOND: u8 = 15;
@@ -78,9 +79,9 @@ fn beat(report: &Report, unexpected: usize, elapsed: Duration) -> String {
     let done = report.repeating.map_or(report.records.len(), |r| r.done);
     let round = super::repetition::progress(report.repeating);
     let mut line = format!(
-        "after {} s: {round}{done} of {} cases",
+        "after {} s: {round}{done} of {}",
         elapsed.as_secs(),
-        report.cases
+        counted(report.cases, "case")
     );
     if unexpected > 0 {
         line.push_str(&format!(", {unexpected} unexpected"));

@@ -3,6 +3,7 @@
 use super::gather::{Repeating, Report};
 use super::terminal::View;
 use crate::console::failure::{parting, wrapped};
+use crate::console::words::counted;
 use crate::record::Record;
 use crate::transcript::printable;
 use crate::verdict::Verdict;
@@ -60,7 +61,7 @@ pub(super) fn remarks(report: &Report, view: &View, out: &mut String) {
     let text = format!(
         "{} ended the same each time, with other transcripts of further connections, which the \
          standards leave open{}",
-        super::terminal::counted(went_otherwise.len()),
+        counted(went_otherwise.len(), "case"),
         if view.verbose { ":" } else { "; such as" }
     );
     out.push_str(&wrapped("remark", &text, view.width));

@@ -11,6 +11,7 @@ use super::grid::{Grid, Heading, in_columns};
 use crate::case::Set;
 use crate::console::failure::{self, Rerun, Transcript, filled, wrapped};
 use crate::console::mark::{Charset, Mark};
+use crate::console::words::counted;
 use crate::record::Record;
 use crate::transcript::printable;
 use crate::verdict::Verdict;
@@ -341,16 +342,17 @@ fn summary(report: &Report, view: &View, out: &mut String) {
             _ => "INCOMPLETE:",
         };
         let text = format!(
-            "{} {} of {} cases were run; these results are partial.",
+            "{} {} of {} {} run; these results are partial.",
             word.red().bold(),
             report.records.len(),
-            report.cases
+            counted(report.cases, "case"),
+            if report.cases == 1 { "was" } else { "were" }
         );
         out.push_str(&filled(&text, view.width));
     }
     let mut text = format!(
         "{} against {} in {:.2} s: {}",
-        counted(report.records.len()),
+        counted(report.records.len(), "case"),
         if report.target.is_empty() {
             "no target".to_owned()
         } else {
@@ -434,18 +436,11 @@ fn timing(report: &Report, view: &View, out: &mut String) {
     out.push_str(&filled(&text, view.width));
     if let Some((late, all)) = report.delayed() {
         let text = format!(
-            "In {late} of {all} cases the target waited about 40 ms before it sent something: it seems \
-             to wait for delayed acknowledgements (TCP_NODELAY on its sockets ends that)."
+            "In {late} of {} the target waited about 40 ms before it sent something: it seems \
+             to wait for delayed acknowledgements (TCP_NODELAY on its sockets ends that).",
+            counted(all, "case")
         );
         out.push_str(&filled(&text, view.width));
-    }
-}
-
-pub(super) fn counted(cases: usize) -> String {
-    if cases == 1 {
-        "1 case".to_owned()
-    } else {
-        format!("{cases} cases")
     }
 }
 

@@ -213,7 +213,8 @@ const fn dialler(kind: ConnectionKind) -> &'static str {
 
 fn frame_text(frame: &Frame, detail: Detail) -> String {
     if let Kind::Whitespace(bytes) = frame.kind {
-        return format!("white space, {bytes} bytes");
+        let unit = if bytes == 1 { "byte" } else { "bytes" };
+        return format!("white space, {bytes} {unit}");
     }
     let text = String::from_utf8_lossy(&frame.raw);
     match detail {

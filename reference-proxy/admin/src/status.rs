@@ -119,6 +119,7 @@ fn shown(status: &Status) -> String {
     for one in &status.certificates {
         let left = match one.days {
             1 => "1 day left".to_owned(),
+            -1 => "ended 1 day ago".to_owned(),
             days if days < 0 => format!("ended {} days ago", -days),
             days => format!("{days} days left"),
         };
@@ -135,8 +136,11 @@ fn shown_partner(partner: &PartnerStatus) -> Vec<String> {
     lines.extend(partner.streams.iter().map(stream));
     for queue in &partner.queues {
         lines.push(format!(
-            "    {} stanzas wait, {} to {}, {} bytes",
-            queue.stanzas, queue.from, queue.to, queue.bytes
+            "    {} to {}{}, {} bytes",
+            queue.from,
+            queue.to,
+            waiting(queue.stanzas),
+            queue.bytes
         ));
     }
     for failure in &partner.failures {
@@ -271,7 +275,7 @@ mod tests {
              \ngateways\n  all domains without another  from 127.0.0.1:4000, for 3 s, 2 stanzas wait\n\
              \npartners: 3 configured, 1 active\n  b.example\n    \
              outbound a.example to b.example by sasl-tls, TLS 1.3, for 1 min 5 s, with 127.0.0.1:5000\n    \
-             4 stanzas wait, a.example to chat.b.example, 900 bytes\n    \
+             a.example to chat.b.example, 4 stanzas wait, 900 bytes\n    \
              chat.b.example failed 10 s ago: no answer\n\
              \nlimits\n  connections  1 of 1000\n\
              \nrefused in the last hour\n  \

@@ -110,11 +110,7 @@ impl Reader<'_> {
         let at_chains = chains.places(&format!("{table}.certificate"));
         let at_keys = keys.places(&format!("{table}.key"));
         if at_chains.len() != at_keys.len() {
-            let message = format!(
-                "{} certificates and {} keys",
-                at_chains.len(),
-                at_keys.len()
-            );
+            let message = format!("certificates: {}, keys: {}", at_chains.len(), at_keys.len());
             let problem = Problem::new(&format_args!("{table}.key"), message);
             let help = "each certificate needs its key, in the same order";
             self.problems.push(problem.help(help));

@@ -305,15 +305,23 @@ impl fmt::Display for Expect {
             write!(to, " within {within} ms")?;
         }
         if let Some(least) = self.at_least {
-            write!(to, ", {least} times or more")?;
+            write!(to, ", {} or more", times(least))?;
         }
         if let Some(most) = self.at_most.filter(|most| *most > 0) {
-            write!(to, ", {most} times at most")?;
+            write!(to, ", {} at most", times(most))?;
         }
         for other in &self.or {
             write!(to, ", or {other}")?;
         }
         Ok(())
+    }
+}
+
+/// How often, in words.
+pub(crate) fn times(number: u32) -> String {
+    match number {
+        1 => "once".to_owned(),
+        many => format!("{many} times"),
     }
 }
 

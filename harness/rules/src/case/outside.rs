@@ -335,7 +335,7 @@ mod tests {
         assert_eq!(
             seen("dns/DNS-17-broken-server/resets"),
             [
-                "connection of `broken`, 1 times or more, 10 times at most",
+                "connection of `broken`, once or more, 10 times at most",
                 "stanza id='{probe}' of `partner`",
             ]
         );

@@ -8,7 +8,7 @@ use simulated_partners::wire::{Element, Unit};
 
 use super::sequence;
 use super::words::describe;
-use crate::case::{Expect, Mark, Sees};
+use crate::case::{Expect, Mark, Sees, times};
 use crate::observe::Observation;
 
 /// The status of an expectation.
@@ -170,7 +170,7 @@ fn count(
         return Err(if least == 1 {
             "not seen".to_owned()
         } else {
-            format!("seen {number} times, expected {least}")
+            format!("seen {}, expected {least}", times(number))
         });
     }
     if let Some(most) = most
@@ -179,7 +179,7 @@ fn count(
         return Err(if most == 0 {
             "seen, and must not be".to_owned()
         } else {
-            format!("seen {number} times, {most} at most")
+            format!("seen {}, {most} at most", times(number))
         });
     }
     if let Some(attribute) = &expect.distinct {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Change, Changed, Diff};
 use crate::console::paragraph::paragraph;
+use crate::console::words::counted;
 use crate::report::markdown::{code, plain};
 use crate::report::saved::Case;
 use crate::transcript::printable;
@@ -84,7 +85,7 @@ pub(super) fn counts(diff: &Diff<'_>) -> String {
         true => "no difference".to_owned(),
         false => parts.join(", "),
     };
-    format!("{changed}; {} cases as before", diff.same)
+    format!("{changed}; {} as before", counted(diff.same, "case"))
 }
 
 /// `pass → fail`.

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use super::chart::{chart, milliseconds};
 use super::{VERDICTS, badge};
+use crate::console::words::counted;
 use crate::report::json::bundle_path;
 use crate::report::saved::{AllowedEnd, Case, Finding, Saved, Timings};
 use crate::transcript::printable;
@@ -40,7 +41,7 @@ pub(super) fn section(saved: &Saved) -> Markup {
                 (choice("method", "Method", all(Case::method).into_iter()))
                 (choice("strength", "Clause", all(Case::strength).into_iter()))
                 button type="reset" { "Clear" }
-                output #shown aria-live="polite" { (saved.cases.len()) " cases" }
+                output #shown aria-live="polite" { (counted(saved.cases.len(), "case")) }
             }
             div #list {
                 @for case in &saved.cases { (block(saved, case, told.contains(case.id.as_str()))) }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use maud::{Markup, html};
 
 use super::{badge, cell, legend, links};
+use crate::console::words::counted;
 use crate::report::explanation::explain;
 use crate::report::saved::{Case, Saved};
 
@@ -28,7 +29,7 @@ pub(super) fn section(saved: &Saved) -> Markup {
                 (legend(saved))
                 @for ((set, direction), cases) in &tables {
                     details open[*set == "personas"] {
-                        summary { (set) ", " (direction) " (" (cases.len()) " cases)" }
+                        summary { (set) ", " (direction) " (" (counted(cases.len(), "case")) ")" }
                         (table(set, direction, cases))
                     }
                 }

@@ -11,6 +11,7 @@ mod target;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::saved::{Case, Cause, Requirement, Saved};
+use crate::console::words::counted;
 use crate::transcript::printable;
 
 const STYLE: &str = include_str!("page.css");
@@ -128,11 +129,11 @@ fn facts(saved: &Saved) -> Markup {
     let seconds = saved.times.elapsed_us as f64 / 1e6;
     html! {
         p.facts {
-            (saved.cases.len()) " cases in " (format!("{seconds:.1}")) " s"
+            (counted(saved.cases.len(), "case")) " in " (format!("{seconds:.1}")) " s"
             @if saved.rounds > 1 { ", " (saved.rounds) " rounds" }
             @if saved.partial { " · " strong { "these results are partial" } }
             @if saved.interrupted { " (interrupted)" }
-            @if saved.without_bundle > 0 { " · " (saved.without_bundle) " failing cases have no bundle" }
+            @if saved.without_bundle > 0 { " · no bundle of " (counted(saved.without_bundle, "failing case")) }
         }
         ul.counts {
             @for (verdict, _) in VERDICTS {
@@ -186,7 +187,7 @@ fn cause(cause: &Cause) -> Markup {
                     (badge(&cause.verdict)) " "
                     @if let Some(id) = &clause.requirement { strong { (id) } " " }
                     (clause.text)
-                    " " span.source { (clause.source) ", " (clause.level) ", " (counted(cause.cases.len())) }
+                    " " span.source { (clause.source) ", " (clause.level) ", " (counted(cause.cases.len(), "case")) }
                 }
                 p { "Seen: " (printable(&cause.text)) }
                 (links(&cause.cases))
@@ -196,13 +197,6 @@ fn cause(cause: &Cause) -> Markup {
                 }
             }
         }
-    }
-}
-
-fn counted(cases: usize) -> String {
-    match cases {
-        1 => "1 case".to_owned(),
-        more => format!("{more} cases"),
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use maud::{Markup, html};
 
 use super::cell;
+use crate::console::words::counted;
 use crate::report::saved::{Case, Saved};
 
 /// The words of an id that a table is made of: `settings/access/global/xmpp/inbound`.
@@ -47,7 +48,7 @@ pub(super) fn section(saved: &Saved) -> Markup {
                 p { "What each setting does. Each cell links to its case." }
                 @for ((set, area, direction), cases) in &tables {
                     details {
-                        summary { (set) " " (area) ", " (direction) " (" (cases.len()) " cases)" }
+                        summary { (set) " " (area) ", " (direction) " (" (counted(cases.len(), "case")) ")" }
                         (setting(area, direction, cases))
                     }
                 }

@@ -129,6 +129,7 @@ impl fmt::Display for Gains {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, (name, more)) in self.0.iter().enumerate() {
             match at {
+                0 if *more == 1 => write!(to, "{name} would run 1 more case")?,
                 0 => write!(to, "{name} would run {more} more cases")?,
                 _ => write!(to, ", {name} {more}")?,
             }
@@ -178,7 +179,7 @@ mod tests {
         );
         assert_eq!(
             without_numbers(&gains("direct-tls/", 9, "")),
-            "a component would run more cases, a direct TLS port"
+            "a component would run more case, a direct TLS port"
         );
         let direct = "direct-tls = \"127.0.0.1:5270\"";
         assert_eq!(

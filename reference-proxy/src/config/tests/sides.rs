@@ -110,7 +110,7 @@ fn certificates_and_keys_come_in_pairs() {
         (
             &[&*ecdsa.0, &*rsa.0][..],
             &[&*ecdsa.1][..],
-            "2 certificates and 1 keys",
+            "certificates: 2, keys: 1",
         ),
         (
             &[&*ecdsa.0, &*rsa.0],
