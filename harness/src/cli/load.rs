@@ -152,7 +152,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     runtime.shutdown_timeout(WIND_DOWN);
     let report = report.map_err(|e| CliError::environment("cannot run the load", e))?;
     if !matches!(json, Some(JsonFile::Stdout)) {
-        output::show(report.text())?;
+        output::show(report.text(output::width()))?;
     }
     if let Some(json) = json {
         json.write(&output::json(&report)?)?;

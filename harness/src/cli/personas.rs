@@ -1,6 +1,5 @@
 //! `s2spec personas`.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use owo_colors::OwoColorize as _;
@@ -8,7 +7,7 @@ use serde::Serialize;
 use simulated_partners::persona::{Deviations, Offer, Persona};
 
 use super::output;
-use crate::console::describe_offer;
+use crate::console::{describe_offer, paragraph};
 use crate::error::{CliError, Exit};
 use crate::suite::Files;
 
@@ -27,11 +26,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
-    output::show(shown(args)?)?;
+    output::show(shown(args, output::width())?)?;
     Ok(Exit::Expected)
 }
 
-fn shown(args: &Args) -> Result<String, CliError> {
+fn shown(args: &Args, width: usize) -> Result<String, CliError> {
     let files = Files::default().with_personas(&args.personas);
     let suite = files.read()?;
     let personas = suite.catalogue.personas();
@@ -42,16 +41,16 @@ fn shown(args: &Args) -> Result<String, CliError> {
     let column = widest.unwrap_or_default() + 2;
     let mut out = String::new();
     for persona in personas {
-        let _ = writeln!(
-            out,
-            "{}{}",
-            format!("{:<column$}", persona.name).bold(),
-            persona.title
-        );
+        let name = format!("{:<column$}", persona.name).bold().to_string();
+        let mut line = |start: &str, text: &str| {
+            out.push_str(&paragraph(start, column, text, width));
+        };
+        line(&name, &persona.title);
         if args.long {
-            let _ = writeln!(out, "{:column$}{}", "", describe_offer(&persona.offer));
+            let under = " ".repeat(column);
+            line(&under, &describe_offer(&persona.offer));
             if let Some(seen) = &persona.seen_in {
-                let _ = writeln!(out, "{:column$}Seen in: {seen}", "");
+                line(&under, &format!("Seen in: {seen}"));
             }
         }
     }
@@ -95,12 +94,15 @@ mod tests {
             json: false,
             personas,
         };
-        let text = shown(&args(vec![folder.path().to_owned()])).unwrap();
-        let built_in = shown(&args(Vec::new())).unwrap();
+        let text = shown(&args(vec![folder.path().to_owned()]), 80).unwrap();
+        let built_in = shown(&args(Vec::new()), 80).unwrap();
+        let plain = anstream::adapter::strip_str(&built_in).to_string();
+        let widest = plain.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(80), "{plain}");
         let own = text.strip_prefix(built_in.as_str()).unwrap();
         assert!(own.contains("Offers nothing"), "{own}");
         assert!(own.contains("Seen in: A dream"), "{own}");
-        let missing = shown(&args(vec![folder.path().join("nobody.toml")]));
+        let missing = shown(&args(vec![folder.path().join("nobody.toml")]), 80);
         assert_eq!(missing.unwrap_err().exit(), Exit::Environment);
     }
 }

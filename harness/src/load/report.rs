@@ -11,6 +11,7 @@ use strum::VariantArray as _;
 use super::books::Books;
 use super::process::Usage;
 use super::stanza::Way;
+use crate::console::paragraph;
 
 /// The version of the JSON document.
 const SCHEMA: u32 = 1;
@@ -215,9 +216,11 @@ impl Report {
         self.errors.is_empty() && self.ways.iter().all(|way| way.lost == 0)
     }
 
-    /// The report for people.
-    pub fn text(&self) -> String {
-        let mut text = format!("{}\n{}\n", self.target, self.load);
+    /// The report for people, in lines of at most so many columns.
+    pub fn text(&self, width: usize) -> String {
+        let mut text = format!("{}\n", self.target);
+        text += &paragraph("", 0, &self.load, width);
+        let line = |text: &mut String, name: &str, what: &str| line(text, name, what, width);
         if self.interrupted {
             text.push_str("interrupted: this is what was seen until then\n");
         }
@@ -271,12 +274,12 @@ impl Report {
         }
         if let Some(usage) = &self.usage {
             text.push('\n');
-            usage.write(&mut text, self.seconds);
+            usage.write(&mut text, self.seconds, width);
         }
         if !self.errors.is_empty() {
             text.push_str("\nerrors\n");
             for (kind, count) in &self.errors {
-                writeln!(text, "  {count:>7}  {kind}").expect("a String takes all text");
+                text.push_str(&paragraph(&format!("  {count:>7}  "), 11, kind, width));
             }
         }
         text
@@ -284,7 +287,8 @@ impl Report {
 }
 
 impl Uses {
-    fn write(&self, text: &mut String, seconds: f64) {
+    fn write(&self, text: &mut String, seconds: f64, width: usize) {
+        let line = |text: &mut String, name: &str, what: &str| line(text, name, what, width);
         let Self {
             before,
             connected,
@@ -315,8 +319,8 @@ impl Uses {
     }
 }
 
-fn line(text: &mut String, name: &str, what: &str) {
-    writeln!(text, "{name:14}{what}").expect("a String takes all text");
+fn line(text: &mut String, name: &str, what: &str, width: usize) {
+    text.push_str(&paragraph(&format!("{name:14}"), 14, what, width));
 }
 
 fn mebibytes(bytes: u64) -> String {
@@ -391,7 +395,10 @@ mod tests {
 
     #[test]
     fn a_report_says_what_was_seen() {
-        let text = report(true).text();
+        let text = report(true).text(60);
+        let widest = text.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(60), "{text}");
+        let text = report(true).text(120);
         for part in [
             "interrupted",
             "999 opened by partners (of 1000), 1 by the target",
