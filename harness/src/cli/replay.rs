@@ -14,6 +14,8 @@ use super::{logging, output, saved_file};
 use crate::baseline::BaselineCheck;
 use crate::bundle::{Bundle, Difference, End};
 use crate::case::{Case, MAIN};
+use crate::console::paragraph;
+use crate::console::words::counted;
 use crate::error::{CliError, Exit};
 use crate::oracle::Profile;
 use crate::record::{CaseResult, Run};
@@ -61,7 +63,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let (target, _) = tested.read()?.open(profile(&bundle))?;
     let name = target.name();
     let result = again(&bundle, case, target)?;
-    output::show(text(&bundle, &name, &result))?;
+    output::show(text(&bundle, &name, &result, output::width()))?;
     Ok(match bundle.differs(&result) {
         None => Exit::Expected,
         Some(_) => Exit::Unexpected,
@@ -70,8 +72,12 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
 
 fn saved(file: &Path) -> Result<Bundle, CliError> {
     let text = saved_file::read(file, LARGEST, "a bundle")?;
-    Bundle::read(&text)
-        .map_err(|e| CliError::Usage(format!("{} is no bundle: {e}", file.display())))
+    let no_bundle =
+        |why: String| CliError::Usage(format!("{} is no bundle: {why}", file.display()));
+    if let Some(why) = saved_file::other_kind(&text, saved_file::Kind::Bundle) {
+        return Err(no_bundle(why));
+    }
+    Bundle::read(&text).map_err(|e| no_bundle(e.to_string()))
 }
 
 /// The target that was asked for, or else that of the bundle. A bundle never names a target file: its
@@ -157,21 +163,22 @@ fn ran(mut report: Report) -> Result<CaseResult, CliError> {
 }
 
 /// What became of it, in words.
-fn text(bundle: &Bundle, target: &str, result: &CaseResult) -> String {
+fn text(bundle: &Bundle, target: &str, result: &CaseResult, width: usize) -> String {
     let id = printable(&result.case.id);
     let Some(Difference { ends, parting }) = bundle.differs(result) else {
-        return format!(
-            "same: {id} on {target} {}, and all {} events of the canonical transcript are the same\n",
+        let same = format!(
+            "same: {id} on {target} {}, and so is the canonical transcript ({})",
             words(&bundle.end),
-            bundle.events()
+            counted(bundle.events(), "event")
         );
+        return paragraph("", 0, &same, width);
     };
-    let mut text = format!(
-        "different: {id} on {target}, in the bundle on {}\n",
-        printable(&bundle.target.name)
-    );
+    let name = printable(&bundle.target.name);
+    let different = format!("different: {id} on {target}, in the bundle on {name}");
+    let mut text = paragraph("", 0, &different, width);
     if let Some([then, now]) = ends {
-        text += &format!("  then it {}\n  now it {}\n", words(&then), words(&now));
+        text += &paragraph("  then it ", 10, &words(&then), width);
+        text += &paragraph("  now it  ", 10, &words(&now), width);
     }
     match parting {
         Some((partner, (number, [then, now], _))) => {

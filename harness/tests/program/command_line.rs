@@ -358,8 +358,8 @@ fn a_run_leaves_a_folder_from_which_the_report_can_be_written_again() {
     }
     for (text, why) in [
         ("{\"schema\": 3}", "schema is 3"),
-        ("[]", "no number `schema`"),
-        ("{\"schema\": 4, \"tool\"", "not a whole JSON document"),
+        ("[]", "JSON of another kind"),
+        ("{\"schema\": 4, \"tool\"", "it breaks off in line 1"),
         ("{\"schema\": 4}", "does not keep to it"),
     ] {
         std::fs::write(place.path().join("wrong.json"), text).expect("it is written");

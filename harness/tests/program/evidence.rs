@@ -125,9 +125,9 @@ fn what_is_no_bundle_or_has_no_target_is_refused() {
     let text = read(folder, BUNDLE);
     let half = &text[..text.len() / 2];
     for (text, why) in [
-        (half.to_owned(), "not a whole JSON document"),
-        ("<html>".to_owned(), "not a whole JSON document"),
-        (read(folder, "out/report.json"), "no number `bundle`"),
+        (half.to_owned(), "it breaks off in line"),
+        ("<html>".to_owned(), "it is HTML and no JSON"),
+        (read(folder, "out/report.json"), "which `s2spec report`"),
         (
             text.replace("\"bundle\": 1", "\"bundle\": 2"),
             "its version is 2",

@@ -57,11 +57,11 @@ fn a_failure_replays_the_same_on_the_same_target_and_differs_on_a_right_one() {
     assert!(record.verdict.is_unexpected(), "{}", record.why);
     let same = replayed(&bundle, Arc::new(Wrong));
     assert_eq!(bundle.differs(&same), None);
-    let told = text(&bundle, "a wrong proxy", &same);
+    let told = text(&bundle, "a wrong proxy", &same, 200);
     assert!(told.starts_with("same: personas/row07"), "{told}");
 
     let other = replayed(&bundle, Arc::new(REFERENCE));
-    let told = text(&bundle, "a right proxy", &other);
+    let told = text(&bundle, "a right proxy", &other, 200);
     assert!(told.starts_with("different: personas/row07"), "{told}");
     assert!(told.contains("then it ended with"), "{told}");
     assert!(
