@@ -23,36 +23,51 @@ pub(super) struct Args {
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let (saved, text) = saved_file::report_text(&args.file)?;
     if let Some(out) = args.out.open()? {
-        let from = match args.file.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
-        let missing = bring(&saved, from, out.folder())
-            .map_err(|e| CliError::environment("cannot copy the bundles", e))?;
-        let text = match missing.is_empty() {
-            true => text,
-            false => without(&text, &missing)?,
-        };
-        out.write(&text)?;
-        if !missing.is_empty() {
-            output::note(&format!(
-                "{} of its bundles do not lie beside {}: the page has no links to them",
-                missing.len(),
-                args.file.display()
-            ));
-        }
+        let missing = bring(&saved, &args.file, out.folder())?;
+        out.write(&without(&text, &missing)?)?;
+        say_missing(&missing, &args.file.display().to_string());
     }
     Ok(Exit::Expected)
 }
 
-/// Copies the bundles of a report, with their captures. Returns the cases whose bundle is not there.
-fn bring(saved: &Saved, from: &Path, to: &Path) -> io::Result<Vec<String>> {
+/// Copies the bundles that lie beside a report, with their captures. Returns the cases whose bundle is not
+/// there.
+///
+/// # Errors
+/// When one cannot be copied.
+pub(super) fn bring(saved: &Saved, file: &Path, to: &Path) -> Result<Vec<String>, CliError> {
+    let from = match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    copied(saved, from, to).map_err(|e| CliError::environment("cannot copy the bundles", e))
+}
+
+/// Says that pages do not lead to these bundles.
+pub(super) fn say_missing(missing: &[String], report: &str) {
+    let text = match missing {
+        [] => return,
+        [_] => "one of its bundles does".to_owned(),
+        many => format!("{} of its bundles do", many.len()),
+    };
+    output::note(&format!(
+        "{text} not lie beside {report}: the page has no link to what is missing"
+    ));
+}
+
+/// The cases of a report that have a bundle.
+pub(super) fn with_bundle(saved: &Saved) -> Vec<String> {
+    let cases = saved.cases.iter().filter(|case| case.bundle.is_some());
+    cases.map(|case| case.id.clone()).collect()
+}
+
+fn copied(saved: &Saved, from: &Path, to: &Path) -> io::Result<Vec<String>> {
     let is_same = fs::canonicalize(from)? == fs::canonicalize(to)?;
     let mut missing = Vec::new();
-    for case in saved.cases.iter().filter(|case| case.bundle.is_some()) {
-        let path = bundle_path(&case.id);
+    for id in with_bundle(saved) {
+        let path = bundle_path(&id);
         if !from.join(&path).is_file() {
-            missing.push(case.id.clone());
+            missing.push(id);
         } else if !is_same {
             let there = to.join(&path);
             fs::create_dir_all(there.parent().unwrap_or(to))?;
@@ -68,7 +83,13 @@ fn bring(saved: &Saved, from: &Path, to: &Path) -> io::Result<Vec<String>> {
 }
 
 /// The report without the bundles of these cases.
-fn without(text: &str, missing: &[String]) -> Result<String, CliError> {
+///
+/// # Errors
+/// When it is no JSON.
+pub(super) fn without(text: &str, missing: &[String]) -> Result<String, CliError> {
+    if missing.is_empty() {
+        return Ok(text.to_owned());
+    }
     let read = serde_json::from_str(text);
     let mut report: serde_json::Value =
         read.map_err(|e| CliError::environment("cannot read a report again", e))?;
@@ -107,7 +128,7 @@ mod tests {
     fn bundles_come_along_and_missing_ones_are_not_linked() {
         let [from, to] = [(); 2].map(|()| tempfile::tempdir().unwrap());
         let text = left(from.path());
-        let missing = bring(&Saved::read(&text).unwrap(), from.path(), to.path()).unwrap();
+        let missing = copied(&Saved::read(&text).unwrap(), from.path(), to.path()).unwrap();
         assert_eq!(missing, ["personas/row07/two/inbound"]);
         let path = to.path().join(bundle_path("personas/row07/one/inbound"));
         assert_eq!(fs::read_to_string(&path).unwrap(), "a bundle");
@@ -121,7 +142,7 @@ mod tests {
     fn a_report_that_is_written_where_it_lies_keeps_its_bundles() {
         let folder = tempfile::tempdir().unwrap();
         let saved = Saved::read(&left(folder.path())).unwrap();
-        bring(&saved, folder.path(), &folder.path().join(".")).unwrap();
+        copied(&saved, folder.path(), &folder.path().join(".")).unwrap();
         let path = folder
             .path()
             .join(bundle_path("personas/row07/one/inbound"));

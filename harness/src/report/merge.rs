@@ -12,20 +12,21 @@ use super::json::SCHEMA;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NotOneRun {
     /// They were made differently.
-    #[error(
-        "they do not belong to one run: `{field}` is {first} in the first report, and {other} in another"
-    )]
+    #[error("its {field} is {other}, and in the first report {first}")]
     Differ {
-        /// The field.
+        /// What differs.
         field: &'static str,
         /// Its value in the first report.
         first: String,
         /// Its value in another one.
         other: String,
     },
-    /// A case ran in two of them, and ended differently.
-    #[error("{0} was run in two of them, and has two verdicts")]
+    /// A case was run by two of them, and ended differently.
+    #[error("{0} has another verdict in it than in one before it")]
     Ambiguous(String),
+    /// A case was selected in two of them.
+    #[error("{0} was selected in one before it, too: each part of a run (`--shard`) has others")]
+    Twice(String),
     /// They are of another version than the one that is written.
     #[error("`schema` is {0}; only reports of schema {SCHEMA} are put together")]
     Schema(Value),
@@ -34,29 +35,25 @@ pub enum NotOneRun {
 /// One report with the cases of all. Each text is that of a report that can be read.
 ///
 /// # Errors
-/// When they are not parts of one run.
-pub fn merge(reports: &[Value]) -> Result<Value, NotOneRun> {
+/// When they are not parts of one run: the number of the first that is none, from 0, and why.
+pub fn merge(reports: &[Value]) -> Result<Value, (usize, NotOneRun)> {
     let Some(first) = reports.first() else {
         return Ok(Value::Null);
     };
-    for other in reports {
-        if other["schema"] != SCHEMA {
-            return Err(NotOneRun::Schema(other["schema"].clone()));
-        }
-        for field in ["tool", "target", "seed", "rounds"] {
-            if other[field] != first[field] {
-                return Err(NotOneRun::Differ {
-                    field,
-                    first: first[field].to_string(),
-                    other: other[field].to_string(),
-                });
-            }
-        }
+    for (at, other) in reports.iter().enumerate() {
+        alike(first, other).map_err(|why| (at, why))?;
     }
     let cases = cases(reports)?;
     let mut whole = first.clone();
     whole["summary"] = summary(reports, &cases);
-    whole["cases"] = cases.into_values().map(without_bundle).collect();
+    whole["cases"] = cases.into_values().cloned().collect();
+    let without_bundle = reports
+        .iter()
+        .filter_map(|one| one["without_bundle"].as_u64());
+    let without_bundle: u64 = without_bundle.sum();
+    if without_bundle > 0 {
+        whole["without_bundle"] = without_bundle.into();
+    }
     for field in ["partial", "interrupted", "enough"] {
         whole[field] = reports.iter().any(|one| one[field] == true).into();
     }
@@ -70,13 +67,27 @@ pub fn merge(reports: &[Value]) -> Result<Value, NotOneRun> {
     Ok(whole)
 }
 
-/// A case without the place of its bundle, which lies where its part was run.
-fn without_bundle(case: &Value) -> Value {
-    let mut case = case.clone();
-    if let Some(fields) = case.as_object_mut() {
-        fields.remove("bundle");
+/// Whether another report can be of the run of the first.
+fn alike(first: &Value, other: &Value) -> Result<(), NotOneRun> {
+    if other["schema"] != SCHEMA {
+        return Err(NotOneRun::Schema(other["schema"].clone()));
     }
-    case
+    for (field, place) in [
+        ("version of s2spec", "/tool/version"),
+        ("target", "/target"),
+        ("seed", "/seed"),
+        ("number of rounds", "/rounds"),
+    ] {
+        let [first, other] = [first, other].map(|one| one.pointer(place).unwrap_or(&Value::Null));
+        if other != first {
+            return Err(NotOneRun::Differ {
+                field,
+                first: first.to_string(),
+                other: other.to_string(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The items of a list of all reports.
@@ -91,17 +102,23 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 }
 
 /// All cases by id. One that was selected in a part may have been the control of another.
-fn cases(reports: &[Value]) -> Result<BTreeMap<&str, &Value>, NotOneRun> {
+fn cases(reports: &[Value]) -> Result<BTreeMap<&str, &Value>, (usize, NotOneRun)> {
     let mut cases: BTreeMap<&str, &Value> = BTreeMap::new();
-    for case in items(reports, "cases") {
-        let id = text(case, "id");
-        match cases.get(id) {
-            Some(known) if known["verdict"] != case["verdict"] => {
-                return Err(NotOneRun::Ambiguous(id.to_owned()));
-            }
-            Some(known) if known["added_as_control"] == false => {}
-            _ => {
-                cases.insert(id, case);
+    let is_selected = |case: &Value| case["added_as_control"] == false;
+    for (at, report) in reports.iter().enumerate() {
+        for case in items(std::slice::from_ref(report), "cases") {
+            let id = text(case, "id");
+            match cases.get(id) {
+                Some(known) if is_selected(known) && is_selected(case) => {
+                    return Err((at, NotOneRun::Twice(id.to_owned())));
+                }
+                Some(known) if known["verdict"] != case["verdict"] => {
+                    return Err((at, NotOneRun::Ambiguous(id.to_owned())));
+                }
+                Some(known) if is_selected(known) => {}
+                _ => {
+                    cases.insert(id, case);
+                }
             }
         }
     }
@@ -283,12 +300,27 @@ mod tests {
     fn what_does_not_belong_together_is_refused() {
         let one = document(&report(records()));
         let mut other = one.clone();
-        other["seed"] = 8.into();
-        let error = merge(&[one.clone(), other]).expect_err("another seed");
-        assert!(error.to_string().contains("`seed` is"), "{error}");
-        let mut other = one.clone();
-        other["cases"][0]["verdict"] = "fail".into();
+        for (place, value, told) in [
+            ("/seed", Value::from(8), "its seed is 8"),
+            ("/target", "another".into(), "its target is \"another\""),
+            ("/tool/version", "9.9.9".into(), "its version of s2spec is"),
+        ] {
+            let mut other = one.clone();
+            *other.pointer_mut(place).expect("a field") = value;
+            let (at, error) = merge(&[one.clone(), other]).expect_err("another run");
+            assert_eq!(at, 1);
+            assert!(error.to_string().contains(told), "{error}");
+        }
         let id = one["cases"][0]["id"].as_str().expect("an id").to_owned();
-        assert_eq!(merge(&[one, other]), Err(NotOneRun::Ambiguous(id)));
+        assert_eq!(
+            merge(&[one.clone(), one.clone()]),
+            Err((1, NotOneRun::Twice(id.clone())))
+        );
+        for case in other["cases"].as_array_mut().expect("cases") {
+            case["added_as_control"] = true.into();
+        }
+        assert!(merge(&[one.clone(), other.clone()]).is_ok(), "controls");
+        other["cases"][0]["verdict"] = "fail".into();
+        assert_eq!(merge(&[one, other]), Err((1, NotOneRun::Ambiguous(id))));
     }
 }
