@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue};
 use clap::{ArgAction, Command};
 use simulated_partners::diagnostic::Diagnostic;
 use simulated_partners::document::{Document, FileError, Source};
@@ -23,9 +26,10 @@ const VARIABLE: &str = "S2SPEC_PROJECT";
 const COMMANDS: [&str; 7] = [
     "run", "list", "explain", "doctor", "coverage", "check", "learn",
 ];
+/// Options that share no more than their name with one of `run`.
+const OTHERWISE: [(&str, &str); 3] = [("doctor", "policy"), ("learn", "policy"), ("learn", "out")];
 /// Options of a single run, which a file cannot sensibly set.
-const OF_ONE_RUN: [&str; 7] = [
-    "help",
+const OF_ONE_RUN: [&str; 6] = [
     "failed",
     "repeat",
     "until-fail",
@@ -98,9 +102,15 @@ impl Config {
         let options = document.take_table("options").unwrap_or_default();
         for (key, value) in options {
             match config.option(command, key.get_ref(), &value, folder) {
-                Ok(values) => {
-                    config.options.insert(key.into_inner().into_owned(), values);
-                }
+                Ok(values) => match config.refused(command, key.get_ref(), &values) {
+                    None => {
+                        config.options.insert(key.into_inner().into_owned(), values);
+                    }
+                    Some(why) => document.report(
+                        Diagnostic::new(value.span(), "this value does not fit the option")
+                            .help(why),
+                    ),
+                },
                 Err(Wrong::Key(help)) => document
                     .report(Diagnostic::new(key.span(), "no such option can be set").help(help)),
                 Err(Wrong::Value(expected)) => document.report(
@@ -124,6 +134,12 @@ impl Config {
         value: &Spanned<DeValue<'_>>,
         folder: &Path,
     ) -> Result<Vec<String>, Wrong> {
+        if OF_ONE_RUN.contains(&name) {
+            return Err(Wrong::Key(format!(
+                "`{name}` is of a single run: give --{name} as an argument, or set S2SPEC_{}",
+                name.replace('-', "_").to_uppercase()
+            )));
+        }
         let Some(argument) = settable(command).find(|one| one.get_long() == Some(name)) else {
             let known: Vec<&str> = settable(command).filter_map(clap::Arg::get_long).collect();
             let alike = nearest(name, known.iter().copied());
@@ -160,6 +176,25 @@ impl Config {
         }
     }
 
+    /// Why an option does not take values.
+    fn refused(&self, command: &Command, name: &str, values: &[String]) -> Option<String> {
+        let mut alone = command.find_subcommand("run")?.clone();
+        let of_variables: Vec<_> = alone
+            .get_arguments()
+            .map(|one| one.get_id().clone())
+            .collect();
+        for id in of_variables {
+            alone = alone.mut_arg(id, |one| one.env(Resettable::Reset));
+        }
+        let only = Self {
+            options: [(name.to_owned(), values.to_vec())].into(),
+            targets: self.targets.clone(),
+        };
+        let alone = only.apply(Command::new("s2spec").subcommand(alone));
+        let error = alone.try_get_matches_from(["s2spec", "run"]).err()?;
+        Some(reason(&error))
+    }
+
     /// The same command with these values where neither an argument nor a variable gives another.
     pub(super) fn apply(self, mut command: Command) -> Command {
         for (name, values) in &self.options {
@@ -184,6 +219,16 @@ enum Wrong {
     Value(&'static str),
 }
 
+/// What is expected, without what was found and where.
+fn reason(error: &clap::Error) -> String {
+    let valid = error.get(ContextKind::ValidValue);
+    match (error.source(), valid) {
+        (Some(source), _) => source.to_string(),
+        (None, Some(ContextValue::Strings(words))) => format!("expected {}", words.join(", ")),
+        (None, _) => error.kind().to_string(),
+    }
+}
+
 fn text<'a>(value: &'a DeValue<'_>) -> Option<Cow<'a, str>> {
     match value {
         DeValue::String(text) => Some(Cow::Borrowed(text.as_ref())),
@@ -198,14 +243,15 @@ fn settable(command: &Command) -> impl Iterator<Item = &clap::Arg> {
     let run = command.find_subcommand("run").into_iter();
     run.flat_map(Command::get_arguments).filter(|argument| {
         let long = argument.get_long();
-        long.is_some_and(|long| !OF_ONE_RUN.contains(&long))
+        long.is_some_and(|long| long != "help" && !OF_ONE_RUN.contains(&long))
     })
 }
 
 /// Changes an option of the program itself and of each command that has it.
 fn with(command: Command, name: &str, change: impl Fn(clap::Arg) -> clap::Arg) -> Command {
     let changed = |command: Command| {
-        let is_it = |argument: &&clap::Arg| argument.get_long() == Some(name);
+        let is_other = OTHERWISE.contains(&(command.get_name(), name));
+        let is_it = |argument: &&clap::Arg| !is_other && argument.get_long() == Some(name);
         let found = command.get_arguments().find(is_it);
         let found = found.map(|argument| argument.get_id().clone());
         match found {
@@ -213,13 +259,16 @@ fn with(command: Command, name: &str, change: impl Fn(clap::Arg) -> clap::Arg) -
             None => command,
         }
     };
-    let every = COMMANDS.iter();
+    let every = COMMANDS.iter().copied();
     every.fold(changed(command), |command, name| {
-        command.mut_subcommand(name, changed)
+        match command.find_subcommand(name) {
+            Some(_) => command.mut_subcommand(name, changed),
+            None => command,
+        }
     })
 }
 
-/// For the life of the program, which reads one file.
+/// For the life of the program, which reads few values.
 fn leak(text: &str) -> &'static str {
     Box::leak(text.to_owned().into_boxed_str())
 }
@@ -259,6 +308,23 @@ mod tests {
         assert!(run.get_flag("strict"));
         let jobs = run.get_one::<std::num::NonZeroUsize>("jobs").unwrap();
         assert_eq!(jobs.get(), 3, "an argument comes first");
+    }
+
+    #[test]
+    fn what_an_option_does_not_take_is_shown_with_its_place() {
+        for (line, help) in [
+            ("jobs = 9999", "expected a number from 1 to 256"),
+            ("verbose = 'loud'", "expected 0, 1 or 2"),
+            ("level = ['must', 'xx']", "expected must, derived"),
+            ("target = 'stagin'", "s2spec.toml names staging"),
+            ("repeat = 3", "`repeat` is of a single run: give --repeat"),
+            ("write-baseline = 'x'", "or set S2SPEC_WRITE_BASELINE"),
+        ] {
+            let text = format!("format = 1\n[targets]\nstaging = 'a.toml'\n[options]\n{line}\n");
+            let wrong = read(&text).unwrap_err();
+            assert!(wrong.contains("s2spec.toml:5:"), "{wrong}");
+            assert!(wrong.contains(help), "{help}: {wrong}");
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod load;
 mod logging;
 mod merge;
 mod new_files;
+mod origin;
 mod out;
 mod output;
 mod personas;
@@ -178,8 +179,9 @@ impl Cli {
         if config::is_for(&arguments) {
             command = config::Config::find(&command)?.apply(command);
         }
-        let matches = command.try_get_matches_from(arguments);
-        Ok(matches.and_then(|matches| Self::from_arg_matches(&matches)))
+        let matches = command.try_get_matches_from_mut(&arguments);
+        let parsed = matches.and_then(|matches| Self::from_arg_matches(&matches));
+        Ok(parsed.map_err(|error| origin::named(error, &mut command, &arguments)))
     }
 }
 
