@@ -49,7 +49,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
 }
 
 fn found(args: &Args) -> Result<Sheet, CliError> {
-    let suite = args.sources.read()?;
+    let suite = args.sources.read()?.naming(std::slice::from_ref(&args.id));
     let registry = &suite.catalogue.registry;
     if let Some(sheet) = requirement::explain(&args.id, registry, suite.library())? {
         return Ok(sheet);

@@ -45,8 +45,7 @@ pub(super) struct Args {
 
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let server = args.tested.read()?;
-    let suite = server.sources(&args.sources).read()?;
-    let wanted = args.wanted.read()?;
+    let (wanted, suite) = args.wanted.read(&server.sources(&args.sources))?;
     let all = wanted.parts(&suite);
     let chosen = wanted.among(&all, &suite.catalogue.registry)?;
     let text = if args.domains {

@@ -64,8 +64,7 @@ fn run(
     logging::start("off");
     options.keeping.check()?;
     let server = options.tested.read()?;
-    let suite = &server.sources(&options.sources).read()?;
-    let wanted = &args.wanted.read()?;
+    let (wanted, suite) = &args.wanted.read(&server.sources(&options.sources))?;
     let all = match options.expecting.needs_all() {
         true => suite.all(),
         false => wanted.parts(suite),

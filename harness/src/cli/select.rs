@@ -1,24 +1,29 @@
 //! From ids on the command line to cases.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::str::FromStr;
 
 use clap::builder::FalseyValueParser;
 
 use super::words::words;
-use super::{out, saved_file};
+use super::{out, output, saved_file};
 use crate::case::{Case, Tag};
 use crate::cause::with_causes;
+use crate::console::words::counted;
 use crate::error::CliError;
 use crate::matrix::{Selection, SelectionError};
+use crate::report::SavedCase;
 use crate::requirement::{Level, Registry};
-use crate::suite::Policies;
-use crate::suite::{Files, Suite};
+use crate::suite::{Files, Policies, Suite, scenario_in_policy};
 
 /// Where to look for requirements that are not there.
 pub(super) const ELSEWHERE: &str =
     "(`s2spec coverage` shows all areas, and `--requirements` reads your own)";
+/// What some editors put before a text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+/// The verdict on what a run did not get to.
+const NOT_RUN: &str = "not-run";
 /// The largest file of ids.
 const LARGEST_LIST: u64 = 1 << 24;
 
@@ -113,15 +118,49 @@ impl Wanted {
         }
     }
 
-    /// The same with the ids that files name.
+    /// The same with the ids that files name, and the suite that has them.
     ///
     /// # Errors
     /// When a file cannot be read or names nothing, or when nothing failed.
-    pub(super) fn read(&self) -> Result<Self, CliError> {
-        let mut read = self.clone();
+    pub(super) fn read(&self, sources: &Sources) -> Result<(Self, Suite), CliError> {
+        let mut wanted = self.listed()?;
         if self.failed {
-            read.ids = failed()?;
+            wanted.ids = failed(sources.policies.as_ref())?;
         }
+        let suite = sources.read()?.naming(&wanted.ids);
+        if self.failed {
+            wanted.keep_those_of(&suite)?;
+        }
+        Ok((wanted, suite))
+    }
+
+    /// Drops ids of an earlier run that the suite does not have any more, and says so.
+    fn keep_those_of(&mut self, suite: &Suite) -> Result<(), CliError> {
+        let all = suite.all();
+        let is_there = |id: &String| {
+            all.iter().any(|case| {
+                let rest = case.id.strip_prefix(id.as_str());
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        };
+        let (ids, gone): (Vec<String>, Vec<String>) = self.ids.drain(..).partition(is_there);
+        self.ids = ids;
+        let Some(first) = gone.first() else {
+            return Ok(());
+        };
+        let text = format!(
+            "{} of the last run cannot be selected here, such as {first}",
+            counted(gone.len(), "case")
+        );
+        if self.ids.is_empty() {
+            return Err(CliError::NothingSelected(text));
+        }
+        output::note(&text);
+        Ok(())
+    }
+
+    fn listed(&self) -> Result<Self, CliError> {
+        let mut read = self.clone();
         for ids in [&mut read.ids, &mut read.skip] {
             let mut all = Vec::new();
             for id in ids.drain(..) {
@@ -187,23 +226,23 @@ impl Wanted {
     }
 }
 
-/// The lines of a file that are neither empty nor comments.
+/// The lines of a file that are neither empty nor comments. No id has a `#`.
 fn listed(file: &Path) -> Result<Vec<String>, CliError> {
     let name = file.display();
     let text = saved_file::read(file, LARGEST_LIST, "a list of ids")?;
-    let lines = text.lines().map(str::trim);
-    let ids: Vec<String> = lines
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(str::to_owned)
-        .collect();
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
+    let without_comment = |line: &str| line.split('#').next().unwrap_or_default().trim().to_owned();
+    let lines = text.lines().map(without_comment);
+    let ids: Vec<String> = lines.filter(|line| !line.is_empty()).collect();
     if ids.is_empty() {
         return Err(CliError::NothingSelected(format!("{name} names no case")));
     }
     Ok(ids)
 }
 
-/// The cases of the last run that did not end as expected.
-fn failed() -> Result<Vec<String>, CliError> {
+/// The cases of the last run that did not end as expected: in the policies of that run, or where others are
+/// asked for, in those.
+fn failed(policies: Option<&Policies>) -> Result<Vec<String>, CliError> {
     let file = out::last();
     if !file.is_file() {
         return Err(CliError::NothingSelected(format!(
@@ -212,15 +251,25 @@ fn failed() -> Result<Vec<String>, CliError> {
         )));
     }
     let saved = saved_file::report(&file)?;
-    let wrong = saved.cases.iter().filter(|case| case.is_unexpected());
-    let ids: Vec<String> = wrong.map(|case| case.id.clone()).collect();
+    let is_wanted = |case: &&SavedCase| case.is_unexpected() || case.verdict == NOT_RUN;
+    let wrong = saved.cases.iter().filter(is_wanted);
+    let ids: BTreeSet<String> = wrong.map(|case| in_policies(&case.id, policies)).collect();
     if ids.is_empty() {
         return Err(CliError::NothingSelected(format!(
             "nothing failed in the last run ({})",
             file.display()
         )));
     }
-    Ok(ids)
+    Ok(ids.into_iter().collect())
+}
+
+/// The id of a case, or of its scenario if it ran in a policy that is not asked for.
+fn in_policies(id: &str, policies: Option<&Policies>) -> String {
+    let other = |row| policies.is_some_and(|Policies(rows)| !rows.contains(&row));
+    match (scenario_in_policy(id), id.rsplit_once('/')) {
+        (Some((_, row)), Some((scenario, _))) if other(row) => scenario.to_owned(),
+        _ => id.to_owned(),
+    }
 }
 
 /// Where cases come from.
@@ -295,9 +344,49 @@ mod tests {
         std::fs::write(&file, "# mine\n\npolicies/row07\n  policies/row08 \n")
             .expect("it is writable");
         let wanted = Wanted::one(&format!("@{}", file.display()));
-        let read = wanted.read().expect("a list");
+        let read = wanted.listed().expect("a list");
         assert_eq!(read.ids, ["policies/row07", "policies/row08"]);
+        let windows = "\u{feff}policies/row07  # why\r\n#\r\npolicies/row08\t\r\n";
+        std::fs::write(&file, windows).expect("it is writable");
+        assert_eq!(wanted.listed().expect("a list").ids, read.ids);
         std::fs::write(&file, "# nothing\n").expect("it is writable");
-        assert!(wanted.read().is_err());
+        assert!(wanted.listed().is_err());
+    }
+
+    #[test]
+    fn ids_of_reports_name_the_policies_of_scenarios() {
+        let id = "xml/XML-01-comment/inside/row07";
+        let listed = |ids: &[&str], policies: Option<&str>| {
+            let wanted = Wanted {
+                ids: ids.iter().map(ToString::to_string).collect(),
+                ..Wanted::default()
+            };
+            let sources = Sources {
+                policies: policies.map(|text| text.parse().expect("policies")),
+                ..Sources::default()
+            };
+            let (wanted, suite) = wanted.read(&sources).expect("ids");
+            let parts = wanted.parts(&suite);
+            let found = wanted.among(&parts, &suite.catalogue.registry);
+            let found = found.map(|cases| cases.iter().map(|case| case.id.clone()).collect());
+            found.map_err(|error| error.to_string())
+        };
+        assert_eq!(listed(&[id], None), Ok(vec![id.to_owned()]));
+        let both = listed(
+            &[
+                "policies/row07/row07/inbound",
+                id,
+                "tls/TLS-01-offered/row01",
+            ],
+            None,
+        );
+        assert_eq!(both.map(|ids: Vec<String>| ids.len()), Ok(3));
+        listed(&[id], Some("13")).expect_err("another policy is asked for");
+        let seven: Policies = "7".parse().expect("a policy");
+        assert_eq!(in_policies(id, Some(&seven)), id);
+        let other: Policies = "13".parse().expect("a policy");
+        assert_eq!(in_policies(id, Some(&other)), "xml/XML-01-comment/inside");
+        let of_set = "personas/row07/row07";
+        assert_eq!(in_policies(of_set, Some(&other)), of_set);
     }
 }

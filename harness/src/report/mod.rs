@@ -32,7 +32,7 @@ pub use json::{SCHEMA, bundle_path, case_to_json, to_json};
 pub use junit::to_junit;
 pub use markdown::to_markdown;
 pub use progress::Progress;
-pub use saved::{Saved, Unreadable};
+pub use saved::{Case as SavedCase, Saved, Unreadable};
 pub use terminal::{View, render};
 
 #[cfg(test)]

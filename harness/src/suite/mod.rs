@@ -117,6 +117,7 @@ impl Files {
             own,
             catalogue,
             policies: None,
+            named: Vec::new(),
         })
     }
 }
@@ -152,12 +153,40 @@ pub struct Suite {
     /// The user's own scenarios, in place of the built-in ones.
     own: Option<Library>,
     policies: Option<Vec<PolicyNumber>>,
+    /// Scenario files, each with a policy in which it runs beside those that it is written for.
+    named: Vec<(String, PolicyNumber)>,
+}
+
+/// The scenario file and the policy of an id such as `xml/XML-01-comment/inside/row07`.
+pub fn scenario_in_policy(id: &str) -> Option<(&str, PolicyNumber)> {
+    let (variant, label) = id.rsplit_once('/')?;
+    let row = PolicyNumber::all().find(|row| row.label() == label)?;
+    let set = id.split('/').next()?;
+    let mut segments = variant.match_indices('/').map(|(at, _)| at);
+    let file = match (segments.next(), segments.next()) {
+        (Some(_), Some(end)) => &variant[..end],
+        (Some(_), None) => variant,
+        (None, _) => return None,
+    };
+    let is_set = Set::ALL.iter().any(|one| one.to_string() == set);
+    (!is_set).then_some((file, row))
 }
 
 impl Suite {
     /// The same with scenarios in these policies, or else in those that they are written for.
     pub fn in_policies(self, policies: Option<Vec<PolicyNumber>>) -> Self {
         Self { policies, ..self }
+    }
+
+    /// The same with scenarios in the policies that these ids end with, unless policies were asked for.
+    pub fn naming(mut self, ids: &[String]) -> Self {
+        for (file, row) in ids.iter().filter_map(|id| scenario_in_policy(id)) {
+            let named = (file.to_owned(), row);
+            if self.policies.is_none() && !self.named.contains(&named) {
+                self.named.push(named);
+            }
+        }
+        self
     }
 
     /// The scenarios.
@@ -198,6 +227,26 @@ impl Suite {
             Some(library) => library.cases_in(policies),
             None => Library::builtin_cases(reached, policies),
         });
+        let more = self.in_named_policies(&cases);
+        cases.extend(more);
         cases
+    }
+
+    /// The cases of named files in their policies, but for those that are there anyway.
+    fn in_named_policies(&self, known: &[Case]) -> Vec<Case> {
+        let mut more = Vec::new();
+        for (file, row) in &self.named {
+            let policies = Some(std::slice::from_ref(row));
+            let is_it = |name: &str| name.eq_ignore_ascii_case(file);
+            let cases = match &self.own {
+                Some(library) => library.cases_in(policies),
+                None => Library::builtin_cases(|name, _| is_it(name), policies),
+            };
+            let of_it = |case: &Case| case.scenario().is_some_and(|one| is_it(&one.file));
+            more.extend(cases.into_iter().filter(of_it));
+        }
+        let known: BTreeSet<&str> = known.iter().map(|case| case.id.as_str()).collect();
+        more.retain(|case| !known.contains(case.id.as_str()));
+        more
     }
 }
