@@ -75,8 +75,7 @@ impl Out {
     /// # Errors
     /// When the disk is full, or the folder is gone.
     pub(super) fn write(&self, json: &str) -> Result<(), CliError> {
-        let saved = Saved::read(json)
-            .map_err(|e| CliError::environment("cannot read the report that was just made", e))?;
+        let saved = again(json)?;
         let junit = report::to_junit(&saved)
             .map_err(|e| CliError::environment("cannot write the report as JUnit", e))?;
         let markdown = report::to_markdown(&saved);
@@ -90,10 +89,7 @@ impl Out {
             fs::write(&path, text).map_err(|e| failed(&path, e))?;
         }
         self.link();
-        github(&markdown);
-        if std::env::var_os("GITHUB_ACTIONS").is_some() {
-            output::note(report::to_annotations(&saved).trim_end());
-        }
+        tell_github(&saved, &markdown);
         let page = self.folder.join("report.html");
         output::note(&format!("report: {}", page.display()));
         Ok(())
@@ -180,8 +176,34 @@ fn writable(folder: &Path) -> io::Result<()> {
     tempfile::tempfile_in(folder).map(drop)
 }
 
-/// Adds the summary to that of a job on GitHub.
-fn github(markdown: &str) {
+/// Whether the program runs in a workflow of GitHub.
+pub(super) fn is_on_github() -> bool {
+    ["GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some())
+}
+
+/// Shows a report on GitHub that goes to no folder.
+///
+/// # Errors
+/// When it cannot be read, which is a bug.
+pub(super) fn only_on_github(json: &str) -> Result<(), CliError> {
+    let saved = again(json)?;
+    tell_github(&saved, &report::to_markdown(&saved));
+    Ok(())
+}
+
+fn again(json: &str) -> Result<Saved, CliError> {
+    Saved::read(json)
+        .map_err(|e| CliError::environment("cannot read the report that was just made", e))
+}
+
+/// Adds the summary to that of a job on GitHub, and shows beside it what failed.
+fn tell_github(saved: &Saved, markdown: &str) {
+    let annotations = report::to_annotations(saved);
+    if std::env::var_os("GITHUB_ACTIONS").is_some() && !annotations.is_empty() {
+        output::note(annotations.trim_end());
+    }
     let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY") else {
         return;
     };

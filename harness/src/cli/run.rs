@@ -153,7 +153,7 @@ fn run(
     if !on_stdout {
         print(&(report::render(&report, &view) + &view.charset.fit(more)))?;
     }
-    let text = match json.is_some() || out.is_some() {
+    let text = match json.is_some() || out.is_some() || out::is_on_github() {
         true => report::to_json(&report)
             .map_err(|e| CliError::environment("cannot write the report as JSON", e))?,
         false => String::new(),
@@ -177,10 +177,12 @@ fn run(
         output::note("error: none of the selected cases was run");
     }
     let exit = options.demands.exit(&report);
-    if let Some(out) = out {
-        // The other forms are made from the text, and take as much memory again.
-        drop((report, known, cases, all));
-        out.write(&text)?;
+    // The other forms are made from the text, and take as much memory again.
+    drop((report, known, cases, all));
+    match out {
+        Some(out) => out.write(&text)?,
+        None if out::is_on_github() => out::only_on_github(&text)?,
+        None => {}
     }
     baseline?;
     written?;
